@@ -51,7 +51,7 @@ MIRRORED = {
 """File names that repeat in the folders of features on purpose."""
 
 FIELD_NAMES = {
-    "chains": "batching", "judging": "admission", "deciding": "rule_program", "decided": "multipart decision", "handover": "commit",
+    "chains": "batching", "judging": "admission", "deciding": "rule_program", "decided": "multipart decision", "commit": "commit",
     "transit": "pending_submit", "underway": "batch_window", "way_back": "deliver", "arrivals": "deliver_batch",
     "hearing": "optout_reply", "replies": "optout_reply", "manners": "OptOutSettings", "sent": "message_index",
     "refusals": "refusal_cache", "grounds": "evidence_records",

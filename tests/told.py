@@ -101,7 +101,7 @@ class Node:
         assert found.listings is not None
         self.store.heard = max(self.store.heard, found.heard)
         self.sharing = Replication(
-            self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.told], ChunkedImports(), stale_s=60,
+            self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.unpublished], ChunkedImports(), stale_s=60,
             kick=self.sync, heard=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
         )  # fmt: skip
         self.book = OrderBook(self.store.orders, self.write, lambda: None)

@@ -26,20 +26,20 @@ from proxy.state.shared.rules import Coming, Held, Swapped
 log = structlog.get_logger()
 
 AGAIN_S, AGAIN_SAME_S = 5.0, 60.0
-"""A gate that does not judge as the others tries again so often: where something may have mended itself, and where nothing will."""
+"""Time between retries of a gate that does not follow the others: if the cause may pass by itself, and if it cannot."""
 BESIDE_S = 120.0
-"""A set that no decision names stays so long in the store: it is about to be decided on, or somebody may be fetching it still."""
+"""How long a set stays in the store without a decision that names it: it may be decided on soon, or another gate may still fetch it."""
 GIVES = 2
-"""Of a set that goes from the store just before the decision that names it."""
+"""Attempts to put a set that disappears from the store just before the decision that names it."""
 
 SEEN_S = 0.5
-"""A gate that reads an announced set beforehand has said so by then: all look ten times a second."""
+"""A gate that reads an announced set has reported it by then: all gates look ten times a second."""
 READ_S = 20.0
-"""Whoever decides waits no longer for others to read it."""
+"""The deciding gate waits at most this long until the others have read the set."""
 
 
 class Diverged(Exception):
-    """This gate cannot do as the gates agreed; the text says why. ``lasting``: and cannot unless something is changed here."""
+    """This gate cannot follow the agreed decision; the text says why. ``lasting``: until something is changed at this gate."""
 
     def __init__(self, why: str, *, lasting: bool = False) -> None:
         super().__init__(why)
@@ -47,7 +47,7 @@ class Diverged(Exception):
 
 
 class AgreementStore(Protocol):
-    """What a shared store keeps of rules (state/shared/rules.py). Each call may raise StoreDown."""
+    """The rules part of a shared store (state/shared/rules.py). Each call may raise StoreDown."""
 
     node: int
 
@@ -71,15 +71,15 @@ class AgreementStore(Protocol):
 
 class AgreementExchange:
     def __init__(self, shared: AgreementStore, kept: RevisionStore, serial: int) -> None:
-        """``serial``: of the last decision that this gate knows."""
+        """``serial``: that of the last decision known to this gate."""
         self._shared, self._kept = shared, kept
         self.node = shared.node
         self.serial = serial
-        """Of the last decision that was seen in the store."""
+        """The serial of the last decision seen in the store."""
         self.apart = ""
-        """Why this gate does not judge by what the gates agreed on; empty if it does."""
+        """Why this gate does not judge by the agreed rules; empty if it does."""
         self._version: bytes | None = None
-        """Of the decision that was looked at last."""
+        """The store's version of the decision that was read last."""
         self._named: set[str] = set()
         """The sets that it names."""
         self._again_s = 0.0
@@ -95,7 +95,7 @@ class AgreementExchange:
         return self._shared.why
 
     async def changed(self, now_s: float) -> bool:
-        """Whether somebody has decided something since the last look, or it is time to try again. StoreDown, Apart."""
+        """Whether there is a new decision since the last read, or it is time for a retry. Raises StoreDown, Diverged."""
         try:
             version = await self._shared.version()
         except StoreRefused as error:
@@ -103,7 +103,7 @@ class AgreementExchange:
         return version != self._version or (bool(self.apart) and now_s >= self._again_s)
 
     async def theirs(self) -> Revised | None:
-        """The last decision that is in the store. StoreDown; Apart where it is none that this gate can read."""
+        """The last decision in the store. Raises StoreDown; Diverged if this gate cannot read it."""
         try:
             held = await self._shared.load()
             found = unpack_revised(held.body) if held.body else None
@@ -118,10 +118,11 @@ class AgreementExchange:
         self.serial = found.serial if found is not None else 0
 
     async def put(self, event: Revised) -> bool:
-        """A decision upon the one that was looked at last; False: somebody was faster. StoreDown: nobody knows. Apart: it cannot travel."""
-        if self._version is None:  # nobody could look
+        """Stores a decision on top of the one read last; False: another gate was faster. Raises StoreDown (the outcome is unknown), and
+        Diverged if the decision cannot be stored."""
+        if self._version is None:  # no decision was read
             return False
-        version, self._version = self._version, None  # it is another one from here on, whoever decides
+        version, self._version = self._version, None  # the version changes now, whichever gate decides
         names = {event.in_force, event.proposed} - {""}
         try:
             for _ in range(GIVES):
@@ -141,7 +142,7 @@ class AgreementExchange:
         return said is Swapped.TAKEN
 
     async def prepare(self, revision: str) -> None:
-        """Gives a set that is about to be decided on, and waits until the gates that look have read it. StoreDown, Apart."""
+        """Stores and announces a set before the decision on it, and waits until the other gates have read it. Raises StoreDown, Diverged."""
         await self._give(revision)
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
@@ -157,15 +158,15 @@ class AgreementExchange:
             raise Diverged(f"the store does not take it: {error}") from None
 
     async def decided(self) -> None:
-        """Nothing that this gate has announced is about to be decided on any more."""
+        """Withdraws this gate's announcement: the decision is made, or dropped."""
         announced, self._announced = self._announced, ""
         if announced:
-            with contextlib.suppress(StoreDown, StoreRefused):  # then it is forgotten by and by
+            with contextlib.suppress(StoreDown, StoreRefused):  # then it expires
                 if (await self._shared.coming()).revision == announced:
                     await self._shared.announce("", 0)
 
     async def coming(self) -> str:
-        """The set that another gate is about to put into force; empty: none. StoreDown."""
+        """The set that another gate has announced; empty if there is none. Raises StoreDown."""
         try:
             revision = (await self._shared.coming()).revision
         except StoreRefused:
@@ -173,20 +174,20 @@ class AgreementExchange:
         return revision if revision != self._announced else ""
 
     async def reads(self, revision: str, *, has: bool) -> None:
-        """Whoever announced it need not wait for this gate any more once it has read it, or cannot."""
+        """Reports that this gate has read an announced set, or cannot (``has``: whether it has it)."""
         with contextlib.suppress(StoreDown, StoreRefused):
             await self._shared.report(revision, has=has)
 
     async def mend(self) -> None:
-        """Gives what the last decision names and the store lacks, where it is kept here; it stays there. StoreDown, Apart."""
-        if self._version is None:  # this gate's own: the store has taken it with all it names
+        """Stores the sets that the last decision names and the store lacks, if this gate has them. Raises StoreDown, Diverged."""
+        if self._version is None:  # this gate's own decision: the store took it with all sets
             return
         for revision in self._named:
             if self._kept.has(revision):
                 await self._give(revision, self._version)
 
     async def _give(self, revision: str, decided: bytes | None = None) -> None:
-        """It is there for a while at least; ``decided``: for good, if that is the last decision."""
+        """Puts a set into the store, for a while; permanently if ``decided`` is the version of the last decision."""
         try:
             if not await self._shared.has_set(revision, BESIDE_S):
                 packed = await asyncio.to_thread(lambda: pack_files(self._kept.files(revision)))
@@ -201,7 +202,7 @@ class AgreementExchange:
             raise Diverged(f"the set {revision} cannot be given to other gates: {error.strerror or error}") from None
 
     async def fetch(self, revision: str) -> bool:
-        """The files of a set are kept here when it returns; whether they came from the store. StoreDown, Apart."""
+        """Makes sure that a set's files are at this gate; whether they came from the store. Raises StoreDown, Diverged."""
         if self._kept.has(revision):
             return False
         try:
@@ -219,7 +220,7 @@ class AgreementExchange:
         return True
 
     def stay(self, why: Diverged, now_s: float) -> None:
-        """This gate does not do as the others, and is to try again some time."""
+        """This gate does not follow the others for now, and will retry."""
         if self.apart != str(why):
             log.error("this gate does not judge by the rules that the gates agreed on", why=str(why))
         self.apart = str(why)
@@ -231,9 +232,9 @@ class AgreementExchange:
         self.apart = ""
 
     def try_again(self) -> None:
-        """Something was changed here: perhaps this gate can do as the others now."""
+        """Retries at once: something has changed at this gate."""
         self._again_s = 0.0
 
     def look_again(self) -> None:
-        """Whatever the store's version is."""
+        """Reads the store's decision again, even if its version is the same."""
         self._version = None

@@ -54,7 +54,7 @@ def follows(mine: Revised, theirs: Revised | None) -> AgreementStep:
 
 
 def objection(mine: Revised, theirs: Revised, *, four_eyes: bool) -> str:
-    """Why a gate with these settings may not do as the others; empty where it may."""
+    """Why a gate with these settings may not follow the others; empty if it may."""
     if not four_eyes or not mine.in_force or theirs.in_force == mine.in_force:
         return ""
     if theirs.event in _ASKS_NOBODY and theirs.how != "first start" and theirs.in_force != mine.proposed:
@@ -79,7 +79,7 @@ def as_heard(mine: Revised, theirs: Revised, folder: str, changes: tuple[str, ..
 
 
 def pack_files(files: Mapping[str, bytes]) -> bytes:
-    """Unfit where they are too many octets."""
+    """Raises UnusableRules if they are too many octets."""
     if sum(map(len, files.values())) > SET_BYTES_MAX:
         raise UnusableRules(
             f"its files are more than {SET_BYTES_MAX >> 20} MiB, which gates do not give each other: bring such a list in with "
@@ -96,7 +96,7 @@ def _spelt(files: Mapping[str, bytes]) -> Iterator[bytes]:
 
 
 def unpack_files(packed: bytes) -> dict[str, bytes]:
-    """Unfit where that is none, or too large, or leads out of a folder."""
+    """Raises UnusableRules if it is no set, too large, or leads out of a folder."""
     unzip = zlib.decompressobj()
     try:
         data = unzip.decompress(packed, 2 * SET_BYTES_MAX)

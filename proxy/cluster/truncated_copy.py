@@ -122,7 +122,7 @@ class Walk:
 
 
 def unexplained(holes: Iterable[Hole], removed: Iterable[Removed]) -> str:
-    """The first hole of which nobody says that it was removed; empty where there is none."""
+    """The first hole that no REMOVED record explains; empty if there is none."""
     known = list(removed)
     return next(filter(None, (retention.unexplained(hole, known) for hole in holes)), "")
 

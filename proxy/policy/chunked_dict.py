@@ -54,7 +54,7 @@ class ChunkedDict(Mapping[Key, Value]):
         piece[key] = value
 
     def setdefault(self, key: Key, value: Value) -> Value:
-        """The value that is there, or else this one, which then is."""
+        """The stored value; if there is none, stores ``value``."""
         piece = self._piece(key)
         if key not in piece:
             self._order.append(key)
@@ -62,7 +62,7 @@ class ChunkedDict(Mapping[Key, Value]):
         return piece[key]
 
     def forget(self, rest: Rest) -> None:
-        """Lets go of everything, piece by piece."""
+        """Drops everything, piece by piece."""
         while self._order:
             for key in self._order[-DROPPED_PIECE:]:
                 del self._piece(key)[key]

@@ -37,9 +37,9 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Test:
-    """``scope`` says what ``holds`` is asked with: ``text`` a Page, ``sender`` a Sender, ``age`` a Sender and the time, ``path`` the
-    sender's reply path, ``place`` the port's row in the registry and the province, ``words links contacts`` nothing (a look-up answers for
-    all rules at once); ``time`` a moment (then ``holds`` is a TimeTest's)."""
+    """A condition on facts, text or time. ``scope`` defines the arguments of ``holds``: ``text`` a TextAnalysis; ``sender`` a Sender; ``age`` a
+    Sender and the time; ``path`` the sender's reply path; ``place`` the port's registry row and the province; ``words``, ``links`` and
+    ``contacts`` none (one look-up answers for all rules); ``time`` a moment (then ``holds`` is a TimeTest's)."""
 
     scope: str
     holds: Callable[..., bool]
@@ -69,7 +69,7 @@ class RecipientTest:
     words: Bilingual
     word: str
     spares_bare: bool = False
-    """Never holds for a person of whom there are entries only (Recipient.bare): nobody need ask."""
+    """Never holds for a recipient whose record has only entries (Recipient.bare), so it is not asked."""
     passing: bool = False
     """May cease to hold at any minute: a refusal that rests on it is not remembered."""
     reads: str = ""
@@ -79,7 +79,7 @@ class RecipientTest:
     names: tuple[str, ...] = ()
     """Lists of the folder that it looks into, by name."""
     numbers: Container[int] | None = None
-    """Holds for whoever is on this list, and for nobody else."""
+    """Holds exactly for the numbers on this list."""
     evidence: Callable[[Message, Recipient, Facts, float], str] | None = None
     """What it rests on, in words, asked when it holds: for the journal and explain."""
 
@@ -125,7 +125,7 @@ class Bits:
         """scope → (bit, Test)."""
 
     def copy(self) -> Bits:
-        """The same leaves under the same bits; what is added to one is not added to the other."""
+        """A copy with the same leaves under the same bits; later additions do not reach the other one."""
         other = Bits()
         other._numbers = dict(self._numbers)
         other.fields = {field: dict(index) for field, index in self.fields.items()}
@@ -133,7 +133,7 @@ class Bits:
         return other
 
     def of(self, leaf: OneOf | Test) -> int:
-        """The leaf's bit, made on first asking."""
+        """The leaf's bit, assigned at the first call."""
         number = self._numbers.get(leaf)
         if number is None:
             number = self._numbers[leaf] = len(self._numbers)
@@ -177,7 +177,7 @@ def compile_tree(tree: Tree, bits: Bits) -> Compiled:
 
 
 def settle(tree: Tree, held: int, bits: Bits) -> bool | Tree:
-    """The tree with all bits answered: True, False, or what only the person can answer."""
+    """The tree with all bits answered: True, False, or a tree of conditions that depend on the recipient."""
     if isinstance(tree, (OneOf, Test)):
         return bool(held & bits.of(tree))
     if isinstance(tree, RecipientTest):
@@ -199,7 +199,7 @@ def settle(tree: Tree, held: int, bits: Bits) -> bool | Tree:
 
 
 def of_bare(tree: Tree) -> Tree | None:
-    """What is left to ask of a settled tree for a person of whom there are entries only; None if it cannot hold."""
+    """The rest of a settled tree for a recipient whose record has only entries; None if it cannot hold."""
     if isinstance(tree, RecipientTest):
         return None if tree.spares_bare else tree
     if isinstance(tree, (All, AnyOf)):
@@ -212,7 +212,7 @@ def of_bare(tree: Tree) -> Tree | None:
 
 
 def evidence_of(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> Bilingual:
-    """What a settled tree that holds rests on, in words; empty where the facts of the message say it all."""
+    """The evidence for a settled tree that holds, in words; empty if the message's facts suffice."""
     found = [
         leaf.evidence(message, record, facts, now)
         for leaf in leaves(tree)
@@ -222,7 +222,7 @@ def evidence_of(tree: Tree, message: Message, record: Recipient, facts: Facts, n
 
 
 def ask_person(tree: Tree, message: Message, record: Recipient, facts: Facts, now: float) -> bool:
-    """A settled tree, asked about one person."""
+    """Whether a settled tree holds for one recipient."""
     if isinstance(tree, RecipientTest):
         return tree.holds(message, record, facts, now)
     if isinstance(tree, Not):

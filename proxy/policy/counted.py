@@ -28,7 +28,7 @@ from proxy.policy.text.folding import normal_signature, text_key
 
 
 class Only(NamedTuple):
-    """The part of ``when`` that entries of a record can be asked: None means any."""
+    """The conditions of ``when`` that record entries can answer; None means any value."""
 
     categories: frozenset[int] | None = None
     subcategories: frozenset[int] | None = None
@@ -37,7 +37,7 @@ class Only(NamedTuple):
 
 
 class Unsigned(frozenset[int]):
-    """Signatures of which one is none: in an entry stands what it is counted by instead."""
+    """Matches any entry without a signature: its field holds what it is counted by instead."""
 
     __slots__ = ()
 
@@ -52,7 +52,7 @@ TEXTS = frozenset(("template", "content"))
 
 
 def falls_back(limit: Limit, facts: Facts) -> bool:
-    """Whether a message lacks a part of a limit's key, and counts under ``facts.whose`` instead."""
+    """Whether a message lacks a part of a limit's key, so that it counts by ``facts.whose`` instead."""
     keys = limit.keys
     return not facts.signature_hash and (not keys.isdisjoint(NAMES) or (facts.textless and not keys.isdisjoint(TEXTS)))
 
@@ -63,7 +63,7 @@ _PLACES = {"category": 0, "subcategory": 1, "signature": 2, "provider": 3}
 
 
 def only(tree: Tree, registry: Registry, line: int) -> Only:
-    """Which entries a limit with recipient counts; RuleFault when ``when`` reads what a record does not keep."""
+    """The entries that a limit with ``recipient`` counts. Raises RuleFault if ``when`` uses what a record does not keep."""
     parts: list[Tree] = [tree]
     sets: list[frozenset[int] | None] = [None, None, None, None]
     while parts:
@@ -105,7 +105,7 @@ def _kept(leaf: Leaf, line: int) -> str:
 
 
 def _stored(leaf: OneOf, registry: Registry) -> frozenset[int]:
-    """Words of a rule as the numbers an entry holds."""
+    """A rule's words as the numbers in entries."""
     if leaf.field == "category":
         return frozenset(int(Category.of(word)) for word in leaf.values)
     if leaf.field == "subcategory":
@@ -121,7 +121,7 @@ def _stored(leaf: OneOf, registry: Registry) -> frozenset[int]:
 
 
 def _both(some: frozenset[int] | None, others: frozenset[int]) -> frozenset[int]:
-    """What is in both."""
+    """The intersection; None means any."""
     if some is None:
         return others
     if type(some) is Unsigned and type(others) is Unsigned:
@@ -130,7 +130,7 @@ def _both(some: frozenset[int] | None, others: frozenset[int]) -> frozenset[int]
 
 
 def pick(limit: Limit, only: Only, facts: Facts, registry: Registry) -> Pick:
-    """The entries that share this message's key, save what is ``LATE``."""
+    """The entries that share this message's key, apart from its ``LATE`` parts."""
     categories, subcategories, signatures, providers = only
     keys = limit.keys
     if "category" in keys:
@@ -151,7 +151,7 @@ def pick(limit: Limit, only: Only, facts: Facts, registry: Registry) -> Pick:
 
 
 def counter_key(rule: str, place: int, limit: Limit, facts: Facts, registry: Registry) -> int:
-    """The 64-bit name of a counter, the same on every node and after a reload: rule, limit, values of the key save what is ``LATE``."""
+    """The 64-bit key of a counter, the same on every node and after a reload: rule, limit, and the key's values apart from ``LATE`` ones."""
     values = {
         "advertiser": registry.advertiser_of(facts.signature_hash),
         "group": registry.group_of(facts.signature_hash),
@@ -167,7 +167,7 @@ def counter_key(rule: str, place: int, limit: Limit, facts: Facts, registry: Reg
 
 
 def counter_of(base: int, limit: Limit, message: Message, province: str, template: int) -> int:
-    """The counter of one message: ``base`` with what is ``LATE``. The parts are 64-bit hashes of their own, so they may be mixed by xor."""
+    """The counter key of one message: ``base`` with the ``LATE`` parts. All are 64-bit hashes, so they may be mixed by xor."""
     keys = limit.keys
     if LATE.isdisjoint(keys):
         return base

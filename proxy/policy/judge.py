@@ -39,9 +39,9 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
     if content.scheduled is not None and content.scheduled > now:
         plan = rules.plan_at(sender, number, reading.traits, content.scheduled)
     else:
-        kin = rules.senders.young.get(sender) or rules.kin(sender, now)
-        known = rules.known.young.get((kin, reading.traits)) or rules.know(kin, reading.traits)
-        plan = known.plans[known.sorts[cell]] or rules.plan(known, cell, now)
+        related = rules.senders.young.get(sender) or rules.related(sender, now)
+        known = rules.known.young.get((related, reading.traits)) or rules.know(related, reading.traits)
+        plan = known.plans[known.groups[cell]] or rules.plan(known, cell, now)
     takes = _NO_TAKES
     if plan.asks:
         breaches: list[Breach] | None = None
@@ -73,13 +73,13 @@ def judge(message: Message, recipient: Recipient, rules: RuleSet, now: float, co
 
 
 def takes_of(message: Message, recipient: Recipient, rules: RuleSet, now: float) -> tuple[Take, ...]:
-    """What a message that went out at ``now`` takes from counters, whatever rules say of it: for rules that come later."""
+    """What a message sent at ``now`` takes from counters, whatever the rules decide: for a later set of rules."""
     if not rules.since <= now < rules.until:
         rules.turn(now)
     reading = rules.reader.read(message.content)
     cell = rules.cells[message.recipient // 10_000 - SEGMENT_FIRST]
-    kin = rules.kin(message.sender, now)
-    plan = rules.plan(rules.know(kin, reading.traits), cell, now)
+    related = rules.related(message.sender, now)
+    plan = rules.plan(rules.know(related, reading.traits), cell, now)
     return tuple(
         one.limit.take(counter_of(one.key, one.limit, message, rules.provinces[cell], reading.template))
         for one in plan.counters
@@ -88,7 +88,7 @@ def takes_of(message: Message, recipient: Recipient, rules: RuleSet, now: float)
 
 
 def facts(message: Message, rules: RuleSet, now: float) -> Facts:
-    """What rules can read of a message, before it is judged (its category chooses the lane)."""
+    """The facts of a message before it is judged (its category chooses the lane)."""
     if not rules.since <= now < rules.until:
         rules.turn(now)
     return rules.facts(message.sender, rules.reader.read(message.content).traits, now)
@@ -127,7 +127,7 @@ def _over_caps(
 
 
 def _with(breaches: list[Breach] | None, breach: Breach, limit: Limit, now: float) -> list[Breach]:
-    """The breaches and one more. Of several limits of one rule that are reached the strictest stands for the rule."""
+    """Adds a breach. If several limits of a rule are reached, the strictest stands for the rule."""
     breach = breach._replace(not_before=limit.window.end(now))
     if not breaches:
         return [breach]
@@ -137,7 +137,7 @@ def _with(breaches: list[Breach] | None, breach: Breach, limit: Limit, now: floa
 
 
 def cap_used(cap: Cap, message: Message, recipient: Recipient, template: int, now: float) -> int:
-    """How many messages of the person count against a cap already, for explain."""
+    """How many of the recipient's messages count against a cap, for explain."""
     return recipient.count(cap.since(now), cap.pick_for(message, template), cap.most)
 
 
@@ -151,7 +151,7 @@ def _over_counters(
     counters: Counters,
     breaches: list[Breach] | None,
 ) -> tuple[tuple[Take, ...], list[Breach] | None]:
-    """What this message takes from counters if it goes out, and the limits that are used up."""
+    """What this message takes from counters if it is sent, and the limits that are used up."""
     takes: list[Take] = []
     for ask, limit, key, breach, spared, total, take, late in plan.counters:
         if ask is not None and not ask_person(ask, message, recipient, plan.facts, now):
@@ -177,7 +177,7 @@ def _refused(
     breaches: list[Breach],
     takes: tuple[Take, ...],
 ) -> Verdict:
-    """The person's own breaches beside those that stand anyway, less those an exemption for this person spares."""
+    """The verdict on a refused message: the recipient's breaches and the standing ones, without those that an exemption spares."""
     spared = 0
     for ask, mask in plan.sparing:
         if ask_person(ask, message, recipient, plan.facts, now):
@@ -192,7 +192,7 @@ def _refused(
 
 
 def _left(plan: Plan, breaches: Iterable[Breach], spared: int) -> tuple[Breach, ...]:
-    """In order, what is not spared; ``spared``: bits, by the numbers of rules."""
+    """The breaches that are not spared, in order; ``spared``: bits by rule number."""
     return tuple(sorted((b for b in (*plan.breaches, *breaches) if not spared >> b.number & 1), key=strictness))
 
 
@@ -241,8 +241,8 @@ def objected(plan: Plan, which: int, now: float) -> Objected:
 
 
 def judge_text(message: Message, rules: RuleSet, now: float, recipient: Recipient | None = None) -> Verdict:
-    """What the rules that read the text say of the joined text, or of as much as there is, where parts have come since it was judged;
-    ``now``: when the message was judged, for its time was decided then.
+    """The verdict of the rules that read text, on the joined text as far as it is known, after parts have arrived since it was judged;
+    ``now``: when the message was judged (time conditions were decided then).
 
     ``recipient`` is asked only by rules that combine the text with something about the person.
     """

@@ -17,14 +17,14 @@ Value = TypeVar("Value")
 
 
 def dropped(held: list[Any], rest: Rest) -> None:
-    """Empties a list, some hundred a time."""
+    """Empties a list in pieces, with ``rest`` in between."""
     while held:
         del held[-DROPPED_PIECE:]
         rest()
 
 
 class Memo(Generic[Key, Value]):
-    """Look in ``young`` first, then ``find``."""
+    """A cache of two generations: look in ``young`` first, then call ``find``."""
 
     __slots__ = ("young", "old", "most")
 
@@ -46,12 +46,12 @@ class Memo(Generic[Key, Value]):
         return value
 
     def age(self) -> None:
-        """What is not used from now on goes when this is called again."""
+        """Starts a new generation: entries not used from now on are dropped at the next call."""
         self.old = self.young
         self.young = {}
 
     def empty(self, rest: Rest) -> None:
-        """Drops everything, some hundred a time."""
+        """Drops everything in pieces, with ``rest`` in between."""
         for held in (self.young, self.old):
             while held:
                 for _ in range(min(DROPPED_PIECE, len(held))):

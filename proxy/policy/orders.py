@@ -42,7 +42,7 @@ TRIAL = "trial"
 
 
 class NotInScope(ValueError):
-    """What an order should be about is nothing that is known: the text says what is meant and what there is."""
+    """An order names an unknown scope; the text says what was probably meant, and what exists."""
 
 
 # ---------------------------------------------------------------------------------------------------- what it is about
@@ -97,7 +97,7 @@ DIMENSIONS: Mapping[str, Callable[[str, Registry], str]] = {
 
 
 def scope_of(said: Mapping[str, Iterable[str]], registry: Registry) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """What was said, checked and in one spelling; raises NotInScope."""
+    """The scope of an order, checked and normalised. Raises NotInScope."""
     found = []
     for dimension in DIMENSIONS:
         values = tuple(dict.fromkeys(DIMENSIONS[dimension](word, registry) for word in said.get(dimension, ())))
@@ -109,7 +109,7 @@ def scope_of(said: Mapping[str, Iterable[str]], registry: Registry) -> tuple[tup
 
 
 def words_of(order: Order) -> str:
-    """What it is about, for people."""
+    """The scope of an order, for people."""
     return " and ".join(f"{dimension} {' or '.join(values)}" for dimension, values in order.scope if values) or "everything"
 
 
@@ -117,7 +117,7 @@ def words_of(order: Order) -> str:
 
 
 def rules_of(orders: Iterable[Order], bits: Bits) -> tuple[Rule, ...]:
-    """Orders that refuse, as rules over these bits."""
+    """Refusing orders as rules over these bits."""
     return tuple(_rule(order, bits) for order in orders if order.kind in REFUSES)
 
 
@@ -156,7 +156,7 @@ def _dated(order: Order) -> Test:
 
 
 class Shadows:
-    """Which rules are in shadow while which bits hold."""
+    """Decides which rules are in shadow, given the bits that hold."""
 
     def __init__(self, orders: Iterable[Order], rules: Iterable[Rule], bits: Bits) -> None:
         self._some = self._all = 0
@@ -174,7 +174,7 @@ class Shadows:
                     self._most[rule.number] = self._every[rule.number]
 
     def over(self, rules: list[Rule], held: int) -> list[Rule]:
-        """The rules as they are while these bits hold."""
+        """The rules as they apply while these bits hold."""
         if not held & self._some:
             return rules
         instead = self._every if held & self._all else self._most
@@ -182,13 +182,13 @@ class Shadows:
 
 
 def protects(rule: Rule) -> bool:
-    """Whether a rule keeps a person's own word: it asks what they refused, or gives a reason nobody outside is told."""
+    """Whether a rule protects a recipient's own word: it asks their refusals, or its reason is not told outside."""
     told = rule.reason is None or rule.reason.public == rule.reason.name
     return not told or asks(rule, "suppressed") or asks(rule, "consent")
 
 
 def asks(rule: Rule, word: str) -> bool:
-    """Whether a rule asks this word of ``when`` about the person."""
+    """Whether a rule has this condition about the recipient."""
     return any(isinstance(leaf, RecipientTest) and leaf.word == word for leaf in leaves(rule.when))
 
 

@@ -50,12 +50,12 @@ _SCHEDULED = "scheduled"
 
 
 def undecided(tree: Tree) -> bool:
-    """Whether a condition cannot be answered while parts are missing."""
+    """Whether a condition cannot be decided while parts are missing."""
     return any(_waits(leaf, negated) for leaf, negated in _with_sign(tree, negated=False))
 
 
 def _with_sign(tree: Tree, *, negated: bool) -> Iterator[tuple[Leaf, bool]]:
-    """All leaves, and whether an odd number of ``not`` stand around each."""
+    """All leaves, each with whether it stands under an odd number of ``not``."""
     if isinstance(tree, Not):
         yield from _with_sign(tree.part, negated=not negated)
     elif isinstance(tree, (All, AnyOf)):
@@ -75,7 +75,7 @@ def _waits(leaf: Leaf, negated: bool) -> bool:
 
 
 def left_over(rule: Rule) -> bool:
-    """Whether the whole text may bring out what a part did not: such a rule is asked again when the last part is here."""
+    """Whether the complete text may breach a rule that a part did not: such a rule is asked again with the last part."""
     if rule.limits or rule.exempt:
         return False
     if undecided(rule.when):
@@ -86,7 +86,7 @@ def left_over(rule: Rule) -> bool:
 
 
 def at_once(rule: Rule, exempt: Iterable[Rule], bits: Bits) -> Rule | None:
-    """The rule as it is asked while parts are missing, by what it finds; None where it waits, or need not (see ``undecided``)."""
+    """The rule in the form asked while parts are missing, by its matches; None if it waits, or need not wait (see ``undecided``)."""
     breach = rule.breach
     if breach is None or breach.shadow or breach.outcome is Outcome.ALLOW or breach.reason.name == IN_REVIEW:
         return None
@@ -101,7 +101,7 @@ def at_once(rule: Rule, exempt: Iterable[Rule], bits: Bits) -> Rule | None:
 
 
 def _sure(tree: Tree, *, negated: bool) -> Tree | None:
-    """What is known of a condition already and suffices for it (under an odd number of ``not``: what it needs). None: nothing does."""
+    """A condition that is decidable now and implies this one (under an odd number of ``not``: is implied by it); None if there is none."""
     if isinstance(tree, Not):
         inner = _sure(tree.part, negated=not negated)
         return None if inner is None else Not(inner)
@@ -115,7 +115,7 @@ def _sure(tree: Tree, *, negated: bool) -> Tree | None:
 
 
 def _is_settled(leaf: Leaf) -> bool:
-    """Whether no part that is missing changes the answer."""
+    """Whether no missing part can change the answer."""
     if isinstance(leaf, RecipientTest) and leaf.numbers is None and _word(leaf) != "recipient_in":
         return False
     return _word(leaf) not in _TEXT | _NAME | _MEANT | {_SCHEDULED}

@@ -53,7 +53,7 @@ STEPS = ("warn", "throttle", "suspend-marketing", "suspend-all")
 """From mild to severe: the ladder."""
 APPROVALS = ("second-person", "none")
 LAPSES_S = 7 * time_windows.DAY_S
-"""A proposal that nobody has decided by then lapses, if nothing else is said: what it rests on is old."""
+"""Default time after which an undecided proposal lapses: its evidence is old by then."""
 MODES = ("enforce", "off")
 COMPLAINTS_KEYS = ("forward", "answer")
 FORWARD_DAYS, ANSWER_DAYS, DAYS_MAX = 5, 15, 60
@@ -75,7 +75,7 @@ class Step(NamedTuple):
 
 
 class RepeatPenalty(NamedTuple):
-    """What follows where the last penalty of this rule ended within so long."""
+    """The step that follows if the last penalty of this rule ended within ``within_s``."""
 
     within_s: int
     then: str  # empty: the next step up the ladder
@@ -104,7 +104,7 @@ class Trigger(NamedTuple):
 
 
 class DeskRules(NamedTuple):
-    """What the rules say to the desk rather than of messages."""
+    """The parts of rules files that do not judge messages: penalties and complaint deadlines."""
 
     triggers: tuple[Trigger, ...] = ()
     forward_days: int = FORWARD_DAYS
@@ -122,7 +122,7 @@ def read_complaints(node: Node) -> tuple[int, int]:
 
 
 def read_trigger(node: Node, file: str) -> Trigger | None:
-    """None: it is off."""
+    """Reads one trigger; None if it is off."""
     keys = node.mapping("penalty", KEYS)
     for word in ("id", "watch", "per", "steps"):
         if word not in keys:
@@ -171,7 +171,7 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
 
 
 def _apart(keys: Mapping[str, Node], by: str, longest_s: int) -> None:
-    """What cannot be counted by signature or advertiser."""
+    """Checks what cannot be counted by signature or advertiser."""
     if longest_s > APART_HOURS * _HOUR_S:
         raise RuleFault(keys["by"].line, f"by: {by}: is counted over at most {APART_DAYS}d")
     if by == ADVERTISER and "provider" in keys:
@@ -233,7 +233,7 @@ def _seconds(node: Node, what: str) -> int:
 
 
 def _window(node: Node, what: str) -> Window:
-    """``day``, ``month``, or whole hours and days back: what is counted is counted by the hour."""
+    """``day``, ``month``, or whole hours and days: counts are kept per hour."""
     written = node.text(what)
     if written in time_windows.CALENDAR_S and written != "minute":
         return Window(written, time_windows.CALENDAR_S[written])

@@ -16,40 +16,40 @@ from proxy.policy.condition import Bits, Compiled, RecipientTest, leaves
 from proxy.policy.memo import Memo
 from proxy.policy.plan import Rule
 
-SORTS_MAX = 64
-"""Ways to sort the places, for each province a port may be at home in: some 3 KB each."""
-TOLD_MAX = 4_096
+GROUPINGS_MAX = 64
+"""Groupings kept for each home province of a port: some 3 KB each."""
+RELEVANT_MAX = 4_096
 
 
-class Sorts(NamedTuple):
+class PlaceGroups(NamedTuple):
     of: tuple[int, ...]
-    """By the number a cell of the table of regions holds: the number of its sort …"""
+    """By place (the number in a cell of the table of regions): the number of its group …"""
     bits: tuple[int, ...]
-    """… and by that what holds about place there, as far as it matters."""
+    """… and by group: the bits of relevant place conditions that hold there."""
 
 
 class Places:
     """All places, as they are seen from ports at home in one province."""
 
-    __slots__ = ("bits", "_sorts")
+    __slots__ = ("bits", "_groupings")
 
     def __init__(self, bits: tuple[int, ...]) -> None:
         self.bits = bits
-        """By the number a cell of the table of regions holds: the bits of conditions about place."""
-        self._sorts: Memo[int, Sorts] = Memo(SORTS_MAX)
+        """By place (the number in a cell of the table of regions): the bits of conditions about place."""
+        self._groupings: Memo[int, PlaceGroups] = Memo(GROUPINGS_MAX)
 
-    def sorted_by(self, matters: int) -> Sorts:
-        """The places, where of all bits only these matter."""
-        found = self._sorts.find(matters)
+    def grouped_by(self, matters: int) -> PlaceGroups:
+        """The places, grouped by these bits only."""
+        found = self._groupings.find(matters)
         if found is None:
             numbers: dict[int, int] = {}
             of = tuple(numbers.setdefault(bits & matters, len(numbers)) for bits in self.bits)
-            found = self._sorts.put(matters, Sorts(of, tuple(numbers)))
+            found = self._groupings.put(matters, PlaceGroups(of, tuple(numbers)))
         return found
 
 
 class PlaceConditions:
-    """Which conditions about place matter, by which others hold."""
+    """Tells which conditions about place are relevant, given the other conditions that hold."""
 
     def __init__(self, rules: Iterable[Rule], bits: Bits) -> None:
         self._bits = bits
@@ -65,11 +65,11 @@ class PlaceConditions:
                     key = (first.need & ~place, first.forbid & ~place)
                     asked[key] = asked.get(key, 0) | named
         self._asked = [(need, forbid, named) for (need, forbid), named in asked.items()]
-        """What must hold, and what must not, before these conditions are asked."""
-        self.told: Memo[int, int] = Memo(TOLD_MAX)
+        """(bits that must hold, bits that must not, place conditions that are asked then)."""
+        self.relevant: Memo[int, int] = Memo(RELEVANT_MAX)
 
     def _named(self, compiled: Compiled) -> int:
-        """All bits that it asks."""
+        """All bits that a compiled condition asks."""
         need, forbid, rest = compiled
         named = need | forbid
         for part in rest:
@@ -79,12 +79,12 @@ class PlaceConditions:
         return named
 
     def matters(self, held: int) -> int:
-        """The bits about place on which something may depend while these others hold: all of them, on time, sender and text."""
-        found = self.told.find(held)
+        """The bits of relevant place conditions while ``held`` hold: all bits of time, sender and text."""
+        found = self.relevant.find(held)
         if found is None:
             found = 0
             for need, forbid, named in self._asked:
                 if held & need == need and not held & forbid:
                     found |= named
-            self.told.put(held, found)
+            self.relevant.put(held, found)
         return found

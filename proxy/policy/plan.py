@@ -98,7 +98,7 @@ class CounterLimit(NamedTuple):
 
 
 class Limited(NamedTuple):
-    """A limit of a rule that applies, before it is known whose messages it counts."""
+    """A limit of an applying rule, before it is bound to a sender's facts."""
 
     ask: Tree | None
     rule: Rule
@@ -109,7 +109,7 @@ class Limited(NamedTuple):
 
 
 class Objected(NamedTuple):
-    """What becomes of messages to which the same rules object beside those that stand."""
+    """The outcome for messages to which the same rules object, besides the standing ones."""
 
     since: float
     until: float
@@ -127,7 +127,7 @@ Capped = tuple[tuple[Cap, ...], bytes]
 
 
 class Decision(NamedTuple):
-    """What the rules make of one set of conditions. ``ask`` is what is left to ask about the person."""
+    """What the rules decide for one set of conditions. ``ask``: conditions left to ask about the recipient."""
 
     outcome: Outcome
     reason: Reason | None
@@ -150,7 +150,7 @@ class Decision(NamedTuple):
 
 
 class Plan:
-    """A decision bound to facts. In the shape that costs least to read."""
+    """A decision bound to facts, laid out to be read fast."""
 
     __slots__ = (
         "facts", "outcome", "reason", "rule", "breaches", "persons", "caps", "oldest_s", "fewest", "counters", "sparing", "asks",
@@ -191,7 +191,7 @@ def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | N
 
 
 def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Capped:
-    """Texts of one sender that differ in other ways have the same; all texts, where no cap depends on facts."""
+    """The caps of a decision bound to facts. Cached by the facts that caps depend on."""
     who: tuple[int, ...] = _ALIKE
     if decision.bound or facts.textless:
         who = facts.counted_by, facts.category, facts.subcategory_code, facts.sender.provider_hash, facts.textless
@@ -208,7 +208,7 @@ def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | N
 
 
 def _of_sender(cap: Cap, facts: Facts) -> Cap:
-    """A cap that is the same whatever the message says, for a message that says nothing."""
+    """A cap that does not depend on the text, for a message without a readable text."""
     if not falls_back(cap.limit, facts):
         return cap
     signatures = frozenset((facts.counted_by,))
@@ -242,7 +242,7 @@ def reported(breaches: tuple[Breach, ...]) -> tuple[Outcome, Reason | None, str]
 
 
 def is_fixed(limit: Limit) -> bool:
-    """Whether a cap is the same for all messages, but for what is put in per message."""
+    """Whether a cap is the same for all messages, except for what is filled in per message."""
     return limit.keys <= _FIXED
 
 
@@ -259,8 +259,8 @@ MARKS_MAX = 8
 def cap_of(
     limit: Limit, rule: Rule, facts: Facts | None, registry: Registry, day: float | None, ask: Tree | None, breach: Breach
 ) -> Cap:
-    """A limit bound to a message's facts (none needed if it is fixed). ``day`` lies in the span the plan holds for, which no midnight
-    interrupts; None if no span is known."""
+    """A limit bound to a message's facts (None if it is fixed). ``day``: a time in the span of the plan, which never passes midnight; None if
+    no span is known."""
     unit, seconds = limit.window
     after = limit.window.after(day) if day is not None and unit in ("day", "week", "month") else 0
     chosen = Pick(*rule.only) if facts is None else pick(limit, rule.only, facts, registry)
@@ -272,7 +272,7 @@ def cap_of(
 
 
 def _marks(signatures: frozenset[int] | None) -> tuple[bytes, ...]:
-    """These as they are packed in entries; none where they are too many, or one is none at all."""
+    """These signatures as entries pack them; empty if they are too many, or if one means messages without a signature."""
     if signatures is None or type(signatures) is Unsigned or len(signatures) > MARKS_MAX:
         return ()
     return tuple(one.to_bytes(6, "big") for one in sorted(signatures))
@@ -295,7 +295,7 @@ _U8, _U16, _U32 = 0xFF, 0xFFFF, 0xFFFF_FFFF
 
 
 def outline(caps: Sequence[Cap], persons: Sized, bare_persons: Sized, sparing: Sized, counters: Sized) -> bytes:
-    """Of what has more than 255 it says 255: nobody looks at the caps of such a plan here."""
+    """The plan's sizes as bytes for the compiled judge; a size above 255 is written as 255, and then Python judges."""
     many = [min(len(some), _U8) for some in (caps, persons, bare_persons, sparing, counters)]
     fewest = min((cap.most for cap in caps), default=0)
     oldest_s = caps[-1].limit.window.seconds if caps else 0

@@ -164,7 +164,7 @@ class Reader:
         self._tag = category_tag
         self._outside: Callable[[TextAnalysis], bool] = Outside("links", registry, "") if registry is not None else _leads_on
         """Whether a text has a link that is not its sender's."""
-        known = registry is not None and (registry.templates.tell_more or "template" in bits.fields)
+        known = registry is not None and (registry.templates.declare_categories or "template" in bits.fields)
         self._templates = registry.templates if registry is not None and known else None
         self._owners = registry.owners if registry is not None and owners else None
         self._reviewed = _by_word(bits.tests.get("reviewed", [])) or None
@@ -212,7 +212,7 @@ class Reader:
 
     @compiled("reader_read")
     def read(self, content: Content) -> Reading:
-        """The reading of a content, which keeps it: the octets it was made of are remembered once, by whoever made it."""
+        """The reading of a content, which keeps it."""
         if content.read_by is not self.mark:
             content.reading = self._fresh(content)
             content.read_by = self.mark
@@ -225,7 +225,7 @@ class Reader:
         return self._traits.young
 
     def learn_from(self, before: Reader, rest: Rest = no_rest) -> None:
-        """Reads what another reader has read lately, in another thread while that one is asked and nobody asks this one yet: else the
+        """Reads what another reader has read lately, in another thread, before this reader is in use: else the
         first messages after a change of rules would all wait for the reading of their texts. The contents keep what the other one
         read. Takes over what has come before, and the texts that rules compare."""
         self._twice = before._twice.beside()
@@ -239,7 +239,7 @@ class Reader:
             self.texts = before.texts
 
     def forget(self, rest: Rest = no_rest) -> None:
-        """Lets go of all that was learnt, piece by piece: freed at once it would hold everybody up. Nobody may ask afterwards."""
+        """Frees all caches, piece by piece, so that no message waits. The reader must not be used afterwards."""
         for memo in (self._masks, self._traits, self._senses):
             memo.empty(rest)
         dropped(self._meanings, rest)
@@ -443,7 +443,7 @@ class Reader:
         return self.scanner.lexicon.codes.beside(page.squeezed) + (weighed.beside or 0) + (LINK if self._outside(page) else 0)
 
     def hidden(self, page: TextAnalysis, found: Iterable[int]) -> set[int]:
-        """Words of an offer that are found in the text's normal form only: somebody has hidden them."""
+        """Words of an offer that are found in the text's normal form only, so they were hidden."""
         seen = without_numbers(masked(undressed(page.text)))
         scanner = self.scanner
         words = scanner.lexicon.words

@@ -27,7 +27,7 @@ _Key = TypeVar("_Key")
 
 class RefusalMatch:
     def __init__(self, registry: Registry, similarity: float) -> None:
-        """``similarity``: of all rules the least from which a text is what a refused one said; 0: none asks."""
+        """``similarity``: the lowest threshold of all rules that compare texts; 0: no rule does."""
         self._registry = registry
         self.similarity = similarity
         self.refused: dict[bytes, _Names] = {}
@@ -55,7 +55,7 @@ class RefusalMatch:
         return self.said_before(message, texts)
 
     def said_before(self, message: Message, texts: Sequence[RefusedText]) -> bool:
-        """Whether a refused one has said the like."""
+        """Whether a refused sender has sent a similar text."""
         if not texts or not self.similarity:
             return False
         mine = kept_of(message.content.text)
@@ -88,7 +88,7 @@ class RefusalMatch:
 
 @lru_cache(maxsize=16_384)
 def is_like(theirs: str, mine: str, similarity: float) -> bool:
-    """Whether one text says what another said, of what is kept of both."""
+    """Whether two kept texts are similar enough."""
     return bool(same_contacts(theirs, mine)) or alike(theirs, mine) >= similarity
 
 

@@ -18,13 +18,13 @@ from proxy.policy.registries.regions import Regions
 from proxy.policy.registries.registry import PortRow, Registry
 from proxy.policy.reply_paths import Paths, path_of
 
-KINS_MAX = 4_096
+GROUPS_MAX = 4_096
 SENDERS_MAX = 131_072
 """Providers choose what stands behind their prefixes: one extension for each customer, or for each text. Some 60 bytes each."""
 
 
 class RelatedSenders:
-    """Compared by identity: it is part of a memo key."""
+    """A group of senders that the rules cannot tell apart. Compared by identity, as part of a cache key."""
 
     __slots__ = ("sender", "bits", "port", "places")
 
@@ -36,7 +36,7 @@ class RelatedSenders:
 
 
 class SenderGroups:
-    """All kin of one set of rules."""
+    """All groups of senders of one set of rules."""
 
     def __init__(self, bits: Bits, regions: Regions, registry: Registry, paths: Paths | None = None) -> None:
         self._registry = registry
@@ -53,12 +53,12 @@ class SenderGroups:
         self._place_tests = bits.tests.get("place", [])
         self._places_from: dict[str | None, Places] = {}  # by the province a port is registered for: some 36 at most
         self.senders: Memo[Sender, RelatedSenders] = Memo(SENDERS_MAX)
-        self._kins: Memo[tuple[object, ...], RelatedSenders] = Memo(KINS_MAX)
+        self._groups: Memo[tuple[object, ...], RelatedSenders] = Memo(GROUPS_MAX)
 
     def clear(self) -> None:
-        """Forget what time may have changed."""
+        """Drops what time may have changed."""
         self.senders.clear()
-        self._kins.clear()
+        self._groups.clear()
 
     def bits_of(self, sender: Sender, at: float) -> int:
         """The bits of conditions about the sender."""
@@ -77,16 +77,20 @@ class SenderGroups:
         return held
 
     def of(self, sender: Sender, at: float) -> RelatedSenders:
-        """The sender's kin as they are at some time; remembered by who they are, so times may be mixed."""
+        """The sender's group at some time. Cached by the group's properties, so calls for different times may be mixed."""
         port = self._registry.port(sender.port)
         bits = self.bits_of(sender, at)
         named = self._registry.named_port(sender.port) if self._reads_state else ""
         category: Category | None = sender.category
         key = (sender.provider, sender.prefix, category, bits, port, named)
-        kin = self._kins.find(key)
-        return kin if kin is not None else self._kins.put(key, RelatedSenders(sender, bits, port, self._seen_from(port)))
+        related = self._groups.find(key)
+        return (
+            related
+            if related is not None
+            else self._groups.put(key, RelatedSenders(sender, bits, port, self._places_for(port)))
+        )
 
-    def _seen_from(self, port: PortRow | None) -> Places:
+    def _places_for(self, port: PortRow | None) -> Places:
         if not self._place_tests:
             return self._places
         home = None if port is None else port.province

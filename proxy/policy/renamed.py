@@ -43,7 +43,7 @@ _BETWEEN = "\x1f"
 
 
 class RefusedSender(NamedTuple):
-    """Whom a refusal means, by the registry of today."""
+    """The sender that a refusal means, by the current registry."""
 
     signature: int  # hash48; 0 where an advertiser was refused by name
     advertiser: str
@@ -64,7 +64,7 @@ def refused_by(refusal: OptOut, registry: Registry) -> RefusedSender:
 def ways(
     refused: RefusedSender, message: Message, facts: Facts, record: Recipient, registry: Registry, similarity: float
 ) -> Iterator[tuple[str, str]]:
-    """(one of WAYS, what shows it) for each way in which the sender is the refused one."""
+    """(one of WAYS, the evidence) for each way in which the sender is the refused one."""
     mine, theirs = facts.signature_hash, refused.advertiser
     if mine and mine == refused.signature:
         yield "signature", ""
@@ -131,12 +131,12 @@ def _by_text(
 
 
 def same_contacts(theirs: str, mine: str) -> set[str]:
-    """Telephone numbers that stand in both, of what is kept of two texts."""
+    """Telephone numbers that two kept texts share."""
     return set(theirs.rpartition(_BETWEEN)[0].split()) & set(mine.rpartition(_BETWEEN)[0].split())
 
 
 def alike(theirs: str, mine: str) -> float:
-    """How alike the words of both are, of what is kept of two texts: from 0 to 1."""
+    """The similarity of two kept texts, from 0 to 1."""
     one, other = _body(theirs), _body(mine)
     return fuzz.ratio(one, other) / 100 if min(len(one), len(other)) >= COMPARED_LEAST else 0.0
 
@@ -147,8 +147,7 @@ def _body(kept: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def kept_of(text: str) -> str:
-    """What is kept of a refused text, and compared: telephone numbers, then the beginning of its words without signature and notice,
-    digits masked."""
+    """The kept form of a refused text: telephone numbers, then the beginning of its words without signature and notice, digits masked."""
     text = as_shown(text)
     contacts = dict.fromkeys(TextAnalysis(Content(text, "readable", b"")).all_contacts)
     body = _TAIL.sub("", _EDGES.sub("", fold(text)).strip())
@@ -157,5 +156,5 @@ def kept_of(text: str) -> str:
 
 
 def refused_text(signature: int, template: int, text: str) -> RefusedText:
-    """What the record keeps of a message whose sender was refused."""
+    """The record's RefusedText for a message of a refused sender."""
     return RefusedText(signature, template, kept_of(text))

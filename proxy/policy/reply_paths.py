@@ -37,13 +37,13 @@ class ReplyPath(NamedTuple):
 Paths = Mapping[str, ReplyPath]
 """By registered prefix."""
 NO_BOOK = ReplyPath(PROVEN)
-"""Where nobody keeps a book (a check of rules, a backtest) every path counts as proven."""
+"""Where reply paths are not tracked (a check of rules, a backtest) every path counts as proven."""
 UNUSED = ReplyPath(UNPROVEN)
 """What a book says of a prefix from which no advertisement came."""
 
 
 class AsDecided(dict[str, ReplyPath]):
-    """One state for every port: of a decision of the past, whose book is not kept. It says which conditions held, not which state it was."""
+    """One state for every port, to repeat a past decision: it reproduces the conditions that held, not necessarily the state."""
 
     def __init__(self, path: ReplyPath) -> None:
         super().__init__()
@@ -54,16 +54,16 @@ class AsDecided(dict[str, ReplyPath]):
 
 
 MAY_HAVE_BEEN = (NO_BOOK, ReplyPath(DEAD), ReplyPath(SILENT), ReplyPath(UNPROVEN, ADVERTISEMENTS_MAX), UNUSED)
-"""One of each state, for whoever looks which of them led to a decision."""
+"""One path of each state, to find out which of them led to a decision."""
 
 
 def path_of(sender: Sender, paths: Paths | None) -> ReplyPath:
-    """``paths``: None where there is no book."""
+    """The reply path of a sender; ``paths``: None if reply paths are not tracked."""
     if paths is None:
         return NO_BOOK
     return paths.get(sender.prefix or _longest(sender.port, paths), UNUSED)
 
 
 def _longest(port: str, prefixes: Paths) -> str:
-    """The registered prefix of a port that nobody has looked up: where a message is only asked about."""
+    """The registered prefix of a port that was not looked up: for a message that is only asked about."""
     return max((one for one in prefixes if port.startswith(one)), key=len, default="")

@@ -21,7 +21,7 @@ NOT_BEFORE_STEPS = 64  # changes of time conditions looked ahead: a month of qui
 
 
 class Times:
-    """The conditions on time."""
+    """The time conditions of a set of rules."""
 
     def __init__(self, bits: Bits) -> None:
         self._tests: list[tuple[int, Test]] = bits.tests.get("time", [])
@@ -29,7 +29,7 @@ class Times:
         self._of_orders = sum(bit for bit, test in self._tests if test.word == "order")
 
     def held(self, at: float) -> int:
-        """The bits of those that hold at some time."""
+        """The bits of the conditions that hold at some time."""
         held = 0
         for bit, test in self._tests:
             if test.holds(at):
@@ -37,7 +37,7 @@ class Times:
         return held
 
     def of_orders(self, held: int) -> int:
-        """Of such bits those of orders."""
+        """Of ``held``, the bits of orders."""
         return held & self._of_orders
 
     def ordered(self, at: float) -> int:
@@ -45,12 +45,12 @@ class Times:
         return self.held(at) & self._of_orders if self._of_orders else 0
 
     def change(self, at: float) -> float:
-        """When one of them next begins or ceases to hold."""
+        """When a condition next begins or ceases to hold."""
         return min((test.time.changes(at) for _, test in self._tests if test.time), default=NEVER)
 
 
 class Validity:
-    """For how long a decision holds that is about to be remembered."""
+    """The time span for which a decision may be cached."""
 
     __slots__ = ("day", "since", "until")
 
@@ -64,7 +64,7 @@ class Validity:
 
 
 class RuleProgram:
-    """How the rules in force decide; nothing in it changes."""
+    """The rules of a set, compiled for deciding; immutable."""
 
     def __init__(
         self,
@@ -91,19 +91,19 @@ class RuleProgram:
         ]
 
     def decide(self, held: int, at: float, span: Validity | None, *, complete: bool) -> Decision:
-        """``span``: None where the decision is not remembered. ``complete``: whether all of the text is there."""
+        """``span``: narrowed to how long the decision holds; None if it is not cached. ``complete``: whether the text is complete."""
         if complete:
             return self._decide_by(self._live, self._exempt, held, at, span)
         return self._decide_by([*self._early, *self._found(held, at, span)], self._early_exempt, held, at, span)
 
     def decide_rest(self, held: int, at: float, *, complete: bool) -> Decision:
-        """What is left to decide of a message that was judged before its text was whole; not remembered."""
+        """The rest of the decision on a message judged before its text was complete; not cached."""
         if complete:
             return self._decide_by(self._left_over, self._exempt, held, at, None)
         return self._decide_by(self._found(held, at, None), self._early_exempt, held, at, None)
 
     def _found(self, held: int, at: float, span: Validity | None) -> list[Rule]:
-        """Rules that are asked at once and not in shadow, by an order or on trial."""
+        """Rules asked of an incomplete text, if they are not in shadow by an order or on trial."""
         found = []
         for rule, as_ordered in zip(self._at_once, self._shadows.over(self._at_once, held), strict=True):
             if at < rule.trial_until:
@@ -170,7 +170,7 @@ class RuleProgram:
         )  # fmt: skip
 
     def _breach(self, rule: Rule, held: int, at: float, span: Validity | None) -> Breach:
-        """What a rule without limits objects, with when to come again as far as that is known."""
+        """The breach of a rule without limits, with the time for a retry if it is known."""
         breach, again = rule.breach, rule.again
         assert breach is not None
         if rule.refused is not None and self._holds(rule.refused, held) is True:
@@ -190,7 +190,7 @@ class RuleProgram:
         return breach._replace(not_before=free)
 
     def _not_before(self, rule: Rule, held: int, at: float) -> float | None:
-        """When the rule's time conditions will let such a message pass, if they will."""
+        """When the rule's time conditions will let such a message pass; None if they never will."""
         tests = [leaf for leaf in leaves(rule.when) if isinstance(leaf, Test) and leaf.time]
         if not tests:
             return None
@@ -203,7 +203,7 @@ class RuleProgram:
         return None
 
     def _holds(self, compiled: Compiled, held: int) -> bool | Tree:
-        """True, False, or what is left to ask about the person."""
+        """True, False, or the conditions left to ask about the recipient."""
         need, forbid, rest = compiled
         if held & need != need or held & forbid:
             return False
@@ -218,6 +218,6 @@ class RuleProgram:
 
 
 def _holds_until(moment: float, span: Validity | None) -> None:
-    """A decision that is remembered holds only up to a moment."""
+    """Narrows the span of a cached decision to end at a moment."""
     if span is not None:
         span.narrow(span.day, moment)

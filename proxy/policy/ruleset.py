@@ -4,9 +4,9 @@ In: rules and tables from the loader. Out: the Plan for a message: its facts and
 (judge.py asks about them), files, the clock: time is an argument, and decisions are dropped at the next moment at which time matters.
 
     bits        one integer: which conditions of all rules hold for these facts at this time
-    Decision    what rules make of those bits (rule_program.py), whoever the message is for; cached per bits
-    Known       Facts and their bits; cached per (kin, traits): related_senders.py says who is alike, reading.py which texts are
-    Plan        a Decision bound to Facts (whose signature, which counter); kept with what is known, by sort of place (places.py)
+    Decision    what rules make of those bits (rule_program.py), for any recipient; cached per bits
+    Known       Facts and their bits; cached per (related senders, traits): see related_senders.py and reading.py
+    Plan        a Decision bound to Facts (whose signature, which counter); kept with the facts, by group of places (places.py)
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class KnownFacts(NamedTuple):
     bits: int
     complete: bool
     """See Traits."""
-    sorts: tuple[int, ...]
+    groups: tuple[int, ...]
     """By the number a cell of the table of regions holds: the sort of place it is to the rules that may still hold …"""
     places: tuple[int, ...]
     """… by that the bits of the place …"""
@@ -70,7 +70,7 @@ _FIELDS: dict[str, Callable[[Facts, Traits, Registry, float], str]] = {
     "advertiser": lambda facts, traits, registry, at: registry.advertiser_of(facts.signature_hash) or "none",
     "group": lambda facts, traits, registry, at: registry.group_of(facts.signature_hash) or "none",
     "signature_state": lambda facts, traits, registry, at: registry.state_of(facts.signature, facts.sender, at),
-    "template": lambda facts, traits, registry, at: registry.templates.told(traits.forms, facts.sender.provider),
+    "template": lambda facts, traits, registry, at: registry.templates.value_of(traits.forms, facts.sender.provider),
     "text_state": lambda facts, traits, registry, at: traits.state,
 }
 """Fields of a text from a sender; those of the sender alone and of the place are related_senders.py's."""
@@ -98,17 +98,17 @@ class RuleSet:
         desk: DeskRules = NO_DESK,
         paths: Paths | None = None,
     ) -> None:
-        """``reader``: of the set these rules come from, if the text means the same to both. ``before``: the set in force meanwhile, if
-        this one is made beside traffic; ``rest`` is called between pieces of work. ``paths``: see ``paths`` below."""
+        """``reader``: that of the set before, if both read texts alike. ``before``: the set in force, if this one is loaded under traffic.
+        ``rest`` is called between pieces of work. ``paths``: see ``paths`` below."""
         self.revision, self.rules = revision, rules
         self.desk = desk
-        """What the rules say of penalties and of complaints: nothing that ``judge`` asks."""
+        """Penalties and complaint deadlines of the rules; ``judge`` does not use them."""
         self.orders = orders
-        """What operators have ordered beside the rules: see orders.py."""
-        self._asking = bits.of(ASKS)
-        """The bit of texts that ask for an answer: no rule's, but a fact that a record keeps."""
+        """Temporary orders in force beside the rules: see orders.py."""
+        self._answer_bit = bits.of(ASKS)
+        """The bit of texts that ask for an answer: not a rule's condition, but a fact that records keep."""
         self.paths = paths
-        """Whether replies to each port reach the gate; None where nobody keeps a book of that."""
+        """Whether replies to each port reach the gate; None if reply paths are not tracked."""
         self._base = bits
         bits = bits.copy() if orders else bits
         self.ordered = rules_of(orders, bits)
@@ -132,28 +132,28 @@ class RuleSet:
             )  # fmt: skip
         self.reader: Reader = reader
         people = (leaf for rule in resting(live, rest) for leaf in leaves(rule.when) if isinstance(leaf, RecipientTest))
-        self.concerning = RefusalMatch(registry, min((one.similar for one in people if one.similar), default=0.0))
+        self.refusal_match = RefusalMatch(registry, min((one.similar for one in people if one.similar), default=0.0))
         self.cells: array[int] = regions.cells
         self.provinces = [province for province, _ in regions.places]
-        self.kindred = SenderGroups(bits, regions, registry, paths)
-        self.senders = self.kindred.senders
-        self._edgy = bool(self.kindred.ages) or any(rule.again or rule.trial_until > -NEVER for rule in live)
-        """Whether decisions change at moments that no condition on time knows."""
-        self.telling = PlaceConditions(resting(live, rest), bits)
+        self.sender_groups = SenderGroups(bits, regions, registry, paths)
+        self.senders = self.sender_groups.senders
+        self._edgy = bool(self.sender_groups.ages) or any(rule.again or rule.trial_until > -NEVER for rule in live)
+        """Whether decisions change at moments other than those of the time conditions."""
+        self.place_conditions = PlaceConditions(resting(live, rest), bits)
         self.known: Memo[tuple[RelatedSenders, Traits], KnownFacts] = Memo(KNOWN_MAX)
         self.plans_max, self._planned = PLANS_MAX, 0
         self._decisions: Memo[int, Decision] = Memo(DECISIONS_MAX)
         self._fields = [(_FIELDS[field], index) for field, index in bits.fields.items() if field in _FIELDS]
         self._times = Times(bits)
-        self._deciding = RuleProgram(live, bits, self._times, shadows, registry, rest)
+        self._program = RuleProgram(live, bits, self._times, shadows, registry, rest)
         self._time_bits, self._turns_at = 0, 0.0
         self.since = 0.0
-        """Plans in memory hold from here …"""
+        """Cached plans hold from this time …"""
         self.until = 0.0
-        """… to here (excluded)."""
+        """… to this one (excluded)."""
 
     def with_orders(self, orders: tuple[Order, ...], paths: Paths | None = None) -> RuleSet:
-        """The same rules beside other orders and reply paths. What was learnt of texts is kept, decisions are made anew."""
+        """The same rules with other orders and reply paths. Readings of texts are kept, decisions are made anew."""
         return RuleSet(
             self.revision,
             self.rules,
@@ -170,13 +170,13 @@ class RuleSet:
         )
 
     def asked_of(self, path: ReplyPath) -> int:
-        """Which conditions on reply paths hold for a path, as bits; -1 where no rule asks for any."""
+        """The conditions on reply paths that hold for a path, as bits; -1 if no rule asks for paths."""
         tests = self.bits.tests.get("path")
         return -1 if not tests else sum(bit for bit, test in tests if test.holds(path))
 
     @property
     def cut_off(self) -> RuleSet:
-        """These rules while the store is out of reach (store_failure.py); the very same where none says anything about that."""
+        """These rules while the store is out of reach (store_failure.py); the same object if no rule defines anything for that."""
         if self._cut_off is None:
             rules = tuple(cut_off(rule) for rule in self.rules)
             if rules == self.rules:
@@ -200,66 +200,66 @@ class RuleSet:
     # --- time
 
     def turn(self, now: float) -> None:
-        """Forget what another time decided, unless nothing that rules can see has changed (a clock that went back a little)."""
+        """Drops decisions of another time, unless no time condition has changed (a clock set back a little)."""
         bits, until = self._times.held(now), self.next_change(now)
         if (bits, until) == (self._time_bits, self._turns_at) and now < self.until and not self._edgy:
             self.since = now
             return
-        for memo in (self.known, self._decisions, self.kindred, self.telling.told):
+        for memo in (self.known, self._decisions, self.sender_groups, self.place_conditions.relevant):
             memo.clear()
         self._planned = 0
         self._time_bits, self._turns_at = bits, until
         self.since, self.until = now, until
 
     def orders_at(self, at: float) -> int:
-        """Of the bits of time those of orders."""
+        """The bits of the orders in force at some time."""
         return self._times.ordered(at)
 
     def next_change(self, at: float) -> float:
-        """Midnight at the latest: days, weeks and months begin there."""
+        """The next moment at which decisions may change: midnight at the latest, where days, weeks and months begin."""
         edge = self.registry.next_edge(at) if "signature_state" in self.bits.fields else NEVER
         return min(next_midnight(at), edge, self._times.change(at))
 
     # --- plans
 
-    def kin(self, sender: Sender, now: float) -> RelatedSenders:
-        """Who a sender is to these rules ``now``. That may narrow the span for which memory holds: a provider comes of age."""
-        kin = self.senders.find(sender)
-        if kin is not None:
-            return kin
-        for _, test in self.kindred.ages:
+    def related(self, sender: Sender, now: float) -> RelatedSenders:
+        """The senders that these rules cannot tell from this one ``now``. May narrow the span for which plans hold (``provider_age``)."""
+        related = self.senders.find(sender)
+        if related is not None:
+            return related
+        for _, test in self.sender_groups.ages:
             assert test.changes is not None
             while (change := test.changes(sender, self.since)) <= now:
                 self.since = change
             self.until = min(self.until, change)
-        return self.senders.put(sender, self.kindred.of(sender, now))
+        return self.senders.put(sender, self.sender_groups.of(sender, now))
 
     def facts(self, sender: Sender, traits: Traits, now: float) -> Facts:
-        return self.know(self.kin(sender, now), traits).facts
+        return self.know(self.related(sender, now), traits).facts
 
-    def know(self, kin: RelatedSenders, traits: Traits) -> KnownFacts:
-        """What a text from kin says, whoever it is for; with the plans that were made for it."""
-        key = (kin, traits)
+    def know(self, related: RelatedSenders, traits: Traits) -> KnownFacts:
+        """The facts of a text from related senders, for any recipient, with the plans made for it."""
+        key = (related, traits)
         known = self.known.find(key)
         if known is None:
-            facts, bits = self._knowing(kin, traits, self.since)
-            sorts, places = kin.places.sorted_by(self.telling.matters(self._time_bits | bits))
-            known = self.known.put(key, KnownFacts(facts, bits, traits.complete, sorts, places, [None] * len(places)))
+            facts, bits = self._facts_and_bits(related, traits, self.since)
+            groups, places = related.places.grouped_by(self.place_conditions.matters(self._time_bits | bits))
+            known = self.known.put(key, KnownFacts(facts, bits, traits.complete, groups, places, [None] * len(places)))
         return known
 
     def plan(self, known: KnownFacts, cell: int, now: float) -> Plan:
-        """The plan for a place (its cell) ``now``. Where that holds for a while only, it narrows the span for which memory holds."""
-        sort = known.sorts[cell]
-        plan = known.plans[sort]
+        """The plan for a place (its cell) ``now``. A plan that holds for a while only narrows the span for which plans are cached."""
+        group = known.groups[cell]
+        plan = known.plans[group]
         if plan is None:
-            held = self._time_bits | known.bits | known.places[sort]
+            held = self._time_bits | known.bits | known.places[group]
             asked = held if known.complete else ~held
             decision = self._decisions.find(asked)
             if decision is None:
                 span = Validity(now)
-                decision = self._decisions.put(asked, self._deciding.decide(held, now, span, complete=known.complete))
+                decision = self._decisions.put(asked, self._program.decide(held, now, span, complete=known.complete))
                 self.since, self.until = max(self.since, span.since), min(self.until, span.until)
-            plan = known.plans[sort] = plan_of(known.facts, decision, self.registry, now)
+            plan = known.plans[group] = plan_of(known.facts, decision, self.registry, now)
             self._planned += 1
             if self._planned >= self.plans_max:
                 self._planned = 0
@@ -267,34 +267,33 @@ class RuleSet:
         return plan
 
     def plan_at(self, sender: Sender, number: int, traits: Traits, at: float) -> Plan:
-        """The plan at some other time (scheduled delivery), not remembered. What is ordered now holds all the same: a stop is not
-        evaded by a date."""
-        facts, _ = self._knowing(self.kindred.of(sender, at), traits, at)
+        """The plan at another time (scheduled delivery), not cached. Orders in force now hold all the same: a date does not evade a stop."""
+        facts, _ = self._facts_and_bits(self.sender_groups.of(sender, at), traits, at)
         held = self.held(sender, number, traits, at) | self._times.of_orders(self._time_bits)
-        decision = self._deciding.decide(held, at, None, complete=traits.complete)
+        decision = self._program.decide(held, at, None, complete=traits.complete)
         return plan_of(facts, decision, self.registry, None)
 
     def whole_text(self, message: Message, traits: Traits, now: float) -> tuple[Facts, Decision]:
-        """What is left to decide of a message that was judged ``now`` before all of this text was there; not remembered."""
+        """The rest of the decision on a message judged ``now`` before its text was complete; not cached."""
         at = max(now, message.content.scheduled or 0.0)
-        facts, _ = self._knowing(self.kindred.of(message.sender, at), traits, at)
+        facts, _ = self._facts_and_bits(self.sender_groups.of(message.sender, at), traits, at)
         held = self.held(message.sender, message.recipient, traits, at) | self.orders_at(now)
-        return facts, self._deciding.decide_rest(held, at, complete=traits.complete)
+        return facts, self._program.decide_rest(held, at, complete=traits.complete)
 
     def held(self, sender: Sender, number: int, traits: Traits, at: float) -> int:
-        """The bits of all conditions that hold, not remembered."""
-        kin = self.kindred.of(sender, at)
-        return self._times.held(at) | self._knowing(kin, traits, at)[1] | kin.places.bits[self._cell(number)]
+        """The bits of all conditions that hold; not cached."""
+        related = self.sender_groups.of(sender, at)
+        return self._times.held(at) | self._facts_and_bits(related, traits, at)[1] | related.places.bits[self._cell(number)]
 
     def decisions(self, sender: Sender, traits: Traits, at: float) -> Iterator[tuple[frozenset[int], Decision]]:
-        """For everybody: by where people live (numbers of regions.places) what is decided of a text, not remembered."""
-        kin = self.kindred.of(sender, at)
-        known = self._times.held(at) | self._knowing(kin, traits, at)[1]
+        """The decisions on a text for all recipients: (places as numbers of regions.places, decision); not cached."""
+        related = self.sender_groups.of(sender, at)
+        known = self._times.held(at) | self._facts_and_bits(related, traits, at)[1]
         together: dict[int, set[int]] = {}
-        for place, bits in enumerate(kin.places.bits):
+        for place, bits in enumerate(related.places.bits):
             together.setdefault(bits, set()).add(place)
         for bits, places in together.items():
-            yield frozenset(places), self._deciding.decide(known | bits, at, None, complete=traits.complete)
+            yield frozenset(places), self._program.decide(known | bits, at, None, complete=traits.complete)
 
     def field(self, name: str, facts: Facts, message: Message, at: float) -> str:
         """The value of a field that ``when`` can ask, at some time."""
@@ -315,20 +314,20 @@ class RuleSet:
 
     @property
     def compares_texts(self) -> bool:
-        """Whether some rule asks what those said whom a person refused."""
+        """Whether some rule compares texts with those of refused senders."""
         return self.reader.texts is not None
 
     def text_of(self, template: int) -> str:
-        """A text that was read, by its fingerprint; empty where no rule compares texts, or it is forgotten."""
+        """A text by its fingerprint; empty if no rule compares texts, or the text is forgotten."""
         texts = self.reader.texts
         return (texts.find(template) if texts is not None else None) or ""
 
     def learn_from(self, before: RuleSet, rest: Rest = no_rest) -> None:
-        """Reads the texts that the rules before these have read lately; before these are in force."""
+        """Reads the texts that the set before has read lately, before this set is in force."""
         self.reader.learn_from(before.reader, rest)
 
     def forget(self, rest: Rest = no_rest) -> None:
-        """Lets go of what was learnt; for a set that is in force no more."""
+        """Frees the caches of a set that is no longer in force."""
         self._cut_off = None
         for memo in (self.known, self._decisions):
             memo.empty(rest)
@@ -338,28 +337,28 @@ class RuleSet:
         segment = number // 10_000 - SEGMENT_FIRST
         return self.cells[segment] if 0 <= segment < SEGMENTS else 0
 
-    def _knowing(self, kin: RelatedSenders, traits: Traits, at: float) -> tuple[Facts, int]:
+    def _facts_and_bits(self, related: RelatedSenders, traits: Traits, at: float) -> tuple[Facts, int]:
         """The facts, and the bits of all conditions on sender and text that hold."""
         registry = self.registry
-        form = registry.templates.form(traits.forms, kin.sender.provider) if traits.forms else None
-        declared = _declared(kin.sender, traits, kin.port, form)
+        form = registry.templates.form(traits.forms, related.sender.provider) if traits.forms else None
+        declared = _declared(related.sender, traits, related.port, form)
         classified = _classified(declared, traits, form)
         subcategory = form.subcategory if form is not None and form.subcategory else traits.subcategory
         facts = Facts(
-            kin.sender, declared, classified, max(classified, declared),
+            related.sender, declared, classified, max(classified, declared),
             subcategory, traits.signature, traits.signature_hash, traits.keyword, traits.keyword_hash,
             SUBCATEGORY_CODES.get(subcategory, 0), traits.owners, traits.state != "readable",
-            traits.bits & self._asking != 0,
+            traits.bits & self._answer_bit != 0,
         )  # fmt: skip
-        held = kin.bits | traits.bits
+        held = related.bits | traits.bits
         for field, index in self._fields:
             held |= index.get(field(facts, traits, registry, at), 0)
         return facts, held
 
 
 def _classified(declared: Category, traits: Traits, form: TemplateRow | None) -> Category:
-    """What the text says. Where a one-time code was declared, there may be an offer that goes with it; one with more to say than codes do is
-    marketing, unless it is registered so."""
+    """The category by the text. A declared one-time code may contain some offer; one with more besides its code than codes have is
+    marketing, unless the text is registered so."""
     if declared is not Category.OTP:
         return traits.classified
     if traits.band.endswith(PADDED) and (form is None or form.category is not Category.OTP):
@@ -368,8 +367,8 @@ def _classified(declared: Category, traits: Traits, form: TemplateRow | None) ->
 
 
 def _declared(sender: Sender, traits: Traits, port: PortRow | None, form: TemplateRow | None) -> Category:
-    """What the sender says: the category its text is registered for, else the port's only category, else the provider's default, else
-    marketing; an optional parameter counts when the port is registered for what it says, or when it says something stricter."""
+    """The declared category: that of the registered template, else the port's only category, else the provider's default, else marketing.
+    An optional parameter counts if the port is registered for its category, or if it is stricter."""
     base = sender.category if sender.category is not None else Category.MARKETING
     if form is not None and form.category is not None:
         base = form.category

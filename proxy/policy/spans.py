@@ -21,7 +21,7 @@ TRIAL_KEYS = ("until", "from", "for")
 
 
 def is_to_come(when: Tree, since: float, until: float) -> bool:
-    """Whether a rule (its conditions, dates among them) is active at no moment from the one to the other, and will be later."""
+    """Whether a rule (with its date conditions) is never active from ``since`` to ``until``, but will be later."""
     parts = when.parts if isinstance(when, All) else (when,)
     times = [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
     return any(not time.holds(since) and until <= time.changes(since) < time_windows.NEVER for time in times)
@@ -90,7 +90,7 @@ def read_trial(node: Node) -> float:
 
 
 class RetryAfter(NamedTuple):
-    """When what a rule turns away may come again."""
+    """When a message that a rule defers may be sent again."""
 
     clock_s: int = -1  # the next time of day at which it may; -1 = as soon as the rule lets it
     at: float = 0.0  # or not before this moment
@@ -98,7 +98,7 @@ class RetryAfter(NamedTuple):
     most_s: int = 0  # what would have to wait longer is refused for good; 0 = however long
 
     def after(self, free: float) -> float:
-        """The moment, if the rule lets it pass from ``free`` on."""
+        """The moment for a retry, if the rule lets the message pass from ``free`` on."""
         free = max(free, self.at)
         return free if self.clock_s < 0 else time_windows.next_clock(self.clock_s, free)
 
@@ -107,7 +107,7 @@ KEYS = ("defer_until", "jitter", "max_defer")
 
 
 def read_again(keys: dict[str, Node], then: str, *, limited: bool) -> RetryAfter | None:
-    """The three keys about coming again; None where there is none of them."""
+    """Reads the three keys about retries; None if the rule has none of them."""
     given = [keys[word] for word in KEYS if word in keys]
     if not given:
         return None

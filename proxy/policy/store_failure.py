@@ -24,7 +24,7 @@ WORDS = ("local", "allow", "defer")
 
 
 def read_cut_off(node: Node, limits: tuple[Limit, ...]) -> str:
-    """What a rule with these limits says. RuleFault."""
+    """Reads ``on_store_failure`` of a rule with these limits. Raises RuleFault."""
     word = node.word("on_store_failure", WORDS)
     if not limits or any("recipient" not in limit.keys for limit in limits):
         raise RuleFault(
@@ -35,7 +35,7 @@ def read_cut_off(node: Node, limits: tuple[Limit, ...]) -> str:
 
 
 def cut_off(rule: Rule) -> Rule:
-    """The rule while the store is out of reach; the very same where that changes nothing."""
+    """The rule while the store is out of reach; the same object if nothing changes."""
     if rule.on_store_failure == "local" or rule.mode == "off":
         return rule
     if rule.on_store_failure == "allow":

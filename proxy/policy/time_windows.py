@@ -103,7 +103,7 @@ def moment(text: str) -> tuple[float, bool]:
 
 
 def local(at: float) -> str:
-    """A moment as people of the zone read it."""
+    """A moment as local time text."""
     return datetime.fromtimestamp(at, UTC).astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S")
 
 

@@ -42,8 +42,9 @@ class Access:
         self._new_ports: list[str] = []
 
     def sender(self, head: bytes) -> Sender:
-        """Who sends when this account uses the source of ``head`` (as wire.Submit has it: the raw spelling, with type and plan, so one
-        dictionary look-up serves the usual message); its ``prefix`` is empty where the account does not own it, or may not use its kind."""
+        """The Sender of this account with the source in ``head`` (as wire.Submit has it: the raw spelling with type and plan, so that one
+        dictionary look-up serves the usual message). Its ``prefix`` is empty if the account does not own the port, or may not use its
+        type and plan."""
         found = self._young.get(head)
         if found is None:
             found = self._old.get(head) or self._make(source_of(head), self.fault_of(head) is None)
@@ -53,7 +54,7 @@ class Access:
         return found
 
     def fault_of(self, head: bytes) -> ReservedFault | None:
-        """What a strict SMSC finds in the type and plan of a source, where that matters."""
+        """The reserved value in the type and plan of a source, if the provider's settings refuse these."""
         kind = head.index(0) + 1
         return source_fault(head[kind], head[kind + 1]) if self.refuses_reserved else None
 
@@ -69,7 +70,7 @@ class Access:
         )
 
     def take_new_ports(self) -> list[str]:
-        """Own ports that this account has used for the first time since the last call, or since they were forgotten."""
+        """Ports that this account has used for the first time (or again after they were forgotten) since the last call."""
         found, self._new_ports = self._new_ports, []
         return found
 
@@ -81,7 +82,7 @@ class Access:
         return True
 
     def owes(self, now: float) -> None:
-        """Counts one more against all rates though they are used up: a rate never splits a long message."""
+        """Counts one more message against all rates even if they are used up: a rate never splits a long message."""
         for rate in self.rates:
             rate.owe(now)
 
@@ -114,7 +115,7 @@ class PortTable:
         self._lengths = sorted(set(digits), reverse=True)
 
     def longest(self, port: str) -> tuple[str, str]:
-        """(prefix, provider) of the longest registered prefix; two empty strings where nobody owns the port."""
+        """(prefix, provider) of the longest registered prefix; two empty strings if the port has no owner."""
         if port.isdigit():
             for length in self._lengths:
                 owner = self._owners.get(port[:length]) if length <= len(port) else None
@@ -125,8 +126,8 @@ class PortTable:
         return ("", "") if owner is None else (port or EMPTY, owner)
 
     def national(self, port: str) -> str:
-        """The port of a deliver as its owner has it: without the country's code, or with it where it is registered so. The longest
-        registered prefix wins, among equals the port as it is; where nobody owns it, it has no code."""
+        """The port of a deliver as its owner writes it: without the country code, or with it where it is registered so. The longest
+        registered prefix wins; among equals the port as it is. A port without an owner has no code."""
         bare = without_code(port)
         spelt = (port, bare, *(code + bare for code in COUNTRY_CODES))
         found = max(spelt, key=lambda one: len(without_code(self.longest(one)[0])))
@@ -142,21 +143,21 @@ class PortTable:
 
 
 class Directory:
-    """All accounts of the settings. A reload makes a new one; rates of accounts that stay and binds of providers are kept, and whoever has the
-    connections counts the binds of accounts anew."""
+    """All accounts of the settings. A reload makes a new Directory: it keeps the rates of remaining accounts and the binds of providers; the
+    owner of the connections counts the binds of accounts anew."""
 
     def __init__(self, settings: Settings, before: Directory | None = None, *, shares: bool = False) -> None:
-        """``shares``: rates are totals over several nodes, and somebody (net/leases.py) asks for our share of each."""
+        """``shares``: rates are totals over several nodes, and net/leases.py leases this node's share of each."""
         self.shares: bool = before.shares if before else shares
         self.leased: dict[str, LeasedRate] = {}
-        """Rates of which we have a share, by ``p:`` and the provider's name, or ``a:`` and the account's."""
+        """Shared rates, by ``p:`` and the provider's name, or ``a:`` and the account's."""
         kept_rates = before.leased if before else {}
         self.ports = PortTable(settings.providers)
         self.providers = {provider.name: provider for provider in settings.providers}
         self.provider_binds: dict[str, int] = before.provider_binds if before else {}
         self.accesses: dict[str, Access] = {}
         self.limits: dict[str, float | None] = {provider.name: provider.tps for provider in settings.providers}
-        """Messages a second that each provider may send now; None: nobody says."""
+        """Messages a second that each provider may send now; None: no limit is set."""
         self._shares: dict[str, float] = {}
         self._full_tps = sum(carrier.tps for carrier in settings.carriers)
         for provider in settings.providers:
@@ -167,8 +168,8 @@ class Directory:
                 self.accesses[account.system_id] = Access(provider, account, rates, self.ports)
 
     def throttle(self, shares: Mapping[str, float]) -> None:
-        """What penalties leave of providers' rates, from the next message on: 0.5 halves one. A provider without a rate of its own keeps
-        that share of all that the carriers take."""
+        """Applies penalties to providers' rates, from the next message on: 0.5 halves a rate. A provider without a rate of its own gets that
+        share of the carriers' total rate."""
         for name, provider in self.providers.items():
             share = shares.get(name, 1.0)
             if share == self._shares.get(name, 1.0):
@@ -193,5 +194,5 @@ class Directory:
         return found
 
     def owner(self, port: str) -> str:
-        """Name of the provider that owns a port, empty if nobody does."""
+        """Name of the provider that owns a port; empty if it has no owner."""
         return self.ports.longest(port)[1]

@@ -46,20 +46,20 @@ from proxy.wire.tables import (
 
 FAILED = {QUERY_SM: ESME_RQUERYFAIL, CANCEL_SM: ESME_RCANCELFAIL, REPLACE_SM: ESME_RREPLACEFAIL}
 OVERDUE = {QUERY_SM: ESME_RQUERYFAIL, CANCEL_SM: ESME_RSYSERR}
-"""A cancel that nobody answered may have happened."""
+"""A cancel_sm without an answer may have succeeded."""
 _NO_CONTENT = Content("", "empty", b"")
 
 CarrierOf = Callable[[bytes], tuple[str, bytes] | None]
 """(carrier, the id as it gave it) of an id as providers know it; None where the id does not say."""
-Way = Callable[[str, str], SubmitLane | None]
+LaneFinder = Callable[[str, str], SubmitLane | None]
 """The lane that a provider's messages to a carrier take; the carrier empty where it is not known; None where it cannot be told."""
 
 
-def ways(common: Mapping[str, SubmitLane], own: Mapping[str, SubmitLane] | None = None) -> Way:
-    """``common``: by carrier. ``own``: by provider, where it has its own account at a carrier: its messages went out there."""
+def ways(common: Mapping[str, SubmitLane], own: Mapping[str, SubmitLane] | None = None) -> LaneFinder:
+    """``common``: by carrier. ``own``: by provider, if it has its own account at a carrier (its messages went out there)."""
     accounts = own or {}
 
-    def way(provider: str, carrier: str) -> SubmitLane | None:
+    def lane_of(provider: str, carrier: str) -> SubmitLane | None:
         account = accounts.get(provider)
         if account is not None and carrier in ("", account.name):
             return account
@@ -67,7 +67,7 @@ def ways(common: Mapping[str, SubmitLane], own: Mapping[str, SubmitLane] | None 
             return common.get(carrier)
         return next(iter(common.values()))
 
-    return way
+    return lane_of
 
 
 class Data(PendingSubmit):
@@ -78,7 +78,7 @@ class Data(PendingSubmit):
 
 
 class MessageQuery(OtherRequest):
-    """A query_sm or cancel_sm on its way to the carrier and back."""
+    """A query_sm, cancel_sm or replace_sm on its way to the carrier and back."""
 
     def __init__(
         self, relay: Relay, bind: Bind, frame: Frame, arrived_s: float, tell: Callable[[MessageQuery, str, int, bytes], None]
@@ -87,7 +87,7 @@ class MessageQuery(OtherRequest):
         self.frame = frame
         self._relay = relay
         self.category = Category.NOTICE  # it goes before advertisements and after codes
-        self.asking: QueriedMessage | None = None
+        self.queried: QueriedMessage | None = None
         self.theirs = b""
         """The id as the carrier knows it."""
         self.tell = tell
@@ -98,7 +98,7 @@ class MessageQuery(OtherRequest):
 
     def answered(self, frame: Frame) -> None:
         self.settled()
-        asked = self.asking.message_id if self.asking else b""
+        asked = self.queried.message_id if self.queried else b""
         body = answer_body(frame, self.theirs, asked) if self.frame.command_id == frame.command_id & 0x7FFF_FFFF else b""
         self.tell(self, "", frame.command_status, body)
 
@@ -117,7 +117,7 @@ class MessageQuery(OtherRequest):
 
 
 class SettledQuery:
-    """A question that is settled (a Change that alters no record): the provider hears of it once that is written."""
+    """The outcome of a query (a RecordChange that changes no record): the provider gets it once it is written."""
 
     recipient = 0
 
@@ -134,19 +134,25 @@ class SettledQuery:
         self._then()
 
     def unwritten(self) -> bool:
-        """It alters nothing that must be safe, and the provider should not wait for the disk."""
+        """It changes nothing that must be safe, and the provider should not wait for the disk."""
         self._then()
         return False
 
 
 class Commands:
     def __init__(
-        self, relay: Relay, index: SentIndex, way: Way, carrier_of: CarrierOf, coded: bool, clock: Callable[[], float]
+        self,
+        relay: Relay,
+        index: SentIndex,
+        lane_of: LaneFinder,
+        carrier_of: CarrierOf,
+        coded: bool,
+        clock: Callable[[], float],
     ) -> None:
-        """``coded``: every id of ours says whose it is, so that one that does not is nobody's."""
+        """``coded``: every id that the gate gives names its carrier, so any other id is unknown."""
         self.index = index
         self._relay = relay
-        self._way = way
+        self._lane_of = lane_of
         self._carrier_of, self._coded = carrier_of, coded
         if any(access.replaces for access in relay.directory.accesses.values()):
             self._keep_index(clock)
@@ -161,7 +167,7 @@ class Commands:
         self._relay.commit.on_accepted = lambda accepted: self.index.note(accepted, clock())
 
     def take(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> bool:
-        """A request of a provider that is no submit_sm; False where it is none of these."""
+        """Handles a provider's request other than submit_sm; False if it is none of these commands."""
         command = frame.command_id
         if command == DATA_SM:
             self._relay.submit(bind, frame, now, arrived_s, Data)
@@ -176,105 +182,105 @@ class Commands:
     # -- query, cancel, replace
 
     def _ask(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> None:
-        question = MessageQuery(self._relay, bind, frame, arrived_s, self._tell)
+        query = MessageQuery(self._relay, bind, frame, arrived_s, self._tell)
         reason = self._relay.admit(bind, arrived_s)
         bind.unanswered += 1
         if reason:
-            self._tell(question, reason, GATE_REASONS[reason].status, b"")
+            self._tell(query, reason, GATE_REASONS[reason].status, b"")
             return
         try:
-            question.asking = asking = read_asking(frame)
-            if asking.fault is not None and bind.access.refuses_reserved:
-                raise asking.fault.malformed()
+            query.queried = queried = read_asking(frame)
+            if queried.fault is not None and bind.access.refuses_reserved:
+                raise queried.fault.malformed()
         except Malformed as fault:
             self._relay.tally.bad_pdus["provider", fault.kind, bind.access.provider.name] += 1
-            self._tell(question, "malformed", fault.status, b"")
+            self._tell(query, "malformed", fault.status, b"")
             return
-        sender = bind.access.sender(asking.head)
-        question.message = Message(sender, 0, _NO_CONTENT)
+        sender = bind.access.sender(queried.head)
+        query.message = Message(sender, 0, _NO_CONTENT)
         if not sender.prefix:
-            self._tell(question, "port-not-owned", ESME_RINVSRCADR, b"")
+            self._tell(query, "port-not-owned", ESME_RINVSRCADR, b"")
             return
-        reason = self._send(question, asking, sender, now)
+        reason = self._send(query, queried, sender, now)
         if reason:
             status = ESME_RINVDSTADR if reason == "bad-recipient" else FAILED[frame.command_id]
-            self._tell(question, reason, status, b"")
+            self._tell(query, reason, status, b"")
 
-    def _send(self, question: MessageQuery, asking: QueriedMessage, sender: Sender, now: float) -> str:
-        """Sends a question to the carrier that has the message; or why not."""
-        frame = question.frame
-        sent = self.index.find(asking.message_id) if asking.message_id else None
+    def _send(self, query: MessageQuery, queried: QueriedMessage, sender: Sender, now: float) -> str:
+        """Sends a query to the carrier that has the message; returns why it cannot."""
+        frame = query.frame
+        sent = self.index.find(queried.message_id) if queried.message_id else None
         if sent is not None and sent.port != sender.port_hash:
             return "not-yours"
-        named = self._carrier_of(asking.message_id) if asking.message_id else None
-        carrier, theirs = named if named is not None else (sent.carrier if sent is not None else "", asking.message_id)
-        nobodys = self._coded and named is None and bool(asking.message_id)
-        lane = None if nobodys else self._way(sender.provider, carrier)
+        named = self._carrier_of(queried.message_id) if queried.message_id else None
+        carrier, theirs = named if named is not None else (sent.carrier if sent is not None else "", queried.message_id)
+        nobodys = self._coded and named is None and bool(queried.message_id)
+        lane = None if nobodys else self._lane_of(sender.provider, carrier)
         if lane is None:
             return "carrier-unknown"
-        data = frame.data if theirs == asking.message_id else renamed(frame, theirs)
+        data = frame.data if theirs == queried.message_id else renamed(frame, theirs)
         if frame.command_id == REPLACE_SM:
-            return self._replace(question, lane, data, asking, sender, now)
+            return self._replace(query, lane, data, queried, sender, now)
         recipient = sent.recipient if sent is not None else 0
-        if frame.command_id == CANCEL_SM and not asking.message_id:
+        if frame.command_id == CANCEL_SM and not queried.message_id:
             try:
-                recipient = recipient_of(asking.destination)
+                recipient = recipient_of(queried.destination)
             except NotARecipient:
                 return "bad-recipient"
-        question.message = Message(sender, recipient, _NO_CONTENT)
+        query.message = Message(sender, recipient, _NO_CONTENT)
         if not lane.up:
             return "no-route"
-        if not lane.hold(question.category):
+        if not lane.hold(query.category):
             return "queue-full"
-        question.theirs, question.data = theirs, data
+        query.theirs, query.data = theirs, data
         self._relay.open_queries += 1
-        question.enqueue(lane)
+        query.enqueue(lane)
         return ""
 
     def _replace(
-        self, question: MessageQuery, lane: SubmitLane, data: bytes, asking: QueriedMessage, sender: Sender, now: float
+        self, query: MessageQuery, lane: SubmitLane, data: bytes, queried: QueriedMessage, sender: Sender, now: float
     ) -> str:
-        sent = self.index.find(asking.message_id)
+        sent = self.index.find(queried.message_id)
         if sent is None or not sent.replaceable:
             return "not-replaceable"
-        if asking.message_id in self.index.in_doubt:  # an earlier one of this loop turn, or the store is slow or away
-            self._tell(question, "store-conflict", GATE_REASONS["store-conflict"].status, b"")
+        if queried.message_id in self.index.in_doubt:  # an earlier one of this loop turn, or the store is slow or away
+            self._tell(query, "store-conflict", GATE_REASONS["store-conflict"].status, b"")
             return ""
         try:
-            content = replacement(question.frame, sent.data_coding, now, sent.scheduled)
+            content = replacement(query.frame, sent.data_coding, now, sent.scheduled)
         except Malformed as fault:
-            self._relay.tally.bad_pdus["provider", fault.kind, question.bind.access.provider.name] += 1
-            self._tell(question, "malformed", fault.status, b"")
+            self._relay.tally.bad_pdus["provider", fault.kind, query.bind.access.provider.name] += 1
+            self._tell(query, "malformed", fault.status, b"")
             return ""
         message = Message(sender, sent.recipient, content)
-        bind, frame = question.bind, question.frame
+        bind, frame = query.bind, query.frame
         self._relay.change(
             ReplaceSm(
-                self._relay, self.index, lane, bind, frame, data, asking.message_id, sent, message, question.arrived_s,
+                self._relay, self.index, lane, bind, frame, data, queried.message_id, sent, message, query.arrived_s,
             )
         )  # fmt: skip
         return ""
 
     # -- answers
 
-    def _tell(self, question: MessageQuery, reason: str, status: int, body: bytes) -> None:
-        """What became of a question: journalled, then answered."""
-        access, lane = question.bind.access, question.lane
+    def _tell(self, query: MessageQuery, reason: str, status: int, body: bytes) -> None:
+        """Journals the outcome of a query, then answers."""
+        access, lane = query.bind.access, query.lane
         said = partial(
             requests.pack_asked,
             provider=access.provider.name,
             account=access.account.system_id,
-            port=question.asking.source if question.asking else "",
+            port=query.queried.source if query.queried else "",
             carrier=lane.name if lane is not None else "",
             reason=reason,
             status=status,
-            data=question.frame.data,
+            data=query.frame.data,
             body=body,
         )
-        self._relay.note(SettledQuery(said, partial(self._relay.when_synced, 0, partial(_say, question, status, body))))
+        self._relay.note(SettledQuery(said, partial(self._relay.when_synced, 0, partial(_say, query, status, body))))
 
 
-def _say(question: MessageQuery, status: int, body: bytes) -> None:
-    frame, bind = question.frame, question.bind
+def _say(query: MessageQuery, status: int, body: bytes) -> None:
+    frame, bind = query.frame, query.bind
     bind.unanswered -= 1
     bind.answer_all([response(frame.command_id, status, frame.sequence_number, body)])

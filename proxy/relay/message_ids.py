@@ -41,7 +41,7 @@ _NUMBERS = {10: re.compile(rb"[0-9]{1,64}"), 16: re.compile(rb"(?:0[xX])?[0-9A-F
 
 
 class IdFormat(Protocol):
-    """What the settings say of a carrier."""
+    """A carrier's settings about message ids."""
 
     @property
     def name(self) -> str: ...
@@ -85,15 +85,15 @@ def _digested(own: bytes) -> bytes:
     return _DIGEST + blake2b(own, digest_size=20).hexdigest().encode()
 
 
-def decoded(told: bytes) -> bytes | None:
+def decoded(shown_id: bytes) -> bytes | None:
     """The carrier's own id in what ``coded`` made; None for a digest, or for what it never makes."""
-    code, own = told[:CODE_OCTETS], told[CODE_OCTETS:]
-    if len(told) > ID_OCTETS_MAX or own.startswith(_DIGEST):
+    code, own = shown_id[:CODE_OCTETS], shown_id[CODE_OCTETS:]
+    if len(shown_id) > ID_OCTETS_MAX or own.startswith(_DIGEST):
         return None
     if own.startswith(_SHORT):
         shorter = own.removeprefix(_SHORT)
         own = b"" if shorter.translate(None, _SHORTER) else _lengthened(shorter)
-    return own if own and coded(code, own) == told else None
+    return own if own and coded(code, own) == shown_id else None
 
 
 def _shortened(own: bytes) -> bytes:
@@ -121,7 +121,7 @@ def _digits(number: int, letters: bytes) -> bytes:
 
 
 class Learnt:
-    """What answers taught about a carrier's ids, on its way into the journal (a changes.Change that alters no record)."""
+    """What answers have shown of a carrier's id format, for the journal (a RecordChange that changes no record)."""
 
     __slots__ = ("recipient", "_carrier", "_width", "_capitals", "_digested")
 
@@ -146,7 +146,7 @@ class Learnt:
 
 
 class CarrierIds:
-    """The ids of one carrier, whatever account and link they come over."""
+    """The ids of one carrier, over all its accounts and links."""
 
     def __init__(self, name: str, code: str = "", form: str = "same", width: int = 0) -> None:
         """``code`` empty: ids are the carrier's. ``form``, ``width``: receipt_id and receipt_id_width."""
@@ -177,11 +177,11 @@ class CarrierIds:
             self._learn(own)
         if not self._code:
             return allowed(own) + nul + rest
-        told = coded(self._code, own)
-        if told.startswith(_DIGEST, CODE_OCTETS) and told not in self._digests and len(own) <= ID_OCTETS_MAX:
-            self._remember(told, own)  # no carrier can be asked about a longer one
+        shown_id = coded(self._code, own)
+        if shown_id.startswith(_DIGEST, CODE_OCTETS) and shown_id not in self._digests and len(own) <= ID_OCTETS_MAX:
+            self._remember(shown_id, own)  # no carrier can be asked about a longer one
             self._tell(own)
-        return told + nul + rest
+        return shown_id + nul + rest
 
     def receipt(self, data: bytes) -> bytes:
         """A receipt (whole PDU, read before by read_deliver), naming what the provider saw in the answer."""
@@ -190,11 +190,11 @@ class CarrierIds:
         text_id, tlv_id = (one and (coded(self._code, one) if self._code else allowed(one)) for one in (text_id, tlv_id))
         return receipt.naming(text_id, tlv_id)
 
-    def own(self, told: bytes) -> bytes | None:
-        """The carrier's own id for one a provider names; None if the gate never told it, or only as a digest it has forgotten."""
+    def own(self, shown_id: bytes) -> bytes | None:
+        """The carrier's own id for one that a provider sends; None if the gate never gave it, or only as a digest that it has forgotten."""
         if not self._code:
-            return told
-        return (decoded(told) or self._digests.get(told)) if told.startswith(self._code) else None
+            return shown_id
+        return (decoded(shown_id) or self._digests.get(shown_id)) if shown_id.startswith(self._code) else None
 
     # -- receipt_id
 
@@ -218,7 +218,7 @@ class CarrierIds:
         return spelt if len(spelt) <= ID_OCTETS_MAX else receipted
 
     def _learn(self, own: bytes) -> None:
-        """How answers write their numbers, from one of them."""
+        """Learns from an answer how the carrier writes numbers."""
         if _number(own, self._answers) is None:
             self._wonder(own)
             return
@@ -250,7 +250,7 @@ class CarrierIds:
         self.news.append(Learnt(self.name, self._width, self._capitals, digested))
 
     def carry(self) -> Learnt | None:
-        """All that was learnt, for a journal record after which the ones before are not needed; None if there is nothing."""
+        """Everything learnt, for one journal record that replaces all earlier ones; None if there is nothing."""
         if not self._answers and not self._digests:
             return None
         return Learnt(self.name, self._width, self._capitals, tuple(self._digests.values()))
@@ -262,8 +262,8 @@ class CarrierIds:
         for own in learnt.digested if self._code else ():
             self._remember(coded(self._code, own), own)
 
-    def _remember(self, told: bytes, own: bytes) -> None:
-        self._digests[told] = own
+    def _remember(self, shown_id: bytes, own: bytes) -> None:
+        self._digests[shown_id] = own
         if len(self._digests) > DIGESTS_MAX:
             self._digests.popitem(last=False)
 
@@ -292,27 +292,27 @@ class MessageIds:
         """Carrier → its ids, where not everything passes byte for byte."""
         self._by_code = {one.code.encode(): ids for one, ids in zip(carriers, found, strict=True)} if is_coded else {}
         self.coded = is_coded
-        """Whether every id of ours says whose it is: then one that does not is nobody's."""
+        """Whether every id that the gate gives names its carrier: then any other id is unknown."""
         self._lone = carriers[0].name if len(carriers) == 1 else ""
 
-    def own(self, told: bytes) -> Own | None:
-        """What a provider names (query_sm, cancel_sm, replace_sm; without its NUL) as its carrier knows it; None where the id does
-        not say whose it is: with ``message_ids: carrier`` and several carriers, or because it is no id of ours."""
+    def own(self, shown_id: bytes) -> Own | None:
+        """The carrier and its own id for an id in a query_sm, cancel_sm or replace_sm (without its NUL). None if the id does not name its
+        carrier: with ``message_ids: carrier`` and several carriers, or because the gate did not give it."""
         if not self.coded:
-            return Own(self._lone, told) if told and self._lone else None
-        ids = self._by_code.get(told[:CODE_OCTETS])
-        own = ids.own(told) if ids is not None else None
+            return Own(self._lone, shown_id) if shown_id and self._lone else None
+        ids = self._by_code.get(shown_id[:CODE_OCTETS])
+        own = ids.own(shown_id) if ids is not None else None
         return Own(ids.name, own) if ids is not None and own is not None else None
 
     def restore(self, learnt: Iterable[gate_events.LearntIds]) -> None:
-        """What the journal says was learnt, in its order."""
+        """Restores what was learnt, in the order of the journal."""
         for one in learnt:
             if one.carrier in self.of:
                 self.of[one.carrier].restore(one)
 
     def carry(self, journal: Journal, now: float) -> bool:
-        """Says again, just behind the place where a checkpoint is about to stand, what the journal must say there: a restart reads on
-        from it. False if that cannot be written: then there must be no checkpoint."""
+        """Journals everything learnt again, just behind the place of the coming checkpoint: a restart reads on from there. False if that
+        cannot be written: then there must be no checkpoint."""
         learnt = [one for ids in self.of.values() if (one := ids.carry()) is not None]
         for one in learnt:
             journal.append(*one.written(now))

@@ -49,7 +49,7 @@ class IndexedMessage(NamedTuple):
     takes: tuple[Take, ...] = ()
     """What stands for it in aggregates."""
     scheduled: float | None = None
-    """When it is to be delivered (seconds since 1970), if its provider said so."""
+    """The scheduled delivery time (seconds since 1970), if there is one."""
 
 
 class _Generation:
@@ -73,7 +73,7 @@ class SentIndex:
         stands for them."""
 
     def note(self, accepted: Iterable[tuple[PendingSubmit, Frame]], now: float) -> None:
-        """What carriers took in one turn, each with the answer."""
+        """Remembers the submits that carriers accepted in one turn."""
         if len(self._young.packed) >= IDS_MAX or now - self._since >= KNOWN_S:
             self._old, self._young, self._since = self._young, _Generation(), now
         for pending, frame in accepted:
@@ -110,7 +110,7 @@ class SentIndex:
         takes: tuple[Take, ...],
         scheduled: float | None,
     ) -> None:
-        """``data_coding``: None where it cannot be replaced. A replace_sm's answer names no message."""
+        """``data_coding``: None if it cannot be replaced. (The answer to a replace_sm names no message.)"""
         message_id = body[:-1] if body[-1:] == b"\0" else body.partition(b"\0")[0]
         if message_id:
             last = 0 if data_coding is None else data_coding << 1 | 1
@@ -120,10 +120,10 @@ class SentIndex:
             if scheduled is not None and data_coding is not None:
                 self._young.scheduled[message_id] = scheduled
 
-    def restore(self, said: messages.VerdictRecord, told: answers.CarrierAnswer) -> None:
-        """What was accepted, as a replay finds it in the journal. The carrier is known if there is but one."""
+    def restore(self, said: messages.VerdictRecord, answer: answers.CarrierAnswer) -> None:
+        """An accepted submit, as replay finds it in the journal. Its carrier is only known if there is just one."""
         frame = Frame.of(said.data)
-        message_id = told.carrier_id.partition(b"\0")[0]
+        message_id = answer.carrier_id.partition(b"\0")[0]
         if frame.command_id == REPLACE_SM:  # whose answer names no message
             return
         coding, scheduled = None, None
@@ -131,7 +131,7 @@ class SentIndex:
             content = read_submit(frame, ContentCache(), said.time).content
             coding, scheduled = _replaced_in(said.data, content), content.scheduled
         carrier = 0 if len(self._carriers) == 1 else CARRIER_UNKNOWN
-        self._put(message_id, told.entry_id, said.recipient, hash32(said.port), carrier, coding, said.takes, scheduled)
+        self._put(message_id, answer.entry_id, said.recipient, hash32(said.port), carrier, coding, said.takes, scheduled)
 
     def find(self, message_id: bytes) -> IndexedMessage | None:
         packed = self._young.packed.get(message_id) or self._old.packed.get(message_id)
@@ -150,7 +150,7 @@ class SentIndex:
         )
 
     def rename(self, message_id: bytes, entry_id: int, takes: tuple[Take, ...], scheduled: float | None) -> None:
-        """Another entry stands for the message now (it was replaced); it may have taken from more aggregates, and wait for another time."""
+        """The message was replaced: it has another entry now, perhaps other takes and another delivery time."""
         for generation in (self._young, self._old):
             packed = generation.packed.get(message_id)
             if packed is not None:
@@ -160,7 +160,7 @@ class SentIndex:
                 return
 
     def settled(self, message_id: bytes) -> None:
-        """One doubt less."""
+        """A replacement of the message is no longer in flight."""
         self.in_doubt[message_id] -= 1
         if not self.in_doubt[message_id]:
             del self.in_doubt[message_id]
@@ -170,11 +170,11 @@ class SentIndex:
 
 
 class Restoring:
-    """What a replay tells the index, in the order of the journal: messages that were accepted, texts that were to take the place of others
-    (from when that was written, as ``Replacing`` has it), and those that did not after all."""
+    """Feeds the index during replay, in the order of the journal: accepted messages, replacements (from their verdict on, as ``ReplaceSm``
+    has it), and replacements that failed."""
 
     def __init__(self, index: SentIndex, replaces: Callable[[str], bool] = lambda provider: True) -> None:
-        """``replaces``: whether a provider's messages are to be known at all."""
+        """``replaces``: whether a provider's messages are remembered at all."""
         self._index, self._replaces = index, replaces
         self._replacing: dict[int, tuple[bytes, IndexedMessage]] = {}
         """Entries of new texts: the message, and what was known of it before."""
@@ -191,21 +191,21 @@ class Restoring:
             scheduled = replacement(Frame.of(data), sent.data_coding, said.time, sent.scheduled).scheduled
             self._index.rename(message_id, said.entry.id, sent.takes + said.takes, scheduled)
 
-    def accepted(self, said: messages.VerdictRecord, told: answers.CarrierAnswer) -> None:
-        self._replacing.pop(told.entry_id, None)
+    def accepted(self, said: messages.VerdictRecord, answer: answers.CarrierAnswer) -> None:
+        self._replacing.pop(answer.entry_id, None)
         if self._replaces(said.provider):
-            self._index.restore(said, told)
+            self._index.restore(said, answer)
 
-    def unreplaced(self, told: requests.Unreplaced) -> None:
-        """The old text stands, unless another has taken the place of the new one meanwhile."""
-        message_id, before = self._replacing.pop(told.entry_id, (b"", None))
+    def unreplaced(self, answer: requests.Unreplaced) -> None:
+        """The old text stands, unless a later replacement has succeeded meanwhile."""
+        message_id, before = self._replacing.pop(answer.entry_id, (b"", None))
         sent = self._index.find(message_id)
-        if before is not None and sent is not None and sent.entry_id == told.entry_id:
-            self._index.rename(message_id, told.entry.id, before.takes, before.scheduled)
+        if before is not None and sent is not None and sent.entry_id == answer.entry_id:
+            self._index.rename(message_id, answer.entry.id, before.takes, before.scheduled)
 
 
 def _set_or_drop(held: dict[bytes, Known], message_id: bytes, value: Known | None) -> None:
-    """Most messages have nothing of it, and then nothing is kept."""
+    """Keeps a value, or nothing if it is empty, as for most messages."""
     if value:
         held[message_id] = value
     else:
@@ -213,5 +213,5 @@ def _set_or_drop(held: dict[bytes, Known], message_id: bytes, value: Known | Non
 
 
 def _replaced_in(data: bytes, content: Content) -> int | None:
-    """The alphabet another text would be read in; None where what stands beside the text (a header, a port) would change its meaning."""
+    """The data_coding for a replacing text; None if fields beside the text (a header, a port) would change its meaning."""
     return data_coding_of(data) if content.part is None and content.state in ("readable", "empty") else None

@@ -63,27 +63,27 @@ class RefusalCache:
         note: Callable[[Repeats], None],
         tell: Callable[[PendingSubmit], None],
     ) -> None:
-        """What the relay does for it: set reason and status; write a record in the coming turn; count and answer."""
+        """``refuse``: sets reason and status. ``note``: journals a record in the next turn. ``tell``: counts and answers."""
         self._refuse, self._note, self._tell = refuse, note, tell
         self._repeats: Repeats | None = None
         self.people: dict[int, Of] = {}
-        """By person: one look-up for everybody who was refused nothing."""
+        """By recipient: a single look-up for recipients without a cached refusal."""
         self.alone = True
-        """Whether no other gate changes records; else nothing is kept, for nobody would say that it may be allowed now."""
+        """Whether no other gate changes records. Else nothing is cached: this gate would not learn that a refusal has ended."""
         self._rules: RuleSet | None = None
         self._stand: dict[int, bool] = {}
-        """By the number of a rule in force: whether what it refuses stands."""
+        """By rule number: whether its refusals may be cached."""
         self._order: deque[CachedRefusal] = deque()
         self.marks, self.marks_before = bytearray(MARKS), bytearray(MARKS)
-        """A bit for each person in ``people``, in one or the other, and for some who are not there any more: of nearly everybody else it is
-        seen without a look into far memory that they are not there."""
+        """A filter over ``people``: each has its bit in one of the two (some bits are left over). Nearly all other recipients are excluded
+        without a look into the dictionary."""
         self._marked_s, self.marked = 0.0, 0
-        """Since when in ``marks``, and how many."""
+        """When ``marks`` began, and how many bits were set in it."""
         self._gone: list[tuple[dict[int, Of], deque[CachedRefusal]]] = []
-        """What stood under other rules, until it is swept away."""
+        """Refusals of earlier rules, until ``sweep`` frees them."""
 
     def again(self, pending: PendingSubmit, rules: RuleSet, now: float) -> bool:
-        """Whether this was refused a few minutes ago: then it is answered so again, once that is written."""
+        """Whether this submit repeats a cached refusal. Then it is refused again, and answered once the repeat is written."""
         message = pending.message
         assert message is not None
         kept = self.find(message, rules, now) if pending.long is None else None
@@ -93,19 +93,19 @@ class RefusalCache:
         pending.verdict, pending.category = kept.verdict, kept.verdict.facts.category
         self._refuse(pending, kept.verdict.reason)
         if self._repeats is None or not self._repeats.open:
-            self._repeats = Repeats(self._told)
+            self._repeats = Repeats(self._answer_repeat)
             self._note(self._repeats)
         self._repeats.add(pending, kept)
         return True
 
-    def _told(self, pending: PendingSubmit, written: bool) -> None:
+    def _answer_repeat(self, pending: PendingSubmit, written: bool) -> None:
         if not written:
             pending.verdict = None
             self._refuse(pending, GATE_REASONS["journal-down"])
         self._tell(pending)
 
     def find(self, message: Message, rules: RuleSet, now: float) -> CachedRefusal | None:
-        """The refusal this is a repeat of, if it still stands."""
+        """The cached refusal that this message repeats, if it still stands."""
         known = self.people.get(message.recipient)
         if known is None:
             return None
@@ -117,7 +117,7 @@ class RefusalCache:
         return kept if kept is not None and now < kept.until else None
 
     def keep(self, pending: PendingSubmit, rules: RuleSet, now: float) -> None:
-        """Notes a refusal that was written, if it is of the kind that stands."""
+        """Caches a refusal that was written, if it will stand."""
         message, verdict = pending.message, pending.verdict
         if (
             not self.alone
@@ -162,21 +162,21 @@ class RefusalCache:
             self.people[kept.person] = {known.key: known, kept.key: kept}
 
     def marks_at(self, now: float) -> bytearray:
-        """Where people are marked who are put into ``people`` now. Whoever is marked there has left ``people`` before these marks go: nobody is
-        kept for longer than REPEAT_S, nor behind REFUSALS_MAX others."""
+        """The filter for recipients that are cached now. A recipient leaves ``people`` before its filter is dropped: after REPEAT_S, or
+        REFUSALS_MAX later refusals, at the latest."""
         if now >= self._marked_s + REPEAT_S or self.marked >= REFUSALS_MAX:
             self.marks, self.marks_before, self._marked_s, self.marked = bytearray(MARKS), self.marks, now, 0
         return self.marks
 
     def _stands(self, number: int) -> bool:
-        """Whether what the rule refuses it would refuse again, whatever happens to others."""
+        """Whether the rule would refuse the same again, whatever other messages are sent."""
         assert self._rules is not None
         # an order has no limits, and its end is among the rules' moments
         found = self._stand[number] = number >= ORDER_NUMBERS_FROM or _is_steady(self._rules.rules[number])
         return found
 
     def _drop(self, kept: CachedRefusal) -> None:
-        """It is over, if it is still what is known."""
+        """Removes a refusal, unless a newer one has replaced it."""
         known = self.people.get(kept.person)
         if known is kept:
             del self.people[kept.person]
@@ -186,20 +186,20 @@ class RefusalCache:
                 del self.people[kept.person]
 
     def forget(self, person: int) -> None:
-        """The person's record was changed: what was refused may be allowed now."""
+        """The recipient's record has changed: a refused message may be allowed now."""
         self.people.pop(person, None)
 
     def clear(self) -> None:
-        """Nothing stands any more: other rules are in force, or it is earlier than it was when it was refused."""
+        """Drops all refusals: other rules are in force, or the clock was set back."""
         if self._order:
             self._gone.append((self.people.copy(), self._order))
-            self.people.clear()  # which frees nothing yet; the relay looks into this very dict
+            self.people.clear()  # frees nothing yet; the relay holds this very dict
             self._order = deque()
         self._rules = None
         self._stand.clear()
 
     def sweep(self) -> None:
-        """A few times a second: gives back some of the memory of what no longer stands."""
+        """A few times a second: frees some dropped refusals."""
         left = SWEPT
         while self._gone and left:
             people, order = self._gone[-1]
@@ -222,14 +222,14 @@ def _is_steady(rule: Rule) -> bool:
 
 
 class Repeats:
-    """The repeats of one turn on their way into the journal (a Change that alters no record): answered once they are written."""
+    """The repeats of one turn, for one journal record (a RecordChange that changes no record); answered once written."""
 
     recipient = 0
 
     def __init__(self, then: Callable[[PendingSubmit, bool], None]) -> None:
-        """``then``: tells the provider of each, and whether it was written."""
+        """``then``: answers one repeat; its second argument: whether the record was written."""
         self.open = True
-        """Whether more may be added: not any more once it was packed."""
+        """Whether more repeats may be added: no longer once the record is packed."""
         self._again: list[PendingSubmit] = []
         self._counts: dict[int, int] = {}
         self._then = then
@@ -250,7 +250,7 @@ class Repeats:
             self._then(pending, True)
 
     def unwritten(self) -> bool:
-        """The provider is asked to come again."""
+        """The provider must try again."""
         self.open = False
         for pending in self._again:
             self._then(pending, False)

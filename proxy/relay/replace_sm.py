@@ -37,15 +37,15 @@ def replace_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> byte
 
 
 class ReplaceSm(OtherRequest):
-    """A Change, too: judging it alters the person's record."""
+    """A replace_sm on its way. Also a RecordChange: judging it changes the recipient's record."""
 
     respond = staticmethod(replace_sm_resp)
 
     def __init__(
-        self, relay: Relay, index: SentIndex, wanted: SubmitLane, bind: Bind, frame: Frame, data: bytes, message_id: bytes, sent: IndexedMessage,
-        message: Message, arrived_s: float,
+        self, relay: Relay, index: SentIndex, wanted: SubmitLane, bind: Bind, frame: Frame, data: bytes, message_id: bytes,
+        sent: IndexedMessage, message: Message, arrived_s: float,
     ) -> None:  # fmt: skip
-        """``wanted``: the lane to the carrier that has the message, ``data``: the PDU as that carrier is to get it."""
+        """``wanted``: the lane to the carrier that has the message. ``data``: the PDU as that carrier gets it."""
         super().__init__(bind, frame.sequence_number, frame.data, arrived_s)
         self.message = message
         self.recipient = message.recipient
@@ -124,7 +124,7 @@ class ReplaceSm(OtherRequest):
         self.enqueue(lane)
 
     def unwritten(self) -> bool:
-        """As if it had never been."""
+        """Undoes the replacement."""
         relay = self._relay
         if self.packed:
             relay.change(Restore(self, None, self._settled))
@@ -152,7 +152,7 @@ class ReplaceSm(OtherRequest):
 
     def unanswered(self) -> bool:
         self.settled()
-        return False  # nobody knows: as with any submit
+        return False  # the outcome is unknown, as for any submit
 
     def unsent(self, reason: str) -> bool:
         self.settled()
@@ -181,11 +181,11 @@ class ReplaceSm(OtherRequest):
 
 
 class Restore:
-    """A Change: the entry of the new text gives way to that of the old one, and what it took beside goes back. Idempotent by both
-    ids."""
+    """A RecordChange that replaces the entry of the new text by that of the old one, and gives back what the new one took. Idempotent by
+    both ids."""
 
     def __init__(self, replacing: ReplaceSm, status: int | None, then: Callable[[], None]) -> None:
-        """``status``: what the carrier refused it with; None where the new entry was never written, and this need not be."""
+        """``status``: the carrier's refusal; None if the new entry was never written, so that this need not be written either."""
         assert replacing.adopted is not None
         self.recipient = replacing.recipient
         self._id, self._sequence, self._entry = replacing.entry_id, replacing.recorded, replacing.adopted
@@ -202,7 +202,7 @@ class Restore:
 
     @property
     def given_back(self) -> tuple[Take, ...]:
-        """What goes back to aggregates, once it is applied."""
+        """What it gives back to aggregates, once it is applied."""
         return self._takes if self._stood and self._status is not None else ()
 
     def share(self, now: float) -> bytes:
@@ -228,8 +228,8 @@ class Restore:
 
 
 class GivenBack:
-    """A Change that alters no record, behind a Restore that comes late: what the new text took is told, for no replay looks for a verdict
-    any more once its outcome was called unknown."""
+    """A journal record behind a late Restore (a RecordChange that changes no record): what the new text gives back to aggregates. A replay
+    no longer looks for the verdict once its outcome was unknown."""
 
     def __init__(self, restore: Restore) -> None:
         self.recipient = restore.recipient

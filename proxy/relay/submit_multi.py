@@ -34,13 +34,13 @@ def respond_multi(sequence: int, status: int, message_id: bytes = b"") -> bytes:
 
 
 class RefusedMulti(PendingSubmit):
-    """A submit_multi that the gate refuses as it stands."""
+    """A submit_multi that the gate refuses as a whole."""
 
     respond = staticmethod(respond_multi)
 
 
 class MultiMember(PendingSubmit):
-    """One address, as the submit_sm to it. Its lane hands it to the group instead of to a link."""
+    """One address, as the submit_sm to it. Its lane passes it to the group instead of to a link."""
 
     _lane: Any = None
 
@@ -50,12 +50,12 @@ class MultiMember(PendingSubmit):
 
     @lane.setter
     def lane(self, lane: SubmitLane | None) -> None:
-        real = lane.real if isinstance(lane, _Gathering) else lane
-        self._lane = None if real is None else _Gathering(real, self.bind)
+        real = lane.real if isinstance(lane, _GatheringLane) else lane
+        self._lane = None if real is None else _GatheringLane(real, self.bind)
 
 
-class _Gathering:
-    """A lane, but for what is put into it: that waits for the others of its group."""
+class _GatheringLane:
+    """A lane whose submits wait for the other members of their group."""
 
     def __init__(self, lane: SubmitLane, group: Bind) -> None:
         self.real = lane
@@ -81,7 +81,7 @@ class MemberOutcome(NamedTuple):
 
 
 class MultiBind:
-    """The bind that a submit_multi's members are on: where they are told, and where they gather."""
+    """The artificial bind of a submit_multi's members: collects their answers, and the allowed members."""
 
     def __init__(self, relay: Relay, bind: Bind, sequence: int, multi: Multi, arrived_s: float) -> None:
         self.access: Access = bind.access
@@ -107,11 +107,11 @@ class MultiBind:
         raise NotImplementedError("it has no room for a deliver")
 
     def answer_all(self, answers: list[bytes]) -> None:
-        """Members are told: refused at once, or whatever the carrier said."""
+        """Takes members' answers: refusals of the gate, or the carrier's answers."""
         for data in answers:
-            self._told(data)
+            self._member_answered(data)
 
-    def _told(self, data: bytes) -> None:
+    def _member_answered(self, data: bytes) -> None:
         place = int.from_bytes(data[12:16], "big") - 1
         self._fates[place] = MemberOutcome(int.from_bytes(data[8:12], "big"), data[16:])
         if self._waiting:
@@ -146,7 +146,7 @@ class MultiBind:
     # -- the answer
 
     def partly_answered(self) -> None:
-        """A carrier has answered: from here the provider's delivers wait for our answer."""
+        """A carrier has answered: from now on the provider's delivers wait for the answer to the submit_multi."""
         if not self._partly_answered:
             self._partly_answered = True
             self._relay.partly_answered[self.access.provider.name] += 1
@@ -168,7 +168,7 @@ class MultiBind:
 
 
 def _why(body: bytes) -> str:
-    """What a refusal says in additional_status_info_text."""
+    """The additional_status_info_text of a refusal."""
     try:
         return dict(read_tlvs(body, 1)).get(ADDITIONAL_STATUS_INFO_TEXT, b"").rstrip(b"\0").decode("ascii")
     except Malformed:
@@ -206,7 +206,7 @@ class Together(OtherRequest):
         return True
 
     def _share(self, frame: Frame, then: Callable[[PendingSubmit, Frame], None]) -> None:
-        """Each member hears what the carrier said of its address: the whole answer's status, or that of its unsuccess_sme."""
+        """Passes the carrier's answer to each member: the status of the whole, or that of its unsuccess_sme."""
         message_id, refused = read_multi_resp(frame)
         statuses = [frame.command_status] * len(self.members)
         if not frame.command_status:
@@ -219,7 +219,7 @@ class Together(OtherRequest):
             then(member, Frame.of(submit_sm_resp(member.sequence, status, b"" if status else message_id)))
 
     def _place(self, address: bytes, statuses: list[int]) -> int | None:
-        """Whom the carrier means: by the spelling, else by the number; of two alike the next."""
+        """The index of the member that the carrier means: by the spelling, else by the number; of two alike the next."""
         free = [place for place, status in enumerate(statuses) if not status]
         spelt = [place for place in free if self._addresses[place] == address]
         if spelt:
@@ -245,7 +245,7 @@ class Together(OtherRequest):
 
 
 def submit_multi(relay: Relay, bind: Bind, frame: Frame, now: float, arrived_s: float) -> None:
-    """A submit_multi was read from a provider. Each address counts against its rate; those over it are refused, the others go."""
+    """A provider has sent a submit_multi. Each address counts against its rate; those over it are refused, the others are judged."""
     whole = RefusedMulti(bind, frame.sequence_number, frame.data, arrived_s)
     reason = relay.closed(bind)
     if not reason:

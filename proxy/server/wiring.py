@@ -188,7 +188,7 @@ class GateProcess:
         found, store = self.recovered.found, cast("ReplicationLog", self.store)
         assert found.listings is not None
         store.heard = max(store.heard, found.heard)
-        told = [(one.sequence, one.kind, one.body) for one in found.told]
+        told = [(one.sequence, one.kind, one.body) for one in found.unpublished]
         replication = Replication(
             store, self.journal, found.listings, told, self.in_pieces, stale_s=self.settings.shared.stale_s, kick=self._sync,
             heard=self.control_plane.heard, clock=time.time, monotonic=self.loop.time,

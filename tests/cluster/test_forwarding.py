@@ -1,4 +1,4 @@
-"""post: a letter that goes wrong is its sender's to send again, and no other letter's trouble."""
+"""A letter that fails is sent again by its sender, and delays no other letter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever gates tell each other, in whatever order they do, tell and hear it, and whichever is killed: who has heard all knows the same."""
+"""Gates that have read the whole log agree, whatever the order of publishing and reading, and whichever dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What gates on one store have agreed on: whose decision counts, what it means at another gate, how a set's files travel."""
+"""Decisions on rules among gates: which counts, what it means at another gate, how a set's files travel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The 36 needs of compliance officers as rules of our language, each with a conversation. Data: test_catalogue.py and the end-to-end test read it.
+"""The 36 needs of compliance officers as rules, each with a conversation.
+
+Data for test_catalogue.py and the end-to-end test.
 
 A Need has the rule (``it`` is the id of the one that is switched), what lies beside it in the folder, and steps. A step that the rule turns away
 is marked with what it says (``reject``, ``defer``); all others pass.

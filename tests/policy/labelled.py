@@ -1,4 +1,4 @@
-"""Labelled texts: what a person says that made-up texts are, to measure the category against.
+"""Texts labelled by a person, to measure the classification.
 
 In: ``tests/data/texts/*.tsv``. Out: ``Labelled``. Never: a text of a real person, or an edit of the frozen file.
 """

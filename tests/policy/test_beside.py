@@ -1,4 +1,4 @@
-"""A set that is loaded beside traffic: it judges as one loaded at a start, knows what the one before has read, and can be let go."""
+"""A rule set loaded under traffic judges like one loaded at a start, reuses earlier readings, and can be freed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every need of the catalogue: what its rule refuses, that it passes once the rule is off, and that shadow changes nothing."""
+"""Every need of the catalogue: what its rule refuses, that it passes with the rule off, and that shadow changes nothing."""
 
 from __future__ import annotations
 

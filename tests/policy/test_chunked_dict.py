@@ -1,4 +1,4 @@
-"""A Spread is a dict to whoever asks it, and moves a little at a time when it grows."""
+"""A ChunkedDict behaves like a dict, and moves few entries at a time when it grows."""
 
 from __future__ import annotations
 

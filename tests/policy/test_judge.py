@@ -1,4 +1,4 @@
-"""Conversations with the judge, one rule word after the other."""
+"""Conversations with the judge, one condition after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well the category is told, on texts a person has labelled. The figures are printed in every run."""
+"""How well texts are classified, against labels by a person. Every run prints the figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the words of the language mean to the letter: bursts and shares against a count by hand, trials, zones, coming again, templates."""
+"""The exact meaning of rule keys: bursts, shares, trials, zones, retries, templates; counts are checked by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One bad file for each mistake people make, in tests/data/mistakes; the very sentence that teaches its author."""
+"""Each mistake that people make, as a bad file in tests/data/mistakes, with the exact message for its author."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations about what is ordered for a while: stops, suspensions, the whole set in shadow. Time is what the test says."""
+"""Conversations about temporary orders: stops, suspensions, the whole set in shadow. The test sets the time."""
 
 from __future__ import annotations
 

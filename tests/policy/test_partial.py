@@ -1,4 +1,4 @@
-"""A long message of which parts are missing, and what is asked of it when it is whole."""
+"""Long messages with missing parts: what is asked at once, and what when they are complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules say of penalties: it is read as it is meant, and a mistake teaches its author."""
+"""Penalties in rules files: they are read as meant, and a mistake teaches its author."""
 
 from __future__ import annotations
 

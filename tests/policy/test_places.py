@@ -1,4 +1,4 @@
-"""Places: rules that name a province tell it apart for those texts only that they may meet, and decide as if each place stood alone."""
+"""Places are grouped only for texts whose rules can tell them apart, and decisions are those of each place alone."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ def test_a_plan_for_a_sort_of_places_is_that_of_each_place() -> None:
     rules.turn(START)
     seen = set()
     for sender in SENDERS:
-        kin = rules.kin(sender, START)
+        related = rules.related(sender, START)
         for text in TEXTS:
             traits = rules.reader.read(Content(text, "readable", b"")).traits
-            known = rules.know(kin, traits)
+            known = rules.know(related, traits)
             for number in PEOPLE:
                 cell = rules.cells[number // 10_000 - SEGMENT_FIRST]
                 plan = rules.plan(known, cell, START)
@@ -123,8 +123,8 @@ def sorts(folder: Path, count: int) -> list[int]:
     rules.turn(START)
     found = []
     for one in MIXES["standard"](106, None)[:300]:
-        kin = rules.kin(Sender.of("p", "p", PORTS.of(one.category), "1069001", Category.MARKETING), START)
-        found.append(len(rules.know(kin, rules.reader.read(Content(one.text, "readable", b"")).traits).plans))
+        related = rules.related(Sender.of("p", "p", PORTS.of(one.category), "1069001", Category.MARKETING), START)
+        found.append(len(rules.know(related, rules.reader.read(Content(one.text, "readable", b"")).traits).plans))
     return found
 
 

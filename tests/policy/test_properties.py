@@ -1,4 +1,4 @@
-"""What is true of any rules and any messages, drawn by Hypothesis; and texts made to cost time cost none."""
+"""Properties of any rules and any messages, drawn by Hypothesis; texts made to be slow are not."""
 
 from __future__ import annotations
 

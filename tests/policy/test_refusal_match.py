@@ -1,5 +1,6 @@
-"""Where nothing that a person refused is about a message, they are judged as one who has refused nobody: whatever the refusal says, whoever
-sends, however rules find the refused one again."""
+"""A recipient whose refusals do not concern a message is judged like one without refusals.
+
+Whatever the refusal's scope, the sender, and the ways in which rules recognise a refused sender."""
 
 from __future__ import annotations
 
@@ -119,7 +120,7 @@ def test_who_refused_others_is_judged_as_who_refused_nobody(
         data = asked.refused_text(data, text)
     person, counts = Record(data), PastCounts()
     verdict = judge(said, Record(bare), rules, NOW, counts)
-    if not rules.concerning.any(said, person.opt_outs(), person.refused_texts(), verdict.facts):
+    if not rules.refusal_match.any(said, person.opt_outs(), person.refused_texts(), verdict.facts):
         again = judge(said, person, rules, NOW, counts)
         assert (again.outcome, again.reason, again.breaches) == (verdict.outcome, verdict.reason, verdict.breaches)
         assert not refused_before(person.opt_outs(), said, verdict, NOW, rules.registry.same_advertiser)
@@ -135,20 +136,20 @@ def test_most_who_refused_somebody_are_not_asked_again_for_others(rules: RuleSet
         ("port", "1062"),
         ("advertiser", HASHES[2]),
     ):
-        assert not rules.concerning.any(others, [OptOut(scope, value, NOW, "reply", 0)], (), facts), scope
+        assert not rules.refusal_match.any(others, [OptOut(scope, value, NOW, "reply", 0)], (), facts), scope
     for scope in ("advertiser", "signature"):  # also where somebody else is called as this signature is
-        assert rules.concerning.any(others, [OptOut(scope, "丁店", NOW, "reply", 0)], (), facts)
+        assert rules.refusal_match.any(others, [OptOut(scope, "丁店", NOW, "reply", 0)], (), facts)
     kept = refused_text(int(HASHES[0], 16), 1, OFFER)
-    assert not rules.concerning.any(others, [OptOut("advertiser", "甲公司", NOW, "reply", 0)], [kept], facts)
+    assert not rules.refusal_match.any(others, [OptOut("advertiser", "甲公司", NOW, "reply", 0)], [kept], facts)
     same = message("丁店", OFFER, SENDERS[0])
-    assert rules.concerning.any(same, [OptOut("advertiser", "甲公司", NOW, "reply", 0)], [kept], facts)
+    assert rules.refusal_match.any(same, [OptOut("advertiser", "甲公司", NOW, "reply", 0)], [kept], facts)
 
 
 def test_a_platform_s_refusal_is_about_its_shops_and_not_the_other_way(rules: RuleSet) -> None:
     def concerns(value: str, shop: str) -> bool:
         said = message(shop, "五金工具上新满200减50", SENDERS[0])
         facts = judge(said, Record(record.EMPTY), rules, NOW, PastCounts()).facts
-        return rules.concerning.any(said, [OptOut("advertiser", value, NOW, "reply", 0)], (), facts)
+        return rules.refusal_match.any(said, [OptOut("advertiser", value, NOW, "reply", 0)], (), facts)
 
     for value in ("戊平台", HASHES[SHOPS.index("戊台")]):
         assert [concerns(value, shop) for shop in ("戊台", "己店", "辛店", "庚店")] == [True, True, True, False]
@@ -163,7 +164,7 @@ def test_rules_that_compare_no_texts_have_none_compared(tmp_path: Path, monkeypa
     said = message("丁店", OFFER, SENDERS[0])
     facts = judge(said, Record(record.EMPTY), rules, NOW, PastCounts()).facts
     monkeypatch.setattr("proxy.policy.refusal_match.kept_of", None)
-    assert not rules.concerning.any(said, [OptOut("advertiser", "甲店", NOW, "reply", 0)], [RefusedText(1, 1, OFFER)], facts)
+    assert not rules.refusal_match.any(said, [OptOut("advertiser", "甲店", NOW, "reply", 0)], [RefusedText(1, 1, OFFER)], facts)
 
 
 def test_so_many_names_are_remembered_and_no_more(rules: RuleSet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What is decided from memory is what a rule set that has seen nothing yet decides."""
+"""A decision from the cache equals the decision of a fresh rule set."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _of(account: str) -> Sender:
 )  # fmt: skip # the clock goes back over the end of a trial, after something was decided beyond it
 @given(MESSAGES, st.sampled_from((1, 4, 100_000)))
 def test_memory_changes_no_verdict(messages: list[tuple[Sender, int, str, int]], most: int) -> None:
-    for memo in (SEASONED.known, SEASONED.senders, SEASONED.kindred._kins, SEASONED._decisions):
+    for memo in (SEASONED.known, SEASONED.senders, SEASONED.sender_groups._groups, SEASONED._decisions):
         memo.most = most
     now = START
     counts = PastCounts()

@@ -1,4 +1,4 @@
-"""What a limit does while the store that nodes share is out of reach."""
+"""Limits while the shared store is out of reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits on signatures, advertisers and templates, and messages that have none."""
+"""Limits on signatures, advertisers and templates, for messages without these."""
 
 from __future__ import annotations
 

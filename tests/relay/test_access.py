@@ -1,4 +1,4 @@
-"""Who may send from which port, and who owns one."""
+"""Accounts: from which ports they may send, and who owns a port."""
 
 from __future__ import annotations
 

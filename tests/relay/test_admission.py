@@ -1,4 +1,4 @@
-"""A message of unknown outcome is sent once more at most, whatever its provider sends and the carrier leaves unsaid."""
+"""A message with unknown outcome is sent at most once more, whatever its provider sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A turn's submits are decided about at once where the store is at hand, and what comes of it is what chains make of the same."""
+"""Submits judged at once (embedded store) get the same results as submits judged in batches."""
 
 from __future__ import annotations
 

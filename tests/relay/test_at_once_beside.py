@@ -1,4 +1,4 @@
-"""Whoever lists, refusals, consents or the desk say something of is judged at once as others are, and as without the twins."""
+"""Recipients with lists, refusals or consents are judged at once like others, and as without the compiled parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What limits count that are about no single person is counted at once as message by message: the same verdicts, the same counts."""
+"""Aggregate limits count submits judged at once as one by one: the same verdicts, the same counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules that wait for approval are asked about what is judged at once as one message after the other: the same is counted, nothing else changes."""
+"""A proposed rule set judges at once as one by one: the same counts, and nothing else changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts of a turn are read side by side, and each as if it were read alone."""
+"""The texts of a turn are read together, each as if it were read alone."""
 
 from __future__ import annotations
 

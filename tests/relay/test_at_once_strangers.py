@@ -1,5 +1,6 @@
-"""Senders and texts that rules meet for the first time, or have forgotten, are judged at once as one by one; and so is that of which more is to
-be said than which rules object: a text that a clerk is to look at."""
+"""New and forgotten senders and texts are judged at once as one by one.
+
+So are texts that need a review, whose verdict carries more than the names of rules."""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def test_whoever_comes_whatever_is_to_be_looked_at_is_judged_alike(
 
     if forgetful:
         monkeypatch.setattr(related_senders, "SENDERS_MAX", 1)
-        monkeypatch.setattr(related_senders, "KINS_MAX", 1)
+        monkeypatch.setattr(related_senders, "GROUPS_MAX", 1)
         for most in ("KNOWN_MAX", "PLANS_MAX", "DECISIONS_MAX"):
             monkeypatch.setattr(ruleset, most, 1)
     if chained:

@@ -1,4 +1,4 @@
-"""Batches on their way to a store: nobody is in two, few wait for more, nothing waits at rest."""
+"""A recipient is in one batch at a time, small batches wait for more, nothing waits at rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A set that waits is asked about each message and changes nothing: not the verdict, not what was read, not a counter."""
+"""A proposed rule set judges each message and changes nothing: no verdict, no reading, no counter."""
 
 from __future__ import annotations
 

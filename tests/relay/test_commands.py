@@ -657,7 +657,7 @@ def test_a_provider_with_its_own_account_at_a_carrier_asks_there(tmp_path):
     own = house.lanes["jia@bj"]
     own.name = "bj"  # a second account at the same carrier
     common = {name: house.lanes[name] for name in ("bj", "sh")}
-    house.commands._way = ways(common, {"jia": own})
+    house.commands._lane_of = ways(common, {"jia": own})
     house.sends("jia", query(b"any", JIA))
     assert [len(house.at_carrier(name)) for name in house.lanes] == [0, 0, 1]
     house.sends("yi", query(b"any", YI))  # which of two carriers has it nobody can tell

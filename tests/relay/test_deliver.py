@@ -1,4 +1,4 @@
-"""The way back with no loop, no socket and no clock: what a carrier is answered and when, what a provider is handed, what is written."""
+"""Delivers without loop, socket or clock: answers to the carrier, items for the provider, journal records."""
 
 from __future__ import annotations
 

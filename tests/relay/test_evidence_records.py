@@ -1,4 +1,4 @@
-"""Texts for a clerk, and who has asked for consent: what the journal and the record keep of them."""
+"""Texts for review, and consent requests: what the journal and the record keep of them."""
 
 from __future__ import annotations
 

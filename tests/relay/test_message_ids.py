@@ -1,4 +1,4 @@
-"""Ids: what the answer said is what the receipt says, whatever the carrier makes of it in between; and the way back."""
+"""Message ids in answers and receipts agree, whatever the carrier makes of them, in both directions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an id is known to name, for how long, at what price, and after a restart."""
+"""Which message an id names, for how long, at what cost, and after a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refusals as conversations: somebody is written to, answers, and is written to again. One thread, no sockets, the clock is ours."""
+"""Opt-outs as conversations: a recipient gets a message, replies, and gets another. One thread, no sockets, our own clock."""
 
 from __future__ import annotations
 

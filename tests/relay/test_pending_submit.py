@@ -1,4 +1,4 @@
-"""Counting advertisements: what carriers took, by port prefix and keyword. Each test runs with the compiled function and without."""
+"""Counts of advertisements by port prefix and keyword. Each test runs with the compiled function and without."""
 
 from __future__ import annotations
 

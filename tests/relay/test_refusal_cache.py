@@ -1,4 +1,4 @@
-"""A refusal that comes again is answered as before, and journalled as a count."""
+"""A repeated refusal is answered as before, and journalled as a count."""
 
 from __future__ import annotations
 

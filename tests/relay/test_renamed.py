@@ -1,4 +1,4 @@
-"""Whoever was refused writes again under another name: what the gate keeps with a refusal, and by what it knows them again."""
+"""A refused advertiser writes again under another name: what the gate keeps, and how it recognises it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the relay itself does: what it tells the journal of its clock, whom it takes for the sender, what it lets out once that is safe."""
+"""The relay itself: clock records in the journal, who is taken for the sender, answers released once they are safe."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def unknown_taken_back(world: World) -> None:
     """No answer is read as a refusal: the person may get one more."""
 
     def forget(answer: Any) -> None:
-        answer._told = Effect.TAKEN_BACK
+        answer._effect_of = Effect.TAKEN_BACK
 
     _patch_answers(world, forget, Effect.UNKNOWN)
 
@@ -145,7 +145,7 @@ def place_of_a_group_leaked(world: World) -> None:
     for carrier in world.carriers:
 
         def keep(category: Any, release: Any = carrier.lane.release) -> None:
-            if sys._getframe(1).f_code.co_name != "_judge_loaded":
+            if sys._getframe(1).f_code.co_name != "_judged":
                 release(category)
 
         cast("Any", carrier.lane).release = keep

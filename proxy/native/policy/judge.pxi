@@ -138,7 +138,7 @@ cdef class _Judge:
         if (<FactsFields *>plan.facts).category is not <PyObject *>_marketing:
             self.spared = True
         else:
-            concerning = self.rules.concerning
+            concerning = self.rules.refusal_match
             if self.told:  # lists have their say, too
                 person = self.person()
                 self.spared = not concerning.any(
@@ -283,7 +283,7 @@ cdef class _Judge:
 
     cdef object meet(self, object sender, object traits, object when):
         """What is known of a sender and a text that are new to these rules, or forgotten."""
-        known = self.rules.know(self.rules.kin(sender, when), traits)
+        known = self.rules.know(self.rules.related(sender, when), traits)
         self.since, self.until = self.rules.since, self.rules.until  # somebody may come of age
         return known
 

@@ -29,7 +29,7 @@ from proxy.policy.explanation.naming import (
     signature_written,
 )
 from proxy.policy.explanation.standing import ConditionStanding
-from proxy.policy.explanation.suggestions import mends
+from proxy.policy.explanation.suggestions import suggestion_for
 from proxy.policy.judge import judge
 from proxy.policy.kinds.limit import Limit
 from proxy.policy.partial import undecided
@@ -58,7 +58,7 @@ class RulePart:
     """Of a rule that objects: what would have to change for it not to."""
 
     def as_dict(self) -> dict[str, str]:
-        """In English, and in Chinese what differs: whoever reads JSON may show it to people."""
+        """In English, with Chinese texts where they differ."""
         return {
             "rule": self.rule, "say": self.say, "mode": self.mode, "says": str(self.says), "why": str(self.why),
             "change": str(self.change), "says_zh": in_language(self.says, "zh"), "why_zh": in_language(self.why, "zh"),
@@ -129,10 +129,10 @@ def explain(
     if facts.signature:
         names[facts.signature_hash] = signature_written(facts.signature, message.content.text)
     known = by_registry(rules.registry, by_names(names, look_up))
-    telling = _Telling(ConditionStanding(message, recipient, rules, now, counters, verdict), known)
+    explainer = _Explainer(ConditionStanding(message, recipient, rules, now, counters, verdict), known)
     return Explanation(
         verdict, province, city, evidence(rules.reader, message.content),
-        tuple(telling.part(rule) for rule in (*rules.rules, *rules.ordered)), Number(message.recipient), message.recipient,
+        tuple(explainer.part(rule) for rule in (*rules.rules, *rules.ordered)), Number(message.recipient), message.recipient,
         "" if HASH.fullmatch(owner := rules.registry.advertiser_of(verdict.facts.signature_hash)) else owner,
     )  # fmt: skip
 
@@ -154,23 +154,23 @@ def explain_text(
     return explain(message, Past(), rules, at, NOTHING)
 
 
-class _Telling:
+class _Explainer:
     """One message, asked about rule by rule."""
 
     def __init__(self, standing: ConditionStanding, look_up: LookUp) -> None:
         self._standing, self._look_up = standing, look_up
 
     def part(self, rule: Rule) -> RulePart:
-        says, why = self._says(rule)
+        says, why = self._statement(rule)
         breach = self._standing.breached.get(rule.id)
         change = (
-            mends(self._standing, rule, breach)
+            suggestion_for(self._standing, rule, breach)
             if breach is not None and breach.outcome is not Outcome.ALLOW
             else Bilingual("", "")
         )
         return RulePart(rule.id, rule.say, rule.mode, says, why, change)
 
-    def _says(self, rule: Rule) -> tuple[Bilingual, Bilingual]:
+    def _statement(self, rule: Rule) -> tuple[Bilingual, Bilingual]:
         if rule.mode == "off":
             return OFF, Bilingual("the rule is switched off", "规则已关闭")
         waits = not self._standing.message.content.complete and undecided(rule.when)

@@ -79,4 +79,4 @@ class PastCounts:
 
 
 NOTHING = PastCounts()
-"""Counters of which nobody takes."""
+"""Empty counters."""

@@ -24,38 +24,38 @@ FEATURES = {
 LABEL_WIDE = 14
 
 
-def as_text(told: Explanation, language: str = "en") -> str:
+def as_text(explanation: Explanation, language: str = "en") -> str:
     """``language``: one of spoken.LANGUAGES."""
-    lines = _chinese(told) if language == "zh" else _english(told)
-    return "\n".join(plain(line) for line in (*lines, *_parts(told, language)))
+    lines = _chinese(explanation) if language == "zh" else _english(explanation)
+    return "\n".join(plain(line) for line in (*lines, *_parts(explanation, language)))
 
 
-def _english(told: Explanation) -> Iterator[str]:
-    found, classified = told.as_dict(), told.evidence.classified
+def _english(explanation: Explanation) -> Iterator[str]:
+    found, classified = explanation.as_dict(), explanation.evidence.classified
     head = found["verdict"] + (f" ({found['reason']}, by rule {found['rule']})" if found["reason"] else "")
-    yield f"{told.recipient}: {head}" + (f", not before {found['not_before']}" if found["not_before"] else "")
-    yield f"  region    {told.province} {told.city}"
+    yield f"{explanation.recipient}: {head}" + (f", not before {found['not_before']}" if found["not_before"] else "")
+    yield f"  region    {explanation.province} {explanation.city}"
     yield f"  category  {found['category']} (declared {found['declared']}, the text says {found['classified']})"
-    of = f" of {told.advertiser}" if told.advertiser else ""
+    of = f" of {explanation.advertiser}" if explanation.advertiser else ""
     yield f"  text      signature {found['signature'] or 'none'}{of}, opt-out keyword {found['keyword'] or 'none'}"
     yield f"  marketing {band_of(classified.band)} (score {classified.score}; likely from {LIKELY}, surely from {SURELY})"
     if classified.band.endswith(PADDED):
         yield f"  code      says more than codes do: declared one, it counts as marketing (at most {MOST} points)"
-    yield from (f"  found     {feature}" for feature in told.evidence.features)
+    yield from (f"  found     {feature}" for feature in explanation.evidence.features)
 
 
-def _chinese(told: Explanation) -> Iterator[str]:
-    found, classified = told.as_dict(), told.evidence.classified
+def _chinese(explanation: Explanation) -> Iterator[str]:
+    found, classified = explanation.as_dict(), explanation.evidence.classified
     head = _zh(found["verdict"]) + (f"({found['reason']}, 规则 {found['rule']})" if found["reason"] else "")
-    yield f"{told.recipient}: {head}" + (f", {found['not_before']} 之前不行" if found["not_before"] else "")
-    yield f"  归属地    {_zh(told.province)} {_zh(told.city)}"
+    yield f"{explanation.recipient}: {head}" + (f", {found['not_before']} 之前不行" if found["not_before"] else "")
+    yield f"  归属地    {_zh(explanation.province)} {_zh(explanation.city)}"
     yield f"  类别      {_zh(found['category'])}(申报{_zh(found['declared'])}, 内容判定{_zh(found['classified'])})"
-    of = f"(广告主 {told.advertiser})" if told.advertiser else ""
+    of = f"(广告主 {explanation.advertiser})" if explanation.advertiser else ""
     yield f"  文本      签名 {found['signature'] or '无'}{of}, 退订关键字 {found['keyword'] or '无'}"
     yield f"  营销判定  {_zh(band_of(classified.band))}(得分 {classified.score}; {LIKELY} 分起很可能, {SURELY} 分起肯定)"
     if classified.band.endswith(PADDED):
         yield f"  验证码    夹带了别的内容: 申报为验证码的, 按营销处理(最多 {MOST} 分)"
-    yield from (f"  依据      {_feature(feature)}" for feature in told.evidence.features)
+    yield from (f"  依据      {_feature(feature)}" for feature in explanation.evidence.features)
 
 
 def _feature(feature: Feature) -> str:
@@ -67,9 +67,9 @@ def _feature(feature: Feature) -> str:
     return f"{FEATURES.get(feature.kind, feature.kind)} {feature.weight}{of}: {what}{place}{shown}"
 
 
-def _parts(told: Explanation, language: str) -> Iterator[str]:
+def _parts(explanation: Explanation, language: str) -> Iterator[str]:
     """Rules that object first."""
-    for part in sorted(told.parts, key=lambda part: not part.change):
+    for part in sorted(explanation.parts, key=lambda part: not part.change):
         yield f"  {_padded(in_language(part.says, language))} {part.rule}: {_why(part, language)}"
         if part.change:
             yield f"  {' ' * LABEL_WIDE} {in_language(PASSES, language)}{in_language(part.change, language)}"

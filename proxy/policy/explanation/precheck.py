@@ -36,7 +36,7 @@ UNTOLD = frozenset(reason.public for reason in RULE_REASONS.values() if reason.p
 
 
 class TextObjection(NamedTuple):
-    """A rule that is against a text whoever gets it, or whoever lives in some places."""
+    """A rule that objects to a text for every recipient, or for recipients in some places."""
 
     rule: str
     say: str
@@ -71,7 +71,7 @@ class Count:
     refused: Counter[str] = field(default_factory=Counter)
     """By the reason that may be told outside."""
     shown: dict[str, list[str]] = field(default_factory=dict)
-    """Some of them, masked, by reason; nobody where that would say something about them."""
+    """Some refused recipients, masked, by reason; none where that would reveal something about them."""
 
     def add(self, reason: str, number: int) -> None:
         self.total += 1
@@ -87,7 +87,7 @@ class Count:
 
 
 def forecast(rules: RuleSet, sender: Sender, content: Content, at: float) -> Forecast:
-    """What is known of a text whoever gets it. ``at``: seconds since 1970."""
+    """The forecast for a text, for any recipient. ``at``: seconds since 1970."""
     against: dict[str, Breach] = {}
     where: dict[str, set[int]] = {}
     asked: dict[str, Depends] = {}
@@ -112,7 +112,7 @@ def forecast(rules: RuleSet, sender: Sender, content: Content, at: float) -> For
         for one in _depends(decision):
             asked.setdefault(one.rule, one)
     standing = sorted(against.values(), key=strictness)
-    tell = _Teller(rules, sender, content, at)
+    tell = _ObjectionFinder(rules, sender, content, at)
     found = [tell.objection(breach, where[breach.rule], everywhere) for breach in standing]
     general = tuple(one for one in found if not one.where)
     asked = {rule: one for rule, one in asked.items() if rule not in {objection.rule for objection in general}}
@@ -124,7 +124,7 @@ EXEMPT = Bilingual("whether an exemption spares the recipient", "该号码是否
 
 
 def _says_itself(tree: Tree) -> bool:
-    """Whether what is left to ask with each message is known of this one, whoever gets it."""
+    """Whether a condition left to ask per message is known for this text, for any recipient."""
     return all(isinstance(leaf, RecipientTest) and leaf.word == "scheduled" for leaf in leaves(tree))
 
 
@@ -145,8 +145,8 @@ def _counting(one: Limited) -> Breach | None:
     return None if breach is None or one.spared or breach.shadow or breach.outcome is Outcome.ALLOW else breach
 
 
-class _Teller:
-    """What explain says of a text to somebody of a place."""
+class _ObjectionFinder:
+    """Finds, with explain, the objections to a text for a recipient of a place."""
 
     def __init__(self, rules: RuleSet, sender: Sender, content: Content, at: float) -> None:
         self._rules, self._sender, self._content, self._at = rules, sender, content, at
@@ -166,7 +166,7 @@ class _Teller:
 
 
 def _named(places: set[int], regions: Regions) -> tuple[str, ...]:
-    """Provinces of which all places are among these, and the places of the others: ``江苏``, ``江苏 南京``."""
+    """Names of places: a province if all its places are included, else each place: ``江苏``, ``江苏 南京``."""
     all_of: dict[str, set[int]] = {}
     for place, (province, _) in enumerate(regions.places):
         all_of.setdefault(province, set()).add(place)
@@ -180,7 +180,7 @@ def _named(places: set[int], regions: Regions) -> tuple[str, ...]:
 
 
 def _somebody(rules: RuleSet, place: int) -> int:
-    """A number of a place, of whom no list knows anything."""
+    """A number of a place that is on no list."""
     first = (SEGMENT_FIRST + rules.cells.index(place)) * 10_000 if place in rules.cells else SEGMENT_FIRST * 10_000
     tries = (first + last for last in range(TRIES_MAX))
     return next((number for number in tries if not any(number in one.numbers for one in rules.lists.values())), first)
@@ -195,7 +195,7 @@ def count_over(
     pasts: dict[int, Past],
     counts: PastCounts,
 ) -> Count:
-    """What would become of it for some people, one after the other; ``pasts`` and ``counts`` hold what the campaign sent before."""
+    """The outcome for given recipients, one after the other; ``pasts`` and ``counts``: what the campaign has sent before."""
     found = Count()
     for number in people:
         past = pasts.setdefault(number, Past())

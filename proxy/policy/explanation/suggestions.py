@@ -21,11 +21,11 @@ _KINDS = {"marketing": "classified", "signature_count": "signature"}
 """Words of leaves that are not their key in ``when``."""
 
 
-def mends(standing: ConditionStanding, rule: Rule, breach: Breach) -> Bilingual:
-    return joined(EITHER, dict.fromkeys(_ways(standing, rule, breach))) or NO_WAY
+def suggestion_for(standing: ConditionStanding, rule: Rule, breach: Breach) -> Bilingual:
+    return joined(EITHER, dict.fromkeys(_options(standing, rule, breach))) or NO_WAY
 
 
-def _ways(standing: ConditionStanding, rule: Rule, breach: Breach) -> Iterator[Bilingual]:
+def _options(standing: ConditionStanding, rule: Rule, breach: Breach) -> Iterator[Bilingual]:
     for place, limit in enumerate(rule.limits):
         if limit.share:
             yield Bilingual("send more of the other kind first", "先增加其他短信的占比")

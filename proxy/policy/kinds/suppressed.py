@@ -54,7 +54,7 @@ SHAPE = either(
 )  # fmt: skip
 
 
-class _Asked(NamedTuple):
+class _RefusalFilter(NamedTuple):
     """Which refusals a rule means."""
 
     scopes: frozenset[str]
@@ -90,7 +90,7 @@ def condition(node: Node, context: KindContext) -> Tree:
 
     owners = "owners " if asked.ways & {"domain", "phone"} else ""
     reads = owners + ("texts" if asked.ways & {"phone", "text"} else "")
-    told = _told(asked)
+    told = _description(asked)
     words = Bilingual(f"the recipient refused such messages{told}", f"号码拒收这类短信{told.zh}")
     everybody = [one for one in lists if one.scope == "global"]
     lists = tuple(one for one in lists if one.scope != "global" or asked.likely)
@@ -104,7 +104,7 @@ def condition(node: Node, context: KindContext) -> Tree:
     return AnyOf((*map(_on_list, everybody), refused)) if everybody else refused
 
 
-def _told(asked: _Asked) -> Bilingual:
+def _description(asked: _RefusalFilter) -> Bilingual:
     """Which refusals, in words: all that tells one condition from another."""
     parts: list[str] = []
     if len(asked.scopes) < len(SCOPES):
@@ -127,7 +127,7 @@ def _told(asked: _Asked) -> Bilingual:
 
 
 def _on_list(one: NumberList) -> Tree:
-    """Whoever is on a list for everybody: asked of every advertisement, so it stands apart from what few persons' records have."""
+    """Holds for recipients on a list for all advertisers. Asked of every advertisement, so it is apart from refusals in few records."""
     numbers = one.numbers
 
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
@@ -139,7 +139,7 @@ def _on_list(one: NumberList) -> Tree:
 
 
 def _found(
-    asked: _Asked,
+    asked: _RefusalFilter,
     lists: Sequence[NumberList],
     message: Message,
     record: Recipient,
@@ -153,14 +153,14 @@ def _found(
     for one in lists:
         if message.recipient in one.numbers:
             refusal = OptOut(one.scope, one.value, 0, "import", 0)
-            yield from _speaks(asked, refusal, message, record, facts, registry)
+            yield from _concerns(asked, refusal, message, record, facts, registry)
     for refusal in record.opt_outs():
         if _in_force(refusal, now, asked.max_age_s) and refusal.source in asked.sources:
-            yield from _speaks(asked, refusal, message, record, facts, registry)
+            yield from _concerns(asked, refusal, message, record, facts, registry)
 
 
-def _speaks(
-    asked: _Asked, refusal: OptOut, message: Message, record: Recipient, facts: Facts, registry: Registry
+def _concerns(
+    asked: _RefusalFilter, refusal: OptOut, message: Message, record: Recipient, facts: Facts, registry: Registry
 ) -> Iterator[tuple[str, str]]:
     scope = "global" if refusal.scope == "all" else refusal.scope
     if scope not in asked.scopes:
@@ -174,18 +174,18 @@ def _speaks(
             yield way, words
 
 
-def _asked(node: Node) -> _Asked:
+def _asked(node: Node) -> _RefusalFilter:
     if not isinstance(node.value, dict):
         if not node.truth("suppressed"):
             raise RuleFault(node.line, "suppressed: false is no condition (write not: {suppressed: true})")
-        return _Asked(frozenset(SCOPES), frozenset(SOURCES), 0, True)
+        return _RefusalFilter(frozenset(SCOPES), frozenset(SOURCES), 0, True)
     keys = node.mapping("suppressed", KEYS)
     scopes = keys["scope"].words("suppressed: scope", SCOPES, "scope") if "scope" in keys else SCOPES
     sources = keys["source"].words("suppressed: source", SOURCES, "source") if "source" in keys else SOURCES
     if "reply" in sources:
         sources = [*sources, "doubtful"]
     max_age_s = _age(keys["max_age"]) if "max_age" in keys else 0
-    asked = _Asked(frozenset(scopes), frozenset(sources), max_age_s, "import" in sources and "max_age" not in keys)
+    asked = _RefusalFilter(frozenset(scopes), frozenset(sources), max_age_s, "import" in sources and "max_age" not in keys)
     if "match" in keys:
         named = frozenset(keys["match"].words("suppressed: match", WAYS))
         asked = asked._replace(ways=named | {"platform"} if "advertiser" in named else named)  # the registry decides of shops

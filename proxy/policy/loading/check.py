@@ -31,7 +31,7 @@ from proxy.policy.loading.lint import lint
 from proxy.policy.loading.loader import Loaded, load_all
 from proxy.policy.loading.problem import Faults, Problem, RuleFault, RulesError, each
 from proxy.policy.loading.source import Node
-from proxy.policy.loading.warnings import doubts
+from proxy.policy.loading.warnings import find_warnings
 from proxy.policy.renamed import refused_by, refused_text
 from proxy.policy.reply_paths import ReplyPath
 from proxy.policy.ruleset import RuleSet
@@ -97,7 +97,7 @@ def check_loaded(
     """The same of a folder that is read already, a draft of it perhaps."""
     rules, name = loaded.rules, folder.resolve().name
     problems = crosscheck(rules, name, providers) + lint(rules)
-    warnings = sorted(doubts(rules, loaded.tests, now, loaded.lists, name) + both_ways(rules.registry, name))
+    warnings = sorted(find_warnings(rules, loaded.tests, now, loaded.lists, name) + both_ways(rules.registry, name))
     report = CheckReport(problems, rules.regions.unknown_share, len(rules.rules), len(loaded.tests), warnings)
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)
@@ -111,9 +111,9 @@ def run_test(rules: RuleSet, file: str, test: Node) -> list[Problem]:
         keys = test.mapping("test", TEST_KEYS)
         if "messages" not in keys or not keys["messages"].items():
             raise RuleFault(test.line, "test: 'messages' is missing")
-        bench = _Bench(rules)
+        test_run = _TestRun(rules)
         for step in each(keys["messages"].items(), lambda node: _step(node, rules)):
-            bench.take(step)
+            test_run.take(step)
     except RuleFault as fault:
         return fault.problems(file)
     return []
@@ -163,7 +163,7 @@ def _step(node: Node, rules: RuleSet) -> _Step:
 
 
 @dataclass
-class _Bench:
+class _TestRun:
     rules: RuleSet
     people: defaultdict[int, Past] = field(default_factory=lambda: defaultdict(Past))
     counts: PastCounts = field(default_factory=PastCounts)

@@ -25,7 +25,7 @@ class TableLocation(NamedTuple):
     line: int
 
 
-class _Found:
+class _RowProblems:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.problems: list[Problem] = []
@@ -43,7 +43,7 @@ class _Found:
 
 def crosscheck(rules: RuleSet, folder: str, providers: Iterable[Provider] | None = None) -> list[Problem]:
     """``folder``: how errors call the rules folder; ``providers``: of the settings, None where there are none to compare with."""
-    found = _Found(folder)
+    found = _RowProblems(folder)
     registry = rules.registry
     _twice(found, registry)
     _advertisers(found, registry)
@@ -57,7 +57,7 @@ def crosscheck(rules: RuleSet, folder: str, providers: Iterable[Provider] | None
 
 def both_ways(registry: Registry, folder: str) -> list[Problem]:
     """Shops whose platform is stopped with them, by what rules may ask for beside the platform: it may be meant."""
-    found = _Found(folder)
+    found = _RowProblems(folder)
     for row in registry.rows.advertisers:
         licence = registry.licence_of(row.advertiser)
         same = {
@@ -73,7 +73,7 @@ def both_ways(registry: Registry, folder: str) -> list[Problem]:
 # --- registries with each other
 
 
-def _twice(found: _Found, registry: Registry) -> None:
+def _twice(found: _RowProblems, registry: Registry) -> None:
     rows = registry.rows
     found.once("advertisers", ((row.advertiser, row.line) for row in rows.advertisers), "advertiser")
     found.once("ports", ((row.prefix, row.line) for row in rows.ports), "prefix")
@@ -93,7 +93,7 @@ def _twice(found: _Found, registry: Registry) -> None:
     found.once("advertisers", owned, "domain or phone")
 
 
-def _advertisers(found: _Found, registry: Registry) -> None:
+def _advertisers(found: _RowProblems, registry: Registry) -> None:
     """Where there is a register of advertisers, the other files name those of it."""
     rows = registry.rows
     known = sorted({row.advertiser for row in rows.advertisers})
@@ -121,7 +121,7 @@ def _named_advertisers(registry: Registry) -> Iterator[tuple[str, str, int]]:
     )
 
 
-def _templates(found: _Found, registry: Registry) -> None:
+def _templates(found: _RowProblems, registry: Registry) -> None:
     """A template's signature is registered, and for its provider."""
     owners: dict[str, set[str]] = {}
     for row in registry.rows.signatures:
@@ -139,7 +139,7 @@ def _templates(found: _Found, registry: Registry) -> None:
             )
 
 
-def _holidays(found: _Found, registry: Registry) -> None:
+def _holidays(found: _RowProblems, registry: Registry) -> None:
     off: dict[int, int] = {}
     for row in registry.rows.holidays.rows:
         if row.kind == "holiday":
@@ -149,7 +149,7 @@ def _holidays(found: _Found, registry: Registry) -> None:
             found.fault(TableLocation("holidays", row.line), f"kind: a day of these is a holiday by line {line}")
 
 
-def _nested_ports(found: _Found, registry: Registry) -> None:
+def _nested_ports(found: _RowProblems, registry: Registry) -> None:
     """A longer prefix wins, so it may say less than the shorter one around it, not something else."""
     ports = {row.prefix: row for row in registry.rows.ports}
     for row in registry.rows.ports:
@@ -165,7 +165,7 @@ def _nested_ports(found: _Found, registry: Registry) -> None:
 # --- with the settings
 
 
-def _settings(found: _Found, rules: RuleSet, providers: dict[str, Provider]) -> None:
+def _settings(found: _RowProblems, rules: RuleSet, providers: dict[str, Provider]) -> None:
     rows = rules.registry.rows
     named = [
         *(("signatures", row.provider, row.line) for row in rows.signatures),

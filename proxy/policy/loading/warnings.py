@@ -26,7 +26,7 @@ AHEAD_S = 400 * time_windows.DAY_S
 STEPS_MAX = 5_000
 
 
-def doubts(
+def find_warnings(
     rules: RuleSet, tests: Iterable[tuple[str, Node]], now: float | None, lists: Mapping[str, tuple[str, int]], folder: str
 ) -> list[Problem]:
     """What may be meant and should be looked at. ``lists``: where each list of numbers is declared; ``folder``: the name of
@@ -92,7 +92,7 @@ def _found(tree: Tree) -> Iterator[Leaf]:
 
 
 def _requests_without_a_word(rules: RuleSet, folder: str) -> Iterator[Problem]:
-    """Registered consent requests that nobody can answer."""
+    """Registered consent requests without a declared word for the answer."""
     for row in rules.registry.templates.requests:
         if not declared_words(row.text):
             yield Problem(

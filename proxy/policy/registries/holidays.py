@@ -38,7 +38,7 @@ class Holidays:
         self.names = frozenset(row.name for row in self.rows if row.kind == "holiday" and row.name)
 
     def is_a(self, word: str, day: int) -> bool:
-        """Whether a day is what ``calendar`` asks for: one of WORDS, or the name of a holiday."""
+        """Whether a day matches a value of ``calendar``: one of WORDS, or the name of a holiday."""
         off, worked = day in self._off, day in self._worked
         weekend = (day + _THURSDAY) % 7 >= 5
         if word == "holiday":
@@ -50,8 +50,7 @@ class Holidays:
         return word in self._off.get(day, ())
 
     def working_day_after(self, day: int, count: int) -> int:
-        """The ``count``-th day that is worked after this one: the last on which something is in time that must be done within so many
-        working days. Never the day itself, however early it was."""
+        """The ``count``-th working day after this one: the last day of a deadline of so many working days. The day itself never counts."""
         left = count
         while left > 0:
             day += 1
@@ -59,8 +58,8 @@ class Holidays:
         return day
 
     def working_days_left(self, day: int, last: int) -> int:
-        """How many days after this one are worked, up to the ``last``, which counts; below 0: so many since that have passed, this one
-        included. Bounded: a year at most is counted."""
+        """How many working days follow this one up to ``last`` (included). Below 0: how many have passed since ``last``, this one included.
+        At most a year is counted."""
         if last < day:
             return -sum(self.is_a("workday", one) for one in range(max(last, day - 366) + 1, day + 1)) or -1
         return sum(self.is_a("workday", one) for one in range(day + 1, min(last, day + 366) + 1))

@@ -46,14 +46,14 @@ class Consents:
         return (row for rows in self._by_person.values() for row in rows)
 
     def spelt(self, spell: Callable[[str], str]) -> Consents:
-        """With whom they are given to as messages name them."""
+        """The same consents with advertisers in the form that messages use."""
         names = {name: spell(name) for name in {row.advertiser for row in self.rows()}}
         if all(name == spelt for name, spelt in names.items()):
             return self
         return Consents(row._replace(advertiser=names[row.advertiser]) for row in self.rows())
 
     def newest(self, recipient: int, advertisers: frozenset[str], categories: frozenset[str], now: float) -> ConsentRow | None:
-        """The last word of a person on messages of this advertiser (under any of its names) and of these categories."""
+        """A recipient's newest consent or withdrawal for this advertiser (under any of its names) and these categories."""
         for row in reversed(self._by_person.get(recipient, ())):
             if row.time <= now and row.advertiser in advertisers and row.category in categories:
                 return row
@@ -73,7 +73,7 @@ def state_of(row: ConsentRow | Consent | None, now: float) -> str:
 
 @about_people
 class PreferenceRow(NamedTuple):
-    """What a person does not want; empty = of any."""
+    """What a recipient does not want; an empty field matches anything."""
 
     recipient: int
     category: str  # marketing or a sub-category
@@ -96,12 +96,12 @@ class Preferences:
 
 
 def day_types(day: int, holiday: bool) -> frozenset[str]:
-    """What a local day (days since 1970) is, in words of preferences."""
+    """The types of a local day (days since 1970), in the words of preferences."""
     return frozenset(("weekend" if (day + 3) % 7 >= 5 else "weekdays", *(("holiday",) if holiday else ())))
 
 
 def speaks_of(row: PreferenceRow, categories: frozenset[str], now: float, holiday: bool) -> bool:
-    """Whether a wish is against a message of these categories at this moment."""
+    """Whether a preference is against a message of these categories at this moment."""
     if row.category and row.category not in categories:
         return False
     local = int(now) + OFFSET_S

@@ -20,7 +20,7 @@ from proxy.config.yaml_file import unknown
 from proxy.policy.loading.problem import Problem
 
 WITH_PLATFORM, APART = SHOPS = ("with-platform", "apart")
-"""What becomes of the shops of a platform that somebody refuses."""
+"""Values of ``shops``: whether a refusal of a platform covers its shops."""
 
 
 class AdvertiserRow(NamedTuple):
@@ -49,18 +49,18 @@ class Platforms:
         return self._platforms.get(advertiser, "")
 
     def stopped_with(self, advertiser: str) -> str:
-        """The platform whose refusal is one of this shop, too; empty if there is none."""
+        """The platform whose refusal also covers this shop; empty if there is none."""
         platform = self.of(advertiser)
         return "" if platform in self._apart else platform
 
     def keep_apart(self, refused: str, sender: str) -> bool:
-        """Whether both belong to one platform, and who refuses the one has not refused the other."""
+        """Whether both belong to one platform and a refusal of the one does not cover the other."""
         together = (self.of(refused) or refused) == (self.of(sender) or sender)
         return together and refused != sender and self.stopped_with(sender) != refused
 
 
 def mistakes(rows: Iterable[AdvertiserRow], label: str) -> Iterator[Problem]:
-    """A row whose platform cannot be one, or that says of its shops what it cannot. ``label``: how errors name the file."""
+    """Rows with an impossible platform, or an impossible ``shops`` value. ``label``: the file's name in errors."""
     known = {row.advertiser: row for row in rows}
     for row in known.values():
         name, platform = row.platform, known.get(row.platform)

@@ -64,7 +64,7 @@ class ContactRow(NamedTuple):
 
 
 class TelephoneRow(NamedTuple):
-    """A telephone of the operator's own, which answers probes of reply paths."""
+    """A telephone of the operator that answers probes of reply paths."""
 
     number: int
     carrier: str
@@ -75,7 +75,7 @@ class TelephoneRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Registries:
-    """All rows, as they were read."""
+    """All rows of the registries."""
 
     signatures: tuple[SignatureRow, ...] = ()
     ports: tuple[PortRow, ...] = ()
@@ -91,7 +91,7 @@ class Registries:
 
 
 class OwnerTable(NamedTuple):
-    """Whose a link or a number is."""
+    """The owners of a link or a number."""
 
     advertisers: frozenset[str] = frozenset()
     providers: frozenset[str] = frozenset()
@@ -136,7 +136,7 @@ class Registry:
         return row._replace(group=(known.group if known else "") or row.advertiser)
 
     def _spelt(self, name: str) -> str:
-        """As messages name whom they come from: an advertiser by its name, a signature as it is looked up, or by its hash."""
+        """A name in the form used by messages: an advertiser's name, a normalised signature, or its hash."""
         return name if name in self.advertisers or HASH.fullmatch(name) else normal_signature(name)
 
     # --- signatures
@@ -146,14 +146,14 @@ class Registry:
         return self._by_hash.get(signature_hash)
 
     def advertiser_of(self, signature_hash: int) -> str:
-        """Who answers for a signature; the hash in 12 hex digits for one that is not registered, empty for none."""
+        """The advertiser of a signature; its hash in 12 hex digits if it is not registered; empty for none."""
         row = self._by_hash.get(signature_hash)
         if row is not None:
             return row.advertiser
         return f"{signature_hash:012x}" if signature_hash else ""
 
     def refused_as(self, signature_hash: int) -> str:
-        """The advertiser whom a refusal of this signature means: also the one of the very same name, where the signature is not registered."""
+        """The advertiser that a refusal of this signature means; for an unregistered signature also the advertiser of the same name."""
         owner = self._by_own_name.get(signature_hash) if signature_hash not in self._by_hash else None
         return owner or self.advertiser_of(signature_hash)
 
@@ -173,7 +173,7 @@ class Registry:
         return self.refused_as(int(name, 16) if HASH.fullmatch(name) else hash48(normal_signature(name)))
 
     def group_named(self, advertiser: str) -> str:
-        """The group of an advertiser by name; its own where nothing is registered."""
+        """The group of an advertiser by name; the advertiser itself if no group is registered."""
         for number in self._signatures_of.get(("advertiser", advertiser), ()):
             return self.group_of(number)
         row = self._advertisers.get(advertiser)
@@ -189,8 +189,8 @@ class Registry:
         return frozenset(self._signatures_of.get((kind, owner), ())) | {signature_hash}
 
     def same_advertiser(self, value: str, signature_hash: int) -> bool:
-        """Whether an opt-out's advertiser is this message's, or the platform whose refusal stops it, too. The value is a name, or the
-        hash of the signature that was refused, which the registry of today (not that of the day of refusal) leads to its advertiser."""
+        """Whether an opt-out's advertiser is this message's, or a platform whose refusal covers it. ``value``: a name, or the hash of the
+        refused signature, which the current registry (not that of the day of refusal) maps to its advertiser."""
         if not signature_hash:
             return False
         mine = self.refused_as(signature_hash)
@@ -224,12 +224,12 @@ class Registry:
         return None
 
     def sends_binary(self, sender: Sender) -> bool:
-        """Whether a port is registered for data that no person reads."""
+        """Whether a port is registered for binary data."""
         row = self.port(sender.port)
         return row is not None and row.binary
 
     def named_port(self, port: str) -> str:
-        """The longest prefix of a port that a row of signatures names: ports for which it is the same fit the same rows."""
+        """The longest prefix of a port that a signature row names. Ports with the same prefix fit the same rows."""
         for length in self._named_lengths:
             if port[:length] in self._named:
                 return port[:length]
@@ -238,7 +238,7 @@ class Registry:
     # --- links and telephone numbers
 
     def owners(self, contact: str) -> OwnerTable | None:
-        """Whose a link's domain (or one above it) or a telephone number is; None if it is not registered."""
+        """The owners of a link's domain (or one above it), or of a telephone number; None if it is not registered."""
         found = self._owners.get(contact)
         while found is None and "." in contact:
             contact = contact.partition(".")[2]
@@ -247,7 +247,7 @@ class Registry:
 
     @property
     def contacts(self) -> Iterable[str]:
-        """Links and telephone numbers that are registered for somebody."""
+        """All registered links and telephone numbers."""
         return self._owners
 
     @property

@@ -40,7 +40,7 @@ _GREETED = _greeted()
 
 
 def key_of(page: TextAnalysis) -> str:
-    """16 hex digits that name a text to a clerk. Cryptographic, so that nobody can make a text that passes for a released one."""
+    """The review key of a text: 16 hex digits. Cryptographic, so that no sender can forge a text with a released key."""
     words = nameless(page.scanned)
     others = drawn(page.text)
     beside = "\0".join((*page.links, *page.contacts, *(others.texts if others is not None else ()))).encode(
@@ -50,7 +50,7 @@ def key_of(page: TextAnalysis) -> str:
 
 
 def nameless(scanned: bytes) -> bytes:
-    """What the scanner reads of a text, without the name (of one to four Chinese characters) that it greets at its beginning."""
+    """The scanned text without the name (one to four Chinese characters) of a greeting at its beginning."""
     greeted = _GREETED.match(scanned)
     if greeted is None:
         return scanned
@@ -79,7 +79,7 @@ class Reviewed:
         self._trees = {verdict: self._tree(verdict) for verdict in VERDICTS}
 
     def tree(self, verdict: str) -> Tree | None:
-        """Holds for texts of which this was decided; None where there are none."""
+        """A condition that holds for texts with this verdict; None if there are none."""
         return self._trees[verdict]
 
     def _tree(self, verdict: str) -> Tree | None:

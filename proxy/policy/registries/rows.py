@@ -23,7 +23,7 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "，": "Chinese commas"}
 def rows(
     label: str, data: bytes, columns: tuple[str, ...], problems: list[Problem], *, more: bool = False
 ) -> Iterator[tuple[int, Cells]]:
-    """``more``: further columns may stand behind these, and are nothing to us. A fault of the whole file is one problem and ends it."""
+    """The rows of a file. ``more``: further columns may follow, and are ignored. A fault of the whole file is one problem and ends reading."""
     try:
         text = decoded(data, label)
     except YamlError as fault:
@@ -53,7 +53,7 @@ def rows(
 
 
 def _is_heading(cells: list[str], columns: tuple[str, ...]) -> bool:
-    """A first line that begins as the headings do, or of which two cells at least are headings."""
+    """Whether a first line is a heading: it begins like one, or at least two of its cells are column names."""
     return cells[0] == columns[0] or len(set(cells) & set(columns)) > 1
 
 

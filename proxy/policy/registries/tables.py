@@ -82,7 +82,7 @@ def read_registries(folder: TableSource) -> Registries:
 
 
 def read_signatures(folder: TableSource) -> Registries:
-    """Only whose signatures are whose: files of millions of consents are not read."""
+    """Reads only signatures and their advertisers: not files of millions of consents."""
     tables = _Tables(folder)
     return Registries(
         signatures=tuple(tables.rows("signatures", _signature)), advertisers=tuple(tables.rows("advertisers", _advertiser))
@@ -94,7 +94,7 @@ class _Tables:
         self.folder = folder
 
     def rows(self, name: str, make: Callable[[Cells, int], Row]) -> Iterator[Row]:
-        """Typed rows of one file; what cannot be used becomes a Problem, at most BAD_ROWS_SHOWN of them."""
+        """Typed rows of one file; a row that cannot be used becomes a Problem, at most BAD_ROWS_SHOWN of them."""
         relative = f"registries/{name}.csv"
         label = self.folder.label(relative)
         bad = 0
@@ -110,7 +110,7 @@ class _Tables:
                     self.folder.problems.append(Problem(label, line, str(fault)))
 
     def advertisers(self) -> tuple[AdvertiserRow, ...]:
-        """Those of the register, once each shop's platform is known to be one."""
+        """The registered advertisers, after each shop's platform was checked."""
         found = tuple(self.rows("advertisers", _advertiser))
         label = self.folder.label("registries/advertisers.csv")
         self.folder.problems += islice(platforms.mistakes(found, label), BAD_ROWS_SHOWN)

@@ -73,7 +73,7 @@ class Templates:
         return bool(self.rows)
 
     def fitting(self, signature: str, text: str) -> tuple[int, ...] | None:
-        """Which rows a text is, for any provider; None where none is registered for its signature."""
+        """Indexes of the rows that a text matches, for any provider; None if none is registered for its signature."""
         indices = self._of_signature.get(signature)
         if indices is None:
             return None
@@ -81,11 +81,11 @@ class Templates:
         return tuple(sorted(indices[place] for place in found or ()))
 
     def form(self, forms: tuple[int, ...] | None, provider: str) -> TemplateRow | None:
-        """The first of the rows a text is that this provider may send."""
+        """The first matching row that this provider may send."""
         return next((self.rows[index] for index in forms or () if self.rows[index].provider in ("", provider)), None)
 
-    def told(self, forms: tuple[int, ...] | None, provider: str) -> str:
-        """What ``template`` in a rule sees: a template's name, mismatched, unregistered."""
+    def value_of(self, forms: tuple[int, ...] | None, provider: str) -> str:
+        """The value of ``template`` in a rule: a template's name, mismatched, or unregistered."""
         if forms is None:
             return "unregistered"
         form = self.form(forms, provider)
@@ -108,8 +108,8 @@ class Templates:
         return found
 
     @property
-    def tell_more(self) -> bool:
-        """Whether some say a category or sub-category: then every text is looked up, whatever rules ask."""
+    def declare_categories(self) -> bool:
+        """Whether some templates declare a category or sub-category: then every text is looked up, whatever rules ask."""
         return any(row.category is not None or row.subcategory for row in self.rows)
 
     @cached_property

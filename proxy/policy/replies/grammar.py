@@ -4,7 +4,7 @@ In: a reply in clauses. Out: the strongest demand of its clauses, and whether th
 Never: keywords that messages declared (optout.py), the words themselves (vocabulary.py).
 
 A clause is covered from left to right by the longest words of the vocabulary; each becomes a letter, its role (别再给我发短信了 is nAawsme,
-what nobody knows is x). Patterns over these letters say what it asks for:
+an unknown word is x). Patterns over these letters find what it asks for:
 
     REFUSAL   names messages, advertising or a subscription: 退订, 别给我发短信了
     CLEAR     is about messages without naming them: 不要再发了, 别来烦我, 停止发送, 再发就投诉, 把我号码删了
@@ -27,7 +27,7 @@ BESIDE_KEYWORD_MAX = 40
 
 
 class ReplyMeaning(NamedTuple):
-    """What a reply asks for."""
+    """What a reply asks for, and whether that is doubtful."""
 
     kind: int
     doubtful: bool = False
@@ -158,12 +158,12 @@ def roles_of(clauses: str, is_keyword: Callable[[str], bool]) -> tuple[str, str]
 
 
 def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> ReplyMeaning:
-    """What clauses, divided by commas, ask for."""
+    """The meaning of clauses divided by commas."""
     roles, keyword = roles_of(clauses, is_keyword)
     if len(clauses) - len(keyword) > BESIDE_KEYWORD_MAX:
         roles = roles.replace("K", "x")
     roles = _ENDS_IN_NOT.sub("W", roles)
-    beside = _Beside.of(roles)
+    beside = _ClauseContext.of(roles)
     roles = roles.replace("G", "g")
     threat = _THREATS.search(roles)
     if threat and not beside.goods:
@@ -185,8 +185,8 @@ def read_clauses(clauses: str, is_keyword: Callable[[str], bool]) -> ReplyMeanin
     )
 
 
-class _Beside(NamedTuple):
-    """What a reply says beside a demand."""
+class _ClauseContext(NamedTuple):
+    """What a reply says besides a demand."""
 
     goods: bool
     few_goods: bool
@@ -196,7 +196,7 @@ class _Beside(NamedTuple):
     doubt: bool
 
     @classmethod
-    def of(cls, roles: str) -> _Beside:
+    def of(cls, roles: str) -> _ClauseContext:
         goods, few_goods = "g" in roles, "G" in roles
         roles = roles.replace("G", "g")
         how = _ASKS_HOW.search(roles) is not None

@@ -46,7 +46,7 @@ CLAUSES_MAX = 150
 
 
 def is_common(keyword: str) -> bool:
-    """Whether many advertisers declare it: then it says nothing about whom a reply means."""
+    """Whether many advertisers declare this keyword: then it does not tell which of them a reply means."""
     return len(keyword) == 1 or keyword in CORE
 
 
@@ -66,7 +66,7 @@ class Declared:
     """Whether the last message from that port is a notice that asks for an answer: a common keyword then answers that."""
 
     def asks(self, word: str) -> bool:
-        """Whether a reply of this word is what was asked for."""
+        """Whether a message asked for this word."""
         return hash16(word) == self.last if len(word) == 1 else hash16(word) in self.recent
 
 
@@ -141,7 +141,7 @@ _KEYWORD_ONLY = re.compile("[ibeH,]*K[ibeK,]*")
 
 
 def read_reply(text: str, declared: Declared = NOTHING) -> Reply:
-    """What a reply says. ``declared`` makes any keyword a refusal that the messages it may answer asked for."""
+    """The meaning of a reply. ``declared``: keywords of the messages it may answer; any of these is a refusal."""
     folded = without_footers(_plain(fold(text[:REPLY_CHARACTERS_MAX])))
     own, forwarded = own_words(folded)
     if forwarded and not own:  # an advertisement sent back, and nothing said of it
@@ -191,14 +191,14 @@ def _means_everything(word: str, folded: str) -> bool:
 
 
 def _answer(names_messages: bool, keyword: str, declared: Declared, everything: bool) -> Reply:
-    """An opt-out, unless it may answer what the last message asked."""
+    """An opt-out, unless it may be the answer that the last message asked for."""
     if declared.asked and not names_messages:
         return Reply("review", "", True)
     return Reply("optout", keyword, False, everything)
 
 
 def _keyword(word: str, candidates: list[str], declared: Declared) -> Reply | None:
-    """What a keyword says that is the whole reply, or all that a notice's own words stand around."""
+    """The meaning of a keyword that is the whole reply, or is wrapped only in a notice's own words."""
     for candidate in candidates:
         if candidate in CORE or declared.asks(candidate):
             plain = candidate in _OF_MESSAGES or "退订" in word or declared.asks(candidate)
@@ -221,7 +221,7 @@ def _keyword(word: str, candidates: list[str], declared: Declared) -> Reply | No
 
 
 def _one_key_beside(word: str) -> Iterator[str]:
-    """Keywords that a finger may have missed by one key in this way."""
+    """Keywords that differ from the word by one neighbouring key."""
     for place, letter in enumerate(word if len(word) <= _MISSED_MAX else ""):
         row = next((row for row in _KEY_ROWS if letter in row), "")
         here = row.find(letter)
@@ -231,12 +231,12 @@ def _one_key_beside(word: str) -> Iterator[str]:
 
 
 def _meant(slipped: str) -> str:
-    """The keyword that somebody missed by a key."""
+    """The keyword that was probably mistyped."""
     return "0000" if slipped[0] in "O0〇零四4" else "T" if re.fullmatch("[T01LJI退]+", slipped) else "TD"
 
 
 def _candidates(word: str) -> list[str]:
-    """What may be meant as a keyword: the whole reply, or what a notice's own words stand around."""
+    """Candidates for a keyword: the whole reply, or what a notice's own words wrap."""
     said = _polite(word)
     found = [one for one in dict.fromkeys((word, said)) if one in CORE or _WORD.fullmatch(one)]
     for pattern in _WRAPS:
@@ -256,7 +256,7 @@ def _polite(word: str) -> str:
 
 
 def _asked_to_stop(word: str, folded: str, declared: Declared) -> ReplyMeaning:
-    """What a reply asks for, with blanks read as the ends of clauses, or as nothing."""
+    """The demand of a reply, with blanks read as ends of clauses, or ignored."""
 
     def is_keyword(one: str) -> bool:
         return (

@@ -63,11 +63,11 @@ class Drawn(NamedTuple):
     controlled: bool
     """Whether controls or invisible marks change the order, not the letters alone."""
     resolved: bool
-    """False: handsets do not agree on the order, or nobody can say."""
+    """False: handsets do not agree on the order, or it is not known."""
 
 
 def drawn(text: str) -> Drawn | None:
-    """None where the text is shown as it is written."""
+    """The display orders of a text; None if it is displayed as it is written."""
     if TURNS.search(text) is None:
         return None
     text = text.replace(_MARK, "").encode("utf-8", "replace").decode()  # halves of surrogate pairs are no characters
@@ -109,7 +109,7 @@ def _shown(line: str) -> tuple[str, str]:
 
 
 def _as_read(shown: str) -> str:
-    """What stands from left to right, with brackets as they are shown and right-to-left letters as they are read."""
+    """A line from left to right, with brackets as displayed and right-to-left letters in reading order."""
     shown = _CONTROL.sub("", shown)
     if _MARK in shown:
         shown = _MARKED.sub(_bracket, shown)

@@ -82,7 +82,7 @@ _NO_EVIDENCE = Classified(Category.NOTICE, "hardly", "", 0)
 
 
 class Weighed(NamedTuple):
-    """What the words make of a text, before anybody has looked for a code in it."""
+    """The classification of a text by its words, before a search for a one-time code."""
 
     classified: Classified
     beside: int | None
@@ -137,7 +137,7 @@ def weigh(total: int, *, has_link: bool, has_notice: bool, evades: bool) -> Weig
 
 
 def _subcategory(topics: int) -> str:
-    """The one with most weight, of equals the first."""
+    """The sub-category with most weight, the first among equals."""
     best, most, code = "", 0, 1
     while topics:
         if (weight := topics & FIELD_MASK) > most:

@@ -47,7 +47,7 @@ OFFER = 3
 """For each point of the lexicon's offers above OFFERS_FREE."""
 OFFERS_FREE = 2
 HIDDEN = 100
-"""For a word of an offer that somebody has hidden."""
+"""Points for a hidden word of an offer."""
 MOST = 60
 """A text of a code has at most so many points."""
 
@@ -104,7 +104,7 @@ def has_code(squeezed: str) -> bool:
 
 
 def may_hold_code(squeezed: str) -> bool:
-    """Whether there is what may be a code, wherever it stands."""
+    """Whether there may be a code, anywhere in the text."""
     return _MAYBE.search(squeezed) is not None
 
 
@@ -120,7 +120,7 @@ def pairs(text: str) -> list[str]:
 
 
 def _unsigned(squeezed: str) -> str:
-    """Without who writes, at one end, how to opt out, and links."""
+    """The text without its signature, opt-out notice and links."""
     if first := _FIRST.match(squeezed):
         squeezed = squeezed[first.end() :]
     elif last := _LAST.search(squeezed):
@@ -129,7 +129,7 @@ def _unsigned(squeezed: str) -> str:
 
 
 class CodeTexts:
-    """What such texts say; compared by identity."""
+    """Pairs in sample texts of codes and offers, with their points. Compared by identity."""
 
     __slots__ = ("points",)
 
@@ -149,7 +149,7 @@ class CodeTexts:
         return points + NUMBER if _NUMBER.search(text) else points
 
     def stretch(self, squeezed: str) -> str:
-        """What says most beside the code: for people."""
+        """The stretch with the most points, to be shown to people."""
         text = _unsigned(squeezed)
         found = pairs(text)
         _, first, last = self._most(found)

@@ -49,7 +49,7 @@ _LONG_RUN = re.compile("[0-9][0-9) -]{3,}[0-9]")  # gate: no telephone number wi
 
 
 def call_spans(folded: str) -> tuple[tuple[int, int], ...]:
-    """From where to where a telephone number stands, or would with other digits."""
+    """Spans at which a telephone number stands, or would stand with other digits."""
     found: list[tuple[int, int]] = []
     for run in _LONG_RUN.finditer(folded):
         start, end = run.span()
@@ -61,7 +61,7 @@ def call_spans(folded: str) -> tuple[tuple[int, int], ...]:
 
 
 def calls(written: str) -> bool:
-    """Whether what stands at such a place is a telephone number."""
+    """Whether the text of such a span is a telephone number."""
     if _CONTACT.fullmatch(written) is not None:
         return True
     return not written.isdecimal() and any(one.is_number for one in disguised.candidates(written))
@@ -86,7 +86,7 @@ def links(folded: str) -> tuple[str, ...]:
 
 
 def apart(name: str) -> list[str]:
-    """The domains in what dots more than one hold together: ``50...t.cn`` → ``t.cn``."""
+    """The domains in a name with repeated dots: ``50...t.cn`` → ``t.cn``."""
     return [piece for piece in re.split(r"\.\.+", name) if _LABELS.fullmatch(piece)]
 
 

@@ -30,7 +30,7 @@ _ALIKE = {"o": 0, "i": 1, "l": 1, "z": 2, "s": 5, "b": 8, "g": 9, "○": 0, "◯
 _LETTER, _MARK = "x", " "
 
 
-class _Read(dict[int, str]):
+class _DigitTable(dict[int, str]):
     """A translate table to digits, letters and marks that learns a character when it first sees one: at most as long as Unicode."""
 
     def __missing__(self, code: int) -> str:
@@ -44,7 +44,7 @@ class _Read(dict[int, str]):
         return read
 
 
-READ = _Read()
+READ = _DigitTable()
 NUMERALS = frozenset(
     one for one in map(chr, range(0x80, 0x10000)) if (one.isnumeric() or one in _ALIKE) and READ[ord(one)].isdigit()
 )

@@ -141,7 +141,7 @@ def fold(text: str) -> str:
 
 @compiled("folding")
 def folding(text: str) -> tuple[str, bool]:
-    """The text folded, and whether there was dressing in it."""
+    """The folded text, and whether it contained decorative characters."""
     touched = set(_TOUCHED.findall(text))
     if not touched:
         return text, False
@@ -165,13 +165,13 @@ def undressed(text: str) -> str:
 
 
 def with_unseen(text: str) -> str:
-    """The text folded, but with a mark for each character that is not seen."""
+    """The folded text with a mark for each invisible character."""
     return fold("".join(character if _FOLD[ord(character)] else _JOINER for character in text))
 
 
 @compiled("squeeze")
 def squeeze(folded: str) -> str:
-    """Without what was put between Chinese characters to split a word (贷|款, 减/肥)."""
+    """The text without marks between Chinese characters that split a word (贷|款, 减/肥)."""
     return _BETWEEN.sub("", folded)
 
 
@@ -180,7 +180,7 @@ _DIGITS_MASKED = bytes.maketrans(b"123456789", b"000000000")
 
 @compiled("masked")
 def masked(text: str) -> bytes:
-    """The text with each ASCII digit as 0 (same length): what differs in digits only has one mask."""
+    """The text with each ASCII digit as 0 (same length): texts that differ in digits only share a mask."""
     return text.encode("utf-8", "surrogatepass").translate(_DIGITS_MASKED)
 
 

@@ -25,7 +25,7 @@ HOW = Implementation.ContiguousNFA
 """Its form: as fast as a DFA (1.1 µs for a text of 126 octets and the 1,106 words shipped), a fifth faster where other work has taken the
 caches in between (1.24 µs, DFA 1.50 µs), 0.2 MB instead of 3.1 MB, and built in a fourth of the time."""
 _NOWHERE = -1
-"""The place of a word that a shard knows and nobody wants any more."""
+"""The place of a word in an automaton that is no longer wanted."""
 Match = tuple[int, int, int]  # place of the word, first byte, byte after the last
 _by_end = itemgetter(2, 1)  # of two that end together the longer comes first, as one automaton has it
 
@@ -48,8 +48,7 @@ class KeywordPrefilter:
         self._placed = [(shard.automaton, _places_of(shard, places, rest)) for shard in self.held]
 
     def forget(self, rest: Rest) -> None:
-        """Lets go of them, one by one; what another set has kept of them stays. Whoever asks afterwards is told nothing, not that there
-        is no match."""
+        """Frees the automata, one by one; those kept by another set stay. Must not be used afterwards."""
         placed = self._placed
         del self._placed
         while self.held:
@@ -101,6 +100,6 @@ def _changed(places: Mapping[bytes, int], before: Iterable[WordAutomaton], rest:
 
 
 def _places_of(shard: WordAutomaton, places: Mapping[bytes, int], rest: Rest) -> list[int] | None:
-    """The place of each of a shard's words; None where they are simply counted."""
+    """The place of each of an automaton's words; None if these are consecutive."""
     found = [places.get(pattern, _NOWHERE) for pattern in resting(shard.patterns, rest)]
     return None if found == list(range(len(found))) else found

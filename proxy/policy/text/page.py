@@ -20,7 +20,7 @@ Spans = tuple[tuple[int, int], ...]
 
 
 class TextAnalysis:
-    """What tests of scope ``text`` are asked with."""
+    """One text under analysis: the argument of conditions with scope ``text``."""
 
     __slots__ = (
         "text",
@@ -73,30 +73,30 @@ class TextAnalysis:
 
     @property
     def disguised_links(self) -> tuple[str, ...]:
-        """What may be domains that only a person reads: to be looked up among known ones."""
+        """Candidates for disguised domains, to be looked up among known ones."""
         if self._domains is None:
             self._domains = disguised.domains(self.folded)
         return self._domains
 
     @property
     def disguised_contacts(self) -> tuple[disguised.DigitRun, ...]:
-        """Likewise of telephone numbers."""
+        """Candidates for disguised telephone numbers, to be looked up among known ones."""
         if self._candidates is None:
             self._candidates = disguised.candidates(self.folded)
         return self._candidates
 
     @property
     def all_links(self) -> tuple[str, ...]:
-        """Links, and what may be disguised ones."""
+        """Links, and candidates for disguised ones."""
         return self.links + self.disguised_links
 
     @property
     def all_contacts(self) -> tuple[str, ...]:
-        """Telephone numbers, and what may be disguised ones."""
+        """Telephone numbers, and candidates for disguised ones."""
         return self.contacts + tuple(one.digits for one in self.disguised_contacts if one.is_number)
 
     def known(self, contacts: Iterable[str]) -> tuple[str, ...]:
-        """Which of these links and numbers are in it, also disguised."""
+        """Which of these links and numbers are in the text, even disguised."""
         return tuple(
             one
             for one in contacts
@@ -104,12 +104,12 @@ class TextAnalysis:
         )
 
     def says(self, word: str) -> bool:
-        """Whether a word is in it, also split letter by letter."""
+        """Whether a word is in the text, even split letter by letter."""
         return word in self.squeezed or (len(word) >= LETTERS_LEAST and any(word in run for run in self.split))
 
     def may_call(self) -> bool | Spans:
-        """Whether with other digits in the same places there may be other telephone numbers; where, in the text as it was written, if folding
-        has not moved that."""
+        """Whether the text could contain other telephone numbers with other digits in the same places; and where, in the text as written, if
+        folding has not moved them."""
         found = call_spans(self.folded)
         if self.disguised_contacts:
             found = tuple(sorted({*found, *(one.span for one in self.disguised_contacts)}))
@@ -129,7 +129,7 @@ def pages_of(content: Content) -> list[TextAnalysis]:
 
 
 def signer(text: str) -> str:
-    """The signature by which rules know a text: as it is shown, else as it is written."""
+    """The signature of a text for rules: as it is displayed, else as it is written."""
     return signature(as_shown(text)).name or signature(text).name
 
 

@@ -55,13 +55,13 @@ class Scanner:
         """Words of which it matters where they stand."""
 
     def forget(self, rest: Rest) -> None:
-        """Lets go of the words, piece by piece; nobody may ask afterwards."""
+        """Frees the words, piece by piece; the scanner must not be used afterwards."""
         self.places.forget(rest)
         dropped(self.patterns, rest)
         self.shards.forget(rest)
 
     def is_exact(self, found: frozenset[int]) -> bool:
-        """Whether what counts depends on where the words stand, not only on which there are."""
+        """Whether the counted words depend on their places, not only on which words there are."""
         return not self._exact.isdisjoint(found)
 
     def counted(self, found: frozenset[int], data: bytes, matches: Iterable[Match]) -> set[int]:
@@ -77,7 +77,7 @@ class Scanner:
 
     @compiled("scanner_standing")
     def standing(self, data: bytes, matches: Iterable[Match]) -> list[Match]:
-        """Where words of the lexicon stand that are inside of no longer one, in order."""
+        """Places of lexicon words that are not inside a longer one, in order."""
         own = len(self.lexicon.words)
         kept: list[Match] = []
         for match in matches:
@@ -91,7 +91,7 @@ class Scanner:
         return kept
 
     def total(self, counted: Iterable[int]) -> int:
-        """What these words of the lexicon say, added up."""
+        """The sum of the weights of these lexicon words."""
         return sum(map(self.lexicon.values.__getitem__, counted))
 
 

@@ -33,7 +33,7 @@ class Seen(NamedTuple):
 
 
 def _strictness(one: Seen) -> tuple[int, int, int]:
-    """By which of two readings of a text its category is taken."""
+    """Sort key: the stricter of two readings gives the category."""
     band, _, _ = one.band.partition(",")
     return one.category, BANDS.index(band), (CODE, "", PADDED).index(one.band.removeprefix(band))
 

@@ -18,11 +18,11 @@ _CHINA = re.compile(r"(?:\+|00)86(?=1[3-9][0-9]{9}$)|86(?=1[3-9][0-9]{9}$)")
 
 
 class NotSpelt(ValueError):
-    """It is no such thing; the text says what would be."""
+    """No domain or telephone number; the text says what to write."""
 
 
 def domain(written: str) -> str:
-    """``Example.com.`` → ``example.com``. What stands before and behind a domain in a link is refused: it would be compared with nothing."""
+    """``Example.com.`` → ``example.com``. Raises NotSpelt for a whole link: only domains are compared."""
     found = unicodedata.normalize("NFKC", written).strip().lower().strip(".")
     if _DOMAIN.fullmatch(found):
         return found

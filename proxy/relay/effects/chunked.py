@@ -13,22 +13,22 @@ import asyncio
 from collections import deque
 
 KEPT = 64
-"""The last ones are kept however old: what was told and must be told again may need the journal from before the last checkpoint on."""
+"""Imports that are remembered, however old: replication may have to read the journal from before the last checkpoint on."""
 
 
 class ChunkedImports:
     def __init__(self, read_from: int = 1, read_to: int = 0) -> None:
-        """What a restart has read began amid none, and counts as one: which there were in it need not be told."""
+        """``read_from``, ``read_to``: the part of the journal that a restart has replayed. It began outside any import, and counts as one."""
         self._ended: deque[tuple[int, int]] = deque([(read_from, read_to)])
         self.one_at_a_time = asyncio.Lock()
-        """Whoever puts one in force, chunk by chunk, holds it from before its end is written: they come in force in the journal's order."""
+        """Held while an import is put into force, from before its end is written: so imports come into force in the journal's order."""
 
     def ended(self, first: int, last: int) -> None:
-        """One went from this record to that, or was given up there."""
+        """An import ended, or was given up: its first and last record."""
         self._ended.append((first, last))
 
     def outside(self, place: int) -> int:
-        """The newest place up to this one that is amid none, for a checkpoint to be read from."""
+        """The newest sequence up to ``place`` that is inside no import: replay may begin there."""
         found, before = place, 0
         while found != before:
             before = found

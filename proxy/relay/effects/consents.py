@@ -33,14 +33,14 @@ from proxy.state.record.withdrawn import Withdrawal, withdraw
 
 
 class IncompleteConsents(ValueError):
-    """What is there is not what the end of the file says: the journal, or the gate that wrote it, is at fault."""
+    """The chunks do not match the end of the file: the journal, or the gate that wrote it, is at fault."""
 
 
 class Incoming:
     """One file."""
 
     def __init__(self, sequence: int, said: ConsentFile) -> None:
-        """``sequence``: of the CONSENT_FILE record, which is its name."""
+        """``sequence``: of the CONSENT_FILE record; it names the import."""
         self.sequence = sequence
         self.said = said
         self.numbers = 0
@@ -48,20 +48,20 @@ class Incoming:
         self._digest = blake2b(digest_size=16)
 
     def add(self, body: bytes, numbers: int) -> None:
-        """One CONSENTS record, and how many numbers are in it."""
+        """Adds one CONSENTS record, with how many numbers are in it."""
         self._digest.update(len(body).to_bytes(4, "big"))
         self._digest.update(body)
         self._chunks.append(consents.unpack_chunk(body))
         self.numbers += numbers
 
     def whole(self, now: float, consented: Consented) -> BatchEvent:
-        """The end of it; its batches get the next numbers."""
+        """The event that completes the file; its batches get the next numbers."""
         said = self.said
         numbers = tuple(consented.numbered.behind(consented.highest, len(said.batches)))
         return BatchEvent(now, "whole", numbers, said.who, said.why, self._digest.hexdigest(), self.sequence, len(self._chunks))
 
     def apply(self, event: BatchEvent, consented: Consented) -> Iterator[int]:
-        """Puts it into force chunk by chunk; how many consents each brought. NotWhole, before anything is changed."""
+        """Puts it into force chunk by chunk; yields how many consents each added. Raises IncompleteConsents before anything is changed."""
         if (len(self._chunks), self._digest.hexdigest()) != (event.chunks, event.said):
             raise IncompleteConsents(
                 f"the consents that record {self.sequence} of the journal begins are not whole; restore the journal"
@@ -79,7 +79,7 @@ class Incoming:
 
 
 class Incomings:
-    """Files that have begun and are not whole, while the journal is read."""
+    """Consent files that have begun and are incomplete."""
 
     def __init__(self, consented: Consented) -> None:
         self._consented = consented
@@ -87,11 +87,11 @@ class Incomings:
 
     @property
     def amid(self) -> bool:
-        """Whether any has begun."""
+        """Whether any file is incomplete."""
         return bool(self._begun)
 
     def read(self, sequence: int, kind: int, body: bytes) -> bool:
-        """One record; whether it is of consents."""
+        """Applies one record; whether it is about consents."""
         if kind == messages.CONSENT_FILE:
             self._begun[sequence] = Incoming(sequence, consents.unpack_file(body))
         elif kind == messages.CONSENTS:
@@ -106,7 +106,7 @@ class Incomings:
         return True
 
     def happening(self, event: BatchEvent) -> Iterator[int]:
-        """What became of batches, or the end of a file chunk by chunk; how many consents each brought."""
+        """Applies an event of batches; the end of a file chunk by chunk, yielding how many consents each added."""
         if event.event != "whole":
             apply_event(self._consented, event)
         elif (incoming := self._begun.get(event.file)) is not None:
@@ -114,12 +114,12 @@ class Incomings:
             del self._begun[event.file]
 
     def abandon(self) -> None:
-        """The gate was started anew: what was not whole by then never will be."""
+        """The gate was restarted: files that were incomplete then never will be completed."""
         self._begun.clear()
 
 
 def apply_event(consented: Consented, event: BatchEvent) -> None:
-    """What became of batches."""
+    """Applies an event of batches (reviewed, proved, withdrawn)."""
     for number in event.batches:
         batch = consented.find(number)
         if batch is None:
@@ -144,7 +144,7 @@ def person_changed(data: bytes, said: ConsentChange) -> bytes:
 
 
 def beside_changed(store: EmbeddedStore, said: ConsentChange) -> int:
-    """What is known of the person beside the record; how much of it went."""
+    """Applies a change to what is known of the recipient outside the record; how many items were removed."""
     if said.event == "recycled":
         return store.consented.end_before(said.recipient, said.before) + store.listed.end_before(said.recipient, said.before)
     if said.event == "erased":
@@ -155,7 +155,7 @@ def beside_changed(store: EmbeddedStore, said: ConsentChange) -> int:
 
 
 def _forget_replies(store: EmbeddedStore, recipient: int) -> None:
-    """Takes a person's doubtful replies off the list, and their words out of what was decided about them."""
+    """Removes a recipient's doubtful replies from the inbox, and their text from decisions about them."""
     replies = store.doubtful.held
     gone = doubtful_replies.replies_of(replies, recipient)
     for number, body in doubtful_replies.without_words(store.decisions.held, replies, gone).items() if gone else ():
@@ -165,12 +165,12 @@ def _forget_replies(store: EmbeddedStore, recipient: int) -> None:
 
 
 class PersonSays:
-    """One change of what is known of one person (a Change)."""
+    """A change of what is known of one recipient (a RecordChange)."""
 
     __slots__ = ("recipient", "said", "gone", "_store", "_then")
 
     def __init__(self, said: ConsentChange, store: EmbeddedStore, then: Callable[[PersonSays, int], None]) -> None:
-        """``then`` hears where it is recorded."""
+        """``then``: called with the journal sequence."""
         self.recipient = said.recipient
         self.said = said
         self.gone = 0
@@ -201,21 +201,21 @@ BY_SETTING = "consent_by_reply: accept"
 
 
 def newest_from(data: bytes, port: str, now: float) -> Entry | None:
-    """The newest message from a port that a reply may refer to; None where two of one second are."""
+    """The newest message from a port, to which a reply may refer; None if two share the newest second."""
     there = from_port(data, port, now)
     newest = there[-1] if there else None
     return None if newest is None or any(one.time == newest.time for one in there[:-1]) else newest
 
 
 class ConsentByReply:
-    """Comes right behind a reply: the consent that it is (a Change)."""
+    """Follows a reply: the consent that it gives (a RecordChange)."""
 
     __slots__ = ("recipient", "said", "_reply", "_rules", "_consented", "_accepts", "_then")
 
     def __init__(
         self, reply: ReplyEffect, rules: RuleSet, consented: Consented, accepts: bool, then: Callable[[ConsentByReply], None]
     ) -> None:
-        """``accepts``: it counts at once, else once it is reviewed."""
+        """``accepts``: whether the consent counts at once; else after its review."""
         self.recipient = reply.recipient
         self.said: ConsentReply | None = None
         self._reply, self._rules, self._consented, self._accepts, self._then = reply, rules, consented, accepts, then
@@ -230,7 +230,7 @@ class ConsentByReply:
         return data if self.said is None else consented_record(data, self.said)
 
     def _consent(self, request: Entry, word: str, now: float) -> ConsentReply | None:
-        """None where the request is registered no more, or there is no room for its batch."""
+        """None if the request is no longer registered, or there is no room for its batch."""
         reply, registry, consented = self._reply, self._rules.registry, self._consented
         known = registry.templates.requests_of(request.signature, reply.provider)
         rows = [one for one in known if declared_words(one.text) == request.consent] or known
@@ -268,7 +268,7 @@ class ConsentByReply:
 
 
 def _day_of(now: float) -> int:
-    """When the local day began."""
+    """The start of the local day."""
     return int(now) - (int(now) + OFFSET_S) % DAY_S
 
 
@@ -288,7 +288,7 @@ def consented_beside(consented: Consented, said: ConsentReply) -> None:
 
 
 def batch_of(said: ConsentReply) -> ConsentBatch:
-    """The batch that a first reply makes; its proof is the registered text of the request."""
+    """The batch that a first reply begins; its proof is the registered text of the request."""
     at, accepted = int(said.time), bool(said.reviewer)
     return ConsentBatch(
         said.batch, *said.terms, BY_REPLY, said.provider, sha256(said.wording.encode("utf-8", "replace")).hexdigest(), "", at, "gate106",

@@ -19,12 +19,12 @@ from proxy.state.lists.listed import Listed, ListKey
 
 
 class IncompleteList(ValueError):
-    """What is there is not what LISTING_DONE says: the journal, or the gate that wrote it, is at fault."""
+    """The chunks do not match LISTING_DONE: the journal, or the gate that wrote it, is at fault."""
 
 
 class ListImport:
     def __init__(self, sequence: int, said: operator_actions.ListBegun) -> None:
-        """``sequence``: of the LISTING record, which is its name."""
+        """``sequence``: of the LISTING record; it names the import."""
         self.sequence = sequence
         self.said = said
         self.numbers = 0
@@ -33,7 +33,7 @@ class ListImport:
         self._digest = blake2b(digest_size=16)
 
     def add(self, body: bytes, numbers: int) -> None:
-        """One LISTED record, and how many numbers are in it."""
+        """Adds one LISTED record, with how many numbers are in it."""
         self._digest.update(len(body).to_bytes(4, "big"))
         self._digest.update(body)
         chunk = operator_actions.unpack_listed(body)
@@ -42,11 +42,11 @@ class ListImport:
         self.numbers += numbers
 
     def numbers_of(self, refusal: OptOut) -> int:
-        """How many numbers came under one of its refusals."""
+        """How many numbers are imported under one of its refusals."""
         return self._by_key[self.said.refusals.index(refusal)]
 
     def keys(self) -> set[ListKey]:
-        """The lists its numbers are put on: none if they are taken off."""
+        """The lists that its numbers are put on; none if they are taken off."""
         return set() if self.said.takes_off else {key_of(one) for one in self.said.refusals}
 
     def done(self, now: float) -> bytes:
@@ -54,14 +54,14 @@ class ListImport:
         return operator_actions.pack_listing_done(now, self.sequence, len(self._chunks), self.numbers, self._digest.digest())
 
     def check(self, done: operator_actions.ListingDone) -> None:
-        """Raises NotWhole."""
+        """Raises IncompleteList."""
         if (len(self._chunks), self._digest.digest()) != (done.chunks, done.digest):
             raise IncompleteList(
                 f"the list that record {self.sequence} of the journal begins is not whole; restore the journal"
             )
 
     def apply(self, listed: Listed) -> Iterator[int]:
-        """Puts it into force chunk by chunk; how many numbers each changed. TooManyLists, before anything is changed."""
+        """Puts it into force chunk by chunk; yields how many numbers each changed. Raises TooManyLists before anything is changed."""
         refusals = self.said.refusals
         listed.make_room(self.keys())
         with contextlib.nullcontext() if self.said.takes_off else listed.filling.under_way():
@@ -74,7 +74,7 @@ class ListImport:
 
 
 class ListImports:
-    """Lists that have begun and are not whole, while the journal is read."""
+    """Imports of lists that have begun and are incomplete."""
 
     def __init__(self, listed: Listed) -> None:
         self._listed = listed
@@ -84,28 +84,28 @@ class ListImports:
         """Files of consents, likewise."""
 
     def of(self, node: int) -> ListImports:
-        """Those of another gate, which it names by its own journal."""
+        """The imports of another gate, which are named by sequences of its own journal."""
         return self._others.setdefault(node, ListImports(self._listed))
 
     @property
     def others_amid(self) -> bool:
-        """... of another gate."""
+        """Whether an import of another gate is incomplete."""
         return any(one.amid for one in self._others.values())
 
     def forget_others(self) -> None:
-        """What other gates had begun will not be whole."""
+        """Forgets incomplete imports of other gates: they will not be completed."""
         self._others.clear()
 
     @property
     def amid(self) -> bool:
-        """Whether any has begun, of whomever."""
+        """Whether any import is incomplete, of this gate or another."""
         return bool(self._begun) or self.consents.amid or self.others_amid
 
     def begin(self, sequence: int, body: bytes) -> None:
         self._begun[sequence] = ListImport(sequence, operator_actions.unpack_listing(body))
 
     def add(self, body: bytes) -> None:
-        """Chunks of a list whose beginning is not in what is read belong to one that was whole before."""
+        """Adds a chunk. A chunk of an unknown import belongs to one that was complete before the replayed part of the journal."""
         listing = self._begun.get(operator_actions.unpack_listed(body).listing)
         if listing is not None:
             listing.add(body, 0)
@@ -115,7 +115,7 @@ class ListImports:
             pass
 
     def finishing(self, body: bytes) -> Iterator[int]:
-        """... chunk by chunk, for who has other things to do meanwhile; how many numbers each changed."""
+        """``done``, chunk by chunk, so that the caller can yield in between; yields how many numbers each changed."""
         said = operator_actions.unpack_listing_done(body)
         listing = self._begun.get(said.listing)
         if listing is not None:
@@ -124,7 +124,7 @@ class ListImports:
             del self._begun[said.listing]
 
     def abandon(self) -> None:
-        """The gate was started anew: what was not whole by then never will be."""
+        """The gate was restarted: imports that were incomplete then never will be completed."""
         self._begun.clear()
         self.consents.abandon()
 

@@ -31,7 +31,7 @@ from proxy.wire import Deliver
 
 DAY_S = 86_400
 REFUSED_SAID_MAX = 3
-"""The newest texts of a refused advertiser that are kept: what it says under another name is what it said last."""
+"""Texts of a refused advertiser that are kept, the newest: under another name it repeats what it said last."""
 HASH = re.compile(r"[0-9a-f]{12}")
 ALL_MARKETING = ("category", Category.MARKETING.word)
 """Scope and value of a refusal of all marketing."""
@@ -44,8 +44,8 @@ KINDS = {"optout": "optout", "restore": "restore", "review": "review", "none": "
 
 
 def understood(deliver: Deliver) -> tuple[str, Reply]:
-    """What a person wrote, and what that says. Where it cannot be read as declared, or hardly, another reading counts that refuses, or speaks
-    of it; where none is a text, somebody should look: an opt-out is not lost for a coding that a bridge got wrong."""
+    """The text of a reply, and its meaning. If it cannot be read in the declared coding, another reading counts that refuses, or mentions
+    refusing; if no reading is a text, an officer should look: an opt-out must not be lost because a bridge declared a wrong coding."""
     said = read_reply(deliver.text)
     if said.kind != "none":
         return deliver.text, said
@@ -67,7 +67,7 @@ def from_port(data: bytes, port: str, now: float) -> list[Entry]:
 
 
 def declared(there: Sequence[Entry]) -> Declared:
-    """What these messages asked to be answered with. A code asks for no answer: what came before it is still the last message."""
+    """The keywords that these messages declared. A one-time code asks for no answer: the message before it still counts as the last."""
     keywords = frozenset(entry.keyword for entry in there if entry.keyword)
     last = next((entry for entry in reversed(there) if entry.category != Category.OTP), None)
     if last is None:
@@ -83,8 +83,8 @@ def refusals(
     expiry: int = 0,
     word_of: Callable[[int], str | None] = lambda hashed: None,
 ) -> tuple[OptOut, ...]:
-    """What refuses all of these, the newest first. An advertiser stands as its signature's hash, so that policy can look it up after a
-    change of the register, too; whoever sends without a signature, or is not known, as the port, and as the one it sent from."""
+    """The refusals of all these messages' senders, the newest first. An advertiser is named by its signature's hash, so that policy can
+    look it up after a change of the register, too. A sender without a signature, or unknown, is named by the port it sent from."""
     scopes: dict[tuple[str, str], None] = {}
     for one in meant_ones:
         scopes[("advertiser", f"{one.signature:012x}") if one.signature else to.whole] = None
@@ -97,8 +97,8 @@ def refusals(
 def widened(
     opt_outs: Sequence[OptOut], after: int, days: int, now: float, advertiser_of: Callable[[int], str]
 ) -> OptOut | None:
-    """A refusal of all marketing, where a person has refused ``after`` advertisers by as many replies within ``days``; None otherwise, and
-    where all of it is refused for ever already: what ends stands for no refusal of their own."""
+    """A refusal of all marketing, if the recipient has refused ``after`` advertisers by as many replies within ``days``. None otherwise, and
+    if all marketing is already refused for ever. (A temporary refusal is not the recipient's own.)"""
     if any(((one.scope, one.value) == ALL_MARKETING or one.scope == "all") and not one.expiry for one in opt_outs):
         return None
     since = now - days * DAY_S
@@ -109,8 +109,8 @@ def widened(
 
 
 def taken_back(data: bytes, to: ReplyTo, now: float) -> tuple[OptOut, ...]:
-    """The refusals that end when a person asks this port to go on: those that replies to it made, and to no other port. Of one whose port is
-    not known any more, those of who sent from here."""
+    """The refusals that end when a recipient restores this port: those made by replies to this port alone. If a refusal's port is no longer
+    known: those of senders at this port."""
     port = to.port.number
     hashed = hash32(port)
     joined, elsewhere = replied.joined(data), replied.joined(data, but=hashed)
@@ -139,11 +139,11 @@ class ReplyTo(NamedTuple):
 
     port: Port
     prefix: str
-    """Of the provider that owns it, empty if nobody does."""
+    """The owner's registered prefix; empty if the port has no owner."""
 
     @property
     def whole(self) -> tuple[str, str]:
-        """Scope and value of a refusal of everybody behind the port, who is yet to come included."""
+        """Scope and value of a refusal of every sender at the port, future ones included."""
         number, owner, _ = self.port
         if not owner:
             return ALL_MARKETING
@@ -155,16 +155,16 @@ class ReplyTo(NamedTuple):
 
 
 class Doubts(NamedTuple):
-    """What becomes of replies that may be a refusal."""
+    """Settings for replies that may be a refusal."""
 
-    holds: bool  # until somebody decides
-    ends: bool  # what nobody has decided about for HOLD_S
+    holds: bool  # whether a doubtful reply holds marketing until an officer decides
+    ends: bool  # whether a hold without a decision ends after HOLD_S
     standing: Callable[[str, ReplyContext, str], bool | None]  # text, context, port → what a standing decision says of it
     text_of: Callable[[int], str]  # the text with a fingerprint, empty if it is not known
 
 
 class ReplyEffect:
-    """A person's reply. What it says may depend on what that person was sent, so it is settled with the record at hand."""
+    """A recipient's reply, as a RecordChange. Its meaning may depend on the messages they got, so it is decided with the record at hand."""
 
     __slots__ = (
         "recipient", "source", "text", "to", "kind", "keyword", "everything", "opt_outs", "lifted", "at", "recorded", "review", "doubtful",
@@ -181,7 +181,7 @@ class ReplyEffect:
         kind: str = "reply",
         doubts: Doubts | None = None,
     ) -> None:
-        """``word_of``: the port with a hash32, None where it is not known."""
+        """``word_of``: the port with a hash32; None if it is not known."""
         self.recipient = 0
         """Whose record settles it; 0 where ``kind`` is settled already and no record is asked."""
         self.source = source  # the person's number as the carrier spells it
@@ -196,8 +196,8 @@ class ReplyEffect:
         self.at = 0.0  # when it was applied: replay must do the same
         self.recorded = 0  # the journal's sequence of what it did, 0 if it did nothing
         self._word_of = word_of
-        self.review = False  # somebody must look, whatever the record says of it
-        self.doubtful: Doubtful | None = None  # what somebody must decide about
+        self.review = False  # for review by an officer, whatever the record says
+        self.doubtful: Doubtful | None = None  # the doubtful reply for the inbox
         self._doubts = doubts
         self._then = then
 
@@ -245,7 +245,7 @@ class ReplyEffect:
         return meant(found, _narrowing(said), now)
 
     def _standing(self, data: bytes, all_of_them: Sequence[OptOut], fresh: Sequence[OptOut]) -> list[OptOut]:
-        """Refusals of others that are meant, too: they were sent to other ports, and from now on end only when this one has heard START."""
+        """Existing refusals of the same senders by replies to other ports: from now on they end only after a START at this port, too."""
         scopes = {one[:2] for one in all_of_them} - {one[:2] for one in fresh}
         here = replied.refused_at(data, hash32(self.port))
         return [
@@ -255,7 +255,7 @@ class ReplyEffect:
         ]
 
     def _doubt(self, found: Reach, there: Sequence[Entry], doubts: Doubts, now: float) -> Doubtful | None:
-        """What somebody must decide about; None where a standing decision says what it means (``kind``)."""
+        """The doubtful reply, for an officer's decision; None if a standing decision defines its meaning (``kind``)."""
         newest = next(reversed([*found.entries, *there]), None)
         context = ReplyContext(newest.category, newest.signature, newest.template) if newest is not None else NO_CONTEXT
         decided = doubts.standing(self.text, context, self.port)
@@ -269,7 +269,7 @@ class ReplyEffect:
         return Doubtful(now, self.recipient, self.source, self.port, self.provider, self.text, context, held, answered)
 
     def _held(self, found: Reach, now: float, expiry: int) -> tuple[OptOut, ...]:
-        """What is refused until somebody decides: nothing where nobody may be meant, or a command of the carrier's own menus."""
+        """What is held until an officer decides: nothing if no sender may be meant, or for a command of the carrier's own menus."""
         nobodys = not (found.entries or self.provider)
         if found.crowded or (nobodys and self.keyword not in MENU_WORDS):
             return (OptOut(*ALL_MARKETING, int(now), "doubtful", expiry),)
@@ -322,12 +322,12 @@ def all_taken_back(data: bytes) -> tuple[OptOut, ...]:
 
 
 class RefusedSaid:
-    """Comes right behind a reply: what the refused advertiser's messages said, so that it is known again under another name."""
+    """Follows a reply: keeps the refused advertiser's texts, so that it is recognised under another name."""
 
     __slots__ = ("recipient", "texts", "_reply", "_text_of")
 
     def __init__(self, reply: ReplyEffect, text_of: Callable[[int], str]) -> None:
-        """``text_of``: the text with a fingerprint, empty if it is not known any more."""
+        """``text_of``: the text with a fingerprint; empty if it is no longer known."""
         self.recipient = reply.recipient
         self.texts: list[RefusedText] = []
         self._reply = reply
@@ -360,14 +360,14 @@ class RefusedSaid:
 
 
 def keep_texts(data: bytes, texts: Sequence[RefusedText]) -> bytes:
-    """The record with what refused ones said."""
+    """The record with texts of refused advertisers."""
     for one in texts:
         data = asked.refused_text(data, one)
     return data
 
 
 class Widening:
-    """Comes right behind a reply: a refusal of all marketing, if it was one advertiser too many."""
+    """Follows a reply: refuses all marketing, if the recipient has refused enough advertisers."""
 
     __slots__ = ("recipient", "opt_out", "_reply", "_widen", "_then")
 
@@ -414,8 +414,8 @@ def hold(data: bytes, reply: Doubtful) -> bytes:
 def refused_by(
     data: bytes, reply: Doubtful, to: ReplyTo, word_of: Callable[[int], str | None], now: float
 ) -> tuple[OptOut, ...]:
-    """What a doubtful reply refuses that held nothing, as an opt-out of its time. Its newest message counts, also where the record has a later
-    one of that sender in its place."""
+    """The refusals of a doubtful reply that held nothing, as if it had been an opt-out at its time. Its newest message counts, even if the
+    record has a later one of that sender instead."""
     found = reach([one for one in record.entries(data) if one.time <= reply.time], to.port, word_of, reply.time)
     newest: tuple[OptOut, ...] = ()
     if reply.context.signature and reply.context.category == Category.MARKETING:
@@ -426,7 +426,7 @@ def refused_by(
 
 
 def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
-    """Puts a doubtful reply on the list of those somebody must decide about; False where the list is full."""
+    """Puts a doubtful reply into the inbox; False if the inbox is full."""
     number = id_of(body)
     if number not in store.doubtful.held and len(store.doubtful.held) >= LISTED_MAX:
         return False
@@ -435,7 +435,7 @@ def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
 
 
 def go_on(data: bytes, lifted: Sequence[OptOut], port: str, now: int) -> bytes:
-    """The record after START came to this port and ended these refusals: what was sent to another port as well stands for that one."""
+    """The record after START at this port ended these refusals: a refusal that was also sent to another port stays for that one."""
     return replied.left(lift(data, lifted, now), hash32(port), now)
 
 
@@ -451,14 +451,14 @@ def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
 
 
 def _is_refused(data: bytes, lifted: OptOut, sources: Collection[str] = SOURCES) -> bool:
-    """Whether one of these said the same, or said it again."""
+    """Whether the record has the same refusal, of the same time or renewed."""
     return any(
         (one.scope, one.value) == (lifted.scope, lifted.value) and one.source in sources for one in record.opt_outs(data)
     )
 
 
 def confirm(data: bytes, refusal: OptOut, port: str, at: int) -> bytes:
-    """The record that knows that a confirmation of this refusal, and of what the same reply to this port stopped, went out at ``at``."""
+    """The record with the time ``at`` of a confirmation of this refusal, and of all others by the same reply."""
     together = replied.refused_at(data, hash32(port))
     for one in record.opt_outs(data):
         if (one.source, one.time) == ("reply", refusal.time) and replied.name_of(one) in together:
@@ -467,12 +467,12 @@ def confirm(data: bytes, refusal: OptOut, port: str, at: int) -> bytes:
 
 
 class Confirmation:
-    """The one sentence a person gets back for a reply that refuses: said if it was not said within a day of all it stopped."""
+    """The confirmation of an opt-out: sent unless all its refusals were confirmed within the last day."""
 
     __slots__ = ("recipient", "reply", "text", "due", "at", "_refusal", "_then")
 
     def __init__(self, reply: ReplyEffect, text: str, then: Callable[[Confirmation, int], None]) -> None:
-        """``then``: it is written, and where; it may leave once that is synced."""
+        """``then``: called with the journal sequence; the confirmation may leave once that is synced."""
         self.recipient = reply.recipient
         self.reply = reply
         self.text = text
@@ -505,7 +505,7 @@ class Confirmation:
 
 
 class Naming:
-    """Ports and signatures that the gate met for the first time: the journal is told."""
+    """Ports and signatures that the gate met for the first time, for the journal."""
 
     __slots__ = ("recipient", "_names")
 

@@ -24,15 +24,14 @@ class RecordChange(Protocol):
         """The record with the change made."""
 
     def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...] | Iterable[list[bytes]]] | None:
-        """(kind, body) for the journal, or the bodies of several records as a tuple; None for what the journal need not know. Else bodies of
-        several records, each in pieces (``Journal.extend``), of which nobody else is told (``HandOver.on_records_written``)."""
+        """The journal record: (kind, body); a tuple of bodies for several records; an iterable of bodies in pieces (``Journal.extend``), which
+        are not passed to ``Commit.on_records_written``; None for no record."""
 
     def done(self, recorded: int) -> None:
-        """Called once the journal record is written (``recorded`` is its sequence; of pieces the first one's, of a tuple the last one's; 0 if
-        there is none)."""
+        """Called once the journal record is written. ``recorded``: its sequence (of pieces the first, of a tuple the last; 0: no record)."""
 
     def unwritten(self) -> bool:
-        """The journal refuses: whether this must be written later (it happened), or is given up here and now."""
+        """The journal cannot be written: whether the record must be written later, because the change has happened; else it is given up."""
 
 
 class Effect(enum.IntEnum):
@@ -78,8 +77,8 @@ def fingerprint(message: Message) -> int:
 def refused_before(
     opt_outs: Sequence[OptOut], message: Message, verdict: Verdict, now: float, same_advertiser: Callable[[str, int], bool]
 ) -> bool:
-    """Whether a person has said no to what a marketing message is: asked of the bare words of the record, no rule involved.
-    ``same_advertiser``: the registry's, for refusals that name one."""
+    """Whether the recipient has refused such a marketing message, by the refusals in the record alone, without any rule.
+    ``same_advertiser``: the registry's, for refusals of an advertiser."""
     sender, facts = message.sender, verdict.facts
     names = (f"{facts.signature_hash:012x}", facts.signature) if facts.signature else ()
     return any(
@@ -95,9 +94,9 @@ def refused_before(
 
 
 class EntryFate:
-    """The fate of one entry, told by the carrier or by the lack of an answer."""
+    """The outcome of one entry: the carrier's answer, or the lack of one."""
 
-    __slots__ = ("pending", "effect", "status", "carrier_id", "recipient", "long", "_told", "_then")
+    __slots__ = ("pending", "effect", "status", "carrier_id", "recipient", "long", "_effect_of", "_then")
 
     def __init__(
         self,
@@ -107,10 +106,10 @@ class EntryFate:
         carrier_id: bytes,
         then: Callable[[EntryFate, int], None],
     ) -> None:
-        """``effect``: or who knows it once the record is here."""
+        """``effect``: may be a function, if it is only known once the record is loaded."""
         assert pending.message is not None
         self.pending = pending
-        self._told = effect
+        self._effect_of = effect
         self.effect = Effect.PART_REFUSED if callable(effect) else effect
         self.status = status
         self.carrier_id = carrier_id
@@ -121,7 +120,7 @@ class EntryFate:
     def apply(self, data: bytes, now: float) -> bytes:
         entry_id, message = self.pending.entry_id, self.pending.message
         assert message is not None
-        self.effect = self._told() if callable(self._told) else self._told
+        self.effect = self._effect_of() if callable(self._effect_of) else self._effect_of
         if self.effect.takes_back:
             without = record.remove(data, entry_id)
             if without is data and (self.effect.late or self.long is not None):
@@ -161,8 +160,8 @@ class EntryFate:
 
 
 def doubted(data: bytes, effect: Effect, entry_id: int, same: int, *, sent_twice: bool) -> bytes:
-    """The record once an answer, or the lack of one, left the outcome unknown. ``same``: the submit's fingerprint,
-    ``sent_twice``: it went out in the stead of an unknown one. Without an answer that is not sent again; where it was refused it may be."""
+    """The record after an outcome that leaves the entry unknown. ``same``: the submit's fingerprint. ``sent_twice``: the submit replaced one
+    with unknown outcome; without an answer it is not sent a third time, after a refusal it may be."""
     if effect is not Effect.UNKNOWN:
         return record.mark_adoptable(data, entry_id, same)
     if sent_twice:
@@ -171,12 +170,12 @@ def doubted(data: bytes, effect: Effect, entry_id: int, same: int, *, sent_twice
 
 
 def was_sent_twice(packed: bytes) -> bool:
-    """Whether a packed entry was made for what went out in the stead of an unknown one."""
+    """Whether a packed entry belongs to a submit that replaced one with unknown outcome."""
     return bool(packed) and packed[15] & 3 == EntryState.SENT_TWICE
 
 
 class Arrived:
-    """The carrier took what was sent in the stead of an unknown one: that ends the doubt. The journal knows it by the answer."""
+    """The carrier accepted a submit that replaced one with unknown outcome: that ends the doubt. The journal has it by the answer."""
 
     __slots__ = ("recipient", "_id")
 
@@ -198,7 +197,7 @@ class Arrived:
 
 
 class Tearing:
-    """Whether a long message is torn, as its person's record has it: after an answer of the carrier, or an undone verdict."""
+    """Updates the mark of a torn long message in its recipient's record, after a carrier's answer or an undone verdict."""
 
     __slots__ = ("recipient", "_provider", "_key", "_since", "_is_torn", "_count", "_known", "_changed")
 
@@ -212,8 +211,8 @@ class Tearing:
         *,
         known: bool = False,
     ) -> None:
-        """``is_torn``: asked once the record is here; ``count``: is told whose key is new (1) or gone (-1). ``known``: the journal has it so,
-        for what had changed it was never written."""
+        """``is_torn``: called once the record is loaded. ``count``: called with a provider whose torn message is new (1) or gone (-1).
+        ``known``: the journal already says so, because the verdict that changed it was never written."""
         self.recipient, self._provider = message.recipient, message.sender.provider
         self._key, self._since, self._is_torn, self._count = key, max(since, 1), is_torn, count
         self._known, self._changed = known, 0
@@ -225,7 +224,7 @@ class Tearing:
         return after
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        """As it is by now: a part that was judged behind this has said so already."""
+        """The mark as it is by now: a part that was judged later may have changed it."""
         if self._known or not self._changed:
             return None
         return messages.TORN, messages.pack_torn(now, self.recipient, self._key, self._since if self._is_torn() else 0)
@@ -239,7 +238,7 @@ class Tearing:
 
 
 class Undo:
-    """An entry whose verdict could not be written: as if it had never been, and what it stood in for is there again."""
+    """Undoes an entry whose verdict could not be written, and restores the entry that it had replaced."""
 
     __slots__ = ("recipient", "_id", "_adopted", "_fingerprint")
 
@@ -267,7 +266,7 @@ class Undo:
 
 
 class Amended:
-    """What a late part had made of its message's entry, made undone: its verdict could not be written."""
+    """Undoes a late part's change of its message's entry, because its verdict could not be written."""
 
     __slots__ = ("recipient", "_packed", "_fingerprint")
 

@@ -53,22 +53,22 @@ ID_GAP = 1 << 16
 them must never settle another message. More than are given out between two syncs."""
 
 SHARED = frozenset({
-    messages.OPTOUT, messages.RESTORED, messages.SAID, messages.PERSON, messages.SUPPRESSED, messages.ORDERED, messages.LIFTED, messages.LISTING,
-    messages.LISTED, messages.LISTING_DONE, messages.CONSENT_FILE, messages.CONSENTS, messages.CONSENT_EVENT, messages.TOLD, messages.START,
-    messages.REFUSED_SAID, messages.CASED, messages.PENALIZED, messages.COUNTED,
+    messages.OPTOUT, messages.RESTORED, messages.SAID, messages.PERSON, messages.SUPPRESSED, messages.ORDERED, messages.LIFTED,
+    messages.LISTING, messages.LISTED, messages.LISTING_DONE, messages.CONSENT_FILE, messages.CONSENTS, messages.CONSENT_EVENT,
+    messages.TOLD, messages.START, messages.REFUSED_SAID, messages.CASED, messages.PENALIZED, messages.COUNTED,
     messages.COUNTED_APART, messages.NAMED, messages.DOUBTFUL, messages.DECISION, messages.CONSENT_REPLY, messages.REPLY_PATH, messages.PROBE,
 })  # fmt: skip
-"""What gates that share a store tell each other: what people said, what was ordered, listed and agreed to; cases and penalties, and what was
-counted of providers and reply paths; probes."""
+"""Record kinds that gates on one store replicate: recipients' replies, orders, lists, consents; cases and penalties; counts of providers and
+reply paths; probes."""
 PERSONAL = frozenset({
     messages.OPTOUT, messages.RESTORED, messages.SAID, messages.PERSON, messages.SUPPRESSED, messages.REFUSED_SAID, messages.DOUBTFUL,
     messages.DECISION, messages.CONSENT_REPLY,
 })  # fmt: skip
-"""What is about one person, and changes their record; and what is decided about such records."""
+"""Record kinds that change one recipient's record, and decisions about such records."""
 
 
 class NotUnderstood(ValueError):
-    """Another gate, of a newer version, told something that this one has no word for."""
+    """A record of another gate, of a newer version, that this version does not know."""
 
 
 @dataclass(slots=True)
@@ -87,14 +87,14 @@ class Replayed:
     """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
     heard: tuple[int, int] = (0, 0)
     """How far the shared log was read."""
-    told: list[JournalRecord] = field(default_factory=list)
+    unpublished: list[JournalRecord] = field(default_factory=list)
     """Records that other gates must hear of, and perhaps have."""
     listings: ListImports | None = None
-    """Lists that had begun and were not whole, for whoever reads on."""
+    """Imports that are incomplete at the end of the replay."""
 
 
 class ReplicatedFacts(Protocol):
-    """What other gates told several that are replayed side by side (desk/backtest/commit_groups.py)."""
+    """Records of other gates, for several journals that are replayed side by side (desk/backtest/merged_journals.py)."""
 
     listings: ListImports
 
@@ -107,10 +107,10 @@ class IdRestorer(Protocol):
     def allowed(self, said: messages.VerdictRecord) -> None:
         """It stands in for another, perhaps as its new text."""
 
-    def accepted(self, said: messages.VerdictRecord, told: CarrierAnswer) -> None:
+    def accepted(self, said: messages.VerdictRecord, event: CarrierAnswer) -> None:
         """The carrier took it."""
 
-    def unreplaced(self, told: requests.Unreplaced) -> None:
+    def unreplaced(self, event: requests.Unreplaced) -> None:
         """The carrier refused the new text."""
 
 
@@ -158,7 +158,7 @@ class Replaying:
         done.last_sequence = item.sequence
         counts = item.sequence > self._counted_from
         if self._tells and kind in SHARED:
-            done.told.append(item)
+            done.unpublished.append(item)
         if kind == messages.VERDICT:
             said = messages.unpack_verdict(item.body)
             said = said if said.keep_s >= self._keep_least_s else said._replace(keep_s=self._keep_least_s)
@@ -200,12 +200,12 @@ def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: R
     if item.kind == messages.IDS:
         done.learnt.append(gate_events.unpack_ids(item.body))
     elif item.kind == messages.HEARD:
-        told = heard.unpack_heard(item.body)
-        done.heard = told.place
-        if others is not None and not others.is_new(told):
+        event = heard.unpack_heard(item.body)
+        done.heard = event.place
+        if others is not None and not others.is_new(event):
             return True
         with contextlib.suppress(NotUnderstood):  # as it was when it came
-            apply_heard(store, told, done.listings if others is None else others.listings)
+            apply_heard(store, event, done.listings if others is None else others.listings)
     else:
         return apply_person(store, item) or apply_operated(store, item, done.listings)
     return True
@@ -222,9 +222,9 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
         said = delivers.unpack_said(item.body)
         store.say(said.recipient, lambda data: confirm(data, said.refusal, said.port, int(said.time)))
     elif item.kind == messages.PERSON:
-        befell = consents.unpack_person(item.body)
-        store.say(befell.recipient, lambda data: person_changed(data, befell))
-        beside_changed(store, befell)
+        change = consents.unpack_person(item.body)
+        store.say(change.recipient, lambda data: person_changed(data, change))
+        beside_changed(store, change)
     elif item.kind == messages.CONSENT_REPLY:
         agreed = consents.unpack_reply(item.body)
         store.say(agreed.recipient, lambda data: consented_record(data, agreed))
@@ -267,7 +267,7 @@ def apply_heard(store: EmbeddedStore, said: heard.ReplicatedRecord, listings: Li
                 return
             with contextlib.suppress(
                 list_import.IncompleteList, consents_of.IncompleteConsents
-            ):  # it was told so when it came, and went on without it
+            ):  # this gate logged that when the record arrived, and went on without it
                 _ = apply_person(store, inner) or apply_operated(store, inner, theirs)
         except (LookupError, TypeError, struct.error, UnicodeError) as error:
             raise NotUnderstood(f"kind {said.kind}: {error!r}") from error
@@ -396,58 +396,60 @@ def _answers(
             ids.accepted(said, answer)
 
 
-def apply_answer(store: EmbeddedStore, told: CarrierAnswer, counts: bool, done: Replayed) -> None:
-    effect = Effect(told.effect)
-    said = done.open.pop(told.verdict_sequence, None)
+def apply_answer(store: EmbeddedStore, event: CarrierAnswer, counts: bool, done: Replayed) -> None:
+    effect = Effect(event.effect)
+    said = done.open.pop(event.verdict_sequence, None)
     sent_twice = said is not None and said.entry is not None and said.entry.state == EntryState.SENT_TWICE
     if effect.takes_back:
-        store.update(told.recipient, lambda data: record.remove(data, told.entry_id))
+        store.update(event.recipient, lambda data: record.remove(data, event.entry_id))
         if counts:
-            for take in told.gives_back:
-                store.counters.give_back(take, told.entry_time)
+            for take in event.gives_back:
+                store.counters.give_back(take, event.entry_time)
     elif effect.unknown:
-        store.update(told.recipient, lambda data: doubted(data, effect, told.entry_id, told.fingerprint, sent_twice=sent_twice))
+        store.update(
+            event.recipient, lambda data: doubted(data, effect, event.entry_id, event.fingerprint, sent_twice=sent_twice)
+        )
     elif effect is Effect.LATE_ACCEPTED:
-        store.update(told.recipient, lambda data: record.settle(data, told.entry_id, EntryState.ACCEPTED))
+        store.update(event.recipient, lambda data: record.settle(data, event.entry_id, EntryState.ACCEPTED))
     elif effect is Effect.ACCEPTED and sent_twice:
-        arrived = Arrived(told.recipient, told.entry_id)
-        store.update(told.recipient, lambda data: arrived.apply(data, told.time))
+        arrived = Arrived(event.recipient, event.entry_id)
+        store.update(event.recipient, lambda data: arrived.apply(data, event.time))
 
 
-def _unreplaced(store: EmbeddedStore, told: requests.Unreplaced, counts: bool, done: Replayed, ids: IdRestorer | None) -> None:
-    apply_unreplaced(store, told, counts, done)
+def _unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: bool, done: Replayed, ids: IdRestorer | None) -> None:
+    apply_unreplaced(store, event, counts, done)
     if ids is not None:
-        ids.unreplaced(told)
+        ids.unreplaced(event)
 
 
-def apply_unreplaced(store: EmbeddedStore, told: requests.Unreplaced, counts: bool, done: Replayed) -> None:
-    said = done.open.pop(told.verdict_sequence, None)
+def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: bool, done: Replayed) -> None:
+    said = done.open.pop(event.verdict_sequence, None)
     stood = False
 
     def back(data: bytes) -> bytes:
         nonlocal stood
-        without = record.remove(data, told.entry_id)
+        without = record.remove(data, event.entry_id)
         stood = without is not data
-        return record.add(without, told.entry, int(told.time), messages.KEEP_S, record.REPLAY_MAX) if stood else data
+        return record.add(without, event.entry, int(event.time), messages.KEEP_S, record.REPLAY_MAX) if stood else data
 
-    store.update(told.recipient, back)
+    store.update(event.recipient, back)
     if counts and stood and said is not None:
         for take in said.takes:
-            store.counters.give_back(take, told.entry.time)
+            store.counters.give_back(take, event.entry.time)
 
 
-def apply_share(store: EmbeddedStore, told: aggregate_shares.CounterShare, counts: bool, done: Replayed) -> None:
-    """What a verdict took is told of by itself: here by whom it is had now, or that it went back."""
-    said = done.open.get(told.verdict_sequence)
-    if told.given_back:
-        for take in told.takes if counts else ():
-            store.counters.give_back(take, told.entry_time)
+def apply_share(store: EmbeddedStore, event: aggregate_shares.CounterShare, counts: bool, done: Replayed) -> None:
+    """Applies a record of aggregate shares: which entry has them now, or that they were given back."""
+    said = done.open.get(event.verdict_sequence)
+    if event.given_back:
+        for take in event.takes if counts else ():
+            store.counters.give_back(take, event.entry_time)
     elif said is not None:
-        done.open[told.verdict_sequence] = said._replace(takes=told.takes)
+        done.open[event.verdict_sequence] = said._replace(takes=event.takes)
 
 
 def settle_open(store: EmbeddedStore, done: Replayed) -> None:
-    """The gate was stopped before these were answered: nobody knows their outcome, so they stay counted as unknown."""
+    """The gate stopped before these were answered: their outcome is unknown, so they stay counted."""
     for said in done.open.values():
         assert said.entry is not None
         store.update(said.recipient, lambda data, i=said.entry.id, s=said: record.mark_unknown(data, i, s.fingerprint))  # type: ignore[misc]

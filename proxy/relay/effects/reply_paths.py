@@ -37,7 +37,7 @@ KEYWORDS_MAX = 12
 OTHER_KEYWORDS = "…"
 """Under it all further ones are counted."""
 WRITE_S, TELL_S = 60.0, 300.0
-"""A row that changed is written at the latest after the first time, and told to other gates after the second. A row that grew by GROWN is
+"""A changed row is written after the first time at the latest, and sent to other gates after the second. A row that grew by GROWN is
 written and told at once: a state after a kill, or at another gate, lacks at most that share."""
 GROWN = 0.125
 ROWS_MAX = 200
@@ -87,7 +87,7 @@ class PrefixCounts(NamedTuple):
         )
 
     def proven(self, at: float) -> PrefixCounts:
-        """Somebody's reply, or an answered probe, came to this gate or another one."""
+        """A reply, or an answered probe, has reached this gate or another one."""
         at = max(at, self.proven_at)
         return self._replace(since=0, marked_at=at, marked=0, unanswered=0, proven_at=at)
 
@@ -110,19 +110,19 @@ Write = Callable[[Sequence[tuple[int, bytes]]], int]
 
 
 class ReplyPaths:
-    """The book of all prefixes. Its callers are one thread."""
+    """The state of all prefixes. Called from one thread only."""
 
     def __init__(
         self, bodies: Bodies, write: Write, tell: Write | None = None, node: int = -1, answer_s: float = ANSWER_S
     ) -> None:
-        """``write``: records into the journal, now; where it raises, they are still to be written. ``tell``: writes, and has the other gates
-        hear of it; None: there are none. ``node``: this gate's number among them."""
+        """``write``: journals records at once; if it raises, they are kept for a retry. ``tell``: journals and replicates; None for a single
+        gate. ``node``: this gate's number."""
         self.answer_s = answer_s
         self._bodies, self._write, self._tell, self._node = bodies, write, tell, node
         self._rows: dict[str, PrefixCounts] = {}
         self._others: dict[str, dict[int, PrefixCounts]] = {}
         self._changed: dict[str, None] = {}
-        """Prefixes whose row is not written; likewise not told:"""
+        """Prefixes whose row is not written; likewise not replicated:"""
         self._untold: dict[str, None] = {}
         self._written: dict[str, tuple[float, int]] = {}
         """When, and with how many advertisements; likewise:"""
@@ -137,7 +137,7 @@ class ReplyPaths:
     # -- what happens
 
     def advertised(self, counted: Mapping[tuple[str, str], int], now: float) -> None:
-        """Carriers took so many advertisements, by prefix and declared keyword."""
+        """Counts accepted advertisements, by prefix and declared keyword."""
         by_prefix: dict[str, dict[str, int]] = {}
         for (prefix, keyword), count in counted.items():
             by_prefix.setdefault(prefix, {})[keyword] = count
@@ -145,7 +145,7 @@ class ReplyPaths:
             self._put(self._row(prefix).advertised(keywords, round(now, 3), self.answer_s))
 
     def replied(self, prefix: str, keyword: str, now: float) -> None:
-        """A person's reply came to a port under this prefix. It is written at once where the path was not proven."""
+        """Counts a reply to a port under this prefix. It is written at once if the path was not proven."""
         now, before = round(now, 3), self.state_of(prefix, now)
         row = self._row(prefix)
         said = keyword if keyword in before.keywords else OTHER_KEYWORDS
@@ -156,7 +156,7 @@ class ReplyPaths:
             self._say([prefix], now, told=True)
 
     def probed(self, prefix: str, at: float, ok: bool) -> None:
-        """A test message was answered, or was not: then the path is dead until a reply or an answered probe proves it."""
+        """A probe was answered, or not: then the path is dead until a reply or an answered probe proves it."""
         at, row = round(at, 3), self._row(prefix)
         row = row._replace(probes=row.probes + 1).proven(at) if ok else row
         self._put(row._replace(probed_at=at, failed=not ok))
@@ -171,12 +171,12 @@ class ReplyPaths:
         self._say(written[:ROWS_MAX], now, told=False)
 
     def put_away(self, now: float) -> None:
-        """The gate is about to stop: nothing that was counted is lost."""
+        """Writes all counts: the gate is about to stop."""
         self._say(list(self._untold), now, told=True)
         self._say(list(self._changed), now, told=False)
 
     def reread(self) -> None:
-        """Other gates told their rows."""
+        """Reads rows of other gates again."""
         for number, body in self._bodies.news():
             self._enter(number, body)
 
@@ -206,11 +206,11 @@ class ReplyPaths:
         return PathState(state, newest, advertisements, replies, expected, since, likely, probe.probed_at, keywords)
 
     def prefixes(self) -> list[str]:
-        """Those of which anything is known."""
+        """Prefixes with counts."""
         return sorted(self._rows.keys() | self._others.keys())
 
     def rate(self, now: float) -> float:
-        """The reply rate that 95 % of the proven prefixes exceed; 0: too few are proven to say."""
+        """The reply rate that 95 % of the proven prefixes exceed; 0: too few are proven."""
         if not 0 <= now - self._rate_at < RATE_S:
             self._rate_at = now
             self._rate = low_rate(self._bounds.values())
@@ -254,12 +254,12 @@ class ReplyPaths:
         self._bodies.drop(number_of(prefix))
 
     def _is_due(self, said: dict[str, tuple[float, int]], after_s: float, prefix: str, now: float) -> bool:
-        """Whether a row that changed is to be written, or told."""
+        """Whether a changed row must be written, or replicated."""
         at, advertisements = said.get(prefix, (-math.inf, 0))
         return not 0 <= now - at < after_s or self._rows[prefix].advertisements >= advertisements * (1 + GROWN) + 1
 
     def _say(self, prefixes: Sequence[str], now: float, *, told: bool) -> None:
-        """Into the journal; ``told``: the other gates, if there are any, hear of it."""
+        """Journals rows; ``told``: also replicates them."""
         write = self._tell if told and self._tell is not None else self._write
         for start in range(0, len(prefixes), ROWS_MAX):
             rows = [self._rows[one] for one in prefixes[start : start + ROWS_MAX]]
@@ -312,7 +312,7 @@ def node_of(number: int) -> int:
 
 
 def keep(bodies: Bodies, body: bytes, node: int = -1) -> None:
-    """A journal record is read again, or another gate (``node``) told it."""
+    """Keeps a row that was replayed, or that another gate (``node``) has sent."""
     for row in unpack_rows(body):
         bodies.hear(number_of(row.prefix, node), pack_rows([row]))
 

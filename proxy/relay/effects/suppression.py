@@ -37,11 +37,11 @@ class OfficerRefusal:
         why: str,
         then: Callable[[OfficerRefusal, int], None],
     ) -> None:
-        """``wanted``: which of the refusals on record, or on lists, are taken back; ``then`` hears where it is recorded, 0 if nothing
-        changed."""
+        """``wanted``: selects the refusals, on record or on lists, to be taken back. ``then``: called with the journal sequence, 0 if
+        nothing changed."""
         self.recipient = recipient
         self.added = self._asked = tuple(added)
-        """Entered: as was asked for, but none until an earlier end than the same source had said already."""
+        """The refusals that were entered: none that ends before an existing one of the same source."""
         self.lifted: tuple[OptOut, ...] = ()
         self._wanted = wanted
         self._listed = listed
@@ -72,8 +72,8 @@ class OfficerRefusal:
 
 
 class DoubtSettled(OfficerRefusal):
-    """What an officer's decision about a doubtful reply does to the person's record (a Change): what it held becomes a refusal by reply
-    (yes), or is lifted (no). What has been lifted meanwhile, by START or by an officer, stays so."""
+    """Applies an officer's decision about a doubtful reply (a RecordChange): what the reply held becomes a refusal by reply (yes), or is
+    lifted (no). Refusals lifted meanwhile, by START or by an officer, stay lifted."""
 
     __slots__ = ("_reply", "_refused", "_kept")
 
@@ -87,8 +87,8 @@ class DoubtSettled(OfficerRefusal):
         why: str,
         then: Callable[[OfficerRefusal, int], None],
     ) -> None:
-        """``refused``: what it stops where it holds nothing; None: it did not ask to stop. ``kept``: scopes and values that other replies of
-        the person hold, which nobody has decided about."""
+        """``refused``: the refusals of a reply that holds nothing; None: the reply did not ask to stop. ``kept``: scopes and values held by
+        other undecided replies of the recipient."""
         super().__init__(reply.recipient, (), None, listed, who, why, then)
         self._reply, self._refused, self._kept = reply, refused, kept
 
@@ -104,13 +104,13 @@ class DoubtSettled(OfficerRefusal):
 
 
 class AccompanyingRecord:
-    """A record of something decided in the same step as a person's refusals (a Change that alters nobody's record). Handed in right behind
-    them it is written in their group of the journal: after a kill there is both, or neither."""
+    """A journal record that belongs to a change of a recipient's refusals (a RecordChange that changes no record). Handed in right behind
+    that change, it is written in the same commit group: after a crash both exist, or neither."""
 
     __slots__ = ("recipient", "recorded", "_said", "_then")
 
     def __init__(self, recipient: int, kind: int, body: bytes, then: Callable[[], None]) -> None:
-        """``recipient``: whose refusals, so that it goes their way; ``then`` hears that it is recorded."""
+        """``recipient``: the one whose refusals change. ``then``: called once it is recorded."""
         self.recipient = recipient
         self.recorded = 0
         self._said = kind, body
@@ -131,7 +131,7 @@ class AccompanyingRecord:
 
 
 def _not_shorter(new: OptOut, held: Sequence[OptOut]) -> OptOut:
-    """Who enters a refusal once more for a while does not take back what was to last longer: for that there is taking back."""
+    """The new refusal, with the later end of the two: entering a refusal again never shortens an existing one."""
     for one in held:
         if (one.scope, one.value, one.source) == (new.scope, new.value, new.source):
             return new._replace(expiry=max(one.expiry, new.expiry) if one.expiry and new.expiry else 0)
@@ -139,7 +139,7 @@ def _not_shorter(new: OptOut, held: Sequence[OptOut]) -> OptOut:
 
 
 def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOut], now: int) -> bytes:
-    """The record with these refusals more, and those fewer. A refusal that a doubtful reply turned out to be ends by START at the same port."""
+    """The record with some refusals added and some lifted. A refusal by a doubtful reply ends by START at the same port."""
     ports = {one[:2]: replied.ports_of(data, one) for one in lifted if one.source == "doubtful"}
     data = lift(data, lifted, now)
     for one in added:
@@ -150,7 +150,7 @@ def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOu
 
 
 def take_off(listed: Listed, recipient: int, lifted: Sequence[OptOut]) -> None:
-    """Takes a person off the lists that say what was lifted."""
+    """Takes a recipient off the lists of the lifted refusals."""
     if ERASED in lifted:  # and not some other refusal of everything
         listed.erased.discard(recipient)
     for one in lifted:

@@ -31,38 +31,38 @@ from proxy.state.shared.multipart_record import SENT, Holder, Posted
 from proxy.wire import joined
 
 WAIT_S = 0.3
-"""After the last part that came: clients send parts within milliseconds, over two binds within a round trip."""
+"""Wait after the last part: clients send parts within milliseconds, over two binds within a round trip."""
 WAIT_MAX_S = 2.0
-"""From the first part: a client waits some seconds for an answer before it gives a message up."""
+"""Wait after the first part: a client waits some seconds for an answer before it gives a message up."""
 BEHIND_S = 0.1
-"""So much longer wait parts whose first part waits at another gate, which judges all of them."""
+"""Extra wait of parts whose first part waits at another gate, which judges all of them."""
 INHERIT_S = 60.0
-"""So long do later parts inherit a verdict: a window of one part and a slow carrier need a few seconds a part."""
+"""How long later parts inherit a verdict: a window of one part and a slow carrier need a few seconds per part."""
 PARTS_MAX = 20
 """3,060 characters of GSM-7, 1,340 of UCS-2: advertisements have two to five parts. More is refused (see ``Assembler.arrive``)."""
 HELD_BYTES = 16 << 20
-"""What open messages of one provider may hold, if nothing else is set."""
+"""Default bound on the bytes held by one provider's open messages."""
 OPEN_BYTES, PART_BYTES = 1_500, 800
-"""What an open message costs beside its parts, and a part beside its octets: no less than measured (tests/relay/multipart/test_torn.py)."""
+"""Overhead of an open message, and of a part: no less than measured (tests/relay/multipart/test_torn.py)."""
 TURNED_AWAY_MAX = 1_000
-"""Messages whose first part a rate refused within the last 300 ms; those beyond are not known to be so."""
-EARLY_MOST = 3
-"""So often a part that comes before its first part is refused for a while only."""
+"""Messages whose first part a rate refused within the last 300 ms; further ones are not remembered."""
+EARLY_REFUSALS_MAX = 3
+"""How often a part that arrives before its first part is refused only for a while."""
 EARLY_MAX = 10_000
-"""Parts that came early and are remembered; of the oldest it is forgotten how often they came, and they are asked to come again."""
+"""Early parts that are remembered; the count of the oldest is forgotten, and they may try again."""
 NOBODY: Holder = (0, 0)
 _NONE: Mapping[Any, Any] = {}
 _NOWHERE: frozenset[int] = frozenset()
 _NO_SENT: frozenset[Any] = frozenset()
-"""One for all: an empty one of its own takes 216 octets."""
+"""Shared: an empty set of its own takes 216 bytes per message."""
 Place = tuple[str, str, int, int]
-"""Provider, source, recipient, reference: of two messages with the same a handset would make one."""
+"""Provider, source, recipient, reference: a handset would join two messages that share these."""
 Key = tuple[str, str, int, int, int]
 """A place, and how many parts there are."""
 
 
 class Attempt(Protocol):
-    """One part as it was sent (transit.Transit)."""
+    """One part as it was sent (pending_submit.PendingSubmit)."""
 
     message: Message | None
     """The part's own; once it is judged, the joined one."""
@@ -74,7 +74,7 @@ Sent = TypeVar("Sent", bound=Attempt)
 
 
 class LongMessage(Generic[Sent]):
-    """One long message: what came of it, and what became of each part."""
+    """One long message: its parts, and the outcome of each."""
 
     __slots__ = (
         "key", "contents", "last", "waiting", "first_s", "last_s", "until_s", "batch", "leader", "alive", "unknown", "doubted",
@@ -93,8 +93,8 @@ class LongMessage(Generic[Sent]):
         self.leader: Sent | None = None  # the first of them: its verdict and its entry are the message's
         self.alive: set[Sent] = set()  # attempts that were not refused: the person has them, or may get them yet
         # both replaced, never changed, for hardly any message has one of either:
-        self.unknown: frozenset[Sent] = _NO_SENT  # those of them of which nobody knows
-        self.doubted: frozenset[Sent] = _NO_SENT  # whose provider was told so, even if the carrier said yes later
+        self.unknown: frozenset[Sent] = _NO_SENT  # those of them with unknown outcome
+        self.doubted: frozenset[Sent] = _NO_SENT  # reported as unknown to the provider, even if the carrier accepted later
         self.instead: dict[Sent, Sent] = {}  # attempts not decided yet, and the unknown one each stands in for
         # attempts not decided yet, and the entry as it was without them
         self.before: dict[Sent, tuple[bytes, int | None]] = {}
@@ -107,7 +107,7 @@ class LongMessage(Generic[Sent]):
         self.held_bytes = 0  # what it counts for while it is remembered
         # where several gates share a store (shared.py); replaced, never changed, for nearly every message has none of it:
         self.again: Mapping[int, tuple[Sent, ...]] = (
-            _NONE  # attempts of which nobody knew for a while, and that were sent again, by part
+            _NONE  # by part: attempts whose outcome was unknown when they were sent again
         )
         self.theirs: Mapping[int, Content] = _NONE  # parts that other gates hold
         self.shown: frozenset[Sent] = _NO_SENT  # attempts that were judged in the sight of others
@@ -127,7 +127,7 @@ class LongMessage(Generic[Sent]):
         return min(self.last_s + wait_s, self.first_s + WAIT_MAX_S)
 
     def forget_text(self, pending: Sent) -> None:
-        """A part was answered: of its content only what ``joined`` needs is kept."""
+        """A part was answered: keeps only what ``joined`` needs of its content."""
         index = self.index_of(pending)
         content = self.contents.get(index)
         if content is not None and content.octets is not None:
@@ -140,26 +140,26 @@ class LongMessage(Generic[Sent]):
         return self.key[:4]
 
     def index_of(self, pending: Sent) -> int:
-        """Which part an attempt is; 0: another has come since."""
+        """The part number of an attempt; 0 if a later attempt has replaced it."""
         return next((index for index, last in self.last.items() if last is pending), 0)
 
     @property
     def has_first(self) -> bool:
-        """Whether the first part is out, or goes together with others."""
+        """Whether the first part is sent, or is sent together with others."""
         return self._is_out(1)
 
     @property
     def all_out(self) -> bool:
-        """Whether every part is out, as far as anybody knows."""
+        """Whether every part is sent, as far as is known."""
         return all(map(self._is_out, range(1, self.total + 1)))
 
     @property
     def torn(self) -> bool:
-        """Whether the person has, or may get, some parts and not all."""
+        """Whether the recipient has, or may get, some parts but not all."""
         return any(map(self._is_out, range(1, self.total + 1))) and not self.all_out
 
     def _is_out(self, index: int) -> bool:
-        """Whether a part was allowed, here or elsewhere, and not refused by the carrier, or is judged together with others now."""
+        """Whether a part was allowed, here or at another gate, and not refused by the carrier; or is being judged with others now."""
         last = self.last.get(index)
         if last is not None and last in self.alive and (last.packed or last in self.batch):
             return True
@@ -168,14 +168,14 @@ class LongMessage(Generic[Sent]):
         return index in self.elsewhere or (self.posted is not None and self.posted.went(self.holder, index, SENT))
 
     def objection(self, index: int, total: int, content: Content) -> str:
-        """Why a part that comes now can be no part of this message, nor begin a new one; an empty string if it can."""
+        """The reason why a new part can neither belong to this message nor begin a new one; empty if it can."""
         undecided = self.waiting or bool(self.batch)
         if not undecided and (self.leader is None or not self.leader.packed or not (self.torn or self.doubted)):
             return ""
         known = self.content(index)
         if total != self.total or (known is not None and not _reads_alike(known, content)):
             return "part-differs"
-        if not undecided and not self.torn:  # all is out, and nobody knows of some: it may be sent again
+        if not undecided and not self.torn:  # all parts are sent, some with unknown outcome: these may be sent again
             return ""
         last = self.last.get(index)
         if last is None:
@@ -183,7 +183,7 @@ class LongMessage(Generic[Sent]):
         return "" if last in self.doubted or last not in self.alive else "part-again"
 
     def takes_part(self, index: int) -> bool:
-        """Whether a part of this number belongs here, or starts a new message."""
+        """Whether a part of this number belongs to this message (else it begins a new one)."""
         last = self.last.get(index)
         if last is None:
             return index not in self.elsewhere
@@ -207,7 +207,7 @@ class LongMessage(Generic[Sent]):
         self.last_s = now_s
 
     def take_out(self, pending: Sent) -> None:
-        """As if this attempt, which is not decided, had never come: nobody may be refused for what it says."""
+        """Removes an undecided attempt: no other part may be refused for its text."""
         index = next((index for index, last in self.last.items() if last is pending), None)
         if index is None:  # another has come since
             return
@@ -218,7 +218,7 @@ class LongMessage(Generic[Sent]):
             self.contents[index] = earlier
 
     def content(self, index: int) -> Content | None:
-        """A part, if it is here or at another gate."""
+        """The content of a part, at this gate or another; None if it is not known."""
         return self.contents.get(index) or self.theirs.get(index)
 
     @property
@@ -228,13 +228,13 @@ class LongMessage(Generic[Sent]):
         return all(self.content(index) is not None for index in range(1, self.total + 1))
 
     def message(self, of: Message) -> Message:
-        """The joined message, as far as it is here, or known to be at other gates."""
+        """The joined message, as far as its parts are known."""
         here = self.content if self.theirs else self.contents.get
         return Message(of.sender, of.recipient, joined([here(index) for index in range(1, self.total + 1)]))
 
 
 class Assembler(Generic[Sent]):
-    """All long messages that are not whole, or of which a part failed."""
+    """All long messages that are incomplete, or of which a part failed."""
 
     def __init__(self) -> None:
         self._open: dict[str, dict[Place, LongMessage[Sent]]] = {}
@@ -246,19 +246,19 @@ class Assembler(Generic[Sent]):
         self.waiting = 0
         """Parts that wait."""
         self.held_bytes: dict[str, int] = {}
-        """What the open messages of each provider hold."""
+        """Bytes held by the open messages of each provider."""
         self.bytes_max = HELD_BYTES
         self._early: OrderedDict[tuple[Place, int], int] = OrderedDict()
-        """How often parts came before their first part."""
+        """How often a part has arrived before its first part."""
 
     # -- arrival
 
     def find(self, pending: Sent, now_s: float) -> LongMessage[Sent] | None:
-        """The message that is remembered at the place of this part."""
+        """The remembered message with this part's provider, source, recipient and reference."""
         return self._find(_place(_key(pending)), now_s)
 
     def objection(self, pending: Sent, long: LongMessage[Sent] | None) -> str:
-        """Why a part cannot be taken, by the name of a reason; empty if it can. ``long``: what was found for it."""
+        """The reason why a part cannot be taken; empty if it can. ``long``: the message that ``find`` returned."""
         message = pending.message
         assert message is not None
         part = message.content.part
@@ -268,25 +268,25 @@ class Assembler(Generic[Sent]):
         return long.objection(part.index, part.total, message.content) if long is not None else ""
 
     def is_full(self, provider: str) -> bool:
-        """Whether its open messages hold all that they may."""
+        """Whether a provider's open messages have reached their bound."""
         return self.held_bytes.get(provider, 0) >= self.bytes_max
 
     def came_early(self, long: LongMessage[Sent], index: int) -> bool:
-        """A part came before its first part; whether that was the last time it is asked to come again."""
+        """Counts a part that arrived before its first part; whether it has used its last try."""
         key = long.place, index
         times = self._early.pop(key, 0) + 1
         if len(self._early) >= EARLY_MAX:
             self._early.popitem(last=False)
         self._early[key] = times
-        return times >= EARLY_MOST
+        return times >= EARLY_REFUSALS_MAX
 
     def in_order(self, long: LongMessage[Sent]) -> None:
-        """Its first part is out: others that came before it may come again as often as they like."""
+        """The first part is sent: parts that arrived before it may try again without limit."""
         for index in long.last if self._early else ():
             self._early.pop((long.place, index), None)
 
     def turn_away(self, pending: Sent, now_s: float) -> None:
-        """The provider's rate refused the first part of a message: the others must not go without it."""
+        """The provider's rate refused the first part of a message: the other parts must not go without it."""
         if len(self._turned_away) < TURNED_AWAY_MAX:
             self._turned_away[_place(_key(pending))] = now_s + WAIT_S
 
@@ -295,8 +295,8 @@ class Assembler(Generic[Sent]):
         return bool(self._turned_away) and self._turned_away.get(_place(_key(pending)), 0.0) > now_s
 
     def arrive(self, pending: Sent, now_s: float, *, anew: bool = False) -> tuple[LongMessage[Sent], list[Sent]]:
-        """A part was read, and nothing speaks against it (``objection``); returns its message and the parts to be judged now, which may be
-        another message's too. The caller has refused what has more than PARTS_MAX. ``anew``: it is known to begin a new message."""
+        """Takes a part to which there is no ``objection``. Returns its message and the parts to be judged now (perhaps of another message,
+        too). The caller refuses messages of more than PARTS_MAX parts. ``anew``: the part is known to begin a new message."""
         message = pending.message
         assert message is not None
         part = message.content.part
@@ -326,7 +326,7 @@ class Assembler(Generic[Sent]):
         return long, ready
 
     def beside(self, pending: Sent, now_s: float) -> tuple[LongMessage[Sent], list[Sent]]:
-        """A part that begins a new message beside the one that is remembered in its place, and that is not."""
+        """Judges a part as a new message, which is not remembered, beside the remembered one under the same key."""
         message = pending.message
         assert message is not None
         part = message.content.part
@@ -340,13 +340,13 @@ class Assembler(Generic[Sent]):
 
     @property
     def next_s(self) -> float | None:
-        """When ``due`` should be asked next, None while nothing waits. It may be early, never late."""
+        """When ``due`` must be called next; None while nothing waits. May be too early, never too late."""
         while self._due and not self._due[0][2].waiting:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
 
     def due(self, now_s: float) -> list[Sent]:
-        """Parts that have waited long enough; forgets what is over."""
+        """Parts that have waited long enough. Forgets messages that are over."""
         for held in list(self._open.values()):
             while (oldest := next(iter(held.values()), None)) and not oldest.waiting and oldest.until_s <= now_s:
                 self._drop(oldest)
@@ -362,15 +362,15 @@ class Assembler(Generic[Sent]):
         return ready
 
     def drain(self, now_s: float) -> list[Sent]:
-        """All parts that wait: the gate is about to go."""
+        """All waiting parts: the gate is about to stop."""
         waiting = [long for _, _, long in sorted(self._due, key=lambda row: row[:2]) if long.waiting]
         return [pending for long in waiting for pending in self._judge(long, now_s)]
 
-    # -- what became of parts
+    # -- outcomes
 
     def failed(self, long: LongMessage[Sent]) -> None:
-        """A part was refused or is unknown: it may be sent again, so the message is remembered even though it was whole. Another that has
-        begun in its place meanwhile is not remembered any more: a handset would make one of the two."""
+        """A part was refused or its outcome is unknown: it may be sent again, so the message is remembered even if it was complete. Another
+        message that has begun under its key is forgotten: a handset would join the two."""
         other = self._open.get(long.key[0], {}).get(long.place)
         if other is long:
             return
@@ -381,11 +381,11 @@ class Assembler(Generic[Sent]):
             self._holds(long, sum(PART_BYTES + len(part.octets[1] if part.octets else b"") for part in long.contents.values()))
 
     def close(self, long: LongMessage[Sent]) -> None:
-        """Nothing of it stands any more: what comes is a new message."""
+        """Forgets a message: the next part begins a new one."""
         self._drop(long)
 
     def judge(self, long: LongMessage[Sent], now_s: float) -> list[Sent]:
-        """The parts of a message that waits no longer, because of what is at other gates; none if it did not."""
+        """The parts of a waiting message that need wait no longer, because of parts at other gates."""
         return self._judge(long, now_s) if long.waiting else []
 
     # -- inside
@@ -444,7 +444,7 @@ def _place(key: Key) -> Place:
 
 
 def _reads_alike(one: Content, other: Content) -> bool:
-    """Whether two contents are the same to the person: the same octets behind whatever header, in the same alphabet."""
+    """Whether two contents read the same: the same octets behind the header, in the same alphabet."""
     if one.octets is None or other.octets is None:
         return one.digest == other.digest
     return one.octets == other.octets

@@ -33,20 +33,20 @@ def key_of(long: LongMessage[PendingSubmit]) -> Key:
     return person, f"{provider}\0{port}\0{reference}\0{total}".encode()
 
 
-def look(long: LongMessage[PendingSubmit], posted: Posted) -> None:
+def apply_posted(long: LongMessage[PendingSubmit], posted: Posted) -> None:
     long.posted, long.theirs = posted, posted.theirs(long.holder)
 
 
 def alone(long: LongMessage[PendingSubmit]) -> None:
-    """From now on a message is what is here, but for what is known to have gone out elsewhere: sent again, that is another message."""
+    """From now on a message is made of the parts at this gate. A part known to be sent elsewhere begins another message if it comes again."""
     if long.posted is not None:
         long.elsewhere = frozenset(row.index for row in long.posted.others(long.holder) if row.state == THERE)
     long.alone, long.asked, long.posted, long.theirs = True, False, None, {}
 
 
 def displaced(long: LongMessage[PendingSubmit], sheet: Sheet) -> Posted | None:
-    """What was last seen of a message that was up and decided, closed, if newer ones under its key have taken its place on the sheet:
-    what comes now is not of it, and what others hold of it is not known any better."""
+    """The last known state of a decided message, closed, if newer messages under its key have replaced it in the record: new parts do not
+    belong to it, and nothing more will be known of its parts at other gates."""
     posted = long.posted
     if posted is None or not (long.asked and sheet) or find(sheet, long.holder) is not None:
         return None
@@ -54,7 +54,7 @@ def displaced(long: LongMessage[PendingSubmit], sheet: Sheet) -> Posted | None:
 
 
 def rows_of(long: LongMessage[PendingSubmit], judged: Sequence[PendingSubmit] = ()) -> list[PostedPart]:
-    """What this gate puts up of a message; ``judged``: parts that are, with this very swap."""
+    """This gate's rows of a message; ``judged``: parts whose verdicts are stored with the same swap."""
     return [
         PostedPart(long.holder, index, _state(long, index, pending, judged), long.contents[index])
         for index, pending in sorted(long.last.items())
@@ -63,7 +63,7 @@ def rows_of(long: LongMessage[PendingSubmit], judged: Sequence[PendingSubmit] = 
 
 
 def rows_beside(long: LongMessage[PendingSubmit], posted: Posted, judged: Sequence[PendingSubmit] = ()) -> list[PostedPart]:
-    """... beside those that are up and of which this gate has not heard yet that they are."""
+    """``rows_of``, and the rows that are in the store already without this gate knowing yet."""
     rows = {row.index: row for row in rows_of(long, judged)}
     for row in posted.rows:
         if row.holder == long.holder and row.state == WAITING:
@@ -89,8 +89,8 @@ def _state(long: LongMessage[PendingSubmit], index: int, pending: PendingSubmit,
     return LATE if earlier else REFUSED
 
 
-def shown(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> list[LongMessage[PendingSubmit]]:
-    """Messages that are up, or have to be: all but those that are whole here and have not failed."""
+def shared_messages(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> list[LongMessage[PendingSubmit]]:
+    """Messages that are, or must be, in the shared store: all but those that are complete at this gate and have not failed."""
     found: dict[LongMessage[PendingSubmit], None] = {}
     last = None
     for long in longs_of(changes, submits):
@@ -102,7 +102,7 @@ def shown(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> 
 
 
 def longs_of(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) -> list[LongMessage[PendingSubmit]]:
-    """Of each that is of a long message."""
+    """The long messages of these changes and submits."""
     longs = [long for change in changes if (long := getattr(change, "long", None)) is not None]
     return longs + [pending.long for pending in submits if pending.long is not None]
 

@@ -18,12 +18,12 @@ from proxy.state.shared.multipart_record import SharedDecision, SharedObjection
 from proxy.wire import joined
 
 
-class Led(PendingSubmit):
-    """The part by which another gate judged: what those that are here inherit from. Nobody answers it, and it has no lane."""
+class RemoteLeader(PendingSubmit):
+    """The leading part at another gate, from which parts at this gate inherit. It is never answered, and has no lane."""
 
 
 def decision_of(long: LongMessage[PendingSubmit]) -> SharedDecision | None:
-    """What was decided of a message here; None where rules were not asked, for it could not be sent as it came."""
+    """This gate's decision on a message; None if the rules were not asked, because it could not be sent as it arrived."""
     leader = long.leader
     assert leader is not None
     verdict = leader.verdict
@@ -49,24 +49,24 @@ def decision_of(long: LongMessage[PendingSubmit]) -> SharedDecision | None:
     )
 
 
-def passing(decision: SharedDecision) -> bool:
-    """Whether it was refused for what is soon over: parts that come later are judged anew."""
+def is_temporary(decision: SharedDecision) -> bool:
+    """Whether the refusal is temporary: later parts are judged anew."""
     return not decision.entry and decision.reason in GATE_REASONS
 
 
-def led(
+def remote_leader(
     decision: SharedDecision,
     long: LongMessage[PendingSubmit],
     by: PendingSubmit,
     rules: RuleSet,
     refuse: Callable[[PendingSubmit, Reason], None],
-) -> Led:
-    """The part that another gate judged by, as its heirs need to know it; ``by``: one of them."""
+) -> RemoteLeader:
+    """The leading part at another gate, as inheriting parts need it; ``by``: one of these."""
     message = by.message
     assert message is not None
     known = [long.content(index) if index in decision.parts else None for index in range(1, long.total + 1)]
     content = joined(known) if any(known) else message.content
-    found = Led(by.bind, 0, b"", by.arrived_s)
+    found = RemoteLeader(by.bind, 0, b"", by.arrived_s)
     found.message = Message(message.sender, message.recipient, content)
     found.category = Category(decision.category)
     if decision.entry:

@@ -40,7 +40,7 @@ from proxy.relay.effects.record_changes import (
     was_sent_twice,
 )
 from proxy.relay.multipart.assembler import HELD_BYTES, PARTS_MAX, Assembler, LongMessage
-from proxy.relay.multipart.decision import Led, led
+from proxy.relay.multipart.decision import RemoteLeader, remote_leader
 from proxy.relay.multipart.shared import SharedParts
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.record import record, torn
@@ -51,30 +51,30 @@ LATE_BREACH = "late-breach"
 
 
 class PartBounds(NamedTuple):
-    """What parts may cost, of each provider; and how long a torn message counts."""
+    """Bounds on the long messages of each provider."""
 
     held_bytes: int = HELD_BYTES
     torn: int = 1_000_000
     remembered_s: float = 86_400.0
     in_order: bool = True
-    """Whether a part waits for its first part: earlier versions let it go, and what they did is judged again as it was."""
+    """Whether a part waits for its first part. Earlier versions did not wait: a backtest judges their messages as they did."""
 
 
 class PartHandler:
     def __init__(
         self, admission: Admission, hand_in: Callable[[list[PendingSubmit]], None], change: Callable[[RecordChange], None]
     ) -> None:
-        """``hand_in``: these are judged in the coming turn; ``change``: this alters a record in it."""
+        """``hand_in``: has submits judged in the next turn. ``change``: applies a change of a record in it."""
         self._admission, self._to_turn, self._changes = admission, hand_in, change
         self._assembler: Assembler[PendingSubmit] = Assembler()
         self.shared_parts: SharedParts | None = None
-        """Where gates that share a store put up what is not whole; None where there is one gate."""
+        """Exchanges the parts of incomplete messages with other gates on the store; None for a single gate."""
         self.undecided = 0
-        """Parts that are being judged: their fate is not written yet."""
+        """Parts that are being judged: their verdict is not written yet."""
         self.torn = torn.TornKeys()
         """How many messages of each provider are torn."""
         self.tore: dict[PendingSubmit, tuple[int, int]] = {}
-        """Parts that tear their message, or make it whole, until that is written: its key, and since when it is torn (0: it is whole)."""
+        """Parts that tear their message, or complete it, until that is written: its key, and the time it was torn (0: it is complete)."""
         self._bounds = PartBounds()
 
     @property
@@ -88,7 +88,7 @@ class PartHandler:
     # -- arrival and time
 
     def take(self, pending: PendingSubmit, now_s: float) -> str:
-        """A part was read; the gate's reason to refuse it, or an empty string."""
+        """Takes a part that was read. Returns the gate's reason to refuse it, or an empty string."""
         message = pending.message
         assert message is not None
         part = message.content.part
@@ -117,7 +117,8 @@ class PartHandler:
         return long
 
     def owe(self, pending: PendingSubmit, now_s: float) -> str:
-        """The provider's rate is used up: a part whose message has begun goes all the same, on account. The gate's reason, or nothing."""
+        """The provider's rate is used up: a part whose message has begun is taken all the same, and charged to the rate later.
+        Returns the gate's reason to refuse it, or an empty string."""
         message = pending.message
         if message is not None and message.content.part is not None:
             if self._assembler.find(pending, now_s) is not None:
@@ -128,30 +129,30 @@ class PartHandler:
         return "rate-exceeded"
 
     def due(self, now_s: float) -> bool:
-        """Hands in what has waited long enough; whether anything was."""
+        """Has messages judged that have waited long enough; whether there were any."""
         if self.shared_parts is not None:
             self.shared_parts.due(now_s)
         return self._hand_in(self._assembler.due(now_s), now_s)
 
     def drain(self, now_s: float = 0.0) -> bool:
-        """Hands in all that waits."""
+        """Has all waiting messages judged."""
         return self._hand_in(self._assembler.drain(now_s), now_s)
 
     @property
     def next_s(self) -> float | None:
-        """When ``due`` should be called next (monotonic), None while nothing waits."""
+        """When ``due`` must be called next (monotonic); None while nothing waits."""
         next_s, shared_parts = self._assembler.next_s, self.shared_parts
-        if shared_parts is None or (board_s := shared_parts.next_s) is None:
+        if shared_parts is None or (shared_s := shared_parts.next_s) is None:
             return next_s
-        return board_s if next_s is None else min(next_s, board_s)
+        return shared_s if next_s is None else min(next_s, shared_s)
 
     @property
     def held_bytes(self) -> dict[str, int]:
-        """What the open messages of each provider hold."""
+        """Bytes held by the open messages of each provider."""
         return self._assembler.held_bytes
 
     def in_use(self, providers: Iterable[str], now: float) -> dict[tuple[str, ...], float]:
-        """The share of each bound that each provider's long messages take."""
+        """By provider and bound, the share of the bound in use."""
         bounds, held, after = self._bounds, self.held_bytes, now - self._bounds.remembered_s
         return {
             (name, kind): share
@@ -166,10 +167,10 @@ class PartHandler:
     def waiting(self) -> int:
         return self._assembler.waiting + (self.shared_parts.waiting if self.shared_parts is not None else 0)
 
-    # -- what other gates hold (board.Heirs)
+    # -- parts at other gates (shared.PartListener)
 
     def share(self, shared_parts: SharedParts, now_s: Callable[[], float]) -> None:
-        """From now on other gates may hold parts of the same messages. ``now_s``: monotonic."""
+        """Other gates may hold parts of the same messages from now on. ``now_s``: the monotonic clock."""
         self.shared_parts, self._now_s = shared_parts, now_s
 
     def seen(self, long: LongMessage[PendingSubmit], *, grown: bool) -> None:
@@ -197,30 +198,30 @@ class PartHandler:
 
     def inherit(self, long: LongMessage[PendingSubmit], by: PendingSubmit) -> None:
         decision = long.posted.decision if long.posted is not None else None
-        if decision is None or long.settled or isinstance(long.leader, Led):
+        if decision is None or long.settled or isinstance(long.leader, RemoteLeader):
             return
-        long.leader, long.batch = led(decision, long, by, self._admission.rules, self._admission.refuse), []
+        long.leader, long.batch = remote_leader(decision, long, by, self._admission.rules, self._admission.refuse), []
         long.judged_at, long.revision, long.takes = decision.judged_at, decision.revision, decision.takes
 
-    def _by_itself(self, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
-        """Another gate's verdict was to be inherited, and the store that knows of it is out of reach."""
+    def _judge_alone(self, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
+        """Another gate's verdict should be inherited, but the store that has it is out of reach: the part is judged alone."""
         long.leader, long.batch, long.takes = pending, [pending], ()
 
-    # -- for whoever judges again what was judged before (backtest), and knows what belonged together
+    # -- for a backtest, which judges messages again and knows which parts belong together
 
     def remembered(self, pending: PendingSubmit, now_s: float) -> LongMessage[PendingSubmit] | None:
-        """The message that a part which was read would be taken for a part of."""
+        """The remembered message that this part would belong to."""
         return self._assembler.find(pending, now_s)
 
     def close(self, long: LongMessage[PendingSubmit]) -> None:
-        """What comes under its key is a new message."""
+        """Forgets a message: the next part under its key begins a new one."""
         self._assembler.close(long)
 
     def _hand_in(self, ready: list[PendingSubmit], now_s: float) -> bool:
         if not ready:
             return False
         for pending in ready if now_s else ():
-            pending.gate_s = pending.arrived_s - now_s  # it has waited for the other parts, not for us
+            pending.gate_s = pending.arrived_s - now_s  # it has waited for other parts, not for the gate
         self.undecided += len(ready)
         if self.shared_parts is not None:
             for pending in ready:
@@ -231,7 +232,7 @@ class PartHandler:
     # -- the verdict
 
     def judge(self, pending: PendingSubmit, data: bytes, now: float) -> bytes:
-        """One part against the record as the earlier ones left it; returns the record with what this one changes."""
+        """Judges one part against the record as earlier submits left it. Returns the record after it."""
         long = pending.long
         assert long is not None
         leader = long.leader
@@ -250,7 +251,7 @@ class PartHandler:
         return self._inherit(long, leader, pending, data, now)
 
     def _lead(self, long: LongMessage[PendingSubmit], leader: PendingSubmit, data: bytes, now: float) -> bytes:
-        """The message is judged once; it goes out only if its lane has room for all its parts."""
+        """Judges the message, once; it goes out only if its lane has room for all its parts."""
         admission = self._admission
         long.judged_at, long.revision = now, admission.rules.revision
         key, whole = _key_of(long), long.all_out
@@ -274,7 +275,7 @@ class PartHandler:
         return torn.tear(after, key, int(now))
 
     def _cannot_begin(self, long: LongMessage[PendingSubmit], data: bytes, key: int, now: float, *, whole: bool) -> str:
-        """Why a new message cannot be sent to this person, by the name of a reason; empty if it can. ``whole``: all its parts go now."""
+        """The reason why a new message cannot be sent to this recipient; empty if it can. ``whole``: all its parts are judged now."""
         keys = self._torn_keys(data, now)
         if any(torn.same(held, key) for held in keys):
             return "message-torn"
@@ -282,7 +283,7 @@ class PartHandler:
         return "parts-full" if full else ""
 
     def _has_torn_all(self, provider: str, now: float) -> bool:
-        """Whether so many messages of a provider are torn as may be, with those of this turn."""
+        """Whether a provider has reached its bound of torn messages, this turn's included."""
         room = self._bounds.torn - self._torn_count(provider, now - self._bounds.remembered_s)
         if 0 < room <= len(self.tore):
             room -= sum(
@@ -291,7 +292,7 @@ class PartHandler:
         return room <= 0
 
     def _torn_count(self, provider: str, after: float) -> int:
-        """As counted since the start, or as the store last found them in the records, where that is more: it outlives the gate."""
+        """The larger of two counts: since the start, and as the store last counted them in the records (which survives a restart)."""
         return max(self.torn.count(provider, after), self._admission.store.torn_keys.count(provider, after))
 
     def _torn_keys(self, data: bytes, now: float) -> list[int]:
@@ -300,7 +301,7 @@ class PartHandler:
         return [key for key, time in torn.torn(data) if time > now - self._bounds.remembered_s]
 
     def _early(self, long: LongMessage[PendingSubmit], pending: PendingSubmit, data: bytes, now: float) -> bytes:
-        """A part that would leave before the first part of its message, or whose message is torn and forgotten."""
+        """Refuses a part that would leave before its message's first part, or whose message is torn and forgotten."""
         reason = "message-torn"
         key = _key_of(long)
         if long.alive - {*long.batch, pending} or not any(torn.same(held, key) for held in self._torn_keys(data, now)):
@@ -310,14 +311,14 @@ class PartHandler:
         return data
 
     def _without_room(self, leader: PendingSubmit) -> None:
-        """Its lane has no room for all parts."""
+        """Refuses a message whose lane has no room for all parts."""
         self._admission.put_back(leader)
         self._admission.refuse(leader, GATE_REASONS["queue-full"])
 
     def _inherit(
         self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, data: bytes, now: float
     ) -> bytes:
-        """A part that came after its message was judged."""
+        """Judges a part that arrived after its message was judged."""
         admission, message = self._admission, pending.message
         assert message is not None
         pending.late = bool(long.batch)
@@ -332,32 +333,32 @@ class PartHandler:
             return data
         if self._bounds.in_order and long.last.get(1) is not pending and not long.has_first:
             return self._early(long, pending, data, now)
-        if admission.cut_off and isinstance(leader, Led) and not record.has(data, leader.entry_id):
-            self._by_itself(long, pending)
+        if admission.cut_off and isinstance(leader, RemoteLeader) and not record.has(data, leader.entry_id):
+            self._judge_alone(long, pending)
             return self._lead(long, pending, data, now)
         reason = self._cannot_follow(long, leader, pending, data)
         if not reason and long.all_out and _key_of(long) in self._torn_keys(data, now):
-            reason = "message-torn"  # another message, begun while nobody knew of this one
+            reason = "message-torn"  # another message began under this key while this one was forgotten
         if reason:
             admission.refuse(pending, GATE_REASONS[reason])
             return data
         before = record.entry_and_print(data, leader.entry_id)
         packed = before[0]
-        said = self._ask_again(long, leader, message, data, now, packed)
-        if said is not None:
-            self._admission.evidence.note_breaches(pending, said)
-            verdict = pending.verdict = said
-            pending.category = said.facts.category
-            if said.reason is not None:
-                late = said.reason.name in RULE_REASONS
-                admission.refuse(pending, _late_breach(said.reason) if late else said.reason)
+        new_verdict = self._ask_again(long, leader, message, data, now, packed)
+        if new_verdict is not None:
+            self._admission.evidence.note_breaches(pending, new_verdict)
+            verdict = pending.verdict = new_verdict
+            pending.category = new_verdict.facts.category
+            if new_verdict.reason is not None:
+                late = new_verdict.reason.name in RULE_REASONS
+                admission.refuse(pending, _late_breach(new_verdict.reason) if late else new_verdict.reason)
                 return data
-            packed = _entry_of(leader, message, said, admission.rules.consent_words(message, said.facts))
+            packed = _entry_of(leader, message, new_verdict, admission.rules.consent_words(message, new_verdict.facts))
         lane = leader.lane if leader.lane is not None and leader.lane.up else admission.routes.lane(message, verdict)
         if lane is None or not lane.hold(pending.category):
             admission.refuse(pending, GATE_REASONS["no-route" if lane is None else "queue-full"])
             return data
-        self._take_more(long, leader, pending, said)
+        self._take_more(long, leader, pending, new_verdict)
         long.before[pending] = before
         pending.lane = lane
         return self._joined(long, leader, pending, data, in_state(packed, self._state(long, leader, pending, before[0])))
@@ -365,9 +366,9 @@ class PartHandler:
     def _cannot_follow(
         self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, data: bytes
     ) -> str:
-        """Why a part cannot go out under the message's entry, by the name of a reason; empty if it can."""
+        """The reason why a part cannot go out under the message's entry; empty if it can."""
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
-            if long.posted is not None:  # another message stands in its place
+            if long.posted is not None:  # another message has its entry
                 long.posted = long.posted._replace(closed=True)
                 self._assembler.close(long)
             return "store-conflict"
@@ -378,19 +379,19 @@ class PartHandler:
     def _state(
         self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, before: bytes
     ) -> EntryState:
-        """Of the message's entry once this part is out. ``before``: the entry as it was."""
+        """The state of the message's entry once this part is sent. ``before``: the entry as it was."""
         if _times_sent(long, pending, leader) or leader.adopted is not None or was_sent_twice(before):
             self._admission.sent_twice.add(pending)
             return EntryState.SENT_TWICE
         if self._unknown(long):
             return EntryState.UNKNOWN
-        # by a late answer, perhaps in this turn: a replay hears of it behind this
+        # by a late answer, perhaps in this turn: in the journal it follows this verdict
         return EntryState.ACCEPTED if before[15] & 3 == EntryState.ACCEPTED else EntryState.OPEN
 
     def _joined(
         self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, data: bytes, packed: bytes
     ) -> bytes:
-        """The record with the entry as it is once this part is out; with the last one the message is torn no more."""
+        """The record with the entry as it is once this part is sent. With the last part the message is no longer torn."""
         pending.packed = packed
         self._assembler.in_order(long)
         after = record.amend(data, packed)
@@ -403,57 +404,58 @@ class PartHandler:
         return torn.mend(after, _key_of(long))
 
     def _refuse_with(self, leader: PendingSubmit, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
-        """As the part that led was refused; for want of the first part that is for a while only, for it may be this one."""
+        """Refuses a part as the leader was refused. If the first part was missing, only for a while: this may be the first part."""
         pending.reason, pending.status = leader.reason, leader.status
         if leader.reason in _EARLY:
             self._admission.refuse(pending, GATE_REASONS["part-again" if long.last.get(1) is pending else "part-early"])
 
     def _take_more(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, said: Verdict | None
+        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, new_verdict: Verdict | None
     ) -> None:
-        """What the message as it is by now takes from aggregates, and had not taken: the part that brings it says so in the journal. Of one
-        that stands in for an unknown one that was taken before."""
-        if said is None or not said.takes or leader.adopted is not None:
+        """Takes from aggregates what the message takes with this part and had not taken before; the part's verdict journals it. A message
+        that adopted an entry has taken its share before."""
+        if new_verdict is None or not new_verdict.takes or leader.adopted is not None:
             return
         taken, counters = {take.key for take in _taken(long, leader)}, self._admission.store.counters
-        pending.takes = tuple(take for take in said.takes if take.key not in taken)
+        pending.takes = tuple(take for take in new_verdict.takes if take.key not in taken)
         for take in pending.takes:
             counters.take(take, pending.entry_time)
 
     @staticmethod
     def _came_elsewhere(long: LongMessage[PendingSubmit], pending: PendingSubmit) -> bool:
-        """Whether the same part was sent to another gate and has gone out there, while this one had not come for the verdict."""
+        """Whether another gate got the same part, and sent it, before this one was part of the verdict."""
         assert long.posted is not None
         return any(last is pending and long.posted.went(long.holder, index) for index, last in long.last.items())
 
     def _ask_again(
         self, long: LongMessage[PendingSubmit], leader: PendingSubmit, message: Message, data: bytes, now: float, packed: bytes
     ) -> Verdict | None:
-        """What rules say now that there is more of the text, None if nothing new is to be asked. Once it is whole, those that read it; and all,
-        suppression and caps too, if it turns out to be of a stricter category, or somebody else's (the signature has come), than the entry says
-        (``packed``), and of marketing that is whole."""
+        """The rules' verdict now that more of the text is known; None if nothing new must be asked.
+
+        A complete text is asked again of the rules that read text. All rules (suppression and caps, too) are asked again if the category is
+        stricter, or the signature another, than in the entry (``packed``), and for complete marketing."""
         admission = self._admission
         try:
             person = admission.store.listed.beside(record.Record(data), message.recipient)
-            said: Verdict | None = judge_text(message, admission.rules, long.judged_at, person)
-            if said is not None and said.reason is not None:
-                return said
+            new_verdict: Verdict | None = judge_text(message, admission.rules, long.judged_at, person)
+            if new_verdict is not None and new_verdict.reason is not None:
+                return new_verdict
             if not message.content.complete:
-                said = None
+                new_verdict = None
             known, new = Entry.unpack(packed), facts(message, admission.rules, now)
             if new.category > known.category or new.signature_hash != known.signature:
-                said = self._as_if_new(long, leader, message, data, now)
+                new_verdict = self._as_if_new(long, leader, message, data, now)
             elif message.content.complete and new.category is Category.MARKETING:
-                # by its text the person may have refused it, or had enough of its kind
-                said = self._as_if_new(long, leader, message, data, long.judged_at)
+                # its text may match a refusal, or exceed a cap
+                new_verdict = self._as_if_new(long, leader, message, data, long.judged_at)
         except Exception as error:  # noqa: BLE001 # as in relay/admission.py
-            said = admission.failed(message, error)
-        return said
+            new_verdict = admission.failed(message, error)
+        return new_verdict
 
     def _as_if_new(
         self, long: LongMessage[PendingSubmit], leader: PendingSubmit, message: Message, data: bytes, now: float
     ) -> Verdict:
-        """The whole verdict, with what the message itself added to the record and to aggregates left out."""
+        """The full verdict, without the message's own entry in the record and its own takes from aggregates."""
         admission = self._admission
         counters = admission.store.counters.without(_taken(long, leader), leader.entry_time)
         others = admission.store.listed.beside(record.Record(record.remove(data, leader.entry_id)), message.recipient)
@@ -463,19 +465,19 @@ class PartHandler:
     # -- written, or not
 
     def torn_by(self, decided: Iterable[PendingSubmit], now: float) -> list[bytes]:
-        """What the journal is told of messages that are torn by these, or whole with them."""
-        said: list[bytes] = []
+        """Bodies of TORN records: messages that these parts tear or complete."""
+        bodies: list[bytes] = []
         for pending in decided:
             key, since = self.tore.pop(pending, (0, 0))
             long, message = pending.long, pending.message
             if not key or pending.lane is None or long is None or message is None:
                 continue
             self.torn.add(message.sender.provider, since or long.judged_at, 1 if since else -1)
-            said.append(messages.pack_torn(now, message.recipient, key, since))
-        return said
+            bodies.append(messages.pack_torn(now, message.recipient, key, since))
+        return bodies
 
     def _tears(self, pending: PendingSubmit, *, known: bool = False) -> None:
-        """The message of a part may be torn now, or not any more: the record is to say so."""
+        """The message of a part may be torn now, or no longer: updates its mark in the recipient's record."""
         long, message = pending.long, pending.message
         if long is not None and message is not None:
             key, since = _key_of(long), int(long.judged_at)
@@ -483,7 +485,7 @@ class PartHandler:
 
     @compiled("parts_settle")
     def settle(self, decided: list[PendingSubmit]) -> None:
-        """The fate of these is written (or the journal refused them, and they are refused)."""
+        """The verdicts of these parts are written (or the journal refused them, and they are refused)."""
         for pending in decided:
             if pending.long is not None:
                 self._settle(pending)
@@ -526,12 +528,12 @@ class PartHandler:
         long.alive.discard(pending)
         before = long.instead.pop(pending, None)
         if not leader.packed:
-            if leader.reason not in RULE_REASONS:  # our own trouble, and soon over: what comes next is judged
+            if leader.reason not in RULE_REASONS:  # a temporary trouble of the gate: the next part is judged anew
                 self._assembler.close(long)
             return
         if pending.reason not in RULE_REASONS and pending.reason != LATE_BREACH:  # likewise
             long.take_out(pending)
-        if before is not None:  # nothing stands in for it now
+        if before is not None:  # nothing replaces it now
             long.unknown |= {before}
         if before is not None and pending.reason != "outcome-unknown":  # which changed nothing
             self.change(EntryFate(before, Effect.UNKNOWN, ESME_RSYSERR, b"", _nothing))
@@ -543,7 +545,7 @@ class PartHandler:
             self.change(EntryFate(pending, effect, pending.status, b"", self._given_back))
 
     def undo(self, pending: PendingSubmit) -> RecordChange:
-        """The verdict of a part could not be written: the record as it was without it."""
+        """The change that undoes a part whose verdict could not be written."""
         long, message = pending.long, pending.message
         assert long is not None
         assert message is not None
@@ -552,17 +554,17 @@ class PartHandler:
             return Undo(message, pending.entry_id, pending.adopted)
         return Amended(message.recipient, *long.before[pending])
 
-    # -- what the carrier said
+    # -- the carrier's answers
 
     def change(self, change: EntryFate) -> None:
-        """What a carrier's answer does to the entry of a message, in the coming turn."""
+        """Applies a carrier's answer to the message's entry, in the next turn."""
         if self.shared_parts is not None and change.long is not None:
             self.shared_parts.transactions.expect(change.recipient)
         self._changes(change)
 
     def answered(self, pending: PendingSubmit, status: int, *, late: bool) -> Effect | Callable[[], Effect]:
-        """What the carrier's answer to a part does to the message's entry: anything but a yes in time. Where other gates may hold parts of it,
-        that is known once what they hold is."""
+        """What the carrier's answer to a part (other than an acceptance in time) does to the message's entry. If other gates may hold parts,
+        a function that returns it once their parts are known."""
         long = pending.long
         assert long is not None
         if pending in long.unknown:
@@ -579,7 +581,7 @@ class PartHandler:
     def _taken_back(
         self, long: LongMessage[PendingSubmit], pending: PendingSubmit, *, late: bool
     ) -> Effect | Callable[[], Effect]:
-        """Nothing of it stands here."""
+        """The effect where no part of the message stands at this gate."""
         leader = long.leader
         adopts = leader is not None and leader.adopted is not None
 
@@ -597,12 +599,12 @@ class PartHandler:
         return self._if(long, effect)
 
     def _if(self, long: LongMessage[PendingSubmit], effect: Callable[[], Effect]) -> Effect | Callable[[], Effect]:
-        """Now, where nobody else can hold parts of a message."""
+        """The effect at once, where no other gate can hold parts of the message; else the function."""
         return effect() if self.shared_parts is None or long.alone else effect
 
     @staticmethod
     def _unknown(long: LongMessage[PendingSubmit]) -> bool:
-        """Whether nobody knows what became of some part of it."""
+        """Whether the outcome of some part is unknown."""
         posted = long.posted
         if posted is None:
             return bool(long.unknown)
@@ -617,7 +619,7 @@ class PartHandler:
             self._admission.give_back(answer.pending)
 
     def unanswered(self, pending: PendingSubmit) -> None:
-        """Nobody knows whether the person got this part."""
+        """The outcome of this part is unknown."""
         long = pending.long
         assert long is not None
         long.unknown |= {pending}
@@ -635,13 +637,13 @@ def _key_of(long: LongMessage[PendingSubmit]) -> int:
 
 
 def _share(pending: PendingSubmit, leader: PendingSubmit) -> None:
-    """What all parts of a message have in common."""
+    """Gives a part what it shares with the leader."""
     pending.verdict, pending.category = leader.verdict, leader.category
     pending.entry_id, pending.entry_time = leader.entry_id, leader.entry_time
 
 
 def _times_sent(long: LongMessage[PendingSubmit], pending: PendingSubmit, leader: PendingSubmit) -> int:
-    """How often the person may have got this part already; what went out in the stead of an unknown message counts for that, too."""
+    """How often the recipient may have got this part already; one that replaced a part with unknown outcome counts, too."""
     index = next((index for index, last in long.last.items() if last is pending), 0)
     sent = sum(one in long.alive for one in long.again.get(index, ()))
     if long.posted is not None:
@@ -650,7 +652,7 @@ def _times_sent(long: LongMessage[PendingSubmit], pending: PendingSubmit, leader
 
 
 def _taken(long: LongMessage[PendingSubmit], leader: PendingSubmit) -> tuple[Take, ...]:
-    """From aggregates, so far, written or not."""
+    """What the message has taken from aggregates so far, written or not."""
     return (*(long.takes or leader.takes), *(take for part in long.before for take in part.takes))
 
 
@@ -660,7 +662,7 @@ def _entry_of(leader: PendingSubmit, message: Message, verdict: Verdict, consent
 
 
 def _late_breach(reason: Reason) -> Reason:
-    """The provider's client is told the reason of the rule, the journal that it was a late part (and, with it, which rule)."""
+    """A reason with the rule's status for the provider; in the journal it is ``late-breach``, with the rule."""
     return Reason(LATE_BREACH, reason.status, reason.public, reason.rank)
 
 

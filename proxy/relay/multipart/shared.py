@@ -21,7 +21,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from proxy.relay.multipart.assembler import NOBODY, LongMessage
-from proxy.relay.multipart.codec import alone, displaced, key_of, look, part_of, rows_of
+from proxy.relay.multipart.codec import alone, apply_posted, displaced, key_of, part_of, rows_of
 from proxy.relay.multipart.transaction import MultipartStore, PartJudge, SharedTransactions
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import (
@@ -40,32 +40,32 @@ from proxy.state.shared.multipart_record import (
 )
 
 LINGER_S = 0.03
-"""A first part waits so long for the others before it is put up: clients send them within milliseconds."""
+"""A first part waits this long for the others before it is written: clients send them within milliseconds."""
 LOOK_S = 0.03
-"""Between two looks at what others have put up beside parts that wait."""
+"""Time between two reads of other gates' parts while parts wait here."""
 TRIES = 5
-"""A sheet that others changed meanwhile is read again so often; then each gate goes by its own parts."""
+"""A record that other gates keep changing is read again at most this often; then each gate goes by its own parts."""
 
 
 class PartListener(PartJudge, Protocol):
-    """Who does with parts what the board finds out (parts.Parts)."""
+    """Acts on what the exchange finds out (handler.PartHandler)."""
 
     def seen(self, long: LongMessage[PendingSubmit], *, grown: bool) -> None:
-        """A message's ``posted`` and ``theirs`` are new; ``grown``: with parts that this gate has just put up."""
+        """A message's ``posted`` and ``theirs`` are new; ``grown``: this gate has just added parts."""
 
     def admitted(self, pending: PendingSubmit, holder: Holder | None) -> None:
-        """A part is up, or cannot be; ``holder``: as the first of a new message."""
+        """A part is in the store, or cannot be written; ``holder``: set if it begins a new message."""
 
 
 class _PendingExchange:
-    """One message that is put up, or looked at, and what waits for that."""
+    """One message to be written or read, with the parts that wait for that."""
 
     def __init__(self, long: LongMessage[PendingSubmit], queued: list[PendingSubmit]) -> None:
         self.long, self.queued = long, queued
         self.holders: list[Holder | None] = []
         self.first = False
         self.posted: list[Posted] = []
-        """What became of ``long``, then of each new message among the queued."""
+        """The stored state of ``long``, then of each new message among the queued parts."""
 
 
 class SharedParts:
@@ -80,7 +80,7 @@ class SharedParts:
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
-        """``life``: a number that no other gate has, nor this one had in another life."""
+        """``life``: a number that no other gate has, nor this gate after a restart."""
         self._sheets, self._listener, self._life = sheets, listener, life
         self._spawn, self._wake, self._clock, self._monotonic = spawn, wake, clock, monotonic
         self.transactions = SharedTransactions(sheets, listener, self._holder, clock)
@@ -90,34 +90,34 @@ class SharedParts:
         self._queued: dict[LongMessage[PendingSubmit], list[PendingSubmit]] = {}
         self._new: list[LongMessage[PendingSubmit]] = []
         self._looked: dict[LongMessage[PendingSubmit], None] = {}
-        """Up, and waiting."""
+        """Messages in the store that still wait for parts."""
         self._look_s = 0.0
-        self._asking = False
+        self._exchanging = False
         self.waiting = 0
-        """Parts that wait to be put up."""
+        """Parts that wait to be written."""
 
-    # -- what comes
+    # -- arrival
 
     def linger(self, long: LongMessage[PendingSubmit], now_s: float) -> None:
-        """The first part of a message has come."""
+        """The first part of a message has arrived."""
         self._lingering.append((now_s + LINGER_S, long))
 
     def ask(self, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
-        """A part of a message that is up has come."""
+        """A part has arrived of a message that is in the store."""
         self.waiting += 1
         self._queued.setdefault(long, []).append(pending)
         self._begin()
 
     @property
     def next_s(self) -> float | None:
-        """When ``due`` should be called next (monotonic)."""
+        """When ``due`` must be called next (monotonic)."""
         while self._lingering and not self._lingering[0][1].waiting:
             self._lingering.popleft()
         times = [self._lingering[0][0]] if self._lingering else []
-        return min([*times, *([self._look_s] if self._looked and not self._asking else [])], default=None)
+        return min([*times, *([self._look_s] if self._looked and not self._exchanging else [])], default=None)
 
     def due(self, now_s: float) -> None:
-        """Puts up what has waited long enough for the rest of its message, and looks for what others put up."""
+        """Writes first parts that have waited long enough for the others, and reads other gates' parts."""
         while self._lingering and self._lingering[0][0] <= now_s:
             _, long = self._lingering.popleft()
             if long.waiting and not long.alone:
@@ -127,17 +127,17 @@ class SharedParts:
             self._begin()
 
     def _begin(self) -> None:
-        if not self._asking:
-            self._asking = True
+        if not self._exchanging:
+            self._exchanging = True
             self._spawn(self._run())
 
     async def _run(self) -> None:
-        """Asks as long as there is something to ask; one call at a time, for all there is."""
+        """Exchanges while there is work: one store call at a time, for all messages."""
         try:
             while asked := self._gathered():
-                await self._ask(asked)
+                await self._exchange(asked)
         finally:
-            self._asking = False
+            self._exchanging = False
         self._wake()
 
     def _gathered(self) -> list[_PendingExchange]:
@@ -151,46 +151,46 @@ class SharedParts:
         self._look_s = now_s + LOOK_S
         return [_PendingExchange(long, queued.get(long, [])) for long in longs]
 
-    async def _ask(self, asked: list[_PendingExchange]) -> None:
-        left = asked
+    async def _exchange(self, asked: list[_PendingExchange]) -> None:
+        remaining = asked
         try:
             for _ in range(TRIES):
-                left = await self._put_up(left)
-                if not left:
+                remaining = await self._store_rows(remaining)
+                if not remaining:
                     return
         except OSError:
             pass
         finally:
-            for one in left:
-                self._by_itself(one)
+            for one in remaining:
+                self._judge_alone(one)
 
-    async def _put_up(self, asked: list[_PendingExchange]) -> list[_PendingExchange]:
-        """One load and one swap; what must be asked again."""
+    async def _store_rows(self, asked: list[_PendingExchange]) -> list[_PendingExchange]:
+        """One load and one swap. Returns the exchanges to be repeated."""
         found = await self._sheets.load([key_of(one.long) for one in asked])
         now, groups, swapped = self._clock(), [], []
         for one in asked:
             if one.long.alone:
-                self._by_itself(one)
+                self._judge_alone(one)
                 continue
             key = key_of(one.long)
             version, data = found[key]
             try:
                 after = pack(self._with(one, unpack(data), now))
                 if after == data:
-                    self._tell(one)
+                    self._stored(one)
                 else:
                     groups.append(StoreGroup(None, ((key, version, after),)))
                     swapped.append(one)
             except TooLong:
-                self._by_itself(one)
+                self._judge_alone(one)
         taken = await self._sheets.swap(groups) if groups else []
         for one, ok in zip(swapped, taken, strict=True):
             if ok:
-                self._tell(one)
+                self._stored(one)
         return [one for one, ok in zip(swapped, taken, strict=True) if not ok]
 
     def _with(self, one: _PendingExchange, sheet: Sheet, now: float) -> Sheet:
-        """The sheet with a message's own rows, and those of parts that wait for that."""
+        """The record with this gate's rows of a message, and those of its queued parts."""
         long = one.long
         holder = self._holder(long)
         if over := displaced(long, sheet):
@@ -218,21 +218,21 @@ class SharedParts:
 
     @staticmethod
     def _with_own(long: LongMessage[PendingSubmit], sheet: Sheet, now: float) -> tuple[bool, Sheet, Posted]:
-        """Whether nothing of it stood there, the sheet with its own rows, and what is there of it."""
+        """(whether it is new in the record, the record with its own rows, the message's state in it)."""
         holder, rows = long.holder, rows_of(long)
         before = settle(sheet, holder, [row.index for row in rows], now)
         known = {
             row.index: row for row in before.rows if row.holder == holder
-        }  # judged a moment ago, and not heard of here yet
+        }  # judged a moment ago: this gate does not know yet
         rows = [known.get(row.index, row) if row.state == WAITING else row for row in rows]
         after = before.with_rows(holder, rows)
         return find(sheet, holder) is None, put(sheet, before, after), after
 
-    def _tell(self, one: _PendingExchange) -> None:
-        """It is up: parts that waited for that go on."""
+    def _stored(self, one: _PendingExchange) -> None:
+        """The exchange is stored: its queued parts go on."""
         long, posted = one.long, iter(one.posted)
         knew = set(long.theirs)
-        look(long, next(posted))
+        apply_posted(long, next(posted))
         if long.waiting:
             self._looked[long] = None
             if set(long.theirs) - knew:
@@ -247,15 +247,15 @@ class SharedParts:
             assert pending.long is not None
             long = pending.long
             if not long.alone:
-                look(long, next(posted))
+                apply_posted(long, next(posted))
                 self._looked[long] = None
         self._listener.seen(long, grown=one.first or bool(one.queued))
         one.queued = []
         if long is not one.long and (meanwhile := self._queued.pop(one.long, None)):
-            self._queued[long] = meanwhile  # they came to the message that is over, and belong to the one that has begun
+            self._queued[long] = meanwhile  # they arrived under the old message and belong to the new one
 
-    def _by_itself(self, one: _PendingExchange) -> None:
-        """The store cannot be asked: this gate goes by its own parts. What it has seen that others hold still begins a new message."""
+    def _judge_alone(self, one: _PendingExchange) -> None:
+        """The store is out of reach: this gate goes by its own parts. Parts known to be at other gates still begin a new message."""
         long, posted = one.long, one.long.posted
         alone(long)
         for pending in one.queued:

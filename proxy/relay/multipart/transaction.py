@@ -11,8 +11,8 @@ from typing import Protocol
 
 from proxy.relay.effects.record_changes import EntryFate, RecordChange
 from proxy.relay.multipart.assembler import LongMessage
-from proxy.relay.multipart.codec import alone, displaced, key_of, longs_of, look, rows_beside, rows_of, shown
-from proxy.relay.multipart.decision import decision_of, passing
+from proxy.relay.multipart.codec import alone, apply_posted, displaced, key_of, longs_of, rows_beside, rows_of, shared_messages
+from proxy.relay.multipart.decision import decision_of, is_temporary
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import Holder, Key, Posted, Sheet, StoreGroup, TooLong, find, pack, put, settle, unpack
 
@@ -92,7 +92,9 @@ class SharedTransactions:
         """Loads the multipart records of the messages in these batches. Must run before the recipients' records are loaded: then a message
         that is decided here has its entry there."""
         views = {
-            person: SharedView(longs) for person in batches.keys() & self.people.keys() if (longs := shown(*batches[person]))
+            person: SharedView(longs)
+            for person in batches.keys() & self.people.keys()
+            if (longs := shared_messages(*batches[person]))
         }
         keys = list(dict.fromkeys(key_of(long) for view in views.values() for long in view.longs))
         if not keys:
@@ -133,7 +135,7 @@ class SharedTransactions:
             after = before.with_rows(holder, rows_beside(long, before))
             view.sheets[key_of(long)] = version, put(sheet, before, after)
             knew = long.theirs
-            look(long, after)
+            apply_posted(long, after)
             mine = [pending for pending in submits if pending.long is long]
             if mine and long.theirs != knew:
                 self._judge.regrown(long, mine)
@@ -176,7 +178,7 @@ class SharedTransactions:
                     if decision is None:  # as if they had not come
                         after = before.with_rows(long.holder, ())
                     else:
-                        after = after._replace(decision=decision, closed=passing(decision))
+                        after = after._replace(decision=decision, closed=is_temporary(decision))
                 if long in over or (long.posted is not None and long.posted.closed):
                     after = after._replace(closed=True)
                 sheets[key] = version, put(sheet, before, after)

@@ -1,4 +1,4 @@
-"""The verdict in words; the shipped rules; the room's purity."""
+"""Verdicts in words; the shipped rules; explanation needs no input or output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a refusal means, by name: registered, as a message had it, or unknown and why."""
+"""Names in refusals: registered, as a message had it, or unknown with the reason."""
 
 from __future__ import annotations
 

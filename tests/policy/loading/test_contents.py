@@ -1,4 +1,4 @@
-"""What one set of rules has that another has not, in words, bounded."""
+"""Differences between two sets of rules, in words, bounded."""
 
 from __future__ import annotations
 

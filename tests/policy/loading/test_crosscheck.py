@@ -1,4 +1,4 @@
-"""Registries that are each right and together are not: every such mistake with its line and its words."""
+"""Registry rows that contradict each other: every such mistake with its line and its words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schema for editors: it passes what the loader passes, and underlines what it can know to be wrong."""
+"""The JSON Schema for editors accepts what the loader accepts, and rejects what it can know to be wrong."""
 
 from __future__ import annotations
 

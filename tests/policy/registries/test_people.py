@@ -1,4 +1,4 @@
-"""Rows of consents.csv: whom they are about, however somebody spells a signature."""
+"""Rows of consents.csv belong to an advertiser however its signature is spelt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A platform and its shops: who refuses the platform hears no more of its shops, who refuses a shop stops that shop alone."""
+"""A refusal of a platform also stops its shops; a refusal of a shop stops that shop alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where people live."""
+"""Provinces and cities of recipients' numbers."""
 
 from __future__ import annotations
 

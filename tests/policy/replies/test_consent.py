@@ -1,4 +1,4 @@
-"""Consent requests and replies to them: which words a request declares, and which replies are one of them."""
+"""Consent requests and replies to them: declared words, and replies that are one of them."""
 
 from __future__ import annotations
 

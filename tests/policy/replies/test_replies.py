@@ -1,4 +1,4 @@
-"""What a reply means: labelled texts, spellings that fold together, and anything at all. Scopes are in replies."""
+"""The meaning of replies: labelled texts, spellings that fold together, and arbitrary input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order in which handsets show a text, beside a witness that draws by code of its own."""
+"""The display order of texts on handsets, against an independent implementation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A code is no pass: what a text says beside its code decides whether it is one. The figures are printed in every run."""
+"""The rest of a text decides whether it is a one-time code. Every run prints the figures."""
 
 from __future__ import annotations
 

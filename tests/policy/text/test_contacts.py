@@ -1,4 +1,4 @@
-"""Where a text sends its reader: links by their domain, telephone numbers however they are written. All texts are made up."""
+"""Links by their domain, and telephone numbers however they are written. All texts are made up."""
 
 from __future__ import annotations
 

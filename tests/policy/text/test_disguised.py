@@ -1,4 +1,4 @@
-"""Contacts that only a person reads are looked up among known ones; ordinary texts hold none. All texts and numbers are made up."""
+"""Disguised contacts are looked up among known ones; ordinary texts contain none. All texts and numbers are made up."""
 
 from __future__ import annotations
 

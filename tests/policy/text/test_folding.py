@@ -1,4 +1,4 @@
-"""What a text says: signature, notice, category; and what a reply means. All texts are made up."""
+"""Signature, notice and category of a text; the meaning of replies. All texts are made up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words in several automata: whatever was there before, what is found is what one automaton would find."""
+"""Several automata find what one automaton would find, whatever the set before had."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lexicon: staff extend it, its mistakes are told by line, a change is a new revision, and digits never decide."""
+"""The lexicon: staff extend it, mistakes are reported by line, a change makes a new revision, digits never decide."""
 
 from __future__ import annotations
 

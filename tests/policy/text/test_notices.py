@@ -1,4 +1,4 @@
-"""Notices of many forms, whether a text asks for an answer, and that a record says so."""
+"""Opt-out notices of many forms, requests for an answer, and that a record keeps both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands fast of a text of which parts are missing."""
+"""Pieces of an incomplete text that missing parts cannot change."""
 
 from __future__ import annotations
 

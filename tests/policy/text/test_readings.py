@@ -1,4 +1,4 @@
-"""Texts that handsets show in another order than they are written in: what either reading finds counts."""
+"""Texts that handsets display in another order than they are written: matches in either order count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words with a mark between every letter are found, however many marks and whichever; lists are none. All texts are made up."""
+"""Words with a mark between every letter are found, whatever the marks; lists are not words. All texts are made up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated ports whose replies are looked at every hour: which live ones are called silent, and how soon dead ones are.
+"""Simulates ports to measure how often live ones are called silent.
 
 In: a seed, reply rates, weeks. Out: counts. Never: a gate, a real clock.
 

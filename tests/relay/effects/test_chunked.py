@@ -1,4 +1,4 @@
-"""Where a checkpoint may have the journal read from: amid no list and no file of consents, for what is read again must change nothing."""
+"""Where a checkpoint lets replay begin: never inside an import, because replaying it again must change nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Consents from their file to a verdict, without a socket: what the journal has is what a restart knows, half a file is none, and rules see
-the newest word of a person."""
+"""Consents from their file to a verdict, without a socket.
+
+A restart knows what the journal has, half a file counts as none, and rules use a recipient's newest word."""
 
 from __future__ import annotations
 

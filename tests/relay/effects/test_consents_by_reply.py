@@ -1,4 +1,4 @@
-"""Consents by reply as conversations: somebody is asked, answers, and is sent advertising. One thread, no sockets, the clock is ours."""
+"""Consents by reply as conversations: request, reply, advertisement. One thread, no sockets, our own clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list on its way in: all of it or nothing, whenever the gate dies; and the officer's word about one person."""
+"""Imports of lists: all or nothing, whenever the gate dies; and an officer's word about one recipient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The book of reply paths: what proves one, what puts it in doubt, and that nothing of it is lost."""
+"""Reply paths: what proves one, what puts it in doubt, and that no count is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a silence may last: the formulas, and that they keep what they promise on simulated ports."""
+"""How long a silence may last: the formulas, and that they hold on simulated ports."""
 
 from __future__ import annotations
 

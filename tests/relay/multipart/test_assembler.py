@@ -1,4 +1,4 @@
-"""Parts of long messages, as they come: in every order, at every moment, twice, late or never."""
+"""Parts of long messages in every order, at every moment, repeated, late or never."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the relay does with the parts of long messages: conversations of a provider, the gate and a carrier, without a socket."""
+"""Parts of long messages in the relay: conversations of a provider, the gate and a carrier, without a socket."""
 
 from __future__ import annotations
 

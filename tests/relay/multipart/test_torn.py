@@ -1,4 +1,4 @@
-"""Attacks on long messages: parts out of order, late, twice with another text, after a crash. A handset would join what the rules never saw."""
+"""Attacks with long messages: parts out of order, late, repeated with another text, after a crash."""
 
 from __future__ import annotations
 
