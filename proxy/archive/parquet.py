@@ -19,7 +19,7 @@ from pyarrow import parquet
 
 from proxy.archive.engine import engine
 from proxy.archive.keys import SEALED_BYTES, Keys
-from proxy.archive.manifest import File, digest_of
+from proxy.archive.manifest import TableFile, digest_of
 from proxy.archive.person_rows import HashedPersons, PersonRow
 from proxy.runtime import atomic_files
 
@@ -91,7 +91,7 @@ def _batch(rows: Sequence[PersonRow], node: int, keys: Keys, named: HashedPerson
     return pa.record_batch([pa.array(values, field.type) for values, field in zip(arrays, SCHEMA, strict=True)], schema=SCHEMA)
 
 
-def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[File, ...]:
+def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[TableFile, ...]:
     """One sorted file of a segment's rows, named relative to the node's ``folder``; none where there are no rows. OSError."""
     table = pa.Table.from_batches(pieces, SCHEMA)
     if not table.num_rows:
@@ -101,12 +101,12 @@ def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[F
     return tuple(_files(path, folder, ordered.to_batches(max_chunksize=GROUP_ROWS)))
 
 
-def rewritten(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[File, ...]:
+def rewritten(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[TableFile, ...]:
     """Sorted batches as a file, or several; none where there are no rows. OSError."""
     return tuple(_files(path, folder, pieces))
 
 
-def merge(path: Path, folder: Path, files: Sequence[File]) -> tuple[File, ...]:
+def merge(path: Path, folder: Path, files: Sequence[TableFile]) -> tuple[TableFile, ...]:
     """Sorted files of a node's ``folder`` as one, or as many as ``FILE_ROWS_MAX`` asks for. A range of persons after the other, each of
     about ``MERGE_ROWS``: hashes are spread evenly, and a group of rows that holds none of them is not read. OSError, duckdb.Error."""
     rows = sum(file.rows for file in files)
@@ -131,12 +131,14 @@ def merge(path: Path, folder: Path, files: Sequence[File]) -> tuple[File, ...]:
         return tuple(_files(path, folder, pieces()))
 
 
-def ordered(path: Path, folder: Path, asked: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) -> tuple[File, ...]:
+def ordered(
+    path: Path, folder: Path, asked: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]
+) -> tuple[TableFile, ...]:
     """What a query gives, in the table's columns and order, as files. OSError, duckdb.Error."""
     return tuple(_files(path, folder, asked.sql(query, params=values).to_arrow_reader(GROUP_ROWS)))
 
 
-def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterator[File]:
+def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterator[TableFile]:
     """Writes batches that come in order; a new file begins where one is full and the person changes."""
     writer, number, rows, least, most = None, 0, 0, 0, 0
     place = path
@@ -189,11 +191,11 @@ def _written(writer: parquet.ParquetWriter, held: list[pa.RecordBatch], *, every
 
 def _closed(
     writer: parquet.ParquetWriter, place: Path, folder: Path, held: list[pa.RecordBatch], rows: int, least: int, most: int
-) -> File:
+) -> TableFile:
     _written(writer, held, everything=True)
     writer.close()
     atomic_files.settle(place)
-    return File(str(place.relative_to(folder)), rows, place.stat().st_size, digest_of(place), least, most)
+    return TableFile(str(place.relative_to(folder)), rows, place.stat().st_size, digest_of(place), least, most)
 
 
 def _writer(half: Path) -> parquet.ParquetWriter:

@@ -80,7 +80,7 @@ class Query(NamedTuple):
                 values[name] = value
         return " AND ".join(said), values
 
-    def fitted_by(self, row: PersonRow) -> bool:
+    def matches(self, row: PersonRow) -> bool:
         """The same of a row that is in no table."""
         return (
             row.kind == "verdict"

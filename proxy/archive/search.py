@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import duckdb
 
 from proxy.archive import bloom, otp_texts, parquet
-from proxy.archive.coverage import Covered, Here, covered, settled
+from proxy.archive.coverage import CandidateFile, Covered, determine_coverage, retry_if_changed
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
-from proxy.archive.pending_segments import AtHand, Stock, stock
+from proxy.archive.pending_segments import ArchiveSources, AtHand, gather_sources
 from proxy.archive.query import LATER_S, LIMIT_MAX, Query
 from proxy.model.number import about_people
 from proxy.model.redact import without_digits
@@ -103,37 +103,37 @@ def find(
     """``journals``: those that are at hand. ``thorough``: neither a filter nor what was read before is believed.
     Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     at_hand = list(journals)
-    return settled(
-        lambda: stock(archive, at_hand, question, thorough=thorough),
-        lambda stands_on: _found(stands_on, keys, question, now, thorough=thorough),
+    return retry_if_changed(
+        lambda: gather_sources(archive, at_hand, question, thorough=thorough),
+        lambda sources: _found(sources, keys, question, now, thorough=thorough),
     )
 
 
-def _found(stands_on: Stock, keys: Keys, question: Query, now: float, *, thorough: bool) -> SearchResult:
-    coverage = covered(stands_on, question)
+def _found(sources: ArchiveSources, keys: Keys, question: Query, now: float, *, thorough: bool) -> SearchResult:
+    coverage = determine_coverage(sources, question)
     with engine() as asked:
-        looking = _Looking(asked, coverage.files, question, _Rests(stands_on, keys), thorough=thorough)
-        fits, others = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
-    if looking.cut:
+        run = _SearchRun(asked, coverage.files, question, _UnrolledRows(sources, keys), thorough=thorough)
+        fits, others = run.for_person(keys.person(question.to)) if question.to else run.for_anybody()
+    if run.cut:
         said = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
         coverage = coverage._replace(missing=(*coverage.missing, said))
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
     reaches_to = fits[: question.limit][-1]["time_ms"] / 1000 if fits else 0.0
     return SearchResult(
-        hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, looking.passed_over, reaches_to
+        hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, run.passed_over, reaches_to
     )  # fmt: skip
 
 
 Rows = list[dict[str, Any]]
 
 
-class _Rests:
+class _UnrolledRows:
     """What is in no table yet, as if it were one."""
 
-    def __init__(self, stands_on: Stock, keys: Keys) -> None:
-        self.home = stands_on.home
-        self._stock, self._keys = stands_on, keys
+    def __init__(self, sources: ArchiveSources, keys: Keys) -> None:
+        self.home = sources.home
+        self._stock, self._keys = sources, keys
 
     def table(self) -> Any:
         return self._stock.table(self._keys)
@@ -147,16 +147,16 @@ class _Rests:
         return self._stock.table(self._keys, lambda tail: tail.rows if tail.about is None else [*tail.rows, *tail.about(since)])
 
 
-class _Looking:
+class _SearchRun:
     """One question to the engine. Each answer: the submits that fit, the newest first, and all else there is about these persons, in
     the same time and while something can still become of a message."""
 
     def __init__(
         self,
         asked: duckdb.DuckDBPyConnection,
-        files: Sequence[Here],
+        files: Sequence[CandidateFile],
         question: Query,
-        rests: _Rests,
+        rests: _UnrolledRows,
         *,
         thorough: bool,
     ) -> None:
@@ -170,7 +170,9 @@ class _Looking:
         self._enough = question.limit + 1
 
     def for_person(self, person: int) -> tuple[Rows, Rows]:
-        files = [one.path for one in self._hopeful([bloom.of_person(person)]) if one.file.least <= person <= one.file.most]
+        files = [
+            one.path for one in self._candidate_files([bloom.person_word(person)]) if one.file.least <= person <= one.file.most
+        ]
         said, values = [f"person = {person}", "time_ms >= $begin"], dict[str, Any](begin=int(self._question.since * 1000))
         if self._question.until:
             said.append("time_ms <= $later")
@@ -183,7 +185,7 @@ class _Looking:
             return fits[: self._enough], rows
         self.cut = True
         fits = self._rows(files, f"person = {person} AND {self._fits}", self._values, _COLUMNS, self._enough)
-        return fits, _once([*rows[:PERSON_ROWS_MAX], *self._became(files, fits[: self._question.limit])])
+        return fits, _distinct([*rows[:PERSON_ROWS_MAX], *self._became(files, fits[: self._question.limit])])
 
     def _became(self, files: Sequence[Path], fits: Rows) -> Rows:
         """Other parts of these, and what became of them, by their numbers and ids: however much else there is about these persons."""
@@ -203,7 +205,7 @@ class _Looking:
 
     def for_anybody(self) -> tuple[Rows, Rows]:
         fits = self._rows([], self._fits, self._values, _COLUMNS, self._enough)
-        hopeful = self._hopeful(bloom.wanted(self._question))
+        hopeful = self._candidate_files(bloom.query_words(self._question))
         while step := list(islice(hopeful, FILES_A_STEP)):
             if len(fits) >= self._enough and max(one.until_ms for one in step) < fits[-1]["time_ms"]:
                 break
@@ -214,17 +216,17 @@ class _Looking:
         if not persons:
             return fits, []
         begin, later = shown[-1]["time_ms"] - PARTS_MS, shown[0]["time_ms"] + int(LATER_S * 1000)
-        files = [one.path for one in self._files if any(_near(one, row) for row in shown)]
+        files = [one.path for one in self._files if any(_may_concern(one, row) for row in shown)]
         self._engine.register("tail", self._rests.with_more_about(shown))
         where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
         rows = self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX + 1)
         return fits, rows if len(rows) <= PERSON_ROWS_MAX else self._became(files, shown)
 
-    def _hopeful(self, words: Sequence[bytes]) -> Iterator[Here]:
+    def _candidate_files(self, words: Sequence[bytes]) -> Iterator[CandidateFile]:
         """Files that may hold all these words, the newest first."""
         believed = words and not self._thorough
         for one in self._files:
-            if believed and one.filtered and not bloom.may_hold(one.path, one.file, words):
+            if believed and one.filtered and not bloom.may_contain(one.path, one.file, words):
                 self.passed_over += 1
             else:
                 yield one
@@ -252,7 +254,7 @@ class _Looking:
 _COLUMNS = ", ".join(parquet.SCHEMA.names)
 
 
-def _once(rows: Rows) -> Rows:
+def _distinct(rows: Rows) -> Rows:
     return list({(row["home"], row["sequence"], row["place"]): row for row in rows}.values())
 
 
@@ -260,7 +262,7 @@ def _when(row: dict[str, Any]) -> tuple[int, int, int]:
     return row["time_ms"], row["sequence"], row["place"]
 
 
-def _near(file: Here, row: dict[str, Any]) -> bool:
+def _may_concern(file: CandidateFile, row: dict[str, Any]) -> bool:
     """Whether what became of a message, or other parts of it, may be in a file."""
     at, person = int(row["time_ms"]), int(row["person"])
     return (

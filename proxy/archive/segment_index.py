@@ -27,10 +27,10 @@ from itertools import pairwise
 from proxy.archive.keys import Keys
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
-from proxy.archive.tail import NO_TAIL, UnrolledTail, wanted
+from proxy.archive.tail import NO_TAIL, UnrolledTail, relevant_records
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages
-from proxy.journal.scan import hard, segment_name
+from proxy.journal.scan import as_journal_error, segment_name
 from proxy.journal.segment import (
     GROUP_BYTES,
     HEADER_BYTES,
@@ -38,8 +38,8 @@ from proxy.journal.segment import (
     JournalRecord,
     SegmentFault,
     SegmentHeader,
-    claimed,
     groups,
+    highest_synced,
     unpack_header,
 )
 
@@ -74,7 +74,7 @@ class Stretch:
     """Parts of their hashes; sorted once the stretch is full."""
     rules: list[JournalRecord] = field(default_factory=list)
 
-    def tells_of(self, persons: Collection[int]) -> bool:
+    def mentions(self, persons: Collection[int]) -> bool:
         held = self.persons
         if isinstance(held, set):
             return not held.isdisjoint(persons)
@@ -185,7 +185,7 @@ class SegmentIndex:
                 for group in groups(one.head + data, _from(one.header, one.last + 1, one.chain), self.disk.ring):
                     self._keep(one, group, went - HEADER_BYTES)
             except SegmentFault as fault:
-                if hard(one.name, fault, self.disk.ring) is not None:
+                if as_journal_error(one.name, fault, self.disk.ring) is not None:
                     raise
             if one.end > went:
                 one.closing = data[one.end - went - GROUP_BYTES : one.end - went]
@@ -280,7 +280,7 @@ class SegmentIndex:
         first = stretches[0][1]
         if behind and first.first != behind + 1:
             return None
-        asked = _Asked(self, stretches, question, rules)
+        asked = _TailQuery(self, stretches, question, rules)
         try:
             rows = asked.for_person() if question.to else asked.newest()
         except (Stale, SegmentFault):
@@ -297,7 +297,7 @@ class SegmentIndex:
         if any(name > one.name for name in self.disk.list()):
             return False
         rest = self.disk.read(one.name, -1, one.end)
-        return max(one.safe, claimed(rest) if rest else 0) <= one.last
+        return max(one.safe, highest_synced(rest) if rest else 0) <= one.last
 
     def with_record(self, sequence: int) -> list[CommitGroup]:
         """Some groups, among them the one that holds a record; none where it is not in what was read. OSError."""
@@ -324,7 +324,7 @@ class SegmentIndex:
         return {self._part(number) for number in numbers}
 
 
-class _Asked:
+class _TailQuery:
     """One question."""
 
     def __init__(
@@ -351,7 +351,7 @@ class _Asked:
         return [
             row
             for found in self._left
-            if found[1].tells_of(who)
+            if found[1].mentions(who)
             for row in self._rows(found)
             if row.number == self._question.to
         ]
@@ -367,7 +367,7 @@ class _Asked:
         while self._left and not (len(fit) >= enough and newest[len(self._left) - 1] < sorted(fit)[-enough]):
             found = self._rows(self._left.pop())
             rows += found
-            fit += [row.time_ms for row in found if self._question.fitted_by(row)]
+            fit += [row.time_ms for row in found if self._question.matches(row)]
         return rows
 
     def about(self, since_ms: Mapping[int, int]) -> list[PersonRow]:
@@ -379,7 +379,7 @@ class _Asked:
             row
             for found in self._left
             if any(
-                (self._stepped or found[1].newest_ms >= since) and found[1].tells_of(parts) for since, parts in whose.items()
+                (self._stepped or found[1].newest_ms >= since) and found[1].mentions(parts) for since, parts in whose.items()
             )
             for row in self._rows(found)
         ]
@@ -389,7 +389,7 @@ class _Asked:
         return [
             row
             for group in self._ahead.records(*found)
-            for record in wanted(group.records, question, near=question.may_touch(group.time_ms, group.time_ms))
+            for record in relevant_records(group.records, question, near=question.may_touch(group.time_ms, group.time_ms))
             for row in self._read.rows(record)
         ]
 
@@ -404,7 +404,7 @@ def _from(header: SegmentHeader, first: int, chain: bytes) -> SegmentHeader:
 _held: tuple[SegmentIndex, ...] = ()
 
 
-def hold(ones: Iterable[SegmentIndex]) -> None:
+def share_indexes(ones: Iterable[SegmentIndex]) -> None:
     """From now on this process, and its copies, ask these."""
     global _held  # noqa: PLW0603 # what a copy of a process knows is what its memory holds
     _held = tuple(ones)

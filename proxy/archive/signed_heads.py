@@ -91,16 +91,16 @@ def _digest(table: TableEntry) -> str:
 def of_day(archive: Path, day: str) -> list[Head]:
     """Of all nodes that are here: those of a day (2026-11-11), there once a later day has begun in the journal and was rolled. OSError,
     ValueError."""
-    return [_told(path) for folder in nodes(archive) for path in _heads(folder, day)]
+    return [_readable_head(path) for folder in nodes(archive) for path in _heads(folder, day)]
 
 
 def latest(archive: Path, most: int) -> list[Head]:
     """Of all nodes that are here, at most so many of each, the newest first. OSError, ValueError."""
-    found = [_told(path) for folder in nodes(archive) for path in _heads(folder)[-most:]]
+    found = [_readable_head(path) for folder in nodes(archive) for path in _heads(folder)[-most:]]
     return sorted(found, key=lambda head: (head.day, head.node, head.last), reverse=True)
 
 
-def erased(keys: Keys, was: TableEntry, now: TableEntry) -> tuple[str, str, str]:
+def erasure_entry(keys: Keys, was: TableEntry, now: TableEntry) -> tuple[str, str, str]:
     """What a manifest keeps of a signed day of which something was erased."""
     before, after = _digest(was), _digest(now)
     return before, after, keys.sign(_erasure(before, after)).hex()
@@ -110,7 +110,7 @@ def _erasure(was: str, now: str) -> bytes:
     return f"gate106 erased from a table\n{was}\n{now}".encode()
 
 
-def _became(digest: str, manifest: Manifest, public: bytes) -> str:
+def _digest_after_erasures(digest: str, manifest: Manifest, public: bytes) -> str:
     """The digest of a table that was signed, after all erasures from it that are signed, too."""
     for was, now, signature in manifest.erased:
         if was == digest and signed_by(public, bytes.fromhex(signature), _erasure(was, now)):
@@ -131,10 +131,10 @@ def _first(path: Path) -> tuple[str, str]:
 def _newest(folder: Path, before: TableEntry | None = None) -> str:
     """The digest of a node's newest head; empty where there is none. HeadError, OSError."""
     found = [path for path in _heads(folder) if before is None or _first(path) < _first(Path(f"{_name(before)}.json"))]
-    return _whole(found[-1]).digest if found else ""
+    return _verified_head(found[-1]).digest if found else ""
 
 
-def _whole(path: Path) -> Head:
+def _verified_head(path: Path) -> Head:
     """HeadError where it is not as whoever it names has signed it; OSError."""
     try:
         wrapped = json.loads(path.read_text())
@@ -161,7 +161,7 @@ def _read(path: Path) -> Head:
     )  # fmt: skip
 
 
-def _told(path: Path) -> Head:
+def _readable_head(path: Path) -> Head:
     """For people. OSError, ValueError, with the file's name."""
     try:
         return _read(path)
@@ -173,7 +173,7 @@ def newest(folder: Path) -> Head | None:
     """A node's newest head that can be read (``check`` names those that cannot); None where it has none."""
     for path in reversed(_heads(folder)):
         with suppress(HeadError, OSError):
-            return _whole(path)
+            return _verified_head(path)
     return None
 
 
@@ -206,7 +206,7 @@ def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path)
         try:
             if before is not None and said["before"] not in (before, by_name.get(path.name)):
                 raise ValueError("it does not follow the head before it: one was removed, or written anew")
-            if table is not None and _became(said["table"], manifest, signer) != _digest(table):
+            if table is not None and _digest_after_erasures(said["table"], manifest, signer) != _digest(table):
                 raise ValueError(f"records {table.first} to {table.last} are in another table than it says")
             if table is None and last > max(manifest.gone.last if manifest.gone else 0, manifest.removed_to):
                 raise ValueError(f"records {said['first']} to {last} are in no table of that day any more")
@@ -222,7 +222,7 @@ def _digests_by_name(folder: Path) -> dict[str, str]:
     """By a head's file, the digest of the one whose name comes before its own: that is what earlier gates named, and no other where no clock
     was put back."""
     paths = sorted((folder / FOLDER).glob("*.json"))
-    return {path.name: _quietly(earlier) for earlier, path in pairwise(paths)}
+    return {path.name: _digest_or_empty(earlier) for earlier, path in pairwise(paths)}
 
 
 def _others(said: dict[str, str], archive: Path) -> list[str]:
@@ -230,12 +230,12 @@ def _others(said: dict[str, str], archive: Path) -> list[str]:
     faults = []
     for name, digest in said.items():
         heads = (archive / name / FOLDER).glob("*.json")
-        if not any(_quietly(path) == digest for path in heads):
+        if not any(_digest_or_empty(path) == digest for path in heads):
             faults.append(f"a head of {name} that it names is not here: that node's journal was taken away, or cut")
     return faults
 
 
-def _quietly(path: Path) -> str:
+def _digest_or_empty(path: Path) -> str:
     try:
         return blake2b(path.read_bytes().strip(), digest_size=32).hexdigest()
     except OSError:

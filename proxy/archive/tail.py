@@ -79,14 +79,14 @@ def _tail(disk: Disk, behind: int, question: Query, rules: Mapping[str, Sequence
             first, since, previous = group.records[0].sequence, group.time_ms, before
         until = max(until, group.time_ms)
         near = question.may_touch(group.time_ms, group.time_ms)
-        kept += wanted(group.records, question, near=near)
+        kept += relevant_records(group.records, question, near=near)
     rows = _rows(kept, question, rules)
     if not first:
         return NO_TAIL._replace(end=scan.last, joints=frozenset(joints or {scan.chain.hex()}))
     return UnrolledTail(rows, first, scan.last, since, until, previous.hex(), chain.hex())
 
 
-def wanted(records: Sequence[JournalRecord], question: Query, *, near: bool) -> Iterator[JournalRecord]:
+def relevant_records(records: Sequence[JournalRecord], question: Query, *, near: bool) -> Iterator[JournalRecord]:
     """Those that may matter, and what names the rules. A record that is about somebody else costs a search for some bytes."""
     number, digits = _U64.pack(question.to), str(question.to).encode()
     for record in records:
@@ -96,8 +96,8 @@ def wanted(records: Sequence[JournalRecord], question: Query, *, near: bool) -> 
             or (record.kind == messages.DELIVER and digits in record.body)
             or (
                 record.kind == messages.VERDICT
-                and unread_submits.unread(record.body)
-                and question.to in unread_submits.persons(record.body)
+                and unread_submits.names_nobody(record.body)
+                and question.to in unread_submits.recipients_of_verdict(record.body)
             )
         )
         if (near and named) or record.kind == messages.RULES:

@@ -59,12 +59,12 @@ class Prefetch:
         try:
             if self._ahead is None:
                 self._ahead = _ahead_of(rest_places(self._config, every=True)) or None
-                segment_index.hold(self._ahead or ())
+                segment_index.share_indexes(self._ahead or ())
             until = time.monotonic() + AT_ONCE_S
             self._done = all(one.read_on(until) for one in self._ahead or ())
         except Exception:  # noqa: BLE001 # as above: here nobody is told, and the next program must begin all the same
             self._ahead, self._done = None, True
-            segment_index.hold(())
+            segment_index.share_indexes(())
 
 
 def _ahead_of(places: RestPlaces) -> list[segment_index.SegmentIndex]:

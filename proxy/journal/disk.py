@@ -20,11 +20,11 @@ from proxy.journal.sealing import Ring
 from proxy.runtime import durable_folders
 
 SUFFIX = ".journal"
-ROOM_BYTES = 256 << 10
+PREALLOCATED_BYTES = 256 << 10
 """Written ahead, as zeros, of what is appended: what then lands there neither takes blocks nor makes the file longer, and a sync has only
 octets to write. On ext4, appends of 26 KB: 110 µs instead of 190, 60 µs of processor instead of 90; one of twelve, which makes the room, takes
 0.4 ms. What is left of it goes when the file is let go of; who reads meanwhile meets it (segment.py)."""
-CACHED_BYTES = 64 << 20
+PAGE_CACHE_BYTES_MAX = 64 << 20
 """So much of what was written last may lie in the system's memory for who reads it soon (a segment is as long); what is older makes room for
 what comes, a ROOM for each that is made. Else the journal takes all memory there is, 40 MB a second under full load, and each page of it is one
 that the processor, or the host of a virtual machine, has not had at hand: writing took up to 7 % of a gate's time there, 0.5 % where pages come
@@ -78,10 +78,10 @@ class Disk(Protocol):
     def close(self) -> None: ...
 
 
-_NOTHING = bytes(ROOM_BYTES)
+_ZEROS = bytes(PREALLOCATED_BYTES)
 
 
-class _Trail:
+class _PageCacheTrimmer:
     """What was written lies behind in the system's memory: the eldest of it is let go of, piece by piece."""
 
     def __init__(self, path: Path) -> None:
@@ -96,16 +96,16 @@ class _Trail:
             self._ended.append((name, size))
             self._bytes += size
 
-    def grew(self, size: int) -> None:
+    def trim(self, size: int) -> None:
         """``size``: of the segment that is being written. Two pieces at most, so that whatever has gathered goes at last."""
         for _ in range(2):
-            if not self._ended or self._bytes + size <= CACHED_BYTES:
+            if not self._ended or self._bytes + size <= PAGE_CACHE_BYTES_MAX:
                 return
             self._drop()
 
     def _drop(self) -> None:
         name, size = self._ended[0]
-        piece = min(ROOM_BYTES, size - self._at)
+        piece = min(PREALLOCATED_BYTES, size - self._at)
         with contextlib.suppress(OSError):  # a roller has removed it; or a file system that keeps nothing so
             file = os.open(
                 self._path / name, os.O_RDONLY | os.O_CLOEXEC
@@ -131,7 +131,7 @@ class OsDisk:
         self._files: dict[str, int] = {}
         self._ends: dict[str, tuple[int, int]] = {}  # of files that were appended to: where octets end, and where room does
         self._new: set[str] = set()  # names the directory has not been synced for
-        self._trail = _Trail(self.path)
+        self._cache_trimmer = _PageCacheTrimmer(self.path)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -173,8 +173,8 @@ class OsDisk:
         if end >= room:
             room = end
             with contextlib.suppress(OSError):  # what is needed is written
-                room += os.pwrite(file, _NOTHING, end)
-            self._trail.grew(end)
+                room += os.pwrite(file, _ZEROS, end)
+            self._cache_trimmer.trim(end)
         self._ends[name] = end, room
 
     def rewrite(self, name: str, offset: int, data: bytes) -> None:
@@ -213,7 +213,7 @@ class OsDisk:
         file = self._files.pop(name, None)
         if file is not None:
             end, room = self._ends.pop(name, (0, 0))
-            self._trail.ended(name, end or os.fstat(file).st_size)
+            self._cache_trimmer.ended(name, end or os.fstat(file).st_size)
             if room > end:
                 with contextlib.suppress(OSError):  # zeros that stay do no harm
                     os.ftruncate(file, end)

@@ -21,7 +21,7 @@ def word(text: str) -> bytes:
     return U16.pack(len(data)) + data
 
 
-def refusal(one: OptOut) -> bytes:
+def pack_refusal(one: OptOut) -> bytes:
     scope, value, time, source, expiry = one
     return _REFUSAL.pack(time, expiry) + word(scope) + word(value) + word(source)
 
@@ -52,7 +52,7 @@ class BodyReader:
         return self.body[self.at :]
 
 
-def refusal_of(reader: BodyReader) -> OptOut:
+def read_refusal(reader: BodyReader) -> OptOut:
     time, expiry = reader.take(_REFUSAL)
     scope, value, source = reader.word(), reader.word(), reader.word()
     return OptOut(scope, value, time, source, expiry)

@@ -35,22 +35,22 @@ from proxy.journal.segment import (
     groups,
     pack_header,
     pack_record,
-    redacted,
+    redaction_record,
     seal_group,
     unpack_header,
 )
 from proxy.model.number import NotARecipient, about_people, recipient_of
 
-STAYS = frozenset({
+KEPT_KINDS = frozenset({
     messages.OPTOUT, messages.RESTORED, messages.SAID, messages.SUPPRESSED, messages.LISTING, messages.LISTED, messages.LISTING_DONE,
     messages.CONSENT_FILE, messages.CONSENTS, messages.CONSENT_EVENT, messages.PERSON, messages.TOLD, messages.CASED, messages.OPERATED,
     messages.CONSENT_REPLY,
 })  # fmt: skip
 """What people refused, agreed to and complained of, what the desk entered of it, and who looked at whom: the law asks for these for
 themselves."""
-_RESTS = frozenset((messages.EVIDENCE, messages.REVIEW))
+_DEPENDENT_KINDS = frozenset((messages.EVIDENCE, messages.REVIEW))
 """What rests on a verdict and names it by its sequence alone."""
-_A_VERDICT = bytes([messages.VERDICT])
+_VERDICT_BODY = bytes([messages.VERDICT])
 CHANGES_MAX = 200
 """Of one record: some 14 KB."""
 
@@ -92,7 +92,7 @@ def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) ->
     it, and numbers of doubtful replies that were. Raises Fault where it is not as it was written, or its key is missing."""
     header = unpack_header(data)
     sealer = ring.sealer(header.identity) if header.sealed else None
-    about = _About(person, set() if gone is None else gone)
+    about = _PersonFilter(person, set() if gone is None else gone)
     pieces, changes, taken = (
         [pack_header(header if header.redacted else header._replace(form=header.form + REDACTED))],
         list[RedactedGroup](),
@@ -105,7 +105,7 @@ def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) ->
         if count:
             closing = data[group.end - GROUP_BYTES : group.end]
             content = _content(left, group, chain, sealer)
-            mark, now = redacted(group, content, closing, quartered=header.quartered)
+            mark, now = redaction_record(group, content, closing, quartered=header.quartered)
             pieces += (content, mark, closing)
             changes.append(RedactedGroup(group.last, group.digest, now))
         else:
@@ -121,7 +121,7 @@ def _content(records: Sequence[JournalRecord], group: CommitGroup, chain: bytes,
     return packed if sealer is None else seal_group(sealer, chain, packed, group.last, group.held, group.synced, group.time_ms)
 
 
-class _About:
+class _PersonFilter:
     """What a record is without a person."""
 
     def __init__(self, person: int, gone: set[int]) -> None:
@@ -133,9 +133,9 @@ class _About:
         kind, body = record.kind, record.body
         if kind == messages.VERDICT:
             return self._verdict(record)
-        if kind in _RESTS:  # what somebody was sent, word for word, goes with the verdict on it
-            return self._gone(record) if _U64.unpack_from(body, 8)[0] in self._verdicts else record
-        if kind == messages.ERASED and body == _A_VERDICT:
+        if kind in _DEPENDENT_KINDS:  # what somebody was sent, word for word, goes with the verdict on it
+            return self._erased_record(record) if _U64.unpack_from(body, 8)[0] in self._verdicts else record
+        if kind == messages.ERASED and body == _VERDICT_BODY:
             self._verdicts.add(record.sequence)
         if kind == messages.HEARD:  # another gate's record, whole
             told = unpack_heard(body)
@@ -144,21 +144,21 @@ class _About:
             self._verdicts.add(id_of(body))
         if kind == messages.DECISION:
             return self._decision(record, body)
-        if kind in STAYS or (self._number not in body and self._digits not in body):
+        if kind in KEPT_KINDS or (self._number not in body and self._digits not in body):
             return record
         if kind == messages.ACCEPTED:  # of a whole turn
             left = answers.accepted_without(body, self._person)
-            return record if left is body else record._replace(body=left) if left else self._gone(record)
-        return self._gone(record) if self._concerns(kind, body) else record
+            return record if left is body else record._replace(body=left) if left else self._erased_record(record)
+        return self._erased_record(record) if self._concerns(kind, body) else record
 
     def _verdict(self, record: JournalRecord) -> JournalRecord:
         body = record.body
-        if self._number not in body and not unread_submits.unread(body):
+        if self._number not in body and not unread_submits.names_nobody(body):
             return record
-        if self._person not in unread_submits.persons(body):
+        if self._person not in unread_submits.recipients_of_verdict(body):
             return record
         self._verdicts.add(record.sequence)
-        return self._gone(record)
+        return self._erased_record(record)
 
     def _decision(self, record: JournalRecord, body: bytes) -> JournalRecord:
         """Without words that nobody but the person wrote."""
@@ -180,7 +180,7 @@ class _About:
         return self._number in body or kind == messages.ASKED
 
     @staticmethod
-    def _gone(record: JournalRecord) -> JournalRecord:
+    def _erased_record(record: JournalRecord) -> JournalRecord:
         return record._replace(kind=messages.ERASED, body=bytes([record.kind]))
 
 
@@ -192,7 +192,7 @@ def signed(identity: bytes, first: int, changes: Iterable[RedactedGroup]) -> byt
     return _SIGNED + identity + _U64.pack(first) + b"".join([_CHANGE.pack(*change) for change in changes])
 
 
-def in_pieces(changes: Sequence[RedactedGroup]) -> Iterator[Sequence[RedactedGroup]]:
+def in_batches(changes: Sequence[RedactedGroup]) -> Iterator[Sequence[RedactedGroup]]:
     """So many as one record takes."""
     for at in range(0, len(changes), CHANGES_MAX):
         yield changes[at : at + CHANGES_MAX]

@@ -25,11 +25,11 @@ from proxy.journal.segment import (
     Forged,
     JournalRecord,
     LaterFormat,
-    Locked,
+    MissingKey,
     SegmentFault,
     SegmentHeader,
-    claimed,
     groups,
+    highest_synced,
     unpack_header,
 )
 
@@ -68,18 +68,18 @@ class JournalSealed(JournalError, SealingError):
         self.segment, self.key_id = segment, key_id
 
 
-def hard(segment: str, fault: SegmentFault, ring: Ring) -> JournalError | None:
+def as_journal_error(segment: str, fault: SegmentFault, ring: Ring) -> JournalError | None:
     """What is raised of a fault that no torn tail looks like; None for any other."""
     if isinstance(fault, LaterFormat):
         return JournalNewer(f"segment {segment}", fault.why)
-    if isinstance(fault, Locked):
+    if isinstance(fault, MissingKey):
         return JournalSealed(segment, fault.key_id, ring)
     if isinstance(fault, Forged):
         return JournalDamaged(segment, fault.offset, f"{fault.why}; the chain over it was written by somebody without the key")
     return None
 
 
-class Cut(NamedTuple):
+class TornTail(NamedTuple):
     """A torn tail: ``segment`` ends at ``offset``, ``torn_bytes`` after it mean nothing, segments ``after`` it neither."""
 
     segment: str
@@ -118,7 +118,7 @@ class Scan:
         self.holes: list[Hole] = []
         self.names = disk.list()
         self.safe = synced  # what the caller knows to have been synced
-        self.cut: Cut | None = None
+        self.cut: TornTail | None = None
         self.header: SegmentHeader | None = None  # of the last good segment
         self.segment = ""
         self.end = 0  # offset behind the last good group of it
@@ -164,7 +164,7 @@ class Scan:
                     self.safe = max(self.safe, group.synced)
                     yield PlacedRecord(name, header, group)
             except SegmentFault as fault:
-                if (error := hard(name, fault, self.disk.ring)) is not None:
+                if (error := as_journal_error(name, fault, self.disk.ring)) is not None:
                     raise error from None
                 self._stop(index, data, fault, torn_segment=bool(begun))
                 return
@@ -194,10 +194,10 @@ class Scan:
     def _stop(self, index: int, data: bytes, fault: SegmentFault, torn_segment: bool) -> None:
         """Decides whether what stands from the fault on is damage (raises) or a torn tail (``cut``)."""
         missing = self.last + 1
-        proof = max(self.safe, claimed(data, 0 if torn_segment else self.end))
+        proof = max(self.safe, highest_synced(data, 0 if torn_segment else self.end))
         for name in self.names[index + 1 :]:
             later = self.disk.read(name)
-            proof = max(proof, claimed(later))
+            proof = max(proof, highest_synced(later))
             try:
                 proof = max(proof, unpack_header(later).synced)
             except LaterFormat as newer:
@@ -208,7 +208,7 @@ class Scan:
             raise JournalDamaged(self.names[index], fault.offset, f"{fault.why} ({missing} to {proof} had been synced)")
         after = tuple(self.names[index if torn_segment else index + 1 :])
         torn = 0 if torn_segment else len(data.rstrip(b"\0")) - self.end
-        self.cut = Cut(self.segment, self.end, torn, after, fault.why)
+        self.cut = TornTail(self.segment, self.end, torn, after, fault.why)
 
 
 def segment_name(first: int) -> str:
@@ -238,7 +238,7 @@ class ScanReport(NamedTuple):
     first: int
     last: int
     chain: str  # hex digest of the last group
-    cut: Cut | None
+    cut: TornTail | None
     damage: JournalDamaged | None
     previous: str  # hex digest of the group before the first that is here; zeros where the journal begins
     holes: tuple[Hole, ...]  # if they were to be read over

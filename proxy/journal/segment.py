@@ -87,11 +87,11 @@ class SegmentHeader(NamedTuple):
 
     @property
     def sealed(self) -> bool:
-        return self._plainly in (_SEALED_BEFORE, _SEALED_BEFORE + REDACTED)
+        return self._unquartered_form in (_SEALED_BEFORE, _SEALED_BEFORE + REDACTED)
 
     @property
     def redacted(self) -> bool:
-        return self._plainly > _SEALED_BEFORE
+        return self._unquartered_form > _SEALED_BEFORE
 
     @property
     def quartered(self) -> bool:
@@ -99,7 +99,7 @@ class SegmentHeader(NamedTuple):
         return self.form > _QUARTERED
 
     @property
-    def _plainly(self) -> int:
+    def _unquartered_form(self) -> int:
         """The format, whatever digests are of."""
         return self.form - _QUARTERED * self.quartered
 
@@ -140,7 +140,7 @@ class LaterFormat(SegmentFault):
     """A whole header of a format this gate does not know. What stands behind it says nothing here, and is nobody's torn tail."""
 
 
-class Locked(SegmentFault):
+class MissingKey(SegmentFault):
     """A group is sealed with a key that is not at hand: nothing is wrong with it."""
 
     def __init__(self, offset: int, key_id: str) -> None:
@@ -178,7 +178,7 @@ def pack_record(sequence: int, kind: int, body: bytes) -> bytes:
     return pack_length_crc(len(body), crc32(body, crc32(meta))) + meta + body
 
 
-def apart(records: bytes) -> list[tuple[int, bytes]]:
+def split_records(records: bytes) -> list[tuple[int, bytes]]:
     """(kind, body) of packed records, one behind the other."""
     found, at = [], 0
     while at < len(records) and (record := _record(records, at, begun=True)) is not None:
@@ -196,10 +196,12 @@ def close_group(previous: bytes, records: bytes, last: int, count: int, synced: 
 
 def seal_group(sealer: Sealer, previous: bytes, records: bytes, last: int, count: int, synced: int, time_ms: int) -> bytes:
     """The SEALED record that stands for packed records; what ``close_group`` is given instead of them."""
-    return pack_record(last, SEALED, sealer.seal(records, _beside(previous, last, _CLAIM.pack(synced, count, time_ms))))
+    return pack_record(
+        last, SEALED, sealer.seal(records, _authenticated_data(previous, last, _CLAIM.pack(synced, count, time_ms)))
+    )
 
 
-def _beside(previous: bytes, last: int, claim: bytes) -> bytes:
+def _authenticated_data(previous: bytes, last: int, claim: bytes) -> bytes:
     """What stands in the clear beside a sealed group, and is proved with it: so nobody without the key can write a chain anew."""
     return previous + _SEQUENCE.pack(last) + claim
 
@@ -241,7 +243,7 @@ def groups(data: bytes, header: SegmentHeader, ring: Ring | None = None) -> Iter
             claim = _claim(data, start, redacted_at or offset, body, chain, redaction, quartered=header.quartered)
             chain, synced, count, time_ms = claim
             if header.sealed:
-                records = _opened(sealed, ring, header, before, offset, claim, sequence)
+                records = _decrypted(sealed, ring, header, before, offset, claim, sequence)
                 sequence += count
             elif count != len(records):
                 raise SegmentFault(offset, f"a group of {count} records holds {len(records)}")
@@ -331,7 +333,7 @@ def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes, reda
     return _Claim(digest, *_CLAIM.unpack(claim))
 
 
-def _opened(
+def _decrypted(
     sealed: JournalRecord | None,
     ring: Ring | None,
     header: SegmentHeader,
@@ -351,9 +353,11 @@ def _opened(
     if ring is None:
         return []
     try:
-        data = ring.open(sealed.body, header.identity, _beside(chain, sealed.sequence, _CLAIM.pack(synced, count, time_ms)))
+        data = ring.open(
+            sealed.body, header.identity, _authenticated_data(chain, sealed.sequence, _CLAIM.pack(synced, count, time_ms))
+        )
     except NoKey as fault:
-        raise Locked(offset, fault.key_id) from None
+        raise MissingKey(offset, fault.key_id) from None
     except NotAsSealed as fault:
         raise Forged(offset, str(fault)) from None
     return _unsealed(data, offset, before, count)
@@ -376,14 +380,14 @@ def _unsealed(data: bytes, offset: int, before: int, count: int) -> list[Journal
     return records
 
 
-def redacted(group: CommitGroup, content: bytes, closing: bytes, *, quartered: bool) -> tuple[bytes, bytes]:
+def redaction_record(group: CommitGroup, content: bytes, closing: bytes, *, quartered: bool) -> tuple[bytes, bytes]:
     """(the REDACTION record, its digest) for a group whose records are ``content`` now; ``closing``: its GROUP record, which stays.
     ``quartered``: as its segment."""
     digest = (_digest if quartered else _digest_before)(group.digest, content, closing[-_CLAIM.size :])
     return pack_record(group.last, REDACTION, digest), digest
 
 
-def claimed(data: bytes, offset: int = 0) -> int:
+def highest_synced(data: bytes, offset: int = 0) -> int:
     """The highest ``synced`` that any intact GROUP record from ``offset`` on claims; 0 if none does.
 
     Works on bytes whose framing is lost: it looks for the mark and believes only what its checksum proves.

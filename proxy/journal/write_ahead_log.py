@@ -30,13 +30,13 @@ from zlib import crc32
 
 from proxy.journal.disk import Disk, MemoryDisk, OsDisk
 from proxy.journal.scan import (
-    Cut,
     JournalDamaged,
     JournalError,
     JournalNewer,
     JournalSealed,
     Scan,
     ScanReport,
+    TornTail,
     read,
     segment_name,
     verify,
@@ -48,18 +48,18 @@ from proxy.journal.segment import (
     UNDER_SEAL,
     JournalRecord,
     SegmentHeader,
-    apart,
     close_group,
     pack_header,
     pack_length_crc,
     pack_record,
     pack_sequence_kind,
     seal_group,
+    split_records,
 )
 from proxy.native.loader import compiled
 
 __all__ = [
-    "Cut", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "MemoryDisk", "OsDisk",
+    "TornTail", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "MemoryDisk", "OsDisk",
     "JournalRecord", "ScanReport", "read", "verify",
 ]  # fmt: skip
 
@@ -104,13 +104,13 @@ class Journal:
         self._next = self.written
         self._unsynced: deque[tuple[int, str, int, bytes, float]] = deque()  # last sequence, segment, offset, bytes, when
         self._unsynced_bytes = 0
-        self._suspect = False  # a sync failed: what it should have kept must be written again
+        self._sync_has_failed = False  # a sync failed: what it should have kept must be written again
         self._outdated = scan.header is not None and scan.header.form != self._form
         """Whether the segment is of another format than what is written now: the next record begins a new one."""
         try:
-            self._mend(scan)
+            self._repair_tail(scan)
             if self._outdated and self.written < self._first:
-                self._begin_anew(scan)
+                self._drop_empty_segment(scan)
             self.identity = self._identify(scan)
         except OSError as error:
             raise JournalDown(f"journal {disk}: {error.strerror or error}") from error
@@ -126,14 +126,14 @@ class Journal:
     def _form(self) -> int:
         return UNDER_SEAL if self.disk.ring else PLAIN
 
-    def _begin_anew(self, scan: Scan) -> None:
+    def _drop_empty_segment(self, scan: Scan) -> None:
         """The segment holds no record, so that the next would have its name: it goes, and what it said of the ones before is said again, of
         what was just synced."""
         assert scan.header is not None
         self.disk.remove(self._segment)
         self.chain, self._segment, self._claim = scan.header.previous, "", 0
 
-    def _mend(self, scan: Scan) -> None:
+    def _repair_tail(self, scan: Scan) -> None:
         """Cuts the torn tail; then writes again and syncs what nothing claims as synced: a process that was killed may have written without
         syncing, and after a sync that failed the system holds as clean what never reached the medium."""
         if self.cut is not None:
@@ -202,11 +202,11 @@ class Journal:
             data = records + closing
             self.disk.append(self._segment, self._size, data)
         except OSError as error:
-            dropped = apart(b"".join(self._buffer))
+            dropped = split_records(b"".join(self._buffer))
             self._buffer.clear()
             self._next = self.written
             raise JournalDown(f"journal {self.disk}: {error.strerror or error}", dropped) from error
-        self._kept(last, self._size, data, now)
+        self._track_unsynced(last, self._size, data, now)
         self._size += len(data)
         self.written_bytes += len(data)
         self.chain, self.written, self._claim = chain, last, self.synced
@@ -218,7 +218,7 @@ class Journal:
         aged = time_ms // HOUR_MS > self._hour and self._size > HEADER_BYTES
         return aged or self._size >= self.segment_bytes or self._outdated
 
-    def _kept(self, last: int, offset: int, data: bytes, now: float) -> None:
+    def _track_unsynced(self, last: int, offset: int, data: bytes, now: float) -> None:
         self._unsynced.append((last, self._segment, offset, data, now))
         self._unsynced_bytes += len(data)
 
@@ -235,7 +235,7 @@ class Journal:
         if before and not (self._unsynced and self._unsynced[-1][1] == before):  # else ``note_synced`` lets go of it
             self.disk.release(before)
         self.written_bytes += len(data)
-        self._kept(self.written + 1, 0, data, time_ms / 1000)
+        self._track_unsynced(self.written + 1, 0, data, time_ms / 1000)
 
     # -- durability
 
@@ -251,28 +251,28 @@ class Journal:
         sequence = self.written
         waiting = list(self._unsynced)
         try:
-            if self._suspect:
+            if self._sync_has_failed:
                 for _, name, offset, data, _ in waiting:
                     self.disk.rewrite(name, offset, data)
             for name in dict.fromkeys(item[1] for item in waiting):
                 self.disk.sync(name)
         except OSError as error:
-            self._suspect = True
+            self._sync_has_failed = True
             raise JournalDown(f"journal {self.disk}: sync: {error.strerror or error}") from error
-        self._suspect = False
+        self._sync_has_failed = False
         return sequence
 
     def plain_sync(self) -> tuple[int, int] | None:
         """What ``sync`` would return, and the one open file that would be synced for it; None where there is more to do than that."""
         unsynced = self._unsynced
-        if self._suspect or not unsynced or unsynced[0][1] != unsynced[-1][1]:
+        if self._sync_has_failed or not unsynced or unsynced[0][1] != unsynced[-1][1]:
             return None
         file = self.disk.opened(unsynced[0][1])
         return None if file is None else (self.written, file)
 
     def sync_failed(self) -> None:
         """A sync that somebody did for ``plain_sync`` has failed."""
-        self._suspect = True
+        self._sync_has_failed = True
 
     def note_synced(self, sequence: int) -> None:
         """On the loop, with what ``sync`` returned."""

@@ -48,7 +48,7 @@ class Shelf:
         self.folder = tmp_path / "archive"
         self.keys = Keys(tmp_path / "keys", make=True)
 
-    def roll(self, disk: Disk, now: float, **more: Any) -> rolling.Rolled:
+    def roll(self, disk: Disk, now: float, **more: Any) -> rolling.RollResult:
         return rolling.roll(disk, self.folder, self.keys, now, **more)
 
     def manifest(self, node: int = 0) -> manifest.Manifest:

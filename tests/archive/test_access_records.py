@@ -117,7 +117,7 @@ def test_who_looked_is_proved_too(config: Path) -> None:
 )
 def test_a_look_that_was_taken_out_is_missed(config: Path, taken: tuple[int, ...], said: str) -> None:
     for hour in range(5):  # each in a segment of its own
-        access_records.note(
+        access_records.record_access(
             config.parent / "archive", Ring(), NOON + hour * HOUR, "wang (uid 1000)", "find", "case 4711", "to=1"
         )
     segments = sorted((config.parent / "archive" / access_records.FOLDER).glob("*.journal"))

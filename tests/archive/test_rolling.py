@@ -14,7 +14,7 @@ import pytest
 
 from proxy.archive import parquet as tables
 from proxy.archive import rolling
-from proxy.archive.manifest import File, load
+from proxy.archive.manifest import TableFile, load
 from proxy.archive.person_rows import PersonRow
 from proxy.config import Retention
 from proxy.journal import retention
@@ -130,7 +130,7 @@ def test_a_day_is_merged_a_range_of_persons_after_the_other(
         for hour in range(3)
         for person in range(people)
     ]
-    files = list[File]()
+    files = list[TableFile]()
     for hour in range(3):
         pieces = tables.batches(rows[hour * people : (hour + 1) * people], 0, shelf.keys)
         files += tables.write(folder / "hours" / f"{hour}.parquet", folder, pieces)

@@ -138,7 +138,7 @@ class FollowedJournal(SegmentIndex):
             if record.sequence > self.seen:
                 if record.kind in _LOOKED_AT:
                     self._look(record)
-                if decides(record):
+                if is_decision(record):
                     self._decisions.append(record)
         self._note_verdicts(persons)
         self._verdicts = []
@@ -153,7 +153,7 @@ class FollowedJournal(SegmentIndex):
         if kind == messages.HEARD:
             return (int.from_bytes(unpack_heard(body).body[12:16], "big"),)
         if kind == messages.DELIVER:
-            return () if body.startswith(_RECEIPT, 8) else (replier(body) & _LOW,)
+            return () if body.startswith(_RECEIPT, 8) else (reply_sender(body) & _LOW,)
         if kind == messages.ACCEPTED and self.answers_matter:
             return [number & _LOW for number in answers.recipients_of(body)]
         return ()
@@ -179,18 +179,18 @@ class FollowedJournal(SegmentIndex):
         parts = {person & _LOW}
         for segment in self._segments:
             for stretch in segment.stretches:
-                if stretch.tells_of(parts):
+                if stretch.mentions(parts):
                     for group in self.records(segment, stretch):
-                        yield from (one for one in group.records if not decides(one))
+                        yield from (one for one in group.records if not is_decision(one))
 
 
-def decides(record: JournalRecord) -> bool:
+def is_decision(record: JournalRecord) -> bool:
     """Whether it is a clerk's decision about doubtful replies, here or at another gate."""
     kind = record.kind
     return kind == messages.DECISION or (kind == messages.HEARD and unpack_heard(record.body).kind == messages.DECISION)
 
 
-def replier(body: bytes) -> int:
+def reply_sender(body: bytes) -> int:
     """Who wrote what a DELIVER record holds; 0: a receipt, or nobody's number."""
     if body.startswith(_RECEIPT, 8):
         return 0

@@ -28,7 +28,7 @@ class ListMembership(NamedTuple):
     file: str
 
 
-class Lists:
+class ImportedLists:
     def __init__(self, person: int) -> None:
         self._chunk, self._low = person >> CHUNK_BITS, person & (1 << CHUNK_BITS) - 1
         self._begun: dict[int, tuple[operator_actions.ListBegun, set[int]]] = {}

@@ -17,8 +17,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from proxy.archive.audit.intent import CANDIDATES_S, Against, Claim
-from proxy.archive.audit.journal_follower import FollowedJournal, replier
+from proxy.archive.audit.intent import CANDIDATES_S, Claim, Violation
+from proxy.archive.audit.journal_follower import FollowedJournal, reply_sender
 from proxy.archive.audit.optout_history import in_order
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.archive.segment_index import Stale
@@ -47,7 +47,7 @@ _FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16
 @about_people
 class Finding(NamedTuple):
     recipient: int
-    against: Against
+    against: Violation
 
 
 def first_needed(disk: OsDisk, since: float) -> int:
@@ -140,7 +140,7 @@ class Audit:
                 if person in self._claimants and body[_FLAGS] & _HAS_ENTRY and body[_CATEGORY] == Category.MARKETING:
                     self._marketing(place, person, record)
             elif kind == messages.DELIVER:
-                if person := replier(body):
+                if person := reply_sender(body):
                     self._reply(place, person, record.sequence)
             elif kind == messages.HEARD:
                 heard = unpack_heard(body)
@@ -175,7 +175,7 @@ class Audit:
     def _may_be_against(claims: Sequence[Claim], place: int, person: int, record: JournalRecord) -> bool:
         alone = PersonHistory(person)
         alone.take(place, record)
-        return any(claim.speaks_of(sent) for sent in alone.sent() for claim in claims)
+        return any(claim.covers(sent) for sent in alone.sent() for claim in claims)
 
     # ------------------------------------------------------------------ one person
 
@@ -222,7 +222,7 @@ class Audit:
             self._claimants.pop(person, None)
         return [Finding(person, one) for one in found.against if self._is_new(one)]
 
-    def _is_new(self, one: Against) -> bool:
+    def _is_new(self, one: Violation) -> bool:
         place, sequence = key = one.sent.key
         if one.sent.at < self._since or sequence <= self._done[place] or key in self._found:
             return False

@@ -42,7 +42,7 @@ class OptOutEvent(NamedTuple):
     """``says`` without anybody's whole number, where somebody wrote in it."""
 
 
-def by_value(one: OptOut, signatures: Mapping[int, str]) -> Mapping[str, str]:
+def named_by_value(one: OptOut, signatures: Mapping[int, str]) -> Mapping[str, str]:
     """Where neither registry nor words are at hand."""
     return {"about": f"{one.scope} {one.value}".rstrip()}
 
@@ -69,7 +69,7 @@ class Trace:
     """First and last of the records in between that a copy does not have, for the gate had removed them."""
     signatures: dict[int, str] = field(default_factory=dict)
     """By hash, as the person's messages had them."""
-    about: About = field(default=by_value, compare=False)
+    about: About = field(default=named_by_value, compare=False)
 
     @property
     def in_force(self) -> list[OptOut]:

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from proxy.journal import encoding as values
-from proxy.journal.encoding import BodyReader, refusal_of, word
+from proxy.journal.encoding import BodyReader, read_refusal, word
 from proxy.model.number import about_people
 from proxy.model.recipient import HOLD_S, OptOut
 
@@ -85,14 +85,14 @@ def pack_doubtful(one: Doubtful) -> bytes:
         int(one.time * 1000), one.recipient, context.category, context.signature, context.template, len(one.held)
     )
     words = (one.source, one.port, one.provider, one.text[:TEXT_CHARACTERS_MAX], one.answered[:TEXT_CHARACTERS_MAX])
-    return b"".join((fixed, *map(word, words), *map(values.refusal, one.held)))
+    return b"".join((fixed, *map(word, words), *map(values.pack_refusal, one.held)))
 
 
 def unpack_doubtful(body: bytes) -> Doubtful:
     reader = BodyReader(body)
     time_ms, recipient, category, signature, template, count = reader.take(_DOUBTFUL)
     source, port, provider, text, answered = (reader.word() for _ in range(5))
-    held = tuple(refusal_of(reader) for _ in range(count))
+    held = tuple(read_refusal(reader) for _ in range(count))
     context = ReplyContext(category, signature, template)
     return Doubtful(time_ms / 1000, recipient, source, port, provider, text, context, held, answered)
 

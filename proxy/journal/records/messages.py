@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from proxy.journal.encoding import BodyReader as _Reader
 from proxy.journal.encoding import word as _word
-from proxy.journal.settlement import Decided
+from proxy.journal.settlement import SettledSubmit
 from proxy.model.message import Category, Outcome, Sender, Take
 from proxy.model.number import about_people
 from proxy.model.recipient import ENTRY, Entry
@@ -143,7 +143,7 @@ def _revision(revision: str) -> bytes:
     return _memo(_revisions, revision, bytes.fromhex(revision[:16].rjust(16, "0")) if revision else bytes(8))
 
 
-def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP_S) -> bytes:
+def pack_verdict(now: float, transit: SettledSubmit, revision: str, keep_s: int = KEEP_S) -> bytes:
     """The body for one submit; ``revision``: up to 16 hex digits."""
     message, verdict, packed, reason = transit.message, transit.verdict, transit.packed, transit.reason
     if message is None:
@@ -181,7 +181,7 @@ def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP
 
 
 @compiled("verdict_pieces")
-def verdict_pieces(now: float, transits: Iterable[Decided], revision: str, keep_s: int) -> Iterator[list[bytes]]:
+def verdict_pieces(now: float, transits: Iterable[SettledSubmit], revision: str, keep_s: int) -> Iterator[list[bytes]]:
     """``pack_verdict`` for one turn, each body in pieces behind an empty one (``Journal.extend``): most are allowed and differ in person,
     entry and text only."""
     time_ms = int(now * 1000)

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.journal.encoding import BodyReader, refusal, refusal_of, word
+from proxy.journal.encoding import BodyReader, pack_refusal, read_refusal, word
 from proxy.model.message import ORDER_KINDS, Order
 from proxy.model.number import about_people
 from proxy.model.recipient import OptOut
@@ -129,27 +129,27 @@ def unpack_operated(body: bytes) -> Operated:
 
 def pack_suppressed(now: float, recipient: int, added: Sequence[OptOut], lifted: Sequence[OptOut], who: str, why: str) -> bytes:
     fixed = _SUPPRESSED.pack(int(now * 1000), recipient, len(added), len(lifted))
-    return b"".join((fixed, *map(refusal, added), *map(refusal, lifted), word(who), word(why)))
+    return b"".join((fixed, *map(pack_refusal, added), *map(pack_refusal, lifted), word(who), word(why)))
 
 
 def unpack_suppressed(body: bytes) -> Suppressed:
     reader = BodyReader(body)
     time_ms, recipient, added, lifted = reader.take(_SUPPRESSED)
     return Suppressed(
-        time_ms / 1000, recipient, tuple(refusal_of(reader) for _ in range(added)), tuple(refusal_of(reader) for _ in range(lifted)),
+        time_ms / 1000, recipient, tuple(read_refusal(reader) for _ in range(added)), tuple(read_refusal(reader) for _ in range(lifted)),
         reader.word(), reader.word(),
     )  # fmt: skip
 
 
 def pack_listing(now: float, takes_off: bool, refusals: Sequence[OptOut], who: str, why: str, file: str) -> bytes:
     fixed = _LISTING.pack(int(now * 1000), takes_off, len(refusals))
-    return b"".join((fixed, *map(refusal, refusals), word(who), word(why), word(file)))
+    return b"".join((fixed, *map(pack_refusal, refusals), word(who), word(why), word(file)))
 
 
 def unpack_listing(body: bytes) -> ListBegun:
     reader = BodyReader(body)
     time_ms, takes_off, keys = reader.take(_LISTING)
-    refusals = tuple(refusal_of(reader) for _ in range(keys))
+    refusals = tuple(read_refusal(reader) for _ in range(keys))
     return ListBegun(time_ms / 1000, bool(takes_off), refusals, reader.word(), reader.word(), reader.word())
 
 
