@@ -22,17 +22,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from proxy.config import Console
-from proxy.console.form_data import NoForm, form_of
+from proxy.console.form_data import FormRejected, form_of
 from proxy.console.gate_client import CannotAsk, GateClient
 from proxy.console.language import language_of
-from proxy.console.login import NOBODYS, Login, spelt, who_is
-from proxy.console.login_pages import Entrance, is_same
+from proxy.console.login import UNKNOWN_TOKEN, Login, spelt, who_is
+from proxy.console.login_pages import LoginPages, is_same
 from proxy.console.page import Page, PageRequest, PageRoute
 from proxy.console.render import FEATURES, PageTemplates
 from proxy.console.request_guard import RequestGuard
 from proxy.console.sampling import Sampling
 from proxy.console.sessions import LoginSession, Sessions
-from proxy.console.translations import LANGUAGES, SHARED, Speech, load
+from proxy.console.translations import LANGUAGES, SHARED, Translator, load
 from proxy.operations.client import NobodyAnswers
 
 log = structlog.get_logger()
@@ -74,11 +74,11 @@ class App:
         self._templates = PageTemplates(LANGUAGES)
         shared = load(SHARED)
         files = {page.name: load(next(FEATURES.glob(f"*/{page.name}.yaml"), FEATURES)) for page in self.pages}
-        self.speech = {(page, lang): Speech(lang, words, shared) for page, words in files.items() for lang in LANGUAGES}
-        self.common = {lang: Speech(lang, shared) for lang in LANGUAGES}
+        self.speech = {(page, lang): Translator(lang, words, shared) for page, words in files.items() for lang in LANGUAGES}
+        self.common = {lang: Translator(lang, shared) for lang in LANGUAGES}
 
     def app(self) -> ASGIApp:
-        routes = Entrance(self, self._cookie, self._secure).routes()
+        routes = LoginPages(self, self._cookie, self._secure).routes()
         routes += [Route(way.path, self._endpoint(page, way), methods=[way.method]) for page in self.pages for way in page.ways]
         for name in modules_of("routes"):
             routes += importlib.import_module(name).routes(self.asking, self.clock)
@@ -95,10 +95,10 @@ class App:
                 return self._to_login(request)
             speech = self.speech[page.name, language_of(request)]
             if not session.asker.may(way.wants):  # whose form that is need not be read
-                return self._elsewhere(PageRequest(self, page, request, session, speech, FormData()), way)
+                return self._not_allowed(PageRequest(self, page, request, session, speech, FormData()), way)
             try:
                 form = await form_of(request, way.body_max) if way.method == "POST" else FormData()
-            except NoForm as error:
+            except FormRejected as error:
                 return self._plain(request, "wrong", str(error), 413)
             visit = PageRequest(self, page, request, session, speech, form)
             try:
@@ -119,14 +119,14 @@ class App:
 
         return answer
 
-    def _elsewhere(self, visit: PageRequest, way: PageRoute) -> Response:
+    def _not_allowed(self, visit: PageRequest, way: PageRoute) -> Response:
         """A role that does not take it to this page: from the front door to one of its own, else told so."""
         if way.path == "/" and (own := self.menu(visit.session)):
             return RedirectResponse(own[0].path, 303)
         return self._problem(visit, visit.t("not_allowed", what=visit.t.of("permission", way.wants.name)), 403)
 
     def _refused(self, visit: PageRequest, error: CannotAsk) -> Response:
-        if str(error).startswith(NOBODYS):
+        if str(error).startswith(UNKNOWN_TOKEN):
             self.close(visit.request)
             return self._to_login(visit.request)
         if isinstance(error, NobodyAnswers):
@@ -145,7 +145,7 @@ class App:
 
     def render(self, visit: PageRequest, template: str, status: int, values: Mapping[str, Any], block: str = "") -> Response:
         entries = [(page, self.speech[page.name, visit.lang]("title")) for page in self.menu(visit.session)]
-        told = {} if block else {"said": visit.session.told()}
+        told = {} if block else {"said": visit.session.take_notices()}
         given = {"visit": visit, "t": visit.t, "menu": entries, "said": [], **told, **values}
         return HTMLResponse(self._templates.render(visit.lang, template, given, block), status)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from starlette.responses import Response
 
 from proxy.console.gate_client import CannotAsk, Ran
-from proxy.console.login import NOBODYS
+from proxy.console.login import UNKNOWN_TOKEN
 from proxy.console.page import PageRequest
 from proxy.operations.client import NobodyAnswers
 from proxy.policy import time_windows
@@ -43,7 +43,7 @@ def lasts(word: str, default: str = "") -> float | None:
 
 def beside(error: CannotAsk) -> str:
     """What stands beside the form that was sent. What is not about what was typed goes on: nobody answers, the token counts no longer."""
-    if isinstance(error, NobodyAnswers) or str(error).startswith(NOBODYS):
+    if isinstance(error, NobodyAnswers) or str(error).startswith(UNKNOWN_TOKEN):
         raise error
     return str(error)
 

@@ -31,12 +31,12 @@ TRIES_S, TRIES_AT_ONCE = 0.2, 20.0
 ADDRESSES_MAX = 10_000
 AT_ONCE = 2
 """A password is compared in the gate: 50 ms."""
-NOBODYS = "this token is nobody's"
+UNKNOWN_TOKEN = "this token is nobody's"  # noqa: S105 # an error text
 
 log = structlog.get_logger()
 
 
-class TryLater(Exception):
+class TooManyAttempts(Exception):
     """Somebody guessed too often."""
 
 
@@ -65,7 +65,7 @@ class Login:
         peer, now = str(request.scope["peer"]), self._clock()
         if self._held.held_off(name, peer, now) or not self._rate(peer).allow(now):
             self._refusals.warning(now, "console: login held off", peer=peer)
-            raise TryLater
+            raise TooManyAttempts
         if not name or not token or len(name) > NAME_MAX or len(token) > TOKEN_MAX or not token.isprintable():
             asker = None
         else:
@@ -101,7 +101,7 @@ async def who_is(asking: GateClient, spelt: str, token: str) -> Asker | None:
     except NobodyAnswers:
         raise
     except CannotAsk as error:
-        if not str(error).startswith(NOBODYS):
+        if not str(error).startswith(UNKNOWN_TOKEN):
             raise
         return await _provider(asking, token)
     known = told["by_token"] or told["program"]

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from proxy.console.gate_client import GateClient, Ran
 from proxy.console.sampling import Sampling
 from proxy.console.sessions import LoginSession
-from proxy.console.translations import Speech
+from proxy.console.translations import Translator
 from proxy.model.roles import Permission
 from proxy.operations.client import Conversation
 
@@ -82,7 +82,7 @@ class PageRequest:
     """One request of somebody who is logged in."""
 
     def __init__(
-        self, house: Application, page: Page, request: Request, session: LoginSession, speech: Speech, form: FormData
+        self, house: Application, page: Page, request: Request, session: LoginSession, speech: Translator, form: FormData
     ) -> None:
         self.house, self.page, self.request, self.session, self.form_data = house, page, request, session, form
         self.t = speech

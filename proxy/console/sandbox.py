@@ -22,7 +22,7 @@ from proxy.operations.client import CannotAsk
 
 WITHIN_S = 20.0
 """Large sets take some seconds; what takes longer is ended."""
-TOLD_MAX, TOLD_S = 6, 300.0
+KEPT_MAX, KEPT_S = 6, 300.0
 """Sets that are not asked for again, for so long: what a check finds depends on the settings and the day, too."""
 NO_FILES: Mapping[str, str] = {}
 
@@ -37,13 +37,13 @@ class Sandbox:
     async def told(self, revision: str, instead: Mapping[str, str] = NO_FILES) -> dict[str, Any]:
         """All of a set, in words: see desk/revisions/sandbox_rules.py."""
         now = time.monotonic()
-        if not instead and (known := self._told.get(revision)) is not None and now - known[0] < TOLD_S:
+        if not instead and (known := self._told.get(revision)) is not None and now - known[0] < KEPT_S:
             return known[1]
         found: dict[str, Any] = await self._ask("told", revision=revision, instead=instead)
         if not instead:
             self._told[revision] = now, found
             self._told.move_to_end(revision)
-            while len(self._told) > TOLD_MAX:
+            while len(self._told) > KEPT_MAX:
                 self._told.popitem(last=False)
         return found
 
@@ -74,9 +74,9 @@ class Sandbox:
     # -- the process
 
     async def _ask(self, do: str, **args: Any) -> Any:
-        return await asyncio.to_thread(self._hear, {"do": do, **args})
+        return await asyncio.to_thread(self._call, {"do": do, **args})
 
-    def _hear(self, asked: Mapping[str, Any]) -> Any:
+    def _call(self, asked: Mapping[str, Any]) -> Any:
         with self._lock:
             try:
                 process = self._alive()

@@ -43,7 +43,7 @@ class LoginSession:
     def tell(self, kind: str, words: str) -> None:
         self.said = [*self.said, (kind, words)][-SAID_MAX:]
 
-    def told(self) -> list[tuple[str, str]]:
+    def take_notices(self) -> list[tuple[str, str]]:
         said, self.said = self.said, []
         return said
 

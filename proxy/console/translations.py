@@ -15,7 +15,7 @@ from proxy.i18n import catalog
 from proxy.i18n.catalog import CLOSED
 from proxy.i18n.phrases import LANGUAGES, WORDS
 
-__all__ = ["LANGUAGES", "SHARED", "Speech", "load"]
+__all__ = ["LANGUAGES", "SHARED", "Translator", "load"]
 
 SHARED = Path(__file__).parent / "templates" / "shared.yaml"
 
@@ -29,7 +29,7 @@ def load(path: Path) -> Words:
     return found
 
 
-class Speech:
+class Translator:
     """``t`` of templates: what stands under a name in one language; the page's own word first, then everybody's."""
 
     def __init__(self, language: str, *words: Words) -> None:

@@ -24,7 +24,7 @@ WHY_MAX = 500
 def object_of(body: bytes) -> dict[str, Any]:
     """The JSON object of a request's body. Refused where it is none, or where a key comes twice: of two values one would be dropped unseen."""
     try:
-        said = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
+        said = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError):
         raise CommandRefused("the body is no JSON") from None
     if not isinstance(said, dict):
@@ -37,7 +37,7 @@ def _no_constant(name: str) -> float:
     raise ValueError(name)
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
@@ -62,7 +62,7 @@ class Args:
         found = self._take(name)
         if found is None and default is not None:
             return default
-        if not isinstance(found, str) or not found.strip() or len(found) > most or not _is_whole(found):
+        if not isinstance(found, str) or not found.strip() or len(found) > most or not _has_whole_characters(found):
             raise CommandRefused(f"{name}: must be text of 1 to {most} characters")
         return found
 
@@ -77,7 +77,7 @@ class Args:
         if (
             not isinstance(found, list)
             or len(found) > most
-            or not all(isinstance(one, str) and one and _is_whole(one) for one in found)
+            or not all(isinstance(one, str) and one and _has_whole_characters(one) for one in found)
         ):
             raise CommandRefused(f"{name}: must be a list of at most {most} texts")
         return found
@@ -119,7 +119,7 @@ class Args:
                 raise CommandRefused(unknown("argument", str(name), self._known))
 
 
-def _is_whole(text: str) -> bool:
+def _has_whole_characters(text: str) -> bool:
     """Whether any file and table can hold it: JSON may bring half of a pair of surrogates."""
     return text.isascii() or not _HALVES.search(text)
 

@@ -72,20 +72,20 @@ class Authorization:
 
     async def _whose(self, token: str) -> Asker | None:
         if token.startswith(":"):
-            return await self._of_stranger(token[1:])
-        if (found := self._at_once(token)) is not None:
+            return await self._with_name(token[1:])
+        if (found := self._with_machine_token(token)) is not None:
             return found
-        for person in self._chosen:
+        for person in self._with_password:
             if await self._is_password(person, token):
                 return with_token(person)
         return None
 
     @property
-    def _chosen(self) -> list[Person]:
+    def _with_password(self) -> list[Person]:
         """Who has a password instead of what a machine made."""
         return [person for person in self._people if not person.token.startswith(KIND)]
 
-    def _at_once(self, token: str) -> Asker | None:
+    def _with_machine_token(self, token: str) -> Asker | None:
         hashed = hash_token(token)
         for person in self._people:
             if compare_digest(person.token, hashed):
@@ -95,12 +95,12 @@ class Authorization:
                 return Asker(program.name, frozenset({program.role}), program=True)
         return None
 
-    async def _of_stranger(self, said: str) -> Asker | None:
-        if (found := self._at_once(said)) is not None or ":" not in said:
+    async def _with_name(self, said: str) -> Asker | None:
+        if (found := self._with_machine_token(said)) is not None or ":" not in said:
             return found
         person = next((one for one in self._people if said.startswith(f"{one.name}:")), None)
         if person is None:  # which takes no less
-            for one in self._chosen[:1]:
+            for one in self._with_password[:1]:
                 await self._is_password(one, said)
             return None
         token = said[len(person.name) + 1 :]

@@ -33,7 +33,7 @@ from proxy.operations.metrics import CONTENT_TYPE
 
 REFUSALS_S, REFUSALS_AT_ONCE = 0.1, 10.0
 """So many refusals a second are in the log, after so many at once."""
-SPOKEN_S, SPOKEN_AT_ONCE = 0.5, 20.0
+TRANSLATIONS_S, TRANSLATIONS_AT_ONCE = 0.5, 20.0
 """So many refusals a second are said in another language than theirs, after so many at once: of a new one a thread looks some 20 ms for its
 words, and traffic takes turns with it."""
 PASSED_ON = frozenset(("content-type", "content-length", "idempotency-key", "accept", "accept-language"))
@@ -66,9 +66,9 @@ class HttpServer:
         self._metrics = metrics
         self._not_ready = not_ready
         self._notes = notes
-        self._more = dict(more or {})
+        self._extra_routes = dict(more or {})
         self._refusals = Seldom(REFUSALS_S, REFUSALS_AT_ONCE)
-        self._spoken = Rate(SPOKEN_S, SPOKEN_AT_ONCE)
+        self._translations = Rate(TRANSLATIONS_S, TRANSLATIONS_AT_ONCE)
         self.listener = Listener(self.app(), "http")
 
     async def start(self, host: str, port: int) -> int:
@@ -81,8 +81,8 @@ class HttpServer:
 
     def app(self) -> Starlette:
         found = Starlette(
-            routes=[Route(path, way.endpoint, methods=[way.method]) for path, way in self.paths().items()],
-            middleware=[Middleware(_Watched, self._asks, self.spoken)],
+            routes=[Route(path, route.endpoint, methods=[route.method]) for path, route in self.paths().items()],
+            middleware=[Middleware(_AuthMiddleware, self._authorize, self.translated)],
         )
         found.router.redirect_slashes = False
         return found
@@ -90,32 +90,32 @@ class HttpServer:
     def paths(self) -> dict[str, HttpRoute]:
         """All there are; proxy/model/roles.py says who may ask for each."""
         own = {"/healthz": _healthz, "/readyz": self._readyz, "/metrics": self._show_metrics}
-        ways = {path: HttpRoute("GET", endpoint) for path, endpoint in own.items()} | self._more
-        return {path: way._replace(endpoint=self._in_tongue(way.endpoint)) for path, way in ways.items()}
+        routes = {path: HttpRoute("GET", endpoint) for path, endpoint in own.items()} | self._extra_routes
+        return {path: route._replace(endpoint=self._translating(route.endpoint)) for path, route in routes.items()}
 
-    def _in_tongue(self, endpoint: Endpoint) -> Endpoint:
+    def _translating(self, endpoint: Endpoint) -> Endpoint:
         async def answer(request: Request) -> Response:
-            return await self.spoken(request, await endpoint(request))
+            return await self.translated(request, await endpoint(request))
 
         return answer
 
-    async def spoken(self, request: Request, answer: Response) -> Response:
+    async def translated(self, request: Request, answer: Response) -> Response:
         """A refusal in the language that was asked for (``?lang=zh``, else Accept-Language); anything else as it is."""
         language = request.query_params.get("lang", "")
         language = language if language in LANGUAGES else preferred(request.headers.get("accept-language", ""))
         refused = answer.status_code >= 400 and not isinstance(answer, StreamingResponse)
-        if language == TO_PROGRAMS or not refused or not self._spoken.allow(asyncio.get_running_loop().time()):
+        if language == TO_PROGRAMS or not refused or not self._translations.allow(asyncio.get_running_loop().time()):
             return answer
-        said = await asyncio.to_thread(_said_in, language, answer)
+        said = await asyncio.to_thread(_translated_body, language, answer)
         headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
         return Response(said, answer.status_code, headers | {"Content-Language": language})
 
     async def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A request that came in elsewhere, and whose asker is known there (a supervisor hands it to a worker): ``as_asked`` makes
-        it, ``as_heard`` reads the answer."""
-        way = self.paths().get(asked["path"])
-        if way is None or way.method != asked["method"]:
-            return _as_told(PlainTextResponse("Not Found", 404))
+        """A request that came in elsewhere, and whose asker is known there (a supervisor hands it to a worker): ``pack_request`` makes
+        it, ``unpack_response`` reads the answer."""
+        route = self.paths().get(asked["path"])
+        if route is None or route.method != asked["method"]:
+            return _pack_response(PlainTextResponse("Not Found", 404))
         body = base64.b64decode(asked["body"])
 
         async def receive() -> dict[str, Any]:
@@ -123,11 +123,11 @@ class HttpServer:
 
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in asked["headers"]]
         asker = Asker(asked["asker"], frozenset(Role(role) for role in asked["roles"]), by_token=True)
-        scope = {"type": "http", "method": way.method, "path": asked["path"], "headers": headers, "asker": asker}
+        scope = {"type": "http", "method": route.method, "path": asked["path"], "headers": headers, "asker": asker}
         scope["query_string"] = asked["query"].encode("latin-1")
-        return _as_told(await way.endpoint(Request(scope, receive)))
+        return _pack_response(await route.endpoint(Request(scope, receive)))
 
-    def _asks(self, request: Request) -> Asker | Response:
+    def _authorize(self, request: Request) -> Asker | Response:
         """Who asks for more than is open, or what they are told who may not."""
         now, host, path = asyncio.get_running_loop().time(), request.client.host if request.client else "", request.url.path
         wanted = PATHS.get(path) or Permission.SEE
@@ -146,10 +146,10 @@ class HttpServer:
         found = self._metrics()
         if isinstance(found, bytes):
             return Response(found, media_type=CONTENT_TYPE)
-        return StreamingResponse(_taking_turns(found), media_type=CONTENT_TYPE)
+        return StreamingResponse(_with_pauses(found), media_type=CONTENT_TYPE)
 
 
-def _said_in(language: str, answer: Response) -> bytes:
+def _translated_body(language: str, answer: Response) -> bytes:
     """What a refusal tells: a line, or JSON with ``error`` and ``problems``."""
     body = bytes(answer.body)
     if not answer.headers.get("content-type", "").startswith("application/json"):
@@ -162,7 +162,7 @@ def _said_in(language: str, answer: Response) -> bytes:
     return as_json(told, None).encode()
 
 
-async def as_asked(request: Request, most: int) -> Mapping[str, Any]:
+async def pack_request(request: Request, most: int) -> Mapping[str, Any]:
     """A request as ``HttpServer.answer`` takes it. ValueError where its body has more than ``most`` octets."""
     body = b""
     async for piece in request.stream():
@@ -181,12 +181,12 @@ async def as_asked(request: Request, most: int) -> Mapping[str, Any]:
     }
 
 
-def as_heard(told: Mapping[str, Any]) -> Response:
+def unpack_response(told: Mapping[str, Any]) -> Response:
     """What ``HttpServer.answer`` told, as a response."""
     return Response(base64.b64decode(told["body"]), told["status"], dict(told["headers"]))
 
 
-def _as_told(response: Response) -> Mapping[str, Any]:
+def _pack_response(response: Response) -> Mapping[str, Any]:
     headers = [(name, value) for name, value in response.headers.items() if name != "content-length"]
     return {"status": response.status_code, "headers": headers, "body": base64.b64encode(response.body).decode()}
 
@@ -195,31 +195,31 @@ async def _healthz(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-async def _taking_turns(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def _with_pauses(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     """The pieces, with a turn of the loop for traffic after each."""
     for piece in pieces:
         yield piece
         await asyncio.sleep(0)
 
 
-class _Watched:
+class _AuthMiddleware:
     """Stands before all that is routed, and before what is not: a stranger does not learn what is."""
 
     def __init__(
         self,
         app: ASGIApp,
         asks: Callable[[Request], Asker | Response],
-        spoken: Callable[[Request, Response], Awaitable[Response]],
+        translated: Callable[[Request, Response], Awaitable[Response]],
     ) -> None:
-        self._app, self._asks, self._spoken = app, asks, spoken
+        self._app, self._authorize, self._translations = app, asks, translated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if PATHS.get(scope.get("path", ""), Permission.SEE) is None:
             await self._app(scope, receive, send)
             return
-        asker = self._asks(Request(scope))
+        asker = self._authorize(Request(scope))
         if isinstance(asker, Response):
-            refused = await self._spoken(Request(scope), asker)
+            refused = await self._translations(Request(scope), asker)
             await refused(scope, receive, send)
             return
         scope["asker"] = asker

@@ -74,7 +74,7 @@ class HttpAuth:
         providers: Sequence[Provider] = (),
         names: Sequence[str] = (),
     ) -> None:
-        self._held = Lockout()
+        self._lockout = Lockout()
         self.use(addresses, tokens, people, providers, names)
 
     def use(
@@ -121,11 +121,11 @@ class HttpAuth:
 
     def _with_token(self, token: str, host: str, now: float) -> Asker | HttpRefusal:
         if (asker := self._whose(token)) is not None:
-            self._held.passed("", host)
+            self._lockout.passed("", host)
             return asker
-        if self._held.held_off("", host, now):
+        if self._lockout.held_off("", host, now):
             return TOO_MANY
-        self._held.failed("", host, now)
+        self._lockout.failed("", host, now)
         return WRONG
 
     def _is_provider(self, token: str) -> bool:

@@ -68,7 +68,7 @@ class ControlSocket:
 
     async def start(self) -> None:
         """ControlError: another gate answers there, or something else is in the way."""
-        await asyncio.to_thread(_make_way, self.path)
+        await asyncio.to_thread(_remove_stale_socket, self.path)
         try:
             found = _bound(self.path, self._group)
             self._server = await asyncio.start_unix_server(self._accept, sock=found, limit=LINE_BYTES_MAX)
@@ -102,7 +102,7 @@ class ControlSocket:
             else:
                 last = await self._converse(reader, writer)
             if last is not None:
-                await say(writer, {"v": VERSION, **last})
+                await write_line(writer, {"v": VERSION, **last})
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # it is gone, or the gate is about to be
         finally:
@@ -131,7 +131,7 @@ def as_line(said: Mapping[str, Any]) -> bytes:
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
 
-async def say(writer: asyncio.StreamWriter, said: Mapping[str, Any]) -> None:
+async def write_line(writer: asyncio.StreamWriter, said: Mapping[str, Any]) -> None:
     """One line; TimeoutError where the client does not read it in time."""
     writer.write(as_line(said))
     async with asyncio.timeout(SAY_S):
@@ -164,7 +164,7 @@ def read_line(line: bytes) -> Mapping[str, Any]:
 # ----------------------------------------------------------------------------------------------------------------- socket
 
 
-def _make_way(path: Path) -> None:
+def _remove_stale_socket(path: Path) -> None:
     """Makes the folder, and removes a socket nobody answers at: what a gate that was killed leaves behind."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -57,9 +57,9 @@ class WorkerEnd:
     async def _serve(self, reader: asyncio.StreamReader) -> None:
         while (asked := await _next(reader)) is not None:
             if asked.get("ask") == STATE:
-                await self._tell(asked)
+                await self._answer_one(asked)
             elif len(self._answering) < AT_ONCE_MAX:
-                task = asyncio.get_running_loop().create_task(self._tell(asked))
+                task = asyncio.get_running_loop().create_task(self._answer_one(asked))
                 self._answering.add(task)
                 task.add_done_callback(self._answering.discard)
             else:
@@ -67,7 +67,7 @@ class WorkerEnd:
                 self._say(asked, {"error": why})
         self._gone()
 
-    async def _tell(self, asked: Said) -> None:
+    async def _answer_one(self, asked: Said) -> None:
         """Answers one question, whatever comes of it."""
         try:
             told: Said = {"ok": await self._answer(asked)}
@@ -102,16 +102,16 @@ class SupervisorEnd:
         self._waiting: dict[int, asyncio.Future[Said]] = {}
         self._next_id = 0
         self._writer: asyncio.StreamWriter | None = None
-        self._hearing: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         self._socket.setblocking(False)
         reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=LINE_BYTES_MAX)
-        self._hearing = asyncio.get_running_loop().create_task(self._hear(reader))
+        self._reading = asyncio.get_running_loop().create_task(self._read_answers(reader))
 
     async def ask(self, what: str, within_s: float, **more: Any) -> Said:
         """The worker's answer. Gone, TimeoutError, RuntimeError where the worker failed over it."""
-        if self._writer is None or self._hearing is None or self._hearing.done():
+        if self._writer is None or self._reading is None or self._reading.done():
             raise ChannelClosed
         self._next_id += 1
         number, answered = self._next_id, asyncio.get_running_loop().create_future()
@@ -127,7 +127,7 @@ class SupervisorEnd:
         ok: Said = told["ok"]
         return ok
 
-    async def _hear(self, reader: asyncio.StreamReader) -> None:
+    async def _read_answers(self, reader: asyncio.StreamReader) -> None:
         while (told := await _next(reader)) is not None:
             if told.get("id") == 0:
                 self.last_words = told["ok"]
@@ -139,9 +139,9 @@ class SupervisorEnd:
 
     async def close(self) -> None:
         """Hangs up, once what the worker still said is heard."""
-        if self._writer is not None and self._hearing is not None:
-            await asyncio.wait([self._hearing], timeout=1.0)
-            self._hearing.cancel()
+        if self._writer is not None and self._reading is not None:
+            await asyncio.wait([self._reading], timeout=1.0)
+            self._reading.cancel()
             self._writer.close()
         else:
             self._socket.close()

@@ -309,9 +309,7 @@ def test_killed_at_any_step_the_next_roll_ends_as_if_nothing_had_been(tmp_path: 
 DYING = """
 import os, sys
 from pathlib import Path
-from proxy.archive import parquet as tables, rolling; from proxy.runtime import atomic_files as steady
-from proxy.archive.manifest import File, load
-from proxy.archive.person_rows import Row
+from proxy.archive import rolling
 from proxy.archive.keys import Keys
 from proxy.journal.disk import OsDisk
 top, left = Path(sys.argv[1]), int(sys.argv[2])
