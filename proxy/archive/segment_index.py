@@ -75,13 +75,13 @@ class Stretch:
     rules: list[JournalRecord] = field(default_factory=list)
 
     def mentions(self, persons: Collection[int]) -> bool:
-        held = self.persons
-        if isinstance(held, set):
-            return not held.isdisjoint(persons)
-        assert isinstance(held, array)
+        own = self.persons
+        if isinstance(own, set):
+            return not own.isdisjoint(persons)
+        assert isinstance(own, array)
         for one in persons:
-            at = bisect_left(held, one)
-            if at < len(held) and held[at] == one:
+            at = bisect_left(own, one)
+            if at < len(own) and own[at] == one:
                 return True
         return False
 
@@ -152,8 +152,8 @@ class SegmentIndex:
             after = [name for name in names if name > self._segments[-1].name]
             return after[0] if after else None
         behind = self._rolled()
-        held = [name for name in names if not behind or name <= segment_name(behind + 1)]
-        return (held[-1] if behind and held else names[0]) if names else None
+        candidates = [name for name in names if not behind or name <= segment_name(behind + 1)]
+        return (candidates[-1] if behind and candidates else names[0]) if names else None
 
     def _begin(self, name: str) -> None:
         head = self.disk.read(name, HEADER_BYTES)

@@ -153,10 +153,10 @@ def _memory(recipients: int) -> Told:
     return told, [f"{found} bytes a person with 3 entries"]
 
 
-def _half_year(folder: Path, rows: int, tell: Callable[[str], None]) -> Told:
+def _half_year(folder: Path, rows: int, on_line: Callable[[str], None]) -> Told:
     from proxy.sim import half_year
 
-    told = half_year.measure(folder, rows, tell)
+    told = half_year.measure(folder, rows, on_line)
     return told, half_year.as_text(told).splitlines()
 
 

@@ -93,11 +93,11 @@ def spelt(token: str, name: str = "") -> str:
     return f":{name}:{token}" if name else f":{token}"
 
 
-async def who_is(asking: GateClient, spelt: str, token: str) -> Asker | None:
+async def who_is(asking: GateClient, for_gate: str, token: str) -> Asker | None:
     """Whose it is, of the people, the programs or a provider; None: nobody's. ``token``: as a provider has it. CannotAsk where the gate cannot
     say."""
     try:
-        told = await asking.ask(spelt, "whoami")
+        told = await asking.ask(for_gate, "whoami")
     except NobodyAnswers:
         raise
     except CannotAsk as error:

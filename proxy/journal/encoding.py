@@ -45,7 +45,7 @@ class BodyReader:
         self.at += size
         return data
 
-    def word(self) -> str:
+    def string(self) -> str:
         return self.raw(self.take(U16)[0]).decode("utf-8", "surrogatepass")
 
     def rest(self) -> bytes:
@@ -54,5 +54,5 @@ class BodyReader:
 
 def read_refusal(reader: BodyReader) -> OptOut:
     time, expiry = reader.take(_REFUSAL)
-    scope, value, source = reader.word(), reader.word(), reader.word()
+    scope, value, source = reader.string(), reader.string(), reader.string()
     return OptOut(scope, value, time, source, expiry)

@@ -207,7 +207,7 @@ def unpack_erasure(body: bytes) -> Erasure:
     reader = BodyReader(body)
     time_ms, person, first, count, signature = reader.take(_ERASURE)
     changes = tuple(RedactedGroup(*reader.take(_CHANGE)) for _ in range(count))
-    return Erasure(time_ms / 1000, person, first, changes, signature, reader.word(), reader.word())
+    return Erasure(time_ms / 1000, person, first, changes, signature, reader.string(), reader.string())
 
 
 def unaccounted(

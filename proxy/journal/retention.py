@@ -135,7 +135,9 @@ def pack_removed(now: float, goes: Sequence[ClosedSegment], who: str, why: str) 
 def unpack_removed(body: bytes) -> Removed:
     reader = BodyReader(body)
     now, segments, first, last, octets, since, until, digest = reader.take(_REMOVED)
-    return Removed(now / 1000, segments, first, last, octets, since / 1000, until / 1000, digest, reader.word(), reader.word())
+    return Removed(
+        now / 1000, segments, first, last, octets, since / 1000, until / 1000, digest, reader.string(), reader.string()
+    )
 
 
 def unaccounted(first: int, previous: bytes, removed: Iterable[Removed]) -> str:

@@ -72,7 +72,7 @@ _known = lru_cache(maxsize=16_384)(word)
 def unpack_deliver(body: bytes) -> DeliverRecord:
     reader = BodyReader(body)
     (time_ms,) = reader.take(_TIME)
-    return DeliverRecord(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word(), reader.rest())
+    return DeliverRecord(time_ms / 1000, reader.string(), reader.string(), reader.string(), reader.string(), reader.rest())
 
 
 @about_people
@@ -97,7 +97,7 @@ def pack_optout(now: float, recipient: int, opt_out: OptOut, port: str = "", pro
 def unpack_optout(body: bytes) -> OptedOut:
     reader = BodyReader(body)
     time_ms, recipient, time, expiry = reader.take(_OPTOUT)
-    scope, value, source, port, provider, keyword = (reader.word() for _ in range(6))
+    scope, value, source, port, provider, keyword = (reader.string() for _ in range(6))
     return OptedOut(time_ms / 1000, recipient, OptOut(scope, value, time, source, expiry), port, provider, keyword)
 
 
@@ -136,7 +136,7 @@ def pack_restored(now: float, recipient: int, port: str, provider: str, keyword:
 def unpack_restored(body: bytes) -> Restored:
     reader = BodyReader(body)
     time_ms, recipient, count = reader.take(_RESTORED)
-    port, provider, keyword = reader.word(), reader.word(), reader.word()
+    port, provider, keyword = reader.string(), reader.string(), reader.string()
     return Restored(time_ms / 1000, recipient, port, provider, keyword, tuple(read_refusal(reader) for _ in range(count)))
 
 
@@ -166,4 +166,4 @@ def pack_said(now: float, recipient: int, refusal: OptOut, port: str, provider: 
 def unpack_said(body: bytes) -> ConfirmationSent:
     reader = BodyReader(body)
     time_ms, recipient = reader.take(_SAID)
-    return ConfirmationSent(time_ms / 1000, recipient, read_refusal(reader), reader.word(), reader.word(), reader.word())
+    return ConfirmationSent(time_ms / 1000, recipient, read_refusal(reader), reader.string(), reader.string(), reader.string())

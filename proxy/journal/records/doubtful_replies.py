@@ -91,7 +91,7 @@ def pack_doubtful(one: Doubtful) -> bytes:
 def unpack_doubtful(body: bytes) -> Doubtful:
     reader = BodyReader(body)
     time_ms, recipient, category, signature, template, count = reader.take(_DOUBTFUL)
-    source, port, provider, text, answered = (reader.word() for _ in range(5))
+    source, port, provider, text, answered = (reader.string() for _ in range(5))
     held = tuple(read_refusal(reader) for _ in range(count))
     context = ReplyContext(category, signature, template)
     return Doubtful(time_ms / 1000, recipient, source, port, provider, text, context, held, answered)
@@ -114,7 +114,7 @@ def pack_decision(one: DoubtDecision) -> bytes:
 def unpack_decision(body: bytes) -> DoubtDecision:
     reader = BodyReader(body)
     time_ms, yes, standing, row, category, signature, template, count = reader.take(_DECISION)
-    who, why, words, port = (reader.word() for _ in range(4))
+    who, why, words, port = (reader.string() for _ in range(4))
     ids = tuple(reader.take(_ID)[0] for _ in range(count))
     context = ReplyContext(category, signature, template)
     return DoubtDecision(time_ms / 1000, who, why, bool(yes), bool(standing), row, words, context, port, ids)

@@ -32,4 +32,4 @@ def pack_told(one: ExternalOptOut) -> bytes:
 def unpack_told(body: bytes) -> ExternalOptOut:
     reader = BodyReader(body)
     time_ms, key, request, count = reader.take(_TOLD)
-    return ExternalOptOut(time_ms / 1000, key, request, count, reader.word(), reader.word())
+    return ExternalOptOut(time_ms / 1000, key, request, count, reader.string(), reader.string())

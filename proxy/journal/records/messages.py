@@ -280,7 +280,7 @@ def _who(body: bytes, at: int) -> tuple[tuple[str, str, str], int]:
         if len(_whos) >= _WHOS_MAX:
             _whos.clear()
         reader = _Reader(raw)
-        found = _whos[raw] = reader.word(), reader.word(), reader.word()
+        found = _whos[raw] = reader.string(), reader.string(), reader.string()
     return found, end
 
 

@@ -103,8 +103,8 @@ def pack_order(now: float, order: Order) -> bytes:
 def unpack_order(body: bytes) -> Order:
     reader = BodyReader(body)
     _, number, since, until, kind, dimensions = reader.take(_ORDERED)
-    scope = tuple((reader.word(), tuple(reader.word() for _ in range(reader.take(_COUNT)[0]))) for _ in range(dimensions))
-    return Order(number, ORDER_KINDS[kind], scope, since / 1000, until / 1000, reader.word(), reader.word())
+    scope = tuple((reader.string(), tuple(reader.string() for _ in range(reader.take(_COUNT)[0]))) for _ in range(dimensions))
+    return Order(number, ORDER_KINDS[kind], scope, since / 1000, until / 1000, reader.string(), reader.string())
 
 
 def pack_lifted(now: float, number: int, who: str, why: str) -> bytes:
@@ -114,7 +114,7 @@ def pack_lifted(now: float, number: int, who: str, why: str) -> bytes:
 def unpack_lifted(body: bytes) -> Lifted:
     reader = BodyReader(body)
     time_ms, number = reader.take(_LIFTED)
-    return Lifted(time_ms / 1000, number, reader.word(), reader.word())
+    return Lifted(time_ms / 1000, number, reader.string(), reader.string())
 
 
 def pack_operated(now: float, who: str, command: str, why: str, details: str) -> bytes:
@@ -124,7 +124,7 @@ def pack_operated(now: float, who: str, command: str, why: str, details: str) ->
 def unpack_operated(body: bytes) -> Operated:
     reader = BodyReader(body)
     (time_ms,) = reader.take(_TIME)
-    return Operated(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word())
+    return Operated(time_ms / 1000, reader.string(), reader.string(), reader.string(), reader.string())
 
 
 def pack_suppressed(now: float, recipient: int, added: Sequence[OptOut], lifted: Sequence[OptOut], who: str, why: str) -> bytes:
@@ -137,7 +137,7 @@ def unpack_suppressed(body: bytes) -> Suppressed:
     time_ms, recipient, added, lifted = reader.take(_SUPPRESSED)
     return Suppressed(
         time_ms / 1000, recipient, tuple(read_refusal(reader) for _ in range(added)), tuple(read_refusal(reader) for _ in range(lifted)),
-        reader.word(), reader.word(),
+        reader.string(), reader.string(),
     )  # fmt: skip
 
 
@@ -150,7 +150,7 @@ def unpack_listing(body: bytes) -> ListBegun:
     reader = BodyReader(body)
     time_ms, takes_off, keys = reader.take(_LISTING)
     refusals = tuple(read_refusal(reader) for _ in range(keys))
-    return ListBegun(time_ms / 1000, bool(takes_off), refusals, reader.word(), reader.word(), reader.word())
+    return ListBegun(time_ms / 1000, bool(takes_off), refusals, reader.string(), reader.string(), reader.string())
 
 
 def pack_listed(listing: int, key: int, chunk: int, numbers: bytes) -> bytes:

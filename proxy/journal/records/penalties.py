@@ -116,7 +116,7 @@ def pack_penalty(one: Penalty) -> bytes:
 def unpack_penalty(body: bytes) -> Penalty:
     reader = BodyReader(body)
     number, since, until, for_s, order, share, state, rung = reader.take(_PENALTY)
-    provider, trigger, say, basis, figure, revision, author, appeal = (reader.word() for _ in range(8))
+    provider, trigger, say, basis, figure, revision, author, appeal = (reader.string() for _ in range(8))
     figure, _, figure_zh = figure.partition("\n")
     subject = Subject.unpack(provider)
     return Penalty(
@@ -140,13 +140,13 @@ def _pack_counts(one: HourCounts) -> bytes:
 
 def _counts(reader: BodyReader) -> HourCounts:
     sent, marketing, optouts, reasons = reader.take(_COUNTS)
-    return HourCounts(sent, marketing, optouts, {reader.word(): reader.take(_COUNT)[0] for _ in range(reasons)})
+    return HourCounts(sent, marketing, optouts, {reader.string(): reader.take(_COUNT)[0] for _ in range(reasons)})
 
 
 def unpack_hour(body: bytes) -> tuple[int, dict[str, HourCounts]]:
     reader = BodyReader(body)
     start, providers = reader.take(_HOUR)
-    return start, {reader.word(): _counts(reader) for _ in range(providers)}
+    return start, {reader.string(): _counts(reader) for _ in range(providers)}
 
 
 def pack_hour_apart(start: int, counts: Mapping[tuple[str, str], HourCounts]) -> bytes:
@@ -160,4 +160,4 @@ def pack_hour_apart(start: int, counts: Mapping[tuple[str, str], HourCounts]) ->
 def unpack_hour_apart(body: bytes) -> tuple[int, dict[tuple[str, str], HourCounts]]:
     reader = BodyReader(body)
     start, keys = reader.take(_HOUR)
-    return start, {(reader.word(), reader.word()): _counts(reader) for _ in range(keys)}
+    return start, {(reader.string(), reader.string()): _counts(reader) for _ in range(keys)}

@@ -251,10 +251,10 @@ def pack_probe(one: Probe) -> bytes:
 def unpack_probe(body: bytes) -> Probe:
     reader = BodyReader(body)
     begun, over, within, node, state, count = reader.take(_PROBE)
-    prefix, port, keyword, who, why = (reader.word() for _ in range(5))
+    prefix, port, keyword, who, why = (reader.string() for _ in range(5))
     tries = []
     for _ in range(count):
         number, sent, accepted, answered = reader.take(_TRY)
-        note, problem, said = (reader.word() for _ in range(3))
+        note, problem, said = (reader.string() for _ in range(3))
         tries.append(Try(number, note, sent / 1000, accepted / 1000, answered / 1000, problem, said))
     return Probe(prefix, port, keyword, who, why, node, begun / 1000, within / 1000, STATES[state], over / 1000, tuple(tries))
