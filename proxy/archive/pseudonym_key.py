@@ -32,7 +32,7 @@ class PseudonymKey:
         except KeysError as error:
             self.problem = str(error)
         if self.problem:
-            log.error("who was forgotten cannot be known again", problem=self.problem, people=len(self._erased))
+            log.error("erased persons cannot be recognised", problem=self.problem, people=len(self._erased))
 
     @property
     def _other_keys(self) -> str:

@@ -76,7 +76,7 @@ class Login:
             self._refusals.warning(now, "console: login refused", peer=peer)
             return None
         self._held.passed(name, peer)
-        log.info("console: somebody is logged in", who=plain(name), peer=peer)
+        log.info("console: login", who=plain(name), peer=peer)
         own = Role.PROVIDER in asker.roles
         return self._sessions.open(asker, token if own else spelt(token, name), now)
 

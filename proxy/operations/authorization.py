@@ -67,7 +67,7 @@ class Authorization:
         found = await self._whose(token)
         if found is not None:
             return found
-        log.warning("a command came with a token that is nobody's", account=account)
+        log.warning("command refused: unknown token", account=account)
         raise CommandRefused("this token is nobody's (settings: people)", "token")
 
     async def _whose(self, token: str) -> Asker | None:

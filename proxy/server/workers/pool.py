@@ -120,7 +120,7 @@ class PoolWorker:
         try:
             left = (await self.ask("reload", RELOAD_S))["left"]
         except (TimeoutError, RuntimeError) as error:
-            log.error("a worker that has just begun did not reload", worker=self.worker.number, pid=self.pid, error=repr(error))
+            log.error("a started worker did not reload", worker=self.worker.number, pid=self.pid, error=repr(error))
             return
         if left:
             log.warning("not all is in force", worker=self.worker.number, why=left)
@@ -236,7 +236,7 @@ class WorkerPool:
                     member.draining, wait_s = False, 0.0
                 else:
                     wait_s = backoff.ended(ran_s)
-                    log.error("a worker ended: it is begun again", worker=member.worker.number, code=member.code, in_s=wait_s)
+                    log.error("a worker ended: it is restarted", worker=member.worker.number, code=member.code, in_s=wait_s)
                     member.restarts += 1
                 if await self._stopping_within(wait_s):
                     return
