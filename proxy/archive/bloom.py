@@ -74,7 +74,7 @@ def _codes(text: str) -> Iterator[str]:
 
 
 def person_word(person: int) -> bytes:
-    """The word of somebody who is named."""
+    """The filter's word for a person."""
     return b"w%d" % person
 
 
@@ -128,7 +128,7 @@ class _WordSet:
                 self.settle()
 
     def settle(self) -> None:
-        """What is held becomes bits."""
+        """Sets the bits of the collected words."""
         for said, prefix in ((self._texts, "t"), (self._others, "")):
             for word in said:
                 self._set((prefix + word).encode("utf-8", "surrogatepass"))

@@ -238,7 +238,7 @@ class RowReader:
 
 
 def _by(who: str, why: str) -> str:
-    """What somebody said of what they did, as a table can hold it: journals may have half of a pair of surrogates in it."""
+    """A person's reason as a table can hold it: journals may contain half a surrogate pair."""
     return f"{who}: {why}".encode("utf-8", "replace").decode()
 
 

@@ -19,8 +19,8 @@ from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 
 
 def identity_of(disk: Disk, archive: Path, node: int | None) -> str:
-    """A journal's own name: as its newest header says, else its folder; where nothing is left of that, as the tables of its ``node`` have it
-    (None: nobody knows whose it is). Empty if it has none yet. ManifestError, OSError."""
+    """A journal's identity: from its newest header, else from its folder; if nothing is left, from the tables of its ``node`` (None:
+    unknown). Empty if it has none yet. ManifestError, OSError."""
     for name in reversed(disk.list()):
         try:
             return unpack_header(disk.read(name, HEADER_BYTES)).identity.hex()
@@ -47,7 +47,7 @@ def continuity_faults(manifest: Manifest, disk: Disk, *, every: bool = False) ->
     if whole and scan.header is not None:
         look.note(scan.last, scan.chain)
     if not whole:
-        look.seen.pop(look.last, None)  # the digest that matters may be in what is damaged
+        look.seen.pop(look.last, None)  # the needed digest may be in the damaged part
     faults = look.faults(manifest)
     return [*faults, truncation_fault(manifest, scan.last)] if whole and scan.last < manifest.last else faults
 
@@ -76,7 +76,7 @@ class _SeamChecker:
             self.seen.setdefault(last, set()).add(digest.hex())
 
     def faults(self, manifest: Manifest) -> list[str]:
-        """The first, if there is one: what comes behind it differs, too."""
+        """The first fault, if there is one: everything after it differs, too."""
         for end in self._order:
             if end in self._crossed or (end in self.seen and self._ends[end] not in self.seen[end]):
                 return [rewrite_fault(manifest, end)]

@@ -26,7 +26,7 @@ from proxy.archive.tail import UnrolledTail
 
 CHINA = timezone(timedelta(hours=8))
 TRIES = 3
-"""A gate rolls once an hour: it hardly does twice what is in the way."""
+"""Attempts: a gate rolls once an hour, so its tables hardly change twice during a query."""
 
 
 class RecordRange(NamedTuple):
@@ -40,7 +40,7 @@ class RecordRange(NamedTuple):
     gone_to: float
     """Records up to then have gone by retention; 0 if none have."""
     live: bool
-    """Whether it reaches to what is written now, not to the last table only."""
+    """Whether the range includes the newest records, not only those in tables."""
 
 
 class CandidateFile(NamedTuple):
@@ -61,8 +61,8 @@ class Covered(NamedTuple):
     files: tuple[CandidateFile, ...]
     """Those that reach to the newest moment first."""
     missing: tuple[str, ...]
-    """Files that the manifests name and that are not there, or not as large; nodes that a signed head names and that are not there;
-    what was too much to read."""
+    """Files that manifests name and that are missing or have another size; nodes that a signed head names and that are missing; records
+    that were too many to read."""
     unreached: tuple[str, ...]
     """Where the question reaches further than the records of a node."""
 
@@ -76,8 +76,7 @@ Answered = TypeVar("Answered", bound=Coverage)
 
 
 def retry_if_changed(stock: Callable[[], ArchiveSources], answer: Callable[[ArchiveSources], Answered]) -> Answered:
-    """An answer, asked for once more where the tables became others meanwhile and something was missing: the gate merges them, and removes
-    what is old. Errors are those of both."""
+    """Runs a query, again if tables were merged or removed meanwhile and something was missing. Raises what both callbacks raise."""
     left = TRIES
     while True:
         left -= 1

@@ -35,7 +35,7 @@ from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.runtime import atomic_files
 
 KEPT_S = 183 * 86_400.0
-"""What is sent must be kept for six months (通信短信息服务管理规定); until then it may only lie there."""
+"""Messages must be kept for six months (通信短信息服务管理规定); before that they are not erased."""
 REFUSALS = ("stopped", "restored", "confirmed", "officer", "consented")
 """Kinds of rows that stay, by the hash alone."""
 
@@ -54,7 +54,7 @@ class ErasurePlan(NamedTuple):
     goes: tuple[ClosedSegment, ...]
     """Segments that may be looked through, the oldest first."""
     stays: dict[str, int]
-    """Why others stay, and how many."""
+    """Reason → number of segments that stay for it."""
 
 
 class Done(NamedTuple):
@@ -65,7 +65,7 @@ class Done(NamedTuple):
 
 
 def plan(disk: OsDisk, holds: Sequence[Hold], before: float, open_from: int) -> ErasurePlan:
-    """Reads headers. ``before``: only what was written until then; ``open_from``: as the last checkpoint says. Fault, OSError."""
+    """Reads headers. ``before``: only segments written until then; ``open_from``: from the last checkpoint. SegmentFault, OSError."""
     names = disk.list()
     needed = min(Scan(disk, open_from).at, Scan(disk, None).at, max(0, len(names) - NEWEST_STAY)) if open_from > 0 else 0
     goes, stays = list[ClosedSegment](), dict[str, int]()
@@ -136,7 +136,7 @@ def _segment(
     half = atomic_files.half_of(path)
     half.write_bytes(erased.data)
     there = path.stat()
-    os.chown(half, there.st_uid, there.st_gid)  # whoever runs this, the gate must read it
+    os.chown(half, there.st_uid, there.st_gid)  # whichever user runs this, the gate must be able to read it
     half.chmod(there.st_mode & 0o777)
     atomic_files.sync(half)
     identity = unpack_header(data).identity
@@ -169,7 +169,7 @@ class _RowFilter(NamedTuple):
     hashed: int
     spans: Sequence[tuple[int, int]]  # of records that were looked through
     verdicts: set[int]
-    """That were erased: older tables have rows of submits that nobody read, and do not say whose they are."""
+    """Erased verdicts: older tables have rows of unread submits that name no person."""
 
     def may_be_in(self, file: TableFile) -> bool:
         return file.least <= self.hashed <= file.most or (bool(self.verdicts) and file.least == 0)
@@ -200,7 +200,7 @@ def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, whose: _Row
 
 
 def _beside(path: Path) -> Path:
-    """Another name for what comes instead of a file: the manifest says which of the two counts."""
+    """The name of a file's replacement: the manifest says which of the two counts."""
     stem, _, number = path.stem.partition("~")
     return path.with_name(f"{stem}~{int(number or 0) + 1}{path.suffix}")
 

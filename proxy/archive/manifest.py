@@ -59,7 +59,7 @@ class TableEntry(NamedTuple):
 
 
 class RemovedTables(NamedTuple):
-    """Tables whose time was over: what is left of them."""
+    """All removed tables, as one range."""
 
     first: int
     last: int
@@ -92,7 +92,7 @@ class Manifest:
 
     @property
     def chain(self) -> str:
-        """The digest behind it, hex; empty if there is none."""
+        """The digest of the last group, hex; empty without tables."""
         return self.tables[-1].chain if self.tables else self.gone.chain if self.gone else ""
 
     def files(self) -> Iterable[TableFile]:
@@ -163,7 +163,7 @@ def home_of(archive: Path, node: int, identity: str) -> Path:
 
 
 def load(folder: Path) -> Manifest:
-    """A node's manifest, an empty one where there is none yet. ManifestError, OSError."""
+    """A node's manifest; an empty one if there is no file yet. ManifestError, OSError."""
     try:
         return Manifest.unpack((folder / NAME).read_bytes())
     except FileNotFoundError:
@@ -173,7 +173,7 @@ def load(folder: Path) -> Manifest:
 
 
 def is_unchanged(folder: Path, manifest: Manifest) -> bool:
-    """Whether a node's manifest is the one that was loaded: tables may become others at any time, and their files go then. OSError."""
+    """Whether a node's manifest is still the loaded one: tables may be merged or removed at any time. OSError."""
     try:
         return load(folder) == manifest
     except ManifestError:

@@ -24,7 +24,7 @@ from proxy.archive.person_rows import HashedPersons, PersonRow
 from proxy.runtime import atomic_files
 
 GROUP_ROWS = 8192
-"""What is read for one person at least; half of it and the directory at the end of a file weighs more than it saves."""
+"""Rows of a row group, the least that is read for one person; with half of it the file's directory costs more than it saves."""
 FILE_ROWS_MAX = 1_000_000
 """Beyond it another file begins (at another person): the directory of a larger one would take longer to read than the rows."""
 BATCH_ROWS = 20_000
@@ -33,7 +33,7 @@ MERGE_ROWS = 250_000
 """That are sorted at once when a day is made of hours: some 100 MB."""
 MERGE_MEMORY = "512MB"
 SPILL = ".spill"
-"""How a folder ends in which a merge keeps what is too much for that; a killed one leaves it to the next roll."""
+"""Suffix of the folder for a merge's intermediate results; after a kill the next roll removes it."""
 ORDER = ("person", "time_ms", "sequence", "place")
 ZSTD_LEVEL = 3  # its own default
 
@@ -42,7 +42,7 @@ _WORDS = (
 )  # fmt: skip
 SCHEMA = pa.schema(
     [
-        pa.field("person", pa.uint64(), nullable=False),  # keyed hash of the number, 0 is nobody
+        pa.field("person", pa.uint64(), nullable=False),  # keyed hash of the number, 0 is no person
         pa.field("sealed", pa.binary(SEALED_BYTES)),  # the number under the other key; null after an erasure
         pa.field("node", pa.uint16(), nullable=False),
         pa.field("time_ms", pa.int64(), nullable=False),  # since 1970, UTC
@@ -180,7 +180,7 @@ def _cut(pieces: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _written(writer: parquet.ParquetWriter, held: list[pa.RecordBatch], *, everything: bool) -> list[pa.RecordBatch]:
-    """Writes whole groups of what is held, or all of it; what is left."""
+    """Writes full row groups, or everything; returns the rows left over."""
     table = pa.Table.from_batches(held, SCHEMA)
     whole = table.num_rows if everything else table.num_rows - table.num_rows % GROUP_ROWS
     if whole:

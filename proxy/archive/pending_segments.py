@@ -26,12 +26,12 @@ from proxy.journal.disk import Disk
 
 
 class AtHand(NamedTuple):
-    """A journal that is at hand."""
+    """A journal that is available on this machine."""
 
     disk: Disk
     node: int
     ahead: SegmentIndex | None = None
-    """What was read of it before."""
+    """The index of it, if one is kept."""
 
 
 class UnrolledJournal(NamedTuple):

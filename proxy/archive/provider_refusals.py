@@ -28,7 +28,7 @@ class RefusedSubmit(NamedTuple):
     to: str  # masked
     category: str
     signature: str
-    reason: str  # as it is told outside
+    reason: str  # the reason as providers see it
     status: int
     part: int
     parts: int
@@ -42,7 +42,7 @@ class RefusalPage(NamedTuple):
 def refused(
     archive: Path, journals: Iterable[AtHand], keys: Keys, provider: str, since: float, until: float, skip: int, limit: int
 ) -> RefusalPage:
-    """In order of time; ``skip``: so many come before this page. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
+    """One page in order of time, after ``skip`` rows. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     question = Query(since=since, until=until, provider=provider)
     sources = gather_sources(archive, journals, question)
     files = [str(one.path) for one in determine_coverage(sources, question).files]

@@ -53,7 +53,7 @@ class RollResult(NamedTuple):
     last: int  # the last record that is in a table
     waits_for: str  # why the next segment is not rolled
     head: Head | None = None  # the newest there is
-    faults: tuple[str, ...] = ()  # what is wrong, though all else was done
+    faults: tuple[str, ...] = ()  # faults; everything else was done
 
 
 def roll(
@@ -68,9 +68,9 @@ def roll(
     publish: Callable[[Head], None] = lambda _: None,
     rest: Callable[[], None] = lambda: None,
 ) -> RollResult:
-    """All that may be rolled now, at most so many segments. ``node``: whose journal it is, where nothing is left of it that says so; ``tell``
-    hears of each table once it stands, ``publish`` of each day's head, ``rest`` is called now and then between. Raises RollError,
-    ManifestError, JournalError, OSError; what was done until then stays done."""
+    """Rolls all closed segments, at most ``most``. ``node``: the journal's node, if the journal is empty and cannot say it. ``tell`` is
+    called with each finished table, ``publish`` with each day's head, ``rest`` now and then between. Raises RollError, ManifestError,
+    JournalError, OSError; finished steps stay done."""
     names = disk.list()
     if not names:
         return RollResult(
@@ -130,7 +130,7 @@ def exclusive_roller(folder: Path) -> Iterator[None]:
 
 
 def waited_for_roller(folder: Path) -> bool:
-    """Whether somebody was at work on these tables; comes back once they are done. OSError."""
+    """Waits until no roller works on these tables; returns whether one did. OSError."""
     try:
         file = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

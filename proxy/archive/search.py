@@ -29,15 +29,15 @@ from proxy.model.redact import without_digits
 
 HIDDEN = "(hidden for 15 minutes)"
 FILES_A_STEP = 16
-"""Files that are looked through at once where nobody is named: then it is seen whether there are enough."""
+"""Files per step of a search without a person: after each step it may end with enough results."""
 EVENTS_MAX = 1000
 PERSON_ROWS_MAX = 50_000
-"""Of all that is known of the persons of an answer: some years of somebody who gets ten messages a day. Who has more (a number that watches a
-route) is told that not all of it was read; what fits, and what became of it, is looked for in all."""
+"""Rows about the persons of an answer: some years of a person with ten messages a day. For more (a number that monitors a route) the answer
+says that not all was read; matching messages and their fates are complete all the same."""
 BECAME_ROWS_MAX = LIMIT_MAX * 255
 """Of the messages of an answer: as many as are shown at once, of as many parts as one can have."""
 PARTS_MS = 60_000
-"""A part may come so much before or behind the one that fits: so long a verdict is inherited."""
+"""A part may come so long before or after the matching one: for so long a verdict is inherited."""
 
 
 @about_people
@@ -79,7 +79,7 @@ class Hit:
     parts: int
     fates: list[HistoryEvent] = field(default_factory=list)
     first_text: str = ""
-    """Of its first part, by which a sweep compares long messages: without the digits of a code, but not hidden; to be shown to nobody."""
+    """Text of the first part, for comparing long messages: without the digits of a code, but not hidden; never shown."""
 
     @property
     def name(self) -> str:
@@ -90,18 +90,18 @@ class Hit:
 class SearchResult:
     hits: list[Hit]
     more: bool  # there are more than were asked for
-    events: list[HistoryEvent]  # what else there is about the person, with nobody named nothing
+    events: list[HistoryEvent]  # other events of the person; empty in a search without a person
     covered: Covered
     passed_over: int = 0  # files of ``covered`` of which a filter said that nothing of it is in them
     reaches_to: float = 0.0
-    """When the oldest record that fits, of those that are told, was written: where there are more they are from before, or of that moment."""
+    """Time of the oldest matching record shown; if there are more, they are not newer."""
 
 
 def find(
     archive: Path, journals: Iterable[AtHand], keys: Keys, question: Query, now: float, *, thorough: bool = False
 ) -> SearchResult:
-    """``journals``: those that are at hand. ``thorough``: neither a filter nor what was read before is believed.
-    Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
+    """``journals``: those available here. ``thorough``: uses neither filters nor indexes. Raises TailError, ManifestError, JournalDamaged,
+    OSError, duckdb.Error."""
     at_hand = list(journals)
     return retry_if_changed(
         lambda: gather_sources(archive, at_hand, question, thorough=thorough),
@@ -129,7 +129,7 @@ Rows = list[dict[str, Any]]
 
 
 class _UnrolledRows:
-    """What is in no table yet, as if it were one."""
+    """Records in no table yet, as if they were one."""
 
     def __init__(self, sources: ArchiveSources, keys: Keys) -> None:
         self.home = sources.home
@@ -139,7 +139,7 @@ class _UnrolledRows:
         return self._stock.table(self._keys)
 
     def with_more_about(self, shown: Rows) -> Any:
-        """What became of messages came after them, but for the parts of a long one."""
+        """Adds records after the shown messages, and before them for parts of long ones."""
         oldest = shown[-1]["time_ms"]
         since = {row["person"]: oldest for row in shown} | {
             row["person"]: oldest - PARTS_MS for row in shown if row["parts"] > 1
@@ -165,7 +165,7 @@ class _SearchRun:
         self._thorough = thorough
         self.passed_over = 0
         self.cut = False
-        """Whether there is more about the person than is read at once: then what fits is whole, and what is told beside it is not."""
+        """Whether a person has more rows than are read at once: then matching messages are complete, other events are not."""
         self._fits, self._values = question.fits()
         self._enough = question.limit + 1
 
@@ -188,7 +188,7 @@ class _SearchRun:
         return fits, _distinct([*rows[:PERSON_ROWS_MAX], *self._became(files, fits[: self._question.limit])])
 
     def _became(self, files: Sequence[Path], fits: Rows) -> Rows:
-        """Other parts of these, and what became of them, by their numbers and ids: however much else there is about these persons."""
+        """Other parts of these messages, their answers and receipts, by number and id, however many other rows the persons have."""
         if not fits:
             return []
         who = f"person IN ({', '.join(str(one) for one in {row['person'] for row in fits})}) AND time_ms BETWEEN $begin AND $later"
@@ -234,7 +234,7 @@ class _SearchRun:
     def _rows(
         self, files: Sequence[Path], where: str, values: dict[str, Any], columns: str, limit: int, *, tail: bool = True
     ) -> Rows:
-        """The newest that fit. All that is pasted is of ours, or a number; what somebody asked for is a value."""
+        """The newest matching rows. Only our own names and numbers are pasted into the SQL; searched words are parameters."""
         sources = [f"SELECT {columns}, '' AS filename FROM tail WHERE {where}"] if tail else []  # noqa: S608 # see above
         if files:
             values = values | {"files": [str(path) for path in files]}
@@ -263,7 +263,7 @@ def _when(row: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def _may_concern(file: CandidateFile, row: dict[str, Any]) -> bool:
-    """Whether what became of a message, or other parts of it, may be in a file."""
+    """Whether a file may hold answers, receipts or other parts of a message."""
     at, person = int(row["time_ms"]), int(row["person"])
     return (
         file.since_ms <= at + LATER_S * 1000 and file.until_ms >= at - PARTS_MS and file.file.least <= person <= file.file.most
@@ -315,7 +315,7 @@ def _hit(row: dict[str, Any]) -> Hit:
 
 
 def _join(hits: Iterable[Hit], others: Sequence[dict[str, Any]]) -> list[HistoryEvent]:
-    """Gives each message its answers and receipts; what is left is of the person, the oldest first."""
+    """Gives each message its answers and receipts; returns the person's other events, the oldest first."""
     verdicts = {(hit.home, sequence): hit for hit in hits for sequence in hit.sequences}
     ids: dict[tuple[int, str], Hit] = {}
     events = []

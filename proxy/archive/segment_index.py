@@ -44,16 +44,16 @@ from proxy.journal.segment import (
 )
 
 STRETCH_BYTES = 64 * 1024
-"""Some hundred messages: a question about one person reads a few of them, and what is kept of each is a fiftieth of it."""
+"""Size of a stretch, some hundred messages: a query about one person reads a few stretches; the index of one is a fiftieth of it."""
 PIECE_BYTES = 1 << 20
 SEGMENTS_MAX = 64
-"""4 GB of hours that nobody has rolled: 80 MB are kept of it. Beyond it all is read as if nothing were known."""
+"""Segments indexed: 4 GB of unrolled hours, for which 80 MB are kept. Beyond it everything is read as without an index."""
 _PART = (1 << 32) - 1
 _TIME = struct.Struct(">Q")
 
 
 class Stale(Exception):
-    """What is there is not what was read ahead."""
+    """The journal is not what was indexed."""
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Stretch:
     written_ms: int  # its first group
     least_ms: int  # when groups were written
     most_ms: int
-    newest_ms: int = 0  # of what it tells
+    newest_ms: int = 0  # of its rows
     persons: Collection[int] = field(default_factory=set)
     """Parts of their hashes; sorted once the stretch is full."""
     rules: list[JournalRecord] = field(default_factory=list)
@@ -95,7 +95,7 @@ class IndexedSegment:
     file: tuple[int, int]  # device and number
     header: SegmentHeader
     head: bytes  # its octets
-    end: int = HEADER_BYTES  # of what was read
+    end: int = HEADER_BYTES  # up to where it was read
     last: int = 0
     safe: int = 0  # claimed as synced, here or before
     chain: bytes = b""
@@ -120,7 +120,7 @@ class SegmentIndex:
     # ------------------------------------------------------------------ reading on
 
     def read_on(self, until: float | None = None) -> bool:
-        """Reads what has been written since; whether that is all of it. ``until``: by ``time.monotonic``, no longer than that. OSError."""
+        """Indexes new records; returns whether it reached the end. ``until``: stops then, by ``time.monotonic``. OSError."""
         self.spoilt = False
         try:
             return self._read_on(until)
@@ -236,10 +236,10 @@ class SegmentIndex:
     def _part(self, number: int) -> int:
         return self._keys.person(number) & _PART
 
-    # ------------------------------------------------------------------ what is not any more as it was
+    # ------------------------------------------------------------------ changed segments
 
     def _compare(self, names: Sequence[str]) -> None:
-        """Forgets what is in tables, has gone, or is another file now."""
+        """Forgets segments that are in tables, were removed, or are another file now."""
         if self._segments and (len(names) > len(self._segments) or self._segments[0].name not in names):
             behind = self._rolled()
             while len(self._segments) > 1 and self._segments[0].last <= behind:
@@ -268,7 +268,7 @@ class SegmentIndex:
     # ------------------------------------------------------------------ questions
 
     def tail(self, behind: int, question: Query, rules: Mapping[str, Sequence[str]]) -> UnrolledTail | None:
-        """As ``tail.tail``; where nobody is named, the newest that fit and no more than are asked for. None: it must be read. OSError."""
+        """Like ``tail.tail``; without a person only the newest matching rows up to the limit. None: everything must be read. OSError."""
         self.read_on()
         if self.spoilt or not self._segments or not self._ends_well():
             return None
@@ -292,7 +292,7 @@ class SegmentIndex:
         )  # fmt: skip
 
     def _ends_well(self) -> bool:
-        """Whether what stands behind the last group was never claimed to be safe: nothing, room kept free, or what is being written."""
+        """Whether the octets after the last group were never claimed as synced: nothing, preallocated space, or a write in progress."""
         one = self._segments[-1]
         if any(name > one.name for name in self.disk.list()):
             return False
@@ -300,7 +300,7 @@ class SegmentIndex:
         return max(one.safe, highest_synced(rest) if rest else 0) <= one.last
 
     def with_record(self, sequence: int) -> list[CommitGroup]:
-        """Some groups, among them the one that holds a record; none where it is not in what was read. OSError."""
+        """Some groups, including the one with a record; empty if it is not indexed. OSError."""
         self.read_on()
         found = [
             (one, stretch) for one in self._segments for stretch in one.stretches if stretch.first <= sequence <= stretch.last
@@ -371,7 +371,7 @@ class _TailQuery:
         return rows
 
     def about(self, since_ms: Mapping[int, int]) -> list[PersonRow]:
-        """What else is told of these persons (by their hashes) since a moment of each, beyond ``newest``."""
+        """Other rows of these persons (by hash) since a time for each, beyond ``newest``."""
         whose = dict[int, set[int]]()
         for person, since in since_ms.items():
             whose.setdefault(since, set()).add(person & _PART)
@@ -411,5 +411,5 @@ def share_indexes(ones: Iterable[SegmentIndex]) -> None:
 
 
 def held(disk: OsDisk) -> SegmentIndex | None:
-    """What was read ahead of this journal, if anything was."""
+    """The shared index of this journal, if there is one."""
     return next((one for one in _held if (one.disk.path, one.disk.ring.ids) == (disk.path, disk.ring.ids)), None)

@@ -26,7 +26,7 @@ from proxy.runtime import atomic_files
 FOLDER = "heads"
 FORMAT = 1
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What reading a head may end in that was damaged, or written by somebody else."""
+"""Errors in reading a head that is damaged, or not ours."""
 
 
 class HeadError(Exception):
@@ -39,7 +39,7 @@ class Head(NamedTuple):
     first: int
     last: int
     digest: str
-    """Of the whole line: what is published, and what the next head names."""
+    """Digest of the whole line: it is published, and the next head names it."""
     line: str
     others: tuple[str, ...]
     """Folders of the other nodes whose heads it names."""
@@ -48,8 +48,8 @@ class Head(NamedTuple):
 def sign(
     folder: Path, archive: Path, manifest: Manifest, keys: Keys, tell: Callable[[Head], None] = lambda _: None
 ) -> list[Head]:
-    """Heads of days that have none yet; ``tell`` publishes each. A day behind a head that cannot be read gets none: it would lend that a credit
-    it has not. Raises HeadError, OSError; what was signed until then stays."""
+    """Signs heads of days that have none yet; ``tell`` publishes each. After an unreadable head no later day is signed, for that would lend
+    it credibility. Raises HeadError, OSError; earlier signatures stay."""
     made = []
     for table in manifest.tables:
         path = folder / FOLDER / f"{_name(table)}.json"
@@ -89,13 +89,12 @@ def _digest(table: TableEntry) -> str:
 
 
 def of_day(archive: Path, day: str) -> list[Head]:
-    """Of all nodes that are here: those of a day (2026-11-11), there once a later day has begun in the journal and was rolled. OSError,
-    ValueError."""
+    """Heads of all nodes here, at most ``most`` of each, the newest first. OSError, ValueError."""
     return [_readable_head(path) for folder in nodes(archive) for path in _heads(folder, day)]
 
 
 def latest(archive: Path, most: int) -> list[Head]:
-    """Of all nodes that are here, at most so many of each, the newest first. OSError, ValueError."""
+    """Heads of all nodes here, at most ``most`` of each, the newest first. OSError, ValueError."""
     found = [_readable_head(path) for folder in nodes(archive) for path in _heads(folder)[-most:]]
     return sorted(found, key=lambda head: (head.day, head.node, head.last), reverse=True)
 
@@ -129,13 +128,13 @@ def _first(path: Path) -> tuple[str, str]:
 
 
 def _newest(folder: Path, before: TableEntry | None = None) -> str:
-    """The digest of a node's newest head; empty where there is none. HeadError, OSError."""
+    """The digest of a node's newest head; empty without one. HeadError, OSError."""
     found = [path for path in _heads(folder) if before is None or _first(path) < _first(Path(f"{_name(before)}.json"))]
     return _verified_head(found[-1]).digest if found else ""
 
 
 def _verified_head(path: Path) -> Head:
-    """HeadError where it is not as whoever it names has signed it; OSError."""
+    """Reads a head and checks its signature with the key it names. HeadError, OSError."""
     try:
         wrapped = json.loads(path.read_text())
         if not signed_by(bytes.fromhex(wrapped["public"]), bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()):
@@ -181,7 +180,7 @@ def newest(folder: Path) -> Head | None:
 
 
 def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path) -> list[str]:
-    """What is wrong between a node's heads and its tables. ``public``: who must have signed; None: whoever says so in the heads."""
+    """Faults between a node's heads and its tables. ``public``: the required signer; None: the signer that the heads name."""
     faults = []
     tables = {_name(table): table for table in manifest.tables if table.whole_day}
     before: str | None = ""  # None: it cannot be known

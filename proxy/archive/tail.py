@@ -19,7 +19,7 @@ from proxy.journal.scan import JournalDamaged, Scan
 from proxy.journal.segment import HEADER_BYTES, JournalRecord
 
 SEGMENTS_MAX = 200
-"""Of them at once: some 13 GB of hours that nobody has rolled; more would take minutes to read, and the answer is to roll them."""
+"""Unrolled segments read at once: some 13 GB; more would take minutes, and should be rolled first."""
 TRIES = 3
 _U64 = struct.Struct(">Q")
 
@@ -37,7 +37,7 @@ class UnrolledTail(NamedTuple):
     previous: str  # hex digests of groups: before its first record, and of its last
     chain: str
     about: Callable[[Mapping[int, int]], list[PersonRow]] | None = None
-    """What else is told of persons (by their hashes) since a moment of each (ms), where ``rows`` are not all that may matter."""
+    """Other rows of persons (by hash) since a time for each (ms); set if ``rows`` may lack some."""
     end: int = 0  # where nothing is behind: the last record of the journal,
     joints: frozenset[str] = frozenset()  # and hex digests of its groups that end there
 
@@ -52,7 +52,7 @@ def tail(disk: Disk, behind: int, question: Query, rules: Mapping[str, Sequence[
         left -= 1
         try:
             return _tail(disk, behind, question, rules)
-        except (JournalDamaged, FileNotFoundError):  # caught amid a write, or a segment has just gone; damage stays
+        except (JournalDamaged, FileNotFoundError):  # read during a write, or a segment was just removed; real damage persists
             if not left:
                 raise
 
@@ -87,7 +87,7 @@ def _tail(disk: Disk, behind: int, question: Query, rules: Mapping[str, Sequence
 
 
 def relevant_records(records: Sequence[JournalRecord], question: Query, *, near: bool) -> Iterator[JournalRecord]:
-    """Those that may matter, and what names the rules. A record that is about somebody else costs a search for some bytes."""
+    """Records that may matter, and RULES records. A record about another person costs a byte search."""
     number, digits = _U64.pack(question.to), str(question.to).encode()
     for record in records:
         named = (

@@ -34,7 +34,7 @@ from proxy.runtime import atomic_files
 
 PROVING_MEMORY = "512MB"
 TRIES = 3
-"""A gate rolls once an hour, and merges the tables of a day once a day: it hardly does twice what is in the way."""
+"""Attempts: a gate rolls once an hour and merges once a day, so tables hardly change twice meanwhile."""
 
 
 class Proved(NamedTuple):
@@ -65,20 +65,20 @@ def altered(files: Iterable[tuple[Path, TableFile]], seen: Callable[[TableFile],
 def prove(
     archive: Path, disk: Disk | None, identity: str, keys: Keys | None, seen: Callable[[TableFile], None] = lambda _: None
 ) -> list[Proved]:
-    """All nodes. ``disk``, ``identity``: a journal that is at hand: its tables are held against it. ``keys``: without them the first record
-    that differs cannot be named where only a person's hash does. Raises OSError."""
+    """Verifies all nodes' tables. ``disk``, ``identity``: an available journal, compared with its tables. ``keys``: without them a
+    difference in a person's hash alone cannot be located. Raises OSError."""
     return prove_all(archive, {identity: disk} if disk is not None else {}, keys, seen)
 
 
 def prove_all(
     archive: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[TableFile], None] = lambda _: None
 ) -> list[Proved]:
-    """``prove`` with several journals at hand, by their identities."""
+    """Like ``prove`` with several available journals, by identity."""
     return [_settled(folder, journals, keys, seen) for folder in nodes(archive)]
 
 
 def _settled(folder: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[TableFile], None]) -> Proved:
-    """A node, once more where its tables became others meanwhile: what is wrong with files that were to go is no fault."""
+    """Verifies a node, again if its tables changed meanwhile: faults of files about to be removed do not count."""
     left = TRIES
     while True:
         left -= 1
@@ -97,7 +97,7 @@ def _settled(folder: Path, journals: Mapping[str, Disk], keys: Keys | None, seen
 
 
 def _tables_changed(folder: Path, manifest: Manifest) -> bool:
-    """Whether its tables are others by now; comes back once nobody is at work on them."""
+    """Waits until no roller works on the tables; returns whether they have changed."""
     return waited_for_roller(folder) or not is_unchanged(folder, manifest)
 
 
@@ -122,7 +122,7 @@ def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None
 
 
 def _wrong(folder: Path, table: TableEntry, seen: Callable[[TableFile], None]) -> str:
-    """What is wrong with the first of its files that is not as it was written; empty if none is."""
+    """What is wrong with its first altered file; empty if none is."""
     for file in table.files:
         path = folder / file.name
         if fault := fault_of(path, file.octets):

@@ -133,7 +133,7 @@ class _PersonFilter:
         kind, body = record.kind, record.body
         if kind == messages.VERDICT:
             return self._verdict(record)
-        if kind in _DEPENDENT_KINDS:  # what somebody was sent, word for word, goes with the verdict on it
+        if kind in _DEPENDENT_KINDS:  # the text of a message goes with its verdict
             return self._erased_record(record) if _U64.unpack_from(body, 8)[0] in self._verdicts else record
         if kind == messages.ERASED and body == _VERDICT_BODY:
             self._verdicts.add(record.sequence)
@@ -161,7 +161,7 @@ class _PersonFilter:
         return self._erased_record(record)
 
     def _decision(self, record: JournalRecord, body: bytes) -> JournalRecord:
-        """Without words that nobody but the person wrote."""
+        """The record without an example text that the erased person alone wrote."""
         said = unpack_decision(body)
         if not said.ids or not said.words or not self._verdicts.issuperset(said.ids):
             return record
@@ -171,7 +171,7 @@ class _PersonFilter:
         return record._replace(body=without)
 
     def _concerns(self, kind: int, body: bytes) -> bool:
-        """Texts of others may name them; that is not about them."""
+        """Whether a record is about the person; a mention in another person's text does not count."""
         if kind == messages.DELIVER:
             try:
                 return recipient_of(delivers.unpack_deliver(body).source) == self._person
@@ -188,12 +188,12 @@ class _PersonFilter:
 
 
 def signed(identity: bytes, first: int, changes: Iterable[RedactedGroup]) -> bytes:
-    """What is signed of an erasure."""
+    """The bytes of an erasure that are signed."""
     return _SIGNED + identity + _U64.pack(first) + b"".join([_CHANGE.pack(*change) for change in changes])
 
 
 def in_batches(changes: Sequence[RedactedGroup]) -> Iterator[Sequence[RedactedGroup]]:
-    """So many as one record takes."""
+    """Splits changes into lists that fit into one record."""
     for at in range(0, len(changes), CHANGES_MAX):
         yield changes[at : at + CHANGES_MAX]
 
@@ -213,7 +213,7 @@ def unpack_erasure(body: bytes) -> Erasure:
 def unaccounted(
     redactions: Iterable[tuple[int, bytes, bytes]], erasures: Iterable[Erasure], is_signed: Callable[[Erasure], bool]
 ) -> str:
-    """The first redaction that no ERASURE record with a good signature names, in words; empty where there is none."""
+    """The first redaction without an ERASURE record of a good signature, in words; empty if every redaction has one."""
     known = {change for one in erasures if is_signed(one) for change in one.changes}
     for last, before, now in redactions:
         if RedactedGroup(last, before, now) not in known:

@@ -39,7 +39,7 @@ class JournalError(Exception):
 
 
 class JournalDamaged(JournalError):
-    """Bytes that had been synced are not what was written: restore the file, or start with --accept-loss on a new journal."""
+    """Synced bytes are not what was written: restore the file, or start with --accept-loss on a new journal."""
 
     def __init__(self, segment: str, offset: int, why: str) -> None:
         super().__init__(f"journal segment {segment} is damaged at offset {offset}: {why}")
@@ -57,7 +57,7 @@ class JournalNewer(JournalDamaged):
 
 
 class JournalSealed(JournalError, SealingError):
-    """Bytes that are in order, and sealed with a key that is not at hand: whoever has the settings must bring it. Nothing is cut."""
+    """Intact bytes sealed with a key that is not available: the operator must bring the key back. Nothing is cut."""
 
     def __init__(self, segment: str, key_id: str, ring: Ring) -> None:
         known = f"it names {', '.join(ring.ids)}" if ring else "it names none"
@@ -69,7 +69,7 @@ class JournalSealed(JournalError, SealingError):
 
 
 def as_journal_error(segment: str, fault: SegmentFault, ring: Ring) -> JournalError | None:
-    """What is raised of a fault that no torn tail looks like; None for any other."""
+    """The error for a fault that cannot be a torn tail; None for any other fault."""
     if isinstance(fault, LaterFormat):
         return JournalNewer(f"segment {segment}", fault.why)
     if isinstance(fault, MissingKey):
@@ -110,8 +110,8 @@ class Scan:
     def __init__(
         self, disk: Disk, from_sequence: int | None = 0, synced: int = 0, *, over_holes: bool = False, closed: bool = False
     ) -> None:
-        """``from_sequence`` None: only as far back as is needed to find the end. ``over_holes``: reads on behind what is missing. ``closed``:
-        sealed groups stay so (their ``records`` are missing, all else of them is there), and no key is needed."""
+        """``from_sequence`` None: only as far back as needed to find the end. ``over_holes``: reads on after missing records. ``closed``:
+        sealed groups are not opened (their ``records`` are missing, all else is there), and no key is needed."""
         self.disk = disk
         self.ring = None if closed else disk.ring
         self.over_holes = over_holes
@@ -230,7 +230,7 @@ def read(disk: Disk, from_sequence: int = 0, synced: int = 0) -> Iterator[Journa
 
 
 class ScanReport(NamedTuple):
-    """What ``verify`` found; ``damage`` is None when every byte up to the torn tail is what was written."""
+    """The result of ``verify``; ``damage`` is None if every byte up to the torn tail is as it was written."""
 
     segments: int
     groups: int
@@ -252,9 +252,9 @@ class ScanReport(NamedTuple):
 def verify(
     disk: Disk, look: Callable[[JournalRecord], None] | None = None, *, over_holes: bool = False, closed: bool = False
 ) -> ScanReport:
-    """Reads everything; a damaged journal is reported, not raised. ``look`` is shown each record that was proved. ``over_holes``: so are
-    holes, for whoever knows what was removed. ``closed``: the chain is proved and sealed groups stay so, which needs no key. Raises
-    JournalSealed where a key is missing."""
+    """Reads everything; a damaged journal is reported, not raised. ``look`` is called with each verified record. ``over_holes``: continues
+    after holes, for callers that know what was removed. ``closed``: verifies the chain without opening sealed groups, which needs no key.
+    Raises JournalSealed where a key is missing."""
     scan, count, records, first, sealed, damage = Scan(disk, over_holes=over_holes, closed=closed), 0, 0, 0, 0, None
     previous, redactions = bytes(32), list[tuple[int, bytes, bytes]]()
     try:

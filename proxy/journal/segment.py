@@ -58,7 +58,7 @@ _MAGIC = b"GATE106\n"
 _PLAIN_BEFORE, _SEALED_BEFORE = 1, 2
 _QUARTERED = 4
 REDACTED = 2
-"""So much is in a format where digests are of quarters; where groups were redacted."""
+"""Added to a format's number where digests are of quarters (4), and where groups were redacted (2)."""
 PLAIN, UNDER_SEAL = _PLAIN_BEFORE + _QUARTERED, _SEALED_BEFORE + _QUARTERED
 _LAST = UNDER_SEAL + REDACTED
 _LENGTH_CRC = struct.Struct(">II")
@@ -112,19 +112,19 @@ class JournalRecord(NamedTuple):
 
 
 _made: Callable[[tuple[int, int, bytes]], JournalRecord] = partial(tuple.__new__, JournalRecord)
-"""A Record of its three fields, at a third of what its own ``__new__`` costs: whoever reads a journal makes millions."""
+"""A JournalRecord of three fields, at a third of the cost of its ``__new__``: reading a journal makes millions."""
 
 
 class CommitGroup(NamedTuple):
-    records: list[JournalRecord]  # none of a sealed group whose key is not at hand
+    records: list[JournalRecord]  # empty for a sealed group whose key is not available
     last: int  # sequence of its last record
     start: int  # offset in the segment
     end: int
     digest: bytes
     synced: int
     time_ms: int
-    held: int  # so many records, as it says itself
-    redaction: bytes = b""  # what is there now, by its digest, where it is not what ``digest`` was made of
+    held: int  # number of records, as the group states it
+    redaction: bytes = b""  # digest of the present bytes of a redacted group
 
 
 class SegmentFault(Exception):
@@ -137,11 +137,11 @@ class SegmentFault(Exception):
 
 
 class LaterFormat(SegmentFault):
-    """A whole header of a format this gate does not know. What stands behind it says nothing here, and is nobody's torn tail."""
+    """An intact header of a format that this gate does not know: neither damage nor a torn tail."""
 
 
 class MissingKey(SegmentFault):
-    """A group is sealed with a key that is not at hand: nothing is wrong with it."""
+    """A group is sealed with a key that is not available; nothing else is wrong with it."""
 
     def __init__(self, offset: int, key_id: str) -> None:
         super().__init__(offset, f"it is sealed with the key {key_id}")
@@ -149,7 +149,7 @@ class MissingKey(SegmentFault):
 
 
 class Forged(SegmentFault):
-    """The chain holds, and yet it was not written by who had the key: nobody's torn tail."""
+    """The chain holds, but the group was not written with the key: not a torn tail."""
 
 
 def pack_header(header: SegmentHeader) -> bytes:
@@ -159,8 +159,8 @@ def pack_header(header: SegmentHeader) -> bytes:
 
 
 def unpack_header(data: bytes) -> SegmentHeader:
-    """The header a segment begins with; Fault when it is short, foreign, of another format, or damaged. Magic, format and checksum
-    stand where they stand in every format, so that an earlier gate can tell a later one's segment from a damaged one."""
+    """The header of a segment; SegmentFault if it is short, foreign, of another format, or damaged. Magic, format and checksum are at the
+    same place in every format, so that an earlier gate can tell a later one's segment from a damaged one."""
     if len(data) < HEADER_BYTES:
         raise SegmentFault(len(data), "the header is cut short")
     magic, form, node, first, synced, created_ms, identity, previous = _HEADER.unpack_from(data)
@@ -202,7 +202,7 @@ def seal_group(sealer: Sealer, previous: bytes, records: bytes, last: int, count
 
 
 def _authenticated_data(previous: bytes, last: int, claim: bytes) -> bytes:
-    """What stands in the clear beside a sealed group, and is proved with it: so nobody without the key can write a chain anew."""
+    """The clear data authenticated with a sealed group, so that nobody without the key can rewrite the chain."""
     return previous + _SEQUENCE.pack(last) + claim
 
 
@@ -291,8 +291,8 @@ def followed(data: bytes) -> Iterator[CommitGroup]:
 
 
 def _record(data: bytes, offset: int, *, begun: bool) -> tuple[int, int, bytes, int] | None:
-    """(sequence, kind, body, where it ends) of the record at ``offset``; None where there is only room kept free. ``begun``: amid a group
-    there is no such room."""
+    """(sequence, kind, body, end) of the record at ``offset``; None at preallocated space. ``begun``: inside a group, where there is no
+    such space."""
     end = len(data)
     if end - offset < RECORD_HEAD_BYTES:
         if not begun and not data[offset:].strip(b"\0"):

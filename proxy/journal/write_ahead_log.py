@@ -66,7 +66,7 @@ __all__ = [
 SEGMENT_BYTES = 64 << 20
 """A segment is read whole, so this bounds memory when reading; an hour of quiet traffic fits."""
 UNSYNCED_BYTES_MAX = 64 << 20
-"""So much may wait for the medium; then writes are refused, for a disk that never syncs must not fill memory with answers."""
+"""Bytes that may wait for a sync; beyond it writes are refused, so that a disk that never syncs does not fill memory with answers."""
 HOUR_MS = 3_600_000
 
 
@@ -79,7 +79,7 @@ class JournalDown(JournalError):
 
 
 class Journal:
-    """The journal of one node, open for writing. Opening cuts a torn tail (see ``cut``) and syncs what is left."""
+    """The journal of one node, open for writing. Opening it cuts a torn tail (see ``cut``) and syncs the rest."""
 
     def __init__(self, disk: Disk, node: int = 0, *, segment_bytes: int = SEGMENT_BYTES) -> None:
         """Raises JournalDamaged, JournalSealed, JournalDown (when the tail cannot be cut or synced)."""
@@ -94,7 +94,7 @@ class Journal:
         self._segment = scan.segment
         self._size = scan.end
         self.written_bytes = 0
-        """Since it was opened: how fast the disk fills."""
+        """Bytes written since it was opened: how fast the disk fills."""
         self._hour = scan.header.created_ms // HOUR_MS if scan.header else 0
         self._first = scan.header.first if scan.header else 0  # of the segment
         self.chain = scan.chain
@@ -106,7 +106,7 @@ class Journal:
         self._unsynced_bytes = 0
         self._sync_has_failed = False  # a sync failed: what it should have kept must be written again
         self._outdated = scan.header is not None and scan.header.form != self._form
-        """Whether the segment is of another format than what is written now: the next record begins a new one."""
+        """Whether the segment has another format than new ones: the next record begins a new segment."""
         try:
             self._repair_tail(scan)
             if self._outdated and self.written < self._first:
@@ -119,7 +119,7 @@ class Journal:
 
     @property
     def end(self) -> tuple[str, int]:
-        """Where what is written ends: the segment and the offset in it; empty and 0 before the first record."""
+        """The end of written data: segment and offset; empty and 0 before the first record."""
         return self._segment, self._size
 
     @property
@@ -127,8 +127,8 @@ class Journal:
         return UNDER_SEAL if self.disk.ring else PLAIN
 
     def _drop_empty_segment(self, scan: Scan) -> None:
-        """The segment holds no record, so that the next would have its name: it goes, and what it said of the ones before is said again, of
-        what was just synced."""
+        """Removes a segment without records, whose name the next one would have; the new header claims the earlier records as synced
+        again."""
         assert scan.header is not None
         self.disk.remove(self._segment)
         self.chain, self._segment, self._claim = scan.header.previous, "", 0
@@ -165,8 +165,7 @@ class Journal:
 
     @compiled("journal_extend")
     def extend(self, kind: int, bodies: Iterable[list[bytes]]) -> int:
-        """``append`` for many, each body in pieces, of which the first is empty; returns the sequence of the first, the others follow
-        it."""
+        """``append`` for many bodies, each a list of pieces whose first is empty; returns the sequence of the first, the others follow."""
         first = sequence = self._next + 1
         buffer = self._buffer
         for pieces in bodies:
@@ -178,7 +177,7 @@ class Journal:
         return first
 
     def write(self, now: float) -> None:
-        """Writes what was appended as one commit group; raises JournalDown and drops it where that is not possible."""
+        """Writes the appended records as one commit group; if that fails, drops them and raises JournalDown."""
         if self._buffer:
             self._write(now)
 
@@ -271,7 +270,7 @@ class Journal:
         return None if file is None else (self.written, file)
 
     def sync_failed(self) -> None:
-        """A sync that somebody did for ``plain_sync`` has failed."""
+        """Notes that a sync done by the caller of ``plain_sync`` has failed."""
         self._sync_has_failed = True
 
     def note_synced(self, sequence: int) -> None:
@@ -287,11 +286,11 @@ class Journal:
                 self.disk.release(name)
 
     def lag(self, now: float) -> float:
-        """Seconds since the oldest write that is not on the medium yet; 0 if there is none."""
+        """Seconds since the oldest unsynced write; 0 if all is synced."""
         return max(0.0, now - self._unsynced[0][4]) if self._unsynced else 0.0
 
     def close(self, now: float | None = None) -> None:
-        """Writes and syncs what is left (with ``now``: also the claim that it is synced), then lets go of the files."""
+        """Writes and syncs the rest (with ``now`` also the claim that it is synced), then closes the files."""
         try:
             if now is not None:
                 self.write(now)

@@ -24,9 +24,9 @@ from proxy.model.number import about_people
 CANDIDATES_S = 30 * 86_400
 RELATED_S = 7 * 86_400
 TOGETHER_S = 600
-"""What came so long before the newest may be meant as well, …"""
+"""Messages up to so long before the newest may be meant as well."""
 CROSSED_S = 120
-"""… and so may the one before, where the newest came so shortly before the reply."""
+"""So may the message before, if the newest came up to so long before the reply."""
 Key = tuple[int, int]
 """Where a record stands: in which of the journals, and its sequence there."""
 
@@ -71,7 +71,7 @@ class SeenReply:
     key: Key
     at: float
     port: str
-    owner: str  # of the port, empty if nobody owns it
+    owner: str  # owner of the port, empty if it has none
     texts: tuple[str, ...]
     claims: Claim | None = None
     dismissed: bool = False
@@ -81,7 +81,7 @@ class SeenReply:
 
 
 class ClaimsEnded(NamedTuple):
-    """Somebody with the right to do so ended claims: all that were made before ``before``, or those on these signatures, or of one reply."""
+    """An authorised person ended claims: all made before ``before``, or those on these signatures, or those of one reply."""
 
     at: float
     before: float
@@ -133,7 +133,7 @@ class Findings:
 
 
 def findings(events: Sequence[Outgoing | SeenReply | ClaimsEnded]) -> Findings:
-    """Of one person's events in order: a reply is read against what was sent before it."""
+    """The findings in one person's events, in order: a reply is read against the messages sent before it."""
     found = Findings()
     sent: list[Outgoing] = []
     for place, event in enumerate(events):

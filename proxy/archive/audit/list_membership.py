@@ -45,7 +45,7 @@ class ImportedLists:
             if said is not None and named:
                 found = tuple(said.refusals[place] for place in sorted(named))
                 return ListMembership(done.time, said.takes_off, found, said.who, said.why, said.file)
-        else:  # a start: what was not whole by then never will be
+        else:  # a start of the gate: an incomplete list will never be completed
             self._begun.clear()
         return None
 

@@ -45,10 +45,10 @@ from proxy.model.redact import numbers_masked
 SENT_SHOWN_MAX = 1_000
 """Messages that are listed; more are counted."""
 _REPLIES = {"reply": "", "optout": "stopped", "restore": "restored", "review": "held"}
-"""What a deliver that somebody wrote was read as → the event it leads to, if it leads to any."""
+"""Kind of a reply's DELIVER record → the event that it causes, if any."""
 _U64 = struct.Struct(">Q")
 _RECEIPT = b"\0\7receipt"
-"""How a deliver begins, behind its time, that nobody wrote."""
+"""How the body of a receipt begins after its time."""
 
 
 class PduReaders(NamedTuple):
@@ -56,7 +56,7 @@ class PduReaders(NamedTuple):
 
     text_of: Callable[[bytes], str]  # deliver PDU → what the person wrote
     signature_of: Callable[[bytes], str]  # submit PDU → the name in 【】 as it is written there, or an empty string
-    hash_of: Callable[[str], int] = lambda name: 0  # a signature as somebody writes it → as entries have it
+    hash_of: Callable[[str], int] = lambda name: 0  # a signature in free spelling → its hash in entries
     subcategory_of: Callable[[Entry], str] = lambda entry: ""  # by name
     about: About = named_by_value  # a refusal, and the signatures that are known → its words
 
@@ -64,13 +64,13 @@ class PduReaders(NamedTuple):
 def trace(
     journals: Sequence[Iterable[JournalRecord]], recipient: int, read: PduReaders, asked: float, nodes: Collection[int] = ()
 ) -> Trace:
-    """Everything the journals know of one person's refusals, in their order, whatever the clock was put to meanwhile: only a reply stands
-    before what it led to. ``asked``: what is in force is told as of then. ``nodes``: whose journals these are: what others told them of
-    them is not told twice. A record that is not about this person costs a comparison."""
+    """All that the journals hold about one person's refusals, in journal order, whatever the clock did; only a reply is placed before its
+    effects. ``asked``: refusals in force are those as of then. ``nodes``: nodes of these journals, whose replicated records are not shown
+    twice. A record about another person costs one comparison."""
     found, history = Trace(recipient, asked=asked, about=read.about), PersonHistory(recipient, nodes)
-    at_record: dict[Key, list[OptOutEvent]] = {}  # what records of replies and messages were told as
+    at_record: dict[Key, list[OptOutEvent]] = {}  # events of records of replies and messages
     wanted = _U64.pack(recipient)
-    lists: dict[tuple[int, int], ImportedLists] = {}  # by journal, and the node that told of them; -1: its own
+    lists: dict[tuple[int, int], ImportedLists] = {}  # by journal, and the node that replicated it; -1: its own
     for place, item in in_order(journals):
         kind, body, heard = item.kind, item.body, None
         history.take(place, item)

@@ -19,14 +19,14 @@ from proxy.model.message import Category
 from proxy.model.number import NotARecipient, about_people, recipient_of
 
 READ_AGAIN_S = 60
-"""A reply whose effect is written may come again so long after, where the gate died before its text was."""
+"""For so long a reply may be processed again, if the gate died between writing its effect and its text."""
 MESSAGES_MAX = 10_000
 """Of one person: older ones are forgotten. It is 300 a day for a month."""
 _PERSON = struct.Struct(">Q")
 _LOST = frozenset((1, 4))
 _UNKNOWN = frozenset((2, 5, 6))
 _LATE_ACCEPTED = 3
-"""Effects of an answer (journal/records/answers.py): the carrier refused the message, nobody knows, it is known after all."""
+"""Effects of an answer (journal/records/answers.py): refused by the carrier, unknown, known late."""
 _REPLIES = frozenset(("reply", "optout", "restore", "review"))
 
 
@@ -35,7 +35,7 @@ class PersonHistory:
     """What journals say of one person, in the order in which it is handed in."""
 
     def __init__(self, recipient: int, nodes: Collection[int] = ()) -> None:
-        """``nodes``: whose journals these are: what others were told of them is not told twice."""
+        """``nodes``: nodes of these journals, whose replicated records are not counted twice."""
         self.recipient = recipient
         self._wanted = _PERSON.pack(recipient)
         self._nodes = nodes
@@ -56,7 +56,7 @@ class PersonHistory:
         read(self, (journal, record.sequence), record)
 
     def assume_answered(self, but: Collection[Key]) -> None:
-        """Whoever hands in no plain answers of the carrier: messages without another one were accepted, ``but`` these."""
+        """Marks open messages as accepted, except ``but``; for callers that skip carriers' plain acceptances."""
         for one in self._sent.values():
             if one.state == "open" and one.key not in but:
                 one.state = "accepted"
@@ -91,7 +91,7 @@ class PersonHistory:
             self._events.append(sent)
             if len(self._sent) > MESSAGES_MAX:
                 self._events.remove(self._sent.popitem(last=False)[1])
-        elif said.entry.signature and not sent.signature:  # only this part says whose it is: till then nobody could know
+        elif said.entry.signature and not sent.signature:  # only this part has the signature: before it the sender was unknown
             sent.key, sent.at, sent.signature = key, said.time, said.entry.signature
             self._events.remove(sent)
             self._events.append(sent)
@@ -154,7 +154,7 @@ class PersonHistory:
             self._events.append(ClaimsEnded(said.time, at + READ_AGAIN_S, port=port, since=at - 1))
 
     def _replicated(self, key: Key, record: JournalRecord) -> None:
-        """Another gate took the reply; its words are in that gate's journal, what it stopped was told here."""
+        """Takes a replicated record: the reply's text is in the other gate's journal, its effect here."""
         heard = unpack_heard(record.body)
         if heard.kind == messages.DECISION:
             self._decided(key, JournalRecord(heard.sequence, heard.kind, heard.body))
@@ -183,7 +183,7 @@ class PersonHistory:
                 self._events.append(ClaimsEnded(told.time, told.time if told.event == "erased" else told.before))
             return
         said = operator_actions.unpack_suppressed(record.body)
-        lifted = [one for one in said.lifted if one.source != "doubtful"]  # of which a decision tells
+        lifted = [one for one in said.lifted if one.source != "doubtful"]  # holds are ended by a DECISION record
         if lifted:
             values = frozenset(one.value for one in lifted if one.scope in ("advertiser", "signature"))
             whole = any(one.scope not in ("advertiser", "signature") for one in lifted)

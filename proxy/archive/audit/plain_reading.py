@@ -20,7 +20,7 @@ MESSAGE_PAYLOAD = 0x0424
 SAR_SEGMENT = 0x020F
 UDH_INDICATOR = 0x40
 CODINGS = {8: "utf-16-be", 15: "gb18030"}
-"""By data_coding (SMPP 3.4 §5.2.19; 15 is GBK in China). Of others each is tried that gives a text."""
+"""By data_coding (SMPP 3.4 §5.2.19; 15 is GBK in China). For other values each encoding is tried that decodes."""
 GUESSES = ("ascii", "utf-8", "gb18030", "utf-16-be")
 REPLY_CHARACTERS_MAX = 60
 """A longer reply is a story: a person has to read it."""
@@ -52,7 +52,7 @@ COMMON = frozenset(
 )
 """Words that many advertisers ask for: which one of them is meant they do not say."""
 OF_CARRIER_MENUS = frozenset(("N", "R", "QX", "0000", "END", "CANCEL", "QUIT"))
-"""At a port that nobody owns these are commands of the carrier's own menus."""
+"""At a port without an owner these are commands of the carrier's own menus."""
 STOPS = re.compile(
     r"退订|拒收|停止发送|取消订阅|不接受推广|不再接收|别来烦|不要广告|拒绝广告|NOMORE|STOPSENDING"
     r"|(?:(?<![特分个级区性类])别|(?<!要)不要|(?<!用)不用|甭|莫|勿|唔好)(?:再|给我)*发(?![火呆愁疯脾货票快顺件到错红朋烧胖热神])"
@@ -182,8 +182,8 @@ def signature_as_written(text: str) -> str:
 
 
 def declared_keywords(text: str, *, marketing: bool = True) -> frozenset[str]:
-    """The words that a message asks to be answered with by whoever wants no more of them. An appointment that may be cancelled by a reply
-    is no ``marketing``, and asks for something else."""
+    """The keywords that a message names for refusing more of them. A message about an appointment that may be cancelled by a reply is no
+    ``marketing``, and asks for other words."""
     text = normalized(text)
     patterns = _DECLARED if marketing else _DECLARED_OF_NOTICE
     return frozenset(word[1] for pattern in patterns for word in pattern.finditer(text))

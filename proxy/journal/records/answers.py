@@ -21,7 +21,7 @@ from proxy.native.loader import compiled
 
 @about_people
 class CarrierAnswer(NamedTuple):
-    """What became of an entry: the carrier's answer, or the lack of one."""
+    """The carrier's answer to a submit, or the lack of one."""
 
     time: float
     entry_id: int
@@ -119,7 +119,7 @@ def _taken(body: bytes) -> Iterator[tuple[int, int]]:
 
 
 def accepted_without(body: bytes, recipient: int) -> bytes:
-    """A body of kind ACCEPTED without what is about one person: itself where nothing is, empty where all is."""
+    """A body of kind ACCEPTED without one person: unchanged if it does not name the person, empty if it names nobody else."""
     at, end, kept = TIME.size, len(body), list[bytes]()
     found = False
     while at < end:

@@ -30,7 +30,7 @@ class DeskEvent(NamedTuple):
 
 @about_people
 class Case(NamedTuple):
-    """A complaint, and what became of it. Empty words and 0 mean that there is no such thing."""
+    """A complaint and its handling. Empty strings and 0 mean that a value is missing."""
 
     id: int  # from 1, never given twice
     state: str  # one of STATES

@@ -27,7 +27,7 @@ class DeliverRecord(NamedTuple):
     kind: str  # receipt, reply, optout, restore, review
     source: str
     port: str
-    provider: str  # who owns the port, empty if nobody
+    provider: str  # owner of the port, empty if it has none
     data: bytes  # the PDU as the provider gets it
 
 
@@ -141,7 +141,7 @@ def unpack_restored(body: bytes) -> Restored:
 
 
 class OneReply:
-    """Tells which refusals one reply made: their records stand together, one for each advertiser, and behind them that of all marketing."""
+    """Groups the refusals of one reply: their records follow each other, one for each advertiser, then that of all marketing."""
 
     def __init__(self) -> None:
         self._reply: tuple[int, str, float] | None = None

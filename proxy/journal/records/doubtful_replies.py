@@ -21,8 +21,8 @@ TEXT_CHARACTERS_MAX = 300
 DECIDED_IDS_MAX = 2_000
 """Replies of one decision record, 8 bytes each: a row of more replies is decided by several records."""
 LISTED_MAX = 100_000
-"""Replies on the list, decided ones of the last 30 days included: some 130 MB. One more is in force and in the journal, and not on the list
-until others leave it."""
+"""Replies on the list, including those decided in the last 30 days: some 130 MB. Beyond it a reply is in force and in the journal, but not
+on the list until others leave it."""
 
 _DOUBTFUL = struct.Struct(">QQBQIB")  # time in ms, recipient, category, signature, template, refusals
 _DECISION = struct.Struct(">QBBQBQIH")  # time in ms, yes, standing, row, category, signature, template, replies
@@ -46,13 +46,13 @@ NO_CONTEXT = ReplyContext(0, 0, 0)
 
 @about_people
 class Doubtful(NamedTuple):
-    """A reply that may be a refusal, and what it holds until somebody decides."""
+    """A reply that may be a refusal, and the refusals held until a decision."""
 
     time: float
     recipient: int
     source: str  # the person's number as the carrier spells it
     port: str
-    provider: str  # who owns the port, empty if nobody does
+    provider: str  # owner of the port, empty if it has none
     text: str  # as it was read; empty where it cannot be read
     context: ReplyContext
     held: tuple[OptOut, ...]  # refusals put into the record for the time being; their source is ``doubtful``
@@ -127,7 +127,7 @@ def replies_of(replies: Mapping[int, bytes], recipient: int) -> set[int]:
 
 
 def without_words(decisions: Mapping[int, bytes], replies: Mapping[int, bytes], gone: set[int]) -> dict[int, bytes]:
-    """Decisions whose words nobody else wrote than the person whose replies are ``gone``, without them."""
+    """Decisions whose example text the erased person alone wrote, without that text."""
     found = {}
     for number, body in decisions.items():
         decision = unpack_decision(body)

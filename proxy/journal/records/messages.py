@@ -59,7 +59,7 @@ KINDS = {
     DOUBTFUL: "doubtful", DECISION: "decision", TORN: "torn",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
-"""How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""
+"""How long a recipient's record keeps entries by default: at least as long as replies may refer to them."""
 
 TIME = struct.Struct(">Q")
 _pack_who = struct.Struct(">QQ").pack  # time in ms, recipient: what _FIXED begins with
@@ -76,7 +76,7 @@ def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
 
 @about_people
 class VerdictRecord(NamedTuple):
-    """What was decided of one submit, with what decided it."""
+    """The verdict on one submit, with the facts and rules that led to it."""
 
     time: float
     provider: str
@@ -95,7 +95,7 @@ class VerdictRecord(NamedTuple):
     keep_s: int  # what the record was pruned by when the entry was added
     digest: bytes  # 16 bytes over all after the destination, empty when the submit could not be read
     data: bytes  # the PDU as the provider sent it
-    late: bool = False  # a part that came when the others of its group were judged already: it was not read with them
+    late: bool = False  # a part that arrived after the other parts were judged: it was not read with them
 
     @property
     def fingerprint(self) -> int:

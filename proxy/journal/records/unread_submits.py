@@ -23,7 +23,7 @@ _SPELT = re.compile(rb"\+?[0-9]{11,15}")
 
 
 def names_nobody(body: bytes) -> bool:
-    """Whether a verdict names nobody."""
+    """Whether a verdict names no recipient."""
     return body[8:16] == _NOBODY
 
 
