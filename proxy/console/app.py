@@ -38,7 +38,7 @@ from proxy.operations.client import NobodyAnswers
 log = structlog.get_logger()
 
 CHECK_S = 5.0
-"""So often the gate is asked whether a token still counts, and what it may: each command asks anyway."""
+"""How often the gate is asked whether a token is still valid, and for which roles: each command checks anyway."""
 
 
 def found_pages() -> list[Page]:
@@ -54,7 +54,7 @@ def modules_of(pattern: str) -> list[str]:
 
 
 class App:
-    """What all pages share."""
+    """The application: all pages and what they share."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class App:
                 return self._refused(visit, error)
             except HTTPException:
                 raise
-            except Exception as error:  # whatever it is, others go on
+            except Exception as error:  # whatever failed: other pages go on
                 log.error("a page failed: a fault of gate106, please report it", page=page.name, exc_info=error)
                 return self._problem(visit, speech("failed"), 500)
             finally:
@@ -120,7 +120,7 @@ class App:
         return answer
 
     def _not_allowed(self, visit: PageRequest, way: PageRoute) -> Response:
-        """A role that does not take it to this page: from the front door to one of its own, else told so."""
+        """Answers a user whose role does not allow this page: the front page redirects to one of their own pages, others refuse."""
         if way.path == "/" and (own := self.menu(visit.session)):
             return RedirectResponse(own[0].path, 303)
         return self._problem(visit, visit.t("not_allowed", what=visit.t.of("permission", way.wants.name)), 403)
@@ -168,7 +168,7 @@ class App:
                 self.asking, session.token if session.token.startswith(":") else spelt(session.token), session.token
             )
         except CannotAsk:
-            return session  # it cannot say now: the page will tell
+            return session  # the gate cannot answer now: the page will show it
         if asker is None or asker.name != session.asker.name:
             self.sessions.close(cookie)
             return None
@@ -181,7 +181,7 @@ class App:
         path = request.url.path if request.method == "GET" else "/"
         return RedirectResponse("/login" if path == "/" else f"/login?to={quote(path)}", 303)
 
-    # -- for whoever is not logged in
+    # -- without a login
 
     def common_page(self, request: Request, template: str, status: int, **values: Any) -> Response:
         language = language_of(request)

@@ -38,7 +38,7 @@ ERROR_BYTES_MAX = 4096
 NICE = 10
 PREFETCH = "proxy.console.prefetch"
 COMMANDS = "proxy.__main__"
-"""By name: the console needs neither, and what is up there is another program, which is started and not called."""
+"""Imported by name: the console itself needs neither, and layers above it are run as programs, not called."""
 IMPORTS = (
     COMMANDS, "proxy.archive.search", "proxy.archive.access_records", "proxy.desk.explain.inquiry", "proxy.desk.explain.inquiry_text",
     "proxy.policy.loading.check", "proxy.desk.complaints.case_search", "proxy.desk.evidence.paper", "proxy.desk.reports.sheet",
@@ -48,12 +48,12 @@ IMPORTS = (
 )  # fmt: skip
 """What the programs behind pages import when they are called."""
 PARSED = ("find", "explain")
-"""Commands whose options are understood once before anybody asks: that is half of what a short question costs."""
+"""Commands whose options are parsed once in advance: that is half the cost of a short query."""
 _NUMBER = struct.Struct(">i")
 
 
 class TookTooLong(Exception):
-    """A program was ended because of its time."""
+    """A program was killed at its time limit."""
 
 
 class CannotStart(Exception):
@@ -116,7 +116,7 @@ class ForkServer:
         return self._socket
 
     def warm(self) -> None:
-        """Begin before anybody asks."""
+        """Starts the process before the first request."""
         with self._lock, contextlib.suppress(OSError):
             self._alive()
 
@@ -138,7 +138,7 @@ class ForkServer:
 
 
 def warm_up() -> None:
-    """All that a program would make of the package's own files before it looks at anything else."""
+    """Imports and prepares everything that a program needs before it reads other files."""
     for name in IMPORTS:
         importlib.import_module(name)
     commands = importlib.import_module(COMMANDS).whole().commands
@@ -148,7 +148,7 @@ def warm_up() -> None:
 
 
 def main() -> None:
-    """Copies itself for each request, until the console is gone."""
+    """Forks for each request, until the console is gone."""
     from proxy.runtime import hardening  # noqa: PLC0415 # as all of it: only this side of the file needs it
 
     hardening.hold_memory()
@@ -157,7 +157,7 @@ def main() -> None:
     warm_up()
     prefetch = importlib.import_module(PREFETCH).Prefetch(Path(sys.argv[2])) if len(sys.argv) > 2 else None
     gc.freeze()  # the collector of a copy walks nothing that is shared
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for minders
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # minders are not waited for
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         while True:
             if prefetch is not None and not select.select([requests], [], [], prefetch.wait_s)[0]:
@@ -191,7 +191,7 @@ def _supervise(asked: dict[str, object], out: int, errors: int, told: int) -> No
 
 
 def _ended_first(program: int, told: int) -> bool:
-    """Before the console let go."""
+    """Whether the program ended before the console closed the request."""
     ended = os.pidfd_open(program)
     ready, _, _ = select.select([ended, told], [], [])
     return ended in ready

@@ -27,17 +27,17 @@ from proxy.operations.client import CannotAsk, NobodyAnswers
 
 NAME_MAX, TOKEN_MAX = 100, 255
 TRIES_S, TRIES_AT_ONCE = 0.2, 20.0
-"""Of one address, whatever names it gives: one in five seconds, after twenty."""
+"""Login attempts from one address, whatever the names: one in five seconds, after a burst of twenty."""
 ADDRESSES_MAX = 10_000
 AT_ONCE = 2
-"""A password is compared in the gate: 50 ms."""
+"""Concurrent checks: the gate takes 50 ms to compare a password."""
 UNKNOWN_TOKEN = "this token is nobody's"  # noqa: S105 # an error text
 
 log = structlog.get_logger()
 
 
 class TooManyAttempts(Exception):
-    """Somebody guessed too often."""
+    """Too many failed logins from this address or for this name."""
 
 
 class Login:
@@ -61,7 +61,8 @@ class Login:
     # -- who it is
 
     async def enter(self, request: Request, name: str, token: str) -> str | None:
-        """A session's cookie; None where the two are nobody's. TryLater; CannotAsk where the gate cannot say."""
+        """Logs in; returns the session's cookie, None for a wrong name or token. TooManyAttempts; CannotAsk where the gate cannot
+        answer."""
         peer, now = str(request.scope["peer"]), self._clock()
         if self._held.held_off(name, peer, now) or not self._rate(peer).allow(now):
             self._refusals.warning(now, "console: login held off", peer=peer)
@@ -89,13 +90,13 @@ class Login:
 
 
 def spelt(token: str, name: str = "") -> str:
-    """As the gate takes it from strangers (operations/authorization.py): not to be compared with everybody's password."""
+    """A token in the form for strangers (operations/authorization.py): never compared with everybody's password."""
     return f":{name}:{token}" if name else f":{token}"
 
 
 async def who_is(asking: GateClient, for_gate: str, token: str) -> Asker | None:
-    """Whose it is, of the people, the programs or a provider; None: nobody's. ``token``: as a provider has it. CannotAsk where the gate cannot
-    say."""
+    """The owner of a token: a person, a program or a provider; None: unknown. ``token``: in a provider's form. CannotAsk where the gate
+    cannot answer."""
     try:
         told = await asking.ask(for_gate, "whoami")
     except NobodyAnswers:

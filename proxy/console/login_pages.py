@@ -28,7 +28,7 @@ FOREVER = "public, max-age=31536000, immutable"
 
 
 class LoginHost(Protocol):
-    """What is asked of the application."""
+    """What the login pages use of the application."""
 
     @property
     def login(self) -> Login: ...
@@ -110,13 +110,13 @@ class LoginPages:
 
 
 def own_path(path: str) -> str:
-    """Where to go next, if it is on this site; else the front page."""
+    """The next path, if it is on this site; otherwise the front page."""
     ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if ours else "/"
 
 
 def is_same(expected: str, given: str) -> bool:
-    """In a time that tells nothing."""
+    """Compares in constant time."""
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
 
 

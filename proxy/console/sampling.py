@@ -16,7 +16,7 @@ from proxy.console.gate_client import CannotAsk, GateClient
 
 FREQUENT_S, INFREQUENT_S = 2.0, 10.0
 VIEWER_S = 30.0
-"""So long after a page was shown somebody looks."""
+"""For so long after a page view the samples are frequent."""
 RECENT_MAX = 300
 """Ten minutes of every other second."""
 MINUTE_S = 60.0
@@ -40,7 +40,7 @@ class Sampling:
     def __init__(self, asking: GateClient) -> None:
         self._asking = asking
         self.now: dict[str, Any] = {}
-        """What the gate said last; empty before it has."""
+        """The last answer of the gate; empty before the first."""
         self.failed = ""
         self.since = time.time()
         self.recent: deque[Moment] = deque(maxlen=RECENT_MAX)
@@ -49,7 +49,7 @@ class Sampling:
         self._wake = asyncio.Event()
 
     def look(self) -> None:
-        """Somebody looks: sample often for a while."""
+        """Notes a page view: samples are frequent for a while."""
         if time.monotonic() - self._viewed_s > VIEWER_S:
             self._wake.set()
         self._viewed_s = time.monotonic()

@@ -44,15 +44,15 @@ class Translator:
         return text.format(**values) if values else text
 
     def of(self, kind: str, word: str) -> str:
-        """A word of the gate's (``verdict``, ``reject``) as people say it: ``kind.word`` of the files, else of CLOSED, else what rules call it
-        in Chinese; as it stands where nobody has put it into words."""
+        """The people's word for one of the gate's (``verdict``, ``reject``): ``kind.word`` of the files, else of CLOSED, else the rules'
+        Chinese word; unchanged if there is none."""
         found = self._found(f"{kind}.{word}")
         if found is not None or self.language != "zh":
             return found or word
         return CLOSED.get(kind, {}).get(word) or WORDS.get(word, word)
 
     def said(self, text: str) -> str:
-        """What the gate said in English, a refusal or what is wrong, in this language; what is no sentence of the gate's as it stands."""
+        """A sentence of the gate in this language; unchanged if the catalog does not have it."""
         return catalog.in_language(text, self.language)
 
     def _found(self, name: str) -> str | None:

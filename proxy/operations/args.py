@@ -33,7 +33,7 @@ def object_of(body: bytes) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> float:
-    """NaN and infinities are JavaScript's, not JSON's."""
+    """Refuses NaN and infinities, which are JavaScript's, not JSON's."""
     raise ValueError(name)
 
 
@@ -47,7 +47,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class Args:
-    """What a client said beside the command's name; Refused with the name where something is not as it must be."""
+    """The arguments of a command; CommandRefused with the name of a bad one."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
@@ -67,7 +67,7 @@ class Args:
         return found
 
     def why(self) -> str:
-        """Why it is done: whoever reads the journal must be able to tell."""
+        """The reason for a command, which the journal keeps."""
         return " ".join(self.text("why", most=WHY_MAX).split())
 
     def texts(self, name: str, most: int = 100) -> list[str]:
@@ -98,7 +98,7 @@ class Args:
         return float(found)
 
     def seconds(self, name: str, default: float | None, least: float, most: float) -> float:
-        """A ``number`` that people say with a unit (``for_s``: --for 24h), and are told so."""
+        """A ``number`` that people give with a unit (``for_s``: --for 24h); errors have the unit, too."""
         found = self._values.get(name)
         try:
             return self.number(name, default, least, most)
@@ -113,19 +113,19 @@ class Args:
         return bool(found)
 
     def done(self) -> None:
-        """All was asked for: what is left is unknown."""
+        """Checks that no argument is left over: an unread one is unknown."""
         for name in self._values:
             if name not in self._known:
                 raise CommandRefused(unknown("argument", str(name), self._known))
 
 
 def _has_whole_characters(text: str) -> bool:
-    """Whether any file and table can hold it: JSON may bring half of a pair of surrogates."""
+    """Whether any file and table can hold the text: JSON may contain half a surrogate pair."""
     return text.isascii() or not _HALVES.search(text)
 
 
 def each(rows: Sequence[Args], read: Callable[[Args], Row]) -> list[Row]:
-    """What is read of each; Refused with the first that cannot be, and the ``line`` of the file where it stands, if the client says one."""
+    """Reads each row; CommandRefused for the first bad one, with the ``line`` of the file if the client sends it."""
     found = []
     for row in rows:
         line = int(row.number("line", 0, 0, LINES_MAX))

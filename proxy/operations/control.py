@@ -43,7 +43,7 @@ __all__ = ["Args", "Call", "ControlError", "ControlServer", "Handler", "CommandR
 log = structlog.get_logger()
 
 SPEAKS_FOR = "for"
-"""Key of a supervisor's request: [account, uid, pid] of whom it speaks for."""
+"""Key of a supervisor's request: [account, uid, pid] of the client that it asks for."""
 
 
 class Call:
@@ -62,7 +62,7 @@ class Call:
 
     @property
     def strict(self) -> bool:
-        """Whether people are told apart: else all who get here are one."""
+        """Whether the settings list people; otherwise every client is the same person."""
         return self._authorization.strict
 
     @property
@@ -71,7 +71,7 @@ class Call:
         return self._authorization.known
 
     def demand(self, wanted: Permission, more: str = "") -> None:
-        """Refused where whoever asks may not have this besides what the command itself takes; ``more``: the option that wants it."""
+        """CommandRefused where the asker lacks a permission beyond the command's own; ``more``: the option that needs it."""
         self._authorization.demand(self.asker, wanted, f"{self._name}{more}")
 
     async def say(self, said: Mapping[str, Any]) -> None:
@@ -104,8 +104,8 @@ class ControlServer:
         group: str = "",
         front: int = 0,
     ) -> None:
-        """``wanted``: what each command asks for; one without an entry is not served. ``group``: whose accounts may open it, too.
-        ``front``: the process of the gate's supervisor, which says whom it speaks for; 0 where there is none."""
+        """``wanted``: each command's permission; a command without one is not served. ``group``: its accounts may open the socket, too.
+        ``front``: process id of the gate's supervisor, which names the client it asks for; 0: there is none."""
         self.path = path
         self._commands = commands
         self._authorization, self._wanted = authorization or Authorization(), wanted
@@ -126,7 +126,7 @@ class ControlServer:
         await self._socket.stop()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
-        """What the client is told in the end; None where it said nothing."""
+        """Returns the last line for the client; None where the client sent nothing."""
         name = "?"
         try:
             asked = read_line(await next_line(reader, REQUEST_S))
@@ -145,13 +145,13 @@ class ControlServer:
             return {"error": str(refused), **({"cause": refused.cause} if refused.cause else {})}
         except (OSError, TimeoutError):
             return None
-        except Exception as error:  # whatever it is, traffic goes on and the client is told
+        except Exception as error:  # whatever failed: messages go on, and the client gets an error
             log.error("a command failed: a fault of gate106, please report it", command=name, exc_info=error)
             said = f"{name}: failed inside the gate, the log has more (a fault of gate106, please report it)"
             return {"error": said, "cause": "fault"}
 
     def _peer(self, writer: asyncio.StreamWriter, asked: Mapping[str, Any]) -> Peer:
-        """Who asks. Refused where somebody else than the supervisor says whom they speak for."""
+        """The client. CommandRefused where another process than the supervisor names somebody else."""
         peer = peer_of(writer)
         if SPEAKS_FOR not in asked:
             return peer

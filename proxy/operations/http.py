@@ -32,19 +32,18 @@ from proxy.operations.http_listener import Listener
 from proxy.operations.metrics import CONTENT_TYPE
 
 REFUSALS_S, REFUSALS_AT_ONCE = 0.1, 10.0
-"""So many refusals a second are in the log, after so many at once."""
+"""Log lines of refusals: a second, and in a burst."""
 TRANSLATIONS_S, TRANSLATIONS_AT_ONCE = 0.5, 20.0
-"""So many refusals a second are said in another language than theirs, after so many at once: of a new one a thread looks some 20 ms for its
-words, and traffic takes turns with it."""
+"""Refusals translated a second, and in a burst: a new one takes a thread some 20 ms, during which messages share the interpreter."""
 PASSED_ON = frozenset(("content-type", "content-length", "idempotency-key", "accept", "accept-language"))
-"""Headers that an endpoint of ours may want to see."""
+"""Headers that are passed on to an endpoint."""
 
 Metrics = Callable[[], bytes | Iterable[bytes]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class HttpRoute(NamedTuple):
-    """What may be asked for under a path."""
+    """The method and handler of a path."""
 
     method: str
     endpoint: Endpoint
@@ -59,9 +58,8 @@ class HttpServer:
         notes: Callable[[], list[str]] = list,
         more: Mapping[str, HttpRoute] | None = None,
     ) -> None:
-        """``not_ready`` says why traffic should go elsewhere, in words; an empty list means that it should come here. ``notes`` is
-        what somebody should mend although traffic may come: a mistake in the rules must not take every node out of service. ``more``:
-        paths of other files."""
+        """``not_ready``: why traffic should go elsewhere; an empty list: the gate is ready. ``notes``: what an operator should fix although
+        it is ready: a mistake in the rules must not take every node out of service. ``more``: further paths."""
         self._guard = guard
         self._metrics = metrics
         self._not_ready = not_ready
@@ -88,7 +86,7 @@ class HttpServer:
         return found
 
     def paths(self) -> dict[str, HttpRoute]:
-        """All there are; proxy/model/roles.py says who may ask for each."""
+        """All paths; model/roles.py says who may ask for each."""
         own = {"/healthz": _healthz, "/readyz": self._readyz, "/metrics": self._show_metrics}
         routes = {path: HttpRoute("GET", endpoint) for path, endpoint in own.items()} | self._extra_routes
         return {path: route._replace(endpoint=self._translating(route.endpoint)) for path, route in routes.items()}
@@ -100,7 +98,7 @@ class HttpServer:
         return answer
 
     async def translated(self, request: Request, answer: Response) -> Response:
-        """A refusal in the language that was asked for (``?lang=zh``, else Accept-Language); anything else as it is."""
+        """Translates a refusal into the language asked for (``?lang=zh``, else Accept-Language); other answers stay as they are."""
         language = request.query_params.get("lang", "")
         language = language if language in LANGUAGES else preferred(request.headers.get("accept-language", ""))
         refused = answer.status_code >= 400 and not isinstance(answer, StreamingResponse)
@@ -111,8 +109,8 @@ class HttpServer:
         return Response(said, answer.status_code, headers | {"Content-Language": language})
 
     async def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A request that came in elsewhere, and whose asker is known there (a supervisor hands it to a worker): ``pack_request`` makes
-        it, ``unpack_response`` reads the answer."""
+        """Answers a request that the supervisor received and authorized; ``pack_request`` makes the argument, ``unpack_response`` reads the
+        answer."""
         route = self.paths().get(asked["path"])
         if route is None or route.method != asked["method"]:
             return _pack_response(PlainTextResponse("Not Found", 404))
@@ -128,7 +126,7 @@ class HttpServer:
         return _pack_response(await route.endpoint(Request(scope, receive)))
 
     def _authorize(self, request: Request) -> Asker | Response:
-        """Who asks for more than is open, or what they are told who may not."""
+        """The asker of a protected path, or the refusal."""
         now, host, path = asyncio.get_running_loop().time(), request.client.host if request.client else "", request.url.path
         wanted = PATHS.get(path) or Permission.SEE
         asker = self._guard.asks(host, request.headers.get("authorization"), wanted, path, now, request.headers.get("host", ""))
@@ -150,7 +148,7 @@ class HttpServer:
 
 
 def _translated_body(language: str, answer: Response) -> bytes:
-    """What a refusal tells: a line, or JSON with ``error`` and ``problems``."""
+    """Translates a refusal's body: a line, or JSON with ``error`` and ``problems``."""
     body = bytes(answer.body)
     if not answer.headers.get("content-type", "").startswith("application/json"):
         return (in_language(body.decode().rstrip("\n"), language) + "\n").encode()
@@ -182,7 +180,7 @@ async def pack_request(request: Request, most: int) -> Mapping[str, Any]:
 
 
 def unpack_response(told: Mapping[str, Any]) -> Response:
-    """What ``HttpServer.answer`` told, as a response."""
+    """Makes a response of what ``HttpServer.answer`` returned."""
     return Response(base64.b64decode(told["body"]), told["status"], dict(told["headers"]))
 
 
@@ -203,7 +201,7 @@ async def _with_pauses(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 
 class _AuthMiddleware:
-    """Stands before all that is routed, and before what is not: a stranger does not learn what is."""
+    """Checks permission before routing: a stranger does not learn which paths exist."""
 
     def __init__(
         self,
@@ -223,5 +221,5 @@ class _AuthMiddleware:
             await refused(scope, receive, send)
             return
         scope["asker"] = asker
-        with contextlib.suppress(ClientDisconnect):  # amid its own request: there is nobody to answer
+        with contextlib.suppress(ClientDisconnect):  # the client has disconnected: there is nobody to answer
             await self._app(scope, receive, send)

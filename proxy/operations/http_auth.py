@@ -31,7 +31,7 @@ from proxy.model.roles import Asker, NotAllowed, Permission, Role, demand, with_
 KIND = "sha256$"
 TOKEN_BYTES = 32
 TOKEN_MAX = 256
-"""Characters of what may be a token: more is none."""
+"""Longest token considered: anything longer is wrong."""
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::[0-9]{1,5})?")
 _DOT = re.compile(r"\..")
 _ASKS: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="gate106"'}
@@ -85,7 +85,7 @@ class HttpAuth:
         providers: Sequence[Provider] = (),
         names: Sequence[str] = (),
     ) -> None:
-        """Others from now on; who was held off stays so. ``names``: of this gate, for those who ask without a token."""
+        """Replaces everything; locked-out addresses stay locked out. ``names``: host names of this gate, for requests without a token."""
         self._names = frozenset((socket.gethostname().lower(), *(one.lower() for one in names)))
         self._addresses = tuple(addresses)
         self._people = tuple(people)

@@ -22,11 +22,11 @@ from uvicorn.server import ServerState
 CONNECTIONS_MAX = 64  # Prometheus, probes, a few people; more are an attack, and traffic needs the descriptors
 HEAD_BYTES_MAX = 16 * 1024
 HEAD_S = 10.0
-"""So long a connection may take to send (the rest of) a request, the next one too."""
+"""Time to send a request, or the next one."""
 ANSWER_S = 30.0
-"""So long an answer may take, the reader's slowness included."""
+"""Time for an answer, the reader's slowness included."""
 UNREAD_S = 3.0
-"""Who reads nothing of an answer for so long is no slow reader."""
+"""A client that reads nothing of an answer for so long is not a slow reader."""
 STOP_S = 1.0
 
 

@@ -24,19 +24,19 @@ from proxy.operations.authorization import CommandRefused
 
 VERSION = 1
 LINE_BYTES_MAX = 256 * 1024
-"""Of one line, either way: a chunk of a list has some 60 KB."""
+"""Longest line in either direction: a chunk of a list has some 60 KB."""
 CLIENTS_MAX = 16
 BUSY = {"error": f"{CLIENTS_MAX} commands are being served already: try again", "cause": "busy"}
 REQUEST_S = 5.0
-"""A client says what it wants within so long, …"""
+"""Time limit for a client's first line."""
 HEAR_S = 30.0
-"""… each further line within so long, …"""
+"""Time limit for each further line."""
 SAY_S = 30.0
-"""… and reads what it is told within so long."""
+"""Time limit for reading a line of the gate."""
 PATH_BYTES_MAX = 107  # unix(7): sun_path
 
 Converse = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Mapping[str, Any] | None]]
-"""A conversation: what the client is told in the end, without ``v``; None where it was told, or is gone."""
+"""A conversation: returns the last line for the client, without ``v``; None if it was sent already, or the client is gone."""
 
 
 class ControlError(Exception):
@@ -44,7 +44,7 @@ class ControlError(Exception):
 
 
 class Peer(NamedTuple):
-    """Who is at the other end, as the kernel says."""
+    """The peer, as the kernel names it."""
 
     account: str
     uid: int
@@ -63,7 +63,7 @@ class ControlSocket:
 
     @property
     def clients(self) -> int:
-        """Conversations that are held now."""
+        """Conversations going on now."""
         return len(self._clients)
 
     async def start(self) -> None:
@@ -165,7 +165,7 @@ def read_line(line: bytes) -> Mapping[str, Any]:
 
 
 def _remove_stale_socket(path: Path) -> None:
-    """Makes the folder, and removes a socket nobody answers at: what a gate that was killed leaves behind."""
+    """Makes the folder, and removes a stale socket left by a killed gate."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         found = path.lstat()
@@ -210,7 +210,7 @@ def _bound(path: Path, group: str) -> socket.socket:
 
 @contextlib.contextmanager
 def reachable(path: Path) -> Iterator[str]:
-    """A spelling of the path that fits into an address: a long one goes by way of its open folder."""
+    """A spelling of the path that fits into a socket address: a long one goes through its open folder."""
     if len(os.fsencode(path)) <= PATH_BYTES_MAX:
         yield str(path)
         return

@@ -10,7 +10,7 @@ from proxy.operations.control import Args, CommandRefused
 
 
 def recipient(args: Args) -> int:
-    """The argument ``to``, in any spelling; Refused where it is nobody."""
+    """The argument ``to``, in any spelling; CommandRefused if it is no recipient."""
     try:
         return recipient_of(args.text("to", most=100))
     except NotARecipient as fault:

@@ -24,9 +24,9 @@ VARIABLE = "GATE106_LIFELINE"
 LINE_BYTES_MAX = 64 << 20
 """The metrics of a gate with 10,000 providers are some 10 MB."""
 STATE = "state"
-"""The question that is answered before any other is read: it waits for nobody, and a worker that leaves it unanswered is taken for hung."""
+"""The question that is answered before any other: it never waits, and a worker that leaves it unanswered is taken for hung."""
 AT_ONCE_MAX = 64
-"""Other questions that are being answered: a request may wait half a minute for the disk or for a child, and has some 7 MB."""
+"""Other questions answered at a time: one may wait half a minute for the disk or a child process, and has some 7 MB."""
 
 Said = Mapping[str, Any]
 Answer = Callable[[Said], Awaitable[Said]]
@@ -80,7 +80,7 @@ class WorkerEnd:
         _write(self._writer, {"id": asked.get("id"), **told})
 
     async def close(self, last_words: Said) -> None:
-        """Says them, and hangs up; what is not answered by then is not answered any more."""
+        """Sends the final state and hangs up; questions still open get no answer."""
         tasks = [self._serving, *self._answering]
         for task in tasks:
             task.cancel()
@@ -90,7 +90,7 @@ class WorkerEnd:
         try:
             await self._writer.wait_closed()
         except OSError:
-            return  # nobody is there to hear them
+            return  # the supervisor is gone
 
 
 class SupervisorEnd:
