@@ -40,7 +40,7 @@ class Query(NamedTuple):
     limit: int = LIMIT
 
     def checked(self) -> Query:
-        """The same. NotAQuestion."""
+        """The same query; BadQuery if it cannot be asked so."""
         if self.until and self.until < self.since:
             raise BadQuery("the time ends before it begins")
         if not 1 <= self.limit <= LIMIT_MAX:

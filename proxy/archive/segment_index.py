@@ -311,7 +311,7 @@ class SegmentIndex:
             return []
 
     def records(self, one: IndexedSegment, stretch: Stretch) -> Iterator[CommitGroup]:
-        """Its groups, proved. Raises Stale, Fault."""
+        """The groups of a stretch, verified. Raises Stale, SegmentFault."""
         data = self.disk.read(one.name, stretch.end - stretch.begin, stretch.begin)
         chain = b""
         for group in groups(one.head + data, _from(one.header, stretch.first, stretch.before), self.disk.ring):

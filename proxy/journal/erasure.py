@@ -89,7 +89,7 @@ class Erasure(NamedTuple):
 
 def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) -> RedactedSegment | None:
     """None where nothing of a segment is about the person. ``gone``: verdicts that were erased, now or ever, in this segment and those before
-    it, and numbers of doubtful replies that were. Raises Fault where it is not as it was written, or its key is missing."""
+    it, and numbers of doubtful replies that were. Raises SegmentFault where it is not as it was written, or its key is missing."""
     header = unpack_header(data)
     sealer = ring.sealer(header.identity) if header.sealed else None
     about = _PersonFilter(person, set() if gone is None else gone)

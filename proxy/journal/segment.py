@@ -224,7 +224,7 @@ def _digest_before(previous: bytes, records: bytes | memoryview, claim: bytes) -
 def groups(data: bytes, header: SegmentHeader, ring: Ring | None = None) -> Iterator[CommitGroup]:
     """The groups of a whole segment, each yielded once it is proved complete. ``ring``: what opens sealed ones; None: they stay closed.
 
-    Raises Fault at the first byte that cannot be right; ends quietly at the end of the data or of what is not zero.
+    Raises SegmentFault at the first byte that cannot be right; ends at the end of the data, or where only zeros follow.
     """
     chain, sequence = header.previous, header.first - 1
     start = offset = HEADER_BYTES
@@ -320,7 +320,8 @@ class _Claim(NamedTuple):
 
 
 def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes, redaction: bytes, *, quartered: bool) -> _Claim:
-    """What a GROUP record says of the records from ``start`` to ``offset``; Fault when the chain, or the redaction, does not bear it out."""
+    """What a GROUP record says of the records from ``start`` to ``offset``; SegmentFault when the chain, or the redaction, does not bear
+    it out."""
     if len(body) != _GROUP_BODY_BYTES or not body.startswith(_MARK):
         raise SegmentFault(offset, "a group's end has the wrong form")
     claim = body[-_CLAIM.size :]

@@ -22,7 +22,7 @@ WHY_MAX = 500
 
 
 def object_of(body: bytes) -> dict[str, Any]:
-    """The JSON object of a request's body. Refused where it is none, or where a key comes twice: of two values one would be dropped unseen."""
+    """The JSON object of a request's body. CommandRefused where it is none, or where a key comes twice: one of its values would be lost."""
     try:
         said = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError):

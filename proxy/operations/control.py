@@ -75,14 +75,14 @@ class Call:
         self._authorization.demand(self.asker, wanted, f"{self._name}{more}")
 
     async def say(self, said: Mapping[str, Any]) -> None:
-        """One more line; Refused where the client does not read it in time."""
+        """Sends one more line; CommandRefused where the client does not read it in time."""
         try:
             await write_line(self._writer, said)
         except TimeoutError:
             raise CommandRefused("the client does not read") from None
 
     async def hear(self) -> Mapping[str, Any]:
-        """One more line of the client; Refused where none comes in time, or it is none."""
+        """Reads one more line of the client; CommandRefused where none comes in time, or it is malformed."""
         return read_line(await next_line(self._reader, HEAR_S))
 
     @property

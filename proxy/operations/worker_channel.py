@@ -33,14 +33,14 @@ Answer = Callable[[Said], Awaitable[Said]]
 
 
 class ChannelClosed(Exception):
-    """The other end is not there any more."""
+    """The other end is gone."""
 
     def __repr__(self) -> str:
         return "it has ended"
 
 
 class WorkerEnd:
-    """``answer``: question → answer; ``gone``: called once when the supervisor is no more."""
+    """The worker's end. ``answer``: question → answer; ``gone``: called once when the supervisor is gone."""
 
     def __init__(self, file: int, answer: Answer, gone: Callable[[], None]) -> None:
         self._socket = socket.socket(fileno=file)
@@ -68,7 +68,7 @@ class WorkerEnd:
         self._gone()
 
     async def _answer_one(self, asked: Said) -> None:
-        """Answers one question, whatever comes of it."""
+        """Answers one question; failures become error answers."""
         try:
             told: Said = {"ok": await self._answer(asked)}
         except Exception as error:  # whatever it is, traffic goes on
@@ -94,7 +94,7 @@ class WorkerEnd:
 
 
 class SupervisorEnd:
-    """``last_words``: of the worker, once they have come."""
+    """The supervisor's end. ``last_words``: the worker's final state, once it has come."""
 
     def __init__(self, mine: socket.socket) -> None:
         self.last_words: Said | None = None
@@ -110,7 +110,7 @@ class SupervisorEnd:
         self._reading = asyncio.get_running_loop().create_task(self._read_answers(reader))
 
     async def ask(self, what: str, within_s: float, **more: Any) -> Said:
-        """The worker's answer. Gone, TimeoutError, RuntimeError where the worker failed over it."""
+        """The worker's answer. ChannelClosed, TimeoutError; RuntimeError where the worker failed over it."""
         if self._writer is None or self._reading is None or self._reading.done():
             raise ChannelClosed
         self._next_id += 1
@@ -138,7 +138,7 @@ class SupervisorEnd:
                 waits.set_exception(ChannelClosed())
 
     async def close(self) -> None:
-        """Hangs up, once what the worker still said is heard."""
+        """Hangs up after reading the worker's last lines."""
         if self._writer is not None and self._reading is not None:
             await asyncio.wait([self._reading], timeout=1.0)
             self._reading.cancel()

@@ -1,4 +1,4 @@
-"""Journals for tests of the archive: what a gate without sockets leaves behind in some hours, and what its tables say."""
+"""Journals of some hours of a gate without sockets, for tests of the archive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who looks for a person, or sees a whole number, is written down before anything is shown; where that cannot be, nothing is."""
+"""Lookups of persons are recorded before anything is shown."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Bloom: a filter passes over a table only where nothing in it fits, and who takes it away, alters it or lays another in its place hides
-nothing that is not told."""
+"""Bloom filters skip only tables without matches; a missing or altered filter hides nothing silently."""
 
 from __future__ import annotations
 

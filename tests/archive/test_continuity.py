@@ -1,5 +1,4 @@
-"""Where a journal goes on behind its tables: whoever takes its end away, or goes on from an older copy, is found out by verify, roll and
-find."""
+"""A journal cut at its end, or continued from an older copy, is detected."""
 
 from __future__ import annotations
 

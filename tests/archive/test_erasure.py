@@ -1,4 +1,4 @@
-"""Erasing from the journal at rest: segments and tables lose a person, the heads still hold, and a kill at any step loses nothing else."""
+"""Segments and tables lose a person, heads still hold, and a kill loses nothing."""
 
 from __future__ import annotations
 

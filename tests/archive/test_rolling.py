@@ -1,4 +1,4 @@
-"""Rolling: closed segments become tables, a day's tables become one, and whoever kills it at any step finds nothing lost and nothing twice."""
+"""Segments become tables and days; a kill at any step loses and doubles nothing."""
 
 from __future__ import annotations
 

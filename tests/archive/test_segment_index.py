@@ -1,4 +1,4 @@
-"""Ahead: whoever has read on before says what whoever reads all of it says, whatever is done to the journal meanwhile."""
+"""The index gives the same answers as reading everything, whatever happens to the journal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proving: whoever alters, removes or adds a row, a table, a manifest, a head or a whole node is found out, and the first record is named."""
+"""Any altered, removed or added row, table, manifest, head or node is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions: how long one lasts, what ends it, how many there are; a cookie that was made up is none."""
+"""Sessions expire, end, are bounded in number, and cannot be forged."""
 
 from __future__ import annotations
 

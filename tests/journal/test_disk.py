@@ -1,4 +1,4 @@
-"""Disk: what the system keeps of the journal in its memory is bounded, and what was written last stays there."""
+"""The page cache used by the journal is bounded, and the newest data stays in it."""
 
 from __future__ import annotations
 

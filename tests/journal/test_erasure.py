@@ -1,4 +1,4 @@
-"""Erasing: a person is taken out of a closed segment, everybody else stays as they were, and nobody can call an alteration an erasure."""
+"""Erasure takes one person out of a closed segment, and no alteration passes as one."""
 
 from __future__ import annotations
 

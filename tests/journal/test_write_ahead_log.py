@@ -1,4 +1,4 @@
-"""The journal: what was acknowledged is in it, whatever happens to the process, the power or the disk."""
+"""Acknowledged records survive failures of the process, the power or the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP side in a uvloop loop of its own: what it answers, and what it does to those who misbehave."""
+"""HTTP answers, and bounds on clients that misbehave."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class People:
     problems: list[str] = field(default_factory=list)
     """The first bad rows, as ``file:line: what is wrong``."""
     by: dict[Any, dict[int, BitMap]] = field(default_factory=dict)
-    """Numbers by what they refuse (or agree to: cli/consents.py): their lower 32 bits, by the bits above."""
+    """Numbers by what they refuse (or agree to: desk/consents/command.py): their lower 32 bits, by the bits above."""
 
     first: dict[Any, int] = field(default_factory=dict)
     """Key → line of its first occurrence."""

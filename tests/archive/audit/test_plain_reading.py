@@ -1,4 +1,4 @@
-"""The plain reading of words: what clearly asks to stop, what does not, and what texts and PDUs say of themselves."""
+"""Which words clearly ask to stop, and what texts and PDUs contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addressed: of a submit that nobody read it is known to whom it was sent, however broken it is."""
+"""The recipients of unread submits are found, however malformed the PDU is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The crew over processes that are no gates: who is told of a reload, whenever it is asked for."""
+"""The pool reloads every worker, whenever a reload is requested.
+
+The workers are fakes (pretended.py).
+"""
 
 from __future__ import annotations
 

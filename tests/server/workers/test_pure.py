@@ -1,4 +1,4 @@
-"""When a worker is begun again; what of the settings is a worker's own."""
+"""Restart delays of workers, and settings that are a worker's own."""
 
 from __future__ import annotations
 
