@@ -1,7 +1,7 @@
 """Checks the arguments of a command, one by one.
 
-In: a JSON object. Out: texts, numbers, flags, lists; CommandRefused. Never: an unchecked value, an argument that the command did not ask
-for.
+In: a JSON object. Out: texts, numbers, flags, lists, a recipient; CommandRefused. Never: an unchecked value, an argument that the command
+did not ask for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from proxy.config.yaml_file import unknown
+from proxy.model.number import NotARecipient, recipient_of
 from proxy.operations.authorization import CommandRefused
 
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -122,6 +123,14 @@ class Args:
 def _has_whole_characters(text: str) -> bool:
     """Whether any file and table can hold the text: JSON may contain half a surrogate pair."""
     return text.isascii() or not _HALVES.search(text)
+
+
+def recipient(args: Args) -> int:
+    """The argument ``to``, in any spelling; CommandRefused if it is no recipient."""
+    try:
+        return recipient_of(args.text("to", most=100))
+    except NotARecipient as fault:
+        raise CommandRefused(f"to: {fault}") from None
 
 
 def each(rows: Sequence[Args], read: Callable[[Args], Row]) -> list[Row]:
