@@ -11,7 +11,7 @@ import pytest
 from proxy import config
 from proxy.config import SettingsError, Worker, worker_of
 from proxy.config.worker import faults_of_many
-from proxy.server.workers.backoff import FIRST_S, MOST_S, STEADY_S, Backoff
+from proxy.server.workers.pool import FIRST_S, MOST_S, STEADY_S, Backoff
 
 EXAMPLE = Path(__file__).parents[2] / "data" / "gate106.example.yaml"
 
