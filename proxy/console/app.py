@@ -24,7 +24,6 @@ from starlette.types import ASGIApp
 from proxy.config import Console
 from proxy.console.form_data import FormRejected, form_of
 from proxy.console.gate_client import CannotAsk, GateClient
-from proxy.console.language import language_of
 from proxy.console.login import UNKNOWN_TOKEN, Login, spelt, who_is
 from proxy.console.login_pages import LoginPages, is_same
 from proxy.console.page import Page, PageRequest, PageRoute
@@ -32,7 +31,7 @@ from proxy.console.render import FEATURES, PageTemplates
 from proxy.console.request_guard import RequestGuard
 from proxy.console.sampling import Sampling
 from proxy.console.sessions import LoginSession, Sessions
-from proxy.console.translations import LANGUAGES, SHARED, Translator, load
+from proxy.console.translations import LANGUAGES, SHARED, Translator, language_of, load
 from proxy.operations.client import NobodyAnswers
 
 log = structlog.get_logger()

@@ -15,11 +15,10 @@ from starlette.routing import Route
 
 from proxy.console.form_data import FormRejected, form_of
 from proxy.console.gate_client import CannotAsk
-from proxy.console.language import LANGUAGE, language_of
 from proxy.console.login import Login, TooManyAttempts
 from proxy.console.render import FILES, STATIC
 from proxy.console.sessions import LIFE_S, LoginSession
-from proxy.console.translations import LANGUAGES, Translator
+from proxy.console.translations import LANGUAGE, LANGUAGES, Translator, language_of
 
 LANGUAGE_S = 365 * 86_400
 MARK = "gate106-login"

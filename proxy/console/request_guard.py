@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.config import Console
 from proxy.config.fields import Network, within
-from proxy.console.language import language_of
+from proxy.console.translations import language_of
 from proxy.i18n import catalog
 
 SAFE = ("GET", "HEAD")

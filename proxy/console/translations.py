@@ -1,7 +1,9 @@
-"""Loads the console's texts in both languages.
+"""Loads the console's texts in both languages; chooses a request's language.
 
-In: YAML files beside the pages: ``name: {zh: …, en: …}``. Out: a text by its name. Never: a text in one language only (a test reads all of
-them), a text of a template's own.
+In: YAML files beside the pages: ``name: {zh: …, en: …}``; requests. Out: a text by its name; one of LANGUAGES. Never: a text in one language
+only (a test reads all of them), a text of a template's own, a language guessed from what is asked.
+
+People chose a language once (a cookie), programs send it with each request.
 """
 
 from __future__ import annotations
@@ -10,14 +12,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from starlette.requests import Request
 
 from proxy.i18n import catalog
 from proxy.i18n.catalog import CLOSED
+from proxy.i18n.negotiate import preferred
 from proxy.i18n.phrases import LANGUAGES, WORDS
 
-__all__ = ["LANGUAGES", "SHARED", "Translator", "load"]
+__all__ = ["LANGUAGE", "LANGUAGES", "SHARED", "Translator", "language_of", "load"]
 
 SHARED = Path(__file__).parent / "templates" / "shared.yaml"
+LANGUAGE = "gate106-language"
+"""The cookie with the chosen language."""
+API = "/api/"
 
 Words = Mapping[str, Mapping[str, str]]
 
@@ -60,3 +67,11 @@ class Translator:
             if name in words:
                 return words[name][self.language]
         return None
+
+
+def language_of(request: Request) -> str:
+    """The language of the answer to a request."""
+    if request.url.path.startswith(API):
+        return preferred(request.headers.get("accept-language", ""))
+    chosen = request.cookies.get(LANGUAGE, "")
+    return chosen if chosen in LANGUAGES else LANGUAGES[0]

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.console.language import language_of
+from proxy.console.translations import language_of
 from proxy.desk.api.openapi import JSON
 from proxy.desk.api.table import Operation, Program
 from proxy.i18n import catalog
