@@ -30,8 +30,8 @@ SORTS = {"unknown", "word", "words"}
 """Of these: what sort of word it is that nobody knows."""
 SPEAKERS = {
     "_differs", "_fault", "_way_in", "_heading", "_separator", "_why_not", "_decides_first", "_said", "_faults", "_category", "_signed", "_place",
-    "shape", "notes", "_carriers_down", "away", "faults_of", "fault_of", "_absent", "_unreached", "cut_short",
-    "written_anew",
+    "shape", "notes", "_carriers_down", "away", "faults_of", "fault_of", "_missing_nodes", "_beyond_records", "truncation_fault",
+    "rewrite_fault",
 }  # fmt: skip
 """Functions whose result is a sentence, or a part of one."""
 

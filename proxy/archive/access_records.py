@@ -1,6 +1,6 @@
 """Records lookups of persons while no gate runs.
 
-In: who, what, why, the time. Out: a record, synced before ``note`` returns. Never: an answer shown without it.
+In: who, what, why, the time. Out: a record, synced before ``record_access`` returns. Never: an answer shown without it.
 
 The records form a small chained journal of their own. They say who looked up a person or saw a whole number.
 """
@@ -22,11 +22,11 @@ WAIT_S = 10.0
 """Another search is writing its record: that takes milliseconds."""
 
 
-class CannotNote(Exception):
+class CannotRecord(Exception):
     """It cannot be written down; so nothing may be shown. The text says why."""
 
 
-def note(archive: Path, ring: Ring, now: float, who: str, command: str, why: str, details: str) -> int:
+def record_access(archive: Path, ring: Ring, now: float, who: str, command: str, why: str, details: str) -> int:
     """Its sequence in that journal. Raises CannotNote, JournalError, OSError."""
     folder = archive / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -51,5 +51,5 @@ def _wait(lock: int, folder: Path) -> None:
             return
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise CannotNote(f"{folder}: somebody else has been writing there for {WAIT_S:g} s") from None
+                raise CannotRecord(f"{folder}: somebody else has been writing there for {WAIT_S:g} s") from None
             time.sleep(0.01)

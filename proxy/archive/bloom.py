@@ -30,7 +30,7 @@ from pathlib import Path
 from pyarrow import parquet
 from xxhash import xxh3_64_intdigest
 
-from proxy.archive.manifest import File, Manifest, digest_of
+from proxy.archive.manifest import Manifest, TableFile, digest_of
 from proxy.archive.query import Query
 from proxy.runtime import atomic_files
 
@@ -73,12 +73,12 @@ def _codes(text: str) -> Iterator[str]:
         yield from _runs(code, 6)
 
 
-def of_person(person: int) -> bytes:
-    """The word of somebody who is named."""
+def person_word(person: int) -> bytes:
+    """The filter's word for a person."""
     return b"w%d" % person
 
 
-def wanted(question: Query) -> list[bytes]:
+def query_words(question: Query) -> list[bytes]:
     """Words that stand in every table which has a submit that is asked for; none where a filter can say nothing."""
     found = list[str]()
     if question.provider:
@@ -98,7 +98,7 @@ def wanted(question: Query) -> list[bytes]:
     return [word.encode("utf-8", "surrogatepass") for word in dict.fromkeys(found[::every] + found[-1:])]
 
 
-class _Words:
+class _WordSet:
     """Of one table, as bits."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class _Words:
     def add(self, columns: dict[str, list[str]], persons: Iterable[int]) -> None:
         """Different values of each column, of submits; ``pairs``: of provider and reason. ``persons``: of all rows."""
         for person in persons:
-            self._set(of_person(person))
+            self._set(person_word(person))
         others = self._others
         others.update([f"p{one}" for one in columns["provider"]], [f"p{one}" for one in columns["pairs"]])
         others.update([f"r{one}" for one in columns["reason"]], [f"o{one}" for one in columns["outcome"]])
@@ -128,7 +128,7 @@ class _Words:
                 self.settle()
 
     def settle(self) -> None:
-        """What is held becomes bits."""
+        """Sets the bits of the collected words."""
         for said, prefix in ((self._texts, "t"), (self._others, "")):
             for word in said:
                 self._set((prefix + word).encode("utf-8", "surrogatepass"))
@@ -176,9 +176,9 @@ def make(folder: Path, manifest: Manifest, rest: Callable[[], None] = _NO_REST) 
     return made
 
 
-def pack(path: Path, file: File, rest: Callable[[], None] = _NO_REST) -> bytes:
+def pack(path: Path, file: TableFile, rest: Callable[[], None] = _NO_REST) -> bytes:
     """The filter of a file of a table. OSError."""
-    words = _Words()
+    words = _WordSet()
     for columns, persons in _batches(path):
         words.add(columns, persons)
         rest()
@@ -199,7 +199,7 @@ def _batches(path: Path) -> Iterator[tuple[dict[str, list[str]], list[int]]]:
 # -- asked
 
 
-def may_hold(path: Path, file: File, words: Iterable[bytes]) -> bool:
+def may_contain(path: Path, file: TableFile, words: Iterable[bytes]) -> bool:
     """Whether a file of a table may hold all words; True where its filter is not there, or is not its own. OSError only where the disk
     fails."""
     with contextlib.suppress(FileNotFoundError):
@@ -213,7 +213,7 @@ def may_hold(path: Path, file: File, words: Iterable[bytes]) -> bool:
     return True
 
 
-def _blocks(head: bytes, file: File, octets: int) -> int:
+def _blocks(head: bytes, file: TableFile, octets: int) -> int:
     """How many blocks a filter has; 0 where it cannot be used."""
     if len(head) < _HEAD.size:
         return 0

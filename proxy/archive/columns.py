@@ -84,7 +84,7 @@ class RowReader:
             messages.RESTORED: self._restored,
             messages.SAID: self._confirmed,
             messages.SUPPRESSED: self._officer,
-            messages.PERSON: self._befell,
+            messages.PERSON: self._person_changed,
             messages.CONSENT_REPLY: self._consented,
             messages.DOUBTFUL: self._held,
             messages.RULES: self._named,
@@ -103,7 +103,7 @@ class RowReader:
         entry, category, rules = said.entry, CATEGORY_WORDS[said.category], self._objecting(said.revision, said.breaches)
         if code or said.category is Category.OTP or unjudged(category, said.reason, objected=bool(rules)):
             text = without_digits(text)
-        persons = (said.recipient,) if said.recipient else unread_submits.addressed(said.data) or _NOBODY
+        persons = (said.recipient,) if said.recipient else unread_submits.recipients_of_pdu(said.data) or _NOBODY
         return [
             _row((
                 person, _ms(said.time), record.sequence, place, "verdict", said.provider, said.account, said.port,
@@ -205,7 +205,7 @@ class RowReader:
             ),
         )  # fmt: skip
 
-    def _befell(self, record: JournalRecord) -> Sequence[PersonRow]:
+    def _person_changed(self, record: JournalRecord) -> Sequence[PersonRow]:
         said = consents.unpack_person(record.body)
         about = {
             "withdrawn": f"{said.advertiser or 'all advertisers'}, {said.category or 'all categories'}",
@@ -238,7 +238,7 @@ class RowReader:
 
 
 def _by(who: str, why: str) -> str:
-    """What somebody said of what they did, as a table can hold it: journals may have half of a pair of surrogates in it."""
+    """A person's reason as a table can hold it: journals may contain half a surrogate pair."""
     return f"{who}: {why}".encode("utf-8", "replace").decode()
 
 
@@ -246,7 +246,7 @@ def persons_of(record: JournalRecord) -> Sequence[int]:
     """Whom rows of a record are about, or may be; its body begins with when that was (ms). ValueError, struct.error."""
     kind, body = record.kind, record.body
     if kind == messages.VERDICT:
-        return unread_submits.persons(body) or _NOBODY
+        return unread_submits.recipients_of_verdict(body) or _NOBODY
     if kind == messages.ACCEPTED:
         return answers.recipients_of(body)
     if kind == messages.DELIVER:

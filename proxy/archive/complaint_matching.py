@@ -31,12 +31,12 @@ HALF_LEAST = 4
 """Characters of a text that are looked for at least."""
 HALF_YEAR_S = 190 * 86_400.0
 _NUMBER, _HIDDEN_NUMBER, _TIME, _SENDER, _TEXT = 40, 20, 20, 20, 20
-"""What each that fits is worth; what was not said is worth nothing either way."""
+"""Points for each detail that fits; a missing detail counts neither way."""
 _DIGIT = re.compile(r"\d")
 
 Ask = Callable[[Query], SearchResult]
 NumberOf = Callable[[Hit], int]
-"""Whose it was: unsealed; 0 where that cannot be told."""
+"""The recipient's number, unsealed; 0 if unknown."""
 
 
 @about_people
@@ -62,7 +62,7 @@ class Candidate(NamedTuple):
 class MatchResult(NamedTuple):
     candidates: list[Candidate]
     asked: tuple[SearchResult, ...]
-    """What was looked through: the last one covers all of it."""
+    """The searches made: the last one covers the widest time."""
     within_s: float  # how far from the time that was said it was looked; 0 where none was said
     cut: bool
     """More messages fitted a question than are looked at: the right one may be among those that were not."""
@@ -115,7 +115,7 @@ def _piece(text: str) -> str:
 
 
 def _scored(wanted: ComplaintQuery, hit: Hit, number: int, agrees: Callable[[str, int], bool]) -> Candidate | None:
-    """None: it went to somebody else."""
+    """The candidate for a message; None if another person got it."""
     score, most, why = 0.0, 0.0, list[Bilingual]()
     if wanted.recipient:
         if number and number != wanted.recipient:

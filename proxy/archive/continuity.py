@@ -19,8 +19,8 @@ from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 
 
 def identity_of(disk: Disk, archive: Path, node: int | None) -> str:
-    """A journal's own name: as its newest header says, else its folder; where nothing is left of that, as the tables of its ``node`` have it
-    (None: nobody knows whose it is). Empty if it has none yet. ManifestError, OSError."""
+    """A journal's identity: from its newest header, else from its folder; if nothing is left, from the tables of its ``node`` (None:
+    unknown). Empty if it has none yet. ManifestError, OSError."""
     for name in reversed(disk.list()):
         try:
             return unpack_header(disk.read(name, HEADER_BYTES)).identity.hex()
@@ -29,14 +29,14 @@ def identity_of(disk: Disk, archive: Path, node: int | None) -> str:
     return disk.identity() or (load(node_folder(archive, node)).identity if node is not None else "")
 
 
-def seams(manifest: Manifest, disk: Disk, *, every: bool = False) -> list[str]:
+def continuity_faults(manifest: Manifest, disk: Disk, *, every: bool = False) -> list[str]:
     """Faults at the end of the last table, or of ``every`` one whose records are still in the journal. OSError."""
     ends = {table.last: table.chain for table in manifest.tables} if every else {}
     ends[manifest.last] = manifest.chain
     if not manifest.last:
         return []
     scan = Scan(disk, 0 if every else manifest.last + 1, over_holes=every, closed=True)
-    look, whole = _Look(ends), True
+    look, whole = _SeamChecker(ends), True
     try:
         for placed in scan:
             look.at(placed)
@@ -47,12 +47,12 @@ def seams(manifest: Manifest, disk: Disk, *, every: bool = False) -> list[str]:
     if whole and scan.header is not None:
         look.note(scan.last, scan.chain)
     if not whole:
-        look.seen.pop(look.last, None)  # the digest that matters may be in what is damaged
+        look.seen.pop(look.last, None)  # the needed digest may be in the damaged part
     faults = look.faults(manifest)
-    return [*faults, cut_short(manifest, scan.last)] if whole and scan.last < manifest.last else faults
+    return [*faults, truncation_fault(manifest, scan.last)] if whole and scan.last < manifest.last else faults
 
 
-class _Look:
+class _SeamChecker:
     """Which digests a journal has at these records."""
 
     def __init__(self, ends: Mapping[int, str]) -> None:
@@ -76,14 +76,14 @@ class _Look:
             self.seen.setdefault(last, set()).add(digest.hex())
 
     def faults(self, manifest: Manifest) -> list[str]:
-        """The first, if there is one: what comes behind it differs, too."""
+        """The first fault, if there is one: everything after it differs, too."""
         for end in self._order:
             if end in self._crossed or (end in self.seen and self._ends[end] not in self.seen[end]):
-                return [written_anew(manifest, end)]
+                return [rewrite_fault(manifest, end)]
         return []
 
 
-def cut_short(manifest: Manifest, last: int) -> str:
+def truncation_fault(manifest: Manifest, last: int) -> str:
     """A journal that ends at ``last``, before its tables do."""
     gone = max(last, manifest.gone.last if manifest.gone else 0, manifest.removed_to)
     first = min(gone + 1, manifest.last)
@@ -93,13 +93,13 @@ def cut_short(manifest: Manifest, last: int) -> str:
     )
 
 
-def written_anew(manifest: Manifest, last: int) -> str:
+def rewrite_fault(manifest: Manifest, last: int) -> str:
     """A journal that has other records than the tables up to ``last``."""
     return f"node {manifest.node}: up to record {last} the segments are not those the tables were made of: the chain was written anew"
 
 
-def without_segments(disk: Disk, archive: Path, node: int | None) -> list[str]:
+def missing_journal_faults(disk: Disk, archive: Path, node: int | None) -> list[str]:
     """Faults of a journal that is empty where there are tables of it. ManifestError, OSError."""
     identity = identity_of(disk, archive, node)
     manifests = [load(folder) for folder in nodes(archive)] if identity else []
-    return [cut_short(one, 0) for one in manifests if one.identity == identity and one.last]
+    return [truncation_fault(one, 0) for one in manifests if one.identity == identity and one.last]

@@ -17,16 +17,16 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import duckdb
 
-from proxy.archive.continuity import cut_short, written_anew
-from proxy.archive.manifest import File, Manifest, is_still
-from proxy.archive.pending_segments import Stock
+from proxy.archive.continuity import rewrite_fault, truncation_fault
+from proxy.archive.manifest import Manifest, TableFile, is_unchanged
+from proxy.archive.pending_segments import ArchiveSources
 from proxy.archive.query import Query
 from proxy.archive.signed_heads import newest
 from proxy.archive.tail import UnrolledTail
 
 CHINA = timezone(timedelta(hours=8))
 TRIES = 3
-"""A gate rolls once an hour: it hardly does twice what is in the way."""
+"""Attempts: a gate rolls once an hour, so its tables hardly change twice during a query."""
 
 
 class RecordRange(NamedTuple):
@@ -40,14 +40,14 @@ class RecordRange(NamedTuple):
     gone_to: float
     """Records up to then have gone by retention; 0 if none have."""
     live: bool
-    """Whether it reaches to what is written now, not to the last table only."""
+    """Whether the range includes the newest records, not only those in tables."""
 
 
-class Here(NamedTuple):
+class CandidateFile(NamedTuple):
     """A file that can matter, and when its records were written."""
 
     path: Path
-    file: File
+    file: TableFile
     since_ms: int
     until_ms: int
     filtered: bool
@@ -58,11 +58,11 @@ class Covered(NamedTuple):
     spans: tuple[RecordRange, ...]
     faults: tuple[str, ...]
     """Where records are missing or do not hang together; empty when the chain holds."""
-    files: tuple[Here, ...]
+    files: tuple[CandidateFile, ...]
     """Those that reach to the newest moment first."""
     missing: tuple[str, ...]
-    """Files that the manifests name and that are not there, or not as large; nodes that a signed head names and that are not there;
-    what was too much to read."""
+    """Files that manifests name and that are missing or have another size; nodes that a signed head names and that are missing; records
+    that were too many to read."""
     unreached: tuple[str, ...]
     """Where the question reaches further than the records of a node."""
 
@@ -75,33 +75,32 @@ class Coverage(Protocol):
 Answered = TypeVar("Answered", bound=Coverage)
 
 
-def settled(stock: Callable[[], Stock], answer: Callable[[Stock], Answered]) -> Answered:
-    """An answer, asked for once more where the tables became others meanwhile and something was missing: the gate merges them, and removes
-    what is old. Errors are those of both."""
+def retry_if_changed(stock: Callable[[], ArchiveSources], answer: Callable[[ArchiveSources], Answered]) -> Answered:
+    """Runs a query, again if tables were merged or removed meanwhile and something was missing. Raises what both callbacks raise."""
     left = TRIES
     while True:
         left -= 1
-        stands_on = stock()
+        sources = stock()
         try:
-            found = answer(stands_on)
+            found = answer(sources)
         except (OSError, duckdb.Error):
-            if left and not _stands(stands_on):
+            if left and not _unchanged(sources):
                 continue
             raise
-        if not (left and (found.covered.missing or found.covered.faults)) or _stands(stands_on):
+        if not (left and (found.covered.missing or found.covered.faults)) or _unchanged(sources):
             return found
 
 
-def _stands(stands_on: Stock) -> bool:
+def _unchanged(sources: ArchiveSources) -> bool:
     """Whether the tables are still those."""
-    return all(is_still(folder, manifest) for folder, manifest in stands_on.manifests)
+    return all(is_unchanged(folder, manifest) for folder, manifest in sources.manifests)
 
 
-def covered(stock: Stock, question: Query) -> Covered:
-    manifests, rests = stock
+def determine_coverage(sources: ArchiveSources, question: Query) -> Covered:
+    manifests, rests = sources
     live = {id(rest.own): rest.tail for rest in rests}
     spans, faults, missing = list[RecordRange](), list[str](), list[str]()
-    files = list[Here]()
+    files = list[CandidateFile]()
     for folder, manifest in manifests:
         spans.append(_span(manifest, live.pop(id(manifest), None)))
         faults += faults_of(manifest)
@@ -112,23 +111,23 @@ def covered(stock: Stock, question: Query) -> Covered:
                         missing.append(f"{fault} (records {table.first} to {table.last})")
                     else:
                         filtered = file.name in manifest.blooms
-                        files.append(Here(folder / file.name, file, table.since_ms, table.until_ms, filtered))
+                        files.append(CandidateFile(folder / file.name, file, table.since_ms, table.until_ms, filtered))
     for own, _, rest in rests:
         if id(own) in live and rest.last:  # there is no table of it yet
             spans.append(_span(own, rest))
         if own.chain and rest.first and (rest.first != own.last + 1 or rest.previous != own.chain):
             faults.append(f"node {own.node}: record {rest.first} does not follow record {own.last}: the chain is broken")
         if own.last and not rest.first and rest.end < own.last:
-            faults.append(cut_short(own, rest.end))
+            faults.append(truncation_fault(own, rest.end))
         elif own.chain and not rest.first and own.chain not in rest.joints:
-            faults.append(written_anew(own, own.last))
+            faults.append(rewrite_fault(own, own.last))
     files.sort(key=lambda one: (-one.until_ms, -one.since_ms))
-    missing += _absent([folder for folder, _ in manifests])
-    unreached = [said for span in spans for said in _unreached(span, question)]
+    missing += _missing_nodes([folder for folder, _ in manifests])
+    unreached = [said for span in spans for said in _beyond_records(span, question)]
     return Covered(tuple(spans), tuple(faults), tuple(files), tuple(missing), tuple(unreached))
 
 
-def _absent(folders: Sequence[Path]) -> list[str]:
+def _missing_nodes(folders: Sequence[Path]) -> list[str]:
     """Nodes that the newest head of another one has seen and whose folder is not there any more."""
     names = {folder.name for folder in folders}
     found = {name: head for folder in folders for head in [newest(folder)] if head is not None for name in head.others}
@@ -139,7 +138,7 @@ def _absent(folders: Sequence[Path]) -> list[str]:
     ]
 
 
-def _unreached(span: RecordRange, question: Query) -> list[str]:
+def _beyond_records(span: RecordRange, question: Query) -> list[str]:
     """What a question asks for and this node's records do not reach."""
     found = []
     if question.since and question.since < span.since:

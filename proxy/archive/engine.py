@@ -14,7 +14,8 @@ QUESTION_MEMORY = "1GB"
 
 
 def engine(memory: str = QUESTION_MEMORY, spill: Path | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """In memory. ``spill``: a folder for what is larger, made when needed and gone with the connection; without it that is an error."""
+    """Opens an in-memory database. ``spill``: a folder for larger intermediate results, made when needed and removed with the connection;
+    without it they are an error."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
         "temp_directory": str(spill) if spill is not None else "",

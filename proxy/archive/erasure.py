@@ -23,19 +23,19 @@ from pyarrow import parquet
 
 from proxy.archive import bloom, signed_heads
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import File, Manifest, home_of, load
+from proxy.archive.manifest import Manifest, TableFile, home_of, load
 from proxy.archive.parquet import SCHEMA, rewritten
-from proxy.archive.rolling import alone, sweep
+from proxy.archive.rolling import exclusive_roller, remove_leftovers
 from proxy.config import Hold
 from proxy.journal.disk import OsDisk
-from proxy.journal.erasure import RedactedGroup, erase, in_pieces, signed
+from proxy.journal.erasure import RedactedGroup, erase, in_batches, signed
 from proxy.journal.retention import NEWEST_STAY, ClosedSegment
-from proxy.journal.scan import JournalDamaged, Scan, hard
+from proxy.journal.scan import JournalDamaged, Scan, as_journal_error
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.runtime import atomic_files
 
 KEPT_S = 183 * 86_400.0
-"""What is sent must be kept for six months (通信短信息服务管理规定); until then it may only lie there."""
+"""Messages must be kept for six months (通信短信息服务管理规定); before that they are not erased."""
 REFUSALS = ("stopped", "restored", "confirmed", "officer", "consented")
 """Kinds of rows that stay, by the hash alone."""
 
@@ -54,7 +54,7 @@ class ErasurePlan(NamedTuple):
     goes: tuple[ClosedSegment, ...]
     """Segments that may be looked through, the oldest first."""
     stays: dict[str, int]
-    """Why others stay, and how many."""
+    """Reason → number of segments that stay for it."""
 
 
 class Done(NamedTuple):
@@ -65,7 +65,7 @@ class Done(NamedTuple):
 
 
 def plan(disk: OsDisk, holds: Sequence[Hold], before: float, open_from: int) -> ErasurePlan:
-    """Reads headers. ``before``: only what was written until then; ``open_from``: as the last checkpoint says. Fault, OSError."""
+    """Reads headers. ``before``: only segments written until then; ``open_from``: from the last checkpoint. SegmentFault, OSError."""
     names = disk.list()
     needed = min(Scan(disk, open_from).at, Scan(disk, None).at, max(0, len(names) - NEWEST_STAY)) if open_from > 0 else 0
     goes, stays = list[ClosedSegment](), dict[str, int]()
@@ -105,7 +105,7 @@ def run(
     header = unpack_header(disk.read(disk.list()[-1], HEADER_BYTES))
     folder = home_of(archive, header.node, header.identity.hex())
     there = folder.is_dir()
-    with alone(folder) if there else nullcontext():
+    with exclusive_roller(folder) if there else nullcontext():
         for left in disk.path.glob(f"*{atomic_files.HALF}"):  # by a kill
             atomic_files.drop(left)
         for segment in goes:
@@ -127,18 +127,20 @@ def _segment(
     try:
         erased = erase(data, disk.ring, person, verdicts)
     except SegmentFault as fault:
-        raise hard(segment.name, fault, disk.ring) or JournalDamaged(segment.name, fault.offset, fault.why) from None
+        raise as_journal_error(segment.name, fault, disk.ring) or JournalDamaged(
+            segment.name, fault.offset, fault.why
+        ) from None
     if erased is None:
         return 0, 0
     path = disk.path / segment.name
     half = atomic_files.half_of(path)
     half.write_bytes(erased.data)
     there = path.stat()
-    os.chown(half, there.st_uid, there.st_gid)  # whoever runs this, the gate must read it
+    os.chown(half, there.st_uid, there.st_gid)  # whichever user runs this, the gate must be able to read it
     half.chmod(there.st_mode & 0o777)
     atomic_files.sync(half)
     identity = unpack_header(data).identity
-    for piece in in_pieces(erased.changes):
+    for piece in in_batches(erased.changes):
         gate.note(segment.first, piece, keys.sign(signed(identity, segment.first, piece)))
     if not gate.put(segment.first):
         atomic_files.drop(half)
@@ -152,30 +154,30 @@ def _segment(
 def _tables(folder: Path, keys: Keys, person: int, looked: Sequence[ClosedSegment], verdicts: set[int]) -> int:
     """Rows that went, or were blanked."""
     manifest, rows = load(folder), 0
-    sweep(folder, manifest)
+    remove_leftovers(folder, manifest)
     for place, table in enumerate(manifest.tables):
         spans = [(one.first, one.last) for one in looked if one.first <= table.last and one.last >= table.first]
         if spans:
-            whose = _Whose(keys.person(person), spans, {one for one in verdicts if table.first <= one <= table.last})
+            whose = _RowFilter(keys.person(person), spans, {one for one in verdicts if table.first <= one <= table.last})
             rows += _table(folder, manifest, place, keys, whose)
     return rows
 
 
-class _Whose(NamedTuple):
+class _RowFilter(NamedTuple):
     """Which rows of a table go."""
 
     hashed: int
     spans: Sequence[tuple[int, int]]  # of records that were looked through
     verdicts: set[int]
-    """That were erased: older tables have rows of submits that nobody read, and do not say whose they are."""
+    """Erased verdicts: older tables have rows of unread submits that name no person."""
 
-    def may_be_in(self, file: File) -> bool:
+    def may_be_in(self, file: TableFile) -> bool:
         return file.least <= self.hashed <= file.most or (bool(self.verdicts) and file.least == 0)
 
 
-def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, whose: _Whose) -> int:
+def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, whose: _RowFilter) -> int:
     table = manifest.tables[place]
-    files, old, changed = list[File](), list[File](), 0
+    files, old, changed = list[TableFile](), list[TableFile](), 0
     for file in table.files:
         count = _concerned(folder / file.name, whose) if whose.may_be_in(file) else 0
         if count:
@@ -189,7 +191,7 @@ def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, whose: _Who
     manifest.tables[place] = table._replace(files=tuple(files))
     bloom.make(folder, manifest)
     if table.whole_day:
-        manifest.note_erased(*signed_heads.erased(keys, table, manifest.tables[place]))
+        manifest.note_erased(*signed_heads.erasure_entry(keys, table, manifest.tables[place]))
     manifest.write(folder)
     for file in old:
         atomic_files.drop(folder / file.name)
@@ -198,12 +200,12 @@ def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, whose: _Who
 
 
 def _beside(path: Path) -> Path:
-    """Another name for what comes instead of a file: the manifest says which of the two counts."""
+    """The name of a file's replacement: the manifest says which of the two counts."""
     stem, _, number = path.stem.partition("~")
     return path.with_name(f"{stem}~{int(number or 0) + 1}{path.suffix}")
 
 
-def _mask(batch: pa.RecordBatch, whose: _Whose) -> pa.Array:
+def _mask(batch: pa.RecordBatch, whose: _RowFilter) -> pa.Array:
     """Rows of the person in these records that still say something of them."""
     sequence = batch.column("sequence")
     within = pa.array([False] * batch.num_rows)
@@ -221,11 +223,11 @@ def _refusal(batch: pa.RecordBatch) -> pa.Array:
     return pc.is_in(batch.column("kind"), value_set=pa.array(REFUSALS))
 
 
-def _concerned(path: Path, whose: _Whose) -> int:
+def _concerned(path: Path, whose: _RowFilter) -> int:
     return sum(pc.sum(_mask(batch, whose)).as_py() or 0 for batch in _batches(path))
 
 
-def _without(path: Path, whose: _Whose) -> Iterator[pa.RecordBatch]:
+def _without(path: Path, whose: _RowFilter) -> Iterator[pa.RecordBatch]:
     """All rows but the person's; of those of what they refused the hash stays."""
     for batch in _batches(path):
         mask = _mask(batch, whose)

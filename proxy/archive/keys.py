@@ -50,7 +50,7 @@ class Keys:
             if make and not folder.exists():
                 _made(folder)
             self.person = Pseudonymizer(_secret(folder / PERSON))
-            """The 64-bit name of a person in tables; 0 is nobody."""
+            """Number → 64-bit hash of a person in tables; 0 is no person."""
             number = _secret(folder / NUMBER)
             self._head = Ed25519PrivateKey.from_private_bytes(_secret(folder / HEAD))
         except FileNotFoundError as error:
@@ -70,7 +70,7 @@ class Keys:
         return [sealed[at * SEALED_BYTES : (at + 1) * SEALED_BYTES] if number else None for at, number in enumerate(numbers)]
 
     def unseal(self, sealed: bytes | None) -> int:
-        """The number again; 0 where there is none, or it is of another key."""
+        """Decrypts a number; 0 if there is none, or another key was used."""
         if sealed is None or len(sealed) != SEALED_BYTES:
             return 0
         decryptor = self._cipher.decryptor()
@@ -97,7 +97,7 @@ def signed_by(public: bytes, signature: bytes, said: bytes) -> bool:
 
 
 def public_of(folder: Path) -> bytes:
-    """The public half alone: whoever checks needs no more. KeysError."""
+    """The public half of the head key, which suffices for checking. KeysError."""
     try:
         return bytes.fromhex((folder / PUBLIC).read_text())
     except (OSError, ValueError) as error:
@@ -105,8 +105,8 @@ def public_of(folder: Path) -> bytes:
 
 
 def are_made_now(archive: Path, journal: Path) -> bool:
-    """Whether keys that are missing may be made, as the first roll would: no table was made with others yet, and whoever the gate is makes
-    them. A gate that has just begun rolls nothing for an hour, and is asked all the same."""
+    """Whether missing keys may be made, as the first roll would: no tables were made with other keys yet, and this is the gate's own user.
+    A new gate rolls nothing for an hour but is queried already."""
     return not nodes(archive) and journal.is_dir() and journal.stat().st_uid == os.geteuid()
 
 

@@ -28,7 +28,7 @@ class ManifestError(Exception):
     """The manifest cannot be used; the text says why and what to do."""
 
 
-class File(NamedTuple):
+class TableFile(NamedTuple):
     """One Parquet file of a table."""
 
     name: str  # below the node's folder
@@ -51,7 +51,7 @@ class TableEntry(NamedTuple):
     segments: int
     day: str  # in China; of the time it was begun
     whole_day: bool  # or of one segment only
-    files: tuple[File, ...]
+    files: tuple[TableFile, ...]
 
     @property
     def rows(self) -> int:
@@ -59,7 +59,7 @@ class TableEntry(NamedTuple):
 
 
 class RemovedTables(NamedTuple):
-    """Tables whose time was over: what is left of them."""
+    """All removed tables, as one range."""
 
     first: int
     last: int
@@ -92,10 +92,10 @@ class Manifest:
 
     @property
     def chain(self) -> str:
-        """The digest behind it, hex; empty if there is none."""
+        """The digest of the last group, hex; empty without tables."""
         return self.tables[-1].chain if self.tables else self.gone.chain if self.gone else ""
 
-    def files(self) -> Iterable[File]:
+    def files(self) -> Iterable[TableFile]:
         for table in self.tables:
             yield from table.files
 
@@ -125,7 +125,7 @@ class Manifest:
             return cls(
                 said["node"],
                 said["identity"],
-                [TableEntry(*row)._replace(files=tuple(File(*file) for file in row[-1])) for row in said["tables"]],
+                [TableEntry(*row)._replace(files=tuple(TableFile(*file) for file in row[-1])) for row in said["tables"]],
                 RemovedTables(*said["gone"]) if said["gone"] else None,
                 said["removed_to"],
                 [(was, now, signature) for was, now, signature in said.get("erased", [])],
@@ -163,7 +163,7 @@ def home_of(archive: Path, node: int, identity: str) -> Path:
 
 
 def load(folder: Path) -> Manifest:
-    """A node's manifest, an empty one where there is none yet. ManifestError, OSError."""
+    """A node's manifest; an empty one if there is no file yet. ManifestError, OSError."""
     try:
         return Manifest.unpack((folder / NAME).read_bytes())
     except FileNotFoundError:
@@ -172,8 +172,8 @@ def load(folder: Path) -> Manifest:
         raise ManifestError(f"{folder / NAME}: {error}") from None
 
 
-def is_still(folder: Path, manifest: Manifest) -> bool:
-    """Whether a node's manifest is the one that was loaded: tables may become others at any time, and their files go then. OSError."""
+def is_unchanged(folder: Path, manifest: Manifest) -> bool:
+    """Whether a node's manifest is still the loaded one: tables may be merged or removed at any time. OSError."""
     try:
         return load(folder) == manifest
     except ManifestError:

@@ -19,7 +19,7 @@ from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS
 
 HIDDEN_S = 900.0
-"""So long the text of a code is shown to nobody: it may still open something."""
+"""For so long the text of a code is hidden from everyone: it may still be valid."""
 JUDGED_BEFORE = frozenset(("late-breach", "no-route", "queue-full"))
 """Reasons of the gate itself behind the rules' own look: the category is known."""
 _WORD = "码|碼|口令|code|password|otp"
@@ -30,7 +30,7 @@ _UNSEEN = re.compile("[\u200b-\u200f\u2060\ufeff]")
 
 
 def unjudged(category: str, reason: str, *, objected: bool) -> bool:
-    """Whether nobody has looked at a submit that was turned away so; ``objected``: some rule did."""
+    """Whether a submit was turned away before any rule saw it; ``objected``: some rule did see it."""
     return category == Category.MARKETING.word and not objected and reason in GATE_REASONS and reason not in JUDGED_BEFORE
 
 

@@ -19,12 +19,12 @@ from pyarrow import parquet
 
 from proxy.archive.engine import engine
 from proxy.archive.keys import SEALED_BYTES, Keys
-from proxy.archive.manifest import File, digest_of
+from proxy.archive.manifest import TableFile, digest_of
 from proxy.archive.person_rows import HashedPersons, PersonRow
 from proxy.runtime import atomic_files
 
 GROUP_ROWS = 8192
-"""What is read for one person at least; half of it and the directory at the end of a file weighs more than it saves."""
+"""Rows of a row group, the least that is read for one person; with half of it the file's directory costs more than it saves."""
 FILE_ROWS_MAX = 1_000_000
 """Beyond it another file begins (at another person): the directory of a larger one would take longer to read than the rows."""
 BATCH_ROWS = 20_000
@@ -33,7 +33,7 @@ MERGE_ROWS = 250_000
 """That are sorted at once when a day is made of hours: some 100 MB."""
 MERGE_MEMORY = "512MB"
 SPILL = ".spill"
-"""How a folder ends in which a merge keeps what is too much for that; a killed one leaves it to the next roll."""
+"""Suffix of the folder for a merge's intermediate results; after a kill the next roll removes it."""
 ORDER = ("person", "time_ms", "sequence", "place")
 ZSTD_LEVEL = 3  # its own default
 
@@ -42,7 +42,7 @@ _WORDS = (
 )  # fmt: skip
 SCHEMA = pa.schema(
     [
-        pa.field("person", pa.uint64(), nullable=False),  # keyed hash of the number, 0 is nobody
+        pa.field("person", pa.uint64(), nullable=False),  # keyed hash of the number, 0 is no person
         pa.field("sealed", pa.binary(SEALED_BYTES)),  # the number under the other key; null after an erasure
         pa.field("node", pa.uint16(), nullable=False),
         pa.field("time_ms", pa.int64(), nullable=False),  # since 1970, UTC
@@ -91,7 +91,7 @@ def _batch(rows: Sequence[PersonRow], node: int, keys: Keys, named: HashedPerson
     return pa.record_batch([pa.array(values, field.type) for values, field in zip(arrays, SCHEMA, strict=True)], schema=SCHEMA)
 
 
-def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[File, ...]:
+def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[TableFile, ...]:
     """One sorted file of a segment's rows, named relative to the node's ``folder``; none where there are no rows. OSError."""
     table = pa.Table.from_batches(pieces, SCHEMA)
     if not table.num_rows:
@@ -101,12 +101,12 @@ def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[F
     return tuple(_files(path, folder, ordered.to_batches(max_chunksize=GROUP_ROWS)))
 
 
-def rewritten(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[File, ...]:
+def rewritten(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[TableFile, ...]:
     """Sorted batches as a file, or several; none where there are no rows. OSError."""
     return tuple(_files(path, folder, pieces))
 
 
-def merge(path: Path, folder: Path, files: Sequence[File]) -> tuple[File, ...]:
+def merge(path: Path, folder: Path, files: Sequence[TableFile]) -> tuple[TableFile, ...]:
     """Sorted files of a node's ``folder`` as one, or as many as ``FILE_ROWS_MAX`` asks for. A range of persons after the other, each of
     about ``MERGE_ROWS``: hashes are spread evenly, and a group of rows that holds none of them is not read. OSError, duckdb.Error."""
     rows = sum(file.rows for file in files)
@@ -131,12 +131,14 @@ def merge(path: Path, folder: Path, files: Sequence[File]) -> tuple[File, ...]:
         return tuple(_files(path, folder, pieces()))
 
 
-def ordered(path: Path, folder: Path, asked: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) -> tuple[File, ...]:
+def ordered(
+    path: Path, folder: Path, asked: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]
+) -> tuple[TableFile, ...]:
     """What a query gives, in the table's columns and order, as files. OSError, duckdb.Error."""
     return tuple(_files(path, folder, asked.sql(query, params=values).to_arrow_reader(GROUP_ROWS)))
 
 
-def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterator[File]:
+def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterator[TableFile]:
     """Writes batches that come in order; a new file begins where one is full and the person changes."""
     writer, number, rows, least, most = None, 0, 0, 0, 0
     place = path
@@ -178,7 +180,7 @@ def _cut(pieces: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _written(writer: parquet.ParquetWriter, held: list[pa.RecordBatch], *, everything: bool) -> list[pa.RecordBatch]:
-    """Writes whole groups of what is held, or all of it; what is left."""
+    """Writes full row groups, or everything; returns the rows left over."""
     table = pa.Table.from_batches(held, SCHEMA)
     whole = table.num_rows if everything else table.num_rows - table.num_rows % GROUP_ROWS
     if whole:
@@ -189,11 +191,11 @@ def _written(writer: parquet.ParquetWriter, held: list[pa.RecordBatch], *, every
 
 def _closed(
     writer: parquet.ParquetWriter, place: Path, folder: Path, held: list[pa.RecordBatch], rows: int, least: int, most: int
-) -> File:
+) -> TableFile:
     _written(writer, held, everything=True)
     writer.close()
     atomic_files.settle(place)
-    return File(str(place.relative_to(folder)), rows, place.stat().st_size, digest_of(place), least, most)
+    return TableFile(str(place.relative_to(folder)), rows, place.stat().st_size, digest_of(place), least, most)
 
 
 def _writer(half: Path) -> parquet.ParquetWriter:

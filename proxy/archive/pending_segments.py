@@ -1,7 +1,7 @@
 """Combines all nodes' tables with journal records in no table yet.
 
-In: the archive, journals, a query. Out: a ``Stock``: manifests, and the unrolled rows as if they were a table. Never: whether anything is
-missing (coverage.py says it).
+In: the archive, journals, a query. Out: a ``ArchiveSources``: manifests, and the unrolled rows as if they were a table. Never: whether
+anything is missing (coverage.py says it).
 
 A gate has one journal, a gate of several workers one for each; of nodes on other machines only the tables are available.
 """
@@ -26,23 +26,23 @@ from proxy.journal.disk import Disk
 
 
 class AtHand(NamedTuple):
-    """A journal that is at hand."""
+    """A journal that is available on this machine."""
 
     disk: Disk
     node: int
     ahead: SegmentIndex | None = None
-    """What was read of it before."""
+    """The index of it, if one is kept."""
 
 
-class Rest(NamedTuple):
+class UnrolledJournal(NamedTuple):
     own: Manifest  # of the tables that were made of this journal, empty where there are none
     home: str  # the folder that its tables are in, or will be
     tail: UnrolledTail
 
 
-class Stock(NamedTuple):
+class ArchiveSources(NamedTuple):
     manifests: list[tuple[Path, Manifest]]
-    rests: list[Rest]
+    rests: list[UnrolledJournal]
 
     def home(self, node: int) -> str:
         """Of rows that are in no table."""
@@ -54,7 +54,7 @@ class Stock(NamedTuple):
         return pa.Table.from_batches(chain.from_iterable(made), parquet.SCHEMA)
 
 
-def stock(archive: Path, journals: Iterable[AtHand], question: Query, *, thorough: bool = False) -> Stock:
+def gather_sources(archive: Path, journals: Iterable[AtHand], question: Query, *, thorough: bool = False) -> ArchiveSources:
     """``thorough``: nothing that was read before is believed. Raises TailError, ManifestError, JournalDamaged, OSError."""
     loaded = [(folder, load(folder)) for folder in nodes(archive)]
     manifests = [
@@ -65,5 +65,5 @@ def stock(archive: Path, journals: Iterable[AtHand], question: Query, *, thoroug
         home = home_of(archive, one.node, one.disk.identity())
         own = next((manifest for folder, manifest in manifests if folder == home), Manifest(one.node))
         found = one.ahead.tail(own.last, question, own.rules) if one.ahead is not None and not thorough else None
-        rests.append(Rest(own, home.name, tail(one.disk, own.last, question, own.rules) if found is None else found))
-    return Stock(manifests, rests)
+        rests.append(UnrolledJournal(own, home.name, tail(one.disk, own.last, question, own.rules) if found is None else found))
+    return ArchiveSources(manifests, rests)

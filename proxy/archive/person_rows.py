@@ -23,7 +23,7 @@ class PersonRow(NamedTuple):
     number: int  # becomes ``person`` and ``sealed``: nothing below this file sees it
     time_ms: int
     sequence: int
-    place: int  # in its record, which may tell of many
+    place: int  # index in its record, which may be about many persons
     kind: str
     provider: str = ""
     account: str = ""

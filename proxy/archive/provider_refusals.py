@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.archive.coverage import covered
+from proxy.archive.coverage import determine_coverage
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
-from proxy.archive.pending_segments import AtHand, stock
+from proxy.archive.pending_segments import AtHand, gather_sources
 from proxy.archive.query import Query
 from proxy.i18n.refusal_hints import outside
 from proxy.model.number import mask
@@ -28,7 +28,7 @@ class RefusedSubmit(NamedTuple):
     to: str  # masked
     category: str
     signature: str
-    reason: str  # as it is told outside
+    reason: str  # the reason as providers see it
     status: int
     part: int
     parts: int
@@ -42,10 +42,10 @@ class RefusalPage(NamedTuple):
 def refused(
     archive: Path, journals: Iterable[AtHand], keys: Keys, provider: str, since: float, until: float, skip: int, limit: int
 ) -> RefusalPage:
-    """In order of time; ``skip``: so many come before this page. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
+    """One page in order of time, after ``skip`` rows. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     question = Query(since=since, until=until, provider=provider)
-    stands_on = stock(archive, journals, question)
-    files = [str(one.path) for one in covered(stands_on, question).files]
+    sources = gather_sources(archive, journals, question)
+    files = [str(one.path) for one in determine_coverage(sources, question).files]
     where = "kind = 'verdict' AND provider = $provider AND outcome <> 'allow' AND time_ms >= $since AND time_ms < $until"
     order = "time_ms, node, sequence, place"
     said = f"SELECT {_COLUMNS}, node, sequence, place FROM tail WHERE {where}"  # noqa: S608 # names of ours; what was asked for are values
@@ -54,7 +54,7 @@ def refused(
         said += f" UNION ALL SELECT {_COLUMNS}, node, sequence, place FROM read_parquet($files) WHERE {where}"  # noqa: S608 # likewise
         values["files"] = files
     with engine() as asked:
-        asked.register("tail", stands_on.table(keys))
+        asked.register("tail", sources.table(keys))
         found = asked.execute(f"SELECT * FROM ({said}) ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}", values)  # noqa: S608 # likewise
         rows = found.fetchall()
     return RefusalPage([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit)

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 class PseudonymKey:
     def __init__(self, folder: Path, erased: Erased) -> None:
         self.problem = ""
-        """Why nobody can be named, empty where they can (or need not)."""
+        """Why erased persons cannot be recognised; empty if they can, or if there are none."""
         self._folder, self._erased = folder, erased
         if not erased.empty or folder.exists():
             self._open(make=False)
@@ -32,14 +32,14 @@ class PseudonymKey:
         except KeysError as error:
             self.problem = str(error)
         if self.problem:
-            log.error("who was forgotten cannot be known again", problem=self.problem, people=len(self._erased))
+            log.error("erased persons cannot be recognised", problem=self.problem, people=len(self._erased))
 
     @property
     def _other_keys(self) -> str:
         return f"{self._folder}: has other keys than they were forgotten with (bring those back from the backup)"
 
     async def opened(self) -> str:
-        """Makes keys where there are none yet; what is wrong, empty if nothing is."""
+        """Makes keys if there are none yet; returns what is wrong, empty if nothing is."""
         if self._erased.named is None:
             await asyncio.to_thread(self._open, make=True)
         return self.problem

@@ -13,7 +13,7 @@ from proxy.model.number import about_people
 from proxy.model.reasons import REASONS
 
 LATER_S = 3 * 86_400.0
-"""Answers and receipts are looked for so long behind the message: carriers keep trying two days or so."""
+"""Answers and receipts are searched for so long after the message: carriers retry for about two days."""
 LIMIT, LIMIT_MAX = 50, 1000
 OUTCOMES = tuple(one.word for one in Outcome)
 
@@ -24,7 +24,7 @@ class BadQuery(ValueError):
 
 @about_people
 class Query(NamedTuple):
-    """What is asked; empty words and 0 ask nothing."""
+    """A search query; empty strings and 0 do not restrict it."""
 
     to: int = 0
     """A person's number."""
@@ -40,7 +40,7 @@ class Query(NamedTuple):
     limit: int = LIMIT
 
     def checked(self) -> Query:
-        """The same. NotAQuestion."""
+        """The same query; BadQuery if it cannot be asked so."""
         if self.until and self.until < self.since:
             raise BadQuery("the time ends before it begins")
         if not 1 <= self.limit <= LIMIT_MAX:
@@ -56,14 +56,14 @@ class Query(NamedTuple):
         return self
 
     def words(self) -> str:
-        """What was asked, for the record of it: the person by their whole number, as with other commands about a person."""
+        """The query for the access record: with the whole number, as in other commands about a person."""
         said = self._asdict() | {"to": str(self.to) if self.to else "", "limit": 0}
         return " ".join(f"{name}={value}" for name, value in said.items() if value)
 
     # -- as SQL
 
     def fits(self) -> tuple[str, dict[str, Any]]:
-        """Which rows are submits that fit, whoever they went to."""
+        """The SQL condition, with values, for submits that match, whoever the recipient is."""
         said, values = ["kind = 'verdict'"], dict[str, Any]()
         for name, condition, value in (
             ("since", "time_ms >= $since", int(self.since * 1000)),
@@ -80,8 +80,8 @@ class Query(NamedTuple):
                 values[name] = value
         return " AND ".join(said), values
 
-    def fitted_by(self, row: PersonRow) -> bool:
-        """The same of a row that is in no table."""
+    def matches(self, row: PersonRow) -> bool:
+        """Whether a row that is in no table matches."""
         return (
             row.kind == "verdict"
             and (not self.since or row.time_ms >= int(self.since * 1000))
@@ -95,5 +95,5 @@ class Query(NamedTuple):
         )
 
     def may_touch(self, since_ms: int, until_ms: int) -> bool:
-        """Whether records of this time can have to do with it: the messages, or what became of them."""
+        """Whether records of this time may be matching messages, or their answers and receipts."""
         return until_ms >= self.since * 1000 and (not self.until or since_ms <= (self.until + LATER_S) * 1000)

@@ -1,6 +1,6 @@
 """Converts closed segments to tables, merges days, removes expired tables.
 
-In: a journal's disk, the archive's folder, the keys, the time. Out: a ``Rolled``: what was done. Never: a byte of a segment changed; a
+In: a journal's disk, the archive's folder, the keys, the time. Out: a ``RollResult``: what was done. Never: a byte of a segment changed; a
 segment rolled that a power loss could still tear (the journal must claim its records as synced); two rollers of one node at once.
 
 Each segment is verified first: its records' checksums, its groups' digests, and that it follows what was rolled before it. A segment that
@@ -30,7 +30,7 @@ from proxy.archive.signed_heads import Head
 from proxy.journal import retention
 from proxy.journal.disk import Disk
 from proxy.journal.records import messages
-from proxy.journal.scan import JournalDamaged, Scan, hard
+from proxy.journal.scan import JournalDamaged, Scan, as_journal_error
 from proxy.journal.segment import HEADER_BYTES, CommitGroup, SegmentFault, SegmentHeader, groups, unpack_header
 from proxy.runtime import atomic_files
 
@@ -44,7 +44,7 @@ class RollError(Exception):
     """It cannot be rolled; the text says why and what to do."""
 
 
-class Rolled(NamedTuple):
+class RollResult(NamedTuple):
     segments: int
     records: int
     rows: int
@@ -53,7 +53,7 @@ class Rolled(NamedTuple):
     last: int  # the last record that is in a table
     waits_for: str  # why the next segment is not rolled
     head: Head | None = None  # the newest there is
-    faults: tuple[str, ...] = ()  # what is wrong, though all else was done
+    faults: tuple[str, ...] = ()  # faults; everything else was done
 
 
 def roll(
@@ -67,20 +67,22 @@ def roll(
     tell: Callable[[TableEntry], None] = lambda _: None,
     publish: Callable[[Head], None] = lambda _: None,
     rest: Callable[[], None] = lambda: None,
-) -> Rolled:
-    """All that may be rolled now, at most so many segments. ``node``: whose journal it is, where nothing is left of it that says so; ``tell``
-    hears of each table once it stands, ``publish`` of each day's head, ``rest`` is called now and then between. Raises RollError,
-    ManifestError, JournalError, OSError; what was done until then stays done."""
+) -> RollResult:
+    """Rolls all closed segments, at most ``most``. ``node``: the journal's node, if the journal is empty and cannot say it. ``tell`` is
+    called with each finished table, ``publish`` with each day's head, ``rest`` now and then between. Raises RollError, ManifestError,
+    JournalError, OSError; finished steps stay done."""
     names = disk.list()
     if not names:
-        return Rolled(0, 0, 0, 0, 0, 0, "the journal is empty", faults=tuple(continuity.without_segments(disk, archive, node)))
+        return RollResult(
+            0, 0, 0, 0, 0, 0, "the journal is empty", faults=tuple(continuity.missing_journal_faults(disk, archive, node))
+        )
     header = unpack_header(disk.read(names[-1], HEADER_BYTES))
     folder = home_of(archive, header.node, header.identity.hex())
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
+    with exclusive_roller(folder):
         manifest = load(folder)
         manifest.node, manifest.identity = header.node, header.identity.hex()
-        sweep(folder, manifest)
+        remove_leftovers(folder, manifest)
         segments = records = rows = 0
         waits_for = "it is still written to"
         safe = _safe(disk)
@@ -103,17 +105,19 @@ def roll(
         days = _days(folder, manifest, now, tell, rest)
         if bloom.make(folder, manifest, rest):
             manifest.write(folder)
-        faults = continuity.seams(manifest, disk)
+        faults = continuity.continuity_faults(manifest, disk)
         try:
             signed_heads.sign(folder, archive, manifest, keys, publish)
         except signed_heads.HeadError as error:
             faults.append(str(error))
         gone = _go(folder, manifest, unpack_header(disk.read(disk.list()[0], HEADER_BYTES)).first)
-        return Rolled(segments, records, rows, days, gone, manifest.last, waits_for, signed_heads.newest(folder), tuple(faults))
+        return RollResult(
+            segments, records, rows, days, gone, manifest.last, waits_for, signed_heads.newest(folder), tuple(faults)
+        )
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def exclusive_roller(folder: Path) -> Iterator[None]:
     file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -125,8 +129,8 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(file)
 
 
-def waited(folder: Path) -> bool:
-    """Whether somebody was at work on these tables; comes back once they are done. OSError."""
+def waited_for_roller(folder: Path) -> bool:
+    """Waits until no roller works on these tables; returns whether one did. OSError."""
     try:
         file = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -173,7 +177,7 @@ def _segment(
         path = folder / HOURS / f"{header.first:020d}.parquet"
         files = parquet.write(path, folder, pieces)
     except SegmentFault as fault:
-        raise hard(name, fault, disk.ring) or JournalDamaged(name, fault.offset, fault.why) from None
+        raise as_journal_error(name, fault, disk.ring) or JournalDamaged(name, fault.offset, fault.why) from None
     except (ValueError, struct.error, IndexError) as error:
         raise RollError(
             f"{name}: record {proof.last} says nothing that can be read ({error}): a fault of gate106, please report it"
@@ -297,7 +301,7 @@ def _drop(folder: Path, gone: Iterable[TableEntry]) -> None:
             atomic_files.drop(bloom.path_of(folder / file.name))
 
 
-def sweep(folder: Path, manifest: Manifest) -> None:
+def remove_leftovers(folder: Path, manifest: Manifest) -> None:
     """Removes what a kill left: files of ours that the manifest does not name, and what a merge had no memory for."""
     named = {name for file in manifest.files() for name in (file.name, str(bloom.path_of(Path(file.name))))}
     found = [

@@ -19,25 +19,25 @@ from typing import Any, NamedTuple
 import duckdb
 
 from proxy.archive import bloom, otp_texts, parquet
-from proxy.archive.coverage import Covered, Here, covered, settled
+from proxy.archive.coverage import CandidateFile, Covered, determine_coverage, retry_if_changed
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
-from proxy.archive.pending_segments import AtHand, Stock, stock
+from proxy.archive.pending_segments import ArchiveSources, AtHand, gather_sources
 from proxy.archive.query import LATER_S, LIMIT_MAX, Query
 from proxy.model.number import about_people
 from proxy.model.redact import without_digits
 
 HIDDEN = "(hidden for 15 minutes)"
 FILES_A_STEP = 16
-"""Files that are looked through at once where nobody is named: then it is seen whether there are enough."""
+"""Files per step of a search without a person: after each step it may end with enough results."""
 EVENTS_MAX = 1000
 PERSON_ROWS_MAX = 50_000
-"""Of all that is known of the persons of an answer: some years of somebody who gets ten messages a day. Who has more (a number that watches a
-route) is told that not all of it was read; what fits, and what became of it, is looked for in all."""
+"""Rows about the persons of an answer: some years of a person with ten messages a day. For more (a number that monitors a route) the answer
+says that not all was read; matching messages and their fates are complete all the same."""
 BECAME_ROWS_MAX = LIMIT_MAX * 255
 """Of the messages of an answer: as many as are shown at once, of as many parts as one can have."""
 PARTS_MS = 60_000
-"""A part may come so much before or behind the one that fits: so long a verdict is inherited."""
+"""A part may come so long before or after the matching one: for so long a verdict is inherited."""
 
 
 @about_people
@@ -79,7 +79,7 @@ class Hit:
     parts: int
     fates: list[HistoryEvent] = field(default_factory=list)
     first_text: str = ""
-    """Of its first part, by which a sweep compares long messages: without the digits of a code, but not hidden; to be shown to nobody."""
+    """Text of the first part, for comparing long messages: without the digits of a code, but not hidden; never shown."""
 
     @property
     def name(self) -> str:
@@ -90,56 +90,56 @@ class Hit:
 class SearchResult:
     hits: list[Hit]
     more: bool  # there are more than were asked for
-    events: list[HistoryEvent]  # what else there is about the person, with nobody named nothing
+    events: list[HistoryEvent]  # other events of the person; empty in a search without a person
     covered: Covered
     passed_over: int = 0  # files of ``covered`` of which a filter said that nothing of it is in them
     reaches_to: float = 0.0
-    """When the oldest record that fits, of those that are told, was written: where there are more they are from before, or of that moment."""
+    """Time of the oldest matching record shown; if there are more, they are not newer."""
 
 
 def find(
     archive: Path, journals: Iterable[AtHand], keys: Keys, question: Query, now: float, *, thorough: bool = False
 ) -> SearchResult:
-    """``journals``: those that are at hand. ``thorough``: neither a filter nor what was read before is believed.
-    Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
+    """``journals``: those available here. ``thorough``: uses neither filters nor indexes. Raises TailError, ManifestError, JournalDamaged,
+    OSError, duckdb.Error."""
     at_hand = list(journals)
-    return settled(
-        lambda: stock(archive, at_hand, question, thorough=thorough),
-        lambda stands_on: _found(stands_on, keys, question, now, thorough=thorough),
+    return retry_if_changed(
+        lambda: gather_sources(archive, at_hand, question, thorough=thorough),
+        lambda sources: _found(sources, keys, question, now, thorough=thorough),
     )
 
 
-def _found(stands_on: Stock, keys: Keys, question: Query, now: float, *, thorough: bool) -> SearchResult:
-    coverage = covered(stands_on, question)
+def _found(sources: ArchiveSources, keys: Keys, question: Query, now: float, *, thorough: bool) -> SearchResult:
+    coverage = determine_coverage(sources, question)
     with engine() as asked:
-        looking = _Looking(asked, coverage.files, question, _Rests(stands_on, keys), thorough=thorough)
-        fits, others = looking.for_person(keys.person(question.to)) if question.to else looking.for_anybody()
-    if looking.cut:
+        run = _SearchRun(asked, coverage.files, question, _UnrolledRows(sources, keys), thorough=thorough)
+        fits, others = run.for_person(keys.person(question.to)) if question.to else run.for_anybody()
+    if run.cut:
         said = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
         coverage = coverage._replace(missing=(*coverage.missing, said))
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
     reaches_to = fits[: question.limit][-1]["time_ms"] / 1000 if fits else 0.0
     return SearchResult(
-        hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, looking.passed_over, reaches_to
+        hits, len(fits) > question.limit, events[-EVENTS_MAX:] if question.to else [], coverage, run.passed_over, reaches_to
     )  # fmt: skip
 
 
 Rows = list[dict[str, Any]]
 
 
-class _Rests:
-    """What is in no table yet, as if it were one."""
+class _UnrolledRows:
+    """Records in no table yet, as if they were one."""
 
-    def __init__(self, stands_on: Stock, keys: Keys) -> None:
-        self.home = stands_on.home
-        self._stock, self._keys = stands_on, keys
+    def __init__(self, sources: ArchiveSources, keys: Keys) -> None:
+        self.home = sources.home
+        self._stock, self._keys = sources, keys
 
     def table(self) -> Any:
         return self._stock.table(self._keys)
 
     def with_more_about(self, shown: Rows) -> Any:
-        """What became of messages came after them, but for the parts of a long one."""
+        """Adds records after the shown messages, and before them for parts of long ones."""
         oldest = shown[-1]["time_ms"]
         since = {row["person"]: oldest for row in shown} | {
             row["person"]: oldest - PARTS_MS for row in shown if row["parts"] > 1
@@ -147,16 +147,16 @@ class _Rests:
         return self._stock.table(self._keys, lambda tail: tail.rows if tail.about is None else [*tail.rows, *tail.about(since)])
 
 
-class _Looking:
+class _SearchRun:
     """One question to the engine. Each answer: the submits that fit, the newest first, and all else there is about these persons, in
     the same time and while something can still become of a message."""
 
     def __init__(
         self,
         asked: duckdb.DuckDBPyConnection,
-        files: Sequence[Here],
+        files: Sequence[CandidateFile],
         question: Query,
-        rests: _Rests,
+        rests: _UnrolledRows,
         *,
         thorough: bool,
     ) -> None:
@@ -165,12 +165,14 @@ class _Looking:
         self._thorough = thorough
         self.passed_over = 0
         self.cut = False
-        """Whether there is more about the person than is read at once: then what fits is whole, and what is told beside it is not."""
+        """Whether a person has more rows than are read at once: then matching messages are complete, other events are not."""
         self._fits, self._values = question.fits()
         self._enough = question.limit + 1
 
     def for_person(self, person: int) -> tuple[Rows, Rows]:
-        files = [one.path for one in self._hopeful([bloom.of_person(person)]) if one.file.least <= person <= one.file.most]
+        files = [
+            one.path for one in self._candidate_files([bloom.person_word(person)]) if one.file.least <= person <= one.file.most
+        ]
         said, values = [f"person = {person}", "time_ms >= $begin"], dict[str, Any](begin=int(self._question.since * 1000))
         if self._question.until:
             said.append("time_ms <= $later")
@@ -183,10 +185,10 @@ class _Looking:
             return fits[: self._enough], rows
         self.cut = True
         fits = self._rows(files, f"person = {person} AND {self._fits}", self._values, _COLUMNS, self._enough)
-        return fits, _once([*rows[:PERSON_ROWS_MAX], *self._became(files, fits[: self._question.limit])])
+        return fits, _distinct([*rows[:PERSON_ROWS_MAX], *self._became(files, fits[: self._question.limit])])
 
     def _became(self, files: Sequence[Path], fits: Rows) -> Rows:
-        """Other parts of these, and what became of them, by their numbers and ids: however much else there is about these persons."""
+        """Other parts of these messages, their answers and receipts, by number and id, however many other rows the persons have."""
         if not fits:
             return []
         who = f"person IN ({', '.join(str(one) for one in {row['person'] for row in fits})}) AND time_ms BETWEEN $begin AND $later"
@@ -203,7 +205,7 @@ class _Looking:
 
     def for_anybody(self) -> tuple[Rows, Rows]:
         fits = self._rows([], self._fits, self._values, _COLUMNS, self._enough)
-        hopeful = self._hopeful(bloom.wanted(self._question))
+        hopeful = self._candidate_files(bloom.query_words(self._question))
         while step := list(islice(hopeful, FILES_A_STEP)):
             if len(fits) >= self._enough and max(one.until_ms for one in step) < fits[-1]["time_ms"]:
                 break
@@ -214,17 +216,17 @@ class _Looking:
         if not persons:
             return fits, []
         begin, later = shown[-1]["time_ms"] - PARTS_MS, shown[0]["time_ms"] + int(LATER_S * 1000)
-        files = [one.path for one in self._files if any(_near(one, row) for row in shown)]
+        files = [one.path for one in self._files if any(_may_concern(one, row) for row in shown)]
         self._engine.register("tail", self._rests.with_more_about(shown))
         where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
         rows = self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX + 1)
         return fits, rows if len(rows) <= PERSON_ROWS_MAX else self._became(files, shown)
 
-    def _hopeful(self, words: Sequence[bytes]) -> Iterator[Here]:
+    def _candidate_files(self, words: Sequence[bytes]) -> Iterator[CandidateFile]:
         """Files that may hold all these words, the newest first."""
         believed = words and not self._thorough
         for one in self._files:
-            if believed and one.filtered and not bloom.may_hold(one.path, one.file, words):
+            if believed and one.filtered and not bloom.may_contain(one.path, one.file, words):
                 self.passed_over += 1
             else:
                 yield one
@@ -232,7 +234,7 @@ class _Looking:
     def _rows(
         self, files: Sequence[Path], where: str, values: dict[str, Any], columns: str, limit: int, *, tail: bool = True
     ) -> Rows:
-        """The newest that fit. All that is pasted is of ours, or a number; what somebody asked for is a value."""
+        """The newest matching rows. Only our own names and numbers are pasted into the SQL; searched words are parameters."""
         sources = [f"SELECT {columns}, '' AS filename FROM tail WHERE {where}"] if tail else []  # noqa: S608 # see above
         if files:
             values = values | {"files": [str(path) for path in files]}
@@ -252,7 +254,7 @@ class _Looking:
 _COLUMNS = ", ".join(parquet.SCHEMA.names)
 
 
-def _once(rows: Rows) -> Rows:
+def _distinct(rows: Rows) -> Rows:
     return list({(row["home"], row["sequence"], row["place"]): row for row in rows}.values())
 
 
@@ -260,8 +262,8 @@ def _when(row: dict[str, Any]) -> tuple[int, int, int]:
     return row["time_ms"], row["sequence"], row["place"]
 
 
-def _near(file: Here, row: dict[str, Any]) -> bool:
-    """Whether what became of a message, or other parts of it, may be in a file."""
+def _may_concern(file: CandidateFile, row: dict[str, Any]) -> bool:
+    """Whether a file may hold answers, receipts or other parts of a message."""
     at, person = int(row["time_ms"]), int(row["person"])
     return (
         file.since_ms <= at + LATER_S * 1000 and file.until_ms >= at - PARTS_MS and file.file.least <= person <= file.file.most
@@ -313,7 +315,7 @@ def _hit(row: dict[str, Any]) -> Hit:
 
 
 def _join(hits: Iterable[Hit], others: Sequence[dict[str, Any]]) -> list[HistoryEvent]:
-    """Gives each message its answers and receipts; what is left is of the person, the oldest first."""
+    """Gives each message its answers and receipts; returns the person's other events, the oldest first."""
     verdicts = {(hit.home, sequence): hit for hit in hits for sequence in hit.sequences}
     ids: dict[tuple[int, str], Hit] = {}
     events = []

@@ -27,10 +27,10 @@ from itertools import pairwise
 from proxy.archive.keys import Keys
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
-from proxy.archive.tail import NO_TAIL, UnrolledTail, wanted
+from proxy.archive.tail import NO_TAIL, UnrolledTail, relevant_records
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages
-from proxy.journal.scan import hard, segment_name
+from proxy.journal.scan import as_journal_error, segment_name
 from proxy.journal.segment import (
     GROUP_BYTES,
     HEADER_BYTES,
@@ -38,22 +38,22 @@ from proxy.journal.segment import (
     JournalRecord,
     SegmentFault,
     SegmentHeader,
-    claimed,
     groups,
+    highest_synced,
     unpack_header,
 )
 
 STRETCH_BYTES = 64 * 1024
-"""Some hundred messages: a question about one person reads a few of them, and what is kept of each is a fiftieth of it."""
+"""Size of a stretch, some hundred messages: a query about one person reads a few stretches; the index of one is a fiftieth of it."""
 PIECE_BYTES = 1 << 20
 SEGMENTS_MAX = 64
-"""4 GB of hours that nobody has rolled: 80 MB are kept of it. Beyond it all is read as if nothing were known."""
+"""Segments indexed: 4 GB of unrolled hours, for which 80 MB are kept. Beyond it everything is read as without an index."""
 _PART = (1 << 32) - 1
 _TIME = struct.Struct(">Q")
 
 
 class Stale(Exception):
-    """What is there is not what was read ahead."""
+    """The journal is not what was indexed."""
 
 
 @dataclass(slots=True)
@@ -69,19 +69,19 @@ class Stretch:
     written_ms: int  # its first group
     least_ms: int  # when groups were written
     most_ms: int
-    newest_ms: int = 0  # of what it tells
+    newest_ms: int = 0  # of its rows
     persons: Collection[int] = field(default_factory=set)
     """Parts of their hashes; sorted once the stretch is full."""
     rules: list[JournalRecord] = field(default_factory=list)
 
-    def tells_of(self, persons: Collection[int]) -> bool:
-        held = self.persons
-        if isinstance(held, set):
-            return not held.isdisjoint(persons)
-        assert isinstance(held, array)
+    def mentions(self, persons: Collection[int]) -> bool:
+        own = self.persons
+        if isinstance(own, set):
+            return not own.isdisjoint(persons)
+        assert isinstance(own, array)
         for one in persons:
-            at = bisect_left(held, one)
-            if at < len(held) and held[at] == one:
+            at = bisect_left(own, one)
+            if at < len(own) and own[at] == one:
                 return True
         return False
 
@@ -95,7 +95,7 @@ class IndexedSegment:
     file: tuple[int, int]  # device and number
     header: SegmentHeader
     head: bytes  # its octets
-    end: int = HEADER_BYTES  # of what was read
+    end: int = HEADER_BYTES  # up to where it was read
     last: int = 0
     safe: int = 0  # claimed as synced, here or before
     chain: bytes = b""
@@ -120,7 +120,7 @@ class SegmentIndex:
     # ------------------------------------------------------------------ reading on
 
     def read_on(self, until: float | None = None) -> bool:
-        """Reads what has been written since; whether that is all of it. ``until``: by ``time.monotonic``, no longer than that. OSError."""
+        """Indexes new records; returns whether it reached the end. ``until``: stops then, by ``time.monotonic``. OSError."""
         self.spoilt = False
         try:
             return self._read_on(until)
@@ -152,8 +152,8 @@ class SegmentIndex:
             after = [name for name in names if name > self._segments[-1].name]
             return after[0] if after else None
         behind = self._rolled()
-        held = [name for name in names if not behind or name <= segment_name(behind + 1)]
-        return (held[-1] if behind and held else names[0]) if names else None
+        candidates = [name for name in names if not behind or name <= segment_name(behind + 1)]
+        return (candidates[-1] if behind and candidates else names[0]) if names else None
 
     def _begin(self, name: str) -> None:
         head = self.disk.read(name, HEADER_BYTES)
@@ -185,7 +185,7 @@ class SegmentIndex:
                 for group in groups(one.head + data, _from(one.header, one.last + 1, one.chain), self.disk.ring):
                     self._keep(one, group, went - HEADER_BYTES)
             except SegmentFault as fault:
-                if hard(one.name, fault, self.disk.ring) is not None:
+                if as_journal_error(one.name, fault, self.disk.ring) is not None:
                     raise
             if one.end > went:
                 one.closing = data[one.end - went - GROUP_BYTES : one.end - went]
@@ -236,10 +236,10 @@ class SegmentIndex:
     def _part(self, number: int) -> int:
         return self._keys.person(number) & _PART
 
-    # ------------------------------------------------------------------ what is not any more as it was
+    # ------------------------------------------------------------------ changed segments
 
     def _compare(self, names: Sequence[str]) -> None:
-        """Forgets what is in tables, has gone, or is another file now."""
+        """Forgets segments that are in tables, were removed, or are another file now."""
         if self._segments and (len(names) > len(self._segments) or self._segments[0].name not in names):
             behind = self._rolled()
             while len(self._segments) > 1 and self._segments[0].last <= behind:
@@ -268,7 +268,7 @@ class SegmentIndex:
     # ------------------------------------------------------------------ questions
 
     def tail(self, behind: int, question: Query, rules: Mapping[str, Sequence[str]]) -> UnrolledTail | None:
-        """As ``tail.tail``; where nobody is named, the newest that fit and no more than are asked for. None: it must be read. OSError."""
+        """Like ``tail.tail``; without a person only the newest matching rows up to the limit. None: everything must be read. OSError."""
         self.read_on()
         if self.spoilt or not self._segments or not self._ends_well():
             return None
@@ -280,7 +280,7 @@ class SegmentIndex:
         first = stretches[0][1]
         if behind and first.first != behind + 1:
             return None
-        asked = _Asked(self, stretches, question, rules)
+        asked = _TailQuery(self, stretches, question, rules)
         try:
             rows = asked.for_person() if question.to else asked.newest()
         except (Stale, SegmentFault):
@@ -292,15 +292,15 @@ class SegmentIndex:
         )  # fmt: skip
 
     def _ends_well(self) -> bool:
-        """Whether what stands behind the last group was never claimed to be safe: nothing, room kept free, or what is being written."""
+        """Whether the octets after the last group were never claimed as synced: nothing, preallocated space, or a write in progress."""
         one = self._segments[-1]
         if any(name > one.name for name in self.disk.list()):
             return False
         rest = self.disk.read(one.name, -1, one.end)
-        return max(one.safe, claimed(rest) if rest else 0) <= one.last
+        return max(one.safe, highest_synced(rest) if rest else 0) <= one.last
 
     def with_record(self, sequence: int) -> list[CommitGroup]:
-        """Some groups, among them the one that holds a record; none where it is not in what was read. OSError."""
+        """Some groups, including the one with a record; empty if it is not indexed. OSError."""
         self.read_on()
         found = [
             (one, stretch) for one in self._segments for stretch in one.stretches if stretch.first <= sequence <= stretch.last
@@ -311,7 +311,7 @@ class SegmentIndex:
             return []
 
     def records(self, one: IndexedSegment, stretch: Stretch) -> Iterator[CommitGroup]:
-        """Its groups, proved. Raises Stale, Fault."""
+        """The groups of a stretch, verified. Raises Stale, SegmentFault."""
         data = self.disk.read(one.name, stretch.end - stretch.begin, stretch.begin)
         chain = b""
         for group in groups(one.head + data, _from(one.header, stretch.first, stretch.before), self.disk.ring):
@@ -324,7 +324,7 @@ class SegmentIndex:
         return {self._part(number) for number in numbers}
 
 
-class _Asked:
+class _TailQuery:
     """One question."""
 
     def __init__(
@@ -351,7 +351,7 @@ class _Asked:
         return [
             row
             for found in self._left
-            if found[1].tells_of(who)
+            if found[1].mentions(who)
             for row in self._rows(found)
             if row.number == self._question.to
         ]
@@ -367,11 +367,11 @@ class _Asked:
         while self._left and not (len(fit) >= enough and newest[len(self._left) - 1] < sorted(fit)[-enough]):
             found = self._rows(self._left.pop())
             rows += found
-            fit += [row.time_ms for row in found if self._question.fitted_by(row)]
+            fit += [row.time_ms for row in found if self._question.matches(row)]
         return rows
 
     def about(self, since_ms: Mapping[int, int]) -> list[PersonRow]:
-        """What else is told of these persons (by their hashes) since a moment of each, beyond ``newest``."""
+        """Other rows of these persons (by hash) since a time for each, beyond ``newest``."""
         whose = dict[int, set[int]]()
         for person, since in since_ms.items():
             whose.setdefault(since, set()).add(person & _PART)
@@ -379,7 +379,7 @@ class _Asked:
             row
             for found in self._left
             if any(
-                (self._stepped or found[1].newest_ms >= since) and found[1].tells_of(parts) for since, parts in whose.items()
+                (self._stepped or found[1].newest_ms >= since) and found[1].mentions(parts) for since, parts in whose.items()
             )
             for row in self._rows(found)
         ]
@@ -389,7 +389,7 @@ class _Asked:
         return [
             row
             for group in self._ahead.records(*found)
-            for record in wanted(group.records, question, near=question.may_touch(group.time_ms, group.time_ms))
+            for record in relevant_records(group.records, question, near=question.may_touch(group.time_ms, group.time_ms))
             for row in self._read.rows(record)
         ]
 
@@ -404,12 +404,12 @@ def _from(header: SegmentHeader, first: int, chain: bytes) -> SegmentHeader:
 _held: tuple[SegmentIndex, ...] = ()
 
 
-def hold(ones: Iterable[SegmentIndex]) -> None:
+def share_indexes(ones: Iterable[SegmentIndex]) -> None:
     """From now on this process, and its copies, ask these."""
     global _held  # noqa: PLW0603 # what a copy of a process knows is what its memory holds
     _held = tuple(ones)
 
 
 def held(disk: OsDisk) -> SegmentIndex | None:
-    """What was read ahead of this journal, if anything was."""
+    """The shared index of this journal, if there is one."""
     return next((one for one in _held if (one.disk.path, one.disk.ring.ids) == (disk.path, disk.ring.ids)), None)

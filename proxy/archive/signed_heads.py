@@ -26,7 +26,7 @@ from proxy.runtime import atomic_files
 FOLDER = "heads"
 FORMAT = 1
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What reading a head may end in that was damaged, or written by somebody else."""
+"""Errors in reading a head that is damaged, or not ours."""
 
 
 class HeadError(Exception):
@@ -39,7 +39,7 @@ class Head(NamedTuple):
     first: int
     last: int
     digest: str
-    """Of the whole line: what is published, and what the next head names."""
+    """Digest of the whole line: it is published, and the next head names it."""
     line: str
     others: tuple[str, ...]
     """Folders of the other nodes whose heads it names."""
@@ -48,8 +48,8 @@ class Head(NamedTuple):
 def sign(
     folder: Path, archive: Path, manifest: Manifest, keys: Keys, tell: Callable[[Head], None] = lambda _: None
 ) -> list[Head]:
-    """Heads of days that have none yet; ``tell`` publishes each. A day behind a head that cannot be read gets none: it would lend that a credit
-    it has not. Raises HeadError, OSError; what was signed until then stays."""
+    """Signs heads of days that have none yet; ``tell`` publishes each. After an unreadable head no later day is signed, for that would lend
+    it credibility. Raises HeadError, OSError; earlier signatures stay."""
     made = []
     for table in manifest.tables:
         path = folder / FOLDER / f"{_name(table)}.json"
@@ -89,18 +89,17 @@ def _digest(table: TableEntry) -> str:
 
 
 def of_day(archive: Path, day: str) -> list[Head]:
-    """Of all nodes that are here: those of a day (2026-11-11), there once a later day has begun in the journal and was rolled. OSError,
-    ValueError."""
-    return [_told(path) for folder in nodes(archive) for path in _heads(folder, day)]
+    """Heads of all nodes here, at most ``most`` of each, the newest first. OSError, ValueError."""
+    return [_readable_head(path) for folder in nodes(archive) for path in _heads(folder, day)]
 
 
 def latest(archive: Path, most: int) -> list[Head]:
-    """Of all nodes that are here, at most so many of each, the newest first. OSError, ValueError."""
-    found = [_told(path) for folder in nodes(archive) for path in _heads(folder)[-most:]]
+    """Heads of all nodes here, at most ``most`` of each, the newest first. OSError, ValueError."""
+    found = [_readable_head(path) for folder in nodes(archive) for path in _heads(folder)[-most:]]
     return sorted(found, key=lambda head: (head.day, head.node, head.last), reverse=True)
 
 
-def erased(keys: Keys, was: TableEntry, now: TableEntry) -> tuple[str, str, str]:
+def erasure_entry(keys: Keys, was: TableEntry, now: TableEntry) -> tuple[str, str, str]:
     """What a manifest keeps of a signed day of which something was erased."""
     before, after = _digest(was), _digest(now)
     return before, after, keys.sign(_erasure(before, after)).hex()
@@ -110,7 +109,7 @@ def _erasure(was: str, now: str) -> bytes:
     return f"gate106 erased from a table\n{was}\n{now}".encode()
 
 
-def _became(digest: str, manifest: Manifest, public: bytes) -> str:
+def _digest_after_erasures(digest: str, manifest: Manifest, public: bytes) -> str:
     """The digest of a table that was signed, after all erasures from it that are signed, too."""
     for was, now, signature in manifest.erased:
         if was == digest and signed_by(public, bytes.fromhex(signature), _erasure(was, now)):
@@ -129,13 +128,13 @@ def _first(path: Path) -> tuple[str, str]:
 
 
 def _newest(folder: Path, before: TableEntry | None = None) -> str:
-    """The digest of a node's newest head; empty where there is none. HeadError, OSError."""
+    """The digest of a node's newest head; empty without one. HeadError, OSError."""
     found = [path for path in _heads(folder) if before is None or _first(path) < _first(Path(f"{_name(before)}.json"))]
-    return _whole(found[-1]).digest if found else ""
+    return _verified_head(found[-1]).digest if found else ""
 
 
-def _whole(path: Path) -> Head:
-    """HeadError where it is not as whoever it names has signed it; OSError."""
+def _verified_head(path: Path) -> Head:
+    """Reads a head and checks its signature with the key it names. HeadError, OSError."""
     try:
         wrapped = json.loads(path.read_text())
         if not signed_by(bytes.fromhex(wrapped["public"]), bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()):
@@ -161,7 +160,7 @@ def _read(path: Path) -> Head:
     )  # fmt: skip
 
 
-def _told(path: Path) -> Head:
+def _readable_head(path: Path) -> Head:
     """For people. OSError, ValueError, with the file's name."""
     try:
         return _read(path)
@@ -173,7 +172,7 @@ def newest(folder: Path) -> Head | None:
     """A node's newest head that can be read (``check`` names those that cannot); None where it has none."""
     for path in reversed(_heads(folder)):
         with suppress(HeadError, OSError):
-            return _whole(path)
+            return _verified_head(path)
     return None
 
 
@@ -181,7 +180,7 @@ def newest(folder: Path) -> Head | None:
 
 
 def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path) -> list[str]:
-    """What is wrong between a node's heads and its tables. ``public``: who must have signed; None: whoever says so in the heads."""
+    """Faults between a node's heads and its tables. ``public``: the required signer; None: the signer that the heads name."""
     faults = []
     tables = {_name(table): table for table in manifest.tables if table.whole_day}
     before: str | None = ""  # None: it cannot be known
@@ -206,7 +205,7 @@ def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path)
         try:
             if before is not None and said["before"] not in (before, by_name.get(path.name)):
                 raise ValueError("it does not follow the head before it: one was removed, or written anew")
-            if table is not None and _became(said["table"], manifest, signer) != _digest(table):
+            if table is not None and _digest_after_erasures(said["table"], manifest, signer) != _digest(table):
                 raise ValueError(f"records {table.first} to {table.last} are in another table than it says")
             if table is None and last > max(manifest.gone.last if manifest.gone else 0, manifest.removed_to):
                 raise ValueError(f"records {said['first']} to {last} are in no table of that day any more")
@@ -222,7 +221,7 @@ def _digests_by_name(folder: Path) -> dict[str, str]:
     """By a head's file, the digest of the one whose name comes before its own: that is what earlier gates named, and no other where no clock
     was put back."""
     paths = sorted((folder / FOLDER).glob("*.json"))
-    return {path.name: _quietly(earlier) for earlier, path in pairwise(paths)}
+    return {path.name: _digest_or_empty(earlier) for earlier, path in pairwise(paths)}
 
 
 def _others(said: dict[str, str], archive: Path) -> list[str]:
@@ -230,12 +229,12 @@ def _others(said: dict[str, str], archive: Path) -> list[str]:
     faults = []
     for name, digest in said.items():
         heads = (archive / name / FOLDER).glob("*.json")
-        if not any(_quietly(path) == digest for path in heads):
+        if not any(_digest_or_empty(path) == digest for path in heads):
             faults.append(f"a head of {name} that it names is not here: that node's journal was taken away, or cut")
     return faults
 
 
-def _quietly(path: Path) -> str:
+def _digest_or_empty(path: Path) -> str:
     try:
         return blake2b(path.read_bytes().strip(), digest_size=32).hexdigest()
     except OSError:

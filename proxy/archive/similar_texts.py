@@ -17,10 +17,10 @@ import duckdb
 import pyarrow as pa
 
 from proxy.archive.complaint_matching import alike
-from proxy.archive.coverage import Covered, covered, settled
+from proxy.archive.coverage import Covered, determine_coverage, retry_if_changed
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
-from proxy.archive.pending_segments import AtHand, Stock, stock
+from proxy.archive.pending_segments import ArchiveSources, AtHand, gather_sources
 from proxy.archive.query import Query
 
 ALIKE = 0.85
@@ -60,20 +60,20 @@ def sweep(
     everything = question._replace(text="")
     values = {"since": int(since * 1000), "until": int(until * 1000), "text": text, "signature": signature, "port": port}
 
-    def answer(stands_on: Stock) -> SweepResult:
-        return _swept(stands_on, everything, keys, text, values, persons=persons, begins=begins)
+    def answer(sources: ArchiveSources) -> SweepResult:
+        return _swept(sources, everything, keys, text, values, persons=persons, begins=begins)
 
     at_hand = list(journals)
-    return settled(lambda: stock(archive, at_hand, everything), answer)
+    return retry_if_changed(lambda: gather_sources(archive, at_hand, everything), answer)
 
 
 def _swept(
-    stands_on: Stock, everything: Query, keys: Keys, text: str, values: dict[str, Any], *, persons: bool, begins: bool
+    sources: ArchiveSources, everything: Query, keys: Keys, text: str, values: dict[str, Any], *, persons: bool, begins: bool
 ) -> SweepResult:
-    coverage = covered(stands_on, everything)
+    coverage = determine_coverage(sources, everything)
     files = [str(one.path) for one in coverage.files]
     with engine() as asked:
-        asked.register("tail", stands_on.table(keys))
+        asked.register("tail", sources.table(keys))
         _gather(asked, files, values)
         by_text = "SELECT text, bool_or(parts > 1) FROM near GROUP BY text LIMIT $most"
         texts = asked.execute(by_text, {"most": TEXTS_MAX + 1}).fetchall()

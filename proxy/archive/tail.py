@@ -19,7 +19,7 @@ from proxy.journal.scan import JournalDamaged, Scan
 from proxy.journal.segment import HEADER_BYTES, JournalRecord
 
 SEGMENTS_MAX = 200
-"""Of them at once: some 13 GB of hours that nobody has rolled; more would take minutes to read, and the answer is to roll them."""
+"""Unrolled segments read at once: some 13 GB; more would take minutes, and should be rolled first."""
 TRIES = 3
 _U64 = struct.Struct(">Q")
 
@@ -37,7 +37,7 @@ class UnrolledTail(NamedTuple):
     previous: str  # hex digests of groups: before its first record, and of its last
     chain: str
     about: Callable[[Mapping[int, int]], list[PersonRow]] | None = None
-    """What else is told of persons (by their hashes) since a moment of each (ms), where ``rows`` are not all that may matter."""
+    """Other rows of persons (by hash) since a time for each (ms); set if ``rows`` may lack some."""
     end: int = 0  # where nothing is behind: the last record of the journal,
     joints: frozenset[str] = frozenset()  # and hex digests of its groups that end there
 
@@ -52,7 +52,7 @@ def tail(disk: Disk, behind: int, question: Query, rules: Mapping[str, Sequence[
         left -= 1
         try:
             return _tail(disk, behind, question, rules)
-        except (JournalDamaged, FileNotFoundError):  # caught amid a write, or a segment has just gone; damage stays
+        except (JournalDamaged, FileNotFoundError):  # read during a write, or a segment was just removed; real damage persists
             if not left:
                 raise
 
@@ -79,15 +79,15 @@ def _tail(disk: Disk, behind: int, question: Query, rules: Mapping[str, Sequence
             first, since, previous = group.records[0].sequence, group.time_ms, before
         until = max(until, group.time_ms)
         near = question.may_touch(group.time_ms, group.time_ms)
-        kept += wanted(group.records, question, near=near)
+        kept += relevant_records(group.records, question, near=near)
     rows = _rows(kept, question, rules)
     if not first:
         return NO_TAIL._replace(end=scan.last, joints=frozenset(joints or {scan.chain.hex()}))
     return UnrolledTail(rows, first, scan.last, since, until, previous.hex(), chain.hex())
 
 
-def wanted(records: Sequence[JournalRecord], question: Query, *, near: bool) -> Iterator[JournalRecord]:
-    """Those that may matter, and what names the rules. A record that is about somebody else costs a search for some bytes."""
+def relevant_records(records: Sequence[JournalRecord], question: Query, *, near: bool) -> Iterator[JournalRecord]:
+    """Records that may matter, and RULES records. A record about another person costs a byte search."""
     number, digits = _U64.pack(question.to), str(question.to).encode()
     for record in records:
         named = (
@@ -96,8 +96,8 @@ def wanted(records: Sequence[JournalRecord], question: Query, *, near: bool) -> 
             or (record.kind == messages.DELIVER and digits in record.body)
             or (
                 record.kind == messages.VERDICT
-                and unread_submits.unread(record.body)
-                and question.to in unread_submits.persons(record.body)
+                and unread_submits.names_nobody(record.body)
+                and question.to in unread_submits.recipients_of_verdict(record.body)
             )
         )
         if (near and named) or record.kind == messages.RULES:

@@ -19,14 +19,14 @@ import duckdb
 
 from proxy.archive import bloom, signed_heads
 from proxy.archive.columns import RowReader
-from proxy.archive.continuity import seams
+from proxy.archive.continuity import continuity_faults
 from proxy.archive.coverage import fault_of, faults_of
 from proxy.archive.engine import engine
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import File, Manifest, ManifestError, TableEntry, digest_of, is_still, load, nodes
+from proxy.archive.manifest import Manifest, ManifestError, TableEntry, TableFile, digest_of, is_unchanged, load, nodes
 from proxy.archive.parquet import SCHEMA
 from proxy.archive.person_rows import PersonRow
-from proxy.archive.rolling import waited
+from proxy.archive.rolling import waited_for_roller
 from proxy.journal.disk import Disk
 from proxy.journal.scan import JournalDamaged, read
 from proxy.journal.sealing import SealingError
@@ -34,7 +34,7 @@ from proxy.runtime import atomic_files
 
 PROVING_MEMORY = "512MB"
 TRIES = 3
-"""A gate rolls once an hour, and merges the tables of a day once a day: it hardly does twice what is in the way."""
+"""Attempts: a gate rolls once an hour and merges once a day, so tables hardly change twice meanwhile."""
 
 
 class Proved(NamedTuple):
@@ -52,7 +52,7 @@ class Proved(NamedTuple):
     """Files that the manifest does not name: of no account, and gone with the next roll."""
 
 
-def altered(files: Iterable[tuple[Path, File]], seen: Callable[[File], None] = lambda _: None) -> list[str]:
+def altered(files: Iterable[tuple[Path, TableFile]], seen: Callable[[TableFile], None] = lambda _: None) -> list[str]:
     """Files that are not as they were written. OSError."""
     found = []
     for path, file in files:
@@ -63,22 +63,22 @@ def altered(files: Iterable[tuple[Path, File]], seen: Callable[[File], None] = l
 
 
 def prove(
-    archive: Path, disk: Disk | None, identity: str, keys: Keys | None, seen: Callable[[File], None] = lambda _: None
+    archive: Path, disk: Disk | None, identity: str, keys: Keys | None, seen: Callable[[TableFile], None] = lambda _: None
 ) -> list[Proved]:
-    """All nodes. ``disk``, ``identity``: a journal that is at hand: its tables are held against it. ``keys``: without them the first record
-    that differs cannot be named where only a person's hash does. Raises OSError."""
+    """Verifies all nodes' tables. ``disk``, ``identity``: an available journal, compared with its tables. ``keys``: without them a
+    difference in a person's hash alone cannot be located. Raises OSError."""
     return prove_all(archive, {identity: disk} if disk is not None else {}, keys, seen)
 
 
 def prove_all(
-    archive: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[File], None] = lambda _: None
+    archive: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[TableFile], None] = lambda _: None
 ) -> list[Proved]:
-    """``prove`` with several journals at hand, by their identities."""
+    """Like ``prove`` with several available journals, by identity."""
     return [_settled(folder, journals, keys, seen) for folder in nodes(archive)]
 
 
-def _settled(folder: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[File], None]) -> Proved:
-    """A node, once more where its tables became others meanwhile: what is wrong with files that were to go is no fault."""
+def _settled(folder: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[TableFile], None]) -> Proved:
+    """Verifies a node, again if its tables changed meanwhile: faults of files about to be removed do not count."""
     left = TRIES
     while True:
         left -= 1
@@ -89,20 +89,20 @@ def _settled(folder: Path, journals: Mapping[str, Disk], keys: Keys | None, seen
         try:
             found = _node(folder, manifest, journals.get(manifest.identity), keys, seen)
         except OSError:
-            if not left or not _moved(folder, manifest):
+            if not left or not _tables_changed(folder, manifest):
                 raise
         else:
-            if not found.faults or not left or not _moved(folder, manifest):
+            if not found.faults or not left or not _tables_changed(folder, manifest):
                 return found
 
 
-def _moved(folder: Path, manifest: Manifest) -> bool:
-    """Whether its tables are others by now; comes back once nobody is at work on them."""
-    return waited(folder) or not is_still(folder, manifest)
+def _tables_changed(folder: Path, manifest: Manifest) -> bool:
+    """Waits until no roller works on the tables; returns whether they have changed."""
+    return waited_for_roller(folder) or not is_unchanged(folder, manifest)
 
 
-def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None, seen: Callable[[File], None]) -> Proved:
-    faults = [*faults_of(manifest), *(seams(manifest, disk, every=True) if disk is not None else ())]
+def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None, seen: Callable[[TableFile], None]) -> Proved:
+    faults = [*faults_of(manifest), *(continuity_faults(manifest, disk, every=True) if disk is not None else ())]
     for table in manifest.tables:
         if wrong := _wrong(folder, table, seen):
             named = _first_difference(folder, manifest, table, disk, keys)
@@ -121,8 +121,8 @@ def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None
     )  # fmt: skip
 
 
-def _wrong(folder: Path, table: TableEntry, seen: Callable[[File], None]) -> str:
-    """What is wrong with the first of its files that is not as it was written; empty if none is."""
+def _wrong(folder: Path, table: TableEntry, seen: Callable[[TableFile], None]) -> str:
+    """What is wrong with its first altered file; empty if none is."""
     for file in table.files:
         path = folder / file.name
         if fault := fault_of(path, file.octets):
@@ -149,7 +149,7 @@ def _first_difference(folder: Path, manifest: Manifest, table: TableEntry, disk:
     try:
         with engine(PROVING_MEMORY, spill) as asked:
             for was, now in zip_longest(_expected(manifest, table, disk, keys), _actual(asked, there)):
-                if (said := _differ(was, now)) is not None:
+                if (said := _difference(was, now)) is not None:
                     return said
     except (JournalDamaged, SealingError) as error:
         return str(error)
@@ -188,7 +188,7 @@ def _actual(asked: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator
 _RULES = 2 + 3 + PersonRow._fields[4:].index("rules")
 
 
-def _differ(was: tuple[Any, ...] | None, now: tuple[Any, ...] | None) -> str | None:
+def _difference(was: tuple[Any, ...] | None, now: tuple[Any, ...] | None) -> str | None:
     """In words, or None where they are the same."""
     if was is not None and (now is None or now[:2] > was[:2]):
         return f"record {was[0]} was removed"

@@ -105,7 +105,7 @@ class ForwardedDeliver:
         self._forwarding, self._letter = post, letter
         reader = BodyReader(letter.body, 1)
         self._number, time_ms = reader.take(_HEAD)
-        self._at, self._kind, self._provider, self._data = time_ms / 1000, reader.word(), reader.word(), reader.rest()
+        self._at, self._kind, self._provider, self._data = time_ms / 1000, reader.string(), reader.string(), reader.rest()
         self._item: Item | None = None
 
     @property

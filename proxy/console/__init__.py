@@ -12,9 +12,9 @@ each, and must not block the gate's loop.
     app.py       all pages as one application                  sessions.py        who is logged in
     login.py     checks a name and token                       login_pages.py     login, logout, language, static files
     forms.py     durations, uploads, downloads                 form_data.py       request bodies within bounds
-    render.py    templates (Jinja2, escaped), times, numbers   translations.py    every text in both languages
-    language.py  the language of a request                     request_guard.py   checks and headers of every request
-    gate_client.py  commands, programs, HTTP of the gate       fork_server.py     starts programs fast; prefetch.py: what it reads ahead
+    render.py    templates (Jinja2, escaped), times, numbers   translations.py    every text in both languages; a request's language
+    gate_client.py  commands, programs, HTTP of the gate       request_guard.py   checks and headers of every request
+    fork_server.py  starts programs fast; prefetch.py: what it reads ahead
     sandbox.py   a process that reads rule sets                jobs.py            backtests that run for minutes
     sampling.py  counters over time                            inline_charts.py   charts in a page; offline_charts.py: in a document
     serving.py   the process

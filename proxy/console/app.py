@@ -22,23 +22,22 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from proxy.config import Console
-from proxy.console.form_data import NoForm, form_of
+from proxy.console.form_data import FormRejected, form_of
 from proxy.console.gate_client import CannotAsk, GateClient
-from proxy.console.language import language_of
-from proxy.console.login import NOBODYS, Login, spelt, who_is
-from proxy.console.login_pages import Entrance, is_same
+from proxy.console.login import UNKNOWN_TOKEN, Login, spelt, who_is
+from proxy.console.login_pages import LoginPages, is_same
 from proxy.console.page import Page, PageRequest, PageRoute
 from proxy.console.render import FEATURES, PageTemplates
 from proxy.console.request_guard import RequestGuard
 from proxy.console.sampling import Sampling
 from proxy.console.sessions import LoginSession, Sessions
-from proxy.console.translations import LANGUAGES, SHARED, Speech, load
+from proxy.console.translations import LANGUAGES, SHARED, Translator, language_of, load
 from proxy.operations.client import NobodyAnswers
 
 log = structlog.get_logger()
 
 CHECK_S = 5.0
-"""So often the gate is asked whether a token still counts, and what it may: each command asks anyway."""
+"""How often the gate is asked whether a token is still valid, and for which roles: each command checks anyway."""
 
 
 def found_pages() -> list[Page]:
@@ -54,7 +53,7 @@ def modules_of(pattern: str) -> list[str]:
 
 
 class App:
-    """What all pages share."""
+    """The application: all pages and what they share."""
 
     def __init__(
         self,
@@ -74,11 +73,11 @@ class App:
         self._templates = PageTemplates(LANGUAGES)
         shared = load(SHARED)
         files = {page.name: load(next(FEATURES.glob(f"*/{page.name}.yaml"), FEATURES)) for page in self.pages}
-        self.speech = {(page, lang): Speech(lang, words, shared) for page, words in files.items() for lang in LANGUAGES}
-        self.common = {lang: Speech(lang, shared) for lang in LANGUAGES}
+        self.speech = {(page, lang): Translator(lang, words, shared) for page, words in files.items() for lang in LANGUAGES}
+        self.common = {lang: Translator(lang, shared) for lang in LANGUAGES}
 
     def app(self) -> ASGIApp:
-        routes = Entrance(self, self._cookie, self._secure).routes()
+        routes = LoginPages(self, self._cookie, self._secure).routes()
         routes += [Route(way.path, self._endpoint(page, way), methods=[way.method]) for page in self.pages for way in page.ways]
         for name in modules_of("routes"):
             routes += importlib.import_module(name).routes(self.asking, self.clock)
@@ -95,10 +94,10 @@ class App:
                 return self._to_login(request)
             speech = self.speech[page.name, language_of(request)]
             if not session.asker.may(way.wants):  # whose form that is need not be read
-                return self._elsewhere(PageRequest(self, page, request, session, speech, FormData()), way)
+                return self._not_allowed(PageRequest(self, page, request, session, speech, FormData()), way)
             try:
                 form = await form_of(request, way.body_max) if way.method == "POST" else FormData()
-            except NoForm as error:
+            except FormRejected as error:
                 return self._plain(request, "wrong", str(error), 413)
             visit = PageRequest(self, page, request, session, speech, form)
             try:
@@ -111,7 +110,7 @@ class App:
                 return self._refused(visit, error)
             except HTTPException:
                 raise
-            except Exception as error:  # whatever it is, others go on
+            except Exception as error:  # whatever failed: other pages go on
                 log.error("a page failed: a fault of gate106, please report it", page=page.name, exc_info=error)
                 return self._problem(visit, speech("failed"), 500)
             finally:
@@ -119,14 +118,14 @@ class App:
 
         return answer
 
-    def _elsewhere(self, visit: PageRequest, way: PageRoute) -> Response:
-        """A role that does not take it to this page: from the front door to one of its own, else told so."""
+    def _not_allowed(self, visit: PageRequest, way: PageRoute) -> Response:
+        """Answers a user whose role does not allow this page: the front page redirects to one of their own pages, others refuse."""
         if way.path == "/" and (own := self.menu(visit.session)):
             return RedirectResponse(own[0].path, 303)
         return self._problem(visit, visit.t("not_allowed", what=visit.t.of("permission", way.wants.name)), 403)
 
     def _refused(self, visit: PageRequest, error: CannotAsk) -> Response:
-        if str(error).startswith(NOBODYS):
+        if str(error).startswith(UNKNOWN_TOKEN):
             self.close(visit.request)
             return self._to_login(visit.request)
         if isinstance(error, NobodyAnswers):
@@ -145,7 +144,7 @@ class App:
 
     def render(self, visit: PageRequest, template: str, status: int, values: Mapping[str, Any], block: str = "") -> Response:
         entries = [(page, self.speech[page.name, visit.lang]("title")) for page in self.menu(visit.session)]
-        told = {} if block else {"said": visit.session.told()}
+        told = {} if block else {"said": visit.session.take_notices()}
         given = {"visit": visit, "t": visit.t, "menu": entries, "said": [], **told, **values}
         return HTMLResponse(self._templates.render(visit.lang, template, given, block), status)
 
@@ -168,7 +167,7 @@ class App:
                 self.asking, session.token if session.token.startswith(":") else spelt(session.token), session.token
             )
         except CannotAsk:
-            return session  # it cannot say now: the page will tell
+            return session  # the gate cannot answer now: the page will show it
         if asker is None or asker.name != session.asker.name:
             self.sessions.close(cookie)
             return None
@@ -181,7 +180,7 @@ class App:
         path = request.url.path if request.method == "GET" else "/"
         return RedirectResponse("/login" if path == "/" else f"/login?to={quote(path)}", 303)
 
-    # -- for whoever is not logged in
+    # -- without a login
 
     def common_page(self, request: Request, template: str, status: int, **values: Any) -> Response:
         language = language_of(request)

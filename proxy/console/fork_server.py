@@ -38,7 +38,7 @@ ERROR_BYTES_MAX = 4096
 NICE = 10
 PREFETCH = "proxy.console.prefetch"
 COMMANDS = "proxy.__main__"
-"""By name: the console needs neither, and what is up there is another program, which is started and not called."""
+"""Imported by name: the console itself needs neither, and layers above it are run as programs, not called."""
 IMPORTS = (
     COMMANDS, "proxy.archive.search", "proxy.archive.access_records", "proxy.desk.explain.inquiry", "proxy.desk.explain.inquiry_text",
     "proxy.policy.loading.check", "proxy.desk.complaints.case_search", "proxy.desk.evidence.paper", "proxy.desk.reports.sheet",
@@ -48,12 +48,12 @@ IMPORTS = (
 )  # fmt: skip
 """What the programs behind pages import when they are called."""
 PARSED = ("find", "explain")
-"""Commands whose options are understood once before anybody asks: that is half of what a short question costs."""
+"""Commands whose options are parsed once in advance: that is half the cost of a short query."""
 _NUMBER = struct.Struct(">i")
 
 
 class TookTooLong(Exception):
-    """A program was ended because of its time."""
+    """A program was killed at its time limit."""
 
 
 class CannotStart(Exception):
@@ -68,18 +68,18 @@ class ForkServer:
         """``config``: the settings of the gate whose journal programs are asked about."""
         self._config = config
         self._lock = threading.Lock()
-        self._mine: socket.socket | None = None
+        self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, argv: Sequence[str], token: str, within_s: float) -> tuple[int, bytes, str]:
         """(exit code, what it said, its errors). TookTooLong, CannotStart."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-            code = self._to_its_end({"argv": list(argv), "token": token}, out.fileno(), errors.fileno(), within_s)
+            code = self._run_to_end({"argv": list(argv), "token": token}, out.fileno(), errors.fileno(), within_s)
             out.seek(0)
             errors.seek(0)
             return code, out.read(OUT_BYTES_MAX), errors.read(ERROR_BYTES_MAX).decode("utf-8", "replace")
 
-    def _to_its_end(self, request: dict[str, object], out: int, errors: int, within_s: float) -> int:
+    def _run_to_end(self, request: dict[str, object], out: int, errors: int, within_s: float) -> int:
         told, theirs = socket.socketpair()
         with told:
             with theirs:
@@ -105,18 +105,18 @@ class ForkServer:
         raise CannotStart("programs cannot be started: memory or processes are used up")
 
     def _alive(self) -> socket.socket:
-        if self._mine is None:
+        if self._socket is None:
             mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * REQUEST_BYTES_MAX)
             with theirs:
                 command = [sys.executable, "-m", "proxy.console.fork_server", str(theirs.fileno())]
                 command += [str(self._config)] if self._config is not None else []
                 self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])  # noqa: S603 # our own
-            self._mine = mine
-        return self._mine
+            self._socket = mine
+        return self._socket
 
     def warm(self) -> None:
-        """Begin before anybody asks."""
+        """Starts the process before the first request."""
         with self._lock, contextlib.suppress(OSError):
             self._alive()
 
@@ -125,9 +125,9 @@ class ForkServer:
             self._end()
 
     def _end(self) -> None:
-        if self._mine is not None:
-            self._mine.close()
-            self._mine = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
@@ -137,8 +137,8 @@ class ForkServer:
 # -- on the other side
 
 
-def ready() -> None:
-    """All that a program would make of the package's own files before it looks at anything else."""
+def warm_up() -> None:
+    """Imports and prepares everything that a program needs before it reads other files."""
     for name in IMPORTS:
         importlib.import_module(name)
     commands = importlib.import_module(COMMANDS).whole().commands
@@ -148,16 +148,16 @@ def ready() -> None:
 
 
 def main() -> None:
-    """Copies itself for each request, until the console is gone."""
+    """Forks for each request, until the console is gone."""
     from proxy.runtime import hardening  # noqa: PLC0415 # as all of it: only this side of the file needs it
 
     hardening.hold_memory()
     os.nice(NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ready()
+    warm_up()
     prefetch = importlib.import_module(PREFETCH).Prefetch(Path(sys.argv[2])) if len(sys.argv) > 2 else None
     gc.freeze()  # the collector of a copy walks nothing that is shared
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for minders
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # minders are not waited for
     with socket.socket(fileno=int(sys.argv[1])) as requests:
         while True:
             if prefetch is not None and not select.select([requests], [], [], prefetch.wait_s)[0]:
@@ -171,17 +171,17 @@ def main() -> None:
                 prefetch.asked(request["argv"])
             if os.fork() == 0:
                 requests.close()
-                _mind(request, *files)
+                _supervise(request, *files)
             for file in files:
                 os.close(file)
 
 
-def _mind(asked: dict[str, object], out: int, errors: int, told: int) -> NoReturn:
+def _supervise(asked: dict[str, object], out: int, errors: int, told: int) -> NoReturn:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     program = os.fork()
     if not program:
         os.close(told)
-        _be(asked, out, errors)
+        _run_program(asked, out, errors)
     if not _ended_first(program, told):
         os.kill(program, signal.SIGKILL)
     _, status = os.waitpid(program, 0)
@@ -191,13 +191,13 @@ def _mind(asked: dict[str, object], out: int, errors: int, told: int) -> NoRetur
 
 
 def _ended_first(program: int, told: int) -> bool:
-    """Before the console let go."""
+    """Whether the program ended before the console closed the request."""
     ended = os.pidfd_open(program)
     ready, _, _ = select.select([ended, told], [], [])
     return ended in ready
 
 
-def _be(asked: dict[str, object], out: int, errors: int) -> NoReturn:
+def _run_program(asked: dict[str, object], out: int, errors: int) -> NoReturn:
     gate = importlib.import_module(COMMANDS)  # long since
     code = 1
     try:

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive
 FILES_MAX, FIELDS_MAX = 10, 1000
 
 
-class NoForm(ValueError):
+class FormRejected(ValueError):
     """The body is too large, or cannot be read; the text says which."""
 
 
@@ -24,13 +24,13 @@ async def form_of(request: Request, most: int) -> FormData:
     try:
         declared = int(request.headers.get("content-length", "0"))
         if declared > most:
-            raise NoForm(f"more than {most:,} bytes")
+            raise FormRejected(f"more than {most:,} bytes")
         within = Request(request.scope, _bounded(request.receive, most))
         return await within.form(max_files=FILES_MAX, max_fields=FIELDS_MAX, max_part_size=most)
     except (MultiPartException, HTTPException) as error:
-        raise NoForm(getattr(error, "message", "") or getattr(error, "detail", "")) from None
+        raise FormRejected(getattr(error, "message", "") or getattr(error, "detail", "")) from None
     except ValueError as error:
-        raise NoForm(str(error)) from None
+        raise FormRejected(str(error)) from None
 
 
 def _bounded(receive: Receive, most: int) -> Receive:
@@ -41,7 +41,7 @@ def _bounded(receive: Receive, most: int) -> Receive:
         message = await receive()
         came += len(message.get("body", b""))
         if came > most:
-            raise NoForm(f"more than {most:,} bytes")
+            raise FormRejected(f"more than {most:,} bytes")
         return message
 
     return within

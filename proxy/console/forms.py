@@ -14,15 +14,15 @@ from pathlib import Path
 from starlette.responses import Response
 
 from proxy.console.gate_client import CannotAsk, Ran
-from proxy.console.login import NOBODYS
+from proxy.console.login import UNKNOWN_TOKEN
 from proxy.console.page import PageRequest
 from proxy.operations.client import NobodyAnswers
 from proxy.policy import time_windows
 
 LASTS = ("1h", "4h", "24h", "3d", "7d", "30d", "90d", "180d", "366d")
-"""What may be chosen, of what a form offers."""
+"""Durations that forms offer."""
 FILE_BYTES_MAX = 32 << 20
-"""Of one form: some two million numbers. What is larger goes by the command line."""
+"""Bytes of one upload: some two million numbers. Larger files go through the command line."""
 COPY_BYTES = 1 << 20
 PROGRAM_S = 28.0
 """Less than an answer may take."""
@@ -42,15 +42,15 @@ def lasts(word: str, default: str = "") -> float | None:
 
 
 def beside(error: CannotAsk) -> str:
-    """What stands beside the form that was sent. What is not about what was typed goes on: nobody answers, the token counts no longer."""
-    if isinstance(error, NobodyAnswers) or str(error).startswith(NOBODYS):
+    """The text shown beside the form. Errors that are not about the input are raised again: no gate answers, or the token is no longer
+    valid."""
+    if isinstance(error, NobodyAnswers) or str(error).startswith(UNKNOWN_TOKEN):
         raise error
     return str(error)
 
 
 async def with_files(visit: PageRequest, fields: Sequence[str], argv: Callable[[dict[str, Path]], Sequence[str]]) -> Ran:
-    """A program of the command line reads files that came with the form, of which the first must be there. CannotAsk: what is wrong
-    with it, by line."""
+    """Runs a program with the form's uploaded files; the first one is required. CannotAsk says what is wrong with it, by line."""
     if visit.upload(fields[0]) is None:
         raise CannotAsk(visit.t("no_file"))
     with tempfile.TemporaryDirectory(prefix="gate106-came-") as folder:
@@ -66,7 +66,7 @@ async def with_files(visit: PageRequest, fields: Sequence[str], argv: Callable[[
 
 
 async def made(visit: PageRequest, name: str, argv: Callable[[Path], Sequence[str]], fine: tuple[int, ...] = (0,)) -> Response:
-    """A file that a program of the command line writes, for the browser to keep. ``name``: as it is offered."""
+    """Runs a program that writes a file, and sends the file as a download. ``name``: the file name offered."""
     with tempfile.TemporaryDirectory(prefix="gate106-made-") as folder:
         out = Path(folder) / safe_name(name)
         await _run(visit, folder, argv(out), fine)
@@ -79,7 +79,7 @@ async def made(visit: PageRequest, name: str, argv: Callable[[Path], Sequence[st
 
 
 async def read_rest(visit: PageRequest, *argv: str, fine: tuple[int, ...] = (0, 1)) -> Ran:
-    """A program that reads the journal at rest."""
+    """Runs a program that reads the archive."""
     return await visit.run(*argv, within_s=PROGRAM_S, fine=fine)
 
 
@@ -93,10 +93,10 @@ async def _run(visit: PageRequest, folder: str, argv: Sequence[str], fine: tuple
 
 
 def _without(folder: str, said: str) -> str:
-    """What a program said of a file, without where this machine had put it."""
+    """A program's message without the temporary folder's path."""
     return re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", said).replace("gate106: ", "")
 
 
 def safe_name(name: str) -> str:
-    """A file's name, whatever a browser calls it: one part of a path, no blank, never empty or hidden."""
+    """A safe file name: one path component, no blank, never empty or hidden."""
     return _UNSAFE.sub("_", name.replace("\\", "/").rpartition("/")[2]).lstrip(".")[-80:] or "file"

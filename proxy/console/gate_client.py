@@ -32,7 +32,7 @@ from proxy.operations.client import CannotAsk, Conversation
 __all__ = ["GateClient", "CannotAsk", "Ran"]
 
 AT_ONCE = 8
-"""Of the 16 commands that the gate serves at a time: the command line must get through."""
+"""Concurrent commands, of the 16 that the gate serves: the command line must get through."""
 PROGRAMS_AT_ONCE = 2
 RUN_S = 25.0
 """Less than an answer may take."""
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class Ran:
-    """What a program said."""
+    """Exit code and output of a program."""
 
     def __init__(self, code: int, out: bytes) -> None:
         self.code, self.out = code, out
@@ -83,7 +83,7 @@ class GateClient:
         return await asyncio.get_running_loop().run_in_executor(self._threads, at_it)
 
     async def run(self, token: str, *argv: str, within_s: float = RUN_S, fine: tuple[int, ...] = (0, 1)) -> Ran:
-        """``gate106 ARGV… --config …``; CannotAsk where its exit code is not ``fine``. What is found is 0, nothing found 1."""
+        """Runs ``gate106 ARGV… --config …``; CannotAsk if its exit code is not in ``fine`` (0: found, 1: nothing found)."""
         async with self._programs:
             return await asyncio.to_thread(self._run, token, argv, within_s, fine)
 
@@ -104,7 +104,7 @@ class GateClient:
         return found
 
     async def ready(self) -> dict[str, Any]:
-        """``why`` traffic should go elsewhere, and ``notes`` of what somebody should mend: as whoever watches the gate is told."""
+        """The gate's ``/readyz``: ``why`` it is not ready, and ``notes`` of what to fix."""
         found: dict[str, Any] = json.loads(await asyncio.to_thread(self._own, "", "/readyz", {}, (200, 503)))
         return found
 
@@ -125,7 +125,7 @@ class GateClient:
         return said
 
     def warm(self) -> None:
-        """Programs can begin at once from now on."""
+        """Starts the helper processes before the first request."""
         self._nursery.warm()
         self.workshop.warm()
 

@@ -24,7 +24,7 @@ from proxy.console.fork_server import NICE
 from proxy.operations.client import CannotAsk
 
 AT_ONCE = 1
-"""They judge with all the processor they get, and count people in memory."""
+"""Concurrent backtests: each uses all the processor it gets, and keeps persons in memory."""
 KEPT_MAX = 20
 WITHIN_S = 1800.0
 OUT_BYTES_MAX = 16 << 20
@@ -61,7 +61,7 @@ class Jobs:
         return self._jobs.get(name)
 
     def of(self, revision: str) -> Job | None:
-        """The newest about a set, unless it was cancelled."""
+        """The newest backtest of a rule set, unless it was cancelled."""
         return next(
             (job for job in reversed(self._jobs.values()) if job.revision == revision and job.state != "cancelled"), None
         )
@@ -134,7 +134,7 @@ class Jobs:
 
 
 def scratch() -> Path:
-    """A folder of nobody else's for a draft's files."""
+    """A private temporary folder for a draft's files."""
     return Path(tempfile.mkdtemp(prefix="gate106-draft-"))
 
 

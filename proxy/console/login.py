@@ -27,17 +27,17 @@ from proxy.operations.client import CannotAsk, NobodyAnswers
 
 NAME_MAX, TOKEN_MAX = 100, 255
 TRIES_S, TRIES_AT_ONCE = 0.2, 20.0
-"""Of one address, whatever names it gives: one in five seconds, after twenty."""
+"""Login attempts from one address, whatever the names: one in five seconds, after a burst of twenty."""
 ADDRESSES_MAX = 10_000
 AT_ONCE = 2
-"""A password is compared in the gate: 50 ms."""
-NOBODYS = "this token is nobody's"
+"""Concurrent checks: the gate takes 50 ms to compare a password."""
+UNKNOWN_TOKEN = "this token is nobody's"  # noqa: S105 # an error text
 
 log = structlog.get_logger()
 
 
-class TryLater(Exception):
-    """Somebody guessed too often."""
+class TooManyAttempts(Exception):
+    """Too many failed logins from this address or for this name."""
 
 
 class Login:
@@ -61,11 +61,12 @@ class Login:
     # -- who it is
 
     async def enter(self, request: Request, name: str, token: str) -> str | None:
-        """A session's cookie; None where the two are nobody's. TryLater; CannotAsk where the gate cannot say."""
+        """Logs in; returns the session's cookie, None for a wrong name or token. TooManyAttempts; CannotAsk where the gate cannot
+        answer."""
         peer, now = str(request.scope["peer"]), self._clock()
         if self._held.held_off(name, peer, now) or not self._rate(peer).allow(now):
             self._refusals.warning(now, "console: login held off", peer=peer)
-            raise TryLater
+            raise TooManyAttempts
         if not name or not token or len(name) > NAME_MAX or len(token) > TOKEN_MAX or not token.isprintable():
             asker = None
         else:
@@ -76,7 +77,7 @@ class Login:
             self._refusals.warning(now, "console: login refused", peer=peer)
             return None
         self._held.passed(name, peer)
-        log.info("console: somebody is logged in", who=plain(name), peer=peer)
+        log.info("console: login", who=plain(name), peer=peer)
         own = Role.PROVIDER in asker.roles
         return self._sessions.open(asker, token if own else spelt(token, name), now)
 
@@ -89,19 +90,19 @@ class Login:
 
 
 def spelt(token: str, name: str = "") -> str:
-    """As the gate takes it from strangers (operations/authorization.py): not to be compared with everybody's password."""
+    """A token in the form for strangers (operations/authorization.py): never compared with everybody's password."""
     return f":{name}:{token}" if name else f":{token}"
 
 
-async def who_is(asking: GateClient, spelt: str, token: str) -> Asker | None:
-    """Whose it is, of the people, the programs or a provider; None: nobody's. ``token``: as a provider has it. CannotAsk where the gate cannot
-    say."""
+async def who_is(asking: GateClient, for_gate: str, token: str) -> Asker | None:
+    """The owner of a token: a person, a program or a provider; None: unknown. ``token``: in a provider's form. CannotAsk where the gate
+    cannot answer."""
     try:
-        told = await asking.ask(spelt, "whoami")
+        told = await asking.ask(for_gate, "whoami")
     except NobodyAnswers:
         raise
     except CannotAsk as error:
-        if not str(error).startswith(NOBODYS):
+        if not str(error).startswith(UNKNOWN_TOKEN):
             raise
         return await _provider(asking, token)
     known = told["by_token"] or told["program"]

@@ -13,13 +13,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from proxy.console.form_data import NoForm, form_of
+from proxy.console.form_data import FormRejected, form_of
 from proxy.console.gate_client import CannotAsk
-from proxy.console.language import LANGUAGE, language_of
-from proxy.console.login import Login, TryLater
+from proxy.console.login import Login, TooManyAttempts
 from proxy.console.render import FILES, STATIC
 from proxy.console.sessions import LIFE_S, LoginSession
-from proxy.console.translations import LANGUAGES, Speech
+from proxy.console.translations import LANGUAGE, LANGUAGES, Translator, language_of
 
 LANGUAGE_S = 365 * 86_400
 MARK = "gate106-login"
@@ -27,22 +26,22 @@ LOGIN_BYTES_MAX = 4096
 FOREVER = "public, max-age=31536000, immutable"
 
 
-class Common(Protocol):
-    """What is asked of the application."""
+class LoginHost(Protocol):
+    """What the login pages use of the application."""
 
     @property
     def login(self) -> Login: ...
     @property
-    def common(self) -> Mapping[str, Speech]: ...
+    def common(self) -> Mapping[str, Translator]: ...
     def session_of(self, request: Request) -> LoginSession | None: ...
     def close(self, request: Request) -> None: ...
     def common_page(self, request: Request, template: str, status: int, **values: Any) -> Response: ...
 
 
-class Entrance:
-    def __init__(self, house: Common, cookie: str, secure: bool) -> None:
+class LoginPages:
+    def __init__(self, host: LoginHost, cookie: str, secure: bool) -> None:
         """``cookie``: the session's name; ``secure``: whether browsers come over TLS."""
-        self._house, self._cookie = house, cookie
+        self._host, self._cookie = host, cookie
         self._flags: dict[str, Any] = {"httponly": True, "samesite": "strict", "secure": secure}
 
     def routes(self) -> list[Route]:
@@ -59,26 +58,26 @@ class Entrance:
         return self._form(request)
 
     def _form(self, request: Request, problem: str = "", status: int = 200, name: str = "") -> Response:
-        cookie, mark = self._house.login.mark()
+        cookie, mark = self._host.login.mark()
         to = request.query_params.get("to", "")
-        answer = self._house.common_page(request, "login.html", status, mark=mark, problem=problem, name=name, to=to)
+        answer = self._host.common_page(request, "login.html", status, mark=mark, problem=problem, name=name, to=to)
         answer.set_cookie(MARK, cookie, path="/login", **self._flags)
         return answer
 
     async def _log_in(self, request: Request) -> Response:
-        t = self._house.common[language_of(request)]
+        t = self._host.common[language_of(request)]
         try:
             form = await form_of(request, LOGIN_BYTES_MAX)
-        except NoForm:
+        except FormRejected:
             return self._form(request, t("login.wrong"), 413)
         name, token, mark = (
             value.strip() if isinstance(value := form.get(one, ""), str) else "" for one in ("name", "token", "mark")
         )
-        if not self._house.login.is_marked(request.cookies.get(MARK, ""), mark):
+        if not self._host.login.is_marked(request.cookies.get(MARK, ""), mark):
             return self._form(request, t("login.again"), 403, name)
         try:
-            cookie = await self._house.login.enter(request, name, token)
-        except TryLater:
+            cookie = await self._host.login.enter(request, name, token)
+        except TooManyAttempts:
             return self._form(request, t("login.later"), 429, name)
         except CannotAsk:
             return self._form(request, t("no_gate"), 503, name)
@@ -90,13 +89,13 @@ class Entrance:
         return answer
 
     async def _log_out(self, request: Request) -> Response:
-        session = self._house.session_of(request)
+        session = self._host.session_of(request)
         try:
             form = await form_of(request, LOGIN_BYTES_MAX)
-        except NoForm:
+        except FormRejected:
             form = None
         if session is not None and form is not None and is_same(session.csrf, str(form.get("csrf", ""))):
-            self._house.close(request)
+            self._host.close(request)
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(self._cookie, path="/", **self._flags)
         return answer
@@ -110,13 +109,13 @@ class Entrance:
 
 
 def own_path(path: str) -> str:
-    """Where to go next, if it is on this site; else the front page."""
+    """The next path, if it is on this site; otherwise the front page."""
     ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
     return path if ours else "/"
 
 
 def is_same(expected: str, given: str) -> bool:
-    """In a time that tells nothing."""
+    """Compares in constant time."""
     return hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
 
 

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from proxy.console.gate_client import GateClient, Ran
 from proxy.console.sampling import Sampling
 from proxy.console.sessions import LoginSession
-from proxy.console.translations import Speech
+from proxy.console.translations import Translator
 from proxy.model.roles import Permission
 from proxy.operations.client import Conversation
 
@@ -37,19 +37,19 @@ class PageRoute:
 
 class Page:
     def __init__(self, name: str, path: str, wants: Permission, place: int = 0, under: str = "") -> None:
-        """``name``: of its files. ``wants``: what whoever opens it must be allowed. ``place``: where it stands in the menu; 0: not there, but
-        ``under`` that page."""
+        """``name``: of its files. ``wants``: the permission to open it. ``place``: its place in the menu; 0: not in the menu, but under the
+        page ``under``."""
         self.name, self.path, self.wants, self.place, self.under = name, path, wants, place, under or name
         self.ways: list[PageRoute] = []
 
     def get(self, below: str = "", wants: Permission | None = None, renews: bool = False) -> Callable[[Handler], Handler]:
-        """``renews``: the page asks for it by itself, again and again: no sign that somebody is there."""
+        """``renews``: the page refreshes itself with it, which is no sign of an active user."""
         return self._way("GET", below, wants, 0, renews)
 
     def post(
         self, below: str = "", wants: Permission | None = None, body_max: int = FORM_BYTES_MAX
     ) -> Callable[[Handler], Handler]:
-        """For what changes something. ``wants``: more than the page itself; ``body_max``: bytes of the form, its files included."""
+        """Registers a handler of a change. ``wants``: a permission beyond the page's; ``body_max``: bytes of the form, with its files."""
         return self._way("POST", below, wants, body_max, False)
 
     def _way(
@@ -79,10 +79,10 @@ class Application(Protocol):
 
 
 class PageRequest:
-    """One request of somebody who is logged in."""
+    """One request of a logged-in user."""
 
     def __init__(
-        self, house: Application, page: Page, request: Request, session: LoginSession, speech: Speech, form: FormData
+        self, house: Application, page: Page, request: Request, session: LoginSession, speech: Translator, form: FormData
     ) -> None:
         self.house, self.page, self.request, self.session, self.form_data = house, page, request, session, form
         self.t = speech
@@ -105,7 +105,7 @@ class PageRequest:
         return self.session.asker.may(Permission[wanted] if isinstance(wanted, str) else wanted)
 
     def leads_to(self, name: str) -> bool:
-        """Whether there is a page of this name for whoever looks: then links to it are shown."""
+        """Whether the user may open the page of this name: then links to it are shown."""
         return any(page.name == name and self.may(page.wants) for page in self.house.pages)
 
     @property
@@ -115,7 +115,7 @@ class PageRequest:
 
     @property
     def here(self) -> str:
-        """This page's address: where somebody who only changes the language comes back to."""
+        """This page's address, to return to after a change of language."""
         url = self.request.url
         return f"{url.path}?{url.query}" if url.query and self.request.method == "GET" else url.path
 
@@ -160,7 +160,7 @@ class PageRequest:
         return self.house.render(self, template or f"{self.page.name}.html", status, values, block)
 
     def go(self, path: str, said: str = "", kind: str = "done") -> Response:
-        """See another page, which tells ``said`` first."""
+        """Redirects to another page, which shows ``said`` first."""
         if said:
             self.session.tell(kind, said)
         if self.partial:

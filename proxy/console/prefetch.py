@@ -25,10 +25,10 @@ from proxy.journal.sealing import Ring
 
 QUESTIONS = frozenset(("find", "explain"))
 AT_ONCE_S = 0.05
-"""Reading before a copy is made, and between looking whether one is wanted."""
+"""Time for reading before a fork, and between two checks for a request."""
 EVERY_S = 1.0
 LATELY_S = 600.0
-"""So long after a question the next one is expected."""
+"""For so long after a query the next one is expected."""
 
 
 class Prefetch:
@@ -38,11 +38,11 @@ class Prefetch:
         """Of each journal of the gate; None: not looked for yet."""
         self._asked_s = -LATELY_S
         self._done = True
-        with contextlib.suppress(Exception):  # the program that needs them says what is wrong
+        with contextlib.suppress(Exception):  # the program that needs them reports what is wrong
             policy.load(config_of(config).rules)
 
     def asked(self, argv: Sequence[str]) -> None:
-        """A copy is about to be made for this command line."""
+        """Called before a fork for this command line."""
         if not argv or argv[0] not in QUESTIONS:
             return
         self._asked_s = time.monotonic()
@@ -50,7 +50,7 @@ class Prefetch:
 
     @property
     def wait_s(self) -> float | None:
-        """How long to wait for somebody before it is time to read on; None: for ever."""
+        """How long to wait for a request before reading on; None: without limit."""
         if time.monotonic() - self._asked_s > LATELY_S:
             return None
         return EVERY_S if self._done else 0.0
@@ -59,12 +59,12 @@ class Prefetch:
         try:
             if self._ahead is None:
                 self._ahead = _ahead_of(rest_places(self._config, every=True)) or None
-                segment_index.hold(self._ahead or ())
+                segment_index.share_indexes(self._ahead or ())
             until = time.monotonic() + AT_ONCE_S
             self._done = all(one.read_on(until) for one in self._ahead or ())
         except Exception:  # noqa: BLE001 # as above: here nobody is told, and the next program must begin all the same
             self._ahead, self._done = None, True
-            segment_index.hold(())
+            segment_index.share_indexes(())
 
 
 def _ahead_of(places: RestPlaces) -> list[segment_index.SegmentIndex]:

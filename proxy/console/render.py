@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from proxy.console import inline_charts
-from proxy.console.translations import SHARED, Speech, load
+from proxy.console.translations import SHARED, Translator, load
 from proxy.model.redact import plain
 from proxy.policy import time_windows
 
@@ -73,7 +73,7 @@ class PageTemplates:
     def __init__(self, languages: Sequence[str]) -> None:
         versions = {name: digest(name) for name in FILES}
         shared = load(SHARED)
-        self._environments = {language: _environment(Speech(language, shared), versions) for language in languages}
+        self._environments = {language: _environment(Translator(language, shared), versions) for language in languages}
 
     def render(self, language: str, name: str, values: Mapping[str, Any], block: str = "") -> str:
         template = self._environments[language].get_template(name)
@@ -82,7 +82,7 @@ class PageTemplates:
         return "".join(template.blocks[block](template.new_context(dict(values))))
 
 
-def _environment(shared: Speech, versions: Mapping[str, str]) -> Environment:
+def _environment(shared: Translator, versions: Mapping[str, str]) -> Environment:
     found = Environment(
         loader=FileSystemLoader([*sorted(FEATURES.iterdir()), HERE / "templates"]),
         autoescape=True,

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.config import Console
 from proxy.config.fields import Network, within
-from proxy.console.language import language_of
+from proxy.console.translations import language_of
 from proxy.i18n import catalog
 
 SAFE = ("GET", "HEAD")
@@ -83,7 +83,7 @@ class RequestGuard:
         return ""
 
     def _is_ours(self, host: str) -> bool:
-        """Our own name, this machine, or an address: a name that others control can lead here, an address cannot be theirs."""
+        """Whether a host name is the console's, localhost or an address: others can point a name here, but cannot own an address."""
         said = _HOST.fullmatch(host.lower())
         if said is None:
             return False
@@ -98,7 +98,7 @@ class RequestGuard:
 
 
 def peer_of(address: str, forwarded: Sequence[str], proxies: Sequence[Network]) -> str:
-    """Whose request it is: whoever connected, or whom that one speaks for, where it may."""
+    """The client's address: the peer's, or the forwarded one behind a trusted proxy."""
     said = [one.strip() for line in forwarded for one in line.split(",")]
     while said and within(address, proxies) and _is_address(said[-1]):
         address = said.pop()

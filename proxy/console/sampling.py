@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from proxy.console.gate_client import CannotAsk, GateClient
 
-OFTEN_S, SELDOM_S = 2.0, 10.0
-LOOKED_S = 30.0
-"""So long after a page was shown somebody looks."""
+FREQUENT_S, INFREQUENT_S = 2.0, 10.0
+VIEWER_S = 30.0
+"""For so long after a page view the samples are frequent."""
 RECENT_MAX = 300
 """Ten minutes of every other second."""
 MINUTE_S = 60.0
@@ -40,25 +40,25 @@ class Sampling:
     def __init__(self, asking: GateClient) -> None:
         self._asking = asking
         self.now: dict[str, Any] = {}
-        """What the gate said last; empty before it has."""
+        """The last answer of the gate; empty before the first."""
         self.failed = ""
         self.since = time.time()
         self.recent: deque[Moment] = deque(maxlen=RECENT_MAX)
         self.minutes: deque[Minute] = deque(maxlen=MINUTES_MAX)
-        self._looked = float("-inf")
+        self._viewed_s = float("-inf")
         self._wake = asyncio.Event()
 
     def look(self) -> None:
-        """Somebody looks: sample often for a while."""
-        if time.monotonic() - self._looked > LOOKED_S:
+        """Notes a page view: samples are frequent for a while."""
+        if time.monotonic() - self._viewed_s > VIEWER_S:
             self._wake.set()
-        self._looked = time.monotonic()
+        self._viewed_s = time.monotonic()
 
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
             await self.sample()
-            wait_s = OFTEN_S if time.monotonic() - self._looked <= LOOKED_S else SELDOM_S
+            wait_s = FREQUENT_S if time.monotonic() - self._viewed_s <= VIEWER_S else INFREQUENT_S
             self._wake.clear()
             try:
                 async with asyncio.timeout(wait_s):
@@ -97,7 +97,7 @@ class Sampling:
     @property
     def per_s(self) -> float:
         """Messages a second, over the last ten seconds or so."""
-        lately = [one for one in self.recent if self.recent[-1].at - one.at <= SELDOM_S]
+        lately = [one for one in self.recent if self.recent[-1].at - one.at <= INFREQUENT_S]
         return sum(sum(one.per_s.values()) for one in lately) / len(lately) if lately else 0.0
 
 

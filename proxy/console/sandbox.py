@@ -21,9 +21,9 @@ from typing import Any
 from proxy.operations.client import CannotAsk
 
 WITHIN_S = 20.0
-"""Large sets take some seconds; what takes longer is ended."""
-TOLD_MAX, TOLD_S = 6, 300.0
-"""Sets that are not asked for again, for so long: what a check finds depends on the settings and the day, too."""
+"""Time limit of a request: large rule sets take some seconds."""
+KEPT_MAX, KEPT_S = 6, 300.0
+"""Rule sets whose answers are kept, and for how long: a check depends on the settings and the day, too."""
 NO_FILES: Mapping[str, str] = {}
 
 
@@ -35,15 +35,15 @@ class Sandbox:
         self._told: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
 
     async def told(self, revision: str, instead: Mapping[str, str] = NO_FILES) -> dict[str, Any]:
-        """All of a set, in words: see desk/revisions/sandbox_rules.py."""
+        """A rule set in words: see desk/revisions/sandbox_rules.py."""
         now = time.monotonic()
-        if not instead and (known := self._told.get(revision)) is not None and now - known[0] < TOLD_S:
+        if not instead and (known := self._told.get(revision)) is not None and now - known[0] < KEPT_S:
             return known[1]
         found: dict[str, Any] = await self._ask("told", revision=revision, instead=instead)
         if not instead:
             self._told[revision] = now, found
             self._told.move_to_end(revision)
-            while len(self._told) > TOLD_MAX:
+            while len(self._told) > KEPT_MAX:
                 self._told.popitem(last=False)
         return found
 
@@ -63,7 +63,7 @@ class Sandbox:
         return str(await self._ask("spread", revision=revision, instead=instead, into=str(into)))
 
     def warm(self) -> None:
-        """Begin before anybody asks."""
+        """Starts the process before the first request."""
         with self._lock, contextlib.suppress(OSError):
             self._alive()
 
@@ -74,9 +74,9 @@ class Sandbox:
     # -- the process
 
     async def _ask(self, do: str, **args: Any) -> Any:
-        return await asyncio.to_thread(self._hear, {"do": do, **args})
+        return await asyncio.to_thread(self._call, {"do": do, **args})
 
-    def _hear(self, asked: Mapping[str, Any]) -> Any:
+    def _call(self, asked: Mapping[str, Any]) -> Any:
         with self._lock:
             try:
                 process = self._alive()

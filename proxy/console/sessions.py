@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from proxy.model.roles import Asker
 
 IDLE_S = 30 * 60.0
-"""Nobody has looked at anything for so long: somebody left a screen open."""
+"""A session without requests for so long ends: the screen was left open."""
 LIFE_S = 12 * 3600.0
-"""A working day: then the token is asked for again, whatever happened."""
+"""A working day: then the user must log in again."""
 SESSIONS_MAX = 1000
 """The longest unused goes first; of some 100 people, with some browsers each."""
 OF_ONE_MAX = 10
@@ -36,14 +36,14 @@ class LoginSession:
     opened: float
     seen: float
     checked: float
-    """When the gate last said who this is."""
+    """When the gate last confirmed the token."""
     said: list[tuple[str, str]] = field(default_factory=list)
-    """What the next page tells: (kind, words)."""
+    """Notices for the next page: (kind, text)."""
 
     def tell(self, kind: str, words: str) -> None:
         self.said = [*self.said, (kind, words)][-SAID_MAX:]
 
-    def told(self) -> list[tuple[str, str]]:
+    def take_notices(self) -> list[tuple[str, str]]:
         said, self.said = self.said, []
         return said
 
@@ -65,8 +65,7 @@ class Sessions:
         return self.signed(name)
 
     def find(self, cookie: str, now: float, *, used: bool = True) -> LoginSession | None:
-        """The session of a cookie; None where there is none any more. ``used``: somebody does something with it, which a page that renews
-        itself does not say."""
+        """The session of a cookie; None if it has ended. ``used``: a user's own request, not the refresh of a page."""
         name = self.unsigned(cookie)
         session = self._open.get(name)
         if session is None:
@@ -87,7 +86,7 @@ class Sessions:
         return f"{text}.{self._signature(text)}"
 
     def unsigned(self, text: str) -> str:
-        """What was signed; empty where this is nothing of ours."""
+        """The signed text; empty if the signature is wrong."""
         name, _, signature = text.rpartition(".")
         return name if hmac.compare_digest(signature.encode(), self._signature(name).encode()) else ""
 

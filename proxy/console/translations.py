@@ -1,7 +1,9 @@
-"""Loads the console's texts in both languages.
+"""Loads the console's texts in both languages; chooses a request's language.
 
-In: YAML files beside the pages: ``name: {zh: …, en: …}``. Out: a text by its name. Never: a text in one language only (a test reads all of
-them), a text of a template's own.
+In: YAML files beside the pages: ``name: {zh: …, en: …}``; requests. Out: a text by its name; one of LANGUAGES. Never: a text in one language
+only (a test reads all of them), a text of a template's own, a language guessed from what is asked.
+
+People chose a language once (a cookie), programs send it with each request.
 """
 
 from __future__ import annotations
@@ -10,14 +12,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from starlette.requests import Request
 
 from proxy.i18n import catalog
 from proxy.i18n.catalog import CLOSED
+from proxy.i18n.negotiate import preferred
 from proxy.i18n.phrases import LANGUAGES, WORDS
 
-__all__ = ["LANGUAGES", "SHARED", "Speech", "load"]
+__all__ = ["LANGUAGE", "LANGUAGES", "SHARED", "Translator", "language_of", "load"]
 
 SHARED = Path(__file__).parent / "templates" / "shared.yaml"
+LANGUAGE = "gate106-language"
+"""The cookie with the chosen language."""
+API = "/api/"
 
 Words = Mapping[str, Mapping[str, str]]
 
@@ -29,7 +36,7 @@ def load(path: Path) -> Words:
     return found
 
 
-class Speech:
+class Translator:
     """``t`` of templates: what stands under a name in one language; the page's own word first, then everybody's."""
 
     def __init__(self, language: str, *words: Words) -> None:
@@ -44,15 +51,15 @@ class Speech:
         return text.format(**values) if values else text
 
     def of(self, kind: str, word: str) -> str:
-        """A word of the gate's (``verdict``, ``reject``) as people say it: ``kind.word`` of the files, else of CLOSED, else what rules call it
-        in Chinese; as it stands where nobody has put it into words."""
+        """The people's word for one of the gate's (``verdict``, ``reject``): ``kind.word`` of the files, else of CLOSED, else the rules'
+        Chinese word; unchanged if there is none."""
         found = self._found(f"{kind}.{word}")
         if found is not None or self.language != "zh":
             return found or word
         return CLOSED.get(kind, {}).get(word) or WORDS.get(word, word)
 
     def said(self, text: str) -> str:
-        """What the gate said in English, a refusal or what is wrong, in this language; what is no sentence of the gate's as it stands."""
+        """A sentence of the gate in this language; unchanged if the catalog does not have it."""
         return catalog.in_language(text, self.language)
 
     def _found(self, name: str) -> str | None:
@@ -60,3 +67,11 @@ class Speech:
             if name in words:
                 return words[name][self.language]
         return None
+
+
+def language_of(request: Request) -> str:
+    """The language of the answer to a request."""
+    if request.url.path.startswith(API):
+        return preferred(request.headers.get("accept-language", ""))
+    chosen = request.cookies.get(LANGUAGE, "")
+    return chosen if chosen in LANGUAGES else LANGUAGES[0]

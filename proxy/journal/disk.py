@@ -20,15 +20,14 @@ from proxy.journal.sealing import Ring
 from proxy.runtime import durable_folders
 
 SUFFIX = ".journal"
-ROOM_BYTES = 256 << 10
-"""Written ahead, as zeros, of what is appended: what then lands there neither takes blocks nor makes the file longer, and a sync has only
-octets to write. On ext4, appends of 26 KB: 110 µs instead of 190, 60 µs of processor instead of 90; one of twelve, which makes the room, takes
-0.4 ms. What is left of it goes when the file is let go of; who reads meanwhile meets it (segment.py)."""
-CACHED_BYTES = 64 << 20
-"""So much of what was written last may lie in the system's memory for who reads it soon (a segment is as long); what is older makes room for
-what comes, a ROOM for each that is made. Else the journal takes all memory there is, 40 MB a second under full load, and each page of it is one
-that the processor, or the host of a virtual machine, has not had at hand: writing took up to 7 % of a gate's time there, 0.5 % where pages come
-back. To let go of a ROOM takes 30 µs."""
+PREALLOCATED_BYTES = 256 << 10
+"""Zeros written beyond the end of an append: the next appends then neither allocate blocks nor change the file's length, and a sync writes
+data only. On ext4, appends of 26 KB take 110 µs instead of 190, and 60 µs of processor instead of 90; one of twelve, which preallocates,
+takes 0.4 ms. The rest is cut off when the file is released; readers may meet zeros before that (segment.py)."""
+PAGE_CACHE_BYTES_MAX = 64 << 20
+"""How much of the newest segments may stay in the page cache for readers (the size of a segment); older pieces are dropped, one for each
+preallocation. Otherwise the journal fills all memory at 40 MB a second under full load, and each new page is a cold one: writing took up to
+7 % of a gate's time then, 0.5 % where pages are reused. Dropping a piece takes 30 µs."""
 _IDENTITY = "identity"
 
 
@@ -41,7 +40,7 @@ class Disk(Protocol):
     def list(self) -> list[str]: ...
 
     def read(self, name: str, size: int = -1, at: int = 0) -> bytes:
-        """So many bytes from an offset on, fewer where the segment ends; -1: all of them."""
+        """``size`` bytes from an offset on, fewer where the segment ends; -1: all of them."""
 
     def size(self, name: str) -> int:
         """Bytes of the segment, room that is kept free behind it included."""
@@ -54,7 +53,7 @@ class Disk(Protocol):
         without what room there was behind it."""
 
     def rewrite(self, name: str, offset: int, data: bytes) -> None:
-        """Writes again what was written there before (after a failed sync the kernel may have dropped it)."""
+        """Writes the same bytes again (after a failed sync the kernel may have dropped them)."""
 
     def truncate(self, name: str, size: int) -> None: ...
 
@@ -64,7 +63,7 @@ class Disk(Protocol):
         """Returns when the file's bytes, and its name, survive a power loss. May be called in another thread."""
 
     def opened(self, name: str) -> int | None:
-        """The open file for which fdatasync does all that ``sync`` does; None where there is none, or more to do."""
+        """The open file whose fdatasync does all that ``sync`` does; None where there is none, or more to do."""
 
     def release(self, name: str) -> None:
         """This segment will not be written again."""
@@ -78,38 +77,38 @@ class Disk(Protocol):
     def close(self) -> None: ...
 
 
-_NOTHING = bytes(ROOM_BYTES)
+_ZEROS = bytes(PREALLOCATED_BYTES)
 
 
-class _Trail:
-    """What was written lies behind in the system's memory: the eldest of it is let go of, piece by piece."""
+class _PageCacheTrimmer:
+    """Drops the oldest written pieces from the page cache, one at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._ended: deque[tuple[str, int]] = deque()
         """Segments that are not written any more, the eldest first, with what they hold."""
-        self._bytes = 0  # of these, what was not let go of yet
-        self._at = 0  # where in the eldest what is left begins
+        self._bytes = 0  # bytes of ended segments that were not dropped yet
+        self._at = 0  # offset in the oldest segment up to which it was dropped
 
     def ended(self, name: str, size: int) -> None:
         if size and hasattr(os, "posix_fadvise"):
             self._ended.append((name, size))
             self._bytes += size
 
-    def grew(self, size: int) -> None:
+    def trim(self, size: int) -> None:
         """``size``: of the segment that is being written. Two pieces at most, so that whatever has gathered goes at last."""
         for _ in range(2):
-            if not self._ended or self._bytes + size <= CACHED_BYTES:
+            if not self._ended or self._bytes + size <= PAGE_CACHE_BYTES_MAX:
                 return
             self._drop()
 
     def _drop(self) -> None:
         name, size = self._ended[0]
-        piece = min(ROOM_BYTES, size - self._at)
+        piece = min(PREALLOCATED_BYTES, size - self._at)
         with contextlib.suppress(OSError):  # a roller has removed it; or a file system that keeps nothing so
             file = os.open(
                 self._path / name, os.O_RDONLY | os.O_CLOEXEC
-            )  # not kept open: what is removed or erased must be gone
+            )  # closed again at once: a removed or erased segment must not stay open
             try:
                 os.posix_fadvise(file, self._at, piece, os.POSIX_FADV_DONTNEED)
             finally:
@@ -131,7 +130,7 @@ class OsDisk:
         self._files: dict[str, int] = {}
         self._ends: dict[str, tuple[int, int]] = {}  # of files that were appended to: where octets end, and where room does
         self._new: set[str] = set()  # names the directory has not been synced for
-        self._trail = _Trail(self.path)
+        self._cache_trimmer = _PageCacheTrimmer(self.path)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -172,9 +171,9 @@ class OsDisk:
         room = self._ends[name][1] if name in self._ends else os.fstat(file).st_size
         if end >= room:
             room = end
-            with contextlib.suppress(OSError):  # what is needed is written
-                room += os.pwrite(file, _NOTHING, end)
-            self._trail.grew(end)
+            with contextlib.suppress(OSError):  # the append itself has succeeded
+                room += os.pwrite(file, _ZEROS, end)
+            self._cache_trimmer.trim(end)
         self._ends[name] = end, room
 
     def rewrite(self, name: str, offset: int, data: bytes) -> None:
@@ -213,7 +212,7 @@ class OsDisk:
         file = self._files.pop(name, None)
         if file is not None:
             end, room = self._ends.pop(name, (0, 0))
-            self._trail.ended(name, end or os.fstat(file).st_size)
+            self._cache_trimmer.ended(name, end or os.fstat(file).st_size)
             if room > end:
                 with contextlib.suppress(OSError):  # zeros that stay do no harm
                     os.ftruncate(file, end)
@@ -240,10 +239,10 @@ class OsDisk:
 
 
 class MemoryDisk:
-    """A disk for tests: ``kill()`` keeps what was written, ``power_loss()`` only what was synced, and it fails when told to."""
+    """A disk for tests: ``kill()`` keeps what was written, ``power_loss()`` only what was synced; it can be made to fail."""
 
     def __init__(self, ring: Ring | None = None, room_bytes: int = 0) -> None:
-        """``room_bytes``: so much is kept free behind what is appended, as a directory's files have it."""
+        """``room_bytes``: bytes preallocated beyond an append, as on a real disk."""
         self.ring = ring or Ring()
         self.room_bytes = room_bytes
         self._files: dict[str, bytearray] = {}
@@ -268,7 +267,7 @@ class MemoryDisk:
             for offset, data in self._dirty.get(name, []):
                 if torn:
                     some = data[:torn]
-                    kept.extend(bytes(max(0, offset - len(kept))))  # what was before it was lost with a sync that failed
+                    kept.extend(bytes(max(0, offset - len(kept))))  # earlier bytes were lost with a failed sync
                     kept[offset : offset + len(some)] = some
                     torn -= len(some)
             if kept or name in self._medium:

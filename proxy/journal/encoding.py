@@ -21,7 +21,7 @@ def word(text: str) -> bytes:
     return U16.pack(len(data)) + data
 
 
-def refusal(one: OptOut) -> bytes:
+def pack_refusal(one: OptOut) -> bytes:
     scope, value, time, source, expiry = one
     return _REFUSAL.pack(time, expiry) + word(scope) + word(value) + word(source)
 
@@ -45,14 +45,14 @@ class BodyReader:
         self.at += size
         return data
 
-    def word(self) -> str:
+    def string(self) -> str:
         return self.raw(self.take(U16)[0]).decode("utf-8", "surrogatepass")
 
     def rest(self) -> bytes:
         return self.body[self.at :]
 
 
-def refusal_of(reader: BodyReader) -> OptOut:
+def read_refusal(reader: BodyReader) -> OptOut:
     time, expiry = reader.take(_REFUSAL)
-    scope, value, source = reader.word(), reader.word(), reader.word()
+    scope, value, source = reader.string(), reader.string(), reader.string()
     return OptOut(scope, value, time, source, expiry)

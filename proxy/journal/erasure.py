@@ -35,22 +35,22 @@ from proxy.journal.segment import (
     groups,
     pack_header,
     pack_record,
-    redacted,
+    redaction_record,
     seal_group,
     unpack_header,
 )
 from proxy.model.number import NotARecipient, about_people, recipient_of
 
-STAYS = frozenset({
+KEPT_KINDS = frozenset({
     messages.OPTOUT, messages.RESTORED, messages.SAID, messages.SUPPRESSED, messages.LISTING, messages.LISTED, messages.LISTING_DONE,
     messages.CONSENT_FILE, messages.CONSENTS, messages.CONSENT_EVENT, messages.PERSON, messages.TOLD, messages.CASED, messages.OPERATED,
     messages.CONSENT_REPLY,
 })  # fmt: skip
 """What people refused, agreed to and complained of, what the desk entered of it, and who looked at whom: the law asks for these for
 themselves."""
-_RESTS = frozenset((messages.EVIDENCE, messages.REVIEW))
+_DEPENDENT_KINDS = frozenset((messages.EVIDENCE, messages.REVIEW))
 """What rests on a verdict and names it by its sequence alone."""
-_A_VERDICT = bytes([messages.VERDICT])
+_VERDICT_BODY = bytes([messages.VERDICT])
 CHANGES_MAX = 200
 """Of one record: some 14 KB."""
 
@@ -89,10 +89,10 @@ class Erasure(NamedTuple):
 
 def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) -> RedactedSegment | None:
     """None where nothing of a segment is about the person. ``gone``: verdicts that were erased, now or ever, in this segment and those before
-    it, and numbers of doubtful replies that were. Raises Fault where it is not as it was written, or its key is missing."""
+    it, and numbers of doubtful replies that were. Raises SegmentFault where it is not as it was written, or its key is missing."""
     header = unpack_header(data)
     sealer = ring.sealer(header.identity) if header.sealed else None
-    about = _About(person, set() if gone is None else gone)
+    about = _PersonFilter(person, set() if gone is None else gone)
     pieces, changes, taken = (
         [pack_header(header if header.redacted else header._replace(form=header.form + REDACTED))],
         list[RedactedGroup](),
@@ -105,7 +105,7 @@ def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) ->
         if count:
             closing = data[group.end - GROUP_BYTES : group.end]
             content = _content(left, group, chain, sealer)
-            mark, now = redacted(group, content, closing, quartered=header.quartered)
+            mark, now = redaction_record(group, content, closing, quartered=header.quartered)
             pieces += (content, mark, closing)
             changes.append(RedactedGroup(group.last, group.digest, now))
         else:
@@ -121,7 +121,7 @@ def _content(records: Sequence[JournalRecord], group: CommitGroup, chain: bytes,
     return packed if sealer is None else seal_group(sealer, chain, packed, group.last, group.held, group.synced, group.time_ms)
 
 
-class _About:
+class _PersonFilter:
     """What a record is without a person."""
 
     def __init__(self, person: int, gone: set[int]) -> None:
@@ -133,9 +133,9 @@ class _About:
         kind, body = record.kind, record.body
         if kind == messages.VERDICT:
             return self._verdict(record)
-        if kind in _RESTS:  # what somebody was sent, word for word, goes with the verdict on it
-            return self._gone(record) if _U64.unpack_from(body, 8)[0] in self._verdicts else record
-        if kind == messages.ERASED and body == _A_VERDICT:
+        if kind in _DEPENDENT_KINDS:  # the text of a message goes with its verdict
+            return self._erased_record(record) if _U64.unpack_from(body, 8)[0] in self._verdicts else record
+        if kind == messages.ERASED and body == _VERDICT_BODY:
             self._verdicts.add(record.sequence)
         if kind == messages.HEARD:  # another gate's record, whole
             told = unpack_heard(body)
@@ -144,24 +144,24 @@ class _About:
             self._verdicts.add(id_of(body))
         if kind == messages.DECISION:
             return self._decision(record, body)
-        if kind in STAYS or (self._number not in body and self._digits not in body):
+        if kind in KEPT_KINDS or (self._number not in body and self._digits not in body):
             return record
         if kind == messages.ACCEPTED:  # of a whole turn
             left = answers.accepted_without(body, self._person)
-            return record if left is body else record._replace(body=left) if left else self._gone(record)
-        return self._gone(record) if self._concerns(kind, body) else record
+            return record if left is body else record._replace(body=left) if left else self._erased_record(record)
+        return self._erased_record(record) if self._concerns(kind, body) else record
 
     def _verdict(self, record: JournalRecord) -> JournalRecord:
         body = record.body
-        if self._number not in body and not unread_submits.unread(body):
+        if self._number not in body and not unread_submits.names_nobody(body):
             return record
-        if self._person not in unread_submits.persons(body):
+        if self._person not in unread_submits.recipients_of_verdict(body):
             return record
         self._verdicts.add(record.sequence)
-        return self._gone(record)
+        return self._erased_record(record)
 
     def _decision(self, record: JournalRecord, body: bytes) -> JournalRecord:
-        """Without words that nobody but the person wrote."""
+        """The record without an example text that the erased person alone wrote."""
         said = unpack_decision(body)
         if not said.ids or not said.words or not self._verdicts.issuperset(said.ids):
             return record
@@ -171,7 +171,7 @@ class _About:
         return record._replace(body=without)
 
     def _concerns(self, kind: int, body: bytes) -> bool:
-        """Texts of others may name them; that is not about them."""
+        """Whether a record is about the person; a mention in another person's text does not count."""
         if kind == messages.DELIVER:
             try:
                 return recipient_of(delivers.unpack_deliver(body).source) == self._person
@@ -180,7 +180,7 @@ class _About:
         return self._number in body or kind == messages.ASKED
 
     @staticmethod
-    def _gone(record: JournalRecord) -> JournalRecord:
+    def _erased_record(record: JournalRecord) -> JournalRecord:
         return record._replace(kind=messages.ERASED, body=bytes([record.kind]))
 
 
@@ -188,12 +188,12 @@ class _About:
 
 
 def signed(identity: bytes, first: int, changes: Iterable[RedactedGroup]) -> bytes:
-    """What is signed of an erasure."""
+    """The bytes of an erasure that are signed."""
     return _SIGNED + identity + _U64.pack(first) + b"".join([_CHANGE.pack(*change) for change in changes])
 
 
-def in_pieces(changes: Sequence[RedactedGroup]) -> Iterator[Sequence[RedactedGroup]]:
-    """So many as one record takes."""
+def in_batches(changes: Sequence[RedactedGroup]) -> Iterator[Sequence[RedactedGroup]]:
+    """Splits changes into lists that fit into one record."""
     for at in range(0, len(changes), CHANGES_MAX):
         yield changes[at : at + CHANGES_MAX]
 
@@ -207,13 +207,13 @@ def unpack_erasure(body: bytes) -> Erasure:
     reader = BodyReader(body)
     time_ms, person, first, count, signature = reader.take(_ERASURE)
     changes = tuple(RedactedGroup(*reader.take(_CHANGE)) for _ in range(count))
-    return Erasure(time_ms / 1000, person, first, changes, signature, reader.word(), reader.word())
+    return Erasure(time_ms / 1000, person, first, changes, signature, reader.string(), reader.string())
 
 
 def unaccounted(
     redactions: Iterable[tuple[int, bytes, bytes]], erasures: Iterable[Erasure], is_signed: Callable[[Erasure], bool]
 ) -> str:
-    """The first redaction that no ERASURE record with a good signature names, in words; empty where there is none."""
+    """The first redaction without an ERASURE record of a good signature, in words; empty if every redaction has one."""
     known = {change for one in erasures if is_signed(one) for change in one.changes}
     for last, before, now in redactions:
         if RedactedGroup(last, before, now) not in known:

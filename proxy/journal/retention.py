@@ -47,7 +47,7 @@ class RetentionPlan(NamedTuple):
     stays_for: str  # why the first that stays does
     segments: int
     octets: int  # of all that lie there, those that go included
-    since: float  # when the oldest was begun; 0 if there is none
+    since: float  # when the oldest segment was begun; 0 if there is no segment
 
 
 class Removed(NamedTuple):
@@ -68,9 +68,9 @@ class Removed(NamedTuple):
 def plan(
     disk: Disk, keep: Retention, least_s: float, now: float, open_from: int, most: int, end: tuple[str, int] | None = None
 ) -> RetentionPlan:  # fmt: skip
-    """Reads headers only. ``least_s``: what the rules look back, which is kept whatever ``keep`` says; ``open_from``: as the last
-    checkpoint says, 0 where there is none; ``most``: segments that go at once; ``end``: what is written ends in this segment, at this
-    offset: room behind it, and what comes meanwhile, is not counted (None: nobody writes)."""
+    """Reads headers only. ``least_s``: how far rules look back, which is kept whatever ``keep`` says. ``open_from``: from the last
+    checkpoint, 0 without one. ``most``: segments removed at once. ``end``: segment and offset where written data ends; preallocated space
+    and later data are not counted (None: the journal has no writer)."""
     names = disk.list()
     sizes = [disk.size(name) for name in names]
     if end is not None:
@@ -117,7 +117,7 @@ def _stays(segment: ClosedSegment, holds: Sequence[Hold], before: float, young: 
 def remove(disk: Disk, goes: Iterable[ClosedSegment]) -> None:
     """Takes them off the disk, the oldest first, each durably. The record that says so is synced. May run in another thread."""
     for segment in goes:
-        with contextlib.suppress(FileNotFoundError):  # somebody has moved it away meanwhile
+        with contextlib.suppress(FileNotFoundError):  # it was moved away meanwhile
             disk.remove(segment.name)
 
 
@@ -135,12 +135,14 @@ def pack_removed(now: float, goes: Sequence[ClosedSegment], who: str, why: str) 
 def unpack_removed(body: bytes) -> Removed:
     reader = BodyReader(body)
     now, segments, first, last, octets, since, until, digest = reader.take(_REMOVED)
-    return Removed(now / 1000, segments, first, last, octets, since / 1000, until / 1000, digest, reader.word(), reader.word())
+    return Removed(
+        now / 1000, segments, first, last, octets, since / 1000, until / 1000, digest, reader.string(), reader.string()
+    )
 
 
 def unaccounted(first: int, previous: bytes, removed: Iterable[Removed]) -> str:
-    """What is wrong with a journal that begins at ``first`` after a group of digest ``previous``, empty when nothing is: it begins at
-    the beginning, or the records before it went by a REMOVED record (all of them, or so far as a removal had come)."""
+    """What is wrong with a journal that begins at ``first`` after a group of digest ``previous``; empty if it begins at record 1, or if
+    REMOVED records account for the records before it (all of them, or as far as an interrupted removal came)."""
     before = first - 1
     if before <= 0:
         return ""
@@ -153,8 +155,8 @@ def unaccounted(first: int, previous: bytes, removed: Iterable[Removed]) -> str:
 
 
 def unexplained(hole: Hole, removed: Iterable[Removed]) -> str:
-    """What is wrong with a hole in a copy, empty when nothing is: REMOVED records say of all that is missing that it went, and the one that
-    took the last of it names the digest that the rest follows (unless it had not come to its end)."""
+    """What is wrong with a hole in a copy; empty if REMOVED records account for all missing records, and the last of them names the digest
+    that the rest follows (unless that removal was interrupted)."""
     at = hole.first
     for one in sorted(removed, key=lambda one: one.first):
         if one.first <= at <= one.last and (one.last != hole.last or one.digest.hex() == hole.previous):
@@ -165,5 +167,5 @@ def unexplained(hole: Hole, removed: Iterable[Removed]) -> str:
 
 
 def explained(hole: Hole, removed: Iterable[Removed]) -> list[Removed]:
-    """What was removed of a hole."""
+    """The removals that overlap a hole."""
     return [one for one in removed if one.first <= hole.last and one.last >= hole.first]

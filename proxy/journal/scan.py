@@ -25,11 +25,11 @@ from proxy.journal.segment import (
     Forged,
     JournalRecord,
     LaterFormat,
-    Locked,
+    MissingKey,
     SegmentFault,
     SegmentHeader,
-    claimed,
     groups,
+    highest_synced,
     unpack_header,
 )
 
@@ -39,7 +39,7 @@ class JournalError(Exception):
 
 
 class JournalDamaged(JournalError):
-    """Bytes that had been synced are not what was written: restore the file, or start with --accept-loss on a new journal."""
+    """Synced bytes are not what was written: restore the file, or start with --accept-loss on a new journal."""
 
     def __init__(self, segment: str, offset: int, why: str) -> None:
         super().__init__(f"journal segment {segment} is damaged at offset {offset}: {why}")
@@ -57,7 +57,7 @@ class JournalNewer(JournalDamaged):
 
 
 class JournalSealed(JournalError, SealingError):
-    """Bytes that are in order, and sealed with a key that is not at hand: whoever has the settings must bring it. Nothing is cut."""
+    """Intact bytes sealed with a key that is not available: the operator must bring the key back. Nothing is cut."""
 
     def __init__(self, segment: str, key_id: str, ring: Ring) -> None:
         known = f"it names {', '.join(ring.ids)}" if ring else "it names none"
@@ -68,18 +68,18 @@ class JournalSealed(JournalError, SealingError):
         self.segment, self.key_id = segment, key_id
 
 
-def hard(segment: str, fault: SegmentFault, ring: Ring) -> JournalError | None:
-    """What is raised of a fault that no torn tail looks like; None for any other."""
+def as_journal_error(segment: str, fault: SegmentFault, ring: Ring) -> JournalError | None:
+    """The error for a fault that cannot be a torn tail; None for any other fault."""
     if isinstance(fault, LaterFormat):
         return JournalNewer(f"segment {segment}", fault.why)
-    if isinstance(fault, Locked):
+    if isinstance(fault, MissingKey):
         return JournalSealed(segment, fault.key_id, ring)
     if isinstance(fault, Forged):
         return JournalDamaged(segment, fault.offset, f"{fault.why}; the chain over it was written by somebody without the key")
     return None
 
 
-class Cut(NamedTuple):
+class TornTail(NamedTuple):
     """A torn tail: ``segment`` ends at ``offset``, ``torn_bytes`` after it mean nothing, segments ``after`` it neither."""
 
     segment: str
@@ -110,15 +110,15 @@ class Scan:
     def __init__(
         self, disk: Disk, from_sequence: int | None = 0, synced: int = 0, *, over_holes: bool = False, closed: bool = False
     ) -> None:
-        """``from_sequence`` None: only as far back as is needed to find the end. ``over_holes``: reads on behind what is missing. ``closed``:
-        sealed groups stay so (their ``records`` are missing, all else of them is there), and no key is needed."""
+        """``from_sequence`` None: only as far back as needed to find the end. ``over_holes``: reads on after missing records. ``closed``:
+        sealed groups are not opened (their ``records`` are missing, all else is there), and no key is needed."""
         self.disk = disk
         self.ring = None if closed else disk.ring
         self.over_holes = over_holes
         self.holes: list[Hole] = []
         self.names = disk.list()
         self.safe = synced  # what the caller knows to have been synced
-        self.cut: Cut | None = None
+        self.cut: TornTail | None = None
         self.header: SegmentHeader | None = None  # of the last good segment
         self.segment = ""
         self.end = 0  # offset behind the last good group of it
@@ -164,7 +164,7 @@ class Scan:
                     self.safe = max(self.safe, group.synced)
                     yield PlacedRecord(name, header, group)
             except SegmentFault as fault:
-                if (error := hard(name, fault, self.disk.ring)) is not None:
+                if (error := as_journal_error(name, fault, self.disk.ring)) is not None:
                     raise error from None
                 self._stop(index, data, fault, torn_segment=bool(begun))
                 return
@@ -194,10 +194,10 @@ class Scan:
     def _stop(self, index: int, data: bytes, fault: SegmentFault, torn_segment: bool) -> None:
         """Decides whether what stands from the fault on is damage (raises) or a torn tail (``cut``)."""
         missing = self.last + 1
-        proof = max(self.safe, claimed(data, 0 if torn_segment else self.end))
+        proof = max(self.safe, highest_synced(data, 0 if torn_segment else self.end))
         for name in self.names[index + 1 :]:
             later = self.disk.read(name)
-            proof = max(proof, claimed(later))
+            proof = max(proof, highest_synced(later))
             try:
                 proof = max(proof, unpack_header(later).synced)
             except LaterFormat as newer:
@@ -208,7 +208,7 @@ class Scan:
             raise JournalDamaged(self.names[index], fault.offset, f"{fault.why} ({missing} to {proof} had been synced)")
         after = tuple(self.names[index if torn_segment else index + 1 :])
         torn = 0 if torn_segment else len(data.rstrip(b"\0")) - self.end
-        self.cut = Cut(self.segment, self.end, torn, after, fault.why)
+        self.cut = TornTail(self.segment, self.end, torn, after, fault.why)
 
 
 def segment_name(first: int) -> str:
@@ -230,7 +230,7 @@ def read(disk: Disk, from_sequence: int = 0, synced: int = 0) -> Iterator[Journa
 
 
 class ScanReport(NamedTuple):
-    """What ``verify`` found; ``damage`` is None when every byte up to the torn tail is what was written."""
+    """The result of ``verify``; ``damage`` is None if every byte up to the torn tail is as it was written."""
 
     segments: int
     groups: int
@@ -238,7 +238,7 @@ class ScanReport(NamedTuple):
     first: int
     last: int
     chain: str  # hex digest of the last group
-    cut: Cut | None
+    cut: TornTail | None
     damage: JournalDamaged | None
     previous: str  # hex digest of the group before the first that is here; zeros where the journal begins
     holes: tuple[Hole, ...]  # if they were to be read over
@@ -252,9 +252,9 @@ class ScanReport(NamedTuple):
 def verify(
     disk: Disk, look: Callable[[JournalRecord], None] | None = None, *, over_holes: bool = False, closed: bool = False
 ) -> ScanReport:
-    """Reads everything; a damaged journal is reported, not raised. ``look`` is shown each record that was proved. ``over_holes``: so are
-    holes, for whoever knows what was removed. ``closed``: the chain is proved and sealed groups stay so, which needs no key. Raises
-    JournalSealed where a key is missing."""
+    """Reads everything; a damaged journal is reported, not raised. ``look`` is called with each verified record. ``over_holes``: continues
+    after holes, for callers that know what was removed. ``closed``: verifies the chain without opening sealed groups, which needs no key.
+    Raises JournalSealed where a key is missing."""
     scan, count, records, first, sealed, damage = Scan(disk, over_holes=over_holes, closed=closed), 0, 0, 0, 0, None
     previous, redactions = bytes(32), list[tuple[int, bytes, bytes]]()
     try:

@@ -34,7 +34,7 @@ TAG_BYTES = 16
 _SEAL = struct.Struct(">4s16sI")  # key id, salt, number
 SEAL_BYTES = _SEAL.size
 NUMBERS = 1 << 32
-"""Then another salt is drawn; a segment is full long before."""
+"""Groups under one salt; then another salt is drawn. A segment is full long before."""
 _NONCE = struct.Struct(">QI")
 _INFO = b"gate106 journal group"
 _SALTS_MAX = 1024
@@ -42,11 +42,11 @@ _SALTS_MAX = 1024
 
 
 class SealingError(Exception):
-    """Something is sealed with a key that is not at hand, or a key's file cannot be used; the text says whose fault it is and what to do."""
+    """A key is not available, or its file cannot be used; the text says whose fault it is and what to do."""
 
 
 class NoKey(SealingError):
-    """The id of the key that is not at hand."""
+    """The key with this id is not available."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"it is sealed with the key {key_id}")
@@ -54,11 +54,11 @@ class NoKey(SealingError):
 
 
 class NotAsSealed(SealingError):
-    """Whoever wrote it did not have the key it names."""
+    """The data was not sealed with the key that it names."""
 
 
 class Ring:
-    """The keys at hand: the first seals, all open."""
+    """The available keys: the first one seals, all open."""
 
     def __init__(self, secrets: Sequence[bytes] = ()) -> None:
         self._secrets = {id_of(secret): secret for secret in secrets}
@@ -130,7 +130,7 @@ def _cipher(secret: bytes, salt: bytes) -> AESGCM:
 
 
 def id_of(secret: bytes) -> bytes:
-    """4 bytes: a digest that tells nothing of the key."""
+    """4 bytes: a digest that reveals nothing about the key."""
     return blake2b(secret, digest_size=4, person=b"gate106 journal").digest()
 
 

@@ -58,7 +58,7 @@ _MAGIC = b"GATE106\n"
 _PLAIN_BEFORE, _SEALED_BEFORE = 1, 2
 _QUARTERED = 4
 REDACTED = 2
-"""So much is in a format where digests are of quarters; where groups were redacted."""
+"""Added to a format's number where digests are of quarters (4), and where groups were redacted (2)."""
 PLAIN, UNDER_SEAL = _PLAIN_BEFORE + _QUARTERED, _SEALED_BEFORE + _QUARTERED
 _LAST = UNDER_SEAL + REDACTED
 _LENGTH_CRC = struct.Struct(">II")
@@ -87,11 +87,11 @@ class SegmentHeader(NamedTuple):
 
     @property
     def sealed(self) -> bool:
-        return self._plainly in (_SEALED_BEFORE, _SEALED_BEFORE + REDACTED)
+        return self._unquartered_form in (_SEALED_BEFORE, _SEALED_BEFORE + REDACTED)
 
     @property
     def redacted(self) -> bool:
-        return self._plainly > _SEALED_BEFORE
+        return self._unquartered_form > _SEALED_BEFORE
 
     @property
     def quartered(self) -> bool:
@@ -99,7 +99,7 @@ class SegmentHeader(NamedTuple):
         return self.form > _QUARTERED
 
     @property
-    def _plainly(self) -> int:
+    def _unquartered_form(self) -> int:
         """The format, whatever digests are of."""
         return self.form - _QUARTERED * self.quartered
 
@@ -112,19 +112,19 @@ class JournalRecord(NamedTuple):
 
 
 _made: Callable[[tuple[int, int, bytes]], JournalRecord] = partial(tuple.__new__, JournalRecord)
-"""A Record of its three fields, at a third of what its own ``__new__`` costs: whoever reads a journal makes millions."""
+"""A JournalRecord of three fields, at a third of the cost of its ``__new__``: reading a journal makes millions."""
 
 
 class CommitGroup(NamedTuple):
-    records: list[JournalRecord]  # none of a sealed group whose key is not at hand
+    records: list[JournalRecord]  # empty for a sealed group whose key is not available
     last: int  # sequence of its last record
     start: int  # offset in the segment
     end: int
     digest: bytes
     synced: int
     time_ms: int
-    held: int  # so many records, as it says itself
-    redaction: bytes = b""  # what is there now, by its digest, where it is not what ``digest`` was made of
+    held: int  # number of records, as the group states it
+    redaction: bytes = b""  # digest of the present bytes of a redacted group
 
 
 class SegmentFault(Exception):
@@ -137,11 +137,11 @@ class SegmentFault(Exception):
 
 
 class LaterFormat(SegmentFault):
-    """A whole header of a format this gate does not know. What stands behind it says nothing here, and is nobody's torn tail."""
+    """An intact header of a format that this gate does not know: neither damage nor a torn tail."""
 
 
-class Locked(SegmentFault):
-    """A group is sealed with a key that is not at hand: nothing is wrong with it."""
+class MissingKey(SegmentFault):
+    """A group is sealed with a key that is not available; nothing else is wrong with it."""
 
     def __init__(self, offset: int, key_id: str) -> None:
         super().__init__(offset, f"it is sealed with the key {key_id}")
@@ -149,7 +149,7 @@ class Locked(SegmentFault):
 
 
 class Forged(SegmentFault):
-    """The chain holds, and yet it was not written by who had the key: nobody's torn tail."""
+    """The chain holds, but the group was not written with the key: not a torn tail."""
 
 
 def pack_header(header: SegmentHeader) -> bytes:
@@ -159,8 +159,8 @@ def pack_header(header: SegmentHeader) -> bytes:
 
 
 def unpack_header(data: bytes) -> SegmentHeader:
-    """The header a segment begins with; Fault when it is short, foreign, of another format, or damaged. Magic, format and checksum
-    stand where they stand in every format, so that an earlier gate can tell a later one's segment from a damaged one."""
+    """The header of a segment; SegmentFault if it is short, foreign, of another format, or damaged. Magic, format and checksum are at the
+    same place in every format, so that an earlier gate can tell a later one's segment from a damaged one."""
     if len(data) < HEADER_BYTES:
         raise SegmentFault(len(data), "the header is cut short")
     magic, form, node, first, synced, created_ms, identity, previous = _HEADER.unpack_from(data)
@@ -178,7 +178,7 @@ def pack_record(sequence: int, kind: int, body: bytes) -> bytes:
     return pack_length_crc(len(body), crc32(body, crc32(meta))) + meta + body
 
 
-def apart(records: bytes) -> list[tuple[int, bytes]]:
+def split_records(records: bytes) -> list[tuple[int, bytes]]:
     """(kind, body) of packed records, one behind the other."""
     found, at = [], 0
     while at < len(records) and (record := _record(records, at, begun=True)) is not None:
@@ -196,11 +196,13 @@ def close_group(previous: bytes, records: bytes, last: int, count: int, synced: 
 
 def seal_group(sealer: Sealer, previous: bytes, records: bytes, last: int, count: int, synced: int, time_ms: int) -> bytes:
     """The SEALED record that stands for packed records; what ``close_group`` is given instead of them."""
-    return pack_record(last, SEALED, sealer.seal(records, _beside(previous, last, _CLAIM.pack(synced, count, time_ms))))
+    return pack_record(
+        last, SEALED, sealer.seal(records, _authenticated_data(previous, last, _CLAIM.pack(synced, count, time_ms)))
+    )
 
 
-def _beside(previous: bytes, last: int, claim: bytes) -> bytes:
-    """What stands in the clear beside a sealed group, and is proved with it: so nobody without the key can write a chain anew."""
+def _authenticated_data(previous: bytes, last: int, claim: bytes) -> bytes:
+    """The clear data authenticated with a sealed group, so that nobody without the key can rewrite the chain."""
     return previous + _SEQUENCE.pack(last) + claim
 
 
@@ -222,7 +224,7 @@ def _digest_before(previous: bytes, records: bytes | memoryview, claim: bytes) -
 def groups(data: bytes, header: SegmentHeader, ring: Ring | None = None) -> Iterator[CommitGroup]:
     """The groups of a whole segment, each yielded once it is proved complete. ``ring``: what opens sealed ones; None: they stay closed.
 
-    Raises Fault at the first byte that cannot be right; ends quietly at the end of the data or of what is not zero.
+    Raises SegmentFault at the first byte that cannot be right; ends at the end of the data, or where only zeros follow.
     """
     chain, sequence = header.previous, header.first - 1
     start = offset = HEADER_BYTES
@@ -241,7 +243,7 @@ def groups(data: bytes, header: SegmentHeader, ring: Ring | None = None) -> Iter
             claim = _claim(data, start, redacted_at or offset, body, chain, redaction, quartered=header.quartered)
             chain, synced, count, time_ms = claim
             if header.sealed:
-                records = _opened(sealed, ring, header, before, offset, claim, sequence)
+                records = _decrypted(sealed, ring, header, before, offset, claim, sequence)
                 sequence += count
             elif count != len(records):
                 raise SegmentFault(offset, f"a group of {count} records holds {len(records)}")
@@ -289,8 +291,8 @@ def followed(data: bytes) -> Iterator[CommitGroup]:
 
 
 def _record(data: bytes, offset: int, *, begun: bool) -> tuple[int, int, bytes, int] | None:
-    """(sequence, kind, body, where it ends) of the record at ``offset``; None where there is only room kept free. ``begun``: amid a group
-    there is no such room."""
+    """(sequence, kind, body, end) of the record at ``offset``; None at preallocated space. ``begun``: inside a group, where there is no
+    such space."""
     end = len(data)
     if end - offset < RECORD_HEAD_BYTES:
         if not begun and not data[offset:].strip(b"\0"):
@@ -318,7 +320,8 @@ class _Claim(NamedTuple):
 
 
 def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes, redaction: bytes, *, quartered: bool) -> _Claim:
-    """What a GROUP record says of the records from ``start`` to ``offset``; Fault when the chain, or the redaction, does not bear it out."""
+    """What a GROUP record says of the records from ``start`` to ``offset``; SegmentFault when the chain, or the redaction, does not bear
+    it out."""
     if len(body) != _GROUP_BODY_BYTES or not body.startswith(_MARK):
         raise SegmentFault(offset, "a group's end has the wrong form")
     claim = body[-_CLAIM.size :]
@@ -331,7 +334,7 @@ def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes, reda
     return _Claim(digest, *_CLAIM.unpack(claim))
 
 
-def _opened(
+def _decrypted(
     sealed: JournalRecord | None,
     ring: Ring | None,
     header: SegmentHeader,
@@ -351,9 +354,11 @@ def _opened(
     if ring is None:
         return []
     try:
-        data = ring.open(sealed.body, header.identity, _beside(chain, sealed.sequence, _CLAIM.pack(synced, count, time_ms)))
+        data = ring.open(
+            sealed.body, header.identity, _authenticated_data(chain, sealed.sequence, _CLAIM.pack(synced, count, time_ms))
+        )
     except NoKey as fault:
-        raise Locked(offset, fault.key_id) from None
+        raise MissingKey(offset, fault.key_id) from None
     except NotAsSealed as fault:
         raise Forged(offset, str(fault)) from None
     return _unsealed(data, offset, before, count)
@@ -376,14 +381,14 @@ def _unsealed(data: bytes, offset: int, before: int, count: int) -> list[Journal
     return records
 
 
-def redacted(group: CommitGroup, content: bytes, closing: bytes, *, quartered: bool) -> tuple[bytes, bytes]:
+def redaction_record(group: CommitGroup, content: bytes, closing: bytes, *, quartered: bool) -> tuple[bytes, bytes]:
     """(the REDACTION record, its digest) for a group whose records are ``content`` now; ``closing``: its GROUP record, which stays.
     ``quartered``: as its segment."""
     digest = (_digest if quartered else _digest_before)(group.digest, content, closing[-_CLAIM.size :])
     return pack_record(group.last, REDACTION, digest), digest
 
 
-def claimed(data: bytes, offset: int = 0) -> int:
+def highest_synced(data: bytes, offset: int = 0) -> int:
     """The highest ``synced`` that any intact GROUP record from ``offset`` on claims; 0 if none does.
 
     Works on bytes whose framing is lost: it looks for the mark and believes only what its checksum proves.

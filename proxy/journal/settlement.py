@@ -34,7 +34,7 @@ class _Bind(Protocol):
     def access(self) -> _Access: ...
 
 
-class Decided(Protocol):
+class SettledSubmit(Protocol):
     """A submit whose fate is settled, as the relay holds it."""
 
     @property
@@ -59,14 +59,14 @@ class Decided(Protocol):
     def late(self) -> bool: ...
 
 
-class Bodied(Protocol):
+class AnswerBody(Protocol):
     """A carrier's answer."""
 
     @property
     def body(self) -> bytes: ...
 
 
-class Taken(Protocol):
+class AcceptedSubmit(Protocol):
     """A submit that the carrier took, as the relay holds it."""
 
     @property

@@ -30,13 +30,13 @@ from zlib import crc32
 
 from proxy.journal.disk import Disk, MemoryDisk, OsDisk
 from proxy.journal.scan import (
-    Cut,
     JournalDamaged,
     JournalError,
     JournalNewer,
     JournalSealed,
     Scan,
     ScanReport,
+    TornTail,
     read,
     segment_name,
     verify,
@@ -48,25 +48,25 @@ from proxy.journal.segment import (
     UNDER_SEAL,
     JournalRecord,
     SegmentHeader,
-    apart,
     close_group,
     pack_header,
     pack_length_crc,
     pack_record,
     pack_sequence_kind,
     seal_group,
+    split_records,
 )
 from proxy.native.loader import compiled
 
 __all__ = [
-    "Cut", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "MemoryDisk", "OsDisk",
+    "TornTail", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "MemoryDisk", "OsDisk",
     "JournalRecord", "ScanReport", "read", "verify",
 ]  # fmt: skip
 
 SEGMENT_BYTES = 64 << 20
 """A segment is read whole, so this bounds memory when reading; an hour of quiet traffic fits."""
 UNSYNCED_BYTES_MAX = 64 << 20
-"""So much may wait for the medium; then writes are refused, for a disk that never syncs must not fill memory with answers."""
+"""Bytes that may wait for a sync; beyond it writes are refused, so that a disk that never syncs does not fill memory with answers."""
 HOUR_MS = 3_600_000
 
 
@@ -79,7 +79,7 @@ class JournalDown(JournalError):
 
 
 class Journal:
-    """The journal of one node, open for writing. Opening cuts a torn tail (see ``cut``) and syncs what is left."""
+    """The journal of one node, open for writing. Opening it cuts a torn tail (see ``cut``) and syncs the rest."""
 
     def __init__(self, disk: Disk, node: int = 0, *, segment_bytes: int = SEGMENT_BYTES) -> None:
         """Raises JournalDamaged, JournalSealed, JournalDown (when the tail cannot be cut or synced)."""
@@ -94,7 +94,7 @@ class Journal:
         self._segment = scan.segment
         self._size = scan.end
         self.written_bytes = 0
-        """Since it was opened: how fast the disk fills."""
+        """Bytes written since it was opened: how fast the disk fills."""
         self._hour = scan.header.created_ms // HOUR_MS if scan.header else 0
         self._first = scan.header.first if scan.header else 0  # of the segment
         self.chain = scan.chain
@@ -104,13 +104,13 @@ class Journal:
         self._next = self.written
         self._unsynced: deque[tuple[int, str, int, bytes, float]] = deque()  # last sequence, segment, offset, bytes, when
         self._unsynced_bytes = 0
-        self._suspect = False  # a sync failed: what it should have kept must be written again
+        self._sync_has_failed = False  # a sync failed: what it should have kept must be written again
         self._outdated = scan.header is not None and scan.header.form != self._form
-        """Whether the segment is of another format than what is written now: the next record begins a new one."""
+        """Whether the segment has another format than new ones: the next record begins a new segment."""
         try:
-            self._mend(scan)
+            self._repair_tail(scan)
             if self._outdated and self.written < self._first:
-                self._begin_anew(scan)
+                self._drop_empty_segment(scan)
             self.identity = self._identify(scan)
         except OSError as error:
             raise JournalDown(f"journal {disk}: {error.strerror or error}") from error
@@ -119,21 +119,21 @@ class Journal:
 
     @property
     def end(self) -> tuple[str, int]:
-        """Where what is written ends: the segment and the offset in it; empty and 0 before the first record."""
+        """The end of written data: segment and offset; empty and 0 before the first record."""
         return self._segment, self._size
 
     @property
     def _form(self) -> int:
         return UNDER_SEAL if self.disk.ring else PLAIN
 
-    def _begin_anew(self, scan: Scan) -> None:
-        """The segment holds no record, so that the next would have its name: it goes, and what it said of the ones before is said again, of
-        what was just synced."""
+    def _drop_empty_segment(self, scan: Scan) -> None:
+        """Removes a segment without records, whose name the next one would have; the new header claims the earlier records as synced
+        again."""
         assert scan.header is not None
         self.disk.remove(self._segment)
         self.chain, self._segment, self._claim = scan.header.previous, "", 0
 
-    def _mend(self, scan: Scan) -> None:
+    def _repair_tail(self, scan: Scan) -> None:
         """Cuts the torn tail; then writes again and syncs what nothing claims as synced: a process that was killed may have written without
         syncing, and after a sync that failed the system holds as clean what never reached the medium."""
         if self.cut is not None:
@@ -165,8 +165,7 @@ class Journal:
 
     @compiled("journal_extend")
     def extend(self, kind: int, bodies: Iterable[list[bytes]]) -> int:
-        """``append`` for many, each body in pieces, of which the first is empty; returns the sequence of the first, the others follow
-        it."""
+        """``append`` for many bodies, each a list of pieces whose first is empty; returns the sequence of the first, the others follow."""
         first = sequence = self._next + 1
         buffer = self._buffer
         for pieces in bodies:
@@ -178,7 +177,7 @@ class Journal:
         return first
 
     def write(self, now: float) -> None:
-        """Writes what was appended as one commit group; raises JournalDown and drops it where that is not possible."""
+        """Writes the appended records as one commit group; if that fails, drops them and raises JournalDown."""
         if self._buffer:
             self._write(now)
 
@@ -202,11 +201,11 @@ class Journal:
             data = records + closing
             self.disk.append(self._segment, self._size, data)
         except OSError as error:
-            dropped = apart(b"".join(self._buffer))
+            dropped = split_records(b"".join(self._buffer))
             self._buffer.clear()
             self._next = self.written
             raise JournalDown(f"journal {self.disk}: {error.strerror or error}", dropped) from error
-        self._kept(last, self._size, data, now)
+        self._track_unsynced(last, self._size, data, now)
         self._size += len(data)
         self.written_bytes += len(data)
         self.chain, self.written, self._claim = chain, last, self.synced
@@ -218,7 +217,7 @@ class Journal:
         aged = time_ms // HOUR_MS > self._hour and self._size > HEADER_BYTES
         return aged or self._size >= self.segment_bytes or self._outdated
 
-    def _kept(self, last: int, offset: int, data: bytes, now: float) -> None:
+    def _track_unsynced(self, last: int, offset: int, data: bytes, now: float) -> None:
         self._unsynced.append((last, self._segment, offset, data, now))
         self._unsynced_bytes += len(data)
 
@@ -235,7 +234,7 @@ class Journal:
         if before and not (self._unsynced and self._unsynced[-1][1] == before):  # else ``note_synced`` lets go of it
             self.disk.release(before)
         self.written_bytes += len(data)
-        self._kept(self.written + 1, 0, data, time_ms / 1000)
+        self._track_unsynced(self.written + 1, 0, data, time_ms / 1000)
 
     # -- durability
 
@@ -251,28 +250,28 @@ class Journal:
         sequence = self.written
         waiting = list(self._unsynced)
         try:
-            if self._suspect:
+            if self._sync_has_failed:
                 for _, name, offset, data, _ in waiting:
                     self.disk.rewrite(name, offset, data)
             for name in dict.fromkeys(item[1] for item in waiting):
                 self.disk.sync(name)
         except OSError as error:
-            self._suspect = True
+            self._sync_has_failed = True
             raise JournalDown(f"journal {self.disk}: sync: {error.strerror or error}") from error
-        self._suspect = False
+        self._sync_has_failed = False
         return sequence
 
     def plain_sync(self) -> tuple[int, int] | None:
         """What ``sync`` would return, and the one open file that would be synced for it; None where there is more to do than that."""
         unsynced = self._unsynced
-        if self._suspect or not unsynced or unsynced[0][1] != unsynced[-1][1]:
+        if self._sync_has_failed or not unsynced or unsynced[0][1] != unsynced[-1][1]:
             return None
         file = self.disk.opened(unsynced[0][1])
         return None if file is None else (self.written, file)
 
     def sync_failed(self) -> None:
-        """A sync that somebody did for ``plain_sync`` has failed."""
-        self._suspect = True
+        """Notes that a sync done by the caller of ``plain_sync`` has failed."""
+        self._sync_has_failed = True
 
     def note_synced(self, sequence: int) -> None:
         """On the loop, with what ``sync`` returned."""
@@ -287,11 +286,11 @@ class Journal:
                 self.disk.release(name)
 
     def lag(self, now: float) -> float:
-        """Seconds since the oldest write that is not on the medium yet; 0 if there is none."""
+        """Seconds since the oldest unsynced write; 0 if all is synced."""
         return max(0.0, now - self._unsynced[0][4]) if self._unsynced else 0.0
 
     def close(self, now: float | None = None) -> None:
-        """Writes and syncs what is left (with ``now``: also the claim that it is synced), then lets go of the files."""
+        """Writes and syncs the rest (with ``now`` also the claim that it is synced), then closes the files."""
         try:
             if now is not None:
                 self.write(now)

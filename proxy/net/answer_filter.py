@@ -107,6 +107,6 @@ class AnswerFilter:
             self.relay.note_before_answers(learnt)
         ids.news.clear()
         if ids.doubt:
-            log.warning("carrier's ids are not as the settings say", carrier=self._account, why=ids.doubt)
+            log.warning("carrier's message ids contradict the settings", carrier=self._account, why=ids.doubt)
             ids.doubt = ""
         return told

@@ -67,7 +67,7 @@ class LeaseClient:
             try:
                 await self.beat()
             except Exception as error:  # whatever it is: the next beat must come
-                log.error("shares not asked for: a fault of gate106, please report it", exc_info=error)
+                log.error("lease shares not refreshed: a fault of gate106, please report it", exc_info=error)
 
     async def beat(self) -> None:
         await asyncio.gather(self._rates(), self._lanes(), self._binds(), self._links())

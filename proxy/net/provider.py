@@ -92,7 +92,9 @@ class Providers:
 
     def log_disturbance(self, cause: str, why: str, provider: str, peer: str) -> None:
         now_s = self.turns.loop.time()
-        self._disturbances.warning(now_s, "provider disturbs", cause=cause, why=why, provider=provider or None, peer=peer)
+        self._disturbances.warning(
+            now_s, "provider slowed down or cut off", cause=cause, why=why, provider=provider or None, peer=peer
+        )
 
     def log_bind(self, provider: str, account: str, kind: str, peer: str) -> None:
         self._binds.info(self.turns.loop.time(), "provider bound", provider=provider, account=account, kind=kind, peer=peer)

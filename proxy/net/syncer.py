@@ -164,7 +164,7 @@ class Syncer:
     def _sync_fails(self, why: str) -> None:
         if not self._failing:  # otherwise it was logged already
             self._failing = True
-            log.warning("the journal is not synced, and what waits for that is not answered: look at the disk", error=why)
+            log.warning("journal sync failed, and submits that wait for it get no answer: look at the disk", error=why)
 
     def _finished(self, sequence: int) -> None:
         self._running = False
@@ -174,6 +174,6 @@ class Syncer:
             self._journal.note_synced(sequence)
             if self._failing:
                 self._failing = False
-                log.info("the journal is synced again")
+                log.info("journal sync works again")
         self._begin()
         self._done(sequence)

@@ -39,8 +39,8 @@ def write_down(
         fail(error)
     try:
         who = f"{getpass.getuser()} (uid {os.getuid()}, pid {os.getpid()})"
-        access_records.note(
+        access_records.record_access(
             archive, ring_of(sealing), time.time(), who, command + (UNMASKED if unmasked else ""), why or "", details
         )
-    except (access_records.CannotNote, JournalError, OSError, KeyError) as error:
+    except (access_records.CannotRecord, JournalError, OSError, KeyError) as error:
         fail(f"it cannot be written down who looks, so nothing is shown: {error}")

@@ -1,7 +1,7 @@
 """Checks the arguments of a command, one by one.
 
-In: a JSON object. Out: texts, numbers, flags, lists; CommandRefused. Never: an unchecked value, an argument that the command did not ask
-for.
+In: a JSON object. Out: texts, numbers, flags, lists, a recipient; CommandRefused. Never: an unchecked value, an argument that the command
+did not ask for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from proxy.config.yaml_file import unknown
+from proxy.model.number import NotARecipient, recipient_of
 from proxy.operations.authorization import CommandRefused
 
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -22,9 +23,9 @@ WHY_MAX = 500
 
 
 def object_of(body: bytes) -> dict[str, Any]:
-    """The JSON object of a request's body. Refused where it is none, or where a key comes twice: of two values one would be dropped unseen."""
+    """The JSON object of a request's body. CommandRefused where it is none, or where a key comes twice: one of its values would be lost."""
     try:
-        said = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
+        said = json.loads(body, parse_constant=_no_constant, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError):
         raise CommandRefused("the body is no JSON") from None
     if not isinstance(said, dict):
@@ -33,11 +34,11 @@ def object_of(body: bytes) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> float:
-    """NaN and infinities are JavaScript's, not JSON's."""
+    """Refuses NaN and infinities, which are JavaScript's, not JSON's."""
     raise ValueError(name)
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
@@ -47,7 +48,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class Args:
-    """What a client said beside the command's name; Refused with the name where something is not as it must be."""
+    """The arguments of a command; CommandRefused with the name of a bad one."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
@@ -62,12 +63,12 @@ class Args:
         found = self._take(name)
         if found is None and default is not None:
             return default
-        if not isinstance(found, str) or not found.strip() or len(found) > most or not _is_whole(found):
+        if not isinstance(found, str) or not found.strip() or len(found) > most or not _has_whole_characters(found):
             raise CommandRefused(f"{name}: must be text of 1 to {most} characters")
         return found
 
     def why(self) -> str:
-        """Why it is done: whoever reads the journal must be able to tell."""
+        """The reason for a command, which the journal keeps."""
         return " ".join(self.text("why", most=WHY_MAX).split())
 
     def texts(self, name: str, most: int = 100) -> list[str]:
@@ -77,7 +78,7 @@ class Args:
         if (
             not isinstance(found, list)
             or len(found) > most
-            or not all(isinstance(one, str) and one and _is_whole(one) for one in found)
+            or not all(isinstance(one, str) and one and _has_whole_characters(one) for one in found)
         ):
             raise CommandRefused(f"{name}: must be a list of at most {most} texts")
         return found
@@ -98,7 +99,7 @@ class Args:
         return float(found)
 
     def seconds(self, name: str, default: float | None, least: float, most: float) -> float:
-        """A ``number`` that people say with a unit (``for_s``: --for 24h), and are told so."""
+        """A ``number`` that people give with a unit (``for_s``: --for 24h); errors have the unit, too."""
         found = self._values.get(name)
         try:
             return self.number(name, default, least, most)
@@ -113,19 +114,27 @@ class Args:
         return bool(found)
 
     def done(self) -> None:
-        """All was asked for: what is left is unknown."""
+        """Checks that no argument is left over: an unread one is unknown."""
         for name in self._values:
             if name not in self._known:
                 raise CommandRefused(unknown("argument", str(name), self._known))
 
 
-def _is_whole(text: str) -> bool:
-    """Whether any file and table can hold it: JSON may bring half of a pair of surrogates."""
+def _has_whole_characters(text: str) -> bool:
+    """Whether any file and table can hold the text: JSON may contain half a surrogate pair."""
     return text.isascii() or not _HALVES.search(text)
 
 
+def recipient(args: Args) -> int:
+    """The argument ``to``, in any spelling; CommandRefused if it is no recipient."""
+    try:
+        return recipient_of(args.text("to", most=100))
+    except NotARecipient as fault:
+        raise CommandRefused(f"to: {fault}") from None
+
+
 def each(rows: Sequence[Args], read: Callable[[Args], Row]) -> list[Row]:
-    """What is read of each; Refused with the first that cannot be, and the ``line`` of the file where it stands, if the client says one."""
+    """Reads each row; CommandRefused for the first bad one, with the ``line`` of the file if the client sends it."""
     found = []
     for row in rows:
         line = int(row.number("line", 0, 0, LINES_MAX))

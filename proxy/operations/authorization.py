@@ -25,14 +25,14 @@ TOKEN_MAX = 512
 """Characters, with a name before it."""
 
 CAUSES = ("token", "role", "busy", "fault")
-"""Why a command was not done, where it is not for what was asked: whose token it is, what they may, too much at a time, the gate itself."""
+"""Causes of a refusal other than the arguments: an unknown token, a missing role, too many commands at a time, a fault of the gate."""
 
 Check = Callable[[str, str, str], "bool | Awaitable[bool] | None"]
-"""(the stored hash, the token, whose) → whether it is theirs, at once or later; None: too many are being looked at."""
+"""(stored hash, token, person's name) → whether it is right, at once or later; None: too many checks wait."""
 
 
 class CommandRefused(Exception):
-    """A command cannot be done: the text says whose fault it is and what to do. ``cause``: a word of CAUSES, for programs that must tell."""
+    """A command cannot be done: the text says whose fault it is and what to do. ``cause``: one of CAUSES, for programs."""
 
     def __init__(self, text: object, cause: str = "") -> None:
         super().__init__(text)
@@ -40,14 +40,14 @@ class CommandRefused(Exception):
 
 
 class Authorization:
-    """Of the people the settings list; nobody listed: whoever gets this far is an admin."""
+    """Authorizes the people of the settings; without any, everybody who can open the socket is an admin."""
 
     def __init__(self, people: Sequence[Person] = (), check: Check | None = None, programs: Sequence[Token] = ()) -> None:
         self._check = check
         self.use(people, programs)
 
     def use(self, people: Sequence[Person], programs: Sequence[Token] = ()) -> None:
-        """Others from now on."""
+        """Replaces people and programs."""
         self._people, self._programs = tuple(people), tuple(programs)
 
     @property
@@ -61,31 +61,31 @@ class Authorization:
         return frozenset(person.name for person in self._people)
 
     async def asker(self, account: str, token: str) -> Asker:
-        """``token`` empty: none was given. Refused where it is nobody's."""
+        """``token`` empty: none was given. CommandRefused for an unknown token."""
         if not token or not self._people:
             return at_account(account, self._people)
         found = await self._whose(token)
         if found is not None:
             return found
-        log.warning("a command came with a token that is nobody's", account=account)
+        log.warning("command refused: unknown token", account=account)
         raise CommandRefused("this token is nobody's (settings: people)", "token")
 
     async def _whose(self, token: str) -> Asker | None:
         if token.startswith(":"):
-            return await self._of_stranger(token[1:])
-        if (found := self._at_once(token)) is not None:
+            return await self._with_name(token[1:])
+        if (found := self._with_machine_token(token)) is not None:
             return found
-        for person in self._chosen:
+        for person in self._with_password:
             if await self._is_password(person, token):
                 return with_token(person)
         return None
 
     @property
-    def _chosen(self) -> list[Person]:
-        """Who has a password instead of what a machine made."""
+    def _with_password(self) -> list[Person]:
+        """People with a password instead of a machine-made token."""
         return [person for person in self._people if not person.token.startswith(KIND)]
 
-    def _at_once(self, token: str) -> Asker | None:
+    def _with_machine_token(self, token: str) -> Asker | None:
         hashed = hash_token(token)
         for person in self._people:
             if compare_digest(person.token, hashed):
@@ -95,12 +95,12 @@ class Authorization:
                 return Asker(program.name, frozenset({program.role}), program=True)
         return None
 
-    async def _of_stranger(self, said: str) -> Asker | None:
-        if (found := self._at_once(said)) is not None or ":" not in said:
+    async def _with_name(self, said: str) -> Asker | None:
+        if (found := self._with_machine_token(said)) is not None or ":" not in said:
             return found
         person = next((one for one in self._people if said.startswith(f"{one.name}:")), None)
         if person is None:  # which takes no less
-            for one in self._chosen[:1]:
+            for one in self._with_password[:1]:
                 await self._is_password(one, said)
             return None
         token = said[len(person.name) + 1 :]
@@ -117,7 +117,7 @@ class Authorization:
         return found if isinstance(found, bool) else await found
 
     def demand(self, asker: Asker, wanted: Permission, what: str) -> None:
-        """Refused where ``asker`` may not."""
+        """CommandRefused where ``asker`` lacks the permission."""
         try:
             demand(asker, wanted, what, self._people)
         except NotAllowed as fault:

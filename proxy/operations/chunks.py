@@ -26,12 +26,12 @@ from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 
 LINE_NUMBERS_MAX = 45_000
 UNSYNCED_NUMBERS_MAX = 4_000_000
-"""So many numbers of a file may be written and not synced: the disk sets the pace, not the client."""
+"""Numbers of a file that may be written and unsynced: the disk sets the pace, not the client."""
 _CHUNKS = range(FIRST >> CHUNK_BITS, (LAST >> CHUNK_BITS) + 1)
 
 
 def numbers_of(said: Mapping[str, Any], keys: int) -> tuple[int, int, BitMap]:
-    """(key, chunk, lower bits) of one line; Refused where it is no such thing, whoever sent it."""
+    """(key, chunk, lower bits) of one line; CommandRefused for a malformed one."""
     key, chunk, packed = said.get("key"), said.get("chunk"), said.get("numbers")
     if not (
         isinstance(key, int) and 0 <= key < keys and isinstance(chunk, int) and chunk in _CHUNKS and isinstance(packed, str)
@@ -50,7 +50,7 @@ def numbers_of(said: Mapping[str, Any], keys: int) -> tuple[int, int, BitMap]:
 
 
 class Numbers(Protocol):
-    """A list, or a file of consents, on its way in."""
+    """A list, or a file of consents, that is being imported."""
 
     numbers: int
 
@@ -61,8 +61,8 @@ class Numbers(Protocol):
 async def hear_numbers(
     gate: Gate, call: Call, into: Numbers, keys: int, most: int, kind: int, pack: Callable[[int, int, bytes], bytes]
 ) -> None:
-    """All of a file into the journal, as it comes, with records of ``kind``; ``pack``: (key, chunk, bitmap) → a body. Refused where it is
-    not what its end says, or holds more than ``most``: then nothing of it is in force."""
+    """Journals all of a file as it arrives, in records of ``kind``; ``pack``: (key, chunk, bitmap) → a body. CommandRefused if the count at
+    its end is wrong or exceeds ``most``: then nothing of it is in force."""
     unsynced = 0
     while True:
         said = await call.hear()
@@ -86,8 +86,8 @@ async def hear_numbers(
 
 
 async def put_in_force(chunks: Iterator[int]) -> int:
-    """What is written whole, chunk by chunk, while others are served; how many numbers are new. To its end at once where whoever asked goes
-    away meanwhile: half of it would be in force."""
+    """Puts written chunks into force one by one, while others are served; returns how many numbers are new. If the caller is cancelled, the
+    rest is done at once: half of a file must not be in force."""
     new = 0
     try:
         for numbers in chunks:
@@ -100,7 +100,7 @@ async def put_in_force(chunks: Iterator[int]) -> int:
 
 
 def lines_of(key: int, chunk: int, lows: BitMap) -> Iterable[dict[str, Any]]:
-    """The lines that tell these numbers: for the client."""
+    """The lines that send these numbers, for the client."""
     numbers = lows.to_array()
     if sys.byteorder == "big":
         numbers.byteswap()

@@ -16,15 +16,15 @@ from proxy.operations.json_lines import VERSION, reachable
 
 CONNECT_S = 5.0
 TOKEN = "GATE106_TOKEN"  # noqa: S105 # the name of the variable
-"""Who has a token says so in the environment, never on a command line, which everybody on the machine can read."""
+"""Environment variable with the user's token: never on a command line, which everybody on the machine can read."""
 PIECE_CHARACTERS = 40_000
 """Of a text in one line: at most four bytes each, six where they are escaped."""
 ANSWER_S = 120.0
-"""A gate that says nothing for so long does not work."""
+"""After so long without a line the gate is taken for broken."""
 
 
 class CannotAsk(Exception):
-    """The gate cannot be asked, or says no; the text is what people read. ``cause``: a word of ``door.CAUSES``, where the gate says one."""
+    """The gate cannot be reached, or refuses; the text is for people. ``cause``: one of ``authorization.CAUSES``, if the gate sends one."""
 
     def __init__(self, text: object, cause: str = "") -> None:
         super().__init__(text)
@@ -36,7 +36,7 @@ class NobodyAnswers(CannotAsk):
 
 
 class Conversation:
-    """One command: ``say`` more lines, ``hear`` what comes, or just ask for the ``answer``."""
+    """One command: ``say`` sends more lines, ``hear`` reads one, ``answer`` reads up to the last."""
 
     def __init__(self, path: Path, command: str, args: Mapping[str, Any], token: str | None = None) -> None:
         """``token``: whose command it is; None: as the environment says."""
@@ -81,7 +81,7 @@ class Conversation:
             raise CannotAsk(f"{self.path}: the gate hung up: {error}") from None
 
     def _said_no(self) -> None:
-        """A gate that hung up may have said why before."""
+        """Raises the gate's own error, if it sent one before it hung up."""
         try:
             self.answer()
         except (OSError, ValueError):
@@ -115,7 +115,7 @@ class Conversation:
 
 
 def push_files(conversation: Conversation, texts: Mapping[str, str]) -> None:
-    """What ``rules.push`` hears: rules files by name, in lines that are not too long."""
+    """Sends rule files by name to ``rules.push``, in lines of bounded length."""
     for name, text in texts.items():
         for start in range(0, max(1, len(text)), PIECE_CHARACTERS):
             conversation.say({"file": name, "text": text[start : start + PIECE_CHARACTERS]})

@@ -35,7 +35,7 @@ from proxy.operations.json_lines import (
     next_line,
     peer_of,
     read_line,
-    say,
+    write_line,
 )
 
 __all__ = ["Args", "Call", "ControlError", "ControlServer", "Handler", "CommandRefused"]
@@ -43,45 +43,46 @@ __all__ = ["Args", "Call", "ControlError", "ControlServer", "Handler", "CommandR
 log = structlog.get_logger()
 
 SPEAKS_FOR = "for"
-"""Key of a supervisor's request: [account, uid, pid] of whom it speaks for."""
+"""Key of a supervisor's request: [account, uid, pid] of the client that it asks for."""
 
 
 class Call:
     """One command of one client."""
 
     def __init__(
-        self, name: str, args: Args, asker: Asker, peer: Peer, door: Authorization, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, name: str, args: Args, asker: Asker, peer: Peer, authorization: Authorization, reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:  # fmt: skip
         self.args = args
         self.asker = asker
         self.who = f"{asker.name} (uid {peer.uid}, pid {peer.pid})"
         """For the journal: ``li (uid 1000, pid 4711)``: a person of the settings, else the account."""
-        self._name, self._door = name, door
+        self._name, self._authorization = name, authorization
         self._reader, self._writer = reader, writer
 
     @property
     def strict(self) -> bool:
-        """Whether people are told apart: else all who get here are one."""
-        return self._door.strict
+        """Whether the settings list people; otherwise every client is the same person."""
+        return self._authorization.strict
 
     @property
     def known(self) -> frozenset[str]:
         """Names of all who have a token."""
-        return self._door.known
+        return self._authorization.known
 
     def demand(self, wanted: Permission, more: str = "") -> None:
-        """Refused where whoever asks may not have this besides what the command itself takes; ``more``: the option that wants it."""
-        self._door.demand(self.asker, wanted, f"{self._name}{more}")
+        """CommandRefused where the asker lacks a permission beyond the command's own; ``more``: the option that needs it."""
+        self._authorization.demand(self.asker, wanted, f"{self._name}{more}")
 
     async def say(self, said: Mapping[str, Any]) -> None:
-        """One more line; Refused where the client does not read it in time."""
+        """Sends one more line; CommandRefused where the client does not read it in time."""
         try:
-            await say(self._writer, said)
+            await write_line(self._writer, said)
         except TimeoutError:
             raise CommandRefused("the client does not read") from None
 
     async def hear(self) -> Mapping[str, Any]:
-        """One more line of the client; Refused where none comes in time, or it is none."""
+        """Reads one more line of the client; CommandRefused where none comes in time, or it is malformed."""
         return read_line(await next_line(self._reader, HEAR_S))
 
     @property
@@ -98,17 +99,17 @@ class ControlServer:
         self,
         path: Path,
         commands: Mapping[str, Handler],
-        door: Authorization | None = None,
+        authorization: Authorization | None = None,
         wanted: Mapping[str, Permission] = COMMANDS,
         group: str = "",
         front: int = 0,
     ) -> None:
-        """``wanted``: what each command asks for; one without an entry is not served. ``group``: whose accounts may open it, too.
-        ``front``: the process of the gate's supervisor, which says whom it speaks for; 0 where there is none."""
+        """``wanted``: each command's permission; a command without one is not served. ``group``: its accounts may open the socket, too.
+        ``front``: process id of the gate's supervisor, which names the client it asks for; 0: there is none."""
         self.path = path
         self._commands = commands
-        self._door, self._wanted = door or Authorization(), wanted
-        self._front = front
+        self._authorization, self._wanted = authorization or Authorization(), wanted
+        self._supervisor_pid = front
         self._socket = ControlSocket(path, group, self._answer)
 
     @property
@@ -125,7 +126,7 @@ class ControlServer:
         await self._socket.stop()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
-        """What the client is told in the end; None where it said nothing."""
+        """Returns the last line for the client; None where the client sent nothing."""
         name = "?"
         try:
             asked = read_line(await next_line(reader, REQUEST_S))
@@ -137,24 +138,24 @@ class ControlServer:
             if not isinstance(args, dict):
                 raise CommandRefused("args: must be a mapping")
             peer, token = self._peer(writer, asked), Args(asked).text("token", "", most=TOKEN_MAX)
-            asker = await self._door.asker(peer.account, token)
-            self._door.demand(asker, self._wanted[name], name)
-            return {"ok": await self._commands[name](Call(name, Args(args), asker, peer, self._door, reader, writer))}
+            asker = await self._authorization.asker(peer.account, token)
+            self._authorization.demand(asker, self._wanted[name], name)
+            return {"ok": await self._commands[name](Call(name, Args(args), asker, peer, self._authorization, reader, writer))}
         except CommandRefused as refused:
             return {"error": str(refused), **({"cause": refused.cause} if refused.cause else {})}
         except (OSError, TimeoutError):
             return None
-        except Exception as error:  # whatever it is, traffic goes on and the client is told
+        except Exception as error:  # whatever failed: messages go on, and the client gets an error
             log.error("a command failed: a fault of gate106, please report it", command=name, exc_info=error)
             said = f"{name}: failed inside the gate, the log has more (a fault of gate106, please report it)"
             return {"error": said, "cause": "fault"}
 
     def _peer(self, writer: asyncio.StreamWriter, asked: Mapping[str, Any]) -> Peer:
-        """Who asks. Refused where somebody else than the supervisor says whom they speak for."""
+        """The client. CommandRefused where another process than the supervisor names somebody else."""
         peer = peer_of(writer)
         if SPEAKS_FOR not in asked:
             return peer
-        if not self._front or (peer.uid, peer.pid) != (os.geteuid(), self._front):
+        if not self._supervisor_pid or (peer.uid, peer.pid) != (os.geteuid(), self._supervisor_pid):
             raise CommandRefused(f"{SPEAKS_FOR}: only the supervisor of this gate speaks for others")
         account, uid, pid = asked[SPEAKS_FOR]
         return Peer(str(account), int(uid), int(pid))

@@ -70,17 +70,17 @@ class CarrierAccountView(Protocol):
 
 class Gate(Protocol):
     listing: ListImport | Incoming | None
-    """The list of people that is on its way in: a checkpoint leaves the journal readable from its first record on."""
+    """The list that is being imported: a checkpoint keeps the journal readable from its first record on."""
 
     def listing_ends(self) -> None:
-        """It is in force, or given up."""
+        """The imported list is in force, or given up."""
 
     @property
     def in_pieces(self) -> ChunkedImports: ...
 
     @property
     def away(self) -> str:
-        """Why nothing large may be brought in; empty if it may."""
+        """Why no large import may begin; empty if it may."""
 
     @property
     def relay(self) -> Relay: ...
@@ -96,16 +96,16 @@ class Gate(Protocol):
         """The wall clock."""
 
     def write(self, kind: int, body: bytes) -> int:
-        """A record into the journal, now; its sequence, or Refused: then nothing may be done."""
+        """Journals a record now; returns its sequence. CommandRefused: then nothing may be done."""
 
     def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
-        """Several, all of them or none; the sequence of the last, or Refused: then nothing may be done."""
+        """Journals several records, all or none; returns the last sequence. CommandRefused: then nothing may be done."""
 
     async def safe(self, sequence: int) -> None:
-        """Returns when the journal is synced up to there; Refused when it does not come about."""
+        """Returns when the journal is synced up to there; CommandRefused if that fails."""
 
     async def reload(self, who: str) -> list[str]:
-        """What SIGHUP does, by somebody's command; what is wrong with the files, empty when they are in force."""
+        """Reloads as SIGHUP does; returns what is wrong with the files, empty when they are in force."""
 
     def rules_told(self) -> dict[str, Any]:
         """Where the rules in force come from: ``since``, ``problem``; which set waits (``proposed``), which is ``kept_out``."""

@@ -32,19 +32,18 @@ from proxy.operations.http_listener import Listener
 from proxy.operations.metrics import CONTENT_TYPE
 
 REFUSALS_S, REFUSALS_AT_ONCE = 0.1, 10.0
-"""So many refusals a second are in the log, after so many at once."""
-SPOKEN_S, SPOKEN_AT_ONCE = 0.5, 20.0
-"""So many refusals a second are said in another language than theirs, after so many at once: of a new one a thread looks some 20 ms for its
-words, and traffic takes turns with it."""
+"""Log lines of refusals: a second, and in a burst."""
+TRANSLATIONS_S, TRANSLATIONS_AT_ONCE = 0.5, 20.0
+"""Refusals translated a second, and in a burst: a new one takes a thread some 20 ms, during which messages share the interpreter."""
 PASSED_ON = frozenset(("content-type", "content-length", "idempotency-key", "accept", "accept-language"))
-"""Headers that an endpoint of ours may want to see."""
+"""Headers that are passed on to an endpoint."""
 
 Metrics = Callable[[], bytes | Iterable[bytes]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class HttpRoute(NamedTuple):
-    """What may be asked for under a path."""
+    """The method and handler of a path."""
 
     method: str
     endpoint: Endpoint
@@ -59,16 +58,15 @@ class HttpServer:
         notes: Callable[[], list[str]] = list,
         more: Mapping[str, HttpRoute] | None = None,
     ) -> None:
-        """``not_ready`` says why traffic should go elsewhere, in words; an empty list means that it should come here. ``notes`` is
-        what somebody should mend although traffic may come: a mistake in the rules must not take every node out of service. ``more``:
-        paths of other files."""
+        """``not_ready``: why traffic should go elsewhere; an empty list: the gate is ready. ``notes``: what an operator should fix although
+        it is ready: a mistake in the rules must not take every node out of service. ``more``: further paths."""
         self._guard = guard
         self._metrics = metrics
         self._not_ready = not_ready
         self._notes = notes
-        self._more = dict(more or {})
+        self._extra_routes = dict(more or {})
         self._refusals = Seldom(REFUSALS_S, REFUSALS_AT_ONCE)
-        self._spoken = Rate(SPOKEN_S, SPOKEN_AT_ONCE)
+        self._translations = Rate(TRANSLATIONS_S, TRANSLATIONS_AT_ONCE)
         self.listener = Listener(self.app(), "http")
 
     async def start(self, host: str, port: int) -> int:
@@ -81,41 +79,41 @@ class HttpServer:
 
     def app(self) -> Starlette:
         found = Starlette(
-            routes=[Route(path, way.endpoint, methods=[way.method]) for path, way in self.paths().items()],
-            middleware=[Middleware(_Watched, self._asks, self.spoken)],
+            routes=[Route(path, route.endpoint, methods=[route.method]) for path, route in self.paths().items()],
+            middleware=[Middleware(_AuthMiddleware, self._authorize, self.translated)],
         )
         found.router.redirect_slashes = False
         return found
 
     def paths(self) -> dict[str, HttpRoute]:
-        """All there are; proxy/model/roles.py says who may ask for each."""
+        """All paths; model/roles.py says who may ask for each."""
         own = {"/healthz": _healthz, "/readyz": self._readyz, "/metrics": self._show_metrics}
-        ways = {path: HttpRoute("GET", endpoint) for path, endpoint in own.items()} | self._more
-        return {path: way._replace(endpoint=self._in_tongue(way.endpoint)) for path, way in ways.items()}
+        routes = {path: HttpRoute("GET", endpoint) for path, endpoint in own.items()} | self._extra_routes
+        return {path: route._replace(endpoint=self._translating(route.endpoint)) for path, route in routes.items()}
 
-    def _in_tongue(self, endpoint: Endpoint) -> Endpoint:
+    def _translating(self, endpoint: Endpoint) -> Endpoint:
         async def answer(request: Request) -> Response:
-            return await self.spoken(request, await endpoint(request))
+            return await self.translated(request, await endpoint(request))
 
         return answer
 
-    async def spoken(self, request: Request, answer: Response) -> Response:
-        """A refusal in the language that was asked for (``?lang=zh``, else Accept-Language); anything else as it is."""
+    async def translated(self, request: Request, answer: Response) -> Response:
+        """Translates a refusal into the language asked for (``?lang=zh``, else Accept-Language); other answers stay as they are."""
         language = request.query_params.get("lang", "")
         language = language if language in LANGUAGES else preferred(request.headers.get("accept-language", ""))
         refused = answer.status_code >= 400 and not isinstance(answer, StreamingResponse)
-        if language == TO_PROGRAMS or not refused or not self._spoken.allow(asyncio.get_running_loop().time()):
+        if language == TO_PROGRAMS or not refused or not self._translations.allow(asyncio.get_running_loop().time()):
             return answer
-        said = await asyncio.to_thread(_said_in, language, answer)
+        said = await asyncio.to_thread(_translated_body, language, answer)
         headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
         return Response(said, answer.status_code, headers | {"Content-Language": language})
 
     async def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A request that came in elsewhere, and whose asker is known there (a supervisor hands it to a worker): ``as_asked`` makes
-        it, ``as_heard`` reads the answer."""
-        way = self.paths().get(asked["path"])
-        if way is None or way.method != asked["method"]:
-            return _as_told(PlainTextResponse("Not Found", 404))
+        """Answers a request that the supervisor received and authorized; ``pack_request`` makes the argument, ``unpack_response`` reads the
+        answer."""
+        route = self.paths().get(asked["path"])
+        if route is None or route.method != asked["method"]:
+            return _pack_response(PlainTextResponse("Not Found", 404))
         body = base64.b64decode(asked["body"])
 
         async def receive() -> dict[str, Any]:
@@ -123,12 +121,12 @@ class HttpServer:
 
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in asked["headers"]]
         asker = Asker(asked["asker"], frozenset(Role(role) for role in asked["roles"]), by_token=True)
-        scope = {"type": "http", "method": way.method, "path": asked["path"], "headers": headers, "asker": asker}
+        scope = {"type": "http", "method": route.method, "path": asked["path"], "headers": headers, "asker": asker}
         scope["query_string"] = asked["query"].encode("latin-1")
-        return _as_told(await way.endpoint(Request(scope, receive)))
+        return _pack_response(await route.endpoint(Request(scope, receive)))
 
-    def _asks(self, request: Request) -> Asker | Response:
-        """Who asks for more than is open, or what they are told who may not."""
+    def _authorize(self, request: Request) -> Asker | Response:
+        """The asker of a protected path, or the refusal."""
         now, host, path = asyncio.get_running_loop().time(), request.client.host if request.client else "", request.url.path
         wanted = PATHS.get(path) or Permission.SEE
         asker = self._guard.asks(host, request.headers.get("authorization"), wanted, path, now, request.headers.get("host", ""))
@@ -146,11 +144,11 @@ class HttpServer:
         found = self._metrics()
         if isinstance(found, bytes):
             return Response(found, media_type=CONTENT_TYPE)
-        return StreamingResponse(_taking_turns(found), media_type=CONTENT_TYPE)
+        return StreamingResponse(_with_pauses(found), media_type=CONTENT_TYPE)
 
 
-def _said_in(language: str, answer: Response) -> bytes:
-    """What a refusal tells: a line, or JSON with ``error`` and ``problems``."""
+def _translated_body(language: str, answer: Response) -> bytes:
+    """Translates a refusal's body: a line, or JSON with ``error`` and ``problems``."""
     body = bytes(answer.body)
     if not answer.headers.get("content-type", "").startswith("application/json"):
         return (in_language(body.decode().rstrip("\n"), language) + "\n").encode()
@@ -162,7 +160,7 @@ def _said_in(language: str, answer: Response) -> bytes:
     return as_json(told, None).encode()
 
 
-async def as_asked(request: Request, most: int) -> Mapping[str, Any]:
+async def pack_request(request: Request, most: int) -> Mapping[str, Any]:
     """A request as ``HttpServer.answer`` takes it. ValueError where its body has more than ``most`` octets."""
     body = b""
     async for piece in request.stream():
@@ -181,12 +179,12 @@ async def as_asked(request: Request, most: int) -> Mapping[str, Any]:
     }
 
 
-def as_heard(told: Mapping[str, Any]) -> Response:
-    """What ``HttpServer.answer`` told, as a response."""
+def unpack_response(told: Mapping[str, Any]) -> Response:
+    """Makes a response of what ``HttpServer.answer`` returned."""
     return Response(base64.b64decode(told["body"]), told["status"], dict(told["headers"]))
 
 
-def _as_told(response: Response) -> Mapping[str, Any]:
+def _pack_response(response: Response) -> Mapping[str, Any]:
     headers = [(name, value) for name, value in response.headers.items() if name != "content-length"]
     return {"status": response.status_code, "headers": headers, "body": base64.b64encode(response.body).decode()}
 
@@ -195,33 +193,33 @@ async def _healthz(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-async def _taking_turns(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def _with_pauses(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
     """The pieces, with a turn of the loop for traffic after each."""
     for piece in pieces:
         yield piece
         await asyncio.sleep(0)
 
 
-class _Watched:
-    """Stands before all that is routed, and before what is not: a stranger does not learn what is."""
+class _AuthMiddleware:
+    """Checks permission before routing: a stranger does not learn which paths exist."""
 
     def __init__(
         self,
         app: ASGIApp,
         asks: Callable[[Request], Asker | Response],
-        spoken: Callable[[Request, Response], Awaitable[Response]],
+        translated: Callable[[Request, Response], Awaitable[Response]],
     ) -> None:
-        self._app, self._asks, self._spoken = app, asks, spoken
+        self._app, self._authorize, self._translations = app, asks, translated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if PATHS.get(scope.get("path", ""), Permission.SEE) is None:
             await self._app(scope, receive, send)
             return
-        asker = self._asks(Request(scope))
+        asker = self._authorize(Request(scope))
         if isinstance(asker, Response):
-            refused = await self._spoken(Request(scope), asker)
+            refused = await self._translations(Request(scope), asker)
             await refused(scope, receive, send)
             return
         scope["asker"] = asker
-        with contextlib.suppress(ClientDisconnect):  # amid its own request: there is nobody to answer
+        with contextlib.suppress(ClientDisconnect):  # the client has disconnected: there is nobody to answer
             await self._app(scope, receive, send)

@@ -31,7 +31,7 @@ from proxy.model.roles import Asker, NotAllowed, Permission, Role, demand, with_
 KIND = "sha256$"
 TOKEN_BYTES = 32
 TOKEN_MAX = 256
-"""Characters of what may be a token: more is none."""
+"""Longest token considered: anything longer is wrong."""
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::[0-9]{1,5})?")
 _DOT = re.compile(r"\..")
 _ASKS: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="gate106"'}
@@ -74,7 +74,7 @@ class HttpAuth:
         providers: Sequence[Provider] = (),
         names: Sequence[str] = (),
     ) -> None:
-        self._held = Lockout()
+        self._lockout = Lockout()
         self.use(addresses, tokens, people, providers, names)
 
     def use(
@@ -85,7 +85,7 @@ class HttpAuth:
         providers: Sequence[Provider] = (),
         names: Sequence[str] = (),
     ) -> None:
-        """Others from now on; who was held off stays so. ``names``: of this gate, for those who ask without a token."""
+        """Replaces everything; locked-out addresses stay locked out. ``names``: host names of this gate, for requests without a token."""
         self._names = frozenset((socket.gethostname().lower(), *(one.lower() for one in names)))
         self._addresses = tuple(addresses)
         self._people = tuple(people)
@@ -121,11 +121,11 @@ class HttpAuth:
 
     def _with_token(self, token: str, host: str, now: float) -> Asker | HttpRefusal:
         if (asker := self._whose(token)) is not None:
-            self._held.passed("", host)
+            self._lockout.passed("", host)
             return asker
-        if self._held.held_off("", host, now):
+        if self._lockout.held_off("", host, now):
             return TOO_MANY
-        self._held.failed("", host, now)
+        self._lockout.failed("", host, now)
         return WRONG
 
     def _is_provider(self, token: str) -> bool:

@@ -22,18 +22,18 @@ from uvicorn.server import ServerState
 CONNECTIONS_MAX = 64  # Prometheus, probes, a few people; more are an attack, and traffic needs the descriptors
 HEAD_BYTES_MAX = 16 * 1024
 HEAD_S = 10.0
-"""So long a connection may take to send (the rest of) a request, the next one too."""
+"""Time to send a request, or the next one."""
 ANSWER_S = 30.0
-"""So long an answer may take, the reader's slowness included."""
+"""Time for an answer, the reader's slowness included."""
 UNREAD_S = 3.0
-"""Who reads nothing of an answer for so long is no slow reader."""
+"""A client that reads nothing of an answer for so long is not a slow reader."""
 STOP_S = 1.0
 
 
 class Listener:
     def __init__(self, app: ASGIApp, called: str) -> None:
         """``called``: the section of the settings, for errors."""
-        self._app, self._called = _Unambiguous(app), called
+        self._app, self._called = _LengthCheck(app), called
         self.state = ServerState()
         self._server: asyncio.Server | None = None
 
@@ -79,7 +79,7 @@ class Listener:
         self._server = None
 
 
-class _Unambiguous:
+class _LengthCheck:
     """Before the application: a request with both ``Content-Length`` and ``Transfer-Encoding`` is refused (RFC 9112 §6.1).
 
     A proxy before the gate that goes by the other of the two would see two requests where the gate sees one.
@@ -113,12 +113,12 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX and not self._make_way():
+        if len(self.connections) > CONNECTIONS_MAX and not self._close_longest_waiting():
             transport.abort()
             return
-        self._expect(HEAD_S)
+        self._set_deadline(HEAD_S)
 
-    def _make_way(self) -> bool:
+    def _close_longest_waiting(self) -> bool:
         others, late = [one for one in self.connections if isinstance(one, _Connection)], self.loop.time() - UNREAD_S
         silent = [(one._waits_since, one) for one in others if one._waits_since is not None]
         unread = [(one._unread_since, one) for one in others if one._unread_since is not None and one._unread_since <= late]
@@ -146,13 +146,13 @@ class _Connection(H11Protocol):
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
-            self._expect(ANSWER_S)
+            self._set_deadline(ANSWER_S)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()  # may begin the next request of a pipeline
-        self._expect(HEAD_S if self.cycle.response_complete else ANSWER_S)
+        self._set_deadline(HEAD_S if self.cycle.response_complete else ANSWER_S)
 
-    def _expect(self, seconds: float) -> None:
+    def _set_deadline(self, seconds: float) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
         self._waits_since = self.loop.time() if seconds == HEAD_S else None

@@ -24,19 +24,19 @@ from proxy.operations.authorization import CommandRefused
 
 VERSION = 1
 LINE_BYTES_MAX = 256 * 1024
-"""Of one line, either way: a chunk of a list has some 60 KB."""
+"""Longest line in either direction: a chunk of a list has some 60 KB."""
 CLIENTS_MAX = 16
 BUSY = {"error": f"{CLIENTS_MAX} commands are being served already: try again", "cause": "busy"}
 REQUEST_S = 5.0
-"""A client says what it wants within so long, …"""
+"""Time limit for a client's first line."""
 HEAR_S = 30.0
-"""… each further line within so long, …"""
+"""Time limit for each further line."""
 SAY_S = 30.0
-"""… and reads what it is told within so long."""
+"""Time limit for reading a line of the gate."""
 PATH_BYTES_MAX = 107  # unix(7): sun_path
 
 Converse = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Mapping[str, Any] | None]]
-"""A conversation: what the client is told in the end, without ``v``; None where it was told, or is gone."""
+"""A conversation: returns the last line for the client, without ``v``; None if it was sent already, or the client is gone."""
 
 
 class ControlError(Exception):
@@ -44,7 +44,7 @@ class ControlError(Exception):
 
 
 class Peer(NamedTuple):
-    """Who is at the other end, as the kernel says."""
+    """The peer, as the kernel names it."""
 
     account: str
     uid: int
@@ -63,12 +63,12 @@ class ControlSocket:
 
     @property
     def clients(self) -> int:
-        """Conversations that are held now."""
+        """Conversations going on now."""
         return len(self._clients)
 
     async def start(self) -> None:
         """ControlError: another gate answers there, or something else is in the way."""
-        await asyncio.to_thread(_make_way, self.path)
+        await asyncio.to_thread(_remove_stale_socket, self.path)
         try:
             found = _bound(self.path, self._group)
             self._server = await asyncio.start_unix_server(self._accept, sock=found, limit=LINE_BYTES_MAX)
@@ -102,7 +102,7 @@ class ControlSocket:
             else:
                 last = await self._converse(reader, writer)
             if last is not None:
-                await say(writer, {"v": VERSION, **last})
+                await write_line(writer, {"v": VERSION, **last})
         except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # it is gone, or the gate is about to be
         finally:
@@ -131,7 +131,7 @@ def as_line(said: Mapping[str, Any]) -> bytes:
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
 
-async def say(writer: asyncio.StreamWriter, said: Mapping[str, Any]) -> None:
+async def write_line(writer: asyncio.StreamWriter, said: Mapping[str, Any]) -> None:
     """One line; TimeoutError where the client does not read it in time."""
     writer.write(as_line(said))
     async with asyncio.timeout(SAY_S):
@@ -164,8 +164,8 @@ def read_line(line: bytes) -> Mapping[str, Any]:
 # ----------------------------------------------------------------------------------------------------------------- socket
 
 
-def _make_way(path: Path) -> None:
-    """Makes the folder, and removes a socket nobody answers at: what a gate that was killed leaves behind."""
+def _remove_stale_socket(path: Path) -> None:
+    """Makes the folder, and removes a stale socket left by a killed gate."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         found = path.lstat()
@@ -210,7 +210,7 @@ def _bound(path: Path, group: str) -> socket.socket:
 
 @contextlib.contextmanager
 def reachable(path: Path) -> Iterator[str]:
-    """A spelling of the path that fits into an address: a long one goes by way of its open folder."""
+    """A spelling of the path that fits into a socket address: a long one goes through its open folder."""
     if len(os.fsencode(path)) <= PATH_BYTES_MAX:
         yield str(path)
         return

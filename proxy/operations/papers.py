@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def asked_of(what: Callable[[], T]) -> T:
-    """What a book answers; Refused, in its words, where it cannot be done."""
+    """The book's answer; CommandRefused with its reason where it refuses."""
     try:
         return what()
     except (Impossible, NotAllowed) as error:
@@ -24,7 +24,7 @@ def asked_of(what: Callable[[], T]) -> T:
 
 
 def number_in(call: Call, kind: str, command: str) -> int:
-    """``17`` or ``case-17``. ``command``: its list names them."""
+    """The number in ``17`` or ``case-17``. ``command``: its ``list`` shows the numbers."""
     said = call.args.text("id", most=40).removeprefix(f"{kind}-")
     if not (said.isascii() and said.isdigit() and len(said) < 18):
         raise CommandRefused(f"id: {said!r:.40} is no {kind}'s number (`gate106 {command} list` lists them)")

@@ -18,7 +18,7 @@ HOURS = 24
 Counts = Mapping[tuple[str, ...], int]
 
 
-class _Then(NamedTuple):
+class _CountsThen(NamedTuple):
     """All that had been counted at some moment."""
 
     at: float
@@ -31,13 +31,13 @@ class Hits:
 
     def __init__(self, tally: GateCounters, at: float) -> None:
         self._tally = tally
-        self._seen: deque[_Then] = deque([_Then(at, {}, {})])
+        self._seen: deque[_CountsThen] = deque([_CountsThen(at, {}, {})])
 
     def tick(self, now: float) -> None:
         """``now``: the wall clock."""
         if now - self._seen[-1].at < HOUR_S:
             return
-        self._seen.append(_Then(now, dict(self._tally.rule_hits), dict(self._tally.shadow)))
+        self._seen.append(_CountsThen(now, dict(self._tally.rule_hits), dict(self._tally.shadow)))
         while len(self._seen) > 1 and self._seen[1].at <= now - HOURS * HOUR_S:
             self._seen.popleft()
 

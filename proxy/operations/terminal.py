@@ -49,7 +49,7 @@ def note(text: object) -> None:
 
 
 def note_unknown(config: Path, provider: str | None) -> None:
-    """A name that no provider of the settings has is noted: it is a slip, or of earlier."""
+    """Notes a name that no provider of the settings has: a slip, or a former provider."""
     from proxy.config import SettingsError, provider_names
     from proxy.config.yaml_file import unknown
 
@@ -64,12 +64,12 @@ def note_unknown(config: Path, provider: str | None) -> None:
 
 
 def warn(line: object) -> None:
-    """This line on stderr, as it is but for what a terminal would obey."""
+    """Prints a line on stderr, without control characters."""
     typer.echo(plain(str(line), " "), err=True)
 
 
 def speaks(language: str | None) -> str:
-    """The language to answer in: what was said, else what the locale says, else Chinese."""
+    """The language of answers: the option, else the locale's, else Chinese."""
     from proxy.config.yaml_file import unknown
     from proxy.policy import LANGUAGES
 
@@ -82,7 +82,7 @@ def speaks(language: str | None) -> str:
 
 
 def speak_for(token_file: Path) -> None:
-    """Commands of this process come from whoever has this token; exit 2 where the file cannot be read."""
+    """Uses this token for all commands of this process; exit 2 where the file cannot be read."""
     from proxy.operations.client import TOKEN
 
     try:
@@ -106,7 +106,7 @@ def settings_of(config: Path | None) -> Settings | None:
 
 
 def store_of(settings: Settings) -> Path | None:
-    """The file of the gate's store, None where there is none that can be read."""
+    """The file of the gate's store; None where it cannot be read."""
     scheme, _, rest = settings.store.partition(":")
     path = Path(rest.removeprefix("//"))
     return path if scheme == "sqlite" and path.is_file() else None
@@ -151,12 +151,12 @@ def as_json(told: Any) -> None:
 
 
 def say(text: str) -> None:
-    """One line, without what a terminal would obey."""
+    """Prints one line, without control characters."""
     typer.echo(plain(text))
 
 
 def tell(told: Any, json: bool, lines: Iterable[str]) -> None:
-    """What a gate told: as JSON, or in these lines."""
+    """Prints an answer: as JSON, or in these lines."""
     if json:
         as_json(told)
         return
@@ -170,14 +170,14 @@ def tell_lifted(told: Mapping[str, Any], json: bool) -> None:
 
 
 def when(at: float) -> str:
-    """A moment as people in China read it; a dash for none."""
+    """A time in China; a dash for none."""
     from proxy.policy import time_windows
 
     return time_windows.local(at) if at else "-"
 
 
 def last_day(until: float) -> str:
-    """The last day of a term that is over at ``until``, a midnight: what is due by the end of the 3rd is not due on the 4th."""
+    """The last day of a term that ends at ``until``, a midnight: what is due by the end of the 3rd is not due on the 4th."""
     return when(until - 1)[:10]
 
 

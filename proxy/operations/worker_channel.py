@@ -24,23 +24,23 @@ VARIABLE = "GATE106_LIFELINE"
 LINE_BYTES_MAX = 64 << 20
 """The metrics of a gate with 10,000 providers are some 10 MB."""
 STATE = "state"
-"""The question that is answered before any other is read: it waits for nobody, and a worker that leaves it unanswered is taken for hung."""
+"""The question that is answered before any other: it never waits, and a worker that leaves it unanswered is taken for hung."""
 AT_ONCE_MAX = 64
-"""Other questions that are being answered: a request may wait half a minute for the disk or for a child, and has some 7 MB."""
+"""Other questions answered at a time: one may wait half a minute for the disk or a child process, and has some 7 MB."""
 
 Said = Mapping[str, Any]
 Answer = Callable[[Said], Awaitable[Said]]
 
 
 class ChannelClosed(Exception):
-    """The other end is not there any more."""
+    """The other end is gone."""
 
     def __repr__(self) -> str:
         return "it has ended"
 
 
 class WorkerEnd:
-    """``answer``: question → answer; ``gone``: called once when the supervisor is no more."""
+    """The worker's end. ``answer``: question → answer; ``gone``: called once when the supervisor is gone."""
 
     def __init__(self, file: int, answer: Answer, gone: Callable[[], None]) -> None:
         self._socket = socket.socket(fileno=file)
@@ -57,9 +57,9 @@ class WorkerEnd:
     async def _serve(self, reader: asyncio.StreamReader) -> None:
         while (asked := await _next(reader)) is not None:
             if asked.get("ask") == STATE:
-                await self._tell(asked)
+                await self._answer_one(asked)
             elif len(self._answering) < AT_ONCE_MAX:
-                task = asyncio.get_running_loop().create_task(self._tell(asked))
+                task = asyncio.get_running_loop().create_task(self._answer_one(asked))
                 self._answering.add(task)
                 task.add_done_callback(self._answering.discard)
             else:
@@ -67,8 +67,8 @@ class WorkerEnd:
                 self._say(asked, {"error": why})
         self._gone()
 
-    async def _tell(self, asked: Said) -> None:
-        """Answers one question, whatever comes of it."""
+    async def _answer_one(self, asked: Said) -> None:
+        """Answers one question; failures become error answers."""
         try:
             told: Said = {"ok": await self._answer(asked)}
         except Exception as error:  # whatever it is, traffic goes on
@@ -80,7 +80,7 @@ class WorkerEnd:
         _write(self._writer, {"id": asked.get("id"), **told})
 
     async def close(self, last_words: Said) -> None:
-        """Says them, and hangs up; what is not answered by then is not answered any more."""
+        """Sends the final state and hangs up; questions still open get no answer."""
         tasks = [self._serving, *self._answering]
         for task in tasks:
             task.cancel()
@@ -90,11 +90,11 @@ class WorkerEnd:
         try:
             await self._writer.wait_closed()
         except OSError:
-            return  # nobody is there to hear them
+            return  # the supervisor is gone
 
 
 class SupervisorEnd:
-    """``last_words``: of the worker, once they have come."""
+    """The supervisor's end. ``last_words``: the worker's final state, once it has come."""
 
     def __init__(self, mine: socket.socket) -> None:
         self.last_words: Said | None = None
@@ -102,16 +102,16 @@ class SupervisorEnd:
         self._waiting: dict[int, asyncio.Future[Said]] = {}
         self._next_id = 0
         self._writer: asyncio.StreamWriter | None = None
-        self._hearing: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         self._socket.setblocking(False)
         reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=LINE_BYTES_MAX)
-        self._hearing = asyncio.get_running_loop().create_task(self._hear(reader))
+        self._reading = asyncio.get_running_loop().create_task(self._read_answers(reader))
 
     async def ask(self, what: str, within_s: float, **more: Any) -> Said:
-        """The worker's answer. Gone, TimeoutError, RuntimeError where the worker failed over it."""
-        if self._writer is None or self._hearing is None or self._hearing.done():
+        """The worker's answer. ChannelClosed, TimeoutError; RuntimeError where the worker failed over it."""
+        if self._writer is None or self._reading is None or self._reading.done():
             raise ChannelClosed
         self._next_id += 1
         number, answered = self._next_id, asyncio.get_running_loop().create_future()
@@ -127,7 +127,7 @@ class SupervisorEnd:
         ok: Said = told["ok"]
         return ok
 
-    async def _hear(self, reader: asyncio.StreamReader) -> None:
+    async def _read_answers(self, reader: asyncio.StreamReader) -> None:
         while (told := await _next(reader)) is not None:
             if told.get("id") == 0:
                 self.last_words = told["ok"]
@@ -138,10 +138,10 @@ class SupervisorEnd:
                 waits.set_exception(ChannelClosed())
 
     async def close(self) -> None:
-        """Hangs up, once what the worker still said is heard."""
-        if self._writer is not None and self._hearing is not None:
-            await asyncio.wait([self._hearing], timeout=1.0)
-            self._hearing.cancel()
+        """Hangs up after reading the worker's last lines."""
+        if self._writer is not None and self._reading is not None:
+            await asyncio.wait([self._reading], timeout=1.0)
+            self._reading.cancel()
             self._writer.close()
         else:
             self._socket.close()

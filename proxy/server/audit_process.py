@@ -68,7 +68,7 @@ class Auditor:
                     RESTART_S if time.monotonic() - began >= STEADY_S or not self.failed else min(wait_s * 2, RESTART_S_MAX)
                 )
                 if self.failed:
-                    log.error("the audit of opt-outs ended, and is started again", why=self.failed, after_s=wait_s)
+                    log.error("opt-out audit ended, and is restarted", why=self.failed, after_s=wait_s)
                 await asyncio.sleep(wait_s)
         finally:
             await asyncio.to_thread(self._end)

@@ -49,7 +49,7 @@ class ConsoleProcess:
                 began = time.monotonic()
                 await self._once()
                 wait_s = RESTART_S if time.monotonic() - began >= STEADY_S else min(wait_s * 2, RESTART_S_MAX)
-                log.error("the console ended, and is started again", why=self.failed, after_s=wait_s)
+                log.error("console ended, and is restarted", why=self.failed, after_s=wait_s)
                 await asyncio.sleep(wait_s)
         finally:
             await asyncio.to_thread(self._end)

@@ -243,7 +243,7 @@ class ControlPlane:
     def tick(self, now: float, now_s: float, before: float = 0.0) -> None:
         """Called a few times a second. ``now_s``: monotonic; ``before``: the wall clock without any step since the last call."""
         for order in self.book.sweep(now, before):
-            log.info("an order is over", order=order.name, about=words_of(order))
+            log.info("order ended", order=order.name, about=words_of(order))
         self._recent_rules.tick(now_s)
         self._hits.tick(now)
         self._rates.tick(now)

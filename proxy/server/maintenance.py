@@ -131,7 +131,7 @@ class Maintenance:
         if now_s < self.silent_until_s:
             return
         self.silent_until_s = now_s + SILENT_S
-        log.error("upkeep failed: a fault of gate106, please report it", exc_info=error)
+        log.error("maintenance failed: a fault of gate106, please report it", exc_info=error)
 
     def _log_judge_error(self) -> None:
         """Logs the last exception of ``judge``, at most once per tick; the counter has the number of them."""

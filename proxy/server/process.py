@@ -152,4 +152,4 @@ def _warn_of_open_files(settings: Settings, path: Path) -> None:
     files += [settings.smpp.tls.key] if settings.smpp.tls is not None else []
     files += [carrier.tls_key for carrier in settings.carriers if carrier.tls_key is not None]
     for one in hardening.open_to_others(files):
-        log.warning("everybody on this machine may look into it: chmod o-rwx", file=str(one))
+        log.warning("file is open to everybody on this machine: chmod o-rwx", file=str(one))

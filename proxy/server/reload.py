@@ -123,7 +123,7 @@ class Reload:
         self.control_plane.keeper.keep = settings.retention
         self.waiting = [f"{name} has changed and needs a restart" for name in waiting(self.begun_with, settings)]
         if self.waiting:
-            log.warning("not all of the settings is in force", why=self.waiting)
+            log.warning("settings wait for a restart", why=self.waiting)
         self.turns.wake()
         log.info("accounts in force", accounts=len(directory.accesses))
 

@@ -1,7 +1,7 @@
-"""ClickHouse: the guide's statements, asked of a real ClickHouse about the tables of two nodes: ``make clickhouse``.
+"""Runs the guide's statements on a real ClickHouse: ``make clickhouse``.
 
-In: an interpreter that has chdb, ClickHouse as a library. Out: exit 0 where it gives DuckDB's answers to every question, on the files and on
-what it loaded of them. Never: chdb in the gate's own environment (it is twenty times as large as the gate).
+In: an interpreter that has chdb, ClickHouse as a library. Out: exit 0 where it gives DuckDB's answers to every question, on the files and
+on what it loaded of them. Never: chdb in the gate's own environment (it is twenty times as large as the gate).
 """
 
 from __future__ import annotations

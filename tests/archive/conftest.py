@@ -1,4 +1,4 @@
-"""What several files here begin with: a gate and a shelf for its tables; settings of a gate that has run, for commands."""
+"""Fixtures: a gate, an archive for its tables, and settings for commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Engines: the statements that the guide gives for the tables of several nodes, and two nodes to try them on.
+"""The guide's statements for tables of several nodes, and two nodes for them.
 
 In: the files of .github/guide/sql, where the tables of a test lie. Out: statements; answers of DuckDB. Never: a statement that the guide
 does not show.

@@ -1,4 +1,4 @@
-"""Journals for tests of the archive: what a gate without sockets leaves behind in some hours, and what its tables say."""
+"""Journals of some hours of a gate without sockets, for tests of the archive."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Shelf:
         self.folder = tmp_path / "archive"
         self.keys = Keys(tmp_path / "keys", make=True)
 
-    def roll(self, disk: Disk, now: float, **more: Any) -> rolling.Rolled:
+    def roll(self, disk: Disk, now: float, **more: Any) -> rolling.RollResult:
         return rolling.roll(disk, self.folder, self.keys, now, **more)
 
     def manifest(self, node: int = 0) -> manifest.Manifest:

@@ -1,4 +1,4 @@
-"""Who looks for a person, or sees a whole number, is written down before anything is shown; where that cannot be, nothing is."""
+"""Lookups of persons are recorded before anything is shown."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_who_looked_is_proved_too(config: Path) -> None:
 )
 def test_a_look_that_was_taken_out_is_missed(config: Path, taken: tuple[int, ...], said: str) -> None:
     for hour in range(5):  # each in a segment of its own
-        access_records.note(
+        access_records.record_access(
             config.parent / "archive", Ring(), NOON + hour * HOUR, "wang (uid 1000)", "find", "case 4711", "to=1"
         )
     segments = sorted((config.parent / "archive" / access_records.FOLDER).glob("*.journal"))

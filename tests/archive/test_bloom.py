@@ -1,5 +1,4 @@
-"""Bloom: a filter passes over a table only where nothing in it fits, and who takes it away, alters it or lays another in its place hides nothing
-that is not told."""
+"""Bloom filters skip only tables without matches; a missing or altered filter hides nothing silently."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.archive import bloom, manifest, parquet, verification
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import File
+from proxy.archive.manifest import TableFile
 from proxy.archive.pending_segments import AtHand
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
@@ -27,7 +26,7 @@ def ask(house: House, shelf: Shelf, thorough: bool = False, **asked: Any) -> Sea
     return find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, Query(**asked).checked(), NOON + 10 * DAY, thorough=thorough)
 
 
-def table_of(folder: Path, rows: list[PersonRow]) -> tuple[Path, File]:
+def table_of(folder: Path, rows: list[PersonRow]) -> tuple[Path, TableFile]:
     keys = Keys(folder.parent / "keys", make=True)
     (file,) = parquet.write(folder / "t.parquet", folder, parquet.batches(rows, 0, keys))
     path = folder / file.name
@@ -35,8 +34,8 @@ def table_of(folder: Path, rows: list[PersonRow]) -> tuple[Path, File]:
     return path, file
 
 
-def holds(path: Path, file: File, **asked: Any) -> bool:
-    return bloom.may_hold(path, file, bloom.wanted(Query(**asked)))
+def holds(path: Path, file: TableFile, **asked: Any) -> bool:
+    return bloom.may_contain(path, file, bloom.query_words(Query(**asked)))
 
 
 @settings(max_examples=30)
@@ -65,8 +64,8 @@ def test_no_piece_of_a_text_is_ever_passed_over(
     for text in texts:
         assert holds(path, file, text=text[start : start + size])
         assert holds(path, file, signature=text[:9][start : start + size])
-    assert bloom.may_hold(path, file, [bloom.of_person(Keys(path.parents[1] / "keys").person(SHANGHAI))])
-    assert not bloom.may_hold(path, file, [bloom.of_person(Keys(path.parents[1] / "keys").person(SHANGHAI + 1))])
+    assert bloom.may_contain(path, file, [bloom.person_word(Keys(path.parents[1] / "keys").person(SHANGHAI))])
+    assert not bloom.may_contain(path, file, [bloom.person_word(Keys(path.parents[1] / "keys").person(SHANGHAI + 1))])
     assert holds(path, file, sender="1069001234"[start % 10 :][:size], provider="jia", verdict="reject", reason="keyword")
 
 

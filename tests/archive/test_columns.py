@@ -1,4 +1,4 @@
-"""Columns: a row says what its record said, by whichever way it was read."""
+"""A row has the content of its record, however the record was read."""
 
 from __future__ import annotations
 

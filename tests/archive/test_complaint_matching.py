@@ -1,4 +1,4 @@
-"""Matching: what a complainant remembers, and which of the messages there were it may be about."""
+"""Complaints are matched with messages from what complainants remember."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a journal goes on behind its tables: whoever takes its end away, or goes on from an older copy, is found out by verify, roll and find."""
+"""A journal cut at its end, or continued from an older copy, is detected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from proxy.__main__ import app
 from proxy.archive import manifest, search, verification
-from proxy.archive.continuity import seams
+from proxy.archive.continuity import continuity_faults
 from proxy.archive.pending_segments import AtHand
 from proxy.archive.query import Query
 from proxy.archive.segment_index import SegmentIndex
@@ -145,7 +145,7 @@ def test_damage_is_left_to_who_names_it(house: House, shelf: Shelf) -> None:
     for place in range(HEADER_BYTES, house.disk.size(name), 97):
         house.disk.flip(name, place)
         assert verify(house.disk).damage is not None
-        assert seams(shelf.manifest(), house.disk, every=True) == []
+        assert continuity_faults(shelf.manifest(), house.disk, every=True) == []
         house.disk.flip(name, place)
 
 

@@ -1,4 +1,7 @@
-"""What the guide says to ask any engine of the tables of several nodes is true: DuckDB is asked here, ClickHouse by `make clickhouse`."""
+"""The guide's statements give right answers in DuckDB.
+
+`make clickhouse` asks ClickHouse.
+"""
 
 from __future__ import annotations
 

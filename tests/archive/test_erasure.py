@@ -1,4 +1,4 @@
-"""Erasing from the journal at rest: segments and tables lose a person, the heads still hold, and a kill at any step loses nothing else."""
+"""Segments and tables lose a person, heads still hold, and a kill loses nothing."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Case:
         """Records of segments that may be looked through and are about the person."""
         last = self.plan().goes[-1].last
         return sum(
-            PERSON in unread_submits.persons(one.body)
+            PERSON in unread_submits.recipients_of_verdict(one.body)
             for one in read(self.disk)
             if one.kind == messages.VERDICT and one.sequence <= last
         )
@@ -116,7 +116,7 @@ def test_rows_of_what_nobody_read_go_out_of_tables_that_do_not_say_whose_they_ar
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as as_before:
-        as_before.setattr(unread_submits, "addressed", lambda data: ())
+        as_before.setattr(unread_submits, "recipients_of_pdu", lambda data: ())
         case = Case(tmp_path / "case", Ring())
     nobody = "person = 0 AND kind = 'verdict'"
     mine, others = [row[0] for row in case.shelf.rows("sequence", nobody)]

@@ -1,4 +1,4 @@
-"""Who was forgotten is known again by one key only: where it is gone, or is another, somebody is told so at each start."""
+"""Erased persons are recognised by one key only; without it each start warns."""
 
 from __future__ import annotations
 

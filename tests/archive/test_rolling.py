@@ -1,4 +1,4 @@
-"""Rolling: closed segments become tables, a day's tables become one, and whoever kills it at any step finds nothing lost and nothing twice."""
+"""Segments become tables and days; a kill at any step loses and doubles nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from proxy.archive import parquet as tables
 from proxy.archive import rolling
-from proxy.archive.manifest import File, load
+from proxy.archive.manifest import TableFile, load
 from proxy.archive.person_rows import PersonRow
 from proxy.config import Retention
 from proxy.journal import retention
@@ -130,7 +130,7 @@ def test_a_day_is_merged_a_range_of_persons_after_the_other(
         for hour in range(3)
         for person in range(people)
     ]
-    files = list[File]()
+    files = list[TableFile]()
     for hour in range(3):
         pieces = tables.batches(rows[hour * people : (hour + 1) * people], 0, shelf.keys)
         files += tables.write(folder / "hours" / f"{hour}.parquet", folder, pieces)
@@ -309,9 +309,7 @@ def test_killed_at_any_step_the_next_roll_ends_as_if_nothing_had_been(tmp_path: 
 DYING = """
 import os, sys
 from pathlib import Path
-from proxy.archive import parquet as tables, rolling; from proxy.runtime import atomic_files as steady
-from proxy.archive.manifest import File, load
-from proxy.archive.person_rows import PersonRow as Row
+from proxy.archive import rolling
 from proxy.archive.keys import Keys
 from proxy.journal.disk import OsDisk
 top, left = Path(sys.argv[1]), int(sys.argv[2])

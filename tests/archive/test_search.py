@@ -1,5 +1,4 @@
-"""Finding: who asks for a person and about when gets the messages, their parts, answers and receipts, wherever they lie; and "not found" says
-what was looked through."""
+"""Searches find messages, parts, answers and receipts, and say what was searched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ahead: whoever has read on before says what whoever reads all of it says, whatever is done to the journal meanwhile."""
+"""The index gives the same answers as reading everything, whatever happens to the journal."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class World:
 
 def newest(rows: list[PersonRow], question: Query) -> list[PersonRow]:
     """That fit, and one more than is asked for."""
-    fits = [row for row in rows if question.fitted_by(row)]
+    fits = [row for row in rows if question.matches(row)]
     return sorted(fits, key=lambda row: (row.time_ms, row.sequence), reverse=True)[: question.limit + 1]
 
 
@@ -321,5 +321,5 @@ def test_what_fits_a_question_is_the_same_in_a_table_and_before(tmp_path: Path) 
         step(world)
     for asked in QUESTIONS[4:]:
         question = Query(**asked)._replace(limit=1000)
-        fits = {row.sequence for row in tail(world.disk, 0, question, {}).rows if question.fitted_by(row)}
+        fits = {row.sequence for row in tail(world.disk, 0, question, {}).rows if question.matches(row)}
         assert fits == {number for hit in world.find(question, None).hits for number in hit.sequences}

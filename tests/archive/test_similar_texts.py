@@ -1,4 +1,4 @@
-"""Sweeping: who else got a text, over tables and what is in none yet."""
+"""Who else got a text, over tables and unrolled records."""
 
 from __future__ import annotations
 

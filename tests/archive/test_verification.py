@@ -1,4 +1,4 @@
-"""Proving: whoever alters, removes or adds a row, a table, a manifest, a head or a whole node is found out, and the first record is named."""
+"""Any altered, removed or added row, table, manifest, head or node is found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from proxy.archive import manifest, rolling, signed_heads, verification
 from proxy.archive.keys import Keys
-from proxy.archive.manifest import File, digest_of
+from proxy.archive.manifest import TableFile, digest_of
 from proxy.journal.write_ahead_log import Journal, MemoryDisk
 from tests.archive.journals import DAY, Shelf, busy, nights
 from tests.house import NOON, House
@@ -67,7 +67,7 @@ def test_tables_that_the_gate_merges_while_they_are_proved_are_no_fault(house: H
     assert len(shelf.manifest().tables) > 2
     rolled = []
 
-    def merge(_: File) -> None:
+    def merge(_: TableFile) -> None:
         rolled.append(shelf.roll(house.disk, house.now).days)
 
     (proved,) = verification.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys, merge)
@@ -81,7 +81,7 @@ def test_what_is_altered_is_told_however_often_tables_become_others_meanwhile(ho
     rewritten(shelf, 0, "DELETE FROM rows WHERE sequence = 2")
     folder, looked = manifest.node_folder(shelf.folder, 0), 0
 
-    def changes(_: File) -> None:
+    def changes(_: TableFile) -> None:
         nonlocal looked
         kept = manifest.load(folder)
         looked = kept.removed_to = looked + 1
@@ -100,7 +100,7 @@ def test_whoever_proves_waits_for_a_roller_that_is_amid_its_work(
     folder = manifest.node_folder(shelf.folder, 0)
     (head, *_) = (folder / signed_heads.FOLDER).iterdir()
     roller, flock = ExitStack(), fcntl.flock
-    roller.enter_context(rolling.alone(folder))
+    roller.enter_context(rolling.exclusive_roller(folder))
     data = head.read_bytes()
     head.unlink()  # as if it were just about to sign
 
@@ -112,7 +112,7 @@ def test_whoever_proves_waits_for_a_roller_that_is_amid_its_work(
 
     monkeypatch.setattr(fcntl, "flock", done)
     assert faults(house, shelf) == []
-    assert not rolling.waited(folder)
+    assert not rolling.waited_for_roller(folder)
 
 
 @pytest.mark.parametrize("number", [0, -1])

@@ -1,4 +1,4 @@
-"""gate106 check: in English, or in Chinese where that is asked for; where a mistake is stays as editors read it."""
+"""``gate106 check`` reports in English or Chinese, with positions for editors."""
 
 from __future__ import annotations
 

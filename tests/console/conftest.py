@@ -1,5 +1,7 @@
-"""One gate for each file of tests: what one file orders, files or enters would be seen by others. Within it a test that changes something takes
-people and numbers of its own."""
+"""One gate for each file of tests.
+
+Orders, files and entries of one test would be seen by others of its file: a test that changes something uses people and numbers of its own.
+"""
 
 from __future__ import annotations
 

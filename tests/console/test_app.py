@@ -1,4 +1,4 @@
-"""app: who gets in, what every answer carries, whose forms are believed; against a real gate."""
+"""Login, security headers and CSRF of the console, against a real gate."""
 
 from __future__ import annotations
 

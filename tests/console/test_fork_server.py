@@ -1,4 +1,4 @@
-"""nursery: programs begin at once, end in time, and know of each other nothing; whatever becomes of the one that copies itself."""
+"""Forked programs start at once, end in time, and share nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No English on Chinese pages: every way of every page, asked for what there is not and sent what is wrong, by who may and who may not."""
+"""Chinese pages contain no English, also in errors and refusals."""
 
 from __future__ import annotations
 
@@ -196,7 +196,8 @@ def test_people_of_the_desk_have_roles_here() -> None:
 
 
 def test_what_was_done_with_a_case_is_told_in_chinese_too(desk: Desk, two: World) -> None:
-    """Matched, suppressed, its campaign stopped, proof handed out, the person forgotten: the gate's own words, though an officer's stay as they are."""
+    """Matched, suppressed, its campaign stopped, proof handed out, the person forgotten: the gate's own words, though an officer's stay
+    as they are."""
     chen, song = desk("chen"), desk("song")
     rows = f"投诉编号,投诉号码,端口,短信内容\nZ1,{ANNA},1069001,{AD}\n"
     filed = chen.post("/complaints/import", files={"file": ("b.csv", rows.encode())}, why="一批", source="12321")

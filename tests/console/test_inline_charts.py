@@ -1,4 +1,4 @@
-"""figures: SVG that is well-formed whatever stands in it, without a script or a style of its own."""
+"""Charts are well-formed SVG without scripts or styles, whatever their texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""guarding: whose request it is, and which names are ours."""
+"""Client addresses behind proxies, and accepted host names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""sampling: what was counted between two looks, also over a gate's restart."""
+"""Counts between two samples, also over a restart of the gate."""
 
 from __future__ import annotations
 

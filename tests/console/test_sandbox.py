@@ -1,4 +1,4 @@
-"""workshop: a draft that takes the process down, or holds it, costs its author an answer and nobody else anything."""
+"""A draft that crashes or blocks the sandbox affects only its author."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions: how long one lasts, what ends it, how many there are; a cookie that was made up is none."""
+"""Sessions expire, end, are bounded in number, and cannot be forged."""
 
 from __future__ import annotations
 
@@ -90,5 +90,5 @@ def test_what_a_page_is_to_tell_is_told_once_and_is_not_kept_without_end() -> No
     assert session is not None
     for number in range(20):
         session.tell("done", str(number))
-    assert [words for _, words in session.told()] == ["15", "16", "17", "18", "19"]
-    assert session.told() == []
+    assert [words for _, words in session.take_notices()] == ["15", "16", "17", "18", "19"]
+    assert session.take_notices() == []

@@ -1,4 +1,4 @@
-"""Words: all of them in both languages, all that pages ask for, and none that stands in a template instead."""
+"""All texts are in both languages, and none stands in a template."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A world for pages: a real gate with a few messages, people and providers; the console's application asks it through its control socket.
+"""A real gate with some messages, people and providers, for tests of pages.
 
-In: a folder. Out: browsers that are logged in. Never: a gate that is none.
+In: a folder. Out: browsers that are logged in. Never: a simulated gate.
 """
 
 from __future__ import annotations

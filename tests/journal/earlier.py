@@ -1,4 +1,4 @@
-"""Earlier: a journal as gates wrote it whose digests were of the records themselves (formats 1 and 2)."""
+"""Journals of formats 1 and 2, as earlier gates wrote them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Disk: what the system keeps of the journal in its memory is bounded, and what was written last stays there."""
+"""The page cache used by the journal is bounded, and the newest data stays in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.journal import disk
-from proxy.journal.disk import ROOM_BYTES, OsDisk
+from proxy.journal.disk import PREALLOCATED_BYTES, OsDisk
 
 PIECE = bytes(100_000)
 SEGMENT = 2 << 20
@@ -43,7 +43,7 @@ def written(there: OsDisk, name: str, size: int = SEGMENT) -> int:
 def test_what_lies_behind_is_let_go_of_in_pieces_the_eldest_first_and_the_newest_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk, "CACHED_BYTES", 3 * SEGMENT)
+    monkeypatch.setattr(disk, "PAGE_CACHE_BYTES_MAX", 3 * SEGMENT)
     told = Told(monkeypatch)
     there = OsDisk(tmp_path)
     sizes = {name: written(there, name) for name in (f"{number}.journal" for number in range(8))}
@@ -56,13 +56,13 @@ def test_what_lies_behind_is_let_go_of_in_pieces_the_eldest_first_and_the_newest
         spans = told.gone[name]
         assert [start for start, _ in spans[1:]] == [end for _, end in spans[:-1]], "all of it, and nothing twice"
         assert (spans[0][0], spans[-1][1]) == (0, sizes[name])
-        assert max(end - start for start, end in spans) <= ROOM_BYTES, "in pieces: nobody waits for a segment"
+        assert max(end - start for start, end in spans) <= PREALLOCATED_BYTES, "in pieces: nobody waits for a segment"
     left = sum(sizes.values()) - sum(end - start for spans in told.gone.values() for start, end in spans)
-    assert 3 * SEGMENT - 2 * ROOM_BYTES <= left <= 3 * SEGMENT + 2 * ROOM_BYTES
+    assert 3 * SEGMENT - 2 * PREALLOCATED_BYTES <= left <= 3 * SEGMENT + 2 * PREALLOCATED_BYTES
 
 
 def test_a_segment_that_a_roller_has_removed_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "CACHED_BYTES", SEGMENT)
+    monkeypatch.setattr(disk, "PAGE_CACHE_BYTES_MAX", SEGMENT)
     told = Told(monkeypatch)
     there = OsDisk(tmp_path)
     written(there, "0.journal")

@@ -1,4 +1,4 @@
-"""A journal of an earlier gate: read and proved as it was written, and gone on with in the format of today."""
+"""Journals of earlier gates are read and verified as written, and continued in today's format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Erasing: a person is taken out of a closed segment, everybody else stays as they were, and nobody can call an alteration an erasure."""
+"""Erasure takes one person out of a closed segment, and no alteration passes as one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from proxy.journal.erasure import (
     RedactedGroup,
     RedactedSegment,
     erase,
-    in_pieces,
+    in_batches,
     pack_erasure,
     signed,
     unaccounted,
@@ -273,6 +273,6 @@ def test_of_a_decision_the_words_go_that_nobody_else_wrote() -> None:
 
 def test_an_erasure_comes_back_whole_and_many_changes_are_several_records() -> None:
     changes = tuple(RedactedGroup(number, bytes([number % 256]) * 32, bytes(32)) for number in range(450))
-    assert [len(piece) for piece in in_pieces(changes)] == [200, 200, 50]
+    assert [len(piece) for piece in in_batches(changes)] == [200, 200, 50]
     one = erasure(bytes(16), changes[:200])
     assert unpack_erasure(pack_erasure(one)) == one

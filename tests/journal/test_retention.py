@@ -1,4 +1,4 @@
-"""Retention: the journal's beginning goes when it has served its time, and whoever reads the rest can tell."""
+"""Retention removes old segments, and readers of the rest can tell."""
 
 from __future__ import annotations
 

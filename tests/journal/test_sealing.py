@@ -1,5 +1,7 @@
-"""Sealed groups: who has not the key reads nothing, changes nothing unseen, and is told which key it is. What holds for any journal is
-tried for sealed ones too, in test_write_ahead_log.py."""
+"""Sealed groups: without the key nothing is read, and no change goes unnoticed.
+
+Properties of every journal are tested for sealed ones, too, in test_write_ahead_log.py.
+"""
 
 from __future__ import annotations
 

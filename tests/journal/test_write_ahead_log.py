@@ -1,4 +1,4 @@
-"""The journal: what was acknowledged is in it, whatever happens to the process, the power or the disk."""
+"""Acknowledged records survive failures of the process, the power or the disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.journal.disk import ROOM_BYTES, Disk
+from proxy.journal.disk import PREALLOCATED_BYTES, Disk
 from proxy.journal.disk import MemoryDisk as InMemory
 from proxy.journal.disk import OsDisk as OnDisk
 from proxy.journal.sealing import Ring
@@ -577,7 +577,7 @@ def test_what_is_appended_lands_in_room_that_is_there_already(tmp_path):
         assert disk.size(name) == size, "a sync has no length to write"
     for _ in range(30):
         say(journal, b"c" * 10_000)
-    assert len(disk.read(name).rstrip(b"\0")) < disk.size(name) <= len(disk.read(name).rstrip(b"\0")) + ROOM_BYTES
+    assert len(disk.read(name).rstrip(b"\0")) < disk.size(name) <= len(disk.read(name).rstrip(b"\0")) + PREALLOCATED_BYTES
     (killed := Journal(OsDisk(tmp_path))).close()  # it goes on where the other was
     assert (killed.cut, killed.written) == (None, journal.written)
     say(journal, b"d")
@@ -603,7 +603,7 @@ def test_on_a_disk_that_is_full_there_is_no_room_ahead_and_all_is_written_all_th
         say(journal, b"b")
         assert disk.size(disk.list()[0]) < 1000
     say(journal, b"c")
-    assert disk.size(disk.list()[0]) > ROOM_BYTES
+    assert disk.size(disk.list()[0]) > PREALLOCATED_BYTES
     assert bodies(disk) == [b"a", b"b", b"c"]
     journal.close()
 

@@ -1,4 +1,4 @@
-"""Accounts at carriers: the common ones and providers' own."""
+"""Common accounts at carriers and providers' own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider is told of a carrier's answers: whatever octets these are, each submit has one answer that SMPP 3.4 allows."""
+"""Every submit gets one answer that SMPP 3.4 allows, whatever the carrier sends."""
 
 from __future__ import annotations
 

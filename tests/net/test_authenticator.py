@@ -1,4 +1,4 @@
-"""Passwords, and how many hashes strangers can have computed."""
+"""Passwords are checked, and strangers cannot cause many hashes."""
 
 from __future__ import annotations
 

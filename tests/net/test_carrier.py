@@ -1,4 +1,4 @@
-"""A carrier's account: its links are tried again whatever keeps them from being made."""
+"""The links of a carrier account are tried again after any failure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""A link to a carrier: what waits for its window (parked) goes as soon as there is some, and never after a farewell; a lane whose last
-link was lost keeps nothing."""
+"""Parked submits leave as soon as the link's window allows, never after unbind.
+
+A lane whose last link is lost keeps nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lane: bounded, urgent before advertisements, fair between providers."""
+"""The lane is bounded, urgent first, and fair between providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A link and its transport: what is left of them when the connection has ended."""
+"""A link and its transport release everything when the connection ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""doors: what keeps one from opening is told in the words of the settings."""
+"""Errors in opening a listener name the setting."""
 
 from __future__ import annotations
 

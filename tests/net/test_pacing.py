@@ -1,4 +1,7 @@
-"""How evenly, and how fast, a lane flows, on a clock that only runs while everybody waits for it; and that what came together is not parted."""
+"""Lanes send evenly, at the set rate, without splitting batches.
+
+The clock of these tests runs only while everybody waits for it.
+"""
 
 from __future__ import annotations
 

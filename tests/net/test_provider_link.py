@@ -1,4 +1,4 @@
-"""A provider's bind whose password takes its time, while the settings are read again: what they say now is what counts."""
+"""A reload during a password check decides by the new settings."""
 
 from __future__ import annotations
 

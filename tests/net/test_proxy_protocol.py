@@ -1,4 +1,4 @@
-"""The header of a balancer: what is read of it, and what is none."""
+"""PROXY headers are parsed, and malformed ones refused."""
 
 from __future__ import annotations
 

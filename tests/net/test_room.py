@@ -1,4 +1,4 @@
-"""How many connections there can be: what the settings say, or what the file descriptors allow, all of which are taken first."""
+"""Connections are bounded by the settings and by file descriptors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The turnstile: everybody is heard to the end, the quiet at once, the noisy a little at a time."""
+"""Busy links are processed completely: quiet ones at once, noisy ones slowly."""
 
 from __future__ import annotations
 

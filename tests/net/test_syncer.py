@@ -1,4 +1,4 @@
-"""The thread that syncs the journal: at once where it is idle, once more for what was asked for meanwhile, and for nothing else."""
+"""The journal is synced at once when idle, and once more for later requests."""
 
 from __future__ import annotations
 

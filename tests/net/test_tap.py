@@ -1,4 +1,4 @@
-"""A tap hears every PDU of a link, whole and in order, and alters nothing; without one a link is as it was."""
+"""A tap gets every PDU of a link in order, and alters nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Door: tokens that a machine made are told apart at once; a stranger's guess is compared with one password at most."""
+"""Machine tokens are recognised at once; a stranger's guess costs one password check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The control socket, served in this process: who may, what is refused, what is left behind. (Commands are tried end to end.)"""
+"""The control socket: permissions, refusals, clean-up.
+
+Commands are tested end to end elsewhere.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP side in a uvloop loop of its own: what it answers, and what it does to those who misbehave."""
+"""HTTP answers, and bounds on clients that misbehave."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from proxy.config import Token
 from proxy.config.fields import Network
 from proxy.model.roles import PATHS, Role
 from proxy.operations import http_listener
-from proxy.operations.http import SPOKEN_AT_ONCE, HttpRoute, HttpServer
+from proxy.operations.http import TRANSLATIONS_AT_ONCE, HttpRoute, HttpServer
 from proxy.operations.http_auth import HttpAuth, hash_token, new_token
 
 HERE: Sequence[Network] = (ip_network("127.0.0.0/8"),)
@@ -134,7 +134,7 @@ def test_of_many_who_ask_in_chinese_at_once_some_are_answered_in_english_rather_
 
     async def conversation() -> None:
         async with serving(allow=(), tokens=["right"]) as port:
-            said = [(await get(port, f"/{number}?lang=zh"))[1].decode() for number in range(3 * int(SPOKEN_AT_ONCE))]
+            said = [(await get(port, f"/{number}?lang=zh"))[1].decode() for number in range(3 * int(TRANSLATIONS_AT_ONCE))]
             assert said[0].startswith("须带令牌")
             assert any(one.startswith("not without a token") for one in said)
 

@@ -1,4 +1,4 @@
-"""Who may ask over HTTP for more than whether the gate is alive."""
+"""Who may ask for protected HTTP paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What /metrics says of a tally: read back by Prometheus' own parser, never by our own words."""
+"""Prometheus' own parser reads back the exposition of the counters."""
 
 from __future__ import annotations
 

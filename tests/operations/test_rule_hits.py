@@ -1,4 +1,4 @@
-"""hits: what rules objected to in about the last day, and from when on that is known."""
+"""Objections of the last day by rule, and since when they are counted."""
 
 from __future__ import annotations
 

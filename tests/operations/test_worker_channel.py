@@ -1,4 +1,4 @@
-"""The pair of sockets between a worker and its supervisor, both ends in this process."""
+"""The channel between a worker and its supervisor, both ends in one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of state and journal: what they hold, what is noticed of one that is not whole, and where none is put."""
+"""Backups are complete; damaged ones are detected and never restored over data."""
 
 from __future__ import annotations
 

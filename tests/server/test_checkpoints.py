@@ -1,4 +1,4 @@
-"""Checkpoints: whatever one of them fails at is in the log, and the next is written all the same."""
+"""A failed checkpoint is logged, and the next one is written."""
 
 from __future__ import annotations
 

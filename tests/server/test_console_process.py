@@ -1,4 +1,4 @@
-"""Console: the gate keeps it up beside itself, says so where it cannot, and takes it along when it goes, however it goes."""
+"""The gate keeps its console running, reports failures, and ends it with itself."""
 
 from __future__ import annotations
 

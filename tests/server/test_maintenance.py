@@ -1,4 +1,4 @@
-"""Upkeep: whatever fails in one part of it, all others go on at this beat and at the next."""
+"""A failing part of maintenance does not stop the others."""
 
 from __future__ import annotations
 

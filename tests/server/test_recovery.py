@@ -1,4 +1,4 @@
-"""Resuming: what a gate goes on from, and that nobody walks it while it is put together."""
+"""Recovery restores the state of the gate, with the garbage collector off."""
 
 from __future__ import annotations
 

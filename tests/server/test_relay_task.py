@@ -1,4 +1,4 @@
-"""A timer wakes the relay for parts that have waited long enough: one at a time, never late."""
+"""One timer at a time wakes the relay for parts that have waited long enough."""
 
 from __future__ import annotations
 

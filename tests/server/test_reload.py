@@ -1,4 +1,4 @@
-"""Reloading: files are read again one time after another, whoever asks."""
+"""Concurrent reloads run one after another."""
 
 from __future__ import annotations
 

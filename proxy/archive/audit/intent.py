@@ -24,9 +24,9 @@ from proxy.model.number import about_people
 CANDIDATES_S = 30 * 86_400
 RELATED_S = 7 * 86_400
 TOGETHER_S = 600
-"""What came so long before the newest may be meant as well, …"""
+"""Messages up to so long before the newest may be meant as well."""
 CROSSED_S = 120
-"""… and so may the one before, where the newest came so shortly before the reply."""
+"""So may the message before, if the newest came up to so long before the reply."""
 Key = tuple[int, int]
 """Where a record stands: in which of the journals, and its sequence there."""
 
@@ -50,14 +50,14 @@ class Outgoing:
 
     def read(self) -> None:
         """Once all parts are here: a character may be cut in two."""
-        self.name = plain_reading.name_in(self.text) or (f"#{self.signature:012x}" if self.signature else "")
-        self.words = plain_reading.declared_in(self.text, marketing=self.marketing)
+        self.name = plain_reading.signature_in(self.text) or (f"#{self.signature:012x}" if self.signature else "")
+        self.words = plain_reading.declared_keywords(self.text, marketing=self.marketing)
 
     @property
     def text(self) -> str:
         octets = b"".join(some for _, some in sorted(self.parts.items()))
         texts = plain_reading.readings(octets, self.coding)
-        return next((one for one in texts if plain_reading.name_in(one)), texts[0] if texts else "")
+        return next((one for one in texts if plain_reading.signature_in(one)), texts[0] if texts else "")
 
     @property
     def candidate(self) -> bool:
@@ -71,7 +71,7 @@ class SeenReply:
     key: Key
     at: float
     port: str
-    owner: str  # of the port, empty if nobody owns it
+    owner: str  # owner of the port, empty if it has none
     texts: tuple[str, ...]
     claims: Claim | None = None
     dismissed: bool = False
@@ -80,8 +80,8 @@ class SeenReply:
     """It is only said here that the person wrote START: its text stands behind what it did, in a later record."""
 
 
-class Ended(NamedTuple):
-    """Somebody with the right to do so ended claims: all that were made before ``before``, or those on these signatures, or of one reply."""
+class ClaimsEnded(NamedTuple):
+    """An authorised person ended claims: all made before ``before``, or those on these signatures, or those of one reply."""
 
     at: float
     before: float
@@ -105,7 +105,7 @@ class Claim(NamedTuple):
     ports: frozenset[str] = frozenset()  # of candidates without a name
     written: frozenset[str] = frozenset()  # the names as they were written, for people
 
-    def speaks_of(self, sent: Outgoing) -> bool:
+    def covers(self, sent: Outgoing) -> bool:
         if self.everything:
             return True
         if name := sent.name:
@@ -113,7 +113,7 @@ class Claim(NamedTuple):
         return sent.port in self.ports
 
 
-class Against(NamedTuple):
+class Violation(NamedTuple):
     """Marketing that was sent though a reply had asked to stop it."""
 
     sent: Outgoing
@@ -126,26 +126,26 @@ class Findings:
     claims: list[Claim] = field(default_factory=list)
     """Of each reply that asked to stop, in their order, those that ended included."""
     standing: list[Claim] = field(default_factory=list)
-    against: list[Against] = field(default_factory=list)
+    against: list[Violation] = field(default_factory=list)
 
     def claim_of(self, key: Key) -> Claim | None:
         return next((one for one in self.claims if one.key == key), None)
 
 
-def findings(events: Sequence[Outgoing | SeenReply | Ended]) -> Findings:
-    """Of one person's events in order: a reply is read against what was sent before it."""
+def findings(events: Sequence[Outgoing | SeenReply | ClaimsEnded]) -> Findings:
+    """The findings in one person's events, in order: a reply is read against the messages sent before it."""
     found = Findings()
     sent: list[Outgoing] = []
     for place, event in enumerate(events):
-        if isinstance(event, Ended):
+        if isinstance(event, ClaimsEnded):
             found.standing = [one for one in found.standing if not _ends(event, one)]
         elif isinstance(event, SeenReply):
             if not event.promised or any(_is_start(later, event.port) for later in events[place + 1 :]):
                 _answer(found, event, sent)
         elif event.state != "lost":
             sent.append(event)
-            if event.marketing and (claim := next((one for one in found.standing if one.speaks_of(event)), None)):
-                found.against.append(Against(event, claim))
+            if event.marketing and (claim := next((one for one in found.standing if one.covers(event)), None)):
+                found.against.append(Violation(event, claim))
     return found
 
 
@@ -159,7 +159,7 @@ def related(one: str, other: str) -> bool:
     return bool(one) and bool(other) and (one.startswith(other) or other.startswith(one))
 
 
-def _ends(event: Ended, claim: Claim) -> bool:
+def _ends(event: ClaimsEnded, claim: Claim) -> bool:
     if claim.at > event.before:
         return False
     if event.port:
@@ -171,7 +171,7 @@ def _ends(event: Ended, claim: Claim) -> bool:
     return bool(event.signatures & (claim.signatures | claim.names))
 
 
-def _is_start(event: Outgoing | SeenReply | Ended, port: str) -> bool:
+def _is_start(event: Outgoing | SeenReply | ClaimsEnded, port: str) -> bool:
     if not isinstance(event, SeenReply) or event.promised or event.port != port:
         return False
     return any(wish is not None and wish.kind.startswith("start") for wish in map(plain_reading.wish_of, event.texts))
@@ -191,17 +191,17 @@ def _answer(found: Findings, reply: SeenReply, sent: Sequence[Outgoing]) -> None
     if wish.kind == "start-all":
         found.standing.clear()
     elif wish.kind == "start":
-        found.standing = [one for one in found.standing if not _goes_on(one, reply, sent)]
-    elif _asks_for_sure(reply, wish, sent) and (claim := _claim(reply, wish, pool, sent)) is not None:
+        found.standing = [one for one in found.standing if not _ends_by_start(one, reply, sent)]
+    elif _clearly_asks(reply, wish, sent) and (claim := _claim(reply, wish, pool, sent)) is not None:
         found.claims.append(claim)
         found.standing.append(claim)
 
 
-def _goes_on(claim: Claim, reply: SeenReply, sent: Iterable[Outgoing]) -> bool:
+def _ends_by_start(claim: Claim, reply: SeenReply, sent: Iterable[Outgoing]) -> bool:
     """Whether START at this port ends the claim."""
     if related(claim.port, reply.port) or reply.port in claim.ports:
         return True
-    return not claim.everything and any(related(one.port, reply.port) and claim.speaks_of(one) for one in sent)
+    return not claim.everything and any(related(one.port, reply.port) and claim.covers(one) for one in sent)
 
 
 def _pool(reply: SeenReply, sent: Sequence[Outgoing]) -> list[Outgoing]:
@@ -222,7 +222,7 @@ def _declared(pool: Sequence[Outgoing]) -> frozenset[str]:
     return words | pool[-1].words if pool else words
 
 
-def _asks_for_sure(reply: SeenReply, wish: plain_reading.Wish, sent: Sequence[Outgoing]) -> bool:
+def _clearly_asks(reply: SeenReply, wish: plain_reading.Wish, sent: Sequence[Outgoing]) -> bool:
     """Where the newest message is a notice that wants an answer, a word may be that answer."""
     newest = next((one for one in reversed(sent) if not one.code and related(one.port, reply.port)), None)
     if newest is None or newest.marketing or not plain_reading.asks_for_an_answer(newest.text):
@@ -247,7 +247,7 @@ def _claim(reply: SeenReply, wish: plain_reading.Wish, pool: Sequence[Outgoing],
         frozenset(one.name for one in named),
         frozenset(f"{one.signature:012x}" for one in named if one.signature),
         frozenset(one.port for one in meant if not one.name),
-        frozenset(plain_reading.name_as_written(one.text) or one.name for one in named),
+        frozenset(plain_reading.signature_as_written(one.text) or one.name for one in named),
     )  # fmt: skip
 
 

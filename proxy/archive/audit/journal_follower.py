@@ -32,7 +32,7 @@ STRETCH_BYTES = 256 * 1024
 COMPARED_EVERY = 60
 """Readings, of which there is one a second: whether segments that were read are as they were (they are removed by age, and erased in)."""
 DECISIONS_MAX = 10_000
-"""Of clerks, each about up to 2,000 replies: more than people decide in a month."""
+"""Decisions of clerks that are kept, each about up to 2,000 replies: more than people decide in a month."""
 _LOW = 0xFFFF_FFFF
 _HEAD, _CLAIM = Struct(">IIQB"), Struct(">QIQ")  # of a record; synced, count, time in ms of a group
 _RECEIPT = b"\0\7receipt"
@@ -51,7 +51,7 @@ class FollowedJournal(SegmentIndex):
         self.watched: set[int] = set()
         """The lower 32 bits of persons whose messages matter."""
         self.answers_matter = False
-        """Whether somebody waits for an answer of the carrier: else answers that are a plain yes are not looked at."""
+        """Whether carriers' answers are awaited: otherwise plain acceptances are skipped."""
         self._readings = -1
         self._verdicts: list[tuple[int, bytes]] = []  # of the group that is read: sequence, body
         self._decisions: deque[JournalRecord] = deque(maxlen=DECISIONS_MAX)
@@ -106,7 +106,7 @@ class FollowedJournal(SegmentIndex):
                 if (number, count, after - at) != (sequence, sequence - one.last, GROUP_BYTES) or crc32(
                     data[at + 8 : after]
                 ) != crc:
-                    return  # torn, or altered: others prove which
+                    return  # torn, or altered: rolling and verification tell which
                 digest = data[after - _CLAIM.size - 32 : after - _CLAIM.size]
                 if count:
                     records.insert(0, JournalRecord(one.last + 1, _GROUP_OF_NOTHING, b""))
@@ -138,7 +138,7 @@ class FollowedJournal(SegmentIndex):
             if record.sequence > self.seen:
                 if record.kind in _LOOKED_AT:
                     self._look(record)
-                if decides(record):
+                if is_decision(record):
                     self._decisions.append(record)
         self._note_verdicts(persons)
         self._verdicts = []
@@ -153,7 +153,7 @@ class FollowedJournal(SegmentIndex):
         if kind == messages.HEARD:
             return (int.from_bytes(unpack_heard(body).body[12:16], "big"),)
         if kind == messages.DELIVER:
-            return () if body.startswith(_RECEIPT, 8) else (replier(body) & _LOW,)
+            return () if body.startswith(_RECEIPT, 8) else (reply_sender(body) & _LOW,)
         if kind == messages.ACCEPTED and self.answers_matter:
             return [number & _LOW for number in answers.recipients_of(body)]
         return ()
@@ -172,26 +172,26 @@ class FollowedJournal(SegmentIndex):
     # ------------------------------------------------------------------ one person
 
     def about(self, person: int) -> Iterator[JournalRecord]:
-        """What it says of one person, and of others beside them. Stale, Fault, OSError."""
+        """Records about one person, and decisions that may concern anybody. Raises Stale, SegmentFault, OSError."""
         return merge(self._about(person), list(self._decisions), key=itemgetter(0))
 
     def _about(self, person: int) -> Iterator[JournalRecord]:
         parts = {person & _LOW}
         for segment in self._segments:
             for stretch in segment.stretches:
-                if stretch.tells_of(parts):
+                if stretch.mentions(parts):
                     for group in self.records(segment, stretch):
-                        yield from (one for one in group.records if not decides(one))
+                        yield from (one for one in group.records if not is_decision(one))
 
 
-def decides(record: JournalRecord) -> bool:
+def is_decision(record: JournalRecord) -> bool:
     """Whether it is a clerk's decision about doubtful replies, here or at another gate."""
     kind = record.kind
     return kind == messages.DECISION or (kind == messages.HEARD and unpack_heard(record.body).kind == messages.DECISION)
 
 
-def replier(body: bytes) -> int:
-    """Who wrote what a DELIVER record holds; 0: a receipt, or nobody's number."""
+def reply_sender(body: bytes) -> int:
+    """The sender of a DELIVER record; 0: a receipt, or not a person's number."""
     if body.startswith(_RECEIPT, 8):
         return 0
     try:

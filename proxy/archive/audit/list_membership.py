@@ -28,7 +28,7 @@ class ListMembership(NamedTuple):
     file: str
 
 
-class Lists:
+class ImportedLists:
     def __init__(self, person: int) -> None:
         self._chunk, self._low = person >> CHUNK_BITS, person & (1 << CHUNK_BITS) - 1
         self._begun: dict[int, tuple[operator_actions.ListBegun, set[int]]] = {}
@@ -45,7 +45,7 @@ class Lists:
             if said is not None and named:
                 found = tuple(said.refusals[place] for place in sorted(named))
                 return ListMembership(done.time, said.takes_off, found, said.who, said.why, said.file)
-        else:  # a start: what was not whole by then never will be
+        else:  # a start of the gate: an incomplete list will never be completed
             self._begun.clear()
         return None
 

@@ -17,8 +17,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from proxy.archive.audit.intent import CANDIDATES_S, Against, Claim
-from proxy.archive.audit.journal_follower import FollowedJournal, replier
+from proxy.archive.audit.intent import CANDIDATES_S, Claim, Violation
+from proxy.archive.audit.journal_follower import FollowedJournal, reply_sender
 from proxy.archive.audit.optout_history import in_order
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.archive.segment_index import Stale
@@ -30,13 +30,13 @@ from proxy.model.message import Category
 from proxy.model.number import about_people
 
 REMEMBERED_BYTES_MAX = 12 << 30
-"""Of journal, in which persons can be found again: some 25 million messages, for which 150 MB are kept. A reply to what is older claims nothing
-here; a gate with fewer messages in 30 days remembers all of these."""
+"""How much journal is indexed by person: some 25 million messages, for which 150 MB are kept. A reply to an older message claims nothing
+here; a gate with fewer messages in 30 days indexes all of them."""
 FORGOTTEN_EVERY_S = 3600.0
 CLAIMANTS_MAX = 1_000_000
 """Persons whose claims are held: at some 300 bytes; of more, those who replied first are forgotten."""
 SETTLE_S = 15.0
-"""A carrier that has not answered for so long does not: the outcome is unknown, and counts."""
+"""After so long without a carrier's answer the outcome is unknown, and the message counts as sent."""
 FOUND_MAX = 10_000
 """Findings that are remembered so that none counts twice."""
 _LOW = 0xFFFF_FFFF
@@ -47,7 +47,7 @@ _FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16
 @about_people
 class Finding(NamedTuple):
     recipient: int
-    against: Against
+    against: Violation
 
 
 def first_needed(disk: OsDisk, since: float) -> int:
@@ -69,8 +69,8 @@ def first_needed(disk: OsDisk, since: float) -> int:
 
 class Audit:
     def __init__(self, disks: Sequence[OsDisk], nodes: Sequence[int], now: float, since: float, done: Sequence[int]) -> None:
-        """``nodes``: whose journals these are. ``since``: what was sent before is no finding; nor is what stands up to the records ``done``,
-        one of each journal (0: nothing is known)."""
+        """``nodes``: the nodes of the journals. ``since``: earlier messages are no findings; nor are records up to ``done``, one sequence
+        per journal (0: none was settled)."""
         self._nodes, self._since, self._done = nodes, since, list(done)
         self._journals = [
             FollowedJournal(disk, first_needed(disk, now - CANDIDATES_S), self._look(place)) for place, disk in enumerate(disks)
@@ -89,7 +89,8 @@ class Audit:
     # ------------------------------------------------------------------ reading
 
     def read_on(self, now_s: float, until_s: float | None = None) -> list[Finding]:
-        """Reads what was written since, and settles what is due. ``now_s``, ``until_s``: monotonic; it reads no longer than that. OSError."""
+        """Reads new records, and settles findings that are due. ``now_s``, ``until_s``: monotonic; stops reading at ``until_s``.
+        OSError."""
         self._now_s = now_s
         self._forget(now_s)
         self.behind = False
@@ -109,11 +110,11 @@ class Audit:
 
     @property
     def spoilt(self) -> bool:
-        """Whether a journal could not be read on: it is damaged, altered just now, or sealed with a key that is not at hand."""
+        """Whether a journal cannot be read on: it is damaged, was altered just now, or is sealed with a missing key."""
         return any(one.spoilt for one in self._journals)
 
     def _forget(self, now_s: float) -> None:
-        """What has become too old to be meant."""
+        """Forgets what is too old to matter."""
         if self._began_s < 0:
             self._began_s = self._forgot_s = now_s
         if now_s - self._forgot_s >= FORGOTTEN_EVERY_S:
@@ -131,7 +132,7 @@ class Audit:
         return reached
 
     def _look(self, place: int) -> Callable[[JournalRecord], None]:
-        """What is to be noticed in a record that is read for the first time."""
+        """Makes the callback for records that are read for the first time."""
 
         def look(record: JournalRecord) -> None:
             kind, body = record.kind, record.body
@@ -140,7 +141,7 @@ class Audit:
                 if person in self._claimants and body[_FLAGS] & _HAS_ENTRY and body[_CATEGORY] == Category.MARKETING:
                     self._marketing(place, person, record)
             elif kind == messages.DELIVER:
-                if person := replier(body):
+                if person := reply_sender(body):
                     self._reply(place, person, record.sequence)
             elif kind == messages.HEARD:
                 heard = unpack_heard(body)
@@ -175,7 +176,7 @@ class Audit:
     def _may_be_against(claims: Sequence[Claim], place: int, person: int, record: JournalRecord) -> bool:
         alone = PersonHistory(person)
         alone.take(place, record)
-        return any(claim.speaks_of(sent) for sent in alone.sent() for claim in claims)
+        return any(claim.covers(sent) for sent in alone.sent() for claim in claims)
 
     # ------------------------------------------------------------------ one person
 
@@ -222,7 +223,7 @@ class Audit:
             self._claimants.pop(person, None)
         return [Finding(person, one) for one in found.against if self._is_new(one)]
 
-    def _is_new(self, one: Against) -> bool:
+    def _is_new(self, one: Violation) -> bool:
         place, sequence = key = one.sent.key
         if one.sent.at < self._since or sequence <= self._done[place] or key in self._found:
             return False

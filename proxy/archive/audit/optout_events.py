@@ -20,7 +20,7 @@ CHINA = timezone(timedelta(hours=8))
 TEXT_SHOWN_MAX = 200
 """Characters of a reply that are shown."""
 WRITTEN = ("text", "why", "file")
-"""Details that somebody wrote: a number may stand in them."""
+"""Details with free text: a number may stand in them."""
 Key = tuple[str, str, str, bool]
 """Scope, value, source; whether a list says so, and not the person's own record."""
 
@@ -39,11 +39,11 @@ class OptOutEvent(NamedTuple):
     says: Says
     details: dict[str, Any]
     masked: Says = ""
-    """``says`` without anybody's whole number, where somebody wrote in it."""
+    """``says`` with numbers in free text masked."""
 
 
-def by_value(one: OptOut, signatures: Mapping[int, str]) -> Mapping[str, str]:
-    """Where neither registry nor words are at hand."""
+def named_by_value(one: OptOut, signatures: Mapping[int, str]) -> Mapping[str, str]:
+    """Names a refusal by its value, where no registry is available."""
     return {"about": f"{one.scope} {one.value}".rstrip()}
 
 
@@ -53,14 +53,14 @@ class Trace:
     recipient: int
     first: float = 0.0
     last: float = 0.0
-    """What the journal covers, whoever it was about; 0 when it is empty."""
+    """The time that the journals cover; 0 when they are empty."""
     events: list[OptOutEvent] = field(default_factory=list)
     asked: float = 0.0
     """When: what had ended by then is not in force."""
     stands: dict[Key, OptOut] = field(default_factory=dict)
-    """What was refused and not taken back."""
+    """Refusals that were not lifted."""
     doubtful: set[int] = field(default_factory=set)
-    """Replies nobody has decided about, by number."""
+    """Undecided doubtful replies, by number."""
     sent: int = 0
     """Messages that went out since the first reply or refusal, listed or not."""
     wrong: int = 0
@@ -69,7 +69,7 @@ class Trace:
     """First and last of the records in between that a copy does not have, for the gate had removed them."""
     signatures: dict[int, str] = field(default_factory=dict)
     """By hash, as the person's messages had them."""
-    about: About = field(default=by_value, compare=False)
+    about: About = field(default=named_by_value, compare=False)
 
     @property
     def in_force(self) -> list[OptOut]:

@@ -19,16 +19,16 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from proxy.archive.audit.intent import Findings, Key
-from proxy.archive.audit.list_membership import KINDS, ListMembership, Lists
+from proxy.archive.audit.list_membership import KINDS, ImportedLists, ListMembership
 from proxy.archive.audit.optout_events import (
     About,
     OptOutEvent,
     Says,
     Trace,
-    by_value,
     iso,
     key,
     local,
+    named_by_value,
     printable,
     scope,
     until,
@@ -45,10 +45,10 @@ from proxy.model.redact import numbers_masked
 SENT_SHOWN_MAX = 1_000
 """Messages that are listed; more are counted."""
 _REPLIES = {"reply": "", "optout": "stopped", "restore": "restored", "review": "held"}
-"""What a deliver that somebody wrote was read as → the event it leads to, if it leads to any."""
+"""Kind of a reply's DELIVER record → the event that it causes, if any."""
 _U64 = struct.Struct(">Q")
 _RECEIPT = b"\0\7receipt"
-"""How a deliver begins, behind its time, that nobody wrote."""
+"""How the body of a receipt begins after its time."""
 
 
 class PduReaders(NamedTuple):
@@ -56,21 +56,21 @@ class PduReaders(NamedTuple):
 
     text_of: Callable[[bytes], str]  # deliver PDU → what the person wrote
     signature_of: Callable[[bytes], str]  # submit PDU → the name in 【】 as it is written there, or an empty string
-    hash_of: Callable[[str], int] = lambda name: 0  # a signature as somebody writes it → as entries have it
+    hash_of: Callable[[str], int] = lambda name: 0  # a signature in free spelling → its hash in entries
     subcategory_of: Callable[[Entry], str] = lambda entry: ""  # by name
-    about: About = by_value  # a refusal, and the signatures that are known → its words
+    about: About = named_by_value  # a refusal, and the signatures that are known → its words
 
 
 def trace(
     journals: Sequence[Iterable[JournalRecord]], recipient: int, read: PduReaders, asked: float, nodes: Collection[int] = ()
 ) -> Trace:
-    """Everything the journals know of one person's refusals, in their order, whatever the clock was put to meanwhile: only a reply stands
-    before what it led to. ``asked``: what is in force is told as of then. ``nodes``: whose journals these are: what others told them of
-    them is not told twice. A record that is not about this person costs a comparison."""
+    """All that the journals hold about one person's refusals, in journal order, whatever the clock did; only a reply is placed before its
+    effects. ``asked``: refusals in force are those as of then. ``nodes``: nodes of these journals, whose replicated records are not shown
+    twice. A record about another person costs one comparison."""
     found, history = Trace(recipient, asked=asked, about=read.about), PersonHistory(recipient, nodes)
-    at_record: dict[Key, list[OptOutEvent]] = {}  # what records of replies and messages were told as
+    at_record: dict[Key, list[OptOutEvent]] = {}  # events of records of replies and messages
     wanted = _U64.pack(recipient)
-    lists: dict[tuple[int, int], Lists] = {}  # by journal, and the node that told of them; -1: its own
+    lists: dict[tuple[int, int], ImportedLists] = {}  # by journal, and the node that replicated it; -1: its own
     for place, item in in_order(journals):
         kind, body, heard = item.kind, item.body, None
         history.take(place, item)
@@ -88,7 +88,7 @@ def trace(
                 continue
             kind, body, sequence = heard.kind, heard.body, heard.sequence
         if kind in KINDS:
-            mine = lists.setdefault((place, heard.node if heard is not None else -1), Lists(recipient))
+            mine = lists.setdefault((place, heard.node if heard is not None else -1), ImportedLists(recipient))
             if (named := mine.take(sequence, kind, body)) is not None:
                 _listed(found, named)
         elif kind == messages.DECISION:
@@ -97,7 +97,7 @@ def trace(
             _ABOUT[kind](found, body, read)
             at_record[place, item.sequence] = found.events[before:] if kind == messages.VERDICT else []
         if heard is not None:
-            found.events[before:] = [_told_by(heard, one) for one in found.events[before:]]
+            found.events[before:] = [_from_gate(heard, one) for one in found.events[before:]]
     _compare(found, history.findings(), at_record)
     return found
 
@@ -217,14 +217,14 @@ def _by_officer(found: Trace, body: bytes, read: PduReaders) -> None:
     said = operator_actions.unpack_suppressed(body)
     for one in said.added:
         found.stands[key(one)] = one
-        _stops(found, said.time, one, said.who, said.why)
+        _add_stopped(found, said.time, one, said.who, said.why)
     for one in said.lifted:
         found.stands.pop(key(one), None)
         found.stands.pop(key(one, listed=True), None)
     replaced = {(one.scope, one.value) for one in said.added}  # a hold that is a refusal now is not lifted
     lifted = [one for one in said.lifted if one.source != "doubtful" or (one.scope, one.value) not in replaced]
     if lifted:
-        _lifts(found, said.time, lifted, said.who, said.why)
+        _add_lifted(found, said.time, lifted, said.who, said.why)
 
 
 def _listed(found: Trace, said: ListMembership) -> None:
@@ -232,15 +232,15 @@ def _listed(found: Trace, said: ListMembership) -> None:
     if not said.takes_off:
         for one in said.refusals:
             found.stands[key(one, listed=True)] = one
-            _stops(found, said.time, one, said.who, said.why, said.file)
+            _add_stopped(found, said.time, one, said.who, said.why, said.file)
         return
     off = {(one.scope, one.value) for one in said.refusals}
     over = [place for place, one in found.stands.items() if place[-1] and (one.scope, one.value) in off]
     lifted = [found.stands.pop(place) for place in over]
-    _lifts(found, said.time, lifted, said.who, said.why, said.file)
+    _add_lifted(found, said.time, lifted, said.who, said.why, said.file)
 
 
-def _stops(found: Trace, at: float, one: OptOut, who: str, why: str, file: str = "") -> None:
+def _add_stopped(found: Trace, at: float, one: OptOut, who: str, why: str, file: str = "") -> None:
     details = {
         **scope(one), "source": one.source, "keyword": "", "effective": iso(at), "until": iso(one.expiry), **_ordered(who, why, file),
     }  # fmt: skip
@@ -249,7 +249,7 @@ def _stops(found: Trace, at: float, one: OptOut, who: str, why: str, file: str =
     found.events.append(OptOutEvent(at, "stopped", "", "", (*stopped, by), details, (*stopped, masked)))
 
 
-def _lifts(found: Trace, at: float, lifted: Sequence[OptOut], who: str, why: str, file: str = "") -> None:
+def _add_lifted(found: Trace, at: float, lifted: Sequence[OptOut], who: str, why: str, file: str = "") -> None:
     says = (*(_all_of(lifted) or ("nothing",)), ", ")
     by, masked = _by(who, why, file)
     details = _ordered(who, why, file) | {"lifted": [scope(one) for one in lifted]}
@@ -271,7 +271,7 @@ def _by(who: str, why: str, file: str = "") -> tuple[str, str]:
     return f"by {printable(who)}{done}", f"by {printable(who)}{numbers_masked(done)}"
 
 
-def _told_by(heard: ReplicatedRecord, event: OptOutEvent) -> OptOutEvent:
+def _from_gate(heard: ReplicatedRecord, event: OptOutEvent) -> OptOutEvent:
     """What another gate wrote holds here from when this one heard of it."""
     told = f" (told by gate {heard.node})"
     details = event.details | {"gate": heard.node} | ({"effective": iso(heard.time)} if "effective" in event.details else {})
@@ -279,7 +279,7 @@ def _told_by(heard: ReplicatedRecord, event: OptOutEvent) -> OptOutEvent:
     return event._replace(at=heard.time, says=(*event.says, told), details=details, masked=masked)
 
 
-def _befell(found: Trace, body: bytes, read: PduReaders) -> None:
+def _person_changed(found: Trace, body: bytes, read: PduReaders) -> None:
     said = consents.unpack_person(body)
     if said.event == "withdrawn":
         return  # of what they agreed to: no refusal
@@ -364,7 +364,7 @@ def _is_hash(value: str) -> bool:
 
 _ABOUT = {
     messages.VERDICT: _sent, messages.OPTOUT: _stopped, messages.RESTORED: _restored, messages.SAID: _confirmed,
-    messages.SUPPRESSED: _by_officer, messages.PERSON: _befell, messages.DOUBTFUL: _held,
+    messages.SUPPRESSED: _by_officer, messages.PERSON: _person_changed, messages.DOUBTFUL: _held,
 }  # fmt: skip
 """Kinds whose body says a time in ms and then whom it is about."""
 _DATED = frozenset(

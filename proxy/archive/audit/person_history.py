@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 
 from proxy.archive.audit import plain_reading
-from proxy.archive.audit.intent import Claim, Ended, Findings, Key, Outgoing, SeenReply, digits_of, findings
+from proxy.archive.audit.intent import Claim, ClaimsEnded, Findings, Key, Outgoing, SeenReply, digits_of, findings
 from proxy.journal.records import answers, consents, delivers, doubtful_replies, messages, operator_actions, requests
 from proxy.journal.records.replicated import unpack_heard
 from proxy.journal.segment import JournalRecord
@@ -19,14 +19,14 @@ from proxy.model.message import Category
 from proxy.model.number import NotARecipient, about_people, recipient_of
 
 READ_AGAIN_S = 60
-"""A reply whose effect is written may come again so long after, where the gate died before its text was."""
+"""For so long a reply may be processed again, if the gate died between writing its effect and its text."""
 MESSAGES_MAX = 10_000
 """Of one person: older ones are forgotten. It is 300 a day for a month."""
 _PERSON = struct.Struct(">Q")
 _LOST = frozenset((1, 4))
 _UNKNOWN = frozenset((2, 5, 6))
 _LATE_ACCEPTED = 3
-"""Effects of an answer (journal/records/answers.py): the carrier refused the message, nobody knows, it is known after all."""
+"""Effects of an answer (journal/records/answers.py): refused by the carrier, unknown, known late."""
 _REPLIES = frozenset(("reply", "optout", "restore", "review"))
 
 
@@ -35,11 +35,11 @@ class PersonHistory:
     """What journals say of one person, in the order in which it is handed in."""
 
     def __init__(self, recipient: int, nodes: Collection[int] = ()) -> None:
-        """``nodes``: whose journals these are: what others were told of them is not told twice."""
+        """``nodes``: nodes of these journals, whose replicated records are not counted twice."""
         self.recipient = recipient
         self._wanted = _PERSON.pack(recipient)
         self._nodes = nodes
-        self._events: list[Outgoing | SeenReply | Ended] = []
+        self._events: list[Outgoing | SeenReply | ClaimsEnded] = []
         self._doubts: dict[int, tuple[str, float]] = {}  # number of a doubtful reply → its port, its time
         self._standing: dict[int, str] = {}  # row of a standing "no" → its words
         self._sent: OrderedDict[tuple[int, int], Outgoing] = OrderedDict()  # by journal and entry
@@ -56,7 +56,7 @@ class PersonHistory:
         read(self, (journal, record.sequence), record)
 
     def assume_answered(self, but: Collection[Key]) -> None:
-        """Whoever hands in no plain answers of the carrier: messages without another one were accepted, ``but`` these."""
+        """Marks open messages as accepted, except ``but``; for callers that skip carriers' plain acceptances."""
         for one in self._sent.values():
             if one.state == "open" and one.key not in but:
                 one.state = "accepted"
@@ -79,7 +79,7 @@ class PersonHistory:
             return
         pdu = plain_reading.text_of(said.data)
         if said.adopts:  # it stands in for another
-            self._lose(key[0], said.adopts)
+            self._mark_lost(key[0], said.adopts)
         sent = self._sent.get((key[0], said.entry.id))
         if sent is None:
             marketing = said.category is Category.MARKETING
@@ -91,7 +91,7 @@ class PersonHistory:
             self._events.append(sent)
             if len(self._sent) > MESSAGES_MAX:
                 self._events.remove(self._sent.popitem(last=False)[1])
-        elif said.entry.signature and not sent.signature:  # only this part says whose it is: till then nobody could know
+        elif said.entry.signature and not sent.signature:  # only this part has the signature: before it the sender was unknown
             sent.key, sent.at, sent.signature = key, said.time, said.entry.signature
             self._events.remove(sent)
             self._events.append(sent)
@@ -112,12 +112,12 @@ class PersonHistory:
             elif sent.state != "unknown" or one.effect == _LATE_ACCEPTED:  # of a long message one part may be unknown
                 sent.state = "accepted"
 
-    def _lose(self, journal: int, entry_id: int) -> None:
+    def _mark_lost(self, journal: int, entry_id: int) -> None:
         if (sent := self._sent.get((journal, entry_id))) is not None:
             sent.state = "lost"
 
     def _unreplaced(self, key: Key, record: JournalRecord) -> None:
-        self._lose(key[0], requests.unpack_unreplaced(record.body).entry_id)
+        self._mark_lost(key[0], requests.unpack_unreplaced(record.body).entry_id)
 
     def _restored(self, key: Key, record: JournalRecord) -> None:
         said = delivers.unpack_restored(record.body)
@@ -135,7 +135,7 @@ class PersonHistory:
         pdu = plain_reading.text_of(said.data)
         texts = plain_reading.readings(pdu.octets, pdu.coding)
         reply = SeenReply(key, said.time, digits_of(said.port), said.provider, texts)
-        reply.dismissed = any(plain_reading.plainly(text) == words for text in texts for words in self._standing.values())
+        reply.dismissed = any(plain_reading.normalized(text) == words for text in texts for words in self._standing.values())
         self._events.append(reply)
 
     def _doubtful(self, key: Key, record: JournalRecord) -> None:
@@ -149,26 +149,26 @@ class PersonHistory:
         if said.yes:
             return
         if said.standing and said.ids:
-            self._standing[said.row] = plain_reading.plainly(said.words)
+            self._standing[said.row] = plain_reading.normalized(said.words)
         for port, at in [self._doubts[one] for one in said.ids if one in self._doubts]:
-            self._events.append(Ended(said.time, at + READ_AGAIN_S, port=port, since=at - 1))
+            self._events.append(ClaimsEnded(said.time, at + READ_AGAIN_S, port=port, since=at - 1))
 
-    def _heard(self, key: Key, record: JournalRecord) -> None:
-        """Another gate took the reply; its words are in that gate's journal, what it stopped was told here."""
+    def _replicated(self, key: Key, record: JournalRecord) -> None:
+        """Takes a replicated record: the reply's text is in the other gate's journal, its effect here."""
         heard = unpack_heard(record.body)
         if heard.kind == messages.DECISION:
             self._decided(key, JournalRecord(heard.sequence, heard.kind, heard.body))
         if heard.node in self._nodes or heard.body[8:16] != self._wanted:
             return
         if heard.kind == messages.OPTOUT:
-            self._told(key, heard.time, delivers.unpack_optout(heard.body))
+            self._replicated_optout(key, heard.time, delivers.unpack_optout(heard.body))
         elif heard.kind == messages.RESTORED:
             said = delivers.unpack_restored(heard.body)
             self._events.append(SeenReply(key, heard.time, digits_of(said.port), said.provider, ("START",)))
         elif heard.kind in (messages.PERSON, messages.SUPPRESSED):
             self._ended(key, JournalRecord(heard.sequence, heard.kind, heard.body))
 
-    def _told(self, key: Key, at: float, said: delivers.OptedOut) -> None:
+    def _replicated_optout(self, key: Key, at: float, said: delivers.OptedOut) -> None:
         scope, value, _, source, _ = said.opt_out
         if source != "reply" or scope not in ("advertiser", "category"):
             return
@@ -180,20 +180,20 @@ class PersonHistory:
         if record.kind == messages.PERSON:
             told = consents.unpack_person(record.body)
             if told.event != "withdrawn":
-                self._events.append(Ended(told.time, told.time if told.event == "erased" else told.before))
+                self._events.append(ClaimsEnded(told.time, told.time if told.event == "erased" else told.before))
             return
         said = operator_actions.unpack_suppressed(record.body)
-        lifted = [one for one in said.lifted if one.source != "doubtful"]  # of which a decision tells
+        lifted = [one for one in said.lifted if one.source != "doubtful"]  # holds are ended by a DECISION record
         if lifted:
             values = frozenset(one.value for one in lifted if one.scope in ("advertiser", "signature"))
             whole = any(one.scope not in ("advertiser", "signature") for one in lifted)
-            self._events.append(Ended(said.time, said.time, None if whole else values, whole))
+            self._events.append(ClaimsEnded(said.time, said.time, None if whole else values, whole))
 
 
 _READ: dict[int, Callable[[PersonHistory, Key, JournalRecord], None]] = {
     messages.VERDICT: PersonHistory._verdict, messages.ANSWER: PersonHistory._answers, messages.ACCEPTED: PersonHistory._answers,
     messages.DELIVER: PersonHistory._deliver, messages.RESTORED: PersonHistory._restored, messages.UNREPLACED: PersonHistory._unreplaced,
-    messages.HEARD: PersonHistory._heard, messages.PERSON: PersonHistory._ended, messages.SUPPRESSED: PersonHistory._ended,
+    messages.HEARD: PersonHistory._replicated, messages.PERSON: PersonHistory._ended, messages.SUPPRESSED: PersonHistory._ended,
     messages.DOUBTFUL: PersonHistory._doubtful, messages.DECISION: PersonHistory._decided,
 }  # fmt: skip
 _NAMED = frozenset(

@@ -20,7 +20,7 @@ MESSAGE_PAYLOAD = 0x0424
 SAR_SEGMENT = 0x020F
 UDH_INDICATOR = 0x40
 CODINGS = {8: "utf-16-be", 15: "gb18030"}
-"""By data_coding (SMPP 3.4 §5.2.19; 15 is GBK in China). Of others each is tried that gives a text."""
+"""By data_coding (SMPP 3.4 §5.2.19; 15 is GBK in China). For other values each encoding is tried that decodes."""
 GUESSES = ("ascii", "utf-8", "gb18030", "utf-16-be")
 REPLY_CHARACTERS_MAX = 60
 """A longer reply is a story: a person has to read it."""
@@ -52,7 +52,7 @@ COMMON = frozenset(
 )
 """Words that many advertisers ask for: which one of them is meant they do not say."""
 OF_CARRIER_MENUS = frozenset(("N", "R", "QX", "0000", "END", "CANCEL", "QUIT"))
-"""At a port that nobody owns these are commands of the carrier's own menus."""
+"""At a port without an owner these are commands of the carrier's own menus."""
 STOPS = re.compile(
     r"退订|拒收|停止发送|取消订阅|不接受推广|不再接收|别来烦|不要广告|拒绝广告|NOMORE|STOPSENDING"
     r"|(?:(?<![特分个级区性类])别|(?<!要)不要|(?<!用)不用|甭|莫|勿|唔好)(?:再|给我)*发(?![火呆愁疯脾货票快顺件到错红朋烧胖热神])"
@@ -162,36 +162,36 @@ def readings(octets: bytes, coding: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def plainly(text: str) -> str:
+def normalized(text: str) -> str:
     """Compatible characters made equal, capitals, simplified, without what cannot be seen."""
     folded = unicodedata.normalize("NFKC", text).upper().translate(_SIMPLIFIED)
     return "".join(one for one in folded if unicodedata.category(one) not in ("Cf", "Cc", "Zs", "Zl", "Zp", "Mn"))
 
 
-def name_in(text: str) -> str:
+def signature_in(text: str) -> str:
     """The signature: what stands in 【】 at the beginning, else at the end; empty if nothing does."""
-    text = plainly(text)
+    text = normalized(text)
     found = _NAME.match(text) or _NAME_LAST.search(text)
     return found[1] if found else ""
 
 
-def name_as_written(text: str) -> str:
+def signature_as_written(text: str) -> str:
     """The same for people to read."""
     found = _NAME.match(text.strip()) or _NAME_LAST.search(text.strip())
     return found[1].strip() if found else ""
 
 
-def declared_in(text: str, *, marketing: bool = True) -> frozenset[str]:
-    """The words that a message asks to be answered with by whoever wants no more of them. An appointment that may be cancelled by a reply
-    is no ``marketing``, and asks for something else."""
-    text = plainly(text)
+def declared_keywords(text: str, *, marketing: bool = True) -> frozenset[str]:
+    """The keywords that a message names for refusing more of them. A message about an appointment that may be cancelled by a reply is no
+    ``marketing``, and asks for other words."""
+    text = normalized(text)
     patterns = _DECLARED if marketing else _DECLARED_OF_NOTICE
     return frozenset(word[1] for pattern in patterns for word in pattern.finditer(text))
 
 
 def asks_for_an_answer(text: str) -> bool:
     """Whether a message wants to be answered at all, whatever for."""
-    return _ASKS.search(plainly(text)) is not None
+    return _ASKS.search(normalized(text)) is not None
 
 
 class Wish(NamedTuple):
@@ -204,7 +204,7 @@ class Wish(NamedTuple):
 
 def wish_of(text: str, declared: frozenset[str] = frozenset()) -> Wish | None:
     """``declared``: words that the messages it may answer ask for. None: it asks for nothing clearly."""
-    plain = plainly(text)
+    plain = normalized(text)
     bare = "".join(one for one in plain if unicodedata.category(one)[0] not in "PS" or one in "#@")
     if bare == START_ALL:
         return Wish("start-all", "", advertising=True)

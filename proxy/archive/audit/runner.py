@@ -29,7 +29,7 @@ EVERY_S = 1.0
 PIECE_S = 0.5
 FOLDERS_EVERY_S = 10.0
 SPOILT_S = 60.0
-"""A journal that cannot be read on for so long: this process ends, and another begins with the keys of then."""
+"""If a journal cannot be read for so long, the process ends, and a new one begins with the present keys."""
 STATE = "optout-audit.json"
 """Beside the segments of the first journal: of each journal, by its identity, up to which record all is settled."""
 
@@ -73,7 +73,7 @@ def _node_of(disk: OsDisk) -> int:
 
 
 def once(journals: Journals, now: float) -> list[dict[str, Any]]:
-    """What the journals of the last 30 days tell. CannotAudit."""
+    """The findings of the last 30 days. CannotAudit."""
     audit = Audit(journals.disks, journals.nodes, now, 0.0, [0] * len(journals.disks))
     try:
         found = audit.read_on(time.monotonic())
@@ -85,8 +85,8 @@ def once(journals: Journals, now: float) -> list[dict[str, Any]]:
 
 
 def follow(config: Path, since: float, goes_on: Callable[[float], bool]) -> Generator[dict[str, Any], None, None]:
-    """About once a second what was found since. ``since``: where no state is kept, what was sent before is no finding. ``goes_on``: waits so
-    many seconds, and says whether to go on. Ends when the journals are other ones. CannotAudit."""
+    """Yields new findings about once a second. ``since``: without saved state, earlier messages are no findings. ``goes_on`` waits so many
+    seconds and returns whether to continue. Ends when the gate's journals have changed. CannotAudit."""
     journals = journals_of(config)
     state = journals.folders[0] / STATE
     known = _read(state)

@@ -18,8 +18,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.console.gate_client import CannotAsk, GateClient
-from proxy.console.language import language_of
 from proxy.console.login import TOKEN_MAX, spelt, who_is
+from proxy.console.translations import language_of
 from proxy.desk.api.dispatch import call
 from proxy.desk.api.openapi import BODY, JSON, document
 from proxy.desk.api.parameters import BadRequest, from_query, read

@@ -30,9 +30,9 @@ from proxy.model.number import FIRST, LAST, Number, mask
 from proxy.model.recipient import Entry
 from proxy.model.redact import numbers_masked
 from proxy.model.roles import Permission
+from proxy.operations.args import recipient as recipient_in
 from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.papers import asked_of
-from proxy.operations.person import recipient as recipient_in
 from proxy.policy.explanation.naming import LookUp, whom
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.relay.effects.consents import PersonSays

@@ -20,10 +20,10 @@ from proxy.model.message import Category
 from proxy.model.number import Number
 from proxy.model.recipient import OptOut
 from proxy.operations.args import each
+from proxy.operations.args import recipient as recipient_in
 from proxy.operations.chunks import hear_numbers, put_in_force
 from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
-from proxy.operations.person import recipient as recipient_in
 from proxy.policy import NotInScope, RuleSet, asks
 from proxy.policy.explanation import naming
 from proxy.policy.orders import DIMENSIONS

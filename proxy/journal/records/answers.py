@@ -13,7 +13,7 @@ from typing import NamedTuple
 from proxy.journal.encoding import BodyReader as _Reader
 from proxy.journal.records.messages import ACCEPTED, ANSWER, TAKE, TIME
 from proxy.journal.segment import JournalRecord
-from proxy.journal.settlement import Bodied, Taken
+from proxy.journal.settlement import AcceptedSubmit, AnswerBody
 from proxy.model.message import Take
 from proxy.model.number import about_people
 from proxy.native.loader import compiled
@@ -21,7 +21,7 @@ from proxy.native.loader import compiled
 
 @about_people
 class CarrierAnswer(NamedTuple):
-    """What became of an entry: the carrier's answer, or the lack of one."""
+    """The carrier's answer to a submit, or the lack of one."""
 
     time: float
     entry_id: int
@@ -66,7 +66,7 @@ def pack_answer(
 
 
 @compiled("pack_accepted")
-def pack_accepted(now: float, accepted: Iterable[tuple[Taken, Bodied]]) -> Iterator[list[bytes]]:
+def pack_accepted(now: float, accepted: Iterable[tuple[AcceptedSubmit, AnswerBody]]) -> Iterator[list[bytes]]:
     """What most submits end with, for one turn in as few bodies as fit: the carrier took them, and nothing else changes.
 
     Each with the carrier's answer, whose body is its own id. In pieces behind an empty one (``Journal.extend``).
@@ -119,7 +119,7 @@ def _taken(body: bytes) -> Iterator[tuple[int, int]]:
 
 
 def accepted_without(body: bytes, recipient: int) -> bytes:
-    """A body of kind ACCEPTED without what is about one person: itself where nothing is, empty where all is."""
+    """A body of kind ACCEPTED without one person: unchanged if it does not name the person, empty if it names nobody else."""
     at, end, kept = TIME.size, len(body), list[bytes]()
     found = False
     while at < end:

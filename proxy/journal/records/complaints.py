@@ -30,7 +30,7 @@ class DeskEvent(NamedTuple):
 
 @about_people
 class Case(NamedTuple):
-    """A complaint, and what became of it. Empty words and 0 mean that there is no such thing."""
+    """A complaint and its handling. Empty strings and 0 mean that a value is missing."""
 
     id: int  # from 1, never given twice
     state: str  # one of STATES
@@ -85,7 +85,7 @@ def unpack_case(body: bytes) -> Case:
     number, *ms, recipient, of, state = reader.take(_CASE)
     filed, came, forward_by, answer_by, forwarded, at, sent = (one / 1000 for one in ms)
     source, reference, batch, shown, sender, text, message, provider, port, signature, category = (
-        reader.word() for _ in range(11)
+        reader.string() for _ in range(11)
     )
     return Case(
         number, STATES[state], source, reference, batch, filed, came, forward_by, answer_by, forwarded, recipient, shown, at, sender, text,
@@ -103,4 +103,6 @@ def pack_events(events: tuple[DeskEvent, ...]) -> bytes:
 
 def unpack_events(reader: BodyReader) -> tuple[DeskEvent, ...]:
     (count,) = reader.take(_EVENTS)
-    return tuple(DeskEvent(reader.take(_EVENT)[0] / 1000, reader.word(), reader.word(), reader.word()) for _ in range(count))
+    return tuple(
+        DeskEvent(reader.take(_EVENT)[0] / 1000, reader.string(), reader.string(), reader.string()) for _ in range(count)
+    )

@@ -59,7 +59,7 @@ class Chunk(NamedTuple):
 
 
 class BatchEvent(NamedTuple):
-    """What became of batches."""
+    """A change of batches."""
 
     time: float
     event: str  # of EVENTS
@@ -73,7 +73,7 @@ class BatchEvent(NamedTuple):
 
 @about_people
 class ConsentChange(NamedTuple):
-    """What befell one person."""
+    """A change of one person's consents."""
 
     time: float
     recipient: int
@@ -83,9 +83,9 @@ class ConsentChange(NamedTuple):
     advertiser: str = ""  # of ``withdrawn``: whose messages, empty = anybody's
     category: str = ""
     before: int = (
-        0  # of ``recycled``: what is older is somebody else's; of ``erased``: the mark of the key (state/lists/erased.py)
+        0  # of ``recycled``: older consents are the former owner's; of ``erased``: the mark of the key (state/lists/erased.py)
     )
-    name: int = 0  # of ``erased``: the number under the key of the house (archive.keys)
+    name: int = 0  # of ``erased``: the person's keyed hash (archive/keys.py)
 
 
 @about_people

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from proxy.journal import encoding as values
-from proxy.journal.encoding import BodyReader, refusal_of, word
+from proxy.journal.encoding import BodyReader, read_refusal, word
 from proxy.model.number import about_people
 from proxy.model.recipient import OptOut
 from proxy.native.loader import compiled
@@ -27,7 +27,7 @@ class DeliverRecord(NamedTuple):
     kind: str  # receipt, reply, optout, restore, review
     source: str
     port: str
-    provider: str  # who owns the port, empty if nobody
+    provider: str  # owner of the port, empty if it has none
     data: bytes  # the PDU as the provider gets it
 
 
@@ -35,13 +35,13 @@ def pack_deliver(now: float, kind: str, source: str, port: str, provider: str, d
     return b"".join((_pack_time(int(now * 1000)), _known(kind), word(source), _known(port), _known(provider), data))
 
 
-class Returned(Protocol):
+class ReceiptRoute(Protocol):
     @property
     def said(self) -> bytes:
         """The port it came to, and its owner (``port_words``)."""
 
 
-class Relayed(Protocol):
+class RelayedDeliver(Protocol):
     @property
     def data(self) -> bytes:
         """The PDU as the provider gets it."""
@@ -49,7 +49,7 @@ class Relayed(Protocol):
 
 @compiled("pack_receipts")
 def pack_receipts(
-    now: float, people: Sequence[bytes], routes: Sequence[Returned], items: Sequence[Relayed]
+    now: float, people: Sequence[bytes], routes: Sequence[ReceiptRoute], items: Sequence[RelayedDeliver]
 ) -> Iterable[list[bytes]]:
     """``pack_deliver`` of receipts, of each the person it is about (as ``word`` has one), whence and what; in pieces behind an empty one
     (``Journal.extend``)."""
@@ -72,7 +72,7 @@ _known = lru_cache(maxsize=16_384)(word)
 def unpack_deliver(body: bytes) -> DeliverRecord:
     reader = BodyReader(body)
     (time_ms,) = reader.take(_TIME)
-    return DeliverRecord(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word(), reader.rest())
+    return DeliverRecord(time_ms / 1000, reader.string(), reader.string(), reader.string(), reader.string(), reader.rest())
 
 
 @about_people
@@ -97,7 +97,7 @@ def pack_optout(now: float, recipient: int, opt_out: OptOut, port: str = "", pro
 def unpack_optout(body: bytes) -> OptedOut:
     reader = BodyReader(body)
     time_ms, recipient, time, expiry = reader.take(_OPTOUT)
-    scope, value, source, port, provider, keyword = (reader.word() for _ in range(6))
+    scope, value, source, port, provider, keyword = (reader.string() for _ in range(6))
     return OptedOut(time_ms / 1000, recipient, OptOut(scope, value, time, source, expiry), port, provider, keyword)
 
 
@@ -130,18 +130,18 @@ _RESTORED = struct.Struct(">QQB")
 
 def pack_restored(now: float, recipient: int, port: str, provider: str, keyword: str, lifted: Sequence[OptOut]) -> bytes:
     fixed = _RESTORED.pack(int(now * 1000), recipient, len(lifted))
-    return b"".join((fixed, word(port), word(provider), word(keyword), *map(values.refusal, lifted)))
+    return b"".join((fixed, word(port), word(provider), word(keyword), *map(values.pack_refusal, lifted)))
 
 
 def unpack_restored(body: bytes) -> Restored:
     reader = BodyReader(body)
     time_ms, recipient, count = reader.take(_RESTORED)
-    port, provider, keyword = reader.word(), reader.word(), reader.word()
-    return Restored(time_ms / 1000, recipient, port, provider, keyword, tuple(refusal_of(reader) for _ in range(count)))
+    port, provider, keyword = reader.string(), reader.string(), reader.string()
+    return Restored(time_ms / 1000, recipient, port, provider, keyword, tuple(read_refusal(reader) for _ in range(count)))
 
 
 class OneReply:
-    """Tells which refusals one reply made: their records stand together, one for each advertiser, and behind them that of all marketing."""
+    """Groups the refusals of one reply: their records follow each other, one for each advertiser, then that of all marketing."""
 
     def __init__(self) -> None:
         self._reply: tuple[int, str, float] | None = None
@@ -160,10 +160,10 @@ _SAID = struct.Struct(">QQ")
 
 
 def pack_said(now: float, recipient: int, refusal: OptOut, port: str, provider: str, text: str) -> bytes:
-    return _SAID.pack(int(now * 1000), recipient) + values.refusal(refusal) + word(port) + word(provider) + word(text)
+    return _SAID.pack(int(now * 1000), recipient) + values.pack_refusal(refusal) + word(port) + word(provider) + word(text)
 
 
 def unpack_said(body: bytes) -> ConfirmationSent:
     reader = BodyReader(body)
     time_ms, recipient = reader.take(_SAID)
-    return ConfirmationSent(time_ms / 1000, recipient, refusal_of(reader), reader.word(), reader.word(), reader.word())
+    return ConfirmationSent(time_ms / 1000, recipient, read_refusal(reader), reader.string(), reader.string(), reader.string())

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from proxy.journal import encoding as values
-from proxy.journal.encoding import BodyReader, refusal_of, word
+from proxy.journal.encoding import BodyReader, read_refusal, word
 from proxy.model.number import about_people
 from proxy.model.recipient import HOLD_S, OptOut
 
@@ -21,8 +21,8 @@ TEXT_CHARACTERS_MAX = 300
 DECIDED_IDS_MAX = 2_000
 """Replies of one decision record, 8 bytes each: a row of more replies is decided by several records."""
 LISTED_MAX = 100_000
-"""Replies on the list, decided ones of the last 30 days included: some 130 MB. One more is in force and in the journal, and not on the list
-until others leave it."""
+"""Replies on the list, including those decided in the last 30 days: some 130 MB. Beyond it a reply is in force and in the journal, but not
+on the list until others leave it."""
 
 _DOUBTFUL = struct.Struct(">QQBQIB")  # time in ms, recipient, category, signature, template, refusals
 _DECISION = struct.Struct(">QBBQBQIH")  # time in ms, yes, standing, row, category, signature, template, replies
@@ -46,13 +46,13 @@ NO_CONTEXT = ReplyContext(0, 0, 0)
 
 @about_people
 class Doubtful(NamedTuple):
-    """A reply that may be a refusal, and what it holds until somebody decides."""
+    """A reply that may be a refusal, and the refusals held until a decision."""
 
     time: float
     recipient: int
     source: str  # the person's number as the carrier spells it
     port: str
-    provider: str  # who owns the port, empty if nobody does
+    provider: str  # owner of the port, empty if it has none
     text: str  # as it was read; empty where it cannot be read
     context: ReplyContext
     held: tuple[OptOut, ...]  # refusals put into the record for the time being; their source is ``doubtful``
@@ -85,14 +85,14 @@ def pack_doubtful(one: Doubtful) -> bytes:
         int(one.time * 1000), one.recipient, context.category, context.signature, context.template, len(one.held)
     )
     words = (one.source, one.port, one.provider, one.text[:TEXT_CHARACTERS_MAX], one.answered[:TEXT_CHARACTERS_MAX])
-    return b"".join((fixed, *map(word, words), *map(values.refusal, one.held)))
+    return b"".join((fixed, *map(word, words), *map(values.pack_refusal, one.held)))
 
 
 def unpack_doubtful(body: bytes) -> Doubtful:
     reader = BodyReader(body)
     time_ms, recipient, category, signature, template, count = reader.take(_DOUBTFUL)
-    source, port, provider, text, answered = (reader.word() for _ in range(5))
-    held = tuple(refusal_of(reader) for _ in range(count))
+    source, port, provider, text, answered = (reader.string() for _ in range(5))
+    held = tuple(read_refusal(reader) for _ in range(count))
     context = ReplyContext(category, signature, template)
     return Doubtful(time_ms / 1000, recipient, source, port, provider, text, context, held, answered)
 
@@ -114,7 +114,7 @@ def pack_decision(one: DoubtDecision) -> bytes:
 def unpack_decision(body: bytes) -> DoubtDecision:
     reader = BodyReader(body)
     time_ms, yes, standing, row, category, signature, template, count = reader.take(_DECISION)
-    who, why, words, port = (reader.word() for _ in range(4))
+    who, why, words, port = (reader.string() for _ in range(4))
     ids = tuple(reader.take(_ID)[0] for _ in range(count))
     context = ReplyContext(category, signature, template)
     return DoubtDecision(time_ms / 1000, who, why, bool(yes), bool(standing), row, words, context, port, ids)
@@ -127,7 +127,7 @@ def replies_of(replies: Mapping[int, bytes], recipient: int) -> set[int]:
 
 
 def without_words(decisions: Mapping[int, bytes], replies: Mapping[int, bytes], gone: set[int]) -> dict[int, bytes]:
-    """Decisions whose words nobody else wrote than the person whose replies are ``gone``, without them."""
+    """Decisions whose example text the erased person alone wrote, without that text."""
     found = {}
     for number, body in decisions.items():
         decision = unpack_decision(body)

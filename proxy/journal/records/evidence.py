@@ -28,7 +28,7 @@ class VerdictEvidence(NamedTuple):
 
 @about_people
 class Review(NamedTuple):
-    """A text that a rule wants a clerk to look at; told once for each provider and rule in a life of the gate."""
+    """A text that a rule wants a clerk to review; recorded once per provider and rule in a run of the gate."""
 
     time: float
     verdict_sequence: int  # of the first message with it

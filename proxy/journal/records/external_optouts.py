@@ -19,7 +19,7 @@ _TOLD = struct.Struct(">Q16s16sI")  # now, digest of the key, digest of the requ
 class ExternalOptOut(NamedTuple):
     time: float
     key: bytes  # 16 bytes of who asked and their Idempotency-Key
-    request: bytes  # 16 bytes of what was asked
+    request: bytes  # 16 bytes of the request's digest
     refusals: int
     who: str
     channel: str
@@ -32,4 +32,4 @@ def pack_told(one: ExternalOptOut) -> bytes:
 def unpack_told(body: bytes) -> ExternalOptOut:
     reader = BodyReader(body)
     time_ms, key, request, count = reader.take(_TOLD)
-    return ExternalOptOut(time_ms / 1000, key, request, count, reader.word(), reader.word())
+    return ExternalOptOut(time_ms / 1000, key, request, count, reader.string(), reader.string())

@@ -40,7 +40,7 @@ def pack_rules(now: float, revision: str, ids: Sequence[str]) -> bytes:
 def unpack_rules(body: bytes) -> Rules:
     reader = BodyReader(body)
     time_ms, count = reader.take(_COUNTED)
-    return Rules(time_ms / 1000, reader.word(), tuple(reader.word() for _ in range(count)))
+    return Rules(time_ms / 1000, reader.string(), tuple(reader.string() for _ in range(count)))
 
 
 def pack_start(now: float, node: int, first_id: int = 0) -> bytes:
@@ -82,6 +82,6 @@ def pack_ids(now: float, carrier: str, width: int, capitals: bool, digested: Seq
 def unpack_ids(body: bytes) -> LearntIds:
     reader = BodyReader(body)
     time_ms, width, capitals, count = reader.take(_IDS)
-    carrier = reader.word()
+    carrier = reader.string()
     digested = tuple(reader.raw(reader.take(U16)[0]) for _ in range(count))
     return LearntIds(time_ms / 1000, carrier, width, bool(capitals), digested)

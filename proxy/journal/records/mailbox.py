@@ -30,7 +30,7 @@ class Dropped(NamedTuple):
 
 class Disowned(NamedTuple):
     time: float
-    providers: tuple[str, ...]  # which are no more: what waited for them belongs to nobody
+    providers: tuple[str, ...]  # removed providers: their waiting delivers have no owner
 
 
 def pack_delivered(now: float, numbers: Sequence[int]) -> bytes:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from proxy.journal.encoding import BodyReader as _Reader
 from proxy.journal.encoding import word as _word
-from proxy.journal.settlement import Decided
+from proxy.journal.settlement import SettledSubmit
 from proxy.model.message import Category, Outcome, Sender, Take
 from proxy.model.number import about_people
 from proxy.model.recipient import ENTRY, Entry
@@ -59,7 +59,7 @@ KINDS = {
     DOUBTFUL: "doubtful", DECISION: "decision", TORN: "torn",
 }  # fmt: skip
 KEEP_S = 30 * 86_400
-"""How long a record keeps entries if nothing else is said: at least as long as replies may refer to them."""
+"""How long a recipient's record keeps entries by default: at least as long as replies may refer to them."""
 
 TIME = struct.Struct(">Q")
 _pack_who = struct.Struct(">QQ").pack  # time in ms, recipient: what _FIXED begins with
@@ -76,7 +76,7 @@ def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
 
 @about_people
 class VerdictRecord(NamedTuple):
-    """What was decided of one submit, with what decided it."""
+    """The verdict on one submit, with the facts and rules that led to it."""
 
     time: float
     provider: str
@@ -95,7 +95,7 @@ class VerdictRecord(NamedTuple):
     keep_s: int  # what the record was pruned by when the entry was added
     digest: bytes  # 16 bytes over all after the destination, empty when the submit could not be read
     data: bytes  # the PDU as the provider sent it
-    late: bool = False  # a part that came when the others of its group were judged already: it was not read with them
+    late: bool = False  # a part that arrived after the other parts were judged: it was not read with them
 
     @property
     def fingerprint(self) -> int:
@@ -143,7 +143,7 @@ def _revision(revision: str) -> bytes:
     return _memo(_revisions, revision, bytes.fromhex(revision[:16].rjust(16, "0")) if revision else bytes(8))
 
 
-def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP_S) -> bytes:
+def pack_verdict(now: float, transit: SettledSubmit, revision: str, keep_s: int = KEEP_S) -> bytes:
     """The body for one submit; ``revision``: up to 16 hex digits."""
     message, verdict, packed, reason = transit.message, transit.verdict, transit.packed, transit.reason
     if message is None:
@@ -181,7 +181,7 @@ def pack_verdict(now: float, transit: Decided, revision: str, keep_s: int = KEEP
 
 
 @compiled("verdict_pieces")
-def verdict_pieces(now: float, transits: Iterable[Decided], revision: str, keep_s: int) -> Iterator[list[bytes]]:
+def verdict_pieces(now: float, transits: Iterable[SettledSubmit], revision: str, keep_s: int) -> Iterator[list[bytes]]:
     """``pack_verdict`` for one turn, each body in pieces behind an empty one (``Journal.extend``): most are allowed and differ in person,
     entry and text only."""
     time_ms = int(now * 1000)
@@ -280,7 +280,7 @@ def _who(body: bytes, at: int) -> tuple[tuple[str, str, str], int]:
         if len(_whos) >= _WHOS_MAX:
             _whos.clear()
         reader = _Reader(raw)
-        found = _whos[raw] = reader.word(), reader.word(), reader.word()
+        found = _whos[raw] = reader.string(), reader.string(), reader.string()
     return found, end
 
 

@@ -35,4 +35,4 @@ def unpack_named(body: bytes) -> NamedHash:
     """ValueError or struct.error when the body is no such thing."""
     reader = BodyReader(body)
     time_ms, count = reader.take(_HEAD)
-    return NamedHash(time_ms / 1000, tuple((reader.take(_NUMBER)[0], reader.word()) for _ in range(count)))
+    return NamedHash(time_ms / 1000, tuple((reader.take(_NUMBER)[0], reader.string()) for _ in range(count)))

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.journal.encoding import BodyReader, refusal, refusal_of, word
+from proxy.journal.encoding import BodyReader, pack_refusal, read_refusal, word
 from proxy.model.message import ORDER_KINDS, Order
 from proxy.model.number import about_people
 from proxy.model.recipient import OptOut
@@ -103,8 +103,8 @@ def pack_order(now: float, order: Order) -> bytes:
 def unpack_order(body: bytes) -> Order:
     reader = BodyReader(body)
     _, number, since, until, kind, dimensions = reader.take(_ORDERED)
-    scope = tuple((reader.word(), tuple(reader.word() for _ in range(reader.take(_COUNT)[0]))) for _ in range(dimensions))
-    return Order(number, ORDER_KINDS[kind], scope, since / 1000, until / 1000, reader.word(), reader.word())
+    scope = tuple((reader.string(), tuple(reader.string() for _ in range(reader.take(_COUNT)[0]))) for _ in range(dimensions))
+    return Order(number, ORDER_KINDS[kind], scope, since / 1000, until / 1000, reader.string(), reader.string())
 
 
 def pack_lifted(now: float, number: int, who: str, why: str) -> bytes:
@@ -114,7 +114,7 @@ def pack_lifted(now: float, number: int, who: str, why: str) -> bytes:
 def unpack_lifted(body: bytes) -> Lifted:
     reader = BodyReader(body)
     time_ms, number = reader.take(_LIFTED)
-    return Lifted(time_ms / 1000, number, reader.word(), reader.word())
+    return Lifted(time_ms / 1000, number, reader.string(), reader.string())
 
 
 def pack_operated(now: float, who: str, command: str, why: str, details: str) -> bytes:
@@ -124,33 +124,33 @@ def pack_operated(now: float, who: str, command: str, why: str, details: str) ->
 def unpack_operated(body: bytes) -> Operated:
     reader = BodyReader(body)
     (time_ms,) = reader.take(_TIME)
-    return Operated(time_ms / 1000, reader.word(), reader.word(), reader.word(), reader.word())
+    return Operated(time_ms / 1000, reader.string(), reader.string(), reader.string(), reader.string())
 
 
 def pack_suppressed(now: float, recipient: int, added: Sequence[OptOut], lifted: Sequence[OptOut], who: str, why: str) -> bytes:
     fixed = _SUPPRESSED.pack(int(now * 1000), recipient, len(added), len(lifted))
-    return b"".join((fixed, *map(refusal, added), *map(refusal, lifted), word(who), word(why)))
+    return b"".join((fixed, *map(pack_refusal, added), *map(pack_refusal, lifted), word(who), word(why)))
 
 
 def unpack_suppressed(body: bytes) -> Suppressed:
     reader = BodyReader(body)
     time_ms, recipient, added, lifted = reader.take(_SUPPRESSED)
     return Suppressed(
-        time_ms / 1000, recipient, tuple(refusal_of(reader) for _ in range(added)), tuple(refusal_of(reader) for _ in range(lifted)),
-        reader.word(), reader.word(),
+        time_ms / 1000, recipient, tuple(read_refusal(reader) for _ in range(added)), tuple(read_refusal(reader) for _ in range(lifted)),
+        reader.string(), reader.string(),
     )  # fmt: skip
 
 
 def pack_listing(now: float, takes_off: bool, refusals: Sequence[OptOut], who: str, why: str, file: str) -> bytes:
     fixed = _LISTING.pack(int(now * 1000), takes_off, len(refusals))
-    return b"".join((fixed, *map(refusal, refusals), word(who), word(why), word(file)))
+    return b"".join((fixed, *map(pack_refusal, refusals), word(who), word(why), word(file)))
 
 
 def unpack_listing(body: bytes) -> ListBegun:
     reader = BodyReader(body)
     time_ms, takes_off, keys = reader.take(_LISTING)
-    refusals = tuple(refusal_of(reader) for _ in range(keys))
-    return ListBegun(time_ms / 1000, bool(takes_off), refusals, reader.word(), reader.word(), reader.word())
+    refusals = tuple(read_refusal(reader) for _ in range(keys))
+    return ListBegun(time_ms / 1000, bool(takes_off), refusals, reader.string(), reader.string(), reader.string())
 
 
 def pack_listed(listing: int, key: int, chunk: int, numbers: bytes) -> bytes:

@@ -24,7 +24,7 @@ WARN, THROTTLE, SUSPEND_MARKETING, SUSPEND_ALL = LADDER = ("warn", "throttle", "
 PROPOSED, IN_FORCE, OVER, LIFTED, REJECTED, RAISED, WITHDRAWN, LAPSED = STATES = (
     "proposed", "in-force", "over", "lifted", "rejected", "raised", "withdrawn", "lapsed",
 )  # fmt: skip
-"""Likewise. ``raised``: a severer one took its place. ``lapsed``: nobody decided it in time."""
+"""A state's place here is its number in the journal, too. ``raised``: a severer penalty took its place. ``lapsed``: not decided in time."""
 UNSETTLED = (PROPOSED, IN_FORCE)
 
 
@@ -36,8 +36,8 @@ class Subject(NamedTuple):
     value: str = ""
 
     def pack(self) -> str:
-        """As one word of a record: a provider's name, or three lines. A gate of before there were any but providers takes it for one that
-        nobody has."""
+        """As one string of a record: a provider's name, or three lines. An older gate, which knows providers only, reads the lines as an
+        unknown provider."""
         return "\n".join(self) if self.by else self.provider
 
     @classmethod
@@ -57,7 +57,7 @@ class Penalty(NamedTuple):
     state: str
     step: str  # one of LADDER
     provider: str  # empty: an advertiser bears it, whichever provider brings its messages
-    share: float  # of a throttle: what is left of the provider's rate
+    share: float  # of a throttle: the share of the provider's rate that is left
     for_s: int
     since: float  # when it came into force, 0 before
     until: float  # while it is proposed: when that lapses, 0 for never
@@ -65,7 +65,7 @@ class Penalty(NamedTuple):
     trigger: str  # the rule that proposed it, empty for a person
     say: str
     basis: str
-    figure: str  # what was measured, in words
+    figure: str  # the measured value, in words
     revision: str  # of the rules then
     author: str
     appeal: str
@@ -116,7 +116,7 @@ def pack_penalty(one: Penalty) -> bytes:
 def unpack_penalty(body: bytes) -> Penalty:
     reader = BodyReader(body)
     number, since, until, for_s, order, share, state, rung = reader.take(_PENALTY)
-    provider, trigger, say, basis, figure, revision, author, appeal = (reader.word() for _ in range(8))
+    provider, trigger, say, basis, figure, revision, author, appeal = (reader.string() for _ in range(8))
     figure, _, figure_zh = figure.partition("\n")
     subject = Subject.unpack(provider)
     return Penalty(
@@ -140,13 +140,13 @@ def _pack_counts(one: HourCounts) -> bytes:
 
 def _counts(reader: BodyReader) -> HourCounts:
     sent, marketing, optouts, reasons = reader.take(_COUNTS)
-    return HourCounts(sent, marketing, optouts, {reader.word(): reader.take(_COUNT)[0] for _ in range(reasons)})
+    return HourCounts(sent, marketing, optouts, {reader.string(): reader.take(_COUNT)[0] for _ in range(reasons)})
 
 
 def unpack_hour(body: bytes) -> tuple[int, dict[str, HourCounts]]:
     reader = BodyReader(body)
     start, providers = reader.take(_HOUR)
-    return start, {reader.word(): _counts(reader) for _ in range(providers)}
+    return start, {reader.string(): _counts(reader) for _ in range(providers)}
 
 
 def pack_hour_apart(start: int, counts: Mapping[tuple[str, str], HourCounts]) -> bytes:
@@ -160,4 +160,4 @@ def pack_hour_apart(start: int, counts: Mapping[tuple[str, str], HourCounts]) ->
 def unpack_hour_apart(body: bytes) -> tuple[int, dict[tuple[str, str], HourCounts]]:
     reader = BodyReader(body)
     start, keys = reader.take(_HOUR)
-    return start, {(reader.word(), reader.word()): _counts(reader) for _ in range(keys)}
+    return start, {(reader.string(), reader.string()): _counts(reader) for _ in range(keys)}

@@ -25,7 +25,7 @@ from proxy.model.message import hash48
 WAITING, NOT_SENT, ENDED, FAILED, PROVEN = STATES = ("waiting", "not-sent", "ended", "failed", "proven")
 """A state's place here is its number in the journal, for ever. Of two records of one probe the later state holds."""
 LATE_S = 86_400.0
-"""So long after a probe began a reply to it is none to anything else: carriers may hold replies for hours."""
+"""For so long after a probe began its reply answers nothing else: carriers may hold replies for hours."""
 NUMBERS_MAX = 20
 """Test numbers of one probe."""
 PROBES_MAX = 10_000
@@ -101,7 +101,7 @@ class Probes:
     """The last probe of each prefix. Its callers are one thread."""
 
     def __init__(self, bodies: Bodies, write: Write) -> None:
-        """``write``: into the journal, now, and other gates hear of it; the record's sequence. Where it raises, nothing is changed."""
+        """``write`` journals and replicates records at once and returns the sequence. If it raises, nothing is changed."""
         self._bodies, self._write = bodies, write
         self.written = 0
         """The last record of this gate's."""
@@ -140,7 +140,7 @@ class Probes:
         return sequence
 
     def put(self, probe: Probe) -> int:
-        """What is known of it now."""
+        """Writes the probe's present state; returns the record's sequence."""
         body = pack_probe(probe)
         sequence = self.written = self._write([(messages.PROBE, body)])
         self._hold(probe)
@@ -215,7 +215,7 @@ def number_of(prefix: str) -> int:
 
 
 def keep(bodies: Bodies, body: bytes) -> None:
-    """A record of the journal is read again, or another gate told it."""
+    """Merges a record that is replayed or replicated."""
     probe = unpack_probe(body)
     held = bodies.held.get(number_of(probe.prefix))
     bodies.hear(number_of(probe.prefix), body if held is None else pack_probe(merged(unpack_probe(held), probe)))
@@ -251,10 +251,10 @@ def pack_probe(one: Probe) -> bytes:
 def unpack_probe(body: bytes) -> Probe:
     reader = BodyReader(body)
     begun, over, within, node, state, count = reader.take(_PROBE)
-    prefix, port, keyword, who, why = (reader.word() for _ in range(5))
+    prefix, port, keyword, who, why = (reader.string() for _ in range(5))
     tries = []
     for _ in range(count):
         number, sent, accepted, answered = reader.take(_TRY)
-        note, problem, said = (reader.word() for _ in range(3))
+        note, problem, said = (reader.string() for _ in range(3))
         tries.append(Try(number, note, sent / 1000, accepted / 1000, answered / 1000, problem, said))
     return Probe(prefix, port, keyword, who, why, node, begun / 1000, within / 1000, STATES[state], over / 1000, tuple(tries))

@@ -74,7 +74,7 @@ def pack_asked(
 def unpack_asked(body: bytes) -> MessageRequest:
     reader = BodyReader(body)
     time_ms, status, size = reader.take(_ASKED)
-    words = [reader.word() for _ in range(5)]
+    words = [reader.string() for _ in range(5)]
     return MessageRequest(
         time_ms / 1000, words[0], words[1], words[2], words[3], words[4], status, reader.raw(size), reader.rest()
     )

@@ -29,7 +29,7 @@ class Revised(NamedTuple):
     who: str
     how: str  # what brought it: first start, start, files, reload, command
     why: str
-    changes: tuple[str, ...]  # against what was in force, or is
+    changes: tuple[str, ...]  # differences from the set in force
     in_force: str  # revision, from here on
     proposed: str  # revision that waits, empty if none does
     author: str  # of what waits
@@ -37,13 +37,13 @@ class Revised(NamedTuple):
     beside: str = ""
     """Where what waits was pushed: what the folder holds meanwhile, which has no say in it. Empty: what waits is the folder's own."""
     serial: int = 0
-    """Of the decisions that gates on one store have agreed on, the last one; 0 where there are no others."""
+    """Serial of the last decision that gates on one store have agreed on; 0 for a single gate."""
     node: int = -1
     """The gate at which that was decided; -1: this one, which is alone."""
 
 
 _ALONE = 2
-"""Fields at the end that a gate without others does not write."""
+"""Last fields that a single gate does not write."""
 
 
 def pack_revised(one: Revised) -> bytes:

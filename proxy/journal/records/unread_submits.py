@@ -22,19 +22,19 @@ _U64 = struct.Struct(">Q")
 _SPELT = re.compile(rb"\+?[0-9]{11,15}")
 
 
-def unread(body: bytes) -> bool:
-    """Whether a verdict names nobody."""
+def names_nobody(body: bytes) -> bool:
+    """Whether a verdict names no recipient."""
     return body[8:16] == _NOBODY
 
 
-def persons(body: bytes) -> Sequence[int]:
+def recipients_of_verdict(body: bytes) -> Sequence[int]:
     """Whom a verdict is about: whom it names, else those its PDU was sent to; none where that says nothing. ValueError, struct.error."""
-    if not unread(body):
+    if not names_nobody(body):
         return _U64.unpack_from(body, 8)
-    return addressed(messages.unpack_verdict(body).data)
+    return recipients_of_pdu(messages.unpack_verdict(body).data)
 
 
-def addressed(data: bytes) -> Sequence[int]:
+def recipients_of_pdu(data: bytes) -> Sequence[int]:
     """The persons a PDU was sent to, in its order, each once."""
     try:
         found = _spellings(data)

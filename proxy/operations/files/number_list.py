@@ -28,19 +28,19 @@ from proxy.policy import time_windows
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 
 BATCH = 500_000
-"""Rows after which numbers go into their bitmaps, and somebody is told how far it is."""
+"""Rows after which numbers go into their bitmaps, and progress is reported."""
 BAD_SHOWN = 20
 COLUMNS = ("number", "scope", "value", "source", "since", "until")
 _HALF = 1 << 32
 K = TypeVar("K", bound=Hashable)
 NUMBER_DIGITS = 11
-"""So many a line: zeros before a number would get lost unseen."""
+"""Digits of a number: a longer line may have leading zeros, which must not get lost."""
 FIRST_MACHINE, LAST_MACHINE = 14_400_000_000, 14_400_999_999
 """Numbers that model/number.py refuses among those between its first and last."""
 
 
 class ListedRefusal(NamedTuple):
-    """What a number refuses."""
+    """The refusal of a number on a list."""
 
     scope: str
     value: str
@@ -58,16 +58,16 @@ class People:
     rows: int = 0
     bad: int = 0
     problems: list[str] = field(default_factory=list)
-    """The first of the bad rows, as ``file:line: what is wrong``."""
+    """The first bad rows, as ``file:line: what is wrong``."""
     by: dict[Any, dict[int, BitMap]] = field(default_factory=dict)
-    """Numbers by what they refuse (or agree to: cli/consents.py): their lower 32 bits, by the bits above."""
+    """Numbers by what they refuse (or agree to: desk/consents/command.py): their lower 32 bits, by the bits above."""
 
     first: dict[Any, int] = field(default_factory=dict)
-    """Where somebody says so first, by what they refuse: the line."""
+    """Key → line of its first occurrence."""
 
     @property
     def numbers(self) -> int:
-        """How many different ones."""
+        """Number of different phone numbers."""
         return sum(len(half) for halves in self.by.values() for half in halves.values())
 
     def note(self, line: int, what: str) -> None:
@@ -101,8 +101,8 @@ def read_people(
     columns: Sequence[str] = COLUMNS,
     key_of: Callable[[Mapping[str, str], K], K] | None = None,
 ) -> People:
-    """All of a file. ``tell`` hears how many bytes were read. ``columns``: those that mean something where the first row is a header;
-    ``key_of``: what the cells under them say of a number, or ValueError. OSError where it cannot be read."""
+    """Reads a whole file. ``tell`` is called with the bytes read so far. ``columns``: columns with a meaning where the first row is a
+    header; ``key_of``: reads their cells, or raises ValueError. OSError."""
     is_regular(path)
     people = People(path.name)
     read_key: Callable[[Mapping[str, str], Any], Any] = key_of or _refusal
@@ -251,7 +251,7 @@ def _refusal(said: Mapping[str, str], default: ListedRefusal) -> ListedRefusal:
         scope, value = default.scope, value or default.value
     source = said.get("source", "") or default.source
     if source == "reply":
-        source = "import"  # a person's own word, told by somebody else
+        source = "import"  # the person's own refusal, passed on by another system
     if not said.get("until"):
         return ListedRefusal(scope, value, source, default.until)
     until, timed = time_windows.moment(said["until"])

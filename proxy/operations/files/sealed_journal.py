@@ -27,7 +27,7 @@ def ring_of(sealing: Sealing) -> Ring:
 
 
 def disk_of(folder: Path, sealing: Sealing) -> OsDisk:
-    """Likewise."""
+    """The journal's disk with its keys; exit 2 where a key's file cannot be used."""
     from proxy.journal.disk import OsDisk
 
     return OsDisk(folder, ring_of(sealing))

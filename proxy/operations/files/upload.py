@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from proxy.operations.files.number_list import People
 
 Read = Callable[[Callable[[int], None]], "People"]
-"""(what hears how many octets are read) → the people of the file."""
+"""(callback for the octets read) → the numbers of the file."""
 
 
 def hand_in(
@@ -38,7 +38,7 @@ def hand_in(
 
 
 def read_all(file: Path, progress: Progress, read: Read, done: str) -> People:
-    """All rows, or the end with each bad one; ``done``: what was not done then."""
+    """Reads all rows, or ends the command with each bad one; ``done``: the verb for what was not done."""
     reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
     people = read(lambda octets: progress.update(reading, completed=octets))
     if not people.bad and not people.rows:

@@ -137,7 +137,7 @@ def _pieces(packed: zipfile.ZipFile, part: zipfile.ZipInfo) -> Iterator[bytes]:
 
 
 def _calculated(path: Path) -> None:
-    """A formula that nobody has calculated has no value, and would be read as an empty cell. NotASheet."""
+    """Refuses a formula without a calculated value, which would be read as an empty cell. NotASheet."""
     import openpyxl
 
     formulas, values = (

@@ -335,11 +335,11 @@ def unpack_rows(body: bytes) -> list[PrefixCounts]:
 
 
 def _unpack(reader: BodyReader) -> PrefixCounts:
-    prefix = reader.word()
+    prefix = reader.string()
     proven, probed, first, last, at, advertisements, replies, probes, since, marked, unanswered, failed, count = reader.take(
         _ROW
     )
-    keywords = {reader.word(): reader.take(_KEYWORD) for _ in range(count)}
+    keywords = {reader.string(): reader.take(_KEYWORD) for _ in range(count)}
     return PrefixCounts(
         prefix, advertisements, replies, probes, since, proven / 1000, probed / 1000, bool(failed), first / 1000, last / 1000, at / 1000,
         marked, unanswered, keywords,

@@ -6,8 +6,8 @@
 In: settings with a store that processes share. Out: N workers that run, one set of metrics, one health, one control socket. Never: a
 message: the supervisor speaks no SMPP and judges nothing.
 
-    pool.py        the processes: start, watch, restart               backoff.py   when to restart one (pure)
+    pool.py        the processes: start, watch, restart               http.py      HTTP before them
     metrics.py     merges their metrics (pure)                        answers.py   merges their answers to one command (pure)
-    control.py     the control socket before them                     http.py      HTTP before them
+    control.py     the control socket before them
     supervisor.py  wiring: signals, the order of start and stop
 """

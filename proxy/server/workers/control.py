@@ -22,7 +22,7 @@ from proxy.operations.json_lines import (
     peer_of,
     reachable,
     read_line,
-    say,
+    write_line,
 )
 from proxy.server.workers.answers import GONE, is_for_all, is_trial, lines_of, one_answer, tried
 
@@ -83,7 +83,7 @@ class ControlFront:
             if late and "ok" in answer:
                 answer = {"ok": {**answer["ok"], "late": late}}
         for line in lines_of(command, lines):
-            await say(writer, line)
+            await write_line(writer, line)
         return answer
 
 

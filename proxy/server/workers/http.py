@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from proxy.model.redact import as_json
 from proxy.model.roles import PATHS
-from proxy.operations.http import HttpRoute, as_asked, as_heard
+from proxy.operations.http import HttpRoute, pack_request, unpack_response
 from proxy.operations.metrics import CONTENT_TYPE
 from proxy.operations.worker_channel import ChannelClosed
 from proxy.server.workers.metrics import Families, Family, MetricKey, merged, read, text_of
@@ -114,11 +114,11 @@ class HttpFront:
         if not up:
             return PlainTextResponse("no worker of this gate can answer now\n", 503)
         try:
-            asked = await as_asked(request, BODY_BYTES_MAX)
+            asked = await pack_request(request, BODY_BYTES_MAX)
         except ValueError as error:
             return _refused(413, str(error))
         try:
-            return as_heard(await up[0].ask("http", ANSWER_S, **asked))
+            return unpack_response(await up[0].ask("http", ANSWER_S, **asked))
         except (ChannelClosed, TimeoutError, RuntimeError) as error:
             return _refused(503, f"{up[0].worker.name} did not answer ({error!r}): whether it was done is not known")
 

@@ -23,7 +23,6 @@ import structlog
 from proxy.config import WORKER_VARIABLE, Worker
 from proxy.net.listeners import VARIABLE as LISTENERS
 from proxy.operations.worker_channel import VARIABLE, ChannelClosed, Said, SupervisorEnd
-from proxy.server.workers.backoff import Backoff
 from proxy.server.workers.metrics import Families, counted, merged, read
 
 log = structlog.get_logger()
@@ -38,6 +37,26 @@ DRAIN_S = 15.0
 """A worker drains within 8 s and writes a checkpoint; after so long it is killed."""
 NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """Environment variables that workers do not get: the service manager talks to the supervisor."""
+FIRST_S, MOST_S = 0.5, 30.0
+"""The first wait and the longest; each is twice the one before."""
+STEADY_S = 60.0
+"""After running for so long a worker's wait is the first one again."""
+
+
+class Backoff:
+    """When to restart a worker that has ended. It never gives up: what ended a worker may be over by the next time."""
+
+    def __init__(self) -> None:
+        self.wait_s = 0.0
+        """The last wait; 0 before the first."""
+
+    def ended(self, ran_s: float) -> float:
+        """A worker ended after ``ran_s``; returns how long to wait before its restart."""
+        if ran_s >= STEADY_S or not self.wait_s:
+            self.wait_s = FIRST_S
+        else:
+            self.wait_s = min(MOST_S, self.wait_s * 2)
+        return self.wait_s
 
 
 class WorkerFailed(Exception):
@@ -120,7 +139,7 @@ class PoolWorker:
         try:
             left = (await self.ask("reload", RELOAD_S))["left"]
         except (TimeoutError, RuntimeError) as error:
-            log.error("a worker that has just begun did not reload", worker=self.worker.number, pid=self.pid, error=repr(error))
+            log.error("a started worker did not reload", worker=self.worker.number, pid=self.pid, error=repr(error))
             return
         if left:
             log.warning("not all is in force", worker=self.worker.number, why=left)
@@ -236,7 +255,7 @@ class WorkerPool:
                     member.draining, wait_s = False, 0.0
                 else:
                     wait_s = backoff.ended(ran_s)
-                    log.error("a worker ended: it is begun again", worker=member.worker.number, code=member.code, in_s=wait_s)
+                    log.error("a worker ended: it is restarted", worker=member.worker.number, code=member.code, in_s=wait_s)
                     member.restarts += 1
                 if await self._stopping_within(wait_s):
                     return

@@ -1,4 +1,4 @@
-"""Whom replies meant, and what went out all the same: stories of one person, as a journal has them."""
+"""What replies asked to stop, and violations, in histories of one person."""
 
 from __future__ import annotations
 

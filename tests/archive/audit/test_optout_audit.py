@@ -1,4 +1,4 @@
-"""The audit of opt-outs over journals as they lie on a disk: what is found, once, also after a restart and over several journals."""
+"""The audit reports each violation once, also after restarts and over several journals."""
 
 from __future__ import annotations
 

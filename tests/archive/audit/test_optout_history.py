@@ -1,4 +1,4 @@
-"""What became of somebody's refusals, told from a journal: by hand, and by the command."""
+"""The history of one person's opt-outs, by function and by command."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The plain reading of words: what clearly asks to stop, what does not, and what texts and PDUs say of themselves."""
+"""Which words clearly ask to stop, and what texts and PDUs contain."""
 
 from __future__ import annotations
 
 import pytest
 
-from proxy.archive.audit.plain_reading import declared_in, name_as_written, name_in, readings, text_of, wish_of
+from proxy.archive.audit.plain_reading import declared_keywords, readings, signature_as_written, signature_in, text_of, wish_of
 from proxy.wire import deliver_sm, submit_sm
 from tests import pdus
 
@@ -69,12 +69,12 @@ def test_what_does_not_clearly_ask_for_anything(text: str) -> None:
     ],
 )  # fmt: skip
 def test_the_words_that_a_message_asks_to_be_refused_with(text: str, words: set[str]) -> None:
-    assert declared_in(text) >= words
-    assert bool(declared_in(text)) is bool(words)
+    assert declared_keywords(text) >= words
+    assert bool(declared_keywords(text)) is bool(words)
 
 
 def test_an_appointment_that_may_be_cancelled_declares_no_refusal() -> None:
-    assert declared_in("确认请回复Y，取消请回复N", marketing=False) == frozenset()
+    assert declared_keywords("确认请回复Y，取消请回复N", marketing=False) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_an_appointment_that_may_be_cancelled_declares_no_refusal() -> None:
     [("【甲店】券", "甲店"), ("券【甲 店】", "甲店"), ("【Ｊia】券", "JIA"), ("您的【券】到了", ""), ("券", "")],
 )
 def test_the_name_stands_at_an_edge(text: str, name: str) -> None:
-    assert name_in(text) == name
-    assert bool(name_as_written(text)) is bool(name)
+    assert signature_in(text) == name
+    assert bool(signature_as_written(text)) is bool(name)
 
 
 def test_each_kind_of_PDU_is_read_and_none_breaks_it() -> None:

@@ -1,4 +1,7 @@
-"""Doubtful replies and decisions as journal records: what is packed comes back, and no reply has two numbers."""
+"""Records of doubtful replies and decisions are read back as packed.
+
+No reply has two numbers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of delivers, as journal records and back."""
+"""Records of the mailbox are read back as packed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a journal record says: every kind, there and back."""
+"""Every kind of journal record is read back as packed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people did to the gate, as journal bodies: each comes back as it was, and half of one is no other."""
+"""Records of operators' actions are read back as packed; a truncated one is refused."""
 
 from __future__ import annotations
 

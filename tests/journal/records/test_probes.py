@@ -1,4 +1,4 @@
-"""Probes without a gate: which reply answers which test message, what a probe comes to, what two gates know of one."""
+"""Probes without a gate: matching replies, final states, merging of two gates' records."""
 
 from __future__ import annotations
 

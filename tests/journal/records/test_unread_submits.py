@@ -1,4 +1,4 @@
-"""Addressed: of a submit that nobody read it is known to whom it was sent, however broken it is."""
+"""The recipients of unread submits are found, however malformed the PDU is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.journal.records.unread_submits import addressed
+from proxy.journal.records.unread_submits import recipients_of_pdu
 from proxy.wire import submit_sm
 from proxy.wire.tables import DATA_SM, SUBMIT_MULTI, SUBMIT_SM
 
@@ -23,14 +23,14 @@ def pdu(command: int, body: bytes) -> bytes:
 
 def test_a_submit_says_whom_it_is_for_however_they_are_spelt_and_not_whom_its_text_names() -> None:
     for spelling in SPELLINGS:
-        assert addressed(submit_sm("1069001", spelling, f"call {OTHER}".encode())) == (PERSON,)
-    assert addressed(submit_sm("1069001", "95588", f"call {OTHER}".encode())) == ()
-    assert addressed(pdu(DATA_SM, SUBMIT[16:])) == (PERSON,)
+        assert recipients_of_pdu(submit_sm("1069001", spelling, f"call {OTHER}".encode())) == (PERSON,)
+    assert recipients_of_pdu(submit_sm("1069001", "95588", f"call {OTHER}".encode())) == ()
+    assert recipients_of_pdu(pdu(DATA_SM, SUBMIT[16:])) == (PERSON,)
 
 
 def test_a_submit_multi_is_for_each_of_its_addresses_once() -> None:
     addresses = [b"\1\1\1%d\0" % one for one in (PERSON, OTHER, PERSON)] + [b"\2friends\0"]
-    assert addressed(pdu(SUBMIT_MULTI, b"\0\1\0011069001\0\4" + b"".join(addresses) + bytes(9))) == (PERSON, OTHER)
+    assert recipients_of_pdu(pdu(SUBMIT_MULTI, b"\0\1\0011069001\0\4" + b"".join(addresses) + bytes(9))) == (PERSON, OTHER)
 
 
 @pytest.mark.parametrize(
@@ -44,15 +44,15 @@ def test_a_submit_multi_is_for_each_of_its_addresses_once() -> None:
     ids=["no NUL behind it", "no service_type", "its text twice", "fewer than it says"],
 )
 def test_one_that_is_broken_is_searched_for_a_number(data: bytes) -> None:
-    assert PERSON in addressed(data)
+    assert PERSON in recipients_of_pdu(data)
 
 
 @given(st.integers(0, len(SUBMIT)), st.binary(max_size=40))
 def test_no_octets_are_too_bad_for_it(cut: int, more: bytes) -> None:
-    assert isinstance(addressed(SUBMIT[:cut] + more), tuple)
-    assert isinstance(addressed(SUBMIT[:16] + more), tuple)
+    assert isinstance(recipients_of_pdu(SUBMIT[:cut] + more), tuple)
+    assert isinstance(recipients_of_pdu(SUBMIT[:16] + more), tuple)
 
 
 @given(st.integers(0, len(SUBMIT) - 1))
 def test_a_cut_one_names_the_person_or_nobody_as_long_as_its_text_is_not_all_there_is(cut: int) -> None:
-    assert PERSON in addressed(SUBMIT[:cut]) or str(PERSON).encode() not in SUBMIT[:cut]
+    assert PERSON in recipients_of_pdu(SUBMIT[:cut]) or str(PERSON).encode() not in SUBMIT[:cut]

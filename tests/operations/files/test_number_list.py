@@ -1,4 +1,4 @@
-"""Files of people: every encoding officers save in, every bad row with its line, big ones in blocks; and what an export writes comes back."""
+"""Files of numbers: encodings, bad rows with their lines, large files, exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A carrier, a Valkey, and a gate of two workers on it, to be started by the test."""
+"""A carrier, a Valkey and a gate of two workers, for tests to start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gate of several processes, run for a test: started, watched, told what to do, as tests/e2e/gate.py does for one."""
+"""Runs a gate of several processes for a test, as tests/e2e/gate.py does for one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A worker that is none: begun by the real crew, it reads a file, opens when the test lets it, and says what it goes by.
+"""A fake worker under the real pool: reads a file, opens on demand, reports.
 
-In: a folder with a file of settings and two pipes for each worker. Out: answers over its lifeline. Never: a gate.
+In: a folder with a file of settings and two pipes for each worker. Out: answers over its worker channel. Never: a gate.
 """
 
 from __future__ import annotations

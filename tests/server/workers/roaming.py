@@ -1,4 +1,4 @@
-"""A provider's client that goes where it is let in: it sends numbered messages, and sends again what it was asked to send later.
+"""A provider's client that binds wherever it can and resends deferred messages.
 
 In: ports, in the order in which it tries them. Out: for each message its answer, or that none ever came. Never: a message sent twice whose
 answer is not known.

@@ -1,4 +1,4 @@
-"""What several workers say to one command, as one answer."""
+"""Several workers' answers to one command are merged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit of opt-outs reads the journals of all workers: a reply comes to one, and another goes on sending."""
+"""The opt-out audit reads the journals of all workers."""
 
 from __future__ import annotations
 

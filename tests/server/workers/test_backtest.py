@@ -1,4 +1,4 @@
-"""What all workers of a gate sent, judged again while it runs, without saying whose journal is meant."""
+"""A backtest judges what all workers sent, while the gate runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Metrics of several workers as one gate's: read back by Prometheus' own parser, counted twice over by a model."""
+"""Merged metrics of several workers, checked against a model.
+
+Prometheus' own parser reads them back.
+"""
 
 from __future__ import annotations
 

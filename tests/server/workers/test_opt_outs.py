@@ -1,4 +1,4 @@
-"""Platforms and consents by reply where one gate is several workers: a reply comes to one of them, and all obey."""
+"""Opt-outs and consents that one worker gets hold at all workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The crew over processes that are no gates: who is told of a reload, whenever it is asked for."""
+"""The pool reloads every worker, whenever a reload is requested.
+
+The workers are fakes (pretended.py).
+"""
 
 from __future__ import annotations
 
@@ -122,7 +125,7 @@ async def test_a_worker_whose_late_reload_fails_serves_by_what_it_read_first_and
         await stage.open(2)
         await starting
     (error,) = [line for line in logs if line["log_level"] == "error"]
-    assert (error["event"], error["worker"]) == ("a worker that has just begun did not reload", 1)
+    assert (error["event"], error["worker"]) == ("a started worker did not reload", 1)
     assert [member.up for member in stage.pool.members] == [True, True]
 
 

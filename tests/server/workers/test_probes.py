@@ -1,4 +1,4 @@
-"""A probe of a gate of two workers: one sends it, whichever the reply comes to, and both obey what it shows."""
+"""A probe sent by one worker is answered at any, and holds at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a worker is begun again; what of the settings is a worker's own."""
+"""Restart delays of workers, and settings that are a worker's own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from proxy import config
 from proxy.config import SettingsError, Worker, worker_of
 from proxy.config.worker import faults_of_many
-from proxy.server.workers.backoff import FIRST_S, MOST_S, STEADY_S, Backoff
+from proxy.server.workers.pool import FIRST_S, MOST_S, STEADY_S, Backoff
 
 EXAMPLE = Path(__file__).parents[2] / "data" / "gate106.example.yaml"
 

@@ -1,4 +1,7 @@
-"""Several processes as one gate, tried from outside: one port, one set of metrics, one health, one control socket; workers that die."""
+"""Several processes act as one gate: one port, metrics, health and control socket.
+
+Workers die, and are restarted.
+"""
 
 from __future__ import annotations
 

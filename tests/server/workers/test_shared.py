@@ -1,4 +1,4 @@
-"""Workers on a store that they share; gates and workers that are replaced one by one, under load."""
+"""Workers on a shared store; rolling replacement of gates and workers under load."""
 
 from __future__ import annotations
 

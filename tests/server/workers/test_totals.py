@@ -1,4 +1,4 @@
-"""Totals over two workers of one gate: binds, messages a second, a quota of a day; and what becomes of a dead one's part."""
+"""Limits over two workers: binds, rates, daily quotas, and a dead worker's share."""
 
 from __future__ import annotations
 
