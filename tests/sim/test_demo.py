@@ -1,4 +1,4 @@
-"""The demo: one real run of it, lies told about that run, an interruption, and what its screens look like."""
+"""A real run of the demo, false witnesses, an interruption, its screens."""
 
 import copy
 import io

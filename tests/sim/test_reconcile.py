@@ -1,4 +1,4 @@
-"""The reconciliation: four witnesses that agree give nothing; every planted lie is found."""
+"""Four witnesses that agree give no difference; every planted error is found."""
 
 import copy
 from pathlib import Path

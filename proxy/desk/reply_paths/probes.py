@@ -67,7 +67,7 @@ class Prober:
     # -- sent
 
     async def begin(self, probe: Probe, sender: Sender, agents: Mapping[int, str]) -> Probe:
-        """Writes it down, then sends. Refused where one of this prefix waits, or nothing can be written."""
+        """Writes the probe down, then sends it. CommandRefused if another probe of this prefix waits, or nothing can be written."""
         gate, now_s = self._gate, asyncio.get_running_loop().time
         try:
             sequence = self.probes.begin(probe)

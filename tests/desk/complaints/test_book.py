@@ -1,4 +1,4 @@
-"""Cases without a gate: what makes two complaints one, when a case is due, which decisions may follow which."""
+"""Complaint cases have keys, due dates and allowed decisions."""
 
 from __future__ import annotations
 

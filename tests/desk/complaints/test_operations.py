@@ -1,4 +1,4 @@
-"""A case decided with a suppression is one step: one group of the journal, so that wherever the gate dies there are both or neither."""
+"""A decision with a suppression is one commit group: both or neither."""
 
 from __future__ import annotations
 

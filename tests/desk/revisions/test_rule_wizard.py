@@ -1,4 +1,4 @@
-"""guided: what the form for the commonest rules writes is read by the loader, says what was chosen, and leaves the rest of a file as it was."""
+"""The wizard writes rules that the loader reads, and keeps the file's rest."""
 
 from __future__ import annotations
 
