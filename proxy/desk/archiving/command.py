@@ -198,11 +198,11 @@ def expire(
     """Remove segments older than the setting retention.days now, not within the hour. The gate does it by itself; held ones stay."""
     if not dry_run and why is None:
         fail("journal expire: say --why (or --dry-run; see --help)")
-    told = ask(config, control, "journal.expire", dry_run=dry_run, why=why)
+    answer = ask(config, control, "journal.expire", dry_run=dry_run, why=why)
     if json:
-        as_json(told)
+        as_json(answer)
         return
-    gone, kept = told["removed"], told["kept"]
+    gone, kept = answer["removed"], answer["kept"]
     if gone["segments"]:
         said = "would be removed" if dry_run else "removed"
         span = f"records {gone['first']} to {gone['last']}, {when(gone['since'])} to {when(gone['until'])}"
@@ -210,7 +210,7 @@ def expire(
     else:
         say("nothing is to be removed")
     say(f"in the folder: {kept['segments']} segments, {_size(kept['bytes'])}, since {when(kept['since'])}")
-    say(f"the oldest that stays does because {told['stays_for']}")
+    say(f"the oldest that stays does because {answer['stays_for']}")
 
 
 def _size(octets: int) -> str:

@@ -109,11 +109,11 @@ def _erase(
     from proxy.journal.segment import SegmentFault
     from proxy.journal.write_ahead_log import JournalError
 
-    told = gate_client.begin(early=early)
-    holds = [Hold(begin, end, why) for begin, end, why in told["holds"]]
+    answer = gate_client.begin(early=early)
+    holds = [Hold(begin, end, why) for begin, end, why in answer["holds"]]
     try:
         before = time.time() - (0.0 if early else erasure.KEPT_S)
-        plan = erasure.plan(disk, holds, before, told["open_from"])
+        plan = erasure.plan(disk, holds, before, answer["open_from"])
         return plan, erasure.run(disk, places.archive.folder, keys, person, plan.goes, gate_client)
     except (JournalError, RollError, ManifestError, SegmentFault, OSError) as error:
         fail(f"{error} (what was erased until then is; run it again)")

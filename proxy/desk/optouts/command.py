@@ -66,10 +66,10 @@ def trace(
                 fail(f"{missed}; --unmasked is written into its journal first")
             if folder is None:  # else it may be a copy, whose gate is elsewhere or gone
                 note(f"{missed}; so no journal keeps that somebody looked")
-        told = optout_trace.trace_optouts(to, config, folder, time.time())
+        answer = optout_trace.trace_optouts(to, config, folder, time.time())
     except optout_trace.CannotTrace as error:
         fail(error)
-    tell(told.as_dict(unmasked), json, told.as_text(unmasked).splitlines())
+    tell(answer.as_dict(unmasked), json, answer.as_text(unmasked).splitlines())
 
 
 @app.command("audit", epilog="Example: gate106 optout audit --config gate106.yaml")
@@ -94,8 +94,8 @@ def audit(
 
     try:
         if follow:
-            for told in runner.follow(config, since, _parent_lives):
-                typer.echo(redact.as_json(told, None))
+            for answer in runner.follow(config, since, _parent_lives):
+                typer.echo(redact.as_json(answer, None))
             return
         found = runner.once(runner.journals_of(config, folder), time.time())
     except runner.CannotAudit as error:
@@ -138,9 +138,9 @@ def paths(
     if as_csv and json:
         fail("optout paths: --csv or --json, not both")
     note_unknown(config, provider)
-    found, told = _paths(config, control, {"state": state, "provider": provider})
+    found, answer = _paths(config, control, {"state": state, "provider": provider})
     if json:
-        as_json(dict(told) | {"paths": found})
+        as_json(dict(answer) | {"paths": found})
     elif as_csv:
         from proxy.model.redact import cell
 
@@ -149,7 +149,7 @@ def paths(
         writer.writerows([cell(str(one)) for one in _row(path, "")] for path in found)
     else:
         table(COLUMNS, (_row(path, "-") for path in found), "there are no such prefixes")
-        rate = told["rate"]
+        rate = answer["rate"]
         say(
             f"19 of 20 proven prefixes are answered more often than once in {1 / rate:,.0f} advertisements"
             if rate
@@ -203,9 +203,9 @@ def doubtful(
     json: Json = False,
 ) -> None:
     """List replies that may be a refusal: equal words in an equal context are one row."""
-    told = ask(config, control, "optout.doubtful", state=state, limit=limit)
+    answer = ask(config, control, "optout.doubtful", state=state, limit=limit)
     if json:
-        tell(told, True, ())
+        tell(answer, True, ())
         return
     if state in ("decided", "standing"):
         table(
@@ -214,7 +214,7 @@ def doubtful(
                 (
                     one["row"], one["replies"], one["words"], _says(one), when(one["time"]), one["who"], one["why"],
                 )
-                for one in told["decisions"]
+                for one in answer["decisions"]
             ),
             f"no decisions are {state}",
         )  # fmt: skip
@@ -223,11 +223,11 @@ def doubtful(
             ("row", "replies", "words", "since", "holds", "answers"),
             (
                 (one["row"], one["replies"], one["words"] or "(unreadable)", when(one["oldest"]), _holds(one), _answered(one))
-                for one in told["rows"]
+                for one in answer["rows"]
             ),
             f"no doubtful replies are {state}",
         )
-    if told["more"]:
+    if answer["more"]:
         note("there are more rows (--limit)")
 
 
@@ -247,10 +247,10 @@ def decide(
     """Decide about all replies of a row."""
     if yes == no:
         fail("optout decide: say --yes or --no")
-    told = ask(config, control, "optout.decide", row=row, says="yes" if yes else "no", standing=standing, why=why)
-    done = f"{told['refused']} people are left alone from now on" if yes else f"{told['lifted']} holds are lifted"
+    answer = ask(config, control, "optout.decide", row=row, says="yes" if yes else "no", standing=standing, why=why)
+    done = f"{answer['refused']} people are left alone from now on" if yes else f"{answer['lifted']} holds are lifted"
     future = "; replies like these are decided so in future" if standing else ""
-    tell(told, json, [f"row {told['row']}: {told['says']}, {told['replies']} replies: {done}{future}"])
+    tell(answer, json, [f"row {answer['row']}: {answer['says']}, {answer['replies']} replies: {done}{future}"])
 
 
 @app.command(
@@ -258,8 +258,8 @@ def decide(
 )
 def end_standing(row: Row, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """End a standing decision: replies like those wait for a decision again. What was decided stays."""
-    told = ask(config, control, "optout.end-standing", row=row, why=why)
-    tell(told, json, [f"row {told['row']}: the decision {told['says']} stands no more"])
+    answer = ask(config, control, "optout.end-standing", row=row, why=why)
+    tell(answer, json, [f"row {answer['row']}: the decision {answer['says']} stands no more"])
 
 
 def _says(one: Mapping[str, Any]) -> str:

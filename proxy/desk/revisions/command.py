@@ -44,19 +44,19 @@ def rules(context: typer.Context, config: Config = CONFIG, control: Control = No
     """Tell which rules are in force, since when, from which files, and how often each spoke in the last minute."""
     if context.invoked_subcommand is not None:
         return
-    told = ask(config, control, "rules")
+    answer = ask(config, control, "rules")
     if json:
-        as_json(told)
+        as_json(answer)
         return
-    files = ", ".join(f"{one['file']} ({one['rules']})" for one in told["files"])
-    say(f"revision {told['revision']} since {when(told['since'])}: {files}")
-    if told["problem"]:
-        say(f"the folder holds another set, which is not taken: {told['problem']}")
-    if told["apart"]:
-        say(f"this gate does not judge by what the gates agreed on: {told['apart']}")
-    if told["kept_out"]:
-        say(f"the folder's set {told['kept_out']} is kept out until its files change, or: gate106 rules take")
-    if (waits := told["proposed"]) is not None:
+    files = ", ".join(f"{one['file']} ({one['rules']})" for one in answer["files"])
+    say(f"revision {answer['revision']} since {when(answer['since'])}: {files}")
+    if answer["problem"]:
+        say(f"the folder holds another set, which is not taken: {answer['problem']}")
+    if answer["apart"]:
+        say(f"this gate does not judge by what the gates agreed on: {answer['apart']}")
+    if answer["kept_out"]:
+        say(f"the folder's set {answer['kept_out']} is kept out until its files change, or: gate106 rules take")
+    if (waits := answer["proposed"]) is not None:
         say(
             f"{waits['revision']} by {waits['author']} waits for a second person since {when(waits['since'])}: gate106 rules approve"
         )
@@ -64,11 +64,11 @@ def rules(context: typer.Context, config: Config = CONFIG, control: Control = No
             f"  of {waits['judged']:,} messages it would have refused {waits['stricter']:,} that passed, and let pass "
             f"{waits['milder']:,} that were refused" + (f"; it failed {waits['errors']:,} times" if waits["errors"] else "")
         )
-    for one in told["orders"]:
+    for one in answer["orders"]:
         say(f"{one['name']}: {about(one)}, until {when(one['until'])} ({one['who']}: {one['why']})")
     table(
         ("rule", "mode", "last minute", "where", "says"),
-        ((one["rule"], one["mode"], one["hits_last_minute"], one["where"], one["say"]) for one in told["rules"]),
+        ((one["rule"], one["mode"], one["hits_last_minute"], one["where"], one["say"]) for one in answer["rules"]),
         "there are no rules",
     )
 
@@ -76,16 +76,16 @@ def rules(context: typer.Context, config: Config = CONFIG, control: Control = No
 @app.command("reload", epilog="Example: gate106 rules reload")
 def reload(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Read rules and accounts again, as SIGHUP does, and say what is wrong with them. Exit 1 if anything is."""
-    told = ask(config, control, "rules.reload")
+    answer = ask(config, control, "rules.reload")
     if json:
-        as_json(told)
+        as_json(answer)
     else:
-        for problem in (*told["problems"], *told.get("late", ())):
+        for problem in (*answer["problems"], *answer.get("late", ())):
             warn(problem)
-        changed = "in force now" if told["changed"] else "unchanged"
-        waits = f"; {told['proposed']} waits for a second person" if told["proposed"] else ""
-        say(f"revision {told['revision']}, {changed}" + (" (mistakes: the old ones stay)" if told["problems"] else waits))
-    raise typer.Exit(1 if told["problems"] else 0)
+        changed = "in force now" if answer["changed"] else "unchanged"
+        waits = f"; {answer['proposed']} waits for a second person" if answer["proposed"] else ""
+        say(f"revision {answer['revision']}, {changed}" + (" (mistakes: the old ones stay)" if answer["problems"] else waits))
+    raise typer.Exit(1 if answer["problems"] else 0)
 
 
 @app.command("history", epilog="Example: gate106 rules history --last 5")
@@ -96,17 +96,17 @@ def history(
     json: Json = False,
 ) -> None:
     """Tell which sets of rules came and went, who brought them, and what changed; the newest first."""
-    told = ask(config, control, "rules.history", last=last)
+    answer = ask(config, control, "rules.history", last=last)
     if json:
-        as_json(told)
+        as_json(answer)
         return
-    for one in told["events"]:
+    for one in answer["events"]:
         why = f": {one['why']}" if one["why"] else ""
         how = f"{one['how']}, at node {one['node']}" if one["serial"] else one["how"]
         say(f"{when(one['time'])}  {one['event']} {one['revision']} by {one['who']} ({how}){why}")
         for change in one["changes"]:
             say(f"    {change}")
-    if not told["events"]:
+    if not answer["events"]:
         say("nothing has happened yet")
 
 
@@ -141,8 +141,8 @@ def push(
     if token_file is not None:
         speak_for(token_file)
     if not on:
-        told = ask(config, control, "rules")
-        on = told["proposed"]["revision"] if told["proposed"] else told["revision"]
+        answer = ask(config, control, "rules")
+        on = answer["proposed"]["revision"] if answer["proposed"] else answer["revision"]
     texts = {path.name: _text(path) for path in files}
     try:
         with Conversation(socket_of(config, control), "rules.push", {"on": on, "why": why}) as said:
