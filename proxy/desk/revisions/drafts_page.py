@@ -43,7 +43,7 @@ async def written(request: PageRequest) -> Response:
     """The rule that the form means, while it is filled in."""
     try:
         made = await _made(request)
-    except rule_wizard.Unclear as error:
+    except rule_wizard.IncompleteForm as error:
         return request.part("written", "drafts_new.html", made=None, unclear=str(error.args[0]))
     return request.part("written", "drafts_new.html", made=made, unclear="")
 
@@ -53,7 +53,7 @@ async def write(request: PageRequest) -> Response:
     """Into the editor with it."""
     try:
         made = await _made(request)
-    except rule_wizard.Unclear as error:
+    except rule_wizard.IncompleteForm as error:
         described = await request.asking.workshop.told(await base_of(request))
         form = {name: request.form(name) for name in request.form_data}
         kind = form["kind"] if form.get("kind") in rule_wizard.KINDS else "ban"
