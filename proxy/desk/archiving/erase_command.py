@@ -36,9 +36,9 @@ def erase(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Take what was sent to a person, and what they wrote, out of closed segments and out of the tables. What they refused and agreed to stays;
-    so does what a legal hold is on, what a restart reads, and, without --early, what is younger than six months. Needs a running gate, whose
-    journal keeps who did it, and of whom by a keyed hash only. Copies keep what they have."""
+    """Remove a person's messages and replies from closed segments and from the tables. Opt-outs and consents stay; so do records on legal hold,
+    records that a restart reads, and, without --early, records younger than six months. Needs a running gate, whose journal records who did it,
+    and the person only by a keyed hash. Copies keep what they have."""
     from proxy.model.number import NotARecipient, recipient_of
 
     hardening.close_files()

@@ -49,9 +49,9 @@ def backtest(
     lang: Language = None,
     json: Json = False,
 ) -> None:
-    """Judge again what was sent, by other rules, each message against what the earlier ones left, and say what is otherwise: by rule,
-    provider, province and category, with masked examples; of a gate of several workers what all of them sent. Nothing is sent, and no gate is
-    asked. Exit 1 if anything is otherwise."""
+    """Judge past messages again by other rules, each against what the earlier ones left, and report the differences by rule, provider, province
+    and category, with masked examples; of a gate with several workers the messages of all. Nothing is sent, and no gate is asked. Exit 1 if
+    anything differs."""
     from proxy.config import every_worker
     from proxy.desk.backtest import result_text, runner
 

@@ -50,7 +50,7 @@ def import_(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """File a batch of complaints as cases with due dates: all rows or none; what is a case already is not filed twice."""
+    """File a batch of complaints as cases with due dates: all rows or none; a complaint that is a case already is not filed twice."""
     import hashlib
     import time
 
@@ -259,7 +259,7 @@ def export(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Write cases to a file, for whoever asked: reference, what was found, by whom, why. Numbers are masked."""
+    """Write cases to a file: reference, decision, by whom, why. Numbers are masked."""
     from proxy.operations.files.tables import write_table
 
     note_unknown(config, provider)

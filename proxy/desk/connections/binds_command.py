@@ -31,7 +31,7 @@ Categories = Annotated[list[str] | None, typer.Option("--category", help="Only s
 
 @app.callback(epilog="Example: gate106 binds --json")
 def binds(context: typer.Context, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """List providers' binds: since when, what is unanswered, how much they send, what they do not read."""
+    """List providers' binds: since when, unanswered submits, rate, unread bytes."""
     if context.invoked_subcommand is not None:
         return
     answer = ask(config, control, "binds")

@@ -29,7 +29,7 @@ Name = Annotated[str, typer.Argument(help="A link (bj/1), or an account with all
 
 @app.callback(epilog="Example: gate106 links")
 def links(context: typer.Context, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """List the links to carriers: whether they are up, what is on its way."""
+    """List the links to carriers: whether they are up, and what is in flight."""
     if context.invoked_subcommand is not None:
         return
     answer = ask(config, control, "links")

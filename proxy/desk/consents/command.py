@@ -224,7 +224,7 @@ def show(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Tell what a person agreed to and took back. The journal keeps that somebody looked."""
+    """Show a person's consents and withdrawals. The journal records the look."""
     answer = ask(config, control, "consent.show", to=to)
     tell(answer, json, consent_lines(answer))
 
@@ -269,7 +269,7 @@ def review(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Say whether the proof of batches is good. Rejected ones count no more; somebody else than who brought it accepts it."""
+    """Accept or reject the proof of batches. Rejected consents do not count; another person than the one who brought the proof accepts it."""
     _changed(config, control, "consent.review", batches, json, verdict=verdict, why=why)
 
 

@@ -39,7 +39,7 @@ def pack(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Make a signed ZIP of all there is about one message: PDF, JSON, rules of then, chain proof. The journal keeps who made it."""
+    """Make a signed ZIP with all about one message: PDF, JSON, rules of then, chain proof. The journal records who made it."""
     import hashlib
     import time
 
@@ -98,7 +98,7 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Tell whether a pack is as it was made, and name what was altered. Needs no gate. Exit 1 if anything was."""
+    """Check whether a pack is as it was made, and name what was altered. Needs no gate. Exit 1 if anything was."""
     from proxy.desk.evidence.checking import NotAPack, check, key_of
     from proxy.desk.evidence.verifier import language_here, lines_of
 
@@ -118,7 +118,7 @@ def verifier(
     out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("verify.pyz"),
     json: Json = False,
 ) -> None:
-    """Write the one file that checks packs where there is no gate: `python3 verify.pyz case-17.zip` needs nothing else."""
+    """Write one file that checks packs without a gate: `python3 verify.pyz case-17.zip` needs nothing else."""
     import hashlib
 
     from proxy.desk.evidence import verifier as alone

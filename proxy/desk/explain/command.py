@@ -87,9 +87,9 @@ def explain(
     lang: Language = None,
     json: Json = False,
 ) -> None:
-    """Say what would be decided about one message, and each rule's part in it: what it saw, what would have to change. The recipient
-    is somebody nobody has written to yet, unless --record asks the running gate. With --config its orders count: stops, suspensions.
-    With --message: what was decided then, by which rules and counts, what became of it, and what today's rules say of it."""
+    """Explain what would be decided about one message, rule by rule: the facts, and what would have to change. The recipient has no history,
+    unless --record asks the running gate. With --config the gate's orders count: stops, suspensions. With --message: the decision of then, its
+    rules and counts, the message's fate, and today's rules."""
     from proxy import policy
     from proxy.model.message import Category
     from proxy.model.number import NotARecipient

@@ -53,8 +53,8 @@ def trace(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Tell what became of a person's refusals: what was received, as what it was read, what stopped when, what went out since. The
-    journal of a running gate keeps that somebody looked."""
+    """Trace a person's opt-outs: replies received, how they were understood, what they stopped and when, what went out since. The journal of a
+    running gate records the look."""
     from proxy.desk.optouts import trace as optout_trace
 
     if unmasked and why is None:
@@ -87,8 +87,8 @@ def audit(
     ] = 0.0,
     json: Json = False,
 ) -> None:
-    """Read the last 30 days of the journal a second time, by what people wrote and what they were sent: marketing that went out after a
-    reply had asked to stop it. Exit 1 if there is any. Numbers are masked."""
+    """Audit the last 30 days of the journal, by replies and messages: marketing sent after a reply had asked to stop it. Exit 1 if there is
+    any. Numbers are masked."""
     from proxy.archive.audit import runner
     from proxy.model import redact
 
@@ -133,7 +133,7 @@ def paths(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Tell by which ports replies reach the gate: each registered prefix with advertisements, replies and the last proof, those in doubt
+    """List the ports by which replies reach the gate: each registered prefix with advertisements, replies and the last proof, doubtful ones
     first."""
     if as_csv and json:
         fail("optout paths: --csv or --json, not both")

@@ -74,7 +74,7 @@ def stop(
 
 @app.command("list", epilog="Example: gate106 stop list")
 def stop_list(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """List what is ordered and not over: stops, suspensions, shadow, drained links."""
+    """List orders in force: stops, suspensions, shadow, drained links."""
     answer = ask(config, control, "stop.list")
     if json:
         as_json(answer)

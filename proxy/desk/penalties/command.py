@@ -102,7 +102,7 @@ def propose(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Propose a penalty: it waits until somebody else approves it."""
+    """Propose a penalty: it waits until another person approves it."""
     if token_file is not None:
         speak_for(token_file)
     answer = ask(
@@ -121,7 +121,7 @@ def propose(
 def approve(
     penalty: Id, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
 ) -> None:
-    """Put a penalty into force, as another person than proposed it."""
+    """Approve a penalty, as another person than its author."""
     if token_file is not None:
         speak_for(token_file)
     answer = ask(config, control, "penalty.approve", id=penalty)
@@ -137,7 +137,7 @@ def approve(
 def reject(
     penalty: Id, why: Why, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
 ) -> None:
-    """Turn a proposal down: what it was measured by is not held against the provider again."""
+    """Reject a proposal: what it measured does not count against the provider again."""
     if token_file is not None:
         speak_for(token_file)
     answer = ask(config, control, "penalty.reject", id=penalty, why=why)
@@ -157,7 +157,7 @@ def withdraw(
 
 @app.command("appeal", epilog='Example: gate106 penalty appeal 3 --why "letter of 14 November: consents are attached"')
 def appeal(penalty: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Note that the provider appeals. It stops nothing: whoever grants it lifts the penalty."""
+    """Note that the provider appeals. It stops nothing: to grant the appeal, lift the penalty."""
     answer = ask(config, control, "penalty.appeal", id=penalty, why=why)
     tell(answer, json, [f"penalty {answer['id']}: appeal noted"])
 

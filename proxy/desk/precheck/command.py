@@ -46,8 +46,8 @@ def precheck(
     lang: Language = None,
     json: Json = False,
 ) -> None:
-    """Say of each text of a campaign what would become of it, why, what to change, and what depends on the recipient and is not known
-    here. Numbers are masked. Exit 1 if a text would be refused whoever gets it."""
+    """Check each text of a campaign: its verdict, why, what to change, and what depends on the recipient and is not known here. Numbers are
+    masked. Exit 1 if a text would be refused for any recipient."""
     from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
     from proxy.model.message import Category
 

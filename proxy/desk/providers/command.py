@@ -38,7 +38,7 @@ def refusals(
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
-    """Tell what of a provider's messages was refused, with the reason as it is told outside and what to do; numbers masked."""
+    """List a provider's refused messages, with the public reason and a hint; numbers masked."""
     language, (since, until) = speaks(lang), _span(day, hour)
     note_unknown(config, name)
     if out is None:

@@ -33,8 +33,8 @@ def report(
     lang: Language = None,
     json: Json = False,
 ) -> None:
-    """Tell a day: what was sent, refused and put off, by reason, province, provider and signature; rates of opt-outs, unknown regions,
-    what shadow rules would have stopped. No number of anybody and no text is in it, and small counts are not told apart."""
+    """Report a day: messages sent, refused and deferred, by reason, province, provider and signature; rates of opt-outs, unknown regions, hits
+    of shadow rules. It contains no number and no text, and small counts are hidden."""
     from proxy.config import every_worker
     from proxy.desk.reports.sheet_text import View, as_dict, as_text
 

@@ -41,7 +41,7 @@ app = group()
 
 @app.callback(epilog="Example: gate106 rules")
 def rules(context: typer.Context, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Tell which rules are in force, since when, from which files, and how often each spoke in the last minute."""
+    """Show the rules in force, since when, from which files, and their hits in the last minute."""
     if context.invoked_subcommand is not None:
         return
     answer = ask(config, control, "rules")
@@ -75,7 +75,7 @@ def rules(context: typer.Context, config: Config = CONFIG, control: Control = No
 
 @app.command("reload", epilog="Example: gate106 rules reload")
 def reload(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Read rules and accounts again, as SIGHUP does, and say what is wrong with them. Exit 1 if anything is."""
+    """Read rules and accounts again, as SIGHUP does, and report their faults. Exit 1 if there are any."""
     answer = ask(config, control, "rules.reload")
     if json:
         as_json(answer)
@@ -95,7 +95,7 @@ def history(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Tell which sets of rules came and went, who brought them, and what changed; the newest first."""
+    """Show the history of sets of rules: who brought them and what changed; the newest first."""
     answer = ask(config, control, "rules.history", last=last)
     if json:
         as_json(answer)
@@ -118,7 +118,7 @@ def approve(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Agree to a set of rules that waits, as a second person: it is in force when the command ends."""
+    """Approve a set of rules that waits, as a second person: it is in force when the command ends."""
     if token_file is not None:
         speak_for(token_file)
     _done(ask(config, control, "rules.approve", revision=revision), json)
@@ -170,7 +170,7 @@ def withdraw(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Take back a set of rules that waits and is your own."""
+    """Withdraw your own set of rules that waits."""
     if token_file is not None:
         speak_for(token_file)
     _done(ask(config, control, "rules.withdraw", revision=revision, why=why), json)
@@ -178,7 +178,7 @@ def withdraw(
 
 @app.command("reject", epilog="Example: gate106 rules reject 0123456789abcdef --why 'the cap is too low'")
 def reject(revision: Revision, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Turn down a set of rules that waits: it is kept out until the files change."""
+    """Reject a set of rules that waits: it is kept out until the files change."""
     _done(ask(config, control, "rules.reject", revision=revision, why=why), json)
 
 
@@ -207,8 +207,8 @@ def export(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Write the files of a set that the gate keeps into a folder: what was pushed reaches the folder of the rules, and its history. As a ZIP
-    they are for somebody else."""
+    """Write the files of a kept set into a folder, so that pushed rules reach the folder of the rules and its history; or into a ZIP for
+    another person."""
     from proxy.desk.backtest.command import kept_revision
     from proxy.operations.files.bundle import ZIP, carry
     from proxy.operations.terminal import settings_of

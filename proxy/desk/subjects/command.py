@@ -38,7 +38,7 @@ def show(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Tell all that the gate knows of a person now; what is in the journal `gate106 find` tells. The journal keeps that somebody looked."""
+    """Show all that the gate knows of a person now; `gate106 find` shows the journal. The journal records the look."""
     from proxy.desk.suppression.signature_search import with_names
 
     answer = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None), to, config)
@@ -149,7 +149,8 @@ def _page(answer: Mapping[str, Any]) -> str:
 
 @app.command("erase", epilog='Example: gate106 subject erase --to 13800210500 --why "asked for it in writing, 2026-11-11"')
 def erase(to: To, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Forget a person as far as the law lets us, for good. A keyed hash stays, so that they get no marketing; what else stays is said."""
+    """Forget a person as far as the law allows, for good. A keyed hash stays, so that they get no marketing; the answer says what else
+    stays."""
     answer = ask(config, control, "subject.erase", to=to, why=why)
     if json:
         as_json(answer)
@@ -169,7 +170,7 @@ def recycled(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """End history, consents and refusals of numbers that are somebody else's since a day. All rows are read before anything is done."""
+    """End history, consents and opt-outs of numbers that belong to another person since a date. All rows are read before anything is done."""
     from proxy.operations.client import Conversation
     from proxy.operations.files.number_list import read_people
     from proxy.operations.files.upload import handing, read_all

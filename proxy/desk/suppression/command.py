@@ -101,7 +101,7 @@ def remove(
 
 @app.command("show", epilog="Example: gate106 suppress show --to 13800210500")
 def show(to: To, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Tell what a person refused, and what lists say of them. The journal keeps that somebody looked."""
+    """Show a person's opt-outs, also those on lists. The journal records the look."""
     from proxy.desk.suppression.signature_search import with_names
 
     answer = with_names(ask(config, control, "suppress.show", to=to), to, config)
