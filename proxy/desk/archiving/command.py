@@ -27,7 +27,7 @@ app.command("verify", epilog="Example: gate106 journal verify --config /etc/gate
 
 @app.command("roll", epilog="Example: gate106 journal roll --config /etc/gate106/gate106.yaml")
 def roll(
-    idle: Annotated[bool, typer.Option("--gently", help="Only with what nobody else wants of the processors.")] = False,
+    idle: Annotated[bool, typer.Option("--gently", help="With the lowest priority.")] = False,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
@@ -139,7 +139,7 @@ def _lower_priority() -> None:
 
 @app.command("heads", epilog="Example: gate106 journal heads --days 7")
 def heads(
-    days: Annotated[int, typer.Option("--days", min=1, max=DAYS_MAX, help="So many of each node.")] = 31,
+    days: Annotated[int, typer.Option("--days", min=1, max=DAYS_MAX, help="How many of each node.")] = 31,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:

@@ -94,7 +94,7 @@ def list_(
     overdue: Annotated[
         bool, typer.Option("--overdue", help="Open ones whose time to forward or to answer has passed.")
     ] = False,
-    limit: Annotated[int, typer.Option("--limit", help="So many, those that are due first.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", help="How many, those due first.")] = 100,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -127,7 +127,7 @@ def list_(
 def show(
     case: Id,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number. Needs --why.")] = False,
-    why: Annotated[str | None, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = None,
+    why: Annotated[str | None, typer.Option("--why", help="Why: the journal keeps it.")] = None,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,

@@ -74,7 +74,7 @@ def explain(
     ] = None,
     journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="With --message: show the whole number. Needs --why.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = "",
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
     provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
     category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it was declared.")] = None,
     at: At = None,

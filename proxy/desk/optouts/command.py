@@ -194,10 +194,8 @@ def _record_look(config: Path, control: Path | None, *, to: str, unmasked: bool,
 
 @app.command("doubtful", epilog="Example: gate106 optout doubtful --state open")
 def doubtful(
-    state: Annotated[
-        str, typer.Option("--state", help="open, lapsed (for 7 days nobody decided), decided or standing.")
-    ] = "open",
-    limit: Annotated[int, typer.Option("--limit", help="So many rows.")] = 100,
+    state: Annotated[str, typer.Option("--state", help="open, lapsed (undecided for 7 days), decided or standing.")] = "open",
+    limit: Annotated[int, typer.Option("--limit", help="How many rows.")] = 100,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -235,8 +233,8 @@ def doubtful(
 def decide(
     row: Row,
     why: Why,
-    yes: Annotated[bool, typer.Option("--yes", help="They asked to stop: what is held is refused for good.")] = False,
-    no: Annotated[bool, typer.Option("--no", help="They did not: what is held may be sent again.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="They asked to stop: held marketing is refused for good.")] = False,
+    no: Annotated[bool, typer.Option("--no", help="They did not: held marketing may be sent again.")] = False,
     standing: Annotated[
         bool, typer.Option("--standing", help="Decide equal words in an equal context so in future, too.")
     ] = False,

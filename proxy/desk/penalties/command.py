@@ -27,14 +27,12 @@ from proxy.operations.terminal import (
     when,
 )
 
-app = typer.Typer(
-    help="Penalties of providers: proposed, agreed to, told, lifted.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Penalties of providers: propose, approve, list, lift.", no_args_is_help=True, rich_markup_mode=None)
 
 Id = Annotated[str, typer.Argument(metavar="PENALTY", help="Its number, as `gate106 penalty list` shows it.")]
 TokenFile = Annotated[
     Path | None,
-    typer.Option("--token-file", help="Your token, in a file that nobody else may read; else GATE106_TOKEN_FILE."),
+    typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE."),
 ]
 
 ANNEX_S = 92 * 86_400.0
@@ -93,9 +91,11 @@ def propose(
         str | None,
         typer.Option("--advertiser", help="Instead of a provider: an advertiser, whichever provider brings its messages."),
     ] = None,
-    to: Annotated[float | None, typer.Option("--to", help="Of a throttle: what is left of the provider's rate (0.5).")] = None,
+    to: Annotated[
+        float | None, typer.Option("--to", help="Of a throttle: the share of its rate that the provider keeps (0.5).")
+    ] = None,
     lasts: Annotated[str, typer.Option("--for", help="How long, at most 366d.")] = "30d",
-    lapses: Annotated[str, typer.Option("--lapses", help="A proposal that nobody has decided by then waits no more.")] = "7d",
+    lapses: Annotated[str, typer.Option("--lapses", help="When an undecided proposal lapses.")] = "7d",
     basis: Annotated[str | None, typer.Option("--basis", help="What it rests on: contract, order, rule.")] = None,
     token_file: TokenFile = None,
     config: Config = CONFIG,

@@ -29,7 +29,7 @@ def report(
     journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write it as a page that opens offline.")] = None,
     pdf: Annotated[Path | None, typer.Option("--pdf", help="Write it as a PDF.")] = None,
-    least: Annotated[int, typer.Option("--least", min=1, max=1_000_000, help="Smaller numbers are not told apart.")] = 10,
+    least: Annotated[int, typer.Option("--least", min=1, max=1_000_000, help="Smaller counts are hidden.")] = 10,
     lang: Language = None,
     json: Json = False,
 ) -> None:

@@ -33,7 +33,7 @@ from proxy.operations.terminal import (
 Revision = Annotated[str, typer.Argument(metavar="REVISION", help="Which set: its revision, or the first digits of it.")]
 TokenFile = Annotated[
     Path | None,
-    typer.Option("--token-file", help="Your token, in a file that nobody else may read; else GATE106_TOKEN_FILE."),
+    typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE."),
 ]
 
 app = group()
@@ -199,7 +199,7 @@ def export(
     folder: Annotated[
         Path, typer.Argument(help="Where to: a folder, of rules perhaps (files of other names stay), or a new file.zip.")
     ],
-    revision: Annotated[str, typer.Option("--revision", help="Of which set; default: what is in force.")] = "",
+    revision: Annotated[str, typer.Option("--revision", help="Which set; default: the one in force.")] = "",
     why: Annotated[
         str, typer.Option("--why", help="Why, of a file.zip: lists of numbers are in it, and the journal keeps it.")
     ] = "",

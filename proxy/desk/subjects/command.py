@@ -15,7 +15,7 @@ from proxy.model.redact import plain
 from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, socket_of, tell, warn, when
 
 app = typer.Typer(
-    help="A person's rights: all that is known of them, what of it is forgotten; numbers that are somebody else's since.",
+    help="A person's rights: show, export and erase what is known; numbers that changed their owner.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -33,7 +33,7 @@ HEADS = ("number", "date")
 def show(
     to: To,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number. Needs --why.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = "",
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -164,7 +164,7 @@ def erase(to: To, why: Why, config: Config = CONFIG, control: Control = None, js
 
 @app.command("recycled", epilog='Example: gate106 subject recycled recycled.csv --why "list of November"')
 def recycled(
-    file: Annotated[Path, typer.Argument(help="CSV with columns number and date: since when it is somebody else's.")],
+    file: Annotated[Path, typer.Argument(help="CSV with columns number and date: since when it belongs to another person.")],
     why: Why,
     config: Config = CONFIG,
     control: Control = None,
