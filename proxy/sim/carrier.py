@@ -72,7 +72,7 @@ class Conduct:
 
 
 @dataclass(slots=True)
-class SubmitLine:
+class ReceivedSubmit:
     """One submit as the carrier saw it. ``status`` is UNANSWERED until, and unless, an answer was written."""
 
     at: float
@@ -105,7 +105,7 @@ class Outage:
 
 @dataclass(slots=True)
 class CarrierLog:
-    submits: list[SubmitLine] = field(default_factory=list)
+    submits: list[ReceivedSubmit] = field(default_factory=list)
     delivers: list[SentDeliver] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     """Answers given, by status; UNANSWERED counts what will never get one."""
@@ -123,7 +123,7 @@ class SimulatedCarrier:
         self.received = 0
         """Submits received, on every path."""
         self.next_id = self.conduct.first_id
-        self.lines: set[CarrierLine] = set()
+        self.lines: set[CarrierConnection] = set()
         self.port = 0
         self.away = False
         """During an outage: no answers, and new connections are closed."""
@@ -132,7 +132,7 @@ class SimulatedCarrier:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> int:
         """Listens; returns the port."""
-        self._server = await asyncio.get_running_loop().create_server(lambda: CarrierLine(self), host, port, ssl=tls)
+        self._server = await asyncio.get_running_loop().create_server(lambda: CarrierConnection(self), host, port, ssl=tls)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self.port
 
@@ -205,7 +205,7 @@ class SimulatedCarrier:
         return len(self._waiting) + sum(len(line.unanswered) for line in self.lines)
 
 
-class CarrierLine(asyncio.Protocol):
+class CarrierConnection(asyncio.Protocol):
     """One connection to the carrier."""
 
     def __init__(self, carrier: SimulatedCarrier) -> None:
@@ -333,7 +333,7 @@ class CarrierLine(asyncio.Protocol):
             carrier.log.bad["submit"] += 1
             answers.append(pdus.pdu(pdus.SUBMIT_SM_RESP, 0x08, sequence))
             return
-        line = SubmitLine(time.time(), sms, UNANSWERED, "")
+        line = ReceivedSubmit(time.time(), sms, UNANSWERED, "")
         if conduct.log and len(carrier.log.submits) < LOG_MAX:
             carrier.log.submits.append(line)
         fate = conduct.rule(sms) if conduct.rule else 0
@@ -344,10 +344,10 @@ class CarrierLine(asyncio.Protocol):
         else:
             answers.append(self._answer(line, fate, sequence))
 
-    def _answer_late(self, line: SubmitLine, status: int, sequence: int) -> None:
+    def _answer_late(self, line: ReceivedSubmit, status: int, sequence: int) -> None:
         self.write(self._answer(line, status, sequence))
 
-    def _answer(self, line: SubmitLine, status: int, sequence: int) -> bytes:
+    def _answer(self, line: ReceivedSubmit, status: int, sequence: int) -> bytes:
         """The answer to a submit, noted in its line; nothing when the link is no more."""
         carrier, conduct = self.carrier, self.carrier.conduct
         if carrier.away or self._transport is None:

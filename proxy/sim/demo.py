@@ -37,7 +37,7 @@ from proxy.sim.carrier import Conduct, SimulatedCarrier
 from proxy.sim.desk import DemoAccounts
 from proxy.sim.gate import CHINA, KEY, CarrierSide, GateFailed, GateUnderTest, copy_rules, write_settings
 from proxy.sim.ports import free_port
-from proxy.sim.provider import SimProvider
+from proxy.sim.provider import ProviderThread
 from proxy.sim.reconcile import Difference, Witnesses, reconcile
 from proxy.sim.scenario import CARRIER_TPS, OUTAGE_S, RESPONSE_S, Scenario, ScriptedReply, scenario
 from proxy.sim.story import read_journal
@@ -198,7 +198,7 @@ def play(
 ) -> tuple[Witnesses, list[Difference]]:
     """The traffic, the drain, then the reconciliation. Needs nothing but a started gate."""
     running = [
-        SimProvider(actor.name, actor.settings.password, "127.0.0.1", gate.smpp, actor.steps, actor.window, actor.away)
+        ProviderThread(actor.name, actor.settings.password, "127.0.0.1", gate.smpp, actor.steps, actor.window, actor.away)
         for actor in cast.actors
     ]
     for provider in running:
@@ -227,7 +227,7 @@ def play(
     return witnesses, differences + reconcile(witnesses, cast.owners)
 
 
-def settled(running: Sequence[SimProvider], carrier: SimulatedCarrier, replies: Sequence[ScriptedReply]) -> bool:
+def settled(running: Sequence[ProviderThread], carrier: SimulatedCarrier, replies: Sequence[ScriptedReply]) -> bool:
     """All sent, all answered, the carrier back, all receipts and replies with their providers (those to come are due within a moment)."""
     if carrier.away or not carrier.log.outages or not all(provider.sent_all and not provider.open for provider in running):
         return False
@@ -239,7 +239,7 @@ def settled(running: Sequence[SimProvider], carrier: SimulatedCarrier, replies: 
 
 
 def drain(
-    screen: Screen, cast: Scenario, running: Sequence[SimProvider], carrier: SimulatedCarrier, gate: GateUnderTest
+    screen: Screen, cast: Scenario, running: Sequence[ProviderThread], carrier: SimulatedCarrier, gate: GateUnderTest
 ) -> tuple[measure.Samples, float, int]:
     """SIGTERM while one message waits for its answer and one provider still sends: (/metrics, when they were read, exit code)."""
     by_port = {

@@ -78,7 +78,7 @@ class Load:
         self.counts = LoadCounts()
         self.before = 0
         """Answers that came before ``fresh_counts``."""
-        self.lines: list[LoadLine] = []
+        self.lines: list[LoadBind] = []
         self.going = False
         self.problem = ""
         self._due = 0
@@ -99,7 +99,7 @@ class Load:
     ) -> None:
         """One more bind, writing to ``people`` from place ``first`` on; raises ConnectionError when it is refused."""
         loop = asyncio.get_running_loop()
-        line = LoadLine(self, cards, people, first)
+        line = LoadBind(self, cards, people, first)
         await loop.create_connection(lambda: line, host, port, ssl=tls)
         line.write(pdus.bind(kind or ("transceiver" if self.receipts else "transmitter"), system_id, password))
         await asyncio.wait_for(line.bound, timeout_s)
@@ -165,7 +165,7 @@ class Load:
         asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
 
-class LoadLine(asyncio.Protocol):
+class LoadBind(asyncio.Protocol):
     """One bind."""
 
     def __init__(self, load: Load, cards: Sequence[Card], people: Sequence[bytes], first: int) -> None:

@@ -36,7 +36,7 @@ class _Block:
         return None
 
 
-class _Held:
+class _OwnBlocks:
     """The blocks of this process."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class _Held:
             block.flag.close()
 
 
-_held = _Held()
+_held = _OwnBlocks()
 
 
 def free_port() -> int:
@@ -67,7 +67,7 @@ def _forget_parent() -> None:
     """In a copy of the process: what was held goes on being the original's."""
     global _held  # noqa: PLW0603 # the lock may have been held by a thread that is not in the copy
     _held.close()
-    _held = _Held()
+    _held = _OwnBlocks()
 
 
 def _end() -> None:

@@ -103,7 +103,7 @@ class _Client(smpplib_client.Client):  # type: ignore[misc] # the library has no
         return pdu
 
 
-class SimProvider(threading.Thread):
+class ProviderThread(threading.Thread):
     """One provider: binds as transceiver, sends its steps when they fall due, ``window`` unanswered at most (0 = never waits)."""
 
     def __init__(
@@ -292,7 +292,7 @@ def send_once(
     host: str, port: int, system_id: str, password: str, steps: Sequence[ScriptedSubmit], wait_s: float
 ) -> ProviderLog:
     """A provider for the command line: binds, sends, waits for answers and, ``wait_s`` long, for delivers; raises smpplib's exceptions."""
-    provider = SimProvider(system_id, password, host, port, steps)
+    provider = ProviderThread(system_id, password, host, port, steps)
     provider.connect()
     provider.start()
     while not provider.sent_all:

@@ -68,7 +68,7 @@ class JournalledDeliver(NamedTuple):
     number: int = 0  # the record's own
 
 
-class StoryOptOut(NamedTuple):
+class JournalledOptOut(NamedTuple):
     """One opt-out by reply."""
 
     recipient: int
@@ -95,7 +95,7 @@ class JournalStory:
     """Numbers of delivers that their provider has acknowledged ..."""
     dropped: set[int] = field(default_factory=set)
     """... and of those that left the mailbox in another way."""
-    optouts: list[StoryOptOut] = field(default_factory=list)
+    optouts: list[JournalledOptOut] = field(default_factory=list)
     confirmed: list[OptOutConfirmation] = field(default_factory=list)
     against_meant: list[tuple[str, int]] = field(default_factory=list)
     """Provider and person of marketing that went out after a reply had asked to stop it, by the audit of opt-outs."""
@@ -105,7 +105,7 @@ class JournalStory:
 
     def opted_out(self, said: returned.OptedOut, place: int) -> None:
         if self._one_reply.begins(said):
-            self.optouts.append(StoryOptOut(said.recipient, said.port, said.keyword, place))
+            self.optouts.append(JournalledOptOut(said.recipient, said.port, said.keyword, place))
         else:
             self.widened += said.opt_out.scope == "category"
 

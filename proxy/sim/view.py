@@ -19,7 +19,7 @@ from rich.table import Table
 
 from proxy.model.reasons import REASONS
 from proxy.sim.carrier import UNANSWERED, SimulatedCarrier
-from proxy.sim.provider import SentSubmit, SimProvider
+from proxy.sim.provider import ProviderThread, SentSubmit
 from proxy.sim.scenario import Actor
 
 REFRESH_S = 0.2
@@ -57,7 +57,7 @@ class Screen:
         self,
         console: Console,
         actors: Sequence[Actor],
-        running: Sequence[SimProvider],
+        running: Sequence[ProviderThread],
         carrier: SimulatedCarrier,
         seconds: float,
     ) -> None:
@@ -103,7 +103,7 @@ class Screen:
         self._phase = phase
 
 
-def line(running: Sequence[SimProvider], carrier: SimulatedCarrier, passed_s: float, phase: str) -> str:
+def line(running: Sequence[ProviderThread], carrier: SimulatedCarrier, passed_s: float, phase: str) -> str:
     """How things stand, in one line."""
     statuses = Counter(one.status for provider in running for one in list(provider.log.sent))
     sent, good, waiting = sum(statuses.values()), statuses[0], statuses[None]
@@ -112,7 +112,7 @@ def line(running: Sequence[SimProvider], carrier: SimulatedCarrier, passed_s: fl
 
 def live(
     actors: Sequence[Actor],
-    running: Sequence[SimProvider],
+    running: Sequence[ProviderThread],
     carrier: SimulatedCarrier,
     passed_s: float,
     seconds: float,

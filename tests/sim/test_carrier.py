@@ -8,7 +8,7 @@ from proxy.sim import pdus, people
 from proxy.sim.carrier import IGNORE, Conduct, SimulatedCarrier, by_ending
 from proxy.sim.deck import DeckPorts, deck, recipients
 from proxy.sim.load import BUCKETS, Load, LoadCounts, quantile
-from proxy.sim.provider import ScriptedSubmit, SimProvider, send_once
+from proxy.sim.provider import ProviderThread, ScriptedSubmit, send_once
 
 BODY = "【测试】你好".encode("utf-16-be")
 
@@ -194,7 +194,7 @@ def test_quantiles_are_the_upper_edges_of_buckets_and_nothing_is_lost_at_the_slo
 async def test_a_provider_on_smpplib_logs_every_answer_the_carrier_gave_and_every_deliver(start):
     carrier = await start(log=True, receipt_after_s=0.0, rule=by_ending({"0009": 0x45}))
     steps = [ScriptedSubmit(0.0, "10690001", f"861380013000{place}", BODY, "test") for place in (1, 2, 9)]
-    provider = SimProvider("jia", "secret", "127.0.0.1", carrier.port, steps)
+    provider = ProviderThread("jia", "secret", "127.0.0.1", carrier.port, steps)
     await asyncio.to_thread(provider.connect)
     provider.start()
     async with asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""The demo: one real run of it, lies told about that run, an interruption, and what its screens look like."""
+"""A real run of the demo, false witnesses, an interruption, its screens."""
 
 import copy
 import io
@@ -31,7 +31,7 @@ from proxy.journal.sealing import Ring
 from proxy.model.reasons import GATE_REASONS
 from proxy.sim import closing, demo, gate, measure, scenario, view
 from proxy.sim.carrier import SimulatedCarrier
-from proxy.sim.provider import SimProvider
+from proxy.sim.provider import ProviderThread
 from proxy.sim.reconcile import reconcile
 from tests.e2e.waiting import until
 
@@ -278,7 +278,7 @@ def test_the_live_table_fits_a_small_terminal_and_says_who_is_who_on_a_wide_one(
     cast = scenario.scenario(SECONDS, demo.SEED, datetime.now(gate.CHINA))
     carrier = SimulatedCarrier(cast.conduct)
     carrier.log = run.witnesses.carrier
-    running = [SimProvider(actor.name, "", "127.0.0.1", 0, ()) for actor in cast.actors]
+    running = [ProviderThread(actor.name, "", "127.0.0.1", 0, ()) for actor in cast.actors]
     for provider in running:
         provider.log = run.witnesses.providers[provider.provider]
     console = Console(width=columns, height=24, file=io.StringIO())

@@ -1,4 +1,4 @@
-"""ports: what one process is given, no other is, nor a copy of it."""
+"""No two processes get the same port, not even a forked copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reconciliation: four witnesses that agree give nothing; every planted lie is found."""
+"""Four witnesses that agree give no difference; every planted error is found."""
 
 import copy
 from pathlib import Path
@@ -11,7 +11,7 @@ from proxy.journal.records.delivers import pack_optout
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.recipient import OptOut
 from proxy.sim import closing, measure, pdus, scenario
-from proxy.sim.carrier import CarrierLog, Outage, SentDeliver, SubmitLine
+from proxy.sim.carrier import CarrierLog, Outage, ReceivedSubmit, SentDeliver
 from proxy.sim.provider import ProviderLog, ReceivedDeliver, SentSubmit
 from proxy.sim.reconcile import Witnesses, owner, reconcile
 from proxy.sim.story import (
@@ -21,10 +21,10 @@ from proxy.sim.story import (
     UNKNOWN,
     JournalledAnswer,
     JournalledDeliver,
+    JournalledOptOut,
     JournalledVerdict,
     JournalStory,
     OptOutConfirmation,
-    StoryOptOut,
     read_journal,
 )
 
@@ -79,10 +79,10 @@ def witnesses():
     }
     carrier = CarrierLog(
         [
-            SubmitLine(0, sms(f"86{first}"), 0, "0000000001"),
-            SubmitLine(0, sms(f"86{second}"), 0x45, ""),
-            SubmitLine(0, sms(f"86{third}"), -1, ""),
-            SubmitLine(0, OWN, 0, "0000000002"),
+            ReceivedSubmit(0, sms(f"86{first}"), 0, "0000000001"),
+            ReceivedSubmit(0, sms(f"86{second}"), 0x45, ""),
+            ReceivedSubmit(0, sms(f"86{third}"), -1, ""),
+            ReceivedSubmit(0, OWN, 0, "0000000002"),
         ],
         [
             SentDeliver("receipt", f"86{first}", "10690121", "id:0000000001", 0),
@@ -117,7 +117,7 @@ def witnesses():
         [JournalledDeliver("receipt", "jia", 11), JournalledDeliver("optout", "jia", 12)],
         {11, 12},
         set(),
-        [StoryOptOut(first, "10690121", "TD", 9)],
+        [JournalledOptOut(first, "10690121", "TD", 9)],
         [OptOutConfirmation(first, "10690121", "退订已生效", 5.0)],
     )
     return Witnesses(providers, carrier, journal, measure.samples(METRICS))

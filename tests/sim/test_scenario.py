@@ -1,4 +1,4 @@
-"""The demo's scenario and the figures of processes, without a gate."""
+"""The demo's script and the bench's figures, without a gate."""
 
 import os
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Texts, people and the deck: the same seed gives the same traffic, and the traffic is what DESIGN §13 says."""
+"""Equal seeds give equal traffic, and the traffic is that of DESIGN §13."""
 
 import random
 from itertools import islice

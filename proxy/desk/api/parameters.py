@@ -101,7 +101,7 @@ class IntegerParameter(NumberParameter):
 
 
 @dataclass(frozen=True)
-class Flag(Form):
+class FlagParameter(Form):
     def schema(self) -> Schema:
         return {"type": "boolean"}
 
@@ -128,7 +128,7 @@ class ChoiceParameter(Form):
 
 
 @dataclass(frozen=True)
-class Texts(Form):
+class ListParameter(Form):
     one: Form
     maximum: int = LIST_MAX
     minimum: int = 0
@@ -143,7 +143,7 @@ class Texts(Form):
 
 
 @dataclass(frozen=True)
-class Files(Form):
+class FilesParameter(Form):
     """Rules files, registries and lists of words: texts by name."""
 
     maximum: int = 50

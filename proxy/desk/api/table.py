@@ -17,12 +17,12 @@ from proxy.desk.api.parameters import (
     WHY_MAX,
     Arg,
     ChoiceParameter,
-    Files,
-    Flag,
+    FilesParameter,
+    FlagParameter,
     IntegerParameter,
+    ListParameter,
     NumberParameter,
     TextParameter,
-    Texts,
 )
 from proxy.desk.api.schemas import (
     BATCH,
@@ -139,16 +139,16 @@ _BATCH = TextParameter(11, "[0-9]{1,11}")
 WHY = _text("why", "Why: the journal keeps it.", WHY_MAX, required=True)
 WHY_LOOKS = _text("why", "Why somebody looks: the journal keeps it.", WHY_MAX)
 TO = _text("to", "The person's number, in any spelling.", 100, required=True)
-UNMASKED = Arg("unmasked", Flag(), "With the whole number; needs `why` and a role that may.")
+UNMASKED = Arg("unmasked", FlagParameter(), "With the whole number; needs `why` and a role that may.")
 CASE_ID = _text("id", "The case's number.", 17, required=True, option="-", pattern="[0-9]{1,17}")
 PENALTY_ID = _text("id", "The penalty's number.", 17, required=True, option="-", pattern="[0-9]{1,17}")
 PROVIDER = _text("provider", "A provider of the settings.", required=True)
 OF_PROVIDER = _text("provider", "Only of this provider.")
-CATEGORIES_OF = Arg("category", Texts(ChoiceParameter(tuple(CATEGORY_WORDS))), "Only these categories.")
+CATEGORIES_OF = Arg("category", ListParameter(ChoiceParameter(tuple(CATEGORY_WORDS))), "Only these categories.")
 FROM = _text("from", "The port (source address).", 20)
 CATEGORY = Arg("category", ChoiceParameter(tuple(CATEGORY_WORDS)), "If it was declared.")
 MATCHED = _text("message", "The message: node and record (`0:4711`), or an id of the carrier's.", 80)
-BATCHES = Arg("batches", Texts(_BATCH, minimum=1), "Which batches, by number.", True)
+BATCHES = Arg("batches", ListParameter(_BATCH, minimum=1), "Which batches, by number.", True)
 REVISION = _text("revision", "Of a set of rules.", 16, required=True, pattern="[0-9a-f]{16}")
 _LANG = Arg("lang", ChoiceParameter(("zh", "en")), "The language of words for people.")
 
@@ -180,12 +180,12 @@ _GATE = (
         "trace", "PDUs as they pass, veiled, for some seconds.",
         _text("provider", "Only a provider's."), _text("carrier", "Only a carrier account's."), _text("to", "Only a person's.", 100),
         _text("address", "Only from this address or network.", 100), _seconds("For so long.", WATCH_S_MAX, True, minimum=0.1),
-        Arg("count", IntegerParameter(1, 10_000), "At most so many."), Arg("full", Flag(), "Numbers and texts whole; needs `why`."), WHY_LOOKS,
+        Arg("count", IntegerParameter(1, 10_000), "At most so many."), Arg("full", FlagParameter(), "Numbers and texts whole; needs `why`."), WHY_LOOKS,
         answer={"lines": [object], "shown": int, "not_shown": int}, lines="*", under="lines",
     ),
     _post(
         "journal.expire", "Removes segments of the journal that are older than they are kept.",
-        Arg("dry_run", Flag(), "Only tell what would go."), WHY_LOOKS,
+        Arg("dry_run", FlagParameter(), "Only tell what would go."), WHY_LOOKS,
         answer={"dry_run": bool, "removed": object, "kept": object, "stays_for": str},
     ),
     _program("journal heads", Permission.LOOK, "The signed heads of days, the newest first.", Arg("days", IntegerParameter(1, 1000), "So many of each node."),
@@ -196,7 +196,7 @@ _GATE = (
 _ORDERS = (
     _post(
         "stop", "Refuses messages from now on; with `watch_s` only counts what it would refuse.",
-        *(Arg(name, Texts(TextParameter()), f"Only of such: {name}.") for name in DIMENSIONS),
+        *(Arg(name, ListParameter(TextParameter()), f"Only of such: {name}.") for name in DIMENSIONS),
         _seconds("For so long; a day.", STOP_S_MAX), _seconds("Try it for so long, and stop nothing.", WATCH_S_MAX, name="watch_s", minimum=0),
         WHY, answer=ORDER,
     ),
@@ -206,7 +206,7 @@ _ORDERS = (
           _seconds("For so long; a day.", SUSPENSION_S_MAX), WHY, answer=ORDER),
     _post("resume", "Ends suspensions.", PROVIDER, CATEGORIES_OF, WHY, answer={"lifted": [ORDER]}),
     _post("shadow", "No rule is enforced for a while, all are judged.", _seconds("For so long.", SHADOW_S_MAX, True),
-          Arg("everything", Flag(), "Also rules that protect people."), WHY, answer=ORDER),
+          Arg("everything", FlagParameter(), "Also rules that protect people."), WHY, answer=ORDER),
     _post("shadow.off", "Rules are enforced again.", WHY, answer={"lifted": [ORDER]}),
 )  # fmt: skip
 
@@ -224,7 +224,7 @@ _RULES = (
     _get("rules.hits", "What each rule objected to in the last day.",
           answer={"since": float, "until": float, "rules": [{"rule": str, "hits": object, "shadow": object}]}, lines="rules"),
     _post("rules.push", "Rules files, without writing them into the gate's folder: with two persons they wait for the second.",
-          Arg("files", Files(), "Names and texts; others stay as they are.", True),
+          Arg("files", FilesParameter(), "Names and texts; others stay as they are.", True),
           _text("on", "The revision they were made of.", 16, required=True, pattern="[0-9a-f]{16}"), WHY, answer=REVISED),
     _post("rules.withdraw", "Takes back the set that you have proposed.", REVISION, WHY, answer=REVISED),
     _post("rules.reload", "Reads rules and accounts again.", answer={"revision": str, "changed": bool, "proposed": str, "problems": [str], "late?": [str]}),
@@ -252,7 +252,7 @@ _MESSAGES = (
         _text("signature", "What stands in 【】, or a part of it.", 100), _text("text", "Some words of it.", 200),
         _text("provider", "Who sent it.", 100), Arg("verdict", ChoiceParameter(("allow", "defer", "reject")), "What was decided."),
         _text("reason", "Why it was refused.", 60), Arg("limit", IntegerParameter(1, 1000), "So many, the newest."), UNMASKED, WHY_LOOKS,
-        Arg("prove", Flag(), "Read every file the answer stands on."),
+        Arg("prove", FlagParameter(), "Read every file the answer stands on."),
         answer={"messages": [object], "more": Any, "events": [object], "covered": object},
     ),
     _post(
@@ -279,7 +279,7 @@ _MESSAGES = (
     ),
     _post(
         "optout.probe", "Sends a test message from a port to test numbers; `optout.probes` has what became of it.",
-        Arg("port", TextParameter(20), "From this port, with its extension.", True), Arg("to", Texts(TextParameter(40)), "These of the registered test numbers; all of them."),
+        Arg("port", TextParameter(20), "From this port, with its extension.", True), Arg("to", ListParameter(TextParameter(40)), "These of the registered test numbers; all of them."),
         _text("keyword", "What is to be replied; TD.", 40), _seconds("A reply must come within.", PROBE_S_MAX, name="wait_s", minimum=1), WHY,
         answer=PROBE,
     ),
@@ -289,7 +289,7 @@ _MESSAGES = (
     _program(
         "evidence pack", Permission.TAKE_OUT, "A signed ZIP of all there is about one message.",
         MATCHED, _text("case", "Of the message of this case, instead.", 17, pattern="[0-9]{1,17}"), UNMASKED,
-        Arg("chain", Flag(), "With the journal's own bytes: needs `unmasked`."), WHY, out="--out", media=ZIP,
+        Arg("chain", FlagParameter(), "With the journal's own bytes: needs `unmasked`."), WHY, out="--out", media=ZIP,
     ),
     _program("report", Permission.SEE, "The sheet of a day.", _text("day", "Which; yesterday.", pattern=_DAY),
          Arg("least", IntegerParameter(1, 1_000_000), "Smaller numbers are not told apart."), answer=object),
@@ -323,7 +323,7 @@ _PEOPLE = (
         },
     ),
     _post("optout.decide", "Decides about all replies of a row.", _ROW, Arg("says", ChoiceParameter(SAYS), "Whether they asked to stop.", True),
-          Arg("standing", Flag(), "Equal words in an equal context are decided so in future, too."), WHY,
+          Arg("standing", FlagParameter(), "Equal words in an equal context are decided so in future, too."), WHY,
           answer={"row": str, "says": str, "standing": bool, "replies": int, "refused": int, "lifted": int}),
     _post("optout.end-standing", "Ends a standing decision.", _ROW, WHY, answer={"row": str, "says": str}),
     _post(
@@ -342,7 +342,7 @@ _PEOPLE = (
     _program(
         "suppress import", COMMANDS["suppress.import"], "A list in, all of it or nothing.",
         _text("scope", "Where no column says so.", 40), _text("value", "Likewise.", 200), Arg("source", ChoiceParameter(SOURCES), "Who says so; import."),
-        _text("for", "For so long.", 8, pattern=_DURATION), Arg("remove", Flag(), "Take these numbers off instead."), WHY,
+        _text("for", "For so long.", 8, pattern=_DURATION), Arg("remove", FlagParameter(), "Take these numbers off instead."), WHY,
         answer={"numbers": int, "changed": int, "enforced": bool}, takes=True,
     ),
     _program("suppress export", COMMANDS["suppress.export"], "Everybody who is suppressed, as CSV with whole numbers.", WHY, out="--out", media=CSV),
@@ -366,7 +366,7 @@ _PEOPLE = (
           _text("proof", "Its SHA-256.", 64, required=True, pattern="[0-9a-f]{64}"), WHY, answer={"batches": [BATCH]}),
     _post(
         "consent.withdraw", "Takes back what a person agreed to, or whole batches.", _text("to", "Whose.", 100),
-        Arg("batches", Texts(_BATCH), "Whole batches, instead."), _text("advertiser", "Only of this one.", 200),
+        Arg("batches", ListParameter(_BATCH), "Whole batches, instead."), _text("advertiser", "Only of this one.", 200),
         Arg("category", ChoiceParameter(CATEGORIES), "Only of this one."), WHY,
         answer={"to?": str, "advertiser?": str, "category?": str, "enforced?": bool, "batches?": [BATCH]},
     ),
@@ -381,10 +381,10 @@ _PEOPLE = (
 
 _COMPLAINTS = (
     _program("complaint import", COMMANDS["complaint.import"], "A batch in, as cases; all rows or none.", _text("source", "Who sent it; 12321.", 200),
-         Arg("check", Flag(), "File nothing."), WHY, answer={"filed": int, "would_file": int, "known": int, "cases": [int]}, takes=True),
+         Arg("check", FlagParameter(), "File nothing."), WHY, answer={"filed": int, "would_file": int, "known": int, "cases": [int]}, takes=True),
     _get(
         "complaint.list", "Cases, what is due first.", Arg("state", ChoiceParameter(tuple(CASE_STATES)), "Only these."), OF_PROVIDER,
-        _text("source", "Only of this one.", 200), Arg("overdue", Flag(), "Only those whose time has passed."),
+        _text("source", "Only of this one.", 200), Arg("overdue", FlagParameter(), "Only those whose time has passed."),
         Arg("skip", IntegerParameter(0, 1_000_000), "So many first."), Arg("limit", IntegerParameter(1, 1000), "So many."),
         answer={"cases": [CASE], "more": int, "overdue": {"forward": int, "answer": int}},
     ),

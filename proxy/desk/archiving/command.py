@@ -27,12 +27,12 @@ app.command("verify", epilog="Example: gate106 journal verify --config /etc/gate
 
 @app.command("roll", epilog="Example: gate106 journal roll --config /etc/gate106/gate106.yaml")
 def roll(
-    idle: Annotated[bool, typer.Option("--gently", help="Only with what nobody else wants of the processors.")] = False,
+    idle: Annotated[bool, typer.Option("--gently", help="With the lowest priority.")] = False,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
-    """Make tables of what is closed, one table of a day that is over, and sign its head. The gate has it done by itself once an hour. Exit 2 if
-    the journal does not go on from its tables, or a head is damaged: all else is done."""
+    """Make tables of closed segments, one table of each day that is over, and sign its head. The gate does it once an hour. Exit 2 if the
+    journal does not continue its tables, or a head is damaged: all else is done."""
     import time
 
     import duckdb
@@ -89,7 +89,7 @@ def person(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Say what a person is called in the tables, for questions that another engine is asked. The journal keeps who wanted to know."""
+    """Show a person's keyed hash in the tables, for other engines. The journal records who asked."""
     from proxy.archive.keys import Keys, KeysError
     from proxy.model.number import NotARecipient, recipient_of
     from proxy.operations.access_report import write_down
@@ -139,11 +139,11 @@ def _lower_priority() -> None:
 
 @app.command("heads", epilog="Example: gate106 journal heads --days 7")
 def heads(
-    days: Annotated[int, typer.Option("--days", min=1, max=DAYS_MAX, help="So many of each node.")] = 31,
+    days: Annotated[int, typer.Option("--days", min=1, max=DAYS_MAX, help="How many of each node.")] = 31,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
-    """List the signed heads of days, the newest first: whoever kept one can prove all that lies before it."""
+    """List the signed heads of days, the newest first: with a kept head all records before it can be proved."""
     from proxy.archive.signed_heads import latest
     from proxy.config import SettingsError, rest_places
 
@@ -171,8 +171,8 @@ def key(
     path: Annotated[Path, typer.Argument(help="The new file. Only its owner may read it: give it to the gate's own user.")],
     json: Json = False,
 ) -> None:
-    """Make a key that the journal is sealed with, in a file that is not there yet. Name it in the settings: sealing: {keys: [FILE]}. Who loses
-    it loses what is sealed with it: keep a copy, apart from the journal and its backups."""
+    """Make a key to seal the journal with, in a new file. Name it in the settings: sealing: {keys: [FILE]}. Without it sealed records cannot be
+    read: keep a copy, apart from the journal and its backups."""
     from proxy.journal import sealing
 
     try:
@@ -195,14 +195,14 @@ def expire(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Remove segments older than the setting retention.days now, not within the hour. The gate does it by itself; held ones stay."""
+    """Remove segments older than the setting retention.days now, not within the hour. The gate removes them hourly; segments on hold stay."""
     if not dry_run and why is None:
         fail("journal expire: say --why (or --dry-run; see --help)")
-    told = ask(config, control, "journal.expire", dry_run=dry_run, why=why)
+    answer = ask(config, control, "journal.expire", dry_run=dry_run, why=why)
     if json:
-        as_json(told)
+        as_json(answer)
         return
-    gone, kept = told["removed"], told["kept"]
+    gone, kept = answer["removed"], answer["kept"]
     if gone["segments"]:
         said = "would be removed" if dry_run else "removed"
         span = f"records {gone['first']} to {gone['last']}, {when(gone['since'])} to {when(gone['until'])}"
@@ -210,7 +210,7 @@ def expire(
     else:
         say("nothing is to be removed")
     say(f"in the folder: {kept['segments']} segments, {_size(kept['bytes'])}, since {when(kept['since'])}")
-    say(f"the oldest that stays does because {told['stays_for']}")
+    say(f"the oldest that stays does because {answer['stays_for']}")
 
 
 def _size(octets: int) -> str:

@@ -36,9 +36,9 @@ def erase(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Take what was sent to a person, and what they wrote, out of closed segments and out of the tables. What they refused and agreed to stays;
-    so does what a legal hold is on, what a restart reads, and, without --early, what is younger than six months. Needs a running gate, whose
-    journal keeps who did it, and of whom by a keyed hash only. Copies keep what they have."""
+    """Remove a person's messages and replies from closed segments and from the tables. Opt-outs and consents stay; so do records on legal hold,
+    records that a restart reads, and, without --early, records younger than six months. Needs a running gate, whose journal records who did it,
+    and the person only by a keyed hash. Copies keep what they have."""
     from proxy.model.number import NotARecipient, recipient_of
 
     hardening.close_files()
@@ -109,11 +109,11 @@ def _erase(
     from proxy.journal.segment import SegmentFault
     from proxy.journal.write_ahead_log import JournalError
 
-    told = gate_client.begin(early=early)
-    holds = [Hold(begin, end, why) for begin, end, why in told["holds"]]
+    answer = gate_client.begin(early=early)
+    holds = [Hold(begin, end, why) for begin, end, why in answer["holds"]]
     try:
         before = time.time() - (0.0 if early else erasure.KEPT_S)
-        plan = erasure.plan(disk, holds, before, told["open_from"])
+        plan = erasure.plan(disk, holds, before, answer["open_from"])
         return plan, erasure.run(disk, places.archive.folder, keys, person, plan.goes, gate_client)
     except (JournalError, RollError, ManifestError, SegmentFault, OSError) as error:
         fail(f"{error} (what was erased until then is; run it again)")

@@ -69,23 +69,23 @@ class Roller:
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 # our own program
 
-    def _note_result(self, failed: str, told: dict[str, Any]) -> None:
-        damaged = "damaged" in told
-        self.failed, self.done = failed, bool(told) and not damaged
-        if not failed or told:
+    def _note_result(self, failed: str, result: dict[str, Any]) -> None:
+        damaged = "damaged" in result
+        self.failed, self.done = failed, bool(result) and not damaged
+        if not failed or result:
             self.altered = bool(failed)
-        if (newest := told.get("head")) is not None:
+        if (newest := result.get("head")) is not None:
             self.head = {(str(newest["day"]), str(newest["digest"])): float(newest["last"])}
-        for head in told.get("heads", ()):
+        for head in result.get("heads", ()):
             log.info("head of the journal", **{name: head[name] for name in ("node", "day", "last", "digest")})
         if not failed or self.done:
             log.info(
                 "journal rolled into tables",
-                **{name: told.get(name) for name in ("segments", "records", "days", "gone", "last")},
+                **{name: result.get(name) for name in ("segments", "records", "days", "gone", "last")},
             )
         if damaged:
             log.error("a closed segment of the journal is damaged", error=failed)
-        elif failed and told:
+        elif failed and result:
             log.error("journal or signed head differs from its tables", error=failed)
         elif failed:
             log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
@@ -112,7 +112,7 @@ def wait_s(now: float) -> float:
 
 def _parsed(out: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(out)
+        result = json.loads(out)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return result if isinstance(result, dict) else {}

@@ -81,7 +81,7 @@ def verify(
     raise typer.Exit(1 if faults or any(chain.damage for chain in chains) else 0)
 
 
-class Chain(NamedTuple):
+class ChainCheck(NamedTuple):
     """The result of scanning one journal."""
 
     folder: Path
@@ -101,7 +101,7 @@ class Chain(NamedTuple):
         }
 
 
-def _check_chain(folder: Path, ring: Ring, keys_folder: Path | None) -> Chain:
+def _check_chain(folder: Path, ring: Ring, keys_folder: Path | None) -> ChainCheck:
     from proxy.cluster.truncated_copy import NO_KEY, unexplained
     from proxy.journal import retention
 
@@ -111,10 +111,10 @@ def _check_chain(folder: Path, ring: Ring, keys_folder: Path | None) -> Chain:
     if missing and report.closed and report.sealed:
         missing += NO_KEY
     damage = str(report.damage) if report.damage else missing or _unsigned_erasure(folder, ring, report, keys_folder) or None
-    return Chain(folder, report, removed, damage)
+    return ChainCheck(folder, report, removed, damage)
 
 
-def _print_chain(chain: Chain) -> None:
+def _print_chain(chain: ChainCheck) -> None:
     folder, report, removed, damage = chain
     if damage:
         say(damage)

@@ -49,12 +49,11 @@ def backtest(
     lang: Language = None,
     json: Json = False,
 ) -> None:
-    """Judge again what was sent, by other rules, each message against what the earlier ones left, and say what is otherwise: by rule,
-    provider, province and category, with masked examples; of a gate of several workers what all of them sent. Nothing is sent, and no gate is
-    asked. Exit 1 if anything is otherwise."""
+    """Judge past messages again by other rules, each against what the earlier ones left, and report the differences by rule, provider, province
+    and category, with masked examples; of a gate with several workers the messages of all. Nothing is sent, and no gate is asked. Exit 1 if
+    anything differs."""
     from proxy.config import every_worker
-    from proxy.desk.backtest import result_text as told
-    from proxy.desk.backtest import runner
+    from proxy.desk.backtest import result_text, runner
 
     settings = settings_of(config)
     assert settings is not None
@@ -76,9 +75,9 @@ def backtest(
         html.chmod(0o600)  # numbers are masked, texts of messages are not
         note(f"the page is {html}")
     if json:
-        as_json(told.as_dict(answer))
+        as_json(result_text.as_dict(answer))
     else:
-        for line in told.as_text(answer):
+        for line in result_text.as_text(answer):
             say(line)
     raise typer.Exit(1 if answer.differences.total else 0)
 

@@ -234,15 +234,15 @@ class Conditions:
         if long := [case for case in decided if case.long is not None]:
             self._parts.settle(list(long))
 
-    def answered(self, case: SubmitCase, told: CarrierAnswer) -> Effect:
+    def answered(self, case: SubmitCase, answer: CarrierAnswer) -> Effect:
         """The effect of a carrier's answer; on a part of a long message it depends on the other parts."""
-        effect = Effect(told.effect)
+        effect = Effect(answer.effect)
         if case.long is None:
             return effect
         if effect is Effect.UNKNOWN:
             self._parts.unanswered(case)
             return effect
-        said = self._parts.answered(case, told.status, late=effect.late)
+        said = self._parts.answered(case, answer.status, late=effect.late)
         return said() if callable(said) else said
 
     def give_back(self, transit: PendingSubmit) -> None:

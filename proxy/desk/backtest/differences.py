@@ -43,7 +43,7 @@ PASSED = RuledOutcome("allow")
 
 
 @about_people
-class Example(NamedTuple):
+class MaskedExample(NamedTuple):
     at: float
     provider: str
     port: str
@@ -55,7 +55,7 @@ class Example(NamedTuple):
     now: RuledOutcome
 
 
-class Place(NamedTuple):
+class DifferenceKey(NamedTuple):
     """Where a difference is counted."""
 
     rule: str  # that refuses: the one of now, or that of then for what passes now
@@ -78,8 +78,8 @@ class Differences:
         """By hour since 1970, then, now."""
         self.all: Counter[tuple[str, str, str]] = Counter()
         """Messages by provider, province, category."""
-        self.by_kind: dict[str, Counter[Place]] = {kind: Counter() for kind in KINDS}
-        self.examples: dict[tuple[str, str], list[Example]] = {}
+        self.by_kind: dict[str, Counter[DifferenceKey]] = {kind: Counter() for kind in KINDS}
+        self.examples: dict[tuple[str, str], list[MaskedExample]] = {}
         self.shadow: Counter[str] = Counter()
         """What passes now though a rule in shadow objects to it, by rule."""
         self.skipped: Counter[str] = Counter()
@@ -156,9 +156,9 @@ class Differences:
         if now is PASSED and verdict.breaches:
             self.shadow.update(one.rule for one in verdict.breaches if one.shadow and one.outcome is not Outcome.ALLOW)
         if then != now and not (then.rule.startswith("#") and then[:2] == now[:2]):  # a rule whose name nobody knows any more
-            self._differs(case, then, now, Place(now.rule or then.rule, said.provider, verdict.province, category))
+            self._differs(case, then, now, DifferenceKey(now.rule or then.rule, said.provider, verdict.province, category))
 
-    def _differs(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: Place) -> None:
+    def _differs(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: DifferenceKey) -> None:
         kind = ALLOWED if now is PASSED else REFUSED if then is PASSED else OTHERWISE
         if kind == ALLOWED:
             self._passed.add(case.recorded)
@@ -185,7 +185,7 @@ class Differences:
         names = self._rules.get(revision, ())
         return names[number] if number < len(names) else f"#{number}"
 
-    def _example(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: Place) -> Example:
+    def _example(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: DifferenceKey) -> MaskedExample:
         said, message, verdict = case.said, case.message, case.verdict
         assert message is not None
         assert verdict is not None
@@ -193,7 +193,7 @@ class Differences:
             message.content.text
         )
         shown = "" if code and said.time > self.shown_until else masked(message.content.text, code=code)
-        return Example(
+        return MaskedExample(
             said.time, said.provider, said.port, mask(said.recipient), place.province, place.category, shown, then, now
         )
 

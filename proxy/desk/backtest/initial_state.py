@@ -90,10 +90,10 @@ class CounterReplay:
             if len(self._lately) > LATELY_MAX:
                 self._lately.popitem(last=False)
 
-    def answered(self, told: CarrierAnswer) -> None:
+    def answered(self, answer: CarrierAnswer) -> None:
         """A message that the carrier refused does not count."""
-        if Effect(told.effect).takes_back:
-            takes, at = self._lately.pop(told.entry_id, ((), 0))
+        if Effect(answer.effect).takes_back:
+            takes, at = self._lately.pop(answer.entry_id, ((), 0))
             for take in takes:
                 self._store.counters.give_back(take, at)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from html import escape
 
 from proxy.console.offline_charts import Bar, Column, bars, columns, document
-from proxy.desk.backtest.differences import ALLOWED, KINDS, OTHERWISE, REFUSED, Example
+from proxy.desk.backtest.differences import ALLOWED, KINDS, OTHERWISE, REFUSED, MaskedExample
 from proxy.desk.backtest.result_text import FIELDS, OUTCOMES, hours, local, notes, outcome_text, outcomes
 from proxy.desk.backtest.runner import BacktestResult
 
@@ -37,10 +37,10 @@ TITLES = {REFUSED: "newly refused", ALLOWED: "newly allowed", OTHERWISE: "refuse
 
 def page(answer: BacktestResult, language: str = "zh") -> str:
     """The whole page; ``language``: zh or en."""
-    return _Page(answer, language).render()
+    return _ImpactPage(answer, language).render()
 
 
-class _Page:
+class _ImpactPage:
     def __init__(self, answer: BacktestResult, language: str) -> None:
         self._answer, self._found, self._language = answer, answer.differences, language
 
@@ -142,7 +142,7 @@ class _Page:
             f"<table><tr>{heads}</tr>{''.join(rows[:EXAMPLES_SHOWN])}</table>"
         )
 
-    def _example(self, kind: str, one: Example) -> str:
+    def _example(self, kind: str, one: MaskedExample) -> str:
         cells = (local(one.at), one.provider, one.port, one.recipient, one.province)
         text = escape(one.text) if one.text else f"<i>{self.translated('a code: not shown yet')}</i>"
         plain = "".join(f"<td>{escape(cell)}</td>" for cell in cells)

@@ -43,13 +43,13 @@ class Replacements:
         """Old ids make room for new ones."""
         self._index.note((), now)
 
-    def accepted(self, said: messages.VerdictRecord, told: answers.CarrierAnswer, transit: PendingSubmit | None) -> None:
+    def accepted(self, said: messages.VerdictRecord, answer: answers.CarrierAnswer, transit: PendingSubmit | None) -> None:
         """A carrier accepted a message. ``transit``: as judged again; None if it was not."""
         if not self._senders.replaces(said.provider):
             return
         if transit is not None and transit.verdict is not None:
             said = said._replace(takes=transit.verdict.takes)
-        self._index.restore(said, told)
+        self._index.restore(said, answer)
 
     def named(self, said: messages.VerdictRecord) -> ReplacedMessage | None:
         """The message that a replace_sm of the journal is about; None if it is not known."""

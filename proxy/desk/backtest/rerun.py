@@ -329,21 +329,23 @@ class Rerun:
         self.store.update(change.recipient, lambda data: change.apply(data, now))
         after.append(lambda: change.done(0))
 
-    def _answered(self, told: answered.CarrierAnswer, now: float, after: list[Callable[[], None]]) -> None:
-        number = told.verdict_sequence
+    def _answered(self, carrier_answer: answered.CarrierAnswer, now: float, after: list[Callable[[], None]]) -> None:
+        number = carrier_answer.verdict_sequence
         case = self._in_flight.pop(number, None) or self._unanswered.pop(number, None)
         if case is None:
             # 0: of a part whose verdict was never written, and which had been all that stood of its message: here nothing did
-            known = number < self._begin and (number > 0 or self._conditions.has(told.recipient, told.entry_id))
+            known = number < self._begin and (
+                number > 0 or self._conditions.has(carrier_answer.recipient, carrier_answer.entry_id)
+            )
             if known or number in self._as_recorded:
-                apply_answer(self.store, told, True, self._before)
+                apply_answer(self.store, carrier_answer, True, self._before)
             return  # else it was not sent now, and nobody answers
-        if told.effect == Effect.UNKNOWN:
+        if carrier_answer.effect == Effect.UNKNOWN:
             self._unanswered[number] = case
-        if Effect(told.effect) in MESSAGE_STANDS and not other_parts_alive(case):
+        if Effect(carrier_answer.effect) in MESSAGE_STANDS and not other_parts_alive(case):
             self._remember_early_part(case, now)
-        effect = self._conditions.answered(case, told)
-        self._apply(EntryFate(case, effect, told.status, told.carrier_id, self._entry_settled), now, after)
+        effect = self._conditions.answered(case, carrier_answer)
+        self._apply(EntryFate(case, effect, carrier_answer.status, carrier_answer.carrier_id, self._entry_settled), now, after)
 
     def _remember_early_part(self, answered: SubmitCase, now: float) -> None:
         """The carrier refused a part and the message stood: so another part, judged in this group, had come before the refusal."""
@@ -379,14 +381,14 @@ class Rerun:
 
     def _unreplaced(self, item: JournalRecord, now: float, after: list[Callable[[], None]]) -> None:
         """The carrier refused to replace a message."""
-        told = requests.unpack_unreplaced(item.body)
-        number, replacing = told.verdict_sequence, self._replacing
+        carrier_answer = requests.unpack_unreplaced(item.body)
+        number, replacing = carrier_answer.verdict_sequence, self._replacing
         case = self._in_flight.pop(number, None) or self._unanswered.pop(number, None)
         if case is None or case.named is None or replacing is None:
             if number < self._begin or number in self._as_recorded:
-                apply_unreplaced(self.store, told, True, self._before)
+                apply_unreplaced(self.store, carrier_answer, True, self._before)
                 if replacing is not None:
-                    replacing.as_recorded.unreplaced(told)
+                    replacing.as_recorded.unreplaced(carrier_answer)
             return
         named = case.named
         back: tuple[Take, ...] = ()
@@ -396,14 +398,14 @@ class Rerun:
             data, back = replacing.restored(case, named, data, now)
             return data
 
-        self.store.update(told.recipient, restore)
+        self.store.update(carrier_answer.recipient, restore)
         after.append(lambda: self._conditions.give_back_all(back, case.entry_time))
 
-    def _share(self, told: aggregate_shares.CounterShare) -> None:
+    def _share(self, carrier_answer: aggregate_shares.CounterShare) -> None:
         """The counter shares of a verdict that was not judged again; of others they are known."""
-        number = told.verdict_sequence
+        number = carrier_answer.verdict_sequence
         if number < self._begin or number in self._as_recorded:
-            apply_share(self.store, told, True, self._before)
+            apply_share(self.store, carrier_answer, True, self._before)
 
     # ------------------------------------------------------------------ what stands in a group of its own
 

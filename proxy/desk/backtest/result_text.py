@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from proxy.config.fields import CHINA
-from proxy.desk.backtest.differences import ALLOWED, HOUR_S, KINDS, OTHERWISE, REFUSED, Example, RuledOutcome
+from proxy.desk.backtest.differences import ALLOWED, HOUR_S, KINDS, OTHERWISE, REFUSED, MaskedExample, RuledOutcome
 from proxy.desk.backtest.runner import BacktestResult
 
 ROWS_SHOWN = 10
@@ -118,7 +118,7 @@ def as_dict(answer: BacktestResult) -> dict[str, Any]:
     }
 
 
-def _example(one: Example) -> dict[str, Any]:
+def _example(one: MaskedExample) -> dict[str, Any]:
     return one._asdict() | {
         "at": iso(one.at), "text": one.text or None, "then": one.then._asdict(), "now": one.now._asdict(),
     }  # fmt: skip

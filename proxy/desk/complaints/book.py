@@ -56,7 +56,7 @@ class Complaint(NamedTuple):
     came: float
 
 
-class Due(NamedTuple):
+class DueDays(NamedTuple):
     """Within how many working days a complaint must be forwarded to the provider, and answered."""
 
     forward_days: int
@@ -129,7 +129,7 @@ class CaseBook:
         source: str,
         batch: str,
         complaints: Iterable[Complaint],
-        due: Due,
+        due: DueDays,
         holidays: Holidays,
         now: float,
         who: str,
@@ -340,7 +340,7 @@ class CaseBook:
         self._undecided.pop(before.id, None)
 
 
-def due_dates(came: float, due: Due, holidays: Holidays) -> tuple[float, float]:
+def due_dates(came: float, due: DueDays, holidays: Holidays) -> tuple[float, float]:
     """The times until which a case must be forwarded and answered: each the end of the last working day."""
     day = (int(came) + time_windows.OFFSET_S) // time_windows.DAY_S
     ends = (holidays.working_day_after(day, days) + 1 for days in due)

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from proxy.config import RestPlaces
 
 
-def _query_of(told: Mapping[str, Any]) -> Any:
+def _query_of(answer: Mapping[str, Any]) -> Any:
     from proxy.archive.complaint_matching import ComplaintQuery
     from proxy.desk.complaints.book import HIDDEN_DIGIT
 
-    whole = told["to"]
+    whole = answer["to"]
     recipient = int(whole) if HIDDEN_DIGIT not in whole else 0
-    return ComplaintQuery(recipient, whole, told["at"], told["sender"], told["text"], told["came"])
+    return ComplaintQuery(recipient, whole, answer["at"], answer["sender"], answer["text"], answer["came"])
 
 
-def find_matches(told: Mapping[str, Any], config: Path) -> MatchResult:
+def find_matches(answer: Mapping[str, Any], config: Path) -> MatchResult:
     import time
 
     from proxy.archive.complaint_matching import match as matching
@@ -40,22 +40,22 @@ def find_matches(told: Mapping[str, Any], config: Path) -> MatchResult:
     places = find.places_of(config)
     keys = find.keys_of(places)
     return matching(
-        _query_of(told),
+        _query_of(answer),
         lambda question: find.run_search(places, keys, question, time.time()),
         lambda hit: keys.unseal(hit.sealed),
         digits_agree,
     )
 
 
-def note_match(told: Mapping[str, Any], message: str, why: str, config: Path, control: Path | None, json: bool) -> None:
+def note_match(answer: Mapping[str, Any], message: str, why: str, config: Path, control: Path | None, json: bool) -> None:
     """Notes the named message, if it is among those that fit; its fields come from the journal, not from the person who types."""
-    found = find_matches(told, config)
+    found = find_matches(answer, config)
     chosen = next((one for one in found.candidates if one.hit.name == message), None)
     if chosen is None:
-        fail(f"match: message {message} is not among those that fit (gate106 complaint match {told['id']} proposes some)")
+        fail(f"match: message {message} is not among those that fit (gate106 complaint match {answer['id']} proposes some)")
     hit = chosen.hit
     done = ask(
-        config, control, "complaint.match", id=str(told["id"]), message=message, to=str(chosen.number) if chosen.number else None,
+        config, control, "complaint.match", id=str(answer["id"]), message=message, to=str(chosen.number) if chosen.number else None,
         provider=hit.provider, port=hit.port, signature=hit.signature or None, category=hit.category, sent=hit.at,
         why=f"{why} (score {chosen.score}: {'; '.join(chosen.why)})"[:500],
     )  # fmt: skip
@@ -87,7 +87,7 @@ def match_dict(found: MatchResult) -> dict[str, Any]:
     }
 
 
-def match_lines(told: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
+def match_lines(answer: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
     from proxy.archive.complaint_matching import ambiguous
     from proxy.desk.search.command import print_coverage
 
@@ -105,13 +105,13 @@ def match_lines(told: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
     if ambiguous(found.candidates):
         yield "several fit nearly as well: look at each"
     if found.candidates:
-        yield f"note which it was: gate106 complaint match {told['id']} --message {found.candidates[0].hit.name} --why …"
+        yield f"note which it was: gate106 complaint match {answer['id']} --message {found.candidates[0].hit.name} --why …"
     if found.asked:
         print_coverage(found.asked[-1], None)
 
 
 def sweep_campaign(
-    told: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None
+    answer: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None
 ) -> tuple[SweepResult, bool]:
     """Who else received the text; and whether the complainant's wording was searched, because the message itself is gone."""
     import duckdb
@@ -128,10 +128,10 @@ def sweep_campaign(
 
     places = find.places_of(config)
     keys = find.keys_of(places)
-    known = _text_of(told, places, keys)
-    text, begins = known or (told["text"], False)
+    known = _text_of(answer, places, keys)
+    text, begins = known or (answer["text"], False)
     if not text:
-        fail(f"case {told['id']}: its message has no text to look for")
+        fail(f"case {answer['id']}: its message has no text to look for")
     if out is not None:
         write_down(
             control or places.control,
@@ -139,13 +139,13 @@ def sweep_campaign(
             places.sealing,
             "complaint sweep",
             why=why,
-            details=f"case {told['id']}",
+            details=f"case {answer['id']}",
             unmasked=True,
         )
     try:
         found = similar_texts.sweep(
             places.archive.folder, find.journals_of(places), keys, text=text,
-            signature=told["signature"], port=told["port"], since=told["sent"] - around_s, until=told["sent"] + around_s,
+            signature=answer["signature"], port=answer["port"], since=answer["sent"] - around_s, until=answer["sent"] + around_s,
             persons=out is not None, begins=begins,
         )  # fmt: skip
         if out is not None:
@@ -156,7 +156,7 @@ def sweep_campaign(
     return found, known is None
 
 
-def _text_of(told: Mapping[str, Any], places: RestPlaces, keys: Keys) -> tuple[str, bool] | None:
+def _text_of(answer: Mapping[str, Any], places: RestPlaces, keys: Keys) -> tuple[str, bool] | None:
     """The text of the message (of a long one the first part), and whether it is only that; from the journal: the complainant may have typed
     another. Time and port are known, so it is found among any number. None if it is gone."""
     import time
@@ -164,11 +164,11 @@ def _text_of(told: Mapping[str, Any], places: RestPlaces, keys: Keys) -> tuple[s
     from proxy.archive.query import LIMIT_MAX, Query
     from proxy.desk.search import command as find
 
-    sent = told["sent"]
+    sent = answer["sent"]
     for around_s in (0.002, 1.0):
-        question = Query(since=sent - around_s, until=sent + around_s, sender=told["port"], limit=LIMIT_MAX).checked()
+        question = Query(since=sent - around_s, until=sent + around_s, sender=answer["port"], limit=LIMIT_MAX).checked()
         for hit in find.run_search(places, keys, question, time.time()).hits:
-            if hit.name == told["message"] and hit.first_text:
+            if hit.name == answer["message"] and hit.first_text:
                 return hit.first_text, hit.parts > 1
     return None
 

@@ -50,7 +50,7 @@ def import_(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """File a batch of complaints as cases with due dates: all rows or none; what is a case already is not filed twice."""
+    """File a batch of complaints as cases with due dates: all rows or none; a complaint that is a case already is not filed twice."""
     import hashlib
     import time
 
@@ -76,13 +76,13 @@ def import_(
             for start in range(0, len(batch.rows), LINE_ROWS):
                 talk.say({"rows": batch.rows[start : start + LINE_ROWS]})
             talk.say({"end": True, "rows": len(batch.rows)})
-            told = talk.answer()
+            answer = talk.answer()
     except client.CannotAsk as error:
         fail(error)
-    cases = told["cases"]
+    cases = answer["cases"]
     span = "" if not cases else f": case {cases[0]}" if len(cases) == 1 else f": cases {cases[0]} to {cases[-1]}"
-    would = f"{told['would_file']} would be filed" if check else f"{told['filed']} filed{span}"
-    tell(told, json, [f"{file.name}: {len(batch.rows)} rows, {would}, {told['known']} known already"])
+    would = f"{answer['would_file']} would be filed" if check else f"{answer['filed']} filed{span}"
+    tell(answer, json, [f"{file.name}: {len(batch.rows)} rows, {would}, {answer['known']} known already"])
 
 
 @app.command("list", epilog="Example: gate106 complaint list --state open --overdue")
@@ -94,16 +94,16 @@ def list_(
     overdue: Annotated[
         bool, typer.Option("--overdue", help="Open ones whose time to forward or to answer has passed.")
     ] = False,
-    limit: Annotated[int, typer.Option("--limit", help="So many, those that are due first.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", help="How many, those due first.")] = 100,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
 ) -> None:
     """List cases: open ones by when they are due, then the decided."""
     note_unknown(config, provider)
-    told = ask(config, control, "complaint.list", state=state, provider=provider, overdue=overdue, limit=limit)
+    answer = ask(config, control, "complaint.list", state=state, provider=provider, overdue=overdue, limit=limit)
     if json:
-        tell(told, True, ())
+        tell(answer, True, ())
         return
     table(
         ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by"),
@@ -112,13 +112,13 @@ def list_(
                 one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
                 "done" if one["forwarded"] else last_day(one["forward_by"]), last_day(one["answer_by"]),
             )
-            for one in told["cases"]
+            for one in answer["cases"]
         ),
         "no case fits",
     )  # fmt: skip
-    if told["more"]:
-        say(f"and {told['more']} more (--limit)")
-    late = told["overdue"]
+    if answer["more"]:
+        say(f"and {answer['more']} more (--limit)")
+    late = answer["overdue"]
     if late["forward"] or late["answer"]:
         say(f"overdue: {late['forward']} to be forwarded, {late['answer']} to be answered")
 
@@ -127,14 +127,14 @@ def list_(
 def show(
     case: Id,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number. Needs --why.")] = False,
-    why: Annotated[str | None, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = None,
+    why: Annotated[str | None, typer.Option("--why", help="Why: the journal keeps it.")] = None,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
 ) -> None:
     """Show a case and what was done with it."""
-    told = ask(config, control, "complaint.show", id=case, unmasked=unmasked, why=why)
-    tell(told, json, _lines(told))
+    answer = ask(config, control, "complaint.show", id=case, unmasked=unmasked, why=why)
+    tell(answer, json, _lines(answer))
 
 
 @app.command("match", epilog='Example: gate106 complaint match 17 --message 1:4711 --why "text and time agree"')
@@ -149,22 +149,22 @@ def match(
     """Propose messages that the case may be about, with why; with --message, note which it was. Exit 1 if nothing fits."""
     from proxy.desk.complaints.case_search import find_matches, match_dict, match_lines, note_match
 
-    told = ask(config, control, "complaint.show", id=case, to_find=True, why=why or None)
+    answer = ask(config, control, "complaint.show", id=case, to_find=True, why=why or None)
     if message is not None:
         if not why.strip():
             fail("match: --message needs --why (the journal keeps it)")
-        note_match(told, message.strip(), why, config, control, json)
+        note_match(answer, message.strip(), why, config, control, json)
         return
-    found = find_matches(told, config)
-    tell(match_dict(found), json, match_lines(told, found))
+    found = find_matches(answer, config)
+    tell(match_dict(found), json, match_lines(answer, found))
     raise typer.Exit(0 if found.candidates else 1)
 
 
 @app.command("forward", epilog='Example: gate106 complaint forward 17 --why "sent to jia by the desk\'s mail"')
 def forward(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Note that a case went to its provider: the first clock stops."""
-    told = ask(config, control, "complaint.forward", id=case, why=why)
-    tell(told, json, [f"case {told['id']}: forwarded to {told['provider']}"])
+    answer = ask(config, control, "complaint.forward", id=case, why=why)
+    tell(answer, json, [f"case {answer['id']}: forwarded to {answer['provider']}"])
 
 
 @app.command("decide", epilog='Example: gate106 complaint decide 17 valid --suppress provider --for 180d --why "no consent"')
@@ -187,33 +187,33 @@ def decide(
     json: Json = False,
 ) -> None:
     """Decide a case, and in the same step suppress the person. A valid one counts for the provider's rate in a million."""
-    told = ask(
+    answer = ask(
         config, control, "complaint.decide", id=case, state=decision, why=why, of=of, provider=provider, suppress=suppress, value=value,
         for_s=seconds(lasts),
     )  # fmt: skip
-    lines = [f"case {told['id']}: {told['state']}" + (f", counted for {told['provider']}" if decision == "valid" else "")]
+    lines = [f"case {answer['id']}: {answer['state']}" + (f", counted for {answer['provider']}" if decision == "valid" else "")]
     if suppress is not None:
-        done = told["suppressed"]
+        done = answer["suppressed"]
         refusal = done["added"][0]
         about = f"{refusal['scope']} {refusal['value']}".rstrip()
         lines.append(f"{done['to']}: no more marketing of {about}" + (f" until {when(refusal['until'])}" if lasts else ""))
         if not done["enforced"]:
             note("no rule in force asks `suppressed`: it is remembered, and stops nothing")
-    tell(told, json, lines)
+    tell(answer, json, lines)
 
 
 @app.command("withdraw", epilog='Example: gate106 complaint withdraw 17 --why "the complainant called back"')
 def withdraw(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Note that the complainant took it back; also of a case that was decided: it does not count any more."""
-    told = ask(config, control, "complaint.withdraw", id=case, why=why)
-    tell(told, json, [f"case {told['id']}: withdrawn"])
+    answer = ask(config, control, "complaint.withdraw", id=case, why=why)
+    tell(answer, json, [f"case {answer['id']}: withdrawn"])
 
 
 @app.command("reopen", epilog='Example: gate106 complaint reopen 17 --why "the provider has sent proof of consent"')
 def reopen(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Decide a case anew: it is open again, its dates stay."""
-    told = ask(config, control, "complaint.reopen", id=case, why=why)
-    tell(told, json, [f"case {told['id']}: open, to be answered by {last_day(told['answer_by'])}"])
+    answer = ask(config, control, "complaint.reopen", id=case, why=why)
+    tell(answer, json, [f"case {answer['id']}: open, to be answered by {last_day(answer['answer_by'])}"])
 
 
 @app.command("sweep", epilog='Example: gate106 complaint sweep 17 --stop signature --for 24h --why "bought numbers"')
@@ -233,12 +233,12 @@ def sweep(
 
     if (stop is not None or out is not None) and not why.strip():
         fail("sweep: --stop and --export need --why (the journal keeps it)")
-    told = ask(config, control, "complaint.show", id=case)
-    if not told["message"]:
-        fail(f"case {told['id']} is matched to no message yet (gate106 complaint match {told['id']})")
+    answer = ask(config, control, "complaint.show", id=case)
+    if not answer["message"]:
+        fail(f"case {answer['id']} is matched to no message yet (gate106 complaint match {answer['id']})")
     if stop is not None and stop not in ("signature", "port", "provider"):
         fail(f"sweep: --stop {stop!r:.40}: say signature, port or provider")
-    found, typed = sweep_campaign(told, seconds(within, "--within") or DAY_S, out, why, config, control)
+    found, typed = sweep_campaign(answer, seconds(within, "--within") or DAY_S, out, why, config, control)
     order: Mapping[str, Any] | None = None
     if stop is not None:
         order = ask(config, control, "complaint.stop", id=case, by=stop, for_s=seconds(lasts), why=why)["stopped"]
@@ -259,19 +259,19 @@ def export(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Write cases to a file, for whoever asked: reference, what was found, by whom, why. Numbers are masked."""
+    """Write cases to a file: reference, decision, by whom, why. Numbers are masked."""
     from proxy.operations.files.tables import write_table
 
     note_unknown(config, provider)
     cases, skip = dict[int, Mapping[str, Any]](), 0
     while True:
         export = None if skip else "complaint export"  # it is written down once
-        told = ask(
+        answer = ask(
             config, control, "complaint.list", export=export, state=state, provider=provider, skip=skip, limit=EXPORT_ROWS
         )
-        news = [one for one in told["cases"] if one["id"] not in cases]
+        news = [one for one in answer["cases"] if one["id"] not in cases]
         cases |= {one["id"]: one for one in news}
-        if not told["more"] or not news:
+        if not answer["more"] or not news:
             break
         skip += EXPORT_ROWS - MOVED_UP
     heads = (
@@ -299,22 +299,24 @@ def export(
 # -- what they do
 
 
-def _lines(told: Mapping[str, Any]) -> Iterator[str]:
-    of = f" of {told['of']}" if told["of"] else ""
-    yield f"case {told['id']} ({told['source']} {told['reference']}): {told['state']}{of}".replace(" )", ")")
-    yield f"  from {told['to']}, about {when(told['at'])}, {told['sender'] or 'no port said'}"
-    if told["text"]:
-        yield f"  text     {told['text']}"
-    if told["message"]:
+def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
+    of = f" of {answer['of']}" if answer["of"] else ""
+    yield f"case {answer['id']} ({answer['source']} {answer['reference']}): {answer['state']}{of}".replace(" )", ")")
+    yield f"  from {answer['to']}, about {when(answer['at'])}, {answer['sender'] or 'no port said'}"
+    if answer["text"]:
+        yield f"  text     {answer['text']}"
+    if answer["message"]:
         yield (
-            f"  message  {told['message']}, {when(told['sent'])}, {told['provider']} {told['port']} "
-            f"{'【' + told['signature'] + '】' if told['signature'] else ''} {told['category']}"
+            f"  message  {answer['message']}, {when(answer['sent'])}, {answer['provider']} {answer['port']} "
+            f"{'【' + answer['signature'] + '】' if answer['signature'] else ''} {answer['category']}"
         )
     forwarded = (
-        f"forwarded {when(told['forwarded'])}" if told["forwarded"] else f"to be forwarded by {last_day(told['forward_by'])}"
+        f"forwarded {when(answer['forwarded'])}"
+        if answer["forwarded"]
+        else f"to be forwarded by {last_day(answer['forward_by'])}"
     )
-    yield f"  clocks   {forwarded}; to be answered by {last_day(told['answer_by'])}"
-    for event in told["events"]:
+    yield f"  clocks   {forwarded}; to be answered by {last_day(answer['answer_by'])}"
+    for event in answer["events"]:
         yield f"  {when(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
 
 

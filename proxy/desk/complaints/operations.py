@@ -20,7 +20,7 @@ from proxy.desk.complaints.book import (
     HIDDEN_DIGIT,
     CaseBook,
     Complaint,
-    Due,
+    DueDays,
     MatchedMessage,
     digits_agree,
 )
@@ -148,7 +148,7 @@ class _Complaints:
         if check or not fresh:
             return {"filed": 0, "would_file": len(fresh), "known": known, "cases": []}
         rules = gate.relay.rules
-        due = Due(rules.desk.forward_days, rules.desk.answer_days)
+        due = DueDays(rules.desk.forward_days, rules.desk.answer_days)
         drafts = []
         for draft in book.drafts(source, batch, fresh, due, rules.registry.holidays, gate.now(), call.who, why):
             drafts.append(draft)

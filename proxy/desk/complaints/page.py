@@ -33,16 +33,16 @@ LATE, ALL = "overdue", "all"
 
 
 @page.get()
-async def show(visit: PageRequest) -> Response:
-    return await _list(visit)
+async def show(request: PageRequest) -> Response:
+    return await _list(request)
 
 
-async def _list(visit: PageRequest, problem: str = "") -> Response:
+async def _list(request: PageRequest, problem: str = "") -> Response:
     """Lists cases; open ones by default."""
-    state = visit.query.get("state", "") or "open"
-    provider = visit.query.get("provider", "").strip()
-    skip = int(said) if (said := visit.query.get("skip", "")).isdigit() and len(said) < 7 else 0
-    told = await visit.ask(
+    state = request.query.get("state", "") or "open"
+    provider = request.query.get("provider", "").strip()
+    skip = int(said) if (said := request.query.get("skip", "")).isdigit() and len(said) < 7 else 0
+    answer = await request.ask(
         "complaint.list",
         state=state if state in STATES else None,
         provider=provider or None,
@@ -50,164 +50,170 @@ async def _list(visit: PageRequest, problem: str = "") -> Response:
         limit=LIMIT,
         skip=skip,
     )
-    states = [(LATE, visit.t("overdue")), *((one, visit.t.of("case", one)) for one in STATES), (ALL, visit.t("all"))]
-    return visit.render(
-        status=409 if problem else 200, problem=problem, cases=told["cases"], more=told["more"], overdue=told["overdue"], state=state,
+    states = [(LATE, request.t("overdue")), *((one, request.t.of("case", one)) for one in STATES), (ALL, request.t("all"))]
+    return request.render(
+        status=409 if problem else 200, problem=problem, cases=answer["cases"], more=answer["more"], overdue=answer["overdue"], state=state,
         states=states, provider=provider, skip=skip, limit=LIMIT,
     )  # fmt: skip
 
 
 @page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def import_batch(visit: PageRequest) -> Response:
+async def import_batch(request: PageRequest) -> Response:
     """All rows of a batch or none; ``check``: what would be filed."""
-    options = [f"--why={visit.form('why')}", f"--source={visit.form('source') or '12321'}", "--json"]
-    check = bool(visit.form("check"))
+    options = [f"--why={request.form('why')}", f"--source={request.form('source') or '12321'}", "--json"]
+    check = bool(request.form("check"))
     try:
         argv = ["--check", *options] if check else options
-        told = (await forms.with_files(visit, ["file"], lambda came: ["complaint", "import", str(came["file"]), *argv])).json
+        answer = (
+            await forms.with_files(request, ["file"], lambda came: ["complaint", "import", str(came["file"]), *argv])
+        ).json
     except CannotAsk as error:
-        return await _list(visit, forms.beside(error))
-    said = visit.t(
-        "would_file" if check else "filed", count=told["would_file"] if check else told["filed"], known=told["known"]
+        return await _list(request, forms.beside(error))
+    said = request.t(
+        "would_file" if check else "filed", count=answer["would_file"] if check else answer["filed"], known=answer["known"]
     )
-    return visit.go("/complaints", said)
+    return request.go("/complaints", said)
 
 
 @page.post("export", wants=Permission.TAKE_OUT)
-async def export_cases(visit: PageRequest) -> Response:
+async def export_cases(request: PageRequest) -> Response:
     """Cases as a spreadsheet; numbers are masked."""
-    state, provider = visit.form("state"), visit.form("provider")
+    state, provider = request.form("state"), request.form("provider")
     options = [f"--state={state}"] if state in STATES else []
     options += [f"--provider={provider}"] if provider else []
-    return await forms.made(visit, "complaints.xlsx", lambda out: ["complaint", "export", str(out), *options, "--json"])
+    return await forms.made(request, "complaints.xlsx", lambda out: ["complaint", "export", str(out), *options, "--json"])
 
 
 # -- a case
 
 
 @page.get("case/{number}")
-async def case(visit: PageRequest) -> Response:
-    return await _case(visit)
+async def case(request: PageRequest) -> Response:
+    return await _case(request)
 
 
-async def _case(visit: PageRequest, problem: str = "", **more: Any) -> Response:
-    told = await visit.ask("complaint.show", id=visit.path("number"))
-    provider = told["provider"]
-    penalties = (await visit.ask("penalty.list", provider=provider))["penalties"][:10] if provider else []
+async def _case(request: PageRequest, problem: str = "", **more: Any) -> Response:
+    answer = await request.ask("complaint.show", id=request.path("number"))
+    provider = answer["provider"]
+    penalties = (await request.ask("penalty.list", provider=provider))["penalties"][:10] if provider else []
     scopes = [
-        (one, visit.t.of("scope", one) + (f" {told[one]}" if told.get(one) else ""))
+        (one, request.t.of("scope", one) + (f" {answer[one]}" if answer.get(one) else ""))
         for one in SUPPRESSED
-        if one == "all" or told.get(one)
+        if one == "all" or answer.get(one)
     ]
-    campaign = [(one, f"{visit.t.of('scope', one)} {told[one]}") for one in ("signature", "port", "provider") if told.get(one)]
-    return visit.render(
-        "complaints_case.html", 409 if problem else 200, one=told, problem=problem, penalties=penalties, ladder=LADDER, shares=SHARES,
-        decisions=[(one, visit.t.of("case", one)) for one in DECISIONS], scopes=scopes, untils=UNTIL, stops=STOPS, lasts=PENALTIES,
+    campaign = [
+        (one, f"{request.t.of('scope', one)} {answer[one]}") for one in ("signature", "port", "provider") if answer.get(one)
+    ]
+    return request.render(
+        "complaints_case.html", 409 if problem else 200, one=answer, problem=problem, penalties=penalties, ladder=LADDER, shares=SHARES,
+        decisions=[(one, request.t.of("case", one)) for one in DECISIONS], scopes=scopes, untils=UNTIL, stops=STOPS, lasts=PENALTIES,
         campaign=campaign, withins=WITHIN, whole=more.get("whole", ""),
     )  # fmt: skip
 
 
 @page.post("case/{number}/whole", wants=Permission.WHOLE)
-async def whole(visit: PageRequest) -> Response:
+async def whole(request: PageRequest) -> Response:
     try:
-        told = await visit.ask("complaint.show", id=visit.path("number"), unmasked=True, why=visit.form("why"))
+        answer = await request.ask("complaint.show", id=request.path("number"), unmasked=True, why=request.form("why"))
     except CannotAsk as error:
-        return await _case(visit, forms.beside(error))
-    return await _case(visit, whole=told["to"])
+        return await _case(request, forms.beside(error))
+    return await _case(request, whole=answer["to"])
 
 
 @page.get("case/{number}/candidates", wants=Permission.WHOLE)
-async def candidates(visit: PageRequest) -> Response:
+async def candidates(request: PageRequest) -> Response:
     """Candidate messages from the journal at rest; the journal records the look."""
-    ran = await forms.read_rest(visit, "complaint", "match", visit.path("number"), "--json")
-    return visit.part("candidates", "complaints_case.html", number=visit.path("number"), **ran.json)
+    ran = await forms.read_rest(request, "complaint", "match", request.path("number"), "--json")
+    return request.part("candidates", "complaints_case.html", number=request.path("number"), **ran.json)
 
 
 @page.get("case/{number}/sweep")
-async def sweep(visit: PageRequest) -> Response:
-    within = visit.query.get("within", "")
+async def sweep(request: PageRequest) -> Response:
+    within = request.query.get("within", "")
     around = [f"--within={within}"] if within in WITHIN else []
-    ran = await forms.read_rest(visit, "complaint", "sweep", visit.path("number"), *around, "--json", fine=(0,))
-    return visit.part("swept", "complaints_case.html", **ran.json)
+    ran = await forms.read_rest(request, "complaint", "sweep", request.path("number"), *around, "--json", fine=(0,))
+    return request.part("swept", "complaints_case.html", **ran.json)
 
 
 @page.post("case/{number}/match", wants=Permission.WHOLE)
-async def match(visit: PageRequest) -> Response:
-    return await _program(visit, "matched", "match", f"--message={visit.form('message')}")
+async def match(request: PageRequest) -> Response:
+    return await _program(request, "matched", "match", f"--message={request.form('message')}")
 
 
 @page.post("case/{number}/stop", wants=Permission.ENTER)
-async def stop(visit: PageRequest) -> Response:
+async def stop(request: PageRequest) -> Response:
     """Stops the campaign, and notes that with the case."""
-    options = [f"--stop={visit.form('stop')}"] + ([f"--for={visit.form('lasts')}"] if visit.form("lasts") in STOPS else [])
-    return await _program(visit, "stopped", "sweep", *options)
+    options = [f"--stop={request.form('stop')}"] + (
+        [f"--for={request.form('lasts')}"] if request.form("lasts") in STOPS else []
+    )
+    return await _program(request, "stopped", "sweep", *options)
 
 
-async def _program(visit: PageRequest, words: str, command: str, *options: str) -> Response:
+async def _program(request: PageRequest, words: str, command: str, *options: str) -> Response:
     try:
-        argv: Sequence[str] = ("complaint", command, visit.path("number"), *options, f"--why={visit.form('why')}", "--json")
-        await forms.read_rest(visit, *argv, fine=(0,))
+        argv: Sequence[str] = ("complaint", command, request.path("number"), *options, f"--why={request.form('why')}", "--json")
+        await forms.read_rest(request, *argv, fine=(0,))
     except CannotAsk as error:
-        return await _case(visit, forms.beside(error))
-    return _to(visit, words)
+        return await _case(request, forms.beside(error))
+    return _to(request, words)
 
 
 @page.post("case/{number}/decide", wants=Permission.ENTER)
-async def decide(visit: PageRequest) -> Response:
+async def decide(request: PageRequest) -> Response:
     """Decides a case, and suppresses for the person in the same step if a scope is given."""
-    scope, of = visit.form("suppress"), visit.form("of")
-    said: dict[str, Any] = {"state": visit.form("state"), "of": int(of) if of.isdigit() and len(of) < 15 else None}
-    said |= {"provider": visit.form("provider") or None}
+    scope, of = request.form("suppress"), request.form("of")
+    said: dict[str, Any] = {"state": request.form("state"), "of": int(of) if of.isdigit() and len(of) < 15 else None}
+    said |= {"provider": request.form("provider") or None}
     if scope:
-        said |= {"suppress": scope, "for_s": forms.lasts(visit.form("lasts"))}
-    return await _asked(visit, "complaint.decide", "decided", **said)
+        said |= {"suppress": scope, "for_s": forms.lasts(request.form("lasts"))}
+    return await _asked(request, "complaint.decide", "decided", **said)
 
 
 @page.post("case/{number}/{step}", wants=Permission.ENTER)
-async def step(visit: PageRequest) -> Response:
+async def step(request: PageRequest) -> Response:
     """The steps that need only a reason."""
     done = {"forward": "forwarded", "withdraw": "withdrawn", "reopen": "reopened"}
-    if visit.path("step") not in done:
-        return visit.render("problem.html", 404, why=visit.t("no_such_page"))
-    return await _asked(visit, f"complaint.{visit.path('step')}", done[visit.path("step")])
+    if request.path("step") not in done:
+        return request.render("problem.html", 404, why=request.t("no_such_page"))
+    return await _asked(request, f"complaint.{request.path('step')}", done[request.path("step")])
 
 
-async def _asked(visit: PageRequest, command: str, words: str, **said: Any) -> Response:
+async def _asked(request: PageRequest, command: str, words: str, **said: Any) -> Response:
     try:
-        await visit.ask(command, id=visit.path("number"), why=visit.form("why"), **said)
+        await request.ask(command, id=request.path("number"), why=request.form("why"), **said)
     except CannotAsk as error:
-        return await _case(visit, forms.beside(error))
-    return _to(visit, words)
+        return await _case(request, forms.beside(error))
+    return _to(request, words)
 
 
 @page.post("penalty/{number}", wants=Permission.ENTER)
-async def penalty(visit: PageRequest) -> Response:
+async def penalty(request: PageRequest) -> Response:
     """Proposes a penalty that names the case, for another officer to approve; the case notes it."""
-    number, step = visit.path("number"), visit.form("step")
-    share = float(visit.form("share")) if step == "throttle" and visit.form("share") in SHARES else None
+    number, step = request.path("number"), request.form("step")
+    share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
     try:
-        provider = (await visit.ask("complaint.show", id=number))["provider"]
-        made = await visit.ask(
-            "penalty.propose", provider=provider, step=step, to=share, for_s=forms.lasts(visit.form("lasts"), "30d"),
-            basis=visit.form("basis") or None, why=visit.t("about_case", number=number, why=visit.form("why"))[:500],
+        provider = (await request.ask("complaint.show", id=number))["provider"]
+        made = await request.ask(
+            "penalty.propose", provider=provider, step=step, to=share, for_s=forms.lasts(request.form("lasts"), "30d"),
+            basis=request.form("basis") or None, why=request.t("about_case", number=number, why=request.form("why"))[:500],
         )  # fmt: skip
-        await visit.ask("complaint.note", id=number, what="proposed", why=f"{made['name']}: {visit.form('why')}"[:500])
+        await request.ask("complaint.note", id=number, what="proposed", why=f"{made['name']}: {request.form('why')}"[:500])
     except CannotAsk as error:
-        return await _case(visit, forms.beside(error))
-    return _to(visit, "proposed")
+        return await _case(request, forms.beside(error))
+    return _to(request, "proposed")
 
 
 @page.post("evidence/{number}", wants=Permission.TAKE_OUT)
-async def evidence(visit: PageRequest) -> Response:
+async def evidence(request: PageRequest) -> Response:
     """One ZIP, signed; the journal keeps who made it, and so does the case."""
-    number, unmasked = visit.path("number"), ["--unmasked"] if visit.form("unmasked") else []
-    options = [f"--case={number}", f"--why={visit.form('why')}", *unmasked, "--json"]
+    number, unmasked = request.path("number"), ["--unmasked"] if request.form("unmasked") else []
+    options = [f"--case={number}", f"--why={request.form('why')}", *unmasked, "--json"]
     try:
-        return await forms.made(visit, f"case-{number}.zip", lambda out: ["evidence", "pack", f"--out={out}", *options])
+        return await forms.made(request, f"case-{number}.zip", lambda out: ["evidence", "pack", f"--out={out}", *options])
     except CannotAsk as error:
-        return await _case(visit, forms.beside(error))
+        return await _case(request, forms.beside(error))
 
 
-def _to(visit: PageRequest, words: str) -> Response:
-    number = visit.path("number")
-    return visit.go(f"/complaints/case/{number}", visit.t(words, number=number))
+def _to(request: PageRequest, words: str) -> Response:
+    number = request.path("number")
+    return request.go(f"/complaints/case/{number}", request.t(words, number=number))

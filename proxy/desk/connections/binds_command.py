@@ -31,12 +31,12 @@ Categories = Annotated[list[str] | None, typer.Option("--category", help="Only s
 
 @app.callback(epilog="Example: gate106 binds --json")
 def binds(context: typer.Context, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """List providers' binds: since when, what is unanswered, how much they send, what they do not read."""
+    """List providers' binds: since when, unanswered submits, rate, unread bytes."""
     if context.invoked_subcommand is not None:
         return
-    told = ask(config, control, "binds")
+    answer = ask(config, control, "binds")
     if json:
-        as_json(told)
+        as_json(answer)
         return
     table(
         ("id", "provider", "account", "type", "address", "since", "window", "tps", "unread", "suspended"),
@@ -45,7 +45,7 @@ def binds(context: typer.Context, config: Config = CONFIG, control: Control = No
                 one["id"], one["provider"], one["account"], one["type"], one["address"], when(one["since"]),
                 f"{one['unanswered']}/{one['window']}", f"{one['tps']:g}", one["unread_bytes"], one["suspended"] or "-",
             )
-            for one in told["binds"]
+            for one in answer["binds"]
         ),
         "nobody is bound",
     )  # fmt: skip
@@ -62,9 +62,9 @@ def kick(
     json: Json = False,
 ) -> None:
     """Ask binds to leave (unbind), and hang up where they do not. They may bind again: see suspend."""
-    told = ask(config, control, "binds.kick", provider=provider, account=account, id=number, why=why)
-    kicked = (f"kicked: {one['id']} {one['account']} ({one['provider']}) from {one['address']}" for one in told["kicked"])
-    tell(told, json, kicked)
+    answer = ask(config, control, "binds.kick", provider=provider, account=account, id=number, why=why)
+    kicked = (f"kicked: {one['id']} {one['account']} ({one['provider']}) from {one['address']}" for one in answer["kicked"])
+    tell(answer, json, kicked)
 
 
 @app.command("suspend", epilog='Example: gate106 binds suspend --provider jia --category marketing --for 2h --why "complaints"')
@@ -78,8 +78,8 @@ def suspend(
     json: Json = False,
 ) -> None:
     """Refuse a provider's messages for a while (reason suspended). Its binds stay: receipts and replies go on."""
-    told = ask(config, control, "suspend", provider=provider, category=category or [], for_s=seconds(lasts), why=why)
-    tell(told, json, [f"{told['name']}: {about(told)}, until {when(told['until'])}"])
+    answer = ask(config, control, "suspend", provider=provider, category=category or [], for_s=seconds(lasts), why=why)
+    tell(answer, json, [f"{answer['name']}: {about(answer)}, until {when(answer['until'])}"])
 
 
 @app.command("resume", epilog='Example: gate106 binds resume --provider jia --why "they stopped it"')
@@ -92,5 +92,5 @@ def resume(
     json: Json = False,
 ) -> None:
     """End a provider's suspensions before their time."""
-    told = ask(config, control, "resume", provider=provider, category=category or [], why=why)
-    tell_lifted(told, json)
+    answer = ask(config, control, "resume", provider=provider, category=category or [], why=why)
+    tell_lifted(answer, json)

@@ -29,18 +29,18 @@ Name = Annotated[str, typer.Argument(help="A link (bj/1), or an account with all
 
 @app.callback(epilog="Example: gate106 links")
 def links(context: typer.Context, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """List the links to carriers: whether they are up, what is on its way."""
+    """List the links to carriers: whether they are up, and what is in flight."""
     if context.invoked_subcommand is not None:
         return
-    told = ask(config, control, "links")
+    answer = ask(config, control, "links")
     if json:
-        as_json(told)
+        as_json(answer)
         return
     table(
         ("name", "type", "state", "in flight", "window", "since"),
         (
             (one["name"], one["type"], one["state"], one["in_flight"], one["window"], when(one["since"]))
-            for one in told["links"]
+            for one in answer["links"]
         ),
         "no carrier is configured (settings: carriers)",
     )
@@ -56,12 +56,12 @@ def drain(
     json: Json = False,
 ) -> None:
     """Let a link take no new submit, get its answers, and unbind. It stays so, over restarts too, until it is enabled or time is up."""
-    told = ask(config, control, "links.drain", name=name, for_s=seconds(lasts), why=why)
-    tell(told, json, [f"{told['name']}: {name} is drained until {when(told['until'])}, if nobody enables it before"])
+    answer = ask(config, control, "links.drain", name=name, for_s=seconds(lasts), why=why)
+    tell(answer, json, [f"{answer['name']}: {name} is drained until {when(answer['until'])}, if nobody enables it before"])
 
 
 @app.command("enable", epilog='Example: gate106 links enable bj/1 --why "it has moved"')
 def enable(name: Name, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Let a drained link bind again, and take submits."""
-    told = ask(config, control, "links.enable", name=name, why=why)
-    tell_lifted(told, json)
+    answer = ask(config, control, "links.enable", name=name, why=why)
+    tell_lifted(answer, json)

@@ -201,14 +201,14 @@ class _Trace:
             return
         self._tokens -= 1
         try:
-            told = self._described(link, ours, Frame.of(data))
+            row = self._described(link, ours, Frame.of(data))
         except Exception as error:  # traffic goes on, whatever is wrong with showing it
             log.error("a PDU cannot be shown: a fault of gate106, please report it", exc_info=error)
             self.not_shown += 1
             return
         self.left -= 1
         self.shown += 1
-        self.waiting.append(told)
+        self.waiting.append(row)
         self.came.set()
 
     def _owner(self, link: Watched, ours: bool, data: bytes) -> str:
@@ -238,7 +238,7 @@ class _Trace:
         return True
 
     def _described(self, link: Watched, ours: bool, frame: Frame) -> dict[str, Any]:
-        told: dict[str, Any] = {
+        row: dict[str, Any] = {
             "at": self._gate.now(),
             "side": link.side,
             "link": link.called,
@@ -249,24 +249,24 @@ class _Trace:
             "bytes": len(frame.data),
         }
         if frame.command_id & RESPONSE:
-            told["status"] = status_name(frame.command_status)
+            row["status"] = status_name(frame.command_status)
         content, fields = _content(frame)
-        text = self._may_show(frame, content, fields, told)
+        text = self._may_show(frame, content, fields, row)
         shown = veil(frame, text, whole_numbers=self._full)
-        told |= shown.said
+        row |= shown.said
         if content is not None and text != HIDDEN:
             try:
                 veiled, _ = _content(Frame.of(shown.data))
-                told["text"] = veiled.text if veiled is not None else ""
+                row["text"] = veiled.text if veiled is not None else ""
             except ValueError:
-                told["text"] = ""
+                row["text"] = ""
         elif content is not None:
-            told["text"] = f"({content.state if content.state != 'readable' else 'a one-time password'}: not shown)"
+            row["text"] = f"({content.state if content.state != 'readable' else 'a one-time password'}: not shown)"
         if self._octets:
-            told["octets"] = base64.b64encode(shown.data).decode()
-        return told
+            row["octets"] = base64.b64encode(shown.data).decode()
+        return row
 
-    def _may_show(self, frame: Frame, content: Content | None, fields: Mapping[str, Any], told: dict[str, Any]) -> str:
+    def _may_show(self, frame: Frame, content: Content | None, fields: Mapping[str, Any], row: dict[str, Any]) -> str:
         """How much of the text may be shown: nothing of a password; of a part no digit, for it may be part of a password."""
         if content is None or content.state != "readable":
             return HIDDEN
@@ -274,7 +274,7 @@ class _Trace:
             return TEXT if self._full else MASKED
         port = fields.get("source_addr", b"").decode("latin-1")
         category, *others = self._categories(content, port)
-        told["category"] = CATEGORY_WORDS[category]
+        row["category"] = CATEGORY_WORDS[category]
         if Category.OTP in (category, *others):  # what may be a password is treated as one
             return HIDDEN
         return TEXT if self._full and content.part is None else MASKED

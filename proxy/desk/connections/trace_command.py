@@ -57,15 +57,15 @@ def trace(
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(Pcap(pcap)) if pcap is not None else None
             conversation = stack.enter_context(Conversation(socket_of(config, control), "trace", args))
-            for told in conversation.lines():
-                if "watching" in told:
-                    warn(f"watching {told['watching']}")
+            for row in conversation.lines():
+                if "watching" in row:
+                    warn(f"watching {row['watching']}")
                 elif file is not None:
-                    file.write(told["at"], told["line"], told["side"], told["direction"], base64.b64decode(told["octets"]))
+                    file.write(row["at"], row["line"], row["side"], row["direction"], base64.b64decode(row["octets"]))
                 elif json:
-                    typer.echo(as_json(told, None))
+                    typer.echo(as_json(row, None))
                 else:
-                    say(_line(told))
+                    say(_line(row))
             ending = conversation.ending
     except OSError as error:
         fail(f"{pcap}: {error.strerror or error}")
@@ -75,16 +75,16 @@ def trace(
     warn(f"{ending['shown']} PDUs shown{more}")
 
 
-def _line(told: Mapping[str, Any]) -> str:
-    at = datetime.fromtimestamp(told["at"], CHINA).strftime("%H:%M:%S.%f")[:-3]
-    arrow = "→" if told["direction"] == "out" else "←"
-    words = [at, told["link"], arrow, told["command"], f"#{told['sequence']}", told.get("status", "")]
-    if "source_addr" in told:
-        words.append(told["source_addr"] + (f" to {told['destination_addr']}" if "destination_addr" in told else ""))
+def _line(row: Mapping[str, Any]) -> str:
+    at = datetime.fromtimestamp(row["at"], CHINA).strftime("%H:%M:%S.%f")[:-3]
+    arrow = "→" if row["direction"] == "out" else "←"
+    words = [at, row["link"], arrow, row["command"], f"#{row['sequence']}", row.get("status", "")]
+    if "source_addr" in row:
+        words.append(row["source_addr"] + (f" to {row['destination_addr']}" if "destination_addr" in row else ""))
     words += [
-        f"id {told['message_id']}" if told.get("message_id") else "",
-        f"[{told['category']}]" if "category" in told else "",
+        f"id {row['message_id']}" if row.get("message_id") else "",
+        f"[{row['category']}]" if "category" in row else "",
     ]
-    words.append(f"as {told['system_id']}" if "system_id" in told else "")
-    words.append(f"“{told['text']}”" if told.get("text") else "")
+    words.append(f"as {row['system_id']}" if "system_id" in row else "")
+    words.append(f"“{row['text']}”" if row.get("text") else "")
     return " ".join(filter(None, words))

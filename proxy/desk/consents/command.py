@@ -152,15 +152,15 @@ def import_(
         dateless = any(not terms.given for terms in people.by)
         return "when they agreed is said neither by a column `given` nor by --given" if dateless else ""
 
-    told = hand_in(
+    answer = hand_in(
         file, socket_of(config, control), "consent.import", "batches", args,
         lambda heard: read_people(file, default, heard, COLUMNS, _terms), unfit,
     )  # fmt: skip
-    if not told["enforced"]:
+    if not answer["enforced"]:
         warn(NOT_ENFORCED)
-    missing = f"; its proof is missing, until the end of {last_day(told['due'])}" if told["due"] else ""
-    lines = [f"{file.name}: {told['rows']} rows, {told['numbers']} consents in batches {_span(told['batches'])}{missing}"]
-    tell(told, json, lines)
+    missing = f"; its proof is missing, until the end of {last_day(answer['due'])}" if answer["due"] else ""
+    lines = [f"{file.name}: {answer['rows']} rows, {answer['numbers']} consents in batches {_span(answer['batches'])}{missing}"]
+    tell(answer, json, lines)
 
 
 def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
@@ -224,27 +224,27 @@ def show(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Tell what a person agreed to and took back. The journal keeps that somebody looked."""
-    told = ask(config, control, "consent.show", to=to)
-    tell(told, json, consent_lines(told))
+    """Show a person's consents and withdrawals. The journal records the look."""
+    answer = ask(config, control, "consent.show", to=to)
+    tell(answer, json, consent_lines(answer))
 
 
-def consent_lines(told: Mapping[str, Any]) -> list[str]:
+def consent_lines(answer: Mapping[str, Any]) -> list[str]:
     """A person's consents, for people."""
     lines = []
-    for one in told["consents"]:
+    for one in answer["consents"]:
         whose = f"{one['advertiser'] or 'any advertiser'}, {one['category'] or 'any category'}"
         until = f" until the end of {last_day(one['until'])}" if one["until"] else ""
         proof = f"proof {one['proof'][:16]}…" if one["proof"] else "no proof"
         lines.append(
-            f"{told['to']}: agreed to {whose} on {when(one['given'])}{until} ({one['source']} {one['version']}; {proof}; "
+            f"{answer['to']}: agreed to {whose} on {when(one['given'])}{until} ({one['source']} {one['version']}; {proof}; "
             f"batch {one['number']}, {one['state']}{' by ' + one['reviewer'] if one['reviewer'] else ''})"
         )
         lines += [f"  {line}" for line in _lines_of(one)]
-    for one in told["withdrawn"]:
+    for one in answer["withdrawn"]:
         whose = f"{one['advertiser'] or 'all advertisers'}, {one['category'] or 'all categories'}"
-        lines.append(f"{told['to']}: took back {whose} on {when(one['time'])}")
-    return lines or [f"{told['to']}: no consent is known"]
+        lines.append(f"{answer['to']}: took back {whose} on {when(one['time'])}")
+    return lines or [f"{answer['to']}: no consent is known"]
 
 
 def _lines_of(one: Mapping[str, Any]) -> list[str]:
@@ -269,7 +269,7 @@ def review(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Say whether the proof of batches is good. Rejected ones count no more; somebody else than who brought it accepts it."""
+    """Accept or reject the proof of batches. Rejected consents do not count; another person than the one who brought the proof accepts it."""
     _changed(config, control, "consent.review", batches, json, verdict=verdict, why=why)
 
 
@@ -303,19 +303,19 @@ def withdraw(
     if to is None:
         _changed(config, control, "consent.withdraw", batches or [], json, why=why)
         return
-    told = ask(config, control, "consent.withdraw", to=to, advertiser=advertiser, category=category, why=why)
-    if not told["enforced"]:
+    answer = ask(config, control, "consent.withdraw", to=to, advertiser=advertiser, category=category, why=why)
+    if not answer["enforced"]:
         warn(NOT_ENFORCED)
-    whose = f"{told['advertiser'] or 'all advertisers'}, {told['category'] or 'all categories'}"
-    tell(told, json, [f"{told['to']}: taken back: {whose}"])
+    whose = f"{answer['advertiser'] or 'all advertisers'}, {answer['category'] or 'all categories'}"
+    tell(answer, json, [f"{answer['to']}: taken back: {whose}"])
 
 
 def _changed(config: Path, control: Path | None, command: str, batches: Sequence[int], json: bool, **args: Any) -> None:
-    told = ask(config, control, command, batches=[str(one) for one in batches], **args)
+    answer = ask(config, control, command, batches=[str(one) for one in batches], **args)
     tell(
-        told,
+        answer,
         json,
-        (f"batch {one['number']}: {one['state']}, proof {one['proof'][:16] or 'missing'}" for one in told["batches"]),
+        (f"batch {one['number']}: {one['state']}, proof {one['proof'][:16] or 'missing'}" for one in answer["batches"]),
     )
 
 

@@ -39,7 +39,7 @@ def pack(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Make a signed ZIP of all there is about one message: PDF, JSON, rules of then, chain proof. The journal keeps who made it."""
+    """Make a signed ZIP with all about one message: PDF, JSON, rules of then, chain proof. The journal records who made it."""
     import hashlib
     import time
 
@@ -53,8 +53,8 @@ def pack(
     if chain and no_chain:
         fail("pack: say --chain or --no-chain")
     with_chain = True if chain else False if no_chain else None
-    told = dict(ask(config, control, "complaint.show", id=case, unmasked=unmasked, why=why)) if case is not None else None
-    wanted = told["message"] if told is not None else message
+    answer = dict(ask(config, control, "complaint.show", id=case, unmasked=unmasked, why=why)) if case is not None else None
+    wanted = answer["message"] if answer is not None else message
     if not wanted:
         fail(f"case {case} is matched to no message yet (gate106 complaint match {case})")
     settings, found, rules = inquiry_of(wanted, config, journal, None)
@@ -70,7 +70,7 @@ def pack(
     )
     given = _consents_by_file(control or settings.control, found, _sender_names(found, rules.get(found.verdict.revision)))
     data, proof = _make_pack(
-        settings, journal or settings.journal, found, rules, told, given, time.time(), whole=unmasked, chain=with_chain
+        settings, journal or settings.journal, found, rules, answer, given, time.time(), whole=unmasked, chain=with_chain
     )
     digest = hashlib.sha256(data).hexdigest()
     try:
@@ -98,7 +98,7 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Tell whether a pack is as it was made, and name what was altered. Needs no gate. Exit 1 if anything was."""
+    """Check whether a pack is as it was made, and name what was altered. Needs no gate. Exit 1 if anything was."""
     from proxy.desk.evidence.checking import NotAPack, check, key_of
     from proxy.desk.evidence.verifier import language_here, lines_of
 
@@ -118,7 +118,7 @@ def verifier(
     out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("verify.pyz"),
     json: Json = False,
 ) -> None:
-    """Write the one file that checks packs where there is no gate: `python3 verify.pyz case-17.zip` needs nothing else."""
+    """Write one file that checks packs without a gate: `python3 verify.pyz case-17.zip` needs nothing else."""
     import hashlib
 
     from proxy.desk.evidence import verifier as alone
@@ -233,7 +233,7 @@ def _consents_by_file(control: Path, found: Inquiry, names: set[str]) -> list[di
     if not found.verdict.recipient:
         return []
     try:
-        told = client.ask(control, "consent.show", to=str(found.verdict.recipient))
+        answer = client.ask(control, "consent.show", to=str(found.verdict.recipient))
     except client.NobodyAnswers:
         return None
     except client.CannotAsk as error:
@@ -246,7 +246,7 @@ def _consents_by_file(control: Path, found: Inquiry, names: set[str]) -> list[di
             "reviewed_by": one["reviewer"], "source": one["source"], "file": one["file"],
             **_by_reply(one),
         }
-        for one in told["consents"]
+        for one in answer["consents"]
         if one.get("reply", {"time": one["given"]})["time"] <= at and one["advertiser"] in names
     ]  # fmt: skip
 

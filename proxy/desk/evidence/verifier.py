@@ -49,8 +49,8 @@ def build() -> bytes:
 def lines_of(pack: Path, found: PackCheck, language: str) -> list[str]:
     """The lines printed about a pack, by this verifier and by the gate's command. ``language``: zh or en."""
     fine = Bilingual(f"{pack}: message {found.message}, as it was made", f"{pack}：短信 {found.message}，与制作时一致")
-    told = [Bilingual(f"ALTERED: {fault}", f"被改动：{fault.zh}") for fault in found.faults] or [fine]
-    return [plain(_in_language(line, language)) for line in (*told, *found.notes)]
+    shown = [Bilingual(f"ALTERED: {fault}", f"被改动：{fault.zh}") for fault in found.faults] or [fine]
+    return [plain(_in_language(line, language)) for line in (*shown, *found.notes)]
 
 
 def _in_language(said: Bilingual, language: str) -> str:
@@ -85,6 +85,6 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(f"verify: {error.filename or said.pack}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
         return 2
-    told = found.as_dict() if said.json else None
-    print(json.dumps(told, indent=2) if told is not None else "\n".join(lines_of(said.pack, found, said.lang)))  # noqa: T201
+    shown = found.as_dict() if said.json else None
+    print(json.dumps(shown, indent=2) if shown is not None else "\n".join(lines_of(said.pack, found, said.lang)))  # noqa: T201
     return 1 if found.faults else 0

@@ -74,7 +74,7 @@ def explain(
     ] = None,
     journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="With --message: show the whole number. Needs --why.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = "",
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
     provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
     category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it was declared.")] = None,
     at: At = None,
@@ -87,9 +87,9 @@ def explain(
     lang: Language = None,
     json: Json = False,
 ) -> None:
-    """Say what would be decided about one message, and each rule's part in it: what it saw, what would have to change. The recipient
-    is somebody nobody has written to yet, unless --record asks the running gate. With --config its orders count: stops, suspensions.
-    With --message: what was decided then, by which rules and counts, what became of it, and what today's rules say of it."""
+    """Explain what would be decided about one message, rule by rule: the facts, and what would have to change. The recipient has no history,
+    unless --record asks the running gate. With --config the gate's orders count: stops, suspensions. With --message: the decision of then, its
+    rules and counts, the message's fate, and today's rules."""
     from proxy import policy
     from proxy.model.message import Category
     from proxy.model.number import NotARecipient
@@ -119,7 +119,7 @@ def explain(
     since = known.since if known is not None else None
     try:
         declared = Category.of(category) if category else declared
-        told = policy.explain_text(context.rules, to, sender, text, provider, declared, moment(at), since)
+        result = policy.explain_text(context.rules, to, sender, text, provider, declared, moment(at), since)
     except NotARecipient as error:
         fail(f"--to: {error}")
     except ValueError as error:
@@ -127,9 +127,9 @@ def explain(
     for one in context.notes:
         note(one)
     if json:
-        as_json(told.as_dict())
+        as_json(result.as_dict())
     else:
-        typer.echo(policy.as_text(told, language))
+        typer.echo(policy.as_text(result, language))
 
 
 def _by_record(
@@ -157,11 +157,11 @@ def _by_record(
         with Conversation(socket_of(config or CONFIG, control), "explain", args) as conversation:
             for said in conversation.lines():
                 rows += said["rows"]
-            told = dict(conversation.ending)
+            result = dict(conversation.ending)
     except CannotAsk as error:
         fail(error)
     if answer == "json":
-        as_json(told | {"rules": rows})
+        as_json(result | {"rules": rows})
     else:
         for row in rows:
             say(str(row))
@@ -201,13 +201,13 @@ def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> 
 
     assert socket is not None
     try:
-        told = client.ask(socket, "rules")
+        result = client.ask(socket, "rules")
     except client.CannotAsk as error:
         return ExplainContext(rules, settings, [f"{error}; so its orders (stops, suspensions, shadow) are not looked at"])
     notes = []
-    if told["revision"] != rules.revision:
-        notes.append(f"the gate serves revision {told['revision']}, this folder is {rules.revision}: it may decide otherwise")
-    orders = tuple(order_of(one) for one in told["orders"])
+    if result["revision"] != rules.revision:
+        notes.append(f"the gate serves revision {result['revision']}, this folder is {rules.revision}: it may decide otherwise")
+    orders = tuple(order_of(one) for one in result["orders"])
     return ExplainContext(rules.with_orders(orders, _paths(rules, socket, notes)), settings, notes)
 
 

@@ -119,8 +119,8 @@ class _JournalReader:
         for answer in answered.unpack_answers(item):
             if answer.verdict_sequence in found.said:
                 found.answers.append(answer)
-                if told := answer.carrier_id.partition(b"\0")[0]:
-                    self._ids.add(told)
+                if carrier_id := answer.carrier_id.partition(b"\0")[0]:
+                    self._ids.add(carrier_id)
 
     def _deliver(self, item: JournalRecord) -> None:
         if not any(one in item.body for one in self._ids):

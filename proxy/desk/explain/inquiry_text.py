@@ -160,8 +160,8 @@ def _person(found: Inquiry, language: str) -> Iterator[str]:
         yield f"  {'当时计数的短信' if zh else 'counted then'}: {shown}" + (f" (+{more})" if more > 0 else "")
 
 
-def _indented(told: Explanation, language: str) -> Iterator[str]:
-    yield from (f"  {line}" for line in as_text(told, language).splitlines())
+def _indented(explanation: Explanation, language: str) -> Iterator[str]:
+    yield from (f"  {line}" for line in as_text(explanation, language).splitlines())
 
 
 def _person_of(said: messages.VerdictRecord, *, whole: bool) -> str:

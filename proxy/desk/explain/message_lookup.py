@@ -84,8 +84,8 @@ class _ById:
                     yield FoundMessage(item.sequence, self._number, said.recipient, 0.0)
         elif item.kind in (messages.ANSWER, messages.ACCEPTED) and self._octets in body:
             for answer in answers.unpack_answers(item):
-                told = answer.carrier_id.partition(b"\0")[0]
-                if self._octets in (told, told[CODE_OCTETS:]):
+                carrier_id = answer.carrier_id.partition(b"\0")[0]
+                if self._octets in (carrier_id, carrier_id[CODE_OCTETS:]):
                     yield FoundMessage(answer.verdict_sequence, answer.entry_id, answer.recipient, 0.0)
 
 

@@ -47,9 +47,9 @@ class _Explain:
         _, data = (await gate.store.load([number]))[number]
         person = gate.store.listed.beside(Record(data), number)
         message = Message(sender, number, content)
-        told = explain(message, person, gate.relay.rules, gate.now(), gate.store.counters.as_seen)
-        found = told.as_dict()
-        rows: list[Any] = found.pop("rules") if wanted == JSON else as_text(told, wanted).splitlines()
+        explanation = explain(message, person, gate.relay.rules, gate.now(), gate.store.counters.as_seen)
+        found = explanation.as_dict()
+        rows: list[Any] = found.pop("rules") if wanted == JSON else as_text(explanation, wanted).splitlines()
         for start in range(0, len(rows), ROWS_A_LINE):
             await call.say({"rows": rows[start : start + ROWS_A_LINE]})
         return {"revision": gate.relay.rules.revision, **(found if wanted == JSON else {})}

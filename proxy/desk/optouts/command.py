@@ -53,8 +53,8 @@ def trace(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Tell what became of a person's refusals: what was received, as what it was read, what stopped when, what went out since. The
-    journal of a running gate keeps that somebody looked."""
+    """Trace a person's opt-outs: replies received, how they were understood, what they stopped and when, what went out since. The journal of a
+    running gate records the look."""
     from proxy.desk.optouts import trace as optout_trace
 
     if unmasked and why is None:
@@ -66,10 +66,10 @@ def trace(
                 fail(f"{missed}; --unmasked is written into its journal first")
             if folder is None:  # else it may be a copy, whose gate is elsewhere or gone
                 note(f"{missed}; so no journal keeps that somebody looked")
-        told = optout_trace.trace_optouts(to, config, folder, time.time())
+        answer = optout_trace.trace_optouts(to, config, folder, time.time())
     except optout_trace.CannotTrace as error:
         fail(error)
-    tell(told.as_dict(unmasked), json, told.as_text(unmasked).splitlines())
+    tell(answer.as_dict(unmasked), json, answer.as_text(unmasked).splitlines())
 
 
 @app.command("audit", epilog="Example: gate106 optout audit --config gate106.yaml")
@@ -87,15 +87,15 @@ def audit(
     ] = 0.0,
     json: Json = False,
 ) -> None:
-    """Read the last 30 days of the journal a second time, by what people wrote and what they were sent: marketing that went out after a
-    reply had asked to stop it. Exit 1 if there is any. Numbers are masked."""
+    """Audit the last 30 days of the journal, by replies and messages: marketing sent after a reply had asked to stop it. Exit 1 if there is
+    any. Numbers are masked."""
     from proxy.archive.audit import runner
     from proxy.model import redact
 
     try:
         if follow:
-            for told in runner.follow(config, since, _parent_lives):
-                typer.echo(redact.as_json(told, None))
+            for answer in runner.follow(config, since, _parent_lives):
+                typer.echo(redact.as_json(answer, None))
             return
         found = runner.once(runner.journals_of(config, folder), time.time())
     except runner.CannotAudit as error:
@@ -133,14 +133,14 @@ def paths(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Tell by which ports replies reach the gate: each registered prefix with advertisements, replies and the last proof, those in doubt
+    """List the ports by which replies reach the gate: each registered prefix with advertisements, replies and the last proof, doubtful ones
     first."""
     if as_csv and json:
         fail("optout paths: --csv or --json, not both")
     note_unknown(config, provider)
-    found, told = _paths(config, control, {"state": state, "provider": provider})
+    found, answer = _paths(config, control, {"state": state, "provider": provider})
     if json:
-        as_json(dict(told) | {"paths": found})
+        as_json(dict(answer) | {"paths": found})
     elif as_csv:
         from proxy.model.redact import cell
 
@@ -149,7 +149,7 @@ def paths(
         writer.writerows([cell(str(one)) for one in _row(path, "")] for path in found)
     else:
         table(COLUMNS, (_row(path, "-") for path in found), "there are no such prefixes")
-        rate = told["rate"]
+        rate = answer["rate"]
         say(
             f"19 of 20 proven prefixes are answered more often than once in {1 / rate:,.0f} advertisements"
             if rate
@@ -194,18 +194,16 @@ def _record_look(config: Path, control: Path | None, *, to: str, unmasked: bool,
 
 @app.command("doubtful", epilog="Example: gate106 optout doubtful --state open")
 def doubtful(
-    state: Annotated[
-        str, typer.Option("--state", help="open, lapsed (for 7 days nobody decided), decided or standing.")
-    ] = "open",
-    limit: Annotated[int, typer.Option("--limit", help="So many rows.")] = 100,
+    state: Annotated[str, typer.Option("--state", help="open, lapsed (undecided for 7 days), decided or standing.")] = "open",
+    limit: Annotated[int, typer.Option("--limit", help="How many rows.")] = 100,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
 ) -> None:
     """List replies that may be a refusal: equal words in an equal context are one row."""
-    told = ask(config, control, "optout.doubtful", state=state, limit=limit)
+    answer = ask(config, control, "optout.doubtful", state=state, limit=limit)
     if json:
-        tell(told, True, ())
+        tell(answer, True, ())
         return
     if state in ("decided", "standing"):
         table(
@@ -214,7 +212,7 @@ def doubtful(
                 (
                     one["row"], one["replies"], one["words"], _says(one), when(one["time"]), one["who"], one["why"],
                 )
-                for one in told["decisions"]
+                for one in answer["decisions"]
             ),
             f"no decisions are {state}",
         )  # fmt: skip
@@ -223,11 +221,11 @@ def doubtful(
             ("row", "replies", "words", "since", "holds", "answers"),
             (
                 (one["row"], one["replies"], one["words"] or "(unreadable)", when(one["oldest"]), _holds(one), _answered(one))
-                for one in told["rows"]
+                for one in answer["rows"]
             ),
             f"no doubtful replies are {state}",
         )
-    if told["more"]:
+    if answer["more"]:
         note("there are more rows (--limit)")
 
 
@@ -235,8 +233,8 @@ def doubtful(
 def decide(
     row: Row,
     why: Why,
-    yes: Annotated[bool, typer.Option("--yes", help="They asked to stop: what is held is refused for good.")] = False,
-    no: Annotated[bool, typer.Option("--no", help="They did not: what is held may be sent again.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="They asked to stop: held marketing is refused for good.")] = False,
+    no: Annotated[bool, typer.Option("--no", help="They did not: held marketing may be sent again.")] = False,
     standing: Annotated[
         bool, typer.Option("--standing", help="Decide equal words in an equal context so in future, too.")
     ] = False,
@@ -247,10 +245,10 @@ def decide(
     """Decide about all replies of a row."""
     if yes == no:
         fail("optout decide: say --yes or --no")
-    told = ask(config, control, "optout.decide", row=row, says="yes" if yes else "no", standing=standing, why=why)
-    done = f"{told['refused']} people are left alone from now on" if yes else f"{told['lifted']} holds are lifted"
+    answer = ask(config, control, "optout.decide", row=row, says="yes" if yes else "no", standing=standing, why=why)
+    done = f"{answer['refused']} people are left alone from now on" if yes else f"{answer['lifted']} holds are lifted"
     future = "; replies like these are decided so in future" if standing else ""
-    tell(told, json, [f"row {told['row']}: {told['says']}, {told['replies']} replies: {done}{future}"])
+    tell(answer, json, [f"row {answer['row']}: {answer['says']}, {answer['replies']} replies: {done}{future}"])
 
 
 @app.command(
@@ -258,8 +256,8 @@ def decide(
 )
 def end_standing(row: Row, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """End a standing decision: replies like those wait for a decision again. What was decided stays."""
-    told = ask(config, control, "optout.end-standing", row=row, why=why)
-    tell(told, json, [f"row {told['row']}: the decision {told['says']} stands no more"])
+    answer = ask(config, control, "optout.end-standing", row=row, why=why)
+    tell(answer, json, [f"row {answer['row']}: the decision {answer['says']} stands no more"])
 
 
 def _says(one: Mapping[str, Any]) -> str:

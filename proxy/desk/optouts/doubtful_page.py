@@ -22,37 +22,37 @@ LIMIT = 50
 
 
 @page.get()
-async def show(visit: PageRequest) -> Response:
-    return await _list(visit, visit.query.get("state", OPEN))
+async def show(request: PageRequest) -> Response:
+    return await _list(request, request.query.get("state", OPEN))
 
 
-async def _list(visit: PageRequest, state: str, problem: str = "") -> Response:
+async def _list(request: PageRequest, state: str, problem: str = "") -> Response:
     state = state if state in STATES else OPEN
-    skip = int(said) if (said := visit.query.get("skip", "")).isdigit() and len(said) < 7 else 0
-    told: dict[str, Any] = await visit.ask("optout.doubtful", state=state, limit=LIMIT, skip=skip)
-    return visit.render(
-        status=409 if problem else 200, problem=problem, state=state, states=[(one, visit.t.of("state", one)) for one in STATES],
-        decided=state in (DECIDED, STANDING), skip=skip, limit=LIMIT, **told,
+    skip = int(said) if (said := request.query.get("skip", "")).isdigit() and len(said) < 7 else 0
+    answer: dict[str, Any] = await request.ask("optout.doubtful", state=state, limit=LIMIT, skip=skip)
+    return request.render(
+        status=409 if problem else 200, problem=problem, state=state, states=[(one, request.t.of("state", one)) for one in STATES],
+        decided=state in (DECIDED, STANDING), skip=skip, limit=LIMIT, **answer,
     )  # fmt: skip
 
 
 @page.post("{row}/decide", wants=Permission.ENTER)
-async def decide(visit: PageRequest) -> Response:
-    says = visit.form("says") if visit.form("says") in SAYS else ""
-    why = visit.form("why") or (visit.t(f"why_{says}") if says else "")
+async def decide(request: PageRequest) -> Response:
+    says = request.form("says") if request.form("says") in SAYS else ""
+    why = request.form("why") or (request.t(f"why_{says}") if says else "")
     try:
-        told = await visit.ask(
-            "optout.decide", row=visit.path("row"), says=says, standing=bool(visit.form("standing")), why=why
+        answer = await request.ask(
+            "optout.decide", row=request.path("row"), says=says, standing=bool(request.form("standing")), why=why
         )
     except CannotAsk as error:
-        return await _list(visit, visit.form("state"), forms.beside(error))
-    return visit.go("/doubtful", visit.t(f"did_{says}", replies=told["replies"]))
+        return await _list(request, request.form("state"), forms.beside(error))
+    return request.go("/doubtful", request.t(f"did_{says}", replies=answer["replies"]))
 
 
 @page.post("{row}/end", wants=Permission.ENTER)
-async def end(visit: PageRequest) -> Response:
+async def end(request: PageRequest) -> Response:
     try:
-        await visit.ask("optout.end-standing", row=visit.path("row"), why=visit.form("why"))
+        await request.ask("optout.end-standing", row=request.path("row"), why=request.form("why"))
     except CannotAsk as error:
-        return await _list(visit, STANDING, forms.beside(error))
-    return visit.go("/doubtful?state=standing", visit.t("ended"))
+        return await _list(request, STANDING, forms.beside(error))
+    return request.go("/doubtful?state=standing", request.t("ended"))

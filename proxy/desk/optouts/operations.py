@@ -53,8 +53,8 @@ class OptOutIntake:
     async def take(self, request: Request) -> Response:
         """The endpoint."""
         try:
-            told: Mapping[str, Any] = await self._take(request)
-            return _answer(200, told)
+            request_record: Mapping[str, Any] = await self._take(request)
+            return _answer(200, request_record)
         except _RequestError as wrong:
             return _answer(wrong.status, {"error": str(wrong), "problems": list(wrong.problems)})
         except CommandRefused as refused:  # the journal is down: nothing was acknowledged, the same request may come again
@@ -73,26 +73,26 @@ class OptOutIntake:
         async with self._serial:
             before = self._gate.store.told.find(known)
             if before is not None:
-                told = unpack_told(before)
-                if told.request != asked:
+                request_record = unpack_told(before)
+                if request_record.request != asked:
                     raise _RequestError(422, "this Idempotency-Key was another request's: nothing was done")
-                return {"optouts": told.refusals, "repeated": True}
+                return {"optouts": request_record.refusals, "repeated": True}
             return await self._enter(
                 ExternalOptOut(self._gate.now(), known, asked, len(refusals), asker.name, channel), refusals
             )
 
-    async def _enter(self, told: ExternalOptOut, refusals: list[tuple[int, OptOut]]) -> Mapping[str, Any]:
-        gate, why = self._gate, f"told by {told.channel}"
+    async def _enter(self, request_record: ExternalOptOut, refusals: list[tuple[int, OptOut]]) -> Mapping[str, Any]:
+        gate, why = self._gate, f"told by {request_record.channel}"
         for start in range(0, len(refusals), BATCH):
             some = refusals[start : start + BATCH]
-            await asyncio.gather(*(change_record(gate, person, (one,), None, told.who, why) for person, one in some))
+            await asyncio.gather(*(change_record(gate, person, (one,), None, request_record.who, why) for person, one in some))
             for _, one in some:
                 gate.relay.tally.optouts[one.source, one.scope, ""] += 1
-        body = pack_told(told)
+        body = pack_told(request_record)
         sequence = gate.write(messages.TOLD, body)
-        gate.store.told.put(told.key, body)
+        gate.store.told.put(request_record.key, body)
         await gate.safe(sequence)
-        return {"optouts": told.refusals, "repeated": False}
+        return {"optouts": request_record.refusals, "repeated": False}
 
     def _read(self, body: bytes) -> tuple[str, list[tuple[int, OptOut]]]:
         """(channel, opt-outs by person), all valid; _RequestError names each fault."""
@@ -132,5 +132,5 @@ def _digest(data: bytes) -> bytes:
     return blake2b(data, digest_size=16).digest()
 
 
-def _answer(status: int, told: Mapping[str, Any]) -> Response:
-    return Response(as_json(told, None), status, media_type="application/json")
+def _answer(status: int, request_record: Mapping[str, Any]) -> Response:
+    return Response(as_json(request_record, None), status, media_type="application/json")

@@ -31,41 +31,41 @@ LIMIT = 50
 
 
 @page.get()
-async def show(visit: PageRequest) -> Response:
-    return await _person(visit, visit.query.get("to", "").strip())
+async def show(request: PageRequest) -> Response:
+    return await _person(request, request.query.get("to", "").strip())
 
 
-async def _person(visit: PageRequest, to: str, problem: str = "") -> Response:
-    told: dict[str, Any] | None = None
+async def _person(request: PageRequest, to: str, problem: str = "") -> Response:
+    answer: dict[str, Any] | None = None
     if to and not _is_number(to):
-        problem = visit.t("bad_number")
+        problem = request.t("bad_number")
     elif to:
         try:
-            told = await _with_names(visit, to, await visit.ask("subject.show", to=to))
+            answer = await _with_names(request, to, await request.ask("subject.show", to=to))
         except CannotAsk as error:
             problem = forms.beside(error)
-    scopes = [(one, visit.t.of("scope", one)) for one in SCOPES]
-    sources = [(one, visit.t.of("source", one)) for one in ("officer", "hotline", "complaint")]
-    return visit.render(
+    scopes = [(one, request.t.of("scope", one)) for one in SCOPES]
+    sources = [(one, request.t.of("source", one)) for one in ("officer", "hotline", "complaint")]
+    return request.render(
         status=409 if problem else 200,
         to=to,
-        one=told,
+        one=answer,
         problem=problem,
         scopes=scopes,
         sources=sources,
         untils=UNTIL,
-        now=visit.house.wall(),
+        now=request.house.wall(),
     )
 
 
-async def _with_names(visit: PageRequest, to: str, told: dict[str, Any]) -> dict[str, Any]:
+async def _with_names(request: PageRequest, to: str, answer: dict[str, Any]) -> dict[str, Any]:
     """With names from the journal, which a program reads, where the gate knows a sender by a hash alone."""
-    if not any(map(nameless, (*told["refusals"], *told["received"]))):
-        return told
+    if not any(map(nameless, (*answer["refusals"], *answer["received"]))):
+        return answer
     try:
-        named: dict[str, Any] = (await visit.run("subject", "show", f"--to={to}", "--json", fine=(0,))).json
+        named: dict[str, Any] = (await request.run("subject", "show", f"--to={to}", "--json", fine=(0,))).json
     except CannotAsk:
-        return told
+        return answer
     return named
 
 
@@ -77,59 +77,65 @@ def _is_number(said: str) -> bool:
 
 
 @page.get("trace")
-async def trace(visit: PageRequest) -> Response:
+async def trace(request: PageRequest) -> Response:
     """Traces a person's opt-outs in the journal; this may take a moment, and the journal records the look."""
-    ran = await visit.run("optout", "trace", f"--to={visit.query.get('to', '')}", "--json", within_s=forms.PROGRAM_S, fine=(0,))
-    return visit.part("trace", told=ran.json)
+    ran = await request.run(
+        "optout", "trace", f"--to={request.query.get('to', '')}", "--json", within_s=forms.PROGRAM_S, fine=(0,)
+    )
+    return request.part("trace", told=ran.json)
 
 
 @page.post("add", wants=Permission.ENTER)
-async def add(visit: PageRequest) -> Response:
-    said = {"scope": visit.form("scope") or "all", "value": visit.form("value") or None, "source": visit.form("source") or None}
-    return await _changed(visit, "suppress.add", "added", for_s=forms.lasts(visit.form("lasts")), **said)
+async def add(request: PageRequest) -> Response:
+    said = {
+        "scope": request.form("scope") or "all",
+        "value": request.form("value") or None,
+        "source": request.form("source") or None,
+    }
+    return await _changed(request, "suppress.add", "added", for_s=forms.lasts(request.form("lasts")), **said)
 
 
 @page.post("remove", wants=Permission.ENTER)
-async def remove(visit: PageRequest) -> Response:
-    said = {name: visit.form(name) or None for name in ("scope", "value", "source")}
-    return await _changed(visit, "suppress.remove", "removed", **said)
+async def remove(request: PageRequest) -> Response:
+    said = {name: request.form(name) or None for name in ("scope", "value", "source")}
+    return await _changed(request, "suppress.remove", "removed", **said)
 
 
 @page.post("withdraw", wants=Permission.ENTER)
-async def withdraw(visit: PageRequest) -> Response:
-    said = {name: visit.form(name) or None for name in ("advertiser", "category")}
-    return await _changed(visit, "consent.withdraw", "withdrawn", **said)
+async def withdraw(request: PageRequest) -> Response:
+    said = {name: request.form(name) or None for name in ("advertiser", "category")}
+    return await _changed(request, "consent.withdraw", "withdrawn", **said)
 
 
-async def _changed(visit: PageRequest, command: str, words: str, **said: Any) -> Response:
-    to = visit.form("to")
+async def _changed(request: PageRequest, command: str, words: str, **said: Any) -> Response:
+    to = request.form("to")
     try:
-        told = await visit.ask(command, to=to, why=visit.form("why"), **said)
+        answer = await request.ask(command, to=to, why=request.form("why"), **said)
     except CannotAsk as error:
-        return await _person(visit, to, forms.beside(error))
-    if not told.get("enforced", True):
-        visit.session.tell("warn", visit.t("not_enforced"))
-    return visit.go(f"/optouts?to={quote(to, safe='')}", visit.t(words))
+        return await _person(request, to, forms.beside(error))
+    if not answer.get("enforced", True):
+        request.session.tell("warn", request.t("not_enforced"))
+    return request.go(f"/optouts?to={quote(to, safe='')}", request.t(words))
 
 
 # -- reply paths
 
 
 @page.get("paths")
-async def paths(visit: PageRequest) -> Response:
+async def paths(request: PageRequest) -> Response:
     """By which ports replies reach the gate."""
-    state, wanted = visit.query.get("state", ""), visit.query.get("q", "").strip()
-    lines, told = await visit.lines("optout.paths")
+    state, wanted = request.query.get("state", ""), request.query.get("q", "").strip()
+    lines, answer = await request.lines("optout.paths")
     every = [line["path"] for line in lines]
     found = [
         one for one in every
         if state in ("", one["state"]) and (wanted in one["prefix"] or wanted.lower() in one["provider"].lower())
     ]  # fmt: skip
-    skip = int(said) if (said := visit.query.get("skip", "")).isdigit() and len(said) < 10 else 0
-    return visit.render(
+    skip = int(said) if (said := request.query.get("skip", "")).isdigit() and len(said) < 10 else 0
+    return request.render(
         "optouts_paths.html", paths=found[skip : skip + LIMIT], total=len(found), skip=skip, limit=LIMIT, q=wanted, state=state,
-        rate=told["rate"], counted=[(one, sum(path["state"] == one for path in every)) for one in PATH_STATES[::-1]],
-        states=[(one, visit.t.of("path", one)) for one in PATH_STATES],
+        rate=answer["rate"], counted=[(one, sum(path["state"] == one for path in every)) for one in PATH_STATES[::-1]],
+        states=[(one, request.t.of("path", one)) for one in PATH_STATES],
     )  # fmt: skip
 
 
@@ -137,49 +143,51 @@ async def paths(visit: PageRequest) -> Response:
 
 
 @page.get("lists")
-async def lists(visit: PageRequest) -> Response:
-    return await _lists(visit)
+async def lists(request: PageRequest) -> Response:
+    return await _lists(request)
 
 
-async def _lists(visit: PageRequest, problem: str = "") -> Response:
-    found = (await visit.ask("suppress.lists"))["lists"]
+async def _lists(request: PageRequest, problem: str = "") -> Response:
+    found = (await request.ask("suppress.lists"))["lists"]
     found.sort(key=lambda one: (-one["newest"], one["scope"], one["value"]))
-    return visit.render(
-        "optouts_lists.html", 409 if problem else 200, lists=found, problem=problem, scopes=[(one, visit.t.of("scope", one)) for one in SCOPES],
-        sources=[(one, visit.t.of("source", one)) for one in LISTS], untils=UNTIL,
+    return request.render(
+        "optouts_lists.html", 409 if problem else 200, lists=found, problem=problem,
+        scopes=[(one, request.t.of("scope", one)) for one in SCOPES],
+        sources=[(one, request.t.of("source", one)) for one in LISTS], untils=UNTIL,
     )  # fmt: skip
 
 
 @page.post("lists/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def import_list(visit: PageRequest) -> Response:
+async def import_list(request: PageRequest) -> Response:
     """All of a file or, with any bad row, nothing."""
     options = [
-        f"--scope={visit.form('scope') or 'all'}",
-        f"--source={visit.form('source') or 'import'}",
-        f"--why={visit.form('why')}",
+        f"--scope={request.form('scope') or 'all'}",
+        f"--source={request.form('source') or 'import'}",
+        f"--why={request.form('why')}",
         "--json",
     ]
-    options += [f"--value={visit.form('value')}"] if visit.form("value") else []
-    options += [f"--for={visit.form('lasts')}"] if forms.lasts(visit.form("lasts")) else []
-    options += ["--remove"] if visit.form("off") else []
+    options += [f"--value={request.form('value')}"] if request.form("value") else []
+    options += [f"--for={request.form('lasts')}"] if forms.lasts(request.form("lasts")) else []
+    options += ["--remove"] if request.form("off") else []
     try:
-        ran = await forms.with_files(visit, ["file"], lambda came: ["suppress", "import", str(came["file"]), *options])
+        ran = await forms.with_files(request, ["file"], lambda came: ["suppress", "import", str(came["file"]), *options])
     except CannotAsk as error:
-        return await _lists(visit, forms.beside(error))
-    told = ran.json
-    words = "list_off" if visit.form("off") else "list_in"
-    if not told["enforced"]:
-        visit.session.tell("warn", visit.t("not_enforced"))
-    return visit.go(
-        "/optouts/lists", visit.t(words, file=told["file"], numbers=f"{told['numbers']:,}", changed=f"{told['changed']:,}")
+        return await _lists(request, forms.beside(error))
+    answer = ran.json
+    words = "list_off" if request.form("off") else "list_in"
+    if not answer["enforced"]:
+        request.session.tell("warn", request.t("not_enforced"))
+    return request.go(
+        "/optouts/lists",
+        request.t(words, file=answer["file"], numbers=f"{answer['numbers']:,}", changed=f"{answer['changed']:,}"),
     )
 
 
 @page.post("lists/export", wants=Permission.TAKE_OUT)
-async def export_lists(visit: PageRequest) -> Response:
+async def export_lists(request: PageRequest) -> Response:
     """Everybody who is suppressed, with whole numbers: the journal keeps who took it, and why."""
     return await forms.made(
-        visit, "suppressed.csv", lambda out: ["suppress", "export", f"--out={out}", f"--why={visit.form('why')}", "--json"]
+        request, "suppressed.csv", lambda out: ["suppress", "export", f"--out={out}", f"--why={request.form('why')}", "--json"]
     )
 
 
@@ -187,77 +195,77 @@ async def export_lists(visit: PageRequest) -> Response:
 
 
 @page.get("consents")
-async def consents(visit: PageRequest) -> Response:
-    return await _consents(visit)
+async def consents(request: PageRequest) -> Response:
+    return await _consents(request)
 
 
-async def _consents(visit: PageRequest, problem: str = "") -> Response:
-    query = {name: visit.query.get(name, "").strip() for name in ("provider", "advertiser", "state")}
+async def _consents(request: PageRequest, problem: str = "") -> Response:
+    query = {name: request.query.get(name, "").strip() for name in ("provider", "advertiser", "state")}
     asked = {name: value or None for name, value in query.items()}
     asked["state"] = asked["state"] if asked["state"] in STATES else None
-    lines, _ = await visit.lines("consent", **asked)
-    tasks, told = await visit.lines("consent.tasks", provider=asked["provider"])
+    lines, _ = await request.lines("consent", **asked)
+    tasks, answer = await request.lines("consent.tasks", provider=asked["provider"])
     batches = sorted((one for line in lines for one in line["batches"]), key=lambda one: -one["number"])
-    if visit.query.get("missing"):
+    if request.query.get("missing"):
         batches = [one for line in tasks for one in line["batches"]]
-    skip = int(said) if (said := visit.query.get("skip", "")).isdigit() and len(said) < 10 else 0
-    return visit.render(
+    skip = int(said) if (said := request.query.get("skip", "")).isdigit() and len(said) < 10 else 0
+    return request.render(
         "optouts_consents.html", 409 if problem else 200, batches=batches[skip : skip + LIMIT], total=len(batches), skip=skip, limit=LIMIT,
-        query=query, missing=bool(visit.query.get("missing")), tasks=told, problem=problem, now=visit.house.wall(),
-        states=[(one, visit.t.of("consent", one)) for one in STATES],
+        query=query, missing=bool(request.query.get("missing")), tasks=answer, problem=problem, now=request.house.wall(),
+        states=[(one, request.t.of("consent", one)) for one in STATES],
     )  # fmt: skip
 
 
 @page.post("consents/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def import_consents(visit: PageRequest) -> Response:
+async def import_consents(request: PageRequest) -> Response:
     """Imports consents, with their proof or without: its digest is kept, the file stays with its owner."""
-    given = [name for name in ("provider", "advertiser", "category", "given", "until", "version") if visit.form(name)]
-    options = [f"--{name}={visit.form(name)}" for name in given]
-    options += [f"--source={visit.form('source')}", f"--why={visit.form('why')}", "--json"]
+    given = [name for name in ("provider", "advertiser", "category", "given", "until", "version") if request.form(name)]
+    options = [f"--{name}={request.form(name)}" for name in given]
+    options += [f"--source={request.form('source')}", f"--why={request.form('why')}", "--json"]
 
     def argv(came: dict[str, Any]) -> list[str]:
         proof = [f"--proof={came['proof']}"] if "proof" in came else []
         return ["consent", "import", str(came["file"]), *proof, *options]
 
     try:
-        told = (await forms.with_files(visit, ["file", "proof"], argv)).json
+        answer = (await forms.with_files(request, ["file", "proof"], argv)).json
     except CannotAsk as error:
-        return await _consents(visit, forms.beside(error))
-    if not told["enforced"]:
-        visit.session.tell("warn", visit.t("not_enforced_consent"))
-    return visit.go(
+        return await _consents(request, forms.beside(error))
+    if not answer["enforced"]:
+        request.session.tell("warn", request.t("not_enforced_consent"))
+    return request.go(
         "/optouts/consents",
-        visit.t("consents_in", file=told["file"], numbers=f"{told['numbers']:,}", batches=len(told["batches"])),
+        request.t("consents_in", file=answer["file"], numbers=f"{answer['numbers']:,}", batches=len(answer["batches"])),
     )
 
 
 @page.post("consents/{number}/review", wants=Permission.ENTER)
-async def review(visit: PageRequest) -> Response:
-    verdict = "accepted" if visit.form("verdict") == "accepted" else "rejected"
-    return await _batch(visit, "consent.review", "reviewed", verdict=verdict)
+async def review(request: PageRequest) -> Response:
+    verdict = "accepted" if request.form("verdict") == "accepted" else "rejected"
+    return await _batch(request, "consent.review", "reviewed", verdict=verdict)
 
 
 @page.post("consents/{number}/withdraw", wants=Permission.ENTER)
-async def withdraw_batch(visit: PageRequest) -> Response:
-    return await _batch(visit, "consent.withdraw", "batch_withdrawn")
+async def withdraw_batch(request: PageRequest) -> Response:
+    return await _batch(request, "consent.withdraw", "batch_withdrawn")
 
 
 @page.post("consents/{number}/proof", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
-async def proof(visit: PageRequest) -> Response:
-    number, why = visit.path("number"), visit.form("why")
+async def proof(request: PageRequest) -> Response:
+    number, why = request.path("number"), request.form("why")
     try:
         await forms.with_files(
-            visit, ["proof"], lambda came: ["consent", "proof", number, f"--file={came['proof']}", f"--why={why}", "--json"]
+            request, ["proof"], lambda came: ["consent", "proof", number, f"--file={came['proof']}", f"--why={why}", "--json"]
         )
     except CannotAsk as error:
-        return await _consents(visit, forms.beside(error))
-    return visit.go("/optouts/consents", visit.t("proven", number=number))
+        return await _consents(request, forms.beside(error))
+    return request.go("/optouts/consents", request.t("proven", number=number))
 
 
-async def _batch(visit: PageRequest, command: str, words: str, **said: Any) -> Response:
-    number = visit.path("number")
+async def _batch(request: PageRequest, command: str, words: str, **said: Any) -> Response:
+    number = request.path("number")
     try:
-        await visit.ask(command, batches=[number], why=visit.form("why"), **said)
+        await request.ask(command, batches=[number], why=request.form("why"), **said)
     except CannotAsk as error:
-        return await _consents(visit, forms.beside(error))
-    return visit.go("/optouts/consents", visit.t(words, number=number))
+        return await _consents(request, forms.beside(error))
+    return request.go("/optouts/consents", request.t(words, number=number))

@@ -34,7 +34,8 @@ class OrderBook:
         """Orders that are over and not written yet: until then a restart would find them, and so does the store."""
 
     def give(self, order: Order, now: float) -> tuple[Order, int]:
-        """Puts an order into force under a number of its own; with where it is recorded. TooMany, JournalDown: then it is not."""
+        """Puts an order into force under a new number; returns it with its record's sequence. TooManyOrders, JournalDown: then it is not in
+        force."""
         if len(self._by_id) >= ORDERS_MAX:
             raise TooManyOrders(f"{ORDERS_MAX} orders are in force: lift some first")
         order = order._replace(id=self._orders.next)

@@ -57,27 +57,29 @@ def stop(
         return
     if why is None:
         fail("stop: say --why (and what: --province, --provider …; see --help)")
-    told = ask(
+    answer = ask(
         config, control, "stop", province=province, provider=provider, account=account, port=port, signature=signature,
         advertiser=advertiser, group=advertisers, category=category, subcategory=subcategory, for_s=seconds(lasts), why=why,
         watch_s=seconds(watch, "--watch") if dry_run else None,
     )  # fmt: skip
     if json:
-        as_json(told)
+        as_json(answer)
     elif dry_run:
-        say(f"{about(told)}: would have refused {told['would_refuse']} of {told['of']} messages in {told['seconds']:g} s")
+        say(
+            f"{about(answer)}: would have refused {answer['would_refuse']} of {answer['of']} messages in {answer['seconds']:g} s"
+        )
     else:
-        say(f"{told['name']}: {about(told)}, until {when(told['until'])} (`gate106 stop lift {told['name']}` ends it)")
+        say(f"{answer['name']}: {about(answer)}, until {when(answer['until'])} (`gate106 stop lift {answer['name']}` ends it)")
 
 
 @app.command("list", epilog="Example: gate106 stop list")
 def stop_list(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """List what is ordered and not over: stops, suspensions, shadow, drained links."""
-    told = ask(config, control, "stop.list")
+    """List orders in force: stops, suspensions, shadow, drained links."""
+    answer = ask(config, control, "stop.list")
     if json:
-        as_json(told)
+        as_json(answer)
     else:
-        orders(told["orders"], "nothing is ordered")
+        orders(answer["orders"], "nothing is ordered")
 
 
 @app.command("lift", epilog='Example: gate106 stop lift stop-17 --why "they mended it"')
@@ -89,8 +91,8 @@ def stop_lift(
     json: Json = False,
 ) -> None:
     """End an order before its time, of whatever kind."""
-    told = ask(config, control, "stop.lift", id=order, why=why)
-    tell_lifted(told, json)
+    answer = ask(config, control, "stop.lift", id=order, why=why)
+    tell_lifted(answer, json)
 
 
 @shadow_app.callback(epilog='Example: gate106 shadow --for 30m --why "the new caps refuse too much"')
@@ -110,12 +112,16 @@ def shadow(
         return
     if lasts is None or why is None:
         fail("shadow: say --for and --why (see --help)")
-    told = ask(config, control, "shadow", for_s=seconds(lasts), everything=everything, why=why)
-    tell(told, json, [f"{told['name']}: {about(told)} in shadow until {when(told['until'])} (`gate106 shadow off` ends it)"])
+    answer = ask(config, control, "shadow", for_s=seconds(lasts), everything=everything, why=why)
+    tell(
+        answer,
+        json,
+        [f"{answer['name']}: {about(answer)} in shadow until {when(answer['until'])} (`gate106 shadow off` ends it)"],
+    )
 
 
 @shadow_app.command("off", epilog='Example: gate106 shadow off --why "mended"')
 def shadow_off(why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Enforce the rules again."""
-    told = ask(config, control, "shadow.off", why=why)
-    tell_lifted(told, json)
+    answer = ask(config, control, "shadow.off", why=why)
+    tell_lifted(answer, json)

@@ -27,14 +27,12 @@ from proxy.operations.terminal import (
     when,
 )
 
-app = typer.Typer(
-    help="Penalties of providers: proposed, agreed to, told, lifted.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Penalties of providers: propose, approve, list, lift.", no_args_is_help=True, rich_markup_mode=None)
 
 Id = Annotated[str, typer.Argument(metavar="PENALTY", help="Its number, as `gate106 penalty list` shows it.")]
 TokenFile = Annotated[
     Path | None,
-    typer.Option("--token-file", help="Your token, in a file that nobody else may read; else GATE106_TOKEN_FILE."),
+    typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE."),
 ]
 
 ANNEX_S = 92 * 86_400.0
@@ -54,9 +52,9 @@ def list_(
 ) -> None:
     """List penalties, the newest first."""
     note_unknown(config, provider)
-    told = ask(config, control, "penalty.list", state=state, provider=provider)
+    answer = ask(config, control, "penalty.list", state=state, provider=provider)
     if json:
-        tell(told, True, ())
+        tell(answer, True, ())
         return
     table(
         ("id", "state", "of", "step", "until", "by", "why"),
@@ -65,7 +63,7 @@ def list_(
                 one["id"], one["state"], one["of"], _step(one), _until(one), one["author"],
                 one["figure"] or one["events"][0]["why"],
             )
-            for one in told["penalties"]
+            for one in answer["penalties"]
         ),
         "there are no penalties",
     )  # fmt: skip
@@ -74,8 +72,8 @@ def list_(
 @app.command("show", epilog="Example: gate106 penalty show 3")
 def show(penalty: Id, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Show a penalty, what it rests on, and what was done with it."""
-    told = ask(config, control, "penalty.show", id=penalty)
-    tell(told, json, _lines(told))
+    answer = ask(config, control, "penalty.show", id=penalty)
+    tell(answer, json, _lines(answer))
 
 
 @app.command(
@@ -93,51 +91,57 @@ def propose(
         str | None,
         typer.Option("--advertiser", help="Instead of a provider: an advertiser, whichever provider brings its messages."),
     ] = None,
-    to: Annotated[float | None, typer.Option("--to", help="Of a throttle: what is left of the provider's rate (0.5).")] = None,
+    to: Annotated[
+        float | None, typer.Option("--to", help="Of a throttle: the share of its rate that the provider keeps (0.5).")
+    ] = None,
     lasts: Annotated[str, typer.Option("--for", help="How long, at most 366d.")] = "30d",
-    lapses: Annotated[str, typer.Option("--lapses", help="A proposal that nobody has decided by then waits no more.")] = "7d",
+    lapses: Annotated[str, typer.Option("--lapses", help="When an undecided proposal lapses.")] = "7d",
     basis: Annotated[str | None, typer.Option("--basis", help="What it rests on: contract, order, rule.")] = None,
     token_file: TokenFile = None,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Propose a penalty: it waits until somebody else approves it."""
+    """Propose a penalty: it waits until another person approves it."""
     if token_file is not None:
         speak_for(token_file)
-    told = ask(
+    answer = ask(
         config, control, "penalty.propose", provider=provider, signature=signature, advertiser=advertiser, step=step,
         to=to, for_s=seconds(lasts), lapses_s=seconds(lapses),
         basis=basis, why=why,
     )  # fmt: skip
-    tell(told, json, [f"penalty {told['id']}: {_step(told)} of {told['of']} waits (gate106 penalty approve {told['id']})"])
+    tell(
+        answer,
+        json,
+        [f"penalty {answer['id']}: {_step(answer)} of {answer['of']} waits (gate106 penalty approve {answer['id']})"],
+    )
 
 
 @app.command("approve", epilog="Example: gate106 penalty approve 3 --token-file li.token")
 def approve(
     penalty: Id, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
 ) -> None:
-    """Put a penalty into force, as another person than proposed it."""
+    """Approve a penalty, as another person than its author."""
     if token_file is not None:
         speak_for(token_file)
-    told = ask(config, control, "penalty.approve", id=penalty)
+    answer = ask(config, control, "penalty.approve", id=penalty)
     done = (
-        f"in force until {when(told['until'])}"
-        if told["state"] == "in-force"
+        f"in force until {when(answer['until'])}"
+        if answer["state"] == "in-force"
         else "waits for a second person, you stand for it"
     )
-    tell(told, json, [f"penalty {told['id']}: {_step(told)} of {told['of']} {done}"])
+    tell(answer, json, [f"penalty {answer['id']}: {_step(answer)} of {answer['of']} {done}"])
 
 
 @app.command("reject", epilog='Example: gate106 penalty reject 3 --why "the complaints were duplicates"')
 def reject(
     penalty: Id, why: Why, token_file: TokenFile = None, config: Config = CONFIG, control: Control = None, json: Json = False
 ) -> None:
-    """Turn a proposal down: what it was measured by is not held against the provider again."""
+    """Reject a proposal: what it measured does not count against the provider again."""
     if token_file is not None:
         speak_for(token_file)
-    told = ask(config, control, "penalty.reject", id=penalty, why=why)
-    tell(told, json, [f"penalty {told['id']}: rejected"])
+    answer = ask(config, control, "penalty.reject", id=penalty, why=why)
+    tell(answer, json, [f"penalty {answer['id']}: rejected"])
 
 
 @app.command("withdraw", epilog='Example: gate106 penalty withdraw 3 --why "measured with the wrong month"')
@@ -147,15 +151,15 @@ def withdraw(
     """Take back what you have proposed yourself, before anybody has decided it."""
     if token_file is not None:
         speak_for(token_file)
-    told = ask(config, control, "penalty.withdraw", id=penalty, why=why)
-    tell(told, json, [f"penalty {told['id']}: withdrawn"])
+    answer = ask(config, control, "penalty.withdraw", id=penalty, why=why)
+    tell(answer, json, [f"penalty {answer['id']}: withdrawn"])
 
 
 @app.command("appeal", epilog='Example: gate106 penalty appeal 3 --why "letter of 14 November: consents are attached"')
 def appeal(penalty: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Note that the provider appeals. It stops nothing: whoever grants it lifts the penalty."""
-    told = ask(config, control, "penalty.appeal", id=penalty, why=why)
-    tell(told, json, [f"penalty {told['id']}: appeal noted"])
+    """Note that the provider appeals. It stops nothing: to grant the appeal, lift the penalty."""
+    answer = ask(config, control, "penalty.appeal", id=penalty, why=why)
+    tell(answer, json, [f"penalty {answer['id']}: appeal noted"])
 
 
 @app.command("lift", epilog='Example: gate106 penalty lift 3 --why "appeal granted"')
@@ -165,8 +169,8 @@ def lift(
     """End a penalty before its time: what was taken is given back at once."""
     if token_file is not None:
         speak_for(token_file)
-    told = ask(config, control, "penalty.lift", id=penalty, why=why)
-    tell(told, json, [f"penalty {told['id']}: lifted"])
+    answer = ask(config, control, "penalty.lift", id=penalty, why=why)
+    tell(answer, json, [f"penalty {answer['id']}: lifted"])
 
 
 @app.command("letter", epilog="Example: gate106 penalty letter 3 --out letter-jia.pdf")
@@ -183,45 +187,45 @@ def letter(
     from proxy.desk.evidence import paper
     from proxy.runtime import hardening
 
-    told = ask(config, control, "penalty.show", id=penalty)
-    if not told["since"] and told["state"] != "proposed":
-        fail(f"penalty {told['id']} never came into force ({told['state']}): there is nothing to tell its provider")
-    whose = {"provider": told["provider"] or None} | ({told["by"]: told["value"]} if told["by"] else {})
-    began = told["events"][0]["time"]
+    answer = ask(config, control, "penalty.show", id=penalty)
+    if not answer["since"] and answer["state"] != "proposed":
+        fail(f"penalty {answer['id']} never came into force ({answer['state']}): there is nothing to tell its provider")
+    whose = {"provider": answer["provider"] or None} | ({answer["by"]: answer["value"]} if answer["by"] else {})
+    began = answer["events"][0]["time"]
     listed = ask(config, control, "complaint.list", export="penalty letter", state="valid", limit=1000, **whose)["cases"]
     rests_on = [one for one in listed if began - ANNEX_S <= one["came"] <= began]
     try:
         with hardening.new_file(out) as file:
-            file.write(paper.letter(told, rests_on, time.time()))
+            file.write(paper.letter(answer, rests_on, time.time()))
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
-    draft = " (a draft: nobody has approved it yet)" if told["state"] == "proposed" else ""
-    about = f"{out}: penalty {told['id']} of {told['of']}, {len(rests_on)} complaints{draft}"
+    draft = " (a draft: nobody has approved it yet)" if answer["state"] == "proposed" else ""
+    about = f"{out}: penalty {answer['id']} of {answer['of']}, {len(rests_on)} complaints{draft}"
     tell({"file": str(out), "cases": len(rests_on), "draft": bool(draft)}, json, [about])
 
 
-def _step(told: Mapping[str, Any]) -> str:
-    return f"throttle to {told['share']:.0%}" if told["step"] == "throttle" else str(told["step"])
+def _step(answer: Mapping[str, Any]) -> str:
+    return f"throttle to {answer['share']:.0%}" if answer["step"] == "throttle" else str(answer["step"])
 
 
-def _until(told: Mapping[str, Any]) -> str:
+def _until(answer: Mapping[str, Any]) -> str:
     """When a proposal lapses, or a penalty ends; nothing for one that never came into force."""
-    return when(told["until"]) if told["since"] or told["state"] == "proposed" else "-"
+    return when(answer["until"]) if answer["since"] or answer["state"] == "proposed" else "-"
 
 
-def _lines(told: Mapping[str, Any]) -> Iterator[str]:
-    yield f"penalty {told['id']} of {told['of']}: {_step(told)}, {told['state']}"
-    if told["trigger"]:
-        yield f"  rule     {told['trigger']}: {told['say']}"
-    if told["basis"]:
-        yield f"  basis    {told['basis']}"
-    if told["figure"]:
-        yield f"  measured {told['figure']}"
-    if told["state"] == "proposed" and told["until"]:
-        yield f"  lapses   {when(told['until'])}"
-    if told["since"]:
-        yield f"  from     {when(told['since'])} to {when(told['until'])}"
-    if told["appeal"]:
-        yield f"  appeal   {told['appeal']}"
-    for event in told["events"]:
+def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
+    yield f"penalty {answer['id']} of {answer['of']}: {_step(answer)}, {answer['state']}"
+    if answer["trigger"]:
+        yield f"  rule     {answer['trigger']}: {answer['say']}"
+    if answer["basis"]:
+        yield f"  basis    {answer['basis']}"
+    if answer["figure"]:
+        yield f"  measured {answer['figure']}"
+    if answer["state"] == "proposed" and answer["until"]:
+        yield f"  lapses   {when(answer['until'])}"
+    if answer["since"]:
+        yield f"  from     {when(answer['since'])} to {when(answer['until'])}"
+    if answer["appeal"]:
+        yield f"  appeal   {answer['appeal']}"
+    for event in answer["events"]:
         yield f"  {when(event['time'])}  {event['what']}  {event['who']}: {event['why']}".rstrip(": ")

@@ -148,13 +148,13 @@ class HoursApart(_SharedHours[Signed]):
         self._untaken: list[Taken] = []
         """What was counted and is in no hour yet."""
 
-    def take(self, apart: SignatureCounters, now: float) -> Iterator[None]:
+    def take(self, counters: SignatureCounters, now: float) -> Iterator[None]:
         """Adds new counts to this hour, yielding between slices: 5,000 signatures take 30 ms at once. JournalDown: they are added the next
         time, as are counts left over when the iteration stops early."""
         start = hour_of(now)
         self._forget(start - APART_HOURS * HOUR_S)
-        if apart.submits or apart.optouts:
-            self._untaken.append(apart.taken())
+        if counters.submits or counters.optouts:
+            self._untaken.append(counters.taken())
         if not self._untaken:
             return
         sums: dict[Signed, HourCounts] = {}

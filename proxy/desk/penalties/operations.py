@@ -83,7 +83,7 @@ class PenaltyScheduler:
         self._gate = gate
         self._hours, self._apart, self._paths = hours, apart, paths
         self._next_s = 0.0
-        self._again_s = self._logged_s = -math.inf
+        self._retry_s = self._logged_s = -math.inf
         self._checking: asyncio.Task[None] | None = None
         self._misfits: dict[int, float] = {}
         """Penalties whose order does not fit, and since when."""
@@ -100,11 +100,11 @@ class PenaltyScheduler:
     def tick(self, now: float, now_s: float) -> None:
         """A few times a second; ``now_s``: monotonic."""
         self.count_apart()
-        if now_s >= self._again_s:
+        if now_s >= self._retry_s:
             try:
                 self._keep_orders(now)
             except (CommandRefused, Impossible) as error:  # the journal is down, or there are too many orders: in a second
-                self._again_s = now_s + AGAIN_S
+                self._retry_s = now_s + AGAIN_S
                 if now_s >= self._logged_s:
                     self._logged_s = now_s + LOOK_S
                     log.error("orders of penalties not updated; tried again every second", problem=str(error))
@@ -143,9 +143,9 @@ class PenaltyScheduler:
         self.consent_tasks = await consent.count_tasks(gate, now)
         rules = gate.relay.rules
         counting = MeasureSource(self._hours, self._apart, self._valid, rules.registry.advertiser_of, self._paths)
-        for asked in due(rules.desk.triggers, providers, counting, gate.penalties.of, now):
-            if asked is not None:
-                self._propose(asked, rules.revision, now)
+        for proposed in due(rules.desk.triggers, providers, counting, gate.penalties.of, now):
+            if proposed is not None:
+                self._propose(proposed, rules.revision, now)
             await rest(0)
 
     def _take(self, now: float) -> Iterator[None]:
@@ -176,16 +176,16 @@ class PenaltyScheduler:
             for _ in self._take(now):
                 pass
 
-    def _propose(self, asked: ProposedPenalty, revision: str, now: float) -> None:
-        trigger, step = asked.trigger, asked.step
+    def _propose(self, proposed: ProposedPenalty, revision: str, now: float) -> None:
+        trigger, step = proposed.trigger, proposed.step
         author = f"rule {trigger.id}"
         draft = Penalty(
-            0, PROPOSED, step.then, asked.subject.provider, step.to, step.for_s, 0.0, now + trigger.lapses_s, 0, trigger.id, trigger.say,
-            trigger.basis, asked.figure, revision, author, "", (), asked.figure.zh, asked.subject.by, asked.subject.value,
+            0, PROPOSED, step.then, proposed.subject.provider, step.to, step.for_s, 0.0, now + trigger.lapses_s, 0, trigger.id, trigger.say,
+            trigger.basis, proposed.figure, revision, author, "", (), proposed.figure.zh, proposed.subject.by, proposed.subject.value,
         )  # fmt: skip
-        penalty, _ = self._gate.penalties.propose(draft, now, author, asked.figure)
+        penalty, _ = self._gate.penalties.propose(draft, now, author, proposed.figure)
         log.warning(
-            "penalty proposed by a rule", penalty=penalty.name, of=penalty.subject.words, step=penalty.step, why=asked.figure
+            "penalty proposed by a rule", penalty=penalty.name, of=penalty.subject.words, step=penalty.step, why=proposed.figure
         )
         if not trigger.approval:
             self.settle(self._gate.penalties.begin(penalty.id, now, author)[0], now)

@@ -123,7 +123,7 @@ class MeasureSource(NamedTuple):
     """Where counts are found."""
 
     hours: Hours
-    apart: HoursApart
+    by_signature: HoursApart
     valid: Valid
     advertiser_of: Callable[[int], str]
     """By a signature's hash; today's registry: it regroups what was counted before, too."""
@@ -150,13 +150,13 @@ def _subjects(
         yield from ((Subject(one), partial(counting.hours.of, one)) for one in covered)
         return
     together: dict[Subject, dict[Signed, None]] = {}
-    for hour in counting.apart.signed(begins(trigger, now), now + 1):
+    for hour in counting.by_signature.signed(begins(trigger, now), now + 1):
         for signed in hour:
             if (subject := _subject(trigger, signed, covered, counting.advertiser_of)) is not None:
                 together.setdefault(subject, {})[signed] = None
         yield None
     for subject, keys in together.items():
-        yield subject, partial(counting.apart.of, tuple(keys))
+        yield subject, partial(counting.by_signature.of, tuple(keys))
 
 
 def _subject(trigger: Trigger, signed: Signed, covered: Collection[str], advertiser_of: Callable[[int], str]) -> Subject | None:

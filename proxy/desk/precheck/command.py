@@ -46,8 +46,8 @@ def precheck(
     lang: Language = None,
     json: Json = False,
 ) -> None:
-    """Say of each text of a campaign what would become of it, why, what to change, and what depends on the recipient and is not known
-    here. Numbers are masked. Exit 1 if a text would be refused whoever gets it."""
+    """Check each text of a campaign: its verdict, why, what to change, and what depends on the recipient and is not known here. Numbers are
+    masked. Exit 1 if a text would be refused for any recipient."""
     from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
     from proxy.model.message import Category
 
@@ -148,8 +148,8 @@ def _lines(checked: list[TextForecast], language: str) -> Iterator[str]:
         yield put(f"line {one.text.line}: {verdict}: {shown}", f"第 {one.text.line} 行: {verdict}: {shown}")
         for each in (*found.everywhere, *found.somewhere):
             where = put(" for people in ", ", 归属地 ") + _places(each.where, language) if each.where else ""
-            told = in_language(term(each.outcome.word), language)
-            yield f"  {told} {each.reason} ({each.rule}){where}" + (f": {each.say}" if each.say else "")
+            word = in_language(term(each.outcome.word), language)
+            yield f"  {word} {each.reason} ({each.rule}){where}" + (f": {each.say}" if each.say else "")
             change = _hidden(in_language(each.change, language))
             yield put(f"    to pass: {change}", f"    要通过: {change}")
         if found.depends:

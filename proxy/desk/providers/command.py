@@ -13,7 +13,7 @@ import typer
 from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, note_unknown, say, speaks, when
 from proxy.runtime import hardening
 
-app = typer.Typer(help="What a provider may be told of its own messages.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="A provider's own messages, as it may see them.", no_args_is_help=True, rich_markup_mode=None)
 
 COLUMNS = ("at", "account", "from", "to", "category", "signature", "reason", "hint", "status", "part", "parts")
 HOUR_S, DAY_S = 3600, 86_400
@@ -21,7 +21,7 @@ HOUR_S, DAY_S = 3600, 86_400
 
 @app.callback()
 def provider() -> None:
-    """What a provider may be told of its own messages."""
+    """A provider's own messages, as it may see them."""
 
 
 @app.command("refusals", epilog="Example: gate106 provider refusals jia --day 2026-11-11 --out jia.csv")
@@ -29,7 +29,7 @@ def refusals(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The provider, as the settings call it.")],
     day: Annotated[str | None, typer.Option("--day", help="Of one day (in China); today where nothing is said.")] = None,
     hour: Annotated[str | None, typer.Option("--hour", help="Of the hour in which this moment is (2026-11-11 10:00).")] = None,
-    skip: Annotated[int, typer.Option("--skip", min=0, help="So many come before.")] = 0,
+    skip: Annotated[int, typer.Option("--skip", min=0, help="How many to skip.")] = 0,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many.")] = 1_000,
     out: Annotated[
         Path | None, typer.Option("--out", help="All of them, as CSV, into this file; it must not be there yet.")
@@ -38,7 +38,7 @@ def refusals(
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
-    """Tell what of a provider's messages was refused, with the reason as it is told outside and what to do; numbers masked."""
+    """List a provider's refused messages, with the public reason and a hint; numbers masked."""
     language, (since, until) = speaks(lang), _span(day, hour)
     note_unknown(config, name)
     if out is None:

@@ -78,30 +78,30 @@ def _difference(now: Counts, before: Counts | None) -> Counts:
     return now if before is None else (now[0] - before[0], now[1] - before[1], now[2] - before[2])
 
 
-def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def added(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Merges a provider's rows of several workers (at least one): counts are added up, orders and penalties are known to all."""
-    row = {**told[0], **{name: sum(one[name] for one in told) for name in ("binds", "unanswered")}}
-    row["per_s"] = round(sum(one["per_s"] for one in told), 1)
-    row["hour"] = {verdict: sum(one["hour"][verdict] for one in told) for verdict in VERDICTS}
+    row = {**reports[0], **{name: sum(one[name] for one in reports) for name in ("binds", "unanswered")}}
+    row["per_s"] = round(sum(one["per_s"] for one in reports), 1)
+    row["hour"] = {verdict: sum(one["hour"][verdict] for one in reports) for verdict in VERDICTS}
     return row
 
 
-def all_added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def all_added(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Merges several workers' reports on one provider."""
     counted: defaultdict[float, list[float]] = defaultdict(lambda: [0.0, 0, 0, 0])
     binds = Counter[str]()
-    for one in told:
+    for one in reports:
         for since, *counts in one["minutes"]:
             row = counted[since // MINUTE_S]
             row[:] = min(row[0] or since, since), *map(sum, zip(row[1:], counts, strict=True))
         for account in one["accounts"]:
             binds[account["account"]] += account["binds"]
-    return added(told) | {
-        "at": max(one["at"] for one in told),
-        "since": min(one["since"] for one in told),
+    return added(reports) | {
+        "at": max(one["at"] for one in reports),
+        "since": min(one["since"] for one in reports),
         "minutes": [counted[minute] for minute in sorted(counted)],
-        "accounts": [{**account, "binds": binds[account["account"]]} for account in told[0]["accounts"]],
-        "binds_now": sorted((bind for one in told for bind in one["binds_now"]), key=lambda bind: bind["id"]),
+        "accounts": [{**account, "binds": binds[account["account"]]} for account in reports[0]["accounts"]],
+        "binds_now": sorted((bind for one in reports for bind in one["binds_now"]), key=lambda bind: bind["id"]),
     }
 
 

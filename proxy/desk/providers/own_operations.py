@@ -207,5 +207,5 @@ def _provider(request: Request) -> str:
     return asker.name
 
 
-def _json(told: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(as_json(told, None), status, media_type="application/json")
+def _json(answer: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(as_json(answer, None), status, media_type="application/json")

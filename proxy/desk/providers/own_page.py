@@ -17,27 +17,27 @@ LIMIT = 50
 
 
 @page.get()
-async def show(visit: PageRequest) -> Response:
-    return visit.render(
-        day=_day(visit), bears=await visit.own("/provider/penalties"), tasks=(await visit.own("/provider/tasks"))["tasks"]
+async def show(request: PageRequest) -> Response:
+    return request.render(
+        day=_day(request), bears=await request.own("/provider/penalties"), tasks=(await request.own("/provider/tasks"))["tasks"]
     )
 
 
 @page.get("refusals")
-async def refusals(visit: PageRequest) -> Response:
+async def refusals(request: PageRequest) -> Response:
     """Read from the journal: it may take a moment."""
-    skip = visit.query.get("skip", "0")
-    told = await visit.own("/provider/refusals", day=_day(visit), skip=skip, limit=str(LIMIT), lang=visit.lang)
-    return visit.part(
-        "refusals", day=_day(visit), rows=told["refusals"], skip=int(skip), more=told["next"] is not None, limit=LIMIT
+    skip = request.query.get("skip", "0")
+    answer = await request.own("/provider/refusals", day=_day(request), skip=skip, limit=str(LIMIT), lang=request.lang)
+    return request.part(
+        "refusals", day=_day(request), rows=answer["refusals"], skip=int(skip), more=answer["next"] is not None, limit=LIMIT
     )
 
 
 @page.get("rules")
-async def rules(visit: PageRequest) -> Response:
-    told = await visit.own("/provider/rules")
-    changes = [{"at": one["at"], "rules": [_changed(said) for said in one["rules"]]} for one in told["changes"]]
-    return visit.render("own_rules.html", rules=told["rules"], changes=changes)
+async def rules(request: PageRequest) -> Response:
+    answer = await request.own("/provider/rules")
+    changes = [{"at": one["at"], "rules": [_changed(said) for said in one["rules"]]} for one in answer["changes"]]
+    return request.render("own_rules.html", rules=answer["rules"], changes=changes)
 
 
 def _changed(said: str) -> tuple[str, str]:
@@ -46,5 +46,5 @@ def _changed(said: str) -> tuple[str, str]:
     return rule, what
 
 
-def _day(visit: PageRequest) -> str:
-    return visit.query.get("day") or time_windows.local(visit.house.wall())[:10]
+def _day(request: PageRequest) -> str:
+    return request.query.get("day") or time_windows.local(request.house.wall())[:10]

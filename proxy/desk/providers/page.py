@@ -33,134 +33,134 @@ MINUTES, MINUTE_S = 60, 60.0
 
 
 @page.get()
-async def show(visit: PageRequest) -> Response:
-    return await _list(visit)
+async def show(request: PageRequest) -> Response:
+    return await _list(request)
 
 
 @page.get("table", renews=True)
-async def table(visit: PageRequest) -> Response:
-    return visit.part("table", **await _rows(visit))
+async def table(request: PageRequest) -> Response:
+    return request.part("table", **await _rows(request))
 
 
-async def _list(visit: PageRequest, problem: str = "", tried: dict[str, Any] | None = None) -> Response:
-    orders = (await visit.ask("stop.list"))["orders"]
-    return visit.render(
+async def _list(request: PageRequest, problem: str = "", tried: dict[str, Any] | None = None) -> Response:
+    orders = (await request.ask("stop.list"))["orders"]
+    return request.render(
         status=409 if problem else 200, problem=problem, tried=tried, orders=orders, lasts=STOPS,
         provinces=[(name, name) for name in PROVINCE_CODES],
-        categories=[(word, visit.t.of("category", word)) for word in CATEGORY_WORDS], **await _rows(visit),
+        categories=[(word, request.t.of("category", word)) for word in CATEGORY_WORDS], **await _rows(request),
     )  # fmt: skip
 
 
-async def _rows(visit: PageRequest) -> dict[str, Any]:
-    lines, told = await visit.lines("providers")
-    wanted, held = visit.query.get("q", "").strip(), bool(visit.query.get("held"))
+async def _rows(request: PageRequest) -> dict[str, Any]:
+    lines, answer = await request.lines("providers")
+    wanted, held = request.query.get("q", "").strip(), bool(request.query.get("held"))
     rows = [
         one
         for one in (line["provider"] for line in lines)
         if wanted.lower() in one["name"].lower() and (not held or one["held"] or one["penalties"] or one["proposed"])
     ]
     rows.sort(key=lambda one: (-sum(one["hour"].values()), -one["binds"], one["name"]))
-    skip = _number(visit.query.get("skip", ""))
+    skip = _number(request.query.get("skip", ""))
     return {
-        "providers": rows[skip : skip + LIMIT], "total": len(rows), "all": len(lines), "skip": skip, "limit": LIMIT, "at": told["at"],
-        "since": told["since"], "q": wanted, "held": held,
+        "providers": rows[skip : skip + LIMIT], "total": len(rows), "all": len(lines), "skip": skip, "limit": LIMIT, "at": answer["at"],
+        "since": answer["since"], "q": wanted, "held": held,
     }  # fmt: skip
 
 
 @page.post("stop", wants=Permission.ENTER)
-async def stop(visit: PageRequest) -> Response:
+async def stop(request: PageRequest) -> Response:
     """With ``try``: what it would do, counted for some seconds, and nothing stopped."""
-    scope = {name: [word for word in visit.form(name).replace("，", ",").split(",") if word.strip()] for name in DIMENSIONS}
+    scope = {name: [word for word in request.form(name).replace("，", ",").split(",") if word.strip()] for name in DIMENSIONS}
     said: dict[str, Any] = {name: [word.strip() for word in words] or None for name, words in scope.items()}
-    said |= {"for_s": forms.lasts(visit.form("lasts"), "24h"), "why": visit.form("why")}
+    said |= {"for_s": forms.lasts(request.form("lasts"), "24h"), "why": request.form("why")}
     try:
-        if visit.form("try"):
-            return await _list(visit, tried=await visit.ask("stop", **said, watch_s=WATCH_S))
-        done = await visit.ask("stop", **said)
+        if request.form("try"):
+            return await _list(request, tried=await request.ask("stop", **said, watch_s=WATCH_S))
+        done = await request.ask("stop", **said)
     except CannotAsk as error:
-        return await _list(visit, forms.beside(error))
-    return visit.go("/providers", visit.t("stopped", whom=done["name"]))
+        return await _list(request, forms.beside(error))
+    return request.go("/providers", request.t("stopped", whom=done["name"]))
 
 
 @page.post("orders/{name}/lift", wants=Permission.ENTER)
-async def lift(visit: PageRequest) -> Response:
-    name = visit.path("name")
-    await visit.ask("stop.lift", id=name, why=visit.form("why"))
-    return visit.go(_of(visit.form("of")) if visit.form("of") else "/providers", visit.t("lifted", whom=name))
+async def lift(request: PageRequest) -> Response:
+    name = request.path("name")
+    await request.ask("stop.lift", id=name, why=request.form("why"))
+    return request.go(_of(request.form("of")) if request.form("of") else "/providers", request.t("lifted", whom=name))
 
 
 # -- one
 
 
 @page.get("one/{name}")
-async def one(visit: PageRequest) -> Response:
-    return await _one(visit)
+async def one(request: PageRequest) -> Response:
+    return await _one(request)
 
 
 @page.get("one/{name}/live", renews=True)
-async def live(visit: PageRequest) -> Response:
-    return visit.part("live", "providers_one.html", **await _about(visit))
+async def live(request: PageRequest) -> Response:
+    return request.part("live", "providers_one.html", **await _about(request))
 
 
-async def _one(visit: PageRequest, problem: str = "") -> Response:
-    return visit.render(
+async def _one(request: PageRequest, problem: str = "") -> Response:
+    return request.render(
         "providers_one.html", 409 if problem else 200, problem=problem, suspensions=SUSPENSIONS, lasts=PENALTIES, ladder=LADDER, shares=SHARES,
-        penalties=(await visit.ask("penalty.list", provider=visit.path("name")))["penalties"][:20], **await _about(visit),
+        penalties=(await request.ask("penalty.list", provider=request.path("name")))["penalties"][:20], **await _about(request),
     )  # fmt: skip
 
 
-async def _about(visit: PageRequest) -> dict[str, Any]:
-    told = await visit.ask("providers.show", provider=visit.path("name"))
-    ahead = range(MINUTES - len(told["minutes"]), 0, -1)
-    told["minutes"] = [[told["since"] - MINUTE_S * back, 0, 0, 0] for back in ahead] + told["minutes"]
+async def _about(request: PageRequest) -> dict[str, Any]:
+    answer = await request.ask("providers.show", provider=request.path("name"))
+    ahead = range(MINUTES - len(answer["minutes"]), 0, -1)
+    answer["minutes"] = [[answer["since"] - MINUTE_S * back, 0, 0, 0] for back in ahead] + answer["minutes"]
     hour = [
         (time_windows.local(at)[11:16], list(zip(("allow", "defer", "reject"), counts, strict=True)))
-        for at, *counts in told["minutes"]
+        for at, *counts in answer["minutes"]
     ]
-    return {"one": told, "hour": hour}
+    return {"one": answer, "hour": hour}
 
 
 @page.post("one/{name}/suspend", wants=Permission.ENTER)
-async def suspend(visit: PageRequest) -> Response:
-    categories = ["marketing"] if visit.form("what") == "marketing" else None
-    for_s = forms.lasts(visit.form("lasts"), "24h")
-    return await _done(visit, "suspend", "suspended", category=categories, for_s=for_s)
+async def suspend(request: PageRequest) -> Response:
+    categories = ["marketing"] if request.form("what") == "marketing" else None
+    for_s = forms.lasts(request.form("lasts"), "24h")
+    return await _done(request, "suspend", "suspended", category=categories, for_s=for_s)
 
 
 @page.post("one/{name}/resume", wants=Permission.ENTER)
-async def resume(visit: PageRequest) -> Response:
-    return await _done(visit, "resume", "resumed")
+async def resume(request: PageRequest) -> Response:
+    return await _done(request, "resume", "resumed")
 
 
 @page.post("one/{name}/kick", wants=Permission.OPERATE)
-async def kick(visit: PageRequest) -> Response:
+async def kick(request: PageRequest) -> Response:
     """Kicks one bind or all of the provider's; with ``lasts`` suspends the provider in the same step, before it can bind again."""
-    number = _number(visit.form("id"))
-    if for_s := forms.lasts(visit.form("lasts")):
+    number = _number(request.form("id"))
+    if for_s := forms.lasts(request.form("lasts")):
         try:
-            await visit.ask("suspend", provider=visit.path("name"), for_s=for_s, why=visit.form("why"))
+            await request.ask("suspend", provider=request.path("name"), for_s=for_s, why=request.form("why"))
         except CannotAsk as error:
-            return await _one(visit, forms.beside(error))
-    return await _done(visit, "binds.kick", "kicked", id=number or None)
+            return await _one(request, forms.beside(error))
+    return await _done(request, "binds.kick", "kicked", id=number or None)
 
 
 @page.post("one/{name}/penalty", wants=Permission.ENTER)
-async def penalty(visit: PageRequest) -> Response:
-    step = visit.form("step")
-    share = float(visit.form("share")) if step == "throttle" and visit.form("share") in SHARES else None
+async def penalty(request: PageRequest) -> Response:
+    step = request.form("step")
+    share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
     return await _done(
-        visit, "penalty.propose", "proposed", step=step, to=share, for_s=forms.lasts(visit.form("lasts"), "30d"),
-        basis=visit.form("basis") or None,
+        request, "penalty.propose", "proposed", step=step, to=share, for_s=forms.lasts(request.form("lasts"), "30d"),
+        basis=request.form("basis") or None,
     )  # fmt: skip
 
 
-async def _done(visit: PageRequest, command: str, words: str, **said: Any) -> Response:
-    name = visit.path("name")
+async def _done(request: PageRequest, command: str, words: str, **said: Any) -> Response:
+    name = request.path("name")
     try:
-        await visit.ask(command, provider=name, why=visit.form("why"), **said)
+        await request.ask(command, provider=name, why=request.form("why"), **said)
     except CannotAsk as error:
-        return await _one(visit, forms.beside(error))
-    return visit.go(_of(name), visit.t(words, whom=name))
+        return await _one(request, forms.beside(error))
+    return request.go(_of(name), request.t(words, whom=name))
 
 
 def _of(name: str) -> str:

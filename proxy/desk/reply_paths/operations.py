@@ -122,13 +122,13 @@ def commands(gate: Gate, monitor: PathKeeper) -> Mapping[str, Handler]:
 
 def row_of(prefix: str, provider: str, state: PathState) -> dict[str, Any]:
     """A path, for programs and people."""
-    told = state._asdict() | {"prefix": prefix, "provider": provider}
-    told["expected"] = round(state.expected, 2)
-    told["keywords"] = [
+    row = state._asdict() | {"prefix": prefix, "provider": provider}
+    row["expected"] = round(state.expected, 2)
+    row["keywords"] = [
         {"keyword": keyword, "advertisements": advertisements, "replies": replies}
         for keyword, (advertisements, replies) in sorted(state.keywords.items(), key=lambda one: (-one[1][0], one[0]))
     ]
-    return told
+    return row
 
 
 class _Paths:

@@ -41,19 +41,19 @@ def probe(
     from proxy.operations.client import CannotAsk, Conversation
 
     args = {"port": port, "to": to, "keyword": keyword, "wait_s": seconds(wait, "--wait"), "why": why, "follow": True}
-    told: set[str] = set()
+    printed: set[str] = set()
     try:
         with Conversation(socket_of(config, control), "optout.probe", args) as conversation:
             for line in conversation.lines():
                 if not json:
-                    _print_new(line["probe"], told)
+                    _print_new(line["probe"], printed)
             ending = conversation.ending
     except CannotAsk as error:
         fail(error)
     if json:
         as_json(ending)
     else:
-        _print_new(ending, told)
+        _print_new(ending, printed)
         say(_end(ending))
     raise typer.Exit(0 if ending["state"] == PROVEN else 1)
 
@@ -74,11 +74,11 @@ def probes(config: Config = CONFIG, control: Control = None, json: Json = False)
         table(COLUMNS, map(_row, found), "no port was probed")
 
 
-def _print_new(one: Mapping[str, Any], told: set[str]) -> None:
+def _print_new(one: Mapping[str, Any], printed: set[str]) -> None:
     """Prints the lines that were not printed yet."""
     for line in _lines(one):
-        if line not in told:
-            told.add(line)
+        if line not in printed:
+            printed.add(line)
             say(line)
 
 

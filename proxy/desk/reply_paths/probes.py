@@ -67,7 +67,7 @@ class Prober:
     # -- sent
 
     async def begin(self, probe: Probe, sender: Sender, agents: Mapping[int, str]) -> Probe:
-        """Writes it down, then sends. Refused where one of this prefix waits, or nothing can be written."""
+        """Writes the probe down, then sends it. CommandRefused if another probe of this prefix waits, or nothing can be written."""
         gate, now_s = self._gate, asyncio.get_running_loop().time
         try:
             sequence = self.probes.begin(probe)
@@ -235,15 +235,15 @@ def commands(gate: Gate, prober: Prober) -> Mapping[str, Handler]:
 
 def row_of(probe: Probe, provider: str) -> dict[str, Any]:
     """A probe, for programs and people."""
-    told = probe._asdict() | {"provider": provider}
-    told["tries"] = [
+    row = probe._asdict() | {"provider": provider}
+    row["tries"] = [
         {
             "to": f"{one.number:011d}", "note": one.note, "sent_at": one.sent_at, "accepted_ms": one.accepted_ms,
             "answered_ms": one.answered_ms, "said": one.said, "problem": one.problem,
         }
         for one in probe.tries
     ]  # fmt: skip
-    return told
+    return row
 
 
 class _Probes:

@@ -29,12 +29,12 @@ def report(
     journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write it as a page that opens offline.")] = None,
     pdf: Annotated[Path | None, typer.Option("--pdf", help="Write it as a PDF.")] = None,
-    least: Annotated[int, typer.Option("--least", min=1, max=1_000_000, help="Smaller numbers are not told apart.")] = 10,
+    least: Annotated[int, typer.Option("--least", min=1, max=1_000_000, help="Smaller counts are hidden.")] = 10,
     lang: Language = None,
     json: Json = False,
 ) -> None:
-    """Tell a day: what was sent, refused and put off, by reason, province, provider and signature; rates of opt-outs, unknown regions,
-    what shadow rules would have stopped. No number of anybody and no text is in it, and small counts are not told apart."""
+    """Report a day: messages sent, refused and deferred, by reason, province, provider and signature; rates of opt-outs, unknown regions, hits
+    of shadow rules. It contains no number and no text, and small counts are hidden."""
     from proxy.config import every_worker
     from proxy.desk.reports.sheet_text import View, as_dict, as_text
 

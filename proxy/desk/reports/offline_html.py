@@ -19,11 +19,11 @@ CLASSES = {SENT: "allowed", REFUSED: "refused", DEFERRED: "otherwise"}
 
 def page(view: View, language: str = "zh") -> str:
     """The whole page; ``language``: zh or en."""
-    one = _Page(view, language)
+    one = _DayPage(view, language)
     return document(one.translated("Sheet of the day") + f" {view.day}", "".join(one.parts()), language)
 
 
-class _Page:
+class _DayPage:
     def __init__(self, view: View, language: str) -> None:
         self._view, self._language = view, language
 

@@ -33,71 +33,71 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @page.get()
-async def show(visit: PageRequest) -> Response:
-    day = _day(visit)
-    today = _today(visit)
+async def show(request: PageRequest) -> Response:
+    day = _day(request)
+    today = _today(request)
     known = [(today - timedelta(days=back)).isoformat() for back in range(DAYS)]
-    return visit.render(day=day.isoformat(), today=today.isoformat(), days=known)
+    return request.render(day=day.isoformat(), today=today.isoformat(), days=known)
 
 
 @page.get("sheet")
-async def sheet(visit: PageRequest) -> Response:
-    day = _day(visit).isoformat()
+async def sheet(request: PageRequest) -> Response:
+    day = _day(request).isoformat()
     try:
-        told = (await visit.run("report", f"--day={day}", "--json", within_s=forms.PROGRAM_S, fine=(0,))).json
+        report = (await request.run("report", f"--day={day}", "--json", within_s=forms.PROGRAM_S, fine=(0,))).json
     except CannotAsk as error:
         if NOTHING not in str(error):
             raise
-        return visit.part("sheet", day=day, one=None)
-    return visit.part("sheet", day=day, one=told, hours=_hours(told), tables=_tables(told))
+        return request.part("sheet", day=day, one=None)
+    return request.part("sheet", day=day, one=report, hours=_hours(report), tables=_tables(report))
 
 
 @page.get("file/{kind}")
-async def file(visit: PageRequest) -> Response:
+async def file(request: PageRequest) -> Response:
     """The same as a page that opens offline, or on paper."""
-    kind, day = visit.path("kind"), _day(visit).isoformat()
+    kind, day = request.path("kind"), _day(request).isoformat()
     if kind not in KINDS:
-        return visit.render("problem.html", 404, why=visit.t("no_such_page"))
-    argv = ["report", f"--day={day}", f"--lang={visit.lang}"]
+        return request.render("problem.html", 404, why=request.t("no_such_page"))
+    argv = ["report", f"--day={day}", f"--lang={request.lang}"]
     try:
-        return await forms.made(visit, f"report-{day}.{kind}", lambda out: [*argv, f"{KINDS[kind]}={out}", "--json"])
+        return await forms.made(request, f"report-{day}.{kind}", lambda out: [*argv, f"{KINDS[kind]}={out}", "--json"])
     except CannotAsk as error:
         if NOTHING not in str(error):
             raise
-        return visit.render("problem.html", 404, why=f"{day}: {visit.t('nothing')}")
+        return request.render("problem.html", 404, why=f"{day}: {request.t('nothing')}")
 
 
 @page.get("heads")
-async def heads(visit: PageRequest) -> Response:
-    ran = await visit.run("journal", "heads", f"--days={HEADS}", "--json", fine=(0,))
-    return visit.part("heads", heads=ran.json["heads"])
+async def heads(request: PageRequest) -> Response:
+    ran = await request.run("journal", "heads", f"--days={HEADS}", "--json", fine=(0,))
+    return request.part("heads", heads=ran.json["heads"])
 
 
-def _today(visit: PageRequest) -> date:
-    return date.fromisoformat(time_windows.local(visit.house.wall())[:10])
+def _today(request: PageRequest) -> date:
+    return date.fromisoformat(time_windows.local(request.house.wall())[:10])
 
 
-def _day(visit: PageRequest) -> date:
+def _day(request: PageRequest) -> date:
     """As asked for; else yesterday, which is over."""
-    said = visit.query.get("day", "")
+    said = request.query.get("day", "")
     try:
-        return date.fromisoformat(said) if _DAY.fullmatch(said) else _today(visit) - timedelta(days=1)
+        return date.fromisoformat(said) if _DAY.fullmatch(said) else _today(request) - timedelta(days=1)
     except ValueError:
-        return _today(visit) - timedelta(days=1)
+        return _today(request) - timedelta(days=1)
 
 
-def _hours(told: dict[str, Any]) -> list[tuple[str, list[tuple[str, float]]]]:
+def _hours(report: dict[str, Any]) -> list[tuple[str, list[tuple[str, float]]]]:
     """Columns; hidden numbers count as 0."""
-    return [(f"{one['hour']:02}", [(kind, _number(one[fate])) for fate, kind in FATES]) for one in told["by_hour"]]
+    return [(f"{one['hour']:02}", [(kind, _number(one[fate])) for fate, kind in FATES]) for one in report["by_hour"]]
 
 
-def _tables(told: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+def _tables(report: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """(by what, rows): with the parts of a bar, as wide as the largest row."""
     found = []
     for name in ("provider", "province", "category", "signature"):
         rows = [
             {"name": of, **cells, "parts": [(kind, _number(cells[fate])) for fate, kind in FATES]}
-            for of, cells in list(told[f"by_{name}"].items())[: PROVINCES if name == "province" else None]
+            for of, cells in list(report[f"by_{name}"].items())[: PROVINCES if name == "province" else None]
         ]
         most = max((sum(number for _, number in row["parts"]) for row in rows), default=0.0)
         found.append((name, [row | {"most": most} for row in rows]))

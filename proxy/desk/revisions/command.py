@@ -33,7 +33,7 @@ from proxy.operations.terminal import (
 Revision = Annotated[str, typer.Argument(metavar="REVISION", help="Which set: its revision, or the first digits of it.")]
 TokenFile = Annotated[
     Path | None,
-    typer.Option("--token-file", help="Your token, in a file that nobody else may read; else GATE106_TOKEN_FILE."),
+    typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE."),
 ]
 
 app = group()
@@ -41,22 +41,22 @@ app = group()
 
 @app.callback(epilog="Example: gate106 rules")
 def rules(context: typer.Context, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Tell which rules are in force, since when, from which files, and how often each spoke in the last minute."""
+    """Show the rules in force, since when, from which files, and their hits in the last minute."""
     if context.invoked_subcommand is not None:
         return
-    told = ask(config, control, "rules")
+    answer = ask(config, control, "rules")
     if json:
-        as_json(told)
+        as_json(answer)
         return
-    files = ", ".join(f"{one['file']} ({one['rules']})" for one in told["files"])
-    say(f"revision {told['revision']} since {when(told['since'])}: {files}")
-    if told["problem"]:
-        say(f"the folder holds another set, which is not taken: {told['problem']}")
-    if told["apart"]:
-        say(f"this gate does not judge by what the gates agreed on: {told['apart']}")
-    if told["kept_out"]:
-        say(f"the folder's set {told['kept_out']} is kept out until its files change, or: gate106 rules take")
-    if (waits := told["proposed"]) is not None:
+    files = ", ".join(f"{one['file']} ({one['rules']})" for one in answer["files"])
+    say(f"revision {answer['revision']} since {when(answer['since'])}: {files}")
+    if answer["problem"]:
+        say(f"the folder holds another set, which is not taken: {answer['problem']}")
+    if answer["apart"]:
+        say(f"this gate does not judge by what the gates agreed on: {answer['apart']}")
+    if answer["kept_out"]:
+        say(f"the folder's set {answer['kept_out']} is kept out until its files change, or: gate106 rules take")
+    if (waits := answer["proposed"]) is not None:
         say(
             f"{waits['revision']} by {waits['author']} waits for a second person since {when(waits['since'])}: gate106 rules approve"
         )
@@ -64,28 +64,28 @@ def rules(context: typer.Context, config: Config = CONFIG, control: Control = No
             f"  of {waits['judged']:,} messages it would have refused {waits['stricter']:,} that passed, and let pass "
             f"{waits['milder']:,} that were refused" + (f"; it failed {waits['errors']:,} times" if waits["errors"] else "")
         )
-    for one in told["orders"]:
+    for one in answer["orders"]:
         say(f"{one['name']}: {about(one)}, until {when(one['until'])} ({one['who']}: {one['why']})")
     table(
         ("rule", "mode", "last minute", "where", "says"),
-        ((one["rule"], one["mode"], one["hits_last_minute"], one["where"], one["say"]) for one in told["rules"]),
+        ((one["rule"], one["mode"], one["hits_last_minute"], one["where"], one["say"]) for one in answer["rules"]),
         "there are no rules",
     )
 
 
 @app.command("reload", epilog="Example: gate106 rules reload")
 def reload(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Read rules and accounts again, as SIGHUP does, and say what is wrong with them. Exit 1 if anything is."""
-    told = ask(config, control, "rules.reload")
+    """Read rules and accounts again, as SIGHUP does, and report their faults. Exit 1 if there are any."""
+    answer = ask(config, control, "rules.reload")
     if json:
-        as_json(told)
+        as_json(answer)
     else:
-        for problem in (*told["problems"], *told.get("late", ())):
+        for problem in (*answer["problems"], *answer.get("late", ())):
             warn(problem)
-        changed = "in force now" if told["changed"] else "unchanged"
-        waits = f"; {told['proposed']} waits for a second person" if told["proposed"] else ""
-        say(f"revision {told['revision']}, {changed}" + (" (mistakes: the old ones stay)" if told["problems"] else waits))
-    raise typer.Exit(1 if told["problems"] else 0)
+        changed = "in force now" if answer["changed"] else "unchanged"
+        waits = f"; {answer['proposed']} waits for a second person" if answer["proposed"] else ""
+        say(f"revision {answer['revision']}, {changed}" + (" (mistakes: the old ones stay)" if answer["problems"] else waits))
+    raise typer.Exit(1 if answer["problems"] else 0)
 
 
 @app.command("history", epilog="Example: gate106 rules history --last 5")
@@ -95,18 +95,18 @@ def history(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Tell which sets of rules came and went, who brought them, and what changed; the newest first."""
-    told = ask(config, control, "rules.history", last=last)
+    """Show the history of sets of rules: who brought them and what changed; the newest first."""
+    answer = ask(config, control, "rules.history", last=last)
     if json:
-        as_json(told)
+        as_json(answer)
         return
-    for one in told["events"]:
+    for one in answer["events"]:
         why = f": {one['why']}" if one["why"] else ""
         how = f"{one['how']}, at node {one['node']}" if one["serial"] else one["how"]
         say(f"{when(one['time'])}  {one['event']} {one['revision']} by {one['who']} ({how}){why}")
         for change in one["changes"]:
             say(f"    {change}")
-    if not told["events"]:
+    if not answer["events"]:
         say("nothing has happened yet")
 
 
@@ -118,7 +118,7 @@ def approve(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Agree to a set of rules that waits, as a second person: it is in force when the command ends."""
+    """Approve a set of rules that waits, as a second person: it is in force when the command ends."""
     if token_file is not None:
         speak_for(token_file)
     _done(ask(config, control, "rules.approve", revision=revision), json)
@@ -141,8 +141,8 @@ def push(
     if token_file is not None:
         speak_for(token_file)
     if not on:
-        told = ask(config, control, "rules")
-        on = told["proposed"]["revision"] if told["proposed"] else told["revision"]
+        answer = ask(config, control, "rules")
+        on = answer["proposed"]["revision"] if answer["proposed"] else answer["revision"]
     texts = {path.name: _text(path) for path in files}
     try:
         with Conversation(socket_of(config, control), "rules.push", {"on": on, "why": why}) as said:
@@ -170,7 +170,7 @@ def withdraw(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Take back a set of rules that waits and is your own."""
+    """Withdraw your own set of rules that waits."""
     if token_file is not None:
         speak_for(token_file)
     _done(ask(config, control, "rules.withdraw", revision=revision, why=why), json)
@@ -178,7 +178,7 @@ def withdraw(
 
 @app.command("reject", epilog="Example: gate106 rules reject 0123456789abcdef --why 'the cap is too low'")
 def reject(revision: Revision, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Turn down a set of rules that waits: it is kept out until the files change."""
+    """Reject a set of rules that waits: it is kept out until the files change."""
     _done(ask(config, control, "rules.reject", revision=revision, why=why), json)
 
 
@@ -199,7 +199,7 @@ def export(
     folder: Annotated[
         Path, typer.Argument(help="Where to: a folder, of rules perhaps (files of other names stay), or a new file.zip.")
     ],
-    revision: Annotated[str, typer.Option("--revision", help="Of which set; default: what is in force.")] = "",
+    revision: Annotated[str, typer.Option("--revision", help="Which set; default: the one in force.")] = "",
     why: Annotated[
         str, typer.Option("--why", help="Why, of a file.zip: lists of numbers are in it, and the journal keeps it.")
     ] = "",
@@ -207,8 +207,8 @@ def export(
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Write the files of a set that the gate keeps into a folder: what was pushed reaches the folder of the rules, and its history. As a ZIP
-    they are for somebody else."""
+    """Write the files of a kept set into a folder, so that pushed rules reach the folder of the rules and its history; or into a ZIP for
+    another person."""
     from proxy.desk.backtest.command import kept_revision
     from proxy.operations.files.bundle import ZIP, carry
     from proxy.operations.terminal import settings_of

@@ -18,48 +18,48 @@ PROBLEMS_SHOWN = 40
 """Of each sort: who has more mends these first."""
 
 
-async def base_of(visit: PageRequest) -> str:
+async def base_of(request: PageRequest) -> str:
     """The set a new draft is based on: the proposed one, or the one in force."""
-    now = await visit.ask("rules")
+    now = await request.ask("rules")
     return str(now["proposed"]["revision"] if now["proposed"] else now["revision"])
 
 
-def draft_text(visit: PageRequest) -> str:
+def draft_text(request: PageRequest) -> str:
     """As browsers send it, but with the ends of lines as files have them."""
-    found = visit.form_data.get("text")
+    found = request.form_data.get("text")
     text = found.replace("\r\n", "\n") if isinstance(found, str) else ""
     return text if text.endswith("\n") or not text else text + "\n"
 
 
-def changed_file(visit: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
+def changed_file(request: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
     """``of``: names of the files that are changed here. {} where none is: a set that waits is tried as it is."""
-    file = visit.form("file")
+    file = request.form("file")
     if file and not of.fullmatch(file):
-        raise CannotAsk(visit.t("no_such_file"))
-    return {file: draft_text(visit)} if file else {}
+        raise CannotAsk(request.t("no_such_file"))
+    return {file: draft_text(request)} if file else {}
 
 
-async def checked(visit: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
+async def checked(request: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
     """The draft's problems, which of them are new, and its rules that are added or changed."""
-    workshop, base = visit.asking.workshop, visit.form("base")
-    told, before = await workshop.told(base, changed_file(visit, of)), await workshop.told(base)
-    loads, new = bool(told["revision"]), new_problems(before, told)
+    workshop, base = request.asking.workshop, request.form("base")
+    described, before = await workshop.told(base, changed_file(request, of)), await workshop.told(base)
+    loads, new = bool(described["revision"]), new_problems(before, described)
     return {
-        "told": told,
+        "told": described,
         "most": PROBLEMS_SHOWN,
-        "file": visit.form("file"),
-        "broken": [] if loads else told["problems"],
+        "file": request.form("file"),
+        "broken": [] if loads else described["problems"],
         "failing": new if loads else [],
-        "older": [one for one in told["problems"] if one not in new] if loads else [],
-        "changed": changed(before["rules"], told["rules"]) if told["revision"] else [],
+        "older": [one for one in described["problems"] if one not in new] if loads else [],
+        "changed": changed(before["rules"], described["rules"]) if described["revision"] else [],
     }
 
 
-async def push(visit: PageRequest, base: str, files: dict[str, str]) -> dict[str, Any]:
+async def push(request: PageRequest, base: str, files: dict[str, str]) -> dict[str, Any]:
     """What became of it. CannotAsk."""
 
     def say(said: Conversation) -> dict[str, Any]:
         push_files(said, files)
         return dict(said.answer())
 
-    return await visit.talk("rules.push", say, on=base, why=visit.form("why"))
+    return await request.talk("rules.push", say, on=base, why=request.form("why"))

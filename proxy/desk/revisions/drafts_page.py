@@ -29,151 +29,151 @@ SAMPLE = "【测试】双11优惠券满300减50 拒收请回复R"
 
 
 @page.get("new")
-async def new(visit: PageRequest) -> Response:
+async def new(request: PageRequest) -> Response:
     """The form for the commonest rules."""
-    told = await visit.asking.workshop.told(await base_of(visit))
-    kind = visit.query.get("kind", "ban")
+    described = await request.asking.workshop.told(await base_of(request))
+    kind = request.query.get("kind", "ban")
     if kind not in rule_wizard.KINDS:
         raise HTTPException(404)
-    return _form(visit, told, kind, form={}, problem="")
+    return _form(request, described, kind, form={}, problem="")
 
 
 @page.post("written")
-async def written(visit: PageRequest) -> Response:
+async def written(request: PageRequest) -> Response:
     """The rule that the form means, while it is filled in."""
     try:
-        made = await _made(visit)
-    except rule_wizard.Unclear as error:
-        return visit.part("written", "drafts_new.html", made=None, unclear=str(error.args[0]))
-    return visit.part("written", "drafts_new.html", made=made, unclear="")
+        made = await _made(request)
+    except rule_wizard.IncompleteForm as error:
+        return request.part("written", "drafts_new.html", made=None, unclear=str(error.args[0]))
+    return request.part("written", "drafts_new.html", made=made, unclear="")
 
 
 @page.post("write")
-async def write(visit: PageRequest) -> Response:
+async def write(request: PageRequest) -> Response:
     """Into the editor with it."""
     try:
-        made = await _made(visit)
-    except rule_wizard.Unclear as error:
-        told = await visit.asking.workshop.told(await base_of(visit))
-        form = {name: visit.form(name) for name in visit.form_data}
+        made = await _made(request)
+    except rule_wizard.IncompleteForm as error:
+        described = await request.asking.workshop.told(await base_of(request))
+        form = {name: request.form(name) for name in request.form_data}
         kind = form["kind"] if form.get("kind") in rule_wizard.KINDS else "ban"
-        return _form(visit, told, kind, 422, form=form, problem=visit.t(str(error.args[0])))
-    return await _editor(visit, made["base"], made["file"], made["text"], made["rule"])
+        return _form(request, described, kind, 422, form=form, problem=request.t(str(error.args[0])))
+    return await _editor(request, made["base"], made["file"], made["text"], made["rule"])
 
 
 @page.get("write")
 @page.get("propose")
-async def again(visit: PageRequest) -> Response:
+async def again(request: PageRequest) -> Response:
     """Redirects a GET of a form's address: a return to it, or a change of language."""
-    return visit.go("/drafts/edit")
+    return request.go("/drafts/edit")
 
 
 @page.get("edit")
-async def edit(visit: PageRequest) -> Response:
-    base = await base_of(visit)
-    told = await visit.asking.workshop.told(base)
-    files = told["files"]
-    file = visit.query.get("file") or next(iter(files), rule_wizard.NEW_FILE)
+async def edit(request: PageRequest) -> Response:
+    base = await base_of(request)
+    described = await request.asking.workshop.told(base)
+    files = described["files"]
+    file = request.query.get("file") or next(iter(files), rule_wizard.NEW_FILE)
     if file not in files:
         raise HTTPException(404)
-    return await _editor(visit, base, file, files[file], visit.query.get("rule", ""))
+    return await _editor(request, base, file, files[file], request.query.get("rule", ""))
 
 
 @page.post("check", body_max=DRAFT_BYTES_MAX)
-async def check(visit: PageRequest) -> Response:
+async def check(request: PageRequest) -> Response:
     try:
-        return visit.part("check", wrong="", **await checked(visit, RULES_FILE))
+        return request.part("check", wrong="", **await checked(request, RULES_FILE))
     except CannotAsk as error:
-        return visit.part("check", status=409, wrong=str(error))
+        return request.part("check", status=409, wrong=str(error))
 
 
 @page.get("beside", wants=Permission.LOOK)
-async def beside(visit: PageRequest) -> Response:
+async def beside(request: PageRequest) -> Response:
     """To try a set that waits: a message, a backtest; and the newest result of one."""
-    base = visit.query.get("base", "")
-    told = await visit.asking.workshop.told(base)
-    return visit.part(
-        "beside", base=base, providers=told["providers"], moment_now=_now(visit).replace(" ", "T"), wrong="", spans=SPANS,
-        job=visit.asking.jobs.of(base), sample=SAMPLE,
+    base = request.query.get("base", "")
+    described = await request.asking.workshop.told(base)
+    return request.part(
+        "beside", base=base, providers=described["providers"], moment_now=_now(request).replace(" ", "T"), wrong="", spans=SPANS,
+        job=request.asking.jobs.of(base), sample=SAMPLE,
     )  # fmt: skip
 
 
 @page.post("try", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
-async def try_one(visit: PageRequest) -> Response:
-    message = {name: visit.form(f"try_{name}") for name in ("to", "from", "text", "provider", "category")}
-    message["at"] = visit.form("try_at").replace("T", " ")
+async def try_one(request: PageRequest) -> Response:
+    message = {name: request.form(f"try_{name}") for name in ("to", "from", "text", "provider", "category")}
+    message["at"] = request.form("try_at").replace("T", " ")
     try:
-        verdict = await visit.asking.workshop.tried(visit.form("base"), changed_file(visit, RULES_FILE), message)
+        verdict = await request.asking.workshop.tried(request.form("base"), changed_file(request, RULES_FILE), message)
     except CannotAsk as error:
-        return visit.part("tried", verdict=None, wrong=str(error))
+        return request.part("tried", verdict=None, wrong=str(error))
     parts = sorted(verdict["rules"], key=lambda part: not part["objects"])[:PARTS_SHOWN]
-    return visit.part("tried", verdict=verdict, parts=parts, wrong="")
+    return request.part("tried", verdict=verdict, parts=parts, wrong="")
 
 
 @page.post("backtest", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
-async def backtest(visit: PageRequest) -> Response:
-    since = visit.form("since") if visit.form("since") in SPANS else "24h"
-    instead, workshop = changed_file(visit, RULES_FILE), visit.asking.workshop
+async def backtest(request: PageRequest) -> Response:
+    since = request.form("since") if request.form("since") in SPANS else "24h"
+    instead, workshop = changed_file(request, RULES_FILE), request.asking.workshop
     folder = None
     try:
         if instead:
             folder = scratch()
-            revision = await workshop.spread(visit.form("base"), instead, folder / "rules")
+            revision = await workshop.spread(request.form("base"), instead, folder / "rules")
         else:
-            revision = (await workshop.told(visit.form("base")))["revision"]
-        job = visit.asking.jobs.start(visit.who, revision, folder, since)
+            revision = (await workshop.told(request.form("base")))["revision"]
+        job = request.asking.jobs.start(request.who, revision, folder, since)
     except CannotAsk as error:
-        return visit.part("job", job=None, wrong=str(error), spans=SPANS)
-    return visit.part("job", job=job, wrong="", spans=SPANS)
+        return request.part("job", job=None, wrong=str(error), spans=SPANS)
+    return request.part("job", job=job, wrong="", spans=SPANS)
 
 
 @page.get("job/{name}", wants=Permission.LOOK, renews=True)
-async def job(visit: PageRequest) -> Response:
-    return visit.part("job", job=_job(visit), wrong="", spans=SPANS)
+async def job(request: PageRequest) -> Response:
+    return request.part("job", job=_job(request), wrong="", spans=SPANS)
 
 
 @page.post("job/{name}/cancel", wants=Permission.LOOK)
-async def cancel(visit: PageRequest) -> Response:
-    found = _job(visit)
-    visit.asking.jobs.cancel(found)
-    return visit.part("job", job=found, wrong="", spans=SPANS)
+async def cancel(request: PageRequest) -> Response:
+    found = _job(request)
+    request.asking.jobs.cancel(found)
+    return request.part("job", job=found, wrong="", spans=SPANS)
 
 
 @page.post("propose", body_max=DRAFT_BYTES_MAX)
-async def propose(visit: PageRequest) -> Response:
-    base, file, text = visit.form("base"), visit.form("file"), draft_text(visit)
-    found = await checked(visit, RULES_FILE)
-    if found["broken"] or (found["failing"] and not visit.form("seen")):
-        problem = visit.t("broken_first" if found["broken"] else "see_first")
-        return await _editor(visit, base, file, text, "", problem=problem, why=visit.form("why"), status=422)
+async def propose(request: PageRequest) -> Response:
+    base, file, text = request.form("base"), request.form("file"), draft_text(request)
+    found = await checked(request, RULES_FILE)
+    if found["broken"] or (found["failing"] and not request.form("seen")):
+        problem = request.t("broken_first" if found["broken"] else "see_first")
+        return await _editor(request, base, file, text, "", problem=problem, why=request.form("why"), status=422)
 
     try:
-        event = await push(visit, base, {file: text})
+        event = await push(request, base, {file: text})
     except CannotAsk as error:
-        return await _editor(visit, base, file, text, "", problem=str(error), why=visit.form("why"), status=409)
+        return await _editor(request, base, file, text, "", problem=str(error), why=request.form("why"), status=409)
     if event["proposed"]:
-        return visit.go("/proposal", visit.t("proposed"))
-    return visit.go("/rules", visit.t("in_force_now", revision=event["in_force"][:8]))
+        return request.go("/proposal", request.t("proposed"))
+    return request.go("/rules", request.t("in_force_now", revision=event["in_force"][:8]))
 
 
 # -- what all of them need
 
 
-def _now(visit: PageRequest) -> str:
-    return time_windows.local(visit.house.wall())[:16]
+def _now(request: PageRequest) -> str:
+    return time_windows.local(request.house.wall())[:16]
 
 
-async def _made(visit: PageRequest) -> dict[str, Any]:
+async def _made(request: PageRequest) -> dict[str, Any]:
     """The file with the rule in it, as the form says. Unclear where it does not."""
-    base, workshop = visit.form("base"), visit.asking.workshop
-    told = await workshop.told(base)
-    provinces = [one for one in visit.form_data.getlist("province") if isinstance(one, str)]
-    form = {name: visit.form(name) for name in visit.form_data}
-    one, now = rule_wizard.read_form(form, provinces, told["provinces"]), _now(visit)
-    name = rule_wizard.new_id(one, {rule["rule"] for rule in told["rules"]}, now)
-    file = rule_wizard.FILES[one.kind] if rule_wizard.FILES[one.kind] in told["files"] else rule_wizard.NEW_FILE
+    base, workshop = request.form("base"), request.asking.workshop
+    described = await workshop.told(base)
+    provinces = [one for one in request.form_data.getlist("province") if isinstance(one, str)]
+    form = {name: request.form(name) for name in request.form_data}
+    one, now = rule_wizard.read_form(form, provinces, described["provinces"]), _now(request)
+    name = rule_wizard.new_id(one, {rule["rule"] for rule in described["rules"]}, now)
+    file = rule_wizard.FILES[one.kind] if rule_wizard.FILES[one.kind] in described["files"] else rule_wizard.NEW_FILE
     rule, test = rule_wizard.rule_of(one, name, now), rule_wizard.test_of(one, name, now)
-    before = told["files"].get(file, "")
+    before = described["files"].get(file, "")
     text = rule_wizard.with_rule(before, rule, test)
     found = await workshop.told(base, {file: text})
     mine = [test for test in found["tests"] if name in test["rules"] and test["wrong"]]
@@ -183,33 +183,40 @@ async def _made(visit: PageRequest) -> dict[str, Any]:
     in_words = next((one for one in found["rules"] if one["rule"] == name), None)
     return {
         "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join([*rule, *(["", *test] if test else [])]),
-        "words": in_words, "tested": bool(test), "problems": new_problems(told, found),
+        "words": in_words, "tested": bool(test), "problems": new_problems(described, found),
     }  # fmt: skip
 
 
-def _form(visit: PageRequest, told: dict[str, Any], kind: str, status: int = 200, **more: Any) -> Response:
-    provinces, ticked = rule_wizard.in_order(told["provinces"]), visit.form_data.getlist("province")
-    return visit.render(
-        "drafts_new.html", status, told=told, provinces=provinces, ticked=ticked, kind=kind, kinds=rule_wizard.KINDS, **more
+def _form(request: PageRequest, described: dict[str, Any], kind: str, status: int = 200, **more: Any) -> Response:
+    provinces, ticked = rule_wizard.in_order(described["provinces"]), request.form_data.getlist("province")
+    return request.render(
+        "drafts_new.html",
+        status,
+        told=described,
+        provinces=provinces,
+        ticked=ticked,
+        kind=kind,
+        kinds=rule_wizard.KINDS,
+        **more,
     )
 
 
 async def _editor(
-    visit: PageRequest, base: str, file: str, text: str, rule: str, problem: str = "", why: str = "", status: int = 200
+    request: PageRequest, base: str, file: str, text: str, rule: str, problem: str = "", why: str = "", status: int = 200
 ) -> Response:
-    now = await visit.ask("rules")
-    told = await visit.asking.workshop.told(base)
+    now = await request.ask("rules")
+    described = await request.asking.workshop.told(base)
     lines = text.split("\n")
     at = next((place + 1 for place, line in enumerate(lines) if rule and line.strip().startswith(f"- id: {rule}")), 0)
-    return visit.render(
-        "drafts.html", status, now=now, base=base, file=file, text=text, at=at, files=sorted({*told["files"], file}),
-        providers=told["providers"], problem=problem, why=why, job=None, wrong="", spans=SPANS, moment_now=_now(visit).replace(" ", "T"),
+    return request.render(
+        "drafts.html", status, now=now, base=base, file=file, text=text, at=at, files=sorted({*described["files"], file}),
+        providers=described["providers"], problem=problem, why=why, job=None, wrong="", spans=SPANS, moment_now=_now(request).replace(" ", "T"),
         sample=SAMPLE,
     )  # fmt: skip
 
 
-def _job(visit: PageRequest) -> Job:
-    found = visit.asking.jobs.find(visit.path("name"))
+def _job(request: PageRequest) -> Job:
+    found = request.asking.jobs.find(request.path("name"))
     if found is None:
         raise HTTPException(404)
     return found

@@ -18,15 +18,15 @@ page = Page("proposal", "/proposal", wants=Permission.SEE, under="rules")
 
 
 @page.get()
-async def show(visit: PageRequest) -> Response:
-    now = await visit.ask("rules")
+async def show(request: PageRequest) -> Response:
+    now = await request.ask("rules")
     waits = now["proposed"]
     if waits is None:
-        return visit.render(waits=None, now=now)
-    workshop = visit.asking.workshop
-    events = (await visit.ask("rules.history", last=50))["events"]
+        return request.render(waits=None, now=now)
+    workshop = request.asking.workshop
+    events = (await request.ask("rules.history", last=50))["events"]
     before, after = await workshop.told(now["revision"]), await workshop.told(waits["revision"])
-    return visit.render(
+    return request.render(
         now=now,
         waits=waits,
         why=_why(events, waits["revision"]),
@@ -40,30 +40,30 @@ async def show(visit: PageRequest) -> Response:
 
 
 @page.get("tried", renews=True)
-async def tried(visit: PageRequest) -> Response:
+async def tried(request: PageRequest) -> Response:
     """How it does beside the set in force, message by message."""
-    now = await visit.ask("rules")
-    return visit.part("tried", waits=now["proposed"])
+    now = await request.ask("rules")
+    return request.part("tried", waits=now["proposed"])
 
 
 @page.post("approve", wants=Permission.APPROVE)
-async def approve(visit: PageRequest) -> Response:
-    event = await visit.ask("rules.approve", revision=visit.form("revision"))
+async def approve(request: PageRequest) -> Response:
+    event = await request.ask("rules.approve", revision=request.form("revision"))
     if event["event"] == "vouched":
-        return visit.go("/proposal", visit.t("vouched"))
-    return visit.go("/rules", visit.t("approved", revision=event["in_force"][:8]))
+        return request.go("/proposal", request.t("vouched"))
+    return request.go("/rules", request.t("approved", revision=event["in_force"][:8]))
 
 
 @page.post("reject", wants=Permission.APPROVE)
-async def reject(visit: PageRequest) -> Response:
-    await visit.ask("rules.reject", revision=visit.form("revision"), why=visit.form("why"))
-    return visit.go("/rules", visit.t("rejected"))
+async def reject(request: PageRequest) -> Response:
+    await request.ask("rules.reject", revision=request.form("revision"), why=request.form("why"))
+    return request.go("/rules", request.t("rejected"))
 
 
 @page.post("withdraw", wants=Permission.ENTER)
-async def withdraw(visit: PageRequest) -> Response:
-    await visit.ask("rules.withdraw", revision=visit.form("revision"), why=visit.form("why"))
-    return visit.go("/rules", visit.t("withdrawn"))
+async def withdraw(request: PageRequest) -> Response:
+    await request.ask("rules.withdraw", revision=request.form("revision"), why=request.form("why"))
+    return request.go("/rules", request.t("withdrawn"))
 
 
 def _why(events: list[dict[str, Any]], revision: str) -> str:

@@ -45,7 +45,7 @@ ORDER = (
 """As GB/T 2260 lists them, and everybody in China expects."""
 
 
-class Unclear(ValueError):
+class IncompleteForm(ValueError):
     """The form does not say enough: ``args[0]`` is the name of the words for it."""
 
 
@@ -75,29 +75,29 @@ def read_form(form: Mapping[str, str], provinces: Sequence[str], known: Collecti
     """Unclear where something is missing or is none."""
     kind = form.get("kind", "ban")
     if kind not in KINDS or form.get("category", "marketing") not in TEXTS:
-        raise Unclear("unclear_kind")
+        raise IncompleteForm("unclear_kind")
     if not set(provinces) <= set(known):
-        raise Unclear("unclear_province")
+        raise IncompleteForm("unclear_province")
     if kind == "ban" and not provinces:
-        raise Unclear("no_province")
+        raise IncompleteForm("no_province")
     count = form.get("count", "") or "0"
     if kind == "cap" and not (count.isascii() and count.isdigit() and 1 <= int(count) <= COUNT_MAX):
-        raise Unclear("no_count")
+        raise IncompleteForm("no_count")
     since, until = (_moment(form.get(word, "")) for word in ("since", "until"))
     if since and until and until <= since:
-        raise Unclear("until_before")
+        raise IncompleteForm("until_before")
     hours = [form.get(word) or default for word, default in (("quiet_from", "21:00"), ("quiet_to", "08:00"))]
     if not all(re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", hour) for hour in hours) or hours[0] == hours[1]:
-        raise Unclear("no_hours")
+        raise IncompleteForm("no_hours")
     found = WizardForm(
         kind, form.get("category", "marketing"), form.get("subcategory", ""), tuple(provinces), since, until,
         _line(form.get("basis", "")), _line(form.get("say", "")), form.get("trial", ""), int(count) if kind == "cap" else 0,
         form.get("per", "day"), form.get("whose", "all"), *hours,
     )  # fmt: skip
     if found.per not in PERIODS or found.whose not in WHOSE or found.trial not in ("", "shadow", *TRIALS):
-        raise Unclear("unclear_kind")
+        raise IncompleteForm("unclear_kind")
     if found.subcategory and not re.fullmatch("[a-z-]+", found.subcategory):
-        raise Unclear("unclear_kind")
+        raise IncompleteForm("unclear_kind")
     return found
 
 
@@ -108,7 +108,7 @@ def _moment(text: str) -> str:
     try:
         return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M")
     except ValueError:
-        raise Unclear("no_moment") from None
+        raise IncompleteForm("no_moment") from None
 
 
 def in_order(provinces: Collection[str]) -> list[str]:

@@ -88,19 +88,19 @@ class SandboxRules:
         declared = Category.of(category) if category else provider.category if provider else None
         try:
             at = time_windows.moment(message["at"])[0] if message.get("at") else time.time()
-            told = policy.explain_text(
+            explanation = policy.explain_text(
                 loaded.rules, message.get("to", ""), message.get("from", ""), message.get("text", ""),
                 message.get("provider", ""), declared, at, provider.since if provider else None,
             )  # fmt: skip
         except (NotARecipient, ValueError) as error:
             raise SandboxError(str(error)) from None
-        found = told.as_dict()
+        found = explanation.as_dict()
         found["rules"] = [
             {
                 "rule": part.rule, "say": part.say, "mode": part.mode, "objects": bool(part.change),
                 "says": both_languages(part.says), "why": both_languages(part.why), "change": both_languages(part.change),
             }
-            for part in told.parts
+            for part in explanation.parts
         ]  # fmt: skip
         return {**found, "at": at}
 

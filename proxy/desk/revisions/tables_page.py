@@ -38,92 +38,92 @@ CODINGS = ("utf-8-sig", "gb18030")
 
 
 @page.get()
-async def show(visit: PageRequest) -> Response:
+async def show(request: PageRequest) -> Response:
     """All there are, with how many rows each has."""
-    base = await base_of(visit)
-    found = await visit.asking.workshop.tables(base)
+    base = await base_of(request)
+    found = await request.asking.workshop.tables(base)
     counted = [
         (name, len(table_rows.read(name, text).rows) if text is not None else None, name.partition("/")[0])
         for name, text in found.items()
     ]
-    now, told = await visit.ask("rules"), await visit.asking.workshop.told(base)
-    written = sorted(name for name in told.get("files", {}) if "/" in name)
-    return visit.render(tables=counted, written=written, now=now, waits=now["proposed"])
+    now, described = await request.ask("rules"), await request.asking.workshop.told(base)
+    written = sorted(name for name in described.get("files", {}) if "/" in name)
+    return request.render(tables=counted, written=written, now=now, waits=now["proposed"])
 
 
 @page.get("one")
-async def one(visit: PageRequest) -> Response:
-    base, file = await base_of(visit), visit.query.get("file", "")
-    return await _table(visit, base, file, await _before(visit, base, file), asked=visit.query.get("q", ""))
+async def one(request: PageRequest) -> Response:
+    base, file = await base_of(request), request.query.get("file", "")
+    return await _table(request, base, file, await _before(request, base, file), asked=request.query.get("q", ""))
 
 
 @page.get("file")
-async def file_(visit: PageRequest) -> Response:
+async def file_(request: PageRequest) -> Response:
     """As it stands in the set, to be changed elsewhere and brought back."""
-    base, file = await base_of(visit), visit.query.get("file", "")
-    text = await _before(visit, base, file)
+    base, file = await base_of(request), request.query.get("file", "")
+    text = await _before(request, base, file)
     headers = {"Content-Disposition": f'attachment; filename="{file.rpartition("/")[2]}"'}
     return Response(codecs.BOM_UTF8 + text.encode(), media_type="text/csv", headers=headers)
 
 
 @page.post("rows", body_max=DRAFT_BYTES_MAX)
-async def found(visit: PageRequest) -> Response:
+async def found(request: PageRequest) -> Response:
     """The rows that fit a search, while it is typed."""
-    file, text = visit.form("file"), draft_text(visit)
-    _known(file, await visit.asking.workshop.tables(visit.form("base")))
-    return visit.part("rows", "tables_one.html", **_seen(file, text, visit.form("q")), file=file)
+    file, text = request.form("file"), draft_text(request)
+    _known(file, await request.asking.workshop.tables(request.form("base")))
+    return request.part("rows", "tables_one.html", **_seen(file, text, request.form("q")), file=file)
 
 
 @page.post("row", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
-async def row(visit: PageRequest) -> Response:
+async def row(request: PageRequest) -> Response:
     """A form of one row; of a new one where none is meant."""
-    file, text = visit.form("file"), draft_text(visit)
-    _known(file, await visit.asking.workshop.tables(visit.form("base")))
+    file, text = request.form("file"), draft_text(request)
+    _known(file, await request.asking.workshop.tables(request.form("base")))
     sheet = table_rows.read(file, text)
-    return visit.part("edit", "tables_one.html", row=sheet.row(_at(visit)), sheet=sheet, opened=True, file=file, **FORM)
+    return request.part("edit", "tables_one.html", row=sheet.row(_at(request)), sheet=sheet, opened=True, file=file, **FORM)
 
 
 @page.post("change", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
-async def change(visit: PageRequest) -> Response:
+async def change(request: PageRequest) -> Response:
     """The draft with one change more."""
-    base, file, text = visit.form("base"), visit.form("file"), draft_text(visit)
-    before = await _before(visit, base, file)
+    base, file, text = request.form("base"), request.form("file"), draft_text(request)
+    before = await _before(request, base, file)
     try:
-        return await _table(visit, base, file, before, await _made(visit, file, text, before), asked=visit.form("q"))
+        return await _table(request, base, file, before, await _made(request, file, text, before), asked=request.form("q"))
     except _CannotMake as error:
-        return await _table(visit, base, file, before, text, problem=str(error), status=422)
+        return await _table(request, base, file, before, text, problem=str(error), status=422)
 
 
 @page.post("check", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
-async def check(visit: PageRequest) -> Response:
+async def check(request: PageRequest) -> Response:
     try:
-        return visit.part("check", "tables_one.html", wrong="", **await checked(visit, TABLE_FILE))
+        return request.part("check", "tables_one.html", wrong="", **await checked(request, TABLE_FILE))
     except CannotAsk as error:
-        return visit.part("check", "tables_one.html", 409, wrong=str(error))
+        return request.part("check", "tables_one.html", 409, wrong=str(error))
 
 
 @page.post("propose", wants=Permission.ENTER, body_max=DRAFT_BYTES_MAX)
-async def propose(visit: PageRequest) -> Response:
-    base, file, text = visit.form("base"), visit.form("file"), draft_text(visit)
-    before = await _before(visit, base, file)
-    said = await checked(visit, TABLE_FILE)
-    if said["broken"] or (said["failing"] and not visit.form("seen")):
-        problem = visit.t("broken_first" if said["broken"] else "see_first")
-        return await _table(visit, base, file, before, text, problem=problem, status=422)
+async def propose(request: PageRequest) -> Response:
+    base, file, text = request.form("base"), request.form("file"), draft_text(request)
+    before = await _before(request, base, file)
+    said = await checked(request, TABLE_FILE)
+    if said["broken"] or (said["failing"] and not request.form("seen")):
+        problem = request.t("broken_first" if said["broken"] else "see_first")
+        return await _table(request, base, file, before, text, problem=problem, status=422)
     try:
-        event = await push(visit, base, {file: text})
+        event = await push(request, base, {file: text})
     except CannotAsk as error:
-        return await _table(visit, base, file, before, text, problem=str(error), status=409)
+        return await _table(request, base, file, before, text, problem=str(error), status=409)
     if event["proposed"]:
-        return visit.go("/proposal", visit.t("proposed"))
-    return visit.go("/tables", visit.t("in_force_now", revision=event["in_force"][:8]))
+        return request.go("/proposal", request.t("proposed"))
+    return request.go("/tables", request.t("in_force_now", revision=event["in_force"][:8]))
 
 
 @page.get("change")
 @page.get("propose")
-async def again(visit: PageRequest) -> Response:
+async def again(request: PageRequest) -> Response:
     """Redirects a GET of a form's address: a return to it, or a change of language."""
-    return visit.go("/tables")
+    return request.go("/tables")
 
 
 # -- what all of them need
@@ -140,42 +140,42 @@ def _known(file: str, tables: dict[str, str | None]) -> str:
     return text
 
 
-async def _before(visit: PageRequest, base: str, file: str) -> str:
+async def _before(request: PageRequest, base: str, file: str) -> str:
     """As it stands in the set that the draft is made of."""
-    return _known(file, await visit.asking.workshop.tables(base))
+    return _known(file, await request.asking.workshop.tables(base))
 
 
-def _at(visit: PageRequest) -> int:
-    said = visit.form("at")
+def _at(request: PageRequest) -> int:
+    said = request.form("at")
     return int(said) if said.isdecimal() and len(said) < 9 else -1
 
 
-async def _made(visit: PageRequest, file: str, text: str, before: str) -> str:
-    do, sheet = visit.form("do"), table_rows.read(file, text)
+async def _made(request: PageRequest, file: str, text: str, before: str) -> str:
+    do, sheet = request.form("do"), table_rows.read(file, text)
     if do == "undo":
         return before
     if do == "upload":
-        return await _brought(visit)
-    cells = [visit.form(f"cell_{number}") for number in range(len(sheet.columns))]
+        return await _brought(request)
+    cells = [request.form(f"cell_{number}") for number in range(len(sheet.columns))]
     if do == "add":
         if not any(cells):
-            raise _CannotMake(visit.t("empty_row"))
+            raise _CannotMake(request.t("empty_row"))
         return table_rows.added(file, text, cells)
-    meant = sheet.row(_at(visit))
+    meant = sheet.row(_at(request))
     if meant is None:
-        raise _CannotMake(visit.t("no_such_row"))
+        raise _CannotMake(request.t("no_such_row"))
     if do == "remove":
         return table_rows.without(file, text, meant)
     if do == "end" and table_rows.ENDS in sheet.columns:
         cells = list(meant.cells)
-        cells[sheet.columns.index(table_rows.ENDS)] = time_windows.local(visit.house.wall())[:10]
+        cells[sheet.columns.index(table_rows.ENDS)] = time_windows.local(request.house.wall())[:10]
     if not any(cells):
-        raise _CannotMake(visit.t("empty_row"))
+        raise _CannotMake(request.t("empty_row"))
     return table_rows.changed(file, text, meant, cells)
 
 
-async def _brought(visit: PageRequest) -> str:
-    upload = visit.upload("csv")
+async def _brought(request: PageRequest) -> str:
+    upload = request.upload("csv")
     data = await upload.read() if upload is not None else b""
     for coding in CODINGS:
         try:
@@ -184,7 +184,7 @@ async def _brought(visit: PageRequest) -> str:
             continue
         if text.strip():
             return text if text.endswith("\n") else text + "\n"
-    raise _CannotMake(visit.t("no_text"))
+    raise _CannotMake(request.t("no_text"))
 
 
 def _seen(file: str, text: str, asked: str) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _seen(file: str, text: str, asked: str) -> dict[str, Any]:
 
 
 async def _table(
-    visit: PageRequest,
+    request: PageRequest,
     base: str,
     file: str,
     before: str,
@@ -207,9 +207,9 @@ async def _table(
     """``text``: the draft, where there is one."""
     text = before if text is None else text
     lines = list(difference(before.encode(), text.encode())) if text != before else []
-    now = await visit.ask("rules")
-    return visit.render(
-        "tables_one.html", status, now=now, base=base, file=file, text=text, problem=problem, why=visit.form("why"), row=None,
+    now = await request.ask("rules")
+    return request.render(
+        "tables_one.html", status, now=now, base=base, file=file, text=text, problem=problem, why=request.form("why"), row=None,
         opened=False, wrong="",
         **FORM, **_seen(file, text, asked),
         files=[{"file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN}] if lines else [],

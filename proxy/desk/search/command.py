@@ -46,9 +46,9 @@ def find(
     provider: Annotated[str, typer.Option("--provider", help="Who sent it.")] = "",
     verdict: Annotated[str, typer.Option("--verdict", help="allow, defer or reject.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why it was refused.")] = "",
-    limit: Annotated[int, typer.Option("--limit", help="So many messages, the newest.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", help="How many messages, the newest.")] = 50,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="Show whole numbers. Needs --why.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = "",
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
     prove: Annotated[
         bool, typer.Option("--prove", help="Read every file the answer stands on and compare it with what was written.")
     ] = False,

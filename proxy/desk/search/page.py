@@ -36,45 +36,47 @@ UNTIL = ("30d", "180d", "")
 
 
 @page.get()
-async def show(visit: PageRequest) -> Response:
-    return visit.render(asked=asked(visit.query), wanted=any(visit.query.get(name) for name in FIELDS if name != "within"))
+async def show(request: PageRequest) -> Response:
+    return request.render(
+        asked=asked(request.query), wanted=any(request.query.get(name) for name in FIELDS if name != "within")
+    )
 
 
 @page.get("found")
-async def found(visit: PageRequest) -> Response:
-    given = asked(visit.query)
+async def found(request: PageRequest) -> Response:
+    given = asked(request.query)
     if given["to"]:
         try:
             recipient_of(given["to"])
         except NotARecipient:
-            return visit.part("problem", "problem.html", 400, why=visit.t("bad_number"))
+            return request.part("problem", "problem.html", 400, why=request.t("bad_number"))
     argv = [f"--{name}={value}" for name, value in given.items() if value and (name != "within" or given["at"])]
-    ran = await visit.run("find", *argv, f"--limit={LIMIT}", "--json")
-    return visit.part("found", limit=LIMIT, **ran.json)
+    ran = await request.run("find", *argv, f"--limit={LIMIT}", "--json")
+    return request.part("found", limit=LIMIT, **ran.json)
 
 
 @page.get("message/{name}")
-async def message(visit: PageRequest) -> Response:
-    return visit.render("find_message.html", name=visit.path("name"))
+async def message(request: PageRequest) -> Response:
+    return request.render("find_message.html", name=request.path("name"))
 
 
 @page.get("message/{name}/told")
-async def told(visit: PageRequest) -> Response:
-    return await _told(visit)
+async def told(request: PageRequest) -> Response:
+    return await _told(request)
 
 
 @page.post("message/{name}/whole", wants=Permission.WHOLE)
-async def whole(visit: PageRequest) -> Response:
+async def whole(request: PageRequest) -> Response:
     """The same with the whole number: the journal keeps who saw it, and why."""
-    return await _told(visit, "--unmasked", f"--why={visit.form('why')}")
+    return await _told(request, "--unmasked", f"--why={request.form('why')}")
 
 
-async def _told(visit: PageRequest, *more: str) -> Response:
-    ran = await _explained(visit, *more)
+async def _told(request: PageRequest, *more: str) -> Response:
+    ran = await _explained(request, *more)
     said = ran.json
     parts = (said["then"] or {}).get("rules", [])
-    return visit.part(
-        "told", "find_message.html", name=visit.path("name"), one=said, whole=bool(more),
+    return request.part(
+        "told", "find_message.html", name=request.path("name"), one=said, whole=bool(more),
         had_a_part=[part for part in parts if part["says"] in OBJECTS],
         others=[part for part in parts if part["says"] not in (*OBJECTS, "off")], off=sum(part["says"] == "off" for part in parts),
         scopes=_scopes(said), untils=UNTIL,
@@ -82,21 +84,21 @@ async def _told(visit: PageRequest, *more: str) -> Response:
 
 
 @page.post("message/{name}/suppress", wants=Permission.ENTER)
-async def suppress(visit: PageRequest) -> Response:
-    scope, _, value = visit.form("scope").partition(":")
-    until, why = visit.form("until"), visit.form("why")
-    number = await _number(visit, why)
+async def suppress(request: PageRequest) -> Response:
+    scope, _, value = request.form("scope").partition(":")
+    until, why = request.form("until"), request.form("why")
+    number = await _number(request, why)
     for_s = float(time_windows.duration(until)) if until in UNTIL and until else None
-    await visit.ask("suppress.add", to=number, scope=scope, value=value or None, for_s=for_s, why=why)
-    return visit.go(f"/find/message/{visit.path('name')}", visit.t("suppressed"))
+    await request.ask("suppress.add", to=number, scope=scope, value=value or None, for_s=for_s, why=why)
+    return request.go(f"/find/message/{request.path('name')}", request.t("suppressed"))
 
 
 @page.post("message/{name}/case", wants=Permission.ENTER)
-async def case(visit: PageRequest) -> Response:
+async def case(request: PageRequest) -> Response:
     """A complaint of whom the message went to, matched to it at once."""
-    name, why = visit.path("name"), visit.form("why")
-    said = (await _explained(visit, "--unmasked", f"--why={why}")).json
-    row = {"number": said["to"], "sender": said["from"], "text": said["text"] or "", "reference": visit.form("reference")}
+    name, why = request.path("name"), request.form("why")
+    said = (await _explained(request, "--unmasked", f"--why={why}")).json
+    row = {"number": said["to"], "sender": said["from"], "text": said["text"] or "", "reference": request.form("reference")}
     row = {key: value for key, value in row.items() if value} | {
         "at": time_windows.moment(said["at"][:19].replace("T", " "))[0]
     }
@@ -107,28 +109,28 @@ async def case(visit: PageRequest) -> Response:
         talk.say({"end": True, "rows": 1})
         return talk.answer()["cases"]
 
-    batch = hashlib.sha256(f"{name} {visit.form('reference')}".encode()).hexdigest()[:16]
-    cases = await visit.talk("complaint.import", file, source=visit.form("source") or "12321", batch=batch, why=why)
+    batch = hashlib.sha256(f"{name} {request.form('reference')}".encode()).hexdigest()[:16]
+    cases = await request.talk("complaint.import", file, source=request.form("source") or "12321", batch=batch, why=why)
     if not cases:
-        return visit.go(f"/find/message/{name}", visit.t("case_known"), "note")
-    await visit.run("complaint", "match", str(cases[0]), f"--message={name}", f"--why={why}", "--json")
-    path = f"/complaints/case/{cases[0]}" if visit.leads_to("complaints") else f"/find/message/{name}"
-    return visit.go(path, visit.t("case_filed", number=cases[0]))
+        return request.go(f"/find/message/{name}", request.t("case_known"), "note")
+    await request.run("complaint", "match", str(cases[0]), f"--message={name}", f"--why={why}", "--json")
+    path = f"/complaints/case/{cases[0]}" if request.leads_to("complaints") else f"/find/message/{name}"
+    return request.go(path, request.t("case_filed", number=cases[0]))
 
 
 @page.post("message/{name}/evidence", wants=Permission.TAKE_OUT)
-async def evidence(visit: PageRequest) -> Response:
+async def evidence(request: PageRequest) -> Response:
     """One ZIP, signed; the journal keeps who made it."""
-    name = visit.path("name")
-    unmasked = ["--unmasked"] if visit.form("unmasked") else []
+    name = request.path("name")
+    unmasked = ["--unmasked"] if request.form("unmasked") else []
     with tempfile.TemporaryDirectory(prefix="gate106-pack-") as folder:
         out = Path(folder) / "pack.zip"
-        await visit.run(
+        await request.run(
             "evidence",
             "pack",
             f"--message={name}",
             f"--out={out}",
-            f"--why={visit.form('why')}",
+            f"--why={request.form('why')}",
             *unmasked,
             within_s=PACK_S,
             fine=(0,),
@@ -149,13 +151,13 @@ def asked(query: QueryParams) -> dict[str, str]:
     return found
 
 
-async def _explained(visit: PageRequest, *more: str) -> Ran:
-    return await visit.run("explain", f"--message={visit.path('name')}", "--json", *more, fine=(0,))
+async def _explained(request: PageRequest, *more: str) -> Ran:
+    return await request.run("explain", f"--message={request.path('name')}", "--json", *more, fine=(0,))
 
 
-async def _number(visit: PageRequest, why: str) -> str:
+async def _number(request: PageRequest, why: str) -> str:
     """The whole number behind a message: it stays in this process, and the journal keeps that it was looked up."""
-    return str((await _explained(visit, "--unmasked", f"--why={why}")).json["to"])
+    return str((await _explained(request, "--unmasked", f"--why={why}")).json["to"])
 
 
 def _scopes(said: dict[str, Any]) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from proxy.model.redact import plain
 from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, socket_of, tell, warn, when
 
 app = typer.Typer(
-    help="A person's rights: all that is known of them, what of it is forgotten; numbers that are somebody else's since.",
+    help="A person's rights: show, export and erase what is known; numbers that changed their owner.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -33,42 +33,42 @@ HEADS = ("number", "date")
 def show(
     to: To,
     unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number. Needs --why.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Why somebody looks: the journal keeps it.")] = "",
+    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """Tell all that the gate knows of a person now; what is in the journal `gate106 find` tells. The journal keeps that somebody looked."""
+    """Show all that the gate knows of a person now; `gate106 find` shows the journal. The journal records the look."""
     from proxy.desk.suppression.signature_search import with_names
 
-    told = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None), to, config)
-    tell(told, json, _lines(told))
+    answer = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None), to, config)
+    tell(answer, json, _lines(answer))
 
 
-def _lines(told: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
+def _lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
     """``chinese``: whom they refused once more, for the person who reads it."""
-    to = told["to"]
-    yield f"{to}: {told['region']}"
-    for one in told["received"]:
+    to = answer["to"]
+    yield f"{to}: {answer['region']}"
+    for one in answer["received"]:
         yield f"{to}: a message on {when(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
-    for one in told["refusals"]:
+    for one in answer["refusals"]:
         over = "" if one["in_force"] else ", over"
         yield f"{to}: refused {one['about']}, by {one['source']} on {when(one['since'])} ({one['kept']}{over})"
         if chinese:
             yield f"{to}: {when(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
-    yield from consent_lines(told)
-    for one in told["asked_for_consent"]:
+    yield from consent_lines(answer)
+    for one in answer["asked_for_consent"]:
         yield f"{to}: asked for consent by {one['about']}"
-    for one in told["texts_of_whom_they_refused"]:
+    for one in answer["texts_of_whom_they_refused"]:
         yield f"{to}: refused {one['about']}, who said: {one['text']}"
-    for one in told["doubtful_replies"]:
+    for one in answer["doubtful_replies"]:
         yield f"{to}: answered {one['port']} on {when(one['at'])}, which may be a refusal: {one['text']}"
-    for one in told["complaints"]:
+    for one in answer["complaints"]:
         about = f"of {one['provider']} " if one["provider"] else ""
         yield f"{to}: complained {about}on {when(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
-    if told["forgotten"]:
+    if answer["forgotten"]:
         yield f"{to}: was forgotten, and gets no marketing"
-    yield f"{to}: messages, answers and refusals are in the journal for {told['journal_days']} days (gate106 find)"
+    yield f"{to}: messages, answers and refusals are in the journal for {answer['journal_days']} days (gate106 find)"
 
 
 @app.command("export", epilog='Example: gate106 subject export --to 13800210500 --out person --why "asked for it in writing"')
@@ -84,22 +84,22 @@ def export(
     """Write all that is known of a person, with their messages of the journal at rest, to be handed to them. The journal keeps that."""
     from proxy.desk.suppression.signature_search import with_names
 
-    told = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why), to, config)
-    told["messages"], told["missing"] = _messages(to, told["to"], config, whole=unmasked)
-    if told["messages"] is None:
+    answer = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, export=True, why=why), to, config)
+    answer["messages"], answer["missing"] = _messages(to, answer["to"], config, whole=unmasked)
+    if answer["messages"] is None:
         warn(
             "gate106: note: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
         )
     from proxy.operations.files.bundle import carry
 
-    files = {"person.json": jsonlib.dumps(told, ensure_ascii=False, indent=2), "person.html": _page(told)}
+    files = {"person.json": jsonlib.dumps(answer, ensure_ascii=False, indent=2), "person.html": _page(answer)}
     try:
         carry(out, {name: text.encode() for name, text in files.items()})
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
-    said = {"folder": str(out), "messages": len(told["messages"] or ()), "missing": told["missing"]}
+    said = {"folder": str(out), "messages": len(answer["messages"] or ()), "missing": answer["missing"]}
     lines = [f"{out}: person.json, person.html; {said['messages']} messages"]
-    tell(said, json, [*lines, *(f"NOT COMPLETE: {fault}" for fault in told["missing"])])
+    tell(said, json, [*lines, *(f"NOT COMPLETE: {fault}" for fault in answer["missing"])])
 
 
 def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[dict[str, Any]] | None, list[str]]:
@@ -118,9 +118,9 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[d
     messages, missing, reached = dict[str, dict[str, Any]](), dict[str, None](), 0.0
     while True:
         found = find.run_search(places, keys, question, time.time())
-        told = find.as_dict(found, [shown for _ in found.hits], None, whole=whole)
-        messages |= {one["id"]: one for one in told["messages"] if one["id"] not in messages}
-        missing |= dict.fromkeys(told["covered"]["faults"])
+        answer = find.as_dict(found, [shown for _ in found.hits], None, whole=whole)
+        messages |= {one["id"]: one for one in answer["messages"] if one["id"] not in messages}
+        missing |= dict.fromkeys(answer["covered"]["faults"])
         if found.more and found.reaches_to == reached:
             missing[f"of {when(reached)} and before there is more than can be told"] = None
         if not found.more or found.reaches_to == reached:
@@ -129,47 +129,48 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[d
         question = question._replace(until=reached + HALF_A_MS)  # what came in that very millisecond, too
 
 
-def _page(told: Mapping[str, Any]) -> str:
+def _page(answer: Mapping[str, Any]) -> str:
     """A page that opens offline and runs nothing: what strangers wrote is escaped."""
     from proxy.console.offline_charts import document
 
-    parts = [f"<h1>{escape(told['to'])}</h1><p>{escape(when(told['at']))}</p><ul>"]
-    parts += [f"<li>{escape(plain(line))}</li>" for line in _lines(told, chinese=True)]
-    parts += [f"<li>not complete: {escape(fault)}</li>" for fault in told["missing"]]
+    parts = [f"<h1>{escape(answer['to'])}</h1><p>{escape(when(answer['at']))}</p><ul>"]
+    parts += [f"<li>{escape(plain(line))}</li>" for line in _lines(answer, chinese=True)]
+    parts += [f"<li>not complete: {escape(fault)}</li>" for fault in answer["missing"]]
     parts.append("</ul>")
-    if told["messages"]:
+    if answer["messages"]:
         heads = ("at", "provider", "from", "category", "verdict", "reason", "text")
         parts.append(f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>")
-        for one in told["messages"]:
+        for one in answer["messages"]:
             cells = [when(one["at"]), *(plain(str(one[head]), " ") for head in heads[1:])]
             parts.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
         parts.append("</table>")
-    return document(told["to"], "".join(parts), "en")
+    return document(answer["to"], "".join(parts), "en")
 
 
 @app.command("erase", epilog='Example: gate106 subject erase --to 13800210500 --why "asked for it in writing, 2026-11-11"')
 def erase(to: To, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Forget a person as far as the law lets us, for good. A keyed hash stays, so that they get no marketing; what else stays is said."""
-    told = ask(config, control, "subject.erase", to=to, why=why)
+    """Forget a person as far as the law allows, for good. A keyed hash stays, so that they get no marketing; the answer says what else
+    stays."""
+    answer = ask(config, control, "subject.erase", to=to, why=why)
     if json:
-        as_json(told)
+        as_json(answer)
         return
-    gone = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in told["gone"].items())
-    say(f"{told['to']}: forgotten ({gone})")
-    for one in told["stays"]:
+    gone = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in answer["gone"].items())
+    say(f"{answer['to']}: forgotten ({gone})")
+    for one in answer["stays"]:
         until = f"until {when(one['until'])}" if one["until"] else "for good"
         say(f"    stays {until}: {one['what']} ({one['why']})")
 
 
 @app.command("recycled", epilog='Example: gate106 subject recycled recycled.csv --why "list of November"')
 def recycled(
-    file: Annotated[Path, typer.Argument(help="CSV with columns number and date: since when it is somebody else's.")],
+    file: Annotated[Path, typer.Argument(help="CSV with columns number and date: since when it belongs to another person.")],
     why: Why,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
 ) -> None:
-    """End history, consents and refusals of numbers that are somebody else's since a day. All rows are read before anything is done."""
+    """End history, consents and opt-outs of numbers that belong to another person since a date. All rows are read before anything is done."""
     from proxy.operations.client import Conversation
     from proxy.operations.files.number_list import read_people
     from proxy.operations.files.upload import handing, read_all
@@ -190,8 +191,8 @@ def recycled(
                         conversation.say({"numbers": numbers[start : start + NUMBERS_A_LINE]})
                     progress.advance(sending, len(numbers))
             conversation.say({"end": True, "numbers": people.numbers})
-            told = dict(conversation.answer())
-    tell(told, json, [f"{file.name}: {told['numbers']} numbers; {told['gone']} consents and listings of before ended"])
+            answer = dict(conversation.answer())
+    tell(answer, json, [f"{file.name}: {answer['numbers']} numbers; {answer['gone']} consents and listings of before ended"])
 
 
 def _date(said: Mapping[str, str], default: int) -> int:

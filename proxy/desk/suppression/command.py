@@ -44,8 +44,8 @@ Lasts = Annotated[str | None, typer.Option("--for", help="How long (180d); for g
 NOT_ENFORCED = "gate106: no rule in force asks `suppressed`: this is remembered, and stops nothing"
 
 
-def _warn(told: Any) -> None:
-    if not told["enforced"]:
+def _warn(answer: Any) -> None:
+    if not answer["enforced"]:
         warn(NOT_ENFORCED)
 
 
@@ -70,9 +70,9 @@ def add(
     json: Json = False,
 ) -> None:
     """Enter a refusal for a person: in force at once, on disk before it is said to be."""
-    told = ask(config, control, "suppress.add", to=to, scope=scope, value=value, source=source, for_s=seconds(lasts), why=why)
-    _warn(told)
-    tell(told, json, (f"{told['to']}: {_words(one)}" for one in told["added"]))
+    answer = ask(config, control, "suppress.add", to=to, scope=scope, value=value, source=source, for_s=seconds(lasts), why=why)
+    _warn(answer)
+    tell(answer, json, (f"{answer['to']}: {_words(one)}" for one in answer["added"]))
 
 
 @app.command(
@@ -93,38 +93,38 @@ def remove(
     """Take refusals back, from the person's record and from lists; what a person said by reply only if it is named."""
     from proxy.desk.suppression.signature_search import with_names
 
-    told = with_names(
+    answer = with_names(
         ask(config, control, "suppress.remove", to=to, scope=scope, value=value, source=source, why=why), to, config
     )
-    tell(told, json, (f"{told['to']}: removed {_words(one)}" for one in told["removed"]))
+    tell(answer, json, (f"{answer['to']}: removed {_words(one)}" for one in answer["removed"]))
 
 
 @app.command("show", epilog="Example: gate106 suppress show --to 13800210500")
 def show(to: To, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Tell what a person refused, and what lists say of them. The journal keeps that somebody looked."""
+    """Show a person's opt-outs, also those on lists. The journal records the look."""
     from proxy.desk.suppression.signature_search import with_names
 
-    told = with_names(ask(config, control, "suppress.show", to=to), to, config)
-    _warn(told)
+    answer = with_names(ask(config, control, "suppress.show", to=to), to, config)
+    _warn(answer)
     if json:
-        as_json(told)
+        as_json(answer)
         return
-    for one in told["refusals"]:
-        say(f"{told['to']}: {_words(one)} ({one['kept']})" + ("" if one["in_force"] else ": over"))
-    if not told["refusals"]:
-        say(f"{told['to']}: nothing is suppressed")
+    for one in answer["refusals"]:
+        say(f"{answer['to']}: {_words(one)} ({one['kept']})" + ("" if one["in_force"] else ": over"))
+    if not answer["refusals"]:
+        say(f"{answer['to']}: nothing is suppressed")
 
 
 @app.command("lists", epilog="Example: gate106 suppress lists")
 def lists(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """List what was imported: how many numbers of which scope, value, source and expiry."""
-    told = ask(config, control, "suppress.lists")
+    answer = ask(config, control, "suppress.lists")
     if json:
-        as_json(told)
+        as_json(answer)
         return
     table(
         ("about", "source", "numbers", "newest", "until"),
-        ((one["about"], one["source"], one["numbers"], when(one["newest"]), when(one["until"])) for one in told["lists"]),
+        ((one["about"], one["source"], one["numbers"], when(one["newest"]), when(one["until"])) for one in answer["lists"]),
         "there are no lists",
     )  # fmt: skip
 
@@ -156,13 +156,13 @@ def import_(
     for_s = seconds(lasts)
     default = ListedRefusal(scope, value or "", source, int(time.time() + for_s) if for_s else 0)
     args = {"remove": off, "file": file.name[:255], "why": why}
-    told = hand_in(file, socket_of(config, control), "suppress.import", "keys", args, partial(read_people, file, default))
-    _warn(told)
+    answer = hand_in(file, socket_of(config, control), "suppress.import", "keys", args, partial(read_people, file, default))
+    _warn(answer)
     if json:
-        as_json(told)
+        as_json(answer)
     else:
         done = "taken off" if off else "new"
-        say(f"{file.name}: {told['rows']} rows, {told['numbers']} numbers, {told['changed']} of them {done}; in force")
+        say(f"{file.name}: {answer['rows']} rows, {answer['numbers']} numbers, {answer['changed']} of them {done}; in force")
 
 
 @app.command("export", epilog='Example: gate106 suppress export --out suppressed.csv --why "handed to the new node"')

@@ -104,23 +104,25 @@ def names_of(hits: Iterable[Hit]) -> dict[int, str]:
     return {hash48(hit.signature): naming.signature_written(hit.signature, hit.text) for hit in hits if hit.signature}
 
 
-def with_names(told: Mapping[str, Any], to: str, config: Path) -> dict[str, Any]:
+def with_names(answer: Mapping[str, Any], to: str, config: Path) -> dict[str, Any]:
     """The answer of a ``suppress`` or ``subject`` command, with names where the gate knew only a hash."""
     from proxy.model.number import recipient_of
 
     look_up = JournalNames(recipient_of(to), config)
-    senders = {name: [_sender(one, look_up) for one in told[name]] for name in SENDERS if name in told}
-    refusals = {name: [_refusal(one, look_up) for one in told[name]] for name in REFUSALS if name in told}
-    return {**told, **senders, **refusals}
+    senders = {name: [_sender(one, look_up) for one in answer[name]] for name in SENDERS if name in answer}
+    refusals = {name: [_refusal(one, look_up) for one in answer[name]] for name in REFUSALS if name in answer}
+    return {**answer, **senders, **refusals}
 
 
-def _refusal(told: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:
-    return {**told, **naming.fields(OptOut(told["scope"], told["value"], 0, "", 0), look_up)} if nameless(told) else told
+def _refusal(answer: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:
+    return (
+        {**answer, **naming.fields(OptOut(answer["scope"], answer["value"], 0, "", 0), look_up)} if nameless(answer) else answer
+    )
 
 
-def _sender(told: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:
-    if not nameless(told):
-        return told
-    number = int(told["advertiser"], 16)
+def _sender(answer: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:
+    if not nameless(answer):
+        return answer
+    number = int(answer["advertiser"], 16)
     said = naming.whom(number, look_up)
-    return {**told, "signature": look_up(number).signature, "about": str(said), "about_zh": said.zh}
+    return {**answer, "signature": look_up(number).signature, "about": str(said), "about_zh": said.zh}

@@ -74,12 +74,12 @@ async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:
     }
 
 
-def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def added(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Merges the counters of several workers. A provider that is not among a worker's top rows is not counted there."""
     verdicts: Counter[tuple[str, str]] = Counter()
     providers: defaultdict[str, Counter[str]] = defaultdict(Counter)
     binds, links = Counter[str](), dict[str, tuple[int, int, int]]()
-    for one in told:
+    for one in reports:
         for category, verdict, number in one["verdicts"]:
             verdicts[category, verdict] += number
         for name, counts, bound in one["providers"]:
@@ -89,13 +89,13 @@ def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             before = links.get(name, (0, 0, 0))
             links[name] = (before[0] + up, max(before[1], slots), before[2] + in_flight)
     return {
-        **told[0],
-        "at": max(one["at"] for one in told),
-        "lives": [life for one in told for life in one.get("lives", ())],
+        **reports[0],
+        "at": max(one["at"] for one in reports),
+        "lives": [life for one in reports for life in one.get("lives", ())],
         "verdicts": [[category, verdict, number] for (category, verdict), number in sorted(verdicts.items())],
         "providers": _with_most(providers, binds),
-        **{name: _sum(one[name] for one in told).most_common(ROWS_MAX) for name in ("reasons", "rules", "shadow")},
-        **{name: sum(one[name] for one in told) for name in ("optouts", "sent_after_optout", "judge_errors", "binds")},
+        **{name: _sum(one[name] for one in reports).most_common(ROWS_MAX) for name in ("reasons", "rules", "shadow")},
+        **{name: sum(one[name] for one in reports) for name in ("optouts", "sent_after_optout", "judge_errors", "binds")},
         "links": [[name, *counts] for name, counts in links.items()],
     }
 

@@ -32,26 +32,26 @@ KEPT_OUT = "rules: the folder's set"
 
 
 @page.get()
-async def show(visit: PageRequest) -> Response:
-    return visit.render(**await seen(visit))
+async def show(request: PageRequest) -> Response:
+    return request.render(**await seen(request))
 
 
 @page.get("today/live", renews=True)
-async def live(visit: PageRequest) -> Response:
-    return visit.part("live", **await seen(visit))
+async def live(request: PageRequest) -> Response:
+    return request.part("live", **await seen(request))
 
 
 @page.get("today/waits", renews=True)
-async def waits(visit: PageRequest) -> Response:
+async def waits(request: PageRequest) -> Response:
     """Everything that waits for a person: it changes seldom, and takes several questions."""
     ready, rules, penalties = await asyncio.gather(
-        visit.asking.ready(), visit.ask("rules"), visit.ask("penalty.list", state="proposed")
+        request.asking.ready(), request.ask("rules"), request.ask("penalty.list", state="proposed")
     )
     overdue, doubtful = 0, {"open": 0, "overdue": 0}
-    if visit.may(Permission.LOOK):
-        doubtful = (await visit.ask("optout.doubtful", limit=0))["counts"]
-        overdue = sum((await visit.ask("complaint.list", overdue=True, limit=1))["overdue"].values())
-    return visit.part(
+    if request.may(Permission.LOOK):
+        doubtful = (await request.ask("optout.doubtful", limit=0))["counts"]
+        overdue = sum((await request.ask("complaint.list", overdue=True, limit=1))["overdue"].values())
+    return request.part(
         "waits",
         why=ready["why"],
         notes=[ACCOUNT.sub("", one) for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT))],
@@ -64,8 +64,8 @@ async def waits(visit: PageRequest) -> Response:
     )
 
 
-async def seen(visit: PageRequest) -> dict[str, Any]:
-    sampling = visit.house.sampling
+async def seen(request: PageRequest) -> dict[str, Any]:
+    sampling = request.house.sampling
     sampling.look()
     if not sampling.now:
         await sampling.sample()

@@ -1,6 +1,7 @@
-"""Any request: schemathesis makes them from the document, good and bad ones, and the answers must be what it says; none is a fault of ours.
+"""The API answers any generated request as its document says.
 
-Each operation gets a few, found by chance but the same each time; `GATE106_REQUESTS=200` looks further.
+Schemathesis makes good and bad requests from the document. Each operation gets a few, by chance but the same each time;
+`GATE106_REQUESTS=200` looks further.
 """
 
 from __future__ import annotations

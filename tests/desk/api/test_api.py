@@ -1,4 +1,4 @@
-"""The API as programs meet it: whose token it is, what bodies are taken, what is answered; the desk's work done by it, against a real gate."""
+"""Programs use the API: tokens, bodies, statuses and the desk's operations."""
 
 from __future__ import annotations
 

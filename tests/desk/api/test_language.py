@@ -1,4 +1,4 @@
-"""What the API refuses is said in the language that the request asks for: in English where it asks for none."""
+"""Errors of the API are in the language of the request, English by default."""
 
 from __future__ import annotations
 

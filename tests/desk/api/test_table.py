@@ -1,4 +1,4 @@
-"""The table: all that the command line can do at the desk is in it, and what it says of arguments and answers is what the gate says."""
+"""The table of operations is complete and agrees with the gate's answers."""
 
 from __future__ import annotations
 

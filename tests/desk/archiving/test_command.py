@@ -1,4 +1,4 @@
-"""gate106 journal verify beside a gate that removes old segments: what is gone under its eyes is no damage, and no traceback."""
+"""``gate106 journal verify`` runs beside a gate that removes segments."""
 
 from __future__ import annotations
 

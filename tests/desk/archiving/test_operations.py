@@ -1,4 +1,4 @@
-"""What the gate does by itself about its journal's age: once an hour, not by a clock that jumped, and it goes on after a failure."""
+"""Retention runs hourly, not by a clock that jumped, and after failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The roller: once an hour a process of the lowest priority, whose failure is seen and whose death harms nobody."""
+"""The roller starts an hourly process, reports its failure and survives its death."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def test_the_next_time_is_behind_a_full_hour_and_never_at_once(at: float) -> Non
 def test_it_has_the_lowest_priority_and_is_the_first_to_go_where_memory_ends() -> None:
     said = """
 import os, pyarrow
-from proxy.desk.archiving.command import _yield_to_everybody
-_yield_to_everybody()
+from proxy.desk.archiving.command import _lower_priority
+_lower_priority()
 print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_IDLE, open("/proc/self/oom_score_adj").read().strip(), pyarrow.cpu_count())
 """
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""gate106 backtest on the journal of a gate without sockets: what it says, writes and answers to mistakes."""
+"""``gate106 backtest`` on a journal: output, files and errors."""
 
 from __future__ import annotations
 

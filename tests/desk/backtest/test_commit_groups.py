@@ -1,5 +1,7 @@
-"""Several gates on one store, whose journals are judged again side by side: a person is one person over all of them, and what gates told each
-other happened once."""
+"""Journals of several gates are judged again side by side.
+
+A person is one person over all of them, and replicated facts happened once.
+"""
 
 from __future__ import annotations
 

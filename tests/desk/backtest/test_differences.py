@@ -1,4 +1,4 @@
-"""What other rules would have changed, told as conversations: somebody sends, the gate decides, and the journal is judged again."""
+"""A backtest counts what other rules would have changed."""
 
 from __future__ import annotations
 

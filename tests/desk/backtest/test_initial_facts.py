@@ -1,5 +1,7 @@
-"""The oldest of the journal is gone, and what people refused in it still counts: it is in the gate's store, taken back to the moment asked
-for."""
+"""Opt-outs older than the journal count in a backtest.
+
+They come from the gate's store, taken back to the moment asked for.
+"""
 
 from __future__ import annotations
 

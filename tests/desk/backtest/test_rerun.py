@@ -1,4 +1,7 @@
-"""What a turn brings for one person, judged again in the order in which the gate dealt with it: the journal has it the other way round."""
+"""A rerun restores the order in which the gate handled a commit group.
+
+The journal writes messages before the changes that took effect first.
+"""
 
 from __future__ import annotations
 

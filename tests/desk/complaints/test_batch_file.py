@@ -1,4 +1,4 @@
-"""Batches as people send them: columns called many things, numbers and times spelt many ways, files of every kind, and hostile ones."""
+"""Batches are read with any column names, spellings and file formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases without a gate: what makes two complaints one, when a case is due, which decisions may follow which."""
+"""Complaint cases have keys, due dates and allowed decisions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk.complaints.book import KEEP_S, CaseBook, Complaint, Due, MatchedMessage, digits_agree, due_dates
+from proxy.desk.complaints.book import KEEP_S, CaseBook, Complaint, DueDays, MatchedMessage, digits_agree, due_dates
 from proxy.journal.records import messages
 from proxy.journal.records.complaints import EVENTS_MAX, unpack_case
 from proxy.journal.write_ahead_log import Journal, OsDisk, read
@@ -43,7 +43,7 @@ class Desk:
 
     def files(self, *complaints: Complaint, at: float = NOON) -> tuple[int, int]:
         fresh, known = self.book.unfiled("12321", complaints)
-        self.book.file(list(self.book.drafts("12321", "b" * 16, fresh, Due(5, 15), Holidays(), at, "li", "why")))
+        self.book.file(list(self.book.drafts("12321", "b" * 16, fresh, DueDays(5, 15), Holidays(), at, "li", "why")))
         return len(fresh), known
 
 
@@ -62,7 +62,7 @@ def complaint(
     ],
 )
 def test_due_dates_count_days_that_are_worked(came: str, forward: str, answer: str) -> None:
-    dates = due_dates(time_windows.moment(came)[0], Due(5, 15), NATIONAL)
+    dates = due_dates(time_windows.moment(came)[0], DueDays(5, 15), NATIONAL)
     assert [time_windows.local(at - 1)[:10] for at in dates] == [forward, answer]
     assert all(time_windows.local(at).endswith("00:00:00") for at in dates)
 
@@ -107,7 +107,7 @@ def test_what_is_decided_at_one_gate_counts_and_is_decided_at_the_other() -> Non
 
 def test_a_batch_whose_numbers_were_taken_meanwhile_is_not_filed() -> None:
     desk = Desk()
-    drafts = list(desk.book.drafts("12321", "b", [complaint("A1")], Due(5, 15), Holidays(), NOON, "li", "x"))
+    drafts = list(desk.book.drafts("12321", "b", [complaint("A1")], DueDays(5, 15), Holidays(), NOON, "li", "x"))
     desk.files(complaint("A2"))
     with pytest.raises(Impossible, match="another batch was filed meanwhile"):
         desk.book.file(drafts)
@@ -229,7 +229,7 @@ def test_a_batch_of_which_the_end_was_torn_off_is_not_there_at_all(tmp_path: Pat
     (name,) = disk.list()
     before = len(disk.read(name).rstrip(b"\0"))
     fresh, _ = book.unfiled("12321", [complaint(f"A{number}", ANNA + number) for number in range(40)])
-    book.file(list(book.drafts("12321", "b" * 16, fresh, Due(5, 15), Holidays(), NOON, "li", "why")))
+    book.file(list(book.drafts("12321", "b" * 16, fresh, DueDays(5, 15), Holidays(), NOON, "li", "why")))
     journal.close()  # without the room that is kept free behind it
     whole = disk.read(name)
     assert len(whole) > before + 40 * 100

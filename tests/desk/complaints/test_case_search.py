@@ -1,4 +1,4 @@
-"""Who else got a case's message: looked for by what the message said, of however many that its port sent then."""
+"""A sweep finds the other recipients of a case's text."""
 
 from __future__ import annotations
 

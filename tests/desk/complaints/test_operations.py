@@ -1,4 +1,4 @@
-"""A case decided with a suppression is one step: one group of the journal, so that wherever the gate dies there are both or neither."""
+"""A decision with a suppression is one commit group: both or neither."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.desk.complaints import operations as complaints
-from proxy.desk.complaints.book import CaseBook, Complaint, Due, MatchedMessage
+from proxy.desk.complaints.book import CaseBook, Complaint, DueDays, MatchedMessage
 from proxy.desk.subjects import operations as subject
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import MemoryDisk, read
@@ -39,7 +39,7 @@ class Desk:
         gate: Any = self
         self.commands = complaints.commands(gate, self.hears)
         row = Complaint("A1", SHANGHAI, "138****0007", NOON - 100, "1069001", "x", NOON)
-        self.cases.file(list(self.cases.drafts("12321", "b" * 16, [row], Due(5, 15), Holidays(), NOON, "li", "x")))
+        self.cases.file(list(self.cases.drafts("12321", "b" * 16, [row], DueDays(5, 15), Holidays(), NOON, "li", "x")))
         self.cases.match(1, HIT, NOON, "li", "x")
         self.house.journal.sync()
 

@@ -1,4 +1,4 @@
-"""Complaints: a batch becomes cases, a case gets its message, its decision and what follows; against a real gate and its journal."""
+"""A batch becomes cases, and a case gets its message and decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pack is checked by somebody who has nothing but it and what was published; whoever alters anything in it is found out."""
+"""Every alteration of a pack is found, with the pack alone."""
 
 from __future__ import annotations
 

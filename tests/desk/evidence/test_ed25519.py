@@ -1,4 +1,4 @@
-"""Ed25519 without a library: the same answer as with one, whatever was altered."""
+"""Our Ed25519 check agrees with a library's, whatever is altered."""
 
 from __future__ import annotations
 

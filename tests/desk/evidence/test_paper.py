@@ -1,4 +1,4 @@
-"""What stands on paper: Chinese first, ours beside it, and a word for everything that can happen."""
+"""PDF pages have Chinese and English words for everything that can happen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one file that checks packs where there is no gate: a bare Python runs it, without a package, and it says what the gate says."""
+"""The verifier file runs on a bare Python and agrees with the gate."""
 
 from __future__ import annotations
 

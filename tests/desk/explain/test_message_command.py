@@ -1,4 +1,4 @@
-"""gate106 explain --message: what was decided of one message of the journal, why, what became of it, and what today's rules would have said."""
+"""``gate106 explain --message`` shows a verdict, its fate and today's verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doubtful replies on the console: what waits, one click for a row, a standing decision, a count on the first page; against a real gate."""
+"""Doubtful replies are decided on the console with one click."""
 
 from __future__ import annotations
 

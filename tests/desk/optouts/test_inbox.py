@@ -1,4 +1,4 @@
-"""The inbox of doubtful replies without a gate: which replies are one row, what becomes of them, what a restart and other gates find."""
+"""The inbox groups doubtful replies, and keeps decisions over restarts."""
 
 from __future__ import annotations
 

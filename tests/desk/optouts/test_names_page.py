@@ -1,4 +1,4 @@
-"""Whom a person refused, by name on every page that says so: registered, as a message had it, or why it is not known."""
+"""Every page names the advertiser of an opt-out, or says why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opt-outs and consents: one person's, against a real gate; "my opt-out did not work"; files that are taken in whole or not at all."""
+"""The opt-outs page shows a person, traces replies and imports lists."""
 
 from __future__ import annotations
 

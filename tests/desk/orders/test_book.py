@@ -1,4 +1,4 @@
-"""The order book: in force at once, written before anybody is told, there again after a restart."""
+"""An order is in force at once, written first, and survives a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Penalties and what triggers them, without a gate: counts, measures, the ladder, what a restart finds."""
+"""Triggers measure counts, and penalties follow the ladder and restarts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Penalties and approvals: what waits for a second person, who may agree, what follows; against a real gate."""
+"""The penalties page shows what waits, and only others may approve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The warden: each penalty in force has its order and no order outlives its penalty, wherever the gate was killed in between."""
+"""Each penalty in force has its order, also after a kill in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A provider's campaign before it is sent: what is known of each text, of each person, and what is not; files as people save them."""
+"""``gate106 precheck`` says what would become of each text of a campaign."""
 
 from __future__ import annotations
 

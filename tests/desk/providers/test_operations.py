@@ -1,4 +1,4 @@
-"""providers: what is told of each: rates over the last hour, refusals of today by reason, what holds against it."""
+"""The report on a provider has rates, refusals by reason, orders and penalties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own: a provider sees its refusals with what to do, what holds against it, and rules; nothing of another's, and no reason about a person."""
+"""A provider sees its own refusals, penalties and rules, and nobody else's."""
 
 from __future__ import annotations
 

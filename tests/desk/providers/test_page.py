@@ -1,4 +1,4 @@
-"""Providers: how each does, against a real gate; what an officer does about one is in force, and what a second person must agree to waits."""
+"""Actions on the providers page take effect, or wait for a second person."""
 
 from __future__ import annotations
 

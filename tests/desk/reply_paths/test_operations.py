@@ -1,4 +1,4 @@
-"""What feeds the book of reply paths, and what the command tells of it."""
+"""Counts and replies reach the book of reply paths, and the command lists it."""
 
 from __future__ import annotations
 

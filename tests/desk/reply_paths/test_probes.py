@@ -1,4 +1,4 @@
-"""The prober without sockets: what a carrier's answer, a reply, a full disk and time make of a probe."""
+"""A probe ends by a reply, a refusal or a timeout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The states of reply paths that rules are given: only where they ask, anew only where a decision changes."""
+"""Rules get the states of reply paths, and again when a decision changes."""
 
 from __future__ import annotations
 

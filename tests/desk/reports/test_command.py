@@ -1,4 +1,4 @@
-"""gate106 report: the sheet of a day on the terminal, for programs, as a page and as a PDF; and what it answers to mistakes."""
+"""``gate106 report`` writes a day as text, JSON, HTML and PDF."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports: the sheet of a day from the journal of a real gate, on the page and to take away; the signed heads of days."""
+"""The reports page shows a day, its files and the signed heads."""
 
 from __future__ import annotations
 

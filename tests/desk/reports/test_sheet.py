@@ -1,4 +1,4 @@
-"""The sheet of a day: what was counted, by whom, and that nobody is in it."""
+"""The report of a day counts everything and contains no person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small counts: none is told, and none can be worked out from what is told."""
+"""Small counts are hidden, and do not follow from the others."""
 
 from __future__ import annotations
 

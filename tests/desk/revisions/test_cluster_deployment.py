@@ -1,5 +1,8 @@
-"""Gates that agree on rules, in one thread with faults drawn from a seed: cut off, killed between any two steps, answers that are lost, people
-who decide at the same time. In the end all judge by what the store has, and nobody's decision that was confirmed is undone by nobody."""
+"""Gates on one store come to judge by the same set, whatever fails.
+
+All run in one thread with faults drawn from a seed: cut off, killed between any two steps, answers lost, concurrent decisions. In the end
+all judge by what the store has, and no confirmed decision is undone except by another decision.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""compared: the past of a rule and of sets, from events as the gate tells them: pure."""
+"""The past of rules and sets follows from the gate's events."""
 
 from __future__ import annotations
 

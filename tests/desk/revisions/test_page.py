@@ -1,5 +1,7 @@
-"""Rules, drafts, proposals: in words, checked while they are written, tried, proposed by one and decided by another; against a real gate that
-wants two persons."""
+"""Rules are shown in words, drafted, tried, proposed and decided.
+
+The tests run against a real gate with four eyes on.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which set of rules is in force: what follows from a changed folder, from a second person, from going back; and after a restart."""
+"""A folder change, an approval or a rollback leads to the right event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""guided: what the form for the commonest rules writes is read by the loader, says what was chosen, and leaves the rest of a file as it was."""
+"""The wizard writes rules that the loader reads, and keeps the file's rest."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_wherever_rules_and_tests_stand_in_a_file_it_finds_them(before: str, tmp
     ],
 )
 def test_a_form_that_does_not_say_enough_is_told_what_is_missing(form: dict[str, str], provinces: list[str], said: str) -> None:
-    with pytest.raises(rule_wizard.Unclear, match=f"^{said}$"):
+    with pytest.raises(rule_wizard.IncompleteForm, match=f"^{said}$"):
         rule_wizard.read_form(form, provinces, rule_wizard.ORDER)
 
 

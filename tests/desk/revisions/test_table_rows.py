@@ -1,4 +1,4 @@
-"""rows: a row more, another, or one less, and all else of the file as somebody wrote it."""
+"""A row is added, changed or removed, and all other lines stay."""
 
 from __future__ import annotations
 

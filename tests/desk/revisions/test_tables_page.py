@@ -1,5 +1,7 @@
-"""Tables: registries and lists of words shown, searched, changed in a draft, checked, proposed by one and agreed to by another; against a real
-gate that wants two persons."""
+"""Registries are shown, edited in a draft, checked, proposed and approved.
+
+The tests run against a real gate with four eyes on.
+"""
 
 from __future__ import annotations
 

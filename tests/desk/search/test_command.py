@@ -1,4 +1,4 @@
-"""gate106 find and complaint match: what strangers wrote shows nobody's whole number, unless somebody asked for it and said why."""
+"""``gate106 find`` and ``complaint match`` show whole numbers only with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find: messages of a real gate: found, explained, and what follows from one; who may, and what the journal keeps of it."""
+"""The search page finds and explains messages and offers next steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All messages of a person, to be handed to them: however many there are, each once; and what is missing is said."""
+"""An export has all messages of a person once, and says what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of refused advertisers out of the journal: what a message had, what nothing has, and a journal that cannot be read."""
+"""Names of suppressed advertisers are found in the journal, or say why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters: sums that agree with the metrics, the most of each, nothing of a person; and a loop that goes on meanwhile."""
+"""Counter rows agree with the metrics and do not block the loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Today: what the gate has counted is on the page, in both languages, for whoever may see how the gate does."""
+"""The overview page shows the gate's counters in both languages."""
 
 from __future__ import annotations
 
