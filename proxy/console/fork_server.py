@@ -153,7 +153,7 @@ def main() -> None:
     os.nice(NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ready()
-    foresight = importlib.import_module(FORESIGHT).Foresight(Path(sys.argv[2])) if len(sys.argv) > 2 else None
+    foresight = importlib.import_module(FORESIGHT).Prefetch(Path(sys.argv[2])) if len(sys.argv) > 2 else None
     gc.freeze()  # the collector of a copy walks nothing that is shared
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for minders
     with socket.socket(fileno=int(sys.argv[1])) as requests:
