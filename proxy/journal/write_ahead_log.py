@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Iterable
 from zlib import crc32
 
-from proxy.journal.disk import Disk, MemoryDisk, OsDisk
+from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.scan import (
     Cut,
     JournalDamaged,
@@ -57,7 +57,7 @@ from proxy.journal.segment import (
 from proxy.native.loader import compiled
 
 __all__ = [
-    "Cut", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "MemoryDisk", "OsDisk",
+    "Cut", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "OsDisk",
     "JournalRecord", "ScanReport", "read", "verify",
 ]  # fmt: skip
 
