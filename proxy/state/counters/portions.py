@@ -3,7 +3,7 @@
 In: what nodes have taken and how many more they need, the time. Out: portions. Never: a clock, a question for each message; less for a node
 than it holds, unless it gave that back itself.
 
-The book of a counter stands in the store: what was taken, in buckets of time, and what each node was handed and has not reported yet. What
+The store holds a record of each counter: what was taken, in buckets of time, and what each node was handed and has not reported yet. What
 is handed out counts as taken, so a limit is never passed, whatever is late, lost or repeated. A node asks when it has none left for a message
 (which waits for that, and is judged again), and now and then for the counters it uses. It gets what its messages need, as far as there is
 any, and for those that are yet to come at most the part of what is left that PARTS says. What it does not use it gives back.
@@ -15,6 +15,8 @@ the window it passes. If the node was only asleep or cut off, its next word says
 its number is another life of it, and has none of it.
 
 A store that lost its last writes, or all, is told by the number of the last report that it has (``PortionState.had``): the node reports those again.
+
+The store's functions (proxy/state/shared/leasing.py) do this; their specification in Python is tests/state/counters/portion_book.py.
 """
 
 from __future__ import annotations
@@ -50,15 +52,6 @@ class PortionReport(NamedTuple):
     keep_s: int = 0
 
 
-class Portion(NamedTuple):
-    """What one node has of a counter."""
-
-    life: int
-    number: int  # of its last report
-    left: int  # handed to it, and not reported as taken yet
-    until_ms: int
-
-
 class PortionState(NamedTuple):
     """What a node learns."""
 
@@ -66,71 +59,3 @@ class PortionState(NamedTuple):
     left: int  # what it holds itself
     room: int  # how much of that it may use: less than ``left`` where limits have become lower
     had: int  # the number of its last report that was known before this one
-
-
-class PortionBook:
-    """One counter over all nodes."""
-
-    def __init__(self) -> None:
-        self.width_s, self.keep_s = 1, 0
-        """How wide buckets are, and after how long a count no longer matters; 0 until a node has taken something and knows."""
-        self.counts: dict[int, int] = {}
-        """Start of a bucket → what was taken in it."""
-        self.portions: dict[int, Portion] = {}
-
-    def report(self, node: int, said: PortionReport, now_ms: int) -> PortionState:
-        if said.keep_s:
-            self.width_s, self.keep_s = said.width_s, said.keep_s
-        self._forget(now_ms)
-        held = self.portions.get(node)
-        had, number, left = NOBODY, 0, 0
-        if held is not None:
-            if held.life == said.life:
-                had, number, left = held.number, held.number, held.left
-            else:  # whatever the one before held may have been taken
-                had = 0
-                start = self._start(min(held.until_ms, now_ms))
-                self.counts[start] = self.counts.get(start, 0) + held.left
-        if said.number > number:
-            number = said.number
-            for start, count in said.taken.items():
-                before = self.counts.get(start, 0)
-                self.counts[start] = after = max(0, before + count)
-                left -= after - before
-            left = max(0, left - said.back)
-        nodes = 1 + sum(who != node and one.until_ms > now_ms for who, one in self.portions.items())
-        room, counted = None, 0
-        for limit in said.limits:
-            inside = self.inside(limit.after_s, now_ms, node)
-            if room is None or limit.most - inside < room:
-                room, counted = limit.most - inside, inside
-        if room is None:  # compared with nothing: nothing is to be handed out
-            room, counted = 0, self.inside(float("-inf"), now_ms, node)
-        else:
-            room = max(0, room)
-            if left < said.need:
-                left = max(left, min(room, said.need))
-            if left < said.need + said.spare:
-                left = max(left, min(said.need + said.spare, left + (room - left) // (PARTS * nodes)))
-        self.portions[node] = Portion(said.life, number, left, now_ms + LEASE_MS)
-        return PortionState(counted, left, room, had)
-
-    def inside(self, after_s: float, now_ms: int, but: int | None = None) -> int:
-        """What was taken later than ``after_s`` (as proxy.state.counters.aggregates counts it) or is in the hands of any node ``but`` one."""
-        latest = after_s + 1 - self.width_s
-        found = sum(count for start, count in self.counts.items() if start > latest)
-        for who, one in self.portions.items():
-            if who != but and (one.until_ms > now_ms or self._start(one.until_ms) > latest):
-                found += one.left
-        return found
-
-    def _start(self, at_ms: int) -> int:
-        second = at_ms // 1000
-        return second - second % self.width_s
-
-    def _forget(self, now_ms: int) -> None:
-        if not self.keep_s:
-            return
-        oldest = now_ms // 1000 - self.keep_s - self.width_s
-        self.counts = {start: count for start, count in self.counts.items() if start >= oldest}
-        self.portions = {who: one for who, one in self.portions.items() if one.until_ms // 1000 >= oldest}
