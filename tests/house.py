@@ -14,7 +14,7 @@ from proxy import policy
 from proxy.config import Account, Provider
 from proxy.journal.records import messages as entries
 from proxy.journal.sealing import Ring
-from proxy.journal.write_ahead_log import Journal, JournalRecord, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, JournalRecord, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.net.lane import Lane
@@ -29,6 +29,7 @@ from proxy.state.record import record
 from proxy.state.record.merging import NODE_SHIFT
 from proxy.wire import Frame, submit_sm
 from proxy.wire.tables import SUBMIT_SM
+from tests.journal.memory_disk import MemoryDisk
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai
 SHANGHAI, BEIJING = 13800210000, 13800100000

@@ -12,7 +12,6 @@ from pyroaring import BitMap
 
 from proxy.cluster.replication import Record, Replication
 from proxy.desk.orders.book import OrderBook
-from proxy.journal.disk import MemoryDisk
 from proxy.journal.records import consents, gate_events, messages, operator_actions
 from proxy.journal.records import external_optouts as told_of
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
@@ -32,6 +31,7 @@ from proxy.state.record.candidates import Port
 from proxy.state.shared.log import NODES, LogEntry, Place
 from proxy.state.shared.numbering import Numbering
 from proxy.state.stores.sqlite import SqliteStore
+from tests.journal.memory_disk import MemoryDisk
 
 PORT, PROVIDER, WIDEN_AFTER = "10690011", "jia", 3
 PEOPLE = (13_800_138_000, 13_800_138_001)

@@ -28,7 +28,7 @@ from collections import deque
 from collections.abc import Iterable
 from zlib import crc32
 
-from proxy.journal.disk import Disk, MemoryDisk, OsDisk
+from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.scan import (
     JournalDamaged,
     JournalError,
@@ -59,7 +59,7 @@ from proxy.journal.segment import (
 from proxy.native.loader import compiled
 
 __all__ = [
-    "TornTail", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "MemoryDisk", "OsDisk",
+    "TornTail", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "OsDisk",
     "JournalRecord", "ScanReport", "read", "verify",
 ]  # fmt: skip
 

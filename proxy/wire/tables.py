@@ -79,7 +79,6 @@ _STATUSES: tuple[tuple[int, str, str], ...] = (
 STATUSES: Mapping[str, int] = {name: number for number, name, _ in _STATUSES}
 """Name → number."""
 STATUS_NAMES: Mapping[int, str] = {number: name for number, name, _ in _STATUSES}
-STATUS_WORDS: Mapping[int, str] = {number: words for number, _, words in _STATUSES}
 
 
 def status_name(number: int) -> str:
@@ -388,7 +387,6 @@ _TLVS: tuple[Tlv, ...] = (
 )
 
 TLVS: Mapping[int, Tlv] = {tlv.tag: tlv for tlv in _TLVS}
-TLV_TAGS: Mapping[str, int] = {tlv.name: tlv.tag for tlv in _TLVS}
 REPEATABLE: frozenset[int] = frozenset({0x0302, 0x0303, 0x0381})
 """callback_num and what belongs to it may stand several times (§5.3.2.36); any other tag at most once."""
 

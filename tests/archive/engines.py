@@ -13,12 +13,13 @@ from typing import Any
 import duckdb
 
 from proxy.journal.records import delivers, messages
-from proxy.journal.write_ahead_log import Journal, MemoryDisk
+from proxy.journal.write_ahead_log import Journal
 from proxy.model.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text
 from proxy.wire.tables import ESM_RECEIPT
 from tests.archive.journals import HOUR, Shelf, busy, nights, synced
 from tests.house import NOON, SHANGHAI, House
+from tests.journal.memory_disk import MemoryDisk
 
 SQL = Path(__file__).parents[2] / ".github" / "guide" / "sql"
 VIEWS = ("files", "rows", "advertisers")

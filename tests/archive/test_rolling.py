@@ -18,13 +18,14 @@ from proxy.archive.manifest import TableFile, load
 from proxy.archive.person_rows import PersonRow
 from proxy.config import Retention
 from proxy.journal import retention
-from proxy.journal.disk import MemoryDisk, OsDisk
+from proxy.journal.disk import OsDisk
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, read, verify
 from proxy.model.message import Category
 from proxy.runtime import atomic_files
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
 from tests.house import NOON, SHANGHAI, House
+from tests.journal.memory_disk import MemoryDisk
 
 
 def test_what_is_closed_is_rolled_and_what_is_written_to_waits(house: House, shelf: Shelf) -> None:

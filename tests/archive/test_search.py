@@ -12,7 +12,7 @@ from proxy.archive.pending_segments import AtHand
 from proxy.archive.query import BadQuery, Query
 from proxy.archive.search import HIDDEN, SearchResult
 from proxy.journal.records import delivers, messages
-from proxy.journal.write_ahead_log import Journal, MemoryDisk
+from proxy.journal.write_ahead_log import Journal
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
@@ -20,6 +20,7 @@ from proxy.wire.tables import ESM_RECEIPT, ESM_UDHI
 from tests.archive.engines import two_nodes
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
 from tests.house import NOON, SHANGHAI, House
+from tests.journal.memory_disk import MemoryDisk
 
 
 def ask(house: House, shelf: Shelf, now: float = NOON + 10 * DAY, **asked: Any) -> SearchResult:

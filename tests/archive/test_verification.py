@@ -15,9 +15,10 @@ import pytest
 from proxy.archive import manifest, rolling, signed_heads, verification
 from proxy.archive.keys import Keys
 from proxy.archive.manifest import TableFile, digest_of
-from proxy.journal.write_ahead_log import Journal, MemoryDisk
+from proxy.journal.write_ahead_log import Journal
 from tests.archive.journals import DAY, Shelf, busy, nights
 from tests.house import NOON, House
+from tests.journal.memory_disk import MemoryDisk
 
 
 def faults(house: House, shelf: Shelf, *, keys: bool = True, journal: bool = True) -> list[str]:

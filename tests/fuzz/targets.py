@@ -22,7 +22,7 @@ from proxy.journal.records import answers as answered
 from proxy.journal.records import gate_events, messages
 from proxy.journal.scan import segment_name
 from proxy.journal.segment import JournalRecord, SegmentHeader, pack_header
-from proxy.journal.write_ahead_log import Journal, JournalDamaged, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, JournalDamaged, read
 from proxy.model.number import NotARecipient, mask, recipient_of
 from proxy.net.proxy_protocol import NotProxied, read_header
 from proxy.operations.control import Args, CommandRefused
@@ -36,6 +36,7 @@ from proxy.wire.message_queries import read_asking
 from proxy.wire.multi import read_multi, read_multi_resp
 from proxy.wire.tables import BAD_KINDS, COMMANDS, PDU_BYTES_MAX, STATUS_NAMES
 from tests.fuzz import answers
+from tests.journal.memory_disk import MemoryDisk
 from tests.wire.ways import carrier, provider
 
 TOP = Path(__file__).parent.parent.parent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from proxy.journal.disk import MemoryDisk
 from proxy.journal.segment import (
     GROUP,
     GROUP_BYTES,
@@ -18,6 +17,7 @@ from proxy.journal.segment import (
     seal_group,
     unpack_header,
 )
+from tests.journal.memory_disk import MemoryDisk
 
 _MARK, _CLAIM_BYTES = b"\xffgroup\xff\n", 20
 

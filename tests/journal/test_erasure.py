@@ -8,7 +8,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proxy.archive.keys import signed_by
-from proxy.journal.disk import MemoryDisk
 from proxy.journal.erasure import (
     Erasure,
     RedactedGroup,
@@ -37,6 +36,7 @@ from proxy.model.recipient import OptOut, RefusedText
 from proxy.wire import submit_sm, submit_sm_resp
 from tests.house import BEIJING, SHANGHAI, House
 from tests.journal.earlier import written_earlier
+from tests.journal.memory_disk import MemoryDisk
 
 AD, OTHER = "【测试】双11好礼 拒收请回复R", "【测试】会员日 拒收请回复R"
 KEY = Ring([bytes(range(32))])

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from proxy.config import Hold, Retention
 from proxy.journal import retention
-from proxy.journal.disk import Disk, MemoryDisk, OsDisk
+from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.records import messages
 from proxy.journal.retention import DAY_S, Removed, RetentionPlan
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, read, verify
+from tests.journal.memory_disk import MemoryDisk
 
 NOON = 1_700_000_000.0
 SEGMENT_BYTES = 400  # two or three of the groups below

@@ -9,10 +9,10 @@ import stat
 
 import pytest
 
-from proxy.journal.disk import MemoryDisk
 from proxy.journal.sealing import Ring, SealingError, make
 from proxy.journal.segment import PLAIN, SEALED, UNDER_SEAL, close_group, groups, pack_header, pack_record, unpack_header
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalSealed, read, verify
+from tests.journal.memory_disk import MemoryDisk
 
 NOW = 1_700_000_000.0
 ONE, OTHER = bytes(range(32)), bytes(range(1, 33))

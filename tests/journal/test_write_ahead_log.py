@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.journal.disk import PREALLOCATED_BYTES, Disk
-from proxy.journal.disk import MemoryDisk as InMemory
 from proxy.journal.disk import OsDisk as OnDisk
 from proxy.journal.sealing import Ring
 from proxy.journal.segment import HEADER_BYTES
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalDown, JournalRecord, read, verify
+from tests.journal.memory_disk import MemoryDisk as InMemory
 
 NOW = 1_700_000_000.123
 """No zero octet is the last of a group then."""

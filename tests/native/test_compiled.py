@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.journal.records import answers as answered
-from proxy.journal.write_ahead_log import Journal, MemoryDisk
+from proxy.journal.write_ahead_log import Journal
 from proxy.model.counters import SECONDS_BUCKETS
 from proxy.model.message import Breach, Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import NotARecipient
@@ -46,6 +46,7 @@ from proxy.state.shared.records import Records  # noqa: F401 # likewise
 from proxy.state.stores import sqlite, valkey  # noqa: F401 # likewise
 from proxy.wire import Frame
 from proxy.wire.tables import SEQUENCE_MAX
+from tests.journal.memory_disk import MemoryDisk
 from tests.needs import needs
 
 TESTS = Path(__file__).resolve().parents[1]

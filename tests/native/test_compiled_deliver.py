@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from proxy.journal.encoding import word
 from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
-from proxy.journal.write_ahead_log import Journal, MemoryDisk
+from proxy.journal.write_ahead_log import Journal
 from proxy.native.loader import PURE
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.deliver_batch import Brought, Route
@@ -23,6 +23,7 @@ from proxy.state.mailbox import deliver_queue as boxes
 from proxy.state.mailbox.deliver_queue import DeliverQueue, Item
 from proxy.state.mailbox.mailbox import Bounds, Mailbox
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp
+from tests.journal.memory_disk import MemoryDisk
 from tests.native.test_compiled import compiled_version, result_or_error
 from tests.needs import needs
 from tests.relay.test_deliver import NOW, ROK, House, Link

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
-from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.counters import GateCounters
 from proxy.relay import deliver
 from proxy.relay.access import PortTable
@@ -22,6 +22,7 @@ from proxy.state import open_store
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.mailbox.mailbox import Bounds
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp
+from tests.journal.memory_disk import MemoryDisk
 
 NOW = 1_762_833_600.0
 ROK, LATER, FULL, NEVER, REJECTED = 0x00, 0x64, 0x14, 0x65, 0x66

@@ -10,10 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.journal.records import gate_events, messages
-from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, read
 from proxy.relay.message_ids import DIGESTS_MAX, CarrierIds, MessageIds, Own, coded, decoded
 from proxy.wire import Frame, deliver_sm, read_deliver, receipt_text, submit_sm_resp
 from tests.house import House
+from tests.journal.memory_disk import MemoryDisk
 
 OF_IDS = string.ascii_letters + string.digits + "-_."
 ANY_ID = st.binary(min_size=1, max_size=64).filter(lambda one: 0 not in one)

@@ -15,7 +15,7 @@ from proxy import policy
 from proxy.desk.optouts.inbox import Inbox
 from proxy.journal.records import delivers, messages
 from proxy.journal.records.doubtful_replies import DoubtDecision, Doubtful, pack_decision
-from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category, hash16, hash32, hash48
 from proxy.model.recipient import HOLD_S, Entry, EntryState, OptOut
@@ -35,6 +35,7 @@ from proxy.state.record.candidates import Port
 from proxy.state.record.record import EMPTY
 from proxy.state.stores.sqlite import SqliteStore
 from proxy.wire import Frame, deliver_sm, encode, read_fields, submit_sm, submit_sm_resp
+from tests.journal.memory_disk import MemoryDisk
 
 NOON = 1_762_833_600.0
 DAY = 86_400.0

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from zlib import crc32
 
-from proxy.journal.disk import MemoryDisk
 from proxy.journal.records import answers, delivers, mailbox, messages, operator_actions, requests
 from proxy.journal.records.delivers import ConfirmationSent, OptedOut, Restored
 from proxy.journal.records.messages import VerdictRecord
@@ -19,6 +18,7 @@ from proxy.journal.segment import _unpack_record as unpack_record
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.record_changes import Effect
 from proxy.wire import Frame
+from tests.journal.memory_disk import MemoryDisk
 from tests.simulation.nouns import CARRIER_REFUSES, nameless
 
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from proxy import policy
 from proxy.journal.records import messages
-from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
@@ -41,6 +41,7 @@ from proxy.state.record.merging import NODE_SHIFT
 from proxy.state.record.torn import TornKeys
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import Frame, submit_sm, submit_sm_resp
+from tests.journal.memory_disk import MemoryDisk
 from tests.simulation.nouns import Broken
 from tests.simulation.store import Pause
 

@@ -30,7 +30,7 @@ from zoneinfo import ZoneInfo
 
 from proxy import policy
 from proxy.journal.records import gate_events, messages
-from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.net.answer_filter import AnswerFilter, MalformedLog
@@ -41,6 +41,7 @@ from proxy.relay.effects.replay import ID_GAP, replay, settle_open
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
 from proxy.wire import Frame, Session, Timers, submit_sm_resp
+from tests.journal.memory_disk import MemoryDisk
 from tests.simulation import strict
 from tests.simulation.handsets import KINDS, Arrived, Handset, arrived, shows
 from tests.simulation.nouns import CARRIER_REFUSES, Broken, nameless

@@ -27,7 +27,7 @@ from typing import Any, cast
 
 from proxy import policy
 from proxy.journal.records import gate_events, messages
-from proxy.journal.write_ahead_log import Journal, JournalDown, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, JournalDown, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Message, Verdict
 from proxy.net.lane import Lane
@@ -43,6 +43,7 @@ from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.mailbox.mailbox import Bounds
+from tests.journal.memory_disk import MemoryDisk
 from tests.simulation import rest
 from tests.simulation.agreeing import Agreeing
 from tests.simulation.asking import Asking

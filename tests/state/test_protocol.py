@@ -19,9 +19,10 @@ from proxy.model.message import Take
 from proxy.policy.kinds.limit import COUNT_MAX
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.counters.counting import COUNT_S, ENDLESS, SharedCounters
-from proxy.state.counters.portions import PortionBook, PortionState
+from proxy.state.counters.portions import PortionState
 from proxy.state.shared.leasing import parse_portion
 from tests.needs import needs
+from tests.state.counters.portion_book import PortionBook
 from tests.state.counters.test_counting import read_word
 from tests.state.leasing_server import LeasingServer
 

@@ -128,9 +128,6 @@ class Findings:
     standing: list[Claim] = field(default_factory=list)
     against: list[Violation] = field(default_factory=list)
 
-    def claim_of(self, key: Key) -> Claim | None:
-        return next((one for one in self.claims if one.key == key), None)
-
 
 def findings(events: Sequence[Outgoing | SeenReply | ClaimsEnded]) -> Findings:
     """The findings in one person's events, in order: a reply is read against the messages sent before it."""

@@ -21,7 +21,6 @@ _TIME = struct.Struct(">Q")
 _CHUNK = struct.Struct(">QHI")  # the file's sequence, which batch of it, which chunk
 _PERSON = struct.Struct(">QQ")  # now, recipient
 EVENTS = ("whole", "reviewed", "proof")
-PERSON_EVENTS = ("withdrawn", "recycled", "erased")
 
 
 class Terms(NamedTuple):
@@ -77,7 +76,7 @@ class ConsentChange(NamedTuple):
 
     time: float
     recipient: int
-    event: str  # of PERSON_EVENTS
+    event: str  # "withdrawn", "recycled" or "erased"
     who: str
     why: str
     advertiser: str = ""  # of ``withdrawn``: whose messages, empty = anybody's

@@ -14,8 +14,9 @@ from proxy.config import Retention
 from proxy.desk.archiving import operations as retention
 from proxy.journal import retention as desk
 from proxy.journal.records import messages
-from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, read
 from proxy.operations.control import CommandRefused
+from tests.journal.memory_disk import MemoryDisk
 
 NOON = 1_700_000_000.0
 DAY_S = 86_400

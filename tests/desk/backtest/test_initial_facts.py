@@ -18,7 +18,7 @@ from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import gate_events, messages, operator_actions
 from proxy.journal.records.consents import ConsentReply, Terms, pack_reply
-from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.consents import consented_beside
@@ -29,6 +29,7 @@ from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
 from proxy.state.record.withdrawn import Withdrawal, withdraw
 from tests.house import SHANGHAI, House
+from tests.journal.memory_disk import MemoryDisk
 
 AD = "【测试】双11好礼, 满100减50 拒收请回复R"
 EARLY, LATE, LISTED, BACK, UNLISTED = range(SHANGHAI, SHANGHAI + 5)

@@ -15,7 +15,7 @@ from proxy.desk.complaints import operations as complaints
 from proxy.desk.complaints.book import CaseBook, Complaint, DueDays, MatchedMessage
 from proxy.desk.subjects import operations as subject
 from proxy.journal.records import messages
-from proxy.journal.write_ahead_log import MemoryDisk, read
+from proxy.journal.write_ahead_log import read
 from proxy.model.approvals import Impossible
 from proxy.operations.control import Args, CommandRefused
 from proxy.policy.registries.holidays import Holidays
@@ -23,6 +23,7 @@ from proxy.relay.effects.replay import replay
 from proxy.state import open_store
 from proxy.state.record.record import opt_outs
 from tests.house import NOON, SHANGHAI, House
+from tests.journal.memory_disk import MemoryDisk
 
 HIT = MatchedMessage("1:5", SHANGHAI, "jia", "10690001", "京选", "marketing", NOON - 60)
 SUPPRESSED = 0x420

@@ -6,11 +6,12 @@ import pytest
 
 from proxy.desk.orders.book import OrderBook, TooManyOrders
 from proxy.journal.records import messages, operator_actions
-from proxy.journal.write_ahead_log import Journal, JournalDown, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, JournalDown, read
 from proxy.model.message import Order
 from proxy.policy.orders import ORDERS_MAX
 from proxy.relay.effects.replay import replay
 from proxy.state import open_store
+from tests.journal.memory_disk import MemoryDisk
 
 NOON = 1_762_833_600.0
 

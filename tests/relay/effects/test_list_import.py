@@ -8,7 +8,7 @@ import pytest
 from pyroaring import BitMap
 
 from proxy.journal.records import gate_events, messages, operator_actions
-from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.list_import import IncompleteList, ListImport
 from proxy.relay.effects.replay import replay
@@ -16,6 +16,7 @@ from proxy.relay.effects.suppression import OfficerRefusal, take_off
 from proxy.state import open_store
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK, ListKey
 from tests.house import NOON, SHANGHAI, House
+from tests.journal.memory_disk import MemoryDisk
 
 ALL, JIA = OptOut("all", "", int(NOON), "import", 0), OptOut("provider", "jia", int(NOON), "import", 0)
 SUPPRESSED = 0x420

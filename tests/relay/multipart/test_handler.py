@@ -18,7 +18,7 @@ from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.submit_case import SubmitCase
 from proxy.journal.records import messages
-from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category, hash48
 from proxy.model.rate import Rate
@@ -40,6 +40,7 @@ from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record, torn
 from proxy.state.record.torn import TornKeys
 from proxy.wire import Frame, submit_sm, submit_sm_resp
+from tests.journal.memory_disk import MemoryDisk
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai
 PERSON, BEIJING = 13800210500, 13800100500

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Take
 from proxy.state.counters.counting import FRESH_S, IDLE_S, REPORTED_MAX, SCANNED_MAX, SharedCounters
-from proxy.state.counters.portions import LEASE_MS, PortionBook, PortionLimit, PortionReport, PortionState
+from proxy.state.counters.portions import LEASE_MS, PortionLimit, PortionReport, PortionState
+from tests.state.counters.portion_book import PortionBook
 
 HOUR_S = 3600
 START_S = 1_700_000_000

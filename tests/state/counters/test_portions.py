@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.state.counters.portions import LEASE_MS, NOBODY, PortionBook, PortionLimit, PortionReport, PortionState
+from proxy.state.counters.portions import LEASE_MS, NOBODY, PortionLimit, PortionReport, PortionState
+from tests.state.counters.portion_book import PortionBook
 
 WIDTH_S = 3600
 

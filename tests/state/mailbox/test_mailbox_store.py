@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
-from proxy.journal.write_ahead_log import Journal, MemoryDisk, read
+from proxy.journal.write_ahead_log import Journal, read
 from proxy.relay.effects.replay import replay
 from proxy.state import open_store
 from proxy.state.mailbox.mailbox import RENUMBERED, UNOWNED, Bounds, Mailbox
 from proxy.state.stores.sqlite import SqliteStore
+from tests.journal.memory_disk import MemoryDisk
 
 NOW = 1_700_000_000.0
 PROVIDERS = ["jia", "yi"]

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from proxy.model.rate import Rate
 from proxy.state.counters.shares import LeasedFlow, LeasedRate
-from proxy.state.shared.leases import BEAT_S, FLOOR, LEASE_MS, SPARE_S, Ask, BindLeases, Given, RateBook, ask_place, fair_parts
+from proxy.state.shared.leases import BEAT_S, FLOOR, LEASE_MS, SPARE_S, Ask, Given
+from tests.state.shared.lease_books import BindLeases, RateBook, ask_place, fair_parts
 
 STEP_S = 0.01
 LEASE_S = LEASE_MS / 1000

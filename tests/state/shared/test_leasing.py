@@ -6,11 +6,13 @@ import random
 
 import pytest
 
-from proxy.state.counters.portions import PortionBook, PortionLimit, PortionReport
-from proxy.state.shared.leases import LEASE_MS, Ask, BindLeases, RateBook, ask_place
+from proxy.state.counters.portions import PortionLimit, PortionReport
+from proxy.state.shared.leases import LEASE_MS, Ask
 from proxy.state.shared.leasing import parse_place, parse_portion, parse_share, report_word
 from tests.needs import needs
+from tests.state.counters.portion_book import PortionBook
 from tests.state.leasing_server import LeasingServer
+from tests.state.shared.lease_books import BindLeases, RateBook, ask_place
 
 pytestmark = needs("valkey")
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from proxy.journal.disk import MemoryDisk
 from proxy.journal.records import messages
 from proxy.state import open_store
+from tests.journal.memory_disk import MemoryDisk
 from tests.needs import needs
 from tests.told import Clock, Node
 from tests.valkey import SECRET, Cluster, Valkey

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.journal.write_ahead_log import Journal, MemoryDisk
+from proxy.journal.write_ahead_log import Journal
 from proxy.model.message import Category, Take
 from proxy.model.recipient import Entry, EntryState, OptOut
 from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, open_store
@@ -26,6 +26,7 @@ from proxy.state.embedded.table import KEY_MAX
 from proxy.state.record import record, torn
 from proxy.state.record.record import EMPTY
 from proxy.state.stores.sqlite import SqliteStore
+from tests.journal.memory_disk import MemoryDisk
 
 NOW = 1_700_000_000
 PERSON = 13_800_210_000
