@@ -147,10 +147,10 @@ def test_two_versions_count_together_and_tell_each_other_and_one_takes_the_other
     assert at_once([then, today] * 2, many, 2) == dict.fromkeys(many, CAP)
     (torn,) = people(numbers, 1)
     with Raw(then.port) as here, Raw(today.port) as there:
-        for client, part in zip((here, there), parts("1069001", torn, TEXT, 2), strict=True):
-            client.bind("jia")
-            client.send(part)
-        assert [answer(client) for client in (here, there)] == [ESME_ROK, ESME_ROK]
+        for end, part in zip((here, there), parts("1069001", torn, TEXT, 2), strict=True):
+            end.bind("jia")
+            end.send(part)
+        assert [answer(end) for end in (here, there)] == [ESME_ROK, ESME_ROK]
     assert at_once([then, today] * 2, [torn], 2) == {torn: CAP - 1}, "a long message whose parts came to both counts once"
     li, wang, zhao = people(numbers, 3)
     fresh = count(500)  # whom no cap stops before that
