@@ -21,6 +21,7 @@ from tests.upgrade.people import (
     COMPLAINED,
     CONSENTED,
     DOUBTED,
+    FORGOTTEN,
     FREE,
     IMPORTED,
     LATE,
@@ -41,7 +42,8 @@ async def works(ends: Ends, jia: Bind) -> None:
     consents = written(ends.folder / "consents.csv", "number,given\n" + rows)
     await ends.command("consent", "import", consents, "--source", "app", "--provider", "jia", *WHY)
     await ends.command("consent", "withdraw", "--to", CONSENTED[1], *WHY)
-    assert await jia.say(COMPLAINED, AD.format("c")) == 0
+    for person in (COMPLAINED, FORGOTTEN):
+        assert await jia.say(person, AD.format("c")) == 0
     heads = "投诉编号,投诉号码,被举报号码,短信接收时间,短信内容\n"
     batch = written(ends.folder / "cases.csv", f"{heads}A1,{COMPLAINED},1069001,{day:%Y-%m-%d %H:%M},好礼c 拒收请回复R\n")
     await ends.command("complaint", "import", batch, *WHY)
@@ -55,6 +57,9 @@ async def works(ends: Ends, jia: Bind) -> None:
     had = len(jia.replies)
     ends.carrier.reply(DOUBTED, "1069001", DOUBTFUL)
     await until(lambda: len(jia.replies) > had, "the reply")
+    (row,) = json.loads(await ends.command("optout", "doubtful", "--json"))["rows"]
+    await ends.command("optout", "decide", row["row"], "--yes", *WHY)
+    await ends.command("subject", "erase", "--to", FORGOTTEN, *WHY)
     await ends.command("shadow", "--for", "10m", *WHY)
     await ends.command("shadow", "off", *WHY)
     await ends.command("suppress", "add", "--to", FREE, *WHY)
@@ -69,15 +74,15 @@ def written(path: Path, text: str) -> str:
 def questions(at: float) -> list[list[str]]:
     """``at``: when the earlier gate was killed."""
     day = f"{datetime.fromtimestamp(at, CHINA):%Y-%m-%d}"
-    asked = [["find", "--to", number, "--since", day, *WHY] for number in (LONG, REFUSED, SUPPRESSED, DOUBTED)]
-    asked += [["suppress", "show", "--to", number] for number in (LATE, BACK, IMPORTED[0], COMPLAINED, DOUBTED)]
+    asked = [["find", "--to", number, "--since", day, *WHY] for number in (LONG, REFUSED, SUPPRESSED, FORGOTTEN)]
+    asked += [["suppress", "show", "--to", number] for number in (LATE, BACK, IMPORTED[0], COMPLAINED, DOUBTED, FORGOTTEN)]
     asked += [
         ["optout", "trace", "--to", REFUSED],
         ["consent", "show", "--to", CONSENTED[1]],
         ["subject", "show", "--to", CAPPED],
     ]
     asked += [words.split() for words in ("suppress lists", "consent tasks", "complaint show 1", "penalty list", "stop list")]
-    asked += [words.split() for words in ("rules history", "optout doubtful", "optout paths")]
+    asked += [words.split() for words in ("rules history", "optout doubtful --state decided", "optout paths")]
     return [*asked, ["report", "--day", day, "--least", "1"], ["backtest", "--since", "all"]]
 
 

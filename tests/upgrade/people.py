@@ -24,6 +24,8 @@ CONSENTED = ("13800210111", "13800210112")
 """Agreed to advertisements; the second took it back."""
 COMPLAINED, DOUBTED = "13800210113", "13800210114"
 """Complained, and the case was valid; replied what may be a refusal."""
+FORGOTTEN = "13800210115"
+"""Asked to be forgotten."""
 TIBETAN = "13908910001"
 """Stopped by order."""
 ALL_CAP = 3

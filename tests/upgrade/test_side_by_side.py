@@ -26,6 +26,8 @@ from tests.e2e.gate import ROOT, START_S, Gate, _environment, provider, run
 from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
 from tests.e2e.raw import Raw
 from tests.e2e.sharing import CAP, at_once, people
+from tests.e2e.test_long import TEXT, parts
+from tests.e2e.test_long_shared import answer
 from tests.e2e.test_post import arrive, delivered
 from tests.e2e.test_told import RULES as REFUSED
 from tests.e2e.test_told import STOPPED, SUPPRESSED, status
@@ -143,6 +145,13 @@ def test_two_versions_count_together_and_tell_each_other_and_one_takes_the_other
     numbers = count(100)
     many = people(numbers, 40)
     assert at_once([then, today] * 2, many, 2) == dict.fromkeys(many, CAP)
+    (torn,) = people(numbers, 1)
+    with Raw(then.port) as here, Raw(today.port) as there:
+        for end, part in zip((here, there), parts("1069001", torn, TEXT, 2), strict=True):
+            end.bind("jia")
+            end.send(part)
+        assert [answer(end) for end in (here, there)] == [ESME_ROK, ESME_ROK]
+    assert at_once([then, today] * 2, [torn], 2) == {torn: CAP - 1}, "a long message whose parts came to both counts once"
     li, wang, zhao = people(numbers, 3)
     fresh = count(500)  # whom no cap stops before that
     for teller, hearer, person in ((then, today, li), (today, then, wang)):
