@@ -1,4 +1,4 @@
-"""Reads the first sheet of an XLSX in a child process with bounded memory.
+"""Reads an XLSX's first sheet in a memory-bounded child process.
 
 In: a file. Out: its rows, one line of JSON each; then ``{"end": true}``, or ``{"fault": why}``. Never: a formula's code, a picture, a macro;
 more memory or time than the limits, however small the file was.
