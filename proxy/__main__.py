@@ -39,7 +39,7 @@ from proxy.desk.search import command as find
 from proxy.desk.subjects import command as subject
 from proxy.desk.suppression import command as suppress
 from proxy.operations.terminal import as_json as tell_json
-from proxy.operations.terminal import fail, say, speak_for, speaks, warn
+from proxy.operations.terminal import choose_language, fail, print_line, use_token_file, warn
 from proxy.runtime import hardening
 
 app = typer.Typer(
@@ -68,7 +68,7 @@ def top(
     Where the settings list people, GATE106_TOKEN_FILE in the environment says whose commands these are.
     """
     if token_file is not None:
-        speak_for(token_file)
+        use_token_file(token_file)
     if worker is not None:
         os.environ["GATE106_WORKER"] = str(worker)
 
@@ -166,7 +166,7 @@ def check(
     rules = rules or (settings.rules if settings else Path("rules"))
     if not rules.is_dir():
         fail(f"{rules}: no such folder (name the folder that holds your rules)")
-    language = speaks(lang)
+    language = choose_language(lang)
     report = policy.check(rules, settings.providers if settings else None, datetime.now(CHINA).timestamp())
     if as_json:
         tell_json(report.as_dict())
@@ -177,9 +177,9 @@ def check(
         warn(f"{doubt.file}:{doubt.line}: {in_language(f'warning: {doubt.text}', language)}")
     beside = f", {len(report.warnings)} warnings" if report.warnings else ""
     if report.unknown_region:
-        say(in_language(f"the region of {100 * report.unknown_region:.1f} % of numbers in use is unknown", language))
+        print_line(in_language(f"the region of {100 * report.unknown_region:.1f} % of numbers in use is unknown", language))
     counted = f"{report.rules} rules, {report.tests} tests, {len(report.problems)} problems{beside}"
-    say(f"{rules}: {in_language(counted, language)}")
+    print_line(f"{rules}: {in_language(counted, language)}")
     raise typer.Exit(1 if report.problems else 0)
 
 
@@ -218,7 +218,7 @@ def token(
             out.write(f"{made}\n")
     except OSError as error:
         fail(f"{file}: {error.strerror or error}")
-    say(hash_token(made))
+    print_line(hash_token(made))
 
 
 @sim.command("carrier", epilog="Example: gate106 sim carrier --port 2776")
@@ -230,7 +230,7 @@ def sim_carrier(
     """Stand as a carrier's SMSC: take binds, answer submits, send receipts, until Ctrl-C."""
     from proxy.sim import carrier
 
-    carrier.stand(host, port, carrier.Conduct(delay_s=delay, log=True, receipt_after_s=1.0), typer.echo)
+    carrier.serve_carrier(host, port, carrier.Conduct(delay_s=delay, log=True, receipt_after_s=1.0), typer.echo)
 
 
 @sim.command("provider", epilog="Example: gate106 sim provider --from 10690001 --to 13800210500 --text '【测试】你好'")
@@ -261,9 +261,9 @@ def sim_provider(
         fail(f"{host}:{port}: {error}")
     for sent in log.sent:
         status = "no answer" if sent.status is None else status_name(sent.status)
-        say(f"{status} {sent.message_id} after {sent.took_s * 1000:.1f} ms")
+        print_line(f"{status} {sent.message_id} after {sent.took_s * 1000:.1f} ms")
     for got in log.got:
-        say(f"delivered to us: {got}")
+        print_line(f"delivered to us: {got}")
     raise typer.Exit(0 if log.sent and all(sent.status == 0 for sent in log.sent) else 1)
 
 
@@ -275,7 +275,7 @@ def whole() -> Callable[[], object]:
 
 def main() -> None:
     """The entry point: click's usage errors exit 2 as they are; what nobody foresaw is one line, too."""
-    hardening.close_files()
+    hardening.restrict_umask()
     try:
         whole()()
     except KeyboardInterrupt:

@@ -13,13 +13,13 @@ from typing import Any, cast
 from proxy import policy
 from proxy.config import Account, Provider
 from proxy.journal.records import messages as entries
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, JournalRecord, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.net.lane import Lane
 from proxy.relay.access import Directory
-from proxy.relay.commands import Commands, ways
+from proxy.relay.commands import Commands, lane_finder
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.message_index import SentIndex
 from proxy.relay.pending_submit import OtherRequest, PendingSubmit
@@ -68,7 +68,7 @@ class House:
         *,
         rules: str = RULES,
         carriers: tuple[str, ...] = ("bj",),
-        ring: Ring | None = None,
+        ring: KeyRing | None = None,
         beside: House | None = None,
         **provider: Any,
     ) -> None:
@@ -115,7 +115,7 @@ class House:
         self.commands = Commands(
             self.relay,
             SentIndex(list(carriers)),
-            ways(cast("Any", self.lanes)),
+            lane_finder(cast("Any", self.lanes)),
             lambda message_id: None,
             False,
             lambda: self.now,

@@ -19,9 +19,9 @@ from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.message import Order, hash32
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.chunked import ChunkedImports
-from proxy.relay.effects.consents import Incoming, PersonSays, apply_event
+from proxy.relay.effects.consents import ConsentImport, PersonChange, apply_event
 from proxy.relay.effects.list_import import ListImport
-from proxy.relay.effects.optouts import Confirmation, RefusedSaid, ReplyEffect, ReplyTo, Widening
+from proxy.relay.effects.optouts import Confirmation, RefusedTexts, ReplyEffect, ReplyTo, Widening
 from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.effects.replay import replay
 from proxy.relay.effects.suppression import OfficerRefusal
@@ -169,7 +169,7 @@ class Node:
         )
         heard.recipient = person
         more: list[RecordChange] = [
-            RefusedSaid(heard, lambda template: f"text {template}"),
+            RefusedTexts(heard, lambda template: f"text {template}"),
             Widening(heard, self._widened, _nothing),
         ]
         await self.change(heard, *more)
@@ -182,7 +182,7 @@ class Node:
 
     async def befalls(self, person: int, event: str) -> None:
         said = ConsentChange(self.now(), person, event, "li", "asked", before=int(self.now()) - 1, name=person)
-        await self.change(PersonSays(said, self.store, _nothing))
+        await self.change(PersonChange(said, self.store, _nothing))
 
     # -- the house
 
@@ -197,7 +197,7 @@ class Node:
     def agree(self) -> None:
         """A file of consents."""
         said = ConsentFile(self.now(), (Terms("a", "", 0, 0, ""),), "web", "", "", "file.csv", 0, "li", "asked")
-        incoming = Incoming(self.write(messages.CONSENT_FILE, consents.pack_file(said)), said)
+        incoming = ConsentImport(self.write(messages.CONSENT_FILE, consents.pack_file(said)), said)
         chunk = consents.pack_chunk(incoming.sequence, 0, PEOPLE[0] >> CHUNK_BITS, _bits(PEOPLE))
         self.write(messages.CONSENTS, chunk)
         incoming.add(chunk, len(PEOPLE))
@@ -215,7 +215,7 @@ class Node:
 
     def ask(self, key: int) -> None:
         """Somebody's request with an Idempotency-Key was dealt with."""
-        body = told_of.pack_told(
+        body = told_of.pack_external_optout(
             told_of.ExternalOptOut(self.now(), bytes([key]) * 16, bytes(16), self.store.node, "app", "app")
         )
         self.write(messages.TOLD, body)

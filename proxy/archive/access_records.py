@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from proxy.journal.records import messages, operator_actions
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, OsDisk
 
 FOLDER = "looked"
@@ -26,7 +26,7 @@ class CannotRecord(Exception):
     """It cannot be written down; so nothing may be shown. The text says why."""
 
 
-def record_access(archive: Path, ring: Ring, now: float, who: str, command: str, why: str, details: str) -> int:
+def record_access(archive: Path, ring: KeyRing, now: float, who: str, command: str, why: str, details: str) -> int:
     """Its sequence in that journal. Raises CannotNote, JournalError, OSError."""
     folder = archive / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -169,7 +169,7 @@ def make(folder: Path, manifest: Manifest, rest: Callable[[], None] = _NO_REST) 
     for file in manifest.files():
         path = folder / file.name
         if file.name not in manifest.blooms or not path_of(path).is_file():
-            atomic_files.put(path_of(path), pack(path, file, rest))
+            atomic_files.write_file(path_of(path), pack(path, file, rest))
             manifest.blooms[file.name] = digest_of(path_of(path))
             made += 1
             rest()

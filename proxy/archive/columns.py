@@ -39,14 +39,14 @@ from proxy.journal.segment import JournalRecord
 from proxy.model.message import CATEGORY_WORDS, Category, Outcome
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
-from proxy.model.redact import without_digits
+from proxy.model.redact import mask_digits
 from proxy.policy.text.folding import fold, squeeze
 from proxy.policy.text.page import signer
-from proxy.relay.effects.optouts import understood
+from proxy.relay.effects.optouts import read_deliver_text
 from proxy.wire import ContentCache, Frame, Malformed, Submit, read_deliver, read_submit
-from proxy.wire.data_sm import read_data
+from proxy.wire.data_sm import read_data_sm
 from proxy.wire.message_queries import replacement
-from proxy.wire.receipted import Receipted
+from proxy.wire.receipted import ReceiptIds
 from proxy.wire.tables import DATA_SM, RECEIPTED_MESSAGE_ID, REPLACE_SM
 
 EFFECTS = (
@@ -102,7 +102,7 @@ class RowReader:
         text, name, code, part, parts = self._content(said.data, said.time)
         entry, category, rules = said.entry, CATEGORY_WORDS[said.category], self._objecting(said.revision, said.breaches)
         if code or said.category is Category.OTP or unjudged(category, said.reason, objected=bool(rules)):
-            text = without_digits(text)
+            text = mask_digits(text)
         persons = (said.recipient,) if said.recipient else unread_submits.recipients_of_pdu(said.data) or _NOBODY
         return [
             _row((
@@ -130,7 +130,7 @@ class RowReader:
 
     def _read(self, frame: Frame, now: float) -> Submit:
         if frame.command_id == DATA_SM:
-            return read_data(frame, self._memo, now)
+            return read_data_sm(frame, self._memo, now)
         if frame.command_id == REPLACE_SM:
             return Submit(b"", b"", replacement(frame, _UCS2, now))
         return read_submit(frame, self._memo, now)
@@ -197,7 +197,7 @@ class RowReader:
         )  # fmt: skip
 
     def _confirmed(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = delivers.unpack_said(record.body)
+        said = delivers.unpack_confirmation(record.body)
         return (
             PersonRow(
                 said.recipient, _ms(said.time), record.sequence, 0, "confirmed", said.provider, port=said.port, text=said.text,
@@ -206,7 +206,7 @@ class RowReader:
         )  # fmt: skip
 
     def _person_changed(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = consents.unpack_person(record.body)
+        said = consents.unpack_change(record.body)
         about = {
             "withdrawn": f"{said.advertiser or 'all advertisers'}, {said.category or 'all categories'}",
             "recycled": f"somebody else's since {said.before}",
@@ -217,7 +217,7 @@ class RowReader:
         )
 
     def _consented(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = consents.unpack_reply(record.body)
+        said = consents.unpack_consent_reply(record.body)
         text = said.text.encode("utf-8", "replace").decode()
         state = f"{said.terms.advertiser}, {said.terms.category}"
         return (
@@ -259,10 +259,10 @@ _WHOSE: dict[int, Callable[[bytes], int]] = {
     messages.ANSWER: lambda body: answers.unpack_answer(body).recipient,
     messages.OPTOUT: lambda body: delivers.unpack_optout(body).recipient,
     messages.RESTORED: lambda body: delivers.unpack_restored(body).recipient,
-    messages.SAID: lambda body: delivers.unpack_said(body).recipient,
+    messages.SAID: lambda body: delivers.unpack_confirmation(body).recipient,
     messages.SUPPRESSED: lambda body: operator_actions.unpack_suppressed(body).recipient,
-    messages.PERSON: lambda body: consents.unpack_person(body).recipient,
-    messages.CONSENT_REPLY: lambda body: consents.unpack_reply(body).recipient,
+    messages.PERSON: lambda body: consents.unpack_change(body).recipient,
+    messages.CONSENT_REPLY: lambda body: consents.unpack_consent_reply(body).recipient,
     messages.DOUBTFUL: lambda body: doubtful_replies.unpack_doubtful(body).recipient,
 }
 
@@ -273,7 +273,7 @@ def _receipt(data: bytes) -> tuple[str, str, str]:
     if plain is not None and _RECEIPTED not in data[plain.end() :]:
         return plain[1].decode("ascii"), plain[2].decode("ascii"), ""
     try:
-        receipt, named = read_deliver(Frame.of(data)).receipt, Receipted(data)
+        receipt, named = read_deliver(Frame.of(data)).receipt, ReceiptIds(data)
     except (Malformed, ValueError, IndexError):
         return "", "", ""
     return _printed(named.tlv_id or named.text_id or b""), receipt.stat if receipt is not None else "", ""
@@ -282,7 +282,7 @@ def _receipt(data: bytes) -> tuple[str, str, str]:
 def _text(data: bytes) -> str:
     """What a person wrote; empty where it cannot be read (the segment has it)."""
     try:
-        return understood(read_deliver(Frame.of(data)))[0]
+        return read_deliver_text(read_deliver(Frame.of(data)))[0]
     except (Malformed, ValueError, IndexError):
         return ""
 

@@ -18,7 +18,7 @@ from rapidfuzz import fuzz
 from proxy.archive.query import LIMIT_MAX, Query
 from proxy.archive.search import Hit, SearchResult
 from proxy.i18n.phrases import Bilingual
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.policy.text.folding import fold, squeeze
 
 WINDOWS_S = (600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 72 * 3600.0)
@@ -39,7 +39,7 @@ NumberOf = Callable[[Hit], int]
 """The recipient's number, unsealed; 0 if unknown."""
 
 
-@about_people
+@masked_repr
 class ComplaintQuery(NamedTuple):
     """What a complaint says; empty words and 0 mean that it does not."""
 
@@ -51,7 +51,7 @@ class ComplaintQuery(NamedTuple):
     came: float
 
 
-@about_people
+@masked_repr
 class Candidate(NamedTuple):
     hit: Hit
     number: int

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path
 
-from proxy.archive.manifest import Manifest, load, node_folder, nodes
+from proxy.archive.manifest import Manifest, load, node_folder, node_folders
 from proxy.journal.disk import Disk
 from proxy.journal.scan import JournalDamaged, PlacedRecord, Scan
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
@@ -101,5 +101,5 @@ def rewrite_fault(manifest: Manifest, last: int) -> str:
 def missing_journal_faults(disk: Disk, archive: Path, node: int | None) -> list[str]:
     """Faults of a journal that is empty where there are tables of it. ManifestError, OSError."""
     identity = identity_of(disk, archive, node)
-    manifests = [load(folder) for folder in nodes(archive)] if identity else []
+    manifests = [load(folder) for folder in node_folders(archive)] if identity else []
     return [truncation_fault(one, 0) for one in manifests if one.identity == identity and one.last]

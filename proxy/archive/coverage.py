@@ -1,6 +1,6 @@
 """Determines how much of the journal an answer covers.
 
-In: manifests of all nodes, what is in no table yet (pending_segments.py), a query. Out: a ``Covered``: from when to when each node's
+In: manifests of all nodes, what is in no table yet (pending_segments.py), a query. Out: a ``CoverageReport``: from when to when each node's
 records are there, whether they are chained and the journal continues from them, which files can matter. Never: a file's content
 (verification.py reads it).
 
@@ -54,7 +54,7 @@ class CandidateFile(NamedTuple):
     """Whether a Bloom filter lies beside it that the manifest names."""
 
 
-class Covered(NamedTuple):
+class CoverageReport(NamedTuple):
     spans: tuple[RecordRange, ...]
     faults: tuple[str, ...]
     """Where records are missing or do not hang together; empty when the chain holds."""
@@ -69,7 +69,7 @@ class Covered(NamedTuple):
 
 class Coverage(Protocol):
     @property
-    def covered(self) -> Covered: ...
+    def covered(self) -> CoverageReport: ...
 
 
 Answered = TypeVar("Answered", bound=Coverage)
@@ -96,7 +96,7 @@ def _unchanged(sources: ArchiveSources) -> bool:
     return all(is_unchanged(folder, manifest) for folder, manifest in sources.manifests)
 
 
-def determine_coverage(sources: ArchiveSources, question: Query) -> Covered:
+def determine_coverage(sources: ArchiveSources, question: Query) -> CoverageReport:
     manifests, rests = sources
     live = {id(rest.own): rest.tail for rest in rests}
     spans, faults, missing = list[RecordRange](), list[str](), list[str]()
@@ -124,7 +124,7 @@ def determine_coverage(sources: ArchiveSources, question: Query) -> Covered:
     files.sort(key=lambda one: (-one.until_ms, -one.since_ms))
     missing += _missing_nodes([folder for folder, _ in manifests])
     unreached = [said for span in spans for said in _beyond_records(span, question)]
-    return Covered(tuple(spans), tuple(faults), tuple(files), tuple(missing), tuple(unreached))
+    return CoverageReport(tuple(spans), tuple(faults), tuple(files), tuple(missing), tuple(unreached))
 
 
 def _missing_nodes(folders: Sequence[Path]) -> list[str]:

@@ -22,13 +22,13 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from proxy.archive import bloom, signed_heads
-from proxy.archive.keys import Keys
-from proxy.archive.manifest import Manifest, TableFile, home_of, load
+from proxy.archive.keys import ArchiveKeys
+from proxy.archive.manifest import Manifest, TableFile, journal_folder, load
 from proxy.archive.parquet import SCHEMA, rewritten
 from proxy.archive.rolling import exclusive_roller, remove_leftovers
 from proxy.config import Hold
 from proxy.journal.disk import OsDisk
-from proxy.journal.erasure import RedactedGroup, erase, in_batches, signed
+from proxy.journal.erasure import RedactedGroup, erase, in_batches, signed_bytes
 from proxy.journal.retention import NEWEST_STAY, ClosedSegment
 from proxy.journal.scan import JournalDamaged, Scan, as_journal_error
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
@@ -57,7 +57,7 @@ class ErasurePlan(NamedTuple):
     """Reason → number of segments that stay for it."""
 
 
-class Done(NamedTuple):
+class ErasureResult(NamedTuple):
     segments: int
     groups: int
     records: int
@@ -92,32 +92,32 @@ def _stays(segment: ClosedSegment, holds: Sequence[Hold], before: float) -> str:
 def run(
     disk: OsDisk,
     archive: Path,
-    keys: Keys,
+    keys: ArchiveKeys,
     person: int,
     goes: Iterable[ClosedSegment],
     gate: JournalWriter,
     seen: Callable[[ClosedSegment], None] = lambda _: None,
-) -> Done:
+) -> ErasureResult:
     """Takes the person out. Killed at any point it is done again from the beginning, and nothing else is lost. Raises JournalError, RollError,
     ManifestError, OSError, and what the gate does."""
     looked, verdicts = list[ClosedSegment](), set[int]()
     segments = groups = records = 0
     header = unpack_header(disk.read(disk.list()[-1], HEADER_BYTES))
-    folder = home_of(archive, header.node, header.identity.hex())
+    folder = journal_folder(archive, header.node, header.identity.hex())
     there = folder.is_dir()
     with exclusive_roller(folder) if there else nullcontext():
         for left in disk.path.glob(f"*{atomic_files.HALF}"):  # by a kill
-            atomic_files.drop(left)
+            atomic_files.remove_file(left)
         for segment in goes:
             changed = _segment(disk, segment, keys, person, gate, verdicts)
             segments, groups, records = segments + bool(changed[0]), groups + changed[0], records + changed[1]
             looked.append(segment)
             seen(segment)
-        return Done(segments, groups, records, _tables(folder, keys, person, looked, verdicts) if there and looked else 0)
+        return ErasureResult(segments, groups, records, _tables(folder, keys, person, looked, verdicts) if there and looked else 0)
 
 
 def _segment(
-    disk: OsDisk, segment: ClosedSegment, keys: Keys, person: int, gate: JournalWriter, verdicts: set[int]
+    disk: OsDisk, segment: ClosedSegment, keys: ArchiveKeys, person: int, gate: JournalWriter, verdicts: set[int]
 ) -> tuple[int, int]:
     """How many groups and records changed; ``verdicts`` learns which were erased, now or before."""
     try:
@@ -133,7 +133,7 @@ def _segment(
     if erased is None:
         return 0, 0
     path = disk.path / segment.name
-    half = atomic_files.half_of(path)
+    half = atomic_files.temporary_path(path)
     half.write_bytes(erased.data)
     there = path.stat()
     os.chown(half, there.st_uid, there.st_gid)  # whichever user runs this, the gate must be able to read it
@@ -141,9 +141,9 @@ def _segment(
     atomic_files.sync(half)
     identity = unpack_header(data).identity
     for piece in in_batches(erased.changes):
-        gate.note(segment.first, piece, keys.sign(signed(identity, segment.first, piece)))
+        gate.note(segment.first, piece, keys.sign(signed_bytes(identity, segment.first, piece)))
     if not gate.put(segment.first):
-        atomic_files.drop(half)
+        atomic_files.remove_file(half)
         return 0, 0
     return len(erased.changes), erased.records
 
@@ -151,7 +151,7 @@ def _segment(
 # -- tables
 
 
-def _tables(folder: Path, keys: Keys, person: int, looked: Sequence[ClosedSegment], verdicts: set[int]) -> int:
+def _tables(folder: Path, keys: ArchiveKeys, person: int, looked: Sequence[ClosedSegment], verdicts: set[int]) -> int:
     """Rows that went, or were blanked."""
     manifest, rows = load(folder), 0
     remove_leftovers(folder, manifest)
@@ -175,7 +175,7 @@ class _RowFilter(NamedTuple):
         return file.least <= self.hashed <= file.most or (bool(self.verdicts) and file.least == 0)
 
 
-def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, whose: _RowFilter) -> int:
+def _table(folder: Path, manifest: Manifest, place: int, keys: ArchiveKeys, whose: _RowFilter) -> int:
     table = manifest.tables[place]
     files, old, changed = list[TableFile](), list[TableFile](), 0
     for file in table.files:
@@ -194,8 +194,8 @@ def _table(folder: Path, manifest: Manifest, place: int, keys: Keys, whose: _Row
         manifest.note_erased(*signed_heads.erasure_entry(keys, table, manifest.tables[place]))
     manifest.write(folder)
     for file in old:
-        atomic_files.drop(folder / file.name)
-        atomic_files.drop(bloom.path_of(folder / file.name))
+        atomic_files.remove_file(folder / file.name)
+        atomic_files.remove_file(bloom.path_of(folder / file.name))
     return changed
 
 

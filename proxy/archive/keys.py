@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from proxy.archive.manifest import nodes
+from proxy.archive.manifest import node_folders
 from proxy.model.pseudonym import Pseudonymizer
 
 PERSON, NUMBER, HEAD, PUBLIC = "person.key", "number.key", "head.key", "head.pub"
@@ -40,7 +40,7 @@ class KeysError(Exception):
     """The keys cannot be used; the text says whose fault it is and what to do."""
 
 
-class Keys:
+class ArchiveKeys:
     """Opened from a folder. ``make``: where there are none yet, they are made; all of them or none."""
 
     def __init__(self, folder: Path, *, make: bool = False) -> None:
@@ -104,10 +104,10 @@ def public_of(folder: Path) -> bytes:
         raise KeysError(f"{folder / PUBLIC}: {error} (the public half of what signs the journal's heads)") from None
 
 
-def are_made_now(archive: Path, journal: Path) -> bool:
+def may_make_keys(archive: Path, journal: Path) -> bool:
     """Whether missing keys may be made, as the first roll would: no tables were made with other keys yet, and this is the gate's own user.
     A new gate rolls nothing for an hour but is queried already."""
-    return not nodes(archive) and journal.is_dir() and journal.stat().st_uid == os.geteuid()
+    return not node_folders(archive) and journal.is_dir() and journal.stat().st_uid == os.geteuid()
 
 
 def _secret(path: Path) -> bytes:

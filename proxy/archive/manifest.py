@@ -146,14 +146,14 @@ class Manifest:
             del self.rules[old]
 
     def write(self, folder: Path) -> None:
-        atomic_files.put(folder / NAME, self.pack())
+        atomic_files.write_file(folder / NAME, self.pack())
 
 
 def node_folder(archive: Path, node: int) -> Path:
     return archive / f"node-{node}"
 
 
-def home_of(archive: Path, node: int, identity: str) -> Path:
+def journal_folder(archive: Path, node: int, identity: str) -> Path:
     """The folder of a node's journal: ``node-0``, or ``node-0-1a2b3c4d`` where that holds the tables of a journal that this node had
     before (``--accept-loss`` begins a new one). A journal that has no name yet has no such folder. ManifestError, OSError."""
     folder = node_folder(archive, node)
@@ -180,7 +180,7 @@ def is_unchanged(folder: Path, manifest: Manifest) -> bool:
         return False
 
 
-def nodes(archive: Path) -> list[Path]:
+def node_folders(archive: Path) -> list[Path]:
     """Folders of all nodes whose journals are here."""
     return sorted(path for path in archive.glob("node-*") if path.is_dir())
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from proxy.archive.engine import engine
-from proxy.archive.keys import SEALED_BYTES, Keys
+from proxy.archive.keys import SEALED_BYTES, ArchiveKeys
 from proxy.archive.manifest import TableFile, digest_of
 from proxy.archive.person_rows import HashedPersons, PersonRow
 from proxy.runtime import atomic_files
@@ -72,7 +72,7 @@ _ROW_COLUMNS = SCHEMA.names[3:]
 assert list(PersonRow._fields[1:]) == _ROW_COLUMNS
 
 
-def batches(rows: Iterable[PersonRow], node: int, keys: Keys) -> Iterator[pa.RecordBatch]:
+def batches(rows: Iterable[PersonRow], node: int, keys: ArchiveKeys) -> Iterator[pa.RecordBatch]:
     """Rows as columns, numbers hashed and sealed."""
     named = HashedPersons(keys)
     held: list[PersonRow] = []
@@ -85,7 +85,7 @@ def batches(rows: Iterable[PersonRow], node: int, keys: Keys) -> Iterator[pa.Rec
         yield _batch(held, node, keys, named)
 
 
-def _batch(rows: Sequence[PersonRow], node: int, keys: Keys, named: HashedPersons) -> pa.RecordBatch:
+def _batch(rows: Sequence[PersonRow], node: int, keys: ArchiveKeys, named: HashedPersons) -> pa.RecordBatch:
     numbers, *columns = zip(*rows, strict=True)
     arrays: list[Any] = [named.persons(numbers), keys.seal(numbers), [node] * len(rows), *columns]
     return pa.record_batch([pa.array(values, field.type) for values, field in zip(arrays, SCHEMA, strict=True)], schema=SCHEMA)
@@ -117,7 +117,7 @@ def merge(path: Path, folder: Path, files: Sequence[TableFile]) -> tuple[TableFi
         f"SELECT {', '.join(SCHEMA.names)} FROM read_parquet($files) WHERE person BETWEEN $least AND $most "  # noqa: S608 # names of ours
         f"ORDER BY {', '.join(ORDER)}"
     )
-    spill = atomic_files.half_of(path).with_suffix(SPILL)
+    spill = atomic_files.temporary_path(path).with_suffix(SPILL)
     with engine(MERGE_MEMORY, spill, threads=1) as merging:
 
         def pieces() -> Iterator[pa.RecordBatch]:
@@ -152,7 +152,7 @@ def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterat
                 place = path.with_name(f"{path.stem}-{number}{path.suffix}")
                 writer, held, rows = None, [], 0
             if writer is None:
-                writer, least = _writer(atomic_files.half_of(place)), first
+                writer, least = _writer(atomic_files.temporary_path(place)), first
             most = piece.column(0)[-1].as_py()
             rows += piece.num_rows
             held.append(piece)
@@ -194,7 +194,7 @@ def _closed(
 ) -> TableFile:
     _written(writer, held, everything=True)
     writer.close()
-    atomic_files.settle(place)
+    atomic_files.commit_file(place)
     return TableFile(str(place.relative_to(folder)), rows, place.stat().st_size, digest_of(place), least, most)
 
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from proxy.archive import parquet
-from proxy.archive.keys import Keys
-from proxy.archive.manifest import Manifest, home_of, load, nodes
+from proxy.archive.keys import ArchiveKeys
+from proxy.archive.manifest import Manifest, journal_folder, load, node_folders
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
 from proxy.archive.segment_index import SegmentIndex
@@ -25,7 +25,7 @@ from proxy.archive.tail import UnrolledTail, tail
 from proxy.journal.disk import Disk
 
 
-class AtHand(NamedTuple):
+class LocalJournal(NamedTuple):
     """A journal that is available on this machine."""
 
     disk: Disk
@@ -48,21 +48,21 @@ class ArchiveSources(NamedTuple):
         """Of rows that are in no table."""
         return next(rest.home for rest in self.rests if rest.own.node == node)
 
-    def table(self, keys: Keys, rows: Callable[[UnrolledTail], Sequence[PersonRow]] = lambda tail: tail.rows) -> Any:
+    def table(self, keys: ArchiveKeys, rows: Callable[[UnrolledTail], Sequence[PersonRow]] = lambda tail: tail.rows) -> Any:
         """The rests' rows, as if they were a table."""
         made = (parquet.batches(rows(rest.tail), rest.own.node, keys) for rest in self.rests)
         return pa.Table.from_batches(chain.from_iterable(made), parquet.SCHEMA)
 
 
-def gather_sources(archive: Path, journals: Iterable[AtHand], question: Query, *, thorough: bool = False) -> ArchiveSources:
+def gather_sources(archive: Path, journals: Iterable[LocalJournal], question: Query, *, thorough: bool = False) -> ArchiveSources:
     """``thorough``: nothing that was read before is believed. Raises TailError, ManifestError, JournalDamaged, OSError."""
-    loaded = [(folder, load(folder)) for folder in nodes(archive)]
+    loaded = [(folder, load(folder)) for folder in node_folders(archive)]
     manifests = [
         (folder, manifest) for folder, manifest in loaded if manifest.identity or manifest.tables
     ]  # else none was written
     rests = []
     for one in journals:
-        home = home_of(archive, one.node, one.disk.identity())
+        home = journal_folder(archive, one.node, one.disk.identity())
         own = next((manifest for folder, manifest in manifests if folder == home), Manifest(one.node))
         found = one.ahead.tail(own.last, question, own.rules) if one.ahead is not None and not thorough else None
         rests.append(UnrolledJournal(own, home.name, tail(one.disk, own.last, question, own.rules) if found is None else found))

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.archive.keys import Keys
-from proxy.model.number import about_people
+from proxy.archive.keys import ArchiveKeys
+from proxy.model.number import masked_repr
 
 KNOWN_MAX = 1_000_000
 """Persons whose hash is remembered for a table."""
 
 
-@about_people
+@masked_repr
 class PersonRow(NamedTuple):
     """One row, in the order of the table's columns. Empty words and 0 mean that there is no such thing."""
 
@@ -47,7 +47,7 @@ class PersonRow(NamedTuple):
 class HashedPersons:
     """Persons of rows: each number is hashed once for a table."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: ArchiveKeys) -> None:
         self._keys = keys
         self._known: dict[int, int] = {}
 

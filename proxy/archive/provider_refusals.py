@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from proxy.archive.coverage import determine_coverage
 from proxy.archive.engine import engine
-from proxy.archive.keys import Keys
-from proxy.archive.pending_segments import AtHand, gather_sources
+from proxy.archive.keys import ArchiveKeys
+from proxy.archive.pending_segments import LocalJournal, gather_sources
 from proxy.archive.query import Query
-from proxy.i18n.refusal_hints import outside
+from proxy.i18n.refusal_hints import public_reason
 from proxy.model.number import mask
 
 _COLUMNS = "time_ms, account, port, sealed, category, signature, reason, status, part, parts"
@@ -39,8 +39,8 @@ class RefusalPage(NamedTuple):
     more: bool
 
 
-def refused(
-    archive: Path, journals: Iterable[AtHand], keys: Keys, provider: str, since: float, until: float, skip: int, limit: int
+def refused_submits(
+    archive: Path, journals: Iterable[LocalJournal], keys: ArchiveKeys, provider: str, since: float, until: float, skip: int, limit: int
 ) -> RefusalPage:
     """One page in order of time, after ``skip`` rows. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     question = Query(since=since, until=until, provider=provider)
@@ -60,9 +60,9 @@ def refused(
     return RefusalPage([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit)
 
 
-def _refusal(row: tuple[Any, ...], keys: Keys) -> RefusedSubmit:
+def _refusal(row: tuple[Any, ...], keys: ArchiveKeys) -> RefusedSubmit:
     time_ms, account, port, sealed, category, signature, reason, status, part, parts, *_ = row
     number = keys.unseal(sealed)
     return RefusedSubmit(
-        time_ms / 1000, account, port, mask(number) if number else "", category, signature, outside(reason), status, part, parts
+        time_ms / 1000, account, port, mask(number) if number else "", category, signature, public_reason(reason), status, part, parts
     )

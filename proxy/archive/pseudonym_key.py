@@ -11,13 +11,13 @@ from pathlib import Path
 
 import structlog
 
-from proxy.state.lists.erased import Erased
+from proxy.state.lists.erased import ErasedRecipients
 
 log = structlog.get_logger()
 
 
 class PseudonymKey:
-    def __init__(self, folder: Path, erased: Erased) -> None:
+    def __init__(self, folder: Path, erased: ErasedRecipients) -> None:
         self.problem = ""
         """Why erased persons cannot be recognised; empty if they can, or if there are none."""
         self._folder, self._erased = folder, erased
@@ -25,10 +25,10 @@ class PseudonymKey:
             self._open(make=False)
 
     def _open(self, *, make: bool) -> None:
-        from proxy.archive.keys import Keys, KeysError  # noqa: PLC0415 # a gate that has forgotten nobody needs no ciphers
+        from proxy.archive.keys import ArchiveKeys, KeysError  # noqa: PLC0415 # a gate that has forgotten nobody needs no ciphers
 
         try:
-            self.problem = "" if self._erased.use(Keys(self._folder, make=make).person) else self._other_keys
+            self.problem = "" if self._erased.use(ArchiveKeys(self._folder, make=make).person) else self._other_keys
         except KeysError as error:
             self.problem = str(error)
         if self.problem:

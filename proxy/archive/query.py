@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from proxy.archive.person_rows import PersonRow
 from proxy.model.message import Outcome
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.model.reasons import REASONS
 
 LATER_S = 3 * 86_400.0
@@ -22,7 +22,7 @@ class BadQuery(ValueError):
     """It cannot be asked so; the text says what to do."""
 
 
-@about_people
+@masked_repr
 class Query(NamedTuple):
     """A search query; empty strings and 0 do not restrict it."""
 

@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 from proxy.archive import bloom, continuity, parquet, signed_heads
 from proxy.archive.columns import RowReader
-from proxy.archive.keys import Keys
-from proxy.archive.manifest import NAME, Manifest, RemovedTables, TableEntry, home_of, load
+from proxy.archive.keys import ArchiveKeys
+from proxy.archive.manifest import NAME, Manifest, RemovedTables, TableEntry, journal_folder, load
 from proxy.archive.parquet import SPILL
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.signed_heads import Head
@@ -59,7 +59,7 @@ class RollResult(NamedTuple):
 def roll(
     disk: Disk,
     archive: Path,
-    keys: Keys,
+    keys: ArchiveKeys,
     now: float,
     *,
     node: int | None = None,
@@ -77,7 +77,7 @@ def roll(
             0, 0, 0, 0, 0, 0, "the journal is empty", faults=tuple(continuity.missing_journal_faults(disk, archive, node))
         )
     header = unpack_header(disk.read(names[-1], HEADER_BYTES))
-    folder = home_of(archive, header.node, header.identity.hex())
+    folder = journal_folder(archive, header.node, header.identity.hex())
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_roller(folder):
         manifest = load(folder)
@@ -165,7 +165,7 @@ def _is_new(disk: Disk, name: str, after: str, manifest: Manifest) -> bool:
 
 
 def _segment(
-    disk: Disk, name: str, folder: Path, manifest: Manifest, keys: Keys, safe: int, rest: Callable[[], None]
+    disk: Disk, name: str, folder: Path, manifest: Manifest, keys: ArchiveKeys, safe: int, rest: Callable[[], None]
 ) -> tuple[TableEntry, int] | None:
     """Its table and how many records it had; None where it is not safe yet."""
     data = disk.read(name)
@@ -184,7 +184,7 @@ def _segment(
         ) from error
     if proof.last > safe:
         for file in files:
-            atomic_files.drop(folder / file.name)
+            atomic_files.remove_file(folder / file.name)
         return None
     manifest.note_rules(read.rules)
     manifest.removed_to = max(manifest.removed_to, proof.removed_to)
@@ -297,8 +297,8 @@ def _drop(folder: Path, gone: Iterable[TableEntry]) -> None:
     """Files of tables that the manifest does not name any more."""
     for table in gone:
         for file in table.files:
-            atomic_files.drop(folder / file.name)
-            atomic_files.drop(bloom.path_of(folder / file.name))
+            atomic_files.remove_file(folder / file.name)
+            atomic_files.remove_file(bloom.path_of(folder / file.name))
 
 
 def remove_leftovers(folder: Path, manifest: Manifest) -> None:
@@ -314,6 +314,6 @@ def remove_leftovers(folder: Path, manifest: Manifest) -> None:
         path for path in found if path.name.endswith(SWEPT) and str(path.relative_to(folder)) not in named and path.name != NAME
     ]
     for path in left:
-        atomic_files.drop(path)
+        atomic_files.remove_file(path)
     for path in folder.rglob(f"*{SPILL}"):
         shutil.rmtree(path, ignore_errors=True)

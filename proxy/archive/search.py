@@ -1,7 +1,7 @@
 """Finds messages, what became of them, and how much was searched.
 
 In: the archive, journals whose newest records are in no table yet, the keys, a query, the time. Out: a ``SearchResult``. Never: a full
-number (the caller unseals numbers with ``Keys.unseal`` and journals that first); a one-time password younger than 15 minutes; a "not found"
+number (the caller unseals numbers with ``ArchiveKeys.unseal`` and journals that first); a one-time password younger than 15 minutes; a "not found"
 that does not say what was searched.
 
 For one person: their rows of all tables that can matter, read once. Without a person: the newest tables first, until there are enough
@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 import duckdb
 
 from proxy.archive import bloom, otp_texts, parquet
-from proxy.archive.coverage import CandidateFile, Covered, determine_coverage, retry_if_changed
+from proxy.archive.coverage import CandidateFile, CoverageReport, determine_coverage, retry_if_changed
 from proxy.archive.engine import engine
-from proxy.archive.keys import Keys
-from proxy.archive.pending_segments import ArchiveSources, AtHand, gather_sources
+from proxy.archive.keys import ArchiveKeys
+from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import LATER_S, LIMIT_MAX, Query
-from proxy.model.number import about_people
-from proxy.model.redact import without_digits
+from proxy.model.number import masked_repr
+from proxy.model.redact import mask_digits
 
 HIDDEN = "(hidden for 15 minutes)"
 FILES_A_STEP = 16
@@ -40,7 +40,7 @@ PARTS_MS = 60_000
 """A part may come so long before or after the matching one: for so long a verdict is inherited."""
 
 
-@about_people
+@masked_repr
 class HistoryEvent(NamedTuple):
     """Something that became of a message, or that a person did."""
 
@@ -54,7 +54,7 @@ class HistoryEvent(NamedTuple):
     text: str
 
 
-@about_people
+@masked_repr
 @dataclass(slots=True)
 class Hit:
     """A message: a submit, or the parts of a long one."""
@@ -91,14 +91,14 @@ class SearchResult:
     hits: list[Hit]
     more: bool  # there are more than were asked for
     events: list[HistoryEvent]  # other events of the person; empty in a search without a person
-    covered: Covered
+    covered: CoverageReport
     passed_over: int = 0  # files of ``covered`` of which a filter said that nothing of it is in them
     reaches_to: float = 0.0
     """Time of the oldest matching record shown; if there are more, they are not newer."""
 
 
 def find(
-    archive: Path, journals: Iterable[AtHand], keys: Keys, question: Query, now: float, *, thorough: bool = False
+    archive: Path, journals: Iterable[LocalJournal], keys: ArchiveKeys, question: Query, now: float, *, thorough: bool = False
 ) -> SearchResult:
     """``journals``: those available here. ``thorough``: uses neither filters nor indexes. Raises TailError, ManifestError, JournalDamaged,
     OSError, duckdb.Error."""
@@ -109,7 +109,7 @@ def find(
     )
 
 
-def _found(sources: ArchiveSources, keys: Keys, question: Query, now: float, *, thorough: bool) -> SearchResult:
+def _found(sources: ArchiveSources, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool) -> SearchResult:
     coverage = determine_coverage(sources, question)
     with engine() as asked:
         run = _SearchRun(asked, coverage.files, question, _UnrolledRows(sources, keys), thorough=thorough)
@@ -131,7 +131,7 @@ Rows = list[dict[str, Any]]
 class _UnrolledRows:
     """Records in no table yet, as if they were one."""
 
-    def __init__(self, sources: ArchiveSources, keys: Keys) -> None:
+    def __init__(self, sources: ArchiveSources, keys: ArchiveKeys) -> None:
         self.home = sources.home
         self._stock, self._keys = sources, keys
 
@@ -296,8 +296,8 @@ def _hits(fits: Sequence[dict[str, Any]], others: Iterable[dict[str, Any]], now:
         hit.text = "".join(parts[number] for number in sorted(parts))
         hit.first_text = parts[min(parts)] if min(parts) <= 1 else ""
         if name in secret or otp_texts.may_be_code(hit.text):  # or its word is in one part and its number in another
-            hit.first_text = without_digits(hit.first_text)
-            hit.text = HIDDEN if now - newest[name] < otp_texts.HIDDEN_S else without_digits(hit.text)
+            hit.first_text = mask_digits(hit.first_text)
+            hit.text = HIDDEN if now - newest[name] < otp_texts.HIDDEN_S else mask_digits(hit.text)
     return list(hits.values())
 
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from proxy.archive.keys import Keys
+from proxy.archive.keys import ArchiveKeys
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
 from proxy.archive.tail import NO_TAIL, UnrolledTail, relevant_records
@@ -106,7 +106,7 @@ class IndexedSegment:
 
 
 class SegmentIndex:
-    def __init__(self, disk: OsDisk, keys: Keys, rolled: Callable[[], int]) -> None:
+    def __init__(self, disk: OsDisk, keys: ArchiveKeys, rolled: Callable[[], int]) -> None:
         """``rolled``: the last record that is in a table."""
         self.disk = disk
         self._keys, self._rolled = keys, rolled
@@ -410,6 +410,6 @@ def share_indexes(ones: Iterable[SegmentIndex]) -> None:
     _held = tuple(ones)
 
 
-def held(disk: OsDisk) -> SegmentIndex | None:
+def shared_index(disk: OsDisk) -> SegmentIndex | None:
     """The shared index of this journal, if there is one."""
     return next((one for one in _held if (one.disk.path, one.disk.ring.ids) == (disk.path, disk.ring.ids)), None)

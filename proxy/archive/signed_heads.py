@@ -19,8 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.archive.keys import Keys, signed_by
-from proxy.archive.manifest import Manifest, TableEntry, nodes
+from proxy.archive.keys import ArchiveKeys, signed_by
+from proxy.archive.manifest import Manifest, TableEntry, node_folders
 from proxy.runtime import atomic_files
 
 FOLDER = "heads"
@@ -46,7 +46,7 @@ class Head(NamedTuple):
 
 
 def sign(
-    folder: Path, archive: Path, manifest: Manifest, keys: Keys, tell: Callable[[Head], None] = lambda _: None
+    folder: Path, archive: Path, manifest: Manifest, keys: ArchiveKeys, tell: Callable[[Head], None] = lambda _: None
 ) -> list[Head]:
     """Signs heads of days that have none yet; ``tell`` publishes each. After an unreadable head no later day is signed, for that would lend
     it credibility. Raises HeadError, OSError; earlier signatures stay."""
@@ -57,7 +57,7 @@ def sign(
             continue
         said = json.dumps(_said(folder, archive, manifest, table), sort_keys=True, separators=(",", ":"))
         signature = keys.sign(said.encode()).hex()
-        atomic_files.put(path, _line(said, signature, keys.public.hex()).encode() + b"\n")
+        atomic_files.write_file(path, _line(said, signature, keys.public.hex()).encode() + b"\n")
         made.append(_read(path))
         tell(made[-1])
     _newest(folder)  # the next day would have to name it
@@ -79,7 +79,7 @@ def _said(folder: Path, archive: Path, manifest: Manifest, table: TableEntry) ->
         "last": table.last,
         "chain": table.chain,
         "before": _newest(folder, before=table),
-        "others": {other.name: head.digest for other in nodes(archive) if other != folder and (head := newest(other))},
+        "others": {other.name: head.digest for other in node_folders(archive) if other != folder and (head := newest(other))},
     }
 
 
@@ -90,16 +90,16 @@ def _digest(table: TableEntry) -> str:
 
 def of_day(archive: Path, day: str) -> list[Head]:
     """Heads of all nodes here, at most ``most`` of each, the newest first. OSError, ValueError."""
-    return [_readable_head(path) for folder in nodes(archive) for path in _heads(folder, day)]
+    return [_readable_head(path) for folder in node_folders(archive) for path in _heads(folder, day)]
 
 
 def latest(archive: Path, most: int) -> list[Head]:
     """Heads of all nodes here, at most ``most`` of each, the newest first. OSError, ValueError."""
-    found = [_readable_head(path) for folder in nodes(archive) for path in _heads(folder)[-most:]]
+    found = [_readable_head(path) for folder in node_folders(archive) for path in _heads(folder)[-most:]]
     return sorted(found, key=lambda head: (head.day, head.node, head.last), reverse=True)
 
 
-def erasure_entry(keys: Keys, was: TableEntry, now: TableEntry) -> tuple[str, str, str]:
+def erasure_entry(keys: ArchiveKeys, was: TableEntry, now: TableEntry) -> tuple[str, str, str]:
     """What a manifest keeps of a signed day of which something was erased."""
     before, after = _digest(was), _digest(now)
     return before, after, keys.sign(_erasure(before, after)).hex()

@@ -17,10 +17,10 @@ import duckdb
 import pyarrow as pa
 
 from proxy.archive.complaint_matching import alike
-from proxy.archive.coverage import Covered, determine_coverage, retry_if_changed
+from proxy.archive.coverage import CoverageReport, determine_coverage, retry_if_changed
 from proxy.archive.engine import engine
-from proxy.archive.keys import Keys
-from proxy.archive.pending_segments import ArchiveSources, AtHand, gather_sources
+from proxy.archive.keys import ArchiveKeys
+from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import Query
 
 ALIKE = 0.85
@@ -46,13 +46,13 @@ class SweepResult(NamedTuple):
     campaign: list[Campaign]
     texts: int
     truncated: bool
-    covered: Covered
+    covered: CoverageReport
     sealed: list[tuple[bytes, str, str, int]]
     """(sealed number, provider, port, time in ms) of each that passed, where asked for."""
 
 
 def sweep(
-    archive: Path, journals: Iterable[AtHand], keys: Keys, *, text: str, signature: str, port: str, since: float, until: float,
+    archive: Path, journals: Iterable[LocalJournal], keys: ArchiveKeys, *, text: str, signature: str, port: str, since: float, until: float,
     persons: bool = False, begins: bool = False,
 ) -> SweepResult:  # fmt: skip
     """``begins``: the text is the first part of a long message. Errors are those of ``finding.find``."""
@@ -68,7 +68,7 @@ def sweep(
 
 
 def _swept(
-    sources: ArchiveSources, everything: Query, keys: Keys, text: str, values: dict[str, Any], *, persons: bool, begins: bool
+    sources: ArchiveSources, everything: Query, keys: ArchiveKeys, text: str, values: dict[str, Any], *, persons: bool, begins: bool
 ) -> SweepResult:
     coverage = determine_coverage(sources, everything)
     files = [str(one.path) for one in coverage.files]

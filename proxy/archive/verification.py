@@ -22,8 +22,8 @@ from proxy.archive.columns import RowReader
 from proxy.archive.continuity import continuity_faults
 from proxy.archive.coverage import fault_of, faults_of
 from proxy.archive.engine import engine
-from proxy.archive.keys import Keys
-from proxy.archive.manifest import Manifest, ManifestError, TableEntry, TableFile, digest_of, is_unchanged, load, nodes
+from proxy.archive.keys import ArchiveKeys
+from proxy.archive.manifest import Manifest, ManifestError, TableEntry, TableFile, digest_of, is_unchanged, load, node_folders
 from proxy.archive.parquet import SCHEMA
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.rolling import waited_for_roller
@@ -37,7 +37,7 @@ TRIES = 3
 """Attempts: a gate rolls once an hour and merges once a day, so tables hardly change twice meanwhile."""
 
 
-class Proved(NamedTuple):
+class VerifiedNode(NamedTuple):
     """Of one node's tables."""
 
     node: int
@@ -62,22 +62,22 @@ def altered(files: Iterable[tuple[Path, TableFile]], seen: Callable[[TableFile],
     return found
 
 
-def prove(
-    archive: Path, disk: Disk | None, identity: str, keys: Keys | None, seen: Callable[[TableFile], None] = lambda _: None
-) -> list[Proved]:
+def verify_tables(
+    archive: Path, disk: Disk | None, identity: str, keys: ArchiveKeys | None, seen: Callable[[TableFile], None] = lambda _: None
+) -> list[VerifiedNode]:
     """Verifies all nodes' tables. ``disk``, ``identity``: an available journal, compared with its tables. ``keys``: without them a
     difference in a person's hash alone cannot be located. Raises OSError."""
-    return prove_all(archive, {identity: disk} if disk is not None else {}, keys, seen)
+    return verify_all_tables(archive, {identity: disk} if disk is not None else {}, keys, seen)
 
 
-def prove_all(
-    archive: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[TableFile], None] = lambda _: None
-) -> list[Proved]:
-    """Like ``prove`` with several available journals, by identity."""
-    return [_settled(folder, journals, keys, seen) for folder in nodes(archive)]
+def verify_all_tables(
+    archive: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None, seen: Callable[[TableFile], None] = lambda _: None
+) -> list[VerifiedNode]:
+    """Like ``verify_tables`` with several available journals, by identity."""
+    return [_settled(folder, journals, keys, seen) for folder in node_folders(archive)]
 
 
-def _settled(folder: Path, journals: Mapping[str, Disk], keys: Keys | None, seen: Callable[[TableFile], None]) -> Proved:
+def _settled(folder: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None, seen: Callable[[TableFile], None]) -> VerifiedNode:
     """Verifies a node, again if its tables changed meanwhile: faults of files about to be removed do not count."""
     left = TRIES
     while True:
@@ -85,7 +85,7 @@ def _settled(folder: Path, journals: Mapping[str, Disk], keys: Keys | None, seen
         try:
             manifest = load(folder)
         except ManifestError as error:
-            return Proved(-1, 0, 0, 0, 0, 0, (str(error),), ())
+            return VerifiedNode(-1, 0, 0, 0, 0, 0, (str(error),), ())
         try:
             found = _node(folder, manifest, journals.get(manifest.identity), keys, seen)
         except OSError:
@@ -101,7 +101,7 @@ def _tables_changed(folder: Path, manifest: Manifest) -> bool:
     return waited_for_roller(folder) or not is_unchanged(folder, manifest)
 
 
-def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None, seen: Callable[[TableFile], None]) -> Proved:
+def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: ArchiveKeys | None, seen: Callable[[TableFile], None]) -> VerifiedNode:
     faults = [*faults_of(manifest), *(continuity_faults(manifest, disk, every=True) if disk is not None else ())]
     for table in manifest.tables:
         if wrong := _wrong(folder, table, seen):
@@ -116,7 +116,7 @@ def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: Keys | None
     first = manifest.tables[0].first if manifest.tables else 0
     counted = {name for file in files for name in (file.name, str(bloom.path_of(Path(file.name))))}
     strangers = _strangers(folder, counted)
-    return Proved(
+    return VerifiedNode(
         manifest.node, len(manifest.tables), len(files), sum(file.rows for file in files), first, manifest.last, tuple(faults), strangers
     )  # fmt: skip
 
@@ -140,7 +140,7 @@ def _strangers(folder: Path, named: set[str]) -> tuple[str, ...]:
 # -- against the segments
 
 
-def _first_difference(folder: Path, manifest: Manifest, table: TableEntry, disk: Disk | None, keys: Keys | None) -> str:
+def _first_difference(folder: Path, manifest: Manifest, table: TableEntry, disk: Disk | None, keys: ArchiveKeys | None) -> str:
     """The first record of a table that is not as the segments have it."""
     if disk is None:
         return f"one of the records {table.first} to {table.last} (their segments are not at hand)"
@@ -158,7 +158,7 @@ def _first_difference(folder: Path, manifest: Manifest, table: TableEntry, disk:
     return "all its records are as they were (the file was written anew: `gate106 journal roll` does not mend that)"
 
 
-def _expected(manifest: Manifest, table: TableEntry, disk: Disk, keys: Keys | None) -> Iterator[tuple[Any, ...]]:
+def _expected(manifest: Manifest, table: TableEntry, disk: Disk, keys: ArchiveKeys | None) -> Iterator[tuple[Any, ...]]:
     """What the segments say, in the form of ``_actual``."""
     reader = RowReader(manifest.rules)
     for record in read(disk, table.first):
@@ -168,7 +168,7 @@ def _expected(manifest: Manifest, table: TableEntry, disk: Disk, keys: Keys | No
             yield (row.sequence, row.place, *_values(row, keys))
 
 
-def _values(row: PersonRow, keys: Keys | None) -> tuple[Any, ...]:
+def _values(row: PersonRow, keys: ArchiveKeys | None) -> tuple[Any, ...]:
     who = (keys.person(row.number), keys.seal([row.number])[0]) if keys is not None else (None, None)
     return (*who, row.time_ms, *row[4:])
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, note, say, when
+from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, format_time, note, print_line
 
 _WITHOUT_KEYS = "without them people who asked to be forgotten are not known again, and get marketing"
 
@@ -69,10 +69,10 @@ def restore(
 
 
 def _places(config: Path) -> StoragePaths:
-    from proxy.config import SettingsError, state_places
+    from proxy.config import SettingsError, storage_paths
 
     try:
-        return state_places(config)
+        return storage_paths(config)
     except SettingsError as error:
         fail(error)
 
@@ -81,9 +81,9 @@ def _tell(found: Copied, copy: Path, json: bool) -> None:
     if json:
         as_json(found._asdict())
         return
-    say(
-        f"{copy}: as of {when(found.time)}; journal records {found.first} to {found.last} in {found.segments} segments, {found.bytes:,} bytes"
+    print_line(
+        f"{copy}: as of {format_time(found.time)}; journal records {found.first} to {found.last} in {found.segments} segments, {found.bytes:,} bytes"
     )
     for hole in found.holes:
-        say(f"records {hole['first']} to {hole['last']} were removed by the gate before they were copied: {hole['removed']}")
-    say(f"the chain holds; a start replays what is behind record {found.counted}")
+        print_line(f"records {hole['first']} to {hole['last']} were removed by the gate before they were copied: {hole['removed']}")
+    print_line(f"the chain holds; a start replays what is behind record {found.counted}")

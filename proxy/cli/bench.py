@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.operations.terminal import Json, fail, tell, warn
+from proxy.operations.terminal import Json, fail, print_answer, warn
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +45,6 @@ def bench(
     try:
         options = BenchOptions(**{one.name: given[one.name] for one in fields(BenchOptions) if one.name in given})
         result = measure_gate(options, warn)
-        tell(result.as_dict(), json, result.as_text().splitlines())
+        print_answer(result.as_dict(), json, result.as_text().splitlines())
     except (BenchFailed, OSError) as error:
         fail(error)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.operations.terminal import Json, as_json, fail, say
+from proxy.operations.terminal import Json, as_json, fail, print_line
 
 
 def add_to(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def settings(
     """Tell what may stand in gate106.yaml: every setting, its default, its bounds, and whether a reload takes it over."""
     from proxy.config import descriptions
 
-    found = descriptions.beginning(prefix, descriptions.settings())
+    found = descriptions.with_prefix(prefix, descriptions.settings())
     if not found:
         fail(f"no setting begins with {prefix!r} (`gate106 settings` lists all)")
     if json:
@@ -31,8 +31,8 @@ def settings(
         return
     for one in found:
         holds = "required" if one.required else f"default {one.default or 'none'}"
-        say(f"{one.name}: {holds}; {_plain(one.allowed)}; {'a reload takes it over' if one.reloaded else 'needs a restart'}")
-        say(f"    {_plain(one.meaning)}")
+        print_line(f"{one.name}: {holds}; {_plain(one.allowed)}; {'a reload takes it over' if one.reloaded else 'needs a restart'}")
+        print_line(f"    {_plain(one.meaning)}")
 
 
 def _plain(markdown: str) -> str:

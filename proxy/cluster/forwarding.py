@@ -21,10 +21,10 @@ from typing import Protocol
 
 import structlog
 
-from proxy.journal.encoding import BodyReader, word
+from proxy.journal.encoding import BodyReader, pack_string
 from proxy.journal.records import delivers, messages
 from proxy.relay.deliver import DeliverRelay
-from proxy.runtime.ticker import until_beat
+from proxy.runtime.ticker import seconds_until_tick
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.shared.connection import StoreRefused
 from proxy.state.shared.log import Letter, Place
@@ -48,7 +48,7 @@ _DELIVER, _ACKS = b"d", b"a"
 _HEAD = struct.Struct(">QQ")
 
 
-class Mail(Protocol):
+class LetterStore(Protocol):
     """The letters of a shared store (state/stores/valkey.py)."""
 
     node: int
@@ -143,7 +143,7 @@ class ForwardedDeliver:
 class Forwarding:
     def __init__(
         self,
-        store: Mail,
+        store: LetterStore,
         deliver_relay: DeliverRelay,
         bound: Callable[[], Iterable[str]],
         wake: Callable[[], None],
@@ -201,7 +201,7 @@ class Forwarding:
                 log.error("forwarding failed: a fault of gate106, please report it", exc_info=error)
                 self._disconnected()
                 await asyncio.sleep(AFTER_FAULT_S)
-            await asyncio.sleep(until_beat(self.monotonic(), POLL_S))
+            await asyncio.sleep(seconds_until_tick(self.monotonic(), POLL_S))
 
     def _disconnected(self) -> None:
         """No gate can be reached: unanswered items are sent again, at this gate or another."""
@@ -286,4 +286,4 @@ class Forwarding:
 
 def pack_deliver(item: Item) -> bytes:
     head = _HEAD.pack(item.number, int(item.at * 1000))
-    return b"".join((_DELIVER, head, word(item.kind), word(item.box.provider), item.data))
+    return b"".join((_DELIVER, head, pack_string(item.kind), pack_string(item.box.provider), item.data))

@@ -26,12 +26,12 @@ import structlog
 
 from proxy.journal.records import messages
 from proxy.journal.records.consents import unpack_event
-from proxy.journal.records.replicated import ReplicatedRecord, pack_heard
+from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated
 from proxy.journal.write_ahead_log import Journal, JournalDown, JournalRecord
 from proxy.relay.effects.chunked import ChunkedImports
 from proxy.relay.effects.list_import import ListImports
 from proxy.relay.effects.replay import PERSONAL, SHARED, NotUnderstood, apply_heard, apply_person
-from proxy.runtime.ticker import until_beat
+from proxy.runtime.ticker import seconds_until_tick
 from proxy.state import EmbeddedStore
 from proxy.state.shared.connection import StoreRefused
 from proxy.state.shared.log import HEAR_MAX, LogEntry, Missed, Place
@@ -172,7 +172,7 @@ class Replication:
         while True:
             await self.exchange()
             soon = self._waiting and self._asked
-            await asyncio.sleep(SOON_S if soon else until_beat(self._monotonic(), POLL_S))
+            await asyncio.sleep(SOON_S if soon else seconds_until_tick(self._monotonic(), POLL_S))
 
     async def exchange(self) -> None:
         """Publishes new records and applies other gates'. Runs once before the gate takes messages, so that it knows everything, if it can."""
@@ -253,9 +253,9 @@ class Replication:
         heard = [ReplicatedRecord(now, *one) for one in told]
         kinds = {told[index].kind for index in new}
         if new:
-            first = self._journal.append(messages.HEARD, pack_heard(heard[new[0]]))
+            first = self._journal.append(messages.HEARD, pack_replicated(heard[new[0]]))
             for index in new[1:]:
-                self._journal.append(messages.HEARD, pack_heard(heard[index]))
+                self._journal.append(messages.HEARD, pack_replicated(heard[index]))
             self._journal.write(now)
             self._kick()
             if kinds & IN_PIECES and self._import_from is None:  # a restart begins here until all imports are complete

@@ -20,7 +20,7 @@ from proxy.journal.erasure import Erasure, unpack_erasure
 from proxy.journal.records import messages
 from proxy.journal.retention import Removed
 from proxy.journal.scan import Hole, JournalSealed, Scan, ScanReport, verify
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, groups, unpack_header
 from proxy.policy import time_windows
 
@@ -76,7 +76,7 @@ def _end(segment: Path) -> tuple[int, int]:
 NO_KEY = "; what is sealed may say so, but its key is not at hand"
 
 
-def proved(journal: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
+def proved(journal: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
     """A journal, or a copy of one, read over its holes; and the removals that it tells of, where ``ring`` opens what is sealed: else its chain
     is proved alone. FileNotFoundError as ``overtaken``."""
     removed: list[Removed] = []
@@ -92,7 +92,7 @@ def proved(journal: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
     return verify(OsDisk(journal), look, over_holes=True, closed=True), removed
 
 
-def erasures(journal: Path, ring: Ring) -> list[Erasure]:
+def erasures(journal: Path, ring: KeyRing) -> list[Erasure]:
     """What the journal says of its redactions. JournalError."""
     return [unpack_erasure(one.body) for one in Walk(journal, ring) if one.kind == messages.ERASURE]
 
@@ -101,7 +101,7 @@ class Walk:
     """Records of a journal or a copy, over its holes: once all were read it says whether those are in order. Raises JournalDamaged,
     JournalSealed, FileNotFoundError."""
 
-    def __init__(self, journal: Path, ring: Ring) -> None:
+    def __init__(self, journal: Path, ring: KeyRing) -> None:
         self._scan = Scan(OsDisk(journal, ring), over_holes=True)
         self._removed: list[Removed] = []
 
@@ -124,10 +124,10 @@ class Walk:
 def unexplained(holes: Iterable[Hole], removed: Iterable[Removed]) -> str:
     """The first hole that no REMOVED record explains; empty if there is none."""
     known = list(removed)
-    return next(filter(None, (retention.unexplained(hole, known) for hole in holes)), "")
+    return next(filter(None, (retention.unexplained_hole(hole, known) for hole in holes)), "")
 
 
 def told(hole: Hole, removed: Iterable[Removed]) -> dict[str, Any]:
     """A hole for a manifest, and for people."""
-    why = "; ".join(f"{time_windows.local(one.time)}: {one.who} ({one.why})" for one in retention.explained(hole, removed))
+    why = "; ".join(f"{time_windows.local(one.time)}: {one.who} ({one.why})" for one in retention.removals_in(hole, removed))
     return {"first": hole.first, "last": hole.last, "removed": why}

@@ -14,15 +14,15 @@ fault. Never: a password in a repr or an error, an unknown key that is ignored, 
 
 from proxy.config.cross_checks import UNOWNED, UPSTREAMS_MAX
 from proxy.config.locations import (
-    ConsolePlaces,
-    RestPlaces,
-    console_places,
+    ArchiveLocations,
+    ConsoleLocations,
+    archive_locations,
+    console_locations,
     control_path,
     provider_names,
-    rest_places,
     rules_folder,
     secret_files,
-    state_places,
+    storage_paths,
 )
 from proxy.config.peers import CARRIERS_MAX, PORTS_MAX, PROVIDERS_MAX, PROVINCES, TPS_MAX, WINDOW_MAX
 from proxy.config.reader import CONFIRM, load
@@ -53,13 +53,13 @@ from proxy.config.values import (
     Upstream,
 )
 from proxy.config.worker import VARIABLE as WORKER_VARIABLE
-from proxy.config.worker import WORKERS_MAX, Worker, every_worker, fault_of_several, faults_of_many, of_worker, worker_of
+from proxy.config.worker import WORKERS_MAX, Worker, every_worker, of_worker, several_journals_fault, worker_faults, worker_of
 
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROBE_TEXT", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX",
-    "WINDOW_MAX", "WORKERS_MAX", "WORKER_VARIABLE", "Account", "Archive", "Carrier", "Console", "ConsolePlaces", "Hold",
-    "Http", "LongMessages", "MailboxBounds", "OptOutReplies", "Person", "StoragePaths", "Provider", "RestPlaces", "Retention", "RuleRevisions",
+    "WINDOW_MAX", "WORKERS_MAX", "WORKER_VARIABLE", "Account", "Archive", "Carrier", "Console", "ConsoleLocations", "Hold",
+    "Http", "LongMessages", "MailboxBounds", "OptOutReplies", "Person", "StoragePaths", "Provider", "ArchiveLocations", "Retention", "RuleRevisions",
     "Sealing", "Settings", "SettingsError", "SharedStore", "Smpp", "SmppTimers", "Tls", "Token", "Upstream", "Worker",
-    "console_places", "control_path", "every_worker", "fault_of_several", "faults_of_many", "load", "of_worker", "provider_names",
-    "rest_places", "rules_folder", "secret_files", "state_places", "worker_of",
+    "console_locations", "control_path", "every_worker", "several_journals_fault", "worker_faults", "load", "of_worker", "provider_names",
+    "archive_locations", "rules_folder", "secret_files", "storage_paths", "worker_of",
 ]  # fmt: skip

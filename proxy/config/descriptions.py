@@ -324,7 +324,7 @@ def settings() -> list[SettingDescription]:
     return [_setting(name, known[name], name in descriptions.needed) for name in MEANINGS]
 
 
-def waiting(before: Settings, after: Settings) -> list[str]:
+def changes_not_reloaded(before: Settings, after: Settings) -> list[str]:
     """Settings that differ between the file and the running gate and that a reload does not take over."""
     found = []
     for one in fields(Settings):
@@ -387,6 +387,6 @@ def _number(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
-def beginning(prefix: str, rows: Sequence[SettingDescription]) -> list[SettingDescription]:
+def with_prefix(prefix: str, rows: Sequence[SettingDescription]) -> list[SettingDescription]:
     """The settings whose name begins with the prefix (``carriers``, ``optout.confirm``)."""
     return [one for one in rows if one.name.replace("[]", "").startswith(prefix.replace("[]", ""))]

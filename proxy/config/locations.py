@@ -24,7 +24,7 @@ from proxy.config.reader import (
     state_folder,
 )
 from proxy.config.values import Archive, Console, Sealing, SettingsError, StoragePaths
-from proxy.config.worker import control_of, fault_of_several, journal_of, journals_of_workers, worker_of
+from proxy.config.worker import control_of, journal_of, journals_of_workers, several_journals_fault, worker_of
 from proxy.config.yaml_file import Value
 
 SECRETS = ("password", "token", "secret")
@@ -44,7 +44,7 @@ def control_path(path: Path | str) -> Path:
     return control_of(control, worker) if worker is not None else control
 
 
-def state_places(path: Path | str) -> StoragePaths:
+def storage_paths(path: Path | str) -> StoragePaths:
     """The paths of the gate's durable data. Reads no other key. Raises SettingsError."""
     path = Path(path)
     _, top, faults = open_settings(path)
@@ -95,7 +95,7 @@ def secret_files(path: Path | str) -> list[Path]:
     return sorted(found)
 
 
-class ConsolePlaces(NamedTuple):
+class ConsoleLocations(NamedTuple):
     """The settings that the console process reads."""
 
     console: Console
@@ -104,12 +104,12 @@ class ConsolePlaces(NamedTuple):
     """The gate's HTTP listener: providers request their own data there."""
 
 
-def console_places(path: Path | str) -> ConsolePlaces:
+def console_locations(path: Path | str) -> ConsoleLocations:
     """Reads the console's settings and no other key: the console needs no passwords of the gate. Raises SettingsError."""
     path = Path(path)
     _, top, faults = open_settings(path)
     control = socket_of(top, top.text("store", maximum=4096), top.path("journal", "journal"))
-    found = ConsolePlaces(
+    found = ConsoleLocations(
         console_of(top.below("console")), control, top.below("http").address("listen", Address("127.0.0.1", 9106))
     )
     if faults:
@@ -117,7 +117,7 @@ def console_places(path: Path | str) -> ConsolePlaces:
     return found
 
 
-class RestPlaces(NamedTuple):
+class ArchiveLocations(NamedTuple):
     """The paths of the journal and of the archive."""
 
     journal: Path
@@ -134,7 +134,7 @@ class RestPlaces(NamedTuple):
         return tuple(one for one in ((self.journal, self.node), *self.others) if one[0].is_dir())
 
 
-def rest_places(path: Path | str, *, every: bool = False) -> RestPlaces:
+def archive_locations(path: Path | str, *, every: bool = False) -> ArchiveLocations:
     """Reads these paths and no other key: a search needs no passwords of the gate. Of a gate with several workers: the paths of the worker that
     the environment names; if it names none and ``every`` is set, those of all workers. Raises SettingsError."""
     path = Path(path)
@@ -142,7 +142,7 @@ def rest_places(path: Path | str, *, every: bool = False) -> RestPlaces:
     store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
     for key in ("store", "journal"):
         top.need(key)
-    found = RestPlaces(
+    found = ArchiveLocations(
         journal, archive_of(top.below("archive"), state_folder(store, journal)), socket_of(top, store, journal),
         top.integer("node", 0, minimum=0, maximum=255), sealing_of(top.below("sealing")),
     )  # fmt: skip
@@ -155,13 +155,13 @@ def rest_places(path: Path | str, *, every: bool = False) -> RestPlaces:
     return found._replace(journal=own, control=control_of(found.control, worker), node=found.node + worker.number - 1)
 
 
-def _of_the_only_one(path: Path, places: RestPlaces) -> RestPlaces:
+def _of_the_only_one(path: Path, places: ArchiveLocations) -> ArchiveLocations:
     """Raises SettingsError if each worker has its own journal and the environment names no worker."""
-    if fault := fault_of_several(path, places.journal):
+    if fault := several_journals_fault(path, places.journal):
         raise SettingsError([fault])
     return places
 
 
-def _of_every_worker(places: RestPlaces) -> RestPlaces:
+def _of_every_worker(places: ArchiveLocations) -> ArchiveLocations:
     first, *others = journals_of_workers(places.journal) or [(places.journal, places.node)]
     return places._replace(journal=first[0], node=first[1], others=tuple(others))

@@ -58,7 +58,7 @@ def journals_of_workers(journal: Path) -> list[tuple[Path, int]]:
     return sorted(((one, int(number)) for one, number in numbered if number.isdecimal()), key=lambda one: one[1])
 
 
-def fault_of_several(path: Path, journal: Path) -> str:
+def several_journals_fault(path: Path, journal: Path) -> str:
     """The fault for a command that needs one journal if the gate with the settings at ``path`` has several; empty if it has one."""
     names = ", ".join(folder.name for folder, _ in journals_of_workers(journal))
     if not names:
@@ -71,7 +71,7 @@ def control_of(control: Path, worker: Worker) -> Path:
     return control.with_name(f"{control.stem}-{worker.number}{control.suffix}")
 
 
-def faults_of_many(settings: Settings, workers: int) -> list[str]:
+def worker_faults(settings: Settings, workers: int) -> list[str]:
     """Why these settings do not allow so many workers; empty if they do."""
     found = []
     scheme = settings.store.partition(":")[0]
@@ -98,7 +98,7 @@ def every_worker(settings: Settings) -> list[Settings]:
 
 
 def of_worker(settings: Settings, worker: Worker) -> Settings:
-    """The settings of one worker; ``faults_of_many`` must have found no fault."""
+    """The settings of one worker; ``worker_faults`` must have found no fault."""
     revisions, shared, node = settings.revisions, settings.shared, settings.node + worker.number - 1
     return replace(
         settings,

@@ -26,7 +26,7 @@ from yaml._yaml import CParser
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.resolver import BaseResolver
 
-from proxy.runtime.yield_point import Rest, no_rest
+from proxy.runtime.yield_point import Rest, no_yield
 
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
 Place = tuple[str | int, ...]
@@ -97,7 +97,7 @@ class Document:
         return YamlError(self.name, self.line(at), f"{where}: {text}" if where else text)
 
 
-def load(source: Path | str, name: str | None = None, rest: Rest = no_rest) -> Document:
+def load(source: Path | str, name: str | None = None, rest: Rest = no_yield) -> Document:
     """Reads a file (a Path) or a text (a str). ``name`` stands in errors; by default it is the path."""
     if isinstance(source, Path):
         name = name or str(source)

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from proxy.config import Console
 from proxy.console.form_data import FormRejected, form_of
 from proxy.console.gate_client import CannotAsk, GateClient
-from proxy.console.login import UNKNOWN_TOKEN, Login, spelt, who_is
+from proxy.console.login import UNKNOWN_TOKEN, Login, gate_token, identify
 from proxy.console.login_pages import LoginPages, is_same
 from proxy.console.page import Page, PageRequest, PageRoute
 from proxy.console.render import FEATURES, PageTemplates
@@ -163,8 +163,8 @@ class App:
         if session is None or now - session.checked < CHECK_S:
             return session
         try:
-            asker = await who_is(
-                self.asking, session.token if session.token.startswith(":") else spelt(session.token), session.token
+            asker = await identify(
+                self.asking, session.token if session.token.startswith(":") else gate_token(session.token), session.token
             )
         except CannotAsk:
             return session  # the gate cannot answer now: the page will show it

@@ -151,7 +151,7 @@ def main() -> None:
     """Forks for each request, until the console is gone."""
     from proxy.runtime import hardening  # noqa: PLC0415 # as all of it: only this side of the file needs it
 
-    hardening.hold_memory()
+    hardening.forbid_core_dumps()
     os.nice(NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warm_up()

@@ -35,13 +35,13 @@ TYPES = {
 }
 
 
-def lasts(word: str, default: str = "") -> float | None:
+def duration_s(word: str, default: str = "") -> float | None:
     """Seconds of a choice; None: for good, or as the gate has it."""
     chosen = word if word in LASTS else default
     return float(time_windows.duration(chosen)) if chosen else None
 
 
-def beside(error: CannotAsk) -> str:
+def problem_text(error: CannotAsk) -> str:
     """The text shown beside the form. Errors that are not about the input are raised again: no gate answers, or the token is no longer
     valid."""
     if isinstance(error, NobodyAnswers) or str(error).startswith(UNKNOWN_TOKEN):
@@ -49,7 +49,7 @@ def beside(error: CannotAsk) -> str:
     return str(error)
 
 
-async def with_files(visit: PageRequest, fields: Sequence[str], argv: Callable[[dict[str, Path]], Sequence[str]]) -> Ran:
+async def run_with_uploads(visit: PageRequest, fields: Sequence[str], argv: Callable[[dict[str, Path]], Sequence[str]]) -> Ran:
     """Runs a program with the form's uploaded files; the first one is required. CannotAsk says what is wrong with it, by line."""
     if visit.upload(fields[0]) is None:
         raise CannotAsk(visit.t("no_file"))
@@ -65,7 +65,7 @@ async def with_files(visit: PageRequest, fields: Sequence[str], argv: Callable[[
         return await _run(visit, folder, argv(came), (0,))
 
 
-async def made(visit: PageRequest, name: str, argv: Callable[[Path], Sequence[str]], fine: tuple[int, ...] = (0,)) -> Response:
+async def download_of(visit: PageRequest, name: str, argv: Callable[[Path], Sequence[str]], fine: tuple[int, ...] = (0,)) -> Response:
     """Runs a program that writes a file, and sends the file as a download. ``name``: the file name offered."""
     with tempfile.TemporaryDirectory(prefix="gate106-made-") as folder:
         out = Path(folder) / safe_name(name)
@@ -78,14 +78,14 @@ async def made(visit: PageRequest, name: str, argv: Callable[[Path], Sequence[st
     )
 
 
-async def read_rest(visit: PageRequest, *argv: str, fine: tuple[int, ...] = (0, 1)) -> Ran:
+async def run_archive_program(visit: PageRequest, *argv: str, fine: tuple[int, ...] = (0, 1)) -> Ran:
     """Runs a program that reads the archive."""
     return await visit.run(*argv, within_s=PROGRAM_S, fine=fine)
 
 
 async def _run(visit: PageRequest, folder: str, argv: Sequence[str], fine: tuple[int, ...]) -> Ran:
     try:
-        return await read_rest(visit, *argv, fine=fine)
+        return await run_archive_program(visit, *argv, fine=fine)
     except NobodyAnswers:
         raise
     except CannotAsk as error:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from proxy.config import ConsolePlaces
+from proxy.config import ConsoleLocations
 from proxy.console.fork_server import OUT_BYTES_MAX, CannotStart, ForkServer, TookTooLong
 from proxy.console.jobs import Jobs
 from proxy.console.sandbox import Sandbox
@@ -53,7 +53,7 @@ class Ran:
 
 
 class GateClient:
-    def __init__(self, places: ConsolePlaces, config: Path) -> None:
+    def __init__(self, places: ConsoleLocations, config: Path) -> None:
         self._places, self._config = places, config
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
         self._programs = asyncio.Semaphore(PROGRAMS_AT_ONCE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from proxy.model.redact import plain
+from proxy.model.redact import printable
 
 WIDTH, HEIGHT = 240, 48
 WIDE, HIGH, BELOW = 960, 150, 24
@@ -66,7 +66,7 @@ def bar(parts: Sequence[tuple[str, float]], whole: float, title: str) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(plain(text, "�"), quote=True)
+    return escape(printable(text, "�"), quote=True)
 
 
 def _svg(kind: str, width: int, height: int, title: str, body: str, stretched: bool = False) -> str:

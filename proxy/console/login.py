@@ -19,9 +19,9 @@ from starlette.requests import Request
 from proxy.console.gate_client import GateClient
 from proxy.console.sessions import Sessions
 from proxy.model.lockout import Lockout
-from proxy.model.log_setup import Seldom
+from proxy.model.log_setup import RateLimitedLog
 from proxy.model.rate import Rate
-from proxy.model.redact import plain
+from proxy.model.redact import printable
 from proxy.model.roles import Asker, Role
 from proxy.operations.client import CannotAsk, NobodyAnswers
 
@@ -46,7 +46,7 @@ class Login:
         self._held = Lockout()
         self._rates: OrderedDict[str, Rate] = OrderedDict()
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._refusals = Seldom(0.1, 10.0)
+        self._refusals = RateLimitedLog(0.1, 10.0)
 
     # -- the form's own mark, before there is a session
 
@@ -71,15 +71,15 @@ class Login:
             asker = None
         else:
             async with self._turns:
-                asker = await who_is(self._asking, spelt(token, name), token)
+                asker = await identify(self._asking, gate_token(token, name), token)
         if asker is None or asker.program or asker.name != name:
             self._held.failed(name, peer, now)
             self._refusals.warning(now, "console: login refused", peer=peer)
             return None
         self._held.passed(name, peer)
-        log.info("console: login", who=plain(name), peer=peer)
+        log.info("console: login", who=printable(name), peer=peer)
         own = Role.PROVIDER in asker.roles
-        return self._sessions.open(asker, token if own else spelt(token, name), now)
+        return self._sessions.open(asker, token if own else gate_token(token, name), now)
 
     def _rate(self, peer: str) -> Rate:
         rate = self._rates.pop(peer, None) or Rate(TRIES_S, TRIES_AT_ONCE)
@@ -89,12 +89,12 @@ class Login:
         return rate
 
 
-def spelt(token: str, name: str = "") -> str:
+def gate_token(token: str, name: str = "") -> str:
     """A token in the form for strangers (operations/authorization.py): never compared with everybody's password."""
     return f":{name}:{token}" if name else f":{token}"
 
 
-async def who_is(asking: GateClient, for_gate: str, token: str) -> Asker | None:
+async def identify(asking: GateClient, for_gate: str, token: str) -> Asker | None:
     """The owner of a token: a person, a program or a provider; None: unknown. ``token``: in a provider's form. CannotAsk where the gate
     cannot answer."""
     try:

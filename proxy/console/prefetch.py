@@ -16,12 +16,12 @@ from pathlib import Path
 
 from proxy import policy
 from proxy.archive import segment_index
-from proxy.archive.keys import Keys, are_made_now
-from proxy.archive.manifest import home_of, load
-from proxy.config import RestPlaces, rest_places
+from proxy.archive.keys import ArchiveKeys, may_make_keys
+from proxy.archive.manifest import journal_folder, load
+from proxy.config import ArchiveLocations, archive_locations
 from proxy.config import load as config_of
 from proxy.journal.disk import OsDisk
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 
 QUESTIONS = frozenset(("find", "explain"))
 AT_ONCE_S = 0.05
@@ -58,7 +58,7 @@ class Prefetch:
     def read_on(self) -> None:
         try:
             if self._ahead is None:
-                self._ahead = _ahead_of(rest_places(self._config, every=True)) or None
+                self._ahead = _ahead_of(archive_locations(self._config, every=True)) or None
                 segment_index.share_indexes(self._ahead or ())
             until = time.monotonic() + AT_ONCE_S
             self._done = all(one.read_on(until) for one in self._ahead or ())
@@ -67,15 +67,15 @@ class Prefetch:
             segment_index.share_indexes(())
 
 
-def _ahead_of(places: RestPlaces) -> list[segment_index.SegmentIndex]:
+def _ahead_of(places: ArchiveLocations) -> list[segment_index.SegmentIndex]:
     if not places.journals:
         return []
-    folder, ring = places.archive.folder, Ring.of_files(places.sealing.keys)
-    keys = Keys(places.archive.keys, make=are_made_now(folder, places.journal))
+    folder, ring = places.archive.folder, KeyRing.of_files(places.sealing.keys)
+    keys = ArchiveKeys(places.archive.keys, make=may_make_keys(folder, places.journal))
 
     def one(disk: OsDisk, node: int) -> segment_index.SegmentIndex:
         def rolled() -> int:
-            home = home_of(folder, node, disk.identity())
+            home = journal_folder(folder, node, disk.identity())
             return load(home).last if home.is_dir() else 0
 
         return segment_index.SegmentIndex(disk, keys, rolled)

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from proxy.console import inline_charts
 from proxy.console.translations import SHARED, Translator, load
-from proxy.model.redact import plain
+from proxy.model.redact import printable
 from proxy.policy import time_windows
 
 HERE = Path(__file__).parent
@@ -64,7 +64,7 @@ def day(at: float | None) -> str:
 
 def clean(text: object) -> str:
     """A stranger's text without what hides or turns it; escaping is the template's."""
-    return plain(str(text), "�")
+    return printable(str(text), "�")
 
 
 class PageTemplates:

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from proxy.config import SettingsError, console_places
+from proxy.config import SettingsError, console_locations
 from proxy.console.app import App
 from proxy.console.gate_client import GateClient
 from proxy.console.sampling import Sampling
@@ -32,18 +32,18 @@ class CannotServe(Exception):
 
 def serve(config: Path, tied: bool) -> None:
     """``tied``: ends when standard input does. CannotServe."""
-    log_setup.use()
-    hardening.close_files()
-    hardening.hold_memory()
+    log_setup.configure_logging()
+    hardening.restrict_umask()
+    hardening.forbid_core_dumps()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, tied))
 
 
 async def _serve(config: Path, tied: bool) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(log_setup.heard)
+    loop.set_exception_handler(log_setup.handle_loop_exception)
     try:
-        places = console_places(config)
+        places = console_locations(config)
     except SettingsError as error:
         raise CannotServe(error) from None
     if places.console.listen is None:

@@ -236,7 +236,7 @@ class SentenceReader:
         return value, True
 
 
-def books() -> Iterator[Path]:
+def catalog_files() -> Iterator[Path]:
     """The catalog files."""
     yield from sorted((Path(__file__).parent / "sentences").glob("*.yaml"))
 
@@ -249,13 +249,13 @@ def read(path: Path) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def all_books() -> Catalog:
-    return Catalog({english: chinese for path in books() for english, chinese in read(path).items()})
+def full_catalog() -> Catalog:
+    return Catalog({english: chinese for path in catalog_files() for english, chinese in read(path).items()})
 
 
 @lru_cache(maxsize=SENTENCES_KEPT)
 def _chinese(text: str) -> str:
-    return all_books().chinese(text)
+    return full_catalog().chinese(text)
 
 
 def in_language(text: str, language: str) -> str:

@@ -89,7 +89,7 @@ HINTS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def outside(reason: str) -> str:
+def public_reason(reason: str) -> str:
     """The public name of a reason."""
     known = REASONS.get(reason)
     return known.public if known is not None else "not-permitted"

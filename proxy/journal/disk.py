@@ -14,7 +14,7 @@ from collections import deque
 from pathlib import Path
 from typing import Protocol
 
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.runtime import durable_folders
 
 SUFFIX = ".journal"
@@ -32,7 +32,7 @@ _IDENTITY = "identity"
 class Disk(Protocol):
     """Segments by name; names sort in the order in which they were made."""
 
-    ring: Ring
+    ring: KeyRing
     """What sealed segments are opened with, and new ones sealed."""
 
     def list(self) -> list[str]: ...
@@ -121,9 +121,9 @@ class _PageCacheTrimmer:
 class OsDisk:
     """Segments as files of one directory, which is made when missing."""
 
-    def __init__(self, path: Path | str, ring: Ring | None = None) -> None:
+    def __init__(self, path: Path | str, ring: KeyRing | None = None) -> None:
         self.path = Path(path)
-        self.ring = ring or Ring()
+        self.ring = ring or KeyRing()
         durable_folders.make(self.path)
         self._files: dict[str, int] = {}
         self._ends: dict[str, tuple[int, int]] = {}  # of files that were appended to: where octets end, and where room does

@@ -16,14 +16,14 @@ U16 = struct.Struct(">H")
 _REFUSAL = struct.Struct(">QQ")
 
 
-def word(text: str) -> bytes:
+def pack_string(text: str) -> bytes:
     data = text.encode("utf-8", "surrogatepass")[:0xFFFF]
     return U16.pack(len(data)) + data
 
 
 def pack_refusal(one: OptOut) -> bytes:
     scope, value, time, source, expiry = one
-    return _REFUSAL.pack(time, expiry) + word(scope) + word(value) + word(source)
+    return _REFUSAL.pack(time, expiry) + pack_string(scope) + pack_string(value) + pack_string(source)
 
 
 class BodyReader:

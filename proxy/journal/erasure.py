@@ -21,11 +21,11 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from proxy.journal.encoding import BodyReader, word
+from proxy.journal.encoding import BodyReader, pack_string
 from proxy.journal.records import answers, delivers, messages, unread_submits
 from proxy.journal.records.doubtful_replies import id_of, pack_decision, unpack_decision
-from proxy.journal.records.replicated import pack_heard, unpack_heard
-from proxy.journal.sealing import Ring, Sealer
+from proxy.journal.records.replicated import pack_replicated, unpack_replicated
+from proxy.journal.sealing import KeyRing, Sealer
 from proxy.journal.segment import (
     GROUP_BYTES,
     HEADER_BYTES,
@@ -39,7 +39,7 @@ from proxy.journal.segment import (
     seal_group,
     unpack_header,
 )
-from proxy.model.number import NotARecipient, about_people, recipient_of
+from proxy.model.number import NotARecipient, masked_repr, recipient_of
 
 KEPT_KINDS = frozenset({
     messages.OPTOUT, messages.RESTORED, messages.SAID, messages.SUPPRESSED, messages.LISTING, messages.LISTED, messages.LISTING_DONE,
@@ -68,7 +68,7 @@ class RedactedGroup(NamedTuple):
     now: bytes  # of what stands there
 
 
-@about_people
+@masked_repr
 class RedactedSegment(NamedTuple):
     """A segment without a person."""
 
@@ -87,7 +87,7 @@ class Erasure(NamedTuple):
     why: str
 
 
-def erase(data: bytes, ring: Ring, person: int, gone: set[int] | None = None) -> RedactedSegment | None:
+def erase(data: bytes, ring: KeyRing, person: int, gone: set[int] | None = None) -> RedactedSegment | None:
     """None where nothing of a segment is about the person. ``gone``: verdicts that were erased, now or ever, in this segment and those before
     it, and numbers of doubtful replies that were. Raises SegmentFault where it is not as it was written, or its key is missing."""
     header = unpack_header(data)
@@ -138,7 +138,7 @@ class _PersonFilter:
         if kind == messages.ERASED and body == _VERDICT_BODY:
             self._verdicts.add(record.sequence)
         if kind == messages.HEARD:  # another gate's record, whole
-            told = unpack_heard(body)
+            told = unpack_replicated(body)
             kind, body = told.kind, told.body
         if kind == messages.DOUBTFUL and body[8:16] == self._number:
             self._verdicts.add(id_of(body))
@@ -167,7 +167,7 @@ class _PersonFilter:
             return record
         without = pack_decision(said._replace(words=""))
         if record.kind == messages.HEARD:
-            without = pack_heard(unpack_heard(record.body)._replace(body=without))
+            without = pack_replicated(unpack_replicated(record.body)._replace(body=without))
         return record._replace(body=without)
 
     def _concerns(self, kind: int, body: bytes) -> bool:
@@ -187,7 +187,7 @@ class _PersonFilter:
 # -- the record
 
 
-def signed(identity: bytes, first: int, changes: Iterable[RedactedGroup]) -> bytes:
+def signed_bytes(identity: bytes, first: int, changes: Iterable[RedactedGroup]) -> bytes:
     """The bytes of an erasure that are signed."""
     return _SIGNED + identity + _U64.pack(first) + b"".join([_CHANGE.pack(*change) for change in changes])
 
@@ -200,7 +200,7 @@ def in_batches(changes: Sequence[RedactedGroup]) -> Iterator[Sequence[RedactedGr
 
 def pack_erasure(one: Erasure) -> bytes:
     fixed = _ERASURE.pack(int(one.time * 1000), one.person, one.first, len(one.changes), one.signature)
-    return fixed + b"".join([_CHANGE.pack(*change) for change in one.changes]) + word(one.who) + word(one.why)
+    return fixed + b"".join([_CHANGE.pack(*change) for change in one.changes]) + pack_string(one.who) + pack_string(one.why)
 
 
 def unpack_erasure(body: bytes) -> Erasure:
@@ -210,7 +210,7 @@ def unpack_erasure(body: bytes) -> Erasure:
     return Erasure(time_ms / 1000, person, first, changes, signature, reader.string(), reader.string())
 
 
-def unaccounted(
+def unexplained_redaction(
     redactions: Iterable[tuple[int, bytes, bytes]], erasures: Iterable[Erasure], is_signed: Callable[[Erasure], bool]
 ) -> str:
     """The first redaction without an ERASURE record of a good signature, in words; empty if every redaction has one."""

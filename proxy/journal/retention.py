@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from proxy.config import Hold, Retention
 from proxy.journal.disk import Disk
-from proxy.journal.encoding import BodyReader, word
+from proxy.journal.encoding import BodyReader, pack_string
 from proxy.journal.scan import Hole, Scan
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, SegmentHeader, unpack_header
 
@@ -129,7 +129,7 @@ def pack_removed(now: float, goes: Sequence[ClosedSegment], who: str, why: str) 
     times = [int(moment * 1000) for moment in (now, first.since, last.until)]
     octets = sum(segment.octets for segment in goes)
     fixed = _REMOVED.pack(times[0], len(goes), first.first, last.last, octets, times[1], times[2], last.digest)
-    return fixed + word(who) + word(why)
+    return fixed + pack_string(who) + pack_string(why)
 
 
 def unpack_removed(body: bytes) -> Removed:
@@ -140,7 +140,7 @@ def unpack_removed(body: bytes) -> Removed:
     )
 
 
-def unaccounted(first: int, previous: bytes, removed: Iterable[Removed]) -> str:
+def unexplained_start(first: int, previous: bytes, removed: Iterable[Removed]) -> str:
     """What is wrong with a journal that begins at ``first`` after a group of digest ``previous``; empty if it begins at record 1, or if
     REMOVED records account for the records before it (all of them, or as far as an interrupted removal came)."""
     before = first - 1
@@ -154,7 +154,7 @@ def unaccounted(first: int, previous: bytes, removed: Iterable[Removed]) -> str:
     return f"records 1 to {before} are not here, and none of the others says that they were removed"
 
 
-def unexplained(hole: Hole, removed: Iterable[Removed]) -> str:
+def unexplained_hole(hole: Hole, removed: Iterable[Removed]) -> str:
     """What is wrong with a hole in a copy; empty if REMOVED records account for all missing records, and the last of them names the digest
     that the rest follows (unless that removal was interrupted)."""
     at = hole.first
@@ -166,6 +166,6 @@ def unexplained(hole: Hole, removed: Iterable[Removed]) -> str:
     return f"records {at} to {hole.last} are not here, and none of the others says that they were removed"
 
 
-def explained(hole: Hole, removed: Iterable[Removed]) -> list[Removed]:
+def removals_in(hole: Hole, removed: Iterable[Removed]) -> list[Removed]:
     """The removals that overlap a hole."""
     return [one for one in removed if one.first <= hole.last and one.last >= hole.first]

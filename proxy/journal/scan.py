@@ -18,14 +18,14 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from proxy.journal.disk import SUFFIX, Disk
-from proxy.journal.sealing import Ring, SealingError
+from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import (
     HEADER_BYTES,
     CommitGroup,
     Forged,
     JournalRecord,
-    LaterFormat,
     MissingKey,
+    NewerFormat,
     SegmentFault,
     SegmentHeader,
     groups,
@@ -59,7 +59,7 @@ class JournalNewer(JournalDamaged):
 class JournalSealed(JournalError, SealingError):
     """Intact bytes sealed with a key that is not available: the operator must bring the key back. Nothing is cut."""
 
-    def __init__(self, segment: str, key_id: str, ring: Ring) -> None:
+    def __init__(self, segment: str, key_id: str, ring: KeyRing) -> None:
         known = f"it names {', '.join(ring.ids)}" if ring else "it names none"
         super().__init__(
             f"journal segment {segment} is sealed with the key {key_id}, whose file sealing.keys does not name ({known}): bring it back "
@@ -68,9 +68,9 @@ class JournalSealed(JournalError, SealingError):
         self.segment, self.key_id = segment, key_id
 
 
-def as_journal_error(segment: str, fault: SegmentFault, ring: Ring) -> JournalError | None:
+def as_journal_error(segment: str, fault: SegmentFault, ring: KeyRing) -> JournalError | None:
     """The error for a fault that cannot be a torn tail; None for any other fault."""
-    if isinstance(fault, LaterFormat):
+    if isinstance(fault, NewerFormat):
         return JournalNewer(f"segment {segment}", fault.why)
     if isinstance(fault, MissingKey):
         return JournalSealed(segment, fault.key_id, ring)
@@ -200,7 +200,7 @@ class Scan:
             proof = max(proof, highest_synced(later))
             try:
                 proof = max(proof, unpack_header(later).synced)
-            except LaterFormat as newer:
+            except NewerFormat as newer:
                 raise JournalNewer(f"segment {name}", newer.why) from None
             except SegmentFault:
                 continue

@@ -57,7 +57,7 @@ class NotAsSealed(SealingError):
     """The data was not sealed with the key that it names."""
 
 
-class Ring:
+class KeyRing:
     """The available keys: the first one seals, all open."""
 
     def __init__(self, secrets: Sequence[bytes] = ()) -> None:
@@ -71,7 +71,7 @@ class Ring:
         return bool(self._first)
 
     @classmethod
-    def of_files(cls, paths: Iterable[Path]) -> Ring:
+    def of_files(cls, paths: Iterable[Path]) -> KeyRing:
         """SealingError."""
         return cls([_secret(path) for path in paths])
 
@@ -137,7 +137,7 @@ def id_of(secret: bytes) -> bytes:
 # -- files
 
 
-def make(path: Path) -> str:
+def make_key_file(path: Path) -> str:
     """A new key in a new file that only its owner may read; its id. OSError, FileExistsError where something is there."""
     secret = os.urandom(KEY_BYTES)
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

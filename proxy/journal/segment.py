@@ -39,8 +39,8 @@ from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
 
-from proxy.journal.sealing import NoKey, NotAsSealed, Ring, Sealer
-from proxy.model.number import about_people
+from proxy.journal.sealing import KeyRing, NoKey, NotAsSealed, Sealer
+from proxy.model.number import masked_repr
 from proxy.native.loader import compiled
 
 REDACTION, SEALED, GROUP = 253, 254, 255
@@ -104,7 +104,7 @@ class SegmentHeader(NamedTuple):
         return self.form - _QUARTERED * self.quartered
 
 
-@about_people
+@masked_repr
 class JournalRecord(NamedTuple):
     sequence: int
     kind: int
@@ -136,7 +136,7 @@ class SegmentFault(Exception):
         self.why = why
 
 
-class LaterFormat(SegmentFault):
+class NewerFormat(SegmentFault):
     """An intact header of a format that this gate does not know: neither damage nor a torn tail."""
 
 
@@ -169,7 +169,7 @@ def unpack_header(data: bytes) -> SegmentHeader:
     if _CRC.unpack_from(data, _HEADER.size)[0] != crc32(data[: _HEADER.size]):
         raise SegmentFault(0, "the header's checksum does not match")
     if not _PLAIN_BEFORE <= form <= _LAST:
-        raise LaterFormat(8, f"its format {form} is newer than this gate knows ({_LAST})")
+        raise NewerFormat(8, f"its format {form} is newer than this gate knows ({_LAST})")
     return SegmentHeader(node, first, synced, created_ms, identity, previous, form)
 
 
@@ -221,7 +221,7 @@ def _digest_before(previous: bytes, records: bytes | memoryview, claim: bytes) -
     return hashed.digest()
 
 
-def groups(data: bytes, header: SegmentHeader, ring: Ring | None = None) -> Iterator[CommitGroup]:
+def groups(data: bytes, header: SegmentHeader, ring: KeyRing | None = None) -> Iterator[CommitGroup]:
     """The groups of a whole segment, each yielded once it is proved complete. ``ring``: what opens sealed ones; None: they stay closed.
 
     Raises SegmentFault at the first byte that cannot be right; ends at the end of the data, or where only zeros follow.
@@ -268,7 +268,7 @@ def groups(data: bytes, header: SegmentHeader, ring: Ring | None = None) -> Iter
         raise SegmentFault(start, "the last group has no end")
 
 
-def followed(data: bytes) -> Iterator[CommitGroup]:
+def groups_of_proof(data: bytes) -> Iterator[CommitGroup]:
     """The groups of what a proof has: segments one behind the other, each of which goes on where the one before ended. Sealed ones stay closed.
     Fault, as of ``groups``."""
     header, at = unpack_header(data), 0
@@ -336,7 +336,7 @@ def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes, reda
 
 def _decrypted(
     sealed: JournalRecord | None,
-    ring: Ring | None,
+    ring: KeyRing | None,
     header: SegmentHeader,
     chain: bytes,
     offset: int,

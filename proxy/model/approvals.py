@@ -20,14 +20,14 @@ from collections.abc import Collection
 from enum import Enum
 from typing import NamedTuple
 
-from proxy.model.roles import Asker, Permission, demand
+from proxy.model.roles import Asker, Permission, require_permission
 
 
 class Impossible(ValueError):
     """The action is not possible; the text says why, and what is."""
 
 
-class Follows(Enum):
+class ApprovalResult(Enum):
     VOUCHED = "vouched"
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -35,7 +35,7 @@ class Follows(Enum):
     LAPSED = "lapsed"
 
 
-class Waiting(NamedTuple):
+class PendingProposal(NamedTuple):
     """A proposal that is not decided yet."""
 
     what: str
@@ -46,11 +46,11 @@ class Waiting(NamedTuple):
     """When it lapses, in seconds since 1970; 0: never."""
 
 
-def approve(waiting: Waiting, asker: Asker, known: Collection[str], at: float) -> Follows:
+def approve(waiting: PendingProposal, asker: Asker, known: Collection[str], at: float) -> ApprovalResult:
     """``known``: the names of all people with a token. VOUCHED: ``asker`` becomes the author, and a second person must approve.
     Raises Impossible, NotAllowed."""
     _check_not_lapsed(waiting, at)
-    demand(asker, Permission.APPROVE, waiting.what)
+    require_permission(asker, Permission.APPROVE, waiting.what)
     if not asker.by_token:
         raise Impossible(
             f"{waiting.what}: who agrees says so with a personal token (--token-file or GATE106_TOKEN_FILE; "
@@ -58,35 +58,35 @@ def approve(waiting: Waiting, asker: Asker, known: Collection[str], at: float) -
         )
     if waiting.author == asker.name:
         raise Impossible(f"{asker.name} is the author of {waiting.what}: somebody else must approve it")
-    return Follows.APPROVED if waiting.author in known else Follows.VOUCHED
+    return ApprovalResult.APPROVED if waiting.author in known else ApprovalResult.VOUCHED
 
 
-def reject(waiting: Waiting, asker: Asker, why: str, at: float) -> Follows:
+def reject(waiting: PendingProposal, asker: Asker, why: str, at: float) -> ApprovalResult:
     _check_not_lapsed(waiting, at)
-    demand(asker, Permission.APPROVE, waiting.what)
+    require_permission(asker, Permission.APPROVE, waiting.what)
     _check_reason(waiting, why)
-    return Follows.REJECTED
+    return ApprovalResult.REJECTED
 
 
-def withdraw(waiting: Waiting, asker: Asker, why: str, at: float) -> Follows:
+def withdraw(waiting: PendingProposal, asker: Asker, why: str, at: float) -> ApprovalResult:
     """Only the author may do this. Raises Impossible."""
     _check_not_lapsed(waiting, at)
     if asker.name != waiting.author:
         raise Impossible(f"{waiting.what} is {waiting.author}'s, and only they take it back (others reject it)")
     _check_reason(waiting, why)
-    return Follows.WITHDRAWN
+    return ApprovalResult.WITHDRAWN
 
 
-def lapsed(waiting: Waiting, at: float) -> bool:
+def lapsed(waiting: PendingProposal, at: float) -> bool:
     """Whether the time to decide is over."""
     return 0.0 < waiting.until <= at
 
 
-def _check_not_lapsed(waiting: Waiting, at: float) -> None:
+def _check_not_lapsed(waiting: PendingProposal, at: float) -> None:
     if lapsed(waiting, at):
         raise Impossible(f"{waiting.what} was not decided in time and has lapsed: it must be proposed again")
 
 
-def _check_reason(waiting: Waiting, why: str) -> None:
+def _check_reason(waiting: PendingProposal, why: str) -> None:
     if not why.strip():
         raise Impossible(f"{waiting.what}: say why (--why): the journal keeps it")

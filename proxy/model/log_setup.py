@@ -21,7 +21,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo
 
 from proxy.model.rate import Rate
-from proxy.model.redact import plain
+from proxy.model.redact import printable
 
 CHINA = timezone(timedelta(hours=8))
 FAULT = "a fault of gate106, please report it"
@@ -44,7 +44,7 @@ QUOTES_NOTHING = frozenset(
 """Exceptions whose text Python makes from names and types only. The text of a KeyError or a ValueError may quote a value."""
 
 
-def use() -> None:
+def configure_logging() -> None:
     """Configures structlog, the standard library's logging and Python's exception hooks for this process."""
     structlog.configure(
         processors=[
@@ -68,7 +68,7 @@ def _add_timestamp(logger: object, method: str, event: MutableMapping[str, Any])
     return event
 
 
-class Seldom:
+class RateLimitedLog:
     """A log line that a peer can cause: at most ``per_s`` lines a second; the next line has the number of suppressed ones."""
 
     def __init__(self, per_s: float, at_once: float) -> None:
@@ -96,7 +96,7 @@ def _coloured() -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
 
 
-def heard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def handle_loop_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Logs an uncaught exception of the event loop (its exception handler)."""
     _log_fault(str(context.get("message", "")), context.get("exception"))
 
@@ -121,7 +121,7 @@ def _format_exception(out: TextIO, exc_info: ExcInfo) -> None:
         if error is None:
             return
         kind = type(error)
-        words = f": {plain(str(error))}" if kind in QUOTES_NOTHING else ""
+        words = f": {printable(str(error))}" if kind in QUOTES_NOTHING else ""
         out.write(f"{kind.__module__}.{kind.__qualname__}{words}\n")
         frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
         out.writelines(f"  {frame.filename}:{frame.lineno} in {frame.name}\n" for frame in frames)
@@ -132,8 +132,8 @@ def _format_exception(out: TextIO, exc_info: ExcInfo) -> None:
 
 def _sanitize(_: Any, __: str, event: MutableMapping[str, Any]) -> EventDict:
     """Removes control characters from values: some of them come from peers (names, reasons, files)."""
-    return {key: plain(value) if isinstance(value, str) else _sanitize_value(value) for key, value in event.items()}
+    return {key: printable(value) if isinstance(value, str) else _sanitize_value(value) for key, value in event.items()}
 
 
 def _sanitize_value(value: Any) -> Any:
-    return [plain(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value
+    return [printable(one) if isinstance(one, str) else one for one in value] if isinstance(value, list) else value

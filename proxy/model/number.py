@@ -89,7 +89,7 @@ class Number:
         raise TypeError("a Number is shown, not kept: keep the integer")
 
 
-def about_people(kind: type[T]) -> type[T]:
+def masked_repr(kind: type[T]) -> type[T]:
     """Class decorator for a NamedTuple or a dataclass: its ``repr`` masks numbers and shows only the length of texts and octets. An error or
     a log line with such a record then shows no personal data."""
     kind.__repr__ = _masked_repr  # type: ignore[method-assign]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from proxy.model.message import UNSIGNED, Category, Facts, Sender
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 
 
 class Entry(NamedTuple):
@@ -92,7 +92,7 @@ IN_DOUBT = frozenset((EntryState.UNKNOWN, EntryState.SENT_TWICE))
 """States of an entry whose outcome is unknown; its fingerprint stands in the record's facts."""
 
 
-class Pick(NamedTuple):
+class EntryFilter(NamedTuple):
     """Selects the entries that a cap counts; None means any. Numbers are as stored in an Entry; ``signatures`` may hold ``unsigned``."""
 
     categories: frozenset[int] | None = None
@@ -117,7 +117,7 @@ HOLD_S = 7 * 86_400
 """How long an opt-out of source ``doubtful`` waits for a decision. Then it ends (``expiry``) or becomes a normal opt-out."""
 
 
-@about_people
+@masked_repr
 class RefusedText(NamedTuple):
     """A text that the recipient refused, stored beside the opt-out: it identifies a sender that repeats it under another name."""
 
@@ -150,7 +150,7 @@ class Recipient(Protocol):
     def bare(self) -> bool:
         """Whether the record has entries only, no opt-out and no unknown outcome. That holds for nearly all recipients."""
 
-    def count(self, after: int, pick: Pick, enough: int) -> int:
+    def count(self, after: int, pick: EntryFilter, enough: int) -> int:
         """How many entries newer than ``after`` (exclusive, seconds) match; may stop at ``enough``."""
 
     def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:

@@ -45,7 +45,7 @@ _NUMBER = re.compile(r"(?<![0-9])(?:(?:00)?86 {0,6}|0)?(1 {0,6}[3-9](?: {0,6}[0-
 """In a skeleton: with the country before it, or a 0, and some signs between its digits."""
 
 
-def numbers_masked(text: str, of: int = 0) -> str:
+def mask_numbers(text: str, of: int = 0) -> str:
     """The text with all phone numbers masked, however they are written (``138****0500``); ``of``: only this recipient's number."""
     skeleton = text.translate(_SKELETON)
     pieces, end = list[str](), 0
@@ -58,12 +58,12 @@ def numbers_masked(text: str, of: int = 0) -> str:
     return "".join((*pieces, text[end:])) if pieces else text
 
 
-def plain(text: str, instead: str = "") -> str:
+def printable(text: str, instead: str = "") -> str:
     """The text without control and invisible characters, for a terminal or a log; ``instead`` replaces each."""
     return _OBEYED.sub(instead, text)
 
 
-def without_digits(text: str) -> str:
+def mask_digits(text: str) -> str:
     """The text with a star for each digit of any script, so that it shows no code."""
     return _ANY_DIGIT.sub("*", text)
 
@@ -79,11 +79,11 @@ def _escaped(match: re.Match[str]) -> str:
     return match[0] if match[0] == "\n" else json.dumps(match[0])[1:-1]
 
 
-def cell(text: str) -> str:
-    """A CSV cell: an apostrophe before a text that a spreadsheet would run. ``cell_of`` reverses it."""
+def csv_cell(text: str) -> str:
+    """A CSV cell: an apostrophe before a text that a spreadsheet would run. ``read_csv_cell`` reverses it."""
     return f"'{text}" if text.lstrip("'").startswith(FORMULA) else text
 
 
-def cell_of(written: str) -> str:
-    """Reverses ``cell``."""
+def read_csv_cell(written: str) -> str:
+    """Reverses ``csv_cell``."""
     return written[1:] if written.startswith("'") and written.lstrip("'").startswith(FORMULA) else written

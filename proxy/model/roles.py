@@ -182,7 +182,7 @@ class Asker(NamedTuple):
         return any(wanted in role.may for role in self.roles)
 
 
-def at_account(account: str, people: Collection[ListedPerson]) -> Asker:
+def asker_of_account(account: str, people: Collection[ListedPerson]) -> Asker:
     """The asker for an operating-system account without a token."""
     if not people:
         return Asker(account, frozenset({Role.ADMIN}))
@@ -192,11 +192,11 @@ def at_account(account: str, people: Collection[ListedPerson]) -> Asker:
     return Asker(account, frozenset({Role.VIEWER}))
 
 
-def with_token(person: ListedPerson) -> Asker:
+def asker_of_token(person: ListedPerson) -> Asker:
     return Asker(person.name, person.roles, by_token=True)
 
 
-def demand(asker: Asker, wanted: Permission, what: str, people: Iterable[ListedPerson] = ()) -> None:
+def require_permission(asker: Asker, wanted: Permission, what: str, people: Iterable[ListedPerson] = ()) -> None:
     """Raises NotAllowed where ``asker`` lacks ``wanted``. ``what``: the command or path, for the error text."""
     if asker.may(wanted):
         return

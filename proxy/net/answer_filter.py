@@ -16,7 +16,7 @@ from proxy.relay.message_ids import allowed as allowed_id
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.wire import Frame
-from proxy.wire.carrier_answer import QUERY_SM_RESP, SUBMIT_MULTI_RESP, allowed, says_nothing
+from proxy.wire.carrier_answer import QUERY_SM_RESP, SUBMIT_MULTI_RESP, is_neutral_nack, make_valid
 from proxy.wire.tables import DATA_SM_RESP, SUBMIT_SM_RESP, VERSION_34
 
 log = structlog.get_logger()
@@ -88,10 +88,10 @@ class AnswerFilter:
         return self._renamed([(transit, fit)], self.ids)[0][1]
 
     def _allowed(self, transit: PendingSubmit, frame: Frame) -> Frame | None:
-        if says_nothing(frame):
+        if is_neutral_nack(frame):
             self._malformed.note("field", "a generic_nack whose status is ESME_ROK")
             return None
-        told, kind, what = allowed(frame, tlvs=transit.bind.peer_version >= VERSION_34)
+        told, kind, what = make_valid(frame, tlvs=transit.bind.peer_version >= VERSION_34)
         if kind:
             self._malformed.note(kind, what)
         if self.ids is None and told.command_id in WITH_ID:

@@ -20,7 +20,7 @@ from collections import Counter, OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
 from proxy.model.lockout import FAILURES_MAX
-from proxy.runtime.cpu_affinity import go_anywhere
+from proxy.runtime.cpu_affinity import unpin_thread
 
 CHECKS_MAX = 100
 """Guesses that wait for their hash: 5 s of work, half of the time that a client has for its bind."""
@@ -48,7 +48,7 @@ def is_password(stored: str, given: str) -> bool:
 
 class Authenticator:
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "password", go_anywhere)
+        self._thread = ThreadPoolExecutor(1, "password", unpin_thread)
         self._key = os.urandom(32)
         self._right: OrderedDict[str, bytes] = OrderedDict()
         """Hash from the settings → digest of the right password."""

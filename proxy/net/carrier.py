@@ -23,7 +23,7 @@ from proxy.net.link import Turns
 from proxy.net.pacing import Pacer
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.message_ids import CarrierIds
-from proxy.relay.pending_submit import OtherRequest, PendingSubmit, by_person, waited
+from proxy.relay.pending_submit import OtherRequest, PendingSubmit, answer_times, split_by_recipient
 from proxy.relay.submit import Relay
 from proxy.wire import Frame
 from proxy.wire.tables import ESME_RMSGQFUL, ESME_RTHROTTLED, STATUS_NAMES, status_name
@@ -237,7 +237,7 @@ class CarrierAccount:
         if len(up) == 1:
             up[0].send_all(transits, now_s)
             return
-        for link, share in zip(up, by_person(transits, len(up)), strict=True):
+        for link, share in zip(up, split_by_recipient(transits, len(up)), strict=True):
             if share:
                 link.send_all(share, now_s)
 
@@ -251,7 +251,7 @@ class CarrierAccount:
         up[transit.message.recipient % len(up)].send(transit)
 
     def answers(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
-        took, bad, odd = waited(answers, now_s)
+        took, bad, odd = answer_times(answers, now_s)
         if odd or self.answer_filter.ids is not None:
             answers = self.answer_filter.filtered(answers, odd, now_s)
         tally, name = self.tally, self.carrier.name

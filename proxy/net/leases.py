@@ -21,7 +21,7 @@ from proxy.net.provider import Providers
 from proxy.relay.access import Access
 from proxy.state.counters.shares import LeasedFlow
 from proxy.state.shared.leased import LeaseRequest, Leases
-from proxy.state.shared.leases import BEAT_S, Ask
+from proxy.state.shared.leases import BEAT_S, RateRequest
 
 log = structlog.get_logger()
 
@@ -99,7 +99,7 @@ class LeaseClient:
 
     async def _lanes(self) -> None:
         now_s, names = self._loop_s(), [f"c:{account.name}" for account in self._accounts]
-        asks: list[tuple[int, Ask]] = []
+        asks: list[tuple[int, RateRequest]] = []
         for place, (account, flow) in enumerate(zip(self._accounts, self._lane_rates, strict=True)):
             asks.append((place, flow.ask(now_s, account.carrier.tps, account.lane.came, account.lane.size)))
             self._apply_rate(place)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from proxy.config import SmppTimers
 from proxy.model.counters import GateCounters
 from proxy.model.lockout import Lockout
-from proxy.model.log_setup import Seldom
+from proxy.model.log_setup import RateLimitedLog
 from proxy.net.authenticator import Authenticator
 from proxy.net.link import Turns
 from proxy.net.provider_link import ProviderLink, may_come
@@ -54,7 +54,7 @@ class Providers:
         """Binds by provider, the oldest first."""
         self.authenticator = Authenticator()
         self.lockout = Lockout()
-        self._refusals, self._disturbances, self._binds = (Seldom(REFUSALS_S, REFUSALS_AT_ONCE) for _ in range(3))
+        self._refusals, self._disturbances, self._binds = (RateLimitedLog(REFUSALS_S, REFUSALS_AT_ONCE) for _ in range(3))
         self.commands: Commands
         self.may_bind: Callable[[Access], Awaitable[bool]] | None = None
         """Asks all nodes whether an account may have one more bind; None where this node alone decides."""

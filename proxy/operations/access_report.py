@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 UNMASKED = " --unmasked"
 
 
-def write_down(
+def record_access(
     control: Path, archive: Path, sealing: Sealing, command: str, *, why: str | None, details: str, unmasked: bool
 ) -> None:
     """Returns once it is safe; exit 2 where it cannot be."""

@@ -16,7 +16,7 @@ from hmac import compare_digest
 import structlog
 
 from proxy.config import Person, Token
-from proxy.model.roles import Asker, NotAllowed, Permission, at_account, demand, with_token
+from proxy.model.roles import Asker, NotAllowed, Permission, asker_of_account, asker_of_token, require_permission
 from proxy.operations.http_auth import KIND, hash_token
 
 log = structlog.get_logger()
@@ -63,7 +63,7 @@ class Authorization:
     async def asker(self, account: str, token: str) -> Asker:
         """``token`` empty: none was given. CommandRefused for an unknown token."""
         if not token or not self._people:
-            return at_account(account, self._people)
+            return asker_of_account(account, self._people)
         found = await self._whose(token)
         if found is not None:
             return found
@@ -77,7 +77,7 @@ class Authorization:
             return found
         for person in self._with_password:
             if await self._is_password(person, token):
-                return with_token(person)
+                return asker_of_token(person)
         return None
 
     @property
@@ -89,7 +89,7 @@ class Authorization:
         hashed = hash_token(token)
         for person in self._people:
             if compare_digest(person.token, hashed):
-                return with_token(person)
+                return asker_of_token(person)
         for program in self._programs:
             if compare_digest(program.token, hashed):
                 return Asker(program.name, frozenset({program.role}), program=True)
@@ -108,7 +108,7 @@ class Authorization:
             right = compare_digest(person.token, hash_token(token))
         else:
             right = await self._is_password(person, token)
-        return with_token(person) if right else None
+        return asker_of_token(person) if right else None
 
     async def _is_password(self, person: Person, token: str) -> bool:
         found = self._check(person.token, token, person.name) if self._check is not None else False
@@ -119,6 +119,6 @@ class Authorization:
     def demand(self, asker: Asker, wanted: Permission, what: str) -> None:
         """CommandRefused where ``asker`` lacks the permission."""
         try:
-            demand(asker, wanted, what, self._people)
+            require_permission(asker, wanted, what, self._people)
         except NotAllowed as fault:
             raise CommandRefused(str(fault), "role") from None

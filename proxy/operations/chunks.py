@@ -30,7 +30,7 @@ UNSYNCED_NUMBERS_MAX = 4_000_000
 _CHUNKS = range(FIRST >> CHUNK_BITS, (LAST >> CHUNK_BITS) + 1)
 
 
-def numbers_of(said: Mapping[str, Any], keys: int) -> tuple[int, int, BitMap]:
+def read_numbers_line(said: Mapping[str, Any], keys: int) -> tuple[int, int, BitMap]:
     """(key, chunk, lower bits) of one line; CommandRefused for a malformed one."""
     key, chunk, packed = said.get("key"), said.get("chunk"), said.get("numbers")
     if not (
@@ -58,7 +58,7 @@ class Numbers(Protocol):
         """One record of it, and how many numbers are in it."""
 
 
-async def hear_numbers(
+async def receive_numbers(
     gate: Gate, call: Call, into: Numbers, keys: int, most: int, kind: int, pack: Callable[[int, int, bytes], bytes]
 ) -> None:
     """Journals all of a file as it arrives, in records of ``kind``; ``pack``: (key, chunk, bitmap) → a body. CommandRefused if the count at
@@ -72,7 +72,7 @@ async def hear_numbers(
                     f"{into.numbers} numbers came, the client says {said.get('numbers')!r:.20}: nothing was imported"
                 )
             return
-        key, chunk, lows = numbers_of(said, keys)
+        key, chunk, lows = read_numbers_line(said, keys)
         body = pack(key, chunk, lows.serialize())
         sequence = gate.write(kind, body)
         into.add(body, len(lows))

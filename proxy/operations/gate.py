@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from proxy.relay.access import Access
 from proxy.relay.effects.chunked import ChunkedImports
-from proxy.relay.effects.consents import Incoming
+from proxy.relay.effects.consents import ConsentImport
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.submit import Relay
 from proxy.state import EmbeddedStore
@@ -69,7 +69,7 @@ class CarrierAccountView(Protocol):
 
 
 class Gate(Protocol):
-    listing: ListImport | Incoming | None
+    listing: ListImport | ConsentImport | None
     """The list that is being imported: a checkpoint keeps the journal readable from its first record on."""
 
     def listing_ends(self) -> None:

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from proxy.i18n.catalog import in_language
 from proxy.i18n.negotiate import TO_PROGRAMS, preferred
 from proxy.i18n.phrases import LANGUAGES
-from proxy.model.log_setup import Seldom
+from proxy.model.log_setup import RateLimitedLog
 from proxy.model.rate import Rate
 from proxy.model.redact import as_json
 from proxy.model.roles import PATHS, Asker, Permission, Role
@@ -65,7 +65,7 @@ class HttpServer:
         self._not_ready = not_ready
         self._notes = notes
         self._extra_routes = dict(more or {})
-        self._refusals = Seldom(REFUSALS_S, REFUSALS_AT_ONCE)
+        self._refusals = RateLimitedLog(REFUSALS_S, REFUSALS_AT_ONCE)
         self._translations = Rate(TRANSLATIONS_S, TRANSLATIONS_AT_ONCE)
         self.listener = Listener(self.app(), "http")
 

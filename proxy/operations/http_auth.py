@@ -26,7 +26,7 @@ from typing import NamedTuple
 from proxy.config import Person, Provider, Token
 from proxy.config.fields import Network, within
 from proxy.model.lockout import HELD_OFF_S, Lockout
-from proxy.model.roles import Asker, NotAllowed, Permission, Role, demand, with_token
+from proxy.model.roles import Asker, NotAllowed, Permission, Role, asker_of_token, require_permission
 
 KIND = "sha256$"
 TOKEN_BYTES = 32
@@ -90,7 +90,7 @@ class HttpAuth:
         self._addresses = tuple(addresses)
         self._people = tuple(people)
         self._stored = [(one.token, Asker(one.name, frozenset({one.role}), by_token=True)) for one in tokens]
-        self._stored += [(one.token, with_token(one)) for one in people if one.token.startswith(KIND)]
+        self._stored += [(one.token, asker_of_token(one)) for one in people if one.token.startswith(KIND)]
         own = frozenset({Role.PROVIDER})
         self._stored += [(one.token, Asker(one.name, own, by_token=True)) for one in providers if one.token]
 
@@ -114,7 +114,7 @@ class HttpAuth:
         if isinstance(asker, HttpRefusal):
             return asker
         try:
-            demand(asker, wanted, path, self._people)
+            require_permission(asker, wanted, path, self._people)
         except NotAllowed as fault:
             return HttpRefusal("role", 403, str(fault))
         return asker

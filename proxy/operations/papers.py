@@ -15,7 +15,7 @@ from proxy.operations.control import Call, CommandRefused
 T = TypeVar("T")
 
 
-def asked_of(what: Callable[[], T]) -> T:
+def or_refused(what: Callable[[], T]) -> T:
     """The book's answer; CommandRefused with its reason where it refuses."""
     try:
         return what()
@@ -23,7 +23,7 @@ def asked_of(what: Callable[[], T]) -> T:
         raise CommandRefused(str(error)) from None
 
 
-def number_in(call: Call, kind: str, command: str) -> int:
+def paper_number(call: Call, kind: str, command: str) -> int:
     """The number in ``17`` or ``case-17``. ``command``: its ``list`` shows the numbers."""
     said = call.args.text("id", most=40).removeprefix(f"{kind}-")
     if not (said.isascii() and said.isdigit() and len(said) < 18):

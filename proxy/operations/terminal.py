@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from proxy.model import redact
-from proxy.model.redact import plain
+from proxy.model.redact import printable
 
 if TYPE_CHECKING:
     from proxy.config import Settings
@@ -65,10 +65,10 @@ def note_unknown(config: Path, provider: str | None) -> None:
 
 def warn(line: object) -> None:
     """Prints a line on stderr, without control characters."""
-    typer.echo(plain(str(line), " "), err=True)
+    typer.echo(printable(str(line), " "), err=True)
 
 
-def speaks(language: str | None) -> str:
+def choose_language(language: str | None) -> str:
     """The language of answers: the option, else the locale's, else Chinese."""
     from proxy.config.yaml_file import unknown
     from proxy.policy import LANGUAGES
@@ -81,7 +81,7 @@ def speaks(language: str | None) -> str:
     return language
 
 
-def speak_for(token_file: Path) -> None:
+def use_token_file(token_file: Path) -> None:
     """Uses this token for all commands of this process; exit 2 where the file cannot be read."""
     from proxy.operations.client import TOKEN
 
@@ -150,26 +150,26 @@ def as_json(told: Any) -> None:
     typer.echo(redact.as_json(told))
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Prints one line, without control characters."""
-    typer.echo(plain(text))
+    typer.echo(printable(text))
 
 
-def tell(told: Any, json: bool, lines: Iterable[str]) -> None:
+def print_answer(told: Any, json: bool, lines: Iterable[str]) -> None:
     """Prints an answer: as JSON, or in these lines."""
     if json:
         as_json(told)
         return
     for line in lines:
-        say(line)
+        print_line(line)
 
 
-def tell_lifted(told: Mapping[str, Any], json: bool) -> None:
+def print_lifted(told: Mapping[str, Any], json: bool) -> None:
     """Orders that are over."""
-    tell(told, json, (f"lifted: {one['name']}, {about(one)}" for one in told["lifted"]))
+    print_answer(told, json, (f"lifted: {one['name']}, {about(one)}" for one in told["lifted"]))
 
 
-def when(at: float) -> str:
+def format_time(at: float) -> str:
     """A time in China; a dash for none."""
     from proxy.policy import time_windows
 
@@ -178,14 +178,14 @@ def when(at: float) -> str:
 
 def last_day(until: float) -> str:
     """The last day of a term that ends at ``until``, a midnight: what is due by the end of the 3rd is not due on the 4th."""
-    return when(until - 1)[:10]
+    return format_time(until - 1)[:10]
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
     """Rows under their heads, columns as wide as needed; ``nothing`` where there are none."""
-    lines = [[plain(str(cell)) for cell in row] for row in rows]
+    lines = [[printable(str(cell)) for cell in row] for row in rows]
     if not lines:
-        say(nothing)
+        print_line(nothing)
         return
     widths = [max(_width(cell) for cell in column) for column in zip(heads, *lines, strict=True)]
     for line in [list(heads), *lines]:
@@ -204,7 +204,7 @@ def orders(told: Iterable[Mapping[str, Any]], nothing: str) -> None:
     """Orders, one a line."""
     table(
         ("id", "about", "until", "hits", "who", "why"),
-        ((one["name"], about(one), when(one["until"]), one.get("hits", 0), one["who"], one["why"]) for one in told),
+        ((one["name"], about(one), format_time(one["until"]), one.get("hits", 0), one["who"], one["why"]) for one in told),
         nothing,
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from proxy.policy.memo import DROPPED_PIECE
-from proxy.runtime.yield_point import Rest, resting
+from proxy.runtime.yield_point import Rest, with_yield_points
 
 PIECES = 64
 """Dicts, of some 1,500 entries each where there are 100,000: one moves in less than 0.1 ms."""
@@ -73,7 +73,7 @@ class ChunkedDict(Mapping[Key, Value]):
 def distinct(items: Iterable[Key], rest: Rest) -> Iterator[Key]:
     """Each item once, in order, with a rest now and then."""
     seen: ChunkedDict[Key, bool] = ChunkedDict()
-    for item in resting(items, rest):
+    for item in with_yield_points(items, rest):
         before = len(seen)
         seen.setdefault(item, True)
         if len(seen) > before:

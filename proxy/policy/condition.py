@@ -147,7 +147,7 @@ class Bits:
         return 1 << number
 
 
-class Compiled(NamedTuple):
+class BitCondition(NamedTuple):
     """A tree over bits: all of ``need``, none of ``forbid``, and every one of ``rest``."""
 
     need: int
@@ -155,7 +155,7 @@ class Compiled(NamedTuple):
     rest: tuple[Tree, ...]
 
 
-def compile_tree(tree: Tree, bits: Bits) -> Compiled:
+def compile_tree(tree: Tree, bits: Bits) -> BitCondition:
     """Most rules are a plain conjunction: two masks decide them. What is not stays a tree in ``rest``."""
     need = forbid = 0
     rest: list[Tree] = []
@@ -173,7 +173,7 @@ def compile_tree(tree: Tree, bits: Bits) -> Compiled:
                 if not isinstance(leaf, RecipientTest):
                     bits.of(leaf)
             rest.append(part)
-    return Compiled(need, forbid, tuple(rest))
+    return BitCondition(need, forbid, tuple(rest))
 
 
 def settle(tree: Tree, held: int, bits: Bits) -> bool | Tree:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from xxhash import xxh3_64_intdigest
 
 from proxy.model.message import UNSIGNED, Category, Facts, Message, hash32, hash48
-from proxy.model.recipient import Pick
+from proxy.model.recipient import EntryFilter
 from proxy.policy.condition import All, Leaf, Not, OneOf, Tree, leaves
 from proxy.policy.kinds import when_kinds
 from proxy.policy.kinds.limit import LATE, Limit
@@ -129,7 +129,7 @@ def _both(some: frozenset[int] | None, others: frozenset[int]) -> frozenset[int]
     return frozenset((*(one for one in some if one in others), *(one for one in others if one in some)))
 
 
-def pick(limit: Limit, only: Only, facts: Facts, registry: Registry) -> Pick:
+def pick(limit: Limit, only: Only, facts: Facts, registry: Registry) -> EntryFilter:
     """The entries that share this message's key, apart from its ``LATE`` parts."""
     categories, subcategories, signatures, providers = only
     keys = limit.keys
@@ -147,7 +147,7 @@ def pick(limit: Limit, only: Only, facts: Facts, registry: Registry) -> Pick:
             signatures = frozenset((facts.signature_hash,))
     if "provider" in keys:
         providers = frozenset((facts.sender.provider_hash,))
-    return Pick(categories, subcategories, signatures, providers)
+    return EntryFilter(categories, subcategories, signatures, providers)
 
 
 def counter_key(rule: str, place: int, limit: Limit, facts: Facts, registry: Registry) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from proxy.policy.condition import Bits, Compiled, RecipientTest, leaves
+from proxy.policy.condition import BitCondition, Bits, RecipientTest, leaves
 from proxy.policy.memo import Memo
 from proxy.policy.plan import Rule
 
@@ -68,7 +68,7 @@ class PlaceConditions:
         """(bits that must hold, bits that must not, place conditions that are asked then)."""
         self.relevant: Memo[int, int] = Memo(RELEVANT_MAX)
 
-    def _named(self, compiled: Compiled) -> int:
+    def _named(self, compiled: BitCondition) -> int:
         """All bits that a compiled condition asks."""
         need, forbid, rest = compiled
         named = need | forbid

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from proxy.model.message import Breach, Facts, Message, Outcome, Take
 from proxy.model.reasons import Reason
-from proxy.model.recipient import Pick
-from proxy.policy.condition import Compiled, Tree
+from proxy.model.recipient import EntryFilter
+from proxy.policy.condition import BitCondition, Tree
 from proxy.policy.counted import Only, Unsigned, counter_key, falls_back, pick
 from proxy.policy.kinds.limit import LATE, Limit
 from proxy.policy.registries.registry import Registry
@@ -37,14 +37,14 @@ class Rule:
     spares: int  # for an exemption: bits (by rule number) of the rules it switches off
     file: str
     line: int
-    compiled: Compiled
+    compiled: BitCondition
     breach: Breach | None
     limit_breaches: tuple[Breach, ...]
-    shares: tuple[Compiled | None, ...] = ()
+    shares: tuple[BitCondition | None, ...] = ()
     """By limit: what its share is a part of; None for a limit that counts."""
     trial_until: float = -NEVER
     again: RetryAfter | None = None
-    refused: Compiled | None = None
+    refused: BitCondition | None = None
     passing: bool = False
     """Whether what it asks of the person may cease to hold at any minute."""
     on_store_failure: str = "local"
@@ -58,7 +58,7 @@ class Cap(NamedTuple):
     after: int
     """Start of a calendar day, week or month (less a second: it is exclusive) while the plan holds; 0 = see ``rolling_s``."""
     rolling_s: int
-    pick: Pick
+    pick: EntryFilter
     late: bool
     """Whether port or template of the message are to be put into the pick."""
     ask: Tree | None
@@ -75,13 +75,13 @@ class Cap(NamedTuple):
         """Entries later than this count."""
         return self.after or (int(now) - self.rolling_s if self.rolling_s else self.limit.window.after(now))
 
-    def pick_for(self, message: Message, template: int) -> Pick:
+    def pick_for(self, message: Message, template: int) -> EntryFilter:
         """Which entries count for one message."""
         if not self.late:
             return self.pick
         keys = self.limit.keys
         ports = frozenset((message.sender.port_hash,)) if "port" in keys else None
-        return Pick(*self.pick[:4], ports, template if self.textual else None)
+        return EntryFilter(*self.pick[:4], ports, template if self.textual else None)
 
 
 class CounterLimit(NamedTuple):
@@ -263,7 +263,7 @@ def cap_of(
     no span is known."""
     unit, seconds = limit.window
     after = limit.window.after(day) if day is not None and unit in ("day", "week", "month") else 0
-    chosen = Pick(*rule.only) if facts is None else pick(limit, rule.only, facts, registry)
+    chosen = EntryFilter(*rule.only) if facts is None else pick(limit, rule.only, facts, registry)
     textual = not limit.keys.isdisjoint(("content", "template"))
     rolling_s = seconds if unit == "rolling" else 0
     categories = sum(1 << category for category in (CATEGORIES if chosen.categories is None else chosen.categories))

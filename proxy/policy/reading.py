@@ -22,7 +22,7 @@ from proxy.policy.memo import Memo, dropped
 from proxy.policy.registries.owned import Outside
 from proxy.policy.registries.registry import Registry
 from proxy.policy.registries.reviewed import key_of
-from proxy.policy.text.bidi import Drawn, drawn
+from proxy.policy.text.bidi import DisplayOrders, display_orders
 from proxy.policy.text.category import Classified, Weighed, weigh
 from proxy.policy.text.codes import LINK, has_code, may_hold_code
 from proxy.policy.text.contacts import calls
@@ -34,9 +34,9 @@ from proxy.policy.text.notices import plain
 from proxy.policy.text.page import Spans, TextAnalysis
 from proxy.policy.text.pieces import pieces
 from proxy.policy.text.scanner import Scanner
-from proxy.policy.text.seen import Seen, together
+from proxy.policy.text.seen import TextFindings, combined
 from proxy.policy.text.split import LETTERS_LEAST, is_split_word
-from proxy.runtime.yield_point import Rest, no_rest, resting
+from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
 MASKS_MAX = 8_192  # per generation, with a text each: some 4 MB
 TRAITS_MAX = 16_384
@@ -153,7 +153,7 @@ class Reader:
         owners: bool = False,
         texts: bool = False,
         before: Reader | None = None,
-        rest: Rest = no_rest,
+        rest: Rest = no_yield,
     ) -> None:
         """``owners``, ``texts``: whether some rule asks whose links a text has, what other texts said. ``before``, ``rest``: as in
         policy/text/keyword_prefilter.py."""
@@ -181,7 +181,7 @@ class Reader:
         registered = registry.contacts if registry is not None and owners else ()
         self._numbered_domains = any(
             not one.isdecimal() and _DIGIT.search(one) is not None
-            for one in resting(chain(self._domains or (), registered), rest)
+            for one in with_yield_points(chain(self._domains or (), registered), rest)
         )
         """Whether digits of a disguised domain matter."""
         self._every = sum(bit for bit, test in tests if test.every)
@@ -190,17 +190,17 @@ class Reader:
         self._reads_contacts = "contacts" in read or owners or not (self._numbers is None and self._reviewed is None)
         # the scanner sees every number as one 0: of a word with digits it finds where the word may be, which is looked for by itself there
         numbered: dict[str, DigitWords] = {}
-        for word, bits_of_it in resting(words.items(), rest):
+        for word, bits_of_it in with_yield_points(words.items(), rest):
             if _DIGIT.search(word):
                 numbered.setdefault(numberless(word), {}).setdefault(masked(word), []).append((word, bits_of_it))
-        plain = [word for word in resting(words, rest) if not _DIGIT.search(word)]
+        plain = [word for word in with_yield_points(words, rest) if not _DIGIT.search(word)]
         self.scanner: Scanner = Scanner(lexicon, chain(plain, numbered), before.scanner if before is not None else None, rest)
         places = self.scanner.places
         self._meanings = [0] * len(self.scanner.patterns)
-        for word in resting(plain, rest):
+        for word in with_yield_points(plain, rest):
             self._meanings[places[word.encode("utf-8", "surrogatepass")]] = words[word]
         self._digit_words = {
-            places[word.encode("utf-8", "surrogatepass")]: held for word, held in resting(numbered.items(), rest)
+            places[word.encode("utf-8", "surrogatepass")]: held for word, held in with_yield_points(numbered.items(), rest)
         }
         """By the place of what the scanner finds of them."""
         words.forget(rest)
@@ -224,7 +224,7 @@ class Reader:
         """Traits met lately, in the order they came; another dictionary once it is full."""
         return self._traits.young
 
-    def learn_from(self, before: Reader, rest: Rest = no_rest) -> None:
+    def learn_from(self, before: Reader, rest: Rest = no_yield) -> None:
         """Reads what another reader has read lately, in another thread, before this reader is in use: else the
         first messages after a change of rules would all wait for the reading of their texts. The contents keep what the other one
         read. Takes over what has come before, and the texts that rules compare."""
@@ -238,7 +238,7 @@ class Reader:
         if self.texts is not None and before.texts is not None:
             self.texts = before.texts
 
-    def forget(self, rest: Rest = no_rest) -> None:
+    def forget(self, rest: Rest = no_yield) -> None:
         """Frees all caches, piece by piece, so that no message waits. The reader must not be used afterwards."""
         for memo in (self._masks, self._traits, self._senses):
             memo.empty(rest)
@@ -296,7 +296,7 @@ class Reader:
         """The reading, and whether another text with the same mask (of the content's text, None: not known) may read differently: if so,
         perhaps only where it has other telephone numbers in the same places."""
         page = TextAnalysis(content)
-        others = drawn(content.text)
+        others = display_orders(content.text)
         if others is None:
             seen, digits = self._see(page, mask)
         else:
@@ -314,7 +314,7 @@ class Reader:
             self.texts.put(template, seen.text)
         return Reading(traits, template), digits
 
-    def _see(self, page: TextAnalysis, mask: bytes | None = None) -> tuple[Seen, bool | Spans]:
+    def _see(self, page: TextAnalysis, mask: bytes | None = None) -> tuple[TextFindings, bool | Spans]:
         """What a text shows in one order; ``mask`` and the second value as in ``_analyse``."""
         if mask is None or page.squeezed is not page.text:
             mask = masked(page.squeezed)
@@ -337,9 +337,9 @@ class Reader:
         name = page.signature.name
         forms = self._templates.fitting(name, page.text) if self._templates is not None else None
         owners = self._owners_of(page) if self._owners is not None else _NOBODY
-        return Seen(page.text, data, name, page.notice.keyword, category, band, subcategory, bits, forms, owners), digits
+        return TextFindings(page.text, data, name, page.notice.keyword, category, band, subcategory, bits, forms, owners), digits
 
-    def _see_all(self, page: TextAnalysis, others: Drawn) -> Seen:
+    def _see_all(self, page: TextAnalysis, others: DisplayOrders) -> TextFindings:
         """What a text shows in every order in which handsets show it: what is found in one counts. Where controls change the order, what a
         text must have (a notice, its template, one sender) it must have in each."""
         pages = [page, *(TextAnalysis(Content(text, "readable", b"")) for text in others.texts)]
@@ -347,7 +347,7 @@ class Reader:
             for one in pages:
                 one.notice = one.notice._replace(at_tail=True)
         found = [self._see(one)[0] for one in pages]
-        return together(found, self._every, controlled=others.controlled, resolved=others.resolved)
+        return combined(found, self._every, controlled=others.controlled, resolved=others.resolved)
 
     def _looked_up(self, page: TextAnalysis) -> int:
         """Bits of the leaves that name one of its links or numbers."""
@@ -515,11 +515,11 @@ def _finders(bits: Bits) -> tuple[int, int]:
     return words, contacts
 
 
-def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_rest) -> ChunkedDict[str, int]:
+def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_yield) -> ChunkedDict[str, int]:
     """word → bits of the leaves that name it."""
     index: ChunkedDict[str, int] = ChunkedDict()
     for bit, test in tests:
-        for word in resting(test.vocabulary, rest):
+        for word in with_yield_points(test.vocabulary, rest):
             index[word] = (index.get(word) or 0) | bit
     return index
 

@@ -42,7 +42,7 @@ UNUSED = ReplyPath(UNPROVEN)
 """What a book says of a prefix from which no advertisement came."""
 
 
-class AsDecided(dict[str, ReplyPath]):
+class AssumedPath(dict[str, ReplyPath]):
     """One state for every port, to repeat a past decision: it reproduces the conditions that held, not necessarily the state."""
 
     def __init__(self, path: ReplyPath) -> None:

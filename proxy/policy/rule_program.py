@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.model.message import Breach, Outcome
-from proxy.policy.condition import All, Bits, Compiled, Test, Tree, leaves, of_bare, settle
+from proxy.policy.condition import All, BitCondition, Bits, Test, Tree, leaves, of_bare, settle
 from proxy.policy.orders import Shadows
 from proxy.policy.partial import at_once, left_over, undecided
 from proxy.policy.plan import Decision, Limited, Rule, by_window, cap_of, is_fixed, reported, strictness
 from proxy.policy.registries.registry import Registry
 from proxy.policy.time_windows import NEVER
-from proxy.runtime.yield_point import Rest, resting
+from proxy.runtime.yield_point import Rest, with_yield_points
 
 NOT_BEFORE_STEPS = 64  # changes of time conditions looked ahead: a month of quiet hours
 
@@ -79,10 +79,10 @@ class RuleProgram:
         self._live = [rule for rule in live if not rule.exempt]
         self._exempt = [rule for rule in live if rule.exempt]
         # of a text of which parts are missing: what can be decided of it, what is asked when it is whole (partial.py)
-        self._early = [rule for rule in resting(self._live, rest) if not undecided(rule.when)]
+        self._early = [rule for rule in with_yield_points(self._live, rest) if not undecided(rule.when)]
         self._early_exempt = [rule for rule in self._exempt if not undecided(rule.when)]
-        self._at_once = [found for rule in resting(self._live, rest) if (found := at_once(rule, self._exempt, bits))]
-        self._left_over = [rule for rule in resting(self._live, rest) if left_over(rule)]
+        self._at_once = [found for rule in with_yield_points(self._live, rest) if (found := at_once(rule, self._exempt, bits))]
+        self._left_over = [rule for rule in with_yield_points(self._live, rest) if left_over(rule)]
         self._shares = [
             (rule, place, limit, whole)
             for rule in self._live
@@ -202,7 +202,7 @@ class RuleProgram:
                 return at
         return None
 
-    def _holds(self, compiled: Compiled, held: int) -> bool | Tree:
+    def _holds(self, compiled: BitCondition, held: int) -> bool | Tree:
         """True, False, or the conditions left to ask about the recipient."""
         need, forbid, rest = compiled
         if held & need != need or held & forbid:

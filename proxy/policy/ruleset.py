@@ -38,7 +38,7 @@ from proxy.policy.store_failure import cut_off
 from proxy.policy.text.category import CODE, PADDED, SUBCATEGORY_CODES, band_of
 from proxy.policy.text.lexicon import Lexicon
 from proxy.policy.time_windows import NEVER, next_midnight
-from proxy.runtime.yield_point import Rest, no_rest, resting
+from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
 PLANS_MAX = 32_768  # per generation of what is known, about 300 bytes each
 KNOWN_MAX = 16_384
@@ -94,7 +94,7 @@ class RuleSet:
         orders: tuple[Order, ...] = (),
         reader: Reader | None = None,
         before: RuleSet | None = None,
-        rest: Rest = no_rest,
+        rest: Rest = no_yield,
         desk: DeskRules = NO_DESK,
         paths: Paths | None = None,
     ) -> None:
@@ -131,7 +131,7 @@ class RuleSet:
                 before=before.reader if before is not None else None, rest=rest,
             )  # fmt: skip
         self.reader: Reader = reader
-        people = (leaf for rule in resting(live, rest) for leaf in leaves(rule.when) if isinstance(leaf, RecipientTest))
+        people = (leaf for rule in with_yield_points(live, rest) for leaf in leaves(rule.when) if isinstance(leaf, RecipientTest))
         self.refusal_match = RefusalMatch(registry, min((one.similar for one in people if one.similar), default=0.0))
         self.cells: array[int] = regions.cells
         self.provinces = [province for province, _ in regions.places]
@@ -139,7 +139,7 @@ class RuleSet:
         self.senders = self.sender_groups.senders
         self._edgy = bool(self.sender_groups.ages) or any(rule.again or rule.trial_until > -NEVER for rule in live)
         """Whether decisions change at moments other than those of the time conditions."""
-        self.place_conditions = PlaceConditions(resting(live, rest), bits)
+        self.place_conditions = PlaceConditions(with_yield_points(live, rest), bits)
         self.known: Memo[tuple[RelatedSenders, Traits], KnownFacts] = Memo(KNOWN_MAX)
         self.plans_max, self._planned = PLANS_MAX, 0
         self._decisions: Memo[int, Decision] = Memo(DECISIONS_MAX)
@@ -322,11 +322,11 @@ class RuleSet:
         texts = self.reader.texts
         return (texts.find(template) if texts is not None else None) or ""
 
-    def learn_from(self, before: RuleSet, rest: Rest = no_rest) -> None:
+    def learn_from(self, before: RuleSet, rest: Rest = no_yield) -> None:
         """Reads the texts that the set before has read lately, before this set is in force."""
         self.reader.learn_from(before.reader, rest)
 
-    def forget(self, rest: Rest = no_rest) -> None:
+    def forget(self, rest: Rest = no_yield) -> None:
         """Frees the caches of a set that is no longer in force."""
         self._cut_off = None
         for memo in (self.known, self._decisions):

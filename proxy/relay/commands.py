@@ -28,8 +28,8 @@ from proxy.relay.replace_sm import ReplaceSm
 from proxy.relay.submit import Relay
 from proxy.relay.submit_multi import submit_multi
 from proxy.wire import Frame, Malformed, data_sm_resp, response
-from proxy.wire.data_sm import read_data
-from proxy.wire.message_queries import QueriedMessage, answer_body, read_asking, renamed, replacement
+from proxy.wire.data_sm import read_data_sm
+from proxy.wire.message_queries import QueriedMessage, answer_body, read_message_query, replacement, with_message_id
 from proxy.wire.tables import (
     CANCEL_SM,
     DATA_SM,
@@ -55,7 +55,7 @@ LaneFinder = Callable[[str, str], SubmitLane | None]
 """The lane that a provider's messages to a carrier take; the carrier empty where it is not known; None where it cannot be told."""
 
 
-def ways(common: Mapping[str, SubmitLane], own: Mapping[str, SubmitLane] | None = None) -> LaneFinder:
+def lane_finder(common: Mapping[str, SubmitLane], own: Mapping[str, SubmitLane] | None = None) -> LaneFinder:
     """``common``: by carrier. ``own``: by provider, if it has its own account at a carrier (its messages went out there)."""
     accounts = own or {}
 
@@ -73,7 +73,7 @@ def ways(common: Mapping[str, SubmitLane], own: Mapping[str, SubmitLane] | None 
 class Data(PendingSubmit):
     """A data_sm: as a submit_sm in all but its layout."""
 
-    read = staticmethod(read_data)
+    read = staticmethod(read_data_sm)
     respond = staticmethod(data_sm_resp)
 
 
@@ -189,7 +189,7 @@ class Commands:
             self._tell(query, reason, GATE_REASONS[reason].status, b"")
             return
         try:
-            query.queried = queried = read_asking(frame)
+            query.queried = queried = read_message_query(frame)
             if queried.fault is not None and bind.access.refuses_reserved:
                 raise queried.fault.malformed()
         except Malformed as fault:
@@ -218,7 +218,7 @@ class Commands:
         lane = None if nobodys else self._lane_of(sender.provider, carrier)
         if lane is None:
             return "carrier-unknown"
-        data = frame.data if theirs == queried.message_id else renamed(frame, theirs)
+        data = frame.data if theirs == queried.message_id else with_message_id(frame, theirs)
         if frame.command_id == REPLACE_SM:
             return self._replace(query, lane, data, queried, sender, now)
         recipient = sent.recipient if sent is not None else 0
@@ -267,7 +267,7 @@ class Commands:
         """Journals the outcome of a query, then answers."""
         access, lane = query.bind.access, query.lane
         said = partial(
-            requests.pack_asked,
+            requests.pack_request,
             provider=access.provider.name,
             account=access.account.system_id,
             port=query.queried.source if query.queried else "",

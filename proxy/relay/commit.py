@@ -21,7 +21,7 @@ from proxy.native.loader import compiled
 from proxy.relay.admission import Admission
 from proxy.relay.effects.record_changes import RecordChange, Undo
 from proxy.relay.multipart.handler import PartHandler
-from proxy.relay.pending_submit import Outbox, PendingSubmit, count, count_advertised, count_allowed, detail, put_all
+from proxy.relay.pending_submit import Outbox, PendingSubmit, count, count_advertised, count_allowed, put_all, refusal_body_of
 from proxy.relay.refusal_cache import RefusalCache
 from proxy.wire import Frame
 
@@ -122,7 +122,7 @@ class Commit:
             pending.recorded = verdict
             if pending.lane is None:
                 count(self.tally, pending)
-                self.outbox.append((0, pending, detail(pending)))
+                self.outbox.append((0, pending, refusal_body_of(pending)))
                 self.refusals.keep(pending, self.admission.rules, now)
             else:
                 self.in_flight[verdict] = pending
@@ -168,7 +168,7 @@ class Commit:
                 self._change(self.parts.undo(pending) if part else Undo(pending.message, pending.entry_id, pending.adopted))
             self.admission.put_back(pending)
             self.admission.refuse(pending, GATE_REASONS["journal-down"])
-            self.outbox.append((0, pending, detail(pending)))
+            self.outbox.append((0, pending, refusal_body_of(pending)))
             count(self.tally, pending)
         self.parts.settle(decided)
         self._unwritten_accepted.extend(accepted)

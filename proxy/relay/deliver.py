@@ -30,12 +30,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from proxy.journal.encoding import word
+from proxy.journal.encoding import pack_string
 from proxy.journal.records import mailbox as mail
 from proxy.journal.records import messages
 from proxy.model.counters import GateCounters
 from proxy.native.loader import compiled
-from proxy.relay.deliver_batch import ESME_ROK, ESME_RX_T_APPN, RECEIPT, Arrival, Brought, Route
+from proxy.relay.deliver_batch import ESME_ROK, ESME_RX_T_APPN, RECEIPT, ArrivedReply, ReceiptBatch, Route
 from proxy.relay.message_ids import CarrierIds, allowed_receipt
 from proxy.relay.optout_reply import ReplyHandler
 from proxy.relay.pending_submit import CarrierConnection
@@ -131,8 +131,8 @@ class DeliverRelay:
         self._by_text = by_text
         self._clock = clock
         self._ids = ids or {}
-        self._arrivals: deque[Arrival | Brought] = deque()  # for which the carrier may be waiting, oldest first
-        self._receipt_batch: Brought | None = None
+        self._arrivals: deque[ArrivedReply | ReceiptBatch] = deque()  # for which the carrier may be waiting, oldest first
+        self._receipt_batch: ReceiptBatch | None = None
         """The batch that takes more receipts: the journal has none of them yet."""
         self._routes: dict[tuple[str, str], dict[bytes, Route]] = {}
         """By (carrier, owner) of a link: by the port as it is spelt in the PDU."""
@@ -170,7 +170,7 @@ class DeliverRelay:
         reply = self.reply_handler.handle(deliver, port, prefix, owner, now)
         if prefix:
             self.on_reply(prefix, reply.keyword, now)
-        arrival = Arrival(self, link, frame, deliver.source, port, owner, now, self.reply_handler.monotonic(), reply)
+        arrival = ArrivedReply(self, link, frame, deliver.source, port, owner, now, self.reply_handler.monotonic(), reply)
         self._arrivals.append(arrival)
         self._receipt_batch = None  # later receipts stay behind this reply
         if arrival.recipient:
@@ -192,19 +192,19 @@ class DeliverRelay:
         data = allowed_receipt(frame.data) if ids is None else ids.receipt(frame.data)
         receipt_batch.items.append(Item(0, now, RECEIPT, data, route.box))
         receipt_batch.routes.append(route)
-        receipt_batch.people.append(word(source.decode("latin-1")))
+        receipt_batch.people.append(pack_string(source.decode("latin-1")))
         receipt_batch.sequences.append(frame.sequence_number)
 
-    def receipt_batch(self, link: CarrierConnection) -> Brought:
+    def receipt_batch(self, link: CarrierConnection) -> ReceiptBatch:
         """The receipts of this link in this turn."""
         found = self._receipt_batch
         if found is None or found.link is not link:
-            found = self._receipt_batch = Brought(self, link, self.reply_handler.monotonic())
+            found = self._receipt_batch = ReceiptBatch(self, link, self.reply_handler.monotonic())
             self._arrivals.append(found)
             self.relay.note(found)
         return found
 
-    def close(self, receipt_batch: Brought) -> None:
+    def close(self, receipt_batch: ReceiptBatch) -> None:
         """No more receipts may join these."""
         if self._receipt_batch is receipt_batch:
             self._receipt_batch = None

@@ -48,7 +48,7 @@ class DeliverHost(Protocol):
     due: set[str]
     """Providers with items to hand over in this turn."""
 
-    def close(self, receipts: Brought) -> None:
+    def close(self, receipts: ReceiptBatch) -> None:
         """No more receipts may join these."""
 
 
@@ -68,7 +68,7 @@ class _ArrivedDeliver:
         return False
 
 
-class Arrival(_ArrivedDeliver):
+class ArrivedReply(_ArrivedDeliver):
     """A reply on its way into the mailbox. Its effect on the recipient's record is journalled right before it."""
 
     __slots__ = (
@@ -158,7 +158,7 @@ class Arrival(_ArrivedDeliver):
             deliver_relay.mailbox.drop(self.item, "returned")
 
 
-class Brought(_ArrivedDeliver):
+class ReceiptBatch(_ArrivedDeliver):
     """The receipts of one link in one turn, on their way into the mailbox: one journal record and one item each."""
 
     __slots__ = ("recipient", "link", "items", "people", "routes", "sequences", "read_s", "open", "_put", "_relay")

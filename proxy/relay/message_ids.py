@@ -120,7 +120,7 @@ def _digits(number: int, letters: bytes) -> bytes:
     return bytes(reversed(digits))
 
 
-class Learnt:
+class LearntFormat:
     """What answers have shown of a carrier's id format, for the journal (a RecordChange that changes no record)."""
 
     __slots__ = ("recipient", "_carrier", "_width", "_capitals", "_digested")
@@ -153,7 +153,7 @@ class CarrierIds:
         self.name = name
         self.doubt = ""
         """What an answer said against the settings, once: for the log, and to be cleared there."""
-        self.news: list[Learnt] = []
+        self.news: list[LearntFormat] = []
         """What was learnt: to be journalled with the answers that taught it, and cleared there."""
         self._code = code.encode()
         self._receipts, self._answers = _BASES.get(form, (0, 0))
@@ -247,13 +247,13 @@ class CarrierIds:
     # -- what a restart must know
 
     def _tell(self, *digested: bytes) -> None:
-        self.news.append(Learnt(self.name, self._width, self._capitals, digested))
+        self.news.append(LearntFormat(self.name, self._width, self._capitals, digested))
 
-    def carry(self) -> Learnt | None:
+    def carry(self) -> LearntFormat | None:
         """Everything learnt, for one journal record that replaces all earlier ones; None if there is nothing."""
         if not self._answers and not self._digests:
             return None
-        return Learnt(self.name, self._width, self._capitals, tuple(self._digests.values()))
+        return LearntFormat(self.name, self._width, self._capitals, tuple(self._digests.values()))
 
     def restore(self, learnt: gate_events.LearntIds) -> None:
         if not self._fixed:
@@ -275,7 +275,7 @@ def _number(digits: bytes, base: int) -> int | None:
 # -------------------------------------------------------------------------------------------------------------- all carriers
 
 
-class Own(NamedTuple):
+class CarrierMessageId(NamedTuple):
     """A message as its carrier knows it."""
 
     carrier: str
@@ -295,14 +295,14 @@ class MessageIds:
         """Whether every id that the gate gives names its carrier: then any other id is unknown."""
         self._lone = carriers[0].name if len(carriers) == 1 else ""
 
-    def own(self, shown_id: bytes) -> Own | None:
+    def own(self, shown_id: bytes) -> CarrierMessageId | None:
         """The carrier and its own id for an id in a query_sm, cancel_sm or replace_sm (without its NUL). None if the id does not name its
         carrier: with ``message_ids: carrier`` and several carriers, or because the gate did not give it."""
         if not self.coded:
-            return Own(self._lone, shown_id) if shown_id and self._lone else None
+            return CarrierMessageId(self._lone, shown_id) if shown_id and self._lone else None
         ids = self._by_code.get(shown_id[:CODE_OCTETS])
         own = ids.own(shown_id) if ids is not None else None
-        return Own(ids.name, own) if ids is not None and own is not None else None
+        return CarrierMessageId(ids.name, own) if ids is not None and own is not None else None
 
     def restore(self, learnt: Iterable[gate_events.LearntIds]) -> None:
         """Restores what was learnt, in the order of the journal."""

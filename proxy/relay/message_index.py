@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 
 from proxy.journal.records import answers, messages, requests
 from proxy.model.message import Content, Take, hash32
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.wire import ContentCache, Frame, read_submit
 from proxy.wire.message_queries import replacement
@@ -35,7 +35,7 @@ _PORT, _RECIPIENT, _ENTRY = 15, 47, 84
 more memory."""
 
 
-@about_people
+@masked_repr
 class IndexedMessage(NamedTuple):
     entry_id: int
     recipient: int

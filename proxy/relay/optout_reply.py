@@ -28,13 +28,13 @@ from proxy.relay.effects.consents import ConsentByReply
 from proxy.relay.effects.optouts import (
     KINDS,
     Confirmation,
-    Doubts,
-    Naming,
-    RefusedSaid,
+    DoubtfulHandling,
+    NewNames,
+    RefusedTexts,
     ReplyEffect,
     ReplyTo,
     Widening,
-    understood,
+    read_deliver_text,
     widened,
 )
 from proxy.relay.pending_submit import PendingSubmit
@@ -108,7 +108,7 @@ class ReplyHandler:
         """Reads a reply, and queues its effect on the recipient's record (``recipient`` 0: it has none).
 
         The effect knows what the reply meant, and its journal sequence, once later changes of the same recipient are written."""
-        text, meaning = understood(deliver)
+        text, meaning = read_deliver_text(deliver)
         self.write_names()  # in the same commit group: after a crash the names in the record are known
         to = self.port_of(port, owner, prefix)
         reply = ReplyEffect(deliver.source, text, to, self.dictionary.port, partial(self._written, now), doubts=self._doubts())
@@ -127,7 +127,7 @@ class ReplyHandler:
         reply.recipient, reply.review = recipient, meaning.kind == "review"
         self._relay.change(reply)
         if self._relay.rules.compares_texts:
-            self._relay.change(RefusedSaid(reply, self._text_of))
+            self._relay.change(RefusedTexts(reply, self._text_of))
         if self.settings.widen_after:
             self._relay.change(Widening(reply, self._widen, partial(self._widened, owner)))
         if consents:
@@ -153,13 +153,13 @@ class ReplyHandler:
         self.learn_names()
         names = self.dictionary.take_new()
         for start in range(0, len(names), NAMES_A_RECORD_MAX):
-            self._relay.note(Naming(names[start : start + NAMES_A_RECORD_MAX]))
+            self._relay.note(NewNames(names[start : start + NAMES_A_RECORD_MAX]))
 
-    def _doubts(self) -> Doubts | None:
+    def _doubts(self) -> DoubtfulHandling | None:
         if self.inbox is None:
             return None
         settings = self.settings
-        return Doubts(settings.doubtful == "hold", settings.doubtful_then == "pass", self.inbox.standing, self._text_of)
+        return DoubtfulHandling(settings.doubtful == "hold", settings.doubtful_then == "pass", self.inbox.standing, self._text_of)
 
     # ------------------------------------------------------------------ written, in force
 

@@ -21,8 +21,8 @@ from proxy.native.loader import compiled
 from proxy.relay.access import Access
 from proxy.relay.multipart.assembler import LongMessage
 from proxy.state.mailbox.deliver_queue import Item
-from proxy.wire import Frame, read_submit, submit_sm_resp, why
-from proxy.wire.carrier_answer import is_plain
+from proxy.wire import Frame, read_submit, refusal_body, submit_sm_resp
+from proxy.wire.carrier_answer import is_valid_submit_resp
 from proxy.wire.tables import VERSION_34
 
 
@@ -130,7 +130,7 @@ class PendingSubmit:
     takes: tuple[Take, ...]
     """What it took from aggregate counters."""
     long: LongMessage[PendingSubmit] | None
-    """The long message it is a part of, until its outcome is known (see ``part_with``)."""
+    """The long message it is a part of, until its outcome is known (see ``release_part``)."""
     late: bool
     """Whether it is a part that arrived after its message was judged and before that verdict was written."""
     gate_s: float
@@ -220,11 +220,11 @@ class Outbox(deque[tuple[int, PendingSubmit | None, bytes | Frame | Callable[[],
                 answers[bind] = [answer]
             completed.append(pending)
             if pending.long is not None:
-                part_with(pending)
+                release_part(pending)
         _send_answers(answers)
 
 
-def part_with(pending: PendingSubmit) -> None:
+def release_part(pending: PendingSubmit) -> None:
     """A part was answered: unless its outcome is unknown, it drops its message. (The message still refers to its parts; references in both
     directions would be freed by the garbage collector only.)"""
     long = pending.long
@@ -243,12 +243,12 @@ def _send_answers(answers: dict[Bind, list[bytes]]) -> None:
     answers.clear()
 
 
-def detail(pending: PendingSubmit) -> bytes:
+def refusal_body_of(pending: PendingSubmit) -> bytes:
     """The body of a refusal: the public reason, if the provider wants it and its client knows optional parameters; else empty."""
     bind = pending.bind
     if not bind.access.detail or bind.peer_version < VERSION_34 or not pending.reason:
         return b""
-    return why(REASONS[pending.reason].public)
+    return refusal_body(REASONS[pending.reason].public)
 
 
 _TEMPORARY = (0x14, 0x58)  # ESME_RMSGQFUL, ESME_RTHROTTLED
@@ -312,8 +312,8 @@ def _count_apart(tally: GateCounters, pending: PendingSubmit, verdict: Verdict) 
         tally.apart.judged(provider, verdict.facts.signature, pending.category, pending.reason)
 
 
-@compiled("spent")
-def spent(handed: list[PendingSubmit], completed: list[PendingSubmit], now_s: float) -> array[float]:
+@compiled("gate_seconds")
+def gate_seconds(handed: list[PendingSubmit], completed: list[PendingSubmit], now_s: float) -> array[float]:
     """Seconds that the gate itself spent on each of ``completed``; ``handed``: submits that went into their lanes at ``now_s`` (monotonic),
     whose time so far is noted."""
     for pending in handed:
@@ -321,23 +321,23 @@ def spent(handed: list[PendingSubmit], completed: list[PendingSubmit], now_s: fl
     return array("d", [pending.gate_s + now_s - pending.answered_s for pending in completed])
 
 
-@compiled("let_go")
-def let_go(submits: list[PendingSubmit]) -> None:
+@compiled("free_answered")
+def free_answered(submits: list[PendingSubmit]) -> None:
     """Frees answered submits."""
     submits.clear()
 
 
-@compiled("waited")
-def waited(answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> tuple[array[float], list[int], list[int]]:
+@compiled("answer_times")
+def answer_times(answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> tuple[array[float], list[int], list[int]]:
     """(seconds from arrival to answer, statuses of the refused, indexes of answers that must be checked before they are passed on:
     wire/carrier_answer.py)."""
     took = array("d", [now_s - pending.arrived_s for pending, _ in answers])
     bad = [frame.command_status for _, frame in answers if frame.command_status]
-    return took, bad, [place for place, (_, frame) in enumerate(answers) if not is_plain(frame)]
+    return took, bad, [place for place, (_, frame) in enumerate(answers) if not is_valid_submit_resp(frame)]
 
 
-@compiled("by_person")
-def by_person(submits: list[PendingSubmit], shares: int) -> list[list[PendingSubmit]]:
+@compiled("split_by_recipient")
+def split_by_recipient(submits: list[PendingSubmit], shares: int) -> list[list[PendingSubmit]]:
     """Splits submits into so many lists: all submits of a recipient are in one list, in order."""
     found: list[list[PendingSubmit]] = [[] for _ in range(shares)]
     for pending in submits:

@@ -41,11 +41,11 @@ from proxy.relay.access import Directory
 from proxy.relay.admission import ON_JUDGE_ERROR, Admission
 from proxy.relay.batching import Batching
 from proxy.relay.commit import Commit
-from proxy.relay.effects.record_changes import Arrived, Effect, EntryFate, RecordChange, was_sent_twice
+from proxy.relay.effects.record_changes import Effect, EntryFate, RecordChange, ResendAccepted, was_sent_twice
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.multipart.shared import SharedParts
 from proxy.relay.multipart.transaction import MultipartStore
-from proxy.relay.pending_submit import Bind, LaneRoutes, OtherRequest, PendingSubmit, count, detail
+from proxy.relay.pending_submit import Bind, LaneRoutes, OtherRequest, PendingSubmit, count, refusal_body_of
 from proxy.relay.refusal_cache import RefusalCache
 from proxy.state import Store
 from proxy.wire import ContentCache, Frame, Malformed
@@ -323,12 +323,12 @@ class Relay:
         if (batching.changes or batching.submits) and not holds:  # the commit has led to new work
             self._wake()
 
-    def _resends_accepted(self, accepted: Iterable[tuple[PendingSubmit, Frame]]) -> Iterator[Arrived]:
+    def _resends_accepted(self, accepted: Iterable[tuple[PendingSubmit, Frame]]) -> Iterator[ResendAccepted]:
         """Of accepted submits, those that were sent in place of one with an unknown outcome."""
         for pending, _ in accepted:
             if was_sent_twice(pending.packed) and pending.message is not None:
                 self._outcome_known(pending)
-                yield Arrived(pending.message.recipient, pending.entry_id)
+                yield ResendAccepted(pending.message.recipient, pending.entry_id)
 
     def _outcome_known(self, pending: PendingSubmit) -> None:
         """The carrier has answered, or its time is over. (Other parts of a long message may still be in flight.)"""
@@ -361,7 +361,7 @@ class Relay:
     def answer_refused(self, pending: PendingSubmit) -> None:
         """Counts and answers a refusal."""
         count(self.tally, pending)
-        self.answer(0, pending, detail(pending))
+        self.answer(0, pending, refusal_body_of(pending))
 
     def answer(self, sequence: int, pending: PendingSubmit, body: bytes) -> None:
         """Answers the provider once the journal is synced up to ``sequence``."""

@@ -137,7 +137,7 @@ class MultiBind:
                     lane.release(member.category)
                     self._relay.unsent(member, "no-route")
                 continue
-            together = Together(self._relay, self, self._bind, self._sequence, self._multi, members, self._arrived_s)
+            together = CarrierMulti(self._relay, self, self._bind, self._sequence, self._multi, members, self._arrived_s)
             for member in members[1:]:  # one PDU takes one place
                 lane.release(member.category)
             together.enqueue(lane, len(members))
@@ -175,7 +175,7 @@ def _why(body: bytes) -> str:
         return ""
 
 
-class Together(OtherRequest):
+class CarrierMulti(OtherRequest):
     """The submit_multi that goes to one carrier."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """Writes whole files that survive a power loss.
 
 In: paths, bytes. Out: files under their names. Never: a half-written file under its final name; what the bytes mean. The archive
-changes the disk only through ``settle``, ``put`` and ``drop``, so a test that kills the process before each of them covers every
+changes the disk only through ``commit_file``, ``write_file`` and ``remove_file``, so a test that kills the process before each of them covers every
 point of failure.
 """
 
@@ -15,15 +15,15 @@ HALF = ".half"
 """Suffix of a file that is being written, or that a power loss left incomplete."""
 
 
-def half_of(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """The temporary path for ``path``; creates its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(path.name + HALF)
 
 
-def settle(path: Path) -> None:
-    """Syncs the file at ``half_of(path)`` and renames it to ``path``."""
-    half = half_of(path)
+def commit_file(path: Path) -> None:
+    """Syncs the file at ``temporary_path(path)`` and renames it to ``path``."""
+    half = temporary_path(path)
     sync(half)
     half.replace(path)
     _sync(path.parent)
@@ -38,13 +38,13 @@ def sync(path: Path) -> None:
         os.close(file)
 
 
-def put(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """Writes a small file atomically, replacing an existing one."""
-    half_of(path).write_bytes(data)
-    settle(path)
+    temporary_path(path).write_bytes(data)
+    commit_file(path)
 
 
-def drop(path: Path) -> None:
+def remove_file(path: Path) -> None:
     """Removes the file if it exists, and syncs its folder."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()

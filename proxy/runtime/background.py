@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from proxy.runtime.cpu_affinity import go_anywhere
+from proxy.runtime.cpu_affinity import unpin_thread
 
 Result = TypeVar("Result")
 
@@ -99,7 +99,7 @@ class _SlicedWork(Generic[Result]):
     # -- the thread
 
     def _run(self) -> None:
-        go_anywhere()
+        unpin_thread()
         try:
             self._wait()
             self._results.append(self._work(self._yield_point))

@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 
-def end(process: subprocess.Popen[Any] | None, within_s: float) -> None:
+def terminate(process: subprocess.Popen[Any] | None, within_s: float) -> None:
     """Sends SIGTERM, and SIGKILL after ``within_s``; blocks until the process has ended."""
     if process is None:
         return

@@ -23,14 +23,14 @@ def core_of(number: int, of: int, allowed: Collection[int]) -> int | None:
     return sorted(allowed)[-number] if 1 < of <= len(allowed) else None
 
 
-def keep_to_one(number: int, of: int) -> None:
-    """Pins the calling thread to its core, and with it the threads that it starts; ``go_anywhere`` releases a thread."""
+def pin_thread(number: int, of: int) -> None:
+    """Pins the calling thread to its core, and with it the threads that it starts; ``unpin_thread`` releases a thread."""
     core = core_of(number, of, _ALLOWED)
     if core is not None:
         _set_affinity({core})
 
 
-def go_anywhere() -> None:
+def unpin_thread() -> None:
     """Lets the calling thread use all cores of this process."""
     if _KNOWN:
         _set_affinity(_ALLOWED)

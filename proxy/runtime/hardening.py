@@ -21,12 +21,12 @@ OTHERS = 0o007
 _PR_SET_DUMPABLE = 4  # prctl(2)
 
 
-def close_files() -> None:
+def restrict_umask() -> None:
     """Sets the umask so that only this user may open new files, whatever the shell or the unit set."""
     os.umask(os.umask(UMASK) | UMASK)
 
 
-def new_file(path: Path) -> BinaryIO:
+def create_private_file(path: Path) -> BinaryIO:
     """Creates a file for its owner alone. An existing file or link is not written to, because others may read it: then OSError says what to
     do."""
     try:
@@ -35,7 +35,7 @@ def new_file(path: Path) -> BinaryIO:
         raise FileExistsError(errno.EEXIST, "is there already: name another, or remove it", str(path)) from None
 
 
-def hold_memory() -> str:
+def forbid_core_dumps() -> str:
     """Forbids core dumps, and debuggers other than root's. Returns an empty string, or why that failed. Call it before a password is read.
 
     RLIMIT_CORE alone is not enough: a core that is piped to a program (core(5): systemd-coredump, apport) is written whatever the limit is.
@@ -52,7 +52,7 @@ def hold_memory() -> str:
     return ""
 
 
-def open_to_others(paths: Iterable[Path]) -> list[Path]:
+def readable_by_others(paths: Iterable[Path]) -> list[Path]:
     """Those of the files that every user of the machine may read or write; missing files are left out."""
     found = []
     for path in paths:

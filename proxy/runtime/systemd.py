@@ -18,7 +18,7 @@ import structlog
 log = structlog.get_logger()
 
 
-class Manager:
+class ServiceManager:
     """The service manager's notification socket. Without NOTIFY_SOCKET every call returns at once."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:

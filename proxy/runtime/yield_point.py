@@ -17,11 +17,11 @@ PIECE_BYTES = 65_536
 """Octets between two yield points when a digest is computed."""
 
 
-def no_rest() -> None:
+def no_yield() -> None:
     """A yield point for work that nothing waits for."""
 
 
-def resting(items: Iterable[Item], rest: Rest, piece: int = PIECE) -> Iterator[Item]:
+def with_yield_points(items: Iterable[Item], rest: Rest, piece: int = PIECE) -> Iterator[Item]:
     """Yields the items and calls ``rest`` after each ``piece`` of them."""
     for number, item in enumerate(items, 1):
         yield item
@@ -29,7 +29,7 @@ def resting(items: Iterable[Item], rest: Rest, piece: int = PIECE) -> Iterator[I
             rest()
 
 
-def in_pieces(data: bytes, rest: Rest) -> Iterator[bytes]:
+def in_chunks(data: bytes, rest: Rest) -> Iterator[bytes]:
     """Yields the octets in pieces and calls ``rest`` after each."""
     for start in range(0, len(data), PIECE_BYTES):
         yield data[start : start + PIECE_BYTES]

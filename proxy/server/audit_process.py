@@ -121,7 +121,7 @@ class Auditor:
             log.error("marketing was sent after an opt-out: gate106 optout trace tells how", **one)
 
     def _end(self) -> None:
-        child_process.end(self._process, STOP_S)
+        child_process.terminate(self._process, STOP_S)
 
     def notes(self) -> list[str]:
         """For /readyz."""

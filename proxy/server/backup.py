@@ -32,7 +32,7 @@ from proxy.cluster.truncated_copy import NO_KEY, TruncatedCopy, overtaken, prove
 from proxy.config import StoragePaths
 from proxy.journal.retention import Removed
 from proxy.journal.scan import ScanReport, segment_name
-from proxy.journal.sealing import Ring, SealingError
+from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.state.revision_store import RevisionStore
 
@@ -104,7 +104,7 @@ def update(places: StoragePaths, copy: Path) -> Copied:
     return made
 
 
-def _gone(journal: Path, copy: Path, ring: Ring) -> TruncatedCopy | None:
+def _gone(journal: Path, copy: Path, ring: KeyRing) -> TruncatedCopy | None:
     """The records that were removed before they were copied; BackupError where no REMOVED record says so."""
     try:
         found = overtaken(journal, copy / JOURNAL)
@@ -245,15 +245,15 @@ def _noted(copy: Path, report: ScanReport, removed: list[Removed]) -> Copied:
     return made
 
 
-def _ring(places: StoragePaths) -> Ring:
+def _ring(places: StoragePaths) -> KeyRing:
     """The keys, where they are available: a copy needs none, but with them gaps can be explained."""
     try:
-        return Ring.of_files(places.sealing.keys)
+        return KeyRing.of_files(places.sealing.keys)
     except SealingError:
-        return Ring()
+        return KeyRing()
 
 
-def _whole(copy: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
+def _whole(copy: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
     """Verifies the copy's journal as a start would; returns its report and REMOVED records. Without the keys the chain is verified, too."""
     report, removed = proved(copy / JOURNAL, ring)
     wrong = report.damage or unexplained(report.holes, removed)
@@ -303,7 +303,7 @@ def check(copy: Path) -> Copied:
             raise BackupError(f"{copy / name}: is not what was copied; use another copy")
     if extra := present - set(said["files"]):
         raise BackupError(f"{copy / min(extra)}: is not of this copy")
-    report, removed = proved(copy / JOURNAL, Ring())
+    report, removed = proved(copy / JOURNAL, KeyRing())
     wrong = report.damage or (
         "" if report.sealed else unexplained(report.holes, removed)
     )  # of a sealed journal the manifest names the gaps

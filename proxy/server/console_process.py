@@ -74,7 +74,7 @@ class ConsoleProcess:
         return process
 
     def _end(self) -> None:
-        child_process.end(self._process, STOP_S)
+        child_process.terminate(self._process, STOP_S)
 
     def notes(self) -> list[str]:
         """For /readyz."""

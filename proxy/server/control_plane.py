@@ -31,8 +31,8 @@ from proxy.desk.optouts.inbox import Inbox
 from proxy.desk.orders import operations as orders
 from proxy.desk.orders.book import OrderBook
 from proxy.desk.penalties import operations as penalties
-from proxy.desk.penalties.book import PenaltyBook, shares
-from proxy.desk.penalties.hourly_counts import Hours, HoursApart
+from proxy.desk.penalties.book import PenaltyBook, rate_shares
+from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.providers import operations as providers_told
 from proxy.desk.providers import own_operations as provider
 from proxy.desk.reply_paths import operations as reply_paths
@@ -62,7 +62,7 @@ from proxy.policy import RuleSet, time_windows
 from proxy.policy.orders import words_of
 from proxy.relay.candidate import CandidateRules
 from proxy.relay.effects.chunked import ChunkedImports
-from proxy.relay.effects.consents import Incoming
+from proxy.relay.effects.consents import ConsentImport
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
 from proxy.relay.submit import Relay
@@ -111,7 +111,7 @@ class ControlPlane:
         self.relay = relay
         self.store = store
         self.houses = houses
-        self.listing: ListImport | Incoming | None = None
+        self.listing: ListImport | ConsentImport | None = None
         self.in_pieces = in_pieces
         self.replication: Replication | None = None
         """Exchange with the other gates on a shared store."""
@@ -125,21 +125,21 @@ class ControlPlane:
         self.cases = CaseBook(store.cases, self.write_all)
         self.penalties = PenaltyBook(store.penalties, self.write_all)
         self.inbox = Inbox(store.doubtful, store.decisions)
-        hours = Hours(store.hours, self.write_untold, self.write_all if store.shared else None, store.node)
+        hours = ProviderHours(store.hours, self.write_untold, self.write_all if store.shared else None, store.node)
         self.warden = penalties.PenaltyScheduler(
             self,
             hours,
-            HoursApart(store.hours_apart, self.write_untold, self.write_partly_told if store.shared else None, store.node),
+            SignatureHours(store.hours_apart, self.write_untold, self.write_partly_told if store.shared else None, store.node),
             lambda provider: self.path_states.of_provider(provider),  # noqa: PLW0108 # path_states is made below
         )
         book = ReplyPaths(store.reply_paths, self.write_untold, self.write_all if store.shared else None, store.node)
-        self.reply_paths = reply_paths.PathKeeper(self, book)
+        self.reply_paths = reply_paths.ReplyPathMonitor(self, book)
         self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
         self.path_states = states.PathStates(self, book, self._apply_orders)
         self._taps = Taps(providers.turns)
-        self._recent_rules = ops_rules.Lately(relay.tally)
+        self._recent_rules = ops_rules.RecentHits(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
-        self._rates = providers_told.Paces(relay.tally)
+        self._rates = providers_told.MinuteCounts(relay.tally)
         self.keeper = retention.RetentionTask(self, journal)
         self._roller: Roller | None = None
         self._console: ConsoleProcess | None = None
@@ -233,12 +233,12 @@ class ControlPlane:
             proposal.obey(given, paths)
         drains, now = self.book.of_kind("drain"), self.now()
         for house in self.houses:
-            house.drain(links.drained(house, drains, now))
+            house.drain(links.drained_slots(house, drains, now))
         self.obey_throttles()
 
     def obey_throttles(self) -> None:
         """Applies throttle orders to providers' rates, also of accounts that were just reloaded."""
-        self.relay.directory.throttle(shares(self.book.of_kind("throttle")))
+        self.relay.directory.throttle(rate_shares(self.book.of_kind("throttle")))
 
     def tick(self, now: float, now_s: float, before: float = 0.0) -> None:
         """Called a few times a second. ``now_s``: monotonic; ``before``: the wall clock without any step since the last call."""
@@ -367,7 +367,7 @@ class ControlPlane:
 
     def paths(self, config: Path) -> dict[str, HttpRoute]:
         """HTTP paths beside metrics and health. ``config``: the settings' path."""
-        return {"/optouts": HttpRoute("POST", optouts.OptOutIntake(self).take), **provider.ForProviders(self, config).paths()}
+        return {"/optouts": HttpRoute("POST", optouts.OptOutIntake(self).take), **provider.OwnEndpoints(self, config).paths()}
 
     # -- for health and metrics
 
@@ -398,7 +398,7 @@ class ControlPlane:
             "optout_audit_lag_s": self._auditor.lag_s if self._auditor is not None else 0.0,
             **self.keeper.gauges(),
             **self.warden.gauges(),
-            "doubtful_replies": {(state,): float(count) for state, count in doubtful_operations.counts(self).items()},
+            "doubtful_replies": {(state,): float(count) for state, count in doubtful_operations.reply_counts(self).items()},
             "doubtful_oldest_s": max(0.0, self.now() - self.inbox.oldest()) if self.inbox.oldest() else 0.0,
             **self.reply_paths.gauges(),
         }

@@ -28,7 +28,7 @@ from proxy.operations.worker_channel import VARIABLE as LIFELINE
 from proxy.operations.worker_channel import WorkerEnd
 from proxy.runtime import cpu_affinity, hardening
 from proxy.runtime.allocator import in_large_pages
-from proxy.runtime.systemd import Manager
+from proxy.runtime.systemd import ServiceManager
 from proxy.server.wiring import GateProcess
 from proxy.state import StateError
 
@@ -58,13 +58,13 @@ class StartError(Exception):
 def serve(path: Path, accept_loss: bool = False) -> int:
     """Runs the gate until SIGTERM or SIGINT; returns the exit code. StartError."""
     in_large_pages()
-    log_setup.use()
+    log_setup.configure_logging()
     early: list[int] = []
     signal.signal(
         signal.SIGHUP, lambda number, _: early.append(number)
     )  # the default action would end a gate that is still starting
-    hardening.close_files()
-    if why := hardening.hold_memory():
+    hardening.restrict_umask()
+    if why := hardening.forbid_core_dumps():
         log.warning(
             "a core of this process could be dumped; LimitCORE=0, or no program in kernel.core_pattern, prevents it", why=why
         )
@@ -80,13 +80,13 @@ def serve(path: Path, accept_loss: bool = False) -> int:
 async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None, early: list[int]) -> int:
     """``early``: not empty if a reload was requested before the gate was open; files may have changed after they were read."""
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(log_setup.heard)
-    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="beside", initializer=cpu_affinity.go_anywhere))
-    manager = Manager(os.environ)
+    loop.set_exception_handler(log_setup.handle_loop_exception)
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="beside", initializer=cpu_affinity.unpin_thread))
+    manager = ServiceManager(os.environ)
     gate = await _open(settings, path, accept_loss, worker)
     _warn_of_open_files(settings, path)
     if worker is not None:
-        cpu_affinity.keep_to_one(worker.number, worker.of)  # not earlier: threads that have begun by now may use any core
+        cpu_affinity.pin_thread(worker.number, worker.of)  # not earlier: threads that have begun by now may use any core
     gc.freeze()  # loaded modules stay: the collector need not visit them again
     gc.disable()  # server/maintenance.py chooses the moments
     stop = asyncio.Event()
@@ -151,5 +151,5 @@ def _warn_of_open_files(settings: Settings, path: Path) -> None:
     files = [*secret_files(path), settings.journal, store]
     files += [settings.smpp.tls.key] if settings.smpp.tls is not None else []
     files += [carrier.tls_key for carrier in settings.carriers if carrier.tls_key is not None]
-    for one in hardening.open_to_others(files):
+    for one in hardening.readable_by_others(files):
         log.warning("file is open to everybody on this machine: chmod o-rwx", file=str(one))

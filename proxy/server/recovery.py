@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.config import Settings, SharedStore
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.relay.effects.replay import ID_GAP, Replayed, replay, settle_open
 from proxy.relay.message_ids import MessageIds
@@ -53,7 +53,7 @@ def _recover(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Rec
         settings.archive.keys, store.erased
     )  # before the journal is read: erased persons must be recognised in it
     ids = MessageIds(settings.message_ids, settings.carriers)
-    disk = OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))
+    disk = OsDisk(settings.journal, KeyRing.of_files(settings.sealing.keys))
     store.belongs_to(disk, accept_loss)
     store.pin("message_ids", settings.message_ids)
     position = store.position

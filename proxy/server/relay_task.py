@@ -16,7 +16,7 @@ import structlog
 
 from proxy.model.counters import GateCounters
 from proxy.relay.deliver import DeliverRelay
-from proxy.relay.pending_submit import let_go, spent
+from proxy.relay.pending_submit import free_answered, gate_seconds
 from proxy.relay.submit import Relay
 
 log = structlog.get_logger()
@@ -52,9 +52,9 @@ class RelayTask:
         handed, told = relay.handed, relay.completed
         if handed or told:
             now_s = time.monotonic()  # the loop's own clock counts whole milliseconds
-            self._tally.gate_seconds.observe_all(spent(handed, told, now_s))
+            self._tally.gate_seconds.observe_all(gate_seconds(handed, told, now_s))
             handed.clear()
-            let_go(told)
+            free_answered(told)
         if relay.batch_wait_until and not self._gathering:
             self._gathering = True
             self._loop.call_later(relay.batch_wait_until - now + TIMER_S, self._gather_ended)
@@ -99,7 +99,7 @@ class Batches:
             log.error("a batch failed: a fault of gate106, please report it", exc_info=error)
 
 
-def drive(batch: Coroutine[Any, Any, None]) -> None:
+def run_to_end(batch: Coroutine[Any, Any, None]) -> None:
     """Runs a batch to its end at once; for the embedded store, which never waits."""
     try:
         batch.send(None)

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from proxy.config import Settings, SettingsError, load
-from proxy.config.descriptions import waiting
+from proxy.config.descriptions import changes_not_reloaded as waiting
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.model.counters import GateCounters
 from proxy.net.accounts import changed_upstream

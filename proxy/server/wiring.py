@@ -20,7 +20,7 @@ from typing import Any, cast
 
 import structlog
 
-from proxy.cluster.forwarding import Forwarding, Mail
+from proxy.cluster.forwarding import Forwarding, LetterStore
 from proxy.cluster.replication import Replication, ReplicationLog
 from proxy.config import WORKER_VARIABLE, MailboxBounds, Settings, Worker
 from proxy.desk.archiving.roller import Roller
@@ -39,7 +39,7 @@ from proxy.net.tls import Contexts
 from proxy.operations.http import HttpServer
 from proxy.operations.http_auth import HttpAuth
 from proxy.relay.access import Directory
-from proxy.relay.commands import Commands, ways
+from proxy.relay.commands import Commands, lane_finder
 from proxy.relay.deliver import DeliverRelay, Receiver
 from proxy.relay.effects.chunked import ChunkedImports
 from proxy.relay.optout_reply import ReplyHandler
@@ -52,7 +52,7 @@ from proxy.server.control_plane import ControlPlane
 from proxy.server.health import Health
 from proxy.server.maintenance import Maintenance, watch_rules
 from proxy.server.recovery import recover
-from proxy.server.relay_task import Batches, RelayTask, drive
+from proxy.server.relay_task import Batches, RelayTask, run_to_end
 from proxy.server.reload import Reload, optout_settings_of, part_bounds_of
 from proxy.state.mailbox.mailbox import Bounds
 
@@ -135,7 +135,7 @@ class GateProcess:
             journal=journal,
             routes=routes_between(self.houses),
             tally=tally,
-            spawn=Batches(self.loop).spawn if self.store.waits else drive,
+            spawn=Batches(self.loop).spawn if self.store.waits else run_to_end,
             wake=self.turns.wake,
             sync=self._sync,
             on_judge_error=settings.on_judge_error,
@@ -160,7 +160,7 @@ class GateProcess:
         common = {house.carrier.name: house.lane for house in self.houses if not house.owner}
         own = {house.owner: house.lane for house in self.houses if house.owner}
         self.providers.commands = Commands(
-            relay, self.recovered.sent, ways(common, own), self.ids.own, self.ids.coded, time.time
+            relay, self.recovered.sent, lane_finder(common, own), self.ids.own, self.ids.coded, time.time
         )
         self.hearing = ReplyHandler(
             relay, tally, optout_settings_of(settings), time.time, self.loop.time, self.store.dictionary
@@ -258,7 +258,7 @@ class GateProcess:
             self.loop.create_task(watch_rules(self.settings.rules, self.revising)),
         ]
         if self.replication is not None:
-            self.forwarding = Forwarding(cast("Mail", self.store), self.way_back, self._bound, self.turns.wake, self.loop.time)
+            self.forwarding = Forwarding(cast("LetterStore", self.store), self.way_back, self._bound, self.turns.wake, self.loop.time)
             self._tasks += [self.loop.create_task(one.run()) for one in (self.replication, self.forwarding)]
         if isinstance(self.revising, ClusterDeployment):
             self._tasks.append(self.loop.create_task(self.revising.run()))

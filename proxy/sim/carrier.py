@@ -373,7 +373,7 @@ class CarrierConnection(asyncio.Protocol):
 _TAKEN = HEADER.pack(27, pdus.SUBMIT_SM_RESP, 0, 0)[:12]
 
 
-def stand(host: str, port: int, conduct: Conduct, tell: Callable[[str], None]) -> None:
+def serve_carrier(host: str, port: int, conduct: Conduct, tell: Callable[[str], None]) -> None:
     """Runs a carrier for the command line until SIGINT or SIGTERM, then reports what it received."""
 
     async def run() -> SimulatedCarrier:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from proxy.journal.sealing import make
+from proxy.journal.sealing import make_key_file
 from proxy.model.message import Category
 from proxy.runtime.shipped_files import shipped
 from proxy.sim import measure
@@ -134,7 +134,7 @@ def write_settings(
     if desk is not None:
         settings |= desk.settings(settings["providers"])
     if sealed:
-        make(folder / KEY)
+        make_key_file(folder / KEY)
         settings["sealing"] = {"keys": [KEY]}
     path = folder / "gate106.yaml"
     path.write_text(json.dumps(settings, ensure_ascii=False, indent=2), encoding="utf-8")

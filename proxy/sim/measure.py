@@ -69,14 +69,14 @@ def busy_s() -> float:
     return (user + nice + system + interrupts + soft + steal) * _TICK_S
 
 
-def apart(cores: set[int], processes: int = 1) -> tuple[set[int], set[int]]:
+def split_cores(cores: set[int], processes: int = 1) -> tuple[set[int], set[int]]:
     """(a core for each process under test, the other cores for the rest): a process that moves between cores pays for cold caches, and two on
     one core for each other's. If there are no other cores, both get the same."""
     last = set(sorted(cores)[-processes:])
     return last, cores - last or last
 
 
-def keep_to(pid: int, cores: set[int]) -> None:
+def pin_to_cores(pid: int, cores: set[int]) -> None:
     """Pins a process with all its present threads; later threads inherit it."""
     for thread in Path(f"/proc/{pid}/task").iterdir():
         with suppress(ProcessLookupError):  # it ended meanwhile

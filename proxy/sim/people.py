@@ -60,7 +60,7 @@ BANNED, SPARED = "西藏", ("北京", "河北", "上海")
 TAILS = range(10_000)
 
 
-def crowd(count: int, seed: int = 106, refused: float | None = None) -> list[int]:
+def distinct_numbers(count: int, seed: int = 106, refused: float | None = None) -> list[int]:
     """``count`` different numbers, the same for the same seed. ``refused``: the share in per cent that lives in ``BANNED``, spread evenly; none
     lives in ``SPARED`` then."""
     rng = random.Random(seed)

@@ -16,7 +16,7 @@ from proxy.archive.audit.optout_audit import Audit
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers as returned
 from proxy.journal.records import gate_events, mailbox, messages, requests
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.model.reasons import GATE_REASONS
 from proxy.sim import pdus
@@ -101,7 +101,7 @@ class JournalStory:
     """Provider and person of marketing that went out after a reply had asked to stop it, by the audit of opt-outs."""
     widened: int = 0
     """Refusals of all marketing that came of one refusal too many."""
-    _one_reply: returned.OneReply = field(default_factory=returned.OneReply)
+    _one_reply: returned.ReplyGrouper = field(default_factory=returned.ReplyGrouper)
 
     def opted_out(self, said: returned.OptedOut, place: int) -> None:
         if self._one_reply.begins(said):
@@ -146,7 +146,7 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
     story = JournalStory()
     rules: dict[str, Sequence[str]] = {}
     by_sequence: dict[int, JournalledVerdict] = {}  # what repeats refer to
-    for place, record in enumerate(read(OsDisk(folder, Ring.of_files(keys))), 1):
+    for place, record in enumerate(read(OsDisk(folder, KeyRing.of_files(keys))), 1):
         if record.kind == messages.VERDICT:
             judged = _verdict_of(messages.unpack_verdict(record.body), rules, place, record.sequence)
             story.verdicts.append(judged)
@@ -169,12 +169,12 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
         elif record.kind == messages.OPTOUT:
             story.opted_out(returned.unpack_optout(record.body), place)
         elif record.kind == messages.SAID:
-            own = returned.unpack_said(record.body)
+            own = returned.unpack_confirmation(record.body)
             story.confirmed.append(OptOutConfirmation(own.recipient, own.port, own.text, own.time))
         elif record.kind == messages.RULES:
             loaded = gate_events.unpack_rules(record.body)
             rules[loaded.revision[:16].rjust(16, "0")] = loaded.ids
-    disk = OsDisk(folder, Ring.of_files(keys))
+    disk = OsDisk(folder, KeyRing.of_files(keys))
     story.against_meant = [
         (one.against.sent.provider, one.recipient) for one in Audit((disk,), (), 0.0, 0.0, (0,)).read_on(0.0)
     ]

@@ -36,14 +36,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from proxy.model.message import Counters, Take
 from proxy.state import stores
-from proxy.state.lists.consented import Consented
+from proxy.state.lists.consented import ConsentIndex
 from proxy.state.lists.dictionary import Dictionary
-from proxy.state.lists.erased import Erased
-from proxy.state.lists.history import History
+from proxy.state.lists.erased import ErasedRecipients
+from proxy.state.lists.history import RuleHistory
 from proxy.state.lists.idempotency import IdempotencyKeys
-from proxy.state.lists.listed import Listed
+from proxy.state.lists.listed import SuppressionLists
 from proxy.state.lists.orders import Orders
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record.torn import TornKeys
 
@@ -129,7 +129,7 @@ class Store(Protocol):
     @property
     def counters(self) -> WritableCounters: ...
     @property
-    def listed(self) -> Listed: ...
+    def listed(self) -> SuppressionLists: ...
 
     async def fill(self) -> None:
         """Requests the portions that counters were ``short`` of; the messages are judged again afterwards."""
@@ -165,24 +165,24 @@ class EmbeddedStore(Store, Protocol):
     orders: Orders
     refusals: dict[str, int]
     """Opt-outs in force in recipients' records, by scope, as of the last complete round of ``sweep``."""
-    history: History
-    consented: Consented
-    erased: Erased
+    history: RuleHistory
+    consented: ConsentIndex
+    erased: ErasedRecipients
     told: IdempotencyKeys
-    cases: Papers
-    penalties: Papers
-    hours: Papers
+    cases: DeskRecords
+    penalties: DeskRecords
+    hours: DeskRecords
     """Hourly counts of providers, by hours since 1970."""
-    hours_apart: Papers
+    hours_apart: DeskRecords
     """Hourly counts of signatures."""
     dictionary: Dictionary
-    doubtful: Papers
+    doubtful: DeskRecords
     """Doubtful replies, by their record (journal/records/doubtful_replies.py)."""
-    decisions: Papers
+    decisions: DeskRecords
     """Decisions about doubtful replies, by the same number."""
-    reply_paths: Papers
+    reply_paths: DeskRecords
     """Advertisements and replies by port prefix (desk/reply_paths)."""
-    probes: Papers
+    probes: DeskRecords
     """The last probe of each port prefix (desk/reply_paths/probes.py)."""
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:

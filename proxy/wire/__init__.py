@@ -25,12 +25,12 @@ from proxy.wire.builders import (
     deliver_sm,
     deliver_sm_resp,
     enquire_link,
+    refusal_body,
     response,
     submit_sm,
     submit_sm_resp,
     tlv,
     unbind,
-    why,
 )
 from proxy.wire.charset import encode
 from proxy.wire.deliver import Deliver, read_deliver, receipt_addresses
@@ -39,7 +39,7 @@ from proxy.wire.frame import Frame, Malformed, renumbered
 from proxy.wire.joined_text import joined
 from proxy.wire.receipt import Receipt, read_receipt, receipt_text
 from proxy.wire.session import BindRequest, Received, Session, Timers
-from proxy.wire.submit import ContentCache, Submit, content_again, read_submit, source_of
+from proxy.wire.submit import ContentCache, Submit, read_submit, reread_content, source_of
 from proxy.wire.tables import status_name
 
 __all__ = [
@@ -54,7 +54,7 @@ __all__ = [
     "Submit",
     "Timers",
     "bind",
-    "content_again",
+    "reread_content",
     "data_sm_resp",
     "deliver_sm",
     "deliver_sm_resp",
@@ -75,5 +75,5 @@ __all__ = [
     "submit_sm_resp",
     "tlv",
     "unbind",
-    "why",
+    "refusal_body",
 ]

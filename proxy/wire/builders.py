@@ -52,7 +52,7 @@ def submit_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> bytes
     return _HEADER(16 + len(message_id), SUBMIT_SM_RESP, status, sequence) + message_id
 
 
-def why(text: str) -> bytes:
+def refusal_body(text: str) -> bytes:
     """The body of a refusal with its reason: an empty message_id, then additional_status_info_text (§5.3.2.11: ASCII, with its NUL)."""
     return b"\0" + tlv(ADDITIONAL_STATUS_INFO_TEXT, text.encode("ascii", "replace")[:255] + b"\0")
 

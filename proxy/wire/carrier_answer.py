@@ -36,7 +36,7 @@ TLVS_BYTES_MAX = 1024
 QUERY_SM_RESP, SUBMIT_MULTI_RESP = QUERY_SM | RESPONSE, SUBMIT_MULTI | RESPONSE
 
 
-class Allowed(NamedTuple):
+class ValidResponse(NamedTuple):
     """A valid response. ``kind``: the fault of the original, one of tables.BAD_KINDS; empty if it was valid."""
 
     frame: Frame
@@ -44,7 +44,7 @@ class Allowed(NamedTuple):
     what: str
 
 
-def is_plain(frame: Frame) -> bool:
+def is_valid_submit_resp(frame: Frame) -> bool:
     """A quick check for valid responses: a submit_sm_resp with an id and nothing else, or a status alone. The compiled ``waited``
     (relay/pending_submit.py) does the same check."""
     if frame.command_id != SUBMIT_SM_RESP:
@@ -55,12 +55,12 @@ def is_plain(frame: Frame) -> bool:
     return len(data) > HEADER_BYTES and data.find(0, HEADER_BYTES, HEADER_BYTES + MESSAGE_ID_MAX + 1) == len(data) - 1
 
 
-def says_nothing(frame: Frame) -> bool:
+def is_neutral_nack(frame: Frame) -> bool:
     """Whether it is a generic_nack with status 0: neither success nor failure."""
     return frame.command_id == GENERIC_NACK and not frame.command_status
 
 
-def allowed(frame: Frame, *, tlvs: bool = True) -> Allowed:
+def make_valid(frame: Frame, *, tlvs: bool = True) -> ValidResponse:
     """The response in valid form. ``tlvs``: whether the receiving provider supports optional parameters (§3.1)."""
     body, kind, what, status = frame.body, "", "", frame.command_status
     try:
@@ -73,9 +73,9 @@ def allowed(frame: Frame, *, tlvs: bool = True) -> Allowed:
     if not tlvs and frame.command_id in (SUBMIT_SM_RESP, DATA_SM_RESP):
         body = body[: body.find(0) + 1]
     if body == frame.body and status == frame.command_status:
-        return Allowed(frame, kind, what)
+        return ValidResponse(frame, kind, what)
     head = (HEADER_BYTES + len(body)).to_bytes(4, "big") + frame.data[4:8] + status.to_bytes(4, "big") + frame.data[12:16]
-    return Allowed(Frame(frame.command_id, status, frame.sequence_number, head + body), kind, what)
+    return ValidResponse(Frame(frame.command_id, status, frame.sequence_number, head + body), kind, what)
 
 
 def _replacement(frame: Frame) -> tuple[bytes, int]:

@@ -7,7 +7,7 @@ In: octets and a data_coding (SMPP 3.4 §5.2.19, GSM 03.38). Out: (text, state) 
     0x10-0x7F   general data coding            0xF0-0xFF   message class (flash …), GSM-7 or 8-bit
 
 Codings that handsets do not support, or decode differently (JIS, KS C, reserved codings), are "unreadable": a guess would let
-such texts pass unread. Where bridges and handsets are known to show a text in spite of the coding (``shown``), that text of a
+such texts pass unread. Where bridges and handsets are known to show a text in spite of the coding (``displayed_text``), that text of a
 submit is judged.
 """
 
@@ -161,7 +161,7 @@ def other_readings(octets: bytes, coding: int) -> list[str]:
     return found
 
 
-def shown(octets: bytes, coding: int) -> tuple[str, str]:
+def displayed_text(octets: bytes, coding: int) -> tuple[str, str]:
     """Like ``decode``, but also the text that handsets or bridges show although the coding does not fit: UCS-2 with a stray last octet,
     GB 18030 under data_coding 15, and text under a coding for binary data or for an alphabet that lacks some of the octets."""
     text, state = decode(octets, coding)

@@ -15,7 +15,7 @@ from itertools import product
 from typing import NamedTuple
 
 from proxy.model.message import Content, Part
-from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode, shown
+from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode, displayed_text
 from proxy.wire.frame import Malformed, read_tlvs
 from proxy.wire.reserved import flags_fault, text_fault, with_fault
 from proxy.wire.smpp_time import SmppTime, read_time
@@ -122,7 +122,7 @@ def content_of(
     octets: bytes, esm_class: int, data_coding: int, tlvs: list[tuple[int, bytes]]
 ) -> tuple[str, str, Part | None, tuple[tuple[int, bytes], ...]]:
     """(text, state, part, extra) of user data and the optional parameters beside it."""
-    text, state, part = text_of(octets, esm_class, data_coding, shown)
+    text, state, part = text_of(octets, esm_class, data_coding, displayed_text)
     if not tlvs:
         return text, state, part, ()
     extra = tuple([pair for pair in tlvs if pair[0] not in CARRIED])
@@ -137,7 +137,7 @@ def read_content(tail: bytes, now: float, digest: bytes = b"") -> tuple[Content,
     """Returns the content of a submit, and whether it may be cached (it has no relative time). ``digest``: of the message, if known; it differs
     from the tail's digest only for a part of a multipart message. Raises Malformed."""
     if len(tail) >= 10 and len(tail) == 10 + tail[9] <= 10 + SHORT_MESSAGE_MAX and tail[:7] in _USUAL:
-        text, state = shown(tail[10:], tail[7])  # no header, no times, no optional parameter: nearly always
+        text, state = displayed_text(tail[10:], tail[7])  # no header, no times, no optional parameter: nearly always
         if state == READABLE:
             return Content(text, READABLE, digest or blake2b(tail, digest_size=16).digest()), True
     esm_class, data_coding, scheduled, octets, default_msg_id, tlvs = read_tail(tail)

@@ -17,7 +17,7 @@ from proxy.wire.submit import ContentCache, Submit
 from proxy.wire.tables import MESSAGE_PAYLOAD
 
 
-def read_data(frame: Frame, cache: ContentCache, now: float) -> Submit:
+def read_data_sm(frame: Frame, cache: ContentCache, now: float) -> Submit:
     """Reads a data_sm. ``cache`` and ``now`` are not used: a data_sm has no schedule, and is too rare for a cache. Raises Malformed."""
     fields = read_fields(frame)
     data = frame.data

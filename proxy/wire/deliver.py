@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from proxy.model.message import Part
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.native.loader import compiled
 from proxy.wire.charset import KINDS, UCS_2, other_readings
 from proxy.wire.content import read_tail, text_of
@@ -26,7 +26,7 @@ from proxy.wire.tables import (
 )
 
 
-@about_people
+@masked_repr
 class Deliver(NamedTuple):
     source: str
     """The sender's number as written in the PDU."""

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from proxy.model.message import Content
 from proxy.native.loader import compiled
-from proxy.wire.charset import EMPTY, READABLE, shown
+from proxy.wire.charset import EMPTY, READABLE, displayed_text
 
 GAP = "【】"
 """Stands for missing parts; at the beginning of the text only its second character, at the end only its first. No signature can span a gap,
@@ -58,7 +58,7 @@ def _text(parts: Sequence[Content | None]) -> tuple[str, str]:
         if run is None:
             texts.append(GAP)
             continue
-        text, state = shown(run[1], run[0])
+        text, state = displayed_text(run[1], run[0])
         if state not in (READABLE, EMPTY):
             return "", state
         texts.append(text)

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from proxy.model.message import Content
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.wire import builders
 from proxy.wire.charset import EMPTY, UNREADABLE
 from proxy.wire.content import content_of
@@ -21,7 +21,7 @@ from proxy.wire.smpp_time import read_time
 from proxy.wire.tables import CANCEL_SM, ESME_RINVMSGID, ESME_RINVSCHED, HEADER_BYTES, QUERY_SM, REPLACE_SM, RESPONSE
 
 
-@about_people
+@masked_repr
 class QueriedMessage(NamedTuple):
     command_id: int
     message_id: bytes
@@ -35,7 +35,7 @@ class QueriedMessage(NamedTuple):
     """The reserved value for which a strict SMSC would refuse it."""
 
 
-def read_asking(frame: Frame) -> QueriedMessage:
+def read_message_query(frame: Frame) -> QueriedMessage:
     """Reads a query_sm, cancel_sm or replace_sm. Raises Malformed."""
     fields = read_fields(frame)
     message_id, source = fields["message_id"], fields["source_addr"]
@@ -47,7 +47,7 @@ def read_asking(frame: Frame) -> QueriedMessage:
     )
 
 
-def renamed(frame: Frame, message_id: bytes) -> bytes:
+def with_message_id(frame: Frame, message_id: bytes) -> bytes:
     """The same PDU with the carrier's message id: byte for byte except the id and the length."""
     data = frame.data
     start = data.index(0, HEADER_BYTES) + 1 if frame.command_id == CANCEL_SM else HEADER_BYTES

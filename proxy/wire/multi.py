@@ -69,7 +69,7 @@ def submit_multi_resp(
 ) -> bytes:
     """§4.5.2: ``unsuccessful`` as (address, status), the address as in ``Multi.addresses``; ``text``: why all of it was refused."""
     entries = [address + status.to_bytes(4, "big") for address, status in unsuccessful]
-    text_tlv = builders.why(text)[1:] if text else b""
+    text_tlv = builders.refusal_body(text)[1:] if text else b""
     body = b"".join((message_id.rstrip(b"\0"), b"\0", bytes((len(entries),)), *entries, text_tlv))
     return builders.response(SUBMIT_MULTI, status, sequence, body)
 

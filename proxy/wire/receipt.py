@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 
 _FIELD = re.compile(r"\b(id|sub|dlvrd|submit date|done date|stat|err):[ ]?([^\s;,]*)", re.IGNORECASE)
 _TEXT = re.compile(r"\btext:(.*)", re.IGNORECASE | re.DOTALL)
@@ -19,7 +19,7 @@ RECEIPT_CHARS_MAX = 1024
 """A receipt is a short message; a longer text is none."""
 
 
-@about_people
+@masked_repr
 class Receipt(NamedTuple):
     """Fields as written; empty if absent."""
 

@@ -42,7 +42,7 @@ class _InText(NamedTuple):
     """Where the quoted text begins; the end of the text, or beyond, if there is none."""
 
 
-class Receipted:
+class ReceiptIds:
     """The ids in a receipt. ``text_id`` and ``tlv_id`` are without their NUL, and None if the receipt has no id there."""
 
     __slots__ = ("text_id", "tlv_id", "_data", "_short", "_payload", "_tlv", "_in_text")
@@ -124,9 +124,9 @@ class Receipted:
 
 
 @compiled("receipted")
-def receipted(data: bytes) -> Receipted:
+def receipted(data: bytes) -> ReceiptIds:
     """Reads a receipt with the fastest reader for it."""
-    return Receipted(data)
+    return ReceiptIds(data)
 
 
 def _before_text(data: bytes) -> tuple[int, int, int]:

@@ -40,7 +40,7 @@ class RedactedPdu:
     """Source, destination and message id, masked, if they could be read."""
 
 
-def veil(frame: Frame, text: str = MASKED, *, whole_numbers: bool = False) -> RedactedPdu:
+def redact_pdu(frame: Frame, text: str = MASKED, *, whole_numbers: bool = False) -> RedactedPdu:
     """The PDU with secret octets replaced by ``*``."""
     out = bytearray(frame.data)
     found = RedactedPdu(b"")

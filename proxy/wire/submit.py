@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from proxy.model.message import Content
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.model.recency_filter import RecencyFilter
 from proxy.native.loader import compiled
 from proxy.wire.content import read_content
@@ -45,7 +45,7 @@ class ContentCache:
         self.young[key] = content
 
 
-@about_people
+@masked_repr
 class Submit(NamedTuple):
     head: bytes
     """The octets from service_type up to the NUL of source_addr: equal heads mean the same source."""
@@ -85,7 +85,7 @@ def read_submit(frame: Frame, cache: ContentCache, now: float) -> Submit:
     return _submit((data[16 : source_end + 1], data[source_end + 3 : end], content))
 
 
-def content_again(data: bytes, cache: ContentCache, now: float, digest: bytes) -> Content:
+def reread_content(data: bytes, cache: ContentCache, now: float, digest: bytes) -> Content:
     """The content of a submit_sm that was read before; ``digest``: that of its message, or of the multipart message it belongs to. Raises
     Malformed."""
     service_end = data.find(0, 16, 22)

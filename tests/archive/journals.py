@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from proxy.archive import bloom, manifest, rolling
-from proxy.archive.keys import Keys
+from proxy.archive.keys import ArchiveKeys
 from proxy.journal.disk import Disk
 from proxy.wire import submit_sm_resp
 from tests.house import NOON, SHANGHAI, House
@@ -46,7 +46,7 @@ class Shelf:
 
     def __init__(self, tmp_path: Path) -> None:
         self.folder = tmp_path / "archive"
-        self.keys = Keys(tmp_path / "keys", make=True)
+        self.keys = ArchiveKeys(tmp_path / "keys", make=True)
 
     def roll(self, disk: Disk, now: float, **more: Any) -> rolling.RollResult:
         return rolling.roll(disk, self.folder, self.keys, now, **more)

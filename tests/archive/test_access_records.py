@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from proxy.__main__ import app
 from proxy.archive import access_records
 from proxy.journal.records import messages, operator_actions
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import OsDisk, read, verify
 from proxy.model.number import mask
 from tests.archive.journals import HOUR
@@ -118,7 +118,7 @@ def test_who_looked_is_proved_too(config: Path) -> None:
 def test_a_look_that_was_taken_out_is_missed(config: Path, taken: tuple[int, ...], said: str) -> None:
     for hour in range(5):  # each in a segment of its own
         access_records.record_access(
-            config.parent / "archive", Ring(), NOON + hour * HOUR, "wang (uid 1000)", "find", "case 4711", "to=1"
+            config.parent / "archive", KeyRing(), NOON + hour * HOUR, "wang (uid 1000)", "find", "case 4711", "to=1"
         )
     segments = sorted((config.parent / "archive" / access_records.FOLDER).glob("*.journal"))
     assert len(segments) == 5

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.archive import bloom, manifest, parquet, verification
-from proxy.archive.keys import Keys
+from proxy.archive.keys import ArchiveKeys
 from proxy.archive.manifest import TableFile
-from proxy.archive.pending_segments import AtHand
+from proxy.archive.pending_segments import LocalJournal
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
 from proxy.archive.search import SearchResult, find
@@ -23,11 +23,11 @@ TEXT = st.text(alphabet="上新贷款退订回复Rab09 .【】", max_size=24)
 
 
 def ask(house: House, shelf: Shelf, thorough: bool = False, **asked: Any) -> SearchResult:
-    return find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, Query(**asked).checked(), NOON + 10 * DAY, thorough=thorough)
+    return find(shelf.folder, [LocalJournal(house.disk, 0)], shelf.keys, Query(**asked).checked(), NOON + 10 * DAY, thorough=thorough)
 
 
 def table_of(folder: Path, rows: list[PersonRow]) -> tuple[Path, TableFile]:
-    keys = Keys(folder.parent / "keys", make=True)
+    keys = ArchiveKeys(folder.parent / "keys", make=True)
     (file,) = parquet.write(folder / "t.parquet", folder, parquet.batches(rows, 0, keys))
     path = folder / file.name
     bloom.path_of(path).write_bytes(bloom.pack(path, file))
@@ -64,8 +64,8 @@ def test_no_piece_of_a_text_is_ever_passed_over(
     for text in texts:
         assert holds(path, file, text=text[start : start + size])
         assert holds(path, file, signature=text[:9][start : start + size])
-    assert bloom.may_contain(path, file, [bloom.person_word(Keys(path.parents[1] / "keys").person(SHANGHAI))])
-    assert not bloom.may_contain(path, file, [bloom.person_word(Keys(path.parents[1] / "keys").person(SHANGHAI + 1))])
+    assert bloom.may_contain(path, file, [bloom.person_word(ArchiveKeys(path.parents[1] / "keys").person(SHANGHAI))])
+    assert not bloom.may_contain(path, file, [bloom.person_word(ArchiveKeys(path.parents[1] / "keys").person(SHANGHAI + 1))])
     assert holds(path, file, sender="1069001234"[start % 10 :][:size], provider="jia", verdict="reject", reason="keyword")
 
 
@@ -165,7 +165,7 @@ def test_a_filter_that_cannot_be_used_hides_nothing_and_verify_names_it(house: H
     damaged(path, how)
     assert ask(house, shelf, text="第1号").hits
     assert ask(house, shelf, text="没有人说过").passed_over == len(shelf.manifest().tables) - 1
-    (proved,) = verification.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
     assert [str(path) in fault for fault in proved.faults] == [True]
 
 
@@ -177,7 +177,7 @@ def test_bits_that_somebody_cleared_are_named_by_verify_and_not_believed_by_prov
         path.write_bytes(path.read_bytes()[:32] + bytes(path.stat().st_size - 32))
     assert ask(house, shelf, text="第1号").hits == []
     assert ask(house, shelf, thorough=True, text="第1号").hits
-    (proved,) = verification.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
     assert len(proved.faults) == len(shelf.manifest().tables)
     for fault in proved.faults:
         assert "`gate106 journal roll` makes it anew" in fault

@@ -75,7 +75,7 @@ def test_half_of_a_pair_of_surrogates_in_a_reason_can_stand_in_a_table() -> None
 def test_a_consent_by_reply_is_a_row_with_the_message_it_answers() -> None:
     terms = consents.Terms("甲公司", "marketing", 0, 0, "ask")
     said = consents.ConsentReply(9.0, 13800210001, 1, terms, "同意请回Y", "jia", "1069001", 5, 4711, 1, "Y\ud800", "Y", "")
-    record = JournalRecord(7, messages.CONSENT_REPLY, consents.pack_reply(said))
+    record = JournalRecord(7, messages.CONSENT_REPLY, consents.pack_consent_reply(said))
     (row,) = columns.RowReader({}).rows(record)
     assert (row.kind, row.provider, row.port, row.text, row.message, row.state) == (
         "consented", "jia", "1069001", "Y?", 4711, "甲公司, marketing",

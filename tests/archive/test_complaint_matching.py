@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from proxy.archive.complaint_matching import WINDOWS_S, ComplaintQuery, MatchResult, ambiguous, likeness, match
-from proxy.archive.coverage import Covered
+from proxy.archive.coverage import CoverageReport
 from proxy.archive.query import Query
 from proxy.archive.search import Hit, SearchResult
 from proxy.desk.complaints.book import digits_agree
@@ -15,7 +15,7 @@ from proxy.desk.complaints.book import digits_agree
 ANNA, BOB = 13800210007, 13800210008
 NOON = 1_794_369_600.0
 AD = "【甲店】双11优惠券满300减50 码4711 拒收请回复R"
-NOTHING = Covered((), (), (), (), ())
+NOTHING = CoverageReport((), (), (), (), ())
 
 
 def hit(number: int, at: float = NOON, port: str = "106900155", text: str = AD, verdict: str = "allow", place: int = 1) -> Hit:

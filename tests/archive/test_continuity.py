@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from proxy.__main__ import app
 from proxy.archive import manifest, search, verification
 from proxy.archive.continuity import continuity_faults
-from proxy.archive.pending_segments import AtHand
+from proxy.archive.pending_segments import LocalJournal
 from proxy.archive.query import Query
 from proxy.archive.segment_index import SegmentIndex
 from proxy.config import Retention
@@ -26,12 +26,12 @@ from tests.house import NOON, SHANGHAI, House
 
 
 def proved(disk: Disk, shelf: Shelf) -> list[str]:
-    return [fault for one in verification.prove(shelf.folder, disk, disk.identity(), shelf.keys) for fault in one.faults]
+    return [fault for one in verification.verify_tables(shelf.folder, disk, disk.identity(), shelf.keys) for fault in one.faults]
 
 
 def found(disk: Disk, shelf: Shelf, ahead: SegmentIndex | None = None) -> list[str]:
     asked = Query(to=SHANGHAI + 99).checked()
-    return list(search.find(shelf.folder, [AtHand(disk, 0, ahead)], shelf.keys, asked, NOON + 10 * DAY).covered.faults)
+    return list(search.find(shelf.folder, [LocalJournal(disk, 0, ahead)], shelf.keys, asked, NOON + 10 * DAY).covered.faults)
 
 
 def told(disk: Disk, shelf: Shelf) -> list[str]:

@@ -14,10 +14,10 @@ from proxy.archive.keys import signed_by
 from proxy.archive.rolling import RollError
 from proxy.config import Hold
 from proxy.journal.disk import OsDisk
-from proxy.journal.erasure import Erasure, RedactedGroup, pack_erasure, signed, unaccounted, unpack_erasure
+from proxy.journal.erasure import Erasure, RedactedGroup, pack_erasure, signed_bytes, unexplained_redaction, unpack_erasure
 from proxy.journal.records import delivers, messages, unread_submits
 from proxy.journal.scan import Scan, segment_name
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, read, verify
 from proxy.model.recipient import OptOut
 from proxy.runtime import atomic_files
@@ -26,13 +26,13 @@ from tests.archive.test_rolling import Killed, step_by_step
 from tests.house import SHANGHAI, House
 
 PERSON, OTHER = SHANGHAI + 1, SHANGHAI + 2
-RINGS = {"plain": Ring(), "sealed": Ring([bytes(range(32))])}
+RINGS = {"plain": KeyRing(), "sealed": KeyRing([bytes(range(32))])}
 
 
 class Case:
     """A journal of some hours around midnight, rolled; a person who refused, too."""
 
-    def __init__(self, folder: Path, ring: Ring) -> None:
+    def __init__(self, folder: Path, ring: KeyRing) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.house = House(folder)
@@ -73,13 +73,13 @@ class Case:
         name = segment_name(first)
         there = name in self.disk.list()
         if there:
-            atomic_files.settle(self.disk.path / name)
+            atomic_files.commit_file(self.disk.path / name)
         return there
 
     def plan(self, *holds: Hold) -> erasure.ErasurePlan:
         return erasure.plan(self.disk, holds, self.house.now, self.house.journal.written + 1)
 
-    def erase(self) -> erasure.Done:
+    def erase(self) -> erasure.ErasureResult:
         return erasure.run(self.disk, self.shelf.folder, self.shelf.keys, PERSON, self.plan().goes, self)
 
     def wrong(self) -> list[str]:
@@ -87,10 +87,10 @@ class Case:
         found = verify(self.disk)
         identity, public = bytes.fromhex(self.disk.identity()), self.shelf.keys.public
         erasures = [unpack_erasure(one.body) for one in read(self.disk) if one.kind == messages.ERASURE]
-        altered = unaccounted(
-            found.redactions, erasures, lambda one: signed_by(public, one.signature, signed(identity, one.first, one.changes))
+        altered = unexplained_redaction(
+            found.redactions, erasures, lambda one: signed_by(public, one.signature, signed_bytes(identity, one.first, one.changes))
         )
-        tables = verification.prove(self.shelf.folder, self.disk, self.disk.identity(), self.shelf.keys)
+        tables = verification.verify_tables(self.shelf.folder, self.disk, self.disk.identity(), self.shelf.keys)
         return [*filter(None, [str(found.damage or ""), altered]), *(fault for one in tables for fault in one.faults)]
 
     def rows(self, person: int) -> list[tuple[object, ...]]:
@@ -117,14 +117,14 @@ def test_rows_of_what_nobody_read_go_out_of_tables_that_do_not_say_whose_they_ar
 ) -> None:
     with monkeypatch.context() as as_before:
         as_before.setattr(unread_submits, "recipients_of_pdu", lambda data: ())
-        case = Case(tmp_path / "case", Ring())
+        case = Case(tmp_path / "case", KeyRing())
     nobody = "person = 0 AND kind = 'verdict'"
     mine, others = [row[0] for row in case.shelf.rows("sequence", nobody)]
     case.erase()
     assert [row[0] for row in case.shelf.rows("sequence", nobody)] == [others]
     assert mine < others
     assert case.wrong() == []
-    assert case.erase() == erasure.Done(0, 0, 0, 0)
+    assert case.erase() == erasure.ErasureResult(0, 0, 0, 0)
 
 
 def test_a_person_goes_out_of_segments_and_tables_and_everything_that_was_signed_still_holds(case: Case) -> None:
@@ -145,7 +145,7 @@ def test_a_person_goes_out_of_segments_and_tables_and_everything_that_was_signed
     assert case.wrong() == []
     assert chain in {placed.group.digest.hex() for placed in Scan(case.disk)}, "what was published before"
     assert case.shelf.files() == case.shelf.named()
-    assert case.erase() == erasure.Done(0, 0, 0, 0)
+    assert case.erase() == erasure.ErasureResult(0, 0, 0, 0)
 
 
 def test_what_is_held_is_young_or_is_needed_stays_and_says_why(case: Case) -> None:

@@ -7,27 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from proxy.archive.keys import Keys
+from proxy.archive.keys import ArchiveKeys
 from proxy.archive.pseudonym_key import PseudonymKey
-from proxy.state.lists.erased import Erased
+from proxy.state.lists.erased import ErasedRecipients
 from tests.house import SHANGHAI
 
 
-def again(erased: Erased, folder: Path) -> tuple[Erased, PseudonymKey]:
+def again(erased: ErasedRecipients, folder: Path) -> tuple[ErasedRecipients, PseudonymKey]:
     """After a restart: what the checkpoint kept, and the keys as they are there now."""
-    found = Erased()
+    found = ErasedRecipients()
     found.restore(erased.rows())
     return found, PseudonymKey(folder, found)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    Keys(tmp_path / "keys", make=True)
+    ArchiveKeys(tmp_path / "keys", make=True)
     return tmp_path / "keys"
 
 
-def forgotten(folder: Path) -> Erased:
-    erased = Erased()
+def forgotten(folder: Path) -> ErasedRecipients:
+    erased = ErasedRecipients()
     names = PseudonymKey(folder, erased)
     assert names.problem == ""
     assert erased.named is not None
@@ -50,7 +50,7 @@ def test_without_the_keys_and_with_others_each_start_says_so_and_with_the_old_on
         assert not erased.has(SHANGHAI)
         assert "1 people were forgotten" in names.notes()[0]
         assert "bring" in names.notes()[0]
-    Keys(folder, make=True)  # as the next roll does
+    ArchiveKeys(folder, make=True)  # as the next roll does
     for _ in range(2):
         erased, names = again(erased, folder)
         assert erased.named is None, "by another key others would be taken for them"
@@ -66,10 +66,10 @@ def test_a_copy_from_before_learns_from_the_journal_by_which_key_they_were_forgo
     said = forgotten(folder)
     (name,) = said._held
     shutil.rmtree(folder)
-    restored, names = again(Erased(), folder)
+    restored, names = again(ErasedRecipients(), folder)
     restored.add(name, SHANGHAI, said.key)  # replayed
     assert "no such folder" in names.notes()[0]
-    Keys(folder, make=True)
+    ArchiveKeys(folder, make=True)
     assert "has other keys" in again(restored, folder)[1].notes()[0]
 
 
@@ -79,8 +79,8 @@ def test_a_journal_that_tells_of_who_was_forgotten_with_other_keys_than_are_ther
     said = forgotten(folder)
     (name,) = said._held
     shutil.rmtree(folder)
-    Keys(folder, make=True)
-    restored, names = again(Erased(), folder)
+    ArchiveKeys(folder, make=True)
+    restored, names = again(ErasedRecipients(), folder)
     restored.add(name, SHANGHAI, said.key)  # replayed, behind a state of before
     assert restored.has(SHANGHAI), "for now their number is known"
     assert "has other keys" in names.notes()[0]
@@ -90,7 +90,7 @@ def test_a_journal_that_tells_of_who_was_forgotten_with_other_keys_than_are_ther
 
 def test_a_store_that_an_older_version_wrote_takes_the_keys_that_are_there(folder: Path) -> None:
     erased = forgotten(folder)
-    older = Erased()
+    older = ErasedRecipients()
     older.restore([row for row in erased.rows() if row[1] == b"\x01"])
     assert PseudonymKey(folder, older).notes() == []
     assert older.has(SHANGHAI)
@@ -98,7 +98,7 @@ def test_a_store_that_an_older_version_wrote_takes_the_keys_that_are_there(folde
 
 
 def test_who_has_forgotten_nobody_may_have_any_keys(folder: Path) -> None:
-    erased, names = again(Erased(), folder)
+    erased, names = again(ErasedRecipients(), folder)
     shutil.rmtree(folder)
-    Keys(folder, make=True)
+    ArchiveKeys(folder, make=True)
     assert again(erased, folder)[1].notes() == names.notes() == []

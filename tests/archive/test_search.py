@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from proxy.archive import manifest, search
-from proxy.archive.pending_segments import AtHand
+from proxy.archive.pending_segments import LocalJournal
 from proxy.archive.query import BadQuery, Query
 from proxy.archive.search import HIDDEN, SearchResult
 from proxy.journal.records import delivers, messages
@@ -24,7 +24,7 @@ from tests.journal.memory_disk import MemoryDisk
 
 
 def ask(house: House, shelf: Shelf, now: float = NOON + 10 * DAY, **asked: Any) -> SearchResult:
-    return search.find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, Query(**asked).checked(), now)
+    return search.find(shelf.folder, [LocalJournal(house.disk, 0)], shelf.keys, Query(**asked).checked(), now)
 
 
 def receipt_comes(house: House, person: int, message_id: str, stat: str = "DELIVRD") -> None:
@@ -59,7 +59,7 @@ def test_tables_that_the_gate_merges_while_somebody_asks_are_not_missing(house: 
 
     found = search.find(
         shelf.folder,
-        [AtHand(house.disk, 0, cast("Any", Merged()))],
+        [LocalJournal(house.disk, 0, cast("Any", Merged()))],
         shelf.keys,
         Query(to=SHANGHAI).checked(),
         NOON + 10 * DAY,
@@ -318,13 +318,13 @@ def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> No
     found = {node: house_of(tmp_path, node, 3) for node in (0, 1)}
     for house in found.values():
         shelf.roll(house.disk, house.now)
-    both = search.find(shelf.folder, [AtHand(found[1].disk, 1)], shelf.keys, Query(to=SHANGHAI).checked(), NOON + DAY)
+    both = search.find(shelf.folder, [LocalJournal(found[1].disk, 1)], shelf.keys, Query(to=SHANGHAI).checked(), NOON + DAY)
     assert {(hit.node, hit.text) for hit in both.hits if "第1号" in hit.text} == {
         (1, "【甲店】第1号上新 拒收请回复R"),
         (0, "【甲店】第1号上新 拒收请回复R"),
     }
     assert [(span.node, span.live) for span in both.covered.spans] == [(0, False), (1, True)]
-    at_hand = [AtHand(found[node].disk, node) for node in (0, 1)]
+    at_hand = [LocalJournal(found[node].disk, node) for node in (0, 1)]
     every = search.find(shelf.folder, at_hand, shelf.keys, Query(to=SHANGHAI).checked(), NOON + DAY)
     assert [(span.node, span.live) for span in every.covered.spans] == [(0, True), (1, True)]
     assert {hit.name for hit in every.hits} > {hit.name for hit in both.hits}, "the last hour of node 0 is in no table"
@@ -333,7 +333,7 @@ def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> No
 
 @pytest.mark.parametrize("rolled", [False, True], ids=["before anybody looked for what to roll", "and after"])
 def test_of_journals_without_tables_each_has_its_messages_and_its_answers(tmp_path: Path, shelf: Shelf, rolled: bool) -> None:
-    at_hand = [AtHand(house_of(tmp_path, node, 1).disk, node) for node in (8, 9)]
+    at_hand = [LocalJournal(house_of(tmp_path, node, 1).disk, node) for node in (8, 9)]
     if rolled:
         assert [shelf.roll(one.disk, NOON + 3600).segments for one in at_hand] == [0, 0]
     found = search.find(shelf.folder, at_hand, shelf.keys, Query(to=SHANGHAI).checked(), NOON + DAY)

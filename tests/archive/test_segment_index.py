@@ -10,7 +10,7 @@ import pytest
 from proxy.archive import search, segment_index
 from proxy.archive.columns import RowReader, persons_of
 from proxy.archive.manifest import load, node_folder
-from proxy.archive.pending_segments import AtHand
+from proxy.archive.pending_segments import LocalJournal
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
 from proxy.archive.segment_index import SegmentIndex
@@ -18,7 +18,7 @@ from proxy.archive.tail import tail
 from proxy.journal.disk import OsDisk
 from proxy.journal.erasure import erase
 from proxy.journal.records import delivers, messages
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, read
 from proxy.model.recipient import OptOut
 from proxy.runtime import atomic_files
@@ -27,7 +27,7 @@ from proxy.wire.tables import ESM_RECEIPT, ESM_UDHI
 from tests.archive.journals import HOUR, Shelf, busy, synced
 from tests.house import NOON, SHANGHAI, House
 
-RINGS = {"plain": Ring(), "sealed": Ring([bytes(range(32))])}
+RINGS = {"plain": KeyRing(), "sealed": KeyRing([bytes(range(32))])}
 PEOPLE = 9
 TEXTS = ("【甲店】上新 拒收请回复R", "【乙店】六合彩内幕 拒收请回复R", "【甲店】您的验证码是 884211")
 QUESTIONS = (
@@ -40,7 +40,7 @@ QUESTIONS = (
 class World:
     """A gate on a disk, its archive, and somebody who reads ahead."""
 
-    def __init__(self, folder: Path, ring: Ring, seed: int = 0) -> None:
+    def __init__(self, folder: Path, ring: KeyRing, seed: int = 0) -> None:
         self.random = random.Random(seed)
         self.house, self.shelf = House(folder), Shelf(folder)
         self.disk = OsDisk(folder / "journal", ring)
@@ -127,7 +127,7 @@ class World:
             path = self.disk.path / self.random.choice(names)
             without = erase(path.read_bytes(), self.disk.ring, SHANGHAI + self.random.randrange(PEOPLE))
             if without is not None:
-                atomic_files.put(path, without.data)
+                atomic_files.write_file(path, without.data)
 
     def asked(self) -> None:
         """What is in no table, as it is told to who finds."""
@@ -149,7 +149,7 @@ class World:
             assert self.find(question, self.ahead) == self.find(question, None), question
 
     def find(self, question: Query, one: SegmentIndex | None) -> search.SearchResult:
-        return search.find(self.shelf.folder, [AtHand(self.disk, 0, one)], self.shelf.keys, question, self.house.now)
+        return search.find(self.shelf.folder, [LocalJournal(self.disk, 0, one)], self.shelf.keys, question, self.house.now)
 
     def known(self) -> bool:
         """Whether it was answered by who had read ahead."""
@@ -163,7 +163,7 @@ def newest(rows: list[PersonRow], question: Query) -> list[PersonRow]:
 
 
 @pytest.fixture(params=RINGS)
-def ring(request: pytest.FixtureRequest) -> Ring:
+def ring(request: pytest.FixtureRequest) -> KeyRing:
     return RINGS[request.param]
 
 
@@ -190,7 +190,7 @@ def test_whatever_happens_both_say_the_same(tmp_path: Path, seed: int, monkeypat
     world.found()
 
 
-def test_of_a_long_past_only_what_can_matter_is_read_again(tmp_path: Path, ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_long_past_only_what_can_matter_is_read_again(tmp_path: Path, ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_index, "STRETCH_BYTES", 2_000)
     world = World(tmp_path, ring)
     busy(world.house, 6, people=PEOPLE)
@@ -211,7 +211,7 @@ def test_of_a_long_past_only_what_can_matter_is_read_again(tmp_path: Path, ring:
         assert sum(octets) < whole / 3
 
 
-def test_a_copy_that_is_put_back_is_read_anew(tmp_path: Path, ring: Ring) -> None:
+def test_a_copy_that_is_put_back_is_read_anew(tmp_path: Path, ring: KeyRing) -> None:
     world = World(tmp_path, ring)
     busy(world.house, 1)
     before = {name: (world.disk.path / name).read_bytes() for name in world.disk.list()}
@@ -227,7 +227,7 @@ def test_a_copy_that_is_put_back_is_read_anew(tmp_path: Path, ring: Ring) -> Non
     assert world.known()
 
 
-def test_another_journal_in_its_place_is_read_anew(tmp_path: Path, ring: Ring) -> None:
+def test_another_journal_in_its_place_is_read_anew(tmp_path: Path, ring: KeyRing) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     world = World(tmp_path / "one", ring)
@@ -242,7 +242,7 @@ def test_another_journal_in_its_place_is_read_anew(tmp_path: Path, ring: Ring) -
     world.asked()
 
 
-def test_damage_is_told_as_it_always_was(tmp_path: Path, ring: Ring) -> None:
+def test_damage_is_told_as_it_always_was(tmp_path: Path, ring: KeyRing) -> None:
     world = World(tmp_path, ring)
     busy(world.house, 2)
     world.asked()
@@ -261,12 +261,12 @@ def test_damage_is_told_as_it_always_was(tmp_path: Path, ring: Ring) -> None:
 def test_without_the_key_it_is_said_which_is_missing(tmp_path: Path) -> None:
     world = World(tmp_path, RINGS["sealed"])
     busy(world.house, 1)
-    world.disk.ring = Ring([bytes(32)])
+    world.disk.ring = KeyRing([bytes(32)])
     with pytest.raises(Exception, match="is sealed with the key"):
         world.find(Query(to=SHANGHAI), world.ahead)
 
 
-def test_beyond_what_may_be_remembered_all_is_read(tmp_path: Path, ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_what_may_be_remembered_all_is_read(tmp_path: Path, ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_index, "SEGMENTS_MAX", 2)
     world = World(tmp_path, ring)
     busy(world.house, 4)
@@ -277,7 +277,7 @@ def test_beyond_what_may_be_remembered_all_is_read(tmp_path: Path, ring: Ring, m
     assert world.known()
 
 
-def test_it_goes_on_where_it_was_told_to_stop(tmp_path: Path, ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_goes_on_where_it_was_told_to_stop(tmp_path: Path, ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_index, "PIECE_BYTES", 2_000)
     world = World(tmp_path, ring)
     busy(world.house, 3)
@@ -301,7 +301,7 @@ def test_no_number_and_no_text_is_kept_and_not_much_else(tmp_path: Path) -> None
     }
 
 
-def test_whoever_a_row_is_about_is_told_of_its_record(tmp_path: Path, ring: Ring) -> None:
+def test_whoever_a_row_is_about_is_told_of_its_record(tmp_path: Path, ring: KeyRing) -> None:
     world = World(tmp_path, ring, 5)
     for step in [World.sends, World.answers, World.receipt, World.refuses, World.sends_long] * 12:
         step(world)

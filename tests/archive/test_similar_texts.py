@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proxy.archive.complaint_matching import ComplaintQuery, match
-from proxy.archive.pending_segments import AtHand
+from proxy.archive.pending_segments import LocalJournal
 from proxy.archive.query import Query
 from proxy.archive.search import find
 from proxy.archive.similar_texts import SweepResult, sweep
@@ -21,7 +21,7 @@ def swept(
 ) -> SweepResult:
     return sweep(
         shelf.folder,
-        [AtHand(house.disk, 0)],
+        [LocalJournal(house.disk, 0)],
         shelf.keys,
         text=text,
         signature=signature,
@@ -74,7 +74,7 @@ def test_a_long_message_is_counted_once_by_its_first_part_whichever_of_its_texts
     house.sends("yi", len(whole).to_bytes(4, "big") + whole[4:])
     synced(house)
     question = Query(to=SHANGHAI).checked()
-    (hit,) = find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, question, house.now + 1).hits
+    (hit,) = find(shelf.folder, [LocalJournal(house.disk, 0)], shelf.keys, question, house.now + 1).hits
     assert (hit.text, hit.first_text) == ("".join(PARTS), PARTS[0])
     for text, begins in ((hit.first_text, True), (hit.text, False)):
         found = swept(house, shelf, text=text, begins=begins).campaign
@@ -97,7 +97,7 @@ def test_a_complaint_about_words_over_the_seam_of_two_parts_finds_the_message(ho
     wanted = ComplaintQuery(0, hidden, 0.0, "", "本活动最终解释权归本店所有", house.now + 60)
     found = match(
         wanted,
-        lambda question: find(shelf.folder, [AtHand(house.disk, 0)], shelf.keys, question, house.now + 1),
+        lambda question: find(shelf.folder, [LocalJournal(house.disk, 0)], shelf.keys, question, house.now + 1),
         lambda hit: shelf.keys.unseal(hit.sealed),
         digits_agree,
     )

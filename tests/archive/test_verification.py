@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from proxy.archive import manifest, rolling, signed_heads, verification
-from proxy.archive.keys import Keys
+from proxy.archive.keys import ArchiveKeys
 from proxy.archive.manifest import TableFile, digest_of
 from proxy.journal.write_ahead_log import Journal
 from tests.archive.journals import DAY, Shelf, busy, nights
@@ -22,7 +22,7 @@ from tests.journal.memory_disk import MemoryDisk
 
 
 def faults(house: House, shelf: Shelf, *, keys: bool = True, journal: bool = True) -> list[str]:
-    proved = verification.prove(
+    proved = verification.verify_tables(
         shelf.folder, house.disk if journal else None, house.disk.identity(), shelf.keys if keys else None
     )
     return [fault for one in proved for fault in one.faults]
@@ -56,7 +56,7 @@ def with_new_manifest(shelf: Shelf) -> None:
 def test_what_nobody_touched_is_as_it_was_written(house: House, shelf: Shelf) -> None:
     nights(house)
     done = shelf.roll(house.disk, house.now)
-    (proved,) = verification.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
     assert (proved.first, proved.last, proved.rows, proved.faults, proved.strangers) == (1, done.last, done.rows, (), ())
 
 
@@ -71,7 +71,7 @@ def test_tables_that_the_gate_merges_while_they_are_proved_are_no_fault(house: H
     def merge(_: TableFile) -> None:
         rolled.append(shelf.roll(house.disk, house.now).days)
 
-    (proved,) = verification.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys, merge)
+    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys, merge)
     assert rolled[0] == 1
     assert (proved.faults, proved.strangers, proved.tables) == ((), (), len(shelf.manifest().tables))
 
@@ -88,7 +88,7 @@ def test_what_is_altered_is_told_however_often_tables_become_others_meanwhile(ho
         looked = kept.removed_to = looked + 1
         kept.write(folder)
 
-    (proved,) = verification.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys, changes)
+    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys, changes)
     assert [fault for fault in proved.faults if fault.endswith("record 2 was removed")]
     assert looked <= verification.TRIES * proved.files
 
@@ -178,7 +178,7 @@ def test_a_head_with_another_signature_is_none(house: House, shelf: Shelf, tmp_p
     folder = manifest.node_folder(shelf.folder, 0)
     for path in (folder / signed_heads.FOLDER).iterdir():
         path.unlink()
-    signed_heads.sign(folder, shelf.folder, shelf.manifest(), Keys(tmp_path / "others", make=True))
+    signed_heads.sign(folder, shelf.folder, shelf.manifest(), ArchiveKeys(tmp_path / "others", make=True))
     assert ["its signature is not good" in fault for fault in faults(house, shelf)] == [True]
     assert faults(house, shelf, keys=False) == []  # without the keys, or a head from outside, nobody can tell
 
@@ -296,7 +296,7 @@ def test_a_file_that_no_manifest_names_is_said_to_count_for_nothing(house: House
     shelf.roll(house.disk, house.now)
     stranger = shelf.folder / "node-0" / "hours" / "x.parquet"
     stranger.write_bytes(b"PAR1")
-    (proved,) = verification.prove(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
     assert (proved.faults, proved.strangers) == ((), (str(stranger),))
 
 

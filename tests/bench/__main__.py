@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from proxy.operations.terminal import Json, fail, tell, warn
+from proxy.operations.terminal import Json, fail, print_answer, warn
 from proxy.sim.bench.options import BenchFailed
 from tests.bench import compare as comparing
 from tests.bench import cpu_profile, matrix, plots, result, rounds, suppression_lists
@@ -77,7 +77,7 @@ def _options(given: Mapping[str, Any]) -> MeasuringOptions:
 
 def _print(found: Mapping[str, Any], json: bool, lines: list[str], page: Path | None = None) -> None:
     """Prints first, then draws: figures of many minutes must not be lost."""
-    tell(found, json, lines)
+    print_answer(found, json, lines)
     if page is not None:
         page.write_text(plots.document_of(found), encoding="utf-8")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pyroaring import BitMap
 
-from proxy.archive.keys import Keys
+from proxy.archive.keys import ArchiveKeys
 from proxy.journal.disk import OsDisk
 from proxy.model.message import Category, hash48
 from proxy.model.recipient import Entry, OptOut
@@ -99,7 +99,7 @@ def lists_and_erasure(store: SqliteStore, keys: Path, now: int) -> None:
     for place in places:
         lows = BitMap(rng.sample(range(1 << CHUNK_BITS), LISTED // len(places)))
         store.listed.add(ListKey("advertiser", OTHERS, "import", 0), now, place, lows)
-    store.listed.erased.named = named = Keys(keys, make=True).person
+    store.listed.erased.named = named = ArchiveKeys(keys, make=True).person
     store.listed.erased.add(named(FIRST), FIRST)
 
 
@@ -115,6 +115,6 @@ def _record(now: int) -> bytes:
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
     write(
-        Path(given["state"]), Path(given["journal"]), people.crowd(given["people"], refused=given["refused"]),
+        Path(given["state"]), Path(given["journal"]), people.distinct_numbers(given["people"], refused=given["refused"]),
         messages=given["messages"], lived_in=given["lived_in"],
     )  # fmt: skip

@@ -28,7 +28,7 @@ import duckdb
 import pyarrow as pa
 
 from proxy.archive import bloom, manifest, parquet, signed_heads
-from proxy.archive.keys import Keys
+from proxy.archive.keys import ArchiveKeys
 from proxy.archive.manifest import Manifest, TableEntry
 from proxy.sim import texts
 from proxy.sim.measure import machine
@@ -83,7 +83,7 @@ class TimedQuestion:
 def make(folder: Path, size: JournalSize, tell: Callable[[str], None]) -> float:
     """Fills the folder up to this size; returns the seconds. OSError."""
     began = time.monotonic()
-    archive, keys = folder / "archive", Keys(folder / "keys", make=True)
+    archive, keys = folder / "archive", ArchiveKeys(folder / "keys", make=True)
     (folder / "journal").mkdir(parents=True, exist_ok=True)
     (folder / "gate106.yaml").write_text(f"store: sqlite:///{folder}/state.db\njournal: {folder}/journal\nnode: 255\n")
     with duckdb.connect(
@@ -97,7 +97,7 @@ def make(folder: Path, size: JournalSize, tell: Callable[[str], None]) -> float:
     return time.monotonic() - began
 
 
-def _persons(engine: duckdb.DuckDBPyConnection, keys: Keys, size: JournalSize, tell: Callable[[str], None]) -> None:
+def _persons(engine: duckdb.DuckDBPyConnection, keys: ArchiveKeys, size: JournalSize, tell: Callable[[str], None]) -> None:
     engine.execute("CREATE TABLE IF NOT EXISTS persons (place BIGINT, person UBIGINT, sealed BLOB)")
     ((there,),) = engine.execute("SELECT count(*) FROM persons").fetchall()
     for start in range(there, size.persons, PERSONS_A_BATCH):
@@ -165,7 +165,7 @@ ORDER BY person, time_ms, sequence, place
 def _node(
     engine: duckdb.DuckDBPyConnection,
     archive: Path,
-    keys: Keys,
+    keys: ArchiveKeys,
     node: int,
     each: int,
     size: JournalSize,
@@ -234,7 +234,7 @@ def measure(folder: Path, rows: int, tell: Callable[[str], None]) -> dict[str, A
     size = JournalSize(rows, DAYS, NODES)
     took = make(folder, size, tell)
     files, octets = size_of(folder)
-    made = sum(file.rows for node in manifest.nodes(folder / "archive") for file in manifest.load(node).files())
+    made = sum(file.rows for node in manifest.node_folders(folder / "archive") for file in manifest.load(node).files())
     return {
         "command": f"python -m tests.bench half-year {folder.name} --rows {rows}",
         "machine": machine(),

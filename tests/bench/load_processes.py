@@ -43,5 +43,5 @@ def baseline_process(kind: str, carrier: int, pem: Path | None = None) -> Iterat
     """A relay without rules; its port and its process id."""
     command = [sys.executable, "-m", "tests.bench.baseline", kind, "--carrier", str(carrier), "--window", "256"]
     command += ["--cert", str(pem)] if pem is not None else []
-    with child_process(command, measure.apart(os.sched_getaffinity(0))[0]) as process:
+    with child_process(command, measure.split_cores(os.sched_getaffinity(0))[0]) as process:
         yield int(read_line(process, f"baseline {kind}")["port"]), process.pid

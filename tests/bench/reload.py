@@ -177,7 +177,7 @@ async def _run(folder: Path, *, rate: float, times: int, words: int, rules: int,
         folder, *write_settings(folder, [CarrierSide(port)], [SimulatedProvider("jia", (PREFIX,), window=WINDOW)])
     )
     cores = os.sched_getaffinity(0)
-    core, others = measure.apart(cores)
+    core, others = measure.split_cores(cores)
     await asyncio.to_thread(gate.start, core)
     os.sched_setaffinity(0, others)
     load = Load(WINDOW, rate)

@@ -143,7 +143,7 @@ def _changed(folder: Path, load: LoadProcess, measured_gate: MeasuredGate, added
             command, env=gate.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as taking:
             os.sched_setaffinity(
-                taking.pid, measure.apart(os.sched_getaffinity(0))[1]
+                taking.pid, measure.split_cores(os.sched_getaffinity(0))[1]
             )  # beside the gate's core, as the generator
             _, problem = taking.communicate(timeout=wait_s)
         done["import_s"] = round(time.monotonic() - began, 2)

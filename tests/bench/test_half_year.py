@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.archive import manifest, search, verification
-from proxy.archive.keys import Keys
+from proxy.archive.keys import ArchiveKeys
 from proxy.archive.query import Query
 from tests.bench import half_year
 from tests.bench.half_year import FIRST_NUMBER, JournalSize
@@ -35,8 +35,8 @@ def test_it_is_whole_and_can_be_asked_and_goes_on_where_it_was_killed(tmp_path: 
     tables = manifest.load(tmp_path / "archive" / "node-0").tables
     assert tables[: len(before)] == before
     assert [table.whole_day for table in tables] == [True] * 2 + [False] * 24
-    keys = Keys(tmp_path / "keys")
-    assert [one.faults for one in verification.prove(tmp_path / "archive", None, "", keys)] == [()]
+    keys = ArchiveKeys(tmp_path / "keys")
+    assert [one.faults for one in verification.verify_tables(tmp_path / "archive", None, "", keys)] == [()]
     assert sum(file.rows for file in manifest.load(tmp_path / "archive" / "node-0").files()) == pytest.approx(
         SIZE.rows, rel=0.05
     )

@@ -197,7 +197,7 @@ def own_p99_ms(seconds: float) -> dict[str, float]:
             folder, *gate.write_settings(folder, [gate.CarrierSide(load.carrier)], providers, desk=desk)
         )
         try:
-            mine, others = measure.apart(os.sched_getaffinity(0))
+            mine, others = measure.split_cores(os.sched_getaffinity(0))
             subject.start(mine)
             until(lambda: answers(desk.address), "a console", OPEN_S)
             for child in measure.descendants(subject.pid)[1:]:

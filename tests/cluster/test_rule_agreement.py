@@ -21,9 +21,9 @@ from proxy.cluster.rule_agreement import (
     pack_files,
     unpack_files,
 )
-from proxy.desk.revisions.rule_revisions import Revisions
+from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
-from proxy.state.lists.history import History
+from proxy.state.lists.history import RuleHistory
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "2" * 16
 NOW = 1_700_000_000.0
@@ -119,9 +119,9 @@ def test_a_gate_that_asks_for_two_persons_does_not_follow_one_that_asks_for_one(
 # -- the folder of a gate among others
 
 
-class Desk(Revisions):
+class Desk(RevisionHistory):
     def __init__(self, *events: Revised) -> None:
-        super().__init__(History())
+        super().__init__(RuleHistory())
         for place, one in enumerate(events):
             self.note(place, one)
 

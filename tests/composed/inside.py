@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from proxy.journal.sealing import make
+from proxy.journal.sealing import make_key_file
 
 TOP = Path(__file__).parents[2]
 PROGRAMS = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
@@ -104,7 +104,7 @@ def room(folder: Path, addresses: dict[str, str]) -> None:
     (folder / "secrets").mkdir()
     for name in ("bj", "jia", "yi"):
         (folder / "secrets" / name).write_text("secret\n")
-    make(folder / "secrets" / "journal")
+    make_key_file(folder / "secrets" / "journal")
 
 
 def get(url: str) -> Any:

@@ -399,7 +399,7 @@ def test_what_is_said_to_be_taken_over_by_a_reload_is_the_settings_own_list() ->
     assert {one.name for one in dataclasses.fields(config.Settings)} == restart | {
         name for name in descriptions.RELOADED if "." not in name
     }
-    assert descriptions.waiting(read(SMALL), read(SMALL)) == []
+    assert descriptions.changes_not_reloaded(read(SMALL), read(SMALL)) == []
 
 
 def test_a_doubtful_reply_holds_and_then_refuses_where_nothing_is_said() -> None:

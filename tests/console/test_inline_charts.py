@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.console import inline_charts
-from proxy.model.redact import plain
+from proxy.model.redact import printable
 
 NUMBERS = st.lists(st.floats(0, 1e12), max_size=40)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -21,7 +21,7 @@ HOSTILE = "<script>alert(1)</script>\" onload='x'"
 )
 def test_a_line_is_well_formed_and_stays_in_its_frame(values: list[float], title: str) -> None:
     drawn = fromstring(inline_charts.spark(values, title))
-    assert drawn.get("aria-label") == plain(title, "�")
+    assert drawn.get("aria-label") == printable(title, "�")
     for line in drawn.iter("polyline"):
         points = [tuple(map(float, point.split(","))) for point in str(line.get("points")).split()]
         assert len(points) == len(values)

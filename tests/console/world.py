@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from proxy.config import console_places
+from proxy.config import console_locations
 from proxy.console.app import App
 from proxy.console.gate_client import GateClient
 from proxy.console.sampling import Sampling
@@ -63,7 +63,7 @@ class World:
         self.gate.write_settings()
         before(self.gate)
         self.gate.start()
-        places = console_places(self.gate.config)
+        places = console_locations(self.gate.config)
         self.asking = GateClient(places, self.gate.config)
         self.house = App(places.console, self.asking, Sampling(self.asking))
         self.app = self.house.app()

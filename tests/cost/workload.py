@@ -34,7 +34,7 @@ from proxy.sim import pdus
 from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.deck import FILLINGS, DeckPorts, deck, recipients
 from proxy.sim.gate import CHINA, copy_rules
-from proxy.sim.people import crowd
+from proxy.sim.people import distinct_numbers
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.mailbox.mailbox import Bounds
 from proxy.state.record import record
@@ -65,7 +65,7 @@ def submits(mix: str) -> Iterator[bytes]:
     """Endless, in the deck's order; parts of a long text go to one person."""
     cards = deck(TEXTS.get(mix, mix), PORTS, registered=int(mix == "receipts"))
     if mix == "everywhere":
-        people = recipients(crowd(PEOPLE))
+        people = recipients(distinct_numbers(PEOPLE))
     else:
         first, many = BEIJING if mix == "refused" else SHANGHAI, CAPPED if mix == "capped" else PEOPLE
         people = recipients([first + 7 * place for place in range(many)])

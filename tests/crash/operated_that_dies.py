@@ -8,15 +8,15 @@ from __future__ import annotations
 import sys
 
 from proxy.desk.orders.book import OrderBook
-from proxy.desk.revisions.rule_revisions import Revisions
+from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.journal import retention
 from proxy.journal.disk import OsDisk
-from proxy.relay.effects.consents import Incoming, PersonSays
+from proxy.relay.effects.consents import ConsentImport, PersonChange
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.suppression import AccompanyingRecord, OfficerRefusal
 from proxy.server.control_plane import ControlPlane
-from proxy.state.lists.consented import Consented
-from proxy.state.lists.listed import Listed
+from proxy.state.lists.consented import ConsentIndex
+from proxy.state.lists.listed import SuppressionLists
 from proxy.state.revision_store import RevisionStore
 from tests.crash import gate_that_dies, points
 from tests.crash.places import after, before
@@ -32,20 +32,20 @@ POINTS = {
     "syncing": Point("when what was ordered waits for the disk", before(ControlPlane, "safe"), 1),
     "list-half": Point("amid the numbers of a list", after(ListImport, "add"), 2),
     "list-unwritten": Point("when a list is whole and its end not written", after(ListImport, "done"), 1),
-    "list-applying": Point("when a list's end is written and half of it in force", after(Listed, "add"), 2),
+    "list-applying": Point("when a list's end is written and half of it in force", after(SuppressionLists, "add"), 2),
     "removal-written": Point("when a removal of old segments is written and none is gone", before(retention, "remove"), 1),
     "removal-half": Point("amid the removal of old segments", after(OsDisk, "remove"), 40),
     "set-kept": Point("when the files of a changed set are kept and nothing is written", after(RevisionStore, "save"), 1),
-    "set-named": Point("when it is written that a changed set is in force, and nobody knows", before(Revisions, "note"), 1),
-    "set-noted": Point("when it is written that a changed set is in force", after(Revisions, "note"), 1),
+    "set-named": Point("when it is written that a changed set is in force, and nobody knows", before(RevisionHistory, "note"), 1),
+    "set-noted": Point("when it is written that a changed set is in force", after(RevisionHistory, "note"), 1),
     "set-syncing": Point("when that waits for the disk", before(ControlPlane, "safe"), 1),
-    "second-named": Point("when a second change of the rules is written", before(Revisions, "note"), 2),
-    "second-noted": Point("when a second change of the rules is written and noted", after(Revisions, "note"), 2),
+    "second-named": Point("when a second change of the rules is written", before(RevisionHistory, "note"), 2),
+    "second-noted": Point("when a second change of the rules is written and noted", after(RevisionHistory, "note"), 2),
     "second-syncing": Point("when a second change of the rules waits for the disk", before(ControlPlane, "safe"), 2),
-    "consents-half": Point("amid the numbers of a file of consents", after(Incoming, "add"), 2),
-    "consents-unwritten": Point("when a file of consents is whole and its end not written", after(Incoming, "whole"), 1),
-    "consents-applying": Point("when its end is written and half of it in force", after(Consented, "add"), 1),
-    "person-written": Point("when what befell a person is written and not in force everywhere", before(PersonSays, "done"), 1),
+    "consents-half": Point("amid the numbers of a file of consents", after(ConsentImport, "add"), 2),
+    "consents-unwritten": Point("when a file of consents is whole and its end not written", after(ConsentImport, "whole"), 1),
+    "consents-applying": Point("when its end is written and half of it in force", after(ConsentIndex, "add"), 1),
+    "person-written": Point("when what befell a person is written and not in force everywhere", before(PersonChange, "done"), 1),
     "never": Point("never", before(OfficerRefusal, "unwritten"), 1 << 30),
 }
 

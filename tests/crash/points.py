@@ -13,13 +13,13 @@ from proxy.journal.write_ahead_log import Journal
 from proxy.net.lane import Lane
 from proxy.relay.commands import SettledQuery
 from proxy.relay.deliver import DeliverRelay, _MailboxNews
-from proxy.relay.deliver_batch import Arrival, Brought
+from proxy.relay.deliver_batch import ArrivedReply, ReceiptBatch
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.optout_reply import ReplyHandler
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.replace_sm import ReplaceSm
 from proxy.relay.submit import Relay
-from proxy.relay.submit_multi import Together
+from proxy.relay.submit_multi import CarrierMulti
 from proxy.state.embedded.checkpoint import CheckpointFile
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.stores.sqlite import SqliteStore
@@ -125,14 +125,14 @@ POINTS: dict[str, Point] = {
         before(PartHandler, "_refused", lambda *a: a[2].reason == "late-breach"),
         10,
     ),
-    "many-written": Point("when a message to many is written for each and on no lane yet", before(Together, "enqueue"), 12),
+    "many-written": Point("when a message to many is written for each and on no lane yet", before(CarrierMulti, "enqueue"), 12),
     "many-sent": Point(
         "when a message to many is sent and not answered",
-        gone("send_all", _made_of(Together)),
+        gone("send_all", _made_of(CarrierMulti)),
         8,
     ),
     "many-answered": Point(
-        "when the carrier's answer to a message to many is read and not written", after(Together, "answered"), 12
+        "when the carrier's answer to a message to many is read and not written", after(CarrierMulti, "answered"), 12
     ),
     "many-untold": Point(
         "when the carrier's answer to a message to many is written and the provider not told",
@@ -157,7 +157,7 @@ POINTS: dict[str, Point] = {
     "optout-synced": Point("when an opt-out is synced and not acknowledged", before(ReplyHandler, "_in_force"), 8),
     "optout-acknowledged": Point(
         "when an opt-out is acknowledged and that is not on its socket yet",
-        after(Arrival, "safe", lambda *a: a[0].kind == "optout"),
+        after(ArrivedReply, "safe", lambda *a: a[0].kind == "optout"),
         8,
     ),
     "restore-written": Point(
@@ -172,7 +172,7 @@ POINTS: dict[str, Point] = {
         "when a confirmation is written and on no lane yet", before(ReplyHandler, "_send_confirmation"), 8
     ),
     "deliver-written": Point(
-        "when a deliver is written and not synced", either(before(Arrival, "done"), before(Brought, "done")), 20
+        "when a deliver is written and not synced", either(before(ArrivedReply, "done"), before(ReceiptBatch, "done")), 20
     ),
     "deliver-synced": Point(
         "when a deliver is synced and not acknowledged", before(Session, "write_all", _among(DELIVER_SM_RESP, 0)), 20

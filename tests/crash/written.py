@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from proxy.journal.records import answers, mailbox, messages, requests
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import JournalRecord, OsDisk, read
 from proxy.relay.effects.record_changes import Effect
 from tests.crash.evidence import Evidence, Message, Submit
@@ -49,7 +49,7 @@ class Written:
         self._submits: dict[int, Submit] = {}  # by the sequence of their verdict
         self._owners: dict[int, Message] = {}  # of every entry id that was given
         self._standing: dict[Message, set[int]] = defaultdict(set)  # ids of entries that the persons' records have
-        for record in read(OsDisk(house.journal, Ring.of_files([house.key]))):
+        for record in read(OsDisk(house.journal, KeyRing.of_files([house.key]))):
             self._read(record)
 
     def counts(self, message: Message) -> bool:
@@ -72,7 +72,7 @@ class Written:
             if self._remove(undone.entry_id):
                 self._standing[self._owners[undone.entry.id]].add(undone.entry.id)
         elif record.kind == messages.ASKED:
-            asked = requests.unpack_asked(record.body)
+            asked = requests.unpack_request(record.body)
             self.asked[asked.provider, asked.data] += 1
         elif record.kind == messages.DELIVER:
             self.waiting.add(record.sequence)

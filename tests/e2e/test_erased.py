@@ -6,11 +6,11 @@ import json
 import time
 from collections.abc import Callable
 
-from proxy.archive.keys import Keys
+from proxy.archive.keys import ArchiveKeys
 from proxy.journal.erasure import unpack_erasure
 from proxy.journal.records import messages
 from proxy.journal.records.operator_actions import unpack_operated
-from proxy.journal.sealing import Ring, make
+from proxy.journal.sealing import KeyRing, make_key_file
 from proxy.journal.write_ahead_log import Journal, OsDisk, read
 from proxy.wire import submit_sm_resp
 from tests.archive.journals import HOUR
@@ -22,7 +22,7 @@ MakeGate = Callable[..., Gate]
 PERSON, OTHER = SHANGHAI + 1, SHANGHAI + 2
 
 
-def months_ago(gate: Gate, ring: Ring) -> None:
+def months_ago(gate: Gate, ring: KeyRing) -> None:
     """What a gate wrote long ago: three hours, to two people."""
     (gate.folder / "then").mkdir()
     house = House(gate.folder / "then")
@@ -39,10 +39,10 @@ def months_ago(gate: Gate, ring: Ring) -> None:
 
 def test_a_person_is_erased_by_command_and_verify_tells_it_from_an_alteration(carrier: Carrier, make_gate: MakeGate):
     gate = make_gate(carrier.port, [provider("jia", "1069001")])
-    make(gate.folder / "journal.key")
+    make_key_file(gate.folder / "journal.key")
     gate.settings["sealing"] = {"keys": ["journal.key"]}
     gate.write_settings()
-    ring = Ring.of_files([gate.folder / "journal.key"])
+    ring = KeyRing.of_files([gate.folder / "journal.key"])
     months_ago(gate, ring)
     gate.start(more=("--accept-loss",))
     assert gate.stop() == 0  # a checkpoint: a restart needs nothing of it
@@ -57,7 +57,7 @@ def test_a_person_is_erased_by_command_and_verify_tells_it_from_an_alteration(ca
     assert set(told["stays"]) == {"a restart needs it"}
     assert json.loads(run(*erase).stdout)["erased"] == {"segments": 0, "groups": 0, "records": 0, "rows": 0}
 
-    hashed, disk = Keys(gate.folder / "keys").person(PERSON), OsDisk(gate.folder / "journal", ring)
+    hashed, disk = ArchiveKeys(gate.folder / "keys").person(PERSON), OsDisk(gate.folder / "journal", ring)
     records = list(read(disk))
     (first, *_) = [unpack_erasure(one.body) for one in records if one.kind == messages.ERASURE]
     assert (first.person, first.why, abs(first.time - time.time()) < 600) == (hashed, "letter 4711", True)
@@ -85,7 +85,7 @@ def test_a_person_is_erased_by_command_and_verify_tells_it_from_an_alteration(ca
 
 def test_without_a_running_gate_nobody_is_erased_for_nothing_could_say_so(carrier: Carrier, make_gate: MakeGate):
     gate = make_gate(carrier.port, [provider("jia", "1069001")])
-    Keys(gate.folder / "keys", make=True)
+    ArchiveKeys(gate.folder / "keys", make=True)
     done = run("journal", "erase", "--to", str(PERSON), "--why", "x", "--config", gate.config)
     assert done.returncode == 2
     assert "gate" in done.stderr

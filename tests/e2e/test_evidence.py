@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from proxy.journal.records import messages, operator_actions
-from proxy.journal.sealing import Ring, make
+from proxy.journal.sealing import KeyRing, make_key_file
 from proxy.journal.write_ahead_log import Journal, OsDisk, read
 from tests.archive.journals import nights
 from tests.e2e.carrier import Carrier
@@ -128,10 +128,10 @@ def test_a_sealed_journal_s_pack_leads_to_the_head_unasked_and_a_bare_python_fol
     carrier: Carrier, make_gate: MakeGate, tmp_path: Path
 ) -> None:
     gate = make_gate(carrier.port, [provider("jia", "1069001")])
-    make(gate.folder / "journal.key")
+    make_key_file(gate.folder / "journal.key")
     gate.settings["sealing"] = {"keys": ["journal.key"]}
     gate.write_settings()
-    ring = Ring.of_files([gate.folder / "journal.key"])
+    ring = KeyRing.of_files([gate.folder / "journal.key"])
     (gate.folder / "then").mkdir()
     house = House(gate.folder / "then")
     house.journal = house.relay.commit.journal = Journal(OsDisk(gate.folder / "journal", ring), 0)

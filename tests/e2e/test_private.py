@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.runtime.hardening import open_to_others
+from proxy.runtime.hardening import readable_by_others
 from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider, run
@@ -125,7 +125,7 @@ def test_not_even_a_core_that_is_piped_to_a_program_is_dumped():
 
 
 def test_a_file_that_is_not_there_is_open_to_nobody(tmp_path: Path):
-    assert open_to_others([tmp_path / "x"]) == []
+    assert readable_by_others([tmp_path / "x"]) == []
 
 
 def test_a_stricter_umask_stays():

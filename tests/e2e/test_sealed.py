@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import OsDisk, verify
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
@@ -74,7 +74,7 @@ def test_who_has_the_key_asks_as_ever_and_who_has_not_is_told_which_is_missing(c
     assert told["sealed"] > 3
 
     # somebody with the files, and without the key
-    report = verify(OsDisk(journal, Ring()), closed=True)
+    report = verify(OsDisk(journal, KeyRing()), closed=True)
     assert (report.damage, report.sealed) == (None, told["sealed"])
     keyless = run("journal", "verify", journal)
     assert keyless.returncode == 0
@@ -83,7 +83,7 @@ def test_who_has_the_key_asks_as_ever_and_who_has_not_is_told_which_is_missing(c
     gate.settings["sealing"] = {"keys": [str(new)]}
     gate.write_settings()
     octets = on_disk(journal)
-    wanted = Ring.of_files([old]).ids[0]
+    wanted = KeyRing.of_files([old]).ids[0]
     for ask in (["serve"], ["optout", "trace", "--to", LATER]):
         done = run(*ask, "--config", gate.config)
         assert (done.returncode, "Traceback" in done.stderr) == (2, False), (ask, done.stderr)

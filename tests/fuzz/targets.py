@@ -27,12 +27,12 @@ from proxy.model.number import NotARecipient, mask, recipient_of
 from proxy.net.proxy_protocol import NotProxied, read_header
 from proxy.operations.control import Args, CommandRefused
 from proxy.policy.replies.optout import read_reply
-from proxy.policy.text.bidi import _PAIRS, drawn
+from proxy.policy.text.bidi import _PAIRS, display_orders
 from proxy.wire import ContentCache, Frame, Malformed, enquire_link, read_deliver, read_fields, read_receipt, read_submit
 from proxy.wire.builders import pdu
 from proxy.wire.content import content_of, read_content, read_tail
-from proxy.wire.data_sm import read_data
-from proxy.wire.message_queries import read_asking
+from proxy.wire.data_sm import read_data_sm
+from proxy.wire.message_queries import read_message_query
 from proxy.wire.multi import read_multi, read_multi_resp
 from proxy.wire.tables import BAD_KINDS, COMMANDS, PDU_BYTES_MAX, STATUS_NAMES
 from tests.fuzz import answers
@@ -73,13 +73,13 @@ def session(data: bytes) -> None:
 
 READERS: dict[str, Callable[[Frame], object]] = {
     "submit_sm": lambda frame: read_submit(frame, ContentCache(), 0.0),
-    "data_sm": lambda frame: read_data(frame, ContentCache(), 0.0),
+    "data_sm": lambda frame: read_data_sm(frame, ContentCache(), 0.0),
     "deliver_sm": read_deliver,
     "submit_multi": read_multi,
     "submit_multi_resp": read_multi_resp,
-    "query_sm": read_asking,
-    "cancel_sm": read_asking,
-    "replace_sm": read_asking,
+    "query_sm": read_message_query,
+    "cancel_sm": read_message_query,
+    "replace_sm": read_message_query,
 }
 
 
@@ -129,7 +129,7 @@ def receipt(data: bytes) -> None:
 def order(data: bytes) -> None:
     """A text in the order in which handsets show it: the same characters in other places, brackets turned round."""
     text = data.decode("utf-16-be", "replace")
-    found = drawn(text)
+    found = display_orders(text)
     for one in found.texts if found is not None else ():
         assert _signs(one) == _signs(text)
 

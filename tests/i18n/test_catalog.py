@@ -26,12 +26,12 @@ from proxy.i18n.catalog import (
     SENTENCE_CHARACTERS_MAX,
     Phrase,
     SentenceReader,
-    all_books,
-    books,
+    catalog_files,
+    full_catalog,
     in_language,
 )
 from proxy.model.number import NotARecipient, recipient_of
-from proxy.model.roles import PEOPLE, Asker, NotAllowed, Permission, Role, demand
+from proxy.model.roles import PEOPLE, Asker, NotAllowed, Permission, Role, require_permission
 from tests.policy.test_bad_rules import MISTAKES as IN_RULES
 from tests.policy.test_mistakes import MISTAKES as IN_FILES
 from tests.raised import ANYTHING, Raised, raised
@@ -70,7 +70,7 @@ class Strict(SentenceReader):
 
 
 def is_known(text: str) -> bool:
-    return all(Strict(all_books()).line(line)[1] for line in text.split("\n"))
+    return all(Strict(full_catalog()).line(line)[1] for line in text.split("\n"))
 
 
 def rooms() -> Iterator[Path]:
@@ -109,7 +109,7 @@ def test_what_reads_the_source_sees_sentences(tmp_path: Path) -> None:
     assert isinstance(next(raised(path)), Raised)
 
 
-@pytest.mark.parametrize("path", list(books()), ids=room_of)
+@pytest.mark.parametrize("path", list(catalog_files()), ids=room_of)
 def test_both_wordings_have_the_same_places_to_fill_in(path: Path) -> None:
     yaml_file.load(path)  # a sentence that stands there twice is an error
     for english, chinese in catalog.read(path).items():
@@ -126,7 +126,7 @@ def test_both_wordings_have_the_same_places_to_fill_in(path: Path) -> None:
 
 def test_a_sentence_is_said_in_one_way_only() -> None:
     said: dict[str, str] = {}
-    for path in books():
+    for path in catalog_files():
         for english, chinese in catalog.read(path).items():
             assert english not in said, f"{english}: it stands in two books"
             said[english] = chinese
@@ -135,7 +135,7 @@ def test_a_sentence_is_said_in_one_way_only() -> None:
 def test_books_hold_no_sentence_that_nobody_says() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PROXY.rglob("*.py")))
     source = re.sub(r'"\s*\n\s*f?"', "", source).replace('\\"', '"').replace("{{", "{").replace("}}", "}")
-    known = {english for path in books() for english in catalog.read(path)} - OF_OTHERS
+    known = {english for path in catalog_files() for english in catalog.read(path)} - OF_OTHERS
     sentences = {one.text for path in rooms() for one in raised(path)}
     for english in sorted(known):
         phrase = Phrase(english, "")
@@ -172,7 +172,7 @@ def test_a_sentence_is_said_in_chinese_with_its_values_as_they_are() -> None:
     ):  # fmt: skip
         assert in_language(english, "zh") == chinese
         assert in_language(english, "en") == english
-        assert all_books().has(english)
+        assert full_catalog().has(english)
 
 
 def test_lines_are_said_one_by_one_and_what_is_in_no_book_stays() -> None:
@@ -184,7 +184,7 @@ def test_lines_are_said_one_by_one_and_what_is_in_no_book_stays() -> None:
 
 @pytest.mark.parametrize("said", [*(said for _, said in IN_FILES), *(f"x.yaml:{said}" for _, said in IN_RULES)], ids=range(len(IN_FILES) + len(IN_RULES)))  # fmt: skip
 def test_mistakes_in_rules_are_taught_in_chinese(said: str) -> None:
-    assert all_books().has(said), said
+    assert full_catalog().has(said), said
     chinese = in_language(said, "zh")
     assert CHINESE.search(chinese)
     line = re.fullmatch(r"\S+:(\d+): .*", said)
@@ -199,8 +199,8 @@ def test_who_may_not_is_told_in_chinese_who_may() -> None:
             if asker.may(wanted):
                 continue
             with pytest.raises(NotAllowed) as refused:
-                demand(asker, wanted, "rules.push")
-            assert all_books().has(str(refused.value)), refused.value
+                require_permission(asker, wanted, "rules.push")
+            assert full_catalog().has(str(refused.value)), refused.value
 
 
 @given(st.text(string.digits + "+-* ０x", max_size=20))
@@ -208,7 +208,7 @@ def test_whatever_is_no_number_is_said_in_chinese(spelling: str) -> None:
     try:
         recipient_of(spelling)
     except NotARecipient as fault:
-        assert all_books().has(f"to: {fault}"), fault
+        assert full_catalog().has(f"to: {fault}"), fault
 
 
 # -- strangers
@@ -223,7 +223,7 @@ def test_a_stranger_s_name_stays_as_it_is(name: str) -> None:
 
 
 def test_what_is_no_sentence_is_no_work() -> None:
-    book = all_books()
+    book = full_catalog()
     for text in (
         "a" * (SENTENCE_CHARACTERS_MAX + 1),
         "x: " * 600,
@@ -239,11 +239,11 @@ def test_what_is_no_sentence_is_no_work() -> None:
 
 def test_no_sentence_comes_near_the_bound_of_looking_up() -> None:
     for _, said in (*IN_FILES, *IN_RULES):
-        reading = SentenceReader(all_books())
+        reading = SentenceReader(full_catalog())
         reading.line(f"rules/x.yaml:3: {said}")
         assert reading.comparisons_left > COMPARISONS_MAX / 2, said
 
 
 @given(st.text(max_size=200))
 def test_any_text_comes_out_as_a_text(text: str) -> None:
-    assert isinstance(all_books().chinese(text), str)
+    assert isinstance(full_catalog().chinese(text), str)

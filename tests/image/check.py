@@ -23,7 +23,7 @@ from pathlib import Path
 import smpplib.client
 import smpplib.consts
 
-from proxy.journal.sealing import make
+from proxy.journal.sealing import make_key_file
 from tests.image.engine import PATH, ROOT, Buildah, Failed, Image, wanting
 from tests.image.machine import boot, prepare
 from tests.image.room import USER, Process, Room
@@ -95,7 +95,7 @@ class AtWork:
         secrets.mkdir()
         for name in ("bj", "jia", "yi"):
             (secrets / name).write_text("secret\n")
-        make(secrets / "journal")
+        make_key_file(secrets / "journal")
         for path in (*secrets.iterdir(), secrets):
             os.chown(path, USER, USER)
             path.chmod(0o500 if path.is_dir() else 0o400)

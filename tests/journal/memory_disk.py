@@ -6,15 +6,15 @@ import errno
 import os
 from bisect import bisect_left
 
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 
 
 class MemoryDisk:
     """A disk for tests: ``kill()`` keeps what was written, ``power_loss()`` only what was synced, and it fails when told to."""
 
-    def __init__(self, ring: Ring | None = None, room_bytes: int = 0) -> None:
+    def __init__(self, ring: KeyRing | None = None, room_bytes: int = 0) -> None:
         """``room_bytes``: so much is kept free behind what is appended, as a directory's files have it."""
-        self.ring = ring or Ring()
+        self.ring = ring or KeyRing()
         self.room_bytes = room_bytes
         self._files: dict[str, bytearray] = {}
         self._ends: dict[str, int] = {}  # where octets end, of files that have room behind them

@@ -6,14 +6,14 @@ from hashlib import blake2b
 
 import pytest
 
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import GROUP_BYTES, HEADER_BYTES, PLAIN, UNDER_SEAL, pack_header, unpack_header
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, read, verify
 from tests.journal.earlier import forms, written_earlier
 from tests.journal.memory_disk import MemoryDisk
 
 NOW = 1_700_000_000.0
-RINGS = {"plain": Ring(), "sealed": Ring([bytes(range(32))])}
+RINGS = {"plain": KeyRing(), "sealed": KeyRing([bytes(range(32))])}
 
 
 @pytest.fixture(params=RINGS)

@@ -15,8 +15,8 @@ from proxy.journal.erasure import (
     erase,
     in_batches,
     pack_erasure,
-    signed,
-    unaccounted,
+    signed_bytes,
+    unexplained_redaction,
     unpack_erasure,
 )
 from proxy.journal.records import answers, delivers, evidence, messages
@@ -29,8 +29,8 @@ from proxy.journal.records.doubtful_replies import (
     pack_doubtful,
     unpack_decision,
 )
-from proxy.journal.records.replicated import ReplicatedRecord, pack_heard, unpack_heard
-from proxy.journal.sealing import Ring
+from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated, unpack_replicated
+from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalRecord, JournalSealed, read, verify
 from proxy.model.recipient import OptOut, RefusedText
 from proxy.wire import submit_sm, submit_sm_resp
@@ -39,8 +39,8 @@ from tests.journal.earlier import written_earlier
 from tests.journal.memory_disk import MemoryDisk
 
 AD, OTHER = "【测试】双11好礼 拒收请回复R", "【测试】会员日 拒收请回复R"
-KEY = Ring([bytes(range(32))])
-RINGS = {"plain": Ring(), "sealed": KEY, "plain, of an earlier gate": Ring(), "sealed, of an earlier gate": KEY}
+KEY = KeyRing([bytes(range(32))])
+RINGS = {"plain": KeyRing(), "sealed": KEY, "plain, of an earlier gate": KeyRing(), "sealed, of an earlier gate": KEY}
 HEAD = Ed25519PrivateKey.from_private_bytes(bytes(32))
 REFUSAL = OptOut("all", "", 1, "reply", 0)
 
@@ -134,14 +134,14 @@ def test_what_another_gate_told_of_them_goes_as_it_goes_there() -> None:
     """A text that was sent to them goes; what they refused stays, and so does what is about others."""
     text = RefusedText(1, 4711, AD)
     told = [
-        (messages.REFUSED_SAID, evidence.pack_said(1e9, SHANGHAI, (text,))),
+        (messages.REFUSED_SAID, evidence.pack_wording(1e9, SHANGHAI, (text,))),
         (messages.OPTOUT, delivers.pack_optout(1e9, SHANGHAI, REFUSAL)),
-        (messages.REFUSED_SAID, evidence.pack_said(1e9, SHANGHAI + 1, (text,))),
+        (messages.REFUSED_SAID, evidence.pack_wording(1e9, SHANGHAI + 1, (text,))),
     ]
-    disk = MemoryDisk(Ring())
+    disk = MemoryDisk(KeyRing())
     journal = Journal(disk, 0)
     for number, (kind, body) in enumerate(told):
-        journal.append(messages.HEARD, pack_heard(ReplicatedRecord(1e9, (1, number), 3, number, kind, body)))
+        journal.append(messages.HEARD, pack_replicated(ReplicatedRecord(1e9, (1, number), 3, number, kind, body)))
     journal.write(1e9)
     assert erased(disk).records == 1
     assert [messages.KINDS[one.kind] for one in records_of(disk)][:3] == ["erased", "heard", "heard"]
@@ -208,7 +208,7 @@ def test_without_the_key_of_a_sealed_one_nothing_is_erased_and_the_chain_is_prov
     if not disk.ring:
         return
     erased(disk)
-    disk.ring = Ring()
+    disk.ring = KeyRing()
     found = verify(disk, closed=True)
     assert (found.damage, found.closed) == (None, True)
     assert found.redactions
@@ -220,15 +220,15 @@ def test_without_the_key_of_a_sealed_one_nothing_is_erased_and_the_chain_is_prov
 
 
 def erasure(identity: bytes, changes: tuple[RedactedGroup, ...], key: Ed25519PrivateKey = HEAD) -> Erasure:
-    return Erasure(1.0, 2, 1, changes, key.sign(signed(identity, 1, changes)), "wang", "asked for by mail")
+    return Erasure(1.0, 2, 1, changes, key.sign(signed_bytes(identity, 1, changes)), "wang", "asked for by mail")
 
 
 def account(disk: MemoryDisk, *erasures: Erasure) -> str:
     identity, public = bytes.fromhex(disk.identity()), HEAD.public_key().public_bytes_raw()
-    return unaccounted(
+    return unexplained_redaction(
         verify(disk).redactions,
         erasures,
-        lambda one: signed_by(public, one.signature, signed(identity, one.first, one.changes)),
+        lambda one: signed_by(public, one.signature, signed_bytes(identity, one.first, one.changes)),
     )
 
 
@@ -249,11 +249,11 @@ def test_an_erasure_is_told_from_an_alteration_by_a_record_that_is_signed(disk: 
 
 
 def test_of_a_decision_the_words_go_that_nobody_else_wrote() -> None:
-    found, reply = MemoryDisk(Ring()), Doubtful(1.0, SHANGHAI, "86", "1069001", "jia", "我是明", NO_CONTEXT, ())
+    found, reply = MemoryDisk(KeyRing()), Doubtful(1.0, SHANGHAI, "86", "1069001", "jia", "我是明", NO_CONTEXT, ())
     hers, other = pack_doubtful(reply), pack_doubtful(reply._replace(recipient=SHANGHAI + 1))
     made = DoubtDecision(2.0, "li", "why", True, False, 7, "我是明", NO_CONTEXT, "1069001", (id_of(hers),))
     both = made._replace(ids=(id_of(hers), id_of(other)))
-    told = pack_heard(ReplicatedRecord(3.0, (1, 2), 2, 9, messages.DECISION, pack_decision(made)))
+    told = pack_replicated(ReplicatedRecord(3.0, (1, 2), 2, 9, messages.DECISION, pack_decision(made)))
     journal = Journal(found, 0)
     records = [
         (messages.DOUBTFUL, hers), (messages.DOUBTFUL, other), (messages.DECISION, pack_decision(made)), (messages.DECISION, pack_decision(both)),
@@ -268,7 +268,7 @@ def test_of_a_decision_the_words_go_that_nobody_else_wrote() -> None:
     assert [one.kind for one in left] == [messages.ERASED, *(kind for kind, _ in records[1:])]
     assert unpack_decision(left[2].body) == made._replace(words="")
     assert unpack_decision(left[3].body) == both
-    assert unpack_decision(unpack_heard(left[4].body).body) == made._replace(words="")
+    assert unpack_decision(unpack_replicated(left[4].body).body) == made._replace(words="")
 
 
 def test_an_erasure_comes_back_whole_and_many_changes_are_several_records() -> None:

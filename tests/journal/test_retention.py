@@ -70,7 +70,7 @@ def removals(disk: Disk) -> list[Removed]:
 def missing(disk: Disk) -> str:
     found = verify(disk)
     assert found.damage is None
-    return retention.unaccounted(found.first, bytes.fromhex(found.previous), removals(disk))
+    return retention.unexplained_start(found.first, bytes.fromhex(found.previous), removals(disk))
 
 
 # -- what goes
@@ -256,10 +256,10 @@ def test_more_gone_than_the_record_says_is_missing_too(disk: Disk) -> None:
 
 def test_a_record_of_another_chain_accounts_for_nothing() -> None:
     one = Removed(NOON, 1, 1, 9, 400, NOON, NOON, b"a" * 32, *WHO)
-    assert retention.unaccounted(10, b"a" * 32, [one]) == ""
-    assert retention.unaccounted(10, b"b" * 32, [one]) != ""
-    assert retention.unaccounted(1, bytes(32), []) == ""
-    assert retention.unaccounted(0, bytes(32), []) == "", "there is nothing at all"
+    assert retention.unexplained_start(10, b"a" * 32, [one]) == ""
+    assert retention.unexplained_start(10, b"b" * 32, [one]) != ""
+    assert retention.unexplained_start(1, bytes(32), []) == ""
+    assert retention.unexplained_start(0, bytes(32), []) == "", "there is nothing at all"
 
 
 def test_a_segment_that_is_gone_meanwhile_hinders_nobody(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from proxy.journal.sealing import Ring, SealingError, make
+from proxy.journal.sealing import KeyRing, SealingError, make_key_file
 from proxy.journal.segment import PLAIN, SEALED, UNDER_SEAL, close_group, groups, pack_header, pack_record, unpack_header
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalSealed, read, verify
 from tests.journal.memory_disk import MemoryDisk
@@ -26,7 +26,7 @@ def say(journal: Journal, *bodies: bytes, now: float = NOW) -> None:
     journal.note_synced(journal.sync())
 
 
-def sealed_journal(ring: Ring, *bodies: bytes) -> MemoryDisk:
+def sealed_journal(ring: KeyRing, *bodies: bytes) -> MemoryDisk:
     disk = MemoryDisk(ring)
     journal = Journal(disk)
     for body in bodies:
@@ -47,25 +47,25 @@ def forms(disk: MemoryDisk) -> list[int]:
     return [unpack_header(disk.read(name)).form for name in disk.list()]
 
 
-def under(disk: MemoryDisk, ring: Ring) -> MemoryDisk:
+def under(disk: MemoryDisk, ring: KeyRing) -> MemoryDisk:
     """The same disk, opened by somebody with these keys."""
     disk.ring = ring
     return disk
 
 
 def test_nothing_of_what_was_said_stands_on_the_disk_in_the_clear():
-    disk = sealed_journal(Ring([ONE]), SECRET, b"more")
+    disk = sealed_journal(KeyRing([ONE]), SECRET, b"more")
     assert SECRET not in octets(disk)
     assert b"13800210500" not in octets(disk)
     assert bodies(disk) == [SECRET, b"more"]
     assert forms(disk) == [UNDER_SEAL]
-    assert SECRET in octets(sealed_journal(Ring(), SECRET))  # the look is able to find it
+    assert SECRET in octets(sealed_journal(KeyRing(), SECRET))  # the look is able to find it
 
 
 def test_without_the_key_the_chain_is_proved_and_what_was_said_is_not_read():
-    disk = sealed_journal(Ring([ONE]), SECRET, b"more")
+    disk = sealed_journal(KeyRing([ONE]), SECRET, b"more")
     whole = verify(disk)
-    closed = verify(under(disk, Ring()), closed=True)
+    closed = verify(under(disk, KeyRing()), closed=True)
     assert (closed.records, closed.groups, closed.chain, closed.damage) == (2, whole.groups, whole.chain, None)
     assert closed.closed
     assert not whole.closed
@@ -73,35 +73,35 @@ def test_without_the_key_the_chain_is_proved_and_what_was_said_is_not_read():
     assert verify(disk, closed=True).damage is not None
 
 
-@pytest.mark.parametrize("ring", [Ring(), Ring([OTHER])], ids=["no key", "another key"])
+@pytest.mark.parametrize("ring", [KeyRing(), KeyRing([OTHER])], ids=["no key", "another key"])
 def test_a_missing_key_is_named_and_is_neither_damage_nor_a_torn_tail(ring):
-    disk = sealed_journal(Ring([ONE]), SECRET)
+    disk = sealed_journal(KeyRing([ONE]), SECRET)
     before = octets(disk)
     under(disk, ring)
     for ask in (lambda: bodies(disk), lambda: Journal(disk), lambda: verify(disk)):
         with pytest.raises(
-            JournalSealed, match=f"sealed with the key {Ring([ONE]).ids[0]}, whose file sealing.keys does not name"
+            JournalSealed, match=f"sealed with the key {KeyRing([ONE]).ids[0]}, whose file sealing.keys does not name"
         ) as told:
             ask()
         assert not isinstance(told.value, JournalDamaged)
     assert octets(disk) == before
-    assert bodies(under(disk, Ring([ONE]))) == [SECRET]
+    assert bodies(under(disk, KeyRing([ONE]))) == [SECRET]
 
 
 def test_an_unsynced_tail_under_a_missing_key_is_not_cut_either():
-    disk = MemoryDisk(Ring([ONE]))
+    disk = MemoryDisk(KeyRing([ONE]))
     journal = Journal(disk)
     journal.append(1, SECRET)
     journal.write(NOW)  # and is killed
     before = octets(disk)
     with pytest.raises(JournalSealed):
-        Journal(under(disk, Ring([OTHER])))
+        Journal(under(disk, KeyRing([OTHER])))
     assert octets(disk) == before
 
 
 def test_a_key_that_is_set_today_seals_from_the_next_record_on_and_the_old_ones_are_still_read():
-    disk = sealed_journal(Ring(), b"of old")
-    journal = Journal(under(disk, Ring([ONE])))
+    disk = sealed_journal(KeyRing(), b"of old")
+    journal = Journal(under(disk, KeyRing([ONE])))
     say(journal, SECRET)
     assert forms(disk) == [PLAIN, UNDER_SEAL]
     assert SECRET not in octets(disk)
@@ -111,26 +111,26 @@ def test_a_key_that_is_set_today_seals_from_the_next_record_on_and_the_old_ones_
 
 
 def test_a_key_that_is_set_while_a_segment_holds_no_record_takes_its_place():
-    disk = sealed_journal(Ring(), b"of old")
+    disk = sealed_journal(KeyRing(), b"of old")
     journal = Journal(disk)
     journal._claim = 0  # an idle gate, an hour later: a segment with a claim alone
     journal.mark(NOW + 3600)
     assert len(disk.list()) == 2
     disk.kill()
-    say(Journal(under(disk, Ring([ONE]))), SECRET, now=NOW + 3601)
+    say(Journal(under(disk, KeyRing([ONE]))), SECRET, now=NOW + 3601)
     assert forms(disk) == [PLAIN, UNDER_SEAL]
     assert bodies(disk) == [b"of old", SECRET]
     assert verify(disk).damage is None
 
 
 def test_a_new_key_seals_and_the_old_ones_open():
-    disk = sealed_journal(Ring([ONE]), b"first")
-    say(Journal(under(disk, Ring([OTHER, ONE]))), b"second")
+    disk = sealed_journal(KeyRing([ONE]), b"first")
+    say(Journal(under(disk, KeyRing([OTHER, ONE]))), b"second")
     assert bodies(disk) == [b"first", b"second"]
-    with pytest.raises(JournalSealed, match=Ring([ONE]).ids[0]):
-        bodies(under(disk, Ring([OTHER])))
-    with pytest.raises(JournalSealed, match=Ring([OTHER]).ids[0]):
-        bodies(under(disk, Ring([ONE])))
+    with pytest.raises(JournalSealed, match=KeyRing([ONE]).ids[0]):
+        bodies(under(disk, KeyRing([OTHER])))
+    with pytest.raises(JournalSealed, match=KeyRing([OTHER]).ids[0]):
+        bodies(under(disk, KeyRing([ONE])))
 
 
 def sealed_body(disk: MemoryDisk, number: int) -> bytes:
@@ -158,7 +158,7 @@ def altered(body: bytes) -> bytes:
 @pytest.mark.parametrize("what", ["another's octets", "a group in the place of another"])
 def test_whoever_has_no_key_cannot_write_a_chain_anew(what):
     """In the clear they can: there only a head that left the machine proves anything."""
-    disk = sealed_journal(Ring([ONE]), b"one", b"two")
+    disk = sealed_journal(KeyRing([ONE]), b"one", b"two")
     body = sealed_body(disk, 1) if what == "a group in the place of another" else altered(sealed_body(disk, 0))
     written_anew(disk, SEALED, body)
     with pytest.raises(JournalDamaged, match="written by somebody without the key"):
@@ -170,7 +170,7 @@ def test_whoever_has_no_key_cannot_write_a_chain_anew(what):
 
 
 def test_a_record_in_the_clear_has_no_place_in_a_sealed_segment():
-    disk = sealed_journal(Ring([ONE]), b"one")
+    disk = sealed_journal(KeyRing([ONE]), b"one")
     written_anew(disk, 1, b"slipped in")
     with pytest.raises(JournalDamaged, match="in the clear where all are sealed"):
         bodies(disk)
@@ -178,7 +178,7 @@ def test_a_record_in_the_clear_has_no_place_in_a_sealed_segment():
 
 def test_no_two_groups_are_sealed_with_the_same_key_and_number_over_kills_torn_tails_refusals_and_segments():
     """A seal is key id, salt and number: all that a nonce and a group's key are made of."""
-    disk, seals = MemoryDisk(Ring([ONE])), list[bytes]()
+    disk, seals = MemoryDisk(KeyRing([ONE])), list[bytes]()
     append = disk.append
 
     def watched(name: str, offset: int, data: bytes) -> None:
@@ -210,12 +210,12 @@ def test_no_two_groups_are_sealed_with_the_same_key_and_number_over_kills_torn_t
 
 def test_a_key_is_made_once_for_its_owner_alone_and_read_again(tmp_path):
     path = tmp_path / "journal.key"
-    name = make(path)
+    name = make_key_file(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert Ring.of_files([path]).ids == [name]
+    assert KeyRing.of_files([path]).ids == [name]
     with pytest.raises(FileExistsError):
-        make(path)
-    assert path.read_text().strip() not in repr(Ring.of_files([path]))
+        make_key_file(path)
+    assert path.read_text().strip() not in repr(KeyRing.of_files([path]))
 
 
 @pytest.mark.parametrize(
@@ -234,6 +234,6 @@ def test_a_file_that_is_no_key_is_named(tmp_path, said, mode, why):
         path.write_text(said)
         path.chmod(mode)
     with pytest.raises(SealingError, match=why) as told:
-        Ring.of_files([path])
+        KeyRing.of_files([path])
     assert str(path) in str(told.value)
     assert not said or said not in str(told.value)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from proxy.journal.disk import PREALLOCATED_BYTES, Disk
 from proxy.journal.disk import OsDisk as OnDisk
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalDown, JournalRecord, read, verify
 from tests.journal.memory_disk import MemoryDisk as InMemory
@@ -32,12 +32,12 @@ def disk(request, ring, tmp_path) -> Disk:
     return MemoryDisk() if request.param == "memory" else OsDisk(tmp_path / "journal")
 
 
-RINGS = {"plain": Ring(), "sealed": Ring([bytes(range(32))]), "with room behind it": Ring()}
-_ring: Ring = RINGS["plain"]
+RINGS = {"plain": KeyRing(), "sealed": KeyRing([bytes(range(32))]), "with room behind it": KeyRing()}
+_ring: KeyRing = RINGS["plain"]
 
 
 @pytest.fixture(autouse=True, params=RINGS)
-def ring(request: pytest.FixtureRequest) -> Ring:
+def ring(request: pytest.FixtureRequest) -> KeyRing:
     """Everything here holds for a journal in the clear and for a sealed one, and with room kept free behind what is written."""
     global _ring  # noqa: PLW0603 # disks are made in each test by the plain word
     _ring = RINGS[request.param]

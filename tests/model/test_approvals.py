@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model.approvals import Follows, Impossible, Waiting, approve, lapsed, reject, withdraw
+from proxy.model.approvals import ApprovalResult, Impossible, PendingProposal, approve, lapsed, reject, withdraw
 from proxy.model.roles import PEOPLE, Asker, NotAllowed, Permission, Role
 
 KNOWN = ("li", "wang", "zhao")
-PENALTY = Waiting("penalty-7", "li", 1000.0, 2000.0)
+PENALTY = PendingProposal("penalty-7", "li", 1000.0, 2000.0)
 
 
 def person(name: str, *roles: Role, by_token: bool = True) -> Asker:
@@ -18,7 +18,7 @@ def person(name: str, *roles: Role, by_token: bool = True) -> Asker:
 
 
 def test_a_second_person_agrees_and_nobody_alone() -> None:
-    assert approve(PENALTY, person("wang"), KNOWN, 1500.0) is Follows.APPROVED
+    assert approve(PENALTY, person("wang"), KNOWN, 1500.0) is ApprovalResult.APPROVED
     with pytest.raises(Impossible, match="li is the author of penalty-7: somebody else must approve it"):
         approve(PENALTY, person("li", Role.ADMIN), KNOWN, 1500.0)
 
@@ -32,20 +32,20 @@ def test_agreeing_takes_the_role_and_a_personal_token() -> None:
 
 def test_what_an_account_proposed_that_is_nobody_needs_two() -> None:
     deployed = PENALTY._replace(author="deploy")
-    assert approve(deployed, person("li"), KNOWN, 1500.0) is Follows.VOUCHED
+    assert approve(deployed, person("li"), KNOWN, 1500.0) is ApprovalResult.VOUCHED
     vouched = deployed._replace(author="li")
     with pytest.raises(Impossible, match="li is the author"):
         approve(vouched, person("li"), KNOWN, 1500.0)
-    assert approve(vouched, person("wang"), KNOWN, 1500.0) is Follows.APPROVED
+    assert approve(vouched, person("wang"), KNOWN, 1500.0) is ApprovalResult.APPROVED
 
 
 def test_who_says_no_says_why_and_only_the_author_takes_it_back() -> None:
-    assert reject(PENALTY, person("wang"), "too hard", 1500.0) is Follows.REJECTED
+    assert reject(PENALTY, person("wang"), "too hard", 1500.0) is ApprovalResult.REJECTED
     with pytest.raises(Impossible, match="say why"):
         reject(PENALTY, person("wang"), " ", 1500.0)
     with pytest.raises(NotAllowed):
         reject(PENALTY, person("wang", Role.VIEWER), "too hard", 1500.0)
-    assert withdraw(PENALTY, person("li", Role.OFFICER, by_token=False), "a mistake", 1500.0) is Follows.WITHDRAWN
+    assert withdraw(PENALTY, person("li", Role.OFFICER, by_token=False), "a mistake", 1500.0) is ApprovalResult.WITHDRAWN
     with pytest.raises(Impossible, match="penalty-7 is li's, and only they take it back"):
         withdraw(PENALTY, person("wang"), "a mistake", 1500.0)
 
@@ -78,7 +78,7 @@ def test_nothing_is_ever_in_force_that_one_person_alone_has_seen(author: str, as
         assert asker.may(Permission.APPROVE)
         assert asker.by_token
         stood_for.add(asker.name)
-        if follows is Follows.APPROVED:
+        if follows is ApprovalResult.APPROVED:
             assert len(stood_for) >= 2
             return
         waiting = waiting._replace(author=asker.name)

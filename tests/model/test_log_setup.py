@@ -22,7 +22,7 @@ TEXT, NUMBER = "【测试】验证码 482913", "13800210500"
 @pytest.fixture
 def said(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     before = sys.excepthook, sys.unraisablehook, threading.excepthook, logging.root.handlers[:], logging.root.level
-    log_setup.use()
+    log_setup.configure_logging()
     yield lambda: capsys.readouterr().out
     structlog.reset_defaults()
     sys.excepthook, sys.unraisablehook, threading.excepthook, logging.root.handlers[:], logging.root.level = before
@@ -101,7 +101,7 @@ def test_a_stranger_s_name_cannot_write_lines_or_colours(said: Callable[[], str]
 
 async def test_what_nobody_caught_in_the_loop_is_told_alike(said: Callable[[], str]):
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(log_setup.heard)
+    loop.set_exception_handler(log_setup.handle_loop_exception)
     done = asyncio.Event()
 
     def fails() -> None:

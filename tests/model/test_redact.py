@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model.redact import FORMULA, as_json, cell, cell_of, numbers_masked, plain, without_digits
+from proxy.model.redact import FORMULA, as_json, csv_cell, mask_digits, mask_numbers, printable, read_csv_cell
 
 ANY = st.text(st.characters(exclude_categories=()))  # lone surrogates, too
 ATTACKS = [
@@ -28,16 +28,16 @@ ATTACKS = [
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_terminal_obeys_nothing_that_is_shown(attack: str):
-    for shown in (plain(attack), as_json({"text": attack, attack: [attack]}, None)):
+    for shown in (printable(attack), as_json({"text": attack, attack: [attack]}, None)):
         assert not {unicodedata.category(one) for one in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
         shown.encode()
 
 
 @given(ANY)
 def test_what_is_shown_is_the_text_without_what_cannot_be_seen(text: str):
-    shown = plain(text)
-    assert plain(shown) == shown
-    assert [one for one in shown if one.isprintable()] == [one for one in text if one.isprintable() and plain(one)]
+    shown = printable(text)
+    assert printable(shown) == shown
+    assert [one for one in shown if one.isprintable()] == [one for one in text if one.isprintable() and printable(one)]
 
 
 @given(st.recursive(ANY | st.integers() | st.none(), lambda below: st.lists(below) | st.dictionaries(ANY, below)))
@@ -53,15 +53,15 @@ def test_JSON_that_is_shown_says_the_same(told: object):
     | st.tuples(st.sampled_from(["", "'", "''"]), st.sampled_from(FORMULA), ANY).map("".join)
 )
 def test_no_cell_is_a_formula_and_whoever_reads_it_gets_what_was_written(text: str):
-    written = cell(text)
+    written = csv_cell(text)
     assert not written.startswith(FORMULA)
-    assert cell_of(written) == text
+    assert read_csv_cell(written) == text
 
 
 @pytest.mark.parametrize("formula", ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\t=1", "＝1+1", '=cmd|" /C calc"!A0'])
 def test_a_spreadsheet_runs_nothing(formula: str):
     out = io.StringIO()
-    csv.writer(out).writerow([1, cell(formula)])
+    csv.writer(out).writerow([1, csv_cell(formula)])
     (row,) = csv.reader(io.StringIO(out.getvalue(), newline=""))
     assert row[1][0] == "'"
 
@@ -77,12 +77,12 @@ SPELLINGS = [
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_nobodys_whole_number_is_shown_however_it_is_spelt(spelling: str):
-    shown = numbers_masked(f"尊敬的{spelling}用户, 2025年11月11日 10:05 满300减40")
+    shown = mask_numbers(f"尊敬的{spelling}用户, 2025年11月11日 10:05 满300减40")
     assert shown.startswith("尊敬的")
     assert shown.endswith("用户, 2025年11月11日 10:05 满300减40")
     assert "138****0500" in shown
-    assert not any(one in plain(shown) for one in ("00210500", "0021", "００２１"))
-    assert numbers_masked(shown) == shown
+    assert not any(one in printable(shown) for one in ("00210500", "0021", "００２１"))
+    assert mask_numbers(shown) == shown
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,18 @@ def test_nobodys_whole_number_is_shown_however_it_is_spelt(spelling: str):
     ],
 )
 def test_what_is_no_persons_number_is_shown_as_it_is(text: str):
-    assert numbers_masked(text) == text
+    assert mask_numbers(text) == text
 
 
 def test_of_one_person_it_is_their_number_alone_that_goes():
     text = "我是 138 0021 0500, 请打 13900210500"
-    assert numbers_masked(text, 13800210500) == "我是 138****0500, 请打 13900210500"
-    assert numbers_masked(text, 13700210500) == text
-    assert numbers_masked(text) == "我是 138****0500, 请打 139****0500"
+    assert mask_numbers(text, 13800210500) == "我是 138****0500, 请打 13900210500"
+    assert mask_numbers(text, 13700210500) == text
+    assert mask_numbers(text) == "我是 138****0500, 请打 139****0500"
 
 
 @given(ANY)
 def test_any_text_is_masked_once_and_for_all(text: str):
-    shown = numbers_masked(text)
-    assert numbers_masked(shown) == shown
-    assert len(without_digits(text)) == len(text)
+    shown = mask_numbers(text)
+    assert mask_numbers(shown) == shown
+    assert len(mask_digits(text)) == len(text)

@@ -10,7 +10,18 @@ import pytest
 
 from proxy.config import Person
 from proxy.model.counters import GateCounters
-from proxy.model.roles import COMMANDS, PATHS, PEOPLE, Asker, NotAllowed, Permission, Role, at_account, demand, with_token
+from proxy.model.roles import (
+    COMMANDS,
+    PATHS,
+    PEOPLE,
+    Asker,
+    NotAllowed,
+    Permission,
+    Role,
+    asker_of_account,
+    asker_of_token,
+    require_permission,
+)
 from proxy.relay.effects.chunked import ChunkedImports
 from proxy.server.control_plane import ControlPlane
 from proxy.state import open_store
@@ -65,22 +76,22 @@ def test_no_one_but_a_provider_sees_what_is_a_providers_own() -> None:
 
 
 def test_an_account_is_an_admins_where_nobody_is_listed_its_persons_where_somebody_is_and_else_a_viewers() -> None:
-    assert at_account("root", ()) == Asker("root", frozenset({Role.ADMIN}))
-    assert at_account("li.ops", (LI, WANG)) == Asker("li", LI.roles)
-    assert at_account("li", (LI, WANG)).roles == {Role.VIEWER}, "a name is not an account"
-    assert at_account("root", (LI, WANG)).roles == {Role.VIEWER}
-    assert with_token(LI) == Asker("li", LI.roles, by_token=True)
+    assert asker_of_account("root", ()) == Asker("root", frozenset({Role.ADMIN}))
+    assert asker_of_account("li.ops", (LI, WANG)) == Asker("li", LI.roles)
+    assert asker_of_account("li", (LI, WANG)).roles == {Role.VIEWER}, "a name is not an account"
+    assert asker_of_account("root", (LI, WANG)).roles == {Role.VIEWER}
+    assert asker_of_token(LI) == Asker("li", LI.roles, by_token=True)
 
 
 def test_a_refusal_says_which_role_it_takes_and_who_can_give_it() -> None:
     with pytest.raises(NotAllowed) as caught:
-        demand(with_token(LI), Permission.OPERATE, "links.drain", (LI, WANG))
+        require_permission(asker_of_token(LI), Permission.OPERATE, "links.drain", (LI, WANG))
     assert str(caught.value) == (
         "links.drain: to operate the gate takes the role admin, and li is approver and officer: wang can give it "
         "(settings: people[].roles)"
     )
     with pytest.raises(NotAllowed, match="whoever keeps the settings can give it"):
-        demand(with_token(LI), Permission.OPERATE, "links.drain", (LI,))
+        require_permission(asker_of_token(LI), Permission.OPERATE, "links.drain", (LI,))
 
 
 def test_the_guide_says_what_each_role_may() -> None:

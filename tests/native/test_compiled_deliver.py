@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.journal.encoding import word
+from proxy.journal.encoding import pack_string
 from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
 from proxy.journal.write_ahead_log import Journal
 from proxy.native.loader import PURE
 from proxy.relay.deliver import DeliverRelay
-from proxy.relay.deliver_batch import Brought, Route
+from proxy.relay.deliver_batch import ReceiptBatch, Route
 from proxy.state.mailbox import deliver_queue as boxes
 from proxy.state.mailbox.deliver_queue import DeliverQueue, Item
 from proxy.state.mailbox.mailbox import Bounds, Mailbox
@@ -73,7 +73,7 @@ def gate(deliver_all: Any, reads: list[tuple[bool, list[bytes]]], statuses: list
             [
                 (one.link is links[other], list(one.sequences), list(one.people))
                 for one in house.way._arrivals
-                if isinstance(one, Brought)
+                if isinstance(one, ReceiptBatch)
             ]
         )
         house.now += 1
@@ -239,7 +239,7 @@ def test_carriers_are_acknowledged_alike(sequences: list[int]) -> None:
 @needs("gcc")
 @given(st.lists(st.tuples(PEOPLE, PORTS, st.binary(max_size=40))), st.floats(0, 4e9))
 def test_journals_have_the_same_of_receipts(found: list[tuple[str, str, bytes]], now: float) -> None:
-    people = [word(person) for person, _, _ in found]
+    people = [pack_string(person) for person, _, _ in found]
     routes = [Route(port, "jia", DeliverQueue("jia")) for _, port, _ in found]
     items = [Item(0, now, "receipt", data, DeliverQueue("jia")) for _, _, data in found]
     one, other = Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.config import Person, Token
-from proxy.model.approvals import Impossible, Waiting, approve
+from proxy.model.approvals import Impossible, PendingProposal, approve
 from proxy.model.roles import Role
 from proxy.operations.authorization import Authorization, CommandRefused
 from proxy.operations.http_auth import hash_token, new_token
@@ -73,7 +73,7 @@ async def test_a_program_does_what_its_role_may_and_agrees_to_nothing(at: Compar
         asker = await at.door.asker("somebody", f":{PROGRAM}")
         assert (asker.name, asker.roles, asker.program, asker.by_token) == ("ledger", frozenset({role}), True, False)
     with pytest.raises(Impossible, match="personal token"):
-        approve(Waiting("penalty-7", "li", 0.0), asker, at.door.known, 1.0)
+        approve(PendingProposal("penalty-7", "li", 0.0), asker, at.door.known, 1.0)
 
 
 async def test_where_nobody_is_listed_whoever_gets_this_far_is_an_admin(at: Compared) -> None:

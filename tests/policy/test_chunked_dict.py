@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.policy.chunked_dict import PIECES, ChunkedDict, distinct
-from proxy.runtime.yield_point import PIECE, no_rest
+from proxy.runtime.yield_point import PIECE, no_yield
 
 WORDS = st.lists(st.text("优惠券a0", max_size=3))
 
@@ -31,7 +31,7 @@ def test_the_first_value_stays_where_only_a_missing_one_is_set(words: list[str])
 
 @given(WORDS)
 def test_each_of_many_comes_once_and_in_order(words: list[str]) -> None:
-    assert list(distinct(words, no_rest)) == list(dict.fromkeys(words))
+    assert list(distinct(words, no_yield)) == list(dict.fromkeys(words))
 
 
 def test_what_is_distinct_rests_though_all_are_the_same() -> None:

@@ -25,7 +25,7 @@ from proxy.relay.submit import Relay
 from proxy.state.counters.counting import SharedCounters
 from proxy.state.counters.shares import LeasedRate
 from proxy.state.lists.bloom import BloomFilters
-from proxy.state.shared.leases import Given
+from proxy.state.shared.leases import RateGrant
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import ContentCache, Frame, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
@@ -179,7 +179,7 @@ def rates_of(seed: int) -> tuple[Rate | LeasedRate, ...]:
     """None; one or two that are used up in the middle of a read; as a single gate has them, or one of several."""
     draw = random.Random(seed)
     leased = LeasedRate(draw.choice((2.0, 40.0)))
-    leased.grant(0.0, Given(leased.total, 1, 0.0, 0.0), 0.0)
+    leased.grant(0.0, RateGrant(leased.total, 1, 0.0, 0.0), 0.0)
     return draw.choice(
         [
             (),

@@ -17,7 +17,7 @@ from proxy.model.recipient import Entry, OptOut, Recipient
 from proxy.native.loader import PURE
 from proxy.policy.renamed import refused_text
 from proxy.state.lists.consented import ConsentBatch
-from proxy.state.lists.listed import Listed, ListedRecipient
+from proxy.state.lists.listed import ListedRecipient, SuppressionLists
 from proxy.state.lists.listed import ListKey as Listing
 from proxy.state.record import asked, record, replied
 from proxy.state.record.withdrawn import Withdrawal, withdraw
@@ -28,7 +28,7 @@ from tests.relay.test_at_once import LI, TEXT, WANG, carried, submit, without
 pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
 
 
-def put(listed: Listed, scope: str, value: str, *people: int) -> None:
+def put(listed: SuppressionLists, scope: str, value: str, *people: int) -> None:
     for one in people:
         listed.add(Listing(scope, value, "import", 0), 1, one >> 20, BitMap((one & 0xFFFFF,)))
 
@@ -127,11 +127,11 @@ def test_who_is_on_no_list_has_nothing_beside_the_record(
     beside(cast("Any", house.store))
     house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
 
-    def noted(listed: Listed, record: Recipient, number: int) -> ListedRecipient:
+    def noted(listed: SuppressionLists, record: Recipient, number: int) -> ListedRecipient:
         asked.append(number)
         return ListedRecipient(record, listed, number)
 
-    monkeypatch.setattr(Listed, "beside", noted)
+    monkeypatch.setattr(SuppressionLists, "beside", noted)
     frames = [submit(number, SHANGHAI + 1000 + number, TEXT) for number in range(1, 50)]
     frames.append(submit(50, WANG, TEXT))
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.journal.records import messages, requests
 from proxy.model.recipient import EntryState, OptOut
-from proxy.relay.commands import ways
+from proxy.relay.commands import lane_finder
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.message_index import Restoring, SentIndex
 from proxy.state import open_store
@@ -44,7 +44,7 @@ def sent(house: House, name: str = "jia", text: str = TEXT, person: int = SHANGH
 
 
 def asked(house: House) -> list[requests.MessageRequest]:
-    return [requests.unpack_asked(one.body) for one in house.written() if one.kind == messages.ASKED]
+    return [requests.unpack_request(one.body) for one in house.written() if one.kind == messages.ASKED]
 
 
 def status(house: House, name: str) -> int:
@@ -657,7 +657,7 @@ def test_a_provider_with_its_own_account_at_a_carrier_asks_there(tmp_path):
     own = house.lanes["jia@bj"]
     own.name = "bj"  # a second account at the same carrier
     common = {name: house.lanes[name] for name in ("bj", "sh")}
-    house.commands._lane_of = ways(common, {"jia": own})
+    house.commands._lane_of = lane_finder(common, {"jia": own})
     house.sends("jia", query(b"any", JIA))
     assert [len(house.at_carrier(name)) for name in house.lanes] == [0, 0, 1]
     house.sends("yi", query(b"any", YI))  # which of two carriers has it nobody can tell

@@ -15,7 +15,7 @@ from proxy.model.counters import GateCounters
 from proxy.relay import deliver
 from proxy.relay.access import PortTable
 from proxy.relay.deliver import ITEMS_PER_BIND, NEWS_MAX, DeliverRelay
-from proxy.relay.deliver_batch import Brought
+from proxy.relay.deliver_batch import ReceiptBatch
 from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.relay.submit import Relay
 from proxy.state import open_store
@@ -353,7 +353,7 @@ def test_receipts_of_one_read_are_acknowledged_when_all_are_synced_and_not_befor
 
 def test_receipts_that_are_safe_are_let_go_of_and_not_kept_until_a_tick(house: House) -> None:
     def kept() -> list[int]:
-        return [len(one.items) for one in house.way._arrivals if isinstance(one, Brought)]
+        return [len(one.items) for one in house.way._arrivals if isinstance(one, ReceiptBatch)]
 
     house.come(receipt(7), receipt(8))
     house.turn(synced=False)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, read
-from proxy.relay.message_ids import DIGESTS_MAX, CarrierIds, MessageIds, Own, coded, decoded
+from proxy.relay.message_ids import DIGESTS_MAX, CarrierIds, CarrierMessageId, MessageIds, coded, decoded
 from proxy.wire import Frame, deliver_sm, read_deliver, receipt_text, submit_sm_resp
 from tests.house import House
 from tests.journal.memory_disk import MemoryDisk
@@ -305,7 +305,7 @@ def test_the_memory_of_digests_is_bounded_and_the_newest_stay():
 def test_an_id_a_provider_asks_about_says_whose_it_is():
     ids = MessageIds("coded", [Setting("bj", "B1"), Setting("sh", "S1", "dec", 8)])
     for carrier, own in (("bj", "4711"), ("sh", "0000001a"), ("bj", "f" * 64), ("sh", "&" * 64)):
-        assert ids.own(told(ids.of[carrier], own).encode()) == Own(carrier, own.encode())
+        assert ids.own(told(ids.of[carrier], own).encode()) == CarrierMessageId(carrier, own.encode())
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_what_no_carrier_of_ours_can_have_is_nobodys(made_up):
 
 
 def test_without_codes_an_id_is_the_lone_carriers_or_does_not_say():
-    assert MessageIds("carrier", [Setting("bj")]).own(b"4711") == Own("bj", b"4711")
+    assert MessageIds("carrier", [Setting("bj")]).own(b"4711") == CarrierMessageId("bj", b"4711")
     assert MessageIds("carrier", [Setting("bj"), Setting("sh")]).own(b"4711") is None
     assert MessageIds("carrier", [Setting("bj")]).own(b"") is None
     assert MessageIds("coded", []).own(b"4711") is None

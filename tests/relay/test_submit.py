@@ -17,7 +17,7 @@ from proxy.model.message import Outcome
 from proxy.relay.access import Access
 from proxy.relay.batch_window import BATCH_UNDER_LOAD
 from proxy.relay.effects.replay import replay
-from proxy.server.relay_task import drive
+from proxy.server.relay_task import run_to_end
 from proxy.state import open_store
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.house import BEIJING, SHANGHAI, Bind, House
@@ -128,7 +128,7 @@ def test_behind_a_batch_of_many_what_comes_waits_for_more_and_no_longer_than_tha
     come(1, BATCH_UNDER_LOAD)
     took_s = 0.004
     house.now += took_s
-    drive(batches.pop())
+    run_to_end(batches.pop())
     relay.turn(house.now)
     assert len(house.at_carrier()) == BATCH_UNDER_LOAD
     come(100, 3)
@@ -137,12 +137,12 @@ def test_behind_a_batch_of_many_what_comes_waits_for_more_and_no_longer_than_tha
     house.now += took_s
     come(200, 1)
     (batch,) = batches
-    drive(batch)
+    run_to_end(batch)
     relay.turn(house.now)
     assert [pending.sequence for pending in house.at_carrier()] == [100, 101, 102, 200]
     come(300, 1)
     assert len(batches) == 2, "behind few nothing waits"
-    drive(batches[1])
+    run_to_end(batches[1])
 
 
 @pytest.mark.parametrize("when", ["while it is on its way to the store", "before it is written"])
@@ -209,7 +209,7 @@ def test_rules_that_are_taken_back_while_others_are_decided_about_never_come(tmp
     old = house.relay.rules
     house.relay.rules = copy.copy(old)
     house.relay.rules = old
-    drive(batches[0])
+    run_to_end(batches[0])
     house.turn()
     assert house.relay.rules is old
     assert len(house.verdicts()) == 1

@@ -36,9 +36,9 @@ def test_a_thread_that_keeps_to_its_core_lets_those_it_begins_out_again():
     seen: dict[str, set[int]] = {}
 
     def loop() -> None:
-        cpu_affinity.keep_to_one(1, 2)
+        cpu_affinity.pin_thread(1, 2)
         seen["loop"] = set(os.sched_getaffinity(0))
-        with ThreadPoolExecutor(1) as plain, ThreadPoolExecutor(1, initializer=cpu_affinity.go_anywhere) as let_out:
+        with ThreadPoolExecutor(1) as plain, ThreadPoolExecutor(1, initializer=cpu_affinity.unpin_thread) as let_out:
             seen["begun by it"] = plain.submit(lambda: set(os.sched_getaffinity(0))).result()
             seen["let out"] = let_out.submit(lambda: set(os.sched_getaffinity(0))).result()
 
@@ -54,5 +54,5 @@ def test_where_the_system_forbids_it_the_loop_goes_on_as_it_is(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_setaffinity", forbidden)
-    cpu_affinity.keep_to_one(1, 2)
-    cpu_affinity.go_anywhere()
+    cpu_affinity.pin_thread(1, 2)
+    cpu_affinity.unpin_thread()

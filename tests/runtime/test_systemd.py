@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.runtime.systemd import Manager
+from proxy.runtime.systemd import ServiceManager
 
 
 def ear(address: str) -> socket.socket:
@@ -27,7 +27,7 @@ def heard(listening: socket.socket) -> dict[str, str]:
 def test_open_reloading_and_draining_are_told_each_in_one_datagram(tmp_path: Path) -> None:
     address = str(tmp_path / "notify")
     with ear(address) as listening:
-        manager = Manager({"NOTIFY_SOCKET": address})
+        manager = ServiceManager({"NOTIFY_SOCKET": address})
         manager.ready("open")
         assert heard(listening) == {"READY": "1", "STATUS": "open"}
         before = time.monotonic_ns() // 1000
@@ -47,7 +47,7 @@ def test_open_reloading_and_draining_are_told_each_in_one_datagram(tmp_path: Pat
 def test_a_socket_without_a_file_is_found_by_its_abstract_name() -> None:
     name = f"gate106-test-{os.getpid()}"
     with ear("\0" + name) as listening:
-        manager = Manager({"NOTIFY_SOCKET": f"@{name}"})
+        manager = ServiceManager({"NOTIFY_SOCKET": f"@{name}"})
         manager.ready("open")
         assert heard(listening)["READY"] == "1"
         manager.close()
@@ -55,7 +55,7 @@ def test_a_socket_without_a_file_is_found_by_its_abstract_name() -> None:
 
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1234"}])
 def test_without_a_manager_nothing_happens(environment: dict[str, str]) -> None:
-    manager = Manager(environment)
+    manager = ServiceManager(environment)
     manager.ready("open")
     manager.reloading()
     manager.stopping()
@@ -66,7 +66,7 @@ def test_a_manager_that_is_gone_or_does_not_read_is_a_line_in_the_log_and_holds_
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     address = str(tmp_path / "notify")
-    manager = Manager({"NOTIFY_SOCKET": address})
+    manager = ServiceManager({"NOTIFY_SOCKET": address})
     manager.ready("open")
     assert "systemd notification not sent" in capsys.readouterr().out
     with ear(address):
@@ -88,17 +88,17 @@ def test_a_manager_that_is_gone_or_does_not_read_is_a_line_in_the_log_and_holds_
     ],
 )
 def test_how_often_the_watchdog_must_hear_is_read_from_the_environment(environment: dict[str, str], seconds: float) -> None:
-    manager = Manager({"NOTIFY_SOCKET": "@nobody", **environment})
+    manager = ServiceManager({"NOTIFY_SOCKET": "@nobody", **environment})
     assert manager.watchdog_s == seconds
     manager.close()
-    assert Manager(environment).watchdog_s == 0, "nobody listens"
+    assert ServiceManager(environment).watchdog_s == 0, "nobody listens"
 
 
 async def test_the_watchdog_hears_that_the_loop_turns_twice_as_often_as_it_asks(tmp_path: Path) -> None:
     address = str(tmp_path / "notify")
     with ear(address) as listening:
         listening.setblocking(False)
-        manager = Manager({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "100000"})
+        manager = ServiceManager({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "100000"})
         barking = asyncio.ensure_future(manager.watchdog())
         loop = asyncio.get_running_loop()
         times = []

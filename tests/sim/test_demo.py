@@ -27,7 +27,7 @@ from proxy.desk.backtest.runner import BacktestRequest, backtest
 from proxy.desk.reports.sheet import SENT, DayCounter
 from proxy.journal.disk import OsDisk
 from proxy.journal.scan import verify
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.model.reasons import GATE_REASONS
 from proxy.sim import closing, demo, gate, measure, scenario, view
 from proxy.sim.carrier import SimulatedCarrier
@@ -124,7 +124,7 @@ def test_whoever_asks_it_to_keep_finds_the_console_up_with_the_logins_that_were_
 def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
-    ring = Ring.of_files(settings.sealing.keys)
+    ring = KeyRing.of_files(settings.sealing.keys)
     known = {one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers}
     answer = backtest(
         BacktestRequest(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time(), ring)
@@ -152,7 +152,7 @@ def test_the_sheet_of_its_days_counts_what_the_journal_says(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
     regions = policy.load(settings.rules, category_tag=settings.category_tag).regions
-    sheet = DayCounter(0.0, 1e12, regions).read(groups_of(OsDisk(settings.journal, Ring.of_files(settings.sealing.keys))))
+    sheet = DayCounter(0.0, 1e12, regions).read(groups_of(OsDisk(settings.journal, KeyRing.of_files(settings.sealing.keys))))
     verdicts = run.witnesses.journal.verdicts
     assert sheet.total(SENT) == sum(one.verdict == "allow" for one in verdicts)
     refused = Counter(one.reason for one in verdicts if one.reason)

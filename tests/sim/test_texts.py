@@ -78,10 +78,10 @@ def test_people_live_in_all_31_provinces_and_the_region_table_says_so_too():
 
 
 def test_a_crowd_is_the_same_for_a_seed_and_holds_nobody_twice():
-    crowd = people.crowd(5_000, 3)
-    assert crowd == people.crowd(5_000, 3)
+    crowd = people.distinct_numbers(5_000, 3)
+    assert crowd == people.distinct_numbers(5_000, 3)
     assert len(set(crowd)) == 5_000
-    assert crowd != people.crowd(5_000, 4)
+    assert crowd != people.distinct_numbers(5_000, 4)
 
 
 @pytest.mark.parametrize("mix", ["repeated", "standard"])

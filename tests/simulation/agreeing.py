@@ -20,7 +20,7 @@ from pyroaring import BitMap
 from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import ConsentChange, ConsentFile, Terms
 from proxy.journal.write_ahead_log import JournalDown
-from proxy.relay.effects.consents import Incoming, PersonSays
+from proxy.relay.effects.consents import ConsentImport, PersonChange
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.lists.listed import CHUNK_BITS, ERASED, LOW_MASK
 from proxy.state.record import record
@@ -80,7 +80,7 @@ class Agreeing:
         store.erased.restore(iter(erased))
 
     def gate_starts(self) -> None:
-        self.incoming: Incoming | None = None
+        self.incoming: ConsentImport | None = None
         self._going: list[int] = []  # numbers of that file which are written
 
     def checkpoint(self) -> int | None:
@@ -114,7 +114,7 @@ class Agreeing:
             self.world.wall, (Terms("", "", int(NOON) - 86_400, 0, "1"),), "app", "jia", "ab" * 32, "a.csv", 0, "ops", "why"
         )
         try:
-            self.incoming = Incoming(self.world.operators._write(messages.CONSENT_FILE, consents.pack_file(said)), said)
+            self.incoming = ConsentImport(self.world.operators._write(messages.CONSENT_FILE, consents.pack_file(said)), said)
         except JournalDown:
             return
         self._go_on(people)
@@ -185,10 +185,10 @@ class Agreeing:
         self.world.relay.refusals.forget(person)
 
     def _befalls(self, said: ConsentChange, told: Callable[[int], None]) -> None:
-        def written(change: PersonSays, recorded: int) -> None:
+        def written(change: PersonChange, recorded: int) -> None:
             self.world.relay.when_synced(recorded, partial(told, change.recipient))
 
-        self.world.relay.change(PersonSays(said, self.world.store, written))  # type: ignore[arg-type] # the simulated store
+        self.world.relay.change(PersonChange(said, self.world.store, written))  # type: ignore[arg-type] # the simulated store
 
     # ------------------------------------------------------------------ promises
 

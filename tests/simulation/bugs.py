@@ -11,7 +11,7 @@ from proxy.journal.records import consents, messages, operator_actions
 from proxy.journal.write_ahead_log import read
 from proxy.model.recipient import Entry, EntryState, OptOut
 from proxy.policy import Reply
-from proxy.relay.effects.consents import Incoming, PersonSays
+from proxy.relay.effects.consents import ConsentImport, PersonChange
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.optouts import Confirmation, ReplyEffect, all_taken_back, lift, refusals, refuse
 from proxy.relay.effects.record_changes import Effect, EntryFate
@@ -21,9 +21,9 @@ from proxy.relay.optout_reply import OptOutSettings
 from proxy.relay.pending_submit import Outbox, PendingSubmit
 from proxy.relay.replace_sm import Restore
 from proxy.relay.submit_multi import MultiMember
-from proxy.state.lists.listed import Listed
+from proxy.state.lists.listed import SuppressionLists
 from proxy.state.record import record
-from proxy.state.record.candidates import Reach, meant, reach
+from proxy.state.record.candidates import Candidates, find_candidates, likely_candidates
 from proxy.wire import Frame, submit_sm_resp
 from proxy.wire.tables import CANCEL_SM
 from tests.simulation.world import World
@@ -66,7 +66,7 @@ def take_back_not_written(world: World) -> None:
 
 
 class _Silent:
-    def __init__(self, change: EntryFate | OfficerRefusal | PersonSays) -> None:
+    def __init__(self, change: EntryFate | OfficerRefusal | PersonChange) -> None:
         self.recipient, self.apply, self._change = change.recipient, change.apply, change
 
     def written(self, now: float) -> None:
@@ -259,7 +259,7 @@ class _Careless(ReplyEffect):
         if self.kind != "optout":
             return super().apply(data, now)
         self.opt_outs = refusals(
-            meant(reach(record.entries(data), self.to.port, lambda hashed: None, now), 0, now), self.to, "reply", now
+            likely_candidates(find_candidates(record.entries(data), self.to.port, lambda hashed: None, now), 0, now), self.to, "reply", now
         )
         return refuse(data, self.opt_outs, self.port)
 
@@ -272,7 +272,7 @@ def declared_keyword_ignored(world: World) -> None:
 class _PortAlone(ReplyEffect):
     __slots__ = ()
 
-    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+    def _refused(self, data: bytes, found: Candidates, said: Reply, now: float) -> tuple[OptOut, ...]:
         return refusals((), self.to, "reply", now)
 
 
@@ -282,7 +282,7 @@ def only_the_port_is_stopped(world: World) -> None:
     class Ambiguous(ReplyEffect):
         __slots__ = ()
 
-        def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+        def _refused(self, data: bytes, found: Candidates, said: Reply, now: float) -> tuple[OptOut, ...]:
             alone = len({one.signature for one in found.entries}) == 1
             return (ReplyEffect if alone else _PortAlone)._refused(self, data, found, said, now)
 
@@ -292,7 +292,7 @@ def only_the_port_is_stopped(world: World) -> None:
 class _Newest(ReplyEffect):
     __slots__ = ()
 
-    def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
+    def _meant(self, found: Candidates, said: Reply, now: float) -> tuple[Entry, ...]:
         return super()._meant(found, said, now)[:1]
 
 
@@ -304,7 +304,7 @@ def only_the_newest_is_meant(world: World) -> None:
 class _SureOnly(ReplyEffect):
     __slots__ = ()
 
-    def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
+    def _meant(self, found: Candidates, said: Reply, now: float) -> tuple[Entry, ...]:
         arrived = tuple(one for one in found.entries if one.state != EntryState.UNKNOWN)
         return super()._meant(found._replace(entries=arrived), said, now)
 
@@ -317,7 +317,7 @@ def what_is_unknown_never_came(world: World) -> None:
 class _VeryPort(ReplyEffect):
     __slots__ = ()
 
-    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+    def _refused(self, data: bytes, found: Candidates, said: Reply, now: float) -> tuple[OptOut, ...]:
         if found.at_port or said.everything:
             return super()._refused(data, found, said, now)
         return (OptOut("port", self.port, int(now), "reply", 0),)
@@ -364,7 +364,7 @@ def country_code_kept(world: World) -> None:
 class _Nobodys(ReplyEffect):
     __slots__ = ()
 
-    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+    def _refused(self, data: bytes, found: Candidates, said: Reply, now: float) -> tuple[OptOut, ...]:
         if said.everything or found.entries or self.provider:
             return super()._refused(data, found, said, now)
         return (OptOut("port", self.port, int(now), "reply", 0),)
@@ -378,7 +378,7 @@ def a_port_of_nobody_is_a_port(world: World) -> None:
 class _OneProvider(ReplyEffect):
     __slots__ = ()
 
-    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+    def _refused(self, data: bytes, found: Candidates, said: Reply, now: float) -> tuple[OptOut, ...]:
         opt_outs = super()._refused(data, found, said, now)
         return tuple(one._replace(scope="provider", value=self.provider) if self.provider else one for one in opt_outs)
 
@@ -391,7 +391,7 @@ def stopped_at_one_provider(world: World) -> None:
 class _NotAll(ReplyEffect):
     __slots__ = ()
 
-    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+    def _refused(self, data: bytes, found: Candidates, said: Reply, now: float) -> tuple[OptOut, ...]:
         return super()._refused(data, found, said._replace(everything=False), now)
 
 
@@ -761,7 +761,7 @@ def officer_not_written(world: World) -> None:
 
 def lists_not_asked(world: World) -> None:
     """Who judges looks at the record only."""
-    cast("Any", world.relay.admission)._listed = Listed()
+    cast("Any", world.relay.admission)._listed = SuppressionLists()
 
 
 def half_a_list_is_believed(world: World) -> None:
@@ -796,7 +796,7 @@ def checkpoint_amid_a_list(world: World) -> None:
     cast("Any", world.operators).checkpoint = lambda: checkpoint() and None
 
 
-class _Unmoved(PersonSays):
+class _Unmoved(PersonChange):
     """Is journalled and told, and alters nothing."""
 
     __slots__ = ()
@@ -808,7 +808,7 @@ class _Unmoved(PersonSays):
 
 def withdrawal_not_applied(world: World) -> None:
     """A consent that is taken back is journalled, told, and counts all the same."""
-    _spoil_changes(world, PersonSays, _Unmoved)
+    _spoil_changes(world, PersonChange, _Unmoved)
 
 
 def person_not_written(world: World) -> None:
@@ -816,17 +816,17 @@ def person_not_written(world: World) -> None:
     change = world.relay.change
 
     def silently(one: Any) -> None:
-        change(cast("Any", _Silent(one)) if isinstance(one, PersonSays) else one)
+        change(cast("Any", _Silent(one)) if isinstance(one, PersonChange) else one)
 
     cast("Any", world.relay).change = silently
 
 
 def half_a_file_of_consents_is_believed(world: World) -> None:
     """A restart puts into force what had come of a file."""
-    begun: dict[int, Incoming] = {}
+    begun: dict[int, ConsentImport] = {}
     for item in read(world.disk, 1) if world.restarts else ():
         if item.kind == messages.CONSENT_FILE:
-            begun[item.sequence] = Incoming(item.sequence, consents.unpack_file(item.body))
+            begun[item.sequence] = ConsentImport(item.sequence, consents.unpack_file(item.body))
         elif item.kind == messages.CONSENTS:
             begun[consents.unpack_chunk(item.body).file].add(item.body, 1)
         elif item.kind == messages.CONSENT_EVENT:

@@ -17,7 +17,7 @@ from proxy.relay.message_ids import CarrierIds
 from proxy.relay.pending_submit import OtherRequest, PendingSubmit
 from proxy.relay.replace_sm import ReplaceSm
 from proxy.relay.submit import Relay
-from proxy.relay.submit_multi import Together
+from proxy.relay.submit_multi import CarrierMulti
 from proxy.wire import Frame, data_sm_resp, submit_sm_resp
 from proxy.wire.builders import tlv
 from proxy.wire.multi import read_multi
@@ -128,7 +128,7 @@ class Carrier:
         bind = cast("SimBind", transit.bind)
         if isinstance(transit, (MessageQuery, ReplaceSm)) or (not transit.entry_id and not isinstance(transit, OtherRequest)):
             return []  # it is about a submit, or the gate's own words
-        if isinstance(transit, Together):
+        if isinstance(transit, CarrierMulti):
             group = bind.groups[transit.sequence]
             return [(member, group[member.sequence - 1]) for member in transit.members]
         return [(transit, bind.asked[transit.sequence])]
@@ -204,7 +204,7 @@ class Carrier:
         """Submits: each is taken, or refused."""
         parts = self.submits_of(transit)
         there = [transit.data]
-        if isinstance(transit, Together):
+        if isinstance(transit, CarrierMulti):
             multi = read_multi(Frame.of(transit.data))
             there = [multi.submit(place) for place in range(len(multi.addresses))]
         if [nameless(data) for data in there] != [nameless(submit.frame) for _, submit in parts]:
@@ -243,7 +243,7 @@ class Carrier:
         self.pump_soon()
 
     def answer_to(self, transit: PendingSubmit, sequence: int, statuses: list[int], name: bytes) -> Frame:
-        if isinstance(transit, Together):
+        if isinstance(transit, CarrierMulti):
             people = [submit.recipient for _, submit in self.submits_of(transit)]
             refused = [(person, status) for person, status in zip(people, statuses, strict=True) if status]
             return Frame.of(pdus.multi_resp(name, refused))

@@ -119,7 +119,7 @@ class OnDisk:
         elif item.kind == messages.UNREPLACED:
             self.unreplaced.add(requests.unpack_unreplaced(item.body).entry_id)
         elif item.kind == messages.SAID:
-            self.said.append(delivers.unpack_said(item.body))
+            self.said.append(delivers.unpack_confirmation(item.body))
 
     def _deliver(self, item: JournalRecord) -> None:
         """What the way back wrote."""

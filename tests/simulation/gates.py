@@ -33,7 +33,7 @@ from proxy.relay.multipart.transaction import MultipartStore
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.lists.listed import Listed
+from proxy.state.lists.listed import SuppressionLists
 from proxy.state.lists.orders import Orders
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record
@@ -115,7 +115,7 @@ class GateStore:
         self.world, self.node = world, node
         self.copy: dict[int, tuple[int, bytes]] = {}
         self.counters = world.counters
-        self.mailbox, self.listed, self.orders = Mailbox(), Listed(), Orders()
+        self.mailbox, self.listed, self.orders = Mailbox(), SuppressionLists(), Orders()
         self.away = False
         self.torn_keys = TornKeys()
 

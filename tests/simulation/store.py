@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from proxy.model.recipient import OptOut
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.lists.consented import Consented
+from proxy.state.lists.consented import ConsentIndex
 from proxy.state.lists.dictionary import Dictionary
-from proxy.state.lists.erased import Erased
-from proxy.state.lists.history import History
+from proxy.state.lists.erased import ErasedRecipients
+from proxy.state.lists.history import RuleHistory
 from proxy.state.lists.idempotency import IdempotencyKeys
-from proxy.state.lists.listed import Listed
+from proxy.state.lists.listed import SuppressionLists
 from proxy.state.lists.orders import Orders
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record, replied
 from proxy.state.record.torn import TornKeys
@@ -49,13 +49,13 @@ class SimStore:
         self.counters = counters
         self.versions = versions
         self.mailbox = Mailbox()
-        self.consented, self.erased, self.told = Consented(), Erased(), IdempotencyKeys()
+        self.consented, self.erased, self.told = ConsentIndex(), ErasedRecipients(), IdempotencyKeys()
         self.erased.named = named
-        self.listed = Listed(self.consented, self.erased)
+        self.listed = SuppressionLists(self.consented, self.erased)
         self.orders = Orders()
-        self.history = History()
-        self.cases, self.penalties, self.hours, self.hours_apart, self.reply_paths, self.probes = (Papers() for _ in range(6))
-        self.doubtful, self.decisions = Papers(), Papers()
+        self.history = RuleHistory()
+        self.cases, self.penalties, self.hours, self.hours_apart, self.reply_paths, self.probes = (DeskRecords() for _ in range(6))
+        self.doubtful, self.decisions = DeskRecords(), DeskRecords()
         self.dictionary = Dictionary()
         self.torn_keys = TornKeys()
 

@@ -105,7 +105,7 @@ def torn_keys_are_lost_in_replay(patch: Patch) -> None:
 def torn_keys_are_not_in_the_checkpoint(patch: Patch) -> None:
     def bare(data: bytes) -> bytes:
         for key, _ in list(torn.torn(data)):
-            data = torn.mend(data, key)
+            data = torn.mark_complete(data, key)
         return data
 
     def start(world: Passage) -> None:
@@ -128,7 +128,7 @@ def a_full_reference_is_the_key(patch: Patch) -> None:
 
 
 def a_bound_forgets(patch: Patch) -> None:
-    cannot, tear = PartHandler._cannot_begin, torn.tear
+    cannot, tear = PartHandler._cannot_begin, torn.mark_incomplete
     full: set[int] = set()
 
     def forgets(self: PartHandler, long: Any, data: bytes, key: int, now: float, *, whole: bool) -> str:
@@ -143,11 +143,11 @@ def a_bound_forgets(patch: Patch) -> None:
 
 
 def a_text_is_read_as_it_is_written(patch: Patch) -> None:
-    patch.setattr("proxy.policy.reading.drawn", lambda text: None)
+    patch.setattr("proxy.policy.reading.display_orders", lambda text: None)
 
 
 def octets_are_read_by_the_letter(patch: Patch) -> None:
-    patch.setattr("proxy.wire.content.shown", decode)
+    patch.setattr("proxy.wire.content.displayed_text", decode)
 
 
 def only_marketing_must_be_readable(patch: Patch, tmp_path: Path) -> None:

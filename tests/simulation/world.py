@@ -32,7 +32,7 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Message, Verdict
 from proxy.net.lane import Lane
 from proxy.relay.access import Access, PortTable
-from proxy.relay.commands import Commands, ways
+from proxy.relay.commands import Commands, lane_finder
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.effects.chunked import ChunkedImports
 from proxy.relay.effects.replay import ID_GAP, replay, settle_open
@@ -212,7 +212,7 @@ class World:
         self.operators.gate_starts()
         self.agreeing.gate_starts()
         common = {carrier.name: carrier.lane for carrier in self.carriers}
-        self.commands = Commands(self.relay, index, ways(common), self.ids.own, self.ids.coded, lambda: self.wall)
+        self.commands = Commands(self.relay, index, lane_finder(common), self.ids.own, self.ids.coded, lambda: self.wall)
         manners = OptOutSettings(self.people.widen_after, 30, {CONFIRMED: "退订已生效"})
         self.hearing = ReplyHandler(self.relay, self.tally, manners, lambda: self.wall, lambda: self.now)
         self.way_back = DeliverRelay(

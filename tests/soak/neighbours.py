@@ -106,7 +106,7 @@ def running(folder: Path) -> Iterator[Gate]:
     gate.settings["carriers"][0]["tps"] = CARRIER_TPS
     gate.settings["smpp"]["connections"] = CROWDS["connect"] + 100
     gate.write_settings()
-    core, others = measure.apart(os.sched_getaffinity(0))
+    core, others = measure.split_cores(os.sched_getaffinity(0))
     try:
         os.sched_setaffinity(0, core)  # whatever it starts inherits it
         gate.start()

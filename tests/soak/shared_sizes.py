@@ -29,7 +29,7 @@ from proxy.sim.measure import machine
 from proxy.state import open_store
 from proxy.state.record import record
 from proxy.state.shared.leased import LeaseRequest
-from proxy.state.shared.leases import Ask
+from proxy.state.shared.leases import RateRequest
 from proxy.state.stores.valkey import ValkeyStore
 from tests.valkey import SECRET, Valkey
 
@@ -103,7 +103,7 @@ async def measured(server: Valkey, persons: int, batch: int) -> dict[str, Any]:
 
     meter.start()
     for _ in range(BEATS):
-        await store.leases.shares([(f"p:{name}", Ask(100.0, 80.0, 80.0)) for name in range(NAMES)])
+        await store.leases.shares([(f"p:{name}", RateRequest(100.0, 80.0, 80.0)) for name in range(NAMES)])
         await store.leases.places([LeaseRequest(f"p:{name}", 8, 4) for name in range(NAMES)])
     found["rate_and_binds_once"] = meter.since(BEATS * NAMES)
 

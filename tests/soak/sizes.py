@@ -28,7 +28,7 @@ from rich.console import Console
 
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import RECORD_HEAD_BYTES
 from proxy.journal.write_ahead_log import read
 from proxy.sim import gate
@@ -93,7 +93,7 @@ def _receipt_bytes() -> float:
         raise SystemExit(f"the demo ended with {code}: {out.getvalue()}")
     folder = Path(re.findall(r"/\S+", out.getvalue().strip().splitlines()[-1])[0])
     came = weight = 0
-    ring = Ring.of_files([folder / gate.KEY])
+    ring = KeyRing.of_files([folder / gate.KEY])
     for record in read(OsDisk(next(folder.rglob("*.journal")).parent, ring)):
         if record.kind in (messages.DELIVER, messages.DELIVERED):
             came += record.kind == messages.DELIVER

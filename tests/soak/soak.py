@@ -91,7 +91,7 @@ class Soak:
         self.smsc = Smsc(self.submits, Ways(late_s=self.response_s * 1.3, loses=plan.lose_receipts))
         self.companies = companies()
         self.restless = [one.owner for one in self.companies if one.name in RESTLESS]
-        crowd = recipients(people.crowd(PEOPLE, plan.seed))
+        crowd = recipients(people.distinct_numbers(PEOPLE, plan.seed))
         self.seats = [
             Seat(one, self.submits, self.replies, crowd, (one.owner * BINDS + place) * 797)
             for one in self.companies

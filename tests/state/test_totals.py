@@ -17,7 +17,7 @@ from xxhash import xxh3_64_intdigest
 
 from proxy.model.message import Take
 from proxy.state.counters.counting import REPORT_S
-from proxy.state.shared.leases import BEAT_S, LEASE_MS, Ask
+from proxy.state.shared.leases import BEAT_S, LEASE_MS, RateRequest
 from proxy.state.stores.valkey import ValkeyStore, open_url
 from tests.needs import needs
 from tests.valkey import SECRET, Cluster
@@ -92,7 +92,7 @@ class House:
             turn += 1
             asked_s = loop.time()
             demand = 2 * TOTAL if turn // 5 % NODES == node else 0.0
-            told = await self.stores[node].leases.shares([(name, Ask(TOTAL, demand, mine[name])) for name in RATES])
+            told = await self.stores[node].leases.shares([(name, RateRequest(TOTAL, demand, mine[name])) for name in RATES])
             for name, one in zip(RATES, told, strict=True):
                 if one is not None:
                     mine[name], until_s[name] = one.share, asked_s + LEASE_MS / 1000

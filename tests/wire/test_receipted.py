@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.wire import Frame, deliver_sm, read_deliver, tlv
-from proxy.wire.receipted import Receipted
+from proxy.wire.receipted import ReceiptIds
 from proxy.wire.tables import DELIVER_SM, ESM_TYPE, MESSAGE_PAYLOAD, RECEIPTED_MESSAGE_ID
 
 TEXT = "id:{} sub:001 dlvrd:001 submit date:2511110801 done date:2511110802 stat:DELIVRD err:000 text:{}"
@@ -61,12 +61,12 @@ def test_the_text_names_the_message_however_a_carrier_spells_it_and_whatever_alp
 ):
     octets = text.encode(alphabet)
     data = pdu(octets, data_coding=data_coding) if len(octets) <= 254 else pdu(b"", payload=octets, data_coding=data_coding)
-    receipt = Receipted(data)
+    receipt = ReceiptIds(data)
     assert (receipt.text_id, receipt.tlv_id) == (named and named.encode(), None)
     if named is None:
         assert receipt.naming(b"other", b"other") == data
     else:
-        renamed = Receipted(receipt.naming(b"B1-other", None))
+        renamed = ReceiptIds(receipt.naming(b"B1-other", None))
         assert renamed.text_id == b"B1-other"
         assert renamed.naming(named.encode(), None) == data
 
@@ -74,7 +74,7 @@ def test_the_text_names_the_message_however_a_carrier_spells_it_and_whatever_alp
 @pytest.mark.parametrize("value", [b"4711\0", b"4711", b"4711\0\0\0"])
 def test_the_parameter_names_it_with_its_NUL_or_without(value):
     data = pdu(b"", named=value)
-    receipt = Receipted(data)
+    receipt = ReceiptIds(data)
     assert (receipt.text_id, receipt.tlv_id) == (None, b"4711")
     assert receipt.naming(None, b"B14711") == pdu(b"", named=value.replace(b"4711", b"B14711"))
 
@@ -82,13 +82,13 @@ def test_the_parameter_names_it_with_its_NUL_or_without(value):
 @pytest.mark.parametrize("value", [b"\0", b"\0\0"])
 def test_an_empty_parameter_names_nothing(value):
     data = pdu(b"", named=value)
-    assert Receipted(data).tlv_id is None
-    assert Receipted(data).naming(b"x", b"x") == data
+    assert ReceiptIds(data).tlv_id is None
+    assert ReceiptIds(data).naming(b"x", b"x") == data
 
 
 def test_text_and_parameter_are_named_apart():
     data = pdu(TEXT.format(26, "hello").encode(), named=b"1A\0")
-    receipt = Receipted(data)
+    receipt = ReceiptIds(data)
     assert (receipt.text_id, receipt.tlv_id) == (b"26", b"1A")
     assert receipt.naming(b"0000001A", b"0000001A") == pdu(TEXT.format("0000001A", "hello").encode(), named=b"0000001A\0")
     assert receipt.naming(None, None) == receipt.naming(b"26", b"1A") == data
@@ -96,8 +96,8 @@ def test_text_and_parameter_are_named_apart():
 
 def test_an_id_of_64_octets_has_room_for_its_NUL_in_the_parameter():
     data = pdu(b"", named=b"1\0\0")
-    assert Receipted(Receipted(data).naming(None, b"x" * 64)).tlv_id == b"x" * 64
-    assert seen(Receipted(data).naming(None, b"x" * 64)).tlvs[1] == (RECEIPTED_MESSAGE_ID, b"x" * 64 + b"\0")
+    assert ReceiptIds(ReceiptIds(data).naming(None, b"x" * 64)).tlv_id == b"x" * 64
+    assert seen(ReceiptIds(data).naming(None, b"x" * 64)).tlvs[1] == (RECEIPTED_MESSAGE_ID, b"x" * 64 + b"\0")
 
 
 # --- where texts stand
@@ -110,21 +110,21 @@ def test_a_header_before_the_text_stays(header, in_payload):
         octets = header + TEXT.format(name, "hello").encode()
         return pdu(b"", payload=octets, esm_class=0x44) if in_payload else pdu(octets, esm_class=0x44)
 
-    assert Receipted(made("4711")).text_id == b"4711"
-    assert Receipted(made("4711")).naming(b"B14711", None) == made("B14711")
+    assert ReceiptIds(made("4711")).text_id == b"4711"
+    assert ReceiptIds(made("4711")).naming(b"B14711", None) == made("B14711")
 
 
 def test_a_header_longer_than_its_text_hides_nothing_and_breaks_nothing():
     data = pdu(b"\xffid:1 stat:DELIVRD", esm_class=0x44)
-    assert Receipted(data).text_id is None
-    assert Receipted(data).naming(b"2", b"2") == data
+    assert ReceiptIds(data).text_id is None
+    assert ReceiptIds(data).naming(b"2", b"2") == data
 
 
 def test_a_payload_may_grow_as_it_likes():
     def made(name: str) -> bytes:
         return pdu(b"", payload=TEXT.format(name, "x" * 400).encode(), named=name.encode() + b"\0")
 
-    assert Receipted(made("7")).naming(b"B1" * 32, b"B1" * 32) == made("B1" * 32)
+    assert ReceiptIds(made("7")).naming(b"B1" * 32, b"B1" * 32) == made("B1" * 32)
 
 
 # --- 254 octets
@@ -135,7 +135,7 @@ def test_only_the_quoted_text_is_cut_and_no_more_of_it_than_must_be(quoted):
     head = TEXT.format("7" * 20, "")
     text = head + "q" * (254 - len(head) if quoted == 140 else quoted)
     longer = TEXT.format("B1" + "7" * 60, "") + text[len(head) :]
-    got = seen(Receipted(pdu(text.encode())).naming(b"B1" + b"7" * 60, None))
+    got = seen(ReceiptIds(pdu(text.encode())).naming(b"B1" + b"7" * 60, None))
     assert got.octets == longer.encode()[:254]
     assert got.receipt is not None
     assert (got.receipt.id, got.receipt.stat, got.receipt.err) == ("B1" + "7" * 60, "DELIVRD", "000")
@@ -147,7 +147,7 @@ def test_in_UCS_2_whole_characters_are_cut():
         octets = (head + quoted).encode("utf-16-be")[:254]
         octets = octets[: len(octets) - len(octets) % 2].decode("utf-16-be", "ignore").encode("utf-16-be")
         for name in ("B17", "B1" + "7" * 62):
-            got = seen(Receipted(pdu(octets, data_coding=8)).naming(name.encode(), None))
+            got = seen(ReceiptIds(pdu(octets, data_coding=8)).naming(name.encode(), None))
             assert got.state == "readable"
             whole = octets.decode("utf-16-be").replace("id:7 ", f"id:{name} ")
             assert whole.startswith(got.text)
@@ -157,7 +157,7 @@ def test_in_UCS_2_whole_characters_are_cut():
 def test_where_nothing_is_quoted_to_be_cut_the_whole_text_moves_to_a_payload_and_nothing_is_lost():
     for text in ("id:7 stat:DELIVRD err:" + "0" * 230, "id:7 stat:DELIVRD err:" + "0" * 226 + " text:"):
         data = pdu(text.encode().ljust(254, b" ")[:254], named=b"7\0")
-        got = seen(Receipted(data).naming(b"B1" + b"7" * 62, b"B17"))
+        got = seen(ReceiptIds(data).naming(b"B1" + b"7" * 62, b"B17"))
         assert got.octets == b"id:B1" + b"7" * 62 + seen(data).octets[4:]
         assert got.receipted_message_id == b"B17"
         assert got.tlvs[-1][0] == MESSAGE_PAYLOAD
@@ -187,10 +187,10 @@ def test_to_another_id_and_back_is_the_same_receipt(before, after, in_text, in_t
     data = deliver_sm("1", "2", b"" if in_payload else text, data_coding=coding, esm_class=4, tlvs=tlvs, sequence=9)
     if len(TEXT.format(before, quoted)) > 1024:
         return
-    receipt = Receipted(data)
+    receipt = ReceiptIds(data)
     assert (receipt.text_id, receipt.tlv_id) == (before.encode() if in_text else None, before.encode() if in_tlv else None)
     there = receipt.naming(after.encode(), after.encode())
-    again = Receipted(there)
+    again = ReceiptIds(there)
     assert (again.text_id, again.tlv_id) == (after.encode() if in_text else None, after.encode() if in_tlv else None)
     read = seen(there)
     assert {tag: value for tag, value in read.tlvs if tag in dict(others)} == dict(others)
@@ -205,11 +205,11 @@ def test_to_another_id_and_back_is_the_same_receipt(before, after, in_text, in_t
 @given(st.binary(max_size=254), st.sampled_from([0x04, 0x44, 0x20]), st.sampled_from([0, 3, 4, 8]), st.binary(max_size=65))
 def test_any_octets_are_a_receipt_that_can_be_named_anew_or_stays_as_it_is(octets, esm_class, data_coding, named):
     data = pdu(octets, esm_class=esm_class, data_coding=data_coding, named=named or None)
-    receipt = Receipted(data)
+    receipt = ReceiptIds(data)
     assert receipt.naming(None, None) == data
     there = receipt.naming(b"NEW", b"NEW")
     assert read_deliver(Frame.of(there)).source == "13800210001"
-    assert Receipted(there).text_id == (b"NEW" if receipt.text_id is not None else None)
+    assert ReceiptIds(there).text_id == (b"NEW" if receipt.text_id is not None else None)
 
 
 DELIVERS = [
@@ -222,7 +222,7 @@ DELIVERS = [
 @pytest.mark.parametrize("row", DELIVERS, ids=lambda row: row["id"])
 def test_delivers_that_other_people_wrote_name_what_their_authors_meant_and_keep_the_rest(row):
     data = bytes.fromhex(row["hex"])
-    receipt = Receipted(data)
+    receipt = ReceiptIds(data)
     fields = row["fields"]
     values = {int(tag, 16): bytes.fromhex(value) for tag, value in fields["tlvs"]}
     named = values.get(RECEIPTED_MESSAGE_ID, b"").rstrip(b"\0")
@@ -240,6 +240,6 @@ def test_delivers_that_other_people_wrote_name_what_their_authors_meant_and_keep
 
 
 def test_there_are_receipts_among_them():
-    receipts = [Receipted(bytes.fromhex(row["hex"])) for row in DELIVERS]
+    receipts = [ReceiptIds(bytes.fromhex(row["hex"])) for row in DELIVERS]
     assert sum(receipt.text_id is not None for receipt in receipts) >= 3
     assert sum(receipt.tlv_id is not None for receipt in receipts) >= 1

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.wire import Frame, read_fields
-from proxy.wire.redaction import HIDDEN, MASKED, TEXT, veil
+from proxy.wire.redaction import HIDDEN, MASKED, TEXT, redact_pdu
 from tests import pdus
 from tests.e2e.pdus import BIND_TRANSCEIVER, DELIVER_SM, MESSAGE_PAYLOAD, RESPONSE, SUBMIT_SM, bind, message, pdu, tlv
 
@@ -20,7 +20,7 @@ def submit(text: bytes = b"call 4711", *, coding: int = 0, esm: int = 0, tail: b
 
 
 def veiled(frame: Frame, text: str = MASKED, *, whole_numbers: bool = False) -> bytes:
-    shown = veil(frame, text, whole_numbers=whole_numbers).data
+    shown = redact_pdu(frame, text, whole_numbers=whole_numbers).data
     assert len(shown) == len(frame.data)
     assert shown[:16] == frame.data[:16]
     return shown
@@ -84,7 +84,7 @@ def test_a_password_is_veiled_whatever_was_asked_for() -> None:
     shown = veiled(Frame.of(bind(BIND_TRANSCEIVER, 1, "jia", "geheim")), TEXT, whole_numbers=True)
     assert b"geheim" not in shown
     assert read_fields(Frame.of(shown))["password"] == b"******"
-    assert veil(Frame.of(shown)).said["system_id"] == "jia"
+    assert redact_pdu(Frame.of(shown)).said["system_id"] == "jia"
 
 
 def test_what_a_receipt_quotes_may_be_a_code_and_what_names_its_message_is_none() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from proxy.model.message import Content
 from proxy.native.loader import PURE
 from proxy.wire import ContentCache, Frame, joined, read_submit, submit_sm
-from proxy.wire.charset import KINDS, decode, shown
+from proxy.wire.charset import KINDS, decode, displayed_text
 
 AD = "【甲店】双11优惠券满100减20 拒收请回复R"
 BANNED = "代开发票"
@@ -40,8 +40,8 @@ def test_binary_that_reads_as_a_text_is_that_text(text: str, coding: int, alphab
 
 def test_ucs_2_with_a_stray_last_octet_is_read_without_it() -> None:
     for coding in (code for code in range(256) if KINDS[code] == "ucs-2"):
-        assert shown(AD.encode("utf-16-be") + b"\x41", coding) == (AD, "readable")
-    assert shown(b"\x90", 8) == ("", "unreadable")
+        assert displayed_text(AD.encode("utf-16-be") + b"\x41", coding) == (AD, "readable")
+    assert displayed_text(b"\x90", 8) == ("", "unreadable")
 
 
 def test_gb_18030_under_15_is_read_as_handsets_in_china_read_it() -> None:
@@ -54,7 +54,7 @@ def test_gb_18030_under_15_is_read_as_handsets_in_china_read_it() -> None:
 @pytest.mark.parametrize("alphabet", ["gbk", "utf-8"])
 @pytest.mark.parametrize("coding", [0, 1, 3, 0x10, 0xC0, 0xF0])
 def test_chinese_under_an_alphabet_of_latin_letters_is_chinese(alphabet: str, coding: int) -> None:
-    assert shown(AD.encode(alphabet), coding) == (AD, "readable")
+    assert displayed_text(AD.encode(alphabet), coding) == (AD, "readable")
 
 
 @pytest.mark.parametrize(
@@ -70,30 +70,30 @@ def test_chinese_under_an_alphabet_of_latin_letters_is_chinese(alphabet: str, co
     ],
 )
 def test_a_text_in_latin_1_stays_one(text: str) -> None:
-    assert shown(text.encode("latin-1"), 3) == (text, "readable")
+    assert displayed_text(text.encode("latin-1"), 3) == (text, "readable")
 
 
 @given(st.binary(max_size=60), st.sampled_from([0, 1, 8, 0x10, 0xF0]))
 def test_what_can_be_read_as_it_is_declared_is_read_so(octets: bytes, coding: int) -> None:
     declared = decode(octets, coding)
     if declared[1] == "readable":
-        assert shown(octets, coding) == declared
+        assert displayed_text(octets, coding) == declared
 
 
 @pytest.mark.parametrize("coding", range(256))
 def test_every_coding_has_an_answer_and_none_raises(coding: int) -> None:
     dice = random.Random(coding)
     for octets in (b"", b"\0", b"\0\0\0\0", *(dice.randbytes(dice.randrange(60)) for _ in range(40))):
-        text, state = shown(octets, coding)
+        text, state = displayed_text(octets, coding)
         assert (text == "") or state == "readable"
         text.encode()
 
 
 def test_data_that_are_no_text_stay_binary() -> None:
     dice = random.Random(106)
-    assert not any(shown(dice.randbytes(60), 4)[1] == "readable" for _ in range(2_000))
-    assert shown(bytes(range(32)), 4) == ("", "binary")
-    assert shown(b"\1\6\1\xaehttp://s.example/a\0", 4) == ("", "binary")
+    assert not any(displayed_text(dice.randbytes(60), 4)[1] == "readable" for _ in range(2_000))
+    assert displayed_text(bytes(range(32)), 4) == ("", "binary")
+    assert displayed_text(b"\1\6\1\xaehttp://s.example/a\0", 4) == ("", "binary")
 
 
 def test_octets_that_are_two_texts_are_judged_by_both() -> None:
@@ -106,7 +106,7 @@ def test_octets_that_are_two_texts_are_judged_by_both() -> None:
 
 @pytest.mark.parametrize("coding", [0x05, 0x0A, 0x0D, 0x0E, 0x20, 0x28, 0x80, 0xBF, 0xFF])
 def test_what_no_two_handsets_agree_on_is_not_guessed(coding: int) -> None:
-    assert shown(AD.encode("gbk"), coding)[0] == ""
+    assert displayed_text(AD.encode("gbk"), coding)[0] == ""
 
 
 def test_octets_behind_an_exchanged_mark_are_not_read() -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from proxy.archive.audit import plain_reading
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 
 CANDIDATES_S = 30 * 86_400
 RELATED_S = 7 * 86_400
@@ -120,7 +120,7 @@ class Violation(NamedTuple):
     claim: Claim
 
 
-@about_people
+@masked_repr
 @dataclass(slots=True)
 class Findings:
     claims: list[Claim] = field(default_factory=list)

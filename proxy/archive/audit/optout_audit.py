@@ -24,10 +24,10 @@ from proxy.archive.audit.person_history import PersonHistory
 from proxy.archive.segment_index import Stale
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages
-from proxy.journal.records.replicated import unpack_heard
+from proxy.journal.records.replicated import unpack_replicated
 from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, unpack_header
 from proxy.model.message import Category
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 
 REMEMBERED_BYTES_MAX = 12 << 30
 """How much journal is indexed by person: some 25 million messages, for which 150 MB are kept. A reply to an older message claims nothing
@@ -44,7 +44,7 @@ _FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16
 """Where a verdict says whether it let the message out, and of which category it is (journal/records/messages.py)."""
 
 
-@about_people
+@masked_repr
 class Finding(NamedTuple):
     recipient: int
     against: Violation
@@ -144,7 +144,7 @@ class Audit:
                 if person := reply_sender(body):
                     self._reply(place, person, record.sequence)
             elif kind == messages.HEARD:
-                heard = unpack_heard(body)
+                heard = unpack_replicated(body)
                 if heard.kind in (messages.OPTOUT, messages.RESTORED) and heard.node not in self._nodes:
                     self._reply(place, int.from_bytes(heard.body[8:16], "big"), record.sequence)
             elif (

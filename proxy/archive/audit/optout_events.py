@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from proxy.model.number import Number, about_people
+from proxy.model.number import Number, masked_repr
 from proxy.model.recipient import OptOut
-from proxy.model.redact import numbers_masked
+from proxy.model.redact import mask_numbers
 
 CHINA = timezone(timedelta(hours=8))
 TEXT_SHOWN_MAX = 200
@@ -47,9 +47,9 @@ def named_by_value(one: OptOut, signatures: Mapping[int, str]) -> Mapping[str, s
     return {"about": f"{one.scope} {one.value}".rstrip()}
 
 
-@about_people
+@masked_repr
 @dataclass(slots=True)
-class Trace:
+class OptOutTrace:
     recipient: int
     first: float = 0.0
     last: float = 0.0
@@ -145,7 +145,7 @@ def key(one: OptOut, *, listed: bool = False) -> Key:
 
 def _masked(details: Mapping[str, Any]) -> dict[str, Any]:
     """Without whole numbers in what people wrote."""
-    return {name: numbers_masked(said) if name in WRITTEN else said for name, said in details.items()}
+    return {name: mask_numbers(said) if name in WRITTEN else said for name, said in details.items()}
 
 
 def scope(one: OptOut) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Traces one person's opt-outs through the journal.
 
-In: journal records in order, a person's number. Out: a ``Trace``: what they wrote and how it was read, what stopped and when, what was
+In: journal records in order, a person's number. Out: a ``OptOutTrace``: what they wrote and how it was read, what stopped and when, what was
 restored, what the gate confirmed, and every message sent to them since, with the reason why it could be. Never: the record in the store,
 rules, texts that were sent (only the name in 【】).
 
@@ -23,8 +23,8 @@ from proxy.archive.audit.list_membership import KINDS, ImportedLists, ListMember
 from proxy.archive.audit.optout_events import (
     About,
     OptOutEvent,
+    OptOutTrace,
     Says,
-    Trace,
     iso,
     key,
     local,
@@ -35,12 +35,12 @@ from proxy.archive.audit.optout_events import (
 )
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.journal.records import consents, delivers, doubtful_replies, messages, operator_actions
-from proxy.journal.records.replicated import ReplicatedRecord, unpack_heard
+from proxy.journal.records.replicated import ReplicatedRecord, unpack_replicated
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import Entry, OptOut
-from proxy.model.redact import numbers_masked
+from proxy.model.redact import mask_numbers
 
 SENT_SHOWN_MAX = 1_000
 """Messages that are listed; more are counted."""
@@ -63,11 +63,11 @@ class PduReaders(NamedTuple):
 
 def trace(
     journals: Sequence[Iterable[JournalRecord]], recipient: int, read: PduReaders, asked: float, nodes: Collection[int] = ()
-) -> Trace:
+) -> OptOutTrace:
     """All that the journals hold about one person's refusals, in journal order, whatever the clock did; only a reply is placed before its
     effects. ``asked``: refusals in force are those as of then. ``nodes``: nodes of these journals, whose replicated records are not shown
     twice. A record about another person costs one comparison."""
-    found, history = Trace(recipient, asked=asked, about=read.about), PersonHistory(recipient, nodes)
+    found, history = OptOutTrace(recipient, asked=asked, about=read.about), PersonHistory(recipient, nodes)
     at_record: dict[Key, list[OptOutEvent]] = {}  # events of records of replies and messages
     wanted = _U64.pack(recipient)
     lists: dict[tuple[int, int], ImportedLists] = {}  # by journal, and the node that replicated it; -1: its own
@@ -83,7 +83,7 @@ def trace(
             continue
         sequence, before = item.sequence, len(found.events)
         if kind == messages.HEARD:
-            heard = unpack_heard(body)
+            heard = unpack_replicated(body)
             if heard.node in nodes:
                 continue
             kind, body, sequence = heard.kind, heard.body, heard.sequence
@@ -102,7 +102,7 @@ def trace(
     return found
 
 
-def _compare(found: Trace, meant: Findings, at_record: Mapping[Key, Sequence[OptOutEvent]]) -> None:
+def _compare(found: OptOutTrace, meant: Findings, at_record: Mapping[Key, Sequence[OptOutEvent]]) -> None:
     """Adds what the second reading says: whom each reply meant, and what went out against that."""
     places = {id(event): place for place, event in enumerate(found.events)}
     sent_after = Counter(against.claim.key for against in meant.against)
@@ -142,7 +142,7 @@ def _timed(place: int, journal: Iterable[JournalRecord]) -> Iterator[tuple[int, 
         yield reached, (place, item)
 
 
-def _received(found: Trace, body: bytes, read: PduReaders) -> list[OptOutEvent]:
+def _received(found: OptOutTrace, body: bytes, read: PduReaders) -> list[OptOutEvent]:
     said = delivers.unpack_deliver(body)
     if said.kind not in _REPLIES:
         return []
@@ -159,13 +159,13 @@ def _received(found: Trace, body: bytes, read: PduReaders) -> list[OptOutEvent]:
     read_as = f"read as {means.get(said.kind, 'no refusal')}"
     event = OptOutEvent(
         said.time, "received", said.port, said.provider, f"“{text}”, {read_as}", {"text": text, "read_as": said.kind},
-        f"“{numbers_masked(text)}”, {read_as}",
+        f"“{mask_numbers(text)}”, {read_as}",
     )  # fmt: skip
     events.insert(place, event)
     return [event]
 
 
-def _stopped(found: Trace, body: bytes, read: PduReaders) -> None:
+def _stopped(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
     said = delivers.unpack_optout(body)
     one = said.opt_out
     found.stands[key(one)] = one
@@ -177,7 +177,7 @@ def _stopped(found: Trace, body: bytes, read: PduReaders) -> None:
     )  # fmt: skip
 
 
-def _held(found: Trace, body: bytes, read: PduReaders) -> None:
+def _held(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
     reply = doubtful_replies.unpack_doubtful(body)
     found.doubtful.add(doubtful_replies.id_of(body))
     for one in reply.held:
@@ -191,7 +191,7 @@ def _held(found: Trace, body: bytes, read: PduReaders) -> None:
     found.events.append(OptOutEvent(reply.time, "held", reply.port, reply.provider, says, details))
 
 
-def _decided(found: Trace, body: bytes) -> None:
+def _decided(found: OptOutTrace, body: bytes) -> None:
     """What an officer decided about replies, some of them this person's perhaps; what it lifted or refused stands in records of its own."""
     said = doubtful_replies.unpack_decision(body)
     if found.doubtful.isdisjoint(said.ids):
@@ -203,7 +203,7 @@ def _decided(found: Trace, body: bytes) -> None:
     found.events.append(OptOutEvent(said.time, "decided", "", "", means + by, details, means + masked))
 
 
-def _restored(found: Trace, body: bytes, read: PduReaders) -> None:
+def _restored(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
     said = delivers.unpack_restored(body)
     for one in said.lifted:
         found.stands.pop(key(one), None)
@@ -213,7 +213,7 @@ def _restored(found: Trace, body: bytes, read: PduReaders) -> None:
     )
 
 
-def _by_officer(found: Trace, body: bytes, read: PduReaders) -> None:
+def _by_officer(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
     said = operator_actions.unpack_suppressed(body)
     for one in said.added:
         found.stands[key(one)] = one
@@ -227,7 +227,7 @@ def _by_officer(found: Trace, body: bytes, read: PduReaders) -> None:
         _add_lifted(found, said.time, lifted, said.who, said.why)
 
 
-def _listed(found: Trace, said: ListMembership) -> None:
+def _listed(found: OptOutTrace, said: ListMembership) -> None:
     """A list that was taken in."""
     if not said.takes_off:
         for one in said.refusals:
@@ -240,7 +240,7 @@ def _listed(found: Trace, said: ListMembership) -> None:
     _add_lifted(found, said.time, lifted, said.who, said.why, said.file)
 
 
-def _add_stopped(found: Trace, at: float, one: OptOut, who: str, why: str, file: str = "") -> None:
+def _add_stopped(found: OptOutTrace, at: float, one: OptOut, who: str, why: str, file: str = "") -> None:
     details = {
         **scope(one), "source": one.source, "keyword": "", "effective": iso(at), "until": iso(one.expiry), **_ordered(who, why, file),
     }  # fmt: skip
@@ -249,7 +249,7 @@ def _add_stopped(found: Trace, at: float, one: OptOut, who: str, why: str, file:
     found.events.append(OptOutEvent(at, "stopped", "", "", (*stopped, by), details, (*stopped, masked)))
 
 
-def _add_lifted(found: Trace, at: float, lifted: Sequence[OptOut], who: str, why: str, file: str = "") -> None:
+def _add_lifted(found: OptOutTrace, at: float, lifted: Sequence[OptOut], who: str, why: str, file: str = "") -> None:
     says = (*(_all_of(lifted) or ("nothing",)), ", ")
     by, masked = _by(who, why, file)
     details = _ordered(who, why, file) | {"lifted": [scope(one) for one in lifted]}
@@ -268,7 +268,7 @@ def _ordered(who: str, why: str, file: str) -> dict[str, Any]:
 def _by(who: str, why: str, file: str = "") -> tuple[str, str]:
     """Who had it done, and why; and the same without whole numbers."""
     done = (f" with the list {printable(file)}" if file else "") + f": {printable(why)}"
-    return f"by {printable(who)}{done}", f"by {printable(who)}{numbers_masked(done)}"
+    return f"by {printable(who)}{done}", f"by {printable(who)}{mask_numbers(done)}"
 
 
 def _from_gate(heard: ReplicatedRecord, event: OptOutEvent) -> OptOutEvent:
@@ -279,8 +279,8 @@ def _from_gate(heard: ReplicatedRecord, event: OptOutEvent) -> OptOutEvent:
     return event._replace(at=heard.time, says=(*event.says, told), details=details, masked=masked)
 
 
-def _person_changed(found: Trace, body: bytes, read: PduReaders) -> None:
-    said = consents.unpack_person(body)
+def _person_changed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
+    said = consents.unpack_change(body)
     if said.event == "withdrawn":
         return  # of what they agreed to: no refusal
     if said.event == "erased":
@@ -300,14 +300,14 @@ def _person_changed(found: Trace, body: bytes, read: PduReaders) -> None:
     found.events.append(OptOutEvent(said.time, "restored", "", "", (*says, by), details, (*says, masked)))
 
 
-def _confirmed(found: Trace, body: bytes, read: PduReaders) -> None:
-    said = delivers.unpack_said(body)
+def _confirmed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
+    said = delivers.unpack_confirmation(body)
     found.events.append(
         OptOutEvent(said.time, "confirmed", said.port, said.provider, f"“{printable(said.text)}”", {"text": said.text})
     )
 
 
-def _sent(found: Trace, body: bytes, read: PduReaders) -> None:
+def _sent(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
     said = messages.unpack_verdict(body)
     name = read.signature_of(said.data)
     if name:
@@ -329,7 +329,7 @@ def _sent(found: Trace, body: bytes, read: PduReaders) -> None:
     )  # fmt: skip
 
 
-def _against(found: Trace, said: messages.VerdictRecord, entry: Entry, read: PduReaders) -> str:
+def _against(found: OptOutTrace, said: messages.VerdictRecord, entry: Entry, read: PduReaders) -> str:
     """The refusal in force that speaks of this message, in words; empty if none does."""
     if said.category is not Category.MARKETING:
         return ""
@@ -349,7 +349,7 @@ def _speaks(one: OptOut, said: messages.VerdictRecord, entry: Entry, read: PduRe
     return one.value == said.provider if one.scope == "provider" else said.port.startswith(one.value)
 
 
-def _why(found: Trace, said: messages.VerdictRecord) -> str:
+def _why(found: OptOutTrace, said: messages.VerdictRecord) -> str:
     if said.category is not Category.MARKETING:
         return "a refusal covers marketing only"
     standing = [one for one in found.stands.values() if not 0 < one.expiry <= said.time]

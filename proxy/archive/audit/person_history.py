@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Iterable
 from proxy.archive.audit import plain_reading
 from proxy.archive.audit.intent import Claim, ClaimsEnded, Findings, Key, Outgoing, SeenReply, digits_of, findings
 from proxy.journal.records import answers, consents, delivers, doubtful_replies, messages, operator_actions, requests
-from proxy.journal.records.replicated import unpack_heard
+from proxy.journal.records.replicated import unpack_replicated
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
-from proxy.model.number import NotARecipient, about_people, recipient_of
+from proxy.model.number import NotARecipient, masked_repr, recipient_of
 
 READ_AGAIN_S = 60
 """For so long a reply may be processed again, if the gate died between writing its effect and its text."""
@@ -30,7 +30,7 @@ _LATE_ACCEPTED = 3
 _REPLIES = frozenset(("reply", "optout", "restore", "review"))
 
 
-@about_people
+@masked_repr
 class PersonHistory:
     """What journals say of one person, in the order in which it is handed in."""
 
@@ -155,7 +155,7 @@ class PersonHistory:
 
     def _replicated(self, key: Key, record: JournalRecord) -> None:
         """Takes a replicated record: the reply's text is in the other gate's journal, its effect here."""
-        heard = unpack_heard(record.body)
+        heard = unpack_replicated(record.body)
         if heard.kind == messages.DECISION:
             self._decided(key, JournalRecord(heard.sequence, heard.kind, heard.body))
         if heard.node in self._nodes or heard.body[8:16] != self._wanted:
@@ -178,7 +178,7 @@ class PersonHistory:
 
     def _ended(self, key: Key, record: JournalRecord) -> None:
         if record.kind == messages.PERSON:
-            told = consents.unpack_person(record.body)
+            told = consents.unpack_change(record.body)
             if told.event != "withdrawn":
                 self._events.append(ClaimsEnded(told.time, told.time if told.event == "erased" else told.before))
             return

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 
 SUBMIT_SM, DELIVER_SM, REPLACE_SM, SUBMIT_MULTI, DATA_SM = 0x04, 0x05, 0x07, 0x21, 0x103
 MESSAGE_PAYLOAD = 0x0424
@@ -70,7 +70,7 @@ DOUBTS = re.compile(
 NAMES_ADVERTISING = re.compile(r"退订|拒收|广告|推广|营销")
 
 
-@about_people
+@masked_repr
 class PduText(NamedTuple):
     """The octets of a text, as a PDU carries them, and which part of a long message they are."""
 

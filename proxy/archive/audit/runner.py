@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from proxy.archive.audit.optout_audit import Audit, Finding
 from proxy.archive.audit.optout_events import iso
-from proxy.config import Sealing, SettingsError, rest_places
+from proxy.config import Sealing, SettingsError, archive_locations
 from proxy.journal.disk import OsDisk
 from proxy.journal.scan import JournalError
-from proxy.journal.sealing import Ring, SealingError
+from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.model.number import Number
 
@@ -48,7 +48,7 @@ def journals_of(config: Path, folder: Path | None = None) -> Journals:
     """Of all workers. ``folder``: this one, instead of what the settings say. CannotAudit."""
     folders, sealing = [folder] if folder is not None else [], Sealing(())
     try:
-        places = rest_places(config, every=True)
+        places = archive_locations(config, every=True)
         folders, sealing = folders or [one for one, _ in places.journals], places.sealing
     except SettingsError as error:
         if folder is None:
@@ -57,7 +57,7 @@ def journals_of(config: Path, folder: Path | None = None) -> Journals:
         if not one.is_dir():
             raise CannotAudit(f"{one}: no such folder (a gate that has run leaves its journal there)")
     try:
-        ring = Ring.of_files(sealing.keys)
+        ring = KeyRing.of_files(sealing.keys)
     except SealingError as error:
         raise CannotAudit(error) from None
     disks = tuple(OsDisk(one, ring) for one in folders)

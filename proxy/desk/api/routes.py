@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from proxy.console.gate_client import CannotAsk, GateClient
-from proxy.console.login import TOKEN_MAX, spelt, who_is
+from proxy.console.login import TOKEN_MAX, gate_token, identify
 from proxy.console.translations import language_of
 from proxy.desk.api.dispatch import call
 from proxy.desk.api.openapi import BODY, JSON, document
@@ -27,7 +27,7 @@ from proxy.desk.api.table import FILE_BYTES_MAX, OPERATIONS, Operation, Program
 from proxy.i18n import catalog
 from proxy.model.lockout import HELD_OFF_S, Lockout
 from proxy.model.redact import as_json
-from proxy.model.roles import Asker, NotAllowed, demand
+from proxy.model.roles import Asker, NotAllowed, require_permission
 from proxy.operations.args import object_of
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.client import NobodyAnswers
@@ -116,7 +116,7 @@ class Api:
         if digest not in self._known_tokens and self._lockout.held_off("", peer, now):
             raise ErrorAnswer(429, "too many wrong tokens from this address", {"Retry-After": f"{HELD_OFF_S:.0f}"})
         try:
-            asker = await who_is(self._client, spelt(token), token)
+            asker = await identify(self._client, gate_token(token), token)
         except CannotAsk as error:
             raise ErrorAnswer(503, str(error)) from None
         if asker is None:
@@ -126,12 +126,12 @@ class Api:
         self._known_tokens[digest] = None
         while len(self._known_tokens) > KNOWN_MAX:
             self._known_tokens.popitem(last=False)
-        return spelt(token), asker
+        return gate_token(token), asker
 
 
 def _check_permission(asker: Asker, operation: Operation) -> None:
     try:
-        demand(asker, operation.permission, operation.name)
+        require_permission(asker, operation.permission, operation.name)
     except NotAllowed as fault:
         raise ErrorAnswer(403, str(fault)) from None
 

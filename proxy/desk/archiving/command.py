@@ -13,7 +13,19 @@ import typer
 from proxy.desk.archiving.erase_command import erase
 from proxy.desk.archiving.verify_command import places_of, verify
 from proxy.operations.files.sealed_journal import disk_of
-from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, ask, fail, say, table, tell, when
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    as_json,
+    ask,
+    fail,
+    format_time,
+    print_answer,
+    print_line,
+    table,
+)
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
@@ -38,11 +50,11 @@ def roll(
     import duckdb
 
     from proxy.archive import rolling
-    from proxy.archive.keys import Keys, KeysError
+    from proxy.archive.keys import ArchiveKeys, KeysError
     from proxy.archive.manifest import ManifestError
     from proxy.journal.write_ahead_log import JournalDamaged, JournalError
 
-    hardening.close_files()
+    hardening.restrict_umask()
     if idle:
         _lower_priority()
     places = places_of(config)
@@ -50,7 +62,7 @@ def roll(
         fail(f"{places.journal}: no such folder (a gate that has run leaves its journal there)")
     heads: list[Head] = []
     try:
-        keys = Keys(places.archive.keys, make=True)
+        keys = ArchiveKeys(places.archive.keys, make=True)
         done = rolling.roll(
             disk_of(places.journal, places.sealing),
             places.archive.folder,
@@ -71,12 +83,12 @@ def roll(
         if done.faults:
             fail("; ".join(done.faults))
         return
-    say(f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}")
-    say(f"the next segment waits: {done.waits_for}")
+    print_line(f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}")
+    print_line(f"the next segment waits: {done.waits_for}")
     if done.days or done.gone:
-        say(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
+        print_line(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
     for head in heads:
-        say(f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}")
+        print_line(f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}")
     if done.faults:
         fail("; ".join(done.faults))
 
@@ -90,22 +102,22 @@ def person(
     json: Json = False,
 ) -> None:
     """Show a person's keyed hash in the tables, for other engines. The journal records who asked."""
-    from proxy.archive.keys import Keys, KeysError
+    from proxy.archive.keys import ArchiveKeys, KeysError
     from proxy.model.number import NotARecipient, recipient_of
-    from proxy.operations.access_report import write_down
+    from proxy.operations.access_report import record_access
 
-    hardening.close_files()
+    hardening.restrict_umask()
     if not why.strip():
         fail("journal person: --why is empty: the journal keeps who looks for somebody, and why")
     places = places_of(config, every=True)
     try:
         recipient = recipient_of(number)
-        keys = Keys(places.archive.keys)
+        keys = ArchiveKeys(places.archive.keys)
     except NotARecipient as fault:
         fail(f"{number}: {fault}")
     except KeysError as error:
         fail(error)
-    write_down(
+    record_access(
         control or places.control,
         places.archive.folder,
         places.sealing,
@@ -117,7 +129,7 @@ def person(
     if json:
         as_json({"person": keys.person(recipient)})
     else:
-        say(str(keys.person(recipient)))
+        print_line(str(keys.person(recipient)))
 
 
 def _lower_priority() -> None:
@@ -145,16 +157,16 @@ def heads(
 ) -> None:
     """List the signed heads of days, the newest first: with a kept head all records before it can be proved."""
     from proxy.archive.signed_heads import latest
-    from proxy.config import SettingsError, rest_places
+    from proxy.config import SettingsError, archive_locations
 
     try:
-        found = latest(rest_places(config, every=True).archive.folder, days)
+        found = latest(archive_locations(config, every=True).archive.folder, days)
     except SettingsError as error:
         fail(error)
     except (OSError, ValueError) as error:
         fail(f"a head cannot be read ({error}): gate106 journal verify tells which")
     if json:
-        tell({"heads": [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]}, True, ())
+        print_answer({"heads": [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]}, True, ())
         return
     table(
         ("day", "node", "records up to", "digest"),
@@ -176,7 +188,7 @@ def key(
     from proxy.journal import sealing
 
     try:
-        made = sealing.make(path)
+        made = sealing.make_key_file(path)
     except FileExistsError:
         fail(f"{path}: is there already; a key is never written over (what was sealed with it could not be read any more)")
     except OSError as error:
@@ -184,7 +196,7 @@ def key(
     if json:
         as_json({"key": made, "file": str(path)})
         return
-    say(f"{path}: the key {made}")
+    print_line(f"{path}: the key {made}")
 
 
 @app.command("expire", epilog="Example: gate106 journal expire --dry-run")
@@ -205,12 +217,12 @@ def expire(
     gone, kept = answer["removed"], answer["kept"]
     if gone["segments"]:
         said = "would be removed" if dry_run else "removed"
-        span = f"records {gone['first']} to {gone['last']}, {when(gone['since'])} to {when(gone['until'])}"
-        say(f"{said}: {gone['segments']} segments, {_size(gone['bytes'])}: {span}")
+        span = f"records {gone['first']} to {gone['last']}, {format_time(gone['since'])} to {format_time(gone['until'])}"
+        print_line(f"{said}: {gone['segments']} segments, {_size(gone['bytes'])}: {span}")
     else:
-        say("nothing is to be removed")
-    say(f"in the folder: {kept['segments']} segments, {_size(kept['bytes'])}, since {when(kept['since'])}")
-    say(f"the oldest that stays does because {answer['stays_for']}")
+        print_line("nothing is to be removed")
+    print_line(f"in the folder: {kept['segments']} segments, {_size(kept['bytes'])}, since {format_time(kept['since'])}")
+    print_line(f"the oldest that stays does because {answer['stays_for']}")
 
 
 def _size(octets: int) -> str:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.operations.files.sealed_journal import disk_of
-from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fail, say
+from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fail, print_line
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
-    from proxy.archive.erasure import Done, ErasurePlan
-    from proxy.archive.keys import Keys
-    from proxy.config import RestPlaces
+    from proxy.archive.erasure import ErasurePlan, ErasureResult
+    from proxy.archive.keys import ArchiveKeys
+    from proxy.config import ArchiveLocations
     from proxy.journal.disk import OsDisk
     from proxy.journal.erasure import RedactedGroup
 
@@ -41,7 +41,7 @@ def erase(
     and the person only by a keyed hash. Copies keep what they have."""
     from proxy.model.number import NotARecipient, recipient_of
 
-    hardening.close_files()
+    hardening.restrict_umask()
     try:
         person = recipient_of(to)
     except NotARecipient as fault:
@@ -54,18 +54,18 @@ def erase(
         as_json({"erased": done._asdict(), "looked_through": len(plan.goes), "stays": plan.stays})
         return
     changed = f"{done.segments} changed: {done.records} records in {done.groups} groups; {done.rows} rows of tables"
-    say(f"{len(plan.goes)} segments were looked through, {changed}")
+    print_line(f"{len(plan.goes)} segments were looked through, {changed}")
     for reason, count in plan.stays.items():
-        say(f"{count} segments were not: {reason}")
+        print_line(f"{count} segments were not: {reason}")
 
 
-def _open_archive(config: Path) -> tuple[RestPlaces, Keys]:
-    from proxy.archive.keys import Keys, KeysError
-    from proxy.config import SettingsError, rest_places
+def _open_archive(config: Path) -> tuple[ArchiveLocations, ArchiveKeys]:
+    from proxy.archive.keys import ArchiveKeys, KeysError
+    from proxy.config import SettingsError, archive_locations
 
     try:
-        places = rest_places(config)
-        return places, Keys(places.archive.keys)
+        places = archive_locations(config)
+        return places, ArchiveKeys(places.archive.keys)
     except (SettingsError, KeysError) as error:
         fail(error)
 
@@ -100,8 +100,8 @@ def _base64(octets: bytes) -> str:
 
 
 def _erase(
-    places: RestPlaces, disk: OsDisk, keys: Keys, person: int, gate_client: _ErasureClient, *, early: bool
-) -> tuple[ErasurePlan, Done]:
+    places: ArchiveLocations, disk: OsDisk, keys: ArchiveKeys, person: int, gate_client: _ErasureClient, *, early: bool
+) -> tuple[ErasurePlan, ErasureResult]:
     from proxy.archive import erasure
     from proxy.archive.manifest import ManifestError
     from proxy.archive.rolling import RollError

@@ -121,7 +121,7 @@ class RetentionTask:
 def _replace_segment(disk: Disk, name: str) -> bool:
     if not isinstance(disk, OsDisk) or name not in disk.list():
         return False
-    atomic_files.settle(disk.path / name)
+    atomic_files.commit_file(disk.path / name)
     return True
 
 

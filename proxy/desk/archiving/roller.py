@@ -91,7 +91,7 @@ class Roller:
             log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
 
     def _terminate(self) -> None:
-        child_process.end(self._process, STOP_S)
+        child_process.terminate(self._process, STOP_S)
 
     def notes(self) -> list[str]:
         """For /readyz."""

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, note, say, when
+from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, format_time, note, print_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from proxy.archive.verification import Proved
-    from proxy.config import RestPlaces
+    from proxy.archive.verification import VerifiedNode
+    from proxy.config import ArchiveLocations
     from proxy.journal.disk import Disk, OsDisk
     from proxy.journal.retention import Removed
     from proxy.journal.scan import ScanReport
-    from proxy.journal.sealing import Ring
+    from proxy.journal.sealing import KeyRing
 
 TRIES = 3
 """How often a journal is read again if a segment is removed meanwhile; the gate removes segments once an hour."""
@@ -77,7 +77,7 @@ def verify(
         _print_tables(proved)
         if accesses is not None:
             holds = f"{accesses.records} records; the chain holds: {accesses.chain}"
-            say(f"who looked while no gate ran: {spoilt or holds}")
+            print_line(f"who looked while no gate ran: {spoilt or holds}")
     raise typer.Exit(1 if faults or any(chain.damage for chain in chains) else 0)
 
 
@@ -101,12 +101,12 @@ class ChainCheck(NamedTuple):
         }
 
 
-def _check_chain(folder: Path, ring: Ring, keys_folder: Path | None) -> ChainCheck:
+def _check_chain(folder: Path, ring: KeyRing, keys_folder: Path | None) -> ChainCheck:
     from proxy.cluster.truncated_copy import NO_KEY, unexplained
     from proxy.journal import retention
 
     report, removed = _scan(folder, ring)
-    missing = retention.unaccounted(report.first, bytes.fromhex(report.previous), removed)
+    missing = retention.unexplained_start(report.first, bytes.fromhex(report.previous), removed)
     missing = missing or unexplained(report.holes, removed)
     if missing and report.closed and report.sealed:
         missing += NO_KEY
@@ -117,31 +117,31 @@ def _check_chain(folder: Path, ring: Ring, keys_folder: Path | None) -> ChainChe
 def _print_chain(chain: ChainCheck) -> None:
     folder, report, removed, damage = chain
     if damage:
-        say(damage)
+        print_line(damage)
         return
     span = f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
-    say(f"{folder}: {span}; the chain holds: {report.chain}")
+    print_line(f"{folder}: {span}; the chain holds: {report.chain}")
     for hole in report.holes:
-        say(f"records {hole.first} to {hole.last} are not here: they were removed before this copy was brought up to now")
+        print_line(f"records {hole.first} to {hole.last} are not here: they were removed before this copy was brought up to now")
     if report.sealed:
         opened = (
             "their key is not at hand: none was opened" if report.closed else "each was opened, and written by who had the key"
         )
-        say(f"{report.sealed} groups are sealed; {opened}")
+        print_line(f"{report.sealed} groups are sealed; {opened}")
     if report.redactions:
-        say(f"{len(report.redactions)} groups were redacted: a person was erased; records of that, signed, name each")
+        print_line(f"{len(report.redactions)} groups were redacted: a person was erased; records of that, signed, name each")
     for one in removed:
-        say(f"{when(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
+        print_line(f"{format_time(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
 
 
-def _unsigned_erasure(folder: Path, ring: Ring, report: ScanReport, keys_folder: Path | None) -> str:
+def _unsigned_erasure(folder: Path, ring: KeyRing, report: ScanReport, keys_folder: Path | None) -> str:
     """The first group marked as redacted that no signed record of an erasure names; empty if none."""
     if not report.redactions:
         return ""
     from proxy.archive.keys import KeysError, public_of, signed_by
     from proxy.cluster.truncated_copy import erasures
     from proxy.journal.disk import OsDisk
-    from proxy.journal.erasure import signed, unaccounted
+    from proxy.journal.erasure import signed_bytes, unexplained_redaction
 
     many = f"{len(report.redactions)} groups say that something was erased"
     if report.closed and report.sealed:
@@ -153,53 +153,53 @@ def _unsigned_erasure(folder: Path, ring: Ring, report: ScanReport, keys_folder:
     if public is None:
         note(f"{many}; without the settings it is not proved who signed that")
     identity = bytes.fromhex(OsDisk(folder).identity())
-    return unaccounted(
+    return unexplained_redaction(
         report.redactions,
         erasures(folder, ring),
-        lambda one: public is None or signed_by(public, one.signature, signed(identity, one.first, one.changes)),
+        lambda one: public is None or signed_by(public, one.signature, signed_bytes(identity, one.first, one.changes)),
     )
 
 
-def _print_tables(proved: list[Proved]) -> None:
+def _print_tables(proved: list[VerifiedNode]) -> None:
     for one in proved:
         if not one.faults:
-            say(
+            print_line(
                 f"tables of node {one.node}: records {one.first} to {one.last} in {one.files} files, {one.rows} rows, as they were written"
             )
         for fault in one.faults:
-            say(fault)
+            print_line(fault)
         for stranger in one.strangers:
-            say(f"{stranger}: no manifest names it, so it counts for nothing")
+            print_line(f"{stranger}: no manifest names it, so it counts for nothing")
 
 
-def _ring(files: Sequence[Path]) -> Ring:
+def _ring(files: Sequence[Path]) -> KeyRing:
     """Without a key the chain is proved all the same."""
-    from proxy.journal.sealing import Ring, SealingError
+    from proxy.journal.sealing import KeyRing, SealingError
 
     try:
-        return Ring.of_files(files)
+        return KeyRing.of_files(files)
     except SealingError as error:
         note(error)
-        return Ring()
+        return KeyRing()
 
 
-def _disk(folder: Path, ring: Ring) -> OsDisk:
+def _disk(folder: Path, ring: KeyRing) -> OsDisk:
     from proxy.journal.disk import OsDisk
 
     return OsDisk(folder, ring)
 
 
-def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, keys_folder: Path | None) -> list[Proved]:
+def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, keys_folder: Path | None) -> list[VerifiedNode]:
     """Checks the tables against the journals at hand."""
     from proxy.archive import verification
     from proxy.archive.continuity import identity_of
-    from proxy.archive.keys import Keys, KeysError
+    from proxy.archive.keys import ArchiveKeys, KeysError
     from proxy.archive.manifest import ManifestError
 
     keys = None
     if keys_folder is not None:
         try:
-            keys = Keys(keys_folder)
+            keys = ArchiveKeys(keys_folder)
         except KeysError as error:
             note(f"{error}: what is wrong with a row that only tells a person cannot be named")
     try:
@@ -207,12 +207,12 @@ def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, ke
         for disk, node in disks:
             with suppress(ManifestError):  # which is told as what it is
                 journals[identity_of(disk, archive, node)] = disk
-        return verification.prove_all(archive, journals, keys)
+        return verification.verify_all_tables(archive, journals, keys)
     except OSError as error:
         fail(f"{error.filename or archive}: {error.strerror or error}")
 
 
-def _access_journal(archive: Path, ring: Ring) -> ScanReport | None:
+def _access_journal(archive: Path, ring: KeyRing) -> ScanReport | None:
     """Scans the small journal that searches write themselves; None if there has been no such search."""
     from proxy.archive.access_records import FOLDER
 
@@ -228,16 +228,16 @@ def _removed_records(accesses: ScanReport) -> str:
     return f"records {holes[0][0]} to {holes[0][1]} were removed" if holes else ""
 
 
-def places_of(config: Path, *, every: bool = False) -> RestPlaces:
-    from proxy.config import SettingsError, rest_places
+def places_of(config: Path, *, every: bool = False) -> ArchiveLocations:
+    from proxy.config import SettingsError, archive_locations
 
     try:
-        return rest_places(config, every=every)
+        return archive_locations(config, every=every)
     except SettingsError as error:
         fail(f"{error} (or name the journal's folder)")
 
 
-def _scan(folder: Path, ring: Ring) -> tuple[ScanReport, list[Removed]]:
+def _scan(folder: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
     """The scan of a journal, and its records of removals."""
     from proxy.cluster.truncated_copy import proved
 

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.operations.files.sealed_journal import ring_of
-from proxy.operations.terminal import CONFIG, Json, Language, as_json, fail, note, say, seconds, settings_of, speaks, store_of
+from proxy.operations.terminal import (
+    CONFIG,
+    Json,
+    Language,
+    as_json,
+    choose_language,
+    fail,
+    note,
+    print_line,
+    seconds,
+    settings_of,
+    store_of,
+)
 
 if TYPE_CHECKING:
     from proxy.config import Settings
@@ -71,14 +83,14 @@ def backtest(
     if html is not None:
         from proxy.desk.backtest.offline_html import page
 
-        html.write_text(page(answer, speaks(lang)), encoding="utf-8")
+        html.write_text(page(answer, choose_language(lang)), encoding="utf-8")
         html.chmod(0o600)  # numbers are masked, texts of messages are not
         note(f"the page is {html}")
     if json:
         as_json(result_text.as_dict(answer))
     else:
         for line in result_text.as_text(answer):
-            say(line)
+            print_line(line)
     raise typer.Exit(1 if answer.differences.total else 0)
 
 

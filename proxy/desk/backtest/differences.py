@@ -14,12 +14,12 @@ from proxy.archive.otp_texts import may_be_code
 from proxy.desk.backtest.environment import FULL
 from proxy.desk.backtest.submit_case import NOT_STORED, SkippedVerdict, SubmitCase
 from proxy.journal.records import gate_events, messages, operator_actions, requests
-from proxy.journal.records.replicated import unpack_heard
+from proxy.journal.records.replicated import unpack_replicated
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Outcome
-from proxy.model.number import about_people, mask
+from proxy.model.number import mask, masked_repr
 from proxy.model.reasons import RULE_REASONS
-from proxy.model.redact import numbers_masked, plain, without_digits
+from proxy.model.redact import mask_digits, mask_numbers, printable
 from proxy.policy import RuleSet
 from proxy.policy.condition import Test, Tree, leaves
 
@@ -42,7 +42,7 @@ class RuledOutcome(NamedTuple):
 PASSED = RuledOutcome("allow")
 
 
-@about_people
+@masked_repr
 class MaskedExample(NamedTuple):
     at: float
     provider: str
@@ -115,7 +115,7 @@ class Differences:
         elif item.kind == messages.ORDERED:
             self._ordered(item.body)
         elif item.kind == messages.HEARD:
-            heard = unpack_heard(item.body)
+            heard = unpack_replicated(item.body)
             if heard.kind == messages.ORDERED:
                 self._ordered(heard.body)
         elif item.kind == messages.REPEATED:
@@ -255,6 +255,6 @@ def _now(case: SubmitCase) -> RuledOutcome:
 
 def masked(text: str, *, code: bool) -> str:
     """The beginning of a text as it may be shown: no number of anybody, of a code no digit at all, nothing a terminal obeys."""
-    shown = plain(text)
-    shown = without_digits(shown) if code else numbers_masked(shown)
+    shown = printable(text)
+    shown = mask_digits(shown) if code else mask_numbers(shown)
     return shown[:TEXT_SHOWN] + ("…" if len(text) > TEXT_SHOWN else "")

@@ -15,8 +15,8 @@ from proxy.journal.records import messages
 from proxy.model.message import Category, Content, Message, Sender, Verdict
 from proxy.relay.access import EMPTY, covers
 from proxy.relay.pending_submit import Bind, PendingSubmit, SubmitLane
-from proxy.wire import ContentCache, Frame, Malformed, content_again
-from proxy.wire.data_sm import read_data
+from proxy.wire import ContentCache, Frame, Malformed, reread_content
+from proxy.wire.data_sm import read_data_sm
 from proxy.wire.tables import DATA_SM, SUBMIT_SM
 
 SENDERS_MAX = 262_144
@@ -93,9 +93,9 @@ def read_case(said: messages.VerdictRecord, memo: ContentCache) -> Content | Non
     command = data[4:8]
     try:
         if command == _SUBMIT:
-            return content_again(data, memo, said.time, said.digest)
+            return reread_content(data, memo, said.time, said.digest)
         if command == _DATA:
-            return read_data(Frame(DATA_SM, 0, 0, data), memo, said.time).content
+            return read_data_sm(Frame(DATA_SM, 0, 0, data), memo, said.time).content
     except Malformed:
         pass
     return None

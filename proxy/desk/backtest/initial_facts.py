@@ -104,7 +104,7 @@ def _consents(store: SqliteStore, disk: Disk, moment: float) -> None:
     """Without what was handed in later, and as it was before it was looked at. Who has been taken out of a batch since stays out."""
     for item in records_since(disk, moment):
         if item.kind == messages.CONSENT_REPLY:
-            said = consents.unpack_reply(item.body)
+            said = consents.unpack_consent_reply(item.body)
             store.consented.take_out(said.batch, said.recipient)
     for batch, _ in store.consented.batches():
         if batch.imported >= moment:

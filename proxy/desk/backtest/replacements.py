@@ -21,7 +21,7 @@ from proxy.relay.pending_submit import PendingSubmit
 from proxy.state import EmbeddedStore
 from proxy.state.record import record
 from proxy.wire import Frame, Malformed
-from proxy.wire.message_queries import read_asking, replacement
+from proxy.wire.message_queries import read_message_query, replacement
 
 
 class ReplacedMessage(NamedTuple):
@@ -55,7 +55,7 @@ class Replacements:
         """The message that a replace_sm of the journal is about; None if it is not known."""
         frame = Frame.of(said.data)
         try:
-            asking = read_asking(frame)
+            asking = read_message_query(frame)
             sent = self._index.find(asking.message_id)
             if sent is None or not sent.replaceable or sent.recipient != said.recipient:
                 return None

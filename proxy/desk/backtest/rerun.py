@@ -33,15 +33,15 @@ from proxy.desk.backtest.submit_case import (
 )
 from proxy.journal.records import aggregate_shares, messages, operator_actions, requests
 from proxy.journal.records import answers as answered
-from proxy.journal.records.consents import unpack_person
-from proxy.journal.records.replicated import unpack_heard
+from proxy.journal.records.consents import unpack_change
+from proxy.journal.records.replicated import unpack_replicated
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Message, Take
 from proxy.model.reasons import GATE_REASONS
 from proxy.model.recipient import EntryState
-from proxy.relay.effects.consents import beside_changed, person_changed
+from proxy.relay.effects.consents import change_beside, person_changed
 from proxy.relay.effects.list_import import ListImports
-from proxy.relay.effects.record_changes import Arrived, Effect, EntryFate, RecordChange, was_sent_twice
+from proxy.relay.effects.record_changes import Effect, EntryFate, RecordChange, ResendAccepted, was_sent_twice
 from proxy.relay.effects.replay import (
     NotUnderstood,
     Replayed,
@@ -210,9 +210,9 @@ class Rerun:
             for sequence in answered.verdicts_of(item.body):
                 case, said = self._in_flight.get(sequence), self._before.open.get(sequence)
                 if case is not None and was_sent_twice(case.packed):
-                    change = Arrived(case.said.recipient, case.entry_id)
+                    change = ResendAccepted(case.said.recipient, case.entry_id)
                 elif said is not None and said.entry is not None and said.entry.state == EntryState.SENT_TWICE:
-                    change = Arrived(said.recipient, said.entry.id)
+                    change = ResendAccepted(said.recipient, said.entry.id)
                 else:
                     continue
                 self.store.update(change.recipient, lambda data, c=change: c.apply(data, now))  # type: ignore[misc]
@@ -318,9 +318,9 @@ class Rerun:
                 self.store.update(said.recipient, lambda data, s=said: officer_changed(data, s.added, s.lifted, int(s.time)))  # type: ignore[misc]
                 after.append(lambda s=said: take_off(self.store.listed, s.recipient, s.lifted))  # type: ignore[misc]
             elif item.kind == messages.PERSON:
-                befell = unpack_person(item.body)
+                befell = unpack_change(item.body)
                 self.store.update(befell.recipient, lambda data, b=befell: person_changed(data, b))  # type: ignore[misc]
-                after.append(lambda b=befell: beside_changed(self.store, b))  # type: ignore[arg-type, misc]
+                after.append(lambda b=befell: change_beside(self.store, b))  # type: ignore[arg-type, misc]
             else:
                 apply_person(self.store, item)
         return after
@@ -418,7 +418,7 @@ class Rerun:
         else:
             kind = item.kind
             if kind == messages.HEARD:  # of another gate
-                said = unpack_heard(body)
+                said = unpack_replicated(body)
                 if self._others is None or self._others.is_new(said):
                     with contextlib.suppress(NotUnderstood):  # as it was when it came
                         apply_heard(self.store, said, self._listings if self._others is None else self._others.listings)

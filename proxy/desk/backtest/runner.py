@@ -33,7 +33,7 @@ from proxy.desk.backtest.rerun import Rerun
 from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.records import gate_events, messages
 from proxy.journal.scan import JournalDamaged, Scan
-from proxy.journal.sealing import Ring, SealingError
+from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.policy import RulesError, RuleSet
 from proxy.policy.spans import is_to_come
@@ -64,7 +64,7 @@ class BacktestRequest:
     last_s: float
     """How far back from the journal's end; 0: all of it."""
     now: float
-    ring: Ring = field(default_factory=Ring)
+    ring: KeyRing = field(default_factory=KeyRing)
     """The keys of a sealed journal."""
     node: int | None = None
     """The node of the journal; None if not known."""

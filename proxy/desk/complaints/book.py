@@ -28,11 +28,11 @@ from proxy.journal.records.complaints import (
     unpack_case,
 )
 from proxy.model.approvals import Impossible
-from proxy.model.number import about_people, mask
-from proxy.model.redact import numbers_masked
+from proxy.model.number import mask, masked_repr
+from proxy.model.redact import mask_numbers
 from proxy.policy import time_windows
 from proxy.policy.registries.holidays import Holidays
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 
 CASES_MAX = 200_000
 """Some years of a large carrier: each is about a kilobyte in memory."""
@@ -43,7 +43,7 @@ KEEP_S = 400 * 86_400.0
 """How long decided cases stay in the book, so that repeats within a year are seen; the journal has its own retention."""
 
 
-@about_people
+@masked_repr
 class Complaint(NamedTuple):
     """One row of a batch, read."""
 
@@ -63,7 +63,7 @@ class DueDays(NamedTuple):
     answer_days: int
 
 
-@about_people
+@masked_repr
 class MatchedMessage(NamedTuple):
     """The message that a person named as the one complained of."""
 
@@ -77,7 +77,7 @@ class MatchedMessage(NamedTuple):
 
 
 class CaseBook:
-    def __init__(self, papers: Papers, write: Callable[[Sequence[tuple[int, bytes]]], int]) -> None:
+    def __init__(self, papers: DeskRecords, write: Callable[[Sequence[tuple[int, bytes]]], int]) -> None:
         """``write``: records into the journal, now, all of them or none; the sequence of the last."""
         self._papers = papers
         self._write = write
@@ -253,10 +253,10 @@ class CaseBook:
                 case._replace(
                     recipient=0,
                     number=mask(recipient),
-                    text=numbers_masked(case.text, recipient),
+                    text=mask_numbers(case.text, recipient),
                     events=(
-                        *(one._replace(why=numbers_masked(one.why, recipient)) for one in case.events),
-                        DeskEvent(now, "forgotten", who, numbers_masked(why, recipient)),
+                        *(one._replace(why=mask_numbers(one.why, recipient)) for one in case.events),
+                        DeskEvent(now, "forgotten", who, mask_numbers(why, recipient)),
                     ),
                 )
             )
@@ -361,10 +361,10 @@ def _complaint_key(source: str, one: Complaint) -> tuple[object, ...]:
     """The key by which two complaints are the same: the sender's reference, or all their fields."""
     if one.reference:
         return source, one.reference
-    return source, one.number, int(one.at), one.sender, numbers_masked(one.text)  # as it is once its person is forgotten
+    return source, one.number, int(one.at), one.sender, mask_numbers(one.text)  # as it is once its person is forgotten
 
 
 def _case_key(case: Case) -> tuple[object, ...]:
     if case.reference:
         return case.source, case.reference
-    return case.source, case.number, int(case.at), case.sender, numbers_masked(case.text)
+    return case.source, case.number, int(case.at), case.sender, mask_numbers(case.text)

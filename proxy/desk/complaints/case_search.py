@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxy.operations.terminal import ask, fail, tell, when
+from proxy.operations.terminal import ask, fail, format_time, print_answer
 
 if TYPE_CHECKING:
     from proxy.archive.complaint_matching import Candidate, MatchResult
-    from proxy.archive.keys import Keys
+    from proxy.archive.keys import ArchiveKeys
     from proxy.archive.similar_texts import SweepResult
-    from proxy.config import RestPlaces
+    from proxy.config import ArchiveLocations
 
 
 def _query_of(answer: Mapping[str, Any]) -> Any:
@@ -59,18 +59,18 @@ def note_match(answer: Mapping[str, Any], message: str, why: str, config: Path, 
         provider=hit.provider, port=hit.port, signature=hit.signature or None, category=hit.category, sent=hit.at,
         why=f"{why} (score {chosen.score}: {'; '.join(chosen.why)})"[:500],
     )  # fmt: skip
-    tell(done, json, [f"case {done['id']}: message {message} of {done['provider']}"])
+    print_answer(done, json, [f"case {done['id']}: message {message} of {done['provider']}"])
 
 
 def _candidate(one: Candidate) -> dict[str, Any]:
     from proxy.model.number import mask
-    from proxy.model.redact import numbers_masked
+    from proxy.model.redact import mask_numbers
 
     hit = one.hit
     return {
         "message": hit.name, "score": one.score, "why": list(one.why), "why_zh": [words.zh for words in one.why],
         "at": hit.at, "to": mask(one.number) if one.number else "",
-        "provider": hit.provider, "from": hit.port, "signature": hit.signature, "category": hit.category, "text": numbers_masked(hit.text),
+        "provider": hit.provider, "from": hit.port, "signature": hit.signature, "category": hit.category, "text": mask_numbers(hit.text),
         "verdict": hit.verdict, "reason": hit.reason,
     }  # fmt: skip
 
@@ -93,7 +93,7 @@ def match_lines(answer: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
 
     for one in found.candidates:
         said = _candidate(one)
-        yield f"{one.score:3}  {said['message']}  {when(said['at'])}  {said['to']}  {said['provider']} {said['from']}  {said['verdict']}"
+        yield f"{one.score:3}  {said['message']}  {format_time(said['at'])}  {said['to']}  {said['provider']} {said['from']}  {said['verdict']}"
         yield f"     {said['text']}"
         yield f"     {'; '.join(one.why)}"
     if not found.candidates:
@@ -122,8 +122,8 @@ def sweep_campaign(
     from proxy.archive.tail import TailError
     from proxy.desk.search import command as find
     from proxy.journal.write_ahead_log import JournalError
-    from proxy.model.redact import cell
-    from proxy.operations.access_report import write_down
+    from proxy.model.redact import csv_cell
+    from proxy.operations.access_report import record_access
     from proxy.operations.files.tables import write_table
 
     places = find.places_of(config)
@@ -133,7 +133,7 @@ def sweep_campaign(
     if not text:
         fail(f"case {answer['id']}: its message has no text to look for")
     if out is not None:
-        write_down(
+        record_access(
             control or places.control,
             places.archive.folder,
             places.sealing,
@@ -149,14 +149,14 @@ def sweep_campaign(
             persons=out is not None, begins=begins,
         )  # fmt: skip
         if out is not None:
-            rows = ([keys.unseal(sealed), provider, cell(port), when(ms / 1000)] for sealed, provider, port, ms in found.sealed)
+            rows = ([keys.unseal(sealed), provider, csv_cell(port), format_time(ms / 1000)] for sealed, provider, port, ms in found.sealed)
             write_table(out, ("number", "provider", "port", "time"), rows)
     except (TailError, ManifestError, BadQuery, JournalError, OSError, duckdb.Error) as error:
         fail(error)
     return found, known is None
 
 
-def _text_of(answer: Mapping[str, Any], places: RestPlaces, keys: Keys) -> tuple[str, bool] | None:
+def _text_of(answer: Mapping[str, Any], places: ArchiveLocations, keys: ArchiveKeys) -> tuple[str, bool] | None:
     """The text of the message (of a long one the first part), and whether it is only that; from the journal: the complainant may have typed
     another. Time and port are known, so it is found among any number. None if it is gone."""
     import time

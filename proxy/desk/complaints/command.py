@@ -19,16 +19,16 @@ from proxy.operations.terminal import (
     Why,
     ask,
     fail,
+    format_time,
     last_day,
     note,
     note_unknown,
-    say,
+    print_answer,
+    print_line,
     seconds,
     socket_of,
     table,
-    tell,
     warn,
-    when,
 )
 
 app = typer.Typer(help="Complaints of people, and what the desk finds of them.", no_args_is_help=True, rich_markup_mode=None)
@@ -82,7 +82,7 @@ def import_(
     cases = answer["cases"]
     span = "" if not cases else f": case {cases[0]}" if len(cases) == 1 else f": cases {cases[0]} to {cases[-1]}"
     would = f"{answer['would_file']} would be filed" if check else f"{answer['filed']} filed{span}"
-    tell(answer, json, [f"{file.name}: {len(batch.rows)} rows, {would}, {answer['known']} known already"])
+    print_answer(answer, json, [f"{file.name}: {len(batch.rows)} rows, {would}, {answer['known']} known already"])
 
 
 @app.command("list", epilog="Example: gate106 complaint list --state open --overdue")
@@ -103,7 +103,7 @@ def list_(
     note_unknown(config, provider)
     answer = ask(config, control, "complaint.list", state=state, provider=provider, overdue=overdue, limit=limit)
     if json:
-        tell(answer, True, ())
+        print_answer(answer, True, ())
         return
     table(
         ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by"),
@@ -117,10 +117,10 @@ def list_(
         "no case fits",
     )  # fmt: skip
     if answer["more"]:
-        say(f"and {answer['more']} more (--limit)")
+        print_line(f"and {answer['more']} more (--limit)")
     late = answer["overdue"]
     if late["forward"] or late["answer"]:
-        say(f"overdue: {late['forward']} to be forwarded, {late['answer']} to be answered")
+        print_line(f"overdue: {late['forward']} to be forwarded, {late['answer']} to be answered")
 
 
 @app.command("show", epilog="Example: gate106 complaint show 17")
@@ -134,7 +134,7 @@ def show(
 ) -> None:
     """Show a case and what was done with it."""
     answer = ask(config, control, "complaint.show", id=case, unmasked=unmasked, why=why)
-    tell(answer, json, _lines(answer))
+    print_answer(answer, json, _lines(answer))
 
 
 @app.command("match", epilog='Example: gate106 complaint match 17 --message 1:4711 --why "text and time agree"')
@@ -156,7 +156,7 @@ def match(
         note_match(answer, message.strip(), why, config, control, json)
         return
     found = find_matches(answer, config)
-    tell(match_dict(found), json, match_lines(answer, found))
+    print_answer(match_dict(found), json, match_lines(answer, found))
     raise typer.Exit(0 if found.candidates else 1)
 
 
@@ -164,7 +164,7 @@ def match(
 def forward(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Note that a case went to its provider: the first clock stops."""
     answer = ask(config, control, "complaint.forward", id=case, why=why)
-    tell(answer, json, [f"case {answer['id']}: forwarded to {answer['provider']}"])
+    print_answer(answer, json, [f"case {answer['id']}: forwarded to {answer['provider']}"])
 
 
 @app.command("decide", epilog='Example: gate106 complaint decide 17 valid --suppress provider --for 180d --why "no consent"')
@@ -196,24 +196,24 @@ def decide(
         done = answer["suppressed"]
         refusal = done["added"][0]
         about = f"{refusal['scope']} {refusal['value']}".rstrip()
-        lines.append(f"{done['to']}: no more marketing of {about}" + (f" until {when(refusal['until'])}" if lasts else ""))
+        lines.append(f"{done['to']}: no more marketing of {about}" + (f" until {format_time(refusal['until'])}" if lasts else ""))
         if not done["enforced"]:
             note("no rule in force asks `suppressed`: it is remembered, and stops nothing")
-    tell(answer, json, lines)
+    print_answer(answer, json, lines)
 
 
 @app.command("withdraw", epilog='Example: gate106 complaint withdraw 17 --why "the complainant called back"')
 def withdraw(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Note that the complainant took it back; also of a case that was decided: it does not count any more."""
     answer = ask(config, control, "complaint.withdraw", id=case, why=why)
-    tell(answer, json, [f"case {answer['id']}: withdrawn"])
+    print_answer(answer, json, [f"case {answer['id']}: withdrawn"])
 
 
 @app.command("reopen", epilog='Example: gate106 complaint reopen 17 --why "the provider has sent proof of consent"')
 def reopen(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Decide a case anew: it is open again, its dates stay."""
     answer = ask(config, control, "complaint.reopen", id=case, why=why)
-    tell(answer, json, [f"case {answer['id']}: open, to be answered by {last_day(answer['answer_by'])}"])
+    print_answer(answer, json, [f"case {answer['id']}: open, to be answered by {last_day(answer['answer_by'])}"])
 
 
 @app.command("sweep", epilog='Example: gate106 complaint sweep 17 --stop signature --for 24h --why "bought numbers"')
@@ -244,10 +244,10 @@ def sweep(
         order = ask(config, control, "complaint.stop", id=case, by=stop, for_s=seconds(lasts), why=why)["stopped"]
     lines = list(sweep_lines(found, out, typed=typed))
     if order is not None:
-        lines.append(f"{order['name']}: {order['about']}, until {when(order['until'])} (`gate106 stop lift {order['name']}`)")
+        lines.append(f"{order['name']}: {order['about']}, until {format_time(order['until'])} (`gate106 stop lift {order['name']}`)")
     covered = {"chain_holds": not (found.covered.faults or found.covered.missing)}
     said = {"campaign": [one._asdict() for one in found.campaign], "texts": found.texts, "truncated": found.truncated}
-    tell(said | {"covered": covered, "typed": typed, "stopped": order}, json, lines)
+    print_answer(said | {"covered": covered, "typed": typed, "stopped": order}, json, lines)
 
 
 @app.command("export", epilog="Example: gate106 complaint export answers.csv --state valid")
@@ -293,7 +293,7 @@ def export(
         write_table(file, heads, rows)
     except OSError as error:
         fail(f"{file}: {error.strerror or error}")
-    tell({"file": str(file), "cases": len(rows)}, json, [f"{file}: {len(rows)} cases"])
+    print_answer({"file": str(file), "cases": len(rows)}, json, [f"{file}: {len(rows)} cases"])
 
 
 # -- what they do
@@ -302,36 +302,36 @@ def export(
 def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
     of = f" of {answer['of']}" if answer["of"] else ""
     yield f"case {answer['id']} ({answer['source']} {answer['reference']}): {answer['state']}{of}".replace(" )", ")")
-    yield f"  from {answer['to']}, about {when(answer['at'])}, {answer['sender'] or 'no port said'}"
+    yield f"  from {answer['to']}, about {format_time(answer['at'])}, {answer['sender'] or 'no port said'}"
     if answer["text"]:
         yield f"  text     {answer['text']}"
     if answer["message"]:
         yield (
-            f"  message  {answer['message']}, {when(answer['sent'])}, {answer['provider']} {answer['port']} "
+            f"  message  {answer['message']}, {format_time(answer['sent'])}, {answer['provider']} {answer['port']} "
             f"{'【' + answer['signature'] + '】' if answer['signature'] else ''} {answer['category']}"
         )
     forwarded = (
-        f"forwarded {when(answer['forwarded'])}"
+        f"forwarded {format_time(answer['forwarded'])}"
         if answer["forwarded"]
         else f"to be forwarded by {last_day(answer['forward_by'])}"
     )
     yield f"  clocks   {forwarded}; to be answered by {last_day(answer['answer_by'])}"
     for event in answer["events"]:
-        yield f"  {when(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
+        yield f"  {format_time(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
 
 
 def _exported(one: Mapping[str, Any]) -> list[object]:
-    from proxy.model.redact import cell
+    from proxy.model.redact import csv_cell
 
     last = next((event for event in reversed(one["events"]) if event["what"] == one["state"]), one["events"][-1])
     words = (
         one["reference"],
         one["source"],
         one["to"],
-        when(one["at"]),
+        format_time(one["at"]),
         one["state"],
         one["provider"],
         one["port"],
         one["signature"],
     )
-    return [one["id"], *map(cell, words), one["message"], when(one["decided"]), cell(last["why"])]
+    return [one["id"], *map(csv_cell, words), one["message"], format_time(one["decided"]), csv_cell(last["why"])]

@@ -32,10 +32,10 @@ from proxy.journal.records.complaints import OPEN, STATES, WITHDRAWN, Case, Desk
 from proxy.model.message import Order, hash48
 from proxy.model.number import NotARecipient, mask, recipient_of
 from proxy.model.recipient import OptOut
-from proxy.model.redact import numbers_masked, without_digits
+from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.papers import asked_of, number_in
+from proxy.operations.papers import or_refused, paper_number
 from proxy.policy.orders import words_of
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.time_windows import DAY_S, OFFSET_S
@@ -86,14 +86,14 @@ def case_row(case: Case, *, whole: bool = False) -> dict[str, Any]:
     events = [one._asdict() for one in case.events]
     said["text"] = shown_text(case, whole=whole)
     if not whole:  # what people wrote names them, and others
-        events = [one | {"why": numbers_masked(one["why"])} for one in events]
+        events = [one | {"why": mask_numbers(one["why"])} for one in events]
     return said | {"to": shown, "number": shown, "decided": case.decided, "events": events}
 
 
 def shown_text(case: Case, *, whole: bool) -> str:
     """The text that the complaint quotes; digits of a code are always hidden."""
-    text = without_digits(case.text) if may_be_code(case.text) else case.text
-    return text if whole else numbers_masked(text)
+    text = mask_digits(case.text) if may_be_code(case.text) else case.text
+    return text if whole else mask_numbers(text)
 
 
 class _Complaints:
@@ -154,7 +154,7 @@ class _Complaints:
             drafts.append(draft)
             if len(drafts) % SLICE == 0:
                 await asyncio.sleep(0)
-        sequence = asked_of(lambda: book.file(drafts))
+        sequence = or_refused(lambda: book.file(drafts))
         gate.relay.tally.complaints["", OPEN] += len(drafts)
         await gate.safe(sequence)
         return {"filed": len(drafts), "would_file": 0, "known": known, "cases": [case.id for case, _ in drafts]}
@@ -197,10 +197,10 @@ class _Complaints:
 
     async def show(self, call: Call) -> Mapping[str, Any]:
         """With ``unmasked``, or ``to_find`` (for the client's search in the journal), it is written down who sees the number."""
-        number, unmasked, to_find = number_in(call, "case", "complaint"), call.args.flag("unmasked"), call.args.flag("to_find")
+        number, unmasked, to_find = paper_number(call, "case", "complaint"), call.args.flag("unmasked"), call.args.flag("to_find")
         why = call.args.why() if unmasked else call.args.text("why", "")
         call.args.done()
-        case = asked_of(lambda: self._book.find(number))
+        case = or_refused(lambda: self._book.find(number))
         if unmasked or to_find:
             call.demand(Permission.WHOLE, " --unmasked" if unmasked else "")
             command = "complaint show --unmasked" if unmasked else "complaint match"
@@ -223,7 +223,7 @@ class _Complaints:
 
     async def match(self, call: Call) -> Mapping[str, Any]:
         args = call.args
-        number, message = number_in(call, "case", "complaint"), args.text("message", most=40)
+        number, message = paper_number(call, "case", "complaint"), args.text("message", most=40)
         to = args.text("to", "", WORD_MAX)
         matched = MatchedMessage(
             message, _recipient(to) if to else 0, args.text("provider", most=WORD_MAX), args.text("port", "", WORD_MAX),
@@ -231,17 +231,17 @@ class _Complaints:
         )  # fmt: skip
         why = args.why()
         args.done()
-        return await self._done(asked_of(lambda: self._book.match(number, matched, self._gate.now(), call.who, why)))
+        return await self._done(or_refused(lambda: self._book.match(number, matched, self._gate.now(), call.who, why)))
 
     async def forward(self, call: Call) -> Mapping[str, Any]:
-        number, why = number_in(call, "case", "complaint"), call.args.why()
+        number, why = paper_number(call, "case", "complaint"), call.args.why()
         call.args.done()
-        return await self._done(asked_of(lambda: self._book.forward(number, self._gate.now(), call.who, why)))
+        return await self._done(or_refused(lambda: self._book.forward(number, self._gate.now(), call.who, why)))
 
     async def decide(self, call: Call) -> Mapping[str, Any]:
         """``suppress``: a scope; then the person's refusal is in the case's group of the journal, so that none is without the other."""
         args, gate = call.args, self._gate
-        number, state, of = number_in(call, "case", "complaint"), args.text("state"), int(args.number("of", 0, 0, 1e15))
+        number, state, of = paper_number(call, "case", "complaint"), args.text("state"), int(args.number("of", 0, 0, 1e15))
         provider, why = args.text("provider", ""), args.why()
         scope, value, for_s = (
             args.text("suppress", ""),
@@ -254,13 +254,13 @@ class _Complaints:
         if provider and provider not in gate.relay.directory.providers:
             raise CommandRefused(unknown("provider of the settings", provider, gate.relay.directory.providers))
         if scope:
-            case = asked_of(lambda: self._book.find(number))
+            case = or_refused(lambda: self._book.find(number))
             refusal = self._refusal(case, provider, scope, value, for_s)
             return await self._decide_and_suppress(call.who, case, refusal, state, why, of=of, provider=provider)
         if value or for_s:
             raise CommandRefused("value and for_s are of what is suppressed: say what (--suppress)")
         return await self._done(
-            asked_of(lambda: self._book.decide(number, state, gate.now(), call.who, why, of=of, provider=provider)), counts=True
+            or_refused(lambda: self._book.decide(number, state, gate.now(), call.who, why, of=of, provider=provider)), counts=True
         )
 
     def _refusal(self, case: Case, provider: str, scope: str, value: str, for_s: float) -> OptOut:
@@ -285,7 +285,7 @@ class _Complaints:
             raise CommandRefused(f"{gate.relay.journal_down}: nothing was done")
         now = gate.now()
         beside = DeskEvent(now, "suppressed", who, f"{refusal.scope} {refusal.value}".rstrip())
-        body = asked_of(lambda: book.begin(case.id, state, now, who, why, beside, of=of, provider=provider))
+        body = or_refused(lambda: book.begin(case.id, state, now, who, why, beside, of=of, provider=provider))
 
         def written() -> None:
             self._counted(book.written(case.id, body))
@@ -295,23 +295,23 @@ class _Complaints:
         return case_row(book.find(case.id)) | {"suppressed": done}
 
     async def withdraw(self, call: Call) -> Mapping[str, Any]:
-        number, why = number_in(call, "case", "complaint"), call.args.why()
+        number, why = paper_number(call, "case", "complaint"), call.args.why()
         call.args.done()
-        return await self._done(asked_of(lambda: self._book.withdraw(number, self._gate.now(), call.who, why)), counts=True)
+        return await self._done(or_refused(lambda: self._book.withdraw(number, self._gate.now(), call.who, why)), counts=True)
 
     async def reopen(self, call: Call) -> Mapping[str, Any]:
-        number, why = number_in(call, "case", "complaint"), call.args.why()
+        number, why = paper_number(call, "case", "complaint"), call.args.why()
         call.args.done()
-        return await self._done(asked_of(lambda: self._book.reopen(number, self._gate.now(), call.who, why)), counts=True)
+        return await self._done(or_refused(lambda: self._book.reopen(number, self._gate.now(), call.who, why)), counts=True)
 
     async def stop(self, call: Call) -> Mapping[str, Any]:
         """Stops the campaign of a case's message by an order of the message's category only (one-time passwords of a shop go on); the case
         notes it."""
         args, gate = call.args, self._gate
-        number, by = number_in(call, "case", "complaint"), args.text("by")
+        number, by = paper_number(call, "case", "complaint"), args.text("by")
         for_s, why = args.seconds("for_s", orders.STOP_S, orders.LEAST_S, orders.STOP_S_MAX), args.why()
         args.done()
-        case = asked_of(lambda: self._book.find(number))
+        case = or_refused(lambda: self._book.find(number))
         if by not in STOPPED_BY:
             raise CommandRefused(unknown("way to stop", by, STOPPED_BY))
         if not case.message:
@@ -327,19 +327,19 @@ class _Complaints:
 
         def noted(order: Order) -> int:
             """Right behind the order, whose own words name the case: killed between the two, only the case would not name it."""
-            return asked_of(lambda: self._book.note(number, "stopped", now, call.who, f"{order.name}: {words_of(order)}"))[1]
+            return or_refused(lambda: self._book.note(number, "stopped", now, call.who, f"{order.name}: {words_of(order)}"))[1]
 
         return {"stopped": orders.order_row(await orders.give_order(gate, draft, noted))} | case_row(self._book.find(number))
 
     async def note(self, call: Call) -> Mapping[str, Any]:
         """Notes that an evidence pack was made (needs TAKE_OUT), or a penalty proposed (needs ENTER)."""
-        number, what, why = number_in(call, "case", "complaint"), call.args.text("what", EVIDENCE), call.args.why()
+        number, what, why = paper_number(call, "case", "complaint"), call.args.text("what", EVIDENCE), call.args.why()
         call.args.done()
         if what not in NOTES:
             raise CommandRefused(unknown("what", what, NOTES))
         if what == PROPOSED:
             call.demand(Permission.ENTER, f" {what}")
-        return await self._done(asked_of(lambda: self._book.note(number, what, self._gate.now(), call.who, why)))
+        return await self._done(or_refused(lambda: self._book.note(number, what, self._gate.now(), call.who, why)))
 
     async def _done(self, changed: tuple[Case, int], *, counts: bool = False) -> Mapping[str, Any]:
         case, sequence = changed

@@ -65,10 +65,10 @@ async def import_batch(request: PageRequest) -> Response:
     try:
         argv = ["--check", *options] if check else options
         answer = (
-            await forms.with_files(request, ["file"], lambda came: ["complaint", "import", str(came["file"]), *argv])
+            await forms.run_with_uploads(request, ["file"], lambda came: ["complaint", "import", str(came["file"]), *argv])
         ).json
     except CannotAsk as error:
-        return await _list(request, forms.beside(error))
+        return await _list(request, forms.problem_text(error))
     said = request.t(
         "would_file" if check else "filed", count=answer["would_file"] if check else answer["filed"], known=answer["known"]
     )
@@ -81,7 +81,7 @@ async def export_cases(request: PageRequest) -> Response:
     state, provider = request.form("state"), request.form("provider")
     options = [f"--state={state}"] if state in STATES else []
     options += [f"--provider={provider}"] if provider else []
-    return await forms.made(request, "complaints.xlsx", lambda out: ["complaint", "export", str(out), *options, "--json"])
+    return await forms.download_of(request, "complaints.xlsx", lambda out: ["complaint", "export", str(out), *options, "--json"])
 
 
 # -- a case
@@ -116,14 +116,14 @@ async def whole(request: PageRequest) -> Response:
     try:
         answer = await request.ask("complaint.show", id=request.path("number"), unmasked=True, why=request.form("why"))
     except CannotAsk as error:
-        return await _case(request, forms.beside(error))
+        return await _case(request, forms.problem_text(error))
     return await _case(request, whole=answer["to"])
 
 
 @page.get("case/{number}/candidates", wants=Permission.WHOLE)
 async def candidates(request: PageRequest) -> Response:
     """Candidate messages from the journal at rest; the journal records the look."""
-    ran = await forms.read_rest(request, "complaint", "match", request.path("number"), "--json")
+    ran = await forms.run_archive_program(request, "complaint", "match", request.path("number"), "--json")
     return request.part("candidates", "complaints_case.html", number=request.path("number"), **ran.json)
 
 
@@ -131,7 +131,7 @@ async def candidates(request: PageRequest) -> Response:
 async def sweep(request: PageRequest) -> Response:
     within = request.query.get("within", "")
     around = [f"--within={within}"] if within in WITHIN else []
-    ran = await forms.read_rest(request, "complaint", "sweep", request.path("number"), *around, "--json", fine=(0,))
+    ran = await forms.run_archive_program(request, "complaint", "sweep", request.path("number"), *around, "--json", fine=(0,))
     return request.part("swept", "complaints_case.html", **ran.json)
 
 
@@ -152,9 +152,9 @@ async def stop(request: PageRequest) -> Response:
 async def _program(request: PageRequest, words: str, command: str, *options: str) -> Response:
     try:
         argv: Sequence[str] = ("complaint", command, request.path("number"), *options, f"--why={request.form('why')}", "--json")
-        await forms.read_rest(request, *argv, fine=(0,))
+        await forms.run_archive_program(request, *argv, fine=(0,))
     except CannotAsk as error:
-        return await _case(request, forms.beside(error))
+        return await _case(request, forms.problem_text(error))
     return _to(request, words)
 
 
@@ -165,7 +165,7 @@ async def decide(request: PageRequest) -> Response:
     said: dict[str, Any] = {"state": request.form("state"), "of": int(of) if of.isdigit() and len(of) < 15 else None}
     said |= {"provider": request.form("provider") or None}
     if scope:
-        said |= {"suppress": scope, "for_s": forms.lasts(request.form("lasts"))}
+        said |= {"suppress": scope, "for_s": forms.duration_s(request.form("lasts"))}
     return await _asked(request, "complaint.decide", "decided", **said)
 
 
@@ -182,7 +182,7 @@ async def _asked(request: PageRequest, command: str, words: str, **said: Any) ->
     try:
         await request.ask(command, id=request.path("number"), why=request.form("why"), **said)
     except CannotAsk as error:
-        return await _case(request, forms.beside(error))
+        return await _case(request, forms.problem_text(error))
     return _to(request, words)
 
 
@@ -194,12 +194,12 @@ async def penalty(request: PageRequest) -> Response:
     try:
         provider = (await request.ask("complaint.show", id=number))["provider"]
         made = await request.ask(
-            "penalty.propose", provider=provider, step=step, to=share, for_s=forms.lasts(request.form("lasts"), "30d"),
+            "penalty.propose", provider=provider, step=step, to=share, for_s=forms.duration_s(request.form("lasts"), "30d"),
             basis=request.form("basis") or None, why=request.t("about_case", number=number, why=request.form("why"))[:500],
         )  # fmt: skip
         await request.ask("complaint.note", id=number, what="proposed", why=f"{made['name']}: {request.form('why')}"[:500])
     except CannotAsk as error:
-        return await _case(request, forms.beside(error))
+        return await _case(request, forms.problem_text(error))
     return _to(request, "proposed")
 
 
@@ -209,9 +209,9 @@ async def evidence(request: PageRequest) -> Response:
     number, unmasked = request.path("number"), ["--unmasked"] if request.form("unmasked") else []
     options = [f"--case={number}", f"--why={request.form('why')}", *unmasked, "--json"]
     try:
-        return await forms.made(request, f"case-{number}.zip", lambda out: ["evidence", "pack", f"--out={out}", *options])
+        return await forms.download_of(request, f"case-{number}.zip", lambda out: ["evidence", "pack", f"--out={out}", *options])
     except CannotAsk as error:
-        return await _case(request, forms.beside(error))
+        return await _case(request, forms.problem_text(error))
 
 
 def _to(request: PageRequest, words: str) -> Response:

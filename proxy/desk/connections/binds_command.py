@@ -15,12 +15,12 @@ from proxy.operations.terminal import (
     about,
     as_json,
     ask,
+    format_time,
     group,
+    print_answer,
+    print_lifted,
     seconds,
     table,
-    tell,
-    tell_lifted,
-    when,
 )
 
 app = group()
@@ -42,7 +42,7 @@ def binds(context: typer.Context, config: Config = CONFIG, control: Control = No
         ("id", "provider", "account", "type", "address", "since", "window", "tps", "unread", "suspended"),
         (
             (
-                one["id"], one["provider"], one["account"], one["type"], one["address"], when(one["since"]),
+                one["id"], one["provider"], one["account"], one["type"], one["address"], format_time(one["since"]),
                 f"{one['unanswered']}/{one['window']}", f"{one['tps']:g}", one["unread_bytes"], one["suspended"] or "-",
             )
             for one in answer["binds"]
@@ -64,7 +64,7 @@ def kick(
     """Ask binds to leave (unbind), and hang up where they do not. They may bind again: see suspend."""
     answer = ask(config, control, "binds.kick", provider=provider, account=account, id=number, why=why)
     kicked = (f"kicked: {one['id']} {one['account']} ({one['provider']}) from {one['address']}" for one in answer["kicked"])
-    tell(answer, json, kicked)
+    print_answer(answer, json, kicked)
 
 
 @app.command("suspend", epilog='Example: gate106 binds suspend --provider jia --category marketing --for 2h --why "complaints"')
@@ -79,7 +79,7 @@ def suspend(
 ) -> None:
     """Refuse a provider's messages for a while (reason suspended). Its binds stay: receipts and replies go on."""
     answer = ask(config, control, "suspend", provider=provider, category=category or [], for_s=seconds(lasts), why=why)
-    tell(answer, json, [f"{answer['name']}: {about(answer)}, until {when(answer['until'])}"])
+    print_answer(answer, json, [f"{answer['name']}: {about(answer)}, until {format_time(answer['until'])}"])
 
 
 @app.command("resume", epilog='Example: gate106 binds resume --provider jia --why "they stopped it"')
@@ -93,4 +93,4 @@ def resume(
 ) -> None:
     """End a provider's suspensions before their time."""
     answer = ask(config, control, "resume", provider=provider, category=category or [], why=why)
-    tell_lifted(answer, json)
+    print_lifted(answer, json)

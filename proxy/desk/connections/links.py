@@ -25,7 +25,7 @@ def commands(gate: WithOrders) -> Mapping[str, Handler]:
     return {"links": handlers.list, "links.drain": handlers.drain, "links.enable": handlers.enable}
 
 
-def drained(account: CarrierAccountView, given: Iterable[Order], now: float) -> frozenset[int]:
+def drained_slots(account: CarrierAccountView, given: Iterable[Order], now: float) -> frozenset[int]:
     """The slots of an account that orders keep drained."""
     names = {name for order in given if order.in_force(now) for name in dict(order.scope).get("link", ())}
     return frozenset(slot for slot in range(1, account.slots + 1) if {account.name, f"{account.name}/{slot}"} & names)

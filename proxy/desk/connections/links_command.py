@@ -14,12 +14,12 @@ from proxy.operations.terminal import (
     Why,
     as_json,
     ask,
+    format_time,
     group,
+    print_answer,
+    print_lifted,
     seconds,
     table,
-    tell,
-    tell_lifted,
-    when,
 )
 
 app = group()
@@ -39,7 +39,7 @@ def links(context: typer.Context, config: Config = CONFIG, control: Control = No
     table(
         ("name", "type", "state", "in flight", "window", "since"),
         (
-            (one["name"], one["type"], one["state"], one["in_flight"], one["window"], when(one["since"]))
+            (one["name"], one["type"], one["state"], one["in_flight"], one["window"], format_time(one["since"]))
             for one in answer["links"]
         ),
         "no carrier is configured (settings: carriers)",
@@ -57,11 +57,11 @@ def drain(
 ) -> None:
     """Let a link take no new submit, get its answers, and unbind. It stays so, over restarts too, until it is enabled or time is up."""
     answer = ask(config, control, "links.drain", name=name, for_s=seconds(lasts), why=why)
-    tell(answer, json, [f"{answer['name']}: {name} is drained until {when(answer['until'])}, if nobody enables it before"])
+    print_answer(answer, json, [f"{answer['name']}: {name} is drained until {format_time(answer['until'])}, if nobody enables it before"])
 
 
 @app.command("enable", epilog='Example: gate106 links enable bj/1 --why "it has moved"')
 def enable(name: Name, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Let a drained link bind again, and take submits."""
     answer = ask(config, control, "links.enable", name=name, why=why)
-    tell_lifted(answer, json)
+    print_lifted(answer, json)

@@ -27,7 +27,7 @@ from proxy.operations.gate import Gate
 from proxy.policy import facts
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of
-from proxy.wire.redaction import HIDDEN, MASKED, TEXT, veil
+from proxy.wire.redaction import HIDDEN, MASKED, TEXT, redact_pdu
 from proxy.wire.tables import BINDS, DATA_SM, MESSAGE_PAYLOAD, REPLACE_SM, RESPONSE, SUBMIT_MULTI, SUBMIT_SM, status_name
 
 log = structlog.get_logger()
@@ -252,7 +252,7 @@ class _Trace:
             row["status"] = status_name(frame.command_status)
         content, fields = _content(frame)
         text = self._may_show(frame, content, fields, row)
-        shown = veil(frame, text, whole_numbers=self._full)
+        shown = redact_pdu(frame, text, whole_numbers=self._full)
         row |= shown.said
         if content is not None and text != HIDDEN:
             try:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from proxy.model.redact import as_json
-from proxy.operations.terminal import CONFIG, Config, Control, Json, fail, say, seconds, socket_of, warn
+from proxy.operations.terminal import CONFIG, Config, Control, Json, fail, print_line, seconds, socket_of, warn
 
 CHINA = timezone(timedelta(hours=8))
 
@@ -65,7 +65,7 @@ def trace(
                 elif json:
                     typer.echo(as_json(row, None))
                 else:
-                    say(_line(row))
+                    print_line(_line(row))
             ending = conversation.ending
     except OSError as error:
         fail(f"{pcap}: {error.strerror or error}")

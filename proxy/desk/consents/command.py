@@ -22,13 +22,13 @@ from proxy.operations.terminal import (
     as_json,
     ask,
     fail,
+    format_time,
     group,
     last_day,
+    print_answer,
     socket_of,
     table,
-    tell,
     warn,
-    when,
 )
 
 app = group()
@@ -110,7 +110,7 @@ def _table(
         ("batch", "state", "advertiser", "category", "given", "version", "from", "numbers", head),
         (
             (
-                one["number"], one["state"], one["advertiser"] or "any", one["category"] or "any", when(one["given"]), one["version"],
+                one["number"], one["state"], one["advertiser"] or "any", one["category"] or "any", format_time(one["given"]), one["version"],
                 one["provider"] or one["source"], one["numbers"], cell(one),
             )
             for one in found
@@ -141,8 +141,8 @@ def import_(
     json: Json = False,
 ) -> None:  # fmt: skip
     """Take consents in: all of a file or, with any bad row, nothing. They count when the command ends; their proof waits for a review."""
-    from proxy.operations.files.number_list import read_people
-    from proxy.operations.files.upload import hand_in
+    from proxy.operations.files.number_list import read_number_file
+    from proxy.operations.files.upload import upload_numbers
 
     default = NumberTerms(advertiser, category, _day(given, "--given"), _day(until, "--until", _end), version)
     digest = _sha256(proof) if proof is not None else None
@@ -152,22 +152,22 @@ def import_(
         dateless = any(not terms.given for terms in people.by)
         return "when they agreed is said neither by a column `given` nor by --given" if dateless else ""
 
-    answer = hand_in(
+    answer = upload_numbers(
         file, socket_of(config, control), "consent.import", "batches", args,
-        lambda heard: read_people(file, default, heard, COLUMNS, _terms), unfit,
+        lambda heard: read_number_file(file, default, heard, COLUMNS, _terms), unfit,
     )  # fmt: skip
     if not answer["enforced"]:
         warn(NOT_ENFORCED)
     missing = f"; its proof is missing, until the end of {last_day(answer['due'])}" if answer["due"] else ""
     lines = [f"{file.name}: {answer['rows']} rows, {answer['numbers']} consents in batches {_span(answer['batches'])}{missing}"]
-    tell(answer, json, lines)
+    print_answer(answer, json, lines)
 
 
 def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
     """The terms of one row; ValueError."""
-    from proxy.model.redact import cell_of
+    from proxy.model.redact import read_csv_cell
 
-    advertiser, category = cell_of(said.get("advertiser", "")), said.get("category", "")
+    advertiser, category = read_csv_cell(said.get("advertiser", "")), said.get("category", "")
     given, until = said.get("given", ""), said.get("until", "")
     return NumberTerms(
         advertiser or default.advertiser,
@@ -226,7 +226,7 @@ def show(
 ) -> None:
     """Show a person's consents and withdrawals. The journal records the look."""
     answer = ask(config, control, "consent.show", to=to)
-    tell(answer, json, consent_lines(answer))
+    print_answer(answer, json, consent_lines(answer))
 
 
 def consent_lines(answer: Mapping[str, Any]) -> list[str]:
@@ -237,13 +237,13 @@ def consent_lines(answer: Mapping[str, Any]) -> list[str]:
         until = f" until the end of {last_day(one['until'])}" if one["until"] else ""
         proof = f"proof {one['proof'][:16]}…" if one["proof"] else "no proof"
         lines.append(
-            f"{answer['to']}: agreed to {whose} on {when(one['given'])}{until} ({one['source']} {one['version']}; {proof}; "
+            f"{answer['to']}: agreed to {whose} on {format_time(one['given'])}{until} ({one['source']} {one['version']}; {proof}; "
             f"batch {one['number']}, {one['state']}{' by ' + one['reviewer'] if one['reviewer'] else ''})"
         )
         lines += [f"  {line}" for line in _lines_of(one)]
     for one in answer["withdrawn"]:
         whose = f"{one['advertiser'] or 'all advertisers'}, {one['category'] or 'all categories'}"
-        lines.append(f"{answer['to']}: took back {whose} on {when(one['time'])}")
+        lines.append(f"{answer['to']}: took back {whose} on {format_time(one['time'])}")
     return lines or [f"{answer['to']}: no consent is known"]
 
 
@@ -252,11 +252,11 @@ def _lines_of(one: Mapping[str, Any]) -> list[str]:
     lines = []
     if (reply := one.get("reply")) is not None:
         lines.append(
-            f"replied “{reply['text']}” to {reply['port']} on {when(reply['time'])}, to message {reply['message']} of "
-            f"{when(reply['requested'])}: {one['wording']}"
+            f"replied “{reply['text']}” to {reply['port']} on {format_time(reply['time'])}, to message {reply['message']} of "
+            f"{format_time(reply['requested'])}: {one['wording']}"
         )
     if (ended := one.get("ended")) is not None:
-        lines.append(f"ended by the {ended['by']} of {when(ended['time'])}")
+        lines.append(f"ended by the {ended['by']} of {format_time(ended['time'])}")
     return lines
 
 
@@ -307,12 +307,12 @@ def withdraw(
     if not answer["enforced"]:
         warn(NOT_ENFORCED)
     whose = f"{answer['advertiser'] or 'all advertisers'}, {answer['category'] or 'all categories'}"
-    tell(answer, json, [f"{answer['to']}: taken back: {whose}"])
+    print_answer(answer, json, [f"{answer['to']}: taken back: {whose}"])
 
 
 def _changed(config: Path, control: Path | None, command: str, batches: Sequence[int], json: bool, **args: Any) -> None:
     answer = ask(config, control, command, batches=[str(one) for one in batches], **args)
-    tell(
+    print_answer(
         answer,
         json,
         (f"batch {one['number']}: {one['state']}, proof {one['proof'][:16] or 'missing'}" for one in answer["batches"]),
@@ -331,7 +331,7 @@ def export(
     """Write consents as CSV with whole numbers. The journal keeps that it was done."""
     import os
 
-    from proxy.model.redact import cell
+    from proxy.model.redact import csv_cell as cell
     from proxy.operations.client import CannotAsk, Conversation
 
     args = {"why": why, "some": bool(batches), "batches": [str(one) for one in batches or ()]}
@@ -346,7 +346,7 @@ def export(
             for said in conversation.lines():
                 one = said["batch"]
                 after = (
-                    cell(one["advertiser"]), one["category"], when(one["given"])[:10], last_day(one["until"]) if one["until"] else "",
+                    cell(one["advertiser"]), one["category"], format_time(one["given"])[:10], last_day(one["until"]) if one["until"] else "",
                     cell(one["version"]), one["number"], one["state"], cell(one["source"]), one["provider"], one["proof"],
                 )  # fmt: skip
                 writer.writerows((number, *after) for number in said["numbers"])
@@ -357,4 +357,4 @@ def export(
         fail(f"{out}: {error.strerror or error}")
     except CannotAsk as error:
         fail(error)
-    tell({"rows": rows, "file": str(out)}, json, [f"{out}: {rows} rows"])
+    print_answer({"rows": rows, "file": str(out)}, json, [f"{out}: {rows} rows"])

@@ -23,7 +23,7 @@ from proxy.model.message import Category
 from proxy.model.number import Number
 from proxy.operations.args import each
 from proxy.operations.args import recipient as recipient_in
-from proxy.operations.chunks import hear_numbers, put_in_force
+from proxy.operations.chunks import put_in_force, receive_numbers
 from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.policy import NotInScope, asks
@@ -31,7 +31,7 @@ from proxy.policy.orders import DIMENSIONS
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.relay.effects.consents import Incoming, PersonSays, apply_event
+from proxy.relay.effects.consents import ConsentImport, PersonChange, apply_event
 from proxy.state.lists.consented import STATES, ConsentBatch, TooManyBatches
 from proxy.state.record import record
 from proxy.state.record.withdrawn import WORD_BYTES_MAX
@@ -158,11 +158,11 @@ class _Consent:
         body = consents.pack_file(
             ConsentFile(now, batches, source, provider, _digest(proof), file, self._due(now, days), call.who, why)
         )
-        incoming = gate.listing = Incoming(gate.write(messages.CONSENT_FILE, body), consents.unpack_file(body))
+        incoming = gate.listing = ConsentImport(gate.write(messages.CONSENT_FILE, body), consents.unpack_file(body))
         try:
             await call.say({"go": True})
             pack = partial(consents.pack_chunk, incoming.sequence)
-            await hear_numbers(gate, call, incoming, len(batches), NUMBERS_MAX, messages.CONSENTS, pack)
+            await receive_numbers(gate, call, incoming, len(batches), NUMBERS_MAX, messages.CONSENTS, pack)
             return await self._put_in_force(incoming)
         finally:
             gate.listing_ends()
@@ -200,7 +200,7 @@ class _Consent:
         today = (int(now) + OFFSET_S) // DAY_S
         return (self._gate.relay.rules.registry.holidays.working_day_after(today, days) + 1) * DAY_S - OFFSET_S
 
-    async def _put_in_force(self, incoming: Incoming) -> Mapping[str, Any]:
+    async def _put_in_force(self, incoming: ConsentImport) -> Mapping[str, Any]:
         gate, consented = self._gate, self._gate.store.consented
         async with gate.in_pieces.one_at_a_time:
             try:
@@ -320,15 +320,15 @@ def enforced(gate: Gate) -> bool:
     return any(rule.mode == "enforce" and asks(rule, "consent") for rule in gate.relay.rules.rules)
 
 
-async def change_person(gate: Gate, said: ConsentChange) -> PersonSays:
+async def change_person(gate: Gate, said: ConsentChange) -> PersonChange:
     """Changes one person's record; returns when that is synced."""
     written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def then(change: PersonSays, recorded: int) -> None:
+    def then(change: PersonChange, recorded: int) -> None:
         if not written.done():
             written.set_result(recorded)
 
-    change = PersonSays(said, gate.store, then)
+    change = PersonChange(said, gate.store, then)
     gate.relay.change(change)
     try:
         async with asyncio.timeout(WRITTEN_S):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from proxy.desk.evidence.ed25519 import is_signed
 from proxy.desk.evidence.pack import CHAIN, EVIDENCE, FORMAT, MANIFEST, PROOF, SIGNATURE, digest
 from proxy.i18n.text import Bilingual
-from proxy.journal.segment import LaterFormat, SegmentFault, followed, unpack_header
+from proxy.journal.segment import NewerFormat, SegmentFault, groups_of_proof, unpack_header
 
 FILE_BYTES_MAX = 300 << 20
 FILES_MAX = 500
@@ -270,14 +270,14 @@ def _chain(
         header = unpack_header(chain)
         if header.previous.hex() != group["before"] or header.identity.hex() != proof["identity"]:
             raise SegmentFault(0, "it begins elsewhere")
-        for found in followed(chain):
+        for found in groups_of_proof(chain):
             for one in found.records:
                 if one.sequence == record:
                     seen = blake2b(one.body, digest_size=32).hexdigest()
             last, erased = found.last, erased + bool(found.redaction)
             digests.append(found.digest.hex())
     except SegmentFault as fault:
-        if isinstance(fault, LaterFormat) and not faults:  # as it was signed
+        if isinstance(fault, NewerFormat) and not faults:  # as it was signed
             raise NotAPack(
                 Bilingual(
                     f"{CHAIN}: {fault.why}: check it with a verifier made by the gate that made the pack",

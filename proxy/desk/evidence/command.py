@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, ask, fail, say, speaks, tell
+from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, ask, choose_language, fail, print_answer, print_line
 
 if TYPE_CHECKING:
     from proxy.config import Settings
@@ -44,10 +44,10 @@ def pack(
     import time
 
     from proxy.desk.explain.message_command import inquiry_of
-    from proxy.operations.access_report import write_down
+    from proxy.operations.access_report import record_access
     from proxy.runtime import hardening
 
-    hardening.close_files()
+    hardening.restrict_umask()
     if (message is None) is (case is None):
         fail("pack: say --message or --case")
     if chain and no_chain:
@@ -59,7 +59,7 @@ def pack(
         fail(f"case {case} is matched to no message yet (gate106 complaint match {case})")
     settings, found, rules = inquiry_of(wanted, config, journal, None)
     place = f"{settings.node}:{found.target.sequence}"
-    write_down(
+    record_access(
         control or settings.control,
         settings.archive.folder,
         settings.sealing,
@@ -74,14 +74,14 @@ def pack(
     )
     digest = hashlib.sha256(data).hexdigest()
     try:
-        with hardening.new_file(out) as file:
+        with hardening.create_private_file(out) as file:
             file.write(data)
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
     if case is not None:
         ask(config, control, "complaint.note", id=case, why=f"{out.name}, SHA-256 {digest}: {why}"[:500])
     told_of = {"file": str(out), "message": place, "sha256": digest, "bytes": len(data), "masked": not unmasked}
-    tell(
+    print_answer(
         told_of | {"proves": proof.said["proves"]},
         json,
         [f"{out}: message {place}, {len(data):,} bytes, SHA-256 {digest}", proof.said["proves"]["en"]],
@@ -102,14 +102,14 @@ def verify(
     from proxy.desk.evidence.checking import NotAPack, check, key_of
     from proxy.desk.evidence.verifier import language_here, lines_of
 
-    language = speaks(lang) if lang else language_here()
+    language = choose_language(lang) if lang else language_here()
     try:
         found = check(file, key_of(key) if key is not None else None, head)
     except NotAPack as error:
         fail(error.why.zh if language == "zh" else error)
     except OSError as error:
         fail(f"{error.filename or file}: {error.strerror or error}")
-    tell(found.as_dict(), json, lines_of(file, found, language))
+    print_answer(found.as_dict(), json, lines_of(file, found, language))
     raise typer.Exit(1 if found.faults else 0)
 
 
@@ -126,12 +126,12 @@ def verifier(
 
     data = alone.build()
     try:
-        with hardening.new_file(out) as file:
+        with hardening.create_private_file(out) as file:
             file.write(data)
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
     digest = hashlib.sha256(data).hexdigest()
-    tell({"file": str(out), "bytes": len(data), "sha256": digest}, json, [f"{out}: {len(data):,} bytes, SHA-256 {digest}"])
+    print_answer({"file": str(out), "bytes": len(data), "sha256": digest}, json, [f"{out}: {len(data):,} bytes, SHA-256 {digest}"])
 
 
 # -- what is in it
@@ -141,7 +141,7 @@ def _make_pack(
     settings: Settings, journal: Path, found: Inquiry, rules: Mapping[str, RuleSet | None], case: dict[str, Any] | None,
     given: list[dict[str, Any]] | None, now: float, *, whole: bool, chain: bool | None,
 ) -> tuple[bytes, Proof]:  # fmt: skip
-    from proxy.archive.keys import Keys, KeysError, are_made_now
+    from proxy.archive.keys import ArchiveKeys, KeysError, may_make_keys
     from proxy.archive.manifest import ManifestError
     from proxy.desk.evidence import paper
     from proxy.desk.evidence.pack import CHAIN, EVIDENCE, PROOF, as_bytes, packed
@@ -154,7 +154,7 @@ def _make_pack(
 
     then = rules.get(found.verdict.revision)
     try:
-        keys = Keys(settings.archive.keys, make=are_made_now(settings.archive.folder, journal))
+        keys = ArchiveKeys(settings.archive.keys, make=may_make_keys(settings.archive.folder, journal))
         proof: Proof = prove(
             settings.archive.folder, disk_of(journal, settings.sealing), settings.node, found.target.sequence, chain=chain
         )
@@ -194,7 +194,7 @@ def _rules(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
     for part in sorted(found.then.parts, key=lambda part: part.rule not in objecting):
         rule = known.get(part.rule)
         yield {
-            "rule": part.rule, "say": part.say, "basis": rule.basis if rule is not None else "", "mode": part.mode, "says": part.says.zh,
+            "rule": part.rule, "print_line": part.say, "basis": rule.basis if rule is not None else "", "mode": part.mode, "says": part.says.zh,
             "why": part.why.zh, "says_en": str(part.says), "why_en": str(part.why),
             "where": f"{rule.file}:{rule.line}" if rule and rule.file else "",
         }  # fmt: skip
@@ -284,6 +284,6 @@ def _rule_files(settings: Settings, found: Inquiry) -> dict[str, bytes]:
     except OSError as error:
         fail(f"the rules {revision}: {error.strerror or error}")
     if sum(map(len, files.values())) > RULES_BYTES_MAX:
-        say(f"the rules of then are more than {RULES_BYTES_MAX >> 20} MB: they are left out")
+        print_line(f"the rules of then are more than {RULES_BYTES_MAX >> 20} MB: they are left out")
         return {}
     return {f"rules/{name}": data for name, data in files.items() if ".." not in name}

@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from proxy.archive.keys import Keys
+    from proxy.archive.keys import ArchiveKeys
 
 MANIFEST, SIGNATURE, EVIDENCE, PROOF, CHAIN = "manifest.json", "signature.json", "evidence.json", "proof.json", "chain.bin"
 FORMAT = 1
@@ -32,7 +32,7 @@ def digest(data: bytes) -> str:
     return blake2b(data, digest_size=32).hexdigest()
 
 
-def packed(files: Mapping[str, bytes], about: Mapping[str, Any], keys: Keys) -> bytes:
+def packed(files: Mapping[str, bytes], about: Mapping[str, Any], keys: ArchiveKeys) -> bytes:
     """``about``: what else the manifest says."""
     manifest = as_bytes({**about, "format": FORMAT, "files": {name: digest(data) for name, data in files.items()}})
     signature = as_bytes({"signature": keys.sign(manifest).hex(), "public": keys.public.hex()})

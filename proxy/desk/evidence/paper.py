@@ -25,7 +25,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from proxy.i18n.labels import ANSWERS, CASES, CONSENTS, ENDS, PENALTIES, REASONS, RECEIPTS, SCOPES, STEPS, both
-from proxy.model.redact import plain
+from proxy.model.redact import printable
 from proxy.policy import time_windows
 from proxy.policy.explanation.lines import FEATURES
 
@@ -273,7 +273,7 @@ def _stamp(written: str) -> str:
 
 def _paragraph(text: object, style: ParagraphStyle) -> Paragraph:
     """A paragraph of a stranger's words: control characters removed, markup escaped, except our own, which sets the font."""
-    words = plain(str(text), " ")[:CHARS_MAX]
+    words = printable(str(text), " ")[:CHARS_MAX]
     pieces = (
         f'<font face="{LATIN}">{escape(piece)}</font>' if piece.isascii() else escape(piece)
         for piece in _LATIN.split(words)

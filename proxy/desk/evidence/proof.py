@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.archive import signed_heads
-from proxy.archive.manifest import Manifest, TableEntry, home_of, load
+from proxy.archive.manifest import Manifest, TableEntry, journal_folder, load
 from proxy.i18n.phrases import Bilingual
 from proxy.journal.disk import Disk
 from proxy.journal.scan import PlacedRecord, Scan
@@ -39,7 +39,7 @@ class Proof(NamedTuple):
 def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | None) -> Proof:
     """``chain``: whether the groups come along; None: if they give nothing away and prove something. JournalDamaged, ManifestError, OSError;
     ValueError where the record is not in the journal, or what was asked for cannot be had."""
-    home = home_of(archive, node, disk.identity())
+    home = journal_folder(archive, node, disk.identity())
     manifest = load(home)
     table = next((one for one in manifest.tables if one.first <= sequence <= one.last), None)
     placed, previous = _find_group(disk, sequence)

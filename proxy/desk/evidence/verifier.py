@@ -18,7 +18,7 @@ from pathlib import Path
 
 from proxy.desk.evidence.checking import NotAPack, PackCheck, check, key_of
 from proxy.i18n.text import Bilingual
-from proxy.model.redact import plain
+from proxy.model.redact import printable
 
 FILES = (
     "__init__.py", "desk/__init__.py", "desk/evidence/__init__.py", "desk/evidence/checking.py", "desk/evidence/ed25519.py",
@@ -50,7 +50,7 @@ def lines_of(pack: Path, found: PackCheck, language: str) -> list[str]:
     """The lines printed about a pack, by this verifier and by the gate's command. ``language``: zh or en."""
     fine = Bilingual(f"{pack}: message {found.message}, as it was made", f"{pack}：短信 {found.message}，与制作时一致")
     shown = [Bilingual(f"ALTERED: {fault}", f"被改动：{fault.zh}") for fault in found.faults] or [fine]
-    return [plain(_in_language(line, language)) for line in (*shown, *found.notes)]
+    return [printable(_in_language(line, language)) for line in (*shown, *found.notes)]
 
 
 def _in_language(said: Bilingual, language: str) -> str:
@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
     try:
         found = check(said.pack, key_of(said.key) if said.key else None, said.head)
     except NotAPack as error:
-        print(f"verify: {plain(_in_language(error.why, said.lang))}", file=sys.stderr)  # noqa: T201
+        print(f"verify: {printable(_in_language(error.why, said.lang))}", file=sys.stderr)  # noqa: T201
         return 2
     except OSError as error:
         print(f"verify: {error.filename or said.pack}: {error.strerror or error}", file=sys.stderr)  # noqa: T201

@@ -15,12 +15,12 @@ from proxy.operations.terminal import (
     Json,
     Language,
     as_json,
+    choose_language,
     fail,
     note,
-    say,
+    print_line,
     settings_of,
     socket_of,
-    speaks,
     warn,
 )
 
@@ -94,7 +94,7 @@ def explain(
     from proxy.model.message import Category
     from proxy.model.number import NotARecipient
 
-    language = speaks(lang)
+    language = choose_language(lang)
     if message is not None:
         if record or any(one is not None for one in (to, sender, text, category, at)) or provider:
             fail("--message: the journal says the rest: give no --to, --from, --text, --provider, --category, --at, --record")
@@ -164,7 +164,7 @@ def _by_record(
         as_json(result | {"rules": rows})
     else:
         for row in rows:
-            say(str(row))
+            print_line(str(row))
 
 
 def moment(at: str | None) -> float:

@@ -26,15 +26,15 @@ from proxy.journal.disk import Disk
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
 from proxy.journal.records import evidence as grounds
-from proxy.journal.records.replicated import unpack_heard
+from proxy.journal.records.replicated import unpack_replicated
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, hash48
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.model.recipient import Entry, OptOut, Recipient
 from proxy.policy import Explanation, RuleSet, explain, judge
 from proxy.policy.explanation.explain import NOT_SEARCHED
 from proxy.policy.explanation.naming import LookUp, by_names, by_registry, signature_written
-from proxy.policy.reply_paths import MAY_HAVE_BEEN, NO_BOOK, UNUSED, AsDecided
+from proxy.policy.reply_paths import MAY_HAVE_BEEN, NO_BOOK, UNUSED, AssumedPath
 from proxy.policy.text.page import signer
 from proxy.state import EmbeddedStore
 from proxy.state.record.record import Record as Person
@@ -44,7 +44,7 @@ LOOK_BACK_S = 32 * 86_400
 """Of what the person was sent: the longest calendar window; further where rules look further."""
 
 
-@about_people
+@masked_repr
 @dataclass(slots=True)
 class Inquiry:
     target: FoundMessage
@@ -67,7 +67,7 @@ class Inquiry:
     """What the person refused when it was decided."""
     received: tuple[Entry, ...] = ()
     """What counted for the person then, the oldest first."""
-    paths: AsDecided | None = None
+    paths: AssumedPath | None = None
     """The state of the port's reply path, where rules asked for it."""
     reproduced: bool = True
     """Whether judging again gave what the journal says."""
@@ -156,7 +156,7 @@ class _JournalReader:
         self._found.orders[ORDER_NUMBERS_FROM | order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
     def _replicated(self, item: JournalRecord) -> None:
-        said = unpack_heard(item.body)
+        said = unpack_replicated(item.body)
         if (note := _OF_OTHERS.get(said.kind)) is not None:
             note(self, JournalRecord(item.sequence, said.kind, said.body))
 
@@ -263,17 +263,17 @@ class _Rejudge:
         found.then = explain(message, person, rules, moment, self._store.counters, found.look_up)
         found.today = explain(message, person, today, moment, self._store.counters, found.look_up)
 
-    def _paths(self, case: SubmitCase, message: Message, person: Recipient, moment: float, rules: RuleSet) -> AsDecided | None:
+    def _paths(self, case: SubmitCase, message: Message, person: Recipient, moment: float, rules: RuleSet) -> AssumedPath | None:
         """The state of the port's reply path with which these rules decide as they did; None where they do not ask for it."""
         if rules.asked_of(UNUSED) < 0:
             return None
         breached = {number for number, _, _ in case.said.breaches}
         for path in MAY_HAVE_BEEN:
-            paths = AsDecided(path)
+            paths = AssumedPath(path)
             verdict = judge(message, person, rules.with_orders(rules.orders, paths), moment, self._store.counters)
             if {one.number for one in verdict.breaches} == breached:
                 return paths
-        return AsDecided(NO_BOOK)
+        return AssumedPath(NO_BOOK)
 
     def hear(self, case: SubmitCase) -> None:
         if case.recorded == self._found.target.sequence:

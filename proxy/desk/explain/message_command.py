@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.operations.access_report import write_down
+from proxy.operations.access_report import record_access
 from proxy.operations.files.sealed_journal import disk_of
-from proxy.operations.terminal import as_json, fail, note, say, when
+from proxy.operations.terminal import as_json, fail, format_time, note, print_line
 
 if TYPE_CHECKING:
     from proxy.config import Settings
@@ -36,7 +36,7 @@ def explain_message(
     whole = why is not None and bool(found.verdict.recipient)
     if whole and why is not None:
         place = f"{settings.node}:{found.target.sequence}"
-        write_down(
+        record_access(
             control or settings.control,
             settings.archive.folder,
             settings.sealing,
@@ -50,7 +50,7 @@ def explain_message(
         as_json(inquiry_text.as_dict(found, settings.node, now, whole=whole))
         return
     for line in inquiry_text.as_lines(found, settings.node, now, answer, whole=whole):
-        say(line)
+        print_line(line)
 
 
 def inquiry_of(
@@ -114,17 +114,17 @@ def _target(wanted: str, gates: list[tuple[Settings, OsDisk]]) -> tuple[Settings
         fail(f"--message: {what}: a refused message has no id of the carrier's, gate106 find names it by its record")
     if len(found) > 1:
         more = " …" if len(found) >= FOUND_MAX else ""
-        several = ", ".join(f"{gate.node}:{one.sequence} (about {when(one.about)})" for gate, _, one in found)
+        several = ", ".join(f"{gate.node}:{one.sequence} (about {format_time(one.about)})" for gate, _, one in found)
         fail(f"--message: '{wanted}' may be several, say which: {several}{more}")
     return found[0]
 
 
 def _groups_with(disk: OsDisk, sequence: int) -> Iterable[JournalGroup]:
     """Some groups, among them the one with a record."""
-    from proxy.archive.segment_index import held
+    from proxy.archive.segment_index import shared_index
     from proxy.desk.backtest.commit_groups import JournalGroup, groups_up_to
 
-    known = held(disk)
+    known = shared_index(disk)
     found = known.with_record(sequence) if known is not None else []
     return [JournalGroup(group.time_ms / 1000, group.records) for group in found] or groups_up_to(disk, sequence)
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from proxy.desk.backtest.commit_groups import JournalGroup
 from proxy.journal.records import answers, messages
 from proxy.journal.segment import JournalRecord
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.relay.message_ids import CODE_OCTETS
 
 PLACE = re.compile(r"([0-9]{1,9}):([0-9]{1,18})")
@@ -27,7 +27,7 @@ EVERY = 64
 ID_MAX = 1 << 48
 
 
-@about_people
+@masked_repr
 class FoundMessage(NamedTuple):
     sequence: int  # of the verdict
     entry_id: int  # 0 where it was refused

@@ -24,13 +24,13 @@ from proxy.operations.terminal import (
     as_json,
     ask,
     fail,
+    format_time,
     note,
     note_unknown,
-    say,
+    print_answer,
+    print_line,
     socket_of,
     table,
-    tell,
-    when,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def trace(
         answer = optout_trace.trace_optouts(to, config, folder, time.time())
     except optout_trace.CannotTrace as error:
         fail(error)
-    tell(answer.as_dict(unmasked), json, answer.as_text(unmasked).splitlines())
+    print_answer(answer.as_dict(unmasked), json, answer.as_text(unmasked).splitlines())
 
 
 @app.command("audit", epilog="Example: gate106 optout audit --config gate106.yaml")
@@ -104,7 +104,7 @@ def audit(
         f"{one['sent']}  {one['person']} got marketing from {one['port']} ({one['provider']}), refused {one['refused']} at {one['refused_at']}"
         for one in found
     ]
-    tell({"sent_after_optout": len(found), "found": found}, json, [*lines, f"marketing sent after an opt-out: {len(found)}"])
+    print_answer({"sent_after_optout": len(found), "found": found}, json, [*lines, f"marketing sent after an opt-out: {len(found)}"])
     if found:
         raise typer.Exit(1)
 
@@ -142,15 +142,15 @@ def paths(
     if json:
         as_json(dict(answer) | {"paths": found})
     elif as_csv:
-        from proxy.model.redact import cell
+        from proxy.model.redact import csv_cell
 
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow([one.replace(" ", "_") for one in COLUMNS])
-        writer.writerows([cell(str(one)) for one in _row(path, "")] for path in found)
+        writer.writerows([csv_cell(str(one)) for one in _row(path, "")] for path in found)
     else:
         table(COLUMNS, (_row(path, "-") for path in found), "there are no such prefixes")
         rate = answer["rate"]
-        say(
+        print_line(
             f"19 of 20 proven prefixes are answered more often than once in {1 / rate:,.0f} advertisements"
             if rate
             else "too few prefixes are proven to say what silence is"
@@ -174,7 +174,7 @@ def _row(path: Mapping[str, Any], nothing: str) -> Sequence[object]:
     return (
         path["prefix"], path["provider"], path["state"], " ".join(keywords[:KEYWORDS_SHOWN]) + more or nothing, path["advertisements"],
         path["replies"], path["advertisements_since_proof"], f"{path['expected']:.1f}",
-        when(path["proven_at"]) if path["proven_at"] else nothing, when(path["probed_at"]) if path["probed_at"] else nothing,
+        format_time(path["proven_at"]) if path["proven_at"] else nothing, format_time(path["probed_at"]) if path["probed_at"] else nothing,
     )  # fmt: skip
 
 
@@ -203,14 +203,14 @@ def doubtful(
     """List replies that may be a refusal: equal words in an equal context are one row."""
     answer = ask(config, control, "optout.doubtful", state=state, limit=limit)
     if json:
-        tell(answer, True, ())
+        print_answer(answer, True, ())
         return
     if state in ("decided", "standing"):
         table(
-            ("row", "replies", "words", "says", "when", "by", "why"),
+            ("row", "replies", "words", "says", "format_time", "by", "why"),
             (
                 (
-                    one["row"], one["replies"], one["words"], _says(one), when(one["time"]), one["who"], one["why"],
+                    one["row"], one["replies"], one["words"], _says(one), format_time(one["time"]), one["who"], one["why"],
                 )
                 for one in answer["decisions"]
             ),
@@ -220,7 +220,7 @@ def doubtful(
         table(
             ("row", "replies", "words", "since", "holds", "answers"),
             (
-                (one["row"], one["replies"], one["words"] or "(unreadable)", when(one["oldest"]), _holds(one), _answered(one))
+                (one["row"], one["replies"], one["words"] or "(unreadable)", format_time(one["oldest"]), _holds(one), _answered(one))
                 for one in answer["rows"]
             ),
             f"no doubtful replies are {state}",
@@ -248,7 +248,7 @@ def decide(
     answer = ask(config, control, "optout.decide", row=row, says="yes" if yes else "no", standing=standing, why=why)
     done = f"{answer['refused']} people are left alone from now on" if yes else f"{answer['lifted']} holds are lifted"
     future = "; replies like these are decided so in future" if standing else ""
-    tell(answer, json, [f"row {answer['row']}: {answer['says']}, {answer['replies']} replies: {done}{future}"])
+    print_answer(answer, json, [f"row {answer['row']}: {answer['says']}, {answer['replies']} replies: {done}{future}"])
 
 
 @app.command(
@@ -257,7 +257,7 @@ def decide(
 def end_standing(row: Row, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """End a standing decision: replies like those wait for a decision again. What was decided stays."""
     answer = ask(config, control, "optout.end-standing", row=row, why=why)
-    tell(answer, json, [f"row {answer['row']}: the decision {answer['says']} stands no more"])
+    print_answer(answer, json, [f"row {answer['row']}: the decision {answer['says']} stands no more"])
 
 
 def _says(one: Mapping[str, Any]) -> str:
@@ -269,7 +269,7 @@ def _holds(one: Mapping[str, Any]) -> str:
         return "nothing"
     if one["state"] == "lapsed":
         return "refused" if one["then"] == "refuse" else "ended"
-    return f"until {when(one['until'])}, then {'refused' if one['then'] == 'refuse' else 'nothing'}"
+    return f"until {format_time(one['until'])}, then {'refused' if one['then'] == 'refuse' else 'nothing'}"
 
 
 def _answered(one: Mapping[str, Any]) -> str:

@@ -29,11 +29,11 @@ from proxy.journal.records.doubtful_replies import (
 from proxy.model.message import Category
 from proxy.model.number import mask
 from proxy.model.recipient import HOLD_S, OptOut
-from proxy.model.redact import numbers_masked, without_digits
+from proxy.model.redact import mask_digits, mask_numbers
 from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
-from proxy.operations.papers import asked_of
-from proxy.policy.explanation.naming import GONE, KnownSignature, by_names, by_registry, fields, nothing
+from proxy.operations.papers import or_refused
+from proxy.policy.explanation.naming import GONE, KnownSignature, by_names, by_registry, fields, knows_none
 from proxy.relay.effects.optouts import ReplyTo, refused_by
 from proxy.relay.effects.suppression import DoubtSettled, OfficerRefusal, Stops
 from proxy.state.record.candidates import Port
@@ -86,7 +86,7 @@ class _Doubtful:
             "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
             "decisions": [self._decision(one) for one in decisions[:limit]],
             "more": len(rows) + len(decisions) > limit,
-            "counts": counts(self._gate),
+            "reply_counts": reply_counts(self._gate),
             "oldest": inbox.oldest(),
         }
 
@@ -118,14 +118,14 @@ class _Doubtful:
             "category": Category(context.category).word if context != NO_CONTEXT else "",
             "signature": known.signature,
             "advertiser": known.advertiser,
-            "text": shown(without_digits(text) if context.category == Category.OTP else text),
+            "text": shown(mask_digits(text) if context.category == Category.OTP else text),
         }
 
     def _known(self, signature: int) -> KnownSignature:
         """By the registry, and by what messages brought."""
         met = self._gate.store.dictionary.signature(signature)
         registry, names = self._gate.relay.rules.registry, {signature: met} if met else {}
-        return by_registry(registry, by_names(names, nothing(GONE)))(signature)
+        return by_registry(registry, by_names(names, knows_none(GONE)))(signature)
 
     def _decision(self, one: DoubtDecision) -> dict[str, Any]:
         said = {name: getattr(one, name) for name in ("time", "who", "why", "yes", "standing", "port")}
@@ -142,7 +142,7 @@ class _Doubtful:
             raise CommandRefused(unknown("says", says, SAYS))
         if key in self._under_way:
             raise CommandRefused(f"row {key:012x} is being decided this moment: look at it again")
-        row = asked_of(lambda: self._gate.inbox.row(key))
+        row = or_refused(lambda: self._gate.inbox.row(key))
         self._under_way.add(key)
         try:
             return await self._decide(row, call.who, why, yes=says == "yes", standing=standing)
@@ -155,7 +155,7 @@ class _Doubtful:
         while some := inbox.undecided(row.key, BATCH):
             changes = await self._settle(row.key, [reply for _, reply in some], who, why, yes=yes)
             first, ids = row.first, tuple(number for number, _ in some)
-            words = numbers_masked(first.text)
+            words = mask_numbers(first.text)
             decision = DoubtDecision(gate.now(), who, why, yes, standing, row.key, words, first.context, first.port, ids)
             body = pack_decision(decision)
             sequence = gate.write(messages.DECISION, body)
@@ -226,7 +226,7 @@ class _Doubtful:
         return {"row": f"{key:012x}", "says": "yes" if stands.yes else "no"}
 
 
-def counts(gate: WithInbox) -> dict[str, int]:
+def reply_counts(gate: WithInbox) -> dict[str, int]:
     """Replies by state: ``overdue`` are open ones, older than a working day."""
     inbox = gate.inbox
     overdue = inbox.overdue(gate.now(), gate.relay.rules.registry.holidays)
@@ -235,8 +235,8 @@ def counts(gate: WithInbox) -> dict[str, int]:
 
 def shown(text: str) -> str:
     """What a stranger wrote, without whole numbers and without the digits of a code."""
-    text = without_digits(text) if may_be_code(text) else text
-    return numbers_masked(text)[:TEXT_SHOWN_MAX]
+    text = mask_digits(text) if may_be_code(text) else text
+    return mask_numbers(text)[:TEXT_SHOWN_MAX]
 
 
 def _row_in(said: str) -> int:

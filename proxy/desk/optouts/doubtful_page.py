@@ -45,7 +45,7 @@ async def decide(request: PageRequest) -> Response:
             "optout.decide", row=request.path("row"), says=says, standing=bool(request.form("standing")), why=why
         )
     except CannotAsk as error:
-        return await _list(request, request.form("state"), forms.beside(error))
+        return await _list(request, request.form("state"), forms.problem_text(error))
     return request.go("/doubtful", request.t(f"did_{says}", replies=answer["replies"]))
 
 
@@ -54,5 +54,5 @@ async def end(request: PageRequest) -> Response:
     try:
         await request.ask("optout.end-standing", row=request.path("row"), why=request.form("why"))
     except CannotAsk as error:
-        return await _list(request, STANDING, forms.beside(error))
+        return await _list(request, STANDING, forms.problem_text(error))
     return request.go("/doubtful?state=standing", request.t("ended"))

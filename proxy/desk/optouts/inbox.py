@@ -31,12 +31,12 @@ from proxy.journal.records.doubtful_replies import (
     unpack_doubtful,
 )
 from proxy.model.approvals import Impossible
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.model.recipient import HOLD_S
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.text.folding import fold
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 
 KEPT_S = 30 * 86_400.0
 """How long replies and decisions stay on the list; standing decisions stay. The journal has its own retention."""
@@ -73,7 +73,7 @@ class _Group:
         self.open = self.holding = 0
 
 
-@about_people
+@masked_repr
 class _Place(NamedTuple):
     row: int
     recipient: int
@@ -96,7 +96,7 @@ def row_key(text: str, context: ReplyContext, port: str) -> int:
 
 
 class Inbox:
-    def __init__(self, replies: Papers, decisions: Papers) -> None:
+    def __init__(self, replies: DeskRecords, decisions: DeskRecords) -> None:
         """As the store has them."""
         self.unlisted = 0
         """Replies that found no room since the start: their effect and their records stand."""

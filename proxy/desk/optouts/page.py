@@ -43,7 +43,7 @@ async def _person(request: PageRequest, to: str, problem: str = "") -> Response:
         try:
             answer = await _with_names(request, to, await request.ask("subject.show", to=to))
         except CannotAsk as error:
-            problem = forms.beside(error)
+            problem = forms.problem_text(error)
     scopes = [(one, request.t.of("scope", one)) for one in SCOPES]
     sources = [(one, request.t.of("source", one)) for one in ("officer", "hotline", "complaint")]
     return request.render(
@@ -92,7 +92,7 @@ async def add(request: PageRequest) -> Response:
         "value": request.form("value") or None,
         "source": request.form("source") or None,
     }
-    return await _changed(request, "suppress.add", "added", for_s=forms.lasts(request.form("lasts")), **said)
+    return await _changed(request, "suppress.add", "added", for_s=forms.duration_s(request.form("lasts")), **said)
 
 
 @page.post("remove", wants=Permission.ENTER)
@@ -112,7 +112,7 @@ async def _changed(request: PageRequest, command: str, words: str, **said: Any) 
     try:
         answer = await request.ask(command, to=to, why=request.form("why"), **said)
     except CannotAsk as error:
-        return await _person(request, to, forms.beside(error))
+        return await _person(request, to, forms.problem_text(error))
     if not answer.get("enforced", True):
         request.session.tell("warn", request.t("not_enforced"))
     return request.go(f"/optouts?to={quote(to, safe='')}", request.t(words))
@@ -167,12 +167,12 @@ async def import_list(request: PageRequest) -> Response:
         "--json",
     ]
     options += [f"--value={request.form('value')}"] if request.form("value") else []
-    options += [f"--for={request.form('lasts')}"] if forms.lasts(request.form("lasts")) else []
+    options += [f"--for={request.form('lasts')}"] if forms.duration_s(request.form("lasts")) else []
     options += ["--remove"] if request.form("off") else []
     try:
-        ran = await forms.with_files(request, ["file"], lambda came: ["suppress", "import", str(came["file"]), *options])
+        ran = await forms.run_with_uploads(request, ["file"], lambda came: ["suppress", "import", str(came["file"]), *options])
     except CannotAsk as error:
-        return await _lists(request, forms.beside(error))
+        return await _lists(request, forms.problem_text(error))
     answer = ran.json
     words = "list_off" if request.form("off") else "list_in"
     if not answer["enforced"]:
@@ -186,7 +186,7 @@ async def import_list(request: PageRequest) -> Response:
 @page.post("lists/export", wants=Permission.TAKE_OUT)
 async def export_lists(request: PageRequest) -> Response:
     """Everybody who is suppressed, with whole numbers: the journal keeps who took it, and why."""
-    return await forms.made(
+    return await forms.download_of(
         request, "suppressed.csv", lambda out: ["suppress", "export", f"--out={out}", f"--why={request.form('why')}", "--json"]
     )
 
@@ -228,9 +228,9 @@ async def import_consents(request: PageRequest) -> Response:
         return ["consent", "import", str(came["file"]), *proof, *options]
 
     try:
-        answer = (await forms.with_files(request, ["file", "proof"], argv)).json
+        answer = (await forms.run_with_uploads(request, ["file", "proof"], argv)).json
     except CannotAsk as error:
-        return await _consents(request, forms.beside(error))
+        return await _consents(request, forms.problem_text(error))
     if not answer["enforced"]:
         request.session.tell("warn", request.t("not_enforced_consent"))
     return request.go(
@@ -254,11 +254,11 @@ async def withdraw_batch(request: PageRequest) -> Response:
 async def proof(request: PageRequest) -> Response:
     number, why = request.path("number"), request.form("why")
     try:
-        await forms.with_files(
+        await forms.run_with_uploads(
             request, ["proof"], lambda came: ["consent", "proof", number, f"--file={came['proof']}", f"--why={why}", "--json"]
         )
     except CannotAsk as error:
-        return await _consents(request, forms.beside(error))
+        return await _consents(request, forms.problem_text(error))
     return request.go("/optouts/consents", request.t("proven", number=number))
 
 
@@ -267,5 +267,5 @@ async def _batch(request: PageRequest, command: str, words: str, **said: Any) ->
     try:
         await request.ask(command, batches=[number], why=request.form("why"), **said)
     except CannotAsk as error:
-        return await _consents(request, forms.beside(error))
+        return await _consents(request, forms.problem_text(error))
     return request.go("/optouts/consents", request.t(words, number=number))

@@ -3,7 +3,7 @@
 It works with or without a running gate. Of a gate with several workers it reads the journals of all: a reply may reach another worker than the
 one that sent the message.
 
-In: a number, the place of the journal. Out: a ``Trace``, or ``CannotTrace`` with the cause. Never: a byte changed, the store.
+In: a number, the place of the journal. Out: a ``OptOutTrace``, or ``CannotTrace`` with the cause. Never: a byte changed, the store.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from proxy.archive.audit.optout_events import About, Trace
+from proxy.archive.audit.optout_events import About, OptOutTrace
 from proxy.archive.audit.optout_history import PduReaders, trace
 from proxy.cluster.truncated_copy import Walk
-from proxy.config import Sealing, SettingsError, rest_places, rules_folder
-from proxy.journal.sealing import Ring, SealingError
+from proxy.config import Sealing, SettingsError, archive_locations, rules_folder
+from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.journal.write_ahead_log import JournalDamaged, OsDisk
 from proxy.model.message import hash48
@@ -29,7 +29,7 @@ from proxy.policy.registries.registry import Registry
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.text.page import signer
-from proxy.relay.effects.optouts import understood
+from proxy.relay.effects.optouts import read_deliver_text
 from proxy.wire import ContentCache, Frame, Malformed, read_deliver, read_submit
 
 TRIES = 3
@@ -40,14 +40,14 @@ class CannotTrace(Exception):
     """The question cannot be answered; the text says why and what to do."""
 
 
-def trace_optouts(number: str, config: Path, folder: Path | None, now: float) -> Trace:
+def trace_optouts(number: str, config: Path, folder: Path | None, now: float) -> OptOutTrace:
     """Traces a person's opt-outs, in force as of ``now``. ``folder``: the journal's, instead of the settings'."""
     recipient = person_of(number)
     known = registry_of(config)
     folders = [] if folder is None else [folder]
     sealing = Sealing(())
     try:
-        places = rest_places(config, every=True)
+        places = archive_locations(config, every=True)
         folders, sealing = folders or [one for one, _ in places.journals] or [places.journal], places.sealing
     except SettingsError as error:
         if folder is None:
@@ -55,12 +55,12 @@ def trace_optouts(number: str, config: Path, folder: Path | None, now: float) ->
     if not folders[0].is_dir():
         raise CannotTrace(f"{folders[0]}: no such folder (a gate that has run leaves its journal there)")
     try:
-        return _trace(folders, Ring.of_files(sealing.keys), recipient, now, known)
+        return _trace(folders, KeyRing.of_files(sealing.keys), recipient, now, known)
     except SealingError as error:
         raise CannotTrace(error) from None
 
 
-def _trace(folders: Sequence[Path], ring: Ring, recipient: int, now: float, registry: Registry) -> Trace:
+def _trace(folders: Sequence[Path], ring: KeyRing, recipient: int, now: float, registry: Registry) -> OptOutTrace:
     left, nodes = TRIES, [_node_of(folder) for folder in folders]
     read = PduReaders(_text, _signature, _hash, _subcategory, _about(registry))
     while True:
@@ -111,7 +111,7 @@ def registry_of(config: Path) -> Registry:
 
 def _about(registry: Registry) -> About:
     def about(refusal: OptOut, signatures: Mapping[int, str]) -> Mapping[str, str]:
-        return naming.fields(refusal, naming.by_registry(registry, naming.by_names(signatures, naming.nothing(naming.GONE))))
+        return naming.fields(refusal, naming.by_registry(registry, naming.by_names(signatures, naming.knows_none(naming.GONE))))
 
     return about
 
@@ -126,7 +126,7 @@ def _subcategory(entry: Entry) -> str:
 
 def _text(data: bytes) -> str:
     try:
-        return understood(read_deliver(Frame.of(data)))[0]
+        return read_deliver_text(read_deliver(Frame.of(data)))[0]
     except Malformed:
         return ""
 

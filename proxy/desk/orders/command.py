@@ -16,13 +16,13 @@ from proxy.operations.terminal import (
     as_json,
     ask,
     fail,
+    format_time,
     group,
     orders,
-    say,
+    print_answer,
+    print_lifted,
+    print_line,
     seconds,
-    tell,
-    tell_lifted,
-    when,
 )
 
 app = group()
@@ -65,11 +65,11 @@ def stop(
     if json:
         as_json(answer)
     elif dry_run:
-        say(
+        print_line(
             f"{about(answer)}: would have refused {answer['would_refuse']} of {answer['of']} messages in {answer['seconds']:g} s"
         )
     else:
-        say(f"{answer['name']}: {about(answer)}, until {when(answer['until'])} (`gate106 stop lift {answer['name']}` ends it)")
+        print_line(f"{answer['name']}: {about(answer)}, until {format_time(answer['until'])} (`gate106 stop lift {answer['name']}` ends it)")
 
 
 @app.command("list", epilog="Example: gate106 stop list")
@@ -92,7 +92,7 @@ def stop_lift(
 ) -> None:
     """End an order before its time, of whatever kind."""
     answer = ask(config, control, "stop.lift", id=order, why=why)
-    tell_lifted(answer, json)
+    print_lifted(answer, json)
 
 
 @shadow_app.callback(epilog='Example: gate106 shadow --for 30m --why "the new caps refuse too much"')
@@ -113,10 +113,10 @@ def shadow(
     if lasts is None or why is None:
         fail("shadow: say --for and --why (see --help)")
     answer = ask(config, control, "shadow", for_s=seconds(lasts), everything=everything, why=why)
-    tell(
+    print_answer(
         answer,
         json,
-        [f"{answer['name']}: {about(answer)} in shadow until {when(answer['until'])} (`gate106 shadow off` ends it)"],
+        [f"{answer['name']}: {about(answer)} in shadow until {format_time(answer['until'])} (`gate106 shadow off` ends it)"],
     )
 
 
@@ -124,4 +124,4 @@ def shadow(
 def shadow_off(why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Enforce the rules again."""
     answer = ask(config, control, "shadow.off", why=why)
-    tell_lifted(answer, json)
+    print_lifted(answer, json)

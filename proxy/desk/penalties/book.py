@@ -38,10 +38,10 @@ from proxy.journal.records.penalties import (
     unpack_penalty,
 )
 from proxy.model import approvals
-from proxy.model.approvals import Follows, Impossible, Waiting
+from proxy.model.approvals import ApprovalResult, Impossible, PendingProposal
 from proxy.model.message import Category, Order
 from proxy.model.roles import Asker
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 
 PENALTIES_MAX = 20_000
 """Years of penalties: repeats are recognised by what is kept."""
@@ -50,7 +50,7 @@ SHARE = "share"
 
 
 class PenaltyBook:
-    def __init__(self, papers: Papers, write: Callable[[Sequence[tuple[int, bytes]]], int]) -> None:
+    def __init__(self, papers: DeskRecords, write: Callable[[Sequence[tuple[int, bytes]]], int]) -> None:
         """``write``: records into the journal, now, all of them or none; the sequence of the last."""
         self._papers = papers
         self._write = write
@@ -117,7 +117,7 @@ class PenaltyBook:
         """A person with a token approves (proxy/model/approvals.py). ``known``: all who have one. A trigger's proposal needs one person."""
         one = self._in(number, PROPOSED)
         names = {*known, one.author} if one.trigger else known
-        if approvals.approve(_waiting(one), asker, names, now) is Follows.VOUCHED:
+        if approvals.approve(_waiting(one), asker, names, now) is ApprovalResult.VOUCHED:
             return self._put(one._replace(author=asker.name), DeskEvent(now, "vouched", who, ""))
         return self._begin(one, now, who)
 
@@ -210,8 +210,8 @@ def _supersedes(one: Penalty, other: Penalty) -> bool:
     return other.step == WARN or ((one.rung, -one.share) >= (other.rung, -other.share) and one.until >= other.until)
 
 
-def _waiting(one: Penalty) -> Waiting:
-    return Waiting(one.name, one.author, one.events[0].time if one.events else 0.0, one.until)
+def _waiting(one: Penalty) -> PendingProposal:
+    return PendingProposal(one.name, one.author, one.events[0].time if one.events else 0.0, one.until)
 
 
 def order_of(penalty: Penalty, now: float) -> Order | None:
@@ -229,7 +229,7 @@ def order_of(penalty: Penalty, now: float) -> Order | None:
     return Order(0, kind, scope, now, penalty.until, penalty.name, why)
 
 
-def shares(orders: Sequence[Order]) -> dict[str, float]:
+def rate_shares(orders: Sequence[Order]) -> dict[str, float]:
     """The share of its rate that throttles leave each provider; the least of several."""
     found: dict[str, float] = {}
     for order in orders:

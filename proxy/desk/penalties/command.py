@@ -19,12 +19,12 @@ from proxy.operations.terminal import (
     Why,
     ask,
     fail,
+    format_time,
     note_unknown,
+    print_answer,
     seconds,
-    speak_for,
     table,
-    tell,
-    when,
+    use_token_file,
 )
 
 app = typer.Typer(help="Penalties of providers: propose, approve, list, lift.", no_args_is_help=True, rich_markup_mode=None)
@@ -54,7 +54,7 @@ def list_(
     note_unknown(config, provider)
     answer = ask(config, control, "penalty.list", state=state, provider=provider)
     if json:
-        tell(answer, True, ())
+        print_answer(answer, True, ())
         return
     table(
         ("id", "state", "of", "step", "until", "by", "why"),
@@ -73,7 +73,7 @@ def list_(
 def show(penalty: Id, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Show a penalty, what it rests on, and what was done with it."""
     answer = ask(config, control, "penalty.show", id=penalty)
-    tell(answer, json, _lines(answer))
+    print_answer(answer, json, _lines(answer))
 
 
 @app.command(
@@ -104,13 +104,13 @@ def propose(
 ) -> None:
     """Propose a penalty: it waits until another person approves it."""
     if token_file is not None:
-        speak_for(token_file)
+        use_token_file(token_file)
     answer = ask(
         config, control, "penalty.propose", provider=provider, signature=signature, advertiser=advertiser, step=step,
         to=to, for_s=seconds(lasts), lapses_s=seconds(lapses),
         basis=basis, why=why,
     )  # fmt: skip
-    tell(
+    print_answer(
         answer,
         json,
         [f"penalty {answer['id']}: {_step(answer)} of {answer['of']} waits (gate106 penalty approve {answer['id']})"],
@@ -123,14 +123,14 @@ def approve(
 ) -> None:
     """Approve a penalty, as another person than its author."""
     if token_file is not None:
-        speak_for(token_file)
+        use_token_file(token_file)
     answer = ask(config, control, "penalty.approve", id=penalty)
     done = (
-        f"in force until {when(answer['until'])}"
+        f"in force until {format_time(answer['until'])}"
         if answer["state"] == "in-force"
         else "waits for a second person, you stand for it"
     )
-    tell(answer, json, [f"penalty {answer['id']}: {_step(answer)} of {answer['of']} {done}"])
+    print_answer(answer, json, [f"penalty {answer['id']}: {_step(answer)} of {answer['of']} {done}"])
 
 
 @app.command("reject", epilog='Example: gate106 penalty reject 3 --why "the complaints were duplicates"')
@@ -139,9 +139,9 @@ def reject(
 ) -> None:
     """Reject a proposal: what it measured does not count against the provider again."""
     if token_file is not None:
-        speak_for(token_file)
+        use_token_file(token_file)
     answer = ask(config, control, "penalty.reject", id=penalty, why=why)
-    tell(answer, json, [f"penalty {answer['id']}: rejected"])
+    print_answer(answer, json, [f"penalty {answer['id']}: rejected"])
 
 
 @app.command("withdraw", epilog='Example: gate106 penalty withdraw 3 --why "measured with the wrong month"')
@@ -150,16 +150,16 @@ def withdraw(
 ) -> None:
     """Take back what you have proposed yourself, before anybody has decided it."""
     if token_file is not None:
-        speak_for(token_file)
+        use_token_file(token_file)
     answer = ask(config, control, "penalty.withdraw", id=penalty, why=why)
-    tell(answer, json, [f"penalty {answer['id']}: withdrawn"])
+    print_answer(answer, json, [f"penalty {answer['id']}: withdrawn"])
 
 
 @app.command("appeal", epilog='Example: gate106 penalty appeal 3 --why "letter of 14 November: consents are attached"')
 def appeal(penalty: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Note that the provider appeals. It stops nothing: to grant the appeal, lift the penalty."""
     answer = ask(config, control, "penalty.appeal", id=penalty, why=why)
-    tell(answer, json, [f"penalty {answer['id']}: appeal noted"])
+    print_answer(answer, json, [f"penalty {answer['id']}: appeal noted"])
 
 
 @app.command("lift", epilog='Example: gate106 penalty lift 3 --why "appeal granted"')
@@ -168,9 +168,9 @@ def lift(
 ) -> None:
     """End a penalty before its time: what was taken is given back at once."""
     if token_file is not None:
-        speak_for(token_file)
+        use_token_file(token_file)
     answer = ask(config, control, "penalty.lift", id=penalty, why=why)
-    tell(answer, json, [f"penalty {answer['id']}: lifted"])
+    print_answer(answer, json, [f"penalty {answer['id']}: lifted"])
 
 
 @app.command("letter", epilog="Example: gate106 penalty letter 3 --out letter-jia.pdf")
@@ -195,13 +195,13 @@ def letter(
     listed = ask(config, control, "complaint.list", export="penalty letter", state="valid", limit=1000, **whose)["cases"]
     rests_on = [one for one in listed if began - ANNEX_S <= one["came"] <= began]
     try:
-        with hardening.new_file(out) as file:
+        with hardening.create_private_file(out) as file:
             file.write(paper.letter(answer, rests_on, time.time()))
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
     draft = " (a draft: nobody has approved it yet)" if answer["state"] == "proposed" else ""
     about = f"{out}: penalty {answer['id']} of {answer['of']}, {len(rests_on)} complaints{draft}"
-    tell({"file": str(out), "cases": len(rests_on), "draft": bool(draft)}, json, [about])
+    print_answer({"file": str(out), "cases": len(rests_on), "draft": bool(draft)}, json, [about])
 
 
 def _step(answer: Mapping[str, Any]) -> str:
@@ -210,7 +210,7 @@ def _step(answer: Mapping[str, Any]) -> str:
 
 def _until(answer: Mapping[str, Any]) -> str:
     """When a proposal lapses, or a penalty ends; nothing for one that never came into force."""
-    return when(answer["until"]) if answer["since"] or answer["state"] == "proposed" else "-"
+    return format_time(answer["until"]) if answer["since"] or answer["state"] == "proposed" else "-"
 
 
 def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
@@ -222,10 +222,10 @@ def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
     if answer["figure"]:
         yield f"  measured {answer['figure']}"
     if answer["state"] == "proposed" and answer["until"]:
-        yield f"  lapses   {when(answer['until'])}"
+        yield f"  lapses   {format_time(answer['until'])}"
     if answer["since"]:
-        yield f"  from     {when(answer['since'])} to {when(answer['until'])}"
+        yield f"  from     {format_time(answer['since'])} to {format_time(answer['until'])}"
     if answer["appeal"]:
         yield f"  appeal   {answer['appeal']}"
     for event in answer["events"]:
-        yield f"  {when(event['time'])}  {event['what']}  {event['who']}: {event['why']}".rstrip(": ")
+        yield f"  {format_time(event['time'])}  {event['what']}  {event['who']}: {event['why']}".rstrip(": ")

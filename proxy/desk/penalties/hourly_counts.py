@@ -11,11 +11,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from proxy.journal.records import messages
-from proxy.journal.records.penalties import HourCounts, pack_hour, pack_hour_apart, unpack_hour, unpack_hour_apart
+from proxy.journal.records.penalties import HourCounts, pack_hour, pack_hour_by_signature, unpack_hour, unpack_hour_by_signature
 from proxy.model.counters import SignatureCounters
 from proxy.model.message import Category, hash48
 from proxy.policy.penalties import APART_HOURS, HOURS_KEPT
-from proxy.state.lists.papers import Papers, hour_of_node, node_of_hour
+from proxy.state.lists.papers import DeskRecords, hour_of_node, node_of_hour
 
 HOUR_S = 3600
 PUBLISH_S = 300.0
@@ -38,7 +38,7 @@ Key = TypeVar("Key")
 class _SharedHours(Generic[Key]):
     """Hourly counts of this gate, and of each other gate on a shared store."""
 
-    def __init__(self, papers: Papers, node: int, unpack: Callable[[bytes], tuple[int, dict[Key, HourCounts]]]) -> None:
+    def __init__(self, papers: DeskRecords, node: int, unpack: Callable[[bytes], tuple[int, dict[Key, HourCounts]]]) -> None:
         self._papers, self._node, self._unpack = papers, node, unpack
         self._held: dict[int, dict[Key, HourCounts]] = {}
         self._others: dict[int, dict[int, Mapping[Key, HourCounts]]] = {}
@@ -89,10 +89,10 @@ class _SharedHours(Generic[Key]):
             yield from self._others.get(start, {}).values()
 
 
-class Hours(_SharedHours[str]):
+class ProviderHours(_SharedHours[str]):
     """Hourly counts by provider, for two months."""
 
-    def __init__(self, papers: Papers, write: Write, publish: Write | None = None, node: int = -1) -> None:
+    def __init__(self, papers: DeskRecords, write: Write, publish: Write | None = None, node: int = -1) -> None:
         """``publish``: writes the records and replicates them to other gates; None: there are no others. ``node``: this gate's node."""
         super().__init__(papers, node, unpack_hour)
         self._write, self._publish = write, publish
@@ -138,12 +138,12 @@ class Hours(_SharedHours[str]):
         return total
 
 
-class HoursApart(_SharedHours[Signed]):
+class SignatureHours(_SharedHours[Signed]):
     """Hourly counts by provider and signature, for a week."""
 
-    def __init__(self, papers: Papers, write: Write, publish: TellPart | None = None, node: int = -1) -> None:
+    def __init__(self, papers: DeskRecords, write: Write, publish: TellPart | None = None, node: int = -1) -> None:
         """``publish``: writes two lists of records together and replicates the first to other gates; None: there are no others."""
-        super().__init__(papers, node, unpack_hour_apart)
+        super().__init__(papers, node, unpack_hour_by_signature)
         self._write, self._publish = write, publish
         self._untaken: list[Taken] = []
         """What was counted and is in no hour yet."""
@@ -168,7 +168,7 @@ class HoursApart(_SharedHours[Signed]):
         if len(hour) > SIGNATURES_MAX:
             hour = _most(hour, SIGNATURES_MAX)
             yield
-        body = pack_hour_apart(start, hour)
+        body = pack_hour_by_signature(start, hour)
         self._note(start, hour, body, now)
         self._put(start, hour, body)
         self._untaken.clear()
@@ -177,7 +177,7 @@ class HoursApart(_SharedHours[Signed]):
         """Writes an hour into the journal, and now and then publishes its largest counts; when an hour has ended, all of it."""
         ended = [(messages.COUNTED_APART, one) for one in self._ended(start)]
         if self._publish is not None and (ended or not 0 <= now - self._published_at < PUBLISH_S):
-            most = body if len(hour) <= PUBLISHED_MAX else pack_hour_apart(start, _most(hour, PUBLISHED_MAX))
+            most = body if len(hour) <= PUBLISHED_MAX else pack_hour_by_signature(start, _most(hour, PUBLISHED_MAX))
             self._publish([*ended, (messages.COUNTED_APART, most)], [(messages.COUNTED_APART, body)])
             self._published_at = now
         else:

@@ -20,13 +20,13 @@ from proxy.desk.complaints.operations import WithCases
 from proxy.desk.consents import operations as consent
 from proxy.desk.orders.book import TooManyOrders
 from proxy.desk.penalties.book import PenaltyBook, order_of
-from proxy.desk.penalties.hourly_counts import Hours, HoursApart
+from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.penalties.triggers import MILLION, MeasureSource, ProposedPenalty, due
 from proxy.journal.records.penalties import LADDER, PROPOSED, STATES, THROTTLE, WARN, HourCounts, Penalty, Subject
 from proxy.model.approvals import Impossible
 from proxy.model.message import Order, hash48
 from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.papers import asked_of, number_in
+from proxy.operations.papers import or_refused, paper_number
 from proxy.policy import NotInScope
 from proxy.policy.orders import scope_of
 from proxy.policy.penalties import ADVERTISER, LAPSES_S, PROVIDER, SIGNATURE
@@ -75,8 +75,8 @@ class PenaltyScheduler:
     def __init__(
         self,
         gate: WithPenalties,
-        hours: Hours,
-        apart: HoursApart,
+        hours: ProviderHours,
+        apart: SignatureHours,
         paths: Callable[[str], Mapping[str, str]] = lambda provider: {},
     ) -> None:
         """``paths``: by provider, the state of the reply path of each of its port prefixes."""
@@ -286,9 +286,9 @@ class _Penalties:
         return {"penalties": found[::-1][:1000]}
 
     async def show(self, call: Call) -> Mapping[str, Any]:
-        number = number_in(call, "penalty", "penalty")
+        number = paper_number(call, "penalty", "penalty")
         call.args.done()
-        return penalty_row(asked_of(lambda: self._gate.penalties.find(number)))
+        return penalty_row(or_refused(lambda: self._gate.penalties.find(number)))
 
     async def propose(self, call: Call) -> Mapping[str, Any]:
         args, gate = call.args, self._gate
@@ -306,7 +306,7 @@ class _Penalties:
             0, PROPOSED, step, subject.provider, share, int(for_s), 0.0, gate.now() + lapses_s, 0, "", "", basis, "",
             gate.relay.rules.revision, who, "", (), "", subject.by, subject.value,
         )  # fmt: skip
-        penalty, sequence = asked_of(lambda: gate.penalties.propose(draft, gate.now(), call.who, why))
+        penalty, sequence = or_refused(lambda: gate.penalties.propose(draft, gate.now(), call.who, why))
         await gate.safe(sequence)
         return penalty_row(penalty)
 
@@ -331,10 +331,10 @@ class _Penalties:
         return Subject(provider, by, values[0])
 
     async def approve(self, call: Call) -> Mapping[str, Any]:
-        number = number_in(call, "penalty", "penalty")
+        number = paper_number(call, "penalty", "penalty")
         call.args.done()
         gate = self._gate
-        penalty, sequence = asked_of(lambda: gate.penalties.approve(number, call.asker, call.known, gate.now(), call.who))
+        penalty, sequence = or_refused(lambda: gate.penalties.approve(number, call.asker, call.known, gate.now(), call.who))
         return await self._settled(penalty, sequence)
 
     async def reject(self, call: Call) -> Mapping[str, Any]:
@@ -355,9 +355,9 @@ class _Penalties:
 
     async def _decided(self, call: Call, decide: Callable[[int, str, float], tuple[Penalty, int]]) -> Mapping[str, Any]:
         """Decisions that take a number and a reason."""
-        number, why = number_in(call, "penalty", "penalty"), call.args.why()
+        number, why = paper_number(call, "penalty", "penalty"), call.args.why()
         call.args.done()
-        penalty, sequence = asked_of(lambda: decide(number, why, self._gate.now()))
+        penalty, sequence = or_refused(lambda: decide(number, why, self._gate.now()))
         return await self._settled(penalty, sequence)
 
     async def _settled(self, penalty: Penalty, sequence: int) -> Mapping[str, Any]:

@@ -73,7 +73,7 @@ async def _rules(request: PageRequest, command: str, words: str, **said: Any) ->
     try:
         await request.ask(command, revision=request.path("revision"), **said)
     except CannotAsk as error:
-        return await _list(request, forms.beside(error))
+        return await _list(request, forms.problem_text(error))
     return request.go("/penalties", request.t(words))
 
 
@@ -96,7 +96,7 @@ async def approve(request: PageRequest) -> Response:
     try:
         answer = await request.ask("penalty.approve", id=number)
     except CannotAsk as error:
-        return await _one(request, forms.beside(error))
+        return await _one(request, forms.problem_text(error))
     return request.go(f"/penalties/one/{number}", request.t("in_force" if answer["state"] == IN_FORCE else "vouched"))
 
 
@@ -125,7 +125,7 @@ async def _done(request: PageRequest, command: str, words: str) -> Response:
     try:
         await request.ask(command, id=number, why=request.form("why"))
     except CannotAsk as error:
-        return await _one(request, forms.beside(error))
+        return await _one(request, forms.problem_text(error))
     return request.go(f"/penalties/one/{number}", request.t(words))
 
 
@@ -133,6 +133,6 @@ async def _done(request: PageRequest, command: str, words: str) -> Response:
 async def letter(request: PageRequest) -> Response:
     """The letter to the provider, with its valid complaints as annex: numbers are masked."""
     number = request.path("number")
-    return await forms.made(
+    return await forms.download_of(
         request, f"penalty-{number}.pdf", lambda out: ["penalty", "letter", number, f"--out={out}", "--json"]
     )

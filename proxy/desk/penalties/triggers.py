@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from proxy.desk.penalties.hourly_counts import HOUR_S, Hours, HoursApart, Signed, hour_of, next_hour
+from proxy.desk.penalties.hourly_counts import HOUR_S, ProviderHours, SignatureHours, Signed, hour_of, next_hour
 from proxy.i18n.phrases import Bilingual
 from proxy.journal.records.penalties import LADDER, LAPSED, RAISED, UNSETTLED, HourCounts, Penalty, Subject
 from proxy.model.message import hash48
@@ -122,8 +122,8 @@ def _closed(closed: Mapping[str, str], marketing: int, within: str, begun: str) 
 class MeasureSource(NamedTuple):
     """Where counts are found."""
 
-    hours: Hours
-    by_signature: HoursApart
+    hours: ProviderHours
+    by_signature: SignatureHours
     valid: Valid
     advertiser_of: Callable[[int], str]
     """By a signature's hash; today's registry: it regroups what was counted before, too."""

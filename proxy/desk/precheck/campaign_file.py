@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from proxy.model.number import NotARecipient, about_people, recipient_of
+from proxy.model.number import NotARecipient, masked_repr, recipient_of
 from proxy.operations.files.encoding import encoding_of
 
 HEADINGS = {
@@ -31,7 +31,7 @@ class BadCampaign(Exception):
     """The file cannot be used; the text says why and where."""
 
 
-@about_people
+@masked_repr
 @dataclass
 class CampaignText:
     line: int  # where it stands first

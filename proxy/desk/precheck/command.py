@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from proxy.desk.explain.command import At, Folder, Given, context_of, moment
-from proxy.model.number import about_people
-from proxy.model.redact import numbers_masked, without_digits
-from proxy.operations.terminal import Control, Json, Language, as_json, fail, note, say, speaks
+from proxy.model.number import masked_repr
+from proxy.model.redact import mask_digits, mask_numbers
+from proxy.operations.terminal import Control, Json, Language, as_json, choose_language, fail, note, print_line
 
 if TYPE_CHECKING:
     from proxy.desk.precheck.campaign_file import CampaignText
@@ -23,7 +23,7 @@ SHOWN = 40  # characters of a text
 PLACES_SHOWN = 6
 
 
-@about_people
+@masked_repr
 class TextForecast(NamedTuple):
     text: CampaignText
     port: str
@@ -51,7 +51,7 @@ def precheck(
     from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
     from proxy.model.message import Category
 
-    language = speaks(lang)
+    language = choose_language(lang)
     try:
         texts = read_campaign(file)
         declared = Category.of(category) if category else None
@@ -74,7 +74,7 @@ def precheck(
         as_json({"revision": context.rules.revision, "refused": refused, "texts": [_as_dict(one) for one in checked]})
     else:
         for line in (*_lines(checked, language), _sum(len(checked), refused, language)):
-            say(line)
+            print_line(line)
     raise typer.Exit(1 if refused else 0)
 
 
@@ -105,7 +105,7 @@ def _checked(
         count = precheck.count_over(rules, who, content, one.people, at, pasts, counts) if one.people else None
         facts = rules.facts(who, rules.reader.read(content).traits, at)
         is_code = "otp" in (facts.category.word, facts.classified.word)
-        shown = without_digits(one.text) if is_code else numbers_masked(one.text)
+        shown = mask_digits(one.text) if is_code else mask_numbers(one.text)
         yield TextForecast(one, port, shown, found, count)
 
 
@@ -130,7 +130,7 @@ def _as_dict(one: TextForecast) -> dict[str, Any]:
 
 
 def _hidden(words: str) -> str:
-    return numbers_masked(words)
+    return mask_numbers(words)
 
 
 # --- for people

@@ -10,7 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, note_unknown, say, speaks, when
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Json,
+    as_json,
+    choose_language,
+    fail,
+    format_time,
+    note_unknown,
+    print_line,
+)
 from proxy.runtime import hardening
 
 app = typer.Typer(help="A provider's own messages, as it may see them.", no_args_is_help=True, rich_markup_mode=None)
@@ -39,7 +49,7 @@ def refusals(
     json: Json = False,
 ) -> None:
     """List a provider's refused messages, with the public reason and a hint; numbers masked."""
-    language, (since, until) = speaks(lang), _span(day, hour)
+    language, (since, until) = choose_language(lang), _span(day, hour)
     note_unknown(config, name)
     if out is None:
         rows, more = _page(config, name, since, until, skip, limit, language)
@@ -67,7 +77,7 @@ def refusals(
     if json:
         as_json({"provider": name, "since": since, "until": until, "rows": count, "file": str(out)})
     else:
-        say(f"{out}: {count} refusals of {name}, {when(since)} to {when(until)}")
+        print_line(f"{out}: {count} refusals of {name}, {format_time(since)} to {format_time(until)}")
 
 
 def _span(day: str | None, hour: str | None) -> tuple[float, float]:
@@ -92,17 +102,17 @@ def _page(
     import duckdb
 
     from proxy.archive.manifest import ManifestError
-    from proxy.archive.provider_refusals import refused
+    from proxy.archive.provider_refusals import refused_submits
     from proxy.archive.tail import TailError
     from proxy.desk.search import command as find
     from proxy.i18n.refusal_hints import hint
     from proxy.journal.write_ahead_log import JournalError
 
-    hardening.close_files()
+    hardening.restrict_umask()
     places = find.places_of(config)
     keys = find.keys_of(places)
     try:
-        page = refused(places.archive.folder, find.journals_of(places), keys, name, since, until, skip, limit)
+        page = refused_submits(places.archive.folder, find.journals_of(places), keys, name, since, until, skip, limit)
     except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         fail(error)
     rows = []
@@ -113,11 +123,11 @@ def _page(
 
 
 def _write(file: Any, rows: list[dict[str, Any]], *, head: bool) -> None:
-    from proxy.model.redact import cell, plain
+    from proxy.model.redact import csv_cell, printable
 
     writer = csv.writer(file, lineterminator="\n")
     if head:
         writer.writerow(COLUMNS)
     for one in rows:
-        told = one | {"at": when(one["at"]), "status": f"0x{one['status']:03X}"}
-        writer.writerow([cell(plain(str(told[column]))) for column in COLUMNS])
+        told = one | {"at": format_time(one["at"]), "status": f"0x{one['status']:03X}"}
+        writer.writerow([csv_cell(printable(str(told[column]))) for column in COLUMNS])

@@ -39,7 +39,7 @@ Counts = tuple[int, int, int]
 NOTHING: Counts = (0, 0, 0)
 
 
-class Paces:
+class MinuteCounts:
     """Counts by provider at the start of each of the last sixty clock minutes, so that those of several workers can be added up."""
 
     def __init__(self, tally: GateCounters) -> None:
@@ -78,7 +78,7 @@ def _difference(now: Counts, before: Counts | None) -> Counts:
     return now if before is None else (now[0] - before[0], now[1] - before[1], now[2] - before[2])
 
 
-def added(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def merged_row(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Merges a provider's rows of several workers (at least one): counts are added up, orders and penalties are known to all."""
     row = {**reports[0], **{name: sum(one[name] for one in reports) for name in ("binds", "unanswered")}}
     row["per_s"] = round(sum(one["per_s"] for one in reports), 1)
@@ -86,7 +86,7 @@ def added(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def all_added(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def merged_report(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Merges several workers' reports on one provider."""
     counted: defaultdict[float, list[float]] = defaultdict(lambda: [0.0, 0, 0, 0])
     binds = Counter[str]()
@@ -96,7 +96,7 @@ def all_added(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             row[:] = min(row[0] or since, since), *map(sum, zip(row[1:], counts, strict=True))
         for account in one["accounts"]:
             binds[account["account"]] += account["binds"]
-    return added(reports) | {
+    return merged_row(reports) | {
         "at": max(one["at"] for one in reports),
         "since": min(one["since"] for one in reports),
         "minutes": [counted[minute] for minute in sorted(counted)],
@@ -105,13 +105,13 @@ def all_added(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def commands(gate: WithPenalties, scheduler: PenaltyScheduler, minutes_counted: Paces) -> Mapping[str, Handler]:
+def commands(gate: WithPenalties, scheduler: PenaltyScheduler, minutes_counted: MinuteCounts) -> Mapping[str, Handler]:
     handlers = _Providers(gate, scheduler, minutes_counted)
     return {"providers": handlers.list, "providers.show": handlers.show}
 
 
 class _Providers:
-    def __init__(self, gate: WithPenalties, scheduler: PenaltyScheduler, minutes_counted: Paces) -> None:
+    def __init__(self, gate: WithPenalties, scheduler: PenaltyScheduler, minutes_counted: MinuteCounts) -> None:
         self._gate, self._scheduler, self._minutes = gate, scheduler, minutes_counted
 
     async def list(self, call: Call) -> Mapping[str, Any]:

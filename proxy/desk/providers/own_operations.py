@@ -65,7 +65,7 @@ class OwnGate(WithPenalties, WithRevisions, Protocol):
     """A gate that answers providers about themselves."""
 
 
-class ForProviders:
+class OwnEndpoints:
     def __init__(self, gate: OwnGate, config: Path) -> None:
         """``config``: the settings, from which the child reads where the journal is."""
         self._gate, self._config = gate, config

@@ -72,13 +72,13 @@ async def stop(request: PageRequest) -> Response:
     """With ``try``: what it would do, counted for some seconds, and nothing stopped."""
     scope = {name: [word for word in request.form(name).replace("，", ",").split(",") if word.strip()] for name in DIMENSIONS}
     said: dict[str, Any] = {name: [word.strip() for word in words] or None for name, words in scope.items()}
-    said |= {"for_s": forms.lasts(request.form("lasts"), "24h"), "why": request.form("why")}
+    said |= {"for_s": forms.duration_s(request.form("lasts"), "24h"), "why": request.form("why")}
     try:
         if request.form("try"):
             return await _list(request, tried=await request.ask("stop", **said, watch_s=WATCH_S))
         done = await request.ask("stop", **said)
     except CannotAsk as error:
-        return await _list(request, forms.beside(error))
+        return await _list(request, forms.problem_text(error))
     return request.go("/providers", request.t("stopped", whom=done["name"]))
 
 
@@ -123,7 +123,7 @@ async def _about(request: PageRequest) -> dict[str, Any]:
 @page.post("one/{name}/suspend", wants=Permission.ENTER)
 async def suspend(request: PageRequest) -> Response:
     categories = ["marketing"] if request.form("what") == "marketing" else None
-    for_s = forms.lasts(request.form("lasts"), "24h")
+    for_s = forms.duration_s(request.form("lasts"), "24h")
     return await _done(request, "suspend", "suspended", category=categories, for_s=for_s)
 
 
@@ -136,11 +136,11 @@ async def resume(request: PageRequest) -> Response:
 async def kick(request: PageRequest) -> Response:
     """Kicks one bind or all of the provider's; with ``lasts`` suspends the provider in the same step, before it can bind again."""
     number = _number(request.form("id"))
-    if for_s := forms.lasts(request.form("lasts")):
+    if for_s := forms.duration_s(request.form("lasts")):
         try:
             await request.ask("suspend", provider=request.path("name"), for_s=for_s, why=request.form("why"))
         except CannotAsk as error:
-            return await _one(request, forms.beside(error))
+            return await _one(request, forms.problem_text(error))
     return await _done(request, "binds.kick", "kicked", id=number or None)
 
 
@@ -149,7 +149,7 @@ async def penalty(request: PageRequest) -> Response:
     step = request.form("step")
     share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
     return await _done(
-        request, "penalty.propose", "proposed", step=step, to=share, for_s=forms.lasts(request.form("lasts"), "30d"),
+        request, "penalty.propose", "proposed", step=step, to=share, for_s=forms.duration_s(request.form("lasts"), "30d"),
         basis=request.form("basis") or None,
     )  # fmt: skip
 
@@ -159,7 +159,7 @@ async def _done(request: PageRequest, command: str, words: str, **said: Any) -> 
     try:
         await request.ask(command, provider=name, why=request.form("why"), **said)
     except CannotAsk as error:
-        return await _one(request, forms.beside(error))
+        return await _one(request, forms.problem_text(error))
     return request.go(_of(name), request.t(words, whom=name))
 
 

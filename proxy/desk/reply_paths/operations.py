@@ -33,7 +33,7 @@ SILENT_S = 60.0
 """What fails is logged so often."""
 
 
-class PathKeeper:
+class ReplyPathMonitor:
     """Feeds the book of reply paths, and says how many there are in each state."""
 
     def __init__(self, gate: Gate, book: ReplyPaths) -> None:
@@ -115,7 +115,7 @@ class PathKeeper:
         return {"reply_paths": {(state,): float(count) for state, count in self._states.items()}}
 
 
-def commands(gate: Gate, monitor: PathKeeper) -> Mapping[str, Handler]:
+def commands(gate: Gate, monitor: ReplyPathMonitor) -> Mapping[str, Handler]:
     handlers = _Paths(gate, monitor)
     return {"optout.paths": handlers.list}
 
@@ -132,7 +132,7 @@ def row_of(prefix: str, provider: str, state: PathState) -> dict[str, Any]:
 
 
 class _Paths:
-    def __init__(self, gate: Gate, monitor: PathKeeper) -> None:
+    def __init__(self, gate: Gate, monitor: ReplyPathMonitor) -> None:
         self._gate, self._monitor = gate, monitor
 
     async def list(self, call: Call) -> Mapping[str, Any]:

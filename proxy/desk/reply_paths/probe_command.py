@@ -10,7 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, as_json, fail, say, seconds, socket_of, table, when
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    Why,
+    as_json,
+    fail,
+    format_time,
+    print_line,
+    seconds,
+    socket_of,
+    table,
+)
 
 PROVEN = "proven"
 COLUMNS = ("prefix", "provider", "port", "state", "begun", "numbers", "answered", "fastest ms", "by", "why")
@@ -54,7 +67,7 @@ def probe(
         as_json(ending)
     else:
         _print_new(ending, printed)
-        say(_end(ending))
+        print_line(_end(ending))
     raise typer.Exit(0 if ending["state"] == PROVEN else 1)
 
 
@@ -79,7 +92,7 @@ def _print_new(one: Mapping[str, Any], printed: set[str]) -> None:
     for line in _lines(one):
         if line not in printed:
             printed.add(line)
-            say(line)
+            print_line(line)
 
 
 def _lines(one: Mapping[str, Any]) -> Iterator[str]:
@@ -107,6 +120,6 @@ def _end(one: Mapping[str, Any]) -> str:
 def _row(one: Mapping[str, Any]) -> Sequence[object]:
     times = [each["answered_ms"] for each in one["tries"] if each["answered_ms"] is not None]
     return (
-        one["prefix"], one["provider"] or "-", one["port"], one["state"], when(one["begun_at"]), len(one["tries"]), len(times),
+        one["prefix"], one["provider"] or "-", one["port"], one["state"], format_time(one["begun_at"]), len(one["tries"]), len(times),
         f"{min(times):,}" if times else "-", one["who"], one["why"],
     )  # fmt: skip

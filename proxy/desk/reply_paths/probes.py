@@ -19,7 +19,17 @@ import structlog
 
 from proxy.config import PROBE_TEXT
 from proxy.desk.reply_paths.probe_message import ProbeText, ask_agent
-from proxy.journal.records.probes import ENDED, FAILED, NUMBERS_MAX, WAITING, Busy, Probe, Probes, Try, ended
+from proxy.journal.records.probes import (
+    ENDED,
+    FAILED,
+    NUMBERS_MAX,
+    WAITING,
+    Probe,
+    ProbeAttempt,
+    ProbePending,
+    Probes,
+    finished,
+)
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
 from proxy.model.number import NotARecipient, recipient_of
@@ -71,7 +81,7 @@ class Prober:
         gate, now_s = self._gate, asyncio.get_running_loop().time
         try:
             sequence = self.probes.begin(probe)
-        except Busy:
+        except ProbePending:
             raise CommandRefused(f"port prefix {probe.prefix}: a probe waits for its reply (gate106 optout probes)") from None
         lanes: list[SubmitLane] = []
         self._live[probe.prefix] = now_s() + probe.within_s, lanes
@@ -134,7 +144,7 @@ class Prober:
         first = not any(one.answered_at for one in probe.tries)
         probe = probe.with_try(place, answered_at=now, said=deliver.text[:SAID_MAX])
         if probe.state != WAITING or probe.all_answered:
-            probe = ended(probe, probe.ended_at or now)
+            probe = finished(probe, probe.ended_at or now)
         try:
             sequence = self.probes.put(probe)
         except JournalDown:
@@ -159,7 +169,7 @@ class Prober:
             if probe is None or probe.state != WAITING:
                 del self._live[prefix]
             elif now_s >= until_s + (GRACE_S if self._gate.store.shared else 0.0):
-                self._end(ended(probe, now), lanes)
+                self._end(finished(probe, now), lanes)
 
     def _resume(self, now: float) -> None:
         """Ends probes that waited before a restart: no gate watched for their replies. A late reply still proves the path."""
@@ -174,7 +184,7 @@ class Prober:
 
     def _settle(self, probe: Probe) -> Probe:
         if probe.state == WAITING and probe.all_answered:
-            probe = self._end(ended(probe, self._gate.now()), [])
+            probe = self._end(finished(probe, self._gate.now()), [])
         self._wake()
         return probe
 
@@ -274,7 +284,7 @@ class _Probes:
         args.done()
         if gate.relay.draining:
             raise CommandRefused("the gate is about to stop")
-        tries = tuple(Try(row.number, " ".join(filter(None, (row.carrier, row.note)))) for row in rows)
+        tries = tuple(ProbeAttempt(row.number, " ".join(filter(None, (row.carrier, row.note)))) for row in rows)
         probe = Probe(
             prefix, port, keyword, call.who, why, gate.store.node, round(gate.now(), 3), within_s, WAITING, 0.0, tries
         )

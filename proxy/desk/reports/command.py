@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.operations.files.sealed_journal import disk_of
-from proxy.operations.terminal import CONFIG, Json, Language, as_json, fail, note, say, settings_of, speaks
+from proxy.operations.terminal import CONFIG, Json, Language, as_json, choose_language, fail, note, print_line, settings_of
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
@@ -38,7 +38,7 @@ def report(
     from proxy.config import every_worker
     from proxy.desk.reports.sheet_text import View, as_dict, as_text
 
-    language = speaks(lang)
+    language = choose_language(lang)
     settings = settings_of(config)
     assert settings is not None
     gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
@@ -62,7 +62,7 @@ def report(
         as_json(as_dict(view))
     else:
         for line in as_text(view):
-            say(line)
+            print_line(line)
 
 
 def _midnight(day: str | None) -> float:

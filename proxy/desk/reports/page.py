@@ -60,7 +60,7 @@ async def file(request: PageRequest) -> Response:
         return request.render("problem.html", 404, why=request.t("no_such_page"))
     argv = ["report", f"--day={day}", f"--lang={request.lang}"]
     try:
-        return await forms.made(request, f"report-{day}.{kind}", lambda out: [*argv, f"{KINDS[kind]}={out}", "--json"])
+        return await forms.download_of(request, f"report-{day}.{kind}", lambda out: [*argv, f"{KINDS[kind]}={out}", "--json"])
     except CannotAsk as error:
         if NOTHING not in str(error):
             raise

@@ -24,7 +24,7 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, Tabl
 from proxy.desk.reports import small_counts
 from proxy.desk.reports.sheet import DEFERRED, FATES, REFUSED, SENT
 from proxy.desk.reports.sheet_text import View, translated
-from proxy.model.redact import plain
+from proxy.model.redact import printable
 
 FONT = "STSong-Light"
 COLOURS = {SENT: colors.HexColor("#1b7f4b"), REFUSED: colors.HexColor("#b3261e"), DEFERRED: colors.HexColor("#a06a00")}
@@ -57,7 +57,7 @@ class _Paper:
         self._small = ParagraphStyle("small", fontName=FONT, fontSize=8.5, leading=12, textColor=SOFT)
 
     def translated(self, english: str) -> str:
-        return plain(translated(english, self._language))[:NAME_CHARS]
+        return printable(translated(english, self._language))[:NAME_CHARS]
 
     def parts(self, title: str) -> Iterator[Any]:
         view, sheet, translated = self._view, self._view.sheet, self.translated

@@ -101,7 +101,7 @@ class DayCounter:
         self._orders: dict[int, str] = {}
         self._memo = ContentCache()
         self._names: dict[int, str] = {}
-        self._one_reply = delivers.OneReply()
+        self._one_reply = delivers.ReplyGrouper()
         self._fates: dict[int, ReportedOutcome] = {}  # of refusals, for their repeats
 
     def read(self, groups: Iterable[JournalGroup]) -> DayReport:

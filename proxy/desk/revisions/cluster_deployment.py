@@ -28,8 +28,8 @@ from proxy.operations.control import CommandRefused
 from proxy.policy import Loaded, RulesError
 from proxy.policy.loading.contents import changed_files, changes
 from proxy.runtime.background import Background
-from proxy.runtime.ticker import until_beat
-from proxy.state.lists.history import History
+from proxy.runtime.ticker import seconds_until_tick
+from proxy.state.lists.history import RuleHistory
 from proxy.state.shared.connection import StoreDown
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class ClusterDeployment(RuleDeployment):
     among_others = True
 
     def __init__(
-        self, settings: Settings, history: History, background: Background, tally: GateCounters, shared: AgreementStore
+        self, settings: Settings, history: RuleHistory, background: Background, tally: GateCounters, shared: AgreementStore
     ) -> None:
         super().__init__(settings, history, background, tally)
         self.agreeing = AgreementExchange(shared, self.kept, self.revisions.now.serial)
@@ -80,7 +80,7 @@ class ClusterDeployment(RuleDeployment):
         """Follows what other gates decide."""
         try:
             while True:
-                await asyncio.sleep(until_beat(asyncio.get_running_loop().time(), LOOK_S))
+                await asyncio.sleep(seconds_until_tick(asyncio.get_running_loop().time(), LOOK_S))
                 await self.look()
         finally:
             self._drop_announced()

@@ -21,13 +21,13 @@ from proxy.operations.terminal import (
     as_json,
     ask,
     fail,
+    format_time,
     group,
-    say,
+    print_line,
     socket_of,
-    speak_for,
     table,
+    use_token_file,
     warn,
-    when,
 )
 
 Revision = Annotated[str, typer.Argument(metavar="REVISION", help="Which set: its revision, or the first digits of it.")]
@@ -49,26 +49,26 @@ def rules(context: typer.Context, config: Config = CONFIG, control: Control = No
         as_json(answer)
         return
     files = ", ".join(f"{one['file']} ({one['rules']})" for one in answer["files"])
-    say(f"revision {answer['revision']} since {when(answer['since'])}: {files}")
+    print_line(f"revision {answer['revision']} since {format_time(answer['since'])}: {files}")
     if answer["problem"]:
-        say(f"the folder holds another set, which is not taken: {answer['problem']}")
+        print_line(f"the folder holds another set, which is not taken: {answer['problem']}")
     if answer["apart"]:
-        say(f"this gate does not judge by what the gates agreed on: {answer['apart']}")
+        print_line(f"this gate does not judge by what the gates agreed on: {answer['apart']}")
     if answer["kept_out"]:
-        say(f"the folder's set {answer['kept_out']} is kept out until its files change, or: gate106 rules take")
+        print_line(f"the folder's set {answer['kept_out']} is kept out until its files change, or: gate106 rules take")
     if (waits := answer["proposed"]) is not None:
-        say(
-            f"{waits['revision']} by {waits['author']} waits for a second person since {when(waits['since'])}: gate106 rules approve"
+        print_line(
+            f"{waits['revision']} by {waits['author']} waits for a second person since {format_time(waits['since'])}: gate106 rules approve"
         )
-        say(
+        print_line(
             f"  of {waits['judged']:,} messages it would have refused {waits['stricter']:,} that passed, and let pass "
             f"{waits['milder']:,} that were refused" + (f"; it failed {waits['errors']:,} times" if waits["errors"] else "")
         )
     for one in answer["orders"]:
-        say(f"{one['name']}: {about(one)}, until {when(one['until'])} ({one['who']}: {one['why']})")
+        print_line(f"{one['name']}: {about(one)}, until {format_time(one['until'])} ({one['who']}: {one['why']})")
     table(
         ("rule", "mode", "last minute", "where", "says"),
-        ((one["rule"], one["mode"], one["hits_last_minute"], one["where"], one["say"]) for one in answer["rules"]),
+        ((one["rule"], one["mode"], one["hits_last_minute"], one["where"], one["print_line"]) for one in answer["rules"]),
         "there are no rules",
     )
 
@@ -84,7 +84,7 @@ def reload(config: Config = CONFIG, control: Control = None, json: Json = False)
             warn(problem)
         changed = "in force now" if answer["changed"] else "unchanged"
         waits = f"; {answer['proposed']} waits for a second person" if answer["proposed"] else ""
-        say(f"revision {answer['revision']}, {changed}" + (" (mistakes: the old ones stay)" if answer["problems"] else waits))
+        print_line(f"revision {answer['revision']}, {changed}" + (" (mistakes: the old ones stay)" if answer["problems"] else waits))
     raise typer.Exit(1 if answer["problems"] else 0)
 
 
@@ -103,11 +103,11 @@ def history(
     for one in answer["events"]:
         why = f": {one['why']}" if one["why"] else ""
         how = f"{one['how']}, at node {one['node']}" if one["serial"] else one["how"]
-        say(f"{when(one['time'])}  {one['event']} {one['revision']} by {one['who']} ({how}){why}")
+        print_line(f"{format_time(one['time'])}  {one['event']} {one['revision']} by {one['who']} ({how}){why}")
         for change in one["changes"]:
-            say(f"    {change}")
+            print_line(f"    {change}")
     if not answer["events"]:
-        say("nothing has happened yet")
+        print_line("nothing has happened yet")
 
 
 @app.command("approve", epilog="Example: gate106 rules approve 0123456789abcdef --token-file ~/gate106.token")
@@ -120,7 +120,7 @@ def approve(
 ) -> None:
     """Approve a set of rules that waits, as a second person: it is in force when the command ends."""
     if token_file is not None:
-        speak_for(token_file)
+        use_token_file(token_file)
     _done(ask(config, control, "rules.approve", revision=revision), json)
 
 
@@ -139,7 +139,7 @@ def push(
     from proxy.operations.client import CannotAsk, Conversation, push_files
 
     if token_file is not None:
-        speak_for(token_file)
+        use_token_file(token_file)
     if not on:
         answer = ask(config, control, "rules")
         on = answer["proposed"]["revision"] if answer["proposed"] else answer["revision"]
@@ -172,7 +172,7 @@ def withdraw(
 ) -> None:
     """Withdraw your own set of rules that waits."""
     if token_file is not None:
-        speak_for(token_file)
+        use_token_file(token_file)
     _done(ask(config, control, "rules.withdraw", revision=revision, why=why), json)
 
 
@@ -210,7 +210,7 @@ def export(
     """Write the files of a kept set into a folder, so that pushed rules reach the folder of the rules and its history; or into a ZIP for
     another person."""
     from proxy.desk.backtest.command import kept_revision
-    from proxy.operations.files.bundle import ZIP, carry
+    from proxy.operations.files.bundle import ZIP, write_bundle
     from proxy.operations.terminal import settings_of
 
     settings = settings_of(config)
@@ -221,7 +221,7 @@ def export(
         files = kept.files(name)
         if folder.suffix == ZIP:
             ask(config, control, "look", what="rules export", unmasked=True, why=why, details=name)
-            carry(folder, files)
+            write_bundle(folder, files)
             written += files
             files = {}
         for file, data in files.items():
@@ -235,7 +235,7 @@ def export(
     if json:
         as_json({"revision": name, "written": sorted(written)})
         return
-    say(f"{name} is in {folder}" + (f"; written: {', '.join(sorted(written))}" if written else "; nothing was to be written"))
+    print_line(f"{name} is in {folder}" + (f"; written: {', '.join(sorted(written))}" if written else "; nothing was to be written"))
 
 
 @app.command("take", epilog="Example: gate106 rules take --why 'it was the right one after all'")
@@ -249,8 +249,8 @@ def _done(event: Mapping[str, Any], json: bool) -> None:
         as_json(event)
         return
     if event["event"] == "vouched":
-        say(f"{event['revision']}: {event['who']} stands for it now; a second person must approve it")
+        print_line(f"{event['revision']}: {event['who']} stands for it now; a second person must approve it")
         return
-    say(f"{event['event']} {event['revision']}; in force: {event['in_force']}")
+    print_line(f"{event['event']} {event['revision']}; in force: {event['in_force']}")
     for change in event["changes"]:
-        say(f"    {change}")
+        print_line(f"    {change}")

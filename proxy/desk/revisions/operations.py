@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from proxy.desk.orders import operations as orders
-from proxy.desk.revisions.rule_revisions import Revisions
+from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
@@ -33,7 +33,7 @@ EVERY_S = 10.0
 """How often hits are looked at: of a few thousand counts a millisecond's work."""
 
 
-class Lately:
+class RecentHits:
     """Counts hits of each rule, enforced and in shadow, over about the last minute."""
 
     def __init__(self, tally: GateCounters) -> None:
@@ -64,7 +64,7 @@ class RuleDeployer(Protocol):
     """Deploys sets of rules. Each method returns the event once it is synced; CommandRefused if it cannot be done."""
 
     @property
-    def revisions(self) -> Revisions: ...
+    def revisions(self) -> RevisionHistory: ...
     async def approve(self, revision: str, asker: Asker) -> Revised: ...
     async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
     async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
@@ -80,7 +80,7 @@ class WithRevisions(Gate, Protocol):
     def revising(self) -> RuleDeployer: ...
 
 
-def commands(gate: WithRevisions, lately: Lately, hits: Hits) -> Mapping[str, Handler]:
+def commands(gate: WithRevisions, lately: RecentHits, hits: Hits) -> Mapping[str, Handler]:
     handlers = _Rules(gate, lately, hits)
     return {
         "rules": handlers.show,
@@ -102,7 +102,7 @@ def event_row(event: Revised) -> dict[str, Any]:
 
 
 class _Rules:
-    def __init__(self, gate: WithRevisions, lately: Lately, hits: Hits) -> None:
+    def __init__(self, gate: WithRevisions, lately: RecentHits, hits: Hits) -> None:
         self._gate = gate
         self._lately, self._hits = lately, hits
 

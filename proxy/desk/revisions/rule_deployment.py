@@ -22,19 +22,19 @@ import structlog
 
 from proxy import policy
 from proxy.config import Settings
-from proxy.desk.revisions.rule_revisions import Impossible, Revisions
+from proxy.desk.revisions.rule_revisions import Impossible, RevisionHistory
 from proxy.journal.records import gate_events, messages
 from proxy.journal.records.revisions import Revised, pack_revised
 from proxy.model.counters import GateCounters
-from proxy.model.roles import Asker, NotAllowed, at_account
+from proxy.model.roles import Asker, NotAllowed, asker_of_account
 from proxy.operations.control import CommandRefused
 from proxy.policy import Loaded, RulesError, RuleSet, time_windows
 from proxy.policy.loading.contents import NOTHING, Contents, changed_files, changes
 from proxy.relay.candidate import CandidateRules
 from proxy.runtime.background import Background
-from proxy.runtime.yield_point import Rest, no_rest
+from proxy.runtime.yield_point import Rest, no_yield
 from proxy.state import StateError
-from proxy.state.lists.history import History
+from proxy.state.lists.history import RuleHistory
 from proxy.state.revision_store import RevisionStore
 
 log = structlog.get_logger()
@@ -58,8 +58,8 @@ class ConcurrentDecision(CommandRefused):
 
 
 class RuleDeployment:
-    def __init__(self, settings: Settings, history: History, background: Background, tally: GateCounters) -> None:
-        self.revisions = Revisions(history)
+    def __init__(self, settings: Settings, history: RuleHistory, background: Background, tally: GateCounters) -> None:
+        self.revisions = RevisionHistory(history)
         self.kept = RevisionStore(settings.revisions.folder, settings.revisions.keep)
         self.proposal: CandidateRules | None = None
         """The set that waits, and what it would have done."""
@@ -211,7 +211,7 @@ class RuleDeployment:
 
     def _folder_event(self, found: Loaded, before: Contents, how: str, who: str) -> Revised | None:
         """The event that follows from the folder's set."""
-        author = who or at_account(_owner(self._folder_path, changed_files(before, found.contents)), self._people).name
+        author = who or asker_of_account(_owner(self._folder_path, changed_files(before, found.contents)), self._people).name
         changed = changes(before, found.contents)
         return self.revisions.folder_holds(
             found.rules.revision, author, how, changed, time.time(), four_eyes=self._four_eyes,
@@ -355,7 +355,7 @@ class RuleDeployment:
     # -- reading
 
     def _load(
-        self, folder: Path, before: RuleSet | None = None, rest: Rest = no_rest, instead: Mapping[str, bytes] = NO_FILES
+        self, folder: Path, before: RuleSet | None = None, rest: Rest = no_yield, instead: Mapping[str, bytes] = NO_FILES
     ) -> Loaded:
         found = policy.load_all(folder, category_tag=self._category_tag, before=before, rest=rest, instead=instead)
         if before is not None and found.rules.revision != before.revision:
@@ -367,7 +367,7 @@ class RuleDeployment:
         before = self.rules
         return lambda rest: self._load(folder, before, rest)
 
-    def _load_kept(self, revision: str, before: RuleSet | None = None, rest: Rest = no_rest) -> Loaded:
+    def _load_kept(self, revision: str, before: RuleSet | None = None, rest: Rest = no_yield) -> Loaded:
         """StateError where its files are not what they were."""
         path = self.kept.path(revision)
         hint = "put it back from a copy, or choose another with gate106 rules rollback"

@@ -20,11 +20,11 @@ from collections.abc import Collection
 
 from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
 from proxy.model import approvals
-from proxy.model.approvals import Follows, Impossible, Waiting
+from proxy.model.approvals import ApprovalResult, Impossible, PendingProposal
 from proxy.model.roles import Asker
-from proxy.state.lists.history import History
+from proxy.state.lists.history import RuleHistory
 
-__all__ = ["IN_FORCE", "SHORTEST", "Impossible", "Revisions"]
+__all__ = ["IN_FORCE", "SHORTEST", "Impossible", "RevisionHistory"]
 
 SHORTEST = 4
 """The fewest digits that may name a revision."""
@@ -33,8 +33,8 @@ IN_FORCE = ("accepted", "approved", "rolled-back")
 _NEVER = Revised(0.0, "", "", "", "", "", (), "", "", "", "")
 
 
-class Revisions:
-    def __init__(self, history: History) -> None:
+class RevisionHistory:
+    def __init__(self, history: RuleHistory) -> None:
         self._history = history
         self.events = [unpack_revised(body) for _, body in history.rows()]
         """All that is remembered, the oldest first."""
@@ -135,7 +135,7 @@ class Revisions:
     def approved(self, revision: str, asker: Asker, known: Collection[str], at: float, folder: str = "") -> Revised:
         """A person with a token approves (proxy/model/approvals.py). ``known``: all who have one; ``folder``: the folder's set, if known."""
         now, person = self._waiting(revision), asker.name
-        if approvals.approve(_waits(now), asker, known, at) is Follows.VOUCHED:
+        if approvals.approve(_waits(now), asker, known, at) is ApprovalResult.VOUCHED:
             return now._replace(
                 time=at, event="vouched", revision=now.proposed, who=person, how="command", why="", changes=(), author=person
             )
@@ -190,8 +190,8 @@ class Revisions:
         return now
 
 
-def _waits(now: Revised) -> Waiting:
-    return Waiting(now.proposed, now.author, now.time)
+def _waits(now: Revised) -> PendingProposal:
+    return PendingProposal(now.proposed, now.author, now.time)
 
 
 def _named(given: str, known: Collection[str], what: str) -> str:

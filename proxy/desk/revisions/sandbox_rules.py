@@ -191,7 +191,7 @@ class SandboxRules:
 
 def main() -> None:
     """Answers line by line."""
-    hardening.hold_memory()
+    hardening.forbid_core_dumps()
     os.nice(NICE)
     sets = SandboxRules(Path(sys.argv[1]))
     sets.begin()

@@ -8,19 +8,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.model.redact import numbers_masked
-from proxy.operations.access_report import write_down
+from proxy.model.redact import mask_numbers
+from proxy.operations.access_report import record_access
 from proxy.operations.files.sealed_journal import disk_of
-from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fail, note_unknown, say, seconds, when
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    as_json,
+    fail,
+    format_time,
+    note_unknown,
+    print_line,
+    seconds,
+)
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
-    from proxy.archive.coverage import Covered
-    from proxy.archive.keys import Keys
-    from proxy.archive.pending_segments import AtHand
+    from proxy.archive.coverage import CoverageReport
+    from proxy.archive.keys import ArchiveKeys
+    from proxy.archive.pending_segments import LocalJournal
     from proxy.archive.query import Query
     from proxy.archive.search import HistoryEvent, Hit, SearchResult
-    from proxy.config import RestPlaces
+    from proxy.config import ArchiveLocations
     from proxy.i18n.text import Bilingual
 
 COMMAND = "find"
@@ -65,7 +76,7 @@ def find(
     from proxy.archive.query import BadQuery, Query
     from proxy.model.number import NotARecipient, recipient_of
 
-    hardening.close_files()
+    hardening.restrict_umask()
     if unmasked and not why.strip():
         fail("find: --unmasked needs --why (the journal keeps it)")
     try:
@@ -80,7 +91,7 @@ def find(
     places = places_of(config)
     keys = keys_of(places)
     if person or unmasked:
-        write_down(
+        record_access(
             control or places.control,
             places.archive.folder,
             places.sealing,
@@ -98,7 +109,7 @@ def find(
     else:
         _print(found, numbers, proved, limit, whole=unmasked, names=names)
         if text:
-            say("long messages were searched part by part: words that run over from one part into the next are not found")
+            print_line("long messages were searched part by part: words that run over from one part into the next are not found")
     raise typer.Exit(0 if found.hits or found.events else 1)
 
 
@@ -122,35 +133,35 @@ def _span(at: str | None, within: str, since: str | None, until: str | None) -> 
     return begin, end if timed else end + DAY_S
 
 
-def places_of(config: Path) -> RestPlaces:
+def places_of(config: Path) -> ArchiveLocations:
     """The places of a gate's files; of all workers if it has several."""
-    from proxy.config import SettingsError, rest_places
+    from proxy.config import SettingsError, archive_locations
 
     try:
-        return rest_places(config, every=True)
+        return archive_locations(config, every=True)
     except SettingsError as error:
         fail(error)
 
 
-def keys_of(places: RestPlaces) -> Keys:
-    from proxy.archive.keys import Keys, KeysError, are_made_now
+def keys_of(places: ArchiveLocations) -> ArchiveKeys:
+    from proxy.archive.keys import ArchiveKeys, KeysError, may_make_keys
 
     try:
-        return Keys(places.archive.keys, make=are_made_now(places.archive.folder, places.journal))
+        return ArchiveKeys(places.archive.keys, make=may_make_keys(places.archive.folder, places.journal))
     except KeysError as error:
         fail(error)
 
 
-def journals_of(places: RestPlaces) -> list[AtHand]:
+def journals_of(places: ArchiveLocations) -> list[LocalJournal]:
     """With what this process has read of them before."""
-    from proxy.archive.pending_segments import AtHand
-    from proxy.archive.segment_index import held
+    from proxy.archive.pending_segments import LocalJournal
+    from proxy.archive.segment_index import shared_index
 
     disks = ((disk_of(folder, places.sealing), node) for folder, node in places.journals)
-    return [AtHand(disk, node, held(disk)) for disk, node in disks]
+    return [LocalJournal(disk, node, shared_index(disk)) for disk, node in disks]
 
 
-def run_search(places: RestPlaces, keys: Keys, question: Query, now: float, *, thorough: bool = False) -> SearchResult:
+def run_search(places: ArchiveLocations, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool = False) -> SearchResult:
     import duckdb
 
     from proxy.archive import search
@@ -164,7 +175,7 @@ def run_search(places: RestPlaces, keys: Keys, question: Query, now: float, *, t
         fail(error)
 
 
-def _proved(covered: Covered) -> list[str]:
+def _proved(covered: CoverageReport) -> list[str]:
     """The faults of the files that were searched."""
     from proxy.archive import verification
 
@@ -190,7 +201,7 @@ def _named(found: SearchResult, person: int, config: Path) -> Names:
 # -- told
 
 
-def number_of(hit: Hit, keys: Keys, unmasked: bool, question: Query) -> str:
+def number_of(hit: Hit, keys: ArchiveKeys, unmasked: bool, question: Query) -> str:
     from proxy.model.number import mask
 
     number = question.to or keys.unseal(hit.sealed)
@@ -201,7 +212,7 @@ def number_of(hit: Hit, keys: Keys, unmasked: bool, question: Query) -> str:
 
 def _shown(text: str, *, whole: bool) -> str:
     """A person's text, in which other numbers may stand."""
-    return text if whole else numbers_masked(text)
+    return text if whole else mask_numbers(text)
 
 
 def _print(
@@ -210,17 +221,17 @@ def _print(
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
         why = f" {hit.reason} ({hit.rules})" if hit.reason and hit.rules else f" {hit.reason}" if hit.reason else ""
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
-        say(f"{when(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]")
-        say(f"    {_shown(hit.text, whole=whole)}")
+        print_line(f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]")
+        print_line(f"    {_shown(hit.text, whole=whole)}")
         for fate in hit.fates:
-            say(f"    {when(fate.at)}  {_fate(fate)}")
+            print_line(f"    {format_time(fate.at)}  {_fate(fate)}")
     for fate in found.events:
         text = _shown(fate.text, whole=whole)
-        say(f"{when(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {names.get(fate.state, fate.state)} {text}".rstrip())
+        print_line(f"{format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {names.get(fate.state, fate.state)} {text}".rstrip())
     if found.more:
-        say(f"and more: these are the newest {limit} (--limit, or a narrower time)")
+        print_line(f"and more: these are the newest {limit} (--limit, or a narrower time)")
     if not found.hits:
-        say("no message fits")
+        print_line("no message fits")
     print_coverage(found, proved)
 
 
@@ -234,19 +245,19 @@ def _fate(fate: HistoryEvent) -> str:
 def print_coverage(found: SearchResult, proved: list[str] | None) -> None:
     covered = found.covered
     for span in covered.spans:
-        end = "what is written now" if span.live else when(span.until)
-        gone = f"; what came up to {when(span.gone_to)} has gone by retention" if span.gone_to else ""
-        say(f"node {span.node}: records {span.first} to {span.last}, {when(span.since)} to {end}{gone}")
+        end = "what is written now" if span.live else format_time(span.until)
+        gone = f"; what came up to {format_time(span.gone_to)} has gone by retention" if span.gone_to else ""
+        print_line(f"node {span.node}: records {span.first} to {span.last}, {format_time(span.since)} to {end}{gone}")
     if not covered.spans:
-        say("nothing is there to look through: no table, no journal")
+        print_line("nothing is there to look through: no table, no journal")
     for fault in (*covered.faults, *covered.missing):
-        say(f"NOT COMPLETE: {fault}")
+        print_line(f"NOT COMPLETE: {fault}")
     for said in covered.unreached:
-        say(f"BEYOND WHAT IS THERE: {said}")
+        print_line(f"BEYOND WHAT IS THERE: {said}")
     if covered.spans and not covered.faults and not covered.missing:
-        say(f"the chain holds over all of it; {_files(found, proved)}")
+        print_line(f"the chain holds over all of it; {_files(found, proved)}")
     for fault in proved or ():
-        say(f"ALTERED: {fault}")
+        print_line(f"ALTERED: {fault}")
 
 
 def _files(found: SearchResult, proved: list[str] | None) -> str:

@@ -11,8 +11,22 @@ from typing import Annotated, Any
 import typer
 
 from proxy.desk.consents.command import consent_lines
-from proxy.model.redact import plain
-from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, as_json, ask, fail, say, socket_of, tell, warn, when
+from proxy.model.redact import printable
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    Why,
+    as_json,
+    ask,
+    fail,
+    format_time,
+    print_answer,
+    print_line,
+    socket_of,
+    warn,
+)
 
 app = typer.Typer(
     help="A person's rights: show, export and erase what is known; numbers that changed their owner.",
@@ -42,7 +56,7 @@ def show(
     from proxy.desk.suppression.signature_search import with_names
 
     answer = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None), to, config)
-    tell(answer, json, _lines(answer))
+    print_answer(answer, json, _lines(answer))
 
 
 def _lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
@@ -50,22 +64,22 @@ def _lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]
     to = answer["to"]
     yield f"{to}: {answer['region']}"
     for one in answer["received"]:
-        yield f"{to}: a message on {when(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
+        yield f"{to}: a message on {format_time(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
     for one in answer["refusals"]:
         over = "" if one["in_force"] else ", over"
-        yield f"{to}: refused {one['about']}, by {one['source']} on {when(one['since'])} ({one['kept']}{over})"
+        yield f"{to}: refused {one['about']}, by {one['source']} on {format_time(one['since'])} ({one['kept']}{over})"
         if chinese:
-            yield f"{to}: {when(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
+            yield f"{to}: {format_time(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
     yield from consent_lines(answer)
     for one in answer["asked_for_consent"]:
         yield f"{to}: asked for consent by {one['about']}"
     for one in answer["texts_of_whom_they_refused"]:
         yield f"{to}: refused {one['about']}, who said: {one['text']}"
     for one in answer["doubtful_replies"]:
-        yield f"{to}: answered {one['port']} on {when(one['at'])}, which may be a refusal: {one['text']}"
+        yield f"{to}: answered {one['port']} on {format_time(one['at'])}, which may be a refusal: {one['text']}"
     for one in answer["complaints"]:
         about = f"of {one['provider']} " if one["provider"] else ""
-        yield f"{to}: complained {about}on {when(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
+        yield f"{to}: complained {about}on {format_time(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
     if answer["forgotten"]:
         yield f"{to}: was forgotten, and gets no marketing"
     yield f"{to}: messages, answers and refusals are in the journal for {answer['journal_days']} days (gate106 find)"
@@ -90,16 +104,16 @@ def export(
         warn(
             "gate106: note: there is no journal at rest yet: the messages of the last hour or so are not in it (gate106 journal roll)"
         )
-    from proxy.operations.files.bundle import carry
+    from proxy.operations.files.bundle import write_bundle
 
     files = {"person.json": jsonlib.dumps(answer, ensure_ascii=False, indent=2), "person.html": _page(answer)}
     try:
-        carry(out, {name: text.encode() for name, text in files.items()})
+        write_bundle(out, {name: text.encode() for name, text in files.items()})
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
     said = {"folder": str(out), "messages": len(answer["messages"] or ()), "missing": answer["missing"]}
     lines = [f"{out}: person.json, person.html; {said['messages']} messages"]
-    tell(said, json, [*lines, *(f"NOT COMPLETE: {fault}" for fault in answer["missing"])])
+    print_answer(said, json, [*lines, *(f"NOT COMPLETE: {fault}" for fault in answer["missing"])])
 
 
 def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[dict[str, Any]] | None, list[str]]:
@@ -122,7 +136,7 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[d
         messages |= {one["id"]: one for one in answer["messages"] if one["id"] not in messages}
         missing |= dict.fromkeys(answer["covered"]["faults"])
         if found.more and found.reaches_to == reached:
-            missing[f"of {when(reached)} and before there is more than can be told"] = None
+            missing[f"of {format_time(reached)} and before there is more than can be told"] = None
         if not found.more or found.reaches_to == reached:
             return list(messages.values()), list(missing)
         reached = found.reaches_to
@@ -133,15 +147,15 @@ def _page(answer: Mapping[str, Any]) -> str:
     """A page that opens offline and runs nothing: what strangers wrote is escaped."""
     from proxy.console.offline_charts import document
 
-    parts = [f"<h1>{escape(answer['to'])}</h1><p>{escape(when(answer['at']))}</p><ul>"]
-    parts += [f"<li>{escape(plain(line))}</li>" for line in _lines(answer, chinese=True)]
+    parts = [f"<h1>{escape(answer['to'])}</h1><p>{escape(format_time(answer['at']))}</p><ul>"]
+    parts += [f"<li>{escape(printable(line))}</li>" for line in _lines(answer, chinese=True)]
     parts += [f"<li>not complete: {escape(fault)}</li>" for fault in answer["missing"]]
     parts.append("</ul>")
     if answer["messages"]:
         heads = ("at", "provider", "from", "category", "verdict", "reason", "text")
         parts.append(f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>")
         for one in answer["messages"]:
-            cells = [when(one["at"]), *(plain(str(one[head]), " ") for head in heads[1:])]
+            cells = [format_time(one["at"]), *(printable(str(one[head]), " ") for head in heads[1:])]
             parts.append(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
         parts.append("</table>")
     return document(answer["to"], "".join(parts), "en")
@@ -156,10 +170,10 @@ def erase(to: To, why: Why, config: Config = CONFIG, control: Control = None, js
         as_json(answer)
         return
     gone = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in answer["gone"].items())
-    say(f"{answer['to']}: forgotten ({gone})")
+    print_line(f"{answer['to']}: forgotten ({gone})")
     for one in answer["stays"]:
-        until = f"until {when(one['until'])}" if one["until"] else "for good"
-        say(f"    stays {until}: {one['what']} ({one['why']})")
+        until = f"until {format_time(one['until'])}" if one["until"] else "for good"
+        print_line(f"    stays {until}: {one['what']} ({one['why']})")
 
 
 @app.command("recycled", epilog='Example: gate106 subject recycled recycled.csv --why "list of November"')
@@ -172,12 +186,12 @@ def recycled(
 ) -> None:
     """End history, consents and opt-outs of numbers that belong to another person since a date. All rows are read before anything is done."""
     from proxy.operations.client import Conversation
-    from proxy.operations.files.number_list import read_people
-    from proxy.operations.files.upload import handing, read_all
+    from proxy.operations.files.number_list import read_number_file
+    from proxy.operations.files.upload import read_all, upload_progress
     from proxy.state.lists.listed import CHUNK_BITS
 
-    with handing(file) as progress:
-        people = read_all(file, progress, lambda heard: read_people(file, 0, heard, HEADS, _date), "done")
+    with upload_progress(file) as progress:
+        people = read_all(file, progress, lambda heard: read_number_file(file, 0, heard, HEADS, _date), "done")
         if 0 in people.by:
             fail(f"{file}: columns number and date are needed: nothing was done")
         sending = progress.add_task("sending", total=people.numbers)
@@ -192,7 +206,7 @@ def recycled(
                     progress.advance(sending, len(numbers))
             conversation.say({"end": True, "numbers": people.numbers})
             answer = dict(conversation.answer())
-    tell(answer, json, [f"{file.name}: {answer['numbers']} numbers; {answer['gone']} consents and listings of before ended"])
+    print_answer(answer, json, [f"{file.name}: {answer['numbers']} numbers; {answer['gone']} consents and listings of before ended"])
 
 
 def _date(said: Mapping[str, str], default: int) -> int:

@@ -28,14 +28,14 @@ from proxy.journal.records.doubtful_replies import Doubtful
 from proxy.model.message import Category
 from proxy.model.number import FIRST, LAST, Number, mask
 from proxy.model.recipient import Entry
-from proxy.model.redact import numbers_masked
+from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.args import recipient as recipient_in
 from proxy.operations.control import Call, CommandRefused, Handler
-from proxy.operations.papers import asked_of
-from proxy.policy.explanation.naming import LookUp, whom
+from proxy.operations.papers import or_refused
+from proxy.policy.explanation.naming import LookUp, sender_words
 from proxy.policy.text.category import SUBCATEGORIES
-from proxy.relay.effects.consents import PersonSays
+from proxy.relay.effects.consents import PersonChange
 from proxy.state.lists.listed import ERASED
 from proxy.state.record import record
 
@@ -100,7 +100,7 @@ class _Subject:
             "asked_for_consent_by": [registry.advertiser_of(one) for one in seen.asked()],
             "asked_for_consent": [self._sender(one, look_up) for one in seen.asked()],
             "texts_of_whom_they_refused": [
-                self._sender(one.signature, look_up) | {"text": one.text if unmasked else numbers_masked(one.text)}
+                self._sender(one.signature, look_up) | {"text": one.text if unmasked else mask_numbers(one.text)}
                 for one in seen.refused_texts()
             ],
             "doubtful_replies": [_doubtful(one, whole=unmasked) for one in gate.inbox.of(person)],
@@ -118,7 +118,7 @@ class _Subject:
 
     def _sender(self, signature: int, look_up: LookUp) -> dict[str, Any]:
         """``advertiser``: of an unregistered signature the hash; ``about``: its name, for people."""
-        said = whom(signature, look_up) if signature else Bilingual("", "")
+        said = sender_words(signature, look_up) if signature else Bilingual("", "")
         return {
             "advertiser": self._gate.relay.rules.registry.advertiser_of(signature),
             "signature": look_up(signature).signature if signature else "",
@@ -137,7 +137,7 @@ class _Subject:
         erased = gate.store.erased
         assert erased.named is not None, "the key is there"
         _, before = (await gate.store.load([person]))[person]
-        complaints = asked_of(lambda: gate.cases.forget(person, gate.now(), call.who, why))
+        complaints = or_refused(lambda: gate.cases.forget(person, gate.now(), call.who, why))
         said = ConsentChange(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
         change = await change_person(gate, said)
         gate.inbox.forget()
@@ -204,7 +204,7 @@ class _Subject:
     async def _end(self, rows: list[tuple[int, int]], who: str, why: str) -> int:
         gone, now = 0, self._gate.now()
         for start in range(0, len(rows), BATCH):
-            changes: list[PersonSays] = await asyncio.gather(
+            changes: list[PersonChange] = await asyncio.gather(
                 *(
                     change_person(self._gate, ConsentChange(now, number, "recycled", who, why, before=before))
                     for number, before in rows[start : start + BATCH]
@@ -222,7 +222,7 @@ def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
 
 
 def _doubtful(reply: Doubtful, *, whole: bool) -> dict[str, Any]:
-    return {"at": reply.time, "port": reply.port, "text": reply.text if whole else numbers_masked(reply.text)}
+    return {"at": reply.time, "port": reply.port, "text": reply.text if whole else mask_numbers(reply.text)}
 
 
 def _cases_stay(count: int, now: float) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from proxy.operations.terminal import (
     as_json,
     ask,
     fail,
-    say,
+    format_time,
+    print_answer,
+    print_line,
     seconds,
     socket_of,
     table,
-    tell,
     warn,
-    when,
 )
 
 app = typer.Typer(
@@ -50,8 +50,8 @@ def _warn(answer: Any) -> None:
 
 
 def _words(one: Any) -> str:
-    return f"{one['about']}, by {one['source']} since {when(one['since'])}" + (
-        f", until {when(one['until'])}" if one["until"] else ""
+    return f"{one['about']}, by {one['source']} since {format_time(one['since'])}" + (
+        f", until {format_time(one['until'])}" if one["until"] else ""
     )
 
 
@@ -72,7 +72,7 @@ def add(
     """Enter a refusal for a person: in force at once, on disk before it is said to be."""
     answer = ask(config, control, "suppress.add", to=to, scope=scope, value=value, source=source, for_s=seconds(lasts), why=why)
     _warn(answer)
-    tell(answer, json, (f"{answer['to']}: {_words(one)}" for one in answer["added"]))
+    print_answer(answer, json, (f"{answer['to']}: {_words(one)}" for one in answer["added"]))
 
 
 @app.command(
@@ -96,7 +96,7 @@ def remove(
     answer = with_names(
         ask(config, control, "suppress.remove", to=to, scope=scope, value=value, source=source, why=why), to, config
     )
-    tell(answer, json, (f"{answer['to']}: removed {_words(one)}" for one in answer["removed"]))
+    print_answer(answer, json, (f"{answer['to']}: removed {_words(one)}" for one in answer["removed"]))
 
 
 @app.command("show", epilog="Example: gate106 suppress show --to 13800210500")
@@ -110,9 +110,9 @@ def show(to: To, config: Config = CONFIG, control: Control = None, json: Json = 
         as_json(answer)
         return
     for one in answer["refusals"]:
-        say(f"{answer['to']}: {_words(one)} ({one['kept']})" + ("" if one["in_force"] else ": over"))
+        print_line(f"{answer['to']}: {_words(one)} ({one['kept']})" + ("" if one["in_force"] else ": over"))
     if not answer["refusals"]:
-        say(f"{answer['to']}: nothing is suppressed")
+        print_line(f"{answer['to']}: nothing is suppressed")
 
 
 @app.command("lists", epilog="Example: gate106 suppress lists")
@@ -124,7 +124,7 @@ def lists(config: Config = CONFIG, control: Control = None, json: Json = False) 
         return
     table(
         ("about", "source", "numbers", "newest", "until"),
-        ((one["about"], one["source"], one["numbers"], when(one["newest"]), when(one["until"])) for one in answer["lists"]),
+        ((one["about"], one["source"], one["numbers"], format_time(one["newest"]), format_time(one["until"])) for one in answer["lists"]),
         "there are no lists",
     )  # fmt: skip
 
@@ -150,19 +150,19 @@ def import_(
     import time
     from functools import partial
 
-    from proxy.operations.files.number_list import ListedRefusal, read_people
-    from proxy.operations.files.upload import hand_in
+    from proxy.operations.files.number_list import ListedRefusal, read_number_file
+    from proxy.operations.files.upload import upload_numbers
 
     for_s = seconds(lasts)
     default = ListedRefusal(scope, value or "", source, int(time.time() + for_s) if for_s else 0)
     args = {"remove": off, "file": file.name[:255], "why": why}
-    answer = hand_in(file, socket_of(config, control), "suppress.import", "keys", args, partial(read_people, file, default))
+    answer = upload_numbers(file, socket_of(config, control), "suppress.import", "keys", args, partial(read_number_file, file, default))
     _warn(answer)
     if json:
         as_json(answer)
     else:
         done = "taken off" if off else "new"
-        say(f"{file.name}: {answer['rows']} rows, {answer['numbers']} numbers, {answer['changed']} of them {done}; in force")
+        print_line(f"{file.name}: {answer['rows']} rows, {answer['numbers']} numbers, {answer['changed']} of them {done}; in force")
 
 
 @app.command("export", epilog='Example: gate106 suppress export --out suppressed.csv --why "handed to the new node"')
@@ -179,7 +179,7 @@ def export(
     import os
 
     from proxy.operations.client import CannotAsk, Conversation
-    from proxy.operations.files.number_list import COLUMNS, write_row
+    from proxy.operations.files.number_list import COLUMNS, export_row
 
     rows = 0
     try:
@@ -193,7 +193,7 @@ def export(
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(COLUMNS)
                 for said in conversation.lines():
-                    writer.writerows(write_row(number, said["refusal"]) for number in said["numbers"])
+                    writer.writerows(export_row(number, said["refusal"]) for number in said["numbers"])
                     rows += len(said["numbers"])
             finally:
                 if out is not None:
@@ -207,4 +207,4 @@ def export(
     if json:
         as_json({"rows": rows, "file": str(out) if out else None})
     elif out is not None:
-        say(f"{out}: {rows} rows")
+        print_line(f"{out}: {rows} rows")

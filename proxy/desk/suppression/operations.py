@@ -21,7 +21,7 @@ from proxy.model.number import Number
 from proxy.model.recipient import OptOut
 from proxy.operations.args import each
 from proxy.operations.args import recipient as recipient_in
-from proxy.operations.chunks import hear_numbers, put_in_force
+from proxy.operations.chunks import put_in_force, receive_numbers
 from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.gate import Gate
 from proxy.policy import NotInScope, RuleSet, asks
@@ -70,7 +70,7 @@ def refusal_row(one: OptOut) -> dict[str, Any]:
 
 def look_up(gate: Gate, refusals: Iterable[OptOut]) -> naming.LookUp:
     """What the gate knows of signatures at once: by its registry, and by what refusals name; it does not search the journal."""
-    names = naming.by_names(naming.names_in(refusals), naming.nothing(naming.NOT_ASKED))
+    names = naming.by_names(naming.names_in(refusals), naming.knows_none(naming.NOT_ASKED))
     return naming.by_registry(gate.relay.rules.registry, names)
 
 
@@ -172,7 +172,7 @@ class _Suppress:
         try:
             await call.say({"go": True})
             pack = partial(operator_actions.pack_listed, listing.sequence)
-            await hear_numbers(gate, call, listing, len(refusals), LISTING_NUMBERS_MAX, messages.LISTED, pack)
+            await receive_numbers(gate, call, listing, len(refusals), LISTING_NUMBERS_MAX, messages.LISTED, pack)
             return await self._put_in_force(listing)
         finally:
             gate.listing_ends()

@@ -71,24 +71,24 @@ class JournalNames:
         import duckdb
 
         from proxy.archive import search
-        from proxy.archive.keys import Keys, KeysError, are_made_now
+        from proxy.archive.keys import ArchiveKeys, KeysError, may_make_keys
         from proxy.archive.manifest import ManifestError
-        from proxy.archive.pending_segments import AtHand
+        from proxy.archive.pending_segments import LocalJournal
         from proxy.archive.query import Query
-        from proxy.archive.segment_index import held
+        from proxy.archive.segment_index import shared_index
         from proxy.archive.tail import TailError
-        from proxy.config import SettingsError, rest_places
+        from proxy.config import SettingsError, archive_locations
         from proxy.journal.disk import OsDisk
-        from proxy.journal.sealing import Ring, SealingError
+        from proxy.journal.sealing import KeyRing, SealingError
         from proxy.journal.write_ahead_log import JournalError
 
         until = self._until + HALF_A_MS if self._until else 0.0
         try:
-            places = rest_places(self._config, every=True)
-            ring = Ring.of_files(places.sealing.keys)
-            keys = Keys(places.archive.keys, make=are_made_now(places.archive.folder, places.journal))
+            places = archive_locations(self._config, every=True)
+            ring = KeyRing.of_files(places.sealing.keys)
+            keys = ArchiveKeys(places.archive.keys, make=may_make_keys(places.archive.folder, places.journal))
             disks = [(OsDisk(folder, ring), node) for folder, node in places.journals]
-            journals = [AtHand(disk, node, held(disk)) for disk, node in disks]
+            journals = [LocalJournal(disk, node, shared_index(disk)) for disk, node in disks]
             question = Query(to=self._person, until=until, limit=MESSAGES_A_SEARCH)
             return search.find(places.archive.folder, journals, keys, question, time.time())
         except (
@@ -124,5 +124,5 @@ def _sender(answer: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:
     if not nameless(answer):
         return answer
     number = int(answer["advertiser"], 16)
-    said = naming.whom(number, look_up)
+    said = naming.sender_words(number, look_up)
     return {**answer, "signature": look_up(number).signature, "about": str(said), "about_zh": said.zh}

@@ -74,7 +74,7 @@ async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:
     }
 
 
-def added(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def merged_counters(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Merges the counters of several workers. A provider that is not among a worker's top rows is not counted there."""
     verdicts: Counter[tuple[str, str]] = Counter()
     providers: defaultdict[str, Counter[str]] = defaultdict(Counter)

@@ -15,11 +15,11 @@ from proxy.journal.records.messages import ACCEPTED, ANSWER, TAKE, TIME
 from proxy.journal.segment import JournalRecord
 from proxy.journal.settlement import AcceptedSubmit, AnswerBody
 from proxy.model.message import Take
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.native.loader import compiled
 
 
-@about_people
+@masked_repr
 class CarrierAnswer(NamedTuple):
     """The carrier's answer to a submit, or the lack of one."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from proxy.journal.encoding import BodyReader, word
-from proxy.model.number import about_people
+from proxy.journal.encoding import BodyReader, pack_string
+from proxy.model.number import masked_repr
 
 _CASE = struct.Struct(">QQQQQQQQQQB")  # id, seven moments in ms, recipient, of, state
 _EVENTS = struct.Struct(">H")
@@ -28,7 +28,7 @@ class DeskEvent(NamedTuple):
     why: str
 
 
-@about_people
+@masked_repr
 class Case(NamedTuple):
     """A complaint and its handling. Empty strings and 0 mean that a value is missing."""
 
@@ -77,7 +77,7 @@ def pack_case(case: Case) -> bytes:
         case.source, case.reference, case.batch, case.number, case.sender, case.text, case.message, case.provider, case.port,
         case.signature, case.category,
     )  # fmt: skip
-    return b"".join((fixed, *map(word, words), pack_events(case.events)))
+    return b"".join((fixed, *map(pack_string, words), pack_events(case.events)))
 
 
 def unpack_case(body: bytes) -> Case:
@@ -97,7 +97,7 @@ def pack_events(events: tuple[DeskEvent, ...]) -> bytes:
     kept = events[:1] + events[1:][-(EVENTS_MAX - 1) :]  # how it began, and what came last
     parts = [_EVENTS.pack(len(kept))]
     for event in kept:
-        parts += [_EVENT.pack(int(event.time * 1000)), word(event.what), word(event.who), word(event.why)]
+        parts += [_EVENT.pack(int(event.time * 1000)), pack_string(event.what), pack_string(event.who), pack_string(event.why)]
     return b"".join(parts)
 
 

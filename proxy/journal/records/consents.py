@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from proxy.journal.encoding import BodyReader
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 
 _TIME = struct.Struct(">Q")
 _CHUNK = struct.Struct(">QHI")  # the file's sequence, which batch of it, which chunk
@@ -47,7 +47,7 @@ class ConsentFile(NamedTuple):
     why: str
 
 
-@about_people
+@masked_repr
 class Chunk(NamedTuple):
     """Some of its numbers."""
 
@@ -70,7 +70,7 @@ class BatchEvent(NamedTuple):
     chunks: int = 0
 
 
-@about_people
+@masked_repr
 class ConsentChange(NamedTuple):
     """A change of one person's consents."""
 
@@ -87,7 +87,7 @@ class ConsentChange(NamedTuple):
     name: int = 0  # of ``erased``: the person's keyed hash (archive/keys.py)
 
 
-@about_people
+@masked_repr
 class ConsentReply(NamedTuple):
     """A person answered a registered consent request with a word that it declares: the consent, and what proves it."""
 
@@ -134,20 +134,20 @@ def unpack_event(body: bytes) -> BatchEvent:
     return BatchEvent(time, event, tuple(batches), *rest)
 
 
-def pack_person(one: ConsentChange) -> bytes:
+def pack_change(one: ConsentChange) -> bytes:
     return _PERSON.pack(int(one.time * 1000), one.recipient) + _json(one[2:])
 
 
-def unpack_person(body: bytes) -> ConsentChange:
+def unpack_change(body: bytes) -> ConsentChange:
     time_ms, recipient = _PERSON.unpack_from(body)
     return ConsentChange(time_ms / 1000, recipient, *_words(body[_PERSON.size :]))
 
 
-def pack_reply(one: ConsentReply) -> bytes:
+def pack_consent_reply(one: ConsentReply) -> bytes:
     return _PERSON.pack(int(one.time * 1000), one.recipient) + _json(one[2:])
 
 
-def unpack_reply(body: bytes) -> ConsentReply:
+def unpack_consent_reply(body: bytes) -> ConsentReply:
     time_ms, recipient = _PERSON.unpack_from(body)
     batch, terms, *rest = _words(body[_PERSON.size :])
     return ConsentReply(time_ms / 1000, recipient, batch, Terms(*terms), *rest)

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from proxy.journal import encoding as values
-from proxy.journal.encoding import BodyReader, read_refusal, word
-from proxy.model.number import about_people
+from proxy.journal.encoding import BodyReader, pack_string, read_refusal
+from proxy.model.number import masked_repr
 from proxy.model.recipient import OptOut
 from proxy.native.loader import compiled
 
@@ -21,7 +21,7 @@ _TIME = struct.Struct(">Q")
 _pack_time = _TIME.pack
 
 
-@about_people
+@masked_repr
 class DeliverRecord(NamedTuple):
     time: float
     kind: str  # receipt, reply, optout, restore, review
@@ -32,7 +32,7 @@ class DeliverRecord(NamedTuple):
 
 
 def pack_deliver(now: float, kind: str, source: str, port: str, provider: str, data: bytes) -> bytes:
-    return b"".join((_pack_time(int(now * 1000)), _known(kind), word(source), _known(port), _known(provider), data))
+    return b"".join((_pack_time(int(now * 1000)), _known(kind), pack_string(source), _known(port), _known(provider), data))
 
 
 class ReceiptRoute(Protocol):
@@ -51,7 +51,7 @@ class RelayedDeliver(Protocol):
 def pack_receipts(
     now: float, people: Sequence[bytes], routes: Sequence[ReceiptRoute], items: Sequence[RelayedDeliver]
 ) -> Iterable[list[bytes]]:
-    """``pack_deliver`` of receipts, of each the person it is about (as ``word`` has one), whence and what; in pieces behind an empty one
+    """``pack_deliver`` of receipts, of each the person it is about (as ``pack_string`` has one), whence and what; in pieces behind an empty one
     (``Journal.extend``)."""
     head = receipt_head(now)
     return [[b"", head, person, route.said, item.data] for person, route, item in zip(people, routes, items, strict=True)]
@@ -65,7 +65,7 @@ def port_words(port: str, provider: str) -> bytes:
     return _known(port) + _known(provider)
 
 
-_known = lru_cache(maxsize=16_384)(word)
+_known = lru_cache(maxsize=16_384)(pack_string)
 """Ports and names are few; a person's number is new each time."""
 
 
@@ -75,7 +75,7 @@ def unpack_deliver(body: bytes) -> DeliverRecord:
     return DeliverRecord(time_ms / 1000, reader.string(), reader.string(), reader.string(), reader.string(), reader.rest())
 
 
-@about_people
+@masked_repr
 class OptedOut(NamedTuple):
     time: float
     recipient: int
@@ -91,7 +91,7 @@ _OPTOUT = struct.Struct(">QQQQ")
 def pack_optout(now: float, recipient: int, opt_out: OptOut, port: str = "", provider: str = "", keyword: str = "") -> bytes:
     scope, value, time, source, expiry = opt_out
     words = (scope, value, source, port, provider, keyword)
-    return _OPTOUT.pack(int(now * 1000), recipient, time, expiry) + b"".join(map(word, words))
+    return _OPTOUT.pack(int(now * 1000), recipient, time, expiry) + b"".join(map(pack_string, words))
 
 
 def unpack_optout(body: bytes) -> OptedOut:
@@ -101,7 +101,7 @@ def unpack_optout(body: bytes) -> OptedOut:
     return OptedOut(time_ms / 1000, recipient, OptOut(scope, value, time, source, expiry), port, provider, keyword)
 
 
-@about_people
+@masked_repr
 class Restored(NamedTuple):
     """A person asked a port to go on: these refusals ended."""
 
@@ -113,7 +113,7 @@ class Restored(NamedTuple):
     lifted: tuple[OptOut, ...]
 
 
-@about_people
+@masked_repr
 class ConfirmationSent(NamedTuple):
     """The gate confirmed a refusal to the person, in its own words."""
 
@@ -130,7 +130,7 @@ _RESTORED = struct.Struct(">QQB")
 
 def pack_restored(now: float, recipient: int, port: str, provider: str, keyword: str, lifted: Sequence[OptOut]) -> bytes:
     fixed = _RESTORED.pack(int(now * 1000), recipient, len(lifted))
-    return b"".join((fixed, word(port), word(provider), word(keyword), *map(values.pack_refusal, lifted)))
+    return b"".join((fixed, pack_string(port), pack_string(provider), pack_string(keyword), *map(values.pack_refusal, lifted)))
 
 
 def unpack_restored(body: bytes) -> Restored:
@@ -140,7 +140,7 @@ def unpack_restored(body: bytes) -> Restored:
     return Restored(time_ms / 1000, recipient, port, provider, keyword, tuple(read_refusal(reader) for _ in range(count)))
 
 
-class OneReply:
+class ReplyGrouper:
     """Groups the refusals of one reply: their records follow each other, one for each advertiser, then that of all marketing."""
 
     def __init__(self) -> None:
@@ -159,11 +159,11 @@ class OneReply:
 _SAID = struct.Struct(">QQ")
 
 
-def pack_said(now: float, recipient: int, refusal: OptOut, port: str, provider: str, text: str) -> bytes:
-    return _SAID.pack(int(now * 1000), recipient) + values.pack_refusal(refusal) + word(port) + word(provider) + word(text)
+def pack_confirmation(now: float, recipient: int, refusal: OptOut, port: str, provider: str, text: str) -> bytes:
+    return _SAID.pack(int(now * 1000), recipient) + values.pack_refusal(refusal) + pack_string(port) + pack_string(provider) + pack_string(text)
 
 
-def unpack_said(body: bytes) -> ConfirmationSent:
+def unpack_confirmation(body: bytes) -> ConfirmationSent:
     reader = BodyReader(body)
     time_ms, recipient = reader.take(_SAID)
     return ConfirmationSent(time_ms / 1000, recipient, read_refusal(reader), reader.string(), reader.string(), reader.string())

@@ -12,8 +12,8 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from proxy.journal import encoding as values
-from proxy.journal.encoding import BodyReader, read_refusal, word
-from proxy.model.number import about_people
+from proxy.journal.encoding import BodyReader, pack_string, read_refusal
+from proxy.model.number import masked_repr
 from proxy.model.recipient import HOLD_S, OptOut
 
 TEXT_CHARACTERS_MAX = 300
@@ -44,7 +44,7 @@ class ReplyContext(NamedTuple):
 NO_CONTEXT = ReplyContext(0, 0, 0)
 
 
-@about_people
+@masked_repr
 class Doubtful(NamedTuple):
     """A reply that may be a refusal, and the refusals held until a decision."""
 
@@ -85,7 +85,7 @@ def pack_doubtful(one: Doubtful) -> bytes:
         int(one.time * 1000), one.recipient, context.category, context.signature, context.template, len(one.held)
     )
     words = (one.source, one.port, one.provider, one.text[:TEXT_CHARACTERS_MAX], one.answered[:TEXT_CHARACTERS_MAX])
-    return b"".join((fixed, *map(word, words), *map(values.pack_refusal, one.held)))
+    return b"".join((fixed, *map(pack_string, words), *map(values.pack_refusal, one.held)))
 
 
 def unpack_doubtful(body: bytes) -> Doubtful:
@@ -108,7 +108,7 @@ def pack_decision(one: DoubtDecision) -> bytes:
         int(one.time * 1000), one.yes, one.standing, one.row, context.category, context.signature, context.template, len(one.ids)
     )  # fmt: skip
     words = (one.who, one.why, one.words[:TEXT_CHARACTERS_MAX], one.port)
-    return b"".join((fixed, *map(word, words), *map(_ID.pack, one.ids)))
+    return b"".join((fixed, *map(pack_string, words), *map(_ID.pack, one.ids)))
 
 
 def unpack_decision(body: bytes) -> DoubtDecision:

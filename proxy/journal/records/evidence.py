@@ -12,7 +12,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.model.recipient import RefusedText
 
 _HEAD = struct.Struct(">QQ")
@@ -26,7 +26,7 @@ class VerdictEvidence(NamedTuple):
     words: str
 
 
-@about_people
+@masked_repr
 class Review(NamedTuple):
     """A text that a rule wants a clerk to review; recorded once per provider and rule in a run of the gate."""
 
@@ -39,7 +39,7 @@ class Review(NamedTuple):
     text: str
 
 
-@about_people
+@masked_repr
 class OptOutWording(NamedTuple):
     """What those said whom a person refused: kept with the refusal."""
 
@@ -66,11 +66,11 @@ def unpack_review(body: bytes) -> Review:
     return Review(time, number, *words)
 
 
-def pack_said(now: float, recipient: int, texts: Sequence[RefusedText]) -> bytes:
+def pack_wording(now: float, recipient: int, texts: Sequence[RefusedText]) -> bytes:
     return _pack(now, recipient, [list(one) for one in texts])
 
 
-def unpack_said(body: bytes) -> OptOutWording:
+def unpack_wording(body: bytes) -> OptOutWording:
     time, number, rows = _unpack(body)
     return OptOutWording(time, number, tuple(RefusedText(*row) for row in rows))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from proxy.journal.encoding import BodyReader, word
+from proxy.journal.encoding import BodyReader, pack_string
 
 _TOLD = struct.Struct(">Q16s16sI")  # now, digest of the key, digest of the request, refusals
 
@@ -25,11 +25,11 @@ class ExternalOptOut(NamedTuple):
     channel: str
 
 
-def pack_told(one: ExternalOptOut) -> bytes:
-    return _TOLD.pack(int(one.time * 1000), one.key, one.request, one.refusals) + word(one.who) + word(one.channel)
+def pack_external_optout(one: ExternalOptOut) -> bytes:
+    return _TOLD.pack(int(one.time * 1000), one.key, one.request, one.refusals) + pack_string(one.who) + pack_string(one.channel)
 
 
-def unpack_told(body: bytes) -> ExternalOptOut:
+def unpack_external_optout(body: bytes) -> ExternalOptOut:
     reader = BodyReader(body)
     time_ms, key, request, count = reader.take(_TOLD)
     return ExternalOptOut(time_ms / 1000, key, request, count, reader.string(), reader.string())

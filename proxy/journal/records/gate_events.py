@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.journal.encoding import U16, BodyReader, word
+from proxy.journal.encoding import U16, BodyReader, pack_string
 
 
 class Rules(NamedTuple):
@@ -34,7 +34,7 @@ _START = struct.Struct(">QIQ")
 
 
 def pack_rules(now: float, revision: str, ids: Sequence[str]) -> bytes:
-    return _COUNTED.pack(int(now * 1000), len(ids)) + word(revision) + b"".join(map(word, ids))
+    return _COUNTED.pack(int(now * 1000), len(ids)) + pack_string(revision) + b"".join(map(pack_string, ids))
 
 
 def unpack_rules(body: bytes) -> Rules:
@@ -76,7 +76,7 @@ _IDS = struct.Struct(">QBBH")
 
 def pack_ids(now: float, carrier: str, width: int, capitals: bool, digested: Sequence[bytes]) -> bytes:
     fixed = _IDS.pack(int(now * 1000), width, capitals, len(digested))
-    return fixed + word(carrier) + b"".join([U16.pack(len(one)) + one for one in digested])
+    return fixed + pack_string(carrier) + b"".join([U16.pack(len(one)) + one for one in digested])
 
 
 def unpack_ids(body: bytes) -> LearntIds:

@@ -13,10 +13,10 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from proxy.journal.encoding import BodyReader as _Reader
-from proxy.journal.encoding import word as _word
+from proxy.journal.encoding import pack_string as _word
 from proxy.journal.settlement import SettledSubmit
 from proxy.model.message import Category, Outcome, Sender, Take
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.model.recipient import ENTRY, Entry
 from proxy.native.loader import compiled
 
@@ -74,7 +74,7 @@ def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
 # ---------------------------------------------------------------------------------------------------------------- verdict
 
 
-@about_people
+@masked_repr
 class VerdictRecord(NamedTuple):
     """The verdict on one submit, with the facts and rules that led to it."""
 
@@ -302,7 +302,7 @@ def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
 # ------------------------------------------------------------------------------------------------------------------- torn
 
 
-@about_people
+@masked_repr
 class Torn(NamedTuple):
     """A long message of which a person has some parts and not all, or that is whole by now."""
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.journal.encoding import BodyReader, word
+from proxy.journal.encoding import BodyReader, pack_string
 
 Name = tuple[int, str]
 """Number (state/lists/dictionary.py) and word."""
@@ -25,13 +25,13 @@ class NamedHash(NamedTuple):
     names: tuple[Name, ...]
 
 
-def pack_named(now: float, names: Sequence[Name]) -> bytes:
+def pack_names(now: float, names: Sequence[Name]) -> bytes:
     """At most ``NAMES_A_RECORD_MAX`` of them."""
     head = _HEAD.pack(int(now * 1000), len(names))
-    return head + b"".join([_NUMBER.pack(number) + word(name) for number, name in names])
+    return head + b"".join([_NUMBER.pack(number) + pack_string(name) for number, name in names])
 
 
-def unpack_named(body: bytes) -> NamedHash:
+def unpack_names(body: bytes) -> NamedHash:
     """ValueError or struct.error when the body is no such thing."""
     reader = BodyReader(body)
     time_ms, count = reader.take(_HEAD)

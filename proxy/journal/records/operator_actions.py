@@ -13,9 +13,9 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.journal.encoding import BodyReader, pack_refusal, read_refusal, word
+from proxy.journal.encoding import BodyReader, pack_refusal, pack_string, read_refusal
 from proxy.model.message import ORDER_KINDS, Order
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.model.recipient import OptOut
 
 _TIME = struct.Struct(">Q")
@@ -37,7 +37,7 @@ class Lifted(NamedTuple):
     why: str
 
 
-@about_people
+@masked_repr
 class Operated(NamedTuple):
     """Something was done, or looked at, that leaves no other record: a bind kicked, a trace, an export."""
 
@@ -48,7 +48,7 @@ class Operated(NamedTuple):
     details: str
 
 
-@about_people
+@masked_repr
 class Suppressed(NamedTuple):
     """An officer entered refusals of a person, or took some back."""
 
@@ -71,7 +71,7 @@ class ListBegun(NamedTuple):
     file: str  # its name where it came from
 
 
-@about_people
+@masked_repr
 class ListChunk(NamedTuple):
     """Some of its numbers: those of one chunk, as a bitmap (state/lists/listed.py)."""
 
@@ -96,8 +96,8 @@ def pack_order(now: float, order: Order) -> bytes:
     ms = [int(moment * 1000) for moment in (now, since, until)]
     parts = [_ORDERED.pack(ms[0], number, ms[1], ms[2], ORDER_KINDS.index(kind), len(scope))]
     for dimension, values in scope:
-        parts += [word(dimension), _COUNT.pack(len(values)), *map(word, values)]
-    return b"".join((*parts, word(who), word(why)))
+        parts += [pack_string(dimension), _COUNT.pack(len(values)), *map(pack_string, values)]
+    return b"".join((*parts, pack_string(who), pack_string(why)))
 
 
 def unpack_order(body: bytes) -> Order:
@@ -108,7 +108,7 @@ def unpack_order(body: bytes) -> Order:
 
 
 def pack_lifted(now: float, number: int, who: str, why: str) -> bytes:
-    return _LIFTED.pack(int(now * 1000), number) + word(who) + word(why)
+    return _LIFTED.pack(int(now * 1000), number) + pack_string(who) + pack_string(why)
 
 
 def unpack_lifted(body: bytes) -> Lifted:
@@ -118,7 +118,7 @@ def unpack_lifted(body: bytes) -> Lifted:
 
 
 def pack_operated(now: float, who: str, command: str, why: str, details: str) -> bytes:
-    return _TIME.pack(int(now * 1000)) + b"".join(map(word, (who, command, why, details)))
+    return _TIME.pack(int(now * 1000)) + b"".join(map(pack_string, (who, command, why, details)))
 
 
 def unpack_operated(body: bytes) -> Operated:
@@ -129,7 +129,7 @@ def unpack_operated(body: bytes) -> Operated:
 
 def pack_suppressed(now: float, recipient: int, added: Sequence[OptOut], lifted: Sequence[OptOut], who: str, why: str) -> bytes:
     fixed = _SUPPRESSED.pack(int(now * 1000), recipient, len(added), len(lifted))
-    return b"".join((fixed, *map(pack_refusal, added), *map(pack_refusal, lifted), word(who), word(why)))
+    return b"".join((fixed, *map(pack_refusal, added), *map(pack_refusal, lifted), pack_string(who), pack_string(why)))
 
 
 def unpack_suppressed(body: bytes) -> Suppressed:
@@ -143,7 +143,7 @@ def unpack_suppressed(body: bytes) -> Suppressed:
 
 def pack_listing(now: float, takes_off: bool, refusals: Sequence[OptOut], who: str, why: str, file: str) -> bytes:
     fixed = _LISTING.pack(int(now * 1000), takes_off, len(refusals))
-    return b"".join((fixed, *map(pack_refusal, refusals), word(who), word(why), word(file)))
+    return b"".join((fixed, *map(pack_refusal, refusals), pack_string(who), pack_string(why), pack_string(file)))
 
 
 def unpack_listing(body: bytes) -> ListBegun:

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from proxy.journal.encoding import BodyReader, word
+from proxy.journal.encoding import BodyReader, pack_string
 from proxy.journal.records.complaints import DeskEvent, pack_events, unpack_events
 
 _PENALTY = struct.Struct(">QQQQQHBB")  # id, since, until (ms), for_s, order, share in thousandths, state, rung
@@ -110,7 +110,7 @@ def pack_penalty(one: Penalty) -> bytes:
     )  # fmt: skip
     figure = f"{one.figure}\n{one.figure_zh}" if one.figure_zh else one.figure
     words = (one.subject.pack(), one.trigger, one.say, one.basis, figure, one.revision, one.author, one.appeal)
-    return b"".join((fixed, *map(word, words), pack_events(one.events)))
+    return b"".join((fixed, *map(pack_string, words), pack_events(one.events)))
 
 
 def unpack_penalty(body: bytes) -> Penalty:
@@ -129,12 +129,12 @@ def pack_hour(start: int, counts: Mapping[str, HourCounts]) -> bytes:
     """``start``: seconds since 1970, a whole hour."""
     parts = [_HOUR.pack(start, len(counts))]
     for provider, one in counts.items():
-        parts += [word(provider), _pack_counts(one)]
+        parts += [pack_string(provider), _pack_counts(one)]
     return b"".join(parts)
 
 
 def _pack_counts(one: HourCounts) -> bytes:
-    reasons = (word(reason) + _COUNT.pack(count) for reason, count in one.refused.items())
+    reasons = (pack_string(reason) + _COUNT.pack(count) for reason, count in one.refused.items())
     return _COUNTS.pack(one.sent, one.marketing, one.optouts, len(one.refused)) + b"".join(reasons)
 
 
@@ -149,15 +149,15 @@ def unpack_hour(body: bytes) -> tuple[int, dict[str, HourCounts]]:
     return start, {reader.string(): _counts(reader) for _ in range(providers)}
 
 
-def pack_hour_apart(start: int, counts: Mapping[tuple[str, str], HourCounts]) -> bytes:
+def pack_hour_by_signature(start: int, counts: Mapping[tuple[str, str], HourCounts]) -> bytes:
     """By provider and signature."""
     parts = [_HOUR.pack(start, len(counts))]
     for (provider, signature), one in counts.items():
-        parts += [word(provider), word(signature), _pack_counts(one)]
+        parts += [pack_string(provider), pack_string(signature), _pack_counts(one)]
     return b"".join(parts)
 
 
-def unpack_hour_apart(body: bytes) -> tuple[int, dict[tuple[str, str], HourCounts]]:
+def unpack_hour_by_signature(body: bytes) -> tuple[int, dict[tuple[str, str], HourCounts]]:
     reader = BodyReader(body)
     start, keys = reader.take(_HOUR)
     return start, {(reader.string(), reader.string()): _counts(reader) for _ in range(keys)}

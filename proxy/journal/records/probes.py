@@ -18,11 +18,11 @@ import struct
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
-from proxy.journal.encoding import BodyReader, word
+from proxy.journal.encoding import BodyReader, pack_string
 from proxy.journal.records import messages
 from proxy.model.message import hash48
 
-WAITING, NOT_SENT, ENDED, FAILED, PROVEN = STATES = ("waiting", "not-sent", "ended", "failed", "proven")
+WAITING, NOT_SENT, ENDED, FAILED, PROVEN = STATES = ("waiting", "not-sent", "finished", "failed", "proven")
 """A state's place here is its number in the journal, for ever. Of two records of one probe the later state holds."""
 LATE_S = 86_400.0
 """For so long after a probe began its reply answers nothing else: carriers may hold replies for hours."""
@@ -35,7 +35,7 @@ DIGITS_LEAST = 5
 _COUNTRY = re.compile(r"(?:\+|00)?86(?=\d{5})")
 
 
-class Bodies(Protocol):
+class ProbeStore(Protocol):
     """Where rows are kept over restarts, by number (state.papers.Papers)."""
 
     held: dict[int, bytes]
@@ -46,7 +46,7 @@ class Bodies(Protocol):
     def news(self) -> list[tuple[int, bytes]]: ...
 
 
-class Try(NamedTuple):
+class ProbeAttempt(NamedTuple):
     """One test message."""
 
     number: int
@@ -78,7 +78,7 @@ class Probe(NamedTuple):
     within_s: float  # a reply must come
     state: str
     ended_at: float
-    tries: tuple[Try, ...]
+    tries: tuple[ProbeAttempt, ...]
 
     @property
     def all_answered(self) -> bool:
@@ -90,7 +90,7 @@ class Probe(NamedTuple):
         return self._replace(tries=(*self.tries[:place], one, *self.tries[place + 1 :]))
 
 
-class Busy(Exception):
+class ProbePending(Exception):
     """A probe of this prefix waits for its reply."""
 
 
@@ -100,7 +100,7 @@ Write = Callable[[Sequence[tuple[int, bytes]]], int]
 class Probes:
     """The last probe of each prefix. Its callers are one thread."""
 
-    def __init__(self, bodies: Bodies, write: Write) -> None:
+    def __init__(self, bodies: ProbeStore, write: Write) -> None:
         """``write`` journals and replicates records at once and returns the sequence. If it raises, nothing is changed."""
         self._bodies, self._write = bodies, write
         self.written = 0
@@ -131,7 +131,7 @@ class Probes:
         """Busy where one of this prefix waits."""
         before = self._held.get(probe.prefix)
         if before is not None and before.state == WAITING and probe.begun_at < before.begun_at + before.within_s:
-            raise Busy
+            raise ProbePending
         sequence = self.put(probe)
         while len(self._held) > PROBES_MAX:
             oldest = min(self._held.values(), key=lambda one: one.begun_at)
@@ -184,7 +184,7 @@ class Probes:
                 self._numbers.pop(one.number, None)
 
 
-def ended(probe: Probe, now: float) -> Probe:
+def finished(probe: Probe, now: float) -> Probe:
     """Its time is over, or all have answered."""
     taken = FAILED if any(one.accepted_at for one in probe.tries) else NOT_SENT
     return probe._replace(state=PROVEN if any(one.answered_at for one in probe.tries) else taken, ended_at=now)
@@ -214,7 +214,7 @@ def number_of(prefix: str) -> int:
     return hash48(prefix)
 
 
-def keep(bodies: Bodies, body: bytes) -> None:
+def store_record(bodies: ProbeStore, body: bytes) -> None:
     """Merges a record that is replayed or replicated."""
     probe = unpack_probe(body)
     held = bodies.held.get(number_of(probe.prefix))
@@ -226,7 +226,7 @@ def merged(one: Probe, other: Probe) -> Probe:
     if (one.begun_at, one.node) != (other.begun_at, other.node):
         return max(one, other, key=lambda probe: (probe.begun_at, probe.node))
     tries = tuple(
-        Try(
+        ProbeAttempt(
             mine.number, mine.note, mine.sent_at or theirs.sent_at, mine.accepted_at or theirs.accepted_at,
             min(filter(None, (mine.answered_at, theirs.answered_at)), default=0.0), mine.problem or theirs.problem, mine.said or theirs.said,
         )
@@ -240,11 +240,11 @@ def pack_probe(one: Probe) -> bytes:
     times = (round(at * 1000) for at in (one.begun_at, one.ended_at, one.within_s))
     parts = [
         _PROBE.pack(*times, one.node, STATES.index(one.state), len(one.tries)),
-        *map(word, (one.prefix, one.port, one.keyword, one.who, one.why)),
+        *map(pack_string, (one.prefix, one.port, one.keyword, one.who, one.why)),
     ]
     for each in one.tries:
         parts.append(_TRY.pack(each.number, *(round(at * 1000) for at in (each.sent_at, each.accepted_at, each.answered_at))))
-        parts += map(word, (each.note, each.problem, each.said))
+        parts += map(pack_string, (each.note, each.problem, each.said))
     return b"".join(parts)
 
 
@@ -256,5 +256,5 @@ def unpack_probe(body: bytes) -> Probe:
     for _ in range(count):
         number, sent, accepted, answered = reader.take(_TRY)
         note, problem, said = (reader.string() for _ in range(3))
-        tries.append(Try(number, note, sent / 1000, accepted / 1000, answered / 1000, problem, said))
+        tries.append(ProbeAttempt(number, note, sent / 1000, accepted / 1000, answered / 1000, problem, said))
     return Probe(prefix, port, keyword, who, why, node, begun / 1000, within / 1000, STATES[state], over / 1000, tuple(tries))

@@ -10,12 +10,12 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 
 _HEAD = struct.Struct(">QQQBQB")  # now, place (milliseconds, number), node, sequence there, kind
 
 
-@about_people
+@masked_repr
 class ReplicatedRecord(NamedTuple):
     time: float
     place: tuple[int, int]
@@ -25,10 +25,10 @@ class ReplicatedRecord(NamedTuple):
     body: bytes
 
 
-def pack_heard(one: ReplicatedRecord) -> bytes:
+def pack_replicated(one: ReplicatedRecord) -> bytes:
     return _HEAD.pack(int(one.time * 1000), *one.place, one.node, one.sequence, one.kind) + one.body
 
 
-def unpack_heard(body: bytes) -> ReplicatedRecord:
+def unpack_replicated(body: bytes) -> ReplicatedRecord:
     time_ms, milliseconds, number, node, sequence, kind = _HEAD.unpack_from(body)
     return ReplicatedRecord(time_ms / 1000, (milliseconds, number), node, sequence, kind, body[_HEAD.size :])

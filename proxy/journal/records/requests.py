@@ -9,8 +9,8 @@ import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from proxy.journal.encoding import BodyReader, word
-from proxy.model.number import about_people
+from proxy.journal.encoding import BodyReader, pack_string
+from proxy.model.number import masked_repr
 from proxy.model.recipient import Entry
 
 _TIME = struct.Struct(">Q")
@@ -23,7 +23,7 @@ class Repeated(NamedTuple):
     counts: dict[int, int]  # the verdict's sequence in the journal → how often
 
 
-@about_people
+@masked_repr
 class MessageRequest(NamedTuple):
     """What a provider asked about a message it had sent: query_sm, cancel_sm, or a replace_sm that was not judged."""
 
@@ -38,7 +38,7 @@ class MessageRequest(NamedTuple):
     body: bytes  # of the answer
 
 
-@about_people
+@masked_repr
 class Unreplaced(NamedTuple):
     """The carrier refused to replace a message: the entry that stood for the new text gives way to that of the old one."""
 
@@ -64,14 +64,14 @@ def unpack_repeated(body: bytes) -> Repeated:
     return Repeated(time_ms / 1000, dict(_REPEAT.iter_unpack(body[_TIME.size :])))
 
 
-def pack_asked(
+def pack_request(
     now: float, provider: str, account: str, port: str, carrier: str, reason: str, status: int, data: bytes, body: bytes
 ) -> bytes:
-    words = b"".join(map(word, (provider, account, port, carrier, reason)))
+    words = b"".join(map(pack_string, (provider, account, port, carrier, reason)))
     return _ASKED.pack(int(now * 1000), status, len(data)) + words + data + body
 
 
-def unpack_asked(body: bytes) -> MessageRequest:
+def unpack_request(body: bytes) -> MessageRequest:
     reader = BodyReader(body)
     time_ms, status, size = reader.take(_ASKED)
     words = [reader.string() for _ in range(5)]

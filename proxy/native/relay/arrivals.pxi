@@ -87,7 +87,7 @@ cdef bytes _word_at(const octet *at, Py_ssize_t size):
     cdef octet *to
     for place in range(size):
         if at[place] & 0x80:
-            from proxy.journal.encoding import word
+            from proxy.journal.encoding import pack_string as word
 
             return word((<bytes>at[:size]).decode("latin-1"))
     said = PyBytes_FromStringAndSize(NULL, 2 + size)

@@ -255,7 +255,7 @@ cdef int _learn_fields() except -1:
     from proxy.state.counters.shares import LeasedRate
     from proxy.state.lists.bloom import BloomFilters as Sieves
     from proxy.relay import commit as handover, refusal_cache as refusals
-    from proxy.relay.pending_submit import PendingSubmit as Transit, detail, part_with
+    from proxy.relay.pending_submit import PendingSubmit as Transit, refusal_body_of as detail, release_part as part_with
     from proxy.relay.pending_submit import _send_answers as say
     from proxy.model.recency_filter import MARKS, RecencyFilter as Twice
     from proxy.wire.frame import Frame, Malformed

@@ -14,7 +14,7 @@ from typing import BinaryIO
 ZIP = ".zip"
 
 
-def carry(out: Path, files: Mapping[str, bytes]) -> None:
+def write_bundle(out: Path, files: Mapping[str, bytes]) -> None:
     """OSError: also where something is there already."""
     if out.suffix == ZIP:
         with _new(out) as file:

@@ -22,7 +22,8 @@ from typing import Any, NamedTuple, TypeVar
 from pyroaring import BitMap
 
 from proxy.model.number import FIRST, LAST, NotARecipient, recipient_of
-from proxy.model.redact import cell, cell_of
+from proxy.model.redact import csv_cell as cell
+from proxy.model.redact import read_csv_cell
 from proxy.operations.files.encoding import encoding_of, is_regular
 from proxy.policy import time_windows
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
@@ -53,7 +54,7 @@ class ListedRefusal(NamedTuple):
 
 
 @dataclass
-class People:
+class NumberFile:
     name: str
     rows: int = 0
     bad: int = 0
@@ -94,17 +95,17 @@ class People:
                 at += len(found)
 
 
-def read_people(
+def read_number_file(
     path: Path,
     default: K,
     tell: Callable[[int], None] = lambda _: None,
     columns: Sequence[str] = COLUMNS,
     key_of: Callable[[Mapping[str, str], K], K] | None = None,
-) -> People:
+) -> NumberFile:
     """Reads a whole file. ``tell`` is called with the bytes read so far. ``columns``: columns with a meaning where the first row is a
     header; ``key_of``: reads their cells, or raises ValueError. OSError."""
     is_regular(path)
-    people = People(path.name)
+    people = NumberFile(path.name)
     read_key: Callable[[Mapping[str, str], Any], Any] = key_of or _refusal
     if _is_sheet(path):
         _read_rows(people, _sheet_rows(people, path), default, columns, read_key, lambda: None)
@@ -127,7 +128,7 @@ def _plain(first: str) -> bool:
     return not set(first) & set(",;\t\"'") and any(character.isdigit() for character in first)
 
 
-def _read_lines(people: People, lines: Iterator[str], default: Hashable, tell: Callable[[], None]) -> None:
+def _read_lines(people: NumberFile, lines: Iterator[str], default: Hashable, tell: Callable[[], None]) -> None:
     """Nearly all lines are 11 digits: a block of them is read at once, one in which anything is odd line by line."""
     before = 0
     while block := list(itertools.islice(lines, BATCH)):
@@ -168,7 +169,7 @@ def _is_sheet(path: Path) -> bool:
         return file.read(4) == b"PK\x03\x04"
 
 
-def _sheet_rows(people: People, path: Path) -> Iterator[tuple[int, list[str]]]:
+def _sheet_rows(people: NumberFile, path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line, cells) of an XLSX."""
     from proxy.operations.files.tables import NotATable, rows_of
 
@@ -179,7 +180,7 @@ def _sheet_rows(people: People, path: Path) -> Iterator[tuple[int, list[str]]]:
         people.problems.append(str(fault))
 
 
-def _csv_rows(people: People, text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+def _csv_rows(people: NumberFile, text: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
     """(line, cells)."""
     reader, line = csv.reader(_without_nul(text)), 0
     try:
@@ -191,7 +192,7 @@ def _csv_rows(people: People, text: Iterator[str]) -> Iterator[tuple[int, list[s
 
 
 def _read_rows(
-    people: People,
+    people: NumberFile,
     rows: Iterator[tuple[int, list[str]]],
     default: K,
     columns: Sequence[str],
@@ -246,7 +247,7 @@ def _heads(row: Sequence[str], columns: Sequence[str]) -> Mapping[str, int]:
 
 def _refusal(said: Mapping[str, str], default: ListedRefusal) -> ListedRefusal:
     scope, value = said.get("scope", ""), said.get("value", "")
-    value = cell_of(value)
+    value = read_csv_cell(value)
     if not scope:
         scope, value = default.scope, value or default.value
     source = said.get("source", "") or default.source
@@ -258,14 +259,14 @@ def _refusal(said: Mapping[str, str], default: ListedRefusal) -> ListedRefusal:
     return ListedRefusal(scope, value, source, until if timed else until + time_windows.DAY_S)  # a day is meant to its end
 
 
-def _empty(people: People, waiting: Mapping[K, list[int]]) -> None:
+def _empty(people: NumberFile, waiting: Mapping[K, list[int]]) -> None:
     for key, numbers in waiting.items():
         if numbers:
             people.add(key, numbers)
             numbers.clear()
 
 
-def write_row(number: int, refusal: Mapping[str, Any]) -> list[object]:
+def export_row(number: int, refusal: Mapping[str, Any]) -> list[object]:
     """One row of an export, in the order of COLUMNS."""
     return [
         number,

@@ -13,15 +13,15 @@ from proxy.operations.terminal import fail
 if TYPE_CHECKING:
     from proxy.config import Sealing
     from proxy.journal.disk import OsDisk
-    from proxy.journal.sealing import Ring
+    from proxy.journal.sealing import KeyRing
 
 
-def ring_of(sealing: Sealing) -> Ring:
+def ring_of(sealing: Sealing) -> KeyRing:
     """Exit 2 where a key's file cannot be used."""
-    from proxy.journal.sealing import Ring, SealingError
+    from proxy.journal.sealing import KeyRing, SealingError
 
     try:
-        return Ring.of_files(sealing.keys)
+        return KeyRing.of_files(sealing.keys)
     except SealingError as error:
         fail(error)
 

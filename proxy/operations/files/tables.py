@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from proxy.model.redact import cell_of, plain
+from proxy.model.redact import printable, read_csv_cell
 from proxy.operations.files.encoding import encoding_of, is_regular
 from proxy.operations.files.xlsx import COLUMNS_MAX, ROWS_MAX, NotASheet, rows_in_child
 
@@ -59,7 +59,7 @@ def _csv(path: Path) -> Iterator[Row]:
         reader = csv.reader((line.replace("\0", "?") for line in text), delimiter=separator)
         try:
             for cells in reader:
-                yield reader.line_num, [cell_of(cell.strip()) for cell in cells]
+                yield reader.line_num, [read_csv_cell(cell.strip()) for cell in cells]
         except csv.Error as error:
             raise NotATable(f"{path.name}:{reader.line_num + 1}: no CSV: {error}") from None
 
@@ -81,7 +81,7 @@ def write_sheet(out: BinaryIO, heads: Iterable[str], rows: Iterable[Iterable[obj
     sheet = book.create_sheet("gate106")
 
     def cell(value: object) -> Any:
-        made = WriteOnlyCell(sheet, value=plain(str(value)))
+        made = WriteOnlyCell(sheet, value=printable(str(value)))
         made.data_type = "s"
         return made
 
@@ -98,8 +98,8 @@ def write_table(file: Path, heads: tuple[str, ...], rows: Iterable[Iterable[obje
     if file.suffix.lower() not in (".csv", ".xlsx"):
         raise OSError(errno.EINVAL, "name it .csv or .xlsx: no other kind is written")
 
-    hardening.close_files()  # a spreadsheet's parts lie in files for a moment, too
-    with hardening.new_file(file) as out:
+    hardening.restrict_umask()  # a spreadsheet's parts lie in files for a moment, too
+    with hardening.create_private_file(file) as out:
         if file.suffix.lower() == ".xlsx":
             write_sheet(out, heads, rows)
             return

@@ -16,18 +16,18 @@ from proxy.operations.terminal import fail, warn
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from proxy.operations.files.number_list import People
+    from proxy.operations.files.number_list import NumberFile
 
-Read = Callable[[Callable[[int], None]], "People"]
+Read = Callable[[Callable[[int], None]], "NumberFile"]
 """(callback for the octets read) → the numbers of the file."""
 
 
-def hand_in(
-    file: Path, path: Path, command: str, keys: str, args: Mapping[str, Any], read: Read, unfit: Callable[[People], str] = lambda _: ""
+def upload_numbers(
+    file: Path, path: Path, command: str, keys: str, args: Mapping[str, Any], read: Read, unfit: Callable[[NumberFile], str] = lambda _: ""
 ) -> dict[str, Any]:  # fmt: skip
     """``path``: where the gate listens; ``keys``: what its command calls what the numbers are in for. ``unfit``: what else is wrong with a
     file whose rows are good."""
-    with handing(file) as progress:
+    with upload_progress(file) as progress:
         people = read_all(file, progress, read, "imported")
         if fault := unfit(people):
             fail(f"{file}: {fault}: nothing was imported")
@@ -37,7 +37,7 @@ def hand_in(
     return {"file": file.name, "rows": people.rows, **told}
 
 
-def read_all(file: Path, progress: Progress, read: Read, done: str) -> People:
+def read_all(file: Path, progress: Progress, read: Read, done: str) -> NumberFile:
     """Reads all rows, or ends the command with each bad one; ``done``: the verb for what was not done."""
     reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
     people = read(lambda octets: progress.update(reading, completed=octets))
@@ -52,7 +52,7 @@ def read_all(file: Path, progress: Progress, read: Read, done: str) -> People:
 
 
 @contextmanager
-def handing(file: Path) -> Iterator[Progress]:
+def upload_progress(file: Path) -> Iterator[Progress]:
     """A bar on stderr, where that is a terminal; a file or a gate that is not there ends the command."""
     from rich.console import Console
     from rich.progress import Progress
@@ -69,7 +69,7 @@ def handing(file: Path) -> Iterator[Progress]:
         fail(error)
 
 
-def _send(path: Path, command: str, people: People, args: dict[str, Any], tell: Callable[[int], None]) -> dict[str, Any]:
+def _send(path: Path, command: str, people: NumberFile, args: dict[str, Any], tell: Callable[[int], None]) -> dict[str, Any]:
     from proxy.operations.chunks import lines_of
     from proxy.operations.client import Conversation
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
 
-from proxy.model.redact import cell_of
+from proxy.model.redact import read_csv_cell
 
 ROWS_MAX = 200_000
 COLUMNS_MAX = 64
@@ -169,7 +169,7 @@ def _shown(cell: object) -> str:
         return cell.strftime("%H:%M:%S")
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return cell_of(str(cell).strip())
+    return read_csv_cell(str(cell).strip())
 
 
 def main() -> None:

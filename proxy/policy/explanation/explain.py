@@ -12,7 +12,7 @@ from typing import Any
 
 from proxy.i18n.phrases import AND, FIELDS, OR, THEN, Bilingual, any_of, as_written, both, in_language, joined, term
 from proxy.model.message import Category, Content, Counters, Message, Outcome, Sender, Verdict
-from proxy.model.number import Number, about_people, recipient_of
+from proxy.model.number import Number, masked_repr, recipient_of
 from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, OneOf, RecipientTest, Test, Tree
@@ -24,8 +24,8 @@ from proxy.policy.explanation.naming import (
     about,
     by_names,
     by_registry,
+    knows_none,
     names_in,
-    nothing,
     signature_written,
 )
 from proxy.policy.explanation.standing import ConditionStanding
@@ -35,14 +35,14 @@ from proxy.policy.kinds.limit import Limit
 from proxy.policy.partial import undecided
 from proxy.policy.plan import Rule
 from proxy.policy.registries.registry import HASH
-from proxy.policy.reply_paths import AsDecided, path_of
+from proxy.policy.reply_paths import AssumedPath, path_of
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.category import LIKELY, PADDED, SURELY, band_of
 from proxy.policy.text.evidence import CategoryEvidence, evidence
 from proxy.policy.text.page import pages_of
 
 WORDS_SHOWN = 10  # of those found in a text
-NOT_SEARCHED = nothing(NOT_ASKED)
+NOT_SEARCHED = knows_none(NOT_ASKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class RulePart:
         }  # fmt: skip
 
 
-@about_people
+@masked_repr
 @dataclass(frozen=True, slots=True)
 class Explanation:
     verdict: Verdict
@@ -231,7 +231,7 @@ class _Explainer:
                 yield Bilingual(f"found: {found}", f"命中: {found}") if found else leaf.words
             elif isinstance(leaf, Test) and leaf.scope == "path":
                 rules = self._standing.rules
-                as_then = isinstance(rules.paths, AsDecided)
+                as_then = isinstance(rules.paths, AssumedPath)
                 yield leaf.words if as_then else path_of(self._standing.message.sender, rules.paths).words
             elif isinstance(leaf, RecipientTest):
                 yield from self._refusals() if leaf.word == "suppressed" else (leaf.words,)

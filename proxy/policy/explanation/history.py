@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from proxy.model.message import Take
-from proxy.model.recipient import CONSENT_REQUEST, Consent, Entry, OptOut, Pick, RefusedText
+from proxy.model.recipient import CONSENT_REQUEST, Consent, Entry, EntryFilter, OptOut, RefusedText
 
 
 class Past:
@@ -20,7 +20,7 @@ class Past:
         self.refusals: list[OptOut] = []
         self.texts: list[RefusedText] = []
 
-    def count(self, after: int, pick: Pick, enough: int) -> int:
+    def count(self, after: int, pick: EntryFilter, enough: int) -> int:
         return sum(entry.time > after and matches(entry, pick) for entry in self.entries)
 
     def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:
@@ -53,7 +53,7 @@ class Past:
         return ()
 
 
-def matches(entry: Entry, pick: Pick) -> bool:
+def matches(entry: Entry, pick: EntryFilter) -> bool:
     """Whether a cap counts an entry, apart from its time."""
     pairs = (
         (entry.category, pick.categories),

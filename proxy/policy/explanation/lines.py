@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from proxy.i18n.phrases import WORDS, Bilingual, in_language
-from proxy.model.redact import plain
+from proxy.model.redact import printable
 from proxy.policy.explanation.explain import Explanation, RulePart
 from proxy.policy.text.category import LIKELY, PADDED, SURELY, band_of
 from proxy.policy.text.codes import MOST
@@ -27,7 +27,7 @@ LABEL_WIDE = 14
 def as_text(explanation: Explanation, language: str = "en") -> str:
     """``language``: one of spoken.LANGUAGES."""
     lines = _chinese(explanation) if language == "zh" else _english(explanation)
-    return "\n".join(plain(line) for line in (*lines, *_parts(explanation, language)))
+    return "\n".join(printable(line) for line in (*lines, *_parts(explanation, language)))
 
 
 def _english(explanation: Explanation) -> Iterator[str]:

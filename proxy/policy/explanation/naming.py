@@ -19,7 +19,7 @@ from typing import NamedTuple
 from proxy.i18n.phrases import Bilingual, term
 from proxy.model.message import hash48
 from proxy.model.recipient import OptOut
-from proxy.model.redact import numbers_masked, plain
+from proxy.model.redact import mask_numbers, printable
 from proxy.policy.registries.registry import HASH, Registry
 from proxy.policy.text.folding import normal_signature
 
@@ -47,7 +47,7 @@ LookUp = Callable[[int], KnownSignature]
 """By a signature's hash48."""
 
 
-def nothing(why: Bilingual) -> LookUp:
+def knows_none(why: Bilingual) -> LookUp:
     """Knows no signature."""
     return lambda _: KnownSignature(why=why)
 
@@ -81,10 +81,10 @@ def signature_written(name: str, text: str) -> str:
     """The signature of a text as it stands there; ``name``, as it is looked up, where the text does not have it (digits of a code are
     masked, too)."""
     found = next((one for one in _WRITTEN.findall(text) if normal_signature(one) == name), name)
-    return numbers_masked(plain(found)).strip()[:WRITTEN_MAX]
+    return mask_numbers(printable(found)).strip()[:WRITTEN_MAX]
 
 
-def whom(number: int, look_up: LookUp) -> Bilingual:
+def sender_words(number: int, look_up: LookUp) -> Bilingual:
     """The sender behind a signature."""
     known = look_up(number)
     if known.advertiser:
@@ -113,7 +113,7 @@ def about(refusal: OptOut, look_up: LookUp) -> Bilingual:
         return Bilingual(f"signature 【{known.signature}】{of}", f"签名【{known.signature}】{of.zh}")
     if known.advertiser:
         return Bilingual(f"advertiser {_full(known)}", f"广告主 {_full(known)}")
-    shown = whom(int(value, 16), lambda _: known)
+    shown = sender_words(int(value, 16), lambda _: known)
     return Bilingual(f"advertiser {shown}", f"广告主{shown.zh}")
 
 

@@ -36,7 +36,7 @@ from proxy.policy.loading.shape import Shape
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.regions import Regions
 from proxy.policy.registries.registry import Registry
-from proxy.runtime.yield_point import Rest, no_rest
+from proxy.runtime.yield_point import Rest, no_yield
 
 
 class NumberList(NamedTuple):
@@ -58,7 +58,7 @@ class KindContext:
     lists: Mapping[str, NumberList]
     word_file: Callable[[Node, str, Node | None], list[str]]
     """Reads words from a file inside the folder; the second Node names groups of a YAML file."""
-    rest: Rest = no_rest
+    rest: Rest = no_yield
 
 
 Condition = Callable[[Node, KindContext], Tree]

@@ -22,7 +22,7 @@ from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import SPLITTERS, fold, squeeze
 from proxy.policy.text.page import TextAnalysis
 from proxy.policy.text.split import LETTERS_LEAST
-from proxy.runtime.yield_point import Rest, resting
+from proxy.runtime.yield_point import Rest, with_yield_points
 
 IN_RECORD = ""
 PATTERN_LONGEST = 500
@@ -62,7 +62,7 @@ def condition(node: Node, context: KindContext) -> Tree:
 
 def _words(words: list[str], node: Node, rest: Rest) -> Test:
     vocabulary = tuple(distinct((squeeze(fold(word)).strip() for word in words), rest))
-    for word in resting(vocabulary, rest):
+    for word in with_yield_points(vocabulary, rest):
         if not word.strip(SPLITTERS):
             raise RuleFault(node.line, "text: a word of nothing but spaces and marks would match every text")
     some = ", ".join(words[:5])

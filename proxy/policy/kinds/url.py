@@ -40,7 +40,7 @@ def condition(node: Node, context: KindContext) -> Tree:
         return _test(_present if present else _none, _STATES[names[0]], finds=present)
     try:
         known = tuple(map(spelt.domain, names))
-    except spelt.NotSpelt as fault:
+    except spelt.NotAContact as fault:
         raise RuleFault(node.line, f"url: {fault}") from None
     some = ", ".join(names[:5])
     if not outside:  # answered by one look-up, however many rules name domains

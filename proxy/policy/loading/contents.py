@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from proxy.policy.loading.source import Node
-from proxy.runtime.yield_point import Rest, in_pieces, no_rest, resting
+from proxy.runtime.yield_point import Rest, in_chunks, no_yield, with_yield_points
 
 SHOWN_MAX = 20
 """Of one sort of change: who changes more reads the folder's history."""
@@ -30,7 +30,7 @@ class Contents(NamedTuple):
 NOTHING = Contents({}, {})
 
 
-def contents_of(rules: Iterable[tuple[str, Node]], files: Mapping[str, bytes], rest: Rest = no_rest) -> Contents:
+def contents_of(rules: Iterable[tuple[str, Node]], files: Mapping[str, bytes], rest: Rest = no_yield) -> Contents:
     return Contents(
         {name: _digest(json.dumps(_plain(node, rest), sort_keys=True, ensure_ascii=False).encode()) for name, node in rules},
         {name: (_digest(data, rest), data.count(b"\n")) for name, data in files.items()},
@@ -64,16 +64,16 @@ def _listed(what: str, before: Mapping[str, object], after: Mapping[str, object]
             yield f"{what or 'files '}… {len(names) - SHOWN_MAX:,} more {said(names[0]).partition(',')[0]}"
 
 
-def _digest(data: bytes, rest: Rest = no_rest) -> bytes:
+def _digest(data: bytes, rest: Rest = no_yield) -> bytes:
     digest = blake2b(digest_size=8)
-    for piece in in_pieces(data, rest):
+    for piece in in_chunks(data, rest):
         digest.update(piece)
     return digest.digest()
 
 
 def _plain(node: Node, rest: Rest) -> object:
     if isinstance(node.value, list):
-        return [_plain(item, rest) for item in resting(node.value, rest)]
+        return [_plain(item, rest) for item in with_yield_points(node.value, rest)]
     if isinstance(node.value, dict):
         rest()
         return {key: _plain(item, rest) for key, item in node.value.items()}

@@ -26,7 +26,7 @@ from proxy.policy.text.codes import FILE as CODES
 from proxy.policy.text.lexicon import MAIN, Lexicon, read_lexicon
 from proxy.policy.text.wordlist import groups_of, read_words
 from proxy.runtime.shipped_files import shipped
-from proxy.runtime.yield_point import Rest, in_pieces, no_rest, resting
+from proxy.runtime.yield_point import Rest, in_chunks, no_yield, with_yield_points
 
 SMALL_LIST = 10_000
 """Up to here a frozenset (50 ns a look-up, 80 bytes a number); beyond, a BitMap64 (0.5 µs, some 2 bytes)."""
@@ -87,7 +87,7 @@ def shipped_words(name: str = MAIN) -> tuple[str, bytes]:
 
 
 class RulesFolder:
-    def __init__(self, path: Path, rest: Rest = no_rest, instead: Mapping[str, bytes] = NOTHING) -> None:
+    def __init__(self, path: Path, rest: Rest = no_yield, instead: Mapping[str, bytes] = NOTHING) -> None:
         """``instead``: files (by name) as they are not written yet; they may be new ones."""
         self.path = path
         self.rest = rest
@@ -144,7 +144,7 @@ class RulesFolder:
         digest = hashlib.blake2b(digest_size=8)
         for name, data in sorted(self.files.items()):
             digest.update(f"{name}\0{len(data)}\0".encode())
-            for piece in in_pieces(data, self.rest):
+            for piece in in_chunks(data, self.rest):
                 digest.update(piece)
         return digest.hexdigest()
 
@@ -166,7 +166,7 @@ class RulesFolder:
         elif groups is not None:
             raise RuleFault(groups.line, f"text: '{relative}' has no groups (a file of groups ends in .yaml)")
         else:
-            stripped = (line.strip() for line in resting(lines_of(self.text(relative, data)), self.rest))
+            stripped = (line.strip() for line in with_yield_points(lines_of(self.text(relative, data)), self.rest))
             words = [word for word in stripped if word and not word.startswith("#")]
         if not words or len(words) > WORDS_MAX:
             raise RuleFault(node.line, f"{what}: '{relative}' holds {len(words)} words (1 to {WORDS_MAX} are fine)")
@@ -189,7 +189,7 @@ class RulesFolder:
         numbers: list[int] = []
         begins: list[str] = []
         bad = 0
-        for line, row in enumerate(resting(lines_of(self.text(relative, data)), self.rest), 1):
+        for line, row in enumerate(with_yield_points(lines_of(self.text(relative, data)), self.rest), 1):
             cell = row.partition(",")[0].strip().strip('"')
             if not cell or cell.startswith("#"):
                 continue

@@ -23,7 +23,7 @@ from proxy.policy.penalties import TRIGGERS_MAX, DeskRules, Trigger, read_compla
 from proxy.policy.plan import Rule
 from proxy.policy.registries.regions import Regions
 from proxy.policy.ruleset import RuleSet
-from proxy.runtime.yield_point import Rest, no_rest
+from proxy.runtime.yield_point import Rest, no_yield
 
 TOP_KEYS = ("rules", "tests", "lists", "penalties", "complaints", "mode", "timezone", "version")
 LIST_KEYS = ("file", "suppress")
@@ -64,7 +64,7 @@ def load_all(
     regions: Regions | None = None,
     category_tag: int | None = None,
     before: RuleSet | None = None,
-    rest: Rest = no_rest,
+    rest: Rest = no_yield,
     instead: Mapping[str, bytes] = NOTHING,
 ) -> Loaded:
     """The same with what else was read. Beside traffic, in a thread: ``before`` is the set in force meanwhile, ``rest`` is called every

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from proxy.config import yaml_file
 from proxy.policy.loading.problem import Faults, Problem, RuleFault, RulesError, each
-from proxy.runtime.yield_point import Rest, no_rest, resting
+from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
 Value = None | bool | int | float | str | list["Node"] | dict[str, "Node"]
 
@@ -95,7 +95,7 @@ class Node:
         return "empty" if self.value is None else f"'{self.value}'"
 
 
-def read(text: bytes, file: str, rest: Rest = no_rest) -> Node:
+def read(text: bytes, file: str, rest: Rest = no_yield) -> Node:
     """The file as a Node; raises RulesError with the one problem that makes it unreadable."""
     if len(text) > yaml_file.FILE_BYTES_MAX:
         raise RulesError([Problem(file, 1, "too large (put long lists into lists/*.csv)")])
@@ -109,7 +109,7 @@ def read(text: bytes, file: str, rest: Rest = no_rest) -> Node:
 def _node(document: yaml_file.Document, value: yaml_file.Value, place: yaml_file.Place, rest: Rest) -> Node:
     line = document.line(place)
     if isinstance(value, list):
-        return Node([_node(document, item, (*place, index), rest) for index, item in enumerate(resting(value, rest))], line)
+        return Node([_node(document, item, (*place, index), rest) for index, item in enumerate(with_yield_points(value, rest))], line)
     if isinstance(value, dict):
         rest()
         return Node({key: _node(document, item, (*place, key), rest) for key, item in value.items()}, line)

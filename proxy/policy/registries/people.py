@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.model.recipient import Consent
 from proxy.policy.time_windows import DAY_S, OFFSET_S, within
 
@@ -20,7 +20,7 @@ ROWS_MAX = 1_000_000
 """Of each file: about 200 bytes a row in memory."""
 
 
-@about_people
+@masked_repr
 class ConsentRow(NamedTuple):
     recipient: int
     advertiser: str  # empty = any
@@ -71,7 +71,7 @@ def state_of(row: ConsentRow | Consent | None, now: float) -> str:
     return "granted" if row.reviewed_by else "unreviewed"
 
 
-@about_people
+@masked_repr
 class PreferenceRow(NamedTuple):
     """What a recipient does not want; an empty field matches anything."""
 

@@ -19,7 +19,7 @@ from proxy.model.message import Content
 from proxy.native.loader import compiled
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, OneOf, Test, Tree, never
-from proxy.policy.text.bidi import drawn
+from proxy.policy.text.bidi import display_orders
 from proxy.policy.text.page import TextAnalysis
 
 VERDICTS = ("released", "refused")
@@ -42,7 +42,7 @@ _GREETED = _greeted()
 def key_of(page: TextAnalysis) -> str:
     """The review key of a text: 16 hex digits. Cryptographic, so that no sender can forge a text with a released key."""
     words = nameless(page.scanned)
-    others = drawn(page.text)
+    others = display_orders(page.text)
     beside = "\0".join((*page.links, *page.contacts, *(others.texts if others is not None else ()))).encode(
         "utf-8", "surrogatepass"
     )

@@ -169,7 +169,7 @@ def _contact_of(written: str, what: str) -> str:
     for read in (spelt.phone, spelt.domain):
         try:
             return read(written)
-        except spelt.NotSpelt:
+        except spelt.NotAContact:
             continue
     raise RowFault(f"{what}: '{written}' is neither a domain (example.com) nor a telephone number (400-800-1234)")
 

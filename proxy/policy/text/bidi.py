@@ -57,7 +57,7 @@ _MARK = "\ufe0e"
 _MARKED = re.compile(f"{_MARK}([{re.escape(_PAIRS)}])|([{re.escape(_PAIRS)}]){_MARK}")
 
 
-class Drawn(NamedTuple):
+class DisplayOrders(NamedTuple):
     texts: tuple[str, ...]
     """Readings beside the written order, without controls."""
     controlled: bool
@@ -66,7 +66,7 @@ class Drawn(NamedTuple):
     """False: handsets do not agree on the order, or it is not known."""
 
 
-def drawn(text: str) -> Drawn | None:
+def display_orders(text: str) -> DisplayOrders | None:
     """The display orders of a text; None if it is displayed as it is written."""
     if TURNS.search(text) is None:
         return None
@@ -77,7 +77,7 @@ def drawn(text: str) -> Drawn | None:
     most = CHARACTERS_MAX // 2 if controls else CHARACTERS_MAX
     bounded = sum(map(len, turning.values())) <= most and len(turning) <= LINES_MAX and controls <= CONTROLS_MAX
     if not bounded or any(_is_deep(line) or _is_tabbed(line) for line in turning.values()):
-        return Drawn((), controls > 0, False)
+        return DisplayOrders((), controls > 0, False)
     by_first = [_CONTROL.sub("", line) for line in pieces]
     from_left = [*by_first]
     resolved = True
@@ -88,15 +88,15 @@ def drawn(text: str) -> Drawn | None:
     found = tuple(dict.fromkeys(whole for whole in ("".join(by_first), "".join(from_left)) if whole != written))
     if not found:
         return None
-    without = drawn(written) if controls else None
+    without = display_orders(written) if controls else None
     if without is not None and without.texts == found:  # the letters alone do it
         return without
-    return Drawn(found, controls > 0, resolved)
+    return DisplayOrders(found, controls > 0, resolved)
 
 
 def as_shown(text: str) -> str:
     """The text in the order in which most handsets show it where controls change that, else as it is written."""
-    others = drawn(text)
+    others = display_orders(text)
     return others.texts[0] if others is not None and others.controlled and others.texts else text
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
 from proxy.policy.chunked_dict import ChunkedDict
-from proxy.runtime.yield_point import Rest, no_rest, resting
+from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
 SHARD_WORDS = 2_000
 """Built in some 3 ms as a contiguous automaton."""
@@ -38,7 +38,7 @@ class WordAutomaton(NamedTuple):
 class KeywordPrefilter:
     __slots__ = ("held", "_placed", "__weakref__")
 
-    def __init__(self, places: Mapping[bytes, int], before: KeywordPrefilter | None = None, rest: Rest = no_rest) -> None:
+    def __init__(self, places: Mapping[bytes, int], before: KeywordPrefilter | None = None, rest: Rest = no_yield) -> None:
         """``places`` of all patterns, from 0 on, in order. Beside traffic ``before`` says what may be kept, and ``rest`` is called
         between pieces of work."""
         if before is None:
@@ -79,13 +79,13 @@ def _changed(places: Mapping[bytes, int], before: Iterable[WordAutomaton], rest:
     useful = []
     known: ChunkedDict[bytes, bool] = ChunkedDict()
     for shard in before:
-        wanted = [pattern for pattern in resting(shard.patterns, rest) if pattern in places]
+        wanted = [pattern for pattern in with_yield_points(shard.patterns, rest) if pattern in places]
         if 2 * len(wanted) >= len(shard.patterns):
             useful.append((shard, wanted))
-            for pattern in resting(wanted, rest):
+            for pattern in with_yield_points(wanted, rest):
                 known.setdefault(pattern, True)
         rest()
-    fresh = [pattern for pattern in resting(places, rest) if pattern not in known]
+    fresh = [pattern for pattern in with_yield_points(places, rest) if pattern not in known]
     if not fresh:
         return [shard for shard, _ in useful] or [_shard(())]
     kept = [shard for shard, _ in useful if len(shard.patterns) >= SHARD_WORDS]
@@ -101,5 +101,5 @@ def _changed(places: Mapping[bytes, int], before: Iterable[WordAutomaton], rest:
 
 def _places_of(shard: WordAutomaton, places: Mapping[bytes, int], rest: Rest) -> list[int] | None:
     """The place of each of an automaton's words; None if these are consecutive."""
-    found = [places.get(pattern, _NOWHERE) for pattern in resting(shard.patterns, rest)]
+    found = [places.get(pattern, _NOWHERE) for pattern in with_yield_points(shard.patterns, rest)]
     return None if found == list(range(len(found))) else found

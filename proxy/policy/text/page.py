@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from proxy.model.message import Content
 from proxy.policy.text import disguised
-from proxy.policy.text.bidi import as_shown, drawn
+from proxy.policy.text.bidi import as_shown, display_orders
 from proxy.policy.text.contacts import call_spans, contacts, links
 from proxy.policy.text.folding import Signature, folding, masked, signature, squeeze, with_unseen, without_numbers
 from proxy.policy.text.notices import Notice, notice
@@ -121,7 +121,7 @@ class TextAnalysis:
 
 def pages_of(content: Content) -> list[TextAnalysis]:
     """The text as it is written, and in each other order in which handsets show it."""
-    others = drawn(content.text)
+    others = display_orders(content.text)
     return [
         TextAnalysis(content),
         *(TextAnalysis(Content(text, content.state, b"")) for text in (others.texts if others is not None else ())),

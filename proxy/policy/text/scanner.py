@@ -16,7 +16,7 @@ from proxy.policy.chunked_dict import ChunkedDict
 from proxy.policy.memo import dropped
 from proxy.policy.text.keyword_prefilter import KeywordPrefilter, Match
 from proxy.policy.text.lexicon import Lexicon
-from proxy.runtime.yield_point import Rest, no_rest, resting
+from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
 
 class Scanner:
@@ -24,14 +24,14 @@ class Scanner:
 
     __slots__ = ("lexicon", "matches", "patterns", "places", "shards", "trie", "_inside", "_exact")
 
-    def __init__(self, lexicon: Lexicon, words: Iterable[str], before: Scanner | None = None, rest: Rest = no_rest) -> None:
+    def __init__(self, lexicon: Lexicon, words: Iterable[str], before: Scanner | None = None, rest: Rest = no_yield) -> None:
         """``before``, ``rest``: see keyword_prefilter.py; they are for a set that is loaded beside traffic."""
         self.lexicon = lexicon
         self.patterns = [word.text.encode("utf-8", "surrogatepass") for word in lexicon.words]
         self.places: ChunkedDict[bytes, int] = ChunkedDict()
         for place, pattern in enumerate(self.patterns):
             self.places[pattern] = place
-        for word in resting(words, rest):
+        for word in with_yield_points(words, rest):
             pattern = word.encode("utf-8", "surrogatepass")
             if self.places.setdefault(pattern, len(self.patterns)) == len(self.patterns):
                 self.patterns.append(pattern)

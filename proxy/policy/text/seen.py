@@ -14,7 +14,7 @@ from proxy.model.message import Category
 from proxy.policy.text.category import BANDS, CODE, PADDED
 
 
-class Seen(NamedTuple):
+class TextFindings(NamedTuple):
     text: str
     data: bytes
     """The text in the form the scanner reads."""
@@ -32,13 +32,13 @@ class Seen(NamedTuple):
         return f"Seen(category={self.category}, band={self.band}, bits={self.bits})"
 
 
-def _strictness(one: Seen) -> tuple[int, int, int]:
+def _strictness(one: TextFindings) -> tuple[int, int, int]:
     """Sort key: the stricter of two readings gives the category."""
     band, _, _ = one.band.partition(",")
     return one.category, BANDS.index(band), (CODE, "", PADDED).index(one.band.removeprefix(band))
 
 
-def together(found: Sequence[Seen], every: int, *, controlled: bool, resolved: bool) -> Seen:
+def combined(found: Sequence[TextFindings], every: int, *, controlled: bool, resolved: bool) -> TextFindings:
     """The written order first. ``every``: bits that must hold in each order. Letters alone leave a text to be read in the order in which
     it is written, so there that order says what the text has; where controls change it, the order that is shown does."""
     first = found[1] if controlled and len(found) > 1 else found[0]

@@ -17,7 +17,7 @@ _MARKS = re.compile(r"[-() ]")
 _CHINA = re.compile(r"(?:\+|00)86(?=1[3-9][0-9]{9}$)|86(?=1[3-9][0-9]{9}$)")
 
 
-class NotSpelt(ValueError):
+class NotAContact(ValueError):
     """No domain or telephone number; the text says what to write."""
 
 
@@ -28,13 +28,13 @@ def domain(written: str) -> str:
         return found
     bare = _SCHEME.sub("", found).partition("/")[0].partition(":")[0].removeprefix("*.").strip(".")
     if _DOMAIN.fullmatch(bare):
-        raise NotSpelt(f"'{written}' is no domain: links are known by their domain, and those below it count: write {bare}")
-    raise NotSpelt(f"'{written}' is no domain (example.com)")
+        raise NotAContact(f"'{written}' is no domain: links are known by their domain, and those below it count: write {bare}")
+    raise NotAContact(f"'{written}' is no domain (example.com)")
 
 
 def phone(written: str) -> str:
     """``400-600-1234``, ``(010) 12345678``, ``+86 138 0013 8000`` → digits alone."""
     found = _CHINA.sub("", _MARKS.sub("", unicodedata.normalize("NFKC", written).strip()))
     if not (found.isascii() and found.isdigit() and 5 <= len(found) <= 12):
-        raise NotSpelt(f"'{written}' is no telephone number (400-800-1234)")
+        raise NotAContact(f"'{written}' is no telephone number (400-800-1234)")
     return found

@@ -25,7 +25,7 @@ from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.effects.optouts import ReplyEffect, from_port
 from proxy.state import EmbeddedStore
-from proxy.state.lists.consented import BY_REPLY, ConsentBatch, Consented, TooManyBatches
+from proxy.state.lists.consented import BY_REPLY, ConsentBatch, ConsentIndex, TooManyBatches
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
 from proxy.state.record.consent_given import ConsentGiven, give_consent
@@ -36,7 +36,7 @@ class IncompleteConsents(ValueError):
     """The chunks do not match the end of the file: the journal, or the gate that wrote it, is at fault."""
 
 
-class Incoming:
+class ConsentImport:
     """One file."""
 
     def __init__(self, sequence: int, said: ConsentFile) -> None:
@@ -54,13 +54,13 @@ class Incoming:
         self._chunks.append(consents.unpack_chunk(body))
         self.numbers += numbers
 
-    def whole(self, now: float, consented: Consented) -> BatchEvent:
+    def whole(self, now: float, consented: ConsentIndex) -> BatchEvent:
         """The event that completes the file; its batches get the next numbers."""
         said = self.said
         numbers = tuple(consented.numbered.behind(consented.highest, len(said.batches)))
         return BatchEvent(now, "whole", numbers, said.who, said.why, self._digest.hexdigest(), self.sequence, len(self._chunks))
 
-    def apply(self, event: BatchEvent, consented: Consented) -> Iterator[int]:
+    def apply(self, event: BatchEvent, consented: ConsentIndex) -> Iterator[int]:
         """Puts it into force chunk by chunk; yields how many consents each added. Raises IncompleteConsents before anything is changed."""
         if (len(self._chunks), self._digest.hexdigest()) != (event.chunks, event.said):
             raise IncompleteConsents(
@@ -78,12 +78,12 @@ class Incoming:
                 yield consented.add(event.batches[one.batch], one.chunk, BitMap.deserialize(one.numbers))
 
 
-class Incomings:
+class ConsentImports:
     """Consent files that have begun and are incomplete."""
 
-    def __init__(self, consented: Consented) -> None:
+    def __init__(self, consented: ConsentIndex) -> None:
         self._consented = consented
-        self._begun: dict[int, Incoming] = {}
+        self._begun: dict[int, ConsentImport] = {}
 
     @property
     def amid(self) -> bool:
@@ -93,7 +93,7 @@ class Incomings:
     def read(self, sequence: int, kind: int, body: bytes) -> bool:
         """Applies one record; whether it is about consents."""
         if kind == messages.CONSENT_FILE:
-            self._begun[sequence] = Incoming(sequence, consents.unpack_file(body))
+            self._begun[sequence] = ConsentImport(sequence, consents.unpack_file(body))
         elif kind == messages.CONSENTS:
             incoming = self._begun.get(consents.unpack_chunk(body).file)
             if incoming is not None:  # else it belongs to one that was whole before what is read
@@ -118,7 +118,7 @@ class Incomings:
         self._begun.clear()
 
 
-def apply_event(consented: Consented, event: BatchEvent) -> None:
+def apply_event(consented: ConsentIndex, event: BatchEvent) -> None:
     """Applies an event of batches (reviewed, proved, withdrawn)."""
     for number in event.batches:
         batch = consented.find(number)
@@ -143,7 +143,7 @@ def person_changed(data: bytes, said: ConsentChange) -> bytes:
     return record.only_entries(data)
 
 
-def beside_changed(store: EmbeddedStore, said: ConsentChange) -> int:
+def change_beside(store: EmbeddedStore, said: ConsentChange) -> int:
     """Applies a change to what is known of the recipient outside the record; how many items were removed."""
     if said.event == "recycled":
         return store.consented.end_before(said.recipient, said.before) + store.listed.end_before(said.recipient, said.before)
@@ -164,12 +164,12 @@ def _forget_replies(store: EmbeddedStore, recipient: int) -> None:
         store.doubtful.drop(number)
 
 
-class PersonSays:
+class PersonChange:
     """A change of what is known of one recipient (a RecordChange)."""
 
     __slots__ = ("recipient", "said", "gone", "_store", "_then")
 
-    def __init__(self, said: ConsentChange, store: EmbeddedStore, then: Callable[[PersonSays, int], None]) -> None:
+    def __init__(self, said: ConsentChange, store: EmbeddedStore, then: Callable[[PersonChange, int], None]) -> None:
         """``then``: called with the journal sequence."""
         self.recipient = said.recipient
         self.said = said
@@ -182,10 +182,10 @@ class PersonSays:
         return person_changed(data, self.said)
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return messages.PERSON, consents.pack_person(self.said)
+        return messages.PERSON, consents.pack_change(self.said)
 
     def done(self, recorded: int) -> None:
-        self.gone = beside_changed(self._store, self.said)
+        self.gone = change_beside(self._store, self.said)
         self._then(self, recorded)
 
     def unwritten(self) -> bool:
@@ -213,7 +213,7 @@ class ConsentByReply:
     __slots__ = ("recipient", "said", "_reply", "_rules", "_consented", "_accepts", "_then")
 
     def __init__(
-        self, reply: ReplyEffect, rules: RuleSet, consented: Consented, accepts: bool, then: Callable[[ConsentByReply], None]
+        self, reply: ReplyEffect, rules: RuleSet, consented: ConsentIndex, accepts: bool, then: Callable[[ConsentByReply], None]
     ) -> None:
         """``accepts``: whether the consent counts at once; else after its review."""
         self.recipient = reply.recipient
@@ -256,7 +256,7 @@ class ConsentByReply:
         return said
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        return (messages.CONSENT_REPLY, consents.pack_reply(self.said)) if self.said is not None else None
+        return (messages.CONSENT_REPLY, consents.pack_consent_reply(self.said)) if self.said is not None else None
 
     def done(self, recorded: int) -> None:
         if self.said is not None:
@@ -280,7 +280,7 @@ def consented_record(data: bytes, said: ConsentReply) -> bytes:
     )
 
 
-def consented_beside(consented: Consented, said: ConsentReply) -> None:
+def consented_beside(consented: ConsentIndex, said: ConsentReply) -> None:
     """Puts the person into the batch of the reply."""
     if consented.find(said.batch) is None:
         consented.put(batch_of(said))

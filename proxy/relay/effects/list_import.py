@@ -14,8 +14,8 @@ from pyroaring import BitMap
 
 from proxy.journal.records import operator_actions
 from proxy.model.recipient import OptOut
-from proxy.relay.effects.consents import Incomings
-from proxy.state.lists.listed import Listed, ListKey
+from proxy.relay.effects.consents import ConsentImports
+from proxy.state.lists.listed import ListKey, SuppressionLists
 
 
 class IncompleteList(ValueError):
@@ -60,7 +60,7 @@ class ListImport:
                 f"the list that record {self.sequence} of the journal begins is not whole; restore the journal"
             )
 
-    def apply(self, listed: Listed) -> Iterator[int]:
+    def apply(self, listed: SuppressionLists) -> Iterator[int]:
         """Puts it into force chunk by chunk; yields how many numbers each changed. Raises TooManyLists before anything is changed."""
         refusals = self.said.refusals
         listed.make_room(self.keys())
@@ -76,11 +76,11 @@ class ListImport:
 class ListImports:
     """Imports of lists that have begun and are incomplete."""
 
-    def __init__(self, listed: Listed) -> None:
+    def __init__(self, listed: SuppressionLists) -> None:
         self._listed = listed
         self._begun: dict[int, ListImport] = {}
         self._others: dict[int, ListImports] = {}
-        self.consents = Incomings(listed.consented)
+        self.consents = ConsentImports(listed.consented)
         """Files of consents, likewise."""
 
     def of(self, node: int) -> ListImports:

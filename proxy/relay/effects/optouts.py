@@ -25,7 +25,7 @@ from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
 from proxy.policy import Declared, Reply, is_common, read_reply, refused_text
 from proxy.state import EmbeddedStore
 from proxy.state.record import asked, record, replied
-from proxy.state.record.candidates import KEPT_S, Port, Reach, meant, reach
+from proxy.state.record.candidates import KEPT_S, Candidates, Port, find_candidates, likely_candidates
 from proxy.state.record.facts import SOURCES
 from proxy.wire import Deliver
 
@@ -43,7 +43,7 @@ KINDS = {"optout": "optout", "restore": "restore", "review": "review", "none": "
 """What a reply is called in the journal and in metrics, by what it means."""
 
 
-def understood(deliver: Deliver) -> tuple[str, Reply]:
+def read_deliver_text(deliver: Deliver) -> tuple[str, Reply]:
     """The text of a reply, and its meaning. If it cannot be read in the declared coding, another reading counts that refuses, or mentions
     refusing; if no reading is a text, an officer should look: an opt-out must not be lost because a bridge declared a wrong coding."""
     said = read_reply(deliver.text)
@@ -154,7 +154,7 @@ class ReplyTo(NamedTuple):
         return "port", self.prefix or number
 
 
-class Doubts(NamedTuple):
+class DoubtfulHandling(NamedTuple):
     """Settings for replies that may be a refusal."""
 
     holds: bool  # whether a doubtful reply holds marketing until an officer decides
@@ -179,7 +179,7 @@ class ReplyEffect:
         word_of: Callable[[int], str | None],
         then: Callable[[ReplyEffect], None],
         kind: str = "reply",
-        doubts: Doubts | None = None,
+        doubts: DoubtfulHandling | None = None,
     ) -> None:
         """``word_of``: the port with a hash32; None if it is not known."""
         self.recipient = 0
@@ -211,7 +211,7 @@ class ReplyEffect:
 
     def apply(self, data: bytes, now: float) -> bytes:
         there = from_port(data, self.port, now)
-        found = reach(record.entries(data), self.to.port, self._word_of, now)
+        found = find_candidates(record.entries(data), self.to.port, self._word_of, now)
         said = read_reply(self.text, declared([*found.entries, *there]))
         self.kind, self.keyword, self.everything = KINDS[said.kind], said.keyword, said.everything
         if self.review and self.kind != "optout":
@@ -228,10 +228,10 @@ class ReplyEffect:
             self.opt_outs = self._refused(data, found, said, now)
         elif self.kind == "restore":
             self.lifted = all_taken_back(data) if said.everything else taken_back(data, self.to, now)
-            return go_on(data, self.lifted, self.port, int(now))
+            return restore_port(data, self.lifted, self.port, int(now))
         return refuse(data, self.opt_outs, self.port)
 
-    def _refused(self, data: bytes, found: Reach, said: Reply, now: float) -> tuple[OptOut, ...]:
+    def _refused(self, data: bytes, found: Candidates, said: Reply, now: float) -> tuple[OptOut, ...]:
         meant_ones = self._meant(found, said, now)
         word = _narrowing(said)
         narrowed = bool(word) and all(one.keyword == word for one in meant_ones)
@@ -241,8 +241,8 @@ class ReplyEffect:
         fresh = refusals(_unanswered(meant_ones, data), self.to, "reply", now, word_of=self._word_of)
         return *fresh, *self._standing(data, refusals(meant_ones, self.to, "reply", now), fresh)
 
-    def _meant(self, found: Reach, said: Reply, now: float) -> tuple[Entry, ...]:
-        return meant(found, _narrowing(said), now)
+    def _meant(self, found: Candidates, said: Reply, now: float) -> tuple[Entry, ...]:
+        return likely_candidates(found, _narrowing(said), now)
 
     def _standing(self, data: bytes, all_of_them: Sequence[OptOut], fresh: Sequence[OptOut]) -> list[OptOut]:
         """Existing refusals of the same senders by replies to other ports: from now on they end only after a START at this port, too."""
@@ -254,7 +254,7 @@ class ReplyEffect:
             if one.source == "reply" and one[:2] in scopes and replied.name_of(one) not in here
         ]
 
-    def _doubt(self, found: Reach, there: Sequence[Entry], doubts: Doubts, now: float) -> Doubtful | None:
+    def _doubt(self, found: Candidates, there: Sequence[Entry], doubts: DoubtfulHandling, now: float) -> Doubtful | None:
         """The doubtful reply, for an officer's decision; None if a standing decision defines its meaning (``kind``)."""
         newest = next(reversed([*found.entries, *there]), None)
         context = ReplyContext(newest.category, newest.signature, newest.template) if newest is not None else NO_CONTEXT
@@ -268,12 +268,12 @@ class ReplyEffect:
         answered = doubts.text_of(newest.template) if newest is not None else ""
         return Doubtful(now, self.recipient, self.source, self.port, self.provider, self.text, context, held, answered)
 
-    def _held(self, found: Reach, now: float, expiry: int) -> tuple[OptOut, ...]:
+    def _held(self, found: Candidates, now: float, expiry: int) -> tuple[OptOut, ...]:
         """What is held until an officer decides: nothing if no sender may be meant, or for a command of the carrier's own menus."""
         nobodys = not (found.entries or self.provider)
         if found.crowded or (nobodys and self.keyword not in MENU_WORDS):
             return (OptOut(*ALL_MARKETING, int(now), "doubtful", expiry),)
-        return refusals(meant(found, 0, now), self.to, "doubtful", now, expiry, self._word_of) if found.entries else ()
+        return refusals(likely_candidates(found, 0, now), self.to, "doubtful", now, expiry, self._word_of) if found.entries else ()
 
     def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...]] | None:
         if self.doubtful is not None:
@@ -321,7 +321,7 @@ def all_taken_back(data: bytes) -> tuple[OptOut, ...]:
     return tuple(one for one in record.opt_outs(data) if one.source in BY_REPLY)
 
 
-class RefusedSaid:
+class RefusedTexts:
     """Follows a reply: keeps the refused advertiser's texts, so that it is recognised under another name."""
 
     __slots__ = ("recipient", "texts", "_reply", "_text_of")
@@ -350,7 +350,7 @@ class RefusedSaid:
         return keep_texts(data, self.texts)
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        return (messages.REFUSED_SAID, evidence.pack_said(now, self.recipient, self.texts)) if self.texts else None
+        return (messages.REFUSED_SAID, evidence.pack_wording(now, self.recipient, self.texts)) if self.texts else None
 
     def done(self, recorded: int) -> None:
         return None
@@ -416,13 +416,13 @@ def refused_by(
 ) -> tuple[OptOut, ...]:
     """The refusals of a doubtful reply that held nothing, as if it had been an opt-out at its time. Its newest message counts, even if the
     record has a later one of that sender instead."""
-    found = reach([one for one in record.entries(data) if one.time <= reply.time], to.port, word_of, reply.time)
+    found = find_candidates([one for one in record.entries(data) if one.time <= reply.time], to.port, word_of, reply.time)
     newest: tuple[OptOut, ...] = ()
     if reply.context.signature and reply.context.category == Category.MARKETING:
         newest = (OptOut("advertiser", f"{reply.context.signature:012x}", int(now), "reply", 0),)
     if newest and not found.entries:
         return newest
-    return tuple(dict.fromkeys((*newest, *refusals(meant(found, 0, reply.time), to, "reply", now))))
+    return tuple(dict.fromkeys((*newest, *refusals(likely_candidates(found, 0, reply.time), to, "reply", now))))
 
 
 def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
@@ -434,7 +434,7 @@ def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
     return True
 
 
-def go_on(data: bytes, lifted: Sequence[OptOut], port: str, now: int) -> bytes:
+def restore_port(data: bytes, lifted: Sequence[OptOut], port: str, now: int) -> bytes:
     """The record after START at this port ended these refusals: a refusal that was also sent to another port stays for that one."""
     return replied.left(lift(data, lifted, now), hash32(port), now)
 
@@ -494,7 +494,7 @@ class Confirmation:
         reply = self.reply
         if not self.due:
             return None
-        return messages.SAID, delivers.pack_said(self.at, self.recipient, self._refusal, reply.port, reply.provider, self.text)
+        return messages.SAID, delivers.pack_confirmation(self.at, self.recipient, self._refusal, reply.port, reply.provider, self.text)
 
     def done(self, recorded: int) -> None:
         if self.due:
@@ -504,7 +504,7 @@ class Confirmation:
         return self.due
 
 
-class Naming:
+class NewNames:
     """Ports and signatures that the gate met for the first time, for the journal."""
 
     __slots__ = ("recipient", "_names")
@@ -517,7 +517,7 @@ class Naming:
         return data
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return messages.NAMED, named.pack_named(now, self._names)
+        return messages.NAMED, named.pack_names(now, self._names)
 
     def done(self, recorded: int) -> None:
         return None

@@ -174,7 +174,7 @@ def was_sent_twice(packed: bytes) -> bool:
     return bool(packed) and packed[15] & 3 == EntryState.SENT_TWICE
 
 
-class Arrived:
+class ResendAccepted:
     """The carrier accepted a submit that replaced one with unknown outcome: that ends the doubt. The journal has it by the answer."""
 
     __slots__ = ("recipient", "_id")
@@ -196,7 +196,7 @@ class Arrived:
         return False
 
 
-class Tearing:
+class TornMark:
     """Updates the mark of a torn long message in its recipient's record, after a carrier's answer or an undone verdict."""
 
     __slots__ = ("recipient", "_provider", "_key", "_since", "_is_torn", "_count", "_known", "_changed")
@@ -219,7 +219,7 @@ class Tearing:
 
     def apply(self, data: bytes, now: float) -> bytes:
         is_torn = self._is_torn()
-        after = torn.tear(data, self._key, self._since) if is_torn else torn.mend(data, self._key)
+        after = torn.mark_incomplete(data, self._key, self._since) if is_torn else torn.mark_complete(data, self._key)
         self._changed = 0 if after is data else 1 if is_torn else -1
         return after
 
@@ -265,7 +265,7 @@ class Undo:
         return False
 
 
-class Amended:
+class UndoLatePart:
     """Undoes a late part's change of its message's entry, because its verdict could not be written."""
 
     __slots__ = ("recipient", "_packed", "_fingerprint")

@@ -38,10 +38,10 @@ from proxy.model.message import hash32
 from proxy.model.recipient import EntryState
 from proxy.relay.effects import consents as consents_of
 from proxy.relay.effects import list_import, reply_paths
-from proxy.relay.effects.consents import beside_changed, consented_beside, consented_record, person_changed
+from proxy.relay.effects.consents import change_beside, consented_beside, consented_record, person_changed
 from proxy.relay.effects.list_import import ListImports
-from proxy.relay.effects.optouts import confirm, go_on, hold, keep_texts, put_on_list
-from proxy.relay.effects.record_changes import Arrived, Effect, doubted
+from proxy.relay.effects.optouts import confirm, hold, keep_texts, put_on_list, restore_port
+from proxy.relay.effects.record_changes import Effect, ResendAccepted, doubted
 from proxy.relay.effects.suppression import officer_changed, take_off
 from proxy.state import EmbeddedStore
 from proxy.state.lists.papers import hour_of_node
@@ -200,7 +200,7 @@ def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: R
     if item.kind == messages.IDS:
         done.learnt.append(gate_events.unpack_ids(item.body))
     elif item.kind == messages.HEARD:
-        event = heard.unpack_heard(item.body)
+        event = heard.unpack_replicated(item.body)
         done.heard = event.place
         if others is not None and not others.is_new(event):
             return True
@@ -217,16 +217,16 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
         _refused(store, delivers.unpack_optout(item.body))
     elif item.kind == messages.RESTORED:
         back = delivers.unpack_restored(item.body)
-        store.say(back.recipient, lambda data: go_on(data, back.lifted, back.port, int(back.time)))
+        store.say(back.recipient, lambda data: restore_port(data, back.lifted, back.port, int(back.time)))
     elif item.kind == messages.SAID:
-        said = delivers.unpack_said(item.body)
+        said = delivers.unpack_confirmation(item.body)
         store.say(said.recipient, lambda data: confirm(data, said.refusal, said.port, int(said.time)))
     elif item.kind == messages.PERSON:
-        change = consents.unpack_person(item.body)
+        change = consents.unpack_change(item.body)
         store.say(change.recipient, lambda data: person_changed(data, change))
-        beside_changed(store, change)
+        change_beside(store, change)
     elif item.kind == messages.CONSENT_REPLY:
-        agreed = consents.unpack_reply(item.body)
+        agreed = consents.unpack_consent_reply(item.body)
         store.say(agreed.recipient, lambda data: consented_record(data, agreed))
         consented_beside(store.consented, agreed)
     elif item.kind == messages.SUPPRESSED:
@@ -234,7 +234,7 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
         store.say(ordered.recipient, lambda data: officer_changed(data, ordered.added, ordered.lifted, int(ordered.time)))
         take_off(store.listed, ordered.recipient, ordered.lifted)
     elif item.kind == messages.REFUSED_SAID:
-        kept = evidence.unpack_said(item.body)
+        kept = evidence.unpack_wording(item.body)
         store.say(kept.recipient, lambda data: keep_texts(data, kept.texts))
     elif item.kind == messages.DOUBTFUL:
         reply = doubtful_replies.unpack_doubtful(item.body)
@@ -260,7 +260,7 @@ def apply_heard(store: EmbeddedStore, said: heard.ReplicatedRecord, listings: Li
                 store.hours.hear(hour_of_node(said.node, penalties.unpack_hour(said.body)[0]), said.body)
                 return
             if said.kind == messages.COUNTED_APART:
-                store.hours_apart.hear(hour_of_node(said.node, penalties.unpack_hour_apart(said.body)[0]), said.body)
+                store.hours_apart.hear(hour_of_node(said.node, penalties.unpack_hour_by_signature(said.body)[0]), said.body)
                 return
             if said.kind == messages.REPLY_PATH:
                 reply_paths.keep(store.reply_paths, said.body, said.node)
@@ -289,10 +289,10 @@ def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImpo
     elif item.kind == messages.LISTING_DONE:
         listings.done(body)
     elif item.kind == messages.NAMED:
-        for number, name in names.unpack_named(body).names:
+        for number, name in names.unpack_names(body).names:
             store.dictionary.learn(number, name)
     elif item.kind == messages.TOLD:
-        store.told.put(told_of.unpack_told(body).key, body)
+        store.told.put(told_of.unpack_external_optout(body).key, body)
     elif not listings.consents.read(item.sequence, item.kind, body) and not _papers(store, item):
         return item.kind == messages.OPERATED
     return True
@@ -308,11 +308,11 @@ def _papers(store: EmbeddedStore, item: JournalRecord) -> bool:
     elif item.kind == messages.COUNTED:
         store.hours.put(penalties.unpack_hour(body)[0] // 3600, body)
     elif item.kind == messages.COUNTED_APART:
-        store.hours_apart.put(penalties.unpack_hour_apart(body)[0] // 3600, body)
+        store.hours_apart.put(penalties.unpack_hour_by_signature(body)[0] // 3600, body)
     elif item.kind == messages.REPLY_PATH:
         reply_paths.keep(store.reply_paths, body)
     elif item.kind == messages.PROBE:
-        probes.keep(store.probes, body)
+        probes.store_record(store.probes, body)
     else:
         return False
     return True
@@ -369,9 +369,9 @@ def apply_verdict(store: EmbeddedStore, said: messages.VerdictRecord, sequence: 
 
 def apply_torn(store: EmbeddedStore, said: messages.Torn) -> None:
     if said.since:
-        store.update(said.recipient, lambda data: torn.tear(data, said.key, said.since))
+        store.update(said.recipient, lambda data: torn.mark_incomplete(data, said.key, said.since))
     else:
-        store.update(said.recipient, lambda data: torn.mend(data, said.key))
+        store.update(said.recipient, lambda data: torn.mark_complete(data, said.key))
 
 
 def _refused(store: EmbeddedStore, said: delivers.OptedOut) -> None:
@@ -412,7 +412,7 @@ def apply_answer(store: EmbeddedStore, event: CarrierAnswer, counts: bool, done:
     elif effect is Effect.LATE_ACCEPTED:
         store.update(event.recipient, lambda data: record.settle(data, event.entry_id, EntryState.ACCEPTED))
     elif effect is Effect.ACCEPTED and sent_twice:
-        arrived = Arrived(event.recipient, event.entry_id)
+        arrived = ResendAccepted(event.recipient, event.entry_id)
         store.update(event.recipient, lambda data: arrived.apply(data, event.time))
 
 

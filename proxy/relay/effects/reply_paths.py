@@ -21,9 +21,9 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from proxy.journal.encoding import BodyReader, word
+from proxy.journal.encoding import BodyReader, pack_string
 from proxy.journal.records import messages
-from proxy.journal.records.probes import Bodies
+from proxy.journal.records.probes import ProbeStore
 from proxy.model.message import hash48
 from proxy.relay.effects.reply_silence import CHANCE_MAX, chance, low_rate, lower_bound
 
@@ -113,7 +113,7 @@ class ReplyPaths:
     """The state of all prefixes. Called from one thread only."""
 
     def __init__(
-        self, bodies: Bodies, write: Write, tell: Write | None = None, node: int = -1, answer_s: float = ANSWER_S
+        self, bodies: ProbeStore, write: Write, tell: Write | None = None, node: int = -1, answer_s: float = ANSWER_S
     ) -> None:
         """``write``: journals records at once; if it raises, they are kept for a retry. ``tell``: journals and replicates; None for a single
         gate. ``node``: this gate's number."""
@@ -311,7 +311,7 @@ def node_of(number: int) -> int:
     return (number >> _NODE_SHIFT) - 1
 
 
-def keep(bodies: Bodies, body: bytes, node: int = -1) -> None:
+def keep(bodies: ProbeStore, body: bytes, node: int = -1) -> None:
     """Keeps a row that was replayed, or that another gate (``node``) has sent."""
     for row in unpack_rows(body):
         bodies.hear(number_of(row.prefix, node), pack_rows([row]))
@@ -323,9 +323,9 @@ def pack_rows(rows: Sequence[PrefixCounts]) -> bytes:
     for row in rows:
         times = (row.proven_at, row.probed_at, row.first_at, row.last_at, row.marked_at)
         counts = (row.advertisements, row.replies, row.probes, row.since, row.marked, row.unanswered)
-        parts += [word(row.prefix), _ROW.pack(*(round(one * 1000) for one in times), *counts, row.failed, len(row.keywords))]
+        parts += [pack_string(row.prefix), _ROW.pack(*(round(one * 1000) for one in times), *counts, row.failed, len(row.keywords))]
         for keyword, both in row.keywords.items():
-            parts += [word(keyword), _KEYWORD.pack(*both)]
+            parts += [pack_string(keyword), _KEYWORD.pack(*both)]
     return b"".join(parts)
 
 

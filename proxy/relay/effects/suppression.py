@@ -14,7 +14,7 @@ from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.doubtful_replies import Doubtful
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.optouts import lift
-from proxy.state.lists.listed import CHUNK_BITS, ERASED, LOW_MASK, Listed
+from proxy.state.lists.listed import CHUNK_BITS, ERASED, LOW_MASK, SuppressionLists
 from proxy.state.record import record, replied
 
 Wanted = Callable[[OptOut], bool]
@@ -32,7 +32,7 @@ class OfficerRefusal:
         recipient: int,
         added: Sequence[OptOut],
         wanted: Wanted | None,
-        listed: Listed,
+        listed: SuppressionLists,
         who: str,
         why: str,
         then: Callable[[OfficerRefusal, int], None],
@@ -82,7 +82,7 @@ class DoubtSettled(OfficerRefusal):
         reply: Doubtful,
         refused: Stops | None,
         kept: frozenset[tuple[str, str]],
-        listed: Listed,
+        listed: SuppressionLists,
         who: str,
         why: str,
         then: Callable[[OfficerRefusal, int], None],
@@ -149,7 +149,7 @@ def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOu
     return data
 
 
-def take_off(listed: Listed, recipient: int, lifted: Sequence[OptOut]) -> None:
+def take_off(listed: SuppressionLists, recipient: int, lifted: Sequence[OptOut]) -> None:
     """Takes a recipient off the lists of the lifted refusals."""
     if ERASED in lifted:  # and not some other refusal of everything
         listed.erased.discard(recipient)

@@ -30,12 +30,12 @@ from proxy.native.loader import compiled
 from proxy.policy import facts, judge, judge_text
 from proxy.relay.admission import Admission
 from proxy.relay.effects.record_changes import (
-    Amended,
     Effect,
     EntryFate,
     RecordChange,
-    Tearing,
+    TornMark,
     Undo,
+    UndoLatePart,
     fingerprint,
     was_sent_twice,
 )
@@ -272,7 +272,7 @@ class PartHandler:
         if whole:
             return after
         self.tore[leader] = key, max(int(now), 1)
-        return torn.tear(after, key, int(now))
+        return torn.mark_incomplete(after, key, int(now))
 
     def _cannot_begin(self, long: LongMessage[PendingSubmit], data: bytes, key: int, now: float, *, whole: bool) -> str:
         """The reason why a new message cannot be sent to this recipient; empty if it can. ``whole``: all its parts are judged now."""
@@ -401,7 +401,7 @@ class PartHandler:
         if not long.all_out:
             return after
         self.tore[pending] = _key_of(long), 0
-        return torn.mend(after, _key_of(long))
+        return torn.mark_complete(after, _key_of(long))
 
     def _refuse_with(self, leader: PendingSubmit, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
         """Refuses a part as the leader was refused. If the first part was missing, only for a while: this may be the first part."""
@@ -481,7 +481,7 @@ class PartHandler:
         long, message = pending.long, pending.message
         if long is not None and message is not None:
             key, since = _key_of(long), int(long.judged_at)
-            self._changes(Tearing(message, key, since, lambda: long.torn, self.torn.add, known=known))
+            self._changes(TornMark(message, key, since, lambda: long.torn, self.torn.add, known=known))
 
     @compiled("parts_settle")
     def settle(self, decided: list[PendingSubmit]) -> None:
@@ -552,7 +552,7 @@ class PartHandler:
         self._tears(pending, known=True)
         if pending in long.batch:
             return Undo(message, pending.entry_id, pending.adopted)
-        return Amended(message.recipient, *long.before[pending])
+        return UndoLatePart(message.recipient, *long.before[pending])
 
     # -- the carrier's answers
 

@@ -87,7 +87,7 @@ def _providers(lines: Sequence[Sequence[Said]]) -> list[Said]:
     rows: dict[str, list[Said]] = {}
     for row in (line["provider"] for said in lines for line in said):
         rows.setdefault(row["name"], []).append(row)
-    return [{"provider": providers.added(some)} for some in rows.values()]
+    return [{"provider": providers.merged_row(some)} for some in rows.values()]
 
 
 def _hits(lines: Sequence[Sequence[Said]]) -> list[Said]:
@@ -138,9 +138,9 @@ def _earliest(until: str) -> Callable[[Sequence[Said]], Said]:
 
 
 ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
-    "counters": counter_rows.added,
+    "counters": counter_rows.merged_counters,
     "providers": _earliest("at"),
-    "providers.show": providers.all_added,
+    "providers.show": providers.merged_report,
     "rules": _rules,
     "rules.hits": _earliest("until"),
     "stop.list": _added_by("orders", "id", "hits"),

@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from proxy.config import Settings, SettingsError, faults_of_many, load
+from proxy.config import Settings, SettingsError, load, worker_faults
 from proxy.config.fields import Address
 from proxy.config.worker import control_of
 from proxy.model import log_setup
@@ -30,7 +30,7 @@ from proxy.operations.control import ControlError
 from proxy.operations.http import HttpServer
 from proxy.operations.http_auth import HttpAuth
 from proxy.runtime import hardening
-from proxy.runtime.systemd import Manager
+from proxy.runtime.systemd import ServiceManager
 from proxy.server.console_process import ConsoleProcess
 from proxy.server.workers.control import ControlFront, WorkerSocket
 from proxy.server.workers.http import HttpFront
@@ -54,7 +54,7 @@ class WorkerReported(Exception):
 class Supervisor:
     def __init__(self, settings: Settings, path: Path, workers: int, command: Sequence[str]) -> None:
         self.settings, self.path = settings, path
-        self.manager = Manager(os.environ)
+        self.manager = ServiceManager(os.environ)
         self._reserved: list[socket.socket] = []
         self.pool = WorkerPool(workers, command, self._notify_service_manager, self._reserved)
         self.http_front = HttpFront(self.pool)
@@ -195,9 +195,9 @@ def reserve(listen: Address) -> socket.socket:
 def serve(path: Path, workers: int, command: Sequence[str] | None = None) -> int:
     """Runs the gate as so many processes (``command`` begins one) until SIGTERM or SIGINT; returns the exit code. StartError,
     WorkerReported."""
-    log_setup.use()
-    hardening.close_files()
-    hardening.hold_memory()
+    log_setup.configure_logging()
+    hardening.restrict_umask()
+    hardening.forbid_core_dumps()
     early: list[int] = []
     signal.signal(
         signal.SIGHUP, lambda number, _: early.append(number)
@@ -206,7 +206,7 @@ def serve(path: Path, workers: int, command: Sequence[str] | None = None) -> int
         settings = load(path)
     except SettingsError as error:
         raise StartError(error) from error
-    if faults := faults_of_many(settings, workers):
+    if faults := worker_faults(settings, workers):
         raise StartError(f"{path}: {faults[0]}")
     command = command or (sys.executable, "-m", "proxy", "serve", "--config", str(path))
 

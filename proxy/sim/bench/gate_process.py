@@ -86,7 +86,7 @@ def measured_gate(
         process = GateUnderTest(folder, *settings, program=program or ("proxy", "serve", *workers, "--config"))
         try:
             started = time.monotonic()
-            process.start(measure.apart(os.sched_getaffinity(0), options.workers)[0], START_S)
+            process.start(measure.split_cores(os.sched_getaffinity(0), options.workers)[0], START_S)
             _wait_for_workers(process, options.workers)
             start_s = round(time.monotonic() - started, 2)
             measured = MeasuredGate(process, count, start_s, server, measure.cpu_s(process.pid))
@@ -156,7 +156,7 @@ def _store(options: BenchOptions, folder: Path) -> Iterator[tuple[str, int | Non
         [program, *(word.strip("'") for word in arguments), str(data)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     try:
-        os.sched_setaffinity(server.pid, measure.apart(os.sched_getaffinity(0), options.workers)[1])
+        os.sched_setaffinity(server.pid, measure.split_cores(os.sched_getaffinity(0), options.workers)[1])
         _wait_for_answer(server, port)
         yield f"valkey://127.0.0.1:{port}/0", server.pid
     finally:

@@ -132,7 +132,7 @@ class LoadGenerator:
             self.decks[name] = deck(
                 plan.mix, DeckPorts.under(prefix), plan.seed, long=plan.long, registered=asked, extensions=plan.ports
             )
-        self.people = recipients(people.crowd(plan.recipients, plan.seed, plan.refused))
+        self.people = recipients(people.distinct_numbers(plan.recipients, plan.seed, plan.refused))
         gc.collect()
         gc.freeze()
         if self.plan.pem:

@@ -30,7 +30,7 @@ class LoadProcess:
 
     def leave_cores(self, workers: int) -> None:
         """Keeps from now on off the cores of the gate's workers, if the machine has others."""
-        measure.keep_to(self._process.pid, measure.apart(os.sched_getaffinity(0), workers)[1])
+        measure.pin_to_cores(self._process.pid, measure.split_cores(os.sched_getaffinity(0), workers)[1])
 
     def run(self, request: RunRequest) -> RunFigures:
         """Sends the load and waits for its figures. Raises BenchFailed."""
@@ -46,7 +46,7 @@ class LoadProcess:
 @contextmanager
 def load_process(options: BenchOptions, pem: Path | None = None) -> Iterator[LoadProcess]:
     """Starts it, with all submits encoded beforehand. ``pem``: the certificate of the gate, and the ceiling's own."""
-    cores = measure.apart(os.sched_getaffinity(0), options.workers)[1]
+    cores = measure.split_cores(os.sched_getaffinity(0), options.workers)[1]
     command = [sys.executable, "-m", "proxy.sim.bench.load_generator", json.dumps(asdict(load_plan(options, pem)))]
     with child_process(command, cores) as process:
         yield LoadProcess(process, int(read_line(process, "the load generator")["carrier"]))

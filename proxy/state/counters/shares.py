@@ -6,7 +6,7 @@ a request to the store for each message. It is pure.
 
 from __future__ import annotations
 
-from proxy.state.shared.leases import BEAT_S, LEASE_MS, Ask, Given
+from proxy.state.shared.leases import BEAT_S, LEASE_MS, RateGrant, RateRequest
 
 KEPT_S = 0.025
 """While other nodes lack capacity, a node keeps saved-up messages for so many seconds of its share, or one message."""
@@ -61,7 +61,7 @@ class LeasedRate:
         self._until_s = float("inf")
         self._tokens, self._over, self._at_s = 1.0, 0.0, now_s
         self._asked = self._refused = 0
-        self._last_request = Ask(total, 0.0, 0.0)
+        self._last_request = RateRequest(total, 0.0, 0.0)
         self._demand, self._beat_s = Demand(), now_s
 
     def over(self, total: float) -> None:
@@ -101,7 +101,7 @@ class LeasedRate:
         self._settle(now_s)
         self._tokens -= 1.0
 
-    def ask(self, now_s: float) -> Ask:
+    def ask(self, now_s: float) -> RateRequest:
         """The request to the store, once a beat. Returned capacity is given up whether or not an answer comes. Within half a beat
         (after a bind) the last request is repeated."""
         self._settle(now_s)
@@ -122,15 +122,15 @@ class LeasedRate:
             kept = min(self._tokens, max(1.0, KEPT_S * self.tps))
             self._tokens, back = kept, over + self._tokens - kept
             self.tps = min(self.tps, wanted)
-        self._last_request = Ask(self.total, wanted, self.tps, back, want)
+        self._last_request = RateRequest(self.total, wanted, self.tps, back, want)
         return self._last_request
 
-    def again(self) -> Ask | None:
+    def again(self) -> RateRequest | None:
         """The request to send at once after an answer that reduced our share: then other nodes get it one beat earlier."""
         request = self._last_request
         return request._replace(using=self.tps, back=0.0, want=0.0) if self.tps < request.using - 1e-9 else None
 
-    def grant(self, now_s: float, given: Given, asked_s: float) -> None:
+    def grant(self, now_s: float, given: RateGrant, asked_s: float) -> None:
         """Applies the store's answer; the lease runs from ``asked_s``."""
         self._settle(now_s)
         self._until_s = asked_s + LEASE_MS / 1000
@@ -170,9 +170,9 @@ class LeasedFlow:
         self._lack = 0.0
         self._came = self._waiting = 0
         self._demand, self._beat_s, self._told_s = Demand(), now_s, now_s
-        self._last_request = Ask(0.0, 0.0, 0.0)
+        self._last_request = RateRequest(0.0, 0.0, 0.0)
 
-    def ask(self, now_s: float, total: float, came: int, waiting: int) -> Ask:
+    def ask(self, now_s: float, total: float, came: int, waiting: int) -> RateRequest:
         """The request to the store, once a beat. ``came``: messages that have ever joined the queue; ``waiting``: messages in it. From here on
         the queue empties at ``pace``."""
         took_s, self._beat_s = now_s - self._beat_s, now_s
@@ -189,19 +189,19 @@ class LeasedFlow:
             wanted, back = min(self._demand.lately, self._demand.most), max(0.0, might - sent)
             self.share = min(self.share, wanted)
         self.pace = self.share
-        self._last_request = Ask(total, wanted, self.share, back, max(0.0, waiting - self.share * BEAT_S))
+        self._last_request = RateRequest(total, wanted, self.share, back, max(0.0, waiting - self.share * BEAT_S))
         return self._last_request
 
     def alone(self, share: float) -> None:
         """Sets the share until the store is reachable."""
         self.share = self.pace = share
 
-    def again(self) -> Ask | None:
+    def again(self) -> RateRequest | None:
         """Like LeasedRate.again."""
         request = self._last_request
         return request._replace(using=self.share, back=0.0, want=0.0) if self.share < request.using - 1e-9 else None
 
-    def grant(self, given: Given, asked_s: float) -> None:
+    def grant(self, given: RateGrant, asked_s: float) -> None:
         """Applies the store's answer; the lease runs from ``asked_s``."""
         self._told_s, self._lack, self.nodes = asked_s, given.lack, given.nodes
         self.share = given.share

@@ -25,13 +25,13 @@ from itertools import islice
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.embedded.checkpoint import CheckpointFile, Slice
 from proxy.state.embedded.table import Table, marked
-from proxy.state.lists.consented import Consented
-from proxy.state.lists.erased import Erased
-from proxy.state.lists.history import History
+from proxy.state.lists.consented import ConsentIndex
+from proxy.state.lists.erased import ErasedRecipients
+from proxy.state.lists.history import RuleHistory
 from proxy.state.lists.idempotency import IdempotencyKeys
-from proxy.state.lists.listed import Listed
+from proxy.state.lists.listed import SuppressionLists
 from proxy.state.lists.orders import Orders
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 from proxy.state.mailbox.mailbox import Mailbox
 
 SLICE_ROWS = 400
@@ -66,9 +66,9 @@ class CheckpointWriter:
         table: Table,
         counters: Aggregates,
         mailbox: Mailbox,
-        chunked: Mapping[str, Listed | Consented],
-        few: Mapping[str, Orders | History | Erased | IdempotencyKeys],
-        papers: Mapping[str, Papers],
+        chunked: Mapping[str, SuppressionLists | ConsentIndex],
+        few: Mapping[str, Orders | RuleHistory | ErasedRecipients | IdempotencyKeys],
+        papers: Mapping[str, DeskRecords],
         groups: int,
     ) -> None:
         """``chunked``, ``few``, ``papers``: by their table in the file; an object of ``few`` is written as a whole whenever it has changed.

@@ -79,7 +79,7 @@ class TooManyBatches(ValueError):
     """There are more batches than are kept."""
 
 
-class Consented:
+class ConsentIndex:
     def __init__(self) -> None:
         self.empty = True
         """Whether there is no consent at all: then look-ups can be skipped."""

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from proxy.model.message import hash32
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 
 NAMES_MAX = 500_000
 """Some 150 bytes each, 75 MB: providers choose the extensions of their ports."""
@@ -26,7 +26,7 @@ def port_name(port: str) -> Name:
     return _PORT | hash32(port), port
 
 
-class Dictionary(Papers):
+class Dictionary(DeskRecords):
     """The texts of one gate; new ones are written to its journal (``take_new``)."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ MARKED = 1
 _NAME, _KEY = b"\x01", b"\x02"
 
 
-class Erased:
+class ErasedRecipients:
     def __init__(self) -> None:
         self.empty = True
         self.named: Callable[[int], int] | None = None

@@ -13,7 +13,7 @@ EVENTS_MAX = 500
 """Some years of changes; the journal has all changes of its retention time."""
 
 
-class History:
+class RuleHistory:
     def __init__(self) -> None:
         self.held: dict[int, bytes] = {}
         self.changed = False

@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
-from proxy.model.recipient import Consent, OptOut, Pick, Recipient, RefusedText
+from proxy.model.recipient import Consent, EntryFilter, OptOut, Recipient, RefusedText
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters
-from proxy.state.lists.consented import Consented
-from proxy.state.lists.erased import Erased
+from proxy.state.lists.consented import ConsentIndex
+from proxy.state.lists.erased import ErasedRecipients
 from proxy.state.lists.filling import BulkImport
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
     "LOW_MASK",
     "ListedRecipient",
     "ListKey",
-    "Listed",
+    "SuppressionLists",
     "ListSummary",
     "TooManyLists",
 ]
@@ -93,11 +93,11 @@ class ListSummary(NamedTuple):
     numbers: int
 
 
-class Listed:
-    def __init__(self, consented: Consented | None = None, erased: Erased | None = None) -> None:
+class SuppressionLists:
+    def __init__(self, consented: ConsentIndex | None = None, erased: ErasedRecipients | None = None) -> None:
         """``consented`` and ``erased`` are looked up for a recipient beside the lists."""
-        self.consented = consented if consented is not None else Consented()
-        self.erased = erased if erased is not None else Erased()
+        self.consented = consented if consented is not None else ConsentIndex()
+        self.erased = erased if erased is not None else ErasedRecipients()
         self.empty = True
         """Whether there is no list: then look-ups can be skipped."""
         self.sieves = BloomFilters()
@@ -338,7 +338,7 @@ class ListedRecipient:
 
     __slots__ = ("_record", "_listed", "_number", "_found", "held")
 
-    def __init__(self, record: Recipient, listed: Listed, number: int) -> None:
+    def __init__(self, record: Recipient, listed: SuppressionLists, number: int) -> None:
         self._record = record
         self._listed = listed
         self._number = number
@@ -371,7 +371,7 @@ class ListedRecipient:
         reviewer = batch.reviewer if batch.state == "accepted" else ""
         return (Consent("granted", batch.given, batch.until or math.inf, reviewer), *taken_back)
 
-    def count(self, after: int, pick: Pick, enough: int) -> int:
+    def count(self, after: int, pick: EntryFilter, enough: int) -> int:
         return self._record.count(after, pick, enough)
 
     def may_hold(self, marks: Sequence[bytes], enough: int) -> bool:

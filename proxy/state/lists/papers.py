@@ -31,7 +31,7 @@ def node_of_hour(number: int) -> int:
     return (number >> _NODE_SHIFT) - 1
 
 
-class Papers:
+class DeskRecords:
     def __init__(self) -> None:
         self.held: dict[int, bytes] = {}
         self.highest = 0

@@ -39,7 +39,7 @@ class Port(NamedTuple):
     """Providers (hash32) that own ports with this prefix."""
 
 
-class Reach(NamedTuple):
+class Candidates(NamedTuple):
     """The candidates of a reply."""
 
     entries: tuple[Entry, ...]  # oldest first
@@ -49,7 +49,7 @@ class Reach(NamedTuple):
     """Whether the record is full, so that other candidates may have been dropped."""
 
 
-def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | None], now: float) -> Reach:
+def find_candidates(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | None], now: float) -> Candidates:
     """Finds the candidates. ``entries``: oldest first. ``word_of``: the port with a hash32, None if it is unknown."""
     newest = {(one.port, one.signature): one for one in entries if one.time >= now - KEPT_S and is_candidate(one)}
     kept = sorted(newest.values(), key=lambda one: one.time)
@@ -57,13 +57,13 @@ def reach(entries: Sequence[Entry], port: Port, word_of: Callable[[int], str | N
     here = tuple(one for one in kept if one.port == wanted)
     crowded = len(kept) >= ENTRIES_MAX
     if here:
-        return Reach(here, True, crowded and kept[0].time >= here[-1].time - TOGETHER_S)
+        return Candidates(here, True, crowded and kept[0].time >= here[-1].time - TOGETHER_S)
     week = {one: _related(one, port, word_of) for one in kept if one.time >= now - ELSEWHERE_S}
     surely = True in week.values()
     owner = (
         hash32(port.owner) if port.owner and not surely else 0
     )  # ports that are only possibly related may be unrelated: then all ports of the owner are meant too
-    return Reach(tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded)
+    return Candidates(tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded)
 
 
 def is_candidate(entry: Entry) -> bool:
@@ -83,7 +83,7 @@ def _related(entry: Entry, port: Port, word_of: Callable[[int], str | None]) -> 
     return None if entry.provider in port.near else False
 
 
-def meant(found: Reach, keyword: int, now: float) -> tuple[Entry, ...]:
+def likely_candidates(found: Candidates, keyword: int, now: float) -> tuple[Entry, ...]:
     """The entries that the reply may refer to, newest first. ``keyword``: hash16 of a keyword that selects some of them; 0 for a
     common keyword."""
     entries = found.entries[::-1]

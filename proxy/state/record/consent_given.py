@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.state.record.facts import CONSENT_GIVEN, facts
 
 CONSENT_GIVEN_MAX = 32
@@ -23,7 +23,7 @@ _CONSENT_GIVEN = struct.Struct(">II6s6s6s")
 _HEAD, _ENTRY_BYTES = 7, 32
 
 
-@about_people
+@masked_repr
 class ConsentGiven(NamedTuple):
     time: int  # of the reply
     requested: int  # when the request was sent

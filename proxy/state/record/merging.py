@@ -47,7 +47,7 @@ def with_facts(theirs: bytes, mine: bytes, since: int) -> bytes:
             merged_record = give_consent(merged_record, given)
     for key, time in torn.torn(mine):
         if time >= since:
-            merged_record = torn.tear(merged_record, key, time)
+            merged_record = torn.mark_incomplete(merged_record, key, time)
     if merged_record is not theirs:
         merged_record = with_replies_of(merged_record, mine)
         for text in record.Record(mine).refused_texts():

@@ -23,7 +23,7 @@ import struct
 from collections.abc import Sequence
 from typing import cast
 
-from proxy.model.recipient import ENTRY, IN_DOUBT, Consent, Entry, EntryState, OptOut, Pick, RefusedText
+from proxy.model.recipient import ENTRY, IN_DOUBT, Consent, Entry, EntryFilter, EntryState, OptOut, RefusedText
 from proxy.native.loader import compiled
 from proxy.state.record import asked, consent_given, facts, torn, withdrawn
 from proxy.state.record.facts import position
@@ -68,7 +68,7 @@ class Record:
         data = self.data
         return _TIMES[data[6]](data, 7)
 
-    def count(self, after: int, pick: Pick, enough: int) -> int:
+    def count(self, after: int, pick: EntryFilter, enough: int) -> int:
         """How many entries newer than ``after`` match; stops at ``enough``."""
         rows = self._rows
         if rows is None:

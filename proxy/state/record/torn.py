@@ -72,7 +72,7 @@ def torn(data: bytes) -> Iterator[tuple[int, int]]:
             yield _FACT.unpack_from(area, start)
 
 
-def tear(data: bytes, key: int, time: int) -> bytes:
+def mark_incomplete(data: bytes, key: int, time: int) -> bytes:
     """The record with the key of a torn message; the very same object if it is there already."""
     end, found = _HEAD + data[6] * _ENTRY_BYTES, list(torn(data))
     if any(same(held, key) and at >= time for held, at in found):
@@ -84,7 +84,7 @@ def tear(data: bytes, key: int, time: int) -> bytes:
     return data[:end] + _others(data[end:]) + b"".join([_pack(*one) for one in kept])
 
 
-def mend(data: bytes, key: int) -> bytes:
+def mark_complete(data: bytes, key: int) -> bytes:
     """The record without the key: the message is complete, or no part of it was sent. The very same object if the key is not there."""
     end, found = _HEAD + data[6] * _ENTRY_BYTES, list(torn(data))
     if not any(same(held, key) for held, _ in found):

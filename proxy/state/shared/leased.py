@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from proxy.state.counters.portions import PortionState
 from proxy.state.shared.connection import StoreDown, StoreRefused
 from proxy.state.shared.functions import PLACES, PORTIONS, SHARES
-from proxy.state.shared.leases import Ask, Given, LeasedBinds
+from proxy.state.shared.leases import LeasedBinds, RateGrant, RateRequest
 from proxy.state.shared.leasing import parse_place, parse_portion, parse_share
 from proxy.state.shared.servers import Servers, slot_of
 
@@ -36,7 +36,7 @@ class Leases:
     def up(self) -> bool:
         return self._servers.up
 
-    async def shares(self, asks: Sequence[tuple[str, Ask]]) -> list[Given | None]:
+    async def shares(self, asks: Sequence[tuple[str, RateRequest]]) -> list[RateGrant | None]:
         """Requests shares of rates, by their names."""
         names = [b":rate:" + name.encode() for name, _ in asks]
         return await self._ask(SHARES, names, [tuple(map(repr, arguments)) for _, arguments in asks], parse_share)

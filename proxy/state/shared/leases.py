@@ -32,7 +32,7 @@ SPARE_S = 0.025
 """Seconds of the total (or one message per node) that may be lent at most, and by which one second may exceed the total."""
 
 
-class Ask(NamedTuple):
+class RateRequest(NamedTuple):
     """One node's request for a share of a rate."""
 
     total: float
@@ -42,7 +42,7 @@ class Ask(NamedTuple):
     want: float = 0.0  # messages that it might have sent beyond its share
 
 
-class Given(NamedTuple):
+class RateGrant(NamedTuple):
     """The store's answer about a rate."""
 
     share: float

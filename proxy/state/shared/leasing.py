@@ -15,7 +15,7 @@ it when they write: then nothing is lent.
 from __future__ import annotations
 
 from proxy.state.counters.portions import NOBODY, PARTS, PortionReport, PortionState
-from proxy.state.shared.leases import FLOOR, LEASE_MS, SPARE_S, Given, LeasedBinds
+from proxy.state.shared.leases import FLOOR, LEASE_MS, SPARE_S, LeasedBinds, RateGrant
 
 UNKNOWN_S = 60
 """A counter's key is kept for so long beyond its window, also while the window is not known."""
@@ -242,9 +242,9 @@ def report_word(report: PortionReport) -> str:
     return f"{head}|{limits}|{counts}"
 
 
-def parse_share(answer: bytes) -> Given:
+def parse_share(answer: bytes) -> RateGrant:
     share, nodes, lent, lack = answer.split()
-    return Given(float(share), int(nodes), float(lent), float(lack))
+    return RateGrant(float(share), int(nodes), float(lent), float(lack))
 
 
 def parse_place(answer: bytes) -> LeasedBinds:

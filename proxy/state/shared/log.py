@@ -22,7 +22,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.state.shared.connection import StoreRefused, Word
 from proxy.state.shared.functions import TELL
 
@@ -46,7 +46,7 @@ class Missed(Exception):
     """The log does not reach back to where this node stopped reading."""
 
 
-@about_people
+@masked_repr
 class LogEntry(NamedTuple):
     place: Place
     node: int
@@ -55,7 +55,7 @@ class LogEntry(NamedTuple):
     body: bytes
 
 
-@about_people
+@masked_repr
 class Letter(NamedTuple):
     place: Place
     node: int

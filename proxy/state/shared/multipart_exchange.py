@@ -20,7 +20,7 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.state.shared.connection import StoreDown, StoreRefused, Word
 from proxy.state.shared.functions import BOTH
 from proxy.state.shared.multipart_record import Key, StoreGroup
@@ -37,7 +37,7 @@ Item = tuple[int, int, bytes]
 """(person, version, record)"""
 
 
-@about_people
+@masked_repr
 class Argument(NamedTuple):
     """One record as an argument of a swap."""
 

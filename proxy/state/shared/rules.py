@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from proxy.model.number import about_people
+from proxy.model.number import masked_repr
 from proxy.state.shared.connection import StoreDown, StoreRefused, Word
 from proxy.state.shared.functions import CONFIRM, DECIDE, LINGER, REPORT
 from proxy.state.shared.servers import Servers
@@ -39,7 +39,7 @@ _COUNT = struct.Struct(">H")
 _READER = re.compile(rb"(\d+) (reads|has);")
 
 
-@about_people
+@masked_repr
 class Held(NamedTuple):
     version: bytes
     body: bytes

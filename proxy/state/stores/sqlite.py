@@ -27,14 +27,14 @@ from proxy.state.counters.aggregates import Aggregates
 from proxy.state.embedded.checkpoint import CheckpointFile
 from proxy.state.embedded.saving import CheckpointWriter, Step, Wait, run_steps, run_steps_now
 from proxy.state.embedded.table import Table
-from proxy.state.lists.consented import Consented
+from proxy.state.lists.consented import ConsentIndex
 from proxy.state.lists.dictionary import Dictionary
-from proxy.state.lists.erased import Erased
-from proxy.state.lists.history import History
+from proxy.state.lists.erased import ErasedRecipients
+from proxy.state.lists.history import RuleHistory
 from proxy.state.lists.idempotency import IdempotencyKeys
-from proxy.state.lists.listed import Listed
+from proxy.state.lists.listed import SuppressionLists
 from proxy.state.lists.orders import Orders
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record.record import EMPTY, Record, is_empty, is_stale
 from proxy.state.record.torn import TornKeys
@@ -71,12 +71,12 @@ class SqliteStore:
         self._lock_file = -1
         self.counters = self._counters()
         self.mailbox = Mailbox()
-        self.consented = Consented()
-        self.erased, self.told = Erased(), IdempotencyKeys()
-        self.listed = Listed(self.consented, self.erased)
+        self.consented = ConsentIndex()
+        self.erased, self.told = ErasedRecipients(), IdempotencyKeys()
+        self.listed = SuppressionLists(self.consented, self.erased)
         self.orders = Orders()
-        self.history = History()
-        self._papers = {name: Papers() for name in PAPERS}
+        self.history = RuleHistory()
+        self._papers = {name: DeskRecords() for name in PAPERS}
         self.dictionary = Dictionary()
         (
             self.cases,

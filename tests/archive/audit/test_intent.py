@@ -10,9 +10,9 @@ import pytest
 from proxy.archive.audit.intent import Findings, digits_of
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.journal.records import answers, delivers, messages, operator_actions
-from proxy.journal.records.consents import ConsentChange, pack_person
+from proxy.journal.records.consents import ConsentChange, pack_change
 from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of, pack_decision, pack_doubtful
-from proxy.journal.records.replicated import ReplicatedRecord, pack_heard
+from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.model.recipient import Entry, OptOut
@@ -275,7 +275,7 @@ def test_an_officer_who_takes_a_refusal_back_ends_the_claim_on_it() -> None:
 def test_the_next_owner_of_a_number_refused_nothing() -> None:
     story = Story().sent("甲店").says("TD").after(DAY)
     story.write(
-        messages.PERSON, pack_person(ConsentChange(story.now, MING, "recycled", "chen", "new owner", before=int(story.now)))
+        messages.PERSON, pack_change(ConsentChange(story.now, MING, "recycled", "chen", "new owner", before=int(story.now)))
     )
     assert story.sent("甲店").against() == []
 
@@ -284,7 +284,7 @@ def test_what_another_gate_says_of_a_reply_claims_too() -> None:
     story = Story()
     stopped = OptOut("advertiser", f"{hash48('甲店'):012x}", int(NOON), "reply", 0)
     told = delivers.pack_optout(NOON, MING, stopped, PORT, "jia", "TD")
-    story.write(messages.HEARD, pack_heard(ReplicatedRecord(NOON, (1, 1), 3, 9, messages.OPTOUT, told)))
+    story.write(messages.HEARD, pack_replicated(ReplicatedRecord(NOON, (1, 1), 3, 9, messages.OPTOUT, told)))
     assert story.after(HOUR).sent("甲店", OTHER).sent("乙店", OTHER).against() == ["甲店"]
 
 

@@ -12,7 +12,7 @@ from proxy.archive.audit import optout_audit as auditing
 from proxy.archive.audit.optout_audit import Audit
 from proxy.archive.audit.runner import STATE, CannotAudit, follow, journals_of, once
 from proxy.journal.records import answers, gate_events, messages
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from tests.archive.audit.test_intent import HONG, HOUR, MING, NOON, OTHER, Story, decided, doubted
@@ -109,7 +109,7 @@ def test_a_reply_that_one_worker_took_claims_against_what_another_sent(tmp_path:
 
 
 def test_a_sealed_journal_is_read_with_its_key(tmp_path: Path) -> None:
-    ring = Ring([ONE])
+    ring = KeyRing([ONE])
     written = Written(OsDisk(tmp_path, ring), Journal(OsDisk(tmp_path, ring), 0))
     written.add(refused_and_sent_all_the_same())
     assert len(audit_of(written.disk).read_on(0.0)) == 1
@@ -229,7 +229,7 @@ def test_a_segment_in_which_somebody_was_erased_is_read_anew_and_nothing_is_foun
 def test_a_follower_that_lacks_the_key_ends_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = tmp_path / "gate106.yaml"
     settings.write_text("store: sqlite:///state.db\njournal: journal\n")
-    disk = OsDisk(tmp_path / "journal", Ring([ONE]))
+    disk = OsDisk(tmp_path / "journal", KeyRing([ONE]))
     Written(disk, Journal(disk, 0)).add(refused_and_sent_all_the_same())
     monkeypatch.setattr(runner, "SPOILT_S", 0.0)
     with pytest.raises(CannotAudit, match="sealed with another key"):

@@ -16,13 +16,13 @@ from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
 from proxy.archive.audit.list_membership import CHUNK_BITS
-from proxy.archive.audit.optout_events import Trace
+from proxy.archive.audit.optout_events import OptOutTrace
 from proxy.archive.audit.optout_history import SENT_SHOWN_MAX, PduReaders, in_order, trace
 from proxy.desk.optouts.trace import CannotTrace, trace_optouts
 from proxy.journal.records import consents, delivers, gate_events, messages, operator_actions
 from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of, pack_decision, pack_doubtful
-from proxy.journal.records.replicated import ReplicatedRecord, pack_heard
+from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated
 from proxy.journal.write_ahead_log import Journal, JournalRecord, OsDisk
 from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.model.recipient import Entry, OptOut
@@ -63,7 +63,7 @@ STORY = [
     (messages.OPTOUT, delivers.pack_optout(NOON, MING, SHOP, PORT, "jia", "TD")),
     (messages.DELIVER, deliver(NOON, "ＴＤ\u202e\x1b[31m", "optout")),
     (messages.OPTOUT, delivers.pack_optout(NOON, HONG, ALL, PORT, "jia", "TD")),
-    (messages.SAID, delivers.pack_said(NOON + 1, MING, SHOP, PORT, "jia", "退订已生效")),
+    (messages.SAID, delivers.pack_confirmation(NOON + 1, MING, SHOP, PORT, "jia", "退订已生效")),
     (messages.VERDICT, verdict(NOON + 60, Category.OTP, "甲店")),
     (messages.VERDICT, verdict(NOON + 120, Category.MARKETING, "乙店")),
     (messages.VERDICT, verdict(NOON + 180, Category.MARKETING, "甲店", allowed=False)),
@@ -92,7 +92,7 @@ def folder(tmp_path: Path) -> Path:
     return written(tmp_path / "journal", STORY)
 
 
-def told(folder: Path, person: int = MING) -> Trace:
+def told(folder: Path, person: int = MING) -> OptOutTrace:
     return trace_optouts(str(person), Path("none.yaml"), folder, NOON + 3600)
 
 
@@ -309,7 +309,7 @@ def test_a_list_is_not_ended_by_what_a_person_says_for_themselves(tmp_path: Path
 
 
 def heard(at: float, node: int, sequence: int, record: tuple[int, bytes]) -> tuple[int, bytes]:
-    return messages.HEARD, pack_heard(ReplicatedRecord(at, (1, 1), node, sequence, *record))
+    return messages.HEARD, pack_replicated(ReplicatedRecord(at, (1, 1), node, sequence, *record))
 
 
 def test_what_another_gate_told_holds_here_from_when_it_was_heard(tmp_path: Path) -> None:
@@ -367,9 +367,9 @@ def test_nobodys_whole_number_is_shown_though_somebody_wrote_it(tmp_path: Path) 
         ),
         (
             messages.PERSON,
-            consents.pack_person(ConsentChange(NOON, MING, "recycled", "li", "for 13912345678", before=int(NOON))),
+            consents.pack_change(ConsentChange(NOON, MING, "recycled", "li", "for 13912345678", before=int(NOON))),
         ),
-        (messages.PERSON, consents.pack_person(ConsentChange(NOON, MING, "erased", "li", "for 13912345678", name=7))),
+        (messages.PERSON, consents.pack_change(ConsentChange(NOON, MING, "erased", "li", "for 13912345678", name=7))),
     ]
     found = told(written(tmp_path / "journal", story))
     for shown in (found.as_text(whole_number=False), json.dumps(found.as_dict(whole_number=False))):
@@ -469,11 +469,11 @@ def test_a_torn_tail_hides_nothing_that_stands_before_it(folder: Path, tmp_path:
 def test_bodies_come_back_as_they_were_packed() -> None:
     restored = delivers.unpack_restored(delivers.pack_restored(NOON, MING, PORT, "jia", "START", (SHOP, ALL)))
     assert restored == (NOON, MING, PORT, "jia", "START", (SHOP, ALL))
-    said = delivers.unpack_said(delivers.pack_said(NOON, MING, SHOP, PORT, "jia", "退订已生效"))
+    said = delivers.unpack_confirmation(delivers.pack_confirmation(NOON, MING, SHOP, PORT, "jia", "退订已生效"))
     assert said == (NOON, MING, SHOP, PORT, "jia", "退订已生效")
     for body, unpack in (
         (delivers.pack_restored(NOON, MING, PORT, "jia", "START", (SHOP,)), delivers.unpack_restored),
-        (delivers.pack_said(NOON, MING, SHOP, PORT, "jia", "退订已生效"), delivers.unpack_said),
+        (delivers.pack_confirmation(NOON, MING, SHOP, PORT, "jia", "退订已生效"), delivers.unpack_confirmation),
     ):
         for end in range(len(body)):
             with pytest.raises((ValueError, struct.error)):
@@ -485,15 +485,15 @@ def test_a_number_that_is_somebody_elses_and_one_that_was_forgotten_are_told() -
         *STORY[:4],
         (
             messages.PERSON,
-            consents.pack_person(
+            consents.pack_change(
                 ConsentChange(NOON + 60, MING, "recycled", "li (uid 1, pid 2)", "list", before=int(NOON) + 30)
             ),
         ),
         (messages.VERDICT, verdict(NOON + 120, Category.MARKETING, "甲店")),
-        (messages.PERSON, consents.pack_person(ConsentChange(NOON + 180, MING, "withdrawn", "li (uid 1, pid 2)", "by phone"))),
+        (messages.PERSON, consents.pack_change(ConsentChange(NOON + 180, MING, "withdrawn", "li (uid 1, pid 2)", "by phone"))),
         (
             messages.PERSON,
-            consents.pack_person(ConsentChange(NOON + 240, MING, "erased", "li (uid 1, pid 2)", "in writing", name=7)),
+            consents.pack_change(ConsentChange(NOON + 240, MING, "erased", "li (uid 1, pid 2)", "in writing", name=7)),
         ),
         (messages.VERDICT, verdict(NOON + 300, Category.MARKETING, "乙店")),
     ]

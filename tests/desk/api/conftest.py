@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from proxy.config import console_places
+from proxy.config import console_locations
 from proxy.console.app import App
 from proxy.console.gate_client import GateClient
 from proxy.console.sampling import Sampling
@@ -64,7 +64,7 @@ def address(world: World) -> Iterator[str]:
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        places = console_places(world.gate.config)
+        places = console_locations(world.gate.config)
         asking = GateClient(places, world.gate.config)
         listener = Listener(App(places.console, asking, Sampling(asking)).app(), "console")
         ports.append(await listener.start("127.0.0.1", 0))

@@ -17,7 +17,7 @@ from proxy.desk.backtest.environment import KnownProvider
 from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
 from proxy.journal.records import gate_events, messages
 from proxy.journal.records.delivers import pack_optout, pack_restored
-from proxy.journal.records.replicated import ReplicatedRecord, pack_heard
+from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
@@ -60,7 +60,7 @@ class Two:
     def hears(self, node: int, place: int, who: int, kind: int, body: bytes) -> None:
         """``who`` told it, as the log's record ``place``."""
         gate = self.gates[node]
-        self.writes(gate, messages.HEARD, pack_heard(ReplicatedRecord(gate.now, (1, place), who, place, kind, body)))
+        self.writes(gate, messages.HEARD, pack_replicated(ReplicatedRecord(gate.now, (1, place), who, place, kind, body)))
 
     def refuses(self, person: int) -> bytes:
         """... all marketing: what a journal says of it."""

@@ -17,7 +17,7 @@ from proxy.desk.backtest.result_text import notes
 from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import gate_events, messages, operator_actions
-from proxy.journal.records.consents import ConsentReply, Terms, pack_reply
+from proxy.journal.records.consents import ConsentReply, Terms, pack_consent_reply
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
@@ -190,7 +190,7 @@ def test_a_consent_by_reply_counts_from_when_it_was_given(tmp_path: Path) -> Non
     for person, at in ((EARLY, moment - 9), (LATE, moment + 9)):
         terms = Terms("甲", "marketing", moment - 99, 0, "ask")
         said = ConsentReply(at, person, 1, terms, "同意请回Y", "jia", "1069001", 5, 6, at - 9, "Y", "Y", "the setting")
-        journal.append(messages.CONSENT_REPLY, pack_reply(said))
+        journal.append(messages.CONSENT_REPLY, pack_consent_reply(said))
         journal.write(at)
         consented_beside(store.consented, said)
     journal.sync()

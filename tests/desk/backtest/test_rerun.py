@@ -12,7 +12,7 @@ from proxy.journal.records import messages
 from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.doubtful_replies import NO_CONTEXT, Doubtful, pack_doubtful
 from proxy.model.recipient import OptOut
-from proxy.relay.effects.consents import PersonSays
+from proxy.relay.effects.consents import PersonChange
 from proxy.relay.effects.optouts import hold
 from proxy.relay.effects.suppression import DoubtSettled
 from proxy.wire import submit_sm
@@ -24,7 +24,7 @@ def test_who_is_forgotten_in_the_turn_of_a_message_gets_that_one_and_no_other(tm
     house = House(tmp_path)
     forgotten = ConsentChange(house.now, PERSON, "erased", "ops", "why", name=7)
     pdu = submit_sm("1069001", f"86{PERSON}", "【青禾】双11券 拒收请回复R".encode("utf-16-be"), data_coding=8)
-    house.relay.change(PersonSays(forgotten, cast("Any", house.store), lambda change, recorded: None))
+    house.relay.change(PersonChange(forgotten, cast("Any", house.store), lambda change, recorded: None))
     house.sends(pdu)
     house.turns()
     house.sends(pdu)

@@ -17,7 +17,7 @@ import pytest
 
 from proxy.desk.complaints.batch_file import COLUMNS, read_batch
 from proxy.operations.files import tables
-from proxy.operations.files.number_list import read_people
+from proxy.operations.files.number_list import read_number_file
 from proxy.operations.files.tables import NotATable, rows_of, write_sheet
 from proxy.policy import time_windows
 
@@ -248,7 +248,7 @@ def test_what_is_no_file_is_named_and_not_read(tmp_path: Path, kind: str) -> Non
         os.mkfifo(path)
     elif kind == "folder":
         path.mkdir()
-    for reader in (lambda: list(rows_of(path)), lambda: read_people(path, None)):
+    for reader in (lambda: list(rows_of(path)), lambda: read_number_file(path, None)):
         with pytest.raises(OSError, match=f"a {kind}, not a file: save what it gives into a file"):
             reader()
 
@@ -257,7 +257,7 @@ def test_a_line_without_an_end_is_no_list(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_bytes(bytes(3 << 20))
     with pytest.raises(OSError, match="a line of more than 1,048,576 bytes"):
-        read_people(path, None)
+        read_number_file(path, None)
 
 
 @pytest.mark.parametrize("text", ["x" * 5000, ",".join("x" * 100), "x\n" * 11])

@@ -14,7 +14,7 @@ from proxy.journal.write_ahead_log import Journal, OsDisk, read
 from proxy.model.approvals import Impossible
 from proxy.policy import time_windows
 from proxy.policy.registries.holidays import HolidayRow, Holidays
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 from proxy.state.shared.numbering import Numbering
 
 NOON = time_windows.moment("2026-11-11 12:00")[0]
@@ -32,8 +32,8 @@ NATIONAL = Holidays([
 
 
 class Desk:
-    def __init__(self, papers: Papers | None = None) -> None:
-        self.papers = papers or Papers()
+    def __init__(self, papers: DeskRecords | None = None) -> None:
+        self.papers = papers or DeskRecords()
         self.written: list[tuple[int, bytes]] = []
         self.book = CaseBook(self.papers, self.write)
 
@@ -173,7 +173,7 @@ def test_a_restart_finds_every_case_as_it_was_also_from_the_journal_alone() -> N
     desk.files(complaint(), complaint("A2"))
     desk.book.match(1, HIT, NOON, "li", "x")
     desk.book.decide(1, "valid", NOON, "li", "x")
-    replayed = Papers()
+    replayed = DeskRecords()
     for _, body in desk.written:
         replayed.put(unpack_case(body).id, body)
     for papers in (desk.papers, replayed):
@@ -225,7 +225,7 @@ def test_a_batch_of_which_the_end_was_torn_off_is_not_there_at_all(tmp_path: Pat
         journal.write(NOON)
         return last
 
-    book = CaseBook(Papers(), write)
+    book = CaseBook(DeskRecords(), write)
     (name,) = disk.list()
     before = len(disk.read(name).rstrip(b"\0"))
     fresh, _ = book.unfiled("12321", [complaint(f"A{number}", ANNA + number) for number in range(40)])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from proxy.archive import signed_heads
-from proxy.archive.keys import Keys
+from proxy.archive.keys import ArchiveKeys
 from proxy.desk.evidence import checking, paper
 from proxy.desk.evidence.checking import NotAPack, PackCheck, check
 from proxy.desk.evidence.ed25519 import is_signed
@@ -22,7 +22,7 @@ from proxy.desk.evidence.pack import CHAIN, EVIDENCE, MANIFEST, PROOF, SIGNATURE
 from proxy.desk.evidence.proof import prove
 from proxy.journal.erasure import erase
 from proxy.journal.records import messages
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, groups, pack_header, unpack_header
 from tests.archive.journals import Shelf, busy, nights, synced
 from tests.house import SHANGHAI, House
@@ -34,7 +34,7 @@ class Desk:
 
     def __init__(self, tmp_path: Path, *, chain: bool | None = True, sealed: bool = False, upgraded: bool = False) -> None:
         """``upgraded``: the first hour of the day is of a gate whose digests were others."""
-        self.house, self.shelf = House(tmp_path, ring=Ring([b"k" * 32]) if sealed else None), Shelf(tmp_path)
+        self.house, self.shelf = House(tmp_path, ring=KeyRing([b"k" * 32]) if sealed else None), Shelf(tmp_path)
         self.path = tmp_path / "pack.zip"
         if upgraded:
             busy(self.house, 1, 4, start=10)
@@ -153,7 +153,7 @@ def test_what_was_altered_taken_out_or_put_in_is_named(desk: Desk, how: Callable
 
 
 def test_a_pack_that_somebody_else_signed_anew_is_found_by_the_key(desk: Desk, tmp_path: Path) -> None:
-    other = Keys(tmp_path / "other", make=True)
+    other = ArchiveKeys(tmp_path / "other", make=True)
     forged = desk.files | {EVIDENCE: as_bytes({"message": {"message": "0:1"}})}
     desk.write(packed(forged, {}, other))
     assert [fault.split(":")[0] for fault in desk.check().faults] == [
@@ -198,7 +198,7 @@ def test_a_chain_over_groups_of_which_somebody_was_erased_proves_nothing_before_
     """Else who makes a pack could call what they altered an erasure, and the chain would lead on from there."""
     found = next(
         one
-        for one in (erase(desk.proof.chain, Ring(), SHANGHAI + person) for person in range(4))
+        for one in (erase(desk.proof.chain, KeyRing(), SHANGHAI + person) for person in range(4))
         if one is not None and one.changes
     )
     desk.write(packed(desk.files | {CHAIN: found.data}, {}, desk.shelf.keys))

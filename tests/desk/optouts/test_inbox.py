@@ -12,7 +12,7 @@ from proxy.model.approvals import Impossible
 from proxy.model.recipient import HOLD_S, OptOut
 from proxy.policy import time_windows
 from proxy.policy.registries.holidays import HolidayRow, Holidays
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 
 NOON = time_windows.moment("2026-11-11 12:00")[0]  # a Wednesday
 ANNA, BERT = 13800210007, 13800210008
@@ -23,8 +23,8 @@ HELD = OptOut("advertiser", "111111111111", int(NOON), "doubtful", 0)
 class Desk:
     """The tables of a store, and the inbox on them."""
 
-    def __init__(self, replies: Papers | None = None, decisions: Papers | None = None) -> None:
-        self.replies, self.decisions = replies or Papers(), decisions or Papers()
+    def __init__(self, replies: DeskRecords | None = None, decisions: DeskRecords | None = None) -> None:
+        self.replies, self.decisions = replies or DeskRecords(), decisions or DeskRecords()
         self.inbox = Inbox(self.replies, self.decisions)
 
     def comes(
@@ -51,7 +51,7 @@ class Desk:
 
     def again(self) -> Desk:
         """A checkpoint, and a start from it."""
-        replies, decisions = Papers(), Papers()
+        replies, decisions = DeskRecords(), DeskRecords()
         for before, after in ((self.replies, replies), (self.decisions, decisions)):
             before.freeze()
             after.restore((number, body) for rows in before.collect(400) for number, body in rows if body)

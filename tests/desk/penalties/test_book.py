@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.desk.penalties.book import PenaltyBook, order_of, shares
-from proxy.desk.penalties.hourly_counts import PUBLISH_S, SIGNATURES_MAX, Hours, HoursApart
+from proxy.desk.penalties.book import PenaltyBook, order_of, rate_shares
+from proxy.desk.penalties.hourly_counts import PUBLISH_S, SIGNATURES_MAX, ProviderHours, SignatureHours
 from proxy.desk.penalties.triggers import MeasureSource, ProposedPenalty, due
 from proxy.journal.records import messages
 from proxy.journal.records.penalties import (
@@ -15,10 +15,10 @@ from proxy.journal.records.penalties import (
     Penalty,
     Subject,
     pack_hour,
-    pack_hour_apart,
+    pack_hour_by_signature,
     pack_penalty,
     unpack_hour,
-    unpack_hour_apart,
+    unpack_hour_by_signature,
     unpack_penalty,
 )
 from proxy.model.approvals import Impossible
@@ -27,7 +27,7 @@ from proxy.model.message import Category, hash48
 from proxy.model.roles import Asker, Role
 from proxy.policy import load, time_windows
 from proxy.policy.penalties import Trigger
-from proxy.state.lists.papers import Papers, hour_of_node
+from proxy.state.lists.papers import DeskRecords, hour_of_node
 
 NOON = time_windows.moment("2026-11-11 12:00")[0]
 DAY, HOUR = 86_400.0, 3600.0
@@ -53,12 +53,12 @@ class Desk:
         (folder / "x.yaml").write_text(rules)
         loaded = load(folder)
         self.triggers, self.advertiser_of = loaded.desk.triggers, loaded.registry.advertiser_of
-        self.apart, self.apart_papers = SignatureCounters(), Papers()
-        self.hours_apart = HoursApart(self.apart_papers, self.write)
-        self.papers, self.hour_papers = Papers(), Papers()
+        self.apart, self.apart_papers = SignatureCounters(), DeskRecords()
+        self.hours_apart = SignatureHours(self.apart_papers, self.write)
+        self.papers, self.hour_papers = DeskRecords(), DeskRecords()
         self.written: list[tuple[int, bytes]] = []
         self.book = PenaltyBook(self.papers, self.write)
-        self.hours = Hours(self.hour_papers, self.write)
+        self.hours = ProviderHours(self.hour_papers, self.write)
         self.valid: dict[str, list[float]] = {}
         self.paths: dict[str, dict[str, str]] = {}
         self.submits: dict[tuple[str, ...], int] = {}
@@ -112,7 +112,7 @@ class Desk:
         return found
 
 
-def taken(hours: HoursApart, apart: SignatureCounters, at: float) -> None:
+def taken(hours: SignatureHours, apart: SignatureCounters, at: float) -> None:
     for _ in hours.take(apart, at):
         pass
 
@@ -306,7 +306,7 @@ def test_everything_that_is_measured_is_measured_of_a_signature(watch: str, tmp_
 def test_a_restart_finds_what_was_counted_by_signature_for_a_week_and_bounded(tmp_path: Path) -> None:
     desk = by(BY_SIGNATURE, tmp_path)
     desk.sends_as(NOON, "jia", "甲店", 100)
-    again = HoursApart(desk.apart_papers, desk.write)
+    again = SignatureHours(desk.apart_papers, desk.write)
     desk.hours_apart = again
     desk.sends_as(NOON + 60, "jia", "甲店", 0, optouts=3)  # an answer only: whose hash it was is known from before
     assert [one.subject.value for one in desk.due(NOON + 61)] == ["甲店"]
@@ -365,18 +365,18 @@ def test_nobody_appeals_against_what_never_came_into_force(desk: Desk, state: st
 
 def test_a_restart_finds_the_same_counts_and_what_the_new_process_counts_is_added(desk: Desk) -> None:
     desk.sends(NOON, "jia", 100)
-    fresh = Papers()
+    fresh = DeskRecords()
     for kind, body in desk.written:
         assert kind == messages.COUNTED
         fresh.put(unpack_hour(body)[0] // 3600, body)
-    again = Hours(fresh, desk.write)
+    again = ProviderHours(fresh, desk.write)
     again.take({("jia", "marketing", "allow", ""): 7}, {}, NOON + 60)
     assert again.of("jia", NOON, NOON + 1).sent == 107
     assert again.of("jia", NOON + HOUR, NOON + 2 * HOUR) == HourCounts()
 
 
 def test_gates_that_share_a_store_measure_what_all_of_them_counted_and_tell_it_now_and_then() -> None:
-    papers, told = (Papers(), Papers()), ([], [])  # type: ignore[var-annotated]
+    papers, told = (DeskRecords(), DeskRecords()), ([], [])  # type: ignore[var-annotated]
     kept: list[tuple[int, bytes]] = []
 
     def write(records) -> int:
@@ -390,7 +390,7 @@ def test_gates_that_share_a_store_measure_what_all_of_them_counted_and_tell_it_n
 
         return tell
 
-    gates = [Hours(papers[node], write, teller(told[node]), node) for node in (0, 1)]
+    gates = [ProviderHours(papers[node], write, teller(told[node]), node) for node in (0, 1)]
 
     def exchange() -> None:
         for node in (0, 1):
@@ -421,7 +421,7 @@ def test_gates_that_share_a_store_measure_what_all_of_them_counted_and_tell_it_n
     exchange()
     for gate in gates:
         assert (gate.of("jia", NOON, NOON + 1).sent, gate.of("jia", NOON + HOUR, NOON + HOUR + 1).sent) == (270, 10)
-    again = Hours(papers[1], write, teller(told[1]), 1)
+    again = ProviderHours(papers[1], write, teller(told[1]), 1)
     assert again.of("jia", NOON, NOON + 1).sent == 270
     again.take({("jia", "marketing", "allow", ""): 1}, {}, NOON + 70 * DAY)
     assert len(papers[1].held) == 1, "others' are forgotten likewise"
@@ -431,13 +431,13 @@ class Signing:
     """Two gates on one store that count by signature."""
 
     def __init__(self) -> None:
-        self.papers, self.told = (Papers(), Papers()), ([], [])  # type: ignore[var-annotated]
+        self.papers, self.told = (DeskRecords(), DeskRecords()), ([], [])  # type: ignore[var-annotated]
         self.kept: list[bytes] = []
         self.gates = [self.gate(node) for node in (0, 1)]
         self.apart = SignatureCounters()
         self.apart.wanted = True
 
-    def gate(self, node: int) -> HoursApart:
+    def gate(self, node: int) -> SignatureHours:
         def write(records) -> int:
             self.kept += (body for _, body in records)
             return 1
@@ -446,7 +446,7 @@ class Signing:
             self.told[node].extend(body for _, body in heard)
             return write([*heard, *own])
 
-        return HoursApart(self.papers[node], write, tell, node)
+        return SignatureHours(self.papers[node], write, tell, node)
 
     def sends(self, node: int, at: float, **counts: int) -> None:
         for signature, count in counts.items():
@@ -458,7 +458,7 @@ class Signing:
         for node in (0, 1):
             for body in self.told[node]:
                 for at in self.papers:  # a gate hears its own, too
-                    at.hear(hour_of_node(node, unpack_hour_apart(body)[0]), body)
+                    at.hear(hour_of_node(node, unpack_hour_by_signature(body)[0]), body)
             self.told[node].clear()
         for gate in self.gates:
             gate.reread()
@@ -475,7 +475,7 @@ def test_by_signature_others_hear_of_the_most_sent_and_of_ended_hours_all(monkey
     both.exchange()
     assert both.counted("甲") == [15, 15]
     assert both.counted("丙") == [1, 0], "few of it, and the hour still runs"
-    assert {one for _, one in unpack_hour_apart(both.kept[1])[1]} == set("甲乙丙"), "its own journal has all of it, last"
+    assert {one for _, one in unpack_hour_by_signature(both.kept[1])[1]} == set("甲乙丙"), "its own journal has all of it, last"
     both.sends(0, NOON + 60, 丙=1)
     assert both.told[0] == [], "every minute it would fill their log"
     both.sends(0, NOON + HOUR + 1, 甲=1)
@@ -572,7 +572,7 @@ def test_orders_say_what_a_step_does(desk: Desk) -> None:
     order = order_of(made, NOON)
     assert order is not None
     assert (order.kind, order.who, order.until) == ("throttle", "penalty-3", NOON + DAY)
-    assert shares([order, order._replace(scope=(("provider", ("jia", "yi")), ("share", ("0.25",))))]) == {
+    assert rate_shares([order, order._replace(scope=(("provider", ("jia", "yi")), ("share", ("0.25",))))]) == {
         "jia": 0.25,
         "yi": 0.25,
     }
@@ -592,7 +592,7 @@ def test_layouts_of_the_journal() -> None:
     assert unpack_penalty(pack_penalty(apart)) == apart
     assert unpack_penalty(pack_penalty(apart._replace(provider="", by="advertiser"))).subject.words == "advertiser 甲店"
     signed = {("jia", "甲店"): HourCounts(1, 2, 3, {"keyword": 4}), ("yi", "甲店"): HourCounts()}
-    assert unpack_hour_apart(pack_hour_apart(7200, signed)) == (7200, signed)
+    assert unpack_hour_by_signature(pack_hour_by_signature(7200, signed)) == (7200, signed)
     hour = {"jia": HourCounts(1, 2, 3, {"keyword": 4}), "yi": HourCounts()}
     assert unpack_hour(pack_hour(7200, hour)) == (7200, hour)
     assert pack_penalty(made).hex()[:16] == "0000000000000003"

@@ -10,8 +10,8 @@ import pytest
 
 from proxy.desk.complaints.book import CaseBook
 from proxy.desk.orders.book import OrderBook
-from proxy.desk.penalties.book import PenaltyBook, shares
-from proxy.desk.penalties.hourly_counts import Hours, HoursApart
+from proxy.desk.penalties.book import PenaltyBook, rate_shares
+from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.penalties.operations import OTHERS_WAIT_S, PenaltyScheduler
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.penalties import Penalty, unpack_penalty
@@ -20,9 +20,9 @@ from proxy.model.message import Order
 from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
 from proxy.relay.access import Directory
-from proxy.state.lists.consented import ConsentBatch, Consented
+from proxy.state.lists.consented import ConsentBatch, ConsentIndex
 from proxy.state.lists.orders import Orders
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 from proxy.state.shared.numbering import Numbering
 
 NOON = 1_794_369_600.0
@@ -37,8 +37,8 @@ class Desk:
     """All that outlives a kill, and the gate around it."""
 
     def __init__(self, node: int = -1) -> None:
-        self.orders, self.papers, self.now = Orders(), Papers(), NOON
-        self.consents, self.node = Consented(), node
+        self.orders, self.papers, self.now = Orders(), DeskRecords(), NOON
+        self.consents, self.node = ConsentIndex(), node
         self.told: list[tuple[int, bytes]] = []
         if node >= 0:
             self.orders.numbered = self.papers.numbered = Numbering(256, node)
@@ -49,14 +49,14 @@ class Desk:
         self.writes_left = 1000
         self.book = OrderBook(self.orders, lambda kind, body: self.write([(kind, body)]), lambda: None)
         self.penalties = PenaltyBook(self.papers, self.write)
-        self.cases = CaseBook(Papers(), self.write)
+        self.cases = CaseBook(DeskRecords(), self.write)
         directory = SimpleNamespace(providers={"jia": None, "yi": None})
         registry = SimpleNamespace(advertiser_of=lambda number: f"{number:012x}")
         rules = SimpleNamespace(desk=SimpleNamespace(triggers=()), revision="r", registry=registry)
         self.relay = SimpleNamespace(tally=GateCounters(), directory=directory, rules=rules)
         self.store = SimpleNamespace(consented=self.consents, shared=self.node >= 0, node=self.node)
         gate: Any = self
-        self.warden = PenaltyScheduler(gate, Hours(Papers(), self.write), HoursApart(Papers(), self.write))
+        self.warden = PenaltyScheduler(gate, ProviderHours(DeskRecords(), self.write), SignatureHours(DeskRecords(), self.write))
 
     def write(self, records: Any) -> int:
         if self.writes_left < len(records):
@@ -123,7 +123,7 @@ def test_killed_anywhere_while_it_ends_nothing_of_it_stays(desk: Desk, writes: i
     made = desk.penalty("throttle")
     desk.penalties.approve(made.id, LI, {"li"}, desk.now, "li")
     desk.tick()
-    assert shares(desk.book.of_kind("throttle")) == {"jia": 0.5}
+    assert rate_shares(desk.book.of_kind("throttle")) == {"jia": 0.5}
     desk.writes_left = writes
     try:
         desk.penalties.lift(made.id, desk.now, "li", "x")

@@ -11,23 +11,23 @@ import pytest
 
 from proxy.config import Account, Provider
 from proxy.desk.orders.book import OrderBook
-from proxy.desk.penalties.hourly_counts import Hours
+from proxy.desk.penalties.hourly_counts import ProviderHours
 from proxy.desk.providers import operations as providers
-from proxy.desk.providers.operations import MINUTE_S, MINUTES, Paces
+from proxy.desk.providers.operations import MINUTE_S, MINUTES, MinuteCounts
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.operations.control import Args, CommandRefused
 from proxy.policy.registries.holidays import HolidayRow, Holidays
 from proxy.relay.access import Directory
 from proxy.state.lists.orders import Orders
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 from tests.house import NOON
 from tests.model.test_roles import operated
 
 
 def test_minutes_are_what_was_counted_between_looks_and_the_last_one_goes_on() -> None:
     tally = GateCounters()
-    paces = Paces(tally)
+    paces = MinuteCounts(tally)
     assert (paces.minutes("jia", NOON), paces.hour(NOON)) == ([], (NOON, {}))
     tally.submits["jia", "notice", "allow", ""] = 5
     paces.tick(NOON)
@@ -44,7 +44,7 @@ def test_minutes_are_what_was_counted_between_looks_and_the_last_one_goes_on() -
 
 def test_minutes_are_the_clocks_so_that_those_of_several_gates_add_up() -> None:
     tally = GateCounters()
-    paces = Paces(tally)
+    paces = MinuteCounts(tally)
     paces.tick(NOON + 37.25)
     tally.submits["jia", "notice", "allow", ""] = 2
     paces.tick(NOON + 60.2)
@@ -56,7 +56,7 @@ def test_minutes_are_the_clocks_so_that_those_of_several_gates_add_up() -> None:
 
 
 def test_no_more_than_an_hour_is_kept() -> None:
-    paces = Paces(GateCounters())
+    paces = MinuteCounts(GateCounters())
     for minute in range(200):
         paces.tick(NOON + minute * MINUTE_S)
     found = paces.minutes("jia", NOON + 200 * MINUTE_S)
@@ -95,9 +95,9 @@ class Gate:
         self.relay = SimpleNamespace(tally=self.tally, directory=directory)
         self.book = OrderBook(Orders(), lambda kind, body: 1, lambda: None)
         self.penalties = SimpleNamespace(in_force=list, waiting=list)
-        hours = Hours(Papers(), lambda records: 1)
+        hours = ProviderHours(DeskRecords(), lambda records: 1)
         self.warden = SimpleNamespace(ppm={}, counted=lambda name, at: hours.of(name, at, at + 1))
-        self.hours, self.paces, self.said = hours, Paces(self.tally), list[Any]()
+        self.hours, self.paces, self.said = hours, MinuteCounts(self.tally), list[Any]()
         gate: Any = self
         self.commands = providers.commands(gate, gate.warden, self.paces)
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from proxy.config import Account, Provider
-from proxy.desk.reply_paths.operations import COUNT_S, SLICE, PathKeeper, commands
+from proxy.desk.reply_paths.operations import COUNT_S, SLICE, ReplyPathMonitor, commands
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.operations.control import Args, CommandRefused
 from proxy.relay.access import Directory
 from proxy.relay.effects.reply_paths import DEAD, PROVEN, UNPROVEN, ReplyPaths
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 
 NOON = 1_764_475_200.0
 
@@ -32,8 +32,8 @@ class Gate:
         settings: Any = SimpleNamespace(providers=(provider,), carriers=())
         self.tally, self.down, self.written = GateCounters(), False, 0
         self.relay = SimpleNamespace(tally=self.tally, directory=Directory(settings))
-        self.papers = Papers()
-        self.keeper = PathKeeper(self, ReplyPaths(self.papers, self.write))  # type: ignore[arg-type]
+        self.papers = DeskRecords()
+        self.keeper = ReplyPathMonitor(self, ReplyPaths(self.papers, self.write))  # type: ignore[arg-type]
 
     def write(self, records: Any) -> int:
         if self.down:

@@ -13,11 +13,11 @@ import pytest
 from proxy.desk.reply_paths import probe_message
 from proxy.desk.reply_paths.probe_message import ask_agent
 from proxy.desk.reply_paths.probes import GRACE_S, Prober, keyword_of, keywords_in
-from proxy.journal.records.probes import ENDED, FAILED, NOT_SENT, PROVEN, WAITING, Probe, Probes, Try
+from proxy.journal.records.probes import ENDED, FAILED, NOT_SENT, PROVEN, WAITING, Probe, ProbeAttempt, Probes
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
 from proxy.operations.control import CommandRefused
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 from proxy.wire import Deliver, Frame, submit_sm_resp
 
 NOON = 1_794_369_600.0
@@ -42,7 +42,7 @@ class Lane:
 class Desk:
     """A gate as far as a prober asks it."""
 
-    def __init__(self, papers: Papers | None = None, shared: bool = False) -> None:
+    def __init__(self, papers: DeskRecords | None = None, shared: bool = False) -> None:
         self.clock, self.ahead_s, self.down, self.written = NOON, 0.0, False, 0
         self.lane: Lane | None = Lane()
         rules = SimpleNamespace(regions=SimpleNamespace(of=lambda number: ("上海", "上海")))
@@ -50,7 +50,7 @@ class Desk:
         self.relay = SimpleNamespace(rules=rules, routes=routes)
         self.store = SimpleNamespace(shared=shared, node=1)
         self.proved: list[tuple[str, float, bool]] = []
-        self.papers = papers or Papers()
+        self.papers = papers or DeskRecords()
         self.prober = Prober(cast("Any", self), Probes(self.papers, self.write), lambda *said: self.proved.append(said))
 
     def now(self) -> float:
@@ -66,7 +66,7 @@ class Desk:
         return None
 
     async def begin(self, *numbers: int) -> Probe:
-        tries = tuple(Try(number, "desk") for number in numbers or (PHONE,))
+        tries = tuple(ProbeAttempt(number, "desk") for number in numbers or (PHONE,))
         probe = Probe(PREFIX, PORT, "TD", "li", "a test", 1, self.clock, 120.0, WAITING, 0.0, tries)
         return await self.prober.begin(probe, SENDER, {})
 

@@ -13,7 +13,7 @@ from proxy.desk.reply_paths.states import LOOK_S, PathStates
 from proxy.policy import RuleSet, load
 from proxy.policy.reply_paths import ReplyPath
 from proxy.relay.effects.reply_paths import ReplyPaths
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 
 NOON = 1_794_369_600.0
 PREFIX, OTHER = "1069001", "1069002"
@@ -38,7 +38,7 @@ class Gate:
         self.clock = NOON
         owners = dict.fromkeys(prefixes or (PREFIX, OTHER), "jia")
         self.relay: Any = SimpleNamespace(directory=SimpleNamespace(ports=SimpleNamespace(owners=owners)))
-        self.book = ReplyPaths(Papers(), lambda records: 1)
+        self.book = ReplyPaths(DeskRecords(), lambda records: 1)
         self.obeyed = 0
         gate: Any = self
         self.states = PathStates(gate, self.book, self.obey)

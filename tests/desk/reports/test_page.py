@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from proxy.archive.signed_heads import FOLDER
-from proxy.config import rest_places
+from proxy.config import archive_locations
 from proxy.policy import time_windows
 from tests.console.world import AD, ANNA, BOB, Browser, World
 from tests.e2e.gate import SHANGHAI
@@ -60,7 +60,7 @@ def test_the_sheet_is_taken_away_on_paper_and_as_a_page(world: World, browser: O
 def test_heads_of_days_are_listed_as_they_were_published(world: World, browser: Open) -> None:
     here = browser("zhou")
     assert "还没有每日签名" in here.part("/reports/heads").text
-    folder = rest_places(world.gate.config).archive.folder / "node-0" / FOLDER
+    folder = archive_locations(world.gate.config).archive.folder / "node-0" / FOLDER
     new = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     said = {"node": 0, "day": "2025-11-10", "first": 1, "last": 4711, "others": {}}

@@ -27,7 +27,7 @@ from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
 from proxy.policy import Loaded
 from proxy.policy.loading.contents import Contents
-from proxy.state.lists.history import History
+from proxy.state.lists.history import RuleHistory
 from proxy.state.shared.connection import StoreDown
 from proxy.state.shared.rules import ABSENT, Coming, Held, Swapped
 
@@ -196,7 +196,7 @@ class Gate:
         (self.folder / "rules.yaml").write_text(revision)
 
     async def start(self) -> None:
-        history = History()
+        history = RuleHistory()
         for place, (kind, body) in enumerate(self.journal):
             if kind == messages.REVISED:
                 history.put(place, body)

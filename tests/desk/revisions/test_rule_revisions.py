@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from proxy.desk.revisions.rule_revisions import IN_FORCE, Impossible, Revisions
+from proxy.desk.revisions.rule_revisions import IN_FORCE, Impossible, RevisionHistory
 from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
 from proxy.model.roles import Asker, NotAllowed, Role
-from proxy.state.lists.history import EVENTS_MAX, History
+from proxy.state.lists.history import EVENTS_MAX, RuleHistory
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "1" * 15 + "2"
 PEOPLE = ("li", "wang", "zhao")
@@ -22,11 +22,11 @@ def approver(name: str) -> Asker:
     return Asker(name, frozenset({Role.APPROVER}), by_token=True)
 
 
-class Desk(Revisions):
+class Desk(RevisionHistory):
     """Revisions whose events are noted at once; ``four_eyes`` as the settings have it."""
 
-    def __init__(self, history: History | None = None, *, four_eyes: bool = False) -> None:
-        self.kept = history or History()
+    def __init__(self, history: RuleHistory | None = None, *, four_eyes: bool = False) -> None:
+        self.kept = history or RuleHistory()
         super().__init__(self.kept)
         self.four_eyes = four_eyes
         self.folder = ""
@@ -302,7 +302,7 @@ def test_the_history_is_bounded_and_its_last_event_says_all() -> None:
     for number in range(EVENTS_MAX + 50):
         desk.holds(f"{number:016x}")
     assert len(desk.kept.held) == EVENTS_MAX
-    assert Revisions(desk.kept).now == desk.now
+    assert RevisionHistory(desk.kept).now == desk.now
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -310,7 +310,7 @@ def test_replay_may_put_what_the_checkpoint_has(place: int) -> None:
     desk = Desk(four_eyes=True)
     desk.holds(OLD)
     desk.holds(NEW)
-    again = History()
+    again = RuleHistory()
     again.restore(iter(desk.kept.rows()))
     for sequence, body in desk.kept.rows()[place:]:
         again.put(sequence, body)

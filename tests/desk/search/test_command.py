@@ -7,7 +7,7 @@ import json
 import pytest
 
 from proxy.archive.complaint_matching import Candidate, MatchResult
-from proxy.archive.coverage import Covered
+from proxy.archive.coverage import CoverageReport
 from proxy.archive.search import HistoryEvent, Hit, SearchResult
 from proxy.desk.complaints import case_search
 from proxy.desk.search import command as find
@@ -21,7 +21,7 @@ def found() -> SearchResult:
     hit = Hit(
         1.0, "node-0", 0, [7], 1, None, "jia", "jia", "1069001", "marketing", "甲店", TEXT, "allow", "", 0, "", "", 0, [reply]
     )  # fmt: skip
-    return SearchResult([hit], False, [reply], Covered((), (), (), (), ()))
+    return SearchResult([hit], False, [reply], CoverageReport((), (), (), (), ()))
 
 
 def test_texts_and_replies_are_shown_without_numbers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.desk.suppression import signature_search
 from proxy.desk.suppression.signature_search import JournalNames, with_names
-from proxy.journal.sealing import Ring
+from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.model.message import hash48
 from proxy.policy.explanation.naming import GONE, UNREADABLE
@@ -112,7 +112,7 @@ class Named(Case):
 
 
 def test_what_was_erased_is_told_by_no_name_again(tmp_path: Path) -> None:
-    case = Named(tmp_path / "case", Ring())
+    case = Named(tmp_path / "case", KeyRing())
     config = tmp_path / "gate106.yaml"
     config.write_text(
         f"store: sqlite:///{tmp_path}/state.db\njournal: {case.disk.path}\n"

@@ -7,7 +7,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from proxy.desk.today.counter_rows import ROWS_MAX, SLICE, added, counter_rows
+from proxy.desk.today.counter_rows import ROWS_MAX, SLICE, counter_rows, merged_counters
 from proxy.model.counters import GateCounters
 from proxy.operations.json_lines import LINE_BYTES_MAX
 
@@ -54,14 +54,14 @@ async def test_what_several_have_counted_is_one_answer() -> None:
     one.rule_hits["beijing", "北京"] = other.rule_hits["beijing", "unknown"] = 3
     other.shadow["new", "reject"] = 4
     told = [await counter_rows(gate(tally), life) for tally, life in ((one, "a"), (other, "b"))]
-    both = added(told)
+    both = merged_counters(told)
     assert both["verdicts"] == [["marketing", "allow", 10], ["marketing", "reject", 2], ["otp", "reject", 2]]
     assert both["lives"] == [["a", {"allow": 5, "reject": 2}], ["b", {"allow": 5, "reject": 2}]]
     assert both["providers"][0] == ["jia", {"allow": 10, "reject": 2}, 4]
     assert (both["reasons"], both["rules"]) == ([("region-ban", 2), ("quiet-hours", 2)], [("beijing", 6)])
     assert (both["shadow"], both["binds"], both["links"]) == ([("new", 4)], 6, [["bj", 2, 2, 6]])
     assert both.keys() == told[0].keys()
-    assert added(told[:1]) == told[0]
+    assert merged_counters(told[:1]) == told[0]
 
 
 async def test_ten_thousand_providers_fit_into_a_line_and_the_loop_goes_on_between_slices() -> None:

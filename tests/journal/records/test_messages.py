@@ -159,7 +159,7 @@ def test_what_the_gate_says_of_itself_comes_back_whole(now, revision, ids, numbe
 
 @given(times, words, words, words, words, words, u32, st.binary(max_size=300), st.binary(max_size=70))
 def test_a_question_comes_back_whole(now, provider, account, port, carrier, reason, status, data, body):
-    said = requests.unpack_asked(requests.pack_asked(now, provider, account, port, carrier, reason, status, data, body))
+    said = requests.unpack_request(requests.pack_request(now, provider, account, port, carrier, reason, status, data, body))
     assert said[1:] == (provider, account, port, carrier, reason, status, data, body)
 
 
@@ -184,7 +184,7 @@ def test_what_a_message_has_in_aggregates_comes_back_whole(now, verdict_sequence
 
 UNPACKS = [
     answers.unpack_answer, delivers.unpack_deliver, delivers.unpack_optout, gate_events.unpack_rules, messages.unpack_verdict,
-    requests.unpack_asked, requests.unpack_repeated, requests.unpack_unreplaced, aggregate_shares.unpack_share,
+    requests.unpack_request, requests.unpack_repeated, requests.unpack_unreplaced, aggregate_shares.unpack_share,
 ]  # fmt: skip
 
 

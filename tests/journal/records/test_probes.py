@@ -13,33 +13,33 @@ from proxy.journal.records.probes import (
     PROBES_MAX,
     PROVEN,
     WAITING,
-    Busy,
     Probe,
+    ProbeAttempt,
+    ProbePending,
     Probes,
-    Try,
-    ended,
-    keep,
+    finished,
     likeness,
     merged,
     number_of,
     pack_probe,
+    store_record,
     unpack_probe,
 )
 from proxy.journal.write_ahead_log import JournalDown
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 
 NOON = 1_794_369_600.0
 PHONE, OTHER = 13800210990, 13800210991
 
 
 def probe(port: str = "10690015", prefix: str = "1069001", *, at: float = NOON, node: int = 1, keyword: str = "TD") -> Probe:
-    tries = (Try(PHONE, "desk", at + 0.1), Try(OTHER, "drawer", at + 0.1))
+    tries = (ProbeAttempt(PHONE, "desk", at + 0.1), ProbeAttempt(OTHER, "drawer", at + 0.1))
     return Probe(prefix, port, keyword, "li (uid 7, pid 8)", "monthly", node, at, 120.0, WAITING, 0.0, tries)
 
 
 class Desk:
-    def __init__(self, papers: Papers | None = None) -> None:
-        self.papers = papers or Papers()
+    def __init__(self, papers: DeskRecords | None = None) -> None:
+        self.papers = papers or DeskRecords()
         self.records: list[tuple[int, bytes]] = []
         self.down = False
         self.probes = Probes(self.papers, self.write)
@@ -56,7 +56,7 @@ class Desk:
 
 def test_a_probe_comes_back_from_its_octets_as_it_was() -> None:
     one = probe().with_try(0, accepted_at=NOON + 0.25, answered_at=NOON + 7.125, said="ＴＤ。")
-    one = ended(one.with_try(1, problem="no link"), NOON + 8)
+    one = finished(one.with_try(1, problem="no link"), NOON + 8)
     assert unpack_probe(pack_probe(one)) == one
     assert (one.tries[0].accepted_ms, one.tries[0].answered_ms, one.tries[1].answered_ms) == (150, 7025, None)
 
@@ -118,7 +118,7 @@ def test_of_two_probes_the_port_that_is_more_alike_is_meant() -> None:
 
 def test_a_late_reply_is_a_probes_for_a_day_and_then_anybodys() -> None:
     desk = Desk()
-    desk.probes.put(ended(probe().with_try(0, accepted_at=NOON + 1), NOON + 120))
+    desk.probes.put(finished(probe().with_try(0, accepted_at=NOON + 1), NOON + 120))
     assert desk.answered(at=NOON + LATE_S - 1) is not None
     assert desk.answered(at=NOON + LATE_S) is None
     assert desk.answered(at=NOON - 1) is None, "a clock that was set back"
@@ -127,7 +127,7 @@ def test_a_late_reply_is_a_probes_for_a_day_and_then_anybodys() -> None:
 def test_one_probe_of_a_prefix_at_a_time_until_its_time_is_over() -> None:
     desk = Desk()
     desk.probes.begin(probe())
-    with pytest.raises(Busy):
+    with pytest.raises(ProbePending):
         desk.probes.begin(probe(at=NOON + 60))
     desk.probes.begin(probe("10690029", "1069002", at=NOON + 60))
     desk.probes.begin(probe(at=NOON + 120))
@@ -144,7 +144,7 @@ def test_one_probe_of_a_prefix_at_a_time_until_its_time_is_over() -> None:
     ],
 )
 def test_what_a_probe_comes_to(first: dict[str, object], second: dict[str, object], state: str) -> None:
-    assert ended(probe().with_try(0, **first).with_try(1, **second), NOON + 120).state == state
+    assert finished(probe().with_try(0, **first).with_try(1, **second), NOON + 120).state == state
 
 
 def test_where_the_journal_is_down_nothing_is_changed() -> None:
@@ -157,8 +157,8 @@ def test_where_the_journal_is_down_nothing_is_changed() -> None:
 
 def test_what_another_gate_wrote_of_a_probe_is_put_together_in_any_order() -> None:
     sent = probe().with_try(0, accepted_at=NOON + 1)
-    there = ended(probe().with_try(0, answered_at=NOON + 7, said="TD"), NOON + 7)
-    timed_out = ended(sent, NOON + 120)
+    there = finished(probe().with_try(0, answered_at=NOON + 7, said="TD"), NOON + 7)
+    timed_out = finished(sent, NOON + 120)
     for one, other in ((sent, there), (timed_out, there)):
         for told in (merged(one, other), merged(other, one)):
             assert told.state == PROVEN
@@ -172,7 +172,7 @@ def test_a_restart_and_another_gate_find_the_last_probe_of_each_prefix() -> None
     desk = Desk()
     desk.probes.begin(probe())
     other = Desk()
-    keep(other.papers, desk.records[0][1])
+    store_record(other.papers, desk.records[0][1])
     assert other.probes.reread() == ["1069001"]
     assert other.probes.find("1069001") == probe()
     assert other.answered() is not None

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from proxy.operations.files.number_list import BAD_SHOWN, BATCH, COLUMNS, ListedRefusal, People, read_people, write_row
+from proxy.operations.files.number_list import (
+    BAD_SHOWN,
+    BATCH,
+    COLUMNS,
+    ListedRefusal,
+    NumberFile,
+    export_row,
+    read_number_file,
+)
 from proxy.policy import time_windows
 from proxy.state.lists.listed import CHUNK_BITS
 
@@ -18,15 +26,15 @@ ALL, JIA = ListedRefusal("all", "", "import", 0), ListedRefusal("provider", "jia
 
 @pytest.fixture
 def read(tmp_path: Path):
-    def read(content: str | bytes, default: ListedRefusal = ALL) -> People:
+    def read(content: str | bytes, default: ListedRefusal = ALL) -> NumberFile:
         file = tmp_path / "list.csv"
         file.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_people(file, default)
+        return read_number_file(file, default)
 
     return read
 
 
-def numbers(people: People, refusal: ListedRefusal = ALL) -> list[int]:
+def numbers(people: NumberFile, refusal: ListedRefusal = ALL) -> list[int]:
     if refusal not in people.by:
         return []
     return [(chunk << CHUNK_BITS) + low for chunk, lows in people.chunks(refusal) for low in lows]
@@ -123,7 +131,7 @@ def test_what_an_export_writes_is_read_back_as_it_was(read, tmp_path: Path) -> N
         (13800210502, {"scope": "port", "value": "1069001", "source": "complaint", "since": 0, "until": 0}),
     ]
     with (tmp_path / "out.csv").open("w", newline="") as out:
-        csv.writer(out).writerows([COLUMNS, *(write_row(number, refusal) for number, refusal in said)])
+        csv.writer(out).writerows([COLUMNS, *(export_row(number, refusal) for number, refusal in said)])
     assert "'=1+1" in (tmp_path / "out.csv").read_text()
     people = read((tmp_path / "out.csv").read_bytes())
     assert people.problems == []
@@ -138,10 +146,10 @@ def test_a_sheet_is_read_like_a_csv_and_what_is_no_sheet_is_named(tmp_path: Path
     file = tmp_path / "list.xlsx"
     with file.open("wb") as out:
         write_sheet(out, ("scope", "value", "号码", "number"), [("provider", "jia", "", 13800210500), ("", "", "", "1380021")])
-    people = read_people(file, ALL)
+    people = read_number_file(file, ALL)
     assert (people.rows, people.problems) == (1, ["list.xlsx:3: no recipient: 7 digits instead of 11"])
     assert numbers(people, ListedRefusal("provider", "jia", "import", 0)) == [13800210500]
     file.write_bytes(b"PK\x03\x04 no sheet")
-    broken = read_people(file, ALL)
+    broken = read_number_file(file, ALL)
     assert (broken.rows, broken.bad) == (0, 1)
     assert "cannot be read as XLSX" in broken.problems[0]

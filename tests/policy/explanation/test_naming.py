@@ -15,16 +15,16 @@ from proxy.policy.explanation.naming import (
     by_registry,
     fields,
     in_state,
+    knows_none,
     names_in,
-    nothing,
+    sender_words,
     signature_written,
-    whom,
 )
 from proxy.policy.registries.registry import Registries, Registry, SignatureRow
 
 REGISTRY = Registry(Registries(signatures=(SignatureRow("甲 店", "甲公司", "", "", "", "approved"),)))
 JIA, YI, GONE_ONE = hash48("甲店"), hash48("乙店"), hash48("丙店")
-LOOK_UP = by_registry(REGISTRY, by_names({YI: "乙 店"}, nothing(GONE)))
+LOOK_UP = by_registry(REGISTRY, by_names({YI: "乙 店"}, knows_none(GONE)))
 
 
 def refused(scope: str, value: str | int = "") -> OptOut:
@@ -65,7 +65,7 @@ def test_programs_get_the_names_beside_the_words() -> None:
 
 
 def test_a_hash_is_shown_only_with_the_reason_why_nothing_else_is() -> None:
-    said = whom(YI, nothing(NOT_ASKED))
+    said = sender_words(YI, knows_none(NOT_ASKED))
     assert (str(said), said.zh) == (
         f"signature unknown ({YI:012x}): the journal was not searched", f"签名未知({YI:012x}): 没有查找日志",
     )  # fmt: skip
@@ -74,7 +74,7 @@ def test_a_hash_is_shown_only_with_the_reason_why_nothing_else_is() -> None:
 def test_a_list_that_names_a_signature_names_the_hash_of_a_reply_too() -> None:
     names = names_in([refused("signature", "乙店"), refused("advertiser", YI), refused("port", "1069")])
     assert names == {YI: "乙店"}
-    assert str(about(refused("advertiser", YI), by_names(names, nothing(GONE)))) == "advertiser 【乙店】 (not registered)"
+    assert str(about(refused("advertiser", YI), by_names(names, knows_none(GONE)))) == "advertiser 【乙店】 (not registered)"
 
 
 def test_a_signature_is_shown_as_it_was_written_without_what_a_screen_obeys() -> None:

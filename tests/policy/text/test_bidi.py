@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.text.bidi import CHARACTERS_MAX, CONTROLS_MAX, LINES_MAX, NESTED_MAX, TURNS, drawn
+from proxy.policy.text.bidi import CHARACTERS_MAX, CONTROLS_MAX, LINES_MAX, NESTED_MAX, TURNS, display_orders
 from tests.handset import screens, show
 
 RLO, LRO, RLE, LRE, PDF = "\u202e", "\u202d", "\u202b", "\u202a", "\u202c"
@@ -23,7 +23,7 @@ CONTROLS = f"{RLO}{LRO}{RLE}{LRE}{PDF}{RLI}{LRI}{FSI}{PDI}{RLM}{ALM}{LRM}"
 
 @given(st.lists(st.sampled_from(PIECES), max_size=18).map("".join))
 def test_a_text_is_read_as_the_witness_draws_it(text: str) -> None:
-    found = drawn(text)
+    found = display_orders(text)
     written = _trimmed(text.translate(dict.fromkeys(map(ord, CONTROLS))))
     seen = set(map(_trimmed, screens(text))) - {written}
     if found is None:
@@ -54,7 +54,7 @@ def _trimmed(text: str) -> str:
     ],
 )
 def test_what_a_handset_turns_round_is_read_as_it_is_seen(text: str, seen: str | None) -> None:
-    found = drawn(text)
+    found = display_orders(text)
     assert (found.texts[0] if found is not None else None) == seen
 
 
@@ -73,7 +73,7 @@ def test_what_a_handset_turns_round_is_read_as_it_is_seen(text: str, seen: str |
     ],
 )
 def test_controls_that_change_no_order_leave_the_text_as_it_is_written(text: str) -> None:
-    assert drawn(text) is None
+    assert display_orders(text) is None
 
 
 def test_what_no_two_handsets_show_alike_is_not_resolved() -> None:
@@ -84,20 +84,20 @@ def test_what_no_two_handsets_show_alike_is_not_resolved() -> None:
     within = f"{RLO}开代\u2028票发"  # 代开 above 发票 where it begins a line
     tabbed = f"٤{RLM}{LRO}票\t发\t开\t代"
     for text in (deep, many, long, lines, over_a_line, marked, within, tabbed):
-        found = drawn(text)
+        found = display_orders(text)
         assert found is not None
         assert not found.resolved, text[:20]
 
 
 def test_a_line_break_ends_what_a_control_does() -> None:
-    found = drawn(f"{RLO}票发\n开代\r\n{RLM}票{RLM}发")
+    found = display_orders(f"{RLO}票发\n开代\r\n{RLM}票{RLM}发")
     assert found is not None
     assert found.texts == ("发票\n开代\r\n发票", "发票\n开代\r\n票发")
 
 
 def test_uyghur_is_read_in_the_order_of_its_letters() -> None:
     text = "【新疆移动】ياخشىمۇسىز، تەستىق كودىڭىز 482913، 5 مىنۇت ئىچىدە كۈچكە ئىگە. 客服10086"
-    found = drawn(text)
+    found = display_orders(text)
     assert found is not None
     assert (found.controlled, found.resolved) == (False, True)
     assert all("تەستىق كودىڭىز" in one and "【新疆移动】" in one and "客服10086" in one for one in found.texts)
@@ -105,9 +105,9 @@ def test_uyghur_is_read_in_the_order_of_its_letters() -> None:
 
 def test_controls_that_change_nothing_in_uyghur_are_none() -> None:
     plain = "ئەۋەتكەن پوسىلكىڭىز كەلدى، 联系电话13800138000。"
-    assert drawn(plain.replace("13800138000", f"{LRO}13800138000{PDF}")) == drawn(plain)
-    assert drawn(RLM + plain) == drawn(plain)
-    turned = drawn(plain.replace("联系", f"{RLO}联系{PDF}"))
+    assert display_orders(plain.replace("13800138000", f"{LRO}13800138000{PDF}")) == display_orders(plain)
+    assert display_orders(RLM + plain) == display_orders(plain)
+    turned = display_orders(plain.replace("联系", f"{RLO}联系{PDF}"))
     assert turned is not None
     assert turned.controlled
 
@@ -121,7 +121,7 @@ def test_every_character_that_can_turn_a_text_is_asked_about() -> None:
 
 
 def test_halves_of_surrogate_pairs_are_drawn_like_others() -> None:
-    found = drawn(f"{RLO}票\ud800发")
+    found = display_orders(f"{RLO}票\ud800发")
     assert found is not None
     assert found.texts == ("发?票",)
 
@@ -135,7 +135,7 @@ def test_no_text_takes_long_to_draw(piece: str) -> None:
 
 def _taken(text: str) -> float:
     begun = time.perf_counter()
-    drawn(text)
+    display_orders(text)
     return time.perf_counter() - begun
 
 

@@ -15,7 +15,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from proxy.relay.effects.reply_paths import DEAD, SILENT, ReplyPaths
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 
 HOUR_S, DAY_S = 3600, 86_400
 BEGIN = 1_764_460_800  # 08:00 in Shanghai
@@ -47,7 +47,7 @@ class Ports:
 
     def __post_init__(self) -> None:
         self.source = random.Random(self.seed)
-        self.book = ReplyPaths(Papers(), lambda records: 1)
+        self.book = ReplyPaths(DeskRecords(), lambda records: 1)
         self.week = 0
         self.coming: dict[int, list[tuple[float, str]]] = defaultdict(list)
         self.live = [self._port(number) for number in range(self.count)]

@@ -13,7 +13,7 @@ from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import ConsentChange
 from proxy.operations.chunks import put_in_force
 from proxy.relay.effects.chunked import KEPT, ChunkedImports
-from proxy.relay.effects.consents import beside_changed
+from proxy.relay.effects.consents import change_beside
 from proxy.relay.effects.replay import replay
 from tests.relay.effects.test_consents import LI, NOW, Desk, agreed
 
@@ -108,7 +108,7 @@ def test_who_is_taken_out_while_a_file_comes_in_force_is_in_none_of_it(event: st
 def test_who_is_taken_out_before_a_file_is_whole_is_in_it() -> None:
     desk = Desk()
     incoming = desk.begin(agreed())
-    beside_changed(desk.store, ConsentChange(NOW, LI, "erased", "ops", "why", name=7))
+    change_beside(desk.store, ConsentChange(NOW, LI, "erased", "ops", "why", name=7))
     desk.numbers(incoming, 0, LI)
     desk.end(incoming)
     assert len(desk.store.consented.of(LI)) == 1

@@ -15,7 +15,7 @@ from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFil
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.recipient import OptOut
-from proxy.relay.effects.consents import Incoming, IncompleteConsents, PersonSays, apply_event
+from proxy.relay.effects.consents import ConsentImport, IncompleteConsents, PersonChange, apply_event
 from proxy.relay.effects.replay import replay
 from proxy.state import EmbeddedStore, open_store
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
@@ -46,18 +46,18 @@ class Desk:
         self.journal.append(JournalRecord(len(self.journal) + 1, kind, body))
         return len(self.journal)
 
-    def begin(self, *terms: Terms, proof: str = "ab" * 32) -> Incoming:
+    def begin(self, *terms: Terms, proof: str = "ab" * 32) -> ConsentImport:
         body = consents.pack_file(ConsentFile(NOW, terms, "app", "jia", proof, "f.csv", NOW + 9, "li (uid 1, pid 2)", "x"))
-        return Incoming(self.write(messages.CONSENT_FILE, body), consents.unpack_file(body))
+        return ConsentImport(self.write(messages.CONSENT_FILE, body), consents.unpack_file(body))
 
-    def numbers(self, incoming: Incoming, batch: int, *people: int) -> None:
+    def numbers(self, incoming: ConsentImport, batch: int, *people: int) -> None:
         for person in people:
             lows = BitMap((person & LOW_MASK,)).serialize()
             body = consents.pack_chunk(incoming.sequence, batch, person >> CHUNK_BITS, lows)
             self.write(messages.CONSENTS, body)
             incoming.add(body, 1)
 
-    def end(self, incoming: Incoming) -> tuple[int, ...]:
+    def end(self, incoming: ConsentImport) -> tuple[int, ...]:
         event = incoming.whole(NOW, self.store.consented)
         self.write(messages.CONSENT_EVENT, consents.pack_event(event))
         assert sum(incoming.apply(event, self.store.consented)) == incoming.numbers
@@ -73,8 +73,8 @@ class Desk:
         self.write(messages.CONSENT_EVENT, consents.pack_event(event))
         apply_event(self.store.consented, event)
 
-    def befalls(self, said: ConsentChange) -> PersonSays:
-        change = PersonSays(said, self.store, lambda change, recorded: None)
+    def befalls(self, said: ConsentChange) -> PersonChange:
+        change = PersonChange(said, self.store, lambda change, recorded: None)
         self.store.update(said.recipient, lambda data: change.apply(data, said.time))
         change.done(self.write(*change.written(said.time)))
         return change
@@ -242,9 +242,9 @@ def test_who_is_erased_is_known_by_a_name_alone_and_still_gets_no_marketing(desk
             ConsentFile(1.5, (agreed(), agreed("")), "应用", "", "", "表.csv", 9, "li", "why"),
         ),
         (consents.pack_event, consents.unpack_event, BatchEvent(1.5, "whole", (1, 2), "li", "x", "ab", 7, 3)),
-        (consents.pack_person, consents.unpack_person, ConsentChange(1.5, LI, "withdrawn", "li", "x", "甲", "loan")),
-        (consents.pack_person, consents.unpack_person, ConsentChange(1.5, LI, "erased", "li", "x", name=1 << 63)),
-        (consents.pack_reply, consents.unpack_reply, REPLY),
+        (consents.pack_change, consents.unpack_change, ConsentChange(1.5, LI, "withdrawn", "li", "x", "甲", "loan")),
+        (consents.pack_change, consents.unpack_change, ConsentChange(1.5, LI, "erased", "li", "x", name=1 << 63)),
+        (consents.pack_consent_reply, consents.unpack_consent_reply, REPLY),
     ],
     ids=["file", "event", "person", "erased", "reply"],
 )

@@ -12,7 +12,7 @@ from proxy import policy
 from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange
 from proxy.model.message import hash48
-from proxy.relay.effects.consents import BY_SETTING, PersonSays, apply_event
+from proxy.relay.effects.consents import BY_SETTING, PersonChange, apply_event
 from proxy.relay.optout_reply import OptOutSettings
 from proxy.state.lists.consented import ConsentBatch
 from proxy.state.record import record
@@ -141,7 +141,7 @@ def test_the_proof_is_the_carriers_own_record(house: Asking) -> None:
     assert verdict.entry is not None
     house.reply(MING, JIA, " y ")
     (body,) = house.journalled(messages.CONSENT_REPLY)
-    said = consents.unpack_reply(body)
+    said = consents.unpack_consent_reply(body)
     assert (said.recipient, said.request, said.requested, said.time) == (MING, verdict.entry.id, asked_s, asked_s + 60)
     assert (said.text, said.word, said.port, said.provider, said.wording) == (" y ", "Y", JIA, "jia", ASK)
     assert said.signature == hash48("甲店")
@@ -255,7 +255,7 @@ def test_who_is_erased_or_has_a_new_number_has_agreed_to_nothing(house: Asking, 
     house.reply(MING, JIA, "Y")
     assert len(house.proofs()) == len(house.agreed()) == 1
     said = ConsentChange(house.now, MING, event, "li", "x", before=int(house.now) + 1)
-    house.relay.change(PersonSays(said, house.store, lambda change, recorded: None))
+    house.relay.change(PersonChange(said, house.store, lambda change, recorded: None))
     house.turns()
     assert (house.agreed(), house.proofs()) == ([], [])
 

@@ -27,7 +27,7 @@ from proxy.relay.effects.reply_paths import (  # fmt: skip
     pack_rows,
     unpack_rows,
 )
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 
 NOON = 1_764_475_200.0
 DAY_S = 86_400.0
@@ -51,8 +51,8 @@ class Journal:
         return [row for _, body in self.records for row in unpack_rows(body)]
 
 
-def book(papers: Papers | None = None, **more) -> ReplyPaths:
-    return ReplyPaths(papers or Papers(), Journal().write, **more)
+def book(papers: DeskRecords | None = None, **more) -> ReplyPaths:
+    return ReplyPaths(papers or DeskRecords(), Journal().write, **more)
 
 
 def answered(paths: ReplyPaths, ports: int = 20, replies: int = 10, every: int = 100, now: float = NOON) -> None:
@@ -185,7 +185,7 @@ def test_only_a_failed_probe_makes_a_path_dead_and_a_reply_or_an_answered_probe_
 
 
 def test_after_a_kill_everything_is_there_but_the_last_of_an_eighth():
-    papers, journal = Papers(), Journal()
+    papers, journal = DeskRecords(), Journal()
     paths = ReplyPaths(papers, journal.write)
     for second in range(1000):
         paths.advertised({("10690001", "R"): 1}, NOON + second / 100)
@@ -196,7 +196,7 @@ def test_after_a_kill_everything_is_there_but_the_last_of_an_eighth():
 
 
 def test_a_row_that_hardly_grows_is_written_once_a_minute():
-    papers, journal = Papers(), Journal()
+    papers, journal = DeskRecords(), Journal()
     paths = ReplyPaths(papers, journal.write)
     paths.advertised({("10690001", "R"): 100_000}, NOON)
     paths.tick(NOON)
@@ -209,7 +209,7 @@ def test_a_row_that_hardly_grows_is_written_once_a_minute():
 
 
 def test_the_reply_that_proves_a_path_is_written_at_once():
-    papers, journal = Papers(), Journal()
+    papers, journal = DeskRecords(), Journal()
     paths = ReplyPaths(papers, journal.write)
     paths.replied("10690001", "TD", NOON)
     assert [kind for kind, _ in journal.records] == [messages.REPLY_PATH]
@@ -219,7 +219,7 @@ def test_the_reply_that_proves_a_path_is_written_at_once():
 
 
 def test_what_the_journal_does_not_take_is_written_later():
-    papers, journal = Papers(), Journal()
+    papers, journal = DeskRecords(), Journal()
     paths = ReplyPaths(papers, journal.write)
     journal.down = True
     with pytest.raises(OSError, match="full"):
@@ -238,7 +238,7 @@ class Gates:
 
     def __init__(self) -> None:
         self.journals = [Journal(), Journal()]
-        self.papers = [Papers(), Papers()]
+        self.papers = [DeskRecords(), DeskRecords()]
         self.books = [
             ReplyPaths(self.papers[node], self.journals[node].write, partial(self._tell, node), node) for node in range(2)
         ]
@@ -322,7 +322,7 @@ def test_gates_tell_each_other_of_growth_and_else_every_five_minutes():
 
 
 def test_what_comes_back_from_the_log_of_ones_own_is_not_counted_twice():
-    papers = Papers()
+    papers = DeskRecords()
     paths = ReplyPaths(papers, Journal().write, Journal().write, node=3)
     paths.advertised({("10690001", "R"): 5}, NOON)
     paths.put_away(NOON)
@@ -335,7 +335,7 @@ def test_what_comes_back_from_the_log_of_ones_own_is_not_counted_twice():
 
 
 def test_more_prefixes_than_are_kept_push_out_the_one_that_was_not_used_for_longest():
-    papers = Papers()
+    papers = DeskRecords()
     paths = book(papers)
     for number in range(PREFIXES_MAX + 1):
         paths.advertised({(f"1069{number:06d}", ""): 1}, NOON + number)

@@ -33,9 +33,9 @@ from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state import open_store
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.lists.listed import Listed
+from proxy.state.lists.listed import SuppressionLists
 from proxy.state.lists.orders import Orders
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record, torn
 from proxy.state.record.torn import TornKeys
@@ -66,10 +66,10 @@ class Store:
         self.records: dict[int, tuple[int, bytes]] = {}
         self.counters = Aggregates()
         self.mailbox = Mailbox()
-        self.listed = Listed()
+        self.listed = SuppressionLists()
         self.consented, self.erased = self.listed.consented, self.listed.erased
         self.orders = Orders()
-        self.doubtful, self.decisions = Papers(), Papers()
+        self.doubtful, self.decisions = DeskRecords(), DeskRecords()
         self.away = False
         self.torn_keys = TornKeys()
 

@@ -198,10 +198,10 @@ def test_the_source_counts_as_a_handset_sees_it(source: str):
 def test_a_port_that_changes_hands_takes_its_keys_along():
     mine, theirs = torn.key_of("jia", "1069001", 7), torn.key_of("yi", "1069001", 7)
     assert torn.same(mine, theirs)
-    data = torn.tear(record.EMPTY, mine, 1_000)
-    assert torn.tear(data, theirs, 900) is data
-    assert [*torn.torn(torn.tear(data, theirs, 2_000))] == [(theirs, 2_000)]
-    assert torn.mend(data, theirs) == record.EMPTY
+    data = torn.mark_incomplete(record.EMPTY, mine, 1_000)
+    assert torn.mark_incomplete(data, theirs, 900) is data
+    assert [*torn.torn(torn.mark_incomplete(data, theirs, 2_000))] == [(theirs, 2_000)]
+    assert torn.mark_complete(data, theirs) == record.EMPTY
 
 
 def test_what_becomes_whole_leaves_no_key(house: House):
@@ -409,11 +409,11 @@ def test_one_person_has_keys_within_bounds(house: House):
 
 def test_keys_stand_beside_what_else_is_known_and_go_after_a_week(house: House):
     data = record.mark_unknown(_with_entry(), 5, 99)
-    one = torn.tear(torn.tear(data, 1, 1_000), 2, 2_000)
+    one = torn.mark_incomplete(torn.mark_incomplete(data, 1, 1_000), 2, 2_000)
     assert [*torn.torn(one)] == [(1, 1_000), (2, 2_000)]
-    assert torn.tear(one, 2, 1_500) is one
-    assert torn.mend(one, 3) is one
-    assert torn.mend(torn.mend(one, 1), 2) == data
+    assert torn.mark_incomplete(one, 2, 1_500) is one
+    assert torn.mark_complete(one, 3) is one
+    assert torn.mark_complete(torn.mark_complete(one, 1), 2) == data
     assert record.has_unknown(one)
     assert [*torn.torn(record.prune(one, 1_500 + torn.KEPT_S, 90 * 86_400))] == [(2, 2_000)]
     assert [*torn.torn(record.only_entries(one))] == [(1, 1_000), (2, 2_000)]
@@ -421,15 +421,15 @@ def test_keys_stand_beside_what_else_is_known_and_go_after_a_week(house: House):
 
 
 def test_a_record_of_which_only_old_keys_are_left_is_stale():
-    one = torn.tear(record.EMPTY, 1, 1_000)
+    one = torn.mark_incomplete(record.EMPTY, 1, 1_000)
     assert not record.is_stale(one, 1_000, 0)
     assert record.is_stale(one, 1_001 + torn.KEPT_S, 0)
 
 
 def test_a_record_holds_the_newest_keys():
-    data, other = torn.tear(record.EMPTY, torn.key_of("yi", "1069002", 7), 1), torn.key_of("yi", "1069002", 7)
+    data, other = torn.mark_incomplete(record.EMPTY, torn.key_of("yi", "1069002", 7), 1), torn.key_of("yi", "1069002", 7)
     for n in range(2 * torn.HELD_MAX):
-        data = torn.tear(data, n, 1_000 + n)
+        data = torn.mark_incomplete(data, n, 1_000 + n)
     assert [key for key, _ in torn.torn(data)] == [other, *range(torn.HELD_MAX, 2 * torn.HELD_MAX)], "each its own"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from proxy import config
 from proxy.config import SettingsError, Worker, worker_of
-from proxy.config.worker import faults_of_many
+from proxy.config.worker import worker_faults
 from proxy.server.workers.pool import FIRST_S, MOST_S, STEADY_S, Backoff
 
 EXAMPLE = Path(__file__).parents[2] / "data" / "gate106.example.yaml"
@@ -51,7 +51,7 @@ def test_each_worker_is_a_node_with_a_journal_and_a_control_socket_of_its_own(mo
         assert own.journal == whole.journal / f"node-{own.node}"
         assert own.control.name == f"control-{number}.sock"
         assert own.control == config.control_path(EXAMPLE)
-        places = config.rest_places(EXAMPLE)
+        places = config.archive_locations(EXAMPLE)
         assert (places.node, places.journal, places.control) == (own.node, own.journal, own.control)
         assert (own.smpp, own.rules, own.store, own.archive) == (whole.smpp, whole.rules, whole.store, whole.archive)
         assert (own.carriers, own.providers) == (whole.carriers, whole.providers)
@@ -60,19 +60,19 @@ def test_each_worker_is_a_node_with_a_journal_and_a_control_socket_of_its_own(mo
 def test_who_reads_a_journal_of_several_is_asked_whose(tmp_path, monkeypatch):
     settings = tmp_path / "gate106.yaml"
     settings.write_text("store: valkey://127.0.0.1:6379/0\njournal: journal\nrules: rules\nnode: 8\n")
-    assert config.rest_places(settings).journal == tmp_path / "journal"
+    assert config.archive_locations(settings).journal == tmp_path / "journal"
     (tmp_path / "journal" / "node-8").mkdir(parents=True)
     (tmp_path / "journal" / "node-9").mkdir()
     with pytest.raises(SettingsError, match=r"node-8, node-9\): say whose you mean \(gate106 --worker 1"):
-        config.rest_places(settings)
-    every = config.rest_places(settings, every=True)
+        config.archive_locations(settings)
+    every = config.archive_locations(settings, every=True)
     assert every.journals == ((tmp_path / "journal" / "node-8", 8), (tmp_path / "journal" / "node-9", 9))
     monkeypatch.setenv("GATE106_WORKER", "2")
-    for own in (config.rest_places(settings), config.rest_places(settings, every=True)):
+    for own in (config.archive_locations(settings), config.archive_locations(settings, every=True)):
         assert own.journals == ((tmp_path / "journal" / "node-9", 9),)
 
 
 def test_the_embedded_store_serves_one_process():
-    (fault, *_) = faults_of_many(replace(config.load(EXAMPLE), store="sqlite:///state.db"), 2)
+    (fault, *_) = worker_faults(replace(config.load(EXAMPLE), store="sqlite:///state.db"), 2)
     assert "embedded store" in fault
     assert "valkey://host:6379/0" in fault

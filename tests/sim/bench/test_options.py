@@ -84,7 +84,7 @@ def test_a_command_that_cannot_be_done_is_one_clear_line_and_exit_2(words: list[
 
 
 def test_of_those_who_are_refused_there_are_as_many_as_asked_for_at_any_point_of_the_way():
-    crowd = people.crowd(10_000, refused=30)
+    crowd = people.distinct_numbers(10_000, refused=30)
     (rule,) = json.loads(refusing())["rules"]
     at_home = [people.province_of(number) for number in crowd]
     assert rule["when"] == {"province": people.BANNED}
@@ -92,7 +92,7 @@ def test_of_those_who_are_refused_there_are_as_many_as_asked_for_at_any_point_of
     assert 290 <= at_home[5000:6000].count(people.BANNED) <= 310
     assert not set(people.SPARED) & set(at_home)
     assert len(set(crowd)) == len(crowd)
-    assert crowd == people.crowd(10_000, refused=30)
+    assert crowd == people.distinct_numbers(10_000, refused=30)
 
 
 def test_where_the_spared_live_is_where_shipped_rules_refuse_by_province():
@@ -106,14 +106,14 @@ def test_where_the_spared_live_is_where_shipped_rules_refuse_by_province():
 
 @pytest.mark.parametrize("share", [0, 100])
 def test_nobody_or_everybody_can_be_refused(share: float):
-    homes = {people.province_of(number) for number in people.crowd(500, refused=share)}
+    homes = {people.province_of(number) for number in people.distinct_numbers(500, refused=share)}
     assert (homes == {people.BANNED}) == (share == 100)
     assert (people.BANNED in homes) == (share == 100)
 
 
 def test_no_more_people_are_drawn_than_there_are():
     with pytest.raises(ValueError, match="no more than"):
-        people.crowd(10_000_000, refused=100)
+        people.distinct_numbers(10_000_000, refused=100)
 
 
 @pytest.mark.parametrize("mix", texts.MIXES)

@@ -12,7 +12,7 @@ from pyroaring import BitMap
 
 from proxy.state import open_store
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK
-from proxy.state.lists.consented import KEPT_OVER_S, ConsentBatch, Consented
+from proxy.state.lists.consented import KEPT_OVER_S, ConsentBatch, ConsentIndex
 from proxy.state.record import record
 from proxy.state.record.withdrawn import WITHDRAWN_MAX, Withdrawal, withdraw
 
@@ -27,14 +27,14 @@ def batch(number: int, advertiser: str = "甲", category: str = "", given: int =
     )._replace(**more)  # type: ignore[arg-type]
 
 
-def add(consented: Consented, number: int, *people: int) -> int:
+def add(consented: ConsentIndex, number: int, *people: int) -> int:
     return sum(consented.add(number, one >> CHUNK_BITS, BitMap((one & LOW_MASK,))) for one in people)
 
 
 @pytest.fixture
-def two() -> Consented:
+def two() -> ConsentIndex:
     """Of advertiser 甲: an old consent to loans of three people, a new one to anything of one of them."""
-    found = Consented()
+    found = ConsentIndex()
     found.put(batch(1, category="loan", given=NOW - 9 * DAY_S))
     found.put(batch(2))
     add(found, 1, FIRST, FIRST + 1, FIRST + 2)
@@ -42,19 +42,19 @@ def two() -> Consented:
     return found
 
 
-def newest(consented: Consented, person: int, *, advertisers: str = "甲", categories: tuple[str, ...] = ("", "loan")) -> int:
+def newest(consented: ConsentIndex, person: int, *, advertisers: str = "甲", categories: tuple[str, ...] = ("", "loan")) -> int:
     found = consented.newest(person, ("", *advertisers), categories, NOW)
     return found.number if found else 0
 
 
-def test_the_newest_consent_that_covers_a_message_counts(two: Consented) -> None:
+def test_the_newest_consent_that_covers_a_message_counts(two: ConsentIndex) -> None:
     assert [newest(two, FIRST + n) for n in range(4)] == [2, 1, 1, 0]
     assert newest(two, FIRST + 1, categories=("", "estate")) == 0
     assert newest(two, FIRST + 1, advertisers="乙") == 0
     assert two.newest(FIRST, ("甲",), ("",), NOW - 200) is None, "nobody had agreed by then"
 
 
-def test_a_rejected_batch_is_none_and_one_taken_back_neither(two: Consented) -> None:
+def test_a_rejected_batch_is_none_and_one_taken_back_neither(two: ConsentIndex) -> None:
     for state in ("rejected", "withdrawn"):
         two.put(batch(2, state=state, reviewed=NOW))
         assert newest(two, FIRST) == 1
@@ -62,7 +62,7 @@ def test_a_rejected_batch_is_none_and_one_taken_back_neither(two: Consented) -> 
     assert newest(two, FIRST) == 2
 
 
-def test_a_number_that_is_somebody_elses_since_loses_what_was_agreed_to_before(two: Consented) -> None:
+def test_a_number_that_is_somebody_elses_since_loses_what_was_agreed_to_before(two: ConsentIndex) -> None:
     assert two.end_before(FIRST, NOW - DAY_S) == 1
     assert [one.number for one in two.of(FIRST)] == [2]
     assert two.remove(FIRST) == 1
@@ -70,7 +70,7 @@ def test_a_number_that_is_somebody_elses_since_loses_what_was_agreed_to_before(t
     assert {one.number: count for one, count in two.batches()} == {1: 2, 2: 0}
 
 
-def test_what_is_over_for_half_a_year_goes_and_its_number_is_not_given_again(two: Consented) -> None:
+def test_what_is_over_for_half_a_year_goes_and_its_number_is_not_given_again(two: ConsentIndex) -> None:
     two.put(batch(1, category="loan", given=NOW - 9 * DAY_S, until=NOW))
     assert two.expire(NOW + KEPT_OVER_S - 1) == 0
     assert two.expire(NOW + KEPT_OVER_S) == 3
@@ -87,7 +87,7 @@ class Model:
     """A dictionary beside it."""
 
     def __init__(self) -> None:
-        self.consented = Consented()
+        self.consented = ConsentIndex()
         self.people = {number: set[int]() for number in GIVEN}
         for number, at in GIVEN.items():
             self.consented.put(batch(number, given=at))
@@ -114,7 +114,7 @@ class Model:
         self.consented.thaw(done)
         return found if done else {}
 
-    def check(self, found: Consented) -> None:
+    def check(self, found: ConsentIndex) -> None:
         for person in PEOPLE:
             mine = [number for number, people in self.people.items() if person in people]
             assert [one.number for one in found.of(person)] == sorted(mine, reverse=True)
@@ -133,7 +133,7 @@ def test_it_holds_what_a_dictionary_would_and_the_same_after_checkpoints_amid_it
         if place % 3 == 0:
             kept |= model.collect(2, done=place % 2 == 0)
     kept |= model.collect(3, done=True)
-    again = Consented()
+    again = ConsentIndex()
     again.restore((row, data) for row, data in kept.items() if data)
     model.check(model.consented)
     model.check(again)
@@ -157,7 +157,7 @@ def test_a_checkpoint_of_the_store_brings_them_back(tmp_path) -> None:
 
 def test_a_million_consents_take_little_memory_and_a_look_is_quick() -> None:
     """By what the bitmaps say of themselves: 2 bytes a person at random, far less where numbers follow each other."""
-    consented = Consented()
+    consented = ConsentIndex()
     consented.put(batch(1))
     for place in range(FIRST >> CHUNK_BITS, (FIRST >> CHUNK_BITS) + 10):
         consented.add(1, place, BitMap(array("I", range(0, 1 << CHUNK_BITS, 10))))
@@ -190,20 +190,20 @@ def test_what_was_taken_back_is_no_refusal_and_keeps_the_record() -> None:
     assert seen.consents(frozenset(("", "乙")), frozenset(("",)), NOW) == []
 
 
-def test_a_batch_is_written_as_earlier_gates_have_it_where_it_says_no_more(two: Consented) -> None:
+def test_a_batch_is_written_as_earlier_gates_have_it_where_it_says_no_more(two: ConsentIndex) -> None:
     two.put(batch(3, proof_by="wang"))
     two.put(batch(4, source="reply", wording="同意请回Y"))
     two.freeze()
     rows = two.collect(100)
     sizes = {row >> 32: len(json.loads(data)) for row, data in rows if row & 0xFFFF_FFFF == 0xFFFF_FFFF}
     assert sizes == {1: 18, 2: 18, 3: 19, 4: 20}
-    again = Consented()
+    again = ConsentIndex()
     again.restore(rows)
     assert again.batches() == two.batches()
 
 
 def test_replies_of_the_same_terms_are_one_batch_until_it_is_decided_about() -> None:
-    found = Consented()
+    found = ConsentIndex()
     terms = ("甲", "marketing", NOW, 0, "ask")
     one = batch(1, category="marketing", given=NOW, version="ask", source="reply", wording="同意请回Y")
     found.put(one)
@@ -217,7 +217,7 @@ def test_replies_of_the_same_terms_are_one_batch_until_it_is_decided_about() -> 
     assert found.of_replies(terms, "jia", "同意请回Y", "the setting") is None
 
 
-def test_a_person_is_taken_out_of_one_batch_alone(two: Consented) -> None:
+def test_a_person_is_taken_out_of_one_batch_alone(two: ConsentIndex) -> None:
     two.take_out(2, FIRST)
     two.take_out(9, FIRST)
     assert [one.number for one in two.of(FIRST)] == [1]

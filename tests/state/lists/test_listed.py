@@ -12,7 +12,7 @@ from pyroaring import BitMap
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.suppression import take_off
 from proxy.state import open_store
-from proxy.state.lists.listed import CHUNK_BITS, ERASED, LISTS_MAX, LOW_MASK, Listed, ListKey, TooManyLists
+from proxy.state.lists.listed import CHUNK_BITS, ERASED, LISTS_MAX, LOW_MASK, ListKey, SuppressionLists, TooManyLists
 from proxy.state.record import record
 
 NOON = 1_762_833_600
@@ -25,19 +25,19 @@ NUMBERS = [13_000_000_000, 13_000_000_001, 13_001_048_576, 17_179_869_183, 17_17
 """Beside each other, in the next chunk, on both sides of 2**34, and the last."""
 
 
-def add(listed: Listed, key: ListKey, *numbers: int, time: int = NOON) -> int:
+def add(listed: SuppressionLists, key: ListKey, *numbers: int, time: int = NOON) -> int:
     return sum(listed.add(key, time, number >> CHUNK_BITS, BitMap((number & LOW_MASK,))) for number in numbers)
 
 
-def remove(listed: Listed, scope: str, value: str, *numbers: int, source: str = "") -> int:
+def remove(listed: SuppressionLists, scope: str, value: str, *numbers: int, source: str = "") -> int:
     return sum(listed.remove(scope, value, number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), source) for number in numbers)
 
 
-def said(listed: Listed, number: int) -> set[ListKey]:
+def said(listed: SuppressionLists, number: int) -> set[ListKey]:
     return {ListKey(one.scope, one.value, one.source, one.expiry) for one in listed.refusals(number)}
 
 
-def rows(listed: Listed, most: int = 3) -> dict[int, bytes]:
+def rows(listed: SuppressionLists, most: int = 3) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     while collected := listed.collect(most):
         assert len(collected) <= most
@@ -50,7 +50,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["add", "remove"]), st.sampled_from([
 
 @given(steps=STEPS, saved_after=st.integers(0, 30))
 def test_it_says_what_a_set_for_each_list_would_say_also_after_a_restart(steps, saved_after) -> None:
-    listed, file = Listed(), dict[int, bytes]()
+    listed, file = SuppressionLists(), dict[int, bytes]()
     model: dict[ListKey, set[int]] = {ALL: set(), JIA: set(), DATED: set()}
 
     def save() -> None:
@@ -70,7 +70,7 @@ def test_it_says_what_a_set_for_each_list_would_say_also_after_a_restart(steps, 
         if place == saved_after:
             save()
     save()
-    again = Listed()
+    again = SuppressionLists()
     again.restore(iter((row, data) for row, data in file.items() if data))
     for found in (listed, again):
         assert {number: said(found, number) for number in NUMBERS} == {
@@ -84,7 +84,7 @@ def test_it_says_what_a_set_for_each_list_would_say_also_after_a_restart(steps, 
 
 
 def test_what_a_failed_checkpoint_had_collected_is_collected_again() -> None:
-    listed = Listed()
+    listed = SuppressionLists()
     add(listed, ALL, *NUMBERS)
     listed.freeze()
     first = dict(listed.collect(2))
@@ -98,7 +98,7 @@ def test_what_a_failed_checkpoint_had_collected_is_collected_again() -> None:
 
 def test_a_list_that_is_emptied_while_a_checkpoint_is_written_keeps_no_start_from_what_it_left() -> None:
     """Some of its rows were collected before, its name after; and the gate was killed before the next checkpoint."""
-    listed = Listed()
+    listed = SuppressionLists()
     add(listed, ALL, *NUMBERS)
     listed.freeze()
     file = dict(row for row in listed.collect(1000) if row[0] & 0xFFFF_FFFF != 0xFFFF_FFFF)
@@ -108,7 +108,7 @@ def test_a_list_that_is_emptied_while_a_checkpoint_is_written_keeps_no_start_fro
     some = list(file)[:2]
     remove(listed, "all", "", *NUMBERS)
     table = {row: file[row] for row in some} | {row: data for row, data in rows(listed).items() if row not in some}
-    again = Listed()
+    again = SuppressionLists()
     again.restore(iter([(row, data) for row, data in table.items() if data]))
     assert not again.lists()
     again.freeze()
@@ -116,7 +116,7 @@ def test_a_list_that_is_emptied_while_a_checkpoint_is_written_keeps_no_start_fro
 
 
 def test_a_new_list_does_not_take_the_number_of_one_of_which_a_checkpoint_has_rows() -> None:
-    listed = Listed()
+    listed = SuppressionLists()
     add(listed, ALL, *NUMBERS)
     listed.freeze()
     file = dict(listed.collect(1000))
@@ -130,7 +130,7 @@ def test_a_new_list_does_not_take_the_number_of_one_of_which_a_checkpoint_has_ro
 
 
 def test_a_list_that_is_over_is_dropped_a_few_chunks_at_a_time() -> None:
-    listed = Listed()
+    listed = SuppressionLists()
     add(listed, DATED, *NUMBERS)
     add(listed, ALL, NUMBERS[0])
     assert listed.expire(NOON + 99) == 0
@@ -144,7 +144,7 @@ def test_a_list_that_is_over_is_dropped_a_few_chunks_at_a_time() -> None:
 
 
 def test_a_person_is_taken_off_the_lists_of_one_source_only_if_that_is_named() -> None:
-    listed = Listed()
+    listed = SuppressionLists()
     officer = ALL._replace(source="officer")
     add(listed, ALL, NUMBERS[0])
     add(listed, officer, NUMBERS[0])
@@ -153,7 +153,7 @@ def test_a_person_is_taken_off_the_lists_of_one_source_only_if_that_is_named() -
 
 
 def test_so_many_lists_and_no_more() -> None:
-    listed = Listed()
+    listed = SuppressionLists()
     for expiry in range(1, LISTS_MAX + 1):
         add(listed, ALL._replace(expiry=expiry), NUMBERS[0])
     with pytest.raises(TooManyLists):
@@ -166,7 +166,7 @@ def test_so_many_lists_and_no_more() -> None:
 
 
 def test_the_time_of_a_list_is_that_of_its_newest_number() -> None:
-    listed = Listed()
+    listed = SuppressionLists()
     add(listed, ALL, NUMBERS[0], time=NOON)
     add(listed, ALL, NUMBERS[1], time=NOON + 5)
     add(listed, ALL, NUMBERS[2], time=NOON - 5)
@@ -174,7 +174,7 @@ def test_the_time_of_a_list_is_that_of_its_newest_number() -> None:
 
 
 def test_who_was_forgotten_stays_so_though_another_refusal_of_everything_is_taken_back() -> None:
-    listed = Listed()
+    listed = SuppressionLists()
     listed.erased.named = lambda number: 4711
     listed.erased.add(4711, NUMBERS[0])
     add(listed, ALL, NUMBERS[0])
@@ -188,7 +188,7 @@ def test_who_was_forgotten_stays_so_though_another_refusal_of_everything_is_take
 
 
 def test_beside_a_record_it_is_one_more_refusal_and_nobody_else_is_touched() -> None:
-    listed = Listed()
+    listed = SuppressionLists()
     add(listed, ALL, NUMBERS[0])
     own = OptOut("provider", "yi", NOON, "reply", 0)
     data = record.opt_out(record.EMPTY, own)

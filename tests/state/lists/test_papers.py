@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.state import open_store
-from proxy.state.lists.papers import Papers
+from proxy.state.lists.papers import DeskRecords
 
 
 def test_a_checkpoint_keeps_them_and_writes_those_that_changed(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def _refuses(values: object) -> None:
 
 
 def test_what_changes_while_a_checkpoint_is_written_is_of_the_next() -> None:
-    papers = Papers()
+    papers = DeskRecords()
     papers.put(1, b"a")
     papers.freeze()
     papers.put(2, b"b")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Category, hash16, hash32, hash48
 from proxy.model.recipient import Entry, EntryState
-from proxy.state.record.candidates import Port, meant, reach
+from proxy.state.record.candidates import Port, find_candidates, likely_candidates
 
 NOW = 1_762_833_600
 DAY = 86_400
@@ -33,8 +33,8 @@ def entry(
 def named(*sent: Entry, port: str = BASE, owner: str = "jia", word: str = "", ports: tuple[str, ...] = ()) -> set[str]:
     """Shops that a reply may have meant; ``ports``: known beside the one replied to."""
     known = {hash32(one): one for one in (*ports, port)}
-    found = reach(sorted(sent, key=lambda one: one.time), Port(port, owner, frozenset({hash32(owner)})), known.get, NOW)
-    picked = meant(found, hash16(word) if word else 0, NOW)
+    found = find_candidates(sorted(sent, key=lambda one: one.time), Port(port, owner, frozenset({hash32(owner)})), known.get, NOW)
+    picked = likely_candidates(found, hash16(word) if word else 0, NOW)
     return {shop for shop in "甲乙丙丁" for one in picked if one.signature == hash48(shop)}
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.message import UNSIGNED, Category
-from proxy.model.recipient import CONSENT_REQUEST, Entry, EntryState, OptOut, Pick
+from proxy.model.recipient import CONSENT_REQUEST, Entry, EntryFilter, EntryState, OptOut
 from proxy.state.record import record
 from proxy.state.record.record import EMPTY, ENTRIES_MAX, REPLAY_MAX, Record
 
@@ -210,7 +210,7 @@ def test_a_crowded_record_prunes_like_the_list_and_replays_without_forgetting(se
 
 
 picks = st.builds(
-    Pick,
+    EntryFilter,
     categories=st.none() | st.frozensets(st.integers(0, 2)),
     subcategories=st.none() | st.frozensets(st.integers(0, 63)),
     signatures=st.none() | st.frozensets(st.integers(0, 2)),
@@ -246,8 +246,8 @@ def test_a_count_is_what_counting_one_by_one_gives(script, pick, later, enough):
 def test_marks_that_are_missing_mean_entries_that_are_missing(script, signatures, template, enough):
     data = apply(EMPTY, timed(script))
     for pick, marks in (
-        (Pick(signatures=frozenset(signatures)), [one.to_bytes(6, "big") for one in signatures]),
-        (Pick(template=template), [template.to_bytes(4, "big")]),
+        (EntryFilter(signatures=frozenset(signatures)), [one.to_bytes(6, "big") for one in signatures]),
+        (EntryFilter(template=template), [template.to_bytes(4, "big")]),
     ):
         if Record(data).count(-1, pick, enough) >= enough:
             assert Record(data).may_hold(marks, enough)
@@ -256,8 +256,8 @@ def test_marks_that_are_missing_mean_entries_that_are_missing(script, signatures
 
 def test_the_window_is_open_at_its_far_end():
     data = filled(entry(1, NOW - 60), entry(2, NOW))
-    assert Record(data).count(NOW - 60, Pick(), 9) == 1
-    assert Record(data).count(NOW - 61, Pick(), 9) == 2
+    assert Record(data).count(NOW - 60, EntryFilter(), 9) == 1
+    assert Record(data).count(NOW - 61, EntryFilter(), 9) == 2
 
 
 def test_the_65th_message_pushes_out_an_otp_before_any_marketing():
@@ -322,7 +322,7 @@ def test_an_unknown_outcome_stays_counted_and_is_found_by_its_fingerprint():
     found = record.find_unknown(data, 0xABC, NOW - 1)
     assert found is not None
     assert (found.id, found.state) == (1, EntryState.UNKNOWN)
-    assert Record(data).count(0, Pick(), 9) == 1
+    assert Record(data).count(0, EntryFilter(), 9) == 1
     assert record.find_unknown(data, 0xABD, NOW - 1) is None
     assert record.find_unknown(data, 0xABC, NOW) is None  # too old
     assert record.has_unknown(data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.state.shared.leases import FLOOR, LEASE_MS, SPARE_S, Ask, Given, LeasedBinds
+from proxy.state.shared.leases import FLOOR, LEASE_MS, SPARE_S, LeasedBinds, RateGrant, RateRequest
 
 
 class RateShare(NamedTuple):
@@ -38,7 +38,7 @@ class RateBook:
         self.held: dict[int, RateShare] = {}
         self.spare = Spare(0.0, 0.0, 0)
 
-    def ask(self, node: int, said: Ask, now_ms: int) -> Given:
+    def ask(self, node: int, said: RateRequest, now_ms: int) -> RateGrant:
         held, total = self.held, said.total
         for one in [one for one, its in held.items() if its.until_ms <= now_ms]:
             del held[one]
@@ -60,7 +60,7 @@ class RateBook:
         spare = min(spare, max(len(nodes), SPARE_S * total))
         lent = min(spare, said.want)
         self.spare = Spare(spare - lent, max(0.0, total - others - held[node].share), now_ms)
-        return Given(share, len(nodes), lent, lack)
+        return RateGrant(share, len(nodes), lent, lack)
 
 
 def fair_parts(total: float, demands: Sequence[float]) -> list[float]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from proxy.model.rate import Rate
 from proxy.state.counters.shares import LeasedFlow, LeasedRate
-from proxy.state.shared.leases import BEAT_S, FLOOR, LEASE_MS, SPARE_S, Ask, Given
+from proxy.state.shared.leases import BEAT_S, FLOOR, LEASE_MS, SPARE_S, RateGrant, RateRequest
 from tests.state.shared.lease_books import BindLeases, RateBook, ask_place, fair_parts
 
 STEP_S = 0.01
@@ -51,7 +51,7 @@ def test_whatever_is_asked_when_what_nodes_use_never_sums_up_to_more_than_the_to
         if until_ms[node] <= now_ms:
             using[node] = 0.0  # it has not heard for so long
         using[node] *= keeps  # it may give up some of it itself
-        given = book.ask(node, Ask(total, demand, using[node]), now_ms)
+        given = book.ask(node, RateRequest(total, demand, using[node]), now_ms)
         assert 0 <= given.share <= total + 1e-9
         held = [one.share for one in book.held.values() if one.until_ms > now_ms]
         assert len(held) == given.nodes
@@ -65,7 +65,7 @@ def test_a_share_that_became_smaller_is_others_when_its_node_has_said_that_it_kn
     book = RateBook()
 
     def ask(node: int, demand: float, using: float, now_ms: int) -> tuple[float, int]:
-        given = book.ask(node, Ask(100, demand, using), now_ms)
+        given = book.ask(node, RateRequest(100, demand, using), now_ms)
         return given.share, given.nodes
 
     assert ask(1, 100, 0.0, 0) == (100.0, 1)
@@ -81,35 +81,35 @@ def test_a_share_that_became_smaller_is_others_when_its_node_has_said_that_it_kn
 
 def test_what_one_gives_back_others_get_once_and_no_more_of_it_than_a_part_of_the_total():
     book = RateBook()
-    book.ask(1, Ask(1000, 500, 0.0), 0)
-    book.ask(2, Ask(1000, 900, 0.0), 0)
-    book.ask(1, Ask(1000, 500, 500.0, back=25.0), 0)
-    assert [book.ask(2, Ask(1000, 900, 500.0, want=20.0), 0).lent for _ in range(3)] == [20.0, 5.0, 0.0]
-    book.ask(1, Ask(1000, 500, 500.0, back=200.0), 0)
-    assert book.ask(2, Ask(1000, 900, 500.0, want=200.0), 0).lent == SPARE_S * 1000
+    book.ask(1, RateRequest(1000, 500, 0.0), 0)
+    book.ask(2, RateRequest(1000, 900, 0.0), 0)
+    book.ask(1, RateRequest(1000, 500, 500.0, back=25.0), 0)
+    assert [book.ask(2, RateRequest(1000, 900, 500.0, want=20.0), 0).lent for _ in range(3)] == [20.0, 5.0, 0.0]
+    book.ask(1, RateRequest(1000, 500, 500.0, back=200.0), 0)
+    assert book.ask(2, RateRequest(1000, 900, 500.0, want=200.0), 0).lent == SPARE_S * 1000
 
 
 def test_of_a_small_total_a_message_for_each_node_may_be_lent():
     book = RateBook()
     for node in (1, 2, 3):
-        book.ask(node, Ask(2, 1, 0.0), 0)
-    book.ask(1, Ask(2, 0, 0.0, back=9.0), 0)
-    assert book.ask(2, Ask(2, 5, 0.5, want=9.0), 0).lent == 3.0
+        book.ask(node, RateRequest(2, 1, 0.0), 0)
+    book.ask(1, RateRequest(2, 0, 0.0, back=9.0), 0)
+    assert book.ask(2, RateRequest(2, 5, 0.5, want=9.0), 0).lent == 3.0
 
 
 def test_what_is_in_nobodys_share_between_two_beats_is_lent():
     book = RateBook()
-    assert book.ask(1, Ask(1000, 2000, 0.0), 0).share == 1000.0
-    book.ask(2, Ask(1000, 2000, 0.0), 0)
-    assert book.ask(1, Ask(1000, 600, 900.0), 100).share == 500.0, "it goes by no more than 900 from here on"
-    assert book.ask(2, Ask(1000, 2000, 0.0, want=99.0), 200).lent == pytest.approx(100 * 0.1)
+    assert book.ask(1, RateRequest(1000, 2000, 0.0), 0).share == 1000.0
+    book.ask(2, RateRequest(1000, 2000, 0.0), 0)
+    assert book.ask(1, RateRequest(1000, 600, 900.0), 100).share == 500.0, "it goes by no more than 900 from here on"
+    assert book.ask(2, RateRequest(1000, 2000, 0.0, want=99.0), 200).lent == pytest.approx(100 * 0.1)
 
 
 def test_who_is_told_what_others_lack():
     book = RateBook()
-    assert book.ask(1, Ask(100, 60, 0.0), 0).lack == 0.0
-    assert book.ask(2, Ask(100, 70, 0.0), 0).lack == 0.0, "the other has what it wants"
-    assert book.ask(1, Ask(100, 60, 100.0), 0).lack == 70.0
+    assert book.ask(1, RateRequest(100, 60, 0.0), 0).lack == 0.0
+    assert book.ask(2, RateRequest(100, 70, 0.0), 0).lack == 0.0, "the other has what it wants"
+    assert book.ask(1, RateRequest(100, 60, 100.0), 0).lack == 70.0
 
 
 # --- a second of many nodes
@@ -143,7 +143,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.all = [Node(number, LeasedRate(self.total)) for number in range(self.nodes)]
-        self.on_way: list[tuple[float, int, Node, float, Given, bool]] = []
+        self.on_way: list[tuple[float, int, Node, float, RateGrant, bool]] = []
         self.sent: list[tuple[float, int]] = []
         self.one = Rate(self.total, max(1, round(self.total)))
         self.one_sent = 0
@@ -169,7 +169,7 @@ class World:
             assert using <= self.total + 1e-6 or any(node.cut_off for node in self.all), f"at {self.now_s:.2f} s"
         return len(self.sent) - before
 
-    def _ask(self, node: Node, said: Ask, *, first: bool) -> None:
+    def _ask(self, node: Node, said: RateRequest, *, first: bool) -> None:
         if node.cut_off:
             return
         arrives_s = self.now_s + self.dice.uniform(0, self.delay_s / 2)
@@ -342,22 +342,22 @@ def test_cut_off_all_send_an_equal_part_and_together_the_total(total, nodes, see
 
 def test_a_share_that_grows_brings_no_messages_with_it():
     rate = LeasedRate(100)
-    rate.grant(0.0, Given(10, 2, 0.0, 0.0), 0.0)
+    rate.grant(0.0, RateGrant(10, 2, 0.0, 0.0), 0.0)
     assert sum(rate.allow(2.0) for _ in range(20)) == 10
-    rate.grant(2.0, Given(90, 2, 0.0, 0.0), 2.0)
+    rate.grant(2.0, RateGrant(90, 2, 0.0, 0.0), 2.0)
     assert not rate.allow(2.0)
     assert sum(rate.allow(2.5) for _ in range(100)) == 45
 
 
 def test_many_who_bind_at_once_do_not_make_a_rate_forget_what_it_was_asked_for():
     rate = LeasedRate(100)
-    rate.grant(0.0, Given(50, 2, 0.0, 100.0), 0.0)
-    said = Ask(100, 0, 0)
+    rate.grant(0.0, RateGrant(50, 2, 0.0, 100.0), 0.0)
+    said = RateRequest(100, 0, 0)
     for beat in range(1, 6):
         for message in range(8):
             rate.allow(beat * BEAT_S - 0.1 + message / 100)
         said = rate.ask(beat * BEAT_S)
-        rate.grant(beat * BEAT_S, Given(50, 2, 0.0, 100.0), beat * BEAT_S)
+        rate.grant(beat * BEAT_S, RateGrant(50, 2, 0.0, 100.0), beat * BEAT_S)
     assert said.demand == 40
     assert [rate.ask(1.0 + bind / 1000).demand for bind in range(10)] == [40] * 10
     assert rate.tps == 50
@@ -365,7 +365,7 @@ def test_many_who_bind_at_once_do_not_make_a_rate_forget_what_it_was_asked_for()
 
 def test_a_long_message_may_owe_and_pays_later():
     rate = LeasedRate(10)
-    rate.grant(0.0, Given(10, 1, 0.0, 0.0), 0.0)
+    rate.grant(0.0, RateGrant(10, 1, 0.0, 0.0), 0.0)
     for _ in range(5):
         rate.owe(0.0)
     assert not rate.allow(0.2)
@@ -375,7 +375,7 @@ def test_a_long_message_may_owe_and_pays_later():
 def test_what_is_counted_together_is_what_was_allowed_one_by_one():
     one, together = LeasedRate(10), LeasedRate(10)
     for rate in (one, together):
-        rate.grant(0.0, Given(10, 1, 0.0, 0.0), 0.0)
+        rate.grant(0.0, RateGrant(10, 1, 0.0, 0.0), 0.0)
     for now_s, asked in ((0.3, 2), (0.6, 9), (0.61, 4), (2.0, 30)):
         went = sum(one.allow(now_s) for _ in range(asked))
         room = int(together.room(now_s) + 1e-9)
@@ -408,7 +408,7 @@ def test_queues_flow_at_the_total_whoever_has_messages_and_nothing_is_claimed_fo
         for queue in queues[1:]:
             queue.arrivals = dice.choice((0.0, dice.uniform(0, 0.3) * total / nodes))
 
-        def ask(queue: Queue, said: Ask, now_s: float, book: RateBook = book) -> None:
+        def ask(queue: Queue, said: RateRequest, now_s: float, book: RateBook = book) -> None:
             queue.flow.grant(book.ask(queue.number, said, round(now_s * 1000)), now_s)
 
         sent_after: dict[int, float] = {}

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from proxy.state.counters.portions import PortionLimit, PortionReport
-from proxy.state.shared.leases import LEASE_MS, Ask
+from proxy.state.shared.leases import LEASE_MS, RateRequest
 from proxy.state.shared.leasing import parse_place, parse_portion, parse_share, report_word
 from tests.needs import needs
 from tests.state.counters.portion_book import PortionBook
@@ -25,7 +25,7 @@ def test_shares_are_those_of_the_python_model(leasing: LeasingServer, seed: int)
         now_ms += dice.choice((0, 10, 200, 900, LEASE_MS))
         node, demand = dice.randrange(6), dice.choice((0.0, dice.uniform(0, 2 * total)))
         back, want = (dice.choice((0.0, dice.uniform(0, total / 5))) for _ in range(2))
-        said = Ask(total, demand, using[node] * dice.choice((1.0, 1.0, dice.random())), back, want)
+        said = RateRequest(total, demand, using[node] * dice.choice((1.0, 1.0, dice.random())), back, want)
         told = parse_share(leasing.ask(now_ms, "shares", f"rate{seed}", node, *map(repr, said)))
         assert told == pytest.approx(book.ask(node, said, now_ms), rel=1e-12, abs=1e-9)
         using[node] = dice.choice((told.share, said.using))

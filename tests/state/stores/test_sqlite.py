@@ -455,7 +455,7 @@ def test_torn_messages_are_counted_by_provider_when_the_sweep_has_come_round_and
     store = opened(path)
 
     def tear(person: int, provider: str, reference: int) -> None:
-        store.update(person, lambda data: torn.tear(data or EMPTY, torn.key_of(provider, "10690001", reference), NOW))
+        store.update(person, lambda data: torn.mark_incomplete(data or EMPTY, torn.key_of(provider, "10690001", reference), NOW))
 
     for number in range(3):
         tear(PERSON + number, "jia", number)
