@@ -79,7 +79,7 @@ class Between:
         self.carrier = CarrierAccount(carrier, TIMERS, Turns(cast("Any", self.clock)), house.tally, self.ids)
         house.lanes["bj"] = house.route = self.carrier.lane
         self.line = Line(house.binds["jia"].access, version)
-        self.way_back = DeliverRelay(
+        self.deliver_relay = DeliverRelay(
             house.relay,
             ReplyHandler(house.relay, house.tally, OptOutSettings(), lambda: house.now, lambda: house.now),
             house.tally,
@@ -90,9 +90,9 @@ class Between:
             lambda: house.now,
             {"bj": self.ids} if self.ids is not None else None,
         )
-        self.way_back.open(Bounds(), ["jia", "yi"])
+        self.deliver_relay.open(Bounds(), ["jia", "yi"])
         self.carrier.relay = self.carrier.answer_filter.relay = house.relay
-        self.carrier.way_back = self.way_back
+        self.carrier.deliver_relay = self.deliver_relay
         self.link = self._bound()
 
     def _bound(self) -> CarrierLink:
@@ -106,7 +106,7 @@ class Between:
     def _turn(self) -> None:
         for _ in range(3):
             self.house.turn()
-            self.way_back.turn(self.house.now)
+            self.deliver_relay.turn(self.house.now)
 
     # -- the provider
 
@@ -129,7 +129,7 @@ class Between:
         for frame in found:
             if frame.command_id == DELIVER_SM:
                 acknowledged = response(DELIVER_SM, 0, frame.sequence_number, b"\0")
-                self.way_back.answered(self.line.session.receive(acknowledged, 0.0).answers, self.house.now)
+                self.deliver_relay.answered(self.line.session.receive(acknowledged, 0.0).answers, self.house.now)
         self._turn()
         return found
 

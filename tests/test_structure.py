@@ -404,9 +404,9 @@ def test_seeded_a_private_word(tmp_path: Path) -> None:
     found = package(
         tmp_path, {"relay/chains.py": "class Told: pass\nclass _Told: pass\n", "relay/x.py": "class WayBack: pass\n"}
     )
-    package(tmp_path, {"desk/x.py": "", "relay/board/x.py": "", "native/relay/transit.pxi": ""})
+    package(tmp_path, {"desk/x.py": "", "relay/board/x.py": "", "native/relay/pending_submit.pxi": ""})
     assert set(private_words(found)) == {
-        "proxy/native/relay/transit.pxi: pending_submit",
+        "proxy/native/relay/pending_submit.pxi: pending_submit",
         "proxy/relay/board: multipart shared",
         "proxy/relay/chains.py: batching",
         "proxy/relay/chains.py: class Told: idempotency",

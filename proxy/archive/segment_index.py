@@ -9,7 +9,7 @@ time of its newest row, and its RULES records. Reading continues where it stoppe
 
     another file of that name (erased, restored, removed), other octets where reading stopped  ▶  it and all later segments are read anew
     a tail that is torn or being written                                                     ▶  reading ends before it, as in ``tail``
-    any other fault                                                                          ▶  ``spoilt``: ``tail`` reports the fault
+    any other fault                                                                          ▶  ``unreadable``: ``tail`` reports the fault
 
 A stretch that can matter is read and verified again, by the chain before and after it.
 """
@@ -111,7 +111,7 @@ class SegmentIndex:
         self.disk = disk
         self._keys, self._rolled = keys, rolled
         self._segments: list[IndexedSegment] = []
-        self.spoilt = False
+        self.unreadable = False
 
     def _bounds(self) -> tuple[int, int]:
         """Segments that are remembered, octets of a stretch."""
@@ -121,12 +121,12 @@ class SegmentIndex:
 
     def read_on(self, until: float | None = None) -> bool:
         """Indexes new records; returns whether it reached the end. ``until``: stops then, by ``time.monotonic``. OSError."""
-        self.spoilt = False
+        self.unreadable = False
         try:
             return self._read_on(until)
         except (Stale, SegmentFault, ValueError, struct.error):  # ``tail`` finds the same, and says it
             self._segments.clear()
-            self.spoilt = True
+            self.unreadable = True
             return True
 
     def _read_on(self, until: float | None) -> bool:
@@ -270,7 +270,7 @@ class SegmentIndex:
     def tail(self, behind: int, question: Query, rules: Mapping[str, Sequence[str]]) -> UnrolledTail | None:
         """Like ``tail.tail``; without a person only the newest matching rows up to the limit. None: everything must be read. OSError."""
         self.read_on()
-        if self.spoilt or not self._segments or not self._ends_well():
+        if self.unreadable or not self._segments or not self._ends_well():
             return None
         stretches = [(one, stretch) for one in self._segments for stretch in one.stretches if stretch.last > behind]
         last = self._segments[-1]

@@ -77,7 +77,7 @@ class Replication:
         journal: Journal,
         listings: ListImports,
         told: Iterable[Record],
-        in_pieces: ChunkedImports,
+        chunked_imports: ChunkedImports,
         *,
         stale_s: float,
         kick: Callable[[], None],
@@ -89,7 +89,7 @@ class Replication:
         ``kick``: asks for a sync of the journal. ``heard``: called with the kinds of records that are now in force."""
         self._store, self._journal, self._listings = store, journal, listings
         self._stale_s, self._kick, self._on_applied, self._clock, self._monotonic = stale_s, kick, heard, clock, monotonic
-        self._in_pieces = in_pieces
+        self._in_pieces = chunked_imports
         self._waiting: deque[Record] = deque(told)
         self._recent: deque[tuple[float, Record]] = deque(maxlen=RECENT_MAX)
         self._own: dict[int, tuple[int, Record]] = {}

@@ -57,8 +57,8 @@ class GateClient:
         self._places, self._config = places, config
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="asking")
         self._programs = asyncio.Semaphore(PROGRAMS_AT_ONCE)
-        self._nursery = ForkServer(config)
-        self.workshop, self.jobs = Sandbox(config), Jobs(config)
+        self._fork_server = ForkServer(config)
+        self.sandbox, self.jobs = Sandbox(config), Jobs(config)
 
     async def ask(self, token: str, command: str, /, **args: Any) -> dict[str, Any]:
         """Its answer; arguments that are None are left out."""
@@ -89,7 +89,7 @@ class GateClient:
 
     def _run(self, token: str, argv: tuple[str, ...], within_s: float, fine: tuple[int, ...]) -> Ran:
         try:
-            code, out, said = self._nursery.run([*argv, "--config", str(self._config)], token, within_s)
+            code, out, said = self._fork_server.run([*argv, "--config", str(self._config)], token, within_s)
         except TookTooLong:
             raise CannotAsk(f"it took longer than {within_s:g} s: ask for less at a time") from None
         except CannotStart as error:
@@ -126,12 +126,12 @@ class GateClient:
 
     def warm(self) -> None:
         """Starts the helper processes before the first request."""
-        self._nursery.warm()
-        self.workshop.warm()
+        self._fork_server.warm()
+        self.sandbox.warm()
 
     def close(self) -> None:
-        self._nursery.close()
-        self.workshop.close()
+        self._fork_server.close()
+        self.sandbox.close()
         self.jobs.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 

@@ -162,7 +162,7 @@ class PageRequest:
     def go(self, path: str, said: str = "", kind: str = "done") -> Response:
         """Redirects to another page, which shows ``said`` first."""
         if said:
-            self.session.tell(kind, said)
+            self.session.add_notice(kind, said)
         if self.partial:
             return Response(status_code=204, headers={"HX-Redirect": path})
         return RedirectResponse(path, 303)

@@ -40,7 +40,7 @@ class LoginSession:
     said: list[tuple[str, str]] = field(default_factory=list)
     """Notices for the next page: (kind, text)."""
 
-    def tell(self, kind: str, words: str) -> None:
+    def add_notice(self, kind: str, words: str) -> None:
         self.said = [*self.said, (kind, words)][-SAID_MAX:]
 
     def take_notices(self) -> list[tuple[str, str]]:

@@ -91,7 +91,7 @@ class SignatureCounters:
         if self.wanted and provider and len(self.optouts) < SIGNATURE_KEYS_MAX:
             self.optouts[provider, signature] += 1
 
-    def taken(self) -> tuple[Mapping[tuple[str, str, Category, str], int], Mapping[tuple[str, int], int]]:
+    def take(self) -> tuple[Mapping[tuple[str, str, Category, str], int], Mapping[tuple[str, int], int]]:
         """Returns the counts (submits, opt-outs) and starts again from zero."""
         counted = self.submits, self.optouts
         self.submits, self.optouts = defaultdict(int), defaultdict(int)
@@ -151,7 +151,7 @@ class GateCounters:
             name = f"0x{status:08x}" if status in own else OTHER_STATUS
         self.carrier_responses[carrier, name] += 1
 
-    def advertised_until_now(self) -> Mapping[tuple[str, str], int]:
+    def take_advertised(self) -> Mapping[tuple[str, str], int]:
         """Returns the counts and starts again from zero."""
         counted, self.advertised = self.advertised, defaultdict(int)
         return counted

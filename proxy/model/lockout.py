@@ -19,14 +19,14 @@ class Lockout:
     def __init__(self) -> None:
         self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
 
-    def failed(self, name: str, address: str, now: float) -> None:
+    def note_failure(self, name: str, address: str, now: float) -> None:
         key = (name, address)
         count, _ = self._failures.pop(key, (0, 0.0))
         self._failures[key] = (count + 1, now)
         while len(self._failures) > HELD_MAX:
             self._failures.popitem(last=False)
 
-    def passed(self, name: str, address: str) -> None:
+    def note_success(self, name: str, address: str) -> None:
         self._failures.pop((name, address), None)
 
     def held_off(self, name: str, address: str, now: float) -> bool:

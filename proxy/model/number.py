@@ -67,7 +67,7 @@ class Number:
         self._recipient = recipient
 
     @property
-    def whole(self) -> str:
+    def full_number(self) -> str:
         return f"{self._recipient:011d}"
 
     def __str__(self) -> str:

@@ -72,7 +72,7 @@ class CarrierAccount:
         self.tls: ssl.SSLContext | None = None
         """For new links; None where they are not encrypted."""
         self.relay: Relay
-        self.way_back: DeliverRelay
+        self.deliver_relay: DeliverRelay
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
         self._enabled = [asyncio.Event() for _ in range(self.slots)]
@@ -88,8 +88,8 @@ class CarrierAccount:
     def _kinds(self) -> tuple[str, ...]:
         return ("transceiver",) if self.carrier.bind == "transceiver" else ("transmitter", "receiver")
 
-    def start(self, relay: Relay, way_back: DeliverRelay) -> None:
-        self.relay, self.way_back = relay, way_back
+    def start(self, relay: Relay, deliver_relay: DeliverRelay) -> None:
+        self.relay, self.deliver_relay = relay, deliver_relay
         self.answer_filter.relay = relay
         for slot in range(1, self.slots + 1):
             self._tasks.append(self.turns.loop.create_task(self._keep_up(self.kind_of(slot), slot)))

@@ -42,7 +42,7 @@ class LinkOwner(Protocol):
     turns: Turns
     tally: GateCounters
     relay: Relay
-    way_back: DeliverRelay
+    deliver_relay: DeliverRelay
     pacer: Pacer
     malformed: MalformedLog
     links: list[CarrierLink]
@@ -129,11 +129,11 @@ class CarrierLink(Link):
 
     def _process_all(self, requests: list[Frame], now: float) -> None:
         if are_all(requests, DELIVER_SM):
-            self.carrier_account.way_back.deliver_all(self, requests, now)
+            self.carrier_account.deliver_relay.deliver_all(self, requests, now)
             return
         for frame in requests:
             if frame.command_id == DELIVER_SM:
-                self.carrier_account.way_back.deliver(self, frame, now)
+                self.carrier_account.deliver_relay.deliver(self, frame, now)
             else:
                 self.session.answer(frame, ESME_RINVCMDID)
 
@@ -157,12 +157,12 @@ class CarrierLink(Link):
     side = "carrier"
 
     @property
-    def whose(self) -> str:
+    def party(self) -> str:
         """The account's name in commands."""
         return self.carrier_account.name
 
     @property
-    def called(self) -> str:
+    def label(self) -> str:
         """The link's name in commands: ``bj/1``."""
         return f"{self.carrier_account.name}/{self.slot}"
 

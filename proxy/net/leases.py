@@ -141,10 +141,10 @@ class LeaseClient:
         return LeaseRequest(name, most, self._held(name) + self._asking[name], more)
 
     def _held(self, name: str) -> int:
-        directory, (kind, _, whose) = self._providers.directory, name.partition(":")
+        directory, (kind, _, party) = self._providers.directory, name.partition(":")
         if kind == "p":
-            return directory.provider_binds.get(whose, 0)
-        access = directory.accesses.get(whose)
+            return directory.provider_binds.get(party, 0)
+        access = directory.accesses.get(party)
         return access.binds if access is not None else 0
 
     async def _binds(self) -> None:

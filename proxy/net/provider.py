@@ -48,7 +48,7 @@ class Providers:
         self.turns = turns
         self.tally = tally
         self.timers = timers
-        self.way_back: DeliverRelay
+        self.deliver_relay: DeliverRelay
         self.links: set[ProviderLink] = set()
         self.bound: defaultdict[str, list[ProviderLink]] = defaultdict(list)
         """Binds by provider, the oldest first."""

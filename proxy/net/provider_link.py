@@ -67,7 +67,7 @@ class ProviderHost(Protocol):
     turns: Turns
     tally: GateCounters
     timers: SmppTimers
-    way_back: DeliverRelay
+    deliver_relay: DeliverRelay
     commands: Commands
     connections_max: int
     links: set[ProviderLink]
@@ -147,14 +147,14 @@ class ProviderLink(Link):
             directory.provider_binds[name] -= 1
             self.providers.bound[name].remove(self)
             self.kind = ""
-        self.providers.way_back.lost(self.session.abandon())
+        self.providers.deliver_relay.lost(self.session.abandon())
 
     def on_overdue(self, tickets: Iterable[tuple[int, Item]]) -> None:
         for sequence, item in tickets:
             self._late[sequence] = item
             if len(self._late) > LATE_MAX:
                 self._late.popitem(last=False)
-        self.providers.way_back.unanswered([item for _, item in tickets])
+        self.providers.deliver_relay.unanswered([item for _, item in tickets])
 
     def on_received(self, received: Received, now: float) -> None:
         arrived_s = time.monotonic()
@@ -163,11 +163,11 @@ class ProviderLink(Link):
         if requests:
             self._process_all(requests, now, arrived_s)
         if answers:
-            self.providers.way_back.answered(answers, now)
+            self.providers.deliver_relay.answered(answers, now)
         for sequence, frame in strays:
             item = self._late.pop(sequence, None)
             if item is not None and frame.command_status == ESME_ROK:
-                self.providers.way_back.delivered(item)
+                self.providers.deliver_relay.delivered(item)
 
     def _process_all(self, requests: list[Frame], now: float, arrived_s: float) -> None:
         relay = self.providers.relay
@@ -193,12 +193,12 @@ class ProviderLink(Link):
     side = "provider"
 
     @property
-    def whose(self) -> str:
+    def party(self) -> str:
         """The provider's name, empty until it is bound."""
         return self.access.provider.name if self.number else ""
 
     @property
-    def called(self) -> str:
+    def label(self) -> str:
         """The bind's name in commands: ``jia#17``; until it is bound, its address."""
         return f"{self.access.account.system_id}#{self.number}" if self.number else self.peer
 
@@ -363,7 +363,7 @@ class ProviderLink(Link):
         providers.directory.provider_binds[name] = providers.directory.provider_binds.get(name, 0) + 1
         providers.bound[name].append(self)
         if self.session.can_receive:
-            providers.way_back.bound(name)
+            providers.deliver_relay.bound(name)
         self.piece_bytes, self.noisy = BOUND_PIECE_BYTES, False
         self.limit_unread(UNREAD_BYTES_MAX)
         account = access.account.system_id

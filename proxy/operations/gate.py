@@ -72,11 +72,11 @@ class Gate(Protocol):
     listing: ListImport | ConsentImport | None
     """The list that is being imported: a checkpoint keeps the journal readable from its first record on."""
 
-    def listing_ends(self) -> None:
+    def import_ended(self) -> None:
         """The imported list is in force, or given up."""
 
     @property
-    def in_pieces(self) -> ChunkedImports: ...
+    def chunked_imports(self) -> ChunkedImports: ...
 
     @property
     def away(self) -> str:
@@ -87,7 +87,7 @@ class Gate(Protocol):
     @property
     def store(self) -> EmbeddedStore: ...
     @property
-    def houses(self) -> Sequence[CarrierAccountView]: ...
+    def carrier_accounts(self) -> Sequence[CarrierAccountView]: ...
 
     def binds(self) -> Iterable[BindLink]:
         """All binds, the oldest first."""
@@ -107,5 +107,5 @@ class Gate(Protocol):
     async def reload(self, who: str) -> list[str]:
         """Reloads as SIGHUP does; returns what is wrong with the files, empty when they are in force."""
 
-    def rules_told(self) -> dict[str, Any]:
+    def rules_status(self) -> dict[str, Any]:
         """Where the rules in force come from: ``since``, ``problem``; which set waits (``proposed``), which is ``kept_out``."""

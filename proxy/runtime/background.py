@@ -42,7 +42,7 @@ class Background:
         self._lock = asyncio.Lock()
 
     @property
-    def at_work(self) -> bool:
+    def busy(self) -> bool:
         return self._lock.locked()
 
     async def run(self, work: Callable[[Callable[[], None]], Result]) -> Result:

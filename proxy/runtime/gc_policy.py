@@ -29,7 +29,7 @@ class GcPolicy:
         self._arrived = 0
         self._freezes = 0  # how often something was set aside since the last look
 
-    def look(self, now_s: float, came: int, *, loading: bool = False) -> None:
+    def run(self, now_s: float, came: int, *, loading: bool = False) -> None:
         """Call it several times a second. ``came``: a number that changes whenever something has arrived. ``loading``: many long-lived objects
         are being made, so a collection would stop the loop and is postponed."""
         if came != self._arrived:

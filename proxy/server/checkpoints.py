@@ -42,12 +42,12 @@ class Checkpoints:
         ids: MessageIds,
         synced: Callable[[int], Awaitable[None]],
         holding: Sequence[JournalReader],
-        in_pieces: ChunkedImports,
+        chunked_imports: ChunkedImports,
     ) -> None:
         """``synced``: returns when the journal is synced up to a record."""
         self._store, self._journal, self._relay, self._ids = store, journal, relay, ids
         self._synced = synced
-        self._readers, self._in_pieces = holding, in_pieces
+        self._readers, self._in_pieces = holding, chunked_imports
         self._writing = False
 
     async def run(self) -> None:

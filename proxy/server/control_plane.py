@@ -97,11 +97,11 @@ class ControlPlane:
         journal: Journal,
         kick: Callable[[], None],
         providers: Providers,
-        houses: Sequence[CarrierAccount],
+        carrier_accounts: Sequence[CarrierAccount],
         reload: Callable[[str, str], Awaitable[list[str]]],
-        revising: RuleDeployment,
+        rule_deployment: RuleDeployment,
         names: PseudonymKey,
-        in_pieces: ChunkedImports,
+        chunked_imports: ChunkedImports,
         people: Sequence[Person] = (),
         group: str = "",
         front: int = 0,
@@ -110,13 +110,13 @@ class ControlPlane:
         for others; 0: there is none."""
         self.relay = relay
         self.store = store
-        self.houses = houses
+        self.carrier_accounts = carrier_accounts
         self.listing: ListImport | ConsentImport | None = None
-        self.in_pieces = in_pieces
+        self.chunked_imports = chunked_imports
         self.replication: Replication | None = None
         """Exchange with the other gates on a shared store."""
-        self.revising = revising
-        self._rules = revising.rules
+        self.rule_deployment = rule_deployment
+        self._rules = rule_deployment.rules
         self._rules_since = time.time()
         self._journal, self._kick = journal, kick
         self._providers = providers
@@ -125,14 +125,14 @@ class ControlPlane:
         self.cases = CaseBook(store.cases, self.write_all)
         self.penalties = PenaltyBook(store.penalties, self.write_all)
         self.inbox = Inbox(store.doubtful, store.decisions)
-        hours = ProviderHours(store.hours, self.write_untold, self.write_all if store.shared else None, store.node)
-        self.warden = penalties.PenaltyScheduler(
+        hours = ProviderHours(store.hours, self.write_unreplicated, self.write_all if store.shared else None, store.node)
+        self.penalty_scheduler = penalties.PenaltyScheduler(
             self,
             hours,
-            SignatureHours(store.hours_apart, self.write_untold, self.write_partly_told if store.shared else None, store.node),
+            SignatureHours(store.hours_apart, self.write_unreplicated, self.write_partly_replicated if store.shared else None, store.node),
             lambda provider: self.path_states.of_provider(provider),  # noqa: PLW0108 # path_states is made below
         )
-        book = ReplyPaths(store.reply_paths, self.write_untold, self.write_all if store.shared else None, store.node)
+        book = ReplyPaths(store.reply_paths, self.write_unreplicated, self.write_all if store.shared else None, store.node)
         self.reply_paths = reply_paths.ReplyPathMonitor(self, book)
         self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
         self.path_states = states.PathStates(self, book, self._apply_orders)
@@ -140,7 +140,7 @@ class ControlPlane:
         self._recent_rules = ops_rules.RecentHits(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
         self._rates = providers_told.MinuteCounts(relay.tally)
-        self.keeper = retention.RetentionTask(self, journal)
+        self.retention_task = retention.RetentionTask(self, journal)
         self._roller: Roller | None = None
         self._console: ConsoleProcess | None = None
         self._auditor: Auditor | None = None
@@ -151,7 +151,7 @@ class ControlPlane:
             control,
             {
                 **binds.commands(self),
-                **complaints.commands(self, self.warden.soon),
+                **complaints.commands(self, self.penalty_scheduler.soon),
                 **consent.commands(self),
                 **counter_rows.commands(self),
                 **doubtful_operations.commands(self),
@@ -159,16 +159,16 @@ class ControlPlane:
                 **links.commands(self),
                 **access_log.commands(self),
                 **orders.commands(self),
-                **subject.commands(self, self.keeper, names),
-                **penalties.commands(self, self.warden),
-                **providers_told.commands(self, self.warden, self._rates),
+                **subject.commands(self, self.retention_task, names),
+                **penalties.commands(self, self.penalty_scheduler),
+                **providers_told.commands(self, self.penalty_scheduler, self._rates),
                 **reply_paths.commands(self, self.reply_paths),
                 **probes.commands(self, self.prober),
                 **suppress.commands(self),
                 **trace.commands(self, self),
                 **ops_rules.commands(self, self._recent_rules, self._hits),
-                **retention.commands(self.keeper),
-                **erase_operations.commands(self, self.keeper),
+                **retention.commands(self.retention_task),
+                **erase_operations.commands(self, self.retention_task),
                 **whoami.commands(),
             },
             self.authorization,
@@ -188,11 +188,11 @@ class ControlPlane:
         """Opens the socket; ControlError says why it cannot. ``keep``: how long the journal is kept. ``roller``, ``console``,
         ``auditor``: tasks that roll the journal, and keep the console and the opt-out audit up."""
         await self._server.start()
-        self.warden.count_apart()  # before the first message; likewise:
+        self.penalty_scheduler.count_apart()  # before the first message; likewise:
         self._rates.tick(self.now())
-        self.keeper.keep = keep
+        self.retention_task.keep = keep
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self.keeper.run())]
+        self._tasks = [loop.create_task(self.retention_task.run())]
         if roller is not None:
             self._roller = roller
             self._tasks.append(loop.create_task(roller.run()))
@@ -204,9 +204,9 @@ class ControlPlane:
             self._tasks.append(loop.create_task(auditor.run()))
 
     async def stop(self) -> None:
-        self.warden.stop()
+        self.penalty_scheduler.stop()
         self.prober.stop()
-        self.warden.put_away(self.now())
+        self.penalty_scheduler.put_away(self.now())
         self.reply_paths.put_away(self.now())
         await self._server.stop()
         for task in self._tasks:
@@ -232,7 +232,7 @@ class ControlPlane:
         if proposal is not None:
             proposal.obey(given, paths)
         drains, now = self.book.of_kind("drain"), self.now()
-        for house in self.houses:
+        for house in self.carrier_accounts:
             house.drain(links.drained_slots(house, drains, now))
         self.obey_throttles()
 
@@ -247,7 +247,7 @@ class ControlPlane:
         self._recent_rules.tick(now_s)
         self._hits.tick(now)
         self._rates.tick(now)
-        self.warden.tick(now, now_s)
+        self.penalty_scheduler.tick(now, now_s)
         self.inbox.sweep(now)
         self.reply_paths.tick(now, now_s)
         self.path_states.tick(now, now_s)
@@ -268,10 +268,10 @@ class ControlPlane:
         """The first journal record of a list that is being imported; None if none is."""
         return self.listing.sequence if self.listing is not None else None
 
-    def listing_ends(self) -> None:
+    def import_ended(self) -> None:
         """The imported list is in force, or given up."""
         assert self.listing is not None
-        self.in_pieces.ended(self.listing.sequence, self._journal.written)
+        self.chunked_imports.ended(self.listing.sequence, self._journal.written)
         self.listing = None
 
     # -- for commands
@@ -281,7 +281,7 @@ class ControlPlane:
 
     def watched(self) -> list[ProviderLink | CarrierLink]:
         """Links that a trace may tap, unbound ones included."""
-        return [*self._providers.links, *(link for house in self.houses for link in house.links)]
+        return [*self._providers.links, *(link for house in self.carrier_accounts for link in house.links)]
 
     def listen(self, links: Iterable[Link], on_pdu: OnPdu, wants: WantsLink | None = None) -> None:
         self._taps.listen(links, on_pdu, wants)
@@ -295,11 +295,11 @@ class ControlPlane:
     def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
         return self._write(records, told=len(records))
 
-    def write_untold(self, records: Sequence[tuple[int, bytes]]) -> int:
+    def write_unreplicated(self, records: Sequence[tuple[int, bytes]]) -> int:
         """Writes records that are not replicated to other gates."""
         return self._write(records, told=0)
 
-    def write_partly_told(self, told: Sequence[tuple[int, bytes]], own: Sequence[tuple[int, bytes]]) -> int:
+    def write_partly_replicated(self, told: Sequence[tuple[int, bytes]], own: Sequence[tuple[int, bytes]]) -> int:
         """Writes one commit group; only ``told`` is replicated to other gates."""
         return self._write([*told, *own], told=len(told))
 
@@ -346,13 +346,13 @@ class ControlPlane:
             self.penalties.reread()
         if messages.CASED in kinds:
             self.cases.reread()
-            self.warden.soon()
+            self.penalty_scheduler.soon()
         if messages.PERSON in kinds:
             self.inbox.forget()
         elif kinds & LISTED_BY_INBOX:
             self.inbox.reread()
         if messages.COUNTED in kinds or messages.COUNTED_APART in kinds:
-            self.warden.reread()
+            self.penalty_scheduler.reread()
         if messages.REPLY_PATH in kinds:
             self.reply_paths.book.reread()
             self.path_states.soon()
@@ -362,8 +362,8 @@ class ControlPlane:
     async def reload(self, who: str) -> list[str]:
         return await self._reload("command", who)
 
-    def rules_told(self) -> dict[str, Any]:
-        return {"since": self._rules_since, **self.revising.told()}
+    def rules_status(self) -> dict[str, Any]:
+        return {"since": self._rules_since, **self.rule_deployment.told()}
 
     def paths(self, config: Path) -> dict[str, HttpRoute]:
         """HTTP paths beside metrics and health. ``config``: the settings' path."""
@@ -396,8 +396,8 @@ class ControlPlane:
             "journal_chain_ok": self._roller is None or not self._roller.altered,
             "journal_head": self._roller.head if self._roller is not None else {},
             "optout_audit_lag_s": self._auditor.lag_s if self._auditor is not None else 0.0,
-            **self.keeper.gauges(),
-            **self.warden.gauges(),
+            **self.retention_task.gauges(),
+            **self.penalty_scheduler.gauges(),
             "doubtful_replies": {(state,): float(count) for state, count in doubtful_operations.reply_counts(self).items()},
             "doubtful_oldest_s": max(0.0, self.now() - self.inbox.oldest()) if self.inbox.oldest() else 0.0,
             **self.reply_paths.gauges(),

@@ -38,10 +38,10 @@ class Health:
     store: EmbeddedStore
     journal: Journal
     providers: Providers
-    houses: Sequence[CarrierAccount]
+    carrier_accounts: Sequence[CarrierAccount]
     contexts: Contexts
     pseudonym_key: PseudonymKey
-    revising: RuleDeployment
+    rule_deployment: RuleDeployment
     control_plane: ControlPlane
     reloading: Reload
     maintenance: Maintenance
@@ -52,7 +52,7 @@ class Health:
         why = []
         if not self.providers.accepting:
             why.append(self.providers.why_not_accepting)
-        if not any(house.lane.up for house in self.houses):
+        if not any(house.lane.up for house in self.carrier_accounts):
             why += self._carriers_down() or ["no carrier is configured (settings: carriers)"]
         if self.relay.journal_down:
             why.append(f"journal: {self.relay.journal_down}")
@@ -60,21 +60,21 @@ class Health:
 
     def notes(self) -> list[str]:
         """What an operator should fix although the gate is ready."""
-        notes = self._carriers_down() if any(house.lane.up for house in self.houses) else []
+        notes = self._carriers_down() if any(house.lane.up for house in self.carrier_accounts) else []
         notes += [] if self.store.up else [f"store: {self.store.why}: rules go by what this node knows"]
-        return notes + self.reloading.notes() + self.revising.notes() + self.control_plane.notes() + self.pseudonym_key.notes()
+        return notes + self.reloading.notes() + self.rule_deployment.notes() + self.control_plane.notes() + self.pseudonym_key.notes()
 
     def _carriers_down(self) -> list[str]:
         return [
             f"carrier {house.account}: no link is up (look for 'carrier unreachable' in the log)"
             if house.held
             else f"carrier {house.account}: other nodes hold all its links (settings: links: {house.carrier.links}, over all nodes)"
-            for house in self.houses
+            for house in self.carrier_accounts
             if not house.lane.up
         ]
 
     def gauges(self) -> Gauges:
-        providers, houses = self.providers, self.houses
+        providers, carrier_accounts = self.providers, self.carrier_accounts
         binds: dict[tuple[str, ...], int] = {}
         for name, links in providers.bound.items():
             for link in links:
@@ -83,14 +83,14 @@ class Health:
         boxes = [self.store.mailbox.box(name) for name in (UNOWNED, *self.relay.directory.providers)]
         return Gauges(
             binds=binds,
-            carrier_links=by_carrier(houses, CarrierAccount.states),
-            window_in_use=by_carrier(houses, lambda house: {"": house.window_in_use()}),
-            window_limit=by_carrier(houses, lambda house: {"": house.window_limit()}),
+            carrier_links=by_carrier(carrier_accounts, CarrierAccount.states),
+            window_in_use=by_carrier(carrier_accounts, lambda house: {"": house.window_in_use()}),
+            window_limit=by_carrier(carrier_accounts, lambda house: {"": house.window_limit()}),
             queue_messages=by_carrier(
-                houses, lambda house: {category.word: house.lane.waiting(category) for category in Category}
+                carrier_accounts, lambda house: {category.word: house.lane.waiting(category) for category in Category}
             ),
-            queue_limit=by_carrier(houses, lambda house: {category.word: house.lane.limit(category) for category in Category}),
-            carrier_tps_limit=by_carrier(houses, lambda house: {"": house.pacer.tps}),
+            queue_limit=by_carrier(carrier_accounts, lambda house: {category.word: house.lane.limit(category) for category in Category}),
+            carrier_tps_limit=by_carrier(carrier_accounts, lambda house: {"": house.pacer.tps}),
             mailbox_messages={(box.provider or "unowned",): box.count for box in boxes},
             long_messages_in_use=self.relay.parts.in_use(self.relay.directory.providers, now),
             mailbox_oldest_s={(box.provider or "unowned",): box.age_s(now) for box in boxes},
@@ -108,7 +108,7 @@ class Health:
             certificate_expiry={(name,): ends for name, ends in self.contexts.expiry.items()},
             time_s=now,
             **self.control_plane.gauges(),
-            **self.revising.gauges(),
+            **self.rule_deployment.gauges(),
         )
 
     def metrics(self) -> Iterator[bytes]:

@@ -57,8 +57,8 @@ class Maintenance:
     journal: Journal
     syncer: Syncer
     providers: Providers
-    houses: Sequence[CarrierAccount]
-    way_back: DeliverRelay
+    carrier_accounts: Sequence[CarrierAccount]
+    deliver_relay: DeliverRelay
     control_plane: ControlPlane
     replication: Replication | None
     turns: Turns
@@ -97,11 +97,11 @@ class Maintenance:
         trusted = now_s >= self.distrusted_until_s
         parts: Sequence[Callable[[], object]] = (
             self.providers.tick,
-            *(house.tick for house in self.houses),
+            *(house.tick for house in self.carrier_accounts),
             partial(self.relay.due, now_s),
-            self.way_back.reply_handler.write_names,
+            self.deliver_relay.reply_handler.write_names,
             partial(self.relay.tick, now),
-            partial(self.way_back.tick, now, drops=trusted),
+            partial(self.deliver_relay.tick, now, drops=trusted),
             partial(self.control_plane.tick, now, now_s, now - step),
             partial(self._sweep, now, drops=trusted),
             partial(self._mark, now),
@@ -140,14 +140,14 @@ class Maintenance:
             log.error("judge failed: a fault of gate106, please report it", exc_info=error, total=self.tally.judge_errors[()])
 
 
-async def watch_rules(folder: Path, revising: RuleDeployment) -> None:
+async def watch_rules(folder: Path, rule_deployment: RuleDeployment) -> None:
     """Reads the folder again whenever its files have changed."""
     watch = watchfiles.awatch(
         folder, debounce=WATCH_MS, step=WATCH_MS, recursive=True, rust_timeout=RETRY_MS, yield_on_timeout=True
     )
     async for changed in watch:
         try:
-            if changed or revising.unsettled:
-                await revising.reload("files")
+            if changed or rule_deployment.unsettled:
+                await rule_deployment.reload("files")
         except Exception as error:  # whatever failed: the next change must be seen
             log.error("rules not loaded: a fault of gate106, please report it", exc_info=error)

@@ -32,13 +32,13 @@ class RelayTask:
         self,
         loop: asyncio.AbstractEventLoop,
         relay: Relay,
-        way_back: DeliverRelay,
+        deliver_relay: DeliverRelay,
         tally: GateCounters,
         wake: Callable[[], None],
         look: Callable[[], None],
     ) -> None:
         """``wake`` schedules a turn. ``look`` processes the end of a sync."""
-        self._loop, self._relay, self._way_back, self._tally = loop, relay, way_back, tally
+        self._loop, self._relay, self._way_back, self._tally = loop, relay, deliver_relay, tally
         self._wake, self._look = wake, look
         self._gathering = False  # whether a timer is set for a batch that waits for more messages
         self._parts_due_s = 0.0  # when the timer for parts of long messages fires, 0 if none is set

@@ -41,13 +41,13 @@ class Reload:
     """The settings at the start: listeners, carriers and paths stay as they were there."""
     contexts: Contexts
     tls_listener: ProviderListener | None
-    houses: Sequence[CarrierAccount]
+    carrier_accounts: Sequence[CarrierAccount]
     relay: Relay
     providers: Providers
     control_plane: ControlPlane
-    hearing: ReplyHandler
-    revising: RuleDeployment
-    way_back: DeliverRelay
+    reply_handler: ReplyHandler
+    rule_deployment: RuleDeployment
+    deliver_relay: DeliverRelay
     http_auth: HttpAuth
     turns: Turns
     tally: GateCounters
@@ -64,7 +64,7 @@ class Reload:
             return await self._reload(how, who)
 
     async def _reload(self, how: str, who: str) -> list[str]:
-        problems = await self.revising.reload(how, who)
+        problems = await self.rule_deployment.reload(how, who)
         try:
             settings = await asyncio.get_running_loop().run_in_executor(None, load, self.path)
         except SettingsError as error:
@@ -100,7 +100,7 @@ class Reload:
         """Uses the TLS contexts for new connections."""
         if self.tls_listener is not None:
             self.tls_listener.context = self.contexts.providers
-        for house in self.houses:
+        for house in self.carrier_accounts:
             house.tls = self.contexts.carriers.get(house.carrier.name)
 
     def _use(self, settings: Settings) -> None:
@@ -109,18 +109,18 @@ class Reload:
         self.relay.directory = directory
         self.control_plane.obey_throttles()
         self.providers.use(directory)
-        self.hearing.settings = optout_settings_of(settings)
+        self.reply_handler.settings = optout_settings_of(settings)
         self.relay.parts.bounds = part_bounds_of(settings)
         self.control_plane.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
         self.control_plane.prober.use(settings.optout.probe_text, settings.optout.probe_s)
-        self.revising.use(settings)
+        self.rule_deployment.use(settings)
         self.http_auth.use(
             settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
         )
         self.control_plane.authorization.use(settings.people, settings.http.tokens)
         self.providers.commands.use()
-        self.way_back.disown(directory.providers)
-        self.control_plane.keeper.keep = settings.retention
+        self.deliver_relay.disown(directory.providers)
+        self.control_plane.retention_task.keep = settings.retention
         self.waiting = [f"{name} has changed and needs a restart" for name in waiting(self.begun_with, settings)]
         if self.waiting:
             log.warning("settings wait for a restart", why=self.waiting)

@@ -93,20 +93,20 @@ class GateProcess:
         except BaseException:
             self.store.abandon()
             raise
-        self.in_pieces = ChunkedImports(self.store.position.open_from, self.recovered.found.last_sequence)
+        self.chunked_imports = ChunkedImports(self.store.position.open_from, self.recovered.found.last_sequence)
         self.syncer = Syncer(loop, self.journal, self._synced, busy=lambda: self.turns.coming)
         self.control_plane = ControlPlane(
-            settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.houses, self.reload,
-            self.revising, self.pseudonym_key, self.in_pieces, settings.people, settings.control_group,
+            settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.carrier_accounts, self.reload,
+            self.rule_deployment, self.pseudonym_key, self.chunked_imports, settings.people, settings.control_group,
             front=os.getppid() if worker is not None else 0,
         )  # fmt: skip
         self.control_plane.authorization.use(settings.people, settings.http.tokens)
         self.control_plane.reply_paths.book.answer_s = settings.optout.answer_hours * 3600
-        self.way_back.on_reply = self.control_plane.replied
-        self.way_back.on_probe = self.control_plane.prober.answered
+        self.deliver_relay.on_reply = self.control_plane.replied
+        self.deliver_relay.on_probe = self.control_plane.prober.answered
         self.control_plane.prober.use(settings.optout.probe_text, settings.optout.probe_s)
-        self.revising.opened(self.control_plane)
-        self.hearing.inbox = self.control_plane.inbox
+        self.rule_deployment.opened(self.control_plane)
+        self.reply_handler.inbox = self.control_plane.inbox
         self.replication = self._build_replication() if settings.shared is not None else None
         if self.store.sheets is not None:
             life = settings.node << 48 | time.time_ns() // 1_000_000
@@ -123,17 +123,17 @@ class GateProcess:
         settings, tally, found = self.settings, self.tally, self.recovered.found
         directory = Directory(settings, shares=self.store.leases is not None)
         self.pseudonym_key = self.recovered.pseudonym_key
-        self.houses = carrier_accounts(settings, self.turns, tally, self.ids.of)
+        self.carrier_accounts = carrier_accounts(settings, self.turns, tally, self.ids.of)
         parts = settings, self.store.history, self.background, tally
-        self.revising = ClusterDeployment(*parts, self.store.rules) if self.store.rules is not None else RuleDeployment(*parts)
+        self.rule_deployment = ClusterDeployment(*parts, self.store.rules) if self.store.rules is not None else RuleDeployment(*parts)
         journal = Journal(self.recovered.disk, settings.node)
         log.info("journal replayed", records=found.records, open=len(found.open), at=journal.written)
         relay = Relay(
             directory=directory,
-            rules=self.revising.rules,
+            rules=self.rule_deployment.rules,
             store=self.store,
             journal=journal,
-            routes=routes_between(self.houses),
+            routes=routes_between(self.carrier_accounts),
             tally=tally,
             spawn=Batches(self.loop).spawn if self.store.waits else run_to_end,
             wake=self.turns.wake,
@@ -157,17 +157,17 @@ class GateProcess:
             self.providers.is_strained,
             (lambda: len(self.providers.links)) if self.worker is not None else None,
         )
-        common = {house.carrier.name: house.lane for house in self.houses if not house.owner}
-        own = {house.owner: house.lane for house in self.houses if house.owner}
+        common = {house.carrier.name: house.lane for house in self.carrier_accounts if not house.owner}
+        own = {house.owner: house.lane for house in self.carrier_accounts if house.owner}
         self.providers.commands = Commands(
             relay, self.recovered.sent, lane_finder(common, own), self.ids.own, self.ids.coded, time.time
         )
-        self.hearing = ReplyHandler(
+        self.reply_handler = ReplyHandler(
             relay, tally, optout_settings_of(settings), time.time, self.loop.time, self.store.dictionary
         )
-        self.way_back = DeliverRelay(
+        self.deliver_relay = DeliverRelay(
             relay,
-            self.hearing,
+            self.reply_handler,
             tally,
             self.store.mailbox,
             self._receivers,
@@ -176,10 +176,10 @@ class GateProcess:
             time.time,
             self.ids.of,
         )
-        self.providers.way_back = self.way_back
-        self.relay_task = RelayTask(self.loop, relay, self.way_back, tally, self.turns.wake, self._look)
+        self.providers.deliver_relay = self.deliver_relay
+        self.relay_task = RelayTask(self.loop, relay, self.deliver_relay, tally, self.turns.wake, self._look)
         self.turns.work = self.relay_task.turn
-        self.way_back.open(_bounds(settings.mailbox), directory.providers)
+        self.deliver_relay.open(_bounds(settings.mailbox), directory.providers)
         return journal, relay
 
     def _build_replication(self) -> Replication:
@@ -190,7 +190,7 @@ class GateProcess:
         store.heard = max(store.heard, found.heard)
         told = [(one.sequence, one.kind, one.body) for one in found.unpublished]
         replication = Replication(
-            store, self.journal, found.listings, told, self.in_pieces, stale_s=self.settings.shared.stale_s, kick=self._sync,
+            store, self.journal, found.listings, told, self.chunked_imports, stale_s=self.settings.shared.stale_s, kick=self._sync,
             heard=self.control_plane.heard, clock=time.time, monotonic=self.loop.time,
         )  # fmt: skip
         self.control_plane.replication, self.relay.commit.on_records_written = replication, replication.publish
@@ -202,19 +202,19 @@ class GateProcess:
             [self.control_plane] if self.replication is None else [self.control_plane, self.replication]
         )
         self.checkpoints = Checkpoints(
-            self.store, self.journal, self.relay, self.ids, self._wait_synced, readers, self.in_pieces
+            self.store, self.journal, self.relay, self.ids, self._wait_synced, readers, self.chunked_imports
         )
         self.maintenance = Maintenance(
-            self.relay, self.store, self.journal, self.syncer, self.providers, self.houses, self.way_back, self.control_plane,
+            self.relay, self.store, self.journal, self.syncer, self.providers, self.carrier_accounts, self.deliver_relay, self.control_plane,
             self.replication, self.turns, self.tally, self.background,
         )  # fmt: skip
         self.reloading = Reload(
-            self.path, self.settings, self.contexts, self.tls_listener, self.houses, self.relay, self.providers, self.control_plane,
-            self.hearing, self.revising, self.way_back, self.http_auth, self.turns, self.tally,
+            self.path, self.settings, self.contexts, self.tls_listener, self.carrier_accounts, self.relay, self.providers, self.control_plane,
+            self.reply_handler, self.rule_deployment, self.deliver_relay, self.http_auth, self.turns, self.tally,
         )  # fmt: skip
         self.reloading.use_contexts()
         self.health = Health(
-            self.tally, self.relay, self.store, self.journal, self.providers, self.houses, self.contexts, self.pseudonym_key, self.revising,
+            self.tally, self.relay, self.store, self.journal, self.providers, self.carrier_accounts, self.contexts, self.pseudonym_key, self.rule_deployment,
             self.control_plane, self.reloading, self.maintenance, self.replication,
         )  # fmt: skip
 
@@ -222,12 +222,12 @@ class GateProcess:
         settings = self.settings
         now = time.time()
         self._note(messages.START, gate_events.pack_start(now, settings.node, self.relay.highest_id))
-        self.revising.note_start()
+        self.rule_deployment.note_start()
         await self._wait_synced(self.journal.written)
         await self.store.open()
         if self.replication is not None:
             await self.replication.exchange()
-            await self.revising.begin()
+            await self.rule_deployment.begin()
             self.relay.admission.stale = self.replication.stale
         await self.control_plane.start(
             settings.retention,
@@ -242,31 +242,31 @@ class GateProcess:
         if self.worker is None:  # otherwise the supervisor listens, and asks
             self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         if self.store.leases is not None:
-            self.lease_client = LeaseClient(self.store.leases, self.providers, self.houses, self.worker or Worker(1, 1))
+            self.lease_client = LeaseClient(self.store.leases, self.providers, self.carrier_accounts, self.worker or Worker(1, 1))
             self.providers.may_bind = self.lease_client.may_bind
             await self.lease_client.begin()
         if self.worker is None:
             await self._open_listeners()
-        for house in self.houses:
-            house.start(self.relay, self.way_back)
+        for house in self.carrier_accounts:
+            house.start(self.relay, self.deliver_relay)
         if self.worker is not None:
             await self._wait_for_link()
             await self._open_listeners()
         self._tasks = [
             self.loop.create_task(self.maintenance.run()),
             self.loop.create_task(self.checkpoints.run()),
-            self.loop.create_task(watch_rules(self.settings.rules, self.revising)),
+            self.loop.create_task(watch_rules(self.settings.rules, self.rule_deployment)),
         ]
         if self.replication is not None:
-            self.forwarding = Forwarding(cast("LetterStore", self.store), self.way_back, self._bound, self.turns.wake, self.loop.time)
+            self.forwarding = Forwarding(cast("LetterStore", self.store), self.deliver_relay, self._bound, self.turns.wake, self.loop.time)
             self._tasks += [self.loop.create_task(one.run()) for one in (self.replication, self.forwarding)]
-        if isinstance(self.revising, ClusterDeployment):
-            self._tasks.append(self.loop.create_task(self.revising.run()))
+        if isinstance(self.rule_deployment, ClusterDeployment):
+            self._tasks.append(self.loop.create_task(self.rule_deployment.run()))
         if self.lease_client is not None:
             self._tasks.append(self.loop.create_task(self.lease_client.run()))
         self.providers.accepting = True
         log.info(
-            "gate open", smpp=self.smpp_port, http=self.http_port, rules=self.revising.rules.revision, carriers=len(self.houses)
+            "gate open", smpp=self.smpp_port, http=self.http_port, rules=self.rule_deployment.rules.revision, carriers=len(self.carrier_accounts)
         )
 
     def _receivers(self, provider: str) -> Iterable[Receiver]:
@@ -288,7 +288,7 @@ class GateProcess:
     async def _wait_for_link(self) -> None:
         """Waits for a link to a carrier: workers share a listener, and one that cannot send should not accept yet."""
         deadline = self.loop.time() + LINK_S
-        while self.houses and not any(house.lane.up for house in self.houses) and self.loop.time() < deadline:  # noqa: ASYNC110 # once
+        while self.carrier_accounts and not any(house.lane.up for house in self.carrier_accounts) and self.loop.time() < deadline:  # noqa: ASYNC110 # once
             await asyncio.sleep(0.01)
 
     def _note(self, kind: int, body: bytes) -> None:
@@ -330,7 +330,7 @@ class GateProcess:
         deadline = self.loop.time() + DRAIN_S
         while not relay.idle and self.loop.time() < deadline:  # noqa: ASYNC110 # at a stop only, and many events may end the wait
             await asyncio.sleep(0.01)
-        self.way_back.closing = True  # no new deliver until the next start; those handed out may still be answered
+        self.deliver_relay.closing = True  # no new deliver until the next start; those handed out may still be answered
         deadline = min(deadline, self.loop.time() + ANSWERS_S)
         while self.store.mailbox.handed and self.loop.time() < deadline:  # noqa: ASYNC110 # likewise
             await asyncio.sleep(0.01)
@@ -339,7 +339,7 @@ class GateProcess:
         log.info("drained", left=len(relay.in_flight))
         providers.unbind_all()
         self.turns.flush()
-        await asyncio.gather(*(house.stop() for house in self.houses))
+        await asyncio.gather(*(house.stop() for house in self.carrier_accounts))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(

@@ -119,7 +119,7 @@ class Store(Protocol):
     """Rates, binds and portions shared by nodes; None with one process only."""
     rules: SharedRules | None
     """The rules that nodes agree on; None with one process only."""
-    sheets: MultipartExchange | None
+    multipart_exchange: MultipartExchange | None
     """Multipart messages shared by nodes; None with one process only."""
     torn_keys: TornKeys
     """Torn messages in the records of this process, as of the last complete round of ``sweep``."""
@@ -168,7 +168,7 @@ class EmbeddedStore(Store, Protocol):
     history: RuleHistory
     consented: ConsentIndex
     erased: ErasedRecipients
-    told: IdempotencyKeys
+    idempotency_keys: IdempotencyKeys
     cases: DeskRecords
     penalties: DeskRecords
     hours: DeskRecords

@@ -36,7 +36,7 @@ class RedactedPdu:
     """A PDU without personal data."""
 
     data: bytes
-    said: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
     """Source, destination and message id, masked, if they could be read."""
 
 

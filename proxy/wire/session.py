@@ -139,7 +139,7 @@ class Session:
         """Why the connection should be closed once ``output()`` is written."""
         self.bad: list[str] = []
         """Kinds of faults (tables.BAD_KINDS); the owner counts and drains them."""
-        self.asides = 0
+        self.unhandled_pdus = 0
         """PDUs that the caller does not see: those that the session answers itself, faults, unexpected responses. The owner counts and resets
         it."""
         self._accept: frozenset[int] = _ACCEPTED[side]["open"]
@@ -219,7 +219,7 @@ class Session:
         if frame.command_id & RESPONSE:
             self._handle_response(frame, strays)
             return
-        self.asides += 1
+        self.unhandled_pdus += 1
         before = len(requests)
         self._unanswered += before  # an unbind must know what came before it in the same read
         self._request(frame, requests, now)
@@ -308,7 +308,7 @@ class Session:
         elif self._outstanding.take_late(frame):
             strays.append((frame.sequence_number, frame))
         else:
-            self.asides += 1
+            self.unhandled_pdus += 1
             self._note("refused-by-peer" if frame.command_id == GENERIC_NACK else "response")
 
     def _own_answered(self, command_id: int, frame: Frame) -> None:

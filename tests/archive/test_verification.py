@@ -395,18 +395,18 @@ def test_a_damaged_head_keeps_no_table_that_retention_took(house: House, shelf: 
 
 
 def test_a_damaged_head_of_another_node_holds_nobody_up(tmp_path: Path, shelf: Shelf) -> None:
-    houses = []
+    carrier_accounts = []
     for node in (0, 1):
         (tmp_path / str(node)).mkdir()
         house = House(tmp_path / str(node))
         house.disk = MemoryDisk()
         house.journal = house.relay.commit.journal = Journal(house.disk, node)
         nights(house, 2, people=1)
-        houses.append(house)
-    shelf.roll(houses[0].disk, houses[0].now)
+        carrier_accounts.append(house)
+    shelf.roll(carrier_accounts[0].disk, carrier_accounts[0].now)
     newest = max((shelf.folder / "node-0" / signed_heads.FOLDER).iterdir())
     newest.write_bytes(newest.read_bytes()[:77])
-    assert shelf.roll(houses[1].disk, houses[1].now).faults == ()
+    assert shelf.roll(carrier_accounts[1].disk, carrier_accounts[1].now).faults == ()
     said = signed_heads.newest(shelf.folder / "node-1")
     assert said is not None
     assert said.others == ("node-0",), "by its newest head that can be read"

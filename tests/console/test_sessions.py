@@ -89,6 +89,6 @@ def test_what_a_page_is_to_tell_is_told_once_and_is_not_kept_without_end() -> No
     session = sessions.find(sessions.open(CHEN, "t", 0.0), 0.0)
     assert session is not None
     for number in range(20):
-        session.tell("done", str(number))
+        session.add_notice("done", str(number))
     assert [words for _, words in session.take_notices()] == ["15", "16", "17", "18", "19"]
     assert session.take_notices() == []

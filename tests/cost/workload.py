@@ -158,7 +158,7 @@ class Road:
         self.line.session.output()
         self.far, self.beside, self.receipts = Far(self.link), beside, receipts
         relay, tally = house.relay, house.tally
-        self.way_back = DeliverRelay(
+        self.deliver_relay = DeliverRelay(
             relay,
             ReplyHandler(relay, tally, OptOutSettings(), lambda: self.now, lambda: self.now),
             tally,
@@ -168,7 +168,7 @@ class Road:
             frozenset(),
             lambda: self.now,
         )
-        self.way_back.open(Bounds(), ["jia", "yi"])
+        self.deliver_relay.open(Bounds(), ["jia", "yi"])
 
     def carry(self, data: bytes) -> int:
         """One read of a provider's submits until they are answered; how many the carrier got."""
@@ -186,14 +186,14 @@ class Road:
         received = link.receive(answers, now)
         relay.answered_all(received.answers, now)
         if received.requests:
-            self.way_back.deliver_all(self.far, received.requests, now)
+            self.deliver_relay.deliver_all(self.far, received.requests, now)
         self._turn()
         self._synced()
         told = line.session.output()
         if self.receipts:
             link.output()
             taken = self.beside(lambda: b"".join(_acknowledged(told)))
-            self.way_back.answered(line.session.receive(taken, now).answers, now)  # written with the next turn
+            self.deliver_relay.answered(line.session.receive(taken, now).answers, now)  # written with the next turn
         relay.handed.clear()
         relay.completed.clear()
         return len(transits)
@@ -201,7 +201,7 @@ class Road:
     def _turn(self) -> None:
         self.house.relay.turn(self.now)
         if self.receipts:
-            self.way_back.turn(self.now)
+            self.deliver_relay.turn(self.now)
 
     def _synced(self) -> None:
         journal = self.house.journal

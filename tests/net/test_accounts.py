@@ -35,24 +35,24 @@ def test_there_is_a_house_for_each_account_and_those_at_one_carrier_share_its_id
     ids = MessageIds(found.message_ids, found.carriers)
     loop = asyncio.new_event_loop()
     try:
-        houses = carrier_accounts(found, Turns(loop), GateCounters(), ids.of)
+        carrier_accounts = carrier_accounts(found, Turns(loop), GateCounters(), ids.of)
     finally:
         loop.close()
-    assert [(one.carrier.name, one.owner, one.account) for one in houses] == [
+    assert [(one.carrier.name, one.owner, one.account) for one in carrier_accounts] == [
         ("bj", "", "bj"),
         ("gd", "", "gd"),
         ("gd", "jia", "gd (jia's account)"),
     ]
-    assert [(one.carrier.system_id, one.carrier.links, one.carrier.window, one.carrier.tps) for one in houses[1:]] == [
+    assert [(one.carrier.system_id, one.carrier.links, one.carrier.window, one.carrier.tps) for one in carrier_accounts[1:]] == [
         ("gate106", 2, 10, 1000),
         ("jia-up", 3, 10, 5),
     ]
-    assert houses[1].answer_filter.ids is houses[2].answer_filter.ids is ids.of["gd"]
-    assert houses[1].lane is not houses[2].lane
-    assert by_carrier(houses, lambda house: {"up": 0, "down": house.carrier.links}) == {
+    assert carrier_accounts[1].answer_filter.ids is carrier_accounts[2].answer_filter.ids is ids.of["gd"]
+    assert carrier_accounts[1].lane is not carrier_accounts[2].lane
+    assert by_carrier(carrier_accounts, lambda house: {"up": 0, "down": house.carrier.links}) == {
         ("bj", "up"): 0, ("bj", "down"): 2, ("gd", "up"): 0, ("gd", "down"): 5,
     }  # fmt: skip
-    assert by_carrier(houses, lambda house: {"": 1}) == {("bj",): 1, ("gd",): 2}
+    assert by_carrier(carrier_accounts, lambda house: {"": 1}) == {("bj",): 1, ("gd",): 2}
 
 
 def test_a_change_of_an_account_is_seen_and_a_company_that_leaves_changes_none(tmp_path):

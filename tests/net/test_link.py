@@ -39,7 +39,7 @@ async def _connect_and_go() -> list[Any]:
     known: list[weakref.ref[ProviderLink]] = []
     providers = SimpleNamespace(
         timers=Timers(), turns=Turns(loop), links=set(), tally=GateCounters(), relay=None, connections_max=CONNECTIONS,
-        way_back=SimpleNamespace(lost=lambda tickets: loop.call_soon(ended.release)),
+        deliver_relay=SimpleNamespace(lost=lambda tickets: loop.call_soon(ended.release)),
     )  # fmt: skip
 
     def accept() -> ProviderLink:

@@ -120,11 +120,11 @@ class House:
         )  # fmt: skip
         manners = manners or OptOutSettings(confirm={name: f"{name}: 退订已生效" for name in ("jia", "yi")})
         self.reply_handler = ReplyHandler(self.relay, self.tally, manners, lambda: self.now + 0.002, lambda: self.now)
-        self.way_back = DeliverRelay(
+        self.deliver_relay = DeliverRelay(
             self.relay, self.reply_handler, self.tally, self.store.mailbox, lambda name: [cast("Any", self.binds[name])], {},
             frozenset(), clock=lambda: self.now, ids={},
         )  # fmt: skip
-        self.way_back.open(Bounds(), [*OWNERS.values()])
+        self.deliver_relay.open(Bounds(), [*OWNERS.values()])
         self.synced = True
 
     # -- what happens
@@ -136,7 +136,7 @@ class House:
             if self.synced:
                 self.journal.note_synced(self.journal.sync())
             self.relay.turn(self.now)
-            self.way_back.turn(self.now)
+            self.deliver_relay.turn(self.now)
             for pending in self.lane.take(100):
                 self.left.append(pending)
                 if not self.silent:
@@ -165,7 +165,7 @@ class House:
         octets = text if isinstance(text, bytes) else text.encode("utf-16-be")
         frame = Frame.of(deliver_sm(spelt, port, octets, data_coding=coding, sequence=self.sequence))
         sequence = self.sequence
-        self.way_back.deliver_all(cast("Any", self), [frame], self.now)
+        self.deliver_relay.deliver_all(cast("Any", self), [frame], self.now)
         self.turns()
         return next((status for number, status in self.acknowledged if number == sequence), -1)
 

@@ -39,8 +39,8 @@ def upkeep_of(house: House) -> Maintenance:
         journal=part("journal", "mark", written=0),
         syncer=part("syncer", "kick"),
         providers=part("providers", "tick"),
-        houses=[part("bj", "tick"), part("sh", "tick")],
-        way_back=part("way back", "tick", reply_handler=part("hearing", "write_names")),
+        carrier_accounts=[part("bj", "tick"), part("sh", "tick")],
+        deliver_relay=part("way back", "tick", reply_handler=part("reply_handler", "write_names")),
         control_plane=part("control_plane", "tick"),
         replication=None,
         turns=part("turns", "wake"),
@@ -71,8 +71,8 @@ def test_nothing_is_dropped_on_the_word_of_a_clock_that_has_just_jumped_forward(
     house = House()
     maintenance = upkeep_of(house)
     ticked: list[bool] = []
-    maintenance.way_back = cast(
-        "Any", SimpleNamespace(tick=lambda now, *, drops: ticked.append(drops), reply_handler=house.part("hearing", "write_names"))
+    maintenance.deliver_relay = cast(
+        "Any", SimpleNamespace(tick=lambda now, *, drops: ticked.append(drops), reply_handler=house.part("reply_handler", "write_names"))
     )
     clocks = iter([(1000.0, 1.0), (1000.1, 1.1), (700_000.0, 1.2), (1000.3, 1.3), (4600.2, 3601.1), (4600.4, 3601.3)])
     before = next(clocks)

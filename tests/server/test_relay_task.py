@@ -59,10 +59,10 @@ class Relay:
 @pytest.fixture
 def house() -> tuple[RelayTask, Relay, Loop]:
     loop, relay = Loop(), Relay()
-    way_back = SimpleNamespace(turn=lambda now: None)
+    deliver_relay = SimpleNamespace(turn=lambda now: None)
     stub = cast("Any", None)
     return (
-        RelayTask(cast("Any", loop), cast("Any", relay), cast("Any", way_back), stub, lambda: None, lambda: None),
+        RelayTask(cast("Any", loop), cast("Any", relay), cast("Any", deliver_relay), stub, lambda: None, lambda: None),
         relay,
         loop,
     )

@@ -41,8 +41,8 @@ async def test_whoever_asks_amid_a_reload_has_the_files_read_once_more_behind_it
     asyncio.get_running_loop().set_default_executor(held := Held())
     path = tmp_path / "gate106.yaml"
     parts = {name: cast("Any", None) for name in Reload.__dataclass_fields__ if name not in ("waiting", "refused", "_serial")}
-    revising = SimpleNamespace(reload=_no_problems)
-    reloading = Reload(**parts | {"path": path, "revising": cast("Any", revising), "tally": GateCounters()})
+    rule_deployment = SimpleNamespace(reload=_no_problems)
+    reloading = Reload(**parts | {"path": path, "rule_deployment": cast("Any", rule_deployment), "tally": GateCounters()})
     asking = [asyncio.create_task(reloading.reload("SIGHUP", "")) for _ in range(2)]
     for text in ("first: 1\n", "second: 1\n"):
         for _ in range(5):

@@ -342,7 +342,7 @@ def reserved_values_pass(world: World) -> None:
 
 def receipts_keep_the_country_code(world: World) -> None:
     """Replies to a port with 86 find its owner, receipts do not."""
-    way = world.way_back
+    way = world.deliver_relay
     route = way.route
 
     def routed(link: Any, destination: bytes, routes: Any) -> Any:
@@ -418,7 +418,7 @@ def restored_by_any_port(world: World) -> None:
 
 def never_widened(world: World) -> None:
     """The settings' number of refusals is not looked at."""
-    world.hearing.settings = OptOutSettings(0, 30, world.hearing.settings.confirm)
+    world.reply_handler.settings = OptOutSettings(0, 30, world.reply_handler.settings.confirm)
 
 
 class _Chatty(Confirmation):
@@ -445,7 +445,7 @@ def restore_lost_in_replay(world: World) -> None:
 
 def handed_before_synced(world: World) -> None:
     """A deliver that is only written goes to the provider."""
-    way = world.way_back
+    way = world.deliver_relay
     put, put_all = way.mailbox.put, way.mailbox.put_all
 
     def put_ready(*what: Any) -> Any:
@@ -470,18 +470,18 @@ def receipt_overtakes_the_answer(world: World) -> None:
 
 def lost_bind_forgotten(world: World) -> None:
     """What a lost bind had not answered counts as in its hand for ever."""
-    cast("Any", world.way_back).lost = lambda items: None
+    cast("Any", world.deliver_relay).lost = lambda items: None
 
 
 def not_now_is_never(world: World) -> None:
     """A provider that asks for a little patience does not get it."""
-    mailbox = world.way_back.mailbox
+    mailbox = world.deliver_relay.mailbox
     cast("Any", mailbox).refused = lambda item, now: mailbox.drop(item, "refused")
 
 
 def delivered_not_written(world: World) -> None:
     """The provider's acknowledgement stays in memory: a restart delivers all of it again."""
-    way = world.way_back
+    way = world.deliver_relay
     cast("Any", way).delivered_all = way.mailbox.delivered_all
 
 
@@ -513,7 +513,7 @@ def neighbours_deliver(world: World) -> None:
 
 def carrier_waits_for_the_disk(world: World) -> None:
     """A deliver that cannot be made safe in time is not given back."""
-    way = world.way_back
+    way = world.deliver_relay
     cast("Any", way).tick = lambda now: way.due.update(way.mailbox.tick(now))
 
 
@@ -673,12 +673,12 @@ def id_as_the_provider_knows_it(world: World) -> None:
 
 def receipts_as_they_come(world: World) -> None:
     """Receipts name the carrier's own id."""
-    cast("Any", world.way_back)._ids = {}
+    cast("Any", world.deliver_relay)._ids = {}
 
 
 def code_of_another_carrier(world: World) -> None:
     """All receipts get the code of the first carrier."""
-    way = cast("Any", world.way_back)
+    way = cast("Any", world.deliver_relay)
     way._ids = dict.fromkeys(way._ids, next(iter(way._ids.values()), None))
 
 

@@ -87,14 +87,14 @@ class Mail:
             self.world.people.refused.pop(deliver.person, None)
         elif deliver.text == "QXDY" and deliver.kind != "meant":
             deliver.kind = "optout" if self.world.people.surely_declared(deliver) else "perhaps"
-        self.world.way_back.deliver_all(self.world.link_to(deliver.carrier), [Frame.of(deliver.frame)], self.world.wall)
+        self.world.deliver_relay.deliver_all(self.world.link_to(deliver.carrier), [Frame.of(deliver.frame)], self.world.wall)
         self.world.wake()
         self.world.later(ANSWERED_WITHIN_S - 0.1, self.tick)
         self.world.later(ANSWERED_WITHIN_S, partial(self.must_be_answered, deliver))
 
     def tick(self) -> None:
         """The gate looks at what waits for the disk many times a second; here, when it matters."""
-        self.world.way_back.tick(self.world.wall)
+        self.world.deliver_relay.tick(self.world.wall)
         self.world.wake()
 
     def must_be_answered(self, deliver: Deliver) -> None:
@@ -124,7 +124,7 @@ class Mail:
 
     def provider_binds(self, name: str) -> None:
         self.receivers.append(SimReceiver(self.world, name, self.world.random.randint(1, 4)))
-        self.world.way_back.bound(name)
+        self.world.deliver_relay.bound(name)
         self.world.wake()
 
     def provider_leaves(self) -> None:
@@ -136,7 +136,7 @@ class Mail:
         for receiver in [one for one in self.receivers if one.provider == first.provider and (all_of_it or one is first)]:
             self.receivers.remove(receiver)
             receiver.up = False
-            self.world.way_back.lost(list(receiver.unanswered.values()))
+            self.world.deliver_relay.lost(list(receiver.unanswered.values()))
             self.world.later(self.world.random.uniform(0.1, 15), partial(self.provider_binds, first.provider))
         self.world.wake()
 
@@ -192,9 +192,9 @@ class Mail:
             deliver.refused |= status == NEVER
             if sequence in receiver.unanswered:
                 item = receiver.unanswered.pop(sequence)
-                self.world.way_back.answered([(item, Frame.of(deliver_sm_resp(sequence, status)))], self.world.wall)
+                self.world.deliver_relay.answered([(item, Frame.of(deliver_sm_resp(sequence, status)))], self.world.wall)
             elif status == 0 and sequence in receiver.late:
-                self.world.way_back.delivered(receiver.late.pop(sequence))
+                self.world.deliver_relay.delivered(receiver.late.pop(sequence))
             self.world.wake()
 
         self.world.later(delay, answer)
@@ -203,7 +203,7 @@ class Mail:
         item = receiver.unanswered.pop(sequence, None) if receiver.up else None
         if item is not None:
             receiver.late[sequence] = item
-            self.world.way_back.unanswered([item])
+            self.world.deliver_relay.unanswered([item])
             self.world.wake()
 
 

@@ -214,10 +214,10 @@ class World:
         common = {carrier.name: carrier.lane for carrier in self.carriers}
         self.commands = Commands(self.relay, index, lane_finder(common), self.ids.own, self.ids.coded, lambda: self.wall)
         manners = OptOutSettings(self.people.widen_after, 30, {CONFIRMED: "退订已生效"})
-        self.hearing = ReplyHandler(self.relay, self.tally, manners, lambda: self.wall, lambda: self.now)
-        self.way_back = DeliverRelay(
+        self.reply_handler = ReplyHandler(self.relay, self.tally, manners, lambda: self.wall, lambda: self.now)
+        self.deliver_relay = DeliverRelay(
             self.relay,
-            self.hearing,
+            self.reply_handler,
             self.tally,
             self.store.mailbox,
             lambda provider: cast("Any", [one for one in self.mail.receivers if one.provider == provider]),
@@ -226,7 +226,7 @@ class World:
             lambda: self.wall,
             self.ids.of,
         )
-        self.way_back.open(Bounds(), PORTS)
+        self.deliver_relay.open(Bounds(), PORTS)
         self.mail.gate_starts()
         self.journal.append(messages.START, gate_events.pack_start(self.wall, 0, self.relay.highest_id))
         self.journal.write(self.wall)
@@ -303,7 +303,7 @@ class World:
     def turn(self) -> None:
         self.turn_scheduled = False
         self.relay.turn(self.wall)
-        self.way_back.turn(self.wall)
+        self.deliver_relay.turn(self.wall)
         self.relay.handed.clear()
         self.relay.completed.clear()
         self.longs.check_waits()
@@ -319,7 +319,7 @@ class World:
 
     def tick(self) -> None:
         self.relay.tick(self.wall)
-        self.way_back.tick(self.wall)
+        self.deliver_relay.tick(self.wall)
         self.operators.tick()
         self.wake()
         if self.now < NOON + 3 * RUN_S:
@@ -340,7 +340,7 @@ class World:
             self.later(0.1, self.sync_ends)
             return
         self.relay.turn(self.wall)
-        self.way_back.turn(self.wall)
+        self.deliver_relay.turn(self.wall)
         self.sync()
 
     def checkpoint(self) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.way_back import Astray, Run, way_back
+from tests.soak.way_back import Astray, Run, deliver_relay
 
 
 @pytest.mark.timeout(120)
 def test_every_receipt_and_reply_arrives_where_it_belongs_though_binds_are_lost(tmp_path: Path) -> None:
-    report = way_back(tmp_path, rate=400, seconds=5)
+    report = deliver_relay(tmp_path, rate=400, seconds=5)
     assert report.accepted > 500
     assert report.replies > 50
     assert report.bind_losses > 0

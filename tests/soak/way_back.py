@@ -275,7 +275,7 @@ class Run:
         )
 
 
-def way_back(folder: Path, rate: float, seconds: float) -> Report:
+def deliver_relay(folder: Path, rate: float, seconds: float) -> Report:
     """Runs it; raises Astray."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Run(folder, rate, seconds).run())
@@ -288,7 +288,7 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gate106-way-back-") as folder:
         try:
-            print(way_back(Path(folder), asked.rate, asked.seconds))
+            print(deliver_relay(Path(folder), asked.rate, asked.seconds))
         except Astray as astray:
             print(f"lost or misrouted: {astray}", file=sys.stderr)
             return 1

@@ -95,7 +95,7 @@ class Audit:
         self._forget(now_s)
         self.behind = False
         for one in self._journals:
-            self.behind |= not one.read_on(until_s) or one.spoilt
+            self.behind |= not one.read_on(until_s) or one.unreadable
         for person in list(self._replied):
             if self._replied.pop(person, 0) is None and self._claims(person):
                 self._claimants.move_to_end(person)
@@ -109,9 +109,9 @@ class Audit:
         return found
 
     @property
-    def spoilt(self) -> bool:
+    def unreadable(self) -> bool:
         """Whether a journal cannot be read on: it is damaged, was altered just now, or is sealed with a missing key."""
-        return any(one.spoilt for one in self._journals)
+        return any(one.unreadable for one in self._journals)
 
     def _forget(self, now_s: float) -> None:
         """Forgets what is too old to matter."""

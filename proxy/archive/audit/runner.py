@@ -100,7 +100,7 @@ def follow(config: Path, since: float, goes_on: Callable[[float], bool]) -> Gene
             found = audit.read_on(now_s, now_s + PIECE_S)
         except (OSError, JournalError) as error:
             raise CannotAudit(error) from None
-        well_s = well_s if audit.spoilt else now_s
+        well_s = well_s if audit.unreadable else now_s
         if now_s - well_s > SPOILT_S:
             raise CannotAudit(_spoilt(journals))
         yield {"found": [as_row(one) for one in found], "behind": audit.behind}

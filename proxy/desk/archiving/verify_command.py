@@ -64,9 +64,9 @@ def verify(
     )
     faults = [fault for one in proved for fault in one.faults]
     accesses = _access_journal(archive, ring) if archive is not None else None
-    spoilt = accesses and (str(accesses.damage or "") or _removed_records(accesses))
-    if spoilt:
-        faults.append(f"who looked while no gate ran: {spoilt}")
+    unreadable = accesses and (str(accesses.damage or "") or _removed_records(accesses))
+    if unreadable:
+        faults.append(f"who looked while no gate ran: {unreadable}")
     if json:
         tables = {"tables": [one._asdict() for one in proved], "faults": faults}
         (first, *more) = [chain.as_dict() for chain in chains]
@@ -77,7 +77,7 @@ def verify(
         _print_tables(proved)
         if accesses is not None:
             holds = f"{accesses.records} records; the chain holds: {accesses.chain}"
-            print_line(f"who looked while no gate ran: {spoilt or holds}")
+            print_line(f"who looked while no gate ran: {unreadable or holds}")
     raise typer.Exit(1 if faults or any(chain.damage for chain in chains) else 0)
 
 

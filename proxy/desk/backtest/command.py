@@ -160,12 +160,12 @@ def _with_progress(request: BacktestRequest, processes: int, plain: bool) -> Bac
     if plain:
         told = [-1.0]
 
-        def tell(share: float) -> None:
+        def add_notice(share: float) -> None:
             if share - told[0] >= STEP:
                 told[0] = share
                 console.print(f"{share:.2f}", highlight=False)
 
-        return run(request, processes or os.cpu_count() or 1, tell)
+        return run(request, processes or os.cpu_count() or 1, add_notice)
     columns = TextColumn("judging again"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=1.0)

@@ -138,9 +138,9 @@ def rebuild_merged(
             left.append((number, group))
             break
         first = first or group.time
-        young, tell, take = group.time >= since, hear[number], replays[number].take
+        young, add_notice, take = group.time >= since, hear[number], replays[number].take
         for item in group.records:
-            tell(item)
+            add_notice(item)
             if item.kind in MAIL or (item.kind in SENT and not young):
                 continue
             if item.kind == messages.ANSWER and counted is not None:

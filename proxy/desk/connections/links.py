@@ -52,7 +52,7 @@ class _Links:
 
     async def list(self, call: Call) -> Mapping[str, Any]:
         call.args.done()
-        return {"links": [_link_row(account, slot) for account in self._gate.houses for slot in sorted(account.held)]}
+        return {"links": [_link_row(account, slot) for account in self._gate.carrier_accounts for slot in sorted(account.held)]}
 
     async def drain(self, call: Call) -> Mapping[str, Any]:
         args = call.args
@@ -76,8 +76,8 @@ class _Links:
         return {"lifted": await orders.lift_orders(self._gate, given, call.who, why)}
 
     def _check(self, name: str) -> None:
-        known = [account.name for account in self._gate.houses]
-        known += [f"{account.name}/{slot}" for account in self._gate.houses for slot in range(1, account.slots + 1)]
+        known = [account.name for account in self._gate.carrier_accounts]
+        known += [f"{account.name}/{slot}" for account in self._gate.carrier_accounts for slot in range(1, account.slots + 1)]
         if name not in known:
             raise CommandRefused(unknown("link", name, known))
 

@@ -52,9 +52,9 @@ class Watched(Protocol):
     @property
     def side(self) -> str: ...  # provider | carrier
     @property
-    def whose(self) -> str: ...  # the provider's name (empty until it is bound), the carrier's account
+    def party(self) -> str: ...  # the provider's name (empty until it is bound), the carrier's account
     @property
-    def called(self) -> str: ...  # what people call it: jia#17, bj/1; until a provider's is bound, its address
+    def label(self) -> str: ...  # what people call it: jia#17, bj/1; until a provider's is bound, its address
     @property
     def peer(self) -> str: ...  # its address
 
@@ -152,7 +152,7 @@ class _Selection:
         providers = gate.relay.directory.providers
         if self.provider and self.provider not in providers:
             raise CommandRefused(unknown("provider of the settings", self.provider, providers))
-        known = [account.name for account in gate.houses]
+        known = [account.name for account in gate.carrier_accounts]
         if self.carrier and self.carrier not in known:
             raise CommandRefused(unknown("carrier of the settings", self.carrier, known))
 
@@ -162,8 +162,8 @@ class _Selection:
         if link.side == "provider":
             if self.network is not None and not within(link.peer, (self.network,)):
                 return False
-            return link.whose in ("", self.provider) if self.provider else bool(self.network) or not self.carrier
-        return link.whose == self.carrier if self.carrier else bool(self.person and not self.provider and not self.network)
+            return link.party in ("", self.provider) if self.provider else bool(self.network) or not self.carrier
+        return link.party == self.carrier if self.carrier else bool(self.person and not self.provider and not self.network)
 
 
 class _Trace:
@@ -213,8 +213,8 @@ class _Trace:
 
     def _owner(self, link: Watched, ours: bool, data: bytes) -> str:
         """The provider that a bind is, or would be, of; empty while it is not known."""
-        if link.whose:
-            return link.whose
+        if link.party:
+            return link.party
         if not ours and int.from_bytes(data[4:8], "big") in BINDS:
             with contextlib.suppress(Malformed):
                 system_id = read_fields(Frame.of(data))["system_id"].decode("latin-1")
@@ -241,7 +241,7 @@ class _Trace:
         row: dict[str, Any] = {
             "at": self._gate.now(),
             "side": link.side,
-            "link": link.called,
+            "link": link.label,
             "line": self._line(link),
             "direction": "out" if ours else "in",
             "command": frame.name,

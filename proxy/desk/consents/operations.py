@@ -165,7 +165,7 @@ class _Consent:
             await receive_numbers(gate, call, incoming, len(batches), NUMBERS_MAX, messages.CONSENTS, pack)
             return await self._put_in_force(incoming)
         finally:
-            gate.listing_ends()
+            gate.import_ended()
 
     def _terms(self, now: float, row: Args) -> Terms:
         advertiser, category = row.text("advertiser", "", most=WORD_MAX), row.text("category", "", most=WORD_MAX)
@@ -202,7 +202,7 @@ class _Consent:
 
     async def _put_in_force(self, incoming: ConsentImport) -> Mapping[str, Any]:
         gate, consented = self._gate, self._gate.store.consented
-        async with gate.in_pieces.one_at_a_time:
+        async with gate.chunked_imports.one_at_a_time:
             try:
                 consented.make_room(len(incoming.said.batches))
             except TooManyBatches as fault:

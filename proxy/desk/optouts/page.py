@@ -114,7 +114,7 @@ async def _changed(request: PageRequest, command: str, words: str, **said: Any) 
     except CannotAsk as error:
         return await _person(request, to, forms.problem_text(error))
     if not answer.get("enforced", True):
-        request.session.tell("warn", request.t("not_enforced"))
+        request.session.add_notice("warn", request.t("not_enforced"))
     return request.go(f"/optouts?to={quote(to, safe='')}", request.t(words))
 
 
@@ -176,7 +176,7 @@ async def import_list(request: PageRequest) -> Response:
     answer = ran.json
     words = "list_off" if request.form("off") else "list_in"
     if not answer["enforced"]:
-        request.session.tell("warn", request.t("not_enforced"))
+        request.session.add_notice("warn", request.t("not_enforced"))
     return request.go(
         "/optouts/lists",
         request.t(words, file=answer["file"], numbers=f"{answer['numbers']:,}", changed=f"{answer['changed']:,}"),
@@ -232,7 +232,7 @@ async def import_consents(request: PageRequest) -> Response:
     except CannotAsk as error:
         return await _consents(request, forms.problem_text(error))
     if not answer["enforced"]:
-        request.session.tell("warn", request.t("not_enforced_consent"))
+        request.session.add_notice("warn", request.t("not_enforced_consent"))
     return request.go(
         "/optouts/consents",
         request.t("consents_in", file=answer["file"], numbers=f"{answer['numbers']:,}", batches=len(answer["batches"])),

@@ -116,7 +116,7 @@ class OwnEndpoints:
     async def _rules(self, _: Request) -> Response:
         """Which rules hold, in words, and what changed lately: nothing of who changed it, nor of the words they look for."""
         gate = self._gate
-        events = [one for one in gate.revising.revisions.events if one.event in IN_FORCE]
+        events = [one for one in gate.rule_deployment.revisions.events if one.event in IN_FORCE]
         return _json(
             {
                 "revision": gate.relay.rules.revision,

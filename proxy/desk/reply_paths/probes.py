@@ -90,8 +90,8 @@ class Prober:
             await asyncio.sleep(PROPAGATION_S)
         text = self.text.replace("{keyword}", probe.keyword)
         for place, one in enumerate(probe.tries):
-            tell = partial(self._carrier_answered, probe, place, agents.get(one.number, ""))
-            transit = ProbeText(gate.relay, sender, one.number, text, now_s(), tell)
+            add_notice = partial(self._carrier_answered, probe, place, agents.get(one.number, ""))
+            transit = ProbeText(gate.relay, sender, one.number, text, now_s(), add_notice)
             assert transit.message is not None and transit.verdict is not None  # noqa: PT018
             lane = gate.relay.routes.lane(transit.message, transit.verdict)
             problem = transit.send(lane)

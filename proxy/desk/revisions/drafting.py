@@ -41,8 +41,8 @@ def changed_file(request: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
 
 async def checked(request: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
     """The draft's problems, which of them are new, and its rules that are added or changed."""
-    workshop, base = request.asking.workshop, request.form("base")
-    described, before = await workshop.told(base, changed_file(request, of)), await workshop.told(base)
+    sandbox, base = request.asking.sandbox, request.form("base")
+    described, before = await sandbox.told(base, changed_file(request, of)), await sandbox.told(base)
     loads, new = bool(described["revision"]), new_problems(before, described)
     return {
         "told": described,

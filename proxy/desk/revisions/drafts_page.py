@@ -31,7 +31,7 @@ SAMPLE = "【测试】双11优惠券满300减50 拒收请回复R"
 @page.get("new")
 async def new(request: PageRequest) -> Response:
     """The form for the commonest rules."""
-    described = await request.asking.workshop.told(await base_of(request))
+    described = await request.asking.sandbox.told(await base_of(request))
     kind = request.query.get("kind", "ban")
     if kind not in rule_wizard.KINDS:
         raise HTTPException(404)
@@ -54,7 +54,7 @@ async def write(request: PageRequest) -> Response:
     try:
         made = await _made(request)
     except rule_wizard.IncompleteForm as error:
-        described = await request.asking.workshop.told(await base_of(request))
+        described = await request.asking.sandbox.told(await base_of(request))
         form = {name: request.form(name) for name in request.form_data}
         kind = form["kind"] if form.get("kind") in rule_wizard.KINDS else "ban"
         return _form(request, described, kind, 422, form=form, problem=request.t(str(error.args[0])))
@@ -71,7 +71,7 @@ async def again(request: PageRequest) -> Response:
 @page.get("edit")
 async def edit(request: PageRequest) -> Response:
     base = await base_of(request)
-    described = await request.asking.workshop.told(base)
+    described = await request.asking.sandbox.told(base)
     files = described["files"]
     file = request.query.get("file") or next(iter(files), rule_wizard.NEW_FILE)
     if file not in files:
@@ -91,7 +91,7 @@ async def check(request: PageRequest) -> Response:
 async def beside(request: PageRequest) -> Response:
     """To try a set that waits: a message, a backtest; and the newest result of one."""
     base = request.query.get("base", "")
-    described = await request.asking.workshop.told(base)
+    described = await request.asking.sandbox.told(base)
     return request.part(
         "beside", base=base, providers=described["providers"], moment_now=_now(request).replace(" ", "T"), wrong="", spans=SPANS,
         job=request.asking.jobs.of(base), sample=SAMPLE,
@@ -103,7 +103,7 @@ async def try_one(request: PageRequest) -> Response:
     message = {name: request.form(f"try_{name}") for name in ("to", "from", "text", "provider", "category")}
     message["at"] = request.form("try_at").replace("T", " ")
     try:
-        verdict = await request.asking.workshop.tried(request.form("base"), changed_file(request, RULES_FILE), message)
+        verdict = await request.asking.sandbox.tried(request.form("base"), changed_file(request, RULES_FILE), message)
     except CannotAsk as error:
         return request.part("tried", verdict=None, wrong=str(error))
     parts = sorted(verdict["rules"], key=lambda part: not part["objects"])[:PARTS_SHOWN]
@@ -113,14 +113,14 @@ async def try_one(request: PageRequest) -> Response:
 @page.post("backtest", wants=Permission.LOOK, body_max=DRAFT_BYTES_MAX)
 async def backtest(request: PageRequest) -> Response:
     since = request.form("since") if request.form("since") in SPANS else "24h"
-    instead, workshop = changed_file(request, RULES_FILE), request.asking.workshop
+    instead, sandbox = changed_file(request, RULES_FILE), request.asking.sandbox
     folder = None
     try:
         if instead:
             folder = scratch()
-            revision = await workshop.spread(request.form("base"), instead, folder / "rules")
+            revision = await sandbox.spread(request.form("base"), instead, folder / "rules")
         else:
-            revision = (await workshop.told(request.form("base")))["revision"]
+            revision = (await sandbox.told(request.form("base")))["revision"]
         job = request.asking.jobs.start(request.who, revision, folder, since)
     except CannotAsk as error:
         return request.part("job", job=None, wrong=str(error), spans=SPANS)
@@ -165,8 +165,8 @@ def _now(request: PageRequest) -> str:
 
 async def _made(request: PageRequest) -> dict[str, Any]:
     """The file with the rule in it, as the form says. Unclear where it does not."""
-    base, workshop = request.form("base"), request.asking.workshop
-    described = await workshop.told(base)
+    base, sandbox = request.form("base"), request.asking.sandbox
+    described = await sandbox.told(base)
     provinces = [one for one in request.form_data.getlist("province") if isinstance(one, str)]
     form = {name: request.form(name) for name in request.form_data}
     one, now = rule_wizard.read_form(form, provinces, described["provinces"]), _now(request)
@@ -175,11 +175,11 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     rule, test = rule_wizard.rule_of(one, name, now), rule_wizard.test_of(one, name, now)
     before = described["files"].get(file, "")
     text = rule_wizard.with_rule(before, rule, test)
-    found = await workshop.told(base, {file: text})
+    found = await sandbox.told(base, {file: text})
     mine = [test for test in found["tests"] if name in test["rules"] and test["wrong"]]
     if mine or (test and not found["revision"]):  # other rules refuse the message that was made up
         test, text = [], rule_wizard.with_rule(before, rule, [])
-        found = await workshop.told(base, {file: text})
+        found = await sandbox.told(base, {file: text})
     in_words = next((one for one in found["rules"] if one["rule"] == name), None)
     return {
         "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join([*rule, *(["", *test] if test else [])]),
@@ -205,7 +205,7 @@ async def _editor(
     request: PageRequest, base: str, file: str, text: str, rule: str, problem: str = "", why: str = "", status: int = 200
 ) -> Response:
     now = await request.ask("rules")
-    described = await request.asking.workshop.told(base)
+    described = await request.asking.sandbox.told(base)
     lines = text.split("\n")
     at = next((place + 1 for place, line in enumerate(lines) if rule and line.strip().startswith(f"- id: {rule}")), 0)
     return request.render(

@@ -77,7 +77,7 @@ class WithRevisions(Gate, Protocol):
     """A gate that deploys sets of rules."""
 
     @property
-    def revising(self) -> RuleDeployer: ...
+    def rule_deployment(self) -> RuleDeployer: ...
 
 
 def commands(gate: WithRevisions, lately: RecentHits, hits: Hits) -> Mapping[str, Handler]:
@@ -112,7 +112,7 @@ class _Rules:
         files = Counter(rule.file for rule in rules.rules)
         return {
             "revision": rules.revision,
-            **self._gate.rules_told(),
+            **self._gate.rules_status(),
             "files": [{"file": file, "rules": count} for file, count in sorted(files.items())],
             "orders": [orders.order_row(order) for order in rules.orders],
             "rules": [
@@ -135,30 +135,30 @@ class _Rules:
         await gate.safe(gate.write(messages.OPERATED, said))
         problems = await gate.reload(call.who)
         revision = gate.relay.rules.revision
-        proposed = gate.revising.revisions.now.proposed
+        proposed = gate.rule_deployment.revisions.now.proposed
         return {"revision": revision, "changed": revision != before, "proposed": proposed, "problems": problems}
 
     async def history(self, call: Call) -> Mapping[str, Any]:
         """The newest first."""
         most = int(call.args.number("last", HISTORY_SHOWN, 1, EVENTS_MAX))
         call.args.done()
-        events = self._gate.revising.revisions.events
+        events = self._gate.rule_deployment.revisions.events
         return {"events": [event_row(one) for one in reversed(events[-most:])], "kept": len(events)}
 
     async def approve(self, call: Call) -> Mapping[str, Any]:
         revision = call.args.text("revision", most=16)
         call.args.done()
-        return event_row(await self._gate.revising.approve(revision, call.asker))
+        return event_row(await self._gate.rule_deployment.approve(revision, call.asker))
 
     async def reject(self, call: Call) -> Mapping[str, Any]:
         revision, why = call.args.text("revision", most=16), call.args.why()
         call.args.done()
-        return event_row(await self._gate.revising.reject(revision, call.asker, call.who, why))
+        return event_row(await self._gate.rule_deployment.reject(revision, call.asker, call.who, why))
 
     async def roll_back(self, call: Call) -> Mapping[str, Any]:
         revision, why = call.args.text("revision", "", most=16), call.args.why()
         call.args.done()
-        return event_row(await self._gate.revising.roll_back(revision, call.who, why))
+        return event_row(await self._gate.rule_deployment.roll_back(revision, call.who, why))
 
     async def hits(self, call: Call) -> Mapping[str, Any]:
         """Of the last day, one line for some rules each: ``hits`` by province, ``shadow`` by what it would have said."""
@@ -177,17 +177,17 @@ class _Rules:
         on, why = call.args.text("on", most=16), call.args.why()
         call.args.done()
         files = await _files(call)
-        return event_row(await self._gate.revising.push(on, files, call.who, why))
+        return event_row(await self._gate.rule_deployment.push(on, files, call.who, why))
 
     async def withdraw(self, call: Call) -> Mapping[str, Any]:
         revision, why = call.args.text("revision", most=16), call.args.why()
         call.args.done()
-        return event_row(await self._gate.revising.withdraw(revision, call.asker, call.who, why))
+        return event_row(await self._gate.rule_deployment.withdraw(revision, call.asker, call.who, why))
 
     async def take(self, call: Call) -> Mapping[str, Any]:
         why = call.args.why()
         call.args.done()
-        return event_row(await self._gate.revising.take(call.who, why))
+        return event_row(await self._gate.rule_deployment.take(call.who, why))
 
 
 async def _files(call: Call) -> dict[str, bytes]:

@@ -65,7 +65,7 @@ async def history(request: PageRequest) -> Response:
 async def diff(request: PageRequest) -> Response:
     before, after = request.query.get("from", ""), request.query.get("to", "")
     return request.render(
-        "rules_diff.html", before=before, after=after, files=await request.asking.workshop.differs(before, after)
+        "rules_diff.html", before=before, after=after, files=await request.asking.sandbox.differs(before, after)
     )
 
 
@@ -88,7 +88,7 @@ async def seen(request: PageRequest) -> tuple[dict[str, Any], dict[str, Any], di
     now = await request.ask("rules")
     lines, ending = await request.lines("rules.hits")
     rows = [row for line in lines for row in line["rules"]]
-    described = await request.asking.workshop.told(now["revision"])
+    described = await request.asking.sandbox.told(now["revision"])
     counted = {word: {row["rule"]: row[word] for row in rows if row[word]} for word in ("hits", "shadow")}
     return now, described, {**counted, "since": ending["since"]}
 

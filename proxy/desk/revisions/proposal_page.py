@@ -23,9 +23,9 @@ async def show(request: PageRequest) -> Response:
     waits = now["proposed"]
     if waits is None:
         return request.render(waits=None, now=now)
-    workshop = request.asking.workshop
+    sandbox = request.asking.sandbox
     events = (await request.ask("rules.history", last=50))["events"]
-    before, after = await workshop.told(now["revision"]), await workshop.told(waits["revision"])
+    before, after = await sandbox.told(now["revision"]), await sandbox.told(waits["revision"])
     return request.render(
         now=now,
         waits=waits,
@@ -35,7 +35,7 @@ async def show(request: PageRequest) -> Response:
         failing=new_problems(before, after),
         wrong=sum(bool(one["wrong"]) for one in after["tests"]),
         tests=after["tests"],
-        files=await workshop.differs(now["revision"], waits["revision"]),
+        files=await sandbox.differs(now["revision"], waits["revision"]),
     )
 
 

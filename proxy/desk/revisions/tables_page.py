@@ -41,12 +41,12 @@ CODINGS = ("utf-8-sig", "gb18030")
 async def show(request: PageRequest) -> Response:
     """All there are, with how many rows each has."""
     base = await base_of(request)
-    found = await request.asking.workshop.tables(base)
+    found = await request.asking.sandbox.tables(base)
     counted = [
         (name, len(table_rows.read(name, text).rows) if text is not None else None, name.partition("/")[0])
         for name, text in found.items()
     ]
-    now, described = await request.ask("rules"), await request.asking.workshop.told(base)
+    now, described = await request.ask("rules"), await request.asking.sandbox.told(base)
     written = sorted(name for name in described.get("files", {}) if "/" in name)
     return request.render(tables=counted, written=written, now=now, waits=now["proposed"])
 
@@ -70,7 +70,7 @@ async def file_(request: PageRequest) -> Response:
 async def found(request: PageRequest) -> Response:
     """The rows that fit a search, while it is typed."""
     file, text = request.form("file"), draft_text(request)
-    _known(file, await request.asking.workshop.tables(request.form("base")))
+    _known(file, await request.asking.sandbox.tables(request.form("base")))
     return request.part("rows", "tables_one.html", **_seen(file, text, request.form("q")), file=file)
 
 
@@ -78,7 +78,7 @@ async def found(request: PageRequest) -> Response:
 async def row(request: PageRequest) -> Response:
     """A form of one row; of a new one where none is meant."""
     file, text = request.form("file"), draft_text(request)
-    _known(file, await request.asking.workshop.tables(request.form("base")))
+    _known(file, await request.asking.sandbox.tables(request.form("base")))
     sheet = table_rows.read(file, text)
     return request.part("edit", "tables_one.html", row=sheet.row(_at(request)), sheet=sheet, opened=True, file=file, **FORM)
 
@@ -142,7 +142,7 @@ def _known(file: str, tables: dict[str, str | None]) -> str:
 
 async def _before(request: PageRequest, base: str, file: str) -> str:
     """As it stands in the set that the draft is made of."""
-    return _known(file, await request.asking.workshop.tables(base))
+    return _known(file, await request.asking.sandbox.tables(base))
 
 
 def _at(request: PageRequest) -> int:

@@ -175,7 +175,7 @@ class _Suppress:
             await receive_numbers(gate, call, listing, len(refusals), LISTING_NUMBERS_MAX, messages.LISTED, pack)
             return await self._put_in_force(listing)
         finally:
-            gate.listing_ends()
+            gate.import_ended()
 
     def _refusal(self, row: Args) -> OptOut:
         refusal = refusal_of(self._gate, row)
@@ -184,7 +184,7 @@ class _Suppress:
 
     async def _put_in_force(self, listing: ListImport) -> Mapping[str, Any]:
         gate = self._gate
-        async with gate.in_pieces.one_at_a_time:
+        async with gate.chunked_imports.one_at_a_time:
             try:
                 gate.store.listed.make_room(listing.keys())
             except TooManyLists as fault:

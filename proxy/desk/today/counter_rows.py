@@ -68,7 +68,7 @@ async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:
                 account.slots,
                 sum(link.in_flight for link in account.links),
             ]
-            for account in gate.houses
+            for account in gate.carrier_accounts
         ],
         "orders": len(gate.book.of_kind(*ORDERS)),
     }

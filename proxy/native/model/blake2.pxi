@@ -1,4 +1,4 @@
-# BLAKE2b (RFC 7693): one message word by word; four of the same number of blocks side by side where the processor has AVX2
+# blake2b (RFC 7693): by registers of four words where the processor has AVX2, of four that are equally long side by side; else word by word
 
 cdef extern from *:
     """
@@ -19,19 +19,15 @@ cdef extern from *:
         a += b + (x); d ^= a; d = TURNED(d, 32); c += d; b ^= c; b = TURNED(b, 24); \
         a += b + (y); d ^= a; d = TURNED(d, 16); c += d; b ^= c; b = TURNED(b, 63);
 
-    /* Takes a block of 128 octets into the state ``h``; ``count``: octets so far, this block's included (3.2). */
-    static void gate106_blake2b_block(unsigned long long *h, const unsigned char *block, unsigned long long count, int is_last)
+    static void gate106_blake2b_by_words(unsigned long long *h, const unsigned char *block, unsigned long long count, int is_last) /* 3.2 */
     {
         const unsigned long long *begin = gate106_blake2b_begin;
-        unsigned long long m[16];
+        unsigned long long m[16] = {0};
         unsigned long long v0 = h[0], v1 = h[1], v2 = h[2], v3 = h[3], v4 = h[4], v5 = h[5], v6 = h[6], v7 = h[7];
         unsigned long long v8 = begin[0], v9 = begin[1], vA = begin[2], vB = begin[3];
         unsigned long long vC = begin[4] ^ count, vD = begin[5], vE = is_last ? ~begin[6] : begin[6], vF = begin[7];
-        memcpy(m, block, 128);
-        #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-        for (int place = 0; place < 16; place++)
-            m[place] = __builtin_bswap64(m[place]);
-        #endif
+        for (int place = 0; place < 128; place++)
+            m[place >> 3] |= (unsigned long long)block[place] << 8 * (place & 7);
         #pragma GCC unroll 12
         for (int turn = 0; turn < 12; turn++) {
             const unsigned char *s = gate106_blake2b_order[turn % 10];
@@ -115,13 +111,64 @@ cdef extern from *:
             memcpy(state[place], &some[0], 32);
         }
     }
+    #define MIX_ONE(x, y) \
+        a = a + (x) + b; d = ROLLED(d ^ a, 4); c += d; b = ROLLED(b ^ c, 3); \
+        a = a + (y) + b; d = ROLLED(d ^ a, 2); c += d; b ^= c; b = (b + b) | (b >> 63);
+    #define SLID(x, i, j, k, l) __builtin_shuffle(x, LANES(i, j, k, l))
+    /* b is known last, so it stays where it is, and the others slide past it */
+    #define ROUND(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15) \
+        MIX_ONE(LANES(m[s0], m[s2], m[s4], m[s6]), LANES(m[s1], m[s3], m[s5], m[s7])) \
+        a = SLID(a, 3, 0, 1, 2); c = SLID(c, 1, 2, 3, 0); d = SLID(d, 2, 3, 0, 1); \
+        MIX_ONE(LANES(m[s14], m[s8], m[s10], m[s12]), LANES(m[s15], m[s9], m[s11], m[s13])) \
+        a = SLID(a, 1, 2, 3, 0); c = SLID(c, 3, 0, 1, 2); d = SLID(d, 2, 3, 0, 1);
+
+    /* One alone: four of the sixteen words of its state in a register. */
+    __attribute__((target("avx2"))) static void gate106_blake2b_by_vectors(
+        unsigned long long *state, const unsigned char *block, unsigned long long count, int is_last)
+    {
+        unsigned long long m[16];
+        const words first = LANES(0x6A09E667F3BCC908ULL, 0xBB67AE8584CAA73BULL, 0x3C6EF372FE94F82BULL, 0xA54FF53A5F1D36F1ULL);
+        const words second = LANES(0x510E527FADE682D1ULL, 0x9B05688C2B3E6C1FULL, 0x1F83D9ABFB41BD6BULL, 0x5BE0CD19137E2179ULL);
+        words a, b, c = first, d = second ^ LANES(count, 0, is_last ? ~0ULL : 0, 0), upper, lower;
+        memcpy(m, block, 128);
+        memcpy(&upper, state, 32);
+        memcpy(&lower, state + 4, 32);
+        a = upper;
+        b = lower;
+        ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+        ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
+        ROUND(11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4)
+        ROUND(7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8)
+        ROUND(9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13)
+        ROUND(2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9)
+        ROUND(12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11)
+        ROUND(13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10)
+        ROUND(6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5)
+        ROUND(10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0)
+        ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+        ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
+        upper ^= a ^ c;
+        lower ^= b ^ d;
+        memcpy(state, &upper, 32);
+        memcpy(state + 4, &lower, 32);
+    }
     #else
     static int gate106_has_vectors(void) { return 0; }
     static void gate106_blake2b_four(
         unsigned long long (*state)[4], const unsigned char *const *blocks, const unsigned long long *counts, int is_last) {}
+    #define gate106_blake2b_by_vectors gate106_blake2b_by_words
     #endif
 
     static int gate106_vectors;
+
+    /* Takes a block of 128 octets into the state; ``count``: octets so far, this block's included. */
+    static void gate106_blake2b_block(unsigned long long *state, const unsigned char *block, unsigned long long count, int is_last)
+    {
+        if (gate106_vectors)
+            gate106_blake2b_by_vectors(state, block, count, is_last);
+        else
+            gate106_blake2b_by_words(state, block, count, is_last);
+    }
     """
     const u64 *gate106_blake2b_begin
     int gate106_vectors
@@ -134,7 +181,7 @@ gate106_vectors = gate106_has_vectors()
 
 
 def digest_by_vectors(bint whether):
-    """Whether four digests are made side by side from now on, if the processor can; whether they were. For tests of both."""
+    """Whether registers of vectors are used from now on, if the processor has them; whether they were. For tests of both."""
     global gate106_vectors
     cdef bint before = gate106_vectors
     gate106_vectors = whether and gate106_has_vectors()

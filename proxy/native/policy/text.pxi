@@ -74,29 +74,6 @@ cdef _learn_marks():
     _marks_known = True
 
 
-def without_numbers(bytes mask):
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(mask), at, to = 0
-    cdef const char *old = PyBytes_AS_STRING(mask)
-    cdef bytes found
-    cdef char *new
-    cdef char before = 0
-    for at in range(1, size):
-        if old[at] == c"0" and old[at - 1] == c"0":
-            break
-    else:
-        return mask
-    new_size = size
-    found = PyBytes_FromStringAndSize(NULL, size)
-    new = PyBytes_AS_STRING(found)
-    for at in range(size):
-        if old[at] == c"0" and before == c"0":
-            continue
-        before = old[at]
-        new[to] = before
-        to += 1
-    return found[:to]
-
-
 def contacts(str folded):
     cdef Py_UCS4 one
     cdef Py_ssize_t at = 0, first = -1

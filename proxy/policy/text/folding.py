@@ -192,7 +192,6 @@ def numberless(text: str) -> str:
     return without_numbers(masked(text)).decode("utf-8", "surrogatepass")
 
 
-@compiled("without_numbers")
 def without_numbers(mask: bytes) -> bytes:
     """A masked text with every number as one 0."""
     return _ZEROS.sub(b"0", mask)

@@ -18,7 +18,7 @@ class BulkImport:
         self._again: list[Callable[[], object]] | None = None
 
     @contextmanager
-    def under_way(self) -> Iterator[None]:
+    def running(self) -> Iterator[None]:
         """Runs one import; at its end removals noted meanwhile are repeated."""
         assert self._again is None
         again: list[Callable[[], object]] = []

@@ -55,7 +55,7 @@ class Mailbox:
         self.bytes = 0
         self.bounds: Bounds | None = None
         """None until ``open``: during replay no bounds apply."""
-        self.fallen: list[DroppedItem] = []
+        self.dropped: list[DroppedItem] = []
         """Dropped items since ``take_fallen`` was called."""
         self._restored: dict[int, Item] = {}  # by number, until ``open``
         self._waiting: set[str] = set()  # boxes in which time alone may make something ready
@@ -186,7 +186,7 @@ class Mailbox:
     def drop(self, item: Item, why: str) -> None:
         """Drops an item undelivered and notes it in ``fallen``."""
         if item.state != GONE:
-            self.fallen.append(DroppedItem(item.number, item.box.provider, why))
+            self.dropped.append(DroppedItem(item.number, item.box.provider, why))
             self._gone(item)
 
     def _gone(self, item: Item) -> None:
@@ -198,9 +198,9 @@ class Mailbox:
         if item.stored:
             self._old.append(number)
 
-    def take_fallen(self) -> list[DroppedItem]:
+    def take_dropped(self) -> list[DroppedItem]:
         """Returns the items dropped since the last call."""
-        fallen, self.fallen = self.fallen, []
+        fallen, self.dropped = self.dropped, []
         return fallen
 
     # -- time, binds, settings

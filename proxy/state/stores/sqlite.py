@@ -62,7 +62,7 @@ class SqliteStore:
     node = -1
     leases: Leases | None = None
     rules: SharedRules | None = None
-    sheets: MultipartExchange | None = None
+    multipart_exchange: MultipartExchange | None = None
 
     def __init__(self, path: Path | None, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> None:
         """Locks, then loads. Raises StoreLocked, StoreUnreadable. ``path`` None: the state is only in memory, or in ``connection``."""
@@ -72,7 +72,7 @@ class SqliteStore:
         self.counters = self._counters()
         self.mailbox = Mailbox()
         self.consented = ConsentIndex()
-        self.erased, self.told = ErasedRecipients(), IdempotencyKeys()
+        self.erased, self.idempotency_keys = ErasedRecipients(), IdempotencyKeys()
         self.listed = SuppressionLists(self.consented, self.erased)
         self.orders = Orders()
         self.history = RuleHistory()
@@ -123,7 +123,7 @@ class SqliteStore:
         self._checkpoint_writer = CheckpointWriter(
             self._file, table, self.counters, self.mailbox,
             {"listed": self.listed, "consented": self.consented},
-            {"orders": self.orders, "history": self.history, "erased": self.erased, "told": self.told},
+            {"orders": self.orders, "history": self.history, "erased": self.erased, "told": self.idempotency_keys},
             {**self._papers, "dictionary": self.dictionary}, groups,
         )  # fmt: skip
         for key, data in self._file.rows("aggregates"):
@@ -141,7 +141,7 @@ class SqliteStore:
             self.listed.restore(self._file.rows("listed"))
             self.consented.restore(self._file.rows("consented"))
             self.erased.restore(self._file.rows("erased"))
-            self.told.restore(self._file.rows("told"))
+            self.idempotency_keys.restore(self._file.rows("told"))
         except (ValueError, TypeError, LookupError, struct.error) as error:
             raise self._file.unreadable(error) from error
         clean = meta.get("stopped") == "clean"
@@ -213,7 +213,7 @@ class SqliteStore:
         self.counters.sweep(now)
         self.listed.expire(now)
         self.consented.expire(now)
-        self.told.sweep(now)
+        self.idempotency_keys.sweep(now)
         gone, table = 0, self._table
         for _ in range(min(buckets, table.buckets)):
             self._swept += 1

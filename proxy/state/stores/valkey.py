@@ -108,7 +108,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         self.heard: Place = (int(before[0]), int(before[1]))
         """The position up to which the log was read; the checkpoint stores it."""
         self._log_is_complete = False
-        self.abreast = True
+        self.caught_up = True
         """Whether this node has read all log entries of other nodes; set by the reader of the log. Until then it writes no facts back, because
         other nodes may have revoked them."""
         for numbers in (self.orders, self.consented, self.cases, self.penalties):
@@ -134,12 +134,12 @@ class ValkeyStore(GateMessages, SqliteStore):
             since = min(int(cut_off), since)
         self._write_behind = WriteBehind(
             self._servers, self._keys, self._records, self, node=node, begun=int(now()), since=[since] * parts,
-            may=lambda: self.abreast, done=self._note_nothing_owed,
+            may=lambda: self.caught_up, done=self._note_nothing_owed,
         )  # fmt: skip
         self.leases: Leases = Leases(self._servers, self._heads, node)
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 rules").digest()
         self.rules: SharedRules = SharedRules(self._servers, self._heads[0], key, node)
-        self.sheets: MultipartExchange = MultipartExchange(
+        self.multipart_exchange: MultipartExchange = MultipartExchange(
             self._servers, secret, part_of=self._keys.part, heads=self._heads, argument_of=self._records.argument_of,
             keep_s=lambda: self._records.keep_s, took=self._copy_stored, doubted=self._doubt,
         )  # fmt: skip
@@ -182,7 +182,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         self._note({"teller": teller, "teller_node": str(self.node), "teller_journal": journal, "teller_from": str(recorded)})
         return teller
 
-    def tell_anew(self, recorded: int) -> None:
+    def restart_log(self, recorded: int) -> None:
         """The log has more records of this journal than the journal itself: it has lost those after ``recorded``. A new writer id lets its new
         records be appended too."""
         self._write_log_as(self._new_log_writer_id(recorded))

@@ -79,10 +79,10 @@ def _with(module: Any, **others: Any) -> Any:
 @contextlib.asynccontextmanager
 async def keeping(house: House) -> AsyncIterator[retention.RetentionTask]:
     gate: Any = house
-    keeper = retention.RetentionTask(gate, house.journal)
-    keeper.keep = Retention(190, ())
-    task = asyncio.create_task(keeper.run())
-    yield keeper
+    retention_task = retention.RetentionTask(gate, house.journal)
+    retention_task.keep = Retention(190, ())
+    task = asyncio.create_task(retention_task.run())
+    yield retention_task
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -94,13 +94,13 @@ async def an_hour(hours: asyncio.Queue[None]) -> None:
 
 async def test_the_first_hour_of_a_start_removes_nothing_the_next_what_is_old(hours: asyncio.Queue[None]) -> None:
     house = House()
-    async with keeping(house) as keeper:
+    async with keeping(house) as retention_task:
         await asyncio.to_thread(lambda: None)
         assert house.removals() == []
         await an_hour(hours)
         (removed,) = house.removals()
         assert (removed.who, removed.why, removed.last) == ("gate106", "retention: 190 days", 109)
-        assert keeper.gauges()["journal_oldest_s"] == NOON - 190 * DAY_S
+        assert retention_task.gauges()["journal_oldest_s"] == NOON - 190 * DAY_S
         await an_hour(hours)
         assert len(house.removals()) == 1
 
@@ -131,10 +131,10 @@ async def test_where_it_cannot_be_written_down_nothing_goes_and_the_next_hour_tr
 
 async def test_what_is_said_by_a_reload_holds_the_next_hour(hours: asyncio.Queue[None]) -> None:
     house = House()
-    async with keeping(house) as keeper:
-        keeper.keep = Retention(400, ())
+    async with keeping(house) as retention_task:
+        retention_task.keep = Retention(400, ())
         await an_hour(hours)
         assert house.removals() == []
-        keeper.keep = Retention(31, ())
+        retention_task.keep = Retention(31, ())
         await an_hour(hours)
         assert [one.last for one in house.removals()] == [268]

@@ -56,7 +56,7 @@ class Desk:
         self.relay = SimpleNamespace(tally=GateCounters(), directory=directory, rules=rules)
         self.store = SimpleNamespace(consented=self.consents, shared=self.node >= 0, node=self.node)
         gate: Any = self
-        self.warden = PenaltyScheduler(gate, ProviderHours(DeskRecords(), self.write), SignatureHours(DeskRecords(), self.write))
+        self.penalty_scheduler = PenaltyScheduler(gate, ProviderHours(DeskRecords(), self.write), SignatureHours(DeskRecords(), self.write))
 
     def write(self, records: Any) -> int:
         if self.writes_left < len(records):
@@ -78,7 +78,7 @@ class Desk:
         self.book.reread()
 
     def tick(self) -> None:
-        self.warden.tick(self.now, float("-inf"))
+        self.penalty_scheduler.tick(self.now, float("-inf"))
 
     def penalty(self, step: str = "suspend-all") -> Penalty:
         draft = Penalty(
@@ -155,8 +155,8 @@ def test_the_look_counts_whose_proofs_are_missing_and_whose_are_overdue(desk: De
     ):  # fmt: skip
         batch = ConsentBatch(number, "", "", int(NOON), 0, "1", "app", provider, proof, "f", int(NOON), "li", "x", int(due))
         desk.consents.put(batch._replace(state=state))
-    asyncio.run(desk.warden.look(NOON))
-    assert desk.warden.consent_tasks == {
+    asyncio.run(desk.penalty_scheduler.look(NOON))
+    assert desk.penalty_scheduler.consent_tasks == {
         ("jia", "waiting"): 1, ("jia", "overdue"): 2, ("yi", "waiting"): 0, ("yi", "overdue"): 0, ("", "overdue"): 1,
     }  # fmt: skip
 
@@ -188,10 +188,10 @@ def test_while_the_journal_is_down_it_is_tried_each_second_and_said_each_minute(
         raise CommandRefused("the journal is down")
 
     desk.book._write = down
-    desk.warden._next_s = float("inf")  # no look at the rules
+    desk.penalty_scheduler._next_s = float("inf")  # no look at the rules
     for tenth in range(1205):
         at = tenth / 10
-        desk.warden.tick(desk.now, at)
+        desk.penalty_scheduler.tick(desk.now, at)
     assert (len(tried), len(said)) == (121, 3)
     desk.born()
     desk.tick()
@@ -256,7 +256,7 @@ def test_of_gates_that_share_a_store_one_orders_what_a_penalty_asks_for_and_all_
     made = one.penalty(step)
     exchange(one, other)
     approved, _ = other.penalties.approve(made.id, LI, {"li"}, other.now, "li")
-    other.warden.settle(approved, other.now)
+    other.penalty_scheduler.settle(approved, other.now)
     wanted = [] if step == "warn" else ["throttle" if step == "throttle" else "suspension"]
     assert other.kinds() == wanted, "in force when the command is answered"
     exchange(one, other)
@@ -264,7 +264,7 @@ def test_of_gates_that_share_a_store_one_orders_what_a_penalty_asks_for_and_all_
     agree(one, other)
     one.penalties.appeal(made.id, one.now, "li", "letter")
     lifted, _ = one.penalties.lift(made.id, one.now + 1, "li", "granted")
-    one.warden.settle(lifted, one.now)
+    one.penalty_scheduler.settle(lifted, one.now)
     exchange(one, other)
     assert (one.kinds(), other.kinds()) == ([], [])
     assert [event.what for event in other.penalties.find(made.id).events] == ["proposed", "approved", "appealed", "lifted"]
@@ -274,7 +274,7 @@ def test_of_gates_that_share_a_store_one_orders_what_a_penalty_asks_for_and_all_
 def test_it_ends_at_both_with_its_time_though_their_clocks_differ() -> None:
     one, other = Desk(1), Desk(2)
     approved, _ = one.penalties.approve(one.penalty("throttle").id, LI, {"li"}, one.now, "li")
-    one.warden.settle(approved, one.now)
+    one.penalty_scheduler.settle(approved, one.now)
     exchange(one, other)
     one.now += 61
     one.book.sweep(one.now)
@@ -294,7 +294,7 @@ def test_a_gate_that_dies_between_a_penalty_and_its_order_leaves_the_order_to_an
     one.writes_left = 1
     approved, _ = one.penalties.approve(made.id, LI, {"li"}, one.now, "li")
     with pytest.raises(Killed):
-        one.warden.settle(approved, one.now)
+        one.penalty_scheduler.settle(approved, one.now)
     for record in one.told:
         other.hear(*record)
     other.tick()

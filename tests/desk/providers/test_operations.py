@@ -69,7 +69,7 @@ def test_the_hour_of_a_gate_has_what_came_before_it_looked_for_the_first_time(
 ) -> None:
     gate = operated(tmp_path)
     for name in ("count_apart", "put_away"):  # it has no rules, and no journal
-        monkeypatch.setattr(gate.warden, name, lambda *_: None)
+        monkeypatch.setattr(gate.penalty_scheduler, name, lambda *_: None)
 
     async def begun() -> dict[str, tuple[int, int, int]]:
         await gate.start(None)
@@ -96,10 +96,10 @@ class Gate:
         self.book = OrderBook(Orders(), lambda kind, body: 1, lambda: None)
         self.penalties = SimpleNamespace(in_force=list, waiting=list)
         hours = ProviderHours(DeskRecords(), lambda records: 1)
-        self.warden = SimpleNamespace(ppm={}, counted=lambda name, at: hours.of(name, at, at + 1))
+        self.penalty_scheduler = SimpleNamespace(ppm={}, counted=lambda name, at: hours.of(name, at, at + 1))
         self.hours, self.paces, self.said = hours, MinuteCounts(self.tally), list[Any]()
         gate: Any = self
-        self.commands = providers.commands(gate, gate.warden, self.paces)
+        self.commands = providers.commands(gate, gate.penalty_scheduler, self.paces)
 
     def binds(self) -> list[Any]:
         return []

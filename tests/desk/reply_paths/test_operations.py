@@ -33,7 +33,7 @@ class Gate:
         self.tally, self.down, self.written = GateCounters(), False, 0
         self.relay = SimpleNamespace(tally=self.tally, directory=Directory(settings))
         self.papers = DeskRecords()
-        self.keeper = ReplyPathMonitor(self, ReplyPaths(self.papers, self.write))  # type: ignore[arg-type]
+        self.retention_task = ReplyPathMonitor(self, ReplyPaths(self.papers, self.write))  # type: ignore[arg-type]
 
     def write(self, records: Any) -> int:
         if self.down:
@@ -54,7 +54,7 @@ class Gate:
         gate: Any = self
 
         async def ask() -> Mapping[str, Any]:
-            return await commands(gate, self.keeper)["optout.paths"](call)
+            return await commands(gate, self.retention_task)["optout.paths"](call)
 
         told = asyncio.run(ask())
         return lines, dict(told)
@@ -63,8 +63,8 @@ class Gate:
 def test_what_was_counted_reaches_the_book_before_the_reply_that_follows_it() -> None:
     gate = Gate()
     gate.tally.advertised["1069001", "R"] += 7
-    gate.keeper.replied("1069001", "R", NOON)
-    state = gate.keeper.book.state_of("1069001", NOON)
+    gate.retention_task.replied("1069001", "R", NOON)
+    state = gate.retention_task.book.state_of("1069001", NOON)
     assert (state.state, state.advertisements, state.advertisements_since_proof) == (PROVEN, 7, 0)
     assert state.keywords == {"R": (7, 1)}
 
@@ -73,12 +73,12 @@ def test_a_journal_that_is_down_costs_no_count_and_no_proof() -> None:
     gate = Gate()
     gate.down = True
     gate.tally.advertised["1069001", "R"] += 7
-    gate.keeper.tick(NOON, 0.0)
-    gate.keeper.replied("1069001", "", NOON)
-    gate.keeper.tick(NOON + 1, 1.5)
-    assert gate.keeper.book.state_of("1069001", NOON).state == PROVEN
+    gate.retention_task.tick(NOON, 0.0)
+    gate.retention_task.replied("1069001", "", NOON)
+    gate.retention_task.tick(NOON + 1, 1.5)
+    assert gate.retention_task.book.state_of("1069001", NOON).state == PROVEN
     gate.down = False
-    gate.keeper.tick(NOON + 2, 3.0)
+    gate.retention_task.tick(NOON + 2, 3.0)
     kept = ReplyPaths(gate.papers, gate.write).state_of("1069001", NOON)
     assert (kept.state, kept.advertisements, kept.replies) == (PROVEN, 7, 1)
 
@@ -86,35 +86,35 @@ def test_a_journal_that_is_down_costs_no_count_and_no_proof() -> None:
 def test_the_last_counts_are_written_when_the_gate_stops() -> None:
     gate = Gate()
     gate.tally.advertised["1069001", "R"] += 7
-    gate.keeper.put_away(NOON)
+    gate.retention_task.put_away(NOON)
     assert ReplyPaths(gate.papers, gate.write).state_of("1069001", NOON).advertisements == 7
 
 
 def test_registered_prefixes_are_counted_by_state_and_no_others() -> None:
     gate = Gate()
     for prefix in ("1069001", "1060"):
-        gate.keeper.replied(prefix, "", NOON)
-    gate.keeper.book.probed("(empty)", NOON, ok=False)
-    gate.keeper.tick(NOON, 0.0)
-    assert gate.keeper.gauges()["reply_paths"] == {("proven",): 1, ("unproven",): 1, ("silent",): 0, ("dead",): 1}
+        gate.retention_task.replied(prefix, "", NOON)
+    gate.retention_task.book.probed("(empty)", NOON, ok=False)
+    gate.retention_task.tick(NOON, 0.0)
+    assert gate.retention_task.gauges()["reply_paths"] == {("proven",): 1, ("unproven",): 1, ("silent",): 0, ("dead",): 1}
 
 
 def test_many_prefixes_are_counted_some_at_a_time() -> None:
     gate = Gate(tuple(f"1069{number:04d}" for number in range(3 * SLICE + 1)))
     for tick in range(3):
-        gate.keeper.tick(NOON, tick / 10)
-        assert sum(gate.keeper.gauges()["reply_paths"].values()) == 0
-    gate.keeper.tick(NOON, 0.3)
-    assert gate.keeper.gauges()["reply_paths"]["unproven",] == 3 * SLICE + 1
-    gate.keeper.tick(NOON, 0.4)
-    gate.keeper.tick(NOON, COUNT_S + 0.5)
-    assert gate.keeper.gauges()["reply_paths"]["unproven",] == 3 * SLICE + 1, "the last count stays until there is a new one"
+        gate.retention_task.tick(NOON, tick / 10)
+        assert sum(gate.retention_task.gauges()["reply_paths"].values()) == 0
+    gate.retention_task.tick(NOON, 0.3)
+    assert gate.retention_task.gauges()["reply_paths"]["unproven",] == 3 * SLICE + 1
+    gate.retention_task.tick(NOON, 0.4)
+    gate.retention_task.tick(NOON, COUNT_S + 0.5)
+    assert gate.retention_task.gauges()["reply_paths"]["unproven",] == 3 * SLICE + 1, "the last count stays until there is a new one"
 
 
 def test_the_command_tells_of_all_registered_prefixes_those_in_doubt_first() -> None:
     gate = Gate()
-    gate.keeper.replied("1069001", "", NOON)
-    gate.keeper.book.probed("10690012", NOON, ok=False)
+    gate.retention_task.replied("1069001", "", NOON)
+    gate.retention_task.book.probed("10690012", NOON, ok=False)
     rows, told = gate.list()
     assert [(one["prefix"], one["provider"], one["state"]) for one in rows] == [
         ("10690012", "jia", DEAD), ("(empty)", "jia", UNPROVEN), ("1069001", "jia", PROVEN),
@@ -134,5 +134,5 @@ def test_the_command_names_what_it_does_not_know(args: dict[str, str], said: str
 def test_paths_are_counted_though_a_round_takes_longer_than_until_the_next() -> None:
     gate = Gate(tuple(f"1069{number:06}" for number in range(SLICE * 2)))
     for beat in range(4):
-        gate.keeper.tick(NOON, COUNT_S * 2 * beat)  # each beat comes when a round is due
-    assert gate.keeper.gauges()["reply_paths"][UNPROVEN,] == SLICE * 2
+        gate.retention_task.tick(NOON, COUNT_S * 2 * beat)  # each beat comes when a round is due
+    assert gate.retention_task.gauges()["reply_paths"][UNPROVEN,] == SLICE * 2

@@ -40,12 +40,12 @@ def test_whatever_reading_the_folder_raises_leaves_the_set_in_force_and_is_said(
         gate.edit("a")
         await gate.start()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gate.revising, "_load", lambda *_, **__: 1 / 0)
-            assert "a fault of gate106" in (await gate.revising.reload("files", "li"))[0]
-            assert "stays in force" in gate.revising.notes()[0]
+            patch.setattr(gate.rule_deployment, "_load", lambda *_, **__: 1 / 0)
+            assert "a fault of gate106" in (await gate.rule_deployment.reload("files", "li"))[0]
+            assert "stays in force" in gate.rule_deployment.notes()[0]
         gate.edit("b")
-        assert await gate.revising.reload("files", "li") == []
-        assert (gate.revising.rules.revision, gate.revising.notes()) == ("b", [])
+        assert await gate.rule_deployment.reload("files", "li") == []
+        assert (gate.rule_deployment.rules.revision, gate.rule_deployment.notes()) == ("b", [])
 
     asyncio.run(story())
 
@@ -201,10 +201,10 @@ class Gate:
             if kind == messages.REVISED:
                 history.put(place, body)
         gently: Any = AtOnce()
-        self.revising = Reading(self.settings, history, gently, GateCounters(), self.line)
-        self.revising.opened(self)
-        self.revising.note_start()
-        await self.revising.begin()
+        self.rule_deployment = Reading(self.settings, history, gently, GateCounters(), self.line)
+        self.rule_deployment.opened(self)
+        self.rule_deployment.note_start()
+        await self.rule_deployment.begin()
 
     # -- the house around it
 
@@ -228,22 +228,22 @@ class Gate:
 
     async def acts(self, number: int, confirmed: list[Revised]) -> None:
         """``confirmed``: what was decided, and somebody was told so."""
-        revising, now = self.revising, self.revising.revisions.now
+        rule_deployment, now = self.rule_deployment, self.rule_deployment.revisions.now
         who = self.chance.choice(PEOPLE)
         asker = Asker(who, frozenset({Role.APPROVER}), by_token=True)
         wanted = f"{number:016x}"
 
         async def edits() -> Revised | None:
             self.edit(wanted)
-            await revising.reload("files", who)
+            await rule_deployment.reload("files", who)
             return None
 
         deeds: list[Callable[[], Awaitable[Revised | None]]] = [
-            lambda: revising.push(now.proposed or now.in_force, {"rules.yaml": wanted.encode()}, who, "x"),
-            lambda: revising.roll_back("", who, "x"),
-            lambda: revising.approve(now.proposed, asker),
-            lambda: revising.reject(now.proposed, asker, who, "x"),
-            lambda: revising.take(who, "x"),
+            lambda: rule_deployment.push(now.proposed or now.in_force, {"rules.yaml": wanted.encode()}, who, "x"),
+            lambda: rule_deployment.roll_back("", who, "x"),
+            lambda: rule_deployment.approve(now.proposed, asker),
+            lambda: rule_deployment.reject(now.proposed, asker, who, "x"),
+            lambda: rule_deployment.take(who, "x"),
             edits,
         ]
         with contextlib.suppress(CommandRefused):
@@ -252,7 +252,7 @@ class Gate:
 
     @property
     def in_force(self) -> str:
-        return self.revising.rules.revision
+        return self.rule_deployment.rules.revision
 
 
 async def at_once(work: Callable[..., Any], *arguments: Any) -> Any:
@@ -264,8 +264,8 @@ def agreed(server: Server, gates: list[Gate], confirmed: list[Revised]) -> None:
     """When all can hear each other."""
     held = unpack_revised(server.body)
     for gate in gates:
-        assert gate.revising.told()["apart"] == ""
-        assert decision(gate.revising.revisions.now) == decision(held)
+        assert gate.rule_deployment.told()["apart"] == ""
+        assert decision(gate.rule_deployment.revisions.now) == decision(held)
         assert gate.in_force == held.in_force
     server.lapse()
     assert server.sets.keys() == {held.in_force, held.proposed} - {""}, (
@@ -311,22 +311,22 @@ async def world(folder: Path, seed: int, patch: pytest.MonkeyPatch) -> None:
             server.lapse()
         acting = chance.sample(gates, chance.choice([1, 2, 3]))
         turns = [alive(gate, lambda gate=gate, n=number: gate.acts(n * 16 + gate.line.node, confirmed)) for gate in acting]  # type: ignore[misc]
-        turns += [alive(gate, gate.revising.look) for gate in gates if gate not in acting]
+        turns += [alive(gate, gate.rule_deployment.look) for gate in gates if gate not in acting]
         await asyncio.gather(*turns)
         for gate in gates:
-            now = gate.revising.revisions.now
+            now = gate.rule_deployment.revisions.now
             assert gate.in_force == now.in_force, "what is journalled is judged by"
             assert not four_eyes or now.event != "accepted" or now.how == "first start"
     for gate in gates:
         gate.line.cut_off, gate.line.lossy, gate.line.deadly, gate.deadly = False, 0.0, 0.0, 0.0
     for _ in range(3):
         for gate in gates:
-            await gate.revising.look()
+            await gate.rule_deployment.look()
     agreed(server, gates, confirmed)
     new = Gate(folder / "new", server, 9, chance, four_eyes=four_eyes)
     new.edit("f" * 16)
     await new.start()
-    assert decision(new.revising.revisions.now) == decision(unpack_revised(server.body))
+    assert decision(new.rule_deployment.revisions.now) == decision(unpack_revised(server.body))
 
 
 @pytest.mark.parametrize("first", range(0, 30, 15))
@@ -357,13 +357,13 @@ async def two(folder: Path, server: Server) -> list[Gate]:
 
 
 async def pushes(gate: Gate, revision: str) -> Revised:
-    return await gate.revising.push(gate.in_force, {"rules.yaml": revision.encode()}, "li", "x")
+    return await gate.rule_deployment.push(gate.in_force, {"rules.yaml": revision.encode()}, "li", "x")
 
 
 async def looking(gates: list[Gate]) -> None:
     while True:
         for gate in gates:
-            await gate.revising.look()
+            await gate.rule_deployment.look()
         await asyncio.sleep(0.001)
 
 
@@ -375,21 +375,21 @@ def test_a_large_set_is_read_by_all_gates_before_it_is_decided_on(tmp_path: Path
         server = Server()
         one, other = await two(tmp_path, server)
         read: list[tuple[str, int]] = []
-        load = other.revising._load
+        load = other.rule_deployment._load
 
         def loads(folder: Path, *rest: Any) -> Any:
             found = load(folder, *rest)
             read.append((found.rules.revision, len(server.taken)))
             return found
 
-        monkeypatch.setattr(other.revising, "_load", loads)
+        monkeypatch.setattr(other.rule_deployment, "_load", loads)
         decisions = len(server.taken)
         looks = asyncio.create_task(looking([other]))
         await pushes(one, B)
         looks.cancel()
         assert read == [(B, decisions)], "before the store took the decision"
         assert server.coming.revision == ""
-        await other.revising.look()
+        await other.rule_deployment.look()
         assert other.in_force == B
         assert len(read) == 1, "and not again"
 
@@ -404,7 +404,7 @@ def test_nobody_waits_for_a_gate_that_does_not_look(tmp_path: Path, monkeypatch:
         one, other = await two(tmp_path, Server())
         await pushes(one, B)
         assert (one.in_force, other.in_force) == (B, A)
-        await other.revising.look()
+        await other.rule_deployment.look()
         assert other.in_force == B
 
     asyncio.run(story())
@@ -420,7 +420,7 @@ def test_who_goes_back_and_who_brings_little_waits_for_nobody(tmp_path: Path) ->
 
         one.line.announce = announced  # type: ignore[method-assign] # it fails
         await pushes(one, B)
-        await one.revising.roll_back("", "li", "x")
+        await one.rule_deployment.roll_back("", "li", "x")
         assert one.in_force == A
 
     asyncio.run(story())
@@ -433,13 +433,13 @@ def test_what_is_announced_gives_way_to_what_is_decided(tmp_path: Path) -> None:
         server = Server()
         one, other = await two(tmp_path, server)
         await one.line.announce(C, 20.0)
-        await other.revising.look()
+        await other.rule_deployment.look()
         await pushes(one, B)
-        await other.revising.look()
+        await other.rule_deployment.look()
         assert other.in_force == B
         await one.line.announce("", 0.0)
-        await other.revising.look()
-        assert other.revising._announced is None
+        await other.rule_deployment.look()
+        assert other.rule_deployment._announced is None
 
     asyncio.run(story())
 
@@ -460,7 +460,7 @@ def test_the_files_of_a_decision_that_was_not_taken_go_from_the_store(tmp_path: 
         assert {A, B, C} == server.sets.keys(), "somebody may be fetching it"
         server.lapse()
         assert server.sets.keys() == {C}
-        await one.revising.look()
+        await one.rule_deployment.look()
         assert one.in_force == C
 
     asyncio.run(story())
@@ -483,12 +483,12 @@ def test_a_gate_that_dies_between_giving_the_files_and_the_decision_leaves_nothi
         assert server.sets.keys() == {A}
         one.line.swap = swap  # type: ignore[method-assign]
         await one.start()
-        await other.revising.look()
+        await other.rule_deployment.look()
         assert (one.in_force, other.in_force) == (A, A)
         await pushes(one, B)
         server.lapse()
         assert server.sets.keys() == {B}
-        await other.revising.look()
+        await other.rule_deployment.look()
         assert other.in_force == B
 
     asyncio.run(story())
@@ -510,7 +510,7 @@ def test_files_that_go_from_the_store_just_before_the_decision_are_given_again(t
         one.line.swap = late  # type: ignore[method-assign] # whatever took it so long
         await pushes(one, B)
         assert lapsed == [Swapped.LACKS, Swapped.TAKEN]
-        await other.revising.look()
+        await other.rule_deployment.look()
         assert (one.in_force, other.in_force) == (B, B)
 
     asyncio.run(story())
@@ -523,13 +523,13 @@ def test_what_the_store_lost_of_a_set_in_force_is_given_again_and_stays(tmp_path
         await pushes(one, B)
         server.sets.clear()
         server.staying.clear()
-        await other.revising.look()
-        assert other.revising.told()["apart"], "it has no files to judge by"
-        await one.revising.look()
+        await other.rule_deployment.look()
+        assert other.rule_deployment.told()["apart"], "it has no files to judge by"
+        await one.rule_deployment.look()
         server.lapse()
         assert server.sets.keys() == {B}
-        other.revising.agreeing.try_again()
-        await other.revising.look()
+        other.rule_deployment.agreeing.try_again()
+        await other.rule_deployment.look()
         assert other.in_force == B
 
     asyncio.run(story())

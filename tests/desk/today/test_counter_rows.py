@@ -21,7 +21,7 @@ def gate(tally: GateCounters, **more: Any) -> Any:
     return SimpleNamespace(
         relay=SimpleNamespace(tally=tally, directory=SimpleNamespace(providers={"jia": None, "yi": None})),
         binds=lambda: [bind("jia"), bind("jia"), bind("yi")],
-        houses=[SimpleNamespace(name="bj", slots=2, links=[link, down])],
+        carrier_accounts=[SimpleNamespace(name="bj", slots=2, links=[link, down])],
         book=SimpleNamespace(of_kind=lambda *kinds: [kinds]),
         now=lambda: 7.0,
         **more,

@@ -77,7 +77,7 @@ def receipt_addresses(frame):
     return data[service + 3 : source], data[source + 3 : end]
 
 
-# way_back.py
+# deliver_relay.py
 
 
 cdef bytes _word_at(const octet *at, Py_ssize_t size):
