@@ -73,10 +73,10 @@ class Login:
             async with self._turns:
                 asker = await identify(self._asking, gate_token(token, name), token)
         if asker is None or asker.program or asker.name != name:
-            self._held.failed(name, peer, now)
+            self._held.note_failure(name, peer, now)
             self._refusals.warning(now, "console: login refused", peer=peer)
             return None
-        self._held.passed(name, peer)
+        self._held.note_success(name, peer)
         log.info("console: login", who=printable(name), peer=peer)
         own = Role.PROVIDER in asker.roles
         return self._sessions.open(asker, token if own else gate_token(token, name), now)

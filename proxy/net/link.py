@@ -128,9 +128,9 @@ class Link(asyncio.Protocol):
         self.due_s = 0.0
         received = session.receive(data, self.turns.loop.time())
         self.on_received(received, time.time())
-        if session.asides:
-            self.noise += session.asides
-            session.asides = 0
+        if session.unhandled_pdus:
+            self.noise += session.unhandled_pdus
+            session.unhandled_pdus = 0
         if self.noise > self.noisy_at and not self.noisy:
             self.noisy = True
             self.on_disturbance("flood")

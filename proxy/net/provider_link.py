@@ -290,7 +290,7 @@ class ProviderLink(Link):
         if providers.lockout.held_off(system_id, self.peer, self.turns.loop.time()):
             return "held-off", ESME_RBINDFAIL
         if access is None:
-            providers.lockout.failed("", self.peer, self.turns.loop.time())
+            providers.lockout.note_failure("", self.peer, self.turns.loop.time())
             return "unknown-account", ESME_RINVSYSID
         if not may_come(access.provider, self.peer):
             return "address", ESME_RBINDFAIL
@@ -340,10 +340,10 @@ class ProviderLink(Link):
     def _password_checked(self, frame: Frame, access: Access, good: bool) -> None:
         providers = self.providers
         if not good:
-            providers.lockout.failed(access.account.system_id, self.peer, self.turns.loop.time())
+            providers.lockout.note_failure(access.account.system_id, self.peer, self.turns.loop.time())
             self._refuse(frame, "password", ESME_RINVPASWD, access)
             return
-        providers.lockout.passed(access.account.system_id, self.peer)
+        providers.lockout.note_success(access.account.system_id, self.peer)
         if providers.may_bind is None:
             self._accept(frame, access)
         else:

@@ -121,11 +121,11 @@ class HttpAuth:
 
     def _with_token(self, token: str, host: str, now: float) -> Asker | HttpRefusal:
         if (asker := self._whose(token)) is not None:
-            self._lockout.passed("", host)
+            self._lockout.note_success("", host)
             return asker
         if self._lockout.held_off("", host, now):
             return TOO_MANY
-        self._lockout.failed("", host, now)
+        self._lockout.note_failure("", host, now)
         return WRONG
 
     def _is_provider(self, token: str) -> bool:

@@ -246,7 +246,7 @@ class DeliverRelay:
                 due
             ):  # of a set the order would differ from run to run, and no simulated world would come again
                 self._hand_to_provider(provider, now)
-        if self.mailbox.fallen:
+        if self.mailbox.dropped:
             self._note_dropped()
 
     def _hand_to_provider(self, provider: str, now: float) -> None:
@@ -341,7 +341,7 @@ class DeliverRelay:
     # ------------------------------------------------------------------ outcomes for the journal
 
     def _note_dropped(self) -> None:
-        for number, provider, why in self.mailbox.take_fallen():
+        for number, provider, why in self.mailbox.take_dropped():
             if why != "returned":
                 self.tally.mailbox_dropped[provider or "unowned", why] += 1
             self._note_news(messages.DROPPED, [(number, why)])

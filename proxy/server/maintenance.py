@@ -106,7 +106,7 @@ class Maintenance:
             partial(self._sweep, now, drops=trusted),
             partial(self._mark, now),
             self._log_judge_error,
-            partial(self.gc_policy.look, now_s, self.journal.written, loading=self.background.at_work),
+            partial(self.gc_policy.run, now_s, self.journal.written, loading=self.background.busy),
         )
         for part in parts:
             try:

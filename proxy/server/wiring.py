@@ -108,9 +108,9 @@ class GateProcess:
         self.rule_deployment.opened(self.control_plane)
         self.reply_handler.inbox = self.control_plane.inbox
         self.replication = self._build_replication() if settings.shared is not None else None
-        if self.store.sheets is not None:
+        if self.store.multipart_exchange is not None:
             life = settings.node << 48 | time.time_ns() // 1_000_000
-            self.relay.share(self.store.sheets, life, time.time, time.monotonic)
+            self.relay.share(self.store.multipart_exchange, life, time.time, time.monotonic)
         self.forwarding: Forwarding | None = None
         self.lease_client: LeaseClient | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -79,7 +79,7 @@ def _fields(frame: Frame, body: Body, out: bytearray, found: RedactedPdu, text: 
             elif spec.name in _ADDRESSES:
                 _mask_number(out, start, end, whole)
             if spec.name in (*_ADDRESSES, "message_id", "system_id"):
-                found.said[spec.name] = bytes(out[start:end]).decode("latin-1")
+                found.fields[spec.name] = bytes(out[start:end]).decode("latin-1")
     _tlvs(body, out, values, text)
 
 

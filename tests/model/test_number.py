@@ -106,7 +106,7 @@ def test_a_number_is_masked_however_it_is_shown(number: int) -> None:
     shown, whole = Number(number), str(number)
     written = [str(shown), repr(shown), f"{shown}", f"{shown:>20}", f"{shown!r}", str([shown]), repr({shown: shown})]
     assert all(whole not in one and whole[:3] + "****" + whole[-4:] in one for one in written)
-    assert shown.whole == whole
+    assert shown.full_number == whole
     assert shown == Number(number)
     assert shown != number
     assert len({shown, Number(number)}) == 1

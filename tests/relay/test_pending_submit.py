@@ -43,7 +43,7 @@ def test_advertisements_count_once_the_carrier_took_them(tmp_path: Path) -> None
     assert house.tally.advertised == {}
     taken(house)
     assert house.tally.advertised == {("1069001", "R"): 1, ("1069001", ""): 1, ("1069002", "R"): 1}
-    assert house.tally.advertised_until_now()
+    assert house.tally.take_advertised()
     assert house.tally.advertised == {}
 
 

@@ -46,14 +46,14 @@ def untied() -> weakref.ref[Knot]:
 
 def test_what_stays_is_set_aside_and_not_walked_again():
     garbage, before, stays = GcPolicy(START_S), gc.get_freeze_count(), kept()
-    garbage.look(START_S + 1, came=1)
+    garbage.run(START_S + 1, came=1)
     assert gc.get_freeze_count() - before > len(stays) // 2  # others that were set aside before may have gone
     assert gc.get_count()[0] < FREEZE_OBJECTS // 2
 
 
 def test_a_few_are_left_alone():
     garbage, few = GcPolicy(START_S), kept(FREEZE_OBJECTS // 2)
-    garbage.look(START_S + 1, came=1)
+    garbage.run(START_S + 1, came=1)
     assert gc.get_count()[0] >= len(few), "neither walked nor set aside"
 
 
@@ -62,12 +62,12 @@ def test_while_rules_are_loaded_what_is_made_is_set_aside_without_a_look_which_c
     for number in range(2 * COLLECT_EVERY):
         stays.append(kept())
         knot = untied()
-        garbage.look(START_S, came=number, loading=True)
+        garbage.run(START_S, came=number, loading=True)
         assert knot() is not None
         assert gc.get_count()[0] < FREEZE_OBJECTS // 2
     stays.append(kept())
     knot = untied()
-    garbage.look(START_S, came=-1)
+    garbage.run(START_S, came=-1)
     assert knot() is None
 
 
@@ -75,33 +75,33 @@ def test_every_so_often_what_is_set_aside_is_looked_at_and_then_each_time_while_
     garbage, stays = GcPolicy(START_S), []
     for number in range(COLLECT_EVERY - 1):
         stays.append(kept())
-        garbage.look(START_S, came=number)
+        garbage.run(START_S, came=number)
     found = untied()
     stays.append(kept())
-    garbage.look(START_S, came=99)
+    garbage.run(START_S, came=99)
     assert found() is None, "the look of this round"
     for number in range(3):
         found = untied()
         stays.append(kept())
-        garbage.look(START_S, came=number)
+        garbage.run(START_S, came=number)
         assert found() is None, "after a find each is one"
     stays.append(kept())
-    garbage.look(START_S, came=0)  # which finds nothing
+    garbage.run(START_S, came=0)  # which finds nothing
     left = untied()
     stays.append(kept())
-    garbage.look(START_S, came=1)
+    garbage.run(START_S, came=1)
     assert left() is not None, "the next round"
 
 
 def test_what_was_missed_is_found_in_the_first_quiet_second_after_an_hour():
     garbage, missed = GcPolicy(START_S), untied()
     stays = kept()
-    garbage.look(START_S, came=1)  # set aside, unseen
+    garbage.run(START_S, came=1)  # set aside, unseen
     busy_s = START_S + FULL_COLLECT_S
     for come in range(100):
-        garbage.look(busy_s + come * 0.1, came=come)
+        garbage.run(busy_s + come * 0.1, came=come)
     assert missed() is not None, "while something comes nobody waits for a deep look"
-    garbage.look(busy_s + 9.9 + QUIET_S, came=99)
+    garbage.run(busy_s + 9.9 + QUIET_S, came=99)
     assert missed() is None
     assert len(stays) > FREEZE_OBJECTS
 
@@ -109,26 +109,26 @@ def test_what_was_missed_is_found_in_the_first_quiet_second_after_an_hour():
 def test_a_gate_that_is_never_quiet_looks_at_all_once_a_day():
     garbage, missed = GcPolicy(START_S), untied()
     stays = kept()
-    garbage.look(START_S, came=1)
-    garbage.look(START_S + FULL_COLLECT_LATEST_S - 1, came=2)
+    garbage.run(START_S, came=1)
+    garbage.run(START_S + FULL_COLLECT_LATEST_S - 1, came=2)
     assert missed() is not None
-    garbage.look(START_S + FULL_COLLECT_LATEST_S, came=3)
+    garbage.run(START_S + FULL_COLLECT_LATEST_S, came=3)
     assert missed() is None
     assert len(stays) > FREEZE_OBJECTS
 
 
 def test_a_quiet_gate_does_not_look_at_all_for_ever():
     garbage = GcPolicy(START_S)
-    garbage.look(START_S + FULL_COLLECT_S, came=0)
+    garbage.run(START_S + FULL_COLLECT_S, came=0)
     missed = untied()
-    garbage.look(START_S + FULL_COLLECT_S + 60, came=0)
+    garbage.run(START_S + FULL_COLLECT_S + 60, came=0)
     assert missed() is not None
 
 
 def test_setting_aside_takes_no_time_however_much_there_is():
     garbage, stays = GcPolicy(START_S), kept(300_000)
     began_s = time.perf_counter()
-    garbage.look(START_S, came=1)
+    garbage.run(START_S, came=1)
     aside_s = time.perf_counter() - began_s
     gc.unfreeze()
     began_s = time.perf_counter()

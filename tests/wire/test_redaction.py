@@ -84,7 +84,7 @@ def test_a_password_is_veiled_whatever_was_asked_for() -> None:
     shown = veiled(Frame.of(bind(BIND_TRANSCEIVER, 1, "jia", "geheim")), TEXT, whole_numbers=True)
     assert b"geheim" not in shown
     assert read_fields(Frame.of(shown))["password"] == b"******"
-    assert redact_pdu(Frame.of(shown)).said["system_id"] == "jia"
+    assert redact_pdu(Frame.of(shown)).fields["system_id"] == "jia"
 
 
 def test_what_a_receipt_quotes_may_be_a_code_and_what_names_its_message_is_none() -> None:

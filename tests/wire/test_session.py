@@ -423,18 +423,18 @@ def test_what_is_written_between_two_calls_leaves_in_one_piece():
 
 def test_what_leads_to_nothing_is_counted_and_what_was_asked_for_is_not_however_late():
     session = provider()
-    session.asides = 0  # the bind was one
+    session.unhandled_pdus = 0  # the bind was one
     session.receive(SUBMIT + DELIVER + enquire_link(1) + pdu(0xABCD, 0, 2) + submit_sm_resp(99, 0, b"1"), 0.0)
-    assert session.asides == 4, "the submit is somebody's work"
-    session.asides = 0
+    assert session.unhandled_pdus == 4, "the submit is somebody's work"
+    session.unhandled_pdus = 0
     first, second = (session.send(DELIVER, ticket, 0.0) for ticket in "ab")
     answers = [response(COMMAND_IDS["deliver_sm_resp"], 0, sequence, b"\0") for sequence in (first, second)]
     session.receive(answers[0], 1.0)
     session.tick(11.0)
     assert session.receive(answers[1], 12.0).strays
-    assert session.asides == 0
+    assert session.unhandled_pdus == 0
     session.receive(answers[1], 13.0)
-    assert session.asides == 1, "an answer given twice is one to nothing"
+    assert session.unhandled_pdus == 1, "an answer given twice is one to nothing"
 
 
 def test_a_stranger_may_not_send_what_is_longer_than_any_bind_needs_and_who_is_bound_may():

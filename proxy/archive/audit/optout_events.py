@@ -77,7 +77,7 @@ class OptOutTrace:
 
     def _number(self, whole: bool) -> str:
         number = Number(self.recipient)
-        return number.whole if whole else str(number)
+        return number.full_number if whole else str(number)
 
     def words(self, one: OptOut) -> str:
         """What a refusal covers."""

@@ -121,7 +121,7 @@ class Api:
             raise ErrorAnswer(503, str(error)) from None
         if asker is None:
             self._known_tokens.pop(digest, None)
-            self._lockout.failed("", peer, now)
+            self._lockout.note_failure("", peer, now)
             raise ErrorAnswer(401, UNKNOWN_ASKER, CHALLENGE)
         self._known_tokens[digest] = None
         while len(self._known_tokens) > KNOWN_MAX:

@@ -253,7 +253,7 @@ class _Trace:
         content, fields = _content(frame)
         text = self._may_show(frame, content, fields, row)
         shown = redact_pdu(frame, text, whole_numbers=self._full)
-        row |= shown.said
+        row |= shown.fields
         if content is not None and text != HIDDEN:
             try:
                 veiled, _ = _content(Frame.of(shown.data))

@@ -71,7 +71,7 @@ class OptOutIntake:
         known, asked = _digest(f"{asker.name}\0{key}".encode()), _digest(body)
         channel, refusals = self._read(body)
         async with self._serial:
-            before = self._gate.store.told.find(known)
+            before = self._gate.store.idempotency_keys.find(known)
             if before is not None:
                 request_record = unpack_external_optout(before)
                 if request_record.request != asked:
@@ -90,7 +90,7 @@ class OptOutIntake:
                 gate.relay.tally.optouts[one.source, one.scope, ""] += 1
         body = pack_external_optout(request_record)
         sequence = gate.write(messages.TOLD, body)
-        gate.store.told.put(request_record.key, body)
+        gate.store.idempotency_keys.put(request_record.key, body)
         await gate.safe(sequence)
         return {"optouts": request_record.refusals, "repeated": False}
 

@@ -154,7 +154,7 @@ class SignatureHours(_SharedHours[Signed]):
         start = hour_of(now)
         self._forget(start - APART_HOURS * HOUR_S)
         if counters.submits or counters.optouts:
-            self._untaken.append(counters.taken())
+            self._untaken.append(counters.take())
         if not self._untaken:
             return
         sums: dict[Signed, HourCounts] = {}

@@ -84,7 +84,7 @@ class ReplyPathMonitor:
     def _take(self, now: float) -> None:
         tally = self._gate.relay.tally
         if tally.advertised:
-            self.book.advertised(tally.advertised_until_now(), now)
+            self.book.advertised(tally.take_advertised(), now)
 
     def registered(self) -> Mapping[str, str]:
         """Port prefix → provider, as the settings have them."""

@@ -73,7 +73,7 @@ class ConsentImport:
                     number, *terms, said.source, said.provider, said.proof, said.file, int(event.time), said.who, said.why, said.due
                 )
             )  # fmt: skip
-        with consented.filling.under_way():
+        with consented.filling.running():
             for one in self._chunks:
                 yield consented.add(event.batches[one.batch], one.chunk, BitMap.deserialize(one.numbers))
 

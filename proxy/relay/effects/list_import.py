@@ -64,7 +64,7 @@ class ListImport:
         """Puts it into force chunk by chunk; yields how many numbers each changed. Raises TooManyLists before anything is changed."""
         refusals = self.said.refusals
         listed.make_room(self.keys())
-        with contextlib.nullcontext() if self.said.takes_off else listed.filling.under_way():
+        with contextlib.nullcontext() if self.said.takes_off else listed.filling.running():
             for one in self._chunks:
                 refusal, lows = refusals[one.key], BitMap.deserialize(one.numbers)
                 if self.said.takes_off:

@@ -292,7 +292,7 @@ def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImpo
         for number, name in names.unpack_names(body).names:
             store.dictionary.learn(number, name)
     elif item.kind == messages.TOLD:
-        store.told.put(told_of.unpack_external_optout(body).key, body)
+        store.idempotency_keys.put(told_of.unpack_external_optout(body).key, body)
     elif not listings.consents.read(item.sequence, item.kind, body) and not _papers(store, item):
         return item.kind == messages.OPERATED
     return True

@@ -32,7 +32,7 @@ def taken(mailbox: Mailbox, most: int = 100, provider: str = "jia", now: float =
 
 
 def fell(mailbox: Mailbox) -> list[tuple[int, str]]:
-    return [(one.number, one.why) for one in mailbox.take_fallen()]
+    return [(one.number, one.why) for one in mailbox.take_dropped()]
 
 
 # -- order, and the window
@@ -203,7 +203,7 @@ def test_all_boxes_together_are_bounded_and_the_largest_gives():
     mailbox = opened(Bounds(total_bytes=100 * (ITEM_BYTES + 6)))
     put(mailbox, *range(100, 180))
     put(mailbox, *range(200, 221), provider="yi")
-    fallen = mailbox.take_fallen()
+    fallen = mailbox.take_dropped()
     assert {one.provider for one in fallen} == {"jia"}
     assert mailbox.bytes <= 100 * (ITEM_BYTES + 6)
     assert mailbox.boxes["yi"].count == 21

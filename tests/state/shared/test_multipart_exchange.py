@@ -48,7 +48,7 @@ class Nodes:
         return self.runner.run(coroutine)
 
     def load(self, store: ValkeyStore, *keys: tuple[int, bytes]) -> list[tuple[int, bytes]]:
-        found = self.run(store.sheets.load(keys))
+        found = self.run(store.multipart_exchange.load(keys))
         return [found[key] for key in keys]
 
     def version(self, store: ValkeyStore, person: int) -> int:
@@ -65,7 +65,7 @@ class Nodes:
 
 
 async def left_ms(store: ValkeyStore, key: tuple[int, bytes]) -> int:
-    found: int = await store._servers.call(store._keys.part(key[0]), "PTTL", store.sheets._name(key))
+    found: int = await store._servers.call(store._keys.part(key[0]), "PTTL", store.multipart_exchange._name(key))
     return found
 
 
@@ -80,28 +80,28 @@ def nodes(server: Valkey | Cluster) -> Iterator[Nodes]:
 
 def test_what_one_node_puts_up_the_other_reads_and_who_comes_second_with_an_old_version_changes_nothing(nodes: Nodes):
     assert nodes.load(nodes.one, (PERSON, LONG)) == [(0, b"")]
-    assert nodes.run(nodes.one.sheets.swap([StoreGroup(None, (((PERSON, LONG), 0, b"first"),))])) == [True]
+    assert nodes.run(nodes.one.multipart_exchange.swap([StoreGroup(None, (((PERSON, LONG), 0, b"first"),))])) == [True]
     version, data = nodes.load(nodes.two, (PERSON, LONG))[0]
     assert (version > 0, data) == (True, b"first")
-    assert nodes.run(nodes.two.sheets.swap([StoreGroup(None, (((PERSON, LONG), 0, b"second"),))])) == [False]
-    assert nodes.run(nodes.two.sheets.swap([StoreGroup(None, (((PERSON, LONG), version, b"second"),))])) == [True]
+    assert nodes.run(nodes.two.multipart_exchange.swap([StoreGroup(None, (((PERSON, LONG), 0, b"second"),))])) == [False]
+    assert nodes.run(nodes.two.multipart_exchange.swap([StoreGroup(None, (((PERSON, LONG), version, b"second"),))])) == [True]
     after = nodes.load(nodes.one, (PERSON, LONG), (PERSON, ANOTHER))
     assert (after[0][0] > version, after[0][1], after[1]) == (True, b"second", (0, b""))
 
 
 def test_a_record_and_its_sheets_are_stored_together_or_not_at_all(nodes: Nodes):
     both = StoreGroup((PERSON, 0, entries(1)), (((PERSON, LONG), 0, b"decided"), ((PERSON, ANOTHER), 0, b"too")))
-    assert nodes.run(nodes.one.sheets.swap([both])) == [True]
+    assert nodes.run(nodes.one.multipart_exchange.swap([both])) == [True]
     assert nodes.one.held(PERSON) != EMPTY, "the copy has it, too"
     version = nodes.version(nodes.two, PERSON)
     sheet = nodes.load(nodes.two, (PERSON, LONG))[0][0]
     stale_sheet = StoreGroup((PERSON, version, entries(1, 2)), (((PERSON, LONG), sheet - 1, b"mine"),))
     stale_record = StoreGroup((PERSON, version - 1, entries(1, 2)), (((PERSON, LONG), sheet, b"mine"),))
-    assert nodes.run(nodes.two.sheets.swap([stale_sheet, stale_record])) == [False, False]
+    assert nodes.run(nodes.two.multipart_exchange.swap([stale_sheet, stale_record])) == [False, False]
     assert nodes.version(nodes.one, PERSON) == version
     assert nodes.load(nodes.one, (PERSON, LONG)) == [(sheet, b"decided")]
     good = StoreGroup((PERSON, version, entries(1, 2)), (((PERSON, LONG), sheet, b"mine"),))
-    assert nodes.run(nodes.two.sheets.swap([good])) == [True]
+    assert nodes.run(nodes.two.multipart_exchange.swap([good])) == [True]
     found = nodes.run(nodes.one.load((PERSON,)))[PERSON][1]
     assert [one.id for one in record.entries(found)] == [1, 2]
 
@@ -109,13 +109,13 @@ def test_a_record_and_its_sheets_are_stored_together_or_not_at_all(nodes: Nodes)
 def test_of_many_groups_in_one_call_each_stands_or_falls_by_itself(nodes: Nodes):
     people = range(PERSON, PERSON + KEYS_MAX)
     groups = [StoreGroup((person, 0, entries(1)), (((person, LONG), 0, b"%d" % person),)) for person in people]
-    assert nodes.run(nodes.one.sheets.swap(groups)) == [True] * len(groups)
+    assert nodes.run(nodes.one.multipart_exchange.swap(groups)) == [True] * len(groups)
     again = [one._replace(record=(one.record[0], 0, EMPTY)) for one in groups[::2] if one.record is not None]
     fresh = [
         StoreGroup((person, 0, entries(1)), (((person, LONG), 0, b"new"),)) for person in range(OTHER + 1000, OTHER + 1010)
     ]
     mixed = [one for pair in zip(again, fresh, strict=False) for one in pair]
-    assert nodes.run(nodes.two.sheets.swap(mixed)) == [False, True] * 10
+    assert nodes.run(nodes.two.multipart_exchange.swap(mixed)) == [False, True] * 10
     assert nodes.load(nodes.two, *((person, LONG) for person in people)) == [
         (version, b"%d" % person)
         for person, (version, _) in zip(people, nodes.load(nodes.one, *((person, LONG) for person in people)), strict=True)
@@ -124,7 +124,7 @@ def test_of_many_groups_in_one_call_each_stands_or_falls_by_itself(nodes: Nodes)
 
 def test_a_sheet_is_sealed_and_gone_after_a_minute(nodes: Nodes, server: Valkey | Cluster):
     words = b"jia\x00" + str(PERSON).encode()
-    nodes.run(nodes.one.sheets.swap([StoreGroup(None, (((PERSON, words), 0, b"a text that nobody reads"),))]))
+    nodes.run(nodes.one.multipart_exchange.swap([StoreGroup(None, (((PERSON, words), 0, b"a text that nobody reads"),))]))
     everything = b""
     for one in server.primaries() if isinstance(server, Cluster) else [server]:
         everything += b"".join(file.read_bytes() for file in (one.folder / "appendonlydir").glob("*"))
@@ -140,7 +140,7 @@ def test_a_store_out_of_reach_says_so(nodes: Nodes, server: Valkey | Cluster):
     try:
         with pytest.raises(StoreDown):
             nodes.load(nodes.one, (PERSON, LONG))
-        assert nodes.run(nodes.one.sheets.swap([StoreGroup((PERSON, 0, entries(1)), (((PERSON, LONG), 0, b"x"),))])) == [False]
+        assert nodes.run(nodes.one.multipart_exchange.swap([StoreGroup((PERSON, 0, entries(1)), (((PERSON, LONG), 0, b"x"),))])) == [False]
     finally:
         for one in server.nodes if isinstance(server, Cluster) else [server]:
             one.go_on()
