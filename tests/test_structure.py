@@ -51,7 +51,7 @@ MIRRORED = {
 """File names that repeat in the folders of features on purpose."""
 
 FIELD_NAMES = {
-    "chains": "batching", "judging": "admission", "deciding": "rule_program", "decided": "multipart decision", "commit": "commit",
+    "chains": "batching", "judging": "admission", "deciding": "rule_program", "decided": "multipart decision", "handover": "commit",
     "transit": "pending_submit", "underway": "batch_window", "way_back": "deliver", "arrivals": "deliver_batch",
     "hearing": "optout_reply", "replies": "optout_reply", "manners": "OptOutSettings", "sent": "message_index",
     "refusals": "refusal_cache", "grounds": "evidence_records",
@@ -404,9 +404,9 @@ def test_seeded_a_private_word(tmp_path: Path) -> None:
     found = package(
         tmp_path, {"relay/chains.py": "class Told: pass\nclass _Told: pass\n", "relay/x.py": "class WayBack: pass\n"}
     )
-    package(tmp_path, {"desk/x.py": "", "relay/board/x.py": "", "native/relay/pending_submit.pxi": ""})
+    package(tmp_path, {"desk/x.py": "", "relay/board/x.py": "", "native/relay/transit.pxi": ""})
     assert set(private_words(found)) == {
-        "proxy/native/relay/pending_submit.pxi: pending_submit",
+        "proxy/native/relay/transit.pxi: pending_submit",
         "proxy/relay/board: multipart shared",
         "proxy/relay/chains.py: batching",
         "proxy/relay/chains.py: class Told: idempotency",
