@@ -1,4 +1,4 @@
-"""gate106: an SMPP gate that judges bulk SMS for a carrier. This is the map of its rooms.
+"""gate106: an SMPP gate that judges bulk SMS for a carrier.
 
 A submit's way: ``net`` reads bytes → ``wire`` frames → ``relay`` batches → ``policy`` judges → ``journal`` writes → ``net`` sends.
 Begin with ``relay/submit.py``. Terms: ``.github/guide/glossary.md``; what is safe before what: ``.github/guide/architecture.md``.

@@ -228,9 +228,11 @@ def sim_carrier(
     delay: Annotated[float, typer.Option(min=0, max=60, help="Seconds before it answers.")] = 0.01,
 ) -> None:
     """Stand as a carrier's SMSC: take binds, answer submits, send receipts, until Ctrl-C."""
-    from proxy.sim import carrier
+    from proxy.sim import simulated_carrier
 
-    carrier.serve_carrier(host, port, carrier.Conduct(delay_s=delay, log=True, receipt_after_s=1.0), typer.echo)
+    simulated_carrier.serve_carrier(
+        host, port, simulated_carrier.Conduct(delay_s=delay, log=True, receipt_after_s=1.0), typer.echo
+    )
 
 
 @sim.command("provider", epilog="Example: gate106 sim provider --from 10690001 --to 13800210500 --text '【测试】你好'")
@@ -248,13 +250,13 @@ def sim_provider(
     from smpplib.exceptions import ConnectionError as NotConnected
     from smpplib.exceptions import PDUError
 
-    from proxy.sim import provider
+    from proxy.sim import simulated_provider
     from proxy.wire import encode, status_name
 
     try:
         body, coding = encode(text)
-        step = provider.ScriptedSubmit(0.0, sender, to, body, data_coding=coding)
-        log = provider.send_once(host, port, system_id, password, [step], wait)
+        step = simulated_provider.ScriptedSubmit(0.0, sender, to, body, data_coding=coding)
+        log = simulated_provider.send_once(host, port, system_id, password, [step], wait)
     except PDUError as error:
         fail(f"{host}:{port}: {error.args[0]}")
     except (NotConnected, OSError, ValueError) as error:

@@ -18,17 +18,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy import config
 from proxy.__main__ import app
 from proxy.config import yaml_file
-from proxy.config.fields import Fields
+from proxy.config.mapping_reader import Fields
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.operations.metrics import COUNTERS, GAUGES, Gauges, exposition
-from proxy.policy import RulesError, check, load, penalties, renamed, time_windows
+from proxy.policy import RulesError, check, load, penalty_rules, renamed, time_windows
 from proxy.policy.kinds import consent, day, limit, preferences, scheduled, suppressed, template, text_state, when_kinds
-from proxy.policy.loading import loader
+from proxy.policy.loading import load_rules
 from proxy.policy.loading.check import STEP_KEYS
 from proxy.policy.loading.draft import MODES, RULE_KEYS
-from proxy.policy.registries import people, registry, tables
+from proxy.policy.registries import people, registry, typed_rows
 from proxy.policy.registries.holidays import WORDS as CALENDAR_WORDS
 from proxy.policy.reply_paths import STATES as PATH_STATES
 from proxy.policy.text import category, lexicon
@@ -45,7 +45,7 @@ from proxy.policy.text.category import (
     SURELY,
 )
 from proxy.server.workers.http import HttpFront
-from proxy.server.workers.metrics import text_of
+from proxy.server.workers.merged_metrics import text_of
 from proxy.server.workers.pool import WorkerPool
 from proxy.wire import status_name
 from proxy.wire.tables import BAD_KINDS
@@ -374,7 +374,7 @@ def test_every_reason_stands_there_with_its_status_in_the_order_of_reporting() -
 
 
 def test_the_keys_of_a_file_of_a_list_and_of_a_step_are_documented_and_no_other() -> None:
-    assert sorted(named(table(section(RULES, "The top of a file"), "key"))) == sorted(loader.TOP_KEYS)
+    assert sorted(named(table(section(RULES, "The top of a file"), "key"))) == sorted(load_rules.TOP_KEYS)
     rows = table(section(RULES, "`lists:`"), "key")
     assert named(rows) == ["file", "suppress"]
     assert set(suppressed.SCOPES) | {"scope", "value"} <= words_in(rows[1][1])
@@ -382,14 +382,18 @@ def test_the_keys_of_a_file_of_a_list_and_of_a_step_are_documented_and_no_other(
 
 def test_the_keys_of_a_penalty_what_it_watches_and_its_steps_are_documented_and_no_other() -> None:
     text = re.sub(r"^```.*?^```$", "", section(RULES, "`penalties:`"), flags=re.MULTILINE | re.DOTALL)
-    assert sorted(named(table(text, "key of a penalty"))) == sorted(penalties.KEYS)
-    assert named(table(text, "word of `watch`")) == list(penalties.WATCHES)
-    assert named(table(text, "word of `by`")) == list(penalties.BY)
+    assert sorted(named(table(text, "key of a penalty"))) == sorted(penalty_rules.KEYS)
+    assert named(table(text, "word of `watch`")) == list(penalty_rules.WATCHES)
+    assert named(table(text, "word of `by`")) == list(penalty_rules.BY)
     steps = {code(row[0])[0]: row[1] for row in table(text, "key of a step")}
-    assert set(steps) == set(penalties.STEP_KEYS)
-    assert set(penalties.STEPS) <= set(code(steps["then"]))
-    assert {*penalties.AGAIN_KEYS, *penalties.LEAST_KEYS, *penalties.APPROVALS, *penalties.MODES} <= words_in(text)
-    assert f"{{forward: {penalties.FORWARD_DAYS}, answer: {penalties.ANSWER_DAYS}}}" in section(RULES, "The top of a file")
+    assert set(steps) == set(penalty_rules.STEP_KEYS)
+    assert set(penalty_rules.STEPS) <= set(code(steps["then"]))
+    assert {*penalty_rules.AGAIN_KEYS, *penalty_rules.LEAST_KEYS, *penalty_rules.APPROVALS, *penalty_rules.MODES} <= words_in(
+        text
+    )
+    assert f"{{forward: {penalty_rules.FORWARD_DAYS}, answer: {penalty_rules.ANSWER_DAYS}}}" in section(
+        RULES, "The top of a file"
+    )
 
 
 def test_the_keys_of_a_step_of_a_test_are_documented_and_no_other() -> None:
@@ -412,9 +416,9 @@ def test_the_registries_have_the_columns_that_are_documented(rules: Path) -> Non
     )
     assert set(files) == {
         "lists/do-not-disturb.csv", "registries/segments.csv", "lexicon/own.csv",
-        *(f"registries/{name}.csv" for name in tables.COLUMNS),
+        *(f"registries/{name}.csv" for name in typed_rows.COLUMNS),
     }  # fmt: skip
-    for table_name, columns in tables.COLUMNS.items():
+    for table_name, columns in typed_rows.COLUMNS.items():
         assert files[f"registries/{table_name}.csv"].splitlines()[0] == ",".join(columns)
     assert files["lexicon/own.csv"].splitlines()[0] == ",".join(lexicon.COLUMNS)
     for name, content in files.items():

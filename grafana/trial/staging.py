@@ -21,7 +21,7 @@ from grafana.trial.prometheus import Prometheus, PrometheusFailed
 from proxy.model.counters import GateCounters
 from proxy.operations.metrics import CONTENT_TYPE, COUNTERS, GAUGES, SCALARS, Gauges, exposition
 from proxy.sim import demo
-from proxy.sim.gate import GateUnderTest
+from proxy.sim.gate_process import GateUnderTest
 
 FIRST_S = 20.0
 

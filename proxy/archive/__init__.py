@@ -10,16 +10,16 @@ changed, a number in the clear, anything a running gate waits for (the archive i
     <folder>/node-0/heads/2026-11-11.json    the manifest as of that day's end, signed
     <folder>/looked/…                        a journal of its own: who looked up whom while no gate ran
 
-    keys.py                  the secrets: a number's hash and cipher, the signature; pseudonym_key.py opens the hash key for the store
+    secret_keys.py                  the secrets: a number's hash and cipher, the signature; pseudonym_key.py opens the hash key for the store
     columns.py               journal records → rows (person_rows.py)
     parquet.py               rows → a sorted Parquet file, and many files → one
     manifest.py              lists a node's tables; replaced in one step
     rolling.py               segments → hours → days; restarts after a kill
     continuity.py            checks that the journal continues where its tables end
-    bloom.py                 which words are in no row of a table
+    table_filters.py                 which words are in no row of a table
     signed_heads.py          the daily signed head
     verification.py          finds the first record that is not as it was written
-    erasure.py               takes a person out of segments and tables
+    person_erasure.py               takes a person out of segments and tables
     search.py                answers a query (query.py); similar_texts.py, complaint_matching.py, provider_refusals.py: other questions
     otp_texts.py             which texts may be one-time passwords
     coverage.py              how much of the journal an answer covers; pending_segments.py, tail.py: what is in no table yet;

@@ -41,7 +41,7 @@ from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import mask_digits
 from proxy.policy.text.folding import fold, squeeze
-from proxy.policy.text.page import signer
+from proxy.policy.text.text_analysis import signer
 from proxy.relay.effects.optouts import read_deliver_text
 from proxy.wire import ContentCache, Frame, Malformed, Submit, read_deliver, read_submit
 from proxy.wire.data_sm import read_data_sm

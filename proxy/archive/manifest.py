@@ -83,7 +83,7 @@ class Manifest:
     rules: dict[str, list[str]] = field(default_factory=dict)
     """Revision → names of its rules, for breaches are numbers."""
     blooms: dict[str, str] = field(default_factory=dict)
-    """Name of a file → digest of the filter beside it (bloom.py), where it has one."""
+    """Name of a file → digest of the filter beside it (table_filters.py), where it has one."""
 
     @property
     def last(self) -> int:

@@ -18,9 +18,9 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from proxy.archive.engine import engine
-from proxy.archive.keys import SEALED_BYTES, ArchiveKeys
 from proxy.archive.manifest import TableFile, digest_of
 from proxy.archive.person_rows import HashedPersons, PersonRow
+from proxy.archive.secret_keys import SEALED_BYTES, ArchiveKeys
 from proxy.runtime import atomic_files
 
 GROUP_ROWS = 8192

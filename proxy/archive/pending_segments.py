@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from proxy.archive import parquet
-from proxy.archive.keys import ArchiveKeys
 from proxy.archive.manifest import Manifest, journal_folder, load, node_folders
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.segment_index import SegmentIndex
 from proxy.archive.tail import UnrolledTail, tail
 from proxy.journal.disk import Disk
@@ -54,7 +54,9 @@ class ArchiveSources(NamedTuple):
         return pa.Table.from_batches(chain.from_iterable(made), parquet.SCHEMA)
 
 
-def gather_sources(archive: Path, journals: Iterable[LocalJournal], question: Query, *, thorough: bool = False) -> ArchiveSources:
+def gather_sources(
+    archive: Path, journals: Iterable[LocalJournal], question: Query, *, thorough: bool = False
+) -> ArchiveSources:
     """``thorough``: nothing that was read before is believed. Raises TailError, ManifestError, JournalDamaged, OSError."""
     loaded = [(folder, load(folder)) for folder in node_folders(archive)]
     manifests = [

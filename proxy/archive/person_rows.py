@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.archive.keys import ArchiveKeys
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.model.number import masked_repr
 
 KNOWN_MAX = 1_000_000

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from proxy.archive.coverage import determine_coverage
 from proxy.archive.engine import engine
-from proxy.archive.keys import ArchiveKeys
 from proxy.archive.pending_segments import LocalJournal, gather_sources
 from proxy.archive.query import Query
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.i18n.refusal_hints import public_reason
 from proxy.model.number import mask
 
@@ -40,7 +40,14 @@ class RefusalPage(NamedTuple):
 
 
 def refused_submits(
-    archive: Path, journals: Iterable[LocalJournal], keys: ArchiveKeys, provider: str, since: float, until: float, skip: int, limit: int
+    archive: Path,
+    journals: Iterable[LocalJournal],
+    keys: ArchiveKeys,
+    provider: str,
+    since: float,
+    until: float,
+    skip: int,
+    limit: int,
 ) -> RefusalPage:
     """One page in order of time, after ``skip`` rows. Raises TailError, ManifestError, JournalDamaged, OSError, duckdb.Error."""
     question = Query(since=since, until=until, provider=provider)
@@ -64,5 +71,14 @@ def _refusal(row: tuple[Any, ...], keys: ArchiveKeys) -> RefusedSubmit:
     time_ms, account, port, sealed, category, signature, reason, status, part, parts, *_ = row
     number = keys.unseal(sealed)
     return RefusedSubmit(
-        time_ms / 1000, account, port, mask(number) if number else "", category, signature, public_reason(reason), status, part, parts
+        time_ms / 1000,
+        account,
+        port,
+        mask(number) if number else "",
+        category,
+        signature,
+        public_reason(reason),
+        status,
+        part,
+        parts,
     )

@@ -25,7 +25,7 @@ class PseudonymKey:
             self._open(make=False)
 
     def _open(self, *, make: bool) -> None:
-        from proxy.archive.keys import ArchiveKeys, KeysError  # noqa: PLC0415 # a gate that has forgotten nobody needs no ciphers
+        from proxy.archive.secret_keys import ArchiveKeys, KeysError  # noqa: PLC0415 # a gate that has forgotten nobody needs no ciphers
 
         try:
             self.problem = "" if self._erased.use(ArchiveKeys(self._folder, make=make).person) else self._other_keys

@@ -20,12 +20,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.archive import bloom, continuity, parquet, signed_heads
+from proxy.archive import continuity, parquet, signed_heads, table_filters
 from proxy.archive.columns import RowReader
-from proxy.archive.keys import ArchiveKeys
 from proxy.archive.manifest import NAME, Manifest, RemovedTables, TableEntry, journal_folder, load
 from proxy.archive.parquet import SPILL
 from proxy.archive.person_rows import PersonRow
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.signed_heads import Head
 from proxy.journal import retention
 from proxy.journal.disk import Disk
@@ -37,7 +37,7 @@ from proxy.runtime import atomic_files
 CHINA = timezone(timedelta(hours=8))
 LOCK = "roller.lock"
 HOURS, DAYS = "hours", "days"
-SWEPT = (".parquet", bloom.SUFFIX, atomic_files.HALF)
+SWEPT = (".parquet", table_filters.SUFFIX, atomic_files.HALF)
 
 
 class RollError(Exception):
@@ -103,7 +103,7 @@ def roll(
             tell(table)
             rest()
         days = _days(folder, manifest, now, tell, rest)
-        if bloom.make(folder, manifest, rest):
+        if table_filters.make(folder, manifest, rest):
             manifest.write(folder)
         faults = continuity.continuity_faults(manifest, disk)
         try:
@@ -298,12 +298,12 @@ def _drop(folder: Path, gone: Iterable[TableEntry]) -> None:
     for table in gone:
         for file in table.files:
             atomic_files.remove_file(folder / file.name)
-            atomic_files.remove_file(bloom.path_of(folder / file.name))
+            atomic_files.remove_file(table_filters.path_of(folder / file.name))
 
 
 def remove_leftovers(folder: Path, manifest: Manifest) -> None:
     """Removes what a kill left: files of ours that the manifest does not name, and what a merge had no memory for."""
-    named = {name for file in manifest.files() for name in (file.name, str(bloom.path_of(Path(file.name))))}
+    named = {name for file in manifest.files() for name in (file.name, str(table_filters.path_of(Path(file.name))))}
     found = [
         path
         for place in (folder, folder / HOURS, folder / DAYS, folder / signed_heads.FOLDER)

@@ -1,7 +1,8 @@
 """Finds messages, what became of them, and how much was searched.
 
 In: the archive, journals whose newest records are in no table yet, the keys, a query, the time. Out: a ``SearchResult``. Never: a full
-number (the caller unseals numbers with ``ArchiveKeys.unseal`` and journals that first); a one-time password younger than 15 minutes; a "not found"
+number (the caller unseals numbers with ``ArchiveKeys.unseal`` and journals that first); a one-time password younger than 15 minutes;
+a "not found"
 that does not say what was searched.
 
 For one person: their rows of all tables that can matter, read once. Without a person: the newest tables first, until there are enough
@@ -18,12 +19,12 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from proxy.archive import bloom, otp_texts, parquet
+from proxy.archive import otp_texts, parquet, table_filters
 from proxy.archive.coverage import CandidateFile, CoverageReport, determine_coverage, retry_if_changed
 from proxy.archive.engine import engine
-from proxy.archive.keys import ArchiveKeys
 from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import LATER_S, LIMIT_MAX, Query
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.model.number import masked_repr
 from proxy.model.redact import mask_digits
 
@@ -171,7 +172,9 @@ class _SearchRun:
 
     def for_person(self, person: int) -> tuple[Rows, Rows]:
         files = [
-            one.path for one in self._candidate_files([bloom.person_word(person)]) if one.file.least <= person <= one.file.most
+            one.path
+            for one in self._candidate_files([table_filters.person_word(person)])
+            if one.file.least <= person <= one.file.most
         ]
         said, values = [f"person = {person}", "time_ms >= $begin"], dict[str, Any](begin=int(self._question.since * 1000))
         if self._question.until:
@@ -205,7 +208,7 @@ class _SearchRun:
 
     def for_anybody(self) -> tuple[Rows, Rows]:
         fits = self._rows([], self._fits, self._values, _COLUMNS, self._enough)
-        hopeful = self._candidate_files(bloom.query_words(self._question))
+        hopeful = self._candidate_files(table_filters.query_words(self._question))
         while step := list(islice(hopeful, FILES_A_STEP)):
             if len(fits) >= self._enough and max(one.until_ms for one in step) < fits[-1]["time_ms"]:
                 break
@@ -226,7 +229,7 @@ class _SearchRun:
         """Files that may hold all these words, the newest first."""
         believed = words and not self._thorough
         for one in self._files:
-            if believed and one.filtered and not bloom.may_contain(one.path, one.file, words):
+            if believed and one.filtered and not table_filters.may_contain(one.path, one.file, words):
                 self.passed_over += 1
             else:
                 yield one

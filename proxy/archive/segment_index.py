@@ -24,9 +24,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from proxy.archive.keys import ArchiveKeys
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.tail import NO_TAIL, UnrolledTail, relevant_records
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages

@@ -19,8 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy.archive.keys import ArchiveKeys, signed_by
 from proxy.archive.manifest import Manifest, TableEntry, node_folders
+from proxy.archive.secret_keys import ArchiveKeys, signed_by
 from proxy.runtime import atomic_files
 
 FOLDER = "heads"

@@ -19,9 +19,9 @@ import pyarrow as pa
 from proxy.archive.complaint_matching import alike
 from proxy.archive.coverage import CoverageReport, determine_coverage, retry_if_changed
 from proxy.archive.engine import engine
-from proxy.archive.keys import ArchiveKeys
 from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import Query
+from proxy.archive.secret_keys import ArchiveKeys
 
 ALIKE = 0.85
 BEGINNING_LEAST = 20
@@ -68,7 +68,14 @@ def sweep(
 
 
 def _swept(
-    sources: ArchiveSources, everything: Query, keys: ArchiveKeys, text: str, values: dict[str, Any], *, persons: bool, begins: bool
+    sources: ArchiveSources,
+    everything: Query,
+    keys: ArchiveKeys,
+    text: str,
+    values: dict[str, Any],
+    *,
+    persons: bool,
+    begins: bool,
 ) -> SweepResult:
     coverage = determine_coverage(sources, everything)
     files = [str(one.path) for one in coverage.files]

@@ -17,16 +17,16 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from proxy.archive import bloom, signed_heads
+from proxy.archive import signed_heads, table_filters
 from proxy.archive.columns import RowReader
 from proxy.archive.continuity import continuity_faults
 from proxy.archive.coverage import fault_of, faults_of
 from proxy.archive.engine import engine
-from proxy.archive.keys import ArchiveKeys
 from proxy.archive.manifest import Manifest, ManifestError, TableEntry, TableFile, digest_of, is_unchanged, load, node_folders
 from proxy.archive.parquet import SCHEMA
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.rolling import waited_for_roller
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.disk import Disk
 from proxy.journal.scan import JournalDamaged, read
 from proxy.journal.sealing import SealingError
@@ -63,7 +63,11 @@ def altered(files: Iterable[tuple[Path, TableFile]], seen: Callable[[TableFile],
 
 
 def verify_tables(
-    archive: Path, disk: Disk | None, identity: str, keys: ArchiveKeys | None, seen: Callable[[TableFile], None] = lambda _: None
+    archive: Path,
+    disk: Disk | None,
+    identity: str,
+    keys: ArchiveKeys | None,
+    seen: Callable[[TableFile], None] = lambda _: None,
 ) -> list[VerifiedNode]:
     """Verifies all nodes' tables. ``disk``, ``identity``: an available journal, compared with its tables. ``keys``: without them a
     difference in a person's hash alone cannot be located. Raises OSError."""
@@ -77,7 +81,9 @@ def verify_all_tables(
     return [_settled(folder, journals, keys, seen) for folder in node_folders(archive)]
 
 
-def _settled(folder: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None, seen: Callable[[TableFile], None]) -> VerifiedNode:
+def _settled(
+    folder: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None, seen: Callable[[TableFile], None]
+) -> VerifiedNode:
     """Verifies a node, again if its tables changed meanwhile: faults of files about to be removed do not count."""
     left = TRIES
     while True:
@@ -101,7 +107,9 @@ def _tables_changed(folder: Path, manifest: Manifest) -> bool:
     return waited_for_roller(folder) or not is_unchanged(folder, manifest)
 
 
-def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: ArchiveKeys | None, seen: Callable[[TableFile], None]) -> VerifiedNode:
+def _node(
+    folder: Path, manifest: Manifest, disk: Disk | None, keys: ArchiveKeys | None, seen: Callable[[TableFile], None]
+) -> VerifiedNode:
     faults = [*faults_of(manifest), *(continuity_faults(manifest, disk, every=True) if disk is not None else ())]
     for table in manifest.tables:
         if wrong := _wrong(folder, table, seen):
@@ -109,12 +117,12 @@ def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: ArchiveKeys
             faults.append(f"node {manifest.node}: {wrong}: {named}")
     faults += [
         f"node {manifest.node}: {fault}: move it away, and `gate106 journal roll` makes it anew"
-        for fault in bloom.altered(folder, manifest)
+        for fault in table_filters.altered(folder, manifest)
     ]
     faults += signed_heads.check(folder, manifest, keys.public if keys is not None else None, folder.parent)
     files = list(manifest.files())
     first = manifest.tables[0].first if manifest.tables else 0
-    counted = {name for file in files for name in (file.name, str(bloom.path_of(Path(file.name))))}
+    counted = {name for file in files for name in (file.name, str(table_filters.path_of(Path(file.name))))}
     strangers = _strangers(folder, counted)
     return VerifiedNode(
         manifest.node, len(manifest.tables), len(files), sum(file.rows for file in files), first, manifest.last, tuple(faults), strangers
@@ -133,7 +141,7 @@ def _wrong(folder: Path, table: TableEntry, seen: Callable[[TableFile], None]) -
 
 
 def _strangers(folder: Path, named: set[str]) -> tuple[str, ...]:
-    found = (path for path in folder.rglob("*") if path.name.endswith((".parquet", bloom.SUFFIX, atomic_files.HALF)))
+    found = (path for path in folder.rglob("*") if path.name.endswith((".parquet", table_filters.SUFFIX, atomic_files.HALF)))
     return tuple(sorted(str(path) for path in found if str(path.relative_to(folder)) not in named))
 
 

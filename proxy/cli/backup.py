@@ -82,8 +82,11 @@ def _tell(found: Copied, copy: Path, json: bool) -> None:
         as_json(found._asdict())
         return
     print_line(
-        f"{copy}: as of {format_time(found.time)}; journal records {found.first} to {found.last} in {found.segments} segments, {found.bytes:,} bytes"
+        f"{copy}: as of {format_time(found.time)}; journal records {found.first} to {found.last} in {found.segments} segments,
+        {found.bytes:,} bytes"
     )
     for hole in found.holes:
-        print_line(f"records {hole['first']} to {hole['last']} were removed by the gate before they were copied: {hole['removed']}")
+        print_line(
+            f"records {hole['first']} to {hole['last']} were removed by the gate before they were copied: {hole['removed']}"
+        )
     print_line(f"the chain holds; a start replays what is behind record {found.counted}")

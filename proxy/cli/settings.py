@@ -31,7 +31,9 @@ def settings(
         return
     for one in found:
         holds = "required" if one.required else f"default {one.default or 'none'}"
-        print_line(f"{one.name}: {holds}; {_plain(one.allowed)}; {'a reload takes it over' if one.reloaded else 'needs a restart'}")
+        print_line(
+            f"{one.name}: {holds}; {_plain(one.allowed)}; {'a reload takes it over' if one.reloaded else 'needs a restart'}"
+        )
         print_line(f"    {_plain(one.meaning)}")
 
 

@@ -21,7 +21,7 @@ from proxy.cluster.rule_agreement import UnusableRules, pack_files, unpack_files
 from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
 from proxy.state.revision_store import RevisionStore
 from proxy.state.shared.connection import StoreDown, StoreRefused
-from proxy.state.shared.rules import Coming, Held, Swapped
+from proxy.state.shared.shared_rules import Coming, Held, Swapped
 
 log = structlog.get_logger()
 
@@ -47,7 +47,7 @@ class Diverged(Exception):
 
 
 class AgreementStore(Protocol):
-    """The rules part of a shared store (state/shared/rules.py). Each call may raise StoreDown."""
+    """The rules part of a shared store (state/shared/shared_rules.py). Each call may raise StoreDown."""
 
     node: int
 

@@ -6,7 +6,7 @@ fault. Never: a password in a repr or an error, an unknown key that is ignored, 
     values.py        the frozen values                 reader.py        reads the file section by section
     peers.py         carriers, providers, people       cross_checks.py  checks that involve several fields
     worker.py        the settings of one worker        locations.py     what other processes may read of the file
-    descriptions.py  each setting, for people          fields.py        one mapping, key by key
+    descriptions.py  each setting, for people          mapping_reader.py        one mapping, key by key
     yaml_file.py     YAML as plain values with lines
 
     SettingsError    str() = "gate106.yaml:14: carriers[0]: unknown key 'windw' (did you mean 'window'?)"
@@ -58,7 +58,8 @@ from proxy.config.worker import WORKERS_MAX, Worker, every_worker, of_worker, se
 __all__ = [
     "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROBE_TEXT", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX",
     "WINDOW_MAX", "WORKERS_MAX", "WORKER_VARIABLE", "Account", "Archive", "Carrier", "Console", "ConsoleLocations", "Hold",
-    "Http", "LongMessages", "MailboxBounds", "OptOutReplies", "Person", "StoragePaths", "Provider", "ArchiveLocations", "Retention", "RuleRevisions",
+    "Http", "LongMessages", "MailboxBounds", "OptOutReplies", "Person", "StoragePaths", "Provider", "ArchiveLocations", "Retention",
+    "RuleRevisions",
     "Sealing", "Settings", "SettingsError", "SharedStore", "Smpp", "SmppTimers", "Tls", "Token", "Upstream", "Worker",
     "console_locations", "control_path", "every_worker", "several_journals_fault", "worker_faults", "load", "of_worker", "provider_names",
     "archive_locations", "rules_folder", "secret_files", "storage_paths", "worker_of",

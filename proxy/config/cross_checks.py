@@ -7,7 +7,7 @@ In: settings that were read. Out: faults, each at its line. Never: a changed val
 
 from __future__ import annotations
 
-from proxy.config.fields import Fields
+from proxy.config.mapping_reader import Fields
 from proxy.config.values import Settings
 from proxy.config.yaml_file import Place, spell
 from proxy.model.roles import Permission

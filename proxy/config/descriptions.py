@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import NamedTuple
 
-from proxy.config.fields import Address, KeyDescription
+from proxy.config.mapping_reader import Address, KeyDescription
 from proxy.config.reader import described_keys
 from proxy.config.values import Settings
 

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.config.fields import Address
+from proxy.config.mapping_reader import Address
 from proxy.config.reader import (
     archive_of,
     console_of,

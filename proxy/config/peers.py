@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from proxy.config.fields import Fields
+from proxy.config.mapping_reader import Fields
 from proxy.config.values import Account, Carrier, Person, Provider, Token, Upstream
 from proxy.config.yaml_file import unknown
 from proxy.model.message import Category

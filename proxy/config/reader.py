@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from proxy.config.cross_checks import check_settings
-from proxy.config.fields import Address, Fields, KeyDescriptions, SettingsFault, faults_of
+from proxy.config.mapping_reader import Address, Fields, KeyDescriptions, SettingsFault, faults_of
 from proxy.config.peers import (
     CARRIERS_MAX,
     PEOPLE_MAX,

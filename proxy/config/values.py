@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.config.fields import Address, Network
+from proxy.config.mapping_reader import Address, Network
 from proxy.model.message import Category, Outcome
 from proxy.model.roles import Role
 

@@ -65,7 +65,9 @@ async def run_with_uploads(visit: PageRequest, fields: Sequence[str], argv: Call
         return await _run(visit, folder, argv(came), (0,))
 
 
-async def download_of(visit: PageRequest, name: str, argv: Callable[[Path], Sequence[str]], fine: tuple[int, ...] = (0,)) -> Response:
+async def download_of(
+    visit: PageRequest, name: str, argv: Callable[[Path], Sequence[str]], fine: tuple[int, ...] = (0,)
+) -> Response:
     """Runs a program that writes a file, and sends the file as a download. ``name``: the file name offered."""
     with tempfile.TemporaryDirectory(prefix="gate106-made-") as folder:
         out = Path(folder) / safe_name(name)

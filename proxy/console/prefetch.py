@@ -16,8 +16,8 @@ from pathlib import Path
 
 from proxy import policy
 from proxy.archive import segment_index
-from proxy.archive.keys import ArchiveKeys, may_make_keys
 from proxy.archive.manifest import journal_folder, load
+from proxy.archive.secret_keys import ArchiveKeys, may_make_keys
 from proxy.config import ArchiveLocations, archive_locations
 from proxy.config import load as config_of
 from proxy.journal.disk import OsDisk

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.config import Console
-from proxy.config.fields import Network, within
+from proxy.config.mapping_reader import Network, within
 from proxy.console.translations import language_of
 from proxy.i18n import catalog
 

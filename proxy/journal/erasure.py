@@ -79,7 +79,7 @@ class RedactedSegment(NamedTuple):
 
 class Erasure(NamedTuple):
     time: float
-    person: int  # the keyed hash (archive/keys.py): no number
+    person: int  # the keyed hash (archive/secret_keys.py): no number
     first: int  # record of the segment
     changes: tuple[RedactedGroup, ...]
     signature: bytes

@@ -44,7 +44,8 @@ from proxy.model.number import masked_repr
 from proxy.native.loader import compiled
 
 REDACTION, SEALED, GROUP = 253, 254, 255
-"""Kinds of the records of a segment itself: a redaction of a group, a sealed group, the end of a group. records/messages.py may use all others
+"""Kinds of the records of a segment itself: a redaction of a group, a sealed group, the end of a group. journal/records/messages.py
+may use all others
 but 0."""
 BODY_BYTES_MAX = 1 << 20
 """No record comes near a megabyte (a PDU has at most 64 KiB); a greater length is damage, not a reason to allocate."""

@@ -1,6 +1,6 @@
 """Defines what the journal reads of a settled submit.
 
-In: nothing. Out: protocols. Never: bytes (records/messages.py, records/answers.py).
+In: nothing. Out: protocols. Never: bytes (journal/records/messages.py, journal/records/answers.py).
 
 The relay's PendingSubmit implements them; tests have their own.
 """

@@ -6,12 +6,12 @@ bodies, a decision about a message. One Link is one transport that drives one wi
     link.py            a transport with its session: reading, joined writing, timers
     listeners.py       accepts providers' connections; proxy_protocol.py: a balancer's header; tls.py: TLS contexts
     provider.py        all connections of providers; provider_link.py: one of them; authenticator.py: their passwords
-    routes.py          which lane a message takes (pure)
+    carrier_routes.py          which lane a message takes (pure)
     lane.py            the bounded, ordered queue to one carrier (pure)
     pacing.py          one task per lane that sends at the carrier's rate (asyncio-throttle)
     accounts.py        the gate's accounts at carriers; carrier.py: one of them; carrier_link.py: one of its connections
     answer_filter.py   what providers see of a carrier's answers; the log of malformed ones
-    leases.py          shares of rates, binds and links among several nodes
+    account_leases.py          shares of rates, binds and links among several nodes
     scheduler.py       gives busy connections turns; tap.py: copies a link's PDUs for a trace
     syncer.py          syncs the journal in a thread
 """

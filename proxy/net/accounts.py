@@ -12,8 +12,8 @@ from dataclasses import replace
 from proxy.config import Settings
 from proxy.model.counters import GateCounters
 from proxy.net.carrier import CarrierAccount
+from proxy.net.carrier_routes import Routes
 from proxy.net.link import Turns
-from proxy.net.routes import Routes
 from proxy.relay.message_ids import CarrierIds
 
 

@@ -24,7 +24,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
 from proxy.config import Settings
-from proxy.config.fields import Address, Network, within
+from proxy.config.mapping_reader import Address, Network, within
 from proxy.net.proxy_protocol import HEADER_MAX, NotProxied, ProxyHeader, read_header
 
 WAITING_MAX = 500

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 from proxy.config import Provider, SmppTimers
-from proxy.config.fields import within
+from proxy.config.mapping_reader import within
 from proxy.model.counters import GateCounters
 from proxy.model.lockout import Lockout
 from proxy.net.authenticator import Authenticator

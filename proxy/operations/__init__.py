@@ -10,5 +10,5 @@ the hot path.
     worker_channel.py   questions of the supervisor to a worker
     gate.py          what operations read of the running gate (protocols)
     chunks.py        numbers in chunks, from client to journal; files/: the files that hold them
-    papers.py, access_report.py, whoami.py   what commands of several features share
+    numbered_books.py, access_report.py, whoami.py   what commands of several features share
 """

@@ -24,7 +24,7 @@ from hmac import compare_digest
 from typing import NamedTuple
 
 from proxy.config import Person, Provider, Token
-from proxy.config.fields import Network, within
+from proxy.config.mapping_reader import Network, within
 from proxy.model.lockout import HELD_OFF_S, Lockout
 from proxy.model.roles import Asker, NotAllowed, Permission, Role, asker_of_token, require_permission
 

@@ -34,7 +34,7 @@ from proxy.policy.explanation.explain import Explanation, explain, explain_text
 from proxy.policy.explanation.lines import as_text
 from proxy.policy.judge import facts, judge, judge_text, takes_of
 from proxy.policy.loading.check import CheckReport, check, check_loaded, run_test
-from proxy.policy.loading.loader import Loaded, load, load_all
+from proxy.policy.loading.load_rules import Loaded, load, load_all
 from proxy.policy.loading.problem import Problem, RulesError
 from proxy.policy.loading.schema import schema
 from proxy.policy.orders import NotInScope, asks

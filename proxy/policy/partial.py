@@ -21,19 +21,7 @@ from dataclasses import replace
 
 from proxy.model.message import Outcome
 from proxy.model.reasons import IN_REVIEW
-from proxy.policy.condition import (
-    All,
-    AnyOf,
-    Bits,
-    Leaf,
-    Not,
-    OneOf,
-    RecipientTest,
-    Test,
-    Tree,
-    compile_tree,
-    leaves,
-)
+from proxy.policy.condition import All, AnyOf, Bits, Leaf, Not, OneOf, RecipientTest, Test, Tree, compile_tree, leaves
 from proxy.policy.plan import Rule
 
 _TEXT = frozenset(

@@ -31,11 +31,11 @@ from proxy.policy.text.folding import fingerprint, masked, numberless, undressed
 from proxy.policy.text.keyword_prefilter import Match
 from proxy.policy.text.lexicon import Lexicon
 from proxy.policy.text.notices import plain
-from proxy.policy.text.page import Spans, TextAnalysis
 from proxy.policy.text.pieces import pieces
 from proxy.policy.text.scanner import Scanner
 from proxy.policy.text.seen import TextFindings, combined
 from proxy.policy.text.split import LETTERS_LEAST, is_split_word
+from proxy.policy.text.text_analysis import Spans, TextAnalysis
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
 MASKS_MAX = 8_192  # per generation, with a text each: some 4 MB
@@ -337,7 +337,9 @@ class Reader:
         name = page.signature.name
         forms = self._templates.fitting(name, page.text) if self._templates is not None else None
         owners = self._owners_of(page) if self._owners is not None else _NOBODY
-        return TextFindings(page.text, data, name, page.notice.keyword, category, band, subcategory, bits, forms, owners), digits
+        return TextFindings(
+            page.text, data, name, page.notice.keyword, category, band, subcategory, bits, forms, owners
+        ), digits
 
     def _see_all(self, page: TextAnalysis, others: DisplayOrders) -> TextFindings:
         """What a text shows in every order in which handsets show it: what is found in one counts. Where controls change the order, what a

@@ -26,7 +26,7 @@ from proxy.model.recipient import OptOut, Recipient, RefusedText
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.bidi import as_shown
 from proxy.policy.text.folding import fold, masked, normal_signature, squeeze
-from proxy.policy.text.page import TextAnalysis, pages_of
+from proxy.policy.text.text_analysis import TextAnalysis, pages_of
 
 WAYS = ("signature", "advertiser", "platform", "licence", "group", "domain", "phone", "text")
 SIMILARITY = 0.85

@@ -22,7 +22,7 @@ from proxy.policy.kinds import NumberList
 from proxy.policy.kinds.notice import ASKS
 from proxy.policy.memo import Memo
 from proxy.policy.orders import Shadows, rules_of
-from proxy.policy.penalties import DeskRules
+from proxy.policy.penalty_rules import DeskRules
 from proxy.policy.places import PlaceConditions
 from proxy.policy.plan import Decision, Plan, Rule, plan_of
 from proxy.policy.reading import Reader, Traits
@@ -131,7 +131,9 @@ class RuleSet:
                 before=before.reader if before is not None else None, rest=rest,
             )  # fmt: skip
         self.reader: Reader = reader
-        people = (leaf for rule in with_yield_points(live, rest) for leaf in leaves(rule.when) if isinstance(leaf, RecipientTest))
+        people = (
+            leaf for rule in with_yield_points(live, rest) for leaf in leaves(rule.when) if isinstance(leaf, RecipientTest)
+        )
         self.refusal_match = RefusalMatch(registry, min((one.similar for one in people if one.similar), default=0.0))
         self.cells: array[int] = regions.cells
         self.provinces = [province for province, _ in regions.places]

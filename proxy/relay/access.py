@@ -147,7 +147,7 @@ class Directory:
     owner of the connections counts the binds of accounts anew."""
 
     def __init__(self, settings: Settings, before: Directory | None = None, *, shares: bool = False) -> None:
-        """``shares``: rates are totals over several nodes, and net/leases.py leases this node's share of each."""
+        """``shares``: rates are totals over several nodes, and net/account_leases.py leases this node's share of each."""
         self.shares: bool = before.shares if before else shares
         self.leased: dict[str, LeasedRate] = {}
         """Shared rates, by ``p:`` and the provider's name, or ``a:`` and the account's."""

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Protocol
 
 from proxy.journal.records.doubtful_replies import ReplyContext, pack_doubtful
-from proxy.journal.records.names import NAMES_A_RECORD_MAX
+from proxy.journal.records.hashed_words import NAMES_A_RECORD_MAX
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import NotARecipient, recipient_of
@@ -159,7 +159,9 @@ class ReplyHandler:
         if self.inbox is None:
             return None
         settings = self.settings
-        return DoubtfulHandling(settings.doubtful == "hold", settings.doubtful_then == "pass", self.inbox.standing, self._text_of)
+        return DoubtfulHandling(
+            settings.doubtful == "hold", settings.doubtful_then == "pass", self.inbox.standing, self._text_of
+        )
 
     # ------------------------------------------------------------------ written, in force
 

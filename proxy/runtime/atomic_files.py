@@ -1,7 +1,8 @@
 """Writes whole files that survive a power loss.
 
 In: paths, bytes. Out: files under their names. Never: a half-written file under its final name; what the bytes mean. The archive
-changes the disk only through ``commit_file``, ``write_file`` and ``remove_file``, so a test that kills the process before each of them covers every
+changes the disk only through ``commit_file``, ``write_file`` and ``remove_file``, so a test that kills the process before each of
+them covers every
 point of failure.
 """
 

@@ -129,7 +129,9 @@ class ControlPlane:
         self.penalty_scheduler = penalties.PenaltyScheduler(
             self,
             hours,
-            SignatureHours(store.hours_apart, self.write_unreplicated, self.write_partly_replicated if store.shared else None, store.node),
+            SignatureHours(
+                store.hours_apart, self.write_unreplicated, self.write_partly_replicated if store.shared else None, store.node
+            ),
             lambda provider: self.path_states.of_provider(provider),  # noqa: PLW0108 # path_states is made below
         )
         book = ReplyPaths(store.reply_paths, self.write_unreplicated, self.write_all if store.shared else None, store.node)

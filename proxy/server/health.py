@@ -62,7 +62,13 @@ class Health:
         """What an operator should fix although the gate is ready."""
         notes = self._carriers_down() if any(house.lane.up for house in self.carrier_accounts) else []
         notes += [] if self.store.up else [f"store: {self.store.why}: rules go by what this node knows"]
-        return notes + self.reloading.notes() + self.rule_deployment.notes() + self.control_plane.notes() + self.pseudonym_key.notes()
+        return (
+            notes
+            + self.reloading.notes()
+            + self.rule_deployment.notes()
+            + self.control_plane.notes()
+            + self.pseudonym_key.notes()
+        )
 
     def _carriers_down(self) -> list[str]:
         return [
@@ -89,7 +95,9 @@ class Health:
             queue_messages=by_carrier(
                 carrier_accounts, lambda house: {category.word: house.lane.waiting(category) for category in Category}
             ),
-            queue_limit=by_carrier(carrier_accounts, lambda house: {category.word: house.lane.limit(category) for category in Category}),
+            queue_limit=by_carrier(
+                carrier_accounts, lambda house: {category.word: house.lane.limit(category) for category in Category}
+            ),
             carrier_tps_limit=by_carrier(carrier_accounts, lambda house: {"": house.pacer.tps}),
             mailbox_messages={(box.provider or "unowned",): box.count for box in boxes},
             long_messages_in_use=self.relay.parts.in_use(self.relay.directory.providers, now),

@@ -88,7 +88,7 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Work
     if worker is not None:
         cpu_affinity.pin_thread(worker.number, worker.of)  # not earlier: threads that have begun by now may use any core
     gc.freeze()  # loaded modules stay: the collector need not visit them again
-    gc.disable()  # server/maintenance.py chooses the moments
+    gc.disable()  # maintenance.py chooses the moments
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

@@ -29,8 +29,8 @@ from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.counters import GateCounters
+from proxy.net.account_leases import LeaseClient
 from proxy.net.accounts import carrier_accounts, routes_between
-from proxy.net.leases import LeaseClient
 from proxy.net.link import Turns
 from proxy.net.listeners import allowed_connections, inherited_sockets, make_listeners
 from proxy.net.provider import Providers
@@ -125,7 +125,9 @@ class GateProcess:
         self.pseudonym_key = self.recovered.pseudonym_key
         self.carrier_accounts = carrier_accounts(settings, self.turns, tally, self.ids.of)
         parts = settings, self.store.history, self.background, tally
-        self.rule_deployment = ClusterDeployment(*parts, self.store.rules) if self.store.rules is not None else RuleDeployment(*parts)
+        self.rule_deployment = (
+            ClusterDeployment(*parts, self.store.rules) if self.store.rules is not None else RuleDeployment(*parts)
+        )
         journal = Journal(self.recovered.disk, settings.node)
         log.info("journal replayed", records=found.records, open=len(found.open), at=journal.written)
         relay = Relay(
@@ -214,7 +216,8 @@ class GateProcess:
         )  # fmt: skip
         self.reloading.use_contexts()
         self.health = Health(
-            self.tally, self.relay, self.store, self.journal, self.providers, self.carrier_accounts, self.contexts, self.pseudonym_key, self.rule_deployment,
+            self.tally, self.relay, self.store, self.journal, self.providers, self.carrier_accounts, self.contexts,
+            self.pseudonym_key, self.rule_deployment,
             self.control_plane, self.reloading, self.maintenance, self.replication,
         )  # fmt: skip
 
@@ -242,7 +245,9 @@ class GateProcess:
         if self.worker is None:  # otherwise the supervisor listens, and asks
             self.http_port = await self.http.start(settings.http.listen.host, settings.http.listen.port)
         if self.store.leases is not None:
-            self.lease_client = LeaseClient(self.store.leases, self.providers, self.carrier_accounts, self.worker or Worker(1, 1))
+            self.lease_client = LeaseClient(
+                self.store.leases, self.providers, self.carrier_accounts, self.worker or Worker(1, 1)
+            )
             self.providers.may_bind = self.lease_client.may_bind
             await self.lease_client.begin()
         if self.worker is None:
@@ -258,7 +263,9 @@ class GateProcess:
             self.loop.create_task(watch_rules(self.settings.rules, self.rule_deployment)),
         ]
         if self.replication is not None:
-            self.forwarding = Forwarding(cast("LetterStore", self.store), self.deliver_relay, self._bound, self.turns.wake, self.loop.time)
+            self.forwarding = Forwarding(
+                cast("LetterStore", self.store), self.deliver_relay, self._bound, self.turns.wake, self.loop.time
+            )
             self._tasks += [self.loop.create_task(one.run()) for one in (self.replication, self.forwarding)]
         if isinstance(self.rule_deployment, ClusterDeployment):
             self._tasks.append(self.loop.create_task(self.rule_deployment.run()))
@@ -266,7 +273,11 @@ class GateProcess:
             self._tasks.append(self.loop.create_task(self.lease_client.run()))
         self.providers.accepting = True
         log.info(
-            "gate open", smpp=self.smpp_port, http=self.http_port, rules=self.rule_deployment.rules.revision, carriers=len(self.carrier_accounts)
+            "gate open",
+            smpp=self.smpp_port,
+            http=self.http_port,
+            rules=self.rule_deployment.rules.revision,
+            carriers=len(self.carrier_accounts),
         )
 
     def _receivers(self, provider: str) -> Iterable[Receiver]:
@@ -288,7 +299,8 @@ class GateProcess:
     async def _wait_for_link(self) -> None:
         """Waits for a link to a carrier: workers share a listener, and one that cannot send should not accept yet."""
         deadline = self.loop.time() + LINK_S
-        while self.carrier_accounts and not any(house.lane.up for house in self.carrier_accounts) and self.loop.time() < deadline:  # noqa: ASYNC110 # once
+        accounts = self.carrier_accounts
+        while accounts and not any(one.lane.up for one in accounts) and self.loop.time() < deadline:  # noqa: ASYNC110 # once
             await asyncio.sleep(0.01)
 
     def _note(self, kind: int, body: bytes) -> None:

@@ -1,14 +1,14 @@
-"""Simulates the world around the gate: a carrier, providers and 双11, for the demo and for a short measurement.
+"""Simulates carrier, providers and 双11, for the demo and short measurements.
 
     pdus.py       the simulators' own encoder of SMPP bytes (on purpose not proxy/wire)
-    people.py     synthetic recipients of all 31 provinces        texts.py      synthetic texts and their mixes
-    carrier.py    a simulated SMSC with rules and a log           provider.py   providers on smpplib's client
+    synthetic_recipients.py     synthetic recipients of all 31 provinces        texts.py      synthetic texts and their mixes
+    simulated_carrier.py    a simulated SMSC with rules and a log           simulated_provider.py   providers on smpplib's client
     load.py       the fast load generator                         deck.py       submits encoded beforehand for it
     receipts.py   the carrier's fast path for receipts            measure.py    figures of processes, machine, disk, /metrics
     scenario.py   who sends what in the demo, and why             demo.py       the demo           view.py   what it shows
     story.py      what the journal says of a run                  closing.py    the end of the demo
-    reconcile.py  four witnesses of the same traffic, compared    gate.py       settings and process of a gate under test
-    desk.py       a console for the demo                          ports.py      free ports, unique over processes
+    reconcile.py  four witnesses of the same traffic, compared    gate_process.py       settings and process of a gate under test
+    console_accounts.py       a console for the demo                          ports.py      free ports, unique over processes
     bench/        ``gate106 bench``
 
 Only the commands import from here. Long measurements (``python -m tests.bench``) are not in the package.

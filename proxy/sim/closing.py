@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from proxy.sim import people
+from proxy.sim import synthetic_recipients
 from proxy.sim.reconcile import LATER_STATUS, Difference, Witnesses
 from proxy.sim.scenario import ALL_PROVINCES_FROM_S, EXPECTED, REFUSALS, SHADOWS
 from proxy.sim.story import LATE, PART_REFUSED, TAKEN_BACK, UNKNOWN, JournalStory
@@ -83,7 +83,7 @@ def missing(journal: JournalStory, seconds: float) -> list[str]:
     ]
     if not journal.long_messages(math.inf)["inherited"]:
         found.append("no part of a long message came late and went out (some should from: yunqi)")
-    absent = [province for province in people.PROVINCES if province not in provinces_reached(journal)]
+    absent = [province for province in synthetic_recipients.PROVINCES if province not in provinces_reached(journal)]
     if absent and seconds >= ALL_PROVINCES_FROM_S:
         found.append(f"no message was allowed to {' '.join(absent)}")
     return found
@@ -91,14 +91,16 @@ def missing(journal: JournalStory, seconds: float) -> list[str]:
 
 def provinces_reached(journal: JournalStory) -> set[str]:
     """Provinces of the people to whom a message was allowed."""
-    return {people.province_of(one.recipient) for one in journal.verdicts if one.sent} & set(people.PROVINCES)
+    return {synthetic_recipients.province_of(one.recipient) for one in journal.verdicts if one.sent} & set(
+        synthetic_recipients.PROVINCES
+    )
 
 
 def lines(seen: Witnesses) -> Iterator[str]:
     """What happened beside the verdicts."""
     journal, carrier = seen.journal, seen.carrier
     reasons = Counter(one.reason for one in journal.verdicts)
-    yield f"provinces: allowed messages went to people in {len(provinces_reached(journal))} of {len(people.PROVINCES)}"
+    yield f"provinces: allowed messages went to people in {len(provinces_reached(journal))} of {len(synthetic_recipients.PROVINCES)}"
     yield _optouts(seen)
     long = journal.long_messages(math.inf)
     yield (

@@ -33,13 +33,13 @@ from rich.console import Console
 from smpplib import exceptions
 
 from proxy.sim import closing, measure
-from proxy.sim.carrier import Conduct, SimulatedCarrier
-from proxy.sim.desk import DemoAccounts
-from proxy.sim.gate import CHINA, KEY, CarrierSide, GateFailed, GateUnderTest, copy_rules, write_settings
+from proxy.sim.console_accounts import DemoAccounts
+from proxy.sim.gate_process import CHINA, KEY, CarrierSide, GateFailed, GateUnderTest, copy_rules, write_settings
 from proxy.sim.ports import free_port
-from proxy.sim.provider import ProviderThread
 from proxy.sim.reconcile import Difference, Witnesses, reconcile
 from proxy.sim.scenario import CARRIER_TPS, OUTAGE_S, RESPONSE_S, Scenario, ScriptedReply, scenario
+from proxy.sim.simulated_carrier import Conduct, SimulatedCarrier
+from proxy.sim.simulated_provider import ProviderThread
 from proxy.sim.story import read_journal
 from proxy.sim.view import Screen
 

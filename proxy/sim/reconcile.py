@@ -17,10 +17,10 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
-from proxy.sim.carrier import UNANSWERED, CarrierLog
 from proxy.sim.measure import Samples
-from proxy.sim.provider import ProviderLog
 from proxy.sim.scenario import REFUSALS
+from proxy.sim.simulated_carrier import UNANSWERED, CarrierLog
+from proxy.sim.simulated_provider import ProviderLog
 from proxy.sim.story import (
     ACCEPTED,
     LATE,

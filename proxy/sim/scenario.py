@@ -13,11 +13,11 @@ from datetime import datetime
 from itertools import cycle
 
 from proxy.model.message import Category
-from proxy.sim import pdus, people, texts
-from proxy.sim.carrier import IGNORE, Conduct, by_ending
+from proxy.sim import pdus, synthetic_recipients, texts
 from proxy.sim.deck import DeckPorts
-from proxy.sim.gate import BANK_ONLY, VOID, WATCHED, SimulatedProvider, quiet_hours
-from proxy.sim.provider import ScriptedSubmit
+from proxy.sim.gate_process import BANK_ONLY, VOID, WATCHED, SimulatedProvider, quiet_hours
+from proxy.sim.simulated_carrier import IGNORE, Conduct, by_ending
+from proxy.sim.simulated_provider import ScriptedSubmit
 
 RESPONSE_S = 1.5
 """How long the gate waits for the carrier here: short, so that an unknown outcome fits the shortest demo; long enough for a drain that waits
@@ -170,7 +170,7 @@ class _Stage:
         self.replies: list[ScriptedReply] = []
         self.outage_at_s = seconds * 0.55
         self._number = 0
-        shuffled = rng.sample(people.PROVINCES, len(people.PROVINCES))
+        shuffled = rng.sample(synthetic_recipients.PROVINCES, len(synthetic_recipients.PROVINCES))
         self._provinces = cycle(shuffled)
         reached = [province for province in shuffled if province != "北京"]
         self._targets = cycle([self._person(reached[place % len(reached)]) for place in range(max(3, int(seconds / 5)))])
@@ -308,8 +308,8 @@ class _Stage:
 
     def _person(self, province: str = "") -> str:
         """A number, not one of those the carrier treats specially."""
-        province = province or self.rng.choice(people.PROVINCES)
-        while (number := str(people.number_in(self.rng, province)))[-4:] in FATES:
+        province = province or self.rng.choice(synthetic_recipients.PROVINCES)
+        while (number := str(synthetic_recipients.number_in(self.rng, province)))[-4:] in FATES:
             pass
         return "86" + number
 

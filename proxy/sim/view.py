@@ -18,9 +18,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from proxy.model.reasons import REASONS
-from proxy.sim.carrier import UNANSWERED, SimulatedCarrier
-from proxy.sim.provider import ProviderThread, SentSubmit
 from proxy.sim.scenario import Actor
+from proxy.sim.simulated_carrier import UNANSWERED, SimulatedCarrier
+from proxy.sim.simulated_provider import ProviderThread, SentSubmit
 
 REFRESH_S = 0.2
 LINE_S = 1.0

@@ -7,8 +7,8 @@ from typing import Any
 
 import duckdb
 
-from proxy.archive import bloom, manifest, rolling
-from proxy.archive.keys import ArchiveKeys
+from proxy.archive import manifest, rolling, table_filters
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.disk import Disk
 from proxy.wire import submit_sm_resp
 from tests.house import NOON, SHANGHAI, House
@@ -61,7 +61,7 @@ class Shelf:
     def named(self, node: int = 0) -> set[str]:
         """What the manifest says should."""
         names = [file.name for file in self.manifest(node).files()]
-        return {f"node-{node}/{one}" for name in names for one in (name, str(bloom.path_of(Path(name))))}
+        return {f"node-{node}/{one}" for name in names for one in (name, str(table_filters.path_of(Path(name))))}
 
     def rows(self, columns: str = "*", where: str = "true") -> list[tuple[Any, ...]]:
         """Of all tables, in the order of the journal."""

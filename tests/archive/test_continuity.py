@@ -26,7 +26,9 @@ from tests.house import NOON, SHANGHAI, House
 
 
 def proved(disk: Disk, shelf: Shelf) -> list[str]:
-    return [fault for one in verification.verify_tables(shelf.folder, disk, disk.identity(), shelf.keys) for fault in one.faults]
+    return [
+        fault for one in verification.verify_tables(shelf.folder, disk, disk.identity(), shelf.keys) for fault in one.faults
+    ]
 
 
 def found(disk: Disk, shelf: Shelf, ahead: SegmentIndex | None = None) -> list[str]:

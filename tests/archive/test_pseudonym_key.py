@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.archive.keys import ArchiveKeys
 from proxy.archive.pseudonym_key import PseudonymKey
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.state.lists.erased import ErasedRecipients
 from tests.house import SHANGHAI
 

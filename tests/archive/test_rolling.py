@@ -311,7 +311,7 @@ DYING = """
 import os, sys
 from pathlib import Path
 from proxy.archive import rolling
-from proxy.archive.keys import Keys
+from proxy.archive.secret_keys import Keys
 from proxy.journal.disk import OsDisk
 top, left = Path(sys.argv[1]), int(sys.argv[2])
 fsync = os.fsync

@@ -190,7 +190,9 @@ def test_whatever_happens_both_say_the_same(tmp_path: Path, seed: int, monkeypat
     world.found()
 
 
-def test_of_a_long_past_only_what_can_matter_is_read_again(tmp_path: Path, ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_long_past_only_what_can_matter_is_read_again(
+    tmp_path: Path, ring: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(segment_index, "STRETCH_BYTES", 2_000)
     world = World(tmp_path, ring)
     busy(world.house, 6, people=PEOPLE)

@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from proxy.archive import manifest, rolling, signed_heads, verification
-from proxy.archive.keys import ArchiveKeys
 from proxy.archive.manifest import TableFile, digest_of
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.write_ahead_log import Journal
 from tests.archive.journals import DAY, Shelf, busy, nights
 from tests.house import NOON, House

@@ -25,7 +25,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from proxy.server import process
-from proxy.sim import gate, measure
+from proxy.sim import gate_process, measure
 from proxy.sim.bench.gate_process import certificate
 from proxy.sim.bench.load_process import load_process
 from proxy.sim.bench.measurement import run_request
@@ -110,8 +110,8 @@ def measured_steps(options: MeasuringOptions, progress: Progress = lambda text: 
     return {
         "kind": "where",
         "command": options.command_of("profile"),
-        "at": datetime.now(gate.CHINA).isoformat(timespec="seconds"),
-        "commit": measure.commit(gate.CODE),
+        "at": datetime.now(gate_process.CHINA).isoformat(timespec="seconds"),
+        "commit": measure.commit(gate_process.CODE),
         "machine": facts,
         "versions": measure.versions(),
         "options": {key: value for key, value in asdict(options).items() if key != "keep"},

@@ -10,7 +10,7 @@ import json
 import re
 from pathlib import Path
 
-from proxy.sim.gate import append_rows
+from proxy.sim.gate_process import append_rows
 from proxy.sim.texts import MIXES
 
 OTHERS = 20_000

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from pyroaring import BitMap
 
-from proxy.archive.keys import ArchiveKeys
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.disk import OsDisk
 from proxy.model.message import Category, hash48
 from proxy.model.recipient import Entry, OptOut
 from proxy.policy.renamed import refused_text
-from proxy.sim import gate, people
+from proxy.sim import gate_process, synthetic_recipients
 from proxy.sim.bench.options import BenchFailed
 from proxy.state.lists.listed import CHUNK_BITS, ListKey
 from proxy.state.record import asked, record, replied
@@ -56,7 +56,7 @@ def fill(
     given |= {"messages": messages, "lived_in": lived_in}
     made = subprocess.run(  # our own interpreter and module
         [sys.executable, "-m", "tests.bench.filled_store", json.dumps(given)],
-        env=gate.environment(),
+        env=gate_process.environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -115,6 +115,6 @@ def _record(now: int) -> bytes:
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
     write(
-        Path(given["state"]), Path(given["journal"]), people.distinct_numbers(given["people"], refused=given["refused"]),
+        Path(given["state"]), Path(given["journal"]), synthetic_recipients.distinct_numbers(given["people"], refused=given["refused"]),
         messages=given["messages"], lived_in=given["lived_in"],
     )  # fmt: skip

@@ -27,9 +27,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from proxy.archive import bloom, manifest, parquet, signed_heads
-from proxy.archive.keys import ArchiveKeys
+from proxy.archive import manifest, parquet, signed_heads, table_filters
 from proxy.archive.manifest import Manifest, TableEntry
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.sim import texts
 from proxy.sim.measure import machine
 
@@ -181,7 +181,7 @@ def _node(
         _table(engine, folder, kept, count, begin, end, day, whole, size)
         signed_heads.sign(folder, archive, kept, keys)
         tell(f"node {node}: {day}, {sum(table.rows for table in kept.tables)} rows")
-    if bloom.make(folder, kept):  # a folder that an earlier gate made
+    if table_filters.make(folder, kept):  # a folder that an earlier gate made
         kept.write(folder)
 
 
@@ -222,7 +222,7 @@ def _table(
     kept.tables.append(
         TableEntry(first, first + 3 * count - 1, *span, kept.chain or "00" * 32, chain, 24 if whole else 1, day, whole, files)
     )
-    bloom.make(folder, kept)
+    table_filters.make(folder, kept)
     kept.write(folder)
 
 

@@ -17,13 +17,13 @@ from datetime import datetime
 from typing import Any
 
 from proxy.native import loader
-from proxy.sim import gate, measure
+from proxy.sim import gate_process, measure
 from proxy.sim.bench.gate_process import certificate
 from proxy.sim.bench.load_generator import RunFigures, RunRequest
 from proxy.sim.bench.measurement import BUSY_ELSEWHERE, describe_machine, life_cpu_us, run_request
 from proxy.sim.bench.options import OWN_VALKEY, BenchFailed
 from proxy.sim.deck import CARDS
-from proxy.sim.gate import CHINA
+from proxy.sim.gate_process import CHINA
 from tests.bench import suppression_lists
 from tests.bench.gates import prepared_gate
 from tests.bench.load_processes import LoadProcesses, baseline_process
@@ -83,7 +83,7 @@ def measured(
         + (f" --only {shlex.quote(only)}" if only else ""),
         "at": began.isoformat(timespec="seconds"),
         "took_s": round((datetime.now(CHINA) - began).total_seconds()),
-        "commit": measure.commit(gate.CODE),
+        "commit": measure.commit(gate_process.CODE),
         "machine": facts,
         "versions": measure.versions(),
         "sync_ms": {"median": round(median_s * 1e3, 3), "worst": round(worst_s * 1e3, 3)},

@@ -30,10 +30,10 @@ import uvloop
 from proxy.model.message import Category
 from proxy.sim import measure
 from proxy.sim.bench.rules import count_rules, extra_rules
-from proxy.sim.carrier import SimulatedCarrier
 from proxy.sim.deck import DeckPorts, deck, recipients
-from proxy.sim.gate import CHINA, CarrierSide, GateUnderTest, SimulatedProvider, copy_rules, write_settings
+from proxy.sim.gate_process import CHINA, CarrierSide, GateUnderTest, SimulatedProvider, copy_rules, write_settings
 from proxy.sim.load import Load
+from proxy.sim.simulated_carrier import SimulatedCarrier
 
 BINDS, WINDOW = 4, 50
 PREFIX = "1069012"

@@ -16,12 +16,12 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from proxy.sim import gate, measure
+from proxy.sim import gate_process, measure
 from proxy.sim.bench.gate_process import MeasuredGate, certificate
 from proxy.sim.bench.load_generator import RunFigures, RunRequest
 from proxy.sim.bench.load_process import LoadProcess, load_process
 from proxy.sim.bench.measurement import life_cpu_us, run_request
-from proxy.sim.gate import CHINA
+from proxy.sim.gate_process import CHINA
 from tests.bench.gates import prepared_gate
 from tests.bench.load_processes import baseline_process
 from tests.bench.options import MeasuringOptions
@@ -59,7 +59,7 @@ def run(options: MeasuringOptions, progress: Progress = lambda text: None) -> Ro
         runs={name: median([runs[name] for runs in rounds]) for name in rounds[0]},
         spread=spread_of(rounds),
         start_s=gates[-1].start_s if gates else 0.0,
-        commit=measure.commit(gate.CODE),
+        commit=measure.commit(gate_process.CODE),
     )
 
 

@@ -27,12 +27,12 @@ from typing import Any
 from pyroaring import BitMap
 
 from proxy.journal.disk import OsDisk
-from proxy.sim import gate, measure
+from proxy.sim import gate_process, measure
 from proxy.sim.bench.gate_process import MeasuredGate
 from proxy.sim.bench.load_process import LoadProcess, load_process
 from proxy.sim.bench.measurement import run_request
 from proxy.sim.bench.options import BenchFailed
-from proxy.sim.gate import CODE
+from proxy.sim.gate_process import CODE
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK, ListKey
 from proxy.state.stores.sqlite import SqliteStore
 from tests.bench.filled_store import FIRST, LAST
@@ -107,7 +107,7 @@ def _filled(folder: Path, numbers: int) -> dict[str, Any]:
     asked = {"state": str(folder / "state.db"), "journal": str(folder / "journal"), "numbers": numbers}
     made = subprocess.run(  # our own interpreter and module
         [sys.executable, "-m", "tests.bench.suppression_lists", json.dumps(asked)],
-        env=gate.environment(),
+        env=gate_process.environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -140,7 +140,7 @@ def _changed(folder: Path, load: LoadProcess, measured_gate: MeasuredGate, added
         time.sleep(BEFORE_S)
         began = time.monotonic()
         with subprocess.Popen(  # our own interpreter and module
-            command, env=gate.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, env=gate_process.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as taking:
             os.sched_setaffinity(
                 taking.pid, measure.split_cores(os.sched_getaffinity(0))[1]
@@ -157,7 +157,7 @@ def _changed(folder: Path, load: LoadProcess, measured_gate: MeasuredGate, added
         raise BenchFailed(f"the list was not taken in: {done.get('problem')}")
     shown = subprocess.run(  # likewise
         [sys.executable, "-m", "proxy", "suppress", "show", "--to", str(last), "--config", str(folder / "gate106.yaml"), "--json"],
-        env=gate.environment(), capture_output=True, text=True, check=False, timeout=WAIT_S,
+        env=gate_process.environment(), capture_output=True, text=True, check=False, timeout=WAIT_S,
     )  # fmt: skip
     if "import" not in shown.stdout:
         raise BenchFailed(f"a number that was taken in is not on any list: {shown.stderr.strip()}")

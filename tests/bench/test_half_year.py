@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from proxy.archive import manifest, search, verification
-from proxy.archive.keys import ArchiveKeys
 from proxy.archive.query import Query
+from proxy.archive.secret_keys import ArchiveKeys
 from tests.bench import half_year
 from tests.bench.half_year import FIRST_NUMBER, JournalSize
 

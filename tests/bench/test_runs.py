@@ -13,7 +13,7 @@ from proxy import policy
 from proxy.journal.disk import OsDisk
 from proxy.model.message import hash48
 from proxy.model.number import recipient_of
-from proxy.sim import people
+from proxy.sim import synthetic_recipients
 from proxy.sim.bench.options import BenchFailed
 from proxy.sim.texts import standard
 from proxy.state.record import record
@@ -54,7 +54,7 @@ def test_all_options_at_once_are_measured_and_each_does_what_it_says(tmp_path: P
     assert gate.refused["0x400"] >= 0.3 * gate.messages, "half of the people live where a rule lets nothing through"
     assert gate.life_cpu_us > 0
     store = SqliteStore(tmp_path / "state.db")
-    crowd = people.distinct_numbers(SHORT.recipients, refused=50.0)
+    crowd = synthetic_recipients.distinct_numbers(SHORT.recipients, refused=50.0)
     assert len(store) == len(crowd)
     for number in crowd[::500]:
         entries = record.entries(store.held(number))
@@ -69,7 +69,7 @@ def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(tmp_pa
     assert gate.refused.keys() <= CAPS | {LOOKED_AT}, "nobody has refused who sends, and no rate is reached"
     assert gate.refused.get(LOOKED_AT, 0) < 0.02 * gate.messages, "codes that look like a service's number (95, 96 …)"
     store = SqliteStore(tmp_path / "state.db")
-    crowd = people.distinct_numbers(SHORT.recipients, refused=0.0)
+    crowd = synthetic_recipients.distinct_numbers(SHORT.recipients, refused=0.0)
     refusing = [number for number in crowd if record.opt_outs(store.held(number))]
     assert refusing == list(crowd[:: filled_store.REFUSING])
     assert all(record.Record(store.held(number)).refused_texts() for number in refusing[:50])

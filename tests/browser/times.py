@@ -32,11 +32,11 @@ from pathlib import Path
 import httpx2
 from rich.console import Console
 
-from proxy.sim import demo, gate, measure
+from proxy.sim import demo, gate_process, measure
 from proxy.sim.bench.load_generator import RunRequest
 from proxy.sim.bench.load_process import load_process
 from proxy.sim.bench.options import PASSWORD, PROVIDERS, BenchOptions
-from proxy.sim.desk import DemoAccounts
+from proxy.sim.console_accounts import DemoAccounts
 from proxy.sim.ports import free_port
 from tests.e2e.waiting import until
 
@@ -190,11 +190,11 @@ def own_p99_ms(seconds: float) -> dict[str, float]:
     options = BenchOptions(seconds=seconds)
     with tempfile.TemporaryDirectory(prefix="gate106-times-") as temporary, load_process(options) as load:
         folder = Path(temporary)
-        gate.copy_rules(folder / "rules", datetime.now(gate.CHINA))
-        providers = [gate.SimulatedProvider(name, (prefix,), PASSWORD, window=50) for name, prefix in PROVIDERS.items()]
+        gate_process.copy_rules(folder / "rules", datetime.now(gate_process.CHINA))
+        providers = [gate_process.SimulatedProvider(name, (prefix,), PASSWORD, window=50) for name, prefix in PROVIDERS.items()]
         desk = DemoAccounts.opened(free_port(), list(PROVIDERS))
-        subject = gate.GateUnderTest(
-            folder, *gate.write_settings(folder, [gate.CarrierSide(load.carrier)], providers, desk=desk)
+        subject = gate_process.GateUnderTest(
+            folder, *gate_process.write_settings(folder, [gate_process.CarrierSide(load.carrier)], providers, desk=desk)
         )
         try:
             mine, others = measure.split_cores(os.sched_getaffinity(0))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from proxy import config
 from proxy.config import Settings, SettingsError, descriptions, load
-from proxy.config.fields import Address
+from proxy.config.mapping_reader import Address
 from proxy.config.reader import STORES
 from proxy.model.message import Category, Outcome
 from proxy.state import stores

@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from proxy.config import Console, ConsoleLocations
-from proxy.config.fields import Address
+from proxy.config.mapping_reader import Address
 from proxy.console import app
 from proxy.console.app import App, found_pages
 from proxy.console.gate_client import GateClient

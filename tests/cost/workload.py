@@ -33,8 +33,8 @@ from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.sim import pdus
 from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.deck import FILLINGS, DeckPorts, deck, recipients
-from proxy.sim.gate import CHINA, copy_rules
-from proxy.sim.people import distinct_numbers
+from proxy.sim.gate_process import CHINA, copy_rules
+from proxy.sim.synthetic_recipients import distinct_numbers
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.mailbox.mailbox import Bounds
 from proxy.state.record import record

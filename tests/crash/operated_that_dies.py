@@ -36,7 +36,9 @@ POINTS = {
     "removal-written": Point("when a removal of old segments is written and none is gone", before(retention, "remove"), 1),
     "removal-half": Point("amid the removal of old segments", after(OsDisk, "remove"), 40),
     "set-kept": Point("when the files of a changed set are kept and nothing is written", after(RevisionStore, "save"), 1),
-    "set-named": Point("when it is written that a changed set is in force, and nobody knows", before(RevisionHistory, "note"), 1),
+    "set-named": Point(
+        "when it is written that a changed set is in force, and nobody knows", before(RevisionHistory, "note"), 1
+    ),
     "set-noted": Point("when it is written that a changed set is in force", after(RevisionHistory, "note"), 1),
     "set-syncing": Point("when that waits for the disk", before(ControlPlane, "safe"), 1),
     "second-named": Point("when a second change of the rules is written", before(RevisionHistory, "note"), 2),
@@ -45,7 +47,9 @@ POINTS = {
     "consents-half": Point("amid the numbers of a file of consents", after(ConsentImport, "add"), 2),
     "consents-unwritten": Point("when a file of consents is whole and its end not written", after(ConsentImport, "whole"), 1),
     "consents-applying": Point("when its end is written and half of it in force", after(ConsentIndex, "add"), 1),
-    "person-written": Point("when what befell a person is written and not in force everywhere", before(PersonChange, "done"), 1),
+    "person-written": Point(
+        "when what befell a person is written and not in force everywhere", before(PersonChange, "done"), 1
+    ),
     "never": Point("never", before(OfficerRefusal, "unwritten"), 1 << 30),
 }
 

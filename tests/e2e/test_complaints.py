@@ -15,7 +15,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from proxy.config.fields import CHINA
+from proxy.config.mapping_reader import CHINA
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.complaints import unpack_case
 from proxy.journal.write_ahead_log import OsDisk, read

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.fields import CHINA
+from proxy.config.mapping_reader import CHINA
 from proxy.operations.http_auth import hash_token
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 
-from proxy.archive.keys import ArchiveKeys
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.erasure import unpack_erasure
 from proxy.journal.records import messages
 from proxy.journal.records.operator_actions import unpack_operated

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.sim.gate import CHINA
+from proxy.sim.gate_process import CHINA
 from tests.e2e.asked import asked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, SHANGHAI, Gate, provider

@@ -16,7 +16,7 @@ from grafana.trial.asking import board, choices, fill, first, panels
 from grafana.trial.prometheus import Series
 from grafana.trial.staging import Staged, staged
 from proxy.sim import scenario
-from proxy.sim.gate import CHINA
+from proxy.sim.gate_process import CHINA
 from tests.needs import needs
 
 pytestmark = needs("prometheus")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from proxy.archive.keys import signed_by
+from proxy.archive.secret_keys import signed_by
 from proxy.journal.erasure import (
     Erasure,
     RedactedGroup,

@@ -126,7 +126,7 @@ ABOUT_PEOPLE = frozenset(("recipient", "destination", "data", "octets", "text", 
 """A record with such a field may be about somebody …"""
 NOT_ABOUT_PEOPLE = frozenset(
     (
-        "proxy.config.fields.SettingsFault", "proxy.policy.loading.problem.Problem", "proxy.policy.text.lexicon.LexiconWord", "proxy.policy.registries.templates.TemplateRow",  # files of the house
+        "proxy.config.mapping_reader.SettingsFault", "proxy.policy.loading.problem.Problem", "proxy.policy.text.lexicon.LexiconWord", "proxy.policy.registries.templates.TemplateRow",  # files of the house
         "proxy.journal.retention.RetentionPlan", "proxy.journal.retention.Removed", "proxy.journal.retention.ClosedSegment", "proxy.archive.manifest.TableFile",  # octets: how many
         "proxy.net.proxy_protocol.ProxyHeader", "proxy.relay.submit_multi.MemberOutcome", "proxy.wire.redaction.RedactedPdu",  # addresses; an answer; what is redacted
     )

@@ -38,10 +38,10 @@ from proxy.policy.text import folding as _text  # noqa: F401 # likewise
 from proxy.relay import submit as _relay  # noqa: F401 # registers its functions
 from proxy.relay.batch_window import BatchWindow
 from proxy.relay.pending_submit import PendingSubmit
-from proxy.state.embedded.table import KEY_MAX, Table
+from proxy.state.embedded.record_table import KEY_MAX, Table
 from proxy.state.record import record  # likewise
 from proxy.state.shared import connection  # noqa: F401 # likewise
-from proxy.state.shared.keys import RecordKeys
+from proxy.state.shared.record_keys import RecordKeys
 from proxy.state.shared.records import Records  # noqa: F401 # likewise
 from proxy.state.stores import sqlite, valkey  # noqa: F401 # likewise
 from proxy.wire import Frame

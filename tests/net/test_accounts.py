@@ -35,15 +35,17 @@ def test_there_is_a_house_for_each_account_and_those_at_one_carrier_share_its_id
     ids = MessageIds(found.message_ids, found.carriers)
     loop = asyncio.new_event_loop()
     try:
-        carrier_accounts = carrier_accounts(found, Turns(loop), GateCounters(), ids.of)
+        accounts = carrier_accounts(found, Turns(loop), GateCounters(), ids.of)
     finally:
         loop.close()
-    assert [(one.carrier.name, one.owner, one.account) for one in carrier_accounts] == [
+    assert [(one.carrier.name, one.owner, one.account) for one in accounts] == [
         ("bj", "", "bj"),
         ("gd", "", "gd"),
         ("gd", "jia", "gd (jia's account)"),
     ]
-    assert [(one.carrier.system_id, one.carrier.links, one.carrier.window, one.carrier.tps) for one in carrier_accounts[1:]] == [
+    assert [
+        (one.carrier.system_id, one.carrier.links, one.carrier.window, one.carrier.tps) for one in carrier_accounts[1:]
+    ] == [
         ("gate106", 2, 10, 1000),
         ("jia-up", 3, 10, 5),
     ]

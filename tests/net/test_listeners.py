@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from proxy.config.fields import Address
+from proxy.config.mapping_reader import Address
 from proxy.net import listeners as doors
 from proxy.net.listeners import (
     STORM_CONNECTIONS,

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.config import Token
-from proxy.config.fields import Network
+from proxy.config.mapping_reader import Network
 from proxy.model.roles import PATHS, Role
 from proxy.operations import http_listener
 from proxy.operations.http import TRANSLATIONS_AT_ONCE, HttpRoute, HttpServer

@@ -19,7 +19,7 @@ from proxy.model.recipient import OptOut
 from proxy.policy import Regions, RuleSet, explain, judge, load, time_windows
 from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.explanation.precheck import forecast
-from proxy.policy.text.evidence import evidence
+from proxy.policy.text.category_evidence import evidence
 from tests.policy.conftest import Make, entry_of, scanners_kept
 
 REGIONS = Regions.load()

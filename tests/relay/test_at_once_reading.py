@@ -11,7 +11,7 @@ import pytest
 
 from proxy.native.loader import PURE
 from proxy.policy.reading import Reader
-from proxy.policy.text.page import TextAnalysis
+from proxy.policy.text.text_analysis import TextAnalysis
 from proxy.wire import Frame, submit_sm
 from tests.house import BEIJING, RULES, SHANGHAI, House
 from tests.native.test_compiled_text import ASKED, REGISTERED, told

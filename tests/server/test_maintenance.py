@@ -72,7 +72,10 @@ def test_nothing_is_dropped_on_the_word_of_a_clock_that_has_just_jumped_forward(
     maintenance = upkeep_of(house)
     ticked: list[bool] = []
     maintenance.deliver_relay = cast(
-        "Any", SimpleNamespace(tick=lambda now, *, drops: ticked.append(drops), reply_handler=house.part("reply_handler", "write_names"))
+        "Any",
+        SimpleNamespace(
+            tick=lambda now, *, drops: ticked.append(drops), reply_handler=house.part("reply_handler", "write_names")
+        ),
     )
     clocks = iter([(1000.0, 1.0), (1000.1, 1.1), (700_000.0, 1.2), (1000.3, 1.3), (4600.2, 3601.1), (4600.4, 3601.3)])
     before = next(clocks)

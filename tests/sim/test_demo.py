@@ -24,15 +24,15 @@ from proxy.desk.backtest.commit_groups import groups_of
 from proxy.desk.backtest.differences import KINDS
 from proxy.desk.backtest.environment import KnownProvider
 from proxy.desk.backtest.runner import BacktestRequest, backtest
-from proxy.desk.reports.sheet import SENT, DayCounter
+from proxy.desk.reports.daily_report import SENT, DayCounter
 from proxy.journal.disk import OsDisk
 from proxy.journal.scan import verify
 from proxy.journal.sealing import KeyRing
 from proxy.model.reasons import GATE_REASONS
-from proxy.sim import closing, demo, gate, measure, scenario, view
-from proxy.sim.carrier import SimulatedCarrier
-from proxy.sim.provider import ProviderThread
+from proxy.sim import closing, demo, gate_process, measure, scenario, view
 from proxy.sim.reconcile import reconcile
+from proxy.sim.simulated_carrier import SimulatedCarrier
+from proxy.sim.simulated_provider import ProviderThread
 from tests.e2e.waiting import until
 
 SECONDS = 5  # the least the command takes
@@ -74,7 +74,7 @@ def another(tmp_path_factory):
     """A demo in a process of its own: it runs beside the other one, until it is interrupted."""
     folder = tmp_path_factory.mktemp("another")
     command = [sys.executable, "-m", "proxy", "demo", "--seconds", "60"]
-    surroundings = gate.environment() | {"TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    surroundings = gate_process.environment() | {"TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=surroundings) as process:
         yield process, folder
         process.terminate()
@@ -238,7 +238,7 @@ def test_one_planted_difference_in_any_of_the_four_exits_1_and_is_named(run, lie
     seen = copy.deepcopy(run.witnesses)
     lie(seen)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(gate.GateUnderTest, "start", lambda self: None)
+    monkeypatch.setattr(gate_process.GateUnderTest, "start", lambda self: None)
     monkeypatch.setattr(demo, "play", lambda *_: (seen, reconcile(seen, run.owners)))
     out = io.StringIO()
     assert demo.stage(Console(file=out, width=200), SECONDS, keep=False) == 1
@@ -275,7 +275,7 @@ def test_an_interruption_ends_it_with_130_and_leaves_no_process_and_no_folder(an
 
 @pytest.mark.parametrize(("columns", "role"), [(80, False), (120, True)])
 def test_the_live_table_fits_a_small_terminal_and_says_who_is_who_on_a_wide_one(run, columns, role):
-    cast = scenario.scenario(SECONDS, demo.SEED, datetime.now(gate.CHINA))
+    cast = scenario.scenario(SECONDS, demo.SEED, datetime.now(gate_process.CHINA))
     carrier = SimulatedCarrier(cast.conduct)
     carrier.log = run.witnesses.carrier
     running = [ProviderThread(actor.name, "", "127.0.0.1", 0, ()) for actor in cast.actors]

@@ -11,9 +11,9 @@ from proxy.journal.records.delivers import pack_optout
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.recipient import OptOut
 from proxy.sim import closing, measure, pdus, scenario
-from proxy.sim.carrier import CarrierLog, Outage, ReceivedSubmit, SentDeliver
-from proxy.sim.provider import ProviderLog, ReceivedDeliver, SentSubmit
 from proxy.sim.reconcile import Witnesses, owner, reconcile
+from proxy.sim.simulated_carrier import CarrierLog, Outage, ReceivedSubmit, SentDeliver
+from proxy.sim.simulated_provider import ProviderLog, ReceivedDeliver, SentSubmit
 from proxy.sim.story import (
     ACCEPTED,
     LATE_ACCEPTED,

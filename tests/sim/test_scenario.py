@@ -11,12 +11,12 @@ from proxy.config.yaml_file import load
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, REASONS
 from proxy.policy import read_reply
-from proxy.sim import gate, measure, pdus
+from proxy.sim import gate_process, measure, pdus
 from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.scenario import EXPECTED, FATES, NOT_STAGED, REFUSALS, SHADOWS, scenario
 
-NOON = datetime(2026, 11, 11, 12, tzinfo=gate.CHINA)
-MIDNIGHT = datetime(2026, 11, 11, 23, 30, tzinfo=gate.CHINA)
+NOON = datetime(2026, 11, 11, 12, tzinfo=gate_process.CHINA)
+MIDNIGHT = datetime(2026, 11, 11, 23, 30, tzinfo=gate_process.CHINA)
 
 
 def test_the_scenario_is_the_same_for_a_seed_and_has_at_least_five_providers():
@@ -45,7 +45,7 @@ def test_every_expected_reason_exists_and_somebody_intends_it():
 
 
 def test_every_reason_there_is_by_now_is_staged_or_is_a_fault_of_the_house(tmp_path):
-    rules = policy.load(gate.copy_rules(tmp_path / "rules", NOON, shadow=True)).rules
+    rules = policy.load(gate_process.copy_rules(tmp_path / "rules", NOON, shadow=True)).rules
     enforced = {rule.reason.name for rule in rules if rule.mode == "enforce" and rule.reason is not None}
     assert set(EXPECTED) | set(NOT_STAGED) == enforced | set(GATE_REASONS)
     assert not set(EXPECTED) & set(NOT_STAGED)
@@ -73,18 +73,18 @@ def test_a_broken_submit_is_broken_in_its_length_only():
 
 @pytest.mark.parametrize("now", [NOON, MIDNIGHT], ids=["noon", "midnight"])
 def test_quiet_hours_are_moved_away_from_now_and_the_rules_still_load(tmp_path, now):
-    span, night = gate.quiet_hours(now)
+    span, night = gate_process.quiet_hours(now)
     start, end = span.split("-")
     clock = f"{now:%H:%M}"
     assert not (start <= clock < end if start < end else clock >= start or clock < end)
     assert start <= f"{night:%H:%M}" < end or start > end
-    folder = gate.copy_rules(tmp_path / "rules", now, [("106901", "", Category.OTP)])
+    folder = gate_process.copy_rules(tmp_path / "rules", now, [("106901", "", Category.OTP)])
     rules = policy.load(folder)
     assert "sim-quiet-hours" in [rule.id for rule in rules.rules]
 
 
 def test_rules_are_added_until_there_are_as_many_as_asked_for(tmp_path):
-    folder = gate.copy_rules(tmp_path / "rules", NOON, shadow=True)
+    folder = gate_process.copy_rules(tmp_path / "rules", NOON, shadow=True)
     shipped = count_rules(folder)
     assert shipped == len(policy.load(folder).rules)
     (folder / "sim-extra.yaml").write_text(extra_rules(100), encoding="utf-8")
@@ -92,8 +92,8 @@ def test_rules_are_added_until_there_are_as_many_as_asked_for(tmp_path):
 
 
 def test_settings_for_a_gate_are_yaml_that_names_every_provider(tmp_path):
-    providers = [gate.SimulatedProvider("jia", ("106901",), tps=10), gate.SimulatedProvider("yi", ("106902",))]
-    path, smpp, http = gate.write_settings(tmp_path, [gate.CarrierSide(4000)], providers)
+    providers = [gate_process.SimulatedProvider("jia", ("106901",), tps=10), gate_process.SimulatedProvider("yi", ("106902",))]
+    path, smpp, http = gate_process.write_settings(tmp_path, [gate_process.CarrierSide(4000)], providers)
     said: Any = load(path).value
     assert said["smpp"]["listen"] == f"127.0.0.1:{smpp}"
     assert smpp != http

@@ -8,7 +8,7 @@ import pytest
 from proxy.model.message import Category
 from proxy.model.number import recipient_of
 from proxy.policy.registries.regions import Regions
-from proxy.sim import deck, pdus, people, texts
+from proxy.sim import deck, pdus, synthetic_recipients, texts
 from proxy.wire import ContentCache, Frame, read_submit
 
 SEEDS = (1, 106, 2026)
@@ -68,20 +68,20 @@ def test_a_long_text_in_parts_reads_as_it_was_and_no_letter_is_cut_in_two():
 
 def test_people_live_in_all_31_provinces_and_the_region_table_says_so_too():
     table = Regions.load(None)
-    assert len(set(people.PROVINCES)) == 31
+    assert len(set(synthetic_recipients.PROVINCES)) == 31
     rng = random.Random(1)
-    for province in people.PROVINCES:
-        number = people.number_in(rng, province)
+    for province in synthetic_recipients.PROVINCES:
+        number = synthetic_recipients.number_in(rng, province)
         assert table.of(number)[0] == province
         assert recipient_of(str(number)) == number
-    assert table.of(people.number_in(rng, "unknown"))[0] == "unknown"
+    assert table.of(synthetic_recipients.number_in(rng, "unknown"))[0] == "unknown"
 
 
 def test_a_crowd_is_the_same_for_a_seed_and_holds_nobody_twice():
-    crowd = people.distinct_numbers(5_000, 3)
-    assert crowd == people.distinct_numbers(5_000, 3)
+    crowd = synthetic_recipients.distinct_numbers(5_000, 3)
+    assert crowd == synthetic_recipients.distinct_numbers(5_000, 3)
     assert len(set(crowd)) == 5_000
-    assert crowd != people.distinct_numbers(5_000, 4)
+    assert crowd != synthetic_recipients.distinct_numbers(5_000, 4)
 
 
 @pytest.mark.parametrize("mix", ["repeated", "standard"])

@@ -259,7 +259,10 @@ class _Careless(ReplyEffect):
         if self.kind != "optout":
             return super().apply(data, now)
         self.opt_outs = refusals(
-            likely_candidates(find_candidates(record.entries(data), self.to.port, lambda hashed: None, now), 0, now), self.to, "reply", now
+            likely_candidates(find_candidates(record.entries(data), self.to.port, lambda hashed: None, now), 0, now),
+            self.to,
+            "reply",
+            now,
         )
         return refuse(data, self.opt_outs, self.port)
 

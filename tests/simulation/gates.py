@@ -34,7 +34,7 @@ from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.lists.listed import SuppressionLists
-from proxy.state.lists.orders import Orders
+from proxy.state.lists.order_records import Orders
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record
 from proxy.state.record.merging import NODE_SHIFT

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from proxy.model.recipient import OptOut
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.lists.consented import ConsentIndex
+from proxy.state.lists.desk_records import DeskRecords
 from proxy.state.lists.dictionary import Dictionary
 from proxy.state.lists.erased import ErasedRecipients
-from proxy.state.lists.history import RuleHistory
 from proxy.state.lists.idempotency import IdempotencyKeys
 from proxy.state.lists.listed import SuppressionLists
-from proxy.state.lists.orders import Orders
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.order_records import Orders
+from proxy.state.lists.rule_history import RuleHistory
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record, replied
 from proxy.state.record.torn import TornKeys
@@ -54,7 +54,9 @@ class SimStore:
         self.listed = SuppressionLists(self.consented, self.erased)
         self.orders = Orders()
         self.history = RuleHistory()
-        self.cases, self.penalties, self.hours, self.hours_apart, self.reply_paths, self.probes = (DeskRecords() for _ in range(6))
+        self.cases, self.penalties, self.hours, self.hours_apart, self.reply_paths, self.probes = (
+            DeskRecords() for _ in range(6)
+        )
         self.doubtful, self.decisions = DeskRecords(), DeskRecords()
         self.dictionary = Dictionary()
         self.torn_keys = TornKeys()

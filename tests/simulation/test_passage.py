@@ -161,7 +161,7 @@ def unknown_regions_are_only_counted(patch: Patch, tmp_path: Path) -> None:
 
 
 def a_word_is_split_by_three_marks_at_most(patch: Patch) -> None:
-    patch.setattr("proxy.policy.text.page.split_runs", lambda folded: ())
+    patch.setattr("proxy.policy.text.text_analysis.split_runs", lambda folded: ())
 
 
 def what_stands_beside_a_code_weighs_nothing(patch: Patch) -> None:

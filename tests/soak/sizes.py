@@ -31,7 +31,7 @@ from proxy.journal.records import messages
 from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import RECORD_HEAD_BYTES
 from proxy.journal.write_ahead_log import read
-from proxy.sim import gate
+from proxy.sim import gate_process
 from proxy.sim.demo import stage
 from proxy.state.stores.sqlite import SqliteStore
 from tests.bench import rounds
@@ -93,7 +93,7 @@ def _receipt_bytes() -> float:
         raise SystemExit(f"the demo ended with {code}: {out.getvalue()}")
     folder = Path(re.findall(r"/\S+", out.getvalue().strip().splitlines()[-1])[0])
     came = weight = 0
-    ring = KeyRing.of_files([folder / gate.KEY])
+    ring = KeyRing.of_files([folder / gate_process.KEY])
     for record in read(OsDisk(next(folder.rglob("*.journal")).parent, ring)):
         if record.kind in (messages.DELIVER, messages.DELIVERED):
             came += record.kind == messages.DELIVER
@@ -127,7 +127,7 @@ def _start(folder: Path, name: str, replay: bool) -> Started:
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as ear:
         ear.bind(str(folder / f"{name}.notify"))
         ear.settimeout(START_S)
-        environment = gate.environment() | {"NOTIFY_SOCKET": str(folder / f"{name}.notify")}
+        environment = gate_process.environment() | {"NOTIFY_SOCKET": str(folder / f"{name}.notify")}
         began = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         try:

@@ -30,7 +30,7 @@ from pathlib import Path
 
 import uvloop
 
-from proxy.sim import gate, measure, pdus, people
+from proxy.sim import gate_process, measure, pdus, synthetic_recipients
 from proxy.sim.deck import recipients
 from tests.soak import judgement
 from tests.soak.gate_that_hurries import EVERY_S, Hurry
@@ -91,7 +91,7 @@ class Soak:
         self.smsc = Smsc(self.submits, Ways(late_s=self.response_s * 1.3, loses=plan.lose_receipts))
         self.companies = companies()
         self.restless = [one.owner for one in self.companies if one.name in RESTLESS]
-        crowd = recipients(people.distinct_numbers(PEOPLE, plan.seed))
+        crowd = recipients(synthetic_recipients.distinct_numbers(PEOPLE, plan.seed))
         self.seats = [
             Seat(one, self.submits, self.replies, crowd, (one.owner * BINDS + place) * 797)
             for one in self.companies
@@ -114,24 +114,24 @@ class Soak:
 
     async def run(self) -> Report:
         port = await self.smsc.start()
-        rules = gate.copy_rules(self.folder / "rules", datetime.now(gate.CHINA), ports_of(self.companies))
+        rules = gate_process.copy_rules(self.folder / "rules", datetime.now(gate_process.CHINA), ports_of(self.companies))
         self._caps = (rules / "caps.yaml").read_text(encoding="utf-8")
         self._change_rules(0)
         sides = [
-            gate.SimulatedProvider(one.name, (one.ports.otp[:-2],), window=WINDOW, category="marketing")
+            gate_process.SimulatedProvider(one.name, (one.ports.otp[:-2],), window=WINDOW, category="marketing")
             for one in self.companies
         ]
-        settings, smpp, http = gate.write_settings(
-            self.folder, [gate.CarrierSide(port)], sides, rules=rules, response_s=self.response_s
+        settings, smpp, http = gate_process.write_settings(
+            self.folder, [gate_process.CarrierSide(port)], sides, rules=rules, response_s=self.response_s
         )
         self.settings = settings
         program = ("tests.soak.gate_that_hurries", json.dumps(asdict(self.hurry)))
-        self.gate = gate.GateUnderTest(self.folder, settings, smpp, http, program)
+        self.gate = gate_process.GateUnderTest(self.folder, settings, smpp, http, program)
         await asyncio.to_thread(self.gate.start)
         try:
             return await self._soaked()
         finally:
-            with contextlib.suppress(gate.GateFailed):
+            with contextlib.suppress(gate_process.GateFailed):
                 await asyncio.to_thread(self.gate.stop)
             await self.smsc.stop()
 
@@ -200,7 +200,7 @@ class Soak:
         end, burst_every = before + self.plan.seconds, self.plan.every(60, 5.0)
         while (now := time.monotonic()) < end:
             if self.gate.ended():
-                raise gate.GateFailed(f"the gate is no more: {self.gate.last_words()}")
+                raise gate_process.GateFailed(f"the gate is no more: {self.gate.last_words()}")
             bursts = (now - self._began) % burst_every > burst_every - min(BURST_S, burst_every / 4)
             owed = min(owed + (now - before) * rate * (BURST if bursts else 1), rate * BEHIND_S)
             said += (now - before) * rate / 100
@@ -295,7 +295,7 @@ class Soak:
         more = ("--config", str(self.settings)) if config else ()
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "proxy", *words, *more,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=gate.environment(),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=gate_process.environment(),
         )  # fmt: skip
         said, _ = await process.communicate()
         text = said.decode(errors="replace").strip()
@@ -385,7 +385,7 @@ class Soak:
             memory_mib_h=round(line.slope, 2), memory_mib_h_error=round(line.error, 2), first=first, last=last,
             journal_mib_most=max((one.journal_mib for one in self.samples), default=0.0), journal_verified=verified,
             cpu_us_a_submit=round(cpu_s / max(1, self.submits.count) * 1e6, 1), faults={k: v for k, v in faults.items() if v},
-            machine=measure.machine(), at=f"{datetime.now(gate.CHINA):%Y-%m-%d %H:%M}", samples=self.samples,
+            machine=measure.machine(), at=f"{datetime.now(gate_process.CHINA):%Y-%m-%d %H:%M}", samples=self.samples,
         )  # fmt: skip
 
     def _counted(self, metrics: measure.Samples, answered: int) -> Counter[str]:

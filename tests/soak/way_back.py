@@ -24,8 +24,8 @@ from pathlib import Path
 import uvloop
 
 from proxy.model.message import Category
-from proxy.sim import gate, measure, pdus, people
-from proxy.sim.carrier import Conduct, SimulatedCarrier
+from proxy.sim import gate_process, measure, pdus, synthetic_recipients
+from proxy.sim.simulated_carrier import Conduct, SimulatedCarrier
 from tests.soak.transceiver import Transceiver
 
 PROVIDERS = {f"p{number}": f"10690{number:03d}" for number in range(1, 6)}
@@ -139,12 +139,15 @@ class Run:
     async def run(self) -> Report:
         port = await self.carrier.start()
         ports = [(prefix + "02", "", Category.NOTICE) for prefix in PROVIDERS.values()]
-        rules = gate.copy_rules(self.folder / "rules", datetime.now(gate.CHINA), ports)
+        rules = gate_process.copy_rules(self.folder / "rules", datetime.now(gate_process.CHINA), ports)
         sides = [
-            gate.SimulatedProvider(name, (prefix,), window=WINDOW, category="notice") for name, prefix in PROVIDERS.items()
+            gate_process.SimulatedProvider(name, (prefix,), window=WINDOW, category="notice")
+            for name, prefix in PROVIDERS.items()
         ]
-        carrier = gate.CarrierSide(port, window=2000)
-        subject = gate.GateUnderTest(self.folder, *gate.write_settings(self.folder, [carrier], sides, rules=rules))
+        carrier = gate_process.CarrierSide(port, window=2000)
+        subject = gate_process.GateUnderTest(
+            self.folder, *gate_process.write_settings(self.folder, [carrier], sides, rules=rules)
+        )
         await asyncio.to_thread(subject.start)
         try:
             tasks = [asyncio.create_task(self._keep(name, subject.smpp)) for name in PROVIDERS]
@@ -185,7 +188,7 @@ class Run:
             client.drop()
 
     async def _load(self) -> None:
-        source = people.endless_numbers(self.rng)
+        source = synthetic_recipients.endless_numbers(self.rng)
         began, due, said = time.monotonic(), 0.0, 0.0
         while (now := time.monotonic() - began) < self.seconds:
             due = now * self.rate

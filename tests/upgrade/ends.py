@@ -14,8 +14,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from proxy.sim import pdus
-from proxy.sim.carrier import IGNORE, Conduct, SimulatedCarrier, by_ending
-from proxy.sim.gate import CarrierSide, GateUnderTest, SimulatedProvider, write_settings
+from proxy.sim.gate_process import CarrierSide, GateUnderTest, SimulatedProvider, write_settings
+from proxy.sim.simulated_carrier import IGNORE, Conduct, SimulatedCarrier, by_ending
 from proxy.sim.texts import parts
 from tests.soak.transceiver import Transceiver
 

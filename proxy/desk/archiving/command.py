@@ -50,8 +50,8 @@ def roll(
     import duckdb
 
     from proxy.archive import rolling
-    from proxy.archive.keys import ArchiveKeys, KeysError
     from proxy.archive.manifest import ManifestError
+    from proxy.archive.secret_keys import ArchiveKeys, KeysError
     from proxy.journal.write_ahead_log import JournalDamaged, JournalError
 
     hardening.restrict_umask()
@@ -102,7 +102,7 @@ def person(
     json: Json = False,
 ) -> None:
     """Show a person's keyed hash in the tables, for other engines. The journal records who asked."""
-    from proxy.archive.keys import ArchiveKeys, KeysError
+    from proxy.archive.secret_keys import ArchiveKeys, KeysError
     from proxy.model.number import NotARecipient, recipient_of
     from proxy.operations.access_report import record_access
 
@@ -166,7 +166,9 @@ def heads(
     except (OSError, ValueError) as error:
         fail(f"a head cannot be read ({error}): gate106 journal verify tells which")
     if json:
-        print_answer({"heads": [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]}, True, ())
+        print_answer(
+            {"heads": [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]}, True, ()
+        )
         return
     table(
         ("day", "node", "records up to", "digest"),

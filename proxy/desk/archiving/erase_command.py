@@ -18,8 +18,8 @@ from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fa
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
-    from proxy.archive.erasure import ErasurePlan, ErasureResult
-    from proxy.archive.keys import ArchiveKeys
+    from proxy.archive.person_erasure import ErasurePlan, ErasureResult
+    from proxy.archive.secret_keys import ArchiveKeys
     from proxy.config import ArchiveLocations
     from proxy.journal.disk import OsDisk
     from proxy.journal.erasure import RedactedGroup
@@ -60,7 +60,7 @@ def erase(
 
 
 def _open_archive(config: Path) -> tuple[ArchiveLocations, ArchiveKeys]:
-    from proxy.archive.keys import ArchiveKeys, KeysError
+    from proxy.archive.secret_keys import ArchiveKeys, KeysError
     from proxy.config import SettingsError, archive_locations
 
     try:
@@ -102,7 +102,7 @@ def _base64(octets: bytes) -> str:
 def _erase(
     places: ArchiveLocations, disk: OsDisk, keys: ArchiveKeys, person: int, gate_client: _ErasureClient, *, early: bool
 ) -> tuple[ErasurePlan, ErasureResult]:
-    from proxy.archive import erasure
+    from proxy.archive import person_erasure
     from proxy.archive.manifest import ManifestError
     from proxy.archive.rolling import RollError
     from proxy.config import Hold
@@ -112,8 +112,8 @@ def _erase(
     answer = gate_client.begin(early=early)
     holds = [Hold(begin, end, why) for begin, end, why in answer["holds"]]
     try:
-        before = time.time() - (0.0 if early else erasure.KEPT_S)
-        plan = erasure.plan(disk, holds, before, answer["open_from"])
-        return plan, erasure.run(disk, places.archive.folder, keys, person, plan.goes, gate_client)
+        before = time.time() - (0.0 if early else person_erasure.KEPT_S)
+        plan = person_erasure.plan(disk, holds, before, answer["open_from"])
+        return plan, person_erasure.run(disk, places.archive.folder, keys, person, plan.goes, gate_client)
     except (JournalError, RollError, ManifestError, SegmentFault, OSError) as error:
         fail(f"{error} (what was erased until then is; run it again)")

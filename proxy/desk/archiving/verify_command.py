@@ -122,7 +122,9 @@ def _print_chain(chain: ChainCheck) -> None:
     span = f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
     print_line(f"{folder}: {span}; the chain holds: {report.chain}")
     for hole in report.holes:
-        print_line(f"records {hole.first} to {hole.last} are not here: they were removed before this copy was brought up to now")
+        print_line(
+            f"records {hole.first} to {hole.last} are not here: they were removed before this copy was brought up to now"
+        )
     if report.sealed:
         opened = (
             "their key is not at hand: none was opened" if report.closed else "each was opened, and written by who had the key"
@@ -138,7 +140,7 @@ def _unsigned_erasure(folder: Path, ring: KeyRing, report: ScanReport, keys_fold
     """The first group marked as redacted that no signed record of an erasure names; empty if none."""
     if not report.redactions:
         return ""
-    from proxy.archive.keys import KeysError, public_of, signed_by
+    from proxy.archive.secret_keys import KeysError, public_of, signed_by
     from proxy.cluster.truncated_copy import erasures
     from proxy.journal.disk import OsDisk
     from proxy.journal.erasure import signed_bytes, unexplained_redaction
@@ -193,8 +195,8 @@ def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, ke
     """Checks the tables against the journals at hand."""
     from proxy.archive import verification
     from proxy.archive.continuity import identity_of
-    from proxy.archive.keys import ArchiveKeys, KeysError
     from proxy.archive.manifest import ManifestError
+    from proxy.archive.secret_keys import ArchiveKeys, KeysError
 
     keys = None
     if keys_folder is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from proxy.config.fields import CHINA
+from proxy.config.mapping_reader import CHINA
 from proxy.desk.backtest.differences import ALLOWED, HOUR_S, KINDS, OTHERWISE, REFUSED, MaskedExample, RuledOutcome
 from proxy.desk.backtest.runner import BacktestResult
 

@@ -32,7 +32,7 @@ from proxy.model.number import mask, masked_repr
 from proxy.model.redact import mask_numbers
 from proxy.policy import time_windows
 from proxy.policy.registries.holidays import Holidays
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 
 CASES_MAX = 200_000
 """Some years of a large carrier: each is about a kilobyte in memory."""

@@ -16,7 +16,7 @@ from proxy.operations.terminal import ask, fail, format_time, print_answer
 
 if TYPE_CHECKING:
     from proxy.archive.complaint_matching import Candidate, MatchResult
-    from proxy.archive.keys import ArchiveKeys
+    from proxy.archive.secret_keys import ArchiveKeys
     from proxy.archive.similar_texts import SweepResult
     from proxy.config import ArchiveLocations
 
@@ -124,7 +124,7 @@ def sweep_campaign(
     from proxy.journal.write_ahead_log import JournalError
     from proxy.model.redact import csv_cell
     from proxy.operations.access_report import record_access
-    from proxy.operations.files.tables import write_table
+    from proxy.operations.files.row_files import write_table
 
     places = find.places_of(config)
     keys = find.keys_of(places)
@@ -149,7 +149,10 @@ def sweep_campaign(
             persons=out is not None, begins=begins,
         )  # fmt: skip
         if out is not None:
-            rows = ([keys.unseal(sealed), provider, csv_cell(port), format_time(ms / 1000)] for sealed, provider, port, ms in found.sealed)
+            rows = (
+                [keys.unseal(sealed), provider, csv_cell(port), format_time(ms / 1000)]
+                for sealed, provider, port, ms in found.sealed
+            )
             write_table(out, ("number", "provider", "port", "time"), rows)
     except (TailError, ManifestError, BadQuery, JournalError, OSError, duckdb.Error) as error:
         fail(error)

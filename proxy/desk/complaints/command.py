@@ -56,7 +56,7 @@ def import_(
 
     from proxy.desk.complaints.batch_file import read_batch
     from proxy.operations import client
-    from proxy.operations.files.tables import NotATable, rows_of
+    from proxy.operations.files.row_files import NotATable, rows_of
 
     try:
         batch = read_batch(file.name, rows_of(file), time.time())
@@ -196,7 +196,9 @@ def decide(
         done = answer["suppressed"]
         refusal = done["added"][0]
         about = f"{refusal['scope']} {refusal['value']}".rstrip()
-        lines.append(f"{done['to']}: no more marketing of {about}" + (f" until {format_time(refusal['until'])}" if lasts else ""))
+        lines.append(
+            f"{done['to']}: no more marketing of {about}" + (f" until {format_time(refusal['until'])}" if lasts else "")
+        )
         if not done["enforced"]:
             note("no rule in force asks `suppressed`: it is remembered, and stops nothing")
     print_answer(answer, json, lines)
@@ -244,7 +246,9 @@ def sweep(
         order = ask(config, control, "complaint.stop", id=case, by=stop, for_s=seconds(lasts), why=why)["stopped"]
     lines = list(sweep_lines(found, out, typed=typed))
     if order is not None:
-        lines.append(f"{order['name']}: {order['about']}, until {format_time(order['until'])} (`gate106 stop lift {order['name']}`)")
+        lines.append(
+            f"{order['name']}: {order['about']}, until {format_time(order['until'])} (`gate106 stop lift {order['name']}`)"
+        )
     covered = {"chain_holds": not (found.covered.faults or found.covered.missing)}
     said = {"campaign": [one._asdict() for one in found.campaign], "texts": found.texts, "truncated": found.truncated}
     print_answer(said | {"covered": covered, "typed": typed, "stopped": order}, json, lines)
@@ -260,7 +264,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write cases to a file: reference, decision, by whom, why. Numbers are masked."""
-    from proxy.operations.files.tables import write_table
+    from proxy.operations.files.row_files import write_table
 
     note_unknown(config, provider)
     cases, skip = dict[int, Mapping[str, Any]](), 0

@@ -35,7 +35,7 @@ from proxy.model.recipient import OptOut
 from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.papers import or_refused, paper_number
+from proxy.operations.numbered_books import or_refused, paper_number
 from proxy.policy.orders import words_of
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.time_windows import DAY_S, OFFSET_S
@@ -197,7 +197,11 @@ class _Complaints:
 
     async def show(self, call: Call) -> Mapping[str, Any]:
         """With ``unmasked``, or ``to_find`` (for the client's search in the journal), it is written down who sees the number."""
-        number, unmasked, to_find = paper_number(call, "case", "complaint"), call.args.flag("unmasked"), call.args.flag("to_find")
+        number, unmasked, to_find = (
+            paper_number(call, "case", "complaint"),
+            call.args.flag("unmasked"),
+            call.args.flag("to_find"),
+        )
         why = call.args.why() if unmasked else call.args.text("why", "")
         call.args.done()
         case = or_refused(lambda: self._book.find(number))
@@ -260,7 +264,8 @@ class _Complaints:
         if value or for_s:
             raise CommandRefused("value and for_s are of what is suppressed: say what (--suppress)")
         return await self._done(
-            or_refused(lambda: self._book.decide(number, state, gate.now(), call.who, why, of=of, provider=provider)), counts=True
+            or_refused(lambda: self._book.decide(number, state, gate.now(), call.who, why, of=of, provider=provider)),
+            counts=True,
         )
 
     def _refusal(self, case: Case, provider: str, scope: str, value: str, for_s: float) -> OptOut:

@@ -81,7 +81,9 @@ async def export_cases(request: PageRequest) -> Response:
     state, provider = request.form("state"), request.form("provider")
     options = [f"--state={state}"] if state in STATES else []
     options += [f"--provider={provider}"] if provider else []
-    return await forms.download_of(request, "complaints.xlsx", lambda out: ["complaint", "export", str(out), *options, "--json"])
+    return await forms.download_of(
+        request, "complaints.xlsx", lambda out: ["complaint", "export", str(out), *options, "--json"]
+    )
 
 
 # -- a case
@@ -209,7 +211,9 @@ async def evidence(request: PageRequest) -> Response:
     number, unmasked = request.path("number"), ["--unmasked"] if request.form("unmasked") else []
     options = [f"--case={number}", f"--why={request.form('why')}", *unmasked, "--json"]
     try:
-        return await forms.download_of(request, f"case-{number}.zip", lambda out: ["evidence", "pack", f"--out={out}", *options])
+        return await forms.download_of(
+            request, f"case-{number}.zip", lambda out: ["evidence", "pack", f"--out={out}", *options]
+        )
     except CannotAsk as error:
         return await _case(request, forms.problem_text(error))
 

@@ -57,7 +57,9 @@ def drain(
 ) -> None:
     """Let a link take no new submit, get its answers, and unbind. It stays so, over restarts too, until it is enabled or time is up."""
     answer = ask(config, control, "links.drain", name=name, for_s=seconds(lasts), why=why)
-    print_answer(answer, json, [f"{answer['name']}: {name} is drained until {format_time(answer['until'])}, if nobody enables it before"])
+    print_answer(
+        answer, json, [f"{answer['name']}: {name} is drained until {format_time(answer['until'])}, if nobody enables it before"]
+    )
 
 
 @app.command("enable", epilog='Example: gate106 links enable bj/1 --why "it has moved"')

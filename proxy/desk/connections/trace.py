@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from proxy.config.fields import Network, network_of, within
+from proxy.config.mapping_reader import Network, network_of, within
 from proxy.config.yaml_file import unknown
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message

@@ -131,7 +131,9 @@ def verifier(
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
     digest = hashlib.sha256(data).hexdigest()
-    print_answer({"file": str(out), "bytes": len(data), "sha256": digest}, json, [f"{out}: {len(data):,} bytes, SHA-256 {digest}"])
+    print_answer(
+        {"file": str(out), "bytes": len(data), "sha256": digest}, json, [f"{out}: {len(data):,} bytes, SHA-256 {digest}"]
+    )
 
 
 # -- what is in it
@@ -141,8 +143,8 @@ def _make_pack(
     settings: Settings, journal: Path, found: Inquiry, rules: Mapping[str, RuleSet | None], case: dict[str, Any] | None,
     given: list[dict[str, Any]] | None, now: float, *, whole: bool, chain: bool | None,
 ) -> tuple[bytes, Proof]:  # fmt: skip
-    from proxy.archive.keys import ArchiveKeys, KeysError, may_make_keys
     from proxy.archive.manifest import ManifestError
+    from proxy.archive.secret_keys import ArchiveKeys, KeysError, may_make_keys
     from proxy.desk.evidence import paper
     from proxy.desk.evidence.pack import CHAIN, EVIDENCE, PROOF, as_bytes, packed
     from proxy.desk.evidence.proof import prove

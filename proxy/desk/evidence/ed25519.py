@@ -1,6 +1,6 @@
 """Checks Ed25519 signatures (RFC 8032 §5.1.7) without any package.
 
-In: a public key, a signature, what was signed. Out: yes or no. Never: a private key: archive/keys.py signs, with a library that runs in
+In: a public key, a signature, what was signed. Out: yes or no. Never: a private key: archive/secret_keys.py signs, with a library that runs in
 constant time. Checking holds no secret, so its duration (some 5 ms) may depend on its input.
 """
 

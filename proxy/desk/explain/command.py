@@ -169,7 +169,7 @@ def _by_record(
 
 def moment(at: str | None) -> float:
     """Seconds since 1970 of a time in Beijing; exit 2 where it is none."""
-    from proxy.config.fields import CHINA
+    from proxy.config.mapping_reader import CHINA
 
     try:
         return (datetime.now(CHINA) if at is None else datetime.fromisoformat(at).replace(tzinfo=CHINA)).timestamp()

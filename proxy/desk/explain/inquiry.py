@@ -35,7 +35,7 @@ from proxy.policy import Explanation, RuleSet, explain, judge
 from proxy.policy.explanation.explain import NOT_SEARCHED
 from proxy.policy.explanation.naming import LookUp, by_names, by_registry, signature_written
 from proxy.policy.reply_paths import MAY_HAVE_BEEN, NO_BOOK, UNUSED, AssumedPath
-from proxy.policy.text.page import signer
+from proxy.policy.text.text_analysis import signer
 from proxy.state import EmbeddedStore
 from proxy.state.record.record import Record as Person
 from proxy.wire import Frame, Malformed, read_deliver, read_receipt
@@ -263,7 +263,9 @@ class _Rejudge:
         found.then = explain(message, person, rules, moment, self._store.counters, found.look_up)
         found.today = explain(message, person, today, moment, self._store.counters, found.look_up)
 
-    def _paths(self, case: SubmitCase, message: Message, person: Recipient, moment: float, rules: RuleSet) -> AssumedPath | None:
+    def _paths(
+        self, case: SubmitCase, message: Message, person: Recipient, moment: float, rules: RuleSet
+    ) -> AssumedPath | None:
         """The state of the port's reply path with which these rules decide as they did; None where they do not ask for it."""
         if rules.asked_of(UNUSED) < 0:
             return None

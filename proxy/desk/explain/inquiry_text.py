@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from proxy.archive import otp_texts
-from proxy.config.fields import CHINA
+from proxy.config.mapping_reader import CHINA
 from proxy.desk.backtest.differences import masked
 from proxy.desk.backtest.result_text import iso, local
 from proxy.desk.explain.inquiry import Inquiry

@@ -55,7 +55,7 @@ def trace(
 ) -> None:
     """Trace a person's opt-outs: replies received, how they were understood, what they stopped and when, what went out since. The journal of a
     running gate records the look."""
-    from proxy.desk.optouts import trace as optout_trace
+    from proxy.desk.optouts import recipient_trace as optout_trace
 
     if unmasked and why is None:
         fail("optout trace: --unmasked needs --why")
@@ -89,22 +89,24 @@ def audit(
 ) -> None:
     """Audit the last 30 days of the journal, by replies and messages: marketing sent after a reply had asked to stop it. Exit 1 if there is
     any. Numbers are masked."""
-    from proxy.archive.audit import runner
+    from proxy.archive.audit import audit_run
     from proxy.model import redact
 
     try:
         if follow:
-            for answer in runner.follow(config, since, _parent_lives):
+            for answer in audit_run.follow(config, since, _parent_lives):
                 typer.echo(redact.as_json(answer, None))
             return
-        found = runner.once(runner.journals_of(config, folder), time.time())
-    except runner.CannotAudit as error:
+        found = audit_run.once(audit_run.journals_of(config, folder), time.time())
+    except audit_run.CannotAudit as error:
         fail(error)
     lines = [
         f"{one['sent']}  {one['person']} got marketing from {one['port']} ({one['provider']}), refused {one['refused']} at {one['refused_at']}"
         for one in found
     ]
-    print_answer({"sent_after_optout": len(found), "found": found}, json, [*lines, f"marketing sent after an opt-out: {len(found)}"])
+    print_answer(
+        {"sent_after_optout": len(found), "found": found}, json, [*lines, f"marketing sent after an opt-out: {len(found)}"]
+    )
     if found:
         raise typer.Exit(1)
 
@@ -220,7 +222,14 @@ def doubtful(
         table(
             ("row", "replies", "words", "since", "holds", "answers"),
             (
-                (one["row"], one["replies"], one["words"] or "(unreadable)", format_time(one["oldest"]), _holds(one), _answered(one))
+                (
+                    one["row"],
+                    one["replies"],
+                    one["words"] or "(unreadable)",
+                    format_time(one["oldest"]),
+                    _holds(one),
+                    _answered(one),
+                )
                 for one in answer["rows"]
             ),
             f"no doubtful replies are {state}",

@@ -36,7 +36,7 @@ from proxy.model.recipient import HOLD_S
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.text.folding import fold
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 
 KEPT_S = 30 * 86_400.0
 """How long replies and decisions stay on the list; standing decisions stay. The journal has its own retention."""

@@ -69,7 +69,9 @@ def stop(
             f"{about(answer)}: would have refused {answer['would_refuse']} of {answer['of']} messages in {answer['seconds']:g} s"
         )
     else:
-        print_line(f"{answer['name']}: {about(answer)}, until {format_time(answer['until'])} (`gate106 stop lift {answer['name']}` ends it)")
+        print_line(
+            f"{answer['name']}: {about(answer)}, until {format_time(answer['until'])} (`gate106 stop lift {answer['name']}` ends it)"
+        )
 
 
 @app.command("list", epilog="Example: gate106 stop list")

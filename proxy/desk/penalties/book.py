@@ -41,7 +41,7 @@ from proxy.model import approvals
 from proxy.model.approvals import ApprovalResult, Impossible, PendingProposal
 from proxy.model.message import Category, Order
 from proxy.model.roles import Asker
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 
 PENALTIES_MAX = 20_000
 """Years of penalties: repeats are recognised by what is kept."""

@@ -14,8 +14,8 @@ from proxy.journal.records import messages
 from proxy.journal.records.penalties import HourCounts, pack_hour, pack_hour_by_signature, unpack_hour, unpack_hour_by_signature
 from proxy.model.counters import SignatureCounters
 from proxy.model.message import Category, hash48
-from proxy.policy.penalties import APART_HOURS, HOURS_KEPT
-from proxy.state.lists.papers import DeskRecords, hour_of_node, node_of_hour
+from proxy.policy.penalty_rules import APART_HOURS, HOURS_KEPT
+from proxy.state.lists.desk_records import DeskRecords, hour_of_node, node_of_hour
 
 HOUR_S = 3600
 PUBLISH_S = 300.0

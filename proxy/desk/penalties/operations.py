@@ -26,10 +26,10 @@ from proxy.journal.records.penalties import LADDER, PROPOSED, STATES, THROTTLE, 
 from proxy.model.approvals import Impossible
 from proxy.model.message import Order, hash48
 from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.papers import or_refused, paper_number
+from proxy.operations.numbered_books import or_refused, paper_number
 from proxy.policy import NotInScope
 from proxy.policy.orders import scope_of
-from proxy.policy.penalties import ADVERTISER, LAPSES_S, PROVIDER, SIGNATURE
+from proxy.policy.penalty_rules import ADVERTISER, LAPSES_S, PROVIDER, SIGNATURE
 from proxy.policy.time_windows import Window
 
 log = structlog.get_logger()

@@ -18,7 +18,7 @@ from proxy.i18n.phrases import Bilingual
 from proxy.journal.records.penalties import LADDER, LAPSED, RAISED, UNSETTLED, HourCounts, Penalty, Subject
 from proxy.model.message import hash48
 from proxy.policy import time_windows
-from proxy.policy.penalties import ADVERTISER, PROVIDER, REPLY_PATHS, SIGNATURE, Step, Trigger
+from proxy.policy.penalty_rules import ADVERTISER, PROVIDER, REPLY_PATHS, SIGNATURE, Step, Trigger
 from proxy.policy.reply_paths import STATES, WORDS
 
 MILLION = 1_000_000

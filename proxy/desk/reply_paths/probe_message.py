@@ -27,9 +27,12 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 
 
 class ProbeText(OtherRequest):
-    """A probe's test message on its way to the carrier. ``add_notice``: is called with an empty text once it was accepted, else with the reason."""
+    """A probe's test message on its way to the carrier. ``add_notice``: is called with an empty text once it was accepted, else with
+    the reason."""
 
-    def __init__(self, relay: Relay, sender: Sender, number: int, text: str, now_s: float, add_notice: Callable[[str], None]) -> None:
+    def __init__(
+        self, relay: Relay, sender: Sender, number: int, text: str, now_s: float, add_notice: Callable[[str], None]
+    ) -> None:
         octets, data_coding = encode(text)
         data = submit_sm(
             sender.port, f"{number:011d}", octets, data_coding=data_coding, dest_ton=TON_UNKNOWN, registered_delivery=0

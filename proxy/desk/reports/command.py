@@ -17,7 +17,7 @@ from proxy.operations.terminal import CONFIG, Json, Language, as_json, choose_la
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
     from proxy.config import Sealing, Settings
-    from proxy.desk.reports.sheet import DayCounter, DayReport, NamesOf
+    from proxy.desk.reports.daily_report import DayCounter, DayReport, NamesOf
 
 REPEATS_S = 900
 """Reading begins this long before the day: repeats refer to refusals before midnight."""
@@ -36,7 +36,7 @@ def report(
     """Report a day: messages sent, refused and deferred, by reason, province, provider and signature; rates of opt-outs, unknown regions, hits
     of shadow rules. It contains no number and no text, and small counts are hidden."""
     from proxy.config import every_worker
-    from proxy.desk.reports.sheet_text import View, as_dict, as_text
+    from proxy.desk.reports.report_text import View, as_dict, as_text
 
     language = choose_language(lang)
     settings = settings_of(config)
@@ -66,7 +66,7 @@ def report(
 
 
 def _midnight(day: str | None) -> float:
-    from proxy.config.fields import CHINA
+    from proxy.config.mapping_reader import CHINA
 
     try:
         of = date.fromisoformat(day) if day is not None else datetime.now(CHINA).date() - timedelta(days=1)
@@ -78,7 +78,7 @@ def _midnight(day: str | None) -> float:
 def _counted(gates: Sequence[Settings], since: float, until: float) -> DayReport:
     """Of all workers of a gate, or of the one that there is."""
     from proxy import policy
-    from proxy.desk.reports.sheet import DayCounter
+    from proxy.desk.reports.daily_report import DayCounter
 
     first = gates[0]
     try:
@@ -112,7 +112,7 @@ def _count(counting: DayCounter, folder: Path, sealing: Sealing, since: float, u
 def _heads(settings: Settings, since: float) -> list[Head]:
     """Of that day; a report is good without."""
     from proxy.archive import signed_heads
-    from proxy.config.fields import CHINA
+    from proxy.config.mapping_reader import CHINA
 
     try:
         return signed_heads.of_day(settings.archive.folder, datetime.fromtimestamp(since, CHINA).date().isoformat())

@@ -11,8 +11,8 @@ from html import escape
 
 from proxy.console.offline_charts import Bar, Column, bars, columns, document
 from proxy.desk.reports import small_counts
-from proxy.desk.reports.sheet import DEFERRED, FATES, REFUSED, SENT
-from proxy.desk.reports.sheet_text import View, translated
+from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
+from proxy.desk.reports.report_text import View, translated
 
 CLASSES = {SENT: "allowed", REFUSED: "refused", DEFERRED: "otherwise"}
 

@@ -22,8 +22,8 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from proxy.desk.reports import small_counts
-from proxy.desk.reports.sheet import DEFERRED, FATES, REFUSED, SENT
-from proxy.desk.reports.sheet_text import View, translated
+from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
+from proxy.desk.reports.report_text import View, translated
 from proxy.model.redact import printable
 
 FONT = "STSong-Light"

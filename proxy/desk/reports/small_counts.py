@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from proxy.desk.reports.sheet import OTHERS
+from proxy.desk.reports.daily_report import OTHERS
 
 WITHHELD = "…"
 LEAST = 10

@@ -84,7 +84,9 @@ def reload(config: Config = CONFIG, control: Control = None, json: Json = False)
             warn(problem)
         changed = "in force now" if answer["changed"] else "unchanged"
         waits = f"; {answer['proposed']} waits for a second person" if answer["proposed"] else ""
-        print_line(f"revision {answer['revision']}, {changed}" + (" (mistakes: the old ones stay)" if answer["problems"] else waits))
+        print_line(
+            f"revision {answer['revision']}, {changed}" + (" (mistakes: the old ones stay)" if answer["problems"] else waits)
+        )
     raise typer.Exit(1 if answer["problems"] else 0)
 
 
@@ -235,7 +237,9 @@ def export(
     if json:
         as_json({"revision": name, "written": sorted(written)})
         return
-    print_line(f"{name} is in {folder}" + (f"; written: {', '.join(sorted(written))}" if written else "; nothing was to be written"))
+    print_line(
+        f"{name} is in {folder}" + (f"; written: {', '.join(sorted(written))}" if written else "; nothing was to be written")
+    )
 
 
 @app.command("take", epilog="Example: gate106 rules take --why 'it was the right one after all'")

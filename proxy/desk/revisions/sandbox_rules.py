@@ -25,7 +25,7 @@ from proxy.desk.revisions.rule_text import both_languages, difference, rule_in_w
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient
 from proxy.policy import Loaded, RulesError, time_windows
-from proxy.policy.registries.tables import COLUMNS
+from proxy.policy.registries.typed_rows import COLUMNS
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.runtime import hardening
 from proxy.state.revision_store import REGISTRIES, TABLE_FILE, RevisionStore, may_be_pushed

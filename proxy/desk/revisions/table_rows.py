@@ -11,7 +11,7 @@ import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.policy.registries.tables import COLUMNS
+from proxy.policy.registries.typed_rows import COLUMNS
 from proxy.policy.text.codes import COLUMNS as CODE_TEXTS
 from proxy.policy.text.codes import FILE as CODES
 from proxy.policy.text.lexicon import COLUMNS as LEXICON

@@ -27,10 +27,10 @@ from proxy.runtime import hardening
 
 if TYPE_CHECKING:
     from proxy.archive.coverage import CoverageReport
-    from proxy.archive.keys import ArchiveKeys
     from proxy.archive.pending_segments import LocalJournal
     from proxy.archive.query import Query
     from proxy.archive.search import HistoryEvent, Hit, SearchResult
+    from proxy.archive.secret_keys import ArchiveKeys
     from proxy.config import ArchiveLocations
     from proxy.i18n.text import Bilingual
 
@@ -109,7 +109,9 @@ def find(
     else:
         _print(found, numbers, proved, limit, whole=unmasked, names=names)
         if text:
-            print_line("long messages were searched part by part: words that run over from one part into the next are not found")
+            print_line(
+                "long messages were searched part by part: words that run over from one part into the next are not found"
+            )
     raise typer.Exit(0 if found.hits or found.events else 1)
 
 
@@ -144,7 +146,7 @@ def places_of(config: Path) -> ArchiveLocations:
 
 
 def keys_of(places: ArchiveLocations) -> ArchiveKeys:
-    from proxy.archive.keys import ArchiveKeys, KeysError, may_make_keys
+    from proxy.archive.secret_keys import ArchiveKeys, KeysError, may_make_keys
 
     try:
         return ArchiveKeys(places.archive.keys, make=may_make_keys(places.archive.folder, places.journal))
@@ -161,7 +163,9 @@ def journals_of(places: ArchiveLocations) -> list[LocalJournal]:
     return [LocalJournal(disk, node, shared_index(disk)) for disk, node in disks]
 
 
-def run_search(places: ArchiveLocations, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool = False) -> SearchResult:
+def run_search(
+    places: ArchiveLocations, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool = False
+) -> SearchResult:
     import duckdb
 
     from proxy.archive import search
@@ -186,7 +190,7 @@ def _proved(covered: CoverageReport) -> list[str]:
 
 
 def _named(found: SearchResult, person: int, config: Path) -> Names:
-    from proxy.desk.optouts.trace import registry_of
+    from proxy.desk.optouts.recipient_trace import registry_of
     from proxy.desk.suppression.signature_search import JournalNames, names_of
     from proxy.policy.explanation import naming
 
@@ -221,13 +225,17 @@ def _print(
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
         why = f" {hit.reason} ({hit.rules})" if hit.reason and hit.rules else f" {hit.reason}" if hit.reason else ""
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
-        print_line(f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]")
+        print_line(
+            f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]"
+        )
         print_line(f"    {_shown(hit.text, whole=whole)}")
         for fate in hit.fates:
             print_line(f"    {format_time(fate.at)}  {_fate(fate)}")
     for fate in found.events:
         text = _shown(fate.text, whole=whole)
-        print_line(f"{format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {names.get(fate.state, fate.state)} {text}".rstrip())
+        print_line(
+            f"{format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {names.get(fate.state, fate.state)} {text}".rstrip()
+        )
     if found.more:
         print_line(f"and more: these are the newest {limit} (--limit, or a narrower time)")
     if not found.hits:

@@ -206,7 +206,9 @@ def recycled(
                     progress.advance(sending, len(numbers))
             conversation.say({"end": True, "numbers": people.numbers})
             answer = dict(conversation.answer())
-    print_answer(answer, json, [f"{file.name}: {answer['numbers']} numbers; {answer['gone']} consents and listings of before ended"])
+    print_answer(
+        answer, json, [f"{file.name}: {answer['numbers']} numbers; {answer['gone']} consents and listings of before ended"]
+    )
 
 
 def _date(said: Mapping[str, str], default: int) -> int:

@@ -32,7 +32,7 @@ from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.args import recipient as recipient_in
 from proxy.operations.control import Call, CommandRefused, Handler
-from proxy.operations.papers import or_refused
+from proxy.operations.numbered_books import or_refused
 from proxy.policy.explanation.naming import LookUp, sender_words
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.relay.effects.consents import PersonChange

@@ -156,13 +156,17 @@ def import_(
     for_s = seconds(lasts)
     default = ListedRefusal(scope, value or "", source, int(time.time() + for_s) if for_s else 0)
     args = {"remove": off, "file": file.name[:255], "why": why}
-    answer = upload_numbers(file, socket_of(config, control), "suppress.import", "keys", args, partial(read_number_file, file, default))
+    answer = upload_numbers(
+        file, socket_of(config, control), "suppress.import", "keys", args, partial(read_number_file, file, default)
+    )
     _warn(answer)
     if json:
         as_json(answer)
     else:
         done = "taken off" if off else "new"
-        print_line(f"{file.name}: {answer['rows']} rows, {answer['numbers']} numbers, {answer['changed']} of them {done}; in force")
+        print_line(
+            f"{file.name}: {answer['rows']} rows, {answer['numbers']} numbers, {answer['changed']} of them {done}; in force"
+        )
 
 
 @app.command("export", epilog='Example: gate106 suppress export --out suppressed.csv --why "handed to the new node"')

@@ -84,7 +84,7 @@ class ConsentChange(NamedTuple):
     before: int = (
         0  # of ``recycled``: older consents are the former owner's; of ``erased``: the mark of the key (state/lists/erased.py)
     )
-    name: int = 0  # of ``erased``: the person's keyed hash (archive/keys.py)
+    name: int = 0  # of ``erased``: the person's keyed hash (archive/secret_keys.py)
 
 
 @masked_repr

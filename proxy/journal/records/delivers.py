@@ -160,7 +160,13 @@ _SAID = struct.Struct(">QQ")
 
 
 def pack_confirmation(now: float, recipient: int, refusal: OptOut, port: str, provider: str, text: str) -> bytes:
-    return _SAID.pack(int(now * 1000), recipient) + values.pack_refusal(refusal) + pack_string(port) + pack_string(provider) + pack_string(text)
+    return (
+        _SAID.pack(int(now * 1000), recipient)
+        + values.pack_refusal(refusal)
+        + pack_string(port)
+        + pack_string(provider)
+        + pack_string(text)
+    )
 
 
 def unpack_confirmation(body: bytes) -> ConfirmationSent:

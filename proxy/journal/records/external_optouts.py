@@ -26,7 +26,9 @@ class ExternalOptOut(NamedTuple):
 
 
 def pack_external_optout(one: ExternalOptOut) -> bytes:
-    return _TOLD.pack(int(one.time * 1000), one.key, one.request, one.refusals) + pack_string(one.who) + pack_string(one.channel)
+    return (
+        _TOLD.pack(int(one.time * 1000), one.key, one.request, one.refusals) + pack_string(one.who) + pack_string(one.channel)
+    )
 
 
 def unpack_external_optout(body: bytes) -> ExternalOptOut:

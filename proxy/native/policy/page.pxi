@@ -60,7 +60,7 @@ cdef int _learn_to_read() except -1:
     from types import MethodType
 
     from proxy.model.message import Content, Part, hash48
-    from proxy.policy.text import contacts, disguised, notices, page, folding as text
+    from proxy.policy.text import contacts, disguised, notices, text_analysis as page, folding as text
     from proxy.policy import reading
     from proxy.policy.registries import reviewed
     from proxy.policy.kinds.notice import asking, at_tail, missing, present

@@ -232,7 +232,7 @@ cdef int _learn_fields() except -1:
     from proxy.journal.records.delivers import receipt_head
     from proxy.relay.admission import ESME_RSUBMITFAIL, Admission as Judging
     from proxy.net.lane import Lane
-    from proxy.net.routes import Routes
+    from proxy.net.carrier_routes import Routes
     from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
     from proxy.relay.effects.record_changes import refused_before
     from proxy.model.reasons import GATE_REASONS, Reason

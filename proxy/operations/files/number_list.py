@@ -24,7 +24,7 @@ from pyroaring import BitMap
 from proxy.model.number import FIRST, LAST, NotARecipient, recipient_of
 from proxy.model.redact import csv_cell as cell
 from proxy.model.redact import read_csv_cell
-from proxy.operations.files.encoding import encoding_of, is_regular
+from proxy.operations.files.text_encoding import encoding_of, is_regular
 from proxy.policy import time_windows
 from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
 
@@ -171,7 +171,7 @@ def _is_sheet(path: Path) -> bool:
 
 def _sheet_rows(people: NumberFile, path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line, cells) of an XLSX."""
-    from proxy.operations.files.tables import NotATable, rows_of
+    from proxy.operations.files.row_files import NotATable, rows_of
 
     try:
         yield from rows_of(path)

@@ -17,6 +17,7 @@ from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, OneOf, RecipientTest, Test, Tree
 from proxy.policy.counted import falls_back
+from proxy.policy.explanation.condition_results import ConditionStanding
 from proxy.policy.explanation.history import NOTHING, Past
 from proxy.policy.explanation.naming import (
     NOT_ASKED,
@@ -28,7 +29,6 @@ from proxy.policy.explanation.naming import (
     names_in,
     signature_written,
 )
-from proxy.policy.explanation.standing import ConditionStanding
 from proxy.policy.explanation.suggestions import suggestion_for
 from proxy.policy.judge import judge
 from proxy.policy.kinds.limit import Limit
@@ -38,8 +38,8 @@ from proxy.policy.registries.registry import HASH
 from proxy.policy.reply_paths import AssumedPath, path_of
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.category import LIKELY, PADDED, SURELY, band_of
-from proxy.policy.text.evidence import CategoryEvidence, evidence
-from proxy.policy.text.page import pages_of
+from proxy.policy.text.category_evidence import CategoryEvidence, evidence
+from proxy.policy.text.text_analysis import pages_of
 
 WORDS_SHOWN = 10  # of those found in a text
 NOT_SEARCHED = knows_none(NOT_ASKED)

@@ -12,8 +12,8 @@ from proxy.i18n.phrases import WORDS, Bilingual, in_language
 from proxy.model.redact import printable
 from proxy.policy.explanation.explain import Explanation, RulePart
 from proxy.policy.text.category import LIKELY, PADDED, SURELY, band_of
+from proxy.policy.text.category_evidence import Feature
 from proxy.policy.text.codes import MOST
-from proxy.policy.text.evidence import Feature
 
 FEATURES = {
     "ad": "营销用语", "price": "价格", "call": "行动号召", "topic": "话题", "notice": "通知用语", "otp": "验证码用语", "warning": "防诈提示",

@@ -11,7 +11,7 @@ from proxy.i18n.phrases import Bilingual, joined
 from proxy.model.message import Breach
 from proxy.policy import time_windows
 from proxy.policy.condition import OneOf
-from proxy.policy.explanation.standing import ConditionStanding
+from proxy.policy.explanation.condition_results import ConditionStanding
 from proxy.policy.kinds import when_kinds
 from proxy.policy.plan import Rule
 

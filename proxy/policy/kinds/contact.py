@@ -15,7 +15,7 @@ from proxy.policy.loading.shape import either, mapping, some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.owned import outside_registered
 from proxy.policy.text import spelt
-from proxy.policy.text.page import TextAnalysis
+from proxy.policy.text.text_analysis import TextAnalysis
 
 IN_RECORD = ""
 KEYS = ("outside",)

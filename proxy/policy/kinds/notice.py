@@ -12,7 +12,7 @@ from proxy.policy.loading.shape import TEXT, among, either, some
 from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import fold, squeeze
 from proxy.policy.text.notices import asks, body_tail
-from proxy.policy.text.page import TextAnalysis
+from proxy.policy.text.text_analysis import TextAnalysis
 
 IN_RECORD = ""
 WORDS = ("missing", "present", "tail")

@@ -10,7 +10,7 @@ from proxy.policy.kinds import KindContext
 from proxy.policy.loading.shape import some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import normal_signature
-from proxy.policy.text.page import TextAnalysis
+from proxy.policy.text.text_analysis import TextAnalysis
 
 IN_RECORD = "signature"
 CHINESE = "签名是【…】, 在开头或末尾。`none` 没有; `several` 多于一个"

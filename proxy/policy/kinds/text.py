@@ -20,8 +20,8 @@ from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.shape import NAME, TEXT, either, mapping, some
 from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import SPLITTERS, fold, squeeze
-from proxy.policy.text.page import TextAnalysis
 from proxy.policy.text.split import LETTERS_LEAST
+from proxy.policy.text.text_analysis import TextAnalysis
 from proxy.runtime.yield_point import Rest, with_yield_points
 
 IN_RECORD = ""

@@ -28,7 +28,7 @@ from proxy.policy.kinds import suppressed, text_state
 from proxy.policy.kinds.reply_path import path_in
 from proxy.policy.loading.crosscheck import both_ways, crosscheck
 from proxy.policy.loading.lint import lint
-from proxy.policy.loading.loader import Loaded, load_all
+from proxy.policy.loading.load_rules import Loaded, load_all
 from proxy.policy.loading.problem import Faults, Problem, RuleFault, RulesError, each
 from proxy.policy.loading.source import Node
 from proxy.policy.loading.warnings import find_warnings

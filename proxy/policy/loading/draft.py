@@ -1,6 +1,6 @@
 """Reads one rule from its YAML node, key by key.
 
-In: the Node of a rule. Out: a Draft, or a RuleFault with the line of the mistake. Never: other rules (loader.py puts them together).
+In: the Node of a rule. Out: a Draft, or a RuleFault with the line of the mistake. Never: other rules (load_rules.py puts them together).
 """
 
 from __future__ import annotations

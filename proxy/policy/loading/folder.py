@@ -21,7 +21,7 @@ from proxy.policy.loading.problem import Problem, RuleFault, RulesError
 from proxy.policy.loading.source import Node, read
 from proxy.policy.registries.regions import Regions
 from proxy.policy.registries.registry import Registry
-from proxy.policy.registries.tables import read_registries, read_signatures
+from proxy.policy.registries.typed_rows import read_registries, read_signatures
 from proxy.policy.text.codes import FILE as CODES
 from proxy.policy.text.lexicon import MAIN, Lexicon, read_lexicon
 from proxy.policy.text.wordlist import groups_of, read_words

@@ -10,12 +10,12 @@ from typing import Any
 
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.reasons import RULE_REASONS
-from proxy.policy import penalties, store_failure, time_windows
+from proxy.policy import penalty_rules, store_failure, time_windows
 from proxy.policy.kinds import reply_path, suppressed, text_state, when_kinds
 from proxy.policy.kinds.limit import COUNT_MAX, KEYS, LIMIT_KEYS, THENS
 from proxy.policy.loading.check import OPTOUT_KEYS, REPEAT_MAX, STEP_KEYS, TEST_KEYS, WANT_KEYS
 from proxy.policy.loading.draft import MODES, RULE_KEYS
-from proxy.policy.loading.loader import LIST_KEYS, SUPPRESS_KEYS, TOP_KEYS, ZONES
+from proxy.policy.loading.load_rules import LIST_KEYS, SUPPRESS_KEYS, TOP_KEYS, ZONES
 from proxy.policy.loading.shape import (
     CLOCK,
     DATE,
@@ -101,30 +101,32 @@ def _lists() -> Shape:
 
 def _penalty() -> Shape:
     step = mapping(
-        penalties.STEP_KEYS,
-        {"above": {"type": "number", "minimum": 0}, "then": among(penalties.STEPS), "to": _SHARE, "for": DURATION},
+        penalty_rules.STEP_KEYS,
+        {"above": {"type": "number", "minimum": 0}, "then": among(penalty_rules.STEPS), "to": _SHARE, "for": DURATION},
         needs=("above", "then"),
     )
     again = mapping(
-        penalties.AGAIN_KEYS, {"within": DURATION, "then": among(penalties.STEPS[2:]), "for": DURATION}, needs=("within",)
+        penalty_rules.AGAIN_KEYS,
+        {"within": DURATION, "then": among(penalty_rules.STEPS[2:]), "for": DURATION},
+        needs=("within",),
     )
-    count = whole(1, penalties.COUNT_MAX)
+    count = whole(1, penalty_rules.COUNT_MAX)
     return mapping(
-        penalties.KEYS,
+        penalty_rules.KEYS,
         {
-            "id": NAME, "say": NAME, "basis": NAME, "note": ANYTHING, "watch": among(penalties.WATCHES), "by": among(penalties.BY),
-            "reasons": some(among(RULE_REASONS)), "states": some(among(penalties.PATH_STATES)),
+            "id": NAME, "say": NAME, "basis": NAME, "note": ANYTHING, "watch": among(penalty_rules.WATCHES), "by": among(penalty_rules.BY),
+            "reasons": some(among(RULE_REASONS)), "states": some(among(penalty_rules.PATH_STATES)),
             "per": either(among(("hour", "day", "week", "month")), DURATION), "against": DURATION,
-            "least": mapping(penalties.LEAST_KEYS, {"sent": count, "count": count}), "provider": some(NAME), "steps": some(step),
-            "again": again, "approval": among(penalties.APPROVALS), "lapses": DURATION, "mode": among(penalties.MODES),
+            "least": mapping(penalty_rules.LEAST_KEYS, {"sent": count, "count": count}), "provider": some(NAME), "steps": some(step),
+            "again": again, "approval": among(penalty_rules.APPROVALS), "lapses": DURATION, "mode": among(penalty_rules.MODES),
         },
         needs=("id", "watch", "per", "steps"),
     )  # fmt: skip
 
 
 def _complaints() -> Shape:
-    days = whole(1, penalties.DAYS_MAX)
-    return mapping(penalties.COMPLAINTS_KEYS, {"forward": days, "answer": days})
+    days = whole(1, penalty_rules.DAYS_MAX)
+    return mapping(penalty_rules.COMPLAINTS_KEYS, {"forward": days, "answer": days})
 
 
 def _test() -> Shape:

@@ -109,7 +109,9 @@ def read(text: bytes, file: str, rest: Rest = no_yield) -> Node:
 def _node(document: yaml_file.Document, value: yaml_file.Value, place: yaml_file.Place, rest: Rest) -> Node:
     line = document.line(place)
     if isinstance(value, list):
-        return Node([_node(document, item, (*place, index), rest) for index, item in enumerate(with_yield_points(value, rest))], line)
+        return Node(
+            [_node(document, item, (*place, index), rest) for index, item in enumerate(with_yield_points(value, rest))], line
+        )
     if isinstance(value, dict):
         rest()
         return Node({key: _node(document, item, (*place, key), rest) for key, item in value.items()}, line)

@@ -12,7 +12,7 @@ from proxy.i18n.phrases import Bilingual
 from proxy.model.message import hash48
 from proxy.policy.condition import All, AnyOf, Not, OneOf, Test, Tree
 from proxy.policy.registries.registry import Registry
-from proxy.policy.text.page import TextAnalysis
+from proxy.policy.text.text_analysis import TextAnalysis
 
 
 class Outside:

@@ -1,6 +1,7 @@
 """Answers who owns signatures, ports, links and telephone numbers.
 
-In: rows of the files in ``registries/`` (tables.py reads them); the time. Out: advertiser, group, licence, platform and state of a signature;
+In: rows of the files in ``registries/`` (typed_rows.py reads them); the time. Out: advertiser, group, licence, platform and state of
+a signature;
 province and categories of a port; owners of links and numbers; the other registries by name. Never: files, the clock.
 """
 

@@ -20,7 +20,7 @@ from proxy.native.loader import compiled
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, OneOf, Test, Tree, never
 from proxy.policy.text.bidi import display_orders
-from proxy.policy.text.page import TextAnalysis
+from proxy.policy.text.text_analysis import TextAnalysis
 
 VERDICTS = ("released", "refused")
 KEY = re.compile(r"[0-9a-f]{16}")

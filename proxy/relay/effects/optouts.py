@@ -1,7 +1,7 @@
 """Applies an opt-out, restore or doubtful reply to the recipient's record.
 
 In: the text, the port, the record's bytes, the time. Out: the record with refusals added or removed, and the journal records that say so. Pure.
-Never: sockets, the clock, the confirmation (optout_reply.py), what words mean (policy/replies/optout.py), which messages a reply may mean
+Never: sockets, the clock, the confirmation (relay/optout_reply.py), what words mean (policy/replies/optout.py), which messages a reply may mean
 (state/record/candidates.py).
 
     opt-out of one sender   every candidate is refused, at all ports and providers; without any, all that the port is owned by
@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from proxy.journal.records import delivers, evidence, messages
-from proxy.journal.records import names as named
+from proxy.journal.records import hashed_words as named
 from proxy.journal.records.doubtful_replies import LISTED_MAX, NO_CONTEXT, Doubtful, ReplyContext, id_of, pack_doubtful
 from proxy.model.message import Category, hash16, hash32
 from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
@@ -273,7 +273,9 @@ class ReplyEffect:
         nobodys = not (found.entries or self.provider)
         if found.crowded or (nobodys and self.keyword not in MENU_WORDS):
             return (OptOut(*ALL_MARKETING, int(now), "doubtful", expiry),)
-        return refusals(likely_candidates(found, 0, now), self.to, "doubtful", now, expiry, self._word_of) if found.entries else ()
+        return (
+            refusals(likely_candidates(found, 0, now), self.to, "doubtful", now, expiry, self._word_of) if found.entries else ()
+        )
 
     def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...]] | None:
         if self.doubtful is not None:
@@ -494,7 +496,9 @@ class Confirmation:
         reply = self.reply
         if not self.due:
             return None
-        return messages.SAID, delivers.pack_confirmation(self.at, self.recipient, self._refusal, reply.port, reply.provider, self.text)
+        return messages.SAID, delivers.pack_confirmation(
+            self.at, self.recipient, self._refusal, reply.port, reply.provider, self.text
+        )
 
     def done(self, recorded: int) -> None:
         if self.due:

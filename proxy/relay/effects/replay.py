@@ -22,9 +22,9 @@ from proxy.journal.records import (
     doubtful_replies,
     evidence,
     gate_events,
+    hashed_words,
     mailbox,
     messages,
-    names,
     operator_actions,
     penalties,
     probes,
@@ -44,7 +44,7 @@ from proxy.relay.effects.optouts import confirm, hold, keep_texts, put_on_list, 
 from proxy.relay.effects.record_changes import Effect, ResendAccepted, doubted
 from proxy.relay.effects.suppression import officer_changed, take_off
 from proxy.state import EmbeddedStore
-from proxy.state.lists.papers import hour_of_node
+from proxy.state.lists.desk_records import hour_of_node
 from proxy.state.record import record, replied, torn
 from proxy.state.record.merging import NODE_SHIFT
 
@@ -289,7 +289,7 @@ def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImpo
     elif item.kind == messages.LISTING_DONE:
         listings.done(body)
     elif item.kind == messages.NAMED:
-        for number, name in names.unpack_names(body).names:
+        for number, name in hashed_words.unpack_names(body).names:
             store.dictionary.learn(number, name)
     elif item.kind == messages.TOLD:
         store.idempotency_keys.put(told_of.unpack_external_optout(body).key, body)

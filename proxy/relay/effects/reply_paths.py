@@ -323,7 +323,10 @@ def pack_rows(rows: Sequence[PrefixCounts]) -> bytes:
     for row in rows:
         times = (row.proven_at, row.probed_at, row.first_at, row.last_at, row.marked_at)
         counts = (row.advertisements, row.replies, row.probes, row.since, row.marked, row.unanswered)
-        parts += [pack_string(row.prefix), _ROW.pack(*(round(one * 1000) for one in times), *counts, row.failed, len(row.keywords))]
+        parts += [
+            pack_string(row.prefix),
+            _ROW.pack(*(round(one * 1000) for one in times), *counts, row.failed, len(row.keywords)),
+        ]
         for keyword, both in row.keywords.items():
             parts += [pack_string(keyword), _KEYWORD.pack(*both)]
     return b"".join(parts)

@@ -7,7 +7,7 @@ In: settings with a store that processes share. Out: N workers that run, one set
 message: the supervisor speaks no SMPP and judges nothing.
 
     pool.py        the processes: start, watch, restart               http.py      HTTP before them
-    metrics.py     merges their metrics (pure)                        answers.py   merges their answers to one command (pure)
+    merged_metrics.py     merges their metrics (pure)                        merged_answers.py   merges their answers to one command (pure)
     control.py     the control socket before them
     supervisor.py  wiring: signals, the order of start and stop
 """

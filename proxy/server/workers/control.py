@@ -24,7 +24,7 @@ from proxy.operations.json_lines import (
     read_line,
     write_line,
 )
-from proxy.server.workers.answers import GONE, is_for_all, is_trial, lines_of, one_answer, tried
+from proxy.server.workers.merged_answers import GONE, is_for_all, is_trial, lines_of, one_answer, tried
 
 Said = Mapping[str, Any]
 ANSWER_BYTES_MAX = 16 * LINE_BYTES_MAX

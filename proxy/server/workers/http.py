@@ -22,7 +22,7 @@ from proxy.model.roles import PATHS
 from proxy.operations.http import HttpRoute, pack_request, unpack_response
 from proxy.operations.metrics import CONTENT_TYPE
 from proxy.operations.worker_channel import ChannelClosed
-from proxy.server.workers.metrics import Families, Family, MetricKey, merged, read, text_of
+from proxy.server.workers.merged_metrics import Families, Family, MetricKey, merged, read, text_of
 from proxy.server.workers.pool import PoolWorker, WorkerPool, merge_lines
 
 BODY_BYTES_MAX = 5 << 20

@@ -23,7 +23,7 @@ import structlog
 from proxy.config import WORKER_VARIABLE, Worker
 from proxy.net.listeners import VARIABLE as LISTENERS
 from proxy.operations.worker_channel import VARIABLE, ChannelClosed, Said, SupervisorEnd
-from proxy.server.workers.metrics import Families, counted, merged, read
+from proxy.server.workers.merged_metrics import Families, counted, merged, read
 
 log = structlog.get_logger()
 

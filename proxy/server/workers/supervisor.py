@@ -23,7 +23,7 @@ import structlog
 import uvloop
 
 from proxy.config import Settings, SettingsError, load, worker_faults
-from proxy.config.fields import Address
+from proxy.config.mapping_reader import Address
 from proxy.config.worker import control_of
 from proxy.model import log_setup
 from proxy.operations.control import ControlError

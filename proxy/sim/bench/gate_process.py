@@ -1,4 +1,4 @@
-"""Starts and stops the gate under test, with rules, settings and a store of its own.
+"""Starts the gate under test with its rules, settings and store.
 
 In: BenchOptions, the carrier's port. Out: a gate that is ready, and figures of its start and its end. Never: traffic.
 """
@@ -24,11 +24,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from proxy.model.message import Category
-from proxy.sim import gate, measure
+from proxy.sim import gate_process as gate
+from proxy.sim import measure
 from proxy.sim.bench.options import EMBEDDED, OWN_VALKEY, PASSWORD, PROVIDERS, WINDOW_MAX, BenchFailed, BenchOptions
 from proxy.sim.bench.rules import count_rules, extra_rules, refusing
 from proxy.sim.deck import DeckPorts
-from proxy.sim.gate import CHINA, CarrierSide, GateFailed, GateUnderTest, SimulatedProvider
+from proxy.sim.gate_process import CHINA, CarrierSide, GateFailed, GateUnderTest, SimulatedProvider
 from proxy.sim.ports import free_port
 
 START_S, STOP_S = 300.0, 120.0

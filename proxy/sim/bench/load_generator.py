@@ -21,10 +21,10 @@ from typing import NamedTuple
 
 import uvloop
 
-from proxy.sim import measure, people
-from proxy.sim.carrier import Conduct, SimulatedCarrier
+from proxy.sim import measure, synthetic_recipients
 from proxy.sim.deck import Card, DeckPorts, deck, recipients
 from proxy.sim.load import Load
+from proxy.sim.simulated_carrier import Conduct, SimulatedCarrier
 
 GATE_SECONDS = "gate106_gate_seconds"
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
@@ -132,7 +132,7 @@ class LoadGenerator:
             self.decks[name] = deck(
                 plan.mix, DeckPorts.under(prefix), plan.seed, long=plan.long, registered=asked, extensions=plan.ports
             )
-        self.people = recipients(people.distinct_numbers(plan.recipients, plan.seed, plan.refused))
+        self.people = recipients(synthetic_recipients.distinct_numbers(plan.recipients, plan.seed, plan.refused))
         gc.collect()
         gc.freeze()
         if self.plan.pem:

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from proxy.sim import gate, measure
+from proxy.sim import gate_process, measure
 from proxy.sim.bench.load_generator import LoadPlan, RunFigures, RunRequest
 from proxy.sim.bench.options import PASSWORD, PROVIDERS, BenchFailed, BenchOptions
 
@@ -75,7 +75,7 @@ def load_plan(options: BenchOptions, pem: Path | None) -> LoadPlan:
 def child_process(command: list[str], cores: set[int]) -> Iterator[subprocess.Popen[str]]:
     """A child on these cores, with pipes to its standard input and output; it is ended afterwards."""
     process = subprocess.Popen(  # noqa: S603  # our own interpreter and modules
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=gate.environment()
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=gate_process.environment()
     )
     try:
         os.sched_setaffinity(process.pid, cores)  # its threads come later, and inherit it

@@ -12,12 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from proxy.sim import gate, measure
+from proxy.sim import gate_process as gate
+from proxy.sim import measure
 from proxy.sim.bench.gate_process import MeasuredGate, certificate, measured_gate
 from proxy.sim.bench.load_generator import RunFigures, RunRequest
 from proxy.sim.bench.load_process import load_process
 from proxy.sim.bench.options import BenchOptions
-from proxy.sim.gate import CHINA
+from proxy.sim.gate_process import CHINA
 
 BUSY_ELSEWHERE = 0.1
 """Cores that other programs used, from which on a figure is marked."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config.yaml_file import load
-from proxy.sim.people import BANNED
+from proxy.sim.synthetic_recipients import BANNED
 
 
 def count_rules(folder: Path) -> int:
@@ -49,7 +49,7 @@ def extra_rules(count: int) -> str:
 
 
 def refusing() -> str:
-    """A rules file that bans the province of the refused recipients (proxy/sim/people.py)."""
+    """A rules file that bans the province of the refused recipients (proxy/sim/synthetic_recipients.py)."""
     rule = {
         "id": "sim-refused",
         "say": "模拟: 拒绝的部分",

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from proxy.model.message import hash32
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 
 NAMES_MAX = 500_000
 """Some 150 bytes each, 75 MB: providers choose the extensions of their ports."""

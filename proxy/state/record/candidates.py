@@ -63,7 +63,9 @@ def find_candidates(entries: Sequence[Entry], port: Port, word_of: Callable[[int
     owner = (
         hash32(port.owner) if port.owner and not surely else 0
     )  # ports that are only possibly related may be unrelated: then all ports of the owner are meant too
-    return Candidates(tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded)
+    return Candidates(
+        tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded
+    )
 
 
 def is_candidate(entry: Entry) -> bool:

@@ -18,8 +18,8 @@ from proxy.native.loader import compiled
 from proxy.state.record.record import EMPTY, REPLY_S
 from proxy.state.shared.connection import StoreDown, StoreRefused
 from proxy.state.shared.functions import SWAP
-from proxy.state.shared.keys import RecordKeys
 from proxy.state.shared.multipart_exchange import Argument
+from proxy.state.shared.record_keys import RecordKeys
 from proxy.state.shared.servers import Servers
 
 KEYS_MAX = 256

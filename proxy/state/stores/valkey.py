@@ -5,9 +5,10 @@ All nodes see the records in Valkey. This node's copy serves while Valkey is out
 In: numbers, versions, records. Out: the same; from the copy, with versions below 0, while the store is out of reach. Never: a
 recipient's number in Valkey (keys are made of a keyed hash), a retry inside ``load`` or ``swap``, a cancelled call.
 
-    PREFIX{tag}<keyed hash>    a record (records.py, keys.py)                 PREFIX{tag}:born     drawn when this part was first used
+    PREFIX{tag}<keyed hash>    a record (state/shared/records.py, keys.py)                 PREFIX{tag}:born     drawn when this part
+    was first used
     PREFIX{tag}:node:N         which gate is node N at the moment             PREFIX{tag}:long:…   a multipart message that is not complete
-                                                                              (multipart_exchange.py)
+                                                                              (state/shared/multipart_exchange.py)
 
 Tags: state/shared/servers.py. The functions that Valkey runs: state/shared/functions.py.
 
@@ -49,16 +50,16 @@ from proxy.state.counters.counting import COUNT_S, SharedCounters
 from proxy.state.record.record import REPLY_S
 from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin, StoreDown, StoreRefused
 from proxy.state.shared.functions import HOLD, SOURCE
-from proxy.state.shared.keys import RecordKeys
+from proxy.state.shared.gate_messages import GateMessages
 from proxy.state.shared.leased import Leases
 from proxy.state.shared.locating import locate
 from proxy.state.shared.log import NODES, Place, SharedLog, place_text
-from proxy.state.shared.messages import GateMessages
 from proxy.state.shared.multipart_exchange import MultipartExchange
 from proxy.state.shared.numbering import Numbering
+from proxy.state.shared.record_keys import RecordKeys
 from proxy.state.shared.records import Records
-from proxy.state.shared.rules import SharedRules
 from proxy.state.shared.servers import Servers, gather_results
+from proxy.state.shared.shared_rules import SharedRules
 from proxy.state.shared.write_behind import WriteBehind
 from proxy.state.stores.sqlite import SqliteStore
 

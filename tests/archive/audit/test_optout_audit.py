@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import pytest
 
-from proxy.archive.audit import journal_follower, runner
+from proxy.archive.audit import audit_run, journal_follower
 from proxy.archive.audit import optout_audit as auditing
+from proxy.archive.audit.audit_run import STATE, CannotAudit, follow, journals_of, once
 from proxy.archive.audit.optout_audit import Audit
-from proxy.archive.audit.runner import STATE, CannotAudit, follow, journals_of, once
 from proxy.journal.records import answers, gate_events, messages
 from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES
@@ -231,6 +231,6 @@ def test_a_follower_that_lacks_the_key_ends_and_says_so(tmp_path: Path, monkeypa
     settings.write_text("store: sqlite:///state.db\njournal: journal\n")
     disk = OsDisk(tmp_path / "journal", KeyRing([ONE]))
     Written(disk, Journal(disk, 0)).add(refused_and_sent_all_the_same())
-    monkeypatch.setattr(runner, "SPOILT_S", 0.0)
+    monkeypatch.setattr(audit_run, "SPOILT_S", 0.0)
     with pytest.raises(CannotAudit, match="sealed with another key"):
         list(follow(settings, 0.0, lambda seconds: True))

@@ -18,7 +18,7 @@ from proxy.__main__ import app
 from proxy.archive.audit.list_membership import CHUNK_BITS
 from proxy.archive.audit.optout_events import OptOutTrace
 from proxy.archive.audit.optout_history import SENT_SHOWN_MAX, PduReaders, in_order, trace
-from proxy.desk.optouts.trace import CannotTrace, trace_optouts
+from proxy.desk.optouts.recipient_trace import CannotTrace, trace_optouts
 from proxy.journal.records import consents, delivers, gate_events, messages, operator_actions
 from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of, pack_decision, pack_doubtful

@@ -16,9 +16,9 @@ import openpyxl
 import pytest
 
 from proxy.desk.complaints.batch_file import COLUMNS, read_batch
-from proxy.operations.files import tables
+from proxy.operations.files import row_files
 from proxy.operations.files.number_list import read_number_file
-from proxy.operations.files.tables import NotATable, rows_of, write_sheet
+from proxy.operations.files.row_files import NotATable, rows_of, write_sheet
 from proxy.policy import time_windows
 
 AT = time_windows.moment("2026-11-11 10:05")[0]
@@ -262,7 +262,7 @@ def test_a_line_without_an_end_is_no_list(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["x" * 5000, ",".join("x" * 100), "x\n" * 11])
 def test_rows_and_cells_have_bounds(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "ROWS_MAX", 10)
+    monkeypatch.setattr(row_files, "ROWS_MAX", 10)
     with pytest.raises(NotATable):
         read(tmp_path / "a.csv", text.encode())
 
@@ -278,10 +278,10 @@ def test_what_is_written_for_a_spreadsheet_stays_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.csv", "a.xlsx"])
 def test_a_table_is_a_new_file_for_its_owner_alone(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    tables.write_table(path, ("a",), [["红"]])
+    row_files.write_table(path, ("a",), [["红"]])
     assert (path.stat().st_mode & 0o777, list(rows_of(path))) == (0o600, [(1, ["a"]), (2, ["红"])])
     (tmp_path / f"link-{name}").symlink_to(tmp_path / "elsewhere")
     for there in (path, tmp_path / f"link-{name}"):
         with pytest.raises(FileExistsError, match="is there already: name another, or remove it"):
-            tables.write_table(there, ("a",), [["绿"]])
+            row_files.write_table(there, ("a",), [["绿"]])
     assert not (tmp_path / "elsewhere").exists()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from proxy.archive import signed_heads
-from proxy.archive.keys import ArchiveKeys
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.desk.evidence import checking, paper
 from proxy.desk.evidence.checking import NotAPack, PackCheck, check
 from proxy.desk.evidence.ed25519 import is_signed

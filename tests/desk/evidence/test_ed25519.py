@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.archive.keys import signed_by
+from proxy.archive.secret_keys import signed_by
 from proxy.desk.evidence.ed25519 import _ORDER, is_signed
 
 RFC_8032 = [  # §7.1: public key, message, signature

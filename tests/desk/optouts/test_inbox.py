@@ -12,7 +12,7 @@ from proxy.model.approvals import Impossible
 from proxy.model.recipient import HOLD_S, OptOut
 from proxy.policy import time_windows
 from proxy.policy.registries.holidays import HolidayRow, Holidays
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 
 NOON = time_windows.moment("2026-11-11 12:00")[0]  # a Wednesday
 ANNA, BERT = 13800210007, 13800210008

@@ -26,8 +26,8 @@ from proxy.model.counters import SignatureCounters
 from proxy.model.message import Category, hash48
 from proxy.model.roles import Asker, Role
 from proxy.policy import load, time_windows
-from proxy.policy.penalties import Trigger
-from proxy.state.lists.papers import DeskRecords, hour_of_node
+from proxy.policy.penalty_rules import Trigger
+from proxy.state.lists.desk_records import DeskRecords, hour_of_node
 
 NOON = time_windows.moment("2026-11-11 12:00")[0]
 DAY, HOUR = 86_400.0, 3600.0

@@ -21,8 +21,8 @@ from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
 from proxy.relay.access import Directory
 from proxy.state.lists.consented import ConsentBatch, ConsentIndex
-from proxy.state.lists.orders import Orders
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
+from proxy.state.lists.order_records import Orders
 from proxy.state.shared.numbering import Numbering
 
 NOON = 1_794_369_600.0
@@ -56,7 +56,9 @@ class Desk:
         self.relay = SimpleNamespace(tally=GateCounters(), directory=directory, rules=rules)
         self.store = SimpleNamespace(consented=self.consents, shared=self.node >= 0, node=self.node)
         gate: Any = self
-        self.penalty_scheduler = PenaltyScheduler(gate, ProviderHours(DeskRecords(), self.write), SignatureHours(DeskRecords(), self.write))
+        self.penalty_scheduler = PenaltyScheduler(
+            gate, ProviderHours(DeskRecords(), self.write), SignatureHours(DeskRecords(), self.write)
+        )
 
     def write(self, records: Any) -> int:
         if self.writes_left < len(records):

@@ -17,7 +17,7 @@ from proxy.model.message import Category
 from proxy.operations.control import Args, CommandRefused
 from proxy.relay.access import Directory
 from proxy.relay.effects.reply_paths import DEAD, PROVEN, UNPROVEN, ReplyPaths
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 
 NOON = 1_764_475_200.0
 
@@ -108,7 +108,9 @@ def test_many_prefixes_are_counted_some_at_a_time() -> None:
     assert gate.retention_task.gauges()["reply_paths"]["unproven",] == 3 * SLICE + 1
     gate.retention_task.tick(NOON, 0.4)
     gate.retention_task.tick(NOON, COUNT_S + 0.5)
-    assert gate.retention_task.gauges()["reply_paths"]["unproven",] == 3 * SLICE + 1, "the last count stays until there is a new one"
+    assert gate.retention_task.gauges()["reply_paths"]["unproven",] == 3 * SLICE + 1, (
+        "the last count stays until there is a new one"
+    )
 
 
 def test_the_command_tells_of_all_registered_prefixes_those_in_doubt_first() -> None:

@@ -17,7 +17,7 @@ from proxy.journal.records.probes import ENDED, FAILED, NOT_SENT, PROVEN, WAITIN
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
 from proxy.operations.control import CommandRefused
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 from proxy.wire import Deliver, Frame, submit_sm_resp
 
 NOON = 1_794_369_600.0

@@ -13,7 +13,7 @@ from proxy.desk.reply_paths.states import LOOK_S, PathStates
 from proxy.policy import RuleSet, load
 from proxy.policy.reply_paths import ReplyPath
 from proxy.relay.effects.reply_paths import ReplyPaths
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 
 NOON = 1_794_369_600.0
 PREFIX, OTHER = "1069001", "1069002"

@@ -6,8 +6,8 @@ import random
 from collections import Counter
 
 from proxy.desk.reports import small_counts
-from proxy.desk.reports.sheet import OTHERS, DayReport
-from proxy.desk.reports.sheet_text import View, as_dict
+from proxy.desk.reports.daily_report import OTHERS, DayReport
+from proxy.desk.reports.report_text import View, as_dict
 from tests.house import NOON
 
 COLUMNS = ("sent", "refused", "deferred")

@@ -27,9 +27,9 @@ from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
 from proxy.policy import Loaded
 from proxy.policy.loading.contents import Contents
-from proxy.state.lists.history import RuleHistory
+from proxy.state.lists.rule_history import RuleHistory
 from proxy.state.shared.connection import StoreDown
-from proxy.state.shared.rules import ABSENT, Coming, Held, Swapped
+from proxy.state.shared.shared_rules import ABSENT, Coming, Held, Swapped
 
 PEOPLE = ("li", "wang", "zhao")
 
@@ -55,7 +55,7 @@ class Killed(BaseException):
 
 
 class Server:
-    """What state/shared/rules.py does with a Valkey (tests/state/shared/test_rules.py holds that to it)."""
+    """What state/shared/shared_rules.py does with a Valkey (tests/state/shared/test_shared_rules.py holds that to it)."""
 
     def __init__(self) -> None:
         self.version, self.body = 0, b""

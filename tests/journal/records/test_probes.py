@@ -26,7 +26,7 @@ from proxy.journal.records.probes import (
     unpack_probe,
 )
 from proxy.journal.write_ahead_log import JournalDown
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 
 NOON = 1_794_369_600.0
 PHONE, OTHER = 13800210990, 13800210991

@@ -141,7 +141,7 @@ def test_what_an_export_writes_is_read_back_as_it_was(read, tmp_path: Path) -> N
 
 
 def test_a_sheet_is_read_like_a_csv_and_what_is_no_sheet_is_named(tmp_path: Path) -> None:
-    from proxy.operations.files.tables import write_sheet
+    from proxy.operations.files.row_files import write_sheet
 
     file = tmp_path / "list.xlsx"
     with file.open("wb") as out:

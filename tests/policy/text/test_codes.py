@@ -19,10 +19,10 @@ from proxy.policy.reading import Reader
 from proxy.policy.text import codes
 from proxy.policy.text.category import CODE as CODE_BAND
 from proxy.policy.text.category import PADDED
+from proxy.policy.text.category_evidence import evidence
 from proxy.policy.text.codes import COLUMNS, MOST, SORTS, CodeTexts, has_code
-from proxy.policy.text.evidence import evidence
 from proxy.policy.text.lexicon import Lexicon, read_lexicon
-from proxy.policy.text.page import TextAnalysis
+from proxy.policy.text.text_analysis import TextAnalysis
 from proxy.runtime.shipped_files import shipped
 from tests.policy.conftest import BEIJING, Bench, Make, Write
 

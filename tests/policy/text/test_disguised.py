@@ -10,7 +10,7 @@ import pytest
 from proxy.model.message import Content
 from proxy.policy.text.disguised import candidates, domains
 from proxy.policy.text.folding import fold
-from proxy.policy.text.page import TextAnalysis
+from proxy.policy.text.text_analysis import TextAnalysis
 from tests.policy.conftest import Bench, Make
 
 RULES = """

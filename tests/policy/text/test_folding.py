@@ -11,8 +11,8 @@ from proxy.policy.condition import Bits
 from proxy.policy.loading.folder import shipped_words
 from proxy.policy.reading import Reader
 from proxy.policy.text import folding as room
+from proxy.policy.text.category_evidence import evidence
 from proxy.policy.text.contacts import contacts, links
-from proxy.policy.text.evidence import evidence
 from proxy.policy.text.folding import fingerprint, fold, masked, normal_signature, signature, squeeze, without_numbers
 from proxy.policy.text.lexicon import read_lexicon
 from proxy.policy.text.notices import notice

@@ -7,10 +7,10 @@ import random
 import pytest
 
 from proxy.model.message import Category, Content
-from proxy.policy.text.evidence import evidence
+from proxy.policy.text.category_evidence import evidence
 from proxy.policy.text.folding import fold
-from proxy.policy.text.page import TextAnalysis
 from proxy.policy.text.split import split_runs
+from proxy.policy.text.text_analysis import TextAnalysis
 from tests.policy.conftest import Bench, Make
 
 WORDS = ("代开发票", "六合彩", "百家乐", "加v信", "b站代", "bet365", "18禁", "满300", "代开fp")

@@ -15,7 +15,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from proxy.relay.effects.reply_paths import DEAD, SILENT, ReplyPaths
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 
 HOUR_S, DAY_S = 3600, 86_400
 BEGIN = 1_764_460_800  # 08:00 in Shanghai

@@ -27,7 +27,7 @@ from proxy.relay.effects.reply_paths import (  # fmt: skip
     pack_rows,
     unpack_rows,
 )
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 
 NOON = 1_764_475_200.0
 DAY_S = 86_400.0

@@ -33,9 +33,9 @@ from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state import open_store
 from proxy.state.counters.aggregates import Aggregates
+from proxy.state.lists.desk_records import DeskRecords
 from proxy.state.lists.listed import SuppressionLists
-from proxy.state.lists.orders import Orders
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.order_records import Orders
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record, torn
 from proxy.state.record.torn import TornKeys

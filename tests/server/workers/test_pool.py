@@ -19,7 +19,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy import config
-from proxy.config.fields import Address
+from proxy.config.mapping_reader import Address
 from proxy.server.workers.control import ControlFront, WorkerSocket
 from proxy.server.workers.pool import WorkerPool
 from proxy.server.workers.supervisor import Supervisor

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.fields import CHINA
+from proxy.config.mapping_reader import CHINA
 from proxy.operations import client
 from proxy.operations.http_auth import hash_token, new_token
 from proxy.runtime.cpu_affinity import core_of

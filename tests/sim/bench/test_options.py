@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from proxy.__main__ import app
 from proxy.config.yaml_file import load
-from proxy.sim import people, texts
+from proxy.sim import synthetic_recipients, texts
 from proxy.sim.bench.options import BenchOptions, Unfit
 from proxy.sim.bench.rules import refusing
 
@@ -84,15 +84,15 @@ def test_a_command_that_cannot_be_done_is_one_clear_line_and_exit_2(words: list[
 
 
 def test_of_those_who_are_refused_there_are_as_many_as_asked_for_at_any_point_of_the_way():
-    crowd = people.distinct_numbers(10_000, refused=30)
+    crowd = synthetic_recipients.distinct_numbers(10_000, refused=30)
     (rule,) = json.loads(refusing())["rules"]
-    at_home = [people.province_of(number) for number in crowd]
-    assert rule["when"] == {"province": people.BANNED}
-    assert at_home.count(people.BANNED) == 3000
-    assert 290 <= at_home[5000:6000].count(people.BANNED) <= 310
-    assert not set(people.SPARED) & set(at_home)
+    at_home = [synthetic_recipients.province_of(number) for number in crowd]
+    assert rule["when"] == {"province": synthetic_recipients.BANNED}
+    assert at_home.count(synthetic_recipients.BANNED) == 3000
+    assert 290 <= at_home[5000:6000].count(synthetic_recipients.BANNED) <= 310
+    assert not set(synthetic_recipients.SPARED) & set(at_home)
     assert len(set(crowd)) == len(crowd)
-    assert crowd == people.distinct_numbers(10_000, refused=30)
+    assert crowd == synthetic_recipients.distinct_numbers(10_000, refused=30)
 
 
 def test_where_the_spared_live_is_where_shipped_rules_refuse_by_province():
@@ -100,20 +100,22 @@ def test_where_the_spared_live_is_where_shipped_rules_refuse_by_province():
     for path in Path("rules").glob("*.yaml"):
         told: Any = load(path).value
         for rule in told.get("rules", ()):
-            named |= {word for word in people.PROVINCES if word in str(rule.get("when")) and "port" not in rule["id"]}
-    assert named <= set(people.SPARED)
+            named |= {
+                word for word in synthetic_recipients.PROVINCES if word in str(rule.get("when")) and "port" not in rule["id"]
+            }
+    assert named <= set(synthetic_recipients.SPARED)
 
 
 @pytest.mark.parametrize("share", [0, 100])
 def test_nobody_or_everybody_can_be_refused(share: float):
-    homes = {people.province_of(number) for number in people.distinct_numbers(500, refused=share)}
-    assert (homes == {people.BANNED}) == (share == 100)
-    assert (people.BANNED in homes) == (share == 100)
+    homes = {synthetic_recipients.province_of(number) for number in synthetic_recipients.distinct_numbers(500, refused=share)}
+    assert (homes == {synthetic_recipients.BANNED}) == (share == 100)
+    assert (synthetic_recipients.BANNED in homes) == (share == 100)
 
 
 def test_no_more_people_are_drawn_than_there_are():
     with pytest.raises(ValueError, match="no more than"):
-        people.distinct_numbers(10_000_000, refused=100)
+        synthetic_recipients.distinct_numbers(10_000_000, refused=100)
 
 
 @pytest.mark.parametrize("mix", texts.MIXES)

@@ -33,7 +33,9 @@ def entry(
 def named(*sent: Entry, port: str = BASE, owner: str = "jia", word: str = "", ports: tuple[str, ...] = ()) -> set[str]:
     """Shops that a reply may have meant; ``ports``: known beside the one replied to."""
     known = {hash32(one): one for one in (*ports, port)}
-    found = find_candidates(sorted(sent, key=lambda one: one.time), Port(port, owner, frozenset({hash32(owner)})), known.get, NOW)
+    found = find_candidates(
+        sorted(sent, key=lambda one: one.time), Port(port, owner, frozenset({hash32(owner)})), known.get, NOW
+    )
     picked = likely_candidates(found, hash16(word) if word else 0, NOW)
     return {shop for shop in "甲乙丙丁" for one in picked if one.signature == hash48(shop)}
 

@@ -140,7 +140,9 @@ def test_a_store_out_of_reach_says_so(nodes: Nodes, server: Valkey | Cluster):
     try:
         with pytest.raises(StoreDown):
             nodes.load(nodes.one, (PERSON, LONG))
-        assert nodes.run(nodes.one.multipart_exchange.swap([StoreGroup((PERSON, 0, entries(1)), (((PERSON, LONG), 0, b"x"),))])) == [False]
+        assert nodes.run(
+            nodes.one.multipart_exchange.swap([StoreGroup((PERSON, 0, entries(1)), (((PERSON, LONG), 0, b"x"),))])
+        ) == [False]
     finally:
         for one in server.nodes if isinstance(server, Cluster) else [server]:
             one.go_on()

@@ -22,7 +22,7 @@ from proxy.model.recipient import Entry, EntryState, OptOut
 from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, open_store
 from proxy.state.embedded import checkpoint, saving
 from proxy.state.embedded.checkpoint import CheckpointFile
-from proxy.state.embedded.table import KEY_MAX
+from proxy.state.embedded.record_table import KEY_MAX
 from proxy.state.record import record, torn
 from proxy.state.record.record import EMPTY
 from proxy.state.stores.sqlite import SqliteStore
@@ -455,7 +455,9 @@ def test_torn_messages_are_counted_by_provider_when_the_sweep_has_come_round_and
     store = opened(path)
 
     def tear(person: int, provider: str, reference: int) -> None:
-        store.update(person, lambda data: torn.mark_incomplete(data or EMPTY, torn.key_of(provider, "10690001", reference), NOW))
+        store.update(
+            person, lambda data: torn.mark_incomplete(data or EMPTY, torn.key_of(provider, "10690001", reference), NOW)
+        )
 
     for number in range(3):
         tear(PERSON + number, "jia", number)

@@ -21,11 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from proxy.archive import bloom, signed_heads
-from proxy.archive.keys import ArchiveKeys
+from proxy.archive import signed_heads, table_filters
 from proxy.archive.manifest import Manifest, TableFile, journal_folder, load
 from proxy.archive.parquet import SCHEMA, rewritten
 from proxy.archive.rolling import exclusive_roller, remove_leftovers
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.config import Hold
 from proxy.journal.disk import OsDisk
 from proxy.journal.erasure import RedactedGroup, erase, in_batches, signed_bytes
@@ -113,7 +113,9 @@ def run(
             segments, groups, records = segments + bool(changed[0]), groups + changed[0], records + changed[1]
             looked.append(segment)
             seen(segment)
-        return ErasureResult(segments, groups, records, _tables(folder, keys, person, looked, verdicts) if there and looked else 0)
+        return ErasureResult(
+            segments, groups, records, _tables(folder, keys, person, looked, verdicts) if there and looked else 0
+        )
 
 
 def _segment(
@@ -189,13 +191,13 @@ def _table(folder: Path, manifest: Manifest, place: int, keys: ArchiveKeys, whos
     if not changed:
         return 0
     manifest.tables[place] = table._replace(files=tuple(files))
-    bloom.make(folder, manifest)
+    table_filters.make(folder, manifest)
     if table.whole_day:
         manifest.note_erased(*signed_heads.erasure_entry(keys, table, manifest.tables[place]))
     manifest.write(folder)
     for file in old:
         atomic_files.remove_file(folder / file.name)
-        atomic_files.remove_file(bloom.path_of(folder / file.name))
+        atomic_files.remove_file(table_filters.path_of(folder / file.name))
     return changed
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.state.embedded.table import KEY_MAX, Table, marked
+from proxy.state.embedded.record_table import KEY_MAX, Table, marked
 
 keys = st.integers(0, 40) | st.integers(0, KEY_MAX)
 

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from proxy.sim import pdus, people
-from proxy.sim.carrier import IGNORE, Conduct, SimulatedCarrier, by_ending
+from proxy.sim import pdus, synthetic_recipients
 from proxy.sim.deck import DeckPorts, deck, recipients
 from proxy.sim.load import BUCKETS, Load, LoadCounts, quantile
-from proxy.sim.provider import ProviderThread, ScriptedSubmit, send_once
+from proxy.sim.simulated_carrier import IGNORE, Conduct, SimulatedCarrier, by_ending
+from proxy.sim.simulated_provider import ProviderThread, ScriptedSubmit, send_once
 
 BODY = "【测试】你好".encode("utf-16-be")
 
@@ -153,7 +153,7 @@ async def test_when_framing_is_lost_the_carrier_closes(start):
 async def test_the_load_generator_counts_what_the_carrier_counts(start, rate):
     carrier = await start(rule=by_ending({"7": 0x14}), log=True)
     load = Load(window=8, rate=rate)
-    folk = recipients(people.distinct_numbers(500))
+    folk = recipients(synthetic_recipients.distinct_numbers(500))
     for number in range(3):
         await load.add(
             "127.0.0.1", carrier.port, "jia", "secret", deck("repeated", DeckPorts.under("10690001")), folk, number * 100
@@ -248,7 +248,7 @@ async def test_the_load_generator_waits_for_receipts_that_are_far_behind_and_goe
         "jia",
         "secret",
         deck("repeated", DeckPorts.under("10690001"), registered=1),
-        recipients(people.distinct_numbers(50)),
+        recipients(synthetic_recipients.distinct_numbers(50)),
     )
     load.go()
     async with asyncio.timeout(10):

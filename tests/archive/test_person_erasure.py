@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.archive import erasure, verification
-from proxy.archive.keys import signed_by
+from proxy.archive import person_erasure, verification
 from proxy.archive.rolling import RollError
+from proxy.archive.secret_keys import signed_by
 from proxy.config import Hold
 from proxy.journal.disk import OsDisk
 from proxy.journal.erasure import Erasure, RedactedGroup, pack_erasure, signed_bytes, unexplained_redaction, unpack_erasure
@@ -76,11 +76,11 @@ class Case:
             atomic_files.commit_file(self.disk.path / name)
         return there
 
-    def plan(self, *holds: Hold) -> erasure.ErasurePlan:
-        return erasure.plan(self.disk, holds, self.house.now, self.house.journal.written + 1)
+    def plan(self, *holds: Hold) -> person_erasure.ErasurePlan:
+        return person_erasure.plan(self.disk, holds, self.house.now, self.house.journal.written + 1)
 
-    def erase(self) -> erasure.ErasureResult:
-        return erasure.run(self.disk, self.shelf.folder, self.shelf.keys, PERSON, self.plan().goes, self)
+    def erase(self) -> person_erasure.ErasureResult:
+        return person_erasure.run(self.disk, self.shelf.folder, self.shelf.keys, PERSON, self.plan().goes, self)
 
     def wrong(self) -> list[str]:
         """What `journal verify` would find."""
@@ -88,7 +88,9 @@ class Case:
         identity, public = bytes.fromhex(self.disk.identity()), self.shelf.keys.public
         erasures = [unpack_erasure(one.body) for one in read(self.disk) if one.kind == messages.ERASURE]
         altered = unexplained_redaction(
-            found.redactions, erasures, lambda one: signed_by(public, one.signature, signed_bytes(identity, one.first, one.changes))
+            found.redactions,
+            erasures,
+            lambda one: signed_by(public, one.signature, signed_bytes(identity, one.first, one.changes)),
         )
         tables = verification.verify_tables(self.shelf.folder, self.disk, self.disk.identity(), self.shelf.keys)
         return [*filter(None, [str(found.damage or ""), altered]), *(fault for one in tables for fault in one.faults)]
@@ -124,7 +126,7 @@ def test_rows_of_what_nobody_read_go_out_of_tables_that_do_not_say_whose_they_ar
     assert [row[0] for row in case.shelf.rows("sequence", nobody)] == [others]
     assert mine < others
     assert case.wrong() == []
-    assert case.erase() == erasure.ErasureResult(0, 0, 0, 0)
+    assert case.erase() == person_erasure.ErasureResult(0, 0, 0, 0)
 
 
 def test_a_person_goes_out_of_segments_and_tables_and_everything_that_was_signed_still_holds(case: Case) -> None:
@@ -145,7 +147,7 @@ def test_a_person_goes_out_of_segments_and_tables_and_everything_that_was_signed
     assert case.wrong() == []
     assert chain in {placed.group.digest.hex() for placed in Scan(case.disk)}, "what was published before"
     assert case.shelf.files() == case.shelf.named()
-    assert case.erase() == erasure.ErasureResult(0, 0, 0, 0)
+    assert case.erase() == person_erasure.ErasureResult(0, 0, 0, 0)
 
 
 def test_what_is_held_is_young_or_is_needed_stays_and_says_why(case: Case) -> None:
@@ -155,10 +157,10 @@ def test_what_is_held_is_young_or_is_needed_stays_and_says_why(case: Case) -> No
     held = case.plan(Hold(first.since, first.since + 1, "case 4711"))
     assert held.goes == whole.goes[1:]
     assert held.stays["it is held: case 4711"] == 1
-    young = erasure.plan(case.disk, (), whole.goes[0].until, case.house.journal.written + 1)
+    young = person_erasure.plan(case.disk, (), whole.goes[0].until, case.house.journal.written + 1)
     assert young.goes == whole.goes[:1]
     assert young.stays["the law asks for it to be kept"] == len(whole.goes) - 1
-    assert erasure.plan(case.disk, (), case.house.now, 0).goes == (), "without a checkpoint a restart reads all"
+    assert person_erasure.plan(case.disk, (), case.house.now, 0).goes == (), "without a checkpoint a restart reads all"
 
 
 def test_a_segment_that_was_altered_and_called_erased_is_found_out(case: Case) -> None:

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.model.counters import GateCounters
 from proxy.operations.metrics import GAUGES, SCALARS, Gauges, exposition
-from proxy.server.workers.metrics import OVER_WORKERS, PREFIX, counted, merged, read, text_of
+from proxy.server.workers.merged_metrics import OVER_WORKERS, PREFIX, counted, merged, read, text_of
 
 
 def said(submits: dict[str, int], *, binds: int = 0, journal_up: bool = True, skew_s: float = 0.0, revision: str = "r1") -> str:

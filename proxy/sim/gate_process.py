@@ -27,7 +27,7 @@ from proxy.journal.sealing import make_key_file
 from proxy.model.message import Category
 from proxy.runtime.shipped_files import shipped
 from proxy.sim import measure
-from proxy.sim.desk import DemoAccounts
+from proxy.sim.console_accounts import DemoAccounts
 from proxy.sim.ports import free_port
 
 CHINA = ZoneInfo("Asia/Shanghai")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.model.roles import COMMANDS
-from proxy.server.workers.answers import EVERYWHERE, GONE, is_for_all, is_trial, lines_of, one_answer, tried
+from proxy.server.workers.merged_answers import EVERYWHERE, GONE, is_for_all, is_trial, lines_of, one_answer, tried
 from proxy.server.workers.pool import merge_lines
 
 

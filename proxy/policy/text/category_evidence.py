@@ -12,7 +12,7 @@ from proxy.model.message import Content
 from proxy.policy.reading import Reader
 from proxy.policy.text.category import EVASION, LINK, OPT_OUT, Classified
 from proxy.policy.text.folding import fold, masked, squeeze
-from proxy.policy.text.page import pages_of
+from proxy.policy.text.text_analysis import pages_of
 
 FEATURES_MAX = 200  # shown of one text; a text of 20 parts may hold more
 STRETCH_MAX = 60  # characters of what stands beside a code

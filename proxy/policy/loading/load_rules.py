@@ -19,7 +19,7 @@ from proxy.policy.loading.draft import MODES, Draft, read_draft
 from proxy.policy.loading.folder import NOTHING, RulesFolder
 from proxy.policy.loading.problem import Faults, Problem, RuleFault, RulesError, each
 from proxy.policy.loading.source import Node, read
-from proxy.policy.penalties import TRIGGERS_MAX, DeskRules, Trigger, read_complaints, read_trigger
+from proxy.policy.penalty_rules import TRIGGERS_MAX, DeskRules, Trigger, read_complaints, read_trigger
 from proxy.policy.plan import Rule
 from proxy.policy.registries.regions import Regions
 from proxy.policy.ruleset import RuleSet

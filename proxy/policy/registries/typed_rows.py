@@ -55,7 +55,7 @@ class RowFault(Exception):
 
 
 class TableSource(Protocol):
-    """The files that tables are read from (loading/folder.py)."""
+    """The files that tables are read from (policy/loading/folder.py)."""
 
     problems: list[Problem]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from proxy.model.redact import printable, read_csv_cell
-from proxy.operations.files.encoding import encoding_of, is_regular
+from proxy.operations.files.text_encoding import encoding_of, is_regular
 from proxy.operations.files.xlsx import COLUMNS_MAX, ROWS_MAX, NotASheet, rows_in_child
 
 FILE_BYTES_MAX = 64 << 20

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.state import open_store
-from proxy.state.lists.papers import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords
 
 
 def test_a_checkpoint_keeps_them_and_writes_those_that_changed(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from proxy.policy.loading.folder import RulesFolder
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.policy.text.folding import normal_signature
-from proxy.policy.text.page import signer
+from proxy.policy.text.text_analysis import signer
 from proxy.relay.effects.optouts import read_deliver_text
 from proxy.wire import ContentCache, Frame, Malformed, read_deliver, read_submit
 

@@ -11,8 +11,8 @@ import pytest
 from proxy.config import Carrier
 from proxy.model.message import Content, Message, Sender
 from proxy.native.loader import PURE
+from proxy.net.carrier_routes import Routes
 from proxy.net.lane import Lane
-from proxy.net.routes import Routes
 
 SENDER = Sender.of("jia", "jia", "1069001", "1069001")
 
@@ -114,7 +114,7 @@ def test_the_twin_takes_the_same_way(seed: int) -> None:
 
 
 def test_who_serves_a_place_is_remembered_of_so_many_places_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.net.routes.TIERS_MOST", 3)
+    monkeypatch.setattr("proxy.net.carrier_routes.TIERS_MOST", 3)
     house = House(carrier("few", "", ("1380021",)), carrier("all"))
     for recipient in range(13800210000, 13900210000, 9_999_999):
         assert house.to(recipient) == ("few" if str(recipient).startswith("1380021") else "all")

@@ -15,7 +15,7 @@ import pytest
 
 from proxy.state import open_store
 from proxy.state.shared.connection import ServerLogin, StoreDown, StoreRefused
-from proxy.state.shared.rules import ABSENT, PIECE_BYTES, PIECES_MAX, SharedRules, Swapped
+from proxy.state.shared.shared_rules import ABSENT, PIECE_BYTES, PIECES_MAX, SharedRules, Swapped
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import PASSWORD, SECRET, USER, Cluster, Valkey

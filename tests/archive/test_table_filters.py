@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.archive import bloom, manifest, parquet, verification
-from proxy.archive.keys import ArchiveKeys
+from proxy.archive import manifest, parquet, table_filters, verification
 from proxy.archive.manifest import TableFile
 from proxy.archive.pending_segments import LocalJournal
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
 from proxy.archive.search import SearchResult, find
+from proxy.archive.secret_keys import ArchiveKeys
 from tests.archive.journals import DAY, Shelf, busy, nights
 from tests.house import NOON, SHANGHAI, House
 
@@ -23,19 +23,21 @@ TEXT = st.text(alphabet="上新贷款退订回复Rab09 .【】", max_size=24)
 
 
 def ask(house: House, shelf: Shelf, thorough: bool = False, **asked: Any) -> SearchResult:
-    return find(shelf.folder, [LocalJournal(house.disk, 0)], shelf.keys, Query(**asked).checked(), NOON + 10 * DAY, thorough=thorough)
+    return find(
+        shelf.folder, [LocalJournal(house.disk, 0)], shelf.keys, Query(**asked).checked(), NOON + 10 * DAY, thorough=thorough
+    )
 
 
 def table_of(folder: Path, rows: list[PersonRow]) -> tuple[Path, TableFile]:
     keys = ArchiveKeys(folder.parent / "keys", make=True)
     (file,) = parquet.write(folder / "t.parquet", folder, parquet.batches(rows, 0, keys))
     path = folder / file.name
-    bloom.path_of(path).write_bytes(bloom.pack(path, file))
+    table_filters.path_of(path).write_bytes(table_filters.pack(path, file))
     return path, file
 
 
 def holds(path: Path, file: TableFile, **asked: Any) -> bool:
-    return bloom.may_contain(path, file, bloom.query_words(Query(**asked)))
+    return table_filters.may_contain(path, file, table_filters.query_words(Query(**asked)))
 
 
 @settings(max_examples=30)
@@ -64,8 +66,12 @@ def test_no_piece_of_a_text_is_ever_passed_over(
     for text in texts:
         assert holds(path, file, text=text[start : start + size])
         assert holds(path, file, signature=text[:9][start : start + size])
-    assert bloom.may_contain(path, file, [bloom.person_word(ArchiveKeys(path.parents[1] / "keys").person(SHANGHAI))])
-    assert not bloom.may_contain(path, file, [bloom.person_word(ArchiveKeys(path.parents[1] / "keys").person(SHANGHAI + 1))])
+    assert table_filters.may_contain(
+        path, file, [table_filters.person_word(ArchiveKeys(path.parents[1] / "keys").person(SHANGHAI))]
+    )
+    assert not table_filters.may_contain(
+        path, file, [table_filters.person_word(ArchiveKeys(path.parents[1] / "keys").person(SHANGHAI + 1))]
+    )
     assert holds(path, file, sender="1069001234"[start % 10 :][:size], provider="jia", verdict="reject", reason="keyword")
 
 
@@ -131,7 +137,7 @@ def test_a_filter_is_as_large_as_its_words_need(tmp_path: Path) -> None:
     def octets(name: str, count: int) -> int:
         rows = [PersonRow(SHANGHAI, 1, number + 1, 0, "verdict", text=f"{number * 7919:012x}") for number in range(count)]
         path, _ = table_of(tmp_path / name, rows)
-        return bloom.path_of(path).stat().st_size
+        return table_filters.path_of(path).stat().st_size
 
     assert octets("few", 3) == 4096 + 32
     assert 16_384 < octets("many", 10_000) < 131_072
@@ -161,7 +167,7 @@ def test_a_filter_that_cannot_be_used_hides_nothing_and_verify_names_it(house: H
     busy(house, 4)
     shelf.roll(house.disk, house.now)
     table = shelf.manifest().tables[1]
-    path = bloom.path_of(shelf.folder / "node-0" / table.files[0].name)
+    path = table_filters.path_of(shelf.folder / "node-0" / table.files[0].name)
     damaged(path, how)
     assert ask(house, shelf, text="第1号").hits
     assert ask(house, shelf, text="没有人说过").passed_over == len(shelf.manifest().tables) - 1
@@ -173,7 +179,7 @@ def test_bits_that_somebody_cleared_are_named_by_verify_and_not_believed_by_prov
     busy(house, 4)
     shelf.roll(house.disk, house.now)
     for file in shelf.manifest().files():
-        path = bloom.path_of(shelf.folder / "node-0" / file.name)
+        path = table_filters.path_of(shelf.folder / "node-0" / file.name)
         path.write_bytes(path.read_bytes()[:32] + bytes(path.stat().st_size - 32))
     assert ask(house, shelf, text="第1号").hits == []
     assert ask(house, shelf, thorough=True, text="第1号").hits
@@ -187,7 +193,7 @@ def test_tables_of_a_gate_that_made_no_filters_get_them_with_the_next_roll(house
     nights(house)
     shelf.roll(house.disk, house.now)
     whole = shelf.manifest()
-    for path in shelf.folder.rglob(f"*{bloom.SUFFIX}"):
+    for path in shelf.folder.rglob(f"*{table_filters.SUFFIX}"):
         path.unlink()
     kept = shelf.manifest()
     kept.blooms = {}

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from proxy.config.fields import CHINA
+from proxy.config.mapping_reader import CHINA
 from proxy.desk.reports import small_counts
-from proxy.desk.reports.sheet import FATES, UNREAD, DayReport
+from proxy.desk.reports.daily_report import FATES, UNREAD, DayReport
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
