@@ -82,8 +82,8 @@ def _tell(found: Copied, copy: Path, json: bool) -> None:
         as_json(found._asdict())
         return
     print_line(
-        f"{copy}: as of {format_time(found.time)}; journal records {found.first} to {found.last} in {found.segments} segments,
-        {found.bytes:,} bytes"
+        f"{copy}: as of {format_time(found.time)}; journal records {found.first} to {found.last} in {found.segments} segments, "
+        f"{found.bytes:,} bytes"
     )
     for hole in found.holes:
         print_line(
