@@ -57,7 +57,7 @@ FILES = [
     "state/shared/test_keys.py",
     "state/lists/test_listed.py",
     "state/lists/test_bloom.py",
-    "state/embedded/test_table.py",
+    "state/embedded/test_record_table.py",
     "state/record/test_record.py",
     "state/stores/test_sqlite.py",
     "journal/test_write_ahead_log.py",

@@ -11,7 +11,7 @@ cdef int _learn_codings() except -1:
     from proxy.wire import receipted as room
     for coding in range(256):
         _wide_codings[coding] = room.KINDS[coding] == room.UCS_2
-    _Receipted, _id_in_tlv_max = room.Receipted, room._IN_TLV_MAX
+    _Receipted, _id_in_tlv_max = room.ReceiptIds, room._IN_TLV_MAX
     _codings_known = True
     return 0
 
