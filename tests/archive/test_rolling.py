@@ -279,8 +279,8 @@ def step_by_step(monkeypatch: pytest.MonkeyPatch, alive: int) -> list[str]:
 
         return dies
 
-    monkeypatch.setattr(atomic_files, "settle", counted(atomic_files.commit_file))
-    monkeypatch.setattr(atomic_files, "drop", counted(atomic_files.remove_file))
+    monkeypatch.setattr(atomic_files, "commit_file", counted(atomic_files.commit_file))
+    monkeypatch.setattr(atomic_files, "remove_file", counted(atomic_files.remove_file))
     return done
 
 

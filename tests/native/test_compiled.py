@@ -54,7 +54,7 @@ FILES = [
     "wire/test_session.py",
     "wire/test_submit.py",
     "wire/test_vectors.py",
-    "state/shared/test_keys.py",
+    "state/shared/test_record_keys.py",
     "state/lists/test_listed.py",
     "state/lists/test_bloom.py",
     "state/embedded/test_record_table.py",

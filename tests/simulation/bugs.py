@@ -647,7 +647,7 @@ def cancelled_given_back(world: World) -> None:
 
     def forget(question: Any, reason: str, status: int, body: bytes) -> None:
         if question.frame.command_id == CANCEL_SM and not status:
-            sent = world.commands.index.find(question.asking.message_id)
+            sent = world.commands.index.find(question.queried.message_id)
             if sent is not None:
                 world.store.update(sent.recipient, lambda data: record.remove(data, sent.entry_id))
         tell(question, reason, status, body)

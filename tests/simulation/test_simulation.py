@@ -63,12 +63,12 @@ def test_each_seeded_bug_is_found_within_300_seeds(bug: Callable[[World], None])
 
 def controls_are_dropped(patch: pytest.MonkeyPatch) -> None:
     """The reader drops bidirectional controls, which handsets obey."""
-    patch.setattr(reading, "drawn", lambda text: None)
+    patch.setattr(reading, "display_orders", lambda text: None)
 
 
 def codings_are_believed(patch: pytest.MonkeyPatch) -> None:
     """Octets are read as their coding says, or not at all."""
-    patch.setattr(content, "shown", charset.decode)
+    patch.setattr(content, "displayed_text", charset.decode)
 
 
 def halves_are_characters(patch: pytest.MonkeyPatch) -> None:
