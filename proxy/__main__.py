@@ -25,10 +25,11 @@ from proxy.desk.backtest import command as backtest
 from proxy.desk.complaints import command as complaint
 from proxy.desk.connections import binds_command, links_command, trace_command
 from proxy.desk.consents import command as consent
+from proxy.desk.data_subjects import command as subject
 from proxy.desk.evidence import command as evidence
 from proxy.desk.explain import command as explain
+from proxy.desk.operator_orders import command as stop
 from proxy.desk.optouts import command as optout
-from proxy.desk.orders import command as stop
 from proxy.desk.penalties import command as penalty
 from proxy.desk.precheck import command as precheck
 from proxy.desk.providers import command as provider
@@ -36,7 +37,6 @@ from proxy.desk.reply_paths import probe_command
 from proxy.desk.reports import command as report
 from proxy.desk.revisions import command as rules
 from proxy.desk.search import command as find
-from proxy.desk.subjects import command as subject
 from proxy.desk.suppression import command as suppress
 from proxy.operations.terminal import as_json as tell_json
 from proxy.operations.terminal import choose_language, fail, print_line, use_token_file, warn

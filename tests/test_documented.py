@@ -23,7 +23,7 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.operations.metrics import COUNTERS, GAUGES, Gauges, exposition
-from proxy.policy import RulesError, check, load, penalty_rules, renamed, time_windows
+from proxy.policy import RulesError, check, load, penalty_rules, renamed_senders, time_windows
 from proxy.policy.kinds import consent, day, limit, preferences, scheduled, suppressed, template, text_state, when_kinds
 from proxy.policy.loading import load_rules
 from proxy.policy.loading.check import STEP_KEYS
@@ -305,7 +305,16 @@ CLOSED = {
     "subcategory": {*SUBCATEGORIES[1:], "none"},
     "text_state": {*text_state.STATES},
     "signature_state": {*registry.STATE_WORDS},
-    "suppressed": {*suppressed.SCOPES, *suppressed.SOURCES, *renamed.WAYS, "scope", "source", "max_age", "match", "similarity"},
+    "suppressed": {
+        *suppressed.SCOPES,
+        *suppressed.SOURCES,
+        *renamed_senders.WAYS,
+        "scope",
+        "source",
+        "max_age",
+        "match",
+        "similarity",
+    },
     "calendar": {*CALENDAR_WORDS, "before", "after"},
     "consent": {*consent.WORDS, *people.CONSENT_STATES},
     "preferences": {*preferences.WORDS},
@@ -441,7 +450,7 @@ def test_the_registries_have_the_columns_that_are_documented(rules: Path) -> Non
 
 
 def test_the_ways_of_knowing_a_sender_again_are_documented_and_no_other() -> None:
-    assert named(table(section(RULES, "Renamed senders"), "way")) == list(renamed.WAYS)
+    assert named(table(section(RULES, "Renamed senders"), "way")) == list(renamed_senders.WAYS)
 
 
 def test_what_a_word_may_speak_for_and_what_it_adds_is_documented() -> None:

@@ -11,25 +11,25 @@ from typing import Any, cast
 from pyroaring import BitMap
 
 from proxy.cluster.replication import Record, Replication
-from proxy.desk.orders.book import OrderBook
+from proxy.desk.operator_orders.book import OrderBook
 from proxy.journal.records import consents, gate_events, messages, operator_actions
 from proxy.journal.records import external_optouts as told_of
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.message import Order, hash32
 from proxy.model.recipient import OptOut
-from proxy.relay.effects.chunked import ChunkedImports
+from proxy.relay.effects.chunked_imports import ChunkedImports
 from proxy.relay.effects.consents import ConsentImport, PersonChange, apply_event
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.optouts import Confirmation, RefusedTexts, ReplyEffect, ReplyTo, Widening
 from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.effects.replay import replay
 from proxy.relay.effects.suppression import OfficerRefusal
-from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
-from proxy.state.record import record, replied
-from proxy.state.record.candidates import Port
+from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
+from proxy.state.record import record, reply_ports
+from proxy.state.record.optout_candidates import Port
 from proxy.state.shared.log import NODES, LogEntry, Place
-from proxy.state.shared.numbering import Numbering
+from proxy.state.shared.number_ranges import Numbering
 from proxy.state.stores.sqlite import SqliteStore
 from tests.journal.memory_disk import MemoryDisk
 
@@ -254,8 +254,8 @@ def words(data: bytes) -> dict[str, Any]:
         "refusals": sorted(held),
         "withdrawals": sorted(record.withdrawals(data)),
         "texts": sorted(record.Record(data).refused_texts()),
-        "confirmed": [replied.confirmed(data, one) for one in sorted(held)],
-        "sent to": sorted(one for one in held if replied.name_of(one) in replied.refused_at(data, hash32(PORT))),
+        "confirmed": [reply_ports.confirmed(data, one) for one in sorted(held)],
+        "sent to": sorted(one for one in held if reply_ports.name_of(one) in reply_ports.refused_at(data, hash32(PORT))),
     }
 
 

@@ -33,7 +33,7 @@ from proxy.journal.records import (
     gate_events,
     messages,
     operator_actions,
-    unread_submits,
+    unreadable_submits,
 )
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import CATEGORY_WORDS, Category, Outcome
@@ -46,7 +46,7 @@ from proxy.relay.effects.optouts import read_deliver_text
 from proxy.wire import ContentCache, Frame, Malformed, Submit, read_deliver, read_submit
 from proxy.wire.data_sm import read_data_sm
 from proxy.wire.message_queries import replacement
-from proxy.wire.receipted import ReceiptIds
+from proxy.wire.receipt_ids import ReceiptIds
 from proxy.wire.tables import DATA_SM, RECEIPTED_MESSAGE_ID, REPLACE_SM
 
 EFFECTS = (
@@ -103,7 +103,7 @@ class RowReader:
         entry, category, rules = said.entry, CATEGORY_WORDS[said.category], self._objecting(said.revision, said.breaches)
         if code or said.category is Category.OTP or unjudged(category, said.reason, objected=bool(rules)):
             text = mask_digits(text)
-        persons = (said.recipient,) if said.recipient else unread_submits.recipients_of_pdu(said.data) or _NOBODY
+        persons = (said.recipient,) if said.recipient else unreadable_submits.recipients_of_pdu(said.data) or _NOBODY
         return [
             _row((
                 person, _ms(said.time), record.sequence, place, "verdict", said.provider, said.account, said.port,
@@ -246,7 +246,7 @@ def persons_of(record: JournalRecord) -> Sequence[int]:
     """Whom rows of a record are about, or may be; its body begins with when that was (ms). ValueError, struct.error."""
     kind, body = record.kind, record.body
     if kind == messages.VERDICT:
-        return unread_submits.recipients_of_verdict(body) or _NOBODY
+        return unreadable_submits.recipients_of_verdict(body) or _NOBODY
     if kind == messages.ACCEPTED:
         return answers.recipients_of(body)
     if kind == messages.DELIVER:

@@ -22,7 +22,7 @@ from proxy.archive.manifest import Manifest, TableFile, is_unchanged
 from proxy.archive.pending_segments import ArchiveSources
 from proxy.archive.query import Query
 from proxy.archive.signed_heads import newest
-from proxy.archive.tail import UnrolledTail
+from proxy.archive.unrolled_records import UnrolledTail
 
 CHINA = timezone(timedelta(hours=8))
 TRIES = 3

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 from pyarrow import parquet
 
-from proxy.archive.engine import engine
+from proxy.archive.duckdb_engine import engine
 from proxy.archive.manifest import TableFile, digest_of
 from proxy.archive.person_rows import HashedPersons, PersonRow
 from proxy.archive.secret_keys import SEALED_BYTES, ArchiveKeys

@@ -21,7 +21,7 @@ from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.segment_index import SegmentIndex
-from proxy.archive.tail import UnrolledTail, tail
+from proxy.archive.unrolled_records import UnrolledTail, tail
 from proxy.journal.disk import Disk
 
 

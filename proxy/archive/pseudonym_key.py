@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from proxy.state.lists.erased import ErasedRecipients
+from proxy.state.lists.erased_recipients import ErasedRecipients
 
 log = structlog.get_logger()
 

@@ -21,7 +21,7 @@ import duckdb
 
 from proxy.archive import otp_texts, parquet, table_filters
 from proxy.archive.coverage import CandidateFile, CoverageReport, determine_coverage, retry_if_changed
-from proxy.archive.engine import engine
+from proxy.archive.duckdb_engine import engine
 from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import LATER_S, LIMIT_MAX, Query
 from proxy.archive.secret_keys import ArchiveKeys

@@ -27,7 +27,7 @@ from itertools import pairwise
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
-from proxy.archive.tail import NO_TAIL, UnrolledTail, relevant_records
+from proxy.archive.unrolled_records import NO_TAIL, UnrolledTail, relevant_records
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages
 from proxy.journal.scan import as_journal_error, segment_name
@@ -334,7 +334,7 @@ class _TailQuery:
         question: Query,
         rules: Mapping[str, Sequence[str]],
     ) -> None:
-        from proxy.archive.columns import RowReader  # noqa: PLC0415 # as in tail.py
+        from proxy.archive.columns import RowReader  # noqa: PLC0415 # as in unrolled_records.py
 
         self._ahead, self._question = ahead, question
         self._left = [found for found in stretches if question.may_touch(found[1].least_ms, found[1].most_ms)]

@@ -21,7 +21,7 @@ from proxy.archive import signed_heads, table_filters
 from proxy.archive.columns import RowReader
 from proxy.archive.continuity import continuity_faults
 from proxy.archive.coverage import fault_of, faults_of
-from proxy.archive.engine import engine
+from proxy.archive.duckdb_engine import engine
 from proxy.archive.manifest import Manifest, ManifestError, TableEntry, TableFile, digest_of, is_unchanged, load, node_folders
 from proxy.archive.parquet import SCHEMA
 from proxy.archive.person_rows import PersonRow

@@ -16,6 +16,6 @@ each, and must not block the gate's loop.
     gate_client.py  commands, programs, HTTP of the gate       request_guard.py   checks and headers of every request
     fork_server.py  starts programs fast; prefetch.py: what it reads ahead
     sandbox.py   a process that reads rule sets                jobs.py            backtests that run for minutes
-    sampling.py  counters over time                            inline_charts.py   charts in a page; offline_charts.py: in a document
+    metric_sampling.py  counters over time                            inline_charts.py   charts in a page; offline_charts.py: in a document
     serving.py   the process
 """

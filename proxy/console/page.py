@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from proxy.console.gate_client import GateClient, Ran
-from proxy.console.sampling import Sampling
+from proxy.console.metric_sampling import Sampling
 from proxy.console.sessions import LoginSession
 from proxy.console.translations import Translator
 from proxy.model.roles import Permission

@@ -18,7 +18,7 @@ import uvloop
 from proxy.config import SettingsError, console_locations
 from proxy.console.app import App
 from proxy.console.gate_client import GateClient
-from proxy.console.sampling import Sampling
+from proxy.console.metric_sampling import Sampling
 from proxy.model import log_setup
 from proxy.operations.http_listener import Listener
 from proxy.runtime import hardening

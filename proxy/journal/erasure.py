@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from proxy.journal.encoding import BodyReader, pack_string
-from proxy.journal.records import answers, delivers, messages, unread_submits
+from proxy.journal.records import answers, delivers, messages, unreadable_submits
 from proxy.journal.records.doubtful_replies import id_of, pack_decision, unpack_decision
 from proxy.journal.records.replicated import pack_replicated, unpack_replicated
 from proxy.journal.sealing import KeyRing, Sealer
@@ -153,9 +153,9 @@ class _PersonFilter:
 
     def _verdict(self, record: JournalRecord) -> JournalRecord:
         body = record.body
-        if self._number not in body and not unread_submits.names_nobody(body):
+        if self._number not in body and not unreadable_submits.names_nobody(body):
             return record
-        if self._person not in unread_submits.recipients_of_verdict(body):
+        if self._person not in unreadable_submits.recipients_of_verdict(body):
             return record
         self._verdicts.add(record.sequence)
         return self._erased_record(record)

@@ -19,9 +19,9 @@ from proxy.config import Worker
 from proxy.net.carrier import CarrierAccount
 from proxy.net.provider import Providers
 from proxy.relay.access import Access
-from proxy.state.counters.shares import LeasedFlow
-from proxy.state.shared.leased import LeaseRequest, Leases
-from proxy.state.shared.leases import BEAT_S, RateRequest
+from proxy.state.counters.rate_shares import LeasedFlow
+from proxy.state.shared.lease_requests import LeaseRequest, Leases
+from proxy.state.shared.lease_rules import BEAT_S, RateRequest
 
 log = structlog.get_logger()
 

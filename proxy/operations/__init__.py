@@ -8,7 +8,7 @@ the hot path.
     http.py          /healthz, /readyz, /metrics; http_listener.py: connections; http_auth.py: who may ask
     metrics.py       counters and gauges as Prometheus text; rule_hits.py: objections by rule of the last day
     worker_channel.py   questions of the supervisor to a worker
-    gate.py          what operations read of the running gate (protocols)
-    chunks.py        numbers in chunks, from client to journal; files/: the files that hold them
-    numbered_books.py, access_report.py, whoami.py   what commands of several features share
+    gate_interface.py          what operations read of the running gate (protocols)
+    number_chunks.py        numbers in chunks, from client to journal; files/: the files that hold them
+    record_lookup.py, access_report.py, whoami.py   what commands of several features share
 """

@@ -37,11 +37,11 @@ from proxy.policy.loading.check import CheckReport, check, check_loaded, run_tes
 from proxy.policy.loading.load_rules import Loaded, load, load_all
 from proxy.policy.loading.problem import Problem, RulesError
 from proxy.policy.loading.schema import schema
-from proxy.policy.orders import NotInScope, asks
+from proxy.policy.operator_orders import NotInScope, asks
 from proxy.policy.plan import Rule
 from proxy.policy.registries.regions import Regions
-from proxy.policy.registries.reviewed import review_key
-from proxy.policy.renamed import refused_text
+from proxy.policy.registries.reviewed_texts import review_key
+from proxy.policy.renamed_senders import refused_text
 from proxy.policy.replies.consent import agreed, consent_answer, declared_words
 from proxy.policy.replies.optout import Declared, Reply, is_common, read_reply
 from proxy.policy.ruleset import RuleSet

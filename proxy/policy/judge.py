@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from proxy.model.message import Breach, Counters, Facts, Message, Outcome, Take, Verdict
 from proxy.model.recipient import Recipient
 from proxy.policy.condition import RecipientTest, ask_person, evidence_of
-from proxy.policy.counted import counter_of
 from proxy.policy.explanation.history import Past
 from proxy.policy.kinds.limit import Limit
+from proxy.policy.limit_counts import counter_of
 from proxy.policy.plan import Cap, Objected, Plan, reported, strictness
 from proxy.policy.reading import Reading
 from proxy.policy.registries.regions import SEGMENT_FIRST

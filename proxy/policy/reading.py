@@ -19,22 +19,22 @@ from proxy.native.loader import compiled
 from proxy.policy.chunked_dict import ChunkedDict
 from proxy.policy.condition import Bits, Test
 from proxy.policy.memo import Memo, dropped
-from proxy.policy.registries.owned import Outside
+from proxy.policy.registries.registered_contacts import Outside
 from proxy.policy.registries.registry import Registry
-from proxy.policy.registries.reviewed import key_of
+from proxy.policy.registries.reviewed_texts import key_of
 from proxy.policy.text.bidi import DisplayOrders, display_orders
 from proxy.policy.text.category import Classified, Weighed, weigh
-from proxy.policy.text.codes import LINK, has_code, may_hold_code
 from proxy.policy.text.contacts import calls
 from proxy.policy.text.disguised import has_codes
+from proxy.policy.text.displayed_words import TextFindings, combined
 from proxy.policy.text.folding import fingerprint, masked, numberless, undressed, without_numbers
 from proxy.policy.text.keyword_prefilter import Match
 from proxy.policy.text.lexicon import Lexicon
 from proxy.policy.text.notices import plain
-from proxy.policy.text.pieces import pieces
+from proxy.policy.text.otp_codes import LINK, has_code, may_hold_code
 from proxy.policy.text.scanner import Scanner
-from proxy.policy.text.seen import TextFindings, combined
-from proxy.policy.text.split import LETTERS_LEAST, is_split_word
+from proxy.policy.text.split_words import LETTERS_LEAST, is_split_word
+from proxy.policy.text.stable_ranges import pieces
 from proxy.policy.text.text_analysis import Spans, TextAnalysis
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
@@ -436,7 +436,7 @@ class Reader:
         return weighed.as_code(self._points(weighed, page), leads_on=self._outside(page), beside_word=beside_word)
 
     def beside(self, weighed: Weighed, page: TextAnalysis) -> int | None:
-        """Points of what a text says beside its code (policy/text/codes.py); None where there is none."""
+        """Points of what a text says beside its code (policy/text/otp_codes.py); None where there is none."""
         if weighed.beside is None or not (has_code(page.squeezed) or may_hold_code(page.squeezed)):
             return None
         return self._points(weighed, page)

@@ -3,7 +3,7 @@
 In: the registry, refusals, refused texts, an advertisement. Out: False where no rule on refusals can hold; True proves nothing.
 Never: a decision; a refusal's age or source: rules ask for these.
 
-Most recipients with a refusal get messages from other senders. By the registry (renamed.py) a refusal means a set of names, computed once.
+Most recipients with a refusal get messages from other senders. By the registry (renamed_senders.py) a refusal means a set of names, computed once.
 If none of them is a name of the sender, no rule on refusals can hold.
 """
 
@@ -16,7 +16,7 @@ from typing import TypeVar
 from proxy.model.message import Facts, Message, hash48
 from proxy.model.recipient import OptOut, RefusedText
 from proxy.policy.registries.registry import Registry
-from proxy.policy.renamed import alike, kept_of, refused_by, same_contacts
+from proxy.policy.renamed_senders import alike, kept_of, refused_by, same_contacts
 from proxy.policy.text.folding import normal_signature
 
 NAMES_MAX = 65_536

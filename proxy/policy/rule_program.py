@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from proxy.model.message import Breach, Outcome
 from proxy.policy.condition import All, BitCondition, Bits, Test, Tree, leaves, of_bare, settle
-from proxy.policy.orders import Shadows
-from proxy.policy.partial import at_once, left_over, undecided
+from proxy.policy.incomplete_messages import at_once, left_over, undecided
+from proxy.policy.operator_orders import Shadows
 from proxy.policy.plan import Decision, Limited, Rule, by_window, cap_of, is_fixed, reported, strictness
 from proxy.policy.registries.registry import Registry
 from proxy.policy.time_windows import NEVER
@@ -78,7 +78,7 @@ class RuleProgram:
         self._bits, self._times, self._shadows, self._registry = bits, times, shadows, registry
         self._live = [rule for rule in live if not rule.exempt]
         self._exempt = [rule for rule in live if rule.exempt]
-        # of a text of which parts are missing: what can be decided of it, what is asked when it is whole (partial.py)
+        # of a text of which parts are missing: what can be decided of it, what is asked when it is whole (incomplete_messages.py)
         self._early = [rule for rule in with_yield_points(self._live, rest) if not undecided(rule.when)]
         self._early_exempt = [rule for rule in self._exempt if not undecided(rule.when)]
         self._at_once = [found for rule in with_yield_points(self._live, rest) if (found := at_once(rule, self._exempt, bits))]

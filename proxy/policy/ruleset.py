@@ -21,7 +21,7 @@ from proxy.policy.condition import Bits, RecipientTest, leaves
 from proxy.policy.kinds import NumberList
 from proxy.policy.kinds.notice import ASKS
 from proxy.policy.memo import Memo
-from proxy.policy.orders import Shadows, rules_of
+from proxy.policy.operator_orders import Shadows, rules_of
 from proxy.policy.penalty_rules import DeskRules
 from proxy.policy.places import PlaceConditions
 from proxy.policy.plan import Decision, Plan, Rule, plan_of
@@ -104,7 +104,7 @@ class RuleSet:
         self.desk = desk
         """Penalties and complaint deadlines of the rules; ``judge`` does not use them."""
         self.orders = orders
-        """Temporary orders in force beside the rules: see orders.py."""
+        """Temporary orders in force beside the rules: see operator_orders.py."""
         self._answer_bit = bits.of(ASKS)
         """The bit of texts that ask for an answer: not a rule's condition, but a fact that records keep."""
         self.paths = paths

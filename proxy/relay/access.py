@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from proxy.config import Account, Provider, Settings
 from proxy.model.message import CATEGORY_WORDS, Sender, hash32
 from proxy.model.rate import Rate
-from proxy.state.counters.shares import LeasedRate
+from proxy.state.counters.rate_shares import LeasedRate
 from proxy.wire import source_of
-from proxy.wire.reserved import ReservedFault, source_fault
+from proxy.wire.reserved_values import ReservedFault, source_fault
 
 EMPTY = "(empty)"
 """What the registered prefix of an empty source is called."""

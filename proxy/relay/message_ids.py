@@ -25,7 +25,7 @@ from typing import NamedTuple, Protocol
 
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown
-from proxy.wire.receipted import receipted
+from proxy.wire.receipt_ids import receipted
 from proxy.wire.tables import MESSAGE_ID_MAX as ID_OCTETS_MAX
 
 CODE_OCTETS = 2

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Protocol
 
 from proxy.journal.records.doubtful_replies import ReplyContext, pack_doubtful
-from proxy.journal.records.hashed_words import NAMES_A_RECORD_MAX
+from proxy.journal.records.hash_names import NAMES_A_RECORD_MAX
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import NotARecipient, recipient_of
@@ -39,8 +39,8 @@ from proxy.relay.effects.optouts import (
 )
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
-from proxy.state.lists.dictionary import Dictionary, port_name
-from proxy.state.record.candidates import Port
+from proxy.state.lists.hash_dictionary import Dictionary, port_name
+from proxy.state.record.optout_candidates import Port
 from proxy.wire import Deliver, encode, submit_sm
 
 ONE_MESSAGE = 70

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from proxy.journal.records import aggregate_shares, messages, requests
+from proxy.journal.records import counter_shares, messages, requests
 from proxy.journal.records.messages import VERDICT, pack_verdict
 from proxy.model.message import Message, Take
 from proxy.model.reasons import GATE_REASONS
@@ -207,7 +207,7 @@ class Restore:
 
     def share(self, now: float) -> bytes:
         """... for the journal."""
-        return aggregate_shares.pack_share(now, self._sequence, self._entry.time, True, self.given_back)
+        return counter_shares.pack_share(now, self._sequence, self._entry.time, True, self.given_back)
 
     def written(self, now: float) -> tuple[int, bytes] | None:
         if self._status is None:

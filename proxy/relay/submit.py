@@ -49,7 +49,7 @@ from proxy.relay.pending_submit import Bind, LaneRoutes, OtherRequest, PendingSu
 from proxy.relay.refusal_cache import RefusalCache
 from proxy.state import Store
 from proxy.wire import ContentCache, Frame, Malformed
-from proxy.wire.reserved import ReservedContent
+from proxy.wire.reserved_values import ReservedContent
 
 ESME_RSYSERR = 0x08
 OUR_FAULT = frozenset(("journal-down", "draining"))

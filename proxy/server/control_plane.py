@@ -24,12 +24,13 @@ from proxy.desk.complaints import operations as complaints
 from proxy.desk.complaints.book import CaseBook
 from proxy.desk.connections import binds, links, trace
 from proxy.desk.consents import operations as consent
+from proxy.desk.data_subjects import operations as subject
 from proxy.desk.explain import operations as explain
+from proxy.desk.operator_orders import operations as orders
+from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.optouts import doubtful_operations
 from proxy.desk.optouts import operations as optouts
 from proxy.desk.optouts.inbox import Inbox
-from proxy.desk.orders import operations as orders
-from proxy.desk.orders.book import OrderBook
 from proxy.desk.penalties import operations as penalties
 from proxy.desk.penalties.book import PenaltyBook, rate_shares
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
@@ -40,7 +41,6 @@ from proxy.desk.reply_paths import probes, states
 from proxy.desk.revisions import operations as ops_rules
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.desk.search import access_log
-from proxy.desk.subjects import operations as subject
 from proxy.desk.suppression import operations as suppress
 from proxy.desk.today import counter_rows
 from proxy.journal.records import messages
@@ -59,9 +59,9 @@ from proxy.operations.control import CommandRefused, ControlServer
 from proxy.operations.http import HttpRoute
 from proxy.operations.rule_hits import Hits
 from proxy.policy import RuleSet, time_windows
-from proxy.policy.orders import words_of
+from proxy.policy.operator_orders import words_of
 from proxy.relay.candidate import CandidateRules
-from proxy.relay.effects.chunked import ChunkedImports
+from proxy.relay.effects.chunked_imports import ChunkedImports
 from proxy.relay.effects.consents import ConsentImport
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths

@@ -32,16 +32,16 @@ from typing import Any
 from rich.console import Console
 from smpplib import exceptions
 
-from proxy.sim import closing, measure
+from proxy.sim import demo_summary, measure
 from proxy.sim.console_accounts import DemoAccounts
 from proxy.sim.gate_process import CHINA, KEY, CarrierSide, GateFailed, GateUnderTest, copy_rules, write_settings
+from proxy.sim.journal_summary import read_journal
+from proxy.sim.live_table import Screen
 from proxy.sim.ports import free_port
 from proxy.sim.reconcile import Difference, Witnesses, reconcile
 from proxy.sim.scenario import CARRIER_TPS, OUTAGE_S, RESPONSE_S, Scenario, ScriptedReply, scenario
 from proxy.sim.simulated_carrier import Conduct, SimulatedCarrier
 from proxy.sim.simulated_provider import ProviderThread
-from proxy.sim.story import read_journal
-from proxy.sim.view import Screen
 
 SEED = 1111
 SETTLE_S = 30.0
@@ -164,7 +164,7 @@ def stage(
             watch(gate)
         _print(console, desk.lines(everybody=False))
         witnesses, differences = play(console, cast, carrier, gate, seconds)
-        good = closing.print_results(console, witnesses, differences, seconds)
+        good = demo_summary.print_results(console, witnesses, differences, seconds)
         keep = keep or not good
         if stay is not None:
             gate.start()

@@ -19,7 +19,7 @@ from time import perf_counter
 from typing import cast
 
 from proxy.sim import pdus
-from proxy.sim.deck import FILLINGS, Card
+from proxy.sim.encoded_submits import FILLINGS, Card
 from proxy.sim.pdus import HEADER
 
 SEQUENCES = 65_536

@@ -17,11 +17,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
-from proxy.sim.measure import Samples
-from proxy.sim.scenario import REFUSALS
-from proxy.sim.simulated_carrier import UNANSWERED, CarrierLog
-from proxy.sim.simulated_provider import ProviderLog
-from proxy.sim.story import (
+from proxy.sim.journal_summary import (
     ACCEPTED,
     LATE,
     LATE_ACCEPTED,
@@ -32,6 +28,10 @@ from proxy.sim.story import (
     UNKNOWN,
     JournalStory,
 )
+from proxy.sim.measure import Samples
+from proxy.sim.scenario import REFUSALS
+from proxy.sim.simulated_carrier import UNANSWERED, CarrierLog
+from proxy.sim.simulated_provider import ProviderLog
 
 YES = (ACCEPTED, LATE_ACCEPTED, LATE_PART)
 """Effects of an answer whose status may be nought."""

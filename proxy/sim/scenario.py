@@ -14,7 +14,7 @@ from itertools import cycle
 
 from proxy.model.message import Category
 from proxy.sim import pdus, synthetic_recipients, texts
-from proxy.sim.deck import DeckPorts
+from proxy.sim.encoded_submits import DeckPorts
 from proxy.sim.gate_process import BANK_ONLY, VOID, WATCHED, SimulatedProvider, quiet_hours
 from proxy.sim.simulated_carrier import IGNORE, Conduct, by_ending
 from proxy.sim.simulated_provider import ScriptedSubmit

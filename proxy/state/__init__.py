@@ -6,17 +6,17 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
 its records).
 
     record/      one recipient's record as packed bytes; what nodes merge into it
-        state/record/record.py entries, oldest first          state/record/facts.py opt-outs and unknown outcomes behind the entries
-        state/record/asked.py consent requests                state/record/consent_given.py, state/record/withdrawn.py consents by
+        state/record/record.py entries, oldest first          state/record/packed_facts.py opt-outs and unknown outcomes behind the entries
+        state/record/consent_requests.py consent requests                state/record/consent_given.py, state/record/withdrawn.py consents by
         reply, and their withdrawal
-        state/record/replied.py ports of opt-out replies      state/record/torn.py multipart messages that never became whole
-        state/record/candidates.py messages that a reply may mean        state/record/merging.py a node's own facts, put back into a record
+        state/record/reply_ports.py ports of opt-out replies      state/record/incomplete_multipart.py multipart messages that never became whole
+        state/record/optout_candidates.py messages that a reply may mean        state/record/merging.py a node's own facts, put back into a record
     lists/       what is kept beside the records
-        state/lists/listed.py suppression lists              state/lists/consented.py consents from files          bloom.py a filter
+        state/lists/suppression_lists.py suppression lists              state/lists/consent_lists.py consents from files          state/lists/bloom.py a filter
         before the lists
-        state/lists/filling.py removals during an import     state/lists/erased.py recipients to forget            orders.py orders in force
-        papers.py cases, penalties and other numbered bodies     state/lists/dictionary.py ports and signatures by hash
-        state/lists/idempotency.py requests that were dealt with             history.py changes of rules
+        state/lists/bulk_import.py removals during an import     state/lists/erased_recipients.py recipients to forget            policy/operator_orders.py orders in force
+        papers.py cases, penalties and other numbered bodies     state/lists/hash_dictionary.py ports and signatures by hash
+        state/lists/idempotency.py requests that were dealt with             policy/explanation/history.py changes of rules
     mailbox/     delivers that wait for their provider
     counters/    limits that belong to no single recipient: on one node, and shared between nodes
     embedded/    the parts of the embedded store: the table in memory, the checkpoint
@@ -38,19 +38,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from proxy.model.message import Counters, Take
 from proxy.state import stores
-from proxy.state.lists.consented import ConsentIndex
+from proxy.state.lists.consent_lists import ConsentIndex
 from proxy.state.lists.desk_records import DeskRecords
-from proxy.state.lists.dictionary import Dictionary
-from proxy.state.lists.erased import ErasedRecipients
+from proxy.state.lists.erased_recipients import ErasedRecipients
+from proxy.state.lists.hash_dictionary import Dictionary
 from proxy.state.lists.idempotency import IdempotencyKeys
-from proxy.state.lists.listed import SuppressionLists
 from proxy.state.lists.order_records import Orders
 from proxy.state.lists.rule_history import RuleHistory
+from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
-from proxy.state.record.torn import TornKeys
+from proxy.state.record.incomplete_multipart import TornKeys
 
 if TYPE_CHECKING:  # it speaks to servers, which nothing else here does
-    from proxy.state.shared.leased import Leases
+    from proxy.state.shared.lease_requests import Leases
     from proxy.state.shared.multipart_exchange import MultipartExchange
     from proxy.state.shared.shared_rules import SharedRules
 

@@ -3,7 +3,7 @@
 Submits and delivers have the same octets there.
 
 In: those octets. Out: message.Content, or Malformed. Never: sender or recipient. Only fields on which rules depend are checked
-for their meaning. Reserved values in fields that concern the carrier alone are noted (reserved.py); the provider's settings
+for their meaning. Reserved values in fields that concern the carrier alone are noted (reserved_values.py); the provider's settings
 decide whether they pass.
 """
 
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from proxy.model.message import Content, Part
 from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode, displayed_text
 from proxy.wire.frame import Malformed, read_tlvs
-from proxy.wire.reserved import flags_fault, text_fault, with_fault
+from proxy.wire.reserved_values import flags_fault, text_fault, with_fault
 from proxy.wire.smpp_time import SmppTime, read_time
 from proxy.wire.tables import (
     DESTINATION_PORT,

@@ -12,7 +12,7 @@ from proxy.model.message import Content
 from proxy.wire.content import content_of, octets_after_header
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame
-from proxy.wire.reserved import fields_fault, text_fault, with_fault
+from proxy.wire.reserved_values import fields_fault, text_fault, with_fault
 from proxy.wire.submit import ContentCache, Submit
 from proxy.wire.tables import MESSAGE_PAYLOAD
 

@@ -19,7 +19,7 @@ from proxy.native.loader import compiled
 from proxy.wire.content import read_content
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
-from proxy.wire.reserved import destination_fault, with_fault
+from proxy.wire.reserved_values import destination_fault, with_fault
 from proxy.wire.tables import ESM_UDHI, ESME_RINVCMDLEN
 
 CACHE_ENTRIES_MAX = 8192

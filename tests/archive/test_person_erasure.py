@@ -15,7 +15,7 @@ from proxy.archive.secret_keys import signed_by
 from proxy.config import Hold
 from proxy.journal.disk import OsDisk
 from proxy.journal.erasure import Erasure, RedactedGroup, pack_erasure, signed_bytes, unexplained_redaction, unpack_erasure
-from proxy.journal.records import delivers, messages, unread_submits
+from proxy.journal.records import delivers, messages, unreadable_submits
 from proxy.journal.scan import Scan, segment_name
 from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, read, verify
@@ -103,7 +103,7 @@ class Case:
         """Records of segments that may be looked through and are about the person."""
         last = self.plan().goes[-1].last
         return sum(
-            PERSON in unread_submits.recipients_of_verdict(one.body)
+            PERSON in unreadable_submits.recipients_of_verdict(one.body)
             for one in read(self.disk)
             if one.kind == messages.VERDICT and one.sequence <= last
         )
@@ -118,7 +118,7 @@ def test_rows_of_what_nobody_read_go_out_of_tables_that_do_not_say_whose_they_ar
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as as_before:
-        as_before.setattr(unread_submits, "recipients_of_pdu", lambda data: ())
+        as_before.setattr(unreadable_submits, "recipients_of_pdu", lambda data: ())
         case = Case(tmp_path / "case", KeyRing())
     nobody = "person = 0 AND kind = 'verdict'"
     mine, others = [row[0] for row in case.shelf.rows("sequence", nobody)]

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.archive.secret_keys import ArchiveKeys
-from proxy.state.lists.erased import ErasedRecipients
+from proxy.state.lists.erased_recipients import ErasedRecipients
 from tests.house import SHANGHAI
 
 

@@ -14,7 +14,7 @@ from proxy.archive.pending_segments import LocalJournal
 from proxy.archive.person_rows import PersonRow
 from proxy.archive.query import Query
 from proxy.archive.segment_index import SegmentIndex
-from proxy.archive.tail import tail
+from proxy.archive.unrolled_records import tail
 from proxy.journal.disk import OsDisk
 from proxy.journal.erasure import erase
 from proxy.journal.records import delivers, messages

@@ -22,7 +22,7 @@ from proxy.sim.bench.gate_process import certificate
 from proxy.sim.bench.load_generator import RunFigures, RunRequest
 from proxy.sim.bench.measurement import BUSY_ELSEWHERE, describe_machine, life_cpu_us, run_request
 from proxy.sim.bench.options import OWN_VALKEY, BenchFailed
-from proxy.sim.deck import CARDS
+from proxy.sim.encoded_submits import CARDS
 from proxy.sim.gate_process import CHINA
 from tests.bench import suppression_lists
 from tests.bench.gates import prepared_gate

@@ -33,7 +33,7 @@ from proxy.sim.bench.load_process import LoadProcess, load_process
 from proxy.sim.bench.measurement import run_request
 from proxy.sim.bench.options import BenchFailed
 from proxy.sim.gate_process import CODE
-from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK, ListKey
+from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK, ListKey
 from proxy.state.stores.sqlite import SqliteStore
 from tests.bench.filled_store import FIRST, LAST
 from tests.bench.gates import prepared_gate

@@ -18,9 +18,9 @@ from proxy.console.app import App, found_pages
 from proxy.console.gate_client import GateClient
 from proxy.console.login import TRIES_AT_ONCE
 from proxy.console.login_pages import own_path
+from proxy.console.metric_sampling import Sampling
 from proxy.console.render import FILES, STATIC
 from proxy.console.request_guard import ALWAYS
-from proxy.console.sampling import Sampling
 from proxy.model.lockout import FAILURES_MAX
 from proxy.model.roles import Asker, Role
 from tests.console.world import PEOPLE, PORTS, Browser, World, hidden, token_of

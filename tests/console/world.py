@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from proxy.config import console_locations
 from proxy.console.app import App
 from proxy.console.gate_client import GateClient
-from proxy.console.sampling import Sampling
+from proxy.console.metric_sampling import Sampling
 from proxy.net.authenticator import hash_password
 from proxy.operations import client
 from proxy.operations.http_auth import hash_token

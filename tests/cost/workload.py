@@ -32,7 +32,7 @@ from proxy.relay.deliver import DeliverRelay
 from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.sim import pdus
 from proxy.sim.bench.rules import count_rules, extra_rules
-from proxy.sim.deck import FILLINGS, DeckPorts, deck, recipients
+from proxy.sim.encoded_submits import FILLINGS, DeckPorts, deck, recipients
 from proxy.sim.gate_process import CHINA, copy_rules
 from proxy.sim.synthetic_recipients import distinct_numbers
 from proxy.state.mailbox.deliver_queue import Item

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from proxy.desk.orders.book import OrderBook
+from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.journal import retention
 from proxy.journal.disk import OsDisk
@@ -15,8 +15,8 @@ from proxy.relay.effects.consents import ConsentImport, PersonChange
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.suppression import AccompanyingRecord, OfficerRefusal
 from proxy.server.control_plane import ControlPlane
-from proxy.state.lists.consented import ConsentIndex
-from proxy.state.lists.listed import SuppressionLists
+from proxy.state.lists.consent_lists import ConsentIndex
+from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.revision_store import RevisionStore
 from tests.crash import gate_that_dies, points
 from tests.crash.places import after, before

@@ -7,8 +7,8 @@ import pytest
 from pyroaring import BitMap
 
 from proxy.operations import client
-from proxy.operations.chunks import lines_of
-from proxy.state.lists.listed import CHUNK_BITS
+from proxy.operations.number_chunks import lines_of
+from proxy.state.lists.suppression_lists import CHUNK_BITS
 from tests.crash.test_operating import House, house
 from tests.e2e.gate import SHANGHAI
 

@@ -18,8 +18,8 @@ from pyroaring import BitMap
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.operations import client
-from proxy.operations.chunks import lines_of
-from proxy.state.lists.listed import CHUNK_BITS
+from proxy.operations.number_chunks import lines_of
+from proxy.state.lists.suppression_lists import CHUNK_BITS
 from tests import forked
 from tests.crash.house import command
 from tests.crash.operated_that_dies import POINTS

@@ -13,7 +13,7 @@ from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, Gate, provider
 from tests.e2e.pdus import ESME_ROK, SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
-from tests.policy.text.test_codes import GENUINE, OFFER, WAYS
+from tests.policy.text.test_otp_codes import GENUINE, OFFER, WAYS
 
 BANNED = 0x400
 

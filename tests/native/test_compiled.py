@@ -55,7 +55,7 @@ FILES = [
     "wire/test_submit.py",
     "wire/test_vectors.py",
     "state/shared/test_record_keys.py",
-    "state/lists/test_listed.py",
+    "state/lists/test_suppression_lists.py",
     "state/lists/test_bloom.py",
     "state/embedded/test_record_table.py",
     "state/record/test_record.py",
@@ -69,7 +69,7 @@ FILES = [
     "relay/test_submit.py",
 ]
 """Tests of the functions that have compiled versions, …"""
-FILES_BACK = ["wire/test_deliver.py", "wire/test_receipted.py", "state/mailbox/test_mailbox.py", "relay/test_deliver.py"]
+FILES_BACK = ["wire/test_deliver.py", "wire/test_receipt_ids.py", "state/mailbox/test_mailbox.py", "relay/test_deliver.py"]
 """… and of those for delivers."""
 
 

@@ -14,7 +14,7 @@ from proxy.policy import load
 from proxy.policy.plan import Plan
 from proxy.policy.registries.regions import SEGMENT_FIRST
 from proxy.sim.bench.rules import count_rules, extra_rules
-from proxy.sim.deck import DeckPorts
+from proxy.sim.encoded_submits import DeckPorts
 from proxy.sim.gate_process import CHINA, copy_rules
 from proxy.sim.texts import MIXES
 from tests.policy.conftest import BEIJING, NANJING, SHANGHAI

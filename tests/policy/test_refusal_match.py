@@ -15,10 +15,10 @@ from proxy.model.recipient import Entry, OptOut, RefusedText
 from proxy.policy import RuleSet, judge, load
 from proxy.policy.explanation.history import PastCounts
 from proxy.policy.refusal_match import NAMES_MAX, RefusalMatch
-from proxy.policy.renamed import refused_text
+from proxy.policy.renamed_senders import refused_text
 from proxy.policy.text.folding import normal_signature
 from proxy.relay.effects.record_changes import refused_before
-from proxy.state.record import asked, record
+from proxy.state.record import consent_requests, record
 from proxy.state.record.record import Record
 
 NOW = 1_762_833_600
@@ -117,7 +117,7 @@ def test_who_refused_others_is_judged_as_who_refused_nobody(
     for refusal in refusals:
         data = record.opt_out(data, refusal)
     for text in texts:
-        data = asked.refused_text(data, text)
+        data = consent_requests.refused_text(data, text)
     person, counts = Record(data), PastCounts()
     verdict = judge(said, Record(bare), rules, NOW, counts)
     if not rules.refusal_match.any(said, person.opt_outs(), person.refused_texts(), verdict.facts):

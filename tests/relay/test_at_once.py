@@ -22,17 +22,17 @@ from proxy.relay.candidate import CandidateRules
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.pending_submit import Outbox
 from proxy.relay.submit import Relay
-from proxy.state.counters.counting import SharedCounters
-from proxy.state.counters.shares import LeasedRate
+from proxy.state.counters.rate_shares import LeasedRate
+from proxy.state.counters.shared_counters import SharedCounters
 from proxy.state.lists.bloom import BloomFilters
-from proxy.state.shared.leases import RateGrant
+from proxy.state.shared.lease_rules import RateGrant
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import ContentCache, Frame, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
 from tests.house import BEIJING, RULES, SHANGHAI, House
 from tests.needs import needs
-from tests.state.counters.test_counting import START_S
-from tests.state.counters.test_counting import Store as Books
+from tests.state.counters.test_shared_counters import START_S
+from tests.state.counters.test_shared_counters import Store as Books
 
 pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
 

@@ -15,11 +15,12 @@ from proxy.model.message import Category, hash48
 from proxy.model.pseudonym import Pseudonymizer
 from proxy.model.recipient import Entry, OptOut, Recipient
 from proxy.native.loader import PURE
-from proxy.policy.renamed import refused_text
-from proxy.state.lists.consented import ConsentBatch
-from proxy.state.lists.listed import ListedRecipient, SuppressionLists
-from proxy.state.lists.listed import ListKey as Listing
-from proxy.state.record import asked, record, replied
+from proxy.policy.renamed_senders import refused_text
+from proxy.state.lists.consent_lists import ConsentBatch
+from proxy.state.lists.suppression_lists import ListedRecipient, SuppressionLists
+from proxy.state.lists.suppression_lists import ListKey as Listing
+from proxy.state.record import consent_requests as asked
+from proxy.state.record import record, reply_ports
 from proxy.state.record.withdrawn import Withdrawal, withdraw
 from tests.house import SHANGHAI, House
 from tests.needs import needs
@@ -79,7 +80,7 @@ def refusals(store: Any) -> None:
     beside: list[Callable[[bytes], bytes]] = [
         lambda data: asked.refused_text(data, refused_text(hash48("别处"), 1, TEXT)),
         lambda data: asked.refused_text(data, refused_text(hash48("别处"), 1, "【别处】五金工具上新，电钻扳手套装满200减50")),
-        lambda data: replied.replied(data, REFUSED[3], 9),
+        lambda data: reply_ports.replied(data, REFUSED[3], 9),
         lambda data: withdraw(data, Withdrawal("别处", "", 1)),
         lambda data: data + asked.with_asked(b"", packed),
         lambda data: data + bytes((99, 1, 7)),
@@ -150,7 +151,7 @@ def test_who_refused_others_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.M
     others = [one for one in REFUSED if one.value in ("别处", "bing", "10690012")]
     for person in people:
         data = record.opt_out(record.EMPTY, others[person % len(others)])
-        cast("Any", house.store).hold(person, replied.replied(data, others[person % len(others)], 9))
+        cast("Any", house.store).hold(person, reply_ports.replied(data, others[person % len(others)], 9))
     house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this, …
     house.submit("jia", SHANGHAI + 1, TEXT)  # … and names are learnt by these
     house.submit("jia", SHANGHAI + 2, TEXT)

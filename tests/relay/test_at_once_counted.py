@@ -20,7 +20,7 @@ from proxy.state.record import record
 from tests.house import SHANGHAI
 from tests.needs import needs
 from tests.relay.test_at_once import TEXT, lived, mixed_alike, submit, without
-from tests.state.counters.test_counting import Store as Books
+from tests.state.counters.test_shared_counters import Store as Books
 
 pytestmark = pytest.mark.skipif("GATE106_PURE" in os.environ, reason="GATE106_PURE does without the twins, which this is about")
 

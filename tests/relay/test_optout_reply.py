@@ -30,8 +30,8 @@ from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.mailbox.mailbox import Bounds
-from proxy.state.record import record, replied
-from proxy.state.record.candidates import Port
+from proxy.state.record import record, reply_ports
+from proxy.state.record.optout_candidates import Port
 from proxy.state.record.record import EMPTY
 from proxy.state.stores.sqlite import SqliteStore
 from proxy.wire import Frame, deliver_sm, encode, read_fields, submit_sm, submit_sm_resp
@@ -905,13 +905,13 @@ def test_what_joins_refusals_to_ports_disturbs_nothing_else_and_is_bounded(steps
         before = (record.entries(data), record.opt_outs(data))
         now = int(NOON) + at * 60 + hour * 3600
         if what == "replied":
-            data = replied.replied(data, one, hour)
+            data = reply_ports.replied(data, one, hour)
             joined.add((value, hour))
         elif what == "confirmed":
-            data = replied.with_confirmed(data, one, now)
+            data = reply_ports.with_confirmed(data, one, now)
             said[one.value] = max(now, said.get(one.value, 0))
         elif what == "forgotten":
-            data = replied.forgotten(data, one, now)
+            data = reply_ports.forgotten(data, one, now)
             joined = {(v, p) for v, p in joined if v != value}
             said = {v: t for v, t in said.items() if v != one.value or t > now - DAY}
         elif what == "refused":
@@ -923,19 +923,19 @@ def test_what_joins_refusals_to_ports_disturbs_nothing_else_and_is_bounded(steps
         assert (record.entries(data), record.opt_outs(data)) == before
     for value in range(6):
         one = OptOut("port", str(value), int(NOON), "reply", 0)
-        assert replied.confirmed(data, one) == said.get(one.value, 0)
+        assert reply_ports.confirmed(data, one) == said.get(one.value, 0)
     for port in range(10):
-        held = {replied.name_of(OptOut("port", str(v), 0, "reply", 0)) for v, p in joined if p == port}
-        assert held <= replied.refused_at(data, port)
+        held = {reply_ports.name_of(OptOut("port", str(v), 0, "reply", 0)) for v, p in joined if p == port}
+        assert held <= reply_ports.refused_at(data, port)
 
 
 def test_a_person_who_refuses_at_a_thousand_ports_has_a_record_of_bounded_size() -> None:
     data = EMPTY
     for port in range(1000):
         one = OptOut("port", f"1069{port:04}", int(NOON), "reply", 0)
-        data = replied.replied(record.opt_out(data, one), one, port)
+        data = reply_ports.replied(record.opt_out(data, one), one, port)
     assert len(data) < 4_000
-    assert replied.refused_at(data, 999)
+    assert reply_ports.refused_at(data, 999)
 
 
 # -- doubtful replies
@@ -1028,7 +1028,7 @@ def test_the_person_ends_at_that_port_what_a_decision_made_or_left(rules: policy
     settle(house, yes=yes)
     for one in (house, doubting(rules, OptOutSettings(widen_after=0), house.disk)):
         (refusal,) = record.opt_outs(one.store.held(MING))
-        assert replied.name_of(refusal) in replied.refused_at(one.store.held(MING), hash32(JIA))
+        assert reply_ports.name_of(refusal) in reply_ports.refused_at(one.store.held(MING), hash32(JIA))
     house.reply(MING, JIA, "START")
     assert house.send(JIA, MING, "【甲店】双11券") == 0
 

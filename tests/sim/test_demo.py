@@ -29,7 +29,7 @@ from proxy.journal.disk import OsDisk
 from proxy.journal.scan import verify
 from proxy.journal.sealing import KeyRing
 from proxy.model.reasons import GATE_REASONS
-from proxy.sim import closing, demo, gate_process, measure, scenario, view
+from proxy.sim import demo, demo_summary, gate_process, live_table, measure, scenario
 from proxy.sim.reconcile import reconcile
 from proxy.sim.simulated_carrier import SimulatedCarrier
 from proxy.sim.simulated_provider import ProviderThread
@@ -185,7 +185,7 @@ def test_parts_come_late_in_it_and_some_break_a_rule(run):
 
 
 def test_it_tells_of_the_optouts_the_outage_the_drain_and_the_provinces(run):
-    said = " ".join(closing.lines(run.witnesses))
+    said = " ".join(demo_summary.lines(run.witnesses))
     assert "3 people replied R, TD, 退订; in force after " in said
     assert "gate106_sent_after_optout_total = 0" in said
     assert "of 31" in said
@@ -251,7 +251,7 @@ def test_a_reason_that_did_not_occur_is_a_failure_too(run):
     seen = copy.deepcopy(run.witnesses)
     seen.journal.verdicts = [one for one in seen.journal.verdicts if one.reason != "no-route"]
     out = io.StringIO()
-    assert not closing.print_results(Console(file=out, width=200), seen, [], SECONDS)
+    assert not demo_summary.print_results(Console(file=out, width=200), seen, [], SECONDS)
     assert "missing: no message was refused for no-route (it should come from: the carrier's links are cut)" in out.getvalue()
 
 
@@ -282,7 +282,7 @@ def test_the_live_table_fits_a_small_terminal_and_says_who_is_who_on_a_wide_one(
     for provider in running:
         provider.log = run.witnesses.providers[provider.provider]
     console = Console(width=columns, height=24, file=io.StringIO())
-    shown = console.render_lines(view.live(cast.actors, running, carrier, 2.5, SECONDS, "traffic", columns))
+    shown = console.render_lines(live_table.live(cast.actors, running, carrier, 2.5, SECONDS, "traffic", columns))
     text = ["".join(part.text for part in line) for line in shown]
     assert len(text) <= 24
     assert all(cell_len(line) <= columns for line in text)

@@ -10,11 +10,8 @@ from proxy.journal.records import messages
 from proxy.journal.records.delivers import pack_optout
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.recipient import OptOut
-from proxy.sim import closing, measure, pdus, scenario
-from proxy.sim.reconcile import Witnesses, owner, reconcile
-from proxy.sim.simulated_carrier import CarrierLog, Outage, ReceivedSubmit, SentDeliver
-from proxy.sim.simulated_provider import ProviderLog, ReceivedDeliver, SentSubmit
-from proxy.sim.story import (
+from proxy.sim import demo_summary, measure, pdus, scenario
+from proxy.sim.journal_summary import (
     ACCEPTED,
     LATE_ACCEPTED,
     TAKEN_BACK,
@@ -27,6 +24,9 @@ from proxy.sim.story import (
     OptOutConfirmation,
     read_journal,
 )
+from proxy.sim.reconcile import Witnesses, owner, reconcile
+from proxy.sim.simulated_carrier import CarrierLog, Outage, ReceivedSubmit, SentDeliver
+from proxy.sim.simulated_provider import ProviderLog, ReceivedDeliver, SentSubmit
 
 PORTS = {"1069012": "jia", "10690129": "yi"}
 METRICS = """
@@ -314,11 +314,11 @@ def test_the_longest_prefix_owns_a_port():
 
 
 def test_the_demo_misses_a_reason_that_did_not_occur(witnesses):
-    missing = closing.missing(witnesses.journal, seconds=30)
+    missing = demo_summary.missing(witnesses.journal, seconds=30)
     assert not [said for said in missing if "region-ban" in said or "window-full" in said]
     assert [said for said in missing if scenario.EXPECTED["keyword"] in said]
     assert [said for said in missing if "no message was allowed to" in said and "新疆" in said]
-    assert len(closing.missing(witnesses.journal, seconds=5)) == len(missing) - 1
+    assert len(demo_summary.missing(witnesses.journal, seconds=5)) == len(missing) - 1
 
 
 def test_a_reply_that_means_several_is_one_opt_out_for_all_witnesses(tmp_path: Path) -> None:

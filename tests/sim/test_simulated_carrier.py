@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.sim import pdus, synthetic_recipients
-from proxy.sim.deck import DeckPorts, deck, recipients
+from proxy.sim.encoded_submits import DeckPorts, deck, recipients
 from proxy.sim.load import BUCKETS, Load, LoadCounts, quantile
 from proxy.sim.simulated_carrier import IGNORE, Conduct, SimulatedCarrier, by_ending
 from proxy.sim.simulated_provider import ProviderThread, ScriptedSubmit, send_once

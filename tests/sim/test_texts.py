@@ -8,7 +8,7 @@ import pytest
 from proxy.model.message import Category
 from proxy.model.number import recipient_of
 from proxy.policy.registries.regions import Regions
-from proxy.sim import deck, pdus, synthetic_recipients, texts
+from proxy.sim import encoded_submits, pdus, synthetic_recipients, texts
 from proxy.wire import ContentCache, Frame, read_submit
 
 SEEDS = (1, 106, 2026)
@@ -86,11 +86,11 @@ def test_a_crowd_is_the_same_for_a_seed_and_holds_nobody_twice():
 
 @pytest.mark.parametrize("mix", ["repeated", "standard"])
 def test_every_card_of_a_deck_is_a_submit_that_the_gates_strict_reader_takes(mix):
-    ports = deck.DeckPorts.under("10690001")
+    ports = encoded_submits.DeckPorts.under("10690001")
     memo = ContentCache()
     longs = 0
-    for place, card in enumerate(islice(deck.deck(mix, ports), 3_000)):
-        filling = card.fillings[place % deck.FILLINGS]
+    for place, card in enumerate(islice(encoded_submits.deck(mix, ports), 3_000)):
+        filling = card.fillings[place % encoded_submits.FILLINGS]
         data = card.header + bytes(4) + card.address + b"8613800138000\0" + card.before + filling + card.after
         submit = read_submit(Frame.of(data), memo, 0.0)
         assert submit.source in ports
@@ -102,8 +102,8 @@ def test_every_card_of_a_deck_is_a_submit_that_the_gates_strict_reader_takes(mix
 
 
 def test_a_deck_has_an_odd_number_of_cards_so_that_every_card_meets_every_filling():
-    assert len(deck.deck("standard", deck.DeckPorts.under("10690001"))) % 2 == 1
-    assert deck.FILLINGS & (deck.FILLINGS - 1) == 0
+    assert len(encoded_submits.deck("standard", encoded_submits.DeckPorts.under("10690001"))) % 2 == 1
+    assert encoded_submits.FILLINGS & (encoded_submits.FILLINGS - 1) == 0
 
 
 def test_what_the_simulators_build_and_what_the_gate_reads_agree():

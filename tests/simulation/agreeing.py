@@ -22,7 +22,7 @@ from proxy.journal.records.consents import ConsentChange, ConsentFile, Terms
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.relay.effects.consents import ConsentImport, PersonChange
 from proxy.relay.pending_submit import PendingSubmit
-from proxy.state.lists.listed import CHUNK_BITS, ERASED, LOW_MASK
+from proxy.state.lists.suppression_lists import CHUNK_BITS, ERASED, LOW_MASK
 from proxy.state.record import record
 from proxy.wire import submit_sm
 from tests.simulation.nouns import CAREFUL, NOON, PORTS, RUN_S, WORDS, Broken, Submit

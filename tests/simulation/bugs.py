@@ -21,9 +21,9 @@ from proxy.relay.optout_reply import OptOutSettings
 from proxy.relay.pending_submit import Outbox, PendingSubmit
 from proxy.relay.replace_sm import Restore
 from proxy.relay.submit_multi import MultiMember
-from proxy.state.lists.listed import SuppressionLists
+from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.record import record
-from proxy.state.record.candidates import Candidates, find_candidates, likely_candidates
+from proxy.state.record.optout_candidates import Candidates, find_candidates, likely_candidates
 from proxy.wire import Frame, submit_sm_resp
 from proxy.wire.tables import CANCEL_SM
 from tests.simulation.world import World

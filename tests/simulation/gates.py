@@ -33,12 +33,12 @@ from proxy.relay.multipart.transaction import MultipartStore
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.lists.listed import SuppressionLists
 from proxy.state.lists.order_records import Orders
+from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record
+from proxy.state.record.incomplete_multipart import TornKeys
 from proxy.state.record.merging import NODE_SHIFT
-from proxy.state.record.torn import TornKeys
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.journal.memory_disk import MemoryDisk

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from proxy.archive.audit.intent import digits_of, related
+from proxy.archive.audit.optout_scope import digits_of, related
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.journal.write_ahead_log import read
 from proxy.state.mailbox.mailbox import UNOWNED

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
-from proxy.desk.orders.book import OrderBook
+from proxy.desk.operator_orders.book import OrderBook
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Order
@@ -21,7 +21,7 @@ from proxy.model.recipient import OptOut
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.suppression import OfficerRefusal
 from proxy.relay.pending_submit import PendingSubmit
-from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
+from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from tests.simulation.nouns import PEOPLE, PORTS, RUN_S, Broken, Moment, Submit
 
 if TYPE_CHECKING:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from proxy.model.recipient import OptOut
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.lists.consented import ConsentIndex
+from proxy.state.lists.consent_lists import ConsentIndex
 from proxy.state.lists.desk_records import DeskRecords
-from proxy.state.lists.dictionary import Dictionary
-from proxy.state.lists.erased import ErasedRecipients
+from proxy.state.lists.erased_recipients import ErasedRecipients
+from proxy.state.lists.hash_dictionary import Dictionary
 from proxy.state.lists.idempotency import IdempotencyKeys
-from proxy.state.lists.listed import SuppressionLists
 from proxy.state.lists.order_records import Orders
 from proxy.state.lists.rule_history import RuleHistory
+from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
-from proxy.state.record import record, replied
-from proxy.state.record.torn import TornKeys
+from proxy.state.record import record, reply_ports
+from proxy.state.record.incomplete_multipart import TornKeys
 from tests.simulation.agreeing import named
 
 if TYPE_CHECKING:
@@ -126,4 +126,4 @@ def states(found: tuple[int, bytes] | None) -> dict[int, int]:
 
 def refusals(found: tuple[int, bytes] | None) -> list[tuple[OptOut, int]]:
     """Refusals on record, and when each was confirmed."""
-    return sorted((one, replied.confirmed(found[1], one)) for one in record.opt_outs(found[1])) if found else []
+    return sorted((one, reply_ports.confirmed(found[1], one)) for one in record.opt_outs(found[1])) if found else []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.desk.backtest import conditions, rerun
+from proxy.desk.backtest import gate_state, rerun
 from proxy.desk.backtest.commit_groups import JournalGroup, groups_of
 from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.initial_state import rebuild, window_s
@@ -134,7 +134,7 @@ def without(*kinds: int) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 def lanes_are_always_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conditions, "FULL", frozenset())
+    monkeypatch.setattr(gate_state, "FULL", frozenset())
 
 
 def each_part_is_judged_alone(monkeypatch: pytest.MonkeyPatch) -> None:

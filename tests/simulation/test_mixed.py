@@ -102,7 +102,9 @@ def test_parts_under_two_references_have_no_name_that_they_say_together(world: W
 def all_are_taken_for(monkeypatch: pytest.MonkeyPatch, advertiser: str) -> None:
     signature = int(hash_of(advertiser), 16)
     monkeypatch.setattr(
-        optouts, "likely_candidates", lambda found, keyword, now: tuple(one._replace(signature=signature) for one in found.entries)
+        optouts,
+        "likely_candidates",
+        lambda found, keyword, now: tuple(one._replace(signature=signature) for one in found.entries),
     )
 
 

@@ -22,7 +22,7 @@ from proxy.policy.reading import Reader
 from proxy.relay.access import Access
 from proxy.relay.multipart.assembler import LongMessage
 from proxy.relay.multipart.handler import PartHandler
-from proxy.state.record import record, torn
+from proxy.state.record import incomplete_multipart, record
 from proxy.wire.charset import decode
 from tests.simulation import passage
 from tests.simulation.nouns import Broken
@@ -104,8 +104,8 @@ def torn_keys_are_lost_in_replay(patch: Patch) -> None:
 
 def torn_keys_are_not_in_the_checkpoint(patch: Patch) -> None:
     def bare(data: bytes) -> bytes:
-        for key, _ in list(torn.torn(data)):
-            data = torn.mark_complete(data, key)
+        for key, _ in list(incomplete_multipart.torn(data)):
+            data = incomplete_multipart.mark_complete(data, key)
         return data
 
     def start(world: Passage) -> None:
@@ -122,13 +122,13 @@ def a_full_reference_is_the_key(patch: Patch) -> None:
     def whole(reference: int, total: int, index: int) -> Part | None:
         return Part(reference, total, index) if 1 <= index <= total and total > 1 else None
 
-    patch.setattr(torn, "key_of", lambda provider, port, reference: hash((port, reference)) & (1 << 48) - 1)
+    patch.setattr(incomplete_multipart, "key_of", lambda provider, port, reference: hash((port, reference)) & (1 << 48) - 1)
     patch.setattr("proxy.wire.udh.part_of", whole)
     patch.setattr("proxy.wire.content.part_of", whole)
 
 
 def a_bound_forgets(patch: Patch) -> None:
-    cannot, tear = PartHandler._cannot_begin, torn.mark_incomplete
+    cannot, tear = PartHandler._cannot_begin, incomplete_multipart.mark_incomplete
     full: set[int] = set()
 
     def forgets(self: PartHandler, long: Any, data: bytes, key: int, now: float, *, whole: bool) -> str:
@@ -139,7 +139,9 @@ def a_bound_forgets(patch: Patch) -> None:
         return reason
 
     patch.setattr(PartHandler, "_cannot_begin", forgets)
-    patch.setattr(torn, "mark_incomplete", lambda data, key, time: data if key in full else tear(data, key, time))
+    patch.setattr(
+        incomplete_multipart, "mark_incomplete", lambda data, key, time: data if key in full else tear(data, key, time)
+    )
 
 
 def a_text_is_read_as_it_is_written(patch: Patch) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 
 from proxy.model.message import Category
 from proxy.sim import pdus
-from proxy.sim.deck import FILLINGS, Card, DeckPorts, deck
+from proxy.sim.encoded_submits import FILLINGS, Card, DeckPorts, deck
 from tests.soak.smsc import NUMBER, TAG, number_of
 from tests.soak.tally import ACCEPTED, ANSWERED, CUT, Tally
 from tests.soak.transceiver import Transceiver

@@ -28,8 +28,8 @@ from proxy.model.recipient import Entry
 from proxy.sim.measure import machine
 from proxy.state import open_store
 from proxy.state.record import record
-from proxy.state.shared.leased import LeaseRequest
-from proxy.state.shared.leases import RateRequest
+from proxy.state.shared.lease_requests import LeaseRequest
+from proxy.state.shared.lease_rules import RateRequest
 from proxy.state.stores.valkey import ValkeyStore
 from tests.valkey import SECRET, Valkey
 

@@ -31,7 +31,7 @@ from pathlib import Path
 import uvloop
 
 from proxy.sim import gate_process, measure, pdus, synthetic_recipients
-from proxy.sim.deck import recipients
+from proxy.sim.encoded_submits import recipients
 from tests.soak import judgement
 from tests.soak.gate_that_hurries import EVERY_S, Hurry
 from tests.soak.judgement import MIB, Bounds, Report, Sample

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from proxy.state.shared import leasing
+from proxy.state.shared import lease_functions
 from proxy.state.shared.connection import ServerAddress, ServerLogin, connect
 
 CLOCK = "local function time_ms() return tonumber(redis.call('GET', 'now')) end\n"
@@ -13,7 +13,7 @@ CLOCK = "local function time_ms() return tonumber(redis.call('GET', 'now')) end\
 
 class LeasingServer:
     def __init__(self, port: int) -> None:
-        _, rest = leasing.SOURCE.split("local function number", 1)
+        _, rest = lease_functions.SOURCE.split("local function number", 1)
         self._source = "#!lua name=tried\n" + CLOCK + "local function number" + rest.replace("NAME", "tried")
         self._runner = asyncio.Runner()
         self._connection = self._runner.run(connect(ServerAddress("127.0.0.1", port), ServerLogin(), 5.0, lambda _: None))

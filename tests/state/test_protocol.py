@@ -18,12 +18,12 @@ import pytest
 from proxy.model.message import Take
 from proxy.policy.kinds.limit import COUNT_MAX
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.counters.counting import COUNT_S, ENDLESS, SharedCounters
-from proxy.state.counters.portions import PortionState
-from proxy.state.shared.leasing import parse_portion
+from proxy.state.counters.limit_portions import PortionState
+from proxy.state.counters.shared_counters import COUNT_S, ENDLESS, SharedCounters
+from proxy.state.shared.lease_functions import parse_portion
 from tests.needs import needs
 from tests.state.counters.portion_book import PortionBook
-from tests.state.counters.test_counting import read_word
+from tests.state.counters.test_shared_counters import read_word
 from tests.state.leasing_server import LeasingServer
 
 START_S = 1_700_000_000

@@ -16,8 +16,8 @@ import pytest
 from xxhash import xxh3_64_intdigest
 
 from proxy.model.message import Take
-from proxy.state.counters.counting import REPORT_S
-from proxy.state.shared.leases import BEAT_S, LEASE_MS, RateRequest
+from proxy.state.counters.shared_counters import REPORT_S
+from proxy.state.shared.lease_rules import BEAT_S, LEASE_MS, RateRequest
 from proxy.state.stores.valkey import ValkeyStore, open_url
 from tests.needs import needs
 from tests.valkey import SECRET, Cluster

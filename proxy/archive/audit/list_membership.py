@@ -14,7 +14,7 @@ from proxy.journal.records import messages, operator_actions
 from proxy.model.recipient import OptOut
 
 CHUNK_BITS = 20
-"""A number's lower bits stand in a bitmap of its chunk, which the upper ones name (state/lists/listed.py)."""
+"""A number's lower bits stand in a bitmap of its chunk, which the upper ones name (state/lists/suppression_lists.py)."""
 
 
 class ListMembership(NamedTuple):

@@ -4,7 +4,7 @@ In: the disks of one gate's journals, from which records on findings count. Out:
 changed; code of the path that records refusals; a number or a text kept on disk.
 
     every record               is read once, at 1 µs a message; the index keeps which persons each stretch mentions (journal_follower.py)
-    a reply                    its person's history is read again from the stretches: what it claims (intent.py)
+    a reply                    its person's history is read again from the stretches: what it claims (optout_scope.py)
     marketing to a claimant    if a claim may cover it, the history is read again once the carrier must have answered
 
 Memory is bounded by ``REMEMBERED_BYTES_MAX`` of journal and ``CLAIMANTS_MAX`` persons. After a start the replies of the remembered time are
@@ -17,9 +17,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from proxy.archive.audit.intent import CANDIDATES_S, Claim, Violation
 from proxy.archive.audit.journal_follower import FollowedJournal, reply_sender
 from proxy.archive.audit.optout_history import in_order
+from proxy.archive.audit.optout_scope import CANDIDATES_S, Claim, Violation
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.archive.segment_index import Stale
 from proxy.journal.disk import OsDisk

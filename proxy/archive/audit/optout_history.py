@@ -6,7 +6,7 @@ rules, texts that were sent (only the name in 【】).
 
 It answers "my opt-out did not work" (DOMAIN §8.12). A refusal counts here with its meaning at the time it was written: an advertiser is the
 signature that was answered. The gate itself also stops other signatures that the registry maps to the same advertiser. Beside each reply
-stands what a second reading of the journal (intent.py) says was meant; messages against that count as sent after an opt-out, too.
+stands what a second reading of the journal (optout_scope.py) says was meant; messages against that count as sent after an opt-out, too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from proxy.archive.audit.intent import Findings, Key
 from proxy.archive.audit.list_membership import KINDS, ImportedLists, ListMembership
 from proxy.archive.audit.optout_events import (
     About,
@@ -33,6 +32,7 @@ from proxy.archive.audit.optout_events import (
     scope,
     until,
 )
+from proxy.archive.audit.optout_scope import Findings, Key
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.journal.records import consents, delivers, doubtful_replies, messages, operator_actions
 from proxy.journal.records.replicated import ReplicatedRecord, unpack_replicated

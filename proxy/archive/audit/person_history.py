@@ -1,6 +1,6 @@
 """Collects what one person was sent and wrote, from journal records.
 
-In: journal records in order. Out: events (intent.py) and the findings in them. Never: code of the path that records refusals, or what that
+In: journal records in order. Out: events (optout_scope.py) and the findings in them. Never: code of the path that records refusals, or what that
 path recorded: of this gate's replies only the text counts; of replies at other gates, what those gates replicated.
 """
 
@@ -10,8 +10,8 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 
-from proxy.archive.audit import plain_reading
-from proxy.archive.audit.intent import Claim, ClaimsEnded, Findings, Key, Outgoing, SeenReply, digits_of, findings
+from proxy.archive.audit import independent_reader
+from proxy.archive.audit.optout_scope import Claim, ClaimsEnded, Findings, Key, Outgoing, SeenReply, digits_of, findings
 from proxy.journal.records import answers, consents, delivers, doubtful_replies, messages, operator_actions, requests
 from proxy.journal.records.replicated import unpack_replicated
 from proxy.journal.segment import JournalRecord
@@ -77,7 +77,7 @@ class PersonHistory:
         said = messages.unpack_verdict(record.body)
         if said.entry is None:
             return
-        pdu = plain_reading.text_of(said.data)
+        pdu = independent_reader.text_of(said.data)
         if said.adopts:  # it stands in for another
             self._mark_lost(key[0], said.adopts)
         sent = self._sent.get((key[0], said.entry.id))
@@ -132,10 +132,12 @@ class PersonHistory:
                 return
         except NotARecipient:
             return
-        pdu = plain_reading.text_of(said.data)
-        texts = plain_reading.readings(pdu.octets, pdu.coding)
+        pdu = independent_reader.text_of(said.data)
+        texts = independent_reader.readings(pdu.octets, pdu.coding)
         reply = SeenReply(key, said.time, digits_of(said.port), said.provider, texts)
-        reply.dismissed = any(plain_reading.normalized(text) == words for text in texts for words in self._standing.values())
+        reply.dismissed = any(
+            independent_reader.normalized(text) == words for text in texts for words in self._standing.values()
+        )
         self._events.append(reply)
 
     def _doubtful(self, key: Key, record: JournalRecord) -> None:
@@ -149,7 +151,7 @@ class PersonHistory:
         if said.yes:
             return
         if said.standing and said.ids:
-            self._standing[said.row] = plain_reading.normalized(said.words)
+            self._standing[said.row] = independent_reader.normalized(said.words)
         for port, at in [self._doubts[one] for one in said.ids if one in self._doubts]:
             self._events.append(ClaimsEnded(said.time, at + READ_AGAIN_S, port=port, since=at - 1))
 

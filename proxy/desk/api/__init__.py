@@ -5,7 +5,7 @@ Never: a permission, decision or record of its own (it asks the gate, as pages a
 
     parameters.py   the values of a request: how they are read, checked and described
     schemas.py      the shapes of answers
-    table.py        every operation, one row each; routes, roles and the OpenAPI document follow from it
+    operation_table.py        every operation, one row each; routes, roles and the OpenAPI document follow from it
     dispatch.py     carries out one operation: a control command, or a program of the command line
     openapi.py      the table as OpenAPI 3.1
     routes.py       tokens, bodies, statuses, and errors in the language of the request

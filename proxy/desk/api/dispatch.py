@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from proxy.console.gate_client import CannotAsk, GateClient
+from proxy.desk.api.operation_table import ControlCommand, Operation, Program
 from proxy.desk.api.parameters import Arg
-from proxy.desk.api.table import ControlCommand, Operation, Program
 from proxy.operations.client import Conversation, push_files
 
 XLSX = b"PK\x03\x04"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxy.desk.api.operation_table import OPERATIONS, ControlCommand, Operation, Program
 from proxy.desk.api.parameters import Arg
 from proxy.desk.api.schemas import ERROR, NAMED, schema_of
-from proxy.desk.api.table import OPERATIONS, ControlCommand, Operation, Program
 from proxy.model.roles import Role
 
 JSON = "application/json"

@@ -22,8 +22,8 @@ from proxy.console.login import TOKEN_MAX, gate_token, identify
 from proxy.console.translations import language_of
 from proxy.desk.api.dispatch import call
 from proxy.desk.api.openapi import BODY, JSON, document
+from proxy.desk.api.operation_table import FILE_BYTES_MAX, OPERATIONS, Operation, Program
 from proxy.desk.api.parameters import BadRequest, from_query, read
-from proxy.desk.api.table import FILE_BYTES_MAX, OPERATIONS, Operation, Program
 from proxy.i18n import catalog
 from proxy.model.lockout import HELD_OFF_S, Lockout
 from proxy.model.redact import as_json

@@ -19,7 +19,7 @@ from proxy.journal.erasure import CHANGES_MAX, Erasure, RedactedGroup, pack_eras
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.scan import segment_name
 from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
 
 log = structlog.get_logger()
 

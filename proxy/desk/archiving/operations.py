@@ -19,7 +19,7 @@ from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal
 from proxy.operations.control import Call, CommandRefused, Handler
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
 from proxy.runtime import atomic_files
 
 log = structlog.get_logger()

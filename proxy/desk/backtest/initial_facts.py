@@ -26,7 +26,7 @@ from proxy.relay.effects.list_import import key_of
 from proxy.state import StateError
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.lists.order_records import Orders
-from proxy.state.record import asked, record
+from proxy.state.record import consent_requests, record
 from proxy.state.stores.sqlite import SqliteStore
 
 
@@ -63,7 +63,7 @@ def record_as_of(data: bytes, moment: float) -> bytes:
         if one.time >= moment:
             data = record.restore(data, one)
             if one.scope == "advertiser" and HASH.fullmatch(one.value):
-                data = asked.without_texts(data, int(one.value, 16))
+                data = consent_requests.without_texts(data, int(one.value, 16))
     return data
 
 

@@ -1,7 +1,7 @@
 """Judges every message of the journal again, in the gate's order.
 
 In: commit groups, the store as it was when they begin, rules by revision. Out: a SubmitCase for each message, with its verdict then and now.
-Never: a file, a clock, another way to judge (conditions.py holds the gate's own).
+Never: a file, a clock, another way to judge (gate_state.py holds the gate's own).
 
 Everything around the messages stays as it was: replies, suppressions, orders, the carrier's answers. A message that is refused now leaves no
 trace; one that is allowed now is taken to have been accepted.
@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from proxy.desk.backtest.commit_groups import ForeignFacts, JournalGroup
-from proxy.desk.backtest.conditions import Conditions
 from proxy.desk.backtest.environment import Senders, read_case
-from proxy.desk.backtest.replacements import Replacements
+from proxy.desk.backtest.gate_state import Conditions
+from proxy.desk.backtest.replaced_messages import Replacements
 from proxy.desk.backtest.submit_case import (
     NOT_STORED,
     UNJUDGED,
@@ -31,8 +31,8 @@ from proxy.desk.backtest.submit_case import (
     other_parts_alive,
     take_counters,
 )
-from proxy.journal.records import aggregate_shares, messages, operator_actions, requests
 from proxy.journal.records import answers as answered
+from proxy.journal.records import counter_shares, messages, operator_actions, requests
 from proxy.journal.records.consents import unpack_change
 from proxy.journal.records.replicated import unpack_replicated
 from proxy.journal.write_ahead_log import JournalRecord
@@ -312,7 +312,7 @@ class Rerun:
             elif item.kind == messages.UNREPLACED:
                 self._unreplaced(item, now, after)
             elif item.kind == messages.SHARE:
-                self._share(aggregate_shares.unpack_share(item.body))
+                self._share(counter_shares.unpack_share(item.body))
             elif item.kind == messages.SUPPRESSED:
                 said = operator_actions.unpack_suppressed(item.body)
                 self.store.update(said.recipient, lambda data, s=said: officer_changed(data, s.added, s.lifted, int(s.time)))  # type: ignore[misc]
@@ -401,7 +401,7 @@ class Rerun:
         self.store.update(carrier_answer.recipient, restore)
         after.append(lambda: self._conditions.give_back_all(back, case.entry_time))
 
-    def _share(self, carrier_answer: aggregate_shares.CounterShare) -> None:
+    def _share(self, carrier_answer: counter_shares.CounterShare) -> None:
         """The counter shares of a verdict that was not judged again; of others they are known."""
         number = carrier_answer.verdict_sequence
         if number < self._begin or number in self._as_recorded:

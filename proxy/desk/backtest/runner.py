@@ -36,7 +36,7 @@ from proxy.journal.scan import JournalDamaged, Scan
 from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.policy import RulesError, RuleSet
-from proxy.policy.spans import is_to_come
+from proxy.policy.rule_dates import is_to_come
 from proxy.state import EmbeddedStore, StateError
 
 READ_OCTETS_MAX = 2 << 30

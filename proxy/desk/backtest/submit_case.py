@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from proxy.desk.backtest.environment import FULL
-from proxy.desk.backtest.replacements import ReplacedMessage
+from proxy.desk.backtest.replaced_messages import ReplacedMessage
 from proxy.journal.records import messages
 from proxy.model.message import Message
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS

@@ -119,7 +119,7 @@ def sweep_campaign(
     from proxy.archive import similar_texts
     from proxy.archive.manifest import ManifestError
     from proxy.archive.query import BadQuery
-    from proxy.archive.tail import TailError
+    from proxy.archive.unrolled_records import TailError
     from proxy.desk.search import command as find
     from proxy.journal.write_ahead_log import JournalError
     from proxy.model.redact import csv_cell

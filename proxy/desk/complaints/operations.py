@@ -24,8 +24,8 @@ from proxy.desk.complaints.book import (
     MatchedMessage,
     digits_agree,
 )
-from proxy.desk.orders import operations as orders
-from proxy.desk.orders.operations import WithOrders
+from proxy.desk.operator_orders import operations as orders
+from proxy.desk.operator_orders.operations import WithOrders
 from proxy.desk.suppression import operations as suppress
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.complaints import OPEN, STATES, WITHDRAWN, Case, DeskEvent
@@ -35,12 +35,12 @@ from proxy.model.recipient import OptOut
 from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.numbered_books import or_refused, paper_number
-from proxy.policy.orders import words_of
+from proxy.operations.record_lookup import or_refused, paper_number
+from proxy.policy.operator_orders import words_of
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.effects.suppression import AccompanyingRecord
-from proxy.state.record.facts import SCOPES
+from proxy.state.record.packed_facts import SCOPES
 
 LISTED_MAX = 1000
 SKIPPED_MAX = 1_000_000

@@ -1,6 +1,6 @@
 """Serves the commands that list and kick provider binds.
 
-A provider is suspended by an order (desk/orders/operations.py).
+A provider is suspended by an order (desk/operator_orders/operations.py).
 
 In: a choice of binds. Out: what is known of them; an unbind for those that are kicked. Never: a message.
 """
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.desk.orders.operations import WithOrders
+from proxy.desk.operator_orders.operations import WithOrders
 from proxy.journal.records import messages, operator_actions
 from proxy.operations.control import Call, CommandRefused, Handler
-from proxy.operations.gate import BindLink
+from proxy.operations.gate_interface import BindLink
 
 
 def commands(gate: WithOrders) -> Mapping[str, Handler]:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.orders import operations as orders
-from proxy.desk.orders.operations import WithOrders
+from proxy.desk.operator_orders import operations as orders
+from proxy.desk.operator_orders.operations import WithOrders
 from proxy.model.message import Order
 from proxy.operations.control import Call, CommandRefused, Handler
-from proxy.operations.gate import CarrierAccountView
+from proxy.operations.gate_interface import CarrierAccountView
 
 DRAIN_S, DRAIN_S_MAX = 86_400.0, 7 * 86_400.0
 """A drained link is enabled again after a day, unless a time is given."""

@@ -23,7 +23,7 @@ from proxy.model.message import CATEGORY_WORDS, Category, Content, Message
 from proxy.model.number import FIRST, NotARecipient, Number, recipient_of
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused, Handler
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
 from proxy.policy import facts
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of

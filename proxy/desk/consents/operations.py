@@ -4,7 +4,7 @@ In: numbers in chunks, digests of proofs, decisions and their authors. Out: cons
 Never: half a file; a proof itself (its SHA-256 is kept, the file stays with its owner).
 
 A file comes like a list of opt-outs (desk/suppression/operations.py): its batches with the command, then lines of numbers
-(operations/chunks.py), then ``{"end": true, "numbers": 1000000}``.
+(operations/number_chunks.py), then ``{"end": true, "numbers": 1000000}``.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from proxy.model.message import Category
 from proxy.model.number import Number
 from proxy.operations.args import each
 from proxy.operations.args import recipient as recipient_in
-from proxy.operations.chunks import put_in_force, receive_numbers
 from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
+from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.policy import NotInScope, asks
-from proxy.policy.orders import DIMENSIONS
+from proxy.policy.operator_orders import DIMENSIONS
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.effects.consents import ConsentImport, PersonChange, apply_event
-from proxy.state.lists.consented import STATES, ConsentBatch, TooManyBatches
+from proxy.state.lists.consent_lists import STATES, ConsentBatch, TooManyBatches
 from proxy.state.record import record
 from proxy.state.record.withdrawn import WORD_BYTES_MAX
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from proxy.model.message import Category, Facts, Sender, hash48
 from proxy.model.recipient import OptOut
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
 from proxy.policy.kinds.consent import refusal_since
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.folding import normal_signature
-from proxy.state.lists.consented import ConsentBatch
+from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.record import record
 from proxy.state.record.consent_given import ConsentGiven
 from proxy.state.record.withdrawn import Withdrawal

@@ -4,7 +4,7 @@ In: findings about a message (backtest, archive), a case, a penalty. Out: a ZIP,
 down; a digit of a code; an address or a file fetched while a page is drawn.
 
     proof.py     from a record to the signed head of its day       pack.py      the ZIP: files, their digests, a signature
-    paper.py     the pages                                         checking.py  whether a pack is as it was made; needs no gate
+    evidence_pdf.py     the pages                                         checking.py  whether a pack is as it was made; needs no gate
     verifier.py  that check as one file for any Python             ed25519.py   checks a signature without a library
     command.py   ``gate106 evidence``
 """

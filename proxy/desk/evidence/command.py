@@ -13,7 +13,7 @@ from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, ask, c
 if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.desk.evidence.proof import Proof
-    from proxy.desk.explain.inquiry import Inquiry
+    from proxy.desk.explain.message_explanation import Inquiry
     from proxy.policy import RuleSet
 
 app = typer.Typer(help="Evidence packs: made, and checked without the gate.", no_args_is_help=True, rich_markup_mode=None)
@@ -145,10 +145,10 @@ def _make_pack(
 ) -> tuple[bytes, Proof]:  # fmt: skip
     from proxy.archive.manifest import ManifestError
     from proxy.archive.secret_keys import ArchiveKeys, KeysError, may_make_keys
-    from proxy.desk.evidence import paper
+    from proxy.desk.evidence import evidence_pdf
     from proxy.desk.evidence.pack import CHAIN, EVIDENCE, PROOF, as_bytes, packed
     from proxy.desk.evidence.proof import prove
-    from proxy.desk.explain import inquiry_text
+    from proxy.desk.explain import message_explanation_text
     from proxy.journal.sealing import SealingError
     from proxy.journal.write_ahead_log import JournalError
     from proxy.operations.files.sealed_journal import disk_of
@@ -168,7 +168,7 @@ def _make_pack(
         )
     said: dict[str, Any] = {
         "masked": not whole,
-        "message": inquiry_text.as_dict(found, settings.node, now, whole=whole),
+        "message": message_explanation_text.as_dict(found, settings.node, now, whole=whole),
         "rules": list(_rules(found, then)),
         "consents": [*_consents(found, then), *(given or ())],
         "consents_asked": given is not None,
@@ -177,7 +177,7 @@ def _make_pack(
     }
     files = {
         EVIDENCE: as_bytes(said),
-        "evidence.pdf": paper.evidence(said),
+        "evidence.pdf": evidence_pdf.evidence(said),
         PROOF: as_bytes(proof.said),
         **_rule_files(settings, found),
     }
@@ -269,9 +269,9 @@ def _case(case: dict[str, Any], found: Inquiry) -> dict[str, Any]:
     """Without digits that may be those of a code."""
     from proxy.archive.otp_texts import may_be_code
     from proxy.desk.backtest.differences import masked
-    from proxy.desk.explain import inquiry_text
+    from proxy.desk.explain import message_explanation_text
 
-    return case | {"text": masked(case["text"], code=inquiry_text.may_be_code(found) or may_be_code(case["text"]))}
+    return case | {"text": masked(case["text"], code=message_explanation_text.may_be_code(found) or may_be_code(case["text"]))}
 
 
 def _rule_files(settings: Settings, found: Inquiry) -> dict[str, bytes]:

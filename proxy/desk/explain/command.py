@@ -196,7 +196,7 @@ def context_of(folder: Path | None, config: Path | None, control: Path | None) -
 
 def _ordered(rules: RuleSet, settings: Settings | None, socket: Path | None) -> ExplainContext:
     """The rules with the gate's orders; a note if it cannot be asked, or serves other rules."""
-    from proxy.desk.orders.operations import order_of
+    from proxy.desk.operator_orders.operations import order_of
     from proxy.operations import client
 
     assert socket is not None

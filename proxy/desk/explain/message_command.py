@@ -14,7 +14,7 @@ from proxy.operations.terminal import as_json, fail, format_time, note, print_li
 if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.desk.backtest.commit_groups import JournalGroup
-    from proxy.desk.explain.inquiry import Inquiry
+    from proxy.desk.explain.message_explanation import Inquiry
     from proxy.desk.explain.message_lookup import FoundMessage
     from proxy.journal.disk import OsDisk
     from proxy.policy import RuleSet
@@ -30,7 +30,7 @@ def explain_message(
     is masked."""
     if why is not None and not why.strip():
         fail("--unmasked: say --why: the journal keeps who saw a whole number, and why")
-    from proxy.desk.explain import inquiry_text
+    from proxy.desk.explain import message_explanation_text
 
     settings, found, _ = inquiry_of(wanted, config, journal, rules)
     whole = why is not None and bool(found.verdict.recipient)
@@ -47,9 +47,9 @@ def explain_message(
         )
     now = time.time()
     if answer == JSON:
-        as_json(inquiry_text.as_dict(found, settings.node, now, whole=whole))
+        as_json(message_explanation_text.as_dict(found, settings.node, now, whole=whole))
         return
-    for line in inquiry_text.as_lines(found, settings.node, now, answer, whole=whole):
+    for line in message_explanation_text.as_lines(found, settings.node, now, answer, whole=whole):
         print_line(line)
 
 
@@ -134,7 +134,7 @@ def _inquire(
     look_up: LookUp,
 ) -> Inquiry:  # fmt: skip
     from proxy.desk.backtest.environment import Senders
-    from proxy.desk.explain.inquiry import inquire
+    from proxy.desk.explain.message_explanation import inquire
     from proxy.operations.terminal import store_of
     from proxy.state.revision_store import RevisionStore
 

@@ -1,6 +1,6 @@
 """Finds the journalled message that an id means.
 
-In: commit groups, an id as a person types it. Out: the messages that may be meant. Never: their verdicts (inquiry.py).
+In: commit groups, an id as a person types it. Out: the messages that may be meant. Never: their verdicts (message_explanation.py).
 
     4711, B1c0ffee      an id of the carrier's, as its answer wrote it, with or without the code in front of it that providers see
     196626              the number of the entry that the message left in its recipient's record

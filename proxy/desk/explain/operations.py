@@ -14,7 +14,7 @@ from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message, Sender
 from proxy.operations.args import recipient
 from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
 from proxy.policy import LANGUAGES, as_text, explain
 from proxy.relay.access import Directory
 from proxy.state.record.record import Record

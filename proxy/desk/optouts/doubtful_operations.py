@@ -31,12 +31,12 @@ from proxy.model.number import mask
 from proxy.model.recipient import HOLD_S, OptOut
 from proxy.model.redact import mask_digits, mask_numbers
 from proxy.operations.control import Call, CommandRefused, Handler
-from proxy.operations.gate import Gate
-from proxy.operations.numbered_books import or_refused
+from proxy.operations.gate_interface import Gate
+from proxy.operations.record_lookup import or_refused
 from proxy.policy.explanation.naming import GONE, KnownSignature, by_names, by_registry, fields, knows_none
 from proxy.relay.effects.optouts import ReplyTo, refused_by
 from proxy.relay.effects.suppression import DoubtSettled, OfficerRefusal, Stops
-from proxy.state.record.candidates import Port
+from proxy.state.record.optout_candidates import Port
 
 STATES = OPEN, LAPSED, DECIDED, STANDING = "open", "lapsed", "decided", "standing"
 SAYS = ("yes", "no")

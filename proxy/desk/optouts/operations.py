@@ -26,7 +26,7 @@ from proxy.model.redact import as_json
 from proxy.model.roles import Asker
 from proxy.operations.args import object_of
 from proxy.operations.control import Args, CommandRefused
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
 
 BODY_BYTES_MAX = 4 << 20
 OPTOUTS_MAX = 20_000

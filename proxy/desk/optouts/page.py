@@ -19,8 +19,8 @@ from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.roles import Permission
 from proxy.policy.explanation.naming import nameless
 from proxy.relay.effects.reply_paths import STATES as PATH_STATES
-from proxy.state.lists.consented import STATES
-from proxy.state.record.facts import SCOPES
+from proxy.state.lists.consent_lists import STATES
+from proxy.state.record.packed_facts import SCOPES
 
 page = Page("optouts", "/optouts", wants=Permission.LOOK, place=50)
 

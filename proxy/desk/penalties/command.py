@@ -184,7 +184,7 @@ def letter(
     """Write the letter to the provider: what was measured, what it rests on, what follows; valid complaints as annex, numbers masked."""
     import time
 
-    from proxy.desk.evidence import paper
+    from proxy.desk.evidence import evidence_pdf
     from proxy.runtime import hardening
 
     answer = ask(config, control, "penalty.show", id=penalty)
@@ -196,7 +196,7 @@ def letter(
     rests_on = [one for one in listed if began - ANNEX_S <= one["came"] <= began]
     try:
         with hardening.create_private_file(out) as file:
-            file.write(paper.letter(answer, rests_on, time.time()))
+            file.write(evidence_pdf.letter(answer, rests_on, time.time()))
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
     draft = " (a draft: nobody has approved it yet)" if answer["state"] == "proposed" else ""

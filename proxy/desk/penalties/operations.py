@@ -18,7 +18,7 @@ import structlog
 from proxy.config.yaml_file import unknown
 from proxy.desk.complaints.operations import WithCases
 from proxy.desk.consents import operations as consent
-from proxy.desk.orders.book import TooManyOrders
+from proxy.desk.operator_orders.book import TooManyOrders
 from proxy.desk.penalties.book import PenaltyBook, order_of
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.penalties.triggers import MILLION, MeasureSource, ProposedPenalty, due
@@ -26,9 +26,9 @@ from proxy.journal.records.penalties import LADDER, PROPOSED, STATES, THROTTLE, 
 from proxy.model.approvals import Impossible
 from proxy.model.message import Order, hash48
 from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.numbered_books import or_refused, paper_number
+from proxy.operations.record_lookup import or_refused, paper_number
 from proxy.policy import NotInScope
-from proxy.policy.orders import scope_of
+from proxy.policy.operator_orders import scope_of
 from proxy.policy.penalty_rules import ADVERTISER, LAPSES_S, PROVIDER, SIGNATURE
 from proxy.policy.time_windows import Window
 

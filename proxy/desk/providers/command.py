@@ -103,7 +103,7 @@ def _page(
 
     from proxy.archive.manifest import ManifestError
     from proxy.archive.provider_refusals import refused_submits
-    from proxy.archive.tail import TailError
+    from proxy.archive.unrolled_records import TailError
     from proxy.desk.search import command as find
     from proxy.i18n.refusal_hints import hint
     from proxy.journal.write_ahead_log import JournalError

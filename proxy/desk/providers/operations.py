@@ -18,12 +18,12 @@ from typing import Any
 from proxy.config import Provider
 from proxy.config.yaml_file import unknown
 from proxy.desk.connections import binds
-from proxy.desk.orders import operations as orders
+from proxy.desk.operator_orders import operations as orders
 from proxy.desk.penalties.operations import PenaltyScheduler, WithPenalties
 from proxy.model.counters import GateCounters
 from proxy.model.message import Order
 from proxy.operations.control import Call, CommandRefused, Handler
-from proxy.operations.gate import BindLink
+from proxy.operations.gate_interface import BindLink
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.access import Access
 

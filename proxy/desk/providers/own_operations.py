@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.desk.consents import operations as consent
-from proxy.desk.orders import operations as orders
+from proxy.desk.operator_orders import operations as orders
 from proxy.desk.penalties.operations import WithPenalties
 from proxy.desk.revisions.operations import WithRevisions
 from proxy.desk.revisions.rule_revisions import IN_FORCE

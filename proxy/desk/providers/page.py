@@ -18,7 +18,7 @@ from proxy.journal.records.penalties import LADDER
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
-from proxy.policy.orders import DIMENSIONS
+from proxy.policy.operator_orders import DIMENSIONS
 from proxy.policy.registries.regions import PROVINCE_CODES
 
 page = Page("providers", "/providers", wants=Permission.SEE, place=40)

@@ -18,7 +18,7 @@ import structlog
 from proxy.config.yaml_file import unknown
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.operations.control import Call, CommandRefused, Handler
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
 from proxy.relay.effects.reply_paths import STATES, PathState, ReplyPaths
 
 log = structlog.get_logger()

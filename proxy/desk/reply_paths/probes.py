@@ -34,7 +34,7 @@ from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
 from proxy.policy import read_reply
 from proxy.policy.registries.registry import TelephoneRow
 from proxy.policy.replies.optout import KEYWORD_MAX, REPLY_CHARACTERS_MAX

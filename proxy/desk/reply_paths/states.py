@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
 from proxy.policy import RuleSet
 from proxy.policy.reply_paths import UNUSED, Paths, ReplyPath
 from proxy.relay.effects.reply_paths import ReplyPaths

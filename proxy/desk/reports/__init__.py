@@ -2,8 +2,8 @@
 
 In: the journal of that day, the region of each number. Out: counts, as JSON, text, a page and a PDF. Never: a person's number, a text.
 
-    daily_report.py       the day, counted                  small_counts.py   counts too small to be shown apart
+    daily_report.py       the day, counted                  disclosure_control.py   counts too small to be shown apart
     report_text.py  the report as text and JSON, and the words of page and PDF in two languages
-    offline_html.py, paper.py                        the report as an HTML page and as a PDF
+    offline_html.py, report_pdf.py                        the report as an HTML page and as a PDF
     page.py        the console's page                command.py        ``gate106 report``
 """

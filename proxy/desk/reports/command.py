@@ -55,7 +55,7 @@ def report(
 
         _write(html, page(view, language).encode())
     if pdf is not None:
-        from proxy.desk.reports.paper import paper
+        from proxy.desk.reports.report_pdf import paper
 
         _write(pdf, paper(view, language))
     if json:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from proxy.console.offline_charts import Bar, Column, bars, columns, document
-from proxy.desk.reports import small_counts
+from proxy.desk.reports import disclosure_control
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
 from proxy.desk.reports.report_text import View, translated
 
@@ -36,7 +36,7 @@ class _DayPage:
         yield f"{say('numbers below')} {view.least} {say('are not told')} · {say('rules in force')} "
         yield " ".join(f"<code>{escape(one)}</code>" for one in sheet.revisions if one) + "</p>"
         tiles = [(CLASSES[fate], f"{sheet.total(fate):,}", fate) for fate in FATES]
-        tiles.append(("", small_counts.shown(sheet.optouts.total(), view.least), "opt-outs"))
+        tiles.append(("", disclosure_control.shown(sheet.optouts.total(), view.least), "opt-outs"))
         yield (
             '<div class="tiles">'
             + "".join(f'<div class="tile {kind}"><b>{escape(number)}</b>{say(name)}</div>' for kind, number, name in tiles)
@@ -55,7 +55,7 @@ class _DayPage:
         ):  # fmt: skip
             yield f"<h2>{say(f'by {name}')}</h2>{self._fates(name, rows)}"
         yield f"<h2>{say('Opt-outs in 10,000 advertisements')}</h2>{self._optouts()}"
-        answers = [(word, small_counts.shown(count, view.least)) for word, count in sheet.answers.most_common()]
+        answers = [(word, disclosure_control.shown(count, view.least)) for word, count in sheet.answers.most_common()]
         yield f"<h2>{say('What carriers answered')}</h2>{self._table(('answer', 'count'), answers)}"
         yield f"<h2>{say('Head of the journal')}</h2>"
         if not view.heads:
@@ -65,7 +65,7 @@ class _DayPage:
 
     def _hours(self) -> str:
         rows = [
-            Column(f"{hour:02}", tuple((CLASSES[fate], small_counts.bar_length(one[fate])) for fate in FATES))
+            Column(f"{hour:02}", tuple((CLASSES[fate], disclosure_control.bar_length(one[fate])) for fate in FATES))
             for hour, one in self._view.hours()
         ]
         return columns(rows, "submits by hour")
@@ -80,7 +80,11 @@ class _DayPage:
     def _bars(self, title: str, rows: Sequence[tuple[str, int, str]]) -> str:
         least = self._view.least
         drawn = [
-            Bar(translated(name, self._language), ((kind, count if count >= least else 0),), small_counts.shown(count, least))
+            Bar(
+                translated(name, self._language),
+                ((kind, count if count >= least else 0),),
+                disclosure_control.shown(count, least),
+            )
             for name, count, kind in rows[:20]
         ]
         body = bars(drawn, title) if drawn else f"<p>{self.translated('nothing')}</p>"
@@ -94,7 +98,7 @@ class _DayPage:
         return self._table(
             (name, *FATES),
             [
-                (of or "(none)", *(small_counts.cell_text(one[fate]) for fate in FATES))
+                (of or "(none)", *(disclosure_control.cell_text(one[fate]) for fate in FATES))
                 for of, one in self._view.cells(rows).items()
             ],
         )
@@ -105,7 +109,7 @@ class _DayPage:
             ("signature", one) for one in view.optouts_by_signature()
         ]
         rows = [
-            (kind, one.name or "(none)", small_counts.cell_text(one.count), f"{one.per_10k:.2f}")
+            (kind, one.name or "(none)", disclosure_control.cell_text(one.count), f"{one.per_10k:.2f}")
             for kind, one in found
             if one.per_10k is not None
         ]

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from proxy.config.mapping_reader import CHINA
-from proxy.desk.reports import small_counts
+from proxy.desk.reports import disclosure_control
 from proxy.desk.reports.daily_report import FATES, UNREAD, DayReport
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class OptOutCounts:
 class View:
     """A sheet as it may be shown."""
 
-    def __init__(self, sheet: DayReport, least: int = small_counts.LEAST, heads: Sequence[Head] = ()) -> None:
+    def __init__(self, sheet: DayReport, least: int = disclosure_control.LEAST, heads: Sequence[Head] = ()) -> None:
         """``heads``: of the journal, for that day, of each node; none before it was rolled."""
         self.sheet, self.least, self.heads = sheet, least, tuple(heads)
 
@@ -49,18 +49,18 @@ class View:
 
     def table(self, name: str) -> dict[str, Counter[str]]:
         """Fates by reason, provider, province or category."""
-        return small_counts.merge_small(self.sheet.by(name), self.least)
+        return disclosure_control.merge_small(self.sheet.by(name), self.least)
 
     def signatures(self) -> dict[str, Counter[str]]:
         found: dict[str, Counter[str]] = {}
         for (name, fate), count in self.sheet.signatures.items():
             found.setdefault(name or "(none)", Counter())[fate] += count
         ordered = sorted(found.items(), key=lambda one: (-one[1].total(), one[0]))
-        together = small_counts.merge_small(dict(ordered), self.least)
+        together = disclosure_control.merge_small(dict(ordered), self.least)
         return dict(list(together.items())[:SIGNATURES_SHOWN])
 
     def cells(self, rows: Mapping[str, Counter[str]]) -> dict[str, dict[str, int | str]]:
-        return small_counts.cells(rows, FATES, self.least)
+        return disclosure_control.cells(rows, FATES, self.least)
 
     def hours(self) -> list[tuple[int, dict[str, int | str]]]:
         """Counts by hour, as they may be shown beside the sum of the day."""
@@ -69,7 +69,7 @@ class View:
 
     def optouts_by_provider(self) -> list[OptOutCounts]:
         counted = self.sheet.optouts  # all are listed, of signatures some
-        cells = small_counts.cells(
+        cells = disclosure_control.cells(
             {name: Counter({"optouts": count}) for name, count in counted.items()}, ("optouts",), self.least
         )
         return self._optouts(counted, self.sheet.marketing_by, {name: row["optouts"] for name, row in cells.items()})
@@ -85,8 +85,8 @@ class View:
         """``cells``: counts as they may be shown beside each other."""
         found = []
         for name, count in counted.most_common():
-            cell = cells[name] if cells else small_counts.shown_number(count, self.least)
-            rate = small_counts.rate(count, sent.get(name, 0), self.least) if isinstance(cell, int) else None
+            cell = cells[name] if cells else disclosure_control.shown_number(count, self.least)
+            rate = disclosure_control.rate(count, sent.get(name, 0), self.least) if isinstance(cell, int) else None
             found.append(OptOutCounts(name, cell, sent.get(name, 0), rate))
         return found
 
@@ -122,19 +122,19 @@ def as_dict(view: View) -> dict[str, Any]:
     return {
         "day": view.day,
         "submits": {fate: sheet.total(fate) for fate in FATES},
-        "by_reason": {name: small_counts.shown_number(one.total(), least) for name, one in view.table("reason").items()},
+        "by_reason": {name: disclosure_control.shown_number(one.total(), least) for name, one in view.table("reason").items()},
         **{f"by_{name}": view.cells(view.table(name)) for name in ("provider", "province", "category")},
         "by_signature": view.cells(view.signatures()),
         "by_hour": [{"hour": hour} | one for hour, one in view.hours()],
         "optouts": {
-            "total": small_counts.shown_number(sheet.optouts.total(), least),
+            "total": disclosure_control.shown_number(sheet.optouts.total(), least),
             "by_provider": [_optouts(one, least) for one in view.optouts_by_provider()],
             "by_signature": [_optouts(one, least) for one in view.optouts_by_signature()],
         },
         "unknown_region": {name or "all": round(share, 5) for name, share in view.unknown()},
-        "rule_hits": {rule: small_counts.shown_number(count, least) for rule, count in view.hits()},
-        "shadow": {rule: small_counts.shown_number(count, least) for rule, count in view.shadow()},
-        "answers": {word: small_counts.shown_number(count, least) for word, count in sheet.answers.most_common()},
+        "rule_hits": {rule: disclosure_control.shown_number(count, least) for rule, count in view.hits()},
+        "shadow": {rule: disclosure_control.shown_number(count, least) for rule, count in view.shadow()},
+        "answers": {word: disclosure_control.shown_number(count, least) for word, count in sheet.answers.most_common()},
         "revisions": [one for one in sheet.revisions if one],
         "below": least,
         "heads": [{"node": one.node, "last": one.last, "digest": one.digest} for one in view.heads],
@@ -143,29 +143,34 @@ def as_dict(view: View) -> dict[str, Any]:
 
 def _optouts(one: OptOutCounts, least: int) -> dict[str, Any]:
     per_10k = None if one.per_10k is None else round(one.per_10k, 2)
-    return {"name": one.name, "optouts": one.count, "sent": small_counts.shown_number(one.sent, least), "per_10k": per_10k}
+    return {
+        "name": one.name,
+        "optouts": one.count,
+        "sent": disclosure_control.shown_number(one.sent, least),
+        "per_10k": per_10k,
+    }
 
 
 def as_text(view: View) -> Iterator[str]:
     """For a terminal."""
     sheet, least = view.sheet, view.least
     yield f"{view.day}: " + ", ".join(f"{sheet.total(fate):,} {fate}" for fate in FATES)
-    reasons = ", ".join(f"{name} {small_counts.shown(one.total(), least)}" for name, one in view.table("reason").items())
+    reasons = ", ".join(f"{name} {disclosure_control.shown(one.total(), least)}" for name, one in view.table("reason").items())
     yield f"by reason: {reasons or 'nothing was refused'}"
     for name in ("provider", "province", "category"):
         rows = view.cells(view.table(name)).items()
         rows = view.cells(view.table(name)).items()
         yield f"by {name}: " + ", ".join(
-            f"{of or '(none)'} " + "/".join(small_counts.cell_text(one[fate]) for fate in FATES) for of, one in rows
+            f"{of or '(none)'} " + "/".join(disclosure_control.cell_text(one[fate]) for fate in FATES) for of, one in rows
         )
-    yield f"opt-outs: {small_counts.shown(sheet.optouts.total(), least)}"
+    yield f"opt-outs: {disclosure_control.shown(sheet.optouts.total(), least)}"
     for one in view.optouts_by_provider():
         if one.per_10k is not None:
-            yield f"  {one.name or '(nobody)'}: {small_counts.cell_text(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
+            yield f"  {one.name or '(nobody)'}: {disclosure_control.cell_text(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
     for name, share in view.unknown():
         yield f"region unknown: {share:.2%} of {name or 'all'}"
     for rule, count in view.shadow():
-        yield f"shadow rule {rule}: would have stopped {small_counts.shown(count, least)} that went out"
+        yield f"shadow rule {rule}: would have stopped {disclosure_control.shown(count, least)} that went out"
     for head in view.heads:
         yield f"head of the journal, node {head.node}, up to record {head.last}: {head.digest}"
     if not view.heads:

@@ -26,7 +26,7 @@ from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
 from proxy.operations.control import CommandRefused
 from proxy.policy import Loaded, RulesError
-from proxy.policy.loading.contents import changed_files, changes
+from proxy.policy.loading.digests import changed_files, changes
 from proxy.runtime.background import Background
 from proxy.runtime.ticker import seconds_until_tick
 from proxy.state.lists.rule_history import RuleHistory

@@ -12,14 +12,14 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from proxy.desk.orders import operations as orders
+from proxy.desk.operator_orders import operations as orders
 from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker
 from proxy.operations.control import Call, CommandRefused, Handler
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
 from proxy.operations.rule_hits import Hits
 from proxy.state.lists.rule_history import EVENTS_MAX
 from proxy.state.revision_store import may_be_pushed

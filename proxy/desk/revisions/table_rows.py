@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from proxy.policy.registries.typed_rows import COLUMNS
-from proxy.policy.text.codes import COLUMNS as CODE_TEXTS
-from proxy.policy.text.codes import FILE as CODES
 from proxy.policy.text.lexicon import COLUMNS as LEXICON
+from proxy.policy.text.otp_codes import COLUMNS as CODE_TEXTS
+from proxy.policy.text.otp_codes import FILE as CODES
 
 WORDS = ("word",)
 ENDS = "to"

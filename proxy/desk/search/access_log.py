@@ -13,7 +13,7 @@ from proxy.journal.records import messages, operator_actions
 from proxy.model.roles import Permission
 from proxy.operations.args import recipient
 from proxy.operations.control import Call, CommandRefused, Handler
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
 
 COMMANDS = ("complaint sweep", "evidence pack", "explain --message", "find", "journal person", "optout trace", "rules export")
 """Commands that read files without the gate and record it here."""

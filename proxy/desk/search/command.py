@@ -170,7 +170,7 @@ def run_search(
 
     from proxy.archive import search
     from proxy.archive.manifest import ManifestError
-    from proxy.archive.tail import TailError
+    from proxy.archive.unrolled_records import TailError
     from proxy.journal.write_ahead_log import JournalError
 
     try:

@@ -3,7 +3,7 @@
 In: numbers, what they refuse, the source. Out: opt-outs in force, synced before they are acknowledged: of one person in the record, of many
 as a list. Never: half a list; the loop blocked for longer than a chunk takes.
 
-A list comes in lines of numbers behind the command (operations/chunks.py), then ``{"end": true, "numbers": 1000000}``. Each line is in the
+A list comes in lines of numbers behind the command (operations/number_chunks.py), then ``{"end": true, "numbers": 1000000}``. Each line is in the
 journal before the next is read; the last one puts all of it into force, or nothing.
 """
 
@@ -21,18 +21,18 @@ from proxy.model.number import Number
 from proxy.model.recipient import OptOut
 from proxy.operations.args import each
 from proxy.operations.args import recipient as recipient_in
-from proxy.operations.chunks import put_in_force, receive_numbers
 from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.gate import Gate
+from proxy.operations.gate_interface import Gate
+from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.policy import NotInScope, RuleSet, asks
 from proxy.policy.explanation import naming
-from proxy.policy.orders import DIMENSIONS
+from proxy.policy.operator_orders import DIMENSIONS
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.suppression import AccompanyingRecord, OfficerRefusal
-from proxy.state.lists.listed import LISTS_MAX, TooManyLists
+from proxy.state.lists.suppression_lists import LISTS_MAX, TooManyLists
 from proxy.state.record import record
-from proxy.state.record.facts import SCOPES, VALUE_BYTES_MAX
+from proxy.state.record.packed_facts import SCOPES, VALUE_BYTES_MAX
 
 SOURCES = ("officer", "complaint", "import", "hotline")
 """Who may have said so here; a person's own word comes by reply, or by a hotline or an app."""

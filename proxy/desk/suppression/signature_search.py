@@ -76,7 +76,7 @@ class JournalNames:
         from proxy.archive.query import Query
         from proxy.archive.secret_keys import ArchiveKeys, KeysError, may_make_keys
         from proxy.archive.segment_index import shared_index
-        from proxy.archive.tail import TailError
+        from proxy.archive.unrolled_records import TailError
         from proxy.config import SettingsError, archive_locations
         from proxy.journal.disk import OsDisk
         from proxy.journal.sealing import KeyRing, SealingError

@@ -14,7 +14,7 @@ from heapq import nlargest
 from secrets import token_hex
 from typing import Any
 
-from proxy.desk.orders.operations import WithOrders
+from proxy.desk.operator_orders.operations import WithOrders
 from proxy.operations.control import Call, Handler
 
 ROWS_MAX = 50

@@ -12,8 +12,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from proxy.console.metric_sampling import MINUTE_S, VERDICTS, Sampling, sums
 from proxy.console.page import Page, PageRequest
-from proxy.console.sampling import MINUTE_S, VERDICTS, Sampling, sums
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
 

@@ -54,7 +54,7 @@ class Chunk(NamedTuple):
     file: int  # the sequence of the CONSENT_FILE record
     batch: int  # which of its batches
     chunk: int
-    numbers: bytes  # a bitmap (state/lists/consented.py)
+    numbers: bytes  # a bitmap (state/lists/consent_lists.py)
 
 
 class BatchEvent(NamedTuple):
@@ -81,9 +81,7 @@ class ConsentChange(NamedTuple):
     why: str
     advertiser: str = ""  # of ``withdrawn``: whose messages, empty = anybody's
     category: str = ""
-    before: int = (
-        0  # of ``recycled``: older consents are the former owner's; of ``erased``: the mark of the key (state/lists/erased.py)
-    )
+    before: int = 0  # of ``recycled``: older consents are the former owner's; of ``erased``: the mark of the key (state/lists/erased_recipients.py)
     name: int = 0  # of ``erased``: the person's keyed hash (archive/secret_keys.py)
 
 

@@ -29,14 +29,14 @@ ORDERED, LIFTED, OPERATED, SUPPRESSED, LISTING, LISTED, LISTING_DONE = range(25,
 EVIDENCE, REVIEW, REFUSED_SAID = 32, 33, 34  # evidence.py
 REMOVED = 36  # journal/retention.py
 REVISED = 35  # revisions.py
-SHARE = 37  # aggregate_shares.py
+SHARE = 37  # counter_shares.py
 ERASED, ERASURE = 38, 39  # journal/erasure.py
 CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON = 41, 42, 43, 44  # consents.py
 TOLD = 45  # external_optouts.py
 CASED = 46  # complaints.py
 PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalties.py
 HEARD = 50  # replicated.py
-NAMED = 51  # hashed_words.py
+NAMED = 51  # hash_names.py
 DOUBTFUL, DECISION = 52, 53  # doubtful_replies.py
 REPLY_PATH = 54  # relay/effects/reply_paths.py
 PROBE = 55  # probes.py
@@ -308,7 +308,7 @@ class Torn(NamedTuple):
 
     time: float
     recipient: int
-    key: int  # state/record/torn.py
+    key: int  # state/record/incomplete_multipart.py
     since: int  # seconds; 0: it is whole, or nothing of it is out
 
 

@@ -73,7 +73,7 @@ class ListBegun(NamedTuple):
 
 @masked_repr
 class ListChunk(NamedTuple):
-    """Some of its numbers: those of one chunk, as a bitmap (state/lists/listed.py)."""
+    """Some of its numbers: those of one chunk, as a bitmap (state/lists/suppression_lists.py)."""
 
     listing: int  # the sequence of the LISTING record
     key: int  # which of its refusals

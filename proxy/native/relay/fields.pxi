@@ -239,20 +239,20 @@ cdef int _learn_fields() except -1:
     from proxy.model.pseudonym import Pseudonymizer as Namer
     from proxy.policy.refusal_match import is_like
     from proxy.policy.condition import AnyOf, RecipientTest as Person, ask_person, evidence_of
-    from proxy.policy.counted import part_key
+    from proxy.policy.limit_counts import part_key
     from proxy.policy.kinds.limit import COUNT_MAX
     from proxy.policy.judge import objected
     from proxy.policy.memo import Memo as PolicyMemo
     from proxy.policy.plan import Plan
     from proxy.policy.reading import Reading
-    from proxy.policy.renamed import kept_of
+    from proxy.policy.renamed_senders import kept_of
     from proxy.policy.registries.regions import SEGMENT_FIRST
     from proxy.state.mailbox import deliver_queue as box
     from proxy.state.counters.aggregates import Aggregates, _Part, _Series
-    from proxy.state.counters.counting import SharedCounters, _CounterState as _Held
+    from proxy.state.counters.shared_counters import SharedCounters, _CounterState as _Held
     from proxy.model.rate import Rate
     from proxy.state.record.record import Record
-    from proxy.state.counters.shares import LeasedRate
+    from proxy.state.counters.rate_shares import LeasedRate
     from proxy.state.lists.bloom import BloomFilters as Sieves
     from proxy.relay import commit as handover, refusal_cache as refusals
     from proxy.relay.pending_submit import PendingSubmit as Transit, refusal_body_of as detail, release_part as part_with

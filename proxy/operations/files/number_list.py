@@ -26,7 +26,7 @@ from proxy.model.redact import csv_cell as cell
 from proxy.model.redact import read_csv_cell
 from proxy.operations.files.text_encoding import encoding_of, is_regular
 from proxy.policy import time_windows
-from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
+from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 
 BATCH = 500_000
 """Rows after which numbers go into their bitmaps, and progress is reported."""

@@ -1,6 +1,6 @@
 """Sends a file of numbers to the gate, all or nothing.
 
-In: a reader of the file, a command of the gate that takes numbers by key (operations/chunks.py). Out: the gate's answer, or the end of the
+In: a reader of the file, a command of the gate that takes numbers by key (operations/number_chunks.py). Out: the gate's answer, or the end of the
 command after each bad row is shown. Never: a row's meaning (number_list.py, desk/consents/command.py), half a file.
 """
 
@@ -70,8 +70,8 @@ def upload_progress(file: Path) -> Iterator[Progress]:
 
 
 def _send(path: Path, command: str, people: NumberFile, args: dict[str, Any], tell: Callable[[int], None]) -> dict[str, Any]:
-    from proxy.operations.chunks import lines_of
     from proxy.operations.client import Conversation
+    from proxy.operations.number_chunks import lines_of
 
     with Conversation(path, command, args) as conversation:
         conversation.hear()  # go

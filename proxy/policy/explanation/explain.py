@@ -16,7 +16,6 @@ from proxy.model.number import Number, masked_repr, recipient_of
 from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, OneOf, RecipientTest, Test, Tree
-from proxy.policy.counted import falls_back
 from proxy.policy.explanation.condition_results import ConditionStanding
 from proxy.policy.explanation.history import NOTHING, Past
 from proxy.policy.explanation.naming import (
@@ -30,9 +29,10 @@ from proxy.policy.explanation.naming import (
     signature_written,
 )
 from proxy.policy.explanation.suggestions import suggestion_for
+from proxy.policy.incomplete_messages import undecided
 from proxy.policy.judge import judge
 from proxy.policy.kinds.limit import Limit
-from proxy.policy.partial import undecided
+from proxy.policy.limit_counts import falls_back
 from proxy.policy.plan import Rule
 from proxy.policy.registries.registry import HASH
 from proxy.policy.reply_paths import AssumedPath, path_of

@@ -13,7 +13,7 @@ from proxy.model.redact import printable
 from proxy.policy.explanation.explain import Explanation, RulePart
 from proxy.policy.text.category import LIKELY, PADDED, SURELY, band_of
 from proxy.policy.text.category_evidence import Feature
-from proxy.policy.text.codes import MOST
+from proxy.policy.text.otp_codes import MOST
 
 FEATURES = {
     "ad": "营销用语", "price": "价格", "call": "行动号召", "topic": "话题", "notice": "通知用语", "otp": "验证码用语", "warning": "防诈提示",

@@ -14,7 +14,7 @@ The module of a condition has
     MEND                                what would have to change for a rule that asks it to pass a message, in words for
                                         people; empty where nothing should: explain and precheck say it
     CHINESE                             what the word means, for the guide and for editors
-    SHAPE                               what may stand below the key, for editors (policy/loading/shape.py)
+    SHAPE                               what may stand below the key, for editors (policy/loading/schema_parts.py)
 
 A new condition is a new file: the package's own listing is the registration; a name from YAML is never imported.
 
@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import Tree
-from proxy.policy.loading.shape import Shape
+from proxy.policy.loading.schema_parts import Shape
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.regions import Regions
 from proxy.policy.registries.registry import Registry

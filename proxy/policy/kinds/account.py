@@ -7,7 +7,7 @@ from __future__ import annotations
 from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.shape import NAME, some
+from proxy.policy.loading.schema_parts import NAME, some
 from proxy.policy.loading.source import Node
 
 IN_RECORD = ""

@@ -11,7 +11,7 @@ from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
-from proxy.policy.loading.shape import CLOCK, NAME, TRUTH, either, mapping, some, suggested
+from proxy.policy.loading.schema_parts import CLOCK, NAME, TRUTH, either, mapping, some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.holidays import WORDS
 

@@ -9,7 +9,7 @@ from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
-from proxy.policy.loading.shape import TEXT, some
+from proxy.policy.loading.schema_parts import TEXT, some
 from proxy.policy.loading.source import Node
 
 IN_RECORD = "person"

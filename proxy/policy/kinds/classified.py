@@ -11,7 +11,7 @@ from proxy.model.message import CATEGORY_WORDS
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
-from proxy.policy.loading.shape import among, either, mapping, some
+from proxy.policy.loading.schema_parts import among, either, mapping, some
 from proxy.policy.loading.source import Node
 from proxy.policy.text.category import BANDS
 

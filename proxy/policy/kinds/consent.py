@@ -14,7 +14,7 @@ from proxy.model.recipient import Consent, OptOut, Recipient
 from proxy.policy.condition import AnyOf, RecipientTest, Tree
 from proxy.policy.kinds import KindContext
 from proxy.policy.kinds.suppressed import covers
-from proxy.policy.loading.shape import among, some
+from proxy.policy.loading.schema_parts import among, some
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.people import CONSENT_STATES, ConsentRow, state_of
 from proxy.policy.registries.registry import Registry

@@ -8,7 +8,7 @@ from proxy.i18n.phrases import Bilingual
 from proxy.model.message import CATEGORY_WORDS
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.shape import among, some
+from proxy.policy.loading.schema_parts import among, some
 from proxy.policy.loading.source import Node
 
 IN_RECORD = ""

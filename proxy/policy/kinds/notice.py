@@ -8,7 +8,7 @@ from __future__ import annotations
 from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import AnyOf, Test, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.shape import TEXT, among, either, some
+from proxy.policy.loading.schema_parts import TEXT, among, either, some
 from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import fold, squeeze
 from proxy.policy.text.notices import asks, body_tail

@@ -8,7 +8,7 @@ from proxy.i18n.phrases import Bilingual, as_written
 from proxy.model.message import Sender
 from proxy.policy.condition import AnyOf, Test, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.shape import NAME, some
+from proxy.policy.loading.schema_parts import NAME, some
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.registry import BINARY
 

@@ -10,7 +10,7 @@ from proxy.model.recipient import Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import AnyOf, RecipientTest, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.shape import among, some
+from proxy.policy.loading.schema_parts import among, some
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.people import speaks_of
 

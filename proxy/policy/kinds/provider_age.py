@@ -10,7 +10,7 @@ from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
-from proxy.policy.loading.shape import DURATION, one_of
+from proxy.policy.loading.schema_parts import DURATION, one_of
 from proxy.policy.loading.source import Node
 
 IN_RECORD = ""

@@ -9,7 +9,7 @@ from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault, each
-from proxy.policy.loading.shape import some, suggested
+from proxy.policy.loading.schema_parts import some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, province_of
 from proxy.policy.registries.registry import PortRow

@@ -11,7 +11,7 @@ from proxy.model.recipient import Recipient
 from proxy.policy.condition import RecipientTest, Tree
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
-from proxy.policy.loading.shape import NAME, some
+from proxy.policy.loading.schema_parts import NAME, some
 from proxy.policy.loading.source import Node
 
 IN_RECORD = "person"

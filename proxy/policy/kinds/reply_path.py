@@ -13,7 +13,7 @@ from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
-from proxy.policy.loading.shape import among, either, mapping, some, whole
+from proxy.policy.loading.schema_parts import among, either, mapping, some, whole
 from proxy.policy.loading.source import Node
 from proxy.policy.reply_paths import ADVERTISEMENTS_MAX, STATES, UNPROVEN, WORDS, ReplyPath
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.shape import some, suggested
+from proxy.policy.loading.schema_parts import some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.text.text_analysis import TextAnalysis

@@ -3,7 +3,7 @@
 
 ``marketing: likely`` asks of messages that are not marketing, but whose text likely is, and says how to refuse.
 
-``match`` says by what a refused advertiser is known again (policy/renamed.py): where nothing is said, by its signature and by the registry.
+``match`` says by what a refused advertiser is known again (policy/renamed_senders.py): where nothing is said, by its signature and by the registry.
 Opt-outs cover marketing only: for any other category this never holds (use recipient_in for lists that mean everything).
 """
 
@@ -20,10 +20,10 @@ from proxy.policy.condition import All, AnyOf, OneOf, RecipientTest, Tree
 from proxy.policy.kinds import KindContext, NumberList
 from proxy.policy.kinds.notice import PRESENT
 from proxy.policy.loading.problem import RuleFault
-from proxy.policy.loading.shape import DURATION, among, either, mapping, some
+from proxy.policy.loading.schema_parts import DURATION, among, either, mapping, some
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.registry import Registry
-from proxy.policy.renamed import SIMILARITY, WAYS, refused_by, ways
+from proxy.policy.renamed_senders import SIMILARITY, WAYS, refused_by, ways
 from proxy.policy.text.folding import normal_signature
 
 IN_RECORD = "person"

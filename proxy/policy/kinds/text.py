@@ -3,7 +3,7 @@
 (policy/text/wordlist.py): words in groups, with substitute characters.
 
 Words are looked for in the normalised text (full width, traditional, zero-width and split forms do not help); patterns are RE2, on the same
-text and on letters that stand one by one between marks (policy/text/split.py), and may be written in any of these forms.
+text and on letters that stand one by one between marks (policy/text/split_words.py), and may be written in any of these forms.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from proxy.policy.chunked_dict import distinct
 from proxy.policy.condition import All, AnyOf, Test, Tree, never
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
-from proxy.policy.loading.shape import NAME, TEXT, either, mapping, some
+from proxy.policy.loading.schema_parts import NAME, TEXT, either, mapping, some
 from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import SPLITTERS, fold, squeeze
-from proxy.policy.text.split import LETTERS_LEAST
+from proxy.policy.text.split_words import LETTERS_LEAST
 from proxy.policy.text.text_analysis import TextAnalysis
 from proxy.runtime.yield_point import Rest, with_yield_points
 

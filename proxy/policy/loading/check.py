@@ -32,7 +32,7 @@ from proxy.policy.loading.load_rules import Loaded, load_all
 from proxy.policy.loading.problem import Faults, Problem, RuleFault, RulesError, each
 from proxy.policy.loading.source import Node
 from proxy.policy.loading.warnings import find_warnings
-from proxy.policy.renamed import refused_by, refused_text
+from proxy.policy.renamed_senders import refused_by, refused_text
 from proxy.policy.reply_paths import ReplyPath
 from proxy.policy.ruleset import RuleSet
 

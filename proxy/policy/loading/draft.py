@@ -12,13 +12,13 @@ from typing import Any
 from proxy.model.reasons import RULE_REASONS, Reason
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, Tree
-from proxy.policy.counted import Only, only
 from proxy.policy.kinds import KindContext, when_kinds
 from proxy.policy.kinds.limit import THENS, Limit, read_limits
+from proxy.policy.limit_counts import Only, only
 from proxy.policy.loading.problem import Faults, RuleFault, each
 from proxy.policy.loading.source import Node
-from proxy.policy.spans import KEYS as AGAIN_KEYS
-from proxy.policy.spans import RetryAfter, read_active, read_again, read_trial
+from proxy.policy.rule_dates import KEYS as AGAIN_KEYS
+from proxy.policy.rule_dates import RetryAfter, read_active, read_again, read_trial
 from proxy.policy.store_failure import read_cut_off
 
 RULE_KEYS = (

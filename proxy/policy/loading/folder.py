@@ -22,8 +22,8 @@ from proxy.policy.loading.source import Node, read
 from proxy.policy.registries.regions import Regions
 from proxy.policy.registries.registry import Registry
 from proxy.policy.registries.typed_rows import read_registries, read_signatures
-from proxy.policy.text.codes import FILE as CODES
 from proxy.policy.text.lexicon import MAIN, Lexicon, read_lexicon
+from proxy.policy.text.otp_codes import FILE as CODES
 from proxy.policy.text.wordlist import groups_of, read_words
 from proxy.runtime.shipped_files import shipped
 from proxy.runtime.yield_point import Rest, in_chunks, no_yield, with_yield_points

@@ -16,7 +16,7 @@ from proxy.policy.kinds.limit import COUNT_MAX, KEYS, LIMIT_KEYS, THENS
 from proxy.policy.loading.check import OPTOUT_KEYS, REPEAT_MAX, STEP_KEYS, TEST_KEYS, WANT_KEYS
 from proxy.policy.loading.draft import MODES, RULE_KEYS
 from proxy.policy.loading.load_rules import LIST_KEYS, SUPPRESS_KEYS, TOP_KEYS, ZONES
-from proxy.policy.loading.shape import (
+from proxy.policy.loading.schema_parts import (
     CLOCK,
     DATE,
     DURATION,
@@ -31,7 +31,7 @@ from proxy.policy.loading.shape import (
     some,
     whole,
 )
-from proxy.policy.spans import ACTIVE_KEYS, TRIAL_KEYS
+from proxy.policy.rule_dates import ACTIVE_KEYS, TRIAL_KEYS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ANYTHING: Shape = {}

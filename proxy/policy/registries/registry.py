@@ -16,7 +16,7 @@ from proxy.model.message import Category, Sender, hash48
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.registries.people import Consents, Preferences
 from proxy.policy.registries.platforms import AdvertiserRow, Platforms
-from proxy.policy.registries.reviewed import Reviewed
+from proxy.policy.registries.reviewed_texts import Reviewed
 from proxy.policy.registries.templates import Templates
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import NEVER

@@ -20,13 +20,13 @@ from proxy.model.message import Category, Content
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.policy import time_windows
 from proxy.policy.loading.problem import Problem
-from proxy.policy.registries import holidays, people, platforms, reviewed, templates
+from proxy.policy.registries import holidays, people, platforms, reviewed_texts, templates
 from proxy.policy.registries.people import ConsentRow, PreferenceRow
 from proxy.policy.registries.platforms import SHOPS, AdvertiserRow
 from proxy.policy.registries.regions import PROVINCE_CODES, province_of
 from proxy.policy.registries.registry import BINARY, STATES, ContactRow, PortRow, Registries, SignatureRow, TelephoneRow
 from proxy.policy.registries.rows import Cells, rows
-from proxy.policy.text import spelt
+from proxy.policy.text import contact_spelling
 from proxy.policy.text.category import SUBCATEGORIES
 
 COLUMNS = {
@@ -74,7 +74,7 @@ def read_registries(folder: TableSource) -> Registries:
         templates=templates.Templates(tables.rows("templates", _template)),
         holidays=holidays.Holidays(tables.rows("holidays", _holiday)),
         campaigns=_campaigns(tables.rows("campaigns", _campaign)),
-        reviewed=reviewed.Reviewed(tables.rows("reviewed", _reviewed)),
+        reviewed=reviewed_texts.Reviewed(tables.rows("reviewed", _reviewed)),
         consents=people.Consents(tables.rows("consents", _consent)),
         preferences=people.Preferences(tables.rows("preferences", _preference)),
         test_numbers=tuple(tables.rows("test-numbers", _test_number)),
@@ -166,10 +166,10 @@ def _contact(cells: Cells, line: int) -> ContactRow:
 
 def _contact_of(written: str, what: str) -> str:
     """A domain in lower case, or a telephone number without dashes."""
-    for read in (spelt.phone, spelt.domain):
+    for read in (contact_spelling.phone, contact_spelling.domain):
         try:
             return read(written)
-        except spelt.NotAContact:
+        except contact_spelling.NotAContact:
             continue
     raise RowFault(f"{what}: '{written}' is neither a domain (example.com) nor a telephone number (400-800-1234)")
 
@@ -215,13 +215,13 @@ def _campaigns(rows: Iterator[tuple[str, float, float]]) -> dict[str, tuple[tupl
     return found
 
 
-def _reviewed(cells: Cells, line: int) -> reviewed.ReviewedRow:
+def _reviewed(cells: Cells, line: int) -> reviewed_texts.ReviewedRow:
     _needed(cells, "text", "verdict", "by")
     written = cells["text"]
-    key = written if reviewed.KEY.fullmatch(written) else reviewed.review_key(Content(written, "readable", b""))
-    verdict = _word(cells, "verdict", reviewed.VERDICTS, "")
+    key = written if reviewed_texts.KEY.fullmatch(written) else reviewed_texts.review_key(Content(written, "readable", b""))
+    verdict = _word(cells, "verdict", reviewed_texts.VERDICTS, "")
     until = _moment(cells["until"], "until", end=True) if cells["until"] else time_windows.NEVER
-    return reviewed.ReviewedRow(key, cells["provider"], verdict, cells["by"], until, line)
+    return reviewed_texts.ReviewedRow(key, cells["provider"], verdict, cells["by"], until, line)
 
 
 def _consent(cells: Cells, line: int) -> ConsentRow:

@@ -9,7 +9,7 @@ without evidence is a notice.
     a warning without a link outweighs what it warns of: offers first, then what is soft
     surely from SURELY on: counts as marketing      likely from LIKELY on: a fact that rules may ask      hardly below
 
-    a text with a code: a one-time code where little else is said (codes.py), whatever words it has; else **padded**: as its words say, but
+    a text with a code: a one-time code where little else is said (otp_codes.py), whatever words it has; else **padded**: as its words say, but
     marketing where it was declared a one-time code
     a text without a word for a one-time code (otp), only with such as codes use (code) that weigh more than a notice's words: one where
     it was declared so, if its words do not surely make it marketing; never padded
@@ -20,8 +20,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from proxy.model.message import Category
-from proxy.policy.text.codes import HIDDEN, MOST, OFFER, OFFERS_FREE
-from proxy.policy.text.codes import OPT_OUT as CODE_OPT_OUT
+from proxy.policy.text.otp_codes import HIDDEN, MOST, OFFER, OFFERS_FREE
+from proxy.policy.text.otp_codes import OPT_OUT as CODE_OPT_OUT
 
 PURPOSES = ("ad", "price", "call", "topic", "notice", "otp", "warning", "consent", "code", "none")
 """What a word may speak for. ``none``: for nothing; a shorter word inside it does not count there."""
@@ -86,14 +86,14 @@ class Weighed(NamedTuple):
 
     classified: Classified
     beside: int | None
-    """What its words offer beside a code, in points of codes.py; None: none of them is a word for a code."""
+    """What its words offer beside a code, in points of otp_codes.py; None: none of them is a word for a code."""
     offers: bool = False
     """Whether there is an offer, not only what is soft."""
     names_code: bool = False
     """Whether a word names a one-time code (otp), not only one that such texts use (code)."""
 
     def as_code(self, points: int, *, leads_on: bool, beside_word: bool) -> Classified:
-        """A text that may hold a code; ``points``: see codes.py. ``beside_word``: what may be one stands beside a word for codes."""
+        """A text that may hold a code; ``points``: see otp_codes.py. ``beside_word``: what may be one stands beside a word for codes."""
         found = self.classified
         if not (beside_word and self.names_code):  # only what was declared a one-time code can be one
             is_code = points <= MOST and not leads_on and found.category is not Category.MARKETING

@@ -1,7 +1,7 @@
 """Finds links (by domain) and telephone numbers in a text.
 
 In: a text in its normal form (folding.py). Out: domains; numbers as digits; where a number stands, or would stand with other digits. Never: how
-officers may write them (spelt.py), who owns them (policy/registries/owned.py).
+officers may write them (contact_spelling.py), who owns them (policy/registries/registered_contacts.py).
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from proxy.config.yaml_file import unknown
 from proxy.policy.loading.problem import Problem
 from proxy.policy.registries.rows import rows
 from proxy.policy.text.category import PURPOSES, SUBCATEGORY_CODES, WEIGHT_MAX, value_of
-from proxy.policy.text.codes import FILE as CODES
-from proxy.policy.text.codes import CodeTexts, read_code_texts
 from proxy.policy.text.folding import SPLITTERS, fold, numberless, squeeze
+from proxy.policy.text.otp_codes import FILE as CODES
+from proxy.policy.text.otp_codes import CodeTexts, read_code_texts
 
 COLUMNS = ("word", "for", "weight", "subcategory", "note")
 WORD_LONGEST = 64  # characters; longer ones are sentences, which are found by nothing but themselves

@@ -13,7 +13,7 @@ from proxy.policy.text.bidi import as_shown, display_orders
 from proxy.policy.text.contacts import call_spans, contacts, links
 from proxy.policy.text.folding import Signature, folding, masked, signature, squeeze, with_unseen, without_numbers
 from proxy.policy.text.notices import Notice, notice
-from proxy.policy.text.split import LETTERS_LEAST, split_runs
+from proxy.policy.text.split_words import LETTERS_LEAST, split_runs
 
 Spans = tuple[tuple[int, int], ...]
 """From where to where, in order."""

@@ -25,8 +25,8 @@ from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.effects.optouts import ReplyEffect, from_port
 from proxy.state import EmbeddedStore
-from proxy.state.lists.consented import BY_REPLY, ConsentBatch, ConsentIndex, TooManyBatches
-from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
+from proxy.state.lists.consent_lists import BY_REPLY, ConsentBatch, ConsentIndex, TooManyBatches
+from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
 from proxy.state.record.consent_given import ConsentGiven, give_consent
 from proxy.state.record.withdrawn import Withdrawal, withdraw

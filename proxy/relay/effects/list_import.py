@@ -15,7 +15,7 @@ from pyroaring import BitMap
 from proxy.journal.records import operator_actions
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.consents import ConsentImports
-from proxy.state.lists.listed import ListKey, SuppressionLists
+from proxy.state.lists.suppression_lists import ListKey, SuppressionLists
 
 
 class IncompleteList(ValueError):

@@ -2,7 +2,7 @@
 
 In: the text, the port, the record's bytes, the time. Out: the record with refusals added or removed, and the journal records that say so. Pure.
 Never: sockets, the clock, the confirmation (relay/optout_reply.py), what words mean (policy/replies/optout.py), which messages a reply may mean
-(state/record/candidates.py).
+(state/record/optout_candidates.py).
 
     opt-out of one sender   every candidate is refused, at all ports and providers; without any, all that the port is owned by
     ... of everything       all marketing; likewise at a port that nobody owns, where no candidate is known
@@ -18,15 +18,15 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from proxy.journal.records import delivers, evidence, messages
-from proxy.journal.records import hashed_words as named
+from proxy.journal.records import hash_names as named
 from proxy.journal.records.doubtful_replies import LISTED_MAX, NO_CONTEXT, Doubtful, ReplyContext, id_of, pack_doubtful
 from proxy.model.message import Category, hash16, hash32
 from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
 from proxy.policy import Declared, Reply, is_common, read_reply, refused_text
 from proxy.state import EmbeddedStore
-from proxy.state.record import asked, record, replied
-from proxy.state.record.candidates import KEPT_S, Candidates, Port, find_candidates, likely_candidates
-from proxy.state.record.facts import SOURCES
+from proxy.state.record import consent_requests, record, reply_ports
+from proxy.state.record.optout_candidates import KEPT_S, Candidates, Port, find_candidates, likely_candidates
+from proxy.state.record.packed_facts import SOURCES
 from proxy.wire import Deliver
 
 DAY_S = 86_400
@@ -113,15 +113,15 @@ def taken_back(data: bytes, to: ReplyTo, now: float) -> tuple[OptOut, ...]:
     known: those of senders at this port."""
     port = to.port.number
     hashed = hash32(port)
-    joined, elsewhere = replied.joined(data), replied.joined(data, but=hashed)
-    sent_here = replied.refused_at(data, hashed) - elsewhere
+    joined, elsewhere = reply_ports.joined(data), reply_ports.joined(data, but=hashed)
+    sent_here = reply_ports.refused_at(data, hashed) - elsewhere
     heard_from = {f"{entry.signature:012x}" for entry in from_port(data, port, now) if entry.signature}
     return tuple(
         one
         for one in record.opt_outs(data)
         if one.source in BY_REPLY
         and (
-            (name := replied.name_of(one)) in sent_here
+            (name := reply_ports.name_of(one)) in sent_here
             or (
                 name not in joined
                 and (
@@ -247,11 +247,11 @@ class ReplyEffect:
     def _standing(self, data: bytes, all_of_them: Sequence[OptOut], fresh: Sequence[OptOut]) -> list[OptOut]:
         """Existing refusals of the same senders by replies to other ports: from now on they end only after a START at this port, too."""
         scopes = {one[:2] for one in all_of_them} - {one[:2] for one in fresh}
-        here = replied.refused_at(data, hash32(self.port))
+        here = reply_ports.refused_at(data, hash32(self.port))
         return [
             one
             for one in record.opt_outs(data)
-            if one.source == "reply" and one[:2] in scopes and replied.name_of(one) not in here
+            if one.source == "reply" and one[:2] in scopes and reply_ports.name_of(one) not in here
         ]
 
     def _doubt(self, found: Candidates, there: Sequence[Entry], doubts: DoubtfulHandling, now: float) -> Doubtful | None:
@@ -314,7 +314,7 @@ def _unanswered(meant_ones: Sequence[Entry], data: bytes) -> Sequence[Entry]:
 def refuse(data: bytes, opt_outs: Sequence[OptOut], port: str) -> bytes:
     """The record with these refusals, which a reply to this port made."""
     for one in opt_outs:
-        data = replied.replied(record.opt_out(data, one), one, hash32(port))
+        data = reply_ports.replied(record.opt_out(data, one), one, hash32(port))
     return data
 
 
@@ -364,7 +364,7 @@ class RefusedTexts:
 def keep_texts(data: bytes, texts: Sequence[RefusedText]) -> bytes:
     """The record with texts of refused advertisers."""
     for one in texts:
-        data = asked.refused_text(data, one)
+        data = consent_requests.refused_text(data, one)
     return data
 
 
@@ -409,7 +409,7 @@ class Widening:
 def hold(data: bytes, reply: Doubtful) -> bytes:
     """The record with what a doubtful reply holds."""
     for one in reply.held:
-        data = replied.replied(record.opt_out(data, one), one, hash32(reply.port))
+        data = reply_ports.replied(record.opt_out(data, one), one, hash32(reply.port))
     return data
 
 
@@ -438,7 +438,7 @@ def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
 
 def restore_port(data: bytes, lifted: Sequence[OptOut], port: str, now: int) -> bytes:
     """The record after START at this port ended these refusals: a refusal that was also sent to another port stays for that one."""
-    return replied.left(lift(data, lifted, now), hash32(port), now)
+    return reply_ports.left(lift(data, lifted, now), hash32(port), now)
 
 
 def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
@@ -446,9 +446,9 @@ def lift(data: bytes, refusals: Sequence[OptOut], now: int) -> bytes:
     for one in refusals:
         data = record.restore(data, one)
         if one.source in BY_REPLY and not _is_refused(data, one, BY_REPLY):
-            data = replied.forgotten(data, one, now)
+            data = reply_ports.forgotten(data, one, now)
         if one.scope == "advertiser" and HASH.fullmatch(one.value) and not _is_refused(data, one):
-            data = asked.without_texts(data, int(one.value, 16))
+            data = consent_requests.without_texts(data, int(one.value, 16))
     return data
 
 
@@ -461,11 +461,11 @@ def _is_refused(data: bytes, lifted: OptOut, sources: Collection[str] = SOURCES)
 
 def confirm(data: bytes, refusal: OptOut, port: str, at: int) -> bytes:
     """The record with the time ``at`` of a confirmation of this refusal, and of all others by the same reply."""
-    together = replied.refused_at(data, hash32(port))
+    together = reply_ports.refused_at(data, hash32(port))
     for one in record.opt_outs(data):
-        if (one.source, one.time) == ("reply", refusal.time) and replied.name_of(one) in together:
-            data = replied.with_confirmed(data, one, at)
-    return replied.with_confirmed(data, refusal, at)
+        if (one.source, one.time) == ("reply", refusal.time) and reply_ports.name_of(one) in together:
+            data = reply_ports.with_confirmed(data, one, at)
+    return reply_ports.with_confirmed(data, refusal, at)
 
 
 class Confirmation:
@@ -485,7 +485,7 @@ class Confirmation:
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        unsaid = [one for one in self.reply.opt_outs if replied.confirmed(data, one) <= now - replied.CONFIRM_AGAIN_S]
+        unsaid = [one for one in self.reply.opt_outs if reply_ports.confirmed(data, one) <= now - reply_ports.CONFIRM_AGAIN_S]
         self.at, self.due = now, bool(unsaid)
         if not unsaid:
             return data

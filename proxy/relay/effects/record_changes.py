@@ -14,7 +14,7 @@ from proxy.journal.records import answers, messages
 from proxy.model.message import Category, Message, Verdict
 from proxy.model.recipient import Entry, EntryState, OptOut
 from proxy.relay.pending_submit import PendingSubmit
-from proxy.state.record import record, torn
+from proxy.state.record import incomplete_multipart, record
 
 
 class RecordChange(Protocol):
@@ -219,7 +219,11 @@ class TornMark:
 
     def apply(self, data: bytes, now: float) -> bytes:
         is_torn = self._is_torn()
-        after = torn.mark_incomplete(data, self._key, self._since) if is_torn else torn.mark_complete(data, self._key)
+        after = (
+            incomplete_multipart.mark_incomplete(data, self._key, self._since)
+            if is_torn
+            else incomplete_multipart.mark_complete(data, self._key)
+        )
         self._changed = 0 if after is data else 1 if is_torn else -1
         return after
 

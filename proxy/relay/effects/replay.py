@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.journal.records import (
-    aggregate_shares,
     complaints,
     consents,
+    counter_shares,
     delivers,
     doubtful_replies,
     evidence,
     gate_events,
-    hashed_words,
+    hash_names,
     mailbox,
     messages,
     operator_actions,
@@ -45,7 +45,7 @@ from proxy.relay.effects.record_changes import Effect, ResendAccepted, doubted
 from proxy.relay.effects.suppression import officer_changed, take_off
 from proxy.state import EmbeddedStore
 from proxy.state.lists.desk_records import hour_of_node
-from proxy.state.record import record, replied, torn
+from proxy.state.record import incomplete_multipart, record, reply_ports
 from proxy.state.record.merging import NODE_SHIFT
 
 ID_GAP = 1 << 16
@@ -172,7 +172,7 @@ class Replaying:
         elif kind == messages.TORN:
             apply_torn(store, messages.unpack_torn(item.body))
         elif kind == messages.SHARE:
-            apply_share(store, aggregate_shares.unpack_share(item.body), counts, done)
+            apply_share(store, counter_shares.unpack_share(item.body), counts, done)
         elif kind not in messages.KINDS:  # whatever it did, this gate would forget
             raise JournalNewer(f"record {item.sequence}", f"its kind {kind} is newer than this gate knows")
         elif not _learnt(store, item, done, self._others) and counts:
@@ -289,7 +289,7 @@ def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImpo
     elif item.kind == messages.LISTING_DONE:
         listings.done(body)
     elif item.kind == messages.NAMED:
-        for number, name in hashed_words.unpack_names(body).names:
+        for number, name in hash_names.unpack_names(body).names:
             store.dictionary.learn(number, name)
     elif item.kind == messages.TOLD:
         store.idempotency_keys.put(told_of.unpack_external_optout(body).key, body)
@@ -369,15 +369,15 @@ def apply_verdict(store: EmbeddedStore, said: messages.VerdictRecord, sequence: 
 
 def apply_torn(store: EmbeddedStore, said: messages.Torn) -> None:
     if said.since:
-        store.update(said.recipient, lambda data: torn.mark_incomplete(data, said.key, said.since))
+        store.update(said.recipient, lambda data: incomplete_multipart.mark_incomplete(data, said.key, said.since))
     else:
-        store.update(said.recipient, lambda data: torn.mark_complete(data, said.key))
+        store.update(said.recipient, lambda data: incomplete_multipart.mark_complete(data, said.key))
 
 
 def _refused(store: EmbeddedStore, said: delivers.OptedOut) -> None:
     def put(data: bytes) -> bytes:
         refused = record.opt_out(data, said.opt_out)
-        return replied.replied(refused, said.opt_out, hash32(said.port)) if said.port else refused
+        return reply_ports.replied(refused, said.opt_out, hash32(said.port)) if said.port else refused
 
     store.say(said.recipient, put)
 
@@ -438,7 +438,7 @@ def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: b
             store.counters.give_back(take, event.entry.time)
 
 
-def apply_share(store: EmbeddedStore, event: aggregate_shares.CounterShare, counts: bool, done: Replayed) -> None:
+def apply_share(store: EmbeddedStore, event: counter_shares.CounterShare, counts: bool, done: Replayed) -> None:
     """Applies a record of aggregate shares: which entry has them now, or that they were given back."""
     said = done.open.get(event.verdict_sequence)
     if event.given_back:

@@ -14,8 +14,8 @@ from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.doubtful_replies import Doubtful
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.optouts import lift
-from proxy.state.lists.listed import CHUNK_BITS, ERASED, LOW_MASK, SuppressionLists
-from proxy.state.record import record, replied
+from proxy.state.lists.suppression_lists import CHUNK_BITS, ERASED, LOW_MASK, SuppressionLists
+from proxy.state.record import record, reply_ports
 
 Wanted = Callable[[OptOut], bool]
 Stops = Callable[[bytes, float], Sequence[OptOut]]
@@ -140,12 +140,12 @@ def _not_shorter(new: OptOut, held: Sequence[OptOut]) -> OptOut:
 
 def officer_changed(data: bytes, added: Sequence[OptOut], lifted: Sequence[OptOut], now: int) -> bytes:
     """The record with some refusals added and some lifted. A refusal by a doubtful reply ends by START at the same port."""
-    ports = {one[:2]: replied.ports_of(data, one) for one in lifted if one.source == "doubtful"}
+    ports = {one[:2]: reply_ports.ports_of(data, one) for one in lifted if one.source == "doubtful"}
     data = lift(data, lifted, now)
     for one in added:
         data = record.opt_out(data, one)
         for port in ports.get(one[:2], ()) if one.source == "reply" else ():
-            data = replied.replied(data, one, port)
+            data = reply_ports.replied(data, one, port)
     return data
 
 

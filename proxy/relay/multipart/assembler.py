@@ -2,7 +2,7 @@
 
 In: parts as they arrive, over any binds of a provider, in any order, repeated, late or never; the time (monotonic seconds). Out: parts to be
 judged now, with the joined message; why a part cannot be taken. Never: a clock, a verdict (handler.py), bytes, what is known of a message after
-its minute (state/record/torn.py).
+its minute (state/record/incomplete_multipart.py).
 
     waiting ──all parts here, or 300 ms after the last, 2 s after the first──▶ judged ──60 s──▶ forgotten
 

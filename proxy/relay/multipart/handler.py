@@ -13,7 +13,7 @@ then refuses that part (a handset shows nothing while a part is missing).
     one unknown                   the entry is unknown until that part is sent again, or an identical message adopts it
 
 A part other than the first leaves only with or after its first part. While a message is *torn* (some parts are sent, not all), its key
-stands in the recipient's record (state/record/torn.py), written with the verdict. A new message under that key is refused at every gate,
+stands in the recipient's record (state/record/incomplete_multipart.py), written with the verdict. A new message under that key is refused at every gate,
 after a crash, and after the message's minute.
 """
 
@@ -43,7 +43,8 @@ from proxy.relay.multipart.assembler import HELD_BYTES, PARTS_MAX, Assembler, Lo
 from proxy.relay.multipart.decision import RemoteLeader, remote_leader
 from proxy.relay.multipart.shared import SharedParts
 from proxy.relay.pending_submit import PendingSubmit
-from proxy.state.record import record, torn
+from proxy.state.record import incomplete_multipart as torn
+from proxy.state.record import record
 from proxy.state.shared.multipart_record import LATE, THERE, Holder
 
 ESME_RSYSERR = 0x08

@@ -28,7 +28,7 @@ from proxy.sim import gate_process as gate
 from proxy.sim import measure
 from proxy.sim.bench.options import EMBEDDED, OWN_VALKEY, PASSWORD, PROVIDERS, WINDOW_MAX, BenchFailed, BenchOptions
 from proxy.sim.bench.rules import count_rules, extra_rules, refusing
-from proxy.sim.deck import DeckPorts
+from proxy.sim.encoded_submits import DeckPorts
 from proxy.sim.gate_process import CHINA, CarrierSide, GateFailed, GateUnderTest, SimulatedProvider
 from proxy.sim.ports import free_port
 

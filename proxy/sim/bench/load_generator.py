@@ -22,7 +22,7 @@ from typing import NamedTuple
 import uvloop
 
 from proxy.sim import measure, synthetic_recipients
-from proxy.sim.deck import Card, DeckPorts, deck, recipients
+from proxy.sim.encoded_submits import Card, DeckPorts, deck, recipients
 from proxy.sim.load import Load
 from proxy.sim.simulated_carrier import Conduct, SimulatedCarrier
 

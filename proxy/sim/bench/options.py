@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 
 from proxy.config.yaml_file import unknown
-from proxy.sim.deck import CARDS
+from proxy.sim.encoded_submits import CARDS
 from proxy.sim.texts import MIXES
 
 PROVIDERS = {f"p{number}": f"10690{number:03d}" for number in range(1, 5)}

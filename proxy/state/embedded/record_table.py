@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from proxy.native.loader import compiled
-from proxy.state.embedded import mixing
+from proxy.state.embedded import hash_mixing
 
 _HEAD = struct.Struct(">Q")  # key << 24 | length
 _head = _HEAD.unpack_from
@@ -26,7 +26,7 @@ _KEY_BITS = 40
 KEY_MAX = (1 << _KEY_BITS) - 1
 LENGTH_MAX = (1 << 24) - 1
 _FIRST_BUCKETS = 1024
-_LOAD = mixing.LOAD
+_LOAD = hash_mixing.LOAD
 """Records per bucket: fewer cost memory, more cost time."""
 _GROUP_BUCKETS = 16
 """Buckets of a group, up to twice as many between two doublings of the table: 32 to 64 records, 3 to 6 KB."""
@@ -42,7 +42,7 @@ class Table:
         self._buckets: list[bytes] = [b""] * _FIRST_BUCKETS
         self._mask = _FIRST_BUCKETS - 1
         self._split = 0  # buckets below it have been split in this round
-        self._mix = mix or mixing.draw_multiplier()
+        self._mix = mix or hash_mixing.draw_multiplier()
         self._count = 0
         self._groups = _FIRST_BUCKETS // _GROUP_BUCKETS
         self.changed = bytearray(self._groups)

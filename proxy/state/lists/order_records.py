@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from proxy.state.shared.numbering import Numbering
+from proxy.state.shared.number_ranges import Numbering
 
 _HIGHEST = 0
 """The row that holds the highest number: orders count from 1."""

@@ -1,6 +1,6 @@
 """Stores consents by reply, with their proof, as facts of a record.
 
-In: a record's bytes, such a consent. Out: the record's bytes. Never: whether it counts (state/lists/consented.py has its batch),
+In: a record's bytes, such a consent. Out: the record's bytes. Never: whether it counts (state/lists/consent_lists.py has its batch),
 the clock.
 
     consent   time of the reply 4 bytes, of the request 4, the request's entry id 6, its signature 6, the batch 6;
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from proxy.model.number import masked_repr
-from proxy.state.record.facts import CONSENT_GIVEN, facts
+from proxy.state.record.packed_facts import CONSENT_GIVEN, facts
 
 CONSENT_GIVEN_MAX = 32
 """Consents by reply of one recipient: beyond this number the oldest remain only in their batch and in the journal."""

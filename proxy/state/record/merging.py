@@ -18,10 +18,10 @@ was revoked) the recipient gets fewer messages, not more.
 from __future__ import annotations
 
 from proxy.model.recipient import IN_DOUBT, Entry
-from proxy.state.record import record, torn, withdrawn
-from proxy.state.record.asked import refused_text
+from proxy.state.record import incomplete_multipart, record, withdrawn
 from proxy.state.record.consent_given import give_consent
-from proxy.state.record.replied import with_replies_of
+from proxy.state.record.consent_requests import refused_text
+from proxy.state.record.reply_ports import with_replies_of
 
 NODE_SHIFT = 40
 """The first 8 of an entry id's 48 bits are the node's number."""
@@ -45,9 +45,9 @@ def with_facts(theirs: bytes, mine: bytes, since: int) -> bytes:
     for given in record.consents_given(mine):
         if given.time >= since:
             merged_record = give_consent(merged_record, given)
-    for key, time in torn.torn(mine):
+    for key, time in incomplete_multipart.torn(mine):
         if time >= since:
-            merged_record = torn.mark_incomplete(merged_record, key, time)
+            merged_record = incomplete_multipart.mark_incomplete(merged_record, key, time)
     if merged_record is not theirs:
         merged_record = with_replies_of(merged_record, mine)
         for text in record.Record(mine).refused_texts():

@@ -6,7 +6,7 @@ socket, a clock, a file, a log, an event loop.
     version   6 bytes   the store's, kept by the engine; operations here carry it along
     count     1 byte    number of entries
     entries   32 bytes each, oldest first (``Entry.pack``)
-    facts     the rest  opt-outs and fingerprints of unknown outcomes (facts.py)
+    facts     the rest  opt-outs and fingerprints of unknown outcomes (packed_facts.py)
 
 **What is kept** (``prune``): entries younger than ``keep_s``; for 30 days the newest entry of each port and signature that is no
 code, or declared a keyword, because replies refer to it; at most 64 in all. Past 64 the least important go first: by category
@@ -25,8 +25,9 @@ from typing import cast
 
 from proxy.model.recipient import ENTRY, IN_DOUBT, Consent, Entry, EntryFilter, EntryState, OptOut, RefusedText
 from proxy.native.loader import compiled
-from proxy.state.record import asked, consent_given, facts, torn, withdrawn
-from proxy.state.record.facts import position
+from proxy.state.record import consent_given, incomplete_multipart, packed_facts, withdrawn
+from proxy.state.record import consent_requests as asked
+from proxy.state.record.packed_facts import position
 
 EMPTY = bytes(7)
 ENTRIES_MAX = 64
@@ -108,7 +109,7 @@ class Record:
         if found is None:  # every rule about that asks
             data = self.data
             end = 7 + data[6] * 32
-            found = self._refused = facts.opt_outs(data[end:]) if len(data) > end else ()
+            found = self._refused = packed_facts.opt_outs(data[end:]) if len(data) > end else ()
         return found
 
     def asked(self) -> Sequence[int]:
@@ -152,10 +153,13 @@ def without_past(data: bytes, before: int) -> bytes:
     end, area = _HEAD + data[6] * _ENTRY_BYTES, _area(data)
     kept = [
         area[start - 2 : stop]
-        for kind, start, stop in facts.facts(area)
-        if kind == facts.UNKNOWN
-        or (kind == facts.ASKED and facts.holds(data[_HEAD:end], int.from_bytes(area[start : start + 6], "big")))
-        or (kind in (facts.OPT_OUT, facts.WITHDRAWN, facts.CONSENT_GIVEN) and facts.time_of(area, kind, start) >= before)
+        for kind, start, stop in packed_facts.facts(area)
+        if kind == packed_facts.UNKNOWN
+        or (kind == packed_facts.ASKED and packed_facts.holds(data[_HEAD:end], int.from_bytes(area[start : start + 6], "big")))
+        or (
+            kind in (packed_facts.OPT_OUT, packed_facts.WITHDRAWN, packed_facts.CONSENT_GIVEN)
+            and packed_facts.time_of(area, kind, start) >= before
+        )
     ]
     return data[:end] + b"".join(kept)
 
@@ -165,8 +169,8 @@ def without_withdrawals_since(data: bytes, moment: int) -> bytes:
     area = _area(data)
     kept = [
         area[start - 2 : stop]
-        for kind, start, stop in facts.facts(area)
-        if kind != facts.WITHDRAWN or facts.time_of(area, kind, start) < moment
+        for kind, start, stop in packed_facts.facts(area)
+        if kind != packed_facts.WITHDRAWN or packed_facts.time_of(area, kind, start) < moment
     ]
     after = b"".join(kept)
     return data if len(after) == len(area) else data[: len(data) - len(area)] + after
@@ -175,12 +179,16 @@ def without_withdrawals_since(data: bytes, moment: int) -> bytes:
 def only_entries(data: bytes) -> bytes:
     """The record with entries only, and the facts that caps, late responses and late parts need; without opt-outs and consents."""
     end, area = _HEAD + data[6] * _ENTRY_BYTES, _area(data)
-    kept = [area[start - 2 : stop] for kind, start, stop in facts.facts(area) if kind in (facts.UNKNOWN, facts.TORN)]
+    kept = [
+        area[start - 2 : stop]
+        for kind, start, stop in packed_facts.facts(area)
+        if kind in (packed_facts.UNKNOWN, packed_facts.TORN)
+    ]
     return data[:end] + b"".join(kept)
 
 
 def opt_outs(data: bytes) -> list[OptOut]:
-    return facts.opt_outs(_area(data))
+    return packed_facts.opt_outs(_area(data))
 
 
 def withdrawals(data: bytes) -> list[withdrawn.Withdrawal]:
@@ -259,11 +267,11 @@ def prune(data: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX) -> bytes:
         kept.sort(key=lambda index: (rows[index][1] >> 2 & 3, index in newest, index))
         kept = sorted(kept[len(kept) - most :])
     area = _area(data)
-    left = torn.forget(area, now - torn.KEPT_S) if area else area
+    left = incomplete_multipart.forget(area, now - incomplete_multipart.KEPT_S) if area else area
     if len(kept) == count:
         return data if len(left) == len(area) else data[: len(data) - len(area)] + left
     packed = b"".join([data[_HEAD + index * _ENTRY_BYTES : _HEAD + (index + 1) * _ENTRY_BYTES] for index in kept])
-    return data[:6] + bytes((len(kept),)) + packed + (facts.keep_fingerprints(left, packed) if left else left)
+    return data[:6] + bytes((len(kept),)) + packed + (packed_facts.keep_fingerprints(left, packed) if left else left)
 
 
 def remove(data: bytes, entry_id: int, only: EntryState | None = None) -> bytes:
@@ -274,7 +282,7 @@ def remove(data: bytes, entry_id: int, only: EntryState | None = None) -> bytes:
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     head = data[:6] + bytes((data[6] - 1,)) + data[_HEAD:at] + data[at + _ENTRY_BYTES : end]
-    return head + asked.without_asked(facts.without_fingerprint(area, entry_id), data[at : at + 6]) if area else head
+    return head + asked.without_asked(packed_facts.without_fingerprint(area, entry_id), data[at : at + 6]) if area else head
 
 
 def settle(data: bytes, entry_id: int, state: EntryState, only: EntryState | None = None) -> bytes:
@@ -288,7 +296,7 @@ def settle(data: bytes, entry_id: int, state: EntryState, only: EntryState | Non
     end = _HEAD + data[6] * _ENTRY_BYTES
     if len(data) > end and state not in IN_DOUBT:
         area = data[end:]
-        left = facts.without_fingerprint(area, entry_id)
+        left = packed_facts.without_fingerprint(area, entry_id)
         data = data if left is area else data[:end] + left
     if flags & 3 == state:
         return data
@@ -303,7 +311,7 @@ def has(data: bytes, entry_id: int) -> bool:
 def entry_and_print(data: bytes, entry_id: int) -> tuple[bytes, int | None]:
     """The packed entry, which must be there, and the fingerprint noted for it, if its outcome is unknown."""
     at = _entry_at(data, entry_id)
-    noted = dict(facts.fingerprints(_area(data))).get(entry_id)
+    noted = dict(packed_facts.fingerprints(_area(data))).get(entry_id)
     return data[at : at + _ENTRY_BYTES], noted
 
 
@@ -318,7 +326,7 @@ def amend(data: bytes, packed: bytes) -> bytes:
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
     if area and packed[15] & 3 not in IN_DOUBT:
-        area = facts.without_fingerprint(area, int.from_bytes(packed[:6], "big"))
+        area = packed_facts.without_fingerprint(area, int.from_bytes(packed[:6], "big"))
     if asked.asks(packed):  # which the whole text said, and a part of it did not
         area = asked.with_asked(area, packed)
     return data[:at] + packed + data[at + _ENTRY_BYTES : end] + area
@@ -335,9 +343,9 @@ def mark_unknown(data: bytes, entry_id: int, digest48: int) -> bytes:
     if data[at + 15] & 3 != EntryState.SENT_TWICE:
         data = settle(data, entry_id, EntryState.UNKNOWN)
     end = _HEAD + data[6] * _ENTRY_BYTES
-    if (entry_id, digest48) in facts.fingerprints(data[end:]):
+    if (entry_id, digest48) in packed_facts.fingerprints(data[end:]):
         return data
-    return data[:end] + facts.with_fingerprint(data[end:], entry_id, digest48)
+    return data[:end] + packed_facts.with_fingerprint(data[end:], entry_id, digest48)
 
 
 def mark_sent_twice(data: bytes, entry_id: int, digest48: int) -> bytes:
@@ -353,13 +361,13 @@ def mark_adoptable(data: bytes, entry_id: int, digest48: int) -> bytes:
 def has_unknown(data: bytes) -> bool:
     """Whether any outcome is unknown: one comparison for nearly all records."""
     end = 7 + data[6] * 32
-    return len(data) > end and facts.has_fingerprint(data[end:])
+    return len(data) > end and packed_facts.has_fingerprint(data[end:])
 
 
 def find_unknown(data: bytes, digest48: int, after: int) -> Entry | None:
     """The newest entry of unknown outcome with this fingerprint, later than ``after``; one that was sent twice only if there is no other."""
     best = None
-    for entry_id, digest in facts.fingerprints(_area(data)):
+    for entry_id, digest in packed_facts.fingerprints(_area(data)):
         if digest != digest48:
             continue
         at = _entry_at(data, entry_id)
@@ -382,7 +390,7 @@ def opt_out(data: bytes, one: OptOut) -> bytes:
     source."""
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
-    after = facts.with_opt_out(area, one)
+    after = packed_facts.with_opt_out(area, one)
     return data if after is area else data[:end] + after
 
 
@@ -390,7 +398,7 @@ def restore(data: bytes, one: OptOut) -> bytes:
     """The record without the opt-out of exactly this scope, value and source, unless that is newer."""
     end = _HEAD + data[6] * _ENTRY_BYTES
     area = data[end:]
-    after = facts.without_opt_out(area, one)
+    after = packed_facts.without_opt_out(area, one)
     return data if after is area else data[:end] + after
 
 
@@ -405,4 +413,4 @@ def is_stale(data: bytes, now: int, keep_s: int) -> bool:
     end = _HEAD + count * _ENTRY_BYTES
     if count and int.from_bytes(data[end - 16 : end - 12], "big") > now - max(keep_s, REPLY_S):
         return False
-    return len(data) == end or not torn.forget(data[end:], now - torn.KEPT_S)
+    return len(data) == end or not incomplete_multipart.forget(data[end:], now - incomplete_multipart.KEPT_S)

@@ -1,6 +1,6 @@
 """Stores withdrawn consents as facts of a record.
 
-In: a record's bytes, the scope of the withdrawal. Out: the record's bytes. Never: consents (state/lists/consented.py), the
+In: a record's bytes, the scope of the withdrawal. Out: the record's bytes. Never: consents (state/lists/consent_lists.py), the
 content of a message, the clock.
 
     withdrawn   time 4 bytes, advertiser and category in UTF-8 with a NUL between them (empty = any)
@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from proxy.state.record.facts import WITHDRAWN, facts
+from proxy.state.record.packed_facts import WITHDRAWN, facts
 
 WITHDRAWN_MAX = 32
 """A recipient with more withdrawals is treated as having withdrawn all consents."""

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proxy.model.number import masked_repr
 from proxy.state.shared.connection import StoreRefused, Word
-from proxy.state.shared.functions import TELL
+from proxy.state.shared.lua_library import TELL
 
 LOG_MAX = 200_000
 """Entries for about a month of a busy desk; some 60 MB. An imported list takes one entry for each chunk of up to 65,536 numbers."""

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proxy.model.number import masked_repr
 from proxy.state.shared.connection import StoreDown, StoreRefused, Word
-from proxy.state.shared.functions import BOTH
+from proxy.state.shared.lua_library import BOTH
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.state.shared.servers import Servers
 

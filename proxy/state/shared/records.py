@@ -17,7 +17,7 @@ from typing import Any
 from proxy.native.loader import compiled
 from proxy.state.record.record import EMPTY, REPLY_S
 from proxy.state.shared.connection import StoreDown, StoreRefused
-from proxy.state.shared.functions import SWAP
+from proxy.state.shared.lua_library import SWAP
 from proxy.state.shared.multipart_exchange import Argument
 from proxy.state.shared.record_keys import RecordKeys
 from proxy.state.shared.servers import Servers
@@ -79,7 +79,7 @@ class Records:
     @staticmethod
     @compiled("shared_found")
     def read(persons: Sequence[int], rows: Sequence[bytes | None]) -> dict[int, tuple[int, bytes]]:
-        """(version, record) of each answer of the store: nothing, a bare version (functions.py), or a record with its version in front."""
+        """(version, record) of each answer of the store: nothing, a bare version (lua_library.py), or a record with its version in front."""
         number = int.from_bytes
         return {
             person: (number(data[:6], "big"), data) if data is not None and len(data) > 7 else _ABSENT

@@ -7,7 +7,7 @@ the store could read (AES-GCM under a key made of the secret: lists of recipient
     PREFIX{tag}:coming         a set that is about to take effect, and the gates that read it in advance: ``REVISION;NODE reads;NODE has;``
 
 A decision is stored only where the version is still the one that was read. With it, or not at all, the sets it names stay for
-good and those of the decision before begin to expire (functions.py: decide). Before that a set expires by itself. A set is there
+good and those of the decision before begin to expire (lua_library.py: decide). Before that a set expires by itself. A set is there
 when all its pieces are; the first piece is written last.
 """
 
@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proxy.model.number import masked_repr
 from proxy.state.shared.connection import StoreDown, StoreRefused, Word
-from proxy.state.shared.functions import CONFIRM, DECIDE, LINGER, REPORT
+from proxy.state.shared.lua_library import CONFIRM, DECIDE, LINGER, REPORT
 from proxy.state.shared.servers import Servers
 
 PIECE_BYTES = 256 << 10

@@ -10,7 +10,7 @@ recipient's number in Valkey (keys are made of a keyed hash), a retry inside ``l
     PREFIX{tag}:node:N         which gate is node N at the moment             PREFIX{tag}:long:…   a multipart message that is not complete
                                                                               (state/shared/multipart_exchange.py)
 
-Tags: state/shared/servers.py. The functions that Valkey runs: state/shared/functions.py.
+Tags: state/shared/servers.py. The functions that Valkey runs: state/shared/lua_library.py.
 
 The copy is a complete embedded store: this node's journal makes it durable, replay and checkpoints restore it. Data that are no
 records (lists, orders, cases, the mailbox, aggregates) are in the copy alone. A record is written to the copy as soon as Valkey
@@ -46,20 +46,20 @@ import structlog
 from proxy.native.loader import compiled
 from proxy.state import StateError
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.counters.counting import COUNT_S, SharedCounters
+from proxy.state.counters.shared_counters import COUNT_S, SharedCounters
 from proxy.state.record.record import REPLY_S
 from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin, StoreDown, StoreRefused
-from proxy.state.shared.functions import HOLD, SOURCE
 from proxy.state.shared.gate_messages import GateMessages
-from proxy.state.shared.leased import Leases
-from proxy.state.shared.locating import locate
+from proxy.state.shared.lease_requests import Leases
 from proxy.state.shared.log import NODES, Place, SharedLog, place_text
+from proxy.state.shared.lua_library import HOLD, SOURCE
 from proxy.state.shared.multipart_exchange import MultipartExchange
-from proxy.state.shared.numbering import Numbering
+from proxy.state.shared.number_ranges import Numbering
 from proxy.state.shared.record_keys import RecordKeys
 from proxy.state.shared.records import Records
 from proxy.state.shared.servers import Servers, gather_results
 from proxy.state.shared.shared_rules import SharedRules
+from proxy.state.shared.store_url import locate
 from proxy.state.shared.write_behind import WriteBehind
 from proxy.state.stores.sqlite import SqliteStore
 
@@ -415,7 +415,7 @@ class ValkeyStore(GateMessages, SqliteStore):
 
 
 def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **options: Any) -> ValkeyStore:
-    """Opens the store at this URL (state/shared/locating.py). Raises StateError if the URL is invalid."""
+    """Opens the store at this URL (state/shared/store_url.py). Raises StateError if the URL is invalid."""
     login: ServerLogin = options.pop("login", ServerLogin())
     at = locate(url, encrypted=login.tls is not None)
     if not secret:

@@ -15,7 +15,7 @@ from proxy.journal.records import answers, gate_events, messages
 from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES
 from proxy.journal.write_ahead_log import Journal, OsDisk
-from tests.archive.audit.test_intent import HONG, HOUR, MING, NOON, OTHER, Story, decided, doubted
+from tests.archive.audit.test_optout_scope import HONG, HOUR, MING, NOON, OTHER, Story, decided, doubted
 from tests.journal.test_sealing import ONE
 
 

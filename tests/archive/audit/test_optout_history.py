@@ -29,7 +29,7 @@ from proxy.model.recipient import Entry, OptOut
 from proxy.policy.text.category import SUBCATEGORY_CODES
 from proxy.state.lists import bloom
 from proxy.wire import deliver_sm, submit_sm
-from tests.archive.audit.test_intent import Story
+from tests.archive.audit.test_optout_scope import Story
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai
 MING, HONG = 13800210001, 13800210002

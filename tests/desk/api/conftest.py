@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from proxy.config import console_locations
 from proxy.console.app import App
 from proxy.console.gate_client import GateClient
-from proxy.console.sampling import Sampling
+from proxy.console.metric_sampling import Sampling
 from proxy.operations.http_listener import Listener
 from tests.console.world import World, token_of
 from tests.e2e.gate import run

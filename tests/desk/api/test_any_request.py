@@ -18,7 +18,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import ignored_auth
 
 from proxy.desk.api.openapi import document
-from proxy.desk.api.table import OPERATIONS, ControlCommand, Operation
+from proxy.desk.api.operation_table import OPERATIONS, ControlCommand, Operation
 from tests.console.world import token_of
 
 REQUESTS = int(os.environ.get("GATE106_REQUESTS", "6"))

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+from proxy.desk.api.operation_table import OPERATIONS, Operation, Program
 from proxy.desk.api.routes import JSON_BYTES_MAX
-from proxy.desk.api.table import OPERATIONS, Operation, Program
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import read

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.desk.api.table import OPERATIONS, Operation, Program
+from proxy.desk.api.operation_table import OPERATIONS, Operation, Program
 from proxy.i18n.catalog import full_catalog
 from proxy.i18n.negotiate import preferred
 from tests.desk.api.conftest import Caller

@@ -13,7 +13,7 @@ from proxy.desk.backtest.differences import ALLOWED, OTHERWISE, REFUSED, Differe
 from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.initial_state import rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
-from proxy.desk.orders.book import OrderBook
+from proxy.desk.operator_orders.book import OrderBook
 from proxy.journal.records import gate_events, messages
 from proxy.model.message import Category, Order
 from proxy.policy import RuleSet

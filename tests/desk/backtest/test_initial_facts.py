@@ -24,8 +24,8 @@ from proxy.model.recipient import OptOut
 from proxy.relay.effects.consents import consented_beside
 from proxy.relay.effects.replay import replay
 from proxy.state import open_store
-from proxy.state.lists.consented import ConsentBatch
-from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
+from proxy.state.lists.consent_lists import ConsentBatch
+from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
 from proxy.state.record.withdrawn import Withdrawal, withdraw
 from tests.house import SHANGHAI, House

@@ -15,7 +15,7 @@ from proxy.model.approvals import Impossible
 from proxy.policy import time_windows
 from proxy.policy.registries.holidays import HolidayRow, Holidays
 from proxy.state.lists.desk_records import DeskRecords
-from proxy.state.shared.numbering import Numbering
+from proxy.state.shared.number_ranges import Numbering
 
 NOON = time_windows.moment("2026-11-11 12:00")[0]
 ANNA = 13800210007

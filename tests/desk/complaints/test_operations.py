@@ -13,7 +13,7 @@ import pytest
 
 from proxy.desk.complaints import operations as complaints
 from proxy.desk.complaints.book import CaseBook, Complaint, DueDays, MatchedMessage
-from proxy.desk.subjects import operations as subject
+from proxy.desk.data_subjects import operations as subject
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import read
 from proxy.model.approvals import Impossible

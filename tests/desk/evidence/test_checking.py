@@ -15,7 +15,7 @@ import pytest
 
 from proxy.archive import signed_heads
 from proxy.archive.secret_keys import ArchiveKeys
-from proxy.desk.evidence import checking, paper
+from proxy.desk.evidence import checking, evidence_pdf
 from proxy.desk.evidence.checking import NotAPack, PackCheck, check
 from proxy.desk.evidence.ed25519 import is_signed
 from proxy.desk.evidence.pack import CHAIN, EVIDENCE, MANIFEST, PROOF, SIGNATURE, as_bytes, packed
@@ -371,9 +371,9 @@ def test_a_page_draws_what_strangers_wrote_and_obeys_nothing_of_it() -> None:
         "signature": hostile,
         "message": "0:1",
     }
-    made = paper.letter(penalty, [case] * 3, 1e9)
+    made = evidence_pdf.letter(penalty, [case] * 3, 1e9)
     assert made.startswith(b"%PDF")
     assert b"/URI" not in made
     assert b"/Subtype /Image" not in made
-    assert made == paper.letter(penalty, [case] * 3, 1e9), "the same for the same"
-    assert blake2b(made).digest() != blake2b(paper.letter(penalty, [case], 1e9)).digest()
+    assert made == evidence_pdf.letter(penalty, [case] * 3, 1e9), "the same for the same"
+    assert blake2b(made).digest() != blake2b(evidence_pdf.letter(penalty, [case], 1e9)).digest()

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
-from proxy.desk.explain.inquiry import Inquiry
-from proxy.desk.explain.inquiry_text import as_dict
+from proxy.desk.explain.message_explanation import Inquiry
+from proxy.desk.explain.message_explanation_text import as_dict
 from proxy.desk.explain.message_lookup import FoundMessage
 from proxy.journal.records import delivers, gate_events, messages, operator_actions
 from proxy.journal.write_ahead_log import OsDisk, read

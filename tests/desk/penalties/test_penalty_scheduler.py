@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from proxy.desk.complaints.book import CaseBook
-from proxy.desk.orders.book import OrderBook
+from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.penalties.book import PenaltyBook, rate_shares
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.penalties.operations import OTHERS_WAIT_S, PenaltyScheduler
@@ -20,10 +20,10 @@ from proxy.model.message import Order
 from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
 from proxy.relay.access import Directory
-from proxy.state.lists.consented import ConsentBatch, ConsentIndex
+from proxy.state.lists.consent_lists import ConsentBatch, ConsentIndex
 from proxy.state.lists.desk_records import DeskRecords
 from proxy.state.lists.order_records import Orders
-from proxy.state.shared.numbering import Numbering
+from proxy.state.shared.number_ranges import Numbering
 
 NOON = 1_794_369_600.0
 LI = Asker("li", frozenset({Role.APPROVER}), by_token=True)

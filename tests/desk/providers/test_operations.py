@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.config import Account, Provider
-from proxy.desk.orders.book import OrderBook
+from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.penalties.hourly_counts import ProviderHours
 from proxy.desk.providers import operations as providers
 from proxy.desk.providers.operations import MINUTE_S, MINUTES, MinuteCounts

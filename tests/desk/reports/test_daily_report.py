@@ -11,7 +11,7 @@ from proxy.archive.signed_heads import Head
 from proxy.desk.backtest.commit_groups import groups_between, groups_of
 from proxy.desk.reports.daily_report import DEFERRED, REFUSED, SENT, DayCounter, DayReport
 from proxy.desk.reports.offline_html import page
-from proxy.desk.reports.paper import paper
+from proxy.desk.reports.report_pdf import paper
 from proxy.desk.reports.report_text import View, as_dict, as_text
 from proxy.journal.records import delivers, gate_events, messages, requests
 from proxy.model.message import hash48

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.journal.records import aggregate_shares, answers, delivers, gate_events, messages, requests
+from proxy.journal.records import answers, counter_shares, delivers, gate_events, messages, requests
 from proxy.model.message import Breach, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
 from proxy.model.reasons import REASONS
 from proxy.model.recipient import Entry, OptOut
@@ -177,14 +177,14 @@ takes = st.lists(st.builds(Take, u64, u32, u32), max_size=20).map(tuple)
 
 @given(times, u64, u32, st.booleans(), takes)
 def test_what_a_message_has_in_aggregates_comes_back_whole(now, verdict_sequence, entry_time, given_back, some):
-    said = aggregate_shares.unpack_share(aggregate_shares.pack_share(now, verdict_sequence, entry_time, given_back, some))
+    said = counter_shares.unpack_share(counter_shares.pack_share(now, verdict_sequence, entry_time, given_back, some))
     assert said[1:] == (verdict_sequence, entry_time, given_back, some)
     assert (messages.SHARE, messages.KINDS[messages.SHARE]) == (37, "share")
 
 
 UNPACKS = [
     answers.unpack_answer, delivers.unpack_deliver, delivers.unpack_optout, gate_events.unpack_rules, messages.unpack_verdict,
-    requests.unpack_request, requests.unpack_repeated, requests.unpack_unreplaced, aggregate_shares.unpack_share,
+    requests.unpack_request, requests.unpack_repeated, requests.unpack_unreplaced, counter_shares.unpack_share,
 ]  # fmt: skip
 
 

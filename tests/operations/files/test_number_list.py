@@ -19,7 +19,7 @@ from proxy.operations.files.number_list import (
     read_number_file,
 )
 from proxy.policy import time_windows
-from proxy.state.lists.listed import CHUNK_BITS
+from proxy.state.lists.suppression_lists import CHUNK_BITS
 
 ALL, JIA = ListedRefusal("all", "", "import", 0), ListedRefusal("provider", "jia", "import", 0)
 

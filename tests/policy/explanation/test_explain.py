@@ -24,7 +24,7 @@ from proxy.policy.loading.draft import MODES
 from proxy.policy.registries.holidays import WORDS as CALENDAR_WORDS
 from proxy.policy.registries.people import CONSENT_STATES
 from proxy.policy.registries.registry import STATE_WORDS
-from proxy.policy.renamed import WAYS
+from proxy.policy.renamed_senders import WAYS
 from proxy.policy.text.category import BANDS, PURPOSES, SUBCATEGORIES
 from tests.policy.conftest import AD
 

@@ -13,7 +13,7 @@ from proxy.model.recipient import OptOut
 from proxy.policy import RulesError, check, judge, load
 from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.registries.platforms import AdvertiserRow, Platforms, mistakes
-from proxy.policy.renamed import refused_text
+from proxy.policy.renamed_senders import refused_text
 from proxy.policy.text.folding import normal_signature
 from proxy.relay.effects.record_changes import refused_before
 from tests.policy.conftest import NANJING, Bench, Make, Write

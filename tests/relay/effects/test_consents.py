@@ -18,7 +18,7 @@ from proxy.model.recipient import OptOut
 from proxy.relay.effects.consents import ConsentImport, IncompleteConsents, PersonChange, apply_event
 from proxy.relay.effects.replay import replay
 from proxy.state import EmbeddedStore, open_store
-from proxy.state.lists.listed import CHUNK_BITS, LOW_MASK
+from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
 
 NOW = 1_800_000_000

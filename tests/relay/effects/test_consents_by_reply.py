@@ -14,7 +14,7 @@ from proxy.journal.records.consents import BatchEvent, ConsentChange
 from proxy.model.message import hash48
 from proxy.relay.effects.consents import BY_SETTING, PersonChange, apply_event
 from proxy.relay.optout_reply import OptOutSettings
-from proxy.state.lists.consented import ConsentBatch
+from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.record import record
 from proxy.state.record.record import EMPTY
 from tests.relay.test_optout_reply import DAY, HONG, JIA, MING, NOT_PERMITTED, YI, House, ad
@@ -268,7 +268,7 @@ def test_a_carrier_that_refuses_the_request_asked_nobody(house: Asking) -> None:
 
 
 def test_without_room_for_a_batch_the_reply_is_a_reply(house: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.state.lists.consented.BATCHES_MAX", 0)
+    monkeypatch.setattr("proxy.state.lists.consent_lists.BATCHES_MAX", 0)
     house.send(JIA, MING, ASK)
     assert house.reply(MING, JIA, "Y") == 0
     assert (house.agreed(), house.kinds(), house.journalled(messages.CONSENT_REPLY)) == ([], ["reply"], [])

@@ -34,11 +34,11 @@ from proxy.relay.submit import Relay
 from proxy.state import open_store
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.lists.desk_records import DeskRecords
-from proxy.state.lists.listed import SuppressionLists
 from proxy.state.lists.order_records import Orders
+from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
-from proxy.state.record import record, torn
-from proxy.state.record.torn import TornKeys
+from proxy.state.record import incomplete_multipart, record
+from proxy.state.record.incomplete_multipart import TornKeys
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.journal.memory_disk import MemoryDisk
 
@@ -211,7 +211,7 @@ class House:
                     mine[number] = one._replace(state=EntryState.UNKNOWN)
             assert theirs == mine
             torn_here, torn_there = (
-                [*torn.torn(store.records.get(person, (0, record.EMPTY))[1])] for store in (self.store, fresh)
+                [*incomplete_multipart.torn(store.records.get(person, (0, record.EMPTY))[1])] for store in (self.store, fresh)
             )
             assert torn_there == torn_here
 

@@ -18,7 +18,7 @@ from proxy.model.recipient import Entry
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.multipart.assembler import INHERIT_S
 from proxy.relay.multipart.handler import PartBounds
-from proxy.state.record import record, torn
+from proxy.state.record import incomplete_multipart, record
 from proxy.wire import submit_sm
 from tests.relay.multipart.test_handler import CAP, KEYWORD, MSGQFUL, OK, PERSON, SUBMITFAIL, House, Store, parts, written
 
@@ -34,7 +34,7 @@ def house(tmp_path: Path) -> House:
 
 
 def torn_of(store: Store, person: int = PERSON) -> list[int]:
-    return [key for key, _ in torn.torn(store.records.get(person, (0, record.EMPTY))[1])]
+    return [key for key, _ in incomplete_multipart.torn(store.records.get(person, (0, record.EMPTY))[1])]
 
 
 def told(house: House, *pdus: bytes, wait_s: float = 0.3) -> list[int | None]:
@@ -190,18 +190,22 @@ def test_nothing_takes_the_reference_of_a_torn_message_for_a_day(house: House):
 
 @pytest.mark.parametrize("source", ["1069001", "861069001", "+861069001"])
 def test_the_source_counts_as_a_handset_sees_it(source: str):
-    assert torn.key_of("jia", source, 0x107) == torn.key_of("jia", "1069001", 7)
-    assert not torn.same(torn.key_of("jia", source, 7), torn.key_of("jia", "10690011", 7))
-    assert not torn.same(torn.key_of("jia", source, 7), torn.key_of("jia", source, 8))
+    assert incomplete_multipart.key_of("jia", source, 0x107) == incomplete_multipart.key_of("jia", "1069001", 7)
+    assert not incomplete_multipart.same(
+        incomplete_multipart.key_of("jia", source, 7), incomplete_multipart.key_of("jia", "10690011", 7)
+    )
+    assert not incomplete_multipart.same(
+        incomplete_multipart.key_of("jia", source, 7), incomplete_multipart.key_of("jia", source, 8)
+    )
 
 
 def test_a_port_that_changes_hands_takes_its_keys_along():
-    mine, theirs = torn.key_of("jia", "1069001", 7), torn.key_of("yi", "1069001", 7)
-    assert torn.same(mine, theirs)
-    data = torn.mark_incomplete(record.EMPTY, mine, 1_000)
-    assert torn.mark_incomplete(data, theirs, 900) is data
-    assert [*torn.torn(torn.mark_incomplete(data, theirs, 2_000))] == [(theirs, 2_000)]
-    assert torn.mark_complete(data, theirs) == record.EMPTY
+    mine, theirs = incomplete_multipart.key_of("jia", "1069001", 7), incomplete_multipart.key_of("yi", "1069001", 7)
+    assert incomplete_multipart.same(mine, theirs)
+    data = incomplete_multipart.mark_incomplete(record.EMPTY, mine, 1_000)
+    assert incomplete_multipart.mark_incomplete(data, theirs, 900) is data
+    assert [*incomplete_multipart.torn(incomplete_multipart.mark_incomplete(data, theirs, 2_000))] == [(theirs, 2_000)]
+    assert incomplete_multipart.mark_complete(data, theirs) == record.EMPTY
 
 
 def test_what_becomes_whole_leaves_no_key(house: House):
@@ -400,7 +404,7 @@ def test_what_is_torn_in_one_turn_is_within_the_bound_of_keys(house: House):
 def test_one_person_has_keys_within_bounds(house: House):
     house.relay.admission.rules = house.rules
     answers = told(house, *[parts(f"【青禾】取件码{n:06d}", 2, reference=n)[0] for n in range(70)])
-    assert len(torn_of(house.store)) <= torn.TORN_MAX
+    assert len(torn_of(house.store)) <= incomplete_multipart.TORN_MAX
     assert set(answers) <= {OK, CAP, MSGQFUL}
 
 
@@ -409,28 +413,34 @@ def test_one_person_has_keys_within_bounds(house: House):
 
 def test_keys_stand_beside_what_else_is_known_and_go_after_a_week(house: House):
     data = record.mark_unknown(_with_entry(), 5, 99)
-    one = torn.mark_incomplete(torn.mark_incomplete(data, 1, 1_000), 2, 2_000)
-    assert [*torn.torn(one)] == [(1, 1_000), (2, 2_000)]
-    assert torn.mark_incomplete(one, 2, 1_500) is one
-    assert torn.mark_complete(one, 3) is one
-    assert torn.mark_complete(torn.mark_complete(one, 1), 2) == data
+    one = incomplete_multipart.mark_incomplete(incomplete_multipart.mark_incomplete(data, 1, 1_000), 2, 2_000)
+    assert [*incomplete_multipart.torn(one)] == [(1, 1_000), (2, 2_000)]
+    assert incomplete_multipart.mark_incomplete(one, 2, 1_500) is one
+    assert incomplete_multipart.mark_complete(one, 3) is one
+    assert incomplete_multipart.mark_complete(incomplete_multipart.mark_complete(one, 1), 2) == data
     assert record.has_unknown(one)
-    assert [*torn.torn(record.prune(one, 1_500 + torn.KEPT_S, 90 * 86_400))] == [(2, 2_000)]
-    assert [*torn.torn(record.only_entries(one))] == [(1, 1_000), (2, 2_000)]
-    assert [*torn.torn(record.without_past(one, 0))] == []
+    assert [*incomplete_multipart.torn(record.prune(one, 1_500 + incomplete_multipart.KEPT_S, 90 * 86_400))] == [(2, 2_000)]
+    assert [*incomplete_multipart.torn(record.only_entries(one))] == [(1, 1_000), (2, 2_000)]
+    assert [*incomplete_multipart.torn(record.without_past(one, 0))] == []
 
 
 def test_a_record_of_which_only_old_keys_are_left_is_stale():
-    one = torn.mark_incomplete(record.EMPTY, 1, 1_000)
+    one = incomplete_multipart.mark_incomplete(record.EMPTY, 1, 1_000)
     assert not record.is_stale(one, 1_000, 0)
-    assert record.is_stale(one, 1_001 + torn.KEPT_S, 0)
+    assert record.is_stale(one, 1_001 + incomplete_multipart.KEPT_S, 0)
 
 
 def test_a_record_holds_the_newest_keys():
-    data, other = torn.mark_incomplete(record.EMPTY, torn.key_of("yi", "1069002", 7), 1), torn.key_of("yi", "1069002", 7)
-    for n in range(2 * torn.HELD_MAX):
-        data = torn.mark_incomplete(data, n, 1_000 + n)
-    assert [key for key, _ in torn.torn(data)] == [other, *range(torn.HELD_MAX, 2 * torn.HELD_MAX)], "each its own"
+    data, other = (
+        incomplete_multipart.mark_incomplete(record.EMPTY, incomplete_multipart.key_of("yi", "1069002", 7), 1),
+        incomplete_multipart.key_of("yi", "1069002", 7),
+    )
+    for n in range(2 * incomplete_multipart.HELD_MAX):
+        data = incomplete_multipart.mark_incomplete(data, n, 1_000 + n)
+    assert [key for key, _ in incomplete_multipart.torn(data)] == [
+        other,
+        *range(incomplete_multipart.HELD_MAX, 2 * incomplete_multipart.HELD_MAX),
+    ], "each its own"
 
 
 def test_the_journal_says_what_is_torn_and_what_is_whole():

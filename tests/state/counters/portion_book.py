@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from proxy.state.counters.portions import LEASE_MS, NOBODY, PARTS, PortionReport, PortionState
+from proxy.state.counters.limit_portions import LEASE_MS, NOBODY, PARTS, PortionReport, PortionState
 
 
 class Portion(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.state.shared.leases import FLOOR, LEASE_MS, SPARE_S, LeasedBinds, RateGrant, RateRequest
+from proxy.state.shared.lease_rules import FLOOR, LEASE_MS, SPARE_S, LeasedBinds, RateGrant, RateRequest
 
 
 class RateShare(NamedTuple):

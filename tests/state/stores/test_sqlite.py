@@ -23,7 +23,7 @@ from proxy.state import Position, StateMismatch, StoreLocked, StoreUnreadable, o
 from proxy.state.embedded import checkpoint, saving
 from proxy.state.embedded.checkpoint import CheckpointFile
 from proxy.state.embedded.record_table import KEY_MAX
-from proxy.state.record import record, torn
+from proxy.state.record import incomplete_multipart, record
 from proxy.state.record.record import EMPTY
 from proxy.state.stores.sqlite import SqliteStore
 from tests.journal.memory_disk import MemoryDisk
@@ -456,7 +456,10 @@ def test_torn_messages_are_counted_by_provider_when_the_sweep_has_come_round_and
 
     def tear(person: int, provider: str, reference: int) -> None:
         store.update(
-            person, lambda data: torn.mark_incomplete(data or EMPTY, torn.key_of(provider, "10690001", reference), NOW)
+            person,
+            lambda data: incomplete_multipart.mark_incomplete(
+                data or EMPTY, incomplete_multipart.key_of(provider, "10690001", reference), NOW
+            ),
         )
 
     for number in range(3):

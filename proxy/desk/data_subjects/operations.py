@@ -1,0 +1,244 @@
+"""Serves the commands that show, forget and recycle a person's number.
+
+A number is recycled when the carrier has assigned it to somebody else.
+
+In: a number, who asks and why. Out: what is known of the person, masked unless the role allows more; what was removed, what the law keeps and
+for how long. Never: a look that the journal does not keep; something kept without saying so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from proxy.archive.pseudonym_key import PseudonymKey
+from proxy.desk.archiving.operations import RetentionTask
+from proxy.desk.complaints.book import KEEP_S
+from proxy.desk.complaints.operations import WithCases, shown_text
+from proxy.desk.consents import person_view
+from proxy.desk.consents.operations import change_person
+from proxy.desk.optouts.doubtful_operations import WithInbox
+from proxy.desk.suppression import operations as suppress
+from proxy.i18n.text import Bilingual
+from proxy.journal.records import messages, operator_actions
+from proxy.journal.records.complaints import Case
+from proxy.journal.records.consents import ConsentChange
+from proxy.journal.records.doubtful_replies import Doubtful
+from proxy.model.message import Category
+from proxy.model.number import FIRST, LAST, Number, mask
+from proxy.model.recipient import Entry
+from proxy.model.redact import mask_numbers
+from proxy.model.roles import Permission
+from proxy.operations.args import recipient as recipient_in
+from proxy.operations.control import Call, CommandRefused, Handler
+from proxy.operations.record_lookup import or_refused
+from proxy.policy.explanation.naming import LookUp, sender_words
+from proxy.policy.text.category import SUBCATEGORIES
+from proxy.relay.effects.consents import PersonChange
+from proxy.state.lists.suppression_lists import ERASED
+from proxy.state.record import record
+
+DAY_S = 86_400
+RECYCLED_MAX = 5_000_000
+"""Of one file: its rows wait in memory, some 100 bytes each, until all of them are there."""
+LINE_NUMBERS_MAX = 5_000
+BATCH = 200
+"""Changes of records handed to the relay in one go: a turn of the loop deals with them in some milliseconds."""
+
+
+class WithSubjects(WithCases, WithInbox, Protocol):
+    """A gate with all that a data subject's rights concern."""
+
+
+def commands(gate: WithSubjects, retention: RetentionTask, names: PseudonymKey) -> Mapping[str, Handler]:
+    """``retention``: says how long the journal is kept."""
+    handlers = _Subject(gate, retention, names)
+    return {"subject.show": handlers.show, "subject.erase": handlers.erase, "subject.recycled": handlers.recycled}
+
+
+class _Subject:
+    def __init__(self, gate: WithSubjects, retention: RetentionTask, names: PseudonymKey) -> None:
+        self._gate = gate
+        self._retention, self._pseudonyms = retention, names
+
+    async def show(self, call: Call) -> Mapping[str, Any]:
+        """``export``: the answer leaves the gate."""
+        gate, args = self._gate, call.args
+        person, unmasked, export = recipient_in(args), args.flag("unmasked"), args.flag("export")
+        if unmasked:
+            call.demand(Permission.WHOLE, " --unmasked")
+        if export:
+            call.demand(Permission.TAKE_OUT, " (export)")
+        why = args.why() if unmasked or export else args.text("why", "")
+        args.done()
+        command = f"subject {'export' if export else 'show'}{' --unmasked' if unmasked else ''}"
+        await gate.safe(
+            gate.write(messages.OPERATED, operator_actions.pack_operated(gate.now(), call.who, command, why, str(person)))
+        )
+        return await self._known(person, unmasked)
+
+    async def _known(self, person: int, unmasked: bool) -> dict[str, Any]:
+        gate, now = self._gate, self._gate.now()
+        _, data = (await gate.store.load([person]))[person]
+        seen, registry = record.Record(data), gate.relay.rules.registry
+        there = [(one, "record") for one in record.opt_outs(data)]
+        there += [(one, "list") for one in gate.store.listed.refusals(person) if one != ERASED]
+        refusals = [one for one, _ in there]
+        look_up = suppress.look_up(gate, refusals)
+        return {
+            "to": str(person) if unmasked else mask(person),
+            "at": now,
+            "region": gate.relay.rules.regions.of(person)[0],
+            "received": [self._entry(one, look_up) for one in seen.entries()],
+            "refusals": [
+                name | {"kept": where, "in_force": not 0 < one.expiry <= now}
+                for name, (one, where) in zip(suppress.named_rows(gate, refusals), there, strict=True)
+            ],
+            "consents": person_view.consents_of(gate, person, data),
+            "withdrawn": [one._asdict() for one in record.withdrawals(data)],
+            "asked_for_consent_by": [registry.advertiser_of(one) for one in seen.asked()],
+            "asked_for_consent": [self._sender(one, look_up) for one in seen.asked()],
+            "texts_of_whom_they_refused": [
+                self._sender(one.signature, look_up) | {"text": one.text if unmasked else mask_numbers(one.text)}
+                for one in seen.refused_texts()
+            ],
+            "doubtful_replies": [_doubtful(one, whole=unmasked) for one in gate.inbox.of(person)],
+            "complaints": [_complaint(one, whole=unmasked) for one in gate.cases.of(person)],
+            "forgotten": gate.store.erased.has(person),
+            "journal_days": self._retention.keep.days,
+        }  # fmt: skip
+
+    def _entry(self, one: Entry, look_up: LookUp) -> dict[str, Any]:
+        return {
+            "at": one.time,
+            "category": Category(one.category).word,
+            "subcategory": SUBCATEGORIES[one.subcategory] if one.subcategory < len(SUBCATEGORIES) else "",
+        } | self._sender(one.signature, look_up)
+
+    def _sender(self, signature: int, look_up: LookUp) -> dict[str, Any]:
+        """``advertiser``: of an unregistered signature the hash; ``about``: its name, for people."""
+        said = sender_words(signature, look_up) if signature else Bilingual("", "")
+        return {
+            "advertiser": self._gate.relay.rules.registry.advertiser_of(signature),
+            "signature": look_up(signature).signature if signature else "",
+            "about": str(said),
+            "about_zh": said.zh,
+        }
+
+    # -- forgotten
+
+    async def erase(self, call: Call) -> Mapping[str, Any]:
+        gate, args = self._gate, call.args
+        person, why = recipient_in(args), args.why()
+        args.done()
+        if problem := await self._pseudonyms.opened():
+            raise CommandRefused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
+        erased = gate.store.erased
+        assert erased.named is not None, "the key is there"
+        _, before = (await gate.store.load([person]))[person]
+        complaints = or_refused(lambda: gate.cases.forget(person, gate.now(), call.who, why))
+        said = ConsentChange(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
+        change = await change_person(gate, said)
+        gate.inbox.forget()
+        gate.relay.refusals.forget(person)
+        _, after = (await gate.store.load([person]))[person]
+        now, days = gate.now(), self._retention.keep.days
+        newest = record.Record(after).newest()
+        window_s = max(gate.relay.rules.window_s, record.REPLY_S)
+        return {
+            "to": str(Number(person)),
+            "gone": {
+                "refusals": len(record.opt_outs(before)),
+                "consents_and_lists": change.gone,
+                "withdrawn": len(record.withdrawals(before)),
+                "asked_for_consent": len(record.Record(before).asked()),
+                "texts": len(record.Record(before).refused_texts()),
+                "numbers_in_complaints": complaints,
+            },
+            "stays": [
+                {
+                    "what": "64 bits of the number under a key: so that no marketing is sent",
+                    "why": "个人信息保护法 47; 通信短信息服务管理规定 (no marketing after refusal)",
+                    "until": 0,
+                },
+                {
+                    "what": f"when and of which kind the last {record.Record(after).held} messages were, for caps",
+                    "why": "limits per person hold for who was forgotten, too",
+                    "until": newest + window_s if newest else now,
+                },
+                {
+                    "what": "the journal: messages, refusals, this request (gate106 journal erase takes out what need not stay)",
+                    "why": f"通信短信息服务管理规定: records are kept at least 6 months (retention.days: {days})",
+                    "until": now + days * DAY_S,
+                },
+                *([_cases_stay(complaints, now)] if complaints else []),
+            ],
+        }
+
+    # -- somebody else's
+
+    async def recycled(self, call: Call) -> Mapping[str, Any]:
+        """Lines ``{"numbers": [[13800210500, 1700000000], …]}`` follow: numbers, and since when they belong to another person."""
+        gate, args = self._gate, call.args
+        file, why = args.text("file", "-", 255), args.why()
+        args.done()
+        await call.say({"go": True})
+        rows: list[tuple[int, int]] = []
+        while True:
+            said = await call.hear()
+            if said.get("end") is True:
+                break
+            rows += _rows_of(said)
+            if len(rows) > RECYCLED_MAX:
+                raise CommandRefused(f"more than {RECYCLED_MAX:,} numbers: nothing was done (split the file)")
+        if said.get("numbers") != len(rows):
+            raise CommandRefused(f"{len(rows)} numbers came, the client says {said.get('numbers')!r:.20}: nothing was done")
+        now = gate.now()
+        if any(before > now for _, before in rows):
+            raise CommandRefused("a number is somebody else's from the future on: nothing was done")
+        said_of = operator_actions.pack_operated(now, call.who, "subject recycled", why, f"{file}: {len(rows)} numbers")
+        await gate.safe(gate.write(messages.OPERATED, said_of))
+        return {"numbers": len(rows), "gone": await self._end(rows, call.who, why)}
+
+    async def _end(self, rows: list[tuple[int, int]], who: str, why: str) -> int:
+        gone, now = 0, self._gate.now()
+        for start in range(0, len(rows), BATCH):
+            changes: list[PersonChange] = await asyncio.gather(
+                *(
+                    change_person(self._gate, ConsentChange(now, number, "recycled", who, why, before=before))
+                    for number, before in rows[start : start + BATCH]
+                )
+            )
+            for change in changes:
+                gone += change.gone
+                self._gate.relay.refusals.forget(change.recipient)
+        return gone
+
+
+def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
+    said = {name: getattr(case, name) for name in ("id", "source", "reference", "came", "state", "provider", "message")}
+    return said | {"text": shown_text(case, whole=whole)}
+
+
+def _doubtful(reply: Doubtful, *, whole: bool) -> dict[str, Any]:
+    return {"at": reply.time, "port": reply.port, "text": reply.text if whole else mask_numbers(reply.text)}
+
+
+def _cases_stay(count: int, now: float) -> dict[str, Any]:
+    return {
+        "what": f"{count} complaints and what was decided, under the digits that are shown",
+        "why": f"how a complaint was answered has to be shown: {KEEP_S / DAY_S:.0f} days from its decision on",
+        "until": now + KEEP_S,
+    }
+
+
+def _rows_of(said: Mapping[str, Any]) -> list[tuple[int, int]]:
+    found = said.get("numbers")
+    if not isinstance(found, list) or not 0 < len(found) <= LINE_NUMBERS_MAX:
+        raise CommandRefused(f"a line holds no numbers, or more than {LINE_NUMBERS_MAX:,}: nothing was done")
+    if not all(isinstance(one, list) and len(one) == 2 and all(type(value) is int for value in one) for one in found):
+        raise CommandRefused("a line says no number with a moment: nothing was done")
+    if not all(FIRST <= number <= LAST and before > 0 for number, before in found):
+        raise CommandRefused("a line says a number or a moment that is none: nothing was done")
+    return [(number, before) for number, before in found]

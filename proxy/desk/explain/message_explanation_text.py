@@ -1,0 +1,210 @@
+"""Formats an inquiry as text in two languages and as JSON.
+
+In: an Inquiry. Out: lines, a dictionary for JSON. Never: a whole number that was not asked for; a digit of a code, or a recent code at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from proxy.archive import otp_texts
+from proxy.config.mapping_reader import CHINA
+from proxy.desk.backtest.differences import masked
+from proxy.desk.backtest.result_text import iso, local
+from proxy.desk.explain.message_explanation import Inquiry
+from proxy.i18n.phrases import in_language
+from proxy.journal.records import answers, messages
+from proxy.model.message import Category, Outcome
+from proxy.model.number import mask
+from proxy.model.recipient import EntryState
+from proxy.policy import Explanation, as_text
+from proxy.policy.explanation.naming import about, fields
+from proxy.relay.effects.record_changes import Effect
+
+RECEIVED_SHOWN = 10
+EFFECTS = {
+    Effect.ACCEPTED: ("accepted", "运营商已接收"), Effect.TAKEN_BACK: ("refused by the carrier, not counted", "运营商拒绝, 不计数"),
+    Effect.UNKNOWN: ("no answer, counted", "无应答, 计数"), Effect.LATE_ACCEPTED: ("accepted late", "运营商迟到接收"),
+    Effect.LATE_TAKEN_BACK: ("refused late, not counted", "运营商迟到拒绝, 不计数"),
+    Effect.STILL_UNKNOWN: ("refused, an earlier try may have arrived: counted", "拒绝, 先前可能已送达: 计数"),
+    Effect.LATE_STILL_UNKNOWN: ("refused late, an earlier try may have arrived: counted", "迟到拒绝, 先前可能已送达: 计数"),
+    Effect.PART_REFUSED: ("a part was refused", "其中一段被拒"), Effect.LATE_PART: ("a part was answered late", "其中一段迟到应答"),
+}  # fmt: skip
+
+
+def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> dict[str, Any]:
+    """What ``gate106 explain --message --json`` prints. ``whole``: with the whole number."""
+    said = found.verdict
+    return {
+        "message": f"{node}:{found.target.sequence}",
+        "entry": found.target.entry_id or None,
+        "at": iso(said.time),
+        "provider": said.provider,
+        "account": said.account,
+        "from": said.port,
+        "to": _person_of(said, whole=whole) or None,
+        "text": _text(found, now) or None,
+        "parts": len(found.said),
+        "revision": said.revision or None,
+        "verdict": _word(said),
+        "reason": said.reason or None,
+        "rule": _reported(found),
+        "category": said.category.word,
+        "rules": [
+            {"rule": found.rule(said.revision, number), "wants": outcome.word, "shadow": shadow}
+            for number, outcome, shadow in said.breaches
+        ],
+        "evidence": [{"rule": one.rule, "words": one.words} for one in found.evidence],
+        "repeats": found.repeats,
+        "answers": [
+            {
+                "at": iso(one.time), "effect": Effect(one.effect).name.lower().replace("_", "-"), "status": one.status,
+                "message_id": _id(one) or None,
+            }
+            for one in found.answers
+        ],
+        "receipts": [{"at": iso(at), "state": state, "error": error or None} for at, state, error in found.receipts],
+        "person": {
+            "refusals": [
+                {"scope": one.scope, "value": one.value, "since": iso(one.time), "source": one.source} | fields(one, found.look_up)
+                for one in found.refusals
+            ],
+            "received": [
+                {"at": iso(one.time), "category": one.category.word, "state": EntryState(one.state).name.lower().replace("_", "-")}
+                for one in found.received
+            ],
+            "refused_later": [
+                {"at": iso(one.time), "scope": one.opt_out.scope, "value": one.opt_out.value} | fields(one.opt_out, found.look_up)
+                for one in found.refused_later
+            ],
+        },
+        "reproduced": found.reproduced if found.then is not None else None,
+        "then": found.then.as_dict() if found.then is not None else None,
+        "today": ({"revision": found.today_revision} | found.today.as_dict()) if found.today is not None else None,
+    }  # fmt: skip
+
+
+def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: bool = False) -> Iterator[str]:
+    """For people. ``whole``: with the whole number."""
+
+    def put(english: str, chinese: str) -> str:
+        return chinese if language == "zh" else english
+
+    said = found.verdict
+    reason = f" {said.reason}" + (f" ({rule})" if (rule := _reported(found)) else "") if said.reason else ""
+    yield put(
+        f"message {node}:{found.target.sequence}, {_exactly(said.time)}",
+        f"短信 {node}:{found.target.sequence}, {_exactly(said.time)}",
+    )
+    person = _person_of(said, whole=whole) or "?"
+    yield put(
+        f"  {said.provider} ({said.account}) from {said.port} to {person}: {_word(said)}{reason}",
+        f"  {said.provider}({said.account})从 {said.port} 发往 {person}: {ZH[_word(said)]}{reason}",
+    )
+    if text := _text(found, now):
+        yield put(f"  text      {text}", f"  文案      {text}")
+    if len(found.said) > 1:
+        yield put(f"  parts     {len(found.said)}", f"  分段      {len(found.said)}")
+    yield from _beside(found, language)
+    yield from _person(found, language)
+    yield ""
+    if found.then is None:
+        yield put(
+            f"it was not judged by rules, or those of then ({said.revision or 'none'}) are not kept: the journal says all there is",
+            f"未经规则判定, 或当时的规则({said.revision or '无'})没有保留: 只有日志的记录",
+        )
+        return
+    yield put(f"then, by revision {said.revision}:", f"当时, 规则版本 {said.revision}:")
+    if not found.reproduced:
+        yield put(
+            "  note: judged again it comes out otherwise than it was decided (other settings, or a fault of gate106)",
+            "  注意: 重新判定与当时不一致(设置已改, 或 gate106 有误)",
+        )
+    yield from _indented(found.then, language)
+    if found.today is not None:
+        yield ""
+        same = found.today_revision == said.revision
+        head = put(f"today's rules, revision {found.today_revision}", f"今天的规则, 版本 {found.today_revision}")
+        yield head + (put(": the same", ": 相同") if same else put(", at that moment:", ", 放在当时:"))
+        if not same:
+            yield from _indented(found.today, language)
+
+
+def _beside(found: Inquiry, language: str) -> Iterator[str]:
+    zh = language == "zh"
+    for one in found.evidence:
+        yield f"  {'依据' if zh else 'rests on'}  {one.rule}: {one.words}"
+    for answer in found.answers:
+        words = EFFECTS[Effect(answer.effect)][zh]
+        status = f", {answer.status:#x}" if answer.status else ""
+        yield f"  {'应答' if zh else 'answer'}    {_exactly(answer.time)} {words}{status} {_id(answer)}".rstrip()
+    for at, state, error in found.receipts:
+        yield f"  {'回执' if zh else 'receipt'}   {_exactly(at)} {state}" + (f" ({error})" if error.strip("0") else "")
+    if found.repeats:
+        yield f"  原样重发 {found.repeats} 次, 同样拒绝" if zh else f"  sent again {found.repeats} times, refused likewise"
+
+
+def _person(found: Inquiry, language: str) -> Iterator[str]:
+    zh = language == "zh"
+    for one in found.refusals:
+        what = in_language(about(one, found.look_up), language)
+        yield f"  {'当时已拒收' if zh else 'had refused'} {what} ({one.source}, {local(one.time)})"
+    for later in found.refused_later:
+        what = in_language(about(later.opt_out, found.look_up), language)
+        yield f"  {'之后拒收' if zh else 'refused later'} {what} ({_exactly(later.time)})"
+    if found.received:
+        shown = ", ".join(f"{local(one.time)} {one.category.word}" for one in found.received[-RECEIVED_SHOWN:])
+        more = len(found.received) - RECEIVED_SHOWN
+        yield f"  {'当时计数的短信' if zh else 'counted then'}: {shown}" + (f" (+{more})" if more > 0 else "")
+
+
+def _indented(explanation: Explanation, language: str) -> Iterator[str]:
+    yield from (f"  {line}" for line in as_text(explanation, language).splitlines())
+
+
+def _person_of(said: messages.VerdictRecord, *, whole: bool) -> str:
+    """Empty where the number could not be read."""
+    if not said.recipient:
+        return ""
+    return f"{said.recipient:011d}" if whole else mask(said.recipient)
+
+
+def _word(said: messages.VerdictRecord) -> str:
+    return Outcome.ALLOW.word if said.entry is not None else said.outcome.word
+
+
+def _reported(found: Inquiry) -> str | None:
+    said = found.verdict
+    if said.entry is not None:
+        return None
+    objecting = [number for number, outcome, shadow in said.breaches if not shadow and outcome is not Outcome.ALLOW]
+    return found.rule(said.revision, objecting[0]) if objecting else None
+
+
+def _text(found: Inquiry, now: float) -> str:
+    """Nothing of a code that may still open something, no digit of any code."""
+    code = may_be_code(found)
+    return "" if code and found.verdict.time > now - otp_texts.HIDDEN_S else masked(found.text, code=code)
+
+
+def may_be_code(found: Inquiry) -> bool:
+    """What was never judged may be one."""
+    said = found.verdict
+    if found.then is not None:
+        facts = found.then.verdict.facts
+        if Category.OTP in (facts.category, facts.classified):
+            return True
+    return otp_texts.is_code(said.category.word, said.reason, found.text, objected=bool(said.breaches))
+
+
+def _id(answer: answers.CarrierAnswer) -> str:
+    return answer.carrier_id.partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _exactly(at: float) -> str:
+    return datetime.fromtimestamp(at, CHINA).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+ZH = {"allow": "放行", "defer": "暂缓", "reject": "拒绝"}

@@ -1,0 +1,111 @@
+"""Defines what operations read of the running gate.
+
+In: nothing. Out: protocols; each feature adds what it alone needs. Never: a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from proxy.relay.access import Access
+from proxy.relay.effects.chunked_imports import ChunkedImports
+from proxy.relay.effects.consents import ConsentImport
+from proxy.relay.effects.list_import import ListImport
+from proxy.relay.submit import Relay
+from proxy.state import EmbeddedStore
+
+
+class BindLink(Protocol):
+    """A provider's bind, as operators see it."""
+
+    access: Access
+    number: int
+    kind: str
+    peer: str
+    since: float
+    unanswered: int
+    window: int
+    tps: float
+
+    @property
+    def unread_bytes(self) -> int: ...
+    def kick(self) -> None: ...
+
+
+class LinkSession(Protocol):
+    window: int
+
+    @property
+    def bound(self) -> bool: ...
+
+
+class CarrierLinkView(Protocol):
+    """One connection to a carrier."""
+
+    slot: int
+    since: float
+
+    @property
+    def session(self) -> LinkSession: ...
+    @property
+    def in_flight(self) -> int: ...
+
+
+class CarrierAccountView(Protocol):
+    """One account at a carrier."""
+
+    drained: frozenset[int]
+    held: frozenset[int]
+    """Slots that are this process's."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def slots(self) -> int: ...
+    @property
+    def links(self) -> Sequence[CarrierLinkView]: ...
+    def kind_of(self, slot: int) -> str: ...
+
+
+class Gate(Protocol):
+    listing: ListImport | ConsentImport | None
+    """The list that is being imported: a checkpoint keeps the journal readable from its first record on."""
+
+    def import_ended(self) -> None:
+        """The imported list is in force, or given up."""
+
+    @property
+    def chunked_imports(self) -> ChunkedImports: ...
+
+    @property
+    def away(self) -> str:
+        """Why no large import may begin; empty if it may."""
+
+    @property
+    def relay(self) -> Relay: ...
+    @property
+    def store(self) -> EmbeddedStore: ...
+    @property
+    def carrier_accounts(self) -> Sequence[CarrierAccountView]: ...
+
+    def binds(self) -> Iterable[BindLink]:
+        """All binds, the oldest first."""
+
+    def now(self) -> float:
+        """The wall clock."""
+
+    def write(self, kind: int, body: bytes) -> int:
+        """Journals a record now; returns its sequence. CommandRefused: then nothing may be done."""
+
+    def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
+        """Journals several records, all or none; returns the last sequence. CommandRefused: then nothing may be done."""
+
+    async def safe(self, sequence: int) -> None:
+        """Returns when the journal is synced up to there; CommandRefused if that fails."""
+
+    async def reload(self, who: str) -> list[str]:
+        """Reloads as SIGHUP does; returns what is wrong with the files, empty when they are in force."""
+
+    def rules_status(self) -> dict[str, Any]:
+        """Where the rules in force come from: ``since``, ``problem``; which set waits (``proposed``), which is ``kept_out``."""
