@@ -40,7 +40,8 @@ PREFETCH = "proxy.console.prefetch"
 COMMANDS = "proxy.__main__"
 """Imported by name: the console itself needs neither, and layers above it are run as programs, not called."""
 IMPORTS = (
-    COMMANDS, "proxy.archive.search", "proxy.archive.access_records", "proxy.desk.explain.message_explanation", "proxy.desk.explain.message_explanation_text",
+    COMMANDS, "proxy.archive.search", "proxy.archive.access_records", "proxy.desk.explain.message_explanation",
+    "proxy.desk.explain.message_explanation_text",
     "proxy.policy.loading.check", "proxy.desk.complaints.case_search", "proxy.desk.evidence.evidence_pdf", "proxy.desk.reports.daily_report",
     "proxy.desk.reports.report_text", "proxy.desk.optouts.recipient_trace", "proxy.archive.signed_heads", "proxy.archive.similar_texts",
     "proxy.desk.complaints.batch_file", "proxy.operations.files.row_files", "proxy.operations.files.number_list", "proxy.config",

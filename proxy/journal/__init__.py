@@ -6,7 +6,7 @@ In: records of decisions and of what followed. Out: the same records, in order, 
     segment.py           a segment as bytes: header, records, commit groups
     scan.py              reads and verifies segments; tells a torn tail from damage
     sealing.py           encrypts commit groups
-    disk.py              stores segments: a directory, or memory for tests
+    disk.py              stores segments in a directory
     retention.py         removes old segments
     erasure.py           takes one person out of closed segments
     settlement.py        what the journal reads of a submit (protocols)

@@ -6,7 +6,8 @@ Never: caps, counters, a recipient's refusals: these were decided on the parts t
 A text with missing parts proves nothing by what it lacks, and its words may still become others. So a rule that reads the text is
 *undecided*: it does not object, and an exemption that rests on it spares nothing. A signature that is there stays there.
 
-A condition that *finds* something (a word, a link, a number) is asked at once, away from the edges of the known parts (policy/text/stable_ranges.py):
+A condition that *finds* something (a word, a link, a number) is asked at once, away from the edges of the known parts
+(policy/text/stable_ranges.py):
 a match does not go away. So a rule that certainly holds by such matches refuses at once what it would refuse when complete. A rule still waits
 
     under ``not``     where it finds something, or with conditions on what is missing, the category, the signature or the recipient beside it

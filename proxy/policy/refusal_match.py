@@ -3,7 +3,8 @@
 In: the registry, refusals, refused texts, an advertisement. Out: False where no rule on refusals can hold; True proves nothing.
 Never: a decision; a refusal's age or source: rules ask for these.
 
-Most recipients with a refusal get messages from other senders. By the registry (renamed_senders.py) a refusal means a set of names, computed once.
+Most recipients with a refusal get messages from other senders. By the registry (renamed_senders.py) a refusal means a set of names,
+computed once.
 If none of them is a name of the sender, no rule on refusals can hold.
 """
 

@@ -8,10 +8,10 @@ In: bytes as they were read, the time. Out: frames, submits, delivers, bytes to 
     submit          the fast reader of submit_sm          deliver          the reader of deliver_sm
     content         text, header and TLVs of a submit     charset          octets ⇄ text
     udh             the user data header                  smpp_time        SMPP's format of times
-    joined_text     the text of a multipart message       reserved         values that a strict SMSC refuses
+    joined_text     the text of a multipart message       reserved_values  values that a strict SMSC refuses
     data_sm         data_sm read as a submit              multi            submit_multi, split and narrowed
     message_queries query_sm, cancel_sm, replace_sm       carrier_answer   a carrier's response, made valid
-    receipt         the text of a receipt                 receipted        the ids in a receipt, replaced
+    receipt         the text of a receipt                 receipt_ids      the ids in a receipt, replaced
     redaction       a PDU without personal data
 
 Only this package calls peers ESME and SMSC, as the specification does. Requests are read strictly. Responses are read leniently,

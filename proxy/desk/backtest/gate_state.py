@@ -88,7 +88,8 @@ class Conditions:
         self._reset_rules()
 
     def set_clock(self, now: float) -> None:
-        """Keeps orders in force though the clock was set back, as the gate does (desk/operator_orders/book.py). The journal says which orders ended:
+        """Keeps orders in force though the clock was set back, as the gate does (desk/operator_orders/book.py). The journal says
+        which orders ended:
         only the gate knew its clock just before it was set."""
         if any(one.since > now for one in self._orders.values()):
             self._orders = {number: one._replace(since=min(one.since, now)) for number, one in self._orders.items()}

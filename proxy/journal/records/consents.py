@@ -81,7 +81,7 @@ class ConsentChange(NamedTuple):
     why: str
     advertiser: str = ""  # of ``withdrawn``: whose messages, empty = anybody's
     category: str = ""
-    before: int = 0  # of ``recycled``: older consents are the former owner's; of ``erased``: the mark of the key (state/lists/erased_recipients.py)
+    before: int = 0  # of ``recycled``: older consents are the former owner's; of ``erased``: the mark of the key
     name: int = 0  # of ``erased``: the person's keyed hash (archive/secret_keys.py)
 
 

@@ -3,7 +3,8 @@
 
 ``marketing: likely`` asks of messages that are not marketing, but whose text likely is, and says how to refuse.
 
-``match`` says by what a refused advertiser is known again (policy/renamed_senders.py): where nothing is said, by its signature and by the registry.
+``match`` says by what a refused advertiser is known again (policy/renamed_senders.py): where nothing is said, by its signature and
+by the registry.
 Opt-outs cover marketing only: for any other category this never holds (use recipient_in for lists that mean everything).
 """
 

@@ -13,7 +13,8 @@ then refuses that part (a handset shows nothing while a part is missing).
     one unknown                   the entry is unknown until that part is sent again, or an identical message adopts it
 
 A part other than the first leaves only with or after its first part. While a message is *torn* (some parts are sent, not all), its key
-stands in the recipient's record (state/record/incomplete_multipart.py), written with the verdict. A new message under that key is refused at every gate,
+stands in the recipient's record (state/record/incomplete_multipart.py), written with the verdict. A new message under that key is
+refused at every gate,
 after a crash, and after the message's minute.
 """
 

@@ -3,7 +3,8 @@
 In: each node's request, the time. Out: what each node may use, and until when. Never: a clock, a request for each message. It is
 pure.
 
-The store holds a record of each name, which only the store's functions (lease_functions.py) change. Their specification in Python, with which the tests
+The store holds a record of each name, which only the store's functions (lease_functions.py) change. Their specification in Python,
+with which the tests
 compare them, is tests/state/shared/lease_books.py.
 
     rates    each node reports its demand (``demand``) and the share it uses now (``using``). Its new share is the fair part of the total, but
