@@ -18,18 +18,18 @@ ANYTHING = "77777"
 NOT_FOR_PEOPLE = {
     "AssertionError", "AttributeError", "ConnectionResetError", "FileNotFoundError", "IndexError", "KeyError", "OSError", "RuntimeError",
     "StopIteration", "SystemExit", "TypeError", "HTTPException",
-    "IncompleteConsents", "IncompleteList", "JournalNewer", "NotUnderstood", "Stale", "StateError", "Unclear",
+    "IncompleteConsents", "IncompleteList", "JournalNewer", "NotUnderstood", "IncompleteForm", "Stale", "StateError",
 }  # fmt: skip
-"""Faults of the source, what ends a start, and what only makes a room go another way: no page shows them. Unclear's text is the name of a page's words."""
+"""Faults of the source, what ends a start, and what only makes a room go another way: no page shows them. IncompleteForm's text is the name of a page's words."""
 SAYS = {
-    "fail": 0, "note": 0, "Problem": 2, "RuleFault": 1, "RowFault": 0, "ReservedFault": 1, "SegmentFault": 1, "SettingsFault": 1, "fault": 1, "error": 1, "of_rule": 1, "BadRequest": 0, "SandboxError": 0, "_Wrong": 1,
+    "fail": 0, "note": 0, "Problem": 2, "RuleFault": 1, "RowFault": 0, "ReservedFault": 1, "SegmentFault": 1, "SettingsFault": 1, "fault": 1, "error": 1, "of_rule": 1, "BadRequest": 0, "SandboxError": 0, "_RequestError": 1,
     "ErrorAnswer": 1, "unknown": 0, "word": 2, "words": 2,
 }  # fmt: skip
 """Functions that tell people, and which of their arguments says it."""
 SORTS = {"unknown", "word", "words"}
 """Of these: what sort of word it is that nobody knows."""
 SPEAKERS = {
-    "_differs", "_fault", "_way_in", "_heading", "_separator", "_why_not", "_decides_first", "_said", "_faults", "_category", "_signed", "_place",
+    "_differs", "_fault", "_taken_how", "_heading", "_separator", "_why_not", "_decides_first", "_said", "_faults", "_category", "_signed", "_place",
     "shape", "notes", "_carriers_down", "away", "faults_of", "fault_of", "_missing_nodes", "_beyond_records", "truncation_fault",
     "rewrite_fault",
 }  # fmt: skip

@@ -5,6 +5,8 @@ Texts of strangers pass unchanged.
 
 from __future__ import annotations
 
+import ast
+import builtins
 import re
 import string
 from collections.abc import Iterator
@@ -34,8 +36,9 @@ from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.roles import PEOPLE, Asker, NotAllowed, Permission, Role, require_permission
 from tests.policy.test_bad_rules import MISTAKES as IN_RULES
 from tests.policy.test_mistakes import MISTAKES as IN_FILES
-from tests.raised import ANYTHING, Raised, raised
+from tests.raised import ANYTHING, NOT_FOR_PEOPLE, SAYS, SPEAKERS, Raised, raised
 
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 PROXY = Path(catalog.__file__).parents[1]
 NOT_ON_PAGES = (
     "sim", "wire", "net", "workers", "state", "backup.py", "bench.py", "checking.py", "submit_multi.py", "offline_html.py", "rate.py",
@@ -87,6 +90,14 @@ def room_of(path: Path) -> str:
 def test_every_sentence_that_is_raised_is_in_a_book(room: str) -> None:
     missing = [one for path in rooms() if room_of(path) == room for one in raised(path) if not is_known(one.text)]
     assert not missing, "\n".join(f"{one.path.name}:{one.line}: {one.text} (add it to i18n/sentences/)" for one in missing)
+
+
+def test_the_functions_and_exceptions_that_the_search_knows_are_in_the_source() -> None:
+    """A renamed function would drop its sentences out of the search without a word."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PROXY.rglob("*.py")]
+    names = {one.name for tree in trees for one in ast.walk(tree) if isinstance(one, FUNCTION | ast.ClassDef)}
+    known = {name for name in {*SPEAKERS, *SAYS, *NOT_FOR_PEOPLE} if not hasattr(builtins, name)}
+    assert known - names - {"HTTPException"} == set()
 
 
 def test_what_reads_the_source_sees_sentences(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ def _rules(found: Inquiry, then: RuleSet | None) -> Iterator[dict[str, Any]]:
     for part in sorted(found.then.parts, key=lambda part: part.rule not in objecting):
         rule = known.get(part.rule)
         yield {
-            "rule": part.rule, "print_line": part.say, "basis": rule.basis if rule is not None else "", "mode": part.mode, "says": part.says.zh,
+            "rule": part.rule, "say": part.say, "basis": rule.basis if rule is not None else "", "mode": part.mode, "says": part.says.zh,
             "why": part.why.zh, "says_en": str(part.says), "why_en": str(part.why),
             "where": f"{rule.file}:{rule.line}" if rule and rule.file else "",
         }  # fmt: skip

@@ -209,7 +209,7 @@ def doubtful(
         return
     if state in ("decided", "standing"):
         table(
-            ("row", "replies", "words", "says", "format_time", "by", "why"),
+            ("row", "replies", "words", "says", "when", "by", "why"),
             (
                 (
                     one["row"], one["replies"], one["words"], _says(one), format_time(one["time"]), one["who"], one["why"],

@@ -86,7 +86,7 @@ class _Doubtful:
             "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
             "decisions": [self._decision(one) for one in decisions[:limit]],
             "more": len(rows) + len(decisions) > limit,
-            "reply_counts": reply_counts(self._gate),
+            "counts": reply_counts(self._gate),
             "oldest": inbox.oldest(),
         }
 

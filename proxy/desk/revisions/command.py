@@ -68,7 +68,7 @@ def rules(context: typer.Context, config: Config = CONFIG, control: Control = No
         print_line(f"{one['name']}: {about(one)}, until {format_time(one['until'])} ({one['who']}: {one['why']})")
     table(
         ("rule", "mode", "last minute", "where", "says"),
-        ((one["rule"], one["mode"], one["hits_last_minute"], one["where"], one["print_line"]) for one in answer["rules"]),
+        ((one["rule"], one["mode"], one["hits_last_minute"], one["where"], one["say"]) for one in answer["rules"]),
         "there are no rules",
     )
 

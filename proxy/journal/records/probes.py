@@ -22,7 +22,7 @@ from proxy.journal.encoding import BodyReader, pack_string
 from proxy.journal.records import messages
 from proxy.model.message import hash48
 
-WAITING, NOT_SENT, ENDED, FAILED, PROVEN = STATES = ("waiting", "not-sent", "finished", "failed", "proven")
+WAITING, NOT_SENT, ENDED, FAILED, PROVEN = STATES = ("waiting", "not-sent", "ended", "failed", "proven")
 """A state's place here is its number in the journal, for ever. Of two records of one probe the later state holds."""
 LATE_S = 86_400.0
 """For so long after a probe began its reply answers nothing else: carriers may hold replies for hours."""
@@ -36,7 +36,7 @@ _COUNTRY = re.compile(r"(?:\+|00)?86(?=\d{5})")
 
 
 class ProbeStore(Protocol):
-    """Where rows are kept over restarts, by number (state.papers.Papers)."""
+    """Where rows are kept over restarts, by number (state/lists/desk_records.py)."""
 
     held: dict[int, bytes]
 

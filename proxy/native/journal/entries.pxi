@@ -1,4 +1,4 @@
-# desk/entries.py
+# journal/records/messages.py
 
 
 cdef inline octet *_put(octet *to, bytes piece):
@@ -209,7 +209,7 @@ cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize
     return body
 
 
-# state/record.py
+# state/record/record.py
 
 
 cdef bytes _with_entry(bytes data, bytes packed, long long now, long long keep_s, int most):

@@ -1,4 +1,4 @@
-# desk/journal.py, desk/segment.py
+# journal/write_ahead_log.py, journal/segment.py
 
 
 cdef enum:

@@ -1,4 +1,4 @@
-# namer.py
+# model/pseudonym.py
 
 
 cdef bytes _keyed_by = None

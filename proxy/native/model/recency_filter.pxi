@@ -1,4 +1,4 @@
-# twice.py
+# model/recency_filter.py
 
 
 cdef inline void _comes_soon(PyObject *twice, u64 hashed) noexcept:

@@ -1,4 +1,4 @@
-# numbered.py
+# model/sequence_window.py
 
 cdef struct Place:
     u64 number  # 0: nobody's; one more than the number

@@ -1,4 +1,4 @@
-# net/routes.py
+# net/carrier_routes.py
 
 cdef enum:
     NUMBER_BITS = 38  # of a recipient whose share is found in 64 bits

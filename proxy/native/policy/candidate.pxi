@@ -1,4 +1,4 @@
-# proposal.py
+# relay/candidate.py
 
 
 cdef class _Beside(_Judge):

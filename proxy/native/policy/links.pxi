@@ -1,4 +1,4 @@
-# policy/contacts.py: links
+# policy/text/contacts.py: links
 
 
 cdef inline bint _in_host(Py_UCS4 one) noexcept:

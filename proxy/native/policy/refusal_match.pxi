@@ -1,8 +1,8 @@
-# policy/concerning.py, for what a record says
+# policy/refusal_match.py, for what a record says
 
 
 cdef enum:
-    OPT_OUT_FACT = 1  # state/facts.py
+    OPT_OUT_FACT = 1  # state/record/packed_facts.py
     UNKNOWN_FACT = 2
     REPLIED_FACT = 3
     REFUSED_TEXT_FACT = 6

@@ -1,4 +1,4 @@
-# policy/registry.py, policy/owned.py: whose a link or a telephone number is
+# policy/registries/registry.py, policy/registries/registered_contacts.py: whose a link or a telephone number is
 
 cdef struct OutsideFields:
     PyObject head

@@ -1,4 +1,4 @@
-# policy/scanner.py
+# policy/text/scanner.py
 
 
 cdef enum:

@@ -1,4 +1,4 @@
-# policy/page.py, policy/reading.py: what may be a telephone number, and what is a code
+# policy/text/text_analysis.py, policy/reading.py: what may be a telephone number, and what is a code
 
 
 cdef object _calls_at(Sight *sight, str written, Py_ssize_t folded):

@@ -1,4 +1,4 @@
-# policy/text.py, policy/contacts.py
+# policy/text/folding.py, policy/text/contacts.py
 
 cdef Py_UCS4[65536] _folded  # 0: not met yet; HARD: the twin's
 cdef octet[65536] _mark

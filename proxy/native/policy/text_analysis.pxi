@@ -1,4 +1,4 @@
-# policy/page.py: what is found in a text; policy/reading.py: what rules make of it
+# policy/text/text_analysis.py: what is found in a text; policy/reading.py: what rules make of it
 
 cdef bint _read_placed = False
 cdef object _read_table
@@ -12,7 +12,7 @@ cdef enum:
     BRACKET = 16
     COLON = 32
     CHINESE = 64
-    NUMERAL = 128  # stands for a digit (disguised.py)
+    NUMERAL = 128  # stands for a digit (policy/text/disguised.py)
     LATIN = 256
     MESSENGER = 512
     LONG_GROUP = 10  # digits of the shortest telephone number that letters may stand in

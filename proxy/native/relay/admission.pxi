@@ -2,7 +2,7 @@
 
 
 cdef enum:
-    CONSENT_REQUEST = 8  # recipient.py
+    CONSENT_REQUEST = 8  # model/recipient.py
     VENDOR_FIRST = 0x400
     VENDOR_END = 0x500
 

@@ -1,4 +1,4 @@
-# long.py, parts.py: a long message all of whose parts came in one read, one behind the other
+# relay/multipart/assembler.py, relay/multipart/handler.py: a long message all of whose parts came in one read, one behind the other
 
 cdef struct LongFields:
     PyObject head

@@ -1,4 +1,4 @@
-# chains.py
+# relay/batching.py
 
 
 cdef type _AtHand = None

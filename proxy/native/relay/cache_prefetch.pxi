@@ -1,4 +1,4 @@
-# chains.py, admission.py: what verdicts will look into is asked for beforehand, for all of a turn
+# relay/batching.py, admission.py: what verdicts will look into is asked for beforehand, for all of a turn
 
 cdef enum:
     KIN_LATELY = 1 << 17  # providers choose what stands behind their prefixes: some use a port for each text

@@ -1,4 +1,4 @@
-# handover.py
+# relay/commit.py
 
 def handover_written(self, list decided, verdict, now):
     cdef list allowed = []

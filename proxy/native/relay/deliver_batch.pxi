@@ -107,7 +107,7 @@ cdef struct Led:
     PyObject *route  # which a receipt of this read holds
 
 
-cdef object _allowed_receipt = None  # ids.py
+cdef object _allowed_receipt = None  # relay/message_ids.py
 
 
 cdef inline bint _names_plainly(const octet *tail) noexcept:
@@ -201,7 +201,7 @@ def way_back_answered(self, answers, now):
     self.delivered_all(taken)
 
 
-# arrivals.py
+# relay/deliver_batch.py
 
 
 def acknowledged(list sequences):
@@ -220,7 +220,7 @@ def acknowledged(list sequences):
     return said
 
 
-# desk/returned.py
+# journal/records/delivers.py
 
 
 cdef class Receipts:

@@ -1,4 +1,4 @@
-# transit.py
+# relay/pending_submit.py
 
 
 cdef bytes _accepted_resp(object sequence, const octet *body, Py_ssize_t size):
@@ -391,7 +391,7 @@ def lane_leave(list taken, list held, *, bint sort):
     return taken
 
 
-# transit.py, once more
+# relay/pending_submit.py, once more
 
 
 def put_all(list transits):
@@ -406,7 +406,7 @@ def put_all(list transits):
         (<object>first).put_all(transits)
 
 
-# tally.py
+# model/counters.py
 
 cdef enum:
     BOUNDS_MOST = 32

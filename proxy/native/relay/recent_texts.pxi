@@ -1,4 +1,4 @@
-# relay.py, wire/submit.py: texts as they come, and those that came lately
+# relay/submit.py, wire/submit.py: texts as they come, and those that came lately
 
 cdef enum:
     MET = 16384

@@ -1,4 +1,4 @@
-# refusals.py, and what is counted of what was refused (transit.py)
+# relay/refusal_cache.py, and what is counted of what was refused (relay/pending_submit.py)
 
 
 cdef enum:

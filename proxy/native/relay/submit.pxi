@@ -1,4 +1,4 @@
-# relay.py
+# relay/submit.py
 
 cdef inline u64 _recipient(const octet *at, Py_ssize_t size) noexcept:
     """The number that 11 or 13 plain digits spell; 0 where that is not so simple."""

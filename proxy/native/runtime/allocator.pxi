@@ -1,4 +1,4 @@
-# arenas.py
+# runtime/allocator.py
 
 cdef extern from *:
     """

@@ -1,4 +1,4 @@
-# state/sieve.py
+# state/lists/bloom.py
 
 cdef enum:
     CHUNK_BITS = 20

@@ -1,4 +1,4 @@
-# state/box.py, state/mailbox.py
+# state/mailbox/deliver_queue.py, state/mailbox/mailbox.py
 
 
 cdef inline void _add_to(slot *at, long long more):

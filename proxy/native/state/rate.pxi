@@ -1,4 +1,4 @@
-# access.py, Access.takes; state/rate.py, Rate.allow; state/shares.py, LeasedRate.allow
+# relay/access.py, Access.takes; model/rate.py, Rate.allow; state/counters/rate_shares.py, LeasedRate.allow
 
 
 cdef enum:

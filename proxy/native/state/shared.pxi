@@ -1,4 +1,4 @@
-# state/keys.py
+# state/shared/record_keys.py
 
 cdef object _no_record = (0, bytes(7))
 
@@ -106,7 +106,7 @@ def shared_taken(list done, places, said):
         at += 1
 
 
-# state/connection.py
+# state/shared/connection.py
 
 cdef inline int _digits(Py_ssize_t value) noexcept:
     cdef int count = 1

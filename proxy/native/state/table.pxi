@@ -1,4 +1,4 @@
-# state/table.py
+# state/embedded/record_table.py
 
 cdef enum:
     FETCHED = 256  # of the keys of one call: more than most turns bring; 80 KB of records
@@ -258,7 +258,7 @@ def table_load_group(self, bytes data):
         marks[<Py_ssize_t>(whose[place] & group_mask)] = 1
 
 
-# state/sqlite.py
+# state/stores/sqlite.py
 
 cdef inline bytes _number48(u64 number):
     cdef bytes said = PyBytes_FromStringAndSize(NULL, 6)

@@ -1,4 +1,4 @@
-# wire/receipted.py
+# wire/receipt_ids.py
 
 cdef bint[256] _wide_codings
 cdef bint _codings_known = False

@@ -111,7 +111,7 @@ def submit_unseen(bytes tail, memo, now, bytes digest=b""):
     return content
 
 
-# wire/joined.py
+# wire/joined_text.py
 
 
 def joined(parts):

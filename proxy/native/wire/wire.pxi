@@ -116,7 +116,7 @@ def asked_pieces(requests, double now, waiting, long long sequence):
     return [whole]
 
 
-# number.py
+# model/number.py
 
 
 def recipient_of(spelling):

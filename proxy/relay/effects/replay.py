@@ -94,7 +94,7 @@ class Replayed:
 
 
 class ReplicatedFacts(Protocol):
-    """Records of other gates, for several journals that are replayed side by side (desk/backtest/merged_journals.py)."""
+    """Records of other gates, for several journals that are replayed side by side (desk/backtest/commit_groups.py)."""
 
     listings: ListImports
 

@@ -1,4 +1,4 @@
-# policy/split.py, policy/disguised.py: whether a text may hold a split word, or a contact that only a person reads; then it is the pure functions'
+# policy/text/split_words.py, policy/text/disguised.py: whether a text may hold a split word, or a contact that only a person reads; then it is the pure functions'
 
 cdef octet[65536] _as_read  # of a folded character: 0: not met yet; a digit and one more; or
 cdef enum:

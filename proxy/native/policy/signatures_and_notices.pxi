@@ -1,4 +1,4 @@
-# policy/text.py: what signatures and notices say
+# policy/text/folding.py: what signatures and notices say
 
 cdef enum:
     TOLD = 2048
@@ -33,7 +33,7 @@ cdef object _told_of(Told *told, object ask, const unsigned short *text, Py_ssiz
     return found
 
 
-# policy/notices.py
+# policy/text/notices.py
 
 cdef enum:
     PAIR = 1  # the first of a pair that refuses
