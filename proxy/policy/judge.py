@@ -201,7 +201,7 @@ OBJECTED_MAX = 64
 
 
 def objected(plan: Plan, which: int, now: float) -> Objected:
-    """What becomes of a message where these caps are reached, these rules about the person hold and these exemptions: for the compiled twin,
+    """What becomes of a message where these caps are reached, these rules about the person hold and these exemptions: for the compiled version,
     which counts and asks by itself. Remembered.
 
     ``which`` has a bit for each of ``plan.caps``, ``plan.persons``, ``plan.bare_persons``, ``plan.sparing`` and ``plan.counters``, in this

@@ -208,7 +208,7 @@ class Reader:
         self._twice = RecencyFilter()
         """Of masks: one that has not come before is not remembered."""
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
-        self._senses: Memo[tuple[frozenset[int], bool, bool, bool] | bytes, Sense] = Memo(SENSES_MAX)  # octets: the twin's
+        self._senses: Memo[tuple[frozenset[int], bool, bool, bool] | bytes, Sense] = Memo(SENSES_MAX)  # octets: the compiled version's
 
     @compiled("reader_read")
     def read(self, content: Content) -> Reading:

@@ -46,7 +46,7 @@ class Admission:
         "rules", "store", "routes", "tally", "highest_id", "error", "evidence", "stale", "cut_off", "candidate", "_on_judge_error", "_listed",
         "sent_twice", "__dict__",
     )  # fmt: skip
-    # fields at fixed places, which the compiled twin reads (native/accelerated.pyx); the dictionary is for what tests put over methods
+    # fields at fixed places, which compiled code reads (native/accelerated.pyx); the dictionary is for what tests put over methods
 
     def __init__(
         self,

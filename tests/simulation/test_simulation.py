@@ -79,7 +79,7 @@ def halves_are_characters(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("bug", [controls_are_dropped, codings_are_believed, halves_are_characters])
 def test_a_reader_that_sees_less_than_a_handset_is_found(bug: Callable[[pytest.MonkeyPatch], None]) -> None:
     """In a process of its own: a reader keeps what it has read and how characters fold as long as the process lives."""
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as child:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
         assert child.submit(_is_found, bug).result(timeout=300)
 
 

@@ -18,7 +18,7 @@ from proxy.policy.text.text_analysis import TextAnalysis
 class Outside:
     """Whether a text has some link (or number) that is registered neither for everybody, nor for the advertiser, nor for one provider."""
 
-    __slots__ = ("reads", "registry", "provider")  # at fixed places, which the compiled twin of the reader reads
+    __slots__ = ("reads", "registry", "provider")  # at fixed places, which the compiled reader uses
 
     def __init__(self, reads: str, registry: Registry, provider: str) -> None:
         """``reads``: ``links`` or ``contacts``. ``provider``: empty for none."""

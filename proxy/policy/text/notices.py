@@ -10,7 +10,7 @@ whether the text wants an answer that is no refusal. Never: what a reply means (
 "Strong" patterns name the refusal of messages; "weak" ones a refusal alone (取消, 不需要), which a booking or a delivery may have, too.
 
 Ordinary texts are not searched: a notice holds a refusing word, or a word for answering right before letters or digits (``_GATE``), and the
-twin finds these places by itself.
+compiled version finds these places by itself.
 """
 
 from __future__ import annotations

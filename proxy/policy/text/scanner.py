@@ -39,7 +39,7 @@ class Scanner:
         self.matches: Callable[[bytes], list[Match]] = self.shards.matches
         """Every word wherever it stands, by the end, the longest first."""
         self.trie = trie_of(self.places, rest)
-        """The words as the twin looks for them."""
+        """The words as the compiled version looks for them."""
         self._inside: dict[int, list[int]] = {}
         """place of a word → places of the shorter ones in it"""
         exact: list[int] = []
