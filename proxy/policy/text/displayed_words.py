@@ -29,7 +29,7 @@ class TextFindings(NamedTuple):
     resolved: bool = True
 
     def __repr__(self) -> str:  # without the text
-        return f"Seen(category={self.category}, band={self.band}, bits={self.bits})"
+        return f"TextFindings(category={self.category}, band={self.band}, bits={self.bits})"
 
 
 def _strictness(one: TextFindings) -> tuple[int, int, int]:
