@@ -18,7 +18,7 @@ from proxy.journal.write_ahead_log import Journal, JournalRecord, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.net.lane import Lane
-from proxy.relay.access import Directory
+from proxy.relay.account_access import Directory
 from proxy.relay.commands import Commands, lane_finder
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.message_index import SentIndex

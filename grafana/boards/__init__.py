@@ -5,7 +5,7 @@ differs between the languages, a metric that the gate does not show.
 
     words.py        one text in two languages
     panels.py       one function for each way of showing a number, with this project's manners
-    frame.py        what all boards share: variables, links, marks on the time line
+    wire/frame.py        what all boards share: variables, links, marks on the time line
     overview.py     is the gate well, and what passes through it
     compliance.py   what the rules did, and whether refusals are honoured
     provider.py     one provider, closely

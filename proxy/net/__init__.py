@@ -12,6 +12,6 @@ bodies, a decision about a message. One Link is one transport that drives one wi
     accounts.py        the gate's accounts at carriers; carrier.py: one of them; carrier_link.py: one of its connections
     answer_filter.py   what providers see of a carrier's answers; the log of malformed ones
     account_leases.py          shares of rates, binds and links among several nodes
-    scheduler.py       gives busy connections turns; tap.py: copies a link's PDUs for a trace
-    syncer.py          syncs the journal in a thread
+    scheduler.py       gives busy connections turns; pdu_tap.py: copies a link's PDUs for a trace
+    journal_syncer.py          syncs the journal in a thread
 """

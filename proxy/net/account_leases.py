@@ -18,7 +18,7 @@ import structlog
 from proxy.config import Worker
 from proxy.net.carrier import CarrierAccount
 from proxy.net.provider import Providers
-from proxy.relay.access import Access
+from proxy.relay.account_access import Access
 from proxy.state.counters.rate_shares import LeasedFlow
 from proxy.state.shared.lease_requests import LeaseRequest, Leases
 from proxy.state.shared.lease_rules import BEAT_S, RateRequest

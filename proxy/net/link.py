@@ -44,7 +44,7 @@ class Turns:
         self.scheduler = LinkScheduler(loop)
         self.work: Callable[[], None] = lambda: None
         self.opened: Callable[[Link], None] | None = None
-        """Called with each new connection before anything is read or written; None: nobody listens (tap.py)."""
+        """Called with each new connection before anything is read or written; None: nobody listens (pdu_tap.py)."""
         self._scheduled = self._running = False
         self._dirty: dict[Link, None] = {}
 

@@ -15,7 +15,7 @@ from proxy.model.log_setup import RateLimitedLog
 from proxy.net.authenticator import Authenticator
 from proxy.net.link import Turns
 from proxy.net.provider_link import ProviderLink, may_come
-from proxy.relay.access import Access, Directory
+from proxy.relay.account_access import Access, Directory
 from proxy.relay.commands import Commands
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.submit import Relay

@@ -24,7 +24,7 @@ from proxy.model.lockout import Lockout
 from proxy.net.authenticator import Authenticator
 from proxy.net.link import PIECE_BYTES as BOUND_PIECE_BYTES
 from proxy.net.link import UNREAD_BYTES_MAX, Link, Turns
-from proxy.relay.access import Access, Directory
+from proxy.relay.account_access import Access, Directory
 from proxy.relay.commands import Commands
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.submit import Relay

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from proxy.relay.access import Access
+from proxy.relay.account_access import Access
 from proxy.relay.effects.chunked_imports import ChunkedImports
 from proxy.relay.effects.consents import ConsentImport
 from proxy.relay.effects.list_import import ListImport

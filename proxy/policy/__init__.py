@@ -11,8 +11,8 @@ Never: sockets, clocks, logs, protocol fields. Only loading/ reads files, and on
       schema_parts, schema, digests  JSON Schema for editors; what changed between two sets
     kinds/                      one file per condition of ``when``, and limit
     condition, rule_program     conditions as bits; what all rules decide for a set of bits
-    ruleset, plan, memo         decisions cached by bits, and bound to facts
-    reading, text/              what one text says: normal form, signature, notice, links, category
+    ruleset, evaluation_plan, generational_cache  decisions cached by bits, and bound to facts
+    text_reader, text/          what one text says: normal form, signature, notice, links, category
     related_senders, places     senders and places that the rules cannot tell apart
     registries/                 the CSV tables: signatures, ports, templates, consents, regions, holidays
     judge, limit_counts         the verdict on one message; what a limit counts
@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from proxy.i18n.phrases import LANGUAGES
 from proxy.model.message import Category
+from proxy.policy.evaluation_plan import Rule
 from proxy.policy.explanation.explain import Explanation, explain, explain_text
 from proxy.policy.explanation.lines import as_text
 from proxy.policy.judge import facts, judge, judge_text, takes_of
@@ -38,7 +39,6 @@ from proxy.policy.loading.load_rules import Loaded, load, load_all
 from proxy.policy.loading.problem import Problem, RulesError
 from proxy.policy.loading.schema import schema
 from proxy.policy.operator_orders import NotInScope, asks
-from proxy.policy.plan import Rule
 from proxy.policy.registries.regions import Regions
 from proxy.policy.registries.reviewed_texts import review_key
 from proxy.policy.renamed_senders import refused_text

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from proxy.policy.memo import DROPPED_PIECE
+from proxy.policy.generational_cache import DROPPED_PIECE
 from proxy.runtime.yield_point import Rest, with_yield_points
 
 PIECES = 64

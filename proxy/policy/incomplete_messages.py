@@ -23,7 +23,7 @@ from dataclasses import replace
 from proxy.model.message import Outcome
 from proxy.model.reasons import IN_REVIEW
 from proxy.policy.condition import All, AnyOf, Bits, Leaf, Not, OneOf, RecipientTest, Test, Tree, compile_tree, leaves
-from proxy.policy.plan import Rule
+from proxy.policy.evaluation_plan import Rule
 
 _TEXT = frozenset(
     ("text", "notice", "url", "contact", "text_state", "signature_state", "signature_count", "template", "reviewed")

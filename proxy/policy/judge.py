@@ -14,13 +14,13 @@ from collections.abc import Iterable, Sequence
 from proxy.model.message import Breach, Counters, Facts, Message, Outcome, Take, Verdict
 from proxy.model.recipient import Recipient
 from proxy.policy.condition import RecipientTest, ask_person, evidence_of
+from proxy.policy.evaluation_plan import Cap, Objected, Plan, reported, strictness
 from proxy.policy.explanation.history import Past
 from proxy.policy.kinds.limit import Limit
 from proxy.policy.limit_counts import counter_of
-from proxy.policy.plan import Cap, Objected, Plan, reported, strictness
-from proxy.policy.reading import Reading
 from proxy.policy.registries.regions import SEGMENT_FIRST
 from proxy.policy.ruleset import RuleSet
+from proxy.policy.text_reader import Reading
 from proxy.policy.time_windows import NEVER
 
 _NO_TAKES: tuple[Take, ...] = ()

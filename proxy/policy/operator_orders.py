@@ -22,8 +22,8 @@ from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Breach, Orde
 from proxy.model.reasons import RULE_REASONS
 from proxy.policy import time_windows
 from proxy.policy.condition import All, Bits, OneOf, RecipientTest, Test, Tree, compile_tree, leaves
+from proxy.policy.evaluation_plan import Rule
 from proxy.policy.limit_counts import Only
-from proxy.policy.plan import Rule
 from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, province_of
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.category import SUBCATEGORIES

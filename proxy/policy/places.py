@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from proxy.policy.condition import BitCondition, Bits, RecipientTest, leaves
-from proxy.policy.memo import Memo
-from proxy.policy.plan import Rule
+from proxy.policy.evaluation_plan import Rule
+from proxy.policy.generational_cache import Memo
 
 GROUPINGS_MAX = 64
 """Groupings kept for each home province of a port: some 3 KB each."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from proxy.model.message import Category, Sender
 from proxy.policy.condition import Bits
-from proxy.policy.memo import Memo
+from proxy.policy.generational_cache import Memo
 from proxy.policy.places import Places
 from proxy.policy.registries.regions import Regions
 from proxy.policy.registries.registry import PortRow, Registry

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from proxy.model.message import Breach, Outcome
 from proxy.policy.condition import All, BitCondition, Bits, Test, Tree, leaves, of_bare, settle
+from proxy.policy.evaluation_plan import Decision, Limited, Rule, by_window, cap_of, is_fixed, reported, strictness
 from proxy.policy.incomplete_messages import at_once, left_over, undecided
 from proxy.policy.operator_orders import Shadows
-from proxy.policy.plan import Decision, Limited, Rule, by_window, cap_of, is_fixed, reported, strictness
 from proxy.policy.registries.registry import Registry
 from proxy.policy.time_windows import NEVER
 from proxy.runtime.yield_point import Rest, with_yield_points

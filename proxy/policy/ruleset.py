@@ -5,7 +5,7 @@ In: rules and tables from the loader. Out: the Plan for a message: its facts and
 
     bits        one integer: which conditions of all rules hold for these facts at this time
     Decision    what rules make of those bits (rule_program.py), for any recipient; cached per bits
-    Known       Facts and their bits; cached per (related senders, traits): see related_senders.py and reading.py
+    Known       Facts and their bits; cached per (related senders, traits): see related_senders.py and text_reader.py
     Plan        a Decision bound to Facts (whose signature, which counter); kept with the facts, by group of places (places.py)
 """
 
@@ -18,14 +18,13 @@ from typing import NamedTuple
 from proxy.model.message import Category, Facts, Message, Order, Sender
 from proxy.model.recipient import CONSENT_REQUEST
 from proxy.policy.condition import Bits, RecipientTest, leaves
+from proxy.policy.evaluation_plan import Decision, Plan, Rule, plan_of
+from proxy.policy.generational_cache import Memo
 from proxy.policy.kinds import NumberList
 from proxy.policy.kinds.notice import ASKS
-from proxy.policy.memo import Memo
 from proxy.policy.operator_orders import Shadows, rules_of
 from proxy.policy.penalty_rules import DeskRules
 from proxy.policy.places import PlaceConditions
-from proxy.policy.plan import Decision, Plan, Rule, plan_of
-from proxy.policy.reading import Reader, Traits
 from proxy.policy.refusal_match import RefusalMatch
 from proxy.policy.registries.regions import SEGMENT_FIRST, SEGMENTS, Regions
 from proxy.policy.registries.registry import PortRow, Registry
@@ -37,6 +36,7 @@ from proxy.policy.rule_program import RuleProgram, Times, Validity
 from proxy.policy.store_failure import cut_off
 from proxy.policy.text.category import CODE, PADDED, SUBCATEGORY_CODES, band_of
 from proxy.policy.text.lexicon import Lexicon
+from proxy.policy.text_reader import Reader, Traits
 from proxy.policy.time_windows import NEVER, next_midnight
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 

@@ -22,10 +22,10 @@ from proxy.model.reasons import GATE_REASONS, Reason
 from proxy.model.recipient import Entry, EntryState, in_state, pack_entry
 from proxy.native.loader import compiled
 from proxy.policy import RuleSet, judge
-from proxy.relay.candidate import CandidateRules
 from proxy.relay.effects.record_changes import fingerprint, refused_before
 from proxy.relay.evidence_records import EvidenceRecords
 from proxy.relay.pending_submit import LaneRoutes, PendingSubmit
+from proxy.relay.proposed_rules import CandidateRules
 from proxy.state import Store
 from proxy.state.record import record
 

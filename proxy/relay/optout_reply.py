@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Protocol
 
 from proxy.journal.records.doubtful_replies import ReplyContext, pack_doubtful
-from proxy.journal.records.hash_names import NAMES_A_RECORD_MAX
+from proxy.journal.records.names_by_hash import NAMES_A_RECORD_MAX
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import NotARecipient, recipient_of

@@ -18,7 +18,7 @@ from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Message
 from proxy.model.reasons import REASONS
 from proxy.model.recipient import Entry
 from proxy.native.loader import compiled
-from proxy.relay.access import Access
+from proxy.relay.account_access import Access
 from proxy.relay.multipart.assembler import LongMessage
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.wire import Frame, read_submit, refusal_body, submit_sm_resp

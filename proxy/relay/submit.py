@@ -37,7 +37,7 @@ from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.reasons import GATE_REASONS
 from proxy.native.loader import compiled
 from proxy.policy import RuleSet
-from proxy.relay.access import Directory
+from proxy.relay.account_access import Directory
 from proxy.relay.admission import ON_JUDGE_ERROR, Admission
 from proxy.relay.batching import Batching
 from proxy.relay.commit import Commit

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 from proxy.model.number import NotARecipient, recipient_of
-from proxy.relay.access import Access
+from proxy.relay.account_access import Access
 from proxy.relay.pending_submit import Bind, OtherRequest, PendingSubmit, SubmitLane
 from proxy.relay.submit import Relay
 from proxy.state.mailbox.deliver_queue import Item

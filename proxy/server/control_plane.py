@@ -50,9 +50,9 @@ from proxy.net.authenticator import Authenticator
 from proxy.net.carrier import CarrierAccount
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.link import Link
+from proxy.net.pdu_tap import OnPdu, Taps, WantsLink
 from proxy.net.provider import Providers
 from proxy.net.provider_link import ProviderLink
-from proxy.net.tap import OnPdu, Taps, WantsLink
 from proxy.operations import whoami
 from proxy.operations.authorization import Authorization
 from proxy.operations.control import CommandRefused, ControlServer
@@ -60,11 +60,11 @@ from proxy.operations.http import HttpRoute
 from proxy.operations.rule_hits import Hits
 from proxy.policy import RuleSet, time_windows
 from proxy.policy.operator_orders import words_of
-from proxy.relay.candidate import CandidateRules
 from proxy.relay.effects.chunked_imports import ChunkedImports
 from proxy.relay.effects.consents import ConsentImport
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
+from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
 from proxy.server.audit_process import Auditor
 from proxy.server.console_process import ConsoleProcess

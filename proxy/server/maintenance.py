@@ -22,9 +22,9 @@ from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.counters import GateCounters
 from proxy.net.carrier import CarrierAccount
+from proxy.net.journal_syncer import Syncer
 from proxy.net.link import Turns
 from proxy.net.provider import Providers
-from proxy.net.syncer import Syncer
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.submit import Relay
 from proxy.runtime.background import Background

@@ -24,7 +24,7 @@ from proxy.net.listeners import ProviderListener
 from proxy.net.provider import Providers
 from proxy.net.tls import Contexts, TlsError
 from proxy.operations.http_auth import HttpAuth
-from proxy.relay.access import Directory
+from proxy.relay.account_access import Directory
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.multipart.handler import PartBounds
 from proxy.relay.optout_reply import OptOutSettings, ReplyHandler

@@ -31,14 +31,14 @@ from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.counters import GateCounters
 from proxy.net.account_leases import LeaseClient
 from proxy.net.accounts import carrier_accounts, routes_between
+from proxy.net.journal_syncer import Syncer
 from proxy.net.link import Turns
 from proxy.net.listeners import allowed_connections, inherited_sockets, make_listeners
 from proxy.net.provider import Providers
-from proxy.net.syncer import Syncer
 from proxy.net.tls import Contexts
 from proxy.operations.http import HttpServer
 from proxy.operations.http_auth import HttpAuth
-from proxy.relay.access import Directory
+from proxy.relay.account_access import Directory
 from proxy.relay.commands import Commands, lane_finder
 from proxy.relay.deliver import DeliverRelay, Receiver
 from proxy.relay.effects.chunked_imports import ChunkedImports

@@ -6,30 +6,30 @@ In: records as bytes, versions. Out: the same. Never: judging; the journal's con
 its records).
 
     record/      one recipient's record as packed bytes; what nodes merge into it
-        record.py                 entries, oldest first
-        packed_facts.py           opt-outs and unknown outcomes behind the entries
-        consent_requests.py       consent requests
-        consent_given.py          consents by reply; withdrawn.py: their withdrawal
-        reply_ports.py            ports of opt-out replies
-        incomplete_multipart.py   multipart messages that never became complete
-        optout_candidates.py      messages that a reply may mean
-        merging.py                a node's own facts, put back into a record
+        state/record/record.py                 entries, oldest first
+        state/record/packed_facts.py           opt-outs and unknown outcomes behind the entries
+        state/record/consent_requests.py       consent requests
+        state/record/consent_given.py          consents by reply; state/record/withdrawn.py: their withdrawal
+        state/record/reply_ports.py            ports of opt-out replies
+        state/record/incomplete_multipart.py   multipart messages that never became complete
+        state/record/optout_candidates.py      messages that a reply may mean
+        state/record/merging.py                a node's own facts, put back into a record
     lists/       what is kept beside the records
-        suppression_lists.py      suppression lists
-        consent_lists.py          consents from files
-        bloom.py                  a filter before the lists
-        bulk_import.py            removals during an import
-        erased_recipients.py      recipients to forget
-        order_records.py          orders in force
-        desk_records.py           cases, penalties and other numbered bodies
-        hash_dictionary.py        ports and signatures by hash
-        idempotency.py            requests that were dealt with
-        rule_history.py           changes of rules
+        state/lists/suppression_lists.py      suppression lists
+        state/lists/consent_lists.py          consents from files
+        state/lists/bloom.py                  a filter before the lists
+        state/lists/bulk_import.py            removals during an import
+        state/lists/erased_recipients.py      recipients to forget
+        state/lists/order_records.py          orders in force
+        state/lists/desk_records.py           cases, penalties and other numbered bodies
+        state/lists/hash_dictionary.py        ports and signatures by hash
+        state/lists/idempotency.py            requests that were dealt with
+        state/lists/rule_history.py           changes of rules
     mailbox/     delivers that wait for their provider
     counters/    limits that belong to no single recipient: on one node, and shared between nodes
     embedded/    the parts of the embedded store: the table in memory, the checkpoint
     shared/      the parts of the shared store: connection, server functions, leases, what nodes tell each other
-    stores/      the engines: sqlite.py (embedded), valkey.py (shared)
+    stores/      the engines: state/stores/sqlite.py (embedded), state/stores/valkey.py (shared)
     revision_store.py    the files of earlier rule sets
 
 Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process

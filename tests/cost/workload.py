@@ -27,9 +27,9 @@ from typing import Any, cast
 
 from proxy import policy
 from proxy.model.message import Category
-from proxy.relay.candidate import CandidateRules
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
+from proxy.relay.proposed_rules import CandidateRules
 from proxy.sim import pdus
 from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.encoded_submits import FILLINGS, DeckPorts, deck, recipients

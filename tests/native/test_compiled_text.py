@@ -14,7 +14,7 @@ from proxy.model.message import Category, Content
 from proxy.native import loader
 from proxy.native.loader import PURE
 from proxy.policy import load
-from proxy.policy.reading import Reader
+from proxy.policy.text_reader import Reader
 from proxy.runtime.shipped_files import shipped
 from proxy.wire import ContentCache, joined_text  # noqa: F401 # registers its functions
 from tests.house import SHANGHAI, House

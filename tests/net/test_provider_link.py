@@ -14,7 +14,7 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.net.link import Turns
 from proxy.net.provider_link import ProviderLink
-from proxy.relay.access import Directory
+from proxy.relay.account_access import Directory
 from proxy.wire import Timers, bind
 from proxy.wire.frame import Frame
 from proxy.wire.tables import ESME_RBINDFAIL, ESME_RINVSYSID

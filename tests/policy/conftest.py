@@ -14,7 +14,7 @@ import pytest
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import recipient_of
 from proxy.model.recipient import Entry, OptOut
-from proxy.policy import Regions, RuleSet, judge, load, reading, time_windows
+from proxy.policy import Regions, RuleSet, judge, load, text_reader, time_windows
 from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.text.lexicon import Lexicon
 from proxy.policy.text.scanner import Scanner
@@ -30,7 +30,7 @@ def scanners_kept() -> Iterator[None]:
     """For who loads small sets again and again: one scanner for the same words. It has no memory of texts, and to make it is most of
     the work."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "Scanner", lambda lexicon, words, before, rest: _scanner(lexicon, tuple(words)))
+        patch.setattr(text_reader, "Scanner", lambda lexicon, words, before, rest: _scanner(lexicon, tuple(words)))
         yield
 
 

@@ -12,7 +12,7 @@ from proxy.model.message import Content
 from proxy.model.recency_filter import RecencyFilter
 from proxy.policy import RulesError, RuleSet, load, load_all
 from proxy.policy.loading.folder import PIECE_CHARACTERS, lines_of
-from proxy.policy.reading import Reader
+from proxy.policy.text_reader import Reader
 
 RULE = "rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n"
 

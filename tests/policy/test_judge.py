@@ -9,7 +9,7 @@ import pytest
 from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.model.number import recipient_of
 from proxy.model.recipient import HOLD_S
-from proxy.policy import facts, load, plan, time_windows
+from proxy.policy import evaluation_plan, facts, load, time_windows
 from proxy.policy.explanation.history import NOTHING, Past
 from proxy.policy.judge import judge
 
@@ -459,19 +459,19 @@ def test_memories_are_bounded_and_forgetting_changes_no_verdict(make: Callable[.
 def test_caps_are_bound_once_for_all_texts_of_a_signature_and_forgetting_that_mixes_none_up(
     make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "CAPPED_MAX", 3)
+    monkeypatch.setattr(evaluation_plan, "CAPPED_MAX", 3)
     bench = make(
         "- {id: cap, when: {category: marketing}, limit: {count: 2, per: day, key: [recipient, signature]}, then: reject, reason: advertiser-cap}"
     )
     bound = 0
-    plain = plan.cap_of
+    plain = evaluation_plan.cap_of
 
     def counted(*given: Any) -> Any:
         nonlocal bound
         bound += 1
         return plain(*given)
 
-    monkeypatch.setattr(plan, "cap_of", counted)
+    monkeypatch.setattr(evaluation_plan, "cap_of", counted)
     sent = [
         [bench.says(text=f"【店{name}】{text}") for name in "甲乙丙丁戊"]
         for text in ("优惠券", "www.a.cn 抢券 拒收请回复R", "满减")

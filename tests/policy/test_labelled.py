@@ -10,10 +10,10 @@ import pytest
 from proxy.model.message import Category, Content
 from proxy.policy.condition import Bits
 from proxy.policy.loading.folder import shipped_words
-from proxy.policy.reading import Reader
 from proxy.policy.text.category import BANDS, SUBCATEGORIES, Classified, band_of
 from proxy.policy.text.lexicon import Lexicon, read_lexicon
 from proxy.policy.text.text_analysis import TextAnalysis
+from proxy.policy.text_reader import Reader
 from tests.policy.labelled import TEXTS, Labelled, labelled
 
 FROZEN = "ca84651a331f95d4918edbc3d11f2b40df059a20460d6573baeb1d4eb4c0fc37"

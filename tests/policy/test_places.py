@@ -11,7 +11,7 @@ import pytest
 
 from proxy.model.message import Category, Content, Sender
 from proxy.policy import load
-from proxy.policy.plan import Plan
+from proxy.policy.evaluation_plan import Plan
 from proxy.policy.registries.regions import SEGMENT_FIRST
 from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.encoded_submits import DeckPorts

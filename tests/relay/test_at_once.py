@@ -18,9 +18,9 @@ from proxy.native.loader import PURE
 from proxy.relay import commit
 from proxy.relay.admission import Admission
 from proxy.relay.batching import Batching
-from proxy.relay.candidate import CandidateRules
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.pending_submit import Outbox
+from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
 from proxy.state.counters.rate_shares import LeasedRate
 from proxy.state.counters.shared_counters import SharedCounters

@@ -12,7 +12,7 @@ import pytest
 from proxy import policy
 from proxy.native.loader import PURE
 from proxy.relay.batching import Batching
-from proxy.relay.candidate import CandidateRules
+from proxy.relay.proposed_rules import CandidateRules
 from tests.house import BEIJING, NOON, RULES, SHANGHAI, House
 from tests.needs import needs
 from tests.relay.test_at_once import LI, TEXT, WANG, carried, lived, mixed_alike, submit, without
@@ -78,7 +78,7 @@ def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, mo
 
     monkeypatch.setitem(cast("Any", PURE), "judging_judge", asked)
     monkeypatch.setattr(policy, "judge", asked)
-    monkeypatch.setattr("proxy.relay.candidate.judge", asked)
+    monkeypatch.setattr("proxy.relay.proposed_rules.judge", asked)
     frames = [submit(number, (SHANGHAI, BEIJING)[number % 2] + number, TEXT) for number in range(1, 31)]
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()

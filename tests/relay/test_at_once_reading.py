@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from proxy.native.loader import PURE
-from proxy.policy.reading import Reader
 from proxy.policy.text.text_analysis import TextAnalysis
+from proxy.policy.text_reader import Reader
 from proxy.wire import Frame, submit_sm
 from tests.house import BEIJING, RULES, SHANGHAI, House
 from tests.native.test_compiled_text import ASKED, REGISTERED, told

@@ -13,7 +13,7 @@ from proxy.journal.records import mailbox as mail
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.counters import GateCounters
 from proxy.relay import deliver
-from proxy.relay.access import PortTable
+from proxy.relay.account_access import PortTable
 from proxy.relay.deliver import ITEMS_PER_BIND, NEWS_MAX, DeliverRelay
 from proxy.relay.deliver_batch import ReceiptBatch
 from proxy.relay.optout_reply import OptOutSettings, ReplyHandler

@@ -20,7 +20,7 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Category, hash16, hash32, hash48
 from proxy.model.recipient import HOLD_S, Entry, EntryState, OptOut
 from proxy.net.lane import Lane
-from proxy.relay.access import Access, PortTable
+from proxy.relay.account_access import Access, PortTable
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.effects.optouts import ALL_MARKETING, ReplyTo, lift, refusals, refused_by, taken_back, widened
 from proxy.relay.effects.replay import replay, settle_open

@@ -14,7 +14,7 @@ from proxy import policy
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import read
 from proxy.model.message import Outcome
-from proxy.relay.access import Access
+from proxy.relay.account_access import Access
 from proxy.relay.batch_window import BATCH_UNDER_LOAD
 from proxy.relay.effects.replay import replay
 from proxy.server.relay_task import run_to_end

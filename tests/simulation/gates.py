@@ -24,7 +24,7 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.net.lane import Lane
-from proxy.relay.access import Access, PortTable
+from proxy.relay.account_access import Access, PortTable
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.multipart.assembler import WAIT_MAX_S
 from proxy.relay.multipart.codec import key_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.model.message import hash48
-from proxy.relay.access import Access
+from proxy.relay.account_access import Access
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.wire import Frame, Malformed, read_fields

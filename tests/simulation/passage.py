@@ -36,7 +36,7 @@ from proxy.model.message import Category
 from proxy.net.answer_filter import AnswerFilter, MalformedLog
 from proxy.net.carrier import CarrierAccount
 from proxy.net.lane import Lane
-from proxy.relay.access import Access, PortTable
+from proxy.relay.account_access import Access, PortTable
 from proxy.relay.effects.replay import ID_GAP, replay, settle_open
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates

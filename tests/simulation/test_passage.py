@@ -18,8 +18,8 @@ from proxy import policy
 from proxy.model.message import UNSIGNED, Part, Sender
 from proxy.model.recipient import EntryState
 from proxy.net.answer_filter import AnswerFilter
-from proxy.policy.reading import Reader
-from proxy.relay.access import Access
+from proxy.policy.text_reader import Reader
+from proxy.relay.account_access import Access
 from proxy.relay.multipart.assembler import LongMessage
 from proxy.relay.multipart.handler import PartHandler
 from proxy.state.record import incomplete_multipart, record
@@ -145,7 +145,7 @@ def a_bound_forgets(patch: Patch) -> None:
 
 
 def a_text_is_read_as_it_is_written(patch: Patch) -> None:
-    patch.setattr("proxy.policy.reading.display_orders", lambda text: None)
+    patch.setattr("proxy.policy.text_reader.display_orders", lambda text: None)
 
 
 def octets_are_read_by_the_letter(patch: Patch) -> None:

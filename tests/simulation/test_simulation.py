@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy import reading
+from proxy.policy import text_reader
 from proxy.policy.text import folding as text
 from proxy.wire import charset, content
 from tests.simulation import bugs
@@ -63,7 +63,7 @@ def test_each_seeded_bug_is_found_within_300_seeds(bug: Callable[[World], None])
 
 def controls_are_dropped(patch: pytest.MonkeyPatch) -> None:
     """The reader drops bidirectional controls, which handsets obey."""
-    patch.setattr(reading, "display_orders", lambda text: None)
+    patch.setattr(text_reader, "display_orders", lambda text: None)
 
 
 def codings_are_believed(patch: pytest.MonkeyPatch) -> None:

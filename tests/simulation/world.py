@@ -31,7 +31,7 @@ from proxy.journal.write_ahead_log import Journal, JournalDown, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Message, Verdict
 from proxy.net.lane import Lane
-from proxy.relay.access import Access, PortTable
+from proxy.relay.account_access import Access, PortTable
 from proxy.relay.commands import Commands, lane_finder
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.effects.chunked_imports import ChunkedImports

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from proxy.config import Settings
 from proxy.journal.records import messages
 from proxy.model.message import Category, Content, Message, Sender, Verdict
-from proxy.relay.access import EMPTY, covers
+from proxy.relay.account_access import EMPTY, covers
 from proxy.relay.pending_submit import Bind, PendingSubmit, SubmitLane
 from proxy.wire import ContentCache, Frame, Malformed, reread_content
 from proxy.wire.data_sm import read_data_sm

@@ -16,7 +16,7 @@ from proxy.operations.args import recipient
 from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.gate_interface import Gate
 from proxy.policy import LANGUAGES, as_text, explain
-from proxy.relay.access import Directory
+from proxy.relay.account_access import Directory
 from proxy.state.record.record import Record
 
 TEXT_MAX = 20 * 153

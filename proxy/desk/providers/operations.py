@@ -25,7 +25,7 @@ from proxy.model.message import Order
 from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate_interface import BindLink
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.relay.access import Access
+from proxy.relay.account_access import Access
 
 MINUTE_S = 60.0
 MINUTES = 60

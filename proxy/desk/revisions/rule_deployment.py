@@ -30,7 +30,7 @@ from proxy.model.roles import Asker, NotAllowed, asker_of_account
 from proxy.operations.control import CommandRefused
 from proxy.policy import Loaded, RulesError, RuleSet, time_windows
 from proxy.policy.loading.digests import NOTHING, Contents, changed_files, changes
-from proxy.relay.candidate import CandidateRules
+from proxy.relay.proposed_rules import CandidateRules
 from proxy.runtime.background import Background
 from proxy.runtime.yield_point import Rest, no_yield
 from proxy.state import StateError

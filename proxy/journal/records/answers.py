@@ -13,7 +13,7 @@ from typing import NamedTuple
 from proxy.journal.encoding import BodyReader as _Reader
 from proxy.journal.records.messages import ACCEPTED, ANSWER, TAKE, TIME
 from proxy.journal.segment import JournalRecord
-from proxy.journal.settlement import AcceptedSubmit, AnswerBody
+from proxy.journal.settled_submit import AcceptedSubmit, AnswerBody
 from proxy.model.message import Take
 from proxy.model.number import masked_repr
 from proxy.native.loader import compiled

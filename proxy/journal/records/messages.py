@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from proxy.journal.encoding import BodyReader as _Reader
 from proxy.journal.encoding import pack_string as _word
-from proxy.journal.settlement import SettledSubmit
+from proxy.journal.settled_submit import SettledSubmit
 from proxy.model.message import Category, Outcome, Sender, Take
 from proxy.model.number import masked_repr
 from proxy.model.recipient import ENTRY, Entry
@@ -36,7 +36,7 @@ TOLD = 45  # external_optouts.py
 CASED = 46  # complaints.py
 PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalties.py
 HEARD = 50  # replicated.py
-NAMED = 51  # hash_names.py
+NAMED = 51  # names_by_hash.py
 DOUBTFUL, DECISION = 52, 53  # doubtful_replies.py
 REPLY_PATH = 54  # relay/effects/reply_paths.py
 PROBE = 55  # probes.py

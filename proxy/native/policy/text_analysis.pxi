@@ -61,7 +61,7 @@ cdef int _learn_to_read() except -1:
 
     from proxy.model.message import Content, Part, hash48
     from proxy.policy.text import contacts, disguised, notices, text_analysis as page, folding as text
-    from proxy.policy import reading
+    from proxy.policy import text_reader as reading
     from proxy.policy.registries import reviewed_texts as reviewed
     from proxy.policy.kinds.notice import asking, at_tail, missing, present
     from proxy.policy.kinds.signature import several

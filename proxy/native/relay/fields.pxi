@@ -242,9 +242,9 @@ cdef int _learn_fields() except -1:
     from proxy.policy.limit_counts import part_key
     from proxy.policy.kinds.limit import COUNT_MAX
     from proxy.policy.judge import objected
-    from proxy.policy.memo import Memo as PolicyMemo
-    from proxy.policy.plan import Plan
-    from proxy.policy.reading import Reading
+    from proxy.policy.generational_cache import Memo as PolicyMemo
+    from proxy.policy.evaluation_plan import Plan
+    from proxy.policy.text_reader import Reading
     from proxy.policy.renamed_senders import kept_of
     from proxy.policy.registries.regions import SEGMENT_FIRST
     from proxy.state.mailbox import deliver_queue as box

@@ -16,6 +16,7 @@ from proxy.model.number import Number, masked_repr, recipient_of
 from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, OneOf, RecipientTest, Test, Tree
+from proxy.policy.evaluation_plan import Rule
 from proxy.policy.explanation.condition_results import ConditionStanding
 from proxy.policy.explanation.history import NOTHING, Past
 from proxy.policy.explanation.naming import (
@@ -33,7 +34,6 @@ from proxy.policy.incomplete_messages import undecided
 from proxy.policy.judge import judge
 from proxy.policy.kinds.limit import Limit
 from proxy.policy.limit_counts import falls_back
-from proxy.policy.plan import Rule
 from proxy.policy.registries.registry import HASH
 from proxy.policy.reply_paths import AssumedPath, path_of
 from proxy.policy.ruleset import RuleSet

@@ -21,10 +21,10 @@ from proxy.model.number import Number
 from proxy.model.reasons import RULE_REASONS
 from proxy.model.recipient import Entry
 from proxy.policy.condition import RecipientTest, Tree, ask_person, leaves
+from proxy.policy.evaluation_plan import Decision, Limited, strictness
 from proxy.policy.explanation.explain import RulePart, explain, plainly
 from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.judge import judge
-from proxy.policy.plan import Decision, Limited, strictness
 from proxy.policy.registries.regions import SEGMENT_FIRST, Regions
 from proxy.policy.ruleset import RuleSet
 

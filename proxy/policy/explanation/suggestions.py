@@ -11,9 +11,9 @@ from proxy.i18n.phrases import Bilingual, joined
 from proxy.model.message import Breach
 from proxy.policy import time_windows
 from proxy.policy.condition import OneOf
+from proxy.policy.evaluation_plan import Rule
 from proxy.policy.explanation.condition_results import ConditionStanding
 from proxy.policy.kinds import when_kinds
-from proxy.policy.plan import Rule
 
 EITHER = Bilingual("; or ", "; 或 ")
 NO_WAY = Bilingual("nothing that a sender could change", "发送方没有可改之处")

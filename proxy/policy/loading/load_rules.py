@@ -12,6 +12,7 @@ from pathlib import Path
 from proxy.model.message import Breach, Outcome
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.policy.condition import All, Bits, RecipientTest, compile_tree, leaves
+from proxy.policy.evaluation_plan import Rule
 from proxy.policy.kinds import KindContext, NumberList, suppressed
 from proxy.policy.kinds.limit import Limit
 from proxy.policy.loading.digests import Contents, contents_of
@@ -20,7 +21,6 @@ from proxy.policy.loading.folder import NOTHING, RulesFolder
 from proxy.policy.loading.problem import Faults, Problem, RuleFault, RulesError, each
 from proxy.policy.loading.source import Node, read
 from proxy.policy.penalty_rules import TRIGGERS_MAX, DeskRules, Trigger, read_complaints, read_trigger
-from proxy.policy.plan import Rule
 from proxy.policy.registries.regions import Regions
 from proxy.policy.ruleset import RuleSet
 from proxy.runtime.yield_point import Rest, no_yield

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, RecipientTest, Test, Tree, leaves
+from proxy.policy.evaluation_plan import Rule
 from proxy.policy.loading.lint import RULES_MAX, of_rule
 from proxy.policy.loading.problem import Problem, RuleFault
 from proxy.policy.loading.source import Node
-from proxy.policy.plan import Rule
 from proxy.policy.registries.regions import UNKNOWN
 from proxy.policy.replies.consent import declared_words
 from proxy.policy.ruleset import RuleSet

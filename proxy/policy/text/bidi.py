@@ -1,7 +1,7 @@
 """Reorders bidirectional texts as handsets display them (UAX #9).
 
 In: decoded text. Out: its readings other than the written order; whether controls change the order; whether all handsets agree. Never: what the
-words mean (policy/reading.py); a text without right-to-left letters, marks or controls, which is displayed as it is written.
+words mean (policy/text_reader.py); a text without right-to-left letters, marks or controls, which is displayed as it is written.
 
 A handset lays out each line from the left, or in the direction of its first letter: both are readings. Right-to-left letters are read from the
 right, so they come out in alphabetical order. What differs between the readings is the place of everything else among them.

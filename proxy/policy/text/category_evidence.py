@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from proxy.model.message import Content
-from proxy.policy.reading import Reader
 from proxy.policy.text.category import EVASION, LINK, OPT_OUT, Classified
 from proxy.policy.text.folding import fold, masked, squeeze
 from proxy.policy.text.text_analysis import pages_of
+from proxy.policy.text_reader import Reader
 
 FEATURES_MAX = 200  # shown of one text; a text of 20 parts may hold more
 STRETCH_MAX = 60  # characters of what stands beside a code

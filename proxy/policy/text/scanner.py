@@ -1,7 +1,7 @@
 """Finds lexicon and rule words in one pass over a text.
 
 In: a Lexicon, the rules' words; then a text as UTF-8, normalised, every number as one 0. Out: which words were found; which lexicon words
-count; the sum of their weights. Never: what a word means to a rule (policy/reading.py knows).
+count; the sum of their weights. Never: what a word means to a rule (policy/text_reader.py knows).
 
 A word inside a longer lexicon word does not count beside it: 优惠 inside 优惠券 adds nothing. Inside a word without weight (优惠政策) it
 does not count there, but counts elsewhere. A Latin word is found only where no letter continues it.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from proxy.native.loader import compiled
 from proxy.policy.chunked_dict import ChunkedDict
-from proxy.policy.memo import dropped
+from proxy.policy.generational_cache import dropped
 from proxy.policy.text.keyword_prefilter import KeywordPrefilter, Match
 from proxy.policy.text.lexicon import Lexicon
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points

@@ -1,6 +1,6 @@
 """Analyses one text: forms, signature, notice, links, telephone numbers.
 
-In: Content. Out: a TextAnalysis. Never: a cache of other texts; what rules make of it (policy/reading.py).
+In: Content. Out: a TextAnalysis. Never: a cache of other texts; what rules make of it (policy/text_reader.py).
 """
 
 from __future__ import annotations

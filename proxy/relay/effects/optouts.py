@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from proxy.journal.records import delivers, evidence, messages
-from proxy.journal.records import hash_names as named
+from proxy.journal.records import names_by_hash as named
 from proxy.journal.records.doubtful_replies import LISTED_MAX, NO_CONTEXT, Doubtful, ReplyContext, id_of, pack_doubtful
 from proxy.model.message import Category, hash16, hash32
 from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText

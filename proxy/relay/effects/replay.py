@@ -22,9 +22,9 @@ from proxy.journal.records import (
     doubtful_replies,
     evidence,
     gate_events,
-    hash_names,
     mailbox,
     messages,
+    names_by_hash,
     operator_actions,
     penalties,
     probes,
@@ -289,7 +289,7 @@ def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImpo
     elif item.kind == messages.LISTING_DONE:
         listings.done(body)
     elif item.kind == messages.NAMED:
-        for number, name in hash_names.unpack_names(body).names:
+        for number, name in names_by_hash.unpack_names(body).names:
             store.dictionary.learn(number, name)
     elif item.kind == messages.TOLD:
         store.idempotency_keys.put(told_of.unpack_external_optout(body).key, body)

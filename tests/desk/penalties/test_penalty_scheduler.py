@@ -19,7 +19,7 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Order
 from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
-from proxy.relay.access import Directory
+from proxy.relay.account_access import Directory
 from proxy.state.lists.consent_lists import ConsentBatch, ConsentIndex
 from proxy.state.lists.desk_records import DeskRecords
 from proxy.state.lists.order_records import Orders

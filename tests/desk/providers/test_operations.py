@@ -18,7 +18,7 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.operations.control import Args, CommandRefused
 from proxy.policy.registries.holidays import HolidayRow, Holidays
-from proxy.relay.access import Directory
+from proxy.relay.account_access import Directory
 from proxy.state.lists.desk_records import DeskRecords
 from proxy.state.lists.order_records import Orders
 from tests.house import NOON

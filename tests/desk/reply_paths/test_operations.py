@@ -15,7 +15,7 @@ from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.operations.control import Args, CommandRefused
-from proxy.relay.access import Directory
+from proxy.relay.account_access import Directory
 from proxy.relay.effects.reply_paths import DEAD, PROVEN, UNPROVEN, ReplyPaths
 from proxy.state.lists.desk_records import DeskRecords
 

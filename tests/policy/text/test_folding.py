@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from proxy.model.message import Category, Content
 from proxy.policy.condition import Bits
 from proxy.policy.loading.folder import shipped_words
-from proxy.policy.reading import Reader
 from proxy.policy.text import folding as room
 from proxy.policy.text.category_evidence import evidence
 from proxy.policy.text.contacts import contacts, links
 from proxy.policy.text.folding import fingerprint, fold, masked, normal_signature, signature, squeeze, without_numbers
 from proxy.policy.text.lexicon import read_lexicon
 from proxy.policy.text.notices import notice
+from proxy.policy.text_reader import Reader
 
 
 @pytest.mark.parametrize(

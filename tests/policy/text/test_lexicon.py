@@ -15,13 +15,13 @@ from proxy.model.message import Category, Content
 from proxy.policy import RulesError, check, load, load_all
 from proxy.policy.condition import Bits
 from proxy.policy.loading.folder import shipped_words
-from proxy.policy.reading import Reader
 from proxy.policy.text.category import EVASION, LIKELY, SURELY
 from proxy.policy.text.category_evidence import Feature, evidence
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.text.lexicon import COLUMNS, Lexicon, read_lexicon
 from proxy.policy.text.scanner import Scanner
 from proxy.policy.text.text_analysis import TextAnalysis
+from proxy.policy.text_reader import Reader
 from tests.policy.conftest import Make, Write, scanners_kept
 from tests.policy.labelled import labelled
 

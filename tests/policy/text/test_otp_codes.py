@@ -15,7 +15,6 @@ from proxy.policy.condition import Bits
 from proxy.policy.explanation.explain import explain
 from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.loading.folder import shipped_words
-from proxy.policy.reading import Reader
 from proxy.policy.text import otp_codes
 from proxy.policy.text.category import CODE as CODE_BAND
 from proxy.policy.text.category import PADDED
@@ -23,6 +22,7 @@ from proxy.policy.text.category_evidence import evidence
 from proxy.policy.text.lexicon import Lexicon, read_lexicon
 from proxy.policy.text.otp_codes import COLUMNS, MOST, SORTS, CodeTexts, has_code
 from proxy.policy.text.text_analysis import TextAnalysis
+from proxy.policy.text_reader import Reader
 from proxy.runtime.shipped_files import shipped
 from tests.policy.conftest import BEIJING, Bench, Make, Write
 

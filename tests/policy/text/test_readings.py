@@ -10,8 +10,8 @@ import pytest
 from proxy.model.message import Category, Content
 from proxy.native.loader import PURE
 from proxy.policy import explain_text, load, review_key, time_windows
-from proxy.policy.reading import Reader
 from proxy.policy.text.category_evidence import evidence
+from proxy.policy.text_reader import Reader
 from proxy.runtime.shipped_files import shipped
 from tests.policy.conftest import BEIJING, NANJING
 

@@ -25,7 +25,7 @@ from proxy.model.rate import Rate
 from proxy.model.recipient import Entry, EntryState, OptOut
 from proxy.net.lane import Lane
 from proxy.policy.text.category import SUBCATEGORY_CODES
-from proxy.relay.access import Access, PortTable
+from proxy.relay.account_access import Access, PortTable
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.multipart.assembler import INHERIT_S, WAIT_MAX_S
 from proxy.relay.multipart.handler import PartBounds, PartHandler

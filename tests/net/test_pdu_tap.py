@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from proxy.net.link import Link, Turns
-from proxy.net.tap import Taps
+from proxy.net.pdu_tap import Taps
 from proxy.wire import Received, Session
 from proxy.wire.session import Timers
 from tests.e2e.pdus import BIND_TRANSCEIVER, ENQUIRE_LINK, RESPONSE, SUBMIT_SM, bind, message, pdu

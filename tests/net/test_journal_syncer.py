@@ -15,7 +15,7 @@ import pytest
 from proxy.journal.write_ahead_log import Journal, JournalDown, OsDisk
 from proxy.journal.write_ahead_log import read as read_journal
 from proxy.native.loader import BUILT
-from proxy.net.syncer import DEFER_S, FAILED, Syncer
+from proxy.net.journal_syncer import DEFER_S, FAILED, Syncer
 
 PATIENCE_S = 30.0
 

@@ -8,8 +8,8 @@ import pytest
 
 from proxy import policy
 from proxy.model.message import Content
-from proxy.policy.reading import Reader, Reading
-from proxy.relay.candidate import CandidateRules
+from proxy.policy.text_reader import Reader, Reading
+from proxy.relay.proposed_rules import CandidateRules
 from tests.house import BEIJING, SHANGHAI, House
 
 BOTH = """\
@@ -79,6 +79,6 @@ def test_one_that_fails_harms_nobody(house: House, monkeypatch: pytest.MonkeyPat
     def fails(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("proxy.relay.candidate.judge", fails)
+    monkeypatch.setattr("proxy.relay.proposed_rules.judge", fails)
     house.submit("jia", SHANGHAI, PLAIN)
     assert (len(house.at_carrier()), proposal(house).errors, house.tally.judge_errors[()]) == (1, 1, 0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.config import Account, Provider, Settings, load
 from proxy.model.message import Category
-from proxy.relay.access import SENDERS_MAX, Directory, PortTable
+from proxy.relay.account_access import SENDERS_MAX, Directory, PortTable
 
 
 def provider(name: str, *ports: str, tps: float | None = None, accounts: tuple[Account, ...] = ()) -> Provider:

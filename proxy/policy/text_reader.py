@@ -18,7 +18,7 @@ from proxy.model.recency_filter import RecencyFilter
 from proxy.native.loader import compiled
 from proxy.policy.chunked_dict import ChunkedDict
 from proxy.policy.condition import Bits, Test
-from proxy.policy.memo import Memo, dropped
+from proxy.policy.generational_cache import Memo, dropped
 from proxy.policy.registries.registered_contacts import Outside
 from proxy.policy.registries.registry import Registry
 from proxy.policy.registries.reviewed_texts import key_of
@@ -208,7 +208,9 @@ class Reader:
         self._twice = RecencyFilter()
         """Of masks: one that has not come before is not remembered."""
         self._traits: Memo[TraitsKey, Traits] = Memo(TRAITS_MAX)
-        self._senses: Memo[tuple[frozenset[int], bool, bool, bool] | bytes, Sense] = Memo(SENSES_MAX)  # octets: the compiled version's
+        self._senses: Memo[tuple[frozenset[int], bool, bool, bool] | bytes, Sense] = Memo(
+            SENSES_MAX
+        )  # octets: the compiled version's
 
     @compiled("reader_read")
     def read(self, content: Content) -> Reading:
