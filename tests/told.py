@@ -219,7 +219,7 @@ class Node:
             told_of.ExternalOptOut(self.now(), bytes([key]) * 16, bytes(16), self.store.node, "app", "app")
         )
         self.write(messages.TOLD, body)
-        self.store.told.put(bytes([key]) * 16, body)
+        self.store.idempotency_keys.put(bytes([key]) * 16, body)
 
     def list_all(self) -> None:
         """A list with everybody on it."""
@@ -243,7 +243,7 @@ class Node:
             "forgotten": [store.erased.has(person) for person in PEOPLE],
             "orders": store.orders.held,
             "consents": [(batch, count) for batch, count in store.consented.batches()],
-            "asked": store.told.held,
+            "asked": store.idempotency_keys.held,
         }
 
 

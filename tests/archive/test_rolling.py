@@ -311,7 +311,7 @@ DYING = """
 import os, sys
 from pathlib import Path
 from proxy.archive import rolling
-from proxy.archive.secret_keys import Keys
+from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.disk import OsDisk
 top, left = Path(sys.argv[1]), int(sys.argv[2])
 fsync = os.fsync
@@ -322,7 +322,7 @@ def dies(file):
         os.kill(os.getpid(), 9)
     fsync(file)
 os.fsync = dies
-rolling.roll(OsDisk(top / "journal"), top / "archive", Keys(top / "keys"), float(sys.argv[3]))
+rolling.roll(OsDisk(top / "journal"), top / "archive", ArchiveKeys(top / "keys"), float(sys.argv[3]))
 """
 
 

@@ -38,7 +38,7 @@ STEPS = (
     ("octets as a text", ("wire/",)),
     (
         "reading the text: words, signature, notice, links",
-        ("policy/reading.py", "policy/text/"),
+        ("policy/text_reader.py", "policy/text/"),
     ),
     ("the rules", ("policy/",)),
     ("people's records", ("state/",)),

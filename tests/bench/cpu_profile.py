@@ -39,13 +39,13 @@ WRITTEN_S = 10.0
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "wire: octets as PDUs, fields, numbers",
-        ("wire/", "model/number.py", "relay/submit.py:_read", "relay/submit.py:submit", "relay/access.py"),
+        ("wire/", "model/number.py", "relay/submit.py:_read", "relay/submit.py:submit", "relay/account_access.py"),
     ),
     (
         "text: letters folded, signature, notice, links, words",
         (
-            "policy/text/folding.py", "policy/text/contacts.py", "policy/text/page.py", "policy/text/keyword_prefilter.py", "policy/text/scanner.py",
-            "policy/reading.py", "policy/spans.py", "policy/loading/contents.py",
+            "policy/text/folding.py", "policy/text/contacts.py", "policy/text/text_analysis.py", "policy/text/keyword_prefilter.py", "policy/text/scanner.py",
+            "policy/text_reader.py", "policy/rule_dates.py", "policy/loading/digests.py",
         ),
     ),
     ("region: where the person is at home", ("policy/registries/regions.py",)),
@@ -53,7 +53,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("judge: the rules", ("policy/",)),
     (
         "record: what is known of the person",
-        ("state/record/record.py", "state/record/facts.py", "state/record/asked.py", "state/lists/listed.py", "state/lists/consented.py"),
+        ("state/record/record.py", "state/record/packed_facts.py", "state/record/consent_requests.py", "state/lists/suppression_lists.py", "state/lists/consent_lists.py"),
     ),
     ("store: records found and put back", ("state/",)),
     (

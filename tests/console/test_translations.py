@@ -42,9 +42,10 @@ def test_no_template_says_anything_in_a_language_of_its_own(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*TEMPLATES, *SOURCES], ids=lambda path: path.name)
 def test_what_is_asked_for_by_name_is_there(path: Path) -> None:
-    words = path.with_name(f"{path.stem.split('_')[0]}.yaml")  # own.html and own_rules.html are of one page
-    known = set(load(SHARED)) | set(load(words))
     text = re.sub(r"\{#.*?#\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    page = re.search(r'Page\("(\w+)"', text)  # page.py; own.html and own_rules.html are of one page
+    words = path.with_name(f"{page[1] if page else path.stem.split('_')[0]}.yaml")
+    known = set(load(SHARED)) | set(load(words))
     asked = set(re.findall(r"""\b(?:t|visit\.t|speech)\(\s*["']([^"'{}]+)["']\s*[,)]""", text))
     asked -= {"title"}  # of whichever page it is
     assert asked <= known, sorted(asked - known)

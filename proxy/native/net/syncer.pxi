@@ -1,4 +1,4 @@
-# net/syncer.py: a sync that waits for nobody, for its thread never asks for the interpreter
+# net/journal_syncer.py: a sync that waits for nobody, for its thread never asks for the interpreter
 
 cdef extern from *:
     """

@@ -1,4 +1,4 @@
-# relay/candidate.py
+# relay/proposed_rules.py
 
 
 cdef class _Beside(_Judge):

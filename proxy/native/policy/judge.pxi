@@ -55,7 +55,7 @@ cdef Py_ssize_t _count(
     return found
 
 
-cdef enum:  # policy/plan.py
+cdef enum:  # policy/evaluation_plan.py
     OUTLINE_HEAD = 12
     OUTLINE_CAP = 20
     OUTLINE_CAPS = 2  # where it says how many of each

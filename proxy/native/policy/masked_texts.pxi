@@ -1,4 +1,4 @@
-# policy/reading.py: what is remembered of texts whose digits are masked
+# policy/text_reader.py: what is remembered of texts whose digits are masked
 
 cdef Knowing[SIDES] _knowing_masks
 

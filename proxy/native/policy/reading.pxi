@@ -1,4 +1,4 @@
-# policy/reading.py: the reading itself
+# policy/text_reader.py: the reading itself
 
 
 cdef object _forms(object templates, object name, str text):
@@ -237,7 +237,7 @@ cdef object _analysed(object self, object content, object mask, object tagged):
 cdef object _read_anew(
     object self, object content, str text, bytes mask, const octet *at, Py_ssize_t size, u64 mixed, bint own
 ):
-    """policy/reading.py, Reader._fresh, of a plain text. ``own``: nobody has put something over a method."""
+    """policy/text_reader.py, Reader._fresh, of a plain text. ``own``: nobody has put something over a method."""
     cdef ReaderFields *reader = <ReaderFields *>self
     found = _known_mask(reader, text, mask, at, size, mixed)
     if Py_TYPE(found) is not _reading_type:

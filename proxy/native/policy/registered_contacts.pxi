@@ -6,7 +6,7 @@ cdef struct OutsideFields:
 
 
 cdef object _owners_in(object owners_of, tuple links, tuple contacts):
-    """policy/reading.py, _owners_of"""
+    """policy/text_reader.py, _owners_of"""
     cdef dict registered = None
     if owners_of is None:
         return _nobody

@@ -1,4 +1,4 @@
-# policy/text/text_analysis.py, policy/reading.py: what may be a telephone number, and what is a code
+# policy/text/text_analysis.py, policy/text_reader.py: what may be a telephone number, and what is a code
 
 
 cdef object _calls_at(Sight *sight, str written, Py_ssize_t folded):
@@ -32,7 +32,7 @@ cdef object _calls_at(Sight *sight, str written, Py_ssize_t folded):
 
 
 cdef bytes _numbered(str text, bytes mask, tuple spans):
-    """policy/reading.py, _with_numbers."""
+    """policy/text_reader.py, _with_numbers."""
     return <bytes?>_with_numbers(text, mask, spans) if _may_have_numbers(text, spans) else _without_numbers(mask, spans)
 
 

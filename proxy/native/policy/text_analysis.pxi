@@ -1,4 +1,4 @@
-# policy/text/text_analysis.py: what is found in a text; policy/reading.py: what rules make of it
+# policy/text/text_analysis.py: what is found in a text; policy/text_reader.py: what rules make of it
 
 cdef bint _read_placed = False
 cdef object _read_table

@@ -128,7 +128,7 @@ cdef object _content_of(object memo, const octet *at, Py_ssize_t size, LaidOut *
 
 
 cdef inline bint _is_kind(const octet *at) noexcept:
-    """wire/reserved.py: whether a type of number and a numbering plan are none that is reserved."""
+    """wire/reserved_values.py: whether a type of number and a numbering plan are none that is reserved."""
     return at[0] <= 6 and at[1] <= 18 and (0x4475B >> at[1]) & 1
 
 

@@ -1,4 +1,4 @@
-# relay/access.py, Access.takes; model/rate.py, Rate.allow; state/counters/rate_shares.py, LeasedRate.allow
+# relay/account_access.py, Access.takes; model/rate.py, Rate.allow; state/counters/rate_shares.py, LeasedRate.allow
 
 
 cdef enum:
