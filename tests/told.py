@@ -63,7 +63,7 @@ class Stream:
 class Copy(SqliteStore):
     """A gate's own copy and its way to the log; nobody else's records."""
 
-    shared, abreast = True, True
+    shared, caught_up = True, True
 
     def __init__(self, stream: Stream, node: int) -> None:
         super().__init__(None)

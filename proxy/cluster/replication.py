@@ -63,10 +63,10 @@ class ReplicationLog(EmbeddedStore, Protocol):
 
     node: int
     heard: Place
-    abreast: bool
+    caught_up: bool
 
     async def tell(self, records: Sequence[Record] = ()) -> int: ...
-    def tell_anew(self, told: int) -> None: ...
+    def restart_log(self, told: int) -> None: ...
     async def hear(self) -> list[LogEntry]: ...
 
 
@@ -105,7 +105,7 @@ class Replication:
         self._read_s: float | None = None
         self._import_from = max(1, store.position.open_from) if listings.amid else None
         self._import_seen_s = self._begun_s = monotonic()
-        store.abreast = False
+        store.caught_up = False
         self.problem = ""
         """A fault that an operator must repair; empty if there is none."""
 
@@ -181,7 +181,7 @@ class Replication:
             await self._read()
             self.problem = ""
         except OSError:
-            self._asked = self._store.abreast = False
+            self._asked = self._store.caught_up = False
         except Missed:
             self._report("it does not reach back to where this gate stopped: start it on a copy of another gate's state")
         except StoreRefused as error:
@@ -189,13 +189,13 @@ class Replication:
         except JournalDown:
             pass  # the relay reports it
         except Exception as error:  # other gates' later records must be applied all the same
-            self._store.abreast = True
+            self._store.caught_up = True
             log.error("replication failed: a fault of gate106, please report it", exc_info=error)
 
     def _report(self, problem: str) -> None:
         if problem != self.problem:
             log.error("shared log", problem=problem)
-        self.problem, self._store.abreast = problem, True  # no record will arrive that it could wait for
+        self.problem, self._store.caught_up = problem, True  # no record will arrive that it could wait for
 
     async def _publish(self) -> None:
         store, waiting = self._store, self._waiting
@@ -205,7 +205,7 @@ class Replication:
                 log.warning(
                     "the shared log has more than this journal: the journal was restored", published=last, journal=self._first
                 )
-                store.tell_anew(self._first)
+                store.restart_log(self._first)
                 last = self._first
             self._first, self._asked = None, True
             again = [one for _, one in self._recent if one[0] > last]
@@ -240,7 +240,7 @@ class Replication:
                 await self._apply(told)
             self._read_s = self._monotonic()
             if len(told) < HEAR_MAX:
-                self._store.abreast = True
+                self._store.caught_up = True
                 break
             await asyncio.sleep(0)
         if self._import_from is not None and self._monotonic() - self._import_seen_s > LISTS_S:

@@ -113,7 +113,7 @@ import ctypes, os
 from proxy.runtime import hardening as private
 libc = ctypes.CDLL(None)
 before = libc.prctl(3, 0, 0, 0, 0)
-why = private.hold_memory()
+why = private.forbid_core_dumps()
 print(before, libc.prctl(3, 0, 0, 0, 0), repr(why), len(os.listdir("/proc/self/fd")) > 2)
 """
 
@@ -129,6 +129,6 @@ def test_a_file_that_is_not_there_is_open_to_nobody(tmp_path: Path):
 
 
 def test_a_stricter_umask_stays():
-    probe = "import os; from proxy.runtime import hardening as private; os.umask(0o277); private.close_files(); print(oct(os.umask(0)))"
+    probe = "import os; from proxy.runtime import hardening as private; os.umask(0o277); private.restrict_umask(); print(oct(os.umask(0)))"
     done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == "0o277\n"

@@ -85,7 +85,7 @@ def test_a_provider_sees_its_own_and_nothing_else(house: House, tmp_path: Path, 
             0x420,
             "the message may not be sent to this number: remove it from your list",
         ),
-        ("138****0001", "region-ban", 0x400, "such messages may not go to this region: leave it out"),
+        ("138****0001", "region-ban", 0x400, "such messages may not be sent to this region: remove its numbers"),
     ]
     assert "suppressed" not in json.dumps(told)
     _, first = house.asks("/provider/refusals", "of jia", limit="1")

@@ -131,7 +131,7 @@ def test_a_library_is_told_by_its_words_without_what_it_put_into_them(said: Call
 ENDS = """
 import sys, threading
 from proxy.model import log_setup as logs
-logs.use()
+logs.configure_logging()
 def fails(): raise ValueError("13800210500")
 thread = threading.Thread(target=fails, name="password"); thread.start(); thread.join()
 class Gone:

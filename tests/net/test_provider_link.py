@@ -60,7 +60,7 @@ async def _bound(then: Directory, now: Directory) -> tuple[Frame, Any]:
         directory=then, relay=None, turns=Turns(loop), timers=Timers(), tally=GateCounters(), accepting=True, links=set(),
         bound=defaultdict(list), failures=0, may_bind=None, authenticator=SimpleNamespace(check=lambda *_: looked_at), next_bind_number=lambda: 1, log_bind=lambda *_: None,
         log_refusal=lambda *_: None, deliver_relay=SimpleNamespace(bound=lambda name: None),
-        lockout=SimpleNamespace(held_off=lambda *_: False, failed=lambda *_: None, passed=lambda *_: None),
+        lockout=SimpleNamespace(held_off=lambda *_: False, note_failure=lambda *_: None, note_success=lambda *_: None),
     )  # fmt: skip
     link = ProviderLink(cast("Any", house))
     link.data_received(bind("transceiver", "jia", "secret", sequence=1))

@@ -45,9 +45,9 @@ def upkeep_of(house: House) -> Maintenance:
         replication=None,
         turns=part("turns", "wake"),
         tally=cast("Any", None),
-        background=cast("Any", SimpleNamespace(at_work=False)),
+        background=cast("Any", SimpleNamespace(busy=False)),
     )
-    made.gc_policy = part("gc_policy", "look")
+    made.gc_policy = part("gc_policy", "run")
     return made
 
 

@@ -74,8 +74,8 @@ def test_the_hour_of_a_gate_has_what_came_before_it_looked_for_the_first_time(
     async def begun() -> dict[str, tuple[int, int, int]]:
         await gate.start(None)
         gate.relay.tally.submits["jia", "notice", "allow", ""] = 2
-        gate._paces.tick(gate.now())
-        found: dict[str, tuple[int, int, int]] = gate._paces.hour(gate.now())[1]
+        gate._rates.tick(gate.now())
+        found: dict[str, tuple[int, int, int]] = gate._rates.hour(gate.now())[1]
         await gate.stop()
         return found
 
