@@ -26,11 +26,11 @@ from proxy.desk.complaints import command as complaint
 from proxy.desk.connections import binds_command, links_command, trace_command
 from proxy.desk.consents import command as consent
 from proxy.desk.data_subjects import command as subject
+from proxy.desk.declared import declared_in, folders
 from proxy.desk.evidence import command as evidence
 from proxy.desk.explain import command as explain
 from proxy.desk.operator_orders import command as stop
 from proxy.desk.optouts import command as optout
-from proxy.desk.penalties import command as penalty
 from proxy.desk.precheck import command as precheck
 from proxy.desk.providers import command as provider
 from proxy.desk.reply_paths import probe_command
@@ -38,6 +38,7 @@ from proxy.desk.reports import command as report
 from proxy.desk.revisions import command as rules
 from proxy.desk.search import command as find
 from proxy.desk.suppression import command as suppress
+from proxy.operations.command_line import add_commands
 from proxy.operations.terminal import as_json as tell_json
 from proxy.operations.terminal import choose_language, fail, print_line, use_token_file, warn
 from proxy.runtime import hardening
@@ -86,7 +87,6 @@ app.add_typer(subject.app, name="subject")
 app.add_typer(provider.app, name="provider")
 app.add_typer(rules.app, name="rules")
 app.add_typer(complaint.app, name="complaint")
-app.add_typer(penalty.app, name="penalty")
 app.add_typer(evidence.app, name="evidence")
 probe_command.add_to(optout.app)
 trace_command.add_to(app)
@@ -99,6 +99,7 @@ console.add_to(app)
 find.add_to(app)
 precheck.add_to(app)
 bench.add_to(app)
+add_commands(app, declared_in(folders()), {})
 
 CHINA = ZoneInfo("Asia/Shanghai")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -19,6 +19,7 @@ from proxy.console.sessions import LoginSession
 from proxy.console.translations import Translator
 from proxy.model.roles import Permission
 from proxy.operations.client import Conversation
+from proxy.operations.declaration import Operation
 
 FORM_BYTES_MAX = 256 * 1024
 """A form without files; ``Page.post(body_max=…)`` says otherwise."""
@@ -41,6 +42,8 @@ class Page:
         page ``under``."""
         self.name, self.path, self.wants, self.place, self.under = name, path, wants, place, under or name
         self.ways: list[PageRoute] = []
+        self.actions: dict[str, Operation] = {}
+        """Operations with a button here (actions.py)."""
 
     def get(self, below: str = "", wants: Permission | None = None, renews: bool = False) -> Callable[[Handler], Handler]:
         """``renews``: the page refreshes itself with it, which is no sign of an active user."""

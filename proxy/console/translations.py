@@ -50,6 +50,9 @@ class Translator:
             raise KeyError(f"no words for {name!r}")
         return text.format(**values) if values else text
 
+    def has(self, name: str) -> bool:
+        return self._found(name) is not None
+
     def of(self, kind: str, word: str) -> str:
         """The people's word for one of the gate's (``verdict``, ``reject``): ``kind.word`` of the files, else of CLOSED, else the rules'
         Chinese word; unchanged if there is none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from proxy.config.yaml_file import unknown
@@ -47,12 +47,21 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-class Args:
+class Args(Mapping[str, Any]):
     """The arguments of a command; CommandRefused with the name of a bad one."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
         self._known: list[str] = []
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
     def _take(self, name: str) -> Any:
         self._known.append(name)

@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 
 from proxy.config.yaml_file import unknown
-from proxy.model.roles import COMMANDS, Asker, Permission
+from proxy.model.roles import Asker, Permission
 from proxy.operations.args import Args
 from proxy.operations.authorization import TOKEN_MAX, Authorization, CommandRefused
 from proxy.operations.json_lines import (
@@ -100,9 +100,10 @@ class ControlServer:
         path: Path,
         commands: Mapping[str, Handler],
         authorization: Authorization | None = None,
-        wanted: Mapping[str, Permission] = COMMANDS,
         group: str = "",
         front: int = 0,
+        *,
+        wanted: Mapping[str, Permission],
     ) -> None:
         """``wanted``: each command's permission; a command without one is not served. ``group``: its accounts may open the socket, too.
         ``front``: process id of the gate's supervisor, which names the client it asks for; 0: there is none."""
@@ -137,7 +138,7 @@ class ControlServer:
                 raise CommandRefused(unknown("command", name, self._commands))
             if not isinstance(args, dict):
                 raise CommandRefused("args: must be a mapping")
-            peer, token = self._peer(writer, asked), Args(asked).text("token", "", most=TOKEN_MAX)
+            peer, token = self._peer(writer, asked), _token(asked)
             asker = await self._authorization.asker(peer.account, token)
             self._authorization.demand(asker, self._wanted[name], name)
             return {"ok": await self._commands[name](Call(name, Args(args), asker, peer, self._authorization, reader, writer))}
@@ -159,3 +160,11 @@ class ControlServer:
             raise CommandRefused(f"{SPEAKS_FOR}: only the supervisor of this gate speaks for others")
         account, uid, pid = asked[SPEAKS_FOR]
         return Peer(str(account), int(uid), int(pid))
+
+
+def _token(asked: Mapping[str, Any]) -> str:
+    """The request's token; empty: none was given."""
+    token = asked.get("token", "")
+    if not isinstance(token, str) or len(token) > TOKEN_MAX:
+        raise CommandRefused(f"token: must be text of 1 to {TOKEN_MAX} characters")
+    return token

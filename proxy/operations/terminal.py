@@ -9,7 +9,7 @@ The commands are in ``desk/*/command.py`` and ``*_command.py``, in cli/ and in `
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -134,6 +134,18 @@ def ask(config: Path, control: Path | None, command: str, **args: Any) -> Mappin
         fail(error)
 
 
+def collect(config: Path, control: Path | None, command: str, **args: Any) -> dict[str, Any]:
+    """An answer of several lines: the last one, and the others under ``lines``."""
+    from proxy.operations import client
+
+    try:
+        with client.Conversation(socket_of(config, control), command, args) as conversation:
+            lines = list(conversation.lines())
+            return {**conversation.ending, "lines": lines}
+    except client.CannotAsk as error:
+        fail(error)
+
+
 def seconds(text: str | None, flag: str = "--for") -> float | None:
     """``30m`` → 1800."""
     from proxy.policy import time_windows
@@ -182,15 +194,21 @@ def last_day(until: float) -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> None:
+    """Prints ``table_lines``."""
+    for line in table_lines(heads, rows, nothing):
+        typer.echo(line)
+
+
+def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]], nothing: str) -> Iterator[str]:
     """Rows under their heads, columns as wide as needed; ``nothing`` where there are none."""
     lines = [[printable(str(cell)) for cell in row] for row in rows]
     if not lines:
-        print_line(nothing)
+        yield nothing
         return
     widths = [max(_width(cell) for cell in column) for column in zip(heads, *lines, strict=True)]
     for line in [list(heads), *lines]:
         cells = [cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)]
-        typer.echo("  ".join(cells).rstrip())
+        yield "  ".join(cells).rstrip()
 
 
 def _width(text: str) -> int:

@@ -5,22 +5,22 @@ In: a command, perhaps with a token. Out: their name and roles. Never: any part 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from proxy.operations.control import Call, Handler
-
-
-def commands() -> Mapping[str, Handler]:
-    return {"whoami": _whoami}
+from proxy.model.roles import Permission
+from proxy.operations.control import Call
+from proxy.operations.declaration import Answer, Operations, operation
 
 
-async def _whoami(call: Call) -> Mapping[str, Any]:
-    call.args.done()
-    asker = call.asker
-    return {
-        "name": asker.name,
-        "roles": sorted(role.value for role in asker.roles),
-        "by_token": asker.by_token,
-        "program": asker.program,
-    }
+class WhoAmI(Operations):
+    @operation(
+        Permission.SEE, answer={"name": str, "roles": [str], "by_token": bool, "program": bool}, get=True,
+        by_hand="the console and the API ask it",
+    )  # fmt: skip
+    async def whoami(self, call: Call) -> Answer:
+        """Show whom the gate takes you for."""
+        asker = call.asker
+        return {
+            "name": asker.name,
+            "roles": sorted(role.value for role in asker.roles),
+            "by_token": asker.by_token,
+            "program": asker.program,
+        }

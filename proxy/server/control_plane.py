@@ -31,9 +31,10 @@ from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.optouts import doubtful_operations
 from proxy.desk.optouts import operations as optouts
 from proxy.desk.optouts.inbox import Inbox
-from proxy.desk.penalties import operations as penalties
 from proxy.desk.penalties.book import PenaltyBook, rate_shares
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
+from proxy.desk.penalties.operations import Penalties
+from proxy.desk.penalties.scheduler import PenaltyScheduler
 from proxy.desk.providers import operations as providers_told
 from proxy.desk.providers import own_operations as provider
 from proxy.desk.reply_paths import operations as reply_paths
@@ -46,6 +47,7 @@ from proxy.desk.today import counter_rows
 from proxy.journal.records import messages
 from proxy.journal.records.probes import Probes
 from proxy.journal.write_ahead_log import Journal, JournalDown
+from proxy.model.roles import COMMANDS
 from proxy.net.authenticator import Authenticator
 from proxy.net.carrier import CarrierAccount
 from proxy.net.carrier_link import CarrierLink
@@ -53,11 +55,12 @@ from proxy.net.link import Link
 from proxy.net.pdu_tap import OnPdu, Taps, WantsLink
 from proxy.net.provider import Providers
 from proxy.net.provider_link import ProviderLink
-from proxy.operations import whoami
 from proxy.operations.authorization import Authorization
 from proxy.operations.control import CommandRefused, ControlServer
+from proxy.operations.declaration import handlers_of, permissions_of
 from proxy.operations.http import HttpRoute
 from proxy.operations.rule_hits import Hits
+from proxy.operations.whoami import WhoAmI
 from proxy.policy import RuleSet, time_windows
 from proxy.policy.operator_orders import words_of
 from proxy.relay.effects.chunked_imports import ChunkedImports
@@ -126,7 +129,7 @@ class ControlPlane:
         self.penalties = PenaltyBook(store.penalties, self.write_all)
         self.inbox = Inbox(store.doubtful, store.decisions)
         hours = ProviderHours(store.hours, self.write_unreplicated, self.write_all if store.shared else None, store.node)
-        self.penalty_scheduler = penalties.PenaltyScheduler(
+        self.penalty_scheduler = PenaltyScheduler(
             self,
             hours,
             SignatureHours(
@@ -149,6 +152,7 @@ class ControlPlane:
         self._tasks: list[asyncio.Task[None]] = []
         self._authenticator = Authenticator()
         self.authorization = Authorization(people, self._authenticator.check)
+        features = (Penalties(self, self.penalty_scheduler), WhoAmI())
         self._server = ControlServer(
             control,
             {
@@ -162,7 +166,6 @@ class ControlPlane:
                 **access_log.commands(self),
                 **orders.commands(self),
                 **subject.commands(self, self.retention_task, names),
-                **penalties.commands(self, self.penalty_scheduler),
                 **providers_told.commands(self, self.penalty_scheduler, self._rates),
                 **reply_paths.commands(self, self.reply_paths),
                 **probes.commands(self, self.prober),
@@ -171,11 +174,12 @@ class ControlPlane:
                 **ops_rules.commands(self, self._recent_rules, self._hits),
                 **retention.commands(self.retention_task),
                 **erase_operations.commands(self, self.retention_task),
-                **whoami.commands(),
+                **handlers_of(*features),
             },
             self.authorization,
             group=group,
             front=front,
+            wanted={**COMMANDS, **permissions_of(*features)},
         )
         self.book.sweep(self.now())
         self._apply_orders()

@@ -13,24 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from proxy.console.gate_client import CannotAsk, GateClient
-from proxy.desk.api.operation_table import ControlCommand, Operation, Program
-from proxy.desk.api.parameters import Arg
 from proxy.operations.client import Conversation, push_files
+from proxy.operations.declaration import Operation, Program
+from proxy.operations.parameters import Parameter
 
 XLSX = b"PK\x03\x04"
 LINES_MAX = 20_000
 """Lines of one answer; for more there is the command line."""
 
 
-async def call(client: GateClient, token: str, operation: Operation, values: Mapping[str, Any], file: bytes = b"") -> Any:
+async def call(
+    client: GateClient, token: str, operation: Operation | Program, values: Mapping[str, Any], file: bytes = b""
+) -> Any:
     """A mapping for JSON, or the bytes of a file."""
-    if isinstance(operation.by, ControlCommand):
-        return await _command(client, token, operation.by, values)
+    if isinstance(operation, Operation):
+        return await _command(client, token, operation, values)
     with tempfile.TemporaryDirectory(prefix="gate106-api-") as folder:
-        return await _program(client, token, operation, operation.by, values, file, Path(folder))
+        return await _program(client, token, operation, values, file, Path(folder))
 
 
-async def _command(client: GateClient, token: str, command: ControlCommand, values: Mapping[str, Any]) -> Any:
+async def _command(client: GateClient, token: str, command: Operation, values: Mapping[str, Any]) -> Any:
     if "files" in values:
         files: dict[str, str] = values["files"]
         rest = {name: value for name, value in values.items() if name != "files"}
@@ -53,10 +55,10 @@ def _pushed(said: Conversation, files: dict[str, str]) -> dict[str, Any]:
 
 
 async def _program(
-    client: GateClient, token: str, operation: Operation, program: Program, values: Mapping[str, Any], file: bytes, folder: Path
+    client: GateClient, token: str, program: Program, values: Mapping[str, Any], file: bytes, folder: Path
 ) -> Any:
     argv, last = [*program.words.split()], list[str]()
-    if program.takes:
+    if program.takes_file:
         given = folder / ("body.xlsx" if file.startswith(XLSX) else "body.csv")
         await asyncio.to_thread(given.write_bytes, file)
         last.append(str(given))
@@ -67,7 +69,7 @@ async def _program(
         argv.append(f"{program.out}={written}")
     else:
         argv.append("--json")
-    for arg in operation.args:
+    for arg in program.offered:
         if arg.name in values:
             for word in _option_words(arg, values[arg.name]):
                 (last if arg.option == "-" else argv).append(word)
@@ -83,15 +85,15 @@ async def _program(
         raise CannotAsk(f"{program.words}: wrote nothing") from None
 
 
-def _option_words(arg: Arg, value: Any) -> Iterator[str]:
+def _option_words(arg: Parameter, value: Any) -> Iterator[str]:
     """A value as words of the command line; one word each, so that no value is taken for an option."""
     if arg.option == "-":
         yield str(value)  # digits: the form says so
     elif isinstance(value, bool):
         if value:
-            yield arg.flag
+            yield arg.option
     elif isinstance(value, list):
         for one in value:
-            yield f"{arg.flag}={one}"
+            yield f"{arg.option}={one}"
     else:
-        yield f"{arg.flag}={value}"
+        yield f"{arg.option}={value}"

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.desk.api.operation_table import OPERATIONS, ControlCommand, Operation, Program
-from proxy.desk.api.parameters import Arg
-from proxy.desk.api.schemas import ERROR, NAMED, schema_of
+from proxy.desk.api.operation_table import OFFERED
 from proxy.model.roles import Role
+from proxy.operations.declaration import Operation, Program
+from proxy.operations.parameters import Parameter
+from proxy.operations.schemas import ERROR, schema_of, shared_in
 
 JSON = "application/json"
 BODY = "application/octet-stream"
@@ -30,7 +31,8 @@ OF_BODIES = (413, 415)
 
 def document() -> dict[str, Any]:
     paths: dict[str, Any] = {}
-    for one in OPERATIONS:
+    shared = {one.name: one for operation in OFFERED for one in shared_in(operation.answer)} | {ERROR.name: ERROR}
+    for one in OFFERED:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
     return {
         "openapi": "3.1.0",
@@ -43,7 +45,7 @@ def document() -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {one.name: one.schema() for one in NAMED},
+            "schemas": {name: one.schema() for name, one in sorted(shared.items())},
             "responses": {str(status): _error(summary) for status, summary in STATUSES.items()},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "A token of `people` in the settings."}
@@ -53,43 +55,49 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(one: Operation) -> dict[str, Any]:
-    file = isinstance(one.by, Program) and one.by.takes
+def _operation(one: Operation | Program) -> dict[str, Any]:
+    file = isinstance(one, Program) and one.takes_file
     statuses = [status for status in STATUSES if one.method == "POST" or status not in OF_BODIES]
     found: dict[str, Any] = {
         "operationId": one.name,
-        "summary": one.summary,
+        "summary": one.summary.partition("\n")[0],
         "tags": [one.path.split("/")[2]],
         "x-wants": one.permission.value,
         "x-roles": [role.value for role in Role if one.permission in role.may],
         "responses": {"200": _answer(one)} | {str(one): {"$ref": f"#/components/responses/{one}"} for one in statuses},
     }
-    if isinstance(one.by, ControlCommand):
-        found["x-command"] = one.by.name
-    if one.reads or file:
-        found["parameters"] = [_parameter(arg) for arg in one.args]
+    if isinstance(one, Operation):
+        found["x-command"] = one.name
+    if one.get or file:
+        found["parameters"] = [_parameter(arg) for arg in one.offered]
     if file:
         found["requestBody"] = {"required": True, "content": {BODY: {"schema": {}}}}
-    elif not one.reads:
-        required = any(arg.required for arg in one.args)
-        found["requestBody"] = {"required": required, "content": {JSON: {"schema": _body(one.args)}}}
+    elif not one.get:
+        required = any(arg.required for arg in one.offered)
+        found["requestBody"] = {"required": required, "content": {JSON: {"schema": _body(one.offered)}}}
     return found
 
 
-def _answer(one: Operation) -> dict[str, Any]:
-    if isinstance(one.by, Program) and one.by.out:
-        return {"description": "The file.", "content": {one.by.media: {"schema": {}}}}
+def _answer(one: Operation | Program) -> dict[str, Any]:
+    if isinstance(one, Program) and one.out:
+        return {"description": "The file.", "content": {one.media: {"schema": {}}}}
     return {"description": "What the gate says.", "content": {JSON: {"schema": schema_of(one.answer)}}}
 
 
-def _parameter(arg: Arg) -> dict[str, Any]:
-    return {"name": arg.name, "in": "query", "required": arg.required, "description": arg.summary, "schema": arg.form.schema()}
+def _parameter(arg: Parameter) -> dict[str, Any]:
+    return {
+        "name": arg.name,
+        "in": "query",
+        "required": arg.required,
+        "description": arg.form.help,
+        "schema": arg.form.schema(),
+    }
 
 
-def _body(args: tuple[Arg, ...]) -> dict[str, Any]:
+def _body(args: tuple[Parameter, ...]) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {arg.name: {**arg.form.schema(), "description": arg.summary} for arg in args},
+        "properties": {arg.name: {**arg.form.schema(), "description": arg.form.help} for arg in args},
         "required": [arg.name for arg in args if arg.required],
         "additionalProperties": False,
     }

@@ -22,15 +22,14 @@ from proxy.console.login import TOKEN_MAX, gate_token, identify
 from proxy.console.translations import language_of
 from proxy.desk.api.dispatch import call
 from proxy.desk.api.openapi import BODY, JSON, document
-from proxy.desk.api.operation_table import FILE_BYTES_MAX, OPERATIONS, Operation, Program
-from proxy.desk.api.parameters import BadRequest, from_query, read
+from proxy.desk.api.operation_table import OFFERED
 from proxy.i18n import catalog
 from proxy.model.lockout import HELD_OFF_S, Lockout
 from proxy.model.redact import as_json
 from proxy.model.roles import Asker, NotAllowed, require_permission
-from proxy.operations.args import object_of
-from proxy.operations.authorization import CommandRefused
 from proxy.operations.client import NobodyAnswers
+from proxy.operations.declaration import Operation, Program
+from proxy.operations.parameters import BadArgument, from_query, object_of, read_values
 
 JSON_BYTES_MAX = 128 * 1024
 """A line to the gate has 256 KiB, and nothing of a request is twice as long there."""
@@ -39,6 +38,7 @@ STATUS_OF = {"token": 401, "role": 403, "busy": 503, "fault": 500}
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 """All methods that get an answer; 405 for those that an operation does not have."""
 KNOWN_MAX = 1000
+FILE_BYTES_MAX = 32 << 20
 UNKNOWN_ASKER = (
     "this token is nobody's (people and http.tokens in the settings; a password that a person chose goes as NAME:PASSWORD)"
 )
@@ -56,8 +56,8 @@ class Api:
 
     def routes(self) -> list[Route]:
         routes = [Route(DOCUMENT, self._show_document, methods=["GET"])]
-        for path in dict.fromkeys(one.path for one in OPERATIONS):
-            by_method = {one.method: one for one in OPERATIONS if one.path == path}
+        for path in dict.fromkeys(one.path for one in OFFERED):
+            by_method = {one.method: one for one in OFFERED if one.path == path}
             routes.append(Route(path, self._endpoint(by_method), methods=METHODS))
         return [*routes, Route("/api/{rest:path}", self._not_found, methods=METHODS)]
 
@@ -76,7 +76,7 @@ class Api:
             return error_response(request, str(told), told.status, told.headers)
         return error_response(request, f"no such operation ({DOCUMENT} says which there are)", 404)
 
-    def _endpoint(self, by_method: dict[str, Operation]) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, by_method: dict[str, Operation | Program]) -> Callable[[Request], Awaitable[Response]]:
         allowed = ", ".join(by_method)
 
         async def answer(request: Request) -> Response:
@@ -90,7 +90,7 @@ class Api:
                 return answer_response(operation, await call(self._client, token, operation, values, file))
             except ErrorAnswer as told:
                 return error_response(request, str(told), told.status, told.headers)
-            except BadRequest as fault:
+            except BadArgument as fault:
                 return error_response(request, str(fault), 400)
             except CannotAsk as error:
                 return error_response(
@@ -129,30 +129,25 @@ class Api:
         return gate_token(token), asker
 
 
-def _check_permission(asker: Asker, operation: Operation) -> None:
+def _check_permission(asker: Asker, operation: Operation | Program) -> None:
     try:
         require_permission(asker, operation.permission, operation.name)
     except NotAllowed as fault:
         raise ErrorAnswer(403, str(fault)) from None
 
 
-async def _read_request(request: Request, operation: Operation) -> tuple[dict[str, Any], bytes]:
+async def _read_request(request: Request, operation: Operation | Program) -> tuple[dict[str, Any], bytes]:
     """Reads and checks a request: its values, and the file if the operation takes one."""
-    takes_file = isinstance(operation.by, Program) and operation.by.takes
-    if operation.reads or takes_file:
-        values = read(operation.args, from_query(operation.args, request.query_params.multi_items()))
-        return values, await _file(request) if takes_file else b""
-    if request.query_params:
-        raise BadRequest("nothing is said in the address here: what is asked for stands in the body")
-    body = await _body(request, JSON_BYTES_MAX)
-    return read(operation.args, _json_object(body) if body and _is_json(request.headers) else {}), b""
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    try:
-        return object_of(body)
-    except CommandRefused as refused:
-        raise BadRequest(str(refused)) from None
+    takes_file = isinstance(operation, Program) and operation.takes_file
+    given: dict[str, Any] = {}
+    if operation.get or takes_file:
+        given = from_query(operation.offered, request.query_params.multi_items())
+    elif request.query_params:
+        raise BadArgument("nothing is said in the address here: what is asked for stands in the body")
+    elif (body := await _body(request, JSON_BYTES_MAX)) and _is_json(request.headers):
+        given = object_of(body)
+    read_values(operation.offered, given)
+    return given, await _file(request) if takes_file else b""
 
 
 async def _file(request: Request) -> bytes:
@@ -195,11 +190,11 @@ def error_response(request: Request, why: str, status: int, headers: dict[str, s
     return json_response({"error": catalog.in_language(why, language)}, status, beside)
 
 
-def answer_response(operation: Operation, what: Any) -> Response:
+def answer_response(operation: Operation | Program, what: Any) -> Response:
     if isinstance(what, bytes):
-        assert isinstance(operation.by, Program)
-        name = f"gate106-{operation.name.replace('.', '-')}.{operation.by.media.partition('/')[2]}"
-        return Response(what, media_type=operation.by.media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+        assert isinstance(operation, Program)
+        name = f"gate106-{operation.name.replace('.', '-')}.{operation.media.partition('/')[2]}"
+        return Response(what, media_type=operation.media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
     return json_response(what, 200)
 
 

@@ -16,6 +16,7 @@ from proxy.model.message import CATEGORY_WORDS, Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Args, Call, CommandRefused, Handler
 from proxy.operations.gate_interface import Gate
+from proxy.operations.schemas import SharedSchema
 from proxy.policy import NotInScope
 from proxy.policy.operator_orders import DIMENSIONS, EVERYTHING, TRIAL, scope_of, words_of
 
@@ -30,6 +31,13 @@ TRIAL_S_MAX = 60.0
 TRIAL_TICK_S = 0.2
 
 Scope = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+ORDER_FIELDS = {
+    "id": int, "name": str, "kind": str, "about": str, "scope": object, "since": float, "until": float, "who": str, "why": str,
+    "everything": bool, "trial": bool,
+}  # fmt: skip
+ORDER = SharedSchema("Order", ORDER_FIELDS | {"hits?": int, "seconds?": float, "would_refuse?": int, "of?": int})
 
 
 class WithOrders(Gate, Protocol):

@@ -1,319 +1,163 @@
-"""Serves the penalty commands, and checks the triggers once a minute.
+"""Declares the operations on penalties.
 
-In: people's decisions; the gate's counters; time. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: how
-something is measured (triggers.py), work for a message.
+In: people's decisions. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: what a trigger proposes
+(scheduler.py).
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import math
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from typing import Any, Protocol
-
-import structlog
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.complaints.operations import WithCases
-from proxy.desk.consents import operations as consent
-from proxy.desk.operator_orders.book import TooManyOrders
-from proxy.desk.penalties.book import PenaltyBook, order_of
-from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
-from proxy.desk.penalties.triggers import MILLION, MeasureSource, ProposedPenalty, due
-from proxy.journal.records.penalties import LADDER, PROPOSED, STATES, THROTTLE, WARN, HourCounts, Penalty, Subject
-from proxy.model.approvals import Impossible
-from proxy.model.message import Order, hash48
-from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.record_lookup import or_refused, paper_number
+from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
+from proxy.journal.records.penalties import IN_FORCE, LADDER, PROPOSED, STATES, THROTTLE, Penalty, Subject
+from proxy.model.roles import Permission
+from proxy.operations.authorization import CommandRefused
+from proxy.operations.control import Call
+from proxy.operations.declaration import Answer, Button, Operations, operation
+from proxy.operations.parameters import Choice, Id, Number, Seconds, Text, Why
+from proxy.operations.record_lookup import or_refused
+from proxy.operations.schemas import SharedSchema, record_fields
+from proxy.operations.terminal import format_time, table_lines
 from proxy.policy import NotInScope
 from proxy.policy.operator_orders import scope_of
-from proxy.policy.penalty_rules import ADVERTISER, LAPSES_S, PROVIDER, SIGNATURE
-from proxy.policy.time_windows import Window
+from proxy.policy.penalty_rules import ADVERTISER, LAPSES_S, SIGNATURE
 
-log = structlog.get_logger()
-
-OWN_WAIT_S, OTHERS_WAIT_S = 1.0, 5.0
-"""Gates on a shared store receive a penalty and its order one after the other. If the two do not fit, the gate that numbered the penalty
-corrects it after the shorter time, any gate after the longer one: the first may have been killed between the two."""
-LOOK_S = 60.0
-"""How often triggers are checked; their measures are counted by the hour."""
-AGAIN_S = 1.0
+LEAST_S = 1.0
 FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
-MONTH = Window("month", 31 * 86_400)
+LISTED_MAX = 1000
 
-
-class WithPenalties(WithCases, Protocol):
-    """A gate that penalizes providers."""
-
-    @property
-    def penalties(self) -> PenaltyBook: ...
-
-
-def commands(gate: WithPenalties, scheduler: PenaltyScheduler) -> Mapping[str, Handler]:
-    handlers = _Penalties(gate, scheduler)
-    return {
-        "penalty.list": handlers.list,
-        "penalty.show": handlers.show,
-        "penalty.propose": handlers.propose,
-        "penalty.approve": handlers.approve,
-        "penalty.reject": handlers.reject,
-        "penalty.withdraw": handlers.withdraw,
-        "penalty.appeal": handlers.appeal,
-        "penalty.lift": handlers.lift,
-    }
+PENALTY = SharedSchema("Penalty", record_fields(Penalty, name=str))
+PENALTY_ID = Id("Its number, as `gate106 penalty list` shows it.", kind="penalty", metavar="PENALTY")
+PenaltyId = Annotated[int, PENALTY_ID]
 
 
 def penalty_row(one: Penalty) -> dict[str, Any]:
     """A penalty as a mapping for answers."""
-    said = one._asdict()
-    return said | {"name": one.name, "of": one.subject.words, "events": [event._asdict() for event in one.events]}
+    return one._asdict() | {"name": one.name, "of": one.subject.words, "events": [event._asdict() for event in one.events]}
 
 
-class PenaltyScheduler:
-    def __init__(
-        self,
-        gate: WithPenalties,
-        hours: ProviderHours,
-        apart: SignatureHours,
-        paths: Callable[[str], Mapping[str, str]] = lambda provider: {},
-    ) -> None:
-        """``paths``: by provider, the state of the reply path of each of its port prefixes."""
-        self._gate = gate
-        self._hours, self._apart, self._paths = hours, apart, paths
-        self._next_s = 0.0
-        self._retry_s = self._logged_s = -math.inf
-        self._checking: asyncio.Task[None] | None = None
-        self._misfits: dict[int, float] = {}
-        """Penalties whose order does not fit, and since when."""
-        self.ppm: dict[tuple[str, ...], float] = {}
-        """Valid complaints of this month in a million messages, by provider."""
-        self.consent_tasks: dict[tuple[str, ...], float] = {}
-        """Consents whose proof is missing, by provider and state, as of the last look: there may be thousands, so not at every question."""
-
-    def count_apart(self) -> None:
-        """Counts by signature while a trigger needs it."""
-        relay = self._gate.relay
-        relay.tally.apart.wanted = any(trigger.by != PROVIDER for trigger in relay.rules.desk.triggers)
-
-    def tick(self, now: float, now_s: float) -> None:
-        """A few times a second; ``now_s``: monotonic."""
-        self.count_apart()
-        if now_s >= self._retry_s:
-            try:
-                self._keep_orders(now)
-            except (CommandRefused, Impossible) as error:  # the journal is down, or there are too many orders: in a second
-                self._retry_s = now_s + AGAIN_S
-                if now_s >= self._logged_s:
-                    self._logged_s = now_s + LOOK_S
-                    log.error("orders of penalties not updated; tried again every second", problem=str(error))
-        if now_s >= self._next_s and (self._checking is None or self._checking.done()):
-            self._next_s = now_s + LOOK_S
-            self._checking = asyncio.get_running_loop().create_task(self._check(now))
-
-    def soon(self) -> None:
-        """Has the next tick check the triggers."""
-        self._next_s = 0.0
-
-    def stop(self) -> None:
-        if self._checking is not None:
-            self._checking.cancel()
-
-    async def _check(self, now: float) -> None:
-        try:
-            await self.look(now)
-        except (CommandRefused, Impossible) as error:
-            log.error("penalty triggers not checked; tried again at the next check", problem=str(error))
-
-    async def look(self, now: float) -> None:
-        """Stores the counts and proposes, or carries out, what the triggers ask for. It works one provider at a time: for each a month of hours
-        is summed."""
-        gate, rest = self._gate, asyncio.sleep
-        for _ in self._take(now):
-            await rest(0)
-        gate.cases.sweep(now)
-        providers, start = list(gate.relay.directory.providers), MONTH.start(now)
-        ppm: dict[tuple[str, ...], float] = {}
-        for name in providers:
-            if sent := self._hours.of(name, start, now + 1).sent:
-                ppm[name,] = gate.cases.valid(name, start, now + 1) * MILLION / sent
-            await rest(0)
-        self.ppm = ppm
-        self.consent_tasks = await consent.count_tasks(gate, now)
-        rules = gate.relay.rules
-        counting = MeasureSource(self._hours, self._apart, self._valid, rules.registry.advertiser_of, self._paths)
-        for proposed in due(rules.desk.triggers, providers, counting, gate.penalties.of, now):
-            if proposed is not None:
-                self._propose(proposed, rules.revision, now)
-            await rest(0)
-
-    def _take(self, now: float) -> Iterator[None]:
-        """What was counted, a piece at a time."""
-        tally = self._gate.relay.tally
-        self._hours.take(tally.submits, tally.optouts, now)
-        yield from self._apart.take(tally.apart, now)
-        if tally.apart.missed:
-            log.warning("more signatures than can be counted in a minute", messages_missed=tally.apart.missed)
-            tally.apart.missed = 0
-
-    def _valid(self, subject: Subject, since: float, until: float) -> int:
-        """The number of valid complaints about a subject's messages."""
-        cases, advertiser_of = self._gate.cases, self._gate.relay.rules.registry.advertiser_of
-        if subject.by == SIGNATURE:
-            return cases.valid(subject.provider, since, until, lambda case: case.signature == subject.value)
-        if subject.by == ADVERTISER:
-            return cases.valid("", since, until, lambda case: advertiser_of(hash48(case.signature)) == subject.value)
-        return cases.valid(subject.provider, since, until)
-
-    def counted(self, provider: str, hour: float) -> HourCounts:
-        """What a provider did in the clock hour that begins then, as of the last look."""
-        return self._hours.of(provider, hour, hour + 1)
-
-    def put_away(self, now: float) -> None:
-        """The gate is about to stop: what was counted since the last look is not lost."""
-        with contextlib.suppress(CommandRefused):
-            for _ in self._take(now):
-                pass
-
-    def _propose(self, proposed: ProposedPenalty, revision: str, now: float) -> None:
-        trigger, step = proposed.trigger, proposed.step
-        author = f"rule {trigger.id}"
-        draft = Penalty(
-            0, PROPOSED, step.then, proposed.subject.provider, step.to, step.for_s, 0.0, now + trigger.lapses_s, 0, trigger.id, trigger.say,
-            trigger.basis, proposed.figure, revision, author, "", (), proposed.figure.zh, proposed.subject.by, proposed.subject.value,
-        )  # fmt: skip
-        penalty, _ = self._gate.penalties.propose(draft, now, author, proposed.figure)
-        log.warning(
-            "penalty proposed by a rule", penalty=penalty.name, of=penalty.subject.words, step=penalty.step, why=proposed.figure
-        )
-        if not trigger.approval:
-            self.settle(self._gate.penalties.begin(penalty.id, now, author)[0], now)
-
-    def _keep_orders(self, now: float, done: Penalty | None = None) -> None:
-        """Sees that each penalty in force has its order and no order outlives its penalty, also after a kill between the two. ``done``: the
-        penalty that was just decided here."""
-        gate = self._gate
-        for late in gate.penalties.lapse(now):
-            log.warning("penalty proposal lapsed undecided", penalty=late.name, of=late.subject.words, step=late.step)
-        for over in gate.penalties.end(now):
-            log.info("penalty ended", penalty=over.name, of=over.subject.words, step=over.step)
-        there = {order.who: order for order in gate.book.of_kind("suspension", "throttle")}
-        misfits: list[tuple[int, Penalty | None, Callable[[], object]]] = []
-        for penalty in gate.penalties.in_force():
-            order = there.pop(penalty.name, None)
-            if penalty.step != WARN and (order is None or not penalty.order):
-                misfits.append((penalty.id, penalty, partial(self._mend, penalty, order, now)))
-        for who, order in there.items():
-            if who.startswith("penalty-"):
-                number = int(who.removeprefix("penalty-"))
-                lift = partial(gate.book.lift, order, now, who, "its penalty has ended")
-                misfits.append((number, gate.penalties.get(number), lift))
-        since, self._misfits = self._misfits, {}
-        for number, about, mend in misfits:
-            self._misfits[number] = since.get(number, now)
-            if self._may_mend(number, about, now, done):
-                mend()
-
-    def _may_mend(self, number: int, penalty: Penalty | None, now: float, done: Penalty | None) -> bool:
-        """Whether it is this gate's to mend, now."""
-        if not self._gate.store.shared:
-            return True
-        if done is not None and penalty is not None and (penalty.subject, penalty.trigger) == (done.subject, done.trigger):
-            return True
-        wait_s = OWN_WAIT_S if self._gate.penalties.is_own(number) else OTHERS_WAIT_S
-        return not 0 <= now - self._misfits[number] < wait_s
-
-    def _mend(self, penalty: Penalty, order: Order | None, now: float) -> None:
-        if order is not None:
-            self._gate.penalties.acts_by(penalty.id, order.id)
-        elif penalty.order:
-            self._gate.penalties.lift(penalty.id, now, "", f"order {penalty.order} was lifted")
-        else:
-            self._give_order(penalty, now)
-
-    def _give_order(self, penalty: Penalty, now: float) -> None:
-        order: Order | None = order_of(penalty, now)
-        if order is None:
-            return
-        try:
-            given, _ = self._gate.book.give(order, now)
-        except TooManyOrders as fault:
-            raise CommandRefused(str(fault)) from None
-        self._gate.penalties.acts_by(penalty.id, given.id)
-
-    def settle(self, penalty: Penalty, now: float) -> None:
-        """After a decision: its order is in force before the command is answered."""
-        self._keep_orders(now, penalty)
-
-    def reread(self) -> None:
-        """Takes other gates' counts from the store."""
-        self._hours.reread()
-        self._apart.reread()
-
-    def gauges(self) -> dict[str, Any]:
-        """For metrics."""
-        gate = self._gate
-        late, unanswered = gate.cases.overdue(gate.now())
-        in_force: dict[tuple[str, ...], float] = {}
-        for one in gate.penalties.in_force():
-            in_force[one.provider, one.step] = in_force.get((one.provider, one.step), 0.0) + 1.0
-        return {
-            "complaint_ppm": self.ppm,
-            "consent_tasks": self.consent_tasks,
-            "penalties": in_force,
-            "penalties_waiting": float(len(gate.penalties.waiting())),
-            "complaints_overdue": {("forward",): float(late), ("answer",): float(unanswered)},
-        }
+# -- answers as text
 
 
-class _Penalties:
+def _rows(answer: Answer) -> Iterable[str]:
+    return table_lines(
+        ("id", "state", "of", "step", "until", "by", "why"),
+        (
+            (
+                one["id"], one["state"], one["of"], _step(one), _until(one), one["author"],
+                one["figure"] or one["events"][0]["why"],
+            )
+            for one in answer["penalties"]
+        ),
+        "there are no penalties",
+    )  # fmt: skip
+
+
+def _line(what: str) -> Any:
+    """``penalty 3: lifted``."""
+    return lambda answer: [f"penalty {answer['id']}: {what}"]
+
+
+def _proposed(answer: Answer) -> Iterator[str]:
+    yield f"penalty {answer['id']}: {_step(answer)} of {answer['of']} waits (gate106 penalty approve {answer['id']})"
+
+
+def _approved(answer: Answer) -> Iterator[str]:
+    in_force = f"in force until {format_time(answer['until'])}"
+    done = in_force if answer["state"] == IN_FORCE else "waits for a second person, you stand for it"
+    yield f"penalty {answer['id']}: {_step(answer)} of {answer['of']} {done}"
+
+
+def _step(answer: Mapping[str, Any]) -> str:
+    return f"throttle to {answer['share']:.0%}" if answer["step"] == THROTTLE else str(answer["step"])
+
+
+def _until(answer: Mapping[str, Any]) -> str:
+    """When a proposal lapses, or a penalty ends; nothing for one that never came into force."""
+    return format_time(answer["until"]) if answer["since"] or answer["state"] == PROPOSED else "-"
+
+
+def _whole(answer: Answer) -> Iterator[str]:
+    yield f"penalty {answer['id']} of {answer['of']}: {_step(answer)}, {answer['state']}"
+    if answer["trigger"]:
+        yield f"  rule     {answer['trigger']}: {answer['say']}"
+    if answer["basis"]:
+        yield f"  basis    {answer['basis']}"
+    if answer["figure"]:
+        yield f"  measured {answer['figure']}"
+    if answer["state"] == PROPOSED and answer["until"]:
+        yield f"  lapses   {format_time(answer['until'])}"
+    if answer["since"]:
+        yield f"  from     {format_time(answer['since'])} to {format_time(answer['until'])}"
+    if answer["appeal"]:
+        yield f"  appeal   {answer['appeal']}"
+    for event in answer["events"]:
+        yield f"  {format_time(event['time'])}  {event['what']}  {event['who']}: {event['why']}".rstrip(": ")
+
+
+class Penalties(Operations, group="penalty", help="Penalties of providers: propose, approve, list, lift."):
     def __init__(self, gate: WithPenalties, scheduler: PenaltyScheduler) -> None:
         self._gate = gate
         self._scheduler = scheduler
 
-    async def list(self, call: Call) -> Mapping[str, Any]:
-        """The newest first."""
-        state, provider = call.args.text("state", ""), call.args.text("provider", "")
-        call.args.done()
-        if state and state not in STATES:
-            raise CommandRefused(unknown("state", state, STATES))
+    @operation(
+        Permission.SEE, answer={"penalties": [PENALTY]}, get=True, text=_rows, example="gate106 penalty list --state proposed"
+    )
+    async def list_(
+        self,
+        call: Call,
+        state: Annotated[
+            str, Choice("proposed, in-force, over, lifted, rejected, raised, withdrawn or lapsed.", tuple(STATES))
+        ] = "",
+        provider: Annotated[str, Text("Of this provider.")] = "",
+    ) -> Answer:
+        """List penalties, the newest first."""
         found = [
             penalty_row(one)
             for one in self._gate.penalties.all()
             if state in ("", one.state) and provider in ("", one.provider)
         ]
-        return {"penalties": found[::-1][:1000]}
+        return {"penalties": found[::-1][:LISTED_MAX]}
 
-    async def show(self, call: Call) -> Mapping[str, Any]:
-        number = paper_number(call, "penalty", "penalty")
-        call.args.done()
-        return penalty_row(or_refused(lambda: self._gate.penalties.find(number)))
+    @operation(Permission.SEE, answer=PENALTY, text=_whole, example="gate106 penalty show 3")
+    async def show(self, call: Call, id_: PenaltyId) -> Answer:
+        """Show a penalty, what it rests on, and what was done with it."""
+        return penalty_row(or_refused(lambda: self._gate.penalties.find(id_)))
 
-    async def propose(self, call: Call) -> Mapping[str, Any]:
-        args, gate = call.args, self._gate
-        subject, step = self._subject(args), args.text("step")
-        for_s = args.seconds("for_s", FOR_S, 1.0, FOR_S_MAX)
-        share, lapses_s = args.number("to", 1.0, 0.01, 1.0), args.seconds("lapses_s", LAPSES_S, 1.0, FOR_S_MAX)
-        basis, why = args.text("basis", ""), args.why()
-        args.done()
-        if step not in LADDER:
-            raise CommandRefused(unknown("step", step, LADDER))
-        if step != THROTTLE and share != 1.0:
+    @operation(
+        Permission.ENTER, answer=PENALTY, record="penalty", text=_proposed,
+        example='gate106 penalty propose --provider jia --step throttle --to 0.5 --for 30d --why "12321, October"',
+    )  # fmt: skip
+    async def propose(
+        self,
+        call: Call,
+        step: Annotated[str, Choice("warn, throttle, suspend-marketing or suspend-all.", tuple(LADDER))],
+        why: Why,
+        provider: Annotated[str, Text("Who is to bear it.")] = "",
+        signature: Annotated[str, Text("Only what the provider sends under this signature.")] = "",
+        advertiser: Annotated[str, Text("Instead of a provider: an advertiser, whichever provider brings its messages.")] = "",
+        to: Annotated[float, Number("Of a throttle: the share of its rate that the provider keeps (0.5).", 0.01, 1.0)] = 1.0,
+        for_s: Annotated[float, Seconds("How long, at most 366d.", LEAST_S, FOR_S_MAX, shown="30d")] = FOR_S,
+        lapses_s: Annotated[float, Seconds("When an undecided proposal lapses.", LEAST_S, FOR_S_MAX, shown="7d")] = LAPSES_S,
+        basis: Annotated[str, Text("What it rests on: contract, order, rule.")] = "",
+    ) -> Answer:
+        """Propose a penalty: it waits until another person approves it."""
+        gate, subject = self._gate, self._subject(provider, signature, advertiser)
+        if step != THROTTLE and to != 1.0:
             raise CommandRefused(f"to: only a {THROTTLE} has it")
-        who = call.asker.name
         draft = Penalty(
-            0, PROPOSED, step, subject.provider, share, int(for_s), 0.0, gate.now() + lapses_s, 0, "", "", basis, "",
-            gate.relay.rules.revision, who, "", (), "", subject.by, subject.value,
+            0, PROPOSED, step, subject.provider, to, int(for_s), 0.0, gate.now() + lapses_s, 0, "", "", basis, "",
+            gate.relay.rules.revision, call.asker.name, "", (), "", subject.by, subject.value,
         )  # fmt: skip
         penalty, sequence = or_refused(lambda: gate.penalties.propose(draft, gate.now(), call.who, why))
         await gate.safe(sequence)
         return penalty_row(penalty)
 
-    def _subject(self, args: Args) -> Subject:
+    def _subject(self, provider: str, signature: str, advertiser: str) -> Subject:
         """The subject of a proposal: a provider's messages, those of them under a signature, or an advertiser's through any provider."""
         relay = self._gate.relay
-        provider, signature, advertiser = (args.text(word, "") for word in (PROVIDER, SIGNATURE, ADVERTISER))
         if provider and provider not in relay.directory.providers:
             raise CommandRefused(unknown("provider of the settings", provider, relay.directory.providers))
         if bool(advertiser) is bool(provider) or (signature and advertiser):
@@ -330,37 +174,57 @@ class _Penalties:
         (by, values), *_ = scope or [("", ("",))]
         return Subject(provider, by, values[0])
 
-    async def approve(self, call: Call) -> Mapping[str, Any]:
-        number = paper_number(call, "penalty", "penalty")
-        call.args.done()
+    @operation(
+        Permission.APPROVE,
+        answer=PENALTY,
+        record="penalty",
+        text=_approved,
+        example="gate106 penalty approve 3 --token-file li.token",
+    )
+    async def approve(self, call: Call, id_: PenaltyId) -> Answer:
+        """Approve a penalty, as another person than its author."""
         gate = self._gate
-        penalty, sequence = or_refused(lambda: gate.penalties.approve(number, call.asker, call.known, gate.now(), call.who))
-        return await self._settled(penalty, sequence)
+        return await self._settled(
+            *or_refused(lambda: gate.penalties.approve(id_, call.asker, call.known, gate.now(), call.who))
+        )
 
-    async def reject(self, call: Call) -> Mapping[str, Any]:
-        book = self._gate.penalties
-        return await self._decided(call, lambda number, why, now: book.reject(number, call.asker, now, call.who, why))
+    @operation(
+        Permission.APPROVE, answer=PENALTY, record="penalty", text=_line("rejected"), button=Button("one/{id}/reject", (PROPOSED,)),
+        example='gate106 penalty reject 3 --why "the complaints were duplicates"',
+    )  # fmt: skip
+    async def reject(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
+        """Reject a proposal: what it measured does not count against the provider again."""
+        gate = self._gate
+        return await self._settled(*or_refused(lambda: gate.penalties.reject(id_, call.asker, gate.now(), call.who, why)))
 
-    async def withdraw(self, call: Call) -> Mapping[str, Any]:
-        book = self._gate.penalties
-        return await self._decided(call, lambda number, why, now: book.withdraw(number, call.asker, now, call.who, why))
+    @operation(
+        Permission.ENTER, answer=PENALTY, record="penalty", text=_line("withdrawn"), button=Button("one/{id}/withdraw", (PROPOSED,)),
+        example='gate106 penalty withdraw 3 --why "measured with the wrong month"',
+    )  # fmt: skip
+    async def withdraw(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
+        """Take back what you have proposed yourself, before anybody has decided it."""
+        gate = self._gate
+        return await self._settled(*or_refused(lambda: gate.penalties.withdraw(id_, call.asker, gate.now(), call.who, why)))
 
-    async def appeal(self, call: Call) -> Mapping[str, Any]:
-        book = self._gate.penalties
-        return await self._decided(call, lambda number, why, now: book.appeal(number, now, call.who, why))
+    @operation(
+        Permission.ENTER, answer=PENALTY, record="penalty", text=_line("appeal noted"), button=Button("one/{id}/appeal", (IN_FORCE,)),
+        example='gate106 penalty appeal 3 --why "letter of 14 November: consents are attached"',
+    )  # fmt: skip
+    async def appeal(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
+        """Note that the provider appeals. It stops nothing: to grant the appeal, lift the penalty."""
+        gate = self._gate
+        return await self._settled(*or_refused(lambda: gate.penalties.appeal(id_, gate.now(), call.who, why)))
 
-    async def lift(self, call: Call) -> Mapping[str, Any]:
-        book = self._gate.penalties
-        return await self._decided(call, lambda number, why, now: book.lift(number, now, call.who, why))
+    @operation(
+        Permission.APPROVE, answer=PENALTY, record="penalty", text=_line("lifted"), button=Button("one/{id}/lift", (IN_FORCE,)),
+        example='gate106 penalty lift 3 --why "appeal granted"',
+    )  # fmt: skip
+    async def lift(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
+        """End a penalty before its time: what was taken is given back at once."""
+        gate = self._gate
+        return await self._settled(*or_refused(lambda: gate.penalties.lift(id_, gate.now(), call.who, why)))
 
-    async def _decided(self, call: Call, decide: Callable[[int, str, float], tuple[Penalty, int]]) -> Mapping[str, Any]:
-        """Decisions that take a number and a reason."""
-        number, why = paper_number(call, "penalty", "penalty"), call.args.why()
-        call.args.done()
-        penalty, sequence = or_refused(lambda: decide(number, why, self._gate.now()))
-        return await self._settled(penalty, sequence)
-
-    async def _settled(self, penalty: Penalty, sequence: int) -> Mapping[str, Any]:
+    async def _settled(self, penalty: Penalty, sequence: int) -> Answer:
         gate = self._gate
         self._scheduler.settle(penalty, gate.now())
         await gate.safe(sequence)

@@ -11,8 +11,10 @@ from typing import Any
 from starlette.responses import Response
 
 from proxy.console import forms
+from proxy.console.actions import add_buttons
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
+from proxy.desk.penalties.operations import Penalties
 from proxy.journal.records.penalties import IN_FORCE, PROPOSED, STATES
 from proxy.model.roles import Permission
 
@@ -80,19 +82,19 @@ async def _rules(request: PageRequest, command: str, words: str, **said: Any) ->
 # -- one penalty
 
 
-@page.get("one/{number}")
+@page.get("one/{id}")
 async def one(request: PageRequest) -> Response:
     return await _one(request)
 
 
 async def _one(request: PageRequest, problem: str = "") -> Response:
-    answer = await request.ask("penalty.show", id=request.path("number"))
+    answer = await request.ask("penalty.show", id=request.path("id"))
     return request.render("penalties_one.html", 409 if problem else 200, one=answer, problem=problem)
 
 
-@page.post("one/{number}/approve", wants=Permission.APPROVE)
+@page.post("one/{id}/approve", wants=Permission.APPROVE)
 async def approve(request: PageRequest) -> Response:
-    number = request.path("number")
+    number = request.path("id")
     try:
         answer = await request.ask("penalty.approve", id=number)
     except CannotAsk as error:
@@ -100,39 +102,13 @@ async def approve(request: PageRequest) -> Response:
     return request.go(f"/penalties/one/{number}", request.t("in_force" if answer["state"] == IN_FORCE else "vouched"))
 
 
-@page.post("one/{number}/reject", wants=Permission.APPROVE)
-async def reject(request: PageRequest) -> Response:
-    return await _done(request, "penalty.reject", "rejected")
+add_buttons(page, Penalties, _one)
 
 
-@page.post("one/{number}/lift", wants=Permission.APPROVE)
-async def lift(request: PageRequest) -> Response:
-    return await _done(request, "penalty.lift", "lifted")
-
-
-@page.post("one/{number}/withdraw", wants=Permission.ENTER)
-async def withdraw(request: PageRequest) -> Response:
-    return await _done(request, "penalty.withdraw", "withdrawn")
-
-
-@page.post("one/{number}/appeal", wants=Permission.ENTER)
-async def appeal(request: PageRequest) -> Response:
-    return await _done(request, "penalty.appeal", "appeal_noted")
-
-
-async def _done(request: PageRequest, command: str, words: str) -> Response:
-    number = request.path("number")
-    try:
-        await request.ask(command, id=number, why=request.form("why"))
-    except CannotAsk as error:
-        return await _one(request, forms.problem_text(error))
-    return request.go(f"/penalties/one/{number}", request.t(words))
-
-
-@page.post("one/{number}/letter", wants=Permission.LOOK)
+@page.post("one/{id}/letter", wants=Permission.LOOK)
 async def letter(request: PageRequest) -> Response:
     """The letter to the provider, with its valid complaints as annex: numbers are masked."""
-    number = request.path("number")
+    number = request.path("id")
     return await forms.download_of(
         request, f"penalty-{number}.pdf", lambda out: ["penalty", "letter", number, f"--out={out}", "--json"]
     )

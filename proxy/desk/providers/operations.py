@@ -19,7 +19,7 @@ from proxy.config import Provider
 from proxy.config.yaml_file import unknown
 from proxy.desk.connections import binds
 from proxy.desk.operator_orders import operations as orders
-from proxy.desk.penalties.operations import PenaltyScheduler, WithPenalties
+from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
 from proxy.model.counters import GateCounters
 from proxy.model.message import Order
 from proxy.operations.control import Call, CommandRefused, Handler

@@ -23,7 +23,7 @@ from starlette.responses import Response
 
 from proxy.desk.consents import operations as consent
 from proxy.desk.operator_orders import operations as orders
-from proxy.desk.penalties.operations import WithPenalties
+from proxy.desk.penalties.scheduler import WithPenalties
 from proxy.desk.revisions.operations import WithRevisions
 from proxy.desk.revisions.rule_revisions import IN_FORCE
 from proxy.model.redact import as_json

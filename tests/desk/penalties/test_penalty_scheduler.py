@@ -12,7 +12,7 @@ from proxy.desk.complaints.book import CaseBook
 from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.penalties.book import PenaltyBook, rate_shares
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
-from proxy.desk.penalties.operations import OTHERS_WAIT_S, PenaltyScheduler
+from proxy.desk.penalties.scheduler import OTHERS_WAIT_S, PenaltyScheduler
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.penalties import Penalty, unpack_penalty
 from proxy.model.counters import GateCounters
@@ -178,7 +178,7 @@ def test_while_the_journal_is_down_it_is_tried_each_second_and_said_each_minute(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(
-        "proxy.desk.penalties.operations.log",
+        "proxy.desk.penalties.scheduler.log",
         SimpleNamespace(error=lambda text, **_: said.append(text), info=lambda *_, **__: None),
     )
     made = desk.penalty()

@@ -1,0 +1,62 @@
+"""Adds the buttons of declared operations to a page.
+
+In: operations with a ``Button``; a form. Out: a route each; the operation carried out and a notice, or the page again with the refusal.
+Never: a button's look (templates/macros.html, ``action``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from proxy.console.forms import duration_s, problem_text
+from proxy.console.gate_client import CannotAsk
+from proxy.console.page import Page, PageRequest
+from proxy.operations.declaration import Operation, Operations
+from proxy.operations.parameters import List, Parameter, Seconds
+
+Shown = Callable[[PageRequest, str], Awaitable[Response]]
+"""The page again, with what is wrong."""
+
+
+def add_buttons(page: Page, feature: type[Operations], shown: Shown) -> None:
+    """Registers each operation of the feature that has a button, unless another page has it."""
+    for one in feature.operations:
+        if one.button is not None and one.button.page in ("", page.name):
+            page.actions[one.short] = one
+            page.post(one.button.path, wants=one.permission)(_pressed(page, one, shown))
+
+
+def _pressed(page: Page, operation: Operation, shown: Shown) -> Callable[[PageRequest], Awaitable[Response]]:
+    assert operation.button is not None
+    above = "/".join([page.path.rstrip("/"), *operation.button.path.split("/")[:-1]])
+
+    async def press(request: PageRequest) -> Response:
+        try:
+            await request.ask(operation.name, **form_values(request, operation))
+        except CannotAsk as error:
+            return await shown(request, problem_text(error))
+        return request.go(above.format(**request.request.path_params), request.t(f"{operation.short}_done"))
+
+    return press
+
+
+def form_values(request: PageRequest, operation: Operation, **beside: Any) -> Mapping[str, Any]:
+    """The operation's arguments from the path and the form; empty fields that need not be filled in are left out. ``beside``: instead of the form's."""
+    found = {one.name: _value(request, one) for one in operation.offered} | beside
+    needed = {one.name for one in operation.offered if one.required}
+    return {name: value for name, value in found.items() if value not in (None, "", []) or name in needed}
+
+
+def _value(request: PageRequest, one: Parameter) -> Any:
+    if one.name in request.request.path_params:
+        return request.path(one.name)
+    if isinstance(one.form, List):
+        words = [word.strip() for word in request.form_data.getlist(one.name) if isinstance(word, str)]
+        return [one.form.each.from_word(word) for word in words if word]
+    word = request.form(one.name)
+    if isinstance(one.form, Seconds):
+        return duration_s(word)
+    return one.form.from_word(word)

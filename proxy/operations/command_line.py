@@ -1,0 +1,176 @@
+"""Makes commands of the command line from declared operations.
+
+In: declared operations. Out: functions that typer takes. Never: an operation's own logic, a default that the gate does not have.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.operations.declaration import Operation, Operations, OwnCommand
+from proxy.operations.parameters import Form, List, OptionError, Parameter, parameters_of
+from proxy.operations.terminal import (
+    CONFIG,
+    Config,
+    Control,
+    Json,
+    ask,
+    collect,
+    fail,
+    note_unknown,
+    print_answer,
+    use_token_file,
+)
+
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE."),
+]
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+def add_commands(app: typer.Typer, declared: Iterable[type[Operations] | OwnCommand], helps: Mapping[str, str]) -> None:
+    """Adds commands to ``app``. ``helps``: of groups, by their words, where no ``Operations`` says it."""
+    helps, commands = dict(helps), dict[str, Operation | OwnCommand]()
+    for found in declared:
+        if isinstance(found, OwnCommand):
+            commands[found.words] = found
+            continue
+        commands |= {one.words: one for one in found.operations if one.words}
+        if found.help:
+            helps[found.group] = found.help
+    groups = {"": app}
+    for words in sorted({one.rpartition(" ")[0] for one in commands} - {""}):  # of one word each: none stands below another
+        if (own := commands.get(words)) is not None:
+            groups[words] = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
+            groups[words].callback(epilog=_example(own))(_function(own, is_group=True))
+        else:
+            groups[words] = typer.Typer(help=helps.get(words), no_args_is_help=True, rich_markup_mode=None)
+        app.add_typer(groups[words], name=words)
+    for words, one in commands.items():
+        if words not in groups:
+            group, _, word = words.rpartition(" ")
+            groups[group].command(word, epilog=_example(one))(_function(one))
+
+
+def _example(one: Operation | OwnCommand) -> str | None:
+    return f"Example: {one.example}" if one.example else None
+
+
+def _function(one: Operation | OwnCommand, *, is_group: bool = False) -> Callable[..., None]:
+    return with_options(one.function) if isinstance(one, OwnCommand) else command_of(one, is_group=is_group)
+
+
+def command_of(operation: Operation, *, is_group: bool = False) -> Callable[..., None]:
+    """The function of one command; typer reads its signature. ``is_group``: commands stand below it."""
+    offered = [one for one in operation.parameters if not one.form.internal and one.form.hidden != "command"]
+
+    def run(
+        config: Path,
+        control: Path | None,
+        json: bool,
+        token_file: Path | None = None,
+        context: typer.Context | None = None,
+        **values: Any,
+    ) -> None:
+        if context is not None and context.invoked_subcommand is not None:
+            return
+        if token_file is not None:
+            use_token_file(token_file)
+        try:
+            given = {one.name: one.form.from_option(values[one.keyword], one.option) for one in offered}
+        except OptionError as error:
+            fail(error)
+        if operation.get and "provider" in given:
+            note_unknown(config, given["provider"])
+        given = {name: value for name, value in given.items() if value not in (None, [], False)}
+        request = collect if operation.lines else ask
+        answer = request(config, control, operation.name, **given)
+        if operation.lines:
+            answer = {**answer, operation.under or operation.lines: _rows(answer["lines"], operation.lines)}
+            del answer["lines"]
+        print_answer(answer, json, (operation.text or _names_and_values)(answer))
+
+    run.__doc__ = operation.summary
+    run.__signature__ = _signature(operation, offered, is_group)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in run.__signature__.parameters.values()}  # type: ignore[attr-defined]
+    return run
+
+
+def _rows(lines: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
+    rows: list[Any] = []
+    for line in lines:
+        found = line if name == "*" else line[name]
+        rows += found if isinstance(found, list) else [found]
+    return rows
+
+
+def _signature(operation: Operation, offered: list[Parameter], is_group: bool) -> inspect.Signature:
+    own = [
+        inspect.Parameter(one.keyword, _KEYWORD, annotation=option(one.name, one.form, one.required), default=_default(one))
+        for one in offered
+    ]
+    shared = [("config", Config, CONFIG), ("control", Control, None), ("json", Json, False)]
+    if operation.record:
+        shared.insert(0, ("token_file", TokenFile, None))
+    if is_group:
+        own.insert(0, inspect.Parameter("context", _KEYWORD, annotation=typer.Context))
+    return inspect.Signature(
+        [*own, *(inspect.Parameter(name, _KEYWORD, annotation=kind, default=default) for name, kind, default in shared)]
+    )
+
+
+def _default(one: Parameter) -> Any:
+    if one.required:
+        return inspect.Parameter.empty
+    return False if one.form.python is bool else one.form.shown
+
+
+def option(name: str, form: Form, required: bool) -> Any:
+    """The annotation by which typer makes an option of a parameter, or an argument."""
+    of: Any = list[str] if isinstance(form, List) else form.python
+    if not required and form.python is not bool:
+        of = of | None
+    flag = form.option_name(name)
+    if flag == "-":
+        return Annotated[of, typer.Argument(metavar=form.metavar or name.upper(), help=form.help)]
+    return Annotated[of, typer.Option(flag, help=form.help, metavar=form.metavar or None, **form.bounds)]
+
+
+def with_options(function: Callable[..., None]) -> Callable[..., None]:
+    """A function for typer: its parameters with a form become options."""
+    forms = {one.keyword: one for one in parameters_of(function)}
+    if not forms:
+        return function
+
+    @functools.wraps(function)
+    def run(**values: Any) -> None:
+        try:
+            function(
+                **{
+                    key: forms[key].form.from_option(one, forms[key].option) if key in forms else one
+                    for key, one in values.items()
+                }
+            )
+        except OptionError as error:
+            fail(error)
+
+    signature = inspect.signature(function, eval_str=True)
+    parameters = [
+        one.replace(annotation=option(forms[key].name, forms[key].form, forms[key].required)) if key in forms else one
+        for key, one in signature.parameters.items()
+    ]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def _names_and_values(answer: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in answer.items():
+        yield f"{name}  {value}"

@@ -1,0 +1,234 @@
+"""Declares operations: one typed function, from which all its interfaces follow.
+
+The command of the control socket and of the command line, the path and the description of the HTTP API, the role, the check of the arguments
+and the button of the console follow from the declaration.
+
+In: methods with ``@operation``, functions with ``@command``. Out: ``Operation``, ``OwnCommand``, ``Program``. Never: how an operation is
+carried out, a socket, a page.
+
+    class Penalties(Operations, group="penalty", help="Penalties of providers."):
+        @operation(Permission.APPROVE, answer=PENALTY, record="penalty", button=Button("one/{id}/lift", ("in-force",)))
+        async def lift(self, call: Call, id: Annotated[int, Id("Its number.", kind="penalty")], why: Why) -> Answer:
+            \"\"\"End a penalty before its time.\"\"\"
+
+A program is a command that reads or writes files beside the gate, and that the API runs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+from proxy.model.roles import Permission
+from proxy.operations.control import Call, Handler
+from proxy.operations.parameters import Parameter, parameters_of, read_values
+
+Answer = Mapping[str, Any]
+Method = TypeVar("Method", bound=Callable[..., Awaitable[Answer]])
+Command = TypeVar("Command", bound=Callable[..., None])
+Lines = Callable[[Any], Iterable[str]]
+"""The lines in which the command line prints an answer."""
+
+CSV, PDF, ZIP = "text/csv", "application/pdf", "application/zip"
+
+
+class Button(NamedTuple):
+    """A button of the console's page of the feature: label, hint and notice are the page's words NAME, NAME_hint and NAME_done."""
+
+    path: str
+    """Below the page: ``one/{id}/lift``; names in braces are arguments."""
+    states: tuple[str, ...] = ()
+    """Shown where the row's state is one of these; empty: always."""
+    page: str = ""
+    """The page that has it, where several pages show the feature; empty: each of them."""
+    confirm: bool = False
+    """Whether the page's words NAME_confirm are asked before."""
+
+    @property
+    def word(self) -> str:
+        """The last part of its path."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """A command of the control socket, and what follows from it."""
+
+    name: str = ""
+    """``penalty.lift``: group and function."""
+    permission: Permission
+    answer: Any = object
+    """The answer's shape: desk/api/schemas.py."""
+    get: bool = False
+    """It changes nothing and names no person: GET."""
+    record: str = ""
+    """The kind of journal record that it writes, with who and why; empty: it changes nothing."""
+    command: str | None = None
+    """The words of the command line, if they are not the name's; empty: ``by_hand`` makes it."""
+    by_hand: str = ""
+    """Why its command is a function of its own in ``command.py``."""
+    no_path: str = ""
+    """Why the HTTP API has no path for it."""
+    lines: str = ""
+    """What each line before the answer's last one holds: rows, or one row; ``*``: the line itself."""
+    under: str = ""
+    """The name under which the rows stand in the API's answer; the same as ``lines`` if empty."""
+    example: str = ""
+    text: Lines | None = None
+    """The answer for people; None: names and values."""
+    button: Button | None = None
+    summary: str = ""
+    function: Callable[..., Any] = field(default=lambda: None, repr=False, compare=False)
+    parameters: tuple[Parameter, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Of the command line; empty: a function of its own makes the command."""
+        return "" if self.by_hand else self.name.replace(".", " ") if self.command is None else self.command
+
+    @property
+    def short(self) -> str:
+        """The key of its words on a page: ``end_standing``."""
+        return self.name.rpartition(".")[2].replace("-", "_")
+
+    @property
+    def fields(self) -> tuple[Parameter, ...]:
+        """The parameters that a button's form asks for."""
+        assert self.button is not None
+        return tuple(one for one in self.offered if f"{{{one.name}}}" not in self.button.path)
+
+    @property
+    def path(self) -> str:
+        return "" if self.no_path else f"/api/{self.name.replace('.', '/')}"
+
+    @property
+    def method(self) -> str:
+        return "GET" if self.get else "POST"
+
+    @property
+    def offered(self) -> tuple[Parameter, ...]:
+        """The parameters that the API has."""
+        return tuple(one for one in self.parameters if not one.form.internal and one.form.hidden != "api")
+
+
+def operation(permission: Permission, **declared: Any) -> Callable[[Method], Method]:
+    """Declares a method of an ``Operations``; ``declared``: fields of ``Operation``. Its documentation is the command's help."""
+
+    def keep(method: Method) -> Method:
+        method.declared = Operation(permission=permission, **declared)  # type: ignore[attr-defined]
+        return method
+
+    return keep
+
+
+class Operations:
+    """A feature's operations: methods with ``@operation``."""
+
+    group: ClassVar[str] = ""
+    help: ClassVar[str] = ""
+    operations: ClassVar[tuple[Operation, ...]] = ()
+
+    def __init_subclass__(cls, group: str = "", help: str = "") -> None:  # noqa: A002 # as typer calls it
+        cls.group, cls.help = group, help
+        cls.operations = tuple(_named(cls, method) for method in vars(cls).values() if hasattr(method, "declared"))
+
+    def handlers(self) -> dict[str, BoundOperation]:
+        return {one.name: BoundOperation(one, getattr(self, one.function.__name__)) for one in self.operations}
+
+
+def _named(cls: type[Operations], method: Any) -> Operation:
+    declared: Operation = method.declared
+    word = method.__name__.rstrip("_").replace("_", "-")
+    named = replace(
+        declared,
+        name=declared.name or ".".join(filter(None, (cls.group, word))),
+        summary=inspect.getdoc(method) or "",
+        function=method,
+        parameters=parameters_of(method),
+    )
+    method.declared = named
+    return named
+
+
+class BoundOperation(NamedTuple):
+    """An operation of one gate."""
+
+    operation: Operation
+    method: Callable[..., Awaitable[Answer]]
+
+    async def serve(self, call: Call) -> Answer:
+        """Checks the arguments and carries the operation out; CommandRefused."""
+        return await self.method(call, **read_values(self.operation.parameters, call.args))
+
+
+# -- commands of the command line that are functions of their own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A path of the HTTP API that runs a command of the command line."""
+
+    permission: Permission
+    answer: Any = object
+    at: str = ""
+    """The path below /api/, if it is not the command's words."""
+    takes_file: bool = False
+    """Whether the body is a file for it."""
+    out: str = ""
+    """The option that names the file it writes, ``-`` for an argument without a name; that file is the answer."""
+    media: str = ""
+    only: tuple[str, ...] | None = None
+    """The parameters that this path offers; None: all."""
+    summary: str = ""
+    words: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    get: ClassVar[bool] = False
+    method: ClassVar[str] = "POST"
+
+    @property
+    def path(self) -> str:
+        return f"/api/{self.at or self.words.replace(' ', '/')}"
+
+    @property
+    def name(self) -> str:
+        return self.path.removeprefix("/api/").replace("/", ".")
+
+    @property
+    def offered(self) -> tuple[Parameter, ...]:
+        return tuple(
+            one for one in self.parameters if one.form.hidden != "api" and (self.only is None or one.name in self.only)
+        )
+
+
+class OwnCommand(NamedTuple):
+    """A command of the command line with a function of its own."""
+
+    words: str
+    function: Callable[..., None]
+    example: str
+    programs: tuple[Program, ...]
+
+
+def command(words: str, *programs: Program, example: str = "") -> Callable[[Command], Command]:
+    """Declares a command of the command line. ``programs``: the API's paths that run it. Arguments with a form become options; others are
+    typer's own."""
+
+    def keep(function: Command) -> Command:
+        summary = (inspect.getdoc(function) or "").partition("\n")[0]
+        parameters = parameters_of(function)
+        served = tuple(replace(one, words=words, parameters=parameters, summary=one.summary or summary) for one in programs)
+        function.declared = OwnCommand(words, function, example, served)  # type: ignore[attr-defined]
+        return function
+
+    return keep
+
+
+def handlers_of(*features: Operations) -> dict[str, Handler]:
+    return {name: one.serve for feature in features for name, one in feature.handlers().items()}
+
+
+def permissions_of(*features: Operations) -> dict[str, Permission]:
+    """The permission that each command of the control socket requires."""
+    return {one.name: one.permission for feature in features for one in feature.operations}
