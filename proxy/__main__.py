@@ -23,13 +23,11 @@ from proxy.cli import backup, bench, console, settings
 from proxy.desk.archiving import command as journal
 from proxy.desk.backtest import command as backtest
 from proxy.desk.complaints import command as complaint
-from proxy.desk.connections import binds_command, links_command, trace_command
 from proxy.desk.consents import command as consent
 from proxy.desk.data_subjects import command as subject
 from proxy.desk.declared import declared_in, folders
 from proxy.desk.evidence import command as evidence
 from proxy.desk.explain import command as explain
-from proxy.desk.operator_orders import command as stop
 from proxy.desk.optouts import command as optout
 from proxy.desk.precheck import command as precheck
 from proxy.desk.providers import command as provider
@@ -77,10 +75,6 @@ def top(
 app.add_typer(sim, name="sim")
 app.add_typer(optout.app, name="optout")
 app.add_typer(journal.app, name="journal")
-app.add_typer(binds_command.app, name="binds")
-app.add_typer(links_command.app, name="links")
-app.add_typer(stop.app, name="stop")
-app.add_typer(stop.shadow_app, name="shadow")
 app.add_typer(suppress.app, name="suppress")
 app.add_typer(consent.app, name="consent")
 app.add_typer(subject.app, name="subject")
@@ -89,7 +83,6 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(complaint.app, name="complaint")
 app.add_typer(evidence.app, name="evidence")
 probe_command.add_to(optout.app)
-trace_command.add_to(app)
 settings.add_to(app)
 backup.add_to(app)
 backtest.add_to(app)

@@ -61,8 +61,6 @@ PEOPLE = tuple(role for role in Role if role is not Role.PROVIDER)
 """Roles that people and programs in the settings may have."""
 
 COMMANDS: Mapping[str, Permission] = {
-    "binds": Permission.SEE,
-    "binds.kick": Permission.OPERATE,
     "complaint.decide": Permission.ENTER,
     "complaint.forward": Permission.ENTER,
     "complaint.import": Permission.ENTER,
@@ -81,15 +79,11 @@ COMMANDS: Mapping[str, Permission] = {
     "consent.show": Permission.LOOK,
     "consent.tasks": Permission.SEE,
     "consent.withdraw": Permission.ENTER,
-    "counters": Permission.SEE,
     "explain": Permission.LOOK,
     "journal.erase": Permission.OPERATE,
     "journal.erased": Permission.OPERATE,
     "journal.expire": Permission.OPERATE,
     "journal.put": Permission.OPERATE,
-    "links": Permission.SEE,
-    "links.drain": Permission.OPERATE,
-    "links.enable": Permission.OPERATE,
     "look": Permission.LOOK,  # at whole numbers: WHOLE; for a file that leaves the gate: TAKE_OUT
     "optout.decide": Permission.ENTER,
     "optout.doubtful": Permission.LOOK,
@@ -97,17 +91,8 @@ COMMANDS: Mapping[str, Permission] = {
     "optout.paths": Permission.SEE,
     "optout.probe": Permission.ENTER,
     "optout.probes": Permission.LOOK,
-    "penalty.appeal": Permission.ENTER,
-    "penalty.approve": Permission.APPROVE,
-    "penalty.lift": Permission.APPROVE,
-    "penalty.list": Permission.SEE,
-    "penalty.propose": Permission.ENTER,
-    "penalty.reject": Permission.APPROVE,
-    "penalty.show": Permission.SEE,
-    "penalty.withdraw": Permission.ENTER,
     "providers": Permission.SEE,
     "providers.show": Permission.SEE,
-    "resume": Permission.ENTER,
     "rules": Permission.SEE,
     "rules.approve": Permission.APPROVE,
     "rules.history": Permission.SEE,
@@ -118,11 +103,6 @@ COMMANDS: Mapping[str, Permission] = {
     "rules.rollback": Permission.ENTER,
     "rules.take": Permission.ENTER,
     "rules.withdraw": Permission.ENTER,
-    "shadow": Permission.OPERATE,
-    "shadow.off": Permission.OPERATE,
-    "stop": Permission.ENTER,
-    "stop.lift": Permission.ENTER,
-    "stop.list": Permission.SEE,
     "subject.erase": Permission.ENTER,
     "subject.recycled": Permission.ENTER,
     "subject.show": Permission.LOOK,  # whole numbers: WHOLE; exported: TAKE_OUT
@@ -132,9 +112,6 @@ COMMANDS: Mapping[str, Permission] = {
     "suppress.lists": Permission.SEE,
     "suppress.remove": Permission.ENTER,
     "suppress.show": Permission.LOOK,
-    "suspend": Permission.ENTER,
-    "trace": Permission.OPERATE,
-    "whoami": Permission.SEE,
 }
 """The permission that each command of the control socket requires."""
 

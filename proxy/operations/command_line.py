@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,6 +84,8 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
             return
         if token_file is not None:
             use_token_file(token_file)
+        if missing := [one.option for one in offered if one.required and values[one.keyword] is None]:
+            fail(f"{operation.words}: say {' and '.join(missing)} (see --help)")  # of a group: below it they are not needed
         try:
             given = {one.name: one.form.from_option(values[one.keyword], one.option) for one in offered}
         except OptionError as error:
@@ -112,10 +115,12 @@ def _rows(lines: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
 
 
 def _signature(operation: Operation, offered: list[Parameter], is_group: bool) -> inspect.Signature:
-    own = [
-        inspect.Parameter(one.keyword, _KEYWORD, annotation=option(one.name, one.form, one.required), default=_default(one))
-        for one in offered
-    ]
+    own = []
+    for one in offered:
+        required = one.required and not is_group
+        default = inspect.Parameter.empty if required else False if one.form.python is bool else one.form.shown
+        form = replace(one.form, help=f"{one.form.help} Required.") if one.required and is_group else one.form
+        own.append(inspect.Parameter(one.keyword, _KEYWORD, annotation=option(one.name, form, required), default=default))
     shared = [("config", Config, CONFIG), ("control", Control, None), ("json", Json, False)]
     if operation.record:
         shared.insert(0, ("token_file", TokenFile, None))
@@ -124,12 +129,6 @@ def _signature(operation: Operation, offered: list[Parameter], is_group: bool) -
     return inspect.Signature(
         [*own, *(inspect.Parameter(name, _KEYWORD, annotation=kind, default=default) for name, kind, default in shared)]
     )
-
-
-def _default(one: Parameter) -> Any:
-    if one.required:
-        return inspect.Parameter.empty
-    return False if one.form.python is bool else one.form.shown
 
 
 def option(name: str, form: Form, required: bool) -> Any:

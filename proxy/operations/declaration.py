@@ -110,7 +110,7 @@ class Operation:
     @property
     def offered(self) -> tuple[Parameter, ...]:
         """The parameters that the API has."""
-        return tuple(one for one in self.parameters if not one.form.internal and one.form.hidden != "api")
+        return tuple(one.for_api for one in self.parameters if not one.form.internal and one.form.hidden != "api")
 
 
 def operation(permission: Permission, **declared: Any) -> Callable[[Method], Method]:

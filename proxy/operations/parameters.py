@@ -58,6 +58,8 @@ class Form:
     """Only programs of gate106 send it: neither the command line nor the HTTP API has it."""
     hidden: str = _field(default="", kw_only=True)
     """``api`` or ``command``: where it is not offered."""
+    api: Form | None = _field(default=None, kw_only=True)
+    """The API's form, where it is narrower."""
     python: ClassVar[type] = str
     """The type of the command line's option."""
     field: ClassVar[str] = "text"
@@ -167,7 +169,7 @@ class Id(Text):
 
 
 @dataclass(frozen=True)
-class Number(Form):
+class Amount(Form):
     minimum: float
     maximum: float
     python: ClassVar[type] = float
@@ -189,7 +191,7 @@ class Number(Form):
 
 
 @dataclass(frozen=True)
-class Seconds(Number):
+class Seconds(Amount):
     """A duration, which people give with a unit: ``for_s`` is ``--for 24h``."""
 
     offers: tuple[str, ...] = _field(default=(), kw_only=True)
@@ -217,7 +219,7 @@ class Seconds(Number):
 
 
 @dataclass(frozen=True)
-class Integer(Number):
+class Integer(Amount):
     python: ClassVar[type] = int
 
     def schema(self) -> Schema:
@@ -281,6 +283,9 @@ class List(Form):
         return [self.each.read(one) for one in value]
 
 
+Number = Amount  # until every feature is declared
+
+
 def spelt(seconds: float) -> str:
     """``86400`` → ``24h``, ``2678400`` → ``31d``."""
     for unit, size in _UNITS.items():
@@ -300,6 +305,10 @@ class Parameter(NamedTuple):
     form: Form
     required: bool
     default: Any
+
+    @property
+    def for_api(self) -> Parameter:
+        return self if self.form.api is None else self._replace(form=self.form.api)
 
     @property
     def option(self) -> str:

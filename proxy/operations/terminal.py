@@ -176,11 +176,6 @@ def print_answer(told: Any, json: bool, lines: Iterable[str]) -> None:
         print_line(line)
 
 
-def print_lifted(told: Mapping[str, Any], json: bool) -> None:
-    """Orders that are over."""
-    print_answer(told, json, (f"lifted: {one['name']}, {about(one)}" for one in told["lifted"]))
-
-
 def format_time(at: float) -> str:
     """A time in China; a dash for none."""
     from proxy.policy import time_windows
@@ -216,15 +211,6 @@ def _width(text: str) -> int:
     import unicodedata
 
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def orders(told: Iterable[Mapping[str, Any]], nothing: str) -> None:
-    """Orders, one a line."""
-    table(
-        ("id", "about", "until", "hits", "who", "why"),
-        ((one["name"], about(one), format_time(one["until"]), one.get("hits", 0), one["who"], one["why"]) for one in told),
-        nothing,
-    )
 
 
 def about(order: Mapping[str, Any]) -> str:

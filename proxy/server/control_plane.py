@@ -22,12 +22,15 @@ from proxy.desk.archiving import operations as retention
 from proxy.desk.archiving.roller import Roller
 from proxy.desk.complaints import operations as complaints
 from proxy.desk.complaints.book import CaseBook
-from proxy.desk.connections import binds, links, trace
+from proxy.desk.connections import links_operations as links
+from proxy.desk.connections.binds_operations import Binds
+from proxy.desk.connections.links_operations import Links
+from proxy.desk.connections.trace_operations import Tracing
 from proxy.desk.consents import operations as consent
 from proxy.desk.data_subjects import operations as subject
 from proxy.desk.explain import operations as explain
-from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.book import OrderBook
+from proxy.desk.operator_orders.operations import Shadow, Stops, Suspensions
 from proxy.desk.optouts import doubtful_operations
 from proxy.desk.optouts import operations as optouts
 from proxy.desk.optouts.inbox import Inbox
@@ -43,7 +46,7 @@ from proxy.desk.revisions import operations as ops_rules
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.desk.search import access_log
 from proxy.desk.suppression import operations as suppress
-from proxy.desk.today import counter_rows
+from proxy.desk.today.counters_operations import Counters
 from proxy.journal.records import messages
 from proxy.journal.records.probes import Probes
 from proxy.journal.write_ahead_log import Journal, JournalDown
@@ -152,25 +155,23 @@ class ControlPlane:
         self._tasks: list[asyncio.Task[None]] = []
         self._authenticator = Authenticator()
         self.authorization = Authorization(people, self._authenticator.check)
-        features = (Penalties(self, self.penalty_scheduler), WhoAmI())
+        features = (
+            Binds(self), Counters(self), Links(self), Penalties(self, self.penalty_scheduler), Shadow(self), Stops(self), Suspensions(self),
+            Tracing(self, self), WhoAmI(),
+        )  # fmt: skip
         self._server = ControlServer(
             control,
             {
-                **binds.commands(self),
                 **complaints.commands(self, self.penalty_scheduler.soon),
                 **consent.commands(self),
-                **counter_rows.commands(self),
                 **doubtful_operations.commands(self),
                 **explain.commands(self),
-                **links.commands(self),
                 **access_log.commands(self),
-                **orders.commands(self),
                 **subject.commands(self, self.retention_task, names),
                 **providers_told.commands(self, self.penalty_scheduler, self._rates),
                 **reply_paths.commands(self, self.reply_paths),
                 **probes.commands(self, self.prober),
                 **suppress.commands(self),
-                **trace.commands(self, self),
                 **ops_rules.commands(self, self._recent_rules, self._hits),
                 **retention.commands(self.retention_task),
                 **erase_operations.commands(self, self.retention_task),

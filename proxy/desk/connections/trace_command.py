@@ -12,15 +12,13 @@ from typing import Annotated, Any
 import typer
 
 from proxy.model.redact import as_json
+from proxy.operations.declaration import command
 from proxy.operations.terminal import CONFIG, Config, Control, Json, fail, print_line, seconds, socket_of, warn
 
 CHINA = timezone(timedelta(hours=8))
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command("trace", epilog="Example: gate106 trace --provider jia --for 60s --pcap jia.pcap")(trace)
-
-
+@command("trace", example="gate106 trace --provider jia --for 60s --pcap jia.pcap")
 def trace(
     provider: Annotated[str | None, typer.Option("--provider", help="All PDUs of this provider's binds.")] = None,
     address: Annotated[

@@ -16,7 +16,7 @@ from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Button, Operations, operation
-from proxy.operations.parameters import Choice, Id, Number, Seconds, Text, Why
+from proxy.operations.parameters import Amount, Choice, Id, Seconds, Text, Why
 from proxy.operations.record_lookup import or_refused
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, table_lines
@@ -138,7 +138,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
         provider: Annotated[str, Text("Who is to bear it.")] = "",
         signature: Annotated[str, Text("Only what the provider sends under this signature.")] = "",
         advertiser: Annotated[str, Text("Instead of a provider: an advertiser, whichever provider brings its messages.")] = "",
-        to: Annotated[float, Number("Of a throttle: the share of its rate that the provider keeps (0.5).", 0.01, 1.0)] = 1.0,
+        to: Annotated[float, Amount("Of a throttle: the share of its rate that the provider keeps (0.5).", 0.01, 1.0)] = 1.0,
         for_s: Annotated[float, Seconds("How long, at most 366d.", LEAST_S, FOR_S_MAX, shown="30d")] = FOR_S,
         lapses_s: Annotated[float, Seconds("When an undecided proposal lapses.", LEAST_S, FOR_S_MAX, shown="7d")] = LAPSES_S,
         basis: Annotated[str, Text("What it rests on: contract, order, rule.")] = "",

@@ -17,7 +17,7 @@ from typing import Any
 
 from proxy.config import Provider
 from proxy.config.yaml_file import unknown
-from proxy.desk.connections import binds
+from proxy.desk.connections import binds_operations as binds
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
 from proxy.model.counters import GateCounters

@@ -13,7 +13,7 @@ from typing import Any
 
 from proxy.desk.providers import operations as providers
 from proxy.desk.revisions.operations import RULES_A_LINE
-from proxy.desk.today import counter_rows
+from proxy.desk.today import counters_operations
 
 Said = Mapping[str, Any]
 
@@ -138,7 +138,7 @@ def _earliest(until: str) -> Callable[[Sequence[Said]], Said]:
 
 
 ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
-    "counters": counter_rows.merged_counters,
+    "counters": counters_operations.merged_counters,
     "providers": _earliest("at"),
     "providers.show": providers.merged_report,
     "rules": _rules,

@@ -15,7 +15,9 @@ from secrets import token_hex
 from typing import Any
 
 from proxy.desk.operator_orders.operations import WithOrders
-from proxy.operations.control import Call, Handler
+from proxy.model.roles import Permission
+from proxy.operations.control import Call
+from proxy.operations.declaration import Answer, Operations, operation
 
 ROWS_MAX = 50
 """Rows of providers and of rules, those with the most."""
@@ -26,14 +28,21 @@ ORDERS = ("stop", "suspension", "throttle", "shadow", "drain")
 Labels = tuple[str, ...]
 
 
-def commands(gate: WithOrders) -> Mapping[str, Handler]:
-    life = token_hex(8)
+class Counters(Operations):
+    def __init__(self, gate: WithOrders) -> None:
+        self._gate, self._life = gate, token_hex(8)
 
-    async def counters(call: Call) -> Mapping[str, Any]:
-        call.args.done()
-        return await counter_rows(gate, life)
-
-    return {"counters": counters}
+    @operation(
+        Permission.SEE, get=True, by_hand="the console and the API ask it",
+        answer={
+            "at": float, "lives": [(str, object)], "verdicts": [(str, str, int)], "reasons": [(str, int)], "providers": [(str, object, int)],
+            "providers_in_all": int, "rules": [(str, int)], "shadow": [(str, int)], "optouts": int, "sent_after_optout": int,
+            "judge_errors": int, "binds": int, "links": [(str, int, int, int)], "orders": int,
+        },
+    )  # fmt: skip
+    async def counters(self, call: Call) -> Answer:
+        """Show what was counted since the gate started, and what it holds now."""
+        return await counter_rows(self._gate, self._life)
 
 
 async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:

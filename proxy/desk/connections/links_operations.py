@@ -1,4 +1,4 @@
-"""Serves the commands that list, drain and enable carrier links.
+"""Declares the operations that list, drain and enable carrier links.
 
 In: the name of a link (``bj/1``) or of an account (``bj``: all its links). Out: a dated order that keeps it drained over restarts. Never: a
 submit, a socket (proxy/net carries the orders out).
@@ -6,23 +6,27 @@ submit, a socket (proxy/net carries the orders out).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.operator_orders import operations as orders
-from proxy.desk.operator_orders.operations import WithOrders
+from proxy.desk.operator_orders.operations import LEAST_S, ORDER, OrderOperations, lifted
 from proxy.model.message import Order
-from proxy.operations.control import Call, CommandRefused, Handler
+from proxy.model.roles import Permission
+from proxy.operations.control import Call, CommandRefused
+from proxy.operations.declaration import Answer, operation
 from proxy.operations.gate_interface import CarrierAccountView
+from proxy.operations.parameters import Seconds, Text, Why
+from proxy.operations.schemas import SharedSchema
+from proxy.operations.terminal import format_time, table_lines
 
+LINK = SharedSchema(
+    "Link",
+    {"name": str, "carrier": str, "type": str, "state": str, "in_flight": int, "window": int, "since": float},
+)
+Name = Annotated[str, Text("A link (bj/1), or an account with all its links (bj, jia@bj).", flag="-")]
 DRAIN_S, DRAIN_S_MAX = 86_400.0, 7 * 86_400.0
 """A drained link is enabled again after a day, unless a time is given."""
-
-
-def commands(gate: WithOrders) -> Mapping[str, Handler]:
-    handlers = _Links(gate)
-    return {"links": handlers.list, "links.drain": handlers.drain, "links.enable": handlers.enable}
 
 
 def drained_slots(account: CarrierAccountView, given: Iterable[Order], now: float) -> frozenset[int]:
@@ -46,26 +50,51 @@ def _link_row(account: CarrierAccountView, slot: int) -> dict[str, Any]:
     }
 
 
-class _Links:
-    def __init__(self, gate: WithOrders) -> None:
-        self._gate = gate
+def _rows(answer: Answer) -> Iterator[str]:
+    return table_lines(
+        ("name", "type", "state", "in flight", "window", "since"),
+        (
+            (one["name"], one["type"], one["state"], one["in_flight"], one["window"], format_time(one["since"]))
+            for one in answer["links"]
+        ),
+        "no carrier is configured (settings: carriers)",
+    )
 
-    async def list(self, call: Call) -> Mapping[str, Any]:
-        call.args.done()
+
+def _drained(answer: Answer) -> Iterator[str]:
+    (name,) = answer["scope"]["link"]
+    yield f"{answer['name']}: {name} is drained until {format_time(answer['until'])}, if nobody enables it before"
+
+
+class Links(OrderOperations, group="links"):
+    @operation(Permission.SEE, name="links", answer={"links": [LINK]}, get=True, text=_rows, example="gate106 links")
+    async def links(self, call: Call) -> Answer:
+        """List the links to carriers: whether they are up, and what is in flight."""
         return {"links": [_link_row(account, slot) for account in self._gate.carrier_accounts for slot in sorted(account.held)]}
 
-    async def drain(self, call: Call) -> Mapping[str, Any]:
-        args = call.args
-        name, for_s, why = args.text("name"), args.seconds("for_s", DRAIN_S, orders.LEAST_S, DRAIN_S_MAX), args.why()
-        args.done()
+    @operation(
+        Permission.OPERATE, answer=ORDER, record="order", text=_drained,
+        example='gate106 links drain bj/1 --for 2h --why "the carrier moves its SMSC"',
+    )  # fmt: skip
+    async def drain(
+        self,
+        call: Call,
+        name: Name,
+        why: Why,
+        for_s: Annotated[
+            float, Seconds("How long at most (30m, 2h), at most 7d.", LEAST_S, DRAIN_S_MAX, shown="24h")
+        ] = DRAIN_S,
+    ) -> Answer:
+        """Let a link take no new submit, get its answers, and unbind. It stays so, over restarts too, until it is enabled or time is up."""
         self._check(name)
-        now = self._gate.now()
-        order = Order(0, "drain", (("link", (name,)),), now, now + for_s, call.who, why)
-        return orders.order_row(await orders.give_order(self._gate, order))
+        return await self.give(self.order("drain", (("link", (name,)),), for_s, call, why))
 
-    async def enable(self, call: Call) -> Mapping[str, Any]:
-        name, why = call.args.text("name"), call.args.why()
-        call.args.done()
+    @operation(
+        Permission.OPERATE, answer={"lifted": [ORDER]}, record="order", text=lifted,
+        example='gate106 links enable bj/1 --why "it has moved"',
+    )  # fmt: skip
+    async def enable(self, call: Call, name: Name, why: Why) -> Answer:
+        """Let a drained link bind again, and take submits."""
         self._check(name)
         given = [order for order in self._gate.book.of_kind("drain") if _covers(order, name)]
         if not given:
@@ -73,7 +102,7 @@ class _Links:
         wider = next((order for order in given if dict(order.scope)["link"] != (name,) and "/" in name), None)
         if wider is not None:
             raise CommandRefused(f"{name} is drained with all of {dict(wider.scope)['link'][0]}: enable that")
-        return {"lifted": await orders.lift_orders(self._gate, given, call.who, why)}
+        return await self.lift_all(given, call, why)
 
     def _check(self, name: str) -> None:
         known = [account.name for account in self._gate.carrier_accounts]

@@ -11,19 +11,22 @@ import base64
 import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 from weakref import WeakKeyDictionary
 
 import structlog
 
 from proxy.config.mapping_reader import Network, network_of, within
 from proxy.config.yaml_file import unknown
+from proxy.desk.operator_orders.operations import WATCH_S_MAX
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message
 from proxy.model.number import FIRST, NotARecipient, Number, recipient_of
 from proxy.model.roles import Permission
-from proxy.operations.control import Call, CommandRefused, Handler
+from proxy.operations.control import Call, CommandRefused
+from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.parameters import Amount, Flag, Integer, Reason, Seconds, Text
 from proxy.policy import facts
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of
@@ -32,7 +35,7 @@ from proxy.wire.tables import BINDS, DATA_SM, MESSAGE_PAYLOAD, REPLACE_SM, RESPO
 
 log = structlog.get_logger()
 
-FOR_S, FOR_S_MAX = 60.0, 600.0
+FOR_S_MAX = 600.0
 COUNT, COUNT_MAX = 1000, 10_000
 RATE_MAX = 200
 """PDUs shown in a second: redacting one costs some 50 µs, and a person cannot read more."""
@@ -72,28 +75,35 @@ class LinkTap(Protocol):
         on."""
 
 
-def commands(gate: Gate, tap: LinkTap) -> Mapping[str, Handler]:
-    handlers = _Tracing(gate, tap)
-    return {"trace": handlers.trace}
-
-
-class _Tracing:
+class Tracing(Operations):
     def __init__(self, gate: Gate, tap: LinkTap) -> None:
         self._gate = gate
         self._tap = tap
         self._running = 0
 
-    async def trace(self, call: Call) -> Mapping[str, Any]:
-        args, gate = call.args, self._gate
-        selection = _Selection(
-            args.text("provider", ""), args.text("carrier", ""), _person(args.text("to", "", 100)), _network(args.text("address", "", 100))
-        )  # fmt: skip
-        for_s, count = args.seconds("for_s", FOR_S, 0.1, FOR_S_MAX), int(args.number("count", COUNT, 1, COUNT_MAX))
-        full, octets = args.flag("full"), args.flag("octets")
+    @operation(
+        Permission.OPERATE, answer={"lines": [object], "shown": int, "not_shown": int}, lines="*", under="lines",
+        by_hand="it prints PDUs as they come, or writes them to a file",
+    )  # fmt: skip
+    async def trace(
+        self,
+        call: Call,
+        for_s: Annotated[float, Seconds("For so long.", 0.1, FOR_S_MAX, api=Amount("For so long.", 0.1, WATCH_S_MAX))],
+        provider: Annotated[str, Text("Only a provider's.")] = "",
+        carrier: Annotated[str, Text("Only a carrier account's.")] = "",
+        to: Annotated[str, Text("Only a person's.", 100)] = "",
+        address: Annotated[str, Text("Only from this address or network.", 100)] = "",
+        count: Annotated[int, Integer("At most so many.", 1, COUNT_MAX)] = COUNT,
+        full: Annotated[bool, Flag("Numbers and texts whole; needs `why`.")] = False,
+        octets: Annotated[bool, Flag("With the octets of each PDU.", internal=True)] = False,
+        why: Annotated[str, Reason("Why somebody looks: the journal keeps it.")] = "",
+    ) -> Answer:
+        """Show PDUs as they pass, redacted, for some seconds."""
+        gate, selection = self._gate, _Selection(provider, carrier, _person(to), _network(address))
         if full:
             call.demand(Permission.WHOLE, " --full")
-        why = args.text("why", "" if not full else None)
-        args.done()
+            if not why:
+                raise CommandRefused("why: is missing: why somebody looks")
         selection.check(gate)
         if self._running >= TRACES_MAX:
             raise CommandRefused(f"{TRACES_MAX} traces are running already")

@@ -7,7 +7,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from proxy.desk.today.counter_rows import ROWS_MAX, SLICE, counter_rows, merged_counters
+from proxy.desk.today.counters_operations import ROWS_MAX, SLICE, counter_rows, merged_counters
 from proxy.model.counters import GateCounters
 from proxy.operations.json_lines import LINE_BYTES_MAX
 
