@@ -12,9 +12,9 @@ import os
 import pwd
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
@@ -23,49 +23,50 @@ from proxy.model.roles import Permission, Role
 from proxy.net.authenticator import Authenticator, hash_password
 from proxy.operations import client, control, json_lines
 from proxy.operations.authorization import Authorization
-from proxy.operations.control import Args, Call, CommandRefused, ControlError, ControlServer
+from proxy.operations.control import Call, ControlError, ControlServer
+from proxy.operations.declaration import Answer, Operations, handlers_of, operation, permissions_of
 from proxy.operations.http_auth import hash_token, new_token
+from proxy.operations.parameters import Flag, Integer, Text
 
 Ask = Callable[..., Awaitable[Any]]
 
 
-async def _echo(call: Call) -> Mapping[str, Any]:
-    text = call.args.text("text", "")
-    call.args.done()
-    return {"text": text, "who": call.who}
+class Samples(Operations):
+    @operation(Permission.SEE)
+    async def echo(self, call: Call, text: Annotated[str, Text("What to say.")] = "") -> Answer:
+        return {"text": text, "who": call.who}
+
+    @operation(Permission.ENTER)
+    async def count(self, call: Call, to: Annotated[int, Integer("How far.", 1, 1_000_000)] = 3) -> Answer:
+        for number in range(to):
+            await call.say({"number": number, "filling": "x" * 1000})
+        return {"done": True}
+
+    @operation(Permission.SEE)
+    async def listen(self, call: Call) -> Answer:
+        await call.say({"go": True})
+        heard = []
+        while "end" not in (said := await call.hear()):
+            heard.append(said["n"])
+        return {"heard": heard}
+
+    @operation(Permission.SEE)
+    async def fails(self, call: Call) -> Answer:
+        raise RuntimeError("secret")
+
+    @operation(Permission.SEE)
+    async def sleeps(self, call: Call) -> Answer:
+        await asyncio.sleep(3600)
+        return {}
+
+    @operation(Permission.LOOK)
+    async def shows(self, call: Call, unmasked: Annotated[bool, Flag("The whole number.")] = False) -> Answer:
+        if unmasked:
+            call.demand(Permission.WHOLE, " --unmasked")
+        return {"who": call.who}
 
 
-async def _count(call: Call) -> Mapping[str, Any]:
-    for number in range(int(call.args.number("to", 3, 1, 1_000_000))):
-        await call.say({"number": number, "filling": "x" * 1000})
-    return {"done": True}
-
-
-async def _listen(call: Call) -> Mapping[str, Any]:
-    await call.say({"go": True})
-    heard = []
-    while "end" not in (said := await call.hear()):
-        heard.append(said["n"])
-    return {"heard": heard}
-
-
-async def _fails(call: Call) -> Mapping[str, Any]:
-    raise RuntimeError("secret")
-
-
-async def _sleeps(call: Call) -> Mapping[str, Any]:
-    await asyncio.sleep(3600)
-    return {}
-
-
-async def _shows(call: Call) -> Mapping[str, Any]:
-    if call.args.flag("unmasked"):
-        call.demand(Permission.WHOLE, " --unmasked")
-    return {"who": call.who}
-
-
-COMMANDS = {"echo": _echo, "count": _count, "listen": _listen, "fails": _fails, "sleeps": _sleeps, "shows": _shows}
-WANTED = dict.fromkeys(COMMANDS, Permission.SEE) | {"count": Permission.ENTER, "shows": Permission.LOOK}
+COMMANDS, WANTED = handlers_of(Samples()), permissions_of(Samples())
 
 
 @pytest.fixture
@@ -197,9 +198,9 @@ async def test_a_socket_nobody_answers_at_is_replaced_and_one_that_answers_is_no
     server = ControlServer(path, COMMANDS, wanted=WANTED)
     await server.start()
     with pytest.raises(ControlError, match="another gate answers there"):
-        await ControlServer(path, COMMANDS).start()
+        await ControlServer(path, COMMANDS, wanted=WANTED).start()
     path.unlink()
-    other = ControlServer(path, COMMANDS)
+    other = ControlServer(path, COMMANDS, wanted=WANTED)
     await other.start()
     await server.stop()  # whose socket is not there any more
     assert path.exists()
@@ -209,10 +210,10 @@ async def test_a_socket_nobody_answers_at_is_replaced_and_one_that_answers_is_no
 async def test_what_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("precious")
     with pytest.raises(ControlError, match="something that is no socket is there"):
-        await ControlServer(tmp_path / "file", COMMANDS).start()
+        await ControlServer(tmp_path / "file", COMMANDS, wanted=WANTED).start()
     assert (tmp_path / "file").read_text() == "precious"
     with pytest.raises(ControlError, match="File exists"):
-        await ControlServer(tmp_path / "file" / "control.sock", COMMANDS).start()
+        await ControlServer(tmp_path / "file" / "control.sock", COMMANDS, wanted=WANTED).start()
 
 
 async def test_a_path_that_is_too_long_for_an_address_serves_all_the_same(tmp_path: Path) -> None:
@@ -221,31 +222,6 @@ async def test_a_path_that_is_too_long_for_an_address_serves_all_the_same(tmp_pa
     assert (await asyncio.to_thread(client.ask, server.path, "echo", text="far"))["text"] == "far"
     await server.stop()
     assert not server.path.exists()
-
-
-@pytest.mark.parametrize(
-    ("take", "says"),
-    [
-        (lambda args: args.why(), "why: must be text of 1 to 500 characters"),
-        (lambda args: args.texts("list"), "list: must be a list of at most 100 texts"),
-        (lambda args: args.texts("empty"), "empty: must be a list of at most 100 texts"),
-        (lambda args: args.rows("list", 5), "list: must be a list of at most 5 mappings"),
-        (lambda args: args.number("nan", 1.0, 0, 9), "nan: must be a number from 0 to 9"),
-        (lambda args: args.number("missing", None, 0, 9), "missing: must be a number from 0 to 9"),
-        (lambda args: args.text("half"), "half: must be text of 1 to 1000 characters"),
-        (lambda args: args.texts("halves"), "halves: must be a list of at most 100 texts"),
-        (lambda args: args.flag("list"), "list: must be true or false"),
-        (lambda args: args.done(), "unknown argument 'list'"),
-    ],
-)
-def test_an_argument_that_is_not_as_it_must_be_is_named(take: Callable[[Args], Any], says: str) -> None:
-    with pytest.raises(CommandRefused) as caught:
-        take(Args({"list": [1], "half": "a\ud800", "halves": ["\udfff"], "empty": [""], "nan": float("nan"), "why": " "}))
-    assert str(caught.value).startswith(says)
-
-
-def test_why_is_one_line() -> None:
-    assert Args({"why": " two\nlines "}).why() == "two lines"
 
 
 # -- who may
@@ -264,7 +240,7 @@ async def strict(tmp_path: Path):
         Person("zhao", hash_token("other"), "zhao", frozenset({Role.ADMIN})),
     ]
     doorkeeper = Authenticator()
-    made = ControlServer(tmp_path / "control.sock", COMMANDS, Authorization(people, doorkeeper.check), WANTED)
+    made = ControlServer(tmp_path / "control.sock", COMMANDS, Authorization(people, doorkeeper.check), wanted=WANTED)
     await made.start()
     yield made
     await made.stop()
