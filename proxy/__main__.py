@@ -28,10 +28,7 @@ from proxy.desk.data_subjects import command as subject
 from proxy.desk.declared import declared_in, folders
 from proxy.desk.evidence import command as evidence
 from proxy.desk.explain import command as explain
-from proxy.desk.optouts import command as optout
 from proxy.desk.precheck import command as precheck
-from proxy.desk.providers import command as provider
-from proxy.desk.reply_paths import probe_command
 from proxy.desk.reports import command as report
 from proxy.desk.revisions import command as rules
 from proxy.desk.search import command as find
@@ -73,16 +70,13 @@ def top(
 
 
 app.add_typer(sim, name="sim")
-app.add_typer(optout.app, name="optout")
 app.add_typer(journal.app, name="journal")
 app.add_typer(suppress.app, name="suppress")
 app.add_typer(consent.app, name="consent")
 app.add_typer(subject.app, name="subject")
-app.add_typer(provider.app, name="provider")
 app.add_typer(rules.app, name="rules")
 app.add_typer(complaint.app, name="complaint")
 app.add_typer(evidence.app, name="evidence")
-probe_command.add_to(optout.app)
 settings.add_to(app)
 backup.add_to(app)
 backtest.add_to(app)
@@ -92,7 +86,7 @@ console.add_to(app)
 find.add_to(app)
 precheck.add_to(app)
 bench.add_to(app)
-add_commands(app, declared_in(folders()), {})
+add_commands(app, declared_in(folders()), {"provider": "A provider's own messages, as it may see them."})
 
 CHINA = ZoneInfo("Asia/Shanghai")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

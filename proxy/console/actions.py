@@ -31,14 +31,14 @@ def add_buttons(page: Page, feature: type[Operations], shown: Shown) -> None:
 
 def _pressed(page: Page, operation: Operation, shown: Shown) -> Callable[[PageRequest], Awaitable[Response]]:
     assert operation.button is not None
-    above = "/".join([page.path.rstrip("/"), *operation.button.path.split("/")[:-1]])
+    then = operation.button.then or "/".join([page.path.rstrip("/"), *operation.button.path.split("/")[:-1]])
 
     async def press(request: PageRequest) -> Response:
         try:
             await request.ask(operation.name, **form_values(request, operation))
         except CannotAsk as error:
             return await shown(request, problem_text(error))
-        return request.go(above.format(**request.request.path_params), request.t(f"{operation.short}_done"))
+        return request.go(then.format(**request.request.path_params), request.t(f"{operation.short}_done"))
 
     return press
 

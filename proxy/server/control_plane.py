@@ -31,17 +31,19 @@ from proxy.desk.data_subjects import operations as subject
 from proxy.desk.explain import operations as explain
 from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.operator_orders.operations import Shadow, Stops, Suspensions
-from proxy.desk.optouts import doubtful_operations
 from proxy.desk.optouts import operations as optouts
+from proxy.desk.optouts.doubtful_operations import DoubtfulReplies, reply_counts
 from proxy.desk.optouts.inbox import Inbox
 from proxy.desk.penalties.book import PenaltyBook, rate_shares
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.penalties.operations import Penalties
 from proxy.desk.penalties.scheduler import PenaltyScheduler
-from proxy.desk.providers import operations as providers_told
 from proxy.desk.providers import own_operations as provider
-from proxy.desk.reply_paths import operations as reply_paths
+from proxy.desk.providers.operations import MinuteCounts, ProviderReports
 from proxy.desk.reply_paths import probes, states
+from proxy.desk.reply_paths.monitor import ReplyPathMonitor
+from proxy.desk.reply_paths.operations import ReplyPathList
+from proxy.desk.reply_paths.probe_operations import PathProbes
 from proxy.desk.revisions import operations as ops_rules
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.desk.search import access_log
@@ -141,13 +143,13 @@ class ControlPlane:
             lambda provider: self.path_states.of_provider(provider),  # noqa: PLW0108 # path_states is made below
         )
         book = ReplyPaths(store.reply_paths, self.write_unreplicated, self.write_all if store.shared else None, store.node)
-        self.reply_paths = reply_paths.ReplyPathMonitor(self, book)
+        self.reply_paths = ReplyPathMonitor(self, book)
         self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
         self.path_states = states.PathStates(self, book, self._apply_orders)
         self._taps = Taps(providers.turns)
         self._recent_rules = ops_rules.RecentHits(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
-        self._rates = providers_told.MinuteCounts(relay.tally)
+        self._rates = MinuteCounts(relay.tally)
         self.retention_task = retention.RetentionTask(self, journal)
         self._roller: Roller | None = None
         self._console: ConsoleProcess | None = None
@@ -156,21 +158,28 @@ class ControlPlane:
         self._authenticator = Authenticator()
         self.authorization = Authorization(people, self._authenticator.check)
         features = (
-            Binds(self), Counters(self), Links(self), Penalties(self, self.penalty_scheduler), Shadow(self), Stops(self), Suspensions(self),
-            Tracing(self, self), WhoAmI(),
-        )  # fmt: skip
+            Binds(self),
+            Counters(self),
+            DoubtfulReplies(self),
+            Links(self),
+            PathProbes(self, self.prober),
+            Penalties(self, self.penalty_scheduler),
+            ProviderReports(self, self.penalty_scheduler, self._rates),
+            ReplyPathList(self, self.reply_paths),
+            Shadow(self),
+            Stops(self),
+            Suspensions(self),
+            Tracing(self, self),
+            WhoAmI(),
+        )
         self._server = ControlServer(
             control,
             {
                 **complaints.commands(self, self.penalty_scheduler.soon),
                 **consent.commands(self),
-                **doubtful_operations.commands(self),
                 **explain.commands(self),
                 **access_log.commands(self),
                 **subject.commands(self, self.retention_task, names),
-                **providers_told.commands(self, self.penalty_scheduler, self._rates),
-                **reply_paths.commands(self, self.reply_paths),
-                **probes.commands(self, self.prober),
                 **suppress.commands(self),
                 **ops_rules.commands(self, self._recent_rules, self._hits),
                 **retention.commands(self.retention_task),
@@ -405,7 +414,7 @@ class ControlPlane:
             "optout_audit_lag_s": self._auditor.lag_s if self._auditor is not None else 0.0,
             **self.retention_task.gauges(),
             **self.penalty_scheduler.gauges(),
-            "doubtful_replies": {(state,): float(count) for state, count in doubtful_operations.reply_counts(self).items()},
+            "doubtful_replies": {(state,): float(count) for state, count in reply_counts(self).items()},
             "doubtful_oldest_s": max(0.0, self.now() - self.inbox.oldest()) if self.inbox.oldest() else 0.0,
             **self.reply_paths.gauges(),
         }

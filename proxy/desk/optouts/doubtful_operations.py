@@ -1,4 +1,4 @@
-"""Serves the commands that list and decide doubtful replies.
+"""Declares the operations that list and decide doubtful replies.
 
 In: a row, yes or no, the officer and the reason. Out: opt-outs in force or lifted, synced with the decision before it is acknowledged. Never: a
 whole number, digits of a code, half a reply: each person's record changes wholly or not at all.
@@ -10,12 +10,12 @@ is killed in between, the batch is still on the list, and deciding it again chan
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
-from proxy.config.yaml_file import unknown
 from proxy.desk.optouts.inbox import DoubtfulRow, Inbox, overdue_before
 from proxy.journal.records import messages
 from proxy.journal.records.doubtful_replies import (
@@ -30,9 +30,13 @@ from proxy.model.message import Category
 from proxy.model.number import mask
 from proxy.model.recipient import HOLD_S, OptOut
 from proxy.model.redact import mask_digits, mask_numbers
-from proxy.operations.control import Call, CommandRefused, Handler
+from proxy.model.roles import Permission
+from proxy.operations.control import Call, CommandRefused
+from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.parameters import Choice, Flag, Integer, Text, Why
 from proxy.operations.record_lookup import or_refused
+from proxy.operations.terminal import format_time, note, table_lines
 from proxy.policy.explanation.naming import GONE, KnownSignature, by_names, by_registry, fields, knows_none
 from proxy.relay.effects.optouts import ReplyTo, refused_by
 from proxy.relay.effects.suppression import DoubtSettled, OfficerRefusal, Stops
@@ -48,6 +52,43 @@ WRITTEN_S = 30.0
 TEXT_SHOWN_MAX = 120
 
 
+_HELD = {"scope": str, "value": str, "advertiser": str, "signature": str, "about": str, "about_zh": str}
+_ANSWERED = {"category": str, "signature": str, "advertiser": str, "text": str}
+_LISTED = {
+    "state": str,
+    "rows": [
+        {
+            "row": str, "state": str, "words": str, "replies": int, "people": int, "holding": int, "then": str, "until": float,
+            "oldest": float, "late": bool, "to": str, "port": str, "provider": str, "answered": _ANSWERED, "held": [_HELD],
+        },
+    ],
+    "decisions": [
+        {
+            "row": str, "time": float, "who": str, "why": str, "yes": bool, "standing": bool, "port": str, "words": str,
+            "replies": int, "answered": _ANSWERED,
+        },
+    ],
+    "more": bool, "counts": {"open": int, "overdue": int, "lapsed": int, "decided": int, "unlisted": int}, "oldest": float,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RowName(Text):
+    """A row's name; read as an int."""
+
+    def read(self, value: Any) -> int:
+        try:
+            return int(super().read(value), 16)
+        except ValueError:
+            raise ValueError(
+                f"{value!r:.40} is no row's name, which has 12 digits 0-9a-f (`gate106 optout doubtful` lists them)"
+            ) from None
+
+
+ROW = RowName("Its name, as `gate106 optout doubtful` shows it.", 12, "[0-9a-f]{12}", flag="-", metavar="ROW")
+Row = Annotated[int, ROW]
+
+
 class WithInbox(Gate, Protocol):
     """A gate with an inbox of doubtful replies."""
 
@@ -55,12 +96,66 @@ class WithInbox(Gate, Protocol):
     def inbox(self) -> Inbox: ...
 
 
-def commands(gate: WithInbox) -> Mapping[str, Handler]:
-    handlers = _Doubtful(gate)
-    return {"optout.doubtful": handlers.rows, "optout.decide": handlers.decide, "optout.end-standing": handlers.end}
+# -- answers as text
 
 
-class _Doubtful:
+def _rows(answer: Answer) -> Iterator[str]:
+    state = answer["state"]
+    if state in (DECIDED, STANDING):
+        yield from table_lines(
+            ("row", "replies", "words", "says", "when", "by", "why"),
+            (
+                (one["row"], one["replies"], one["words"], _says(one), format_time(one["time"]), one["who"], one["why"])
+                for one in answer["decisions"]
+            ),
+            f"no decisions are {state}",
+        )
+    else:
+        yield from table_lines(
+            ("row", "replies", "words", "since", "holds", "answers"),
+            (
+                (
+                    one["row"], one["replies"], one["words"] or "(unreadable)", format_time(one["oldest"]), _holds(one), _message(one),
+                )
+                for one in answer["rows"]
+            ),
+            f"no doubtful replies are {state}",
+        )  # fmt: skip
+    if answer["more"]:
+        note("there are more rows (--limit)")
+
+
+def _says(one: Mapping[str, Any]) -> str:
+    return ("yes" if one["yes"] else "no") + (", standing" if one["standing"] else "")
+
+
+def _holds(one: Mapping[str, Any]) -> str:
+    if not one["holding"]:
+        return "nothing"
+    if one["state"] == "lapsed":
+        return "refused" if one["then"] == "refuse" else "ended"
+    return f"until {format_time(one['until'])}, then {'refused' if one['then'] == 'refuse' else 'nothing'}"
+
+
+def _message(one: Mapping[str, Any]) -> str:
+    what = one["answered"]
+    if not what["category"]:
+        return f"nothing from {one['port']}"
+    return what["text"] or " ".join(filter(None, (what["category"], what["signature"] or what["advertiser"])))
+
+
+def decided_lines(answer: Answer) -> Iterator[str]:
+    yes = answer["says"] == "yes"
+    done = f"{answer['refused']} people are left alone from now on" if yes else f"{answer['lifted']} holds are lifted"
+    future = "; replies like these are decided so in future" if answer["standing"] else ""
+    yield f"row {answer['row']}: {answer['says']}, {answer['replies']} replies: {done}{future}"
+
+
+def _ended(answer: Answer) -> Iterator[str]:
+    yield f"row {answer['row']}: the decision {answer['says']} stands no more"
+
+
+class DoubtfulReplies(Operations, group="optout"):
     def __init__(self, gate: WithInbox) -> None:
         self._gate = gate
         self._under_way: set[int] = set()
@@ -68,14 +163,17 @@ class _Doubtful:
 
     # -- seen
 
-    async def rows(self, call: Call) -> Mapping[str, Any]:
-        """Undecided rows, about the oldest first; or decisions, the newest first."""
-        args = call.args
-        state = args.text("state", OPEN)
-        limit, skip = int(args.number("limit", 100, 0, LISTED_ROWS_MAX)), int(args.number("skip", 0, 0, SKIPPED_MAX))
-        args.done()
-        if state not in STATES:
-            raise CommandRefused(unknown("state", state, STATES))
+    @operation(
+        Permission.LOOK, answer=_LISTED, get=True, text=_rows, example="gate106 optout doubtful --state open",
+    )  # fmt: skip
+    async def doubtful(
+        self,
+        call: Call,
+        state: Annotated[str, Choice("open, lapsed (undecided for 7 days), decided or standing.", STATES, shown=OPEN)] = OPEN,
+        limit: Annotated[int, Integer("How many rows.", 0, LISTED_ROWS_MAX, shown="100")] = 100,
+        skip: Annotated[int, Integer("Not the first so many.", 0, SKIPPED_MAX, hidden="command")] = 0,
+    ) -> Answer:
+        """List replies that may be a refusal: equal words in an equal context are one row."""
         inbox, rows, decisions, end = self._gate.inbox, list[int](), list[DoubtDecision](), skip + limit
         if state in (OPEN, LAPSED):
             rows = [*islice(inbox.rows(lapsed=state == LAPSED), skip, end + 1)]
@@ -83,6 +181,7 @@ class _Doubtful:
             decisions = (inbox.decisions() if state == DECIDED else inbox.standing_decisions())[skip : end + 1]
         late = overdue_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
         return {
+            "state": state,
             "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
             "decisions": [self._decision(one) for one in decisions[:limit]],
             "more": len(rows) + len(decisions) > limit,
@@ -134,18 +233,26 @@ class _Doubtful:
 
     # -- decided
 
-    async def decide(self, call: Call) -> Mapping[str, Any]:
-        args = call.args
-        key, says, standing, why = _row_in(args.text("row", most=40)), args.text("says"), args.flag("standing"), args.why()
-        args.done()
-        if says not in SAYS:
-            raise CommandRefused(unknown("says", says, SAYS))
+    @operation(
+        Permission.ENTER, record="decision", by_hand="--yes and --no",
+        answer={"row": str, "says": str, "standing": bool, "replies": int, "refused": int, "lifted": int},
+    )  # fmt: skip
+    async def decide(
+        self,
+        call: Call,
+        row: Row,
+        says: Annotated[str, Choice("Whether they asked to stop.", SAYS)],
+        why: Why,
+        standing: Annotated[bool, Flag("Decide equal words in an equal context so in future, too.")] = False,
+    ) -> Answer:
+        """Decide about all replies of a row."""
+        key = row
         if key in self._under_way:
             raise CommandRefused(f"row {key:012x} is being decided this moment: look at it again")
-        row = or_refused(lambda: self._gate.inbox.row(key))
+        found = or_refused(lambda: self._gate.inbox.row(key))
         self._under_way.add(key)
         try:
-            return await self._decide(row, call.who, why, yes=says == "yes", standing=standing)
+            return await self._decide(found, call.who, why, yes=says == "yes", standing=standing)
         finally:
             self._under_way.discard(key)
 
@@ -208,11 +315,14 @@ class _Doubtful:
             if one.scope == "advertiser":
                 tally.apart.refused(reply.provider, int(one.value, 16))
 
-    async def end(self, call: Call) -> Mapping[str, Any]:
-        """A standing decision: replies like those ask again."""
-        gate, inbox = self._gate, self._gate.inbox
-        key, why = _row_in(call.args.text("row", most=40)), call.args.why()
-        call.args.done()
+    @operation(
+        Permission.ENTER, answer={"row": str, "says": str}, record="decision", text=_ended,
+        button=Button("{row}/end", then="/doubtful?state=standing"),
+        example='gate106 optout end-standing 4f1c09d2a7be --why "the shop asks something else now"',
+    )  # fmt: skip
+    async def end_standing(self, call: Call, row: Row, why: Why) -> Answer:
+        """End a standing decision: replies like those wait for a decision again. What was decided stays."""
+        gate, inbox, key = self._gate, self._gate.inbox, row
         stands = next((one for one in inbox.standing_decisions() if one.row == key), None)
         if stands is None:
             raise CommandRefused(
@@ -237,11 +347,3 @@ def shown(text: str) -> str:
     """What a stranger wrote, without whole numbers and without the digits of a code."""
     text = mask_digits(text) if may_be_code(text) else text
     return mask_numbers(text)[:TEXT_SHOWN_MAX]
-
-
-def _row_in(said: str) -> int:
-    if len(said) != 12 or not all(one in "0123456789abcdef" for one in said):
-        raise CommandRefused(
-            f"row: {said!r:.40} is no row's name, which has 12 digits 0-9a-f (`gate106 optout doubtful` lists them)"
-        )
-    return int(said, 16)

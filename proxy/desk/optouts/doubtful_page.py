@@ -11,9 +11,10 @@ from typing import Any
 from starlette.responses import Response
 
 from proxy.console import forms
+from proxy.console.actions import add_buttons
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
-from proxy.desk.optouts.doubtful_operations import DECIDED, OPEN, SAYS, STANDING, STATES
+from proxy.desk.optouts.doubtful_operations import DECIDED, OPEN, SAYS, STANDING, STATES, DoubtfulReplies
 from proxy.model.roles import Permission
 
 page = Page("doubtful", "/doubtful", wants=Permission.LOOK, place=52)
@@ -49,10 +50,8 @@ async def decide(request: PageRequest) -> Response:
     return request.go("/doubtful", request.t(f"did_{says}", replies=answer["replies"]))
 
 
-@page.post("{row}/end", wants=Permission.ENTER)
-async def end(request: PageRequest) -> Response:
-    try:
-        await request.ask("optout.end-standing", row=request.path("row"), why=request.form("why"))
-    except CannotAsk as error:
-        return await _list(request, STANDING, forms.problem_text(error))
-    return request.go("/doubtful?state=standing", request.t("ended"))
+async def _standing(request: PageRequest, problem: str) -> Response:
+    return await _list(request, STANDING, problem)
+
+
+add_buttons(page, DoubtfulReplies, _standing)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from proxy.operations.declaration import command
 from proxy.operations.terminal import (
     CONFIG,
     Config,
@@ -23,18 +24,11 @@ from proxy.operations.terminal import (
 )
 from proxy.runtime import hardening
 
-app = typer.Typer(help="A provider's own messages, as it may see them.", no_args_is_help=True, rich_markup_mode=None)
-
 COLUMNS = ("at", "account", "from", "to", "category", "signature", "reason", "hint", "status", "part", "parts")
 HOUR_S, DAY_S = 3600, 86_400
 
 
-@app.callback()
-def provider() -> None:
-    """A provider's own messages, as it may see them."""
-
-
-@app.command("refusals", epilog="Example: gate106 provider refusals jia --day 2026-11-11 --out jia.csv")
+@command("provider refusals", example="gate106 provider refusals jia --day 2026-11-11 --out jia.csv")
 def refusals(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The provider, as the settings call it.")],
     day: Annotated[str | None, typer.Option("--day", help="Of one day (in China); today where nothing is said.")] = None,

@@ -1,4 +1,4 @@
-"""Serves the commands that report on providers.
+"""Declares the operations that report on providers.
 
 A row has connections, limits, the rate now and over the last hour, refusals by reason, orders and penalties. What a provider asks about itself
 over HTTP is in own_operations.py.
@@ -13,7 +13,7 @@ import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 from proxy.config import Provider
 from proxy.config.yaml_file import unknown
@@ -22,8 +22,11 @@ from proxy.desk.operator_orders import operations as orders
 from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
 from proxy.model.counters import GateCounters
 from proxy.model.message import Order
-from proxy.operations.control import Call, CommandRefused, Handler
+from proxy.model.roles import Permission
+from proxy.operations.control import Call, CommandRefused
+from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import BindLink
+from proxy.operations.parameters import Text
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.account_access import Access
 
@@ -105,17 +108,16 @@ def merged_report(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def commands(gate: WithPenalties, scheduler: PenaltyScheduler, minutes_counted: MinuteCounts) -> Mapping[str, Handler]:
-    handlers = _Providers(gate, scheduler, minutes_counted)
-    return {"providers": handlers.list, "providers.show": handlers.show}
-
-
-class _Providers:
+class ProviderReports(Operations, group="providers"):
     def __init__(self, gate: WithPenalties, scheduler: PenaltyScheduler, minutes_counted: MinuteCounts) -> None:
         self._gate, self._scheduler, self._minutes = gate, scheduler, minutes_counted
 
-    async def list(self, call: Call) -> Mapping[str, Any]:
-        call.args.done()
+    @operation(
+        Permission.SEE, name="providers", answer={"at": float, "since": float, "providers": [object]}, get=True,
+        lines="provider", under="providers", by_hand="the console and the API ask it",
+    )  # fmt: skip
+    async def list_(self, call: Call) -> Answer:
+        """Show how each provider does, about an hour back."""
         gate, now = self._gate, self._gate.now()
         since, hour = self._minutes.hour(now)
         bound: dict[str, Any] = {}
@@ -135,16 +137,17 @@ class _Providers:
             await call.say({"provider": one})
         return {"at": now, "since": since}
 
-    async def show(self, call: Call) -> Mapping[str, Any]:
-        gate, name, now = self._gate, call.args.text("provider"), self._gate.now()
-        call.args.done()
-        provider = gate.relay.directory.providers.get(name)
-        if provider is None:
+    @operation(Permission.SEE, get=True, by_hand="the console and the API ask it")
+    async def show(self, call: Call, provider: Annotated[str, Text("A provider of the settings.")]) -> Answer:
+        """Show how one provider does, minute by minute."""
+        gate, name, now = self._gate, provider, self._gate.now()
+        found = gate.relay.directory.providers.get(name)
+        if found is None:
             raise CommandRefused(unknown("provider of the settings", name, gate.relay.directory.providers))
         bound = [bind for bind in gate.binds() if bind.access.provider.name == name]
         held, minutes = self._orders().get(name, []), self._minutes.minutes(name, now)
         totals = map(sum, zip(NOTHING, *(counts for _, counts in minutes), strict=True))
-        return self._row(provider, bound, held) | {
+        return self._row(found, bound, held) | {
             "at": now,
             "since": minutes[0][0] if minutes else now,
             "hour": dict(zip(VERDICTS, totals, strict=True)),
@@ -152,8 +155,8 @@ class _Providers:
             "accounts": [_account(one) for one in gate.relay.directory.accesses.values() if one.provider.name == name],
             "binds_now": [binds.bind_row(bind, {}) for bind in bound],
             "orders": [orders.order_row(order) for order in held],
-            "window": provider.window,
-            "addresses": list(map(str, provider.allow_ips)),
+            "window": found.window,
+            "addresses": list(map(str, found.allow_ips)),
             "day": self._day(name, now),
         }
 

@@ -1,123 +1,35 @@
-"""Feeds the book of reply paths, and lists them.
+"""Declares the list of reply paths: the ports by which replies reach the gate.
 
-The book itself is relay/effects/reply_paths.py.
-
-In: the gate's counters, replies, the ports of the settings, time. Out: the book up to date, a row for each registered prefix, gauges.
-Never: the rule by which a path is silent, work for one message.
+In: the book of reply paths. Out: a row for each registered prefix. Never: the rule by which a path is silent.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-import structlog
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
 from proxy.config.yaml_file import unknown
-from proxy.journal.write_ahead_log import JournalDown
-from proxy.operations.control import Call, CommandRefused, Handler
+from proxy.desk.reply_paths.monitor import SLICE, ReplyPathMonitor
+from proxy.model.roles import Permission
+from proxy.operations.control import Call, CommandRefused
+from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
-from proxy.relay.effects.reply_paths import STATES, PathState, ReplyPaths
+from proxy.operations.parameters import Choice, Text
+from proxy.operations.schemas import SharedSchema, record_fields
+from proxy.operations.terminal import format_time, table_lines
+from proxy.relay.effects.reply_paths import STATES, PathState
 
-log = structlog.get_logger()
-
-TAKE_S = 1.0
-"""How often counts are taken into the book."""
-COUNT_S = 10.0
-"""How often paths are counted by state."""
-SLICE = 100
-"""Prefixes between two turns of the loop: some 0.5 ms."""
-SILENT_S = 60.0
-"""What fails is logged so often."""
-
-
-class ReplyPathMonitor:
-    """Feeds the book of reply paths, and says how many there are in each state."""
-
-    def __init__(self, gate: Gate, book: ReplyPaths) -> None:
-        self.book = book
-        self._gate = gate
-        self._take_s = self._count_s = self._quiet_s = -math.inf
-        self._states = dict.fromkeys(STATES, 0)
-        self._counting: Iterator[dict[str, int] | None] | None = None
-
-    def replied(self, prefix: str, keyword: str, now: float) -> None:
-        """A reply came to a port under this prefix. Where the journal is down the book knows it all the same."""
-        try:
-            self._take(now)
-            self.book.replied(prefix, keyword, now)
-        except JournalDown as down:
-            log.warning("proof of a reply path not written yet", prefix=prefix, problem=str(down))
-
-    def probed(self, prefix: str, at: float, ok: bool) -> None:
-        """A test message was answered, or was not. Where the journal is down the book knows it all the same."""
-        try:
-            self._take(at)
-            self.book.probed(prefix, at, ok)
-        except JournalDown as down:
-            log.warning("probe result of a reply path not written yet", prefix=prefix, problem=str(down))
-
-    def tick(self, now: float, now_s: float) -> None:
-        """A few times a second; ``now_s``: monotonic."""
-        self._count(now, now_s)
-        if now_s < self._take_s:
-            return
-        self._take_s = now_s + TAKE_S
-        try:
-            self._take(now)
-            self.book.tick(now)
-        except JournalDown as down:
-            if now_s >= self._quiet_s:
-                self._quiet_s = now_s + SILENT_S
-                log.warning("reply paths not written until the journal writes again", problem=str(down))
-
-    def put_away(self, now: float) -> None:
-        """The gate is about to stop."""
-        try:
-            self._take(now)
-            self.book.put_away(now)
-        except JournalDown as down:
-            log.warning("the last counts of reply paths are lost", problem=str(down))
-
-    def _take(self, now: float) -> None:
-        tally = self._gate.relay.tally
-        if tally.advertised:
-            self.book.advertised(tally.take_advertised(), now)
-
-    def registered(self) -> Mapping[str, str]:
-        """Port prefix → provider, as the settings have them."""
-        return self._gate.relay.directory.ports.owners
-
-    def _count(self, now: float, now_s: float) -> None:
-        """Some of the paths, by state; a round begins every COUNT_S, or once the one before is through."""
-        if self._counting is None:
-            if now_s < self._count_s:
-                return
-            self._count_s = now_s + COUNT_S
-            self._counting = self._counted(now)
-        states = next(self._counting)
-        if states is not None:
-            self._states, self._counting = states, None
-
-    def _counted(self, now: float) -> Iterator[dict[str, int] | None]:
-        """None between two slices, in the end all of them."""
-        states = dict.fromkeys(STATES, 0)
-        for place, prefix in enumerate(list(self.registered()), 1):
-            states[self.book.state_of(prefix, now).state] += 1
-            if place % SLICE == 0:
-                yield None
-        yield states
-
-    def gauges(self) -> dict[str, Any]:
-        """For metrics: registered prefixes by state, as of some seconds ago."""
-        return {"reply_paths": {(state,): float(count) for state, count in self._states.items()}}
-
-
-def commands(gate: Gate, monitor: ReplyPathMonitor) -> Mapping[str, Handler]:
-    handlers = _Paths(gate, monitor)
-    return {"optout.paths": handlers.list}
+COLUMNS = (
+    "prefix", "provider", "state", "keywords", "advertisements", "replies", "since proof", "expected", "last proof", "last probe",
+)  # fmt: skip
+KEYWORDS_SHOWN = 4
+REPLY_PATH = SharedSchema(
+    "ReplyPath",
+    record_fields(
+        PathState, ("keywords",), prefix=str, provider=str, keywords=[{"keyword": str, "advertisements": int, "replies": int}]
+    ),
+)
 
 
 def row_of(prefix: str, provider: str, state: PathState) -> dict[str, Any]:
@@ -131,16 +43,42 @@ def row_of(prefix: str, provider: str, state: PathState) -> dict[str, Any]:
     return row
 
 
-class _Paths:
+def cells_of(path: Mapping[str, Any], nothing: str) -> Sequence[object]:
+    """``path``: a row; ``nothing``: in an empty cell."""
+    keywords = [one["keyword"] for one in path["keywords"] if one["keyword"] and one["advertisements"]]
+    more = f" +{len(keywords) - KEYWORDS_SHOWN}" if len(keywords) > KEYWORDS_SHOWN else ""
+    return (
+        path["prefix"], path["provider"], path["state"], " ".join(keywords[:KEYWORDS_SHOWN]) + more or nothing, path["advertisements"],
+        path["replies"], path["advertisements_since_proof"], f"{path['expected']:.1f}",
+        format_time(path["proven_at"]) if path["proven_at"] else nothing, format_time(path["probed_at"]) if path["probed_at"] else nothing,
+    )  # fmt: skip
+
+
+def lines_of(answer: Answer) -> Iterator[str]:
+    yield from table_lines(COLUMNS, (cells_of(path, "-") for path in answer["paths"]), "there are no such prefixes")
+    rate = answer["rate"]
+    yield (
+        f"19 of 20 proven prefixes are answered more often than once in {1 / rate:,.0f} advertisements"
+        if rate
+        else "too few prefixes are proven to say what silence is"
+    )
+
+
+class ReplyPathList(Operations, group="optout", help="People who refused."):
     def __init__(self, gate: Gate, monitor: ReplyPathMonitor) -> None:
         self._gate, self._monitor = gate, monitor
 
-    async def list(self, call: Call) -> Mapping[str, Any]:
-        """Each registered prefix: those in doubt first, then by how many replies are missing."""
-        state, provider = call.args.text("state", ""), call.args.text("provider", "")
-        call.args.done()
-        if state and state not in STATES:
-            raise CommandRefused(unknown("state", state, STATES))
+    @operation(
+        Permission.SEE, answer={"at": float, "rate": float, "paths": [REPLY_PATH]}, get=True, lines="path", under="paths",
+        by_hand="it can print CSV",
+    )  # fmt: skip
+    async def paths(
+        self,
+        call: Call,
+        state: Annotated[str, Choice("proven, unproven, silent or dead.", STATES)] = "",
+        provider: Annotated[str, Text("Only prefixes of this provider.")] = "",
+    ) -> Answer:
+        """List the ports by which replies reach the gate: those in doubt first, then by how many replies are missing."""
         providers = self._gate.relay.directory.providers
         if provider and provider not in providers:
             raise CommandRefused(unknown("provider of the settings", provider, providers))

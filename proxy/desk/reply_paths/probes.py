@@ -1,4 +1,4 @@
-"""Sends probes, waits for the replies, and serves the commands about them.
+"""Sends probes and waits for the replies.
 
 In: a port, test numbers of ``registries/test-numbers.csv``; replies from carriers; time. Out: probes in the journal before they are reported;
 the path proven or dead; milliseconds end to end. Never: an opt-out of a test number, a rule asked about the gate's own text.
@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import structlog
 
@@ -22,10 +21,8 @@ from proxy.desk.reply_paths.probe_message import ProbeText, ask_agent
 from proxy.journal.records.probes import (
     ENDED,
     FAILED,
-    NUMBERS_MAX,
     WAITING,
     Probe,
-    ProbeAttempt,
     ProbePending,
     Probes,
     finished,
@@ -33,11 +30,10 @@ from proxy.journal.records.probes import (
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
 from proxy.model.number import NotARecipient, recipient_of
-from proxy.operations.control import Args, Call, CommandRefused, Handler
+from proxy.operations.authorization import CommandRefused
 from proxy.operations.gate_interface import Gate
 from proxy.policy import read_reply
-from proxy.policy.registries.registry import TelephoneRow
-from proxy.policy.replies.optout import KEYWORD_MAX, REPLY_CHARACTERS_MAX
+from proxy.policy.replies.optout import REPLY_CHARACTERS_MAX
 from proxy.policy.text.folding import fold
 from proxy.relay.pending_submit import SubmitLane
 from proxy.wire import Deliver
@@ -233,97 +229,3 @@ def keywords_in(text: str) -> set[str]:
 def keyword_of(text: str) -> str:
     """A keyword as it is compared: without marks and blanks, of one width and case."""
     return _MARKS.sub("", fold(text)).upper()
-
-
-# -- the commands
-
-
-def commands(gate: Gate, prober: Prober) -> Mapping[str, Handler]:
-    handlers = _Probes(gate, prober)
-    return {"optout.probe": handlers.probe, "optout.probes": handlers.list}
-
-
-def row_of(probe: Probe, provider: str) -> dict[str, Any]:
-    """A probe, for programs and people."""
-    row = probe._asdict() | {"provider": provider}
-    row["tries"] = [
-        {
-            "to": f"{one.number:011d}", "note": one.note, "sent_at": one.sent_at, "accepted_ms": one.accepted_ms,
-            "answered_ms": one.answered_ms, "said": one.said, "problem": one.problem,
-        }
-        for one in probe.tries
-    ]  # fmt: skip
-    return row
-
-
-class _Probes:
-    def __init__(self, gate: Gate, prober: Prober) -> None:
-        self._gate, self._prober = gate, prober
-
-    async def list(self, call: Call) -> Mapping[str, Any]:
-        """The last probe of each prefix, the newest first."""
-        call.args.done()
-        found = self._prober.probes.all()
-        for probe in found:
-            await call.say({"probe": row_of(probe, self._owner(probe))})
-        return {"at": self._gate.now(), "probes": len(found)}
-
-    async def probe(self, call: Call) -> Mapping[str, Any]:
-        """Runs a probe. With ``follow`` progress is reported and the answer comes at its end; otherwise once it is sent."""
-        gate, args = self._gate, call.args
-        port, written = args.text("port", most=20), args.text("keyword", KEYWORD, most=40)
-        prefix, owner = gate.relay.directory.ports.longest(port)
-        if not prefix:
-            raise CommandRefused(f"port: no provider of the settings owns {port} (providers[].ports)")
-        keyword = keyword_of(written)
-        if not 0 < len(keyword) <= KEYWORD_MAX:
-            raise CommandRefused(f"keyword: must be 1 to {KEYWORD_MAX} letters and digits")
-        rows = self._numbers(args)
-        within_s = args.seconds("wait_s", self._prober.within_s, 1.0, WITHIN_S_MAX)
-        follow, why = args.flag("follow"), args.why()
-        args.done()
-        if gate.relay.draining:
-            raise CommandRefused("the gate is about to stop")
-        tries = tuple(ProbeAttempt(row.number, " ".join(filter(None, (row.carrier, row.note)))) for row in rows)
-        probe = Probe(
-            prefix, port, keyword, call.who, why, gate.store.node, round(gate.now(), 3), within_s, WAITING, 0.0, tries
-        )
-        sender = Sender.of(owner, "", port, prefix)
-        begun_at = probe.begun_at
-        probe = await self._prober.begin(probe, sender, {row.number: row.agent for row in rows})
-        while follow and probe.state == WAITING and not call.gone:
-            await call.say({"probe": row_of(probe, owner)})
-            await self._prober.change()
-            current = self._prober.probes.find(prefix)
-            if current is None or current.begun_at != begun_at:
-                raise CommandRefused(
-                    f"port prefix {prefix}: another gate began a probe of it meanwhile (gate106 optout probes)"
-                )
-            probe = current
-        await gate.safe(self._prober.probes.written)
-        return row_of(probe, owner)
-
-    def _numbers(self, args: Args) -> Sequence[TelephoneRow]:
-        """The test numbers named, or all of the registry."""
-        registered = {row.number: row for row in self._gate.relay.rules.registry.rows.test_numbers}
-        spelt = args.texts("to", NUMBERS_MAX)
-        if not registered:
-            raise CommandRefused("there are no test numbers: name them in registries/test-numbers.csv of the rules")
-        found: dict[int, TelephoneRow] = {}
-        for one in spelt:
-            try:
-                number = recipient_of(one)
-            except NotARecipient as fault:
-                raise CommandRefused(f"to: {fault.why}") from None
-            if number not in registered:
-                raise CommandRefused(
-                    "to: this is no registered test number: registries/test-numbers.csv of the rules names them"
-                )
-            found[number] = registered[number]
-        rows = [*found.values()] or [*registered.values()]
-        if len(rows) > NUMBERS_MAX:
-            raise CommandRefused(f"to: there are {len(rows)} test numbers: say which, at most {NUMBERS_MAX}")
-        return rows
-
-    def _owner(self, probe: Probe) -> str:
-        return self._gate.relay.directory.ports.longest(probe.port)[1]

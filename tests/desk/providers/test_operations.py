@@ -16,7 +16,8 @@ from proxy.desk.providers import operations as providers
 from proxy.desk.providers.operations import MINUTE_S, MINUTES, MinuteCounts
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
-from proxy.operations.control import Args, CommandRefused
+from proxy.operations.control import CommandRefused
+from proxy.operations.declaration import handlers_of
 from proxy.policy.registries.holidays import HolidayRow, Holidays
 from proxy.relay.account_access import Directory
 from proxy.state.lists.desk_records import DeskRecords
@@ -99,7 +100,7 @@ class Gate:
         self.penalty_scheduler = SimpleNamespace(ppm={}, counted=lambda name, at: hours.of(name, at, at + 1))
         self.hours, self.paces, self.said = hours, MinuteCounts(self.tally), list[Any]()
         gate: Any = self
-        self.commands = providers.commands(gate, gate.penalty_scheduler, self.paces)
+        self.commands = handlers_of(providers.ProviderReports(gate, gate.penalty_scheduler, self.paces))
 
     def binds(self) -> list[Any]:
         return []
@@ -111,7 +112,7 @@ class Gate:
         self.said.append(line["provider"])
 
     async def ask(self, command: str, **args: Any) -> Any:
-        call: Any = SimpleNamespace(args=Args(args), say=self.say)
+        call: Any = SimpleNamespace(args=args, say=self.say)
         return await self.commands[command](call)
 
 

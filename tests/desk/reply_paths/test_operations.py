@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from proxy.config import Account, Provider
-from proxy.desk.reply_paths.operations import COUNT_S, SLICE, ReplyPathMonitor, commands
+from proxy.desk.reply_paths.monitor import COUNT_S, SLICE, ReplyPathMonitor
+from proxy.desk.reply_paths.operations import ReplyPathList
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
-from proxy.operations.control import Args, CommandRefused
+from proxy.operations.control import CommandRefused
+from proxy.operations.declaration import handlers_of
 from proxy.relay.account_access import Directory
 from proxy.relay.effects.reply_paths import DEAD, PROVEN, UNPROVEN, ReplyPaths
 from proxy.state.lists.desk_records import DeskRecords
@@ -50,11 +52,11 @@ class Gate:
         async def say(line: dict[str, Any]) -> None:
             lines.append(line["path"])
 
-        call: Any = SimpleNamespace(args=Args(args), say=say)
+        call: Any = SimpleNamespace(args=args, say=say)
         gate: Any = self
 
         async def ask() -> Mapping[str, Any]:
-            return await commands(gate, self.retention_task)["optout.paths"](call)
+            return await handlers_of(ReplyPathList(gate, self.retention_task))["optout.paths"](call)
 
         told = asyncio.run(ask())
         return lines, dict(told)

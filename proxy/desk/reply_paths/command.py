@@ -1,15 +1,19 @@
-"""Implements ``gate106 optout probe`` and ``optout probes``.
+"""Implements ``gate106 optout probe`` and ``optout paths``.
 
-Exit 0: the path is proven; 1: no reply came, or no carrier took the test message; 2: the command cannot be carried out.
+Of a probe exit 0: the path is proven; 1: no reply came, or no carrier took the test message; 2: the command cannot be carried out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import csv
+import sys
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
+from proxy.desk.reply_paths.operations import COLUMNS, cells_of, lines_of
+from proxy.operations.declaration import command
 from proxy.operations.terminal import (
     CONFIG,
     Config,
@@ -17,24 +21,19 @@ from proxy.operations.terminal import (
     Json,
     Why,
     as_json,
+    collect,
     fail,
-    format_time,
+    note_unknown,
+    print_answer,
     print_line,
     seconds,
     socket_of,
-    table,
 )
 
 PROVEN = "proven"
-COLUMNS = ("prefix", "provider", "port", "state", "begun", "numbers", "answered", "fastest ms", "by", "why")
 
 
-def add_to(app: typer.Typer) -> None:
-    """``app``: of ``gate106 optout``."""
-    app.command("probe", epilog='Example: gate106 optout probe --port 1069001 --why "monthly test"')(probe)
-    app.command("probes", epilog="Example: gate106 optout probes")(probes)
-
-
+@command("optout probe", example='gate106 optout probe --port 1069001 --why "monthly test"')
 def probe(
     port: Annotated[str, typer.Option("--port", help="Send from this port, with its extension.")],
     why: Why,
@@ -71,22 +70,6 @@ def probe(
     raise typer.Exit(0 if ending["state"] == PROVEN else 1)
 
 
-def probes(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """List the last probe of each port prefix, the newest first."""
-    from proxy.operations.client import CannotAsk, Conversation
-
-    try:
-        with Conversation(socket_of(config, control), "optout.probes", {}) as conversation:
-            found = [line["probe"] for line in conversation.lines()]
-            ending = conversation.ending
-    except CannotAsk as error:
-        fail(error)
-    if json:
-        as_json(dict(ending) | {"probes": found})
-    else:
-        table(COLUMNS, map(_row, found), "no port was probed")
-
-
 def _print_new(one: Mapping[str, Any], printed: set[str]) -> None:
     """Prints the lines that were not printed yet."""
     for line in _lines(one):
@@ -117,9 +100,27 @@ def _end(one: Mapping[str, Any]) -> str:
     }.get(one["state"], f"{path}: {one['state']}")
 
 
-def _row(one: Mapping[str, Any]) -> Sequence[object]:
-    times = [each["answered_ms"] for each in one["tries"] if each["answered_ms"] is not None]
-    return (
-        one["prefix"], one["provider"] or "-", one["port"], one["state"], format_time(one["begun_at"]), len(one["tries"]), len(times),
-        f"{min(times):,}" if times else "-", one["who"], one["why"],
-    )  # fmt: skip
+@command("optout paths", example="gate106 optout paths --state silent")
+def paths(
+    state: Annotated[str | None, typer.Option("--state", help="proven, unproven, silent or dead.")] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Only prefixes of this provider.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """List the ports by which replies reach the gate: each registered prefix with advertisements, replies and the last proof, doubtful ones
+    first."""
+    if as_csv and json:
+        fail("optout paths: --csv or --json, not both")
+    note_unknown(config, provider)
+    answer = collect(config, control, "optout.paths", state=state, provider=provider)
+    answer["paths"] = [line["path"] for line in answer.pop("lines")]
+    if as_csv:
+        from proxy.model.redact import csv_cell
+
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow([one.replace(" ", "_") for one in COLUMNS])
+        writer.writerows([csv_cell(str(one)) for one in cells_of(path, "")] for path in answer["paths"])
+    else:
+        print_answer(answer, json, lines_of(answer))
