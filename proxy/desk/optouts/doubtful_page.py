@@ -32,7 +32,7 @@ async def _list(request: PageRequest, state: str, problem: str = "") -> Response
     skip = int(said) if (said := request.query.get("skip", "")).isdigit() and len(said) < 7 else 0
     answer: dict[str, Any] = await request.ask("optout.doubtful", state=state, limit=LIMIT, skip=skip)
     return request.render(
-        status=409 if problem else 200, problem=problem, state=state, states=[(one, request.t.of("state", one)) for one in STATES],
+        status=409 if problem else 200, problem=problem, states=[(one, request.t.of("state", one)) for one in STATES],
         decided=state in (DECIDED, STANDING), skip=skip, limit=LIMIT, **answer,
     )  # fmt: skip
 
