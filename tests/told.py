@@ -102,7 +102,7 @@ class Node:
         self.store.heard = max(self.store.heard, found.heard)
         self.sharing = Replication(
             self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.unpublished], ChunkedImports(), stale_s=60,
-            kick=self.sync, heard=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
+            kick=self.sync, on_applied=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
         )  # fmt: skip
         self.book = OrderBook(self.store.orders, self.write, lambda: None)
         self.write(messages.START, gate_events.pack_start(self.now(), self.store.node, 0))

@@ -153,19 +153,19 @@ def _scored(wanted: ComplaintQuery, hit: Hit, number: int, agrees: Callable[[str
     return Candidate(hit, number, round(100 * score / most) if most else 0, tuple(why))
 
 
-def _of_sender(said: str, port: str) -> tuple[float, Bilingual]:
-    if said == port:
+def _of_sender(sender: str, port: str) -> tuple[float, Bilingual]:
+    if sender == port:
         return 1.0, Bilingual("the port is the same", "端口一致")
-    if len(said) >= 5 and port.startswith(said):
+    if len(sender) >= 5 and port.startswith(sender):
         return 0.9, Bilingual("the port begins with what was said", "端口以所述号码开头")
-    if len(said) >= 4 and (port.endswith(said) or said in port or said.endswith(port)):
+    if len(sender) >= 4 and (port.endswith(sender) or sender in port or sender.endswith(port)):
         return 0.7, Bilingual("the port holds what was said", "端口包含所述号码")
     return 0.0, Bilingual(f"another port ({port})", f"端口不同（{port}）")
 
 
-def likeness(said: str, text: str) -> float:
+def likeness(claim: str, text: str) -> float:
     """0 to 1; a piece of a text is as good as all of it. Digits count as one sign: those of codes are not kept."""
-    one, other = _plain(said), _plain(text)
+    one, other = _plain(claim), _plain(text)
     if not one or not other:
         return 0.0
     whole = fuzz.ratio(one, other) / 100

@@ -79,8 +79,8 @@ class ArchiveKeys:
 
     # -- heads
 
-    def sign(self, said: bytes) -> bytes:
-        return self._head.sign(said)
+    def sign(self, data: bytes) -> bytes:
+        return self._head.sign(data)
 
     @property
     def public(self) -> bytes:
@@ -88,10 +88,10 @@ class ArchiveKeys:
         return self._head.public_key().public_bytes_raw()
 
 
-def signed_by(public: bytes, signature: bytes, said: bytes) -> bool:
+def signed_by(public: bytes, signature: bytes, data: bytes) -> bool:
     """Whether the holder of the other half of ``public`` signed it."""
     with contextlib.suppress(InvalidSignature, ValueError):
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, said)
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, data)
         return True
     return False
 

@@ -129,10 +129,10 @@ class _WordSet:
 
     def settle(self) -> None:
         """Sets the bits of the collected words."""
-        for said, prefix in ((self._texts, "t"), (self._others, "")):
-            for word in said:
+        for values, prefix in ((self._texts, "t"), (self._others, "")):
+            for word in values:
                 self._set((prefix + word).encode("utf-8", "surrogatepass"))
-            said.clear()
+            values.clear()
 
     def _set(self, word: bytes) -> None:
         block, places = _place(word)
@@ -192,8 +192,8 @@ def _batches(path: Path) -> Iterator[tuple[dict[str, list[str]], list[int]]]:
             submits = batch.filter([kind == "verdict" for kind in batch.column("kind").to_pylist()])
             columns = {name: submits.column(name).unique().to_pylist() for name in COLUMNS}
             pairs = zip(submits.column("provider").to_pylist(), submits.column("reason").to_pylist(), strict=True)
-            said = [f"{provider}\0{reason}" for provider, reason in set(pairs) if reason]
-            yield columns | {"pairs": said}, batch.column("person").unique().to_pylist()
+            keys = [f"{provider}\0{reason}" for provider, reason in set(pairs) if reason]
+            yield columns | {"pairs": keys}, batch.column("person").unique().to_pylist()
 
 
 # -- asked

@@ -43,8 +43,8 @@ class TruncatedCopy(NamedTuple):
 
 def overtaken(journal: Path, copy: Path) -> TruncatedCopy | None:
     """How far the journal has gone from its copy; None where it has not. FileNotFoundError where a segment goes just now."""
-    ours, theirs = segments(journal), segments(copy)
-    left = [name for name in theirs if ours and name < ours[0]]
+    ours, copied = segments(journal), segments(copy)
+    left = [name for name in copied if ours and name < ours[0]]
     if not left:
         return None
     with (journal / ours[0]).open("rb") as file:

@@ -65,8 +65,8 @@ class Column(NamedTuple):
 def bars(rows: Sequence[Bar], title: str, *, wide: bool = False) -> str:
     """Horizontal bars, the longest as wide as there is room. ``wide``: over the whole page, with names of up to 66 characters."""
     most = max((sum(number for _, number in row.parts) for row in rows), default=0) or 1
-    whole, label, told = (WIDTH, WIDE_LABEL, 240) if wide else (BARS_WIDTH, LABEL, 110)
-    room = whole - label - told
+    whole, label, note_x = (WIDTH, WIDE_LABEL, 240) if wide else (BARS_WIDTH, LABEL, 110)
+    room = whole - label - note_x
     body = []
     for place, row in enumerate(rows):
         y, x = place * ROW, float(label)
@@ -96,8 +96,8 @@ def columns(rows: Sequence[Column], title: str) -> str:
     every = ceil(len(rows) / HOURS_NAMED)
     for place, row in enumerate(rows):
         x, wide = LEFT + place * room, min(40.0, room * 0.8 / max(1, len(row.lines)))
-        said = escape(f"{row.name}: " + ", ".join(f"{number:,}" for _, number in row.lines))
-        body.append(f"<g><title>{said}</title>")
+        label = escape(f"{row.name}: " + ", ".join(f"{number:,}" for _, number in row.lines))
+        body.append(f"<g><title>{label}</title>")
         for number_at, (kind, number) in enumerate(row.lines):
             high = number / top * HEIGHT
             at = x + room * 0.1 + number_at * wide

@@ -94,10 +94,10 @@ class Sandbox:
             if not line.endswith(b"\n"):
                 self._end()
                 raise CannotAsk("these rules could not be read: it took too long, or memory is used up")
-        said = json.loads(line)
-        if "wrong" in said:
-            raise CannotAsk(said["wrong"])
-        return said["ok"]
+        answer = json.loads(line)
+        if "wrong" in answer:
+            raise CannotAsk(answer["wrong"])
+        return answer["ok"]
 
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

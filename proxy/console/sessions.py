@@ -44,8 +44,8 @@ class LoginSession:
         self.said = [*self.said, (kind, words)][-SAID_MAX:]
 
     def take_notices(self) -> list[tuple[str, str]]:
-        said, self.said = self.said, []
-        return said
+        notices, self.said = self.said, []
+        return notices
 
 
 class Sessions:

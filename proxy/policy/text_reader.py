@@ -494,8 +494,8 @@ def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str, le
 
 def _with_numbers(text: str, mask: bytes, spans: Spans) -> bytes:
     """A key beside masks: the mask with what stands where telephone numbers may, if it is one (NUL is in no mask's end)."""
-    there = (text[start:end] for start, end in spans)
-    return b"\0".join((mask, *(one.encode() if calls(one) else b"" for one in there)))
+    numbers = (text[start:end] for start, end in spans)
+    return b"\0".join((mask, *(one.encode() if calls(one) else b"" for one in numbers)))
 
 
 def _tagged(content: Content, tag: int) -> Category | None:

@@ -213,12 +213,14 @@ class Commands:
         if sent is not None and sent.port != sender.port_hash:
             return "not-yours"
         named = self._carrier_of(queried.message_id) if queried.message_id else None
-        carrier, theirs = named if named is not None else (sent.carrier if sent is not None else "", queried.message_id)
+        carrier, carrier_message_id = (
+            named if named is not None else (sent.carrier if sent is not None else "", queried.message_id)
+        )
         nobodys = self._coded and named is None and bool(queried.message_id)
         lane = None if nobodys else self._lane_of(sender.provider, carrier)
         if lane is None:
             return "carrier-unknown"
-        data = frame.data if theirs == queried.message_id else with_message_id(frame, theirs)
+        data = frame.data if carrier_message_id == queried.message_id else with_message_id(frame, carrier_message_id)
         if frame.command_id == REPLACE_SM:
             return self._replace(query, lane, data, queried, sender, now)
         recipient = sent.recipient if sent is not None else 0
@@ -232,7 +234,7 @@ class Commands:
             return "no-route"
         if not lane.hold(query.category):
             return "queue-full"
-        query.theirs, query.data = theirs, data
+        query.theirs, query.data = carrier_message_id, data
         self._relay.open_queries += 1
         query.enqueue(lane)
         return ""
@@ -266,7 +268,7 @@ class Commands:
     def _tell(self, query: MessageQuery, reason: str, status: int, body: bytes) -> None:
         """Journals the outcome of a query, then answers."""
         access, lane = query.bind.access, query.lane
-        said = partial(
+        answer = partial(
             requests.pack_request,
             provider=access.provider.name,
             account=access.account.system_id,
@@ -277,7 +279,7 @@ class Commands:
             data=query.frame.data,
             body=body,
         )
-        self._relay.note(SettledQuery(said, partial(self._relay.when_synced, 0, partial(_say, query, status, body))))
+        self._relay.note(SettledQuery(answer, partial(self._relay.when_synced, 0, partial(_say, query, status, body))))
 
 
 def _say(query: MessageQuery, status: int, body: bytes) -> None:

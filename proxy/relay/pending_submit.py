@@ -281,10 +281,10 @@ def count(tally: GateCounters, pending: PendingSubmit) -> None:
 @compiled("count_allowed")
 def count_allowed(tally: GateCounters, allowed: list[PendingSubmit]) -> None:
     """``count`` for many that have a lane."""
-    submits, segments, apart = tally.submits, tally.segments, tally.apart.wanted
+    submits, segments, by_signature = tally.submits, tally.segments, tally.apart.wanted
     for pending in allowed:
         verdict = pending.verdict
-        if apart or verdict is None or verdict.breaches or verdict.province == "unknown":
+        if by_signature or verdict is None or verdict.breaches or verdict.province == "unknown":
             count(tally, pending)
         else:  # nearly always
             access = pending.bind.access

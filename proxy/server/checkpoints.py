@@ -73,7 +73,7 @@ class Checkpoints:
         try:
             if not await self._wait_for_quiet():
                 return
-            needed = [transit.recorded for transit in self._relay.in_flight.values()]
+            needed = [pending.recorded for pending in self._relay.in_flight.values()]
             needed += [one.open_from for one in self._readers if one.open_from is not None]
             written = self._journal.written
             if not self._ids.carry(self._journal, time.time()):

@@ -234,8 +234,8 @@ class ControlPlane:
         if proposal is not None:
             proposal.obey(given, paths)
         drains, now = self.book.of_kind("drain"), self.now()
-        for house in self.carrier_accounts:
-            house.drain(links.drained_slots(house, drains, now))
+        for account in self.carrier_accounts:
+            account.drain(links.drained_slots(account, drains, now))
         self.obey_throttles()
 
     def obey_throttles(self) -> None:
@@ -283,7 +283,7 @@ class ControlPlane:
 
     def watched(self) -> list[ProviderLink | CarrierLink]:
         """Links that a trace may tap, unbound ones included."""
-        return [*self._providers.links, *(link for house in self.carrier_accounts for link in house.links)]
+        return [*self._providers.links, *(link for account in self.carrier_accounts for link in account.links)]
 
     def listen(self, links: Iterable[Link], on_pdu: OnPdu, wants: WantsLink | None = None) -> None:
         self._taps.listen(links, on_pdu, wants)
@@ -295,31 +295,31 @@ class ControlPlane:
         return self.write_all([(kind, body)])
 
     def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
-        return self._write(records, told=len(records))
+        return self._write(records, published=len(records))
 
     def write_unreplicated(self, records: Sequence[tuple[int, bytes]]) -> int:
         """Writes records that are not replicated to other gates."""
-        return self._write(records, told=0)
+        return self._write(records, published=0)
 
-    def write_partly_replicated(self, told: Sequence[tuple[int, bytes]], own: Sequence[tuple[int, bytes]]) -> int:
-        """Writes one commit group; only ``told`` is replicated to other gates."""
-        return self._write([*told, *own], told=len(told))
+    def write_partly_replicated(self, published: Sequence[tuple[int, bytes]], own: Sequence[tuple[int, bytes]]) -> int:
+        """Writes one commit group; only ``published`` is replicated to other gates."""
+        return self._write([*published, *own], published=len(published))
 
-    def _write(self, records: Sequence[tuple[int, bytes]], *, told: int) -> int:
-        """``told``: how many records, from the first on, are replicated."""
+    def _write(self, records: Sequence[tuple[int, bytes]], *, published: int) -> int:
+        """``published``: how many records, from the first on, are replicated."""
         try:
             if self.relay.journal_down:
                 raise JournalDown(self.relay.journal_down)
-            sequence, said = 0, []
+            sequence, bodies = 0, []
             for kind, body in records:
                 sequence = self._journal.append(kind, body)
-                said.append((sequence, kind, body))
+                bodies.append((sequence, kind, body))
             self._journal.write(time.time())  # one commit group: after a power loss all of it is there, or nothing
         except JournalDown as down:
             raise NotWritten(down) from None
         self._kick()
-        if told and self.replication is not None:
-            self.replication.publish(said[:told])
+        if published and self.replication is not None:
+            self.replication.publish(bodies[:published])
         return sequence
 
     async def safe(self, sequence: int) -> None:

@@ -148,10 +148,10 @@ def _words(statuses: Counter[int | None], room: int) -> str:
     names: Counter[str] = Counter()
     for status, count in statuses.items():
         names[status_word(status)] += count
-    said = [f"{name} {count}" for name, count in names.most_common()]
-    for most in range(len(said), 0, -1):
-        more = f" +{len(said) - most}" if most < len(said) else ""
-        line = ", ".join(said[:most]) + more
+    texts = [f"{name} {count}" for name, count in names.most_common()]
+    for most in range(len(texts), 0, -1):
+        more = f" +{len(texts) - most}" if most < len(texts) else ""
+        line = ", ".join(texts[:most]) + more
         if len(line) <= room:
             return line
     return ""

@@ -133,7 +133,7 @@ class Conditions:
             parts.take(case, now_s)
         if parts.waiting:
             parts.drain(now_s)
-        ready = [transit for transit in self._ready if isinstance(transit, SubmitCase)]
+        ready = [pending for pending in self._ready if isinstance(pending, SubmitCase)]
         self._ready.clear()
         for case in ready:
             self._judge_part(case, now)
@@ -186,11 +186,11 @@ class Conditions:
         """Restores whether there was room and which entry id the gate gave; returns when the message was judged. A store that waits may have
         delayed the record beyond the second of its entry. ``first``: it is no part that came later."""
         assert self._judging is not None
-        said = case.said
-        self._lane.reason = said.reason if said.reason in FULL else ""
-        self._judging.highest_id = (said.entry.id if said.entry is not None else self._spare + 1) - 1
-        if first and said.entry is not None and not said.adopts:
-            return min(now, said.entry.time + 0.999)
+        submit = case.said
+        self._lane.reason = submit.reason if submit.reason in FULL else ""
+        self._judging.highest_id = (submit.entry.id if submit.entry is not None else self._spare + 1) - 1
+        if first and submit.entry is not None and not submit.adopts:
+            return min(now, submit.entry.time + 0.999)
         return now
 
     def replace(self, case: SubmitCase, named: ReplacedMessage, replacing: Replacements, now: float) -> None:
@@ -243,12 +243,12 @@ class Conditions:
         if effect is Effect.UNKNOWN:
             self._parts.unanswered(case)
             return effect
-        said = self._parts.answered(case, answer.status, late=effect.late)
-        return said() if callable(said) else said
+        parts_answer = self._parts.answered(case, answer.status, late=effect.late)
+        return parts_answer() if callable(parts_answer) else parts_answer
 
-    def give_back(self, transit: PendingSubmit) -> None:
+    def give_back(self, pending: PendingSubmit) -> None:
         if self._judging is not None:
-            self._judging.give_back(transit)
+            self._judging.give_back(pending)
 
     def give_back_all(self, takes: Sequence[Take], at: int) -> None:
         for take in takes:

@@ -70,19 +70,19 @@ class CounterReplay:
         self._highest: dict[int, int] = {}  # by node: parts of a long message share an id, and count once
         self._lately: OrderedDict[int, tuple[tuple[Take, ...], int]] = OrderedDict()  # entries that may still be taken back
 
-    def look(self, said: messages.VerdictRecord) -> None:
-        entry = said.entry
-        if entry is None or said.adopts:
+    def look(self, submit: messages.VerdictRecord) -> None:
+        entry = submit.entry
+        if entry is None or submit.adopts:
             return
         node = entry.id >> NODE_SHIFT
         if entry.id <= self._highest.get(node, 0):
             return
         self._highest[node] = entry.id
-        content = read_case(said, self._memo)
+        content = read_case(submit, self._memo)
         if content is None:
             return
-        message = Message(self._senders.find(said.provider, said.account, said.port), said.recipient, content)
-        takes = takes_of(message, Person(EMPTY), self._rules, said.time)
+        message = Message(self._senders.find(submit.provider, submit.account, submit.port), submit.recipient, content)
+        takes = takes_of(message, Person(EMPTY), self._rules, submit.time)
         for take in takes:
             self._store.counters.take(take, entry.time)
         if takes:
@@ -104,13 +104,13 @@ def rebuild(
     look_back_s: int,
     *,
     hear: Callable[[JournalRecord], None],
-    mine: IsWanted | None = None,
+    is_own: IsWanted | None = None,
     count_by: tuple[RuleSet, Senders] | None = None,
     store: EmbeddedStore | None = None,
 ) -> tuple[InitialState, Iterator[JournalGroup]]:
-    """Reads up to the begin of the window; returns the state, and the groups that are left. ``hear``: is called with every record. ``mine``:
+    """Reads up to the begin of the window; returns the state, and the groups that are left. ``hear``: is called with every record. ``is_own``:
     whose messages to keep. ``store``: facts from before the journal."""
-    before, left = rebuild_merged([groups], (), begin, look_back_s, hear=[hear], mine=mine, count_by=count_by, store=store)
+    before, left = rebuild_merged([groups], (), begin, look_back_s, hear=[hear], is_own=is_own, count_by=count_by, store=store)
     return InitialState(before.store, before.found[0], before.first), (group for _, group in left)
 
 
@@ -121,7 +121,7 @@ def rebuild_merged(
     look_back_s: int,
     *,
     hear: Sequence[Callable[[JournalRecord], None]],
-    mine: IsWanted | None = None,
+    is_own: IsWanted | None = None,
     count_by: tuple[RuleSet, Senders] | None = None,
     store: EmbeddedStore | None = None,
 ) -> tuple[MergedInitialState, Iterator[OwnedGroup]]:
@@ -148,7 +148,7 @@ def rebuild_merged(
             if item.kind == messages.VERDICT:
                 if counted is not None:
                     counted.look(messages.unpack_verdict(item.body))
-                if mine is not None and not mine(int.from_bytes(item.body[8:16], "big")):
+                if is_own is not None and not is_own(int.from_bytes(item.body[8:16], "big")):
                     if counted is None:
                         take_counters(store, item.body)
                     continue

@@ -27,10 +27,10 @@ NOT_STORED = frozenset(("store-conflict", "store-down"))
 class SubmitCase(PendingSubmit):
     """One message as it was sent and decided then; its verdict now is what judging leaves on it, as on any PendingSubmit."""
 
-    def __init__(self, bind: Bind, message: Message, said: messages.VerdictRecord, number: int) -> None:
-        super().__init__(bind, 0, said.data, said.time)
+    def __init__(self, bind: Bind, message: Message, submit: messages.VerdictRecord, number: int) -> None:
+        super().__init__(bind, 0, submit.data, submit.time)
         self.message = message
-        self.said = said
+        self.said = submit
         self.recorded = number
         self.named: ReplacedMessage | None = None
         """What it was to replace."""
@@ -58,10 +58,10 @@ RulesOf = Callable[[str], RuleSet | None]
 def take_counters(store: EmbeddedStore, body: bytes) -> None:
     """Counts a message whose recipient is not judged here: counters are about all recipients."""
     if messages.takes_of(body):
-        said = messages.unpack_verdict(body)
-        if said.entry is not None:
-            for take in said.takes:
-                store.counters.take(take, said.entry.time)
+        submit = messages.unpack_verdict(body)
+        if submit.entry is not None:
+            for take in submit.takes:
+                store.counters.take(take, submit.entry.time)
 
 
 def in_same_batch(before: SubmitCase, case: SubmitCase) -> bool:
@@ -104,7 +104,7 @@ def begins_message(case: SubmitCase, leader: PendingSubmit | None) -> bool:
     it came, up to two seconds before it was judged."""
     if not isinstance(leader, SubmitCase):
         return False
-    led, mine = leader.said.entry, case.said.entry
-    if mine is not None:
-        return led is None or led.id != mine.id
+    led, own = leader.said.entry, case.said.entry
+    if own is not None:
+        return led is None or led.id != own.id
     return led is not None and case.said.reason in RULE_REASONS

@@ -128,9 +128,9 @@ class _Doubtful:
         return by_registry(registry, by_names(names, knows_none(GONE)))(signature)
 
     def _decision(self, one: DoubtDecision) -> dict[str, Any]:
-        said = {name: getattr(one, name) for name in ("time", "who", "why", "yes", "standing", "port")}
+        fields = {name: getattr(one, name) for name in ("time", "who", "why", "yes", "standing", "port")}
         answered = self._answered(one.context, "")
-        return said | {"row": f"{one.row:012x}", "words": shown(one.words), "replies": len(one.ids), "answered": answered}
+        return fields | {"row": f"{one.row:012x}", "words": shown(one.words), "replies": len(one.ids), "answered": answered}
 
     # -- decided
 
@@ -239,9 +239,9 @@ def shown(text: str) -> str:
     return mask_numbers(text)[:TEXT_SHOWN_MAX]
 
 
-def _row_in(said: str) -> int:
-    if len(said) != 12 or not all(one in "0123456789abcdef" for one in said):
+def _row_in(text: str) -> int:
+    if len(text) != 12 or not all(one in "0123456789abcdef" for one in text):
         raise CommandRefused(
-            f"row: {said!r:.40} is no row's name, which has 12 digits 0-9a-f (`gate106 optout doubtful` lists them)"
+            f"row: {text!r:.40} is no row's name, which has 12 digits 0-9a-f (`gate106 optout doubtful` lists them)"
         )
-    return int(said, 16)
+    return int(text, 16)

@@ -93,8 +93,10 @@ async def ask_agent(url: str, number: int, port: str, keyword: str) -> str:
     secure = parts.scheme == "https"
     try:
         async with asyncio.timeout(AGENT_S):
-            there = parts.port or (443 if secure else 80)
-            reader, writer = await asyncio.open_connection(parts.hostname, there, ssl=secure or None, limit=LINE_BYTES_MAX)
+            port_number = parts.port or (443 if secure else 80)
+            reader, writer = await asyncio.open_connection(
+                parts.hostname, port_number, ssl=secure or None, limit=LINE_BYTES_MAX
+            )
             try:
                 writer.write("\r\n".join(head).encode() + body)
                 await writer.drain()
@@ -103,7 +105,7 @@ async def ask_agent(url: str, number: int, port: str, keyword: str) -> str:
                 writer.close()
     except (OSError, TimeoutError, ValueError) as error:
         return f"its agent cannot be asked: {str(error) or 'no answer in time'}"
-    said = _STATUS.match(answer)
-    if said is None:
+    status_line = _STATUS.match(answer)
+    if status_line is None:
         return "its agent answers no HTTP"
-    return "" if said[1].startswith(b"2") else f"its agent said {said[1].decode()}"
+    return "" if status_line[1].startswith(b"2") else f"its agent said {status_line[1].decode()}"

@@ -58,8 +58,8 @@ async def checked(request: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
 async def push(request: PageRequest, base: str, files: dict[str, str]) -> dict[str, Any]:
     """What became of it. CannotAsk."""
 
-    def say(said: Conversation) -> dict[str, Any]:
-        push_files(said, files)
-        return dict(said.answer())
+    def say(conversation: Conversation) -> dict[str, Any]:
+        push_files(conversation, files)
+        return dict(conversation.answer())
 
     return await request.talk("rules.push", say, on=base, why=request.form("why"))

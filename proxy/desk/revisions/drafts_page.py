@@ -176,8 +176,8 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     before = described["files"].get(file, "")
     text = rule_wizard.with_rule(before, rule, test)
     found = await sandbox.told(base, {file: text})
-    mine = [test for test in found["tests"] if name in test["rules"] and test["wrong"]]
-    if mine or (test and not found["revision"]):  # other rules refuse the message that was made up
+    own_tests = [test for test in found["tests"] if name in test["rules"] and test["wrong"]]
+    if own_tests or (test and not found["revision"]):  # other rules refuse the message that was made up
         test, text = [], rule_wizard.with_rule(before, rule, [])
         found = await sandbox.told(base, {file: text})
     in_words = next((one for one in found["rules"] if one["rule"] == name), None)

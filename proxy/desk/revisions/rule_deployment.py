@@ -323,8 +323,8 @@ class RuleDeployment:
             self._propose(waits)
         self._host.use(self.rules, self.proposal)
         await self._host.safe(sequence)
-        said = "rules in force" if in_force else f"rules {event.event}"
-        log.info(said, revision=event.revision, in_force=event.in_force, rules=len(self.rules.rules), who=event.who)
+        event_name = "rules in force" if in_force else f"rules {event.event}"
+        log.info(event_name, revision=event.revision, in_force=event.in_force, rules=len(self.rules.rules), who=event.who)
         await asyncio.to_thread(self._forget_files)
         gone = {before.rules, waiting.rules if waiting is not None else before.rules}
         for rules in gone - {self.rules, self._waiting.rules if self._waiting is not None else self.rules}:

@@ -49,9 +49,9 @@ def columns_of(file: str) -> tuple[str, ...]:
 def read(file: str, text: str) -> EditableTable:
     columns, found = columns_of(file), list[TableRow]()
     if columns is WORDS:
-        said = [(at, line.strip()) for at, line in enumerate(_lines(file, text))]
+        numbered_lines = [(at, line.strip()) for at, line in enumerate(_lines(file, text))]
         return EditableTable(
-            columns, tuple(TableRow(at, 1, (word,)) for at, word in said if word and not word.startswith("#")), ""
+            columns, tuple(TableRow(at, 1, (word,)) for at, word in numbered_lines if word and not word.startswith("#")), ""
         )
     reader, begun, first = csv.reader(io.StringIO(text, newline=None)), 0, True
     try:

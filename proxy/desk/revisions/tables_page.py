@@ -106,9 +106,9 @@ async def check(request: PageRequest) -> Response:
 async def propose(request: PageRequest) -> Response:
     base, file, text = request.form("base"), request.form("file"), draft_text(request)
     before = await _before(request, base, file)
-    said = await checked(request, TABLE_FILE)
-    if said["broken"] or (said["failing"] and not request.form("seen")):
-        problem = request.t("broken_first" if said["broken"] else "see_first")
+    answer = await checked(request, TABLE_FILE)
+    if answer["broken"] or (answer["failing"] and not request.form("seen")):
+        problem = request.t("broken_first" if answer["broken"] else "see_first")
         return await _table(request, base, file, before, text, problem=problem, status=422)
     try:
         event = await push(request, base, {file: text})
@@ -146,8 +146,8 @@ async def _before(request: PageRequest, base: str, file: str) -> str:
 
 
 def _at(request: PageRequest) -> int:
-    said = request.form("at")
-    return int(said) if said.isdecimal() and len(said) < 9 else -1
+    text = request.form("at")
+    return int(text) if text.isdecimal() and len(text) < 9 else -1
 
 
 async def _made(request: PageRequest, file: str, text: str, before: str) -> str:

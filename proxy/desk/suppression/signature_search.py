@@ -124,5 +124,5 @@ def _sender(answer: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:
     if not nameless(answer):
         return answer
     number = int(answer["advertiser"], 16)
-    said = naming.sender_words(number, look_up)
-    return {**answer, "signature": look_up(number).signature, "about": str(said), "about_zh": said.zh}
+    words = naming.sender_words(number, look_up)
+    return {**answer, "signature": look_up(number).signature, "about": str(words), "about_zh": words.zh}

@@ -240,14 +240,14 @@ class _Explainer:
         """What the person refused, of what is in force."""
         for one in self._standing.recipient.opt_outs():
             if not 0 < one.expiry <= self._standing.now:
-                since, said = time_windows.local(one.time), about(one, self._look_up)
+                since, words = time_windows.local(one.time), about(one, self._look_up)
                 if one.source == "doubtful" and self._standing.now < one.time + HOLD_S:
                     until = time_windows.local(one.time + HOLD_S)
-                    english = f"{said} is held: a reply on {since} is doubtful, until somebody decides or {until}"
-                    yield Bilingual(english, f"{said.zh} 暂停: {since} 的回复存疑, 待人工判定, 至 {until}")
+                    english = f"{words} is held: a reply on {since} is doubtful, until somebody decides or {until}"
+                    yield Bilingual(english, f"{words.zh} 暂停: {since} 的回复存疑, 待人工判定, 至 {until}")
                 else:
                     yield Bilingual(
-                        f"refused {said} by {one.source} on {since}", f"{since} 起拒收{said.zh}({term(one.source).zh})"
+                        f"refused {words} by {one.source} on {since}", f"{since} 起拒收{words.zh}({term(one.source).zh})"
                     )
 
     def _counts(self, rule: Rule) -> Iterator[Bilingual]:

@@ -120,8 +120,8 @@ def about(refusal: OptOut, look_up: LookUp) -> Bilingual:
 def fields(refusal: OptOut, look_up: LookUp) -> dict[str, str]:
     """The same for programs, beside ``value``: empty strings where nothing is known."""
     known = _known(refusal, look_up) if refusal.scope in NAMED_SCOPES else KnownSignature()
-    said = about(refusal, look_up)
-    return {"advertiser": known.advertiser, "signature": known.signature, "about": str(said), "about_zh": said.zh}
+    words = about(refusal, look_up)
+    return {"advertiser": known.advertiser, "signature": known.signature, "about": str(words), "about_zh": words.zh}
 
 
 def names(refusal: OptOut, name: str, registry: Registry) -> bool:

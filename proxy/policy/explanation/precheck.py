@@ -160,8 +160,8 @@ class _ObjectionFinder:
     def _parts(self, place: int) -> dict[str, RulePart]:
         if place not in self._told:
             message = Message(self._sender, _somebody(self._rules, place), self._content)
-            told = explain(message, Past(), self._rules, self._at, PastCounts())
-            self._told[place] = {part.rule: part for part in told.parts}
+            explanation = explain(message, Past(), self._rules, self._at, PastCounts())
+            self._told[place] = {part.rule: part for part in explanation.parts}
         return self._told[place]
 
 

@@ -65,8 +65,8 @@ class Limit(NamedTuple):
         """Whether a counter (message.Counters.count) has no room for one more; ``total``: the counter of what ``share`` is a part of."""
         after = self.window.after(now)
         if self.share:
-            mine = count(key, after, COUNT_MAX) + 1
-            return mine > self.least and mine > self.share * (count(total, after, COUNT_MAX) + 1)
+            counted = count(key, after, COUNT_MAX) + 1
+            return counted > self.least and counted > self.share * (count(total, after, COUNT_MAX) + 1)
         if not self.burst:
             return count(key, after, self.most) >= self.most
         long = int(now) - self.window.seconds * BURST_WINDOWS

@@ -91,8 +91,8 @@ def condition(node: Node, context: KindContext) -> Tree:
 
     owners = "owners " if asked.ways & {"domain", "phone"} else ""
     reads = owners + ("texts" if asked.ways & {"phone", "text"} else "")
-    told = _description(asked)
-    words = Bilingual(f"the recipient refused such messages{told}", f"号码拒收这类短信{told.zh}")
+    description = _description(asked)
+    words = Bilingual(f"the recipient refused such messages{description}", f"号码拒收这类短信{description.zh}")
     everybody = [one for one in lists if one.scope == "global"]
     lists = tuple(one for one in lists if one.scope != "global" or asked.likely)
     similar = asked.similarity if asked.ways & {"phone", "text"} else 0.0
@@ -123,8 +123,8 @@ def _description(asked: _RefusalFilter) -> Bilingual:
         parts.append(Bilingual(f"from {asked.similarity:g} alike", f"相似度 {asked.similarity:g} 起"))
     if asked.likely:
         parts.append(OF_LIKELY)
-    told = joined(THEN, parts)
-    return Bilingual(f" ({told})", f"({told.zh})") if told else NOTHING
+    description = joined(THEN, parts)
+    return Bilingual(f" ({description})", f"({description.zh})") if description else NOTHING
 
 
 def _on_list(one: NumberList) -> Tree:

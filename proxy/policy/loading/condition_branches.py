@@ -88,8 +88,8 @@ def name_of(leaf: Leaf) -> Name:
 
 def _leaf(leaf: Leaf, *, negated: bool) -> Branch:
     if isinstance(leaf, OneOf):
-        said = {leaf.field: leaf.values}
-        return Branch({}, said, frozenset(), frozenset()) if negated else Branch(said, {}, frozenset(), frozenset())
+        values = {leaf.field: leaf.values}
+        return Branch({}, values, frozenset(), frozenset()) if negated else Branch(values, {}, frozenset(), frozenset())
     name = frozenset((name_of(leaf),))
     return Branch({}, {}, frozenset(), name) if negated else Branch({}, {}, name, frozenset())
 

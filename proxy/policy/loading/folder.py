@@ -117,8 +117,8 @@ class RulesFolder:
         """A file inside the folder; OSError when there is none, RulesError when its path leads outside or it is nothing to be read whole."""
         if not self._inside(relative):
             raise RulesError([Problem(self.label(relative), 1, "leads out of the rules folder")])
-        said = self._instead.get(relative)
-        data = self.files[relative] = self._whole(relative) if said is None else said
+        replacement = self._instead.get(relative)
+        data = self.files[relative] = self._whole(relative) if replacement is None else replacement
         return data
 
     def _whole(self, relative: str) -> bytes:

@@ -192,8 +192,8 @@ class _Loading:
                 continue
             if not isinstance(node.value, list):
                 dash = isinstance(node.value, dict) and any(word.startswith("-") for word in node.value)
-                told = "write a space behind each -" if dash else f"must be a list (- …), not {node.shape}"
-                self.problems.append(Problem(label, node.line, f"{key}: {told}"))
+                problem = "write a space behind each -" if dash else f"must be a list (- …), not {node.shape}"
+                self.problems.append(Problem(label, node.line, f"{key}: {problem}"))
             elif key == "tests":
                 self.tests += [(label, item) for item in node.value]
             else:

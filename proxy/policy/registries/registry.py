@@ -194,8 +194,8 @@ class Registry:
         refused signature, which the current registry (not that of the day of refusal) maps to its advertiser."""
         if not signature_hash:
             return False
-        mine = self.refused_as(signature_hash)
-        return self.advertiser_named(value) in (mine, self.platforms.stopped_with(mine))
+        names = self.refused_as(signature_hash)
+        return self.advertiser_named(value) in (names, self.platforms.stopped_with(names))
 
     def state_of(self, signature: str, sender: Sender, at: float) -> str:
         """``approved``, ``unregistered``, ``misused`` …: the best of its rows that fit this sender."""

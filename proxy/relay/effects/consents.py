@@ -39,10 +39,10 @@ class IncompleteConsents(ValueError):
 class ConsentImport:
     """One file."""
 
-    def __init__(self, sequence: int, said: ConsentFile) -> None:
+    def __init__(self, sequence: int, batch: ConsentFile) -> None:
         """``sequence``: of the CONSENT_FILE record; it names the import."""
         self.sequence = sequence
-        self.said = said
+        self.said = batch
         self.numbers = 0
         self._chunks: list[consents.Chunk] = []
         self._digest = blake2b(digest_size=16)
@@ -56,9 +56,11 @@ class ConsentImport:
 
     def whole(self, now: float, consented: ConsentIndex) -> BatchEvent:
         """The event that completes the file; its batches get the next numbers."""
-        said = self.said
-        numbers = tuple(consented.numbered.behind(consented.highest, len(said.batches)))
-        return BatchEvent(now, "whole", numbers, said.who, said.why, self._digest.hexdigest(), self.sequence, len(self._chunks))
+        batch = self.said
+        numbers = tuple(consented.numbered.behind(consented.highest, len(batch.batches)))
+        return BatchEvent(
+            now, "whole", numbers, batch.who, batch.why, self._digest.hexdigest(), self.sequence, len(self._chunks)
+        )
 
     def apply(self, event: BatchEvent, consented: ConsentIndex) -> Iterator[int]:
         """Puts it into force chunk by chunk; yields how many consents each added. Raises IncompleteConsents before anything is changed."""
@@ -66,11 +68,11 @@ class ConsentImport:
             raise IncompleteConsents(
                 f"the consents that record {self.sequence} of the journal begins are not whole; restore the journal"
             )
-        said = self.said
-        for number, terms in zip(event.batches, said.batches, strict=True):
+        batch = self.said
+        for number, terms in zip(event.batches, batch.batches, strict=True):
             consented.put(
                 ConsentBatch(
-                    number, *terms, said.source, said.provider, said.proof, said.file, int(event.time), said.who, said.why, said.due
+                    number, *terms, batch.source, batch.provider, batch.proof, batch.file, int(event.time), batch.who, batch.why, batch.due
                 )
             )  # fmt: skip
         with consented.filling.running():
@@ -134,23 +136,25 @@ def apply_event(consented: ConsentIndex, event: BatchEvent) -> None:
 # --------------------------------------------------------------------------------------------------------------- one person
 
 
-def person_changed(data: bytes, said: ConsentChange) -> bytes:
+def person_changed(data: bytes, change: ConsentChange) -> bytes:
     """The person's record after it."""
-    if said.event == "withdrawn":
-        return withdraw(data, Withdrawal(said.advertiser, said.category, int(said.time)))
-    if said.event == "recycled":
-        return record.without_past(data, said.before)
+    if change.event == "withdrawn":
+        return withdraw(data, Withdrawal(change.advertiser, change.category, int(change.time)))
+    if change.event == "recycled":
+        return record.without_past(data, change.before)
     return record.only_entries(data)
 
 
-def change_beside(store: EmbeddedStore, said: ConsentChange) -> int:
+def change_beside(store: EmbeddedStore, change: ConsentChange) -> int:
     """Applies a change to what is known of the recipient outside the record; how many items were removed."""
-    if said.event == "recycled":
-        return store.consented.end_before(said.recipient, said.before) + store.listed.end_before(said.recipient, said.before)
-    if said.event == "erased":
-        _forget_replies(store, said.recipient)
-        store.erased.add(said.name, said.recipient, said.before)
-        return store.consented.remove(said.recipient) + store.listed.forget(said.recipient)
+    if change.event == "recycled":
+        return store.consented.end_before(change.recipient, change.before) + store.listed.end_before(
+            change.recipient, change.before
+        )
+    if change.event == "erased":
+        _forget_replies(store, change.recipient)
+        store.erased.add(change.name, change.recipient, change.before)
+        return store.consented.remove(change.recipient) + store.listed.forget(change.recipient)
     return 0
 
 
@@ -169,10 +173,10 @@ class PersonChange:
 
     __slots__ = ("recipient", "said", "gone", "_store", "_then")
 
-    def __init__(self, said: ConsentChange, store: EmbeddedStore, then: Callable[[PersonChange, int], None]) -> None:
+    def __init__(self, change: ConsentChange, store: EmbeddedStore, then: Callable[[PersonChange, int], None]) -> None:
         """``then``: called with the journal sequence."""
-        self.recipient = said.recipient
-        self.said = said
+        self.recipient = change.recipient
+        self.said = change
         self.gone = 0
         self._store = store
         self._then = then
@@ -202,9 +206,9 @@ BY_SETTING = "consent_by_reply: accept"
 
 def newest_from(data: bytes, port: str, now: float) -> Entry | None:
     """The newest message from a port, to which a reply may refer; None if two share the newest second."""
-    there = from_port(data, port, now)
-    newest = there[-1] if there else None
-    return None if newest is None or any(one.time == newest.time for one in there[:-1]) else newest
+    entries = from_port(data, port, now)
+    newest = entries[-1] if entries else None
+    return None if newest is None or any(one.time == newest.time for one in entries[:-1]) else newest
 
 
 class ConsentByReply:
@@ -247,13 +251,13 @@ class ConsentByReply:
         except TooManyBatches:
             return None
         number = batch.number if batch is not None else consented.numbered.behind(consented.highest)[0]
-        said = ConsentReply(
+        consent = ConsentReply(
             now, self.recipient, number, terms, wording, reply.provider, reply.port, request.signature, request.id, request.time,
             reply.text, word, reviewer,
         )  # fmt: skip
         if batch is None:  # empty until this is written: the next reply finds it
-            consented.put(batch_of(said))
-        return said
+            consented.put(batch_of(consent))
+        return consent
 
     def written(self, now: float) -> tuple[int, bytes] | None:
         return (messages.CONSENT_REPLY, consents.pack_consent_reply(self.said)) if self.said is not None else None
@@ -272,25 +276,28 @@ def _day_of(now: float) -> int:
     return int(now) - (int(now) + OFFSET_S) % DAY_S
 
 
-def consented_record(data: bytes, said: ConsentReply) -> bytes:
+def consented_record(data: bytes, consent: ConsentReply) -> bytes:
     """The person's record after it."""
     return give_consent(
         data,
-        ConsentGiven(int(said.time), said.requested, said.request, said.signature, said.batch, said.port, said.text),
+        ConsentGiven(
+            int(consent.time), consent.requested, consent.request, consent.signature, consent.batch, consent.port, consent.text
+        ),
     )
 
 
-def consented_beside(consented: ConsentIndex, said: ConsentReply) -> None:
+def consented_beside(consented: ConsentIndex, consent: ConsentReply) -> None:
     """Puts the person into the batch of the reply."""
-    if consented.find(said.batch) is None:
-        consented.put(batch_of(said))
-    consented.add(said.batch, said.recipient >> CHUNK_BITS, BitMap((said.recipient & LOW_MASK,)))
+    if consented.find(consent.batch) is None:
+        consented.put(batch_of(consent))
+    consented.add(consent.batch, consent.recipient >> CHUNK_BITS, BitMap((consent.recipient & LOW_MASK,)))
 
 
-def batch_of(said: ConsentReply) -> ConsentBatch:
+def batch_of(consent: ConsentReply) -> ConsentBatch:
     """The batch that a first reply begins; its proof is the registered text of the request."""
-    at, accepted = int(said.time), bool(said.reviewer)
+    at, accepted = int(consent.time), bool(consent.reviewer)
     return ConsentBatch(
-        said.batch, *said.terms, BY_REPLY, said.provider, sha256(said.wording.encode("utf-8", "replace")).hexdigest(), "", at, "gate106",
-        "consent by reply", 0, "accepted" if accepted else "unreviewed", at if accepted else 0, said.reviewer, wording=said.wording,
+        consent.batch, *consent.terms, BY_REPLY, consent.provider, sha256(consent.wording.encode("utf-8", "replace")).hexdigest(), "", at,
+        "gate106", "consent by reply", 0, "accepted" if accepted else "unreviewed", at if accepted else 0, consent.reviewer,
+        wording=consent.wording,
     )  # fmt: skip

@@ -23,13 +23,13 @@ class IncompleteList(ValueError):
 
 
 class ListImport:
-    def __init__(self, sequence: int, said: operator_actions.ListBegun) -> None:
+    def __init__(self, sequence: int, begun: operator_actions.ListBegun) -> None:
         """``sequence``: of the LISTING record; it names the import."""
         self.sequence = sequence
-        self.said = said
+        self.said = begun
         self.numbers = 0
         self._chunks: list[operator_actions.ListChunk] = []
-        self._by_key = [0] * len(said.refusals)
+        self._by_key = [0] * len(begun.refusals)
         self._digest = blake2b(digest_size=16)
 
     def add(self, body: bytes, numbers: int) -> None:
@@ -116,12 +116,12 @@ class ListImports:
 
     def finishing(self, body: bytes) -> Iterator[int]:
         """``done``, chunk by chunk, so that the caller can yield in between; yields how many numbers each changed."""
-        said = operator_actions.unpack_listing_done(body)
-        listing = self._begun.get(said.listing)
+        finished = operator_actions.unpack_listing_done(body)
+        listing = self._begun.get(finished.listing)
         if listing is not None:
-            listing.check(said)
+            listing.check(finished)
             yield from listing.apply(self._listed)
-            del self._begun[said.listing]
+            del self._begun[finished.listing]
 
     def abandon(self) -> None:
         """The gate was restarted: imports that were incomplete then never will be completed."""

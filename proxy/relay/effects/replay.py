@@ -98,16 +98,16 @@ class ReplicatedFacts(Protocol):
 
     listings: ListImports
 
-    def is_new(self, said: heard.ReplicatedRecord) -> bool: ...
+    def is_new(self, submit: heard.ReplicatedRecord) -> bool: ...
 
 
 class IdRestorer(Protocol):
     """Who wants to know which message an id names (sent.Restoring)."""
 
-    def allowed(self, said: messages.VerdictRecord) -> None:
+    def allowed(self, submit: messages.VerdictRecord) -> None:
         """It stands in for another, perhaps as its new text."""
 
-    def accepted(self, said: messages.VerdictRecord, event: CarrierAnswer) -> None:
+    def accepted(self, submit: messages.VerdictRecord, event: CarrierAnswer) -> None:
         """The carrier took it."""
 
     def unreplaced(self, event: requests.Unreplaced) -> None:
@@ -160,9 +160,9 @@ class Replaying:
         if self._tells and kind in SHARED:
             done.unpublished.append(item)
         if kind == messages.VERDICT:
-            said = messages.unpack_verdict(item.body)
-            said = said if said.keep_s >= self._keep_least_s else said._replace(keep_s=self._keep_least_s)
-            _verdict(store, said, item.sequence, counts, done, ids)
+            submit = messages.unpack_verdict(item.body)
+            submit = submit if submit.keep_s >= self._keep_least_s else submit._replace(keep_s=self._keep_least_s)
+            _verdict(store, submit, item.sequence, counts, done, ids)
         elif kind in (messages.ANSWER, messages.ACCEPTED):
             _answers(store, item, counts, done, ids)
         elif kind == messages.START:
@@ -219,8 +219,8 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
         back = delivers.unpack_restored(item.body)
         store.say(back.recipient, lambda data: restore_port(data, back.lifted, back.port, int(back.time)))
     elif item.kind == messages.SAID:
-        said = delivers.unpack_confirmation(item.body)
-        store.say(said.recipient, lambda data: confirm(data, said.refusal, said.port, int(said.time)))
+        submit = delivers.unpack_confirmation(item.body)
+        store.say(submit.recipient, lambda data: confirm(data, submit.refusal, submit.port, int(submit.time)))
     elif item.kind == messages.PERSON:
         change = consents.unpack_change(item.body)
         store.say(change.recipient, lambda data: person_changed(data, change))
@@ -247,30 +247,32 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
     return True
 
 
-def apply_heard(store: EmbeddedStore, said: heard.ReplicatedRecord, listings: ListImports) -> None:
+def apply_heard(store: EmbeddedStore, submit: heard.ReplicatedRecord, listings: ListImports) -> None:
     """What another gate wrote: of the same effect here, but in a numbering of its own. NotUnderstood, before anything is changed."""
-    inner, theirs = JournalRecord(said.sequence, said.kind, said.body), listings.of(said.node)
-    if said.kind == messages.START:
-        theirs.abandon()
-    elif said.kind not in SHARED:
-        raise NotUnderstood(f"kind {said.kind}")
+    inner, imports = JournalRecord(submit.sequence, submit.kind, submit.body), listings.of(submit.node)
+    if submit.kind == messages.START:
+        imports.abandon()
+    elif submit.kind not in SHARED:
+        raise NotUnderstood(f"kind {submit.kind}")
     else:
         try:
-            if said.kind == messages.COUNTED:
-                store.hours.hear(hour_of_node(said.node, penalties.unpack_hour(said.body)[0]), said.body)
+            if submit.kind == messages.COUNTED:
+                store.hours.hear(hour_of_node(submit.node, penalties.unpack_hour(submit.body)[0]), submit.body)
                 return
-            if said.kind == messages.COUNTED_APART:
-                store.hours_apart.hear(hour_of_node(said.node, penalties.unpack_hour_by_signature(said.body)[0]), said.body)
+            if submit.kind == messages.COUNTED_APART:
+                store.hours_apart.hear(
+                    hour_of_node(submit.node, penalties.unpack_hour_by_signature(submit.body)[0]), submit.body
+                )
                 return
-            if said.kind == messages.REPLY_PATH:
-                reply_paths.keep(store.reply_paths, said.body, said.node)
+            if submit.kind == messages.REPLY_PATH:
+                reply_paths.keep(store.reply_paths, submit.body, submit.node)
                 return
             with contextlib.suppress(
                 list_import.IncompleteList, consents_of.IncompleteConsents
             ):  # this gate logged that when the record arrived, and went on without it
-                _ = apply_person(store, inner) or apply_operated(store, inner, theirs)
+                _ = apply_person(store, inner) or apply_operated(store, inner, imports)
         except (LookupError, TypeError, struct.error, UnicodeError) as error:
-            raise NotUnderstood(f"kind {said.kind}: {error!r}") from error
+            raise NotUnderstood(f"kind {submit.kind}: {error!r}") from error
 
 
 def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImports) -> bool:
@@ -334,52 +336,52 @@ def _mail(store: EmbeddedStore, item: JournalRecord) -> None:
 
 
 def _verdict(
-    store: EmbeddedStore, said: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed, ids: IdRestorer | None
+    store: EmbeddedStore, submit: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed, ids: IdRestorer | None
 ) -> None:
-    apply_verdict(store, said, sequence, counts, done)
-    if ids is not None and said.adopts:
-        ids.allowed(said)
+    apply_verdict(store, submit, sequence, counts, done)
+    if ids is not None and submit.adopts:
+        ids.allowed(submit)
 
 
-def apply_verdict(store: EmbeddedStore, said: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed) -> None:
-    entry = said.entry
+def apply_verdict(store: EmbeddedStore, submit: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed) -> None:
+    entry = submit.entry
     if entry is None:
         return
     if (
         not store.shared or entry.id >> NODE_SHIFT == store.node
     ):  # another node may have given it, to a part of the same long message
         done.highest_id = max(done.highest_id, entry.id)
-    done.open[sequence] = said
-    done.touched[said.recipient] = said.time, said.keep_s
+    done.open[sequence] = submit
+    done.touched[submit.recipient] = submit.time, submit.keep_s
 
     def put(data: bytes) -> bytes:
-        without = record.remove(data, said.adopts) if said.adopts else data
+        without = record.remove(data, submit.adopts) if submit.adopts else data
         if record.has(without, entry.id):  # the checkpoint has it, or another part of the same long message, which may amend it
             after = record.amend(without, entry.pack())
         else:
-            after = record.add(without, entry, int(said.time), said.keep_s, record.REPLAY_MAX)
-        return record.mark_sent_twice(after, entry.id, said.fingerprint) if entry.state == EntryState.SENT_TWICE else after
+            after = record.add(without, entry, int(submit.time), submit.keep_s, record.REPLAY_MAX)
+        return record.mark_sent_twice(after, entry.id, submit.fingerprint) if entry.state == EntryState.SENT_TWICE else after
 
-    store.update(said.recipient, put)
+    store.update(submit.recipient, put)
     if counts:
-        store.counters.now = said.time
-        for take in said.takes:
+        store.counters.now = submit.time
+        for take in submit.takes:
             store.counters.take(take, entry.time)
 
 
-def apply_torn(store: EmbeddedStore, said: messages.Torn) -> None:
-    if said.since:
-        store.update(said.recipient, lambda data: incomplete_multipart.mark_incomplete(data, said.key, said.since))
+def apply_torn(store: EmbeddedStore, submit: messages.Torn) -> None:
+    if submit.since:
+        store.update(submit.recipient, lambda data: incomplete_multipart.mark_incomplete(data, submit.key, submit.since))
     else:
-        store.update(said.recipient, lambda data: incomplete_multipart.mark_complete(data, said.key))
+        store.update(submit.recipient, lambda data: incomplete_multipart.mark_complete(data, submit.key))
 
 
-def _refused(store: EmbeddedStore, said: delivers.OptedOut) -> None:
+def _refused(store: EmbeddedStore, submit: delivers.OptedOut) -> None:
     def put(data: bytes) -> bytes:
-        refused = record.opt_out(data, said.opt_out)
-        return reply_ports.replied(refused, said.opt_out, hash32(said.port)) if said.port else refused
+        refused = record.opt_out(data, submit.opt_out)
+        return reply_ports.replied(refused, submit.opt_out, hash32(submit.port)) if submit.port else refused
 
-    store.say(said.recipient, put)
+    store.say(submit.recipient, put)
 
 
 def _answers(
@@ -390,16 +392,16 @@ def _answers(
     ids: IdRestorer | None,
 ) -> None:
     for answer in unpack_answers(item):
-        said = done.open.get(answer.verdict_sequence)
+        submit = done.open.get(answer.verdict_sequence)
         apply_answer(store, answer, counts, done)
-        if ids is not None and said is not None and Effect(answer.effect) is Effect.ACCEPTED:
-            ids.accepted(said, answer)
+        if ids is not None and submit is not None and Effect(answer.effect) is Effect.ACCEPTED:
+            ids.accepted(submit, answer)
 
 
 def apply_answer(store: EmbeddedStore, event: CarrierAnswer, counts: bool, done: Replayed) -> None:
     effect = Effect(event.effect)
-    said = done.open.pop(event.verdict_sequence, None)
-    sent_twice = said is not None and said.entry is not None and said.entry.state == EntryState.SENT_TWICE
+    submit = done.open.pop(event.verdict_sequence, None)
+    sent_twice = submit is not None and submit.entry is not None and submit.entry.state == EntryState.SENT_TWICE
     if effect.takes_back:
         store.update(event.recipient, lambda data: record.remove(data, event.entry_id))
         if counts:
@@ -423,7 +425,7 @@ def _unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: bool, 
 
 
 def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: bool, done: Replayed) -> None:
-    said = done.open.pop(event.verdict_sequence, None)
+    submit = done.open.pop(event.verdict_sequence, None)
     stood = False
 
     def back(data: bytes) -> bytes:
@@ -433,23 +435,23 @@ def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: b
         return record.add(without, event.entry, int(event.time), messages.KEEP_S, record.REPLAY_MAX) if stood else data
 
     store.update(event.recipient, back)
-    if counts and stood and said is not None:
-        for take in said.takes:
+    if counts and stood and submit is not None:
+        for take in submit.takes:
             store.counters.give_back(take, event.entry.time)
 
 
 def apply_share(store: EmbeddedStore, event: counter_shares.CounterShare, counts: bool, done: Replayed) -> None:
     """Applies a record of aggregate shares: which entry has them now, or that they were given back."""
-    said = done.open.get(event.verdict_sequence)
+    submit = done.open.get(event.verdict_sequence)
     if event.given_back:
         for take in event.takes if counts else ():
             store.counters.give_back(take, event.entry_time)
-    elif said is not None:
-        done.open[event.verdict_sequence] = said._replace(takes=event.takes)
+    elif submit is not None:
+        done.open[event.verdict_sequence] = submit._replace(takes=event.takes)
 
 
 def settle_open(store: EmbeddedStore, done: Replayed) -> None:
     """The gate stopped before these were answered: their outcome is unknown, so they stay counted."""
-    for said in done.open.values():
-        assert said.entry is not None
-        store.update(said.recipient, lambda data, i=said.entry.id, s=said: record.mark_unknown(data, i, s.fingerprint))  # type: ignore[misc]
+    for submit in done.open.values():
+        assert submit.entry is not None
+        store.update(submit.recipient, lambda data, i=submit.entry.id, s=submit: record.mark_unknown(data, i, s.fingerprint))  # type: ignore[misc]

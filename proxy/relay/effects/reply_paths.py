@@ -148,12 +148,12 @@ class ReplyPaths:
         """Counts a reply to a port under this prefix. It is written at once if the path was not proven."""
         now, before = round(now, 3), self.state_of(prefix, now)
         row = self._row(prefix)
-        said = keyword if keyword in before.keywords else OTHER_KEYWORDS
-        counted = _added(row.keywords, [(said, (0, 1))]) if keyword else row.keywords
+        counted_keyword = keyword if keyword in before.keywords else OTHER_KEYWORDS
+        counted = _added(row.keywords, [(counted_keyword, (0, 1))]) if keyword else row.keywords
         self._put(row._replace(replies=row.replies + 1, keywords=counted).proven(now))
         self._bound(prefix)
         if before.state != PROVEN:
-            self._say([prefix], now, told=True)
+            self._say([prefix], now, reported=True)
 
     def probed(self, prefix: str, at: float, ok: bool) -> None:
         """A probe was answered, or not: then the path is dead until a reply or an answered probe proves it."""
@@ -161,19 +161,19 @@ class ReplyPaths:
         row = row._replace(probes=row.probes + 1).proven(at) if ok else row
         self._put(row._replace(probed_at=at, failed=not ok))
         self._bound(prefix)
-        self._say([prefix], at, told=True)
+        self._say([prefix], at, reported=True)
 
     def tick(self, now: float) -> None:
         """About once a second: writes what is due."""
-        told = [one for one in self._untold if self._is_due(self._told, TELL_S, one, now)]
-        self._say(told[:ROWS_MAX], now, told=True)
+        due = [one for one in self._untold if self._is_due(self._told, TELL_S, one, now)]
+        self._say(due[:ROWS_MAX], now, reported=True)
         written = [one for one in self._changed if self._is_due(self._written, WRITE_S, one, now)]
-        self._say(written[:ROWS_MAX], now, told=False)
+        self._say(written[:ROWS_MAX], now, reported=False)
 
     def put_away(self, now: float) -> None:
         """Writes all counts: the gate is about to stop."""
-        self._say(list(self._untold), now, told=True)
-        self._say(list(self._changed), now, told=False)
+        self._say(list(self._untold), now, reported=True)
+        self._say(list(self._changed), now, reported=False)
 
     def reread(self) -> None:
         """Reads rows of other gates again."""
@@ -253,14 +253,14 @@ class ReplyPaths:
             one.pop(prefix, None)
         self._bodies.drop(number_of(prefix))
 
-    def _is_due(self, said: dict[str, tuple[float, int]], after_s: float, prefix: str, now: float) -> bool:
+    def _is_due(self, reported: dict[str, tuple[float, int]], after_s: float, prefix: str, now: float) -> bool:
         """Whether a changed row must be written, or replicated."""
-        at, advertisements = said.get(prefix, (-math.inf, 0))
+        at, advertisements = reported.get(prefix, (-math.inf, 0))
         return not 0 <= now - at < after_s or self._rows[prefix].advertisements >= advertisements * (1 + GROWN) + 1
 
-    def _say(self, prefixes: Sequence[str], now: float, *, told: bool) -> None:
-        """Journals rows; ``told``: also replicates them."""
-        write = self._tell if told and self._tell is not None else self._write
+    def _say(self, prefixes: Sequence[str], now: float, *, reported: bool) -> None:
+        """Journals rows; ``reported``: also replicates them."""
+        write = self._tell if reported and self._tell is not None else self._write
         for start in range(0, len(prefixes), ROWS_MAX):
             rows = [self._rows[one] for one in prefixes[start : start + ROWS_MAX]]
             write([(messages.REPLY_PATH, pack_rows(rows))])
@@ -268,7 +268,7 @@ class ReplyPaths:
                 self._bodies.put(number_of(row.prefix), pack_rows([row]))
                 self._changed.pop(row.prefix, None)
                 self._written[row.prefix] = now, row.advertisements
-                if told:
+                if reported:
                     self._untold.pop(row.prefix, None)
                     self._told[row.prefix] = now, row.advertisements
 

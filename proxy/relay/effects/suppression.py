@@ -52,8 +52,8 @@ class OfficerRefusal:
         held = record.opt_outs(data) if self._asked else []
         self.added = tuple(_not_shorter(one, held) for one in self._asked)
         if self._wanted is not None:
-            there = (*record.opt_outs(data), *self._listed.refusals(self.recipient))
-            self.lifted = tuple(dict.fromkeys(one for one in there if self._wanted(one)))
+            refusals = (*record.opt_outs(data), *self._listed.refusals(self.recipient))
+            self.lifted = tuple(dict.fromkeys(one for one in refusals if self._wanted(one)))
         return officer_changed(data, self.added, self.lifted, int(now))
 
     def written(self, now: float) -> tuple[int, bytes] | None:
@@ -94,12 +94,12 @@ class DoubtSettled(OfficerRefusal):
 
     def apply(self, data: bytes, now: float) -> bytes:
         held = {(one.scope, one.value) for one in self._reply.held}
-        there = [one for one in record.opt_outs(data) if one.source == "doubtful" and (one.scope, one.value) in held]
+        doubtful = [one for one in record.opt_outs(data) if one.source == "doubtful" and (one.scope, one.value) in held]
         if self._refused is None:
-            self.added, self.lifted = (), tuple(one for one in there if (one.scope, one.value) not in self._kept)
+            self.added, self.lifted = (), tuple(one for one in doubtful if (one.scope, one.value) not in self._kept)
         else:
-            stopped = [one._replace(time=int(now), source="reply", expiry=0) for one in there]
-            self.added, self.lifted = tuple(stopped) if held else tuple(self._refused(data, now)), tuple(there)
+            stopped = [one._replace(time=int(now), source="reply", expiry=0) for one in doubtful]
+            self.added, self.lifted = tuple(stopped) if held else tuple(self._refused(data, now)), tuple(doubtful)
         return officer_changed(data, self.added, self.lifted, int(now))
 
 

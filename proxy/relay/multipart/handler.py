@@ -193,8 +193,8 @@ class PartHandler:
         if holder is not None:
             long.holder, long.asked = holder, not long.alone
 
-    def regrown(self, long: LongMessage[PendingSubmit], mine: Sequence[PendingSubmit]) -> None:
-        for pending in mine:
+    def regrown(self, long: LongMessage[PendingSubmit], submits: Sequence[PendingSubmit]) -> None:
+        for pending in submits:
             assert pending.message is not None
             pending.message = long.message(pending.message)
 

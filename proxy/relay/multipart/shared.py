@@ -261,10 +261,10 @@ class SharedParts:
         for pending in one.queued:
             self.waiting -= 1
             index, _ = part_of(pending)
-            there = posted is not None and long is one.long and not posted.fits(long.holder, index)
-            self._listener.admitted(pending, self._next_holder() if there else None)
+            changed_holder = posted is not None and long is one.long and not posted.fits(long.holder, index)
+            self._listener.admitted(pending, self._next_holder() if changed_holder else None)
             assert pending.long is not None
-            if there:
+            if changed_holder:
                 long = pending.long
                 alone(long)
         one.queued = []

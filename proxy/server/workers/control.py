@@ -76,10 +76,10 @@ class ControlFront:
             return await _run_trial(workers, asked, reader)
         if not is_for_all(command):
             return await _pass_on(workers[0], first, reader, writer)
-        said, lines = await _ask_all(workers, first, reader, writer if command == "trace" else None)
-        answer = one_answer(command, said)
-        if command == "rules.reload" and any("ok" in one for _, one in said):  # a worker that refused has not reloaded
-            late = await self._reloaded([name for name, _ in said])
+        answers, lines = await _ask_all(workers, first, reader, writer if command == "trace" else None)
+        answer = one_answer(command, answers)
+        if command == "rules.reload" and any("ok" in one for _, one in answers):  # a worker that refused has not reloaded
+            late = await self._reloaded([name for name, _ in answers])
             if late and "ok" in answer:
                 answer = {"ok": {**answer["ok"], "late": late}}
         for line in lines_of(command, lines):
@@ -88,8 +88,8 @@ class ControlFront:
 
 
 async def _connect(worker: WorkerSocket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    with reachable(worker.control) as there:
-        return await asyncio.open_unix_connection(there, limit=ANSWER_BYTES_MAX)
+    with reachable(worker.control) as socket_path:
+        return await asyncio.open_unix_connection(socket_path, limit=ANSWER_BYTES_MAX)
 
 
 async def _run_trial(workers: Sequence[WorkerSocket], asked: Said, reader: asyncio.StreamReader) -> Said:
@@ -97,8 +97,8 @@ async def _run_trial(workers: Sequence[WorkerSocket], asked: Said, reader: async
 
     async def ask_all(command: str) -> tuple[Said, list[Said]]:
         nobody = asyncio.StreamReader()
-        said, lines = await _ask_all(workers, as_line({**asked, "command": command, "args": {}}), nobody, None)
-        return one_answer(command, said), lines_of(command, lines)
+        answers, lines = await _ask_all(workers, as_line({**asked, "command": command, "args": {}}), nobody, None)
+        return one_answer(command, answers), lines_of(command, lines)
 
     before, _ = await ask_all("counters")
     ((_, answer), *_), _ = await _ask_all(workers[:1], as_line(asked), reader, None)
@@ -119,13 +119,13 @@ async def _pass_on(
     except OSError as error:
         return {"error": f"{worker.name} does not take commands: {error.strerror or error}"}
     says.write(first)
-    there, back = (asyncio.create_task(_pump(*pair)) for pair in ((reader, says), (hears, writer)))
+    forward, back = (asyncio.create_task(_pump(*pair)) for pair in ((reader, says), (hears, writer)))
     try:
         await back
     finally:
-        there.cancel()
+        forward.cancel()
         says.close()
-        await asyncio.gather(there, return_exceptions=True)
+        await asyncio.gather(forward, return_exceptions=True)
     return None
 
 
@@ -150,13 +150,13 @@ async def _ask_all(
     ]
     telling = asyncio.create_task(_forward_input(reader, writers))
     try:
-        said = await asyncio.gather(*asking)
+        answers = await asyncio.gather(*asking)
     finally:
         telling.cancel()
         for one in asking:
             one.cancel()
         await asyncio.gather(telling, *asking, return_exceptions=True)
-    return [(worker.name, one) for worker, one in zip(workers, said, strict=True)], lines
+    return [(worker.name, one) for worker, one in zip(workers, answers, strict=True)], lines
 
 
 async def _forward_input(reader: asyncio.StreamReader, writers: list[asyncio.StreamWriter]) -> None:
@@ -190,11 +190,11 @@ async def _ask(
             line = await hears.readline()
             if not line.endswith(b"\n"):
                 return {"error": "hung up", GONE: True}
-            said = read_line(line)
-            if "ok" in said or "error" in said:
-                return said
+            answer = read_line(line)
+            if "ok" in answer or "error" in answer:
+                return answer
             if writer is None:
-                before.append(said)
+                before.append(answer)
             else:
                 writer.write(line)
                 await writer.drain()

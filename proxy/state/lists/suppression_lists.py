@@ -173,9 +173,9 @@ class SuppressionLists:
         chunk = self._chunks.get(place)
         if chunk is None:
             chunk = self._chunks[place] = _Chunk()
-        there = chunk.by.get(one.number)
-        before = len(there) if there is not None else 0
-        chunk.by[one.number] = now = BitMap(lows) if there is None else there | lows
+        present = chunk.by.get(one.number)
+        before = len(present) if present is not None else 0
+        chunk.by[one.number] = now = BitMap(lows) if present is None else present | lows
         chunk.any = now if len(chunk.by) == 1 else chunk.any | lows
         self.sieves.put(place, chunk.any)
         one.chunks.add(place)
@@ -195,10 +195,10 @@ class SuppressionLists:
         if chunk is None:
             return 0
         gone = 0
-        for number, there in list(chunk.by.items()):
+        for number, present in list(chunk.by.items()):
             one = self._lists[number]
             if (one.key.scope, one.key.value) == (scope, value) and source in ("", one.key.source):
-                gone += self._replace(one, place, chunk, there, there - lows)
+                gone += self._replace(one, place, chunk, present, present - lows)
         return gone
 
     def expire(self, now: float, chunks: int = 16) -> int:
@@ -228,13 +228,13 @@ class SuppressionLists:
         place, lows, gone = number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), 0
         for one in lists:
             chunk = self._chunks.get(place)
-            there = chunk.by.get(one.number) if chunk is not None else None
-            if chunk is not None and there is not None:
-                gone += self._replace(one, place, chunk, there, there - lows)
+            present = chunk.by.get(one.number) if chunk is not None else None
+            if chunk is not None and present is not None:
+                gone += self._replace(one, place, chunk, present, present - lows)
         return gone
 
-    def _replace(self, one: _List, place: int, chunk: _Chunk, there: BitMap, left: BitMap) -> int:
-        gone = len(there) - len(left)
+    def _replace(self, one: _List, place: int, chunk: _Chunk, present: BitMap, left: BitMap) -> int:
+        gone = len(present) - len(left)
         if not gone:
             return 0
         one.count -= gone

@@ -157,13 +157,13 @@ class WriteBehind:
 
     async def _write_batch(self, people: list[int]) -> None:
         """One load and one swap. A complete record is swapped too: then a swap of an earlier connection that is still pending fails."""
-        owed = self.people.intersection(people)
-        self.people -= owed
-        self._writing |= owed
+        unwritten = self.people.intersection(people)
+        self.people -= unwritten
+        self._writing |= unwritten
         try:
             self.people.update(await self._write(people))
         except BaseException:
-            self.people.update(owed)
+            self.people.update(unwritten)
             raise
         finally:
             self._writing.clear()
@@ -173,11 +173,11 @@ class WriteBehind:
         copy = self._copy
         found, away = await self._records.load(people)
         again = [key for key in away if key in self._writing]
-        items, mine, last = [], {}, self._facts.last
+        items, own, last = [], {}, self._facts.last
         for key, (version, data) in found.items():
-            after, mine[key] = data, copy.held(key)
+            after, own[key] = data, copy.held(key)
             if key in self._writing:
-                after = merged(data, mine[key], self._node, self._since[self._keys.part(key)], self._begun)
+                after = merged(data, own[key], self._node, self._since[self._keys.part(key)], self._begun)
             after = self._facts.apply(key, after)
             if after is not data or (version and key in self._writing):
                 items.append((key, version, after))
@@ -186,7 +186,7 @@ class WriteBehind:
         for (key, _, data), taken in zip(items, await self._records.swap(items), strict=True):
             if taken:
                 self._facts.done(key, last)
-            if taken and copy.held(key) == mine[key]:
+            if taken and copy.held(key) == own[key]:
                 copy.hold_here(key, data)
             elif key in self._writing:
                 again.append(key)

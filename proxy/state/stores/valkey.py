@@ -287,14 +287,14 @@ class ValkeyStore(GateMessages, SqliteStore):
         done = [False] * len(items)
         for place in here:
             done[place] = self._swap_here(items[place])
-        there = [place for place, item in enumerate(items) if item[1] >= 0]
-        for place, taken in zip(there, await self._records.swap([items[place] for place in there]), strict=True):
+        present = [place for place, item in enumerate(items) if item[1] >= 0]
+        for place, taken in zip(present, await self._records.swap([items[place] for place in present]), strict=True):
             done[place] = taken
         return done
 
-    def _copy_stored(self, items: list[tuple[int, int, bytes]], done: Sequence[bool], apart: bool = True) -> None:
-        """Copies stored records to the local copy; ``apart``: some may have been decided by the copy alone."""
-        if apart or not all(done):
+    def _copy_stored(self, items: list[tuple[int, int, bytes]], done: Sequence[bool], is_split: bool = True) -> None:
+        """Copies stored records to the local copy; ``is_split``: some may have been decided by the copy alone."""
+        if is_split or not all(done):
             items = [item for item, taken in zip(items, done, strict=True) if taken and item[1] >= 0]
         if self._write_behind.has_pending_people:
             items = [(key, version, self._write_behind.after_store(key, data)) for key, version, data in items]

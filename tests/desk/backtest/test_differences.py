@@ -350,7 +350,7 @@ def test_results_of_two_processes_add_up_to_that_of_one(house: House, tmp_path: 
         half = Differences(0.0, 1e12, other.revision)
         half.counts_repeats = not share
         mine = lambda person, share=share: person % 2 == share  # noqa: E731
-        before, left = rebuild(groups_of(house.disk), 0.0, 0, hear=half.note, mine=mine)
+        before, left = rebuild(groups_of(house.disk), 0.0, 0, hear=half.note, is_own=mine)
         Rerun(before.store, lambda _: other, Senders(KNOWN), half.count, half.skip, half.note, before.found, mine).run(left)
         halves.append(half)
     halves[0].add(halves[1])
