@@ -22,7 +22,7 @@ from proxy.journal.records import messages
 from proxy.journal.segment import HEADER_BYTES
 from proxy.journal.write_ahead_log import Journal, read, verify
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 
 
 def proved(disk: Disk, shelf: Shelf) -> list[str]:

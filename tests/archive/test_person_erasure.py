@@ -23,7 +23,7 @@ from proxy.model.recipient import OptOut
 from proxy.runtime import atomic_files
 from tests.archive.journals import DAY, Shelf, busy, synced
 from tests.archive.test_rolling import Killed, step_by_step
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 
 PERSON, OTHER = SHANGHAI + 1, SHANGHAI + 2
 RINGS = {"plain": KeyRing(), "sealed": KeyRing([bytes(range(32))])}

@@ -13,7 +13,7 @@ from proxy.cluster.forwarding import ForwardedDeliver, Forwarding, pack_deliver
 from proxy.relay.deliver import DeliverRelay
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.shared.log import Letter, Place
-from tests.crash.house import until
+from tests.crash.harness import until
 from tests.e2e.pdus import DELIVER_SM, message, pdu
 
 OTHER, HERE = 1, 2

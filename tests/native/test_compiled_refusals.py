@@ -35,7 +35,7 @@ from proxy.relay.submit import Relay
 from proxy.state.record import record
 from proxy.wire import Frame, submit_sm
 from tests.e2e.pdus import pdu
-from tests.house import BEIJING, NOON, SHANGHAI, House
+from tests.harness import BEIJING, NOON, SHANGHAI, House
 from tests.needs import needs
 
 RULES = """

@@ -17,7 +17,7 @@ from proxy.policy import load
 from proxy.policy.text_reader import Reader
 from proxy.runtime.shipped_files import shipped
 from proxy.wire import ContentCache, joined_text  # noqa: F401 # registers its functions
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 from tests.needs import needs
 
 PIECES = (

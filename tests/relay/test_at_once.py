@@ -29,7 +29,7 @@ from proxy.state.shared.lease_rules import RateGrant
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import ContentCache, Frame, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
-from tests.house import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, House
 from tests.needs import needs
 from tests.state.counters.test_shared_counters import START_S
 from tests.state.counters.test_shared_counters import Store as Books

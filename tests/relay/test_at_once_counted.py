@@ -17,7 +17,7 @@ from proxy.relay.batching import Batching
 from proxy.state.counters import aggregates
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.record import record
-from tests.house import SHANGHAI
+from tests.harness import SHANGHAI
 from tests.needs import needs
 from tests.relay.test_at_once import TEXT, lived, mixed_alike, submit, without
 from tests.state.counters.test_shared_counters import Store as Books

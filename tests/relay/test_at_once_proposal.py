@@ -13,7 +13,7 @@ from proxy import policy
 from proxy.native.loader import PURE
 from proxy.relay.batching import Batching
 from proxy.relay.proposed_rules import CandidateRules
-from tests.house import BEIJING, NOON, RULES, SHANGHAI, House
+from tests.harness import BEIJING, NOON, RULES, SHANGHAI, House
 from tests.needs import needs
 from tests.relay.test_at_once import LI, TEXT, WANG, carried, lived, mixed_alike, submit, without
 from tests.relay.test_at_once_beside import all_of_it

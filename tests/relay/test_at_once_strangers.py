@@ -15,7 +15,7 @@ from proxy.journal.records import messages
 from proxy.native.loader import PURE
 from proxy.policy import related_senders, ruleset
 from proxy.relay.batching import Batching
-from tests.house import NOON, RULES, SHANGHAI, House
+from tests.harness import NOON, RULES, SHANGHAI, House
 from tests.needs import needs
 from tests.relay.test_at_once import PORTS, TEXT, lived, submit, without
 

@@ -13,7 +13,7 @@ from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.relay.message_ids import DIGESTS_MAX, CarrierIds, CarrierMessageId, MessageIds, coded, decoded
 from proxy.wire import Frame, deliver_sm, read_deliver, receipt_text, submit_sm_resp
-from tests.house import House
+from tests.harness import House
 from tests.journal.memory_disk import MemoryDisk
 
 OF_IDS = string.ascii_letters + string.digits + "-_."

@@ -20,7 +20,7 @@ from proxy.policy import RuleSet
 from proxy.policy.reply_paths import ReplyPath
 from proxy.relay.multipart.assembler import WAIT_S
 from proxy.wire import Frame, submit_sm, submit_sm_resp
-from tests.house import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, House
 
 AD, OTHER = "【测试】双11好礼, 满100减50 拒收请回复R", "【测试】会员日秒杀, 全场5折 拒收请回复R"
 ESME_RSYSERR = 0x08

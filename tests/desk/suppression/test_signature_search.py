@@ -16,7 +16,7 @@ from proxy.policy.explanation.naming import GONE, UNREADABLE
 from proxy.wire import submit_sm_resp
 from tests.archive.journals import Shelf, synced
 from tests.archive.test_person_erasure import PERSON, Case
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 
 JIA, YI, BING, NOBODY = (hash48(name) for name in ("甲店", "乙店", "丙店", "没有发过"))
 SENT = 12

@@ -15,7 +15,7 @@ from proxy.relay.effects.replay import replay
 from proxy.relay.effects.suppression import OfficerRefusal, take_off
 from proxy.state import open_store
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK, ListKey
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 from tests.journal.memory_disk import MemoryDisk
 
 ALL, JIA = OptOut("all", "", int(NOON), "import", 0), OptOut("provider", "jia", int(NOON), "import", 0)

@@ -24,7 +24,7 @@ from proxy.state.record.record import EMPTY
 from proxy.state.shared import pending_facts as words_of
 from proxy.state.shared.pending_facts import PendingFacts
 from tests.needs import needs
-from tests.told import PEOPLE, Clock, Node, words
+from tests.replicating_gates import PEOPLE, Clock, Node, words
 from tests.valkey import SECRET, Valkey
 
 WANG, LI = PEOPLE

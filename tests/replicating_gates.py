@@ -1,4 +1,4 @@
-"""Told: gates as far as they tell each other things: each with a store and a journal of its own in memory, on one log; without a wire.
+"""Gates that replicate to each other in memory: each has a store and a journal of its own, on one shared log, without sockets.
 
 In: which gate does what, tells, hears, is killed. Out: what each knows. Never: a process, a disk, time that passes by itself.
 """
