@@ -144,8 +144,8 @@ class App:
 
     def render(self, request: PageRequest, template: str, status: int, values: Mapping[str, Any], block: str = "") -> Response:
         entries = [(page, self.speech[page.name, request.lang]("title")) for page in self.menu(request.session)]
-        notices = {} if block else {"said": request.session.take_notices()}
-        given = {"visit": request, "t": request.t, "menu": entries, "said": [], **notices, **values}
+        notices = {} if block else {"notices": request.session.take_notices()}
+        given = {"request": request, "t": request.t, "menu": entries, "notices": [], **notices, **values}
         return HTMLResponse(self._templates.render(request.lang, template, given, block), status)
 
     # -- who it is
@@ -184,7 +184,7 @@ class App:
 
     def common_page(self, request: Request, template: str, status: int, **values: Any) -> Response:
         language = language_of(request)
-        given = {"visit": None, "t": self.common[language], "menu": [], "said": [], "path": request.url.path, **values}
+        given = {"request": None, "t": self.common[language], "menu": [], "notices": [], "path": request.url.path, **values}
         return HTMLResponse(self._templates.render(language, template, given), status)
 
     def _plain(self, request: Request, name: str, why: str, status: int) -> Response:

@@ -84,7 +84,7 @@ class PageRequest:
     def __init__(
         self, app: Application, page: Page, request: Request, session: LoginSession, speech: Translator, form: FormData
     ) -> None:
-        self.house, self.page, self.request, self.session, self.form_data = app, page, request, session, form
+        self.app, self.page, self.request, self.session, self.form_data = app, page, request, session, form
         self.t = speech
         self.lang = speech.language
         self.asking: GateClient = app.asking
@@ -101,12 +101,12 @@ class PageRequest:
         return self.session.csrf
 
     def may(self, wanted: Permission | str) -> bool:
-        """In templates: ``visit.may("ENTER")``. The gate decides; this hides what it would refuse."""
+        """In templates: ``request.may("ENTER")``. The gate decides; this hides what it would refuse."""
         return self.session.asker.may(Permission[wanted] if isinstance(wanted, str) else wanted)
 
     def leads_to(self, name: str) -> bool:
         """Whether the user may open the page of this name: then links to it are shown."""
-        return any(page.name == name and self.may(page.wants) for page in self.house.pages)
+        return any(page.name == name and self.may(page.wants) for page in self.app.pages)
 
     @property
     def partial(self) -> bool:
@@ -153,11 +153,11 @@ class PageRequest:
 
     def render(self, template: str = "", status: int = 200, **values: Any) -> Response:
         """The whole page: ``pages/NAME.html``, or another template."""
-        return self.house.render(self, template or f"{self.page.name}.html", status, values)
+        return self.app.render(self, template or f"{self.page.name}.html", status, values)
 
     def part(self, block: str, template: str = "", status: int = 200, **values: Any) -> Response:
         """One block of the page's template: for htmx."""
-        return self.house.render(self, template or f"{self.page.name}.html", status, values, block)
+        return self.app.render(self, template or f"{self.page.name}.html", status, values, block)
 
     def go(self, path: str, notice: str = "", kind: str = "done") -> Response:
         """Redirects to another page, which shows ``notice`` first."""

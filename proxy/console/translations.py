@@ -58,7 +58,7 @@ class Translator:
             return found or word
         return CLOSED.get(kind, {}).get(word) or WORDS.get(word, word)
 
-    def said(self, text: str) -> str:
+    def in_language(self, text: str) -> str:
         """A sentence of the gate in this language; unchanged if the catalog does not have it."""
         return catalog.in_language(text, self.language)
 

@@ -54,7 +54,7 @@ async def _person(request: PageRequest, to: str, problem: str = "") -> Response:
         scopes=scopes,
         sources=sources,
         untils=UNTIL,
-        now=request.house.wall(),
+        now=request.app.wall(),
     )
 
 
@@ -211,7 +211,7 @@ async def _consents(request: PageRequest, problem: str = "") -> Response:
     skip = int(number) if (number := request.query.get("skip", "")).isdigit() and len(number) < 10 else 0
     return request.render(
         "optouts_consents.html", 409 if problem else 200, batches=batches[skip : skip + LIMIT], total=len(batches), skip=skip, limit=LIMIT,
-        query=query, missing=bool(request.query.get("missing")), tasks=answer, problem=problem, now=request.house.wall(),
+        query=query, missing=bool(request.query.get("missing")), tasks=answer, problem=problem, now=request.app.wall(),
         states=[(one, request.t.of("consent", one)) for one in STATES],
     )  # fmt: skip
 

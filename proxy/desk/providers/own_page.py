@@ -47,4 +47,4 @@ def _changed(text: str) -> tuple[str, str]:
 
 
 def _day(request: PageRequest) -> str:
-    return request.query.get("day") or time_windows.local(request.house.wall())[:10]
+    return request.query.get("day") or time_windows.local(request.app.wall())[:10]

@@ -74,7 +74,7 @@ async def heads(request: PageRequest) -> Response:
 
 
 def _today(request: PageRequest) -> date:
-    return date.fromisoformat(time_windows.local(request.house.wall())[:10])
+    return date.fromisoformat(time_windows.local(request.app.wall())[:10])
 
 
 def _day(request: PageRequest) -> date:

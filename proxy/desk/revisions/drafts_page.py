@@ -160,7 +160,7 @@ async def propose(request: PageRequest) -> Response:
 
 
 def _now(request: PageRequest) -> str:
-    return time_windows.local(request.house.wall())[:16]
+    return time_windows.local(request.app.wall())[:16]
 
 
 async def _made(request: PageRequest) -> dict[str, Any]:

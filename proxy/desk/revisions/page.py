@@ -35,7 +35,7 @@ async def show(request: PageRequest) -> Response:
     failed = sum(bool(one["wrong"]) for one in described["tests"])
     return request.render(
         now=now, told=described, files=files, hits=counted["hits"], shadow=counted["shadow"], since=counted["since"], modes=modes,
-        failed=failed, asked=asked, mode=mode, tested=tested(described), at=request.house.wall(),
+        failed=failed, asked=asked, mode=mode, tested=tested(described), at=request.app.wall(),
     )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ async def one_rule(request: PageRequest) -> Response:
     return request.render(
         "rules_one.html", now=now, one=found, hits=counted["hits"].get(name, {}), shadow=counted["shadow"].get(name, {}),
         since=counted["since"], tests=[test for test in described["tests"] if name in test["rules"]], past=past(events, name),
-        at=request.house.wall(),
+        at=request.app.wall(),
     )  # fmt: skip
 
 

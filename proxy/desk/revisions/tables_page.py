@@ -168,7 +168,7 @@ async def _made(request: PageRequest, file: str, text: str, before: str) -> str:
         return table_rows.without(file, text, meant)
     if do == "end" and table_rows.ENDS in sheet.columns:
         cells = list(meant.cells)
-        cells[sheet.columns.index(table_rows.ENDS)] = time_windows.local(request.house.wall())[:10]
+        cells[sheet.columns.index(table_rows.ENDS)] = time_windows.local(request.app.wall())[:10]
     if not any(cells):
         raise _CannotMake(request.t("empty_row"))
     return table_rows.changed(file, text, meant, cells)
