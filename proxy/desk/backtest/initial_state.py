@@ -1,10 +1,9 @@
 """Rebuilds records, lists, orders and counters at the window's begin.
 
-In: commit groups, the begin of the window, how far back rules look. Out: a store, and the groups from there on. Never: a verdict.
+In: commit groups, the begin of the window, how far back rules look. Out: a store, and the groups of the window. Never: a verdict.
 
-Opt-outs count for ever. Messages sent count only as far back as the longest window of the rules: older verdicts are skipped. Counters about
-no single person go on from their values then if the rules are those of then. Otherwise (``count_by``) earlier messages are counted by the new
-rules.
+Opt-outs never expire. Sent messages count only within the longest window of the rules: older verdicts are skipped. Counters over several
+recipients continue from their values at the begin of the window. With other rules than then (``count_by``), earlier messages are counted anew.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ MAIL = frozenset((messages.DELIVER, messages.DELIVERED, messages.DROPPED, messag
 ADOPTED_S = 600
 """How long an entry of unknown outcome may be adopted."""
 LATELY_MAX = 65_536
-"""More than are unanswered at any time."""
+"""Above the number of unanswered messages at any time."""
 NEVER_COUNTED = 1 << 62
 
 IsWanted = Callable[[int], bool]
@@ -52,11 +51,11 @@ class InitialState(NamedTuple):
 
 
 class MergedInitialState(NamedTuple):
-    """... for several gates on one store."""
+    """The same for several gates on one store."""
 
     store: EmbeddedStore
     found: list[Replayed]
-    """Of each."""
+    """One per gate."""
     others: ForeignFacts | None
     first: float
 
@@ -157,11 +156,11 @@ def rebuild_merged(
 
 
 def window_s(rules: RuleSet) -> int:
-    """How far back rules look, at people and at counters."""
+    """How far back rules look, in records and in counters."""
     windows = [limit.window.seconds * (BURST_WINDOWS if limit.burst else 1) for rule in rules.rules for limit in rule.limits]
     return max([rules.window_s, *windows])
 
 
 def counts_across_people(rules: RuleSet) -> bool:
-    """Whether any limit is about more than one person: then recipients cannot be judged independently."""
+    """Whether any limit counts over several recipients: then recipients cannot be judged independently."""
     return any("recipient" not in limit.keys for rule in rules.rules if rule.mode != "off" for limit in rule.limits)

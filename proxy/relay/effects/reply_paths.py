@@ -3,15 +3,15 @@
 In: advertisements that carriers accepted; replies; probes; the time. Out: a PathState per prefix; journal records of kind REPLY_PATH. Never: a
 clock, a settings file, a rule (policy), work per message.
 
-An advertisement is a message that is marketing or says how to refuse. Any reply to a port under the prefix proves the path, whatever it says.
+An advertisement is a marketing message, or one with opt-out instructions. Any reply to a port under the prefix proves the path.
 
     unproven ──reply, good probe──▶ proven       no reply yet: ``advertisements_since_proof`` counts from the first use of the prefix
     proven, unproven ──silence that chance does not explain (reply_silence.py)──▶ silent ──reply, good probe──▶ proven
     any ──failed probe──▶ dead ──reply, good probe──▶ proven
 
-Advertisements count as unanswered once they are ``answer_s`` old: people take their time. Each gate keeps a row of its own for each prefix;
-gates on one store tell each other their rows, and a state is made of all of them. A row says how many advertisements its gate counted since
-the last proof that it knows of. Where another gate knows of a later one, it counts as none until it has heard of that.
+An advertisement counts as unanswered once it is ``answer_s`` old. Each gate keeps one row per prefix and replicates it; the state of a prefix
+follows from the rows of all gates. A row counts the gate's advertisements since the last proof it knows. If another gate knows a later proof,
+the row counts as 0 until its gate has that proof.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from proxy.relay.effects.reply_silence import CHANCE_MAX, chance, low_rate, lowe
 
 PROVEN, UNPROVEN, SILENT, DEAD = STATES = ("proven", "unproven", "silent", "dead")
 ANSWER_S = 3 * 3600.0
-"""Most people who answer an advertisement do so within this time."""
+"""Most replies to an advertisement arrive within this time."""
 PREFIXES_MAX = 10_000
-"""Rows of each gate, some 500 octets each: more prefixes than an operator registers."""
+"""Rows per gate, about 500 bytes each: more prefixes than an operator registers."""
 KEYWORDS_MAX = 12
-"""Keywords counted for one prefix, by themselves; providers choose them."""
+"""Keywords counted separately for one prefix; providers choose them."""
 OTHER_KEYWORDS = "…"
-"""Under it all further ones are counted."""
+"""The name under which further keywords are counted."""
 WRITE_S, TELL_S = 60.0, 300.0
-"""A changed row is written after the first time at the latest, and sent to other gates after the second. A row that grew by GROWN is
-written and told at once: a state after a kill, or at another gate, lacks at most that share."""
+"""The longest time until a changed row is written, and until it is replicated. A row that grew by GROWN is written and replicated at
+once: after a kill, or at another gate, at most that share is missing."""
 GROWN = 0.125
 ROWS_MAX = 200
 """Rows of one record, some 40 KB; and written at one tick, which takes 2 ms. The others are written at the next ones."""
@@ -50,7 +50,7 @@ Keywords = Mapping[str, tuple[int, int]]
 
 
 class PrefixCounts(NamedTuple):
-    """What one gate counted of one prefix."""
+    """One gate's counts of one prefix."""
 
     prefix: str
     advertisements: int = 0
@@ -68,7 +68,7 @@ class PrefixCounts(NamedTuple):
     keywords: Mapping[str, tuple[int, int]] = {}
 
     def due(self, now: float, answer_s: float) -> int:
-        """Advertisements since the last proof that are old enough to have been answered."""
+        """Advertisements since the last proof that are older than ``answer_s``."""
         if now - self.last_at >= answer_s:
             return self.since
         return self.marked if now - self.marked_at >= answer_s else self.unanswered
@@ -93,7 +93,7 @@ class PrefixCounts(NamedTuple):
 
 
 class PathState(NamedTuple):
-    """What all gates together know of one prefix."""
+    """The state of one prefix, from the rows of all gates."""
 
     state: str  # one of STATES
     proven_at: float  # the last proof, 0: there was none
@@ -122,10 +122,10 @@ class ReplyPaths:
         self._rows: dict[str, PrefixCounts] = {}
         self._others: dict[str, dict[int, PrefixCounts]] = {}
         self._changed: dict[str, None] = {}
-        """Prefixes whose row is not written; likewise not replicated:"""
+        """Prefixes with a row that is not written; likewise not replicated:"""
         self._untold: dict[str, None] = {}
         self._written: dict[str, tuple[float, int]] = {}
-        """When, and with how many advertisements; likewise:"""
+        """Prefix → time and number of advertisements when it was written; likewise replicated:"""
         self._told: dict[str, tuple[float, int]] = {}
         self._bounds: dict[str, float] = {}
         """Of the reply rates of prefixes that have one."""
@@ -156,7 +156,7 @@ class ReplyPaths:
             self._say([prefix], now, reported=True)
 
     def probed(self, prefix: str, at: float, ok: bool) -> None:
-        """A probe was answered, or not: then the path is dead until a reply or an answered probe proves it."""
+        """Notes a probe's result. After a failed probe the path is dead until a reply or an answered probe proves it."""
         at, row = round(at, 3), self._row(prefix)
         row = row._replace(probes=row.probes + 1).proven(at) if ok else row
         self._put(row._replace(probed_at=at, failed=not ok))
@@ -164,14 +164,14 @@ class ReplyPaths:
         self._say([prefix], at, reported=True)
 
     def tick(self, now: float) -> None:
-        """About once a second: writes what is due."""
+        """Writes the rows that are due; called about once a second."""
         due = [one for one in self._untold if self._is_due(self._told, TELL_S, one, now)]
         self._say(due[:ROWS_MAX], now, reported=True)
         written = [one for one in self._changed if self._is_due(self._written, WRITE_S, one, now)]
         self._say(written[:ROWS_MAX], now, reported=False)
 
     def put_away(self, now: float) -> None:
-        """Writes all counts: the gate is about to stop."""
+        """Writes all rows before the gate stops."""
         self._say(list(self._untold), now, reported=True)
         self._say(list(self._changed), now, reported=False)
 
@@ -217,7 +217,7 @@ class ReplyPaths:
         return self._rate
 
     def _bound(self, prefix: str) -> None:
-        """A proof changes what is known of a prefix's rate."""
+        """Updates the known reply rate of a prefix after a proof."""
         rows = list(self._of(prefix))
         newest = max((row.proven_at for row in rows), default=0.0)
         silence = sum(row.since for row in rows if row.proven_at == newest)
@@ -234,7 +234,7 @@ class ReplyPaths:
     # -- rows
 
     def _row(self, prefix: str) -> PrefixCounts:
-        """This gate's, which knows of the last proof."""
+        """This gate's row, with the last proof."""
         row = self._rows.get(prefix) or PrefixCounts(prefix)
         newest = max((one.proven_at for one in self._others.get(prefix, {}).values()), default=0.0) if self._others else 0.0
         return row.proven(newest) if newest > row.proven_at else row
@@ -302,12 +302,12 @@ _KEYWORD = struct.Struct(">QQ")
 
 
 def number_of(prefix: str, node: int = -1) -> int:
-    """Under which a row is kept; ``node``: another gate's."""
+    """The number of a row in the store; ``node``: of another gate."""
     return (node + 1) << _NODE_SHIFT | hash48(prefix)
 
 
 def node_of(number: int) -> int:
-    """Whose row it is; -1: this gate's."""
+    """The gate of a row; -1: this gate."""
     return (number >> _NODE_SHIFT) - 1
 
 
@@ -318,7 +318,7 @@ def keep(bodies: ProbeStore, body: bytes, node: int = -1) -> None:
 
 
 def pack_rows(rows: Sequence[PrefixCounts]) -> bytes:
-    """The body of a journal record. Each row says all that its gate counted until then."""
+    """The body of a journal record. Each row has its gate's full counts."""
     parts = [_COUNT.pack(len(rows))]
     for row in rows:
         times = (row.proven_at, row.probed_at, row.first_at, row.last_at, row.marked_at)
