@@ -28,13 +28,13 @@ from proxy.policy.text.contacts import calls
 from proxy.policy.text.disguised import has_codes
 from proxy.policy.text.displayed_words import TextFindings, combined
 from proxy.policy.text.folding import fingerprint, masked, numberless, undressed, without_numbers
+from proxy.policy.text.incomplete_text import pieces
 from proxy.policy.text.keyword_prefilter import Match
 from proxy.policy.text.lexicon import Lexicon
 from proxy.policy.text.notices import plain
 from proxy.policy.text.otp_codes import LINK, has_code, may_hold_code
 from proxy.policy.text.scanner import Scanner
 from proxy.policy.text.split_words import LETTERS_LEAST, is_split_word
-from proxy.policy.text.stable_ranges import pieces
 from proxy.policy.text.text_analysis import Spans, TextAnalysis
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
