@@ -68,20 +68,20 @@ class Copy(SqliteStore):
     def __init__(self, stream: Stream, node: int) -> None:
         super().__init__(None)
         self.stream, self.node = stream, node
-        self.heard: Place = (0, 0)
+        self.read_to: Place = (0, 0)
         self.hears_max = 500
         """Of one call, as the log's reader hands them out."""
         self.orders.numbered = self.consented.numbered = Numbering(NODES, node)
 
-    async def tell(self, records: Sequence[Record] = ()) -> int:
+    async def publish(self, records: Sequence[Record] = ()) -> int:
         for sequence, kind, body in records:
             if sequence > self.stream.last.get(self.node, 0):
                 self.stream.told.append(LogEntry((1, len(self.stream.told) + 1), self.node, sequence, kind, body))
                 self.stream.last[self.node] = sequence
         return self.stream.last.get(self.node, 0)
 
-    async def hear(self) -> list[LogEntry]:
-        return [one for one in self.stream.told if one.place > self.heard][: self.hears_max]
+    async def read_log(self) -> list[LogEntry]:
+        return [one for one in self.stream.told if one.place > self.read_to][: self.hears_max]
 
 
 class Node:
@@ -99,7 +99,7 @@ class Node:
         self.store, self.journal = self._opened(), Journal(self.disk)
         found = replay(self.store, read(self.disk, 1), 0, tells=True)
         assert found.listings is not None
-        self.store.heard = max(self.store.heard, found.heard)
+        self.store.read_to = max(self.store.read_to, found.read_to)
         self.sharing = Replication(
             self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.unpublished], ChunkedImports(), stale_s=60,
             kick=self.sync, on_applied=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,

@@ -74,7 +74,9 @@ class RowReader:
         """``rules``: what earlier segments said, revision → ids."""
         self.rules = dict(rules)
         self._memo = ContentCache()
-        self._said: dict[bytes, tuple[str, str, bool]] = {}  # digest of a content → text, signature, whether it may be a code
+        self._contents: dict[
+            bytes, tuple[str, str, bool]
+        ] = {}  # digest of a content → text, signature, whether it may be a code
         self._by_kind: dict[int, Callable[[JournalRecord], Sequence[PersonRow]]] = {
             messages.VERDICT: self._verdict,
             messages.ANSWER: self._answers,
@@ -123,12 +125,12 @@ class RowReader:
             content = self._read(Frame.of(data), now).content
         except (Malformed, ValueError, IndexError):
             return "", "", False, 0, 0
-        found = self._said.get(content.digest)
+        found = self._contents.get(content.digest)
         if found is None:
-            if len(self._said) >= _VALUES_MAX:
-                self._said.clear()
+            if len(self._contents) >= _VALUES_MAX:
+                self._contents.clear()
             text = content.text
-            found = self._said[content.digest] = text, signer(text), may_be_code(squeeze(fold(text)))
+            found = self._contents[content.digest] = text, signer(text), may_be_code(squeeze(fold(text)))
         part = content.part
         return (*found, part.index, part.total) if part is not None else (*found, 0, 0)
 

@@ -51,7 +51,7 @@ class JournalWriter(Protocol):
 
 
 class ErasurePlan(NamedTuple):
-    goes: tuple[ClosedSegment, ...]
+    removed: tuple[ClosedSegment, ...]
     """Segments that may be looked through, the oldest first."""
     stays: dict[str, int]
     """Reason → number of segments that stay for it."""

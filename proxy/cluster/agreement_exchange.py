@@ -102,7 +102,7 @@ class AgreementExchange:
             raise Diverged(f"the store does not say: {error}") from None
         return version != self._version or (bool(self.apart) and now_s >= self._again_s)
 
-    async def theirs(self) -> Revised | None:
+    async def last_decision(self) -> Revised | None:
         """The last decision in the store. Raises StoreDown; Diverged if this gate cannot read it."""
         try:
             held = await self._shared.load()

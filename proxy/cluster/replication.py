@@ -62,12 +62,12 @@ class ReplicationLog(EmbeddedStore, Protocol):
     """The shared log of a shared store (state/stores/valkey.py)."""
 
     node: int
-    heard: Place
+    read_to: Place
     caught_up: bool
 
-    async def tell(self, records: Sequence[Record] = ()) -> int: ...
+    async def publish(self, records: Sequence[Record] = ()) -> int: ...
     def restart_log(self, recorded: int) -> None: ...
-    async def hear(self) -> list[LogEntry]: ...
+    async def read_log(self) -> list[LogEntry]: ...
 
 
 class Replication:
@@ -200,7 +200,7 @@ class Replication:
     async def _publish(self) -> None:
         store, waiting = self._store, self._waiting
         if not self._asked:
-            last = await store.tell()
+            last = await store.publish()
             if self._first is not None and last > self._first:
                 log.warning(
                     "the shared log has more than this journal: the journal was restored", published=last, journal=self._first
@@ -216,7 +216,7 @@ class Replication:
                 waiting.popleft()
         some = list(self._synced_records())
         if some:
-            await store.tell(some)
+            await store.publish(some)
             now_s = self._monotonic()
             for one in some:
                 waiting.popleft()
@@ -235,7 +235,7 @@ class Replication:
 
     async def _read(self) -> None:
         while True:
-            log_entries = await self._store.hear()
+            log_entries = await self._store.read_log()
             async with self._in_pieces.one_at_a_time:
                 await self._apply(log_entries)
             self._read_s = self._monotonic()
@@ -271,7 +271,7 @@ class Replication:
                 del self._own[one.sequence]
         if log_entries:
             self._others += len(new)
-            self._store.heard = log_entries[-1].place
+            self._store.read_to = log_entries[-1].place
         if new:
             self._on_applied(frozenset(kinds))
 

@@ -54,7 +54,7 @@ td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 class Bar(NamedTuple):
     name: str
     parts: tuple[tuple[str, int], ...]  # (class, number) beside each other
-    told: str  # what stands behind it
+    note: str  # what stands behind it
 
 
 class Column(NamedTuple):
@@ -80,7 +80,7 @@ def bars(rows: Sequence[Bar], title: str, *, wide: bool = False) -> str:
                     f'<rect class="{kind}" x="{x:.1f}" y="{y + 4}" width="{max(width, 1):.1f}" height="{ROW - 10}" rx="2"/>'
                 )
             x += max(width, 1 if number else 0)
-        body.append(f'<text x="{x + 8:.1f}" y="{y + 17}">{escape(row.told)}</text>')
+        body.append(f'<text x="{x + 8:.1f}" y="{y + 17}">{escape(row.note)}</text>')
     return _svg("".join(body), whole, max(ROW, len(rows) * ROW), title)
 
 

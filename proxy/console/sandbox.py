@@ -32,19 +32,19 @@ class Sandbox:
         self._config = config
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._told: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
+        self._described: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
 
-    async def told(self, revision: str, instead: Mapping[str, str] = NO_FILES) -> dict[str, Any]:
+    async def describe(self, revision: str, instead: Mapping[str, str] = NO_FILES) -> dict[str, Any]:
         """A rule set in words: see desk/revisions/sandbox_rules.py."""
         now = time.monotonic()
-        if not instead and (known := self._told.get(revision)) is not None and now - known[0] < KEPT_S:
+        if not instead and (known := self._described.get(revision)) is not None and now - known[0] < KEPT_S:
             return known[1]
         found: dict[str, Any] = await self._ask("told", revision=revision, instead=instead)
         if not instead:
-            self._told[revision] = now, found
-            self._told.move_to_end(revision)
-            while len(self._told) > KEPT_MAX:
-                self._told.popitem(last=False)
+            self._described[revision] = now, found
+            self._described.move_to_end(revision)
+            while len(self._described) > KEPT_MAX:
+                self._described.popitem(last=False)
         return found
 
     async def tried(self, revision: str, instead: Mapping[str, str], message: Mapping[str, str]) -> dict[str, Any]:

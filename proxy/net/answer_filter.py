@@ -103,9 +103,9 @@ class AnswerFilter:
         """Answers with the ids that providers see. What the answers taught about the carrier's ids is journalled and synced before
         providers get them: otherwise a receipt after a power loss would have another spelling of the id."""
         renamed = [(pending, frame.with_body(ids.answer(frame.body))) for pending, frame in answers]
-        for learnt in ids.news:
+        for learnt in ids.learnt:
             self.relay.note_before_answers(learnt)
-        ids.news.clear()
+        ids.learnt.clear()
         if ids.doubt:
             log.warning("carrier's message ids contradict the settings", carrier=self._account, why=ids.doubt)
             ids.doubt = ""

@@ -53,9 +53,9 @@ class RefusalMatch:
                     return True
             else:
                 return True
-        return self.said_before(message, texts)
+        return self.sent_before(message, texts)
 
-    def said_before(self, message: Message, texts: Sequence[RefusedText]) -> bool:
+    def sent_before(self, message: Message, texts: Sequence[RefusedText]) -> bool:
         """Whether a refused sender has sent a similar text."""
         if not texts or not self.similarity:
             return False

@@ -88,9 +88,9 @@ class MessageQuery(OtherRequest):
         self._relay = relay
         self.category = Category.NOTICE  # it goes before advertisements and after codes
         self.queried: QueriedMessage | None = None
-        self.theirs = b""
+        self.carrier_message_id = b""
         """The id as the carrier knows it."""
-        self.tell = tell
+        self.on_answer = tell
 
     def settled(self) -> None:
         super().settled()
@@ -99,20 +99,24 @@ class MessageQuery(OtherRequest):
     def answered(self, frame: Frame) -> None:
         self.settled()
         asked = self.queried.message_id if self.queried else b""
-        body = answer_body(frame, self.theirs, asked) if self.frame.command_id == frame.command_id & 0x7FFF_FFFF else b""
-        self.tell(self, "", frame.command_status, body)
+        body = (
+            answer_body(frame, self.carrier_message_id, asked)
+            if self.frame.command_id == frame.command_id & 0x7FFF_FFFF
+            else b""
+        )
+        self.on_answer(self, "", frame.command_status, body)
 
     def answered_late(self, frame: Frame) -> bool:
         return True  # the provider has been told that it failed
 
     def unanswered(self) -> bool:
         self.settled()
-        self.tell(self, "no-answer", OVERDUE[self.frame.command_id], b"")
+        self.on_answer(self, "no-answer", OVERDUE[self.frame.command_id], b"")
         return True
 
     def unsent(self, reason: str) -> bool:
         self.settled()
-        self.tell(self, reason, FAILED[self.frame.command_id], b"")
+        self.on_answer(self, reason, FAILED[self.frame.command_id], b"")
         return True
 
 
@@ -182,11 +186,11 @@ class Commands:
     # -- query, cancel, replace
 
     def _ask(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> None:
-        query = MessageQuery(self._relay, bind, frame, arrived_s, self._tell)
+        query = MessageQuery(self._relay, bind, frame, arrived_s, self._settle)
         reason = self._relay.admit(bind, arrived_s)
         bind.unanswered += 1
         if reason:
-            self._tell(query, reason, GATE_REASONS[reason].status, b"")
+            self._settle(query, reason, GATE_REASONS[reason].status, b"")
             return
         try:
             query.queried = queried = read_message_query(frame)
@@ -194,17 +198,17 @@ class Commands:
                 raise queried.fault.malformed()
         except Malformed as fault:
             self._relay.tally.bad_pdus["provider", fault.kind, bind.access.provider.name] += 1
-            self._tell(query, "malformed", fault.status, b"")
+            self._settle(query, "malformed", fault.status, b"")
             return
         sender = bind.access.sender(queried.head)
         query.message = Message(sender, 0, _NO_CONTENT)
         if not sender.prefix:
-            self._tell(query, "port-not-owned", ESME_RINVSRCADR, b"")
+            self._settle(query, "port-not-owned", ESME_RINVSRCADR, b"")
             return
         reason = self._send(query, queried, sender, now)
         if reason:
             status = ESME_RINVDSTADR if reason == "bad-recipient" else FAILED[frame.command_id]
-            self._tell(query, reason, status, b"")
+            self._settle(query, reason, status, b"")
 
     def _send(self, query: MessageQuery, queried: QueriedMessage, sender: Sender, now: float) -> str:
         """Sends a query to the carrier that has the message; returns why it cannot."""
@@ -234,7 +238,7 @@ class Commands:
             return "no-route"
         if not lane.hold(query.category):
             return "queue-full"
-        query.theirs, query.data = carrier_message_id, data
+        query.carrier_message_id, query.data = carrier_message_id, data
         self._relay.open_queries += 1
         query.enqueue(lane)
         return ""
@@ -246,13 +250,13 @@ class Commands:
         if sent is None or not sent.replaceable:
             return "not-replaceable"
         if queried.message_id in self.index.in_doubt:  # an earlier one of this loop turn, or the store is slow or away
-            self._tell(query, "store-conflict", GATE_REASONS["store-conflict"].status, b"")
+            self._settle(query, "store-conflict", GATE_REASONS["store-conflict"].status, b"")
             return ""
         try:
             content = replacement(query.frame, sent.data_coding, now, sent.scheduled)
         except Malformed as fault:
             self._relay.tally.bad_pdus["provider", fault.kind, query.bind.access.provider.name] += 1
-            self._tell(query, "malformed", fault.status, b"")
+            self._settle(query, "malformed", fault.status, b"")
             return ""
         message = Message(sender, sent.recipient, content)
         bind, frame = query.bind, query.frame
@@ -265,7 +269,7 @@ class Commands:
 
     # -- answers
 
-    def _tell(self, query: MessageQuery, reason: str, status: int, body: bytes) -> None:
+    def _settle(self, query: MessageQuery, reason: str, status: int, body: bytes) -> None:
         """Journals the outcome of a query, then answers."""
         access, lane = query.bind.access, query.lane
         answer = partial(

@@ -189,8 +189,8 @@ class ReplyHandler:
         self._tally.optouts["reply", change.opt_out.scope, owner] += 1
 
     def _consented(self, change: ConsentByReply) -> None:
-        assert change.said is not None
-        self._tally.consent_replies[change.said.provider, "accepted" if change.said.reviewer else "unreviewed"] += 1
+        assert change.consent is not None
+        self._tally.consent_replies[change.consent.provider, "accepted" if change.consent.reviewer else "unreviewed"] += 1
 
     def _restored(self, reply: ReplyEffect) -> None:
         self._tally.restores[reply.provider,] += 1

@@ -139,7 +139,7 @@ class ReplaceSm(OtherRequest):
     def answered(self, frame: Frame) -> None:
         self.settled()
         if frame.command_status:
-            self._restore(frame.command_status, partial(self._tell, frame.command_status))
+            self._restore(frame.command_status, partial(self._answer, frame.command_status))
         else:
             self._relay.answered(self, frame)
 
@@ -157,7 +157,7 @@ class ReplaceSm(OtherRequest):
     def unsent(self, reason: str) -> bool:
         self.settled()
         status = GATE_REASONS[reason].status
-        self._restore(status, partial(self._tell, status))
+        self._restore(status, partial(self._answer, status))
         return True
 
     def _restore(self, status: int, then: partial[None] | None) -> Restore:
@@ -173,7 +173,7 @@ class ReplaceSm(OtherRequest):
     def _settled(self) -> None:
         self._index.settled(self._message_id)
 
-    def _tell(self, status: int) -> None:
+    def _answer(self, status: int) -> None:
         self._settled()
         self._relay.in_flight.pop(self.recorded, None)
         self.status = status

@@ -340,7 +340,7 @@ class ControlPlane:
         """Why no large import may begin: other gates would not get it. Empty if it may."""
         return "" if self.store.up else f"the shared store is out of reach ({self.store.why}): other gates would not hear of it"
 
-    def heard(self, kinds: frozenset[int]) -> None:
+    def on_replicated(self, kinds: frozenset[int]) -> None:
         """Records of these kinds from other gates have come into force."""
         if messages.ORDERED in kinds or messages.LIFTED in kinds:
             self.book.reread()
@@ -365,7 +365,7 @@ class ControlPlane:
         return await self._reload("command", who)
 
     def rules_status(self) -> dict[str, Any]:
-        return {"since": self._rules_since, **self.rule_deployment.told()}
+        return {"since": self._rules_since, **self.rule_deployment.status()}
 
     def paths(self, config: Path) -> dict[str, HttpRoute]:
         """HTTP paths beside metrics and health. ``config``: the settings' path."""

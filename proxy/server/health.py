@@ -105,7 +105,7 @@ class Health:
             provider_tps_limit={(name,): limit for name, limit in self.relay.directory.limits.items()},
             provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
             store_up=self.store.up,
-            store_owed=float(self.store.owed),
+            store_owed=float(self.store.unwritten),
             **(self.replication.gauges() if self.replication is not None else {}),
             journal_up=not self.relay.journal_down,
             journal_lag_s=self.journal.lag(now),

@@ -189,11 +189,11 @@ class GateProcess:
         assert self.settings.shared is not None
         found, store = self.recovered.found, cast("ReplicationLog", self.store)
         assert found.listings is not None
-        store.heard = max(store.heard, found.heard)
+        store.read_to = max(store.read_to, found.read_to)
         unpublished = [(one.sequence, one.kind, one.body) for one in found.unpublished]
         replication = Replication(
             store, self.journal, found.listings, unpublished, self.chunked_imports, stale_s=self.settings.shared.stale_s, kick=self._sync,
-            on_applied=self.control_plane.heard, clock=time.time, monotonic=self.loop.time,
+            on_applied=self.control_plane.on_replicated, clock=time.time, monotonic=self.loop.time,
         )  # fmt: skip
         self.control_plane.replication, self.relay.commit.on_records_written = replication, replication.publish
         return replication

@@ -118,7 +118,7 @@ class Store(Protocol):
     up: bool
     """Whether all parts of the store are reachable; ``why`` says why not."""
     why: str
-    owed: int
+    unwritten: int
     """Number of recipients and parts with facts that are not in the shared store yet."""
     shared: bool
     """Whether other gates change the same records."""
@@ -197,7 +197,7 @@ class EmbeddedStore(Store, Protocol):
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Applies a change to one record without a version, for replay."""
 
-    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
+    def apply_fact(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """``update`` for a fact that every node applies; the shared store gets it too."""
 
     def held(self, key: int) -> bytes:

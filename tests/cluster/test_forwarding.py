@@ -31,7 +31,7 @@ class Letters:
     def put(self, number: int, body: bytes) -> None:
         self.stream.append(Letter((number, 0), OTHER, body))
 
-    async def say_here(self, names: Iterable[str]) -> dict[str, list[int]]:
+    async def announce_bound(self, names: Iterable[str]) -> dict[str, list[int]]:
         return {}
 
     async def post(self, node: int, letters: Sequence[bytes]) -> None:

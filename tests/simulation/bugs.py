@@ -643,7 +643,7 @@ def index_forgets(world: World) -> None:
 
 def cancelled_given_back(world: World) -> None:
     """Who cancels a message gets the person's allowance back: a way around every cap."""
-    tell = world.commands._tell
+    tell = world.commands._settle
 
     def forget(question: Any, reason: str, status: int, body: bytes) -> None:
         if question.frame.command_id == CANCEL_SM and not status:

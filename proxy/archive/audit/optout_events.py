@@ -84,7 +84,7 @@ class OptOutTrace:
         text = self.about(one, self.signatures)["about"]
         return f"marketing of {text}" if one.scope in ("advertiser", "signature") else text
 
-    def said(self, says: Says) -> str:
+    def text(self, says: Says) -> str:
         return "".join(self.words(one) if isinstance(one, OptOut) else one for one in says)
 
     def _named(self, details: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class OptOutTrace:
     def as_text(self, whole_number: bool) -> str:
         lines = [f"{self._number(whole_number)}, journal from {local(self.first)} to {local(self.last)}"]
         lines += [f"records {first} to {last} were removed before this copy had them" for first, last in self.missing]
-        described = ((one, self.said(one.says if whole_number else one.masked or one.says)) for one in self.events)
+        described = ((one, self.text(one.says if whole_number else one.masked or one.says)) for one in self.events)
         lines += [f"{local(one.at)}  {one.what:9} {_where(one)}{says}" for one, says in described]
         listed = sum(one.what == "sent" for one in self.events)
         if self.sent > listed:

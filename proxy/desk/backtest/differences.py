@@ -129,11 +129,11 @@ class Differences:
         self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
     def skip(self, skipped: SkippedVerdict) -> None:
-        if skipped.said.time >= self.since:
+        if skipped.journalled.time >= self.since:
             self.skipped[skipped.why] += 1
 
     def count(self, case: SubmitCase) -> None:
-        submit = case.said
+        submit = case.journalled
         if submit.time < self.since:
             return
         if not case.has_own_verdict:
@@ -163,7 +163,7 @@ class Differences:
         if kind == ALLOWED:
             self._passed.add(case.recorded)
         self.by_kind[kind][place] += 1
-        self.unexplained += case.said.revision == self.revision and then.rule not in self.on_paths
+        self.unexplained += case.journalled.revision == self.revision and then.rule not in self.on_paths
         key = kind, place.rule
         self._seen[key] += 1
         held = self.examples.setdefault(key, [])
@@ -186,7 +186,7 @@ class Differences:
         return names[number] if number < len(names) else f"#{number}"
 
     def _example(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: DifferenceKey) -> MaskedExample:
-        submit, message, verdict = case.said, case.message, case.verdict
+        submit, message, verdict = case.journalled, case.message, case.verdict
         assert message is not None
         assert verdict is not None
         code = Category.OTP in (verdict.facts.category, verdict.facts.classified, submit.category) or may_be_code(

@@ -124,7 +124,7 @@ class Rerun:
         replay that made the store. ``is_own``: which recipients to judge; None: all. ``look``: is called before a message is judged, with the
         record and the time. ``others``: if several gates are rerun on one store, the facts replicated from still other gates."""
         self.store = store
-        self._senders, self._hear, self._skip, self._note, self._mine = senders, hear, skip, note, is_own
+        self._senders, self._hear, self._skip, self._note, self._is_own = senders, hear, skip, note, is_own
         self._conditions = Conditions(store, rules_of, look)
         self._others = others
         self._before = before if before is not None else Replayed()
@@ -173,7 +173,7 @@ class Rerun:
         decided = self._decide(found.submits, group.time)
         self._accept(found.accepted)
         for case in decided:
-            if case.lane is not None and case.said.entry is not None:
+            if case.lane is not None and case.journalled.entry is not None:
                 self._in_flight[case.recorded] = case
             self._hear(case)
         self._conditions.settle(decided)
@@ -210,7 +210,7 @@ class Rerun:
             for sequence in answered.verdicts_of(item.body):
                 case, submit = self._in_flight.get(sequence), self._before.open.get(sequence)
                 if case is not None and was_sent_twice(case.packed):
-                    change = ResendAccepted(case.said.recipient, case.entry_id)
+                    change = ResendAccepted(case.journalled.recipient, case.entry_id)
                 elif submit is not None and submit.entry is not None and submit.entry.state == EntryState.SENT_TWICE:
                     change = ResendAccepted(submit.recipient, submit.entry.id)
                 else:
@@ -233,14 +233,14 @@ class Rerun:
                     if submit is not None:
                         replacing.accepted(submit, answer, None)
                 elif case.named is None:
-                    replacing.accepted(case.said, answer, case)
+                    replacing.accepted(case.journalled, answer, case)
 
     # ------------------------------------------------------------------ messages
 
     def _decide(self, submits: list[JournalRecord], now: float) -> list[SubmitCase]:
         decided: list[SubmitCase] = []
         for item in submits:
-            if self._mine is not None and not self._mine(int.from_bytes(item.body[8:16], "big")):
+            if self._is_own is not None and not self._is_own(int.from_bytes(item.body[8:16], "big")):
                 take_counters(self.store, item.body)
                 continue
             submit = messages.unpack_verdict(item.body)
@@ -293,7 +293,7 @@ class Rerun:
             decided += self._conditions.judge_parts(batch, now, now_s)
         else:  # they came late to a message that was judged before all this begins
             for case in batch:
-                self._keep_as_then(case.recorded, case.said, "began-before")
+                self._keep_as_then(case.recorded, case.journalled, "began-before")
 
     # ------------------------------------------------------------------ what changed records
 
@@ -351,7 +351,11 @@ class Rerun:
         """The carrier refused a part and the message stood: so another part, judged in this group, had come before the refusal."""
         for item in self._submits:
             submit = messages.unpack_verdict(item.body)
-            if item.sequence in self._early_parts or submit.recipient != answered.said.recipient or submit.reason in UNJUDGED:
+            if (
+                item.sequence in self._early_parts
+                or submit.recipient != answered.journalled.recipient
+                or submit.reason in UNJUDGED
+            ):
                 continue
             case = self._case(submit, item.sequence) if self._conditions.use(submit.revision) else None
             if case is not None and self._conditions.remember_part(case, answered, now - self._stepped_s):
@@ -365,7 +369,7 @@ class Rerun:
     def _replaced(self, item: JournalRecord, now: float) -> None:
         """A replace_sm: it changes the record as a submit in place of another would, among the changes of its group."""
         submit, conditions, replacing = messages.unpack_verdict(item.body), self._conditions, self._replacing
-        if self._mine is not None and not self._mine(submit.recipient):
+        if self._is_own is not None and not self._is_own(submit.recipient):
             take_counters(self.store, item.body)
             return
         named = replacing.named(submit) if replacing is not None and submit.reason not in UNJUDGED | NOT_STORED else None
@@ -435,8 +439,8 @@ class Rerun:
     def _started(self) -> None:
         """The gate restarted: messages in flight have an unknown outcome."""
         for case in self._in_flight.values():
-            entry_id, same = case.entry_id, case.said.fingerprint
-            self.store.update(case.said.recipient, lambda data, i=entry_id, s=same: record.mark_unknown(data, i, s))  # type: ignore[misc]
+            entry_id, same = case.entry_id, case.journalled.fingerprint
+            self.store.update(case.journalled.recipient, lambda data, i=entry_id, s=same: record.mark_unknown(data, i, s))  # type: ignore[misc]
         settle_open(self.store, self._before)
         self._before.open.clear()
         self._in_flight.clear()

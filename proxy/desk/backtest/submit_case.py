@@ -30,7 +30,7 @@ class SubmitCase(PendingSubmit):
     def __init__(self, bind: Bind, message: Message, submit: messages.VerdictRecord, number: int) -> None:
         super().__init__(bind, 0, submit.data, submit.time)
         self.message = message
-        self.said = submit
+        self.journalled = submit
         self.recorded = number
         self.named: ReplacedMessage | None = None
         """What it was to replace."""
@@ -39,14 +39,17 @@ class SubmitCase(PendingSubmit):
     def has_own_verdict(self) -> bool:
         """Whether its verdict is its own: of a long message only the first part's is, and that of a late part that breaks a rule."""
         return (
-            self.long is None or self.long.leader is self or self.reason == "late-breach" or self.said.reason == "late-breach"
+            self.long is None
+            or self.long.leader is self
+            or self.reason == "late-breach"
+            or self.journalled.reason == "late-breach"
         )
 
 
 class SkippedVerdict(NamedTuple):
     """A record of a verdict that is not judged again."""
 
-    said: messages.VerdictRecord
+    journalled: messages.VerdictRecord
     why: str
 
 
@@ -79,7 +82,11 @@ def in_same_batch(before: SubmitCase, case: SubmitCase) -> bool:
         other.recipient,
         b.reference,
         b.total,
-    ) and (a.index < b.index and before.said.entry == case.said.entry and not (before.said.late or case.said.late))
+    ) and (
+        a.index < b.index
+        and before.journalled.entry == case.journalled.entry
+        and not (before.journalled.late or case.journalled.late)
+    )
 
 
 def index_of(case: SubmitCase) -> int:
@@ -104,7 +111,7 @@ def begins_message(case: SubmitCase, leader: PendingSubmit | None) -> bool:
     it came, up to two seconds before it was judged."""
     if not isinstance(leader, SubmitCase):
         return False
-    led, own = leader.said.entry, case.said.entry
+    led, own = leader.journalled.entry, case.journalled.entry
     if own is not None:
         return led is None or led.id != own.id
-    return led is not None and case.said.reason in RULE_REASONS
+    return led is not None and case.journalled.reason in RULE_REASONS

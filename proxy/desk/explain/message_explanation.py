@@ -269,7 +269,7 @@ class _Rejudge:
         """The state of the port's reply path with which these rules decide as they did; None where they do not ask for it."""
         if rules.asked_of(UNUSED) < 0:
             return None
-        breached = {number for number, _, _ in case.said.breaches}
+        breached = {number for number, _, _ in case.journalled.breaches}
         for path in MAY_HAVE_BEEN:
             paths = AssumedPath(path)
             verdict = judge(message, person, rules.with_orders(rules.orders, paths), moment, self._store.counters)
@@ -279,7 +279,7 @@ class _Rejudge:
 
     def hear(self, case: SubmitCase) -> None:
         if case.recorded == self._found.target.sequence:
-            submit = case.said
+            submit = case.journalled
             now = case.lane is not None, case.reason
             if self._found.then is not None and self._found.paths is not None:  # the rerun takes every path for proven
                 verdict = self._found.then.verdict

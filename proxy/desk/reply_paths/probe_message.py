@@ -42,7 +42,7 @@ class ProbeText(OtherRequest):
         self.category = Category.NOTICE
         facts = Facts(sender, Category.NOTICE, Category.NOTICE, Category.NOTICE)
         self.verdict = Verdict(Outcome.ALLOW, None, "", (), facts, relay.rules.regions.of(number)[0], 0, ())
-        self._tell = add_notice
+        self._report = add_notice
 
     def send(self, lane: SubmitLane | None) -> str:
         """Why it cannot leave; empty if it is on its way."""
@@ -55,21 +55,21 @@ class ProbeText(OtherRequest):
 
     def answered(self, frame: Frame) -> None:
         self.settled()
-        self._tell("" if not frame.command_status else f"the carrier refused it: {status_name(frame.command_status)}")
+        self._report("" if not frame.command_status else f"the carrier refused it: {status_name(frame.command_status)}")
 
     def answered_late(self, frame: Frame) -> bool:
         if not frame.command_status:
-            self._tell("")
+            self._report("")
         return True
 
     def unanswered(self) -> bool:
         self.settled()
-        self._tell("the carrier did not answer")
+        self._report("the carrier did not answer")
         return True
 
     def unsent(self, reason: str) -> bool:
         self.settled()
-        self._tell(f"it was not sent ({reason})")
+        self._report(f"it was not sent ({reason})")
         return True
 
 

@@ -125,7 +125,7 @@ class ClusterDeployment(RuleDeployment):
     async def _converge(self) -> None:
         agreeing = self.agreeing
         for _ in range(TRIES):
-            others, own = await agreeing.theirs(), self._own_decision
+            others, own = await agreeing.last_decision(), self._own_decision
             if others is not None and follows(own, others) is not AgreementStep.PUT:
                 await self._follow(own, others)
                 break

@@ -88,7 +88,7 @@ async def seen(request: PageRequest) -> tuple[dict[str, Any], dict[str, Any], di
     now = await request.ask("rules")
     lines, ending = await request.lines("rules.hits")
     rows = [row for line in lines for row in line["rules"]]
-    described = await request.asking.sandbox.told(now["revision"])
+    described = await request.asking.sandbox.describe(now["revision"])
     counted = {word: {row["rule"]: row[word] for row in rows if row[word]} for word in ("hits", "shadow")}
     return now, described, {**counted, "since": ending["since"]}
 

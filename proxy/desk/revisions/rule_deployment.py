@@ -383,7 +383,7 @@ class RuleDeployment:
 
     # -- what others should see
 
-    def told(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """For ``gate106 rules``."""
         now, proposal = self.revisions.now, self.proposal
         waits = None

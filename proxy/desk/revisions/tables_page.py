@@ -46,7 +46,7 @@ async def show(request: PageRequest) -> Response:
         (name, len(table_rows.read(name, text).rows) if text is not None else None, name.partition("/")[0])
         for name, text in found.items()
     ]
-    now, described = await request.ask("rules"), await request.asking.sandbox.told(base)
+    now, described = await request.ask("rules"), await request.asking.sandbox.describe(base)
     written = sorted(name for name in described.get("files", {}) if "/" in name)
     return request.render(tables=counted, written=written, now=now, waits=now["proposed"])
 

@@ -192,10 +192,10 @@ class _Suppress:
                 raise CommandRefused(f"{fault}: nothing was imported") from None
             sequence = gate.write(messages.LISTING_DONE, listing.done(gate.now()))
             changed = await put_in_force(listing.apply(gate.store.listed))
-        if listing.said.takes_off:
+        if listing.begun.takes_off:
             gate.relay.refusals.clear()
         else:
-            for refusal in listing.said.refusals:
+            for refusal in listing.begun.refusals:
                 gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += listing.numbers_of(refusal)
         await gate.safe(sequence)
         return {"numbers": listing.numbers, "changed": changed, "enforced": enforced(gate.relay.rules)}

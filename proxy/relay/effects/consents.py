@@ -42,7 +42,7 @@ class ConsentImport:
     def __init__(self, sequence: int, batch: ConsentFile) -> None:
         """``sequence``: of the CONSENT_FILE record; it names the import."""
         self.sequence = sequence
-        self.said = batch
+        self.batch = batch
         self.numbers = 0
         self._chunks: list[consents.Chunk] = []
         self._digest = blake2b(digest_size=16)
@@ -56,7 +56,7 @@ class ConsentImport:
 
     def whole(self, now: float, consented: ConsentIndex) -> BatchEvent:
         """The event that completes the file; its batches get the next numbers."""
-        batch = self.said
+        batch = self.batch
         numbers = tuple(consented.numbered.behind(consented.highest, len(batch.batches)))
         return BatchEvent(
             now, "whole", numbers, batch.who, batch.why, self._digest.hexdigest(), self.sequence, len(self._chunks)
@@ -68,7 +68,7 @@ class ConsentImport:
             raise IncompleteConsents(
                 f"the consents that record {self.sequence} of the journal begins are not whole; restore the journal"
             )
-        batch = self.said
+        batch = self.batch
         for number, terms in zip(event.batches, batch.batches, strict=True):
             consented.put(
                 ConsentBatch(
@@ -171,25 +171,25 @@ def _forget_replies(store: EmbeddedStore, recipient: int) -> None:
 class PersonChange:
     """A change of what is known of one recipient (a RecordChange)."""
 
-    __slots__ = ("recipient", "said", "gone", "_store", "_then")
+    __slots__ = ("recipient", "change", "removed", "_store", "_then")
 
     def __init__(self, change: ConsentChange, store: EmbeddedStore, then: Callable[[PersonChange, int], None]) -> None:
         """``then``: called with the journal sequence."""
         self.recipient = change.recipient
-        self.said = change
-        self.gone = 0
+        self.change = change
+        self.removed = 0
         self._store = store
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        self.said = self.said._replace(time=now)
-        return person_changed(data, self.said)
+        self.change = self.change._replace(time=now)
+        return person_changed(data, self.change)
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return messages.PERSON, consents.pack_change(self.said)
+        return messages.PERSON, consents.pack_change(self.change)
 
     def done(self, recorded: int) -> None:
-        self.gone = change_beside(self._store, self.said)
+        self.removed = change_beside(self._store, self.change)
         self._then(self, recorded)
 
     def unwritten(self) -> bool:
@@ -214,24 +214,24 @@ def newest_from(data: bytes, port: str, now: float) -> Entry | None:
 class ConsentByReply:
     """Follows a reply: the consent that it gives (a RecordChange)."""
 
-    __slots__ = ("recipient", "said", "_reply", "_rules", "_consented", "_accepts", "_then")
+    __slots__ = ("recipient", "consent", "_reply", "_rules", "_consented", "_accepts", "_then")
 
     def __init__(
         self, reply: ReplyEffect, rules: RuleSet, consented: ConsentIndex, accepts: bool, then: Callable[[ConsentByReply], None]
     ) -> None:
         """``accepts``: whether the consent counts at once; else after its review."""
         self.recipient = reply.recipient
-        self.said: ConsentReply | None = None
+        self.consent: ConsentReply | None = None
         self._reply, self._rules, self._consented, self._accepts, self._then = reply, rules, consented, accepts, then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        self.said, reply = None, self._reply
+        self.consent, reply = None, self._reply
         request = newest_from(data, reply.port, now) if reply.kind == "reply" else None
         word = consent_answer(reply.text, request)
         if request is None or not word or any(one.request == request.id for one in record.consents_given(data)):
             return data
-        self.said = self._consent(request, word, now)
-        return data if self.said is None else consented_record(data, self.said)
+        self.consent = self._consent(request, word, now)
+        return data if self.consent is None else consented_record(data, self.consent)
 
     def _consent(self, request: Entry, word: str, now: float) -> ConsentReply | None:
         """None if the request is no longer registered, or there is no room for its batch."""
@@ -260,15 +260,15 @@ class ConsentByReply:
         return consent
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        return (messages.CONSENT_REPLY, consents.pack_consent_reply(self.said)) if self.said is not None else None
+        return (messages.CONSENT_REPLY, consents.pack_consent_reply(self.consent)) if self.consent is not None else None
 
     def done(self, recorded: int) -> None:
-        if self.said is not None:
-            consented_beside(self._consented, self.said)
+        if self.consent is not None:
+            consented_beside(self._consented, self.consent)
             self._then(self)
 
     def unwritten(self) -> bool:
-        return self.said is not None
+        return self.consent is not None
 
 
 def _day_of(now: float) -> int:

@@ -31,7 +31,7 @@ from proxy.journal.records import (
     requests,
 )
 from proxy.journal.records import external_optouts as told_of
-from proxy.journal.records import replicated as heard
+from proxy.journal.records import replicated as replicated_records
 from proxy.journal.records.answers import CarrierAnswer, unpack_answers
 from proxy.journal.write_ahead_log import JournalNewer, JournalRecord
 from proxy.model.message import hash32
@@ -85,7 +85,7 @@ class Replayed:
     """What carriers' answers taught about their ids, in order: for ``MessageIds.restore``."""
     touched: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
-    heard: tuple[int, int] = (0, 0)
+    read_to: tuple[int, int] = (0, 0)
     """How far the shared log was read."""
     unpublished: list[JournalRecord] = field(default_factory=list)
     """Records that other gates must hear of, and perhaps have."""
@@ -98,7 +98,7 @@ class ReplicatedFacts(Protocol):
 
     listings: ListImports
 
-    def is_new(self, submit: heard.ReplicatedRecord) -> bool: ...
+    def is_new(self, replicated: replicated_records.ReplicatedRecord) -> bool: ...
 
 
 class IdRestorer(Protocol):
@@ -148,7 +148,7 @@ class Replaying:
     ) -> None:
         """As ``replay``. ``others``: says of what was heard whether it is to be applied, where several are replayed into one store."""
         self._store, self._counted_from, self._ids, self._keep_least_s = store, counted_from, ids, keep_least_s
-        self._by_lives, self._tells, self._others = by_lives, tells, others
+        self._by_lives, self._publishes, self._others = by_lives, tells, others
         self.done = Replayed()
         self.done.listings = ListImports(store.listed)
 
@@ -157,7 +157,7 @@ class Replaying:
         done.records += 1
         done.last_sequence = item.sequence
         counts = item.sequence > self._counted_from
-        if self._tells and kind in SHARED:
+        if self._publishes and kind in SHARED:
             done.unpublished.append(item)
         if kind == messages.VERDICT:
             submit = messages.unpack_verdict(item.body)
@@ -200,8 +200,8 @@ def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: R
     if item.kind == messages.IDS:
         done.learnt.append(gate_events.unpack_ids(item.body))
     elif item.kind == messages.HEARD:
-        event = heard.unpack_replicated(item.body)
-        done.heard = event.place
+        event = replicated_records.unpack_replicated(item.body)
+        done.read_to = event.place
         if others is not None and not others.is_new(event):
             return True
         with contextlib.suppress(NotUnderstood):  # as it was when it came
@@ -217,29 +217,31 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
         _refused(store, delivers.unpack_optout(item.body))
     elif item.kind == messages.RESTORED:
         back = delivers.unpack_restored(item.body)
-        store.say(back.recipient, lambda data: restore_port(data, back.lifted, back.port, int(back.time)))
+        store.apply_fact(back.recipient, lambda data: restore_port(data, back.lifted, back.port, int(back.time)))
     elif item.kind == messages.SAID:
         submit = delivers.unpack_confirmation(item.body)
-        store.say(submit.recipient, lambda data: confirm(data, submit.refusal, submit.port, int(submit.time)))
+        store.apply_fact(submit.recipient, lambda data: confirm(data, submit.refusal, submit.port, int(submit.time)))
     elif item.kind == messages.PERSON:
         change = consents.unpack_change(item.body)
-        store.say(change.recipient, lambda data: person_changed(data, change))
+        store.apply_fact(change.recipient, lambda data: person_changed(data, change))
         change_beside(store, change)
     elif item.kind == messages.CONSENT_REPLY:
         agreed = consents.unpack_consent_reply(item.body)
-        store.say(agreed.recipient, lambda data: consented_record(data, agreed))
+        store.apply_fact(agreed.recipient, lambda data: consented_record(data, agreed))
         consented_beside(store.consented, agreed)
     elif item.kind == messages.SUPPRESSED:
         ordered = operator_actions.unpack_suppressed(item.body)
-        store.say(ordered.recipient, lambda data: officer_changed(data, ordered.added, ordered.lifted, int(ordered.time)))
+        store.apply_fact(
+            ordered.recipient, lambda data: officer_changed(data, ordered.added, ordered.lifted, int(ordered.time))
+        )
         take_off(store.listed, ordered.recipient, ordered.lifted)
     elif item.kind == messages.REFUSED_SAID:
         kept = evidence.unpack_wording(item.body)
-        store.say(kept.recipient, lambda data: keep_texts(data, kept.texts))
+        store.apply_fact(kept.recipient, lambda data: keep_texts(data, kept.texts))
     elif item.kind == messages.DOUBTFUL:
         reply = doubtful_replies.unpack_doubtful(item.body)
         put_on_list(store, item.body)
-        store.say(reply.recipient, lambda data: hold(data, reply))
+        store.apply_fact(reply.recipient, lambda data: hold(data, reply))
     elif item.kind == messages.DECISION:
         store.decisions.hear(doubtful_replies.id_of(item.body), item.body)
     else:
@@ -247,32 +249,32 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
     return True
 
 
-def apply_heard(store: EmbeddedStore, submit: heard.ReplicatedRecord, listings: ListImports) -> None:
+def apply_heard(store: EmbeddedStore, replicated: replicated_records.ReplicatedRecord, listings: ListImports) -> None:
     """What another gate wrote: of the same effect here, but in a numbering of its own. NotUnderstood, before anything is changed."""
-    inner, imports = JournalRecord(submit.sequence, submit.kind, submit.body), listings.of(submit.node)
-    if submit.kind == messages.START:
+    inner, imports = JournalRecord(replicated.sequence, replicated.kind, replicated.body), listings.of(replicated.node)
+    if replicated.kind == messages.START:
         imports.abandon()
-    elif submit.kind not in SHARED:
-        raise NotUnderstood(f"kind {submit.kind}")
+    elif replicated.kind not in SHARED:
+        raise NotUnderstood(f"kind {replicated.kind}")
     else:
         try:
-            if submit.kind == messages.COUNTED:
-                store.hours.hear(hour_of_node(submit.node, penalties.unpack_hour(submit.body)[0]), submit.body)
+            if replicated.kind == messages.COUNTED:
+                store.hours.hear(hour_of_node(replicated.node, penalties.unpack_hour(replicated.body)[0]), replicated.body)
                 return
-            if submit.kind == messages.COUNTED_APART:
+            if replicated.kind == messages.COUNTED_APART:
                 store.hours_apart.hear(
-                    hour_of_node(submit.node, penalties.unpack_hour_by_signature(submit.body)[0]), submit.body
+                    hour_of_node(replicated.node, penalties.unpack_hour_by_signature(replicated.body)[0]), replicated.body
                 )
                 return
-            if submit.kind == messages.REPLY_PATH:
-                reply_paths.keep(store.reply_paths, submit.body, submit.node)
+            if replicated.kind == messages.REPLY_PATH:
+                reply_paths.keep(store.reply_paths, replicated.body, replicated.node)
                 return
             with contextlib.suppress(
                 list_import.IncompleteList, consents_of.IncompleteConsents
             ):  # this gate logged that when the record arrived, and went on without it
                 _ = apply_person(store, inner) or apply_operated(store, inner, imports)
         except (LookupError, TypeError, struct.error, UnicodeError) as error:
-            raise NotUnderstood(f"kind {submit.kind}: {error!r}") from error
+            raise NotUnderstood(f"kind {replicated.kind}: {error!r}") from error
 
 
 def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImports) -> bool:
@@ -381,7 +383,7 @@ def _refused(store: EmbeddedStore, submit: delivers.OptedOut) -> None:
         refused = record.opt_out(data, submit.opt_out)
         return reply_ports.replied(refused, submit.opt_out, hash32(submit.port)) if submit.port else refused
 
-    store.say(submit.recipient, put)
+    store.apply_fact(submit.recipient, put)
 
 
 def _answers(

@@ -118,15 +118,15 @@ class ReplyPaths:
         """``write``: journals records at once; if it raises, they are kept for a retry. ``tell``: journals and replicates; None for a single
         gate. ``node``: this gate's number."""
         self.answer_s = answer_s
-        self._bodies, self._write, self._tell, self._node = bodies, write, tell, node
+        self._bodies, self._write, self._replicate, self._node = bodies, write, tell, node
         self._rows: dict[str, PrefixCounts] = {}
         self._others: dict[str, dict[int, PrefixCounts]] = {}
         self._changed: dict[str, None] = {}
         """Prefixes with a row that is not written; likewise not replicated:"""
-        self._untold: dict[str, None] = {}
+        self._unreplicated: dict[str, None] = {}
         self._written: dict[str, tuple[float, int]] = {}
         """Prefix → time and number of advertisements when it was written; likewise replicated:"""
-        self._told: dict[str, tuple[float, int]] = {}
+        self._replicated: dict[str, tuple[float, int]] = {}
         self._bounds: dict[str, float] = {}
         """Of the reply rates of prefixes that have one."""
         self._rate, self._rate_at = 0.0, -math.inf
@@ -153,7 +153,7 @@ class ReplyPaths:
         self._put(row._replace(replies=row.replies + 1, keywords=counted).proven(now))
         self._bound(prefix)
         if before.state != PROVEN:
-            self._say([prefix], now, reported=True)
+            self._journal_rows([prefix], now, reported=True)
 
     def probed(self, prefix: str, at: float, ok: bool) -> None:
         """Notes a probe's result. After a failed probe the path is dead until a reply or an answered probe proves it."""
@@ -161,19 +161,19 @@ class ReplyPaths:
         row = row._replace(probes=row.probes + 1).proven(at) if ok else row
         self._put(row._replace(probed_at=at, failed=not ok))
         self._bound(prefix)
-        self._say([prefix], at, reported=True)
+        self._journal_rows([prefix], at, reported=True)
 
     def tick(self, now: float) -> None:
         """Writes the rows that are due; called about once a second."""
-        due = [one for one in self._untold if self._is_due(self._told, TELL_S, one, now)]
-        self._say(due[:ROWS_MAX], now, reported=True)
+        due = [one for one in self._unreplicated if self._is_due(self._replicated, TELL_S, one, now)]
+        self._journal_rows(due[:ROWS_MAX], now, reported=True)
         written = [one for one in self._changed if self._is_due(self._written, WRITE_S, one, now)]
-        self._say(written[:ROWS_MAX], now, reported=False)
+        self._journal_rows(written[:ROWS_MAX], now, reported=False)
 
     def put_away(self, now: float) -> None:
         """Writes all rows before the gate stops."""
-        self._say(list(self._untold), now, reported=True)
-        self._say(list(self._changed), now, reported=False)
+        self._journal_rows(list(self._unreplicated), now, reported=True)
+        self._journal_rows(list(self._changed), now, reported=False)
 
     def reread(self) -> None:
         """Reads rows of other gates again."""
@@ -244,11 +244,18 @@ class ReplyPaths:
             self._forget(min(self._rows.values(), key=lambda one: max(one.last_at, one.proven_at, one.probed_at)).prefix)
         self._rows[row.prefix] = row
         self._changed[row.prefix] = None
-        if self._tell is not None:
-            self._untold[row.prefix] = None
+        if self._replicate is not None:
+            self._unreplicated[row.prefix] = None
 
     def _forget(self, prefix: str) -> None:
-        known: tuple[dict[str, Any], ...] = self._rows, self._changed, self._untold, self._written, self._told, self._bounds
+        known: tuple[dict[str, Any], ...] = (
+            self._rows,
+            self._changed,
+            self._unreplicated,
+            self._written,
+            self._replicated,
+            self._bounds,
+        )
         for one in known:
             one.pop(prefix, None)
         self._bodies.drop(number_of(prefix))
@@ -258,9 +265,9 @@ class ReplyPaths:
         at, advertisements = reported.get(prefix, (-math.inf, 0))
         return not 0 <= now - at < after_s or self._rows[prefix].advertisements >= advertisements * (1 + GROWN) + 1
 
-    def _say(self, prefixes: Sequence[str], now: float, *, reported: bool) -> None:
+    def _journal_rows(self, prefixes: Sequence[str], now: float, *, reported: bool) -> None:
         """Journals rows; ``reported``: also replicates them."""
-        write = self._tell if reported and self._tell is not None else self._write
+        write = self._replicate if reported and self._replicate is not None else self._write
         for start in range(0, len(prefixes), ROWS_MAX):
             rows = [self._rows[one] for one in prefixes[start : start + ROWS_MAX]]
             write([(messages.REPLY_PATH, pack_rows(rows))])
@@ -269,8 +276,8 @@ class ReplyPaths:
                 self._changed.pop(row.prefix, None)
                 self._written[row.prefix] = now, row.advertisements
                 if reported:
-                    self._untold.pop(row.prefix, None)
-                    self._told[row.prefix] = now, row.advertisements
+                    self._unreplicated.pop(row.prefix, None)
+                    self._replicated[row.prefix] = now, row.advertisements
 
     def _enter(self, number: int, body: bytes) -> None:
         node, (row,) = node_of(number), unpack_rows(body)

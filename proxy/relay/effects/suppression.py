@@ -107,20 +107,20 @@ class AccompanyingRecord:
     """A journal record that belongs to a change of a recipient's refusals (a RecordChange that changes no record). Handed in right behind
     that change, it is written in the same commit group: after a crash both exist, or neither."""
 
-    __slots__ = ("recipient", "recorded", "_said", "_then")
+    __slots__ = ("recipient", "recorded", "_record", "_then")
 
     def __init__(self, recipient: int, kind: int, body: bytes, then: Callable[[], None]) -> None:
         """``recipient``: the one whose refusals change. ``then``: called once it is recorded."""
         self.recipient = recipient
         self.recorded = 0
-        self._said = kind, body
+        self._record = kind, body
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
         return data
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return self._said
+        return self._record
 
     def done(self, recorded: int) -> None:
         self.recorded = recorded

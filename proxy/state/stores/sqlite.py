@@ -58,7 +58,7 @@ class SqliteStore:
     """One gate's state. It is single-threaded except for the steps of a checkpoint."""
 
     waits = shared = False
-    up, why, owed = True, "", 0
+    up, why, unwritten = True, "", 0
     node = -1
     leases: Leases | None = None
     rules: SharedRules | None = None
@@ -189,7 +189,7 @@ class SqliteStore:
         if after is not before:
             self.hold(key, after)
 
-    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
+    def apply_fact(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Like ``update``: there is no other store."""
         self.update(key, change)
 

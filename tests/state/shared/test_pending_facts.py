@@ -194,7 +194,7 @@ class House:
         for node in self.nodes * 2:
             await until(lambda node=node: node.store.up)
             await node.talk()
-        await until(lambda: not any(node.store.owed for node in self.nodes))
+        await until(lambda: not any(node.store.unwritten for node in self.nodes))
 
     async def alike(self) -> None:
         """Who has heard all knows what the store's records say."""
