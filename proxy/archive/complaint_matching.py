@@ -70,17 +70,17 @@ class MatchResult(NamedTuple):
 
 def match(wanted: ComplaintQuery, ask: Ask, number_of: NumberOf, agrees: Callable[[str, int], bool]) -> MatchResult:
     """``agrees``: whether a number can be the one that was written with digits hidden. Errors are those of ``ask``."""
-    asked: list[SearchResult] = []
+    results: list[SearchResult] = []
     for window_s in WINDOWS_S if wanted.at else (0.0,):
         for question in _questions(wanted, window_s):
             found = ask(question)
-            asked.append(found)
+            results.append(found)
             scored = (_scored(wanted, hit, number_of(hit), agrees) for hit in found.hits)
             candidates = [one for one in scored if one is not None and one.score >= LEAST]
             candidates.sort(key=lambda one: (-one.score, abs(one.hit.at - wanted.at)))
             if candidates and (candidates[0].score >= ENOUGH or window_s == WINDOWS_S[-1] or not wanted.at):
-                return MatchResult(candidates[:SHOWN_MAX], tuple(asked), window_s, found.more)
-    return MatchResult([], tuple(asked), WINDOWS_S[-1] if wanted.at else 0.0, any(found.more for found in asked))
+                return MatchResult(candidates[:SHOWN_MAX], tuple(results), window_s, found.more)
+    return MatchResult([], tuple(results), WINDOWS_S[-1] if wanted.at else 0.0, any(found.more for found in results))
 
 
 def _questions(wanted: ComplaintQuery, window_s: float) -> list[Query]:

@@ -60,9 +60,9 @@ def refused_submits(
     if files:
         sql += f" UNION ALL SELECT {_COLUMNS}, node, sequence, place FROM read_parquet($files) WHERE {where}"  # noqa: S608 # likewise
         values["files"] = files
-    with engine() as asked:
-        asked.register("tail", sources.table(keys))
-        found = asked.execute(f"SELECT * FROM ({sql}) ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}", values)  # noqa: S608 # likewise
+    with engine() as database:
+        database.register("tail", sources.table(keys))
+        found = database.execute(f"SELECT * FROM ({sql}) ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}", values)  # noqa: S608 # likewise
         rows = found.fetchall()
     return RefusalPage([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit)
 

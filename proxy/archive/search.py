@@ -112,8 +112,8 @@ def find(
 
 def _found(sources: ArchiveSources, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool) -> SearchResult:
     coverage = determine_coverage(sources, question)
-    with engine() as asked:
-        run = _SearchRun(asked, coverage.files, question, _UnrolledRows(sources, keys), thorough=thorough)
+    with engine() as database:
+        run = _SearchRun(database, coverage.files, question, _UnrolledRows(sources, keys), thorough=thorough)
         fits, others = run.for_person(keys.person(question.to)) if question.to else run.for_anybody()
     if run.cut:
         note = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
@@ -154,14 +154,14 @@ class _SearchRun:
 
     def __init__(
         self,
-        asked: duckdb.DuckDBPyConnection,
+        database: duckdb.DuckDBPyConnection,
         files: Sequence[CandidateFile],
         question: Query,
         rests: _UnrolledRows,
         *,
         thorough: bool,
     ) -> None:
-        self._engine, self._files, self._question, self._rests = asked, files, question, rests
+        self._engine, self._files, self._question, self._rests = database, files, question, rests
         self._engine.register("tail", rests.table())
         self._thorough = thorough
         self.passed_over = 0

@@ -155,8 +155,8 @@ def _first_difference(folder: Path, manifest: Manifest, table: TableEntry, disk:
     present = [folder / file.name for file in table.files if (folder / file.name).is_file()]
     spill = folder / f"proving-{os.getpid()}.spill"
     try:
-        with engine(PROVING_MEMORY, spill) as asked:
-            for was, now in zip_longest(_expected(manifest, table, disk, keys), _actual(asked, present)):
+        with engine(PROVING_MEMORY, spill) as database:
+            for was, now in zip_longest(_expected(manifest, table, disk, keys), _actual(database, present)):
                 if (difference := _difference(was, now)) is not None:
                     return difference
     except (JournalDamaged, SealingError) as error:
@@ -181,11 +181,11 @@ def _values(row: PersonRow, keys: ArchiveKeys | None) -> tuple[Any, ...]:
     return (*who, row.time_ms, *row[4:])
 
 
-def _actual(asked: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator[tuple[Any, ...]]:
+def _actual(database: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator[tuple[Any, ...]]:
     if not files:
         return
     columns = ", ".join(["sequence", "place", "person", "sealed", "time_ms", *SCHEMA.names[6:]])
-    row = asked.execute(
+    row = database.execute(
         f"SELECT {columns} FROM read_parquet(?) ORDER BY sequence, place",  # noqa: S608 # names of ours
         [[str(path) for path in files]],
     )

@@ -164,10 +164,10 @@ def main() -> None:
             if prefetch is not None and not select.select([requests], [], [], prefetch.wait_s)[0]:
                 prefetch.read_on()
                 continue
-            asked, files, _, _ = socket.recv_fds(requests, REQUEST_BYTES_MAX, 3)
-            if not asked:
+            data, files, _, _ = socket.recv_fds(requests, REQUEST_BYTES_MAX, 3)
+            if not data:
                 return
-            request = json.loads(asked)
+            request = json.loads(data)
             if prefetch is not None:
                 prefetch.asked(request["argv"])
             if os.fork() == 0:
@@ -177,12 +177,12 @@ def main() -> None:
                 os.close(file)
 
 
-def _supervise(asked: dict[str, object], out: int, errors: int, status_socket: int) -> NoReturn:
+def _supervise(request: dict[str, object], out: int, errors: int, status_socket: int) -> NoReturn:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     program = os.fork()
     if not program:
         os.close(status_socket)
-        _run_program(asked, out, errors)
+        _run_program(request, out, errors)
     if not _ended_first(program, status_socket):
         os.kill(program, signal.SIGKILL)
     _, status = os.waitpid(program, 0)
@@ -198,17 +198,17 @@ def _ended_first(program: int, status_socket: int) -> bool:
     return ended in ready
 
 
-def _run_program(asked: dict[str, object], out: int, errors: int) -> NoReturn:
+def _run_program(request: dict[str, object], out: int, errors: int) -> NoReturn:
     gate = importlib.import_module(COMMANDS)  # long since
     code = 1
     try:
         os.dup2(out, 1)
         os.dup2(errors, 2)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.environ[TOKEN] = str(asked["token"])
+        os.environ[TOKEN] = str(request["token"])
         os.environ["NO_COLOR"] = "1"
         sys.modules["__main__"] = gate  # which names the program in its usage
-        sys.argv = ["gate106", *asked["argv"]]  # type: ignore[misc]
+        sys.argv = ["gate106", *request["argv"]]  # type: ignore[misc]
         gate.main()
         code = 0
     except SystemExit as ended:

@@ -76,7 +76,7 @@ class Sandbox:
     async def _ask(self, do: str, **args: Any) -> Any:
         return await asyncio.to_thread(self._call, {"do": do, **args})
 
-    def _call(self, asked: Mapping[str, Any]) -> Any:
+    def _call(self, request: Mapping[str, Any]) -> Any:
         with self._lock:
             try:
                 process = self._alive()
@@ -84,7 +84,7 @@ class Sandbox:
                 timer = threading.Timer(WITHIN_S, process.kill)
                 timer.start()
                 try:
-                    process.stdin.write(json.dumps(asked).encode() + b"\n")
+                    process.stdin.write(json.dumps(request).encode() + b"\n")
                     process.stdin.flush()
                     line = process.stdout.readline()
                 finally:

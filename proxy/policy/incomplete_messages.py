@@ -68,9 +68,9 @@ def left_over(rule: Rule) -> bool:
         return False
     if undecided(rule.when):
         return True
-    asked = list(leaves(rule.when))
-    personal = any(isinstance(leaf, RecipientTest) and _word(leaf) != _SCHEDULED for leaf in asked)
-    return not personal and any(_word(leaf) in _NAME | _MEANT | {_SCHEDULED} for leaf in asked)
+    conditions = list(leaves(rule.when))
+    personal = any(isinstance(leaf, RecipientTest) and _word(leaf) != _SCHEDULED for leaf in conditions)
+    return not personal and any(_word(leaf) in _NAME | _MEANT | {_SCHEDULED} for leaf in conditions)
 
 
 def at_once(rule: Rule, exempt: Iterable[Rule], bits: Bits) -> Rule | None:

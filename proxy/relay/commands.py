@@ -98,9 +98,9 @@ class MessageQuery(OtherRequest):
 
     def answered(self, frame: Frame) -> None:
         self.settled()
-        asked = self.queried.message_id if self.queried else b""
+        message_id = self.queried.message_id if self.queried else b""
         body = (
-            answer_body(frame, self.carrier_message_id, asked)
+            answer_body(frame, self.carrier_message_id, message_id)
             if self.frame.command_id == frame.command_id & 0x7FFF_FFFF
             else b""
         )

@@ -372,13 +372,13 @@ class GateProcess:
 
     # -- questions of the supervisor
 
-    async def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answers one question over the worker channel."""
-        what = asked["ask"]
+        what = request["ask"]
         if what == "state":
             return await self.health.snapshot()
         if what == "http":
-            return await self.http.answer(asked)
+            return await self.http.answer(request)
         if what == "reload":
             problems = await self.reload()
             return {"left": [*problems, *self.reloading.waiting]}

@@ -62,12 +62,12 @@ class PduReaders(NamedTuple):
 
 
 def trace(
-    journals: Sequence[Iterable[JournalRecord]], recipient: int, read: PduReaders, asked: float, nodes: Collection[int] = ()
+    journals: Sequence[Iterable[JournalRecord]], recipient: int, read: PduReaders, asked_at: float, nodes: Collection[int] = ()
 ) -> OptOutTrace:
     """All that the journals hold about one person's refusals, in journal order, whatever the clock did; only a reply is placed before its
-    effects. ``asked``: refusals in force are those as of then. ``nodes``: nodes of these journals, whose replicated records are not shown
+    effects. ``asked_at``: refusals in force are those as of then. ``nodes``: nodes of these journals, whose replicated records are not shown
     twice. A record about another person costs one comparison."""
-    found, history = OptOutTrace(recipient, asked=asked, about=read.about), PersonHistory(recipient, nodes)
+    found, history = OptOutTrace(recipient, asked=asked_at, about=read.about), PersonHistory(recipient, nodes)
     at_record: dict[Key, list[OptOutEvent]] = {}  # events of records of replies and messages
     wanted = _U64.pack(recipient)
     lists: dict[tuple[int, int], ImportedLists] = {}  # by journal, and the node that replicated it; -1: its own

@@ -65,15 +65,15 @@ def language_here() -> str:
 
 def main(arguments: list[str]) -> int:
     """0: as it was made; 1: something was altered; 2: it cannot be checked."""
-    asked = argparse.ArgumentParser("verify", description="Tell whether an evidence pack of gate106 is as it was made.")
-    asked.add_argument("pack", type=Path, help="the ZIP")
-    asked.add_argument("--key", type=Path, help="the public key that was handed over (head.pub)")
-    asked.add_argument("--head", default="", help="the digest of the day's head, as it was published")
-    asked.add_argument("--json", action="store_true", help="for programs")
-    asked.add_argument(
+    parser = argparse.ArgumentParser("verify", description="Tell whether an evidence pack of gate106 is as it was made.")
+    parser.add_argument("pack", type=Path, help="the ZIP")
+    parser.add_argument("--key", type=Path, help="the public key that was handed over (head.pub)")
+    parser.add_argument("--head", default="", help="the digest of the day's head, as it was published")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
         "--lang", choices=("zh", "en"), default=language_here(), help="what is told in which language; else the machine's"
     )
-    options = asked.parse_args(arguments)
+    options = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # where a terminal has no such letters

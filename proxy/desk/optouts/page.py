@@ -201,10 +201,10 @@ async def consents(request: PageRequest) -> Response:
 
 async def _consents(request: PageRequest, problem: str = "") -> Response:
     query = {name: request.query.get(name, "").strip() for name in ("provider", "advertiser", "state")}
-    asked = {name: value or None for name, value in query.items()}
-    asked["state"] = asked["state"] if asked["state"] in STATES else None
-    lines, _ = await request.lines("consent", **asked)
-    tasks, answer = await request.lines("consent.tasks", provider=asked["provider"])
+    filters = {name: value or None for name, value in query.items()}
+    filters["state"] = filters["state"] if filters["state"] in STATES else None
+    lines, _ = await request.lines("consent", **filters)
+    tasks, answer = await request.lines("consent.tasks", provider=filters["provider"])
     batches = sorted((one for line in lines for one in line["batches"]), key=lambda one: -one["number"])
     if request.query.get("missing"):
         batches = [one for line in tasks for one in line["batches"]]

@@ -138,19 +138,19 @@ class OwnEndpoints:
 
     async def _refusals(self, request: Request) -> Response:
         """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
-        asked, whose = dict(request.query_params), _provider(request)
+        query, whose = dict(request.query_params), _provider(request)
         argv = ["refusals", whose, "--config", str(self._config)]
-        if "day" in asked and "hour" in asked:
+        if "day" in query and "hour" in query:
             return _json({"error": "day or hour, not both"}, 400)
-        csv = asked.pop("format", "json") == "csv"
-        for name, value in asked.items():
+        csv = query.pop("format", "json") == "csv"
+        for name, value in query.items():
             form = {"day": _MOMENT, "hour": _MOMENT, "skip": _NUMBER, "limit": _NUMBER, "lang": re.compile("zh|en")}.get(name)
             if form is None or not form.fullmatch(value):
                 return _json({"error": f"{name}: is not understood (day, hour, skip, limit, lang, format)"}, 400)
             if form is _MOMENT and (fault := _not_in_the_calendar(value)):
                 return _json({"error": f"{name}: {fault}"}, 400)
             argv += [f"--{name}", value]
-        if not 1 <= int(asked.get("limit", "1")) <= PAGE_MAX:
+        if not 1 <= int(query.get("limit", "1")) <= PAGE_MAX:
             return _json({"error": f"limit: from 1 to {PAGE_MAX}"}, 400)
         if self._waiting[whose] >= EACH_WAITING_MAX:
             return _json({"error": f"{whose} has asked {EACH_WAITING_MAX} times and is being answered: come again"}, 429)

@@ -25,17 +25,17 @@ MODES = ("enforce", "shadow", "off")
 @page.get()
 async def show(request: PageRequest) -> Response:
     now, described, counted = await seen(request)
-    asked, mode = request.query.get("q", "").strip(), request.query.get("mode", "")
+    text, mode = request.query.get("q", "").strip(), request.query.get("mode", "")
     files: dict[str, list[dict[str, Any]]] = {}
     for one in described["rules"]:
         words = f"{one['rule']} {one['say']} {one['basis']} {one['when']}".lower()
-        if asked.lower() in words and mode in ("", one["mode"]):
+        if text.lower() in words and mode in ("", one["mode"]):
             files.setdefault(one["file"], []).append(one)
     modes = {name: sum(one["mode"] == name for one in described["rules"]) for name in MODES}
     failed = sum(bool(one["wrong"]) for one in described["tests"])
     return request.render(
         now=now, told=described, files=files, hits=counted["hits"], shadow=counted["shadow"], since=counted["since"], modes=modes,
-        failed=failed, asked=asked, mode=mode, tested=tested(described), at=request.app.wall(),
+        failed=failed, asked=text, mode=mode, tested=tested(described), at=request.app.wall(),
     )  # fmt: skip
 
 

@@ -203,9 +203,9 @@ def main() -> None:
         "spread": sets.spread,
     }
     for line in sys.stdin.buffer:
-        asked = json.loads(line)
+        request = json.loads(line)
         try:
-            answer: dict[str, Any] = {"ok": handlers[asked.pop("do")](**asked)}
+            answer: dict[str, Any] = {"ok": handlers[request.pop("do")](**request)}
         except SandboxError as error:
             answer = {"wrong": str(error)}
         except Exception as error:  # noqa: BLE001 # whatever a draft brings about, the next one is answered

@@ -54,7 +54,7 @@ async def show(request: PageRequest) -> Response:
 @page.get("one")
 async def one(request: PageRequest) -> Response:
     base, file = await base_of(request), request.query.get("file", "")
-    return await _table(request, base, file, await _before(request, base, file), asked=request.query.get("q", ""))
+    return await _table(request, base, file, await _before(request, base, file), search=request.query.get("q", ""))
 
 
 @page.get("file")
@@ -89,7 +89,7 @@ async def change(request: PageRequest) -> Response:
     base, file, text = request.form("base"), request.form("file"), draft_text(request)
     before = await _before(request, base, file)
     try:
-        return await _table(request, base, file, before, await _made(request, file, text, before), asked=request.form("q"))
+        return await _table(request, base, file, before, await _made(request, file, text, before), search=request.form("q"))
     except _CannotMake as error:
         return await _table(request, base, file, before, text, problem=str(error), status=422)
 
@@ -187,11 +187,11 @@ async def _brought(request: PageRequest) -> str:
     raise _CannotMake(request.t("no_text"))
 
 
-def _seen(file: str, text: str, asked: str) -> dict[str, Any]:
+def _seen(file: str, text: str, search: str) -> dict[str, Any]:
     sheet = table_rows.read(file, text)
-    words = asked.strip().lower()
+    words = search.strip().lower()
     fits = [one for one in sheet.rows if words in "\n".join(one.cells).lower()]
-    return {"sheet": sheet, "shown": fits[:ROWS_SHOWN], "fits": len(fits), "asked": asked.strip()}
+    return {"sheet": sheet, "shown": fits[:ROWS_SHOWN], "fits": len(fits), "asked": search.strip()}
 
 
 async def _table(
@@ -201,7 +201,7 @@ async def _table(
     before: str,
     text: str | None = None,
     problem: str = "",
-    asked: str = "",
+    search: str = "",
     status: int = 200,
 ) -> Response:
     """``text``: the draft, where there is one."""
@@ -211,6 +211,6 @@ async def _table(
     return request.render(
         "tables_one.html", status, now=now, base=base, file=file, text=text, problem=problem, why=request.form("why"), row=None,
         opened=False, wrong="",
-        **FORM, **_seen(file, text, asked),
+        **FORM, **_seen(file, text, search),
         files=[{"file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN}] if lines else [],
     )  # fmt: skip

@@ -201,8 +201,8 @@ class _Explainer:
             plain = plainly(tree.part)
             return Bilingual(f"excluded: {plain}", f"被排除: {plain.zh}")
         if isinstance(tree, OneOf):
-            asked = self._standing
-            field = asked.rules.field(tree.field, asked.facts, asked.message, asked.at)
+            judged = self._standing
+            field = judged.rules.field(tree.field, judged.facts, judged.message, judged.at)
             names = tree.field in ("provider", "account")
             values = as_written(sorted(tree.values)) if names else any_of(sorted(tree.values))
             found = field if names else term(field).zh

@@ -62,18 +62,18 @@ class ControlFront:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
         """Returns the last line, where it has not been passed on."""
         try:
-            asked = read_line(await next_line(reader, REQUEST_S))
+            request = read_line(await next_line(reader, REQUEST_S))
         except CommandRefused as refused:
             return {"error": str(refused)}
-        if SPEAKS_FOR in asked:
+        if SPEAKS_FOR in request:
             return {"error": f"{SPEAKS_FOR}: nobody speaks for others here"}
         workers = self._workers()
         if not workers:
             return {"error": "no worker of this gate can take commands now: try again"}
-        asked = {**asked, SPEAKS_FOR: list(peer_of(writer))}
-        first, command = as_line(asked), str(asked.get("command"))
-        if is_trial(asked):
-            return await _run_trial(workers, asked, reader)
+        request = {**request, SPEAKS_FOR: list(peer_of(writer))}
+        first, command = as_line(request), str(request.get("command"))
+        if is_trial(request):
+            return await _run_trial(workers, request, reader)
         if not is_for_all(command):
             return await _pass_on(workers[0], first, reader, writer)
         answers, lines = await _ask_all(workers, first, reader, writer if command == "trace" else None)
@@ -92,16 +92,16 @@ async def _connect(worker: WorkerSocket) -> tuple[asyncio.StreamReader, asyncio.
         return await asyncio.open_unix_connection(socket_path, limit=ANSWER_BYTES_MAX)
 
 
-async def _run_trial(workers: Sequence[WorkerSocket], asked: Said, reader: asyncio.StreamReader) -> Said:
+async def _run_trial(workers: Sequence[WorkerSocket], request: Said, reader: asyncio.StreamReader) -> Said:
     """One worker gives the order and answers when the trial is over; what it would have refused is counted by all."""
 
     async def ask_all(command: str) -> tuple[Said, list[Said]]:
         nobody = asyncio.StreamReader()
-        answers, lines = await _ask_all(workers, as_line({**asked, "command": command, "args": {}}), nobody, None)
+        answers, lines = await _ask_all(workers, as_line({**request, "command": command, "args": {}}), nobody, None)
         return one_answer(command, answers), lines_of(command, lines)
 
     before, _ = await ask_all("counters")
-    ((_, answer), *_), _ = await _ask_all(workers[:1], as_line(asked), reader, None)
+    ((_, answer), *_), _ = await _ask_all(workers[:1], as_line(request), reader, None)
     if "ok" not in answer:
         return answer
     (after, _), (hits, lines) = await ask_all("counters"), await ask_all("rules.hits")

@@ -27,10 +27,10 @@ def is_for_all(command: str) -> bool:
     return command in EVERYWHERE
 
 
-def is_trial(asked: Said) -> bool:
+def is_trial(request: Said) -> bool:
     """Whether a command tries a stop: the order given at one worker is in force at all, and each counts what it would have refused."""
-    args = asked.get("args")
-    return asked.get("command") == "stop" and isinstance(args, Mapping) and bool(args.get("watch_s"))
+    args = request.get("args")
+    return request.get("command") == "stop" and isinstance(args, Mapping) and bool(args.get("watch_s"))
 
 
 def one_answer(command: str, answers: Sequence[tuple[str, Said]]) -> Said:

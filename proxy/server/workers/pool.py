@@ -292,11 +292,11 @@ class WorkerPool:
         self._reloads += 1
         up = self.up()
         late = [member for member in self.members if member not in up]
-        asked = [member for member in up if member.worker.name not in done]
-        answers = await asyncio.gather(*(member.ask("reload", RELOAD_S) for member in asked), return_exceptions=True)
+        members = [member for member in up if member.worker.name not in done]
+        answers = await asyncio.gather(*(member.ask("reload", RELOAD_S) for member in members), return_exceptions=True)
         left = merge_lines(
             (member.worker.name, list(one["left"]) if not isinstance(one, BaseException) else [f"not reloaded: {one!r}"])
-            for member, one in zip(asked, answers, strict=True)
+            for member, one in zip(members, answers, strict=True)
         )
         return left + [f"{member.worker.name}: not open yet, it reads them before it is" for member in late if not member.up]
 
