@@ -63,7 +63,7 @@ class Query(NamedTuple):
     # -- as SQL
 
     def fits(self) -> tuple[str, dict[str, Any]]:
-        """The SQL condition, with values, for submits that match, whoever the recipient is."""
+        """The SQL condition, with values, for matching submits of any recipient."""
         conditions, values = ["kind = 'verdict'"], dict[str, Any]()
         for name, condition, value in (
             ("since", "time_ms >= $since", int(self.since * 1000)),

@@ -4,7 +4,7 @@ In: the archive, journals whose newest records are in no table yet, the keys, th
 signature; the persons' sealed numbers where they were asked for. Never: a whole number.
 
 Two messages have the same text if the signature or the port is the same and the texts are nearly alike (a name, a code, a link differ), or
-if the texts are equal, whoever sent them. Of a long message the first part is compared: tables have parts.
+if the texts are equal, from any sender. Of a long message the first part is compared: tables have parts.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ POLL_S = 0.05
 HERE_S = 0.5
 """Between two looks at who is bound where."""
 ROOM = 500
-"""Letters to one gate that are not answered: so many at 50 ms a round are 10,000 a second."""
+"""Unanswered letters to one gate: with 50 ms a round, 10,000 a second."""
 ANSWER_S = 10.0
 """After this time without an answer of a gate its letters are sent again."""
 KNOWN_MAX = 50_000

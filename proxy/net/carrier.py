@@ -224,7 +224,7 @@ class CarrierAccount:
         return self.lane.size + self.lane.debt
 
     def _sendable(self) -> int:
-        """How many submits fit whoever their recipients are; 1 where some link would have to park its own; 0 for none."""
+        """How many submits of any recipients fit; 1 if a link would have to park its own; 0 for none."""
         free = []
         for link in self.up:
             if len(link.parked) >= PARKED_MAX:

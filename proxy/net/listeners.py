@@ -48,7 +48,7 @@ YIELD_S_MAX = 0.1
 YIELD_S = 0.004
 """The wait for each connection that it serves, while these are few: a busy loop may be some milliseconds late."""
 STORM_CONNECTIONS = 32
-"""With so many connections queued nobody waits: there is enough for all."""
+"""Queue of connections: long enough that no client waits."""
 UNACKED_AT = 24
 """Octets of the kernel's ``struct tcp_info`` before tcpi_unacked: eight of one octet, four of four."""
 

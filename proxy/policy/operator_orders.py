@@ -84,7 +84,7 @@ def _as_written(word: str, registry: Registry) -> str:
 
 DIMENSIONS: Mapping[str, Callable[[str, Registry], str]] = {
     "province": _province,
-    "provider": _as_written,  # the settings know them: whoever takes the order checks
+    "provider": _as_written,  # checked against the settings when the order is given
     "account": _as_written,
     "port": _port,
     "signature": _signature,

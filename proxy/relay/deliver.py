@@ -15,7 +15,7 @@ The way of a deliver, by the functions that run:
 
 What is safe before what:
 
-    the effect of an opt-out or restore is synced   before the carrier is acknowledged, whoever owns the port, bound or not
+    the effect of an opt-out or restore is synced   before the carrier is acknowledged, for every port, bound or not
     the deliver is synced                           before the carrier is acknowledged, and before the provider gets it
     a provider's acknowledgement is written         after it arrived: so a crash may hand the provider the same deliver twice
 

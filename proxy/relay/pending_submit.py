@@ -338,7 +338,7 @@ def answer_times(answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> tu
 
 @compiled("by_person")
 def split_by_recipient(submits: list[PendingSubmit], shares: int) -> list[list[PendingSubmit]]:
-    """Splits submits into so many lists: all submits of a recipient are in one list, in order."""
+    """Splits submits into this many lists: all submits of a recipient are in one list, in order."""
     found: list[list[PendingSubmit]] = [[] for _ in range(shares)]
     for pending in submits:
         found[pending.message.recipient % shares].append(pending)  # type: ignore[union-attr] # it was judged

@@ -60,7 +60,7 @@ class Copied(NamedTuple):
 
 
 _NEEDED = Copied._fields[:-1]
-"""Fields of every manifest; ``holes`` is there only if there are any."""
+"""Fields of every manifest; ``holes`` is optional."""
 
 
 # --- making
@@ -120,7 +120,7 @@ def _gone(journal: Path, copy: Path, ring: KeyRing) -> TruncatedCopy | None:
 
 
 def _brought(places: StoragePaths, copy: Path) -> Copied:
-    """Copies what is new. A state older than the journal that is left is copied again, and then the records written since."""
+    """Copies what is new. A state older than the remaining journal is copied again, then the records written since."""
     left = TRIES
     while True:
         left -= 1
@@ -246,7 +246,7 @@ def _noted(copy: Path, report: ScanReport, removed: list[Removed]) -> Copied:
 
 
 def _ring(places: StoragePaths) -> KeyRing:
-    """The keys, where they are available: a copy needs none, but with them gaps can be explained."""
+    """The keys, if available: a copy needs no key, but only with them can gaps be explained."""
     try:
         return KeyRing.of_files(places.sealing.keys)
     except SealingError:

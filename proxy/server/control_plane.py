@@ -73,7 +73,7 @@ from proxy.state import EmbeddedStore
 log = structlog.get_logger()
 
 SAFE_S = 30.0
-"""After so long without a sync a waiting command is refused: the disk does not work."""
+"""Longest time without a sync before a waiting command is refused: the disk does not work."""
 LISTED_BY_INBOX = frozenset((messages.DOUBTFUL, messages.DECISION))
 JUDGING = ("stop", "suspension", "shadow")
 
@@ -337,7 +337,7 @@ class ControlPlane:
 
     @property
     def away(self) -> str:
-        """Why no large import may begin: other gates would not get it. Empty if it may."""
+        """Why no large import may begin now (other gates would not get it); empty if it may."""
         return "" if self.store.up else f"the shared store is out of reach ({self.store.why}): other gates would not hear of it"
 
     def on_replicated(self, kinds: frozenset[int]) -> None:

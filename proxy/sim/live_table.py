@@ -26,7 +26,7 @@ REFRESH_S = 0.2
 LINE_S = 1.0
 """Where there is no terminal, a line so often at most ..."""
 LINES = 15
-"""... and about so many in all."""
+"""Approximate number of rows in all."""
 WIDE_COLUMNS = 110
 """From this width on there is room for words beside the figures."""
 FIGURES_COLUMNS, ROLE_COLUMNS = 51, 39

@@ -140,7 +140,7 @@ def _before_text(data: bytes) -> tuple[int, int, int]:
 
 
 def _cut(quoted: bytes, over: int, alphabet: str) -> int:
-    """How many octets to take off the end of the quoted text: at least ``over`` if it has so many, and whole characters."""
+    """How many octets to cut from the end of the quoted text: at least ``over`` if it has them, and whole characters."""
     left = max(0, len(quoted) - over)
     if alphabet == _WIDE:
         left -= left % 2

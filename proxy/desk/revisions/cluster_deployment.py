@@ -276,7 +276,7 @@ class ClusterDeployment(RuleDeployment):
             yield
 
     async def _follow_others(self) -> None:
-        with contextlib.suppress(StoreDown, Diverged):  # whoever decides something then is told so
+        with contextlib.suppress(StoreDown, Diverged):  # the next decision reports it
             await self._catch_up()
 
     def _agreed_but_unwritten(self) -> None:

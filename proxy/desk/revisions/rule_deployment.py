@@ -172,7 +172,7 @@ class RuleDeployment:
                 self._tally.rules_reload["failed",] += 1
                 log.error("rules not loaded, the old set stays in force", problem=self.problem, problems=len(error.problems))
                 return [str(problem) for problem in error.problems]
-            except Exception:  # accounts and certificates are read again all the same, and whoever looks is told
+            except Exception:  # accounts and certificates are still reloaded, and the status shows it
                 self.problem = "they could not be read (a fault of gate106, please report it)"
                 self._tally.rules_reload["failed",] += 1
                 log.exception("rules not loaded, the old set stays in force")

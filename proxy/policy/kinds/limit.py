@@ -33,7 +33,7 @@ KEYS = (
 LATE = frozenset(("account", "port", "province", "content", "template"))
 """Parts of a key that are put in per message: a plan is the same whatever they are."""
 ENTRIES_KEPT = 64
-"""A record keeps at most so many entries: a higher count could never be reached."""
+"""The most entries of a record: a higher count could never be reached."""
 COUNT_MAX = 10**12
 LIMIT_KEYS = ("count", "per", "key", "then", "burst", "share", "of", "least")
 BURST_WINDOWS = 10

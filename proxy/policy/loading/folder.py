@@ -124,7 +124,7 @@ class RulesFolder:
     def _whole(self, relative: str) -> bytes:
         path = (self.root / relative).resolve()
         found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # a pipe would keep whoever reads it for ever
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe would never end
             raise RulesError([Problem(self.label(relative), 1, f"is {_kind(found.st_mode)}, no plain file: rename or move it")])
         if found.st_size > FILE_BYTES_MAX:
             raise RulesError([Problem(self.label(relative), 1, f"larger than {FILE_BYTES_MAX // (1024 * 1024)} MiB")])

@@ -49,7 +49,7 @@ OFFERS_FREE = 2
 HIDDEN = 100
 """Points for a hidden word of an offer."""
 MOST = 60
-"""A text of a code has at most so many points."""
+"""The most code points in a text with a code."""
 
 NEAR, FAR = 20, 60
 """Characters between a code and a word for one; where none of them is Chinese, FAR."""

@@ -193,7 +193,7 @@ class PersonChange:
         self._then(self, recorded)
 
     def unwritten(self) -> bool:
-        return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
+        return True  # in force in memory, so it must be written; the command is answered after that
 
 
 # --------------------------------------------------------------------------------------------------------------- by reply

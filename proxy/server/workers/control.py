@@ -1,7 +1,7 @@
 """Serves one control socket in front of all workers.
 
-In: commands of people on this machine. Out: the same to one worker or to all, with who asked; lines and one last line back. Never: a
-permission of its own (each worker checks who asks), a command's logic.
+In: commands of users on this machine. Out: the commands, with the user, to one worker or all; their lines of answer. Never: a permission
+check (each worker checks the user), a command's logic.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ async def _connect(worker: WorkerSocket) -> tuple[asyncio.StreamReader, asyncio.
 
 
 async def _run_trial(workers: Sequence[WorkerSocket], request: Said, reader: asyncio.StreamReader) -> Said:
-    """One worker gives the order and answers when the trial is over; what it would have refused is counted by all."""
+    """Passes a trial order to one worker, which answers at its end; all workers count what the order would have refused."""
 
     async def ask_all(command: str) -> tuple[Said, list[Said]]:
         nobody = asyncio.StreamReader()

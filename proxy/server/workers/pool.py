@@ -29,18 +29,18 @@ log = structlog.get_logger()
 
 ASK_EVERY_S = 1.0
 ANSWER_S = 20.0
-"""A worker that does not answer for so long hangs: it is killed and restarted."""
+"""Longest time without an answer before a worker is killed and restarted."""
 OPEN_S = 600.0
 """Time limit for a worker's start: it may have hours of journal to replay."""
 RELOAD_S = 120.0
 DRAIN_S = 15.0
-"""A worker drains within 8 s and writes a checkpoint; after so long it is killed."""
+"""A worker drains within 8 s and writes a checkpoint; after this time it is killed."""
 NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """Environment variables that workers do not get: the service manager talks to the supervisor."""
 FIRST_S, MOST_S = 0.5, 30.0
 """The first wait and the longest; each is twice the one before."""
 STEADY_S = 60.0
-"""After running for so long a worker's wait is the first one again."""
+"""Running time after which a worker's wait is the first one again."""
 
 
 class Backoff:
@@ -227,7 +227,7 @@ class WorkerPool:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Starts the first alone, for its failure would be everyone's; then the others together. After WorkerFailed none is left."""
+        """Starts the first worker alone, since its failure would be that of all, then the others. After WorkerFailed no worker runs."""
         first, *others = self.members
         try:
             for some in ([first], others):

@@ -25,7 +25,7 @@ ITEM_BYTES = 400
 BACKOFF_S, BACKOFF_MAX_S = 1.0, 300.0
 """Wait after a temporary refusal of an item: doubled each time, up to the maximum."""
 ROW_MAX = 8
-"""After so many refusals in a row the provider counts as failing: items are then sent one at a time, after a pause ..."""
+"""Refusals in a row after which the provider counts as failing: items are then sent one at a time, after a pause ..."""
 PAUSE_MAX_S = 60.0
 """... that grows up to this, until one is accepted."""
 SLACK = 1024

@@ -25,7 +25,7 @@ SOURCES = ("reply", "complaint", "officer", "import", "hotline", "doubtful")
 VALUE_BYTES_MAX = 240
 """A fact's length is one byte; the longest value in use is a signature of 60 Chinese characters."""
 OPT_OUTS_MAX = 64
-"""A recipient with so many opt-outs is treated as having refused all marketing: no opt-out is lost, the scope grows."""
+"""A recipient with this many opt-outs counts as having refused all marketing: no opt-out is lost, the scope grows."""
 
 _OPT_OUT = struct.Struct(">BBII")  # scope, source, time, expiry
 

@@ -157,7 +157,7 @@ class SqliteStore:
         return len(self._table)
 
     def expect(self, people: int) -> None:
-        """Prepares an empty store for so many recipients, so that it need not grow for each."""
+        """Prepares an empty store for this many recipients, so that it does not grow step by step."""
         self._table.make_room(records=people)
 
     # -- the store
