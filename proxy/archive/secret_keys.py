@@ -70,7 +70,7 @@ class ArchiveKeys:
         return [sealed[at * SEALED_BYTES : (at + 1) * SEALED_BYTES] if number else None for at, number in enumerate(numbers)]
 
     def unseal(self, sealed: bytes | None) -> int:
-        """Decrypts a number; 0 if there is none, or another key was used."""
+        """Decrypts a number; 0 if none exists, or another key was used."""
         if sealed is None or len(sealed) != SEALED_BYTES:
             return 0
         decryptor = self._cipher.decryptor()

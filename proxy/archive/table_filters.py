@@ -12,7 +12,7 @@ ten days of two hundred: opening each table costs more than reading it.
     signature                    1 and 2 characters in a row              text     2 and 3 characters in a row, 6 of a code or a link
 
 A run of ASCII letters and digits counts as one character of a text. What a campaign varies per person (a price, a code) then gives the same
-text, which is read once; half a code that somebody remembers is the same character, too.
+text, which is read once; half of a remembered code is the same character, too.
 
 A filter consists of blocks of 64 bytes; a word has its block, and three bits in it. A filter is as large as a table of half a million
 different words needs, from 4 KiB to 1 MiB: beyond that it only says "perhaps" more often.

@@ -166,7 +166,7 @@ class AgreementExchange:
                     await self._shared.announce("", 0)
 
     async def coming(self) -> str:
-        """The set that another gate has announced; empty if there is none. Raises StoreDown."""
+        """The set that another gate has announced; empty if none exists. Raises StoreDown."""
         try:
             revision = (await self._shared.coming()).revision
         except StoreRefused:

@@ -107,7 +107,7 @@ class Replication:
         self._import_seen_s = self._begun_s = monotonic()
         store.caught_up = False
         self.problem = ""
-        """A fault that an operator must repair; empty if there is none."""
+        """A fault that an operator must repair; empty if none exists."""
 
     # -- this gate's own
 

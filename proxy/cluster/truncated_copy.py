@@ -122,7 +122,7 @@ class Walk:
 
 
 def unexplained(holes: Iterable[Hole], removed: Iterable[Removed]) -> str:
-    """The first hole that no REMOVED record explains; empty if there is none."""
+    """The first hole that no REMOVED record explains; empty if none exists."""
     known = list(removed)
     return next(filter(None, (retention.unexplained_hole(hole, known) for hole in holes)), "")
 

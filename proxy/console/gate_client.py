@@ -5,7 +5,7 @@ at a time than the gate serves.
 
     ask    a command of the control socket           (proxy/operations, model/roles.py say which there are)
     talk   a command with more lines in either direction
-    run    a program of the command line that reads files by itself (find, explain --message, evidence, report, backtest), in a process of
+    run    a program of the command line that reads the files itself (find, explain --message, evidence, report, backtest), in a process of
            low priority; it records who looks, as it does in a terminal
     own    what a provider may know of itself, over the gate's HTTP
     workshop, jobs   rule sets in words and drafts of them (desk/revisions/sandbox_rules.py); backtests: both read files, and the page checks

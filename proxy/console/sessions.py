@@ -1,7 +1,7 @@
 """Keeps login sessions and their signed cookies.
 
 In: an authenticated asker, the time, a cookie's value. Out: a LoginSession, or None. Never: a session without end, a table without bound, a
-cookie that says anything by itself. Pure.
+cookie with any content of its own. Pure.
 
 A cookie holds 256 random bits and a signature over them. All else stays here, so that ending a session ends it; so does a restart of the
 console. A personal token is kept with its session, in memory alone: it goes with each command to the gate, which knows whether it counts.

@@ -89,7 +89,7 @@ def at_once(rule: Rule, exempt: Iterable[Rule], bits: Bits) -> Rule | None:
 
 
 def _sure(tree: Tree, *, negated: bool) -> Tree | None:
-    """A condition that is decidable now and implies this one (under an odd number of ``not``: is implied by it); None if there is none."""
+    """A condition that is decidable now and implies this one (under an odd number of ``not``: is implied by it); None if none exists."""
     if isinstance(tree, Not):
         inner = _sure(tree.part, negated=not negated)
         return None if inner is None else Not(inner)

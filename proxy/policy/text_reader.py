@@ -50,7 +50,7 @@ SENSES_MAX = 4_096  # per generation, with a set of words each: some 4 MB
 _DIGIT = re.compile("[0-9]")
 _NOBODY: frozenset[tuple[str, str]] = frozenset()
 _OFFERING = frozenset(("ad", "topic"))
-"""Purposes of words somebody may want to hide."""
+"""Purposes of words that senders hide."""
 
 
 class Traits:

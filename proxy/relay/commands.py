@@ -6,7 +6,7 @@ verdict.
     data_sm        judged like a submit_sm, and forwarded as it is                    submit_multi.py   submit_multi
     query_sm       asked of the carrier that has the message; not judged              replace_sm.py   replace_sm
     cancel_sm      likewise. A cancelled message keeps its entry in the person's record: whether it was read before it was
-                   cancelled nobody knows, and an allowance that comes back by cancelling would be a way around every cap
+                   cancelled is unknown, and an allowance that comes back by cancelling would be a way around every cap
 
 Whose a message is: ``source_addr`` must be the asker's, also beside an id; an id that is known (message_index.py) must have been sent from
 that very source. Which carrier has it: the one its id names (``message_ids: coded``), else the one that is known to have taken it,

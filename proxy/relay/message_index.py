@@ -69,7 +69,7 @@ class SentIndex:
         self._old = _Generation()
         self._since = 0.0
         self.in_doubt: Counter[bytes] = Counter()
-        """Ids of messages whose new text is being judged or taken back, how often: until that is written nobody knows which entry
+        """Ids of messages whose new text is being judged or taken back, how often: until that is written it is open which entry
         stands for them."""
 
     def note(self, accepted: Iterable[tuple[PendingSubmit, Frame]], now: float) -> None:

@@ -6,7 +6,7 @@ status of its reason. Never: sockets, the clock.
 It is the same message, so no cap counts it a second time: it is judged as if its entry were not there, nor what it took from
 aggregates, and the entry of the new text takes that one's place, at the same time, when it is allowed (in the journal: a verdict that
 adopts). It takes from those aggregates only that the old text had not taken from. When the carrier refuses, or it never left, the old
-entry returns; when nobody knows, the new one stays, unknown: the person has one of the two texts.
+entry returns; if the result is unknown, the new one stays, as unknown: the recipient has one of the two texts.
 """
 
 from __future__ import annotations

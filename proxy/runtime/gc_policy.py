@@ -1,7 +1,7 @@
 """Decides when Python's cyclic garbage collector runs.
 
 In: the time, whether messages arrived. Out: collections, none of which stops the loop for long while messages arrive. Never: a
-collection that Python starts by itself.
+collection that Python starts on its own.
 
 Objects that the gate makes for a message are freed without the collector (tests/relay/multipart/test_handler.py; none was
 unreachable after 15 s of full load of the standard mix). Long-lived objects, a few for each cached text and recipient, would be

@@ -159,7 +159,7 @@ def versions() -> dict[str, str]:
 
 
 def fetch(url: str) -> str:
-    """The text behind a loopback address; OSError when there is none."""
+    """The text behind a loopback address; OSError if none exists."""
     with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_S) as answer:  # noqa: S310  # only ever our own loopback address
         return str(answer.read().decode())
 

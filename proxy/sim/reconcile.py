@@ -271,7 +271,7 @@ def national(spelling: str) -> int:
 
 
 def owner(port: str, ports: Mapping[str, str]) -> str:
-    """The owner of a port: the longest prefix wins; empty if there is none."""
+    """The owner of a port: the longest prefix wins; empty if none exists."""
     fitting = [prefix for prefix in ports if port.startswith(prefix)]
     return ports[max(fitting, key=len)] if fitting else ""
 

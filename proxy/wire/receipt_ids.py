@@ -39,7 +39,7 @@ class _InText(NamedTuple):
     start: int
     stop: int
     quote: int
-    """Where the quoted text begins; the end of the text, or beyond, if there is none."""
+    """Where the quoted text begins; the end of the text, or beyond, if none exists."""
 
 
 class ReceiptIds:

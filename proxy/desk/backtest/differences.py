@@ -155,7 +155,7 @@ class Differences:
         self.all[submit.provider, verdict.province, category] += 1
         if now is PASSED and verdict.breaches:
             self.shadow.update(one.rule for one in verdict.breaches if one.shadow and one.outcome is not Outcome.ALLOW)
-        if then != now and not (then.rule.startswith("#") and then[:2] == now[:2]):  # a rule whose name nobody knows any more
+        if then != now and not (then.rule.startswith("#") and then[:2] == now[:2]):  # a rule whose name is lost
             self._differs(case, then, now, DifferenceKey(now.rule or then.rule, submit.provider, verdict.province, category))
 
     def _differs(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: DifferenceKey) -> None:

@@ -125,10 +125,10 @@ class Inbox:
         replies.news()
         decisions.news()
 
-    # -- what comes
+    # -- events
 
     def standing(self, text: str, context: ReplyContext, port: str) -> bool | None:
-        """The standing decision about such a reply: whether it asks to stop; None if there is none."""
+        """The standing decision about such a reply: whether it asks to stop; None if none exists."""
         found = self._standing.get(row_key(text, context, port)) if self._standing else None
         return None if found is None else found.yes
 

@@ -93,7 +93,7 @@ def added(file: str, text: str, cells: Sequence[str]) -> str:
 
 
 def _lines(file: str, text: str) -> list[str]:
-    """As ``policy`` counts them: in a table other characters than line feeds end no line (a cell that somebody pasted may hold one)."""
+    """As ``policy`` counts them: in a table other characters than line feeds end no line (a pasted cell may hold one)."""
     if columns_of(file) is WORDS:
         return text.splitlines()
     return [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]

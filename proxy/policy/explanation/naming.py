@@ -125,7 +125,7 @@ def fields(refusal: OptOut, look_up: LookUp) -> dict[str, str]:
 
 
 def names(refusal: OptOut, name: str, registry: Registry) -> bool:
-    """Whether somebody means this refusal by a name: its value as it is, or of a hash the signature, or the registered advertiser."""
+    """Whether a name means this refusal: its value, the signature behind a hash, or the registered advertiser."""
     if refusal.value == name:
         return True
     if refusal.scope not in NAMED_SCOPES or not HASH.fullmatch(refusal.value):

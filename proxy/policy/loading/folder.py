@@ -114,7 +114,7 @@ class RulesFolder:
             raise RulesError([Problem(str(self.path), 1, f"no folder of rules: {fault.strerror}")]) from None
 
     def read(self, relative: str) -> bytes:
-        """A file inside the folder; OSError when there is none, RulesError when its path leads outside or it is nothing to be read whole."""
+        """A file inside the folder; OSError if none exists, RulesError when its path leads outside or it is nothing to be read whole."""
         if not self._inside(relative):
             raise RulesError([Problem(self.label(relative), 1, "leads out of the rules folder")])
         replacement = self._instead.get(relative)

@@ -49,7 +49,7 @@ class Platforms:
         return self._platforms.get(advertiser, "")
 
     def stopped_with(self, advertiser: str) -> str:
-        """The platform whose refusal also covers this shop; empty if there is none."""
+        """The platform whose refusal also covers this shop; empty if none exists."""
         platform = self.of(advertiser)
         return "" if platform in self._apart else platform
 

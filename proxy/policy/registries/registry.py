@@ -70,7 +70,7 @@ class TelephoneRow(NamedTuple):
     number: int
     carrier: str
     note: str  # whose it is, where it lies
-    agent: str  # URL that makes it reply; empty: somebody answers by hand
+    agent: str  # URL that makes it reply; empty: a person answers by hand
     line: int = 0
 
 

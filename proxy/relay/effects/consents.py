@@ -5,7 +5,7 @@ once a file is complete and matches its digest; recipients added to batches by r
 the clock.
 
 **Consent by reply.** It counts where the newest message from the port is a registered consent request that declares the word the person wrote.
-Replies of one day to one request are one batch, until somebody has decided about it. What they agreed to is dated with that day, as in files:
+Replies of one day to one request are one batch, until a reviewer has decided about it. The consents are dated with that day, as in files:
 what was taken back or refused on the same day stays so.
 """
 

@@ -10,7 +10,7 @@ any, and for those that are yet to come at most the part of what is left that PA
 
     limit 1,000 ── taken 900 ── handed out: 20 to node 1, 12 to node 2 ── left 68: at most 17 for future messages, with two nodes
 
-A node that is silent for LEASE_MS no longer uses its portion. The portion counts as taken from then on, because nobody knows how
+A node that is silent for LEASE_MS no longer uses its portion. The portion counts as taken from then on, because it is unknown how
 much of it was, and expires with the window. If the node was only suspended or cut off, its next report says how much it used. If
 it died, a process that takes its number over has another ``life`` and none of the portion.
 

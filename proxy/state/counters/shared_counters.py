@@ -304,7 +304,7 @@ class SharedCounters(Aggregates):
         held.left, held.surplus, held.exhausted = -held.out, answer.left, False
 
     def note_unanswered(self, key: int) -> None:
-        """Notes that no answer came: nobody knows whether the report was stored, so the same report is sent again."""
+        """Notes a missing answer: the report may have been stored or not, so the same report is sent again."""
         held = self._held[key >> PART_SHIFT][key]
         held.need, held.reached = 0, False
         self.unreachable.add(key)

@@ -52,7 +52,7 @@ class Table:
         return self._count
 
     def get(self, key: int) -> bytes:
-        """The record of ``key``; ``b""`` if there is none."""
+        """The record of ``key``; ``b""`` if none exists."""
         mixed = key * self._mix >> 20
         index = mixed & self._mask
         if index < self._split:
@@ -117,7 +117,7 @@ class Table:
         self.changed[mixed & self._groups - 1] = 1
 
     def exchange(self, key: int, prefix: bytes | None, record: bytes) -> bool:
-        """``put``, but only over a record that begins with ``prefix`` (``b""``: only if there is none; None: always)."""
+        """``put``, but only over a record that begins with ``prefix`` (``b""``: only if none exists; None: always)."""
         return self.exchange_all([(key, prefix, record)])[0]
 
     @compiled("table_exchange_all")

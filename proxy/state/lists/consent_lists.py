@@ -134,7 +134,7 @@ class ConsentIndex:
     def of_replies(
         self, terms: tuple[str, str, int, int, str], provider: str, wording: str, reviewer: str
     ) -> ConsentBatch | None:
-        """The batch for one more reply with these terms; None if there is none, or if it was reviewed differently."""
+        """The batch for one more reply with these terms; None if none exists, or if it was reviewed differently."""
         state = "accepted" if reviewer else "unreviewed"
         for one in self._by.get(terms[:2], ()):
             batch = self._batches[one]

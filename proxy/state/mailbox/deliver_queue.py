@@ -181,7 +181,7 @@ class DeliverQueue:
         return self._order[0] if self._order else None
 
     def age_s(self, now: float) -> float:
-        """The age of the oldest item; 0 if there is none."""
+        """The age of the oldest item; 0 if none exists."""
         return max(0.0, now - self._order[0].at) if self._order else 0.0
 
     def oldest_droppable(self) -> Item | None:

@@ -11,7 +11,7 @@ moment ``since`` (seconds) its copy decides about those:
       that the copy lacks                                          message never left
     older entries, and those of other nodes                        stay as the store has them
 
-Everything is by id, so it may be repeated. Where nobody knows any more (another node adopted an entry meanwhile, or an opt-out
+Everything is by id, so it may be repeated. Where it can no longer be known (another node adopted an entry meanwhile, or an opt-out
 was revoked) the recipient gets fewer messages, not more.
 """
 
@@ -56,7 +56,7 @@ def with_facts(stored: bytes, own: bytes, since: int) -> bytes:
 
 
 def newest_of(data: bytes, node: int) -> int:
-    """The time of this node's newest entry or fact in the record; 0 if there is none."""
+    """The time of this node's newest entry or fact in the record; 0 if none exists."""
     times = [one.time for one in record.entries(data) if one.id >> NODE_SHIFT == node]
     times += [one.time for one in record.opt_outs(data)] + [one.time for one in record.withdrawals(data)]
     times += [one.time for one in record.consents_given(data)]

@@ -157,7 +157,7 @@ def holds(packed_entries: bytes, entry_id: int) -> bool:
 
 
 def position(data: bytes, entry_id: int, first: int, end: int = -1) -> int:
-    """The offset of the packed entry with this id among 32-byte entries that begin at ``first``; -1 if there is none."""
+    """The offset of the packed entry with this id among 32-byte entries that begin at ``first``; -1 if none exists."""
     wanted = entry_id.to_bytes(6, "big")
     stop = len(data) if end < 0 else end
     at = data.find(wanted, first, stop)

@@ -59,7 +59,7 @@ class Record:
         self._refused: Sequence[OptOut] | None = None
 
     def newest(self) -> int:
-        """Time of the newest entry in seconds, 0 if there is none."""
+        """Time of the newest entry in seconds, 0 if none exists."""
         data = self.data
         count = data[6]
         return int.from_bytes(data[count * 32 - 9 : count * 32 - 5], "big") if count else 0

@@ -76,7 +76,7 @@ class WriteBehind:
         """Whether single recipients have facts to write."""
         return bool(self.people or self._writing or self._facts)
 
-    # -- what comes
+    # -- events
 
     def owe(self, person: int) -> None:
         self.people.add(person)
