@@ -17,13 +17,13 @@ from typing import Any
 from proxy.native.loader import compiled
 
 
-@compiled("numbered")
+@compiled("sequence_window")
 def numbered() -> MutableMapping[int, Any]:
     """A new map from sequence numbers to any values."""
     return {}
 
 
-@compiled("asked")
+@compiled("request_window")
 def asked() -> MutableMapping[int, tuple[Any, float, int]]:
     """A new map from sequence numbers to (ticket, when it was sent, command_id of its response)."""
     return {}

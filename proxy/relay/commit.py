@@ -114,7 +114,7 @@ class Commit:
         if allowed or changed:  # refusals and acceptances can wait for the next sync, or a tick's
             self._sync()
 
-    @compiled("handover_written")
+    @compiled("commit_written")
     def _written(self, decided: Iterable[PendingSubmit], verdict: int, now: float) -> list[PendingSubmit]:
         """The journal has these verdicts, from sequence ``verdict`` on: answers the refusals, returns the allowed submits."""
         allowed = []

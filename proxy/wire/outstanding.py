@@ -106,7 +106,7 @@ class OutstandingRequests:
         return tickets
 
 
-@compiled("asked_pieces")
+@compiled("request_pieces")
 def _pieces(
     requests: Sequence[Request], now: float, waiting: MutableMapping[int, tuple[Any, float, int]], sequence: int
 ) -> list[bytes]:

@@ -112,7 +112,7 @@ def test_requests_wait_in_both(last: int, batches: list[int]) -> None:
     for many in batches:
         requests = [SimpleNamespace(data=struct.pack(">4I", 16, 4 + place % 2, 0, 0)) for place in range(many)]
         assert b"".join(wire.outstanding._pieces(requests, 1.5, held, last)) == b"".join(
-            PURE["asked_pieces"](requests, 1.5, plain, last)
+            PURE["request_pieces"](requests, 1.5, plain, last)
         )
         last += many
     assert list(held.items()) == list(plain.items())

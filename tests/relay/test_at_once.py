@@ -294,13 +294,13 @@ def lived(
 
 
 def without(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Admission, "judge", PURE["judging_judge"])
-    patch.setattr(BloomFilters, "may_hold", PURE["sieves_may_hold"])
-    patch.setattr(Pseudonymizer, "__call__", PURE["namer_call"])
-    patch.setattr(Batching, "_judge_at_once", PURE["chains_at_once"])
+    patch.setattr(Admission, "judge", PURE["admission_judge"])
+    patch.setattr(BloomFilters, "may_hold", PURE["bloom_filters_may_hold"])
+    patch.setattr(Pseudonymizer, "__call__", PURE["pseudonymizer_call"])
+    patch.setattr(Batching, "_judge_at_once", PURE["batching_judge_at_once"])
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
-    patch.setattr(Batching, "_judge_loaded", PURE["chains_judged"])
-    patch.setattr(PartHandler, "settle", PURE["parts_settle"])
+    patch.setattr(Batching, "_judge_loaded", PURE["batching_judge_loaded"])
+    patch.setattr(PartHandler, "settle", PURE["part_handler_settle"])
     patch.setattr(Outbox, "release", PURE["outbox_release"])
     patch.setattr(commit, "verdict_pieces", PURE["verdict_pieces"])
 
@@ -367,7 +367,7 @@ def test_nothing_of_a_plain_turn_goes_by_chains(tmp_path: Path, monkeypatch: pyt
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 5)]
     house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
     monkeypatch.setattr(Batching, "_batches_of", chained)
-    monkeypatch.setitem(PURE, "judging_judge", chained)
+    monkeypatch.setitem(PURE, "admission_judge", chained)
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()
     assert len(house.verdicts()) == 5

@@ -143,22 +143,22 @@ cdef Py_ssize_t _put_record(list pieces) except -1:
 def journal_extend(self, int kind, bodies):
     cdef u64 first = self._next + 1, sequence = first
     cdef list buffer = self._buffer
-    cdef Verdicts verdicts
-    cdef Receipts receipts
+    cdef VerdictRecords verdict_records
+    cdef ReceiptRecords receipt_records
     cdef Py_ssize_t place, size
     _records.held = 0
-    if type(bodies) is Verdicts:
-        verdicts = bodies
-        for transit in verdicts.transits:
-            size = verdicts.put_plain(transit)
+    if type(bodies) is VerdictRecords:
+        verdict_records = bodies
+        for pending in verdict_records.submits:
+            size = verdict_records.put_plain(pending)
             if not size:
-                size = _put_record([b"", verdicts.packed(transit)])
+                size = _put_record([b"", verdict_records.packed(pending)])
             _close(size, sequence, kind)
             sequence += 1
-    elif type(bodies) is Receipts:
-        receipts = bodies
-        for place in range(len(receipts.items)):
-            _close(receipts.put(place), sequence, kind)
+    elif type(bodies) is ReceiptRecords:
+        receipt_records = bodies
+        for place in range(len(receipt_records.items)):
+            _close(receipt_records.put(place), sequence, kind)
             sequence += 1
     else:
         for one in bodies:
@@ -174,18 +174,18 @@ def journal_extend(self, int kind, bodies):
 
 
 def segment_digest(bytes previous, const octet[::1] records, bytes claim):
-    cdef bytes said = PyBytes_FromStringAndSize(NULL, 32)
+    cdef bytes output = PyBytes_FromStringAndSize(NULL, 32)
     cdef Py_ssize_t size = records.shape[0], each = (size + 3) // 4, place, begin
     cdef Digested[4] quarters
-    cdef octet[4 * 32] theirs
+    cdef octet[4 * 32] digests
     cdef Blake2 digest
     for place in range(4):
         begin = min(place * each, size)
         quarters[place].at, quarters[place].many = &records[0] + begin, min(each, size - begin)
-    _digest_four(quarters, theirs, 32)
+    _digest_four(quarters, digests, 32)
     _begin_digest(&digest, 32)
     _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(previous), PyBytes_GET_SIZE(previous))
-    _add_to_digest(&digest, theirs, 4 * 32)
+    _add_to_digest(&digest, digests, 4 * 32)
     _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(claim), PyBytes_GET_SIZE(claim))
-    _end_digest(&digest, <octet *>PyBytes_AS_STRING(said), 32)
-    return said
+    _end_digest(&digest, <octet *>PyBytes_AS_STRING(output), 32)
+    return output

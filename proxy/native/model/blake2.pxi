@@ -45,7 +45,7 @@ cdef extern from *:
     }
 
     /* The first octets of a state. */
-    static void gate106_blake2b_said(const unsigned long long *state, unsigned char *to, int size)
+    static void gate106_blake2b_output(const unsigned long long *state, unsigned char *to, int size)
     {
         for (int place = 0; place < size; place++)
             to[place] = (unsigned char)(state[place >> 3] >> 8 * (place & 7));
@@ -175,7 +175,7 @@ cdef extern from *:
     bint gate106_has_vectors() noexcept
     void gate106_blake2b_block(u64 *state, const octet *block, u64 count, bint is_last) noexcept
     void gate106_blake2b_four(u64 (*state)[4], const octet *const *blocks, const u64 *counts, bint is_last) noexcept
-    void gate106_blake2b_said(const u64 *state, octet *to, int size) noexcept
+    void gate106_blake2b_output(const u64 *state, octet *to, int size) noexcept
 
 gate106_vectors = gate106_has_vectors()
 
@@ -223,7 +223,7 @@ cdef void _add_to_digest(Blake2 *digest, const octet *at, Py_ssize_t size) noexc
 cdef void _end_digest(Blake2 *digest, octet *to, int size) noexcept:
     memset(digest.block + digest.held, 0, 128 - digest.held)
     gate106_blake2b_block(digest.state, digest.block, digest.count + <u64>digest.held, True)
-    gate106_blake2b_said(digest.state, to, size)
+    gate106_blake2b_output(digest.state, to, size)
 
 
 cdef void _digest(const octet *at, Py_ssize_t many, octet *to, int size) noexcept:
@@ -269,10 +269,10 @@ cdef void _digest_four(const Digested *four, octet *to, int size) noexcept:
     for place in range(4):
         for word in range(8):
             one[word] = state[word][place]
-        gate106_blake2b_said(one, to + size * place, size)
+        gate106_blake2b_output(one, to + size * place, size)
 
 
 cdef bytes _digest16(const octet *at, Py_ssize_t many):
-    cdef bytes said = PyBytes_FromStringAndSize(NULL, 16)
-    _digest(at, many, <octet *>PyBytes_AS_STRING(said), 16)
-    return said
+    cdef bytes output = PyBytes_FromStringAndSize(NULL, 16)
+    _digest(at, many, <octet *>PyBytes_AS_STRING(output), 16)
+    return output

@@ -80,5 +80,5 @@ cdef extern from *:
     void gate106_make_so(int, PyTypeObject *, Py_ssize_t)  # from now on
 
 cdef enum:
-    FRAME, TRANSIT, MESSAGE, CONTENT, VERDICT, PAGE, READING, ITEM
+    FRAME, PENDING, MESSAGE, CONTENT, VERDICT, ANALYSIS, READING, ITEM
 

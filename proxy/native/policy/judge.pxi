@@ -103,14 +103,14 @@ cdef class _Judge:
     cdef MemoFields *senders
     cdef MemoFields *known
     cdef double since, until
-    cdef object seen  # the person, once somebody asked
+    cdef object person_record  # the Record, once a rule asked for it
     cdef bytes data
     cdef Py_ssize_t held
-    cdef int behind  # what stands behind its entries
-    cdef bint told  # lists say something of the person, too
+    cdef int facts_found  # kinds of facts behind the entries
+    cdef bint cached  # lists say something of the person, too
     cdef bint spared  # nothing that the person refused is about the message
-    cdef _Counts counts
-    cdef bint wants_a_word  # more is to be said of what it said last than which rules object
+    cdef _LimitCounts counts
+    cdef bint needs_evidence  # the last verdict has evidence to keep besides the rules that object
     cdef tuple taken  # from counters by the message that is judged, if it goes out
 
     cdef bint look_into(self, object rules) except -1:
@@ -120,37 +120,37 @@ cdef class _Judge:
         mark, senders, known = self.reader.mark, rules.senders, rules.known
         self.mark, self.senders, self.known = <PyObject *>mark, <MemoFields *>senders, <MemoFields *>known
         if self.counts is None:
-            self.counts = _Counts.__new__(_Counts)
+            self.counts = _LimitCounts.__new__(_LimitCounts)
         return (
             Py_TYPE(senders) is _policy_memo_type and Py_TYPE(known) is _policy_memo_type and self.cells.ob_descr.typecode == c"H"
         )
 
     cdef object person(self):
-        if self.seen is None:
-            self.seen = _bare_record(self.data, self.held)
-        return self.seen
+        if self.person_record is None:
+            self.person_record = _bare_record(self.data, self.held)
+        return self.person_record
 
     cdef bint spares(self, MessageFields *message, PlanFields *plan) except -1:
         """Rules that spare bare people ask for refusals that are about an advertisement, and for who has asked for consent."""
         cdef Py_ssize_t first = 7 + self.held * 32
-        if self.behind & OF_OTHERS:
+        if self.facts_found & OF_OTHERS:
             return False
         if (<FactsFields *>plan.facts).category is not <PyObject *>_marketing:
             self.spared = True
         else:
             concerning = self.rules.refusal_match
-            if self.told:  # lists have their say, too
+            if self.in_lists:  # lists have their say, too
                 person = self.person()
                 self.spared = not concerning.any(
                     <object><PyObject *>message, person.opt_outs(), person.refused_texts(), <object>plan.facts
                 )
             else:
-                self.spared = not _concerns(
+                self.spared = not _is_about(
                     concerning, <const octet *>PyBytes_AS_STRING(self.data) + first, PyBytes_GET_SIZE(self.data) - first, message,
                     <FactsFields *>plan.facts,
                 )  # fmt: skip
-                if self.spared and self.behind & OF_TEXTS:
-                    self.spared = not _was_said(
+                if self.spared and self.facts_found & OF_TEXTS:
+                    self.spared = not _is_like_refused(
                         concerning, <const octet *>PyBytes_AS_STRING(self.data) + first, PyBytes_GET_SIZE(self.data) - first, message
                     )
         return self.spared
@@ -162,21 +162,21 @@ cdef class _Judge:
                 if self.asks(part, message, facts, when):
                     return True
             return False
-        if Py_TYPE(tree) is not _person_type:
+        if Py_TYPE(tree) is not _recipient_test_type:
             return _ask_person(tree, <object><PyObject *>message, self.person(), facts, when)
-        if (<PersonFields *>tree).numbers is not <PyObject *>None:
-            return <object>message.recipient in <object>(<PersonFields *>tree).numbers
-        return (<object>(<PersonFields *>tree).holds)(<object><PyObject *>message, self.person(), facts, when)
+        if (<RecipientTestFields *>tree).numbers is not <PyObject *>None:
+            return <object>message.recipient in <object>(<RecipientTestFields *>tree).numbers
+        return (<object>(<RecipientTestFields *>tree).holds)(<object><PyObject *>message, self.person(), facts, when)
 
-    cdef bint adds(self, object tree, MessageFields *message, object facts, object when) except -1:
+    cdef bint has_evidence(self, object tree, MessageFields *message, object facts, object when) except -1:
         """Whether more is to be said of a rule that holds for the person than that it does (policy/condition.py, evidence_of)."""
-        if Py_TYPE(tree) is _person_type:
-            if (<PersonFields *>tree).evidence is <PyObject *>None:
+        if Py_TYPE(tree) is _recipient_test_type:
+            if (<RecipientTestFields *>tree).evidence is <PyObject *>None:
                 return False
-            return bool((<object>(<PersonFields *>tree).evidence)(<object><PyObject *>message, self.person(), facts, when))
+            return bool((<object>(<RecipientTestFields *>tree).evidence)(<object><PyObject *>message, self.person(), facts, when))
         if Py_TYPE(tree) is _any_type:
             for part in <tuple>tree.parts:
-                if self.adds(part, message, facts, when):
+                if self.has_evidence(part, message, facts, when):
                     return True
             return False
         return bool(_evidence_of(tree, <object><PyObject *>message, self.person(), facts, when))
@@ -188,7 +188,7 @@ cdef class _Judge:
         for place in range(len(persons)):
             tree = (<tuple>persons[place])[0]
             if self.asks(tree, message, facts, when):
-                if self.adds(tree, message, facts, when):
+                if self.has_evidence(tree, message, facts, when):
                     return -1
                 found |= 1LL << place
         return found
@@ -278,20 +278,20 @@ cdef class _Judge:
             return None
         known = _known_of(self.senders, self.known, message.sender, (<ReadingFields *>content.reading).traits)
         if known is None:
-            known = self.meet(<object>message.sender, <object>(<ReadingFields *>content.reading).traits, when)
-        return self.said(message, <ReadingFields *>content.reading, known, at, when, bare)
+            known = self.learn(<object>message.sender, <object>(<ReadingFields *>content.reading).traits, when)
+        return self.judge_known(message, <ReadingFields *>content.reading, known, at, when, bare)
 
-    cdef object meet(self, object sender, object traits, object when):
+    cdef object learn(self, object sender, object traits, object when):
         """What is known of a sender and a text that are new to these rules, or forgotten."""
         known = self.rules.know(self.rules.related(sender, when), traits)
         self.since, self.until = self.rules.since, self.rules.until  # somebody may come of age
         return known
 
-    cdef object said(self, MessageFields *message, ReadingFields *reading, object known, double at, object when, bint bare):
+    cdef object judge_known(self, MessageFields *message, ReadingFields *reading, object known, double at, object when, bint bare):
         """... with what is known of its text and its sender."""
         cdef PlanFields *plan
-        cdef VerdictFields *made
-        cdef PyObject *told
+        cdef VerdictFields *fields
+        cdef PyObject *cached
         cdef u64 number = <object>message.recipient
         cdef Py_ssize_t place = <Py_ssize_t>(number // 10000) - _segment_first, caps, persons, sparing, before
         cdef const octet *line
@@ -299,7 +299,7 @@ cdef class _Judge:
         cdef long long which = 0, some
         cdef int cell
         cdef tuple objected = None
-        cdef PyObject *takes = <PyObject *>_nothing
+        cdef PyObject *takes = <PyObject *>_empty_tuple
         if not 0 <= place < len(self.cells):
             return None
         cell = self.cells.data.as_ushorts[place]
@@ -338,29 +338,29 @@ cdef class _Judge:
                     if self.asks((<tuple>(<tuple>plan.sparing)[place])[0], message, <object>plan.facts, when):
                         which |= 1LL << (before + place)
             if which:
-                told = PyDict_GetItemWithError(<dict>plan.objected, which)
-                if told is not NULL and told is not <PyObject *>None:
-                    objected = <tuple><object>told  # a named one
+                cached = PyDict_GetItemWithError(<dict>plan.objected, which)
+                if cached is not NULL and cached is not <PyObject *>None:
+                    objected = <tuple><object>cached  # a named one
                     if not <double>objected[0] <= at < <double>objected[1]:
-                        told = NULL
-                if told is NULL:
+                        cached = NULL
+                if cached is NULL:
                     objected = <tuple>_objected(found, which, when)
         verdict = gate106_make(VERDICT)
-        made = <VerdictFields *>verdict
+        fields = <VerdictFields *>verdict
         if objected is None:
-            _fill(&made.outcome, <object>plan.outcome)
-            _fill(&made.reason, <object>plan.reason)
-            _fill(&made.rule, <object>plan.rule)
-            _fill(&made.breaches, <object>plan.breaches)
-            self.wants_a_word = plan.wants_a_word is _true
+            _fill(&fields.outcome, <object>plan.outcome)
+            _fill(&fields.reason, <object>plan.reason)
+            _fill(&fields.rule, <object>plan.rule)
+            _fill(&fields.breaches, <object>plan.breaches)
+            self.needs_evidence = plan.wants_a_word is _true
         else:
-            _fill(&made.outcome, objected[2])
-            _fill(&made.reason, objected[3])
-            _fill(&made.rule, objected[4])
-            _fill(&made.breaches, objected[5])
-            self.wants_a_word = objected[6]
-        _fill(&made.facts, <object>plan.facts)
-        _fill(&made.province, self.provinces[cell])
-        _fill(&made.template, <object>reading.template)
-        _fill(&made.takes, <object>takes if made.outcome is <PyObject *>_allow else _nothing)
+            _fill(&fields.outcome, objected[2])
+            _fill(&fields.reason, objected[3])
+            _fill(&fields.rule, objected[4])
+            _fill(&fields.breaches, objected[5])
+            self.needs_evidence = objected[6]
+        _fill(&fields.facts, <object>plan.facts)
+        _fill(&fields.province, self.provinces[cell])
+        _fill(&fields.template, <object>reading.template)
+        _fill(&fields.takes, <object>takes if fields.outcome is <PyObject *>_allow else _empty_tuple)
         return verdict

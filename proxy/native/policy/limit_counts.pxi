@@ -45,7 +45,7 @@ cdef u64 _counts_changed = 0
 """How often somebody may have put a key into counters, or out of them."""
 
 
-cdef class _Counts:
+cdef class _LimitCounts:
     """The counters of a store, for as long as nobody else changes them."""
 
     cdef object counters
@@ -104,13 +104,13 @@ cdef class _Counts:
     cdef long long count(self, object key, long long after, object most) except -1:
         """``most``: what it is compared with."""
         cdef long long own = self.own(key, after)
-        cdef HeldFields *held
+        cdef CounterStateFields *held
         if not self.shared:
             return own
         one = self.known_by(key)
-        if one is None or Py_TYPE(one) is not _held_type:
+        if one is None or Py_TYPE(one) is not _counter_state_type:
             return self.counters.count(key, after, most)
-        held = <HeldFields *>one
+        held = <CounterStateFields *>one
         if (
             own < <long long>most and <long long><object>held.left > 0 and self.now_s < <double><object>held.until_s
             and most in <dict>held.told_limits
@@ -146,7 +146,7 @@ cdef class _Counts:
     cdef int take(self, tuple take, double at, object when) except -1:
         """``take``: a named one."""
         cdef SeriesFields *series
-        cdef HeldFields *held
+        cdef CounterStateFields *held
         cdef Counted *found
         cdef list starts, counts
         cdef dict sums
@@ -171,7 +171,7 @@ cdef class _Counts:
                 sums[latest] += 1
         (<set>found.part.dirty).add(key)
         if used is not None:  # told to the others with the next report
-            held = <HeldFields *>used
+            held = <CounterStateFields *>used
             _set(&held.width_s, take[1])
             _set(&held.keep_s, take[2])
             width_s = take[1]
@@ -184,7 +184,7 @@ cdef class _Counts:
 
     cdef bint reached(self, object one, object key, object whole, double at, object when) except -1:
         cdef tuple limit = <tuple>one, window = <tuple>limit[LIMIT_WINDOW]  # named ones
-        cdef long long seconds = window[1], second = <long long>at, after, mine, burst = limit[LIMIT_BURST], most = limit[LIMIT_MOST]
+        cdef long long seconds = window[1], second = <long long>at, after, own, burst = limit[LIMIT_BURST], most = limit[LIMIT_MOST]
         cdef double share = limit[LIMIT_SHARE]
         cdef str unit = <str>window[0]
         if not self.known:
@@ -196,8 +196,8 @@ cdef class _Counts:
         else:
             after = limit[LIMIT_WINDOW].after(when)
         if share:
-            mine = self.count(key, after, _count_max) + 1
-            return mine > <long long>limit[LIMIT_LEAST] and <double>mine > share * <double>(self.count(whole, after, _count_max) + 1)
+            own = self.count(key, after, _count_max) + 1
+            return own > <long long>limit[LIMIT_LEAST] and <double>own > share * <double>(self.count(whole, after, _count_max) + 1)
         if not burst:
             return self.count(key, after, limit[LIMIT_MOST]) >= most
         if self.count(key, after, limit[LIMIT_BURST]) >= burst:

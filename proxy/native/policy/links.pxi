@@ -9,7 +9,7 @@ cdef inline object _string(const unsigned short *text, Py_ssize_t start, Py_ssiz
     return PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, text + start, end - start)
 
 
-cdef Py_ssize_t _behind_top(const unsigned short *text, Py_ssize_t size, Py_ssize_t at) noexcept:
+cdef Py_ssize_t _end_of_domain(const unsigned short *text, Py_ssize_t size, Py_ssize_t at) noexcept:
     """Where a top-level domain that begins here ends, of two to eighteen letters, or of xn-- with two to forty; 0 if none does, or more of a
     name follows."""
     cdef Py_ssize_t end = at, dash
@@ -52,7 +52,7 @@ cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresse
         end = run - 1
         while end > at:  # the last dot before two to eighteen letters that nothing of a name follows
             if text[end] == c".":
-                letters = _behind_top(text, size, end + 1)
+                letters = _end_of_domain(text, size, end + 1)
                 if letters:
                     dot = end
                     break

@@ -55,17 +55,17 @@ cdef bint _is_spelled(PyObject *text, const octet *at, Py_ssize_t size, bint who
     return (length == size if whole else length >= size) and memcmp(octets, at, size) == 0
 
 
-cdef bint _concerns(object concerning, const octet *area, Py_ssize_t size, MessageFields *message, FactsFields *facts) except -1:
+cdef bint _is_about(object refusal_match, const octet *area, Py_ssize_t size, MessageFields *message, FactsFields *facts) except -1:
     """Whether a refusal of a record could be about an advertisement (policy/concerning.py), what refused ones said apart."""
     cdef SenderFields *sender = <SenderFields *>message.sender
-    cdef dict refused = <dict>concerning.refused
+    cdef dict refused = <dict>refusal_match.refused
     cdef const octet *at = area
     cdef Py_ssize_t value
     cdef int scope
     cdef bytes word, key
-    mine = _get(<dict>concerning.senders, <object>facts.signature_hash)
-    if mine is None:
-        mine = concerning.sent_by(<object>facts.signature_hash)
+    own = _get(<dict>refusal_match.senders, <object>facts.signature_hash)
+    if own is None:
+        own = refusal_match.sent_by(<object>facts.signature_hash)
     while at < area + size:
         value, scope = at[1] - OPT_OUT_HEAD, at[2]
         if at[0] != OPT_OUT_FACT:
@@ -81,10 +81,10 @@ cdef bint _concerns(object concerning, const octet *area, Py_ssize_t size, Messa
         elif scope == OF_ADVERTISER or scope == OF_SIGNATURE:
             word = b"advertiser " if scope == OF_ADVERTISER else b"signature "
             key = word + PyBytes_FromStringAndSize(<const char *>at + 2 + OPT_OUT_HEAD, value)
-            theirs = _get(refused, key)
-            if theirs is None:
-                theirs = concerning.meant(word[:-1].decode(), key[len(word):].decode())
-            if len(<frozenset>(<object>facts.owners)) or not mine.isdisjoint(theirs):
+            others = _get(refused, key)
+            if others is None:
+                others = refusal_match.meant(word[:-1].decode(), key[len(word):].decode())
+            if len(<frozenset>(<object>facts.owners)) or not own.isdisjoint(others):
                 return True
         else:
             return True
@@ -92,12 +92,12 @@ cdef bint _concerns(object concerning, const octet *area, Py_ssize_t size, Messa
     return False
 
 
-cdef bint _was_said(object concerning, const octet *area, Py_ssize_t size, MessageFields *message) except -1:
+cdef bint _is_like_refused(object refusal_match, const octet *area, Py_ssize_t size, MessageFields *message) except -1:
     """Whether a refused one has said the like of a message."""
     cdef const octet *at = area
     cdef Py_ssize_t many
-    cdef object mine = None
-    similarity = concerning.similarity
+    cdef object own = None
+    similarity = refusal_match.similarity
     if not similarity:
         return False
     while at < area + size:
@@ -105,9 +105,9 @@ cdef bint _was_said(object concerning, const octet *area, Py_ssize_t size, Messa
         if at[0] == REFUSED_TEXT_FACT:
             if many < 0 or at + 2 + at[1] > area + size:
                 return True
-            if mine is None:
-                mine = _kept_of(<object>(<ContentFields *>message.content).text)
-            if _is_like(PyUnicode_DecodeUTF8(<const char *>at + 2 + REFUSED_HEAD, many, "replace"), mine, similarity):
+            if own is None:
+                own = _kept_of(<object>(<ContentFields *>message.content).text)
+            if _is_like(PyUnicode_DecodeUTF8(<const char *>at + 2 + REFUSED_HEAD, many, "replace"), own, similarity):
                 return True
         at += 2 + at[1]
     return False

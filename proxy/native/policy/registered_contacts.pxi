@@ -9,10 +9,10 @@ cdef object _owners_in(object owners_of, tuple links, tuple contacts):
     """policy/text_reader.py, _owners_of"""
     cdef dict registered = None
     if owners_of is None:
-        return _nobody
+        return _no_owners
     if type(owners_of) is _MethodType and owners_of.__func__ is _owners_of_registry:
         registered = owners_of.__self__._owners
-    found = _nobody
+    found = _no_owners
     for contact in links:
         owners = owners_of(contact) if registered is None else _owner_of(registered, contact)
         if owners is not None:

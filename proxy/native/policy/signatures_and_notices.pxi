@@ -1,35 +1,35 @@
 # policy/text/folding.py: what signatures and notices say
 
 cdef enum:
-    TOLD = 2048
+    ANSWERS_CACHED = 2048
 
-cdef struct Told:
+cdef struct CachedAnswer:
     u64 mixed
     Py_ssize_t start
     PyObject *text
     PyObject *found
 
-cdef Told[TOLD] _leading_told
-cdef Told[TOLD] _tails_told
+cdef CachedAnswer[ANSWERS_CACHED] _signature_answers
+cdef CachedAnswer[ANSWERS_CACHED] _notice_answers
 """What was made of signatures and of notices lately, each at a place that its octets say: most texts have those of others."""
 
 
-cdef object _told_of(Told *told, object ask, const unsigned short *text, Py_ssize_t size, Py_ssize_t start):
+cdef object _cached_answer(CachedAnswer *cached, object ask, const unsigned short *text, Py_ssize_t size, Py_ssize_t start):
     """What ``ask`` says of a text (and of ``start``, where that is not negative), which is the same whenever it is asked."""
-    cdef u64 mixed = _mixed(<const octet *>text, 2 * size) + <u64>start
+    cdef u64 mixed = _hash_of(<const octet *>text, 2 * size) + <u64>start
     cdef object found
-    told += mixed >> 53
+    cached += mixed >> 53
     if (
-        told.mixed == mixed and told.start == start and told.text is not NULL and len(<str>told.text) == size
-        and not memcmp(PyUnicode_DATA(<object>told.text), text, 2 * size)
+        cached.mixed == mixed and cached.start == start and cached.text is not NULL and len(<str>cached.text) == size
+        and not memcmp(PyUnicode_DATA(<object>cached.text), text, 2 * size)
     ):
-        return <object>told.found
-    asked = _string(text, 0, size)
-    found = ask(asked) if start < 0 else ask(asked, start)
-    if PyUnicode_KIND(asked) == PyUnicode_2BYTE_KIND:
-        told.mixed, told.start = mixed, start
-        _set(&told.text, asked)
-        _set(&told.found, found)
+        return <object>cached.found
+    question = _string(text, 0, size)
+    found = ask(question) if start < 0 else ask(question, start)
+    if PyUnicode_KIND(question) == PyUnicode_2BYTE_KIND:
+        cached.mixed, cached.start = mixed, start
+        _set(&cached.text, question)
+        _set(&cached.found, found)
     return found
 
 
@@ -60,7 +60,7 @@ cdef object _notice_of(const unsigned short *text, Py_ssize_t size, Py_ssize_t g
         last = _gate_from(text, tail, size)
     if last >= 0:
         first = _begins(text, last)
-        found = _told_of(_tails_told, _tail_notice, text + first, size - first, -1)
+        found = _cached_answer(_notice_answers, _tail_notice, text + first, size - first, -1)
         if (<tuple>found)[_found_place]:
             return found if (<tuple>found)[_sure_place] else _confirmed(found, whole)
     return _notice_from(whole, gate)

@@ -1,18 +1,18 @@
 # policy/text/text_analysis.py, policy/text_reader.py: what may be a telephone number, and what is a code
 
 
-cdef object _calls_at(Sight *sight, str written, Py_ssize_t folded):
+cdef object _calls_at(TextScan *scan, str text_written, Py_ssize_t folded):
     """policy/page.py, Page.may_call; None where the page must be asked: numbers with marks in them, and where folding has moved something."""
     cdef Py_ssize_t at = 0, start, end, one
-    cdef bint marks, as_written = sight.held == folded == len(written)
+    cdef bint marks, as_written = scan.held == folded == len(text_written)
     cdef list found = None
-    cdef unsigned short *text = sight.squeezed
-    while at < sight.held:
+    cdef unsigned short *text = scan.squeezed
+    while at < scan.held:
         if not c"0" <= text[at] <= c"9":
             at += 1
             continue
         start, end, marks = at, at + 1, False
-        while at < sight.held and (c"0" <= text[at] <= c"9" or text[at] == c"-" or text[at] == c" " or text[at] == c")"):
+        while at < scan.held and (c"0" <= text[at] <= c"9" or text[at] == c"-" or text[at] == c" " or text[at] == c")"):
             if c"0" <= text[at] <= c"9":
                 marks |= at > end
                 end = at + 1
@@ -22,7 +22,7 @@ cdef object _calls_at(Sight *sight, str written, Py_ssize_t folded):
         if marks or not as_written:
             return None
         for one in range(start, end):
-            if <Py_UCS4>written[one] != text[one]:
+            if <Py_UCS4>text_written[one] != text[one]:
                 return None
         if end - start in (10, 11, 12, 13, 15) or (end - start <= 8 and not _is_code(text, start)):
             if found is None:

@@ -3,7 +3,7 @@
 cdef Py_UCS4[65536] _folded  # 0: not met yet; HARD: the twin's
 cdef octet[65536] _mark
 cdef Py_UCS4 HARD = 0xFFFFFF
-cdef bint _marks_known = False
+cdef bint _marks_learned = False
 cdef enum:
     LONGEST = 2048
 
@@ -51,7 +51,7 @@ cdef inline bint _is_chinese(Py_UCS4 one) noexcept:
 def squeeze(str folded):
     cdef Py_UCS4 one, before = 0
     cdef int marks = -1  # between a Chinese character and here; below 0 where none stands before them
-    if not _marks_known:
+    if not _marks_learned:
         _learn_marks()
     for one in folded:
         if _is_chinese(one):
@@ -66,12 +66,12 @@ def squeeze(str folded):
 
 
 cdef _learn_marks():
-    global _marks_known
+    global _marks_learned
     from proxy.policy.text import folding as text
 
     for one in text.MARKS:
         _mark[<Py_UCS4>one] = 1
-    _marks_known = True
+    _marks_learned = True
 
 
 def contacts(str folded):

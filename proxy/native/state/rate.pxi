@@ -4,7 +4,7 @@
 cdef enum:
     RATES_MOST = 2  # an account's, its provider's
 
-cdef struct Allowing:
+cdef struct RateState:
     PyObject *rate
     bint leased
     double interval_s, slack_s, full_at  # of a Rate
@@ -15,7 +15,7 @@ cdef struct Allowing:
 cdef class _Rates:
     """All rates of an account, while what one read brought is dealt with: the time stands still, and a message costs some arithmetic."""
 
-    cdef Allowing[RATES_MOST] some
+    cdef RateState[RATES_MOST] some
     cdef Py_ssize_t many
     cdef bint known  # all of them; else they are asked one message after the other
     cdef object access, now_s
@@ -25,7 +25,7 @@ cdef class _Rates:
     cdef bint open(self, object access, object now_s) except -1:
         """False where there are rates that are asked one message after the other."""
         cdef RateFields *rate
-        cdef Allowing *one
+        cdef RateState *one
         self.known = False
         self.access, self.now_s, self.now = access, now_s, now_s
         self.rates = access.rates
@@ -48,7 +48,7 @@ cdef class _Rates:
 
     cdef bint allow(self) noexcept:
         """Whether one more may go."""
-        cdef Allowing *one
+        cdef RateState *one
         cdef Py_ssize_t place
         if not self.known:
             return False
@@ -63,7 +63,7 @@ cdef class _Rates:
 
     cdef void count(self) noexcept:
         """One goes."""
-        cdef Allowing *one
+        cdef RateState *one
         cdef Py_ssize_t place
         for place in range(self.many):
             one = &self.some[place]
@@ -75,7 +75,7 @@ cdef class _Rates:
 
     cdef int close(self) except -1:
         """Tells the rates what went."""
-        cdef Allowing *one
+        cdef RateState *one
         cdef Py_ssize_t place
         for place in range(self.many):
             one = &self.some[place]

@@ -1,18 +1,18 @@
 # wire/receipt_ids.py
 
 cdef bint[256] _wide_codings
-cdef bint _codings_known = False
+cdef bint _codings_learned = False
 cdef object _Receipted
 cdef Py_ssize_t _id_in_tlv_max
 
 
 cdef int _learn_codings() except -1:
-    global _codings_known, _Receipted, _id_in_tlv_max
+    global _codings_learned, _Receipted, _id_in_tlv_max
     from proxy.wire import receipt_ids as room
     for coding in range(256):
         _wide_codings[coding] = room.KINDS[coding] == room.UCS_2
     _Receipted, _id_in_tlv_max = room.ReceiptIds, room._IN_TLV_MAX
-    _codings_known = True
+    _codings_learned = True
     return 0
 
 
@@ -123,7 +123,7 @@ cdef class PlainReceipt:
 
 def receipted(data):
     cdef PlainReceipt receipt
-    if not _codings_known:
+    if not _codings_learned:
         _learn_codings()
     receipt = PlainReceipt.__new__(PlainReceipt)
     if not receipt.found(<bytes?>data):

@@ -38,7 +38,7 @@ cdef object _content(object text, bytes digest, object part, object octets):
     _fill(&(<ContentFields *>content).digest, digest)
     _fill(&(<ContentFields *>content).part, part)
     _fill(&(<ContentFields *>content).scheduled, None)
-    _fill(&(<ContentFields *>content).extra, _nothing)
+    _fill(&(<ContentFields *>content).extra, _empty_tuple)
     _fill(&(<ContentFields *>content).octets, octets)
     _fill(&(<ContentFields *>content).complete, True)
     _fill(&(<ContentFields *>content).read_by, None)
@@ -72,7 +72,7 @@ cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes dig
         return None
     if not digest:
         digest = _digest16(at, 10 + length + size) if its is NULL else PyBytes_FromStringAndSize(<const char *>its, 16)
-        _comes_soon((<TextsFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(digest)))
+        _prefetch_recency((<ContentCacheFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(digest)))
     text = _plain_text(header + length, size >> 1)
     if text is None:
         return None
@@ -82,30 +82,30 @@ cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes dig
 
 
 cdef inline bint _is_again(object memo, object content) except -1:
-    return _comes_by((<TextsFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(<bytes>(<ContentFields *>content).digest)))
+    return _is_recent((<ContentCacheFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(<bytes>(<ContentFields *>content).digest)))
 
 
 cdef int _remember(object memo, bytes tail, object content) except -1:
-    if len(<dict><object>(<TextsFields *>memo).young) >= _wire_most:
+    if len(<dict><object>(<ContentCacheFields *>memo).young) >= _wire_most:
         memo.add(tail, content)
     else:
-        (<dict><object>(<TextsFields *>memo).young)[tail] = content
+        (<dict><object>(<ContentCacheFields *>memo).young)[tail] = content
     return 0
 
 
-def submit_unseen(bytes tail, memo, now, bytes digest=b""):
+def submit_read_uncached(bytes tail, memo, now, bytes digest=b""):
     cdef Py_ssize_t held = PyBytes_GET_SIZE(digest)
-    if not _read_placed:
-        _learn_to_read()
+    if not _analysis_learned:
+        _learn_analysis()
     if type(memo) is not _WireMemo or (held and held < 8):
-        return PURE["submit_unseen"](tail, memo, now, digest)
-    content = _get(<dict><object>(<TextsFields *>memo).old, tail)
+        return PURE["submit_read_uncached"](tail, memo, now, digest)
+    content = _get(<dict><object>(<ContentCacheFields *>memo).old, tail)
     if content is not None:
         _remember(memo, tail, content)
         return content
     content = _read_plain(memo, <const octet *>PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail), digest, NULL)
     if content is None:
-        return PURE["submit_unseen"](tail, memo, now, digest)
+        return PURE["submit_read_uncached"](tail, memo, now, digest)
     if _is_again(memo, content):
         _remember(memo, tail, content)
     return content
@@ -120,8 +120,8 @@ def joined(parts):
     cdef Py_ssize_t size = 0, total, place, more
     cdef int coding = -1
     cdef bytes piece
-    if not _read_placed:
-        _learn_to_read()
+    if not _analysis_learned:
+        _learn_analysis()
     if type(parts) is not list or not 0 < len(<list>parts) <= PARTS_MOST:
         return PURE["joined"](parts)
     total = len(<list>parts)
