@@ -10,7 +10,7 @@ cdef octet *_put_breaches(octet *to, tuple breaches) except NULL:
     cdef tuple breach
     cdef unsigned int number
     for one in breaches:
-        breach = <tuple>one  # a named one
+        breach = <tuple>one  # Breach
         number = breach[1]
         to[0], to[1], to[2] = number >> 8, number & 0xFF, <octet><int>breach[2] | (0x80 if breach[4] else 0)
         to += 3
@@ -24,7 +24,7 @@ cdef enum:
 cdef octet *_put_takes(octet *to, tuple takes) except NULL:
     cdef tuple take
     for one in takes:
-        take = <tuple>one  # a named one
+        take = <tuple>one  # Take
         _put_u64(to, take[0])
         _put_u32(to + 8, take[1])
         _put_u32(to + 12, take[2])
@@ -33,14 +33,14 @@ cdef octet *_put_takes(octet *to, tuple takes) except NULL:
 
 
 cdef class VerdictRecords:
-    """What ``verdict_pieces`` yields; ``journal_extend`` makes records of it without the pieces."""
+    """The result of ``verdict_pieces``; ``journal_extend`` writes its records without the pieces."""
 
     cdef object now, revision, keep_s, submits
     cdef u64 time_ms
     cdef tuple plain
     cdef dict reasons
-    cdef PyObject *sender  # of the one before, …
-    cdef bytes sender_octets  # … and how he is written
+    cdef PyObject *sender  # of the submit before, …
+    cdef bytes sender_octets  # … and its octets in a record
 
     def __iter__(self):
         for pending in self.submits:
@@ -59,7 +59,7 @@ cdef class VerdictRecords:
         return entries.pack_verdict(self.now, pending, self.revision, self.keep_s)
 
     cdef Py_ssize_t put_plain(self, object one) except -1:
-        """Room for a head, and the body of an allowed submit, or of one that a rule refused: how many octets that is; 0 for any other."""
+        """Writes room for a head and the body of a submit that was allowed or refused by a rule; its size, or 0 for any other."""
         cdef PendingFields *pending = <PendingFields *>one
         cdef MessageFields *message
         cdef VerdictFields *verdict
@@ -82,7 +82,7 @@ cdef class VerdictRecords:
             or _type_of(verdict.facts) is not _facts_type
         ):
             return 0
-        if message.sender is not self.sender:  # one after another is of the same
+        if message.sender is not self.sender:  # a run of submits mostly has one sender
             if _type_of(message.sender) is not _sender_type:
                 return 0
             sender_octets = <bytes><object>(<SenderFields *>message.sender).written
@@ -117,7 +117,7 @@ cdef class VerdictRecords:
     cdef Py_ssize_t put_refused(
         self, PendingFields *pending, MessageFields *message, VerdictFields *verdict, bytes fixed, bytes digest, bytes sender_octets, bytes data
     ) except -1:
-        """``fixed``: of an allowed one, which it differs from in what _FIXED calls status, outcome, breaches and reason."""
+        """``fixed``: of an allowed submit; status, outcome, breaches and reason of _FIXED differ."""
         cdef tuple breaches = <tuple>verdict.breaches
         cdef bytes reason_octets
         cdef octet *to
@@ -152,7 +152,7 @@ def verdict_pieces(now, submits, revision, keep_s):
 
 
 cdef enum:
-    TAKEN = 26  # octets of one submit that the carrier took, before the carrier's own id
+    TAKEN = 26  # octets of an accepted submit before the carrier's message id
 
 
 def pack_accepted(now, list accepted):
@@ -213,14 +213,14 @@ cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize
 
 
 cdef bytes _with_entry(bytes data, bytes packed, long long now, long long keep_s, int most):
-    """A record with one entry more, where that is newer than all others; None where it is not so simple."""
+    """A record with one more entry, if that is the newest; None in any other case."""
     cdef const octet *old = <const octet *>PyBytes_AS_STRING(data)
     cdef const octet *new = <const octet *>PyBytes_AS_STRING(packed)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data), end
     cdef int count = old[6] if size > 6 else 0
     cdef bytes whole
     cdef octet *to
-    end = 7 + count * 32  # of the entries
+    end = 7 + count * 32  # end of the entries
     if (
         size < end
         or PyBytes_GET_SIZE(packed) != 32

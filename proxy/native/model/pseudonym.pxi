@@ -3,7 +3,7 @@
 
 cdef bytes _key_in_use = None
 cdef u64[8] _keyed_state
-"""BLAKE2b's state once it has taken the key that was used last: half of each name."""
+"""BLAKE2b's state after the block of the last key: half of the work for a pseudonym."""
 
 
 cdef void _take_key(bytes key) noexcept:
@@ -19,7 +19,7 @@ cdef void _take_key(bytes key) noexcept:
 
 
 cdef u64 _pseudonym_of(bytes key, u64 number) noexcept:
-    """Of a key of 1 to 64 octets: BLAKE2b's of 8 octets with a key (RFC 7693, 2.9)."""
+    """Keyed BLAKE2b with 8 octets of output (RFC 7693, 2.9), for a key of 1 to 64 octets."""
     cdef u64[8] state
     cdef octet[128] block
     cdef octet[8] output
@@ -36,7 +36,7 @@ cdef u64 _pseudonym_of(bytes key, u64 number) noexcept:
 
 
 cdef Py_ssize_t _pseudonyms_of(bytes key, const u64 *numbers, Py_ssize_t many, u64 *pseudonyms) noexcept:
-    """Four side by side; so many are named: fours of numbers, none of which is 0."""
+    """Computes pseudonyms in groups of four, up to a group with a 0; returns their count."""
     cdef u64[8][4] state
     cdef octet[4][128] blocks
     cdef const octet *at[4]

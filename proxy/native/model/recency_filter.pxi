@@ -2,14 +2,14 @@
 
 
 cdef inline void _prefetch_recency(PyObject *recent, u64 hashed) noexcept:
-    """It will be asked of what has this hash."""
+    """Prefetches the mark of a hash."""
     cdef PyObject *marks = (<RecencyFields *>recent).marks
     if marks is not <PyObject *>None:
         _prefetch(&(<array>marks).data.as_uints[hashed & _marks_most])
 
 
 cdef inline bint _is_recent(PyObject *recent, u64 hashed) except -1:
-    """Whether what has this hash has come lately."""
+    """Whether this hash was seen recently; notes it."""
     cdef PyObject *marks = (<RecencyFields *>recent).marks
     cdef unsigned int *mark
     cdef unsigned int value = <unsigned int>(hashed >> 32)

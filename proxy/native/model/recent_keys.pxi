@@ -1,13 +1,13 @@
-# what a memory of two generations may hold, by keys that are octets
+# Bloom filters of the keys in a memo of two generations (keys are bytes)
 #
-# Nearly all that comes for the first time is seen here not to be there, before an object is made of it, and without a look at what lies far away.
+# Nearly every new key is recognised here as absent, before an object is made of it, and without a read from far memory.
 
 cdef enum:
-    KNOWN = 1 << 14  # octets: with all that a generation remembers one bit in sixteen is set
+    KNOWN = 1 << 14  # octets: with a full generation one bit in sixteen is set
 
 cdef struct KeyBits:
     PyObject *of  # a generation
-    Py_ssize_t taken, at  # so many of it are in these bits, and where the next lies
+    Py_ssize_t taken, at  # number of its keys in these bits, and the position of the next key
     octet[KNOWN] bits
 
 cdef struct MemoBits:
@@ -15,7 +15,7 @@ cdef struct MemoBits:
 
 
 cdef u64 _hash_of(const octet *at, Py_ssize_t size) noexcept:
-    """Of all octets."""
+    """A hash of all octets."""
     cdef u64 one = <u64>size * <u64>0x9E3779B97F4A7C15, other = <u64>0xC2B2AE3D27D4EB4F, some
     cdef u64[2] rest
     while size >= 16:
@@ -39,7 +39,7 @@ cdef inline bint _may_be_in_memo(MemoBits *knowing, u64 mixed) noexcept:
 
 
 cdef int _add_keys(KeyBits *known) except -1:
-    """All of a generation, to which something is only ever added."""
+    """Adds the new keys of a generation, from which no key is ever removed."""
     cdef dict held = <dict><object>known.of
     cdef PyObject *key
     cdef PyObject *value
@@ -59,7 +59,7 @@ cdef int _reset_keys(KeyBits *known, dict held) except -1:
 
 
 cdef int _catch_up(MemoBits *knowing, dict young, dict old) except -1:
-    """With the two generations of a memo, whose keys are octets."""
+    """Brings the bits up to date with the two generations of a memo."""
     if knowing.old.of is not <PyObject *>old:
         if knowing.young.of is <PyObject *>old:  # the next generation has begun
             _add_keys(&knowing.young)

@@ -1,25 +1,25 @@
 # model/sequence_window.py
 
 cdef struct Place:
-    u64 number  # 0: nobody's; one more than the number
-    u64 arrived  # how many had come before
+    u64 number  # the sequence number plus one; 0: free
+    u64 arrived  # entries added before this one
     double sent
     unsigned int response
 
 cdef enum:
     PLACES_FIRST = 64
-    PLACES_KEPT = 4096  # so many stay, once nothing waits
+    PLACES_KEPT = 4096  # places kept when the window is empty
 
 
 cdef class SequenceWindow:
-    """A number's place is told by its last bits. Who waits so long that a later number comes upon his place goes into a dictionary beside."""
+    """The last bits of a number are its place. An entry whose place a later number needs moves to ``overflow``."""
 
     cdef Place *places
-    cdef list held  # what waits, by place
+    cdef list held  # values by place
     cdef u64 mask, arrived
-    cdef u64 next  # where popitem looks first
-    cdef Py_ssize_t used  # at places
-    cdef dict overflow  # number → (how many had come before, what waits)
+    cdef u64 next  # the place at which popitem begins
+    cdef Py_ssize_t used  # places in use
+    cdef dict overflow  # number → (entries added before, value)
 
     def __cinit__(self):
         self.held, self.overflow = [], {}
@@ -30,7 +30,7 @@ cdef class SequenceWindow:
     # -- in C
 
     cdef int resize(self, u64 size) except -1:
-        """So many places, twice as many as before: no two come upon each other."""
+        """Doubles the places: no two entries collide."""
         cdef u64 before = 0 if self.places is NULL else self.mask + 1, at
         cdef list held = [None] * <Py_ssize_t>size
         cdef Place *places = <Place *>calloc(size, sizeof(Place))
@@ -45,7 +45,7 @@ cdef class SequenceWindow:
         return 0
 
     cdef Place *put(self, u64 number, object value) except NULL:
-        """A place for one that waits nowhere yet."""
+        """A place for a number that has none yet."""
         cdef u64 at
         cdef Place *place
         if self.places is NULL or 2 * <u64>self.used > self.mask:
@@ -62,7 +62,7 @@ cdef class SequenceWindow:
         return place
 
     cdef inline Place *find(self, u64 number) noexcept:
-        """Its place; NULL where it has none."""
+        """The place of a number; NULL if it has none."""
         cdef Place *place
         if self.places is NULL:
             return NULL
@@ -70,7 +70,7 @@ cdef class SequenceWindow:
         return place if place.number == number + 1 else NULL
 
     cdef inline object take(self, Place *place):
-        """What waits there; nobody's from now on."""
+        """The value at a place, which is free afterwards."""
         cdef Py_ssize_t at = place - self.places
         value = self.held[at]
         self.held[at] = None
@@ -87,14 +87,14 @@ cdef class SequenceWindow:
         self.used = 0
 
     cdef object value_of(self, Place *place, object value):
-        """As a dictionary would hold it."""
+        """The value as a dictionary would hold it."""
         return value
 
     cdef Place *set(self, u64 number, object value) except NULL:
         return self.put(number, value)
 
     cdef list sorted(self):
-        """(how many had come before, number, value), oldest first"""
+        """(entries added before, number, value), oldest first"""
         cdef list found = [(arrived, number, value) for number, (arrived, value) in self.overflow.items()]
         cdef u64 at
         if self.used:
@@ -154,13 +154,13 @@ cdef class SequenceWindow:
         return default if found is None else (<tuple>found)[1]
 
     def popitem(self):
-        """Any one; all of them take no longer than a walk over the places."""
+        """Removes any entry; to remove all takes one walk over the places."""
         cdef Place *place
         if self.overflow:
             number, found = self.overflow.popitem()
             return number, (<tuple>found)[1]
         if not self.used:
-            raise KeyError("nothing waits")
+            raise KeyError("the window is empty")
         while not self.places[self.next & self.mask].number:
             self.next += 1
         place = &self.places[self.next & self.mask]
@@ -184,7 +184,7 @@ cdef class SequenceWindow:
 
 
 cdef class RequestWindow(SequenceWindow):
-    """Of each a ticket, when it was sent, the command_id that its answer must have."""
+    """Values are (ticket, time sent, command_id of the response)."""
 
     cdef object value_of(self, Place *place, object value):
         return value, place.sent, place.response
@@ -196,7 +196,7 @@ cdef class RequestWindow(SequenceWindow):
         return place
 
     cdef list before(self, double limit):
-        """Of those that were sent at ``limit`` or before: (how many had come before, number, value), oldest first."""
+        """(entries added before, number, value) of requests sent at ``limit`` or before, oldest first."""
         cdef list found = []
         cdef u64 at
         for number, one in self.overflow.items():

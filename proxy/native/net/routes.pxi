@@ -1,11 +1,11 @@
 # net/carrier_routes.py
 
 cdef enum:
-    NUMBER_BITS = 38  # of a recipient whose share is found in 64 bits
+    NUMBER_BITS = 38  # of a recipient for which the share fits into 64 bits
 
 
 cdef object _lane_for(object routes, MessageFields *message, object province):
-    """The lane that a message takes, None if none is up; NotImplemented where the twin must look."""
+    """The lane that a message takes, None if none is up; NotImplemented where the Python version must decide."""
     cdef RoutesFields *fields = <RoutesFields *>routes
     cdef SenderFields *sender = <SenderFields *>message.sender
     cdef PyObject *tiers

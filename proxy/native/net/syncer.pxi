@@ -1,4 +1,4 @@
-# net/journal_syncer.py: a sync that waits for nobody, for its thread never asks for the interpreter
+# net/journal_syncer.py: fdatasync in a thread that never takes the GIL
 
 cdef extern from *:
     """
@@ -14,10 +14,10 @@ cdef extern from *:
     struct gate106_sync_thread {
         sem_t wanted;
         pthread_t thread;
-        int file;   /* what to sync, until the thread takes it; told without one, it ends */
-        int fault;  /* errno of the last one, 0: it went well */
-        int done;   /* whether one has ended that nobody has taken note of */
-        int ended;  /* an eventfd: told after each */
+        int file;   /* file to sync, until the thread takes it; the thread ends when woken without one */
+        int fault;  /* errno of the last sync, 0: it succeeded */
+        int done;   /* whether a sync has ended and ``taken`` was not called since */
+        int ended;  /* an eventfd: written after each sync */
     };
 
     static void *gate106_sync_loop(void *given)
@@ -50,7 +50,7 @@ cdef extern from *:
         sem_init(&thread->wanted, 0, 0);
         thread->file = -1;
         thread->ended = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        sigfillset(&all);  /* signals are the interpreter's */
+        sigfillset(&all);  /* the interpreter's threads handle signals */
         pthread_sigmask(SIG_SETMASK, &all, &before);
         int refused = thread->ended < 0 || pthread_create(&thread->thread, NULL, gate106_sync_loop, thread);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -83,7 +83,7 @@ cdef extern from *:
 
     static int gate106_sync_thread_end(struct gate106_sync_thread *thread)
     {
-        sem_post(&thread->wanted);  /* once more than syncs were asked for: those come first */
+        sem_post(&thread->wanted);  /* one more post than requests: pending syncs come first */
         pthread_join(thread->thread, NULL);
         int fault = thread->done ? thread->fault : 0;
         close(thread->ended);
@@ -110,7 +110,7 @@ cdef extern from *:
 
 
 cdef class _SyncThread:
-    """One thread in C that syncs one file at a time. While it has been asked and ``taken`` has not said so, it must not be asked again."""
+    """A thread in C that syncs one file at a time: between ``sync`` and ``taken`` no other ``sync`` may be called."""
 
     cdef gate106_sync_thread *thread
 
@@ -125,22 +125,22 @@ cdef class _SyncThread:
         return self.thread
 
     def fileno(self):
-        """Readable once a sync has ended."""
+        """The eventfd: readable once a sync has ended."""
         return self.running().ended
 
     def sync(self, int file):
         gate106_sync_thread_sync(self.running(), file)
 
     def ended(self):
-        """Whether one has ended that nobody has taken note of."""
+        """Whether a sync has ended and ``taken`` was not called since."""
         return gate106_sync_thread_done(self.running())
 
     def taken(self):
-        """errno of the sync that has ended, 0 where it went well; -1: none has."""
+        """errno of the sync that has ended, 0 if it succeeded; -1: none has ended."""
         return self.running().fault if gate106_sync_thread_taken(self.running()) else -1
 
     def end(self):
-        """After the sync that was asked for: its errno, where nobody has taken note of it; else 0."""
+        """Ends the thread after a pending sync; the errno of that sync, or 0."""
         cdef gate106_sync_thread *thread = self.thread
         cdef int fault = 0
         if thread is not NULL:
@@ -157,7 +157,7 @@ def sync_thread():
     import os
     from types import BuiltinFunctionType
 
-    if type(os.fdatasync) is not BuiltinFunctionType:  # somebody has put something over it
+    if type(os.fdatasync) is not BuiltinFunctionType:  # patched, by a test
         return None
     try:
         return _SyncThread()

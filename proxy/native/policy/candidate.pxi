@@ -2,7 +2,7 @@
 
 
 cdef class _CandidateJudge(_Judge):
-    """A set that waits for approval."""
+    """``judge`` by the candidate rules."""
 
     cdef object candidate
     cdef _Judge judge
@@ -18,13 +18,13 @@ cdef class _CandidateJudge(_Judge):
         return self.judge.person()
 
     cdef bint ask(self, _Judge judge, MessageFields *message, double at, object when, bint bare, object verdict) except -1:
-        """About a message of which the set in force has said this; False where the twin must."""
+        """Judges a message that the rules in force gave ``verdict``; False if the Python version must judge it."""
         cdef ContentFields *content = <ContentFields *>message.content
-        self.since, self.until = self.rules.since, self.rules.until  # the twin may have turned them
+        self.since, self.until = self.rules.since, self.rules.until  # the Python version may have changed them
         if not self.plain or not self.since <= at < self.until:
             return False
         related = _get(<dict>self.senders.young, <object>message.sender)
-        reading = self.reader._fresh(<object>message.content)  # which stays read by the set in force
+        reading = self.reader._fresh(<object>message.content)  # the content keeps the reading of the rules in force
         if Py_TYPE(reading) is not _reading_type:
             return False
         traits = <object>(<ReadingFields *>reading).traits

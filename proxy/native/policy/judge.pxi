@@ -2,11 +2,11 @@
 
 
 cdef enum:
-    MOST_ASKED = 62  # bits of what objects and spares: a plan with more is the twin's
+    MOST_ASKED = 62  # bits for objections and spares: a plan with more needs the Python version
 
 
 cdef object _bare_record(bytes data, Py_ssize_t held):
-    """The Record of somebody of whom there are entries only."""
+    """The Record of a recipient with entries only."""
     record = _record_type.tp_alloc(_record_type, 0)
     _fill(&(<RecordFields *>record).data, data)
     _fill(&(<RecordFields *>record).held, held)
@@ -26,9 +26,9 @@ cdef bint _is_marked(const octet *signature, tuple marks) noexcept:
 cdef Py_ssize_t _count(
     const octet *record, Py_ssize_t held, unsigned int after, tuple cap, object port, object template, Py_ssize_t enough
 ) except -1:
-    """How many entries newer than ``after`` a cap counts, of this port and this template where it asks for them; stops at ``enough``
-    (state/record.py, Record.count)."""
-    cdef tuple pick = <tuple>cap[3], marks = <tuple>cap[9]  # named ones
+    """The entries newer than ``after`` that a cap counts, by port and template if it asks for them; stops at ``enough``
+    (state/record/record.py, Record.count)."""
+    cdef tuple pick = <tuple>cap[3], marks = <tuple>cap[9]  # fields of a Cap
     cdef object subcategories = pick[1], signatures = None if len(marks) else pick[2], providers = pick[3]
     cdef bint of_port = port is not None, of_template = template is not None, marked = len(marks) != 0
     cdef unsigned int wanted_port = port if of_port else 0, wanted = template if of_template else 0
@@ -58,7 +58,7 @@ cdef Py_ssize_t _count(
 cdef enum:  # policy/evaluation_plan.py
     OUTLINE_HEAD = 12
     OUTLINE_CAP = 20
-    OUTLINE_CAPS = 2  # where it says how many of each
+    OUTLINE_CAPS = 2  # first of the five counts
     OUTLINE_PERSONS = 3
     OUTLINE_BARE = 4
     OUTLINE_SPARING = 5
@@ -72,7 +72,7 @@ cdef enum:  # policy/evaluation_plan.py
 cdef inline bint _has_so_many(
     const octet *record, Py_ssize_t held, unsigned int after, const octet *line, unsigned int template, Py_ssize_t most
 ) noexcept:
-    """Whether so many entries newer than ``after`` are of the kind that a simple cap counts, as an outline's line has it."""
+    """Whether a simple cap, given as an outline's line, counts at least ``most`` entries newer than ``after``."""
     cdef const octet *at = record + 7 + held * 32
     cdef int categories = line[3], sorts = line[2]
     while held:
@@ -94,7 +94,7 @@ cdef inline bint _has_so_many(
 
 
 cdef class _Judge:
-    """What ``judge`` asks of one person at a time; ``look`` of its heir sets what is the same for all messages of a turn."""
+    """``judge`` for one recipient at a time; ``look`` of the subclass sets what all messages of a batch share."""
 
     cdef object rules, reader
     cdef PyObject *mark
@@ -107,14 +107,14 @@ cdef class _Judge:
     cdef bytes data
     cdef Py_ssize_t held
     cdef int facts_found  # kinds of facts behind the entries
-    cdef bint cached  # lists say something of the person, too
-    cdef bint spared  # nothing that the person refused is about the message
+    cdef bint in_lists  # lists hold facts about the recipient, too
+    cdef bint spared  # no refusal of the recipient is about the message
     cdef _LimitCounts counts
     cdef bint needs_evidence  # the last verdict has evidence to keep besides the rules that object
-    cdef tuple taken  # from counters by the message that is judged, if it goes out
+    cdef tuple taken  # Takes of the judged message, if it is allowed
 
     cdef bint look_into(self, object rules) except -1:
-        """What these rules hold for every message; False where they are not as expected."""
+        """Reads what the rules hold for all messages; False if a class is not the expected one."""
         self.rules, self.since, self.until = rules, rules.since, rules.until
         self.reader, self.cells, self.provinces = rules.reader, rules.cells, rules.provinces
         mark, senders, known = self.reader.mark, rules.senders, rules.known
@@ -131,7 +131,7 @@ cdef class _Judge:
         return self.person_record
 
     cdef bint spares(self, MessageFields *message, PlanFields *plan) except -1:
-        """Rules that spare bare people ask for refusals that are about an advertisement, and for who has asked for consent."""
+        """Whether a recipient with facts can be judged by the plan for recipients without: no refusal is about the message."""
         cdef Py_ssize_t first = 7 + self.held * 32
         if self.facts_found & OF_OTHERS:
             return False
@@ -139,7 +139,7 @@ cdef class _Judge:
             self.spared = True
         else:
             concerning = self.rules.refusal_match
-            if self.in_lists:  # lists have their say, too
+            if self.in_lists:  # opt-outs from lists count, too
                 person = self.person()
                 self.spared = not concerning.any(
                     <object><PyObject *>message, person.opt_outs(), person.refused_texts(), <object>plan.facts
@@ -169,7 +169,7 @@ cdef class _Judge:
         return (<object>(<RecipientTestFields *>tree).holds)(<object><PyObject *>message, self.person(), facts, when)
 
     cdef bint has_evidence(self, object tree, MessageFields *message, object facts, object when) except -1:
-        """Whether more is to be said of a rule that holds for the person than that it does (policy/condition.py, evidence_of)."""
+        """Whether a rule that objects has evidence to keep (policy/condition.py, evidence_of)."""
         if Py_TYPE(tree) is _recipient_test_type:
             if (<RecipientTestFields *>tree).evidence is <PyObject *>None:
                 return False
@@ -182,7 +182,7 @@ cdef class _Judge:
         return bool(_evidence_of(tree, <object><PyObject *>message, self.person(), facts, when))
 
     cdef long long persons(self, tuple persons, MessageFields *message, object facts, object when) except -2:
-        """Bits: which rules that ask for the person object. -1: of one of them more is to be said."""
+        """Bits: the recipient rules that object. -1: one of them has evidence to keep."""
         cdef long long found = 0
         cdef Py_ssize_t place
         for place in range(len(persons)):
@@ -194,7 +194,7 @@ cdef class _Judge:
         return found
 
     cdef long long caps(self, PlanFields *plan, MessageFields *message, object template, double at, object when) except -2:
-        """Bits: which caps are reached (policy/judge.py, _over_caps)."""
+        """Bits: the caps that are reached (policy/judge.py, _over_caps)."""
         cdef const octet *record = <const octet *>PyBytes_AS_STRING(self.data)
         cdef const octet *line = <const octet *>PyBytes_AS_STRING(<bytes>plan.outline)
         cdef Py_ssize_t held = self.held, many = line[OUTLINE_CAPS], most, place
@@ -218,7 +218,7 @@ cdef class _Judge:
         return found
 
     cdef bint cap(self, tuple cap, PlanFields *plan, MessageFields *message, object template, double at, object when) except -1:
-        """Whether a cap is reached, of which the outline does not say all."""
+        """Whether a cap is reached that its outline line does not describe in full."""
         cdef const octet *record = <const octet *>PyBytes_AS_STRING(self.data)
         cdef Py_ssize_t held = self.held, most = cap[0]
         cdef long long after = cap[1], rolling
@@ -240,13 +240,13 @@ cdef class _Judge:
     cdef long long counted(
         self, PlanFields *plan, MessageFields *message, object province, object template, double at, object when
     ) except -2:
-        """Bits: which limits that are counted by no person are used up; and what the message takes from them."""
+        """Bits: the used-up limits that are not counted by recipient; sets ``taken``."""
         cdef tuple counters = <tuple>plan.counters, counter
         cdef long long found = 0
         cdef Py_ssize_t place
         cdef list takes = None if plan.takes is not <PyObject *>None else []
         for place in range(len(counters)):
-            counter = <tuple>counters[place]  # a named one
+            counter = <tuple>counters[place]  # a Counter
             limit = counter[COUNTER_LIMIT]
             if counter[COUNTER_ASK] is not None and not self.asks(counter[COUNTER_ASK], message, <object>plan.facts, when):
                 continue
@@ -265,8 +265,7 @@ cdef class _Judge:
         return found
 
     cdef object verdict(self, MessageFields *message, double at, object when, bint bare):
-        """What ``judge`` says of a message of which only the person, caps and lists are to be asked, and no more is to be said than which
-        rules object. None for any other."""
+        """The verdict of ``judge``, if it needs only the recipient, caps and lists, and no evidence is to be kept. None for any other."""
         cdef ContentFields *content = <ContentFields *>message.content
         if _type_of(message.content) is not _content_type or content.scheduled is not <PyObject *>None:
             return None
@@ -282,13 +281,13 @@ cdef class _Judge:
         return self.judge_known(message, <ReadingFields *>content.reading, known, at, when, bare)
 
     cdef object learn(self, object sender, object traits, object when):
-        """What is known of a sender and a text that are new to these rules, or forgotten."""
+        """The rules' knowledge of a sender and a text that are not in the caches."""
         known = self.rules.know(self.rules.related(sender, when), traits)
-        self.since, self.until = self.rules.since, self.rules.until  # somebody may come of age
+        self.since, self.until = self.rules.since, self.rules.until  # ``related`` may move the time that the rules hold for
         return known
 
     cdef object judge_known(self, MessageFields *message, ReadingFields *reading, object known, double at, object when, bint bare):
-        """... with what is known of its text and its sender."""
+        """``verdict``, with the rules' knowledge of sender and text."""
         cdef PlanFields *plan
         cdef VerdictFields *fields
         cdef PyObject *cached
@@ -303,7 +302,7 @@ cdef class _Judge:
         if not 0 <= place < len(self.cells):
             return None
         cell = self.cells.data.as_ushorts[place]
-        found = (<list>(<tuple>known)[PLANS])[<Py_ssize_t>(<tuple>(<tuple>known)[SORTS])[cell]]  # its plan for this sort of place
+        found = (<list>(<tuple>known)[PLANS])[<Py_ssize_t>(<tuple>(<tuple>known)[SORTS])[cell]]  # the plan for this sort of region
         if found is None:
             found = self.rules.plan(known, cell, when)
             self.since, self.until = self.rules.since, self.rules.until
@@ -340,7 +339,7 @@ cdef class _Judge:
             if which:
                 cached = PyDict_GetItemWithError(<dict>plan.objected, which)
                 if cached is not NULL and cached is not <PyObject *>None:
-                    objected = <tuple><object>cached  # a named one
+                    objected = <tuple><object>cached  # an Objected
                     if not <double>objected[0] <= at < <double>objected[1]:
                         cached = NULL
                 if cached is NULL:

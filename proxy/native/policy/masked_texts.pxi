@@ -1,4 +1,4 @@
-# policy/text_reader.py: what is remembered of texts whose digits are masked
+# policy/text_reader.py: the memo of texts with masked digits
 
 cdef MemoBits[READERS_MAX] _memo_masks
 
@@ -8,16 +8,16 @@ cdef enum:
 cdef struct CachedMask:
     u64 mixed
     PyObject *mask
-    PyObject *reading  # or the places of what may be telephone numbers
-    PyObject *numberless  # the reading where none is one
+    PyObject *reading  # or the spans that may be telephone numbers
+    PyObject *numberless  # the reading if no span is a telephone number
 
 cdef CachedMask[READERS_MAX][MASKS_CACHED] _cached_masks
-"""Masks that were found lately, each at one of two places that its octets say: a look-up in a great dictionary less."""
-cdef slot[READERS_MAX] _masks_generation  # the generation of the memory that they are in
+"""Recent masks, at one of two places hashed from the octets: saves a look-up in a large dictionary."""
+cdef slot[READERS_MAX] _masks_generation  # the memo's generation that the cache belongs to
 
 
 cdef void _use_masks_of(int reader_index, dict young) noexcept:
-    """They are of this generation from here on."""
+    """Empties the cache when the memo's generation has changed."""
     cdef Py_ssize_t place
     if _masks_generation[reader_index] is not <PyObject *>young:
         for place in range(MASKS_CACHED):
@@ -27,12 +27,12 @@ cdef void _use_masks_of(int reader_index, dict young) noexcept:
 
 
 cdef inline CachedMask *_mask_places(int reader_index, u64 mixed) noexcept:
-    """The first of the two."""
+    """The first of a mask's two places."""
     return &_cached_masks[reader_index][mixed >> 50 & ~<u64>1]
 
 
 cdef inline CachedMask *_find_mask(int reader_index, u64 mixed, const octet *at, Py_ssize_t size) noexcept:
-    """Where a mask was found lately; NULL if it was not."""
+    """The cache entry of a mask, or NULL."""
     cdef CachedMask *cached = _mask_places(reader_index, mixed)
     cdef Py_ssize_t place
     for place in range(2):
@@ -45,7 +45,7 @@ cdef inline CachedMask *_find_mask(int reader_index, u64 mixed, const octet *at,
 
 
 cdef CachedMask *_cache_mask(int reader_index, u64 mixed, object mask, object found):
-    """From now on it was found lately. What was at the first place goes to the second."""
+    """Caches a mask; the first place's entry moves to the second."""
     cdef CachedMask *cached = _mask_places(reader_index, mixed)
     cdef CachedMask last = cached[1]
     cached[1] = cached[0]
@@ -70,7 +70,7 @@ cdef inline void _clear(PyObject **held) noexcept:
 
 
 cdef object _known_mask(ReaderFields *reader, str text, bytes mask, const octet *at, Py_ssize_t size, u64 mixed):
-    """What is remembered of a mask, which is in ``mask``, or these octets; None where nothing is."""
+    """The memo's value for a mask, given as ``mask`` or as octets; None if there is no value."""
     cdef object memo = <object>reader._masks, whole = mask, found = None, numbers
     cdef dict young = <dict><object>(<MemoFields *>memo).young
     cdef int reader_index = _reader_index(reader.mark)
@@ -106,5 +106,5 @@ cdef object _known_mask(ReaderFields *reader, str text, bytes mask, const octet 
 
 
 cdef inline bint _may_note(object memo, dict young, int reader_index) noexcept:
-    """Whether all is of the same generation still: another may have begun, and a thread have come between."""
+    """Whether memo and cache are still of this generation: another thread may have begun a new one."""
     return <object>(<MemoFields *>memo).young is young and _masks_generation[reader_index] is <PyObject *>young

@@ -1,8 +1,8 @@
-# policy/text_reader.py: the reading itself
+# policy/text_reader.py, Reader
 
 
 cdef object _forms(object templates, object name, str text):
-    """Which registered texts it is; None where none is registered for its signature."""
+    """The registered templates that fit a text; None if its signature has no template."""
     if templates is None:
         return None
     if type(templates) is _Templates and name not in <dict>templates._of_signature:
@@ -11,8 +11,8 @@ cdef object _forms(object templates, object name, str text):
 
 
 cdef bytes _sense_key(bytes key, list standing):
-    """Of a sense that depends on which words stand by themselves, too: how long the other is, that other, these words; as no other key is
-    of a multiple of four octets and one, it is none of those."""
+    """A key that includes the words not inside a longer one: size of ``key``, NUL, ``key``, their numbers. Its size modulo 4 is 1, so it
+    equals no plain key."""
     cdef Py_ssize_t many = len(standing), place, size = PyBytes_GET_SIZE(key)
     cdef bytes whole = PyBytes_FromStringAndSize(NULL, 5 + size + 4 * many)
     cdef octet *to = <octet *>PyBytes_AS_STRING(whole)
@@ -25,16 +25,16 @@ cdef bytes _sense_key(bytes key, list standing):
 
 
 cdef enum:
-    READERS_MAX = 3  # readers that read in turns: of the rules in force, of a set that waits for approval, and of one that learns from those in force
+    READERS_MAX = 3  # readers with caches: of the rules in force, of the candidate rules, and of rules that warm up their caches
 
-cdef slot[READERS_MAX] _reader_marks  # marks of readers
-cdef u64[READERS_MAX] _last_read  # when each has last begun to read; _turn: how often one has
+cdef slot[READERS_MAX] _reader_marks  # marks of the readers that own the caches
+cdef u64[READERS_MAX] _last_read  # value of _read_count when each reader last took over
 cdef u64 _read_count = 0
-cdef int _last_reader = 0  # who has read last
+cdef int _last_reader = 0  # index of the reader that read last
 
 
 cdef inline int _reader_index(slot mark) noexcept:
-    """Where what a reader found lately is remembered. A reader who is none of those has the place of the one who has not read for longest."""
+    """The index of a reader's caches. A new reader replaces the least recently active one."""
     return _last_reader if _reader_marks[_last_reader] is mark else _switch_reader(mark)
 
 
@@ -68,8 +68,8 @@ cdef struct CachedTraits:
     PyObject *traits
 
 cdef CachedTraits[READERS_MAX][TRAITS_CACHED] _cached_traits
-"""Traits that were found lately, each at a place that what makes it says: to compare some addresses costs less than a look-up by eleven things."""
-cdef slot[READERS_MAX] _traits_generation  # the generation of the memory that they are in
+"""Recent traits, at a place hashed from their inputs: to compare addresses costs less than a look-up by eleven values."""
+cdef slot[READERS_MAX] _traits_generation  # the memo's generation that the cache belongs to
 
 
 cdef object _traits_of(object reader, object content, object name, object keyword, object classified, object bits, object tagged, object forms, object owners):
@@ -103,7 +103,7 @@ cdef object _traits_of(object reader, object content, object name, object keywor
     if traits is None:
         traits = _Traits(*key)
         _memo_put(memo, key, traits)
-    if usual and <object>(<MemoFields *>memo).young is young and _traits_generation[reader_index] is <PyObject *>young:  # no thread has come between
+    if usual and <object>(<MemoFields *>memo).young is young and _traits_generation[reader_index] is <PyObject *>young:  # no other thread changed the generation
         _set(&found.name, name)
         _set(&found.keyword, keyword)
         _set(&found.classified, classified)
@@ -128,7 +128,7 @@ def reader_analyse(self, content, mask, tagged):
 
 
 cdef object _analysed(object self, object content, object mask, object tagged):
-    """(reading, whether a text with other digits in the same places may read differently, perhaps only by its telephone numbers)"""
+    """(reading, whether other digits in the same places may change it: True, False, or the spans that may be telephone numbers)"""
     cdef TextScan scan
     cdef unsigned int[FOUND_MOST + 1] places
     cdef Py_ssize_t at, many
@@ -155,7 +155,7 @@ cdef object _analysed(object self, object content, object mask, object tagged):
         _set(&fields._candidates, _empty_tuple)
     links, contacts, notice, signature = <object>fields.links, <object>fields._contacts, <object>fields.notice, <object>fields.signature
     short, data = <object>fields.squeezed, _scanned(&scan, &many)
-    # the words in it
+    # words
     number = (<Trie><object>(<ScannerFields *>scanner).trie).found(scan.folded, many, places)
     if number == FOUND_MOST:
         return PURE["reader_analyse"](self, content, mask, tagged)
@@ -166,14 +166,14 @@ cdef object _analysed(object self, object content, object mask, object tagged):
     if sense is None:
         found = frozenset([places[at] for at in range(number)])
         matches = (<object>(<ScannerFields *>scanner).matches)(data)
-        if scanner.is_exact(found):  # what counts depends on where they stand
+        if scanner.is_exact(found):  # the meaning depends on where the words stand
             key = _sense_key(key, scanner_standing(scanner, data, matches))
             sense = _memo_find(<object>(<ReaderFields *>self)._senses, key)
         if sense is None:
             sense = self._made((found, bool(links), bool((<tuple>notice)[_found_place]), False), data, matches)
             _memo_put(<object>(<ReaderFields *>self)._senses, key, sense)
     weighed, bits, numbered = (<tuple>sense)[0], (<tuple>sense)[1], (<tuple>sense)[2]
-    # what else rules ask
+    # other traits that rules ask for
     name = (<tuple>signature)[0]
     digits = False
     if scan.sorts & DIGIT:
@@ -237,7 +237,7 @@ cdef object _analysed(object self, object content, object mask, object tagged):
 cdef object _read_masked(
     object self, object content, str text, bytes mask, const octet *at, Py_ssize_t size, u64 mixed, bint own
 ):
-    """policy/text_reader.py, Reader._fresh, of a plain text. ``own``: nobody has put something over a method."""
+    """policy/text_reader.py, Reader._fresh, of a plain text. ``own``: no method is patched."""
     cdef ReaderFields *reader = <ReaderFields *>self
     found = _known_mask(reader, text, mask, at, size, mixed)
     if Py_TYPE(found) is not _reading_type:
@@ -256,7 +256,7 @@ cdef object _read_masked(
 
 
 cdef inline bint _is_plain_text(ReaderFields *reader, ContentFields *content) except -1:
-    """Whether it is read like nearly all: not by a category that it declares, not in part."""
+    """Whether a content is readable and complete, and declares no category."""
     return (
         content.state is <PyObject *>_readable and content.complete is _true
         and (reader._tag is <PyObject *>None or not <object>content.extra)
@@ -283,7 +283,7 @@ def reader_fresh(self, content):
     else:
         mask = masked(text)
         at, size = <const octet *>PyBytes_AS_STRING(mask), PyBytes_GET_SIZE(mask)
-    mixed = _hash_of(at, size)  # as mask_hash says
+    mixed = _hash_of(at, size)  # as in mask_hash
     _prefetch_recency((<ReaderFields *>self)._twice, mixed)
     return _read_masked(self, content, text, mask, at, size, mixed, False)
 
@@ -309,15 +309,15 @@ cdef struct Unread:
 
 
 cdef inline bint _is_unpatched(object reader) except -1:
-    """Whether nobody has put something over what a reader does."""
+    """Whether no method of a reader is patched."""
     return Py_TYPE(reader) is _reader_type and (
         _Reader.read is reader_read and _Reader._fresh is reader_fresh and _Reader._analyse is reader_analyse
     )
 
 
 cdef Py_ssize_t _read_some(object self, PyObject **contents, Py_ssize_t many) except -1:
-    """Reads as many texts of these as it can at a time, which nobody else reads meanwhile: how many it has dealt with. What memory is asked
-    for one is fetched while the others are masked. A text that cannot be read is left as it was."""
+    """Reads the first texts, at most SIDE_BY_SIDE; returns how many. Memory for one is prefetched while the others are masked. A text that
+    raises an error stays unread."""
     cdef Unread[SIDE_BY_SIDE] some
     cdef ReaderFields *reader = <ReaderFields *>self
     cdef ContentFields *content
@@ -334,7 +334,7 @@ cdef Py_ssize_t _read_some(object self, PyObject **contents, Py_ssize_t many) ex
                 break
             try:
                 reader_read(self, <object>contents[taken])
-            except Exception:  # whoever judges it meets it again
+            except Exception:  # the verdict raises it again
                 pass
             return 1
         one = &some[held]
@@ -355,7 +355,7 @@ cdef Py_ssize_t _read_some(object self, PyObject **contents, Py_ssize_t many) ex
     for place in range(held):
         one = &some[place]
         content = one.content
-        if content.read_by is reader.mark:  # it has come twice
+        if content.read_by is reader.mark:  # a repeat in the same batch
             continue
         text = <str><object>content.text
         try:

@@ -1,4 +1,4 @@
-# policy/refusal_match.py, for what a record says
+# policy/refusal_match.py, for packed facts of a record
 
 
 cdef enum:
@@ -8,21 +8,21 @@ cdef enum:
     REFUSED_TEXT_FACT = 6
     WITHDRAWN_FACT = 7
     TORN_FACT = 13
-    REFUSED_HEAD = 10  # octets of what a refused one said before its text: whose it is, its template
-    OPT_OUT_HEAD = 10  # octets of a refusal before its value: scope, source, time, expiry
+    REFUSED_HEAD = 10  # octets of a refused text before the text itself: sender, template
+    OPT_OUT_HEAD = 10  # octets of an opt-out before its value: scope, source, time, expiry
     OF_ADVERTISER = 1  # scopes
     OF_SIGNATURE = 2
     OF_PROVIDER = 3
     OF_PORT = 4
 
 cdef enum:
-    OF_UNKNOWN = 1  # an outcome is unknown, or that cannot be told
-    OF_OTHERS = 2  # there is more than refusals, and what rules that spare others do not look at
-    OF_TEXTS = 4  # what refused ones said is there
+    OF_UNKNOWN = 1  # an outcome is unknown, or the facts are damaged
+    OF_OTHERS = 2  # facts besides refusals and those that sparing rules ignore
+    OF_TEXTS = 4  # refused texts
 
 
 cdef int _facts_of(const octet *record, Py_ssize_t at, Py_ssize_t size) noexcept:
-    """Which facts stand behind a record's entries (state/facts.py)."""
+    """The kinds of facts behind a record's entries (state/record/packed_facts.py)."""
     cdef int found = 0
     while at < size:
         if record[at] == UNKNOWN_FACT or at + 1 == size:
@@ -36,7 +36,7 @@ cdef int _facts_of(const octet *record, Py_ssize_t at, Py_ssize_t size) noexcept
 
 
 cdef bint _may_be_torn(const octet *record, Py_ssize_t size) noexcept:
-    """Whether a record has keys of torn messages (state/torn.py), or that cannot be told."""
+    """Whether a record has keys of torn messages (state/record/incomplete_multipart.py), or is damaged."""
     cdef Py_ssize_t at
     if size < 7:
         return True
@@ -49,14 +49,14 @@ cdef bint _may_be_torn(const octet *record, Py_ssize_t size) noexcept:
 
 
 cdef bint _is_spelled(PyObject *text, const octet *at, Py_ssize_t size, bint whole) except -1:
-    """Whether a text is these octets, or begins with them."""
+    """Whether a text equals these octets (``whole``), or begins with them."""
     cdef Py_ssize_t length
     cdef const char *octets = PyUnicode_AsUTF8AndSize(<object>text, &length)
     return (length == size if whole else length >= size) and memcmp(octets, at, size) == 0
 
 
 cdef bint _is_about(object refusal_match, const octet *area, Py_ssize_t size, MessageFields *message, FactsFields *facts) except -1:
-    """Whether a refusal of a record could be about an advertisement (policy/concerning.py), what refused ones said apart."""
+    """Whether an opt-out of a record could be about an advertisement; refused texts are left to ``_is_like_refused``."""
     cdef SenderFields *sender = <SenderFields *>message.sender
     cdef dict refused = <dict>refusal_match.refused
     cdef const octet *at = area
@@ -93,7 +93,7 @@ cdef bint _is_about(object refusal_match, const octet *area, Py_ssize_t size, Me
 
 
 cdef bint _is_like_refused(object refusal_match, const octet *area, Py_ssize_t size, MessageFields *message) except -1:
-    """Whether a refused one has said the like of a message."""
+    """Whether a message is similar to a refused text of the record."""
     cdef const octet *at = area
     cdef Py_ssize_t many
     cdef object own = None

@@ -1,4 +1,4 @@
-# policy/registries/registry.py, policy/registries/registered_contacts.py: whose a link or a telephone number is
+# policy/registries/registry.py, policy/registries/registered_contacts.py: owners of links and telephone numbers
 
 cdef struct OutsideFields:
     PyObject head
@@ -25,7 +25,7 @@ cdef object _owners_in(object owners_of, tuple links, tuple contacts):
 
 
 cdef object _owner_of(dict registered, object contact):
-    """policy/registry.py, owners"""
+    """policy/registries/registry.py, Registry.owners"""
     cdef Py_ssize_t dot
     owners = _get(registered, contact)
     while owners is None:
@@ -38,7 +38,7 @@ cdef object _owner_of(dict registered, object contact):
 
 
 cdef bint _is_outside(OutsideFields *outside, tuple links, tuple contacts, object name) except -1:
-    """policy/owned.py, Outside; ``name``: what the text is signed with."""
+    """policy/registries/registered_contacts.py, Outside; ``name``: the text's signature."""
     cdef tuple found = links if <object>outside.reads == "links" else contacts
     cdef object registry, registered, mine = None
     if not len(found):

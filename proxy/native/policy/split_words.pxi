@@ -1,11 +1,11 @@
-# policy/text/split_words.py, policy/text/disguised.py: whether a text may hold a split word, or a contact that only a person reads; then it is the pure functions'
+# policy/text/split_words.py, policy/text/disguised.py: whether a text may hold a split word or a disguised contact; then Python reads it
 
-cdef octet[65536] _as_read  # of a folded character: 0: not met yet; a digit and one more; or
+cdef octet[65536] _as_read  # of a folded character: 0: not looked up yet; a digit plus one; or
 cdef enum:
     READ_LETTER = 11
     READ_MARK = 12
     NO_DISGUISE = 0
-    WITH_OTHER_DIGITS = 1  # a number may be there where the plain digits are others
+    WITH_OTHER_DIGITS = 1  # with other plain digits there may be a number
     DISGUISED = 2
 
 
@@ -28,7 +28,7 @@ cdef inline bint _is_word_letter(unsigned short one) noexcept:
 
 
 cdef Py_ssize_t _lone_letters(const unsigned short *text, Py_ssize_t size, bint latin, unsigned short *to, Py_ssize_t many) noexcept:
-    """Runs of letters that stand alone, each behind a 0, with every number as one 0. ``latin``: Latin letters and digits are letters, too."""
+    """Runs of at least three single letters, each behind a NUL, every number as one 0. ``latin``: with Latin letters and digits."""
     cdef Py_ssize_t at = 0, start, held = 0, begun = many
     cdef unsigned short one
     to[many] = 0
@@ -66,7 +66,7 @@ cdef Py_ssize_t _lone_letters(const unsigned short *text, Py_ssize_t size, bint 
 
 
 cdef bint _has_split(TextScan *scan, Trie trie, list patterns) except -1:
-    """Whether a word that is looked for stands there with a mark between every two letters."""
+    """Whether a lexicon word stands in the text with marks between all its letters."""
     cdef unsigned short[4 * LONGEST + 8] runs
     cdef unsigned int[FOUND_MOST + 1] places
     cdef Py_ssize_t many
@@ -81,13 +81,13 @@ cdef bint _has_split(TextScan *scan, Trie trie, list patterns) except -1:
         return True
     for number in range(found):
         pattern = <bytes>patterns[places[number]]
-        if b"0" in pattern or len(pattern.decode("utf-8", "surrogatepass")) >= 3:  # a number may be longer
+        if b"0" in pattern or len(pattern.decode("utf-8", "surrogatepass")) >= 3:  # the 0 may stand for several digits
             return True
     return False
 
 
 cdef bint _may_have_split(TextScan *scan, Trie trie) noexcept:
-    """Whether a word may be split there: of Chinese characters it is, of others the first two letters are there."""
+    """Whether a word may be split: a whole Chinese word, or the first two letters of another."""
     cdef const unsigned short *text = scan.folded
     cdef Py_ssize_t place, at
     for place in range(scan.loners):
@@ -107,7 +107,7 @@ cdef bint _may_have_split(TextScan *scan, Trie trie) noexcept:
 
 
 cdef bint _is_split_from(const unsigned short *text, Py_ssize_t size, Py_ssize_t at, Trie trie) noexcept:
-    """Whether a word of Chinese characters is split whose second one stands alone there."""
+    """Whether a split Chinese word has its second character alone at ``at``."""
     cdef Py_ssize_t first = at - 1
     cdef unsigned int node
     while first >= 0 and not 0x3400 <= text[first] <= 0x9FFF:
@@ -130,7 +130,7 @@ cdef bint _is_split_from(const unsigned short *text, Py_ssize_t size, Py_ssize_t
 
 
 cdef inline bint _begins_word(const unsigned short *text, Py_ssize_t at, Trie trie) noexcept:
-    """Whether what stands there may be the second letter of a longer word, behind the last letter before."""
+    """Whether the character may be the second letter of a longer word that begins with the letter before it."""
     cdef unsigned short one = text[at], before
     cdef unsigned int node
     at -= 1
@@ -140,7 +140,7 @@ cdef inline bint _begins_word(const unsigned short *text, Py_ssize_t at, Trie tr
         return False
     before = text[at]
     if _is_plain_digit(before):
-        if _is_plain_digit(one):  # of a number that is one 0
+        if _is_plain_digit(one):  # a number counts as one 0
             return True
         before = c"0"
     elif _is_plain_digit(one):
@@ -152,8 +152,7 @@ cdef inline bint _begins_word(const unsigned short *text, Py_ssize_t at, Trie tr
 
 
 cdef bint _has_disguised_domain(TextScan *scan, bint domains, bint *numbers) except -1:
-    """Whether a dot may stand between Latin letters that is written otherwise, or behind a gap that is none. ``numbers``: whether digits may
-    be of one number that do not stand in one group."""
+    """Whether a domain may be written with another dot or with gaps. ``numbers``: whether digits of several groups may be one number."""
     cdef const unsigned short *text = scan.folded
     cdef Py_ssize_t place, start, at, last, group = 0, spelt = 0
     cdef bint behind = False, dotted
@@ -199,7 +198,7 @@ cdef bint _has_disguised_domain(TextScan *scan, bint domains, bint *numbers) exc
 
 
 cdef bint _is_behind_latin(const unsigned short *text, Py_ssize_t at) noexcept:
-    """Whether Latin letters stand before 点, 小点, 句号, which ends there."""
+    """Whether Latin letters stand before 点, 小点 or 句号, which ends at ``at``."""
     if at and (text[at - 1] == 0x5C0F or text[at - 1] == 0x53E5):
         at -= 1
     at -= 1
@@ -217,7 +216,7 @@ cdef inline bint _is_other_dot(unsigned short one) noexcept:
 
 
 cdef int _disguised_number(TextScan *scan) except -1:
-    """Whether a telephone number may stand in other digits, or with marks in it: now, or with other plain digits."""
+    """Whether a telephone number may be written in other digits or with marks: now, or with other plain digits."""
     cdef const unsigned short *text = scan.folded
     cdef octet[LONGEST] digits
     cdef octet[LONGEST] edges
@@ -298,7 +297,7 @@ cdef inline bint _is_behind_messenger(unsigned short one) noexcept:
 
 
 cdef bint _needs_python(ReaderFields *reader, ScannerFields *scanner, TextScan *scan, int *numbers) except -1:
-    """Whether the pure functions must read the text. ``numbers``: whether there would be a telephone number with other plain digits."""
+    """Whether the Python version must read the text. ``numbers``: whether other plain digits could make a telephone number."""
     cdef bint contacts = <object>reader._reads_contacts, found = scan.is_long or scan.sorts & MESSENGER
     numbers[0] = NO_DISGUISE
     if _may_have_split(scan, <Trie><object>scanner.trie) and _has_split(scan, <Trie><object>scanner.trie, <list><object>scanner.patterns):

@@ -1,9 +1,9 @@
-# policy/text/text_analysis.py: what is found in a text; policy/text_reader.py: what rules make of it
+# policy/text/text_analysis.py: the analysis of a text; policy/text_reader.py: the traits that rules ask for
 
 cdef bint _analysis_learned = False
 cdef object _read_table
 cdef unsigned short[65536] _sort  # of a folded character
-cdef octet[8192] _usual  # a bit for each character that folds into itself and is Chinese and nothing else, as far as they have been met
+cdef octet[8192] _usual  # a bit for each character seen so far that folds into itself and is Chinese only
 cdef enum:
     MARK = 1
     DIGIT = 2
@@ -12,10 +12,10 @@ cdef enum:
     BRACKET = 16
     COLON = 32
     CHINESE = 64
-    NUMERAL = 128  # stands for a digit (policy/text/disguised.py)
+    NUMERAL = 128  # used in place of a digit (policy/text/disguised.py)
     LATIN = 256
     MESSENGER = 512
-    LONG_GROUP = 10  # digits of the shortest telephone number that letters may stand in
+    LONG_GROUP = 10  # digits of the shortest telephone number that may contain letters
     FOUND_MOST = 255
     WORDS_MOST = 32768
     SHORT_MOST = 254
@@ -122,7 +122,7 @@ cdef inline bint _is_usual(unsigned int one) noexcept:
 
 
 cdef inline octet *_utf8(octet *to, unsigned int one) noexcept:
-    """One character below 65536; four octets are written, however many it takes."""
+    """Encodes a character below 65536; always writes four octets, returns the end of the encoding."""
     cdef unsigned int three
     if one >= 0x800:
         if PY_BIG_ENDIAN:
@@ -152,8 +152,8 @@ def masked(str text):
 
 
 cdef Py_ssize_t _mask(str text, unsigned short *units) noexcept:
-    """A text of at most LONGEST characters below 65536 with each digit as 0; how many octets that is: two a character and one more, which is in
-    no other mask, for a memory that nobody but the twin looks into."""
+    """The mask of a text of at most LONGEST characters below 65536, each digit as 0; its size: two octets a character, and one more that
+    sets it apart from the Python version's masks in the same memo."""
     cdef Py_ssize_t at = 0, size = len(text)
     cdef const unsigned short *data
     cdef Py_UCS4 one
@@ -169,18 +169,18 @@ cdef Py_ssize_t _mask(str text, unsigned short *units) noexcept:
     return 2 * size + 1
 
 
-cdef struct TextScan:  # a text of at most LONGEST characters as it is looked at
+cdef struct TextScan:  # a text of at most LONGEST characters during its analysis
     unsigned short[LONGEST] folded
-    unsigned short[LONGEST] squeezed  # of which so many are ``held``
-    unsigned short[LONGEST] groups  # where Latin letters and digits begin, and numerals stand, so ``many``
-    unsigned short[LONGEST] alone  # where a Chinese character stands between others, so ``loners``
+    unsigned short[LONGEST] squeezed  # ``held`` characters
+    unsigned short[LONGEST] groups  # the ``many`` places of numerals and of the beginnings of Latin letters and digits
+    unsigned short[LONGEST] alone  # the ``loners`` places of Chinese characters between other characters
     Py_ssize_t held, size, many, loners
-    bint is_long  # whether there is a group of so many letters and digits as a telephone number has
-    int sorts  # of characters that are in it, but for such as are Chinese and nothing else
+    bint is_long  # whether a group of letters and digits is as long as a telephone number
+    int sorts  # classes of its characters, but for those that are only Chinese
 
 
 cdef object _analysis_of(str text, TextScan *scan):
-    """policy/page.py, Page; None where the twin must make it."""
+    """The TextAnalysis of a text; None if the Python version must make it."""
     cdef unsigned short[LONGEST] widened
     cdef unsigned short *folded = scan.folded
     cdef unsigned short *squeezed = scan.squeezed
@@ -202,7 +202,7 @@ cdef object _analysis_of(str text, TextScan *scan):
             widened[at] = <unsigned short>one
             at += 1
         units, at = widened, 0
-    while at < size:  # folded and squeezed, and looked at on the way
+    while at < size:  # fold, squeeze and classify in one pass
         one = units[at]
         if _is_usual(one) and marks <= 0:
             folded[at] = squeezed[held] = <unsigned short>one
@@ -230,7 +230,7 @@ cdef object _analysis_of(str text, TextScan *scan):
             if sort & NUMERAL:
                 scan.groups[many] = <unsigned short>(at - 1)
                 many += 1
-            if 0 < marks <= 3:  # what was put between two Chinese characters
+            if 0 < marks <= 3:  # marks between two Chinese characters
                 for number in range(marks):
                     if squeezed[held - 2 - number] != c" ":  # a word may be hidden
                         return None
@@ -305,7 +305,7 @@ cdef object _analysis_of(str text, TextScan *scan):
 
 
 cdef bytes _scanned(TextScan *scan, Py_ssize_t *many):
-    """What the scanner reads: every number is one 0. As characters it stands in ``folded`` then, so many."""
+    """The scanner's input, with every number as one 0; its characters, ``many``, replace ``folded``."""
     cdef octet[3 * LONGEST + 1] octets
     cdef octet *to = octets
     cdef Py_ssize_t at
@@ -325,7 +325,7 @@ cdef bytes _scanned(TextScan *scan, Py_ssize_t *many):
 
 
 cdef str _review_key(bytes data, tuple links, tuple contacts):
-    """policy/reviewed.py, key_of; ``data``: what the scanner reads of the page."""
+    """policy/registries/reviewed_texts.py, key_of; ``data``: the scanner's input."""
     cdef Blake2 digest
     cdef bytes beside, output = PyBytes_FromStringAndSize(NULL, 8)
     data = <bytes?>_nameless(data)

@@ -1,5 +1,4 @@
-# admission.py
-
+# relay/admission.py
 
 cdef enum:
     CONSENT_REQUEST = 8  # model/recipient.py
@@ -8,24 +7,24 @@ cdef enum:
 
 
 cdef class _AdmissionJudge(_Judge):
-    """What admission asks that is the same for all messages of a turn: looked up once, and again after whatever may have changed it."""
+    """What admission reads for all messages of a batch: looked up once, and again after any code that may have changed it."""
 
     cdef object admission, listed, routes, only, now, second
     cdef double at
     cdef long long keep_s
     cdef bint plain, alone, open, usual, usual_routes
-    cdef list bloom  # of who is listed; agreed, forgotten: whether anybody is, who has to be asked for too
+    cdef list bloom  # Bloom filters of the lists; agreed, forgotten: whether there are consents, and erased recipients
     cdef bint agreed, forgotten
-    cdef bytes key  # which names people, where nothing but the names of those that are forgotten has to be looked at
+    cdef bytes key  # of pseudonyms, if erased recipients are known by pseudonym only: then ``names`` holds theirs
     cdef set names
-    cdef u64 number  # whose message it is
+    cdef u64 number  # the recipient
     cdef u64[FETCHED] ahead, ahead_pseudonyms  # recipients of the next submits, and their pseudonyms
     cdef Py_ssize_t pseudonyms, first_unused
-    cdef PyObject *lane  # the one that was looked at last; usual: nothing has been put over its methods
-    cdef PyObject *bind  # likewise; vendor: its provider is told statuses of the vendor's range
+    cdef PyObject *lane  # the lane looked at last; usual: none of its methods is patched
+    cdef PyObject *bind  # the bind looked at last; vendor: its provider gets statuses of the vendor's range
     cdef bint vendor, own
     cdef _CandidateJudge candidate_judge
-    cdef int parts  # whether nobody has put something over a method of theirs; -1: not looked at yet
+    cdef int parts  # whether no method of the part handler is patched; -1: not looked at yet
 
     cdef int look(self) except -1:
         cdef AdmissionFields *admission = <AdmissionFields *>self.admission
@@ -58,7 +57,7 @@ cdef class _AdmissionJudge(_Judge):
         return 0
 
     cdef bint is_in_lists(self) except -1:
-        """Whether lists say anything of a person, or they were forgotten (state/listed.py, Listed.tells_of)."""
+        """Whether lists hold facts about the recipient, or the recipient was erased (SuppressionLists.tells_of)."""
         if self.bloom is not None and not _may_be_in_filter(self.bloom, self.number):
             if not self.forgotten:
                 return False
@@ -67,7 +66,7 @@ cdef class _AdmissionJudge(_Judge):
         return self.listed.tells_of(self.number)
 
     cdef u64 pseudonym(self) noexcept:
-        """Of whose message it is."""
+        """The recipient's pseudonym."""
         cdef Py_ssize_t place
         for place in range(self.first_unused, self.pseudonyms):
             if self.ahead[place] == self.number:
@@ -83,7 +82,7 @@ cdef class _AdmissionJudge(_Judge):
         return self.person_record
 
     cdef int again(self) except -1:
-        """After a twin has judged, which may have turned the rules, and taken from counters."""
+        """Looks again after the Python version has judged: it may have changed rules and counters."""
         global _counts_changed
         _counts_changed += 1
         rules = self.rules
@@ -109,7 +108,7 @@ cdef class _AdmissionJudge(_Judge):
         return True
 
     cdef int refuse(self, object one, PyObject *reason) except -1:
-        """admission.py, Judging.refuse, for the reason of a rule"""
+        """relay/admission.py, Admission.refuse, for the reason of a rule"""
         cdef PendingFields *pending = <PendingFields *>one
         cdef ReasonFields *why = <ReasonFields *>reason
         cdef long status
@@ -129,8 +128,7 @@ cdef class _AdmissionJudge(_Judge):
         return 0
 
     cdef bytes judged(self, object one, bytes data):
-        """The record with what a submit adds to it, the same where it is refused; None, and nothing is done, where more is to be said or
-        asked of it."""
+        """The record with the submit's entry, unchanged if it is refused; None, with nothing done, if the Python version must judge."""
         cdef AdmissionFields *admission = <AdmissionFields *>self.admission
         cdef PendingFields *pending = <PendingFields *>one
         cdef MessageFields *message
@@ -166,16 +164,16 @@ cdef class _AdmissionJudge(_Judge):
                     self.person_record = person if self.agreed else self.listed.beside(person, <object>message.recipient)
                     bare = False
             verdict = self.verdict(message, at, when, bare)
-        except Exception:  # the twin meets it again, and says what becomes of it
+        except Exception:  # the Python version raises it again and handles it
             return None
         if verdict is None:
             return None
         if self.candidate_judge is not None:
             try:
                 compared = self.candidate_judge.ask(self, message, at, when, bare, verdict)
-            except Exception:  # the twin meets it again, and counts it
+            except Exception:  # the Python version raises it again and counts it
                 compared = False
-            self.candidate_judge.judge = None  # or neither would go before somebody collects
+            self.candidate_judge.judge = None  # breaks the reference cycle
             if not compared:
                 self.candidate_judge.candidate.look(<object>pending.message, self.person(), verdict, when, self.candidate_judge.counts.counters)
         if self.needs_evidence:
@@ -200,7 +198,7 @@ cdef class _AdmissionJudge(_Judge):
             _set(&pending.category, category)
             self.refuse(one, <PyObject *>(_gate_reasons["no-route" if lane is None else "queue-full"]))
             return data
-        if not bare and not self.spared and category is _marketing:  # another look at what the suppression rule should have caught
+        if not bare and not self.spared and category is _marketing:  # a second check of what the suppression rule should have caught
             conflicts = _refused_before(
                 self.person().opt_outs(), <object>pending.message, verdict, when, self.rules.registry.same_advertiser
             )
@@ -237,7 +235,7 @@ cdef class _AdmissionJudge(_Judge):
 
 
 cdef Py_ssize_t _numbers_of(list submits, u64 *numbers) except -1:
-    """Of at most FETCHED."""
+    """The recipients of at most FETCHED submits."""
     cdef PendingFields *pending
     cdef Py_ssize_t many = 0
     for one in submits:
@@ -251,7 +249,7 @@ cdef Py_ssize_t _numbers_of(list submits, u64 *numbers) except -1:
 
 
 cdef int _prefetch_batch(_AdmissionJudge judge, list submits) except -1:
-    """Reads the texts of a turn, and has what verdicts will look into fetched."""
+    """Reads the texts of a batch, and prefetches what verdicts will read."""
     cdef Py_ssize_t many
     if judge.plain:
         try:
@@ -261,13 +259,13 @@ cdef int _prefetch_batch(_AdmissionJudge judge, list submits) except -1:
                 if judge.key is not None:
                     judge.pseudonyms = _pseudonyms_of(judge.key, judge.ahead, many, judge.ahead_pseudonyms)
             _prefetch_records(judge, submits)
-        except Exception:  # whoever is judged meets it again
+        except Exception:  # the verdict raises it again
             pass
     return 0
 
 
 cdef _AdmissionJudge _make_judge(object admission, object now):
-    """None where somebody has put something over what admission does."""
+    """The judge of a batch; None if Admission is subclassed."""
     cdef _AdmissionJudge judge
     if _pending_type is NULL:
         _learn_fields()

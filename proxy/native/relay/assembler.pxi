@@ -1,4 +1,4 @@
-# relay/multipart/assembler.py, relay/multipart/handler.py: a long message all of whose parts came in one read, one behind the other
+# relay/multipart/assembler.py, relay/multipart/handler.py: long messages whose parts all arrived in one read, in order
 
 cdef struct LongMessageFields:
     PyObject head
@@ -9,7 +9,7 @@ cdef struct LongMessageFields:
 cdef PyTypeObject *_long_message_type = NULL
 cdef type _PartHandler, _Assembler, _SharedParts
 cdef object _no_holder, _no_parts, _no_node, _empty_set = frozenset()
-cdef dict _rules_own  # reasons of rules, by name
+cdef dict _rules_own  # reasons of rules by name
 cdef double _inherit_s
 
 
@@ -33,7 +33,7 @@ cdef int _learn_long_messages() except -1:
 
 
 cdef inline bint _is_plain(object parts) except -1:
-    """Whether nobody has put something over a method."""
+    """Whether no method is patched."""
     if type(parts) is not _PartHandler:
         return False
     shared_parts = parts.shared_parts
@@ -41,12 +41,12 @@ cdef inline bint _is_plain(object parts) except -1:
 
 
 cdef inline object _part(object pending):
-    """Of a message that _plain_submit made."""
+    """The part of a message that ``_plain_submit`` made."""
     return <object>(<ContentFields *>(<MessageFields *>(<PendingFields *>pending).message).content).part
 
 
 cdef bint _is_next(list first, object pending) except -1:
-    """Whether a part is the one behind those, of the same message."""
+    """Whether a submit is the next part of the same message."""
     cdef MessageFields *one = <MessageFields *>(<PendingFields *>first[0]).message
     cdef MessageFields *other = <MessageFields *>(<PendingFields *>pending).message
     cdef tuple part = <tuple>_part(first[0]), another = <tuple>_part(pending)
@@ -63,7 +63,7 @@ cdef bint _is_next(list first, object pending) except -1:
 
 
 cdef class _WholeMessages:
-    """Where messages go of which one read brings all parts."""
+    """Takes messages whose parts all arrived in one read."""
 
     cdef object parts, transactions, batching
     cdef dict open, turned_away, held_bytes
@@ -83,7 +83,7 @@ cdef class _WholeMessages:
 
 
 cdef bint _take_whole(_WholeMessages messages, list parts_together, object now_s) except -1:
-    """Takes a message of which all is here, and no part waits or is remembered; False, and nothing is done, where it is not so simple."""
+    """Takes a whole message of which no part waits or is remembered; False, with nothing done, in any other case."""
     cdef PendingFields *leader = <PendingFields *>parts_together[0]
     cdef MessageFields *own = <MessageFields *>leader.message
     cdef SenderFields *sender = <SenderFields *>own.sender
@@ -143,7 +143,7 @@ cdef bint _take_whole(_WholeMessages messages, list parts_together, object now_s
         _set(&(<PendingFields *>pending).message, message)
         _set(&(<PendingFields *>pending).long, long)
     messages.parts.undecided += len(parts_together)
-    if messages.transactions is not None:  # it is whole, and need not be put up there
+    if messages.transactions is not None:  # a whole message needs no shared record
         people = messages.transactions.people
         person = key[2]
         people[person] = people.get(person, 0) + len(parts_together)
@@ -152,7 +152,7 @@ cdef bint _take_whole(_WholeMessages messages, list parts_together, object now_s
 
 
 cdef int _take_each(object relay, list parts_together, object now_s) except -1:
-    """What turned out to be no whole message, part by part."""
+    """Takes each part by itself, if the message is not whole."""
     for pending in parts_together:
         reason = relay.parts.take(pending, now_s)
         if reason:
@@ -161,13 +161,13 @@ cdef int _take_each(object relay, list parts_together, object now_s) except -1:
 
 
 cdef inline bint _is_undivided(LongMessageFields *long) except -1:
-    """Whether all parts of a message are judged together, and others hold none."""
+    """Whether all parts of a message are in one batch."""
     cdef dict last = <dict>long.last
     return len(last) == <Py_ssize_t>(<tuple>long.key)[4] and len(<list>long.batch) == len(last)
 
 
 cdef bytes _judge_part(_AdmissionJudge judge, object parts, object one, bytes data, object now):
-    """parts.py, judge: a part judged together with all others; None, and nothing is done, for any other."""
+    """PartHandler.judge for a part judged with all others; None, with nothing done, for any other."""
     cdef PendingFields *pending = <PendingFields *>one
     cdef PendingFields *leader
     cdef LongMessageFields *long
@@ -185,7 +185,7 @@ cdef bytes _judge_part(_AdmissionJudge judge, object parts, object one, bytes da
     if _type_of(long.leader) is not _pending_type:
         return None
     leader = <PendingFields *>long.leader
-    if (<dict>long.last).get(1) is not <object>long.leader:  # its first part is not here
+    if (<dict>long.last).get(1) is not <object>long.leader:  # the first part is not here
         return None
     if leader is not pending:
         for other in <list>long.batch:
@@ -287,7 +287,7 @@ def part_handler_settle(self, list decided):
 
 
 cdef inline bint _is_refused_whole(LongMessageFields *long) except -1:
-    """Whether a rule has refused a message, and of its parts none stands in for another: what comes of it is that none is alive."""
+    """Whether a rule refused a message none of whose parts replaces another."""
     cdef PendingFields *leader = <PendingFields *>long.leader
     return (
         _type_of(long.leader) is _pending_type
@@ -298,7 +298,7 @@ cdef inline bint _is_refused_whole(LongMessageFields *long) except -1:
 
 
 cdef inline bint _is_whole(slot message) except -1:
-    """Whether all of a message is there."""
+    """Whether a message is complete."""
     cdef slot content
     if _type_of(message) is not _message_type:
         return (<object>message).content.complete

@@ -6,21 +6,21 @@ cdef bytes _empty_record = bytes(7)
 
 
 cdef class _RecipientBatches:
-    """Who gets something in a turn, each once, in the order in which it came: found by number without an object of Python's for each."""
+    """The recipients of a batch, each once, in order of arrival: found by number, without a Python object for each."""
 
     cdef u64 *numbers
     cdef list waiting  # of each recipient a submit, or a list of submits
-    cdef unsigned int *slots  # a place + 1; 0: none
+    cdef unsigned int *slots  # a place plus one; 0: free
     cdef Py_ssize_t many
     cdef u64 mix, mask
-    cdef bint doubled  # somebody gets more than one
+    cdef bint doubled  # a recipient has more than one submit
 
     def __dealloc__(self):
         free(self.numbers)
         free(self.slots)
 
     cdef int room(self, Py_ssize_t many, u64 mix) except -1:
-        """For so many submits. ``mix``: a number that nobody outside knows, or somebody could choose persons who all come upon one place."""
+        """Allocates for ``many`` submits. ``mix``: a secret number, so that no sender can choose recipients that collide."""
         cdef u64 size = 64
         while size < 2 * <u64>many:
             size <<= 1
@@ -32,7 +32,7 @@ cdef class _RecipientBatches:
         return 0
 
     cdef inline unsigned int *slot(self, u64 number) noexcept:
-        """Where he stands, or would."""
+        """The slot of a recipient, or the free slot for it."""
         cdef u64 at = ((number * self.mix) >> 20) & self.mask
         while self.slots[at] and self.numbers[self.slots[at] - 1] != number:
             at = (at + 1) & self.mask
@@ -46,7 +46,7 @@ cdef class _RecipientBatches:
         return 0
 
     cdef list submits(self):
-        """As they are judged."""
+        """The submits in the order in which they are judged."""
         cdef list found
         if not self.doubled:
             return self.waiting
@@ -90,7 +90,7 @@ def batching_judge_at_once(self, list submits, now):
     if type(store) is not _SqliteStore or store.waits or self.window.busy or parts.shared_parts is not None or Py_TYPE(admission) is not _admission_type or admission.__dict__:
         return False
     own = store.__dict__
-    if "load" in own or "swap" in own:  # somebody has put something over them
+    if "load" in own or "swap" in own:  # patched, by a test
         return False
     refusals, rules = self.refusals, admission.rules
     cdef octet[::1] refused_young = refusals.marks, refused_old = refusals.marks_before
@@ -187,7 +187,7 @@ def batching_judge_at_once(self, list submits, now):
 
 
 cdef bytes _judge_one(_AdmissionJudge judge, object parts, object pending, bytes data, object now):
-    """The record as one submit leaves it."""
+    """Judges one submit; the record with its entry."""
     cdef bytes after
     if Py_TYPE(pending) is _pending_type and (<PendingFields *>pending).long is <PyObject *>None:
         after = judge.judged(pending, data)
@@ -201,7 +201,7 @@ cdef bytes _judge_one(_AdmissionJudge judge, object parts, object pending, bytes
         if after is not None:
             return after
         after = parts.judge(pending, data, now)
-    judge.again()  # rules may have turned
+    judge.again()  # rules may have changed
     return after
 
 
@@ -246,7 +246,7 @@ def batching_changes_of(dict batches, dict refused):
 
 
 cdef list _submits_before_change(list recipients, Py_ssize_t place, dict loaded):
-    """From this person on, of those whom nothing else has come for: a change may ask what has been read before it."""
+    """The submits from this recipient on to the next one with a change: a change may ask what was read before it."""
     cdef list found = []
     cdef tuple batch
     for place in range(place, len(recipients)):
@@ -284,7 +284,7 @@ def batching_judge_loaded(self, dict batches, dict loaded, views, now):
             writes.extend(more)
             refused.update(again)
             admission.cut_off = False
-            judge = None  # rules may have turned
+            judge = None  # rules may have changed
             continue
         if judge is None:
             judge = _make_judge(admission, now)

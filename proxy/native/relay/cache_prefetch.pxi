@@ -1,7 +1,7 @@
-# relay/batching.py, admission.py: what verdicts will look into is asked for beforehand, for all of a turn
+# relay/batching.py, relay/admission.py: prefetches what the verdicts of a batch will read
 
 cdef enum:
-    RELATED_CACHED = 1 << 17  # providers choose what stands behind their prefixes: some use a port for each text
+    RELATED_CACHED = 1 << 17  # senders: some providers use a port for each text
     KNOWN_CACHED = 1 << 15
 
 cdef struct RelatedEntry:
@@ -15,8 +15,8 @@ cdef struct KnownEntry:
 
 cdef RelatedEntry[RELATED_CACHED] _related_cache
 cdef KnownEntry[KNOWN_CACHED] _known_cache
-"""What was asked for lately of what rules know, each at a place that sender, or his kin and text, say: two look-ups in great dictionaries less."""
-cdef dict _related_generation = None, _known_generation = None  # the generations of the memories that it is in
+"""Recent look-ups: related senders by sender, and the rules' knowledge by related senders and traits. Saves two look-ups in large dictionaries."""
+cdef dict _related_generation = None, _known_generation = None  # the memos' generations that the caches belong to
 
 
 cdef void _clear_related(dict senders) noexcept:
@@ -50,28 +50,27 @@ cdef inline KnownEntry *_known_place(PyObject *related, PyObject *traits) noexce
 
 
 cdef enum:
-    PREFETCH_MAX = 256  # submits of one turn, as many as a table fetches
-    SORTS = 3  # of what is known of a sender and a text (policy/ruleset.py, Known): the sort of each place …
-    PLANS = 5  # … and the plan for each sort
+    PREFETCH_MAX = 256  # submits of one batch, as many as a table fetches
+    SORTS = 3  # field of Known (policy/ruleset.py): the sort of each region …
+    PLANS = 5  # … and the plans by sort
 
 cdef struct Prefetch:
     MessageFields *message
-    PyObject **at  # where the next is found that will be looked into
+    PyObject **at  # address of what is read next
     Py_ssize_t cell
 
 
 cdef void _prefetch_records(_Judge judge, list submits) except *:
-    """Reads the texts of these, and asks memory for what ``verdict`` will look into for each: it brings what all need side by side, a step
-    at a time, where looking one by one waits at each step. What was asked for lately is not held to be true here, only fetched: verdicts
-    look whether it is of these rules."""
+    """Reads the texts of these submits, and prefetches what ``verdict`` will read for each, in parallel and step by step. Cached values are
+    only prefetched here: ``verdict`` checks that they belong to its rules."""
     cdef Prefetch[PREFETCH_MAX] some
     cdef Py_ssize_t many = _read_all(judge, submits, some)
     _fetch_plans(some, _fetch_known(some, many, judge.cells.data.as_ushorts))
 
 
 cdef Py_ssize_t _read_all(_Judge judge, list submits, Prefetch *some) except -1:
-    """Those whose texts are read, and whose place is in the table of regions. Texts are read in the order in which they are judged: of two
-    that look alike the later is kept for whom a person refuses. So of those behind one that is left to its verdict none is read here."""
+    """Collects the submits whose texts are read and whose region is known; returns their count. Texts must be read in the order in which they
+    are judged, as the later of two similar texts is kept: so none is read behind a submit that only its verdict can read."""
     cdef PyObject *unread[PREFETCH_MAX]
     cdef Prefetch *one
     cdef PendingFields *pending
@@ -125,20 +124,20 @@ cdef int _read_each(_Judge judge, PyObject **unread, Py_ssize_t many) except -1:
     for place in range(many):
         try:
             judge.reader.read(<object>unread[place])
-        except Exception:  # the twin meets it again
+        except Exception:  # the verdict raises it again
             pass
     return 0
 
 
 cdef Py_ssize_t _fetch_known(Prefetch *some, Py_ssize_t many, const unsigned short *cells) noexcept:
-    """Those of which something is known; from here on nothing of Python's runs."""
+    """Keeps the submits that the caches know. From here on no Python code runs."""
     cdef Prefetch *one
     cdef ContentFields *content
     cdef PyObject *traits
     cdef KnownEntry *entry
     cdef RelatedEntry *related_entry
     cdef Py_ssize_t place, left = 0
-    for place in range(many):  # whose kin they are, and the memory of what was asked for lately
+    for place in range(many):  # related senders, and the place in the cache of knowledge
         content = <ContentFields *>some[place].message.content
         related_entry = _related_place(some[place].message.sender)
         if related_entry.sender is some[place].message.sender and _type_of(content.reading) is _reading_type:
@@ -153,7 +152,7 @@ cdef Py_ssize_t _fetch_known(Prefetch *some, Py_ssize_t many, const unsigned sho
                 _prefetch((<SenderFields *>related_entry.sender).written)
             left += 1
     many, left = left, 0
-    for place in range(many):  # what is known of sender and text
+    for place in range(many):  # the knowledge of sender and text
         one = &some[place]
         entry = <KnownEntry *>one.at
         if (
@@ -172,7 +171,7 @@ cdef int _fetch_plans(Prefetch *some, Py_ssize_t many) except -1:
     cdef Prefetch *one
     cdef FactsFields *facts
     cdef Py_ssize_t place, sort
-    for place in range(many):  # which sort of place that is, and the plans by sort
+    for place in range(many):  # the region's sort, and the plans by sort
         one = &some[place]
         known = <tuple>one.at[0]
         _prefetch(_items_within(<tuple>known[SORTS]) + one.cell)
@@ -187,14 +186,14 @@ cdef int _fetch_plans(Prefetch *some, Py_ssize_t many) except -1:
         _prefetch(some[place].at[0])
         _prefetch(<const char *>some[place].at[0] + 64)
         _prefetch(<const char *>some[place].at[0] + 128)
-    for place in range(many):  # what it says of the text, and what it asks
+    for place in range(many):  # the plan's facts and its outline
         if _type_of(some[place].at[0]) is _plan_type:
             _prefetch((<PlanFields *>some[place].at[0]).facts)
             _prefetch(<const char *>(<PlanFields *>some[place].at[0]).facts + 64)
             _prefetch((<PlanFields *>some[place].at[0]).outline)
             _prefetch(<const char *>(<PlanFields *>some[place].at[0]).outline + 64)
             _prefetch(<const char *>(<PlanFields *>some[place].at[0]).outline + 128)
-    for place in range(many):  # and what of that stands in an entry
+    for place in range(many):  # facts that an entry holds
         if _type_of(some[place].at[0]) is _plan_type and _type_of((<PlanFields *>some[place].at[0]).facts) is _facts_type:
             facts = <FactsFields *>(<PlanFields *>some[place].at[0]).facts
             _prefetch(facts.packed)
@@ -203,7 +202,7 @@ cdef int _fetch_plans(Prefetch *some, Py_ssize_t many) except -1:
 
 
 cdef object _known_of(MemoFields *senders, MemoFields *memory, PyObject *sender, PyObject *traits):
-    """What is known of a sender and a text; None where that is not remembered."""
+    """The rules' knowledge of a sender and a text; None if it is not remembered."""
     cdef RelatedEntry *related_entry = _related_place(sender)
     cdef KnownEntry *entry
     if senders.young is not <PyObject *>_related_generation:

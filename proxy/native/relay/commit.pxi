@@ -28,7 +28,7 @@ def commit_written(self, list decided, verdict, now):
             outbox.append((0, pending, refused.detail(pending, <PendingFields *>pending)))
             refused.keep(<PendingFields *>pending)
         else:
-            if refused is not None:  # it may be kept, too
+            if refused is not None:  # the Python version may cache it, too
                 refused.finish()
                 refused = None
             allowed.extend(PURE["commit_written"](self, [pending], sequence, now))

@@ -1,15 +1,15 @@
 # wire/deliver.py
 
 cdef enum:
-    TAGS = 0x1500  # the parameters of SMPP 3.4 lie below it
-    TLVS_MAX = 16  # of a receipt that is dealt with here
+    TAGS = 0x1500  # above all optional parameters of SMPP 3.4
+    TLVS_MAX = 16  # of a receipt read here
 
 cdef Py_ssize_t[TAGS] _tlv_least, _tlv_most
 cdef bint _tlvs_learned = False
 
 
 cdef int _learn_tlvs() except -1:
-    """How long the value of a parameter may be."""
+    """Reads the allowed lengths of optional parameters."""
     global _tlvs_learned
     from proxy.wire.tables import TLVS
     for tag in range(TAGS):
@@ -25,7 +25,7 @@ cdef inline Py_ssize_t _u16_at(const octet *at) noexcept:
 
 
 cdef bint _are_tlvs(const octet *at, Py_ssize_t position, Py_ssize_t size, bint beside_text) noexcept:
-    """Whether optional parameters reach to the end, each once and of a length that it may have; a payload not beside a text."""
+    """Whether optional parameters fill the rest, each once and of an allowed length; message_payload not beside a short message."""
     cdef Py_ssize_t[TLVS_MAX] seen
     cdef Py_ssize_t number = 0, other, tag, length
     while position < size:
@@ -44,7 +44,7 @@ cdef bint _are_tlvs(const octet *at, Py_ssize_t position, Py_ssize_t size, bint 
 
 
 cdef bint _receipt_at(bytes data, Py_ssize_t *service, Py_ssize_t *source, Py_ssize_t *end) noexcept:
-    """Whether it is a receipt that can be read, and where its first fields end; False where that is not so simple, too."""
+    """Whether the data are a plain receipt; finds where its first fields end."""
     cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data), stop
     service[0] = _zero_at(at, size, 16, 22)
@@ -77,11 +77,11 @@ def receipt_addresses(frame):
     return data[service + 3 : source], data[source + 3 : end]
 
 
-# deliver_relay.py
+# relay/deliver.py
 
 
 cdef bytes _packed_string(const octet *at, Py_ssize_t size):
-    """A word of a journal body (desk/body.py), of octets that are Latin-1."""
+    """Latin-1 octets as a string of a journal body (journal/encoding.py)."""
     cdef Py_ssize_t place
     cdef bytes packed
     cdef octet *to
@@ -104,14 +104,14 @@ cdef enum:
 cdef struct CachedRoute:
     const octet *port  # in a frame of this read
     Py_ssize_t size
-    PyObject *route  # which a receipt of this read holds
+    PyObject *route  # kept alive by a receipt of this read
 
 
 cdef object _allowed_receipt = None  # relay/message_ids.py
 
 
 cdef inline bint _has_plain_id(const octet *tail) noexcept:
-    """Whether the text of a receipt begins with an id that is not too long; ``tail``: what is behind the port of one that can be read."""
+    """Whether a receipt's text begins with an id of at most 64 octets; ``tail``: the octets behind the port."""
     cdef const octet *text = tail + 10
     cdef Py_ssize_t size = tail[9]
     if size < 5 or text[0] != c"i" or text[1] != c"d" or text[2] != c":" or text[3] == c" ":
@@ -224,7 +224,7 @@ def acknowledged(list sequences):
 
 
 cdef class ReceiptRecords:
-    """What ``pack_receipts`` says; ``journal_extend`` makes records of it without the pieces."""
+    """The result of ``pack_receipts``; ``journal_extend`` writes its records without the pieces."""
 
     cdef bytes head
     cdef list people, routes, items
@@ -236,7 +236,7 @@ cdef class ReceiptRecords:
             yield [b"", _records.at[HEAD:size]]
 
     cdef Py_ssize_t put(self, Py_ssize_t place) except -1:
-        """Room for a head, and a body: how many octets that is."""
+        """Writes room for a head, and a body; returns the record's size."""
         cdef bytes head = self.head, person = <bytes?>self.people[place], port, data
         cdef octet *to
         cdef Py_ssize_t size

@@ -1,7 +1,7 @@
-# slots
+# fields of Python objects, read and written in C
 #
-# What is made of every message is of plain classes with __slots__: their fields lie at fixed places, which structs name and ``_learn_fields``
-# checks. Reading one there takes an instruction instead of eighty. Whatever is not exactly of the class that is expected is the twin's.
+# The objects made for each message are of plain classes with __slots__: their fields lie at fixed offsets, which structs describe and
+# ``_learn_fields`` checks. A read takes one instruction instead of eighty. Objects of any other class go to the Python version.
 
 cdef extern from "structmember.h":
     ctypedef struct PyMemberDef:
@@ -24,7 +24,7 @@ cdef extern from "Python.h":
 
 ctypedef PyObject *slot
 
-# In the order of the alphabet, in which they lie.
+# Slots lie in alphabetical order.
 
 cdef struct PendingFields:
     PyObject head
@@ -140,7 +140,7 @@ cdef struct RouteFields:
 
 
 cdef PyTypeObject *_checked_layout(kind, str names, size_t size, int made=-1) except NULL:
-    """A class whose fields lie as a struct of that size has them; TypeError for any other. ``made``: which of those that making.pxi makes."""
+    """Checks that a class's slots lie as in a struct of that size; TypeError if not. ``made``: its number in object_pool.pxi."""
     cdef Py_ssize_t place = sizeof(PyObject)
     for name in names.split():
         field = kind.__dict__.get(name)
@@ -155,7 +155,7 @@ cdef PyTypeObject *_checked_layout(kind, str names, size_t size, int made=-1) ex
 
 
 cdef inline void _set(slot *at, object value) noexcept:
-    """Sets a field, whatever it held."""
+    """Replaces the value of a field."""
     cdef slot before = at[0]
     Py_INCREF(value)
     at[0] = <PyObject *>value
@@ -163,7 +163,7 @@ cdef inline void _set(slot *at, object value) noexcept:
 
 
 cdef inline void _fill(slot *at, object value) noexcept:
-    """Sets a field of what was just made."""
+    """Sets a field of a new object."""
     Py_INCREF(value)
     at[0] = <PyObject *>value
 
@@ -173,7 +173,7 @@ cdef inline object _get(dict held, object key):
     return None if found is NULL else <object>found
 
 
-cdef PyTypeObject *_pending_type = NULL  # until all are known
+cdef PyTypeObject *_pending_type = NULL  # until _learn_fields has run
 cdef PyTypeObject *_message_type
 cdef PyTypeObject *_content_type
 cdef PyTypeObject *_sender_type
@@ -213,11 +213,11 @@ cdef Py_ssize_t _segment_first
 cdef u64 _marks_most
 cdef object _is = True
 cdef PyObject *_true = <PyObject *>_is
-cdef PyObject *_zero_ptr = <PyObject *>_zero  # there is one such number
+cdef PyObject *_zero_ptr = <PyObject *>_zero
 
 
 cdef int _learn_fields() except -1:
-    """Where all that lies, once."""
+    """Imports classes and functions, and checks the classes' layout, once."""
     global _pending_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _plan_type
     global _record_type, _frame_type, _policy_memo_type, _recipient_test_type, _lane_type, _admission_type, _reason_type, _cached_refusal_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
@@ -323,7 +323,7 @@ cdef int _learn_fields() except -1:
     _item_type = _checked_layout(deliver_queue.Item, "at box data kind number state stored tries", sizeof(ItemFields), ITEM)
     _queue_type = _checked_layout(deliver_queue.DeliverQueue, "_aside _open_at _order _ready _row bytes count handed provider", sizeof(QueueFields))
     _route_type = _checked_layout(Route, "box label said", sizeof(RouteFields))
-    states = deliver_queue.UNSAFE, deliver_queue.READY, deliver_queue.HANDED, deliver_queue.GONE  # there is one of each such number, for ever
+    states = deliver_queue.UNSAFE, deliver_queue.READY, deliver_queue.HANDED, deliver_queue.GONE  # small integers exist once
     _unsafe_state, _ready_state = <PyObject *>states[0], <PyObject *>states[1]
     _handed_state, _gone_state = <PyObject *>states[2], <PyObject *>states[3]
     _item_bytes, _slack = deliver_queue.ITEM_BYTES, deliver_queue.SLACK

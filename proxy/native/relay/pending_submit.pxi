@@ -2,7 +2,7 @@
 
 
 cdef bytes _accepted_resp(object sequence, const octet *body, Py_ssize_t size):
-    """The submit_sm_resp that a carrier's answer becomes, where it is one with a message id."""
+    """The submit_sm_resp for a carrier's answer with a message id."""
     cdef bytes answer = PyBytes_FromStringAndSize(NULL, 16 + size)
     cdef octet *to = <octet *>PyBytes_AS_STRING(answer)
     _put_u32(to, <unsigned int>(16 + size))
@@ -14,7 +14,7 @@ cdef bytes _accepted_resp(object sequence, const octet *body, Py_ssize_t size):
 
 
 cdef bytes _refused_resp(object sequence, object status):
-    """A submit_sm_resp that says no and nothing else (SMPP 3.4 §4.4.2)."""
+    """A submit_sm_resp with an error status and no body (SMPP 3.4 §4.4.2)."""
     cdef bytes answer = PyBytes_FromStringAndSize(NULL, 16)
     cdef octet *to = <octet *>PyBytes_AS_STRING(answer)
     _put_u32(to, 16)
@@ -25,7 +25,7 @@ cdef bytes _refused_resp(object sequence, object status):
 
 
 cdef enum:
-    AT_ONCE = 512  # of what waits
+    AT_ONCE = 512  # waiting answers in one step
 
 
 def outbox_release(self, long long synced, list completed):
@@ -34,14 +34,14 @@ def outbox_release(self, long long synced, list completed):
     cdef list some = None
     if _pending_type is NULL:
         _learn_fields()
-    while len(self) and <long long>(<tuple>self[0])[0] <= synced:  # what is told may lead to more
+    while len(self) and <long long>(<tuple>self[0])[0] <= synced:  # an answer may lead to more
         some = list(_islice(self, AT_ONCE))
         last = _released(self, some, synced, completed, by_bind, last)
     _send_answers(by_bind)
 
 
 cdef inline bint _with_id(object what, const octet **body, Py_ssize_t *size) noexcept:
-    """The body of an answer that has a message id, and how long it is; False for any other."""
+    """Finds the body of an answer with a message id, and its size; False for any other answer."""
     if Py_TYPE(what) is _frame_type:
         body[0] = <const octet *>PyBytes_AS_STRING(<bytes><object>(<FrameFields *>what).data) + 16
         size[0] = PyBytes_GET_SIZE(<bytes><object>(<FrameFields *>what).data) - 16
@@ -53,11 +53,11 @@ cdef inline bint _with_id(object what, const octet **body, Py_ssize_t *size) noe
 
 
 cdef enum:
-    FAR = 12  # so many dealt with before is time enough to fetch one from far memory
+    FAR = 12  # answers handled while one is fetched from far memory
 
 
 cdef inline void _fetch_waiting(list some, Py_ssize_t place) noexcept:
-    """Asks memory for what is told soon."""
+    """Prefetches the next answers."""
     cdef PyObject **items = _items_of(some)
     cdef PyObject *what
     if place + FAR < len(some):
@@ -73,7 +73,7 @@ cdef inline void _fetch_waiting(list some, Py_ssize_t place) noexcept:
 
 
 cdef object _released(object outbox, list some, long long synced, list completed, dict by_bind, object last):
-    """Some of what waits, as far as it may be told; the bind that was told last."""
+    """Collects answers that are safe to send; returns the bind of the last one."""
     cdef list answers = None if last is None else by_bind[last]
     cdef PendingFields *fields
     cdef tuple item
@@ -130,7 +130,7 @@ cdef object _released(object outbox, list some, long long synced, list completed
                     _set(&fields.long, None)
                 else:
                     _release_part(pending)
-    finally:  # what has come behind them meanwhile stays
+    finally:  # answers added meanwhile stay
         if taken == len(outbox):
             outbox.clear()
         else:
@@ -141,7 +141,7 @@ cdef object _released(object outbox, list some, long long synced, list completed
 
 
 cdef int _counted(object tally, object bind, Py_ssize_t *counts) except -1:
-    """What one bind sent, by category."""
+    """Counts the submits of one bind by category."""
     cdef int category
     access, submits = bind.access, tally.submits
     tally.segments[access.label] += counts[0] + counts[1] + counts[2]
@@ -171,7 +171,7 @@ def count_allowed(tally, list submits):
         ):
             PURE["count_allowed"](tally, [pending])
             continue
-        if fields.bind is not bind:  # one after another is alike
+        if fields.bind is not bind:  # a run of submits mostly has one bind
             if bind is not NULL:
                 _counted(tally, <object>bind, counts)
             bind = fields.bind
@@ -184,7 +184,7 @@ def count_allowed(tally, list submits):
 
 
 def count_advertised(tally, list accepted):
-    # eight prefixes with keywords are added up before the table is asked: a turn has few
+    # adds up eight pairs of prefix and keyword before it writes to the table: a batch has few
     cdef PendingFields *fields
     cdef MessageFields *message
     cdef FactsFields *facts
@@ -259,12 +259,12 @@ def gate_seconds(list handed, list completed, double now_s):
 
 
 cdef enum:
-    TOGETHER = 16  # 17 lines of memory hang on each: 17 KB
-    HEAD_OF_GC = 16  # octets before an object, which the collector asks for and which may lie in another line of memory
+    TOGETHER = 16  # with 17 cache lines each: 17 KB
+    HEAD_OF_GC = 16  # octets before an object that the collector reads, perhaps in another cache line
 
 
 def free_answered(list submits):
-    """They are freed some at a time, once memory has brought what is to be freed with them."""
+    """Frees submits in groups, and prefetches what is freed with each group."""
     cdef Py_ssize_t left = len(submits), first
     if _pending_type is NULL:
         _learn_fields()
@@ -435,7 +435,7 @@ def add_to_buckets(list buckets, array seconds):
     if _bounds_known > BOUNDS_MOST or len(buckets) != _bounds_known + 1 or seconds.ob_descr.typecode != c"d":
         return PURE["add_to_buckets"](buckets, seconds)
     memset(found, 0, sizeof(found))
-    for one in at[: len(seconds)]:  # nearly always in the bucket of the one before, or beside it
+    for one in at[: len(seconds)]:  # nearly always in the bucket before, or next to it
         whole += one
         while place < _bounds_known and one > _bounds[place]:
             place += 1

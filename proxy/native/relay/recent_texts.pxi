@@ -1,22 +1,21 @@
-# relay/submit.py, wire/submit.py: texts as they come, and those that came lately
+# relay/submit.py, wire/submit.py: a cache of recent texts
 
 cdef enum:
     TAILS_CACHED = 16384
 
 cdef struct CachedTail:
-    u64 mixed  # what its place was told by: most that are somebody else's are told apart by it, without a look at what lies far away
+    u64 mixed  # the hash of the tail: rules most other tails out without a read from far memory
     PyObject *tail
     PyObject *content
 
 cdef CachedTail[TAILS_CACHED] _cached_tails
-"""Texts that the memo was asked for lately, each at one of two places that its octets say: to compare a text costs less than to make one and look
-it up."""
-cdef dict _tails_generation = None  # the generation of the memo that they are in
+"""Recent look-ups in the memo, at one of two places hashed from the octets: to compare a text costs less than to make an object and look it up."""
+cdef dict _tails_generation = None  # the memo's generation that the cache belongs to
 cdef u64 _tails_version = 1
 
 
 cdef inline u64 _quick_hash(const octet *at, Py_ssize_t size) noexcept:
-    """Of some octets: what tells texts apart is seldom in none of four places."""
+    """A hash of four places: different texts seldom have the same octets there."""
     cdef u64 mixed = <u64>size, layouts
     cdef Py_ssize_t place
     for place in range(4 if size >= 32 else 0):
@@ -27,7 +26,7 @@ cdef inline u64 _quick_hash(const octet *at, Py_ssize_t size) noexcept:
 
 
 cdef void _use_tails_of(dict young) noexcept:
-    """They are of this generation from here on."""
+    """Empties the cache when the memo's generation has changed."""
     global _tails_generation, _tails_version
     cdef Py_ssize_t place
     if _tails_generation is not young:
@@ -40,12 +39,12 @@ cdef void _use_tails_of(dict young) noexcept:
 
 
 cdef inline CachedTail *_tail_places(u64 mixed) noexcept:
-    """The first of the two."""
+    """The first of a tail's two places."""
     return &_cached_tails[mixed >> 50 & ~<u64>1]
 
 
 cdef int _cache_tail(u64 mixed, bytes tail, object content) except -1:
-    """From now on it has come lately. What came at the first place goes to the second, and what came there is met no more."""
+    """Caches a tail; the first place's entry moves to the second, whose entry is dropped."""
     global _tails_version
     cdef CachedTail *cached = _tail_places(mixed)
     cdef PyObject *last_tail = cached[1].tail
@@ -65,10 +64,10 @@ cdef MemoBits _memo_texts
 
 cdef enum:
     LAYOUTS_MAX = 64
-    BLOCKS = 3  # of a digest: no plain text with what stands before it has more
+    BLOCKS = 3  # blocks of a digest: the octets behind the destination of a plain submit have no more
 
 cdef struct SubmitLayout:
-    u64 number  # of the recipient; 0: it is not that simple
+    u64 number  # the recipient; 0: the Python version must read the submit
     u64 quick_hash, hash  # of the octets behind the destination: of 4 places in them, of all
     Py_ssize_t source, end, size
     const octet *tail  # the octets behind the destination, ``size`` of them
@@ -79,7 +78,7 @@ cdef struct SubmitLayout:
 
 
 cdef object _first_time(object memo, dict young, const octet *at, Py_ssize_t size, SubmitLayout *fields):
-    """What is behind the destination, where the memo does not hold it and it is plain; else None."""
+    """The content of a plain submit that the memo does not hold; None for any other."""
     if not _analysis_learned:
         _learn_analysis()
     if type(memo) is not _WireMemo:
@@ -96,7 +95,7 @@ cdef object _first_time(object memo, dict young, const octet *at, Py_ssize_t siz
 
 
 cdef inline CachedTail *_find_tail(u64 mixed, const octet *at, Py_ssize_t size) noexcept:
-    """Where a text was met lately; NULL if it was not."""
+    """The cache entry of a tail, or NULL."""
     cdef CachedTail *cached = _tail_places(mixed)
     cdef Py_ssize_t place
     for place in range(2):
@@ -109,7 +108,7 @@ cdef inline CachedTail *_find_tail(u64 mixed, const octet *at, Py_ssize_t size) 
 
 
 cdef object _content_of(object memo, const octet *at, Py_ssize_t size, SubmitLayout *fields, object now):
-    """What is behind the destination, read; raises Malformed."""
+    """The content of the octets behind the destination; raises Malformed."""
     cdef dict young = <dict><object>(<ContentCacheFields *>memo).young
     cdef CachedTail *cached
     _use_tails_of(young)
@@ -128,12 +127,12 @@ cdef object _content_of(object memo, const octet *at, Py_ssize_t size, SubmitLay
 
 
 cdef inline bint _is_kind(const octet *at) noexcept:
-    """wire/reserved_values.py: whether a type of number and a numbering plan are none that is reserved."""
+    """Whether neither the type of number nor the numbering plan is reserved (wire/reserved_values.py)."""
     return at[0] <= 6 and at[1] <= 18 and (0x4475B >> at[1]) & 1
 
 
 cdef int _find_fields(list frames, Py_ssize_t first, SubmitLayout *layouts, object memo) except -1:
-    """Where the fields of some frames end; and asks memory for what is known of their texts, a step for all at a time."""
+    """Finds the fields of the next frames, and prefetches the cache entries of their texts."""
     cdef Py_ssize_t many = min(len(frames) - first, LAYOUTS_MAX), place, size, service
     cdef const octet *at
     cdef SubmitLayout *one
@@ -173,7 +172,7 @@ cdef int _find_fields(list frames, Py_ssize_t first, SubmitLayout *layouts, obje
 
 
 cdef int _find_tails(SubmitLayout *layouts, Py_ssize_t many, object memo) except -1:
-    """Which texts were met lately; and of those that come for the first time the digests, four side by side."""
+    """Finds cached texts, and computes the digests of new ones, four at once."""
     cdef Digested[BLOCKS][4] waiting
     cdef SubmitLayout *layouts_of[BLOCKS][4]
     cdef Py_ssize_t[BLOCKS] held
@@ -193,7 +192,7 @@ cdef int _find_tails(SubmitLayout *layouts, Py_ssize_t many, object memo) except
             one.cached_version = _tails_version
             continue
         if one.size < 10 or one.size != 10 + one.tail[9] or one.tail[3] or one.tail[4] or not _is_ucs2[one.tail[7]]:
-            continue  # ``_read_plain`` does without them
+            continue  # ``_read_plain`` does not read it
         blocks = (one.size - 1) >> 7
         if not caught_up:
             _catch_up(&_memo_texts, young, <dict><object>(<ContentCacheFields *>memo).old)

@@ -1,4 +1,4 @@
-# relay/refusal_cache.py, and what is counted of what was refused (relay/pending_submit.py)
+# relay/refusal_cache.py, and the counters of refused submits (relay/pending_submit.py)
 
 
 cdef enum:
@@ -16,11 +16,11 @@ cdef inline double _seconds(object moment) except? -1:
 
 
 cdef int _count_breaches(object tally, VerdictFields *verdict) except -1:
-    """Who objected, and a region nobody knows (transit.py, count)."""
+    """Counts the rules that objected."""
     cdef tuple breach
     cdef dict hits = <dict>tally.rule_hits, shadows = <dict>tally.shadow
     for one in <tuple>verdict.breaches:
-        breach = <tuple>one  # a named one
+        breach = <tuple>one  # Breach
         if breach[4]:
             _add(shadows, (breach[0], (<tuple>_outcome_words)[<Py_ssize_t>breach[2]]))
         else:
@@ -29,7 +29,7 @@ cdef int _count_breaches(object tally, VerdictFields *verdict) except -1:
 
 
 cdef inline bint _is_refused(object one) noexcept:
-    """Whether it was judged, and refused."""
+    """Whether a submit was refused by a verdict."""
     cdef PendingFields *pending = <PendingFields *>one
     return (
         Py_TYPE(one) is _pending_type
@@ -45,7 +45,7 @@ cdef inline tuple _key_of_refusal(MessageFields *message):
     return (<object>message.sender, <object>(<ContentFields *>message.content).digest)
 
 
-cdef enum:  # of a kept one, which is a named row
+cdef enum:  # fields of CachedRefusal
     REFUSAL_UNTIL, REFUSAL_RECIPIENT, REFUSAL_SENDER, REFUSAL_DIGEST, REFUSAL_SEQUENCE, REFUSAL_VERDICT
     REFUSAL_FIELDS
 
@@ -55,7 +55,7 @@ cdef inline tuple _key_of_cached(tuple refusal):
 
 
 cdef inline bint _is_of(tuple refusal, MessageFields *message) except -1:
-    """Whether a refusal is of the same sender and text."""
+    """Whether a refusal has the same sender and text."""
     return PyTuple_GET_ITEM(refusal, REFUSAL_SENDER) is message.sender and _same(refusal[REFUSAL_DIGEST], (<ContentFields *>message.content).digest)
 
 
@@ -65,10 +65,10 @@ cdef inline bint _same(object one, PyObject *other) except -1:
 
 cdef enum:
     INCREMENTS_MAX = 16
-    AHEAD = 4  # so many dropped before is time enough to fetch one from far memory
+    AHEAD = 4  # refusals dropped while one is fetched from far memory
 
 cdef struct Increment:
-    int kind  # 0: a submit, 1: a rule that would have objected, 2: one that has
+    int kind  # 0: a submit, 1: a shadow rule that objected, 2: a rule that objected
     PyObject *first
     PyObject *second
     PyObject *third
@@ -77,15 +77,15 @@ cdef struct Increment:
 
 
 cdef class _RefusalBatch:
-    """What is asked alike for all that were refused in a turn, looked up once."""
+    """Counts and caches the refused submits of a batch; looks up what they share once."""
 
     cdef object tally, refusals, rules, now, until, order, append
     cdef dict submits, people, stand
     cdef octet[::1] marks
-    cdef PyObject *bind  # the one that was looked at last
+    cdef PyObject *bind  # the bind looked at last
     cdef object provider, label
     cdef bint by_signature, details, keeps, looked
-    cdef double now_s, until_s, first_s  # when what was kept first ends
+    cdef double now_s, until_s, first_s  # when the oldest cached refusal expires
     cdef Py_ssize_t most, marked
     cdef Increment[INCREMENTS_MAX] increments
     cdef Py_ssize_t many
@@ -104,7 +104,7 @@ cdef class _RefusalBatch:
         return 0
 
     cdef int count(self, object one, PendingFields *pending) except -1:
-        """transit.py, count; what is alike is added up until ``counted``."""
+        """PendingSubmit's ``count``; equal increments are added up until ``flush``."""
         cdef VerdictFields *verdict = <VerdictFields *>pending.verdict
         if self.by_signature:
             _commit.count(self.tally, one)
@@ -114,14 +114,14 @@ cdef class _RefusalBatch:
         if <str>verdict.province == "unknown":
             _add(<dict>self.tally.unknown_region, self.label)
         for breach in <tuple>verdict.breaches:
-            if (<tuple>breach)[4]:  # a named one
+            if (<tuple>breach)[4]:  # Breach
                 self.add(1, (<tuple>breach)[0], (<tuple>breach)[2], None, None)
             else:
                 self.add(2, (<tuple>breach)[0], <object>verdict.province, None, None)
         return 0
 
     cdef int add(self, int kind, object first, object second, object third, object fourth) except -1:
-        """Names and words are compared as objects: one that is alike and another is added up apart, and comes to the same."""
+        """Compares by identity: equal but different objects are only added up separately."""
         cdef Increment *some
         cdef Py_ssize_t place
         for place in range(self.many):
@@ -141,7 +141,7 @@ cdef class _RefusalBatch:
         return 0
 
     cdef int flush(self) except -1:
-        """Says what has been added up, of submits that are still there."""
+        """Adds the increments to the counters, while their objects are alive."""
         cdef Increment *some
         cdef Py_ssize_t place, many = self.many
         cdef dict hits, shadows
@@ -161,7 +161,7 @@ cdef class _RefusalBatch:
         return 0
 
     cdef int finish(self) except -1:
-        """The last of a turn has been dealt with."""
+        """Ends the batch."""
         self.flush()
         if self.marked:
             self.refusals.marked += self.marked
@@ -182,11 +182,11 @@ cdef class _RefusalBatch:
         self.append = self.order.append
         self.until = min(self.now + _refusal_cache.REPEAT_S, self.rules.until)
         self.until_s = self.until
-        self.first_s = -INFINITY  # to be looked at
+        self.first_s = -INFINITY  # not read yet
         return 0
 
     cdef int keep(self, PendingFields *pending) except -1:
-        """refusals.py, Refusals.keep"""
+        """relay/refusal_cache.py, RefusalCache.keep"""
         cdef MessageFields *message = <MessageFields *>pending.message
         cdef ContentFields *content = <ContentFields *>message.content
         cdef VerdictFields *verdict = <VerdictFields *>pending.verdict
@@ -208,7 +208,7 @@ cdef class _RefusalBatch:
             return 0
         until, until_s = self.until, self.until_s
         for one in <tuple>verdict.breaches:
-            breach = <tuple>one  # a named one
+            breach = <tuple>one  # Breach
             found = PyDict_GetItemWithError(self.stand, breach[1])
             if not (self.refusals._stands(breach[1]) if found is NULL else <object>found):
                 return 0
@@ -232,7 +232,7 @@ cdef class _RefusalBatch:
         known = <object>PyDict_SetDefault(self.people, person, refusal)
         if type(known) is dict:
             (<dict>known)[_key_of_refusal(message)] = refusal
-        elif known is not refusal:  # another is kept of this person
+        elif known is not refusal:  # the recipient has another cached refusal
             self.people[person] = refusal if _is_of(<tuple>known, message) else {_key_of_cached(<tuple>known): known, _key_of_refusal(message): refusal}
         self.append(refusal)
         self.prefetch_oldest()
@@ -245,7 +245,7 @@ cdef class _RefusalBatch:
         return 0
 
     cdef int prefetch_oldest(self) except -1:
-        """What is dropped next has been far from all else for long: it is fetched while the ones before it are dropped."""
+        """Prefetches the refusals that are dropped soon."""
         cdef Py_ssize_t place
         if len(self.order) < self.most or len(self.order) <= 2 * AHEAD:
             return 0
@@ -258,7 +258,7 @@ cdef class _RefusalBatch:
         return 0
 
     cdef int drop(self, tuple refusal) except -1:
-        """refusals.py, Refusals._drop"""
+        """relay/refusal_cache.py, RefusalCache._drop"""
         cdef PyObject *known = PyDict_GetItemWithError(self.people, refusal[REFUSAL_RECIPIENT])
         if known is <PyObject *>refusal:
             del self.people[refusal[REFUSAL_RECIPIENT]]
@@ -277,7 +277,7 @@ cdef inline void _fill_item(object row, Py_ssize_t place, object value) noexcept
 
 
 cdef bint _may_be_again(object refusals, dict people, object one, object rules) except -1:
-    """Whether it may have been refused a few minutes ago."""
+    """Whether a submit may repeat a cached refusal."""
     cdef PendingFields *pending = <PendingFields *>one
     cdef MessageFields *message
     cdef ContentFields *content

@@ -1,7 +1,7 @@
 # relay/submit.py
 
 cdef inline u64 _recipient(const octet *at, Py_ssize_t size) noexcept:
-    """The number that 11 or 13 plain digits spell; 0 where that is not so simple."""
+    """The number spelt by 11 or 13 plain digits; 0 for any other spelling."""
     cdef u64 number = 0
     cdef Py_ssize_t place
     if size != 11 and size != 13:
@@ -18,7 +18,7 @@ cdef inline u64 _recipient(const octet *at, Py_ssize_t size) noexcept:
 
 
 cdef inline Py_ssize_t _zero_at(const octet *data, Py_ssize_t size, Py_ssize_t first, Py_ssize_t end) noexcept:
-    """Where the first NUL stands from ``first`` on and before ``end``; -1: nowhere."""
+    """The place of the first NUL from ``first`` on and before ``end``, or -1."""
     cdef const octet *found
     if end > size:
         end = size
@@ -29,24 +29,24 @@ cdef inline Py_ssize_t _zero_at(const octet *data, Py_ssize_t size, Py_ssize_t f
 
 
 cdef struct Source:
-    const octet *at  # service_type up to the NUL of source_addr, in a frame of the read that is being dealt with
+    const octet *at  # service_type up to the NUL of source_addr, in a frame of this read
     Py_ssize_t size
-    PyObject *sender  # NULL: none is known
+    PyObject *sender  # NULL: not known
 
 cdef enum:
     SENDERS_CACHED = 64
 
 cdef struct CachedSender:
-    PyObject *senders  # the generation of an account's memory that it is in
+    PyObject *senders  # the generation of the account's cache that it belongs to
     PyObject *source
     PyObject *sender
 
 cdef CachedSender[SENDERS_CACHED] _cached_senders
-"""Who sent lately, each at a place that the octets say: to compare some octets costs less than to make an object of them and look it up."""
+"""Recent senders, at a place hashed from the octets: to compare octets costs less than to make an object and look it up."""
 
 
 cdef object _sender_of(dict senders, const octet *at, Py_ssize_t size):
-    """Whom service_type, source and its kinds name; None where that is not remembered."""
+    """The sender of service_type, source_addr and its kinds; None if it is not remembered."""
     cdef u64 mixed = <u64>size ^ <u64><size_t><PyObject *>senders, layouts
     cdef Py_ssize_t place
     cdef CachedSender *cached
@@ -70,7 +70,7 @@ cdef object _sender_of(dict senders, const octet *at, Py_ssize_t size):
 
 
 cdef object _plain_submit(object bind, object frame, object now, object arrived_s, object memo, dict senders, Source *last, SubmitLayout *fields):
-    """The Transit of a submit; None for one whose sender does not own the port, and for a malformed one. ``last``: who sent what came before."""
+    """The PendingSubmit of a frame; None if the sender does not own the port or the frame is malformed. ``last``: the frame's predecessor."""
     cdef bytes data = <bytes><object>(<FrameFields *>frame).data
     cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data), source = fields.source, end = fields.end
@@ -120,13 +120,13 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
     return pending
 
 
-cdef class _WholeMessages  # long.pxi
+cdef class _WholeMessages  # assembler.pxi
 
 
 def relay_submit_all(self, bind, frames, now, arrived_s):
     cdef SubmitLayout[LAYOUTS_MAX] layouts
     cdef Py_ssize_t window, unanswered, place = 0
-    cdef list submits, parts = []  # parts of one message, as far as they have come one behind the other
+    cdef list submits, parts = []  # consecutive parts of one message
     cdef dict senders
     cdef tuple part
     cdef Source last
@@ -155,7 +155,7 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
         if pending is not None:
             unanswered += 1
             rates.count()
-            part = <tuple>_part(pending)  # a named one
+            part = <tuple>_part(pending)  # Part
             if part is None and not parts:
                 submits.append(pending)
                 continue
@@ -201,7 +201,7 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
 
 
 cdef void _fetch_answered(list answers) noexcept:
-    """Asks memory for submits that a carrier has answered: they have waited for that, and lie far away by now."""
+    """Prefetches submits that a carrier has answered: they have left the processor's cache by then."""
     cdef PyObject **pairs = _items_of(answers)
     cdef Py_ssize_t many = len(answers), place
     cdef PendingFields *pending

@@ -5,16 +5,16 @@ cdef enum:
     LOW_MASK = (1 << 20) - 1
     FILTER_SPREAD = 0x9E377
     FILTER_BYTES_MIN = 8  # bytes
-    FILTER_NUMBERS_MAX = 1 << 17  # of which there is one; more are looked up in the bitmap, which is dense then
+    FILTER_NUMBERS_MAX = 1 << 17  # above this the bitmap, which is dense then, is asked
 
 
 cdef inline Py_ssize_t _filter_bit(unsigned int low, Py_ssize_t size) noexcept:
-    """Of its bit."""
+    """The index of a number's bit."""
     return <Py_ssize_t>((<u64>low * FILTER_SPREAD & LOW_MASK) * <u64>size >> (CHUNK_BITS - 3))
 
 
 cdef bint _may_be_in_filter(list bloom, u64 number) noexcept:
-    """Whether it may be among them."""
+    """Whether the number may be present."""
     cdef u64 at = number >> CHUNK_BITS
     cdef PyObject *bits
     cdef Py_ssize_t size, place
@@ -29,7 +29,7 @@ cdef bint _may_be_in_filter(list bloom, u64 number) noexcept:
 
 
 cdef void _fetch_filters(list bloom, const u64 *numbers, Py_ssize_t many) noexcept:
-    """Asks memory for what ``_sieved`` will look at for all these, a step at a time."""
+    """Prefetches what ``_may_be_in_filter`` will read for these numbers."""
     cdef PyObject **held = _items_of(bloom)
     cdef u64 most = PyList_GET_SIZE(bloom)
     cdef PyObject *bits

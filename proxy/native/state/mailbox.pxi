@@ -2,7 +2,7 @@
 
 
 cdef inline void _add_to(slot *at, long long more):
-    """Adds to a number that is a field."""
+    """Adds to an integer field."""
     cdef object sum = <long long><object>at[0] + more
     _set(at, sum)
 
@@ -34,7 +34,7 @@ def deliver_queue_take_ready(ready, Py_ssize_t most):
 
 
 cdef int _remove_gone(object items) except -1:
-    """Takes from the front of a queue what is gone."""
+    """Removes gone items from the front of a deque."""
     popleft = items.popleft
     while items:
         item = items[0]
@@ -121,7 +121,7 @@ def mailbox_ready_all(list items):
 
 
 cdef int _count_removed(slot queue, long long count, long long size, long long handed) except -1:
-    """So many have left a box; what is gone at its front is let go of."""
+    """Subtracts items that left a queue, and removes gone items from its front."""
     cdef QueueFields *fields = <QueueFields *>queue
     _add_to(&fields.count, -count)
     _add_to(&fields.bytes, -size)

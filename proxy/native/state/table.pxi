@@ -1,7 +1,7 @@
 # state/embedded/record_table.py
 
 cdef enum:
-    FETCHED = 256  # of the keys of one call: more than most turns bring; 80 KB of records
+    FETCHED = 256  # keys of one call: more than most batches have; 80 KB of records
 cdef u64 KEY_MAX = (1 << 40) - 1
 cdef Py_ssize_t LENGTH_MAX = (1 << 24) - 1
 cdef Py_ssize_t LOAD = 2
@@ -22,7 +22,7 @@ cdef extern from "Python.h":
 
 
 cdef void _fetch(list buckets, keys, u64 mix, u64 mask, u64 split) except *:
-    """Asks memory for the buckets of all these keys: it brings them side by side, where reading them one by one waits for each."""
+    """Prefetches the buckets of these keys in parallel."""
     cdef u64[FETCHED] numbers
     cdef int overflow
     cdef Py_ssize_t many = 0
@@ -35,7 +35,7 @@ cdef void _fetch(list buckets, keys, u64 mix, u64 mask, u64 split) except *:
 
 
 cdef void _fetch_all(list buckets, const u64 *numbers, Py_ssize_t many, u64 mix, u64 mask, u64 split) noexcept:
-    """At most FETCHED of them."""
+    """``_fetch`` for at most FETCHED numbers."""
     cdef PyObject **held = _items_of(buckets)
     cdef const char *bucket
     cdef u64[FETCHED] indices
@@ -64,13 +64,13 @@ def table_get_all(self, keys):
     cdef bytes bucket, record
     cdef const octet *start
     cdef Py_ssize_t at, end, length
-    if type(keys) is tuple or type(keys) is list or type(keys) is dict:  # which are walked twice
+    if type(keys) is tuple or type(keys) is list or type(keys) is dict:  # which can be iterated twice
         _fetch(buckets, keys, mix, mask, split)
     for one in keys:
         key = PyLong_AsLongLongAndOverflow(one, &overflow)
         record = b""
         if not overflow and key >= 0:
-            mixed = (<u64>key * mix) >> 20  # its upper bits are lost; no table is so large that it would see them
+            mixed = (<u64>key * mix) >> 20  # the lost upper bits matter for no possible table size
             index = mixed & mask
             bucket = <bytes>buckets[<Py_ssize_t>(index if index >= split else mixed & wide)]
             start = <const octet *>PyBytes_AS_STRING(bucket)
@@ -88,7 +88,7 @@ def table_get_all(self, keys):
 
 
 cdef bytes _with(bytes bucket, Py_ssize_t at, Py_ssize_t after, u64 key, bytes record):
-    """The bucket with this record from ``at`` to ``after``; without any, where the record is empty."""
+    """The bucket with this record in place of ``at`` to ``after``; an empty record is left out."""
     cdef Py_ssize_t length = PyBytes_GET_SIZE(record), rest = PyBytes_GET_SIZE(bucket) - after
     cdef Py_ssize_t place = at
     cdef bytes whole = PyBytes_FromStringAndSize(NULL, at + (8 + length if length else 0) + rest)
@@ -140,7 +140,7 @@ cdef int _grow(list buckets, u64 mix, u64 *mask, u64 *split) except -1:
     split[0] = next + 1
     if split[0] > mask[0]:
         mask[0], split[0] = wide, 0
-    else:  # the next to be split
+    else:  # prefetch the next bucket to split
         _prefetch(_items_of(buckets)[split[0]])
         _prefetch(<const char *>_items_of(buckets)[split[0]] + 64)
         _prefetch(<const char *>_items_of(buckets)[split[0]] + 128)
@@ -210,7 +210,7 @@ def table_exchange_all(self, items):
 
 
 cdef enum:
-    RUNS_MOST = 1024  # of records of one bucket in one group: it has 32 to 64 records
+    RUNS_MOST = 1024  # runs of records of one bucket in a group, which has 32 to 64 records
 
 
 def table_load_group(self, bytes data):
@@ -228,7 +228,7 @@ def table_load_group(self, bytes data):
         head = _u64_at(start + at) if end - at >= 8 else 0
         after = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
         if after > end or after == at + 8:
-            return PURE["table_load_group"](self, data)  # which says what is wrong
+            return PURE["table_load_group"](self, data)  # raises the error
         mixed = ((head >> 24) * mix) >> 20
         index = mixed & mask
         if index < split:
@@ -252,7 +252,7 @@ def table_load_group(self, bytes data):
     for place in range(many):
         at = <Py_ssize_t>indices[place]
         run = PyBytes_FromStringAndSize(<const char *>start + begun[place], begun[place + 1] - begun[place])
-        if PyBytes_GET_SIZE(<bytes>buckets[at]):  # some of its records lay elsewhere in the group
+        if PyBytes_GET_SIZE(<bytes>buckets[at]):  # other records of the bucket lay elsewhere in the group
             run = <bytes>buckets[at] + run
         buckets[at] = run
         marks[<Py_ssize_t>(indices[place] & group_mask)] = 1

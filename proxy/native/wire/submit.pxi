@@ -5,20 +5,19 @@ cdef extern from "Python.h":
 
 
 cdef inline object _two_octets(const unsigned short *text, Py_ssize_t size):
-    """A string of characters of which one at least has a number over 255."""
+    """A string with at least one character above U+00FF."""
     made = PyUnicode_New(size, 0xFFFF)
     memcpy(PyUnicode_DATA(made), text, 2 * size)
     return made
 
 
 cdef object _plain_text(const octet *at, Py_ssize_t units):
-    """UTF-16BE of at most LONGEST whole characters; None where there is half a pair, a whole one, or an exchanged
-    mark of the order of octets."""
+    """UTF-16BE of at most LONGEST code units; None if there is a surrogate or a swapped byte order mark."""
     cdef unsigned short[LONGEST] text
     cdef unsigned short one, pairs = 0, all_bits = 0
     cdef Py_ssize_t place
     memcpy(text, at, 2 * units)
-    for place in range(units):  # without a way out, so that the compiler takes eight at a step
+    for place in range(units):  # without an exit, so that the compiler can use vectors
         one = text[place]
         if not PY_BIG_ENDIAN:
             one = one << 8 | one >> 8
@@ -31,7 +30,7 @@ cdef object _plain_text(const octet *at, Py_ssize_t units):
 
 
 cdef object _content(object text, bytes digest, object part, object octets):
-    """One that can be read, and is all there."""
+    """A complete, readable content."""
     content = gate106_make(CONTENT)
     _fill(&(<ContentFields *>content).text, text)
     _fill(&(<ContentFields *>content).state, _readable)
@@ -47,16 +46,16 @@ cdef object _content(object text, bytes digest, object part, object octets):
 
 
 cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes digest, const octet *its):
-    """What follows the destination, where that is UCS-2 without times and optional parameters, whole or a part; else None. ``memo`` will be
-    asked whether it has come before. ``digest``: of the message, where it is known; ``its``: of these octets, likewise."""
+    """The content of the octets behind the destination, if they are UCS-2 without times and optional parameters; else None.
+    ``digest``: of the message, b"" if not known yet; ``its``: of these octets, NULL likewise. Prefetches the memo's recency filter."""
     cdef const octet *header = at + 10
     cdef int length = 0
     if size < 10 or size != 10 + at[9] or at[9] > SHORT_MOST or at[3] or at[4] or not _is_ucs2[at[7]]:
         return None
-    if at[0] & 0x3C or at[2] > 3 or at[5] > 2 or at[6] > 1:  # something else must look at it
+    if at[0] & 0x3C or at[2] > 3 or at[5] > 2 or at[6] > 1:  # the Python version reads it
         return None
     part = octets = None
-    if at[0] & 0x40:  # a part, by a header that says nothing else
+    if at[0] & 0x40:  # a part whose header has no other element
         if size > 16 and header[0] == 5 and header[1] == 0 and header[2] == 3:
             length = 6
             reference = <long>header[3]

@@ -34,7 +34,7 @@ def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, waiting,
         if not 16 <= length <= most or length > end - position:
             break
         command_id = _u32_at(at + 4)
-        if command_id != known:  # one after another is of the same kind
+        if command_id != known:  # a run of PDUs mostly has one command_id
             known, name = command_id, command_id
             accepted = name in accept
         frame = _frame(at, length, name)
@@ -77,7 +77,7 @@ cdef inline bytes _data_of(object request):
 
 
 def request_pieces(requests, double now, waiting, long long sequence):
-    """wire/asked.py"""
+    """wire/outstanding.py"""
     cdef list held = list(requests), datas = []
     cdef bytes data, whole
     cdef const octet *at
@@ -93,7 +93,7 @@ def request_pieces(requests, double now, waiting, long long sequence):
         data = _data_of(request)
         if PyBytes_GET_SIZE(data) < 16:
             raise ValueError(f"a request of {PyBytes_GET_SIZE(data)} octets")
-        datas.append(data)  # who is asked again may say something else
+        datas.append(data)  # a second read of the attribute could differ
         size += PyBytes_GET_SIZE(data)
     whole = PyBytes_FromStringAndSize(NULL, size)
     to = <octet *>PyBytes_AS_STRING(whole)
@@ -107,7 +107,7 @@ def request_pieces(requests, double now, waiting, long long sequence):
             place_of_request = window.put(sequence, held[place])
             place_of_request.sent, place_of_request.response = now, command_id
         else:
-            if command_id != known:  # one after another is of the same kind
+            if command_id != known:  # a run of PDUs mostly has one command_id
                 known, response = command_id, command_id
             waiting[sequence] = (held[place], when, response)
         memcpy(to, at, size)
