@@ -18,13 +18,13 @@ from proxy.native.loader import compiled
 
 
 @compiled("sequence_window")
-def numbered() -> MutableMapping[int, Any]:
+def sequence_window() -> MutableMapping[int, Any]:
     """A new map from sequence numbers to any values."""
     return {}
 
 
 @compiled("request_window")
-def asked() -> MutableMapping[int, tuple[Any, float, int]]:
+def request_window() -> MutableMapping[int, tuple[Any, float, int]]:
     """A new map from sequence numbers to (ticket, when it was sent, command_id of its response)."""
     return {}
 

@@ -16,7 +16,7 @@ from proxy.journal.records.answers import pack_accepted
 from proxy.journal.records.messages import ACCEPTED, VERDICT, verdict_pieces
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.reasons import GATE_REASONS
-from proxy.model.sequence_window import numbered
+from proxy.model.sequence_window import sequence_window
 from proxy.native.loader import compiled
 from proxy.relay.admission import Admission
 from proxy.relay.effects.record_changes import RecordChange, Undo
@@ -59,7 +59,7 @@ class Commit:
         self.clock_jump_s = 0.0
         """By how much the wall clock was set since the last CLOCK record."""
         self.outbox = Outbox()
-        self.in_flight: MutableMapping[int, PendingSubmit] = numbered()
+        self.in_flight: MutableMapping[int, PendingSubmit] = sequence_window()
         """Allowed and not yet answered by the carrier, by the sequence of the verdict in the journal."""
         self.handed: list[PendingSubmit] = []
         """Submits handed to their lanes in the last turn."""

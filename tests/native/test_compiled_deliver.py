@@ -108,7 +108,13 @@ USUAL = [
 @needs("gcc")
 @pytest.mark.parametrize("data", USUAL, ids=["text", "parameters", "a-carriers-own", "payload"])
 def test_a_usual_receipt_is_handled_by_compiled_code_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("receipt_addresses", "deliver_relay_answered", "mailbox_add_all", "mailbox_ready_all", "mailbox_delivered_all"):
+    for name in (
+        "receipt_addresses",
+        "deliver_relay_answered",
+        "mailbox_add_all",
+        "mailbox_ready_all",
+        "mailbox_delivered_all",
+    ):
         monkeypatch.setitem(PURE, name, None)
     monkeypatch.setattr(DeliverRelay, "deliver", None)
     house = House()

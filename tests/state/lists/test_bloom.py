@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from proxy.native.loader import PURE
-from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters, may_hold, bloom_filter_of
+from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters, bloom_filter_of, may_hold
 from tests.needs import needs
 
 LOWS = st.sets(st.one_of(st.integers(0, LOW_MASK), st.integers(0, 300), st.integers(LOW_MASK - 300, LOW_MASK)), max_size=400)
