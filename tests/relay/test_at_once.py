@@ -306,7 +306,7 @@ def without(patch: pytest.MonkeyPatch) -> None:
 
 
 @needs("gcc")
-def test_what_is_decided_at_once_is_what_chains_would_make_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_submits_judged_at_once_are_judged_as_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = carried(tmp_path / "one")
     without(monkeypatch)
     assert carried(tmp_path / "other") == at_once
@@ -322,9 +322,7 @@ def test_parts_fare_alike_however_they_come(tmp_path: Path, monkeypatch: pytest.
 
 
 @needs("gcc")
-def test_what_is_judged_in_chains_is_the_same_where_the_store_is_shared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_are_judged_alike_on_a_shared_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     by_twins = carried(tmp_path / "one", shared=True)
     without(monkeypatch)
     assert carried(tmp_path / "other", shared=True) == by_twins
@@ -359,7 +357,7 @@ def test_a_message_that_comes_whole_waits_for_nothing(tmp_path: Path, monkeypatc
 
 
 @needs("gcc")
-def test_nothing_of_a_plain_turn_goes_by_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plain_turn_makes_no_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def chained(*given: Any) -> None:
         raise AssertionError("chains")
 
