@@ -24,7 +24,7 @@ from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.optouts import Confirmation, RefusedTexts, ReplyEffect, ReplyTo, Widening
 from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.effects.replay import replay
-from proxy.relay.effects.suppression import OfficerRefusal
+from proxy.relay.effects.suppression import SuppressionChange
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record, reply_ports
 from proxy.state.record.optout_candidates import Port
@@ -161,7 +161,7 @@ class Node:
     async def officer(self, person: int, added: Sequence[OptOut], off: str = "") -> None:
         """``off``: the scope of what is taken back."""
         wanted = (lambda one: one.scope == off) if off else None
-        await self.change(OfficerRefusal(person, added, wanted, self.store.listed, "li", "asked", _nothing))
+        await self.change(SuppressionChange(person, added, wanted, self.store.listed, "li", "asked", _nothing))
 
     async def reply(self, person: int, text: str) -> None:
         heard = ReplyEffect(

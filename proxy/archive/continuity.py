@@ -36,7 +36,7 @@ def continuity_faults(manifest: Manifest, disk: Disk, *, every: bool = False) ->
     if not manifest.last:
         return []
     scan = Scan(disk, 0 if every else manifest.last + 1, over_holes=every, closed=True)
-    look, whole = _SeamChecker(ends), True
+    look, whole = _ContinuityChecker(ends), True
     try:
         for placed in scan:
             look.at(placed)
@@ -52,7 +52,7 @@ def continuity_faults(manifest: Manifest, disk: Disk, *, every: bool = False) ->
     return [*faults, truncation_fault(manifest, scan.last)] if whole and scan.last < manifest.last else faults
 
 
-class _SeamChecker:
+class _ContinuityChecker:
     """Reads the digests of a journal at these records."""
 
     def __init__(self, ends: Mapping[int, str]) -> None:

@@ -171,7 +171,7 @@ class Lane:
         return category
 
 
-@compiled("lane_leave")
+@compiled("lane_release_places")
 def _release_places(taken: list[PendingSubmit], held: list[int], *, sort: bool) -> list[PendingSubmit]:
     """Frees the places of submits that leave; sorts them by urgency where they are unsorted."""
     if sort:

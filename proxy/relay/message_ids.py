@@ -72,7 +72,7 @@ def allowed(own: bytes) -> bytes:
 
 
 def allowed_receipt(data: bytes) -> bytes:
-    """A receipt (whole PDU, read before by read_deliver) naming ids as ``allowed`` has them. The compiled ``way_back_deliver_all`` does
+    """A receipt (whole PDU, read before by read_deliver) naming ids as ``allowed`` has them. The compiled ``deliver_relay_deliver_all`` does
     without it where the text begins with an id that is not too long."""
     receipt = receipted(data)
     text_id, tlv_id = receipt.text_id, receipt.tlv_id

@@ -29,7 +29,7 @@ from proxy.relay.effects.optouts import (
     KINDS,
     Confirmation,
     DoubtfulHandling,
-    NewNames,
+    NewSenders,
     RefusedTexts,
     ReplyEffect,
     ReplyTo,
@@ -153,7 +153,7 @@ class ReplyHandler:
         self.learn_names()
         names = self.dictionary.take_new()
         for start in range(0, len(names), NAMES_A_RECORD_MAX):
-            self._relay.note(NewNames(names[start : start + NAMES_A_RECORD_MAX]))
+            self._relay.note(NewSenders(names[start : start + NAMES_A_RECORD_MAX]))
 
     def _doubts(self) -> DoubtfulHandling | None:
         if self.inbox is None:

@@ -17,7 +17,7 @@ from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, OneOf, RecipientTest, Test, Tree
 from proxy.policy.evaluation_plan import Rule
-from proxy.policy.explanation.condition_results import ConditionStanding
+from proxy.policy.explanation.condition_results import ConditionResults
 from proxy.policy.explanation.history import NOTHING, Past
 from proxy.policy.explanation.naming import (
     NOT_ASKED,
@@ -129,7 +129,7 @@ def explain(
     if facts.signature:
         names[facts.signature_hash] = signature_written(facts.signature, message.content.text)
     known = by_registry(rules.registry, by_names(names, look_up))
-    explainer = _Explainer(ConditionStanding(message, recipient, rules, now, counters, verdict), known)
+    explainer = _Explainer(ConditionResults(message, recipient, rules, now, counters, verdict), known)
     return Explanation(
         verdict, province, city, evidence(rules.reader, message.content),
         tuple(explainer.part(rule) for rule in (*rules.rules, *rules.ordered)), Number(message.recipient), message.recipient,
@@ -157,7 +157,7 @@ def explain_text(
 class _Explainer:
     """One message, asked about rule by rule."""
 
-    def __init__(self, standing: ConditionStanding, look_up: LookUp) -> None:
+    def __init__(self, standing: ConditionResults, look_up: LookUp) -> None:
         self._standing, self._look_up = standing, look_up
 
     def part(self, rule: Rule) -> RulePart:

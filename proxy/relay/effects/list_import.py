@@ -53,7 +53,7 @@ class ListImport:
         """The body of LISTING_DONE."""
         return operator_actions.pack_listing_done(now, self.sequence, len(self._chunks), self.numbers, self._digest.digest())
 
-    def check(self, done: operator_actions.ListingDone) -> None:
+    def check(self, done: operator_actions.ListDone) -> None:
         """Raises IncompleteList."""
         if (len(self._chunks), self._digest.digest()) != (done.chunks, done.digest):
             raise IncompleteList(

@@ -508,7 +508,7 @@ class Confirmation:
         return self.due
 
 
-class NewNames:
+class NewSenders:
     """Ports and signatures that the gate met for the first time, for the journal."""
 
     __slots__ = ("recipient", "_names")

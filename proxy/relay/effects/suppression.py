@@ -22,7 +22,7 @@ Stops = Callable[[bytes, float], Sequence[OptOut]]
 """The record, the time → what is refused."""
 
 
-class OfficerRefusal:
+class SuppressionChange:
     """One change of one person's refusals (a Change)."""
 
     __slots__ = ("recipient", "added", "lifted", "_asked", "_wanted", "_listed", "_who", "_why", "_then")
@@ -35,7 +35,7 @@ class OfficerRefusal:
         listed: SuppressionLists,
         who: str,
         why: str,
-        then: Callable[[OfficerRefusal, int], None],
+        then: Callable[[SuppressionChange, int], None],
     ) -> None:
         """``wanted``: selects the refusals, on record or on lists, to be taken back. ``then``: called with the journal sequence, 0 if
         nothing changed."""
@@ -71,7 +71,7 @@ class OfficerRefusal:
         return True  # in force in memory, so it must be written; the command is answered after that
 
 
-class DoubtSettled(OfficerRefusal):
+class DoubtSettled(SuppressionChange):
     """Applies an officer's decision about a doubtful reply (a RecordChange): what the reply held becomes a refusal by reply (yes), or is
     lifted (no). Refusals lifted meanwhile, by START or by an officer, stay lifted."""
 
@@ -85,7 +85,7 @@ class DoubtSettled(OfficerRefusal):
         listed: SuppressionLists,
         who: str,
         why: str,
-        then: Callable[[OfficerRefusal, int], None],
+        then: Callable[[SuppressionChange, int], None],
     ) -> None:
         """``refused``: the refusals of a reply that holds nothing; None: the reply did not ask to stop. ``kept``: scopes and values held by
         other undecided replies of the recipient."""

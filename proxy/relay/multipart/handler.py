@@ -485,7 +485,7 @@ class PartHandler:
             key, since = _key_of(long), int(long.judged_at)
             self._changes(TornMark(message, key, since, lambda: long.torn, self.torn.add, known=known))
 
-    @compiled("parts_settle")
+    @compiled("part_handler_settle")
     def settle(self, decided: list[PendingSubmit]) -> None:
         """The verdicts of these parts are written (or the journal refused them, and they are refused)."""
         for pending in decided:

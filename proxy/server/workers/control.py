@@ -38,7 +38,7 @@ class WorkerSocket(NamedTuple):
     control: Path
 
 
-class ControlFront:
+class PoolControlServer:
     def __init__(
         self,
         path: Path,

@@ -34,7 +34,7 @@ METHODS: Mapping[str, str] = {"/optouts": "POST"}
 """Methods of paths that do not take GET."""
 
 
-class HttpFront:
+class PoolHttpServer:
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
         self._process = CollectorRegistry(auto_describe=False)

@@ -32,8 +32,8 @@ from proxy.operations.http_auth import HttpAuth
 from proxy.runtime import hardening
 from proxy.runtime.systemd import ServiceManager
 from proxy.server.console_process import ConsoleProcess
-from proxy.server.workers.control import ControlFront, WorkerSocket
-from proxy.server.workers.http import HttpFront
+from proxy.server.workers.control import PoolControlServer, WorkerSocket
+from proxy.server.workers.http import PoolHttpServer
 from proxy.server.workers.pool import WorkerFailed, WorkerPool
 
 log = structlog.get_logger()
@@ -57,13 +57,13 @@ class Supervisor:
         self.manager = ServiceManager(os.environ)
         self._reserved: list[socket.socket] = []
         self.pool = WorkerPool(workers, command, self._notify_service_manager, self._reserved)
-        self.http_front = HttpFront(self.pool)
+        self.http_front = PoolHttpServer(self.pool)
         self.guard = HttpAuth(
             settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
         )
         self.console = ConsoleProcess(path) if settings.console.listen is not None else None
         self.http = HttpServer(bytes, self.http_front.not_ready, self.guard, self._notes, self.http_front.paths())
-        self.control_front = ControlFront(settings.control, settings.control_group, self._serving, self._reloaded)
+        self.control_front = PoolControlServer(settings.control, settings.control_group, self._serving, self._reloaded)
         self.stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -100,7 +100,7 @@ class SuppressionLists:
         self.erased = erased if erased is not None else ErasedRecipients()
         self.empty = True
         """Whether there is no list: then look-ups can be skipped."""
-        self.sieves = BloomFilters()
+        self.bloom = BloomFilters()
         """Bloom filters: which numbers are certainly on no list."""
         self.filling = BulkImport()
         self._lists: dict[int, _List] = {}
@@ -118,13 +118,13 @@ class SuppressionLists:
 
     def tells_of(self, number: int) -> bool:
         """Whether the recipient is on a list or was erased."""
-        if self.sieves.may_hold(number) and number & LOW_MASK in self._chunks[number >> CHUNK_BITS].any:
+        if self.bloom.may_hold(number) and number & LOW_MASK in self._chunks[number >> CHUNK_BITS].any:
             return True
         return not self.erased.empty and self.erased.has(number)
 
     def refusals(self, number: int) -> Sequence[OptOut]:
         """The recipient's opt-outs by lists and by erasure."""
-        found = self._on_lists(number) if self.sieves.may_hold(number) else ()
+        found = self._on_lists(number) if self.bloom.may_hold(number) else ()
         return found if self.erased.empty or not self.erased.has(number) else (*found, ERASED)
 
     def _on_lists(self, number: int) -> Sequence[OptOut]:
@@ -177,7 +177,7 @@ class SuppressionLists:
         before = len(present) if present is not None else 0
         chunk.by[one.number] = now = BitMap(lows) if present is None else present | lows
         chunk.any = now if len(chunk.by) == 1 else chunk.any | lows
-        self.sieves.put(place, chunk.any)
+        self.bloom.put(place, chunk.any)
         one.chunks.add(place)
         one.count += len(now) - before
         self._dirty.add(one.number << 32 | place)
@@ -246,10 +246,10 @@ class SuppressionLists:
             one.chunks.discard(place)
         if chunk.by:
             chunk.refresh()
-            self.sieves.put(place, chunk.any)
+            self.bloom.put(place, chunk.any)
         else:
             del self._chunks[place]
-            self.sieves.put(place, BitMap())
+            self.bloom.put(place, BitMap())
         self._forget_if_empty(one)
         return gone
 
@@ -330,7 +330,7 @@ class SuppressionLists:
             one.count += len(lows)
         for place, chunk in self._chunks.items():
             chunk.refresh()
-            self.sieves.put(place, chunk.any)
+            self.bloom.put(place, chunk.any)
 
 
 class ListedRecipient:

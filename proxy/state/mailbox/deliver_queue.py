@@ -50,7 +50,7 @@ class Item:
         self.stored = False  # whether the checkpoint's file has it
 
 
-@compiled("box_take_ready")
+@compiled("deliver_queue_take_ready")
 def _take_ready(ready: deque[Item], most: int) -> list[Item]:
     taken: list[Item] = []
     while ready and len(taken) < most:
@@ -161,7 +161,7 @@ class DeliverQueue:
         item.data = b""
         self.remove_gone()
 
-    @compiled("box_tidy")
+    @compiled("deliver_queue_remove_gone")
     def remove_gone(self) -> None:
         """Removes gone items from the deques."""
         order, ready = self._order, self._ready

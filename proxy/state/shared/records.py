@@ -77,7 +77,7 @@ class Records:
         return done
 
     @staticmethod
-    @compiled("shared_found")
+    @compiled("shared_read")
     def read(persons: Sequence[int], rows: Sequence[bytes | None]) -> dict[int, tuple[int, bytes]]:
         """(version, record) of each answer of the store: nothing, a bare version (lua_library.py), or a record with its version in front."""
         number = int.from_bytes
@@ -120,7 +120,7 @@ def _persons_of(items: Sequence[Item]) -> list[int]:
     return [person for person, _, _ in items]
 
 
-@compiled("shared_taken")
+@compiled("shared_note_taken")
 def _note_taken(done: list[bool], places: Sequence[int], results: Sequence[int]) -> None:
     """Notes the store's answer for the items at these places, one octet each. Raises ValueError if their numbers differ."""
     for place, taken in zip(places, results, strict=True):

@@ -425,7 +425,7 @@ def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **opti
     )
 
 
-@compiled("shared_apart")
+@compiled("shared_decided_here")
 def _decided_here(items: list[tuple[int, int, bytes]]) -> list[int]:
     """The places of items with a version of the copy (below 0)."""
     return [place for place, item in enumerate(items) if item[1] < 0]
