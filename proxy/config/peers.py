@@ -30,7 +30,7 @@ from proxy.config.setting_kinds import (
     Word,
     WordSet,
     read_fields,
-)  # fmt: skip
+)
 from proxy.model.message import Category
 from proxy.model.roles import PEOPLE, Role
 
@@ -46,8 +46,8 @@ PROVINCES = frozenset(
     "北京 天津 河北 山西 内蒙古 辽宁 吉林 黑龙江 上海 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 广西 海南 "
     "重庆 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆 unknown".split()
 )
-_NAME = (r"[^\W_][\w.-]{0,63}", "a name (letters, digits, . _ -; at most 64)")
-_SYSTEM_ID = (r"[!-~]{1,15}", "1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1)")
+_NAME = Text("", r"[^\W_][\w.-]{0,63}", "a name (letters, digits, . _ -; at most 64)", needed=True)
+_SYSTEM_ID = Text("", r"[!-~]{1,15}", "1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1)", needed=True)
 _HOST = (
     r"[0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*",  # RFC 1035 §2.3.4: labels; or IPv6
     "a host name (labels of 1 to 63 letters, digits, - _ between dots) or an address",
@@ -84,7 +84,7 @@ def _ports(default: tuple[str, ...] | None = (), **more: str) -> Texts:
 class Token:
     """A program that may use HTTP, identified by a token."""
 
-    name: Annotated[str, Text("", *_NAME, needed=True)]
+    name: Annotated[str, _NAME]
     """another reader, with a token: a name for people; at most 100"""
     token: Annotated[str, Secret()] = field(repr=False)  # sha256$digest
     """the hash that `gate106 token` printed"""
@@ -99,11 +99,11 @@ class Token:
 class Person:
     """A person with a role, identified by a token."""
 
-    name: Annotated[str, Text("", *_NAME, needed=True)]
+    name: Annotated[str, _NAME]
     """a person with [a role](commands.md#who-may-do-what), as the journal names them; at most 100"""
     token: Annotated[str, Secret()] = field(repr=False)  # scrypt$salt$digest, or sha256$digest of one that a machine made
     """the hash of their token, from `gate106 token`, or of a password, from `gate106 hash-password`"""
-    user: Annotated[str, TextLike("name", Text("", *_NAME), USER, "an account of the operating system", in_words="the name")]
+    user: Annotated[str, TextLike("name", _NAME, USER, "an account of the operating system", in_words="the name")]
     """the person's own account of the operating system, shared with nobody. Its commands are the person's without a token, and
     so are rule files that it owns; without it the person's name"""
     roles: Annotated[frozenset[Role], WordSet("role", _ROLES, frozenset({Role.APPROVER}), in_words="`[approver]`")]
@@ -119,7 +119,7 @@ class Person:
 class Carrier:
     """A carrier's SMSC and how to bind to it. ``links`` and ``tps`` are totals of the account."""
 
-    name: Annotated[str, Text("", *_NAME, needed=True)]
+    name: Annotated[str, _NAME]
     """the carrier's name in metrics, log and journal"""
     code: Annotated[str, Text("", "[0-9A-Za-z]{2}", "two letters or digits")]
     """two letters or digits; required with `message_ids: coded`, and then never to be changed"""
@@ -127,7 +127,7 @@ class Carrier:
     """its SMSC: name or address"""
     port: Annotated[int, WholeNumber(2775, 1, 65535, needed=True)]
     """and TCP port"""
-    system_id: Annotated[str, Text("", *_SYSTEM_ID, needed=True)]
+    system_id: Annotated[str, _SYSTEM_ID]
     """our account there"""
     password: Annotated[str, Secret()] = field(repr=False)
     """its password"""
@@ -180,7 +180,7 @@ class Carrier:
 class Account:
     """One system_id of a provider; None means that only the provider's bound applies."""
 
-    system_id: Annotated[str, Text("", *_SYSTEM_ID, needed=True)]
+    system_id: Annotated[str, _SYSTEM_ID]
     """one of several accounts, instead of the two above"""
     password: Annotated[str, Secret()] = field(repr=False)  # in clear, or scrypt$salt$digest
     """likewise"""
@@ -200,7 +200,7 @@ class Account:
 class OnlyAccount:
     """The settings beside a provider's name, where it has one account."""
 
-    system_id: Annotated[str, Text("", *_SYSTEM_ID, needed=True)]
+    system_id: Annotated[str, _SYSTEM_ID]
     """its account, where it has only one"""
     password: Annotated[str, Secret()] = field(repr=False)
     """its password, or what `gate106 hash-password` printed"""
@@ -232,7 +232,7 @@ class Upstream:
     carrier: Annotated[str, CarrierName(needed=True)]
     """with `upstream`, its own account at a carrier: which carrier. Its messages leave over that account only, and all that
     arrives there is its own"""
-    system_id: Annotated[str, Text("", *_SYSTEM_ID, needed=True)]
+    system_id: Annotated[str, _SYSTEM_ID]
     """the account"""
     password: Annotated[str, Secret()] = field(repr=False)
     """its password"""
@@ -248,7 +248,7 @@ class Upstream:
 class Provider:
     """A company that sends. ``ports`` are prefixes of digits, or sources that are owned literally."""
 
-    name: Annotated[str, Text("", *_NAME, needed=True)]
+    name: Annotated[str, _NAME]
     """the company's name in rules, metrics, log and journal"""
     accounts: Annotated[tuple[Account, ...], Accounts()]
     ports: Annotated[tuple[str, ...], _ports()]

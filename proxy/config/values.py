@@ -35,7 +35,7 @@ from proxy.config.setting_kinds import (
     Texts,
     WholeNumber,
     Word,
-)  # fmt: skip
+)
 from proxy.model.message import Category, Outcome
 
 CONFIRM = "退订已生效，您将不再收到{who}的营销短信。如需恢复，请回复START。"

@@ -57,7 +57,7 @@ def test_a_mapping_is_read_as_its_class_declares_it(tmp_path: Path) -> None:
     assert found == Example(None, 2, "p", Path("/home/x"), (5, 7), (Row("a", "a"), Row("b", "c")))  # type: ignore[arg-type]
 
 
-def test_all_faults_are_told_also_those_between_settings(tmp_path: Path) -> None:
+def test_all_faults_are_reported_also_those_between_settings(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         read(tmp_path, "links_s: 3\nbind: one\nrows:\n  - {label: 5}\n  - {called: b, lable: c}\nnumbers: [x]\n")
     assert [problem.removeprefix(f"{tmp_path}/x.yaml:") for problem in caught.value.problems] == [
