@@ -2,16 +2,27 @@
 
 # Not "from __future__ import annotations": the declarations are read when the program runs.
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
 import pytest
 
-from proxy.config import SettingsError
+from proxy.config import Account, Carrier, Person, Provider, Settings, SettingsError, SharedStore, Token, Upstream
 from proxy.config.descriptions import SettingDescription, described
 from proxy.config.mapping_reader import Fields, SettingsFile
-from proxy.config.setting_kinds import FilePath, Rows, Secret, Text, TextLike, Texts, WholeNumber, Word, read_settings
+from proxy.config.setting_kinds import (
+    FilePath,
+    Rows,
+    Secret,
+    Text,
+    TextLike,
+    Texts,
+    WholeNumber,
+    Word,
+    read_fields,
+    read_settings,
+)
 
 
 @dataclass(frozen=True)
@@ -80,3 +91,11 @@ def test_the_descriptions_are_those_of_the_declarations() -> None:
         SettingDescription("rows[].called", "", True, False, "text", False, "the row's name"),
         SettingDescription("rows[].label", "the name", False, True, "text", False, "what people see"),
     ]
+
+
+@pytest.mark.parametrize("of", [Token, Person, Carrier, Account, Upstream, Provider, SharedStore, Settings])
+def test_a_default_for_the_constructor_is_the_declared_one(of: type, tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("{}")
+    declared = read_fields(of, SettingsFile(tmp_path / "x.yaml").top())
+    for one in fields(of):
+        assert one.default in (MISSING, declared[one.name]), one.name
