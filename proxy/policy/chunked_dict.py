@@ -1,6 +1,6 @@
 """A dict split into 64 chunks that grows without long pauses.
 
-In: keys and values, in order. Out: the same. Never: removes a single key; yields by itself (callers yield between pieces of work).
+In: keys and values, in order. Out: the same. Never: removes a single key; yields to the loop (callers yield between pieces of work).
 
 A full dict moves all its entries at once: with 100,000 words that holds the interpreter's lock for 5 ms. 64 small dicts each move a few.
 """
@@ -54,7 +54,7 @@ class ChunkedDict(Mapping[Key, Value]):
         piece[key] = value
 
     def setdefault(self, key: Key, value: Value) -> Value:
-        """The stored value; if there is none, stores ``value``."""
+        """The stored value; if none exists, stores ``value``."""
         piece = self._piece(key)
         if key not in piece:
             self._order.append(key)

@@ -41,10 +41,10 @@ class ImportedLists:
             self._look(operator_actions.unpack_listed(body))
         elif kind == messages.LISTING_DONE:
             done = operator_actions.unpack_listing_done(body)
-            said, named = self._begun.pop(done.listing, (None, set[int]()))
-            if said is not None and named:
-                found = tuple(said.refusals[place] for place in sorted(named))
-                return ListMembership(done.time, said.takes_off, found, said.who, said.why, said.file)
+            begun, named = self._begun.pop(done.listing, (None, set[int]()))
+            if begun is not None and named:
+                found = tuple(begun.refusals[place] for place in sorted(named))
+                return ListMembership(done.time, begun.takes_off, found, begun.who, begun.why, begun.file)
         else:  # a start of the gate: an incomplete list will never be completed
             self._begun.clear()
         return None

@@ -39,7 +39,7 @@ from proxy.operations.record_lookup import or_refused
 from proxy.operations.terminal import format_time, note, table_lines
 from proxy.policy.explanation.naming import GONE, KnownSignature, by_names, by_registry, fields, knows_none
 from proxy.relay.effects.optouts import ReplyTo, refused_by
-from proxy.relay.effects.suppression import DoubtSettled, OfficerRefusal, Stops
+from proxy.relay.effects.suppression import DoubtSettled, Stops, SuppressionChange
 from proxy.state.record.optout_candidates import Port
 
 STATES = OPEN, LAPSED, DECIDED, STANDING = "open", "lapsed", "decided", "standing"
@@ -227,9 +227,9 @@ class DoubtfulReplies(Operations, group="optout"):
         return by_registry(registry, by_names(names, knows_none(GONE)))(signature)
 
     def _decision(self, one: DoubtDecision) -> dict[str, Any]:
-        said = {name: getattr(one, name) for name in ("time", "who", "why", "yes", "standing", "port")}
+        fields = {name: getattr(one, name) for name in ("time", "who", "why", "yes", "standing", "port")}
         answered = self._answered(one.context, "")
-        return said | {"row": f"{one.row:012x}", "words": shown(one.words), "replies": len(one.ids), "answered": answered}
+        return fields | {"row": f"{one.row:012x}", "words": shown(one.words), "replies": len(one.ids), "answered": answered}
 
     # -- decided
 
@@ -276,13 +276,13 @@ class DoubtfulReplies(Operations, group="optout"):
             "lifted": lifted,
         }  # fmt: skip
 
-    async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[OfficerRefusal]:
+    async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[SuppressionChange]:
         """Changes the records of these persons; returns when all of it is written."""
         gate = self._gate
         left, written = len(replies), asyncio.get_running_loop().create_future()
-        changes: list[OfficerRefusal] = []
+        changes: list[SuppressionChange] = []
 
-        def then(change: OfficerRefusal, recorded: int) -> None:
+        def then(change: SuppressionChange, recorded: int) -> None:
             nonlocal left
             left -= 1
             if not left and not written.done():

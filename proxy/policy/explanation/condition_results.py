@@ -18,7 +18,7 @@ from proxy.policy.limit_counts import counter_key, counter_of
 from proxy.policy.ruleset import RuleSet
 
 
-class ConditionStanding:
+class ConditionResults:
     """``now``: seconds since 1970."""
 
     def __init__(

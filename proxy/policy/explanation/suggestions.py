@@ -12,7 +12,7 @@ from proxy.model.message import Breach
 from proxy.policy import time_windows
 from proxy.policy.condition import OneOf
 from proxy.policy.evaluation_plan import Rule
-from proxy.policy.explanation.condition_results import ConditionStanding
+from proxy.policy.explanation.condition_results import ConditionResults
 from proxy.policy.kinds import when_kinds
 
 EITHER = Bilingual("; or ", "; 或 ")
@@ -21,11 +21,11 @@ _KINDS = {"marketing": "classified", "signature_count": "signature"}
 """Words of leaves that are not their key in ``when``."""
 
 
-def suggestion_for(standing: ConditionStanding, rule: Rule, breach: Breach) -> Bilingual:
+def suggestion_for(standing: ConditionResults, rule: Rule, breach: Breach) -> Bilingual:
     return joined(EITHER, dict.fromkeys(_options(standing, rule, breach))) or NO_WAY
 
 
-def _options(standing: ConditionStanding, rule: Rule, breach: Breach) -> Iterator[Bilingual]:
+def _options(standing: ConditionResults, rule: Rule, breach: Breach) -> Iterator[Bilingual]:
     for place, limit in enumerate(rule.limits):
         if limit.share:
             yield Bilingual("send more of the other kind first", "先增加其他短信的占比")
@@ -44,7 +44,7 @@ def _options(standing: ConditionStanding, rule: Rule, breach: Breach) -> Iterato
         yield Bilingual(f"send it from {time_windows.local(again)} on", f"{time_windows.local(again)} 起再发")
 
 
-def _of_conditions(standing: ConditionStanding, rule: Rule) -> Iterator[Bilingual]:
+def _of_conditions(standing: ConditionResults, rule: Rule) -> Iterator[Bilingual]:
     kinds = when_kinds()
     for leaf, _ in standing.rests_on(rule.when):
         word = leaf.field if isinstance(leaf, OneOf) else leaf.word

@@ -23,7 +23,7 @@ class RecordKeys:
         self._key, self._heads = key, list(heads)
         self._hash = hashlib.blake2b(key=key, digest_size=HASH_BYTES)
 
-    @compiled("shared_names")
+    @compiled("record_keys_names")
     def names(self, persons: Iterable[int]) -> list[bytes]:
         """The key of each recipient. Raises OverflowError for a number that is none."""
         heads, parts, found = self._heads, len(self._heads), []

@@ -22,7 +22,7 @@ from proxy.policy.registries.holidays import HolidayRow, Holidays
 from proxy.relay.account_access import Directory
 from proxy.state.lists.desk_records import DeskRecords
 from proxy.state.lists.order_records import Orders
-from tests.house import NOON
+from tests.harness import NOON
 from tests.model.test_roles import operated
 
 
