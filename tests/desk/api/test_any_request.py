@@ -18,7 +18,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import ignored_auth
 
 from proxy.desk.api.openapi import document
-from proxy.desk.api.operation_table import OPERATIONS, ControlCommand, Operation
+from proxy.desk.api.operation_table import OFFERED
+from proxy.operations.declaration import Operation, Program
 from tests.console.world import token_of
 
 REQUESTS = int(os.environ.get("GATE106_REQUESTS", "6"))
@@ -37,9 +38,9 @@ SCHEMA = _schema()
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda one: one.value)
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: one.name)
-def test_any_request_is_answered_as_the_document_says(operation: Operation, mode: GenerationMode, address: str) -> None:
-    maximum = REQUESTS if isinstance(operation.by, ControlCommand) else max(1, REQUESTS // 6)
+@pytest.mark.parametrize("operation", OFFERED, ids=lambda one: one.name)
+def test_any_request_is_answered_as_the_document_says(operation: Operation | Program, mode: GenerationMode, address: str) -> None:
+    maximum = REQUESTS if isinstance(operation, Operation) else max(1, REQUESTS // 6)
     strategy = SCHEMA[operation.path][operation.method].as_strategy(generation_mode=mode)
 
     @hypothesis.given(case=strategy)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.desk.api.operation_table import OPERATIONS, Operation, Program
+from proxy.desk.api.operation_table import OFFERED
+from proxy.operations.declaration import Operation, Program
 from proxy.desk.api.routes import JSON_BYTES_MAX
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages, operator_actions
@@ -24,15 +25,15 @@ Open = Callable[..., Caller]
 ADDRESS = "2001:db8:b::{:x}"
 
 
-def ask(caller: Caller, one: Operation) -> int:
+def ask(caller: Caller, one: Operation | Program) -> int:
     path = one.path.removeprefix("/api/")
-    if one.reads:
+    if one.get:
         return int(caller.get(path).status_code)
-    return int((caller.send(path, b"") if isinstance(one.by, Program) and one.by.takes else caller.post(path)).status_code)
+    return int((caller.send(path, b"") if isinstance(one, Program) and one.takes_file else caller.post(path)).status_code)
 
 
 def test_nothing_is_told_to_nobody(program: Open) -> None:
-    for place, one in enumerate(OPERATIONS):
+    for place, one in enumerate(OFFERED):
         assert ask(program(), one) == 401, one.path
         assert ask(program(token="a guess", address=ADDRESS.format(place)), one) == 401, one.path
     assert program().get("openapi.json").status_code == 401
@@ -43,15 +44,15 @@ def test_nothing_is_told_to_nobody(program: Open) -> None:
 def test_a_role_gets_as_far_as_its_rights(name: str, program: Open) -> None:
     here = program(name)
     roles = [Role(role) for role in PEOPLE[name]]
-    for one in OPERATIONS:
+    for one in OFFERED:
         if not any(one.permission in role.may for role in roles):
             assert ask(here, one) == 403, one.path
-        elif one.args and any(arg.required for arg in one.args):
+        elif one.offered and any(arg.required for arg in one.offered):
             assert ask(here, one) == 400, f"{one.path}: what is missing is said before anything is done"
 
 
 def test_a_provider_s_token_is_no_key_to_the_desk(program: Open) -> None:
-    for one in OPERATIONS:
+    for one in OFFERED:
         assert ask(program("jia"), one) == 403, one.path
 
 
@@ -205,5 +206,5 @@ def test_nobody_s_way_is_the_command_line_s_options(rolled: None, program: Open)
 
 
 def test_every_permission_that_people_have_has_an_operation() -> None:
-    assert {one.permission for one in OPERATIONS} >= set(Permission) - {Permission.OWN, Permission.WHOLE}
+    assert {one.permission for one in OFFERED} >= set(Permission) - {Permission.OWN, Permission.WHOLE}
     assert token_of("chen")

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from proxy.desk.api.operation_table import OPERATIONS, Operation, Program
+from proxy.desk.api.operation_table import OFFERED
+from proxy.operations.declaration import Operation, Program
 from proxy.i18n.catalog import full_catalog
 from proxy.i18n.negotiate import preferred
 from tests.desk.api.conftest import Caller
@@ -23,11 +24,11 @@ def is_chinese(said: str) -> bool:
     return bool(re.search("[\u4e00-\u9fff]", said)) and not ENGLISH.search(re.sub("gate106 [a-z ]+", "", said))
 
 
-def ask(caller: Caller, one: Operation, **said: Any) -> Any:
+def ask(caller: Caller, one: Operation | Program, **said: Any) -> Any:
     path = one.path.removeprefix("/api/")
-    if one.reads:
+    if one.get:
         return caller.get(path, **said)
-    return caller.send(path, b"", **said) if isinstance(one.by, Program) and one.by.takes else caller.post(path, **said)
+    return caller.send(path, b"", **said) if isinstance(one, Program) and one.takes_file else caller.post(path, **said)
 
 
 @pytest.mark.parametrize(
@@ -42,11 +43,11 @@ def test_the_dearest_language_that_is_spoken_here_is_taken(asked: str, spoken: s
     assert preferred(asked) == spoken
 
 
-@pytest.mark.parametrize("one", OPERATIONS, ids=lambda one: one.name)
-def test_every_refusal_of_an_operation_is_said_in_chinese_where_that_is_asked_for(one: Operation, program: Open) -> None:
-    place = OPERATIONS.index(one)
-    wrong: list[dict[str, Any]] = [{"nothing": "x"}, {arg.name: "\0" for arg in one.args if arg.required} or {"nothing": ["x"]}]
-    wrong += [{}] if any(arg.required for arg in one.args) else []
+@pytest.mark.parametrize("one", OFFERED, ids=lambda one: one.name)
+def test_every_refusal_of_an_operation_is_said_in_chinese_where_that_is_asked_for(one: Operation | Program, program: Open) -> None:
+    place = OFFERED.index(one)
+    wrong: list[dict[str, Any]] = [{"nothing": "x"}, {arg.name: "\0" for arg in one.offered if arg.required} or {"nothing": ["x"]}]
+    wrong += [{}] if any(arg.required for arg in one.offered) else []
     nobody, guesses = program(address=ADDRESS.format(place)), program(token="a guess", address=ADDRESS.format(place))
     for caller, bodies in ((nobody, [{}]), (guesses, [{}]), (program("wu"), wrong), (program("tang"), wrong)):
         caller.client.headers["Accept-Language"] = "zh-CN,zh;q=0.9"
@@ -55,7 +56,7 @@ def test_every_refusal_of_an_operation_is_said_in_chinese_where_that_is_asked_fo
             assert answer.status_code in (400, 401, 403, 409), answer.text
             assert answer.headers["content-language"] == "zh"
             assert is_chinese(answer.json()["error"]), answer.json()["error"]
-    assert all(full_catalog().has(arg.summary) for arg in one.args if arg.required)
+    assert all(full_catalog().has(arg.form.help) for arg in one.offered if arg.required)
 
 
 def test_what_the_gate_itself_refuses_comes_in_both_languages(program: Open) -> None:
