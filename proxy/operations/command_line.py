@@ -26,6 +26,7 @@ from proxy.operations.terminal import (
     note_unknown,
     print_answer,
     use_token_file,
+    warn,
 )
 
 TokenFile = Annotated[
@@ -95,7 +96,11 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
         if operation.lines:
             answer = {**answer, operation.under or operation.lines: _rows(answer["lines"], operation.lines)}
             del answer["lines"]
+        for line in operation.notes(answer) if operation.notes is not None else ():
+            warn(line)
         print_answer(answer, json, (operation.text or _names_and_values)(answer))
+        if operation.fails is not None and operation.fails(answer):
+            raise typer.Exit(1)
 
     run.__doc__ = operation.summary
     run.__signature__ = _signature(operation, offered, is_group)  # type: ignore[attr-defined]

@@ -78,6 +78,10 @@ class Operation:
     example: str = ""
     text: Lines | None = None
     """The answer for people; None: names and values."""
+    notes: Lines | None = None
+    """What the command line prints of an answer on stderr, also beside JSON."""
+    fails: Callable[[Any], bool] | None = None
+    """Whether the command line exits with 1 for an answer."""
     button: Button | None = None
     summary: str = ""
     function: Callable[..., Any] = field(default=lambda: None, repr=False, compare=False)
@@ -181,6 +185,8 @@ class Program:
     media: str = ""
     only: tuple[str, ...] | None = None
     """The parameters that this path offers; None: all."""
+    needs: tuple[str, ...] = ()
+    """Parameters that this path requires and the command does not."""
     summary: str = ""
     words: str = ""
     parameters: tuple[Parameter, ...] = ()
@@ -198,7 +204,9 @@ class Program:
     @property
     def offered(self) -> tuple[Parameter, ...]:
         return tuple(
-            one for one in self.parameters if one.form.hidden != "api" and (self.only is None or one.name in self.only)
+            one._replace(required=one.required or one.name in self.needs)
+            for one in self.parameters
+            if one.form.hidden != "api" and (self.only is None or one.name in self.only)
         )
 
 
