@@ -23,9 +23,9 @@ from proxy.desk.archiving.roller import Roller
 from proxy.desk.complaints import operations as complaints
 from proxy.desk.complaints.book import CaseBook
 from proxy.desk.connections import binds, links, trace
-from proxy.desk.consents import operations as consent
-from proxy.desk.data_subjects import operations as subject
-from proxy.desk.explain import operations as explain
+from proxy.desk.consents.operations import ConsentOperations
+from proxy.desk.data_subjects.operations import DataSubjects
+from proxy.desk.explain.operations import Explanations
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.optouts import doubtful_operations
@@ -41,8 +41,8 @@ from proxy.desk.reply_paths import operations as reply_paths
 from proxy.desk.reply_paths import probes, states
 from proxy.desk.revisions import operations as ops_rules
 from proxy.desk.revisions.rule_deployment import RuleDeployment
-from proxy.desk.search import access_log
-from proxy.desk.suppression import operations as suppress
+from proxy.desk.search.operations import AccessLog
+from proxy.desk.suppression.operations import Suppressions
 from proxy.desk.today import counter_rows
 from proxy.journal.records import messages
 from proxy.journal.records.probes import Probes
@@ -152,24 +152,27 @@ class ControlPlane:
         self._tasks: list[asyncio.Task[None]] = []
         self._authenticator = Authenticator()
         self.authorization = Authorization(people, self._authenticator.check)
-        features = (Penalties(self, self.penalty_scheduler), WhoAmI())
+        features = (
+            AccessLog(self),
+            ConsentOperations(self),
+            DataSubjects(self, self.retention_task, names),
+            Explanations(self),
+            Penalties(self, self.penalty_scheduler),
+            Suppressions(self),
+            WhoAmI(),
+        )
         self._server = ControlServer(
             control,
             {
                 **binds.commands(self),
                 **complaints.commands(self, self.penalty_scheduler.soon),
-                **consent.commands(self),
                 **counter_rows.commands(self),
                 **doubtful_operations.commands(self),
-                **explain.commands(self),
                 **links.commands(self),
-                **access_log.commands(self),
                 **orders.commands(self),
-                **subject.commands(self, self.retention_task, names),
                 **providers_told.commands(self, self.penalty_scheduler, self._rates),
                 **reply_paths.commands(self, self.reply_paths),
                 **probes.commands(self, self.prober),
-                **suppress.commands(self),
                 **trace.commands(self, self),
                 **ops_rules.commands(self, self._recent_rules, self._hits),
                 **retention.commands(self.retention_task),

@@ -1,4 +1,4 @@
-"""Implements ``gate106 subject show``, ``export``, ``erase`` and ``recycled``."""
+"""Implements ``gate106 subject show``, ``export`` and ``recycled``, which read or write files."""
 
 from __future__ import annotations
 
@@ -10,31 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.desk.consents.command import consent_lines
+from proxy.desk.consents.consent_text import consent_lines
 from proxy.model.redact import printable
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    Why,
-    as_json,
-    ask,
-    fail,
-    format_time,
-    print_answer,
-    print_line,
-    socket_of,
-    warn,
-)
+from proxy.model.roles import Permission
+from proxy.operations.declaration import ZIP, Program, command
+from proxy.operations.parameters import Flag, Reason, Recipient, Why
+from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, format_time, print_answer, socket_of, warn
 
-app = typer.Typer(
-    help="A person's rights: show, export and erase what is known; numbers that changed their owner.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-
-To = Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")]
+To = Annotated[str, Recipient()]
 MESSAGES_A_LOOK = 1_000
 """Of the journal at rest."""
 HALF_A_MS = 0.0005
@@ -43,11 +26,11 @@ NUMBERS_A_LINE = 5_000
 HEADS = ("number", "date")
 
 
-@app.command("show", epilog="Example: gate106 subject show --to 13800210500")
+@command("subject show", Program(permission=Permission.LOOK), example="gate106 subject show --to 13800210500")
 def show(
     to: To,
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number. Needs --why.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
+    unmasked: Annotated[bool, Flag("Show the whole number. Needs --why.")] = False,
+    why: Annotated[str, Reason()] = "",
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -85,12 +68,16 @@ def _lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]
     yield f"{to}: messages, answers and refusals are in the journal for {answer['journal_days']} days (gate106 find)"
 
 
-@app.command("export", epilog='Example: gate106 subject export --to 13800210500 --out person --why "asked for it in writing"')
+@command(
+    "subject export",
+    Program(permission=Permission.TAKE_OUT, out="--out", media=ZIP),
+    example='gate106 subject export --to 13800210500 --out person --why "asked for it in writing"',
+)
 def export(
     to: To,
     out: Annotated[Path, typer.Option("--out", help="A new folder, or a file.zip: person.json, and person.html to be read.")],
     why: Why,
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="With the whole number.")] = False,
+    unmasked: Annotated[bool, Flag("With the whole number.")] = False,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -161,22 +148,11 @@ def _page(answer: Mapping[str, Any]) -> str:
     return document(answer["to"], "".join(parts), "en")
 
 
-@app.command("erase", epilog='Example: gate106 subject erase --to 13800210500 --why "asked for it in writing, 2026-11-11"')
-def erase(to: To, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Forget a person as far as the law allows, for good. A keyed hash stays, so that they get no marketing; the answer says what else
-    stays."""
-    answer = ask(config, control, "subject.erase", to=to, why=why)
-    if json:
-        as_json(answer)
-        return
-    gone = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in answer["gone"].items())
-    print_line(f"{answer['to']}: forgotten ({gone})")
-    for one in answer["stays"]:
-        until = f"until {format_time(one['until'])}" if one["until"] else "for good"
-        print_line(f"    stays {until}: {one['what']} ({one['why']})")
-
-
-@app.command("recycled", epilog='Example: gate106 subject recycled recycled.csv --why "list of November"')
+@command(
+    "subject recycled",
+    Program(permission=Permission.ENTER, answer={"numbers": int, "gone": int}, takes_file=True),
+    example='gate106 subject recycled recycled.csv --why "list of November"',
+)
 def recycled(
     file: Annotated[Path, typer.Argument(help="CSV with columns number and date: since when it belongs to another person.")],
     why: Why,
