@@ -17,7 +17,7 @@ from typing import Annotated, Any, NamedTuple
 from proxy.config.yaml_file import unknown
 from proxy.desk.consents.consent_text import batch_lines, batch_table, consent_lines, task_table, unenforced, withdrawal_lines
 from proxy.desk.consents.person_view import BATCH, WITHDRAWAL, batch_row, consents_of
-from proxy.journal.records import consents, messages, operator_actions
+from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
 from proxy.model.message import Category
 from proxy.model.number import Number
@@ -26,6 +26,7 @@ from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.operations.parameters import Choice, Integer, List, Recipient, Rows, Text, To, Why
 from proxy.operations.parameters import Number as NumberForm
@@ -45,7 +46,6 @@ NUMBERS_MAX = 300_000_000
 """Of one file: its chunks wait in memory, some two bytes a number, until all of it is there."""
 DUE_DAYS, DUE_DAYS_MAX = 5, 60
 """Working days within which a missing proof must come."""
-WRITTEN_S = 30.0
 ROWS_A_LINE = 500
 WORD_MAX = 200
 COUNTED_A_TURN = 1_000
@@ -143,8 +143,7 @@ class ConsentOperations(Operations, group="consent"):
     async def show(self, call: Call, to: To) -> Answer:
         """Show a person's consents and withdrawals. The journal records the look."""
         gate = self._gate
-        said = operator_actions.pack_operated(gate.now(), call.who, "consent show", "", str(to))
-        await gate.safe(gate.write(messages.OPERATED, said))
+        await record_command(gate, call, "consent show", "", str(to))
         _, data = (await gate.store.load([to]))[to]
         return {
             "to": str(Number(to)),
@@ -333,12 +332,7 @@ class ConsentOperations(Operations, group="consent"):
         gate, numbers = self._gate, _numbers(batches)
         wanted = [batch for batch, _ in gate.store.consented.batches() if not numbers or batch.number in numbers]
         words = ", ".join(str(batch.number) for batch in wanted)[:2000] if numbers else "all"
-        await gate.safe(
-            gate.write(
-                messages.OPERATED,
-                operator_actions.pack_operated(gate.now(), call.who, "consent export", why, f"batches {words}"),
-            )
-        )
+        await record_command(gate, call, "consent export", why, f"batches {words}")
         rows = 0
         for batch in wanted:
             for people in gate.store.consented.numbers(batch.number):
@@ -356,21 +350,7 @@ def enforced(gate: Gate) -> bool:
 
 async def change_person(gate: Gate, said: ConsentChange) -> PersonChange:
     """Changes one person's record; returns when that is synced."""
-    written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def then(change: PersonChange, recorded: int) -> None:
-        if not written.done():
-            written.set_result(recorded)
-
-    change = PersonChange(said, gate.store, then)
-    gate.relay.change(change)
-    try:
-        async with asyncio.timeout(WRITTEN_S):
-            recorded = await written
-    except TimeoutError:
-        raise CommandRefused("it is in force, but not written: the journal is down (the log has more)") from None
-    await gate.safe(recorded)
-    return change
+    return await change_recipient(gate, lambda then: PersonChange(said, gate.store, then))
 
 
 def _numbers(batches: Sequence[str]) -> tuple[int, ...]:

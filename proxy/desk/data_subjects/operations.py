@@ -21,7 +21,6 @@ from proxy.desk.consents.operations import change_person
 from proxy.desk.optouts.doubtful_operations import WithInbox
 from proxy.desk.suppression import operations as suppress
 from proxy.i18n.text import Bilingual
-from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.complaints import Case
 from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.doubtful_replies import Doubtful
@@ -33,6 +32,7 @@ from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
+from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Flag, Text, To, Why, require_why
 from proxy.operations.record_lookup import or_refused
 from proxy.operations.terminal import format_time
@@ -72,11 +72,7 @@ class DataSubjects(
         self._gate = gate
         self._retention, self._pseudonyms = retention, names
 
-    @operation(
-        Permission.LOOK,
-        by_hand="looks up names in the journal, too",
-        no_path="subject show searches the journal for names, too",
-    )
+    @operation(Permission.LOOK, by_hand="adds names of the journal", no_path="subject show adds names of the journal")
     async def show(
         self,
         call: Call,
@@ -94,9 +90,7 @@ class DataSubjects(
         if unmasked or export:
             require_why(why)
         command = f"subject {'export' if export else 'show'}{' --unmasked' if unmasked else ''}"
-        await gate.safe(
-            gate.write(messages.OPERATED, operator_actions.pack_operated(gate.now(), call.who, command, why, str(to)))
-        )
+        await record_command(gate, call, command, why, str(to))
         return await self._known(to, unmasked)
 
     async def _known(self, person: int, unmasked: bool) -> Answer:
@@ -223,8 +217,7 @@ class DataSubjects(
         now = gate.now()
         if any(before > now for _, before in rows):
             raise CommandRefused("a number is somebody else's from the future on: nothing was done")
-        said_of = operator_actions.pack_operated(now, call.who, "subject recycled", why, f"{file}: {len(rows)} numbers")
-        await gate.safe(gate.write(messages.OPERATED, said_of))
+        await record_command(gate, call, "subject recycled", why, f"{file}: {len(rows)} numbers")
         return {"numbers": len(rows), "gone": await self._end(rows, call.who, why)}
 
     async def _end(self, rows: list[tuple[int, int]], who: str, why: str) -> int:

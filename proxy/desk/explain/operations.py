@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message, Sender
 from proxy.model.roles import Permission
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Choice, Number, Text, To
 from proxy.policy import LANGUAGES, as_text, explain
 from proxy.state.record.record import Record
@@ -59,8 +59,7 @@ class Explanations(Operations):
         declared = Category.of(category) if category else None
         sender = Sender.of(provider, provider, from_, prefix, declared, since or None)
         content = Content(text, "readable" if text else "empty", b"")
-        said = operator_actions.pack_operated(gate.now(), call.who, "explain", "", str(to))
-        await gate.safe(gate.write(messages.OPERATED, said))
+        await record_command(gate, call, "explain", "", str(to))
         _, data = (await gate.store.load([to]))[to]
         person = gate.store.listed.beside(Record(data), to)
         message = Message(sender, to, content)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from proxy.journal.records import messages, operator_actions
 from proxy.model.roles import Permission
 from proxy.operations.access_report import UNMASKED
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import NUMBER_CHARACTERS_MAX, Choice, Flag, Recipient, Text, Why, require_why
 
 COMMANDS = ("complaint sweep", "evidence pack", "explain --message", "find", "journal person", "optout trace", "rules export")
@@ -43,7 +43,6 @@ class AccessLog(Operations):
         why: Why = "",
     ) -> Answer:
         """Record who looks into the gate's files, before anything is shown."""
-        gate = self._gate
         if not (to or details):
             raise CommandRefused(f"to: must be text of 1 to {NUMBER_CHARACTERS_MAX} characters")
         if unmasked:
@@ -52,8 +51,4 @@ class AccessLog(Operations):
         if what in TAKES_OUT or (what == "complaint sweep" and unmasked):
             call.demand(Permission.TAKE_OUT, f" {what}")
         command = what + (UNMASKED if unmasked else "")
-        sequence = gate.write(
-            messages.OPERATED, operator_actions.pack_operated(gate.now(), call.who, command, why, details or str(to))
-        )
-        await gate.safe(sequence)
-        return {"sequence": sequence}
+        return {"sequence": await record_command(self._gate, call, command, why, details or str(to))}

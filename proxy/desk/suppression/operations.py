@@ -24,6 +24,7 @@ from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.operations.parameters import Choice, Flag, Rows, Seconds, Text, To, Why
 from proxy.operations.parameters import Number as NumberForm
@@ -44,8 +45,6 @@ SOURCES = ("officer", "complaint", "import", "hotline")
 OWN_SOURCES = ("reply", "hotline", "doubtful")
 """What officers take back only where they name it; of a doubtful reply: where they decide about it."""
 FOR_S_MAX = 20 * 366 * 86_400.0
-WRITTEN_S = 30.0
-"""A change of a record is written within this time, or the command reports that it is not synced yet."""
 LISTING_NUMBERS_MAX = 300_000_000
 """Of one import: its chunks wait in memory, some two bytes a number, until all of it is there."""
 ROWS_A_LINE = 500
@@ -150,7 +149,7 @@ class Suppressions(
 
     @operation(
         Permission.ENTER, answer={"to": str, "removed": [REFUSAL]}, record="suppressed",
-        by_hand="looks up names in the journal, too",
+        by_hand="adds names of the journal",
     )  # fmt: skip
     async def remove(
         self,
@@ -183,16 +182,11 @@ class Suppressions(
             raise CommandRefused(f"nothing of {Number(to)} is suppressed so (`gate106 suppress show` tells what is)")
         return {"to": str(Number(to)), "removed": named_rows(self._gate, change.lifted)}
 
-    @operation(
-        Permission.LOOK,
-        by_hand="looks up names in the journal, too",
-        no_path="suppress show searches the journal for names, too",
-    )
+    @operation(Permission.LOOK, by_hand="adds names of the journal", no_path="suppress show adds names of the journal")
     async def show(self, call: Call, to: To) -> Answer:
         """Show a person's opt-outs, also those on lists. The journal records the look."""
         gate = self._gate
-        said = operator_actions.pack_operated(gate.now(), call.who, "suppress show", "", str(to))
-        await gate.safe(gate.write(messages.OPERATED, said))
+        await record_command(gate, call, "suppress show", "", str(to))
         _, data = (await gate.store.load([to]))[to]
         there = [(one, "record") for one in record.opt_outs(data)]
         there += [(one, "list") for one in gate.store.listed.refusals(to)]
@@ -276,9 +270,7 @@ class Suppressions(
     async def export(self, call: Call, why: Why) -> Answer:
         """Write everybody who is suppressed, records and lists: a chunk of a list or a few buckets of records at a time, as they are then."""
         gate = self._gate
-        await gate.safe(
-            gate.write(messages.OPERATED, operator_actions.pack_operated(gate.now(), call.who, "suppress export", why, ""))
-        )
+        await record_command(gate, call, "suppress export", why)
         people = 0
         for one, numbers in gate.store.listed.numbers():
             refusal = refusal_row(OptOut(one.key.scope, one.key.value, one.time, one.key.source, one.key.expiry))
@@ -318,23 +310,8 @@ async def change_record(
     beside: AccompanyingRecord | None = None,
 ) -> OfficerRefusal:
     """Changes one record; returns when that, and the record ``beside`` it, are synced."""
-    written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def then(change: OfficerRefusal, recorded: int) -> None:
-        if not written.done():
-            written.set_result(recorded)
-
-    change = OfficerRefusal(recipient, added, wanted, gate.store.listed, who, why, then)
-    gate.relay.change(change)
-    if beside is not None:
-        gate.relay.change(beside)
-    try:
-        async with asyncio.timeout(WRITTEN_S):
-            recorded = await written
-    except TimeoutError:
-        raise CommandRefused("it is in force, but not written: the journal is down (the log has more)") from None
-    await gate.safe(recorded if beside is None else beside.recorded)
-    return change
+    listed = gate.store.listed
+    return await change_recipient(gate, lambda then: OfficerRefusal(recipient, added, wanted, listed, who, why, then), beside)
 
 
 def refusal_of(gate: Gate, terms: RefusalTerms) -> OptOut:
