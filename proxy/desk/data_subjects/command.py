@@ -1,20 +1,20 @@
-"""Implements ``gate106 subject show``, ``export`` and ``recycled``, which read or write files."""
+"""Implements ``gate106 subject export`` and ``recycled``, which write and read files."""
 
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from proxy.desk.consents.consent_text import consent_lines
+from proxy.desk.data_subjects.operations import subject_lines
 from proxy.model.redact import printable
 from proxy.model.roles import Permission
 from proxy.operations.declaration import ZIP, Program, command
-from proxy.operations.parameters import Flag, Reason, Recipient, Why
+from proxy.operations.parameters import Flag, Recipient, Why
 from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, format_time, print_answer, socket_of, warn
 
 To = Annotated[str, Recipient()]
@@ -24,48 +24,6 @@ HALF_A_MS = 0.0005
 """A moment in milliseconds may be a little less as a fraction of seconds."""
 NUMBERS_A_LINE = 5_000
 HEADS = ("number", "date")
-
-
-@command("subject show", Program(permission=Permission.LOOK), example="gate106 subject show --to 13800210500")
-def show(
-    to: To,
-    unmasked: Annotated[bool, Flag("Show the whole number. Needs --why.")] = False,
-    why: Annotated[str, Reason()] = "",
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
-    """Show all that the gate knows of a person now; `gate106 find` shows the journal. The journal records the look."""
-    from proxy.desk.suppression.signature_search import with_names
-
-    answer = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None), to, config)
-    print_answer(answer, json, _lines(answer))
-
-
-def _lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
-    """``chinese``: whom they refused once more, for the person who reads it."""
-    to = answer["to"]
-    yield f"{to}: {answer['region']}"
-    for one in answer["received"]:
-        yield f"{to}: a message on {format_time(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
-    for one in answer["refusals"]:
-        over = "" if one["in_force"] else ", over"
-        yield f"{to}: refused {one['about']}, by {one['source']} on {format_time(one['since'])} ({one['kept']}{over})"
-        if chinese:
-            yield f"{to}: {format_time(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
-    yield from consent_lines(answer)
-    for one in answer["asked_for_consent"]:
-        yield f"{to}: asked for consent by {one['about']}"
-    for one in answer["texts_of_whom_they_refused"]:
-        yield f"{to}: refused {one['about']}, who said: {one['text']}"
-    for one in answer["doubtful_replies"]:
-        yield f"{to}: answered {one['port']} on {format_time(one['at'])}, which may be a refusal: {one['text']}"
-    for one in answer["complaints"]:
-        about = f"of {one['provider']} " if one["provider"] else ""
-        yield f"{to}: complained {about}on {format_time(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
-    if answer["forgotten"]:
-        yield f"{to}: was forgotten, and gets no marketing"
-    yield f"{to}: messages, answers and refusals are in the journal for {answer['journal_days']} days (gate106 find)"
 
 
 @command(
@@ -135,7 +93,7 @@ def _page(answer: Mapping[str, Any]) -> str:
     from proxy.console.offline_charts import document
 
     parts = [f"<h1>{escape(answer['to'])}</h1><p>{escape(format_time(answer['at']))}</p><ul>"]
-    parts += [f"<li>{escape(printable(line))}</li>" for line in _lines(answer, chinese=True)]
+    parts += [f"<li>{escape(printable(line))}</li>" for line in subject_lines(answer, chinese=True)]
     parts += [f"<li>not complete: {escape(fault)}</li>" for fault in answer["missing"]]
     parts.append("</ul>")
     if answer["messages"]:

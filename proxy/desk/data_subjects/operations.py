@@ -17,9 +17,11 @@ from proxy.desk.archiving.operations import RetentionTask
 from proxy.desk.complaints.book import KEEP_S
 from proxy.desk.complaints.operations import WithCases, shown_text
 from proxy.desk.consents import person_view
+from proxy.desk.consents.consent_text import consent_lines
 from proxy.desk.consents.operations import change_person
 from proxy.desk.optouts.doubtful_operations import WithInbox
 from proxy.desk.suppression import operations as suppress
+from proxy.desk.suppression.signature_search import with_journal_names
 from proxy.i18n.text import Bilingual
 from proxy.journal.records.complaints import Case
 from proxy.journal.records.consents import ConsentChange
@@ -54,6 +56,32 @@ class WithSubjects(WithCases, WithInbox, Protocol):
     """A gate with all that a data subject's rights concern."""
 
 
+def subject_lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
+    """``chinese``: whom they refused once more, for the person who reads it."""
+    to = answer["to"]
+    yield f"{to}: {answer['region']}"
+    for one in answer["received"]:
+        yield f"{to}: a message on {format_time(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
+    for one in answer["refusals"]:
+        over = "" if one["in_force"] else ", over"
+        yield f"{to}: refused {one['about']}, by {one['source']} on {format_time(one['since'])} ({one['kept']}{over})"
+        if chinese:
+            yield f"{to}: {format_time(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
+    yield from consent_lines(answer)
+    for one in answer["asked_for_consent"]:
+        yield f"{to}: asked for consent by {one['about']}"
+    for one in answer["texts_of_whom_they_refused"]:
+        yield f"{to}: refused {one['about']}, who said: {one['text']}"
+    for one in answer["doubtful_replies"]:
+        yield f"{to}: answered {one['port']} on {format_time(one['at'])}, which may be a refusal: {one['text']}"
+    for one in answer["complaints"]:
+        about = f"of {one['provider']} " if one["provider"] else ""
+        yield f"{to}: complained {about}on {format_time(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
+    if answer["forgotten"]:
+        yield f"{to}: was forgotten, and gets no marketing"
+    yield f"{to}: messages, answers and refusals are in the journal for {answer['journal_days']} days (gate106 find)"
+
+
 def _erased(answer: Answer) -> Iterator[str]:
     gone = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in answer["gone"].items())
     yield f"{answer['to']}: forgotten ({gone})"
@@ -72,13 +100,16 @@ class DataSubjects(
         self._gate = gate
         self._retention, self._pseudonyms = retention, names
 
-    @operation(Permission.LOOK, by_hand="adds names of the journal", no_path="subject show adds names of the journal")
+    @operation(
+        Permission.LOOK, complete=with_journal_names, by_program=True, text=subject_lines,
+        example="gate106 subject show --to 13800210500",
+    )  # fmt: skip
     async def show(
         self,
         call: Call,
         to: To,
         unmasked: Annotated[bool, Flag("Show the whole number. Needs --why.")] = False,
-        export: Annotated[bool, Flag("The answer leaves the gate.")] = False,
+        export: Annotated[bool, Flag("The answer leaves the gate.", internal=True)] = False,
         why: Why = "",
     ) -> Answer:
         """Show all that the gate knows of a person now; `gate106 find` shows the journal. The journal records the look."""

@@ -1,4 +1,4 @@
-"""Implements ``gate106 suppress remove``, ``show``, ``import`` and ``export``, which read or write files."""
+"""Implements ``gate106 suppress import`` and ``export``, which read and write files."""
 
 from __future__ import annotations
 
@@ -7,63 +7,11 @@ from typing import Annotated
 
 import typer
 
-from proxy.desk.suppression.operations import (
-    OF_SCOPE,
-    OF_SOURCE,
-    OF_VALUE,
-    REFUSAL,
-    SOURCES,
-    VALUE,
-    refusal_words,
-    unenforced,
-)
+from proxy.desk.suppression.operations import SOURCES, VALUE, unenforced
 from proxy.model.roles import Permission
 from proxy.operations.declaration import CSV, Program, command
-from proxy.operations.parameters import DURATION, Choice, Flag, Recipient, Text, Why
-from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, print_answer, seconds, socket_of, warn
-
-To = Annotated[str, Recipient()]
-
-
-@command(
-    "suppress remove",
-    example='gate106 suppress remove --to 13800210500 --scope provider --value jia --why "withdrawn"',
-)
-def remove(
-    to: To,
-    why: Why,
-    scope: Annotated[str | None, OF_SCOPE] = None,
-    value: Annotated[str | None, OF_VALUE] = None,
-    source: Annotated[str | None, OF_SOURCE] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
-    """Take refusals back, from the person's record and from lists; what a person said by reply only if it is named."""
-    from proxy.desk.suppression.signature_search import with_names
-
-    answer = ask(config, control, "suppress.remove", to=to, scope=scope, value=value, source=source, why=why)
-    answer = with_names(answer, to, config)
-    print_answer(answer, json, (f"{answer['to']}: removed {refusal_words(one)}" for one in answer["removed"]))
-
-
-@command(
-    "suppress show",
-    Program(permission=Permission.LOOK, answer={"to": str, "refusals": [REFUSAL], "enforced": bool}),
-    example="gate106 suppress show --to 13800210500",
-)
-def show(to: To, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Show a person's opt-outs, also those on lists. The journal records the look."""
-    from proxy.desk.suppression.signature_search import with_names
-
-    answer = with_names(ask(config, control, "suppress.show", to=to), to, config)
-    for line in unenforced(answer):
-        warn(line)
-    lines = [
-        f"{answer['to']}: {refusal_words(one)} ({one['kept']}){'' if one['in_force'] else ': over'}"
-        for one in answer["refusals"]
-    ]
-    print_answer(answer, json, lines or [f"{answer['to']}: nothing is suppressed"])
+from proxy.operations.parameters import DURATION, Choice, Flag, Text, Why
+from proxy.operations.terminal import CONFIG, Config, Control, Json, print_answer, seconds, socket_of, warn
 
 
 @command(

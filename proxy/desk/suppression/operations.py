@@ -10,11 +10,12 @@ in the journal before the next is read; the last one puts all of it into force, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from proxy.config.yaml_file import unknown
+from proxy.desk.suppression.signature_search import with_journal_names
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import Category
 from proxy.model.number import Number
@@ -55,9 +56,6 @@ VALUE = Text("Which advertiser, signature …; all has none.", 200)
 SOURCE = Choice("Who says so: officer, complaint, import or hotline (an app, too).", SOURCES, shown="officer")
 LASTS = Seconds("How long (180d); for good if it is not said.", 0.0, FOR_S_MAX)
 UNTIL = NumberForm("Until when, in seconds since 1970.", 0.0, 4e9, internal=True)
-OF_SCOPE = Text("Only refusals of this scope.", 40)
-OF_VALUE = Text("Only of this one, as `suppress show` names it.", 200)
-OF_SOURCE = Text("Only by these: officer, complaint, import; reply and hotline must be named.", 40)
 
 NAME_FIELDS = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
 """Whom a refusal covers, by name: policy/explanation/naming.py."""
@@ -101,7 +99,7 @@ def named_rows(gate: Gate, refusals: Iterable[OptOut]) -> list[dict[str, Any]]:
 # -- answers as text
 
 
-def refusal_words(one: Mapping[str, Any]) -> str:
+def _words(one: Mapping[str, Any]) -> str:
     """An opt-out of an answer, for people."""
     until = f", until {format_time(one['until'])}" if one["until"] else ""
     return f"{one['about']}, by {one['source']} since {format_time(one['since'])}{until}"
@@ -109,6 +107,13 @@ def refusal_words(one: Mapping[str, Any]) -> str:
 
 def unenforced(answer: Answer) -> Iterable[str]:
     return () if answer["enforced"] else ("gate106: no rule in force asks `suppressed`: this is remembered, and stops nothing",)
+
+
+def _refusals(answer: Answer) -> Iterator[str]:
+    for one in answer["refusals"]:
+        yield f"{answer['to']}: {_words(one)} ({one['kept']}){'' if one['in_force'] else ': over'}"
+    if not answer["refusals"]:
+        yield f"{answer['to']}: nothing is suppressed"
 
 
 def _lists(answer: Answer) -> Iterable[str]:
@@ -129,7 +134,7 @@ class Suppressions(
 
     @operation(
         Permission.ENTER, answer={"to": str, "added": [REFUSAL], "enforced": bool}, record="suppressed", notes=unenforced,
-        text=lambda answer: (f"{answer['to']}: {refusal_words(one)}" for one in answer["added"]),
+        text=lambda answer: (f"{answer['to']}: {_words(one)}" for one in answer["added"]),
         example='gate106 suppress add --to 13800210500 --scope provider --value jia --for 180d --why "case 4711"',
     )  # fmt: skip
     async def add(
@@ -148,17 +153,18 @@ class Suppressions(
         return await suppress(self._gate, to, refusal, call.who, why)
 
     @operation(
-        Permission.ENTER, answer={"to": str, "removed": [REFUSAL]}, record="suppressed",
-        by_hand="adds names of the journal",
+        Permission.ENTER, answer={"to": str, "removed": [REFUSAL]}, record="suppressed", complete=with_journal_names,
+        text=lambda answer: (f"{answer['to']}: removed {_words(one)}" for one in answer["removed"]),
+        example='gate106 suppress remove --to 13800210500 --scope provider --value jia --why "withdrawn"',
     )  # fmt: skip
     async def remove(
         self,
         call: Call,
         to: To,
         why: Why,
-        scope: Annotated[str, OF_SCOPE] = "",
-        value: Annotated[str, OF_VALUE] = "",
-        source: Annotated[str, OF_SOURCE] = "",
+        scope: Annotated[str, Text("Only refusals of this scope.", 40)] = "",
+        value: Annotated[str, Text("Only of this one, as `suppress show` names it.", 200)] = "",
+        source: Annotated[str, Text("Only by these: officer, complaint, import; reply and hotline must be named.", 40)] = "",
     ) -> Answer:
         """Take refusals back, from the person's record and from lists; what a person said by reply only if it is named."""
         scope = "all" if scope == "global" else scope
@@ -182,7 +188,10 @@ class Suppressions(
             raise CommandRefused(f"nothing of {Number(to)} is suppressed so (`gate106 suppress show` tells what is)")
         return {"to": str(Number(to)), "removed": named_rows(self._gate, change.lifted)}
 
-    @operation(Permission.LOOK, by_hand="adds names of the journal", no_path="suppress show adds names of the journal")
+    @operation(
+        Permission.LOOK, answer={"to": str, "refusals": [REFUSAL], "enforced": bool}, complete=with_journal_names, by_program=True,
+        text=_refusals, notes=unenforced, example="gate106 suppress show --to 13800210500",
+    )  # fmt: skip
     async def show(self, call: Call, to: To) -> Answer:
         """Show a person's opt-outs, also those on lists. The journal records the look."""
         gate = self._gate
