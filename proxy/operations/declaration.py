@@ -197,8 +197,8 @@ class Program:
     media: str = ""
     only: tuple[str, ...] | None = None
     """The parameters that this path offers; None: all."""
-    needs: tuple[str, ...] = ()
-    """Parameters that this path requires and the command does not."""
+    required: tuple[str, ...] = ()
+    """Parameters that this path requires, though the command does not."""
     summary: str = ""
     words: str = ""
     parameters: tuple[Parameter, ...] = ()
@@ -216,7 +216,7 @@ class Program:
     @property
     def offered(self) -> tuple[Parameter, ...]:
         return tuple(
-            one._replace(required=one.required or one.name in self.needs)
+            one._replace(required=one.required or one.name in self.required)
             for one in self.parameters
             if one.form.hidden != "api" and (self.only is None or one.name in self.only)
         )

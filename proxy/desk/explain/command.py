@@ -66,7 +66,7 @@ def provider_of(settings: Settings | None, name: str) -> Provider | None:
 
 @command(
     "explain",
-    Program(permission=Permission.LOOK, at="explain/message", needs=("message",)),
+    Program(permission=Permission.LOOK, at="explain/message", required=("message",)),
     example="gate106 explain --to 13800100500 --from 10690001 --text '【测试】双11券 拒收请回复R'",
 )
 def explain(
