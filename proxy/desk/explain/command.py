@@ -19,11 +19,11 @@ from proxy.operations.terminal import (
     Language,
     as_json,
     choose_language,
+    collect,
     fail,
     note,
-    print_line,
+    print_answer,
     settings_of,
-    socket_of,
     warn,
 )
 
@@ -149,27 +149,15 @@ def _by_record(
     category: str | None,
 ) -> None:
     """The gate's own answer, by what it knows of the person."""
-    from proxy.operations.client import CannotAsk, Conversation
-
     known = provider_of(settings_of(config), provider)
     args = {
         "to": to, "from": sender, "text": text or None, "provider": provider or None, "answer": answer,
         "category": category or (known.category.word if known is not None and known.category is not None else None),
         "since": known.since if known is not None else None,
     }  # fmt: skip
-    rows: list[object] = []
-    try:
-        with Conversation(socket_of(config or CONFIG, control), "explain", args) as conversation:
-            for said in conversation.lines():
-                rows += said["rows"]
-            result = dict(conversation.ending)
-    except CannotAsk as error:
-        fail(error)
-    if answer == "json":
-        as_json(result | {"rules": rows})
-    else:
-        for row in rows:
-            print_line(str(row))
+    result = collect(config or CONFIG, control, "explain", **args)
+    rows = [row for line in result.pop("lines") for row in line["rows"]]
+    print_answer(result | {"rules": rows}, answer == "json", map(str, rows))
 
 
 def moment(at: str | None) -> float:

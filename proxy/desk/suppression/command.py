@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from proxy.desk.suppression.operations import SOURCES, VALUE, unenforced
+from proxy.desk.suppression.operations import SOURCE, VALUE, unenforced
 from proxy.model.roles import Permission
 from proxy.operations.declaration import CSV, Program, command
-from proxy.operations.parameters import DURATION, Choice, Flag, Text, Why
+from proxy.operations.parameters import DURATION, Flag, Text, Why
 from proxy.operations.terminal import CONFIG, Config, Control, Json, print_answer, seconds, socket_of, warn
 
 
@@ -24,7 +24,7 @@ def import_(
     why: Why,
     scope: Annotated[str, Text("all, advertiser, signature, provider, port or category.", 40)] = "all",
     value: Annotated[str | None, VALUE] = None,
-    source: Annotated[str, Choice("Who says so: officer, complaint, import or hotline (an app, too).", SOURCES)] = "import",
+    source: Annotated[str, SOURCE] = "import",
     for_: Annotated[str | None, Text("How long (180d); for good if it is not said.", 8, DURATION)] = None,
     remove: Annotated[bool, Flag("Take these numbers off the lists of this scope and value instead.")] = False,
     config: Config = CONFIG,
