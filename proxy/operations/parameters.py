@@ -378,11 +378,19 @@ def read_rows(row: Callable[..., Row], given: Mapping[str, Any], name: str, most
 
 
 def read_row(row: Callable[..., Row], given: Mapping[str, Any]) -> Row:
-    line = given.get("line", 0)
+    """A row with a field ``line`` gets the line of the file, if the client sends it; 0 if not."""
+    line = found if isinstance(found := given.get("line"), int) else 0
+    own = {"line": line} if "line" in getattr(row, "_fields", ()) else {}
+    values = {name: one for name, one in given.items() if name != "line"}
+    return on_line(line, lambda: row(**read_values(parameters_of(row), values), **own))
+
+
+def on_line(line: int, check: Callable[[], Row]) -> Row:
+    """What ``check`` returns; its CommandRefused names the line of the file, if that is known."""
     try:
-        return row(**read_values(parameters_of(row), {key: one for key, one in given.items() if key != "line"}))
+        return check()
     except CommandRefused as fault:
-        raise (BadArgument(f"line {line}: {fault}", fault.cause) if line and isinstance(line, int) else fault) from None
+        raise (BadArgument(f"line {line}: {fault}", fault.cause) if line else fault) from None
 
 
 def require_why(why: str) -> None:

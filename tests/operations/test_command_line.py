@@ -96,6 +96,7 @@ def test_an_answer_is_completed_beside_the_gate_and_the_path_runs_the_command(ru
 class Book(NamedTuple):
     title: Annotated[str, Text("Its title.")]
     kind: Annotated[str, Choice("Which.", ("novel", "play"))] = "novel"
+    line: int = 0
 
 
 class Import(Operations):
@@ -123,5 +124,5 @@ def test_the_first_bad_row_is_named_with_its_line(books: Any, says: str) -> None
     (add,) = Import.operations
     with pytest.raises(CommandRefused, match=says):
         read_values(add.parameters, {"why": "x", "books": books})
-    row = {"title": "Faust", "kind": "play"}
-    assert read_values(add.parameters, {"why": "x", "books": [row]}) == {"why": "x", "books": [Book("Faust", "play")]}
+    row = {"title": "Faust", "kind": "play", "line": 3}
+    assert read_values(add.parameters, {"why": "x", "books": [row]}) == {"why": "x", "books": [Book("Faust", "play", 3)]}

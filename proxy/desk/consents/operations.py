@@ -28,7 +28,7 @@ from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
-from proxy.operations.parameters import Choice, Integer, List, Recipient, Rows, Text, To, Why
+from proxy.operations.parameters import Choice, Integer, List, Recipient, Rows, Text, To, Why, on_line
 from proxy.operations.parameters import Number as NumberForm
 from proxy.policy import NotInScope, asks
 from proxy.policy.operator_orders import DIMENSIONS
@@ -98,6 +98,7 @@ class ConsentTerms(NamedTuple):
     category: Annotated[str, Choice("marketing or a sub-category; else any.", CATEGORIES)] = ""
     until: Annotated[float, NumberForm("Until when; else until it is taken back.", 0, _FAR)] = 0.0
     version: Annotated[str, Text("Of the words they agreed to.", WORD_MAX)] = ""
+    line: int = 0
 
 
 class ConsentOperations(Operations, group="consent"):
@@ -172,7 +173,7 @@ class ConsentOperations(Operations, group="consent"):
             raise CommandRefused(unknown("provider of the settings", provider, gate.relay.directory.providers))
         if not batches:
             raise CommandRefused("batches: must be a list of what the numbers agreed to")
-        terms = tuple(self._terms(now, one) for one in batches)
+        terms = tuple(on_line(one.line, partial(self._terms, now, one)) for one in batches)
         if gate.away:
             raise CommandRefused(gate.away)
         if gate.listing is not None:

@@ -27,7 +27,7 @@ from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
-from proxy.operations.parameters import Choice, Flag, Rows, Seconds, Text, To, Why
+from proxy.operations.parameters import Choice, Flag, Rows, Seconds, Text, To, Why, on_line
 from proxy.operations.parameters import Number as NumberForm
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
@@ -72,6 +72,7 @@ class RefusalTerms(NamedTuple):
     source: Annotated[str, SOURCE] = "officer"
     for_s: Annotated[float, LASTS] = 0.0
     until: Annotated[float, UNTIL] = 0.0
+    line: int = 0
 
 
 def enforced(rules: RuleSet) -> bool:
@@ -240,7 +241,7 @@ class Suppressions(
         gate = self._gate
         if not keys:
             raise CommandRefused("keys: must be a list of what the numbers refuse")
-        refusals = [refusal_of(gate, one) for one in keys]
+        refusals = [on_line(one.line, partial(refusal_of, gate, one)) for one in keys]
         if gate.away:
             raise CommandRefused(gate.away)
         if gate.listing is not None:
@@ -325,7 +326,7 @@ async def change_record(
 
 def refusal_of(gate: Gate, terms: RefusalTerms) -> OptOut:
     """The opt-out that the terms describe, checked: an unknown word would suppress nothing."""
-    now, (scope, value, source, for_s, until) = gate.now(), terms
+    now, (scope, value, source, for_s, until, _) = gate.now(), terms
     scope = "all" if scope == "global" else scope
     if until and until <= now:
         raise CommandRefused("until: is over already")
