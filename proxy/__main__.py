@@ -23,16 +23,10 @@ from proxy.cli import backup, bench, console, settings
 from proxy.desk.archiving import command as journal
 from proxy.desk.backtest import command as backtest
 from proxy.desk.complaints import command as complaint
-from proxy.desk.consents import command as consent
-from proxy.desk.data_subjects import command as subject
 from proxy.desk.declared import declared_in, folders
 from proxy.desk.evidence import command as evidence
-from proxy.desk.explain import command as explain
-from proxy.desk.precheck import command as precheck
 from proxy.desk.reports import command as report
 from proxy.desk.revisions import command as rules
-from proxy.desk.search import command as find
-from proxy.desk.suppression import command as suppress
 from proxy.operations.command_line import add_commands
 from proxy.operations.terminal import as_json as tell_json
 from proxy.operations.terminal import choose_language, fail, print_line, use_token_file, warn
@@ -71,9 +65,6 @@ def top(
 
 app.add_typer(sim, name="sim")
 app.add_typer(journal.app, name="journal")
-app.add_typer(suppress.app, name="suppress")
-app.add_typer(consent.app, name="consent")
-app.add_typer(subject.app, name="subject")
 app.add_typer(rules.app, name="rules")
 app.add_typer(complaint.app, name="complaint")
 app.add_typer(evidence.app, name="evidence")
@@ -81,10 +72,7 @@ settings.add_to(app)
 backup.add_to(app)
 backtest.add_to(app)
 report.add_to(app)
-explain.add_to(app)
 console.add_to(app)
-find.add_to(app)
-precheck.add_to(app)
 bench.add_to(app)
 add_commands(app, declared_in(folders()), {"provider": "A provider's own messages, as it may see them."})
 

@@ -71,20 +71,10 @@ COMMANDS: Mapping[str, Permission] = {
     "complaint.show": Permission.LOOK,  # whole numbers: WHOLE
     "complaint.stop": Permission.ENTER,
     "complaint.withdraw": Permission.ENTER,
-    "consent": Permission.SEE,
-    "consent.export": Permission.TAKE_OUT,
-    "consent.import": Permission.ENTER,
-    "consent.proof": Permission.ENTER,
-    "consent.review": Permission.ENTER,
-    "consent.show": Permission.LOOK,
-    "consent.tasks": Permission.SEE,
-    "consent.withdraw": Permission.ENTER,
-    "explain": Permission.LOOK,
     "journal.erase": Permission.OPERATE,
     "journal.erased": Permission.OPERATE,
     "journal.expire": Permission.OPERATE,
     "journal.put": Permission.OPERATE,
-    "look": Permission.LOOK,  # at whole numbers: WHOLE; for a file that leaves the gate: TAKE_OUT
     "rules": Permission.SEE,
     "rules.approve": Permission.APPROVE,
     "rules.history": Permission.SEE,
@@ -95,15 +85,6 @@ COMMANDS: Mapping[str, Permission] = {
     "rules.rollback": Permission.ENTER,
     "rules.take": Permission.ENTER,
     "rules.withdraw": Permission.ENTER,
-    "subject.erase": Permission.ENTER,
-    "subject.recycled": Permission.ENTER,
-    "subject.show": Permission.LOOK,  # whole numbers: WHOLE; exported: TAKE_OUT
-    "suppress.add": Permission.ENTER,
-    "suppress.export": Permission.TAKE_OUT,
-    "suppress.import": Permission.ENTER,
-    "suppress.lists": Permission.SEE,
-    "suppress.remove": Permission.ENTER,
-    "suppress.show": Permission.LOOK,
 }
 """The permission that each command of the control socket requires."""
 

@@ -27,6 +27,7 @@ from proxy.operations.terminal import (
     note_unknown,
     print_answer,
     use_token_file,
+    warn,
 )
 
 TokenFile = Annotated[
@@ -92,13 +93,19 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
             fail(error)
         if operation.get and "provider" in given:
             note_unknown(config, given["provider"])
-        given = {name: value for name, value in given.items() if value not in (None, [], False)}
+        given = {name: value for name, value in given.items() if value is not None and value is not False and value != []}
         request = collect if operation.lines else ask
         answer = request(config, control, operation.name, **given)
         if operation.lines:
             answer = {**answer, operation.under or operation.lines: _rows(answer["lines"], operation.lines)}
             del answer["lines"]
+        if operation.complete is not None:
+            answer = operation.complete(answer, given, config)
+        for line in operation.notes(answer) if operation.notes is not None else ():
+            warn(line)
         print_answer(answer, json, (operation.text or _names_and_values)(answer))
+        if operation.fails is not None and operation.fails(answer):
+            raise typer.Exit(1)
 
     run.__doc__ = operation.summary
     run.__signature__ = _signature(operation, offered, is_group)  # type: ignore[attr-defined]

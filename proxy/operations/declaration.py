@@ -19,6 +19,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from proxy.model.roles import Permission
@@ -78,8 +79,16 @@ class Operation:
     under: str = ""
     """The name under which the rows stand in the API's answer; the same as ``lines`` if empty."""
     example: str = ""
+    complete: Callable[[Answer, Mapping[str, Any], Path], Answer] | None = None
+    """Adds to an answer, on the command line, what files beside the gate say; in: the answer, the arguments, the settings' path."""
+    by_program: bool = False
+    """The path of the HTTP API runs the command, which completes the answer."""
     text: Lines | None = None
     """The answer for people; None: names and values."""
+    notes: Lines | None = None
+    """What the command line prints of an answer on stderr, also beside JSON."""
+    fails: Callable[[Any], bool] | None = None
+    """Whether the command line exits with 1 for an answer."""
     button: Button | None = None
     summary: str = ""
     function: Callable[..., Any] = field(default=lambda: None, repr=False, compare=False)
@@ -103,7 +112,14 @@ class Operation:
 
     @property
     def path(self) -> str:
-        return "" if self.no_path else f"/api/{self.name.replace('.', '/')}"
+        return "" if self.no_path or self.by_program else f"/api/{self.name.replace('.', '/')}"
+
+    @property
+    def program(self) -> Program:
+        """What the path runs."""
+        return Program(
+            permission=self.permission, answer=self.answer, summary=self.summary, words=self.words, parameters=self.offered
+        )
 
     @property
     def method(self) -> str:
@@ -183,6 +199,8 @@ class Program:
     media: str = ""
     only: tuple[str, ...] | None = None
     """The parameters that this path offers; None: all."""
+    required: tuple[str, ...] = ()
+    """Parameters that this path requires, though the command does not."""
     summary: str = ""
     words: str = ""
     parameters: tuple[Parameter, ...] = ()
@@ -200,7 +218,9 @@ class Program:
     @property
     def offered(self) -> tuple[Parameter, ...]:
         return tuple(
-            one for one in self.parameters if one.form.hidden != "api" and (self.only is None or one.name in self.only)
+            one._replace(required=one.required or one.name in self.required)
+            for one in self.parameters
+            if one.form.hidden != "api" and (self.only is None or one.name in self.only)
         )
 
 

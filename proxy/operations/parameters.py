@@ -33,6 +33,10 @@ NUMBER_CHARACTERS_MAX = 100
 """A person's number, in any spelling."""
 LINES_MAX = 10**12
 _UNITS = {"d": 86_400, "h": 3600, "m": 60}
+DURATION = "[0-9]{1,6}[smhd]"
+DAY = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+"""Patterns of texts that a command of the command line reads itself."""
+MOMENT = f"{DAY}(?: (?:[01][0-9]|2[0-3]):[0-5][0-9])?"
 _NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
 
 
@@ -286,6 +290,19 @@ class List(Form):
 Number = Amount  # until every feature is declared
 
 
+@dataclass(frozen=True)
+class Rows(Form):
+    """A list of mappings, each read as a ``row``: a named tuple whose fields have forms."""
+
+    row: Callable[..., Any]
+    maximum: int
+
+    def read(self, value: Any) -> list[Any]:
+        if not isinstance(value, list) or len(value) > self.maximum or not all(isinstance(one, dict) for one in value):
+            raise ValueError(f"must be a list of at most {self.maximum} mappings")
+        return [read_row(self.row, one) for one in value]
+
+
 def spelt(seconds: float) -> str:
     """``86400`` → ``24h``, ``2678400`` → ``31d``."""
     for unit, size in _UNITS.items():
@@ -363,18 +380,32 @@ def from_query(parameters: Sequence[Parameter], query: Sequence[tuple[str, str]]
 def read_rows(row: Callable[..., Row], given: Mapping[str, Any], name: str, most: int) -> list[Row]:
     """The list of mappings under ``name``, each made a ``row`` (a named tuple whose fields have forms). BadArgument for the first bad
     one, with the ``line`` of the file if the client sends it."""
-    values = given.get(name)
-    if not isinstance(values, list) or len(values) > most or not all(isinstance(one, dict) for one in values):
-        raise BadArgument(f"{name}: must be a list of at most {most} mappings")
-    return [read_row(row, one) for one in values]
+    try:
+        return Rows("", row, most).read(given.get(name))
+    except ValueError as error:
+        raise BadArgument(f"{name}: {error}") from None
 
 
 def read_row(row: Callable[..., Row], given: Mapping[str, Any]) -> Row:
-    line = given.get("line", 0)
+    """A row with a field ``line`` gets the line of the file, if the client sends it; 0 if not."""
+    line = found if isinstance(found := given.get("line"), int) else 0
+    own = {"line": line} if "line" in getattr(row, "_fields", ()) else {}
+    values = {name: one for name, one in given.items() if name != "line"}
+    return on_line(line, lambda: row(**read_values(parameters_of(row), values), **own))
+
+
+def on_line(line: int, check: Callable[[], Row]) -> Row:
+    """What ``check`` returns; its CommandRefused names the line of the file, if that is known."""
     try:
-        return row(**read_values(parameters_of(row), {key: one for key, one in given.items() if key != "line"}))
+        return check()
     except CommandRefused as fault:
-        raise (BadArgument(f"line {line}: {fault}", fault.cause) if line and isinstance(line, int) else fault) from None
+        raise (BadArgument(f"line {line}: {fault}", fault.cause) if line else fault) from None
+
+
+def require_why(why: str) -> None:
+    """CommandRefused where no reason is given for a command that needs one with these options."""
+    if not why:
+        raise BadArgument(f"why: must be text of 1 to {WHY_MAX} characters")
 
 
 def object_of(body: bytes) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from proxy.desk.connections import links_operations as links
 from proxy.desk.connections.binds_operations import Binds
 from proxy.desk.connections.links_operations import Links
 from proxy.desk.connections.trace_operations import Tracing
-from proxy.desk.consents import operations as consent
-from proxy.desk.data_subjects import operations as subject
-from proxy.desk.explain import operations as explain
+from proxy.desk.consents.operations import ConsentOperations
+from proxy.desk.data_subjects.operations import DataSubjects
+from proxy.desk.explain.operations import Explanations
 from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.operator_orders.operations import Shadow, Stops, Suspensions
 from proxy.desk.optouts import operations as optouts
@@ -46,8 +46,8 @@ from proxy.desk.reply_paths.operations import ReplyPathList
 from proxy.desk.reply_paths.probe_operations import PathProbes
 from proxy.desk.revisions import operations as ops_rules
 from proxy.desk.revisions.rule_deployment import RuleDeployment
-from proxy.desk.search import access_log
-from proxy.desk.suppression import operations as suppress
+from proxy.desk.search.operations import AccessLog
+from proxy.desk.suppression.operations import Suppressions
 from proxy.desk.today.counters_operations import Counters
 from proxy.journal.records import messages
 from proxy.journal.records.probes import Probes
@@ -158,9 +158,13 @@ class ControlPlane:
         self._authenticator = Authenticator()
         self.authorization = Authorization(people, self._authenticator.check)
         features = (
+            AccessLog(self),
             Binds(self),
+            ConsentOperations(self),
             Counters(self),
+            DataSubjects(self, self.retention_task, names),
             DoubtfulReplies(self),
+            Explanations(self),
             Links(self),
             PathProbes(self, self.prober),
             Penalties(self, self.penalty_scheduler),
@@ -168,6 +172,7 @@ class ControlPlane:
             ReplyPathList(self, self.reply_paths),
             Shadow(self),
             Stops(self),
+            Suppressions(self),
             Suspensions(self),
             Tracing(self, self),
             WhoAmI(),
@@ -176,11 +181,6 @@ class ControlPlane:
             control,
             {
                 **complaints.commands(self, self.penalty_scheduler.soon),
-                **consent.commands(self),
-                **explain.commands(self),
-                **access_log.commands(self),
-                **subject.commands(self, self.retention_task, names),
-                **suppress.commands(self),
                 **ops_rules.commands(self, self._recent_rules, self._hits),
                 **retention.commands(self.retention_task),
                 **erase_operations.commands(self, self.retention_task),

@@ -18,7 +18,10 @@ from proxy.operations.whoami import WhoAmI
 _DECLARED = (WhoAmI, *declared_in(folders()))
 FEATURES: tuple[type[Operations], ...] = tuple(one for one in _DECLARED if not isinstance(one, OwnCommand))
 OPERATIONS: tuple[Operation, ...] = tuple(one for feature in FEATURES for one in feature.operations)
-PROGRAMS: tuple[Program, ...] = tuple(one for found in _DECLARED if isinstance(found, OwnCommand) for one in found.programs)
+PROGRAMS: tuple[Program, ...] = (
+    *(one for found in _DECLARED if isinstance(found, OwnCommand) for one in found.programs),
+    *(one.program for one in OPERATIONS if one.by_program),
+)
 OFFERED: tuple[Operation | Program, ...] = (*(one for one in OPERATIONS if one.path), *PROGRAMS)
 """What the HTTP API has."""
 PERMISSIONS: Mapping[str, Permission] = {one.name: one.permission for one in OPERATIONS}

@@ -35,6 +35,7 @@ from proxy.model.recipient import OptOut
 from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.control import Args, Call, CommandRefused, Handler
+from proxy.operations.parameters import read_row
 from proxy.operations.record_lookup import or_refused, paper_number
 from proxy.policy.operator_orders import words_of
 from proxy.policy.registries.holidays import Holidays
@@ -280,7 +281,7 @@ class _Complaints:
             if not value and scope in SCOPES:
                 raise CommandRefused(f"suppress {scope}: say which (--value): the case's message does not tell")
         said = {"scope": scope, "for_s": for_s, "source": "complaint"} | ({"value": value} if value else {})
-        return suppress.refusal_of(self._gate, Args(said))
+        return suppress.refusal_of(self._gate, read_row(suppress.RefusalTerms, said))
 
     async def _decide_and_suppress(
         self, who: str, case: Case, refusal: OptOut, state: str, why: str, *, of: int, provider: str

@@ -1,4 +1,4 @@
-"""Serves the commands about consents: imports, reviews, withdrawals and tasks.
+"""Declares the operations on consents: imports, reviews, withdrawals and tasks.
 
 In: numbers in chunks, digests of proofs, decisions and their authors. Out: consents in force, synced before they are acknowledged.
 Never: half a file; a proof itself (its SHA-256 is kept, the file stays with its owner).
@@ -10,22 +10,26 @@ A file comes like a list of opt-outs (desk/suppression/operations.py): its batch
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.consents.person_view import batch_row, consents_of
-from proxy.journal.records import consents, messages, operator_actions
+from proxy.desk.consents.consent_text import batch_lines, batch_table, consent_lines, task_table, unenforced, withdrawal_lines
+from proxy.desk.consents.person_view import BATCH, WITHDRAWAL, batch_row, consents_of
+from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
 from proxy.model.message import Category
 from proxy.model.number import Number
-from proxy.operations.args import each
-from proxy.operations.args import recipient as recipient_in
-from proxy.operations.control import Args, Call, CommandRefused, Handler
+from proxy.model.roles import Permission
+from proxy.operations.authorization import CommandRefused
+from proxy.operations.control import Call
+from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
+from proxy.operations.parameters import Choice, Integer, List, Recipient, Rows, Text, To, Why, on_line
+from proxy.operations.parameters import Number as NumberForm
 from proxy.policy import NotInScope, asks
 from proxy.policy.operator_orders import DIMENSIONS
 from proxy.policy.text.category import SUBCATEGORIES
@@ -42,27 +46,18 @@ NUMBERS_MAX = 300_000_000
 """Of one file: its chunks wait in memory, some two bytes a number, until all of it is there."""
 DUE_DAYS, DUE_DAYS_MAX = 5, 60
 """Working days within which a missing proof must come."""
-WRITTEN_S = 30.0
 ROWS_A_LINE = 500
 WORD_MAX = 200
 COUNTED_A_TURN = 1_000
 """Batches looked at before traffic gets its turn: a quarter of a millisecond."""
-_SHA256 = re.compile("[0-9a-f]{64}")
 _FAR = 4e9
-
-
-def commands(gate: Gate) -> Mapping[str, Handler]:
-    handlers = _Consent(gate)
-    return {
-        "consent": handlers.show_batches,
-        "consent.import": handlers.import_file,
-        "consent.tasks": handlers.tasks,
-        "consent.show": handlers.show,
-        "consent.review": handlers.review,
-        "consent.proof": handlers.proof,
-        "consent.withdraw": handlers.withdraw,
-        "consent.export": handlers.export,
-    }
+SHA256 = "[0-9a-f]{64}"
+OF_PROVIDER = Text("Only those this provider handed in.")
+CATEGORY = Choice("Only of this category; else of all.", CATEGORIES)
+_BATCH = Text("", 11, "[0-9]{1,11}")
+BATCHES = List("Which batches, by number.", _BATCH, BATCHES_A_FILE_MAX, 1, flag="-", metavar="BATCH…")
+WHOLE_BATCHES = List("Whole batches, instead of a person.", _BATCH, BATCHES_A_FILE_MAX, flag="-", metavar="[BATCH…]")
+CHANGED = {"batches": [BATCH]}
 
 
 def _name(who: str) -> str:
@@ -95,90 +90,113 @@ async def count_tasks(gate: Gate, now: float) -> dict[tuple[str, ...], float]:
     return found
 
 
-class _Consent:
+class ConsentTerms(NamedTuple):
+    """What numbers of a file agreed to."""
+
+    given: Annotated[float, NumberForm("When they agreed, in seconds since 1970.", 0, _FAR)]
+    advertiser: Annotated[str, Text("Whose messages; else anybody's.", WORD_MAX)] = ""
+    category: Annotated[str, Choice("marketing or a sub-category; else any.", CATEGORIES)] = ""
+    until: Annotated[float, NumberForm("Until when; else until it is taken back.", 0, _FAR)] = 0.0
+    version: Annotated[str, Text("Of the words they agreed to.", WORD_MAX)] = ""
+    line: int = 0
+
+
+class ConsentOperations(Operations, group="consent"):
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
     # -- looking
 
-    async def show_batches(self, call: Call) -> Mapping[str, Any]:
-        args = call.args
-        provider, advertiser, state = args.text("provider", ""), args.text("advertiser", ""), args.text("state", "")
-        args.done()
-        if state and state not in STATES:
-            raise CommandRefused(unknown("state", state, STATES))
+    @operation(
+        Permission.SEE, name="consent", answer=CHANGED, get=True, lines="batches", text=batch_table,
+        example="gate106 consent --provider jia",
+    )  # fmt: skip
+    async def list_(
+        self,
+        call: Call,
+        provider: Annotated[str, OF_PROVIDER] = "",
+        advertiser: Annotated[str, Text("Only of this advertiser.")] = "",
+        state: Annotated[str, Choice("unreviewed, accepted, rejected or withdrawn.", tuple(STATES))] = "",
+    ) -> Answer:
+        """List what was imported: batches of consents (one for each advertiser, category, day, end and version), with their state."""
         found = [
             batch_row(batch, numbers)
             for batch, numbers in self._gate.store.consented.batches()
             if provider in ("", batch.provider) and advertiser in ("", batch.advertiser) and state in ("", batch.state)
         ]
-        for start in range(0, len(found), ROWS_A_LINE // 10):
-            await call.say({"batches": found[start : start + ROWS_A_LINE // 10]})
+        await _say(call, found)
         return {"batches": len(found)}
 
-    async def tasks(self, call: Call) -> Mapping[str, Any]:
-        provider = call.args.text("provider", "")
-        call.args.done()
+    @operation(
+        Permission.SEE, answer={"batches": [BATCH], "overdue": int}, get=True, lines="batches", text=task_table,
+        fails=lambda answer: answer["overdue"] > 0, example="gate106 consent tasks",
+    )  # fmt: skip
+    async def tasks(self, call: Call, provider: Annotated[str, OF_PROVIDER] = "") -> Answer:
+        """List batches whose proof is missing, the most urgent first. Exit 1 if any is overdue."""
         found = tasks_of(self._gate, provider)
-        for start in range(0, len(found), ROWS_A_LINE // 10):
-            await call.say({"batches": found[start : start + ROWS_A_LINE // 10]})
+        await _say(call, found)
         return {"batches": len(found), "overdue": sum(one["overdue"] for one in found)}
 
-    async def show(self, call: Call) -> Mapping[str, Any]:
-        gate, person = self._gate, recipient_in(call.args)
-        call.args.done()
-        said = operator_actions.pack_operated(gate.now(), call.who, "consent show", "", str(person))
-        await gate.safe(gate.write(messages.OPERATED, said))
-        _, data = (await gate.store.load([person]))[person]
+    @operation(
+        Permission.LOOK, answer={"to": str, "consents": [BATCH], "withdrawn": [WITHDRAWAL]}, text=consent_lines,
+        example="gate106 consent show --to 13800210500",
+    )  # fmt: skip
+    async def show(self, call: Call, to: To) -> Answer:
+        """Show a person's consents and withdrawals. The journal records the look."""
+        gate = self._gate
+        await record_command(gate, call, "consent show", "", str(to))
+        _, data = (await gate.store.load([to]))[to]
         return {
-            "to": str(Number(person)),
-            "consents": consents_of(gate, person, data),
+            "to": str(Number(to)),
+            "consents": consents_of(gate, to, data),
             "withdrawn": [one._asdict() for one in record.withdrawals(data)],
         }
 
     # -- a file
 
-    async def import_file(self, call: Call) -> Mapping[str, Any]:
-        args, gate = call.args, self._gate
+    @operation(Permission.ENTER, record="consent-file", by_hand="reads the file", no_path="consent import reads the file")
+    async def import_(
+        self,
+        call: Call,
+        batches: Annotated[list[ConsentTerms], Rows("What the numbers agreed to.", ConsentTerms, BATCHES_A_FILE_MAX)],
+        source: Annotated[str, Text("Where they agreed: app, form, hotline …", WORD_MAX)],
+        why: Why,
+        provider: Annotated[str, Text("Who handed it in: a provider of the settings.", WORD_MAX)] = "",
+        proof: Annotated[str, Text("The SHA-256 of the file that shows it, in hex.", 64, SHA256)] = "",
+        due_days: Annotated[int, Integer("Working days within which a missing proof must come.", 1, DUE_DAYS_MAX)] = DUE_DAYS,
+        file: Annotated[str, Text("The file's name.", 255)] = "-",
+    ) -> Answer:
+        """Take consents in: all of a file or, with any bad row, nothing. They count when the command ends; their proof waits for a review."""
+        gate = self._gate
         now = gate.now()
-        rows = args.rows("batches", BATCHES_A_FILE_MAX)
-        source, provider = args.text("source", most=WORD_MAX), args.text("provider", "", most=WORD_MAX)
-        proof, days = args.text("proof", "", most=64), int(args.number("due_days", DUE_DAYS, 1, DUE_DAYS_MAX))
-        file, why = args.text("file", "-", 255), args.why()
-        args.done()
         if provider and provider not in gate.relay.directory.providers:
             raise CommandRefused(unknown("provider of the settings", provider, gate.relay.directory.providers))
-        if not rows:
+        if not batches:
             raise CommandRefused("batches: must be a list of what the numbers agreed to")
-        batches = tuple(each(rows, partial(self._terms, now)))
+        terms = tuple(on_line(one.line, partial(self._terms, now, one)) for one in batches)
         if gate.away:
             raise CommandRefused(gate.away)
         if gate.listing is not None:
             raise CommandRefused("another list of people is on its way in: try again when it is done")
         body = consents.pack_file(
-            ConsentFile(now, batches, source, provider, _digest(proof), file, self._due(now, days), call.who, why)
+            ConsentFile(now, terms, source, provider, proof, file, self._due(now, due_days), call.who, why)
         )
         incoming = gate.listing = ConsentImport(gate.write(messages.CONSENT_FILE, body), consents.unpack_file(body))
         try:
             await call.say({"go": True})
             pack = partial(consents.pack_chunk, incoming.sequence)
-            await receive_numbers(gate, call, incoming, len(batches), NUMBERS_MAX, messages.CONSENTS, pack)
+            await receive_numbers(gate, call, incoming, len(terms), NUMBERS_MAX, messages.CONSENTS, pack)
             return await self._put_in_force(incoming)
         finally:
             gate.import_ended()
 
-    def _terms(self, now: float, row: Args) -> Terms:
-        advertiser, category = row.text("advertiser", "", most=WORD_MAX), row.text("category", "", most=WORD_MAX)
-        given, until = int(row.number("given", None, 0, _FAR)), int(row.number("until", 0.0, 0, _FAR))
-        version = row.text("version", "", most=WORD_MAX)
-        row.done()
-        if category and category not in CATEGORIES:
-            raise CommandRefused(unknown("category of marketing", category, CATEGORIES))
+    def _terms(self, now: float, row: ConsentTerms) -> Terms:
+        given, until = int(row.given), int(row.until)
         if given > now:
             raise CommandRefused("given: nobody has agreed to anything in the future")
         if until and until <= given:
             raise CommandRefused("until: ends before it was given")
-        return Terms(self._advertiser(advertiser), category, given, until, version)
+        return Terms(self._advertiser(row.advertiser), row.category, given, until, row.version)
 
     def _advertiser(self, word: str) -> str:
         """The advertiser's name in the registries, or an unregistered signature; empty: any."""
@@ -200,7 +218,7 @@ class _Consent:
         today = (int(now) + OFFSET_S) // DAY_S
         return (self._gate.relay.rules.registry.holidays.working_day_after(today, days) + 1) * DAY_S - OFFSET_S
 
-    async def _put_in_force(self, incoming: ConsentImport) -> Mapping[str, Any]:
+    async def _put_in_force(self, incoming: ConsentImport) -> Answer:
         gate, consented = self._gate, self._gate.store.consented
         async with gate.chunked_imports.one_at_a_time:
             try:
@@ -224,12 +242,20 @@ class _Consent:
 
     # -- what becomes of batches
 
-    async def review(self, call: Call) -> Mapping[str, Any]:
-        args = call.args
-        numbers, verdict, why = self._batch_numbers(args), args.text("verdict"), args.why()
-        args.done()
-        if verdict not in ("accepted", "rejected"):
-            raise CommandRefused(unknown("verdict", verdict, ("accepted", "rejected")))
+    @operation(
+        Permission.ENTER, answer=CHANGED, record="consent-event", text=batch_lines,
+        example='gate106 consent review 7 8 --verdict accepted --why "the form is signed"',
+    )  # fmt: skip
+    async def review(
+        self,
+        call: Call,
+        batches: Annotated[Sequence[str], BATCHES],
+        why: Why,
+        verdict: Annotated[str, Choice("accepted or rejected.", ("accepted", "rejected"))],
+    ) -> Answer:
+        """Accept or reject the proof of batches.
+        Rejected consents do not count; another person than the one who brought the proof accepts it."""
+        numbers = _numbers(batches)
         for batch in map(self._batch, numbers):
             if batch.state == "withdrawn":
                 raise CommandRefused(f"batch {batch.number} was taken back: import the file again where that was a mistake")
@@ -241,20 +267,20 @@ class _Consent:
                 )
         return await self._apply(BatchEvent(self._gate.now(), "reviewed", numbers, call.who, why, verdict))
 
-    async def proof(self, call: Call) -> Mapping[str, Any]:
-        args = call.args
-        numbers, proof, why = self._batch_numbers(args), args.text("proof", most=64), args.why()
-        args.done()
+    @operation(Permission.ENTER, answer=CHANGED, record="consent-event", by_hand="reads the file")
+    async def proof(
+        self,
+        call: Call,
+        batches: Annotated[Sequence[str], BATCHES],
+        proof: Annotated[str, Text("The SHA-256 of the file that shows it, in hex.", 64, SHA256)],
+        why: Why,
+    ) -> Answer:
+        """Note the proof of batches that came without: their task is done, a review is due."""
+        numbers = _numbers(batches)
         for batch in map(self._batch, numbers):
             if batch.state != "unreviewed":
                 raise CommandRefused(f"batch {batch.number} is {batch.state}: its proof is not changed any more")
-        return await self._apply(BatchEvent(self._gate.now(), "proof", numbers, call.who, why, _digest(proof)))
-
-    def _batch_numbers(self, args: Args) -> tuple[int, ...]:
-        found = args.texts("batches", BATCHES_A_FILE_MAX)
-        if not found or not all(one.isascii() and one.isdigit() and len(one) < 12 for one in found):
-            raise CommandRefused("say which batches, by number (gate106 consent lists them)")
-        return tuple(dict.fromkeys(map(int, found)))
+        return await self._apply(BatchEvent(self._gate.now(), "proof", numbers, call.who, why, proof))
 
     def _batch(self, number: int) -> ConsentBatch:
         found = self._gate.store.consented.find(number)
@@ -262,7 +288,7 @@ class _Consent:
             raise CommandRefused(f"there is no batch {number} (gate106 consent lists them)")
         return found
 
-    async def _apply(self, event: BatchEvent) -> Mapping[str, Any]:
+    async def _apply(self, event: BatchEvent) -> Answer:
         gate = self._gate
         sequence = gate.write(messages.CONSENT_EVENT, consents.pack_event(event))
         apply_event(gate.store.consented, event)
@@ -270,41 +296,44 @@ class _Consent:
         await gate.safe(sequence)
         return {"batches": [batch_row(self._batch(number)) for number in event.batches]}
 
-    async def withdraw(self, call: Call) -> Mapping[str, Any]:
-        """Of one person, or whole batches."""
-        args = call.args
-        if args.text("to", "", most=100) == "":
-            numbers, why = self._batch_numbers(args), args.why()
-            args.done()
-            for number in numbers:
-                self._batch(number)
+    @operation(
+        Permission.ENTER, record="consent-event", text=withdrawal_lines, notes=unenforced,
+        answer={"to?": str, "advertiser?": str, "category?": str, "enforced?": bool, "batches?": [BATCH]},
+        example='gate106 consent withdraw --to 13800210500 --advertiser 京选商城 --why "asked by phone"',
+    )  # fmt: skip
+    async def withdraw(
+        self,
+        call: Call,
+        why: Why,
+        batches: Annotated[Sequence[str], WHOLE_BATCHES] = (),
+        to: Annotated[int, Recipient("Whose: the number, in any spelling.")] = 0,
+        advertiser: Annotated[str, Text("Only of this advertiser; else of all.", WORD_MAX)] = "",
+        category: Annotated[str, CATEGORY] = "",
+    ) -> Answer:
+        """Take a person's consent back, or whole batches: at once. What they agree to later counts again."""
+        if bool(to) is bool(batches):
+            raise CommandRefused("say whose consent (--to), or which batches, by number (gate106 consent lists them)")
+        if batches:
+            numbers = tuple(self._batch(number).number for number in _numbers(batches))
             return await self._apply(BatchEvent(self._gate.now(), "reviewed", numbers, call.who, why, "withdrawn"))
-        person, category = recipient_in(args), args.text("category", "", most=WORD_MAX)
-        advertiser, why = self._advertiser(args.text("advertiser", "", most=WORD_MAX)), args.why()
-        args.done()
-        if category and category not in CATEGORIES:
-            raise CommandRefused(unknown("category of marketing", category, CATEGORIES))
-        gate = self._gate
-        said = ConsentChange(gate.now(), person, "withdrawn", call.who, why, advertiser, category)
-        await change_person(gate, said)
-        return {"to": str(Number(person)), "advertiser": advertiser, "category": category, "enforced": enforced(gate)}
+        gate, advertiser = self._gate, self._advertiser(advertiser)
+        await change_person(gate, ConsentChange(gate.now(), to, "withdrawn", call.who, why, advertiser, category))
+        return {"to": str(Number(to)), "advertiser": advertiser, "category": category, "enforced": enforced(gate)}
 
     # -- out
 
-    async def export(self, call: Call) -> Mapping[str, Any]:
-        gate, args = self._gate, call.args
-        numbers = self._batch_numbers(args) if args.flag("some") else None
-        why = args.why()
-        args.texts("batches", BATCHES_A_FILE_MAX)
-        args.done()
-        wanted = [batch for batch, _ in gate.store.consented.batches() if numbers is None or batch.number in numbers]
-        words = ", ".join(str(batch.number) for batch in wanted)[:2000] if numbers is not None else "all"
-        await gate.safe(
-            gate.write(
-                messages.OPERATED,
-                operator_actions.pack_operated(gate.now(), call.who, "consent export", why, f"batches {words}"),
-            )
-        )
+    @operation(Permission.TAKE_OUT, by_hand="writes a file", no_path="consent export makes it a file")
+    async def export(
+        self,
+        call: Call,
+        why: Why,
+        batches: Annotated[Sequence[str], WHOLE_BATCHES] = (),
+    ) -> Answer:
+        """Write consents with whole numbers. The journal keeps that it was done."""
+        gate, numbers = self._gate, _numbers(batches)
+        wanted = [batch for batch, _ in gate.store.consented.batches() if not numbers or batch.number in numbers]
+        words = ", ".join(str(batch.number) for batch in wanted)[:2000] if numbers else "all"
+        await record_command(gate, call, "consent export", why, f"batches {words}")
         rows = 0
         for batch in wanted:
             for people in gate.store.consented.numbers(batch.number):
@@ -322,24 +351,13 @@ def enforced(gate: Gate) -> bool:
 
 async def change_person(gate: Gate, said: ConsentChange) -> PersonChange:
     """Changes one person's record; returns when that is synced."""
-    written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def then(change: PersonChange, recorded: int) -> None:
-        if not written.done():
-            written.set_result(recorded)
-
-    change = PersonChange(said, gate.store, then)
-    gate.relay.change(change)
-    try:
-        async with asyncio.timeout(WRITTEN_S):
-            recorded = await written
-    except TimeoutError:
-        raise CommandRefused("it is in force, but not written: the journal is down (the log has more)") from None
-    await gate.safe(recorded)
-    return change
+    return await change_recipient(gate, lambda then: PersonChange(said, gate.store, then))
 
 
-def _digest(proof: str) -> str:
-    if proof and not _SHA256.fullmatch(proof):
-        raise CommandRefused("proof: must be the SHA-256 of a file, in hex")
-    return proof
+def _numbers(batches: Sequence[str]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(map(int, batches)))
+
+
+async def _say(call: Call, rows: Sequence[Mapping[str, Any]]) -> None:
+    for start in range(0, len(rows), ROWS_A_LINE // 10):
+        await call.say({"batches": rows[start : start + ROWS_A_LINE // 10]})

@@ -11,6 +11,7 @@ from typing import Any
 from proxy.model.message import Category, Facts, Sender, hash48
 from proxy.model.recipient import OptOut
 from proxy.operations.gate_interface import Gate
+from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.policy.kinds.consent import refusal_since
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.folding import normal_signature
@@ -18,6 +19,18 @@ from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.record import record
 from proxy.state.record.consent_given import ConsentGiven
 from proxy.state.record.withdrawn import Withdrawal
+
+BATCH = SharedSchema(
+    "Batch",
+    record_fields(ConsentBatch)
+    | {
+        "numbers?": int,
+        "overdue?": bool,
+        "reply?": {"time": int, "text": str, "port": str, "message": int, "requested": int},
+        "ended?": {"time": int, "by": str, "source": str},
+    },
+)
+WITHDRAWAL = SharedSchema("Withdrawal", Withdrawal)
 
 
 def batch_row(batch: ConsentBatch, numbers: int | None = None) -> dict[str, Any]:

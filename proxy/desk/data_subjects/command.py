@@ -1,40 +1,23 @@
-"""Implements ``gate106 subject show``, ``export``, ``erase`` and ``recycled``."""
+"""Implements ``gate106 subject export`` and ``recycled``, which write and read files."""
 
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from proxy.desk.consents.command import consent_lines
+from proxy.desk.data_subjects.operations import subject_lines
 from proxy.model.redact import printable
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    Why,
-    as_json,
-    ask,
-    fail,
-    format_time,
-    print_answer,
-    print_line,
-    socket_of,
-    warn,
-)
+from proxy.model.roles import Permission
+from proxy.operations.declaration import ZIP, Program, command
+from proxy.operations.parameters import Flag, Recipient, Why
+from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, format_time, print_answer, socket_of, warn
 
-app = typer.Typer(
-    help="A person's rights: show, export and erase what is known; numbers that changed their owner.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-
-To = Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")]
+To = Annotated[str, Recipient()]
 MESSAGES_A_LOOK = 1_000
 """Of the journal at rest."""
 HALF_A_MS = 0.0005
@@ -43,54 +26,16 @@ NUMBERS_A_LINE = 5_000
 HEADS = ("number", "date")
 
 
-@app.command("show", epilog="Example: gate106 subject show --to 13800210500")
-def show(
-    to: To,
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number. Needs --why.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
-    """Show all that the gate knows of a person now; `gate106 find` shows the journal. The journal records the look."""
-    from proxy.desk.suppression.signature_search import with_names
-
-    answer = with_names(ask(config, control, "subject.show", to=to, unmasked=unmasked, why=why or None), to, config)
-    print_answer(answer, json, _lines(answer))
-
-
-def _lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
-    """``chinese``: whom they refused once more, for the person who reads it."""
-    to = answer["to"]
-    yield f"{to}: {answer['region']}"
-    for one in answer["received"]:
-        yield f"{to}: a message on {format_time(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
-    for one in answer["refusals"]:
-        over = "" if one["in_force"] else ", over"
-        yield f"{to}: refused {one['about']}, by {one['source']} on {format_time(one['since'])} ({one['kept']}{over})"
-        if chinese:
-            yield f"{to}: {format_time(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
-    yield from consent_lines(answer)
-    for one in answer["asked_for_consent"]:
-        yield f"{to}: asked for consent by {one['about']}"
-    for one in answer["texts_of_whom_they_refused"]:
-        yield f"{to}: refused {one['about']}, who said: {one['text']}"
-    for one in answer["doubtful_replies"]:
-        yield f"{to}: answered {one['port']} on {format_time(one['at'])}, which may be a refusal: {one['text']}"
-    for one in answer["complaints"]:
-        about = f"of {one['provider']} " if one["provider"] else ""
-        yield f"{to}: complained {about}on {format_time(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
-    if answer["forgotten"]:
-        yield f"{to}: was forgotten, and gets no marketing"
-    yield f"{to}: messages, answers and refusals are in the journal for {answer['journal_days']} days (gate106 find)"
-
-
-@app.command("export", epilog='Example: gate106 subject export --to 13800210500 --out person --why "asked for it in writing"')
+@command(
+    "subject export",
+    Program(permission=Permission.TAKE_OUT, out="--out", media=ZIP),
+    example='gate106 subject export --to 13800210500 --out person --why "asked for it in writing"',
+)
 def export(
     to: To,
     out: Annotated[Path, typer.Option("--out", help="A new folder, or a file.zip: person.json, and person.html to be read.")],
     why: Why,
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="With the whole number.")] = False,
+    unmasked: Annotated[bool, Flag("With the whole number.")] = False,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -148,7 +93,7 @@ def _page(answer: Mapping[str, Any]) -> str:
     from proxy.console.offline_charts import document
 
     parts = [f"<h1>{escape(answer['to'])}</h1><p>{escape(format_time(answer['at']))}</p><ul>"]
-    parts += [f"<li>{escape(printable(line))}</li>" for line in _lines(answer, chinese=True)]
+    parts += [f"<li>{escape(printable(line))}</li>" for line in subject_lines(answer, chinese=True)]
     parts += [f"<li>not complete: {escape(fault)}</li>" for fault in answer["missing"]]
     parts.append("</ul>")
     if answer["messages"]:
@@ -161,22 +106,11 @@ def _page(answer: Mapping[str, Any]) -> str:
     return document(answer["to"], "".join(parts), "en")
 
 
-@app.command("erase", epilog='Example: gate106 subject erase --to 13800210500 --why "asked for it in writing, 2026-11-11"')
-def erase(to: To, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Forget a person as far as the law allows, for good. A keyed hash stays, so that they get no marketing; the answer says what else
-    stays."""
-    answer = ask(config, control, "subject.erase", to=to, why=why)
-    if json:
-        as_json(answer)
-        return
-    gone = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in answer["gone"].items())
-    print_line(f"{answer['to']}: forgotten ({gone})")
-    for one in answer["stays"]:
-        until = f"until {format_time(one['until'])}" if one["until"] else "for good"
-        print_line(f"    stays {until}: {one['what']} ({one['why']})")
-
-
-@app.command("recycled", epilog='Example: gate106 subject recycled recycled.csv --why "list of November"')
+@command(
+    "subject recycled",
+    Program(permission=Permission.ENTER, answer={"numbers": int, "gone": int}, takes_file=True),
+    example='gate106 subject recycled recycled.csv --why "list of November"',
+)
 def recycled(
     file: Annotated[Path, typer.Argument(help="CSV with columns number and date: since when it belongs to another person.")],
     why: Why,

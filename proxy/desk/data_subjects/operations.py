@@ -1,4 +1,4 @@
-"""Serves the commands that show, forget and recycle a person's number.
+"""Declares the operations that show, forget and recycle a person's number.
 
 A number is recycled when the carrier has assigned it to somebody else.
 
@@ -9,19 +9,20 @@ for how long. Never: a look that the journal does not keep; something kept witho
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Protocol
 
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.desk.archiving.operations import RetentionTask
 from proxy.desk.complaints.book import KEEP_S
 from proxy.desk.complaints.operations import WithCases, shown_text
 from proxy.desk.consents import person_view
+from proxy.desk.consents.consent_text import consent_lines
 from proxy.desk.consents.operations import change_person
 from proxy.desk.optouts.doubtful_operations import WithInbox
 from proxy.desk.suppression import operations as suppress
+from proxy.desk.suppression.signature_search import with_journal_names
 from proxy.i18n.text import Bilingual
-from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.complaints import Case
 from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.doubtful_replies import Doubtful
@@ -30,9 +31,13 @@ from proxy.model.number import FIRST, LAST, Number, mask
 from proxy.model.recipient import Entry
 from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
-from proxy.operations.args import recipient as recipient_in
-from proxy.operations.control import Call, CommandRefused, Handler
+from proxy.operations.authorization import CommandRefused
+from proxy.operations.control import Call
+from proxy.operations.declaration import Answer, Operations, operation
+from proxy.operations.journal_writes import record_command
+from proxy.operations.parameters import Flag, Text, To, Why, require_why
 from proxy.operations.record_lookup import or_refused
+from proxy.operations.terminal import format_time
 from proxy.policy.explanation.naming import LookUp, sender_words
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.relay.effects.consents import PersonChange
@@ -51,34 +56,75 @@ class WithSubjects(WithCases, WithInbox, Protocol):
     """A gate with all that a data subject's rights concern."""
 
 
-def commands(gate: WithSubjects, retention: RetentionTask, names: PseudonymKey) -> Mapping[str, Handler]:
-    """``retention``: says how long the journal is kept."""
-    handlers = _Subject(gate, retention, names)
-    return {"subject.show": handlers.show, "subject.erase": handlers.erase, "subject.recycled": handlers.recycled}
+def subject_lines(answer: Mapping[str, Any], *, chinese: bool = False) -> Iterator[str]:
+    """``chinese``: whom they refused once more, for the person who reads it."""
+    to = answer["to"]
+    yield f"{to}: {answer['region']}"
+    for one in answer["received"]:
+        yield f"{to}: a message on {format_time(one['at'])}: {one['category']} {one['subcategory']} of {one['about'] or 'nobody known'}"
+    for one in answer["refusals"]:
+        over = "" if one["in_force"] else ", over"
+        yield f"{to}: refused {one['about']}, by {one['source']} on {format_time(one['since'])} ({one['kept']}{over})"
+        if chinese:
+            yield f"{to}: {format_time(one['since'])} 起拒收{one['about_zh']}" + ("" if one["in_force"] else "(已过期)")
+    yield from consent_lines(answer)
+    for one in answer["asked_for_consent"]:
+        yield f"{to}: asked for consent by {one['about']}"
+    for one in answer["texts_of_whom_they_refused"]:
+        yield f"{to}: refused {one['about']}, who said: {one['text']}"
+    for one in answer["doubtful_replies"]:
+        yield f"{to}: answered {one['port']} on {format_time(one['at'])}, which may be a refusal: {one['text']}"
+    for one in answer["complaints"]:
+        about = f"of {one['provider']} " if one["provider"] else ""
+        yield f"{to}: complained {about}on {format_time(one['came'])} ({one['source']} {one['reference']}): case {one['id']}, {one['state']}"
+    if answer["forgotten"]:
+        yield f"{to}: was forgotten, and gets no marketing"
+    yield f"{to}: messages, answers and refusals are in the journal for {answer['journal_days']} days (gate106 find)"
 
 
-class _Subject:
+def _erased(answer: Answer) -> Iterator[str]:
+    gone = ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in answer["gone"].items())
+    yield f"{answer['to']}: forgotten ({gone})"
+    for one in answer["stays"]:
+        until = f"until {format_time(one['until'])}" if one["until"] else "for good"
+        yield f"    stays {until}: {one['what']} ({one['why']})"
+
+
+class DataSubjects(
+    Operations,
+    group="subject",
+    help="A person's rights: show, export and erase what is known; numbers that changed their owner.",
+):
     def __init__(self, gate: WithSubjects, retention: RetentionTask, names: PseudonymKey) -> None:
+        """``retention``: says how long the journal is kept."""
         self._gate = gate
         self._retention, self._pseudonyms = retention, names
 
-    async def show(self, call: Call) -> Mapping[str, Any]:
-        """``export``: the answer leaves the gate."""
-        gate, args = self._gate, call.args
-        person, unmasked, export = recipient_in(args), args.flag("unmasked"), args.flag("export")
+    @operation(
+        Permission.LOOK, complete=with_journal_names, by_program=True, text=subject_lines,
+        example="gate106 subject show --to 13800210500",
+    )  # fmt: skip
+    async def show(
+        self,
+        call: Call,
+        to: To,
+        unmasked: Annotated[bool, Flag("Show the whole number. Needs --why.")] = False,
+        export: Annotated[bool, Flag("The answer leaves the gate.", internal=True)] = False,
+        why: Why = "",
+    ) -> Answer:
+        """Show all that the gate knows of a person now; `gate106 find` shows the journal. The journal records the look."""
+        gate = self._gate
         if unmasked:
             call.demand(Permission.WHOLE, " --unmasked")
         if export:
             call.demand(Permission.TAKE_OUT, " (export)")
-        why = args.why() if unmasked or export else args.text("why", "")
-        args.done()
+        if unmasked or export:
+            require_why(why)
         command = f"subject {'export' if export else 'show'}{' --unmasked' if unmasked else ''}"
-        await gate.safe(
-            gate.write(messages.OPERATED, operator_actions.pack_operated(gate.now(), call.who, command, why, str(person)))
-        )
-        return await self._known(person, unmasked)
+        await record_command(gate, call, command, why, str(to))
+        return await self._known(to, unmasked)
 
-    async def _known(self, person: int, unmasked: bool) -> dict[str, Any]:
+    async def _known(self, person: int, unmasked: bool) -> Answer:
         gate, now = self._gate, self._gate.now()
         _, data = (await gate.store.load([person]))[person]
         seen, registry = record.Record(data), gate.relay.rules.registry
@@ -128,10 +174,14 @@ class _Subject:
 
     # -- forgotten
 
-    async def erase(self, call: Call) -> Mapping[str, Any]:
-        gate, args = self._gate, call.args
-        person, why = recipient_in(args), args.why()
-        args.done()
+    @operation(
+        Permission.ENTER, answer={"to": str, "gone": object, "stays": [object]}, record="person", text=_erased,
+        example='gate106 subject erase --to 13800210500 --why "asked for it in writing, 2026-11-11"',
+    )  # fmt: skip
+    async def erase(self, call: Call, to: To, why: Why) -> Answer:
+        """Forget a person as far as the law allows, for good.
+        A keyed hash stays, so that they get no marketing; the answer says what else stays."""
+        gate, person = self._gate, to
         if problem := await self._pseudonyms.opened():
             raise CommandRefused(f"{problem}: without a key nobody would know the person again, and they would get marketing")
         erased = gate.store.erased
@@ -178,11 +228,12 @@ class _Subject:
 
     # -- somebody else's
 
-    async def recycled(self, call: Call) -> Mapping[str, Any]:
-        """Lines ``{"numbers": [[13800210500, 1700000000], …]}`` follow: numbers, and since when they belong to another person."""
-        gate, args = self._gate, call.args
-        file, why = args.text("file", "-", 255), args.why()
-        args.done()
+    @operation(Permission.ENTER, record="operated", by_hand="reads the file", no_path="subject recycled reads the file")
+    async def recycled(self, call: Call, why: Why, file: Annotated[str, Text("The file's name.", 255)] = "-") -> Answer:
+        """End history, consents and opt-outs of numbers that belong to another person since a date.
+
+        Lines ``{"numbers": [[13800210500, 1700000000], …]}`` follow: numbers, and since when they belong to another person."""
+        gate = self._gate
         await call.say({"go": True})
         rows: list[tuple[int, int]] = []
         while True:
@@ -197,8 +248,7 @@ class _Subject:
         now = gate.now()
         if any(before > now for _, before in rows):
             raise CommandRefused("a number is somebody else's from the future on: nothing was done")
-        said_of = operator_actions.pack_operated(now, call.who, "subject recycled", why, f"{file}: {len(rows)} numbers")
-        await gate.safe(gate.write(messages.OPERATED, said_of))
+        await record_command(gate, call, "subject recycled", why, f"{file}: {len(rows)} numbers")
         return {"numbers": len(rows), "gone": await self._end(rows, call.who, why)}
 
     async def _end(self, rows: list[tuple[int, int]], who: str, why: str) -> int:

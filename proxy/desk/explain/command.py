@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from proxy.desk.explain.message_command import explain_message
+from proxy.model.roles import Permission
+from proxy.operations.declaration import Program, command
+from proxy.operations.parameters import Flag, Reason, Text
 from proxy.operations.terminal import (
     CONFIG,
     Control,
@@ -16,11 +19,11 @@ from proxy.operations.terminal import (
     Language,
     as_json,
     choose_language,
+    collect,
     fail,
     note,
-    print_line,
+    print_answer,
     settings_of,
-    socket_of,
     warn,
 )
 
@@ -61,20 +64,22 @@ def provider_of(settings: Settings | None, name: str) -> Provider | None:
     return known[name]
 
 
+@command(
+    "explain",
+    Program(permission=Permission.LOOK, at="explain/message", required=("message",)),
+    example="gate106 explain --to 13800100500 --from 10690001 --text '【测试】双11券 拒收请回复R'",
+)
 def explain(
     to: Annotated[str | None, typer.Option("--to", help="The recipient, in any spelling.")] = None,
     sender: Annotated[str | None, typer.Option("--from", help="The port (source address).")] = None,
     text: Annotated[str | None, typer.Option("--text", help="What the message says.")] = None,
     message: Annotated[
         str | None,
-        typer.Option(
-            "--message",
-            help="Instead: a message of the journal, by the carrier's id, the provider's, its entry's, or NODE:RECORD.",
-        ),
+        Text("Instead: a message of the journal, by the carrier's id, the provider's, its entry's, or NODE:RECORD.", 80),
     ] = None,
     journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="With --message: show the whole number. Needs --why.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
+    unmasked: Annotated[bool, Flag("With --message: show the whole number. Needs --why.")] = False,
+    why: Annotated[str, Reason()] = "",
     provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
     category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it was declared.")] = None,
     at: At = None,
@@ -87,9 +92,9 @@ def explain(
     lang: Language = None,
     json: Json = False,
 ) -> None:
-    """Explain what would be decided about one message, rule by rule: the facts, and what would have to change. The recipient has no history,
-    unless --record asks the running gate. With --config the gate's orders count: stops, suspensions. With --message: the decision of then, its
-    rules and counts, the message's fate, and today's rules."""
+    """Explain what would be decided about one message, rule by rule: the facts, and what would have to change.
+    The recipient has no history, unless --record asks the running gate. With --config the gate's orders count: stops, suspensions.
+    With --message: the decision of then, its rules and counts, the message's fate, and today's rules."""
     from proxy import policy
     from proxy.model.message import Category
     from proxy.model.number import NotARecipient
@@ -144,27 +149,15 @@ def _by_record(
     category: str | None,
 ) -> None:
     """The gate's own answer, by what it knows of the person."""
-    from proxy.operations.client import CannotAsk, Conversation
-
     known = provider_of(settings_of(config), provider)
     args = {
         "to": to, "from": sender, "text": text or None, "provider": provider or None, "answer": answer,
         "category": category or (known.category.word if known is not None and known.category is not None else None),
         "since": known.since if known is not None else None,
     }  # fmt: skip
-    rows: list[object] = []
-    try:
-        with Conversation(socket_of(config or CONFIG, control), "explain", args) as conversation:
-            for said in conversation.lines():
-                rows += said["rows"]
-            result = dict(conversation.ending)
-    except CannotAsk as error:
-        fail(error)
-    if answer == "json":
-        as_json(result | {"rules": rows})
-    else:
-        for row in rows:
-            print_line(str(row))
+    result = collect(config or CONFIG, control, "explain", **args)
+    rows = [row for line in result.pop("lines") for row in line["rows"]]
+    print_answer(result | {"rules": rows}, answer == "json", map(str, rows))
 
 
 def moment(at: str | None) -> float:
@@ -225,9 +218,3 @@ def _paths(rules: RuleSet, socket: Path, notes: list[str]) -> Paths | None:
         notes.append(f"{error}; so every reply path counts as proven")
         return None
     return {one["prefix"]: ReplyPath(one["state"], one["advertisements_since_proof"]) for one in found}
-
-
-def add_to(app: typer.Typer) -> None:
-    app.command(
-        "explain", epilog="Example: gate106 explain --to 13800100500 --from 10690001 --text '【测试】双11券 拒收请回复R'"
-    )(explain)

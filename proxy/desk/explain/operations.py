@@ -1,4 +1,4 @@
-"""Explains what the running gate would decide now about a message.
+"""Declares ``explain``: what the running gate would decide about a message.
 
 In: a message that was not sent, its recipient. Out: the verdict in words, in lines. Never: anything taken, counted or written for the
 message; a look at a person that the journal does not keep.
@@ -6,17 +6,16 @@ message; a look at a person that the journal does not keep.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from proxy.config.yaml_file import unknown
-from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message, Sender
-from proxy.operations.args import recipient
-from proxy.operations.control import Args, Call, CommandRefused, Handler
+from proxy.model.roles import Permission
+from proxy.operations.control import Call
+from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.journal_writes import record_command
+from proxy.operations.parameters import Choice, Number, Text, To
 from proxy.policy import LANGUAGES, as_text, explain
-from proxy.relay.account_access import Directory
 from proxy.state.record.record import Record
 
 TEXT_MAX = 20 * 153
@@ -26,44 +25,47 @@ ROWS_A_LINE = 100
 JSON = "json"
 
 
-def commands(gate: Gate) -> Mapping[str, Handler]:
-    return {"explain": _Explain(gate).explain}
-
-
-class _Explain:
+class Explanations(Operations):
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
-    async def explain(self, call: Call) -> Mapping[str, Any]:
-        """Lines before the last one hold the rows of the answer: words, or rules for programs."""
-        gate, args = self._gate, call.args
-        number, content, sender = recipient(args), _content(args), _sender(args, gate.relay.directory)
-        wanted = args.text("answer", JSON)
-        if wanted not in (*LANGUAGES, JSON):
-            raise CommandRefused(unknown("answer", wanted, (*LANGUAGES, JSON)))
-        args.done()
-        said = operator_actions.pack_operated(gate.now(), call.who, "explain", "", str(number))
-        await gate.safe(gate.write(messages.OPERATED, said))
-        _, data = (await gate.store.load([number]))[number]
-        person = gate.store.listed.beside(Record(data), number)
-        message = Message(sender, number, content)
+    @operation(
+        Permission.LOOK, lines="rows", under="rules", by_hand="works without a gate, too",
+        answer={
+            "revision": str, "verdict": str, "reason": str | None, "public_reason": str | None, "rule": str | None, "province": str,
+            "city": str, "category": str, "declared": str, "classified": str, "subcategory": str | None, "signature": str | None,
+            "advertiser": str | None, "keyword": str | None, "marketing": object, "features": [object], "not_before": str | None,
+            "rules": [object],
+        },
+    )  # fmt: skip
+    async def explain(
+        self,
+        call: Call,
+        to: To,
+        from_: Annotated[str, Text("The port (source address).", 20)],
+        text: Annotated[str, Text("What the message says.", TEXT_MAX)] = "",
+        provider: Annotated[str, Text("The provider's name.")] = "",
+        category: Annotated[str, Choice("otp, notice or marketing, if it was declared.", tuple(CATEGORY_WORDS))] = "",
+        since: Annotated[
+            float, Number("Since when the provider sends, in seconds since 1970.", 0.0, 1e11, internal=True)
+        ] = 0.0,
+        answer: Annotated[
+            str, Choice("The language of the rows; or rules for programs.", (*LANGUAGES, JSON), internal=True)
+        ] = JSON,
+    ) -> Answer:
+        """Explain what would be decided now about a message to a person, by what is known of them."""
+        gate = self._gate
+        prefix, _ = gate.relay.directory.ports.longest(from_)
+        declared = Category.of(category) if category else None
+        sender = Sender.of(provider, provider, from_, prefix, declared, since or None)
+        content = Content(text, "readable" if text else "empty", b"")
+        await record_command(gate, call, "explain", "", str(to))
+        _, data = (await gate.store.load([to]))[to]
+        person = gate.store.listed.beside(Record(data), to)
+        message = Message(sender, to, content)
         explanation = explain(message, person, gate.relay.rules, gate.now(), gate.store.counters.as_seen)
         found = explanation.as_dict()
-        rows: list[Any] = found.pop("rules") if wanted == JSON else as_text(explanation, wanted).splitlines()
+        rows: list[Any] = found.pop("rules") if answer == JSON else as_text(explanation, answer).splitlines()
         for start in range(0, len(rows), ROWS_A_LINE):
             await call.say({"rows": rows[start : start + ROWS_A_LINE]})
-        return {"revision": gate.relay.rules.revision, **(found if wanted == JSON else {})}
-
-
-def _content(args: Args) -> Content:
-    text = args.text("text", "", most=TEXT_MAX)
-    return Content(text, "readable" if text else "empty", b"")
-
-
-def _sender(args: Args, directory: Directory) -> Sender:
-    port, provider = args.text("from", most=20), args.text("provider", "")
-    word, since = args.text("category", ""), args.number("since", 0.0, 0.0, 1e11)
-    if word and word not in CATEGORY_WORDS:
-        raise CommandRefused(unknown("category", word, CATEGORY_WORDS))
-    prefix, _ = directory.ports.longest(port)
-    return Sender.of(provider, provider, port, prefix, Category.of(word) if word else None, since or None)
+        return {"revision": gate.relay.rules.revision, **(found if answer == JSON else {})}

@@ -17,7 +17,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.desk.suppression.operations import change_record, refusal_of
+from proxy.desk.suppression.operations import RefusalTerms, change_record, refusal_of
 from proxy.journal.records import messages
 from proxy.journal.records.external_optouts import ExternalOptOut, pack_external_optout, unpack_external_optout
 from proxy.model.number import NotARecipient, recipient_of
@@ -27,6 +27,7 @@ from proxy.model.roles import Asker
 from proxy.operations.args import object_of
 from proxy.operations.control import Args, CommandRefused
 from proxy.operations.gate_interface import Gate
+from proxy.operations.parameters import read_row
 
 BODY_BYTES_MAX = 4 << 20
 OPTOUTS_MAX = 20_000
@@ -108,8 +109,8 @@ class OptOutIntake:
         for place, row in enumerate(rows):
             try:
                 number = recipient_of(row.text("number", most=100))
-                found.append((number, refusal_of(self._gate, row, SOURCE)))
-                row.done()
+                terms = {"source": SOURCE} | {name: one for name, one in row.items() if name != "number"}
+                found.append((number, refusal_of(self._gate, read_row(RefusalTerms, terms))))
             except NotARecipient as fault:
                 problems.append(f"optouts[{place}]: number: {fault}")
             except CommandRefused as refused:

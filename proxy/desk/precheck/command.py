@@ -11,7 +11,10 @@ import typer
 from proxy.desk.explain.command import At, Folder, Given, context_of, moment
 from proxy.model.number import masked_repr
 from proxy.model.redact import mask_digits, mask_numbers
-from proxy.operations.terminal import Control, Json, Language, as_json, choose_language, fail, note, print_line
+from proxy.model.roles import Permission
+from proxy.operations.declaration import Program, command
+from proxy.operations.parameters import Choice, Text
+from proxy.operations.terminal import Control, Json, as_json, choose_language, fail, note, print_line
 
 if TYPE_CHECKING:
     from proxy.desk.precheck.campaign_file import CampaignText
@@ -32,22 +35,29 @@ class TextForecast(NamedTuple):
     tally: Count | None  # None: it says no recipients
 
 
+@command(
+    "precheck",
+    Program(permission=Permission.SEE, answer={"revision": str, "refused": Any, "texts": [object]}, takes_file=True),
+    example="gate106 precheck campaign.csv --provider jia --from 1069012345",
+)
 def precheck(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A text a line, or CSV with columns text, and perhaps to, from.")
     ],
-    sender: Annotated[str, typer.Option("--from", help="The port (source address) of texts that name none.")] = "",
-    provider: Annotated[str, typer.Option(help="The provider's name.")] = "",
-    category: Annotated[str | None, typer.Option(help="otp, notice or marketing, if it is declared.")] = None,
+    from_: Annotated[str, Text("The port (source address) of texts that name none.", 20)] = "",
+    provider: Annotated[str, Text("The provider's name.")] = "",
+    category: Annotated[
+        str | None, Choice("otp, notice or marketing, if it is declared.", ("otp", "notice", "marketing"))
+    ] = None,
     at: At = None,
     rules: Folder = None,
     config: Given = None,
     control: Control = None,
-    lang: Language = None,
+    lang: Annotated[str | None, Choice("zh or en; default: of the locale, zh where it is neither.", ("zh", "en"))] = None,
     json: Json = False,
 ) -> None:
-    """Check each text of a campaign: its verdict, why, what to change, and what depends on the recipient and is not known here. Numbers are
-    masked. Exit 1 if a text would be refused for any recipient."""
+    """Check each text of a campaign: its verdict, why, what to change, and what depends on the recipient and is not known here.
+    Numbers are masked. Exit 1 if a text would be refused for any recipient."""
     from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
     from proxy.model.message import Category
 
@@ -60,13 +70,13 @@ def precheck(
     context = context_of(rules, config, control)
     known = context.provider(provider)
     for one in texts:
-        if not (one.port or sender):
+        if not (one.port or from_):
             fail(f"{file}:{one.line}: no port (say --from, or add a column from)")
-        if known is not None and not _owns(known.ports, one.port or sender):
-            fail(f"{file}:{one.line}: from: {one.port or sender} is none of the ports of '{provider}' in the settings")
+        if known is not None and not _owns(known.ports, one.port or from_):
+            fail(f"{file}:{one.line}: from: {one.port or from_} is none of the ports of '{provider}' in the settings")
     since = known.since if known is not None else None
     declared = known.category if declared is None and known is not None else declared
-    checked = list(_checked(context.rules, texts, sender, provider, declared, since, moment(at)))
+    checked = list(_checked(context.rules, texts, from_, provider, declared, since, moment(at)))
     refused = sum(bool(one.forecast.outcome) for one in checked)
     for line in context.notes:
         note(line)
@@ -183,7 +193,3 @@ def _sum(texts: int, refused: int, language: str) -> str:
     if language == "zh":
         return f"共 {texts} 条文案, {refused} 条无论发给谁都会被拒。号码收过什么、是否回复过退订, 这里不知道。"
     return f"{texts} texts, {refused} refused whoever gets them. What people got before, and what they refused by reply, is not known here."
-
-
-def add_to(app: typer.Typer) -> None:
-    app.command("precheck", epilog="Example: gate106 precheck campaign.csv --provider jia --from 1069012345")(precheck)

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.model.redact import mask_numbers
+from proxy.model.roles import Permission
 from proxy.operations.access_report import record_access
+from proxy.operations.declaration import Program, command
 from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.parameters import DURATION, MOMENT, Choice, Flag, Integer, Reason, Recipient, Text
 from proxy.operations.terminal import (
     CONFIG,
     Config,
@@ -41,28 +44,27 @@ Names = Mapping[str, "Bilingual"]
 NO_NAMES: Names = {}
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command("find", epilog="Example: gate106 find --to 13800210500 --at '2026-11-11 10:05' --from 1069")(find)
-
-
+@command(
+    "find",
+    Program(permission=Permission.LOOK, answer={"messages": [object], "more": Any, "events": [object], "covered": object}),
+    example="gate106 find --to 13800210500 --at '2026-11-11 10:05' --from 1069",
+)
 def find(
-    to: Annotated[str | None, typer.Option("--to", help="The person's number, in any spelling.")] = None,
-    at: Annotated[str | None, typer.Option("--at", help="About when it came (Beijing time).")] = None,
-    within: Annotated[str, typer.Option("--within", help="How far from --at.")] = "10m",
-    since: Annotated[str | None, typer.Option("--since", help="From when on, instead of --at.")] = None,
-    until: Annotated[str | None, typer.Option("--until", help="And up to when.")] = None,
-    sender: Annotated[str, typer.Option("--from", help="Some digits of the port it came from.")] = "",
-    signature: Annotated[str, typer.Option("--signature", help="What stands in 【】, or a part of it.")] = "",
-    text: Annotated[str, typer.Option("--text", help="Some words of it.")] = "",
-    provider: Annotated[str, typer.Option("--provider", help="Who sent it.")] = "",
-    verdict: Annotated[str, typer.Option("--verdict", help="allow, defer or reject.")] = "",
-    reason: Annotated[str, typer.Option("--reason", help="Why it was refused.")] = "",
-    limit: Annotated[int, typer.Option("--limit", help="How many messages, the newest.")] = 50,
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show whole numbers. Needs --why.")] = False,
-    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
-    prove: Annotated[
-        bool, typer.Option("--prove", help="Read every file the answer stands on and compare it with what was written.")
-    ] = False,
+    to: Annotated[str | None, Recipient()] = None,
+    at: Annotated[str | None, Text("About when it came (Beijing time).", pattern=MOMENT)] = None,
+    within: Annotated[str, Text("How far from --at.", 8, DURATION)] = "10m",
+    since: Annotated[str | None, Text("From when on, instead of --at.", pattern=MOMENT)] = None,
+    until: Annotated[str | None, Text("And up to when.", pattern=MOMENT)] = None,
+    from_: Annotated[str, Text("Some digits of the port it came from.", 20, "[0-9]{1,20}")] = "",
+    signature: Annotated[str, Text("What stands in 【】, or a part of it.", 100)] = "",
+    text: Annotated[str, Text("Some words of it.", 200)] = "",
+    provider: Annotated[str, Text("Who sent it.", 100)] = "",
+    verdict: Annotated[str, Choice("allow, defer or reject.", ("allow", "defer", "reject"))] = "",
+    reason: Annotated[str, Text("Why it was refused.", 60)] = "",
+    limit: Annotated[int, Integer("How many messages, the newest.", 1, 1000)] = 50,
+    unmasked: Annotated[bool, Flag("Show whole numbers. Needs --why.")] = False,
+    why: Annotated[str, Reason()] = "",
+    prove: Annotated[bool, Flag("Read every file the answer stands on and compare it with what was written.")] = False,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -82,7 +84,7 @@ def find(
     try:
         begin, end = _span(at, within, since, until)
         person = recipient_of(to) if to is not None else 0
-        question = Query(person, begin, end, sender, signature, text, provider, verdict, reason, limit).checked()
+        question = Query(person, begin, end, from_, signature, text, provider, verdict, reason, limit).checked()
     except NotARecipient as fault:
         fail(f"--to: {fault}")
     except BadQuery as fault:

@@ -1,30 +1,36 @@
-"""Serves the commands about suppressed recipients, singly and by list.
+"""Declares the operations on suppressed recipients, singly and by list.
 
 In: numbers, what they refuse, the source. Out: opt-outs in force, synced before they are acknowledged: of one person in the record, of many
 as a list. Never: half a list; the loop blocked for longer than a chunk takes.
 
-A list comes in lines of numbers behind the command (operations/number_chunks.py), then ``{"end": true, "numbers": 1000000}``. Each
-line is in the
-journal before the next is read; the last one puts all of it into force, or nothing.
+A list comes in lines of numbers behind the command (operations/number_chunks.py), then ``{"end": true, "numbers": 1000000}``. Each line is
+in the journal before the next is read; the last one puts all of it into force, or nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 from proxy.config.yaml_file import unknown
+from proxy.desk.suppression.signature_search import with_journal_names
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import Category
 from proxy.model.number import Number
 from proxy.model.recipient import OptOut
-from proxy.operations.args import each
-from proxy.operations.args import recipient as recipient_in
-from proxy.operations.control import Args, Call, CommandRefused, Handler
+from proxy.model.roles import Permission
+from proxy.operations.authorization import CommandRefused
+from proxy.operations.control import Call
+from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
+from proxy.operations.parameters import Choice, Flag, Rows, Seconds, Text, To, Why, on_line
+from proxy.operations.parameters import Number as NumberForm
+from proxy.operations.schemas import SharedSchema
+from proxy.operations.terminal import format_time, table_lines
 from proxy.policy import NotInScope, RuleSet, asks
 from proxy.policy.explanation import naming
 from proxy.policy.operator_orders import DIMENSIONS
@@ -40,24 +46,33 @@ SOURCES = ("officer", "complaint", "import", "hotline")
 OWN_SOURCES = ("reply", "hotline", "doubtful")
 """What officers take back only where they name it; of a doubtful reply: where they decide about it."""
 FOR_S_MAX = 20 * 366 * 86_400.0
-WRITTEN_S = 30.0
-"""A change of a record is written within this time, or the command reports that it is not synced yet."""
 LISTING_NUMBERS_MAX = 300_000_000
 """Of one import: its chunks wait in memory, some two bytes a number, until all of it is there."""
 ROWS_A_LINE = 500
 """Of an export."""
 
+SCOPE = Choice("all, advertiser, signature, provider, port or category.", ("all", "global", *SCOPES[1:]), shown="all")
+VALUE = Text("Which advertiser, signature …; all has none.", 200)
+SOURCE = Choice("Who says so: officer, complaint, import or hotline (an app, too).", SOURCES, shown="officer")
+LASTS = Seconds("How long (180d); for good if it is not said.", 0.0, FOR_S_MAX)
+UNTIL = NumberForm("Until when, in seconds since 1970.", 0.0, 4e9, internal=True)
 
-def commands(gate: Gate) -> Mapping[str, Handler]:
-    handlers = _Suppress(gate)
-    return {
-        "suppress.add": handlers.add,
-        "suppress.remove": handlers.remove,
-        "suppress.show": handlers.show,
-        "suppress.lists": handlers.lists,
-        "suppress.import": handlers.import_list,
-        "suppress.export": handlers.export,
-    }
+NAME_FIELDS = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
+"""Whom a refusal covers, by name: policy/explanation/naming.py."""
+_REFUSAL_FIELDS = {"scope": str, "value": str, "source": str, "since": int, "until": int}
+REFUSAL = SharedSchema("Refusal", _REFUSAL_FIELDS | NAME_FIELDS | {"kept?": str, "in_force?": bool, "port?": str})
+LIST = {"scope": str, "value": str, "source": str, "expiry": int, "until": int, "newest": int, "numbers": int} | NAME_FIELDS
+
+
+class RefusalTerms(NamedTuple):
+    """What a person refuses, as a command or a row says it."""
+
+    scope: Annotated[str, SCOPE] = "all"
+    value: Annotated[str, VALUE] = ""
+    source: Annotated[str, SOURCE] = "officer"
+    for_s: Annotated[float, LASTS] = 0.0
+    until: Annotated[float, UNTIL] = 0.0
+    line: int = 0
 
 
 def enforced(rules: RuleSet) -> bool:
@@ -82,23 +97,77 @@ def named_rows(gate: Gate, refusals: Iterable[OptOut]) -> list[dict[str, Any]]:
     return [refusal_row(one) | naming.fields(one, known) for one in found]
 
 
-class _Suppress:
+# -- answers as text
+
+
+def _words(one: Mapping[str, Any]) -> str:
+    """An opt-out of an answer, for people."""
+    until = f", until {format_time(one['until'])}" if one["until"] else ""
+    return f"{one['about']}, by {one['source']} since {format_time(one['since'])}{until}"
+
+
+def unenforced(answer: Answer) -> Iterable[str]:
+    return () if answer["enforced"] else ("gate106: no rule in force asks `suppressed`: this is remembered, and stops nothing",)
+
+
+def _refusals(answer: Answer) -> Iterator[str]:
+    for one in answer["refusals"]:
+        yield f"{answer['to']}: {_words(one)} ({one['kept']}){'' if one['in_force'] else ': over'}"
+    if not answer["refusals"]:
+        yield f"{answer['to']}: nothing is suppressed"
+
+
+def _lists(answer: Answer) -> Iterable[str]:
+    return table_lines(
+        ("about", "source", "numbers", "newest", "until"),
+        ((one["about"], one["source"], one["numbers"], format_time(one["newest"]), format_time(one["until"])) for one in answer["lists"]),
+        "there are no lists",
+    )  # fmt: skip
+
+
+class Suppressions(
+    Operations, group="suppress", help="People who get no marketing: enter refusals, take them back, look; lists in and out."
+):
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
     # -- one person
 
-    async def add(self, call: Call) -> Mapping[str, Any]:
-        args = call.args
-        recipient, refusal, why = recipient_in(args), refusal_of(self._gate, args), args.why()
-        args.done()
-        return await suppress(self._gate, recipient, refusal, call.who, why)
+    @operation(
+        Permission.ENTER, answer={"to": str, "added": [REFUSAL], "enforced": bool}, record="suppressed", notes=unenforced,
+        text=lambda answer: (f"{answer['to']}: {_words(one)}" for one in answer["added"]),
+        example='gate106 suppress add --to 13800210500 --scope provider --value jia --for 180d --why "case 4711"',
+    )  # fmt: skip
+    async def add(
+        self,
+        call: Call,
+        to: To,
+        why: Why,
+        scope: Annotated[str, SCOPE] = "all",
+        value: Annotated[str, VALUE] = "",
+        source: Annotated[str, SOURCE] = "officer",
+        for_s: Annotated[float, LASTS] = 0.0,
+        until: Annotated[float, UNTIL] = 0.0,
+    ) -> Answer:
+        """Enter a refusal for a person: in force at once, on disk before it is said to be."""
+        refusal = refusal_of(self._gate, RefusalTerms(scope, value, source, for_s, until))
+        return await suppress(self._gate, to, refusal, call.who, why)
 
-    async def remove(self, call: Call) -> Mapping[str, Any]:
-        args = call.args
-        recipient, scope, value = recipient_in(args), args.text("scope", ""), args.text("value", "")
-        source, why = args.text("source", ""), args.why()
-        args.done()
+    @operation(
+        Permission.ENTER, answer={"to": str, "removed": [REFUSAL]}, record="suppressed", complete=with_journal_names,
+        text=lambda answer: (f"{answer['to']}: removed {_words(one)}" for one in answer["removed"]),
+        example='gate106 suppress remove --to 13800210500 --scope provider --value jia --why "withdrawn"',
+    )  # fmt: skip
+    async def remove(
+        self,
+        call: Call,
+        to: To,
+        why: Why,
+        scope: Annotated[str, Text("Only refusals of this scope.", 40)] = "",
+        value: Annotated[str, Text("Only of this one, as `suppress show` names it.", 200)] = "",
+        source: Annotated[str, Text("Only by these: officer, complaint, import; reply and hotline must be named.", 40)] = "",
+    ) -> Answer:
+        """Take refusals back, from the person's record and from lists; what a person said by reply only if it is named."""
         scope = "all" if scope == "global" else scope
         own_word = [False]
         registry = self._gate.relay.rules.registry
@@ -111,27 +180,30 @@ class _Suppress:
                 return False
             return source in ("", one.source)
 
-        change = await change_record(self._gate, recipient, (), wanted, call.who, why)
+        change = await change_record(self._gate, to, (), wanted, call.who, why)
         if not change.lifted and own_word[0]:
             raise CommandRefused(
-                f"{Number(recipient)} refused themselves: only they take that back (START), or name --source reply, hotline or doubtful"
+                f"{Number(to)} refused themselves: only they take that back (START), or name --source reply, hotline or doubtful"
             )
         if not change.lifted:
-            raise CommandRefused(f"nothing of {Number(recipient)} is suppressed so (`gate106 suppress show` tells what is)")
-        return {"to": str(Number(recipient)), "removed": named_rows(self._gate, change.lifted)}
+            raise CommandRefused(f"nothing of {Number(to)} is suppressed so (`gate106 suppress show` tells what is)")
+        return {"to": str(Number(to)), "removed": named_rows(self._gate, change.lifted)}
 
-    async def show(self, call: Call) -> Mapping[str, Any]:
-        gate, recipient = self._gate, recipient_in(call.args)
-        call.args.done()
-        said = operator_actions.pack_operated(gate.now(), call.who, "suppress show", "", str(recipient))
-        await gate.safe(gate.write(messages.OPERATED, said))
-        _, data = (await gate.store.load([recipient]))[recipient]
+    @operation(
+        Permission.LOOK, answer={"to": str, "refusals": [REFUSAL], "enforced": bool}, complete=with_journal_names, by_program=True,
+        text=_refusals, notes=unenforced, example="gate106 suppress show --to 13800210500",
+    )  # fmt: skip
+    async def show(self, call: Call, to: To) -> Answer:
+        """Show a person's opt-outs, also those on lists. The journal records the look."""
+        gate = self._gate
+        await record_command(gate, call, "suppress show", "", str(to))
+        _, data = (await gate.store.load([to]))[to]
         there = [(one, "record") for one in record.opt_outs(data)]
-        there += [(one, "list") for one in gate.store.listed.refusals(recipient)]
+        there += [(one, "list") for one in gate.store.listed.refusals(to)]
         now = gate.now()
         names = named_rows(gate, (one for one, _ in there))
         return {
-            "to": str(Number(recipient)),
+            "to": str(Number(to)),
             "refusals": [
                 name | {"kept": where, "in_force": not 0 < one.expiry <= now, "port": ""}
                 for name, (one, where) in zip(names, there, strict=True)
@@ -139,8 +211,9 @@ class _Suppress:
             "enforced": enforced(gate.relay.rules),
         }
 
-    async def lists(self, call: Call) -> Mapping[str, Any]:
-        call.args.done()
+    @operation(Permission.SEE, answer={"lists": [LIST]}, get=True, text=_lists, example="gate106 suppress lists")
+    async def lists(self, call: Call) -> Answer:
+        """List what was imported: how many numbers of which scope, value, source and expiry."""
         there = self._gate.store.listed.lists()
         refusals = [OptOut(one.key.scope, one.key.value, 0, "import", 0) for one in there]
         known = look_up(self._gate, refusals)
@@ -155,19 +228,25 @@ class _Suppress:
 
     # -- many people: in
 
-    async def import_list(self, call: Call) -> Mapping[str, Any]:
-        args, gate = call.args, self._gate
-        takes_off, file, why = args.flag("remove"), args.text("file", "-", 255), args.why()
-        keys = args.rows("keys", LISTS_MAX)
-        args.done()
+    @operation(Permission.ENTER, record="listing", by_hand="reads the file", no_path="suppress import reads the file")
+    async def import_(
+        self,
+        call: Call,
+        keys: Annotated[list[RefusalTerms], Rows("What the numbers refuse.", RefusalTerms, LISTS_MAX)],
+        why: Why,
+        remove: Annotated[bool, Flag("Take these numbers off the lists of this scope and value instead.")] = False,
+        file: Annotated[str, Text("The file's name.", 255)] = "-",
+    ) -> Answer:
+        """Take a list in, of any size: all of it or, with any bad row, nothing. In force and on disk when the command ends."""
+        gate = self._gate
         if not keys:
             raise CommandRefused("keys: must be a list of what the numbers refuse")
-        refusals = each(keys, self._refusal)
+        refusals = [on_line(one.line, partial(refusal_of, gate, one)) for one in keys]
         if gate.away:
             raise CommandRefused(gate.away)
         if gate.listing is not None:
             raise CommandRefused("another list is on its way in: try again when it is done")
-        body = operator_actions.pack_listing(gate.now(), takes_off, refusals, call.who, why, file)
+        body = operator_actions.pack_listing(gate.now(), remove, refusals, call.who, why, file)
         sequence = gate.write(messages.LISTING, body)
         listing = gate.listing = ListImport(sequence, operator_actions.unpack_listing(body))
         try:
@@ -178,12 +257,7 @@ class _Suppress:
         finally:
             gate.import_ended()
 
-    def _refusal(self, row: Args) -> OptOut:
-        refusal = refusal_of(self._gate, row)
-        row.done()
-        return refusal
-
-    async def _put_in_force(self, listing: ListImport) -> Mapping[str, Any]:
+    async def _put_in_force(self, listing: ListImport) -> Answer:
         gate = self._gate
         async with gate.chunked_imports.one_at_a_time:
             try:
@@ -202,13 +276,11 @@ class _Suppress:
 
     # -- many people: out
 
-    async def export(self, call: Call) -> Mapping[str, Any]:
-        """Everybody: lists a chunk, records a few buckets at a time, as they are when their turn comes."""
-        gate, why = self._gate, call.args.why()
-        call.args.done()
-        await gate.safe(
-            gate.write(messages.OPERATED, operator_actions.pack_operated(gate.now(), call.who, "suppress export", why, ""))
-        )
+    @operation(Permission.TAKE_OUT, by_hand="writes a file", no_path="suppress export makes it a file")
+    async def export(self, call: Call, why: Why) -> Answer:
+        """Write everybody who is suppressed, records and lists: a chunk of a list or a few buckets of records at a time, as they are then."""
+        gate = self._gate
+        await record_command(gate, call, "suppress export", why)
         people = 0
         for one, numbers in gate.store.listed.numbers():
             refusal = refusal_row(OptOut(one.key.scope, one.key.value, one.time, one.key.source, one.key.expiry))
@@ -227,7 +299,7 @@ class _Suppress:
 
 async def suppress(
     gate: Gate, recipient: int, refusal: OptOut, who: str, why: str, beside: AccompanyingRecord | None = None
-) -> Mapping[str, Any]:
+) -> Answer:
     """Enters one opt-out, and the record ``beside`` it in the same step; returns when both are synced."""
     change = await change_record(gate, recipient, (refusal,), None, who, why, beside)
     gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
@@ -248,43 +320,25 @@ async def change_record(
     beside: AccompanyingRecord | None = None,
 ) -> SuppressionChange:
     """Changes one record; returns when that, and the record ``beside`` it, are synced."""
-    written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def then(change: SuppressionChange, recorded: int) -> None:
-        if not written.done():
-            written.set_result(recorded)
-
-    change = SuppressionChange(recipient, added, wanted, gate.store.listed, who, why, then)
-    gate.relay.change(change)
-    if beside is not None:
-        gate.relay.change(beside)
-    try:
-        async with asyncio.timeout(WRITTEN_S):
-            recorded = await written
-    except TimeoutError:
-        raise CommandRefused("it is in force, but not written: the journal is down (the log has more)") from None
-    await gate.safe(recorded if beside is None else beside.recorded)
-    return change
+    listed = gate.store.listed
+    return await change_recipient(
+        gate, lambda then: SuppressionChange(recipient, added, wanted, listed, who, why, then), beside
+    )
 
 
-def refusal_of(gate: Gate, args: Args, by: str = "officer") -> OptOut:
-    """The opt-out that the arguments describe, checked: an unknown word would suppress nothing. ``by``: the default source."""
-    now = gate.now()
-    scope, value = args.text("scope", "all"), args.text("value", "")
-    source, for_s = args.text("source", by), args.seconds("for_s", 0.0, 0.0, FOR_S_MAX)
-    until = int(args.number("until", 0.0, 0.0, now + FOR_S_MAX))
+def refusal_of(gate: Gate, terms: RefusalTerms) -> OptOut:
+    """The opt-out that the terms describe, checked: an unknown word would suppress nothing."""
+    now, (scope, value, source, for_s, until, _) = gate.now(), terms
     scope = "all" if scope == "global" else scope
-    if scope not in SCOPES:
-        raise CommandRefused(unknown("scope", scope, SCOPES))
-    if source not in SOURCES:
-        raise CommandRefused(unknown("source", source, SOURCES))
     if until and until <= now:
         raise CommandRefused("until: is over already")
+    if until > now + FOR_S_MAX:
+        raise CommandRefused(f"until: must be a number from 0 to {now + FOR_S_MAX:g}")
     if (scope == "all") is bool(value):
         raise CommandRefused("scope all has no value" if value else f"scope {scope} needs a value (--value)")
     if value:
         value = _value(gate, scope, value)
-    return OptOut(scope, value, int(now), source, until or (int(now + for_s) if for_s else 0))
+    return OptOut(scope, value, int(now), source, int(until) or (int(now + for_s) if for_s else 0))
 
 
 def _value(gate: Gate, scope: str, value: str) -> str:

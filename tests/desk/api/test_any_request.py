@@ -39,7 +39,9 @@ SCHEMA = _schema()
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda one: one.value)
 @pytest.mark.parametrize("operation", OFFERED, ids=lambda one: one.name)
-def test_any_request_is_answered_as_the_document_says(operation: Operation | Program, mode: GenerationMode, address: str) -> None:
+def test_any_request_is_answered_as_the_document_says(
+    operation: Operation | Program, mode: GenerationMode, address: str
+) -> None:
     maximum = REQUESTS if isinstance(operation, Operation) else max(1, REQUESTS // 6)
     strategy = SCHEMA[operation.path][operation.method].as_strategy(generation_mode=mode)
 

@@ -10,13 +10,13 @@ from collections.abc import Callable
 import pytest
 
 from proxy.desk.api.operation_table import OFFERED
-from proxy.operations.declaration import Operation, Program
 from proxy.desk.api.routes import JSON_BYTES_MAX
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import read
 from proxy.model.lockout import FAILURES_MAX
 from proxy.model.roles import Permission, Role
+from proxy.operations.declaration import Operation, Program
 from tests.console.world import AD, ANNA, CHOSEN, PEOPLE, Browser, World, token_of
 from tests.desk.api.conftest import Caller
 from tests.e2e.gate import SHANGHAI

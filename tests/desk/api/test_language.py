@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from proxy.desk.api.operation_table import OFFERED
-from proxy.operations.declaration import Operation, Program
 from proxy.i18n.catalog import full_catalog
 from proxy.i18n.negotiate import preferred
+from proxy.operations.declaration import Operation, Program
 from tests.desk.api.conftest import Caller
 
 Open = Callable[..., Caller]
@@ -44,9 +44,14 @@ def test_the_dearest_language_that_is_spoken_here_is_taken(asked: str, spoken: s
 
 
 @pytest.mark.parametrize("one", OFFERED, ids=lambda one: one.name)
-def test_every_refusal_of_an_operation_is_said_in_chinese_where_that_is_asked_for(one: Operation | Program, program: Open) -> None:
+def test_every_refusal_of_an_operation_is_said_in_chinese_where_that_is_asked_for(
+    one: Operation | Program, program: Open
+) -> None:
     place = OFFERED.index(one)
-    wrong: list[dict[str, Any]] = [{"nothing": "x"}, {arg.name: "\0" for arg in one.offered if arg.required} or {"nothing": ["x"]}]
+    wrong: list[dict[str, Any]] = [
+        {"nothing": "x"},
+        {arg.name: "\0" for arg in one.offered if arg.required} or {"nothing": ["x"]},
+    ]
     wrong += [{}] if any(arg.required for arg in one.offered) else []
     nobody, guesses = program(address=ADDRESS.format(place)), program(token="a guess", address=ADDRESS.format(place))
     for caller, bodies in ((nobody, [{}]), (guesses, [{}]), (program("wu"), wrong), (program("tang"), wrong)):

@@ -11,7 +11,7 @@ import pytest
 
 from proxy.__main__ import whole
 from proxy.desk.api.openapi import document
-from proxy.desk.api.operation_table import OFFERED, OPERATIONS, PROGRAMS
+from proxy.desk.api.operation_table import OFFERED, OPERATIONS
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program
 from tests.guide import DOCUMENT, document_page

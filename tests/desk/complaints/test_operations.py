@@ -119,7 +119,7 @@ def test_it_is_in_force_when_it_is_answered_and_the_case_says_so(desk: Desk) -> 
     ("args", "says"),
     [
         ({"suppress": "advertiser"}, "say which \\(--value\\)"),
-        ({"suppress": "nonsense"}, "unknown scope 'nonsense'"),
+        ({"suppress": "nonsense"}, "unknown word 'nonsense'"),
         ({"suppress": "provider", "value": "bing"}, "provider of the settings"),
         ({"suppress": "all", "value": "jia"}, "scope all has no value"),
         ({"suppress": "all", "provider": "yi"}, "matched to a message of jia, not of yi"),

@@ -1,0 +1,83 @@
+"""Writes answers about consents for people.
+
+In: answers of the gate. Out: lines. Never: a whole number that the answer does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from proxy.operations.declaration import Answer
+from proxy.operations.terminal import format_time, last_day, table_lines
+
+
+def batch_table(answer: Answer) -> Iterator[str]:
+    return _table(answer, "there are no consents", lambda one: last_day(one["until"]) if one["until"] else "")
+
+
+def task_table(answer: Answer) -> Iterator[str]:
+    return _table(answer, "no proof is missing", lambda one: last_day(one["due"]) + (" overdue" if one["overdue"] else ""))
+
+
+def _table(answer: Answer, nothing: str, day_of: Callable[[Mapping[str, Any]], str]) -> Iterator[str]:
+    return table_lines(
+        ("batch", "state", "advertiser", "category", "given", "version", "from", "numbers", "until the end of"),
+        (
+            (
+                one["number"], one["state"], one["advertiser"] or "any", one["category"] or "any", format_time(one["given"]), one["version"],
+                one["provider"] or one["source"], one["numbers"], day_of(one),
+            )
+            for one in answer["batches"]
+        ),
+        nothing,
+    )  # fmt: skip
+
+
+def batch_lines(answer: Answer) -> Iterator[str]:
+    """Batches that were changed."""
+    for one in answer["batches"]:
+        yield f"batch {one['number']}: {one['state']}, proof {one['proof'][:16] or 'missing'}"
+
+
+def withdrawal_lines(answer: Answer) -> Iterator[str]:
+    if "batches" in answer:
+        return batch_lines(answer)
+    whose = f"{answer['advertiser'] or 'all advertisers'}, {answer['category'] or 'all categories'}"
+    return iter([f"{answer['to']}: taken back: {whose}"])
+
+
+def unenforced(answer: Answer) -> Iterable[str]:
+    unused = not answer.get("enforced", True)
+    return ("gate106: no rule in force asks `consent`: this is remembered, and stops nothing",) if unused else ()
+
+
+def consent_lines(answer: Mapping[str, Any]) -> list[str]:
+    """A person's consents, for people."""
+    lines = []
+    for one in answer["consents"]:
+        whose = f"{one['advertiser'] or 'any advertiser'}, {one['category'] or 'any category'}"
+        until = f" until the end of {last_day(one['until'])}" if one["until"] else ""
+        proof = f"proof {one['proof'][:16]}…" if one["proof"] else "no proof"
+        lines.append(
+            f"{answer['to']}: agreed to {whose} on {format_time(one['given'])}{until} ({one['source']} {one['version']}; {proof}; "
+            f"batch {one['number']}, {one['state']}{' by ' + one['reviewer'] if one['reviewer'] else ''})"
+        )
+        lines += [f"  {line}" for line in _lines_of(one)]
+    for one in answer["withdrawn"]:
+        whose = f"{one['advertiser'] or 'all advertisers'}, {one['category'] or 'all categories'}"
+        lines.append(f"{answer['to']}: took back {whose} on {format_time(one['time'])}")
+    return lines or [f"{answer['to']}: no consent is known"]
+
+
+def _lines_of(one: Mapping[str, Any]) -> list[str]:
+    """What proves a consent by reply, and what ended it."""
+    lines = []
+    if (reply := one.get("reply")) is not None:
+        lines.append(
+            f"replied “{reply['text']}” to {reply['port']} on {format_time(reply['time'])}, to message {reply['message']} of "
+            f"{format_time(reply['requested'])}: {one['wording']}"
+        )
+    if (ended := one.get("ended")) is not None:
+        lines.append(f"ended by the {ended['by']} of {format_time(ended['time'])}")
+    return lines
