@@ -22,7 +22,6 @@ import typer
 from proxy.cli import backup, bench, console, settings
 from proxy.desk.archiving import command as journal
 from proxy.desk.backtest import command as backtest
-from proxy.desk.complaints import command as complaint
 from proxy.desk.connections import binds_command, links_command, trace_command
 from proxy.desk.consents import command as consent
 from proxy.desk.data_subjects import command as subject
@@ -86,7 +85,6 @@ app.add_typer(consent.app, name="consent")
 app.add_typer(subject.app, name="subject")
 app.add_typer(provider.app, name="provider")
 app.add_typer(rules.app, name="rules")
-app.add_typer(complaint.app, name="complaint")
 app.add_typer(evidence.app, name="evidence")
 probe_command.add_to(optout.app)
 trace_command.add_to(app)

@@ -63,16 +63,6 @@ PEOPLE = tuple(role for role in Role if role is not Role.PROVIDER)
 COMMANDS: Mapping[str, Permission] = {
     "binds": Permission.SEE,
     "binds.kick": Permission.OPERATE,
-    "complaint.decide": Permission.ENTER,
-    "complaint.forward": Permission.ENTER,
-    "complaint.import": Permission.ENTER,
-    "complaint.list": Permission.LOOK,  # for a file or a letter that leaves the house: TAKE_OUT
-    "complaint.match": Permission.ENTER,
-    "complaint.note": Permission.TAKE_OUT,
-    "complaint.reopen": Permission.ENTER,
-    "complaint.show": Permission.LOOK,  # whole numbers: WHOLE
-    "complaint.stop": Permission.ENTER,
-    "complaint.withdraw": Permission.ENTER,
     "consent": Permission.SEE,
     "consent.export": Permission.TAKE_OUT,
     "consent.import": Permission.ENTER,

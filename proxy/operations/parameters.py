@@ -33,6 +33,9 @@ NUMBER_CHARACTERS_MAX = 100
 """A person's number, in any spelling."""
 LINES_MAX = 10**12
 _UNITS = {"d": 86_400, "h": 3600, "m": 60}
+DURATION = "[0-9]{1,6}[smhd]"
+DAY = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+"""Patterns of texts that a command of the command line reads itself."""
 _NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
 
 

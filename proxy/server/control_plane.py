@@ -20,8 +20,8 @@ from proxy.config import Person, Retention
 from proxy.desk.archiving import erase_operations
 from proxy.desk.archiving import operations as retention
 from proxy.desk.archiving.roller import Roller
-from proxy.desk.complaints import operations as complaints
 from proxy.desk.complaints.book import CaseBook
+from proxy.desk.complaints.operations import Complaints
 from proxy.desk.connections import binds, links, trace
 from proxy.desk.consents import operations as consent
 from proxy.desk.data_subjects import operations as subject
@@ -152,12 +152,15 @@ class ControlPlane:
         self._tasks: list[asyncio.Task[None]] = []
         self._authenticator = Authenticator()
         self.authorization = Authorization(people, self._authenticator.check)
-        features = (Penalties(self, self.penalty_scheduler), WhoAmI())
+        features = (
+            Complaints(self, self.penalty_scheduler.soon),
+            Penalties(self, self.penalty_scheduler),
+            WhoAmI(),
+        )
         self._server = ControlServer(
             control,
             {
                 **binds.commands(self),
-                **complaints.commands(self, self.penalty_scheduler.soon),
                 **consent.commands(self),
                 **counter_rows.commands(self),
                 **doubtful_operations.commands(self),
