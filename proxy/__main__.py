@@ -34,7 +34,6 @@ from proxy.desk.precheck import command as precheck
 from proxy.desk.providers import command as provider
 from proxy.desk.reply_paths import probe_command
 from proxy.desk.reports import command as report
-from proxy.desk.revisions import command as rules
 from proxy.desk.search import command as find
 from proxy.desk.suppression import command as suppress
 from proxy.operations.command_line import add_commands
@@ -84,7 +83,6 @@ app.add_typer(suppress.app, name="suppress")
 app.add_typer(consent.app, name="consent")
 app.add_typer(subject.app, name="subject")
 app.add_typer(provider.app, name="provider")
-app.add_typer(rules.app, name="rules")
 app.add_typer(evidence.app, name="evidence")
 probe_command.add_to(optout.app)
 trace_command.add_to(app)

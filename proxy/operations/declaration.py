@@ -160,7 +160,9 @@ class BoundOperation(NamedTuple):
 
     async def serve(self, call: Call) -> Answer:
         """Checks the arguments and carries the operation out; CommandRefused."""
-        return await self.method(call, **read_values(self.operation.parameters, call.args))
+        given = read_values([one for one in self.operation.parameters if not one.form.behind], call.args)
+        lines = {one.keyword: await one.form.hear(call) for one in self.operation.parameters if one.form.behind}
+        return await self.method(call, **given, **lines)
 
 
 # -- commands of the command line that are functions of their own
@@ -181,6 +183,8 @@ class Program:
     media: str = ""
     only: tuple[str, ...] | None = None
     """The parameters that this path offers; None: all."""
+    required: tuple[str, ...] = ()
+    """Parameters that this path requires, though the command does not."""
     summary: str = ""
     words: str = ""
     parameters: tuple[Parameter, ...] = ()
@@ -198,7 +202,9 @@ class Program:
     @property
     def offered(self) -> tuple[Parameter, ...]:
         return tuple(
-            one for one in self.parameters if one.form.hidden != "api" and (self.only is None or one.name in self.only)
+            one._replace(required=one.required or one.name in self.required)
+            for one in self.parameters
+            if one.form.hidden != "api" and (self.only is None or one.name in self.only)
         )
 
 

@@ -63,6 +63,8 @@ class Form:
     """``api`` or ``command``: where it is not offered."""
     python: ClassVar[type] = str
     """The type of the command line's option."""
+    behind: ClassVar[bool] = False
+    """Whether the control socket gets it as lines behind the command (``hear``), not among the arguments."""
     field: ClassVar[str] = "text"
     """How a page asks for it (templates/macros.html, ``argument``): text, tick, choice, duration or why."""
 
@@ -71,6 +73,10 @@ class Form:
 
     def read(self, value: Any) -> Any:
         """The checked value; ValueError says what it must be."""
+        raise NotImplementedError
+
+    async def hear(self, call: Any) -> Any:
+        """The value from the lines behind the command; CommandRefused."""
         raise NotImplementedError
 
     def from_word(self, word: str) -> Any:

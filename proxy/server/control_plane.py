@@ -39,7 +39,7 @@ from proxy.desk.providers import operations as providers_told
 from proxy.desk.providers import own_operations as provider
 from proxy.desk.reply_paths import operations as reply_paths
 from proxy.desk.reply_paths import probes, states
-from proxy.desk.revisions import operations as ops_rules
+from proxy.desk.revisions.operations import RecentHits, Rules
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.desk.search import access_log
 from proxy.desk.suppression import operations as suppress
@@ -142,7 +142,7 @@ class ControlPlane:
         self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
         self.path_states = states.PathStates(self, book, self._apply_orders)
         self._taps = Taps(providers.turns)
-        self._recent_rules = ops_rules.RecentHits(relay.tally)
+        self._recent_rules = RecentHits(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
         self._rates = providers_told.MinuteCounts(relay.tally)
         self.retention_task = retention.RetentionTask(self, journal)
@@ -155,6 +155,7 @@ class ControlPlane:
         features = (
             Complaints(self, self.penalty_scheduler.soon),
             Penalties(self, self.penalty_scheduler),
+            Rules(self, self._recent_rules, self._hits),
             WhoAmI(),
         )
         self._server = ControlServer(
@@ -174,7 +175,6 @@ class ControlPlane:
                 **probes.commands(self, self.prober),
                 **suppress.commands(self),
                 **trace.commands(self, self),
-                **ops_rules.commands(self, self._recent_rules, self._hits),
                 **retention.commands(self.retention_task),
                 **erase_operations.commands(self, self.retention_task),
                 **handlers_of(*features),
