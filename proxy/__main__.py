@@ -20,7 +20,6 @@ from zoneinfo import ZoneInfo
 import typer
 
 from proxy.cli import backup, bench, console, settings
-from proxy.desk.archiving import command as journal
 from proxy.desk.backtest import command as backtest
 from proxy.desk.connections import binds_command, links_command, trace_command
 from proxy.desk.consents import command as consent
@@ -74,7 +73,6 @@ def top(
 
 app.add_typer(sim, name="sim")
 app.add_typer(optout.app, name="optout")
-app.add_typer(journal.app, name="journal")
 app.add_typer(binds_command.app, name="binds")
 app.add_typer(links_command.app, name="links")
 app.add_typer(stop.app, name="stop")

@@ -17,8 +17,8 @@ import structlog
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.cluster.replication import Replication
 from proxy.config import Person, Retention
-from proxy.desk.archiving import erase_operations
-from proxy.desk.archiving import operations as retention
+from proxy.desk.archiving.operations import JournalUpkeep
+from proxy.desk.archiving.retention_task import RetentionTask
 from proxy.desk.archiving.roller import Roller
 from proxy.desk.complaints.book import CaseBook
 from proxy.desk.complaints.operations import Complaints
@@ -145,7 +145,7 @@ class ControlPlane:
         self._recent_rules = RecentHits(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
         self._rates = providers_told.MinuteCounts(relay.tally)
-        self.retention_task = retention.RetentionTask(self, journal)
+        self.retention_task = RetentionTask(self, journal)
         self._roller: Roller | None = None
         self._console: ConsoleProcess | None = None
         self._auditor: Auditor | None = None
@@ -154,6 +154,7 @@ class ControlPlane:
         self.authorization = Authorization(people, self._authenticator.check)
         features = (
             Complaints(self, self.penalty_scheduler.soon),
+            JournalUpkeep(self, self.retention_task),
             Penalties(self, self.penalty_scheduler),
             Rules(self, self._recent_rules, self._hits),
             WhoAmI(),
@@ -175,8 +176,6 @@ class ControlPlane:
                 **probes.commands(self, self.prober),
                 **suppress.commands(self),
                 **trace.commands(self, self),
-                **retention.commands(self.retention_task),
-                **erase_operations.commands(self, self.retention_task),
                 **handlers_of(*features),
             },
             self.authorization,
