@@ -20,19 +20,16 @@ from zoneinfo import ZoneInfo
 import typer
 
 from proxy.cli import backup, bench, console, settings
-from proxy.desk.backtest import command as backtest
 from proxy.desk.connections import binds_command, links_command, trace_command
 from proxy.desk.consents import command as consent
 from proxy.desk.data_subjects import command as subject
 from proxy.desk.declared import declared_in, folders
-from proxy.desk.evidence import command as evidence
 from proxy.desk.explain import command as explain
 from proxy.desk.operator_orders import command as stop
 from proxy.desk.optouts import command as optout
 from proxy.desk.precheck import command as precheck
 from proxy.desk.providers import command as provider
 from proxy.desk.reply_paths import probe_command
-from proxy.desk.reports import command as report
 from proxy.desk.search import command as find
 from proxy.desk.suppression import command as suppress
 from proxy.operations.command_line import add_commands
@@ -81,13 +78,10 @@ app.add_typer(suppress.app, name="suppress")
 app.add_typer(consent.app, name="consent")
 app.add_typer(subject.app, name="subject")
 app.add_typer(provider.app, name="provider")
-app.add_typer(evidence.app, name="evidence")
 probe_command.add_to(optout.app)
 trace_command.add_to(app)
 settings.add_to(app)
 backup.add_to(app)
-backtest.add_to(app)
-report.add_to(app)
 explain.add_to(app)
 console.add_to(app)
 find.add_to(app)
