@@ -19,11 +19,11 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from proxy.cli import backup, bench, console, settings
+from proxy import cli
 from proxy.desk.connections import binds_command, links_command, trace_command
 from proxy.desk.consents import command as consent
 from proxy.desk.data_subjects import command as subject
-from proxy.desk.declared import declared_in, folders
+from proxy.desk.declared import declared_by, declared_in, folders
 from proxy.desk.explain import command as explain
 from proxy.desk.operator_orders import command as stop
 from proxy.desk.optouts import command as optout
@@ -80,14 +80,10 @@ app.add_typer(subject.app, name="subject")
 app.add_typer(provider.app, name="provider")
 probe_command.add_to(optout.app)
 trace_command.add_to(app)
-settings.add_to(app)
-backup.add_to(app)
 explain.add_to(app)
-console.add_to(app)
 find.add_to(app)
 precheck.add_to(app)
-bench.add_to(app)
-add_commands(app, declared_in(folders()), {})
+add_commands(app, [*declared_in(folders()), *declared_by(cli)], {})
 
 CHINA = ZoneInfo("Asia/Shanghai")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
