@@ -178,19 +178,8 @@ def export(
             break
         skip += EXPORT_ROWS - MOVED_UP
     heads = (
-        "case",
-        "reference",
-        "source",
-        "number",
-        "time",
-        "state",
-        "provider",
-        "port",
-        "signature",
-        "message",
-        "decided",
-        "why",
-    )
+        "case", "reference", "source", "number", "time", "state", "provider", "port", "signature", "message", "decided", "why",
+    )  # fmt: skip
     rows = [_exported(one) for one in cases.values()]
     try:
         write_table(file, heads, rows)
@@ -204,13 +193,6 @@ def _exported(one: Mapping[str, Any]) -> list[object]:
 
     last = next((event for event in reversed(one["events"]) if event["what"] == one["state"]), one["events"][-1])
     words = (
-        one["reference"],
-        one["source"],
-        one["to"],
-        format_time(one["at"]),
-        one["state"],
-        one["provider"],
-        one["port"],
-        one["signature"],
-    )
+        one["reference"], one["source"], one["to"], format_time(one["at"]), one["state"], one["provider"], one["port"], one["signature"],
+    )  # fmt: skip
     return [one["id"], *map(csv_cell, words), one["message"], format_time(one["decided"]), csv_cell(last["why"])]

@@ -37,7 +37,7 @@ from proxy.model.roles import Permission
 from proxy.operations.args import Args
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
-from proxy.operations.declaration import Answer, Button, Operations, operation
+from proxy.operations.declaration import Answer, Button, Lines, Operations, operation
 from proxy.operations.parameters import (
     WHY_MAX,
     Choice,
@@ -176,16 +176,8 @@ def _decided(answer: Answer) -> list[str]:
     return lines
 
 
-def _forwarded(answer: Answer) -> list[str]:
-    return [f"case {answer['id']}: forwarded to {answer['provider']}"]
-
-
-def _withdrawn(answer: Answer) -> list[str]:
-    return [f"case {answer['id']}: withdrawn"]
-
-
-def _reopened(answer: Answer) -> list[str]:
-    return [f"case {answer['id']}: open, to be answered by {last_day(answer['answer_by'])}"]
+def _line(text: Callable[[Answer], str]) -> Lines:
+    return lambda answer: [f"case {answer['id']}: {text(answer)}"]
 
 
 class Complaints(Operations, group="complaint", help="Complaints of people, and what the desk finds of them."):
@@ -344,15 +336,16 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     ) -> Answer:
         """Note which message a case is about."""
         matched = MatchedMessage(message, to, provider, port, signature, category, sent)
-        return await self._done(or_refused(lambda: self._book.match(id_, matched, self._gate.now(), call.who, why)))
+        return await self._done(lambda: self._book.match(id_, matched, self._gate.now(), call.who, why))
 
     @operation(
-        Permission.ENTER, answer=CASE, record="cased", text=_forwarded, button=Button("case/{id}/forward", (OPEN,)),
+        Permission.ENTER, answer=CASE, record="cased", text=_line(lambda answer: f"forwarded to {answer['provider']}"),
+        button=Button("case/{id}/forward", (OPEN,)),
         example='gate106 complaint forward 17 --why "sent to jia by the desk\'s mail"',
     )  # fmt: skip
     async def forward(self, call: Call, id_: CaseId, why: Why) -> Answer:
         """Note that a case went to its provider: the first clock stops."""
-        return await self._done(or_refused(lambda: self._book.forward(id_, self._gate.now(), call.who, why)))
+        return await self._done(lambda: self._book.forward(id_, self._gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, answer=CASE, record="cased", text=_decided,
@@ -387,8 +380,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         if value or for_s:
             raise CommandRefused("value and for_s are of what is suppressed: say what (--suppress)")
         return await self._done(
-            or_refused(lambda: self._book.decide(id_, state, gate.now(), call.who, why, of=of, provider=provider)),
-            counts=True,
+            lambda: self._book.decide(id_, state, gate.now(), call.who, why, of=of, provider=provider), counts=True
         )
 
     def _refusal(self, case: Case, provider: str, scope: str, value: str, for_s: float) -> OptOut:
@@ -424,22 +416,22 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         return case_row(book.find(case.id)) | {"suppressed": done}
 
     @operation(
-        Permission.ENTER, answer=CASE, record="cased", text=_withdrawn,
+        Permission.ENTER, answer=CASE, record="cased", text=_line(lambda _: "withdrawn"),
         button=Button("case/{id}/withdraw", tuple(one for one in STATES if one != WITHDRAWN)),
         example='gate106 complaint withdraw 17 --why "the complainant called back"',
     )  # fmt: skip
     async def withdraw(self, call: Call, id_: CaseId, why: Why) -> Answer:
         """Note that the complainant took it back; also of a case that was decided: it does not count any more."""
-        return await self._done(or_refused(lambda: self._book.withdraw(id_, self._gate.now(), call.who, why)), counts=True)
+        return await self._done(lambda: self._book.withdraw(id_, self._gate.now(), call.who, why), counts=True)
 
     @operation(
-        Permission.ENTER, answer=CASE, record="cased", text=_reopened,
+        Permission.ENTER, answer=CASE, record="cased", text=_line(lambda answer: f"open, to be answered by {last_day(answer['answer_by'])}"),
         button=Button("case/{id}/reopen", tuple(one for one in STATES if one != OPEN)),
         example='gate106 complaint reopen 17 --why "the provider has sent proof of consent"',
     )  # fmt: skip
     async def reopen(self, call: Call, id_: CaseId, why: Why) -> Answer:
         """Decide a case anew: it is open again, its dates stay."""
-        return await self._done(or_refused(lambda: self._book.reopen(id_, self._gate.now(), call.who, why)), counts=True)
+        return await self._done(lambda: self._book.reopen(id_, self._gate.now(), call.who, why), counts=True)
 
     @operation(
         Permission.ENTER, record="cased", by_hand="a step of complaint sweep",
@@ -484,10 +476,10 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         """Note that an evidence pack was made of a case, or a penalty proposed because of it."""
         if what == PROPOSED:
             call.demand(Permission.ENTER, f" {what}")
-        return await self._done(or_refused(lambda: self._book.note(id_, what, self._gate.now(), call.who, why)))
+        return await self._done(lambda: self._book.note(id_, what, self._gate.now(), call.who, why))
 
-    async def _done(self, changed: tuple[Case, int], *, counts: bool = False) -> Answer:
-        case, sequence = changed
+    async def _done(self, change: Callable[[], tuple[Case, int]], *, counts: bool = False) -> Answer:
+        case, sequence = or_refused(change)
         if counts:
             self._counted(case)
         await self._gate.safe(sequence)
