@@ -31,7 +31,7 @@ def add_buttons(page: Page, feature: type[Operations], shown: Shown) -> None:
 
 def _pressed(page: Page, operation: Operation, shown: Shown) -> Callable[[PageRequest], Awaitable[Response]]:
     assert operation.button is not None
-    above = "/".join([page.path.rstrip("/"), *operation.button.path.split("/")[:-1]])
+    then = operation.button.then or "/".join([page.path.rstrip("/"), *operation.button.path.split("/")[:-1]])
 
     async def press(request: PageRequest) -> Response:
         try:
@@ -39,13 +39,14 @@ def _pressed(page: Page, operation: Operation, shown: Shown) -> Callable[[PageRe
         except CannotAsk as error:
             return await shown(request, problem_text(error))
         shown_in = request.request.path_params
-        return request.go(above.format(**shown_in), request.t(f"{operation.short}_done", **shown_in))
+        return request.go(then.format(**shown_in), request.t(f"{operation.short}_done", **shown_in))
 
     return press
 
 
 def form_values(request: PageRequest, operation: Operation, **beside: Any) -> Mapping[str, Any]:
-    """The operation's arguments from the path and the form; empty fields that need not be filled in are left out. ``beside``: instead of the form's."""
+    """The operation's arguments from the path and the form, without empty fields that need not be filled in. ``beside``: instead of the
+    form's."""
     found = {one.name: _value(request, one) for one in operation.offered} | beside
     needed = {one.name for one in operation.offered if one.required}
     return {name: value for name, value in found.items() if value not in (None, "", []) or name in needed}

@@ -43,6 +43,8 @@ class Button(NamedTuple):
     """Shown where the row's state is one of these; empty: always."""
     page: str = ""
     """The page that has it, where several pages show the feature; empty: each of them."""
+    then: str = ""
+    """The address shown afterwards, if it is not the one above the button's."""
     confirm: bool = False
     """Whether the page's words NAME_confirm are asked before."""
 

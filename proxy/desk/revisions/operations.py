@@ -22,7 +22,7 @@ from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker, Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
-from proxy.operations.declaration import Answer, Operations, operation
+from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Form, Integer, Schema, Text, Why
 from proxy.operations.rule_hits import Hits
@@ -248,6 +248,7 @@ class Rules(Operations, group="rules"):
 
     @operation(
         Permission.APPROVE, answer=REVISED, record="revised", text=event_lines,
+        button=Button("reject", page="proposal", then="/rules"),
         example="gate106 rules reject 0123456789abcdef --why 'the cap is too low'",
     )  # fmt: skip
     async def reject(self, call: Call, revision: Revision, why: Why) -> Answer:
@@ -297,6 +298,7 @@ class Rules(Operations, group="rules"):
 
     @operation(
         Permission.ENTER, answer=REVISED, record="revised", text=event_lines,
+        button=Button("withdraw", page="proposal", then="/rules"),
         example="gate106 rules withdraw 0123456789abcdef --why 'the wrong province'",
     )  # fmt: skip
     async def withdraw(self, call: Call, revision: Revision, why: Why) -> Answer:
