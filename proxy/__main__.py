@@ -19,14 +19,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from proxy.cli import backup, bench, console, settings
-from proxy.desk.archiving import command as journal
-from proxy.desk.backtest import command as backtest
-from proxy.desk.complaints import command as complaint
-from proxy.desk.declared import declared_in, folders
-from proxy.desk.evidence import command as evidence
-from proxy.desk.reports import command as report
-from proxy.desk.revisions import command as rules
+from proxy import cli
+from proxy.desk.declared import declared_by, declared_in, folders
 from proxy.operations.command_line import add_commands
 from proxy.operations.terminal import as_json as tell_json
 from proxy.operations.terminal import choose_language, fail, print_line, use_token_file, warn
@@ -64,17 +58,11 @@ def top(
 
 
 app.add_typer(sim, name="sim")
-app.add_typer(journal.app, name="journal")
-app.add_typer(rules.app, name="rules")
-app.add_typer(complaint.app, name="complaint")
-app.add_typer(evidence.app, name="evidence")
-settings.add_to(app)
-backup.add_to(app)
-backtest.add_to(app)
-report.add_to(app)
-console.add_to(app)
-bench.add_to(app)
-add_commands(app, declared_in(folders()), {"provider": "A provider's own messages, as it may see them."})
+HELPS = {
+    "evidence": "Evidence packs: made, and checked without the gate.",
+    "provider": "A provider's own messages, as it may see them.",
+}
+add_commands(app, [*declared_in(folders()), *declared_by(cli)], HELPS)
 
 CHINA = ZoneInfo("Asia/Shanghai")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proxy.operations.declaration import command
 from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, format_time, note, print_line
 
 _WITHOUT_KEYS = "without them people who asked to be forgotten are not known again, and get marketing"
@@ -19,11 +20,7 @@ if TYPE_CHECKING:
     from proxy.server.backup import Copied
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command("backup", epilog="Example: gate106 backup /backup/20261125 --config /etc/gate106/gate106.yaml")(make)
-    app.command("restore", epilog="Example: gate106 restore /backup/20261125 --config /etc/gate106/gate106.yaml")(restore)
-
-
+@command("backup", example="gate106 backup /backup/20261125 --config /etc/gate106/gate106.yaml")
 def make(
     copy: Annotated[Path, typer.Argument(help="A new folder for the copy.")],
     update: Annotated[
@@ -45,6 +42,7 @@ def make(
         note(f"not in the copy: the keys in {places.keys} (archive.keys); keep them elsewhere: {_WITHOUT_KEYS}")
 
 
+@command("restore", example="gate106 restore /backup/20261125 --config /etc/gate106/gate106.yaml")
 def restore(
     copy: Annotated[Path, typer.Argument(help="A copy that gate106 backup made.")],
     check: Annotated[bool, typer.Option("--check", help="Only prove that the copy is whole.")] = False,

@@ -10,13 +10,11 @@ from typing import Annotated
 
 import typer
 
+from proxy.operations.declaration import command
 from proxy.operations.terminal import Json, fail, print_answer, warn
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command(epilog="Example: gate106 bench --mix standard --seconds 60 --rate 5000 --json > result.json")(bench)
-
-
+@command("bench", example="gate106 bench --mix standard --seconds 60 --rate 5000 --json > result.json")
 def bench(
     mix: Annotated[str, typer.Option(help="repeated, varied or standard.")] = "standard",
     seconds: Annotated[float, typer.Option(min=2, max=3600, help="How long is measured.")] = 10.0,

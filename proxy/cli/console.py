@@ -6,13 +6,11 @@ from typing import Annotated
 
 import typer
 
+from proxy.operations.declaration import command
 from proxy.operations.terminal import CONFIG, Config, fail
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command("console", epilog="Example: gate106 console --config gate106.yaml")(console)
-
-
+@command("console", example="gate106 console --config gate106.yaml")
 def console(
     tied: Annotated[bool, typer.Option("--tied", help="End when standard input does: so the gate starts it.")] = False,
     config: Config = CONFIG,

@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 
+from proxy.operations.declaration import command
 from proxy.operations.terminal import Json, as_json, fail, print_line
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command("settings", epilog="Example: gate106 settings carriers")(settings)
-
-
+@command("settings", example="gate106 settings carriers")
 def settings(
     prefix: Annotated[
         str, typer.Argument(metavar="[NAME]", help="Only those whose name begins so: carriers, optout.confirm …")

@@ -38,7 +38,8 @@ def _pressed(page: Page, operation: Operation, shown: Shown) -> Callable[[PageRe
             await request.ask(operation.name, **form_values(request, operation))
         except CannotAsk as error:
             return await shown(request, problem_text(error))
-        return request.go(then.format(**request.request.path_params), request.t(f"{operation.short}_done"))
+        shown_in = request.request.path_params
+        return request.go(then.format(**shown_in), request.t(f"{operation.short}_done", **shown_in))
 
     return press
 

@@ -1,15 +1,16 @@
 """Finds what the features declare: operations, and commands of the command line.
 
-In: the modules ``operations``, ``command``, ``*_operations`` and ``*_command`` of each feature. Out: their declarations. Never: how an
-operation is carried out.
+In: the modules ``operations``, ``command``, ``*_operations`` and ``*_command`` of each feature; all modules of a package. Out: their
+declarations. Never: how an operation is carried out.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 from proxy.operations.declaration import Operations, OwnCommand
 
@@ -24,9 +25,14 @@ def folders() -> list[str]:
 def declared_in(features: Iterable[str]) -> Iterator[type[Operations] | OwnCommand]:
     """What modules of these features declare, in the order of their text."""
     for feature in features:
-        for module in pkgutil.iter_modules([str(_FOLDER / feature)]):
-            if module.name.rpartition("_")[2] in ("operations", "command"):
-                yield from _declared(f"proxy.desk.{feature}.{module.name}")
+        yield from declared_by(importlib.import_module(f"proxy.desk.{feature}"), ("operations", "command"))
+
+
+def declared_by(package: ModuleType, ends: Collection[str] = ()) -> Iterator[type[Operations] | OwnCommand]:
+    """What the modules of a package declare. ``ends``: only those whose last word it is; empty: all."""
+    for module in pkgutil.iter_modules(package.__path__):
+        if not ends or module.name.rpartition("_")[2] in ends:
+            yield from _declared(f"{package.__name__}.{module.name}")
 
 
 def _declared(name: str) -> Iterator[type[Operations] | OwnCommand]:

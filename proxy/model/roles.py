@@ -60,34 +60,6 @@ _MAY: Mapping[Role, frozenset[Permission]] = {
 PEOPLE = tuple(role for role in Role if role is not Role.PROVIDER)
 """Roles that people and programs in the settings may have."""
 
-COMMANDS: Mapping[str, Permission] = {
-    "complaint.decide": Permission.ENTER,
-    "complaint.forward": Permission.ENTER,
-    "complaint.import": Permission.ENTER,
-    "complaint.list": Permission.LOOK,  # for a file or a letter that leaves the house: TAKE_OUT
-    "complaint.match": Permission.ENTER,
-    "complaint.note": Permission.TAKE_OUT,
-    "complaint.reopen": Permission.ENTER,
-    "complaint.show": Permission.LOOK,  # whole numbers: WHOLE
-    "complaint.stop": Permission.ENTER,
-    "complaint.withdraw": Permission.ENTER,
-    "journal.erase": Permission.OPERATE,
-    "journal.erased": Permission.OPERATE,
-    "journal.expire": Permission.OPERATE,
-    "journal.put": Permission.OPERATE,
-    "rules": Permission.SEE,
-    "rules.approve": Permission.APPROVE,
-    "rules.history": Permission.SEE,
-    "rules.hits": Permission.SEE,
-    "rules.push": Permission.ENTER,
-    "rules.reject": Permission.APPROVE,
-    "rules.reload": Permission.OPERATE,
-    "rules.rollback": Permission.ENTER,
-    "rules.take": Permission.ENTER,
-    "rules.withdraw": Permission.ENTER,
-}
-"""The permission that each command of the control socket requires."""
-
 PATHS: Mapping[str, Permission | None] = {
     "/healthz": None,
     "/readyz": None,

@@ -178,7 +178,9 @@ class BoundOperation(NamedTuple):
 
     async def serve(self, call: Call) -> Answer:
         """Checks the arguments and carries the operation out; CommandRefused."""
-        return await self.method(call, **read_values(self.operation.parameters, call.args))
+        given = read_values([one for one in self.operation.parameters if not one.form.behind], call.args)
+        lines = {one.keyword: await one.form.hear(call) for one in self.operation.parameters if one.form.behind}
+        return await self.method(call, **given, **lines)
 
 
 # -- commands of the command line that are functions of their own

@@ -37,6 +37,8 @@ DURATION = "[0-9]{1,6}[smhd]"
 DAY = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 """Patterns of texts that a command of the command line reads itself."""
 MOMENT = f"{DAY}(?: (?:[01][0-9]|2[0-3]):[0-5][0-9])?"
+
+
 _NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
 
 
@@ -66,6 +68,8 @@ class Form:
     """The API's form, where it is narrower."""
     python: ClassVar[type] = str
     """The type of the command line's option."""
+    behind: ClassVar[bool] = False
+    """Whether the control socket gets it as lines behind the command (``hear``), not among the arguments."""
     field: ClassVar[str] = "text"
     """How a page asks for it (templates/macros.html, ``argument``): text, tick, choice, duration or why."""
 
@@ -74,6 +78,10 @@ class Form:
 
     def read(self, value: Any) -> Any:
         """The checked value; ValueError says what it must be."""
+        raise NotImplementedError
+
+    async def hear(self, call: Any) -> Any:
+        """The value from the lines behind the command; CommandRefused."""
         raise NotImplementedError
 
     def from_word(self, word: str) -> Any:
@@ -285,9 +293,6 @@ class List(Form):
         if not isinstance(value, list) or not self.minimum <= len(value) <= self.maximum:
             raise ValueError(f"must be a list of {self.minimum} to {self.maximum}")
         return [self.each.read(one) for one in value]
-
-
-Number = Amount  # until every feature is declared
 
 
 @dataclass(frozen=True)

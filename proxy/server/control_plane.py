@@ -17,11 +17,11 @@ import structlog
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.cluster.replication import Replication
 from proxy.config import Person, Retention
-from proxy.desk.archiving import erase_operations
-from proxy.desk.archiving import operations as retention
+from proxy.desk.archiving.operations import JournalUpkeep
+from proxy.desk.archiving.retention_task import RetentionTask
 from proxy.desk.archiving.roller import Roller
-from proxy.desk.complaints import operations as complaints
 from proxy.desk.complaints.book import CaseBook
+from proxy.desk.complaints.operations import Complaints
 from proxy.desk.connections import links_operations as links
 from proxy.desk.connections.binds_operations import Binds
 from proxy.desk.connections.links_operations import Links
@@ -44,7 +44,7 @@ from proxy.desk.reply_paths import probes, states
 from proxy.desk.reply_paths.monitor import ReplyPathMonitor
 from proxy.desk.reply_paths.operations import ReplyPathList
 from proxy.desk.reply_paths.probe_operations import PathProbes
-from proxy.desk.revisions import operations as ops_rules
+from proxy.desk.revisions.operations import RecentHits, Rules
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.desk.search.operations import AccessLog
 from proxy.desk.suppression.operations import Suppressions
@@ -52,7 +52,6 @@ from proxy.desk.today.counters_operations import Counters
 from proxy.journal.records import messages
 from proxy.journal.records.probes import Probes
 from proxy.journal.write_ahead_log import Journal, JournalDown
-from proxy.model.roles import COMMANDS
 from proxy.net.authenticator import Authenticator
 from proxy.net.carrier import CarrierAccount
 from proxy.net.carrier_link import CarrierLink
@@ -147,10 +146,10 @@ class ControlPlane:
         self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
         self.path_states = states.PathStates(self, book, self._apply_orders)
         self._taps = Taps(providers.turns)
-        self._recent_rules = ops_rules.RecentHits(relay.tally)
+        self._recent_rules = RecentHits(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
         self._rates = MinuteCounts(relay.tally)
-        self.retention_task = retention.RetentionTask(self, journal)
+        self.retention_task = RetentionTask(self, journal)
         self._roller: Roller | None = None
         self._console: ConsoleProcess | None = None
         self._auditor: Auditor | None = None
@@ -160,16 +159,19 @@ class ControlPlane:
         features = (
             AccessLog(self),
             Binds(self),
+            Complaints(self, self.penalty_scheduler.soon),
             ConsentOperations(self),
             Counters(self),
             DataSubjects(self, self.retention_task, names),
             DoubtfulReplies(self),
             Explanations(self),
+            JournalUpkeep(self, self.retention_task),
             Links(self),
             PathProbes(self, self.prober),
             Penalties(self, self.penalty_scheduler),
             ProviderReports(self, self.penalty_scheduler, self._rates),
             ReplyPathList(self, self.reply_paths),
+            Rules(self, self._recent_rules, self._hits),
             Shadow(self),
             Stops(self),
             Suppressions(self),
@@ -179,17 +181,11 @@ class ControlPlane:
         )
         self._server = ControlServer(
             control,
-            {
-                **complaints.commands(self, self.penalty_scheduler.soon),
-                **ops_rules.commands(self, self._recent_rules, self._hits),
-                **retention.commands(self.retention_task),
-                **erase_operations.commands(self, self.retention_task),
-                **handlers_of(*features),
-            },
+            handlers_of(*features),
             self.authorization,
             group=group,
             front=front,
-            wanted={**COMMANDS, **permissions_of(*features)},
+            wanted=permissions_of(*features),
         )
         self.book.sweep(self.now())
         self._apply_orders()

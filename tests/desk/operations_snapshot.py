@@ -27,7 +27,7 @@ def commands() -> dict[str, Any]:
 
 def _name(one: Any) -> str:
     """``--for``, or the name of an argument without one."""
-    return min(one.opts) if one.opts[0].startswith("-") else (one.metavar or one.name).upper()
+    return str(min(one.opts)) if one.opts[0].startswith("-") else (one.metavar or one.name).upper()
 
 
 def _parameter(one: Any) -> dict[str, Any]:
@@ -59,7 +59,8 @@ def _type(annotation: Any) -> str:
 
 def openapi() -> dict[str, Any]:
     """The document without its sentences."""
-    return _without_sentences(document())
+    found: dict[str, Any] = _without_sentences(document())
+    return found
 
 
 def _without_sentences(told: Any) -> Any:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from proxy.config import Person
+from proxy.desk.api.operation_table import PERMISSIONS
 from proxy.model.counters import GateCounters
 from proxy.model.roles import (
-    COMMANDS,
     PATHS,
     PEOPLE,
     Asker,
@@ -46,7 +46,7 @@ def served(tmp_path: Any) -> set[str]:
 
 
 def test_every_command_of_the_socket_asks_for_something_and_nothing_else_is_in_the_table(tmp_path: Any) -> None:
-    assert served(tmp_path) == COMMANDS.keys()
+    assert served(tmp_path) == PERMISSIONS.keys()
 
 
 def test_nothing_is_open_to_anybody_but_whether_the_gate_lives() -> None:
@@ -60,14 +60,14 @@ def test_nothing_is_open_to_anybody_but_whether_the_gate_lives() -> None:
         ("officer", "binds suppress.show suppress.add suppress.export stop", "rules.approve binds.kick trace journal.expire"),
         ("approver", "rules rules.approve rules.reject suppress.show", "suppress.add stop suppress.export links.drain"),
         ("auditor", "rules.history suppress.show suppress.export look", "suppress.add stop rules.approve binds.kick"),
-        ("admin", " ".join(COMMANDS), ""),
-        ("provider", "", " ".join(COMMANDS)),
+        ("admin", " ".join(PERMISSIONS), ""),
+        ("provider", "", " ".join(PERMISSIONS)),
     ],
 )
 def test_a_role_may(role: str, may: str, may_not: str) -> None:
     asker = Asker("x", frozenset({Role(role)}))
-    assert [command for command in may.split() if not asker.may(COMMANDS[command])] == []
-    assert [command for command in may_not.split() if asker.may(COMMANDS[command])] == []
+    assert [command for command in may.split() if not asker.may(PERMISSIONS[command])] == []
+    assert [command for command in may_not.split() if asker.may(PERMISSIONS[command])] == []
 
 
 def test_no_one_but_a_provider_sees_what_is_a_providers_own() -> None:

@@ -33,9 +33,9 @@ async def call(
 
 
 async def _command(client: GateClient, token: str, command: Operation, values: Mapping[str, Any]) -> Any:
-    if "files" in values:
-        files: dict[str, str] = values["files"]
-        rest = {name: value for name, value in values.items() if name != "files"}
+    files: dict[str, str]
+    if files := next((values[one.name] for one in command.offered if one.form.behind), {}):
+        rest = {name: value for name, value in values.items() if value is not files}
         return await client.talk(token, command.name, lambda said: _pushed(said, files), **rest)
     if not command.lines:
         return await client.ask(token, command.name, **values)

@@ -1,6 +1,6 @@
 """Implements the commands of ``gate106 journal``.
 
-verify (verify_command.py), roll, person, heads, erase (erase_command.py), key, expire.
+roll, person, heads, key; verify and erase are in modules of their own.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.desk.archiving.erase_command import erase
-from proxy.desk.archiving.verify_command import places_of, verify
+from proxy.desk.archiving.verify_command import places_of
+from proxy.model.roles import Permission
+from proxy.operations.declaration import Program, command
 from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.parameters import Integer
 from proxy.operations.terminal import (
     CONFIG,
     Config,
     Control,
     Json,
     as_json,
-    ask,
     fail,
-    format_time,
     print_answer,
     print_line,
     table,
@@ -31,13 +31,10 @@ from proxy.runtime import hardening
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
 
-DAYS_MAX = 366
-
-app = typer.Typer(help="The journal: what was decided, chained.", no_args_is_help=True, rich_markup_mode=None)
-app.command("verify", epilog="Example: gate106 journal verify --config /etc/gate106/gate106.yaml")(verify)
+DAYS_MAX = 1000
 
 
-@app.command("roll", epilog="Example: gate106 journal roll --config /etc/gate106/gate106.yaml")
+@command("journal roll", example="gate106 journal roll --config /etc/gate106/gate106.yaml")
 def roll(
     idle: Annotated[bool, typer.Option("--gently", help="With the lowest priority.")] = False,
     config: Config = CONFIG,
@@ -93,7 +90,7 @@ def roll(
         fail("; ".join(done.faults))
 
 
-@app.command("person", epilog="Example: gate106 journal person 13800210500 --why 'case 4711'")
+@command("journal person", example="gate106 journal person 13800210500 --why 'case 4711'")
 def person(
     number: Annotated[str, typer.Argument(help="The person's number, in any spelling.")],
     why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")],
@@ -149,9 +146,13 @@ def _lower_priority() -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
-@app.command("heads", epilog="Example: gate106 journal heads --days 7")
+@command(
+    "journal heads",
+    Program(permission=Permission.LOOK, answer={"heads": [{"day": str, "node": int, "last": int, "digest": str}]}),
+    example="gate106 journal heads --days 7",
+)
 def heads(
-    days: Annotated[int, typer.Option("--days", min=1, max=DAYS_MAX, help="How many of each node.")] = 31,
+    days: Annotated[int, Integer("How many of each node.", 1, DAYS_MAX)] = 31,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
@@ -177,10 +178,7 @@ def heads(
     )
 
 
-app.command("erase", epilog="Example: gate106 journal erase --to 13800210500 --why 'asked for in letter 4711'")(erase)
-
-
-@app.command("key", epilog="Example: gate106 journal key /etc/gate106/secrets/journal")
+@command("journal key", example="gate106 journal key /etc/gate106/secrets/journal")
 def key(
     path: Annotated[Path, typer.Argument(help="The new file. Only its owner may read it: give it to the gate's own user.")],
     json: Json = False,
@@ -199,33 +197,3 @@ def key(
         as_json({"key": made, "file": str(path)})
         return
     print_line(f"{path}: the key {made}")
-
-
-@app.command("expire", epilog="Example: gate106 journal expire --dry-run")
-def expire(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing: tell what would go now.")] = False,
-    why: Annotated[str | None, typer.Option("--why", help="Why: the journal keeps it. Required but for a dry run.")] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
-    """Remove segments older than the setting retention.days now, not within the hour. The gate removes them hourly; segments on hold stay."""
-    if not dry_run and why is None:
-        fail("journal expire: say --why (or --dry-run; see --help)")
-    answer = ask(config, control, "journal.expire", dry_run=dry_run, why=why)
-    if json:
-        as_json(answer)
-        return
-    gone, kept = answer["removed"], answer["kept"]
-    if gone["segments"]:
-        said = "would be removed" if dry_run else "removed"
-        span = f"records {gone['first']} to {gone['last']}, {format_time(gone['since'])} to {format_time(gone['until'])}"
-        print_line(f"{said}: {gone['segments']} segments, {_size(gone['bytes'])}: {span}")
-    else:
-        print_line("nothing is to be removed")
-    print_line(f"in the folder: {kept['segments']} segments, {_size(kept['bytes'])}, since {format_time(kept['since'])}")
-    print_line(f"the oldest that stays does because {answer['stays_for']}")
-
-
-def _size(octets: int) -> str:
-    return f"{octets / 1e6:.1f} MB"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proxy.operations.declaration import command
 from proxy.operations.files.sealed_journal import disk_of
 from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fail, print_line
 from proxy.runtime import hardening
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from proxy.journal.erasure import RedactedGroup
 
 
+@command("journal erase", example="gate106 journal erase --to 13800210500 --why 'asked for in letter 4711'")
 def erase(
     to: Annotated[str, typer.Option("--to", help="The person's number, in any spelling.")],
     why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")],

@@ -1,138 +1,152 @@
-"""Removes journal segments past their retention, hourly or on request.
+"""Declares the operations on the journal: removal of old segments, and each step of an erasure before it happens.
 
-In: the ``retention`` settings, the journal's disk. Out: segments removed, with a record of it; sizes and ages for metrics. Never: a removal
-before its record is synced, or by a clock that has just jumped.
+The erasure itself runs beside the gate (erase_command.py). The gate writes down who asked and why, and every change, before the change is made.
+
+In: the person's keyed hash, a reason; the groups about to change. Out: what must stay; synced records. Never: a number, a segment's content.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple
 
 import structlog
 
-from proxy.config import Retention
-from proxy.journal import retention
-from proxy.journal.disk import Disk, OsDisk
-from proxy.journal.records import messages
-from proxy.journal.write_ahead_log import Journal
-from proxy.operations.control import Call, CommandRefused, Handler
+from proxy.desk.archiving.retention_task import RetentionTask
+from proxy.journal.erasure import CHANGES_MAX, Erasure, RedactedGroup, pack_erasure
+from proxy.journal.records import messages, operator_actions
+from proxy.journal.scan import segment_name
+from proxy.model.roles import Permission
+from proxy.operations.authorization import CommandRefused
+from proxy.operations.control import Call
+from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
-from proxy.runtime import atomic_files
+from proxy.operations.parameters import Flag, Form, Integer, Reason, Text, Why, read_rows
+from proxy.operations.terminal import format_time
 
 log = structlog.get_logger()
 
-EVERY_S = 3600.0
-"""How often segments are removed. The first time is an hour after a start: with wrong settings or a wrong clock there is an hour to notice."""
-MOST = 500
-"""Segments that go at once: some 32 GB, more than five days of ten million messages; a clock that is years ahead does no more in an hour."""
-JUMP_S = 60.0
-"""If the wall clock has moved by more than this against the monotonic clock, nothing is removed this time."""
-GATE = "gate106"
-"""Who removes segments in the hourly run, as the journal names it."""
+COMMAND = "journal erase"
+RECORD_MAX = 2**53
 
 
-def commands(retention_task: RetentionTask) -> Mapping[str, Handler]:
-    return {"journal.expire": retention_task.expire_command}
+@dataclass(frozen=True)
+class Octets(Text):
+    """Bytes in base64."""
 
+    size: int = field(kw_only=True)
 
-class RetentionTask:
-    """Removes old segments of the running gate's journal."""
-
-    def __init__(self, gate: Gate, journal: Journal) -> None:
-        self.keep: Retention
-        """The settings ``retention``; the start of the gate and each reload set them."""
-        self._gate, self._journal = gate, journal
-        self._one_at_a_time = asyncio.Lock()
-        self._octets, self._written, self._since = 0, 0, 0.0
-
-    async def run(self) -> None:
-        """Until it is cancelled."""
-        await self._expire_hourly(dry_run=True)
-        wall, mono = time.time(), time.monotonic()
-        while True:
-            await asyncio.sleep(EVERY_S)
-            jumped = abs((time.time() - wall) - (time.monotonic() - mono)) > JUMP_S
-            wall, mono = time.time(), time.monotonic()
-            if jumped:
-                log.warning("clock jumped; journal retention is checked again in an hour")
-            await self._expire_hourly(dry_run=jumped)
-
-    async def _expire_hourly(self, dry_run: bool) -> None:
+    def read(self, value: Any) -> Any:
         try:
-            await self.expire(GATE, f"retention: {self.keep.days} days", dry_run)
-        except (CommandRefused, OSError) as error:
-            log.error("old segments of the journal could not be removed", error=str(error))
+            found = b64decode(super().read(value), validate=True)
+        except ValueError:
+            found = b""
+        if len(found) != self.size:
+            raise ValueError(f"must be {self.size} bytes in base64")
+        return found
 
-    async def expire_command(self, call: Call) -> Mapping[str, Any]:
-        dry_run = call.args.flag("dry_run")
-        why = "" if dry_run else call.args.why()
-        call.args.done()
+
+class GroupRow(NamedTuple):
+    """A commit group that is about to change."""
+
+    last: Annotated[int, Integer("Its last record.", 1, RECORD_MAX)]
+    before: Annotated[bytes, Octets("Its digest.", size=32)]
+    now: Annotated[bytes, Octets("Its digest afterwards.", size=32)]
+
+
+@dataclass(frozen=True)
+class RedactedGroups(Form):
+    def read(self, value: Any) -> tuple[RedactedGroup, ...]:
+        return tuple(RedactedGroup(*row) for row in read_rows(GroupRow, {"changes": value}, "changes", CHANGES_MAX))
+
+
+class PersonHash(Text):
+    """A person's keyed hash: 16 hex digits; read as an int."""
+
+    def read(self, value: Any) -> Any:
+        return int(super().read(value), 16)
+
+
+Person = Annotated[int, PersonHash("The person's keyed hash.", 16, "[0-9a-f]{1,16}")]
+FirstRecord = Annotated[int, Integer("The segment's first record.", 1, RECORD_MAX)]
+
+
+def _expired(answer: Answer) -> Iterator[str]:
+    gone, kept = answer["removed"], answer["kept"]
+    if gone["segments"]:
+        done = "would be removed" if answer["dry_run"] else "removed"
+        span = f"records {gone['first']} to {gone['last']}, {format_time(gone['since'])} to {format_time(gone['until'])}"
+        yield f"{done}: {gone['segments']} segments, {_size(gone['bytes'])}: {span}"
+    else:
+        yield "nothing is to be removed"
+    yield f"in the folder: {kept['segments']} segments, {_size(kept['bytes'])}, since {format_time(kept['since'])}"
+    yield f"the oldest that stays does because {answer['stays_for']}"
+
+
+def _size(octets: int) -> str:
+    return f"{octets / 1e6:.1f} MB"
+
+
+class JournalUpkeep(Operations, group="journal", help="The journal: what was decided, chained."):
+    def __init__(self, gate: Gate, retention: RetentionTask) -> None:
+        self._gate, self._retention = gate, retention
+
+    @operation(
+        Permission.OPERATE, answer={"dry_run": bool, "removed": object, "kept": object, "stays_for": str}, record="removed",
+        text=_expired, example="gate106 journal expire --dry-run",
+    )  # fmt: skip
+    async def expire(
+        self,
+        call: Call,
+        dry_run: Annotated[bool, Flag("Remove nothing: tell what would go now.")] = False,
+        why: Annotated[str, Reason("Why: the journal keeps it. Required but for a dry run.")] = "",
+    ) -> Answer:
+        """Remove segments older than the setting retention.days now, not within the hour.
+        The gate removes them hourly; segments on hold stay."""
+        if not dry_run and not why:
+            raise CommandRefused("journal expire: say --why (or --dry-run; see --help)")
         try:
-            return await self.expire(call.who, why, dry_run)
+            return await self._retention.expire(call.who, "" if dry_run else why, dry_run)
         except OSError as error:
-            raise CommandRefused(f"journal {self._journal.disk}: {error.strerror or error}") from None
+            raise CommandRefused(f"journal {self._retention.disk}: {error.strerror or error}") from None
 
-    async def expire(self, who: str, why: str, dry_run: bool = False) -> Mapping[str, Any]:
-        """Removes segments that may go now (none if ``dry_run``) and reports them. CommandRefused, OSError."""
-        async with self._one_at_a_time:
-            plan = await self._plan(MOST)
-            if plan.removed and not dry_run:
-                gate = self._gate
-                await gate.safe(gate.write(messages.REMOVED, retention.pack_removed(gate.now(), plan.removed, who, why)))
-                await asyncio.to_thread(retention.remove, self._journal.disk, plan.removed)
-                gone = _summary(plan.removed)
-                log.info("old segments of the journal removed", who=who, **gone)
-                left = await self._plan(0)
-            else:
-                left = plan
-            return {
-                "dry_run": dry_run,
-                "removed": _summary(plan.removed),
-                "kept": {"segments": left.segments, "bytes": left.octets, "since": left.since},
-                "stays_for": plan.stays_for,
-            }
+    @operation(
+        Permission.OPERATE, record="operated", by_hand="rewrites files beside the gate",
+        no_path="a step of journal erase, which rewrites files where the gate runs",
+    )  # fmt: skip
+    async def erase(
+        self, call: Call, person: Person, why: Why, details: Annotated[str, Text("More about it, for the journal.")] = ""
+    ) -> Answer:
+        """Begin the erasure of a person; answers with what must stay."""
+        gate = self._gate
+        said = operator_actions.pack_operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip())
+        await gate.safe(gate.write(messages.OPERATED, said))
+        log.info("erasure of a person from the journal begun", who=call.who)
+        holds = [[hold.begin, hold.end, hold.why] for hold in self._retention.keep.holds]
+        return {"open_from": gate.store.position.open_from, "holds": holds}
 
-    async def put(self, name: str) -> bool:
-        """Puts a segment's successor, which lies beside it, into its place; False if the segment has been removed. OSError."""
-        async with self._one_at_a_time:
-            return await asyncio.to_thread(_replace_segment, self._journal.disk, name)
+    @operation(Permission.OPERATE, record="erasure", by_hand="a step of journal erase", no_path="a step of journal erase")
+    async def erased(
+        self,
+        call: Call,
+        person: Person,
+        first: FirstRecord,
+        changes: Annotated[tuple[RedactedGroup, ...], RedactedGroups("Its groups that change.")],
+        signature: Annotated[bytes, Octets("Of the erasure.", size=64)],
+        why: Why,
+    ) -> Answer:
+        """Record what changes in a segment; answered once it is synced: then the segment may be changed."""
+        one = Erasure(self._gate.now(), person, first, changes, signature, call.who, why)
+        sequence = self._gate.write(messages.ERASURE, pack_erasure(one))
+        await self._gate.safe(sequence)
+        return {"sequence": sequence}
 
-    async def _plan(self, most: int) -> retention.RetentionPlan:
-        gate, journal = self._gate, self._journal
-        written, end = journal.written_bytes, journal.end
-        plan = await asyncio.to_thread(
-            retention.plan, journal.disk, self.keep, gate.relay.rules.window_s, gate.now(), gate.store.position.open_from, most, end
-        )  # fmt: skip
-        self._octets, self._written, self._since = plan.octets, written, plan.since
-        return plan
-
-    def gauges(self) -> Mapping[str, float]:
-        """For metrics: bytes and age as of the last check, bytes written since included; free space."""
-        return {
-            "journal_bytes": float(self._octets + self._journal.written_bytes - self._written),
-            "journal_free_bytes": float(self._journal.disk.room()),
-            "journal_oldest_s": self._since,
-        }
-
-
-def _replace_segment(disk: Disk, name: str) -> bool:
-    if not isinstance(disk, OsDisk) or name not in disk.list():
-        return False
-    atomic_files.commit_file(disk.path / name)
-    return True
-
-
-def _summary(goes: Sequence[retention.ClosedSegment]) -> dict[str, Any]:
-    if not goes:
-        return {"segments": 0, "bytes": 0}
-    return {
-        "segments": len(goes),
-        "bytes": sum(segment.octets for segment in goes),
-        "first": goes[0].first,
-        "last": goes[-1].last,
-        "since": goes[0].since,
-        "until": goes[-1].until,
-    }
+    @operation(Permission.OPERATE, by_hand="a step of journal erase", no_path="a step of journal erase")
+    async def put(self, call: Call, first: FirstRecord) -> Answer:
+        """Replace a segment by its successor, which lies beside it, and of which the journal holds what changes."""
+        try:
+            return {"put": await self._retention.put(segment_name(first))}
+        except OSError as error:
+            raise CommandRefused(f"{segment_name(first)}: {error.strerror or error}") from None

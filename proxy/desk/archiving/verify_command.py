@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from proxy.model.roles import Permission
+from proxy.operations.declaration import Program, command
 from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, format_time, note, print_line
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ TRIES = 3
 """How often a journal is read again if a segment is removed meanwhile; the gate removes segments once an hour."""
 
 
+@command(
+    "journal verify", Program(permission=Permission.LOOK), example="gate106 journal verify --config /etc/gate106/gate106.yaml"
+)
 def verify(
     folder: Annotated[Path | None, typer.Argument(help="The journal's folder, instead of what the settings say.")] = None,
     archive: Annotated[

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proxy.model.roles import Permission
+from proxy.operations.declaration import Program, command
 from proxy.operations.files.sealed_journal import ring_of
+from proxy.operations.parameters import DURATION, Text
 from proxy.operations.terminal import (
     CONFIG,
     Json,
@@ -36,16 +39,16 @@ SHORTEST = 4
 """The fewest digits that may name a revision."""
 
 
+@command(
+    "backtest", Program(permission=Permission.LOOK, only=("rules", "since")),
+    example="gate106 backtest --rules rules-new/ --since 24h --html impact.html",
+)  # fmt: skip
 def backtest(
     rules: Annotated[
         str,
-        typer.Option(
-            "--rules", help="A folder with rules, or the revision of a set that was in force; default: the settings'."
-        ),
+        Text("A folder with rules, or the revision of a set that was in force; default: the settings'.", 16, "[0-9a-f]{4,16}"),
     ] = "",
-    since: Annotated[
-        str, typer.Option("--since", help="How far back from the journal's end: 24h, 7d; all: all of it.")
-    ] = "24h",
+    since: Annotated[str, Text("How far back from the journal's end: 24h, 7d; all: all of it.", 8, DURATION)] = "24h",
     config: Annotated[Path, typer.Option("--config", help="The settings (YAML): journal, providers, rules.")] = CONFIG,
     journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write the result as one page with charts, too.")] = None,
@@ -170,7 +173,3 @@ def _with_progress(request: BacktestRequest, processes: int, plain: bool) -> Bac
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=1.0)
         return run(request, processes or os.cpu_count() or 1, lambda share: progress.update(bar, completed=share))
-
-
-def add_to(app: typer.Typer) -> None:
-    app.command("backtest", epilog="Example: gate106 backtest --rules rules-new/ --since 24h --html impact.html")(backtest)

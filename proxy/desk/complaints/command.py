@@ -1,51 +1,51 @@
-"""Implements the commands of ``gate106 complaint``.
-
-import, list, show, match, forward, decide, withdraw, reopen, sweep, export.
-"""
+"""Implements the commands of ``gate106 complaint`` that read or write files: import, match, sweep, export."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from proxy.desk.complaints.operations import CASE_ID, STOPPED_BY, WORD_MAX
+from proxy.journal.records.complaints import STATES
+from proxy.model.roles import Permission
+from proxy.operations.declaration import CSV, Program, command
+from proxy.operations.parameters import DURATION, Choice, Flag, Reason, Text
 from proxy.operations.terminal import (
     CONFIG,
     Config,
     Control,
     Json,
-    Why,
     ask,
     fail,
     format_time,
-    last_day,
-    note,
     note_unknown,
     print_answer,
-    print_line,
     seconds,
     socket_of,
-    table,
     warn,
 )
 
-app = typer.Typer(help="Complaints of people, and what the desk finds of them.", no_args_is_help=True, rich_markup_mode=None)
-
-Id = Annotated[str, typer.Argument(metavar="CASE", help="Its number, as `gate106 complaint list` shows it.")]
 LINE_ROWS = 100
 DAY_S = 86_400.0
 EXPORT_ROWS, MOVED_UP = 1000, 100
 """Asked for at a time, and of these again with the next: a case that is decided meanwhile stands elsewhere, and what was behind it moves up."""
 
 
-@app.command("import", epilog='Example: gate106 complaint import 12321-2026-11-12.xlsx --why "batch of 12 November" --check')
+@command(
+    "complaint import",
+    Program(
+        permission=Permission.ENTER, takes_file=True, answer={"filed": int, "would_file": int, "known": int, "cases": [int]},
+    ),
+    example='gate106 complaint import 12321-2026-11-12.xlsx --why "batch of 12 November" --check',
+)  # fmt: skip
 def import_(
     file: Annotated[Path, typer.Argument(help="CSV (UTF-8, GBK) or XLSX; its first row names the columns.")],
-    why: Why,
-    source: Annotated[str, typer.Option("--source", help="Who sent it.")] = "12321",
-    check: Annotated[bool, typer.Option("--check", help="Read it and say what would be filed; file nothing.")] = False,
+    why: Annotated[str, Reason()],
+    source: Annotated[str, Text("Who sent it.", WORD_MAX)] = "12321",
+    check: Annotated[bool, Flag("Read it and say what would be filed; file nothing.")] = False,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -85,63 +85,14 @@ def import_(
     print_answer(answer, json, [f"{file.name}: {len(batch.rows)} rows, {would}, {answer['known']} known already"])
 
 
-@app.command("list", epilog="Example: gate106 complaint list --state open --overdue")
-def list_(
-    state: Annotated[
-        str | None, typer.Option("--state", help="open, valid, invalid, duplicate, withdrawn or not-ours.")
-    ] = None,
-    provider: Annotated[str | None, typer.Option("--provider", help="Of this provider.")] = None,
-    overdue: Annotated[
-        bool, typer.Option("--overdue", help="Open ones whose time to forward or to answer has passed.")
-    ] = False,
-    limit: Annotated[int, typer.Option("--limit", help="How many, those due first.")] = 100,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
-    """List cases: open ones by when they are due, then the decided."""
-    note_unknown(config, provider)
-    answer = ask(config, control, "complaint.list", state=state, provider=provider, overdue=overdue, limit=limit)
-    if json:
-        print_answer(answer, True, ())
-        return
-    table(
-        ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by"),
-        (
-            (
-                one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
-                "done" if one["forwarded"] else last_day(one["forward_by"]), last_day(one["answer_by"]),
-            )
-            for one in answer["cases"]
-        ),
-        "no case fits",
-    )  # fmt: skip
-    if answer["more"]:
-        print_line(f"and {answer['more']} more (--limit)")
-    late = answer["overdue"]
-    if late["forward"] or late["answer"]:
-        print_line(f"overdue: {late['forward']} to be forwarded, {late['answer']} to be answered")
-
-
-@app.command("show", epilog="Example: gate106 complaint show 17")
-def show(
-    case: Id,
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="Show the whole number. Needs --why.")] = False,
-    why: Annotated[str | None, typer.Option("--why", help="Why: the journal keeps it.")] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
-    """Show a case and what was done with it."""
-    answer = ask(config, control, "complaint.show", id=case, unmasked=unmasked, why=why)
-    print_answer(answer, json, _lines(answer))
-
-
-@app.command("match", epilog='Example: gate106 complaint match 17 --message 1:4711 --why "text and time agree"')
+@command(
+    "complaint match", Program(permission=Permission.ENTER),
+    example='gate106 complaint match 17 --message 1:4711 --why "text and time agree"',
+)  # fmt: skip
 def match(
-    case: Id,
-    message: Annotated[str | None, typer.Option("--message", help="It was this one, of those that are proposed.")] = None,
-    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
+    id_: Annotated[str, CASE_ID],
+    message: Annotated[str | None, Text("It was this one, of those that are proposed.", 40)] = None,
+    why: Annotated[str, Reason()] = "",
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -149,7 +100,7 @@ def match(
     """Propose messages that the case may be about, with why; with --message, note which it was. Exit 1 if nothing fits."""
     from proxy.desk.complaints.case_search import find_matches, match_dict, match_lines, note_match
 
-    answer = ask(config, control, "complaint.show", id=case, to_find=True, why=why or None)
+    answer = ask(config, control, "complaint.show", id=id_, to_find=True, why=why or None)
     if message is not None:
         if not why.strip():
             fail("match: --message needs --why (the journal keeps it)")
@@ -160,72 +111,17 @@ def match(
     raise typer.Exit(0 if found.candidates else 1)
 
 
-@app.command("forward", epilog='Example: gate106 complaint forward 17 --why "sent to jia by the desk\'s mail"')
-def forward(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Note that a case went to its provider: the first clock stops."""
-    answer = ask(config, control, "complaint.forward", id=case, why=why)
-    print_answer(answer, json, [f"case {answer['id']}: forwarded to {answer['provider']}"])
-
-
-@app.command("decide", epilog='Example: gate106 complaint decide 17 valid --suppress provider --for 180d --why "no consent"')
-def decide(
-    case: Id,
-    decision: Annotated[str, typer.Argument(metavar="DECISION", help="valid, invalid, duplicate or not-ours.")],
-    why: Why,
-    of: Annotated[int | None, typer.Option("--of", help="Of a duplicate: the case it repeats.")] = None,
-    provider: Annotated[str | None, typer.Option("--provider", help="Whose it was, where no message was found.")] = None,
-    suppress: Annotated[
-        str | None,
-        typer.Option(
-            "--suppress", help="No more marketing to this person: all, provider, advertiser, signature, port or category."
-        ),
-    ] = None,
-    value: Annotated[str | None, typer.Option("--value", help="Of the scope, instead of what the message says.")] = None,
-    lasts: Annotated[str | None, typer.Option("--for", help="How long the suppression lasts; else for good.")] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
-    """Decide a case, and in the same step suppress the person. A valid one counts for the provider's rate in a million."""
-    answer = ask(
-        config, control, "complaint.decide", id=case, state=decision, why=why, of=of, provider=provider, suppress=suppress, value=value,
-        for_s=seconds(lasts),
-    )  # fmt: skip
-    lines = [f"case {answer['id']}: {answer['state']}" + (f", counted for {answer['provider']}" if decision == "valid" else "")]
-    if suppress is not None:
-        done = answer["suppressed"]
-        refusal = done["added"][0]
-        about = f"{refusal['scope']} {refusal['value']}".rstrip()
-        lines.append(
-            f"{done['to']}: no more marketing of {about}" + (f" until {format_time(refusal['until'])}" if lasts else "")
-        )
-        if not done["enforced"]:
-            note("no rule in force asks `suppressed`: it is remembered, and stops nothing")
-    print_answer(answer, json, lines)
-
-
-@app.command("withdraw", epilog='Example: gate106 complaint withdraw 17 --why "the complainant called back"')
-def withdraw(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Note that the complainant took it back; also of a case that was decided: it does not count any more."""
-    answer = ask(config, control, "complaint.withdraw", id=case, why=why)
-    print_answer(answer, json, [f"case {answer['id']}: withdrawn"])
-
-
-@app.command("reopen", epilog='Example: gate106 complaint reopen 17 --why "the provider has sent proof of consent"')
-def reopen(case: Id, why: Why, config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
-    """Decide a case anew: it is open again, its dates stay."""
-    answer = ask(config, control, "complaint.reopen", id=case, why=why)
-    print_answer(answer, json, [f"case {answer['id']}: open, to be answered by {last_day(answer['answer_by'])}"])
-
-
-@app.command("sweep", epilog='Example: gate106 complaint sweep 17 --stop signature --for 24h --why "bought numbers"')
+@command(
+    "complaint sweep", Program(permission=Permission.LOOK),
+    example='gate106 complaint sweep 17 --stop signature --for 24h --why "bought numbers"',
+)  # fmt: skip
 def sweep(
-    case: Id,
-    within: Annotated[str, typer.Option("--within", help="How far around the message.")] = "24h",
-    stop: Annotated[str | None, typer.Option("--stop", help="Stop the campaign: by signature, port or provider.")] = None,
-    lasts: Annotated[str, typer.Option("--for", help="How long the stop lasts, at most 31d.")] = "24h",
+    id_: Annotated[str, CASE_ID],
+    within: Annotated[str, Text("How far around the message.", 8, DURATION)] = "24h",
+    stop: Annotated[str | None, Choice("Stop the campaign: by signature, port or provider.", STOPPED_BY)] = None,
+    for_: Annotated[str, Text("How long the stop lasts, at most 31d.", 8, DURATION)] = "24h",
     out: Annotated[Path | None, typer.Option("--export", help="Whole numbers of who got it, as CSV. Needs --why.")] = None,
-    why: Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")] = "",
+    why: Annotated[str, Reason()] = "",
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -235,15 +131,15 @@ def sweep(
 
     if (stop is not None or out is not None) and not why.strip():
         fail("sweep: --stop and --export need --why (the journal keeps it)")
-    answer = ask(config, control, "complaint.show", id=case)
+    answer = ask(config, control, "complaint.show", id=id_)
     if not answer["message"]:
         fail(f"case {answer['id']} is matched to no message yet (gate106 complaint match {answer['id']})")
-    if stop is not None and stop not in ("signature", "port", "provider"):
+    if stop is not None and stop not in STOPPED_BY:
         fail(f"sweep: --stop {stop!r:.40}: say signature, port or provider")
     found, typed = sweep_campaign(answer, seconds(within, "--within") or DAY_S, out, why, config, control)
     order: Mapping[str, Any] | None = None
     if stop is not None:
-        order = ask(config, control, "complaint.stop", id=case, by=stop, for_s=seconds(lasts), why=why)["stopped"]
+        order = ask(config, control, "complaint.stop", id=id_, by=stop, for_s=seconds(for_), why=why)["stopped"]
     lines = list(sweep_lines(found, out, typed=typed))
     if order is not None:
         lines.append(
@@ -254,11 +150,14 @@ def sweep(
     print_answer(said | {"covered": covered, "typed": typed, "stopped": order}, json, lines)
 
 
-@app.command("export", epilog="Example: gate106 complaint export answers.csv --state valid")
+@command(
+    "complaint export", Program(permission=Permission.TAKE_OUT, out="-", media=CSV),
+    example="gate106 complaint export answers.csv --state valid",
+)  # fmt: skip
 def export(
     file: Annotated[Path, typer.Argument(help="The CSV or XLSX file to write.")],
-    state: Annotated[str | None, typer.Option("--state", help="Only these.")] = None,
-    provider: Annotated[str | None, typer.Option("--provider", help="Only of this provider.")] = None,
+    state: Annotated[str | None, Choice("Only these.", tuple(STATES))] = None,
+    provider: Annotated[str | None, Text("Only of this provider.")] = None,
     config: Config = CONFIG,
     control: Control = None,
     json: Json = False,
@@ -279,19 +178,8 @@ def export(
             break
         skip += EXPORT_ROWS - MOVED_UP
     heads = (
-        "case",
-        "reference",
-        "source",
-        "number",
-        "time",
-        "state",
-        "provider",
-        "port",
-        "signature",
-        "message",
-        "decided",
-        "why",
-    )
+        "case", "reference", "source", "number", "time", "state", "provider", "port", "signature", "message", "decided", "why",
+    )  # fmt: skip
     rows = [_exported(one) for one in cases.values()]
     try:
         write_table(file, heads, rows)
@@ -300,42 +188,11 @@ def export(
     print_answer({"file": str(file), "cases": len(rows)}, json, [f"{file}: {len(rows)} cases"])
 
 
-# -- what they do
-
-
-def _lines(answer: Mapping[str, Any]) -> Iterator[str]:
-    of = f" of {answer['of']}" if answer["of"] else ""
-    yield f"case {answer['id']} ({answer['source']} {answer['reference']}): {answer['state']}{of}".replace(" )", ")")
-    yield f"  from {answer['to']}, about {format_time(answer['at'])}, {answer['sender'] or 'no port said'}"
-    if answer["text"]:
-        yield f"  text     {answer['text']}"
-    if answer["message"]:
-        yield (
-            f"  message  {answer['message']}, {format_time(answer['sent'])}, {answer['provider']} {answer['port']} "
-            f"{'【' + answer['signature'] + '】' if answer['signature'] else ''} {answer['category']}"
-        )
-    forwarded = (
-        f"forwarded {format_time(answer['forwarded'])}"
-        if answer["forwarded"]
-        else f"to be forwarded by {last_day(answer['forward_by'])}"
-    )
-    yield f"  clocks   {forwarded}; to be answered by {last_day(answer['answer_by'])}"
-    for event in answer["events"]:
-        yield f"  {format_time(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
-
-
 def _exported(one: Mapping[str, Any]) -> list[object]:
     from proxy.model.redact import csv_cell
 
     last = next((event for event in reversed(one["events"]) if event["what"] == one["state"]), one["events"][-1])
     words = (
-        one["reference"],
-        one["source"],
-        one["to"],
-        format_time(one["at"]),
-        one["state"],
-        one["provider"],
-        one["port"],
-        one["signature"],
-    )
+        one["reference"], one["source"], one["to"], format_time(one["at"]), one["state"], one["provider"], one["port"], one["signature"],
+    )  # fmt: skip
     return [one["id"], *map(csv_cell, words), one["message"], format_time(one["decided"]), csv_cell(last["why"])]

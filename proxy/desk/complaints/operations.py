@@ -9,8 +9,8 @@ A batch comes as lines behind the command: ``{"rows": [{"reference": …, "numbe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, NamedTuple, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
@@ -26,17 +26,35 @@ from proxy.desk.complaints.book import (
 )
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.operations import WithOrders
-from proxy.desk.suppression import operations as suppress
+from proxy.desk.suppression import operations as suppression
 from proxy.journal.records import messages, operator_actions
-from proxy.journal.records.complaints import OPEN, STATES, WITHDRAWN, Case, DeskEvent
+from proxy.journal.records.complaints import OPEN, STATES, VALID, WITHDRAWN, Case, DeskEvent
 from proxy.model.message import Order, hash48
 from proxy.model.number import NotARecipient, mask, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
-from proxy.operations.control import Args, Call, CommandRefused, Handler
-from proxy.operations.parameters import read_row
-from proxy.operations.record_lookup import or_refused, paper_number
+from proxy.operations.authorization import CommandRefused
+from proxy.operations.control import Call
+from proxy.operations.declaration import Answer, Button, Lines, Operations, operation
+from proxy.operations.parameters import (
+    WHY_MAX,
+    Amount,
+    Choice,
+    Flag,
+    Id,
+    Integer,
+    Reason,
+    Recipient,
+    Seconds,
+    Text,
+    Why,
+    read_row,
+    read_rows,
+)
+from proxy.operations.record_lookup import or_refused
+from proxy.operations.schemas import SharedSchema, record_fields
+from proxy.operations.terminal import format_time, last_day, note, table_lines
 from proxy.policy.operator_orders import words_of
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.time_windows import DAY_S, OFFSET_S
@@ -51,8 +69,19 @@ YEAR_3000_S = 32_503_680_000.0
 NOTES = EVIDENCE, PROPOSED = "evidence", "proposed"
 """Actions because of a case that it notes."""
 STOPPED_BY = ("signature", "port", "provider")
+FINDINGS = tuple(one for one in DECISIONS if one != WITHDRAWN)
+SCOPE_WORDS = ("all", "global", *(one for one in SCOPES if one != "all"))
 SLICE = 50
 """Cases packed before traffic gets its turn: about a millisecond."""
+
+
+CASE = SharedSchema(
+    "Case",
+    record_fields(Case, ("recipient",), to=str, decided=float)
+    | {"suppressed?": object, "forward_days?": int | None, "answer_days?": int | None},
+)
+CASE_ID = Id("Its number, as `gate106 complaint list` shows it.", kind="case", lists="complaint", metavar="CASE")
+CaseId = Annotated[int, CASE_ID]
 
 
 class WithCases(WithOrders, Protocol):
@@ -60,23 +89,6 @@ class WithCases(WithOrders, Protocol):
 
     @property
     def cases(self) -> CaseBook: ...
-
-
-def commands(gate: WithCases, decided: Callable[[], None]) -> Mapping[str, Handler]:
-    """``decided`` is called when a case begins or ceases to count."""
-    handlers = _Complaints(gate, decided)
-    return {
-        "complaint.import": handlers.import_batch,
-        "complaint.list": handlers.list,
-        "complaint.show": handlers.show,
-        "complaint.match": handlers.match,
-        "complaint.forward": handlers.forward,
-        "complaint.decide": handlers.decide,
-        "complaint.withdraw": handlers.withdraw,
-        "complaint.reopen": handlers.reopen,
-        "complaint.note": handlers.note,
-        "complaint.stop": handlers.stop,
-    }
 
 
 def case_row(case: Case, *, whole: bool = False) -> dict[str, Any]:
@@ -97,8 +109,80 @@ def shown_text(case: Case, *, whole: bool) -> str:
     return text if whole else mask_numbers(text)
 
 
-class _Complaints:
+class ComplaintRow(NamedTuple):
+    """A row of a batch as the client read it."""
+
+    number: Annotated[str, Text("The complainant's number, of which digits may be hidden.", 40)]
+    reference: Annotated[str, Text("Of whoever sent the batch.", WORD_MAX)] = ""
+    at: Annotated[float, Amount("When the message came.", 0.0, YEAR_3000_S)] = 0.0
+    sender: Annotated[str, Text("The port it came from.", WORD_MAX)] = ""
+    text: Annotated[str, Text("What it said.", TEXT_MAX)] = ""
+    came: Annotated[float, Amount("When the complaint was made.", 0.0, YEAR_3000_S)] = 0.0
+
+
+# -- answers as text
+
+
+def _rows(answer: Answer) -> Iterator[str]:
+    yield from table_lines(
+        ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by"),
+        (
+            (
+                one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
+                "done" if one["forwarded"] else last_day(one["forward_by"]), last_day(one["answer_by"]),
+            )
+            for one in answer["cases"]
+        ),
+        "no case fits",
+    )  # fmt: skip
+    if answer["more"]:
+        yield f"and {answer['more']} more (--limit)"
+    late = answer["overdue"]
+    if late["forward"] or late["answer"]:
+        yield f"overdue: {late['forward']} to be forwarded, {late['answer']} to be answered"
+
+
+def _whole(answer: Answer) -> Iterator[str]:
+    of = f" of {answer['of']}" if answer["of"] else ""
+    yield f"case {answer['id']} ({answer['source']} {answer['reference']}): {answer['state']}{of}".replace(" )", ")")
+    yield f"  from {answer['to']}, about {format_time(answer['at'])}, {answer['sender'] or 'no port said'}"
+    if answer["text"]:
+        yield f"  text     {answer['text']}"
+    if answer["message"]:
+        yield (
+            f"  message  {answer['message']}, {format_time(answer['sent'])}, {answer['provider']} {answer['port']} "
+            f"{'【' + answer['signature'] + '】' if answer['signature'] else ''} {answer['category']}"
+        )
+    forwarded = (
+        f"forwarded {format_time(answer['forwarded'])}"
+        if answer["forwarded"]
+        else f"to be forwarded by {last_day(answer['forward_by'])}"
+    )
+    yield f"  clocks   {forwarded}; to be answered by {last_day(answer['answer_by'])}"
+    for event in answer["events"]:
+        yield f"  {format_time(event['time'])}  {event['what']}  {event['who']}: {event['why']}"
+
+
+def _decided(answer: Answer) -> list[str]:
+    counted = f", counted for {answer['provider']}" if answer["state"] == VALID else ""
+    lines = [f"case {answer['id']}: {answer['state']}{counted}"]
+    if (done := answer.get("suppressed")) is not None:
+        refusal = done["added"][0]
+        about = f"{refusal['scope']} {refusal['value']}".rstrip()
+        until = f" until {format_time(refusal['until'])}" if refusal["until"] else ""
+        lines.append(f"{done['to']}: no more marketing of {about}{until}")
+        if not done["enforced"]:
+            note("no rule in force asks `suppressed`: it is remembered, and stops nothing")
+    return lines
+
+
+def _line(text: Callable[[Answer], str]) -> Lines:
+    return lambda answer: [f"case {answer['id']}: {text(answer)}"]
+
+
+class Complaints(Operations, group="complaint", help="Complaints of people, and what the desk finds of them."):
     def __init__(self, gate: WithCases, decided: Callable[[], None]) -> None:
+        """``decided`` is called when a case begins or ceases to count."""
         self._gate = gate
         self._decided = decided
         self._importing = False
@@ -109,15 +193,16 @@ class _Complaints:
 
     # -- a batch
 
-    async def import_batch(self, call: Call) -> Mapping[str, Any]:
-        args = call.args
-        source, batch, why, check = (
-            args.text("source", "12321", WORD_MAX),
-            args.text("batch", most=64),
-            args.why(),
-            args.flag("check"),
-        )
-        args.done()
+    @operation(Permission.ENTER, record="cased", by_hand="reads the file", no_path="complaint import reads the file")
+    async def import_(
+        self,
+        call: Call,
+        why: Why,
+        source: Annotated[str, Text("Who sent it.", WORD_MAX)] = "12321",
+        batch: Annotated[str, Text("The file's digest.", 64)] = "",
+        check: Annotated[bool, Flag("Say what would be filed; file nothing.")] = False,
+    ) -> Answer:
+        """File a batch of complaints; its rows are the lines behind the command."""
         if self._importing:
             raise CommandRefused("another batch is on its way in: try again when it is done")
         self._importing = True
@@ -135,15 +220,12 @@ class _Complaints:
                 if said.get("rows") != len(found):
                     raise CommandRefused(f"{len(found)} rows came, the client says {said.get('rows')!r:.20}: nothing was filed")
                 return found
-            rows = Args(said).rows("rows", ROWS_A_LINE_MAX)
-            found += map(_complaint, rows)
+            found += map(_complaint, read_rows(ComplaintRow, said, "rows", ROWS_A_LINE_MAX))
             if len(found) > BATCH_MAX:
                 raise CommandRefused(f"more than {BATCH_MAX:,} complaints in one batch: nothing was filed (split the file)")
             await asyncio.sleep(0)
 
-    async def _file(
-        self, call: Call, source: str, batch: str, complaints: list[Complaint], why: str, *, check: bool
-    ) -> Mapping[str, Any]:
+    async def _file(self, call: Call, source: str, batch: str, complaints: list[Complaint], why: str, *, check: bool) -> Answer:
         gate, book = self._gate, self._book
         fresh, known = book.unfiled(source, complaints)
         if check or not fresh:
@@ -162,19 +244,26 @@ class _Complaints:
 
     # -- seen
 
-    async def list(self, call: Call) -> Mapping[str, Any]:
-        """Cases: open ones by due date, then decided ones, the newest first. ``export``: they leave the gate, which is written down."""
-        args = call.args
-        export = args.text("export", "", most=40)
+    @operation(
+        Permission.LOOK, answer={"cases": [CASE], "more": int, "overdue": {"forward": int, "answer": int}}, get=True, text=_rows,
+        example="gate106 complaint list --state open --overdue",
+    )  # fmt: skip
+    async def list_(
+        self,
+        call: Call,
+        state: Annotated[str, Choice("open, valid, invalid, duplicate, withdrawn or not-ours.", tuple(STATES))] = "",
+        provider: Annotated[str, Text("Of this provider.")] = "",
+        source: Annotated[str, Text("Only those that this source sent.", WORD_MAX)] = "",
+        signature: Annotated[str, Text("Only of messages under this signature.")] = "",
+        advertiser: Annotated[str, Text("Only of this advertiser's messages.")] = "",
+        overdue: Annotated[bool, Flag("Open ones whose time to forward or to answer has passed.")] = False,
+        skip: Annotated[int, Integer("Leave out this many, those due first.", 0, SKIPPED_MAX)] = 0,
+        limit: Annotated[int, Integer("How many, those due first.", 1, LISTED_MAX, shown="100")] = 100,
+        export: Annotated[str, Text("For what file or letter: they leave the gate.", 40, internal=True)] = "",
+    ) -> Answer:
+        """List cases: open ones by when they are due, then the decided."""
         if export:
             call.demand(Permission.TAKE_OUT, f" ({export})")
-        state, provider, source = args.text("state", ""), args.text("provider", ""), args.text("source", "")
-        signature, advertiser = args.text("signature", ""), args.text("advertiser", "")
-        overdue, limit = args.flag("overdue"), int(args.number("limit", 100, 1, LISTED_MAX))
-        skip = int(args.number("skip", 0, 0, SKIPPED_MAX))
-        args.done()
-        if state and state not in STATES:
-            raise CommandRefused(unknown("state", state, STATES))
         now, advertiser_of = self._gate.now(), self._gate.relay.rules.registry.advertiser_of
         found = [
             case
@@ -196,21 +285,24 @@ class _Complaints:
             "overdue": {"forward": late, "answer": unanswered},
         }
 
-    async def show(self, call: Call) -> Mapping[str, Any]:
-        """With ``unmasked``, or ``to_find`` (for the client's search in the journal), it is written down who sees the number."""
-        number, unmasked, to_find = (
-            paper_number(call, "case", "complaint"),
-            call.args.flag("unmasked"),
-            call.args.flag("to_find"),
-        )
-        why = call.args.why() if unmasked else call.args.text("why", "")
-        call.args.done()
-        case = or_refused(lambda: self._book.find(number))
+    @operation(Permission.LOOK, answer=CASE, text=_whole, example="gate106 complaint show 17")
+    async def show(
+        self,
+        call: Call,
+        id_: CaseId,
+        unmasked: Annotated[bool, Flag("Show the whole number. Needs --why.")] = False,
+        why: Annotated[str, Reason()] = "",
+        to_find: Annotated[bool, Flag("The whole number, for a search in the journal.", internal=True)] = False,
+    ) -> Answer:
+        """Show a case and what was done with it."""
+        if unmasked and not why:
+            raise CommandRefused(f"why: must be text of 1 to {WHY_MAX} characters")
+        case = or_refused(lambda: self._book.find(id_))
         if unmasked or to_find:
             call.demand(Permission.WHOLE, " --unmasked" if unmasked else "")
             command = "complaint show --unmasked" if unmasked else "complaint match"
             said = operator_actions.pack_operated(
-                self._gate.now(), call.who, command, why, f"case {number}: {case.recipient or case.number}"
+                self._gate.now(), call.who, command, why, f"case {id_}: {case.recipient or case.number}"
             )
             await self._gate.safe(self._gate.write(messages.OPERATED, said))
         return self._with_clocks(case, whole=unmasked or to_find)
@@ -226,47 +318,69 @@ class _Complaints:
 
     # -- what becomes of one
 
-    async def match(self, call: Call) -> Mapping[str, Any]:
-        args = call.args
-        number, message = paper_number(call, "case", "complaint"), args.text("message", most=40)
-        to = args.text("to", "", WORD_MAX)
-        matched = MatchedMessage(
-            message, _recipient(to) if to else 0, args.text("provider", most=WORD_MAX), args.text("port", "", WORD_MAX),
-            args.text("signature", "", WORD_MAX), args.text("category", "", WORD_MAX), args.number("sent", 0.0, 0.0, YEAR_3000_S),
-        )  # fmt: skip
-        why = args.why()
-        args.done()
-        return await self._done(or_refused(lambda: self._book.match(number, matched, self._gate.now(), call.who, why)))
+    @operation(
+        Permission.ENTER, record="cased", by_hand="searches the journal", no_path="complaint match looks in the journal, too"
+    )
+    async def match(
+        self,
+        call: Call,
+        id_: CaseId,
+        message: Annotated[str, Text("It was this one.", 40)],
+        provider: Annotated[str, Text("Who sent it.", WORD_MAX)],
+        why: Why,
+        to: Annotated[int, Recipient("Who got it.")] = 0,
+        port: Annotated[str, Text("From this port.", WORD_MAX)] = "",
+        signature: Annotated[str, Text("Under this signature.", WORD_MAX)] = "",
+        category: Annotated[str, Text("Of this category.", WORD_MAX)] = "",
+        sent: Annotated[float, Amount("When.", 0.0, YEAR_3000_S)] = 0.0,
+    ) -> Answer:
+        """Note which message a case is about."""
+        matched = MatchedMessage(message, to, provider, port, signature, category, sent)
+        return await self._done(lambda: self._book.match(id_, matched, self._gate.now(), call.who, why))
 
-    async def forward(self, call: Call) -> Mapping[str, Any]:
-        number, why = paper_number(call, "case", "complaint"), call.args.why()
-        call.args.done()
-        return await self._done(or_refused(lambda: self._book.forward(number, self._gate.now(), call.who, why)))
+    @operation(
+        Permission.ENTER, answer=CASE, record="cased", text=_line(lambda answer: f"forwarded to {answer['provider']}"),
+        button=Button("case/{id}/forward", (OPEN,)),
+        example='gate106 complaint forward 17 --why "sent to jia by the desk\'s mail"',
+    )  # fmt: skip
+    async def forward(self, call: Call, id_: CaseId, why: Why) -> Answer:
+        """Note that a case went to its provider: the first clock stops."""
+        return await self._done(lambda: self._book.forward(id_, self._gate.now(), call.who, why))
 
-    async def decide(self, call: Call) -> Mapping[str, Any]:
-        """``suppress``: a scope; then the person's refusal is in the case's group of the journal, so that none is without the other."""
-        args, gate = call.args, self._gate
-        number, state, of = paper_number(call, "case", "complaint"), args.text("state"), int(args.number("of", 0, 0, 1e15))
-        provider, why = args.text("provider", ""), args.why()
-        scope, value, for_s = (
-            args.text("suppress", ""),
-            args.text("value", ""),
-            args.seconds("for_s", 0.0, 0.0, suppress.FOR_S_MAX),
-        )
-        args.done()
-        if state not in DECISIONS or state == WITHDRAWN:
-            raise CommandRefused(unknown("decision", state, [one for one in DECISIONS if one != WITHDRAWN]))
+    @operation(
+        Permission.ENTER, answer=CASE, record="cased", text=_decided,
+        example='gate106 complaint decide 17 valid --suppress provider --for 180d --why "no consent"',
+    )  # fmt: skip
+    async def decide(
+        self,
+        call: Call,
+        id_: CaseId,
+        state: Annotated[
+            str,
+            Choice("valid, invalid, duplicate or not-ours.", FINDINGS, flag="-", metavar="DECISION"),
+        ],
+        why: Why,
+        of: Annotated[int, Integer("Of a duplicate: the case it repeats.", 0, 10**15)] = 0,
+        provider: Annotated[str, Text("Whose it was, where no message was found.")] = "",
+        suppress: Annotated[
+            str,
+            Choice("No more marketing to this person: all, provider, advertiser, signature, port or category.", SCOPE_WORDS),
+        ] = "",
+        value: Annotated[str, Text("Of the scope, instead of what the message says.")] = "",
+        for_s: Annotated[float, Seconds("How long the suppression lasts; else for good.", 0.0, suppression.FOR_S_MAX)] = 0.0,
+    ) -> Answer:
+        """Decide a case, and in the same step suppress the person. A valid one counts for the provider's rate in a million."""
+        gate = self._gate
         if provider and provider not in gate.relay.directory.providers:
             raise CommandRefused(unknown("provider of the settings", provider, gate.relay.directory.providers))
-        if scope:
-            case = or_refused(lambda: self._book.find(number))
-            refusal = self._refusal(case, provider, scope, value, for_s)
+        if suppress:
+            case = or_refused(lambda: self._book.find(id_))
+            refusal = self._refusal(case, provider, suppress, value, for_s)
             return await self._decide_and_suppress(call.who, case, refusal, state, why, of=of, provider=provider)
         if value or for_s:
             raise CommandRefused("value and for_s are of what is suppressed: say what (--suppress)")
         return await self._done(
-            or_refused(lambda: self._book.decide(number, state, gate.now(), call.who, why, of=of, provider=provider)),
-            counts=True,
+            lambda: self._book.decide(id_, state, gate.now(), call.who, why, of=of, provider=provider), counts=True
         )
 
     def _refusal(self, case: Case, provider: str, scope: str, value: str, for_s: float) -> OptOut:
@@ -278,14 +392,15 @@ class _Complaints:
                 "provider": case.provider or provider, "signature": case.signature, "port": case.port, "category": case.category,
             }  # fmt: skip
             value = told_by.get(scope, "")
-            if not value and scope in SCOPES:
+            if not value:
                 raise CommandRefused(f"suppress {scope}: say which (--value): the case's message does not tell")
         said = {"scope": scope, "for_s": for_s, "source": "complaint"} | ({"value": value} if value else {})
-        return suppress.refusal_of(self._gate, read_row(suppress.RefusalTerms, said))
+        return suppression.refusal_of(self._gate, read_row(suppression.RefusalTerms, said))
 
     async def _decide_and_suppress(
         self, who: str, case: Case, refusal: OptOut, state: str, why: str, *, of: int, provider: str
-    ) -> Mapping[str, Any]:
+    ) -> Answer:
+        """The person's refusal is in the case's commit group of the journal, so that none is without the other."""
         gate, book = self._gate, self._book
         if gate.relay.journal_down:
             raise CommandRefused(f"{gate.relay.journal_down}: nothing was done")
@@ -297,58 +412,74 @@ class _Complaints:
             self._counted(book.written(case.id, body))
 
         decided = AccompanyingRecord(case.recipient, messages.CASED, body, written)
-        done = await suppress.suppress(gate, case.recipient, refusal, who, f"case {case.id}: {why}", decided)
+        done = await suppression.suppress(gate, case.recipient, refusal, who, f"case {case.id}: {why}", decided)
         return case_row(book.find(case.id)) | {"suppressed": done}
 
-    async def withdraw(self, call: Call) -> Mapping[str, Any]:
-        number, why = paper_number(call, "case", "complaint"), call.args.why()
-        call.args.done()
-        return await self._done(or_refused(lambda: self._book.withdraw(number, self._gate.now(), call.who, why)), counts=True)
+    @operation(
+        Permission.ENTER, answer=CASE, record="cased", text=_line(lambda _: "withdrawn"),
+        button=Button("case/{id}/withdraw", tuple(one for one in STATES if one != WITHDRAWN)),
+        example='gate106 complaint withdraw 17 --why "the complainant called back"',
+    )  # fmt: skip
+    async def withdraw(self, call: Call, id_: CaseId, why: Why) -> Answer:
+        """Note that the complainant took it back; also of a case that was decided: it does not count any more."""
+        return await self._done(lambda: self._book.withdraw(id_, self._gate.now(), call.who, why), counts=True)
 
-    async def reopen(self, call: Call) -> Mapping[str, Any]:
-        number, why = paper_number(call, "case", "complaint"), call.args.why()
-        call.args.done()
-        return await self._done(or_refused(lambda: self._book.reopen(number, self._gate.now(), call.who, why)), counts=True)
+    @operation(
+        Permission.ENTER, answer=CASE, record="cased", text=_line(lambda answer: f"open, to be answered by {last_day(answer['answer_by'])}"),
+        button=Button("case/{id}/reopen", tuple(one for one in STATES if one != OPEN)),
+        example='gate106 complaint reopen 17 --why "the provider has sent proof of consent"',
+    )  # fmt: skip
+    async def reopen(self, call: Call, id_: CaseId, why: Why) -> Answer:
+        """Decide a case anew: it is open again, its dates stay."""
+        return await self._done(lambda: self._book.reopen(id_, self._gate.now(), call.who, why), counts=True)
 
-    async def stop(self, call: Call) -> Mapping[str, Any]:
+    @operation(
+        Permission.ENTER, record="cased", by_hand="a step of complaint sweep",
+        no_path="a step of complaint sweep, which knows what the campaign is",
+    )  # fmt: skip
+    async def stop(
+        self,
+        call: Call,
+        id_: CaseId,
+        by: Annotated[str, Choice("By what.", STOPPED_BY)],
+        why: Why,
+        for_s: Annotated[float, Seconds("How long.", orders.LEAST_S, orders.STOP_S_MAX)] = orders.STOP_S,
+    ) -> Answer:
         """Stops the campaign of a case's message by an order of the message's category only (one-time passwords of a shop go on); the case
         notes it."""
-        args, gate = call.args, self._gate
-        number, by = paper_number(call, "case", "complaint"), args.text("by")
-        for_s, why = args.seconds("for_s", orders.STOP_S, orders.LEAST_S, orders.STOP_S_MAX), args.why()
-        args.done()
-        case = or_refused(lambda: self._book.find(number))
-        if by not in STOPPED_BY:
-            raise CommandRefused(unknown("way to stop", by, STOPPED_BY))
+        gate, case = self._gate, or_refused(lambda: self._book.find(id_))
         if not case.message:
-            raise CommandRefused(f"case {number} is matched to no message yet (gate106 complaint match {number})")
+            raise CommandRefused(f"case {id_} is matched to no message yet (gate106 complaint match {id_})")
         value = {"signature": case.signature, "port": case.port, "provider": case.provider}[by]
         if not value:
             raise CommandRefused(
-                f"case {number}: its message has no {by}: stop by {' or '.join(one for one in STOPPED_BY if one != by)}"
+                f"case {id_}: its message has no {by}: stop by {' or '.join(one for one in STOPPED_BY if one != by)}"
             )
         scope = ((by, (value,)), *([("category", (case.category,))] if case.category else []))
         now = gate.now()
-        draft = Order(0, "stop", scope, now, now + for_s, call.who, f"case {number}: {why}")
+        draft = Order(0, "stop", scope, now, now + for_s, call.who, f"case {id_}: {why}")
 
         def noted(order: Order) -> int:
             """Right behind the order, whose own words name the case: killed between the two, only the case would not name it."""
-            return or_refused(lambda: self._book.note(number, "stopped", now, call.who, f"{order.name}: {words_of(order)}"))[1]
+            return or_refused(lambda: self._book.note(id_, "stopped", now, call.who, f"{order.name}: {words_of(order)}"))[1]
 
-        return {"stopped": orders.order_row(await orders.give_order(gate, draft, noted))} | case_row(self._book.find(number))
+        return {"stopped": orders.order_row(await orders.give_order(gate, draft, noted))} | case_row(self._book.find(id_))
 
-    async def note(self, call: Call) -> Mapping[str, Any]:
-        """Notes that an evidence pack was made (needs TAKE_OUT), or a penalty proposed (needs ENTER)."""
-        number, what, why = paper_number(call, "case", "complaint"), call.args.text("what", EVIDENCE), call.args.why()
-        call.args.done()
-        if what not in NOTES:
-            raise CommandRefused(unknown("what", what, NOTES))
+    @operation(Permission.TAKE_OUT, answer=CASE, record="cased", by_hand="a step of evidence pack, and of the page's penalty")
+    async def note(
+        self,
+        call: Call,
+        id_: CaseId,
+        why: Why,
+        what: Annotated[str, Choice("A pack was made of it, or a penalty was proposed because of it.", NOTES)] = EVIDENCE,
+    ) -> Answer:
+        """Note that an evidence pack was made of a case, or a penalty proposed because of it."""
         if what == PROPOSED:
             call.demand(Permission.ENTER, f" {what}")
-        return await self._done(or_refused(lambda: self._book.note(number, what, self._gate.now(), call.who, why)))
+        return await self._done(lambda: self._book.note(id_, what, self._gate.now(), call.who, why))
 
-    async def _done(self, changed: tuple[Case, int], *, counts: bool = False) -> Mapping[str, Any]:
-        case, sequence = changed
+    async def _done(self, change: Callable[[], tuple[Case, int]], *, counts: bool = False) -> Answer:
+        case, sequence = or_refused(change)
         if counts:
             self._counted(case)
         await self._gate.safe(sequence)
@@ -369,26 +500,16 @@ def _overdue(case: Case, now: float) -> bool:
     return case.answer_by < now or (not case.forwarded and case.forward_by < now)
 
 
-def _complaint(row: Args) -> Complaint:
-    """One row as the client read it; CommandRefused if it is malformed."""
-    number = row.text("number", most=40)
-    recipient = 0
+def _complaint(row: ComplaintRow) -> Complaint:
+    """The complaint of a row; CommandRefused if its number is none."""
+    number, recipient = row.number, 0
     if HIDDEN_DIGIT in number:
         if not digits_agree(number, int("".join("0" if one == HIDDEN_DIGIT else one for one in number) or "x")):
             raise CommandRefused(f"number: {number!r:.40} is no number of which digits are hidden (like 138****0500)")
     else:
-        recipient = _recipient(number)
+        try:
+            recipient = recipient_of(number)
+        except NotARecipient as fault:
+            raise CommandRefused(f"number: {fault}") from None
         number = mask(recipient)
-    found = Complaint(
-        row.text("reference", "", WORD_MAX), recipient, number, row.number("at", 0.0, 0.0, YEAR_3000_S),
-        row.text("sender", "", WORD_MAX), row.text("text", "", TEXT_MAX), row.number("came", 0.0, 0.0, YEAR_3000_S),
-    )  # fmt: skip
-    row.done()
-    return found
-
-
-def _recipient(spelling: str) -> int:
-    try:
-        return recipient_of(spelling)
-    except NotARecipient as fault:
-        raise CommandRefused(f"number: {fault}") from None
+    return Complaint(row.reference, recipient, number, row.at, row.sender, row.text, row.came)

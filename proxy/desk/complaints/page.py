@@ -13,16 +13,17 @@ from typing import Any
 from starlette.responses import Response
 
 from proxy.console import forms
+from proxy.console.actions import add_buttons
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
-from proxy.journal.records.complaints import DUPLICATE, INVALID, NOT_OURS, STATES, VALID
+from proxy.desk.complaints.operations import FINDINGS, Complaints
+from proxy.journal.records.complaints import STATES
 from proxy.journal.records.penalties import LADDER
 from proxy.model.roles import Permission
 
 page = Page("complaints", "/complaints", wants=Permission.LOOK, place=60)
 
 LIMIT = 50
-DECISIONS = (VALID, INVALID, DUPLICATE, NOT_OURS)
 SUPPRESSED = ("provider", "signature", "port", "category", "all")
 UNTIL = ("30d", "90d", "180d", "366d", "")
 STOPS = ("4h", "24h", "3d", "7d", "30d")
@@ -89,13 +90,13 @@ async def export_cases(request: PageRequest) -> Response:
 # -- a case
 
 
-@page.get("case/{number}")
+@page.get("case/{id}")
 async def case(request: PageRequest) -> Response:
     return await _case(request)
 
 
 async def _case(request: PageRequest, problem: str = "", **more: Any) -> Response:
-    answer = await request.ask("complaint.show", id=request.path("number"))
+    answer = await request.ask("complaint.show", id=request.path("id"))
     provider = answer["provider"]
     penalties = (await request.ask("penalty.list", provider=provider))["penalties"][:10] if provider else []
     scopes = [
@@ -108,41 +109,41 @@ async def _case(request: PageRequest, problem: str = "", **more: Any) -> Respons
     ]
     return request.render(
         "complaints_case.html", 409 if problem else 200, one=answer, problem=problem, penalties=penalties, ladder=LADDER, shares=SHARES,
-        decisions=[(one, request.t.of("case", one)) for one in DECISIONS], scopes=scopes, untils=UNTIL, stops=STOPS, lasts=PENALTIES,
+        decisions=[(one, request.t.of("case", one)) for one in FINDINGS], scopes=scopes, untils=UNTIL, stops=STOPS, lasts=PENALTIES,
         campaign=campaign, withins=WITHIN, whole=more.get("whole", ""),
     )  # fmt: skip
 
 
-@page.post("case/{number}/whole", wants=Permission.WHOLE)
+@page.post("case/{id}/whole", wants=Permission.WHOLE)
 async def whole(request: PageRequest) -> Response:
     try:
-        answer = await request.ask("complaint.show", id=request.path("number"), unmasked=True, why=request.form("why"))
+        answer = await request.ask("complaint.show", id=request.path("id"), unmasked=True, why=request.form("why"))
     except CannotAsk as error:
         return await _case(request, forms.problem_text(error))
     return await _case(request, whole=answer["to"])
 
 
-@page.get("case/{number}/candidates", wants=Permission.WHOLE)
+@page.get("case/{id}/candidates", wants=Permission.WHOLE)
 async def candidates(request: PageRequest) -> Response:
     """Candidate messages from the journal at rest; the journal records the look."""
-    ran = await forms.run_archive_program(request, "complaint", "match", request.path("number"), "--json")
-    return request.part("candidates", "complaints_case.html", number=request.path("number"), **ran.json)
+    ran = await forms.run_archive_program(request, "complaint", "match", request.path("id"), "--json")
+    return request.part("candidates", "complaints_case.html", number=request.path("id"), **ran.json)
 
 
-@page.get("case/{number}/sweep")
+@page.get("case/{id}/sweep")
 async def sweep(request: PageRequest) -> Response:
     within = request.query.get("within", "")
     around = [f"--within={within}"] if within in WITHIN else []
-    ran = await forms.run_archive_program(request, "complaint", "sweep", request.path("number"), *around, "--json", fine=(0,))
+    ran = await forms.run_archive_program(request, "complaint", "sweep", request.path("id"), *around, "--json", fine=(0,))
     return request.part("swept", "complaints_case.html", **ran.json)
 
 
-@page.post("case/{number}/match", wants=Permission.WHOLE)
+@page.post("case/{id}/match", wants=Permission.WHOLE)
 async def match(request: PageRequest) -> Response:
     return await _program(request, "matched", "match", f"--message={request.form('message')}")
 
 
-@page.post("case/{number}/stop", wants=Permission.ENTER)
+@page.post("case/{id}/stop", wants=Permission.ENTER)
 async def stop(request: PageRequest) -> Response:
     """Stops the campaign, and notes that with the case."""
     options = [f"--stop={request.form('stop')}"] + (
@@ -153,14 +154,14 @@ async def stop(request: PageRequest) -> Response:
 
 async def _program(request: PageRequest, words: str, command: str, *options: str) -> Response:
     try:
-        argv: Sequence[str] = ("complaint", command, request.path("number"), *options, f"--why={request.form('why')}", "--json")
+        argv: Sequence[str] = ("complaint", command, request.path("id"), *options, f"--why={request.form('why')}", "--json")
         await forms.run_archive_program(request, *argv, fine=(0,))
     except CannotAsk as error:
         return await _case(request, forms.problem_text(error))
     return _to(request, words)
 
 
-@page.post("case/{number}/decide", wants=Permission.ENTER)
+@page.post("case/{id}/decide", wants=Permission.ENTER)
 async def decide(request: PageRequest) -> Response:
     """Decides a case, and suppresses for the person in the same step if a scope is given."""
     scope, of = request.form("suppress"), request.form("of")
@@ -168,30 +169,20 @@ async def decide(request: PageRequest) -> Response:
     arguments |= {"provider": request.form("provider") or None}
     if scope:
         arguments |= {"suppress": scope, "for_s": forms.duration_s(request.form("lasts"))}
-    return await _asked(request, "complaint.decide", "decided", **arguments)
-
-
-@page.post("case/{number}/{step}", wants=Permission.ENTER)
-async def step(request: PageRequest) -> Response:
-    """The steps that need only a reason."""
-    done = {"forward": "forwarded", "withdraw": "withdrawn", "reopen": "reopened"}
-    if request.path("step") not in done:
-        return request.render("problem.html", 404, why=request.t("no_such_page"))
-    return await _asked(request, f"complaint.{request.path('step')}", done[request.path("step")])
-
-
-async def _asked(request: PageRequest, command: str, words: str, **arguments: Any) -> Response:
     try:
-        await request.ask(command, id=request.path("number"), why=request.form("why"), **arguments)
+        await request.ask("complaint.decide", id=request.path("id"), why=request.form("why"), **arguments)
     except CannotAsk as error:
         return await _case(request, forms.problem_text(error))
-    return _to(request, words)
+    return _to(request, "decided")
 
 
-@page.post("penalty/{number}", wants=Permission.ENTER)
+add_buttons(page, Complaints, _case)
+
+
+@page.post("penalty/{id}", wants=Permission.ENTER)
 async def penalty(request: PageRequest) -> Response:
     """Proposes a penalty that names the case, for another officer to approve; the case notes it."""
-    number, step = request.path("number"), request.form("step")
+    number, step = request.path("id"), request.form("step")
     share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
     try:
         provider = (await request.ask("complaint.show", id=number))["provider"]
@@ -205,10 +196,10 @@ async def penalty(request: PageRequest) -> Response:
     return _to(request, "proposed")
 
 
-@page.post("evidence/{number}", wants=Permission.TAKE_OUT)
+@page.post("evidence/{id}", wants=Permission.TAKE_OUT)
 async def evidence(request: PageRequest) -> Response:
     """One ZIP, signed; the journal keeps who made it, and so does the case."""
-    number, unmasked = request.path("number"), ["--unmasked"] if request.form("unmasked") else []
+    number, unmasked = request.path("id"), ["--unmasked"] if request.form("unmasked") else []
     options = [f"--case={number}", f"--why={request.form('why')}", *unmasked, "--json"]
     try:
         return await forms.download_of(
@@ -219,5 +210,5 @@ async def evidence(request: PageRequest) -> Response:
 
 
 def _to(request: PageRequest, words: str) -> Response:
-    number = request.path("number")
+    number = request.path("id")
     return request.go(f"/complaints/case/{number}", request.t(words, number=number))

@@ -28,8 +28,7 @@ from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
-from proxy.operations.parameters import Choice, Integer, List, Recipient, Rows, Text, To, Why, on_line
-from proxy.operations.parameters import Number as NumberForm
+from proxy.operations.parameters import Amount, Choice, Integer, List, Recipient, Rows, Text, To, Why, on_line
 from proxy.policy import NotInScope, asks
 from proxy.policy.operator_orders import DIMENSIONS
 from proxy.policy.text.category import SUBCATEGORIES
@@ -93,10 +92,10 @@ async def count_tasks(gate: Gate, now: float) -> dict[tuple[str, ...], float]:
 class ConsentTerms(NamedTuple):
     """What numbers of a file agreed to."""
 
-    given: Annotated[float, NumberForm("When they agreed, in seconds since 1970.", 0, _FAR)]
+    given: Annotated[float, Amount("When they agreed, in seconds since 1970.", 0, _FAR)]
     advertiser: Annotated[str, Text("Whose messages; else anybody's.", WORD_MAX)] = ""
     category: Annotated[str, Choice("marketing or a sub-category; else any.", CATEGORIES)] = ""
-    until: Annotated[float, NumberForm("Until when; else until it is taken back.", 0, _FAR)] = 0.0
+    until: Annotated[float, Amount("Until when; else until it is taken back.", 0, _FAR)] = 0.0
     version: Annotated[str, Text("Of the words they agreed to.", WORD_MAX)] = ""
     line: int = 0
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Protocol
 
 from proxy.archive.pseudonym_key import PseudonymKey
-from proxy.desk.archiving.operations import RetentionTask
+from proxy.desk.archiving.retention_task import RetentionTask
 from proxy.desk.complaints.book import KEEP_S
 from proxy.desk.complaints.operations import WithCases, shown_text
 from proxy.desk.consents import person_view

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, ask, choose_language, fail, print_answer, print_line
+from proxy.model.roles import Permission
+from proxy.operations.declaration import ZIP, Program, command
+from proxy.operations.parameters import Flag, Id, Reason, Text
+from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, choose_language, fail, print_answer, print_line
 
 if TYPE_CHECKING:
     from proxy.config import Settings
@@ -16,21 +19,20 @@ if TYPE_CHECKING:
     from proxy.desk.explain.message_explanation import Inquiry
     from proxy.policy import RuleSet
 
-app = typer.Typer(help="Evidence packs: made, and checked without the gate.", no_args_is_help=True, rich_markup_mode=None)
 RULES_BYTES_MAX = 8 << 20
 
 
-@app.command("pack", epilog='Example: gate106 evidence pack --case 17 --out case-17.zip --why "request of 20 November"')
+@command(
+    "evidence pack", Program(permission=Permission.TAKE_OUT, out="--out", media=ZIP),
+    example='gate106 evidence pack --case 17 --out case-17.zip --why "request of 20 November"',
+)  # fmt: skip
 def pack(
     out: Annotated[Path, typer.Option("--out", help="The ZIP to write.")],
-    why: Why,
-    message: Annotated[str | None, typer.Option("--message", help="The message: 0:4711, or an id of the carrier's.")] = None,
-    case: Annotated[str | None, typer.Option("--case", help="A case that is matched to its message.")] = None,
-    unmasked: Annotated[bool, typer.Option("--unmasked", help="With the person's whole number.")] = False,
-    chain: Annotated[
-        bool,
-        typer.Option("--chain", help="With the journal's own bytes up to the head of the day: others' messages, too."),
-    ] = False,
+    why: Annotated[str, Reason()],
+    message: Annotated[str | None, Text("The message: 0:4711, or an id of the carrier's.", 80)] = None,
+    case: Annotated[str | None, Id("A case that is matched to its message.", kind="case", flag="--case")] = None,
+    unmasked: Annotated[bool, Flag("With the person's whole number.")] = False,
+    chain: Annotated[bool, Flag("With the journal's own bytes up to the head of the day: others' messages, too.")] = False,
     no_chain: Annotated[
         bool, typer.Option("--no-chain", help="Also where the journal is sealed, whose bytes else come unasked.")
     ] = False,
@@ -88,7 +90,7 @@ def pack(
     )
 
 
-@app.command("verify", epilog="Example: gate106 evidence verify case-17.zip --key head.pub")
+@command("evidence verify", example="gate106 evidence verify case-17.zip --key head.pub")
 def verify(
     file: Annotated[Path, typer.Argument(metavar="PACK", help="The ZIP.")],
     key: Annotated[Path | None, typer.Option("--key", help="The public key that was handed over (head.pub).")] = None,
@@ -113,7 +115,7 @@ def verify(
     raise typer.Exit(1 if found.faults else 0)
 
 
-@app.command("verifier", epilog="Example: gate106 evidence verifier --out verify.pyz")
+@command("evidence verifier", example="gate106 evidence verifier --out verify.pyz")
 def verifier(
     out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("verify.pyz"),
     json: Json = False,

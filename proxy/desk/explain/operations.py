@@ -14,7 +14,7 @@ from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import record_command
-from proxy.operations.parameters import Choice, Number, Text, To
+from proxy.operations.parameters import Amount, Choice, Text, To
 from proxy.policy import LANGUAGES, as_text, explain
 from proxy.state.record.record import Record
 
@@ -47,7 +47,7 @@ class Explanations(Operations):
         provider: Annotated[str, Text("The provider's name.")] = "",
         category: Annotated[str, Choice("otp, notice or marketing, if it was declared.", tuple(CATEGORY_WORDS))] = "",
         since: Annotated[
-            float, Number("Since when the provider sends, in seconds since 1970.", 0.0, 1e11, internal=True)
+            float, Amount("Since when the provider sends, in seconds since 1970.", 0.0, 1e11, internal=True)
         ] = 0.0,
         answer: Annotated[
             str, Choice("The language of the rows; or rules for programs.", (*LANGUAGES, JSON), internal=True)

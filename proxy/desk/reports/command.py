@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proxy.model.roles import Permission
+from proxy.operations.declaration import PDF, Program, command
 from proxy.operations.files.sealed_journal import disk_of
-from proxy.operations.terminal import CONFIG, Json, Language, as_json, choose_language, fail, note, print_line, settings_of
+from proxy.operations.parameters import DAY, Choice, Integer, Text
+from proxy.operations.terminal import CONFIG, Json, as_json, choose_language, fail, note, print_line, settings_of
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
@@ -23,14 +26,20 @@ REPEATS_S = 900
 """Reading begins this long before the day: repeats refer to refusals before midnight."""
 
 
+@command(
+    "report",
+    Program(permission=Permission.SEE, only=("day", "least")),
+    Program(permission=Permission.SEE, at="report/pdf", only=("day", "lang"), out="--pdf", media=PDF),
+    example="gate106 report --day 2026-11-11 --pdf sheet.pdf",
+)
 def report(
-    day: Annotated[str | None, typer.Option("--day", help="Which day in China: 2026-11-11; default yesterday.")] = None,
+    day: Annotated[str | None, Text("Which day in China: 2026-11-11; default yesterday.", pattern=DAY)] = None,
     config: Annotated[Path, typer.Option("--config", help="The settings (YAML): journal and rules.")] = CONFIG,
     journal: Annotated[Path | None, typer.Option("--journal", help="The journal's folder, instead of the settings.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write it as a page that opens offline.")] = None,
     pdf: Annotated[Path | None, typer.Option("--pdf", help="Write it as a PDF.")] = None,
-    least: Annotated[int, typer.Option("--least", min=1, max=1_000_000, help="Smaller counts are hidden.")] = 10,
-    lang: Language = None,
+    least: Annotated[int, Integer("Smaller counts are hidden.", 1, 1_000_000)] = 10,
+    lang: Annotated[str | None, Choice("zh or en; default: of the locale, zh where it is neither.", ("zh", "en"))] = None,
     json: Json = False,
 ) -> None:
     """Report a day: messages sent, refused and deferred, by reason, province, provider and signature; rates of opt-outs, unknown regions, hits
@@ -147,7 +156,3 @@ def _write(path: Path, data: bytes) -> None:
     except OSError as error:
         fail(f"{path}: {error.strerror}")
     note(f"written: {path}")
-
-
-def add_to(app: typer.Typer) -> None:
-    app.command("report", epilog="Example: gate106 report --day 2026-11-11 --pdf sheet.pdf")(report)

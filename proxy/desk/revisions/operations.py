@@ -1,4 +1,4 @@
-"""Serves the commands about sets of rules.
+"""Declares the operations on sets of rules.
 
 They show what is in force and how often each rule objected, reload the folder, push, approve and roll back.
 
@@ -8,21 +8,28 @@ folder, are pushed, or are kept), a file of the folder written, a token in a log
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Protocol
 
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
-from proxy.model.roles import Asker
-from proxy.operations.control import Call, CommandRefused, Handler
+from proxy.model.roles import Asker, Permission
+from proxy.operations.authorization import CommandRefused
+from proxy.operations.control import Call
+from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.parameters import Form, Integer, Schema, Text, Why
 from proxy.operations.rule_hits import Hits
+from proxy.operations.schemas import SharedSchema
+from proxy.operations.terminal import about, format_time, table_lines
 from proxy.state.lists.rule_history import EVENTS_MAX
-from proxy.state.revision_store import may_be_pushed
+from proxy.state.revision_store import REGISTRIES, may_be_pushed
 
 LATELY_S = 60.0
 HISTORY_SHOWN = 20
@@ -31,6 +38,13 @@ FILES_MAX, PUSHED_MAX = 50, 2_000_000
 """Of one push: files, and characters in all of them."""
 EVERY_S = 10.0
 """How often hits are looked at: of a few thousand counts a millisecond's work."""
+
+
+REVISION_PATTERN = "[0-9a-f]{1,16}"
+REVISED = SharedSchema("Revised", Revised)
+Revision = Annotated[
+    str, Text("Which set: its revision, or the first digits of it.", 16, REVISION_PATTERN, flag="-", metavar="REVISION")
+]
 
 
 class RecentHits:
@@ -80,34 +94,102 @@ class WithRevisions(Gate, Protocol):
     def rule_deployment(self) -> RuleDeployer: ...
 
 
-def commands(gate: WithRevisions, lately: RecentHits, hits: Hits) -> Mapping[str, Handler]:
-    handlers = _Rules(gate, lately, hits)
-    return {
-        "rules": handlers.show,
-        "rules.reload": handlers.reload,
-        "rules.history": handlers.history,
-        "rules.approve": handlers.approve,
-        "rules.reject": handlers.reject,
-        "rules.rollback": handlers.roll_back,
-        "rules.take": handlers.take,
-        "rules.hits": handlers.hits,
-        "rules.push": handlers.push,
-        "rules.withdraw": handlers.withdraw,
-    }
-
-
 def event_row(event: Revised) -> dict[str, Any]:
     """An event as a mapping for answers."""
     return event._asdict()
 
 
-class _Rules:
+@dataclass(frozen=True)
+class RulesFiles(Form):
+    """Rules files, registries and lists of words: texts by name. At the control socket they are lines behind the command:
+    ``{"file": "caps.yaml", "text": "…"}``, a long one in several; then ``{"end": true}``."""
+
+    behind: ClassVar[bool] = True
+
+    def schema(self) -> Schema:
+        one = "[A-Za-z0-9][A-Za-z0-9._-]*"
+        tables = rf"registries/(?:{'|'.join(REGISTRIES)})\.csv|lexicon/{one}\.csv|lists/{one}\.txt"
+        names = {"pattern": rf"^(?:{one}\.yaml|{tables})$", "maxLength": 70}
+        of = {"type": "object", "minProperties": 1, "maxProperties": FILES_MAX}
+        return {**of, "propertyNames": names, "additionalProperties": {"type": "string"}}
+
+    def read(self, value: Any) -> dict[str, str]:
+        names = self.schema()["propertyNames"]
+        if not isinstance(value, dict) or not 0 < len(value) <= FILES_MAX:
+            raise ValueError(f"must be 1 to {FILES_MAX} texts by name")
+        for name, text in value.items():
+            if not re.search(names["pattern"], name) or len(name) > names["maxLength"] or name.endswith("\n"):
+                raise ValueError(f"{name[:60]!r} is no name of a rules file (caps.yaml), a registry or a list of words")
+            if not isinstance(text, str):
+                raise ValueError(f"{name}: must be text")  # noqa: TRY004 # what callers look for, of whatever form
+        return value
+
+    async def hear(self, call: Call) -> dict[str, bytes]:
+        return await _read_files(call)
+
+
+# -- answers as text
+
+
+def _in_force(answer: Answer) -> Iterator[str]:
+    files = ", ".join(f"{one['file']} ({one['rules']})" for one in answer["files"])
+    yield f"revision {answer['revision']} since {format_time(answer['since'])}: {files}"
+    if answer["problem"]:
+        yield f"the folder holds another set, which is not taken: {answer['problem']}"
+    if answer["apart"]:
+        yield f"this gate does not judge by what the gates agreed on: {answer['apart']}"
+    if answer["kept_out"]:
+        yield f"the folder's set {answer['kept_out']} is kept out until its files change, or: gate106 rules take"
+    if (waits := answer["proposed"]) is not None:
+        yield (
+            f"{waits['revision']} by {waits['author']} waits for a second person since {format_time(waits['since'])}: gate106 rules approve"
+        )
+        yield (
+            f"  of {waits['judged']:,} messages it would have refused {waits['stricter']:,} that passed, and let pass "
+            f"{waits['milder']:,} that were refused" + (f"; it failed {waits['errors']:,} times" if waits["errors"] else "")
+        )
+    for one in answer["orders"]:
+        yield f"{one['name']}: {about(one)}, until {format_time(one['until'])} ({one['who']}: {one['why']})"
+    yield from table_lines(
+        ("rule", "mode", "last minute", "where", "says"),
+        ((one["rule"], one["mode"], one["hits_last_minute"], one["where"], one["say"]) for one in answer["rules"]),
+        "there are no rules",
+    )
+
+
+def _past(answer: Answer) -> Iterator[str]:
+    for one in answer["events"]:
+        why = f": {one['why']}" if one["why"] else ""
+        how = f"{one['how']}, at node {one['node']}" if one["serial"] else one["how"]
+        yield f"{format_time(one['time'])}  {one['event']} {one['revision']} by {one['who']} ({how}){why}"
+        yield from (f"    {change}" for change in one["changes"])
+    if not answer["events"]:
+        yield "nothing has happened yet"
+
+
+def event_lines(event: Answer) -> Iterator[str]:
+    if event["event"] == "vouched":
+        yield f"{event['revision']}: {event['who']} stands for it now; a second person must approve it"
+        return
+    yield f"{event['event']} {event['revision']}; in force: {event['in_force']}"
+    yield from (f"    {change}" for change in event["changes"])
+
+
+class Rules(Operations, group="rules"):
     def __init__(self, gate: WithRevisions, lately: RecentHits, hits: Hits) -> None:
         self._gate = gate
         self._lately, self._hits = lately, hits
 
-    async def show(self, call: Call) -> Mapping[str, Any]:
-        call.args.done()
+    @operation(
+        Permission.SEE, name="rules", get=True, text=_in_force, example="gate106 rules",
+        answer={
+            "revision": str, "since": float, "problem": str, "proposed": Any, "kept_out": str, "apart": str, "four_eyes?": bool,
+            "files": [{"file": str, "rules": int}], "orders": [orders.ORDER],
+            "rules": [{"rule": str, "mode": str, "say": str, "where": str, "hits_last_minute": int}],
+        },
+    )  # fmt: skip
+    async def show(self, call: Call) -> Answer:
+        """Show the rules in force, since when, from which files, and their hits in the last minute."""
         rules, hits = self._gate.relay.rules, self._lately.hits()
         files = Counter(rule.file for rule in rules.rules)
         return {
@@ -127,8 +209,12 @@ class _Rules:
             ],
         }
 
-    async def reload(self, call: Call) -> Mapping[str, Any]:
-        call.args.done()
+    @operation(
+        Permission.OPERATE, record="operated", by_hand="ends with 1 where there are faults",
+        answer={"revision": str, "changed": bool, "proposed": str, "problems": [str], "late?": [str]},
+    )  # fmt: skip
+    async def reload(self, call: Call) -> Answer:
+        """Read rules and accounts again, as SIGHUP does, and report their faults."""
         gate = self._gate
         before = gate.relay.rules.revision
         said = operator_actions.pack_operated(gate.now(), call.who, "rules reload", "", "")
@@ -138,31 +224,58 @@ class _Rules:
         proposed = gate.rule_deployment.revisions.now.proposed
         return {"revision": revision, "changed": revision != before, "proposed": proposed, "problems": problems}
 
-    async def history(self, call: Call) -> Mapping[str, Any]:
-        """The newest first."""
-        most = int(call.args.number("last", HISTORY_SHOWN, 1, EVENTS_MAX))
-        call.args.done()
+    @operation(
+        Permission.SEE,
+        answer={"events": [REVISED], "kept": int},
+        get=True,
+        text=_past,
+        example="gate106 rules history --last 5",
+    )
+    async def history(
+        self, call: Call, last: Annotated[int, Integer("How many events.", 1, EVENTS_MAX, shown="20")] = HISTORY_SHOWN
+    ) -> Answer:
+        """Show the history of sets of rules: who brought them and what changed; the newest first."""
         events = self._gate.rule_deployment.revisions.events
-        return {"events": [event_row(one) for one in reversed(events[-most:])], "kept": len(events)}
+        return {"events": [event_row(one) for one in reversed(events[-last:])], "kept": len(events)}
 
-    async def approve(self, call: Call) -> Mapping[str, Any]:
-        revision = call.args.text("revision", most=16)
-        call.args.done()
+    @operation(
+        Permission.APPROVE, answer=REVISED, record="revised", text=event_lines,
+        example="gate106 rules approve 0123456789abcdef --token-file ~/gate106.token",
+    )  # fmt: skip
+    async def approve(self, call: Call, revision: Revision) -> Answer:
+        """Approve a set of rules that waits, as a second person: it is in force when the command ends."""
         return event_row(await self._gate.rule_deployment.approve(revision, call.asker))
 
-    async def reject(self, call: Call) -> Mapping[str, Any]:
-        revision, why = call.args.text("revision", most=16), call.args.why()
-        call.args.done()
+    @operation(
+        Permission.APPROVE, answer=REVISED, record="revised", text=event_lines,
+        button=Button("reject", page="proposal", then="/rules"),
+        example="gate106 rules reject 0123456789abcdef --why 'the cap is too low'",
+    )  # fmt: skip
+    async def reject(self, call: Call, revision: Revision, why: Why) -> Answer:
+        """Reject a set of rules that waits: it is kept out until the files change."""
         return event_row(await self._gate.rule_deployment.reject(revision, call.asker, call.who, why))
 
-    async def roll_back(self, call: Call) -> Mapping[str, Any]:
-        revision, why = call.args.text("revision", "", most=16), call.args.why()
-        call.args.done()
+    @operation(
+        Permission.ENTER, answer=REVISED, record="revised", text=event_lines,
+        example="gate106 rules rollback --why 'codes were refused'",
+    )  # fmt: skip
+    async def rollback(
+        self,
+        call: Call,
+        why: Why,
+        revision: Annotated[
+            str, Text("To which set; else to the one before.", 16, REVISION_PATTERN, flag="-", metavar="REVISION")
+        ] = "",
+    ) -> Answer:
+        """Put an earlier set of rules into force, at once. The folder's is kept out until its files change."""
         return event_row(await self._gate.rule_deployment.roll_back(revision, call.who, why))
 
-    async def hits(self, call: Call) -> Mapping[str, Any]:
-        """Of the last day, one line for some rules each: ``hits`` by province, ``shadow`` by what it would have said."""
-        call.args.done()
+    @operation(
+        Permission.SEE, answer={"since": float, "until": float, "rules": [{"rule": str, "hits": object, "shadow": object}]},
+        get=True, lines="rules", by_hand="pages show it; `gate106 rules` has the last minute's",
+    )  # fmt: skip
+    async def hits(self, call: Call) -> Answer:
+        """Report each rule's hits of the last day: ``hits`` by province, ``shadow`` by what it would have said."""
         told, shadow = self._hits.lately(), self._hits.shadow_lately()
         names = sorted(told.keys() | shadow.keys())
         for start in range(0, len(names), RULES_A_LINE):
@@ -172,25 +285,36 @@ class _Rules:
             )
         return {"since": self._hits.since, "until": self._gate.now()}
 
-    async def push(self, call: Call) -> Mapping[str, Any]:
-        """Lines behind the command are the files: ``{"file": "caps.yaml", "text": "…"}``, a long one in several; then ``{"end": true}``."""
-        on, why = call.args.text("on", most=16), call.args.why()
-        call.args.done()
-        files = await _files(call)
+    @operation(Permission.ENTER, answer=REVISED, record="revised", by_hand="reads the files")
+    async def push(
+        self,
+        call: Call,
+        files: Annotated[Mapping[str, bytes], RulesFiles("Names and texts; others stay as they are.")],
+        on: Annotated[str, Text("The revision they were made of.", 16, REVISION_PATTERN)],
+        why: Why,
+    ) -> Answer:
+        """Bring rules files to the gate without writing them into its folder: with two persons they wait for the second."""
         return event_row(await self._gate.rule_deployment.push(on, files, call.who, why))
 
-    async def withdraw(self, call: Call) -> Mapping[str, Any]:
-        revision, why = call.args.text("revision", most=16), call.args.why()
-        call.args.done()
+    @operation(
+        Permission.ENTER, answer=REVISED, record="revised", text=event_lines,
+        button=Button("withdraw", page="proposal", then="/rules"),
+        example="gate106 rules withdraw 0123456789abcdef --why 'the wrong province'",
+    )  # fmt: skip
+    async def withdraw(self, call: Call, revision: Revision, why: Why) -> Answer:
+        """Withdraw your own set of rules that waits."""
         return event_row(await self._gate.rule_deployment.withdraw(revision, call.asker, call.who, why))
 
-    async def take(self, call: Call) -> Mapping[str, Any]:
-        why = call.args.why()
-        call.args.done()
+    @operation(
+        Permission.ENTER, answer=REVISED, record="revised", text=event_lines,
+        example="gate106 rules take --why 'it was the right one after all'",
+    )  # fmt: skip
+    async def take(self, call: Call, why: Why) -> Answer:
+        """Take the folder's set of rules, though it was rolled back or turned down."""
         return event_row(await self._gate.rule_deployment.take(call.who, why))
 
 
-async def _files(call: Call) -> dict[str, bytes]:
+async def _read_files(call: Call) -> dict[str, bytes]:
     """Rules files by name; CommandRefused for a wrong name or too many files."""
     found: dict[str, str] = {}
     while True:

@@ -10,8 +10,10 @@ from typing import Any
 
 from starlette.responses import Response
 
+from proxy.console.actions import add_buttons
 from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions.comparison import changed, new_problems
+from proxy.desk.revisions.operations import Rules
 from proxy.model.roles import Permission
 
 page = Page("proposal", "/proposal", wants=Permission.SEE, under="rules")
@@ -19,14 +21,20 @@ page = Page("proposal", "/proposal", wants=Permission.SEE, under="rules")
 
 @page.get()
 async def show(request: PageRequest) -> Response:
-    now = await request.ask("rules")
+    return await _show(request)
+
+
+async def _show(request: PageRequest, problem: str = "") -> Response:
+    status, now = 409 if problem else 200, await request.ask("rules")
     waits = now["proposed"]
     if waits is None:
-        return request.render(waits=None, now=now)
+        return request.render(status=status, problem=problem, waits=None, now=now)
     sandbox = request.asking.sandbox
     events = (await request.ask("rules.history", last=50))["events"]
     before, after = await sandbox.describe(now["revision"]), await sandbox.describe(waits["revision"])
     return request.render(
+        status=status,
+        problem=problem,
         now=now,
         waits=waits,
         why=_why(events, waits["revision"]),
@@ -54,16 +62,7 @@ async def approve(request: PageRequest) -> Response:
     return request.go("/rules", request.t("approved", revision=event["in_force"][:8]))
 
 
-@page.post("reject", wants=Permission.APPROVE)
-async def reject(request: PageRequest) -> Response:
-    await request.ask("rules.reject", revision=request.form("revision"), why=request.form("why"))
-    return request.go("/rules", request.t("rejected"))
-
-
-@page.post("withdraw", wants=Permission.ENTER)
-async def withdraw(request: PageRequest) -> Response:
-    await request.ask("rules.withdraw", revision=request.form("revision"), why=request.form("why"))
-    return request.go("/rules", request.t("withdrawn"))
+add_buttons(page, Rules, _show)
 
 
 def _why(events: list[dict[str, Any]], revision: str) -> str:

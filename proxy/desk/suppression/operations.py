@@ -27,8 +27,7 @@ from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
-from proxy.operations.parameters import Choice, Flag, Rows, Seconds, Text, To, Why, on_line
-from proxy.operations.parameters import Number as NumberForm
+from proxy.operations.parameters import Amount, Choice, Flag, Rows, Seconds, Text, To, Why, on_line
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
 from proxy.policy import NotInScope, RuleSet, asks
@@ -55,7 +54,7 @@ SCOPE = Choice("all, advertiser, signature, provider, port or category.", ("all"
 VALUE = Text("Which advertiser, signature …; all has none.", 200)
 SOURCE = Choice("Who says so: officer, complaint, import or hotline (an app, too).", SOURCES, shown="officer")
 LASTS = Seconds("How long (180d); for good if it is not said.", 0.0, FOR_S_MAX)
-UNTIL = NumberForm("Until when, in seconds since 1970.", 0.0, 4e9, internal=True)
+UNTIL = Amount("Until when, in seconds since 1970.", 0.0, 4e9, internal=True)
 
 NAME_FIELDS = {"advertiser": str, "signature": str, "about": str, "about_zh": str}
 """Whom a refusal covers, by name: policy/explanation/naming.py."""

@@ -14,6 +14,7 @@ from proxy.desk.api.openapi import document
 from proxy.desk.api.operation_table import OFFERED, OPERATIONS
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program
+from proxy.operations.parameters import DAY, MOMENT
 from tests.guide import DOCUMENT, document_page
 
 ELSEWHERE = {

@@ -1,140 +1,74 @@
-"""Retention runs hourly, not by a clock that jumped, and after failures."""
+"""Removal by command needs a reason; steps of an erasure are checked octet by octet."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+from base64 import b64encode
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from proxy.config import Retention
-from proxy.desk.archiving import operations as retention
-from proxy.journal import retention as desk
-from proxy.journal.records import messages
-from proxy.journal.write_ahead_log import Journal, read
-from proxy.operations.control import CommandRefused
-from tests.journal.memory_disk import MemoryDisk
+from proxy.desk.archiving.operations import JournalUpkeep
+from proxy.journal.erasure import unpack_erasure
+from proxy.operations.authorization import CommandRefused
+from proxy.operations.declaration import handlers_of
 
-NOON = 1_700_000_000.0
-DAY_S = 86_400
+DIGEST, SIGNATURE = b64encode(bytes(32)).decode(), b64encode(bytes(64)).decode()
+GROUP = {"last": 9, "before": DIGEST, "now": DIGEST}
+STEP = {"person": "00000000000000ff", "first": 4, "changes": [GROUP], "signature": SIGNATURE, "why": "letter 4711"}
 
 
-class House:
-    """As much of a gate as the keeper asks for, with a journal of 300 days."""
-
+class Gate:
     def __init__(self) -> None:
-        self.disk = MemoryDisk()
-        self.journal = Journal(self.disk, segment_bytes=400)
-        for day in range(300):
-            self.journal.append(messages.CLOCK, bytes(16))
-            self.journal.write(NOON - (299 - day) * DAY_S)
-            self.journal.note_synced(self.journal.sync())
-        self.relay = SimpleNamespace(rules=SimpleNamespace(window_s=7 * DAY_S))
-        self.store = SimpleNamespace(position=SimpleNamespace(open_from=301))
-        self.full = False
+        self.written: list[tuple[int, bytes]] = []
+        gate: Any = self
+        nothing: Any = None
+        self.commands = handlers_of(JournalUpkeep(gate, nothing))
 
     def now(self) -> float:
-        return NOON
+        return 1_700_000_000.0
 
     def write(self, kind: int, body: bytes) -> int:
-        if self.full:
-            raise CommandRefused("the disk is full")
-        sequence = self.journal.append(kind, body)
-        self.journal.write(NOON)
-        return sequence
+        self.written.append((kind, body))
+        return len(self.written)
 
     async def safe(self, sequence: int) -> None:
-        assert len(self.disk.list()) >= 300, "nothing goes before it is said"
-        self.journal.note_synced(self.journal.sync())
+        assert sequence == len(self.written)
 
-    def removals(self) -> list[desk.Removed]:
-        return [desk.unpack_removed(record.body) for record in read(self.disk) if record.kind == messages.REMOVED]
-
-
-@pytest.fixture
-def hours(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[None]:
-    """Hours pass when the test says so: each ``put`` is one, and ``join`` returns when the keeper asks for the next."""
-    passed: asyncio.Queue[None] = asyncio.Queue()
-    waiting = False
-
-    async def sleep(_: float) -> None:
-        nonlocal waiting
-        if waiting:
-            passed.task_done()
-        await passed.get()
-        waiting = True
-
-    monkeypatch.setattr(retention, "asyncio", _with(asyncio, sleep=sleep))
-    return passed
+    def ask(self, command: str, **args: Any) -> Mapping[str, Any]:
+        call: Any = SimpleNamespace(args=args, who="li")
+        handler: Any = self.commands[command]
+        answer: Mapping[str, Any] = asyncio.run(handler(call))
+        return answer
 
 
-def _with(module: Any, **others: Any) -> Any:
-    """The module, but for these."""
-    return SimpleNamespace(**{name: getattr(module, name) for name in dir(module) if not name.startswith("__")} | others)
+def test_a_step_of_an_erasure_is_on_record_before_it_is_answered() -> None:
+    gate = Gate()
+    assert gate.ask("journal.erased", **STEP) == {"sequence": 1}
+    ((_, body),) = gate.written
+    one = unpack_erasure(body)
+    assert (one.person, one.first, one.changes[0].last, one.who, one.why) == (0xFF, 4, 9, "li", "letter 4711")
 
 
-@contextlib.asynccontextmanager
-async def keeping(house: House) -> AsyncIterator[retention.RetentionTask]:
-    gate: Any = house
-    retention_task = retention.RetentionTask(gate, house.journal)
-    retention_task.keep = Retention(190, ())
-    task = asyncio.create_task(retention_task.run())
-    yield retention_task
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"person": "xyz"}, "person: must be"),
+        ({"changes": [{**GROUP, "before": "AAAA"}]}, "before: must be 32 bytes in base64"),
+        ({"changes": [{**GROUP, "more": 1}]}, "unknown argument 'more'"),
+        ({"signature": DIGEST}, "signature: must be 64 bytes in base64"),
+        ({"first": 0}, "first: must be a number from 1"),
+    ],
+)
+def test_a_malformed_step_is_refused_and_nothing_is_written(changed: dict[str, Any], says: str) -> None:
+    gate = Gate()
+    with pytest.raises(CommandRefused, match=says):
+        gate.ask("journal.erased", **STEP | changed)
+    assert not gate.written
 
 
-async def an_hour(hours: asyncio.Queue[None]) -> None:
-    await hours.put(None)
-    await hours.join()
-
-
-async def test_the_first_hour_of_a_start_removes_nothing_the_next_what_is_old(hours: asyncio.Queue[None]) -> None:
-    house = House()
-    async with keeping(house) as retention_task:
-        await asyncio.to_thread(lambda: None)
-        assert house.removals() == []
-        await an_hour(hours)
-        (removed,) = house.removals()
-        assert (removed.who, removed.why, removed.last) == ("gate106", "retention: 190 days", 109)
-        assert retention_task.gauges()["journal_oldest_s"] == NOON - 190 * DAY_S
-        await an_hour(hours)
-        assert len(house.removals()) == 1
-
-
-async def test_a_clock_that_jumped_is_not_believed_for_an_hour(
-    hours: asyncio.Queue[None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house = House()
-    wall = iter([NOON, NOON + 10 * 366 * DAY_S, NOON + 10 * 366 * DAY_S, NOON + 10 * 366 * DAY_S, NOON + 10 * 366 * DAY_S])
-    monkeypatch.setattr(retention, "time", SimpleNamespace(time=lambda: next(wall), monotonic=lambda: 0.0))
-    async with keeping(house):
-        await an_hour(hours)
-        assert house.removals() == []
-        await an_hour(hours)
-        assert len(house.removals()) == 1
-
-
-async def test_where_it_cannot_be_written_down_nothing_goes_and_the_next_hour_tries_again(hours: asyncio.Queue[None]) -> None:
-    house = House()
-    house.full = True
-    async with keeping(house):
-        await an_hour(hours)
-        assert len(house.disk.list()) == 300
-        house.full = False
-        await an_hour(hours)
-        assert len(house.removals()) == 1
-
-
-async def test_what_is_said_by_a_reload_holds_the_next_hour(hours: asyncio.Queue[None]) -> None:
-    house = House()
-    async with keeping(house) as retention_task:
-        retention_task.keep = Retention(400, ())
-        await an_hour(hours)
-        assert house.removals() == []
-        retention_task.keep = Retention(31, ())
-        await an_hour(hours)
-        assert [one.last for one in house.removals()] == [268]
+def test_a_removal_that_is_no_dry_run_needs_a_reason() -> None:
+    with pytest.raises(CommandRefused, match="say --why"):
+        Gate().ask("journal.expire")

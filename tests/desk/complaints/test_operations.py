@@ -18,6 +18,7 @@ from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import read
 from proxy.model.approvals import Impossible
 from proxy.operations.control import Args, CommandRefused
+from proxy.operations.declaration import handlers_of
 from proxy.policy.registries.holidays import Holidays
 from proxy.relay.effects.replay import replay
 from proxy.state import open_store
@@ -38,7 +39,7 @@ class Desk:
         self.cases = CaseBook(self.store.cases, self.write_all)
         self.heard = 0
         gate: Any = self
-        self.commands = complaints.commands(gate, self.hears)
+        self.commands = handlers_of(complaints.Complaints(gate, self.hears))
         row = Complaint("A1", SHANGHAI, "138****0007", NOON - 100, "1069001", "x", NOON)
         self.cases.file(list(self.cases.drafts("12321", "b" * 16, [row], DueDays(5, 15), Holidays(), NOON, "li", "x")))
         self.cases.match(1, HIT, NOON, "li", "x")
@@ -119,7 +120,7 @@ def test_it_is_in_force_when_it_is_answered_and_the_case_says_so(desk: Desk) -> 
     ("args", "says"),
     [
         ({"suppress": "advertiser"}, "say which \\(--value\\)"),
-        ({"suppress": "nonsense"}, "unknown word 'nonsense'"),
+        ({"suppress": "nonsense"}, "suppress: unknown word 'nonsense'"),
         ({"suppress": "provider", "value": "bing"}, "provider of the settings"),
         ({"suppress": "all", "value": "jia"}, "scope all has no value"),
         ({"suppress": "all", "provider": "yi"}, "matched to a message of jia, not of yi"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.model.roles import COMMANDS
+from proxy.desk.api.operation_table import PERMISSIONS
 from proxy.server.workers.merged_answers import EVERYWHERE, GONE, is_for_all, is_trial, lines_of, one_answer, tried
 from proxy.server.workers.pool import merge_lines
 
@@ -49,7 +49,7 @@ def test_workers_that_judge_by_other_rules_are_named():
 
 
 def test_only_commands_that_there_are_go_to_all():
-    assert set(COMMANDS) >= EVERYWHERE
+    assert set(PERMISSIONS) >= EVERYWHERE
     assert not is_for_all("suppress.import")
 
 
