@@ -13,7 +13,7 @@ from proxy.model.recipient import Recipient
 from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, RecipientTest, Test, Tree, ask_person
 from proxy.policy.evaluation_plan import Rule, cap_of
 from proxy.policy.judge import cap_used
-from proxy.policy.kinds.limit import BURST_WINDOWS, Limit
+from proxy.policy.limit import BURST_WINDOWS, Limit
 from proxy.policy.limit_counts import counter_key, counter_of
 from proxy.policy.ruleset import RuleSet
 

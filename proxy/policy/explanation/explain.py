@@ -32,7 +32,7 @@ from proxy.policy.explanation.naming import (
 from proxy.policy.explanation.suggestions import suggestion_for
 from proxy.policy.incomplete_messages import undecided
 from proxy.policy.judge import judge
-from proxy.policy.kinds.limit import Limit
+from proxy.policy.limit import Limit
 from proxy.policy.limit_counts import falls_back
 from proxy.policy.registries.registry import HASH
 from proxy.policy.reply_paths import AssumedPath, path_of
