@@ -25,11 +25,11 @@ from proxy.relay.effects.optouts import Confirmation, RefusedTexts, ReplyEffect,
 from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.effects.replay import replay
 from proxy.relay.effects.suppression import OfficerRefusal
+from proxy.state.lists.desk_records import Numbering
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record, reply_ports
 from proxy.state.record.optout_candidates import Port
 from proxy.state.shared.log import NODES, LogEntry, Place
-from proxy.state.shared.number_ranges import Numbering
 from proxy.state.stores.sqlite import SqliteStore
 from tests.journal.memory_disk import MemoryDisk
 

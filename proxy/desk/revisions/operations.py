@@ -21,7 +21,7 @@ from proxy.model.roles import Asker
 from proxy.operations.control import Call, CommandRefused, Handler
 from proxy.operations.gate_interface import Gate
 from proxy.operations.rule_hits import Hits
-from proxy.state.lists.rule_history import EVENTS_MAX
+from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import may_be_pushed
 
 LATELY_S = 60.0

@@ -28,12 +28,9 @@ from proxy.state.embedded.checkpoint import CheckpointFile
 from proxy.state.embedded.record_table import Table
 from proxy.state.embedded.saving import CheckpointWriter, Step, Wait, run_steps, run_steps_now
 from proxy.state.lists.consent_lists import ConsentIndex
-from proxy.state.lists.desk_records import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords, IdempotencyKeys, Orders, RuleHistory
 from proxy.state.lists.erased_recipients import ErasedRecipients
 from proxy.state.lists.hash_dictionary import Dictionary
-from proxy.state.lists.idempotency import IdempotencyKeys
-from proxy.state.lists.order_records import Orders
-from proxy.state.lists.rule_history import RuleHistory
 from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record.incomplete_multipart import TornKeys

@@ -19,8 +19,7 @@ from proxy.model.message import Category
 from proxy.operations.control import Args, CommandRefused
 from proxy.policy.registries.holidays import HolidayRow, Holidays
 from proxy.relay.account_access import Directory
-from proxy.state.lists.desk_records import DeskRecords
-from proxy.state.lists.order_records import Orders
+from proxy.state.lists.desk_records import DeskRecords, Orders
 from tests.house import NOON
 from tests.model.test_roles import operated
 
