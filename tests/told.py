@@ -18,9 +18,8 @@ from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFil
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.message import Order, hash32
 from proxy.model.recipient import OptOut
-from proxy.relay.effects.chunked_imports import ChunkedImports
 from proxy.relay.effects.consents import ConsentImport, PersonChange, apply_event
-from proxy.relay.effects.list_import import ListImport
+from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.optouts import Confirmation, RefusedTexts, ReplyEffect, ReplyTo, Widening
 from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.effects.replay import replay

@@ -140,7 +140,7 @@ def _segment(
     there = path.stat()
     os.chown(half, there.st_uid, there.st_gid)  # whichever user runs this, the gate must be able to read it
     half.chmod(there.st_mode & 0o777)
-    atomic_files.sync(half)
+    atomic_files.sync_file(half)
     identity = unpack_header(data).identity
     for piece in in_batches(erased.changes):
         gate.note(segment.first, piece, keys.sign(signed_bytes(identity, segment.first, piece)))

@@ -1,4 +1,4 @@
-"""Commands that run simulated traffic: ``demo``, ``bench``, ``sim carrier``, ``sim provider``."""
+"""Commands that run simulated traffic: ``demo``, ``bench``, ``sim``."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ its records).
         state/record/record.py                 entries, oldest first
         state/record/packed_facts.py           opt-outs and unknown outcomes behind the entries
         state/record/consent_requests.py       consent requests
-        state/record/consent_given.py          consents by reply; state/record/withdrawn.py: their withdrawal
+        state/record/consent_facts.py          consents by reply; withdrawn consents
         state/record/reply_ports.py            ports of opt-out replies
         state/record/incomplete_multipart.py   multipart messages that never became complete
         state/record/optout_candidates.py      messages that a reply may mean

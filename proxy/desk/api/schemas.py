@@ -15,7 +15,7 @@ from proxy.journal.records.probes import Probe
 from proxy.journal.records.revisions import Revised
 from proxy.relay.effects.reply_paths import PathState
 from proxy.state.lists.consent_lists import ConsentBatch
-from proxy.state.record.withdrawn import Withdrawal
+from proxy.state.record.consent_facts import Withdrawal
 
 Schema = dict[str, Any]
 

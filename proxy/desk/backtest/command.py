@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.operations.files.sealed_journal import ring_of
+from proxy.operations.files.journal_access import ring_of
 from proxy.operations.terminal import (
     CONFIG,
     Json,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.files.journal_access import disk_of
 from proxy.operations.terminal import CONFIG, Json, Language, as_json, choose_language, fail, note, print_line, settings_of
 
 if TYPE_CHECKING:

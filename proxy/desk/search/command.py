@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.model.redact import mask_numbers
-from proxy.operations.access_report import record_access
-from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.files.journal_access import disk_of, record_access
 from proxy.operations.terminal import (
     CONFIG,
     Config,

@@ -17,7 +17,7 @@ from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, OneOf, RecipientTest, Test, Tree
 from proxy.policy.evaluation_plan import Rule
-from proxy.policy.explanation.condition_results import ConditionStanding
+from proxy.policy.explanation.condition_results import ConditionStanding, suggestion_for
 from proxy.policy.explanation.history import NOTHING, Past
 from proxy.policy.explanation.naming import (
     NOT_ASKED,
@@ -29,7 +29,6 @@ from proxy.policy.explanation.naming import (
     names_in,
     signature_written,
 )
-from proxy.policy.explanation.suggestions import suggestion_for
 from proxy.policy.incomplete_messages import undecided
 from proxy.policy.judge import judge
 from proxy.policy.limit import Limit

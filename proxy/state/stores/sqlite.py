@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.native.loader import compiled
-from proxy.runtime import durable_folders
+from proxy.runtime import atomic_files
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked, StoreUnreadable
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.embedded.checkpoint import CheckpointFile
@@ -239,7 +239,7 @@ class SqliteStore:
         if self.path is None or self._lock_file >= 0:
             return
         try:
-            durable_folders.make(self.path.parent)
+            atomic_files.make_folder(self.path.parent)
             file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateError(f"store {self.path}: {error.strerror}: {error.filename}") from error

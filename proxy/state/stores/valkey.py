@@ -55,8 +55,7 @@ from proxy.state.shared.lease_requests import Leases
 from proxy.state.shared.log import NODES, Place, SharedLog, place_text
 from proxy.state.shared.lua_library import HOLD, SOURCE
 from proxy.state.shared.multipart_exchange import MultipartExchange
-from proxy.state.shared.record_keys import RecordKeys
-from proxy.state.shared.records import Records
+from proxy.state.shared.records import RecordKeys, Records
 from proxy.state.shared.servers import Servers, gather_results
 from proxy.state.shared.shared_rules import SharedRules
 from proxy.state.shared.store_url import locate

@@ -15,8 +15,7 @@ from pyroaring import BitMap
 from typer.testing import CliRunner, Result
 
 from proxy.__main__ import app
-from proxy.archive.audit.list_membership import CHUNK_BITS
-from proxy.archive.audit.optout_events import OptOutTrace
+from proxy.archive.audit.optout_events import CHUNK_BITS, OptOutTrace
 from proxy.archive.audit.optout_history import SENT_SHOWN_MAX, PduReaders, in_order, trace
 from proxy.desk.optouts.recipient_trace import CannotTrace, trace_optouts
 from proxy.journal.records import consents, delivers, gate_events, messages, operator_actions
