@@ -20,7 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 SOURCE, PARTS = Path("proxy/native/accelerated.pyx"), "proxy/native/*/*.pxi"
 
 
-class Hot(BuildHookInterface):  # type: ignore[type-arg,misc] # hatchling's own type is of no use here
+class CompileHook(BuildHookInterface):  # type: ignore[type-arg,misc] # hatchling has no stubs for it
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if os.environ.get("GATE106_PURE"):
             return

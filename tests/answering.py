@@ -22,7 +22,7 @@ from proxy.state.mailbox.mailbox import Bounds
 from proxy.wire import Frame, Session, read_fields, response
 from proxy.wire.builders import bind
 from proxy.wire.tables import BIND_TRANSCEIVER, DATA_SM, DELIVER_SM, QUERY_SM, SUBMIT_MULTI, SUBMIT_SM, VERSION_34
-from tests.house import Bind, House
+from tests.harness import Bind, House
 
 RESPONSE_S = 10.0
 TIMERS = SmppTimers(bind_s=10.0, enquire_s=3600.0, response_s=RESPONSE_S, unread_s=30.0)

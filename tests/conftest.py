@@ -43,7 +43,7 @@ DEAREST = (
     "crash/test_crash.py", "simulation/test_simulation.py", "browser/test_pages.py", "bench/test_runs.py", "sim/bench/test_measurement.py", "native/test_compiled.py", "browser/test_stories.py",
     "cost/test_instructions.py", "grafana/test_real_prometheus.py", "bench/test_reload.py", "composed/test_composed.py", "grafana/test_alerts.py",
     "server/workers/test_shared.py", "server/workers/test_real.py", "server/workers/test_totals.py", "soak/test_soak.py", "upgrade/test_upgrade.py", "e2e/test_secrets.py",
-    "e2e/test_told.py", "e2e/test_agreed.py", "e2e/test_desks.py", "e2e/test_store_lost.py", "desk/api/test_any_request.py", "desk/api/test_api.py",
+    "e2e/test_replication.py", "e2e/test_agreed.py", "e2e/test_desks.py", "e2e/test_store_lost.py", "desk/api/test_any_request.py", "desk/api/test_api.py",
     "sim/test_demo.py", "e2e/test_real_clients.py", "e2e/test_day_at_the_desk.py", "crash/test_operating.py", "crash/test_revising.py",
     "e2e/test_operating.py", "e2e/test_complaints.py", "upgrade/test_side_by_side.py", "e2e/test_network_cut.py", "archive/test_segment_index.py",
 )  # fmt: skip

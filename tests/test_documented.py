@@ -44,7 +44,7 @@ from proxy.policy.text.category import (
     SUBCATEGORIES,
     SURELY,
 )
-from proxy.server.workers.http import HttpFront
+from proxy.server.workers.http import PoolHttpServer
 from proxy.server.workers.merged_metrics import text_of
 from proxy.server.workers.pool import WorkerPool
 from proxy.wire import status_name
@@ -593,7 +593,7 @@ def exposed() -> dict[str, set[str]]:
     tally.submit_seconds["carrier"].observe(1.0)
     gauges = Gauges(**{attribute: {labels: 1.0} for attribute, _, labels, _ in GAUGES})  # type: ignore[arg-type]
     found: dict[str, set[str]] = {}
-    text = exposition(tally, gauges) + text_of(HttpFront(WorkerPool(2, [])).own())
+    text = exposition(tally, gauges) + text_of(PoolHttpServer(WorkerPool(2, [])).own())
     for family in text_string_to_metric_families(text.decode()):
         for sample in family.samples:
             name = re.sub("_(bucket|sum|count)$", "", sample.name) if family.type == "histogram" else sample.name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import BEIJING, SHANGHAI, House
+from tests.harness import BEIJING, SHANGHAI, House
 
 TEXT = "【测试】双11券 拒收请回复R"
 

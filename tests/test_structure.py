@@ -89,6 +89,14 @@ FIELD_NAMES_HERE = {
 }
 """Where such a word is the field's, with the reason."""
 
+FIELD_NAMES_WITHIN = {
+    "desk": "the compliance staff's", "guard": "a check before the application", "long": "long messages, and plain length",
+    "parts": "of a long message", "proposal": "a change that waits for its approval", "replies": "of recipients",
+    "revisions": "of the rules", "sent": "a PDU or record that was sent", "sheet": "of a spreadsheet",
+    "wording": "of a confirmation, which an officer approves",
+}  # fmt: skip
+"""Words that are the field's beside others in a class name (LongMessage), with the meaning."""
+
 
 # -- reading
 
@@ -221,16 +229,30 @@ def private_words(package: Path) -> list[str]:
         for path in sorted(found)
         if path.stem in FIELD_NAMES and label(path, package) not in FIELD_NAMES_HERE
     ]
-    for path in package.rglob("*.py"):
-        words = {name: name.lower() if name.lower() in FIELD_NAMES else snake(name) for name in classes(parsed(path))}
-        wrong += [
-            f"{label(path, package)}: class {name}: {FIELD_NAMES[word]}" for name, word in words.items() if word in FIELD_NAMES
-        ]
+    for path in sources(package):
+        wrong += [f"{label(path, package)}: class {name}: {word}" for name in class_names(path) if (word := field_name(name))]
     return wrong
 
 
-def snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+COMPILED_CLASS = re.compile(r"^[ \t]*(?:cdef[ \t]+|cpdef[ \t]+)?class[ \t]+(\w+)", re.MULTILINE)
+
+
+def class_names(path: Path) -> Iterator[str]:
+    if path.suffix == ".py":
+        return classes(parsed(path))
+    return iter(dict.fromkeys(COMPILED_CLASS.findall(path.read_text(encoding="utf-8"))))
+
+
+def field_name(class_name: str) -> str | None:
+    """The field's name for a private word that is a class name, or stands in one; None if there is no such word."""
+    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", class_name)]
+    for length in range(len(words), 0, -1):
+        for first in range(len(words) - length + 1):
+            found = "_".join(words[first : first + length])
+            whole = length == len(words) and not class_name.startswith("_")
+            if found in FIELD_NAMES and (whole or found not in FIELD_NAMES_WITHIN):
+                return FIELD_NAMES[found]
+    return None
 
 
 def poor_first_lines(package: Path) -> list[str]:
@@ -404,13 +426,29 @@ def test_seeded_a_private_word(tmp_path: Path) -> None:
     found = package(
         tmp_path, {"relay/chains.py": "class Told: pass\nclass _Told: pass\n", "relay/x.py": "class WayBack: pass\n"}
     )
-    package(tmp_path, {"desk/x.py": "", "relay/board/x.py": "", "native/relay/transit.pxi": ""})
+    package(
+        tmp_path,
+        {"desk/x.py": "", "relay/board/x.py": "", "native/relay/transit.pxi": "cdef class _Numbered:\n    cdef int x\n"},
+    )
+    package(
+        tmp_path,
+        {"relay/y.py": "class HTTPFront: pass\nclass TheWayBackAgain: pass\nclass LongMessage: pass\nclass _Sent: pass\n"},
+    )
+    package(
+        tmp_path,
+        {"relay/z.py": "class Sent: pass\nclass Frontier: pass\n", "native/x.pyx": "cdef class Order(OfficerOrder): pass\n"},
+    )
     assert set(private_words(found)) == {
         "proxy/native/relay/transit.pxi: pending_submit",
         "proxy/relay/board: multipart shared",
         "proxy/relay/chains.py: batching",
         "proxy/relay/chains.py: class Told: idempotency",
+        "proxy/relay/chains.py: class _Told: idempotency",
         "proxy/relay/x.py: class WayBack: deliver",
+        "proxy/native/relay/transit.pxi: class _Numbered: sequence_window",
+        "proxy/relay/y.py: class HTTPFront: http",
+        "proxy/relay/y.py: class TheWayBackAgain: deliver",
+        "proxy/relay/z.py: class Sent: message_index",
     }
 
 

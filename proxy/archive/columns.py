@@ -74,7 +74,9 @@ class RowReader:
         """``rules``: what earlier segments said, revision → ids."""
         self.rules = dict(rules)
         self._memo = ContentCache()
-        self._said: dict[bytes, tuple[str, str, bool]] = {}  # digest of a content → text, signature, whether it may be a code
+        self._contents: dict[
+            bytes, tuple[str, str, bool]
+        ] = {}  # digest of a content → text, signature, whether it may be a code
         self._by_kind: dict[int, Callable[[JournalRecord], Sequence[PersonRow]]] = {
             messages.VERDICT: self._verdict,
             messages.ANSWER: self._answers,
@@ -98,17 +100,21 @@ class RowReader:
     # -- on the way out
 
     def _verdict(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = messages.unpack_verdict(record.body)
-        text, name, code, part, parts = self._content(said.data, said.time)
-        entry, category, rules = said.entry, CATEGORY_WORDS[said.category], self._objecting(said.revision, said.breaches)
-        if code or said.category is Category.OTP or unjudged(category, said.reason, objected=bool(rules)):
+        submit = messages.unpack_verdict(record.body)
+        text, name, code, part, parts = self._content(submit.data, submit.time)
+        entry, category, rules = (
+            submit.entry,
+            CATEGORY_WORDS[submit.category],
+            self._objecting(submit.revision, submit.breaches),
+        )
+        if code or submit.category is Category.OTP or unjudged(category, submit.reason, objected=bool(rules)):
             text = mask_digits(text)
-        persons = (said.recipient,) if said.recipient else unreadable_submits.recipients_of_pdu(said.data) or _NOBODY
+        persons = (submit.recipient,) if submit.recipient else unreadable_submits.recipients_of_pdu(submit.data) or _NOBODY
         return [
             _row((
-                person, _ms(said.time), record.sequence, place, "verdict", said.provider, said.account, said.port,
-                "allow" if entry is not None else said.outcome.word, said.reason, said.status, category, name, text, rules, said.revision,
-                entry.id if entry is not None else 0, 0, part, parts, "", "",
+                person, _ms(submit.time), record.sequence, place, "verdict", submit.provider, submit.account, submit.port,
+                "allow" if entry is not None else submit.outcome.word, submit.reason, submit.status, category, name, text, rules,
+                submit.revision, entry.id if entry is not None else 0, 0, part, parts, "", "",
             ))
             for place, person in enumerate(persons)
         ]  # fmt: skip
@@ -119,12 +125,12 @@ class RowReader:
             content = self._read(Frame.of(data), now).content
         except (Malformed, ValueError, IndexError):
             return "", "", False, 0, 0
-        found = self._said.get(content.digest)
+        found = self._contents.get(content.digest)
         if found is None:
-            if len(self._said) >= _VALUES_MAX:
-                self._said.clear()
+            if len(self._contents) >= _VALUES_MAX:
+                self._contents.clear()
             text = content.text
-            found = self._said[content.digest] = text, signer(text), may_be_code(squeeze(fold(text)))
+            found = self._contents[content.digest] = text, signer(text), may_be_code(squeeze(fold(text)))
         part = content.part
         return (*found, part.index, part.total) if part is not None else (*found, 0, 0)
 
@@ -146,93 +152,97 @@ class RowReader:
     def _answers(self, record: JournalRecord) -> Sequence[PersonRow]:
         return [
             _row((
-                told.recipient, _ms(told.time), record.sequence, place, "answer", "", "", "", "", "", told.status, "", "", "", "", "",
-                told.entry_id, told.verdict_sequence, 0, 0, _printed(told.carrier_id.partition(b"\0")[0]),
-                EFFECTS[told.effect] if told.effect < len(EFFECTS) else str(told.effect),
+                answer.recipient, _ms(answer.time), record.sequence, place, "answer", "", "", "", "", "", answer.status, "", "", "", "", "",
+                answer.entry_id, answer.verdict_sequence, 0, 0, _printed(answer.carrier_id.partition(b"\0")[0]),
+                EFFECTS[answer.effect] if answer.effect < len(EFFECTS) else str(answer.effect),
             ))
-            for place, told in enumerate(answers.unpack_answers(record))
+            for place, answer in enumerate(answers.unpack_answers(record))
         ]  # fmt: skip
 
     def _named(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = gate_events.unpack_rules(record.body)
-        self.rules[said.revision[:16].rjust(16, "0")] = said.ids
+        event = gate_events.unpack_rules(record.body)
+        self.rules[event.revision[:16].rjust(16, "0")] = event.ids
         return ()
 
     # -- on the way back
 
     def _deliver(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = delivers.unpack_deliver(record.body)
-        message_id, state, text = _receipt(said.data) if said.kind == "receipt" else ("", "", _text(said.data))
+        event = delivers.unpack_deliver(record.body)
+        message_id, state, text = _receipt(event.data) if event.kind == "receipt" else ("", "", _text(event.data))
         return (
             _row((
-                _number(said.source), _ms(said.time), record.sequence, 0, said.kind, said.provider, "", said.port, "", "", 0, "", "", text,
+                _number(event.source), _ms(event.time), record.sequence, 0, event.kind, event.provider, "", event.port, "", "", 0, "", "", text,
                 "", "", 0, 0, 0, 0, message_id, state,
             )),
         )  # fmt: skip
 
     def _stopped(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = delivers.unpack_optout(record.body)
+        event = delivers.unpack_optout(record.body)
         return (
             PersonRow(
-                said.recipient, _ms(said.time), record.sequence, 0, "stopped", said.provider, port=said.port, text=said.keyword,
-                state=_scope(said.opt_out),
+                event.recipient, _ms(event.time), record.sequence, 0, "stopped", event.provider, port=event.port, text=event.keyword,
+                state=_scope(event.opt_out),
             ),
         )  # fmt: skip
 
     def _held(self, record: JournalRecord) -> Sequence[PersonRow]:
         """What a doubtful reply holds; its text stands in the row of its deliver."""
-        said = doubtful_replies.unpack_doubtful(record.body)
-        state = "; ".join(map(_scope, said.held))
+        event = doubtful_replies.unpack_doubtful(record.body)
+        state = "; ".join(map(_scope, event.held))
         return (
-            PersonRow(said.recipient, _ms(said.time), record.sequence, 0, "held", said.provider, port=said.port, state=state),
+            PersonRow(
+                event.recipient, _ms(event.time), record.sequence, 0, "held", event.provider, port=event.port, state=state
+            ),
         )
 
     def _restored(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = delivers.unpack_restored(record.body)
+        event = delivers.unpack_restored(record.body)
         return (
             PersonRow(
-                said.recipient, _ms(said.time), record.sequence, 0, "restored", said.provider, port=said.port, text=said.keyword,
-                state="; ".join(map(_scope, said.lifted)),
+                event.recipient, _ms(event.time), record.sequence, 0, "restored", event.provider, port=event.port, text=event.keyword,
+                state="; ".join(map(_scope, event.lifted)),
             ),
         )  # fmt: skip
 
     def _confirmed(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = delivers.unpack_confirmation(record.body)
+        event = delivers.unpack_confirmation(record.body)
         return (
             PersonRow(
-                said.recipient, _ms(said.time), record.sequence, 0, "confirmed", said.provider, port=said.port, text=said.text,
-                state=_scope(said.refusal),
+                event.recipient, _ms(event.time), record.sequence, 0, "confirmed", event.provider, port=event.port, text=event.text,
+                state=_scope(event.refusal),
             ),
         )  # fmt: skip
 
     def _person_changed(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = consents.unpack_change(record.body)
+        event = consents.unpack_change(record.body)
         about = {
-            "withdrawn": f"{said.advertiser or 'all advertisers'}, {said.category or 'all categories'}",
-            "recycled": f"somebody else's since {said.before}",
-        }.get(said.event, "")
-        state = f"{said.event} {about}".strip()
+            "withdrawn": f"{event.advertiser or 'all advertisers'}, {event.category or 'all categories'}",
+            "recycled": f"somebody else's since {event.before}",
+        }.get(event.event, "")
+        state = f"{event.event} {about}".strip()
         return (
-            PersonRow(said.recipient, _ms(said.time), record.sequence, 0, "officer", text=_by(said.who, said.why), state=state),
+            PersonRow(
+                event.recipient, _ms(event.time), record.sequence, 0, "officer", text=_by(event.who, event.why), state=state
+            ),
         )
 
     def _consented(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = consents.unpack_consent_reply(record.body)
-        text = said.text.encode("utf-8", "replace").decode()
-        state = f"{said.terms.advertiser}, {said.terms.category}"
+        event = consents.unpack_consent_reply(record.body)
+        text = event.text.encode("utf-8", "replace").decode()
+        state = f"{event.terms.advertiser}, {event.terms.category}"
         return (
             PersonRow(
-                said.recipient, _ms(said.time), record.sequence, 0, "consented", said.provider, port=said.port, text=text,
-                message=said.request, state=state,
+                event.recipient, _ms(event.time), record.sequence, 0, "consented", event.provider, port=event.port, text=text,
+                message=event.request, state=state,
             ),
         )  # fmt: skip
 
     def _officer(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = operator_actions.unpack_suppressed(record.body)
-        changed = [f"+{_scope(one)}" for one in said.added] + [f"-{_scope(one)}" for one in said.lifted]
+        event = operator_actions.unpack_suppressed(record.body)
+        changed = [f"+{_scope(one)}" for one in event.added] + [f"-{_scope(one)}" for one in event.lifted]
         return (
             PersonRow(
-                said.recipient, _ms(said.time), record.sequence, 0, "officer", text=_by(said.who, said.why), state="; ".join(changed)
+                event.recipient, _ms(event.time), record.sequence, 0, "officer", text=_by(event.who, event.why), state="; ".join(changed)
             ),
         )  # fmt: skip
 

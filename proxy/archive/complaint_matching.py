@@ -70,17 +70,17 @@ class MatchResult(NamedTuple):
 
 def match(wanted: ComplaintQuery, ask: Ask, number_of: NumberOf, agrees: Callable[[str, int], bool]) -> MatchResult:
     """``agrees``: whether a number can be the one that was written with digits hidden. Errors are those of ``ask``."""
-    asked: list[SearchResult] = []
+    results: list[SearchResult] = []
     for window_s in WINDOWS_S if wanted.at else (0.0,):
         for question in _questions(wanted, window_s):
             found = ask(question)
-            asked.append(found)
+            results.append(found)
             scored = (_scored(wanted, hit, number_of(hit), agrees) for hit in found.hits)
             candidates = [one for one in scored if one is not None and one.score >= LEAST]
             candidates.sort(key=lambda one: (-one.score, abs(one.hit.at - wanted.at)))
             if candidates and (candidates[0].score >= ENOUGH or window_s == WINDOWS_S[-1] or not wanted.at):
-                return MatchResult(candidates[:SHOWN_MAX], tuple(asked), window_s, found.more)
-    return MatchResult([], tuple(asked), WINDOWS_S[-1] if wanted.at else 0.0, any(found.more for found in asked))
+                return MatchResult(candidates[:SHOWN_MAX], tuple(results), window_s, found.more)
+    return MatchResult([], tuple(results), WINDOWS_S[-1] if wanted.at else 0.0, any(found.more for found in results))
 
 
 def _questions(wanted: ComplaintQuery, window_s: float) -> list[Query]:
@@ -153,19 +153,19 @@ def _scored(wanted: ComplaintQuery, hit: Hit, number: int, agrees: Callable[[str
     return Candidate(hit, number, round(100 * score / most) if most else 0, tuple(why))
 
 
-def _of_sender(said: str, port: str) -> tuple[float, Bilingual]:
-    if said == port:
+def _of_sender(sender: str, port: str) -> tuple[float, Bilingual]:
+    if sender == port:
         return 1.0, Bilingual("the port is the same", "端口一致")
-    if len(said) >= 5 and port.startswith(said):
+    if len(sender) >= 5 and port.startswith(sender):
         return 0.9, Bilingual("the port begins with what was said", "端口以所述号码开头")
-    if len(said) >= 4 and (port.endswith(said) or said in port or said.endswith(port)):
+    if len(sender) >= 4 and (port.endswith(sender) or sender in port or sender.endswith(port)):
         return 0.7, Bilingual("the port holds what was said", "端口包含所述号码")
     return 0.0, Bilingual(f"another port ({port})", f"端口不同（{port}）")
 
 
-def likeness(said: str, text: str) -> float:
+def likeness(claim: str, text: str) -> float:
     """0 to 1; a piece of a text is as good as all of it. Digits count as one sign: those of codes are not kept."""
-    one, other = _plain(said), _plain(text)
+    one, other = _plain(claim), _plain(text)
     if not one or not other:
         return 0.0
     whole = fuzz.ratio(one, other) / 100

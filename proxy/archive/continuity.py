@@ -1,9 +1,9 @@
 """Checks that a journal continues where its tables end.
 
-In: a manifest, the journal's disk. Out: faults, in words. Never: a byte changed; damage inside segments (journal/scan.py reports it).
+In: a manifest, the journal's disk. Out: faults, as text. Never: a write; damage inside segments (journal/scan.py reports it).
 
-A table ends where a segment did, so the digest it ends with must be that of a group of the journal, wherever its records are still there.
-Retention removes segments from the beginning and never the newest two: a journal that ends before its tables do has lost its end.
+A table ends at the end of a segment. Its last digest must be the digest of a commit group, if the journal still has that segment.
+Retention removes the oldest segments, never the newest two. So a journal that ends before its tables has lost its end.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 
 
 def identity_of(disk: Disk, archive: Path, node: int | None) -> str:
-    """A journal's identity: from its newest header, else from its folder; if nothing is left, from the tables of its ``node`` (None:
-    unknown). Empty if it has none yet. ManifestError, OSError."""
+    """The journal's identity: from its newest header, else its folder, else the tables of its ``node`` (None: unknown). Empty if it
+    has none yet. Raises ManifestError, OSError."""
     for name in reversed(disk.list()):
         try:
             return unpack_header(disk.read(name, HEADER_BYTES)).identity.hex()
@@ -36,7 +36,7 @@ def continuity_faults(manifest: Manifest, disk: Disk, *, every: bool = False) ->
     if not manifest.last:
         return []
     scan = Scan(disk, 0 if every else manifest.last + 1, over_holes=every, closed=True)
-    look, whole = _SeamChecker(ends), True
+    look, whole = _ContinuityChecker(ends), True
     try:
         for placed in scan:
             look.at(placed)
@@ -52,8 +52,8 @@ def continuity_faults(manifest: Manifest, disk: Disk, *, every: bool = False) ->
     return [*faults, truncation_fault(manifest, scan.last)] if whole and scan.last < manifest.last else faults
 
 
-class _SeamChecker:
-    """Which digests a journal has at these records."""
+class _ContinuityChecker:
+    """Reads the digests of a journal at these records."""
 
     def __init__(self, ends: Mapping[int, str]) -> None:
         self.last = 0  # record of the journal that was seen
@@ -76,7 +76,7 @@ class _SeamChecker:
             self.seen.setdefault(last, set()).add(digest.hex())
 
     def faults(self, manifest: Manifest) -> list[str]:
-        """The first fault, if there is one: everything after it differs, too."""
+        """The first fault only: all later digests differ too."""
         for end in self._order:
             if end in self._crossed or (end in self.seen and self._ends[end] not in self.seen[end]):
                 return [rewrite_fault(manifest, end)]
@@ -84,7 +84,7 @@ class _SeamChecker:
 
 
 def truncation_fault(manifest: Manifest, last: int) -> str:
-    """A journal that ends at ``last``, before its tables do."""
+    """The fault of a journal that ends at ``last``, before its tables."""
     gone = max(last, manifest.gone.last if manifest.gone else 0, manifest.removed_to)
     first = min(gone + 1, manifest.last)
     return (
@@ -94,12 +94,12 @@ def truncation_fault(manifest: Manifest, last: int) -> str:
 
 
 def rewrite_fault(manifest: Manifest, last: int) -> str:
-    """A journal that has other records than the tables up to ``last``."""
+    """The fault of a journal whose records up to ``last`` differ from the tables."""
     return f"node {manifest.node}: up to record {last} the segments are not those the tables were made of: the chain was written anew"
 
 
 def missing_journal_faults(disk: Disk, archive: Path, node: int | None) -> list[str]:
-    """Faults of a journal that is empty where there are tables of it. ManifestError, OSError."""
+    """Faults of an empty journal that has tables. Raises ManifestError, OSError."""
     identity = identity_of(disk, archive, node)
     manifests = [load(folder) for folder in node_folders(archive)] if identity else []
     return [truncation_fault(one, 0) for one in manifests if one.identity == identity and one.last]

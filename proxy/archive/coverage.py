@@ -123,7 +123,7 @@ def determine_coverage(sources: ArchiveSources, question: Query) -> CoverageRepo
             faults.append(rewrite_fault(own, own.last))
     files.sort(key=lambda one: (-one.until_ms, -one.since_ms))
     missing += _missing_nodes([folder for folder, _ in manifests])
-    unreached = [said for span in spans for said in _beyond_records(span, question)]
+    unreached = [gap for span in spans for gap in _beyond_records(span, question)]
     return CoverageReport(tuple(spans), tuple(faults), tuple(files), tuple(missing), tuple(unreached))
 
 

@@ -102,7 +102,7 @@ class Manifest:
     # -- as bytes
 
     def pack(self) -> bytes:
-        said: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "format": FORMAT,
             "node": self.node,
             "identity": self.identity,
@@ -113,24 +113,24 @@ class Manifest:
             "blooms": {file.name: self.blooms[file.name] for file in self.files() if file.name in self.blooms},
             "tables": [[*table[:-1], [list(file) for file in table.files]] for table in self.tables],
         }
-        return json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode() + b"\n"
 
     @classmethod
     def unpack(cls, data: bytes) -> Manifest:
         """ManifestError."""
         try:
-            said = json.loads(data)
-            if said["format"] != FORMAT:
-                raise ManifestError(f"format {said['format']} is not known here (a newer gate wrote it?)")
+            fields = json.loads(data)
+            if fields["format"] != FORMAT:
+                raise ManifestError(f"format {fields['format']} is not known here (a newer gate wrote it?)")
             return cls(
-                said["node"],
-                said["identity"],
-                [TableEntry(*row)._replace(files=tuple(TableFile(*file) for file in row[-1])) for row in said["tables"]],
-                RemovedTables(*said["gone"]) if said["gone"] else None,
-                said["removed_to"],
-                [(was, now, signature) for was, now, signature in said.get("erased", [])],
-                said["rules"],
-                said.get("blooms", {}),  # earlier gates made none
+                fields["node"],
+                fields["identity"],
+                [TableEntry(*row)._replace(files=tuple(TableFile(*file) for file in row[-1])) for row in fields["tables"]],
+                RemovedTables(*fields["gone"]) if fields["gone"] else None,
+                fields["removed_to"],
+                [(was, now, signature) for was, now, signature in fields.get("erased", [])],
+                fields["rules"],
+                fields.get("blooms", {}),  # earlier gates made none
             )
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise ManifestError(f"cannot be read ({error!r})") from None

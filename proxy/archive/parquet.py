@@ -132,10 +132,10 @@ def merge(path: Path, folder: Path, files: Sequence[TableFile]) -> tuple[TableFi
 
 
 def ordered(
-    path: Path, folder: Path, asked: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]
+    path: Path, folder: Path, database: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]
 ) -> tuple[TableFile, ...]:
     """What a query gives, in the table's columns and order, as files. OSError, duckdb.Error."""
-    return tuple(_files(path, folder, asked.sql(query, params=values).to_arrow_reader(GROUP_ROWS)))
+    return tuple(_files(path, folder, database.sql(query, params=values).to_arrow_reader(GROUP_ROWS)))
 
 
 def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterator[TableFile]:

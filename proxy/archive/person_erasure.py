@@ -51,7 +51,7 @@ class JournalWriter(Protocol):
 
 
 class ErasurePlan(NamedTuple):
-    goes: tuple[ClosedSegment, ...]
+    removed: tuple[ClosedSegment, ...]
     """Segments that may be looked through, the oldest first."""
     stays: dict[str, int]
     """Reason → number of segments that stay for it."""
@@ -104,8 +104,8 @@ def run(
     segments = groups = records = 0
     header = unpack_header(disk.read(disk.list()[-1], HEADER_BYTES))
     folder = journal_folder(archive, header.node, header.identity.hex())
-    there = folder.is_dir()
-    with exclusive_roller(folder) if there else nullcontext():
+    existed = folder.is_dir()
+    with exclusive_roller(folder) if existed else nullcontext():
         for left in disk.path.glob(f"*{atomic_files.HALF}"):  # by a kill
             atomic_files.remove_file(left)
         for segment in goes:
@@ -114,7 +114,7 @@ def run(
             looked.append(segment)
             seen(segment)
         return ErasureResult(
-            segments, groups, records, _tables(folder, keys, person, looked, verdicts) if there and looked else 0
+            segments, groups, records, _tables(folder, keys, person, looked, verdicts) if existed and looked else 0
         )
 
 
@@ -213,12 +213,12 @@ def _mask(batch: pa.RecordBatch, whose: _RowFilter) -> pa.Array:
     within = pa.array([False] * batch.num_rows)
     for first, last in whose.spans:
         within = pc.or_(within, pc.and_(pc.greater_equal(sequence, first), pc.less_equal(sequence, last)))
-    mine = pc.and_(pc.equal(batch.column("person"), pa.scalar(whose.hashed, pa.uint64())), within)
+    of_person = pc.and_(pc.equal(batch.column("person"), pa.scalar(whose.hashed, pa.uint64())), within)
     if whose.verdicts:
         erased = pc.is_in(sequence, value_set=pa.array(sorted(whose.verdicts), pa.uint64()))
-        mine = pc.or_(mine, pc.and_(pc.equal(batch.column("person"), pa.scalar(0, pa.uint64())), erased))
+        of_person = pc.or_(of_person, pc.and_(pc.equal(batch.column("person"), pa.scalar(0, pa.uint64())), erased))
     blank = pc.and_(pc.is_null(batch.column("sealed")), _refusal(batch))
-    return pc.and_(mine, pc.invert(blank))
+    return pc.and_(of_person, pc.invert(blank))
 
 
 def _refusal(batch: pa.RecordBatch) -> pa.Array:

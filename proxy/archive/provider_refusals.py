@@ -55,14 +55,14 @@ def refused_submits(
     files = [str(one.path) for one in determine_coverage(sources, question).files]
     where = "kind = 'verdict' AND provider = $provider AND outcome <> 'allow' AND time_ms >= $since AND time_ms < $until"
     order = "time_ms, node, sequence, place"
-    said = f"SELECT {_COLUMNS}, node, sequence, place FROM tail WHERE {where}"  # noqa: S608 # names of ours; what was asked for are values
+    sql = f"SELECT {_COLUMNS}, node, sequence, place FROM tail WHERE {where}"  # noqa: S608 # names of ours; what was asked for are values
     values: dict[str, Any] = {"provider": provider, "since": int(since * 1000), "until": int(until * 1000)}
     if files:
-        said += f" UNION ALL SELECT {_COLUMNS}, node, sequence, place FROM read_parquet($files) WHERE {where}"  # noqa: S608 # likewise
+        sql += f" UNION ALL SELECT {_COLUMNS}, node, sequence, place FROM read_parquet($files) WHERE {where}"  # noqa: S608 # likewise
         values["files"] = files
-    with engine() as asked:
-        asked.register("tail", sources.table(keys))
-        found = asked.execute(f"SELECT * FROM ({said}) ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}", values)  # noqa: S608 # likewise
+    with engine() as database:
+        database.register("tail", sources.table(keys))
+        found = database.execute(f"SELECT * FROM ({sql}) ORDER BY {order} LIMIT {limit + 1} OFFSET {skip}", values)  # noqa: S608 # likewise
         rows = found.fetchall()
     return RefusalPage([_refusal(row, keys) for row in rows[:limit]], len(rows) > limit)
 

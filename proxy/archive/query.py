@@ -57,14 +57,14 @@ class Query(NamedTuple):
 
     def words(self) -> str:
         """The query for the access record: with the whole number, as in other commands about a person."""
-        said = self._asdict() | {"to": str(self.to) if self.to else "", "limit": 0}
-        return " ".join(f"{name}={value}" for name, value in said.items() if value)
+        fields = self._asdict() | {"to": str(self.to) if self.to else "", "limit": 0}
+        return " ".join(f"{name}={value}" for name, value in fields.items() if value)
 
     # -- as SQL
 
     def fits(self) -> tuple[str, dict[str, Any]]:
-        """The SQL condition, with values, for submits that match, whoever the recipient is."""
-        said, values = ["kind = 'verdict'"], dict[str, Any]()
+        """The SQL condition, with values, for matching submits of any recipient."""
+        conditions, values = ["kind = 'verdict'"], dict[str, Any]()
         for name, condition, value in (
             ("since", "time_ms >= $since", int(self.since * 1000)),
             ("until", "time_ms <= $until", int(self.until * 1000)),
@@ -76,9 +76,9 @@ class Query(NamedTuple):
             ("reason", "reason = $reason", self.reason),
         ):
             if value:
-                said.append(condition)
+                conditions.append(condition)
                 values[name] = value
-        return " AND ".join(said), values
+        return " AND ".join(conditions), values
 
     def matches(self, row: PersonRow) -> bool:
         """Whether a row that is in no table matches."""

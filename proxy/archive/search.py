@@ -112,12 +112,12 @@ def find(
 
 def _found(sources: ArchiveSources, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool) -> SearchResult:
     coverage = determine_coverage(sources, question)
-    with engine() as asked:
-        run = _SearchRun(asked, coverage.files, question, _UnrolledRows(sources, keys), thorough=thorough)
+    with engine() as database:
+        run = _SearchRun(database, coverage.files, question, _UnrolledRows(sources, keys), thorough=thorough)
         fits, others = run.for_person(keys.person(question.to)) if question.to else run.for_anybody()
     if run.cut:
-        said = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
-        coverage = coverage._replace(missing=(*coverage.missing, said))
+        note = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
+        coverage = coverage._replace(missing=(*coverage.missing, note))
     hits = _hits(fits[: question.limit], others, now)
     events = _join(hits, others)
     reaches_to = fits[: question.limit][-1]["time_ms"] / 1000 if fits else 0.0
@@ -154,14 +154,14 @@ class _SearchRun:
 
     def __init__(
         self,
-        asked: duckdb.DuckDBPyConnection,
+        database: duckdb.DuckDBPyConnection,
         files: Sequence[CandidateFile],
         question: Query,
         rests: _UnrolledRows,
         *,
         thorough: bool,
     ) -> None:
-        self._engine, self._files, self._question, self._rests = asked, files, question, rests
+        self._engine, self._files, self._question, self._rests = database, files, question, rests
         self._engine.register("tail", rests.table())
         self._thorough = thorough
         self.passed_over = 0
@@ -176,12 +176,12 @@ class _SearchRun:
             for one in self._candidate_files([table_filters.person_word(person)])
             if one.file.least <= person <= one.file.most
         ]
-        said, values = [f"person = {person}", "time_ms >= $begin"], dict[str, Any](begin=int(self._question.since * 1000))
+        conditions, values = [f"person = {person}", "time_ms >= $begin"], dict[str, Any](begin=int(self._question.since * 1000))
         if self._question.until:
-            said.append("time_ms <= $later")
+            conditions.append("time_ms <= $later")
             values["later"] = int((self._question.until + LATER_S) * 1000)
         rows = self._rows(
-            files, " AND ".join(said), self._values | values, f"{_COLUMNS}, {self._fits} AS fits", PERSON_ROWS_MAX + 1
+            files, " AND ".join(conditions), self._values | values, f"{_COLUMNS}, {self._fits} AS fits", PERSON_ROWS_MAX + 1
         )
         if len(rows) <= PERSON_ROWS_MAX:
             fits = [row for row in rows if row["fits"]]
@@ -244,11 +244,11 @@ class _SearchRun:
             sources.append(f"SELECT {columns}, filename FROM read_parquet($files, filename = true) WHERE {where}")  # noqa: S608 # see above
         if not sources:
             return []
-        said = self._engine.execute(
+        result = self._engine.execute(
             f"{' UNION ALL '.join(sources)} ORDER BY time_ms DESC, sequence DESC, place DESC LIMIT {limit}", values
         )
-        names = [column[0] for column in said.description or ()]
-        rows = [dict(zip(names, row, strict=True)) for row in said.fetchall()]
+        names = [column[0] for column in result.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
         for row in rows:
             row["home"] = Path(row["filename"]).parts[-3] if row["filename"] else self._rests.home(row["node"])
         return rows

@@ -70,7 +70,7 @@ class ArchiveKeys:
         return [sealed[at * SEALED_BYTES : (at + 1) * SEALED_BYTES] if number else None for at, number in enumerate(numbers)]
 
     def unseal(self, sealed: bytes | None) -> int:
-        """Decrypts a number; 0 if there is none, or another key was used."""
+        """Decrypts a number; 0 if none exists, or another key was used."""
         if sealed is None or len(sealed) != SEALED_BYTES:
             return 0
         decryptor = self._cipher.decryptor()
@@ -79,8 +79,8 @@ class ArchiveKeys:
 
     # -- heads
 
-    def sign(self, said: bytes) -> bytes:
-        return self._head.sign(said)
+    def sign(self, data: bytes) -> bytes:
+        return self._head.sign(data)
 
     @property
     def public(self) -> bytes:
@@ -88,10 +88,10 @@ class ArchiveKeys:
         return self._head.public_key().public_bytes_raw()
 
 
-def signed_by(public: bytes, signature: bytes, said: bytes) -> bool:
+def signed_by(public: bytes, signature: bytes, data: bytes) -> bool:
     """Whether the holder of the other half of ``public`` signed it."""
     with contextlib.suppress(InvalidSignature, ValueError):
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, said)
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, data)
         return True
     return False
 

@@ -280,15 +280,15 @@ class SegmentIndex:
         first = stretches[0][1]
         if behind and first.first != behind + 1:
             return None
-        asked = _TailQuery(self, stretches, question, rules)
+        query = _TailQuery(self, stretches, question, rules)
         try:
-            rows = asked.for_person() if question.to else asked.newest()
+            rows = query.for_person() if question.to else query.newest()
         except (Stale, SegmentFault):
             return None
         until = max(stretch.most_ms for _, stretch in stretches)
         return UnrolledTail(
             rows, first.first, last.last, first.written_ms, until, first.before.hex(), last.chain.hex(),
-            None if question.to else asked.about,
+            None if question.to else query.about,
         )  # fmt: skip
 
     def _ends_well(self) -> bool:

@@ -55,9 +55,9 @@ def sign(
         path = folder / FOLDER / f"{_name(table)}.json"
         if not table.whole_day or path.exists():
             continue
-        said = json.dumps(_said(folder, archive, manifest, table), sort_keys=True, separators=(",", ":"))
-        signature = keys.sign(said.encode()).hex()
-        atomic_files.write_file(path, _line(said, signature, keys.public.hex()).encode() + b"\n")
+        head = json.dumps(_said(folder, archive, manifest, table), sort_keys=True, separators=(",", ":"))
+        signature = keys.sign(head.encode()).hex()
+        atomic_files.write_file(path, _line(head, signature, keys.public.hex()).encode() + b"\n")
         made.append(_read(path))
         tell(made[-1])
     _newest(folder)  # the next day would have to name it
@@ -84,8 +84,8 @@ def _said(folder: Path, archive: Path, manifest: Manifest, table: TableEntry) ->
 
 
 def _digest(table: TableEntry) -> str:
-    said = json.dumps([*table[:-1], [list(file) for file in table.files]], separators=(",", ":"))
-    return blake2b(said.encode(), digest_size=32).hexdigest()
+    text = json.dumps([*table[:-1], [list(file) for file in table.files]], separators=(",", ":"))
+    return blake2b(text.encode(), digest_size=32).hexdigest()
 
 
 def of_day(archive: Path, day: str) -> list[Head]:
@@ -147,16 +147,16 @@ def _verified_head(path: Path) -> Head:
         ) from None
 
 
-def _line(said: str, signature: str, public: str) -> str:
-    return json.dumps({"said": said, "signature": signature, "public": public}, separators=(",", ":"))
+def _line(head: str, signature: str, public: str) -> str:
+    return json.dumps({"said": head, "signature": signature, "public": public}, separators=(",", ":"))
 
 
 def _read(path: Path) -> Head:
     line = path.read_text().strip()
-    said = json.loads(json.loads(line)["said"])
+    head = json.loads(json.loads(line)["said"])
     return Head(
-        said["node"], said["day"], said["first"], said["last"], blake2b(line.encode(), digest_size=32).hexdigest(), line,
-        tuple(said["others"]),
+        head["node"], head["day"], head["first"], head["last"], blake2b(line.encode(), digest_size=32).hexdigest(), line,
+        tuple(head["others"]),
     )  # fmt: skip
 
 
@@ -189,11 +189,11 @@ def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path)
         table = tables.pop(path.stem, None)
         try:
             wrapped = json.loads(path.read_text())
-            said, digest = json.loads(wrapped["said"]), _read(path).digest
+            head, digest = json.loads(wrapped["said"]), _read(path).digest
             signature = bytes.fromhex(wrapped["signature"])
             signer = public or bytes.fromhex(wrapped["public"])
-            named = dict[str, str](said["others"])
-            last = int(said["last"])
+            named = dict[str, str](head["others"])
+            last = int(head["last"])
         except (*UNREADABLE, OSError) as error:
             faults.append(f"{path}: it cannot be read ({error})")
             before = None
@@ -203,12 +203,12 @@ def check(folder: Path, manifest: Manifest, public: bytes | None, archive: Path)
             before = None
             continue
         try:
-            if before is not None and said["before"] not in (before, by_name.get(path.name)):
+            if before is not None and head["before"] not in (before, by_name.get(path.name)):
                 raise ValueError("it does not follow the head before it: one was removed, or written anew")
-            if table is not None and _digest_after_erasures(said["table"], manifest, signer) != _digest(table):
+            if table is not None and _digest_after_erasures(head["table"], manifest, signer) != _digest(table):
                 raise ValueError(f"records {table.first} to {table.last} are in another table than it says")
             if table is None and last > max(manifest.gone.last if manifest.gone else 0, manifest.removed_to):
-                raise ValueError(f"records {said['first']} to {last} are in no table of that day any more")
+                raise ValueError(f"records {head['first']} to {last} are in no table of that day any more")
             faults += [f"{path}: {fault}" for fault in _others(named, archive)]
         except (*UNREADABLE, OSError) as error:
             faults.append(f"{path}: {error}")
@@ -224,10 +224,10 @@ def _digests_by_name(folder: Path) -> dict[str, str]:
     return {path.name: _digest_or_empty(earlier) for earlier, path in pairwise(paths)}
 
 
-def _others(said: dict[str, str], archive: Path) -> list[str]:
+def _others(head: dict[str, str], archive: Path) -> list[str]:
     """Nodes whose heads this one has seen and that are not here any more."""
     faults = []
-    for name, digest in said.items():
+    for name, digest in head.items():
         heads = (archive / name / FOLDER).glob("*.json")
         if not any(_digest_or_empty(path) == digest for path in heads):
             faults.append(f"a head of {name} that it names is not here: that node's journal was taken away, or cut")

@@ -4,7 +4,7 @@ In: the archive, journals whose newest records are in no table yet, the keys, th
 signature; the persons' sealed numbers where they were asked for. Never: a whole number.
 
 Two messages have the same text if the signature or the port is the same and the texts are nearly alike (a name, a code, a link differ), or
-if the texts are equal, whoever sent them. Of a long message the first part is compared: tables have parts.
+if the texts are equal, from any sender. Of a long message the first part is compared: tables have parts.
 """
 
 from __future__ import annotations
@@ -79,16 +79,16 @@ def _swept(
 ) -> SweepResult:
     coverage = determine_coverage(sources, everything)
     files = [str(one.path) for one in coverage.files]
-    with engine() as asked:
-        asked.register("tail", sources.table(keys))
-        _gather(asked, files, values)
+    with engine() as database:
+        database.register("tail", sources.table(keys))
+        _gather(database, files, values)
         by_text = "SELECT text, bool_or(parts > 1) FROM near GROUP BY text LIMIT $most"
-        texts = asked.execute(by_text, {"most": TEXTS_MAX + 1}).fetchall()
+        texts = database.execute(by_text, {"most": TEXTS_MAX + 1}).fetchall()
         found_same = [one for one, is_part in texts[:TEXTS_MAX] if _same(text, one, begins=begins, is_part=is_part)]
         same = pa.table({"text": pa.array(found_same, pa.string())})
-        asked.register("same", same)
-        found = asked.execute(_COUNTS).fetchall()
-        sealed = asked.execute(_PERSONS, {"most": PERSONS_MAX}).fetchall() if persons else []
+        database.register("same", same)
+        found = database.execute(_COUNTS).fetchall()
+        sealed = database.execute(_PERSONS, {"most": PERSONS_MAX}).fetchall() if persons else []
     campaign = [Campaign(*row) for row in found]
     return SweepResult(campaign, same.num_rows, len(texts) > TEXTS_MAX, coverage, sealed)
 
@@ -103,7 +103,7 @@ def _same(text: str, other: str, *, begins: bool, is_part: bool) -> bool:
     return alike(text[:shorter], other[:shorter], ALIKE)
 
 
-def _gather(asked: duckdb.DuckDBPyConnection, files: Iterable[str], values: dict[str, Any]) -> None:
+def _gather(database: duckdb.DuckDBPyConnection, files: Iterable[str], values: dict[str, Any]) -> None:
     """All that may be of the campaign, as a table of the engine's own. A long message counts by its first part."""
     columns = "person, sealed, time_ms, provider, port, signature, text, outcome, parts"
     fits = (
@@ -114,7 +114,7 @@ def _gather(asked: duckdb.DuckDBPyConnection, files: Iterable[str], values: dict
     if files:
         values = values | {"files": list(files)}
         sources.append(f"SELECT {columns} FROM read_parquet($files) WHERE {fits}")  # noqa: S608 # likewise
-    asked.execute(f"CREATE TEMP TABLE near AS {' UNION ALL '.join(sources)}", values)
+    database.execute(f"CREATE TEMP TABLE near AS {' UNION ALL '.join(sources)}", values)
 
 
 _COUNTS = """

@@ -12,7 +12,7 @@ ten days of two hundred: opening each table costs more than reading it.
     signature                    1 and 2 characters in a row              text     2 and 3 characters in a row, 6 of a code or a link
 
 A run of ASCII letters and digits counts as one character of a text. What a campaign varies per person (a price, a code) then gives the same
-text, which is read once; half a code that somebody remembers is the same character, too.
+text, which is read once; half of a remembered code is the same character, too.
 
 A filter consists of blocks of 64 bytes; a word has its block, and three bits in it. A filter is as large as a table of half a million
 different words needs, from 4 KiB to 1 MiB: beyond that it only says "perhaps" more often.
@@ -129,10 +129,10 @@ class _WordSet:
 
     def settle(self) -> None:
         """Sets the bits of the collected words."""
-        for said, prefix in ((self._texts, "t"), (self._others, "")):
-            for word in said:
+        for values, prefix in ((self._texts, "t"), (self._others, "")):
+            for word in values:
                 self._set((prefix + word).encode("utf-8", "surrogatepass"))
-            said.clear()
+            values.clear()
 
     def _set(self, word: bytes) -> None:
         block, places = _place(word)
@@ -192,8 +192,8 @@ def _batches(path: Path) -> Iterator[tuple[dict[str, list[str]], list[int]]]:
             submits = batch.filter([kind == "verdict" for kind in batch.column("kind").to_pylist()])
             columns = {name: submits.column(name).unique().to_pylist() for name in COLUMNS}
             pairs = zip(submits.column("provider").to_pylist(), submits.column("reason").to_pylist(), strict=True)
-            said = [f"{provider}\0{reason}" for provider, reason in set(pairs) if reason]
-            yield columns | {"pairs": said}, batch.column("person").unique().to_pylist()
+            keys = [f"{provider}\0{reason}" for provider, reason in set(pairs) if reason]
+            yield columns | {"pairs": keys}, batch.column("person").unique().to_pylist()
 
 
 # -- asked

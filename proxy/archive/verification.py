@@ -152,13 +152,13 @@ def _first_difference(folder: Path, manifest: Manifest, table: TableEntry, disk:
     """The first record of a table that is not as the segments have it."""
     if disk is None:
         return f"one of the records {table.first} to {table.last} (their segments are not at hand)"
-    there = [folder / file.name for file in table.files if (folder / file.name).is_file()]
+    present = [folder / file.name for file in table.files if (folder / file.name).is_file()]
     spill = folder / f"proving-{os.getpid()}.spill"
     try:
-        with engine(PROVING_MEMORY, spill) as asked:
-            for was, now in zip_longest(_expected(manifest, table, disk, keys), _actual(asked, there)):
-                if (said := _difference(was, now)) is not None:
-                    return said
+        with engine(PROVING_MEMORY, spill) as database:
+            for was, now in zip_longest(_expected(manifest, table, disk, keys), _actual(database, present)):
+                if (difference := _difference(was, now)) is not None:
+                    return difference
     except (JournalDamaged, SealingError) as error:
         return str(error)
     except duckdb.Error:
@@ -181,15 +181,15 @@ def _values(row: PersonRow, keys: ArchiveKeys | None) -> tuple[Any, ...]:
     return (*who, row.time_ms, *row[4:])
 
 
-def _actual(asked: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator[tuple[Any, ...]]:
+def _actual(database: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator[tuple[Any, ...]]:
     if not files:
         return
     columns = ", ".join(["sequence", "place", "person", "sealed", "time_ms", *SCHEMA.names[6:]])
-    said = asked.execute(
+    row = database.execute(
         f"SELECT {columns} FROM read_parquet(?) ORDER BY sequence, place",  # noqa: S608 # names of ours
         [[str(path) for path in files]],
     )
-    while rows := said.fetchmany(10_000):
+    while rows := row.fetchmany(10_000):
         yield from rows
 
 

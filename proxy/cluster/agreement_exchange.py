@@ -102,7 +102,7 @@ class AgreementExchange:
             raise Diverged(f"the store does not say: {error}") from None
         return version != self._version or (bool(self.apart) and now_s >= self._again_s)
 
-    async def theirs(self) -> Revised | None:
+    async def last_decision(self) -> Revised | None:
         """The last decision in the store. Raises StoreDown; Diverged if this gate cannot read it."""
         try:
             held = await self._shared.load()
@@ -128,18 +128,18 @@ class AgreementExchange:
             for _ in range(GIVES):
                 for revision in names:
                     await self._give(revision)
-                said = await self._shared.swap(
+                answers = await self._shared.swap(
                     version, pack_revised(event), names=names, leaves=self._named - names, leave_s=BESIDE_S
                 )
-                if said is not Swapped.LACKS:
+                if answers is not Swapped.LACKS:
                     break
             else:
                 raise Diverged("the store does not take it: it does not keep the files")
         except StoreRefused as error:  # it has no room, as a rule
             raise Diverged(f"the store does not take it: {error}") from None
-        if said is Swapped.TAKEN:
+        if answers is Swapped.TAKEN:
             self._seen(None, event)
-        return said is Swapped.TAKEN
+        return answers is Swapped.TAKEN
 
     async def prepare(self, revision: str) -> None:
         """Stores and announces a set before the decision on it, and waits until the other gates have read it. Raises StoreDown, Diverged."""
@@ -166,7 +166,7 @@ class AgreementExchange:
                     await self._shared.announce("", 0)
 
     async def coming(self) -> str:
-        """The set that another gate has announced; empty if there is none. Raises StoreDown."""
+        """The set that another gate has announced; empty if none exists. Raises StoreDown."""
         try:
             revision = (await self._shared.coming()).revision
         except StoreRefused:

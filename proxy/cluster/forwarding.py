@@ -36,7 +36,7 @@ POLL_S = 0.05
 HERE_S = 0.5
 """Between two looks at who is bound where."""
 ROOM = 500
-"""Letters to one gate that are not answered: so many at 50 ms a round are 10,000 a second."""
+"""Unanswered letters to one gate: with 50 ms a round, 10,000 a second."""
 ANSWER_S = 10.0
 """After this time without an answer of a gate its letters are sent again."""
 KNOWN_MAX = 50_000
@@ -54,7 +54,7 @@ class LetterStore(Protocol):
     node: int
     up: bool
 
-    async def say_here(self, names: Iterable[str]) -> dict[str, list[int]]: ...
+    async def announce_bound(self, names: Iterable[str]) -> dict[str, list[int]]: ...
     async def post(self, node: int, letters: Sequence[bytes]) -> None: ...
     async def collect(self, after: Place) -> list[Letter]: ...
     async def clear(self, upto: Place) -> None: ...
@@ -216,7 +216,7 @@ class Forwarding:
         if now_s - self._looked_s < HERE_S:
             return
         self._looked_s = now_s
-        where = await self._store.say_here(self._bound())
+        where = await self._store.announce_bound(self._bound())
         new = {provider for provider, nodes in where.items() if set(nodes) - set(self._where.get(provider, ()))}
         self._where = where
         for route in self._routes.values():

@@ -61,12 +61,12 @@ class ReplicationLog(EmbeddedStore, Protocol):
     """The shared log of a shared store (state/stores/valkey.py)."""
 
     node: int
-    heard: Place
+    read_to: Place
     caught_up: bool
 
-    async def tell(self, records: Sequence[Record] = ()) -> int: ...
-    def restart_log(self, told: int) -> None: ...
-    async def hear(self) -> list[LogEntry]: ...
+    async def publish(self, records: Sequence[Record] = ()) -> int: ...
+    def restart_log(self, recorded: int) -> None: ...
+    async def read_log(self) -> list[LogEntry]: ...
 
 
 class Replication:
@@ -75,21 +75,21 @@ class Replication:
         store: ReplicationLog,
         journal: Journal,
         listings: ListImports,
-        told: Iterable[Record],
+        published: Iterable[Record],
         chunked_imports: ChunkedImports,
         *,
         stale_s: float,
         kick: Callable[[], None],
-        heard: Callable[[frozenset[int]], None],
+        on_applied: Callable[[frozenset[int]], None],
         clock: Callable[[], float],
         monotonic: Callable[[], float],
     ) -> None:
-        """``listings``: incomplete imports that replay has found. ``told``: records that replay has found and that are not published.
-        ``kick``: asks for a sync of the journal. ``heard``: called with the kinds of records that are now in force."""
+        """``listings``: incomplete imports that replay has found. ``published``: records that replay has found and that are not published.
+        ``kick``: asks for a sync of the journal. ``on_applied``: called with the kinds of records that are now in force."""
         self._store, self._journal, self._listings = store, journal, listings
-        self._stale_s, self._kick, self._on_applied, self._clock, self._monotonic = stale_s, kick, heard, clock, monotonic
+        self._stale_s, self._kick, self._on_applied, self._clock, self._monotonic = stale_s, kick, on_applied, clock, monotonic
         self._in_pieces = chunked_imports
-        self._waiting: deque[Record] = deque(told)
+        self._waiting: deque[Record] = deque(published)
         self._recent: deque[tuple[float, Record]] = deque(maxlen=RECENT_MAX)
         self._own: dict[int, tuple[int, Record]] = {}
         """Own records that have not come back from the log yet, with the number of other gates' records applied before they were written."""
@@ -106,7 +106,7 @@ class Replication:
         self._import_seen_s = self._begun_s = monotonic()
         store.caught_up = False
         self.problem = ""
-        """A fault that an operator must repair; empty if there is none."""
+        """A fault that an operator must repair; empty if none exists."""
 
     # -- this gate's own
 
@@ -199,7 +199,7 @@ class Replication:
     async def _publish(self) -> None:
         store, waiting = self._store, self._waiting
         if not self._asked:
-            last = await store.tell()
+            last = await store.publish()
             if self._first is not None and last > self._first:
                 log.warning(
                     "the shared log has more than this journal: the journal was restored", published=last, journal=self._first
@@ -215,7 +215,7 @@ class Replication:
                 waiting.popleft()
         some = list(self._synced_records())
         if some:
-            await store.tell(some)
+            await store.publish(some)
             now_s = self._monotonic()
             for one in some:
                 waiting.popleft()
@@ -234,11 +234,11 @@ class Replication:
 
     async def _read(self) -> None:
         while True:
-            told = await self._store.hear()
+            log_entries = await self._store.read_log()
             async with self._in_pieces.one_at_a_time:
-                await self._apply(told)
+                await self._apply(log_entries)
             self._read_s = self._monotonic()
-            if len(told) < HEAR_MAX:
+            if len(log_entries) < HEAR_MAX:
                 self._store.caught_up = True
                 break
             await asyncio.sleep(0)
@@ -246,31 +246,31 @@ class Replication:
             self._listings.forget_others()
             self._imports_complete()
 
-    async def _apply(self, told: Sequence[LogEntry]) -> None:
+    async def _apply(self, log_entries: Sequence[LogEntry]) -> None:
         """Journals records of the log and puts them into force, long imports in slices. JournalDown: then neither."""
-        now, new = self._clock(), self._indexes_to_apply(told)
-        heard = [ReplicatedRecord(now, *one) for one in told]
-        kinds = {told[index].kind for index in new}
+        now, new = self._clock(), self._indexes_to_apply(log_entries)
+        replicated = [ReplicatedRecord(now, *one) for one in log_entries]
+        kinds = {log_entries[index].kind for index in new}
         if new:
-            first = self._journal.append(messages.HEARD, pack_replicated(heard[new[0]]))
+            first = self._journal.append(messages.HEARD, pack_replicated(replicated[new[0]]))
             for index in new[1:]:
-                self._journal.append(messages.HEARD, pack_replicated(heard[index]))
+                self._journal.append(messages.HEARD, pack_replicated(replicated[index]))
             self._journal.write(now)
             self._kick()
             if kinds & IN_PIECES and self._import_from is None:  # a restart begins here until all imports are complete
                 self._import_from = first
         fresh = frozenset(new)
-        for index, record in enumerate(heard):
+        for index, record in enumerate(replicated):
             if index in fresh or record.kind in PERSONAL:
                 await self._try_record(record)
         if new:
             self._keep_import_start(kinds)
-        for one in told:
+        for one in log_entries:
             if self._is_own(one):
                 del self._own[one.sequence]
-        if told:
+        if log_entries:
             self._others += len(new)
-            self._store.heard = told[-1].place
+            self._store.read_to = log_entries[-1].place
         if new:
             self._on_applied(frozenset(kinds))
 
@@ -290,11 +290,11 @@ class Replication:
         self._newer[record.node] = self._newer.get(record.node, 0) + 1
 
     async def _apply_record(self, record: ReplicatedRecord) -> None:
-        theirs = self._listings.of(record.node)
+        imports = self._listings.of(record.node)
         if record.kind == messages.LISTING_DONE:
-            chunks = theirs.finishing(record.body)
+            chunks = imports.finishing(record.body)
         elif record.kind == messages.CONSENT_EVENT:
-            chunks = theirs.consents.happening(unpack_event(record.body))
+            chunks = imports.consents.happening(unpack_event(record.body))
         else:
             apply_heard(self._store, record, self._listings)
             return
@@ -302,10 +302,10 @@ class Replication:
             if number % SLICE_CHUNKS == 0:
                 await asyncio.sleep(0)
 
-    def _indexes_to_apply(self, told: Sequence[LogEntry]) -> list[int]:
+    def _indexes_to_apply(self, log_entries: Sequence[LogEntry]) -> list[int]:
         """The indexes of records to apply: other gates', and own ones that other gates' records overtook."""
         new: list[int] = []
-        for index, one in enumerate(told):
+        for index, one in enumerate(log_entries):
             if not self._is_done(one, self._others + len(new)):
                 new.append(index)
         return new
@@ -316,8 +316,8 @@ class Replication:
 
     def _is_own(self, one: LogEntry) -> bool:
         """Whether this process wrote it: an earlier journal may have used the same sequence."""
-        _, said = self._own.get(one.sequence, (0, None))
-        return one.node == self._store.node and said == (one.sequence, one.kind, one.body)
+        _, digest = self._own.get(one.sequence, (0, None))
+        return one.node == self._store.node and digest == (one.sequence, one.kind, one.body)
 
     def _keep_import_start(self, kinds: set[int]) -> None:
         if not self._listings.others_amid:

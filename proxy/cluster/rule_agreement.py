@@ -47,32 +47,32 @@ def decision(event: Revised) -> RuleDecision:
     return RuleDecision(event.in_force, event.proposed, event.author)
 
 
-def follows(mine: Revised, theirs: Revised | None) -> AgreementStep:
-    if theirs is None or theirs.serial < mine.serial:
+def follows(own: Revised, other: Revised | None) -> AgreementStep:
+    if other is None or other.serial < own.serial:
         return AgreementStep.PUT
-    return AgreementStep.NOTHING if theirs.serial == mine.serial and decision(theirs) == decision(mine) else AgreementStep.TAKE
+    return AgreementStep.NOTHING if other.serial == own.serial and decision(other) == decision(own) else AgreementStep.TAKE
 
 
-def objection(mine: Revised, theirs: Revised, *, four_eyes: bool) -> str:
+def objection(own: Revised, other: Revised, *, four_eyes: bool) -> str:
     """Why a gate with these settings may not follow the others; empty if it may."""
-    if not four_eyes or not mine.in_force or theirs.in_force == mine.in_force:
+    if not four_eyes or not own.in_force or other.in_force == own.in_force:
         return ""
-    if theirs.event in _ASKS_NOBODY and theirs.how != "first start" and theirs.in_force != mine.proposed:
+    if other.event in _ASKS_NOBODY and other.how != "first start" and other.in_force != own.proposed:
         return (
-            f"node {theirs.node} has put it into force without a second person, whom this gate asks for "
+            f"node {other.node} has put it into force without a second person, whom this gate asks for "
             "(settings: revisions.four_eyes must be the same on all gates)"
         )
     return ""
 
 
-def as_heard(mine: Revised, theirs: Revised, folder: str, changes: tuple[str, ...], at: float) -> Revised:
+def as_heard(own: Revised, other: Revised, folder: str, changes: tuple[str, ...], at: float) -> Revised:
     """The others' decision as an event of this gate. ``folder``: what its folder holds, empty where that is not known; ``changes``: against
     what is in force here."""
-    told = {theirs.in_force, theirs.proposed}
+    revisions = {other.in_force, other.proposed}
     beside = ""
-    if theirs.proposed and folder != theirs.proposed:
-        beside = folder or mine.kept_out or mine.in_force
-    return theirs._replace(time=at, changes=changes, kept_out=folder if folder not in told else "", beside=beside)
+    if other.proposed and folder != other.proposed:
+        beside = folder or own.kept_out or own.in_force
+    return other._replace(time=at, changes=changes, kept_out=folder if folder not in revisions else "", beside=beside)
 
 
 # -- the files of a set, as one value

@@ -43,8 +43,8 @@ class TruncatedCopy(NamedTuple):
 
 def overtaken(journal: Path, copy: Path) -> TruncatedCopy | None:
     """How far the journal has gone from its copy; None where it has not. FileNotFoundError where a segment goes just now."""
-    ours, theirs = segments(journal), segments(copy)
-    left = [name for name in theirs if ours and name < ours[0]]
+    ours, copied = segments(journal), segments(copy)
+    left = [name for name in copied if ours and name < ours[0]]
     if not left:
         return None
     with (journal / ours[0]).open("rb") as file:
@@ -122,7 +122,7 @@ class Walk:
 
 
 def unexplained(holes: Iterable[Hole], removed: Iterable[Removed]) -> str:
-    """The first hole that no REMOVED record explains; empty if there is none."""
+    """The first hole that no REMOVED record explains; empty if none exists."""
     known = list(removed)
     return next(filter(None, (retention.unexplained_hole(hole, known) for hole in holes)), "")
 

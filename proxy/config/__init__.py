@@ -3,11 +3,11 @@
 In: the file's path, the environment, files of secrets. Out: ``Settings``, complete and checked, or a ``SettingsError`` with every
 fault. Never: a password in a repr or an error, an unknown key that is ignored, a setting that is read but has no effect.
 
-    values.py        the frozen values                 reader.py        reads the file section by section
-    peers.py         carriers, providers, people       cross_checks.py  checks that involve several fields
-    worker.py        the settings of one worker        locations.py     what other processes may read of the file
-    descriptions.py  each setting, for people          mapping_reader.py        one mapping, key by key
-    yaml_file.py     YAML as plain values with lines
+    values.py, peers.py   every setting, declared      reader.py        reads the whole file
+    setting_kinds.py      how each kind is read        cross_checks.py  checks that involve several rows
+    mapping_reader.py     one mapping, key by key      locations.py     what other processes may read of the file
+    descriptions.py       the settings, for people     worker.py        the settings of one worker
+    yaml_file.py          YAML as plain values with lines
 
     SettingsError    str() = "gate106.yaml:14: carriers[0]: unknown key 'windw' (did you mean 'window'?)"
 """
@@ -24,33 +24,41 @@ from proxy.config.locations import (
     secret_files,
     storage_paths,
 )
-from proxy.config.peers import CARRIERS_MAX, PORTS_MAX, PROVIDERS_MAX, PROVINCES, TPS_MAX, WINDOW_MAX
-from proxy.config.reader import CONFIRM, load
-from proxy.config.values import (
-    PROBE_TEXT,
+from proxy.config.mapping_reader import SettingsError
+from proxy.config.peers import (
+    CARRIERS_MAX,
+    PORTS_MAX,
+    PROVIDERS_MAX,
+    PROVINCES,
+    TPS_MAX,
+    WINDOW_MAX,
     Account,
-    Archive,
     Carrier,
+    Person,
+    Provider,
+    Token,
+    Upstream,
+)
+from proxy.config.reader import load
+from proxy.config.values import (
+    CONFIRM,
+    PROBE_TEXT,
+    Archive,
     Console,
     Hold,
     Http,
     LongMessages,
     MailboxBounds,
     OptOutReplies,
-    Person,
-    Provider,
     Retention,
     RuleRevisions,
     Sealing,
     Settings,
-    SettingsError,
     SharedStore,
     Smpp,
     SmppTimers,
     StoragePaths,
     Tls,
-    Token,
-    Upstream,
 )
 from proxy.config.worker import VARIABLE as WORKER_VARIABLE
 from proxy.config.worker import WORKERS_MAX, Worker, every_worker, of_worker, several_journals_fault, worker_faults, worker_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from proxy.config.mapping_reader import Fields
 from proxy.config.values import Settings
-from proxy.config.yaml_file import Place, spell
+from proxy.config.yaml_file import Place, spell, unknown
 from proxy.model.roles import Permission
 
 UPSTREAMS_MAX = 256  # providers' own accounts at carriers: each costs connections and a pacer
@@ -41,9 +41,6 @@ def check_settings(top: Fields, settings: Settings) -> None:
         for index, carrier in enumerate(settings.carriers):
             if not carrier.code:
                 top.fault(("carriers", index), "'code' is missing (message_ids: coded needs it)")
-    for index, carrier in enumerate(settings.carriers):
-        if carrier.receipt_id_width and carrier.receipt_id == "same":
-            top.fault(("carriers", index, "receipt_id_width"), "has no meaning with receipt_id: same (choose hex or dec)")
     _check_upstreams(top, settings)
     _check_ports(top, settings)
     _check_accounts(top, settings)
@@ -59,12 +56,15 @@ def _check_duplicates(top: Fields, section: str, values: list[tuple[str, str]]) 
 def _check_upstreams(top: Fields, settings: Settings) -> None:
     """An account at a carrier belongs to one provider, or to all: messages that arrive over it must have one owner."""
     taken = {(carrier.name, carrier.system_id): f"the account of carriers[{n}]" for n, carrier in enumerate(settings.carriers)}
+    names = [carrier.name for carrier in settings.carriers]
     count = 0
     for index, provider in enumerate(settings.providers):
         upstream = provider.upstream
         if upstream is None:
             continue
         count += 1
+        if upstream.carrier and upstream.carrier not in names:
+            top.fault(("providers", index, "upstream"), unknown("carrier", upstream.carrier, names), line_of=("carrier",))
         holder = taken.setdefault((upstream.carrier, upstream.system_id), f"taken by providers[{index}]")
         if holder != f"taken by providers[{index}]":
             top.fault(("providers", index, "upstream", "system_id"), f"{upstream.system_id!r} is {holder}")
@@ -98,6 +98,6 @@ def _check_accounts(top: Fields, settings: Settings) -> None:
             name = account.system_id
             if name and name in first:
                 listed: Place = ("providers", index, "accounts", row, "system_id")
-                place = listed if listed in top.document.lines else ("providers", index, "system_id")
+                place = listed if listed in top.file.document.lines else ("providers", index, "system_id")
                 top.fault(place, f"{name!r} is an account of providers[{first[name]}] already")
             first.setdefault(name, index)

@@ -12,18 +12,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.config.mapping_reader import Address
-from proxy.config.reader import (
-    archive_of,
-    console_of,
-    open_settings,
-    revisions_of,
-    sealing_of,
-    settings_error,
-    socket_of,
-    state_folder,
-)
-from proxy.config.values import Archive, Console, Sealing, SettingsError, StoragePaths
+from proxy.config.mapping_reader import Address, Fields, SettingsError
+from proxy.config.reader import open_settings
+from proxy.config.setting_kinds import read_settings, setting
+from proxy.config.values import Archive, Console, Http, RuleRevisions, Sealing, Settings, StoragePaths
 from proxy.config.worker import control_of, journal_of, journals_of_workers, several_journals_fault, worker_of
 from proxy.config.yaml_file import Value
 
@@ -35,41 +27,42 @@ NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")
 
 def control_path(path: Path | str) -> Path:
     """The path of the control socket. Reads no other key: a command needs no passwords of the gate. Raises SettingsError."""
-    path = Path(path)
-    _, top, faults = open_settings(path)
-    control = socket_of(top, top.text("store", maximum=4096), top.path("journal", "journal"))
-    if faults:
-        raise settings_error(path, faults)
+    file, top = open_settings(Path(path))
+    control: Path = setting(Settings, "control", top)
+    file.raise_faults()
     worker = worker_of(os.environ)
     return control_of(control, worker) if worker is not None else control
 
 
 def storage_paths(path: Path | str) -> StoragePaths:
     """The paths of the gate's durable data. Reads no other key. Raises SettingsError."""
-    path = Path(path)
-    _, top, faults = open_settings(path)
-    store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
-    for key in ("store", "journal"):
-        top.need(key)
+    file, top = open_settings(Path(path))
+    journal, store = _journal(top), top.text("store", 4096) or ""
     scheme, _, rest = store.partition("://")
     if store and (scheme != "sqlite" or not rest):
         top.fault(("store",), "is no file to be copied: only the embedded store (sqlite:///…) is")
-    home = state_folder(store, journal)
-    revisions, sealing = revisions_of(top.below("revisions"), home), sealing_of(top.below("sealing"))
-    archive = archive_of(top.below("archive"), home)
-    if faults:
-        raise settings_error(path, faults)
+    revisions = read_settings(RuleRevisions, top.below("revisions"))
+    sealing, archive = read_settings(Sealing, top.below("sealing")), read_settings(Archive, top.below("archive"))
+    file.raise_faults()
     return StoragePaths(Path(rest), journal, revisions.folder, sealing, archive.keys)
+
+
+def _journal(top: Fields) -> Path:
+    for key in ("store", "journal"):
+        top.need(key)
+    journal: Path = setting(Settings, "journal", top)
+    return journal
 
 
 def rules_folder(path: Path | str) -> Path:
     """The folder of the rules. Reads no other key. Raises SettingsError if the file is not YAML."""
-    return open_settings(Path(path))[1].path("rules", "rules")
+    rules: Path = setting(Settings, "rules", open_settings(Path(path))[1])
+    return rules
 
 
 def provider_names(path: Path | str) -> list[str]:
     """The names of the providers. Raises SettingsError if the file is not YAML."""
-    rows = open_settings(Path(path))[0].value
+    rows = open_settings(Path(path))[0].document.value
     rows = rows.get("providers") if isinstance(rows, dict) else None
     return [str(one["name"]) for one in rows or () if isinstance(one, dict) and "name" in one] if isinstance(rows, list) else []
 
@@ -78,8 +71,8 @@ def secret_files(path: Path | str) -> list[Path]:
     """The files that hold secrets of these settings: those of ``file:/path``, and the settings file itself if it has a secret in clear. Raises
     SettingsError if the file is not YAML."""
     path = Path(path)
-    document, top, _ = open_settings(path)
-    waiting: list[tuple[str, Value]] = [("", document.value)]
+    file, top = open_settings(path)
+    waiting: list[tuple[str, Value]] = [("", file.document.value)]
     found = set()
     while waiting:
         key, one = waiting.pop()
@@ -89,7 +82,7 @@ def secret_files(path: Path | str) -> list[Path]:
             waiting.extend((key, below) for below in one)
         elif isinstance(one, str) and key in SECRETS:
             if one.startswith("file:"):
-                found.add(top.document_path(one.removeprefix("file:")))
+                found.add(top.path(one.removeprefix("file:")))
             elif not one.startswith(NOT_IN_CLEAR):
                 found.add(path)
     return sorted(found)
@@ -106,14 +99,13 @@ class ConsoleLocations(NamedTuple):
 
 def console_locations(path: Path | str) -> ConsoleLocations:
     """Reads the console's settings and no other key: the console needs no passwords of the gate. Raises SettingsError."""
-    path = Path(path)
-    _, top, faults = open_settings(path)
-    control = socket_of(top, top.text("store", maximum=4096), top.path("journal", "journal"))
+    file, top = open_settings(Path(path))
     found = ConsoleLocations(
-        console_of(top.below("console")), control, top.below("http").address("listen", Address("127.0.0.1", 9106))
+        read_settings(Console, top.below("console")),
+        setting(Settings, "control", top),
+        setting(Http, "listen", top.below("http")),
     )
-    if faults:
-        raise settings_error(path, faults)
+    file.raise_faults()
     return found
 
 
@@ -138,16 +130,15 @@ def archive_locations(path: Path | str, *, every: bool = False) -> ArchiveLocati
     """Reads these paths and no other key: a search needs no passwords of the gate. Of a gate with several workers: the paths of the worker that
     the environment names; if it names none and ``every`` is set, those of all workers. Raises SettingsError."""
     path = Path(path)
-    _, top, faults = open_settings(path)
-    store, journal = top.text("store", maximum=4096), top.path("journal", "journal")
-    for key in ("store", "journal"):
-        top.need(key)
+    file, top = open_settings(path)
     found = ArchiveLocations(
-        journal, archive_of(top.below("archive"), state_folder(store, journal)), socket_of(top, store, journal),
-        top.integer("node", 0, minimum=0, maximum=255), sealing_of(top.below("sealing")),
-    )  # fmt: skip
-    if faults:
-        raise settings_error(path, faults)
+        _journal(top),
+        read_settings(Archive, top.below("archive")),
+        setting(Settings, "control", top),
+        setting(Settings, "node", top),
+        read_settings(Sealing, top.below("sealing")),
+    )
+    file.raise_faults()
     worker = worker_of(os.environ)
     if worker is None:
         return _of_every_worker(found) if every else _of_the_only_one(path, found)

@@ -1,7 +1,7 @@
 """Reads one mapping of a settings file and notes every fault.
 
-In: a place in a ``yaml_file.Document``. Out: checked values; faults with their lines go to one list, so that the author sees all
-at once. A field that cannot be read gives its default, and reading goes on. Never: a secret in the text of a fault.
+In: a settings file. Out: the values of one mapping by key; faults with their lines go to one list, so that the author sees all at once.
+Never: a secret in the text of a fault.
 
 ``${NAME}`` in any text reads the environment (``$${`` stands for ``${`` itself); a secret may be ``file:/path``.
 """
@@ -11,16 +11,15 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from proxy.config.yaml_file import Document, Place, Value, YamlError, spell, unknown
+from proxy.config.yaml_file import Place, Value, YamlError, spell, unknown
+from proxy.config.yaml_file import load as load_yaml
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-T = TypeVar("T")
 _MAPPED_BITS = 96
 """Of an IPv6 address before the IPv4 address in it: ``::ffff:192.0.2.1`` (RFC 4291 §2.5.5.2)."""
 
@@ -46,12 +45,12 @@ def within(address: str, networks: Iterable[Network]) -> bool:
 
 
 SECRET_BYTES_MAX = 4096  # a secret's file holds one line; /dev/zero would not end
+SECRET_CHARACTERS_MAX = 255
 CHINA = ZoneInfo("Asia/Shanghai")
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 _ALONE = re.compile(r"\$\{[A-Z_][A-Z0-9_]*\}")
 _SETTING = re.compile("[a-z_]+")
-_INDEX = re.compile(r"\[[0-9]+\]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TYPES = {
     bool: "true or false",
@@ -62,6 +61,14 @@ _TYPES = {
     dict: "a mapping",
     type(None): "empty",
 }
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used: their author must correct the file. ``problems`` has every fault, in the order of lines."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(problems[0])
+        self.problems = problems
 
 
 class SettingsFault(NamedTuple):
@@ -78,40 +85,34 @@ class Address(NamedTuple):
     port: int
 
 
-class KeyDescription(NamedTuple):
-    """The values that a key may have, as the reader requests it."""
+class SettingsFile:
+    """A settings file, and the faults found in it so far."""
 
-    kind: str
-    """``whole number | number | flag | word | text | secret | list | networks | address | path | day``"""
-    default: object = None
-    """The value of a missing key; a value outside the bounds means that there is no default."""
-    least: float | None = None
-    most: float | None = None
-    words: tuple[str, ...] = ()
+    def __init__(self, path: Path) -> None:
+        """Raises SettingsError if the file is not YAML."""
+        self.path = path
+        try:
+            self.document = load_yaml(path)
+        except YamlError as error:
+            raise SettingsError([f"{path}:{error.line}: {error.text}"]) from None
+        self.faults: list[SettingsFault] = []
+        self.home = Path()
+        """The folder of the store's file, where other files of the gate lie by default; known once the store is read."""
 
+    def top(self) -> Fields:
+        return Fields(self, (), self.document.value)
 
-class KeyDescriptions:
-    """All keys that a reader has requested, by the name of the setting (``carriers[].window``)."""
-
-    def __init__(self) -> None:
-        self.settings: dict[str, KeyDescription] = {}
-        self.needed: set[str] = set()
+    def raise_faults(self) -> None:
+        if self.faults:
+            raise SettingsError([f"{self.path}:{fault.line}: {fault.text}" for fault in sorted(set(self.faults))])
 
 
 class Fields:
-    def __init__(
-        self,
-        document: Document,
-        place: Place,
-        value: Value,
-        faults: list[SettingsFault],
-        descriptions: KeyDescriptions | None = None,
-    ) -> None:
-        """``descriptions`` collects the requested keys."""
-        self.document = document
+    """One mapping. A value that cannot be read is None and a fault, and reading goes on."""
+
+    def __init__(self, file: SettingsFile, place: Place, value: Value) -> None:
+        self.file = file
         self.place = place
-        self.faults = faults
-        self.descriptions = descriptions
         self.values: Mapping[str, Value] = {}
         self.known: list[str] = []
         self.secrets: list[str] = []
@@ -127,7 +128,8 @@ class Fields:
         """Notes a fault about ``below``, at its line or at that of ``line_of`` below it."""
         place = (*self.place, *below)
         where = spell(place)
-        self.faults.append(SettingsFault(self.document.line((*place, *line_of)), f"{where}: {text}" if where else text))
+        line = self.file.document.line((*place, *line_of))
+        self.file.faults.append(SettingsFault(line, f"{where}: {text}" if where else text))
 
     def done(self) -> None:
         """Call it after all known keys were requested: it notes a fault for each other key."""
@@ -140,15 +142,7 @@ class Fields:
                 text = unknown("key", key, self.known)
             self.fault((), text, line_of=(key,))
 
-    # -- reading one key
-
-    def _note(self, key: str, description: KeyDescription) -> None:
-        """Keeps the first description of a key: a path is also read as text, but it is a path."""
-        if self.descriptions is not None:
-            self.descriptions.settings.setdefault(self._named(key), description)
-
-    def _named(self, key: str) -> str:
-        return _INDEX.sub("[]", spell((*self.place, key)))
+    # -- the keys of the mapping
 
     def has(self, key: str) -> bool:
         """Whether the key has a value; marks the key as known."""
@@ -158,8 +152,6 @@ class Fields:
 
     def need(self, key: str) -> bool:
         """Like ``has``, and notes a fault if the key is missing."""
-        if self.descriptions is not None:
-            self.descriptions.needed.add(self._named(key))
         if self.has(key):
             return True
         self.fault((key,) if key in self.values else (), f"{'is empty' if key in self.values else f'{key!r} is missing'}")
@@ -168,45 +160,50 @@ class Fields:
     def below(self, key: str) -> Fields:
         """The mapping under a key; an empty one if it is missing."""
         self.has(key)
-        return Fields(self.document, (*self.place, key), self.values.get(key), self.faults, self.descriptions)
+        return Fields(self.file, (*self.place, key), self.values.get(key))
 
     def rows(self, key: str, maximum: int) -> list[Fields]:
         """The mappings in the list under a key."""
-        return [
-            Fields(self.document, (*self.place, key, index), item, self.faults, self.descriptions)
-            for index, item in enumerate(self._items(key, maximum))
-        ]
+        return [Fields(self.file, (*self.place, key, index), one) for index, one in enumerate(self._items(key, maximum))]
 
-    def text(self, key: str, default: str = "", *, pattern: str = "", what: str = "", maximum: int = 255) -> str:
-        """Text with ``${NAME}`` filled in. ``pattern`` must match the whole of it, else the fault says it must be ``what``."""
-        self._note(key, KeyDescription("text", default))
+    # -- the value of one key, None if the key is missing
+
+    def text(self, key: str, maximum: int = 255) -> str | None:
+        """Text with ``${NAME}`` filled in."""
         found = self._text((key,), self.values[key]) if self.has(key) else None
-        if found is None:
-            return default
-        if len(found) > maximum:
+        if found is not None and len(found) > maximum:
             self.fault((key,), f"longer than {maximum} characters")
-            return default
-        if pattern and not re.fullmatch(pattern, found):
-            self.fault((key,), f"must be {what}, not {found!r}")
-            return default
+            return None
         return found
 
-    def word(self, key: str, words: Iterable[str], default: str) -> str:
-        """One word of a closed list."""
-        known = list(words)
-        self._note(key, KeyDescription("word", default, words=tuple(known)))
-        found = self.text(key, default)
-        if found in known:
-            return found
-        self.fault((), unknown(key, found, known), line_of=(key,))
-        return default
+    def texts(self, key: str, maximum: int) -> list[tuple[int, str]]:
+        """The texts in the list under a key, each with its index. Texts that cannot be read are left out and noted as faults."""
+        found = [(index, self._text((key, index), one)) for index, one in enumerate(self._items(key, maximum))]
+        return [(index, text) for index, text in found if text is not None]
 
-    def secret(self, key: str, *, maximum: int = 255, needed: bool = True) -> str:
+    def number(self, key: str) -> int | float | None:
+        """A number. A text may be a number once the environment has filled it in."""
+        if not self.has(key):
+            return None
+        value = self.values[key]
+        if isinstance(value, str) and "${" in value:
+            filled = self._text((key,), value)
+            if filled is None:
+                return None
+            try:
+                value = int(filled) if re.fullmatch(r"[-+]?[0-9]{1,18}", filled) else float(filled)
+            except ValueError:
+                value = filled
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.fault((key,), f"must be a number, not {_TYPES[type(value)]}")
+            return None
+        return value
+
+    def secret(self, key: str) -> str | None:
         """Text that no fault and no repr shows; ``file:/path`` reads the first line of a file."""
-        self._note(key, KeyDescription("secret"))
         self.secrets.append(key)
-        if not (self.need(key) if needed else self.has(key)):
-            return ""
+        if not self.has(key):
+            return None
         value = self.values[key]
         try:
             found = _filled(value) if isinstance(value, str) else self._text((key,), value)
@@ -216,125 +213,17 @@ class Fields:
                 (key,),
                 str(error.args[0]) if alone else "holds ${…}, and no such environment variable is set ($${ stands for ${)",
             )
-            found = None
+            return None
         if found is not None and found.startswith("file:"):
-            found = self._secret_file(key, self.document_path(found.removeprefix("file:")))
-        if found is None:
-            return ""
-        if not found or len(found) > maximum:
-            self.fault((key,), f"must have 1 to {maximum} characters")
-            return ""
+            found = self._secret_file(key, self.path(found.removeprefix("file:")))
+        if found is not None and not 1 <= len(found) <= SECRET_CHARACTERS_MAX:
+            self.fault((key,), f"must have 1 to {SECRET_CHARACTERS_MAX} characters")
+            return None
         return found
 
-    def _secret_file(self, key: str, path: Path) -> str | None:
-        try:
-            with path.open("rb") as file:
-                raw = file.read(SECRET_BYTES_MAX + 1)
-            if len(raw) > SECRET_BYTES_MAX:
-                self.fault((key,), f"{path}: larger than {SECRET_BYTES_MAX} bytes")
-                return None
-            lines = raw.decode().splitlines()
-        except OSError as error:
-            self.fault((key,), f"{path}: cannot be read: {error.strerror or error}")
-            return None
-        except UnicodeDecodeError:
-            self.fault((key,), f"{path}: not UTF-8")
-            return None
-        if len(lines) != 1:
-            self.fault((key,), f"{path}: must hold one line")
-            return None
-        return lines[0]
-
-    def integer(self, key: str, default: int, *, minimum: int, maximum: int) -> int:
-        """A whole number within bounds."""
-        self._note(key, KeyDescription("whole number", default, minimum, maximum))
-        found = self._number(key) if self.has(key) else None
-        if found is None:
-            return default
-        if not isinstance(found, int) or not minimum <= found <= maximum:
-            self.fault((key,), f"must be a whole number from {minimum} to {maximum}, not {found}")
-            return default
-        return found
-
-    def number(self, key: str, default: float, *, minimum: float, maximum: float) -> float:
-        """A number within bounds (nan is in none)."""
-        self._note(key, KeyDescription("number", default, minimum, maximum))
-        found = self._number(key) if self.has(key) else None
-        if found is None:
-            return default
-        if not minimum <= found <= maximum:
-            self.fault((key,), f"must be a number from {minimum:g} to {maximum:g}, not {found}")
-            return default
-        return float(found)
-
-    def flag(self, key: str, default: bool) -> bool:
-        self._note(key, KeyDescription("flag", default))
-        found = self.values[key] if self.has(key) else default
-        if isinstance(found, bool):
-            return found
-        self.fault((key,), f"must be true or false, not {found!r}")
-        return default
-
-    def texts(self, key: str, maximum: int) -> list[tuple[int, str]]:
-        """The texts in the list under a key, each with its index. Texts that cannot be read are left out and noted as faults."""
-        self._note(key, KeyDescription("list"))
-        found = []
-        for index, item in enumerate(self._items(key, maximum)):
-            text = self._text((key, index), item)
-            if text is not None:
-                found.append((index, text))
-        return found
-
-    def networks(self, key: str, default: tuple[Network, ...], maximum: int) -> tuple[Network, ...]:
-        """Addresses and networks: ``127.0.0.0/8``, ``::1``."""
-        self._note(key, KeyDescription("networks", default))
-        if not self.has(key):
-            return default
-        return tuple(self.each(key, maximum, network_of, "an address or a network (192.0.2.0/24)"))
-
-    def each(self, key: str, maximum: int, read: Callable[[str], T], what: str) -> list[T]:
-        """Parses every text of a list with ``read``; a ValueError becomes a fault "must be ``what``"."""
-        found = []
-        for index, text in self.texts(key, maximum):
-            try:
-                found.append(read(text))
-            except ValueError:
-                self.fault((key, index), f"must be {what}, not {text!r}")
-        return found
-
-    def address(self, key: str, default: Address) -> Address:
-        self._note(key, KeyDescription("address", default))
-        found = self.text(key)
-        if not found:
-            return default
-        host, colon, port = found.rpartition(":")
-        bare = host.removeprefix("[").removesuffix("]")
-        valid = colon and bare and port.isascii() and port.isdigit() and int(port[:6]) <= 65535
-        if not valid or (":" in bare) != host.startswith("["):
-            self.fault((key,), f"must be host:port (127.0.0.1:2775, [::1]:2775), not {found!r}")
-            return default
-        return Address(bare, int(port))
-
-    def path(self, key: str, default: str) -> Path:
-        """A path; a relative one starts at the folder of the settings file."""
-        self._note(key, KeyDescription("path", default))
-        return self.document_path(self.text(key, default, maximum=4096) or default)
-
-    def document_path(self, spelling: str) -> Path:
-        return (Path(self.document.name).parent / Path(spelling).expanduser()).absolute()
-
-    def day(self, key: str) -> float | None:
-        """The start of a day in China, in seconds since 1970; None where the key is missing."""
-        self._note(key, KeyDescription("day"))
-        found = self.text(key)
-        if not found:
-            return None
-        try:
-            day = date.fromisoformat(found)
-        except ValueError:
-            self.fault((key,), f"must be a day (2026-11-11), not {found!r}")
-            return None
-        return datetime(day.year, day.month, day.day, tzinfo=CHINA).timestamp()
+    def path(self, spelling: str) -> Path:
+        """A path as written in the file: a relative one starts at the file's folder."""
+        return (Path(self.file.document.name).parent / Path(spelling).expanduser()).absolute()
 
     # -- below the keys
 
@@ -359,21 +248,24 @@ class Fields:
             self.fault(below, str(error.args[0]))
             return None
 
-    def _number(self, key: str) -> Any:
-        """A number, or None after a fault. A text may be a number once the environment has filled it in."""
-        value = self.values[key]
-        if isinstance(value, str) and "${" in value:
-            filled = self._text((key,), value)
-            if filled is None:
+    def _secret_file(self, key: str, path: Path) -> str | None:
+        try:
+            with path.open("rb") as file:
+                raw = file.read(SECRET_BYTES_MAX + 1)
+            if len(raw) > SECRET_BYTES_MAX:
+                self.fault((key,), f"{path}: larger than {SECRET_BYTES_MAX} bytes")
                 return None
-            try:
-                value = int(filled) if re.fullmatch(r"[-+]?[0-9]{1,18}", filled) else float(filled)
-            except ValueError:
-                value = filled
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self.fault((key,), f"must be a number, not {_TYPES[type(value)]}")
+            lines = raw.decode().splitlines()
+        except OSError as error:
+            self.fault((key,), f"{path}: cannot be read: {error.strerror or error}")
             return None
-        return value
+        except UnicodeDecodeError:
+            self.fault((key,), f"{path}: not UTF-8")
+            return None
+        if len(lines) != 1:
+            self.fault((key,), f"{path}: must hold one line")
+            return None
+        return lines[0]
 
 
 def _filled(text: str) -> str:
@@ -390,8 +282,3 @@ def _filled(text: str) -> str:
         return os.environ[name]
 
     return _VARIABLE.sub(value, text)
-
-
-def faults_of(error: YamlError) -> list[SettingsFault]:
-    """The fault of a file that is not YAML, as a list."""
-    return [SettingsFault(error.line, error.text)]

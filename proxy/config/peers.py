@@ -1,23 +1,43 @@
-"""Reads carriers, providers, people and tokens from the settings.
+"""Declares the settings of carriers, providers, people and tokens (values.py says how).
 
-In: rows of the settings. Out: ``Carrier``, ``Provider``, ``Person``, ``Token``; faults go to the list of the row. Never: a fault
-that involves two rows (cross_checks.py).
+In: nothing. Out: ``Carrier``, ``Provider``, ``Person``, ``Token``. Never: a check that involves two rows (cross_checks.py).
 """
 
-from __future__ import annotations
+# Not "from __future__ import annotations": the declarations are read when the program runs.
 
 import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
 
-from proxy.config.mapping_reader import Fields
-from proxy.config.values import Account, Carrier, Person, Provider, Token, Upstream
-from proxy.config.yaml_file import unknown
+from proxy.config.mapping_reader import Fields, Network
+from proxy.config.setting_kinds import (
+    CarrierName,
+    ConfirmWording,
+    Day,
+    DecimalNumber,
+    FilePath,
+    Flag,
+    Networks,
+    Rows,
+    Secret,
+    Section,
+    SettingKind,
+    Text,
+    TextLike,
+    Texts,
+    WholeNumber,
+    Word,
+    WordSet,
+    read_fields,
+)
 from proxy.model.message import Category
 from proxy.model.roles import PEOPLE, Role
 
 CARRIERS_MAX = 64  # each costs connections and a pacer
 PROVIDERS_MAX = 10_000
 PORTS_MAX = 10_000  # of one provider
-TOKENS_MAX = 100  # each is compared at each request from elsewhere
+ACCOUNTS_MAX = 1000  # of one provider
 PEOPLE_MAX = 100  # a token is tried against each: 50 ms
 WINDOW_MAX = 10_000  # requests unanswered on one link: 64 KiB each at worst
 TPS_MAX = 1_000_000
@@ -26,204 +46,248 @@ PROVINCES = frozenset(
     "北京 天津 河北 山西 内蒙古 辽宁 吉林 黑龙江 上海 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 广西 海南 "
     "重庆 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆 unknown".split()
 )
-_NAME = r"[^\W_][\w.-]{0,63}"
-_NAME_WHAT = "a name (letters, digits, . _ -; at most 64)"
-_SYSTEM_ID = r"[!-~]{1,15}"  # SMPP 3.4 §5.2.1
-_SYSTEM_ID_WHAT = "1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1)"
+_NAME = Text("", r"[^\W_][\w.-]{0,63}", "a name (letters, digits, . _ -; at most 64)", needed=True)
+_SYSTEM_ID = Text("", r"[!-~]{1,15}", "1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1)", needed=True)
+_HOST = (
+    r"[0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*",  # RFC 1035 §2.3.4: labels; or IPv6
+    "a host name (labels of 1 to 63 letters, digits, - _ between dots) or an address",
+)
 _PORT = r"[0-9]{1,20}|[0-9A-Za-z+#*._ -]{0,20}"  # SMPP 3.4 §5.2.8: 20 characters
-_HOST = r"[0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*"  # RFC 1035 §2.3.4: labels; or IPv6
-_HOST_WHAT = "a host name (labels of 1 to 63 letters, digits, - _ between dots) or an address"
 USER = r"[^\s:/]{1,64}"  # useradd(8) asks for less, directories bring more
-_ROLES = tuple(role.value for role in PEOPLE)
+_ROLES = {role.value: role for role in PEOPLE}
 _DIGEST = r"sha256\$[0-9a-f]{64}"
 _HASHED = r"scrypt\$([0-9a-f]{2}){8,64}\$[0-9a-f]{64}"
 
 
-def person_of(row: Fields) -> Person:
-    for key in ("name", "token"):
-        row.need(key)
-    name, token = row.text("name", pattern=_NAME, what=_NAME_WHAT), row.secret("token")
-    if token and not re.fullmatch(f"{_HASHED}|{_DIGEST}", token):
-        row.fault(("token",), "must be a hash (make one with gate106 token, or gate106 hash-password)")
-    user, roles = row.text("user", name, pattern=USER, what="an account of the operating system"), set()
-    for index, word in row.texts("roles", len(PEOPLE)):
-        if word in _ROLES:
-            roles.add(Role(word))
-        else:
-            row.fault(("roles", index), unknown("role", word, _ROLES))
-    row.done()
-    return Person(name, token, user, frozenset(roles) or frozenset({Role.APPROVER}))
-
-
-def token_of(row: Fields) -> Token:
-    for key in ("name", "token"):
-        row.need(key)
-    name, hashed = row.text("name", pattern=_NAME, what=_NAME_WHAT), row.secret("token")
-    token = Token(name, hashed, Role(row.word("role", _ROLES, Role.VIEWER.value)))
-    if token.token and not re.fullmatch(_DIGEST, token.token):
-        row.fault(("token",), "must be the hash of a token (make both with gate106 token)")
-    row.done()
-    return token
-
-
-def carrier_of(row: Fields) -> Carrier:
-    for key in ("name", "host", "port", "system_id"):
-        row.need(key)
-    routes = row.below("routes")
-    carrier = Carrier(
-        name=row.text("name", pattern=_NAME, what=_NAME_WHAT),
-        code=row.text("code", pattern="[0-9A-Za-z]{2}", what="two letters or digits"),
-        host=row.text("host", pattern=_HOST, what=_HOST_WHAT),
-        port=row.integer("port", 2775, minimum=1, maximum=65535),
-        system_id=row.text("system_id", pattern=_SYSTEM_ID, what=_SYSTEM_ID_WHAT),
-        password=row.secret("password"),
-        bind=row.word("bind", ("transceiver", "transmitter+receiver"), "transceiver"),
-        links=row.integer("links", 1, minimum=1, maximum=64),
-        window=row.integer("window", 64, minimum=1, maximum=WINDOW_MAX),
-        tps=row.number("tps", 1000, minimum=1, maximum=TPS_MAX),
-        routes=frozenset(text for _, text in routes.texts("province", len(PROVINCES))),
-        prefixes=_prefixes(row),
-        weight=row.integer("weight", 1, minimum=1, maximum=1000),
-        strip=row.text("strip", pattern=r"[0-9+]{1,20}", what="the digits before a port"),
-        receipts_by_text=row.flag("receipts_by_text", default=False),
-        receipt_id=row.word("receipt_id", ("same", "hex", "dec"), "same"),
-        receipt_id_width=row.integer("receipt_id_width", 0, minimum=1, maximum=64),
-        tls=row.flag("tls", default=False),
-        tls_ca=row.path("tls_ca", "") if row.has("tls_ca") else None,
-        tls_cert=row.path("tls_cert", "") if row.has("tls_cert") else None,
-        tls_key=row.path("tls_key", "") if row.has("tls_key") else None,
-        tls_name=row.text("tls_name", pattern=_HOST, what=_HOST_WHAT),
-    )
-    for key in ("tls_ca", "tls_cert", "tls_key", "tls_name"):
-        if row.has(key) and not carrier.tls:
-            row.fault((key,), "has no meaning without tls: true")
-    for key, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
-        if row.has(key) and not row.has(other):
-            row.fault((key,), f"needs {other!r} beside it")
-    for index, province in routes.texts("province", len(PROVINCES)):
-        if province not in PROVINCES:
-            routes.fault(("province", index), unknown("province", province, PROVINCES))
-    routes.done()
-    row.done()
-    return carrier
-
-
-def _prefixes(row: Fields) -> tuple[str, ...]:
-    found = []
-    for index, prefix in row.texts("prefixes", PORTS_MAX):
-        if not re.fullmatch(r"1[0-9]{0,10}", prefix):
-            row.fault(("prefixes", index), f"must be the first digits of a mobile number (1390), not {prefix!r}")
-        found.append(prefix)
-    return tuple(found)
-
-
-def provider_of(row: Fields, carriers: tuple[Carrier, ...]) -> Provider:
-    row.need("name")
-    provider = Provider(
-        name=row.text("name", pattern=_NAME, what=_NAME_WHAT),
-        accounts=_accounts(row),
-        ports=_ports(row),
-        allow_ips=row.networks("allow_ips", (), 10_000),
-        tps=row.number("tps", 0, minimum=0.1, maximum=TPS_MAX) or None,
-        binds=row.integer("binds", 8, minimum=1, maximum=1000),
-        window=row.integer("window", 64, minimum=1, maximum=WINDOW_MAX),
-        category=_category(row),
-        statuses=row.word("statuses", ("vendor", "standard"), "vendor"),
-        status_detail=row.word("status_detail", ("none", "tlv"), "none"),
-        since=row.day("since"),
-        upstream=_upstream(row, carriers) if row.has("upstream") else None,
-        confirm=confirm_of(row, "") if row.has("confirm") else None,
-        replace=row.flag("replace", default=False),
-        reserved_values=row.word("reserved_values", ("refuse", "relay"), "refuse"),
-        token=_own_token(row),
-    )
-    row.done()
-    return provider
-
-
-def _own_token(row: Fields) -> str:
-    token = row.secret("token", needed=False)
+def _check_digest(token: str, row: Fields) -> None:
     if token and not re.fullmatch(_DIGEST, token):
         row.fault(("token",), "must be the hash of a token (make both with gate106 token)")
-    return token
 
 
-def _upstream(row: Fields, carriers: tuple[Carrier, ...]) -> Upstream | None:
-    """The provider's own account at a carrier; missing values are those of the carrier's account."""
-    below = row.below("upstream")
-    for key in ("carrier", "system_id"):
-        below.need(key)
-    names = [carrier.name for carrier in carriers]
-    name = below.word("carrier", names, names[0] if names else "") if below.has("carrier") else ""
-    base = next((carrier for carrier in carriers if carrier.name == name), None)
-    upstream = Upstream(
-        carrier=name,
-        system_id=below.text("system_id", pattern=_SYSTEM_ID, what=_SYSTEM_ID_WHAT),
-        password=below.secret("password"),
-        links=below.integer("links", base.links if base else 1, minimum=1, maximum=64),
-        window=below.integer("window", base.window if base else 64, minimum=1, maximum=WINDOW_MAX),
-        tps=below.number("tps", base.tps if base else 1000, minimum=1, maximum=TPS_MAX),
-    )
-    below.done()
-    return upstream
+def _port(text: str) -> str:
+    if not re.fullmatch(_PORT, text):
+        raise ValueError(f"must be digits, or a source of at most 20 characters, not {text!r}")
+    return text
 
 
-def _category(row: Fields) -> Category | None:
-    words = [category.word for category in Category]
-    return Category.of(row.word("category", words, "marketing")) if row.has("category") else None
+def _prefix(text: str) -> str:
+    if not re.fullmatch(r"1[0-9]{0,10}", text):
+        raise ValueError(f"must be the first digits of a mobile number (1390), not {text!r}")
+    return text
 
 
-def _accounts(row: Fields) -> tuple[Account, ...]:
+def _ports(default: tuple[str, ...] | None = (), **more: str) -> Texts:
+    return Texts(PORTS_MAX, _port, default, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A program that may use HTTP, identified by a token."""
+
+    name: Annotated[str, _NAME]
+    """another reader, with a token: a name for people; at most 100"""
+    token: Annotated[str, Secret()] = field(repr=False)  # sha256$digest
+    """the hash that `gate106 token` printed"""
+    role: Annotated[Role, Word("viewer", _ROLES)] = Role.VIEWER
+    """further rights over HTTP: [roles](commands.md#who-may-do-what)"""
+
+    def check(self, row: Fields) -> None:
+        _check_digest(self.token, row)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person with a role, identified by a token."""
+
+    name: Annotated[str, _NAME]
+    """a person with [a role](commands.md#who-may-do-what), as the journal names them; at most 100"""
+    token: Annotated[str, Secret()] = field(repr=False)  # scrypt$salt$digest, or sha256$digest of one that a machine made
+    """the hash of their token, from `gate106 token`, or of a password, from `gate106 hash-password`"""
+    user: Annotated[str, TextLike("name", _NAME, USER, "an account of the operating system", in_words="the name")]
+    """the person's own account of the operating system, shared with nobody. Its commands are the person's without a token, and
+    so are rule files that it owns; without it the person's name"""
+    roles: Annotated[frozenset[Role], WordSet("role", _ROLES, frozenset({Role.APPROVER}), in_words="`[approver]`")]
+    """`viewer`, `officer`, `approver`, `auditor`, `admin`: [what they may do](commands.md#who-may-do-what); without it
+    `approver`. Where `people` is empty, everybody who can open the socket may do everything"""
+
+    def check(self, row: Fields) -> None:
+        if self.token and not re.fullmatch(f"{_HASHED}|{_DIGEST}", self.token):
+            row.fault(("token",), "must be a hash (make one with gate106 token, or gate106 hash-password)")
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A carrier's SMSC and how to bind to it. ``links`` and ``tps`` are totals of the account."""
+
+    name: Annotated[str, _NAME]
+    """the carrier's name in metrics, log and journal"""
+    code: Annotated[str, Text("", "[0-9A-Za-z]{2}", "two letters or digits")]
+    """two letters or digits; required with `message_ids: coded`, and then never to be changed"""
+    host: Annotated[str, Text("", *_HOST, needed=True)]
+    """its SMSC: name or address"""
+    port: Annotated[int, WholeNumber(2775, 1, 65535, needed=True)]
+    """and TCP port"""
+    system_id: Annotated[str, _SYSTEM_ID]
+    """our account there"""
+    password: Annotated[str, Secret()] = field(repr=False)
+    """its password"""
+    bind: Annotated[str, Word("transceiver", ("transceiver", "transmitter+receiver"))]
+    """one bind both ways, or one for each way"""
+    links: Annotated[int, WholeNumber(1, 1, 64)]
+    """connections, over all gates of a shared store; with `transmitter+receiver` this many of each"""
+    window: Annotated[int, WholeNumber(64, 1, WINDOW_MAX)]
+    """submits that may be unanswered on one link"""
+    tps: Annotated[float, DecimalNumber(1000, 1, TPS_MAX)]
+    """messages a second, over all links and gates"""
+    routes: Annotated[frozenset[str], WordSet("province", {name: name for name in PROVINCES}, key="routes.province")]
+    """provinces it serves; with neither these nor `prefixes`: everyone for whom no more specific carrier is up"""
+    prefixes: Annotated[tuple[str, ...], Texts(PORTS_MAX, _prefix)]
+    """first digits of the persons' numbers it serves; go before provinces"""
+    weight: Annotated[int, WholeNumber(1, 1, 1000)]
+    """its share among carriers that serve the same people"""
+    strip: Annotated[str, Text("", r"[0-9+]{1,20}", "the digits before a port")]
+    """digits that it puts before a port in its delivers"""
+    receipts_by_text: Annotated[bool, Flag(False)]
+    """whether its receipts are known by their text only, not by esm_class"""
+    receipt_id: Annotated[str, Word("same", ("same", "hex", "dec"))]
+    """how its receipts write the id that its answer gave: alike; `dec`: answers in hexadecimal, receipts in decimal; `hex`: the
+    reverse"""
+    tls: Annotated[bool, Flag(False)]
+    """`true`: links are encrypted (TLS 1.2 or 1.3), and its certificate must be good for its name"""
+    tls_ca: Annotated[Path | None, FilePath(in_words="the system's")] = None
+    """file of the certificates that sign its own, in PEM"""
+    tls_cert: Annotated[Path | None, FilePath()] = None
+    """file of our own certificate, where it asks for one …"""
+    tls_key: Annotated[Path | None, FilePath()] = None
+    """… and of its key, without a password"""
+    tls_name: Annotated[str, Text("", *_HOST, in_words="its host")] = ""
+    """the name in its certificate"""
+    receipt_id_width: Annotated[int, WholeNumber(0, 1, 64)] = 0
+    """with `hex` or `dec`: digits of the ids in its answers, with leading zeros; else learnt from answers"""
+
+    def check(self, row: Fields) -> None:
+        for key in ("tls_ca", "tls_cert", "tls_key", "tls_name"):
+            if row.has(key) and not self.tls:
+                row.fault((key,), "has no meaning without tls: true")
+        for key, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+            if row.has(key) and not row.has(other):
+                row.fault((key,), f"needs {other!r} beside it")
+        if self.receipt_id_width and self.receipt_id == "same":
+            row.fault(("receipt_id_width",), "has no meaning with receipt_id: same (choose hex or dec)")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One system_id of a provider; None means that only the provider's bound applies."""
+
+    system_id: Annotated[str, _SYSTEM_ID]
+    """one of several accounts, instead of the two above"""
+    password: Annotated[str, Secret()] = field(repr=False)  # in clear, or scrypt$salt$digest
+    """likewise"""
+    ports: Annotated[tuple[str, ...] | None, _ports(None, in_words="the provider's")]
+    """ports of this account, among the provider's"""
+    tps: Annotated[float | None, DecimalNumber(None, 0.1, TPS_MAX)]
+    """messages a second of this account, within the provider's"""
+    binds: Annotated[int | None, WholeNumber(None, 1, 1000)]
+    """binds of this account, within the provider's"""
+
+    def check(self, row: Fields) -> None:
+        if self.password.startswith("scrypt$") and not re.fullmatch(_HASHED, self.password):
+            row.fault(("password",), "looks like a hash but is none (make one with gate106 hash-password)")
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyAccount:
+    """The settings beside a provider's name, where it has one account."""
+
+    system_id: Annotated[str, _SYSTEM_ID]
+    """its account, where it has only one"""
+    password: Annotated[str, Secret()] = field(repr=False)
+    """its password, or what `gate106 hash-password` printed"""
+
+
+class Accounts(SettingKind):
     """The accounts of a provider: ``accounts:``, or the one whose ``system_id`` stands beside the name."""
-    if not row.has("accounts"):
-        row.need("system_id")
-        return (_account(row, ports=None, tps=None, binds=None),)
-    for key in ("system_id", "password"):
-        if row.has(key):
-            row.fault((key,), "stands beside accounts: say it in one of the two places")
-    accounts = []
-    for below in row.rows("accounts", 1000):
-        below.need("system_id")
-        ports = _ports(below) if below.has("ports") else None
-        tps = below.number("tps", 0, minimum=0.1, maximum=TPS_MAX) or None
-        binds = below.integer("binds", 0, minimum=1, maximum=1000) or None
-        accounts.append(_account(below, ports, tps, binds))
-        below.done()
-    if not accounts:
-        row.fault(("accounts",), "must list at least one account")
-    return tuple(accounts)
+
+    parts = (("", OnlyAccount), ("{}[].", Account))
+
+    def read(self, row: Fields, key: str) -> tuple[Account, ...]:
+        if not row.has(key):
+            only = Account(**read_fields(OnlyAccount, row), ports=None, tps=None, binds=None)
+            only.check(row)
+            return (only,)
+        for beside in ("system_id", "password"):
+            if row.has(beside):
+                row.fault((beside,), "stands beside accounts: say it in one of the two places")
+        accounts: tuple[Account, ...] = Rows(Account, ACCOUNTS_MAX).read(row, key)
+        if not accounts:
+            row.fault((key,), "must list at least one account")
+        return accounts
 
 
-def _account(row: Fields, ports: tuple[str, ...] | None, tps: float | None, binds: int | None) -> Account:
-    system_id = row.text("system_id", pattern=_SYSTEM_ID, what=_SYSTEM_ID_WHAT)
-    password = row.secret("password")
-    if password.startswith("scrypt$") and not re.fullmatch(_HASHED, password):
-        row.fault(("password",), "looks like a hash but is none (make one with gate106 hash-password)")
-    return Account(system_id, password, ports, tps, binds)
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A provider's own account at a carrier: its submits use this account only, and delivers from it belong to this provider."""
+
+    carrier: Annotated[str, CarrierName(needed=True)]
+    """with `upstream`, its own account at a carrier: which carrier. Its messages leave over that account only, and all that
+    arrives there is its own"""
+    system_id: Annotated[str, _SYSTEM_ID]
+    """the account"""
+    password: Annotated[str, Secret()] = field(repr=False)
+    """its password"""
+    links: Annotated[int, WholeNumber(None, 1, 64, in_words="the carrier's")]
+    """connections of this account"""
+    window: Annotated[int, WholeNumber(None, 1, WINDOW_MAX, in_words="the carrier's")]
+    """submits that may be unanswered on one of them"""
+    tps: Annotated[float, DecimalNumber(None, 1, TPS_MAX, in_words="the carrier's")]
+    """messages a second of this account"""
 
 
-def _ports(row: Fields) -> tuple[str, ...]:
-    found = []
-    for index, port in row.texts("ports", PORTS_MAX):
-        if not re.fullmatch(_PORT, port):
-            row.fault(("ports", index), f"must be digits, or a source of at most 20 characters, not {port!r}")
-        found.append(port)
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A company that sends. ``ports`` are prefixes of digits, or sources that are owned literally."""
 
+    name: Annotated[str, _NAME]
+    """the company's name in rules, metrics, log and journal"""
+    accounts: Annotated[tuple[Account, ...], Accounts()]
+    ports: Annotated[tuple[str, ...], _ports()]
+    """prefixes of its sender numbers, the longest decides whose a number is; an empty or alphanumeric one counts as it
+    stands"""
+    allow_ips: Annotated[tuple[Network, ...], Networks(10_000, in_words="anywhere")]
+    """addresses and networks it may bind from; a reload asks binds from elsewhere to leave"""
+    tps: Annotated[float | None, DecimalNumber(None, 0.1, TPS_MAX)]
+    """messages a second, over all binds and gates"""
+    binds: Annotated[int, WholeNumber(8, 1, 1000)]
+    """binds at once, over all gates"""
+    window: Annotated[int, WholeNumber(64, 1, WINDOW_MAX)]
+    """submits that may be unanswered on one bind"""
+    category: Annotated[Category | None, Word(None, {one.word: one for one in Category}, in_words="none")]
+    """category of its messages where nothing else declares one; without it `marketing`"""
+    statuses: Annotated[str, Word("vendor", ("vendor", "standard"))]
+    """a rule's refusal has the status of its reason; `standard`: ESME_RSUBMITFAIL"""
+    status_detail: Annotated[str, Word("none", ("none", "tlv"))]
+    """`none`: answers have no optional parameters of the gate (smpplib's client breaks on them); `tlv`: a refusal has its
+    reason in 0x001D additional_status_info_text, by the public name of the reason (rules/README.md), unless the client bound
+    below interface_version 0x34"""
+    since: Annotated[float | None, Day()]
+    """the day it was taken on, for rules on `provider_age`"""
+    upstream: Annotated[Upstream | None, Section(Upstream, optional=True)] = None
+    confirm: Annotated[str | None, ConfirmWording(None, in_words="as for all")] = None
+    """confirmation to a person who opts out at a port of this provider, instead of `optout.confirm`; `""`: none"""
+    replace: Annotated[bool, Flag(False)] = False
+    """every `replace_sm` is refused with ESME_RREPLACEFAIL; `true`: the ids of its messages are kept for 48 hours (the newest
+    250,000 at least, about 170 bytes each, and as much again where a rule limits more than one person's messages; of a restart
+    those survive that were accepted since the last checkpoint), so that it may replace them, and so that a `query_sm` or
+    `cancel_sm` finds the carrier by the id"""
+    reserved_values: Annotated[str, Word("refuse", ("refuse", "relay"))] = "refuse"
+    """a request with a value that SMPP 3.4 reserves (type of number, numbering plan, esm_class, priority_flag,
+    registered_delivery, replace_if_present_flag), with a broken user data header or impossible part numbers is refused with the
+    status of that field: a strict carrier may close the link that all providers share for it; `relay`: it passes byte for
+    byte"""
+    token: Annotated[str, Secret(needed=False)] = field(default="", repr=False)  # sha256$digest; empty: no access
+    """the hash that `gate106 token` printed: with it the provider asks [over HTTP](http.md#for-providers) for its own refusals,
+    tasks and penalties, and for new rules"""
 
-def confirm_of(row: Fields, default: str) -> str:
-    """The confirmation text of an opt-out: one short message. ``{who}`` stands for the stopped senders."""
-    text = one_short_message(row, "confirm", default)
-    if re.search(r"[{}]", text.replace("{who}", "")):
-        row.fault(("confirm",), "has other braces than those around the word who")
-    return text
-
-
-def one_short_message(row: Fields, name: str, default: str) -> str:
-    """A text that fits into one short message: 160 characters of ASCII, else 70."""
-    text = row.text(name, default)
-    plain = text.isascii() and not set(text) & set("[]{}~^|\\`")
-    most = 160 if plain else 70
-    if len(text.encode("utf-16-be", "surrogatepass")) // 2 > most:
-        row.fault((name,), f"longer than one short message ({most} characters)")
-    return text
+    def check(self, row: Fields) -> None:
+        _check_digest(self.token, row)

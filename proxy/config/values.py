@@ -1,282 +1,288 @@
-"""Defines the frozen settings and SettingsError.
+"""Declares the settings: key, type, default, bounds, meaning.
 
-In: nothing. Out: ``Settings`` and its parts; ``SettingsError``. Never: a password in a repr.
+One field is one setting: ``gate106.yaml`` is read by it, ``gate106 settings`` and the table of the guide are made of it.
+
+In: nothing. Out: ``Settings`` and its parts; carriers, providers and people are in peers.py. Never: a password in a repr.
 """
 
-from __future__ import annotations
+# Not "from __future__ import annotations": the declarations are read when the program runs.
 
+import ipaddress
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from proxy.config.mapping_reader import Address, Network
+from proxy.config.mapping_reader import Address, Fields, Network
+from proxy.config.peers import CARRIERS_MAX, PEOPLE_MAX, PROVIDERS_MAX, USER, Carrier, Person, Provider, Token
+from proxy.config.setting_kinds import (
+    ConfirmWording,
+    Day,
+    DecimalNumber,
+    FilePath,
+    FilePaths,
+    Flag,
+    ListenAddress,
+    Networks,
+    Origin,
+    ProbeWording,
+    Rows,
+    Secret,
+    Section,
+    Text,
+    Texts,
+    WholeNumber,
+    Word,
+)
 from proxy.model.message import Category, Outcome
-from proxy.model.roles import Role
 
-
-class SettingsError(ValueError):
-    """The settings cannot be used: their author must correct the file. ``problems`` has every fault, in the order of lines."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__(problems[0])
-        self.problems = problems
+CONFIRM = "退订已生效，您将不再收到{who}的营销短信。如需恢复，请回复START。"
+"""The default confirmation text of an opt-out."""
+PROBE_TEXT = "退订通路测试，收到请回复{keyword}。"
+"""The default text of a probe of a reply path."""
+DAYS_LEAST = 31
+"""Recipients' records look back 30 days: a gate that has lost its state must find them in the journal."""
+TOKENS_MAX = 100  # each is compared at each request from elsewhere
+HOLDS_MAX = 1000
+SECRET_LEAST = 16
+HOSTS_MAX = 100
+"""Host names of one gate."""
+KEYS_MAX = 100
+"""Sealing keys: one a year, with room to spare."""
+SOCKET_PATH_BYTES_MAX = 107  # unix(7): sun_path
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
     """The TLS listener for providers; with ``client_ca`` only clients with a certificate that it signed are accepted."""
 
-    listen: Address
-    cert: Path
-    key: Path
-    client_ca: Path | None
+    listen: Annotated[Address, ListenAddress(Address("127.0.0.1", 3550), needed=True)]
+    """where providers bind over TLS (1.2 or 1.3), beside `smpp.listen`"""
+    cert: Annotated[Path, FilePath("", needed=True)]
+    """file of the gate's certificate, and those up to one that providers know; in PEM"""
+    key: Annotated[Path, FilePath("", needed=True)]
+    """file of its key, without a password"""
+    client_ca: Annotated[Path | None, FilePath()]
+    """file of certificates: a client needs a certificate that one of these signed"""
 
 
 @dataclass(frozen=True, slots=True)
 class Smpp:
-    listen: Address
-    connections: int
-    tls: Tls | None
-    proxy_protocol: bool
-    """Whether every connection begins with a PROXY header of a load balancer."""
-    proxy_from: tuple[Network, ...]
-    """The load balancers; empty: a PROXY header from any address is believed."""
+    listen: Annotated[Address, ListenAddress(Address("127.0.0.1", 2775))]
+    """where providers bind"""
+    connections: Annotated[int, WholeNumber(10_000, 10, 100_000)]
+    """provider connections at once, bound or not; the gate closes further ones at once. Each takes a file descriptor: with
+    fewer of them (`LimitNOFILE`, `ulimit -n`) the number is lower, and the log says so"""
+    tls: Annotated[Tls | None, Section(Tls, optional=True)]
+    proxy_protocol: Annotated[bool, Flag(False)]
+    """`true`: a balancer is before the gate, and each connection (TLS or not) begins with its PROXY header, version 1 or 2;
+    `allow_ips` then checks the address in the header"""
+    proxy_from: Annotated[tuple[Network, ...], Networks(1000, in_words="anywhere")]
+    """the balancers' addresses; the gate refuses others. Without it any client that reaches the listener may claim any
+    address"""
+
+    def check(self, row: Fields) -> None:
+        if self.proxy_from and not self.proxy_protocol:
+            row.fault(("proxy_from",), "has no meaning without proxy_protocol: true")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A program that may use HTTP, identified by a token."""
-
-    name: str
-    token: str = field(repr=False)  # sha256$digest
-    role: Role = Role.VIEWER
+def _host_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?", text.lower()):
+        raise ValueError(f"must be a name of this gate (gate.example.cn), not {text!r}")
+    return text.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    listen: Address
-    metrics_allow: tuple[Network, ...]
-    hosts: tuple[str, ...]
-    """Host names under which the gate answers requests without a token, beside its addresses and its machine's name."""
-    tokens: tuple[Token, ...]
+    listen: Annotated[Address, ListenAddress(Address("127.0.0.1", 9106))]
+    """where `/metrics`, `/healthz` and `/readyz` are"""
+    metrics_allow: Annotated[tuple[Network, ...], Networks(1000, (ipaddress.ip_network("127.0.0.0/8"),))]
+    """addresses and networks that may read `/metrics` without a token"""
+    hosts: Annotated[tuple[str, ...], Texts(HOSTS_MAX, _host_name)]
+    """names of this gate under which it answers without a token, beside addresses, names without a dot and its machine's own.
+    So a page in a browser on a listed machine cannot ask under another name that leads here"""
+    tokens: Annotated[tuple[Token, ...], Rows(Token, TOKENS_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
 class Console:
     """The web console for people of the desk."""
 
-    listen: Address | None
-    """None: no console."""
-    origin: str
-    """The URL before each path in browsers: ``https://gate.example.cn``; empty: the listen address."""
-    proxies: tuple[Network, ...]
-    """Reverse proxies that end TLS; their ``X-Forwarded-For`` is believed."""
+    listen: Annotated[Address | None, ListenAddress(in_words="nowhere")]
+    """address of [the console](console.md), for people who work in a browser; a process of its own that the gate starts. Needs
+    `people`"""
+    origin: Annotated[str, Origin(in_words="where it listens")]
+    """the URL prefix that browsers see, where a proxy ends TLS before the console: `https://gate.example.cn`"""
+    proxies: Annotated[tuple[Network, ...], Networks(100)]
+    """addresses and networks of proxies that end TLS before the console: the gate believes their `X-Forwarded-For`"""
 
 
 @dataclass(frozen=True, slots=True)
 class SmppTimers:
-    bind_s: float
-    enquire_s: float
-    response_s: float
-    unread_s: float
-
-
-PROBE_TEXT = "退订通路测试，收到请回复{keyword}。"
-"""The default text of a probe of a reply path."""
+    bind_s: Annotated[float, DecimalNumber(10, 0.1, 600)]
+    """time within which a connection must be bound"""
+    enquire_s: Annotated[float, DecimalNumber(30, 0.1, 3600)]
+    """silence after which the gate sends enquire_link"""
+    response_s: Annotated[float, DecimalNumber(10, 0.1, 600)]
+    """time after which an answer is overdue"""
+    unread_s: Annotated[float, DecimalNumber(30, 0.1, 600)]
+    """time after which a peer that does not read is disconnected, once 256 KiB wait for it"""
 
 
 @dataclass(frozen=True, slots=True)
 class OptOutReplies:
     """How opt-out replies are handled."""
 
-    widen_after: int  # opt-outs from so many advertisers …
-    widen_days: int  # … within so many days count as an opt-out from all marketing; 0: never
-    confirm: str  # confirmation text, unless the provider has its own; empty: none
-    answer_hours: float  # age at which an advertisement counts as unanswered
-    probe_text: str = PROBE_TEXT  # text of a probe to a test number
-    probe_s: float = 120.0  # time limit for the reply to a probe
+    widen_after: Annotated[int, WholeNumber(3, 0, 64)]
+    """opt-outs by reply from this many advertisers within `widen_days` stop all marketing to the person; `0`: never"""
+    widen_days: Annotated[int, WholeNumber(30, 1, 366)]
+    """see above"""
+    confirm: Annotated[str, ConfirmWording(CONFIRM)]
+    """the text of the confirmation to a person who opts out: once a day for the same opt-out, from the port of the reply, if a
+    provider owns it; one short message (70 characters, 160 of ASCII). Begin it with the signature that your carrier requires.
+    `{who}` stands for the signatures that were stopped; without `{who}` they follow the sentence, as far as they fit; `""`: no
+    confirmation"""
+    answer_hours: Annotated[float, DecimalNumber(3, 0, 72)]
+    """age at which an advertisement counts as unanswered: people take their time. Before it no port is reported as silent, see
+    [Reply paths](messages.md#reply-paths)"""
+    probe_text: Annotated[str, ProbeWording(PROBE_TEXT)]
+    """text of a [probe](messages.md#probes) to a test number; `{keyword}` stands for the requested reply; one short message.
+    Begin it with the signature that your carrier requires"""
+    probe_s: Annotated[float, DecimalNumber(120, 1, 3600)]
+    """time that a probe waits for the reply; without a reply the path is dead"""
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxBounds:
     """Bounds of the delivers that wait for absent providers: of each provider's queue, and of all queues."""
 
-    hours: float
-    messages: int
-    megabytes: int
-    total_megabytes: int
+    hours: Annotated[float, DecimalNumber(72, 0.01, 24 * 30)]
+    """how long receipts and replies wait for a provider that is away; then they are dropped"""
+    messages: Annotated[int, WholeNumber(100_000, 1, 10_000_000)]
+    """receipts and replies that may wait for one provider; then the oldest are dropped"""
+    megabytes: Annotated[int, WholeNumber(64, 1, 65_536)]
+    """memory of those of one provider: 400 bytes each beside their content"""
+    total_megabytes: Annotated[int, WholeNumber(512, 1, 65_536)]
+    """the same over all providers; then the fullest mailbox drops its oldest"""
 
 
 @dataclass(frozen=True, slots=True)
 class LongMessages:
     """Bounds of each provider's incomplete multipart messages, and how long one that never became complete counts."""
 
-    held_megabytes: int = 32
-    torn_keys: int = 1_000_000
-    parts_remembered_hours: float = 24.0
+    held_megabytes: Annotated[int, WholeNumber(32, 1, 65_536)]
+    """memory for incomplete [long messages](../../rules/README.md#long-messages) of one provider; a megabyte holds about 400.
+    Above it the provider's new long messages are refused for a while (`parts-full`)"""
+    torn_keys: Annotated[int, WholeNumber(1_000_000, 1, 100_000_000)]
+    """how many long messages of one provider may have sent only some of their parts within `parts_remembered_hours`, by this
+    gate's own count or its records; above it the gate takes only long messages whose parts come together"""
+    parts_remembered_hours: Annotated[float, DecimalNumber(24, 0.1, 24 * 7)]
+    """how long the gate refuses further parts and messages under the reference of a long message that stayed incomplete: a
+    handset would join the two"""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
     """A legal hold: a period whose records must not be removed."""
 
-    begin: float
-    end: float
-    why: str
+    begin: Annotated[float, Day(0.0, needed=True, key="from")]
+    """a legal hold: nothing is removed that was written on or after this day …"""
+    end: Annotated[float, Day(math.inf, key="to", until_its_end=True, in_words="for good")]
+    """… until the end of this day; nothing after it is removed either, because a journal has no gaps"""
+    why: Annotated[str, Text(needed=True, most=500)]
+    """the case, and who ordered the hold"""
+
+    def check(self, row: Fields) -> None:
+        if self.end <= self.begin:
+            row.fault(("to",), "is before 'from'")
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long the journal is kept."""
 
-    days: int
-    holds: tuple[Hold, ...]
+    days: Annotated[int, WholeNumber(190, DAYS_LEAST, 36_500)]
+    """how long the journal is kept; older segments are removed, and the journal records it. What the rules look back on, and
+    what a restart needs, is kept in any case; see [Room on the disk](backup.md#room-on-the-disk)"""
+    holds: Annotated[tuple[Hold, ...], Rows(Hold, HOLDS_MAX, key="hold")]
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
     """The archive: the folder of its tables, and of the keys with which numbers in them are hashed."""
 
-    folder: Path
-    keys: Path
-    roll: bool
-    """Whether the gate itself rolls closed segments into tables."""
+    folder: Annotated[Path, FilePath("archive", beside_store=True)]
+    """folder of [the journal at rest](journal.md): tables for searches, beside the segments; nodes may share it"""
+    keys: Annotated[Path, FilePath("keys", beside_store=True)]
+    """folder of the keys that numbers in tables are hashed and sealed with, and that the daily head is signed with; made at the
+    first roll; only the gate's own user may read it"""
+    roll: Annotated[bool, Flag(True)]
+    """`true`: the gate has closed segments rolled into tables, in a process of the lowest priority; `false`: somebody has to
+    run `gate106 journal roll`"""
 
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
     """Files of the keys that encrypt the journal."""
 
-    keys: tuple[Path, ...]
-    """The first key encrypts, all decrypt; empty: the journal is not encrypted."""
+    keys: Annotated[tuple[Path, ...], FilePaths(KEYS_MAX, in_words="none")]
+    """files of the keys that [the journal is sealed with](journal.md#sealed-segments) (`gate106 journal key` makes one): the
+    first one seals new segments, all of them open old ones; without keys the journal is not encrypted"""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleRevisions:
     """How rule sets take effect, and where earlier sets are kept."""
 
-    folder: Path
-    keep: int
-    four_eyes: bool
-    """A changed set waits until a second person approves it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A person with a role, identified by a token."""
-
-    name: str
-    token: str = field(repr=False)  # scrypt$salt$digest, or sha256$digest of one that a machine made
-    user: str
-    """The person's own account of the operating system."""
-    roles: frozenset[Role]
-
-
-@dataclass(frozen=True, slots=True)
-class Carrier:
-    """A carrier's SMSC and how to bind to it. ``links`` and ``tps`` are totals of the account."""
-
-    name: str
-    code: str
-    host: str
-    port: int
-    system_id: str
-    password: str = field(repr=False)
-    bind: str  # transceiver | transmitter+receiver
-    links: int
-    window: int  # unanswered on one link
-    tps: float
-    routes: frozenset[str]
-    """Provinces it serves; with no ``prefixes`` either it serves everyone."""
-    prefixes: tuple[str, ...]
-    weight: int
-    strip: str
-    """Digits that the carrier puts before a port in ``destination_addr``."""
-    receipts_by_text: bool
-    receipt_id: str  # same | hex | dec: how receipts write what answers name (proxy/relay/message_ids.py)
-    tls: bool
-    tls_ca: Path | None = None
-    """CA certificates for its certificate; None: those of the system."""
-    tls_cert: Path | None = None
-    """Our client certificate, if the carrier requires one …"""
-    tls_key: Path | None = None
-    """… and its key."""
-    tls_name: str = ""
-    """The name in its certificate, if it is not the host name."""
-    receipt_id_width: int = 0
-    """Minimum digits of the ids in its responses; 0: learned from responses with leading zeros."""
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One system_id of a provider; None means that only the provider's bound applies."""
-
-    system_id: str
-    password: str = field(repr=False)  # in clear, or scrypt$salt$digest
-    ports: tuple[str, ...] | None
-    tps: float | None
-    binds: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """A provider's own account at a carrier: its submits use this account only, and delivers from it belong to this provider."""
-
-    carrier: str
-    system_id: str
-    password: str = field(repr=False)
-    links: int
-    window: int
-    tps: float
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """A company that sends. ``ports`` are prefixes of digits, or sources that are owned literally."""
-
-    name: str
-    accounts: tuple[Account, ...]
-    ports: tuple[str, ...]
-    allow_ips: tuple[Network, ...]  # empty: from anywhere
-    tps: float | None  # None: no rate of its own
-    binds: int
-    window: int
-    category: Category | None
-    statuses: str  # vendor | standard
-    status_detail: str  # none | tlv
-    since: float | None
-    upstream: Upstream | None = None
-    confirm: str | None = None  # confirmation text of opt-outs at its ports: empty = none, None = as for all providers
-    replace: bool = False
-    """Whether it may use replace_sm: then message ids are kept for two days."""
-    reserved_values: str = "refuse"  # relay | refuse
-    """How requests with values that SMPP 3.4 reserves are handled."""
-    token: str = field(default="", repr=False)
-    """sha256$digest of its HTTP token; empty: no access."""
+    folder: Annotated[Path, FilePath("revisions", beside_store=True)]
+    """folder of the rule sets that were in force, so that [the gate can go back to them](commands.md#rules-that-change)
+    (`revisions`); only its own user may read it"""
+    keep: Annotated[int, WholeNumber(20, 1, 1000)]
+    """number of earlier sets that are kept"""
+    four_eyes: Annotated[bool, Flag(False)]
+    """`false`: a changed set is in force at once; `true`: it is tried beside the old one and waits until a second person
+    approves it. Needs two in `people`"""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedStore:
     """The connection to a shared store, and this node's copy of it."""
 
-    local: Path
-    """The file of the copy."""
-    secret: str = field(repr=False)
-    """The key with which recipients' numbers are hashed; the same on all nodes."""
-    user: str
-    password: str = field(repr=False)
-    tls_ca: Path | None
-    """CA certificates for the servers' certificates; None: those of the system."""
-    tls_cert: Path | None
-    tls_key: Path | None
-    parts: int
-    deadline_s: float
-    """A call that takes longer is given up, and the store counts as unreachable."""
-    reassert_s: float
-    """After the store is reachable again, this node repeats its facts from this many seconds before the loss."""
-    stale_s: float
-    """A node without news from the others for so long defers marketing."""
+    local: Annotated[Path, FilePath("state.db", beside_store=True, in_words="`state.db` beside the journal")]
+    """with a shared store: the file of this node's own copy and of all that is not shared"""
+    secret: Annotated[str, Secret()] = field(repr=False)
+    """key of the hash that replaces persons' numbers in the store; the same on all nodes, at least 16 characters. It must never
+    change: with another secret no record is found"""
+    user: Annotated[str, Text(in_words="none")]
+    """the account there (its ACL); without it the default user"""
+    password: Annotated[str, Secret(needed=False)] = field(repr=False)
+    """its password"""
+    tls_ca: Annotated[Path | None, FilePath(in_words="the system's")]
+    """file of the certificates that sign the servers', in PEM"""
+    tls_cert: Annotated[Path | None, FilePath()]
+    """file of our own certificate, where they ask for one …"""
+    tls_key: Annotated[Path | None, FilePath()]
+    """… and of its key, without a password"""
+    parts: Annotated[int, WholeNumber(16, 1, 256)]
+    """number of parts into which records are divided; a cluster's shards share the parts, so it must be at least the largest
+    number of shards ever planned. The same on all nodes, fixed when the store is first used"""
+    deadline_s: Annotated[float, DecimalNumber(0.25, 0.01, 10)]
+    """longest time for a call; after it the store counts as out of reach, and [rules use what this node
+    knows](many-gates.md#when-the-store-is-out-of-reach)"""
+    reassert_s: Annotated[float, DecimalNumber(60, 1, 3600)]
+    """when the store is in reach again, the node writes again what it noted in this time before the failure: more than a
+    failover of the store can lose"""
+    stale_s: Annotated[float, DecimalNumber(300, 1, 86_400)]
+    """a gate that has read nothing from the other gates for this time may lack opt-outs: [it defers
+    marketing](many-gates.md#when-the-store-is-out-of-reach)"""
+
+    def check(self, row: Fields) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            row.fault((), "tls_cert and tls_key go together")
+        if self.secret and len(self.secret) < SECRET_LEAST:
+            row.fault(("secret",), f"must have {SECRET_LEAST} characters at least: who guesses it can tell numbers from keys")
 
 
 class StoragePaths(NamedTuple):
@@ -292,34 +298,63 @@ class StoragePaths(NamedTuple):
     """Folder of the archive's keys, which backups leave out."""
 
 
+_OUTCOMES = {outcome.word: outcome for outcome in Outcome}
+
+
+@dataclass(frozen=True, slots=True)
+class OnJudgeError:
+    otp: Annotated[Outcome, Word("allow", _OUTCOMES)]
+    """verdict on a message of this category when an error inside the gate prevents a decision"""
+    notice: Annotated[Outcome, Word("defer", _OUTCOMES)]
+    """likewise"""
+    marketing: Annotated[Outcome, Word("defer", _OUTCOMES)]
+    """likewise"""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    smpp: Smpp
-    http: Http
-    console: Console
-    control: Path
-    control_group: str
-    """The group that may open the control socket, beside the gate's own user; empty: none."""
-    store: str
-    shared: SharedStore | None
-    """None with an embedded store."""
-    journal: Path
-    rules: Path
-    message_ids: str  # carrier | coded
-    timers: SmppTimers
-    mailbox: MailboxBounds
-    long_messages: LongMessages
-    retention: Retention
-    archive: Archive
-    sealing: Sealing
-    carriers: tuple[Carrier, ...]
-    providers: tuple[Provider, ...]
-    on_judge_error: Mapping[Category, Outcome]
-    node: int
-    category_tag: int | None
-    optout: OptOutReplies
-    doubtful_replies: str  # hold | pass
-    doubtful_then: str  # refuse | pass
-    consent_by_reply: str  # accept | review
-    revisions: RuleRevisions
-    people: tuple[Person, ...]
+    smpp: Annotated[Smpp, Section(Smpp)]
+    http: Annotated[Http, Section(Http)]
+    console: Annotated[Console, Section(Console)]
+    store: Annotated[str, Text("", r"[a-z][a-z+]*:.+", "scheme://… (sqlite:///var/lib/gate106/state.db)", 4096, needed=True)]
+    """`sqlite:///path`: the file of the embedded store; `valkey://host:6379/0`: records of persons [shared by several
+    gates](many-gates.md), `valkeys://` over TLS, `valkey+cluster://host:6379,host:6379` (or `valkeys+cluster://`) in a
+    cluster"""
+    shared: Annotated[SharedStore | None, Section(SharedStore, optional=True)]
+    journal: Annotated[Path, FilePath("journal", needed=True)]
+    """folder of the journal"""
+    rules: Annotated[Path, FilePath("rules", needed=True)]
+    """folder of the rules"""
+    control: Annotated[Path, FilePath("control.sock", beside_store=True, bytes_max=SOCKET_PATH_BYTES_MAX)]
+    """path of the socket through which [a running gate is operated](commands.md#operating-a-running-gate); only the gate's own
+    user (and root) may open it"""
+    control_group: Annotated[str, Text("", USER, "a group of the operating system")]
+    """a group of the operating system whose accounts may open that socket, too: [each by their
+    role](commands.md#who-may-do-what); they must also be able to enter its folder. Needs `people`"""
+    revisions: Annotated[RuleRevisions, Section(RuleRevisions)]
+    people: Annotated[tuple[Person, ...], Rows(Person, PEOPLE_MAX)]
+    message_ids: Annotated[str, Word("carrier", ("carrier", "coded"))]
+    """`carrier`: the carrier's own ids; `coded`: with the carrier's code before them, see [Message
+    ids](messages.md#message-ids-and-receipts); fixed at the first start"""
+    node: Annotated[int, WholeNumber(0, 0, 255)]
+    """number of this gate; with `--workers` of the first worker, the others have the following ones"""
+    category_tag: Annotated[int | None, WholeNumber(None, 1, 0xFFFF)]
+    """number of the optional parameter in which a client declares `otp`, `notice` or `marketing`"""
+    optout: Annotated[OptOutReplies, Section(OptOutReplies)]
+    doubtful_replies: Annotated[str, Word("hold", ("hold", "pass"))]
+    """the effect of a reply that may be an opt-out, until a person decides about it ([Doubtful
+    replies](messages.md#doubtful-replies)): `hold`: the marketing that it may refuse waits; `pass`: it goes on"""
+    doubtful_then: Annotated[str, Word("refuse", ("refuse", "pass"))]
+    """the end of such a hold if nobody decides within 7 days: `refuse`: an opt-out; `pass`: the hold ends"""
+    consent_by_reply: Annotated[str, Word("review", ("accept", "review"))]
+    """the effect of a person's answer to a registered consent request ([Consent by reply](messages.md#consent-by-reply)):
+    `review`: a consent that waits for a review; `accept`: a consent that counts at once"""
+    mailbox: Annotated[MailboxBounds, Section(MailboxBounds)]
+    long_messages: Annotated[LongMessages, Section(LongMessages)]
+    retention: Annotated[Retention, Section(Retention)]
+    archive: Annotated[Archive, Section(Archive)]
+    sealing: Annotated[Sealing, Section(Sealing)]
+    timers: Annotated[SmppTimers, Section(SmppTimers)]
+    on_judge_error: Annotated[Mapping[Category, Outcome], Section(OnJudgeError)]
+    carriers: Annotated[tuple[Carrier, ...], Rows(Carrier, CARRIERS_MAX)]
+    providers: Annotated[tuple[Provider, ...], Rows(Provider, PROVIDERS_MAX)]

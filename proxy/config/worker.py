@@ -16,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.config.values import RuleRevisions, Settings, SettingsError
+from proxy.config.mapping_reader import SettingsError
+from proxy.config.values import RuleRevisions, Settings
 
 VARIABLE = "GATE106_WORKER"
 """Environment variable: ``2/4`` makes a process the second of four workers; ``2`` makes a command use that worker's journal."""

@@ -98,54 +98,54 @@ class App:
                 form = await form_of(request, way.body_max) if way.method == "POST" else FormData()
             except FormRejected as error:
                 return self._plain(request, "wrong", str(error), 413)
-            visit = PageRequest(self, page, request, session, speech, form)
+            page_request = PageRequest(self, page, request, session, speech, form)
             try:
                 if way.method == "POST" and not is_same(
-                    session.csrf, visit.form("csrf") or request.headers.get("x-csrf-token", "")
+                    session.csrf, page_request.form("csrf") or request.headers.get("x-csrf-token", "")
                 ):
-                    return self._problem(visit, speech("csrf"), 403)
-                return await way.handler(visit)
+                    return self._problem(page_request, speech("csrf"), 403)
+                return await way.handler(page_request)
             except CannotAsk as error:
-                return self._refused(visit, error)
+                return self._refused(page_request, error)
             except HTTPException:
                 raise
             except Exception as error:  # whatever failed: other pages go on
                 log.error("a page failed: a fault of gate106, please report it", page=page.name, exc_info=error)
-                return self._problem(visit, speech("failed"), 500)
+                return self._problem(page_request, speech("failed"), 500)
             finally:
                 await form.close()
 
         return answer
 
-    def _not_allowed(self, visit: PageRequest, way: PageRoute) -> Response:
+    def _not_allowed(self, request: PageRequest, way: PageRoute) -> Response:
         """Answers a user whose role does not allow this page: the front page redirects to one of their own pages, others refuse."""
-        if way.path == "/" and (own := self.menu(visit.session)):
+        if way.path == "/" and (own := self.menu(request.session)):
             return RedirectResponse(own[0].path, 303)
-        return self._problem(visit, visit.t("not_allowed", what=visit.t.of("permission", way.wants.name)), 403)
+        return self._problem(request, request.t("not_allowed", what=request.t.of("permission", way.wants.name)), 403)
 
-    def _refused(self, visit: PageRequest, error: CannotAsk) -> Response:
+    def _refused(self, request: PageRequest, error: CannotAsk) -> Response:
         if str(error).startswith(UNKNOWN_TOKEN):
-            self.close(visit.request)
-            return self._to_login(visit.request)
+            self.close(request.request)
+            return self._to_login(request.request)
         if isinstance(error, NobodyAnswers):
-            return self._problem(visit, visit.t("no_gate"), 503)
-        return self._problem(visit, str(error), 409)
+            return self._problem(request, request.t("no_gate"), 503)
+        return self._problem(request, str(error), 409)
 
-    def _problem(self, visit: PageRequest, why: str, status: int) -> Response:
+    def _problem(self, request: PageRequest, why: str, status: int) -> Response:
         return (
-            visit.part("problem", "problem.html", status, why=why)
-            if visit.partial
-            else visit.render("problem.html", status, why=why)
+            request.part("problem", "problem.html", status, why=why)
+            if request.partial
+            else request.render("problem.html", status, why=why)
         )
 
     def menu(self, session: LoginSession) -> list[Page]:
         return [page for page in self.pages if page.place and session.asker.may(page.wants)]
 
-    def render(self, visit: PageRequest, template: str, status: int, values: Mapping[str, Any], block: str = "") -> Response:
-        entries = [(page, self.speech[page.name, visit.lang]("title")) for page in self.menu(visit.session)]
-        told = {} if block else {"said": visit.session.take_notices()}
-        given = {"visit": visit, "t": visit.t, "menu": entries, "said": [], **told, **values}
-        return HTMLResponse(self._templates.render(visit.lang, template, given, block), status)
+    def render(self, request: PageRequest, template: str, status: int, values: Mapping[str, Any], block: str = "") -> Response:
+        entries = [(page, self.speech[page.name, request.lang]("title")) for page in self.menu(request.session)]
+        notices = {} if block else {"notices": request.session.take_notices()}
+        given = {"request": request, "t": request.t, "menu": entries, "notices": [], **notices, **values}
+        return HTMLResponse(self._templates.render(request.lang, template, given, block), status)
 
     # -- who it is
 
@@ -183,7 +183,7 @@ class App:
 
     def common_page(self, request: Request, template: str, status: int, **values: Any) -> Response:
         language = language_of(request)
-        given = {"visit": None, "t": self.common[language], "menu": [], "said": [], "path": request.url.path, **values}
+        given = {"request": None, "t": self.common[language], "menu": [], "notices": [], "path": request.url.path, **values}
         return HTMLResponse(self._templates.render(language, template, given), status)
 
     def _plain(self, request: Request, name: str, why: str, status: int) -> Response:

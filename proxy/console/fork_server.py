@@ -81,13 +81,13 @@ class ForkServer:
             return code, out.read(OUT_BYTES_MAX), errors.read(ERROR_BYTES_MAX).decode("utf-8", "replace")
 
     def _run_to_end(self, request: dict[str, object], out: int, errors: int, within_s: float) -> int:
-        told, theirs = socket.socketpair()
-        with told:
-            with theirs:
-                self._ask(json.dumps(request).encode(), [out, errors, theirs.fileno()])
+        status_socket, child_end = socket.socketpair()
+        with status_socket:
+            with child_end:
+                self._ask(json.dumps(request).encode(), [out, errors, child_end.fileno()])
             try:
-                told.settimeout(within_s)
-                return int(_NUMBER.unpack(told.recv(_NUMBER.size, socket.MSG_WAITALL))[0])
+                status_socket.settimeout(within_s)
+                return int(_NUMBER.unpack(status_socket.recv(_NUMBER.size, socket.MSG_WAITALL))[0])
             except TimeoutError:
                 raise TookTooLong from None  # its minder ends it when we let go
             except (OSError, struct.error) as error:
@@ -107,13 +107,13 @@ class ForkServer:
 
     def _alive(self) -> socket.socket:
         if self._socket is None:
-            mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * REQUEST_BYTES_MAX)
-            with theirs:
-                command = [sys.executable, "-m", "proxy.console.fork_server", str(theirs.fileno())]
+            parent_end, child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            parent_end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * REQUEST_BYTES_MAX)
+            with child_end:
+                command = [sys.executable, "-m", "proxy.console.fork_server", str(child_end.fileno())]
                 command += [str(self._config)] if self._config is not None else []
-                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])  # noqa: S603 # our own
-            self._socket = mine
+                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[child_end.fileno()])  # noqa: S603 # our own
+            self._socket = parent_end
         return self._socket
 
     def warm(self) -> None:
@@ -164,10 +164,10 @@ def main() -> None:
             if prefetch is not None and not select.select([requests], [], [], prefetch.wait_s)[0]:
                 prefetch.read_on()
                 continue
-            asked, files, _, _ = socket.recv_fds(requests, REQUEST_BYTES_MAX, 3)
-            if not asked:
+            data, files, _, _ = socket.recv_fds(requests, REQUEST_BYTES_MAX, 3)
+            if not data:
                 return
-            request = json.loads(asked)
+            request = json.loads(data)
             if prefetch is not None:
                 prefetch.asked(request["argv"])
             if os.fork() == 0:
@@ -177,38 +177,38 @@ def main() -> None:
                 os.close(file)
 
 
-def _supervise(asked: dict[str, object], out: int, errors: int, told: int) -> NoReturn:
+def _supervise(request: dict[str, object], out: int, errors: int, status_socket: int) -> NoReturn:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     program = os.fork()
     if not program:
-        os.close(told)
-        _run_program(asked, out, errors)
-    if not _ended_first(program, told):
+        os.close(status_socket)
+        _run_program(request, out, errors)
+    if not _ended_first(program, status_socket):
         os.kill(program, signal.SIGKILL)
     _, status = os.waitpid(program, 0)
     with contextlib.suppress(OSError):
-        os.write(told, _NUMBER.pack(os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1))
+        os.write(status_socket, _NUMBER.pack(os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1))
     os._exit(0)
 
 
-def _ended_first(program: int, told: int) -> bool:
+def _ended_first(program: int, status_socket: int) -> bool:
     """Whether the program ended before the console closed the request."""
     ended = os.pidfd_open(program)
-    ready, _, _ = select.select([ended, told], [], [])
+    ready, _, _ = select.select([ended, status_socket], [], [])
     return ended in ready
 
 
-def _run_program(asked: dict[str, object], out: int, errors: int) -> NoReturn:
+def _run_program(request: dict[str, object], out: int, errors: int) -> NoReturn:
     gate = importlib.import_module(COMMANDS)  # long since
     code = 1
     try:
         os.dup2(out, 1)
         os.dup2(errors, 2)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.environ[TOKEN] = str(asked["token"])
+        os.environ[TOKEN] = str(request["token"])
         os.environ["NO_COLOR"] = "1"
         sys.modules["__main__"] = gate  # which names the program in its usage
-        sys.argv = ["gate106", *asked["argv"]]  # type: ignore[misc]
+        sys.argv = ["gate106", *request["argv"]]  # type: ignore[misc]
         gate.main()
         code = 0
     except SystemExit as ended:

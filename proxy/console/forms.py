@@ -49,29 +49,31 @@ def problem_text(error: CannotAsk) -> str:
     return str(error)
 
 
-async def run_with_uploads(visit: PageRequest, fields: Sequence[str], argv: Callable[[dict[str, Path]], Sequence[str]]) -> Ran:
+async def run_with_uploads(
+    request: PageRequest, fields: Sequence[str], argv: Callable[[dict[str, Path]], Sequence[str]]
+) -> Ran:
     """Runs a program with the form's uploaded files; the first one is required. CannotAsk says what is wrong with it, by line."""
-    if visit.upload(fields[0]) is None:
-        raise CannotAsk(visit.t("no_file"))
+    if request.upload(fields[0]) is None:
+        raise CannotAsk(request.t("no_file"))
     with tempfile.TemporaryDirectory(prefix="gate106-came-") as folder:
         came: dict[str, Path] = {}
         for field in fields:
-            if (upload := visit.upload(field)) is not None:
+            if (upload := request.upload(field)) is not None:
                 (Path(folder) / field).mkdir()
                 came[field] = Path(folder) / field / safe_name(upload.filename or "")
                 with came[field].open("xb") as file:
                     while block := await upload.read(COPY_BYTES):
                         file.write(block)
-        return await _run(visit, folder, argv(came), (0,))
+        return await _run(request, folder, argv(came), (0,))
 
 
 async def download_of(
-    visit: PageRequest, name: str, argv: Callable[[Path], Sequence[str]], fine: tuple[int, ...] = (0,)
+    request: PageRequest, name: str, argv: Callable[[Path], Sequence[str]], fine: tuple[int, ...] = (0,)
 ) -> Response:
     """Runs a program that writes a file, and sends the file as a download. ``name``: the file name offered."""
     with tempfile.TemporaryDirectory(prefix="gate106-made-") as folder:
         out = Path(folder) / safe_name(name)
-        await _run(visit, folder, argv(out), fine)
+        await _run(request, folder, argv(out), fine)
         data = out.read_bytes()
     return Response(
         data,
@@ -80,23 +82,23 @@ async def download_of(
     )
 
 
-async def run_archive_program(visit: PageRequest, *argv: str, fine: tuple[int, ...] = (0, 1)) -> Ran:
+async def run_archive_program(request: PageRequest, *argv: str, fine: tuple[int, ...] = (0, 1)) -> Ran:
     """Runs a program that reads the archive."""
-    return await visit.run(*argv, within_s=PROGRAM_S, fine=fine)
+    return await request.run(*argv, within_s=PROGRAM_S, fine=fine)
 
 
-async def _run(visit: PageRequest, folder: str, argv: Sequence[str], fine: tuple[int, ...]) -> Ran:
+async def _run(request: PageRequest, folder: str, argv: Sequence[str], fine: tuple[int, ...]) -> Ran:
     try:
-        return await run_archive_program(visit, *argv, fine=fine)
+        return await run_archive_program(request, *argv, fine=fine)
     except NobodyAnswers:
         raise
     except CannotAsk as error:
         raise CannotAsk(_without(folder, str(error))) from None
 
 
-def _without(folder: str, said: str) -> str:
+def _without(folder: str, text: str) -> str:
     """A program's message without the temporary folder's path."""
-    return re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", said).replace("gate106: ", "")
+    return re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", text).replace("gate106: ", "")
 
 
 def safe_name(name: str) -> str:

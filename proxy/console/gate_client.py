@@ -5,7 +5,7 @@ at a time than the gate serves.
 
     ask    a command of the control socket           (proxy/operations, model/roles.py say which there are)
     talk   a command with more lines in either direction
-    run    a program of the command line that reads files by itself (find, explain --message, evidence, report, backtest), in a process of
+    run    a program of the command line that reads the files itself (find, explain --message, evidence, report, backtest), in a process of
            low priority; it records who looks, as it does in a terminal
     own    what a provider may know of itself, over the gate's HTTP
     workshop, jobs   rule sets in words and drafts of them (desk/revisions/sandbox_rules.py); backtests: both read files, and the page checks
@@ -62,14 +62,14 @@ class GateClient:
 
     async def ask(self, token: str, command: str, /, **args: Any) -> dict[str, Any]:
         """Its answer; arguments that are None are left out."""
-        return await self.talk(token, command, lambda said: dict(said.answer()), **args)
+        return await self.talk(token, command, lambda conversation: dict(conversation.answer()), **args)
 
     async def lines(self, token: str, command: str, /, **args: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Lines before the last one, and that."""
 
-        def hear(said: Conversation) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-            lines = [dict(line) for line in said.lines()]
-            return lines, dict(said.ending)
+        def hear(conversation: Conversation) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+            lines = [dict(line) for line in conversation.lines()]
+            return lines, dict(conversation.ending)
 
         return await self.talk(token, command, hear, **args)
 
@@ -89,13 +89,13 @@ class GateClient:
 
     def _run(self, token: str, argv: tuple[str, ...], within_s: float, fine: tuple[int, ...]) -> Ran:
         try:
-            code, out, said = self._fork_server.run([*argv, "--config", str(self._config)], token, within_s)
+            code, out, errors = self._fork_server.run([*argv, "--config", str(self._config)], token, within_s)
         except TookTooLong:
             raise CannotAsk(f"it took longer than {within_s:g} s: ask for less at a time") from None
         except CannotStart as error:
             raise CannotAsk(str(error)) from None
         if code not in fine:
-            raise CannotAsk(said.strip().removeprefix("gate106: ") or "it ended without a word")
+            raise CannotAsk(errors.strip().removeprefix("gate106: ") or "it ended without a word")
         return Ran(code, out)
 
     async def own(self, token: str, path: str, **query: str) -> dict[str, Any]:
@@ -115,14 +115,14 @@ class GateClient:
         try:
             connection.request("GET", f"{path}?{urlencode(query)}" if query else path, headers=who)
             answer = connection.getresponse()
-            said = answer.read(OUT_BYTES_MAX)
+            body = answer.read(OUT_BYTES_MAX)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise CannotAsk(f"the gate does not answer over HTTP: {error}") from None
         finally:
             connection.close()
         if answer.status not in fine:
-            raise CannotAsk(_wrong(said))
-        return said
+            raise CannotAsk(_wrong(body))
+        return body
 
     def warm(self) -> None:
         """Starts the helper processes before the first request."""
@@ -141,8 +141,8 @@ def _reached(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 # looked up, not listened on
 
 
-def _wrong(said: bytes) -> str:
+def _wrong(errors: bytes) -> str:
     try:
-        return str(json.loads(said)["error"])
+        return str(json.loads(errors)["error"])
     except (ValueError, KeyError, TypeError):
-        return said.decode("utf-8", "replace").strip()[:500]
+        return errors.decode("utf-8", "replace").strip()[:500]

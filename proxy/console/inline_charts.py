@@ -39,8 +39,8 @@ def columns(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], title: str,
     body = [f'<line class="axis" x1="0" x2="{WIDE}" y1="{HIGH}" y2="{HIGH}"/>']
     for place, (name, parts) in enumerate(rows):
         x, y = place * room, float(HIGH)
-        said = _text(f"{name}: " + ", ".join(f"{number:,.0f}" for _, number in parts))
-        body.append(f"<g><title>{said}</title>")
+        label = _text(f"{name}: " + ", ".join(f"{number:,.0f}" for _, number in parts))
+        body.append(f"<g><title>{label}</title>")
         for kind, number in parts:
             high = number / top * (HIGH - 8)
             y -= high

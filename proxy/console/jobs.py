@@ -1,6 +1,6 @@
 """Runs backtests as background processes and keeps their results.
 
-In: which rules, who asks. Out: Jobs with progress, result and end. Never: more at a time than the machine bears, a result kept for good,
+In: which rules, the user. Out: Jobs with progress, result and end. Never: more at a time than the machine bears, a result kept for good,
 the running gate asked.
 """
 
@@ -106,14 +106,14 @@ class Jobs:
         assert process.stderr is not None
         timer = threading.Timer(WITHIN_S, process.kill)
         timer.start()
-        said = ""
+        output = ""
         with out, process.stderr:
             for line in process.stderr:
                 text = line.decode("utf-8", "replace").strip()
                 with contextlib.suppress(ValueError):
                     job.share = min(1.0, max(0.0, float(text)))
                     continue
-                said = (said + "\n" + text)[-PROBLEM_CHARACTERS:]
+                output = (output + "\n" + text)[-PROBLEM_CHARACTERS:]
             code = process.wait()
             timer.cancel()
             job.seconds = time.time() - job.began
@@ -125,7 +125,7 @@ class Jobs:
         try:
             if code not in (0, 1):
                 raise ValueError(
-                    said.strip().removeprefix("gate106: ") or "it was ended: it took too long, or memory was used up"
+                    output.strip().removeprefix("gate106: ") or "it was ended: it took too long, or memory was used up"
                 )
             job.result = json.loads(result)
             job.share, job.state = 1.0, "done"

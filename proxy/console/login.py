@@ -98,20 +98,22 @@ async def identify(asking: GateClient, for_gate: str, token: str) -> Asker | Non
     """The owner of a token: a person, a program or a provider; None: unknown. ``token``: in a provider's form. CannotAsk where the gate
     cannot answer."""
     try:
-        told = await asking.ask(for_gate, "whoami")
+        answer = await asking.ask(for_gate, "whoami")
     except NobodyAnswers:
         raise
     except CannotAsk as error:
         if not str(error).startswith(UNKNOWN_TOKEN):
             raise
         return await _provider(asking, token)
-    known = told["by_token"] or told["program"]
-    return Asker(told["name"], frozenset(map(Role, told["roles"])), told["by_token"], told["program"]) if known else None
+    known = answer["by_token"] or answer["program"]
+    return (
+        Asker(answer["name"], frozenset(map(Role, answer["roles"])), answer["by_token"], answer["program"]) if known else None
+    )
 
 
 async def _provider(asking: GateClient, token: str) -> Asker | None:
     try:
-        told = await asking.own(token, "/provider")
+        answer = await asking.own(token, "/provider")
     except CannotAsk:
         return None
-    return Asker(told["provider"], frozenset({Role.PROVIDER}), True)
+    return Asker(answer["provider"], frozenset({Role.PROVIDER}), True)

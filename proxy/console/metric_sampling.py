@@ -1,6 +1,6 @@
 """Samples the gate's counters for lines over minutes and hours.
 
-In: answers of the command ``counters``, every 2 s while somebody looks, every 10 s otherwise. Out: the newest counters, and what was
+In: answers of the command ``counters``, every 2 s while a page shows them, every 10 s otherwise. Out: the newest counters, and what was
 counted between samples. Never: a restart taken for a fall (a restarted gate counts from 0); a series without end.
 """
 
@@ -68,27 +68,27 @@ class Sampling:
 
     async def sample(self) -> None:
         try:
-            told = await self._asking.ask("", "counters")  # by the account the console runs as: a viewer's right is enough
+            answer = await self._asking.ask("", "counters")  # by the account the console runs as: a viewer's right is enough
         except CannotAsk as error:
             self.failed = str(error)
             return
         self.failed = ""
-        self.take(told)
+        self.take(answer)
 
-    def take(self, told: dict[str, Any]) -> None:
-        before, self.now = self.now, told
+    def take(self, sample: dict[str, Any]) -> None:
+        before, self.now = self.now, sample
         if not before:
             return
-        took = told["at"] - before["at"]
+        took = sample["at"] - before["at"]
         if took <= 0:
             return
         was = dict(before.get("lives", ()))
         more = dict.fromkeys(VERDICTS, 0.0)
-        for life, counted in told.get("lives", ()):  # of each worker; one that started again counts from nothing
+        for life, counted in sample.get("lives", ()):  # of each worker; one that started again counts from nothing
             for verdict in VERDICTS:
                 more[verdict] += counted.get(verdict, 0) - was.get(life, {}).get(verdict, 0)
-        self.recent.append(Moment(told["at"], {verdict: number / took for verdict, number in more.items()}))
-        minute = told["at"] // MINUTE_S * MINUTE_S
+        self.recent.append(Moment(sample["at"], {verdict: number / took for verdict, number in more.items()}))
+        minute = sample["at"] // MINUTE_S * MINUTE_S
         if not self.minutes or self.minutes[-1].at != minute:
             self.minutes.append(Minute(minute, dict.fromkeys(VERDICTS, 0.0)))
         for verdict, number in more.items():
@@ -101,8 +101,8 @@ class Sampling:
         return sum(sum(one.per_s.values()) for one in lately) / len(lately) if lately else 0.0
 
 
-def sums(told: Mapping[str, Any]) -> dict[str, float]:
+def sums(sample: Mapping[str, Any]) -> dict[str, float]:
     found = dict.fromkeys(VERDICTS, 0.0)
-    for _, verdict, number in told["verdicts"]:
+    for _, verdict, number in sample["verdicts"]:
         found[verdict] = found.get(verdict, 0.0) + number
     return found

@@ -54,7 +54,7 @@ td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 class Bar(NamedTuple):
     name: str
     parts: tuple[tuple[str, int], ...]  # (class, number) beside each other
-    told: str  # what stands behind it
+    note: str  # what stands behind it
 
 
 class Column(NamedTuple):
@@ -65,8 +65,8 @@ class Column(NamedTuple):
 def bars(rows: Sequence[Bar], title: str, *, wide: bool = False) -> str:
     """Horizontal bars, the longest as wide as there is room. ``wide``: over the whole page, with names of up to 66 characters."""
     most = max((sum(number for _, number in row.parts) for row in rows), default=0) or 1
-    whole, label, told = (WIDTH, WIDE_LABEL, 240) if wide else (BARS_WIDTH, LABEL, 110)
-    room = whole - label - told
+    whole, label, note_x = (WIDTH, WIDE_LABEL, 240) if wide else (BARS_WIDTH, LABEL, 110)
+    room = whole - label - note_x
     body = []
     for place, row in enumerate(rows):
         y, x = place * ROW, float(label)
@@ -80,7 +80,7 @@ def bars(rows: Sequence[Bar], title: str, *, wide: bool = False) -> str:
                     f'<rect class="{kind}" x="{x:.1f}" y="{y + 4}" width="{max(width, 1):.1f}" height="{ROW - 10}" rx="2"/>'
                 )
             x += max(width, 1 if number else 0)
-        body.append(f'<text x="{x + 8:.1f}" y="{y + 17}">{escape(row.told)}</text>')
+        body.append(f'<text x="{x + 8:.1f}" y="{y + 17}">{escape(row.note)}</text>')
     return _svg("".join(body), whole, max(ROW, len(rows) * ROW), title)
 
 
@@ -96,8 +96,8 @@ def columns(rows: Sequence[Column], title: str) -> str:
     every = ceil(len(rows) / HOURS_NAMED)
     for place, row in enumerate(rows):
         x, wide = LEFT + place * room, min(40.0, room * 0.8 / max(1, len(row.lines)))
-        said = escape(f"{row.name}: " + ", ".join(f"{number:,}" for _, number in row.lines))
-        body.append(f"<g><title>{said}</title>")
+        label = escape(f"{row.name}: " + ", ".join(f"{number:,}" for _, number in row.lines))
+        body.append(f"<g><title>{label}</title>")
         for number_at, (kind, number) in enumerate(row.lines):
             high = number / top * HEIGHT
             at = x + room * 0.1 + number_at * wide

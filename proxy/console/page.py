@@ -74,7 +74,7 @@ class Application(Protocol):
     @property
     def pages(self) -> Sequence[Page]: ...
     def render(
-        self, visit: PageRequest, template: str, status: int, values: Mapping[str, Any], block: str = ""
+        self, request: PageRequest, template: str, status: int, values: Mapping[str, Any], block: str = ""
     ) -> Response: ...
 
 
@@ -82,12 +82,12 @@ class PageRequest:
     """One request of a logged-in user."""
 
     def __init__(
-        self, house: Application, page: Page, request: Request, session: LoginSession, speech: Translator, form: FormData
+        self, app: Application, page: Page, request: Request, session: LoginSession, speech: Translator, form: FormData
     ) -> None:
-        self.house, self.page, self.request, self.session, self.form_data = house, page, request, session, form
+        self.app, self.page, self.request, self.session, self.form_data = app, page, request, session, form
         self.t = speech
         self.lang = speech.language
-        self.asking: GateClient = house.asking
+        self.asking: GateClient = app.asking
         self.query = request.query_params
 
     # -- who looks, and what they sent
@@ -101,12 +101,12 @@ class PageRequest:
         return self.session.csrf
 
     def may(self, wanted: Permission | str) -> bool:
-        """In templates: ``visit.may("ENTER")``. The gate decides; this hides what it would refuse."""
+        """In templates: ``request.may("ENTER")``. The gate decides; this hides what it would refuse."""
         return self.session.asker.may(Permission[wanted] if isinstance(wanted, str) else wanted)
 
     def leads_to(self, name: str) -> bool:
         """Whether the user may open the page of this name: then links to it are shown."""
-        return any(page.name == name and self.may(page.wants) for page in self.house.pages)
+        return any(page.name == name and self.may(page.wants) for page in self.app.pages)
 
     @property
     def partial(self) -> bool:
@@ -153,16 +153,16 @@ class PageRequest:
 
     def render(self, template: str = "", status: int = 200, **values: Any) -> Response:
         """The whole page: ``pages/NAME.html``, or another template."""
-        return self.house.render(self, template or f"{self.page.name}.html", status, values)
+        return self.app.render(self, template or f"{self.page.name}.html", status, values)
 
     def part(self, block: str, template: str = "", status: int = 200, **values: Any) -> Response:
         """One block of the page's template: for htmx."""
-        return self.house.render(self, template or f"{self.page.name}.html", status, values, block)
+        return self.app.render(self, template or f"{self.page.name}.html", status, values, block)
 
-    def go(self, path: str, said: str = "", kind: str = "done") -> Response:
-        """Redirects to another page, which shows ``said`` first."""
-        if said:
-            self.session.add_notice(kind, said)
+    def go(self, path: str, notice: str = "", kind: str = "done") -> Response:
+        """Redirects to another page, which shows ``notice`` first."""
+        if notice:
+            self.session.add_notice(kind, notice)
         if self.partial:
             return Response(status_code=204, headers={"HX-Redirect": path})
         return RedirectResponse(path, 303)

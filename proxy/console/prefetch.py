@@ -62,7 +62,7 @@ class Prefetch:
                 segment_index.share_indexes(self._ahead or ())
             until = time.monotonic() + AT_ONCE_S
             self._done = all(one.read_on(until) for one in self._ahead or ())
-        except Exception:  # noqa: BLE001 # as above: here nobody is told, and the next program must begin all the same
+        except Exception:  # noqa: BLE001 # as above; the next program must begin all the same
             self._ahead, self._done = None, True
             segment_index.share_indexes(())
 

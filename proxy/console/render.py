@@ -52,9 +52,9 @@ def moment(at: float | None, short: bool = False) -> Markup:
     """A moment as people in China read it, with the machine's spelling beside it; a dash for none."""
     if not at:
         return Markup("–")
-    said = time_windows.local(at)
-    shown = said[5:16] if short else said
-    return Markup('<time datetime="{}+08:00">{}</time>').format(said.replace(" ", "T"), shown)
+    local = time_windows.local(at)
+    shown = local[5:16] if short else local
+    return Markup('<time datetime="{}+08:00">{}</time>').format(local.replace(" ", "T"), shown)
 
 
 def day(at: float | None) -> str:
@@ -112,5 +112,5 @@ def _drawn(figure: Callable[..., str]) -> Callable[..., Markup]:
 
 def address(path: str, query: Mapping[str, object] | None = None, **changed: object) -> str:
     """A path with a query, in which ``None`` and the empty text leave a name out."""
-    said = {name: value for name, value in {**(query or {}), **changed}.items() if value not in (None, "")}
-    return f"{path}?{urlencode(said)}" if said else path
+    parameters = {name: value for name, value in {**(query or {}), **changed}.items() if value not in (None, "")}
+    return f"{path}?{urlencode(parameters)}" if parameters else path

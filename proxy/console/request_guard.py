@@ -57,15 +57,15 @@ class RequestGuard:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                told = MutableHeaders(scope=message)
+                headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
-                    told[name] = value
-                told.setdefault("Cache-Control", "no-store")
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         if why := self._wrong(scope["method"], headers):
-            said = catalog.in_language(why, language_of(Request(scope)))
-            await PlainTextResponse(f"{said}\n", 403)(scope, receive, with_headers)
+            text = catalog.in_language(why, language_of(Request(scope)))
+            await PlainTextResponse(f"{text}\n", 403)(scope, receive, with_headers)
             return
         scope["peer"] = peer_of(
             scope["client"][0] if scope.get("client") else "", headers.getlist("x-forwarded-for"), self._proxies
@@ -87,10 +87,10 @@ class RequestGuard:
 
     def _is_ours(self, host: str) -> bool:
         """Whether a host name is the console's, localhost or an address: others can point a name here, but cannot own an address."""
-        said = _HOST.fullmatch(host.lower())
-        if said is None:
+        match = _HOST.fullmatch(host.lower())
+        if match is None:
             return False
-        name = said[1].removeprefix("[").removesuffix("]")
+        name = match[1].removeprefix("[").removesuffix("]")
         if name == "localhost" or (self._origin and name == urlsplit(self._origin).hostname):
             return True
         try:
@@ -102,9 +102,9 @@ class RequestGuard:
 
 def peer_of(address: str, forwarded: Sequence[str], proxies: Sequence[Network]) -> str:
     """The client's address: the peer's, or the forwarded one behind a trusted proxy."""
-    said = [one.strip() for line in forwarded for one in line.split(",")]
-    while said and within(address, proxies) and _is_address(said[-1]):
-        address = said.pop()
+    addresses = [one.strip() for line in forwarded for one in line.split(",")]
+    while addresses and within(address, proxies) and _is_address(addresses[-1]):
+        address = addresses.pop()
     return address
 
 

@@ -32,19 +32,19 @@ class Sandbox:
         self._config = config
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._told: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
+        self._described: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
 
-    async def told(self, revision: str, instead: Mapping[str, str] = NO_FILES) -> dict[str, Any]:
+    async def describe(self, revision: str, instead: Mapping[str, str] = NO_FILES) -> dict[str, Any]:
         """A rule set in words: see desk/revisions/sandbox_rules.py."""
         now = time.monotonic()
-        if not instead and (known := self._told.get(revision)) is not None and now - known[0] < KEPT_S:
+        if not instead and (known := self._described.get(revision)) is not None and now - known[0] < KEPT_S:
             return known[1]
         found: dict[str, Any] = await self._ask("told", revision=revision, instead=instead)
         if not instead:
-            self._told[revision] = now, found
-            self._told.move_to_end(revision)
-            while len(self._told) > KEPT_MAX:
-                self._told.popitem(last=False)
+            self._described[revision] = now, found
+            self._described.move_to_end(revision)
+            while len(self._described) > KEPT_MAX:
+                self._described.popitem(last=False)
         return found
 
     async def tried(self, revision: str, instead: Mapping[str, str], message: Mapping[str, str]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class Sandbox:
     async def _ask(self, do: str, **args: Any) -> Any:
         return await asyncio.to_thread(self._call, {"do": do, **args})
 
-    def _call(self, asked: Mapping[str, Any]) -> Any:
+    def _call(self, request: Mapping[str, Any]) -> Any:
         with self._lock:
             try:
                 process = self._alive()
@@ -84,7 +84,7 @@ class Sandbox:
                 timer = threading.Timer(WITHIN_S, process.kill)
                 timer.start()
                 try:
-                    process.stdin.write(json.dumps(asked).encode() + b"\n")
+                    process.stdin.write(json.dumps(request).encode() + b"\n")
                     process.stdin.flush()
                     line = process.stdout.readline()
                 finally:
@@ -94,10 +94,10 @@ class Sandbox:
             if not line.endswith(b"\n"):
                 self._end()
                 raise CannotAsk("these rules could not be read: it took too long, or memory is used up")
-        said = json.loads(line)
-        if "wrong" in said:
-            raise CannotAsk(said["wrong"])
-        return said["ok"]
+        answer = json.loads(line)
+        if "wrong" in answer:
+            raise CannotAsk(answer["wrong"])
+        return answer["ok"]
 
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

@@ -1,7 +1,7 @@
 """Keeps login sessions and their signed cookies.
 
 In: an authenticated asker, the time, a cookie's value. Out: a LoginSession, or None. Never: a session without end, a table without bound, a
-cookie that says anything by itself. Pure.
+cookie with any content of its own. Pure.
 
 A cookie holds 256 random bits and a signature over them. All else stays here, so that ending a session ends it; so does a restart of the
 console. A personal token is kept with its session, in memory alone: it goes with each command to the gate, which knows whether it counts.
@@ -25,7 +25,7 @@ SESSIONS_MAX = 1000
 """The longest unused goes first; of some 100 people, with some browsers each."""
 OF_ONE_MAX = 10
 """Of one person: the longest unused goes first."""
-SAID_MAX = 5
+NOTICES_MAX = 5
 
 
 @dataclass(slots=True)
@@ -37,15 +37,15 @@ class LoginSession:
     seen: float
     checked: float
     """When the gate last confirmed the token."""
-    said: list[tuple[str, str]] = field(default_factory=list)
+    notices: list[tuple[str, str]] = field(default_factory=list)
     """Notices for the next page: (kind, text)."""
 
     def add_notice(self, kind: str, words: str) -> None:
-        self.said = [*self.said, (kind, words)][-SAID_MAX:]
+        self.notices = [*self.notices, (kind, words)][-NOTICES_MAX:]
 
     def take_notices(self) -> list[tuple[str, str]]:
-        said, self.said = self.said, []
-        return said
+        taken, self.notices = self.notices, []
+        return taken
 
 
 class Sessions:

@@ -51,14 +51,14 @@ class Translator:
         return text.format(**values) if values else text
 
     def of(self, kind: str, word: str) -> str:
-        """The people's word for one of the gate's (``verdict``, ``reject``): ``kind.word`` of the files, else of CLOSED, else the rules'
-        Chinese word; unchanged if there is none."""
+        """The user's word for one of the gate's (``verdict``, ``reject``): ``kind.word`` of the files, else of CLOSED, else the rules'
+        Chinese word; unchanged if none exists."""
         found = self._found(f"{kind}.{word}")
         if found is not None or self.language != "zh":
             return found or word
         return CLOSED.get(kind, {}).get(word) or WORDS.get(word, word)
 
-    def said(self, text: str) -> str:
+    def in_language(self, text: str) -> str:
         """A sentence of the gate in this language; unchanged if the catalog does not have it."""
         return catalog.in_language(text, self.language)
 

@@ -13,10 +13,10 @@ ASKED_MAX = 20
 """Languages of one header that are considered."""
 
 
-def preferred(asked: str) -> str:
+def preferred(header: str) -> str:
     """``zh-CN,zh;q=0.9,en;q=0.8`` → ``zh``: the supported language with the highest quality (RFC 9110 §12.5.4), the first among equals."""
     best, dearest = TO_PROGRAMS, 0.0
-    for one in asked.split(",")[:ASKED_MAX]:
+    for one in header.split(",")[:ASKED_MAX]:
         name, _, quality = one.partition(";")
         language = name.strip().lower().partition("-")[0]
         if language in LANGUAGES and (dear := _quality(quality.strip())) > dearest:

@@ -138,8 +138,8 @@ class _PersonFilter:
         if kind == messages.ERASED and body == _VERDICT_BODY:
             self._verdicts.add(record.sequence)
         if kind == messages.HEARD:  # another gate's record, whole
-            told = unpack_replicated(body)
-            kind, body = told.kind, told.body
+            replicated = unpack_replicated(body)
+            kind, body = replicated.kind, replicated.body
         if kind == messages.DOUBTFUL and body[8:16] == self._number:
             self._verdicts.add(id_of(body))
         if kind == messages.DECISION:
@@ -162,10 +162,10 @@ class _PersonFilter:
 
     def _decision(self, record: JournalRecord, body: bytes) -> JournalRecord:
         """The record without an example text that the erased person alone wrote."""
-        said = unpack_decision(body)
-        if not said.ids or not said.words or not self._verdicts.issuperset(said.ids):
+        decision = unpack_decision(body)
+        if not decision.ids or not decision.words or not self._verdicts.issuperset(decision.ids):
             return record
-        without = pack_decision(said._replace(words=""))
+        without = pack_decision(decision._replace(words=""))
         if record.kind == messages.HEARD:
             without = pack_replicated(unpack_replicated(record.body)._replace(body=without))
         return record._replace(body=without)

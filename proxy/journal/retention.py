@@ -43,7 +43,7 @@ class ClosedSegment(NamedTuple):
 class RetentionPlan(NamedTuple):
     """What may go now, and how it is with the rest."""
 
-    goes: tuple[ClosedSegment, ...]
+    removed: tuple[ClosedSegment, ...]
     stays_for: str  # why the first that stays does
     segments: int
     octets: int  # of all that lie there, those that go included

@@ -159,7 +159,7 @@ def _secret(path: Path) -> bytes:
         if path.stat().st_mode & 0o007:
             raise SealingError(f"{path}: everybody on this machine may open it (chmod o-rwx {path})")
         with path.open("rb") as file:
-            said = file.read(4 * KEY_BYTES)
+            data = file.read(4 * KEY_BYTES)
     except FileNotFoundError:
         raise SealingError(
             f"{path}: no such file (sealing.keys names it: bring it back from the backup; `gate106 journal key` makes a new one)"
@@ -167,7 +167,7 @@ def _secret(path: Path) -> bytes:
     except OSError as error:
         raise SealingError(f"{path}: {error.strerror or error} (sealing.keys names it)") from None
     try:
-        secret = bytes.fromhex(said.decode("ascii").strip())
+        secret = bytes.fromhex(data.decode("ascii").strip())
     except ValueError:
         secret = b""
     if len(secret) != KEY_BYTES:

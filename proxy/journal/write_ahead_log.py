@@ -170,8 +170,8 @@ class Journal:
         buffer = self._buffer
         for pieces in bodies:
             pieces[0] = pack_sequence_kind(sequence, kind)
-            said = b"".join(pieces)  # pack_record, spelt out: this runs for each message
-            buffer.append(pack_length_crc(len(said) - SEQUENCE_KIND_BYTES, crc32(said)) + said)
+            record = b"".join(pieces)  # pack_record, spelt out: this runs for each message
+            buffer.append(pack_length_crc(len(record) - SEQUENCE_KIND_BYTES, crc32(record)) + record)
             sequence += 1
         self._next = sequence - 1
         return first

@@ -39,7 +39,7 @@ class Histogram:
         self.sum += _add_to_buckets(self.buckets, seconds)
 
 
-@compiled("tally_count_in")
+@compiled("add_to_buckets")
 def _add_to_buckets(buckets: list[int], seconds: array[float]) -> float:
     """Counts each value in its bucket and returns the sum of all."""
     ordered, below = sorted(seconds), 0

@@ -1,7 +1,7 @@
 """Locks out a name and address after too many failed logins.
 
 In: the claimed name, the client's address, the time. Out: whether this client must wait. Never: a lockout of the name alone,
-because then anybody could lock out somebody else; an unbounded table.
+because then one user could lock out another; an unbounded table.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In: events from structlog, asyncio, other libraries and Python itself. Out: lines on standard output. Never: a message text, a
 phone number, control characters of a terminal, values of variables in a traceback, or an exception's text that may quote its
-input. A fault may happen while the gate handles somebody's message.
+input. A fault may happen while the gate handles a message.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Pseudonymizer:
     def __repr__(self) -> str:
         return "Pseudonymizer()"
 
-    @compiled("namer_call")
+    @compiled("pseudonymizer_call")
     def __call__(self, number: int) -> int:
         """The pseudonym of a number; 0 for 0 (no recipient)."""
         return int(_U64.unpack(blake2b(_U64.pack(number), key=self.key, digest_size=8).digest())[0]) if number else 0

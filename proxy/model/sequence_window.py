@@ -17,14 +17,14 @@ from typing import Any
 from proxy.native.loader import compiled
 
 
-@compiled("numbered")
-def numbered() -> MutableMapping[int, Any]:
+@compiled("sequence_window")
+def sequence_window() -> MutableMapping[int, Any]:
     """A new map from sequence numbers to any values."""
     return {}
 
 
-@compiled("asked")
-def asked() -> MutableMapping[int, tuple[Any, float, int]]:
+@compiled("request_window")
+def request_window() -> MutableMapping[int, tuple[Any, float, int]]:
     """A new map from sequence numbers to (ticket, when it was sent, command_id of its response)."""
     return {}
 

@@ -165,16 +165,16 @@ class LeaseClient:
         for place, granted in enumerate(await self._leases.places(asks)):
             if granted is None:
                 continue
-            account, mine = self._accounts[place], list(self._accounts[place].held_links)
+            account, links = self._accounts[place], list(self._accounts[place].held_links)
             alone = granted.nodes < self._worker.of  # the other workers are about to come
             each, over = divmod(account.carrier.links, self._worker.of if alone else granted.nodes)
             self._quotas[place] = each + ((self._worker.number - 1 if alone else granted.rank) < over)
             if granted.given:
-                mine.append(next(link for link in self._link_order(account) if link not in mine))
-            elif len(mine) > self._quotas[place]:
-                mine.pop()
-            changed |= len(mine) != len(account.held_links)
-            account.hold(mine)
+                links.append(next(link for link in self._link_order(account) if link not in links))
+            elif len(links) > self._quotas[place]:
+                links.pop()
+            changed |= len(links) != len(account.held_links)
+            account.hold(links)
         return changed
 
     def _link_order(self, account: CarrierAccount) -> list[int]:

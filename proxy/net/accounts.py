@@ -43,7 +43,7 @@ def routes_between(accounts: Sequence[CarrierAccount]) -> Routes:
 
 
 def changed_upstream(before: Settings, after: Settings) -> str:
-    """A provider whose own account is another than the one we are bound with, empty if there is none. Those that are gone do no
+    """A provider whose own account is another than the one we are bound with, empty if none exists. Those that are gone do no
     harm: their links stay, and what arrives there goes by its port."""
     bound = {provider.name: provider.upstream for provider in before.providers}
     return next((one.name for one in after.providers if one.upstream != bound.get(one.name)), "")

@@ -72,41 +72,41 @@ class AnswerFilter:
         if odd:
             found: list[tuple[PendingSubmit, Frame] | None] = list(answers)
             for place in odd:
-                transit, frame = answers[place]
-                if (fit := self._allowed(transit, frame)) is None:
-                    transit.answered_s = now_s
-                    self.relay.unanswered(transit)
-                found[place] = None if fit is None else (transit, fit)
+                pending, frame = answers[place]
+                if (fit := self._allowed(pending, frame)) is None:
+                    pending.answered_s = now_s
+                    self.relay.unanswered(pending)
+                found[place] = None if fit is None else (pending, fit)
             answers = [one for one in found if one is not None]
         return answers if self.ids is None else self._renamed(answers, self.ids)
 
-    def filtered_late(self, transit: PendingSubmit, frame: Frame) -> Frame | None:
+    def filtered_late(self, pending: PendingSubmit, frame: Frame) -> Frame | None:
         """An answer to a submit that had been given up; None where it says neither yes nor no."""
-        fit = self._allowed(transit, frame)
+        fit = self._allowed(pending, frame)
         if fit is None or self.ids is None:
             return fit
-        return self._renamed([(transit, fit)], self.ids)[0][1]
+        return self._renamed([(pending, fit)], self.ids)[0][1]
 
-    def _allowed(self, transit: PendingSubmit, frame: Frame) -> Frame | None:
+    def _allowed(self, pending: PendingSubmit, frame: Frame) -> Frame | None:
         if is_neutral_nack(frame):
             self._malformed.note("field", "a generic_nack whose status is ESME_ROK")
             return None
-        told, kind, what = make_valid(frame, tlvs=transit.bind.peer_version >= VERSION_34)
+        allowed, kind, what = make_valid(frame, tlvs=pending.bind.peer_version >= VERSION_34)
         if kind:
             self._malformed.note(kind, what)
-        if self.ids is None and told.command_id in WITH_ID:
-            own, nul, rest = told.body.partition(b"\0")
-            return told.with_body(allowed_id(own) + nul + rest)
-        return told
+        if self.ids is None and allowed.command_id in WITH_ID:
+            own, nul, rest = allowed.body.partition(b"\0")
+            return allowed.with_body(allowed_id(own) + nul + rest)
+        return allowed
 
     def _renamed(self, answers: list[tuple[PendingSubmit, Frame]], ids: CarrierIds) -> list[tuple[PendingSubmit, Frame]]:
         """Answers with the ids that providers see. What the answers taught about the carrier's ids is journalled and synced before
         providers get them: otherwise a receipt after a power loss would have another spelling of the id."""
-        told = [(transit, frame.with_body(ids.answer(frame.body))) for transit, frame in answers]
-        for learnt in ids.news:
+        renamed = [(pending, frame.with_body(ids.answer(frame.body))) for pending, frame in answers]
+        for learnt in ids.learnt:
             self.relay.note_before_answers(learnt)
-        ids.news.clear()
+        ids.learnt.clear()
         if ids.doubt:
             log.warning("carrier's message ids contradict the settings", carrier=self._account, why=ids.doubt)
             ids.doubt = ""
-        return told
+        return renamed

@@ -188,8 +188,8 @@ class CarrierAccount:
 
     def _return_unroutable(self) -> None:
         if not self.up and self.lane.size:
-            for transit in self.lane.take(self.lane.size):
-                self.relay.unsent(transit, "no-route")
+            for pending in self.lane.take(self.lane.size):
+                self.relay.unsent(pending, "no-route")
 
     def tick(self) -> None:
         for link in list(self.links):
@@ -211,9 +211,9 @@ class CarrierAccount:
         (parked) while its window is full, though others send."""
         sent = self._pay_debt(most) if self.lane.debt else 0
         while sent < most and self.lane.size and (room := self._sendable()):
-            transits = self.lane.take(min(room, most - sent))
-            sent += len(transits)
-            self._distribute(transits)
+            submits = self.lane.take(min(room, most - sent))
+            sent += len(submits)
+            self._distribute(submits)
         if sent:
             for link in self.up:
                 self.turns.has_output(link)
@@ -224,7 +224,7 @@ class CarrierAccount:
         return self.lane.size + self.lane.debt
 
     def _sendable(self) -> int:
-        """How many submits fit whoever their recipients are; 1 where some link would have to park its own; 0 for none."""
+        """How many submits of any recipients fit; 1 if a link would have to park its own; 0 for none."""
         free = []
         for link in self.up:
             if len(link.parked) >= PARKED_MAX:
@@ -232,23 +232,23 @@ class CarrierAccount:
             free.append(0 if link.parked else max(0, link.session.free))
         return (min(free) or min(sum(free), 1)) if free else 0
 
-    def _distribute(self, transits: list[PendingSubmit]) -> None:
+    def _distribute(self, submits: list[PendingSubmit]) -> None:
         up, now_s = self.up, self.turns.loop.time()
         if len(up) == 1:
-            up[0].send_all(transits, now_s)
+            up[0].send_all(submits, now_s)
             return
-        for link, share in zip(up, split_by_recipient(transits, len(up)), strict=True):
+        for link, share in zip(up, split_by_recipient(submits, len(up)), strict=True):
             if share:
                 link.send_all(share, now_s)
 
-    def send(self, transit: PendingSubmit) -> None:
+    def send(self, pending: PendingSubmit) -> None:
         """Hands a submit to the link that carries this person's messages."""
         up = self.up
         if not up:
-            self.relay.unsent(transit, "no-route")
+            self.relay.unsent(pending, "no-route")
             return
-        assert transit.message is not None
-        up[transit.message.recipient % len(up)].send(transit)
+        assert pending.message is not None
+        up[pending.message.recipient % len(up)].send(pending)
 
     def answers(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
         took, bad, odd = answer_times(answers, now_s)
@@ -267,20 +267,20 @@ class CarrierAccount:
             if status in (ESME_RTHROTTLED, ESME_RMSGQFUL):
                 self.pacer.throttled(now_s)
 
-    def late(self, transit: PendingSubmit, frame: Frame) -> None:
+    def late(self, pending: PendingSubmit, frame: Frame) -> None:
         """The carrier answered a submit that had been given up."""
-        told = self.answer_filter.filtered_late(transit, frame)
-        if told is not None:
-            self.relay.answered_late(transit, told)
+        filtered = self.answer_filter.filtered_late(pending, frame)
+        if filtered is not None:
+            self.relay.answered_late(pending, filtered)
 
     def _answer_mixed(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
         """Answers while requests of other kinds are in flight, too."""
-        for transit, frame in answers:
-            transit.answered_s = now_s
-            if isinstance(transit, OtherRequest):
-                transit.answered(frame)
+        for pending, frame in answers:
+            pending.answered_s = now_s
+            if isinstance(pending, OtherRequest):
+                pending.answered(frame)
             else:
-                self.relay.answered(transit, frame)
+                self.relay.answered(pending, frame)
 
     def _pay_debt(self, most: int) -> int:
         """Counts messages sent within others (submit_multi) against the rate; returns how many of ``most`` that uses."""

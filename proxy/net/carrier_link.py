@@ -60,7 +60,7 @@ class LinkOwner(Protocol):
     def answers(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
         """The carrier answered these."""
 
-    def late(self, transit: PendingSubmit, frame: Frame) -> None:
+    def late(self, pending: PendingSubmit, frame: Frame) -> None:
         """The carrier answered a submit that had been given up."""
 
     def refresh_links(self) -> None:
@@ -69,7 +69,7 @@ class LinkOwner(Protocol):
     def lost(self, link: CarrierLink) -> None:
         """The link's connection is lost."""
 
-    def send(self, transit: PendingSubmit) -> None:
+    def send(self, pending: PendingSubmit) -> None:
         """Sends a submit over another link."""
 
 
@@ -109,9 +109,9 @@ class CarrierLink(Link):
         if answers:
             carrier_account.answers(answers, time.monotonic())
         for sequence, frame in strays:
-            transit = self._late.pop(sequence, None)
-            if transit is not None:
-                carrier_account.late(transit, frame)
+            pending = self._late.pop(sequence, None)
+            if pending is not None:
+                carrier_account.late(pending, frame)
         if requests:
             self._process_all(requests, now)
         session = self.session
@@ -173,24 +173,24 @@ class CarrierLink(Link):
 
     def on_overdue(self, tickets: Iterable[tuple[int, PendingSubmit]]) -> None:
         now_s = self.turns.loop.time()
-        for sequence, transit in tickets:
-            transit.answered_s = now_s
-            self._late[sequence] = transit
+        for sequence, pending in tickets:
+            pending.answered_s = now_s
+            self._late[sequence] = pending
             if len(self._late) > LATE_MAX:
                 self._late.popitem(last=False)
-            self.carrier_account.relay.unanswered(transit)
+            self.carrier_account.relay.unanswered(pending)
         self._send_parked()
         self.carrier_account.pacer.wake()
 
     def on_lost(self) -> None:
         relay = self.carrier_account.relay
-        for transit in self.session.abandon():
-            transit.answered_s = time.monotonic()
-            relay.unanswered(transit)
+        for pending in self.session.abandon():
+            pending.answered_s = time.monotonic()
+            relay.unanswered(pending)
         parked, self.parked = self.parked, deque()
         self.carrier_account.lost(self)
-        for transit in parked:
-            self.carrier_account.send(transit)
+        for pending in parked:
+            self.carrier_account.send(pending)
         if not self.gone.done():
             self.gone.set_result(None)
 
@@ -207,24 +207,24 @@ class CarrierLink(Link):
         session = self.session
         return session.can_send and not self.lost and session.closing is None and self.slot not in self.carrier_account.off
 
-    def send(self, transit: PendingSubmit) -> None:
+    def send(self, pending: PendingSubmit) -> None:
         """Sends now, or as soon as this link has window."""
         if self.session.free > 0 and not self.parked:
-            self._send(transit)
+            self._send(pending)
         else:
-            self.parked.append(transit)
+            self.parked.append(pending)
 
-    def send_all(self, transits: list[PendingSubmit], now_s: float) -> None:
+    def send_all(self, submits: list[PendingSubmit], now_s: float) -> None:
         """Sends what this link has window for, parks the rest; the caller asks for the write."""
         session = self.session
         fits = 0 if self.parked else session.free
-        if fits < len(transits):
-            self.parked += transits[max(fits, 0) :]
-            transits = transits[: max(fits, 0)]
-        session.send_all(transits, now_s)
+        if fits < len(submits):
+            self.parked += submits[max(fits, 0) :]
+            submits = submits[: max(fits, 0)]
+        session.send_all(submits, now_s)
 
-    def _send(self, transit: PendingSubmit) -> None:
-        self.session.send(transit.data, transit, self.turns.loop.time())
+    def _send(self, pending: PendingSubmit) -> None:
+        self.session.send(pending.data, pending, self.turns.loop.time())
         self.turns.has_output(self)
 
     def answer(self, data: bytes) -> None:

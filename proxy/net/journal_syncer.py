@@ -56,7 +56,7 @@ class NativeSyncThread(Protocol):
         """Waits for a running sync: its errno if ``taken`` has not returned it; otherwise 0."""
 
 
-@compiled("sync_aside")
+@compiled("sync_thread")
 def _aside() -> NativeSyncThread | None:
     """The thread in C, where it is compiled; None: the Python thread does everything."""
     return None

@@ -51,23 +51,23 @@ class FairQueue:
         self._turns: deque[str] = deque()
         self.size = 0
 
-    def put(self, provider: str, transit: PendingSubmit) -> None:
+    def put(self, provider: str, pending: PendingSubmit) -> None:
         queue = self._queues.get(provider)
         if queue is None:
             queue = self._queues[provider] = deque()
         if not queue:
             self._turns.append(provider)
-        queue.append(transit)
+        queue.append(pending)
         self.size += 1
 
     def take(self) -> PendingSubmit:
         provider = self._turns.popleft()
         queue = self._queues[provider]
-        transit = queue.popleft()
+        pending = queue.popleft()
         if queue:
             self._turns.append(provider)
         self.size -= 1
-        return transit
+        return pending
 
 
 class Lane:
@@ -114,7 +114,7 @@ class Lane:
         return self._queued + len(self._fresh)
 
     def waiting(self, category: Category) -> int:
-        return self._queues[category].size + sum(transit.category == category for transit in self._fresh)
+        return self._queues[category].size + sum(pending.category == category for pending in self._fresh)
 
     def limit(self, category: Category) -> int:
         """From how many taken places on, of all classes, this class is refused."""
@@ -131,15 +131,15 @@ class Lane:
         self._total -= 1
         self.held[category] -= 1
 
-    def put(self, transit: PendingSubmit) -> None:
-        self._fresh.append(transit)
+    def put(self, pending: PendingSubmit) -> None:
+        self._fresh.append(pending)
         self.came += 1
         if len(self._fresh) == 1:
             self._wake()
 
-    def put_all(self, transits: list[PendingSubmit]) -> None:
-        self._fresh += transits
-        self.came += len(transits)
+    def put_all(self, submits: list[PendingSubmit]) -> None:
+        self._fresh += submits
+        self.came += len(submits)
         self._wake()
 
     def take(self, most: int) -> list[PendingSubmit]:
@@ -154,8 +154,8 @@ class Lane:
 
     def _take_in_turn(self, most: int) -> list[PendingSubmit]:
         queues = self._queues
-        for transit in self._fresh:
-            queues[transit.category].put(transit.bind.access.provider.name, transit)
+        for pending in self._fresh:
+            queues[pending.category].put(pending.bind.access.provider.name, pending)
         waiting = self._queued + len(self._fresh)
         self._fresh = []
         count = min(most, waiting)
@@ -171,11 +171,11 @@ class Lane:
         return category
 
 
-@compiled("lane_leave")
+@compiled("lane_release_places")
 def _release_places(taken: list[PendingSubmit], held: list[int], *, sort: bool) -> list[PendingSubmit]:
     """Frees the places of submits that leave; sorts them by urgency where they are unsorted."""
     if sort:
         taken.sort(key=_category)
-    for transit in taken:
-        held[transit.category] -= 1
+    for pending in taken:
+        held[pending.category] -= 1
     return taken

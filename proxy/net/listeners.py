@@ -25,7 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from proxy.config import Settings
 from proxy.config.mapping_reader import Address, Network, within
-from proxy.net.proxy_protocol import HEADER_MAX, NotProxied, ProxyHeader, read_header
+from proxy.net.proxy_protocol import HEADER_MAX, ProxyHeader, ProxyHeaderError, read_header
 
 WAITING_MAX = 500
 """Connections without a complete header or handshake; beyond it the oldest is closed."""
@@ -48,7 +48,7 @@ YIELD_S_MAX = 0.1
 YIELD_S = 0.004
 """The wait for each connection that it serves, while these are few: a busy loop may be some milliseconds late."""
 STORM_CONNECTIONS = 32
-"""With so many connections queued nobody waits: there is enough for all."""
+"""Queue of connections: long enough that no client waits."""
 UNACKED_AT = 24
 """Octets of the kernel's ``struct tcp_info`` before tcpi_unacked: eight of one octet, four of four."""
 
@@ -169,7 +169,7 @@ class ProviderListener:
                     await loop.connect_accepted_socket(
                         lambda: self._serve(peer), connection, ssl=self.context, ssl_handshake_timeout=self._within_s
                     )
-        except NotProxied:
+        except ProxyHeaderError:
             self._failed("no-proxy-header")
         except (ssl.SSLError, OSError, TimeoutError):
             self._failed("tls-handshake" if taken else "no-proxy-header")
@@ -178,11 +178,11 @@ class ProviderListener:
                 connection.close()
 
     async def _peer(self, loop: asyncio.AbstractEventLoop, connection: socket.socket, address: str) -> str:
-        """The address of the connection's peer. Raises NotProxied, OSError."""
+        """The address of the connection's peer. Raises ProxyHeaderError, OSError."""
         if self._balancers is None:
             return address
         if self._balancers and not within(address, self._balancers):
-            raise NotProxied("it comes from no balancer")
+            raise ProxyHeaderError("it comes from no balancer")
         header = await _header(loop, connection)
         connection.recv(header.octets)  # it has all arrived
         return header.address or address
@@ -219,7 +219,7 @@ async def _header(loop: asyncio.AbstractEventLoop, connection: socket.socket) ->
             return header
         if len(data) == seen:  # nothing new: the same piece again, or the end
             if not data:
-                raise NotProxied("it ended before its header did")
+                raise ProxyHeaderError("it ended before its header did")
             await asyncio.sleep(again_s)
             again_s = min(2 * again_s, AGAIN_S_MAX)
         seen = len(data)

@@ -2,7 +2,7 @@
 
 In: a Link, listeners. Out: each PDU that is read or written, in order. Never: a byte altered, held back, or waited for; what it means.
 
-A tap stands between transport and link only while somebody listens: an untapped link pays nothing.
+A tap stands between transport and link only while a trace runs: an untapped link has no cost.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class Providers:
         self._binds.info(self.turns.loop.time(), "provider bound", provider=provider, account=account, kind=kind, peer=peer)
 
     def is_strained(self) -> bool:
-        """Whether so many connections are refused or cut off that new ones are accepted slowly."""
+        """Whether new connections are accepted slowly, because many are refused or cut off."""
         return self.turns.loop.time() < self._strained_until_s
 
     def receivers(self, provider: str) -> list[ProviderLink]:

@@ -308,29 +308,29 @@ class ProviderLink(Link):
             self._recheck(frame, access, good)
             self.turns.has_output(self)
 
-    def _recheck(self, frame: Frame, asked: Access, good: bool) -> None:
+    def _recheck(self, frame: Frame, requested: Access, good: bool) -> None:
         """Checks again after the wait: settings may have been reloaded."""
-        access, cause, status = self._current_access(asked)
+        access, cause, status = self._current_access(requested)
         if cause or access is None:
             self._refuse(frame, cause, status, access)
         else:
             self._password_checked(frame, access, good)
 
-    def _current_access(self, asked: Access) -> tuple[Access | None, str, int]:
+    def _current_access(self, requested: Access) -> tuple[Access | None, str, int]:
         """The account after a wait, in which settings may have been reloaded, and (cause, status) if it may not bind. If its password has
         changed, the finished check says nothing: the client must try again."""
-        access = self.providers.directory.accesses.get(asked.account.system_id)
-        if access is not None and access.account.password != asked.account.password:
+        access = self.providers.directory.accesses.get(requested.account.system_id)
+        if access is not None and access.account.password != requested.account.password:
             return access, "busy", ESME_RBINDFAIL
         return access, *self._may_bind(access)
 
-    async def _ask_other_nodes(self, frame: Frame, asked: Access, may_bind: Callable[[Access], Awaitable[bool]]) -> None:
+    async def _ask_other_nodes(self, frame: Frame, requested: Access, may_bind: Callable[[Access], Awaitable[bool]]) -> None:
         """Asks whether other nodes hold all the binds already."""
-        given = await may_bind(asked)
+        given = await may_bind(requested)
         self._checking = None
         if self.lost:
             return
-        access, cause, status = self._current_access(asked) if given else (asked, "too-many-binds", ESME_RBINDFAIL)
+        access, cause, status = self._current_access(requested) if given else (requested, "too-many-binds", ESME_RBINDFAIL)
         if cause or access is None:
             self._refuse(frame, cause, status, access)
         else:

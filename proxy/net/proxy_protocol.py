@@ -23,7 +23,7 @@ _ADDRESS_OCTETS = {0x11: 4, 0x12: 4, 0x21: 16, 0x22: 16}
 _LOCAL, _PROXY = 0x20, 0x21
 
 
-class NotProxied(ValueError):
+class ProxyHeaderError(ValueError):
     """The connection does not begin with a valid header."""
 
 
@@ -34,28 +34,28 @@ class ProxyHeader(NamedTuple):
 
 
 def read_header(data: bytes) -> ProxyHeader | None:
-    """The header at the beginning of ``data``; None while it is incomplete. Raises NotProxied."""
+    """The header at the beginning of ``data``; None while it is incomplete. Raises ProxyHeaderError."""
     if data.startswith(_LINE[: len(data)]):
         return _line(data)
     if data.startswith(_SIGNATURE[: len(data)]):
         return _binary(data)
-    raise NotProxied("it begins with no PROXY header")
+    raise ProxyHeaderError("it begins with no PROXY header")
 
 
 def _line(data: bytes) -> ProxyHeader | None:
     end = data.find(b"\r\n", 0, LINE_MAX)
     if end < 0:
         if len(data) >= LINE_MAX:
-            raise NotProxied(f"its PROXY line is longer than {LINE_MAX} octets")
+            raise ProxyHeaderError(f"its PROXY line is longer than {LINE_MAX} octets")
         return None
     words = data[:end].split(b" ")
     if words[1] == b"UNKNOWN":
         return ProxyHeader(end + 2, "")
     if len(words) != 6 or words[1] not in (b"TCP4", b"TCP6"):
-        raise NotProxied("its PROXY line is not as the protocol has it")
+        raise ProxyHeaderError("its PROXY line is not as the protocol has it")
     address = _spelt(words[2].decode("ascii", "replace"))
     if (address.version == 4) != (words[1] == b"TCP4"):
-        raise NotProxied("its PROXY line names an address of another family")
+        raise ProxyHeaderError("its PROXY line names an address of another family")
     return ProxyHeader(end + 2, str(address))
 
 
@@ -63,7 +63,7 @@ def _spelt(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
-        raise NotProxied("its PROXY line names no address") from None
+        raise ProxyHeaderError("its PROXY line names no address") from None
 
 
 def _binary(data: bytes) -> ProxyHeader | None:
@@ -71,12 +71,12 @@ def _binary(data: bytes) -> ProxyHeader | None:
         return None
     command, family, length = data[12], data[13], data[14] << 8 | data[15]
     if command not in (_LOCAL, _PROXY) or 16 + length > HEADER_MAX:
-        raise NotProxied("its PROXY header is of no known version, or too long")
+        raise ProxyHeaderError("its PROXY header is of no known version, or too long")
     if len(data) < 16 + length:
         return None
     octets = _ADDRESS_OCTETS.get(family)
     if command == _LOCAL or octets is None:
         return ProxyHeader(16 + length, "")
     if length < 2 * octets + 4:
-        raise NotProxied("its PROXY header ends amid an address")
+        raise ProxyHeaderError("its PROXY header ends amid an address")
     return ProxyHeader(16 + length, str(ipaddress.ip_address(data[16 : 16 + octets])))

@@ -183,11 +183,11 @@ class Plan:
 
 def plan_of(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Plan:
     """``day``: see ``cap_of``."""
-    caps, said = _capped(facts, decision, registry, day)
+    caps, outlined = _capped(facts, decision, registry, day)
     counters: tuple[CounterLimit, ...] = ()
     if decision.counted:
         counters = tuple(_counter(one, facts, registry) for one in decision.counted)
-    return Plan(facts, decision, caps, counters, said)
+    return Plan(facts, decision, caps, counters, outlined)
 
 
 def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | None) -> Capped:
@@ -202,8 +202,8 @@ def _capped(facts: Facts, decision: Decision, registry: Registry, day: float | N
         if len(known) >= CAPPED_MAX:
             known.clear()
         caps = by_window((*(_of_sender(cap, facts) for cap in decision.caps), *more))
-        said = outline(caps, decision.persons, decision.bare_persons, decision.sparing, decision.counted)
-        found = known[who] = caps, said
+        outlined = outline(caps, decision.persons, decision.bare_persons, decision.sparing, decision.counted)
+        found = known[who] = caps, outlined
     return found
 
 

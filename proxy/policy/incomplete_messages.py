@@ -1,18 +1,17 @@
 """Decides which rules wait until a long message is complete.
 
-In: a rule's conditions; later the joined text. Out: which rules wait, which are asked at once, the verdict of both.
-Never: caps, counters, a recipient's refusals: these were decided on the parts that were there, and later parts inherit them.
+In: a rule's conditions; later the joined text. Out: which rules wait, which are evaluated at once, the verdict of both.
+Never: caps, counters, opt-outs: these are decided on the first parts, and later parts inherit the result.
 
-A text with missing parts proves nothing by what it lacks, and its words may still become others. So a rule that reads the text is
-*undecided*: it does not object, and an exemption that rests on it spares nothing. A signature that is there stays there.
+While parts are missing, the text may still change. So a rule that reads the text is *undecided*: it does not object, and an exemption that
+depends on it has no effect. A signature in a received part is final.
 
-A condition that *finds* something (a word, a link, a number) is asked at once, away from the edges of the known parts
-(policy/text/stable_ranges.py):
-a match does not go away. So a rule that certainly holds by such matches refuses at once what it would refuse when complete. A rule still waits
+A match of a word, a link or a number is final too, unless it touches a gap (policy/text/incomplete_text.py). A rule that holds by such
+matches alone refuses at once. A rule still waits
 
-    under ``not``     where it finds something, or with conditions on what is missing, the category, the signature or the recipient beside it
-    where spared      by an exemption that reads the text, the signature, the category or the recipient
-    as it acts        a limit, a tag, a review, or a rule in shadow: these are asked once, about the whole text
+    under ``not``     where a match would end it, or with other conditions on the missing text, the category, the signature or the recipient
+    with exemptions   that read the text, the signature, the category or the recipient
+    by its action     a limit, a tag, a review, a rule in shadow: these are evaluated once, on the whole text
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from proxy.policy.evaluation_plan import Rule
 _TEXT = frozenset(
     ("text", "notice", "url", "contact", "text_state", "signature_state", "signature_count", "template", "reviewed")
 )
-"""Words of ``when`` that read the text."""
+"""Conditions that read the text."""
 _NAME = frozenset(("signature", "advertiser", "group"))
-"""Words that read the signature: undecided only where they ask for its absence."""
+"""Conditions that read the signature: undecided only where they require its absence."""
 _MEANT = frozenset(("category", "classified", "declared", "marketing", "subcategory"))
-"""Words that the text answers in part (``marketing``: how surely it is): decided on what is there, and again on the whole."""
+"""Conditions that depend on the text in part (``marketing``): decided on the known parts, and again on the whole text."""
 
 _SCHEDULED = "scheduled"
-"""Asked with each message, and said by it alone: the last part to come may ask for a later delivery than those before."""
+"""Evaluated for each part alone: the last part may be scheduled later than the others."""
 
 
 def undecided(tree: Tree) -> bool:
@@ -64,18 +63,18 @@ def _waits(leaf: Leaf, negated: bool) -> bool:
 
 
 def left_over(rule: Rule) -> bool:
-    """Whether the complete text may breach a rule that a part did not: such a rule is asked again with the last part."""
+    """Whether the complete text may breach a rule that no part breached: such a rule is evaluated again with the last part."""
     if rule.limits or rule.exempt:
         return False
     if undecided(rule.when):
         return True
-    asked = list(leaves(rule.when))
-    personal = any(isinstance(leaf, RecipientTest) and _word(leaf) != _SCHEDULED for leaf in asked)
-    return not personal and any(_word(leaf) in _NAME | _MEANT | {_SCHEDULED} for leaf in asked)
+    conditions = list(leaves(rule.when))
+    personal = any(isinstance(leaf, RecipientTest) and _word(leaf) != _SCHEDULED for leaf in conditions)
+    return not personal and any(_word(leaf) in _NAME | _MEANT | {_SCHEDULED} for leaf in conditions)
 
 
 def at_once(rule: Rule, exempt: Iterable[Rule], bits: Bits) -> Rule | None:
-    """The rule in the form asked while parts are missing, by its matches; None if it waits, or need not wait (see ``undecided``)."""
+    """The rule reduced to its final matches, while parts are missing; None if it waits, or need not wait (see ``undecided``)."""
     breach = rule.breach
     if breach is None or breach.shadow or breach.outcome is Outcome.ALLOW or breach.reason.name == IN_REVIEW:
         return None
@@ -90,7 +89,7 @@ def at_once(rule: Rule, exempt: Iterable[Rule], bits: Bits) -> Rule | None:
 
 
 def _sure(tree: Tree, *, negated: bool) -> Tree | None:
-    """A condition that is decidable now and implies this one (under an odd number of ``not``: is implied by it); None if there is none."""
+    """A condition that is decidable now and implies this one (under an odd number of ``not``: is implied by it); None if none exists."""
     if isinstance(tree, Not):
         inner = _sure(tree.part, negated=not negated)
         return None if inner is None else Not(inner)

@@ -209,8 +209,8 @@ def objected(plan: Plan, which: int, now: float) -> Objected:
     """
     places = (place for place in range(which.bit_length()) if which >> place & 1)
     caps = len(plan.caps)
-    asked = (*plan.persons, *plan.bare_persons)
-    spares = caps + len(asked)
+    conditions = (*plan.persons, *plan.bare_persons)
+    spares = caps + len(conditions)
     limits = spares + len(plan.sparing)
     reached: list[tuple[Limit, Breach]] = []
     breaches, spared = None, 0
@@ -218,7 +218,7 @@ def objected(plan: Plan, which: int, now: float) -> Objected:
         if place < caps:
             reached.append((plan.caps[place].limit, plan.caps[place].breach))
         elif place < spares:
-            breaches = [*(breaches or ()), asked[place - caps][1]]
+            breaches = [*(breaches or ()), conditions[place - caps][1]]
         elif place < limits:
             spared |= plan.sparing[place - spares][1]
         else:

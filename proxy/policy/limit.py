@@ -33,7 +33,7 @@ KEYS = (
 LATE = frozenset(("account", "port", "province", "content", "template"))
 """Parts of a key that are put in per message: a plan is the same whatever they are."""
 ENTRIES_KEPT = 64
-"""A record keeps at most so many entries: a higher count could never be reached."""
+"""The most entries of a record: a higher count could never be reached."""
 COUNT_MAX = 10**12
 LIMIT_KEYS = ("count", "per", "key", "then", "burst", "share", "of", "least")
 BURST_WINDOWS = 10
@@ -65,8 +65,8 @@ class Limit(NamedTuple):
         """Whether a counter (message.Counters.count) has no room for one more; ``total``: the counter of what ``share`` is a part of."""
         after = self.window.after(now)
         if self.share:
-            mine = count(key, after, COUNT_MAX) + 1
-            return mine > self.least and mine > self.share * (count(total, after, COUNT_MAX) + 1)
+            counted = count(key, after, COUNT_MAX) + 1
+            return counted > self.least and counted > self.share * (count(total, after, COUNT_MAX) + 1)
         if not self.burst:
             return count(key, after, self.most) >= self.most
         long = int(now) - self.window.seconds * BURST_WINDOWS

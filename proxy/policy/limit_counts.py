@@ -46,7 +46,7 @@ class Unsigned(frozenset[int]):
 
 
 NAMES = frozenset(("signature", "advertiser", "group", "template"))
-"""Parts of a key that a text without a signature has not; a template is somebody's, so it is not compared with other senders'."""
+"""Parts of a key that a text without a signature has not; a template belongs to one sender, so it is not compared with those of others."""
 TEXTS = frozenset(("template", "content"))
 """Parts of a key that a text has not which cannot be read."""
 

@@ -84,7 +84,7 @@ def _as_written(word: str, registry: Registry) -> str:
 
 DIMENSIONS: Mapping[str, Callable[[str, Registry], str]] = {
     "province": _province,
-    "provider": _as_written,  # the settings know them: whoever takes the order checks
+    "provider": _as_written,  # checked against the settings when the order is given
     "account": _as_written,
     "port": _port,
     "signature": _signature,
@@ -96,11 +96,11 @@ DIMENSIONS: Mapping[str, Callable[[str, Registry], str]] = {
 """What an order that refuses may be about, and how a value is read."""
 
 
-def scope_of(said: Mapping[str, Iterable[str]], registry: Registry) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def scope_of(scope: Mapping[str, Iterable[str]], registry: Registry) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The scope of an order, checked and normalised. Raises NotInScope."""
     found = []
     for dimension in DIMENSIONS:
-        values = tuple(dict.fromkeys(DIMENSIONS[dimension](word, registry) for word in said.get(dimension, ())))
+        values = tuple(dict.fromkeys(DIMENSIONS[dimension](word, registry) for word in scope.get(dimension, ())))
         if len(values) > VALUES_MAX:
             raise NotInScope(f"{dimension}: {len(values)} values (at most {VALUES_MAX})")
         if values:
@@ -183,8 +183,8 @@ class Shadows:
 
 def protects(rule: Rule) -> bool:
     """Whether a rule protects a recipient's own word: it asks their refusals, or its reason is not told outside."""
-    told = rule.reason is None or rule.reason.public == rule.reason.name
-    return not told or asks(rule, "suppressed") or asks(rule, "consent")
+    is_public = rule.reason is None or rule.reason.public == rule.reason.name
+    return not is_public or asks(rule, "suppressed") or asks(rule, "consent")
 
 
 def asks(rule: Rule, word: str) -> bool:

@@ -57,14 +57,14 @@ class PlaceConditions:
         place = 0
         for held in (*words, *(bit for bit, _ in bits.tests.get("place", ()))):
             place |= held
-        asked: dict[tuple[int, int], int] = {}
+        places: dict[tuple[int, int], int] = {}
         for rule in rules:
             wholes = [(whole, whole) for whole in rule.shares if whole is not None]
             for first, then in ((rule.compiled, rule.compiled), (rule.compiled, rule.refused), *wholes):
                 if then is not None and (named := self._named(then) & place):
                     key = (first.need & ~place, first.forbid & ~place)
-                    asked[key] = asked.get(key, 0) | named
-        self._asked = [(need, forbid, named) for (need, forbid), named in asked.items()]
+                    places[key] = places.get(key, 0) | named
+        self._asked = [(need, forbid, named) for (need, forbid), named in places.items()]
         """(bits that must hold, bits that must not, place conditions that are asked then)."""
         self.relevant: Memo[int, int] = Memo(RELEVANT_MAX)
 

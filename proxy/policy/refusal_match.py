@@ -37,9 +37,9 @@ class RefusalMatch:
 
     def any(self, message: Message, opt_outs: Iterable[OptOut], texts: Sequence[RefusedText], facts: Facts) -> bool:
         sender = message.sender
-        mine = self.senders.get(facts.signature_hash)
-        if mine is None:
-            mine = self.sent_by(facts.signature_hash)
+        text = self.senders.get(facts.signature_hash)
+        if text is None:
+            text = self.sent_by(facts.signature_hash)
         for scope, value, _, _, _ in opt_outs:
             if scope == "provider":
                 if value == sender.provider:
@@ -48,19 +48,19 @@ class RefusalMatch:
                 if sender.port.startswith(value):
                     return True
             elif scope in ("advertiser", "signature"):
-                theirs = self.refused.get(f"{scope} {value}".encode()) or self.meant(scope, value)
-                if facts.owners or not mine.isdisjoint(theirs):
+                refused_texts = self.refused.get(f"{scope} {value}".encode()) or self.meant(scope, value)
+                if facts.owners or not text.isdisjoint(refused_texts):
                     return True
             else:
                 return True
-        return self.said_before(message, texts)
+        return self.sent_before(message, texts)
 
-    def said_before(self, message: Message, texts: Sequence[RefusedText]) -> bool:
+    def sent_before(self, message: Message, texts: Sequence[RefusedText]) -> bool:
         """Whether a refused sender has sent a similar text."""
         if not texts or not self.similarity:
             return False
-        mine = kept_of(message.content.text)
-        return any(is_like(one.text, mine, self.similarity) for one in texts)
+        text = kept_of(message.content.text)
+        return any(is_like(one.text, text, self.similarity) for one in texts)
 
     def sent_by(self, signature: int) -> _Names:
         names: _Names = frozenset()
@@ -88,9 +88,9 @@ class RefusalMatch:
 
 
 @lru_cache(maxsize=16_384)
-def is_like(theirs: str, mine: str, similarity: float) -> bool:
+def is_like(refused_text: str, text: str, similarity: float) -> bool:
     """Whether two kept texts are similar enough."""
-    return bool(same_contacts(theirs, mine)) or alike(theirs, mine) >= similarity
+    return bool(same_contacts(refused_text, text)) or alike(refused_text, text) >= similarity
 
 
 def _remember(known: dict[_Key, _Names], key: _Key, names: _Names) -> _Names:

@@ -65,41 +65,46 @@ def ways(
     refused: RefusedSender, message: Message, facts: Facts, record: Recipient, registry: Registry, similarity: float
 ) -> Iterator[tuple[str, str]]:
     """(one of WAYS, the evidence) for each way in which the sender is the refused one."""
-    mine, theirs = facts.signature_hash, refused.advertiser
-    if mine and mine == refused.signature:
+    sender, advertiser = facts.signature_hash, refused.advertiser
+    if sender and sender == refused.signature:
         yield "signature", ""
         return
-    owner, platforms = registry.refused_as(mine), registry.platforms
-    if mine and owner == theirs:
+    owner, platforms = registry.refused_as(sender), registry.platforms
+    if sender and owner == advertiser:
         yield (
             "advertiser",
             Bilingual(f"signature {facts.signature} is of {owner}, too", f"签名 {facts.signature} 也属于 {owner}"),
         )
-    elif mine:
-        if theirs and platforms.stopped_with(owner) == theirs:
-            yield "platform", Bilingual(f"{owner} is a shop of {theirs}", f"{owner} 是 {theirs} 的店铺")
+    elif sender:
+        if advertiser and platforms.stopped_with(owner) == advertiser:
+            yield "platform", Bilingual(f"{owner} is a shop of {advertiser}", f"{owner} 是 {advertiser} 的店铺")
         licence = registry.licence_of(owner)
-        if licence and licence == registry.licence_of(theirs):
+        if licence and licence == registry.licence_of(advertiser):
             yield (
                 "licence",
-                Bilingual(f"{owner} and {theirs} have one licence, {licence}", f"{owner} 与 {theirs} 是同一营业执照 {licence}"),
+                Bilingual(
+                    f"{owner} and {advertiser} have one licence, {licence}", f"{owner} 与 {advertiser} 是同一营业执照 {licence}"
+                ),
             )
-        if registry.group_of(mine) == registry.group_named(theirs):
-            group = registry.group_of(mine)
-            yield "group", Bilingual(f"{owner} and {theirs} are of one group, {group}", f"{owner} 与 {theirs} 同属集团 {group}")
-    apart = platforms.keep_apart(theirs, owner)
-    if not (apart and platforms.of(owner) == theirs):  # a shop's text may lead to its platform
-        yield from _by_contacts(theirs, message, facts, registry)
-    if not apart:
+        if registry.group_of(sender) == registry.group_named(advertiser):
+            group = registry.group_of(sender)
+            yield (
+                "group",
+                Bilingual(f"{owner} and {advertiser} are of one group, {group}", f"{owner} 与 {advertiser} 同属集团 {group}"),
+            )
+    kept_apart = platforms.keep_apart(advertiser, owner)
+    if not (kept_apart and platforms.of(owner) == advertiser):  # a shop's text may lead to its platform
+        yield from _by_contacts(advertiser, message, facts, registry)
+    if not kept_apart:
         yield from _by_text(refused, message, record, registry, similarity)
 
 
-def _by_contacts(theirs: str, message: Message, facts: Facts, registry: Registry) -> Iterator[tuple[str, str]]:
+def _by_contacts(advertiser: str, message: Message, facts: Facts, registry: Registry) -> Iterator[tuple[str, str]]:
     for way, whose in sorted(facts.owners):
-        if whose != theirs and (not theirs or registry.platforms.stopped_with(whose) != theirs):
+        if whose != advertiser and (not advertiser or registry.platforms.stopped_with(whose) != advertiser):
             continue
         shown, word = _shown(message, way, whose, registry), "链接" if way == "domain" else "电话"
-        shop, chinese = ("", "") if whose == theirs else (f", a shop of {theirs}", f"({theirs} 的店铺)")
+        shop, chinese = ("", "") if whose == advertiser else (f", a shop of {advertiser}", f"({advertiser} 的店铺)")
         yield way, Bilingual(f"{way} {shown} is of {whose}{shop}", f"{word} {shown} 是 {whose}{chinese} 的")
 
 
@@ -116,11 +121,11 @@ def _by_text(
     for one in record.refused_texts():
         if one.signature != refused.signature and registry.refused_as(one.signature) != refused.advertiser:
             continue
-        mine = kept_of(message.content.text)
-        if same := same_contacts(one.text, mine):
+        text = kept_of(message.content.text)
+        if same := same_contacts(one.text, text):
             shown = ", ".join(sorted(same))
             yield "phone", Bilingual(f"phone {shown} stood in what was refused", f"电话 {shown} 出现在对方退订过的短信里")
-        if (found := alike(one.text, mine)) >= similarity:
+        if (found := alike(one.text, text)) >= similarity:
             yield (
                 "text",
                 Bilingual(
@@ -130,14 +135,14 @@ def _by_text(
             )
 
 
-def same_contacts(theirs: str, mine: str) -> set[str]:
+def same_contacts(refused_text: str, text: str) -> set[str]:
     """Telephone numbers that two kept texts share."""
-    return set(theirs.rpartition(_BETWEEN)[0].split()) & set(mine.rpartition(_BETWEEN)[0].split())
+    return set(refused_text.rpartition(_BETWEEN)[0].split()) & set(text.rpartition(_BETWEEN)[0].split())
 
 
-def alike(theirs: str, mine: str) -> float:
+def alike(refused_text: str, text: str) -> float:
     """The similarity of two kept texts, from 0 to 1."""
-    one, other = _body(theirs), _body(mine)
+    one, other = _body(refused_text), _body(text)
     return fuzz.ratio(one, other) / 100 if min(len(one), len(other)) >= COMPARED_LEAST else 0.0
 
 

@@ -36,8 +36,10 @@ def read_active(node: Node, registry: Registry) -> Test:
         if "campaign" in keys:
             name = keys["campaign"].text("active: campaign", digits=True)
             if name not in registry.campaigns:
-                told = unknown("campaign", name, registry.campaigns)
-                raise RuleFault(keys["campaign"].line, f"active: campaign: {told}; registries/campaigns.csv does not name it")
+                description = unknown("campaign", name, registry.campaigns)
+                raise RuleFault(
+                    keys["campaign"].line, f"active: campaign: {description}; registries/campaigns.csv does not name it"
+                )
             if len(keys) > 1:
                 raise RuleFault(item.line, "active: a campaign has its dates in registries/campaigns.csv")
             spans += registry.campaigns[name]
@@ -47,15 +49,15 @@ def read_active(node: Node, registry: Registry) -> Test:
             raise RuleFault(item.line, "active: says neither from nor to")
         spans.append(_span(item, keys, "active"))
         words.append(_dates({word: value.text("active") for word, value in keys.items()}))
-    told = joined(OR, words)
-    test = time_windows.between(spans, Bilingual(f"the rule is active {told}", f"规则有效期: {told.zh}"))
+    description = joined(OR, words)
+    test = time_windows.between(spans, Bilingual(f"the rule is active {description}", f"规则有效期: {description.zh}"))
     return Test("time", test.holds, test.words, "active", time=test)
 
 
-def _dates(said: Mapping[str, str]) -> Bilingual:
-    chinese = f"从 {said['from']} 起" if "from" in said else ""
+def _dates(dates: Mapping[str, str]) -> Bilingual:
+    chinese = f"从 {dates['from']} 起" if "from" in dates else ""
     return Bilingual(
-        " ".join(f"{word} {date}" for word, date in said.items()), chinese + (f"到 {said['to']} 止" if "to" in said else "")
+        " ".join(f"{word} {date}" for word, date in dates.items()), chinese + (f"到 {dates['to']} 止" if "to" in dates else "")
     )
 
 

@@ -27,13 +27,13 @@ from proxy.policy.text.contacts import calls
 from proxy.policy.text.disguised import has_codes
 from proxy.policy.text.displayed_words import TextFindings, combined
 from proxy.policy.text.folding import fingerprint, masked, numberless, undressed, without_numbers
+from proxy.policy.text.incomplete_text import pieces
 from proxy.policy.text.keyword_prefilter import Match
 from proxy.policy.text.lexicon import Lexicon
 from proxy.policy.text.notices import plain
 from proxy.policy.text.otp_codes import LINK, has_code, may_hold_code
 from proxy.policy.text.scanner import Scanner
 from proxy.policy.text.split_words import LETTERS_LEAST, is_split_word
-from proxy.policy.text.stable_ranges import pieces
 from proxy.policy.text.text_analysis import Spans, TextAnalysis
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
@@ -49,7 +49,7 @@ SENSES_MAX = 4_096  # per generation, with a set of words each: some 4 MB
 _DIGIT = re.compile("[0-9]")
 _NOBODY: frozenset[tuple[str, str]] = frozenset()
 _OFFERING = frozenset(("ad", "topic"))
-"""Purposes of words somebody may want to hide."""
+"""Purposes of words that senders hide."""
 
 
 class Traits:
@@ -493,8 +493,8 @@ def words_with_digits(numbered: Iterable[DigitWords], mask: bytes, text: str, le
 
 def _with_numbers(text: str, mask: bytes, spans: Spans) -> bytes:
     """A key beside masks: the mask with what stands where telephone numbers may, if it is one (NUL is in no mask's end)."""
-    there = (text[start:end] for start, end in spans)
-    return b"\0".join((mask, *(one.encode() if calls(one) else b"" for one in there)))
+    numbers = (text[start:end] for start, end in spans)
+    return b"\0".join((mask, *(one.encode() if calls(one) else b"" for one in numbers)))
 
 
 def _tagged(content: Content, tag: int) -> Category | None:

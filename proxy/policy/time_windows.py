@@ -185,7 +185,7 @@ def zone_of(written: str) -> tzinfo:
 
 
 def next_clock(second: int, at: float) -> float:
-    """The first moment not before ``at`` at which it is so many seconds after midnight."""
+    """The first moment from ``at`` on that is this many seconds after midnight."""
     midnight = (int(at) + OFFSET_S) // DAY_S * DAY_S - OFFSET_S
     return midnight + second if midnight + second >= at else midnight + DAY_S + second
 

@@ -79,7 +79,7 @@ class Admission:
         self.sent_twice: WeakSet[PendingSubmit] = WeakSet()
         """Submits in flight that were sent in place of one with unknown outcome: the carrier's answer ends that doubt."""
 
-    @compiled("judging_judge")
+    @compiled("admission_judge")
     def judge(self, pending: PendingSubmit, data: bytes, now: float, adopted: Entry | None = None) -> bytes:
         """Judges one submit against the record as earlier submits left it. Returns the record with this submit's entry.
 

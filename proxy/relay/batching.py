@@ -71,7 +71,7 @@ class Batching:
                     self.window.begin(batches, now)
                 self._spawn(self._judge_batches(batches, now))
 
-    @compiled("chains_at_once")
+    @compiled("batching_judge_at_once")
     def _judge_at_once(self, submits: list[PendingSubmit], now: float) -> bool:
         """Judges submits without a batch, if all records are in memory: only the compiled function does, for the embedded store.
         False: nothing was done, and the submits must go through ``_judge_batches``."""
@@ -97,7 +97,7 @@ class Batching:
         self._add_to(batches, submits, now)
         return batches
 
-    @compiled("chains_add_to")
+    @compiled("batching_add_to")
     def _add_to(self, batches: dict[int, RecipientBatch], submits: list[PendingSubmit], now: float) -> None:
         """Adds submits to batches, behind the changes. Repeats of a cached refusal join no batch."""
         busy, waiting, refused = self.window.busy, self.window.waiting, self._refused
@@ -163,7 +163,7 @@ class Batching:
         self.commit.changed += _changes_of(batches, refused)
         return refused
 
-    @compiled("chains_judged")
+    @compiled("batching_judge_loaded")
     def _judge_loaded(
         self,
         batches: dict[int, RecipientBatch],
@@ -220,12 +220,12 @@ class Batching:
         self.retries.clear()
 
 
-@compiled("chains_submits")
+@compiled("batching_submits_of")
 def _submits_of(batches: Mapping[int, RecipientBatch]) -> list[PendingSubmit]:
     return [pending for _, submits in batches.values() for pending in submits]
 
 
-@compiled("chains_changes")
+@compiled("batching_changes_of")
 def _changes_of(batches: Mapping[int, RecipientBatch], refused: Mapping[int, RecipientBatch]) -> list[RecordChange]:
     """The changes that were made: not those of batches that must be judged again."""
     return [change for person, (changes, _) in batches.items() if changes and person not in refused for change in changes]

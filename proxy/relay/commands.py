@@ -6,7 +6,7 @@ verdict.
     data_sm        judged like a submit_sm, and forwarded as it is                    submit_multi.py   submit_multi
     query_sm       asked of the carrier that has the message; not judged              replace_sm.py   replace_sm
     cancel_sm      likewise. A cancelled message keeps its entry in the person's record: whether it was read before it was
-                   cancelled nobody knows, and an allowance that comes back by cancelling would be a way around every cap
+                   cancelled is unknown, and an allowance that comes back by cancelling would be a way around every cap
 
 Whose a message is: ``source_addr`` must be the asker's, also beside an id; an id that is known (message_index.py) must have been sent from
 that very source. Which carrier has it: the one its id names (``message_ids: coded``), else the one that is known to have taken it,
@@ -88,9 +88,9 @@ class MessageQuery(OtherRequest):
         self._relay = relay
         self.category = Category.NOTICE  # it goes before advertisements and after codes
         self.queried: QueriedMessage | None = None
-        self.theirs = b""
+        self.carrier_message_id = b""
         """The id as the carrier knows it."""
-        self.tell = tell
+        self.on_answer = tell
 
     def settled(self) -> None:
         super().settled()
@@ -98,21 +98,25 @@ class MessageQuery(OtherRequest):
 
     def answered(self, frame: Frame) -> None:
         self.settled()
-        asked = self.queried.message_id if self.queried else b""
-        body = answer_body(frame, self.theirs, asked) if self.frame.command_id == frame.command_id & 0x7FFF_FFFF else b""
-        self.tell(self, "", frame.command_status, body)
+        message_id = self.queried.message_id if self.queried else b""
+        body = (
+            answer_body(frame, self.carrier_message_id, message_id)
+            if self.frame.command_id == frame.command_id & 0x7FFF_FFFF
+            else b""
+        )
+        self.on_answer(self, "", frame.command_status, body)
 
     def answered_late(self, frame: Frame) -> bool:
         return True  # the provider has been told that it failed
 
     def unanswered(self) -> bool:
         self.settled()
-        self.tell(self, "no-answer", OVERDUE[self.frame.command_id], b"")
+        self.on_answer(self, "no-answer", OVERDUE[self.frame.command_id], b"")
         return True
 
     def unsent(self, reason: str) -> bool:
         self.settled()
-        self.tell(self, reason, FAILED[self.frame.command_id], b"")
+        self.on_answer(self, reason, FAILED[self.frame.command_id], b"")
         return True
 
 
@@ -182,11 +186,11 @@ class Commands:
     # -- query, cancel, replace
 
     def _ask(self, bind: Bind, frame: Frame, now: float, arrived_s: float) -> None:
-        query = MessageQuery(self._relay, bind, frame, arrived_s, self._tell)
+        query = MessageQuery(self._relay, bind, frame, arrived_s, self._settle)
         reason = self._relay.admit(bind, arrived_s)
         bind.unanswered += 1
         if reason:
-            self._tell(query, reason, GATE_REASONS[reason].status, b"")
+            self._settle(query, reason, GATE_REASONS[reason].status, b"")
             return
         try:
             query.queried = queried = read_message_query(frame)
@@ -194,17 +198,17 @@ class Commands:
                 raise queried.fault.malformed()
         except Malformed as fault:
             self._relay.tally.bad_pdus["provider", fault.kind, bind.access.provider.name] += 1
-            self._tell(query, "malformed", fault.status, b"")
+            self._settle(query, "malformed", fault.status, b"")
             return
         sender = bind.access.sender(queried.head)
         query.message = Message(sender, 0, _NO_CONTENT)
         if not sender.prefix:
-            self._tell(query, "port-not-owned", ESME_RINVSRCADR, b"")
+            self._settle(query, "port-not-owned", ESME_RINVSRCADR, b"")
             return
         reason = self._send(query, queried, sender, now)
         if reason:
             status = ESME_RINVDSTADR if reason == "bad-recipient" else FAILED[frame.command_id]
-            self._tell(query, reason, status, b"")
+            self._settle(query, reason, status, b"")
 
     def _send(self, query: MessageQuery, queried: QueriedMessage, sender: Sender, now: float) -> str:
         """Sends a query to the carrier that has the message; returns why it cannot."""
@@ -213,12 +217,14 @@ class Commands:
         if sent is not None and sent.port != sender.port_hash:
             return "not-yours"
         named = self._carrier_of(queried.message_id) if queried.message_id else None
-        carrier, theirs = named if named is not None else (sent.carrier if sent is not None else "", queried.message_id)
+        carrier, carrier_message_id = (
+            named if named is not None else (sent.carrier if sent is not None else "", queried.message_id)
+        )
         nobodys = self._coded and named is None and bool(queried.message_id)
         lane = None if nobodys else self._lane_of(sender.provider, carrier)
         if lane is None:
             return "carrier-unknown"
-        data = frame.data if theirs == queried.message_id else with_message_id(frame, theirs)
+        data = frame.data if carrier_message_id == queried.message_id else with_message_id(frame, carrier_message_id)
         if frame.command_id == REPLACE_SM:
             return self._replace(query, lane, data, queried, sender, now)
         recipient = sent.recipient if sent is not None else 0
@@ -232,7 +238,7 @@ class Commands:
             return "no-route"
         if not lane.hold(query.category):
             return "queue-full"
-        query.theirs, query.data = theirs, data
+        query.carrier_message_id, query.data = carrier_message_id, data
         self._relay.open_queries += 1
         query.enqueue(lane)
         return ""
@@ -244,13 +250,13 @@ class Commands:
         if sent is None or not sent.replaceable:
             return "not-replaceable"
         if queried.message_id in self.index.in_doubt:  # an earlier one of this loop turn, or the store is slow or away
-            self._tell(query, "store-conflict", GATE_REASONS["store-conflict"].status, b"")
+            self._settle(query, "store-conflict", GATE_REASONS["store-conflict"].status, b"")
             return ""
         try:
             content = replacement(query.frame, sent.data_coding, now, sent.scheduled)
         except Malformed as fault:
             self._relay.tally.bad_pdus["provider", fault.kind, query.bind.access.provider.name] += 1
-            self._tell(query, "malformed", fault.status, b"")
+            self._settle(query, "malformed", fault.status, b"")
             return ""
         message = Message(sender, sent.recipient, content)
         bind, frame = query.bind, query.frame
@@ -263,10 +269,10 @@ class Commands:
 
     # -- answers
 
-    def _tell(self, query: MessageQuery, reason: str, status: int, body: bytes) -> None:
+    def _settle(self, query: MessageQuery, reason: str, status: int, body: bytes) -> None:
         """Journals the outcome of a query, then answers."""
         access, lane = query.bind.access, query.lane
-        said = partial(
+        answer = partial(
             requests.pack_request,
             provider=access.provider.name,
             account=access.account.system_id,
@@ -277,7 +283,7 @@ class Commands:
             data=query.frame.data,
             body=body,
         )
-        self._relay.note(SettledQuery(said, partial(self._relay.when_synced, 0, partial(_say, query, status, body))))
+        self._relay.note(SettledQuery(answer, partial(self._relay.when_synced, 0, partial(_say, query, status, body))))
 
 
 def _say(query: MessageQuery, status: int, body: bytes) -> None:

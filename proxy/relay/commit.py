@@ -16,7 +16,7 @@ from proxy.journal.records.answers import pack_accepted
 from proxy.journal.records.messages import ACCEPTED, VERDICT, verdict_pieces
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.reasons import GATE_REASONS
-from proxy.model.sequence_window import numbered
+from proxy.model.sequence_window import sequence_window
 from proxy.native.loader import compiled
 from proxy.relay.admission import Admission
 from proxy.relay.effects.record_changes import RecordChange, Undo
@@ -59,7 +59,7 @@ class Commit:
         self.clock_jump_s = 0.0
         """By how much the wall clock was set since the last CLOCK record."""
         self.outbox = Outbox()
-        self.in_flight: MutableMapping[int, PendingSubmit] = numbered()
+        self.in_flight: MutableMapping[int, PendingSubmit] = sequence_window()
         """Allowed and not yet answered by the carrier, by the sequence of the verdict in the journal."""
         self.handed: list[PendingSubmit] = []
         """Submits handed to their lanes in the last turn."""
@@ -114,7 +114,7 @@ class Commit:
         if allowed or changed:  # refusals and acceptances can wait for the next sync, or a tick's
             self._sync()
 
-    @compiled("handover_written")
+    @compiled("commit_written")
     def _written(self, decided: Iterable[PendingSubmit], verdict: int, now: float) -> list[PendingSubmit]:
         """The journal has these verdicts, from sequence ``verdict`` on: answers the refusals, returns the allowed submits."""
         allowed = []

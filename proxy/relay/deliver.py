@@ -15,7 +15,7 @@ The way of a deliver, by the functions that run:
 
 What is safe before what:
 
-    the effect of an opt-out or restore is synced   before the carrier is acknowledged, whoever owns the port, bound or not
+    the effect of an opt-out or restore is synced   before the carrier is acknowledged, for every port, bound or not
     the deliver is synced                           before the carrier is acknowledged, and before the provider gets it
     a provider's acknowledgement is written         after it arrived: so a crash may hand the provider the same deliver twice
 
@@ -141,7 +141,7 @@ class DeliverRelay:
 
     # ------------------------------------------------------------------ from the carrier
 
-    @compiled("way_back_deliver_all")
+    @compiled("deliver_relay_deliver_all")
     def deliver_all(self, link: CarrierConnection, frames: Sequence[Frame], now: float) -> None:
         """``deliver`` for all frames of one read."""
         for frame in frames:
@@ -279,7 +279,7 @@ class DeliverRelay:
         self.mailbox.bound(provider)
         self.due.add(provider)
 
-    @compiled("way_back_answered")
+    @compiled("deliver_relay_answered")
     def answered(self, answers: Iterable[tuple[Item, Frame]], now: float) -> None:
         """A provider has answered delivers."""
         mailbox, due = self.mailbox, self.due

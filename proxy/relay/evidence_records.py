@@ -1,9 +1,9 @@
 """Journals the evidence behind verdicts, and texts for review.
 
-In: judged submits; later the journal sequence of their verdicts. Out: journal records. Never: a verdict, sockets, the clock.
+In: judged submits; later the journal sequences of their verdicts. Out: journal records. Never: a verdict, sockets, the clock.
 
-Besides what rules found, a record states what a message took from aggregates on behalf of one that it stands in for: a replace_sm must
-not take that again.
+A record holds the findings of rules. For a replacement it also holds what the replaced message took from counters, so that a later
+replace_sm does not take it again.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from proxy.policy import review_key
 from proxy.relay.pending_submit import PendingSubmit
 
 REVIEWS_MAX = 32_768
-"""Keys remembered of texts reported for review, two per text: beyond that a text may be reported twice."""
+"""Keys of texts reported for review, two per text. Beyond it a text may be reported twice."""
 TEXT_MAX = 1_000
 
 
 class EvidenceRecords:
     def __init__(self) -> None:
         self.waiting: dict[int, PendingSubmit] = {}
-        """Judged submits with evidence that is not written yet, by identity."""
+        """Judged submits with unwritten evidence, by ``id()``."""
         self._reported: OrderedDict[tuple[str, str, str | bytes], None] = OrderedDict()
         """(provider, rule, review key of a text), and the same with the text's digest, which is faster to compute."""
 

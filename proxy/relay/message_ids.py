@@ -72,7 +72,7 @@ def allowed(own: bytes) -> bytes:
 
 
 def allowed_receipt(data: bytes) -> bytes:
-    """A receipt (whole PDU, read before by read_deliver) naming ids as ``allowed`` has them. The compiled ``way_back_deliver_all`` does
+    """A receipt (whole PDU, read before by read_deliver) naming ids as ``allowed`` has them. The compiled ``deliver_relay_deliver_all`` does
     without it where the text begins with an id that is not too long."""
     receipt = receipted(data)
     text_id, tlv_id = receipt.text_id, receipt.tlv_id
@@ -153,14 +153,14 @@ class CarrierIds:
         self.name = name
         self.doubt = ""
         """What an answer said against the settings, once: for the log, and to be cleared there."""
-        self.news: list[LearntFormat] = []
+        self.learnt: list[LearntFormat] = []
         """What was learnt: to be journalled with the answers that taught it, and cleared there."""
         self._code = code.encode()
         self._receipts, self._answers = _BASES.get(form, (0, 0))
         self._form = form
         self._fixed = bool(width)
         self._width, self._capitals = width, False
-        self._wondered = False
+        self._contradicted = False
         self._digests: OrderedDict[bytes, bytes] = OrderedDict()  # digest form → the carrier's own id, oldest first
 
     @property
@@ -180,7 +180,7 @@ class CarrierIds:
         shown_id = coded(self._code, own)
         if shown_id.startswith(_DIGEST, CODE_OCTETS) and shown_id not in self._digests and len(own) <= ID_OCTETS_MAX:
             self._remember(shown_id, own)  # no carrier can be asked about a longer one
-            self._tell(own)
+            self._note_learnt(own)
         return shown_id + nul + rest
 
     def receipt(self, data: bytes) -> bytes:
@@ -232,11 +232,11 @@ class CarrierIds:
             capitals = own.isupper()
         if (width, capitals) != (self._width, self._capitals):
             self._width, self._capitals = width, capitals
-            self._tell()
+            self._note_learnt()
 
     def _wonder(self, own: bytes) -> None:
-        if not self._wondered:
-            self._wondered = True
+        if not self._contradicted:
+            self._contradicted = True
             base = "decimal" if self._answers == 10 else "hexadecimal"
             other = "dec" if self._form == "hex" else "same"
             self.doubt = (
@@ -246,8 +246,8 @@ class CarrierIds:
 
     # -- what a restart must know
 
-    def _tell(self, *digested: bytes) -> None:
-        self.news.append(LearntFormat(self.name, self._width, self._capitals, digested))
+    def _note_learnt(self, *digested: bytes) -> None:
+        self.learnt.append(LearntFormat(self.name, self._width, self._capitals, digested))
 
     def carry(self) -> LearntFormat | None:
         """Everything learnt, for one journal record that replaces all earlier ones; None if there is nothing."""

@@ -69,7 +69,7 @@ class SentIndex:
         self._old = _Generation()
         self._since = 0.0
         self.in_doubt: Counter[bytes] = Counter()
-        """Ids of messages whose new text is being judged or taken back, how often: until that is written nobody knows which entry
+        """Ids of messages whose new text is being judged or taken back, how often: until that is written it is open which entry
         stands for them."""
 
     def note(self, accepted: Iterable[tuple[PendingSubmit, Frame]], now: float) -> None:
@@ -120,18 +120,18 @@ class SentIndex:
             if scheduled is not None and data_coding is not None:
                 self._young.scheduled[message_id] = scheduled
 
-    def restore(self, said: messages.VerdictRecord, answer: answers.CarrierAnswer) -> None:
+    def restore(self, submit: messages.VerdictRecord, answer: answers.CarrierAnswer) -> None:
         """An accepted submit, as replay finds it in the journal. Its carrier is only known if there is just one."""
-        frame = Frame.of(said.data)
+        frame = Frame.of(submit.data)
         message_id = answer.carrier_id.partition(b"\0")[0]
         if frame.command_id == REPLACE_SM:  # whose answer names no message
             return
         coding, scheduled = None, None
         if frame.command_id == SUBMIT_SM and message_id not in self._young.packed:  # in a submit_multi several share one id
-            content = read_submit(frame, ContentCache(), said.time).content
-            coding, scheduled = _replaced_in(said.data, content), content.scheduled
+            content = read_submit(frame, ContentCache(), submit.time).content
+            coding, scheduled = _replaced_in(submit.data, content), content.scheduled
         carrier = 0 if len(self._carriers) == 1 else CARRIER_UNKNOWN
-        self._put(message_id, answer.entry_id, said.recipient, hash32(said.port), carrier, coding, said.takes, scheduled)
+        self._put(message_id, answer.entry_id, submit.recipient, hash32(submit.port), carrier, coding, submit.takes, scheduled)
 
     def find(self, message_id: bytes) -> IndexedMessage | None:
         packed = self._young.packed.get(message_id) or self._old.packed.get(message_id)
@@ -179,22 +179,22 @@ class Restoring:
         self._replacing: dict[int, tuple[bytes, IndexedMessage]] = {}
         """Entries of new texts: the message, and what was known of it before."""
 
-    def allowed(self, said: messages.VerdictRecord) -> None:
+    def allowed(self, submit: messages.VerdictRecord) -> None:
         """It may be a replacement."""
-        data = said.data
-        if said.entry is None or data[4:8] != _REPLACE:
+        data = submit.data
+        if submit.entry is None or data[4:8] != _REPLACE:
             return
         message_id = data[16 : data.index(0, 16)]
         sent = self._index.find(message_id)
         if sent is not None:
-            self._replacing[said.entry.id] = message_id, sent
-            scheduled = replacement(Frame.of(data), sent.data_coding, said.time, sent.scheduled).scheduled
-            self._index.rename(message_id, said.entry.id, sent.takes + said.takes, scheduled)
+            self._replacing[submit.entry.id] = message_id, sent
+            scheduled = replacement(Frame.of(data), sent.data_coding, submit.time, sent.scheduled).scheduled
+            self._index.rename(message_id, submit.entry.id, sent.takes + submit.takes, scheduled)
 
-    def accepted(self, said: messages.VerdictRecord, answer: answers.CarrierAnswer) -> None:
+    def accepted(self, submit: messages.VerdictRecord, answer: answers.CarrierAnswer) -> None:
         self._replacing.pop(answer.entry_id, None)
-        if self._replaces(said.provider):
-            self._index.restore(said, answer)
+        if self._replaces(submit.provider):
+            self._index.restore(submit, answer)
 
     def unreplaced(self, answer: requests.Unreplaced) -> None:
         """The old text stands, unless a later replacement has succeeded meanwhile."""

@@ -29,7 +29,7 @@ from proxy.relay.effects.optouts import (
     KINDS,
     Confirmation,
     DoubtfulHandling,
-    NewNames,
+    NewSenders,
     RefusedTexts,
     ReplyEffect,
     ReplyTo,
@@ -153,7 +153,7 @@ class ReplyHandler:
         self.learn_names()
         names = self.dictionary.take_new()
         for start in range(0, len(names), NAMES_A_RECORD_MAX):
-            self._relay.note(NewNames(names[start : start + NAMES_A_RECORD_MAX]))
+            self._relay.note(NewSenders(names[start : start + NAMES_A_RECORD_MAX]))
 
     def _doubts(self) -> DoubtfulHandling | None:
         if self.inbox is None:
@@ -189,8 +189,8 @@ class ReplyHandler:
         self._tally.optouts["reply", change.opt_out.scope, owner] += 1
 
     def _consented(self, change: ConsentByReply) -> None:
-        assert change.said is not None
-        self._tally.consent_replies[change.said.provider, "accepted" if change.said.reviewer else "unreviewed"] += 1
+        assert change.consent is not None
+        self._tally.consent_replies[change.consent.provider, "accepted" if change.consent.reviewer else "unreviewed"] += 1
 
     def _restored(self, reply: ReplyEffect) -> None:
         self._tally.restores[reply.provider,] += 1

@@ -281,10 +281,10 @@ def count(tally: GateCounters, pending: PendingSubmit) -> None:
 @compiled("count_allowed")
 def count_allowed(tally: GateCounters, allowed: list[PendingSubmit]) -> None:
     """``count`` for many that have a lane."""
-    submits, segments, apart = tally.submits, tally.segments, tally.apart.wanted
+    submits, segments, by_signature = tally.submits, tally.segments, tally.apart.wanted
     for pending in allowed:
         verdict = pending.verdict
-        if apart or verdict is None or verdict.breaches or verdict.province == "unknown":
+        if by_signature or verdict is None or verdict.breaches or verdict.province == "unknown":
             count(tally, pending)
         else:  # nearly always
             access = pending.bind.access
@@ -312,7 +312,7 @@ def _count_apart(tally: GateCounters, pending: PendingSubmit, verdict: Verdict) 
         tally.apart.judged(provider, verdict.facts.signature, pending.category, pending.reason)
 
 
-@compiled("spent")
+@compiled("gate_seconds")
 def gate_seconds(handed: list[PendingSubmit], completed: list[PendingSubmit], now_s: float) -> array[float]:
     """Seconds that the gate itself spent on each of ``completed``; ``handed``: submits that went into their lanes at ``now_s`` (monotonic),
     whose time so far is noted."""
@@ -321,13 +321,13 @@ def gate_seconds(handed: list[PendingSubmit], completed: list[PendingSubmit], no
     return array("d", [pending.gate_s + now_s - pending.answered_s for pending in completed])
 
 
-@compiled("let_go")
+@compiled("free_answered")
 def free_answered(submits: list[PendingSubmit]) -> None:
     """Frees answered submits."""
     submits.clear()
 
 
-@compiled("waited")
+@compiled("answer_times")
 def answer_times(answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> tuple[array[float], list[int], list[int]]:
     """(seconds from arrival to answer, statuses of the refused, indexes of answers that must be checked before they are passed on:
     wire/carrier_answer.py)."""
@@ -336,9 +336,9 @@ def answer_times(answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> tu
     return took, bad, [place for place, (_, frame) in enumerate(answers) if not is_valid_submit_resp(frame)]
 
 
-@compiled("by_person")
+@compiled("split_by_recipient")
 def split_by_recipient(submits: list[PendingSubmit], shares: int) -> list[list[PendingSubmit]]:
-    """Splits submits into so many lists: all submits of a recipient are in one list, in order."""
+    """Splits submits into this many lists: all submits of a recipient are in one list, in order."""
     found: list[list[PendingSubmit]] = [[] for _ in range(shares)]
     for pending in submits:
         found[pending.message.recipient % shares].append(pending)  # type: ignore[union-attr] # it was judged

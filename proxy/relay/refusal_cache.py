@@ -4,7 +4,7 @@ In: submits that a rule refused, with the journal sequence of the verdict; the s
 per turn that counts the repeats. Never: a verdict, sockets, the clock.
 
 It keeps only refusals that stay valid for the next ten minutes whatever else happens. So it never keeps: a defer; one of the gate's own
-reasons; a refusal by a rolling window, an aggregate or a recipient's preferences (nobody knows beforehand when they end); a part of a long
+reasons; a refusal by a rolling window, an aggregate or a recipient's preferences (their end cannot be known beforehand); a part of a long
 message; a scheduled message. A refusal ends with the day, with the next change of any time condition, with the window of the cap that was
 reached, with a reload of the rules, when the clock is set back, and with any change of the recipient's record other than a new message
 (which can only add reasons).

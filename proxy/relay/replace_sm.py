@@ -6,7 +6,7 @@ status of its reason. Never: sockets, the clock.
 It is the same message, so no cap counts it a second time: it is judged as if its entry were not there, nor what it took from
 aggregates, and the entry of the new text takes that one's place, at the same time, when it is allowed (in the journal: a verdict that
 adopts). It takes from those aggregates only that the old text had not taken from. When the carrier refuses, or it never left, the old
-entry returns; when nobody knows, the new one stays, unknown: the person has one of the two texts.
+entry returns; if the result is unknown, the new one stays, as unknown: the recipient has one of the two texts.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class ReplaceSm(OtherRequest):
     def answered(self, frame: Frame) -> None:
         self.settled()
         if frame.command_status:
-            self._restore(frame.command_status, partial(self._tell, frame.command_status))
+            self._restore(frame.command_status, partial(self._answer, frame.command_status))
         else:
             self._relay.answered(self, frame)
 
@@ -157,7 +157,7 @@ class ReplaceSm(OtherRequest):
     def unsent(self, reason: str) -> bool:
         self.settled()
         status = GATE_REASONS[reason].status
-        self._restore(status, partial(self._tell, status))
+        self._restore(status, partial(self._answer, status))
         return True
 
     def _restore(self, status: int, then: partial[None] | None) -> Restore:
@@ -173,7 +173,7 @@ class ReplaceSm(OtherRequest):
     def _settled(self) -> None:
         self._index.settled(self._message_id)
 
-    def _tell(self, status: int) -> None:
+    def _answer(self, status: int) -> None:
         self._settled()
         self._relay.in_flight.pop(self.recorded, None)
         self.status = status

@@ -117,7 +117,7 @@ class MultiBind:
         if self._waiting:
             self._judged()
         if len(self._fates) == len(self._multi.addresses):
-            self._tell()
+            self._answer()
 
     # -- gathering
 
@@ -151,7 +151,7 @@ class MultiBind:
             self._partly_answered = True
             self._relay.partly_answered[self.access.provider.name] += 1
 
-    def _tell(self) -> None:
+    def _answer(self) -> None:
         if self._partly_answered:
             self._relay.partly_answered[self.access.provider.name] -= 1
         fates = [self._fates[place] for place in range(len(self._multi.addresses))]

@@ -1,7 +1,7 @@
 """Decides when Python's cyclic garbage collector runs.
 
 In: the time, whether messages arrived. Out: collections, none of which stops the loop for long while messages arrive. Never: a
-collection that Python starts by itself.
+collection that Python starts on its own.
 
 Objects that the gate makes for a message are freed without the collector (tests/relay/multipart/test_handler.py; none was
 unreachable after 15 s of full load of the standard mix). Long-lived objects, a few for each cached text and recipient, would be
@@ -16,7 +16,7 @@ import gc
 FREEZE_OBJECTS = 5_000
 """Live new objects after which all objects are frozen."""
 COLLECT_EVERY = 16
-"""One of so many freezes is preceded by a young collection of 5 to 15 ms; each one, once a collection has found garbage."""
+"""A young collection of 5 to 15 ms precedes one freeze in this many; every freeze, once a collection has found garbage."""
 FULL_COLLECT_S, QUIET_S = 3600.0, 1.0
 """A full collection runs so often, once nothing has arrived for QUIET_S …"""
 FULL_COLLECT_LATEST_S = 86_400.0

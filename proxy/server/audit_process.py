@@ -91,9 +91,9 @@ class Auditor:
                 self._take_line(line)
         finally:
             transport.close()
-        said = (await asyncio.to_thread(process.stderr.read)).decode("utf-8", "replace").strip().splitlines()
+        errors = (await asyncio.to_thread(process.stderr.read)).decode("utf-8", "replace").strip().splitlines()
         code = await asyncio.to_thread(process.wait)
-        self.failed = (said[-1].removeprefix("gate106: ") if said else f"it ended with {code}") if code else ""
+        self.failed = (errors[-1].removeprefix("gate106: ") if errors else f"it ended with {code}") if code else ""
         self._process = None
 
     def _begin(self) -> subprocess.Popen[bytes]:

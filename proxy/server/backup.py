@@ -60,7 +60,7 @@ class Copied(NamedTuple):
 
 
 _NEEDED = Copied._fields[:-1]
-"""Fields of every manifest; ``holes`` is there only if there are any."""
+"""Fields of every manifest; ``holes`` is optional."""
 
 
 # --- making
@@ -68,8 +68,8 @@ _NEEDED = Copied._fields[:-1]
 
 def make(places: StoragePaths, copy: Path) -> Copied:
     """Copies everything into a folder that is new or empty. BackupError, OSError."""
-    there = copy.exists()
-    if there and any(copy.iterdir()):
+    existed = copy.exists()
+    if existed and any(copy.iterdir()):
         raise BackupError(f"{copy}: is not empty; name a new folder, or --update to bring that copy up to now")
     try:
         (copy / JOURNAL).mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -79,7 +79,7 @@ def make(places: StoragePaths, copy: Path) -> Copied:
         _sets(places.revisions, copy / REVISIONS)
         return _noted(copy, *_whole(copy, _ring(places)))
     except BaseException:
-        for path in copy.iterdir() if there else (copy,):  # a folder that was there stays, empty
+        for path in copy.iterdir() if existed else (copy,):  # a folder that was there stays, empty
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         raise
 
@@ -91,8 +91,8 @@ def update(places: StoragePaths, copy: Path) -> Copied:
     begun = copy / f"{MANIFEST}.old"
     if not begun.exists():  # an unfinished update is continued
         _manifest(copy)
-    mine, theirs = (_identity(folder) for folder in (journal, copy / JOURNAL))
-    if mine != theirs:
+    journal_identity, copy_identity = (_identity(folder) for folder in (journal, copy / JOURNAL))
+    if journal_identity != copy_identity:
         raise BackupError(f"{copy}: is of another journal than {journal}; make a new copy")
     gone = _gone(journal, copy, _ring(places))
     if (copy / MANIFEST).exists():
@@ -120,7 +120,7 @@ def _gone(journal: Path, copy: Path, ring: KeyRing) -> TruncatedCopy | None:
 
 
 def _brought(places: StoragePaths, copy: Path) -> Copied:
-    """Copies what is new. A state older than the journal that is left is copied again, and then the records written since."""
+    """Copies what is new. A state older than the remaining journal is copied again, then the records written since."""
     left = TRIES
     while True:
         left -= 1
@@ -235,9 +235,9 @@ def _noted(copy: Path, report: ScanReport, removed: list[Removed]) -> Copied:
         time.time(), report.segments, sum(one["bytes"] for one in files.values()), report.first, report.last, counted,
         [told(hole, removed) for hole in report.holes],
     )  # fmt: skip
-    said = {"form": FORM, **made._asdict(), "chain": report.chain, "files": files}
+    fields = {"form": FORM, **made._asdict(), "chain": report.chain, "files": files}
     partly = copy / f"{MANIFEST}.new"
-    partly.write_text(json.dumps(said, indent=1) + "\n")
+    partly.write_text(json.dumps(fields, indent=1) + "\n")
     partly.chmod(0o600)
     _sync(partly)
     partly.rename(copy / MANIFEST)
@@ -246,7 +246,7 @@ def _noted(copy: Path, report: ScanReport, removed: list[Removed]) -> Copied:
 
 
 def _ring(places: StoragePaths) -> KeyRing:
-    """The keys, where they are available: a copy needs none, but with them gaps can be explained."""
+    """The keys, if available: a copy needs no key, but only with them can gaps be explained."""
     try:
         return KeyRing.of_files(places.sealing.keys)
     except SealingError:
@@ -294,14 +294,14 @@ def _described(path: Path) -> dict[str, Any]:
 
 def check(copy: Path) -> Copied:
     """Verifies that a copy is as it was made. BackupError names the first file that is not."""
-    said = _manifest(copy)
+    fields = _manifest(copy)
     present = {str(path.relative_to(copy)) for path in _files(copy) if path.exists()}
-    for name, described in said["files"].items():
+    for name, described in fields["files"].items():
         if name not in present:
             raise BackupError(f"{copy / name}: is missing; this copy is not whole")
         if _described(copy / name) != described:
             raise BackupError(f"{copy / name}: is not what was copied; use another copy")
-    if extra := present - set(said["files"]):
+    if extra := present - set(fields["files"]):
         raise BackupError(f"{copy / min(extra)}: is not of this copy")
     report, removed = proved(copy / JOURNAL, KeyRing())
     wrong = report.damage or (
@@ -309,7 +309,7 @@ def check(copy: Path) -> Copied:
     )  # of a sealed journal the manifest names the gaps
     if wrong:
         raise BackupError(f"{copy}: {wrong}")
-    return Copied(**{name: said[name] for name in _NEEDED}, holes=said.get("holes", []))
+    return Copied(**{name: fields[name] for name in _NEEDED}, holes=fields.get("holes", []))
 
 
 def restore(copy: Path, places: StoragePaths) -> Copied:
@@ -344,20 +344,20 @@ def _copied(source: Path, target: Path) -> None:
 
 def _manifest(copy: Path) -> dict[str, Any]:
     try:
-        said: Any = json.loads((copy / MANIFEST).read_text())
+        manifest: Any = json.loads((copy / MANIFEST).read_text())
     except FileNotFoundError:
         raise BackupError(f"{copy}: has no {MANIFEST}: it is no copy, or one that was not finished") from None
     except ValueError as error:
         raise BackupError(f"{copy / MANIFEST}: {error}") from error
     fields = {"form", "files", *_NEEDED}
     if (
-        not isinstance(said, dict)
-        or said.get("form") != FORM
-        or not fields <= said.keys()
-        or not isinstance(said["files"], dict)
+        not isinstance(manifest, dict)
+        or manifest.get("form") != FORM
+        or not fields <= manifest.keys()
+        or not isinstance(manifest["files"], dict)
     ):
         raise BackupError(f"{copy / MANIFEST}: is not what a gate of this version wrote")
-    return said
+    return manifest
 
 
 def _sync(path: Path) -> None:

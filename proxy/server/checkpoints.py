@@ -1,6 +1,6 @@
 """Writes changed records to the store, with the restart position.
 
-In: the store, the journal, the relay; who still needs older journal records. Out: a store that a restart can begin with. Never: a record in
+In: the store, the journal, the relay; which older journal records are still needed. Out: a store for a restart. Never: a record in
 the store that the journal does not hold, a loop that waits for the disk.
 """
 
@@ -22,9 +22,9 @@ from proxy.state import EmbeddedStore, StateError
 log = structlog.get_logger()
 
 CHECKPOINT_S = 30.0
-"""Interval of checkpoints: a restart replays about so much of the journal at most."""
+"""Interval of checkpoints: a restart replays about this much of the journal at most."""
 QUIET_S = 1.0
-"""New submits wait at most so long for a checkpoint; then it is skipped until the next one."""
+"""Longest wait of new submits for a checkpoint; then it is skipped until the next one."""
 
 
 class JournalReader(Protocol):
@@ -73,7 +73,7 @@ class Checkpoints:
         try:
             if not await self._wait_for_quiet():
                 return
-            needed = [transit.recorded for transit in self._relay.in_flight.values()]
+            needed = [pending.recorded for pending in self._relay.in_flight.values()]
             needed += [one.open_from for one in self._readers if one.open_from is not None]
             written = self._journal.written
             if not self._ids.carry(self._journal, time.time()):

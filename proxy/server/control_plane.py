@@ -72,7 +72,7 @@ from proxy.state import EmbeddedStore
 log = structlog.get_logger()
 
 SAFE_S = 30.0
-"""After so long without a sync a waiting command is refused: the disk does not work."""
+"""Longest time without a sync before a waiting command is refused: the disk does not work."""
 LISTED_BY_INBOX = frozenset((messages.DOUBTFUL, messages.DECISION))
 JUDGING = ("stop", "suspension", "shadow")
 
@@ -233,8 +233,8 @@ class ControlPlane:
         if proposal is not None:
             proposal.obey(given, paths)
         drains, now = self.book.of_kind("drain"), self.now()
-        for house in self.carrier_accounts:
-            house.drain(links.drained_slots(house, drains, now))
+        for account in self.carrier_accounts:
+            account.drain(links.drained_slots(account, drains, now))
         self.obey_throttles()
 
     def obey_throttles(self) -> None:
@@ -282,7 +282,7 @@ class ControlPlane:
 
     def watched(self) -> list[ProviderLink | CarrierLink]:
         """Links that a trace may tap, unbound ones included."""
-        return [*self._providers.links, *(link for house in self.carrier_accounts for link in house.links)]
+        return [*self._providers.links, *(link for account in self.carrier_accounts for link in account.links)]
 
     def listen(self, links: Iterable[Link], on_pdu: OnPdu, wants: WantsLink | None = None) -> None:
         self._taps.listen(links, on_pdu, wants)
@@ -294,31 +294,31 @@ class ControlPlane:
         return self.write_all([(kind, body)])
 
     def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
-        return self._write(records, told=len(records))
+        return self._write(records, published=len(records))
 
     def write_unreplicated(self, records: Sequence[tuple[int, bytes]]) -> int:
         """Writes records that are not replicated to other gates."""
-        return self._write(records, told=0)
+        return self._write(records, published=0)
 
-    def write_partly_replicated(self, told: Sequence[tuple[int, bytes]], own: Sequence[tuple[int, bytes]]) -> int:
-        """Writes one commit group; only ``told`` is replicated to other gates."""
-        return self._write([*told, *own], told=len(told))
+    def write_partly_replicated(self, published: Sequence[tuple[int, bytes]], own: Sequence[tuple[int, bytes]]) -> int:
+        """Writes one commit group; only ``published`` is replicated to other gates."""
+        return self._write([*published, *own], published=len(published))
 
-    def _write(self, records: Sequence[tuple[int, bytes]], *, told: int) -> int:
-        """``told``: how many records, from the first on, are replicated."""
+    def _write(self, records: Sequence[tuple[int, bytes]], *, published: int) -> int:
+        """``published``: how many records, from the first on, are replicated."""
         try:
             if self.relay.journal_down:
                 raise JournalDown(self.relay.journal_down)
-            sequence, said = 0, []
+            sequence, bodies = 0, []
             for kind, body in records:
                 sequence = self._journal.append(kind, body)
-                said.append((sequence, kind, body))
+                bodies.append((sequence, kind, body))
             self._journal.write(time.time())  # one commit group: after a power loss all of it is there, or nothing
         except JournalDown as down:
             raise NotWritten(down) from None
         self._kick()
-        if told and self.replication is not None:
-            self.replication.publish(said[:told])
+        if published and self.replication is not None:
+            self.replication.publish(bodies[:published])
         return sequence
 
     async def safe(self, sequence: int) -> None:
@@ -336,10 +336,10 @@ class ControlPlane:
 
     @property
     def away(self) -> str:
-        """Why no large import may begin: other gates would not get it. Empty if it may."""
+        """Why no large import may begin now (other gates would not get it); empty if it may."""
         return "" if self.store.up else f"the shared store is out of reach ({self.store.why}): other gates would not hear of it"
 
-    def heard(self, kinds: frozenset[int]) -> None:
+    def on_replicated(self, kinds: frozenset[int]) -> None:
         """Records of these kinds from other gates have come into force."""
         if messages.ORDERED in kinds or messages.LIFTED in kinds:
             self.book.reread()
@@ -364,7 +364,7 @@ class ControlPlane:
         return await self._reload("command", who)
 
     def rules_status(self) -> dict[str, Any]:
-        return {"since": self._rules_since, **self.rule_deployment.told()}
+        return {"since": self._rules_since, **self.rule_deployment.status()}
 
     def paths(self, config: Path) -> dict[str, HttpRoute]:
         """HTTP paths beside metrics and health. ``config``: the settings' path."""

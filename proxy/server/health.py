@@ -52,7 +52,7 @@ class Health:
         why = []
         if not self.providers.accepting:
             why.append(self.providers.why_not_accepting)
-        if not any(house.lane.up for house in self.carrier_accounts):
+        if not any(account.lane.up for account in self.carrier_accounts):
             why += self._carriers_down() or ["no carrier is configured (settings: carriers)"]
         if self.relay.journal_down:
             why.append(f"journal: {self.relay.journal_down}")
@@ -60,7 +60,7 @@ class Health:
 
     def notes(self) -> list[str]:
         """What an operator should fix although the gate is ready."""
-        notes = self._carriers_down() if any(house.lane.up for house in self.carrier_accounts) else []
+        notes = self._carriers_down() if any(account.lane.up for account in self.carrier_accounts) else []
         notes += [] if self.store.up else [f"store: {self.store.why}: rules go by what this node knows"]
         return (
             notes
@@ -72,11 +72,11 @@ class Health:
 
     def _carriers_down(self) -> list[str]:
         return [
-            f"carrier {house.account}: no link is up (look for 'carrier unreachable' in the log)"
-            if house.held
-            else f"carrier {house.account}: other nodes hold all its links (settings: links: {house.carrier.links}, over all nodes)"
-            for house in self.carrier_accounts
-            if not house.lane.up
+            f"carrier {account.account}: no link is up (look for 'carrier unreachable' in the log)"
+            if account.held
+            else f"carrier {account.account}: other nodes hold all its links (settings: links: {account.carrier.links}, over all nodes)"
+            for account in self.carrier_accounts
+            if not account.lane.up
         ]
 
     def gauges(self) -> Gauges:
@@ -90,22 +90,22 @@ class Health:
         return Gauges(
             binds=binds,
             carrier_links=by_carrier(carrier_accounts, CarrierAccount.states),
-            window_in_use=by_carrier(carrier_accounts, lambda house: {"": house.window_in_use()}),
-            window_limit=by_carrier(carrier_accounts, lambda house: {"": house.window_limit()}),
+            window_in_use=by_carrier(carrier_accounts, lambda account: {"": account.window_in_use()}),
+            window_limit=by_carrier(carrier_accounts, lambda account: {"": account.window_limit()}),
             queue_messages=by_carrier(
-                carrier_accounts, lambda house: {category.word: house.lane.waiting(category) for category in Category}
+                carrier_accounts, lambda account: {category.word: account.lane.waiting(category) for category in Category}
             ),
             queue_limit=by_carrier(
-                carrier_accounts, lambda house: {category.word: house.lane.limit(category) for category in Category}
+                carrier_accounts, lambda account: {category.word: account.lane.limit(category) for category in Category}
             ),
-            carrier_tps_limit=by_carrier(carrier_accounts, lambda house: {"": house.pacer.tps}),
+            carrier_tps_limit=by_carrier(carrier_accounts, lambda account: {"": account.pacer.tps}),
             mailbox_messages={(box.provider or "unowned",): box.count for box in boxes},
             long_messages_in_use=self.relay.parts.in_use(self.relay.directory.providers, now),
             mailbox_oldest_s={(box.provider or "unowned",): box.age_s(now) for box in boxes},
             provider_tps_limit={(name,): limit for name, limit in self.relay.directory.limits.items()},
             provider_binds_limit={(name,): provider.binds for name, provider in self.relay.directory.providers.items()},
             store_up=self.store.up,
-            store_owed=float(self.store.owed),
+            store_owed=float(self.store.unwritten),
             **(self.replication.gauges() if self.replication is not None else {}),
             journal_up=not self.relay.journal_down,
             journal_lag_s=self.journal.lag(now),

@@ -97,7 +97,7 @@ class Maintenance:
         trusted = now_s >= self.distrusted_until_s
         parts: Sequence[Callable[[], object]] = (
             self.providers.tick,
-            *(house.tick for house in self.carrier_accounts),
+            *(account.tick for account in self.carrier_accounts),
             partial(self.relay.due, now_s),
             self.deliver_relay.reply_handler.write_names,
             partial(self.relay.tick, now),

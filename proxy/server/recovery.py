@@ -71,7 +71,7 @@ def _recover(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Rec
 
 @contextlib.contextmanager
 def without_gc() -> Iterator[None]:
-    """Turns Python's cyclic collector off: a replay makes no reference cycles, and visiting a million persons repeatedly took a fifth of its
+    """Turns Python's cyclic collector off: a replay makes no reference cycles, and scanning a million records repeatedly took a fifth of its
     time."""
     before = gc.isenabled()
     gc.disable()

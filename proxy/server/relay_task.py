@@ -49,12 +49,12 @@ class RelayTask:
         self._look()
         relay.turn(now)
         self._way_back.turn(now)
-        handed, told = relay.handed, relay.completed
-        if handed or told:
+        handed, completed = relay.handed, relay.completed
+        if handed or completed:
             now_s = time.monotonic()  # the loop's own clock counts whole milliseconds
-            self._tally.gate_seconds.observe_all(gate_seconds(handed, told, now_s))
+            self._tally.gate_seconds.observe_all(gate_seconds(handed, completed, now_s))
             handed.clear()
-            free_answered(told)
+            free_answered(completed)
         if relay.batch_wait_until and not self._gathering:
             self._gathering = True
             self._loop.call_later(relay.batch_wait_until - now + TIMER_S, self._gather_ended)

@@ -100,8 +100,8 @@ class Reload:
         """Uses the TLS contexts for new connections."""
         if self.tls_listener is not None:
             self.tls_listener.context = self.contexts.providers
-        for house in self.carrier_accounts:
-            house.tls = self.contexts.carriers.get(house.carrier.name)
+        for account in self.carrier_accounts:
+            account.tls = self.contexts.carriers.get(account.carrier.name)
 
     def _use(self, settings: Settings) -> None:
         """Puts accounts, tokens, opt-out settings and retention into force."""

@@ -159,8 +159,8 @@ class GateProcess:
             self.providers.is_strained,
             (lambda: len(self.providers.links)) if self.worker is not None else None,
         )
-        common = {house.carrier.name: house.lane for house in self.carrier_accounts if not house.owner}
-        own = {house.owner: house.lane for house in self.carrier_accounts if house.owner}
+        common = {account.carrier.name: account.lane for account in self.carrier_accounts if not account.owner}
+        own = {account.owner: account.lane for account in self.carrier_accounts if account.owner}
         self.providers.commands = Commands(
             relay, self.recovered.sent, lane_finder(common, own), self.ids.own, self.ids.coded, time.time
         )
@@ -189,11 +189,11 @@ class GateProcess:
         assert self.settings.shared is not None
         found, store = self.recovered.found, cast("ReplicationLog", self.store)
         assert found.listings is not None
-        store.heard = max(store.heard, found.heard)
-        told = [(one.sequence, one.kind, one.body) for one in found.unpublished]
+        store.read_to = max(store.read_to, found.read_to)
+        unpublished = [(one.sequence, one.kind, one.body) for one in found.unpublished]
         replication = Replication(
-            store, self.journal, found.listings, told, self.chunked_imports, stale_s=self.settings.shared.stale_s, kick=self._sync,
-            heard=self.control_plane.heard, clock=time.time, monotonic=self.loop.time,
+            store, self.journal, found.listings, unpublished, self.chunked_imports, stale_s=self.settings.shared.stale_s, kick=self._sync,
+            on_applied=self.control_plane.on_replicated, clock=time.time, monotonic=self.loop.time,
         )  # fmt: skip
         self.control_plane.replication, self.relay.commit.on_records_written = replication, replication.publish
         return replication
@@ -252,8 +252,8 @@ class GateProcess:
             await self.lease_client.begin()
         if self.worker is None:
             await self._open_listeners()
-        for house in self.carrier_accounts:
-            house.start(self.relay, self.deliver_relay)
+        for account in self.carrier_accounts:
+            account.start(self.relay, self.deliver_relay)
         if self.worker is not None:
             await self._wait_for_link()
             await self._open_listeners()
@@ -351,7 +351,7 @@ class GateProcess:
         log.info("drained", left=len(relay.in_flight))
         providers.unbind_all()
         self.turns.flush()
-        await asyncio.gather(*(house.stop() for house in self.carrier_accounts))
+        await asyncio.gather(*(account.stop() for account in self.carrier_accounts))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(
@@ -372,13 +372,13 @@ class GateProcess:
 
     # -- questions of the supervisor
 
-    async def answer(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def answer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answers one question over the worker channel."""
-        what = asked["ask"]
+        what = request["ask"]
         if what == "state":
             return await self.health.snapshot()
         if what == "http":
-            return await self.http.answer(asked)
+            return await self.http.answer(request)
         if what == "reload":
             problems = await self.reload()
             return {"left": [*problems, *self.reloading.waiting]}

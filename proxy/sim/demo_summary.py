@@ -163,13 +163,13 @@ def print_results(console: Console, seen: Witnesses, differences: Sequence[Diffe
     wide = console.width >= WIDE_COLUMNS
     console.print(verdicts(seen.journal, wide=wide))
     console.print(shadows(seen.journal, wide=wide))
-    for said in lines(seen):
-        console.print(said, markup=False, highlight=False)
+    for line in lines(seen):
+        console.print(line, markup=False, highlight=False)
     absent = missing(seen.journal, seconds)
     if not any(log.back_at and all(delivered_on_return(seen, name)) for name, log in seen.providers.items()):
         absent.append("no receipt and reply waited for a provider (they should for the one that leaves and comes back)")
-    for said in absent:
-        console.print(f"missing: {said}", style="red", markup=False, highlight=False)
+    for line in absent:
+        console.print(f"missing: {line}", style="red", markup=False, highlight=False)
     for difference in differences:
         console.print(f"difference: {difference}", style="red", markup=False, highlight=False)
     good = not differences and not absent

@@ -62,9 +62,14 @@ class SimulatedProvider:
     category: str = "marketing"
 
     def as_settings(self) -> dict[str, Any]:
-        said: dict[str, Any] = {"name": self.name, "system_id": self.name, "password": self.password, "ports": list(self.ports)}
-        said |= {"allow_ips": ["127.0.0.0/8"], "binds": self.binds, "window": self.window, "category": self.category}
-        return said | ({"tps": self.tps} if self.tps else {})
+        settings: dict[str, Any] = {
+            "name": self.name,
+            "system_id": self.name,
+            "password": self.password,
+            "ports": list(self.ports),
+        }
+        settings |= {"allow_ips": ["127.0.0.0/8"], "binds": self.binds, "window": self.window, "category": self.category}
+        return settings | ({"tps": self.tps} if self.tps else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,9 @@ class CarrierSide:
     more: dict[str, Any] = field(default_factory=dict)
 
     def as_settings(self) -> dict[str, Any]:
-        said: dict[str, Any] = {"name": self.name, "code": self.code, "host": "127.0.0.1", "port": self.port}
-        said |= {"system_id": "gate106", "password": "secret", "bind": "transceiver"}
-        return said | {"links": self.links, "window": self.window, "tps": self.tps} | self.more
+        settings: dict[str, Any] = {"name": self.name, "code": self.code, "host": "127.0.0.1", "port": self.port}
+        settings |= {"system_id": "gate106", "password": "secret", "bind": "transceiver"}
+        return settings | {"links": self.links, "window": self.window, "tps": self.tps} | self.more
 
 
 CODE = Path(__file__).parents[2]

@@ -103,11 +103,11 @@ class JournalStory:
     """Refusals of all marketing that came of one refusal too many."""
     _one_reply: returned.ReplyGrouper = field(default_factory=returned.ReplyGrouper)
 
-    def opted_out(self, said: returned.OptedOut, place: int) -> None:
-        if self._one_reply.begins(said):
-            self.optouts.append(JournalledOptOut(said.recipient, said.port, said.keyword, place))
+    def opted_out(self, opt_out: returned.OptedOut, place: int) -> None:
+        if self._one_reply.begins(opt_out):
+            self.optouts.append(JournalledOptOut(opt_out.recipient, opt_out.port, opt_out.keyword, place))
         else:
-            self.widened += said.opt_out.scope == "category"
+            self.widened += opt_out.opt_out.scope == "category"
 
     def long_messages(self, before: float) -> Counter[str]:
         """What became of long messages judged before a moment: whole, or on what was there; and what came later, in time or with
@@ -181,32 +181,32 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
     return story
 
 
-def _repeats(said: requests.Repeated, by_sequence: dict[int, JournalledVerdict], place: int) -> Iterator[JournalledVerdict]:
+def _repeats(repeated: requests.Repeated, by_sequence: dict[int, JournalledVerdict], place: int) -> Iterator[JournalledVerdict]:
     """What came again after it was refused: each time as a verdict of its own."""
-    for sequence, count in said.counts.items():
-        yield from [by_sequence[sequence]._replace(at=said.time, place=place)] * count
+    for sequence, count in repeated.counts.items():
+        yield from [by_sequence[sequence]._replace(at=repeated.time, place=place)] * count
 
 
-def _verdict_of(said: messages.VerdictRecord, rules: dict[str, Sequence[str]], place: int, number: int) -> JournalledVerdict:
-    unread = said.reason in GATE_REASONS and said.reason not in _JUDGED
-    ids = rules.get(said.revision, ())
+def _verdict_of(submit: messages.VerdictRecord, rules: dict[str, Sequence[str]], place: int, number: int) -> JournalledVerdict:
+    unread = submit.reason in GATE_REASONS and submit.reason not in _JUDGED
+    ids = rules.get(submit.revision, ())
     objections = tuple(
         (ids[number] if number < len(ids) else f"rule {number}", outcome.word, shadow)
-        for number, outcome, shadow in said.breaches
+        for number, outcome, shadow in submit.breaches
     )
     return JournalledVerdict(
-        said.provider,
-        said.port,
-        said.recipient,
-        "unread" if unread else said.category.word,
-        said.outcome.word,
-        said.reason,
-        said.status,
-        number if said.entry is not None else 0,
-        said.time,
+        submit.provider,
+        submit.port,
+        submit.recipient,
+        "unread" if unread else submit.category.word,
+        submit.outcome.word,
+        submit.reason,
+        submit.status,
+        number if submit.entry is not None else 0,
+        submit.time,
         place,
         objections,
-        None if unread else _part(said.data),
+        None if unread else _part(submit.data),
     )
 
 

@@ -26,7 +26,7 @@ REFRESH_S = 0.2
 LINE_S = 1.0
 """Where there is no terminal, a line so often at most ..."""
 LINES = 15
-"""... and about so many in all."""
+"""Approximate number of rows in all."""
 WIDE_COLUMNS = 110
 """From this width on there is room for words beside the figures."""
 FIGURES_COLUMNS, ROLE_COLUMNS = 51, 39
@@ -148,10 +148,10 @@ def _words(statuses: Counter[int | None], room: int) -> str:
     names: Counter[str] = Counter()
     for status, count in statuses.items():
         names[status_word(status)] += count
-    said = [f"{name} {count}" for name, count in names.most_common()]
-    for most in range(len(said), 0, -1):
-        more = f" +{len(said) - most}" if most < len(said) else ""
-        line = ", ".join(said[:most]) + more
+    texts = [f"{name} {count}" for name, count in names.most_common()]
+    for most in range(len(texts), 0, -1):
+        more = f" +{len(texts) - most}" if most < len(texts) else ""
+        line = ", ".join(texts[:most]) + more
         if len(line) <= room:
             return line
     return ""

@@ -231,14 +231,14 @@ class LoadBind(asyncio.Protocol):
         self._send_due()
 
     def _send_due(self) -> None:
-        owed, window = self._due_queue, self.load.window
-        while owed and self.in_flight < window:
-            at, count = owed[0]
+        due_queue, window = self._due_queue, self.load.window
+        while due_queue and self.in_flight < window:
+            at, count = due_queue[0]
             now = min(int(count), window - self.in_flight)
             if now == count:
-                owed.popleft()
+                due_queue.popleft()
             else:
-                owed[0][1] = count - now
+                due_queue[0][1] = count - now
             self.send(now, at)
 
     def data_received(self, data: bytes) -> None:  # hot: about 0.6 µs an answer

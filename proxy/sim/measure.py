@@ -112,15 +112,15 @@ def sync_s(folder: Path, times: int = 50) -> tuple[float, float]:
 
 def machine() -> dict[str, object]:
     """What a reader must know of the machine to judge a figure."""
-    told = Path("/proc/cpuinfo").read_text()
-    cpu = re.search(r"model name\s*:\s*(.+)", told)
-    clock = re.search(r"cpu MHz\s*:\s*([\d.]+)", told)
+    text = Path("/proc/cpuinfo").read_text()
+    cpu = re.search(r"model name\s*:\s*(.+)", text)
+    clock = re.search(r"cpu MHz\s*:\s*([\d.]+)", text)
     memory = re.search(r"MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text())
     return {
         "cpu": cpu[1].strip() if cpu else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "mhz": round(float(clock[1])) if clock else 0,
-        "virtual": bool(re.search(r"^flags\s*:.*\bhypervisor\b", told, re.MULTILINE)),
+        "virtual": bool(re.search(r"^flags\s*:.*\bhypervisor\b", text, re.MULTILINE)),
         "memory_gib": round(int(memory[1]) / 1024**2, 1) if memory else 0,
         "system": f"{platform.system()} {platform.release()}",
         "disk": _file_system(Path(tempfile.gettempdir())),
@@ -141,11 +141,11 @@ def commit(code: Path) -> str:
     """Which one of the project is measured, ``+`` behind it where files were changed since; empty where that is not known."""
     ask = ("git", "-C", str(code))
     try:
-        said = subprocess.run([*ask, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
+        result = subprocess.run([*ask, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S603
         changed = subprocess.run([*ask, "diff", "--quiet", "HEAD", "--", "proxy", "rules"], check=False, capture_output=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return said.stdout.strip() + ("+" if changed.returncode else "")
+    return result.stdout.strip() + ("+" if changed.returncode else "")
 
 
 def versions() -> dict[str, str]:
@@ -159,7 +159,7 @@ def versions() -> dict[str, str]:
 
 
 def fetch(url: str) -> str:
-    """The text behind a loopback address; OSError when there is none."""
+    """The text behind a loopback address; OSError if none exists."""
     with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_S) as answer:  # noqa: S310  # only ever our own loopback address
         return str(answer.read().decode())
 

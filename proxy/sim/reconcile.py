@@ -119,9 +119,9 @@ def _crossed(seen: Witnesses, name: str) -> tuple[int, int]:
     silent = sum(1 for sent in log.sent if sent.status is None and sent.why == "draining") if log.unbound else 0
     unread = len(log.sent) - sum(1 for one in seen.journal.verdicts if one.provider == name)
     refused = sum(1 for one in seen.journal.verdicts if one.provider == name and one.reason == "draining")
-    told = sum(1 for sent in log.sent if sent.why == "draining" and sent.status == LATER_STATUS)
-    explained = unread >= 0 and refused >= told and unread + refused - told == silent
-    return (unread, refused - told) if explained else (0, 0)
+    count = sum(1 for sent in log.sent if sent.why == "draining" and sent.status == LATER_STATUS)
+    explained = unread >= 0 and refused >= count and unread + refused - count == silent
+    return (unread, refused - count) if explained else (0, 0)
 
 
 def _answers(seen: Witnesses) -> list[Difference]:
@@ -136,13 +136,13 @@ def _answers(seen: Witnesses) -> list[Difference]:
             due[one.provider, None] += 1
         else:
             due[one.provider, UNKNOWN_STATUS if fate.effect == UNKNOWN else fate.status] += 1
-    told = Counter((sent.provider, sent.status) for log in seen.providers.values() for sent in log.sent)
+    counts = Counter((sent.provider, sent.status) for log in seen.providers.values() for sent in log.sent)
     for name in seen.providers:
         unread, in_vain = _crossed(seen, name)
-        told[name, None] -= unread + in_vain
-        told[name, LATER_STATUS] += in_vain
-    found = _compare("answers by provider and status", "providers", told, "journal", due)
-    silent = sum(count for (_, status), count in told.items() if status is None)
+        counts[name, None] -= unread + in_vain
+        counts[name, LATER_STATUS] += in_vain
+    found = _compare("answers by provider and status", "providers", counts, "journal", due)
+    silent = sum(count for (_, status), count in counts.items() if status is None)
     return found + ([Difference("unanswered", f"{silent} submits have no answer", "every submit gets one")] if silent else [])
 
 
@@ -209,9 +209,11 @@ def _ids(seen: Witnesses, ports: Mapping[str, str]) -> list[Difference]:
     given = [line for line in seen.carrier.submits if line.status == 0]
     kept = Counter(one.message_id for one in seen.journal.answers if one.effect in YES and not one.status)
     late = {one.message_id for one in seen.journal.answers if one.effect in YES and one.effect != ACCEPTED and not one.status}
-    told = Counter((sent.provider, sent.message_id) for log in seen.providers.values() for sent in log.sent if sent.status == 0)
+    counts = Counter(
+        (sent.provider, sent.message_id) for log in seen.providers.values() for sent in log.sent if sent.status == 0
+    )
     due = Counter((owner(line.sms.source, ports), line.message_id) for line in given if line.message_id not in late)
-    found = _compare("message ids", "carrier", due, "providers", told)
+    found = _compare("message ids", "carrier", due, "providers", counts)
     return found + _compare("message ids", "carrier", Counter(line.message_id for line in given), "journal", kept)
 
 
@@ -249,9 +251,9 @@ def _delivers(
 def _optouts(seen: Witnesses) -> list[Difference]:
     """Who refused is on record, and was written to no more."""
     replies = [one for one in seen.carrier.delivers if one.kind == "reply" and one.text in REFUSALS]
-    said = Counter((national(one.source), one.destination) for one in replies)
+    opt_outs = Counter((national(one.source), one.destination) for one in replies)
     kept = Counter((one.recipient, one.port) for one in seen.journal.optouts)
-    found = _compare("opt-outs (person, port)", "carrier", said, "journal", kept)
+    found = _compare("opt-outs (person, port)", "carrier", opt_outs, "journal", kept)
     counted = sum(int(value) for (name, _), value in seen.metrics.items() if name == "gate106_optouts_total")
     journalled = len(seen.journal.optouts) + seen.journal.widened
     found += _compare("opt-outs", "journal", Counter(all=journalled), "/metrics", Counter(all=counted))
@@ -269,7 +271,7 @@ def national(spelling: str) -> int:
 
 
 def owner(port: str, ports: Mapping[str, str]) -> str:
-    """The owner of a port: the longest prefix wins; empty if there is none."""
+    """The owner of a port: the longest prefix wins; empty if none exists."""
     fitting = [prefix for prefix in ports if port.startswith(prefix)]
     return ports[max(fitting, key=len)] if fitting else ""
 
@@ -278,8 +280,8 @@ def _counted(metrics: Samples, name: str, *labels: str) -> Counter[tuple[str, ..
     found: Counter[tuple[str, ...]] = Counter()
     for (sample, pairs), value in metrics.items():
         if sample == name:
-            said = dict(pairs)
-            found[tuple(said.get(label, "") for label in labels)] += int(value)
+            counts = dict(pairs)
+            found[tuple(counts.get(label, "") for label in labels)] += int(value)
     return found
 
 
@@ -298,7 +300,7 @@ def _shown(key: Hashable) -> str:
 
 def _word(part: object) -> str:
     """Of a person's number only the ends are shown."""
-    said = str(part)
-    if isinstance(part, int) and len(said) == NATIONAL_DIGITS:
-        return f"{said[:3]}****{said[-4:]}"
-    return said or "(none)"
+    text = str(part)
+    if isinstance(part, int) and len(text) == NATIONAL_DIGITS:
+        return f"{text[:3]}****{text[-4:]}"
+    return text or "(none)"

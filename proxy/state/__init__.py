@@ -2,10 +2,9 @@
 
 A store engine's file name in stores/ is its URL scheme.
 
-In: records as bytes, versions. Out: the same. Never: judging; the journal's contents (a store knows positions in the journal, not
-its records).
+In: records as bytes, versions. Out: the same. Never: a verdict; a journal record (a store knows only positions in the journal).
 
-    record/      one recipient's record as packed bytes; what nodes merge into it
+    record/      one recipient's record as packed bytes, and how nodes merge it
         state/record/record.py                 entries, oldest first
         state/record/packed_facts.py           opt-outs and unknown outcomes behind the entries
         state/record/consent_requests.py       consent requests
@@ -14,7 +13,7 @@ its records).
         state/record/incomplete_multipart.py   multipart messages that never became complete
         state/record/optout_candidates.py      messages that a reply may mean
         state/record/merging.py                a node's own facts, put back into a record
-    lists/       what is kept beside the records
+    lists/       lists and tables beside the records
         state/lists/suppression_lists.py      suppression lists
         state/lists/consent_lists.py          consents from files
         state/lists/bloom.py                  a filter before the lists
@@ -25,11 +24,11 @@ its records).
     mailbox/     delivers that wait for their provider
     counters/    limits that belong to no single recipient: on one node, and shared between nodes
     embedded/    the parts of the embedded store: the table in memory, the checkpoint
-    shared/      the parts of the shared store: connection, server functions, leases, what nodes tell each other
+    shared/      the parts of the shared store: connection, server functions, leases, messages between nodes
     stores/      the engines: state/stores/sqlite.py (embedded), state/stores/valkey.py (shared)
     revision_store.py    the files of earlier rule sets
 
-Errors:  StateError ─┬─ StoreLocked      another gate has it; says which process
+Errors:  StateError ─┬─ StoreLocked      another process has the store; the text names it
                      ├─ StateMismatch    state and journal do not belong together, or a setting fixed at the first start has changed
                      └─ StoreUnreadable  the file was not written by a gate, or is damaged
 """
@@ -82,10 +81,10 @@ class Position(NamedTuple):
 
 
 class WritableCounters(Protocol):
-    """message.Counters with the writing side."""
+    """Counters that can be written."""
 
     short: int
-    """How often ``count`` could not know whether ``most`` was reached, and answered that it was; after ``fill`` it knows."""
+    """How often ``count`` answered that ``most`` was reached without knowing it; after ``fill`` it knows."""
     dropped: int
     """Keys dropped because there were too many."""
     now: float
@@ -99,7 +98,7 @@ class WritableCounters(Protocol):
         """The counters for reading only: no portions are requested."""
 
     def without(self, takes: Sequence[Take], at: float) -> Counters:
-        """The counters as if these takes had not happened, for reading only."""
+        """The counters without these takes, for reading only."""
 
     def count(self, key: int, after: float, most: int = 0) -> int: ...
     def take(self, take: Take, at: float, n: int = 1) -> None: ...
@@ -108,15 +107,15 @@ class WritableCounters(Protocol):
 
 class Store(Protocol):
     """Records by number with versions. Version 0: absent. A version is never used twice, even across expiry and restarts. A version below 0
-    is that of the local copy, while the store is unreachable."""
+    comes from the local copy, while the store is unreachable."""
 
     up: bool
     """Whether all parts of the store are reachable; ``why`` says why not."""
     why: str
-    owed: int
-    """Recipients, and parts, with facts that are not in the shared store yet."""
+    unwritten: int
+    """Number of recipients and parts with facts that are not in the shared store yet."""
     shared: bool
-    """Whether other gates change its records too."""
+    """Whether other gates change the same records."""
     node: int
     """This gate's number among those that share the store; -1 where there are no others."""
     leases: Leases | None
@@ -192,17 +191,17 @@ class EmbeddedStore(Store, Protocol):
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Applies a change to one record without a version, for replay."""
 
-    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
-        """``update`` for a fact about a recipient that every node applies: the record in a shared store gets it too."""
+    def apply_fact(self, key: int, change: Callable[[bytes], bytes]) -> None:
+        """``update`` for a fact that every node applies; the shared store gets it too."""
 
     def held(self, key: int) -> bytes:
-        """The present record, for callers that change it at once with ``hold``."""
+        """The current record, to be changed and stored at once with ``hold``."""
 
     def hold(self, key: int, data: bytes) -> None:
         """Stores a record whatever its version: with ``held`` an ``update`` in two steps, for millions of changes."""
 
     def walk(self, buckets: int = 256) -> Iterator[list[tuple[int, bytes]]]:
-        """All records, some buckets at a time, for scans beside the running loop."""
+        """Yields all records, some buckets at a time, for scans in the background."""
 
     def belongs_to(self, journal: JournalPlace, accept_loss: bool = False) -> None:
         """Checks that this state was made from the journal at this place. Raises StateMismatch."""

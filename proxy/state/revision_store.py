@@ -133,12 +133,12 @@ def _age(folder: Path) -> float:
     return folder.stat().st_mtime
 
 
-def _linked(there: Path, path: Path, data: bytes) -> bool:
-    """Hard-links ``there`` to ``path`` if it has the same contents; returns whether it did."""
+def _linked(temporary: Path, path: Path, data: bytes) -> bool:
+    """Hard-links ``temporary`` to ``path`` if it has the same contents; returns whether it did."""
     try:
-        if there.stat().st_size != len(data) or there.read_bytes() != data:
+        if temporary.stat().st_size != len(data) or temporary.read_bytes() != data:
             return False
-        path.hardlink_to(there)
+        path.hardlink_to(temporary)
     except OSError:  # the file is missing, or the file system has no hard links: then it is written
         return False
     return True

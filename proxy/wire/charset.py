@@ -191,7 +191,7 @@ _CHINESE_LEAST = 2  # of a text in Latin-1 two letters with accents, by chance, 
 
 
 def _likely_text(octets: bytes, unusual_most: float, alphabets: tuple[str, ...] = ("utf-8", "gb18030", "utf-16-be")) -> str:
-    """The most likely reading of the octets, and in further lines other possible ones; empty if there is none."""
+    """The most likely reading of the octets, and in further lines other possible ones; empty if none exists."""
     found: list[tuple[float, str]] = []
     for alphabet in alphabets:
         text = (_decode_prefix(octets, alphabet) or "").rstrip("\0")

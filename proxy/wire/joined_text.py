@@ -28,8 +28,8 @@ def joined(parts: Sequence[Content | None]) -> Content:
     The digest covers all parts in their places, so that equal parts make an equal message. The delivery time is the latest of the parts,
     because a handset shows nothing before. Optional parameters are those of all parts in order.
     """
-    there = [part for part in parts if part is not None]
-    if not there:
+    present = [part for part in parts if part is not None]
+    if not present:
         raise ValueError("a long message without any part")
     text, state = _text(parts)
     digest = blake2b(bytes((len(parts),)), digest_size=16)
@@ -41,10 +41,10 @@ def joined(parts: Sequence[Content | None]) -> Content:
         state,
         digest.digest(),
         None,
-        max((part.scheduled for part in there if part.scheduled is not None), default=None),
-        tuple(dict.fromkeys(pair for part in there for pair in part.extra)),
+        max((part.scheduled for part in present if part.scheduled is not None), default=None),
+        tuple(dict.fromkeys(pair for part in present for pair in part.extra)),
         None,
-        len(there) == len(parts),
+        len(present) == len(parts),
     )
 
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import MutableMapping, Sequence
 from typing import Any, Protocol
 
-from proxy.model.sequence_window import asked, sent_before
+from proxy.model.sequence_window import request_window, sent_before
 from proxy.native.loader import compiled
 from proxy.wire.frame import Frame, renumbered
 from proxy.wire.tables import GENERIC_NACK, RESPONSE, SEQUENCE_MAX
@@ -32,7 +32,7 @@ class OutstandingRequests:
     __slots__ = ("waiting", "_late", "_own", "_last", "_wrapped")
 
     def __init__(self) -> None:
-        self.waiting = asked()
+        self.waiting = request_window()
         """Sequence number → (ticket, when it was sent, command_id of its response); oldest first."""
         self._late: OrderedDict[int, int] = OrderedDict()  # given up: sequence number → the response's command_id
         self._own: dict[int, int] = {}  # the session's own bind, enquire_link, unbind: sequence number → its command_id
@@ -106,7 +106,7 @@ class OutstandingRequests:
         return tickets
 
 
-@compiled("asked_pieces")
+@compiled("request_pieces")
 def _pieces(
     requests: Sequence[Request], now: float, waiting: MutableMapping[int, tuple[Any, float, int]], sequence: int
 ) -> list[bytes]:

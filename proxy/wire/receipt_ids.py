@@ -39,7 +39,7 @@ class _InText(NamedTuple):
     start: int
     stop: int
     quote: int
-    """Where the quoted text begins; the end of the text, or beyond, if there is none."""
+    """Where the quoted text begins; the end of the text, or beyond, if none exists."""
 
 
 class ReceiptIds:
@@ -84,8 +84,8 @@ class ReceiptIds:
                 return _InText(alphabet, *[start + place for place in places])
         return None
 
-    def _id_in(self, there: _InText) -> bytes:
-        return self._data[there.start : there.stop].decode(there.alphabet).encode("ascii")
+    def _id_in(self, in_text: _InText) -> bytes:
+        return self._data[in_text.start : in_text.stop].decode(in_text.alphabet).encode("ascii")
 
     # -- replacing ids
 
@@ -100,25 +100,25 @@ class ReceiptIds:
             edits.append((start - 2, stop, len(value).to_bytes(2, "big") + value))
         return _edited(self._data, edits) if edits else self._data
 
-    def _text_edits(self, there: _InText, text_id: bytes) -> list[Edit]:
-        written = text_id.decode("latin-1").encode(there.alphabet)
-        grows = len(written) - (there.stop - there.start)
+    def _text_edits(self, in_text: _InText, text_id: bytes) -> list[Edit]:
+        written = text_id.decode("latin-1").encode(in_text.alphabet)
+        grows = len(written) - (in_text.stop - in_text.start)
         start, stop = self._payload
         if stop:
             return [
                 (start - 2, start, (stop - start + grows).to_bytes(2, "big")),
-                (there.start, there.stop, written),
+                (in_text.start, in_text.stop, written),
             ]
         start, stop = self._short
         over = stop - start + grows - SHORT_MESSAGE_MAX
-        cut = 0 if over <= 0 else _cut(self._data[there.quote : stop], over, there.alphabet)
+        cut = 0 if over <= 0 else _cut(self._data[in_text.quote : stop], over, in_text.alphabet)
         if cut < over:
-            whole = self._data[start : there.start] + written + self._data[there.stop : stop]
+            whole = self._data[start : in_text.start] + written + self._data[in_text.stop : stop]
             end = len(self._data)
             return [(start - 1, stop, b"\0"), (end, end, tlv(MESSAGE_PAYLOAD, whole))]
         return [
             (start - 1, start, bytes((stop - start + grows - cut,))),
-            (there.start, there.stop, written),
+            (in_text.start, in_text.stop, written),
             (stop - cut, stop, b""),
         ]
 
@@ -140,7 +140,7 @@ def _before_text(data: bytes) -> tuple[int, int, int]:
 
 
 def _cut(quoted: bytes, over: int, alphabet: str) -> int:
-    """How many octets to take off the end of the quoted text: at least ``over`` if it has so many, and whole characters."""
+    """How many octets to cut from the end of the quoted text: at least ``over`` if it has them, and whole characters."""
     left = max(0, len(quoted) - over)
     if alphabet == _WIDE:
         left -= left % 2

@@ -44,7 +44,7 @@ from proxy.wire.tables import (
 STRANGER_PDU_BYTES_MAX = 4096
 """Limit for an unbound peer: a bind has at most 90 octets, and thousands of unknown peers may each leave an incomplete PDU in memory."""
 BAD_MAX = 65_536
-"""Faults kept until the owner drains ``bad``; one read cannot bring so many."""
+"""Faults kept until the owner drains ``bad``; one read cannot bring more."""
 STATES = ("open", "bound_tx", "bound_rx", "bound_trx", "unbound")
 
 _header = struct.Struct(">IIII").unpack_from

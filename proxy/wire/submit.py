@@ -108,7 +108,7 @@ def data_coding_of(data: bytes) -> int | None:
     return data[data.index(0, validity) + 3]
 
 
-@compiled("submit_unseen")
+@compiled("submit_read_uncached")
 def _read_uncached(tail: bytes, cache: ContentCache, now: float, digest: bytes = b"") -> Content:
     """The content of a tail that the young generation does not have."""
     content = cache.old.get(tail)

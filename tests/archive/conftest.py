@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from proxy.__main__ import app
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from tests.archive.journals import Shelf, nights
-from tests.house import House
+from tests.harness import House
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from proxy.model.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text
 from proxy.wire.tables import ESM_RECEIPT
 from tests.archive.journals import HOUR, Shelf, busy, nights, synced
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 from tests.journal.memory_disk import MemoryDisk
 
 SQL = Path(__file__).parents[2] / ".github" / "guide" / "sql"

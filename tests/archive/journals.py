@@ -11,7 +11,7 @@ from proxy.archive import manifest, rolling, table_filters
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.disk import Disk
 from proxy.wire import submit_sm_resp
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 
 HOUR = 3600.0
 DAY = 86_400.0

@@ -16,7 +16,7 @@ from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import OsDisk, read, verify
 from proxy.model.number import mask
 from tests.archive.journals import HOUR
-from tests.house import NOON, SHANGHAI
+from tests.harness import NOON, SHANGHAI
 
 
 def gate106(*words: Any) -> Any:

@@ -22,7 +22,7 @@ from proxy.journal.records import messages
 from proxy.journal.segment import HEADER_BYTES
 from proxy.journal.write_ahead_log import Journal, read, verify
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 
 
 def proved(disk: Disk, shelf: Shelf) -> list[str]:
@@ -117,9 +117,9 @@ def test_what_retention_removed_by_a_record_is_no_fault(house: House, shelf: She
     busy(house, 1, start=60)
     shelf.roll(house.disk, house.now)
     plan = retention.plan(house.disk, Retention(1, ()), 0, house.now, verify(house.disk).last + 1, 1000)
-    house.journal.append(messages.REMOVED, retention.pack_removed(house.now, plan.goes, "ops", "retention"))
+    house.journal.append(messages.REMOVED, retention.pack_removed(house.now, plan.removed, "ops", "retention"))
     synced(house)
-    retention.remove(house.disk, plan.goes)
+    retention.remove(house.disk, plan.removed)
     assert told(house.disk, shelf) == []  # tables of what is no more in the segments are still there
     busy(house, 2, start=90)
     assert shelf.roll(house.disk, house.now).gone

@@ -16,7 +16,7 @@ from proxy.archive import manifest
 from tests.archive import engines
 from tests.archive.engines import SQL, answers, duck, questions, two_nodes
 from tests.archive.journals import Shelf
-from tests.house import SHANGHAI
+from tests.harness import SHANGHAI
 
 PAGE = SQL.parent / "many-machines.md"
 

@@ -23,7 +23,7 @@ from proxy.model.recipient import OptOut
 from proxy.runtime import atomic_files
 from tests.archive.journals import DAY, Shelf, busy, synced
 from tests.archive.test_rolling import Killed, step_by_step
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 
 PERSON, OTHER = SHANGHAI + 1, SHANGHAI + 2
 RINGS = {"plain": KeyRing(), "sealed": KeyRing([bytes(range(32))])}
@@ -80,7 +80,7 @@ class Case:
         return person_erasure.plan(self.disk, holds, self.house.now, self.house.journal.written + 1)
 
     def erase(self) -> person_erasure.ErasureResult:
-        return person_erasure.run(self.disk, self.shelf.folder, self.shelf.keys, PERSON, self.plan().goes, self)
+        return person_erasure.run(self.disk, self.shelf.folder, self.shelf.keys, PERSON, self.plan().removed, self)
 
     def wrong(self) -> list[str]:
         """What `journal verify` would find."""
@@ -101,7 +101,7 @@ class Case:
 
     def left(self) -> int:
         """Records of segments that may be looked through and are about the person."""
-        last = self.plan().goes[-1].last
+        last = self.plan().removed[-1].last
         return sum(
             PERSON in unreadable_submits.recipients_of_verdict(one.body)
             for one in read(self.disk)
@@ -140,7 +140,7 @@ def test_a_person_goes_out_of_segments_and_tables_and_everything_that_was_signed
     assert (done.segments, done.groups > 0, done.records >= done.groups) == (3, True, True)
     assert case.left() == 0
     assert case.rows(OTHER) == others
-    last = case.plan().goes[-1].last
+    last = case.plan().removed[-1].last
     left = [row for row in case.rows(PERSON) if int(str(row[4])) <= last]
     assert [row[1:4] for row in left] == [("stopped", True, "")], "the refusal stays, by the hash alone"
     assert done.rows > len(left)
@@ -152,15 +152,15 @@ def test_a_person_goes_out_of_segments_and_tables_and_everything_that_was_signed
 
 def test_what_is_held_is_young_or_is_needed_stays_and_says_why(case: Case) -> None:
     whole = case.plan()
-    assert whole.stays == {"a restart needs it": len(case.disk.list()) - len(whole.goes)}
-    first = whole.goes[0]
+    assert whole.stays == {"a restart needs it": len(case.disk.list()) - len(whole.removed)}
+    first = whole.removed[0]
     held = case.plan(Hold(first.since, first.since + 1, "case 4711"))
-    assert held.goes == whole.goes[1:]
+    assert held.removed == whole.removed[1:]
     assert held.stays["it is held: case 4711"] == 1
-    young = person_erasure.plan(case.disk, (), whole.goes[0].until, case.house.journal.written + 1)
-    assert young.goes == whole.goes[:1]
-    assert young.stays["the law asks for it to be kept"] == len(whole.goes) - 1
-    assert person_erasure.plan(case.disk, (), case.house.now, 0).goes == (), "without a checkpoint a restart reads all"
+    young = person_erasure.plan(case.disk, (), whole.removed[0].until, case.house.journal.written + 1)
+    assert young.removed == whole.removed[:1]
+    assert young.stays["the law asks for it to be kept"] == len(whole.removed) - 1
+    assert person_erasure.plan(case.disk, (), case.house.now, 0).removed == (), "without a checkpoint a restart reads all"
 
 
 def test_a_segment_that_was_altered_and_called_erased_is_found_out(case: Case) -> None:
@@ -182,7 +182,7 @@ def test_a_table_that_was_altered_and_called_erased_is_found_out(case: Case) -> 
 
 
 def test_a_segment_that_retention_has_just_removed_does_not_come_back(case: Case) -> None:
-    (oldest, *_) = case.plan().goes
+    (oldest, *_) = case.plan().removed
     note = case.note
 
     def gone_meanwhile(first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:

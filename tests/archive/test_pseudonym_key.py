@@ -10,7 +10,7 @@ import pytest
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.state.lists.erased_recipients import ErasedRecipients
-from tests.house import SHANGHAI
+from tests.harness import SHANGHAI
 
 
 def again(erased: ErasedRecipients, folder: Path) -> tuple[ErasedRecipients, PseudonymKey]:

@@ -24,7 +24,7 @@ from proxy.journal.write_ahead_log import Journal, JournalDamaged, read, verify
 from proxy.model.message import Category
 from proxy.runtime import atomic_files
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 from tests.journal.memory_disk import MemoryDisk
 
 
@@ -233,11 +233,11 @@ def test_a_table_goes_when_its_segments_have_gone_by_a_record(house: House, shel
     whole = shelf.manifest()
     position = verify(house.disk).last + 1
     plan = retention.plan(house.disk, Retention(1, ()), 0, house.now, position, 1000)
-    assert plan.goes
-    assert plan.goes[-1].last >= whole.tables[0].last
-    house.journal.append(messages.REMOVED, retention.pack_removed(house.now, plan.goes, "ops", "retention"))
+    assert plan.removed
+    assert plan.removed[-1].last >= whole.tables[0].last
+    house.journal.append(messages.REMOVED, retention.pack_removed(house.now, plan.removed, "ops", "retention"))
     synced(house)
-    retention.remove(house.disk, plan.goes)
+    retention.remove(house.disk, plan.removed)
     assert shelf.roll(house.disk, house.now).gone == 0  # the record is in the segment that is still written to
     busy(house, 2, start=90)
     done = shelf.roll(house.disk, house.now)

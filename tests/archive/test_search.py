@@ -19,7 +19,7 @@ from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from proxy.wire.tables import ESM_RECEIPT, ESM_UDHI
 from tests.archive.engines import two_nodes
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 from tests.journal.memory_disk import MemoryDisk
 
 

@@ -25,7 +25,7 @@ from proxy.runtime import atomic_files
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from proxy.wire.tables import ESM_RECEIPT, ESM_UDHI
 from tests.archive.journals import HOUR, Shelf, busy, synced
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 
 RINGS = {"plain": KeyRing(), "sealed": KeyRing([bytes(range(32))])}
 PEOPLE = 9

@@ -11,7 +11,7 @@ from proxy.desk.complaints.book import digits_agree
 from proxy.wire import submit_sm, tlv
 from proxy.wire.tables import ESM_UDHI, MESSAGE_PAYLOAD
 from tests.archive.journals import Shelf, nights, synced
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 
 TEXT = "【甲店】第5号上新 拒收请回复R"
 

@@ -17,7 +17,7 @@ from proxy.archive.query import Query
 from proxy.archive.search import SearchResult, find
 from proxy.archive.secret_keys import ArchiveKeys
 from tests.archive.journals import DAY, Shelf, busy, nights
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 
 TEXT = st.text(alphabet="上新贷款退订回复Rab09 .【】", max_size=24)
 

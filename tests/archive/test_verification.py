@@ -17,7 +17,7 @@ from proxy.archive.manifest import TableFile, digest_of
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.write_ahead_log import Journal
 from tests.archive.journals import DAY, Shelf, busy, nights
-from tests.house import NOON, House
+from tests.harness import NOON, House
 from tests.journal.memory_disk import MemoryDisk
 
 

@@ -13,7 +13,7 @@ from proxy.cluster.forwarding import ForwardedDeliver, Forwarding, pack_deliver
 from proxy.relay.deliver import DeliverRelay
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.shared.log import Letter, Place
-from tests.crash.house import until
+from tests.crash.harness import until
 from tests.e2e.pdus import DELIVER_SM, message, pdu
 
 OTHER, HERE = 1, 2
@@ -31,7 +31,7 @@ class Letters:
     def put(self, number: int, body: bytes) -> None:
         self.stream.append(Letter((number, 0), OTHER, body))
 
-    async def say_here(self, names: Iterable[str]) -> dict[str, list[int]]:
+    async def announce_bound(self, names: Iterable[str]) -> dict[str, list[int]]:
         return {}
 
     async def post(self, node: int, letters: Sequence[bytes]) -> None:

@@ -14,7 +14,7 @@ from proxy.journal.records import messages, operator_actions
 from proxy.model.message import Order
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.replay import SHARED
-from tests.told import PEOPLE, Clock, Copy, Node, Stream
+from tests.replicating_gates import PEOPLE, Clock, Copy, Node, Stream
 
 SCOPES = (("all", ""), ("port", "1069001"), ("category", "marketing"), ("advertiser", "0123456789ab"))
 LATER_KIND = 254

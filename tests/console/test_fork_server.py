@@ -15,7 +15,7 @@ import pytest
 from proxy.console.fork_server import CannotStart, ForkServer, TookTooLong
 from proxy.journal.disk import OsDisk
 from proxy.journal.write_ahead_log import Journal
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 
 FOR_EVER = ["sim", "carrier", "--port", "0"]
 IMPORTS_MAX = 20

@@ -50,35 +50,35 @@ def shop(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def test_a_process_that_dies_is_begun_again(shop: Sandbox, kept: str) -> None:
-    assert asyncio.run(shop.told(kept))["rules"][0]["rule"] == "beijing-ban"
+    assert asyncio.run(shop.describe(kept))["rules"][0]["rule"] == "beijing-ban"
     assert shop._process is not None
     os.kill(shop._process.pid, signal.SIGKILL)
     shop._process.wait()
-    assert asyncio.run(shop.told(kept, {"rules.yaml": "rules: []\n"}))["rules"] == []
+    assert asyncio.run(shop.describe(kept, {"rules.yaml": "rules: []\n"}))["rules"] == []
 
 
 def test_what_holds_it_too_long_is_ended_and_the_next_is_answered(
     shop: Sandbox, kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asyncio.run(shop.told(kept))
+    asyncio.run(shop.describe(kept))
     assert shop._process is not None
     os.kill(shop._process.pid, signal.SIGSTOP)
     monkeypatch.setattr(sandbox, "WITHIN_S", 0.3)
     with pytest.raises(CannotAsk, match="took too long"):
-        asyncio.run(shop.told(kept, {"rules.yaml": "rules: []\n"}))
+        asyncio.run(shop.describe(kept, {"rules.yaml": "rules: []\n"}))
     monkeypatch.undo()
-    assert asyncio.run(shop.told(kept, {"rules.yaml": "rules: []\n"}))["rules"] == []
+    assert asyncio.run(shop.describe(kept, {"rules.yaml": "rules: []\n"}))["rules"] == []
 
 
 @pytest.mark.parametrize("revision", ["0" * 16, "../../etc", ""])
 def test_a_set_that_is_not_kept_is_told_so(revision: str, shop: Sandbox, kept: str) -> None:
     with pytest.raises(CannotAsk, match="are not kept any more"):
-        asyncio.run(shop.told(revision))
+        asyncio.run(shop.describe(revision))
 
 
 @pytest.mark.parametrize("file", ["../outside.yaml", "/etc/outside.yaml", "registries/../../outside.yaml"])
 def test_a_draft_stays_inside_its_folder(file: str, shop: Sandbox, kept: str, tmp_path: Path) -> None:
-    told = asyncio.run(shop.told(kept, {file: "rules: []\n"}))
+    told = asyncio.run(shop.describe(kept, {file: "rules: []\n"}))
     assert "leads out of the rules folder" in str(told["problems"])
     with pytest.raises(CannotAsk, match="leads out of the rules folder"):
         asyncio.run(shop.spread(kept, {file: "rules: []\n"}, tmp_path / "into" / "rules"))

@@ -46,7 +46,7 @@ def test_what_is_asked_for_by_name_is_there(path: Path) -> None:
     page = re.search(r'Page\("(\w+)"', text)  # page.py; own.html and own_rules.html are of one page
     words = path.with_name(f"{page[1] if page else path.stem.split('_')[0]}.yaml")
     known = set(load(SHARED)) | set(load(words))
-    asked = set(re.findall(r"""\b(?:t|visit\.t|speech)\(\s*["']([^"'{}]+)["']\s*[,)]""", text))
+    asked = set(re.findall(r"""\b(?:t|request\.t|speech)\(\s*["']([^"'{}]+)["']\s*[,)]""", text))
     asked -= {"title"}  # of whichever page it is
     assert asked <= known, sorted(asked - known)
 

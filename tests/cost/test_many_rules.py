@@ -22,14 +22,14 @@ def asked_of_the_twin(folder: Path, rules: int) -> int:
     road, stream, asked = Road(folder, rules), submits("everywhere"), [0]
     for _ in range(60):
         road.carry(b"".join(islice(stream, TURN)))
-    pure = PURE["judging_judge"]
+    pure = PURE["admission_judge"]
 
     def counted(*given: Any) -> Any:
         asked[0] += 1
         return pure(*given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PURE, "judging_judge", counted)
+        patch.setitem(PURE, "admission_judge", counted)
         for _ in range(10):
             road.carry(b"".join(islice(stream, TURN)))
     return asked[0]

@@ -44,7 +44,7 @@ from proxy.wire.tables import BIND_TRANSCEIVER, DELIVER_SM
 from tests.bench import filled_store
 from tests.bench.baseline import rewrite_by_smpplib
 from tests.bench.filled_registries import quotas
-from tests.house import NOON, Bind, House
+from tests.harness import NOON, Bind, House
 
 PORTS = DeckPorts.under("1069001")
 SHANGHAI, BEIJING = 13800210000, 13800100000

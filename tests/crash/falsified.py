@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from proxy.journal.write_ahead_log import JournalDamaged
 from tests.crash.evidence import ACCEPTED, Arrival, Mail, Message, Submit
-from tests.crash.house import SMALL
+from tests.crash.harness import SMALL
 from tests.crash.reconcile import KEYWORD, SUPPRESSED
 from tests.crash.world import World
 from tests.e2e.pdus import ESME_RSUBMITFAIL

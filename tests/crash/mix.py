@@ -9,7 +9,7 @@ import itertools
 import random
 
 from tests.crash.evidence import Evidence, Submit
-from tests.crash.house import SMALL
+from tests.crash.harness import SMALL
 from tests.crash.peers import REFUSES
 from tests.crash.provider import Provider
 from tests.e2e.pdus import CANCEL_SM, QUERY_SM

@@ -13,7 +13,7 @@ from proxy.journal import retention
 from proxy.journal.disk import OsDisk
 from proxy.relay.effects.consents import ConsentImport, PersonChange
 from proxy.relay.effects.list_import import ListImport
-from proxy.relay.effects.suppression import AccompanyingRecord, OfficerRefusal
+from proxy.relay.effects.suppression import AccompanyingRecord, SuppressionChange
 from proxy.server.control_plane import ControlPlane
 from proxy.state.lists.consent_lists import ConsentIndex
 from proxy.state.lists.suppression_lists import SuppressionLists
@@ -23,7 +23,7 @@ from tests.crash.places import after, before
 from tests.crash.points import Point
 
 POINTS = {
-    "suppression-written": Point("when a suppression is written and not acknowledged", before(OfficerRefusal, "done"), 1),
+    "suppression-written": Point("when a suppression is written and not acknowledged", before(SuppressionChange, "done"), 1),
     "decision-written": Point(
         "when a decision is written with its suppression and not acknowledged", before(AccompanyingRecord, "done"), 1
     ),
@@ -50,7 +50,7 @@ POINTS = {
     "person-written": Point(
         "when what befell a person is written and not in force everywhere", before(PersonChange, "done"), 1
     ),
-    "never": Point("never", before(OfficerRefusal, "unwritten"), 1 << 30),
+    "never": Point("never", before(SuppressionChange, "unwritten"), 1 << 30),
 }
 
 

@@ -148,7 +148,7 @@ POINTS: dict[str, Point] = {
         "as soon as the provider is told of a replacement", gone("write_all", _among(REPLACE_SM_RESP, 0)), 8
     ),
     "unreplaced": Point(
-        "when a replacement that the carrier refused is undone and the provider not told", before(ReplaceSm, "_tell"), 2
+        "when a replacement that the carrier refused is undone and the provider not told", before(ReplaceSm, "_answer"), 2
     ),
     "asked": Point("when the answer to a question is written and the provider not told", before(SettledQuery, "done"), 8),
     "optout-written": Point(

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from proxy.__main__ import app as commands
 from tests.crash.evidence import ACCEPTED, IGNORED, Message, Question, Refusal, Submit
-from tests.crash.house import CAP, QUOTA, SMALL
+from tests.crash.harness import CAP, QUOTA, SMALL
 from tests.crash.peers import NOT_NOW
 from tests.crash.world import OVER, World
 from tests.crash.written import Written, holds

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pytest
 
 from tests.crash.gate_whose_disk_refuses import BROKEN, READ_ONLY
-from tests.crash.house import WITHIN_S, command, until
+from tests.crash.harness import WITHIN_S, command, until
 from tests.crash.peers import NOT_NOW, REFUSES
 from tests.crash.reconcile import SUPPRESSED, reconcile
 from tests.crash.world import World

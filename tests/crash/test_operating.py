@@ -21,7 +21,7 @@ from proxy.operations import client
 from proxy.operations.number_chunks import lines_of
 from proxy.state.lists.suppression_lists import CHUNK_BITS
 from tests import forked
-from tests.crash.house import command
+from tests.crash.harness import command
 from tests.crash.operated_that_dies import POINTS
 from tests.crash.places import Plan
 from tests.e2e.carrier import Carrier

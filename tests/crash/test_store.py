@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from proxy.state.embedded.checkpoint import CheckpointFile
-from tests.crash.house import House, command
+from tests.crash.harness import House, command
 from tests.crash.test_disk_full import mounted
 from tests.crash.world import World
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from tests.crash.carrier import Carrier
 from tests.crash.evidence import Evidence, Submit
-from tests.crash.house import CAP, PORTS, QUOTA, SIGNS, SMALL, House, until
+from tests.crash.harness import CAP, PORTS, QUOTA, SIGNS, SMALL, House, until
 from tests.crash.medium import SHADOW, lose_power
 from tests.crash.mix import Mix
 from tests.crash.places import Plan

@@ -13,7 +13,7 @@ from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import JournalRecord, OsDisk, read
 from proxy.relay.effects.record_changes import Effect
 from tests.crash.evidence import Evidence, Message, Submit
-from tests.crash.house import House
+from tests.crash.harness import House
 from tests.crash.texts import recognise
 
 EVIDENCE_MAX = 12

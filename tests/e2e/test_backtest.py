@@ -67,9 +67,10 @@ def by_the_rules_of_then(gate: Gate) -> list[SubmitCase]:
 
 def otherwise(cases: list[SubmitCase]) -> list[str]:
     return [
-        f"{case.recorded}: {case.said.reason or 'allow'}, now {case.reason or 'allow'}"
+        f"{case.recorded}: {case.journalled.reason or 'allow'}, now {case.reason or 'allow'}"
         for case in cases
-        if (case.said.entry.pack() if case.said.entry else b"", case.said.reason) != (case.packed, case.reason)
+        if (case.journalled.entry.pack() if case.journalled.entry else b"", case.journalled.reason)
+        != (case.packed, case.reason)
     ]
 
 
@@ -104,12 +105,12 @@ def test_nothing_comes_out_otherwise_while_the_gate_runs_and_over_all_that_happe
     cases = by_the_rules_of_then(gate)
     assert otherwise(cases) == []
     assert len(cases) >= 13
-    assert len({case.said.revision for case in cases}) == 2
+    assert len({case.journalled.revision for case in cases}) == 2
 
     found = told(gate, "backtest")
     assert found["rules"]["revision"] == found["rules"]["in_force"]
     assert (found["newly_refused"]["by_rule"], found["newly_allowed"]["total"]) == ({"cap": 1}, 0), "the third to one person"
-    (before,) = {one.said.revision for one in cases} - {found["rules"]["in_force"]}
+    (before,) = {one.journalled.revision for one in cases} - {found["rules"]["in_force"]}
     assert told(gate, "backtest", "--rules", before[:8])["rules"]["revision"] == before
 
     message_id = first[5][1].decode()
@@ -122,5 +123,5 @@ def test_nothing_comes_out_otherwise_while_the_gate_runs_and_over_all_that_happe
     assert PEOPLE[0] not in json.dumps(one)
 
     sheet = told(gate, "report", "--day", one["at"][:10], "--least", "1")
-    assert sheet["submits"]["sent"] == sum(case.said.entry is not None for case in cases)
+    assert sheet["submits"]["sent"] == sum(case.journalled.entry is not None for case in cases)
     assert sheet["rule_hits"]["beijing-ban"] == 2

@@ -16,7 +16,7 @@ from proxy.wire import submit_sm_resp
 from tests.archive.journals import HOUR
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import Gate, provider, run
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 
 MakeGate = Callable[..., Gate]
 PERSON, OTHER = SHANGHAI + 1, SHANGHAI + 2

@@ -21,8 +21,8 @@ from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
 from tests.e2e.test_complaints import batch, told
-from tests.house import SHANGHAI as PERSON
-from tests.house import House
+from tests.harness import SHANGHAI as PERSON
+from tests.harness import House
 
 RULES = """\
 rules:

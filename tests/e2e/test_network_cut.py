@@ -19,7 +19,7 @@ from tests.e2e.networks import Apart, network, possible
 from tests.e2e.pdus import ESME_RMSGQFUL, ESME_ROK
 from tests.e2e.sharing import CAP, PORTS, allowed, in_reach, people, send, server_and_carrier, started
 from tests.e2e.sockets import Server, hang_up
-from tests.e2e.test_told import all_heard, tell
+from tests.e2e.test_replication import all_heard, tell
 from tests.e2e.waiting import until
 from tests.needs import needs
 

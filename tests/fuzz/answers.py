@@ -17,7 +17,7 @@ from proxy.wire.builders import pdu, response, tlv
 from proxy.wire.tables import DELIVER_SM, RESPONSE, VERSION_34
 from tests import pdus
 from tests.answering import Between, is_well_formed
-from tests.house import SHANGHAI
+from tests.harness import SHANGHAI
 
 PORT = "1069001"
 TRIES_MAX = 400

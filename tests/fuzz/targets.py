@@ -24,7 +24,7 @@ from proxy.journal.scan import segment_name
 from proxy.journal.segment import JournalRecord, SegmentHeader, pack_header
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, read
 from proxy.model.number import NotARecipient, mask, recipient_of
-from proxy.net.proxy_protocol import NotProxied, read_header
+from proxy.net.proxy_protocol import ProxyHeaderError, read_header
 from proxy.operations.control import Args, CommandRefused
 from proxy.policy.replies.optout import read_reply
 from proxy.policy.text.bidi import _PAIRS, display_orders
@@ -154,7 +154,7 @@ def number(data: bytes) -> None:
 
 def header(data: bytes) -> None:
     """A balancer's header."""
-    with contextlib.suppress(NotProxied):
+    with contextlib.suppress(ProxyHeaderError):
         found = read_header(data)
         assert found is None or 0 < found.octets <= len(data)
 

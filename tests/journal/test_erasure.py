@@ -34,7 +34,7 @@ from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalRecord, JournalSealed, read, verify
 from proxy.model.recipient import OptOut, RefusedText
 from proxy.wire import submit_sm, submit_sm_resp
-from tests.house import BEIJING, SHANGHAI, House
+from tests.harness import BEIJING, SHANGHAI, House
 from tests.journal.earlier import written_earlier
 from tests.journal.memory_disk import MemoryDisk
 

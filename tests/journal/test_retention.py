@@ -59,8 +59,8 @@ def planned(
 
 
 def expire(disk: Disk, journal: Journal, plan: RetentionPlan) -> None:
-    say(journal, 0, messages.REMOVED, retention.pack_removed(NOON, plan.goes, *WHO))
-    retention.remove(disk, plan.goes)
+    say(journal, 0, messages.REMOVED, retention.pack_removed(NOON, plan.removed, *WHO))
+    retention.remove(disk, plan.removed)
 
 
 def removals(disk: Disk) -> list[Removed]:
@@ -97,7 +97,7 @@ def test_what_is_older_goes_and_the_rest_is_a_whole_journal_that_says_what_went(
     before = list(read(disk))
     plan = planned(disk)
     assert plan.stays_for == "it is younger than 190 days"
-    last = plan.goes[-1]
+    last = plan.removed[-1]
     assert 105 <= last.last <= 110, "day 110 of 300 is 190 days ago, and a segment goes as a whole"
     assert NOON - last.until >= 190 * DAY_S
     expire(disk, journal, plan)
@@ -105,7 +105,7 @@ def test_what_is_older_goes_and_the_rest_is_a_whole_journal_that_says_what_went(
     assert (found.damage, found.first, found.last) == (None, last.last + 1, 301)
     (removed,) = removals(disk)
     assert removed == (
-        NOON, len(plan.goes), 1, last.last, sum(one.octets for one in plan.goes), NOON - 299 * DAY_S, last.until, last.digest, *WHO,
+        NOON, len(plan.removed), 1, last.last, sum(one.octets for one in plan.removed), NOON - 299 * DAY_S, last.until, last.digest, *WHO,
     )  # fmt: skip
     assert missing(disk) == ""
     assert list(read(disk))[:-1] == before[last.last :]
@@ -118,7 +118,7 @@ def test_what_is_older_goes_and_the_rest_is_a_whole_journal_that_says_what_went(
 def test_a_plan_says_how_much_there_is_and_since_when(disk: Disk) -> None:
     journal = written(disk, 30)
     plan = planned(disk)
-    assert plan.goes == ()
+    assert plan.removed == ()
     assert plan.segments == len(disk.list())
     assert plan.octets == sum(len(disk.read(name)) for name in disk.list())
     assert plan.since == NOON - 29 * DAY_S
@@ -132,8 +132,8 @@ def test_an_empty_journal_has_nothing_to_remove(disk: Disk) -> None:
 def test_only_so_many_go_at_once(disk: Disk) -> None:
     written(disk, 300).close()
     plan = planned(disk, most=3)
-    assert (len(plan.goes), plan.stays_for) == (3, "3 segments go at once")
-    assert planned(disk, most=0).goes == ()
+    assert (len(plan.removed), plan.stays_for) == (3, "3 segments go at once")
+    assert planned(disk, most=0).removed == ()
 
 
 # -- what stays
@@ -149,9 +149,9 @@ def test_what_a_restart_reads_stays_and_the_record_before_it(disk: Disk, open_fr
     journal = written(disk, 300)
     before = [record for record in read(disk) if record.sequence >= open_from]
     plan = planned(disk, open_from=open_from)
-    assert all(segment.last < open_from - 1 for segment in plan.goes)
+    assert all(segment.last < open_from - 1 for segment in plan.removed)
     assert plan.stays_for == "a restart needs it"
-    if plan.goes:
+    if plan.removed:
         expire(disk, journal, plan)
         before = [*before, *read(disk, 301)]
     assert list(read(disk, open_from, 300)) == before
@@ -164,7 +164,7 @@ def test_the_newest_two_stay_however_old_they_are(disk: Disk) -> None:
         say(journal, day - 1000)
     names = disk.list()
     plan = planned(disk)
-    assert [segment.name for segment in plan.goes] == names[:-2]
+    assert [segment.name for segment in plan.removed] == names[:-2]
     journal.close()
 
 
@@ -179,9 +179,9 @@ def test_a_hold_keeps_what_it_covers_and_what_came_after_for_a_journal_has_no_ho
     keep = Retention(190, (Hold(begin, begin + DAY_S, "case 4711"),))
     plan = planned(disk, keep)
     assert plan.stays_for == "it is held: case 4711"
-    assert plan.goes
-    assert plan.goes[-1].until <= begin
-    assert planned(disk, Retention(190, (Hold(0, begin, "all before"),))).goes == ()
+    assert plan.removed
+    assert plan.removed[-1].until <= begin
+    assert planned(disk, Retention(190, (Hold(0, begin, "all before"),))).removed == ()
     expire(disk, journal, plan)
     assert {record.sequence for record in read(disk)} >= set(range(50, 302))
     journal.close()
@@ -192,7 +192,7 @@ def test_a_damaged_header_stops_it_and_is_named() -> None:
     written(disk, 300).close()
     disk.flip(disk.list()[3], 20)
     plan = planned(disk, open_from=301)
-    assert len(plan.goes) == 2, "of the third the end is not known any more"
+    assert len(plan.removed) == 2, "of the third the end is not known any more"
     assert "its header is damaged" in plan.stays_for
 
 
@@ -206,12 +206,12 @@ def test_whatever_goes_a_restart_reads_what_it_would_have_read(
     open_from = min(open_from, records + 1)
     before = [record for record in read(disk) if record.sequence >= open_from]
     plan = planned(disk, Retention(kept, ()), open_from=open_from, most=most)
-    if plan.goes:
+    if plan.removed:
         expire(disk, journal, plan)
     after = [record for record in read(disk, open_from, records) if record.kind != messages.REMOVED]
     assert after == before
     disk.power_loss()
-    assert Journal(disk, segment_bytes=SEGMENT_BYTES).written == records + bool(plan.goes)
+    assert Journal(disk, segment_bytes=SEGMENT_BYTES).written == records + bool(plan.removed)
     assert missing(disk) == ""
 
 
@@ -223,13 +223,13 @@ def test_killed_on_the_way_the_next_removal_goes_on(done: int) -> None:
     disk = MemoryDisk()
     journal = written(disk, 300)
     plan = planned(disk)
-    say(journal, 0, messages.REMOVED, retention.pack_removed(NOON, plan.goes, *WHO))
-    retention.remove(disk, plan.goes[:done])
+    say(journal, 0, messages.REMOVED, retention.pack_removed(NOON, plan.removed, *WHO))
+    retention.remove(disk, plan.removed[:done])
     disk.kill()
     assert missing(disk) == "", "so far as it had come"
     again = Journal(disk, segment_bytes=SEGMENT_BYTES)
     rest = planned(disk)
-    assert rest.goes == plan.goes[done:]
+    assert rest.removed == plan.removed[done:]
     expire(disk, again, rest)
     assert missing(disk) == ""
     assert len(removals(disk)) == 2
@@ -266,7 +266,7 @@ def test_a_segment_that_is_gone_meanwhile_hinders_nobody(tmp_path: Path) -> None
     disk = OsDisk(tmp_path / "journal")
     journal = written(disk, 200)
     plan = planned(disk)
-    (tmp_path / "journal" / plan.goes[0].name).unlink()
+    (tmp_path / "journal" / plan.removed[0].name).unlink()
     expire(disk, journal, plan)
     assert missing(disk) == ""
     journal.close()
@@ -277,7 +277,7 @@ def test_a_segment_that_is_gone_meanwhile_hinders_nobody(tmp_path: Path) -> None
 
 def test_the_record_comes_back_as_it_was_and_half_of_it_is_no_other(disk: Disk) -> None:
     journal = written(disk, 300)
-    goes = planned(disk).goes
+    goes = planned(disk).removed
     body = retention.pack_removed(NOON, goes, *WHO)
     assert retention.unpack_removed(body).last == goes[-1].last
     for size in range(len(body)):
@@ -293,5 +293,5 @@ def test_a_reader_that_needs_what_went_is_told_that_it_is_missing(disk: Disk) ->
     plan = planned(disk)
     expire(disk, journal, plan)
     with pytest.raises(JournalDamaged, match="are missing"):
-        list(read(disk, plan.goes[-1].last))
+        list(read(disk, plan.removed[-1].last))
     journal.close()

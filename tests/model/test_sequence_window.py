@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import wire
-from proxy.model.sequence_window import asked, numbered, sent_before
+from proxy.model.sequence_window import request_window, sent_before, sequence_window
 from proxy.native.loader import PURE
 from proxy.relay import commit
 from proxy.wire.tables import SEQUENCE_MAX
@@ -30,13 +30,13 @@ STEPS = st.lists(
 
 
 def test_they_are_compiled() -> None:
-    assert type(numbered()) is not dict
-    assert type(asked()) is not dict
+    assert type(sequence_window()) is not dict
+    assert type(request_window()) is not dict
 
 
 @given(STEPS)
 def test_they_hold_what_a_dictionary_would(steps: list[tuple[str, int]]) -> None:
-    one, two = numbered(), asked()
+    one, two = sequence_window(), request_window()
     plain: dict[int, Any] = {}
     for place, (step, number) in enumerate(steps):
         value = (f"ticket {place}", float(place), 0x80000004 + place % 2)
@@ -60,7 +60,7 @@ def test_they_hold_what_a_dictionary_would(steps: list[tuple[str, int]]) -> None
     assert list(one.values()) == list(two.values()) == list(plain.values())
     assert list(one) == list(two) == list(plain)
     assert one == two == plain
-    more = numbered()
+    more = sequence_window()
     more.update(one)
     assert more == one
     assert dict(one.popitem() for _ in plain) == plain
@@ -69,7 +69,7 @@ def test_they_hold_what_a_dictionary_would(steps: list[tuple[str, int]]) -> None
 
 
 def test_who_is_not_there_is_missed_as_by_a_dictionary() -> None:
-    for held in (numbered(), asked()):
+    for held in (sequence_window(), request_window()):
         held[7] = ("ticket", 1.0, 5)
         with pytest.raises(KeyError):
             held[8]
@@ -81,7 +81,7 @@ def test_who_is_not_there_is_missed_as_by_a_dictionary() -> None:
 
 @given(st.lists(st.tuples(NUMBERS, st.integers(0, 20)), unique_by=lambda one: one[0]), st.integers(0, 20))
 def test_what_was_sent_long_ago_is_found_oldest_first(sent: list[tuple[int, int]], limit: int) -> None:
-    held, plain = asked(), {}
+    held, plain = request_window(), {}
     for number, when in sorted(sent, key=lambda one: one[1]):
         held[number] = plain[number] = (f"ticket {number}", float(when), 4)
     wanted = [(number, what) for number, what in plain.items() if what[1] <= limit]
@@ -94,7 +94,7 @@ def test_answers_find_their_tickets_in_both(answers: list[tuple[int, int]], data
     waits = data.draw(st.lists(st.sampled_from([number for number, _ in answers]), unique=True)) if answers else []
     octets = b"".join(struct.pack(">4I", 16, command, 0, number) for number, command in answers)
     found = []
-    for held in (asked(), cast("Any", {})):
+    for held in (request_window(), cast("Any", {})):
         for number in waits:
             held[number] = (f"ticket {number}", 0.0, 0x80000004)
         at, told, requests = 0, [], []  # type: ignore[var-annotated]
@@ -108,11 +108,11 @@ def test_answers_find_their_tickets_in_both(answers: list[tuple[int, int]], data
 
 @given(st.integers(0, SEQUENCE_MAX - 400), st.lists(st.integers(1, 90), max_size=4))
 def test_requests_wait_in_both(last: int, batches: list[int]) -> None:
-    held, plain = asked(), cast("Any", {})
+    held, plain = request_window(), cast("Any", {})
     for many in batches:
         requests = [SimpleNamespace(data=struct.pack(">4I", 16, 4 + place % 2, 0, 0)) for place in range(many)]
         assert b"".join(wire.outstanding._pieces(requests, 1.5, held, last)) == b"".join(
-            PURE["asked_pieces"](requests, 1.5, plain, last)
+            PURE["request_pieces"](requests, 1.5, plain, last)
         )
         last += many
     assert list(held.items()) == list(plain.items())
@@ -122,7 +122,7 @@ def test_requests_wait_in_both(last: int, batches: list[int]) -> None:
 def test_what_is_settled_leaves_both(recorded: list[int], data: st.DataObject) -> None:
     transits = [SimpleNamespace(recorded=number) for number in recorded]
     took = data.draw(st.lists(st.sampled_from(transits), unique_by=id)) if transits else []
-    held, plain = numbered(), cast("Any", {})
+    held, plain = sequence_window(), cast("Any", {})
     for one in transits[: len(transits) // 2 + 1]:  # who is settled need not be there
         held[one.recorded] = plain[one.recorded] = one
     accepted = cast("Any", [(one, b"") for one in took])
@@ -134,7 +134,7 @@ def test_the_collector_finds_what_waits_for_itself() -> None:
     class Own:
         held: Any
 
-    for make in (numbered, asked):
+    for make in (sequence_window, request_window):
         own = Own()
         own.held = make()
         own.held[1], own.held[1 + FIRST] = (own, 0.0, 4), (own, 0.0, 4)
@@ -145,7 +145,7 @@ def test_the_collector_finds_what_waits_for_itself() -> None:
 
 
 def test_after_many_at_once_there_is_room_for_more() -> None:
-    held = numbered()
+    held = sequence_window()
     for number in range(100_000):
         held[number] = number
     assert [held.pop(number) for number in range(100_000)] == list(range(100_000))

@@ -284,14 +284,14 @@ def shared_out(how: Any, come: list[int], changed: set[int], busy: set[int], aga
     ]
     half = len(submits) // 2
     chains: dict[int, Any] = {person: ([f"change of {person}"], []) for person in changed - busy}
-    how("chains_add_to")(gate, chains, submits[:half], 0.0)
-    how("chains_add_to")(gate, chains, submits[half:], 0.0)
+    how("batching_add_to")(gate, chains, submits[:half], 0.0)
+    how("batching_add_to")(gate, chains, submits[half:], 0.0)
 
     def told(some: dict[int, Any]) -> list[Any]:
         return [(person, changes, [one.place for one in waiting]) for person, (changes, waiting) in some.items()]
 
     refused = {person: chains[person] for person in again if person in chains}
-    left = [one.place for one in how("chains_submits")(chains)], how("chains_changes")(chains, refused)
+    left = [one.place for one in how("batching_submits_of")(chains)], how("batching_changes_of")(chains, refused)
     return told(chains), told(gate.window.waiting), left
 
 
@@ -306,7 +306,7 @@ def test_submits_are_put_behind_what_waits_for_their_persons_alike(
 @needs("gcc")
 @given(st.lists(st.tuples(KEYS, st.integers(-9, 9), st.binary(max_size=3))))
 def test_what_a_swap_is_about_is_told_alike(items: list[tuple[int, int, bytes]]) -> None:
-    for name in ("shared_persons", "shared_apart"):
+    for name in ("shared_persons", "shared_decided_here"):
         assert compiled_version(name)(items) == PURE[name](items)
 
 
@@ -319,8 +319,8 @@ def test_what_a_swap_is_about_is_told_alike(items: list[tuple[int, int, bytes]])
 def test_what_a_store_says_of_a_swap_is_noted_alike(done: list[bool], said_of: bytes, everywhere: bool) -> None:
     places = range(len(done)) if everywhere else list(range(len(done)))[::-1]
     found, wanted = list(done), list(done)
-    one = result_or_error(compiled_version("shared_taken"), found, places, said_of)
-    other = result_or_error(PURE["shared_taken"], wanted, places, said_of)
+    one = result_or_error(compiled_version("shared_note_taken"), found, places, said_of)
+    other = result_or_error(PURE["shared_note_taken"], wanted, places, said_of)
     assert (type(one), one) == (type(other), other)
     assert found == wanted
 
@@ -329,15 +329,15 @@ def test_what_a_store_says_of_a_swap_is_noted_alike(done: list[bool], said_of: b
 @given(st.lists(st.tuples(KEYS, st.one_of(st.none(), st.binary(max_size=80)))))
 def test_what_a_store_has_is_read_alike(rows: list[tuple[int, bytes | None]]) -> None:
     given_rows = [key for key, _ in rows], [data for _, data in rows]
-    assert compiled_version("shared_found")(*given_rows) == PURE["shared_found"](*given_rows)
+    assert compiled_version("shared_read")(*given_rows) == PURE["shared_read"](*given_rows)
 
 
 @needs("gcc")
 @given(st.lists(KEYS), st.binary(min_size=32, max_size=32), st.integers(1, 256))
 def test_persons_have_the_same_names(people: list[int], key: bytes, parts: int) -> None:
     keys = RecordKeys(key, [b"g106:{%d}" % part for part in range(parts)])
-    assert result_or_error(compiled_version("shared_names"), keys, people) == result_or_error(
-        PURE["shared_names"], keys, people
+    assert result_or_error(compiled_version("record_keys_names"), keys, people) == result_or_error(
+        PURE["record_keys_names"], keys, people
     )
 
 
@@ -359,7 +359,7 @@ def test_digests_are_those_of_the_library_whatever_the_processor_has():
     draw = random.Random(7)
     keys = RecordKeys(bytes(range(32)), [b"g106:{%d}" % part for part in range(3)])
     people = [draw.randrange(1 << 48) for _ in range(50)]
-    assert compiled_version("shared_names")(keys, people) == PURE["shared_names"](keys, people)
+    assert compiled_version("record_keys_names")(keys, people) == PURE["record_keys_names"](keys, people)
     for size in [*range(1100), 8191, 8192, 8193, 100_000]:
         data, previous, claim = draw.randbytes(size), draw.randbytes(32), draw.randbytes(20)
         wanted = PURE["segment_digest"](previous, data, claim)
@@ -454,8 +454,8 @@ def test_requests_get_the_same_numbers(pdus: list[bytes], last: int) -> None:
     requests = [SimpleNamespace(data=data) for data in pdus]
     one: dict[int, Any] = {}
     other: dict[int, Any] = {}
-    assert b"".join(compiled_version("asked_pieces")(requests, 1.5, one, last)) == b"".join(
-        PURE["asked_pieces"](requests, 1.5, other, last)
+    assert b"".join(compiled_version("request_pieces")(requests, 1.5, one, last)) == b"".join(
+        PURE["request_pieces"](requests, 1.5, other, last)
     )
     assert one == other
 
@@ -466,7 +466,7 @@ def test_a_request_without_a_whole_header_is_not_sent_and_nobody_waits_for_it(si
     waiting: dict[int, Any] = {}
     requests = [SimpleNamespace(data=bytes(16)), SimpleNamespace(data=bytes(size))]
     with pytest.raises(ValueError, match=f"a request of {size} octets"):
-        compiled_version("asked_pieces")(requests, 1.5, waiting, 7)
+        compiled_version("request_pieces")(requests, 1.5, waiting, 7)
     assert waiting == {}
 
 
@@ -569,7 +569,7 @@ def test_what_is_settled_is_in_flight_no_more(made: list[tuple[int, int, bool]])
 @given(MADE, st.integers(1, 4))
 def test_what_goes_to_one_person_keeps_to_one_link_alike(made: list[tuple[int, int, bool]], links: int) -> None:
     transits = on_their_way(made)
-    assert compiled_version("by_person")(transits, links) == PURE["by_person"](transits, links)
+    assert compiled_version("split_by_recipient")(transits, links) == PURE["split_by_recipient"](transits, links)
 
 
 @needs("gcc")
@@ -578,8 +578,8 @@ def test_places_are_given_back_alike_and_the_urgent_leave_first(made: list[tuple
     one, other = [20, 20, 20], [20, 20, 20]
     transits = on_their_way(made)
     taken = [*transits]
-    assert compiled_version("lane_leave")(taken, one, sort=sort) is taken
-    assert taken == PURE["lane_leave"]([*transits], other, sort=sort)
+    assert compiled_version("lane_release_places")(taken, one, sort=sort) is taken
+    assert taken == PURE["lane_release_places"]([*transits], other, sort=sort)
     assert one == other
 
 
@@ -615,10 +615,10 @@ class Kept:
 def test_time_is_taken_alike(made: list[tuple[int, int, bool]], told: list[tuple[int, int, bool]], statuses: list[int]) -> None:
     one, other = on_their_way(made), on_their_way(made)
     answered = on_their_way(told)
-    assert compiled_version("spent")(one, answered, 9.5) == PURE["spent"](other, answered, 9.5)
+    assert compiled_version("gate_seconds")(one, answered, 9.5) == PURE["gate_seconds"](other, answered, 9.5)
     assert [transit.gate_s for transit in one] == [transit.gate_s for transit in other]
     answers = [(transit, Frame(0x80000004, status, 1, b"")) for transit, status in zip(answered, statuses, strict=False)]
-    assert compiled_version("waited")(answers, 9.5) == PURE["waited"](answers, 9.5)
+    assert compiled_version("answer_times")(answers, 9.5) == PURE["answer_times"](answers, 9.5)
 
 
 @needs("gcc")
@@ -720,8 +720,8 @@ def test_simulations_and_loads_give_the_same_with_and_without_compiled_functions
 @given(st.lists(st.one_of(st.floats(-1, 12), st.sampled_from(SECONDS_BUCKETS), st.just(float("inf")))))
 def test_times_are_counted_in_the_same_buckets(seconds: list[float]) -> None:
     one, other = ([number % 3 for number in range(len(SECONDS_BUCKETS) + 1)] for _ in range(2))
-    whole = compiled_version("tally_count_in")(one, array("d", seconds))
-    assert whole == pytest.approx(PURE["tally_count_in"](other, array("d", seconds)))
+    whole = compiled_version("add_to_buckets")(one, array("d", seconds))
+    assert whole == pytest.approx(PURE["add_to_buckets"](other, array("d", seconds)))
     assert one == other
 
 

@@ -94,8 +94,8 @@ def gate(deliver_all: Any, reads: list[tuple[bool, list[bytes]]], statuses: list
     st.lists(st.sampled_from([ROK, ROK, 0x14, 0x65]), min_size=20, max_size=20),
 )
 def test_a_gate_does_the_same_with_what_comes_back(reads: list[tuple[bool, list[bytes]]], statuses: list[int]) -> None:
-    assert gate(compiled_version("way_back_deliver_all"), reads, statuses) == gate(
-        PURE["way_back_deliver_all"], reads, statuses
+    assert gate(compiled_version("deliver_relay_deliver_all"), reads, statuses) == gate(
+        PURE["deliver_relay_deliver_all"], reads, statuses
     )
 
 
@@ -108,7 +108,13 @@ USUAL = [
 @needs("gcc")
 @pytest.mark.parametrize("data", USUAL, ids=["text", "parameters", "a-carriers-own", "payload"])
 def test_a_usual_receipt_is_handled_by_compiled_code_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("receipt_addresses", "way_back_answered", "mailbox_add_all", "mailbox_ready_all", "mailbox_delivered_all"):
+    for name in (
+        "receipt_addresses",
+        "deliver_relay_answered",
+        "mailbox_add_all",
+        "mailbox_ready_all",
+        "mailbox_delivered_all",
+    ):
         monkeypatch.setitem(PURE, name, None)
     monkeypatch.setattr(DeliverRelay, "deliver", None)
     house = House()
@@ -184,7 +190,7 @@ def mailbox(steps: list[tuple[str, list[int]]], how: Any) -> Any:
             said_of.append([(there.provider, count) for there, count in how("mailbox_ready_all")(some).items()])
         elif step == "take":
             for there in one.boxes.values():
-                taken = how("box_take_ready")(there._ready, len(chosen))
+                taken = how("deliver_queue_take_ready")(there._ready, len(chosen))
                 there.handed += len(taken)
                 said_of.append([item.number for item in taken])
         elif step == "delivered":
@@ -216,7 +222,7 @@ def test_mailboxes_hold_the_same(steps: list[tuple[str, list[int]]]) -> None:
 @needs("gcc")
 def test_a_box_lets_go_of_what_is_gone_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     left = []
-    for tidy in (compiled_version("box_tidy"), PURE["box_tidy"]):
+    for tidy in (compiled_version("deliver_queue_remove_gone"), PURE["deliver_queue_remove_gone"]):
         box = DeliverQueue("jia")
         for number in range(2 * boxes.SLACK):
             box.add(item := Item(number, 0.0, "receipt", b"", box))
@@ -265,6 +271,6 @@ def test_items_get_the_same_numbers(pdus: list[bytes]) -> None:
     items = [Item(0, NOW, "receipt", data, DeliverQueue("jia")) for data in pdus]
     one: dict[int, Any] = {}
     other: dict[int, Any] = {}
-    sent = b"".join(compiled_version("asked_pieces")(cast("Any", items), 1.5, one, 7))
-    assert sent == b"".join(PURE["asked_pieces"](cast("Any", items), 1.5, other, 7))
+    sent = b"".join(compiled_version("request_pieces")(cast("Any", items), 1.5, one, 7))
+    assert sent == b"".join(PURE["request_pieces"](cast("Any", items), 1.5, other, 7))
     assert one == other

@@ -35,7 +35,7 @@ from proxy.relay.submit import Relay
 from proxy.state.record import record
 from proxy.wire import Frame, submit_sm
 from tests.e2e.pdus import pdu
-from tests.house import BEIJING, NOON, SHANGHAI, House
+from tests.harness import BEIJING, NOON, SHANGHAI, House
 from tests.needs import needs
 
 RULES = """
@@ -88,8 +88,8 @@ def pure() -> pytest.MonkeyPatch:
     """Puts the Python versions in the places of the compiled ones."""
     patch = pytest.MonkeyPatch()
     for owner, name, function in (
-        (Batching, "_judge_loaded", "chains_judged"), (Batching, "_judge_at_once", "chains_at_once"), (Batching, "_add_to", "chains_add_to"), (Commit, "_written", "handover_written"),
-        (Relay, "submit_all", "relay_submit_all"), (Admission, "judge", "judging_judge"), (Outbox, "release", "outbox_release"),
+        (Batching, "_judge_loaded", "batching_judge_loaded"), (Batching, "_judge_at_once", "batching_judge_at_once"), (Batching, "_add_to", "batching_add_to"), (Commit, "_written", "commit_written"),
+        (Relay, "submit_all", "relay_submit_all"), (Admission, "judge", "admission_judge"), (Outbox, "release", "outbox_release"),
         (Journal, "extend", "journal_extend"), (handover_room, "verdict_pieces", "verdict_pieces"),
         (handover_room, "count_allowed", "count_allowed"), (record, "add_packed", "add_packed"),
     ):  # fmt: skip
@@ -279,7 +279,7 @@ def test_no_pure_function_is_asked(tmp_path: Path, kind: str, monkeypatch: pytes
     goes(first)  # what is known of a text, of a plan, of who objects together
     street.house.relay.refusals.clear()
     for name in (
-        "judging_judge", "chains_judged", "handover_written", "chains_add_to", "outbox_release", "count_allowed", "parts_settle",
+        "admission_judge", "batching_judge_loaded", "commit_written", "batching_add_to", "outbox_release", "count_allowed", "part_handler_settle",
     ):  # fmt: skip
         monkeypatch.setitem(PURE, name, _fails(name))
     for owner, name in (

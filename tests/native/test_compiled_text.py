@@ -17,7 +17,7 @@ from proxy.policy import load
 from proxy.policy.text_reader import Reader
 from proxy.runtime.shipped_files import shipped
 from proxy.wire import ContentCache, joined_text  # noqa: F401 # registers its functions
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 from tests.needs import needs
 
 PIECES = (
@@ -214,8 +214,8 @@ def content_or_fault(function: Any, *given: Any) -> Any:
 def test_octets_are_read_alike(data: bytes, digest: bytes) -> None:
     one, other = ContentCache(), ContentCache()
     for _ in range(2):  # what comes twice is remembered
-        assert content_or_fault(compiled_version("submit_unseen"), data, one, 1e9, digest) == content_or_fault(
-            PURE["submit_unseen"], data, other, 1e9, digest
+        assert content_or_fault(compiled_version("submit_read_uncached"), data, one, 1e9, digest) == content_or_fault(
+            PURE["submit_read_uncached"], data, other, 1e9, digest
         )
     assert one.young.keys() == other.young.keys()
     assert all(
@@ -259,7 +259,7 @@ def test_somebody_who_has_had_some_is_judged_without_the_pure_function(tmp_path:
     house = House(tmp_path, rules=rules, category=Category.MARKETING)
     for number, shop in enumerate("甲乙甲"):
         house.submit("jia", SHANGHAI, f"【{shop}店】双11优惠 拒收请回复R", number + 1)
-    monkeypatch.setitem(PURE, "judging_judge", None)
+    monkeypatch.setitem(PURE, "admission_judge", None)
     monkeypatch.setitem(PURE, "reader_analyse", None)
     house.submit("jia", SHANGHAI, "【乙店】双11优惠 王思远 拒收请回复R", 9)
     assert len(house.at_carrier()) == 4

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.net.proxy_protocol import HEADER_MAX, LINE_MAX, NotProxied, ProxyHeader, read_header
+from proxy.net.proxy_protocol import HEADER_MAX, LINE_MAX, ProxyHeader, ProxyHeaderError, read_header
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 BIND = b"\0\0\0\x2f\0\0\0\x09"  # what comes behind it
@@ -64,7 +64,7 @@ def test_a_header_that_comes_octet_by_octet_is_waited_for(header: bytes, address
     ],
 )
 def test_what_is_no_header_is_turned_away(data: bytes) -> None:
-    with pytest.raises(NotProxied):
+    with pytest.raises(ProxyHeaderError):
         read_header(data)
 
 
@@ -78,7 +78,7 @@ def test_what_is_no_header_is_turned_away(data: bytes) -> None:
 def test_any_octets_are_a_header_or_the_beginning_of_one_or_none(data: bytes) -> None:
     try:
         found = read_header(data)
-    except NotProxied:
+    except ProxyHeaderError:
         return
     assert found is None or 0 < found.octets <= len(data)
     if found is not None and found.address:

@@ -17,7 +17,7 @@ from proxy.policy.explanation.history import NOTHING, Past, PastCounts
 from proxy.runtime.shipped_files import shipped
 from proxy.state.record import record
 from proxy.wire import submit_sm, submit_sm_resp
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 from tests.policy.conftest import Make
 
 CODE = "验证码482913，5分钟内有效"

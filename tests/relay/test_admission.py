@@ -17,7 +17,7 @@ from proxy.state import open_store
 from proxy.state.record import record
 from proxy.wire import Frame, submit_sm_resp
 from proxy.wire.tables import ESME_RSYSERR
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 
 TEXT = "【测试】双11券 拒收请回复R"
 RMSGQFUL, RECIPIENT_CAP = 0x14, 0x410

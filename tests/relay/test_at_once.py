@@ -29,7 +29,7 @@ from proxy.state.shared.lease_rules import RateGrant
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import ContentCache, Frame, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
-from tests.house import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, House
 from tests.needs import needs
 from tests.state.counters.test_shared_counters import START_S
 from tests.state.counters.test_shared_counters import Store as Books
@@ -294,19 +294,19 @@ def lived(
 
 
 def without(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Admission, "judge", PURE["judging_judge"])
-    patch.setattr(BloomFilters, "may_hold", PURE["sieves_may_hold"])
-    patch.setattr(Pseudonymizer, "__call__", PURE["namer_call"])
-    patch.setattr(Batching, "_judge_at_once", PURE["chains_at_once"])
+    patch.setattr(Admission, "judge", PURE["admission_judge"])
+    patch.setattr(BloomFilters, "may_hold", PURE["bloom_filters_may_hold"])
+    patch.setattr(Pseudonymizer, "__call__", PURE["pseudonymizer_call"])
+    patch.setattr(Batching, "_judge_at_once", PURE["batching_judge_at_once"])
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
-    patch.setattr(Batching, "_judge_loaded", PURE["chains_judged"])
-    patch.setattr(PartHandler, "settle", PURE["parts_settle"])
+    patch.setattr(Batching, "_judge_loaded", PURE["batching_judge_loaded"])
+    patch.setattr(PartHandler, "settle", PURE["part_handler_settle"])
     patch.setattr(Outbox, "release", PURE["outbox_release"])
     patch.setattr(commit, "verdict_pieces", PURE["verdict_pieces"])
 
 
 @needs("gcc")
-def test_what_is_decided_at_once_is_what_chains_would_make_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_submits_judged_at_once_are_judged_as_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = carried(tmp_path / "one")
     without(monkeypatch)
     assert carried(tmp_path / "other") == at_once
@@ -322,9 +322,7 @@ def test_parts_fare_alike_however_they_come(tmp_path: Path, monkeypatch: pytest.
 
 
 @needs("gcc")
-def test_what_is_judged_in_chains_is_the_same_where_the_store_is_shared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_are_judged_alike_on_a_shared_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     by_twins = carried(tmp_path / "one", shared=True)
     without(monkeypatch)
     assert carried(tmp_path / "other", shared=True) == by_twins
@@ -359,7 +357,7 @@ def test_a_message_that_comes_whole_waits_for_nothing(tmp_path: Path, monkeypatc
 
 
 @needs("gcc")
-def test_nothing_of_a_plain_turn_goes_by_chains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plain_turn_makes_no_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def chained(*given: Any) -> None:
         raise AssertionError("chains")
 
@@ -367,7 +365,7 @@ def test_nothing_of_a_plain_turn_goes_by_chains(tmp_path: Path, monkeypatch: pyt
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 5)]
     house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
     monkeypatch.setattr(Batching, "_batches_of", chained)
-    monkeypatch.setitem(PURE, "judging_judge", chained)
+    monkeypatch.setitem(PURE, "admission_judge", chained)
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()
     assert len(house.verdicts()) == 5

@@ -22,7 +22,7 @@ from proxy.state.lists.suppression_lists import ListKey as Listing
 from proxy.state.record import consent_requests as asked
 from proxy.state.record import record, reply_ports
 from proxy.state.record.consent_facts import Withdrawal, withdraw
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 from tests.needs import needs
 from tests.relay.test_at_once import LI, TEXT, WANG, carried, submit, without
 
@@ -155,7 +155,7 @@ def test_who_refused_others_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.M
     house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this, …
     house.submit("jia", SHANGHAI + 1, TEXT)  # … and names are learnt by these
     house.submit("jia", SHANGHAI + 2, TEXT)
-    monkeypatch.setitem(PURE, "judging_judge", asked_of)
+    monkeypatch.setitem(PURE, "admission_judge", asked_of)
     monkeypatch.setattr(record.Record, "opt_outs", asked_of)
     frames = [submit(number, person, TEXT) for number, person in enumerate(people, 1)]
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)

@@ -17,7 +17,7 @@ from proxy.relay.batching import Batching
 from proxy.state.counters import aggregates
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.record import record
-from tests.house import SHANGHAI
+from tests.harness import SHANGHAI
 from tests.needs import needs
 from tests.relay.test_at_once import TEXT, lived, mixed_alike, submit, without
 from tests.state.counters.test_shared_counters import Store as Books
@@ -83,7 +83,7 @@ def test_what_is_counted_over_everybody_is_counted_alike(
         return Books(random.Random(seed), lost=0.2) if shared else None
 
     if shared:  # nothing is decided at once there, but in chains
-        monkeypatch.setattr(Batching, "_judge_at_once", PURE["chains_at_once"])
+        monkeypatch.setattr(Batching, "_judge_at_once", PURE["batching_judge_at_once"])
     at_once = left("one")
     without(monkeypatch)
     assert left("other") == at_once
@@ -125,7 +125,7 @@ def test_a_providers_quota_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.Mo
         raise AssertionError("message by message")
 
     written = Mock(side_effect=messages.pack_verdict)
-    monkeypatch.setitem(cast("Any", PURE), "judging_judge", asked)
+    monkeypatch.setitem(cast("Any", PURE), "admission_judge", asked)
     monkeypatch.setattr(messages, "pack_verdict", written)
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 31)]
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
@@ -144,8 +144,8 @@ def test_no_limit_is_left_to_the_interpreter(tmp_path: Path, monkeypatch: pytest
         tmp_path / "one", RULES + f"  - {{id: it, when: {when}, limit: {limit}, then: reject, reason: stopped}}\n"
     )
     house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
-    judged = Mock(side_effect=PURE["judging_judge"])
-    monkeypatch.setitem(cast("Any", PURE), "judging_judge", judged)
+    judged = Mock(side_effect=PURE["admission_judge"])
+    monkeypatch.setitem(cast("Any", PURE), "admission_judge", judged)
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 31)]
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
     house.turn()

@@ -13,7 +13,7 @@ from proxy import policy
 from proxy.native.loader import PURE
 from proxy.relay.batching import Batching
 from proxy.relay.proposed_rules import CandidateRules
-from tests.house import BEIJING, NOON, RULES, SHANGHAI, House
+from tests.harness import BEIJING, NOON, RULES, SHANGHAI, House
 from tests.needs import needs
 from tests.relay.test_at_once import LI, TEXT, WANG, carried, lived, mixed_alike, submit, without
 from tests.relay.test_at_once_beside import all_of_it
@@ -43,7 +43,7 @@ def test_what_waits_is_asked_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return [lived(tmp_path / f"{name}-{seed}", seed, rules=drawn(seed), reads=20, waiting=waiting(seed)) for seed in seeds]
 
     if shared:
-        monkeypatch.setattr(Batching, "_judge_at_once", PURE["chains_at_once"])
+        monkeypatch.setattr(Batching, "_judge_at_once", PURE["batching_judge_at_once"])
     at_once = left("one")
     without(monkeypatch)
     assert left("other") == at_once
@@ -76,7 +76,7 @@ def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, mo
     def asked(*given: Any) -> None:
         raise AssertionError("message by message")
 
-    monkeypatch.setitem(cast("Any", PURE), "judging_judge", asked)
+    monkeypatch.setitem(cast("Any", PURE), "admission_judge", asked)
     monkeypatch.setattr(policy, "judge", asked)
     monkeypatch.setattr("proxy.relay.proposed_rules.judge", asked)
     frames = [submit(number, (SHANGHAI, BEIJING)[number % 2] + number, TEXT) for number in range(1, 31)]

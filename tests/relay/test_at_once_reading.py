@@ -13,7 +13,7 @@ from proxy.native.loader import PURE
 from proxy.policy.text.text_analysis import TextAnalysis
 from proxy.policy.text_reader import Reader
 from proxy.wire import Frame, submit_sm
-from tests.house import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, House
 from tests.native.test_compiled_text import ASKED, REGISTERED, told
 from tests.needs import needs
 from tests.relay.test_at_once import mixed_alike, submit, without

@@ -15,7 +15,7 @@ from proxy.journal.records import messages
 from proxy.native.loader import PURE
 from proxy.policy import related_senders, ruleset
 from proxy.relay.batching import Batching
-from tests.house import NOON, RULES, SHANGHAI, House
+from tests.harness import NOON, RULES, SHANGHAI, House
 from tests.needs import needs
 from tests.relay.test_at_once import PORTS, TEXT, lived, submit, without
 
@@ -65,7 +65,7 @@ def test_whoever_comes_whatever_is_to_be_looked_at_is_judged_alike(
         for most in ("KNOWN_MAX", "PLANS_MAX", "DECISIONS_MAX"):
             monkeypatch.setattr(ruleset, most, 1)
     if chained:
-        monkeypatch.setattr(Batching, "_judge_at_once", PURE["chains_at_once"])
+        monkeypatch.setattr(Batching, "_judge_at_once", PURE["batching_judge_at_once"])
     at_once = left("one")
     without(monkeypatch)
     assert left("other") == at_once
@@ -82,7 +82,7 @@ def test_whoever_comes_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.Monkey
     def asked(*given: Any) -> None:
         raise AssertionError("message by message")
 
-    monkeypatch.setitem(cast("Any", PURE), "judging_judge", asked)
+    monkeypatch.setitem(cast("Any", PURE), "admission_judge", asked)
     monkeypatch.setattr(messages, "pack_verdict", asked)
     frames = [submit(number, SHANGHAI + number, TEXT, port=f"1069001{number:05d}") for number in range(1, 31)]
     frames += [submit(31, SHANGHAI + 31, "【乙店】您的快件已到", port=PORTS[0])]
@@ -104,7 +104,7 @@ def test_what_a_clerk_is_to_look_at_is_judged_in_c(tmp_path: Path, monkeypatch: 
     def asked(*given: Any) -> None:
         raise AssertionError("message by message")
 
-    monkeypatch.setitem(cast("Any", PURE), "judging_judge", asked)
+    monkeypatch.setitem(cast("Any", PURE), "admission_judge", asked)
     monkeypatch.setitem(cast("Any", PURE), "review_key", asked)
     frames = [submit(number, SHANGHAI + number % 10, TEXT) for number in range(1, 31)]
     house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)

@@ -13,7 +13,7 @@ from proxy.state import open_store
 from proxy.state.record import record
 from proxy.wire import Frame, submit_sm
 from tests.e2e.pdus import pdu, tlv
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 from tests.pdus import cancel, data, data_resp, header, query, query_resp, replace
 
 JIA, YI = b"1069001", b"1069002"

@@ -12,7 +12,7 @@ from proxy.relay.effects.replay import replay, settle_open
 from proxy.state import open_store
 from proxy.state.record import record
 from proxy.wire import submit_sm_resp
-from tests.house import SHANGHAI, House, _record
+from tests.harness import SHANGHAI, House, _record
 from tests.pdus import replace
 
 REVIEW = "rules: [{id: looked-at, when: {category: marketing, text: 上新}, then: review, reason: keyword}]"

@@ -13,7 +13,7 @@ from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.relay.message_ids import DIGESTS_MAX, CarrierIds, CarrierMessageId, MessageIds, coded, decoded
 from proxy.wire import Frame, deliver_sm, read_deliver, receipt_text, submit_sm_resp
-from tests.house import House
+from tests.harness import House
 from tests.journal.memory_disk import MemoryDisk
 
 OF_IDS = string.ascii_letters + string.digits + "-_."
@@ -227,7 +227,7 @@ def test_an_answer_that_is_no_number_of_the_settings_is_told_once():
     ids.doubt = ""
     told(ids, "1A2C")
     assert ids.doubt == ""
-    assert ids.news == []
+    assert ids.learnt == []
 
 
 # --- over a restart
@@ -242,8 +242,8 @@ def restarted(ids: CarrierIds, *learnt: bytes) -> CarrierIds:
 
 def journalled(ids: CarrierIds) -> list[bytes]:
     """What it wants to have written, emptied as net does it."""
-    found = [one.written(1.5) for one in ids.news]
-    ids.news.clear()
+    found = [one.written(1.5) for one in ids.learnt]
+    ids.learnt.clear()
     assert all(kind == messages.IDS for kind, _ in found)
     return [body for _, body in found]
 
@@ -260,13 +260,13 @@ def test_habits_are_journalled_when_they_change_and_only_then():
     assert journalled(ids) == []
     again = restarted(ids, *first)
     assert names(again.receipt(receipt("12"))) == ("B1000C", None)
-    assert again.news == []
+    assert again.learnt == []
 
 
 def test_a_width_of_the_settings_is_not_learnt_nor_restored():
     ids = CarrierIds("bj", "", "dec", 6)
     told(ids, "00a")
-    assert ids.news == []
+    assert ids.learnt == []
     ids.restore(gate_events.LearntIds(1.0, "bj", 3, True, ()))
     assert names(ids.receipt(receipt("10")))[0] == "00000A"
 
@@ -347,7 +347,7 @@ def test_what_an_answer_teaches_is_synced_before_the_provider_hears_of_it(tmp_pa
     (pending,) = house.at_carrier()
     ids = CarrierIds("bj", "B1", "dec")
     body = ids.answer(b"000a\0")
-    (learnt,) = ids.news
+    (learnt,) = ids.learnt
     house.relay.note_before_answers(learnt)
     house.relay.answered(pending, Frame.of(submit_sm_resp(1, 0, body)))
     house.relay.turn(house.now)

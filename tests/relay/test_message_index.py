@@ -11,7 +11,7 @@ from proxy.relay.message_index import KNOWN_S, Restoring, SentIndex
 from proxy.state import open_store
 from proxy.wire import Frame
 from tests.e2e.pdus import pdu
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 from tests.pdus import data, data_resp, header, multi, multi_resp, replace
 
 TEXT = "【测试】双11券 拒收请回复R"

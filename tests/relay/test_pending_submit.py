@@ -10,7 +10,7 @@ from proxy.model.message import Category
 from proxy.native.loader import PURE
 from proxy.relay import commit
 from proxy.wire import Frame, submit_sm, submit_sm_resp
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 from tests.pdus import multi, multi_resp
 
 AD, PLAIN_AD, CODE, ASKS = (

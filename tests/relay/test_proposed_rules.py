@@ -10,7 +10,7 @@ from proxy import policy
 from proxy.model.message import Content
 from proxy.policy.text_reader import Reader, Reading
 from proxy.relay.proposed_rules import CandidateRules
-from tests.house import BEIJING, SHANGHAI, House
+from tests.harness import BEIJING, SHANGHAI, House
 
 BOTH = """\
 rules:

@@ -10,7 +10,7 @@ from proxy.model.recipient import OptOut
 from proxy.relay import refusal_cache
 from proxy.state.record import record
 from tests.e2e.pdus import pdu, tlv
-from tests.house import BEIJING, SHANGHAI, House
+from tests.harness import BEIJING, SHANGHAI, House
 from tests.pdus import data
 
 TEXT = "【测试】双11券 拒收请回复R"

@@ -20,7 +20,7 @@ from proxy.relay.effects.replay import replay
 from proxy.server.relay_task import run_to_end
 from proxy.state import open_store
 from proxy.wire import Frame, submit_sm, submit_sm_resp
-from tests.house import BEIJING, SHANGHAI, Bind, House
+from tests.harness import BEIJING, SHANGHAI, Bind, House
 
 
 def jumps(house: House) -> list[float]:

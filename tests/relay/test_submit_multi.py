@@ -11,7 +11,7 @@ from proxy.model.recipient import EntryState, OptOut
 from proxy.state.record import record
 from proxy.wire import Frame, read_fields
 from tests.e2e.pdus import tlv
-from tests.house import BEIJING, SHANGHAI, House
+from tests.harness import BEIJING, SHANGHAI, House
 from tests.pdus import address, header, multi, multi_resp
 
 PORT = b"1069001"

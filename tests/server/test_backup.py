@@ -56,10 +56,10 @@ class House:
             store.checkpoint_now(counted=self.desk.written, open_from=self.desk.written + 1, highest_id=1)
         plan = retention.plan(self.desk.disk, Retention(0, ()), 0, NOW, self.desk.written + 1, most)
         if says_so:
-            self.desk.append(messages.REMOVED, retention.pack_removed(NOW, plan.goes, "gate106", "their time is over"))
+            self.desk.append(messages.REMOVED, retention.pack_removed(NOW, plan.removed, "gate106", "their time is over"))
             self.writes(1)
-        retention.remove(self.desk.disk, plan.goes)
-        return plan.goes[0].first, plan.goes[-1].last
+        retention.remove(self.desk.disk, plan.removed)
+        return plan.removed[0].first, plan.removed[-1].last
 
     def makes(self) -> backup.Copied:
         return backup.make(self.places, self.copy)

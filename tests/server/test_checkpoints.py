@@ -17,7 +17,7 @@ from proxy.server import checkpoints
 from proxy.server.checkpoints import Checkpoints
 from proxy.state import open_store
 from proxy.state.stores.sqlite import SqliteStore
-from tests.house import NOON, House
+from tests.harness import NOON, House
 from tests.state.damage import damaged
 
 SOON_S = 20.0

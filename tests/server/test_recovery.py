@@ -15,7 +15,7 @@ from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalRecord, OsDisk
 from proxy.relay.effects.replay import replay as replayed
 from proxy.server import recovery
-from tests.house import NOON
+from tests.harness import NOON
 
 SETTINGS = {
     "rules": "rules",

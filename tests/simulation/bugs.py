@@ -15,7 +15,7 @@ from proxy.relay.effects.consents import ConsentImport, PersonChange
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.optouts import Confirmation, ReplyEffect, all_taken_back, lift, refusals, refuse
 from proxy.relay.effects.record_changes import Effect, EntryFate
-from proxy.relay.effects.suppression import OfficerRefusal
+from proxy.relay.effects.suppression import SuppressionChange
 from proxy.relay.message_index import SentIndex
 from proxy.relay.optout_reply import OptOutSettings
 from proxy.relay.pending_submit import Outbox, PendingSubmit
@@ -66,7 +66,7 @@ def take_back_not_written(world: World) -> None:
 
 
 class _Silent:
-    def __init__(self, change: EntryFate | OfficerRefusal | PersonChange) -> None:
+    def __init__(self, change: EntryFate | SuppressionChange | PersonChange) -> None:
         self.recipient, self.apply, self._change = change.recipient, change.apply, change
 
     def written(self, now: float) -> None:
@@ -643,7 +643,7 @@ def index_forgets(world: World) -> None:
 
 def cancelled_given_back(world: World) -> None:
     """Who cancels a message gets the person's allowance back: a way around every cap."""
-    tell = world.commands._tell
+    tell = world.commands._settle
 
     def forget(question: Any, reason: str, status: int, body: bytes) -> None:
         if question.frame.command_id == CANCEL_SM and not status:
@@ -757,7 +757,7 @@ def officer_not_written(world: World) -> None:
     change = world.relay.change
 
     def silently(one: Any) -> None:
-        change(cast("Any", _Silent(one)) if isinstance(one, OfficerRefusal) else one)
+        change(cast("Any", _Silent(one)) if isinstance(one, SuppressionChange) else one)
 
     cast("Any", world.relay).change = silently
 

@@ -19,7 +19,7 @@ from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Order
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.list_import import ListImport
-from proxy.relay.effects.suppression import OfficerRefusal
+from proxy.relay.effects.suppression import SuppressionChange
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from tests.simulation.nouns import PEOPLE, PORTS, RUN_S, Broken, Moment, Submit
@@ -163,7 +163,7 @@ class Operators:
         def wanted(one: OptOut) -> bool:
             return one[:2] == (PROVIDER, name)
 
-        change = OfficerRefusal(
+        change = SuppressionChange(
             person,
             added,
             wanted if name else None,
@@ -174,10 +174,10 @@ class Operators:
         )
         self.world.relay.change(change)
 
-    def _written(self, asked_at: float, change: OfficerRefusal, recorded: int) -> None:
+    def _written(self, asked_at: float, change: SuppressionChange, recorded: int) -> None:
         self.world.relay.when_synced(recorded, partial(self._said, asked_at, change))
 
-    def _said(self, asked_at: float, change: OfficerRefusal) -> None:
+    def _said(self, asked_at: float, change: SuppressionChange) -> None:
         for one in change.added:
             if self._taken_back.get((change.recipient, one.value), 0.0) < asked_at:  # else it is told late, and stands no more
                 self.held[change.recipient, one.value] = self.world.now

@@ -43,7 +43,7 @@ def senders() -> Senders:
 
 def then_and_now(case: SubmitCase) -> tuple[Any, Any]:
     """All that a verdict is: the entry to the last bit, the reason, every breach in its order, what was taken and adopted."""
-    said, verdict = case.said, case.verdict
+    said, verdict = case.journalled, case.verdict
     then = said.entry.pack() if said.entry else b"", said.reason, said.breaches, said.takes, said.adopts, said.category
     breaches = tuple((one.number, one.outcome, one.shadow) for one in verdict.breaches) if verdict is not None else ()
     category = verdict.facts.category if verdict is not None else None
@@ -62,11 +62,11 @@ class Heard:
 
     def __call__(self, case: SubmitCase) -> None:
         self.cases += 1
-        if case.said.reason not in NOT_STORED:
+        if case.journalled.reason not in NOT_STORED:
             then, now = then_and_now(case)
             if then != now:
-                said = f"record {case.recorded} ({case.said.reason or 'allowed'}): {then} but {now}"
-                inherits = (case.long is not None or case.named is not None) and case.said.entry is None
+                said = f"record {case.recorded} ({case.journalled.reason or 'allowed'}): {then} but {now}"
+                inherits = (case.long is not None or case.named is not None) and case.journalled.entry is None
                 (self.inherited if inherits else self.wrong).append(said)
 
 

@@ -111,7 +111,7 @@ class Shared(Embedded):
 
     def settle(self) -> None:
         async def owed() -> None:
-            while self.store.owed:  # noqa: ASYNC110
+            while self.store.unwritten:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
 
         self.loop.run_until_complete(owed())

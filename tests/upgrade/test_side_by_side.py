@@ -29,8 +29,8 @@ from tests.e2e.sharing import CAP, at_once, people
 from tests.e2e.test_long import TEXT, parts
 from tests.e2e.test_long_shared import answer
 from tests.e2e.test_post import arrive, delivered
-from tests.e2e.test_told import RULES as REFUSED
-from tests.e2e.test_told import STOPPED, SUPPRESSED, status
+from tests.e2e.test_replication import RULES as REFUSED
+from tests.e2e.test_replication import STOPPED, SUPPRESSED, status
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.server.workers.roaming import Roaming

@@ -28,7 +28,7 @@ from proxy.wire.tables import (
 )
 from tests import pdus
 from tests.answering import Between
-from tests.house import SHANGHAI
+from tests.harness import SHANGHAI
 
 PORT = "1069001"
 NUMBERS = count(SHANGHAI)

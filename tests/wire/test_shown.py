@@ -25,7 +25,7 @@ def content(message: bytes, coding: int, udhi: int = 0) -> Content:
     pdu = submit_sm("10690001", "13800250500", message, data_coding=coding, esm_class=udhi)
     found = read_submit(Frame.of(pdu), ContentCache(), 1000.0).content
     tail = pdu[pdu.index(b"13800250500\0") + 12 :]
-    assert PURE["submit_unseen"](tail, ContentCache(), 1000.0).text == found.text  # the compiled and the Python version
+    assert PURE["submit_read_uncached"](tail, ContentCache(), 1000.0).text == found.text  # the compiled and the Python version
     return found
 
 

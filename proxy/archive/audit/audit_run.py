@@ -85,7 +85,7 @@ def once(journals: Journals, now: float) -> list[dict[str, Any]]:
 
 
 def follow(config: Path, since: float, goes_on: Callable[[float], bool]) -> Generator[dict[str, Any], None, None]:
-    """Yields new findings about once a second. ``since``: without saved state, earlier messages are no findings. ``goes_on`` waits so many
+    """Yields new findings about once a second. ``since``: without saved state, earlier messages are no findings. ``goes_on`` waits this many
     seconds and returns whether to continue. Ends when the gate's journals have changed. CannotAudit."""
     journals = journals_of(config)
     state = journals.folders[0] / STATE

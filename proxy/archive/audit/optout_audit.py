@@ -144,9 +144,9 @@ class Audit:
                 if person := reply_sender(body):
                     self._reply(place, person, record.sequence)
             elif kind == messages.HEARD:
-                heard = unpack_replicated(body)
-                if heard.kind in (messages.OPTOUT, messages.RESTORED) and heard.node not in self._nodes:
-                    self._reply(place, int.from_bytes(heard.body[8:16], "big"), record.sequence)
+                replicated = unpack_replicated(body)
+                if replicated.kind in (messages.OPTOUT, messages.RESTORED) and replicated.node not in self._nodes:
+                    self._reply(place, int.from_bytes(replicated.body[8:16], "big"), record.sequence)
             elif (
                 kind in (messages.PERSON, messages.SUPPRESSED)
                 and (person := int.from_bytes(body[8:16], "big")) in self._claimants

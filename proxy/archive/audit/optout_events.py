@@ -85,16 +85,17 @@ class OptOutTrace:
 
     def words(self, one: OptOut) -> str:
         """What a refusal covers."""
-        said = self.about(one, self.signatures)["about"]
-        return f"marketing of {said}" if one.scope in ("advertiser", "signature") else said
+        text = self.about(one, self.signatures)["about"]
+        return f"marketing of {text}" if one.scope in ("advertiser", "signature") else text
 
-    def said(self, says: Says) -> str:
+    def text(self, says: Says) -> str:
         return "".join(self.words(one) if isinstance(one, OptOut) else one for one in says)
 
     def _named(self, details: Mapping[str, Any]) -> dict[str, Any]:
         """With names beside the value of each refusal."""
         found = {
-            name: [self._named(one) for one in said] if name in ("lifted", "held") else said for name, said in details.items()
+            name: [self._named(one) for one in value] if name in ("lifted", "held") else value
+            for name, value in details.items()
         }
         if "value" in details:
             found |= self.about(OptOut(details["scope"], details["value"], 0, "", 0), self.signatures)
@@ -120,8 +121,8 @@ class OptOutTrace:
     def as_text(self, whole_number: bool) -> str:
         lines = [f"{self._number(whole_number)}, journal from {local(self.first)} to {local(self.last)}"]
         lines += [f"records {first} to {last} were removed before this copy had them" for first, last in self.missing]
-        told = ((one, self.said(one.says if whole_number else one.masked or one.says)) for one in self.events)
-        lines += [f"{local(one.at)}  {one.what:9} {_where(one)}{says}" for one, says in told]
+        described = ((one, self.text(one.says if whole_number else one.masked or one.says)) for one in self.events)
+        lines += [f"{local(one.at)}  {one.what:9} {_where(one)}{says}" for one, says in described]
         listed = sum(one.what == "sent" for one in self.events)
         if self.sent > listed:
             lines.append(f"… and {self.sent - listed} messages more")
@@ -149,7 +150,7 @@ def key(one: OptOut, *, listed: bool = False) -> Key:
 
 def _masked(details: Mapping[str, Any]) -> dict[str, Any]:
     """Without whole numbers in what people wrote."""
-    return {name: mask_numbers(said) if name in WRITTEN else said for name, said in details.items()}
+    return {name: mask_numbers(value) if name in WRITTEN else value for name, value in details.items()}
 
 
 def scope(one: OptOut) -> dict[str, Any]:

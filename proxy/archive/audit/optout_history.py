@@ -64,17 +64,17 @@ class PduReaders(NamedTuple):
 
 
 def trace(
-    journals: Sequence[Iterable[JournalRecord]], recipient: int, read: PduReaders, asked: float, nodes: Collection[int] = ()
+    journals: Sequence[Iterable[JournalRecord]], recipient: int, read: PduReaders, asked_at: float, nodes: Collection[int] = ()
 ) -> OptOutTrace:
     """All that the journals hold about one person's refusals, in journal order, whatever the clock did; only a reply is placed before its
-    effects. ``asked``: refusals in force are those as of then. ``nodes``: nodes of these journals, whose replicated records are not shown
+    effects. ``asked_at``: refusals in force are those as of then. ``nodes``: nodes of these journals, whose replicated records are not shown
     twice. A record about another person costs one comparison."""
-    found, history = OptOutTrace(recipient, asked=asked, about=read.about), PersonHistory(recipient, nodes)
+    found, history = OptOutTrace(recipient, asked=asked_at, about=read.about), PersonHistory(recipient, nodes)
     at_record: dict[Key, list[OptOutEvent]] = {}  # events of records of replies and messages
     wanted = _U64.pack(recipient)
     lists: dict[tuple[int, int], ImportedLists] = {}  # by journal, and the node that replicated it; -1: its own
     for place, item in in_order(journals):
-        kind, body, heard = item.kind, item.body, None
+        kind, body, replicated = item.kind, item.body, None
         history.take(place, item)
         if kind in _DATED and len(body) >= 8:
             found.last = _U64.unpack_from(body)[0] / 1000
@@ -85,21 +85,21 @@ def trace(
             continue
         sequence, before = item.sequence, len(found.events)
         if kind == messages.HEARD:
-            heard = unpack_replicated(body)
-            if heard.node in nodes:
+            replicated = unpack_replicated(body)
+            if replicated.node in nodes:
                 continue
-            kind, body, sequence = heard.kind, heard.body, heard.sequence
+            kind, body, sequence = replicated.kind, replicated.body, replicated.sequence
         if kind in KINDS:
-            mine = lists.setdefault((place, heard.node if heard is not None else -1), ImportedLists(recipient))
-            if (named := mine.take(sequence, kind, body)) is not None:
+            imports = lists.setdefault((place, replicated.node if replicated is not None else -1), ImportedLists(recipient))
+            if (named := imports.take(sequence, kind, body)) is not None:
                 _listed(found, named)
         elif kind == messages.DECISION:
             _decided(found, body)
         elif kind in _ABOUT and body[8:16] == wanted:
             _ABOUT[kind](found, body, read)
             at_record[place, item.sequence] = found.events[before:] if kind == messages.VERDICT else []
-        if heard is not None:
-            found.events[before:] = [_from_gate(heard, one) for one in found.events[before:]]
+        if replicated is not None:
+            found.events[before:] = [_from_gate(replicated, one) for one in found.events[before:]]
     _compare(found, history.findings(), at_record)
     return found
 
@@ -145,22 +145,22 @@ def _timed(place: int, journal: Iterable[JournalRecord]) -> Iterator[tuple[int, 
 
 
 def _received(found: OptOutTrace, body: bytes, read: PduReaders) -> list[OptOutEvent]:
-    said = delivers.unpack_deliver(body)
-    if said.kind not in _REPLIES:
+    deliver = delivers.unpack_deliver(body)
+    if deliver.kind not in _REPLIES:
         return []
     try:
-        if recipient_of(said.source) != found.recipient:
+        if recipient_of(deliver.source) != found.recipient:
             return []
     except NotARecipient:
         return []
-    events, place, then = found.events, len(found.events), (said.time, _REPLIES[said.kind], said.port)
+    events, place, then = found.events, len(found.events), (deliver.time, _REPLIES[deliver.kind], deliver.port)
     while place and events[place - 1][:3] == then:  # what it did stands right before it in the journal (relay/deliver_batch.py)
         place -= 1
-    text = printable(read.text_of(said.data))
+    text = printable(read.text_of(deliver.data))
     means = {"optout": "a refusal", "restore": "a wish to hear again", "review": "doubtful, for a person to read"}
-    read_as = f"read as {means.get(said.kind, 'no refusal')}"
+    read_as = f"read as {means.get(deliver.kind, 'no refusal')}"
     event = OptOutEvent(
-        said.time, "received", said.port, said.provider, f"“{text}”, {read_as}", {"text": text, "read_as": said.kind},
+        deliver.time, "received", deliver.port, deliver.provider, f"“{text}”, {read_as}", {"text": text, "read_as": deliver.kind},
         f"“{mask_numbers(text)}”, {read_as}",
     )  # fmt: skip
     events.insert(place, event)
@@ -168,13 +168,13 @@ def _received(found: OptOutTrace, body: bytes, read: PduReaders) -> list[OptOutE
 
 
 def _stopped(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    said = delivers.unpack_optout(body)
-    one = said.opt_out
+    opt_out = delivers.unpack_optout(body)
+    one = opt_out.opt_out
     found.stands[key(one)] = one
     found.events.append(
         OptOutEvent(
-            said.time, "stopped", said.port, said.provider, (one, f", at once, by {one.source}"),
-            {**scope(one), "source": one.source, "keyword": said.keyword, "effective": iso(said.time)},
+            opt_out.time, "stopped", opt_out.port, opt_out.provider, (one, f", at once, by {one.source}"),
+            {**scope(one), "source": one.source, "keyword": opt_out.keyword, "effective": iso(opt_out.time)},
         )
     )  # fmt: skip
 
@@ -195,51 +195,58 @@ def _held(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
 
 def _decided(found: OptOutTrace, body: bytes) -> None:
     """What an officer decided about replies, some of them this person's perhaps; what it lifted or refused stands in records of its own."""
-    said = doubtful_replies.unpack_decision(body)
-    if found.doubtful.isdisjoint(said.ids):
+    decision = doubtful_replies.unpack_decision(body)
+    if found.doubtful.isdisjoint(decision.ids):
         return
-    found.doubtful.difference_update(said.ids)
-    by, masked = _by(said.who, said.why)
-    means = "it asked to stop, " if said.yes else "it did not ask to stop, "
-    details = {"asked": said.yes, **_ordered(said.who, said.why, "")}
-    found.events.append(OptOutEvent(said.time, "decided", "", "", means + by, details, means + masked))
+    found.doubtful.difference_update(decision.ids)
+    by, masked = _by(decision.who, decision.why)
+    means = "it asked to stop, " if decision.yes else "it did not ask to stop, "
+    details = {"asked": decision.yes, **_ordered(decision.who, decision.why, "")}
+    found.events.append(OptOutEvent(decision.time, "decided", "", "", means + by, details, means + masked))
 
 
 def _restored(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    said = delivers.unpack_restored(body)
-    for one in said.lifted:
+    restored = delivers.unpack_restored(body)
+    for one in restored.lifted:
         found.stands.pop(key(one), None)
-    says = _all_of(said.lifted) or "nothing had been stopped here"
+    says = _all_of(restored.lifted) or "nothing had been stopped here"
     found.events.append(
-        OptOutEvent(said.time, "restored", said.port, said.provider, says, {"lifted": [scope(one) for one in said.lifted]})
+        OptOutEvent(
+            restored.time,
+            "restored",
+            restored.port,
+            restored.provider,
+            says,
+            {"lifted": [scope(one) for one in restored.lifted]},
+        )
     )
 
 
 def _by_officer(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    said = operator_actions.unpack_suppressed(body)
-    for one in said.added:
+    change = operator_actions.unpack_suppressed(body)
+    for one in change.added:
         found.stands[key(one)] = one
-        _add_stopped(found, said.time, one, said.who, said.why)
-    for one in said.lifted:
+        _add_stopped(found, change.time, one, change.who, change.why)
+    for one in change.lifted:
         found.stands.pop(key(one), None)
         found.stands.pop(key(one, listed=True), None)
-    replaced = {(one.scope, one.value) for one in said.added}  # a hold that is a refusal now is not lifted
-    lifted = [one for one in said.lifted if one.source != "doubtful" or (one.scope, one.value) not in replaced]
+    replaced = {(one.scope, one.value) for one in change.added}  # a hold that is a refusal now is not lifted
+    lifted = [one for one in change.lifted if one.source != "doubtful" or (one.scope, one.value) not in replaced]
     if lifted:
-        _add_lifted(found, said.time, lifted, said.who, said.why)
+        _add_lifted(found, change.time, lifted, change.who, change.why)
 
 
-def _listed(found: OptOutTrace, said: ListMembership) -> None:
+def _listed(found: OptOutTrace, membership: ListMembership) -> None:
     """A list that was taken in."""
-    if not said.takes_off:
-        for one in said.refusals:
+    if not membership.takes_off:
+        for one in membership.refusals:
             found.stands[key(one, listed=True)] = one
-            _add_stopped(found, said.time, one, said.who, said.why, said.file)
+            _add_stopped(found, membership.time, one, membership.who, membership.why, membership.file)
         return
-    off = {(one.scope, one.value) for one in said.refusals}
+    off = {(one.scope, one.value) for one in membership.refusals}
     over = [place for place, one in found.stands.items() if place[-1] and (one.scope, one.value) in off]
     lifted = [found.stands.pop(place) for place in over]
-    _add_lifted(found, said.time, lifted, said.who, said.why, said.file)
+    _add_lifted(found, membership.time, lifted, membership.who, membership.why, membership.file)
 
 
 def _add_stopped(found: OptOutTrace, at: float, one: OptOut, who: str, why: str, file: str = "") -> None:
@@ -273,88 +280,92 @@ def _by(who: str, why: str, file: str = "") -> tuple[str, str]:
     return f"by {printable(who)}{done}", f"by {printable(who)}{mask_numbers(done)}"
 
 
-def _from_gate(heard: ReplicatedRecord, event: OptOutEvent) -> OptOutEvent:
+def _from_gate(replicated: ReplicatedRecord, event: OptOutEvent) -> OptOutEvent:
     """What another gate wrote holds here from when this one heard of it."""
-    told = f" (told by gate {heard.node})"
-    details = event.details | {"gate": heard.node} | ({"effective": iso(heard.time)} if "effective" in event.details else {})
-    masked: Says = (*event.masked, told) if event.masked else ""
-    return event._replace(at=heard.time, says=(*event.says, told), details=details, masked=masked)
+    source = f" (told by gate {replicated.node})"
+    details = (
+        event.details
+        | {"gate": replicated.node}
+        | ({"effective": iso(replicated.time)} if "effective" in event.details else {})
+    )
+    masked: Says = (*event.masked, source) if event.masked else ""
+    return event._replace(at=replicated.time, says=(*event.says, source), details=details, masked=masked)
 
 
 def _person_changed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    said = consents.unpack_change(body)
-    if said.event == "withdrawn":
+    change = consents.unpack_change(body)
+    if change.event == "withdrawn":
         return  # of what they agreed to: no refusal
-    if said.event == "erased":
-        forgotten = OptOut("all", "", int(said.time), "officer", 0)
+    if change.event == "erased":
+        forgotten = OptOut("all", "", int(change.time), "officer", 0)
         found.stands = {key(forgotten): forgotten}
         begins = "forgotten, "
         ends = "; a keyed hash stays, and stops all marketing"
-        details = {"scope": "all", "value": "", "source": "officer", **_ordered(said.who, said.why, "")}
-        by, masked = _by(said.who, said.why)
-        found.events.append(OptOutEvent(said.time, "stopped", "", "", begins + by + ends, details, begins + masked + ends))
+        details = {"scope": "all", "value": "", "source": "officer", **_ordered(change.who, change.why, "")}
+        by, masked = _by(change.who, change.why)
+        found.events.append(OptOutEvent(change.time, "stopped", "", "", begins + by + ends, details, begins + masked + ends))
         return
-    over = [place for place, one in found.stands.items() if one.time < said.before]
+    over = [place for place, one in found.stands.items() if one.time < change.before]
     lifted = [found.stands.pop(place) for place in over]
-    says = (*(_all_of(lifted) or ("nothing",)), f": the number is somebody else's since {iso(said.before)}, ")
-    by, masked = _by(said.who, said.why)
-    details = _ordered(said.who, said.why, "") | {"lifted": [scope(one) for one in lifted]}
-    found.events.append(OptOutEvent(said.time, "restored", "", "", (*says, by), details, (*says, masked)))
+    says = (*(_all_of(lifted) or ("nothing",)), f": the number is somebody else's since {iso(change.before)}, ")
+    by, masked = _by(change.who, change.why)
+    details = _ordered(change.who, change.why, "") | {"lifted": [scope(one) for one in lifted]}
+    found.events.append(OptOutEvent(change.time, "restored", "", "", (*says, by), details, (*says, masked)))
 
 
 def _confirmed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    said = delivers.unpack_confirmation(body)
+    reply = delivers.unpack_confirmation(body)
     found.events.append(
-        OptOutEvent(said.time, "confirmed", said.port, said.provider, f"“{printable(said.text)}”", {"text": said.text})
+        OptOutEvent(reply.time, "confirmed", reply.port, reply.provider, f"“{printable(reply.text)}”", {"text": reply.text})
     )
 
 
 def _sent(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    said = messages.unpack_verdict(body)
-    name = read.signature_of(said.data)
+    submit = messages.unpack_verdict(body)
+    name = read.signature_of(submit.data)
     if name:
-        found.signatures.setdefault(read.hash_of(name) if said.entry is None else said.entry.signature, printable(name))
-    if said.entry is None or not any(one.what in ("stopped", "received") for one in found.events):
+        found.signatures.setdefault(read.hash_of(name) if submit.entry is None else submit.entry.signature, printable(name))
+    if submit.entry is None or not any(one.what in ("stopped", "received") for one in found.events):
         return
-    against = _against(found, said, said.entry, read)
+    against = _against(found, submit, submit.entry, read)
     found.sent += 1
     found.wrong += bool(against)
     if found.sent > SENT_SHOWN_MAX and not against:
         return
-    why = f"AGAINST THE REFUSAL OF {against}" if against else _why(found, said)
+    why = f"AGAINST THE REFUSAL OF {against}" if against else _why(found, submit)
     found.events.append(
         OptOutEvent(
-            said.time, "sent", said.port, said.provider,
-            f"{said.category.word}, {printable(name) or 'no signature'}: {why}",
-            {"category": said.category.word, "signature": printable(name), "why": why, "against_refusal": bool(against)},
+            submit.time, "sent", submit.port, submit.provider,
+            f"{submit.category.word}, {printable(name) or 'no signature'}: {why}",
+            {"category": submit.category.word, "signature": printable(name), "why": why, "against_refusal": bool(against)},
         )
     )  # fmt: skip
 
 
-def _against(found: OptOutTrace, said: messages.VerdictRecord, entry: Entry, read: PduReaders) -> str:
+def _against(found: OptOutTrace, submit: messages.VerdictRecord, entry: Entry, read: PduReaders) -> str:
     """The refusal in force that speaks of this message, in words; empty if none does."""
-    if said.category is not Category.MARKETING:
+    if submit.category is not Category.MARKETING:
         return ""
-    standing = (one for one in found.stands.values() if not 0 < one.expiry <= said.time)
-    return next((found.words(one) for one in standing if _speaks(one, said, entry, read)), "")
+    standing = (one for one in found.stands.values() if not 0 < one.expiry <= submit.time)
+    return next((found.words(one) for one in standing if _speaks(one, submit, entry, read)), "")
 
 
-def _speaks(one: OptOut, said: messages.VerdictRecord, entry: Entry, read: PduReaders) -> bool:
+def _speaks(one: OptOut, submit: messages.VerdictRecord, entry: Entry, read: PduReaders) -> bool:
     """As policy/kinds/suppressed.py has it: a signature by its hash or by its name, an advertiser as it was answered."""
     if one.scope in ("all", "global"):
         return True
     if one.scope == "category":
-        return one.value in (said.category.word, read.subcategory_of(entry))
+        return one.value in (submit.category.word, read.subcategory_of(entry))
     if one.scope in ("advertiser", "signature"):
         named = one.scope == "signature" and read.hash_of(one.value) == entry.signature
         return bool(entry.signature) and (named or one.value == f"{entry.signature:012x}")
-    return one.value == said.provider if one.scope == "provider" else said.port.startswith(one.value)
+    return one.value == submit.provider if one.scope == "provider" else submit.port.startswith(one.value)
 
 
-def _why(found: OptOutTrace, said: messages.VerdictRecord) -> str:
-    if said.category is not Category.MARKETING:
+def _why(found: OptOutTrace, submit: messages.VerdictRecord) -> str:
+    if submit.category is not Category.MARKETING:
         return "a refusal covers marketing only"
-    standing = [one for one in found.stands.values() if not 0 < one.expiry <= said.time]
+    standing = [one for one in found.stands.values() if not 0 < one.expiry <= submit.time]
     if any(one.scope == "advertiser" and not _is_hash(one.value) for one in standing):
         return "whether it is the refused advertiser's is the registry's to say"
     return "no refusal in force speaks of it" if found.stands else "nothing was refused any more"

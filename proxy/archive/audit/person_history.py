@@ -75,28 +75,30 @@ class PersonHistory:
     # ------------------------------------------------------------------ records
 
     def _verdict(self, key: Key, record: JournalRecord) -> None:
-        said = messages.unpack_verdict(record.body)
-        if said.entry is None:
+        submit = messages.unpack_verdict(record.body)
+        if submit.entry is None:
             return
-        pdu = independent_reader.text_of(said.data)
-        if said.adopts:  # it stands in for another
-            self._mark_lost(key[0], said.adopts)
-        sent = self._sent.get((key[0], said.entry.id))
+        pdu = independent_reader.text_of(submit.data)
+        if submit.adopts:  # it stands in for another
+            self._mark_lost(key[0], submit.adopts)
+        sent = self._sent.get((key[0], submit.entry.id))
         if sent is None:
-            marketing = said.category is Category.MARKETING
+            marketing = submit.category is Category.MARKETING
             sent = Outgoing(
-                key, said.time, digits_of(said.port), said.provider, marketing, said.category is Category.OTP, said.entry.signature,
+                key, submit.time, digits_of(submit.port), submit.provider, marketing, submit.category is Category.OTP, submit.entry.signature,
                 pdu.coding,
             )  # fmt: skip
-            self._sent[key[0], said.entry.id] = sent
+            self._sent[key[0], submit.entry.id] = sent
             self._events.append(sent)
             if len(self._sent) > MESSAGES_MAX:
                 self._events.remove(self._sent.popitem(last=False)[1])
-        elif said.entry.signature and not sent.signature:  # only this part has the signature: before it the sender was unknown
-            sent.key, sent.at, sent.signature = key, said.time, said.entry.signature
+        elif (
+            submit.entry.signature and not sent.signature
+        ):  # only this part has the signature: before it the sender was unknown
+            sent.key, sent.at, sent.signature = key, submit.time, submit.entry.signature
             self._events.remove(sent)
             self._events.append(sent)
-        sent.marketing |= said.category is Category.MARKETING
+        sent.marketing |= submit.category is Category.MARKETING
         sent.parts[pdu.part] = pdu.octets
 
     def _answers(self, key: Key, record: JournalRecord) -> None:
@@ -121,76 +123,78 @@ class PersonHistory:
         self._mark_lost(key[0], requests.unpack_unreplaced(record.body).entry_id)
 
     def _restored(self, key: Key, record: JournalRecord) -> None:
-        said = delivers.unpack_restored(record.body)
-        self._events.append(SeenReply(key, said.time, digits_of(said.port), said.provider, ("START",), promised=True))
+        restored = delivers.unpack_restored(record.body)
+        self._events.append(
+            SeenReply(key, restored.time, digits_of(restored.port), restored.provider, ("START",), promised=True)
+        )
 
     def _deliver(self, key: Key, record: JournalRecord) -> None:
-        said = delivers.unpack_deliver(record.body)
-        if said.kind not in _REPLIES:
+        deliver = delivers.unpack_deliver(record.body)
+        if deliver.kind not in _REPLIES:
             return
         try:
-            if recipient_of(said.source) != self.recipient:
+            if recipient_of(deliver.source) != self.recipient:
                 return
         except NotARecipient:
             return
-        pdu = independent_reader.text_of(said.data)
+        pdu = independent_reader.text_of(deliver.data)
         texts = independent_reader.readings(pdu.octets, pdu.coding)
-        reply = SeenReply(key, said.time, digits_of(said.port), said.provider, texts)
+        reply = SeenReply(key, deliver.time, digits_of(deliver.port), deliver.provider, texts)
         reply.dismissed = any(
             independent_reader.normalized(text) == words for text in texts for words in self._standing.values()
         )
         self._events.append(reply)
 
     def _doubtful(self, key: Key, record: JournalRecord) -> None:
-        said = doubtful_replies.unpack_doubtful(record.body)
-        self._doubts[doubtful_replies.id_of(record.body)] = digits_of(said.port), said.time
+        doubtful = doubtful_replies.unpack_doubtful(record.body)
+        self._doubts[doubtful_replies.id_of(record.body)] = digits_of(doubtful.port), doubtful.time
 
     def _decided(self, key: Key, record: JournalRecord) -> None:
         """A clerk's "no" ends what the reply claims, and what equal ones would claim; a "yes" changes nothing here."""
-        said = doubtful_replies.unpack_decision(record.body)
-        self._standing.pop(said.row, None)
-        if said.yes:
+        decision = doubtful_replies.unpack_decision(record.body)
+        self._standing.pop(decision.row, None)
+        if decision.yes:
             return
-        if said.standing and said.ids:
-            self._standing[said.row] = independent_reader.normalized(said.words)
-        for port, at in [self._doubts[one] for one in said.ids if one in self._doubts]:
-            self._events.append(ClaimsEnded(said.time, at + READ_AGAIN_S, port=port, since=at - 1))
+        if decision.standing and decision.ids:
+            self._standing[decision.row] = independent_reader.normalized(decision.words)
+        for port, at in [self._doubts[one] for one in decision.ids if one in self._doubts]:
+            self._events.append(ClaimsEnded(decision.time, at + READ_AGAIN_S, port=port, since=at - 1))
 
     def _replicated(self, key: Key, record: JournalRecord) -> None:
         """Takes a replicated record: the reply's text is in the other gate's journal, its effect here."""
-        heard = unpack_replicated(record.body)
-        if heard.kind == messages.DECISION:
-            self._decided(key, JournalRecord(heard.sequence, heard.kind, heard.body))
-        if heard.node in self._nodes or heard.body[8:16] != self._wanted:
+        replicated = unpack_replicated(record.body)
+        if replicated.kind == messages.DECISION:
+            self._decided(key, JournalRecord(replicated.sequence, replicated.kind, replicated.body))
+        if replicated.node in self._nodes or replicated.body[8:16] != self._wanted:
             return
-        if heard.kind == messages.OPTOUT:
-            self._replicated_optout(key, heard.time, delivers.unpack_optout(heard.body))
-        elif heard.kind == messages.RESTORED:
-            said = delivers.unpack_restored(heard.body)
-            self._events.append(SeenReply(key, heard.time, digits_of(said.port), said.provider, ("START",)))
-        elif heard.kind in (messages.PERSON, messages.SUPPRESSED):
-            self._ended(key, JournalRecord(heard.sequence, heard.kind, heard.body))
+        if replicated.kind == messages.OPTOUT:
+            self._replicated_optout(key, replicated.time, delivers.unpack_optout(replicated.body))
+        elif replicated.kind == messages.RESTORED:
+            restored = delivers.unpack_restored(replicated.body)
+            self._events.append(SeenReply(key, replicated.time, digits_of(restored.port), restored.provider, ("START",)))
+        elif replicated.kind in (messages.PERSON, messages.SUPPRESSED):
+            self._ended(key, JournalRecord(replicated.sequence, replicated.kind, replicated.body))
 
-    def _replicated_optout(self, key: Key, at: float, said: delivers.OptedOut) -> None:
-        scope, value, _, source, _ = said.opt_out
+    def _replicated_optout(self, key: Key, at: float, opt_out: delivers.OptedOut) -> None:
+        scope, value, _, source, _ = opt_out.opt_out
         if source != "reply" or scope not in ("advertiser", "category"):
             return
         signatures = frozenset((value,)) if scope == "advertiser" else frozenset[str]()
-        claim = Claim(key, at, digits_of(said.port), not signatures, frozenset(f"#{one}" for one in signatures), signatures)
-        self._events.append(SeenReply(key, at, claim.port, said.provider, (), claim))
+        claim = Claim(key, at, digits_of(opt_out.port), not signatures, frozenset(f"#{one}" for one in signatures), signatures)
+        self._events.append(SeenReply(key, at, claim.port, opt_out.provider, (), claim))
 
     def _ended(self, key: Key, record: JournalRecord) -> None:
         if record.kind == messages.PERSON:
-            told = consents.unpack_change(record.body)
-            if told.event != "withdrawn":
-                self._events.append(ClaimsEnded(told.time, told.time if told.event == "erased" else told.before))
+            change = consents.unpack_change(record.body)
+            if change.event != "withdrawn":
+                self._events.append(ClaimsEnded(change.time, change.time if change.event == "erased" else change.before))
             return
-        said = operator_actions.unpack_suppressed(record.body)
-        lifted = [one for one in said.lifted if one.source != "doubtful"]  # holds are ended by a DECISION record
+        order = operator_actions.unpack_suppressed(record.body)
+        lifted = [one for one in order.lifted if one.source != "doubtful"]  # holds are ended by a DECISION record
         if lifted:
             values = frozenset(one.value for one in lifted if one.scope in ("advertiser", "signature"))
             whole = any(one.scope not in ("advertiser", "signature") for one in lifted)
-            self._events.append(ClaimsEnded(said.time, said.time, None if whole else values, whole))
+            self._events.append(ClaimsEnded(order.time, order.time, None if whole else values, whole))
 
 
 _READ: dict[int, Callable[[PersonHistory, Key, JournalRecord], None]] = {

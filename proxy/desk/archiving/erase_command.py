@@ -51,10 +51,10 @@ def erase(
     disk = disk_of(places.journal, places.sealing)
     plan, done = _erase(places, disk, keys, person, gate_client, early=early)
     if json:
-        as_json({"erased": done._asdict(), "looked_through": len(plan.goes), "stays": plan.stays})
+        as_json({"erased": done._asdict(), "looked_through": len(plan.removed), "stays": plan.stays})
         return
     changed = f"{done.segments} changed: {done.records} records in {done.groups} groups; {done.rows} rows of tables"
-    print_line(f"{len(plan.goes)} segments were looked through, {changed}")
+    print_line(f"{len(plan.removed)} segments were looked through, {changed}")
     for reason, count in plan.stays.items():
         print_line(f"{count} segments were not: {reason}")
 
@@ -114,6 +114,6 @@ def _erase(
     try:
         before = time.time() - (0.0 if early else person_erasure.KEPT_S)
         plan = person_erasure.plan(disk, holds, before, answer["open_from"])
-        return plan, person_erasure.run(disk, places.archive.folder, keys, person, plan.goes, gate_client)
+        return plan, person_erasure.run(disk, places.archive.folder, keys, person, plan.removed, gate_client)
     except (JournalError, RollError, ManifestError, SegmentFault, OSError) as error:
         fail(f"{error} (what was erased until then is; run it again)")

@@ -32,8 +32,8 @@ def commands(gate: Gate, retention: RetentionTask) -> Mapping[str, Handler]:
         """``person``: 16 hex digits. Answers with what must stay."""
         person, details, why = _person(call.args), call.args.text("details", ""), call.args.why()
         call.args.done()
-        said = operator_actions.pack_operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip())
-        await gate.safe(gate.write(messages.OPERATED, said))
+        body = operator_actions.pack_operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip())
+        await gate.safe(gate.write(messages.OPERATED, body))
         log.info("erasure of a person from the journal begun", who=call.who)
         holds = [[hold.begin, hold.end, hold.why] for hold in retention.keep.holds]
         return {"open_from": gate.store.position.open_from, "holds": holds}

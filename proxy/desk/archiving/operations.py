@@ -79,18 +79,18 @@ class RetentionTask:
         """Removes segments that may go now (none if ``dry_run``) and reports them. CommandRefused, OSError."""
         async with self._one_at_a_time:
             plan = await self._plan(MOST)
-            if plan.goes and not dry_run:
+            if plan.removed and not dry_run:
                 gate = self._gate
-                await gate.safe(gate.write(messages.REMOVED, retention.pack_removed(gate.now(), plan.goes, who, why)))
-                await asyncio.to_thread(retention.remove, self._journal.disk, plan.goes)
-                gone = _summary(plan.goes)
+                await gate.safe(gate.write(messages.REMOVED, retention.pack_removed(gate.now(), plan.removed, who, why)))
+                await asyncio.to_thread(retention.remove, self._journal.disk, plan.removed)
+                gone = _summary(plan.removed)
                 log.info("old segments of the journal removed", who=who, **gone)
                 left = await self._plan(0)
             else:
                 left = plan
             return {
                 "dry_run": dry_run,
-                "removed": _summary(plan.goes),
+                "removed": _summary(plan.removed),
                 "kept": {"segments": left.segments, "bytes": left.octets, "since": left.since},
                 "stays_for": plan.stays_for,
             }

@@ -63,8 +63,8 @@ class Roller:
             return
         code = self._process.returncode
         self._process = None
-        said = errors.decode("utf-8", "replace").strip().removeprefix("gate106: ") or f"it ended with {code}"
-        self._note_result(said if code else "", _parsed(out))
+        problem = errors.decode("utf-8", "replace").strip().removeprefix("gate106: ") or f"it ended with {code}"
+        self._note_result(problem if code else "", _parsed(out))
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 # our own program

@@ -156,9 +156,9 @@ class ForeignFacts:
         self._read = frozenset(read)
         self._reached = (0, 0)
 
-    def is_new(self, said: ReplicatedRecord) -> bool:
+    def is_new(self, replicated: ReplicatedRecord) -> bool:
         """Whether it is the first time; all gates hear the same, in the order of the log."""
-        if said.node in self._read or said.place <= self._reached:
+        if replicated.node in self._read or replicated.place <= self._reached:
             return False
-        self._reached = said.place
+        self._reached = replicated.place
         return True

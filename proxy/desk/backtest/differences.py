@@ -110,14 +110,14 @@ class Differences:
     def note(self, item: JournalRecord) -> None:
         """Any record of the journal."""
         if item.kind == messages.RULES:
-            said = gate_events.unpack_rules(item.body)
-            self._rules[said.revision] = said.ids
+            rules = gate_events.unpack_rules(item.body)
+            self._rules[rules.revision] = rules.ids
         elif item.kind == messages.ORDERED:
             self._ordered(item.body)
         elif item.kind == messages.HEARD:
-            heard = unpack_replicated(item.body)
-            if heard.kind == messages.ORDERED:
-                self._ordered(heard.body)
+            replicated = unpack_replicated(item.body)
+            if replicated.kind == messages.ORDERED:
+                self._ordered(replicated.body)
         elif item.kind == messages.REPEATED:
             again = requests.unpack_repeated(item.body)
             if again.time >= self.since:
@@ -129,41 +129,41 @@ class Differences:
         self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
     def skip(self, skipped: SkippedVerdict) -> None:
-        if skipped.said.time >= self.since:
+        if skipped.journalled.time >= self.since:
             self.skipped[skipped.why] += 1
 
     def count(self, case: SubmitCase) -> None:
-        said = case.said
-        if said.time < self.since:
+        submit = case.journalled
+        if submit.time < self.since:
             return
         if not case.has_own_verdict:
             self.parts += 1
             return
-        if said.reason in FULL or said.reason in NOT_STORED:
-            self.skipped[said.reason] += 1
+        if submit.reason in FULL or submit.reason in NOT_STORED:
+            self.skipped[submit.reason] += 1
             return
         verdict, message = case.verdict, case.message
         assert verdict is not None
         assert message is not None
         self.messages += 1
-        self.first = self.first or said.time
-        self.last = said.time
-        then = PASSED if said.entry is not None else self._then(said)
+        self.first = self.first or submit.time
+        self.last = submit.time
+        then = PASSED if submit.entry is not None else self._then(submit)
         now = PASSED if case.lane is not None else _now(case)
         category = CATEGORY_WORDS[verdict.facts.category]
-        self.hours[int(said.time) // HOUR_S, then.outcome, now.outcome] += 1
-        self.all[said.provider, verdict.province, category] += 1
+        self.hours[int(submit.time) // HOUR_S, then.outcome, now.outcome] += 1
+        self.all[submit.provider, verdict.province, category] += 1
         if now is PASSED and verdict.breaches:
             self.shadow.update(one.rule for one in verdict.breaches if one.shadow and one.outcome is not Outcome.ALLOW)
-        if then != now and not (then.rule.startswith("#") and then[:2] == now[:2]):  # a rule whose name nobody knows any more
-            self._differs(case, then, now, DifferenceKey(now.rule or then.rule, said.provider, verdict.province, category))
+        if then != now and not (then.rule.startswith("#") and then[:2] == now[:2]):  # a rule whose name is lost
+            self._differs(case, then, now, DifferenceKey(now.rule or then.rule, submit.provider, verdict.province, category))
 
     def _differs(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: DifferenceKey) -> None:
         kind = ALLOWED if now is PASSED else REFUSED if then is PASSED else OTHERWISE
         if kind == ALLOWED:
             self._passed.add(case.recorded)
         self.by_kind[kind][place] += 1
-        self.unexplained += case.said.revision == self.revision and then.rule not in self.on_paths
+        self.unexplained += case.journalled.revision == self.revision and then.rule not in self.on_paths
         key = kind, place.rule
         self._seen[key] += 1
         held = self.examples.setdefault(key, [])
@@ -172,12 +172,12 @@ class Differences:
         elif (at := self._dice.randrange(self._seen[key])) < EXAMPLES_MAX:
             held[at] = self._example(case, then, now, place)
 
-    def _then(self, said: messages.VerdictRecord) -> RuledOutcome:
+    def _then(self, submit: messages.VerdictRecord) -> RuledOutcome:
         """The reported rule is the first that objects so strictly; breaches stand in that order."""
-        for number, outcome, shadow in said.breaches:
+        for number, outcome, shadow in submit.breaches:
             if not shadow and outcome is not Outcome.ALLOW:
-                return RuledOutcome(outcome.word, said.reason, self._rule(said.revision, number))
-        return RuledOutcome(said.outcome.word, said.reason)
+                return RuledOutcome(outcome.word, submit.reason, self._rule(submit.revision, number))
+        return RuledOutcome(submit.outcome.word, submit.reason)
 
     def _rule(self, revision: str, number: int) -> str:
         if number >= ORDER_NUMBERS_FROM:
@@ -186,15 +186,15 @@ class Differences:
         return names[number] if number < len(names) else f"#{number}"
 
     def _example(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: DifferenceKey) -> MaskedExample:
-        said, message, verdict = case.said, case.message, case.verdict
+        submit, message, verdict = case.journalled, case.message, case.verdict
         assert message is not None
         assert verdict is not None
-        code = Category.OTP in (verdict.facts.category, verdict.facts.classified, said.category) or may_be_code(
+        code = Category.OTP in (verdict.facts.category, verdict.facts.classified, submit.category) or may_be_code(
             message.content.text
         )
-        shown = "" if code and said.time > self.shown_until else masked(message.content.text, code=code)
+        shown = "" if code and submit.time > self.shown_until else masked(message.content.text, code=code)
         return MaskedExample(
-            said.time, said.provider, said.port, mask(said.recipient), place.province, place.category, shown, then, now
+            submit.time, submit.provider, submit.port, mask(submit.recipient), place.province, place.category, shown, then, now
         )
 
     # -- with those of other processes

@@ -87,15 +87,15 @@ class Senders:
         return found
 
 
-def read_case(said: messages.VerdictRecord, memo: ContentCache) -> Content | None:
+def read_case(submit: messages.VerdictRecord, memo: ContentCache) -> Content | None:
     """The content of a submit_sm or data_sm of the journal; None for anything else (replace_sm), or if it cannot be read."""
-    data = said.data
+    data = submit.data
     command = data[4:8]
     try:
         if command == _SUBMIT:
-            return reread_content(data, memo, said.time, said.digest)
+            return reread_content(data, memo, submit.time, submit.digest)
         if command == _DATA:
-            return read_data_sm(Frame(DATA_SM, 0, 0, data), memo, said.time).content
+            return read_data_sm(Frame(DATA_SM, 0, 0, data), memo, submit.time).content
     except Malformed:
         pass
     return None
@@ -125,5 +125,5 @@ class SoleLane:
     def release(self, category: Category) -> None:
         return None
 
-    def put(self, transit: PendingSubmit) -> None:
+    def put(self, pending: PendingSubmit) -> None:
         return None

@@ -133,7 +133,7 @@ class Conditions:
             parts.take(case, now_s)
         if parts.waiting:
             parts.drain(now_s)
-        ready = [transit for transit in self._ready if isinstance(transit, SubmitCase)]
+        ready = [pending for pending in self._ready if isinstance(pending, SubmitCase)]
         self._ready.clear()
         for case in ready:
             self._judge_part(case, now)
@@ -162,7 +162,7 @@ class Conditions:
 
         store, person = self._store, message.recipient
         before = store.held(person)
-        if case.said.reason in NOT_STORED:
+        if case.journalled.reason in NOT_STORED:
             self._not_stored.setdefault(person, (before, []))[1].append(case)
         elif self._look is not None:
             self._look(case, before, at, judging.rules)
@@ -179,18 +179,18 @@ class Conditions:
             self._store.hold(person, before)
             for case in cases:
                 judging.put_back(case)
-                judging.refuse(case, GATE_REASONS[case.said.reason])
+                judging.refuse(case, GATE_REASONS[case.journalled.reason])
         self._not_stored.clear()
 
     def _prepare(self, case: SubmitCase, now: float, *, first: bool) -> float:
         """Restores whether there was room and which entry id the gate gave; returns when the message was judged. A store that waits may have
         delayed the record beyond the second of its entry. ``first``: it is no part that came later."""
         assert self._judging is not None
-        said = case.said
-        self._lane.reason = said.reason if said.reason in FULL else ""
-        self._judging.highest_id = (said.entry.id if said.entry is not None else self._spare + 1) - 1
-        if first and said.entry is not None and not said.adopts:
-            return min(now, said.entry.time + 0.999)
+        submit = case.journalled
+        self._lane.reason = submit.reason if submit.reason in FULL else ""
+        self._judging.highest_id = (submit.entry.id if submit.entry is not None else self._spare + 1) - 1
+        if first and submit.entry is not None and not submit.adopts:
+            return min(now, submit.entry.time + 0.999)
         return now
 
     def replace(self, case: SubmitCase, named: ReplacedMessage, replacing: Replacements, now: float) -> None:
@@ -199,19 +199,19 @@ class Conditions:
         assert judging is not None
         case.named = named
         self._prepare(case, now, first=False)
-        self._store.update(case.said.recipient, lambda data: replacing.judge(judging, case, named, data, now))
+        self._store.update(case.journalled.recipient, lambda data: replacing.judge(judging, case, named, data, now))
         self._spare = max(self._spare, case.entry_id)
 
     def is_judged_here(self, batch: Sequence[SubmitCase], now_s: float, early: bool) -> bool:
         """Whether parts belong to a message of which others were judged here, or to one that is new. ``early``: others may have been judged
         just before all this begins; then what was refused and is not whole may inherit from them."""
         case = batch[0]
-        entry = case.said.entry
+        entry = case.journalled.entry
         if self._parts.remembered(case, now_s) is not None:
             return True
         if entry is not None:
-            return not self.has(case.said.recipient, entry.id)
-        return case.said.reason != "late-breach" and not (early and len(batch) < total_of(case))
+            return not self.has(case.journalled.recipient, entry.id)
+        return case.journalled.reason != "late-breach" and not (early and len(batch) < total_of(case))
 
     def has(self, person: int, entry_id: int) -> bool:
         """Whether a person's record has an entry."""
@@ -243,12 +243,12 @@ class Conditions:
         if effect is Effect.UNKNOWN:
             self._parts.unanswered(case)
             return effect
-        said = self._parts.answered(case, answer.status, late=effect.late)
-        return said() if callable(said) else said
+        parts_answer = self._parts.answered(case, answer.status, late=effect.late)
+        return parts_answer() if callable(parts_answer) else parts_answer
 
-    def give_back(self, transit: PendingSubmit) -> None:
+    def give_back(self, pending: PendingSubmit) -> None:
         if self._judging is not None:
-            self._judging.give_back(transit)
+            self._judging.give_back(pending)
 
     def give_back_all(self, takes: Sequence[Take], at: int) -> None:
         for take in takes:

@@ -46,8 +46,8 @@ def facts_as_of(path: Path, disk: Disk, moment: float) -> SqliteStore:
             back = delivers.unpack_restored(item.body)
             _restore_lifted(store, back.recipient, back.lifted, moment)
         elif item.kind == messages.SUPPRESSED:
-            said = operator_actions.unpack_suppressed(item.body)
-            _restore_lifted(store, said.recipient, said.lifted, moment)
+            change = operator_actions.unpack_suppressed(item.body)
+            _restore_lifted(store, change.recipient, change.lifted, moment)
     _lists(store, disk, moment)
     _consents(store, disk, moment)
     return store
@@ -91,10 +91,10 @@ def _lists(store: SqliteStore, disk: Disk, moment: float) -> None:
             begun[item.sequence] = operator_actions.unpack_listing(item.body)
         elif item.kind == messages.LISTED:
             chunk = operator_actions.unpack_listed(item.body)
-            said = begun.get(chunk.listing)
-            if said is not None:
-                refusal, lows = said.refusals[chunk.key], BitMap.deserialize(chunk.numbers)
-                if said.takes_off:
+            begun_list = begun.get(chunk.listing)
+            if begun_list is not None:
+                refusal, lows = begun_list.refusals[chunk.key], BitMap.deserialize(chunk.numbers)
+                if begun_list.takes_off:
                     store.listed.add(key_of(refusal), int(moment), chunk.chunk, lows)
                 else:
                     store.listed.remove(refusal.scope, refusal.value, chunk.chunk, lows, refusal.source)
@@ -104,8 +104,8 @@ def _consents(store: SqliteStore, disk: Disk, moment: float) -> None:
     """Without what was handed in later, and as it was before it was looked at. Who has been taken out of a batch since stays out."""
     for item in records_since(disk, moment):
         if item.kind == messages.CONSENT_REPLY:
-            said = consents.unpack_consent_reply(item.body)
-            store.consented.take_out(said.batch, said.recipient)
+            consent = consents.unpack_consent_reply(item.body)
+            store.consented.take_out(consent.batch, consent.recipient)
     for batch, _ in store.consented.batches():
         if batch.imported >= moment:
             store.consented.drop(batch.number)

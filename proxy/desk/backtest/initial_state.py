@@ -1,10 +1,9 @@
 """Rebuilds records, lists, orders and counters at the window's begin.
 
-In: commit groups, the begin of the window, how far back rules look. Out: a store, and the groups from there on. Never: a verdict.
+In: commit groups, the begin of the window, how far back rules look. Out: a store, and the groups of the window. Never: a verdict.
 
-Opt-outs count for ever. Messages sent count only as far back as the longest window of the rules: older verdicts are skipped. Counters about
-no single person go on from their values then if the rules are those of then. Otherwise (``count_by``) earlier messages are counted by the new
-rules.
+Opt-outs never expire. Sent messages count only within the longest window of the rules: older verdicts are skipped. Counters over several
+recipients continue from their values at the begin of the window. With other rules than then (``count_by``), earlier messages are counted anew.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ MAIL = frozenset((messages.DELIVER, messages.DELIVERED, messages.DROPPED, messag
 ADOPTED_S = 600
 """How long an entry of unknown outcome may be adopted."""
 LATELY_MAX = 65_536
-"""More than are unanswered at any time."""
+"""Above the number of unanswered messages at any time."""
 NEVER_COUNTED = 1 << 62
 
 IsWanted = Callable[[int], bool]
@@ -52,11 +51,11 @@ class InitialState(NamedTuple):
 
 
 class MergedInitialState(NamedTuple):
-    """... for several gates on one store."""
+    """The same for several gates on one store."""
 
     store: EmbeddedStore
     found: list[Replayed]
-    """Of each."""
+    """One per gate."""
     others: ForeignFacts | None
     first: float
 
@@ -70,19 +69,19 @@ class CounterReplay:
         self._highest: dict[int, int] = {}  # by node: parts of a long message share an id, and count once
         self._lately: OrderedDict[int, tuple[tuple[Take, ...], int]] = OrderedDict()  # entries that may still be taken back
 
-    def look(self, said: messages.VerdictRecord) -> None:
-        entry = said.entry
-        if entry is None or said.adopts:
+    def look(self, submit: messages.VerdictRecord) -> None:
+        entry = submit.entry
+        if entry is None or submit.adopts:
             return
         node = entry.id >> NODE_SHIFT
         if entry.id <= self._highest.get(node, 0):
             return
         self._highest[node] = entry.id
-        content = read_case(said, self._memo)
+        content = read_case(submit, self._memo)
         if content is None:
             return
-        message = Message(self._senders.find(said.provider, said.account, said.port), said.recipient, content)
-        takes = takes_of(message, Person(EMPTY), self._rules, said.time)
+        message = Message(self._senders.find(submit.provider, submit.account, submit.port), submit.recipient, content)
+        takes = takes_of(message, Person(EMPTY), self._rules, submit.time)
         for take in takes:
             self._store.counters.take(take, entry.time)
         if takes:
@@ -104,13 +103,13 @@ def rebuild(
     look_back_s: int,
     *,
     hear: Callable[[JournalRecord], None],
-    mine: IsWanted | None = None,
+    is_own: IsWanted | None = None,
     count_by: tuple[RuleSet, Senders] | None = None,
     store: EmbeddedStore | None = None,
 ) -> tuple[InitialState, Iterator[JournalGroup]]:
-    """Reads up to the begin of the window; returns the state, and the groups that are left. ``hear``: is called with every record. ``mine``:
+    """Reads up to the begin of the window; returns the state, and the groups that are left. ``hear``: is called with every record. ``is_own``:
     whose messages to keep. ``store``: facts from before the journal."""
-    before, left = rebuild_merged([groups], (), begin, look_back_s, hear=[hear], mine=mine, count_by=count_by, store=store)
+    before, left = rebuild_merged([groups], (), begin, look_back_s, hear=[hear], is_own=is_own, count_by=count_by, store=store)
     return InitialState(before.store, before.found[0], before.first), (group for _, group in left)
 
 
@@ -121,7 +120,7 @@ def rebuild_merged(
     look_back_s: int,
     *,
     hear: Sequence[Callable[[JournalRecord], None]],
-    mine: IsWanted | None = None,
+    is_own: IsWanted | None = None,
     count_by: tuple[RuleSet, Senders] | None = None,
     store: EmbeddedStore | None = None,
 ) -> tuple[MergedInitialState, Iterator[OwnedGroup]]:
@@ -148,7 +147,7 @@ def rebuild_merged(
             if item.kind == messages.VERDICT:
                 if counted is not None:
                     counted.look(messages.unpack_verdict(item.body))
-                if mine is not None and not mine(int.from_bytes(item.body[8:16], "big")):
+                if is_own is not None and not is_own(int.from_bytes(item.body[8:16], "big")):
                     if counted is None:
                         take_counters(store, item.body)
                     continue
@@ -157,11 +156,11 @@ def rebuild_merged(
 
 
 def window_s(rules: RuleSet) -> int:
-    """How far back rules look, at people and at counters."""
+    """How far back rules look, in records and in counters."""
     windows = [limit.window.seconds * (BURST_WINDOWS if limit.burst else 1) for rule in rules.rules for limit in rule.limits]
     return max([rules.window_s, *windows])
 
 
 def counts_across_people(rules: RuleSet) -> bool:
-    """Whether any limit is about more than one person: then recipients cannot be judged independently."""
+    """Whether any limit counts over several recipients: then recipients cannot be judged independently."""
     return any("recipient" not in limit.keys for rule in rules.rules if rule.mode != "off" for limit in rule.limits)

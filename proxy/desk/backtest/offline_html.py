@@ -151,8 +151,8 @@ class _ImpactPage:
 
     def _notes(self) -> str:
         found = self._found
-        said = [escape(one) for one in notes(self._answer)]
+        texts = [escape(one) for one in notes(self._answer)]
         if found.skipped:
             skipped = ", ".join(f"{escape(why)} {count:,}" for why, count in found.skipped.most_common())
-            said.append(f"{self.translated('not judged again')}: {skipped}")
-        return f"<h2>{self.translated('Notes')}</h2>" + "".join(f"<p>{one}</p>" for one in said) if said else ""
+            texts.append(f"{self.translated('not judged again')}: {skipped}")
+        return f"<h2>{self.translated('Notes')}</h2>" + "".join(f"<p>{one}</p>" for one in texts) if texts else ""

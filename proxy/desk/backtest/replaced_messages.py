@@ -43,58 +43,58 @@ class Replacements:
         """Old ids make room for new ones."""
         self._index.note((), now)
 
-    def accepted(self, said: messages.VerdictRecord, answer: answers.CarrierAnswer, transit: PendingSubmit | None) -> None:
-        """A carrier accepted a message. ``transit``: as judged again; None if it was not."""
-        if not self._senders.replaces(said.provider):
+    def accepted(self, submit: messages.VerdictRecord, answer: answers.CarrierAnswer, pending: PendingSubmit | None) -> None:
+        """A carrier accepted a message. ``pending``: as judged again; None if it was not."""
+        if not self._senders.replaces(submit.provider):
             return
-        if transit is not None and transit.verdict is not None:
-            said = said._replace(takes=transit.verdict.takes)
-        self._index.restore(said, answer)
+        if pending is not None and pending.verdict is not None:
+            submit = submit._replace(takes=pending.verdict.takes)
+        self._index.restore(submit, answer)
 
-    def named(self, said: messages.VerdictRecord) -> ReplacedMessage | None:
+    def named(self, submit: messages.VerdictRecord) -> ReplacedMessage | None:
         """The message that a replace_sm of the journal is about; None if it is not known."""
-        frame = Frame.of(said.data)
+        frame = Frame.of(submit.data)
         try:
             asking = read_message_query(frame)
             sent = self._index.find(asking.message_id)
-            if sent is None or not sent.replaceable or sent.recipient != said.recipient:
+            if sent is None or not sent.replaceable or sent.recipient != submit.recipient:
                 return None
-            return ReplacedMessage(asking.message_id, sent, replacement(frame, sent.data_coding, said.time, sent.scheduled))
+            return ReplacedMessage(asking.message_id, sent, replacement(frame, sent.data_coding, submit.time, sent.scheduled))
         except Malformed:
             return None
 
-    def message(self, said: messages.VerdictRecord, named: ReplacedMessage) -> Message:
-        return Message(self._senders.find(said.provider, said.account, said.port), said.recipient, named.content)
+    def message(self, submit: messages.VerdictRecord, named: ReplacedMessage) -> Message:
+        return Message(self._senders.find(submit.provider, submit.account, submit.port), submit.recipient, named.content)
 
-    def judge(self, judging: Admission, transit: PendingSubmit, named: ReplacedMessage, data: bytes, now: float) -> bytes:
+    def judge(self, judging: Admission, pending: PendingSubmit, named: ReplacedMessage, data: bytes, now: float) -> bytes:
         """The record with the new text's entry in place of the old one's, where that is allowed."""
         counters, sent = self._store.counters, named.sent
         old = next((one for one in record.entries(data) if one.id == sent.entry_id), None)
         if old is None or old.time <= now - KNOWN_S:
-            judging.refuse(transit, GATE_REASONS["not-replaceable"])
+            judging.refuse(pending, GATE_REASONS["not-replaceable"])
             return data
         for take in sent.takes:
             counters.give_back(take, old.time)
-        after = judging.in_place(transit, data, old, now)
+        after = judging.in_place(pending, data, old, now)
         for take in sent.takes:
             counters.take(take, old.time)
-        if transit.lane is None or transit.verdict is None:
+        if pending.lane is None or pending.verdict is None:
             return data
-        transit.takes = tuple(take for take in transit.verdict.takes if take not in sent.takes)
-        for take in transit.takes:
+        pending.takes = tuple(take for take in pending.verdict.takes if take not in sent.takes)
+        for take in pending.takes:
             counters.take(take, old.time)
-        self._index.rename(named.message_id, transit.entry_id, sent.takes + transit.takes, named.content.scheduled)
+        self._index.rename(named.message_id, pending.entry_id, sent.takes + pending.takes, named.content.scheduled)
         return after
 
     def restored(
-        self, transit: PendingSubmit, named: ReplacedMessage, data: bytes, now: float
+        self, pending: PendingSubmit, named: ReplacedMessage, data: bytes, now: float
     ) -> tuple[bytes, tuple[Take, ...]]:
         """The carrier refused to replace it: the record with the old entry again, and what goes back to counters."""
-        assert transit.adopted is not None
+        assert pending.adopted is not None
         sent = self._index.find(named.message_id)
-        if sent is not None and sent.entry_id == transit.entry_id:
-            self._index.rename(named.message_id, transit.adopted.id, named.sent.takes, named.sent.scheduled)
-        without = record.remove(data, transit.entry_id)
+        if sent is not None and sent.entry_id == pending.entry_id:
+            self._index.rename(named.message_id, pending.adopted.id, named.sent.takes, named.sent.scheduled)
+        without = record.remove(data, pending.entry_id)
         if without is data:  # another replacement has taken its place since
             return data, ()
-        return record.add(without, transit.adopted, int(now), messages.KEEP_S), transit.takes
+        return record.add(without, pending.adopted, int(now), messages.KEEP_S), pending.takes

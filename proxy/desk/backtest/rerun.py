@@ -116,15 +116,15 @@ class Rerun:
         skip: Callable[[SkippedVerdict], None],
         note: Callable[[JournalRecord], None] | None = None,
         before: Replayed | None = None,
-        mine: Callable[[int], bool] | None = None,
+        is_own: Callable[[int], bool] | None = None,
         look: Observer | None = None,
         others: ForeignFacts | None = None,
     ) -> None:
-        """``hear``, ``skip``: are called with every message, ``note`` with every record of kinds OBSERVED. ``before``: the result of the replay
-        that made the store. ``mine``: which recipients to judge; None: all. ``look``: is called before a message is judged, with the record and
-        the time. ``others``: if several gates are rerun on one store, the facts replicated from still other gates."""
+        """``hear``, ``skip``: are called with every message, ``note`` with every record of kinds OBSERVED. ``before``: the result of the
+        replay that made the store. ``is_own``: which recipients to judge; None: all. ``look``: is called before a message is judged, with the
+        record and the time. ``others``: if several gates are rerun on one store, the facts replicated from still other gates."""
         self.store = store
-        self._senders, self._hear, self._skip, self._note, self._mine = senders, hear, skip, note, mine
+        self._senders, self._hear, self._skip, self._note, self._is_own = senders, hear, skip, note, is_own
         self._conditions = Conditions(store, rules_of, look)
         self._others = others
         self._before = before if before is not None else Replayed()
@@ -147,7 +147,7 @@ class Rerun:
         """By how much the wall clock has jumped: parts of long messages wait by one that does not."""
         self._begin = 0
         self._open_twice = any(
-            said.entry is not None and said.entry.state == EntryState.SENT_TWICE for said in self._before.open.values()
+            submit.entry is not None and submit.entry.state == EntryState.SENT_TWICE for submit in self._before.open.values()
         )
         self._as_recorded: set[int] = set()
         """Verdicts whose effects stand as they were."""
@@ -173,7 +173,7 @@ class Rerun:
         decided = self._decide(found.submits, group.time)
         self._accept(found.accepted)
         for case in decided:
-            if case.lane is not None and case.said.entry is not None:
+            if case.lane is not None and case.journalled.entry is not None:
                 self._in_flight[case.recorded] = case
             self._hear(case)
         self._conditions.settle(decided)
@@ -208,11 +208,11 @@ class Rerun:
             return
         for item in accepted:
             for sequence in answered.verdicts_of(item.body):
-                case, said = self._in_flight.get(sequence), self._before.open.get(sequence)
+                case, submit = self._in_flight.get(sequence), self._before.open.get(sequence)
                 if case is not None and was_sent_twice(case.packed):
-                    change = ResendAccepted(case.said.recipient, case.entry_id)
-                elif said is not None and said.entry is not None and said.entry.state == EntryState.SENT_TWICE:
-                    change = ResendAccepted(said.recipient, said.entry.id)
+                    change = ResendAccepted(case.journalled.recipient, case.entry_id)
+                elif submit is not None and submit.entry is not None and submit.entry.state == EntryState.SENT_TWICE:
+                    change = ResendAccepted(submit.recipient, submit.entry.id)
                 else:
                     continue
                 self.store.update(change.recipient, lambda data, c=change: c.apply(data, now))  # type: ignore[misc]
@@ -229,31 +229,31 @@ class Rerun:
             for answer in answered.unpack_answers(item):
                 case = self._in_flight.pop(answer.verdict_sequence, None)
                 if case is None:
-                    said = self._before.open.pop(answer.verdict_sequence, None)
-                    if said is not None:
-                        replacing.accepted(said, answer, None)
+                    submit = self._before.open.pop(answer.verdict_sequence, None)
+                    if submit is not None:
+                        replacing.accepted(submit, answer, None)
                 elif case.named is None:
-                    replacing.accepted(case.said, answer, case)
+                    replacing.accepted(case.journalled, answer, case)
 
     # ------------------------------------------------------------------ messages
 
     def _decide(self, submits: list[JournalRecord], now: float) -> list[SubmitCase]:
         decided: list[SubmitCase] = []
         for item in submits:
-            if self._mine is not None and not self._mine(int.from_bytes(item.body[8:16], "big")):
+            if self._is_own is not None and not self._is_own(int.from_bytes(item.body[8:16], "big")):
                 take_counters(self.store, item.body)
                 continue
-            said = messages.unpack_verdict(item.body)
+            submit = messages.unpack_verdict(item.body)
             case = self._early_parts.pop(item.sequence, None)
             if case is not None:
-                self._conditions.use(said.revision)
+                self._conditions.use(submit.revision)
                 self._flush(decided, now)
                 decided += self._conditions.judge_parts([case], now, now - self._stepped_s)
                 continue
-            if said.reason not in UNJUDGED and self._conditions.use(said.revision):
-                case = self._case(said, item.sequence)
+            if submit.reason not in UNJUDGED and self._conditions.use(submit.revision):
+                case = self._case(submit, item.sequence)
             if case is None:
-                self._keep_as_then(item.sequence, said, said.reason or "rules-unknown")
+                self._keep_as_then(item.sequence, submit, submit.reason or "rules-unknown")
             elif case.message is not None and case.message.content.part is None:
                 self._flush(decided, now)
                 self._conditions.judge(case, now)
@@ -266,22 +266,22 @@ class Rerun:
         self._conditions.undo_not_stored()
         return decided
 
-    def _case(self, said: messages.VerdictRecord, number: int) -> SubmitCase | None:
-        content = read_case(said, self._memo)
+    def _case(self, submit: messages.VerdictRecord, number: int) -> SubmitCase | None:
+        content = read_case(submit, self._memo)
         if content is None:
             return None
         senders = self._senders
-        message = Message(senders.find(said.provider, said.account, said.port), said.recipient, content)
-        return SubmitCase(senders.bind(said.provider, said.account), message, said, number)
+        message = Message(senders.find(submit.provider, submit.account, submit.port), submit.recipient, content)
+        return SubmitCase(senders.bind(submit.provider, submit.account), message, submit, number)
 
-    def _keep_as_then(self, sequence: int, said: messages.VerdictRecord, why: str) -> None:
+    def _keep_as_then(self, sequence: int, submit: messages.VerdictRecord, why: str) -> None:
         """Does not judge a message again: repeats its recorded effects."""
-        if said.entry is not None:
+        if submit.entry is not None:
             self._as_recorded.add(sequence)
-            apply_verdict(self.store, said, sequence, counts=True, done=self._before)
-            if said.adopts and self._replacing is not None:
-                self._replacing.as_recorded.allowed(said)
-        self._skip(SkippedVerdict(said, why))
+            apply_verdict(self.store, submit, sequence, counts=True, done=self._before)
+            if submit.adopts and self._replacing is not None:
+                self._replacing.as_recorded.allowed(submit)
+        self._skip(SkippedVerdict(submit, why))
 
     def _flush(self, decided: list[SubmitCase], now: float) -> None:
         """Parts that were judged together, or one that came later."""
@@ -293,7 +293,7 @@ class Rerun:
             decided += self._conditions.judge_parts(batch, now, now_s)
         else:  # they came late to a message that was judged before all this begins
             for case in batch:
-                self._keep_as_then(case.recorded, case.said, "began-before")
+                self._keep_as_then(case.recorded, case.journalled, "began-before")
 
     # ------------------------------------------------------------------ what changed records
 
@@ -314,9 +314,9 @@ class Rerun:
             elif item.kind == messages.SHARE:
                 self._share(counter_shares.unpack_share(item.body))
             elif item.kind == messages.SUPPRESSED:
-                said = operator_actions.unpack_suppressed(item.body)
-                self.store.update(said.recipient, lambda data, s=said: officer_changed(data, s.added, s.lifted, int(s.time)))  # type: ignore[misc]
-                after.append(lambda s=said: take_off(self.store.listed, s.recipient, s.lifted))  # type: ignore[misc]
+                order = operator_actions.unpack_suppressed(item.body)
+                self.store.update(order.recipient, lambda data, s=order: officer_changed(data, s.added, s.lifted, int(s.time)))  # type: ignore[misc]
+                after.append(lambda s=order: take_off(self.store.listed, s.recipient, s.lifted))  # type: ignore[misc]
             elif item.kind == messages.PERSON:
                 befell = unpack_change(item.body)
                 self.store.update(befell.recipient, lambda data, b=befell: person_changed(data, b))  # type: ignore[misc]
@@ -350,10 +350,14 @@ class Rerun:
     def _remember_early_part(self, answered: SubmitCase, now: float) -> None:
         """The carrier refused a part and the message stood: so another part, judged in this group, had come before the refusal."""
         for item in self._submits:
-            said = messages.unpack_verdict(item.body)
-            if item.sequence in self._early_parts or said.recipient != answered.said.recipient or said.reason in UNJUDGED:
+            submit = messages.unpack_verdict(item.body)
+            if (
+                item.sequence in self._early_parts
+                or submit.recipient != answered.journalled.recipient
+                or submit.reason in UNJUDGED
+            ):
                 continue
-            case = self._case(said, item.sequence) if self._conditions.use(said.revision) else None
+            case = self._case(submit, item.sequence) if self._conditions.use(submit.revision) else None
             if case is not None and self._conditions.remember_part(case, answered, now - self._stepped_s):
                 self._early_parts[item.sequence] = case
                 return
@@ -364,17 +368,19 @@ class Rerun:
 
     def _replaced(self, item: JournalRecord, now: float) -> None:
         """A replace_sm: it changes the record as a submit in place of another would, among the changes of its group."""
-        said, conditions, replacing = messages.unpack_verdict(item.body), self._conditions, self._replacing
-        if self._mine is not None and not self._mine(said.recipient):
+        submit, conditions, replacing = messages.unpack_verdict(item.body), self._conditions, self._replacing
+        if self._is_own is not None and not self._is_own(submit.recipient):
             take_counters(self.store, item.body)
             return
-        named = replacing.named(said) if replacing is not None and said.reason not in UNJUDGED | NOT_STORED else None
-        if named is None or replacing is None or not conditions.use(said.revision):
-            self._keep_as_then(item.sequence, said, said.reason if said.reason in GATE_REASONS else "replace_sm")
+        named = replacing.named(submit) if replacing is not None and submit.reason not in UNJUDGED | NOT_STORED else None
+        if named is None or replacing is None or not conditions.use(submit.revision):
+            self._keep_as_then(item.sequence, submit, submit.reason if submit.reason in GATE_REASONS else "replace_sm")
             return
-        case = SubmitCase(self._senders.bind(said.provider, said.account), replacing.message(said, named), said, item.sequence)
+        case = SubmitCase(
+            self._senders.bind(submit.provider, submit.account), replacing.message(submit, named), submit, item.sequence
+        )
         conditions.replace(case, named, replacing, now)
-        if case.lane is not None and said.entry is not None:
+        if case.lane is not None and submit.entry is not None:
             self._in_flight[item.sequence] = case
         if case.verdict is not None:
             self._hear(case)
@@ -418,11 +424,11 @@ class Rerun:
         else:
             kind = item.kind
             if kind == messages.HEARD:  # of another gate
-                said = unpack_replicated(body)
-                if self._others is None or self._others.is_new(said):
+                replicated = unpack_replicated(body)
+                if self._others is None or self._others.is_new(replicated):
                     with contextlib.suppress(NotUnderstood):  # as it was when it came
-                        apply_heard(self.store, said, self._listings if self._others is None else self._others.listings)
-                kind, body = said.kind, said.body
+                        apply_heard(self.store, replicated, self._listings if self._others is None else self._others.listings)
+                kind, body = replicated.kind, replicated.body
             else:
                 apply_operated(self.store, item, self._listings)
             if kind == messages.ORDERED:
@@ -433,8 +439,8 @@ class Rerun:
     def _started(self) -> None:
         """The gate restarted: messages in flight have an unknown outcome."""
         for case in self._in_flight.values():
-            entry_id, same = case.entry_id, case.said.fingerprint
-            self.store.update(case.said.recipient, lambda data, i=entry_id, s=same: record.mark_unknown(data, i, s))  # type: ignore[misc]
+            entry_id, same = case.entry_id, case.journalled.fingerprint
+            self.store.update(case.journalled.recipient, lambda data, i=entry_id, s=same: record.mark_unknown(data, i, s))  # type: ignore[misc]
         settle_open(self.store, self._before)
         self._before.open.clear()
         self._in_flight.clear()

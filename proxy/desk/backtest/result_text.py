@@ -42,14 +42,14 @@ def hours(answer: BacktestResult) -> Iterator[dict[str, Any]]:
     if not counted:
         return
     for hour in range(min(key[0] for key in counted), max(key[0] for key in counted) + 1):
-        mine = {key[1:]: count for key, count in counted.items() if key[0] == hour}
+        counts = {key[1:]: count for key, count in counted.items() if key[0] == hour}
         yield {
             "hour": iso(hour * HOUR_S),
-            "messages": sum(mine.values()),
-            "refused_then": sum(count for (then, _), count in mine.items() if then != "allow"),
-            "refused_now": sum(count for (_, now), count in mine.items() if now != "allow"),
-            REFUSED: sum(count for (then, now), count in mine.items() if then == "allow" != now),
-            ALLOWED: sum(count for (then, now), count in mine.items() if now == "allow" != then),
+            "messages": sum(counts.values()),
+            "refused_then": sum(count for (then, _), count in counts.items() if then != "allow"),
+            "refused_now": sum(count for (_, now), count in counts.items() if now != "allow"),
+            REFUSED: sum(count for (then, now), count in counts.items() if then == "allow" != now),
+            ALLOWED: sum(count for (then, now), count in counts.items() if now == "allow" != then),
         }
 
 
@@ -149,8 +149,8 @@ def as_text(answer: BacktestResult) -> Iterator[str]:
     for rule, count in found.shadow.most_common(ROWS_SHOWN):
         yield f"shadow rule {rule}: objects to {count:,} that pass now"
     if found.skipped:
-        said = ", ".join(f"{why} {count:,}" for why, count in found.skipped.most_common())
-        yield f"not judged again (the gate's own reasons): {said}"
+        text = ", ".join(f"{why} {count:,}" for why, count in found.skipped.most_common())
+        yield f"not judged again (the gate's own reasons): {text}"
     if found.needless:
         yield f"{found.needless:,} of {found.repeated:,} repeats of refused messages would not have been sent"
     for one in notes(answer):

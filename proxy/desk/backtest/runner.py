@@ -229,17 +229,17 @@ def judge_share(
     try:
         senders = Senders(request.providers)
         differing = [_new_differences(request, span.begins, rules, number) for _ in request.journals]
-        mine = None if of == 1 else (lambda person: person % of == number)
+        is_own = None if of == 1 else (lambda person: person % of == number)
         same = rules.revision == span.in_force
         begin, look_back_s = span.begins - RUN_IN_S, window_s(rules)
         by = None if same or not counts_across_people(rules) else (rules, senders)
         groups, known = _all_sources(request, begin, look_back_s, progress)
         nodes = [node for _, node in request.journals if node is not None]
         before, left = rebuild_merged(
-            groups, nodes, begin, look_back_s, hear=[one.note for one in differing], mine=mine, count_by=by, store=known
+            groups, nodes, begin, look_back_s, hear=[one.note for one in differing], is_own=is_own, count_by=by, store=known
         )
         reruns = [
-            Rerun(before.store, lambda _: rules, senders, one.count, one.skip, one.note, found, mine, others=before.others)
+            Rerun(before.store, lambda _: rules, senders, one.count, one.skip, one.note, found, is_own, others=before.others)
             for one, found in zip(differing, before.found, strict=True)
         ]
         for whose, group in left:
@@ -268,12 +268,12 @@ def _all_sources(
     if len(disks) == 1:
         groups, known = sources(disks[0], request.store, begin, look_back_s, progress)
         return [groups], known
-    told = [0.0] * len(disks)
+    shares = [0.0] * len(disks)
 
     def share_progress(place: int) -> Callable[[float], None]:
         def note(share: float) -> None:
-            told[place] = share
-            progress(sum(told) / len(told))
+            shares[place] = share
+            progress(sum(shares) / len(shares))
 
         return note
 

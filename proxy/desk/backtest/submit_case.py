@@ -27,10 +27,10 @@ NOT_STORED = frozenset(("store-conflict", "store-down"))
 class SubmitCase(PendingSubmit):
     """One message as it was sent and decided then; its verdict now is what judging leaves on it, as on any PendingSubmit."""
 
-    def __init__(self, bind: Bind, message: Message, said: messages.VerdictRecord, number: int) -> None:
-        super().__init__(bind, 0, said.data, said.time)
+    def __init__(self, bind: Bind, message: Message, submit: messages.VerdictRecord, number: int) -> None:
+        super().__init__(bind, 0, submit.data, submit.time)
         self.message = message
-        self.said = said
+        self.journalled = submit
         self.recorded = number
         self.named: ReplacedMessage | None = None
         """What it was to replace."""
@@ -39,14 +39,17 @@ class SubmitCase(PendingSubmit):
     def has_own_verdict(self) -> bool:
         """Whether its verdict is its own: of a long message only the first part's is, and that of a late part that breaks a rule."""
         return (
-            self.long is None or self.long.leader is self or self.reason == "late-breach" or self.said.reason == "late-breach"
+            self.long is None
+            or self.long.leader is self
+            or self.reason == "late-breach"
+            or self.journalled.reason == "late-breach"
         )
 
 
 class SkippedVerdict(NamedTuple):
     """A record of a verdict that is not judged again."""
 
-    said: messages.VerdictRecord
+    journalled: messages.VerdictRecord
     why: str
 
 
@@ -58,10 +61,10 @@ RulesOf = Callable[[str], RuleSet | None]
 def take_counters(store: EmbeddedStore, body: bytes) -> None:
     """Counts a message whose recipient is not judged here: counters are about all recipients."""
     if messages.takes_of(body):
-        said = messages.unpack_verdict(body)
-        if said.entry is not None:
-            for take in said.takes:
-                store.counters.take(take, said.entry.time)
+        submit = messages.unpack_verdict(body)
+        if submit.entry is not None:
+            for take in submit.takes:
+                store.counters.take(take, submit.entry.time)
 
 
 def in_same_batch(before: SubmitCase, case: SubmitCase) -> bool:
@@ -79,7 +82,11 @@ def in_same_batch(before: SubmitCase, case: SubmitCase) -> bool:
         other.recipient,
         b.reference,
         b.total,
-    ) and (a.index < b.index and before.said.entry == case.said.entry and not (before.said.late or case.said.late))
+    ) and (
+        a.index < b.index
+        and before.journalled.entry == case.journalled.entry
+        and not (before.journalled.late or case.journalled.late)
+    )
 
 
 def index_of(case: SubmitCase) -> int:
@@ -104,7 +111,7 @@ def begins_message(case: SubmitCase, leader: PendingSubmit | None) -> bool:
     it came, up to two seconds before it was judged."""
     if not isinstance(leader, SubmitCase):
         return False
-    led, mine = leader.said.entry, case.said.entry
-    if mine is not None:
-        return led is None or led.id != mine.id
-    return led is not None and case.said.reason in RULE_REASONS
+    led, own = leader.journalled.entry, case.journalled.entry
+    if own is not None:
+        return led is None or led.id != own.id
+    return led is not None and case.journalled.reason in RULE_REASONS

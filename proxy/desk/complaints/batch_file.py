@@ -92,23 +92,23 @@ def _heads(cells: list[str]) -> dict[str, int]:
     return found
 
 
-def _row(said: Mapping[str, str], now: float) -> dict[str, Any]:
+def _row(cells: Mapping[str, str], now: float) -> dict[str, Any]:
     """What the gate takes; ValueError says all that is wrong."""
     row, faults = dict[str, Any](), list[str]()
     for name, read in _READ.items():
-        if name == "number" or said.get(name):
+        if name == "number" or cells.get(name):
             try:
-                row[name] = found = read(said.get(name, ""))
+                row[name] = found = read(cells.get(name, ""))
                 if name != "number" and found > now + AHEAD_S:
-                    faults.append(f"the time {said[name][:40]!r} is yet to come")
+                    faults.append(f"the time {cells[name][:40]!r} is yet to come")
             except ValueError as fault:
                 faults.append(str(fault))
-    if not any(said.get(name, "").strip() for name in ("sender", "at", "text")):
+    if not any(cells.get(name, "").strip() for name in ("sender", "at", "text")):
         faults.append("says neither from where, nor when, nor what came")
     if faults:
         raise ValueError("; ".join(faults))
     for name in ("reference", "sender", "text"):
-        if word := said.get(name, "").strip():
+        if word := cells.get(name, "").strip():
             row[name] = word
     if "sender" in row:
         row["sender"] = unicodedata.normalize("NFKC", row["sender"]).replace(" ", "")

@@ -294,8 +294,10 @@ class CaseBook:
 
     def overdue(self, now: float) -> tuple[int, int]:
         """Open cases that should have been forwarded, or answered, by now."""
-        there = self._undecided.values()
-        return sum(not case.forwarded and case.forward_by < now for case in there), sum(case.answer_by < now for case in there)
+        undecided = self._undecided.values()
+        return sum(not case.forwarded and case.forward_by < now for case in undecided), sum(
+            case.answer_by < now for case in undecided
+        )
 
     # --
 

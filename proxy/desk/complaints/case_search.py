@@ -92,9 +92,9 @@ def match_lines(answer: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
     from proxy.desk.search.command import print_coverage
 
     for one in found.candidates:
-        said = _candidate(one)
-        yield f"{one.score:3}  {said['message']}  {format_time(said['at'])}  {said['to']}  {said['provider']} {said['from']}  {said['verdict']}"
-        yield f"     {said['text']}"
+        row = _candidate(one)
+        yield f"{one.score:3}  {row['message']}  {format_time(row['at'])}  {row['to']}  {row['provider']} {row['from']}  {row['verdict']}"
+        yield f"     {row['text']}"
         yield f"     {'; '.join(one.why)}"
     if not found.candidates:
         yield "no message fits" + (f", from {found.within_s / 3600:g} h before to as long behind" if found.within_s else "")

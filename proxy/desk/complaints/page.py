@@ -41,7 +41,7 @@ async def _list(request: PageRequest, problem: str = "") -> Response:
     """Lists cases; open ones by default."""
     state = request.query.get("state", "") or "open"
     provider = request.query.get("provider", "").strip()
-    skip = int(said) if (said := request.query.get("skip", "")).isdigit() and len(said) < 7 else 0
+    skip = int(number) if (number := request.query.get("skip", "")).isdigit() and len(number) < 7 else 0
     answer = await request.ask(
         "complaint.list",
         state=state if state in STATES else None,
@@ -69,10 +69,10 @@ async def import_batch(request: PageRequest) -> Response:
         ).json
     except CannotAsk as error:
         return await _list(request, forms.problem_text(error))
-    said = request.t(
+    notice = request.t(
         "would_file" if check else "filed", count=answer["would_file"] if check else answer["filed"], known=answer["known"]
     )
-    return request.go("/complaints", said)
+    return request.go("/complaints", notice)
 
 
 @page.post("export", wants=Permission.TAKE_OUT)
@@ -164,11 +164,11 @@ async def _program(request: PageRequest, words: str, command: str, *options: str
 async def decide(request: PageRequest) -> Response:
     """Decides a case, and suppresses for the person in the same step if a scope is given."""
     scope, of = request.form("suppress"), request.form("of")
-    said: dict[str, Any] = {"state": request.form("state"), "of": int(of) if of.isdigit() and len(of) < 15 else None}
-    said |= {"provider": request.form("provider") or None}
+    arguments: dict[str, Any] = {"state": request.form("state"), "of": int(of) if of.isdigit() and len(of) < 15 else None}
+    arguments |= {"provider": request.form("provider") or None}
     if scope:
-        said |= {"suppress": scope, "for_s": forms.duration_s(request.form("lasts"))}
-    return await _asked(request, "complaint.decide", "decided", **said)
+        arguments |= {"suppress": scope, "for_s": forms.duration_s(request.form("lasts"))}
+    return await _asked(request, "complaint.decide", "decided", **arguments)
 
 
 @page.post("case/{number}/{step}", wants=Permission.ENTER)
@@ -180,9 +180,9 @@ async def step(request: PageRequest) -> Response:
     return await _asked(request, f"complaint.{request.path('step')}", done[request.path("step")])
 
 
-async def _asked(request: PageRequest, command: str, words: str, **said: Any) -> Response:
+async def _asked(request: PageRequest, command: str, words: str, **arguments: Any) -> Response:
     try:
-        await request.ask(command, id=request.path("number"), why=request.form("why"), **said)
+        await request.ask(command, id=request.path("number"), why=request.form("why"), **arguments)
     except CannotAsk as error:
         return await _case(request, forms.problem_text(error))
     return _to(request, words)

@@ -98,8 +98,8 @@ class _Tracing:
         if self._running >= TRACES_MAX:
             raise CommandRefused(f"{TRACES_MAX} traces are running already")
         command = "trace --full" if full else "trace"
-        said = operator_actions.pack_operated(gate.now(), call.who, command, why, f"{selection} for {for_s:g} s")
-        await gate.safe(gate.write(messages.OPERATED, said))
+        body = operator_actions.pack_operated(gate.now(), call.who, command, why, f"{selection} for {for_s:g} s")
+        await gate.safe(gate.write(messages.OPERATED, body))
         self._running += 1
         trace = _Trace(gate, selection, count, full, octets)
         try:

@@ -204,7 +204,7 @@ class _Consent:
         gate, consented = self._gate, self._gate.store.consented
         async with gate.chunked_imports.one_at_a_time:
             try:
-                consented.make_room(len(incoming.said.batches))
+                consented.make_room(len(incoming.batch.batches))
             except TooManyBatches as fault:
                 raise CommandRefused(f"{fault}: nothing was imported") from None
             event = incoming.whole(gate.now(), consented)
@@ -218,7 +218,7 @@ class _Consent:
             "batches": list(event.batches),
             "numbers": incoming.numbers,
             "new": new,
-            "due": incoming.said.due if missing else 0,
+            "due": incoming.batch.due if missing else 0,
             "enforced": enforced(gate),
         }
 

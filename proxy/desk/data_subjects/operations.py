@@ -150,7 +150,7 @@ class _Subject:
             "to": str(Number(person)),
             "gone": {
                 "refusals": len(record.opt_outs(before)),
-                "consents_and_lists": change.gone,
+                "consents_and_lists": change.removed,
                 "withdrawn": len(record.withdrawals(before)),
                 "asked_for_consent": len(record.Record(before).asked()),
                 "texts": len(record.Record(before).refused_texts()),
@@ -211,7 +211,7 @@ class _Subject:
                 )
             )
             for change in changes:
-                gone += change.gone
+                gone += change.removed
                 self._gate.relay.refusals.forget(change.recipient)
         return gone
 

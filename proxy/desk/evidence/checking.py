@@ -85,10 +85,10 @@ def check(path: Path, public: bytes | None, head: str = "") -> PackCheck:
             faults.append(Bilingual(f"{name}: was altered", f"{name}：被改动"))
     for name in sorted(files.keys() - named.keys() - {MANIFEST, SIGNATURE}):
         faults.append(Bilingual(f"{name}: was put in", f"{name}：是后加的"))
-    said = _json(files, EVIDENCE, faults) if EVIDENCE in files else {}
+    evidence = _json(files, EVIDENCE, faults) if EVIDENCE in files else {}
     if PROOF in files:
         _proof(_json(files, PROOF, faults), files.get(CHAIN, b""), public or _public(files), head, faults, notes)
-    return PackCheck(tuple(faults), tuple(notes), said)
+    return PackCheck(tuple(faults), tuple(notes), evidence)
 
 
 def _files(path: Path) -> dict[str, bytes]:
@@ -150,9 +150,9 @@ def _public(files: dict[str, bytes]) -> bytes | None:
 
 
 def _signature(files: dict[str, bytes], public: bytes | None, faults: list[Bilingual], notes: list[Bilingual]) -> None:
-    said = _json(files, SIGNATURE, faults)
+    fields = _json(files, SIGNATURE, faults)
     try:
-        signature, own = bytes.fromhex(said["signature"]), bytes.fromhex(said["public"])
+        signature, own = bytes.fromhex(fields["signature"]), bytes.fromhex(fields["public"])
     except (KeyError, ValueError, TypeError):
         faults.append(Bilingual(f"{SIGNATURE}: was altered (it holds no signature)", f"{SIGNATURE}：被改动（没有签名）"))
         return
@@ -209,8 +209,8 @@ def _proof(
                 )
             )
         wrapped = json.loads(line)
-        said = json.loads(wrapped["said"])
-        day = said["day"]
+        head_text = json.loads(wrapped["said"])
+        day = head_text["day"]
         if public is None or not is_signed(public, bytes.fromhex(wrapped["signature"]), wrapped["said"].encode()):
             faults.append(
                 Bilingual(f"{PROOF}: the head of {day} is not signed by that key", f"{PROOF}：{day} 的摘要不是该密钥签名的")
@@ -231,18 +231,18 @@ def _proof(
                     f"{day} 的摘要是 {found}：请与公布的比对，或用 --head 给出",
                 )
             )
-        if _table_digest(table) != said["table"]:
+        if _table_digest(table) != head_text["table"]:
             faults.append(
                 Bilingual(f"{PROOF}: the head of {day} speaks of another table", f"{PROOF}：{day} 的摘要说的是另一张表")
             )
-        if not said["first"] <= record <= said["last"]:
+        if not head_text["first"] <= record <= head_text["last"]:
             faults.append(
                 Bilingual(
-                    f"{PROOF}: record {record} is not of {day} (records {said['first']} to {said['last']})",
-                    f"{PROOF}：记录 {record} 不属于 {day}（记录 {said['first']} 至 {said['last']}）",
+                    f"{PROOF}: record {record} is not of {day} (records {head_text['first']} to {head_text['last']})",
+                    f"{PROOF}：记录 {record} 不属于 {day}（记录 {head_text['first']} 至 {head_text['last']}）",
                 )
             )
-        if int(group["last"]) > said["last"] or said["chain"] != table[_CHAIN_PLACE]:
+        if int(group["last"]) > head_text["last"] or head_text["chain"] != table[_CHAIN_PLACE]:
             faults.append(
                 Bilingual(
                     f"{PROOF}: the group of record {record} does not lie before the head of {day}",

@@ -18,15 +18,15 @@ Point = tuple[int, int, int, int]
 _NEUTRAL: Point = (0, 1, 1, 0)
 
 
-def is_signed(public: bytes, signature: bytes, said: bytes) -> bool:
-    """Whether the holder of the other half of ``public`` (32 bytes) signed ``said``; ``signature``: 64 bytes."""
+def is_signed(public: bytes, signature: bytes, data: bytes) -> bool:
+    """Whether the holder of the other half of ``public`` (32 bytes) signed ``data``; ``signature``: 64 bytes."""
     if len(public) != 32 or len(signature) != 64:
         return False
     key = _decoded(public)
     scalar = int.from_bytes(signature[32:], "little")
     if key is None or scalar >= _ORDER:
         return False
-    challenge = int.from_bytes(sha512(signature[:32] + public + said).digest(), "little") % _ORDER
+    challenge = int.from_bytes(sha512(signature[:32] + public + data).digest(), "little") % _ORDER
     found = _sum(_times(scalar, _BASE), _times(_ORDER - challenge, key))
     return _encoded(found) == signature[:32]
 

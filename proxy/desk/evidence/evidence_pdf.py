@@ -53,9 +53,9 @@ _LATIN = re.compile("([\x21-\x7e]+(?: [\x21-\x7e]+)*)")
 Rows = Sequence[tuple[str, Any]]
 
 
-def evidence(said: Mapping[str, Any]) -> bytes:
-    """The pages of a pack. ``said``: its evidence.json."""
-    return _document(f"证据包 Evidence {said['message']['message']}", _evidence(said))
+def evidence(fields: Mapping[str, Any]) -> bytes:
+    """The pages of a pack. ``fields``: its evidence.json."""
+    return _document(f"证据包 Evidence {fields['message']['message']}", _evidence(fields))
 
 
 def letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> bytes:
@@ -80,10 +80,10 @@ def _document(title: str, parts: Iterator[Any]) -> bytes:
     return out.getvalue()
 
 
-def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
-    message, proof = said["message"], said["proof"]
-    yield _paragraph("号码已隐去" if said["masked"] else "含完整号码, 仅供有权查阅者使用", _SOFT)
-    if case := said.get("case"):
+def _evidence(fields: Mapping[str, Any]) -> Iterator[Any]:
+    message, proof = fields["message"], fields["proof"]
+    yield _paragraph("号码已隐去" if fields["masked"] else "含完整号码, 仅供有权查阅者使用", _SOFT)
+    if case := fields.get("case"):
         yield _paragraph("投诉 Complaint", _HEAD)
         yield _pairs([
             ("案件 case", f"{case['id']} ({case['source']} {case['reference']})"), ("认定 state", both(case["state"], CASES)),
@@ -115,18 +115,18 @@ def _evidence(said: Mapping[str, Any]) -> Iterator[Any]:
         ("广告主 advertiser", "状态 state", "自 from", "至 to", "证明 proof"),
         [
             (one["advertiser"], both(one["state"], CONSENTS), one["since"], one["until"], _proof_of(one))
-            for one in said["consents"]
+            for one in fields["consents"]
         ],
         "没有登记的同意 No consent is registered",
         (3, 2, 3, 3, 5),
     )
     yield _paragraph("规则 Rules", _HEAD)
-    off = [one["rule"] for one in said["rules"] if one["says_en"] == OFF]
+    off = [one["rule"] for one in fields["rules"] if one["says_en"] == OFF]
     yield _table(
         ("规则 rule", "说明 say", "依据 basis", "判定 says"),
         [
             (one["rule"], one["say"], one["basis"], f"{one['says']}: {one['why']}")
-            for one in said["rules"]
+            for one in fields["rules"]
             if one["says_en"] != OFF
         ],
         "没有启用的规则 No rule was on" if off else "当时的规则没有保留 The rules of then are not kept",

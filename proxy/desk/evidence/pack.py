@@ -24,8 +24,8 @@ FORMAT = 1
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest a ZIP can say: when it was made stands inside
 
 
-def as_bytes(said: Any) -> bytes:
-    return json.dumps(said, ensure_ascii=False, indent=2, sort_keys=True).encode("utf-8", "backslashreplace") + b"\n"
+def as_bytes(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def digest(data: bytes) -> str:

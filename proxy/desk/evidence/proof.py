@@ -52,7 +52,7 @@ def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | 
             raise ValueError(f"--chain: {pieces}: leave it out (--no-chain)")
     record = next(one for one in group.records if one.sequence == sequence)
     whole = pieces if isinstance(pieces, bytes) else b""
-    said: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "node": node,
         "identity": disk.identity(),
         "record": sequence,
@@ -67,7 +67,7 @@ def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | 
     }
     why = pieces if isinstance(pieces, str) else ""
     words = proof_statement(head=bool(head), chain=bool(whole), sealed=header.sealed, why=why)
-    return Proof(said | {"proves": {"en": str(words), "zh": words.zh}}, whole)
+    return Proof(fields | {"proves": {"en": str(words), "zh": words.zh}}, whole)
 
 
 _VOUCHED = Bilingual(

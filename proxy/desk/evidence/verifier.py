@@ -53,38 +53,38 @@ def lines_of(pack: Path, found: PackCheck, language: str) -> list[str]:
     return [printable(_in_language(line, language)) for line in (*shown, *found.notes)]
 
 
-def _in_language(said: Bilingual, language: str) -> str:
-    return said.zh if language == CHINESE else str(said)
+def _in_language(text: Bilingual, language: str) -> str:
+    return text.zh if language == CHINESE else str(text)
 
 
 def language_here() -> str:
     """The machine's language: zh, or en for any other."""
-    said = next((found for name in LOCALE if (found := os.environ.get(name))), "")
-    return CHINESE if said.startswith(CHINESE) else "en"
+    locale = next((found for name in LOCALE if (found := os.environ.get(name))), "")
+    return CHINESE if locale.startswith(CHINESE) else "en"
 
 
 def main(arguments: list[str]) -> int:
     """0: as it was made; 1: something was altered; 2: it cannot be checked."""
-    asked = argparse.ArgumentParser("verify", description="Tell whether an evidence pack of gate106 is as it was made.")
-    asked.add_argument("pack", type=Path, help="the ZIP")
-    asked.add_argument("--key", type=Path, help="the public key that was handed over (head.pub)")
-    asked.add_argument("--head", default="", help="the digest of the day's head, as it was published")
-    asked.add_argument("--json", action="store_true", help="for programs")
-    asked.add_argument(
+    parser = argparse.ArgumentParser("verify", description="Tell whether an evidence pack of gate106 is as it was made.")
+    parser.add_argument("pack", type=Path, help="the ZIP")
+    parser.add_argument("--key", type=Path, help="the public key that was handed over (head.pub)")
+    parser.add_argument("--head", default="", help="the digest of the day's head, as it was published")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
         "--lang", choices=("zh", "en"), default=language_here(), help="what is told in which language; else the machine's"
     )
-    said = asked.parse_args(arguments)
+    options = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # where a terminal has no such letters
     try:
-        found = check(said.pack, key_of(said.key) if said.key else None, said.head)
+        found = check(options.pack, key_of(options.key) if options.key else None, options.head)
     except NotAPack as error:
-        print(f"verify: {printable(_in_language(error.why, said.lang))}", file=sys.stderr)  # noqa: T201
+        print(f"verify: {printable(_in_language(error.why, options.lang))}", file=sys.stderr)  # noqa: T201
         return 2
     except OSError as error:
-        print(f"verify: {error.filename or said.pack}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        print(f"verify: {error.filename or options.pack}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
         return 2
-    shown = found.as_dict() if said.json else None
-    print(json.dumps(shown, indent=2) if shown is not None else "\n".join(lines_of(said.pack, found, said.lang)))  # noqa: T201
+    shown = found.as_dict() if options.json else None
+    print(json.dumps(shown, indent=2) if shown is not None else "\n".join(lines_of(options.pack, found, options.lang)))  # noqa: T201
     return 1 if found.faults else 0

@@ -60,7 +60,7 @@ def inquiry_of(
     from dataclasses import replace
 
     from proxy.config import SettingsError, every_worker, load
-    from proxy.desk.suppression.signature_search import JournalNames
+    from proxy.desk.suppression.signature_search import JournalSignatures
     from proxy.journal.scan import JournalDamaged
     from proxy.journal.sealing import SealingError
     from proxy.state import StateError
@@ -79,7 +79,11 @@ def inquiry_of(
         disks = [(gate, disk_of(gate.journal, gate.sealing)) for gate in gates]
         settings, disk, target = _target(wanted.strip(), disks)
         beside = {gate.node: other for gate, other in disks if other is not disk}
-        return settings, _inquire(target, disk, settings, today, loaded, beside, JournalNames(target.recipient, config)), loaded
+        return (
+            settings,
+            _inquire(target, disk, settings, today, loaded, beside, JournalSignatures(target.recipient, config)),
+            loaded,
+        )
     except JournalDamaged as error:
         fail(f"{error} (while a gate writes it, run it again)")
     except (StateError, SealingError) as error:

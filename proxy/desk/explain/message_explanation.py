@@ -108,9 +108,9 @@ class _JournalReader:
     def _verdict(self, item: JournalRecord) -> None:
         found, entry = self._found, self._found.target.entry_id
         if item.sequence == found.target.sequence or (entry and entry.to_bytes(6, "big") in item.body):
-            said = messages.unpack_verdict(item.body)
-            if item.sequence == found.target.sequence or (said.entry is not None and said.entry.id == entry):
-                found.said[item.sequence] = said
+            submit = messages.unpack_verdict(item.body)
+            if item.sequence == found.target.sequence or (submit.entry is not None and submit.entry.id == entry):
+                found.said[item.sequence] = submit
 
     def _answer(self, item: JournalRecord) -> None:
         found = self._found
@@ -129,42 +129,42 @@ class _JournalReader:
         if came.kind != "receipt":
             return
         try:
-            said = read_deliver(Frame.of(came.data))
+            deliver = read_deliver(Frame.of(came.data))
         except (Malformed, ValueError):
             return
-        receipt = read_receipt(said.text)
-        named = {said.receipted_message_id, receipt.id.encode() if receipt is not None else None}
+        receipt = read_receipt(deliver.text)
+        named = {deliver.receipted_message_id, receipt.id.encode() if receipt is not None else None}
         if named & self._ids:
-            state = receipt.stat if receipt is not None else str(said.message_state)
+            state = receipt.stat if receipt is not None else str(deliver.message_state)
             self._found.receipts.append((came.time, state, receipt.err if receipt is not None else ""))
 
     def _evidence(self, item: JournalRecord) -> None:
-        said = grounds.unpack_evidence(item.body)
-        if said.verdict_sequence in self._found.said:
-            self._found.evidence.append(said)
+        evidence = grounds.unpack_evidence(item.body)
+        if evidence.verdict_sequence in self._found.said:
+            self._found.evidence.append(evidence)
 
     def _repeated(self, item: JournalRecord) -> None:
         again = requests.unpack_repeated(item.body).counts
         self._found.repeats += sum(again.get(number, 0) for number in self._found.said)
 
     def _rules(self, item: JournalRecord) -> None:
-        said = gate_events.unpack_rules(item.body)
-        self._found.names[said.revision] = said.ids
+        rules = gate_events.unpack_rules(item.body)
+        self._found.names[rules.revision] = rules.ids
 
     def _ordered(self, item: JournalRecord) -> None:
         order = operator_actions.unpack_order(item.body)
         self._found.orders[ORDER_NUMBERS_FROM | order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
     def _replicated(self, item: JournalRecord) -> None:
-        said = unpack_replicated(item.body)
-        if (note := _OF_OTHERS.get(said.kind)) is not None:
-            note(self, JournalRecord(item.sequence, said.kind, said.body))
+        replicated = unpack_replicated(item.body)
+        if (note := _OF_OTHERS.get(replicated.kind)) is not None:
+            note(self, JournalRecord(item.sequence, replicated.kind, replicated.body))
 
     def _refused(self, item: JournalRecord) -> None:
         if self._found.said:
-            said = delivers.unpack_optout(item.body)
-            if said.recipient == self._found.verdict.recipient:
-                self._found.refused_later.append(said)
+            opt_out = delivers.unpack_optout(item.body)
+            if opt_out.recipient == self._found.verdict.recipient:
+                self._found.refused_later.append(opt_out)
 
 
 _KINDS = {
@@ -206,7 +206,7 @@ def inquire(
         begin,
         look_back_s,
         hear=[lambda _: None] * len(journals),
-        mine=lambda one: one == recipient,
+        is_own=lambda one: one == recipient,
         store=known,
     )
     rejudge = _Rejudge(found, before.store, today)
@@ -269,7 +269,7 @@ class _Rejudge:
         """The state of the port's reply path with which these rules decide as they did; None where they do not ask for it."""
         if rules.asked_of(UNUSED) < 0:
             return None
-        breached = {number for number, _, _ in case.said.breaches}
+        breached = {number for number, _, _ in case.journalled.breaches}
         for path in MAY_HAVE_BEEN:
             paths = AssumedPath(path)
             verdict = judge(message, person, rules.with_orders(rules.orders, paths), moment, self._store.counters)
@@ -279,9 +279,9 @@ class _Rejudge:
 
     def hear(self, case: SubmitCase) -> None:
         if case.recorded == self._found.target.sequence:
-            said = case.said
+            submit = case.journalled
             now = case.lane is not None, case.reason
             if self._found.then is not None and self._found.paths is not None:  # the rerun takes every path for proven
                 verdict = self._found.then.verdict
                 now = verdict.outcome is Outcome.ALLOW, verdict.reason.name if verdict.reason is not None else ""
-            self._found.reproduced = (said.entry is not None, said.reason) == now
+            self._found.reproduced = (submit.entry is not None, submit.reason) == now

@@ -36,25 +36,25 @@ EFFECTS = {
 
 def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> dict[str, Any]:
     """What ``gate106 explain --message --json`` prints. ``whole``: with the whole number."""
-    said = found.verdict
+    submit = found.verdict
     return {
         "message": f"{node}:{found.target.sequence}",
         "entry": found.target.entry_id or None,
-        "at": iso(said.time),
-        "provider": said.provider,
-        "account": said.account,
-        "from": said.port,
-        "to": _person_of(said, whole=whole) or None,
+        "at": iso(submit.time),
+        "provider": submit.provider,
+        "account": submit.account,
+        "from": submit.port,
+        "to": _person_of(submit, whole=whole) or None,
         "text": _text(found, now) or None,
         "parts": len(found.said),
-        "revision": said.revision or None,
-        "verdict": _word(said),
-        "reason": said.reason or None,
+        "revision": submit.revision or None,
+        "verdict": _word(submit),
+        "reason": submit.reason or None,
         "rule": _reported(found),
-        "category": said.category.word,
+        "category": submit.category.word,
         "rules": [
-            {"rule": found.rule(said.revision, number), "wants": outcome.word, "shadow": shadow}
-            for number, outcome, shadow in said.breaches
+            {"rule": found.rule(submit.revision, number), "wants": outcome.word, "shadow": shadow}
+            for number, outcome, shadow in submit.breaches
         ],
         "evidence": [{"rule": one.rule, "words": one.words} for one in found.evidence],
         "repeats": found.repeats,
@@ -92,16 +92,16 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
     def put(english: str, chinese: str) -> str:
         return chinese if language == "zh" else english
 
-    said = found.verdict
-    reason = f" {said.reason}" + (f" ({rule})" if (rule := _reported(found)) else "") if said.reason else ""
+    submit = found.verdict
+    reason = f" {submit.reason}" + (f" ({rule})" if (rule := _reported(found)) else "") if submit.reason else ""
     yield put(
-        f"message {node}:{found.target.sequence}, {_exactly(said.time)}",
-        f"短信 {node}:{found.target.sequence}, {_exactly(said.time)}",
+        f"message {node}:{found.target.sequence}, {_exactly(submit.time)}",
+        f"短信 {node}:{found.target.sequence}, {_exactly(submit.time)}",
     )
-    person = _person_of(said, whole=whole) or "?"
+    person = _person_of(submit, whole=whole) or "?"
     yield put(
-        f"  {said.provider} ({said.account}) from {said.port} to {person}: {_word(said)}{reason}",
-        f"  {said.provider}({said.account})从 {said.port} 发往 {person}: {ZH[_word(said)]}{reason}",
+        f"  {submit.provider} ({submit.account}) from {submit.port} to {person}: {_word(submit)}{reason}",
+        f"  {submit.provider}({submit.account})从 {submit.port} 发往 {person}: {ZH[_word(submit)]}{reason}",
     )
     if text := _text(found, now):
         yield put(f"  text      {text}", f"  文案      {text}")
@@ -112,11 +112,11 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
     yield ""
     if found.then is None:
         yield put(
-            f"it was not judged by rules, or those of then ({said.revision or 'none'}) are not kept: the journal says all there is",
-            f"未经规则判定, 或当时的规则({said.revision or '无'})没有保留: 只有日志的记录",
+            f"it was not judged by rules, or those of then ({submit.revision or 'none'}) are not kept: the journal says all there is",
+            f"未经规则判定, 或当时的规则({submit.revision or '无'})没有保留: 只有日志的记录",
         )
         return
-    yield put(f"then, by revision {said.revision}:", f"当时, 规则版本 {said.revision}:")
+    yield put(f"then, by revision {submit.revision}:", f"当时, 规则版本 {submit.revision}:")
     if not found.reproduced:
         yield put(
             "  note: judged again it comes out otherwise than it was decided (other settings, or a fault of gate106)",
@@ -125,7 +125,7 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
     yield from _indented(found.then, language)
     if found.today is not None:
         yield ""
-        same = found.today_revision == said.revision
+        same = found.today_revision == submit.revision
         head = put(f"today's rules, revision {found.today_revision}", f"今天的规则, 版本 {found.today_revision}")
         yield head + (put(": the same", ": 相同") if same else put(", at that moment:", ", 放在当时:"))
         if not same:
@@ -164,23 +164,23 @@ def _indented(explanation: Explanation, language: str) -> Iterator[str]:
     yield from (f"  {line}" for line in as_text(explanation, language).splitlines())
 
 
-def _person_of(said: messages.VerdictRecord, *, whole: bool) -> str:
+def _person_of(submit: messages.VerdictRecord, *, whole: bool) -> str:
     """Empty where the number could not be read."""
-    if not said.recipient:
+    if not submit.recipient:
         return ""
-    return f"{said.recipient:011d}" if whole else mask(said.recipient)
+    return f"{submit.recipient:011d}" if whole else mask(submit.recipient)
 
 
-def _word(said: messages.VerdictRecord) -> str:
-    return Outcome.ALLOW.word if said.entry is not None else said.outcome.word
+def _word(submit: messages.VerdictRecord) -> str:
+    return Outcome.ALLOW.word if submit.entry is not None else submit.outcome.word
 
 
 def _reported(found: Inquiry) -> str | None:
-    said = found.verdict
-    if said.entry is not None:
+    submit = found.verdict
+    if submit.entry is not None:
         return None
-    objecting = [number for number, outcome, shadow in said.breaches if not shadow and outcome is not Outcome.ALLOW]
-    return found.rule(said.revision, objecting[0]) if objecting else None
+    objecting = [number for number, outcome, shadow in submit.breaches if not shadow and outcome is not Outcome.ALLOW]
+    return found.rule(submit.revision, objecting[0]) if objecting else None
 
 
 def _text(found: Inquiry, now: float) -> str:
@@ -191,12 +191,12 @@ def _text(found: Inquiry, now: float) -> str:
 
 def may_be_code(found: Inquiry) -> bool:
     """What was never judged may be one."""
-    said = found.verdict
+    submit = found.verdict
     if found.then is not None:
         facts = found.then.verdict.facts
         if Category.OTP in (facts.category, facts.classified):
             return True
-    return otp_texts.is_code(said.category.word, said.reason, found.text, objected=bool(said.breaches))
+    return otp_texts.is_code(submit.category.word, submit.reason, found.text, objected=bool(submit.breaches))
 
 
 def _id(answer: answers.CarrierAnswer) -> str:

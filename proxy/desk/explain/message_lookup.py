@@ -62,8 +62,8 @@ class _BySequence:
 
     def matches(self, item: JournalRecord) -> Iterator[FoundMessage]:
         if item.sequence == self._sequence and item.kind == messages.VERDICT:
-            said = messages.unpack_verdict(item.body)
-            yield FoundMessage(item.sequence, said.entry.id if said.entry is not None else 0, said.recipient, 0.0)
+            submit = messages.unpack_verdict(item.body)
+            yield FoundMessage(item.sequence, submit.entry.id if submit.entry is not None else 0, submit.recipient, 0.0)
 
 
 class _ById:
@@ -79,9 +79,9 @@ class _ById:
         body = item.body
         if item.kind == messages.VERDICT:
             if self._number and self._packed in body:
-                said = messages.unpack_verdict(body)
-                if said.entry is not None and said.entry.id == self._number:
-                    yield FoundMessage(item.sequence, self._number, said.recipient, 0.0)
+                submit = messages.unpack_verdict(body)
+                if submit.entry is not None and submit.entry.id == self._number:
+                    yield FoundMessage(item.sequence, self._number, submit.recipient, 0.0)
         elif item.kind in (messages.ANSWER, messages.ACCEPTED) and self._octets in body:
             for answer in answers.unpack_answers(item):
                 carrier_id = answer.carrier_id.partition(b"\0")[0]

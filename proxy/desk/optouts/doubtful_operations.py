@@ -35,7 +35,7 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.record_lookup import or_refused
 from proxy.policy.explanation.naming import GONE, KnownSignature, by_names, by_registry, fields, knows_none
 from proxy.relay.effects.optouts import ReplyTo, refused_by
-from proxy.relay.effects.suppression import DoubtSettled, OfficerRefusal, Stops
+from proxy.relay.effects.suppression import DoubtSettled, Stops, SuppressionChange
 from proxy.state.record.optout_candidates import Port
 
 STATES = OPEN, LAPSED, DECIDED, STANDING = "open", "lapsed", "decided", "standing"
@@ -128,9 +128,9 @@ class _Doubtful:
         return by_registry(registry, by_names(names, knows_none(GONE)))(signature)
 
     def _decision(self, one: DoubtDecision) -> dict[str, Any]:
-        said = {name: getattr(one, name) for name in ("time", "who", "why", "yes", "standing", "port")}
+        fields = {name: getattr(one, name) for name in ("time", "who", "why", "yes", "standing", "port")}
         answered = self._answered(one.context, "")
-        return said | {"row": f"{one.row:012x}", "words": shown(one.words), "replies": len(one.ids), "answered": answered}
+        return fields | {"row": f"{one.row:012x}", "words": shown(one.words), "replies": len(one.ids), "answered": answered}
 
     # -- decided
 
@@ -169,13 +169,13 @@ class _Doubtful:
             "lifted": lifted,
         }  # fmt: skip
 
-    async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[OfficerRefusal]:
+    async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[SuppressionChange]:
         """Changes the records of these persons; returns when all of it is written."""
         gate = self._gate
         left, written = len(replies), asyncio.get_running_loop().create_future()
-        changes: list[OfficerRefusal] = []
+        changes: list[SuppressionChange] = []
 
-        def then(change: OfficerRefusal, recorded: int) -> None:
+        def then(change: SuppressionChange, recorded: int) -> None:
             nonlocal left
             left -= 1
             if not left and not written.done():
@@ -239,9 +239,9 @@ def shown(text: str) -> str:
     return mask_numbers(text)[:TEXT_SHOWN_MAX]
 
 
-def _row_in(said: str) -> int:
-    if len(said) != 12 or not all(one in "0123456789abcdef" for one in said):
+def _row_in(text: str) -> int:
+    if len(text) != 12 or not all(one in "0123456789abcdef" for one in text):
         raise CommandRefused(
-            f"row: {said!r:.40} is no row's name, which has 12 digits 0-9a-f (`gate106 optout doubtful` lists them)"
+            f"row: {text!r:.40} is no row's name, which has 12 digits 0-9a-f (`gate106 optout doubtful` lists them)"
         )
-    return int(said, 16)
+    return int(text, 16)

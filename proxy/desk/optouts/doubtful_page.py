@@ -28,7 +28,7 @@ async def show(request: PageRequest) -> Response:
 
 async def _list(request: PageRequest, state: str, problem: str = "") -> Response:
     state = state if state in STATES else OPEN
-    skip = int(said) if (said := request.query.get("skip", "")).isdigit() and len(said) < 7 else 0
+    skip = int(number) if (number := request.query.get("skip", "")).isdigit() and len(number) < 7 else 0
     answer: dict[str, Any] = await request.ask("optout.doubtful", state=state, limit=LIMIT, skip=skip)
     return request.render(
         status=409 if problem else 200, problem=problem, state=state, states=[(one, request.t.of("state", one)) for one in STATES],

@@ -125,10 +125,10 @@ class Inbox:
         replies.news()
         decisions.news()
 
-    # -- what comes
+    # -- events
 
     def standing(self, text: str, context: ReplyContext, port: str) -> bool | None:
-        """The standing decision about such a reply: whether it asks to stop; None if there is none."""
+        """The standing decision about such a reply: whether it asks to stop; None if none exists."""
         found = self._standing.get(row_key(text, context, port)) if self._standing else None
         return None if found is None else found.yes
 
@@ -195,8 +195,8 @@ class Inbox:
             raise Impossible(f"there is no row {key:012x} that waits for a decision (`gate106 optout doubtful` lists them)")
         first = next(iter(found.ids))
         holder = next((one for one in found.ids if self._places[one].holds), first)
-        told = [unpack_doubtful(self._replies.held[one]) for one in (first, holder)]
-        return DoubtfulRow(key, told[0], told[1], len(found.ids), len(found.people), found.open, found.holding)
+        doubtful = [unpack_doubtful(self._replies.held[one]) for one in (first, holder)]
+        return DoubtfulRow(key, doubtful[0], doubtful[1], len(found.ids), len(found.people), found.open, found.holding)
 
     def undecided(self, key: int, most: int) -> list[tuple[int, Doubtful]]:
         """Some replies of a row with their numbers."""
@@ -261,9 +261,9 @@ class Inbox:
             insort(self._open, (time_ms, number))
         else:
             self._lapsed.append((time_ms, number))
-        theirs = self._people[place.recipient]
-        if len(theirs) > PERSON_MAX:
-            self._drop(theirs[0])
+        person_rows = self._people[place.recipient]
+        if len(person_rows) > PERSON_MAX:
+            self._drop(person_rows[0])
             self.unlisted += 1
 
     def _leave(self, number: int) -> None:
@@ -271,19 +271,19 @@ class Inbox:
         place = self._places.get(number)
         if place is None:
             return
-        row, theirs = self._rows[place.row], self._people[place.recipient]
+        row, person_rows = self._rows[place.row], self._people[place.recipient]
         if self._is_open(number):
             row.open -= 1
             del self._open[bisect_left(self._open, (place.time_ms, number))]
         del self._places[number], row.ids[number]
-        theirs.remove(number)
+        person_rows.remove(number)
         row.holding -= place.holds
         row.people[place.recipient] -= 1
         if not row.people[place.recipient]:
             del row.people[place.recipient]
         if not row.ids:
             del self._rows[place.row]
-        if not theirs:
+        if not person_rows:
             del self._people[place.recipient]
 
     def _is_open(self, number: int) -> bool:

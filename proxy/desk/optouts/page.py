@@ -54,7 +54,7 @@ async def _person(request: PageRequest, to: str, problem: str = "") -> Response:
         scopes=scopes,
         sources=sources,
         untils=UNTIL,
-        now=request.house.wall(),
+        now=request.app.wall(),
     )
 
 
@@ -69,9 +69,9 @@ async def _with_names(request: PageRequest, to: str, answer: dict[str, Any]) -> 
     return named
 
 
-def _is_number(said: str) -> bool:
+def _is_number(text: str) -> bool:
     try:
-        return bool(recipient_of(said))
+        return bool(recipient_of(text))
     except NotARecipient:
         return False
 
@@ -87,30 +87,30 @@ async def trace(request: PageRequest) -> Response:
 
 @page.post("add", wants=Permission.ENTER)
 async def add(request: PageRequest) -> Response:
-    said = {
+    arguments = {
         "scope": request.form("scope") or "all",
         "value": request.form("value") or None,
         "source": request.form("source") or None,
     }
-    return await _changed(request, "suppress.add", "added", for_s=forms.duration_s(request.form("lasts")), **said)
+    return await _changed(request, "suppress.add", "added", for_s=forms.duration_s(request.form("lasts")), **arguments)
 
 
 @page.post("remove", wants=Permission.ENTER)
 async def remove(request: PageRequest) -> Response:
-    said = {name: request.form(name) or None for name in ("scope", "value", "source")}
-    return await _changed(request, "suppress.remove", "removed", **said)
+    arguments = {name: request.form(name) or None for name in ("scope", "value", "source")}
+    return await _changed(request, "suppress.remove", "removed", **arguments)
 
 
 @page.post("withdraw", wants=Permission.ENTER)
 async def withdraw(request: PageRequest) -> Response:
-    said = {name: request.form(name) or None for name in ("advertiser", "category")}
-    return await _changed(request, "consent.withdraw", "withdrawn", **said)
+    arguments = {name: request.form(name) or None for name in ("advertiser", "category")}
+    return await _changed(request, "consent.withdraw", "withdrawn", **arguments)
 
 
-async def _changed(request: PageRequest, command: str, words: str, **said: Any) -> Response:
+async def _changed(request: PageRequest, command: str, words: str, **arguments: Any) -> Response:
     to = request.form("to")
     try:
-        answer = await request.ask(command, to=to, why=request.form("why"), **said)
+        answer = await request.ask(command, to=to, why=request.form("why"), **arguments)
     except CannotAsk as error:
         return await _person(request, to, forms.problem_text(error))
     if not answer.get("enforced", True):
@@ -131,7 +131,7 @@ async def paths(request: PageRequest) -> Response:
         one for one in every
         if state in ("", one["state"]) and (wanted in one["prefix"] or wanted.lower() in one["provider"].lower())
     ]  # fmt: skip
-    skip = int(said) if (said := request.query.get("skip", "")).isdigit() and len(said) < 10 else 0
+    skip = int(number) if (number := request.query.get("skip", "")).isdigit() and len(number) < 10 else 0
     return request.render(
         "optouts_paths.html", paths=found[skip : skip + LIMIT], total=len(found), skip=skip, limit=LIMIT, q=wanted, state=state,
         rate=answer["rate"], counted=[(one, sum(path["state"] == one for path in every)) for one in PATH_STATES[::-1]],
@@ -201,17 +201,17 @@ async def consents(request: PageRequest) -> Response:
 
 async def _consents(request: PageRequest, problem: str = "") -> Response:
     query = {name: request.query.get(name, "").strip() for name in ("provider", "advertiser", "state")}
-    asked = {name: value or None for name, value in query.items()}
-    asked["state"] = asked["state"] if asked["state"] in STATES else None
-    lines, _ = await request.lines("consent", **asked)
-    tasks, answer = await request.lines("consent.tasks", provider=asked["provider"])
+    filters = {name: value or None for name, value in query.items()}
+    filters["state"] = filters["state"] if filters["state"] in STATES else None
+    lines, _ = await request.lines("consent", **filters)
+    tasks, answer = await request.lines("consent.tasks", provider=filters["provider"])
     batches = sorted((one for line in lines for one in line["batches"]), key=lambda one: -one["number"])
     if request.query.get("missing"):
         batches = [one for line in tasks for one in line["batches"]]
-    skip = int(said) if (said := request.query.get("skip", "")).isdigit() and len(said) < 10 else 0
+    skip = int(number) if (number := request.query.get("skip", "")).isdigit() and len(number) < 10 else 0
     return request.render(
         "optouts_consents.html", 409 if problem else 200, batches=batches[skip : skip + LIMIT], total=len(batches), skip=skip, limit=LIMIT,
-        query=query, missing=bool(request.query.get("missing")), tasks=answer, problem=problem, now=request.house.wall(),
+        query=query, missing=bool(request.query.get("missing")), tasks=answer, problem=problem, now=request.app.wall(),
         states=[(one, request.t.of("consent", one)) for one in STATES],
     )  # fmt: skip
 
@@ -262,10 +262,10 @@ async def proof(request: PageRequest) -> Response:
     return request.go("/optouts/consents", request.t("proven", number=number))
 
 
-async def _batch(request: PageRequest, command: str, words: str, **said: Any) -> Response:
+async def _batch(request: PageRequest, command: str, words: str, **arguments: Any) -> Response:
     number = request.path("number")
     try:
-        await request.ask(command, batches=[number], why=request.form("why"), **said)
+        await request.ask(command, batches=[number], why=request.form("why"), **arguments)
     except CannotAsk as error:
         return await _consents(request, forms.problem_text(error))
     return request.go("/optouts/consents", request.t(words, number=number))

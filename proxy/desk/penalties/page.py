@@ -36,7 +36,7 @@ async def _list(request: PageRequest, problem: str = "") -> Response:
         if provider in ("", one["provider"])
         and (state in ("", one["state"]) or (state == APPEALED and one["appeal"] and one["state"] == IN_FORCE))
     ]
-    skip = int(said) if (said := request.query.get("skip", "")).isdigit() and len(said) < 7 else 0
+    skip = int(number) if (number := request.query.get("skip", "")).isdigit() and len(number) < 7 else 0
     states = [*((one, request.t.of("penalty", one)) for one in STATES), (APPEALED, request.t("appealed"))]
     return request.render(
         status=409 if problem else 200, problem=problem, waiting=await _waiting(request, found), penalties=fits[skip : skip + LIMIT],
@@ -69,9 +69,9 @@ async def reject_rules(request: PageRequest) -> Response:
     return await _rules(request, "rules.reject", "rules_rejected", why=request.form("why"))
 
 
-async def _rules(request: PageRequest, command: str, words: str, **said: Any) -> Response:
+async def _rules(request: PageRequest, command: str, words: str, **arguments: Any) -> Response:
     try:
-        await request.ask(command, revision=request.path("revision"), **said)
+        await request.ask(command, revision=request.path("revision"), **arguments)
     except CannotAsk as error:
         return await _list(request, forms.problem_text(error))
     return request.go("/penalties", request.t(words))

@@ -98,7 +98,7 @@ class OwnEndpoints:
         borne = [one for one in self._gate.penalties.all() if one.provider == whose and one.since]
         by_penalty = {one.order for one in borne}
         given = self._gate.book.of_kind("stop", "suspension", "throttle")
-        mine = [
+        own = [
             orders.order_row(one)
             for one in given
             if one.until > now and one.id not in by_penalty and dict(one.scope).get("provider") == (whose,)
@@ -109,7 +109,7 @@ class OwnEndpoints:
                     {name: getattr(one, name) for name in PENALTY_FIELDS} | {"why": "" if one.trigger else one.events[0].why}
                     for one in borne
                 ],
-                "orders": [{name: one[name] for name in ORDER_SHOWN_FIELDS} for one in mine],
+                "orders": [{name: one[name] for name in ORDER_SHOWN_FIELDS} for one in own],
             }
         )
 
@@ -129,7 +129,7 @@ class OwnEndpoints:
                     {
                         "at": one.time,
                         "revision": one.revision,
-                        "rules": [said for said in one.changes if said.startswith("rule ")],
+                        "rules": [change for change in one.changes if change.startswith("rule ")],
                     }
                     for one in reversed(events[-NOTICES:])
                 ],
@@ -138,19 +138,19 @@ class OwnEndpoints:
 
     async def _refusals(self, request: Request) -> Response:
         """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
-        asked, whose = dict(request.query_params), _provider(request)
+        query, whose = dict(request.query_params), _provider(request)
         argv = ["refusals", whose, "--config", str(self._config)]
-        if "day" in asked and "hour" in asked:
+        if "day" in query and "hour" in query:
             return _json({"error": "day or hour, not both"}, 400)
-        csv = asked.pop("format", "json") == "csv"
-        for name, value in asked.items():
+        csv = query.pop("format", "json") == "csv"
+        for name, value in query.items():
             form = {"day": _MOMENT, "hour": _MOMENT, "skip": _NUMBER, "limit": _NUMBER, "lang": re.compile("zh|en")}.get(name)
             if form is None or not form.fullmatch(value):
                 return _json({"error": f"{name}: is not understood (day, hour, skip, limit, lang, format)"}, 400)
             if form is _MOMENT and (fault := _not_in_the_calendar(value)):
                 return _json({"error": f"{name}: {fault}"}, 400)
             argv += [f"--{name}", value]
-        if not 1 <= int(asked.get("limit", "1")) <= PAGE_MAX:
+        if not 1 <= int(query.get("limit", "1")) <= PAGE_MAX:
             return _json({"error": f"limit: from 1 to {PAGE_MAX}"}, 400)
         if self._waiting[whose] >= EACH_WAITING_MAX:
             return _json({"error": f"{whose} has asked {EACH_WAITING_MAX} times and is being answered: come again"}, 429)
@@ -159,13 +159,13 @@ class OwnEndpoints:
         self._waiting[whose] += 1
         try:
             async with self._each[whose], self._read:
-                code, out, said = await asyncio.to_thread(_child, [*argv, *([] if csv else ["--json"])])
+                code, out, errors = await asyncio.to_thread(_child, [*argv, *([] if csv else ["--json"])])
         finally:
             self._waiting[whose] -= 1
             if not self._waiting[whose]:
                 del self._waiting[whose], self._each[whose]
         if code:
-            return _json({"error": said}, 503)
+            return _json({"error": errors}, 503)
         return Response(out, media_type="text/csv; charset=utf-8" if csv else "application/json")
 
 
@@ -188,13 +188,13 @@ def _child(argv: list[str]) -> tuple[int, bytes, str]:
         with child:
             os.setpriority(os.PRIO_PROCESS, child.pid, 19)
             try:
-                out, said = child.communicate(timeout=CHILD_S)
+                out, errors = child.communicate(timeout=CHILD_S)
             except subprocess.TimeoutExpired:
                 child.kill()
                 return 1, b"", f"it took longer than {CHILD_S:g} s: ask for an hour, or less at a time"
     except OSError as error:
         return 1, b"", str(error)
-    return child.returncode, out, said.decode("utf-8", "replace").strip().removeprefix("gate106: ")
+    return child.returncode, out, errors.decode("utf-8", "replace").strip().removeprefix("gate106: ")
 
 
 def _environment() -> dict[str, str]:

@@ -36,15 +36,15 @@ async def refusals(request: PageRequest) -> Response:
 @page.get("rules")
 async def rules(request: PageRequest) -> Response:
     answer = await request.own("/provider/rules")
-    changes = [{"at": one["at"], "rules": [_changed(said) for said in one["rules"]]} for one in answer["changes"]]
+    changes = [{"at": one["at"], "rules": [_changed(text) for text in one["rules"]]} for one in answer["changes"]]
     return request.render("own_rules.html", rules=answer["rules"], changes=changes)
 
 
-def _changed(said: str) -> tuple[str, str]:
+def _changed(text: str) -> tuple[str, str]:
     """``rule daily-cap: added`` → (daily-cap, added)."""
-    rule, _, what = said.removeprefix("rule ").partition(": ")
+    rule, _, what = text.removeprefix("rule ").partition(": ")
     return rule, what
 
 
 def _day(request: PageRequest) -> str:
-    return request.query.get("day") or time_windows.local(request.house.wall())[:10]
+    return request.query.get("day") or time_windows.local(request.app.wall())[:10]

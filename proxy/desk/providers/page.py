@@ -71,12 +71,12 @@ async def _rows(request: PageRequest) -> dict[str, Any]:
 async def stop(request: PageRequest) -> Response:
     """With ``try``: what it would do, counted for some seconds, and nothing stopped."""
     scope = {name: [word for word in request.form(name).replace("，", ",").split(",") if word.strip()] for name in DIMENSIONS}
-    said: dict[str, Any] = {name: [word.strip() for word in words] or None for name, words in scope.items()}
-    said |= {"for_s": forms.duration_s(request.form("lasts"), "24h"), "why": request.form("why")}
+    arguments: dict[str, Any] = {name: [word.strip() for word in words] or None for name, words in scope.items()}
+    arguments |= {"for_s": forms.duration_s(request.form("lasts"), "24h"), "why": request.form("why")}
     try:
         if request.form("try"):
-            return await _list(request, tried=await request.ask("stop", **said, watch_s=WATCH_S))
-        done = await request.ask("stop", **said)
+            return await _list(request, tried=await request.ask("stop", **arguments, watch_s=WATCH_S))
+        done = await request.ask("stop", **arguments)
     except CannotAsk as error:
         return await _list(request, forms.problem_text(error))
     return request.go("/providers", request.t("stopped", whom=done["name"]))
@@ -154,10 +154,10 @@ async def penalty(request: PageRequest) -> Response:
     )  # fmt: skip
 
 
-async def _done(request: PageRequest, command: str, words: str, **said: Any) -> Response:
+async def _done(request: PageRequest, command: str, words: str, **arguments: Any) -> Response:
     name = request.path("name")
     try:
-        await request.ask(command, provider=name, why=request.form("why"), **said)
+        await request.ask(command, provider=name, why=request.form("why"), **arguments)
     except CannotAsk as error:
         return await _one(request, forms.problem_text(error))
     return request.go(_of(name), request.t(words, whom=name))
@@ -167,5 +167,5 @@ def _of(name: str) -> str:
     return f"/providers/one/{quote(name, safe='')}"
 
 
-def _number(said: str) -> int:
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else 0
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

@@ -42,7 +42,7 @@ class ProbeText(OtherRequest):
         self.category = Category.NOTICE
         facts = Facts(sender, Category.NOTICE, Category.NOTICE, Category.NOTICE)
         self.verdict = Verdict(Outcome.ALLOW, None, "", (), facts, relay.rules.regions.of(number)[0], 0, ())
-        self._tell = add_notice
+        self._report = add_notice
 
     def send(self, lane: SubmitLane | None) -> str:
         """Why it cannot leave; empty if it is on its way."""
@@ -55,21 +55,21 @@ class ProbeText(OtherRequest):
 
     def answered(self, frame: Frame) -> None:
         self.settled()
-        self._tell("" if not frame.command_status else f"the carrier refused it: {status_name(frame.command_status)}")
+        self._report("" if not frame.command_status else f"the carrier refused it: {status_name(frame.command_status)}")
 
     def answered_late(self, frame: Frame) -> bool:
         if not frame.command_status:
-            self._tell("")
+            self._report("")
         return True
 
     def unanswered(self) -> bool:
         self.settled()
-        self._tell("the carrier did not answer")
+        self._report("the carrier did not answer")
         return True
 
     def unsent(self, reason: str) -> bool:
         self.settled()
-        self._tell(f"it was not sent ({reason})")
+        self._report(f"it was not sent ({reason})")
         return True
 
 
@@ -93,8 +93,10 @@ async def ask_agent(url: str, number: int, port: str, keyword: str) -> str:
     secure = parts.scheme == "https"
     try:
         async with asyncio.timeout(AGENT_S):
-            there = parts.port or (443 if secure else 80)
-            reader, writer = await asyncio.open_connection(parts.hostname, there, ssl=secure or None, limit=LINE_BYTES_MAX)
+            port_number = parts.port or (443 if secure else 80)
+            reader, writer = await asyncio.open_connection(
+                parts.hostname, port_number, ssl=secure or None, limit=LINE_BYTES_MAX
+            )
             try:
                 writer.write("\r\n".join(head).encode() + body)
                 await writer.drain()
@@ -103,7 +105,7 @@ async def ask_agent(url: str, number: int, port: str, keyword: str) -> str:
                 writer.close()
     except (OSError, TimeoutError, ValueError) as error:
         return f"its agent cannot be asked: {str(error) or 'no answer in time'}"
-    said = _STATUS.match(answer)
-    if said is None:
+    status_line = _STATUS.match(answer)
+    if status_line is None:
         return "its agent answers no HTTP"
-    return "" if said[1].startswith(b"2") else f"its agent said {said[1].decode()}"
+    return "" if status_line[1].startswith(b"2") else f"its agent said {status_line[1].decode()}"

@@ -91,10 +91,10 @@ class Prober:
         text = self.text.replace("{keyword}", probe.keyword)
         for place, one in enumerate(probe.tries):
             add_notice = partial(self._carrier_answered, probe, place, agents.get(one.number, ""))
-            transit = ProbeText(gate.relay, sender, one.number, text, now_s(), add_notice)
-            assert transit.message is not None and transit.verdict is not None  # noqa: PT018
-            lane = gate.relay.routes.lane(transit.message, transit.verdict)
-            problem = transit.send(lane)
+            pending = ProbeText(gate.relay, sender, one.number, text, now_s(), add_notice)
+            assert pending.message is not None and pending.verdict is not None  # noqa: PT018
+            lane = gate.relay.routes.lane(pending.message, pending.verdict)
+            problem = pending.send(lane)
             if not problem and lane is not None:
                 lanes.append(lane)
             probe = self._current(probe).with_try(place, sent_at=0.0 if problem else gate.now(), problem=problem)

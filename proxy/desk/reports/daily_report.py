@@ -126,8 +126,8 @@ class DayCounter:
     def _look(self, item: JournalRecord, inside: bool) -> None:
         kind = item.kind
         if kind == messages.RULES:
-            said = gate_events.unpack_rules(item.body)
-            self._rules[said.revision] = said.ids
+            rules = gate_events.unpack_rules(item.body)
+            self._rules[rules.revision] = rules.ids
         elif kind == messages.ORDERED:
             order = operator_actions.unpack_order(item.body)
             self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
@@ -147,48 +147,48 @@ class DayCounter:
                     self.sheet.submits[fate] += count
 
     def _verdict(self, item: JournalRecord, inside: bool) -> None:
-        said = messages.unpack_verdict(item.body)
+        submit = messages.unpack_verdict(item.body)
         sheet = self.sheet
-        province = self._regions.of(said.recipient)[0] if said.recipient else UNREAD
-        sent = said.entry is not None
-        fate = SENT if sent else DEFERRED if said.outcome is Outcome.DEFER else REFUSED
-        category = said.category.word if said.recipient else UNREAD
-        key = ReportedOutcome(fate, said.reason, said.provider, province, category)
+        province = self._regions.of(submit.recipient)[0] if submit.recipient else UNREAD
+        sent = submit.entry is not None
+        fate = SENT if sent else DEFERRED if submit.outcome is Outcome.DEFER else REFUSED
+        category = submit.category.word if submit.recipient else UNREAD
+        key = ReportedOutcome(fate, submit.reason, submit.provider, province, category)
         if not sent:
             self._fates[item.sequence] = key
         if not inside:
             return
         sheet.submits[key] += 1
-        sheet.hours[int(said.time - sheet.since) // 3600, fate] += 1
-        sheet.revisions[said.revision] = sheet.revisions.get(said.revision, 0) + 1
-        name = self._signature(said)
+        sheet.hours[int(submit.time - sheet.since) // 3600, fate] += 1
+        sheet.revisions[submit.revision] = sheet.revisions.get(submit.revision, 0) + 1
+        name = self._signature(submit)
         sheet.signatures[name, fate] += 1
-        if sent and said.category is Category.MARKETING:
+        if sent and submit.category is Category.MARKETING:
             sheet.marketing[name] += 1
-            sheet.marketing_by[said.provider] += 1
-        for number, outcome, shadow in said.breaches:
+            sheet.marketing_by[submit.provider] += 1
+        for number, outcome, shadow in submit.breaches:
             if not shadow:
-                self._hits[said.revision, number] += 1
+                self._hits[submit.revision, number] += 1
             elif sent and outcome is not Outcome.ALLOW:
-                self._shadow[said.revision, number, outcome.word] += 1
+                self._shadow[submit.revision, number, outcome.word] += 1
 
-    def _signature(self, said: messages.VerdictRecord) -> str:
+    def _signature(self, submit: messages.VerdictRecord) -> str:
         """The name in 【】; of a later part of a long message that of the message."""
-        if said.entry is not None and said.entry.signature in self._names:
-            return self._names[said.entry.signature]
-        content = read_case(said, self._memo)
+        if submit.entry is not None and submit.entry.signature in self._names:
+            return self._names[submit.entry.signature]
+        content = read_case(submit, self._memo)
         name = signer(content.text) if content is not None else ""
         if name:
             return self._names.setdefault(hash48(name), name) if len(self._names) < SIGNATURES_MAX else OTHERS
         return "" if content is None or content.part is None or content.part.index == 1 else OTHERS
 
-    def _opted_out(self, said: delivers.OptedOut) -> None:
-        if said.opt_out.source == "reply":
-            value = said.opt_out.value if said.opt_out.scope == "advertiser" else ""
+    def _opted_out(self, opt_out: delivers.OptedOut) -> None:
+        if opt_out.opt_out.source == "reply":
+            value = opt_out.opt_out.value if opt_out.opt_out.scope == "advertiser" else ""
             name = self._names.get(int(value, 16), OTHERS) if len(value) == 12 else value
             self.sheet.refused[name] += 1
-            if self._one_reply.begins(said):
-                self.sheet.optouts[said.provider] += 1
+            if self._one_reply.begins(opt_out):
+                self.sheet.optouts[opt_out.provider] += 1
 
     def _rule(self, revision: str, number: int) -> str:
         if number >= ORDER_NUMBERS_FROM:

@@ -74,14 +74,14 @@ async def heads(request: PageRequest) -> Response:
 
 
 def _today(request: PageRequest) -> date:
-    return date.fromisoformat(time_windows.local(request.house.wall())[:10])
+    return date.fromisoformat(time_windows.local(request.app.wall())[:10])
 
 
 def _day(request: PageRequest) -> date:
     """As asked for; else yesterday, which is over."""
-    said = request.query.get("day", "")
+    text = request.query.get("day", "")
     try:
-        return date.fromisoformat(said) if _DAY.fullmatch(said) else _today(request) - timedelta(days=1)
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else _today(request) - timedelta(days=1)
     except ValueError:
         return _today(request) - timedelta(days=1)
 

@@ -122,14 +122,14 @@ class _Paper:
         )
 
     def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], *, first_left: bool = True) -> Table:
-        said = [
+        cells = [
             [self.translated(one) for one in heads],
             *([self.translated(cell) for cell in row] for row in rows or [["nothing"]]),
         ]
-        said = [[*row, *[""] * (len(heads) - len(row))] for row in said]
+        cells = [[*row, *[""] * (len(heads) - len(row))] for row in cells]
         first = WIDTH * 0.45 if first_left else WIDTH / len(heads)
         widths = [first, *[(WIDTH - first) / max(1, len(heads) - 1)] * (len(heads) - 1)]
-        table = Table(said, colWidths=widths, repeatRows=1)
+        table = Table(cells, colWidths=widths, repeatRows=1)
         table.setStyle(
             TableStyle(
                 [

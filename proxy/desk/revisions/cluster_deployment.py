@@ -125,11 +125,11 @@ class ClusterDeployment(RuleDeployment):
     async def _converge(self) -> None:
         agreeing = self.agreeing
         for _ in range(TRIES):
-            theirs, mine = await agreeing.theirs(), self._own_decision
-            if theirs is not None and follows(mine, theirs) is not AgreementStep.PUT:
-                await self._follow(mine, theirs)
+            others, own = await agreeing.last_decision(), self._own_decision
+            if others is not None and follows(own, others) is not AgreementStep.PUT:
+                await self._follow(own, others)
                 break
-            if await agreeing.put(mine if mine.serial else mine._replace(serial=1, node=agreeing.node)):
+            if await agreeing.put(own if own.serial else own._replace(serial=1, node=agreeing.node)):
                 self._serial = agreeing.serial
                 break
         else:
@@ -137,15 +137,15 @@ class ClusterDeployment(RuleDeployment):
         agreeing.together()
         await agreeing.mend()
 
-    async def _follow(self, mine: Revised, theirs: Revised) -> None:
+    async def _follow(self, own: Revised, other: Revised) -> None:
         """Puts the store's decision into force here."""
-        if decision(theirs) != decision(mine):
-            if why := objection(mine, theirs, four_eyes=self._four_eyes):
-                raise Diverged(f"the set {theirs.in_force}: {why}", lasting=True)
-            found = {revision: await self._set(revision) for revision in filter(None, (theirs.in_force, theirs.proposed))}
-            changed = changes(self._current.contents, found[theirs.proposed or theirs.in_force].contents)
-            await self._enter(as_heard(mine, theirs, self._folder, changed, time.time()), found)
-        self._serial = theirs.serial
+        if decision(other) != decision(own):
+            if why := objection(own, other, four_eyes=self._four_eyes):
+                raise Diverged(f"the set {other.in_force}: {why}", lasting=True)
+            found = {revision: await self._set(revision) for revision in filter(None, (other.in_force, other.proposed))}
+            changed = changes(self._current.contents, found[other.proposed or other.in_force].contents)
+            await self._enter(as_heard(own, other, self._folder, changed, time.time()), found)
+        self._serial = other.serial
 
     async def _set(self, revision: str) -> Loaded:
         """A set that another gate names. Diverged: it cannot be had here."""
@@ -207,9 +207,9 @@ class ClusterDeployment(RuleDeployment):
             self._announced.reading.cancel()
             self._announced = None
 
-    async def _prepare_others(self, mine: Revised, event: Revised, found: Loaded | None) -> Revised:
+    async def _prepare_others(self, own: Revised, event: Revised, found: Loaded | None) -> Revised:
         """Waits until all gates have read a large set before it is decided on; returns the event as of then. A rollback waits for no gate."""
-        known = (mine.in_force, mine.proposed)
+        known = (own.in_force, own.proposed)
         if found is None or event.event == "rolled-back" or found.rules.revision != event.in_force or event.in_force in known:
             return event
         new = changed_files(self._current.contents, found.contents)
@@ -224,10 +224,10 @@ class ClusterDeployment(RuleDeployment):
         """Has the store take a decision of this gate; an event that decides nothing is not published. ConcurrentDecision, CommandRefused: then
         nothing was decided."""
         agreeing = self.agreeing
-        mine = self._own_decision
-        if decision(event) == decision(mine):
-            return event._replace(serial=mine.serial, node=mine.node)
-        if mine.serial < agreeing.serial:
+        own = self._own_decision
+        if decision(event) == decision(own):
+            return event._replace(serial=own.serial, node=own.node)
+        if own.serial < agreeing.serial:
             raise CommandRefused(
                 f"this gate does not judge by what the gates agreed on: {agreeing.apart or 'it has not come to it yet'}"
             )
@@ -235,7 +235,7 @@ class ClusterDeployment(RuleDeployment):
         try:
             if not agreeing.up:
                 raise StoreDown(0, agreeing.why)
-            event = await self._prepare_others(mine, event, found)
+            event = await self._prepare_others(own, event, found)
             if not await agreeing.put(event):
                 raise ConcurrentDecision(
                     "another gate has decided something about the rules this moment: see gate106 rules, and say it again"
@@ -276,7 +276,7 @@ class ClusterDeployment(RuleDeployment):
             yield
 
     async def _follow_others(self) -> None:
-        with contextlib.suppress(StoreDown, Diverged):  # whoever decides something then is told so
+        with contextlib.suppress(StoreDown, Diverged):  # the next decision reports it
             await self._catch_up()
 
     def _agreed_but_unwritten(self) -> None:

@@ -36,8 +36,8 @@ def past(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """Of one rule, the newest first: each change of it, and what became of the set it came with."""
     found = []
     for one in compared(events):
-        said = [change["how"] for change in one["changes"] if change["rule"] and change["name"] == name]
-        if said and one["event"] in ("accepted", "proposed", "rolled-back"):
+        texts = [change["how"] for change in one["changes"] if change["rule"] and change["name"] == name]
+        if texts and one["event"] in ("accepted", "proposed", "rolled-back"):
             decided = next(
                 (
                     later
@@ -48,7 +48,7 @@ def past(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
                 ),
                 None,
             )
-            found.append({**one, "said": said[0], "decided": decided if one["event"] == "proposed" else None})
+            found.append({**one, "said": texts[0], "decided": decided if one["event"] == "proposed" else None})
     return found
 
 
@@ -57,17 +57,17 @@ def compared(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
     for place, one in enumerate(events):
         before = events[place + 1]["in_force"] if place + 1 < len(events) else ""
-        changes = [in_words(said) for said in one["changes"]]
+        changes = [in_words(change) for change in one["changes"]]
         found.append({**one, "changes": changes, "before": before if before != one["revision"] else ""})
     return found
 
 
-def in_words(said: str) -> dict[str, str]:
+def in_words(text: str) -> dict[str, str]:
     """A change as the gate notes it, for people: ``rule daily-cap: added``, ``caps.yaml: changed, 100 → 120 lines``; ``how`` is empty
     where it is none of these (``… 7 more``)."""
-    found = CHANGE.fullmatch(said)
+    found = CHANGE.fullmatch(text)
     if found is None:
-        return {"name": said, "how": "", "lines": "", "rule": ""}
+        return {"name": text, "how": "", "lines": "", "rule": ""}
     return {word: found[word] or "" for word in ("name", "how", "lines", "rule")}
 
 

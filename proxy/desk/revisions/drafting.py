@@ -42,7 +42,7 @@ def changed_file(request: PageRequest, of: re.Pattern[str]) -> dict[str, str]:
 async def checked(request: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
     """The draft's problems, which of them are new, and its rules that are added or changed."""
     sandbox, base = request.asking.sandbox, request.form("base")
-    described, before = await sandbox.told(base, changed_file(request, of)), await sandbox.told(base)
+    described, before = await sandbox.describe(base, changed_file(request, of)), await sandbox.describe(base)
     loads, new = bool(described["revision"]), new_problems(before, described)
     return {
         "told": described,
@@ -58,8 +58,8 @@ async def checked(request: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
 async def push(request: PageRequest, base: str, files: dict[str, str]) -> dict[str, Any]:
     """What became of it. CannotAsk."""
 
-    def say(said: Conversation) -> dict[str, Any]:
-        push_files(said, files)
-        return dict(said.answer())
+    def say(conversation: Conversation) -> dict[str, Any]:
+        push_files(conversation, files)
+        return dict(conversation.answer())
 
     return await request.talk("rules.push", say, on=base, why=request.form("why"))

@@ -31,7 +31,7 @@ SAMPLE = "【测试】双11优惠券满300减50 拒收请回复R"
 @page.get("new")
 async def new(request: PageRequest) -> Response:
     """The form for the commonest rules."""
-    described = await request.asking.sandbox.told(await base_of(request))
+    described = await request.asking.sandbox.describe(await base_of(request))
     kind = request.query.get("kind", "ban")
     if kind not in rule_wizard.KINDS:
         raise HTTPException(404)
@@ -54,7 +54,7 @@ async def write(request: PageRequest) -> Response:
     try:
         made = await _made(request)
     except rule_wizard.IncompleteForm as error:
-        described = await request.asking.sandbox.told(await base_of(request))
+        described = await request.asking.sandbox.describe(await base_of(request))
         form = {name: request.form(name) for name in request.form_data}
         kind = form["kind"] if form.get("kind") in rule_wizard.KINDS else "ban"
         return _form(request, described, kind, 422, form=form, problem=request.t(str(error.args[0])))
@@ -71,7 +71,7 @@ async def again(request: PageRequest) -> Response:
 @page.get("edit")
 async def edit(request: PageRequest) -> Response:
     base = await base_of(request)
-    described = await request.asking.sandbox.told(base)
+    described = await request.asking.sandbox.describe(base)
     files = described["files"]
     file = request.query.get("file") or next(iter(files), rule_wizard.NEW_FILE)
     if file not in files:
@@ -91,7 +91,7 @@ async def check(request: PageRequest) -> Response:
 async def beside(request: PageRequest) -> Response:
     """To try a set that waits: a message, a backtest; and the newest result of one."""
     base = request.query.get("base", "")
-    described = await request.asking.sandbox.told(base)
+    described = await request.asking.sandbox.describe(base)
     return request.part(
         "beside", base=base, providers=described["providers"], moment_now=_now(request).replace(" ", "T"), wrong="", spans=SPANS,
         job=request.asking.jobs.of(base), sample=SAMPLE,
@@ -120,7 +120,7 @@ async def backtest(request: PageRequest) -> Response:
             folder = scratch()
             revision = await sandbox.spread(request.form("base"), instead, folder / "rules")
         else:
-            revision = (await sandbox.told(request.form("base")))["revision"]
+            revision = (await sandbox.describe(request.form("base")))["revision"]
         job = request.asking.jobs.start(request.who, revision, folder, since)
     except CannotAsk as error:
         return request.part("job", job=None, wrong=str(error), spans=SPANS)
@@ -160,13 +160,13 @@ async def propose(request: PageRequest) -> Response:
 
 
 def _now(request: PageRequest) -> str:
-    return time_windows.local(request.house.wall())[:16]
+    return time_windows.local(request.app.wall())[:16]
 
 
 async def _made(request: PageRequest) -> dict[str, Any]:
     """The file with the rule in it, as the form says. Unclear where it does not."""
     base, sandbox = request.form("base"), request.asking.sandbox
-    described = await sandbox.told(base)
+    described = await sandbox.describe(base)
     provinces = [one for one in request.form_data.getlist("province") if isinstance(one, str)]
     form = {name: request.form(name) for name in request.form_data}
     one, now = rule_wizard.read_form(form, provinces, described["provinces"]), _now(request)
@@ -175,11 +175,11 @@ async def _made(request: PageRequest) -> dict[str, Any]:
     rule, test = rule_wizard.rule_of(one, name, now), rule_wizard.test_of(one, name, now)
     before = described["files"].get(file, "")
     text = rule_wizard.with_rule(before, rule, test)
-    found = await sandbox.told(base, {file: text})
-    mine = [test for test in found["tests"] if name in test["rules"] and test["wrong"]]
-    if mine or (test and not found["revision"]):  # other rules refuse the message that was made up
+    found = await sandbox.describe(base, {file: text})
+    own_tests = [test for test in found["tests"] if name in test["rules"] and test["wrong"]]
+    if own_tests or (test and not found["revision"]):  # other rules refuse the message that was made up
         test, text = [], rule_wizard.with_rule(before, rule, [])
-        found = await sandbox.told(base, {file: text})
+        found = await sandbox.describe(base, {file: text})
     in_words = next((one for one in found["rules"] if one["rule"] == name), None)
     return {
         "base": base, "file": file, "text": text, "rule": name, "yaml": "\n".join([*rule, *(["", *test] if test else [])]),
@@ -205,7 +205,7 @@ async def _editor(
     request: PageRequest, base: str, file: str, text: str, rule: str, problem: str = "", why: str = "", status: int = 200
 ) -> Response:
     now = await request.ask("rules")
-    described = await request.asking.sandbox.told(base)
+    described = await request.asking.sandbox.describe(base)
     lines = text.split("\n")
     at = next((place + 1 for place, line in enumerate(lines) if rule and line.strip().startswith(f"- id: {rule}")), 0)
     return request.render(

@@ -25,17 +25,17 @@ MODES = ("enforce", "shadow", "off")
 @page.get()
 async def show(request: PageRequest) -> Response:
     now, described, counted = await seen(request)
-    asked, mode = request.query.get("q", "").strip(), request.query.get("mode", "")
+    text, mode = request.query.get("q", "").strip(), request.query.get("mode", "")
     files: dict[str, list[dict[str, Any]]] = {}
     for one in described["rules"]:
         words = f"{one['rule']} {one['say']} {one['basis']} {one['when']}".lower()
-        if asked.lower() in words and mode in ("", one["mode"]):
+        if text.lower() in words and mode in ("", one["mode"]):
             files.setdefault(one["file"], []).append(one)
     modes = {name: sum(one["mode"] == name for one in described["rules"]) for name in MODES}
     failed = sum(bool(one["wrong"]) for one in described["tests"])
     return request.render(
         now=now, told=described, files=files, hits=counted["hits"], shadow=counted["shadow"], since=counted["since"], modes=modes,
-        failed=failed, asked=asked, mode=mode, tested=tested(described), at=request.house.wall(),
+        failed=failed, asked=text, mode=mode, tested=tested(described), at=request.app.wall(),
     )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ async def one_rule(request: PageRequest) -> Response:
     return request.render(
         "rules_one.html", now=now, one=found, hits=counted["hits"].get(name, {}), shadow=counted["shadow"].get(name, {}),
         since=counted["since"], tests=[test for test in described["tests"] if name in test["rules"]], past=past(events, name),
-        at=request.house.wall(),
+        at=request.app.wall(),
     )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ async def seen(request: PageRequest) -> tuple[dict[str, Any], dict[str, Any], di
     now = await request.ask("rules")
     lines, ending = await request.lines("rules.hits")
     rows = [row for line in lines for row in line["rules"]]
-    described = await request.asking.sandbox.told(now["revision"])
+    described = await request.asking.sandbox.describe(now["revision"])
     counted = {word: {row["rule"]: row[word] for row in rows if row[word]} for word in ("hits", "shadow")}
     return now, described, {**counted, "since": ending["since"]}
 

@@ -25,7 +25,7 @@ async def show(request: PageRequest) -> Response:
         return request.render(waits=None, now=now)
     sandbox = request.asking.sandbox
     events = (await request.ask("rules.history", last=50))["events"]
-    before, after = await sandbox.told(now["revision"]), await sandbox.told(waits["revision"])
+    before, after = await sandbox.describe(now["revision"]), await sandbox.describe(waits["revision"])
     return request.render(
         now=now,
         waits=waits,

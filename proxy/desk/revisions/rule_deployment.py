@@ -172,7 +172,7 @@ class RuleDeployment:
                 self._tally.rules_reload["failed",] += 1
                 log.error("rules not loaded, the old set stays in force", problem=self.problem, problems=len(error.problems))
                 return [str(problem) for problem in error.problems]
-            except Exception:  # accounts and certificates are read again all the same, and whoever looks is told
+            except Exception:  # accounts and certificates are still reloaded, and the status shows it
                 self.problem = "they could not be read (a fault of gate106, please report it)"
                 self._tally.rules_reload["failed",] += 1
                 log.exception("rules not loaded, the old set stays in force")
@@ -323,8 +323,8 @@ class RuleDeployment:
             self._propose(waits)
         self._host.use(self.rules, self.proposal)
         await self._host.safe(sequence)
-        said = "rules in force" if in_force else f"rules {event.event}"
-        log.info(said, revision=event.revision, in_force=event.in_force, rules=len(self.rules.rules), who=event.who)
+        event_name = "rules in force" if in_force else f"rules {event.event}"
+        log.info(event_name, revision=event.revision, in_force=event.in_force, rules=len(self.rules.rules), who=event.who)
         await asyncio.to_thread(self._forget_files)
         gone = {before.rules, waiting.rules if waiting is not None else before.rules}
         for rules in gone - {self.rules, self._waiting.rules if self._waiting is not None else self.rules}:
@@ -383,7 +383,7 @@ class RuleDeployment:
 
     # -- what others should see
 
-    def told(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """For ``gate106 rules``."""
         now, proposal = self.revisions.now, self.proposal
         waits = None

@@ -7,7 +7,7 @@ then noted here; or Impossible. Never: files, the clock, the rules themselves.
 
     folder changed ─▶ accepted ────────────────────────────────▶ in force          four eyes off
     folder changed ─▶ proposed ─▶ (vouched ─▶) approved ───────▶ in force          four eyes on
-                               └▶ rejected ─▶ kept out until the folder changes, or somebody takes it
+                               └▶ rejected ─▶ kept out until the folder changes, or a user takes it
     pushed by command ─▶ as above; the folder's set is kept out from then on, and is not the one that waits before
     rollback ──────────────────▶ an earlier set in force, the folder's kept out likewise
 
@@ -168,7 +168,7 @@ class RevisionHistory:
         return Revised(at, "rolled-back", target, who, "command", why, (), target, "", "", "" if folder == target else folder)
 
     def earlier(self, revision: str) -> str:
-        """The full revision of a set that has been in force; empty: the last other one. Impossible if there is none."""
+        """The full revision of a set that has been in force; empty: the last other one. Impossible if none exists."""
         once = [one.in_force for one in reversed(self.events) if one.event in IN_FORCE]
         if not revision:
             found = [name for name in once if name != self.now.in_force][:1]

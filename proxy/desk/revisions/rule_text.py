@@ -23,8 +23,8 @@ YAML = (".yaml", ".yml")
 
 def both_languages(words: str) -> list[str]:
     """[Chinese, English]."""
-    said = both(words)
-    return [said.zh, str(said)]
+    text = both(words)
+    return [text.zh, str(text)]
 
 
 def rule_in_words(rule: policy.Rule) -> dict[str, Any]:

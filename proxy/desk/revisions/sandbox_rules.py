@@ -203,14 +203,14 @@ def main() -> None:
         "spread": sets.spread,
     }
     for line in sys.stdin.buffer:
-        asked = json.loads(line)
+        request = json.loads(line)
         try:
-            said: dict[str, Any] = {"ok": handlers[asked.pop("do")](**asked)}
+            answer: dict[str, Any] = {"ok": handlers[request.pop("do")](**request)}
         except SandboxError as error:
-            said = {"wrong": str(error)}
+            answer = {"wrong": str(error)}
         except Exception as error:  # noqa: BLE001 # whatever a draft brings about, the next one is answered
-            said = {"wrong": f"it failed inside ({type(error).__name__}): a fault of gate106, please report it"}
-        sys.stdout.buffer.write(json.dumps(said, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+            answer = {"wrong": f"it failed inside ({type(error).__name__}): a fault of gate106, please report it"}
+        sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
         sys.stdout.buffer.flush()
 
 

@@ -49,9 +49,9 @@ def columns_of(file: str) -> tuple[str, ...]:
 def read(file: str, text: str) -> EditableTable:
     columns, found = columns_of(file), list[TableRow]()
     if columns is WORDS:
-        said = [(at, line.strip()) for at, line in enumerate(_lines(file, text))]
+        numbered_lines = [(at, line.strip()) for at, line in enumerate(_lines(file, text))]
         return EditableTable(
-            columns, tuple(TableRow(at, 1, (word,)) for at, word in said if word and not word.startswith("#")), ""
+            columns, tuple(TableRow(at, 1, (word,)) for at, word in numbered_lines if word and not word.startswith("#")), ""
         )
     reader, begun, first = csv.reader(io.StringIO(text, newline=None)), 0, True
     try:
@@ -93,7 +93,7 @@ def added(file: str, text: str, cells: Sequence[str]) -> str:
 
 
 def _lines(file: str, text: str) -> list[str]:
-    """As ``policy`` counts them: in a table other characters than line feeds end no line (a cell that somebody pasted may hold one)."""
+    """As ``policy`` counts them: in a table other characters than line feeds end no line (a pasted cell may hold one)."""
     if columns_of(file) is WORDS:
         return text.splitlines()
     return [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]

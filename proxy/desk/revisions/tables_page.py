@@ -46,7 +46,7 @@ async def show(request: PageRequest) -> Response:
         (name, len(table_rows.read(name, text).rows) if text is not None else None, name.partition("/")[0])
         for name, text in found.items()
     ]
-    now, described = await request.ask("rules"), await request.asking.sandbox.told(base)
+    now, described = await request.ask("rules"), await request.asking.sandbox.describe(base)
     written = sorted(name for name in described.get("files", {}) if "/" in name)
     return request.render(tables=counted, written=written, now=now, waits=now["proposed"])
 
@@ -54,7 +54,7 @@ async def show(request: PageRequest) -> Response:
 @page.get("one")
 async def one(request: PageRequest) -> Response:
     base, file = await base_of(request), request.query.get("file", "")
-    return await _table(request, base, file, await _before(request, base, file), asked=request.query.get("q", ""))
+    return await _table(request, base, file, await _before(request, base, file), search=request.query.get("q", ""))
 
 
 @page.get("file")
@@ -89,7 +89,7 @@ async def change(request: PageRequest) -> Response:
     base, file, text = request.form("base"), request.form("file"), draft_text(request)
     before = await _before(request, base, file)
     try:
-        return await _table(request, base, file, before, await _made(request, file, text, before), asked=request.form("q"))
+        return await _table(request, base, file, before, await _made(request, file, text, before), search=request.form("q"))
     except _CannotMake as error:
         return await _table(request, base, file, before, text, problem=str(error), status=422)
 
@@ -106,9 +106,9 @@ async def check(request: PageRequest) -> Response:
 async def propose(request: PageRequest) -> Response:
     base, file, text = request.form("base"), request.form("file"), draft_text(request)
     before = await _before(request, base, file)
-    said = await checked(request, TABLE_FILE)
-    if said["broken"] or (said["failing"] and not request.form("seen")):
-        problem = request.t("broken_first" if said["broken"] else "see_first")
+    answer = await checked(request, TABLE_FILE)
+    if answer["broken"] or (answer["failing"] and not request.form("seen")):
+        problem = request.t("broken_first" if answer["broken"] else "see_first")
         return await _table(request, base, file, before, text, problem=problem, status=422)
     try:
         event = await push(request, base, {file: text})
@@ -146,8 +146,8 @@ async def _before(request: PageRequest, base: str, file: str) -> str:
 
 
 def _at(request: PageRequest) -> int:
-    said = request.form("at")
-    return int(said) if said.isdecimal() and len(said) < 9 else -1
+    text = request.form("at")
+    return int(text) if text.isdecimal() and len(text) < 9 else -1
 
 
 async def _made(request: PageRequest, file: str, text: str, before: str) -> str:
@@ -168,7 +168,7 @@ async def _made(request: PageRequest, file: str, text: str, before: str) -> str:
         return table_rows.without(file, text, meant)
     if do == "end" and table_rows.ENDS in sheet.columns:
         cells = list(meant.cells)
-        cells[sheet.columns.index(table_rows.ENDS)] = time_windows.local(request.house.wall())[:10]
+        cells[sheet.columns.index(table_rows.ENDS)] = time_windows.local(request.app.wall())[:10]
     if not any(cells):
         raise _CannotMake(request.t("empty_row"))
     return table_rows.changed(file, text, meant, cells)
@@ -187,11 +187,11 @@ async def _brought(request: PageRequest) -> str:
     raise _CannotMake(request.t("no_text"))
 
 
-def _seen(file: str, text: str, asked: str) -> dict[str, Any]:
+def _seen(file: str, text: str, search: str) -> dict[str, Any]:
     sheet = table_rows.read(file, text)
-    words = asked.strip().lower()
+    words = search.strip().lower()
     fits = [one for one in sheet.rows if words in "\n".join(one.cells).lower()]
-    return {"sheet": sheet, "shown": fits[:ROWS_SHOWN], "fits": len(fits), "asked": asked.strip()}
+    return {"sheet": sheet, "shown": fits[:ROWS_SHOWN], "fits": len(fits), "asked": search.strip()}
 
 
 async def _table(
@@ -201,7 +201,7 @@ async def _table(
     before: str,
     text: str | None = None,
     problem: str = "",
-    asked: str = "",
+    search: str = "",
     status: int = 200,
 ) -> Response:
     """``text``: the draft, where there is one."""
@@ -211,6 +211,6 @@ async def _table(
     return request.render(
         "tables_one.html", status, now=now, base=base, file=file, text=text, problem=problem, why=request.form("why"), row=None,
         opened=False, wrong="",
-        **FORM, **_seen(file, text, asked),
+        **FORM, **_seen(file, text, search),
         files=[{"file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN}] if lines else [],
     )  # fmt: skip

@@ -37,8 +37,8 @@ def commands(gate: Gate) -> Mapping[str, Handler]:
             call.demand(Permission.TAKE_OUT, f" {what}")
         why = args.why() if unmasked else args.text("why", "")
         args.done()
-        said = operator_actions.pack_operated(gate.now(), call.who, what + (UNMASKED if unmasked else ""), why, whom)
-        sequence = gate.write(messages.OPERATED, said)
+        body = operator_actions.pack_operated(gate.now(), call.who, what + (UNMASKED if unmasked else ""), why, whom)
+        sequence = gate.write(messages.OPERATED, body)
         await gate.safe(sequence)
         return {"sequence": sequence}
 

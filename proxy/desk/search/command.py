@@ -190,13 +190,13 @@ def _proved(covered: CoverageReport) -> list[str]:
 
 def _named(found: SearchResult, person: int, config: Path) -> Names:
     from proxy.desk.optouts.recipient_trace import registry_of
-    from proxy.desk.suppression.signature_search import JournalNames, names_of
+    from proxy.desk.suppression.signature_search import JournalSignatures, names_of
     from proxy.policy.explanation import naming
 
     states = {one.state for one in found.events if naming.has_hash(one.state)}
     if not states:
         return {}
-    in_messages = naming.by_names(names_of(found.hits), JournalNames(person, config))
+    in_messages = naming.by_names(names_of(found.hits), JournalSignatures(person, config))
     look_up = naming.by_registry(registry_of(config), in_messages)
     return {one: naming.in_state(one, look_up) for one in states}
 

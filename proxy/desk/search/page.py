@@ -73,13 +73,13 @@ async def whole(request: PageRequest) -> Response:
 
 async def _told(request: PageRequest, *more: str) -> Response:
     ran = await _explained(request, *more)
-    said = ran.json
-    parts = (said["then"] or {}).get("rules", [])
+    message = ran.json
+    parts = (message["then"] or {}).get("rules", [])
     return request.part(
-        "told", "find_message.html", name=request.path("name"), one=said, whole=bool(more),
+        "told", "find_message.html", name=request.path("name"), one=message, whole=bool(more),
         had_a_part=[part for part in parts if part["says"] in OBJECTS],
         others=[part for part in parts if part["says"] not in (*OBJECTS, "off")], off=sum(part["says"] == "off" for part in parts),
-        scopes=_scopes(said), untils=UNTIL,
+        scopes=_scopes(message), untils=UNTIL,
     )  # fmt: skip
 
 
@@ -97,10 +97,15 @@ async def suppress(request: PageRequest) -> Response:
 async def case(request: PageRequest) -> Response:
     """A complaint of whom the message went to, matched to it at once."""
     name, why = request.path("name"), request.form("why")
-    said = (await _explained(request, "--unmasked", f"--why={why}")).json
-    row = {"number": said["to"], "sender": said["from"], "text": said["text"] or "", "reference": request.form("reference")}
+    message = (await _explained(request, "--unmasked", f"--why={why}")).json
+    row = {
+        "number": message["to"],
+        "sender": message["from"],
+        "text": message["text"] or "",
+        "reference": request.form("reference"),
+    }
     row = {key: value for key, value in row.items() if value} | {
-        "at": time_windows.moment(said["at"][:19].replace("T", " "))[0]
+        "at": time_windows.moment(message["at"][:19].replace("T", " "))[0]
     }
 
     def file(talk: Conversation) -> Any:
@@ -160,7 +165,9 @@ async def _number(request: PageRequest, why: str) -> str:
     return str((await _explained(request, "--unmasked", f"--why={why}")).json["to"])
 
 
-def _scopes(said: dict[str, Any]) -> list[tuple[str, str]]:
+def _scopes(message: dict[str, Any]) -> list[tuple[str, str]]:
     """(for the form, kind) of what the person can be left alone with, the narrowest first."""
-    found = [(f"signature:{said['then']['signature']}", "signature")] if said["then"] and said["then"]["signature"] else []
-    return [*found, (f"provider:{said['provider']}", "provider"), ("all:", "all")]
+    found = (
+        [(f"signature:{message['then']['signature']}", "signature")] if message["then"] and message["then"]["signature"] else []
+    )
+    return [*found, (f"provider:{message['provider']}", "provider"), ("all:", "all")]

@@ -30,7 +30,7 @@ from proxy.policy.explanation import naming
 from proxy.policy.operator_orders import DIMENSIONS
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.relay.effects.list_import import ListImport
-from proxy.relay.effects.suppression import AccompanyingRecord, OfficerRefusal
+from proxy.relay.effects.suppression import AccompanyingRecord, SuppressionChange
 from proxy.state.lists.suppression_lists import LISTS_MAX, TooManyLists
 from proxy.state.record import record
 from proxy.state.record.packed_facts import SCOPES, VALUE_BYTES_MAX
@@ -192,10 +192,10 @@ class _Suppress:
                 raise CommandRefused(f"{fault}: nothing was imported") from None
             sequence = gate.write(messages.LISTING_DONE, listing.done(gate.now()))
             changed = await put_in_force(listing.apply(gate.store.listed))
-        if listing.said.takes_off:
+        if listing.begun.takes_off:
             gate.relay.refusals.clear()
         else:
-            for refusal in listing.said.refusals:
+            for refusal in listing.begun.refusals:
                 gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += listing.numbers_of(refusal)
         await gate.safe(sequence)
         return {"numbers": listing.numbers, "changed": changed, "enforced": enforced(gate.relay.rules)}
@@ -246,15 +246,15 @@ async def change_record(
     who: str,
     why: str,
     beside: AccompanyingRecord | None = None,
-) -> OfficerRefusal:
+) -> SuppressionChange:
     """Changes one record; returns when that, and the record ``beside`` it, are synced."""
     written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def then(change: OfficerRefusal, recorded: int) -> None:
+    def then(change: SuppressionChange, recorded: int) -> None:
         if not written.done():
             written.set_result(recorded)
 
-    change = OfficerRefusal(recipient, added, wanted, gate.store.listed, who, why, then)
+    change = SuppressionChange(recipient, added, wanted, gate.store.listed, who, why, then)
     gate.relay.change(change)
     if beside is not None:
         gate.relay.change(beside)

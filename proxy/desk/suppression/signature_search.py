@@ -32,7 +32,7 @@ SENDERS = ("received", "asked_for_consent", "texts_of_whom_they_refused")
 """Keys of a gate's answer that hold opt-outs and senders."""
 
 
-class JournalNames:
+class JournalSignatures:
     """A look-up that reads the journal, the newest messages first, when it is first asked for a name, and no further than to that."""
 
     def __init__(self, person: int, config: Path) -> None:
@@ -108,7 +108,7 @@ def with_names(answer: Mapping[str, Any], to: str, config: Path) -> dict[str, An
     """The answer of a ``suppress`` or ``subject`` command, with names where the gate knew only a hash."""
     from proxy.model.number import recipient_of
 
-    look_up = JournalNames(recipient_of(to), config)
+    look_up = JournalSignatures(recipient_of(to), config)
     senders = {name: [_sender(one, look_up) for one in answer[name]] for name in SENDERS if name in answer}
     refusals = {name: [_refusal(one, look_up) for one in answer[name]] for name in REFUSALS if name in answer}
     return {**answer, **senders, **refusals}
@@ -124,5 +124,5 @@ def _sender(answer: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:
     if not nameless(answer):
         return answer
     number = int(answer["advertiser"], 16)
-    said = naming.sender_words(number, look_up)
-    return {**answer, "signature": look_up(number).signature, "about": str(said), "about_zh": said.zh}
+    words = naming.sender_words(number, look_up)
+    return {**answer, "signature": look_up(number).signature, "about": str(words), "about_zh": words.zh}

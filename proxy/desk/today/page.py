@@ -65,7 +65,7 @@ async def waits(request: PageRequest) -> Response:
 
 
 async def seen(request: PageRequest) -> dict[str, Any]:
-    sampling = request.house.sampling
+    sampling = request.app.sampling
     sampling.look()
     if not sampling.now:
         await sampling.sample()

@@ -81,7 +81,7 @@ class ListChunk(NamedTuple):
     numbers: bytes
 
 
-class ListingDone(NamedTuple):
+class ListDone(NamedTuple):
     """The list is whole: from here on it is in force."""
 
     time: float
@@ -167,6 +167,6 @@ def pack_listing_done(now: float, listing: int, chunks: int, numbers: int, diges
     return _DONE.pack(int(now * 1000), listing, chunks, numbers, digest)
 
 
-def unpack_listing_done(body: bytes) -> ListingDone:
+def unpack_listing_done(body: bytes) -> ListDone:
     time_ms, listing, chunks, numbers, digest = _DONE.unpack(body)
-    return ListingDone(time_ms / 1000, listing, chunks, numbers, digest)
+    return ListDone(time_ms / 1000, listing, chunks, numbers, digest)

@@ -10,7 +10,7 @@ cdef octet *_put_breaches(octet *to, tuple breaches) except NULL:
     cdef tuple breach
     cdef unsigned int number
     for one in breaches:
-        breach = <tuple>one  # a named one
+        breach = <tuple>one  # Breach
         number = breach[1]
         to[0], to[1], to[2] = number >> 8, number & 0xFF, <octet><int>breach[2] | (0x80 if breach[4] else 0)
         to += 3
@@ -24,7 +24,7 @@ cdef enum:
 cdef octet *_put_takes(octet *to, tuple takes) except NULL:
     cdef tuple take
     for one in takes:
-        take = <tuple>one  # a named one
+        take = <tuple>one  # Take
         _put_u64(to, take[0])
         _put_u32(to + 8, take[1])
         _put_u32(to + 12, take[2])
@@ -32,127 +32,127 @@ cdef octet *_put_takes(octet *to, tuple takes) except NULL:
     return to
 
 
-cdef class Verdicts:
-    """What ``verdict_pieces`` yields; ``journal_extend`` makes records of it without the pieces."""
+cdef class VerdictRecords:
+    """The result of ``verdict_pieces``; ``journal_extend`` writes its records without the pieces."""
 
-    cdef object now, revision, keep_s, transits
+    cdef object now, revision, keep_s, submits
     cdef u64 time_ms
     cdef tuple plain
     cdef dict reasons
-    cdef PyObject *sender  # of the one before, …
-    cdef bytes who  # … and how he is written
+    cdef PyObject *sender  # of the submit before, …
+    cdef bytes sender_octets  # … and its octets in a record
 
     def __iter__(self):
-        for transit in self.transits:
+        for pending in self.submits:
             _records.held = 0
-            size = self.put_plain(transit)
-            yield [b"", _records.at[HEAD:size] if size else self.packed(transit)]
+            size = self.put_plain(pending)
+            yield [b"", _records.at[HEAD:size] if size else self.packed(pending)]
 
     cdef bytes written(self, sender):
         from proxy.journal.records import messages as entries
 
         return entries._sender(sender)
 
-    cdef bytes packed(self, transit):
+    cdef bytes packed(self, pending):
         from proxy.journal.records import messages as entries
 
-        return entries.pack_verdict(self.now, transit, self.revision, self.keep_s)
+        return entries.pack_verdict(self.now, pending, self.revision, self.keep_s)
 
     cdef Py_ssize_t put_plain(self, object one) except -1:
-        """Room for a head, and the body of an allowed submit, or of one that a rule refused: how many octets that is; 0 for any other."""
-        cdef TransitFields *transit = <TransitFields *>one
+        """Writes room for a head and the body of a submit that was allowed or refused by a rule; its size, or 0 for any other."""
+        cdef PendingFields *pending = <PendingFields *>one
         cdef MessageFields *message
         cdef VerdictFields *verdict
         cdef ContentFields *content
-        cdef bytes digest, data, fixed, who
+        cdef bytes digest, data, fixed, sender_octets
         cdef octet *to
         cdef Py_ssize_t many, takes, size
         if (
-            Py_TYPE(one) is not _transit_type
-            or _type_of(transit.message) is not _message_type
-            or _type_of(transit.verdict) is not _verdict_type
+            Py_TYPE(one) is not _pending_type
+            or _type_of(pending.message) is not _message_type
+            or _type_of(pending.verdict) is not _verdict_type
         ):
             return 0
-        message, verdict = <MessageFields *>transit.message, <VerdictFields *>transit.verdict
+        message, verdict = <MessageFields *>pending.message, <VerdictFields *>pending.verdict
         content = <ContentFields *>message.content
         if (
-            transit.late is _true
-            or transit.adopted is not <PyObject *>None
+            pending.late is _true
+            or pending.adopted is not <PyObject *>None
             or _type_of(message.content) is not _content_type
             or _type_of(verdict.facts) is not _facts_type
         ):
             return 0
-        if message.sender is not self.sender:  # one after another is of the same
+        if message.sender is not self.sender:  # a run of submits mostly has one sender
             if _type_of(message.sender) is not _sender_type:
                 return 0
-            who = <bytes><object>(<SenderFields *>message.sender).written
-            if not PyBytes_GET_SIZE(who):
-                who = self.written(<object>message.sender)
-            self.sender, self.who = message.sender, who
-        who = self.who
+            sender_octets = <bytes><object>(<SenderFields *>message.sender).written
+            if not PyBytes_GET_SIZE(sender_octets):
+                sender_octets = self.written(<object>message.sender)
+            self.sender, self.sender_octets = message.sender, sender_octets
+        sender_octets = self.sender_octets
         fixed = <bytes>self.plain[<Py_ssize_t><object>(<FactsFields *>verdict.facts).category]
-        digest, data = <bytes>content.digest, <bytes>transit.data
-        if not PyBytes_GET_SIZE(<bytes>transit.packed):
-            return self.put_refused(transit, message, verdict, fixed, digest, who, data)
-        many, takes = len(<tuple>verdict.breaches), len(<tuple>transit.takes)
+        digest, data = <bytes>content.digest, <bytes>pending.data
+        if not PyBytes_GET_SIZE(<bytes>pending.packed):
+            return self.put_refused(pending, message, verdict, fixed, digest, sender_octets, data)
+        many, takes = len(<tuple>verdict.breaches), len(<tuple>pending.takes)
         if many > 255 or takes > 255:
             return 0
         size = (
-            HEAD + 16 + PyBytes_GET_SIZE(fixed) + PyBytes_GET_SIZE(digest) + PyBytes_GET_SIZE(<bytes>transit.packed)
-            + PyBytes_GET_SIZE(who) + 3 * many + TAKE_SIZE * takes + PyBytes_GET_SIZE(data)
+            HEAD + 16 + PyBytes_GET_SIZE(fixed) + PyBytes_GET_SIZE(digest) + PyBytes_GET_SIZE(<bytes>pending.packed)
+            + PyBytes_GET_SIZE(sender_octets) + 3 * many + TAKE_SIZE * takes + PyBytes_GET_SIZE(data)
         )
         to = _room(size) + HEAD
         _put_u64(to, self.time_ms)
         _put_u64(to + 8, <u64><object>message.recipient)
         _put(to + 16, fixed)
         to[42], to[43] = <octet>many, <octet>takes
-        to = _put(_put(_put(to + 16 + PyBytes_GET_SIZE(fixed), digest), <bytes>transit.packed), who)
+        to = _put(_put(_put(to + 16 + PyBytes_GET_SIZE(fixed), digest), <bytes>pending.packed), sender_octets)
         if many:
             to = _put_breaches(to, <tuple>verdict.breaches)
         if takes:
-            to = _put_takes(to, <tuple>transit.takes)
+            to = _put_takes(to, <tuple>pending.takes)
         _put(to, data)
         return size
 
     cdef Py_ssize_t put_refused(
-        self, TransitFields *transit, MessageFields *message, VerdictFields *verdict, bytes fixed, bytes digest, bytes who, bytes data
+        self, PendingFields *pending, MessageFields *message, VerdictFields *verdict, bytes fixed, bytes digest, bytes sender_octets, bytes data
     ) except -1:
-        """``fixed``: of an allowed one, which it differs from in what _FIXED calls status, outcome, breaches and reason."""
+        """``fixed``: of an allowed submit; status, outcome, breaches and reason of _FIXED differ."""
         cdef tuple breaches = <tuple>verdict.breaches
-        cdef bytes said
+        cdef bytes reason_octets
         cdef octet *to
         cdef Py_ssize_t size, whole, many = len(breaches)
-        reason = _get(self.reasons, <object>transit.reason)
+        reason = _get(self.reasons, <object>pending.reason)
         if reason is None or verdict.reason is <PyObject *>None or many > 255 or PyBytes_GET_SIZE(digest) != 16:
             return 0
-        said = <bytes>reason
+        reason_octets = <bytes>reason
         size = 16 + PyBytes_GET_SIZE(fixed)
-        whole = HEAD + size + PyBytes_GET_SIZE(said) + 16 + PyBytes_GET_SIZE(who) + 3 * many + PyBytes_GET_SIZE(data)
+        whole = HEAD + size + PyBytes_GET_SIZE(reason_octets) + 16 + PyBytes_GET_SIZE(sender_octets) + 3 * many + PyBytes_GET_SIZE(data)
         to = _room(whole) + HEAD
         _put_u64(to, self.time_ms)
         _put_u64(to + 8, <u64><object>message.recipient)
         _put(to + 16, fixed)
-        _put_u32(to + 32, <unsigned int><object>transit.status)
-        to[40], to[42], to[45] = <octet><int><object>verdict.outcome, <octet>many, <octet>PyBytes_GET_SIZE(said)
-        to = _put(_put(_put(to + size, said), digest), who)
+        _put_u32(to + 32, <unsigned int><object>pending.status)
+        to[40], to[42], to[45] = <octet><int><object>verdict.outcome, <octet>many, <octet>PyBytes_GET_SIZE(reason_octets)
+        to = _put(_put(_put(to + size, reason_octets), digest), sender_octets)
         _put(_put_breaches(to, breaches), data)
         return whole
 
 
-def verdict_pieces(now, transits, revision, keep_s):
+def verdict_pieces(now, submits, revision, keep_s):
     from proxy.journal.records import messages as entries
 
-    cdef Verdicts made = Verdicts()
-    if _transit_type is NULL:
+    cdef VerdictRecords records = VerdictRecords()
+    if _pending_type is NULL:
         _learn_fields()
-    made.now, made.transits, made.revision, made.keep_s = now, transits, revision, keep_s
-    made.time_ms = <u64>(<double>now * 1000)
-    made.plain, made.reasons = entries._plain(revision, keep_s), entries._reasons
-    return made
+    records.now, records.submits, records.revision, records.keep_s = now, submits, revision, keep_s
+    records.time_ms = <u64>(<double>now * 1000)
+    records.plain, records.reasons = entries._plain(revision, keep_s), entries._reasons
+    return records
 
 
 cdef enum:
-    TAKEN = 26  # octets of one submit that the carrier took, before the carrier's own id
+    TAKEN = 26  # octets of an accepted submit before the carrier's message id
 
 
 def pack_accepted(now, list accepted):
@@ -160,7 +160,7 @@ def pack_accepted(now, list accepted):
 
     cdef list bodies = []
     cdef Py_ssize_t first = 0, end, size, most = ACCEPTED_BYTES_MAX
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     while first < len(accepted):
         size, end = 0, first
@@ -187,16 +187,16 @@ cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize
     to += 8
     for place in range(first, end):
         one = <tuple>accepted[place]
-        transit, answer = one[0], one[1]
+        pending, answer = one[0], one[1]
         length = _size_of_body(answer)
-        if Py_TYPE(transit) is _transit_type and _type_of((<TransitFields *>transit).message) is _message_type:
-            _put_u64(to, <object>(<TransitFields *>transit).entry_id)
-            _put_u64(to + 8, <object>(<MessageFields *>(<TransitFields *>transit).message).recipient)
-            _put_u64(to + 16, <object>(<TransitFields *>transit).recorded)
+        if Py_TYPE(pending) is _pending_type and _type_of((<PendingFields *>pending).message) is _message_type:
+            _put_u64(to, <object>(<PendingFields *>pending).entry_id)
+            _put_u64(to + 8, <object>(<MessageFields *>(<PendingFields *>pending).message).recipient)
+            _put_u64(to + 16, <object>(<PendingFields *>pending).recorded)
         else:
-            _put_u64(to, transit.entry_id)
-            _put_u64(to + 8, transit.message.recipient)
-            _put_u64(to + 16, transit.recorded)
+            _put_u64(to, pending.entry_id)
+            _put_u64(to + 8, pending.message.recipient)
+            _put_u64(to + 16, pending.recorded)
         if length > 0xFFFF:
             raise ValueError("a carrier's id is too long")
         to[24], to[25] = length >> 8, length & 0xFF
@@ -213,14 +213,14 @@ cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize
 
 
 cdef bytes _with_entry(bytes data, bytes packed, long long now, long long keep_s, int most):
-    """A record with one entry more, where that is newer than all others; None where it is not so simple."""
+    """A record with one more entry, if that is the newest; None in any other case."""
     cdef const octet *old = <const octet *>PyBytes_AS_STRING(data)
     cdef const octet *new = <const octet *>PyBytes_AS_STRING(packed)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data), end
     cdef int count = old[6] if size > 6 else 0
     cdef bytes whole
     cdef octet *to
-    end = 7 + count * 32  # of the entries
+    end = 7 + count * 32  # end of the entries
     if (
         size < end
         or PyBytes_GET_SIZE(packed) != 32

@@ -3,7 +3,7 @@
 
 cdef enum:
     HEAD = 17  # octets of a record before its body: length, checksum, sequence, kind
-    SCRATCH_MOST = 4 << 20  # of what is appended in one go so much room is kept for the next
+    SCRATCH_MOST = 4 << 20  # octets of the buffer that are kept between calls
 
 cdef unsigned int[8][256] _crcs
 
@@ -31,12 +31,12 @@ cdef extern from *:
 
     static int gate106_multiplies(void) { return __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse2"); }
 
-    /* What is 128 bits (or 512) ahead of the rest counts as much as its product with these, which are x to that, modulo the polynomial. */
+    /* Folds a block 128 (or 512) bits forward: its carry-less product with x to that power modulo the polynomial has the same remainder. */
     #define AHEAD(x, by, rest) \
         _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)), rest)
     #define READ(at) _mm_loadu_si128((const __m128i *)(at))
 
-    /* Sixteen octets that have the same remainder as so many (a multiple of 16, at least 64) behind a checksum of what was before. */
+    /* Sixteen octets with the same remainder as ``size`` octets (a multiple of 16, at least 64) behind the checksum ``crc``. */
     __attribute__((target("pclmul,sse2"))) static void gate106_shortened(
         const unsigned char *at, size_t size, unsigned int crc, unsigned char *left)
     {
@@ -66,7 +66,7 @@ cdef bint _multiplies = gate106_multiplies()
 
 
 cdef unsigned int _crc32(const octet *at, Py_ssize_t size) noexcept:
-    """zlib.crc32: all but the last octets by products without carry, where the processor has them."""
+    """zlib.crc32, with carry-less products if the processor has them, for all but the last octets."""
     cdef octet[16] left
     cdef Py_ssize_t most = size & ~15
     if not _multiplies or size < 64:
@@ -76,7 +76,7 @@ cdef unsigned int _crc32(const octet *at, Py_ssize_t size) noexcept:
 
 
 cdef unsigned int _by_table(unsigned int crc, const octet *at, Py_ssize_t size) noexcept:
-    """Eight octets at a step."""
+    """Eight octets in each step."""
     cdef unsigned int low, high
     while size >= 8:
         low = crc ^ (<unsigned int>at[0] | <unsigned int>at[1] << 8 | <unsigned int>at[2] << 16 | <unsigned int>at[3] << 24)
@@ -99,11 +99,11 @@ cdef struct Scratch:
     Py_ssize_t held, room
 
 cdef Scratch _records
-"""What is appended in one go, before it is an object of Python's."""
+"""The records of one call, before they become a bytes object."""
 
 
 cdef octet *_room(Py_ssize_t size) except NULL:
-    """Where the next so many octets are to stand."""
+    """Room for ``size`` more octets."""
     cdef Py_ssize_t room = _records.held + size
     cdef octet *at
     if room > _records.room:
@@ -116,7 +116,7 @@ cdef octet *_room(Py_ssize_t size) except NULL:
 
 
 cdef void _close(Py_ssize_t size, u64 sequence, int kind) noexcept:
-    """The record whose body stands behind room for its head, as the last of what is held so far."""
+    """Ends the last record: writes its head before its body."""
     cdef octet *to = _records.at + _records.held
     _records.held += size
     _put_u32(to, <unsigned int>(size - HEAD))
@@ -126,7 +126,7 @@ cdef void _close(Py_ssize_t size, u64 sequence, int kind) noexcept:
 
 
 cdef Py_ssize_t _put_record(list pieces) except -1:
-    """Room for its head, and the pieces behind the first; how many octets that is."""
+    """Writes room for a head, and all pieces but the first; returns the record's size."""
     cdef Py_ssize_t total = HEAD, number
     cdef bytes piece
     cdef octet *to
@@ -143,22 +143,22 @@ cdef Py_ssize_t _put_record(list pieces) except -1:
 def journal_extend(self, int kind, bodies):
     cdef u64 first = self._next + 1, sequence = first
     cdef list buffer = self._buffer
-    cdef Verdicts verdicts
-    cdef Receipts receipts
+    cdef VerdictRecords verdict_records
+    cdef ReceiptRecords receipt_records
     cdef Py_ssize_t place, size
     _records.held = 0
-    if type(bodies) is Verdicts:
-        verdicts = bodies
-        for transit in verdicts.transits:
-            size = verdicts.put_plain(transit)
+    if type(bodies) is VerdictRecords:
+        verdict_records = bodies
+        for pending in verdict_records.submits:
+            size = verdict_records.put_plain(pending)
             if not size:
-                size = _put_record([b"", verdicts.packed(transit)])
+                size = _put_record([b"", verdict_records.packed(pending)])
             _close(size, sequence, kind)
             sequence += 1
-    elif type(bodies) is Receipts:
-        receipts = bodies
-        for place in range(len(receipts.items)):
-            _close(receipts.put(place), sequence, kind)
+    elif type(bodies) is ReceiptRecords:
+        receipt_records = bodies
+        for place in range(len(receipt_records.items)):
+            _close(receipt_records.put(place), sequence, kind)
             sequence += 1
     else:
         for one in bodies:
@@ -174,18 +174,18 @@ def journal_extend(self, int kind, bodies):
 
 
 def segment_digest(bytes previous, const octet[::1] records, bytes claim):
-    cdef bytes said = PyBytes_FromStringAndSize(NULL, 32)
+    cdef bytes output = PyBytes_FromStringAndSize(NULL, 32)
     cdef Py_ssize_t size = records.shape[0], each = (size + 3) // 4, place, begin
     cdef Digested[4] quarters
-    cdef octet[4 * 32] theirs
+    cdef octet[4 * 32] digests
     cdef Blake2 digest
     for place in range(4):
         begin = min(place * each, size)
         quarters[place].at, quarters[place].many = &records[0] + begin, min(each, size - begin)
-    _digest_four(quarters, theirs, 32)
+    _digest_four(quarters, digests, 32)
     _begin_digest(&digest, 32)
     _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(previous), PyBytes_GET_SIZE(previous))
-    _add_to_digest(&digest, theirs, 4 * 32)
+    _add_to_digest(&digest, digests, 4 * 32)
     _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(claim), PyBytes_GET_SIZE(claim))
-    _end_digest(&digest, <octet *>PyBytes_AS_STRING(said), 32)
-    return said
+    _end_digest(&digest, <octet *>PyBytes_AS_STRING(output), 32)
+    return output

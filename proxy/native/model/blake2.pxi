@@ -1,4 +1,4 @@
-# blake2b (RFC 7693): by registers of four words where the processor has AVX2, of four that are equally long side by side; else word by word
+# BLAKE2b (RFC 7693): with AVX2 in registers of four words, for four messages of the same length at once; else word by word
 
 cdef extern from *:
     """
@@ -45,7 +45,7 @@ cdef extern from *:
     }
 
     /* The first octets of a state. */
-    static void gate106_blake2b_said(const unsigned long long *state, unsigned char *to, int size)
+    static void gate106_blake2b_output(const unsigned long long *state, unsigned char *to, int size)
     {
         for (int place = 0; place < size; place++)
             to[place] = (unsigned char)(state[place >> 3] >> 8 * (place & 7));
@@ -68,7 +68,7 @@ cdef extern from *:
         v[a] += v[b] + m[x]; v[d] = ROLLED(v[d] ^ v[a], 4); v[c] += v[d]; v[b] = ROLLED(v[b] ^ v[c], 3); \
         v[a] += v[b] + m[y]; v[d] = ROLLED(v[d] ^ v[a], 2); v[c] += v[d]; v[b] ^= v[c]; v[b] = (v[b] + v[b]) | (v[b] >> 63);
 
-    /* Takes a block of each of four into their states: ``state`` holds the first word of each, the second of each and so on. */
+    /* Adds one block to each of four states: ``state`` holds the first word of each, then the second of each and so on. */
     __attribute__((target("avx2"))) static void gate106_blake2b_four(
         unsigned long long (*state)[4], const unsigned char *const *blocks, const unsigned long long *counts, int is_last)
     {
@@ -115,14 +115,14 @@ cdef extern from *:
         a = a + (x) + b; d = ROLLED(d ^ a, 4); c += d; b = ROLLED(b ^ c, 3); \
         a = a + (y) + b; d = ROLLED(d ^ a, 2); c += d; b ^= c; b = (b + b) | (b >> 63);
     #define SLID(x, i, j, k, l) __builtin_shuffle(x, LANES(i, j, k, l))
-    /* b is known last, so it stays where it is, and the others slide past it */
+    /* b is computed last, so it stays, and the others rotate */
     #define ROUND(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15) \
         MIX_ONE(LANES(m[s0], m[s2], m[s4], m[s6]), LANES(m[s1], m[s3], m[s5], m[s7])) \
         a = SLID(a, 3, 0, 1, 2); c = SLID(c, 1, 2, 3, 0); d = SLID(d, 2, 3, 0, 1); \
         MIX_ONE(LANES(m[s14], m[s8], m[s10], m[s12]), LANES(m[s15], m[s9], m[s11], m[s13])) \
         a = SLID(a, 1, 2, 3, 0); c = SLID(c, 3, 0, 1, 2); d = SLID(d, 2, 3, 0, 1);
 
-    /* One alone: four of the sixteen words of its state in a register. */
+    /* One state: four of its sixteen words in a register. */
     __attribute__((target("avx2"))) static void gate106_blake2b_by_vectors(
         unsigned long long *state, const unsigned char *block, unsigned long long count, int is_last)
     {
@@ -161,7 +161,7 @@ cdef extern from *:
 
     static int gate106_vectors;
 
-    /* Takes a block of 128 octets into the state; ``count``: octets so far, this block's included. */
+    /* Adds a block of 128 octets to the state; ``count``: octets so far, this block's included. */
     static void gate106_blake2b_block(unsigned long long *state, const unsigned char *block, unsigned long long count, int is_last)
     {
         if (gate106_vectors)
@@ -175,13 +175,13 @@ cdef extern from *:
     bint gate106_has_vectors() noexcept
     void gate106_blake2b_block(u64 *state, const octet *block, u64 count, bint is_last) noexcept
     void gate106_blake2b_four(u64 (*state)[4], const octet *const *blocks, const u64 *counts, bint is_last) noexcept
-    void gate106_blake2b_said(const u64 *state, octet *to, int size) noexcept
+    void gate106_blake2b_output(const u64 *state, octet *to, int size) noexcept
 
 gate106_vectors = gate106_has_vectors()
 
 
 def digest_by_vectors(bint whether):
-    """Whether registers of vectors are used from now on, if the processor has them; whether they were. For tests of both."""
+    """Switches AVX2 on or off, if the processor has it; returns whether it was on. For tests of both."""
     global gate106_vectors
     cdef bint before = gate106_vectors
     gate106_vectors = whether and gate106_has_vectors()
@@ -191,7 +191,7 @@ def digest_by_vectors(bint whether):
 cdef struct Blake2:
     u64[8] state
     u64 count
-    octet[128] block  # what is not taken into the state yet: the last block is told that it is
+    octet[128] block  # octets not yet in the state: the last block is marked as the last
     Py_ssize_t held
 
 
@@ -223,11 +223,11 @@ cdef void _add_to_digest(Blake2 *digest, const octet *at, Py_ssize_t size) noexc
 cdef void _end_digest(Blake2 *digest, octet *to, int size) noexcept:
     memset(digest.block + digest.held, 0, 128 - digest.held)
     gate106_blake2b_block(digest.state, digest.block, digest.count + <u64>digest.held, True)
-    gate106_blake2b_said(digest.state, to, size)
+    gate106_blake2b_output(digest.state, to, size)
 
 
 cdef void _digest(const octet *at, Py_ssize_t many, octet *to, int size) noexcept:
-    """A digest of ``size`` octets of ``many``."""
+    """Writes a digest of ``size`` octets."""
     cdef Blake2 digest
     _begin_digest(&digest, size)
     _add_to_digest(&digest, at, many)
@@ -240,7 +240,7 @@ cdef struct Digested:
 
 
 cdef void _digest_four(const Digested *four, octet *to, int size) noexcept:
-    """Their digests, one behind the other. Those that have as many blocks are made side by side."""
+    """Writes four digests, one after the other; at once, if all four have the same number of blocks."""
     cdef u64[8][4] state
     cdef const octet *blocks[4]
     cdef octet[4][128] last
@@ -269,10 +269,10 @@ cdef void _digest_four(const Digested *four, octet *to, int size) noexcept:
     for place in range(4):
         for word in range(8):
             one[word] = state[word][place]
-        gate106_blake2b_said(one, to + size * place, size)
+        gate106_blake2b_output(one, to + size * place, size)
 
 
 cdef bytes _digest16(const octet *at, Py_ssize_t many):
-    cdef bytes said = PyBytes_FromStringAndSize(NULL, 16)
-    _digest(at, many, <octet *>PyBytes_AS_STRING(said), 16)
-    return said
+    cdef bytes output = PyBytes_FromStringAndSize(NULL, 16)
+    _digest(at, many, <octet *>PyBytes_AS_STRING(output), 16)
+    return output

@@ -1,19 +1,18 @@
-# making: what is made of every message, made and freed
+# object pools of the classes of which each message needs an object
 #
-# Python makes and frees an object of a class by asking the class for everything: what it inherits, how many slots it has, where they lie. For
-# the few classes of which each message needs one that was as much work as its verdict. Theirs are freed slot by slot, and the last that were
-# freed are the next that are made: they still lie in the processor's cache.
+# To make and free such an object by CPython's generic code costs as much as the verdict. Here slots are freed one by one, and the last
+# freed object is the next one used: it is still in the processor's cache.
 
 cdef extern from *:
     """
     #define GATE106_KINDS 8
     #define GATE106_KEPT 1024
-    /* Transits and items, the only ones that what they hold may lead back to: the collector need not know of the others. */
+    /* Only pending submits and items can be part of a reference cycle: the collector need not track the others. */
     #define GATE106_TRACKED(number) ((number) == 1 || (number) == 7)
 
     typedef struct {
         PyTypeObject *type;
-        Py_ssize_t slots, weak; /* weak: where it says who has weak references to it, 0: nobody can */
+        Py_ssize_t slots, weak; /* weak: offset of the list of weak references, 0: there is no such list */
         int many;
         PyObject *kept[GATE106_KEPT]; /* freed: no reference, not tracked, all slots empty, each with its reference to the class */
     } gate106_kind;
@@ -34,7 +33,7 @@ cdef extern from *:
         return made;
     }
 
-    /* As Python asks of a class that others may inherit from: one of theirs comes here with its own slots empty. */
+    /* Also called for objects of subclasses, whose own slots are empty by then. */
     static inline void gate106_free(gate106_kind *kind, PyObject *freed) {
         PyTypeObject *type = Py_TYPE(freed);
         PyObject **slot = (PyObject **)(freed + 1), **end = slot + kind->slots;
@@ -60,7 +59,7 @@ cdef extern from *:
         gate106_free_0, gate106_free_1, gate106_free_2, gate106_free_3, gate106_free_4, gate106_free_5, gate106_free_6, gate106_free_7,
     };
 
-    /* A plain class of nothing but slots, or it stays as it is. */
+    /* Pools a plain class of slots; any other class stays as it is. */
     static void gate106_make_so(int number, PyTypeObject *type, Py_ssize_t slots) {
         Py_ssize_t end = sizeof(PyObject) + slots * sizeof(PyObject *), weak = type->tp_weaklistoffset;
         gate106_kinds[number].type = type;
@@ -77,8 +76,8 @@ cdef extern from *:
     }
     """
     object gate106_make(int)
-    void gate106_make_so(int, PyTypeObject *, Py_ssize_t)  # from now on
+    void gate106_make_so(int, PyTypeObject *, Py_ssize_t)
 
 cdef enum:
-    FRAME, TRANSIT, MESSAGE, CONTENT, VERDICT, PAGE, READING, ITEM
+    FRAME, PENDING, MESSAGE, CONTENT, VERDICT, ANALYSIS, READING, ITEM
 

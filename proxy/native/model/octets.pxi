@@ -1,4 +1,4 @@
-# Numbers as they lie in records: the highest octet first.
+# Big-endian numbers, as records hold them.
 
 ctypedef unsigned long long u64
 ctypedef unsigned char octet

@@ -1,22 +1,22 @@
 # model/recency_filter.py
 
 
-cdef inline void _comes_soon(PyObject *twice, u64 hashed) noexcept:
-    """It will be asked of what has this hash."""
-    cdef PyObject *marks = (<TwiceFields *>twice).marks
+cdef inline void _prefetch_recency(PyObject *recent, u64 hashed) noexcept:
+    """Prefetches the mark of a hash."""
+    cdef PyObject *marks = (<RecencyFields *>recent).marks
     if marks is not <PyObject *>None:
-        _soon(&(<array>marks).data.as_uints[hashed & _marks_most])
+        _prefetch(&(<array>marks).data.as_uints[hashed & _marks_most])
 
 
-cdef inline bint _comes_by(PyObject *twice, u64 hashed) except -1:
-    """Whether what has this hash has come lately."""
-    cdef PyObject *marks = (<TwiceFields *>twice).marks
+cdef inline bint _is_recent(PyObject *recent, u64 hashed) except -1:
+    """Whether this hash was seen recently; notes it."""
+    cdef PyObject *marks = (<RecencyFields *>recent).marks
     cdef unsigned int *mark
-    cdef unsigned int said = <unsigned int>(hashed >> 32)
+    cdef unsigned int value = <unsigned int>(hashed >> 32)
     cdef bint again
     if marks is <PyObject *>None:
-        return (<object>twice).comes(hashed)
+        return (<object>recent).comes(hashed)
     mark = &(<array>marks).data.as_uints[hashed & _marks_most]
-    again = mark[0] == said
-    mark[0] = said
+    again = mark[0] == value
+    mark[0] = value
     return again

@@ -1,11 +1,11 @@
 # net/carrier_routes.py
 
 cdef enum:
-    NUMBER_BITS = 38  # of a recipient whose share is found in 64 bits
+    NUMBER_BITS = 38  # of a recipient for which the share fits into 64 bits
 
 
 cdef object _lane_for(object routes, MessageFields *message, object province):
-    """The lane that a message takes, None if none is up; NotImplemented where the twin must look."""
+    """The lane that a message takes, None if none is up; NotImplemented where the Python version must decide."""
     cdef RoutesFields *fields = <RoutesFields *>routes
     cdef SenderFields *sender = <SenderFields *>message.sender
     cdef PyObject *tiers
@@ -16,25 +16,25 @@ cdef object _lane_for(object routes, MessageFields *message, object province):
         own = _get(<dict>fields._own, <object>sender.provider)
         if own is not None:
             return own if _is_up(own) else None
-    if fields._longest is not _naught or number >> NUMBER_BITS:
+    if fields._longest is not _zero_ptr or number >> NUMBER_BITS:
         return NotImplemented
     tiers = PyDict_GetItemWithError(<dict>fields._tiers, province)
     if tiers is NULL:
         return NotImplemented
     for tier in <tuple>tiers:
         total = 0
-        for way in <tuple>tier:
-            if _is_up((<tuple>way)[1]):
-                weight = (<tuple>way)[0]
+        for choice in <tuple>tier:
+            if _is_up((<tuple>choice)[1]):
+                weight = (<tuple>choice)[0]
                 total += weight
         if not total:
             continue
         place = ((number >> 20) * <u64>2654435761 * 8192 + ((number & 0xFFFFF) * <u64>2654435761 >> 7)) % total
-        for way in <tuple>tier:
-            if _is_up((<tuple>way)[1]):
-                weight = (<tuple>way)[0]
+        for choice in <tuple>tier:
+            if _is_up((<tuple>choice)[1]):
+                weight = (<tuple>choice)[0]
                 if place < weight:
-                    return (<tuple>way)[1]
+                    return (<tuple>choice)[1]
                 place -= weight
     return None
 
@@ -46,7 +46,7 @@ cdef inline bint _is_up(object lane) except -1:
 
 
 def routes_lane(self, message, verdict):
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     if Py_TYPE(self) is _routes_type and Py_TYPE(message) is _message_type and _type_of((<MessageFields *>message).sender) is _sender_type:
         found = _lane_for(self, <MessageFields *>message, verdict.province)

@@ -1,4 +1,4 @@
-# net/journal_syncer.py: a sync that waits for nobody, for its thread never asks for the interpreter
+# net/journal_syncer.py: fdatasync in a thread that never takes the GIL
 
 cdef extern from *:
     """
@@ -11,155 +11,155 @@ cdef extern from *:
     #include <sys/eventfd.h>
     #include <unistd.h>
 
-    struct gate106_aside {
+    struct gate106_sync_thread {
         sem_t wanted;
         pthread_t thread;
-        int file;   /* what to sync, until the thread takes it; told without one, it ends */
-        int fault;  /* errno of the last one, 0: it went well */
-        int done;   /* whether one has ended that nobody has taken note of */
-        int ended;  /* an eventfd: told after each */
+        int file;   /* file to sync, until the thread takes it; the thread ends when woken without one */
+        int fault;  /* errno of the last sync, 0: it succeeded */
+        int done;   /* whether a sync has ended and ``taken`` was not called since */
+        int ended;  /* an eventfd: written after each sync */
     };
 
-    static void *gate106_syncing(void *given)
+    static void *gate106_sync_loop(void *given)
     {
-        struct gate106_aside *aside = given;
+        struct gate106_sync_thread *thread = given;
         const uint64_t once = 1;
         for (;;) {
-            while (sem_wait(&aside->wanted))
+            while (sem_wait(&thread->wanted))
                 ;
-            int file = __atomic_exchange_n(&aside->file, -1, __ATOMIC_ACQ_REL);
+            int file = __atomic_exchange_n(&thread->file, -1, __ATOMIC_ACQ_REL);
             if (file < 0)
                 return NULL;
             int failed;
             do
                 failed = fdatasync(file);
             while (failed && errno == EINTR);
-            aside->fault = failed ? errno : 0;
-            __atomic_store_n(&aside->done, 1, __ATOMIC_RELEASE);
-            while (write(aside->ended, &once, sizeof once) < 0 && errno == EINTR)
+            thread->fault = failed ? errno : 0;
+            __atomic_store_n(&thread->done, 1, __ATOMIC_RELEASE);
+            while (write(thread->ended, &once, sizeof once) < 0 && errno == EINTR)
                 ;
         }
     }
 
-    static struct gate106_aside *gate106_aside_begin(void)
+    static struct gate106_sync_thread *gate106_sync_thread_begin(void)
     {
-        struct gate106_aside *aside = calloc(1, sizeof *aside);
+        struct gate106_sync_thread *thread = calloc(1, sizeof *thread);
         sigset_t all, before;
-        if (!aside)
+        if (!thread)
             return NULL;
-        sem_init(&aside->wanted, 0, 0);
-        aside->file = -1;
-        aside->ended = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        sigfillset(&all);  /* signals are the interpreter's */
+        sem_init(&thread->wanted, 0, 0);
+        thread->file = -1;
+        thread->ended = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        sigfillset(&all);  /* the interpreter's threads handle signals */
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        int refused = aside->ended < 0 || pthread_create(&aside->thread, NULL, gate106_syncing, aside);
+        int refused = thread->ended < 0 || pthread_create(&thread->thread, NULL, gate106_sync_loop, thread);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         if (!refused)
-            return aside;
-        if (aside->ended >= 0)
-            close(aside->ended);
-        free(aside);
+            return thread;
+        if (thread->ended >= 0)
+            close(thread->ended);
+        free(thread);
         return NULL;
     }
 
-    static void gate106_aside_sync(struct gate106_aside *aside, int file)
+    static void gate106_sync_thread_sync(struct gate106_sync_thread *thread, int file)
     {
-        __atomic_store_n(&aside->file, file, __ATOMIC_RELEASE);
-        sem_post(&aside->wanted);
+        __atomic_store_n(&thread->file, file, __ATOMIC_RELEASE);
+        sem_post(&thread->wanted);
     }
 
-    static int gate106_aside_done(struct gate106_aside *aside)
+    static int gate106_sync_thread_done(struct gate106_sync_thread *thread)
     {
-        return __atomic_load_n(&aside->done, __ATOMIC_ACQUIRE);
+        return __atomic_load_n(&thread->done, __ATOMIC_ACQUIRE);
     }
 
-    static int gate106_aside_taken(struct gate106_aside *aside)
+    static int gate106_sync_thread_taken(struct gate106_sync_thread *thread)
     {
         uint64_t many;
-        if (read(aside->ended, &many, sizeof many) < 0 && errno != EAGAIN && errno != EINTR)
+        if (read(thread->ended, &many, sizeof many) < 0 && errno != EAGAIN && errno != EINTR)
             return 0;
-        return __atomic_exchange_n(&aside->done, 0, __ATOMIC_ACQ_REL);
+        return __atomic_exchange_n(&thread->done, 0, __ATOMIC_ACQ_REL);
     }
 
-    static int gate106_aside_end(struct gate106_aside *aside)
+    static int gate106_sync_thread_end(struct gate106_sync_thread *thread)
     {
-        sem_post(&aside->wanted);  /* once more than syncs were asked for: those come first */
-        pthread_join(aside->thread, NULL);
-        int fault = aside->done ? aside->fault : 0;
-        close(aside->ended);
-        sem_destroy(&aside->wanted);
-        free(aside);
+        sem_post(&thread->wanted);  /* one more post than requests: pending syncs come first */
+        pthread_join(thread->thread, NULL);
+        int fault = thread->done ? thread->fault : 0;
+        close(thread->ended);
+        sem_destroy(&thread->wanted);
+        free(thread);
         return fault;
     }
     #else
-    struct gate106_aside { int fault, ended; };
-    static struct gate106_aside *gate106_aside_begin(void) { return NULL; }
-    static void gate106_aside_sync(struct gate106_aside *aside, int file) {}
-    static int gate106_aside_done(struct gate106_aside *aside) { return 0; }
-    static int gate106_aside_taken(struct gate106_aside *aside) { return 0; }
-    static int gate106_aside_end(struct gate106_aside *aside) { return 0; }
+    struct gate106_sync_thread { int fault, ended; };
+    static struct gate106_sync_thread *gate106_sync_thread_begin(void) { return NULL; }
+    static void gate106_sync_thread_sync(struct gate106_sync_thread *thread, int file) {}
+    static int gate106_sync_thread_done(struct gate106_sync_thread *thread) { return 0; }
+    static int gate106_sync_thread_taken(struct gate106_sync_thread *thread) { return 0; }
+    static int gate106_sync_thread_end(struct gate106_sync_thread *thread) { return 0; }
     #endif
     """
-    struct gate106_aside:
+    struct gate106_sync_thread:
         int fault, ended
-    gate106_aside *gate106_aside_begin() noexcept
-    void gate106_aside_sync(gate106_aside *aside, int file) noexcept
-    bint gate106_aside_done(gate106_aside *aside) noexcept
-    bint gate106_aside_taken(gate106_aside *aside) noexcept
-    int gate106_aside_end(gate106_aside *aside) noexcept nogil
+    gate106_sync_thread *gate106_sync_thread_begin() noexcept
+    void gate106_sync_thread_sync(gate106_sync_thread *thread, int file) noexcept
+    bint gate106_sync_thread_done(gate106_sync_thread *thread) noexcept
+    bint gate106_sync_thread_taken(gate106_sync_thread *thread) noexcept
+    int gate106_sync_thread_end(gate106_sync_thread *thread) noexcept nogil
 
 
-cdef class _Aside:
-    """One thread in C that syncs one file at a time. While it has been asked and ``taken`` has not said so, it must not be asked again."""
+cdef class _SyncThread:
+    """A thread in C that syncs one file at a time: between ``sync`` and ``taken`` no other ``sync`` may be called."""
 
-    cdef gate106_aside *aside
+    cdef gate106_sync_thread *thread
 
     def __cinit__(self):
-        self.aside = gate106_aside_begin()
-        if self.aside is NULL:
+        self.thread = gate106_sync_thread_begin()
+        if self.thread is NULL:
             raise OSError("no thread to sync with")
 
-    cdef gate106_aside *there(self) except NULL:
-        if self.aside is NULL:
+    cdef gate106_sync_thread *running(self) except NULL:
+        if self.thread is NULL:
             raise ValueError("the thread that syncs has ended")
-        return self.aside
+        return self.thread
 
     def fileno(self):
-        """Readable once a sync has ended."""
-        return self.there().ended
+        """The eventfd: readable once a sync has ended."""
+        return self.running().ended
 
     def sync(self, int file):
-        gate106_aside_sync(self.there(), file)
+        gate106_sync_thread_sync(self.running(), file)
 
     def ended(self):
-        """Whether one has ended that nobody has taken note of."""
-        return gate106_aside_done(self.there())
+        """Whether a sync has ended and ``taken`` was not called since."""
+        return gate106_sync_thread_done(self.running())
 
     def taken(self):
-        """errno of the sync that has ended, 0 where it went well; -1: none has."""
-        return self.there().fault if gate106_aside_taken(self.there()) else -1
+        """errno of the sync that has ended, 0 if it succeeded; -1: none has ended."""
+        return self.running().fault if gate106_sync_thread_taken(self.running()) else -1
 
     def end(self):
-        """After the sync that was asked for: its errno, where nobody has taken note of it; else 0."""
-        cdef gate106_aside *aside = self.aside
+        """Ends the thread after a pending sync; the errno of that sync, or 0."""
+        cdef gate106_sync_thread *thread = self.thread
         cdef int fault = 0
-        if aside is not NULL:
-            self.aside = NULL
+        if thread is not NULL:
+            self.thread = NULL
             with nogil:
-                fault = gate106_aside_end(aside)
+                fault = gate106_sync_thread_end(thread)
         return fault
 
     def __dealloc__(self):
         self.end()
 
 
-def sync_aside():
+def sync_thread():
     import os
     from types import BuiltinFunctionType
 
-    if type(os.fdatasync) is not BuiltinFunctionType:  # somebody has put something over it
+    if type(os.fdatasync) is not BuiltinFunctionType:  # patched, by a test
         return None
     try:
-        return _Aside()
+        return _SyncThread()
     except OSError:
         return None

@@ -1,42 +1,42 @@
 # relay/proposed_rules.py
 
 
-cdef class _Beside(_Judge):
-    """A set that waits for approval."""
+cdef class _CandidateJudge(_Judge):
+    """``judge`` by the candidate rules."""
 
-    cdef object proposal
-    cdef _Judge court
+    cdef object candidate
+    cdef _Judge judge
     cdef bint plain
 
-    cdef int look(self, object proposal, object counters) except -1:
-        self.proposal = proposal
-        self.plain = self.look_into(proposal.rules) and "look" not in proposal.__dict__
+    cdef int look(self, object candidate, object counters) except -1:
+        self.candidate = candidate
+        self.plain = self.look_into(candidate.rules) and "look" not in candidate.__dict__
         self.counts.look(counters.as_seen)
         return 0
 
     cdef object person(self):
-        return self.court.person()
+        return self.judge.person()
 
-    cdef bint ask(self, _Judge court, MessageFields *message, double at, object when, bint bare, object verdict) except -1:
-        """About a message of which the set in force has said this; False where the twin must."""
+    cdef bint ask(self, _Judge judge, MessageFields *message, double at, object when, bint bare, object verdict) except -1:
+        """Judges a message that the rules in force gave ``verdict``; False if the Python version must judge it."""
         cdef ContentFields *content = <ContentFields *>message.content
-        self.since, self.until = self.rules.since, self.rules.until  # the twin may have turned them
+        self.since, self.until = self.rules.since, self.rules.until  # the Python version may have changed them
         if not self.plain or not self.since <= at < self.until:
             return False
-        kin = _get(<dict>self.senders.young, <object>message.sender)
-        reading = self.reader._fresh(<object>message.content)  # which stays read by the set in force
+        related = _get(<dict>self.senders.young, <object>message.sender)
+        reading = self.reader._fresh(<object>message.content)  # the content keeps the reading of the rules in force
         if Py_TYPE(reading) is not _reading_type:
             return False
         traits = <object>(<ReadingFields *>reading).traits
-        known = None if kin is None else _get(<dict>self.known.young, (kin, traits))
+        known = None if related is None else _get(<dict>self.known.young, (related, traits))
         if known is None:
-            known = self.meet(<object>message.sender, traits, when)
-        self.court, self.data, self.held, self.behind, self.told = court, court.data, court.held, court.behind, court.told
-        other = self.said(message, <ReadingFields *>reading, known, at, when, bare)
-        if other is None:
+            known = self.learn(<object>message.sender, traits, when)
+        self.judge, self.data, self.held, self.facts_found, self.in_lists = judge, judge.data, judge.held, judge.facts_found, judge.in_lists
+        verdict_of_candidate = self.judge_known(message, <ReadingFields *>reading, known, at, when, bare)
+        if verdict_of_candidate is None:
             return False
-        if (<VerdictFields *>other).outcome is (<VerdictFields *>verdict).outcome and not len(<tuple>(<VerdictFields *>other).breaches):
-            self.proposal.judged += 1
+        if (<VerdictFields *>verdict_of_candidate).outcome is (<VerdictFields *>verdict).outcome and not len(<tuple>(<VerdictFields *>verdict_of_candidate).breaches):
+            self.candidate.judged += 1
         else:
-            self.proposal.compare(verdict, other)
+            self.candidate.compare(verdict, verdict_of_candidate)
         return True

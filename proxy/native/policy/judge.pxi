@@ -2,11 +2,11 @@
 
 
 cdef enum:
-    MOST_ASKED = 62  # bits of what objects and spares: a plan with more is the twin's
+    MOST_ASKED = 62  # bits for objections and spares: a plan with more needs the Python version
 
 
 cdef object _bare_record(bytes data, Py_ssize_t held):
-    """The Record of somebody of whom there are entries only."""
+    """The Record of a recipient with entries only."""
     record = _record_type.tp_alloc(_record_type, 0)
     _fill(&(<RecordFields *>record).data, data)
     _fill(&(<RecordFields *>record).held, held)
@@ -26,9 +26,9 @@ cdef bint _is_marked(const octet *signature, tuple marks) noexcept:
 cdef Py_ssize_t _count(
     const octet *record, Py_ssize_t held, unsigned int after, tuple cap, object port, object template, Py_ssize_t enough
 ) except -1:
-    """How many entries newer than ``after`` a cap counts, of this port and this template where it asks for them; stops at ``enough``
-    (state/record.py, Record.count)."""
-    cdef tuple pick = <tuple>cap[3], marks = <tuple>cap[9]  # named ones
+    """The entries newer than ``after`` that a cap counts, by port and template if it asks for them; stops at ``enough``
+    (state/record/record.py, Record.count)."""
+    cdef tuple pick = <tuple>cap[3], marks = <tuple>cap[9]  # fields of a Cap
     cdef object subcategories = pick[1], signatures = None if len(marks) else pick[2], providers = pick[3]
     cdef bint of_port = port is not None, of_template = template is not None, marked = len(marks) != 0
     cdef unsigned int wanted_port = port if of_port else 0, wanted = template if of_template else 0
@@ -58,7 +58,7 @@ cdef Py_ssize_t _count(
 cdef enum:  # policy/evaluation_plan.py
     OUTLINE_HEAD = 12
     OUTLINE_CAP = 20
-    OUTLINE_CAPS = 2  # where it says how many of each
+    OUTLINE_CAPS = 2  # first of the five counts
     OUTLINE_PERSONS = 3
     OUTLINE_BARE = 4
     OUTLINE_SPARING = 5
@@ -72,7 +72,7 @@ cdef enum:  # policy/evaluation_plan.py
 cdef inline bint _has_so_many(
     const octet *record, Py_ssize_t held, unsigned int after, const octet *line, unsigned int template, Py_ssize_t most
 ) noexcept:
-    """Whether so many entries newer than ``after`` are of the kind that a simple cap counts, as an outline's line has it."""
+    """Whether a simple cap, given as an outline's line, counts at least ``most`` entries newer than ``after``."""
     cdef const octet *at = record + 7 + held * 32
     cdef int categories = line[3], sorts = line[2]
     while held:
@@ -94,7 +94,7 @@ cdef inline bint _has_so_many(
 
 
 cdef class _Judge:
-    """What ``judge`` asks of one person at a time; ``look`` of its heir sets what is the same for all messages of a turn."""
+    """``judge`` for one recipient at a time; ``look`` of the subclass sets what all messages of a batch share."""
 
     cdef object rules, reader
     cdef PyObject *mark
@@ -103,54 +103,54 @@ cdef class _Judge:
     cdef MemoFields *senders
     cdef MemoFields *known
     cdef double since, until
-    cdef object seen  # the person, once somebody asked
+    cdef object person_record  # the Record, once a rule asked for it
     cdef bytes data
     cdef Py_ssize_t held
-    cdef int behind  # what stands behind its entries
-    cdef bint told  # lists say something of the person, too
-    cdef bint spared  # nothing that the person refused is about the message
-    cdef _Counts counts
-    cdef bint wants_a_word  # more is to be said of what it said last than which rules object
-    cdef tuple taken  # from counters by the message that is judged, if it goes out
+    cdef int facts_found  # kinds of facts behind the entries
+    cdef bint in_lists  # lists hold facts about the recipient, too
+    cdef bint spared  # no refusal of the recipient is about the message
+    cdef _LimitCounts counts
+    cdef bint needs_evidence  # the last verdict has evidence to keep besides the rules that object
+    cdef tuple taken  # Takes of the judged message, if it is allowed
 
     cdef bint look_into(self, object rules) except -1:
-        """What these rules hold for every message; False where they are not as expected."""
+        """Reads what the rules hold for all messages; False if a class is not the expected one."""
         self.rules, self.since, self.until = rules, rules.since, rules.until
         self.reader, self.cells, self.provinces = rules.reader, rules.cells, rules.provinces
         mark, senders, known = self.reader.mark, rules.senders, rules.known
         self.mark, self.senders, self.known = <PyObject *>mark, <MemoFields *>senders, <MemoFields *>known
         if self.counts is None:
-            self.counts = _Counts.__new__(_Counts)
+            self.counts = _LimitCounts.__new__(_LimitCounts)
         return (
             Py_TYPE(senders) is _policy_memo_type and Py_TYPE(known) is _policy_memo_type and self.cells.ob_descr.typecode == c"H"
         )
 
     cdef object person(self):
-        if self.seen is None:
-            self.seen = _bare_record(self.data, self.held)
-        return self.seen
+        if self.person_record is None:
+            self.person_record = _bare_record(self.data, self.held)
+        return self.person_record
 
     cdef bint spares(self, MessageFields *message, PlanFields *plan) except -1:
-        """Rules that spare bare people ask for refusals that are about an advertisement, and for who has asked for consent."""
+        """Whether a recipient with facts can be judged by the plan for recipients without: no refusal is about the message."""
         cdef Py_ssize_t first = 7 + self.held * 32
-        if self.behind & OF_OTHERS:
+        if self.facts_found & OF_OTHERS:
             return False
         if (<FactsFields *>plan.facts).category is not <PyObject *>_marketing:
             self.spared = True
         else:
             concerning = self.rules.refusal_match
-            if self.told:  # lists have their say, too
+            if self.in_lists:  # opt-outs from lists count, too
                 person = self.person()
                 self.spared = not concerning.any(
                     <object><PyObject *>message, person.opt_outs(), person.refused_texts(), <object>plan.facts
                 )
             else:
-                self.spared = not _concerns(
+                self.spared = not _is_about(
                     concerning, <const octet *>PyBytes_AS_STRING(self.data) + first, PyBytes_GET_SIZE(self.data) - first, message,
                     <FactsFields *>plan.facts,
                 )  # fmt: skip
-                if self.spared and self.behind & OF_TEXTS:
-                    self.spared = not _was_said(
+                if self.spared and self.facts_found & OF_TEXTS:
+                    self.spared = not _is_like_refused(
                         concerning, <const octet *>PyBytes_AS_STRING(self.data) + first, PyBytes_GET_SIZE(self.data) - first, message
                     )
         return self.spared
@@ -162,39 +162,39 @@ cdef class _Judge:
                 if self.asks(part, message, facts, when):
                     return True
             return False
-        if Py_TYPE(tree) is not _person_type:
+        if Py_TYPE(tree) is not _recipient_test_type:
             return _ask_person(tree, <object><PyObject *>message, self.person(), facts, when)
-        if (<PersonFields *>tree).numbers is not <PyObject *>None:
-            return <object>message.recipient in <object>(<PersonFields *>tree).numbers
-        return (<object>(<PersonFields *>tree).holds)(<object><PyObject *>message, self.person(), facts, when)
+        if (<RecipientTestFields *>tree).numbers is not <PyObject *>None:
+            return <object>message.recipient in <object>(<RecipientTestFields *>tree).numbers
+        return (<object>(<RecipientTestFields *>tree).holds)(<object><PyObject *>message, self.person(), facts, when)
 
-    cdef bint adds(self, object tree, MessageFields *message, object facts, object when) except -1:
-        """Whether more is to be said of a rule that holds for the person than that it does (policy/condition.py, evidence_of)."""
-        if Py_TYPE(tree) is _person_type:
-            if (<PersonFields *>tree).evidence is <PyObject *>None:
+    cdef bint has_evidence(self, object tree, MessageFields *message, object facts, object when) except -1:
+        """Whether a rule that objects has evidence to keep (policy/condition.py, evidence_of)."""
+        if Py_TYPE(tree) is _recipient_test_type:
+            if (<RecipientTestFields *>tree).evidence is <PyObject *>None:
                 return False
-            return bool((<object>(<PersonFields *>tree).evidence)(<object><PyObject *>message, self.person(), facts, when))
+            return bool((<object>(<RecipientTestFields *>tree).evidence)(<object><PyObject *>message, self.person(), facts, when))
         if Py_TYPE(tree) is _any_type:
             for part in <tuple>tree.parts:
-                if self.adds(part, message, facts, when):
+                if self.has_evidence(part, message, facts, when):
                     return True
             return False
         return bool(_evidence_of(tree, <object><PyObject *>message, self.person(), facts, when))
 
     cdef long long persons(self, tuple persons, MessageFields *message, object facts, object when) except -2:
-        """Bits: which rules that ask for the person object. -1: of one of them more is to be said."""
+        """Bits: the recipient rules that object. -1: one of them has evidence to keep."""
         cdef long long found = 0
         cdef Py_ssize_t place
         for place in range(len(persons)):
             tree = (<tuple>persons[place])[0]
             if self.asks(tree, message, facts, when):
-                if self.adds(tree, message, facts, when):
+                if self.has_evidence(tree, message, facts, when):
                     return -1
                 found |= 1LL << place
         return found
 
     cdef long long caps(self, PlanFields *plan, MessageFields *message, object template, double at, object when) except -2:
-        """Bits: which caps are reached (policy/judge.py, _over_caps)."""
+        """Bits: the caps that are reached (policy/judge.py, _over_caps)."""
         cdef const octet *record = <const octet *>PyBytes_AS_STRING(self.data)
         cdef const octet *line = <const octet *>PyBytes_AS_STRING(<bytes>plan.outline)
         cdef Py_ssize_t held = self.held, many = line[OUTLINE_CAPS], most, place
@@ -218,7 +218,7 @@ cdef class _Judge:
         return found
 
     cdef bint cap(self, tuple cap, PlanFields *plan, MessageFields *message, object template, double at, object when) except -1:
-        """Whether a cap is reached, of which the outline does not say all."""
+        """Whether a cap is reached that its outline line does not describe in full."""
         cdef const octet *record = <const octet *>PyBytes_AS_STRING(self.data)
         cdef Py_ssize_t held = self.held, most = cap[0]
         cdef long long after = cap[1], rolling
@@ -240,13 +240,13 @@ cdef class _Judge:
     cdef long long counted(
         self, PlanFields *plan, MessageFields *message, object province, object template, double at, object when
     ) except -2:
-        """Bits: which limits that are counted by no person are used up; and what the message takes from them."""
+        """Bits: the used-up limits that are not counted by recipient; sets ``taken``."""
         cdef tuple counters = <tuple>plan.counters, counter
         cdef long long found = 0
         cdef Py_ssize_t place
         cdef list takes = None if plan.takes is not <PyObject *>None else []
         for place in range(len(counters)):
-            counter = <tuple>counters[place]  # a named one
+            counter = <tuple>counters[place]  # a Counter
             limit = counter[COUNTER_LIMIT]
             if counter[COUNTER_ASK] is not None and not self.asks(counter[COUNTER_ASK], message, <object>plan.facts, when):
                 continue
@@ -265,8 +265,7 @@ cdef class _Judge:
         return found
 
     cdef object verdict(self, MessageFields *message, double at, object when, bint bare):
-        """What ``judge`` says of a message of which only the person, caps and lists are to be asked, and no more is to be said than which
-        rules object. None for any other."""
+        """The verdict of ``judge``, if it needs only the recipient, caps and lists, and no evidence is to be kept. None for any other."""
         cdef ContentFields *content = <ContentFields *>message.content
         if _type_of(message.content) is not _content_type or content.scheduled is not <PyObject *>None:
             return None
@@ -278,20 +277,20 @@ cdef class _Judge:
             return None
         known = _known_of(self.senders, self.known, message.sender, (<ReadingFields *>content.reading).traits)
         if known is None:
-            known = self.meet(<object>message.sender, <object>(<ReadingFields *>content.reading).traits, when)
-        return self.said(message, <ReadingFields *>content.reading, known, at, when, bare)
+            known = self.learn(<object>message.sender, <object>(<ReadingFields *>content.reading).traits, when)
+        return self.judge_known(message, <ReadingFields *>content.reading, known, at, when, bare)
 
-    cdef object meet(self, object sender, object traits, object when):
-        """What is known of a sender and a text that are new to these rules, or forgotten."""
+    cdef object learn(self, object sender, object traits, object when):
+        """The rules' knowledge of a sender and a text that are not in the caches."""
         known = self.rules.know(self.rules.related(sender, when), traits)
-        self.since, self.until = self.rules.since, self.rules.until  # somebody may come of age
+        self.since, self.until = self.rules.since, self.rules.until  # ``related`` may move the time that the rules hold for
         return known
 
-    cdef object said(self, MessageFields *message, ReadingFields *reading, object known, double at, object when, bint bare):
-        """... with what is known of its text and its sender."""
+    cdef object judge_known(self, MessageFields *message, ReadingFields *reading, object known, double at, object when, bint bare):
+        """``verdict``, with the rules' knowledge of sender and text."""
         cdef PlanFields *plan
-        cdef VerdictFields *made
-        cdef PyObject *told
+        cdef VerdictFields *fields
+        cdef PyObject *cached
         cdef u64 number = <object>message.recipient
         cdef Py_ssize_t place = <Py_ssize_t>(number // 10000) - _segment_first, caps, persons, sparing, before
         cdef const octet *line
@@ -299,11 +298,11 @@ cdef class _Judge:
         cdef long long which = 0, some
         cdef int cell
         cdef tuple objected = None
-        cdef PyObject *takes = <PyObject *>_nothing
+        cdef PyObject *takes = <PyObject *>_empty_tuple
         if not 0 <= place < len(self.cells):
             return None
         cell = self.cells.data.as_ushorts[place]
-        found = (<list>(<tuple>known)[PLANS])[<Py_ssize_t>(<tuple>(<tuple>known)[SORTS])[cell]]  # its plan for this sort of place
+        found = (<list>(<tuple>known)[PLANS])[<Py_ssize_t>(<tuple>(<tuple>known)[SORTS])[cell]]  # the plan for this sort of region
         if found is None:
             found = self.rules.plan(known, cell, when)
             self.since, self.until = self.rules.since, self.rules.until
@@ -338,29 +337,29 @@ cdef class _Judge:
                     if self.asks((<tuple>(<tuple>plan.sparing)[place])[0], message, <object>plan.facts, when):
                         which |= 1LL << (before + place)
             if which:
-                told = PyDict_GetItemWithError(<dict>plan.objected, which)
-                if told is not NULL and told is not <PyObject *>None:
-                    objected = <tuple><object>told  # a named one
+                cached = PyDict_GetItemWithError(<dict>plan.objected, which)
+                if cached is not NULL and cached is not <PyObject *>None:
+                    objected = <tuple><object>cached  # an Objected
                     if not <double>objected[0] <= at < <double>objected[1]:
-                        told = NULL
-                if told is NULL:
+                        cached = NULL
+                if cached is NULL:
                     objected = <tuple>_objected(found, which, when)
         verdict = gate106_make(VERDICT)
-        made = <VerdictFields *>verdict
+        fields = <VerdictFields *>verdict
         if objected is None:
-            _fill(&made.outcome, <object>plan.outcome)
-            _fill(&made.reason, <object>plan.reason)
-            _fill(&made.rule, <object>plan.rule)
-            _fill(&made.breaches, <object>plan.breaches)
-            self.wants_a_word = plan.wants_a_word is _true
+            _fill(&fields.outcome, <object>plan.outcome)
+            _fill(&fields.reason, <object>plan.reason)
+            _fill(&fields.rule, <object>plan.rule)
+            _fill(&fields.breaches, <object>plan.breaches)
+            self.needs_evidence = plan.wants_a_word is _true
         else:
-            _fill(&made.outcome, objected[2])
-            _fill(&made.reason, objected[3])
-            _fill(&made.rule, objected[4])
-            _fill(&made.breaches, objected[5])
-            self.wants_a_word = objected[6]
-        _fill(&made.facts, <object>plan.facts)
-        _fill(&made.province, self.provinces[cell])
-        _fill(&made.template, <object>reading.template)
-        _fill(&made.takes, <object>takes if made.outcome is <PyObject *>_allow else _nothing)
+            _fill(&fields.outcome, objected[2])
+            _fill(&fields.reason, objected[3])
+            _fill(&fields.rule, objected[4])
+            _fill(&fields.breaches, objected[5])
+            self.needs_evidence = objected[6]
+        _fill(&fields.facts, <object>plan.facts)
+        _fill(&fields.province, self.provinces[cell])
+        _fill(&fields.template, <object>reading.template)
+        _fill(&fields.takes, <object>takes if fields.outcome is <PyObject *>_allow else _empty_tuple)
         return verdict

@@ -6,15 +6,15 @@ cdef enum:
     BURST_WINDOWS = 10
     ZONE_S = 8 * 3600
 
-cdef enum:  # of a limit, a named one
+cdef enum:  # fields of Limit
     LIMIT_MOST, LIMIT_WINDOW, LIMIT_KEYS, LIMIT_THEN, LIMIT_LINE, LIMIT_BURST, LIMIT_SHARE, LIMIT_LEAST
 
-cdef enum:  # of a counter
+cdef enum:  # fields of a counter
     COUNTER_ASK, COUNTER_LIMIT, COUNTER_KEY, COUNTER_BREACH, COUNTER_SPARED, COUNTER_TOTAL, COUNTER_TAKE, COUNTER_LATE
 
 
 cdef object _counter_of(object base, object keys, MessageFields *message, object province, object template):
-    """``keys``: of the limit."""
+    """The counter key of a message, with the parts that the limit's ``keys`` name."""
     cdef SenderFields *sender = <SenderFields *>message.sender
     cdef u64 key = base
     if "template" in keys:
@@ -38,25 +38,25 @@ cdef enum:
 cdef struct Counted:
     PyObject *key
     PartFields *part
-    PyObject *series  # NULL: nothing was counted yet
+    PyObject *series  # NULL: not counted yet
 
 
 cdef u64 _counts_changed = 0
-"""How often somebody may have put a key into counters, or out of them."""
+"""Increased whenever keys may have been added to counters, or removed."""
 
 
-cdef class _Counts:
-    """The counters of a store, for as long as nobody else changes them."""
+cdef class _LimitCounts:
+    """A store's counters, read in C while no other code changes them."""
 
     cdef object counters
-    cdef bint known, shared  # one of ours, or it is asked one by one; whether other nodes take from them, too
+    cdef bint known, shared  # known: of a class read here; shared: with other nodes
     cdef bint reported
     cdef double now_s
     cdef object now
     cdef tuple held
     cdef tuple parts
-    cdef Counted[FOUND] found  # lately: a limit is asked, perhaps twice, and taken from
-    cdef u64 changed  # when that was
+    cdef Counted[FOUND] found  # recent look-ups: a message asks each limit once or twice, then takes from it
+    cdef u64 changed  # value of _counts_changed at that time
 
     def __dealloc__(self):
         self.forget()
@@ -68,7 +68,7 @@ cdef class _Counts:
             self.found[place].key = NULL
 
     cdef Counted *find(self, object key) except NULL:
-        """state/aggregates.py, Aggregates.held; good until somebody else takes."""
+        """state/counters/aggregates.py, Aggregates.held; valid until _counts_changed changes."""
         cdef Counted *found = &self.found[<u64><PyObject *>key >> 5 & FOUND - 1]
         if self.changed != _counts_changed:
             self.forget()
@@ -98,19 +98,19 @@ cdef class _Counts:
         return 0
 
     cdef inline object known_by(self, object key):
-        """state/counting.py, SharedCounters._known."""
+        """state/counters/shared_counters.py, SharedCounters._known."""
         return _get(<dict>_items_within(self.held)[<u64>key >> PART_SHIFT], key)
 
     cdef long long count(self, object key, long long after, object most) except -1:
-        """``most``: what it is compared with."""
+        """``most``: the limit that the count is compared with."""
         cdef long long own = self.own(key, after)
-        cdef HeldFields *held
+        cdef CounterStateFields *held
         if not self.shared:
             return own
         one = self.known_by(key)
-        if one is None or Py_TYPE(one) is not _held_type:
+        if one is None or Py_TYPE(one) is not _counter_state_type:
             return self.counters.count(key, after, most)
-        held = <HeldFields *>one
+        held = <CounterStateFields *>one
         if (
             own < <long long>most and <long long><object>held.left > 0 and self.now_s < <double><object>held.until_s
             and most in <dict>held.told_limits
@@ -144,9 +144,9 @@ cdef class _Counts:
         return found
 
     cdef int take(self, tuple take, double at, object when) except -1:
-        """``take``: a named one."""
+        """``take``: a Take."""
         cdef SeriesFields *series
-        cdef HeldFields *held
+        cdef CounterStateFields *held
         cdef Counted *found
         cdef list starts, counts
         cdef dict sums
@@ -170,8 +170,8 @@ cdef class _Counts:
             if start > latest:
                 sums[latest] += 1
         (<set>found.part.dirty).add(key)
-        if used is not None:  # told to the others with the next report
-            held = <HeldFields *>used
+        if used is not None:  # sent to the other nodes with the next report
+            held = <CounterStateFields *>used
             _set(&held.width_s, take[1])
             _set(&held.keep_s, take[2])
             width_s = take[1]
@@ -183,8 +183,8 @@ cdef class _Counts:
         return 0
 
     cdef bint reached(self, object one, object key, object whole, double at, object when) except -1:
-        cdef tuple limit = <tuple>one, window = <tuple>limit[LIMIT_WINDOW]  # named ones
-        cdef long long seconds = window[1], second = <long long>at, after, mine, burst = limit[LIMIT_BURST], most = limit[LIMIT_MOST]
+        cdef tuple limit = <tuple>one, window = <tuple>limit[LIMIT_WINDOW]  # Limit, Window
+        cdef long long seconds = window[1], second = <long long>at, after, own, burst = limit[LIMIT_BURST], most = limit[LIMIT_MOST]
         cdef double share = limit[LIMIT_SHARE]
         cdef str unit = <str>window[0]
         if not self.known:
@@ -196,8 +196,8 @@ cdef class _Counts:
         else:
             after = limit[LIMIT_WINDOW].after(when)
         if share:
-            mine = self.count(key, after, _count_max) + 1
-            return mine > <long long>limit[LIMIT_LEAST] and <double>mine > share * <double>(self.count(whole, after, _count_max) + 1)
+            own = self.count(key, after, _count_max) + 1
+            return own > <long long>limit[LIMIT_LEAST] and <double>own > share * <double>(self.count(whole, after, _count_max) + 1)
         if not burst:
             return self.count(key, after, limit[LIMIT_MOST]) >= most
         if self.count(key, after, limit[LIMIT_BURST]) >= burst:

@@ -9,9 +9,9 @@ cdef inline object _string(const unsigned short *text, Py_ssize_t start, Py_ssiz
     return PyUnicode_FromKindAndData(PyUnicode_2BYTE_KIND, text + start, end - start)
 
 
-cdef Py_ssize_t _behind_top(const unsigned short *text, Py_ssize_t size, Py_ssize_t at) noexcept:
-    """Where a top-level domain that begins here ends, of two to eighteen letters, or of xn-- with two to forty; 0 if none does, or more of a
-    name follows."""
+cdef Py_ssize_t _end_of_domain(const unsigned short *text, Py_ssize_t size, Py_ssize_t at) noexcept:
+    """The end of the top-level domain that begins here: 2 to 18 letters, or xn-- and 2 to 40 letters; 0 if there is no such domain,
+    or if more of a name follows."""
     cdef Py_ssize_t end = at, dash
     while end < size and end - at < 19 and c"a" <= text[end] <= c"z":
         end += 1
@@ -28,7 +28,7 @@ cdef Py_ssize_t _behind_top(const unsigned short *text, Py_ssize_t size, Py_ssiz
 
 
 cdef bint _ends_there(const unsigned short *text, Py_ssize_t size, Py_ssize_t at) noexcept:
-    """Whether nothing of a name, and no @, is there: a dash is something only before a letter or a digit."""
+    """Whether a name ends here: no @ follows, and no letter or digit, also behind dashes."""
     if at < size and text[at] == c"@":
         return False
     while at < size and text[at] == c"-":
@@ -37,7 +37,7 @@ cdef bint _ends_there(const unsigned short *text, Py_ssize_t size, Py_ssize_t at
 
 
 cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresses):
-    """policy/contacts.py, links; ``addresses``: whether there may be a ://"""
+    """policy/text/contacts.py, links; ``addresses``: whether there may be a ://"""
     cdef Py_ssize_t at = 0, run, end, dot, letters
     cdef bint doubled
     cdef list found = [], hosts = None
@@ -50,9 +50,9 @@ cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresse
         while run < size and _in_host(text[run]):
             run += 1
         end = run - 1
-        while end > at:  # the last dot before two to eighteen letters that nothing of a name follows
+        while end > at:  # find the last dot before a top-level domain
             if text[end] == c".":
-                letters = _behind_top(text, size, end + 1)
+                letters = _end_of_domain(text, size, end + 1)
                 if letters:
                     dot = end
                     break
@@ -80,7 +80,7 @@ cdef object _links_in(const unsigned short *text, Py_ssize_t size, bint addresse
             end = run
             while end < size and (_in_host(text[end]) or text[end] == c"_" or text[end] == c":"):
                 end += 1
-            if end < size and 0x3400 <= text[end] <= 0x9FFF:  # a Chinese name, or what follows without a space
+            if end < size and 0x3400 <= text[end] <= 0x9FFF:  # a Chinese name, or text without a space before it
                 return _links(_string(text, 0, size))
             if end == run:
                 continue

@@ -1,62 +1,62 @@
-# policy/text_reader.py: what is remembered of texts whose digits are masked
+# policy/text_reader.py: the memo of texts with masked digits
 
-cdef Knowing[SIDES] _knowing_masks
+cdef MemoBits[READERS_MAX] _memo_masks
 
 cdef enum:
-    MASKED = 16384
+    MASKS_CACHED = 16384
 
-cdef struct Masked:
+cdef struct CachedMask:
     u64 mixed
     PyObject *mask
-    PyObject *reading  # or the places of what may be telephone numbers
-    PyObject *numberless  # the reading where none is one
+    PyObject *reading  # or the spans that may be telephone numbers
+    PyObject *numberless  # the reading if no span is a telephone number
 
-cdef Masked[SIDES][MASKED] _masked
-"""Masks that were found lately, each at one of two places that its octets say: a look-up in a great dictionary less."""
-cdef slot[SIDES] _masked_in  # the generation of the memory that they are in
+cdef CachedMask[READERS_MAX][MASKS_CACHED] _cached_masks
+"""Recent masks, at one of two places hashed from the octets: saves a look-up in a large dictionary."""
+cdef slot[READERS_MAX] _masks_generation  # the memo's generation that the cache belongs to
 
 
-cdef void _masked_of(int side, dict young) noexcept:
-    """They are of this generation from here on."""
+cdef void _use_masks_of(int reader_index, dict young) noexcept:
+    """Empties the cache when the memo's generation has changed."""
     cdef Py_ssize_t place
-    if _masked_in[side] is not <PyObject *>young:
-        for place in range(MASKED):
-            if _masked[side][place].mask is not NULL:
-                _clear_mask(&_masked[side][place])
-        _set(&_masked_in[side], young)
+    if _masks_generation[reader_index] is not <PyObject *>young:
+        for place in range(MASKS_CACHED):
+            if _cached_masks[reader_index][place].mask is not NULL:
+                _clear_mask(&_cached_masks[reader_index][place])
+        _set(&_masks_generation[reader_index], young)
 
 
-cdef inline Masked *_masked_at(int side, u64 mixed) noexcept:
-    """The first of the two."""
-    return &_masked[side][mixed >> 50 & ~<u64>1]
+cdef inline CachedMask *_mask_places(int reader_index, u64 mixed) noexcept:
+    """The first of a mask's two places."""
+    return &_cached_masks[reader_index][mixed >> 50 & ~<u64>1]
 
 
-cdef inline Masked *_is_masked(int side, u64 mixed, const octet *at, Py_ssize_t size) noexcept:
-    """Where a mask was found lately; NULL if it was not."""
-    cdef Masked *lately = _masked_at(side, mixed)
+cdef inline CachedMask *_find_mask(int reader_index, u64 mixed, const octet *at, Py_ssize_t size) noexcept:
+    """The cache entry of a mask, or NULL."""
+    cdef CachedMask *cached = _mask_places(reader_index, mixed)
     cdef Py_ssize_t place
     for place in range(2):
         if (
-            lately[place].mixed == mixed and lately[place].mask is not NULL and PyBytes_GET_SIZE(<bytes>lately[place].mask) == size
-            and not memcmp(PyBytes_AS_STRING(<bytes>lately[place].mask), at, size)
+            cached[place].mixed == mixed and cached[place].mask is not NULL and PyBytes_GET_SIZE(<bytes>cached[place].mask) == size
+            and not memcmp(PyBytes_AS_STRING(<bytes>cached[place].mask), at, size)
         ):
-            return &lately[place]
+            return &cached[place]
     return NULL
 
 
-cdef Masked *_is_masked_now(int side, u64 mixed, object mask, object found):
-    """From now on it was found lately. What was at the first place goes to the second."""
-    cdef Masked *lately = _masked_at(side, mixed)
-    cdef Masked last = lately[1]
-    lately[1] = lately[0]
-    lately.mixed, lately.mask, lately.reading, lately.numberless = mixed, <PyObject *>mask, <PyObject *>found, NULL
+cdef CachedMask *_cache_mask(int reader_index, u64 mixed, object mask, object found):
+    """Caches a mask; the first place's entry moves to the second."""
+    cdef CachedMask *cached = _mask_places(reader_index, mixed)
+    cdef CachedMask last = cached[1]
+    cached[1] = cached[0]
+    cached.mixed, cached.mask, cached.reading, cached.numberless = mixed, <PyObject *>mask, <PyObject *>found, NULL
     Py_INCREF(mask)
     Py_INCREF(found)
     _clear_mask(&last)
-    return lately
+    return cached
 
 
-cdef void _clear_mask(Masked *one) noexcept:
+cdef void _clear_mask(CachedMask *one) noexcept:
     one.mixed = 0
     _clear(&one.mask)
     _clear(&one.reading)
@@ -70,41 +70,41 @@ cdef inline void _clear(PyObject **held) noexcept:
 
 
 cdef object _known_mask(ReaderFields *reader, str text, bytes mask, const octet *at, Py_ssize_t size, u64 mixed):
-    """What is remembered of a mask, which is in ``mask``, or these octets; None where nothing is."""
+    """The memo's value for a mask, given as ``mask`` or as octets; None if there is no value."""
     cdef object memo = <object>reader._masks, whole = mask, found = None, numbers
     cdef dict young = <dict><object>(<MemoFields *>memo).young
-    cdef int side = _side_of(reader.mark)
-    cdef Masked *lately
-    _masked_of(side, young)
-    lately = _is_masked(side, mixed, at, size)
-    if lately is not NULL:
-        whole, found = <object>lately.mask, <object>lately.reading
+    cdef int reader_index = _reader_index(reader.mark)
+    cdef CachedMask *cached
+    _use_masks_of(reader_index, young)
+    cached = _find_mask(reader_index, mixed, at, size)
+    if cached is not NULL:
+        whole, found = <object>cached.mask, <object>cached.reading
     else:
-        _catch_up(&_knowing_masks[side], young, <dict><object>(<MemoFields *>memo).old)
-        if not _may_be_known(&_knowing_masks[side], mixed):
+        _catch_up(&_memo_masks[reader_index], young, <dict><object>(<MemoFields *>memo).old)
+        if not _may_be_in_memo(&_memo_masks[reader_index], mixed):
             return None
         if whole is None:
             whole = PyBytes_FromStringAndSize(<const char *>at, size)
         found = _memo_find(memo, whole)
         if found is None:
             return None
-        if _may_note(memo, young, side):
-            lately = _is_masked_now(side, mixed, whole, found)
+        if _may_note(memo, young, reader_index):
+            cached = _cache_mask(reader_index, mixed, whole, found)
     if type(found) is not tuple:
         return found
     numbers = found
     if _may_have_numbers(text, <tuple>numbers):
         return _memo_find(memo, _with_numbers(text, whole, numbers))
-    if lately is not NULL and lately.numberless is not NULL:
-        return <object>lately.numberless
+    if cached is not NULL and cached.numberless is not NULL:
+        return <object>cached.numberless
     found = _memo_find(memo, _without_numbers(<bytes>whole, <tuple>numbers))
-    if found is not None and _may_note(memo, young, side):
-        lately = _is_masked(side, mixed, at, size)
-        if lately is not NULL and lately.reading is <PyObject *>numbers:
-            _set(&lately.numberless, found)
+    if found is not None and _may_note(memo, young, reader_index):
+        cached = _find_mask(reader_index, mixed, at, size)
+        if cached is not NULL and cached.reading is <PyObject *>numbers:
+            _set(&cached.numberless, found)
     return found
 
 
-cdef inline bint _may_note(object memo, dict young, int side) noexcept:
-    """Whether all is of the same generation still: another may have begun, and a thread have come between."""
-    return <object>(<MemoFields *>memo).young is young and _masked_in[side] is <PyObject *>young
+cdef inline bint _may_note(object memo, dict young, int reader_index) noexcept:
+    """Whether memo and cache are still of this generation: another thread may have begun a new one."""
+    return <object>(<MemoFields *>memo).young is young and _masks_generation[reader_index] is <PyObject *>young

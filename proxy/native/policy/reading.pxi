@@ -1,8 +1,8 @@
-# policy/text_reader.py: the reading itself
+# policy/text_reader.py, Reader
 
 
 cdef object _forms(object templates, object name, str text):
-    """Which registered texts it is; None where none is registered for its signature."""
+    """The registered templates that fit a text; None if its signature has no template."""
     if templates is None:
         return None
     if type(templates) is _Templates and name not in <dict>templates._of_signature:
@@ -10,9 +10,9 @@ cdef object _forms(object templates, object name, str text):
     return templates.fitting(name, text)
 
 
-cdef bytes _with_standing(bytes key, list standing):
-    """Of a sense that depends on which words stand by themselves, too: how long the other is, that other, these words; as no other key is
-    of a multiple of four octets and one, it is none of those."""
+cdef bytes _sense_key(bytes key, list standing):
+    """A key that includes the words not inside a longer one: size of ``key``, NUL, ``key``, their numbers. Its size modulo 4 is 1, so it
+    equals no plain key."""
     cdef Py_ssize_t many = len(standing), place, size = PyBytes_GET_SIZE(key)
     cdef bytes whole = PyBytes_FromStringAndSize(NULL, 5 + size + 4 * many)
     cdef octet *to = <octet *>PyBytes_AS_STRING(whole)
@@ -25,40 +25,40 @@ cdef bytes _with_standing(bytes key, list standing):
 
 
 cdef enum:
-    SIDES = 3  # readers that read in turns: of the rules in force, of a set that waits for approval, and of one that learns from those in force
+    READERS_MAX = 3  # readers with caches: of the rules in force, of the candidate rules, and of rules that warm up their caches
 
-cdef slot[SIDES] _reads  # marks of readers
-cdef u64[SIDES] _turns  # when each has last begun to read; _turn: how often one has
-cdef u64 _turn = 0
-cdef int _side = 0  # who has read last
-
-
-cdef inline int _side_of(slot mark) noexcept:
-    """Where what a reader found lately is remembered. A reader who is none of those has the place of the one who has not read for longest."""
-    return _side if _reads[_side] is mark else _other_side(mark)
+cdef slot[READERS_MAX] _reader_marks  # marks of the readers that own the caches
+cdef u64[READERS_MAX] _last_read  # value of _read_count when each reader last took over
+cdef u64 _read_count = 0
+cdef int _last_reader = 0  # index of the reader that read last
 
 
-cdef int _other_side(slot mark) noexcept:
-    global _side, _turn
+cdef inline int _reader_index(slot mark) noexcept:
+    """The index of a reader's caches. A new reader replaces the least recently active one."""
+    return _last_reader if _reader_marks[_last_reader] is mark else _switch_reader(mark)
+
+
+cdef int _switch_reader(slot mark) noexcept:
+    global _last_reader, _read_count
     cdef int place, found = 0
-    for place in range(SIDES):
-        if _reads[place] is mark:
+    for place in range(READERS_MAX):
+        if _reader_marks[place] is mark:
             found = place
             break
-        if _turns[place] < _turns[found]:
+        if _last_read[place] < _last_read[found]:
             found = place
-    if _reads[found] is not mark:
-        _set(&_reads[found], <object>mark)
-    _turn += 1
-    _turns[found] = _turn
-    _side = found
+    if _reader_marks[found] is not mark:
+        _set(&_reader_marks[found], <object>mark)
+    _read_count += 1
+    _last_read[found] = _read_count
+    _last_reader = found
     return found
 
 
 cdef enum:
-    TRAITS = 4096
+    TRAITS_CACHED = 4096
 
-cdef struct Found:
+cdef struct CachedTraits:
     PyObject *name
     PyObject *keyword
     PyObject *classified
@@ -67,29 +67,29 @@ cdef struct Found:
     PyObject *bits
     PyObject *traits
 
-cdef Found[SIDES][TRAITS] _found
-"""Traits that were found lately, each at a place that what makes it says: to compare some addresses costs less than a look-up by eleven things."""
-cdef slot[SIDES] _found_in  # the generation of the memory that they are in
+cdef CachedTraits[READERS_MAX][TRAITS_CACHED] _cached_traits
+"""Recent traits, at a place hashed from their inputs: to compare addresses costs less than a look-up by eleven values."""
+cdef slot[READERS_MAX] _traits_generation  # the memo's generation that the cache belongs to
 
 
 cdef object _traits_of(object reader, object content, object name, object keyword, object classified, object bits, object tagged, object forms, object owners):
     cdef ContentFields *fields = <ContentFields *>content
     cdef object memo = <object>(<ReaderFields *>reader)._traits, category = (<tuple>classified)[0]
     cdef dict young = <dict><object>(<MemoFields *>memo).young
-    cdef bint usual = forms is None and owners is _nobody and tagged is None
-    cdef Found *found = NULL
+    cdef bint usual = forms is None and owners is _no_owners and tagged is None
+    cdef CachedTraits *found = NULL
     cdef Py_ssize_t place
     cdef u64 mixed
-    cdef int side
+    cdef int reader_index
     if usual:
-        side = _side_of((<ReaderFields *>reader).mark)
-        if _found_in[side] is not <PyObject *>young:
-            for place in range(TRAITS):
-                _drop_found(&_found[side][place])
-            _set(&_found_in[side], young)
+        reader_index = _reader_index((<ReaderFields *>reader).mark)
+        if _traits_generation[reader_index] is not <PyObject *>young:
+            for place in range(TRAITS_CACHED):
+                _drop_traits(&_cached_traits[reader_index][place])
+            _set(&_traits_generation[reader_index], young)
         mixed = (<u64><PyObject *>name >> 4) * <u64>0x9E3779B97F4A7C15 ^ (<u64><PyObject *>keyword >> 4) * <u64>0xC2B2AE3D27D4EB4F
         mixed = (mixed ^ <u64><PyObject *>classified >> 4 ^ <u64>PyLong_AsUnsignedLongLongMask(bits)) * <u64>0x9E3779B97F4A7C15
-        found = &_found[side][mixed >> 52]
+        found = &_cached_traits[reader_index][mixed >> 52]
         if (
             found.name is <PyObject *>name and found.keyword is <PyObject *>keyword and found.classified is <PyObject *>classified
             and found.state is fields.state and found.complete is fields.complete and PyObject_RichCompareBool(<object>found.bits, bits, Py_EQ)
@@ -103,7 +103,7 @@ cdef object _traits_of(object reader, object content, object name, object keywor
     if traits is None:
         traits = _Traits(*key)
         _memo_put(memo, key, traits)
-    if usual and <object>(<MemoFields *>memo).young is young and _found_in[side] is <PyObject *>young:  # no thread has come between
+    if usual and <object>(<MemoFields *>memo).young is young and _traits_generation[reader_index] is <PyObject *>young:  # no other thread changed the generation
         _set(&found.name, name)
         _set(&found.keyword, keyword)
         _set(&found.classified, classified)
@@ -114,11 +114,11 @@ cdef object _traits_of(object reader, object content, object name, object keywor
     return traits
 
 
-cdef void _drop_found(Found *found):
+cdef void _drop_traits(CachedTraits *found):
     cdef PyObject **held = &found.name
     cdef Py_ssize_t place
     cdef PyObject *before
-    for place in range(<Py_ssize_t>(sizeof(Found) // sizeof(slot))):
+    for place in range(<Py_ssize_t>(sizeof(CachedTraits) // sizeof(slot))):
         before, held[place] = held[place], NULL
         Py_XDECREF(before)
 
@@ -128,35 +128,35 @@ def reader_analyse(self, content, mask, tagged):
 
 
 cdef object _analysed(object self, object content, object mask, object tagged):
-    """(reading, whether a text with other digits in the same places may read differently, perhaps only by its telephone numbers)"""
-    cdef Sight sight
+    """(reading, whether other digits in the same places may change it: True, False, or the spans that may be telephone numbers)"""
+    cdef TextScan scan
     cdef unsigned int[FOUND_MOST + 1] places
     cdef Py_ssize_t at, many
     cdef int number
     cdef bint held_by, numbers_apart
     cdef str text, short
     cdef bytes data
-    cdef PageFields *fields
-    if not _read_placed:
-        _learn_to_read()
+    cdef AnalysisFields *fields
+    if not _analysis_learned:
+        _learn_analysis()
     if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
         return PURE["reader_analyse"](self, content, mask, tagged)
     scanner, text = <object>(<ReaderFields *>self).scanner, <object>(<ContentFields *>content).text
     if Py_TYPE(scanner) is not _scanner_type or type(<object>(<ScannerFields *>scanner).trie) is not Trie:
         return PURE["reader_analyse"](self, content, mask, tagged)
-    page = _page_of(text, &sight)
-    if page is None:
+    analysis = _analysis_of(text, &scan)
+    if analysis is None:
         return PURE["reader_analyse"](self, content, mask, tagged)
-    if _is_apart(<ReaderFields *>self, <ScannerFields *>scanner, &sight, &number):
+    if _needs_python(<ReaderFields *>self, <ScannerFields *>scanner, &scan, &number):
         return PURE["reader_analyse"](self, content, mask, tagged)
     numbers_apart = number != 0
-    fields = <PageFields *>page
-    if number == NOTHING_APART and <object>(<ReaderFields *>self)._reads_contacts:
-        _set(&fields._candidates, _nothing)
+    fields = <AnalysisFields *>analysis
+    if number == NO_DISGUISE and <object>(<ReaderFields *>self)._reads_contacts:
+        _set(&fields._candidates, _empty_tuple)
     links, contacts, notice, signature = <object>fields.links, <object>fields._contacts, <object>fields.notice, <object>fields.signature
-    short, data = <object>fields.squeezed, _scanned(&sight, &many)
-    # the words in it
-    number = (<Trie><object>(<ScannerFields *>scanner).trie).found(sight.folded, many, places)
+    short, data = <object>fields.squeezed, _scanned(&scan, &many)
+    # words
+    number = (<Trie><object>(<ScannerFields *>scanner).trie).found(scan.folded, many, places)
     if number == FOUND_MOST:
         return PURE["reader_analyse"](self, content, mask, tagged)
     keyword = (<tuple>notice)[0]
@@ -166,23 +166,23 @@ cdef object _analysed(object self, object content, object mask, object tagged):
     if sense is None:
         found = frozenset([places[at] for at in range(number)])
         matches = (<object>(<ScannerFields *>scanner).matches)(data)
-        if scanner.is_exact(found):  # what counts depends on where they stand
-            key = _with_standing(key, scanner_standing(scanner, data, matches))
+        if scanner.is_exact(found):  # the meaning depends on where the words stand
+            key = _sense_key(key, scanner_standing(scanner, data, matches))
             sense = _memo_find(<object>(<ReaderFields *>self)._senses, key)
         if sense is None:
             sense = self._made((found, bool(links), bool((<tuple>notice)[_found_place]), False), data, matches)
             _memo_put(<object>(<ReaderFields *>self)._senses, key, sense)
     weighed, bits, numbered = (<tuple>sense)[0], (<tuple>sense)[1], (<tuple>sense)[2]
-    # what else rules ask
+    # other traits that rules ask for
     name = (<tuple>signature)[0]
     digits = False
-    if sight.sorts & DIGIT:
+    if scan.sorts & DIGIT:
         if <object>(<ReaderFields *>self)._digits_matter or _has_digit(name) or _has_digit(keyword) or _have_digits(<tuple>links):
             digits = True
         elif <object>(<ReaderFields *>self)._reads_contacts:
-            digits = None if numbers_apart else _calls_at(&sight, text, len(<str><object>fields.folded))
+            digits = None if numbers_apart else _calls_at(&scan, text, len(<str><object>fields.folded))
             if digits is None:
-                digits = page.may_call()
+                digits = analysis.may_call()
     if len(<tuple>numbered):
         named = _words_with_digits(numbered, masked(short), short)
         if named is not None:
@@ -194,7 +194,7 @@ cdef object _analysed(object self, object content, object mask, object tagged):
         elif holds is _is_present:
             held_by = (<tuple>notice)[_found_place]
         elif holds is _is_asking:
-            held_by = _may_ask(sight.squeezed, sight.held, <str>keyword, short) and holds(page)
+            held_by = _may_ask(scan.squeezed, scan.held, <str>keyword, short) and holds(analysis)
         elif holds is _is_at_tail:
             held_by = (<tuple>notice)[_tail_place]
         elif holds is _are_several:
@@ -202,7 +202,7 @@ cdef object _analysed(object self, object content, object mask, object tagged):
         elif Py_TYPE(holds) is _outside_type and type(<object>(<OutsideFields *>holds).registry) is _Registry:
             held_by = _is_outside(<OutsideFields *>holds, <tuple>links, <tuple>contacts, name)
         else:
-            held_by = holds(page)
+            held_by = holds(analysis)
         if held_by:
             bits |= bit
     if links:
@@ -218,12 +218,12 @@ cdef object _analysed(object self, object content, object mask, object tagged):
     reviewed = <object>(<ReaderFields *>self)._reviewed
     if reviewed is not None:
         bits |= reviewed.get(_review_key(data, <tuple>links, <tuple>contacts)) or 0
-    classified = (<tuple>weighed)[0] if (<tuple>weighed)[1] is None else self._beside_code(weighed, page)
+    classified = (<tuple>weighed)[0] if (<tuple>weighed)[1] is None else self._beside_code(weighed, analysis)
     category = (<tuple>classified)[0]
     templates, texts = <object>(<ReaderFields *>self)._templates, <object>(<ReaderFields *>self).texts
     complete = <object>(<ContentFields *>content).complete
     forms = _forms(templates, name, text)
-    owners = _owners_in(<object>(<ReaderFields *>self)._owners, <tuple>links, <tuple>contacts) if links or contacts else _nobody
+    owners = _owners_in(<object>(<ReaderFields *>self)._owners, <tuple>links, <tuple>contacts) if links or contacts else _no_owners
     traits = _traits_of(self, content, name, keyword, classified, bits, tagged, forms, owners)
     template = _xxh(data) & 0xFFFFFFFF
     if texts is not None and complete and category is _marketing:
@@ -234,15 +234,15 @@ cdef object _analysed(object self, object content, object mask, object tagged):
     return reading, digits
 
 
-cdef object _read_anew(
+cdef object _read_masked(
     object self, object content, str text, bytes mask, const octet *at, Py_ssize_t size, u64 mixed, bint own
 ):
-    """policy/text_reader.py, Reader._fresh, of a plain text. ``own``: nobody has put something over a method."""
+    """policy/text_reader.py, Reader._fresh, of a plain text. ``own``: no method is patched."""
     cdef ReaderFields *reader = <ReaderFields *>self
     found = _known_mask(reader, text, mask, at, size, mixed)
     if Py_TYPE(found) is not _reading_type:
         found, digits = _analysed(self, content, None, None) if own else self._analyse(content, None, None)
-        if _comes_by(reader._twice, mixed):
+        if _is_recent(reader._twice, mixed):
             mask = PyBytes_FromStringAndSize(<const char *>at, size) if mask is None else mask
             (<object>reader.lately).append(content)
             if digits is False:
@@ -256,7 +256,7 @@ cdef object _read_anew(
 
 
 cdef inline bint _is_plain_text(ReaderFields *reader, ContentFields *content) except -1:
-    """Whether it is read like nearly all: not by a category that it declares, not in part."""
+    """Whether a content is readable and complete, and declares no category."""
     return (
         content.state is <PyObject *>_readable and content.complete is _true
         and (reader._tag is <PyObject *>None or not <object>content.extra)
@@ -270,8 +270,8 @@ def reader_fresh(self, content):
     cdef u64 mixed
     cdef str text
     cdef bytes mask = None
-    if not _read_placed:
-        _learn_to_read()
+    if not _analysis_learned:
+        _learn_analysis()
     if (
         Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type
         or not _is_plain_text(<ReaderFields *>self, <ContentFields *>content)
@@ -283,18 +283,18 @@ def reader_fresh(self, content):
     else:
         mask = masked(text)
         at, size = <const octet *>PyBytes_AS_STRING(mask), PyBytes_GET_SIZE(mask)
-    mixed = _mixed(at, size)  # as mask_hash says
-    _comes_soon((<ReaderFields *>self)._twice, mixed)
-    return _read_anew(self, content, text, mask, at, size, mixed, False)
+    mixed = _hash_of(at, size)  # as in mask_hash
+    _prefetch_recency((<ReaderFields *>self)._twice, mixed)
+    return _read_masked(self, content, text, mask, at, size, mixed, False)
 
 
 def mask_hash(str text):
     cdef unsigned short[LONGEST + 1] units
     cdef bytes mask
     if len(text) <= LONGEST and PyUnicode_KIND(text) != PyUnicode_4BYTE_KIND:
-        return _mixed(<const octet *>units, _mask(text, units))
+        return _hash_of(<const octet *>units, _mask(text, units))
     mask = masked(text)
-    return _mixed(<const octet *>PyBytes_AS_STRING(mask), PyBytes_GET_SIZE(mask))
+    return _hash_of(<const octet *>PyBytes_AS_STRING(mask), PyBytes_GET_SIZE(mask))
 
 
 cdef enum:
@@ -308,23 +308,23 @@ cdef struct Unread:
     unsigned short[SHORT + 1] units
 
 
-cdef inline bint _reads_itself(object reader) except -1:
-    """Whether nobody has put something over what a reader does."""
+cdef inline bint _is_unpatched(object reader) except -1:
+    """Whether no method of a reader is patched."""
     return Py_TYPE(reader) is _reader_type and (
         _Reader.read is reader_read and _Reader._fresh is reader_fresh and _Reader._analyse is reader_analyse
     )
 
 
 cdef Py_ssize_t _read_some(object self, PyObject **contents, Py_ssize_t many) except -1:
-    """Reads as many texts of these as it can at a time, which nobody else reads meanwhile: how many it has dealt with. What memory is asked
-    for one is fetched while the others are masked. A text that cannot be read is left as it was."""
+    """Reads the first texts, at most SIDE_BY_SIDE; returns how many. Memory for one is prefetched while the others are masked. A text that
+    raises an error stays unread."""
     cdef Unread[SIDE_BY_SIDE] some
     cdef ReaderFields *reader = <ReaderFields *>self
     cdef ContentFields *content
     cdef Unread *one
-    cdef Masked *lately
+    cdef CachedMask *cached
     cdef Py_ssize_t place, held = 0, taken = 0
-    cdef int side = _side_of(reader.mark)
+    cdef int reader_index = _reader_index(reader.mark)
     cdef str text
     while taken < many and held < SIDE_BY_SIDE:
         content = <ContentFields *>contents[taken]
@@ -334,32 +334,32 @@ cdef Py_ssize_t _read_some(object self, PyObject **contents, Py_ssize_t many) ex
                 break
             try:
                 reader_read(self, <object>contents[taken])
-            except Exception:  # whoever judges it meets it again
+            except Exception:  # the verdict raises it again
                 pass
             return 1
         one = &some[held]
         one.content, one.size = content, _mask(text, one.units)
-        one.mixed = _mixed(<const octet *>one.units, one.size)
-        _comes_soon(reader._twice, one.mixed)
-        _soon(_masked_at(side, one.mixed))
+        one.mixed = _hash_of(<const octet *>one.units, one.size)
+        _prefetch_recency(reader._twice, one.mixed)
+        _prefetch(_mask_places(reader_index, one.mixed))
         held += 1
         taken += 1
     for place in range(held):
-        lately = _masked_at(side, some[place].mixed)
-        lately = lately if lately.mixed == some[place].mixed else lately + 1
-        if lately.mask is not NULL and lately.mixed == some[place].mixed:
-            _soon(lately.mask)
-            _soon(<const char *>lately.mask + 64)
-            _soon(<const char *>lately.mask + 128)
-            _soon(lately.reading)
+        cached = _mask_places(reader_index, some[place].mixed)
+        cached = cached if cached.mixed == some[place].mixed else cached + 1
+        if cached.mask is not NULL and cached.mixed == some[place].mixed:
+            _prefetch(cached.mask)
+            _prefetch(<const char *>cached.mask + 64)
+            _prefetch(<const char *>cached.mask + 128)
+            _prefetch(cached.reading)
     for place in range(held):
         one = &some[place]
         content = one.content
-        if content.read_by is reader.mark:  # it has come twice
+        if content.read_by is reader.mark:  # a repeat in the same batch
             continue
         text = <str><object>content.text
         try:
-            found = _read_anew(self, <object><PyObject *>content, text, None, <const octet *>one.units, one.size, one.mixed, True)
+            found = _read_masked(self, <object><PyObject *>content, text, None, <const octet *>one.units, one.size, one.mixed, True)
         except Exception:
             continue
         _set(&content.reading, found)
@@ -368,8 +368,8 @@ cdef Py_ssize_t _read_some(object self, PyObject **contents, Py_ssize_t many) ex
 
 
 def reader_read(self, content):
-    if not _read_placed:
-        _learn_to_read()
+    if not _analysis_learned:
+        _learn_analysis()
     if Py_TYPE(self) is not _reader_type or Py_TYPE(content) is not _content_type:
         return PURE["reader_read"](self, content)
     mark = <object>(<ReaderFields *>self).mark

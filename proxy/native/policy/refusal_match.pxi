@@ -1,4 +1,4 @@
-# policy/refusal_match.py, for what a record says
+# policy/refusal_match.py, for packed facts of a record
 
 
 cdef enum:
@@ -8,21 +8,21 @@ cdef enum:
     REFUSED_TEXT_FACT = 6
     WITHDRAWN_FACT = 7
     TORN_FACT = 13
-    REFUSED_HEAD = 10  # octets of what a refused one said before its text: whose it is, its template
-    OPT_OUT_HEAD = 10  # octets of a refusal before its value: scope, source, time, expiry
+    REFUSED_HEAD = 10  # octets of a refused text before the text itself: sender, template
+    OPT_OUT_HEAD = 10  # octets of an opt-out before its value: scope, source, time, expiry
     OF_ADVERTISER = 1  # scopes
     OF_SIGNATURE = 2
     OF_PROVIDER = 3
     OF_PORT = 4
 
 cdef enum:
-    OF_UNKNOWN = 1  # an outcome is unknown, or that cannot be told
-    OF_OTHERS = 2  # there is more than refusals, and what rules that spare others do not look at
-    OF_TEXTS = 4  # what refused ones said is there
+    OF_UNKNOWN = 1  # an outcome is unknown, or the facts are damaged
+    OF_OTHERS = 2  # facts besides refusals and those that sparing rules ignore
+    OF_TEXTS = 4  # refused texts
 
 
 cdef int _facts_of(const octet *record, Py_ssize_t at, Py_ssize_t size) noexcept:
-    """Which facts stand behind a record's entries (state/facts.py)."""
+    """The kinds of facts behind a record's entries (state/record/packed_facts.py)."""
     cdef int found = 0
     while at < size:
         if record[at] == UNKNOWN_FACT or at + 1 == size:
@@ -36,7 +36,7 @@ cdef int _facts_of(const octet *record, Py_ssize_t at, Py_ssize_t size) noexcept
 
 
 cdef bint _may_be_torn(const octet *record, Py_ssize_t size) noexcept:
-    """Whether a record has keys of torn messages (state/torn.py), or that cannot be told."""
+    """Whether a record has keys of torn messages (state/record/incomplete_multipart.py), or is damaged."""
     cdef Py_ssize_t at
     if size < 7:
         return True
@@ -49,23 +49,23 @@ cdef bint _may_be_torn(const octet *record, Py_ssize_t size) noexcept:
 
 
 cdef bint _is_spelled(PyObject *text, const octet *at, Py_ssize_t size, bint whole) except -1:
-    """Whether a text is these octets, or begins with them."""
+    """Whether a text equals these octets (``whole``), or begins with them."""
     cdef Py_ssize_t length
     cdef const char *octets = PyUnicode_AsUTF8AndSize(<object>text, &length)
     return (length == size if whole else length >= size) and memcmp(octets, at, size) == 0
 
 
-cdef bint _concerns(object concerning, const octet *area, Py_ssize_t size, MessageFields *message, FactsFields *facts) except -1:
-    """Whether a refusal of a record could be about an advertisement (policy/concerning.py), what refused ones said apart."""
+cdef bint _is_about(object refusal_match, const octet *area, Py_ssize_t size, MessageFields *message, FactsFields *facts) except -1:
+    """Whether an opt-out of a record could be about an advertisement; refused texts are left to ``_is_like_refused``."""
     cdef SenderFields *sender = <SenderFields *>message.sender
-    cdef dict refused = <dict>concerning.refused
+    cdef dict refused = <dict>refusal_match.refused
     cdef const octet *at = area
     cdef Py_ssize_t value
     cdef int scope
     cdef bytes word, key
-    mine = _get(<dict>concerning.senders, <object>facts.signature_hash)
-    if mine is None:
-        mine = concerning.sent_by(<object>facts.signature_hash)
+    own = _get(<dict>refusal_match.senders, <object>facts.signature_hash)
+    if own is None:
+        own = refusal_match.sent_by(<object>facts.signature_hash)
     while at < area + size:
         value, scope = at[1] - OPT_OUT_HEAD, at[2]
         if at[0] != OPT_OUT_FACT:
@@ -81,10 +81,10 @@ cdef bint _concerns(object concerning, const octet *area, Py_ssize_t size, Messa
         elif scope == OF_ADVERTISER or scope == OF_SIGNATURE:
             word = b"advertiser " if scope == OF_ADVERTISER else b"signature "
             key = word + PyBytes_FromStringAndSize(<const char *>at + 2 + OPT_OUT_HEAD, value)
-            theirs = _get(refused, key)
-            if theirs is None:
-                theirs = concerning.meant(word[:-1].decode(), key[len(word):].decode())
-            if len(<frozenset>(<object>facts.owners)) or not mine.isdisjoint(theirs):
+            others = _get(refused, key)
+            if others is None:
+                others = refusal_match.meant(word[:-1].decode(), key[len(word):].decode())
+            if len(<frozenset>(<object>facts.owners)) or not own.isdisjoint(others):
                 return True
         else:
             return True
@@ -92,12 +92,12 @@ cdef bint _concerns(object concerning, const octet *area, Py_ssize_t size, Messa
     return False
 
 
-cdef bint _was_said(object concerning, const octet *area, Py_ssize_t size, MessageFields *message) except -1:
-    """Whether a refused one has said the like of a message."""
+cdef bint _is_like_refused(object refusal_match, const octet *area, Py_ssize_t size, MessageFields *message) except -1:
+    """Whether a message is similar to a refused text of the record."""
     cdef const octet *at = area
     cdef Py_ssize_t many
-    cdef object mine = None
-    similarity = concerning.similarity
+    cdef object own = None
+    similarity = refusal_match.similarity
     if not similarity:
         return False
     while at < area + size:
@@ -105,9 +105,9 @@ cdef bint _was_said(object concerning, const octet *area, Py_ssize_t size, Messa
         if at[0] == REFUSED_TEXT_FACT:
             if many < 0 or at + 2 + at[1] > area + size:
                 return True
-            if mine is None:
-                mine = _kept_of(<object>(<ContentFields *>message.content).text)
-            if _is_like(PyUnicode_DecodeUTF8(<const char *>at + 2 + REFUSED_HEAD, many, "replace"), mine, similarity):
+            if own is None:
+                own = _kept_of(<object>(<ContentFields *>message.content).text)
+            if _is_like(PyUnicode_DecodeUTF8(<const char *>at + 2 + REFUSED_HEAD, many, "replace"), own, similarity):
                 return True
         at += 2 + at[1]
     return False

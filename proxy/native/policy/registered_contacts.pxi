@@ -1,4 +1,4 @@
-# policy/registries/registry.py, policy/registries/registered_contacts.py: whose a link or a telephone number is
+# policy/registries/registry.py, policy/registries/registered_contacts.py: owners of links and telephone numbers
 
 cdef struct OutsideFields:
     PyObject head
@@ -9,10 +9,10 @@ cdef object _owners_in(object owners_of, tuple links, tuple contacts):
     """policy/text_reader.py, _owners_of"""
     cdef dict registered = None
     if owners_of is None:
-        return _nobody
+        return _no_owners
     if type(owners_of) is _MethodType and owners_of.__func__ is _owners_of_registry:
         registered = owners_of.__self__._owners
-    found = _nobody
+    found = _no_owners
     for contact in links:
         owners = owners_of(contact) if registered is None else _owner_of(registered, contact)
         if owners is not None:
@@ -25,7 +25,7 @@ cdef object _owners_in(object owners_of, tuple links, tuple contacts):
 
 
 cdef object _owner_of(dict registered, object contact):
-    """policy/registry.py, owners"""
+    """policy/registries/registry.py, Registry.owners"""
     cdef Py_ssize_t dot
     owners = _get(registered, contact)
     while owners is None:
@@ -38,7 +38,7 @@ cdef object _owner_of(dict registered, object contact):
 
 
 cdef bint _is_outside(OutsideFields *outside, tuple links, tuple contacts, object name) except -1:
-    """policy/owned.py, Outside; ``name``: what the text is signed with."""
+    """policy/registries/registered_contacts.py, Outside; ``name``: the text's signature."""
     cdef tuple found = links if <object>outside.reads == "links" else contacts
     cdef object registry, registered, mine = None
     if not len(found):

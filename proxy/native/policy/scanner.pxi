@@ -11,11 +11,11 @@ cdef inline unsigned int _pair(unsigned int first, unsigned int second) noexcept
 
 
 cdef class Trie:
-    """Words, character by character. A child is found by its parent and the character: in ``first`` for the root, else in an open table."""
+    """A trie of words. Children of the root are in ``first``, all others in a hash table by (parent, character)."""
 
-    cdef octet[8192] begins  # a bit for each character that a word begins with: of most it is seen here, and ``first`` is thirty times as long
-    cdef octet[PAIRS >> 3] pairs  # one for each two that a word begins with, and for some others: likewise, beside ``keys``
-    cdef unsigned short[ALONE] alone  # which are words
+    cdef octet[8192] begins  # a bit for each first character of a word; rules most characters out, and is 30 times smaller than ``first``
+    cdef octet[PAIRS >> 3] pairs  # a hashed bit for each first two characters of a word
+    cdef unsigned short[ALONE] alone  # words of one character
     cdef int loners
     cdef unsigned int *first
     cdef u64 *keys
@@ -33,7 +33,7 @@ cdef class Trie:
         free(self.inner)
 
     cdef int room(self, Py_ssize_t letters) except -1:
-        """For words of so many letters together."""
+        """Allocates tables for words of ``letters`` characters in all."""
         cdef u64 slots = 64
         while slots < 2 * <u64>letters:
             slots <<= 1
@@ -48,7 +48,7 @@ cdef class Trie:
         return 0
 
     cdef inline u64 slot(self, u64 key) noexcept nogil:
-        """Where a key stands, or would."""
+        """The place of a key, or the free place for it."""
         cdef u64 at = ((key * <u64>0x9E3779B97F4A7C15) >> 32) & self.mask
         while self.keys[at] and self.keys[at] != key:
             at = (at + 1) & self.mask
@@ -61,7 +61,7 @@ cdef class Trie:
         if len(word) == 1 and self.loners < ALONE:
             self.alone[self.loners] = <unsigned short><Py_UCS4>word[0]
             self.loners += 1
-        elif len(word) == 1:  # whatever follows
+        elif len(word) == 1:  # no second character to look for
             memset(self.pairs, 0xFF, PAIRS >> 3)
         else:
             pair = _pair(<unsigned int>word[0], <unsigned int>word[1])
@@ -91,7 +91,7 @@ cdef class Trie:
         return False
 
     cdef int found(self, const unsigned short *text, Py_ssize_t size, unsigned int *places) noexcept:
-        """Which words stand in a text, in order, each once; how many, FOUND_MOST if there may be more."""
+        """Writes the words found in a text, sorted, each once; returns their count, FOUND_MOST if there may be more."""
         cdef Py_ssize_t start, at
         cdef unsigned int node, pair
         cdef int many = 0
@@ -112,7 +112,7 @@ cdef class Trie:
                 if not self.inner[node] or at == size:
                     break
                 slot = self.slot(<u64>node << 16 | <u64>text[at])
-                node = self.kids[slot]  # 0, where nothing stands
+                node = self.kids[slot]  # 0 at a free place
                 at += 1
         return many
 
@@ -132,13 +132,13 @@ def trie_of(places, rest):
     cdef Trie made = Trie()
     cdef list words = []
     cdef Py_ssize_t letters = 0
-    if len(places) > WORDS_MOST:  # its memory grows with them, and the automaton's speed does not
+    if len(places) > WORDS_MOST:  # the trie's memory grows with the words; the automaton is as fast
         return None
     for number, pattern in enumerate(places):
         word = (<bytes>pattern).decode("utf-8", "surrogatepass")
         if not word:
             return None
-        if max(word) < "\U00010000":  # a text with others is the twin's
+        if max(word) < "\U00010000":  # texts with other characters go to the Python version
             words.append((word, places[pattern]))
             letters += len(word)
         if number % 250 == 249:

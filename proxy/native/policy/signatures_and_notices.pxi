@@ -1,42 +1,42 @@
-# policy/text/folding.py: what signatures and notices say
+# policy/text/folding.py: signatures and opt-out notices
 
 cdef enum:
-    TOLD = 2048
+    ANSWERS_CACHED = 2048
 
-cdef struct Told:
+cdef struct CachedAnswer:
     u64 mixed
     Py_ssize_t start
     PyObject *text
     PyObject *found
 
-cdef Told[TOLD] _leading_told
-cdef Told[TOLD] _tails_told
-"""What was made of signatures and of notices lately, each at a place that its octets say: most texts have those of others."""
+cdef CachedAnswer[ANSWERS_CACHED] _signature_answers
+cdef CachedAnswer[ANSWERS_CACHED] _notice_answers
+"""Recent results of signature and notice parsing, at a place hashed from the octets: most texts share them with others."""
 
 
-cdef object _told_of(Told *told, object ask, const unsigned short *text, Py_ssize_t size, Py_ssize_t start):
-    """What ``ask`` says of a text (and of ``start``, where that is not negative), which is the same whenever it is asked."""
-    cdef u64 mixed = _mixed(<const octet *>text, 2 * size) + <u64>start
+cdef object _cached_answer(CachedAnswer *cached, object ask, const unsigned short *text, Py_ssize_t size, Py_ssize_t start):
+    """The cached result of the pure function ``ask`` for a text (and ``start``, if that is not negative)."""
+    cdef u64 mixed = _hash_of(<const octet *>text, 2 * size) + <u64>start
     cdef object found
-    told += mixed >> 53
+    cached += mixed >> 53
     if (
-        told.mixed == mixed and told.start == start and told.text is not NULL and len(<str>told.text) == size
-        and not memcmp(PyUnicode_DATA(<object>told.text), text, 2 * size)
+        cached.mixed == mixed and cached.start == start and cached.text is not NULL and len(<str>cached.text) == size
+        and not memcmp(PyUnicode_DATA(<object>cached.text), text, 2 * size)
     ):
-        return <object>told.found
-    asked = _string(text, 0, size)
-    found = ask(asked) if start < 0 else ask(asked, start)
-    if PyUnicode_KIND(asked) == PyUnicode_2BYTE_KIND:
-        told.mixed, told.start = mixed, start
-        _set(&told.text, asked)
-        _set(&told.found, found)
+        return <object>cached.found
+    question = _string(text, 0, size)
+    found = ask(question) if start < 0 else ask(question, start)
+    if PyUnicode_KIND(question) == PyUnicode_2BYTE_KIND:
+        cached.mixed, cached.start = mixed, start
+        _set(&cached.text, question)
+        _set(&cached.found, found)
     return found
 
 
 # policy/text/notices.py
 
 cdef enum:
-    PAIR = 1  # the first of a pair that refuses
+    PAIR = 1  # the first character of a pair that refuses
     ANSWERS = 2
     SENDS = 4
     OPENS = 8
@@ -46,13 +46,13 @@ cdef enum:
     LEAVES = 128
     PAIRS_MOST = 48
 
-cdef octet[65536] _written  # what a character is in a notice
+cdef octet[65536] _written  # classes of a character in a notice
 cdef unsigned short[PAIRS_MOST][2] _refusing
 cdef int _pairs = 0
 
 
 cdef object _notice_of(const unsigned short *text, Py_ssize_t size, Py_ssize_t gate, object whole):
-    """``gate``: the first place that may belong to a notice, -1 where there is none."""
+    """``gate``: the first place that may belong to a notice, -1 if no place may."""
     cdef Py_ssize_t first, last = gate, tail = size - _tail_known
     if gate < 0:
         return _english_notice(whole) if "unsub" in whole or "to " in whole or "op" in whole or "reply" in whole else _no_notice
@@ -60,7 +60,7 @@ cdef object _notice_of(const unsigned short *text, Py_ssize_t size, Py_ssize_t g
         last = _gate_from(text, tail, size)
     if last >= 0:
         first = _begins(text, last)
-        found = _told_of(_tails_told, _tail_notice, text + first, size - first, -1)
+        found = _cached_answer(_notice_answers, _tail_notice, text + first, size - first, -1)
         if (<tuple>found)[_found_place]:
             return found if (<tuple>found)[_sure_place] else _confirmed(found, whole)
     return _notice_from(whole, gate)
@@ -86,7 +86,7 @@ cdef Py_ssize_t _begins(const unsigned short *text, Py_ssize_t gate) noexcept:
 
 
 cdef Py_ssize_t _gate_from(const unsigned short *text, Py_ssize_t at, Py_ssize_t size) noexcept:
-    """The first place from there on that may belong to a notice, -1 where there is none."""
+    """The first place from ``at`` on that may belong to a notice, -1 if no place may."""
     cdef int sort, place, word
     cdef Py_ssize_t behind
     while at < size:
@@ -116,13 +116,13 @@ cdef Py_ssize_t _gate_from(const unsigned short *text, Py_ssize_t at, Py_ssize_t
 
 
 cdef inline bint _parts(unsigned short one) noexcept:
-    """Whether a mark parts sentences (notices.py, SENTENCE_MARKS)."""
+    """Whether a mark ends a sentence (notices.py, SENTENCE_MARKS)."""
     return one == c"," or one == 0x3002 or one == c";" or one == c"!"
 
 
 cdef bint _may_ask(const unsigned short *text, Py_ssize_t size, str keyword, str whole) except -1:
-    """False where a text asks for no answer (notices.py, asks): the only word for answering stands before the notice's keyword, or none
-    does."""
+    """False if a text surely asks for no reply (notices.py, asks): its only word for replying stands before the notice's keyword, or it has
+    no such word."""
     cdef Py_ssize_t at, place = -1, first
     cdef unsigned short before = 0
     cdef Py_UCS4 one

@@ -1,17 +1,17 @@
-# policy/text/split_words.py, policy/text/disguised.py: whether a text may hold a split word, or a contact that only a person reads; then it is the pure functions'
+# policy/text/split_words.py, policy/text/disguised.py: whether a text may hold a split word or a disguised contact; then Python reads it
 
-cdef octet[65536] _as_read  # of a folded character: 0: not met yet; a digit and one more; or
+cdef octet[65536] _as_read  # of a folded character: 0: not looked up yet; a digit plus one; or
 cdef enum:
     READ_LETTER = 11
     READ_MARK = 12
-    NOTHING_APART = 0
-    WITH_OTHER_DIGITS = 1  # a number may be there where the plain digits are others
-    APART = 2
+    NO_DISGUISE = 0
+    WITH_OTHER_DIGITS = 1  # with other plain digits there may be a number
+    DISGUISED = 2
 
 
 cdef int _learn_as_read(unsigned int one) except -1:
-    told = _read_table[one]
-    _as_read[one] = READ_LETTER if told == "x" else READ_MARK if told == " " else <octet>(int(told) + 1)
+    result = _read_table[one]
+    _as_read[one] = READ_LETTER if result == "x" else READ_MARK if result == " " else <octet>(int(result) + 1)
     return 0
 
 
@@ -27,8 +27,8 @@ cdef inline bint _is_word_letter(unsigned short one) noexcept:
     return _is_latin(one) or 0x3400 <= one <= 0x9FFF
 
 
-cdef Py_ssize_t _runs_in(const unsigned short *text, Py_ssize_t size, bint latin, unsigned short *to, Py_ssize_t many) noexcept:
-    """Runs of letters that stand alone, each behind a 0, with every number as one 0. ``latin``: Latin letters and digits are letters, too."""
+cdef Py_ssize_t _lone_letters(const unsigned short *text, Py_ssize_t size, bint latin, unsigned short *to, Py_ssize_t many) noexcept:
+    """Runs of at least three single letters, each behind a NUL, every number as one 0. ``latin``: with Latin letters and digits."""
     cdef Py_ssize_t at = 0, start, held = 0, begun = many
     cdef unsigned short one
     to[many] = 0
@@ -65,15 +65,15 @@ cdef Py_ssize_t _runs_in(const unsigned short *text, Py_ssize_t size, bint latin
     return many if held >= 3 else begun
 
 
-cdef bint _has_split(Sight *sight, Trie trie, list patterns) except -1:
-    """Whether a word that is looked for stands there with a mark between every two letters."""
+cdef bint _has_split(TextScan *scan, Trie trie, list patterns) except -1:
+    """Whether a lexicon word stands in the text with marks between all its letters."""
     cdef unsigned short[4 * LONGEST + 8] runs
     cdef unsigned int[FOUND_MOST + 1] places
     cdef Py_ssize_t many
     cdef int found, number
     cdef bytes pattern
-    many = _runs_in(sight.folded, sight.size, True, runs, 0)
-    many = _runs_in(sight.folded, sight.size, False, runs, many)
+    many = _lone_letters(scan.folded, scan.size, True, runs, 0)
+    many = _lone_letters(scan.folded, scan.size, False, runs, many)
     if not many:
         return False
     found = trie.found(runs, many, places)
@@ -81,25 +81,25 @@ cdef bint _has_split(Sight *sight, Trie trie, list patterns) except -1:
         return True
     for number in range(found):
         pattern = <bytes>patterns[places[number]]
-        if b"0" in pattern or len(pattern.decode("utf-8", "surrogatepass")) >= 3:  # a number may be longer
+        if b"0" in pattern or len(pattern.decode("utf-8", "surrogatepass")) >= 3:  # the 0 may stand for several digits
             return True
     return False
 
 
-cdef bint _may_have_split(Sight *sight, Trie trie) noexcept:
-    """Whether a word may be split there: of Chinese characters it is, of others the first two letters are there."""
-    cdef const unsigned short *text = sight.folded
+cdef bint _may_have_split(TextScan *scan, Trie trie) noexcept:
+    """Whether a word may be split: a whole Chinese word, or the first two letters of another."""
+    cdef const unsigned short *text = scan.folded
     cdef Py_ssize_t place, at
-    for place in range(sight.loners):
-        at = sight.alone[place]
-        if _is_split_from(text, sight.size, at, trie):
+    for place in range(scan.loners):
+        at = scan.alone[place]
+        if _is_split_from(text, scan.size, at, trie):
             return True
-        if at and at + 1 < sight.size and not _is_latin(text[at - 1]) and not _is_latin(text[at + 1]) and _begins_word(text, at, trie):
+        if at and at + 1 < scan.size and not _is_latin(text[at - 1]) and not _is_latin(text[at + 1]) and _begins_word(text, at, trie):
             return True
-    for place in range(sight.many):
-        at = sight.groups[place]
+    for place in range(scan.many):
+        at = scan.groups[place]
         if (
-            at and at + 1 < sight.size and not _is_word_letter(text[at - 1]) and not _is_word_letter(text[at + 1]) and _is_latin(text[at])
+            at and at + 1 < scan.size and not _is_word_letter(text[at - 1]) and not _is_word_letter(text[at + 1]) and _is_latin(text[at])
             and _begins_word(text, at, trie)
         ):
             return True
@@ -107,7 +107,7 @@ cdef bint _may_have_split(Sight *sight, Trie trie) noexcept:
 
 
 cdef bint _is_split_from(const unsigned short *text, Py_ssize_t size, Py_ssize_t at, Trie trie) noexcept:
-    """Whether a word of Chinese characters is split whose second one stands alone there."""
+    """Whether a split Chinese word has its second character alone at ``at``."""
     cdef Py_ssize_t first = at - 1
     cdef unsigned int node
     while first >= 0 and not 0x3400 <= text[first] <= 0x9FFF:
@@ -130,7 +130,7 @@ cdef bint _is_split_from(const unsigned short *text, Py_ssize_t size, Py_ssize_t
 
 
 cdef inline bint _begins_word(const unsigned short *text, Py_ssize_t at, Trie trie) noexcept:
-    """Whether what stands there may be the second letter of a longer word, behind the last letter before."""
+    """Whether the character may be the second letter of a longer word that begins with the letter before it."""
     cdef unsigned short one = text[at], before
     cdef unsigned int node
     at -= 1
@@ -140,7 +140,7 @@ cdef inline bint _begins_word(const unsigned short *text, Py_ssize_t at, Trie tr
         return False
     before = text[at]
     if _is_plain_digit(before):
-        if _is_plain_digit(one):  # of a number that is one 0
+        if _is_plain_digit(one):  # a number counts as one 0
             return True
         before = c"0"
     elif _is_plain_digit(one):
@@ -151,15 +151,14 @@ cdef inline bint _begins_word(const unsigned short *text, Py_ssize_t at, Trie tr
     return node and (trie.inner[node] or one == c"0" or before == c"0")
 
 
-cdef bint _stands_apart(Sight *sight, bint domains, bint *numbers) except -1:
-    """Whether a dot may stand between Latin letters that is written otherwise, or behind a gap that is none. ``numbers``: whether digits may
-    be of one number that do not stand in one group."""
-    cdef const unsigned short *text = sight.folded
+cdef bint _has_disguised_domain(TextScan *scan, bint domains, bint *numbers) except -1:
+    """Whether a domain may be written with another dot or with gaps. ``numbers``: whether digits of several groups may be one number."""
+    cdef const unsigned short *text = scan.folded
     cdef Py_ssize_t place, start, at, last, group = 0, spelt = 0
     cdef bint behind = False, dotted
     cdef unsigned short one, before
-    for place in range(sight.many):
-        start = sight.groups[place]
+    for place in range(scan.many):
+        start = scan.groups[place]
         one, at, last, dotted = text[start], start - 1, -1, False
         while at >= 0 and not _is_word_letter(text[at]):
             dotted |= text[at] == c"." or _is_other_dot(text[at])
@@ -192,14 +191,14 @@ cdef bint _stands_apart(Sight *sight, bint domains, bint *numbers) except -1:
             return True
         else:
             behind, spelt = True, 0
-        if one == c"d" and start + 2 < sight.size and text[start + 1] == c"o" and text[start + 2] == c"t":
+        if one == c"d" and start + 2 < scan.size and text[start + 1] == c"o" and text[start + 2] == c"t":
             return True
         group = start
     return False
 
 
 cdef bint _is_behind_latin(const unsigned short *text, Py_ssize_t at) noexcept:
-    """Whether Latin letters stand before 点, 小点, 句号, which ends there."""
+    """Whether Latin letters stand before 点, 小点 or 句号, which ends at ``at``."""
     if at and (text[at - 1] == 0x5C0F or text[at - 1] == 0x53E5):
         at -= 1
     at -= 1
@@ -216,21 +215,21 @@ cdef inline bint _is_other_dot(unsigned short one) noexcept:
     )
 
 
-cdef int _number_apart(Sight *sight) except -1:
-    """Whether a telephone number may stand in other digits, or with marks in it: now, or with other plain digits."""
-    cdef const unsigned short *text = sight.folded
+cdef int _disguised_number(TextScan *scan) except -1:
+    """Whether a telephone number may be written in other digits or with marks: now, or with other plain digits."""
+    cdef const unsigned short *text = scan.folded
     cdef octet[LONGEST] digits
     cdef octet[LONGEST] edges
     cdef Py_ssize_t at = 0, first, end, many, groups, place, before
-    cdef int told = NOTHING_APART
+    cdef int result = NO_DISGUISE
     cdef bint plain
     cdef unsigned short one
-    while at < sight.size:
+    while at < scan.size:
         if not 0 < _read_as(text[at]) <= 10:
             at += 1
             continue
         first, end, many, groups, plain = at, at, 0, 0, True
-        while at < sight.size and _read_as(text[at]) != READ_LETTER:
+        while at < scan.size and _read_as(text[at]) != READ_LETTER:
             one = text[at]
             if _as_read[one] <= 10:
                 groups += at > end or many == 0
@@ -248,30 +247,30 @@ cdef int _number_apart(Sight *sight) except -1:
             before = first - 1
             while before >= 0 and before >= first - 10 and not _is_plain_digit(text[before]):
                 if _is_of_messenger(text[before]) and not (text[before] == 0x6263 and _is_of_payment(text[before + 1])):
-                    return APART
+                    return DISGUISED
                 before -= 1
-            for place in range(end, min(end + 4, sight.size)):
+            for place in range(end, min(end + 4, scan.size)):
                 if _is_behind_messenger(text[place]):
-                    return APART
+                    return DISGUISED
         if plain and groups == 1:
             continue
         if many >= 10:
-            told = WITH_OTHER_DIGITS
+            result = WITH_OTHER_DIGITS
             for place in range(many - 9):
                 if edges[place]:
                     if digits[place] == 1:
                         if digits[place + 1] >= 3 and many - place >= 11:
-                            return APART
+                            return DISGUISED
                     elif digits[place] == 0:
                         if digits[place + 1]:
-                            return APART
+                            return DISGUISED
                     elif (digits[place] == 4 or digits[place] == 8) and not digits[place + 1] and not digits[place + 2]:
-                        return APART
+                        return DISGUISED
         elif many <= 8 and (groups == 1 or groups == many):
-            told = WITH_OTHER_DIGITS
+            result = WITH_OTHER_DIGITS
             if digits[0] == 9 and (digits[1] == 5 or digits[1] == 6):
-                return APART
-    return told
+                return DISGUISED
+    return result
 
 
 cdef inline octet _read_as(unsigned short one) except 0:
@@ -297,14 +296,14 @@ cdef inline bint _is_behind_messenger(unsigned short one) noexcept:
     return one == c"q" or one == 0x6263 or one == 0x4F01 or one == 0x7FA4
 
 
-cdef bint _is_apart(ReaderFields *reader, ScannerFields *scanner, Sight *sight, int *numbers) except -1:
-    """Whether the pure functions must read the text. ``numbers``: whether there would be a telephone number with other plain digits."""
-    cdef bint contacts = <object>reader._reads_contacts, found = sight.is_long or sight.sorts & MESSENGER
-    numbers[0] = NOTHING_APART
-    if _may_have_split(sight, <Trie><object>scanner.trie) and _has_split(sight, <Trie><object>scanner.trie, <list><object>scanner.patterns):
+cdef bint _needs_python(ReaderFields *reader, ScannerFields *scanner, TextScan *scan, int *numbers) except -1:
+    """Whether the Python version must read the text. ``numbers``: whether other plain digits could make a telephone number."""
+    cdef bint contacts = <object>reader._reads_contacts, found = scan.is_long or scan.sorts & MESSENGER
+    numbers[0] = NO_DISGUISE
+    if _may_have_split(scan, <Trie><object>scanner.trie) and _has_split(scan, <Trie><object>scanner.trie, <list><object>scanner.patterns):
         return True
-    if _stands_apart(sight, reader._domains is not <PyObject *>None or reader._owners is not <PyObject *>None, &found):
+    if _has_disguised_domain(scan, reader._domains is not <PyObject *>None or reader._owners is not <PyObject *>None, &found):
         return True
     if found and contacts:
-        numbers[0] = _number_apart(sight)
-    return numbers[0] == APART
+        numbers[0] = _disguised_number(scan)
+    return numbers[0] == DISGUISED

@@ -1,18 +1,18 @@
-# policy/text/text_analysis.py, policy/text_reader.py: what may be a telephone number, and what is a code
+# policy/text/text_analysis.py, policy/text_reader.py: telephone numbers and codes
 
 
-cdef object _calls_at(Sight *sight, str written, Py_ssize_t folded):
-    """policy/page.py, Page.may_call; None where the page must be asked: numbers with marks in them, and where folding has moved something."""
+cdef object _calls_at(TextScan *scan, str text_written, Py_ssize_t folded):
+    """TextAnalysis.may_call; None if only the Python version can tell: numbers with marks, and texts in which folding moved digits."""
     cdef Py_ssize_t at = 0, start, end, one
-    cdef bint marks, as_written = sight.held == folded == len(written)
+    cdef bint marks, as_written = scan.held == folded == len(text_written)
     cdef list found = None
-    cdef unsigned short *text = sight.squeezed
-    while at < sight.held:
+    cdef unsigned short *text = scan.squeezed
+    while at < scan.held:
         if not c"0" <= text[at] <= c"9":
             at += 1
             continue
         start, end, marks = at, at + 1, False
-        while at < sight.held and (c"0" <= text[at] <= c"9" or text[at] == c"-" or text[at] == c" " or text[at] == c")"):
+        while at < scan.held and (c"0" <= text[at] <= c"9" or text[at] == c"-" or text[at] == c" " or text[at] == c")"):
             if c"0" <= text[at] <= c"9":
                 marks |= at > end
                 end = at + 1
@@ -22,7 +22,7 @@ cdef object _calls_at(Sight *sight, str written, Py_ssize_t folded):
         if marks or not as_written:
             return None
         for one in range(start, end):
-            if <Py_UCS4>written[one] != text[one]:
+            if <Py_UCS4>text_written[one] != text[one]:
                 return None
         if end - start in (10, 11, 12, 13, 15) or (end - start <= 8 and not _is_code(text, start)):
             if found is None:
@@ -37,7 +37,7 @@ cdef bytes _numbered(str text, bytes mask, tuple spans):
 
 
 cdef inline bytes _without_numbers(bytes mask, tuple spans):
-    """Likewise, where none is a telephone number."""
+    """Likewise, if none of the spans is a telephone number."""
     return mask + (b"\0" if len(spans) == 1 else b"\0" * len(spans))
 
 
@@ -49,11 +49,10 @@ cdef bint _may_have_numbers(str text, tuple spans) except -1:
 
 
 cdef bint _may_be_number(str text, Py_ssize_t start, Py_ssize_t end) except -1:
-    """Whether what begins so may be a telephone number: of five to eight digits only 95 and 96 begin one. A number of QQ begins with what says
-    that it is one, or reads so."""
+    """Whether a span may be a telephone number, by its first digits and length: of five to eight digits only 95 and 96 begin one."""
     cdef Py_UCS4 first = text[start], second = text[start + 1]
     cdef Py_UCS4 last = text[end - 1]
-    # other digits, marks in it, or a run of many
+    # other digits, marks, or a long run
     if end - start > 64 or not (c"0" <= first <= c"9" and c"0" <= second <= c"9" and c"0" <= last <= c"9"):
         return True
     if first == c"1":
@@ -66,7 +65,7 @@ cdef bint _may_be_number(str text, Py_ssize_t start, Py_ssize_t end) except -1:
 
 
 cdef bint _is_code(const unsigned short *text, Py_ssize_t at) noexcept:
-    """Whether what is before a number says that it is a code: 验证码, and not 号码."""
+    """Whether the text before a number calls it a code: 验证码, and not 号码."""
     if at >= 2 and text[at - 1] == 0x7801 and text[at - 2] != 0x53F7:
         return True
     return at >= 3 and text[at - 2] == 0x7801 and text[at - 3] != 0x53F7 and (
@@ -75,7 +74,7 @@ cdef bint _is_code(const unsigned short *text, Py_ssize_t at) noexcept:
 
 
 cdef bint _may_call(const unsigned short *text, Py_ssize_t size) noexcept:
-    """Whether there may be a telephone number: what begins like one, with as many digits behind it as the shortest has."""
+    """Whether a text may hold a telephone number: digits that begin like one, and at least as many as the shortest has."""
     cdef Py_ssize_t at = 0, end, digits
     while at < size:
         if not c"0" <= text[at] <= c"9":

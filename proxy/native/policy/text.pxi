@@ -1,15 +1,15 @@
 # policy/text/folding.py, policy/text/contacts.py
 
-cdef Py_UCS4[65536] _folded  # 0: not met yet; HARD: the twin's
+cdef Py_UCS4[65536] _folded  # 0: not looked up yet; HARD: needs the Python version
 cdef octet[65536] _mark
 cdef Py_UCS4 HARD = 0xFFFFFF
-cdef bint _marks_known = False
+cdef bint _marks_learned = False
 cdef enum:
     LONGEST = 2048
 
 
 cdef Py_UCS4 _learn(Py_UCS4 one) except? 0:
-    """What a character folds into, where that is one plain character and no dressing."""
+    """The character that a character folds into; HARD, if it is decorative or folds into more than one."""
     from proxy.policy.text import bidi as drawn, folding as text
 
     cdef long code = <long>one
@@ -50,8 +50,8 @@ cdef inline bint _is_chinese(Py_UCS4 one) noexcept:
 
 def squeeze(str folded):
     cdef Py_UCS4 one, before = 0
-    cdef int marks = -1  # between a Chinese character and here; below 0 where none stands before them
-    if not _marks_known:
+    cdef int marks = -1  # marks since the last Chinese character; -1: no such character directly before
+    if not _marks_learned:
         _learn_marks()
     for one in folded:
         if _is_chinese(one):
@@ -66,12 +66,12 @@ def squeeze(str folded):
 
 
 cdef _learn_marks():
-    global _marks_known
+    global _marks_learned
     from proxy.policy.text import folding as text
 
     for one in text.MARKS:
         _mark[<Py_UCS4>one] = 1
-    _marks_known = True
+    _marks_learned = True
 
 
 def contacts(str folded):

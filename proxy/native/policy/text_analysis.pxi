@@ -1,9 +1,9 @@
-# policy/text/text_analysis.py: what is found in a text; policy/text_reader.py: what rules make of it
+# policy/text/text_analysis.py: the analysis of a text; policy/text_reader.py: the traits that rules ask for
 
-cdef bint _read_placed = False
+cdef bint _analysis_learned = False
 cdef object _read_table
 cdef unsigned short[65536] _sort  # of a folded character
-cdef octet[8192] _usual  # a bit for each character that folds into itself and is Chinese and nothing else, as far as they have been met
+cdef octet[8192] _usual  # a bit for each character seen so far that folds into itself and is Chinese only
 cdef enum:
     MARK = 1
     DIGIT = 2
@@ -12,16 +12,16 @@ cdef enum:
     BRACKET = 16
     COLON = 32
     CHINESE = 64
-    NUMERAL = 128  # stands for a digit (policy/text/disguised.py)
+    NUMERAL = 128  # used in place of a digit (policy/text/disguised.py)
     LATIN = 256
     MESSENGER = 512
-    LONG_GROUP = 10  # digits of the shortest telephone number that letters may stand in
+    LONG_GROUP = 10  # digits of the shortest telephone number that may contain letters
     FOUND_MOST = 255
     WORDS_MOST = 32768
     SHORT_MOST = 254
     PARTS_MOST = 20
 cdef PyTypeObject *_reader_type
-cdef PyTypeObject *_page_type
+cdef PyTypeObject *_analysis_type
 cdef PyTypeObject *_scanner_type
 cdef PyTypeObject *_outside_type
 
@@ -31,7 +31,7 @@ cdef struct ReaderFields:
     slot _reads_contacts, _reviewed
     slot _senses, _tag, _templates, _traits, _twice, lately, mark, scanner, texts
 
-cdef struct PageFields:
+cdef struct AnalysisFields:
     PyObject head
     slot _candidates, _contacts, _domains, _split, folded, is_dressed, links, notice, signature, squeezed, text
 
@@ -39,7 +39,7 @@ cdef struct ScannerFields:
     PyObject head
     slot _exact, _inside, lexicon, matches, patterns, places, shards, trie
 
-cdef object _Traits, _leading, _signature, _tail_notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
+cdef object _Traits, _leading, _signature, _tail_notice, _no_notice, _no_signature, _no_owners, _xxh, _domain_bits, _words_with_digits
 cdef bytes _seldom
 cdef object _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several
 cdef Py_ssize_t _tail_place, _edges_place
@@ -50,9 +50,9 @@ cdef object _is_asking, _english_notice, _notice_from, _confirmed
 cdef octet[256] _is_ucs2
 
 
-cdef int _learn_to_read() except -1:
-    global _read_placed, _reader_type, _page_type, _scanner_type, _outside_type
-    global _Traits, _leading, _signature, _tail_notice, _no_notice, _no_signature, _nobody, _xxh, _domain_bits, _words_with_digits
+cdef int _learn_analysis() except -1:
+    global _analysis_learned, _reader_type, _analysis_type, _scanner_type, _outside_type
+    global _Traits, _leading, _signature, _tail_notice, _no_notice, _no_signature, _no_owners, _xxh, _domain_bits, _words_with_digits
     global _seldom, _Templates, _Registry, _hash48, _MethodType, _owners_of_registry, _is_missing, _is_present, _is_at_tail, _are_several, _tail_place, _edges_place
     global _part_of, _readable, _with_numbers, _nameless, _apart, _links, _tail_known, _lead, _wire_most, _WireMemo, _Reader
     global _read_table, _is_asking, _word_most, _english_notice, _notice_from, _confirmed, _found_place, _sure_place
@@ -60,7 +60,7 @@ cdef int _learn_to_read() except -1:
     from types import MethodType
 
     from proxy.model.message import Content, Part, hash48
-    from proxy.policy.text import contacts, disguised, notices, text_analysis as page, folding as text
+    from proxy.policy.text import contacts, disguised, notices, text_analysis as analysis, folding as text
     from proxy.policy import text_reader as reading
     from proxy.policy.registries import reviewed_texts as reviewed
     from proxy.policy.kinds.notice import asking, at_tail, missing, present
@@ -71,9 +71,9 @@ cdef int _learn_to_read() except -1:
     from proxy.policy.text.scanner import Scanner
     from proxy.wire import charset, submit
 
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
-    if not _marks_known:
+    if not _marks_learned:
         _learn_marks()
     _readable, _with_numbers, _nameless = charset.READABLE, reading._with_numbers, reviewed.nameless
     _apart, _links = contacts.apart, contacts.links
@@ -87,17 +87,17 @@ cdef int _learn_to_read() except -1:
     _tail_place, _edges_place = notices.Notice._fields.index("at_tail"), text.Signature._fields.index("edges")
     _tail_known, _lead, _word_most = notices.TAIL_KNOWN, notices.LEAD, notices.WORD_MAX
     _learn_notices(notices)
-    _reader_type = _laid(
+    _reader_type = _checked_layout(
         reading.Reader,
         "_asked _digit_words _digits_matter _domains _every _finders _masks _meanings _numbered_domains _numbers _outside _owners"
         " _reads_contacts _reviewed"
         " _senses _tag _templates _traits _twice lately mark scanner texts",
         sizeof(ReaderFields),
     )
-    _page_type = _laid(page.TextAnalysis, "_candidates _contacts _domains _split folded is_dressed links notice signature squeezed text", sizeof(PageFields), PAGE)
-    _outside_type = _laid(Outside, "provider reads registry", sizeof(OutsideFields))
-    _scanner_type = _laid(Scanner, "_exact _inside lexicon matches patterns places shards trie", sizeof(ScannerFields))
-    _Traits, _domain_bits, _nobody = reading.Traits, reading._domain_bits, reading._NOBODY
+    _analysis_type = _checked_layout(analysis.TextAnalysis, "_candidates _contacts _domains _split folded is_dressed links notice signature squeezed text", sizeof(AnalysisFields), ANALYSIS)
+    _outside_type = _checked_layout(Outside, "provider reads registry", sizeof(OutsideFields))
+    _scanner_type = _checked_layout(Scanner, "_exact _inside lexicon matches patterns places shards trie", sizeof(ScannerFields))
+    _Traits, _domain_bits, _no_owners = reading.Traits, reading._domain_bits, reading._NOBODY
     _words_with_digits = reading.words_with_digits
     _leading, _signature, _tail_notice = text._leading, text.signature, notices.tail_notice
     _english_notice, _notice_from, _confirmed = notices.english_notice, notices.notice_from, notices.confirmed
@@ -113,7 +113,7 @@ cdef int _learn_to_read() except -1:
         )
     for code in range(256):
         _is_ucs2[code] = charset.KINDS[code] == charset.UCS_2
-    _read_placed = True
+    _analysis_learned = True
     return 0
 
 
@@ -122,7 +122,7 @@ cdef inline bint _is_usual(unsigned int one) noexcept:
 
 
 cdef inline octet *_utf8(octet *to, unsigned int one) noexcept:
-    """One character below 65536; four octets are written, however many it takes."""
+    """Encodes a character below 65536; always writes four octets, returns the end of the encoding."""
     cdef unsigned int three
     if one >= 0x800:
         if PY_BIG_ENDIAN:
@@ -152,8 +152,8 @@ def masked(str text):
 
 
 cdef Py_ssize_t _mask(str text, unsigned short *units) noexcept:
-    """A text of at most LONGEST characters below 65536 with each digit as 0; how many octets that is: two a character and one more, which is in
-    no other mask, for a memory that nobody but the twin looks into."""
+    """The mask of a text of at most LONGEST characters below 65536, each digit as 0; its size: two octets a character, and one more that
+    sets it apart from the Python version's masks in the same memo."""
     cdef Py_ssize_t at = 0, size = len(text)
     cdef const unsigned short *data
     cdef Py_UCS4 one
@@ -169,30 +169,30 @@ cdef Py_ssize_t _mask(str text, unsigned short *units) noexcept:
     return 2 * size + 1
 
 
-cdef struct Sight:  # a text of at most LONGEST characters as it is looked at
+cdef struct TextScan:  # a text of at most LONGEST characters during its analysis
     unsigned short[LONGEST] folded
-    unsigned short[LONGEST] squeezed  # of which so many are ``held``
-    unsigned short[LONGEST] groups  # where Latin letters and digits begin, and numerals stand, so ``many``
-    unsigned short[LONGEST] alone  # where a Chinese character stands between others, so ``loners``
+    unsigned short[LONGEST] squeezed  # ``held`` characters
+    unsigned short[LONGEST] groups  # the ``many`` places of numerals and of the beginnings of Latin letters and digits
+    unsigned short[LONGEST] alone  # the ``loners`` places of Chinese characters between other characters
     Py_ssize_t held, size, many, loners
-    bint is_long  # whether there is a group of so many letters and digits as a telephone number has
-    int sorts  # of characters that are in it, but for such as are Chinese and nothing else
+    bint is_long  # whether a group of letters and digits is as long as a telephone number
+    int sorts  # classes of its characters, but for those that are only Chinese
 
 
-cdef object _page_of(str text, Sight *sight):
-    """policy/page.py, Page; None where the twin must make it."""
+cdef object _analysis_of(str text, TextScan *scan):
+    """The TextAnalysis of a text; None if the Python version must make it."""
     cdef unsigned short[LONGEST] widened
-    cdef unsigned short *folded = sight.folded
-    cdef unsigned short *squeezed = sight.squeezed
+    cdef unsigned short *folded = scan.folded
+    cdef unsigned short *squeezed = scan.squeezed
     cdef const unsigned short *units
     cdef Py_ssize_t size = len(text), at = 0, held = 0, many = 0, loners = 0, last = 0, end = -1, start = 0, gate = -1, first = -1, brackets = 0, closing
     cdef int marks = -1, sort, sorts = 0, number
     cdef bint touched = False, squeezes = False
     cdef Py_UCS4 one, plain
-    cdef str whole, short
+    cdef str whole, squeezed_text
     if not 0 < size <= LONGEST:
         return None
-    sight.is_long = False
+    scan.is_long = False
     if PyUnicode_KIND(text) == PyUnicode_2BYTE_KIND:
         units = <const unsigned short *>PyUnicode_DATA(text)
     elif PyUnicode_KIND(text) == PyUnicode_4BYTE_KIND:
@@ -202,7 +202,7 @@ cdef object _page_of(str text, Sight *sight):
             widened[at] = <unsigned short>one
             at += 1
         units, at = widened, 0
-    while at < size:  # folded and squeezed, and looked at on the way
+    while at < size:  # fold, squeeze and classify in one pass
         one = units[at]
         if _is_usual(one) and marks <= 0:
             folded[at] = squeezed[held] = <unsigned short>one
@@ -228,9 +228,9 @@ cdef object _page_of(str text, Sight *sight):
         sorts |= sort
         if sort & CHINESE:
             if sort & NUMERAL:
-                sight.groups[many] = <unsigned short>(at - 1)
+                scan.groups[many] = <unsigned short>(at - 1)
                 many += 1
-            if 0 < marks <= 3:  # what was put between two Chinese characters
+            if 0 < marks <= 3:  # marks between two Chinese characters
                 for number in range(marks):
                     if squeezed[held - 2 - number] != c" ":  # a word may be hidden
                         return None
@@ -242,15 +242,15 @@ cdef object _page_of(str text, Sight *sight):
                 first = held - 1
             continue
         if at == last + 2:
-            sight.alone[loners] = <unsigned short>(at - 2)
+            scan.alone[loners] = <unsigned short>(at - 2)
             loners += 1
         if sort & NUMERAL:
-            sight.groups[many] = <unsigned short>(at - 1)
+            scan.groups[many] = <unsigned short>(at - 1)
             many += 1
         elif sort & (DIGIT | LATIN):
             if at - 1 != end:
                 start = at - 1
-                sight.groups[many] = <unsigned short>start
+                scan.groups[many] = <unsigned short>start
                 many += 1
             while at < size:
                 one = units[at]
@@ -262,7 +262,7 @@ cdef object _page_of(str text, Sight *sight):
                 at += 1
                 held += 1
             last = end = at
-            sight.is_long |= end - start >= LONG_GROUP
+            scan.is_long |= end - start >= LONG_GROUP
             marks = -1
             continue
         last = at
@@ -270,64 +270,64 @@ cdef object _page_of(str text, Sight *sight):
             marks = marks + 1 if sort & MARK else -1
         brackets += one == 0x3010
     whole = _string(folded, 0, size) if touched else text
-    short = _string(squeezed, 0, held) if squeezes else whole
+    squeezed_text = _string(squeezed, 0, held) if squeezes else whole
     if first >= 0:
         gate = _gate_from(squeezed, first, held)
-    page = gate106_make(PAGE)
-    links = _links_in(folded, size, sorts & COLON) if sorts & DOT or (sorts & COLON and "." in whole) else _nothing
-    notice = _notice_of(squeezed, held, gate, short)
+    analysis = gate106_make(ANALYSIS)
+    links = _links_in(folded, size, sorts & COLON) if sorts & DOT or (sorts & COLON and "." in whole) else _empty_tuple
+    notice = _notice_of(squeezed, held, gate, squeezed_text)
     signature = _no_signature
     if brackets:
         signature = None
         if text[0] == 0x3010 and text[size - 1] != 0x3011 and brackets == 1:
             for closing in range(1, size):
                 if text[closing] == 0x3011:
-                    signature = _told_of(_leading_told, _leading, units + 1, closing - 1, -1)
+                    signature = _cached_answer(_signature_answers, _leading, units + 1, closing - 1, -1)
                     break
         if signature is None:
             signature = _signature(text)
-    contacts = _nothing
+    contacts = _empty_tuple
     if sorts & DIGIT and _may_call(squeezed, held):
-        contacts = PURE["contacts"](short)
-    _fill(&(<PageFields *>page).text, text)
-    _fill(&(<PageFields *>page).folded, whole)
-    _fill(&(<PageFields *>page).squeezed, short)
-    _fill(&(<PageFields *>page).is_dressed, False)
-    _fill(&(<PageFields *>page).signature, signature)
-    _fill(&(<PageFields *>page).notice, notice)
-    _fill(&(<PageFields *>page).links, links)
-    _fill(&(<PageFields *>page)._contacts, contacts)
-    _fill(&(<PageFields *>page)._split, None)
-    _fill(&(<PageFields *>page)._candidates, None)
-    _fill(&(<PageFields *>page)._domains, None)
-    sight.held, sight.sorts, sight.size, sight.many, sight.loners = held, sorts, size, many, loners
-    return page
+        contacts = PURE["contacts"](squeezed_text)
+    _fill(&(<AnalysisFields *>analysis).text, text)
+    _fill(&(<AnalysisFields *>analysis).folded, whole)
+    _fill(&(<AnalysisFields *>analysis).squeezed, squeezed_text)
+    _fill(&(<AnalysisFields *>analysis).is_dressed, False)
+    _fill(&(<AnalysisFields *>analysis).signature, signature)
+    _fill(&(<AnalysisFields *>analysis).notice, notice)
+    _fill(&(<AnalysisFields *>analysis).links, links)
+    _fill(&(<AnalysisFields *>analysis)._contacts, contacts)
+    _fill(&(<AnalysisFields *>analysis)._split, None)
+    _fill(&(<AnalysisFields *>analysis)._candidates, None)
+    _fill(&(<AnalysisFields *>analysis)._domains, None)
+    scan.held, scan.sorts, scan.size, scan.many, scan.loners = held, sorts, size, many, loners
+    return analysis
 
 
-cdef bytes _scanned(Sight *sight, Py_ssize_t *many):
-    """What the scanner reads: every number is one 0. As characters it stands in ``folded`` then, so many."""
+cdef bytes _scanned(TextScan *scan, Py_ssize_t *many):
+    """The scanner's input, with every number as one 0; its characters, ``many``, replace ``folded``."""
     cdef octet[3 * LONGEST + 1] octets
     cdef octet *to = octets
     cdef Py_ssize_t at
     cdef Py_UCS4 plain, last = 0
     many[0] = 0
-    for at in range(sight.held):
-        plain = sight.squeezed[at]
+    for at in range(scan.held):
+        plain = scan.squeezed[at]
         if c"0" <= plain <= c"9":
             plain = c"0"
             if last == c"0":
                 continue
         last = plain
-        sight.folded[many[0]] = <unsigned short>plain
+        scan.folded[many[0]] = <unsigned short>plain
         many[0] += 1
         to = _utf8(to, <unsigned int>plain)
     return PyBytes_FromStringAndSize(<const char *>octets, to - octets)
 
 
 cdef str _review_key(bytes data, tuple links, tuple contacts):
-    """policy/reviewed.py, key_of; ``data``: what the scanner reads of the page."""
+    """policy/registries/reviewed_texts.py, key_of; ``data``: the scanner's input."""
     cdef Blake2 digest
-    cdef bytes beside, said = PyBytes_FromStringAndSize(NULL, 8)
+    cdef bytes beside, output = PyBytes_FromStringAndSize(NULL, 8)
     data = <bytes?>_nameless(data)
     _begin_digest(&digest, 8)
     _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
@@ -335,16 +335,16 @@ cdef str _review_key(bytes data, tuple links, tuple contacts):
     if links or contacts:
         beside = "\0".join(links + contacts).encode()
         _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(beside), PyBytes_GET_SIZE(beside))
-    _end_digest(&digest, <octet *>PyBytes_AS_STRING(said), 8)
-    return said.hex()
+    _end_digest(&digest, <octet *>PyBytes_AS_STRING(output), 8)
+    return output.hex()
 
 
 def review_key(content):
-    cdef Sight sight
+    cdef TextScan scan
     cdef Py_ssize_t many
-    if not _read_placed:
-        _learn_to_read()
-    page = _page_of(<str?>content.text, &sight)
-    if page is None:
+    if not _analysis_learned:
+        _learn_analysis()
+    analysis = _analysis_of(<str?>content.text, &scan)
+    if analysis is None:
         return PURE["review_key"](content)
-    return _review_key(_scanned(&sight, &many), <tuple><object>(<PageFields *>page).links, <tuple><object>(<PageFields *>page)._contacts)
+    return _review_key(_scanned(&scan, &many), <tuple><object>(<AnalysisFields *>analysis).links, <tuple><object>(<AnalysisFields *>analysis)._contacts)

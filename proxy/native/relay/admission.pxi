@@ -1,5 +1,4 @@
-# admission.py
-
+# relay/admission.py
 
 cdef enum:
     CONSENT_REQUEST = 8  # model/recipient.py
@@ -7,47 +6,47 @@ cdef enum:
     VENDOR_END = 0x500
 
 
-cdef class _Court(_Judge):
-    """What admission asks that is the same for all messages of a turn: looked up once, and again after whatever may have changed it."""
+cdef class _AdmissionJudge(_Judge):
+    """What admission reads for all messages of a batch: looked up once, and again after any code that may have changed it."""
 
     cdef object admission, listed, routes, only, now, second
     cdef double at
     cdef long long keep_s
     cdef bint plain, alone, open, usual, usual_routes
-    cdef list sieves  # of who is listed; agreed, forgotten: whether anybody is, who has to be asked for too
+    cdef list bloom  # Bloom filters of the lists; agreed, forgotten: whether there are consents, and erased recipients
     cdef bint agreed, forgotten
-    cdef bytes key  # which names people, where nothing but the names of those that are forgotten has to be looked at
+    cdef bytes key  # of pseudonyms, if erased recipients are known by pseudonym only: then ``names`` holds theirs
     cdef set names
-    cdef u64 number  # whose message it is
-    cdef u64[FETCHED] ahead, called  # people whose turn comes, and their names; named: how many, asked: for whom last
-    cdef Py_ssize_t named, asked
-    cdef PyObject *lane  # the one that was looked at last; usual: nothing has been put over its methods
-    cdef PyObject *bind  # likewise; vendor: its provider is told statuses of the vendor's range
+    cdef u64 number  # the recipient
+    cdef u64[FETCHED] ahead, ahead_pseudonyms  # recipients of the next submits, and their pseudonyms
+    cdef Py_ssize_t pseudonyms, first_unused
+    cdef PyObject *lane  # the lane looked at last; usual: none of its methods is patched
+    cdef PyObject *bind  # the bind looked at last; vendor: its provider gets statuses of the vendor's range
     cdef bint vendor, own
-    cdef _Beside beside
-    cdef int parts  # whether nobody has put something over a method of theirs; -1: not looked at yet
+    cdef _CandidateJudge candidate_judge
+    cdef int parts  # whether no method of the part handler is patched; -1: not looked at yet
 
     cdef int look(self) except -1:
-        cdef JudgingFields *admission = <JudgingFields *>self.admission
+        cdef AdmissionFields *admission = <AdmissionFields *>self.admission
         self.plain = self.look_into(<object>admission.rules) and not <object>admission.cut_off and not <object>admission.stale
         self.keep_s = self.rules.window_s
         self.listed = listed = <object>admission._listed
         self.agreed, self.forgotten = not listed.consented.empty, not listed.erased.empty
         self.alone = listed.empty and not self.agreed and not self.forgotten
-        self.key, named = None, listed.erased.named
-        self.named = self.asked = 0
-        if self.forgotten and Py_TYPE(named) is _namer_type and not listed.erased._numbers:
-            self.key, self.names = <bytes>(<NamerFields *>named).key, listed.erased._held
+        self.key, pseudonymizer = None, listed.erased.named
+        self.pseudonyms = self.first_unused = 0
+        if self.forgotten and Py_TYPE(pseudonymizer) is _pseudonymizer_type and not listed.erased._numbers:
+            self.key, self.names = <bytes>(<PseudonymizerFields *>pseudonymizer).key, listed.erased._held
             if not 0 < len(self.key) <= 64:
                 self.key = None
-        sieves = listed.sieves
-        self.sieves = <list>(<SievesFields *>sieves).by_place if Py_TYPE(sieves) is _sieves_type else None
+        bloom = listed.bloom
+        self.bloom = <list>(<BloomFields *>bloom).by_place if Py_TYPE(bloom) is _bloom_type else None
         counters = (<object>admission.store).counters
         self.counts.look(counters)
-        self.beside = None
+        self.candidate_judge = None
         if admission.candidate is not <PyObject *>None:
-            self.beside = _Beside.__new__(_Beside)
-            self.beside.look(<object>admission.candidate, counters)
+            self.candidate_judge = _CandidateJudge.__new__(_CandidateJudge)
+            self.candidate_judge.look(<object>admission.candidate, counters)
         self.routes = <object>admission.routes
         self.only = getattr(self.routes, "only", None)
         self.open = self.only is not None and self.only.up
@@ -57,37 +56,37 @@ cdef class _Court(_Judge):
         self.parts = -1
         return 0
 
-    cdef bint told_of(self) except -1:
-        """Whether lists say anything of a person, or they were forgotten (state/listed.py, Listed.tells_of)."""
-        if self.sieves is not None and not _sieved(self.sieves, self.number):
+    cdef bint is_in_lists(self) except -1:
+        """Whether lists hold facts about the recipient, or the recipient was erased (SuppressionLists.tells_of)."""
+        if self.bloom is not None and not _may_be_in_filter(self.bloom, self.number):
             if not self.forgotten:
                 return False
             if self.key is not None:
-                return self.name() in self.names
+                return self.pseudonym() in self.names
         return self.listed.tells_of(self.number)
 
-    cdef u64 name(self) noexcept:
-        """Of whose message it is."""
+    cdef u64 pseudonym(self) noexcept:
+        """The recipient's pseudonym."""
         cdef Py_ssize_t place
-        for place in range(self.asked, self.named):
+        for place in range(self.first_unused, self.pseudonyms):
             if self.ahead[place] == self.number:
-                self.asked = place
-                return self.called[place]
-        return _name_of(self.key, self.number)
+                self.first_unused = place
+                return self.ahead_pseudonyms[place]
+        return _pseudonym_of(self.key, self.number)
 
     cdef object person(self):
-        if self.seen is None:
-            self.seen = _whole_record(self.data) if PyBytes_GET_SIZE(self.data) > 7 + self.held * 32 else _bare_record(self.data, self.held)
+        if self.person_record is None:
+            self.person_record = _whole_record(self.data) if PyBytes_GET_SIZE(self.data) > 7 + self.held * 32 else _bare_record(self.data, self.held)
             if self.agreed:
-                self.seen = self.listed.beside(self.seen, self.number)
-        return self.seen
+                self.person_record = self.listed.beside(self.person_record, self.number)
+        return self.person_record
 
     cdef int again(self) except -1:
-        """After a twin has judged, which may have turned the rules, and taken from counters."""
+        """Looks again after the Python version has judged: it may have changed rules and counters."""
         global _counts_changed
         _counts_changed += 1
         rules = self.rules
-        if (<JudgingFields *>self.admission).rules is not <PyObject *>rules:
+        if (<AdmissionFields *>self.admission).rules is not <PyObject *>rules:
             return self.look()
         self.since, self.until = rules.since, rules.until
         return 0
@@ -109,30 +108,29 @@ cdef class _Court(_Judge):
         return True
 
     cdef int refuse(self, object one, PyObject *reason) except -1:
-        """admission.py, Judging.refuse, for the reason of a rule"""
-        cdef TransitFields *transit = <TransitFields *>one
+        """relay/admission.py, Admission.refuse, for the reason of a rule"""
+        cdef PendingFields *pending = <PendingFields *>one
         cdef ReasonFields *why = <ReasonFields *>reason
         cdef long status
         if not self.own or _type_of(reason) is not _reason_type:
             self.admission.refuse(one, <object>reason)
             return 0
-        said = <object>why.status
-        status = said
+        answered = <object>why.status
+        status = answered
         if VENDOR_FIRST <= status < VENDOR_END:
-            if transit.bind is not self.bind:
-                self.bind = transit.bind
-                self.vendor = (<object>transit.bind).access.vendor_statuses
+            if pending.bind is not self.bind:
+                self.bind = pending.bind
+                self.vendor = (<object>pending.bind).access.vendor_statuses
             if not self.vendor:
-                said = _submit_failed
-        _set(&transit.reason, <object>why.name)
-        _set(&transit.status, said)
+                answered = _submit_failed
+        _set(&pending.reason, <object>why.name)
+        _set(&pending.status, answered)
         return 0
 
     cdef bytes judged(self, object one, bytes data):
-        """The record with what a submit adds to it, the same where it is refused; None, and nothing is done, where more is to be said or
-        asked of it."""
-        cdef JudgingFields *admission = <JudgingFields *>self.admission
-        cdef TransitFields *transit = <TransitFields *>one
+        """The record with the submit's entry, unchanged if it is refused; None, with nothing done, if the Python version must judge."""
+        cdef AdmissionFields *admission = <AdmissionFields *>self.admission
+        cdef PendingFields *pending = <PendingFields *>one
         cdef MessageFields *message
         cdef SenderFields *sender
         cdef FactsFields *facts
@@ -143,48 +141,48 @@ cdef class _Court(_Judge):
         cdef u64 entry, flags
         cdef bint bare = PyBytes_GET_SIZE(data) == 7 + held * 32
         cdef bytes packed
-        if not self.plain or Py_TYPE(one) is not _transit_type or PyBytes_GET_SIZE(data) < 7 + held * 32:
+        if not self.plain or Py_TYPE(one) is not _pending_type or PyBytes_GET_SIZE(data) < 7 + held * 32:
             return None
-        if _type_of(transit.message) is not _message_type:
+        if _type_of(pending.message) is not _message_type:
             return None
-        message = <MessageFields *>transit.message
-        self.data, self.held, self.seen = data, held, None
+        message = <MessageFields *>pending.message
+        self.data, self.held, self.person_record = data, held, None
         when = self.now
         if held and <double>_u32_at(record + 7 + held * 32 - 16) > at:
             when = _u32_at(record + 7 + held * 32 - 16)
             at = when
         try:
-            self.behind, self.spared, self.told = 0, False, False
+            self.facts_found, self.spared, self.in_lists = 0, False, False
             if not bare:
-                self.behind = _facts_of(record, 7 + held * 32, PyBytes_GET_SIZE(data))
-                if self.behind & OF_UNKNOWN:
+                self.facts_found = _facts_of(record, 7 + held * 32, PyBytes_GET_SIZE(data))
+                if self.facts_found & OF_UNKNOWN:
                     return None
             if not self.alone:
                 self.number = <object>message.recipient
-                if self.told_of():
-                    self.told, person = True, self.person()
-                    self.seen = person if self.agreed else self.listed.beside(person, <object>message.recipient)
+                if self.is_in_lists():
+                    self.in_lists, person = True, self.person()
+                    self.person_record = person if self.agreed else self.listed.beside(person, <object>message.recipient)
                     bare = False
             verdict = self.verdict(message, at, when, bare)
-        except Exception:  # the twin meets it again, and says what becomes of it
+        except Exception:  # the Python version raises it again and handles it
             return None
         if verdict is None:
             return None
-        if self.beside is not None:
+        if self.candidate_judge is not None:
             try:
-                asked = self.beside.ask(self, message, at, when, bare, verdict)
-            except Exception:  # the twin meets it again, and counts it
-                asked = False
-            self.beside.court = None  # or neither would go before somebody collects
-            if not asked:
-                self.beside.proposal.look(<object>transit.message, self.person(), verdict, when, self.beside.counts.counters)
-        if self.wants_a_word:
+                compared = self.candidate_judge.ask(self, message, at, when, bare, verdict)
+            except Exception:  # the Python version raises it again and counts it
+                compared = False
+            self.candidate_judge.judge = None  # breaks the reference cycle
+            if not compared:
+                self.candidate_judge.candidate.look(<object>pending.message, self.person(), verdict, when, self.candidate_judge.counts.counters)
+        if self.needs_evidence:
             (<object>admission.evidence).note(one)
         facts = <FactsFields *>(<VerdictFields *>verdict).facts
         category = <object>facts.category
         if (<VerdictFields *>verdict).reason is not <PyObject *>None:
-            _set(&transit.verdict, verdict)
-            _set(&transit.category, category)
+            _set(&pending.verdict, verdict)
+            _set(&pending.category, category)
             self.refuse(one, (<VerdictFields *>verdict).reason)
             return data
         if self.only is not None:
@@ -194,18 +192,18 @@ cdef class _Court(_Judge):
             if self.usual_routes and _type_of(message.sender) is _sender_type:
                 lane = _lane_for(self.routes, message, <object>(<VerdictFields *>verdict).province)
             if lane is NotImplemented:
-                lane = self.routes.lane(<object>transit.message, verdict)
+                lane = self.routes.lane(<object>pending.message, verdict)
         if lane is None or not self.hold(lane, category):
-            _set(&transit.verdict, verdict)
-            _set(&transit.category, category)
+            _set(&pending.verdict, verdict)
+            _set(&pending.category, category)
             self.refuse(one, <PyObject *>(_gate_reasons["no-route" if lane is None else "queue-full"]))
             return data
-        if not bare and not self.spared and category is _marketing:  # another look at what the suppression rule should have caught
-            told = _refused_before(
-                self.person().opt_outs(), <object>transit.message, verdict, when, self.rules.registry.same_advertiser
+        if not bare and not self.spared and category is _marketing:  # a second check of what the suppression rule should have caught
+            conflicts = _refused_before(
+                self.person().opt_outs(), <object>pending.message, verdict, when, self.rules.registry.same_advertiser
             )
-            if told:
-                (<object>admission.tally).sent_against_record += told
+            if conflicts:
+                (<object>admission.tally).sent_against_record += conflicts
         entry = <object>admission.highest_id
         entry += 1
         number, time = entry, self.second if at == self.at else <u64>at
@@ -216,20 +214,20 @@ cdef class _Court(_Judge):
         _put_u64(to, entry << 16 | <u64><object>facts.keyword_hash)
         flags = <object>facts.packed
         if flags >> 4 & 63 == CONSENT_REQUEST:
-            flags |= <u64>self.rules.consent_words(<object>transit.message, <object>facts) << 11
+            flags |= <u64>self.rules.consent_words(<object>pending.message, <object>facts) << 11
         _put_u64(to + 8, flags)
         _put_u32(to + 16, <unsigned int><u64>at)
         _put_u32(to + 20, <unsigned int><object>sender.provider_hash)
         _put_u32(to + 24, <unsigned int><object>sender.port_hash)
         _put_u32(to + 28, <unsigned int><object>(<VerdictFields *>verdict).template)
-        _set(&transit.verdict, verdict)
-        _set(&transit.category, category)
-        _set(&transit.lane, lane)
-        _set(&transit.entry_id, number)
-        _set(&transit.entry_time, time)
-        _set(&transit.packed, packed)
-        if (<VerdictFields *>verdict).takes is not <PyObject *>_nothing:
-            _set(&transit.takes, <object>(<VerdictFields *>verdict).takes)
+        _set(&pending.verdict, verdict)
+        _set(&pending.category, category)
+        _set(&pending.lane, lane)
+        _set(&pending.entry_id, number)
+        _set(&pending.entry_time, time)
+        _set(&pending.packed, packed)
+        if (<VerdictFields *>verdict).takes is not <PyObject *>_empty_tuple:
+            _set(&pending.takes, <object>(<VerdictFields *>verdict).takes)
             for take in <tuple>(<VerdictFields *>verdict).takes:
                 self.counts.take(<tuple>take, at, when)
         after = _with_entry(data, packed, <u64>at, self.keep_s, 64)
@@ -237,50 +235,50 @@ cdef class _Court(_Judge):
 
 
 cdef Py_ssize_t _numbers_of(list submits, u64 *numbers) except -1:
-    """Of at most FETCHED."""
-    cdef TransitFields *transit
+    """The recipients of at most FETCHED submits."""
+    cdef PendingFields *pending
     cdef Py_ssize_t many = 0
     for one in submits:
-        transit = <TransitFields *>one
-        if Py_TYPE(one) is _transit_type and _type_of(transit.message) is _message_type:
-            numbers[many] = <object>(<MessageFields *>transit.message).recipient
+        pending = <PendingFields *>one
+        if Py_TYPE(one) is _pending_type and _type_of(pending.message) is _message_type:
+            numbers[many] = <object>(<MessageFields *>pending.message).recipient
             many += 1
             if many == FETCHED:
                 break
     return many
 
 
-cdef int _look_ahead(_Court court, list submits) except -1:
-    """Reads the texts of a turn, and has what verdicts will look into fetched."""
+cdef int _prefetch_batch(_AdmissionJudge judge, list submits) except -1:
+    """Reads the texts of a batch, and prefetches what verdicts will read."""
     cdef Py_ssize_t many
-    if court.plain:
+    if judge.plain:
         try:
-            if not court.alone and court.sieves is not None:
-                many = _numbers_of(submits, court.ahead)
-                _fetch_sieves(court.sieves, court.ahead, many)
-                if court.key is not None:
-                    court.named = _names_of(court.key, court.ahead, many, court.called)
-            _foresee(court, submits)
-        except Exception:  # whoever is judged meets it again
+            if not judge.alone and judge.bloom is not None:
+                many = _numbers_of(submits, judge.ahead)
+                _fetch_filters(judge.bloom, judge.ahead, many)
+                if judge.key is not None:
+                    judge.pseudonyms = _pseudonyms_of(judge.key, judge.ahead, many, judge.ahead_pseudonyms)
+            _prefetch_records(judge, submits)
+        except Exception:  # the verdict raises it again
             pass
     return 0
 
 
-cdef _Court _court(object admission, object now):
-    """None where somebody has put something over what admission does."""
-    cdef _Court court
-    if _transit_type is NULL:
+cdef _AdmissionJudge _make_judge(object admission, object now):
+    """The judge of a batch; None if Admission is subclassed."""
+    cdef _AdmissionJudge judge
+    if _pending_type is NULL:
         _learn_fields()
-    if Py_TYPE(admission) is not _judging_type:
+    if Py_TYPE(admission) is not _admission_type:
         return None
-    court = _Court.__new__(_Court)
-    court.admission, court.now, court.at = admission, now, now
-    court.second = <u64>court.at
-    court.look()
-    return court
+    judge = _AdmissionJudge.__new__(_AdmissionJudge)
+    judge.admission, judge.now, judge.at = admission, now, now
+    judge.second = <u64>judge.at
+    judge.look()
+    return judge
 
 
-def judging_judge(self, transit, bytes data, now, adopted=None):
-    cdef _Court court = _court(self, now) if adopted is None else None
-    cdef bytes after = None if court is None else court.judged(transit, data)
-    return PURE["judging_judge"](self, transit, data, now, adopted) if after is None else after
+def admission_judge(self, pending, bytes data, now, adopted=None):
+    cdef _AdmissionJudge judge = _make_judge(self, now) if adopted is None else None
+    cdef bytes after = None if judge is None else judge.judged(pending, data)
+    return PURE["admission_judge"](self, pending, data, now, adopted) if after is None else after

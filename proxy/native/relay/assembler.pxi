@@ -1,55 +1,55 @@
-# relay/multipart/assembler.py, relay/multipart/handler.py: a long message all of whose parts came in one read, one behind the other
+# relay/multipart/assembler.py, relay/multipart/handler.py: long messages whose parts all arrived in one read, in order
 
-cdef struct LongFields:
+cdef struct LongMessageFields:
     PyObject head
     slot again, alive, alone, asked, batch, before, contents, doubted, earlier, elsewhere, first_s, held_bytes, holder, instead, judged_at
     slot key, last
     slot last_s, leader, posted, revision, settled, shown, takes, theirs, unknown, until_s, waiting
 
-cdef PyTypeObject *_long_type = NULL
-cdef type _Parts, _Assembler, _Board
-cdef object _nobody_holds, _nothing_there, _nowhere, _none_of_them = frozenset()
-cdef dict _rules_own  # reasons of rules, by name
+cdef PyTypeObject *_long_message_type = NULL
+cdef type _PartHandler, _Assembler, _SharedParts
+cdef object _no_holder, _no_parts, _no_node, _empty_set = frozenset()
+cdef dict _rules_own  # reasons of rules by name
 cdef double _inherit_s
 
 
-cdef int _learn_long() except -1:
-    global _long_type, _Parts, _Assembler, _Board, _nobody_holds, _nothing_there, _nowhere, _inherit_s, _rules_own
-    from proxy.relay.multipart import assembler as room
-    from proxy.relay.multipart.shared import SharedParts as Board
-    from proxy.relay.multipart.handler import PartHandler as Parts
+cdef int _learn_long_messages() except -1:
+    global _long_message_type, _PartHandler, _Assembler, _SharedParts, _no_holder, _no_parts, _no_node, _inherit_s, _rules_own
+    from proxy.relay.multipart import assembler
+    from proxy.relay.multipart.shared import SharedParts
+    from proxy.relay.multipart.handler import PartHandler
     from proxy.model.reasons import RULE_REASONS
 
-    _Parts, _Assembler, _Board = Parts, room.Assembler, Board
-    _inherit_s, _rules_own = room.INHERIT_S, dict(RULE_REASONS)
-    _nobody_holds, _nothing_there, _nowhere = room.NOBODY, room._NONE, room._NOWHERE
-    _long_type = _laid(
-        room.LongMessage,
+    _PartHandler, _Assembler, _SharedParts = PartHandler, assembler.Assembler, SharedParts
+    _inherit_s, _rules_own = assembler.INHERIT_S, dict(RULE_REASONS)
+    _no_holder, _no_parts, _no_node = assembler.NOBODY, assembler._NONE, assembler._NOWHERE
+    _long_message_type = _checked_layout(
+        assembler.LongMessage,
         "again alive alone asked batch before contents doubted earlier elsewhere first_s held_bytes holder instead judged_at key last last_s"
         " leader posted revision settled shown takes theirs unknown until_s waiting",
-        sizeof(LongFields),
+        sizeof(LongMessageFields),
     )
     return 0
 
 
 cdef inline bint _is_plain(object parts) except -1:
-    """Whether nobody has put something over a method."""
-    if type(parts) is not _Parts:
+    """Whether no method is patched."""
+    if type(parts) is not _PartHandler:
         return False
     shared_parts = parts.shared_parts
-    return len(parts.__dict__) == 9 if shared_parts is None else type(shared_parts) is _Board and len(parts.__dict__) == 10
+    return len(parts.__dict__) == 9 if shared_parts is None else type(shared_parts) is _SharedParts and len(parts.__dict__) == 10
 
 
-cdef inline object _part(object transit):
-    """Of a message that _plain_submit made."""
-    return <object>(<ContentFields *>(<MessageFields *>(<TransitFields *>transit).message).content).part
+cdef inline object _part(object pending):
+    """The part of a message that ``_plain_submit`` made."""
+    return <object>(<ContentFields *>(<MessageFields *>(<PendingFields *>pending).message).content).part
 
 
-cdef bint _is_next(list first, object transit) except -1:
-    """Whether a part is the one behind those, of the same message."""
-    cdef MessageFields *one = <MessageFields *>(<TransitFields *>first[0]).message
-    cdef MessageFields *other = <MessageFields *>(<TransitFields *>transit).message
-    cdef tuple part = <tuple>_part(first[0]), another = <tuple>_part(transit)
+cdef bint _is_next(list first, object pending) except -1:
+    """Whether a submit is the next part of the same message."""
+    cdef MessageFields *one = <MessageFields *>(<PendingFields *>first[0]).message
+    cdef MessageFields *other = <MessageFields *>(<PendingFields *>pending).message
+    cdef tuple part = <tuple>_part(first[0]), another = <tuple>_part(pending)
     cdef Py_ssize_t index
     if one.sender is not other.sender:
         return False
@@ -62,8 +62,8 @@ cdef bint _is_next(list first, object transit) except -1:
     )
 
 
-cdef class _Wholes:
-    """Where messages go of which one read brings all parts."""
+cdef class _WholeMessages:
+    """Takes messages whose parts all arrived in one read."""
 
     cdef object parts, transactions, batching
     cdef dict open, turned_away, held_bytes
@@ -71,8 +71,8 @@ cdef class _Wholes:
     cdef bint plain
 
     def __cinit__(self, relay):
-        if _long_type is NULL:
-            _learn_long()
+        if _long_message_type is NULL:
+            _learn_long_messages()
         self.parts, self.batching = relay.parts, relay.batching
         assembler = self.parts._assembler
         self.plain = _is_plain(self.parts) and type(assembler) is _Assembler and len(assembler.__dict__) == 8
@@ -82,35 +82,35 @@ cdef class _Wholes:
             self.transactions = None if self.parts.shared_parts is None else self.parts.shared_parts.transactions
 
 
-cdef bint _is_all(_Wholes wholes, list together, object now_s) except -1:
-    """Takes a message of which all is here, and no part waits or is remembered; False, and nothing is done, where it is not so simple."""
-    cdef TransitFields *leader = <TransitFields *>together[0]
+cdef bint _take_whole(_WholeMessages messages, list parts_together, object now_s) except -1:
+    """Takes a whole message of which no part waits or is remembered; False, with nothing done, in any other case."""
+    cdef PendingFields *leader = <PendingFields *>parts_together[0]
     cdef MessageFields *own = <MessageFields *>leader.message
     cdef SenderFields *sender = <SenderFields *>own.sender
-    cdef LongFields *fields
-    cdef tuple part = <tuple>_part(together[0]), key
+    cdef LongMessageFields *fields
+    cdef tuple part = <tuple>_part(parts_together[0]), key
     cdef list contents = []
     cdef dict by_place = {}, last = {}, people
     cdef set alive = set()
-    if not wholes.plain or wholes.turned_away:
+    if not messages.plain or messages.turned_away:
         return False
     key = (<object>sender.provider, <object>sender.port, <object>own.recipient, part[0], part[1])
-    held = _get(wholes.open, <object>sender.provider)
+    held = _get(messages.open, <object>sender.provider)
     if held is not None and (
-        key[:4] in <dict>held or <Py_ssize_t>wholes.held_bytes[<object>sender.provider] >= wholes.bytes_max
+        key[:4] in <dict>held or <Py_ssize_t>messages.held_bytes[<object>sender.provider] >= messages.bytes_max
     ):
         return False
-    for place, transit in enumerate(together, 1):
-        content = <object>(<MessageFields *>(<TransitFields *>transit).message).content
+    for place, pending in enumerate(parts_together, 1):
+        content = <object>(<MessageFields *>(<PendingFields *>pending).message).content
         contents.append(content)
-        by_place[place], last[place] = content, transit
-        alive.add(transit)
+        by_place[place], last[place] = content, pending
+        alive.add(pending)
     message = gate106_make(MESSAGE)
     _fill(&(<MessageFields *>message).sender, <object>own.sender)
     _fill(&(<MessageFields *>message).recipient, <object>own.recipient)
     _fill(&(<MessageFields *>message).content, joined(contents))
-    long = _long_type.tp_alloc(_long_type, 0)
-    fields = <LongFields *>long
+    long = _long_message_type.tp_alloc(_long_message_type, 0)
+    fields = <LongMessageFields *>long
     _fill(&fields.key, key)
     _fill(&fields.contents, by_place)
     _fill(&fields.last, last)
@@ -118,157 +118,157 @@ cdef bint _is_all(_Wholes wholes, list together, object now_s) except -1:
     _fill(&fields.first_s, now_s)
     _fill(&fields.last_s, now_s)
     _fill(&fields.until_s, <double>now_s + _inherit_s)
-    _fill(&fields.batch, list(together))
-    _fill(&fields.leader, together[0])
+    _fill(&fields.batch, list(parts_together))
+    _fill(&fields.leader, parts_together[0])
     _fill(&fields.alive, alive)
-    _fill(&fields.unknown, _none_of_them)
-    _fill(&fields.doubted, _none_of_them)
+    _fill(&fields.unknown, _empty_set)
+    _fill(&fields.doubted, _empty_set)
     _fill(&fields.instead, {})
     _fill(&fields.before, {})
     _fill(&fields.earlier, {})
-    _fill(&fields.takes, _nothing)
+    _fill(&fields.takes, _empty_tuple)
     _fill(&fields.judged_at, _zero_s)
     _fill(&fields.revision, _no_text)
     _fill(&fields.settled, False)
-    _fill(&fields.again, _nothing_there)
-    _fill(&fields.theirs, _nothing_there)
-    _fill(&fields.shown, _none_of_them)
+    _fill(&fields.again, _no_parts)
+    _fill(&fields.theirs, _no_parts)
+    _fill(&fields.shown, _empty_set)
     _fill(&fields.held_bytes, _zero)
-    _fill(&fields.holder, _nobody_holds)
+    _fill(&fields.holder, _no_holder)
     _fill(&fields.posted, None)
     _fill(&fields.asked, False)
     _fill(&fields.alone, False)
-    _fill(&fields.elsewhere, _nowhere)
-    for transit in together:
-        _set(&(<TransitFields *>transit).message, message)
-        _set(&(<TransitFields *>transit).long, long)
-    wholes.parts.undecided += len(together)
-    if wholes.transactions is not None:  # it is whole, and need not be put up there
-        people = wholes.transactions.people
+    _fill(&fields.elsewhere, _no_node)
+    for pending in parts_together:
+        _set(&(<PendingFields *>pending).message, message)
+        _set(&(<PendingFields *>pending).long, long)
+    messages.parts.undecided += len(parts_together)
+    if messages.transactions is not None:  # a whole message needs no shared record
+        people = messages.transactions.people
         person = key[2]
-        people[person] = people.get(person, 0) + len(together)
-    (<list>wholes.batching.submits).extend(together)
+        people[person] = people.get(person, 0) + len(parts_together)
+    (<list>messages.batching.submits).extend(parts_together)
     return True
 
 
-cdef int _take_each(object relay, list together, object now_s) except -1:
-    """What turned out to be no whole message, part by part."""
-    for transit in together:
-        reason = relay.parts.take(transit, now_s)
+cdef int _take_each(object relay, list parts_together, object now_s) except -1:
+    """Takes each part by itself, if the message is not whole."""
+    for pending in parts_together:
+        reason = relay.parts.take(pending, now_s)
         if reason:
-            relay._turn_away(transit, reason)
+            relay._turn_away(pending, reason)
     return 0
 
 
-cdef inline bint _goes_whole(LongFields *long) except -1:
-    """Whether all parts of a message are judged together, and others hold none."""
+cdef inline bint _is_undivided(LongMessageFields *long) except -1:
+    """Whether all parts of a message are in one batch."""
     cdef dict last = <dict>long.last
     return len(last) == <Py_ssize_t>(<tuple>long.key)[4] and len(<list>long.batch) == len(last)
 
 
-cdef bytes _judged_part(_Court court, object parts, object one, bytes data, object now):
-    """parts.py, judge: a part judged together with all others; None, and nothing is done, for any other."""
-    cdef TransitFields *transit = <TransitFields *>one
-    cdef TransitFields *leader
-    cdef LongFields *long
+cdef bytes _judge_part(_AdmissionJudge judge, object parts, object one, bytes data, object now):
+    """PartHandler.judge for a part judged with all others; None, with nothing done, for any other."""
+    cdef PendingFields *pending = <PendingFields *>one
+    cdef PendingFields *leader
+    cdef LongMessageFields *long
     cdef bytes after
     cdef Py_ssize_t more, place
-    if _long_type is NULL:
-        _learn_long()
-    if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type:
+    if _long_message_type is NULL:
+        _learn_long_messages()
+    if Py_TYPE(one) is not _pending_type or _type_of(pending.long) is not _long_message_type:
         return None
-    if court.parts < 0:
-        court.parts = _is_plain(parts)
-    if not court.parts:
+    if judge.parts < 0:
+        judge.parts = _is_plain(parts)
+    if not judge.parts:
         return None
-    long = <LongFields *>transit.long
-    if _type_of(long.leader) is not _transit_type:
+    long = <LongMessageFields *>pending.long
+    if _type_of(long.leader) is not _pending_type:
         return None
-    leader = <TransitFields *>long.leader
-    if (<dict>long.last).get(1) is not <object>long.leader:  # its first part is not here
+    leader = <PendingFields *>long.leader
+    if (<dict>long.last).get(1) is not <object>long.leader:  # the first part is not here
         return None
-    if leader is not transit:
+    if leader is not pending:
         for other in <list>long.batch:
             if other is one:
                 break
         else:
             return None
-        _set(&transit.verdict, <object>leader.verdict)
-        _set(&transit.category, <object>leader.category)
-        _set(&transit.entry_id, <object>leader.entry_id)
-        _set(&transit.entry_time, <object>leader.entry_time)
-        _set(&transit.lane, <object>leader.lane)
-        _set(&transit.packed, <object>leader.packed)
-        _set(&transit.adopted, <object>leader.adopted)
-        _set(&transit.reason, <object>leader.reason)
-        _set(&transit.status, <object>leader.status)
+        _set(&pending.verdict, <object>leader.verdict)
+        _set(&pending.category, <object>leader.category)
+        _set(&pending.entry_id, <object>leader.entry_id)
+        _set(&pending.entry_time, <object>leader.entry_time)
+        _set(&pending.lane, <object>leader.lane)
+        _set(&pending.packed, <object>leader.packed)
+        _set(&pending.adopted, <object>leader.adopted)
+        _set(&pending.reason, <object>leader.reason)
+        _set(&pending.status, <object>leader.status)
         return data
-    if not _goes_whole(long) or _may_be_torn(<const octet *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
+    if not _is_undivided(long) or _may_be_torn(<const octet *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
         return None
     _set(&long.judged_at, now)
-    _set(&long.revision, (<object>(<JudgingFields *>court.admission).rules).revision)
-    after = court.judged(one, data)
+    _set(&long.revision, (<object>(<AdmissionFields *>judge.admission).rules).revision)
+    after = judge.judged(one, data)
     if after is None:
         return None
-    lane, category = <object>transit.lane, <object>transit.category
+    lane, category = <object>pending.lane, <object>pending.category
     if lane is None:
         return data
     more = len(<list>long.batch) - 1
     for place in range(more):
-        if not court.hold(lane, category):
+        if not judge.hold(lane, category):
             for _ in range(place):
                 lane.release(category)
             parts._without_room(one)
             return data
     if parts._assembler._early:
-        parts._assembler.in_order(<object>transit.long)
+        parts._assembler.in_order(<object>pending.long)
     return after
 
 
-def parts_settle(self, list decided):
-    cdef TransitFields *transit
-    cdef LongFields *long
+def part_handler_settle(self, list decided):
+    cdef PendingFields *pending
+    cdef LongMessageFields *long
     cdef Py_ssize_t complete = 0, incomplete = 0, settled = 0
     cdef bint whole, others = False
-    if _long_type is NULL:
-        _learn_long()
-    if _transit_type is NULL:
+    if _long_message_type is NULL:
+        _learn_long_messages()
+    if _pending_type is NULL:
         _learn_fields()
     if not _is_plain(self):
-        PURE["parts_settle"](self, decided)
+        PURE["part_handler_settle"](self, decided)
         return
     for one in decided:
-        transit = <TransitFields *>one
+        pending = <PendingFields *>one
         if _has_no_long(one):
             continue
-        if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type or (
-            transit.lane is <PyObject *>None and not _is_refused_whole(<LongFields *>transit.long)
+        if Py_TYPE(one) is not _pending_type or _type_of(pending.long) is not _long_message_type or (
+            pending.lane is <PyObject *>None and not _is_refused_whole(<LongMessageFields *>pending.long)
         ):
             self._settle(one)
             others = True
             continue
         settled += 1
-        long = <LongFields *>transit.long
-        if transit.lane is <PyObject *>None:
+        long = <LongMessageFields *>pending.long
+        if pending.lane is <PyObject *>None:
             (<set>long.alive).discard(one)
         if len(<dict>long.before):
             (<dict>long.before).pop(one, None)
         if long.leader is <PyObject *>one:
             _set(&long.settled, True)
-            whole = _is_whole(transit.message)
+            whole = _is_whole(pending.message)
             complete += whole
             incomplete += not whole
         elif not _is_among(<list>long.batch, one):
-            self._count(<object>transit.long, one)
+            self._count(<object>pending.long, one)
         if len(<dict>long.earlier):
             (<dict>long.earlier).pop(one, None)
-        if transit.lane is <PyObject *>None:
+        if pending.lane is <PyObject *>None:
             continue
         if len(<dict>long.instead):
             (<dict>long.instead).pop(one, None)
-        if len(<tuple>transit.takes):
-            _set(&long.takes, <tuple>long.takes + <tuple>transit.takes)
-            _set(&transit.takes, _nothing)
+        if len(<tuple>pending.takes):
+            _set(&long.takes, <tuple>long.takes + <tuple>pending.takes)
+            _set(&pending.takes, _empty_tuple)
     if settled:
         self.undecided -= settled
     outcomes = self._admission.tally.long_messages
@@ -278,19 +278,19 @@ def parts_settle(self, list decided):
         outcomes["incomplete",] += incomplete
     if settled or others:
         for one in decided:
-            transit = <TransitFields *>one
-            if Py_TYPE(one) is not _transit_type or _type_of(transit.long) is not _long_type:
+            pending = <PendingFields *>one
+            if Py_TYPE(one) is not _pending_type or _type_of(pending.long) is not _long_message_type:
                 if not _has_no_long(one):
                     one.long.batch = []
-            elif len(<list>(<LongFields *>transit.long).batch):
-                _set(&(<LongFields *>transit.long).batch, [])
+            elif len(<list>(<LongMessageFields *>pending.long).batch):
+                _set(&(<LongMessageFields *>pending.long).batch, [])
 
 
-cdef inline bint _is_refused_whole(LongFields *long) except -1:
-    """Whether a rule has refused a message, and of its parts none stands in for another: what comes of it is that none is alive."""
-    cdef TransitFields *leader = <TransitFields *>long.leader
+cdef inline bint _is_refused_whole(LongMessageFields *long) except -1:
+    """Whether a rule refused a message none of whose parts replaces another."""
+    cdef PendingFields *leader = <PendingFields *>long.leader
     return (
-        _type_of(long.leader) is _transit_type
+        _type_of(long.leader) is _pending_type
         and not PyBytes_GET_SIZE(<bytes>leader.packed)
         and <object>leader.reason in _rules_own
         and not len(<dict>long.instead)
@@ -298,7 +298,7 @@ cdef inline bint _is_refused_whole(LongFields *long) except -1:
 
 
 cdef inline bint _is_whole(slot message) except -1:
-    """Whether all of a message is there."""
+    """Whether a message is complete."""
     cdef slot content
     if _type_of(message) is not _message_type:
         return (<object>message).content.complete
@@ -307,7 +307,7 @@ cdef inline bint _is_whole(slot message) except -1:
 
 
 cdef inline bint _has_no_long(object one) except -1:
-    return (<TransitFields *>one).long is <PyObject *>None if Py_TYPE(one) is _transit_type else one.long is None
+    return (<PendingFields *>one).long is <PyObject *>None if Py_TYPE(one) is _pending_type else one.long is None
 
 
 cdef bint _is_among(list some, object one) noexcept:

@@ -1,112 +1,111 @@
-# relay/batching.py, admission.py: what verdicts will look into is asked for beforehand, for all of a turn
+# relay/batching.py, relay/admission.py: prefetches what the verdicts of a batch will read
 
 cdef enum:
-    KIN_LATELY = 1 << 17  # providers choose what stands behind their prefixes: some use a port for each text
-    KNOWN_LATELY = 1 << 15
+    RELATED_CACHED = 1 << 17  # senders: some providers use a port for each text
+    KNOWN_CACHED = 1 << 15
 
-cdef struct Akin:
+cdef struct RelatedEntry:
     PyObject *sender
-    PyObject *kin
+    PyObject *related
 
-cdef struct Lately:
-    PyObject *kin
+cdef struct KnownEntry:
+    PyObject *related
     PyObject *traits
     PyObject *known
 
-cdef Akin[KIN_LATELY] _akin
-cdef Lately[KNOWN_LATELY] _lately
-"""What was asked for lately of what rules know, each at a place that sender, or his kin and text, say: two look-ups in great dictionaries less."""
-cdef dict _akin_in = None, _lately_in = None  # the generations of the memories that it is in
+cdef RelatedEntry[RELATED_CACHED] _related_cache
+cdef KnownEntry[KNOWN_CACHED] _known_cache
+"""Recent look-ups: related senders by sender, and the rules' knowledge by related senders and traits. Saves two look-ups in large dictionaries."""
+cdef dict _related_generation = None, _known_generation = None  # the memos' generations that the caches belong to
 
 
-cdef void _forget_akin(dict senders) noexcept:
-    global _akin_in
+cdef void _clear_related(dict senders) noexcept:
+    global _related_generation
     cdef Py_ssize_t place
-    for place in range(KIN_LATELY):
-        if _akin[place].sender is not NULL:
-            Py_XDECREF(_akin[place].sender)
-            Py_XDECREF(_akin[place].kin)
-            _akin[place].sender = _akin[place].kin = NULL
-    _akin_in = senders
+    for place in range(RELATED_CACHED):
+        if _related_cache[place].sender is not NULL:
+            Py_XDECREF(_related_cache[place].sender)
+            Py_XDECREF(_related_cache[place].related)
+            _related_cache[place].sender = _related_cache[place].related = NULL
+    _related_generation = senders
 
 
-cdef void _forget_lately(dict known) noexcept:
-    global _lately_in
+cdef void _clear_known(dict known) noexcept:
+    global _known_generation
     cdef Py_ssize_t place
-    for place in range(KNOWN_LATELY):
-        Py_XDECREF(_lately[place].kin)
-        Py_XDECREF(_lately[place].traits)
-        Py_XDECREF(_lately[place].known)
-        _lately[place].kin = _lately[place].traits = _lately[place].known = NULL
-    _lately_in = known
+    for place in range(KNOWN_CACHED):
+        Py_XDECREF(_known_cache[place].related)
+        Py_XDECREF(_known_cache[place].traits)
+        Py_XDECREF(_known_cache[place].known)
+        _known_cache[place].related = _known_cache[place].traits = _known_cache[place].known = NULL
+    _known_generation = known
 
 
-cdef inline Akin *_akin_of(PyObject *sender) noexcept:
-    return &_akin[((<u64>sender >> 4) * <u64>0x9E3779B97F4A7C15) >> 47]
+cdef inline RelatedEntry *_related_place(PyObject *sender) noexcept:
+    return &_related_cache[((<u64>sender >> 4) * <u64>0x9E3779B97F4A7C15) >> 47]
 
 
-cdef inline Lately *_lately_of(PyObject *kin, PyObject *traits) noexcept:
-    return &_lately[(((<u64>kin >> 4) * <u64>0x9E3779B97F4A7C15) ^ ((<u64>traits >> 4) * <u64>0xC2B2AE3D27D4EB4F)) >> 49]
+cdef inline KnownEntry *_known_place(PyObject *related, PyObject *traits) noexcept:
+    return &_known_cache[(((<u64>related >> 4) * <u64>0x9E3779B97F4A7C15) ^ ((<u64>traits >> 4) * <u64>0xC2B2AE3D27D4EB4F)) >> 49]
 
 
 cdef enum:
-    FORESEEN = 256  # submits of one turn, as many as a table fetches
-    SORTS = 3  # of what is known of a sender and a text (policy/ruleset.py, Known): the sort of each place …
-    PLANS = 5  # … and the plan for each sort
+    PREFETCH_MAX = 256  # submits of one batch, as many as a table fetches
+    SORTS = 3  # field of Known (policy/ruleset.py): the sort of each region …
+    PLANS = 5  # … and the plans by sort
 
-cdef struct Foreseen:
+cdef struct Prefetch:
     MessageFields *message
-    PyObject **at  # where the next is found that will be looked into
+    PyObject **at  # address of what is read next
     Py_ssize_t cell
 
 
-cdef void _foresee(_Judge judge, list submits) except *:
-    """Reads the texts of these, and asks memory for what ``verdict`` will look into for each: it brings what all need side by side, a step
-    at a time, where looking one by one waits at each step. What was asked for lately is not held to be true here, only fetched: verdicts
-    look whether it is of these rules."""
-    cdef Foreseen[FORESEEN] some
+cdef void _prefetch_records(_Judge judge, list submits) except *:
+    """Reads the texts of these submits, and prefetches what ``verdict`` will read for each, in parallel and step by step. Cached values are
+    only prefetched here: ``verdict`` checks that they belong to its rules."""
+    cdef Prefetch[PREFETCH_MAX] some
     cdef Py_ssize_t many = _read_all(judge, submits, some)
     _fetch_plans(some, _fetch_known(some, many, judge.cells.data.as_ushorts))
 
 
-cdef Py_ssize_t _read_all(_Judge judge, list submits, Foreseen *some) except -1:
-    """Those whose texts are read, and whose place is in the table of regions. Texts are read in the order in which they are judged: of two
-    that look alike the later is kept for whom a person refuses. So of those behind one that is left to its verdict none is read here."""
-    cdef PyObject *unread[FORESEEN]
-    cdef Foreseen *one
-    cdef TransitFields *transit
+cdef Py_ssize_t _read_all(_Judge judge, list submits, Prefetch *some) except -1:
+    """Collects the submits whose texts are read and whose region is known; returns their count. Texts must be read in the order in which they
+    are judged, as the later of two similar texts is kept: so none is read behind a submit that only its verdict can read."""
+    cdef PyObject *unread[PREFETCH_MAX]
+    cdef Prefetch *one
+    cdef PendingFields *pending
     cdef ContentFields *content
     cdef Py_ssize_t place, many = 0, left = 0
     cdef bint in_order = True
     for submit in submits:
-        transit = <TransitFields *>submit
-        if Py_TYPE(submit) is not _transit_type or _type_of(transit.message) is not _message_type:
+        pending = <PendingFields *>submit
+        if Py_TYPE(submit) is not _pending_type or _type_of(pending.message) is not _message_type:
             in_order = False
             continue
         one = &some[many]
-        one.message = <MessageFields *>transit.message
+        one.message = <MessageFields *>pending.message
         place = <Py_ssize_t>(<u64><object>one.message.recipient // 10000) - _segment_first
         if _type_of(one.message.content) is not _content_type or not 0 <= place < len(judge.cells):
             in_order = False
             continue
         one.cell = place
-        _soon(judge.cells.data.as_ushorts + place)
-        _soon(_akin_of(one.message.sender))
-        _soon(one.message.sender)
-        _soon(<const char *>one.message.sender + 64)
+        _prefetch(judge.cells.data.as_ushorts + place)
+        _prefetch(_related_place(one.message.sender))
+        _prefetch(one.message.sender)
+        _prefetch(<const char *>one.message.sender + 64)
         content = <ContentFields *>one.message.content
         if in_order and content.read_by is not judge.mark:
             unread[left] = one.message.content
             left += 1
         many += 1
-        if many == FORESEEN:
+        if many == PREFETCH_MAX:
             break
     _read_each(judge, unread, left)
     left, many = many, 0
     for place in range(left):
         content = <ContentFields *>some[place].message.content
         if content.read_by is judge.mark and content.reading is not NULL:
-            _soon(content.reading)
+            _prefetch(content.reading)
             some[many] = some[place]
             many += 1
     return many
@@ -116,112 +115,112 @@ cdef int _read_each(_Judge judge, PyObject **unread, Py_ssize_t many) except -1:
     cdef Py_ssize_t place = 0
     if not many:
         return 0
-    if not _read_placed:
-        _learn_to_read()
-    if _reads_itself(judge.reader):
+    if not _analysis_learned:
+        _learn_analysis()
+    if _is_unpatched(judge.reader):
         while place < many:
             place += _read_some(judge.reader, unread + place, many - place)
         return 0
     for place in range(many):
         try:
             judge.reader.read(<object>unread[place])
-        except Exception:  # the twin meets it again
+        except Exception:  # the verdict raises it again
             pass
     return 0
 
 
-cdef Py_ssize_t _fetch_known(Foreseen *some, Py_ssize_t many, const unsigned short *cells) noexcept:
-    """Those of which something is known; from here on nothing of Python's runs."""
-    cdef Foreseen *one
+cdef Py_ssize_t _fetch_known(Prefetch *some, Py_ssize_t many, const unsigned short *cells) noexcept:
+    """Keeps the submits that the caches know. From here on no Python code runs."""
+    cdef Prefetch *one
     cdef ContentFields *content
     cdef PyObject *traits
-    cdef Lately *lately
-    cdef Akin *akin
+    cdef KnownEntry *entry
+    cdef RelatedEntry *related_entry
     cdef Py_ssize_t place, left = 0
-    for place in range(many):  # whose kin they are, and the memory of what was asked for lately
+    for place in range(many):  # related senders, and the place in the cache of knowledge
         content = <ContentFields *>some[place].message.content
-        akin = _akin_of(some[place].message.sender)
-        if akin.sender is some[place].message.sender and _type_of(content.reading) is _reading_type:
+        related_entry = _related_place(some[place].message.sender)
+        if related_entry.sender is some[place].message.sender and _type_of(content.reading) is _reading_type:
             traits = (<ReadingFields *>content.reading).traits
             some[left].message = some[place].message
             some[left].cell = cells[some[place].cell]
-            some[left].at = <PyObject **>_lately_of(akin.kin, traits)
-            _soon(some[left].at)
-            _soon((<ReadingFields *>content.reading).template)
-            if _type_of(akin.sender) is _sender_type:
-                _soon((<SenderFields *>akin.sender).port_hash)
-                _soon((<SenderFields *>akin.sender).written)
+            some[left].at = <PyObject **>_known_place(related_entry.related, traits)
+            _prefetch(some[left].at)
+            _prefetch((<ReadingFields *>content.reading).template)
+            if _type_of(related_entry.sender) is _sender_type:
+                _prefetch((<SenderFields *>related_entry.sender).port_hash)
+                _prefetch((<SenderFields *>related_entry.sender).written)
             left += 1
     many, left = left, 0
-    for place in range(many):  # what is known of sender and text
+    for place in range(many):  # the knowledge of sender and text
         one = &some[place]
-        lately = <Lately *>one.at
+        entry = <KnownEntry *>one.at
         if (
-            lately.kin is _akin_of(one.message.sender).kin
-            and lately.traits is (<ReadingFields *>(<ContentFields *>one.message.content).reading).traits
+            entry.related is _related_place(one.message.sender).related
+            and entry.traits is (<ReadingFields *>(<ContentFields *>one.message.content).reading).traits
         ):
             some[left].cell = one.cell
-            some[left].at = &lately.known
-            _soon(lately.known)
-            _soon(<const char *>lately.known + 64)
+            some[left].at = &entry.known
+            _prefetch(entry.known)
+            _prefetch(<const char *>entry.known + 64)
             left += 1
     return left
 
 
-cdef int _fetch_plans(Foreseen *some, Py_ssize_t many) except -1:
-    cdef Foreseen *one
+cdef int _fetch_plans(Prefetch *some, Py_ssize_t many) except -1:
+    cdef Prefetch *one
     cdef FactsFields *facts
     cdef Py_ssize_t place, sort
-    for place in range(many):  # which sort of place that is, and the plans by sort
+    for place in range(many):  # the region's sort, and the plans by sort
         one = &some[place]
         known = <tuple>one.at[0]
-        _soon(_items_within(<tuple>known[SORTS]) + one.cell)
-        _soon(<PyObject *>known[PLANS])
+        _prefetch(_items_within(<tuple>known[SORTS]) + one.cell)
+        _prefetch(<PyObject *>known[PLANS])
     for place in range(many):
         one = &some[place]
         known = <tuple>one.at[0]
         sort = (<tuple>known[SORTS])[one.cell]
         one.at = _items_of(<list>known[PLANS]) + sort
-        _soon(one.at)
+        _prefetch(one.at)
     for place in range(many):  # the plan
-        _soon(some[place].at[0])
-        _soon(<const char *>some[place].at[0] + 64)
-        _soon(<const char *>some[place].at[0] + 128)
-    for place in range(many):  # what it says of the text, and what it asks
+        _prefetch(some[place].at[0])
+        _prefetch(<const char *>some[place].at[0] + 64)
+        _prefetch(<const char *>some[place].at[0] + 128)
+    for place in range(many):  # the plan's facts and its outline
         if _type_of(some[place].at[0]) is _plan_type:
-            _soon((<PlanFields *>some[place].at[0]).facts)
-            _soon(<const char *>(<PlanFields *>some[place].at[0]).facts + 64)
-            _soon((<PlanFields *>some[place].at[0]).outline)
-            _soon(<const char *>(<PlanFields *>some[place].at[0]).outline + 64)
-            _soon(<const char *>(<PlanFields *>some[place].at[0]).outline + 128)
-    for place in range(many):  # and what of that stands in an entry
+            _prefetch((<PlanFields *>some[place].at[0]).facts)
+            _prefetch(<const char *>(<PlanFields *>some[place].at[0]).facts + 64)
+            _prefetch((<PlanFields *>some[place].at[0]).outline)
+            _prefetch(<const char *>(<PlanFields *>some[place].at[0]).outline + 64)
+            _prefetch(<const char *>(<PlanFields *>some[place].at[0]).outline + 128)
+    for place in range(many):  # facts that an entry holds
         if _type_of(some[place].at[0]) is _plan_type and _type_of((<PlanFields *>some[place].at[0]).facts) is _facts_type:
             facts = <FactsFields *>(<PlanFields *>some[place].at[0]).facts
-            _soon(facts.packed)
-            _soon(facts.keyword_hash)
+            _prefetch(facts.packed)
+            _prefetch(facts.keyword_hash)
     return 0
 
 
 cdef object _known_of(MemoFields *senders, MemoFields *memory, PyObject *sender, PyObject *traits):
-    """What is known of a sender and a text; None where that is not remembered."""
-    cdef Akin *akin = _akin_of(sender)
-    cdef Lately *lately
-    if senders.young is not <PyObject *>_akin_in:
-        _forget_akin(<dict>senders.young)
-    if memory.young is not <PyObject *>_lately_in:
-        _forget_lately(<dict>memory.young)
-    if akin.sender is not sender:
-        kin = _get(<dict>senders.young, <object>sender)
-        if kin is None:
+    """The rules' knowledge of a sender and a text; None if it is not remembered."""
+    cdef RelatedEntry *related_entry = _related_place(sender)
+    cdef KnownEntry *entry
+    if senders.young is not <PyObject *>_related_generation:
+        _clear_related(<dict>senders.young)
+    if memory.young is not <PyObject *>_known_generation:
+        _clear_known(<dict>memory.young)
+    if related_entry.sender is not sender:
+        related = _get(<dict>senders.young, <object>sender)
+        if related is None:
             return None
-        _set(&akin.sender, <object>sender)
-        _set(&akin.kin, kin)
-    lately = _lately_of(akin.kin, traits)
-    if lately.kin is akin.kin and lately.traits is traits:
-        return <object>lately.known
-    known = _get(<dict>memory.young, (<object>akin.kin, <object>traits))
+        _set(&related_entry.sender, <object>sender)
+        _set(&related_entry.related, related)
+    entry = _known_place(related_entry.related, traits)
+    if entry.related is related_entry.related and entry.traits is traits:
+        return <object>entry.known
+    known = _get(<dict>memory.young, (<object>related_entry.related, <object>traits))
     if known is not None:
-        _set(&lately.kin, <object>akin.kin)
-        _set(&lately.traits, <object>traits)
-        _set(&lately.known, known)
+        _set(&entry.related, <object>related_entry.related)
+        _set(&entry.traits, <object>traits)
+        _set(&entry.known, known)
     return known

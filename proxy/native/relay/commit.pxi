@@ -1,58 +1,58 @@
 # relay/commit.py
 
-def handover_written(self, list decided, verdict, now):
+def commit_written(self, list decided, verdict, now):
     cdef list allowed = []
-    cdef Numbered numbered = None
+    cdef SequenceWindow window = None
     cdef u64 number = verdict
     cdef object sequence
-    cdef _Refused refused = None
+    cdef _RefusalBatch refused = None
     tally, outbox, in_flight = self.tally, self.outbox, self.in_flight
-    if type(in_flight) is Numbered:
-        numbered = in_flight
-    if _transit_type is NULL:
+    if type(in_flight) is SequenceWindow:
+        window = in_flight
+    if _pending_type is NULL:
         _learn_fields()
-    for transit in decided:
+    for pending in decided:
         sequence = number
-        if Py_TYPE(transit) is _transit_type and (<TransitFields *>transit).lane is not <PyObject *>None:
-            _set(&(<TransitFields *>transit).recorded, sequence)
-            if numbered is None:
-                in_flight[sequence] = transit
+        if Py_TYPE(pending) is _pending_type and (<PendingFields *>pending).lane is not <PyObject *>None:
+            _set(&(<PendingFields *>pending).recorded, sequence)
+            if window is None:
+                in_flight[sequence] = pending
             else:
-                numbered.put(number, transit)
-            allowed.append(transit)
-        elif _is_refused(transit):
+                window.put(number, pending)
+            allowed.append(pending)
+        elif _is_refused(pending):
             if refused is None:
-                refused = _Refused(tally, self.refusals, self.admission.rules, now)
-            _set(&(<TransitFields *>transit).recorded, sequence)
-            refused.count(transit, <TransitFields *>transit)
-            outbox.append((0, transit, refused.detail(transit, <TransitFields *>transit)))
-            refused.keep(<TransitFields *>transit)
+                refused = _RefusalBatch(tally, self.refusals, self.admission.rules, now)
+            _set(&(<PendingFields *>pending).recorded, sequence)
+            refused.count(pending, <PendingFields *>pending)
+            outbox.append((0, pending, refused.detail(pending, <PendingFields *>pending)))
+            refused.keep(<PendingFields *>pending)
         else:
-            if refused is not None:  # it may be kept, too
-                refused.over()
+            if refused is not None:  # the Python version may cache it, too
+                refused.finish()
                 refused = None
-            allowed.extend(PURE["handover_written"](self, [transit], sequence, now))
+            allowed.extend(PURE["commit_written"](self, [pending], sequence, now))
         number += 1
     if refused is not None:
-        refused.over()
+        refused.finish()
     return allowed
 
 
 def settled(list accepted, in_flight):
-    cdef list told = []
+    cdef list found = []
     cdef tuple pair
-    cdef Numbered numbered = in_flight if type(in_flight) is Numbered else None
+    cdef SequenceWindow window = in_flight if type(in_flight) is SequenceWindow else None
     cdef Place *place
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     for one in accepted:
         pair = <tuple>one
-        transit = pair[0]
-        sequence = <object>(<TransitFields *>transit).recorded if Py_TYPE(transit) is _transit_type else transit.recorded
-        place = NULL if numbered is None else numbered.find(sequence)
+        pending = pair[0]
+        sequence = <object>(<PendingFields *>pending).recorded if Py_TYPE(pending) is _pending_type else pending.recorded
+        place = NULL if window is None else window.find(sequence)
         if place is NULL:
             in_flight.pop(sequence, None)
         else:
-            numbered.take(place)
-        told.append((sequence, transit, pair[1]))
-    return told
+            window.take(place)
+        found.append((sequence, pending, pair[1]))
+    return found

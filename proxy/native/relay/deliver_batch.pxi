@@ -1,22 +1,22 @@
 # wire/deliver.py
 
 cdef enum:
-    TAGS = 0x1500  # the parameters of SMPP 3.4 lie below it
-    TLVS_MAX = 16  # of a receipt that is dealt with here
+    TAGS = 0x1500  # above all optional parameters of SMPP 3.4
+    TLVS_MAX = 16  # of a receipt read here
 
 cdef Py_ssize_t[TAGS] _tlv_least, _tlv_most
-cdef bint _tlvs_known = False
+cdef bint _tlvs_learned = False
 
 
 cdef int _learn_tlvs() except -1:
-    """How long the value of a parameter may be."""
-    global _tlvs_known
+    """Reads the allowed lengths of optional parameters."""
+    global _tlvs_learned
     from proxy.wire.tables import TLVS
     for tag in range(TAGS):
         _tlv_least[tag], _tlv_most[tag] = 0, 0xFFFF
     for tag, tlv in TLVS.items():
         _tlv_least[tag], _tlv_most[tag] = tlv.least, tlv.most
-    _tlvs_known = True
+    _tlvs_learned = True
     return 0
 
 
@@ -25,7 +25,7 @@ cdef inline Py_ssize_t _u16_at(const octet *at) noexcept:
 
 
 cdef bint _are_tlvs(const octet *at, Py_ssize_t position, Py_ssize_t size, bint beside_text) noexcept:
-    """Whether optional parameters reach to the end, each once and of a length that it may have; a payload not beside a text."""
+    """Whether optional parameters fill the rest, each once and of an allowed length; message_payload not beside a short message."""
     cdef Py_ssize_t[TLVS_MAX] seen
     cdef Py_ssize_t number = 0, other, tag, length
     while position < size:
@@ -44,7 +44,7 @@ cdef bint _are_tlvs(const octet *at, Py_ssize_t position, Py_ssize_t size, bint 
 
 
 cdef bint _receipt_at(bytes data, Py_ssize_t *service, Py_ssize_t *source, Py_ssize_t *end) noexcept:
-    """Whether it is a receipt that can be read, and where its first fields end; False where that is not so simple, too."""
+    """Whether the data are a plain receipt; finds where its first fields end."""
     cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data), stop
     service[0] = _zero_at(at, size, 16, 22)
@@ -67,9 +67,9 @@ cdef bint _receipt_at(bytes data, Py_ssize_t *service, Py_ssize_t *source, Py_ss
 def receipt_addresses(frame):
     cdef Py_ssize_t service, source, end
     cdef bytes data
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
-    if not _tlvs_known:
+    if not _tlvs_learned:
         _learn_tlvs()
     data = <bytes?>frame.data
     if not _receipt_at(data, &service, &source, &end):
@@ -77,41 +77,41 @@ def receipt_addresses(frame):
     return data[service + 3 : source], data[source + 3 : end]
 
 
-# deliver_relay.py
+# relay/deliver.py
 
 
-cdef bytes _word_at(const octet *at, Py_ssize_t size):
-    """A word of a journal body (desk/body.py), of octets that are Latin-1."""
+cdef bytes _packed_string(const octet *at, Py_ssize_t size):
+    """Latin-1 octets as a string of a journal body (journal/encoding.py)."""
     cdef Py_ssize_t place
-    cdef bytes said
+    cdef bytes packed
     cdef octet *to
     for place in range(size):
         if at[place] & 0x80:
             from proxy.journal.encoding import pack_string as word
 
             return word((<bytes>at[:size]).decode("latin-1"))
-    said = PyBytes_FromStringAndSize(NULL, 2 + size)
-    to = <octet *>PyBytes_AS_STRING(said)
+    packed = PyBytes_FromStringAndSize(NULL, 2 + size)
+    to = <octet *>PyBytes_AS_STRING(packed)
     to[0], to[1] = size >> 8, size & 0xFF
     memcpy(to + 2, at, size)
-    return said
+    return packed
 
 
 cdef enum:
-    PORTS_LATELY = 16  # ports of one read
+    ROUTES_CACHED = 16  # ports of one read
 
 
-cdef struct Led:
+cdef struct CachedRoute:
     const octet *port  # in a frame of this read
     Py_ssize_t size
-    PyObject *route  # which a receipt of this read holds
+    PyObject *route  # kept alive by a receipt of this read
 
 
 cdef object _allowed_receipt = None  # relay/message_ids.py
 
 
-cdef inline bint _names_plainly(const octet *tail) noexcept:
-    """Whether the text of a receipt begins with an id that is not too long; ``tail``: what is behind the port of one that can be read."""
+cdef inline bint _has_plain_id(const octet *tail) noexcept:
+    """Whether a receipt's text begins with an id of at most 64 octets; ``tail``: the octets behind the port."""
     cdef const octet *text = tail + 10
     cdef Py_ssize_t size = tail[9]
     if size < 5 or text[0] != c"i" or text[1] != c"d" or text[2] != c":" or text[3] == c" ":
@@ -119,25 +119,25 @@ cdef inline bint _names_plainly(const octet *tail) noexcept:
     return memchr(text + 4, c" ", min(size - 4, 64)) is not NULL
 
 
-def way_back_deliver_all(self, link, frames, now):
+def deliver_relay_deliver_all(self, link, frames, now):
     cdef Py_ssize_t service, source, end, size
     cdef const octet *at
     cdef const octet *port
     cdef bytes data
     cdef dict routes
-    cdef Led[PORTS_LATELY] lately
-    cdef Led *known
-    cdef list items = None, ways, people, sequences
+    cdef CachedRoute[ROUTES_CACHED] cached
+    cdef CachedRoute *known
+    cdef list items = None, item_routes, people, sequences
     global _allowed_receipt
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
-    if not _tlvs_known:
+    if not _tlvs_learned:
         _learn_tlvs()
     if _allowed_receipt is None:
         from proxy.relay.message_ids import allowed_receipt
         _allowed_receipt = allowed_receipt
     routes, ids = self.routes(link), self._ids.get(link.carrier)
-    memset(lately, 0, sizeof(lately))
+    memset(cached, 0, sizeof(cached))
     for frame in frames:
         if Py_TYPE(frame) is not _frame_type or not _receipt_at(<bytes>(<FrameFields *>frame).data, &service, &source, &end):
             self.deliver(link, frame, now)
@@ -146,7 +146,7 @@ def way_back_deliver_all(self, link, frames, now):
         data = <bytes>(<FrameFields *>frame).data
         at = <const octet *>PyBytes_AS_STRING(data)
         port, size = at + source + 3, end - source - 3
-        known = lately + ((size ^ at[end - 1]) & (PORTS_LATELY - 1))
+        known = cached + ((size ^ at[end - 1]) & (ROUTES_CACHED - 1))
         if known.route is not NULL and known.size == size and memcmp(known.port, port, size) == 0:
             route = <object>known.route
         else:
@@ -157,10 +157,10 @@ def way_back_deliver_all(self, link, frames, now):
             known.port, known.size, known.route = port, size, <PyObject *>route
         if items is None:
             receipt_batch = self.receipt_batch(link)
-            items, ways, people, sequences = receipt_batch.items, receipt_batch.routes, receipt_batch.people, receipt_batch.sequences
+            items, item_routes, people, sequences = receipt_batch.items, receipt_batch.routes, receipt_batch.people, receipt_batch.sequences
         if ids is not None:
             data = ids.receipt(data)
-        elif not _names_plainly(at + end + 1):
+        elif not _has_plain_id(at + end + 1):
             data = _allowed_receipt(data)
         item = gate106_make(ITEM)
         _fill(&(<ItemFields *>item).at, now)
@@ -172,16 +172,16 @@ def way_back_deliver_all(self, link, frames, now):
         _fill(&(<ItemFields *>item).stored, False)
         _fill(&(<ItemFields *>item).tries, _zero)
         items.append(item)
-        ways.append(route)
-        people.append(_word_at(at + service + 3, source - service - 3))
+        item_routes.append(route)
+        people.append(_packed_string(at + service + 3, source - service - 3))
         sequences.append(<object>(<FrameFields *>frame).sequence_number)
 
 
-def way_back_answered(self, answers, now):
+def deliver_relay_answered(self, answers, now):
     cdef list taken = []
-    cdef slot box = NULL
+    cdef slot queue = NULL
     cdef tuple pair
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     due = self.due
     for one in answers:
@@ -190,13 +190,13 @@ def way_back_answered(self, answers, now):
         if (
             Py_TYPE(item) is not _item_type
             or Py_TYPE(frame) is not _frame_type
-            or (<FrameFields *>frame).command_status is not _naught
+            or (<FrameFields *>frame).command_status is not _zero_ptr
         ):
-            PURE["way_back_answered"](self, (pair,), now)
+            PURE["deliver_relay_answered"](self, (pair,), now)
             continue
-        if (<ItemFields *>item).box is not box:
-            box = (<ItemFields *>item).box
-            due.add((<object>box).provider)
+        if (<ItemFields *>item).box is not queue:
+            queue = (<ItemFields *>item).box
+            due.add((<object>queue).provider)
         taken.append(item)
     self.delivered_all(taken)
 
@@ -205,7 +205,7 @@ def way_back_answered(self, answers, now):
 
 
 def acknowledged(list sequences):
-    cdef list said = []
+    cdef list packed = []
     cdef bytes answer
     cdef octet *to
     for sequence in sequences:
@@ -216,15 +216,15 @@ def acknowledged(list sequences):
         _put_u32(to + 8, 0)
         _put_u32(to + 12, <unsigned int>sequence)
         to[16] = 0
-        said.append(answer)
-    return said
+        packed.append(answer)
+    return packed
 
 
 # journal/records/delivers.py
 
 
-cdef class Receipts:
-    """What ``pack_receipts`` says; ``journal_extend`` makes records of it without the pieces."""
+cdef class ReceiptRecords:
+    """The result of ``pack_receipts``; ``journal_extend`` writes its records without the pieces."""
 
     cdef bytes head
     cdef list people, routes, items
@@ -236,7 +236,7 @@ cdef class Receipts:
             yield [b"", _records.at[HEAD:size]]
 
     cdef Py_ssize_t put(self, Py_ssize_t place) except -1:
-        """Room for a head, and a body: how many octets that is."""
+        """Writes room for a head, and a body; returns the record's size."""
         cdef bytes head = self.head, person = <bytes?>self.people[place], port, data
         cdef octet *to
         cdef Py_ssize_t size
@@ -256,10 +256,10 @@ cdef class Receipts:
 
 
 def pack_receipts(now, list people, list routes, list items):
-    cdef Receipts said = Receipts.__new__(Receipts)
-    if _transit_type is NULL:
+    cdef ReceiptRecords packed = ReceiptRecords.__new__(ReceiptRecords)
+    if _pending_type is NULL:
         _learn_fields()
     if not len(people) == len(routes) == len(items):
         raise ValueError("of each receipt its person, its route and its item")
-    said.head, said.people, said.routes, said.items = _receipt_head(now), people, routes, items
-    return said
+    packed.head, packed.people, packed.routes, packed.items = _receipt_head(now), people, routes, items
+    return packed

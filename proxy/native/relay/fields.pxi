@@ -1,7 +1,7 @@
-# slots
+# fields of Python objects, read and written in C
 #
-# What is made of every message is of plain classes with __slots__: their fields lie at fixed places, which structs name and ``_learn_fields``
-# checks. Reading one there takes an instruction instead of eighty. Whatever is not exactly of the class that is expected is the twin's.
+# The objects made for each message are of plain classes with __slots__: their fields lie at fixed offsets, which structs describe and
+# ``_learn_fields`` checks. A read takes one instruction instead of eighty. Objects of any other class go to the Python version.
 
 cdef extern from "structmember.h":
     ctypedef struct PyMemberDef:
@@ -24,9 +24,9 @@ cdef extern from "Python.h":
 
 ctypedef PyObject *slot
 
-# In the order of the alphabet, in which they lie.
+# Slots lie in alphabetical order.
 
-cdef struct TransitFields:
+cdef struct PendingFields:
     PyObject head
     slot adopted, answered_s, arrived_s, bind, category, data, entry_id, entry_time, gate_s, lane, late, long, message, packed, reason
     slot recorded, sequence, status, takes, verdict
@@ -69,7 +69,7 @@ cdef struct SeriesFields:
     PyObject head
     slot counts, keep_s, starts, sums, width_s
 
-cdef struct HeldFields:
+cdef struct CounterStateFields:
     PyObject head
     slot answered, asked_s, exhausted, keep_s, left, limits, need, out, reached, report, room, said_s, sent, since, surplus, taken
     slot told_limits, told_s, until_s, used, used_s, width_s
@@ -86,11 +86,11 @@ cdef struct FrameFields:
     PyObject head
     slot command_id, command_status, data, sequence_number
 
-cdef struct TextsFields:
+cdef struct ContentCacheFields:
     PyObject head
     slot old, twice, young
 
-cdef struct TwiceFields:
+cdef struct RecencyFields:
     PyObject head
     slot marks
 
@@ -98,7 +98,7 @@ cdef struct MemoFields:
     PyObject head
     slot most, old, young
 
-cdef struct PersonFields:
+cdef struct RecipientTestFields:
     PyObject head
     slot evidence, holds, names, numbers, passing, reads, similar, spares_bare, word, words
 
@@ -106,11 +106,11 @@ cdef struct LaneFields:
     PyObject head
     slot _fresh, _most, _queued, _queues, _total, _turn, _wake, apart, bound, came, code, debt, held, name, up
 
-cdef struct JudgingFields:
+cdef struct AdmissionFields:
     PyObject head
     slot _listed, _on_judge_error, candidate, cut_off, error, evidence, highest_id, routes, rules, sent_twice, stale, store, tally
 
-cdef struct NamerFields:
+cdef struct PseudonymizerFields:
     PyObject head
     slot key
 
@@ -122,7 +122,7 @@ cdef struct RoutesFields:
     PyObject head
     slot _longest, _own, _tiers, _ways, only
 
-cdef struct SievesFields:
+cdef struct BloomFields:
     PyObject head
     slot by_place
 
@@ -130,7 +130,7 @@ cdef struct ItemFields:
     PyObject head
     slot at, box, data, kind, number, state, stored, tries
 
-cdef struct BoxFields:
+cdef struct QueueFields:
     PyObject head
     slot _aside, _open_at, _order, _ready, _row, bytes, count, handed, provider
 
@@ -139,8 +139,8 @@ cdef struct RouteFields:
     slot box, label, said
 
 
-cdef PyTypeObject *_laid(kind, str names, size_t size, int made=-1) except NULL:
-    """A class whose fields lie as a struct of that size has them; TypeError for any other. ``made``: which of those that making.pxi makes."""
+cdef PyTypeObject *_checked_layout(kind, str names, size_t size, int made=-1) except NULL:
+    """Checks that a class's slots lie as in a struct of that size; TypeError if not. ``made``: its number in object_pool.pxi."""
     cdef Py_ssize_t place = sizeof(PyObject)
     for name in names.split():
         field = kind.__dict__.get(name)
@@ -155,7 +155,7 @@ cdef PyTypeObject *_laid(kind, str names, size_t size, int made=-1) except NULL:
 
 
 cdef inline void _set(slot *at, object value) noexcept:
-    """Sets a field, whatever it held."""
+    """Replaces the value of a field."""
     cdef slot before = at[0]
     Py_INCREF(value)
     at[0] = <PyObject *>value
@@ -163,7 +163,7 @@ cdef inline void _set(slot *at, object value) noexcept:
 
 
 cdef inline void _fill(slot *at, object value) noexcept:
-    """Sets a field of what was just made."""
+    """Sets a field of a new object."""
     Py_INCREF(value)
     at[0] = <PyObject *>value
 
@@ -173,7 +173,7 @@ cdef inline object _get(dict held, object key):
     return None if found is NULL else <object>found
 
 
-cdef PyTypeObject *_transit_type = NULL  # until all are known
+cdef PyTypeObject *_pending_type = NULL  # until _learn_fields has run
 cdef PyTypeObject *_message_type
 cdef PyTypeObject *_content_type
 cdef PyTypeObject *_sender_type
@@ -184,154 +184,154 @@ cdef PyTypeObject *_plan_type
 cdef PyTypeObject *_record_type
 cdef PyTypeObject *_frame_type
 cdef PyTypeObject *_policy_memo_type
-cdef PyTypeObject *_person_type
+cdef PyTypeObject *_recipient_test_type
 cdef PyTypeObject *_lane_type
-cdef PyTypeObject *_judging_type
+cdef PyTypeObject *_admission_type
 cdef PyTypeObject *_reason_type
-cdef PyTypeObject *_kept_type
+cdef PyTypeObject *_cached_refusal_type
 cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
 cdef object _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _tuple_of = tuple.__new__
-cdef object _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice
+cdef object _refusal_cache, _read_uncached, _Malformed, _send_answers, _release_part, _commit, _refusal_body_of, _allow, _marketing, _islice
 cdef PyTypeObject *_leased_rate_type
-cdef PyTypeObject *_namer_type
+cdef PyTypeObject *_pseudonymizer_type
 cdef PyTypeObject *_rate_type
 cdef PyTypeObject *_routes_type
-cdef PyTypeObject *_sieves_type
+cdef PyTypeObject *_bloom_type
 cdef PyTypeObject *_series_type
 cdef PyTypeObject *_aggregates_type
 cdef PyTypeObject *_shared_counters_type
-cdef PyTypeObject *_held_type
+cdef PyTypeObject *_counter_state_type
 cdef PyTypeObject *_item_type
-cdef PyTypeObject *_box_type
+cdef PyTypeObject *_queue_type
 cdef PyTypeObject *_route_type
 cdef slot _unsafe_state, _ready_state, _handed_state, _gone_state
 cdef Py_ssize_t _item_bytes, _slack
 cdef object _receipt_kind, _receipt_head
-cdef object _nothing = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
+cdef object _empty_tuple = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
 cdef Py_ssize_t _segment_first
 cdef u64 _marks_most
 cdef object _is = True
 cdef PyObject *_true = <PyObject *>_is
-cdef PyObject *_naught = <PyObject *>_zero  # there is one such number
+cdef PyObject *_zero_ptr = <PyObject *>_zero
 
 
 cdef int _learn_fields() except -1:
-    """Where all that lies, once."""
-    global _transit_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _plan_type
-    global _record_type, _frame_type, _policy_memo_type, _person_type, _lane_type, _judging_type, _reason_type, _kept_type, _any_type
+    """Imports classes and functions, and checks the classes' layout, once."""
+    global _pending_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _plan_type
+    global _record_type, _frame_type, _policy_memo_type, _recipient_test_type, _lane_type, _admission_type, _reason_type, _cached_refusal_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
-    global _refusals, _unseen, _Malformed, _say, _part_with, _handover, _detail, _allow, _marketing, _islice, _segment_first
+    global _refusal_cache, _read_uncached, _Malformed, _send_answers, _release_part, _commit, _refusal_body_of, _allow, _marketing, _islice, _segment_first
     global _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type
-    global _series_type, _held_type, _aggregates_type, _shared_counters_type
-    global _leased_rate_type, _namer_type, _rate_type, _routes_type, _sieves_type, _item_type, _box_type, _route_type, _marks_most
+    global _series_type, _counter_state_type, _aggregates_type, _shared_counters_type
+    global _leased_rate_type, _pseudonymizer_type, _rate_type, _routes_type, _bloom_type, _item_type, _queue_type, _route_type, _marks_most
     global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
     from itertools import islice
 
     from proxy.relay.deliver_batch import RECEIPT, Route
     from proxy.journal.records.delivers import receipt_head
-    from proxy.relay.admission import ESME_RSUBMITFAIL, Admission as Judging
+    from proxy.relay.admission import ESME_RSUBMITFAIL, Admission
     from proxy.net.lane import Lane
     from proxy.net.carrier_routes import Routes
     from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
     from proxy.relay.effects.record_changes import refused_before
     from proxy.model.reasons import GATE_REASONS, Reason
-    from proxy.model.pseudonym import Pseudonymizer as Namer
+    from proxy.model.pseudonym import Pseudonymizer
     from proxy.policy.refusal_match import is_like
-    from proxy.policy.condition import AnyOf, RecipientTest as Person, ask_person, evidence_of
+    from proxy.policy.condition import AnyOf, RecipientTest, ask_person, evidence_of
     from proxy.policy.limit_counts import part_key
     from proxy.policy.limit import COUNT_MAX
     from proxy.policy.judge import objected
-    from proxy.policy.generational_cache import Memo as PolicyMemo
+    from proxy.policy.generational_cache import Memo
     from proxy.policy.evaluation_plan import Plan
     from proxy.policy.text_reader import Reading
     from proxy.policy.renamed_senders import kept_of
     from proxy.policy.registries.regions import SEGMENT_FIRST
-    from proxy.state.mailbox import deliver_queue as box
+    from proxy.state.mailbox import deliver_queue
     from proxy.state.counters.aggregates import Aggregates, _Part, _Series
-    from proxy.state.counters.shared_counters import SharedCounters, _CounterState as _Held
+    from proxy.state.counters.shared_counters import SharedCounters, _CounterState
     from proxy.model.rate import Rate
     from proxy.state.record.record import Record
     from proxy.state.counters.rate_shares import LeasedRate
-    from proxy.state.lists.bloom import BloomFilters as Sieves
-    from proxy.relay import commit as handover, refusal_cache as refusals
-    from proxy.relay.pending_submit import PendingSubmit as Transit, refusal_body_of as detail, release_part as part_with
-    from proxy.relay.pending_submit import _send_answers as say
-    from proxy.model.recency_filter import MARKS, RecencyFilter as Twice
+    from proxy.state.lists.bloom import BloomFilters
+    from proxy.relay import commit, refusal_cache
+    from proxy.relay.pending_submit import PendingSubmit, refusal_body_of, release_part
+    from proxy.relay.pending_submit import _send_answers as send_answers
+    from proxy.model.recency_filter import MARKS, RecencyFilter
     from proxy.wire.frame import Frame, Malformed
-    from proxy.wire.submit import ContentCache as Memo
-    from proxy.wire.submit import _read_uncached as unseen
+    from proxy.wire.submit import ContentCache
+    from proxy.wire.submit import _read_uncached as read_uncached
 
     _kept_of, _is_like = kept_of, is_like
     _gate_reasons, _refused_before = GATE_REASONS, refused_before
     _part_key, _count_max, _take_type = part_key, COUNT_MAX, Take
     _aggregates_type, _shared_counters_type = <PyTypeObject *>Aggregates, <PyTypeObject *>SharedCounters
-    _held_type = _laid(
-        _Held,
+    _counter_state_type = _checked_layout(
+        _CounterState,
         "answered asked_s exhausted keep_s left limits need out reached report room said_s sent since surplus taken told_limits told_s"
         " until_s used used_s width_s",
-        sizeof(HeldFields),
+        sizeof(CounterStateFields),
     )
-    _laid(_Part, "aside dirty frozen leaving series", sizeof(PartFields))
-    _series_type = _laid(_Series, "counts keep_s starts sums width_s", sizeof(SeriesFields))
+    _checked_layout(_Part, "aside dirty frozen leaving series", sizeof(PartFields))
+    _series_type = _checked_layout(_Series, "counts keep_s starts sums width_s", sizeof(SeriesFields))
     _ask_person, _evidence_of, _objected, _whole_record = ask_person, evidence_of, objected, Record
-    _unseen, _Malformed, _say, _part_with, _refusals, _islice = unseen, Malformed, say, part_with, refusals, islice
+    _read_uncached, _Malformed, _send_answers, _release_part, _refusal_cache, _islice = read_uncached, Malformed, send_answers, release_part, refusal_cache, islice
     _submit_failed, _reject, _outcome_words, _category_words = ESME_RSUBMITFAIL, Outcome.REJECT, OUTCOME_WORDS, CATEGORY_WORDS
-    _kept_type, _any_type = <PyTypeObject *>refusals.CachedRefusal, <PyTypeObject *>AnyOf
-    _reason_type = _laid(Reason, "name public rank status", sizeof(ReasonFields))
-    _handover, _detail = handover, detail
+    _cached_refusal_type, _any_type = <PyTypeObject *>refusal_cache.CachedRefusal, <PyTypeObject *>AnyOf
+    _reason_type = _checked_layout(Reason, "name public rank status", sizeof(ReasonFields))
+    _commit, _refusal_body_of = commit, refusal_body_of
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
-    _message_type = _laid(Message, "content recipient sender", sizeof(MessageFields), MESSAGE)
-    _content_type = _laid(
+    _message_type = _checked_layout(Message, "content recipient sender", sizeof(MessageFields), MESSAGE)
+    _content_type = _checked_layout(
         Content, "complete digest extra octets part read_by reading scheduled state text", sizeof(ContentFields), CONTENT
     )
-    _sender_type = _laid(Sender, "account category port port_hash prefix provider provider_hash since written", sizeof(SenderFields))
-    _facts_type = _laid(
+    _sender_type = _checked_layout(Sender, "account category port port_hash prefix provider provider_hash since written", sizeof(SenderFields))
+    _facts_type = _checked_layout(
         Facts,
         "category classified declared keyword keyword_hash owners packed sender signature signature_hash subcategory subcategory_code"
         " textless",
         sizeof(FactsFields),
     )
-    _verdict_type = _laid(Verdict, "breaches facts outcome province reason rule takes template", sizeof(VerdictFields), VERDICT)
-    _reading_type = _laid(Reading, "template traits", sizeof(ReadingFields), READING)
-    _plan_type = _laid(
+    _verdict_type = _checked_layout(Verdict, "breaches facts outcome province reason rule takes template", sizeof(VerdictFields), VERDICT)
+    _reading_type = _checked_layout(Reading, "template traits", sizeof(ReadingFields), READING)
+    _plan_type = _checked_layout(
         Plan,
         "asks bare_persons breaches caps counters facts fewest objected oldest_s outcome outline persons reason rule sparing takes"
         " wants_a_word",
         sizeof(PlanFields),
     )
-    _record_type = _laid(Record, "_refused _rows bare data held", sizeof(RecordFields))
-    _frame_type = _laid(Frame, "command_id command_status data sequence_number", sizeof(FrameFields), FRAME)
-    _laid(Memo, "old twice young", sizeof(TextsFields))
-    _laid(Twice, "marks", sizeof(TwiceFields))
+    _record_type = _checked_layout(Record, "_refused _rows bare data held", sizeof(RecordFields))
+    _frame_type = _checked_layout(Frame, "command_id command_status data sequence_number", sizeof(FrameFields), FRAME)
+    _checked_layout(ContentCache, "old twice young", sizeof(ContentCacheFields))
+    _checked_layout(RecencyFilter, "marks", sizeof(RecencyFields))
     _marks_most = MARKS - 1
-    _policy_memo_type = _laid(PolicyMemo, "most old young", sizeof(MemoFields))
-    _person_type = _laid(Person, "evidence holds names numbers passing reads similar spares_bare word words", sizeof(PersonFields))
-    _lane_type = _laid(
+    _policy_memo_type = _checked_layout(Memo, "most old young", sizeof(MemoFields))
+    _recipient_test_type = _checked_layout(RecipientTest, "evidence holds names numbers passing reads similar spares_bare word words", sizeof(RecipientTestFields))
+    _lane_type = _checked_layout(
         Lane, "_fresh _most _queued _queues _total _turn _wake apart bound came code debt held name up", sizeof(LaneFields)
     )
-    _judging_type = _laid(
-        Judging,
+    _admission_type = _checked_layout(
+        Admission,
         "_listed _on_judge_error candidate cut_off error evidence highest_id routes rules sent_twice stale store tally",
-        sizeof(JudgingFields),
+        sizeof(AdmissionFields),
     )
-    _rate_type = _laid(Rate, "_full_at _interval_s _slack_s burst tps", sizeof(RateFields))
+    _rate_type = _checked_layout(Rate, "_full_at _interval_s _slack_s burst tps", sizeof(RateFields))
     _leased_rate_type = <PyTypeObject *>LeasedRate
-    _routes_type = _laid(Routes, "_longest _own _tiers _ways only", sizeof(RoutesFields))
-    _namer_type = _laid(Namer, "key", sizeof(NamerFields))
-    _sieves_type = _laid(Sieves, "by_place", sizeof(SievesFields))
-    _item_type = _laid(box.Item, "at box data kind number state stored tries", sizeof(ItemFields), ITEM)
-    _box_type = _laid(box.DeliverQueue, "_aside _open_at _order _ready _row bytes count handed provider", sizeof(BoxFields))
-    _route_type = _laid(Route, "box label said", sizeof(RouteFields))
-    states = box.UNSAFE, box.READY, box.HANDED, box.GONE  # there is one of each such number, for ever
+    _routes_type = _checked_layout(Routes, "_longest _own _tiers _ways only", sizeof(RoutesFields))
+    _pseudonymizer_type = _checked_layout(Pseudonymizer, "key", sizeof(PseudonymizerFields))
+    _bloom_type = _checked_layout(BloomFilters, "by_place", sizeof(BloomFields))
+    _item_type = _checked_layout(deliver_queue.Item, "at box data kind number state stored tries", sizeof(ItemFields), ITEM)
+    _queue_type = _checked_layout(deliver_queue.DeliverQueue, "_aside _open_at _order _ready _row bytes count handed provider", sizeof(QueueFields))
+    _route_type = _checked_layout(Route, "box label said", sizeof(RouteFields))
+    states = deliver_queue.UNSAFE, deliver_queue.READY, deliver_queue.HANDED, deliver_queue.GONE  # small integers exist once
     _unsafe_state, _ready_state = <PyObject *>states[0], <PyObject *>states[1]
     _handed_state, _gone_state = <PyObject *>states[2], <PyObject *>states[3]
-    _item_bytes, _slack = box.ITEM_BYTES, box.SLACK
+    _item_bytes, _slack = deliver_queue.ITEM_BYTES, deliver_queue.SLACK
     _receipt_kind, _receipt_head = RECEIPT, receipt_head
-    _transit_type = _laid(
-        Transit,
+    _pending_type = _checked_layout(
+        PendingSubmit,
         "adopted answered_s arrived_s bind category data entry_id entry_time gate_s lane late long message packed reason recorded"
         " sequence status takes verdict",
-        sizeof(TransitFields), TRANSIT,
+        sizeof(PendingFields), PENDING,
     )
     return 0

@@ -2,7 +2,7 @@
 
 
 cdef bytes _accepted_resp(object sequence, const octet *body, Py_ssize_t size):
-    """The submit_sm_resp that a carrier's answer becomes, where it is one with a message id."""
+    """The submit_sm_resp for a carrier's answer with a message id."""
     cdef bytes answer = PyBytes_FromStringAndSize(NULL, 16 + size)
     cdef octet *to = <octet *>PyBytes_AS_STRING(answer)
     _put_u32(to, <unsigned int>(16 + size))
@@ -14,7 +14,7 @@ cdef bytes _accepted_resp(object sequence, const octet *body, Py_ssize_t size):
 
 
 cdef bytes _refused_resp(object sequence, object status):
-    """A submit_sm_resp that says no and nothing else (SMPP 3.4 §4.4.2)."""
+    """A submit_sm_resp with an error status and no body (SMPP 3.4 §4.4.2)."""
     cdef bytes answer = PyBytes_FromStringAndSize(NULL, 16)
     cdef octet *to = <octet *>PyBytes_AS_STRING(answer)
     _put_u32(to, 16)
@@ -25,23 +25,23 @@ cdef bytes _refused_resp(object sequence, object status):
 
 
 cdef enum:
-    AT_ONCE = 512  # of what waits
+    AT_ONCE = 512  # waiting answers in one step
 
 
-def outbox_release(self, long long synced, list told):
-    cdef dict said = {}
+def outbox_release(self, long long synced, list completed):
+    cdef dict by_bind = {}
     cdef object last = None
     cdef list some = None
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
-    while len(self) and <long long>(<tuple>self[0])[0] <= synced:  # what is told may lead to more
+    while len(self) and <long long>(<tuple>self[0])[0] <= synced:  # an answer may lead to more
         some = list(_islice(self, AT_ONCE))
-        last = _released(self, some, synced, told, said, last)
-    _say(said)
+        last = _released(self, some, synced, completed, by_bind, last)
+    _send_answers(by_bind)
 
 
 cdef inline bint _with_id(object what, const octet **body, Py_ssize_t *size) noexcept:
-    """The body of an answer that has a message id, and how long it is; False for any other."""
+    """Finds the body of an answer with a message id, and its size; False for any other answer."""
     if Py_TYPE(what) is _frame_type:
         body[0] = <const octet *>PyBytes_AS_STRING(<bytes><object>(<FrameFields *>what).data) + 16
         size[0] = PyBytes_GET_SIZE(<bytes><object>(<FrameFields *>what).data) - 16
@@ -53,29 +53,29 @@ cdef inline bint _with_id(object what, const octet **body, Py_ssize_t *size) noe
 
 
 cdef enum:
-    FAR = 12  # so many dealt with before is time enough to fetch one from far memory
+    FAR = 12  # answers handled while one is fetched from far memory
 
 
 cdef inline void _fetch_waiting(list some, Py_ssize_t place) noexcept:
-    """Asks memory for what is told soon."""
+    """Prefetches the next answers."""
     cdef PyObject **items = _items_of(some)
     cdef PyObject *what
     if place + FAR < len(some):
         what = PyTuple_GET_ITEM(<object>items[place + FAR], 1)
-        _soon(what)
-        _soon(<const char *>what + 64)
-        _soon(<const char *>what + 128)
-        _soon(PyTuple_GET_ITEM(<object>items[place + FAR], 2))
+        _prefetch(what)
+        _prefetch(<const char *>what + 64)
+        _prefetch(<const char *>what + 128)
+        _prefetch(PyTuple_GET_ITEM(<object>items[place + FAR], 2))
     if place + FAR // 2 < len(some):
         what = PyTuple_GET_ITEM(<object>items[place + FAR // 2], 2)
         if _type_of(what) is _frame_type:
-            _soon((<FrameFields *>what).data)
+            _prefetch((<FrameFields *>what).data)
 
 
-cdef object _released(object outbox, list some, long long synced, list told, dict said, object last):
-    """Some of what waits, as far as it may be told; the bind that was told last."""
-    cdef list answers = None if last is None else said[last]
-    cdef TransitFields *fields
+cdef object _released(object outbox, list some, long long synced, list completed, dict by_bind, object last):
+    """Collects answers that are safe to send; returns the bind of the last one."""
+    cdef list answers = None if last is None else by_bind[last]
+    cdef PendingFields *fields
     cdef tuple item
     cdef const octet *body
     cdef Py_ssize_t taken = 0, size
@@ -86,51 +86,51 @@ cdef object _released(object outbox, list some, long long synced, list told, dic
             if <long long>item[0] > synced:
                 break
             taken += 1
-            transit, what = item[1], item[2]
-            if transit is None:
-                _say(said)
+            pending, what = item[1], item[2]
+            if pending is None:
+                _send_answers(by_bind)
                 last = None
                 what()
                 continue
-            fields = <TransitFields *>transit
+            fields = <PendingFields *>pending
             if (
-                Py_TYPE(transit) is _transit_type
-                and fields.status is not _naught
+                Py_TYPE(pending) is _pending_type
+                and fields.status is not _zero_ptr
                 and type(what) is bytes
                 and not PyBytes_GET_SIZE(<bytes>what)
             ):
                 bind = <object>fields.bind
                 answer = _refused_resp(<object>fields.sequence, <object>fields.status)
             elif (
-                Py_TYPE(transit) is _transit_type
-                and fields.status is _naught
+                Py_TYPE(pending) is _pending_type
+                and fields.status is _zero_ptr
                 and _with_id(what, &body, &size)
             ):
                 bind = <object>fields.bind
                 answer = _accepted_resp(<object>fields.sequence, body, size)
             else:
-                bind = transit.bind
-                answer = transit.respond(transit.sequence, transit.status, what.body if Py_TYPE(what) is _frame_type else what)
+                bind = pending.bind
+                answer = pending.respond(pending.sequence, pending.status, what.body if Py_TYPE(what) is _frame_type else what)
             if bind is not last:
                 last = bind
-                answers = said.get(bind)
+                answers = by_bind.get(bind)
                 if answers is None:
-                    answers = said[bind] = []
+                    answers = by_bind[bind] = []
             answers.append(answer)
-            told.append(transit)
-            if Py_TYPE(transit) is not _transit_type:
-                if transit.long is not None:
-                    _part_with(transit)
+            completed.append(pending)
+            if Py_TYPE(pending) is not _pending_type:
+                if pending.long is not None:
+                    _release_part(pending)
             elif fields.long is not <PyObject *>None:
                 if (
-                    _type_of(fields.long) is _long_type
-                    and not len(<frozenset>(<LongFields *>fields.long).doubted)
-                    and (<LongFields *>fields.long).held_bytes is _naught
+                    _type_of(fields.long) is _long_message_type
+                    and not len(<frozenset>(<LongMessageFields *>fields.long).doubted)
+                    and (<LongMessageFields *>fields.long).held_bytes is _zero_ptr
                 ):
                     _set(&fields.long, None)
                 else:
-                    _part_with(transit)
-    finally:  # what has come behind them meanwhile stays
+                    _release_part(pending)
+    finally:  # answers added meanwhile stay
         if taken == len(outbox):
             outbox.clear()
         else:
@@ -141,7 +141,7 @@ cdef object _released(object outbox, list some, long long synced, list told, dic
 
 
 cdef int _counted(object tally, object bind, Py_ssize_t *counts) except -1:
-    """What one bind sent, by category."""
+    """Counts the submits of one bind by category."""
     cdef int category
     access, submits = bind.access, tally.submits
     tally.segments[access.label] += counts[0] + counts[1] + counts[2]
@@ -152,26 +152,26 @@ cdef int _counted(object tally, object bind, Py_ssize_t *counts) except -1:
     return 0
 
 
-def count_allowed(tally, list transits):
-    cdef TransitFields *fields
+def count_allowed(tally, list submits):
+    cdef PendingFields *fields
     cdef slot bind = NULL
     cdef Py_ssize_t[3] counts = [0, 0, 0]
     cdef Py_ssize_t category
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     if tally.apart.wanted:
-        PURE["count_allowed"](tally, transits)
+        PURE["count_allowed"](tally, submits)
         return
-    for transit in transits:
-        fields = <TransitFields *>transit
+    for pending in submits:
+        fields = <PendingFields *>pending
         if (
-            Py_TYPE(transit) is not _transit_type
+            Py_TYPE(pending) is not _pending_type
             or _type_of(fields.verdict) is not _verdict_type
             or <str>(<VerdictFields *>fields.verdict).province == "unknown"
         ):
-            PURE["count_allowed"](tally, [transit])
+            PURE["count_allowed"](tally, [pending])
             continue
-        if fields.bind is not bind:  # one after another is alike
+        if fields.bind is not bind:  # a run of submits mostly has one bind
             if bind is not NULL:
                 _counted(tally, <object>bind, counts)
             bind = fields.bind
@@ -184,21 +184,21 @@ def count_allowed(tally, list transits):
 
 
 def count_advertised(tally, list accepted):
-    # eight prefixes with keywords are added up before the table is asked: a turn has few
-    cdef TransitFields *fields
+    # adds up eight pairs of prefix and keyword before it writes to the table: a batch has few
+    cdef PendingFields *fields
     cdef MessageFields *message
     cdef FactsFields *facts
     cdef slot prefix, keyword
     cdef slot[8] prefixes, keywords
     cdef Py_ssize_t[8] many
     cdef Py_ssize_t held = 0, place
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     advertised = tally.advertised
     for pair in accepted:
-        fields = <TransitFields *>(<tuple>pair)[0]
+        fields = <PendingFields *>(<tuple>pair)[0]
         if (
-            Py_TYPE(<object>fields) is not _transit_type
+            Py_TYPE(<object>fields) is not _pending_type
             or _type_of(fields.message) is not _message_type
             or _type_of(fields.verdict) is not _verdict_type
         ):
@@ -235,23 +235,23 @@ cdef int _add_advertised(object advertised, slot *prefixes, slot *keywords, Py_s
 
 cdef array _no_seconds = array("d")
 
-def spent(list handed, list told, double now_s):
-    cdef array found = _clone(_no_seconds, len(told), False)
+def gate_seconds(list handed, list completed, double now_s):
+    cdef array found = _clone(_no_seconds, len(completed), False)
     cdef double *to = found.data.as_doubles
-    cdef TransitFields *transit
-    if _transit_type is NULL:
+    cdef PendingFields *pending
+    if _pending_type is NULL:
         _learn_fields()
     for one in handed:
-        transit = <TransitFields *>one
-        if Py_TYPE(one) is _transit_type:
-            own = <double><object>transit.gate_s + (now_s - <double><object>transit.arrived_s)
-            _set(&transit.gate_s, own)
+        pending = <PendingFields *>one
+        if Py_TYPE(one) is _pending_type:
+            own = <double><object>pending.gate_s + (now_s - <double><object>pending.arrived_s)
+            _set(&pending.gate_s, own)
         else:
             one.gate_s += now_s - <double>one.arrived_s
-    for one in told:
-        transit = <TransitFields *>one
-        if Py_TYPE(one) is _transit_type:
-            to[0] = <double><object>transit.gate_s + now_s - <double><object>transit.answered_s
+    for one in completed:
+        pending = <PendingFields *>one
+        if Py_TYPE(one) is _pending_type:
+            to[0] = <double><object>pending.gate_s + now_s - <double><object>pending.answered_s
         else:
             to[0] = <double>one.gate_s + now_s - <double>one.answered_s
         to += 1
@@ -259,58 +259,58 @@ def spent(list handed, list told, double now_s):
 
 
 cdef enum:
-    TOGETHER = 16  # 17 lines of memory hang on each: 17 KB
-    HEAD_OF_GC = 16  # octets before an object, which the collector asks for and which may lie in another line of memory
+    TOGETHER = 16  # with 17 cache lines each: 17 KB
+    HEAD_OF_GC = 16  # octets before an object that the collector reads, perhaps in another cache line
 
 
-def let_go(list transits):
-    """They are freed some at a time, once memory has brought what is to be freed with them."""
-    cdef Py_ssize_t left = len(transits), first
-    if _transit_type is NULL:
+def free_answered(list submits):
+    """Frees submits in groups, and prefetches what is freed with each group."""
+    cdef Py_ssize_t left = len(submits), first
+    if _pending_type is NULL:
         _learn_fields()
     while left:
         first = left - TOGETHER if left > TOGETHER else 0
-        _fetch_all_of(_items_of(transits) + first, left - first)
-        del transits[first:left]
+        _fetch_all_of(_items_of(submits) + first, left - first)
+        del submits[first:left]
         left = first
 
 
-cdef void _fetch_all_of(PyObject **transits, Py_ssize_t many) noexcept:
+cdef void _fetch_all_of(PyObject **submits, Py_ssize_t many) noexcept:
     cdef Py_ssize_t place
-    cdef TransitFields *transit
+    cdef PendingFields *pending
     cdef MessageFields *message
     cdef ContentFields *content
     for place in range(many):
-        transit = <TransitFields *>transits[place]
-        if _type_of(transits[place]) is _transit_type:
-            _soon(<const char *>transit.message - HEAD_OF_GC)
-            _soon(transit.message)
-            _soon(<const char *>transit.verdict - HEAD_OF_GC)
-            _soon(<const char *>transit.verdict + 64)
-            _soon(transit.data)
-            _soon(transit.packed)
-            _soon(transit.sequence)
-            _soon(transit.recorded)
-            _soon(transit.entry_id)
-            _soon(transit.gate_s)
+        pending = <PendingFields *>submits[place]
+        if _type_of(submits[place]) is _pending_type:
+            _prefetch(<const char *>pending.message - HEAD_OF_GC)
+            _prefetch(pending.message)
+            _prefetch(<const char *>pending.verdict - HEAD_OF_GC)
+            _prefetch(<const char *>pending.verdict + 64)
+            _prefetch(pending.data)
+            _prefetch(pending.packed)
+            _prefetch(pending.sequence)
+            _prefetch(pending.recorded)
+            _prefetch(pending.entry_id)
+            _prefetch(pending.gate_s)
     for place in range(many):
-        transit = <TransitFields *>transits[place]
-        if _type_of(transits[place]) is _transit_type and _type_of(transit.message) is _message_type:
-            message = <MessageFields *>transit.message
-            _soon(message.recipient)
-            _soon(<const char *>message.content - HEAD_OF_GC)
-            _soon(<const char *>message.content + 64)
-        if _type_of(transits[place]) is _transit_type and _type_of(transit.verdict) is _verdict_type:
-            _soon((<VerdictFields *>transit.verdict).template)
+        pending = <PendingFields *>submits[place]
+        if _type_of(submits[place]) is _pending_type and _type_of(pending.message) is _message_type:
+            message = <MessageFields *>pending.message
+            _prefetch(message.recipient)
+            _prefetch(<const char *>message.content - HEAD_OF_GC)
+            _prefetch(<const char *>message.content + 64)
+        if _type_of(submits[place]) is _pending_type and _type_of(pending.verdict) is _verdict_type:
+            _prefetch((<VerdictFields *>pending.verdict).template)
     for place in range(many):
-        transit = <TransitFields *>transits[place]
-        if _type_of(transits[place]) is not _transit_type or _type_of(transit.message) is not _message_type:
+        pending = <PendingFields *>submits[place]
+        if _type_of(submits[place]) is not _pending_type or _type_of(pending.message) is not _message_type:
             continue
-        content = <ContentFields *>(<MessageFields *>transit.message).content
+        content = <ContentFields *>(<MessageFields *>pending.message).content
         if _type_of(<PyObject *>content) is _content_type:
-            _soon(content.text)
-            _soon(content.digest)
-            _soon(content.reading)
+            _prefetch(content.text)
+            _prefetch(content.digest)
+            _prefetch(content.reading)
 
 
 cdef inline bint _is_plain_answer(FrameFields *frame, bint good) noexcept:
@@ -324,39 +324,39 @@ cdef inline bint _is_plain_answer(FrameFields *frame, bint good) noexcept:
     return 0 < size <= 65 and memchr(at + 16, 0, size) == <const void *>(at + 15 + size)
 
 
-def waited(list answers, double now_s):
-    cdef array took = _clone(_no_seconds, len(answers), False)
-    cdef double *to = took.data.as_doubles
-    cdef list bad = [], odd = []
+def answer_times(list answers, double now_s):
+    cdef array seconds = _clone(_no_seconds, len(answers), False)
+    cdef double *to = seconds.data.as_doubles
+    cdef list refused = [], unusual = []
     cdef tuple pair
     cdef Py_ssize_t place = 0
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     for one in answers:
         pair = <tuple>one
-        transit, frame = pair[0], pair[1]
-        if Py_TYPE(transit) is _transit_type:
-            to[0] = now_s - <double><object>(<TransitFields *>transit).arrived_s
+        pending, frame = pair[0], pair[1]
+        if Py_TYPE(pending) is _pending_type:
+            to[0] = now_s - <double><object>(<PendingFields *>pending).arrived_s
         else:
-            to[0] = now_s - <double>transit.arrived_s
+            to[0] = now_s - <double>pending.arrived_s
         to += 1
         status = <object>(<FrameFields *>frame).command_status if Py_TYPE(frame) is _frame_type else frame.command_status
         if status:
-            bad.append(status)
+            refused.append(status)
         if Py_TYPE(frame) is not _frame_type or not _is_plain_answer(<FrameFields *>frame, not status):
-            odd.append(place)
+            unusual.append(place)
         place += 1
-    return took, bad, odd
+    return seconds, refused, unusual
 
 
-def by_person(list transits, Py_ssize_t shares):
+def split_by_recipient(list submits, Py_ssize_t shares):
     cdef list found = [[] for _ in range(shares)]
     cdef u64 number
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
-    for one in transits:
-        if Py_TYPE(one) is _transit_type and _type_of((<TransitFields *>one).message) is _message_type:
-            number = <object>(<MessageFields *>(<TransitFields *>one).message).recipient
+    for one in submits:
+        if Py_TYPE(one) is _pending_type and _type_of((<PendingFields *>one).message) is _message_type:
+            number = <object>(<MessageFields *>(<PendingFields *>one).message).recipient
         else:
             number = one.message.recipient
         (<list>found[<Py_ssize_t>(number % <u64>shares)]).append(one)
@@ -366,25 +366,25 @@ def by_person(list transits, Py_ssize_t shares):
 # net/lane.py
 
 
-def lane_leave(list taken, list held, *, bint sort):
+def lane_release_places(list taken, list held, *, bint sort):
     cdef Py_ssize_t[3] left = [0, 0, 0]
     cdef Py_ssize_t category, before = 0
     cdef bint mixed = False
-    cdef list apart
-    if _transit_type is NULL:
+    cdef list by_category
+    if _pending_type is NULL:
         _learn_fields()
     for one in taken:
-        if Py_TYPE(one) is not _transit_type:
-            return PURE["lane_leave"](taken, held, sort=sort)
-        category = <object>(<TransitFields *>one).category
+        if Py_TYPE(one) is not _pending_type:
+            return PURE["lane_release_places"](taken, held, sort=sort)
+        category = <object>(<PendingFields *>one).category
         mixed |= category < before
         before = category
         left[category] += 1
     if sort and mixed:
-        apart = [[], [], []]
+        by_category = [[], [], []]
         for one in taken:
-            (<list>apart[<object>(<TransitFields *>one).category]).append(one)
-        taken[:] = apart[0] + apart[1] + apart[2]
+            (<list>by_category[<object>(<PendingFields *>one).category]).append(one)
+        taken[:] = by_category[0] + by_category[1] + by_category[2]
     for category in range(3):
         if left[category]:
             held[category] -= left[category]
@@ -394,16 +394,16 @@ def lane_leave(list taken, list held, *, bint sort):
 # relay/pending_submit.py, once more
 
 
-def put_all(list transits):
+def put_all(list submits):
     cdef PyObject *first = NULL
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
-    for one in transits:
-        if Py_TYPE(one) is not _transit_type or (first is not NULL and (<TransitFields *>one).lane is not first):
-            return PURE["put_all"](transits)
-        first = (<TransitFields *>one).lane
+    for one in submits:
+        if Py_TYPE(one) is not _pending_type or (first is not NULL and (<PendingFields *>one).lane is not first):
+            return PURE["put_all"](submits)
+        first = (<PendingFields *>one).lane
     if first is not NULL and first is not <PyObject *>None:
-        (<object>first).put_all(transits)
+        (<object>first).put_all(submits)
 
 
 # model/counters.py
@@ -425,7 +425,7 @@ cdef int _learn_bounds() except -1:
     return 0
 
 
-def tally_count_in(list buckets, array seconds):
+def add_to_buckets(list buckets, array seconds):
     cdef Py_ssize_t[BOUNDS_MOST + 1] found
     cdef Py_ssize_t place = 0
     cdef double one, whole = 0
@@ -433,9 +433,9 @@ def tally_count_in(list buckets, array seconds):
     if not _bounds_known:
         _learn_bounds()
     if _bounds_known > BOUNDS_MOST or len(buckets) != _bounds_known + 1 or seconds.ob_descr.typecode != c"d":
-        return PURE["tally_count_in"](buckets, seconds)
+        return PURE["add_to_buckets"](buckets, seconds)
     memset(found, 0, sizeof(found))
-    for one in at[: len(seconds)]:  # nearly always in the bucket of the one before, or beside it
+    for one in at[: len(seconds)]:  # nearly always in the bucket before, or next to it
         whole += one
         while place < _bounds_known and one > _bounds[place]:
             place += 1

@@ -1,7 +1,7 @@
 # relay/submit.py
 
 cdef inline u64 _recipient(const octet *at, Py_ssize_t size) noexcept:
-    """The number that 11 or 13 plain digits spell; 0 where that is not so simple."""
+    """The number spelt by 11 or 13 plain digits; 0 for any other spelling."""
     cdef u64 number = 0
     cdef Py_ssize_t place
     if size != 11 and size != 13:
@@ -18,7 +18,7 @@ cdef inline u64 _recipient(const octet *at, Py_ssize_t size) noexcept:
 
 
 cdef inline Py_ssize_t _zero_at(const octet *data, Py_ssize_t size, Py_ssize_t first, Py_ssize_t end) noexcept:
-    """Where the first NUL stands from ``first`` on and before ``end``; -1: nowhere."""
+    """The place of the first NUL from ``first`` on and before ``end``, or -1."""
     cdef const octet *found
     if end > size:
         end = size
@@ -29,48 +29,48 @@ cdef inline Py_ssize_t _zero_at(const octet *data, Py_ssize_t size, Py_ssize_t f
 
 
 cdef struct Source:
-    const octet *at  # service_type up to the NUL of source_addr, in a frame of the read that is being dealt with
+    const octet *at  # service_type up to the NUL of source_addr, in a frame of this read
     Py_ssize_t size
-    PyObject *sender  # NULL: none is known
+    PyObject *sender  # NULL: not known
 
 cdef enum:
-    SOURCES = 64
+    SENDERS_CACHED = 64
 
-cdef struct Sent:
-    PyObject *senders  # the generation of an account's memory that it is in
+cdef struct CachedSender:
+    PyObject *senders  # the generation of the account's cache that it belongs to
     PyObject *source
     PyObject *sender
 
-cdef Sent[SOURCES] _sent
-"""Who sent lately, each at a place that the octets say: to compare some octets costs less than to make an object of them and look it up."""
+cdef CachedSender[SENDERS_CACHED] _cached_senders
+"""Recent senders, at a place hashed from the octets: to compare octets costs less than to make an object and look it up."""
 
 
 cdef object _sender_of(dict senders, const octet *at, Py_ssize_t size):
-    """Whom service_type, source and its kinds name; None where that is not remembered."""
-    cdef u64 mixed = <u64>size ^ <u64><size_t><PyObject *>senders, some
+    """The sender of service_type, source_addr and its kinds; None if it is not remembered."""
+    cdef u64 mixed = <u64>size ^ <u64><size_t><PyObject *>senders, layouts
     cdef Py_ssize_t place
-    cdef Sent *sent
+    cdef CachedSender *cached
     for place in range(0, size - 7, 8):
-        memcpy(&some, at + place, 8)
-        mixed = (mixed ^ some) * <u64>0x9E3779B97F4A7C15
+        memcpy(&layouts, at + place, 8)
+        mixed = (mixed ^ layouts) * <u64>0x9E3779B97F4A7C15
         mixed ^= mixed >> 32
     if size >= 8:
-        memcpy(&some, at + size - 8, 8)
-        mixed = (mixed ^ some) * <u64>0x9E3779B97F4A7C15
-    sent = &_sent[mixed >> 58]
-    if sent.senders is <PyObject *>senders and PyBytes_GET_SIZE(<bytes>sent.source) == size and not memcmp(PyBytes_AS_STRING(<bytes>sent.source), at, size):
-        return <object>sent.sender
+        memcpy(&layouts, at + size - 8, 8)
+        mixed = (mixed ^ layouts) * <u64>0x9E3779B97F4A7C15
+    cached = &_cached_senders[mixed >> 58]
+    if cached.senders is <PyObject *>senders and PyBytes_GET_SIZE(<bytes>cached.source) == size and not memcmp(PyBytes_AS_STRING(<bytes>cached.source), at, size):
+        return <object>cached.sender
     source = PyBytes_FromStringAndSize(<const char *>at, size)
     sender = _get(senders, source)
     if sender is not None:
-        _set(&sent.senders, senders)
-        _set(&sent.source, source)
-        _set(&sent.sender, sender)
+        _set(&cached.senders, senders)
+        _set(&cached.source, source)
+        _set(&cached.sender, sender)
     return sender
 
 
-cdef object _plain_submit(object bind, object frame, object now, object arrived_s, object memo, dict senders, Source *last, LaidOut *fields):
-    """The Transit of a submit; None for one whose sender does not own the port, and for a malformed one. ``last``: who sent what came before."""
+cdef object _plain_submit(object bind, object frame, object now, object arrived_s, object memo, dict senders, Source *last, SubmitLayout *fields):
+    """The PendingSubmit of a frame; None if the sender does not own the port or the frame is malformed. ``last``: the frame's predecessor."""
     cdef bytes data = <bytes><object>(<FrameFields *>frame).data
     cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data), source = fields.source, end = fields.end
@@ -96,44 +96,44 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
     _fill(&(<MessageFields *>message).sender, sender)
     _fill(&(<MessageFields *>message).recipient, number)
     _fill(&(<MessageFields *>message).content, content)
-    transit = gate106_make(TRANSIT)
-    _fill(&(<TransitFields *>transit).bind, bind)
-    _fill(&(<TransitFields *>transit).sequence, <object>(<FrameFields *>frame).sequence_number)
-    _fill(&(<TransitFields *>transit).data, data)
-    _fill(&(<TransitFields *>transit).arrived_s, arrived_s)
-    _fill(&(<TransitFields *>transit).answered_s, arrived_s)
-    _fill(&(<TransitFields *>transit).message, message)
-    _fill(&(<TransitFields *>transit).verdict, None)
-    _fill(&(<TransitFields *>transit).category, _marketing)
-    _fill(&(<TransitFields *>transit).status, _zero)
-    _fill(&(<TransitFields *>transit).reason, _no_text)
-    _fill(&(<TransitFields *>transit).lane, None)
-    _fill(&(<TransitFields *>transit).recorded, _zero)
-    _fill(&(<TransitFields *>transit).packed, _no_bytes)
-    _fill(&(<TransitFields *>transit).entry_id, _zero)
-    _fill(&(<TransitFields *>transit).entry_time, _zero)
-    _fill(&(<TransitFields *>transit).adopted, None)
-    _fill(&(<TransitFields *>transit).takes, _nothing)
-    _fill(&(<TransitFields *>transit).long, None)
-    _fill(&(<TransitFields *>transit).late, False)
-    _fill(&(<TransitFields *>transit).gate_s, _zero_s)
-    return transit
+    pending = gate106_make(PENDING)
+    _fill(&(<PendingFields *>pending).bind, bind)
+    _fill(&(<PendingFields *>pending).sequence, <object>(<FrameFields *>frame).sequence_number)
+    _fill(&(<PendingFields *>pending).data, data)
+    _fill(&(<PendingFields *>pending).arrived_s, arrived_s)
+    _fill(&(<PendingFields *>pending).answered_s, arrived_s)
+    _fill(&(<PendingFields *>pending).message, message)
+    _fill(&(<PendingFields *>pending).verdict, None)
+    _fill(&(<PendingFields *>pending).category, _marketing)
+    _fill(&(<PendingFields *>pending).status, _zero)
+    _fill(&(<PendingFields *>pending).reason, _no_text)
+    _fill(&(<PendingFields *>pending).lane, None)
+    _fill(&(<PendingFields *>pending).recorded, _zero)
+    _fill(&(<PendingFields *>pending).packed, _no_bytes)
+    _fill(&(<PendingFields *>pending).entry_id, _zero)
+    _fill(&(<PendingFields *>pending).entry_time, _zero)
+    _fill(&(<PendingFields *>pending).adopted, None)
+    _fill(&(<PendingFields *>pending).takes, _empty_tuple)
+    _fill(&(<PendingFields *>pending).long, None)
+    _fill(&(<PendingFields *>pending).late, False)
+    _fill(&(<PendingFields *>pending).gate_s, _zero_s)
+    return pending
 
 
-cdef class _Wholes  # long.pxi
+cdef class _WholeMessages  # assembler.pxi
 
 
 def relay_submit_all(self, bind, frames, now, arrived_s):
-    cdef LaidOut[LAID_OUT] some
+    cdef SubmitLayout[LAYOUTS_MAX] layouts
     cdef Py_ssize_t window, unanswered, place = 0
-    cdef list submits, together = []  # parts of one message, as far as they have come one behind the other
+    cdef list submits, parts = []  # consecutive parts of one message
     cdef dict senders
     cdef tuple part
     cdef Source last
-    cdef _Wholes wholes = None
+    cdef _WholeMessages whole_messages = None
     cdef _Rates rates = _Rates.__new__(_Rates)
     last.at, last.size, last.sender = NULL, 0, NULL
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     if type(frames) is not list:
         frames = list(frames)
@@ -143,103 +143,103 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
             self.submit(bind, frame, now, arrived_s)
         return
     window, unanswered = bind.window, bind.unanswered
-    chains, memo, senders = self.batching, self._memo, access._young
-    submits = chains.submits
+    batching, memo, senders = self.batching, self._memo, access._young
+    submits = batching.submits
     for frame in frames:
-        transit = None
-        if not place % LAID_OUT:
-            _lay_out(<list>frames, place, some, memo)
+        pending = None
+        if not place % LAYOUTS_MAX:
+            _find_fields(<list>frames, place, layouts, memo)
         if unanswered < window and Py_TYPE(frame) is _frame_type and rates.allow():
-            transit = _plain_submit(bind, frame, now, arrived_s, memo, senders, &last, &some[place % LAID_OUT])
+            pending = _plain_submit(bind, frame, now, arrived_s, memo, senders, &last, &layouts[place % LAYOUTS_MAX])
         place += 1
-        if transit is not None:
+        if pending is not None:
             unanswered += 1
             rates.count()
-            part = <tuple>_part(transit)  # a named one
-            if part is None and not together:
-                submits.append(transit)
+            part = <tuple>_part(pending)  # Part
+            if part is None and not parts:
+                submits.append(pending)
                 continue
             if part is not None and (
-                _is_next(together, transit) if together else part[2] == 1 and 1 < part[1] <= PARTS_MOST
+                _is_next(parts, pending) if parts else part[2] == 1 and 1 < part[1] <= PARTS_MOST
             ):
-                together.append(transit)
-                if len(together) < <Py_ssize_t>part[1]:
+                parts.append(pending)
+                if len(parts) < <Py_ssize_t>part[1]:
                     continue
-                if wholes is None:
-                    wholes = _Wholes(self)
-                if _is_all(wholes, together, arrived_s):
-                    together = []
+                if whole_messages is None:
+                    whole_messages = _WholeMessages(self)
+                if _take_whole(whole_messages, parts, arrived_s):
+                    parts = []
                     continue
                 bind.unanswered = unanswered
-                _take_each(self, together, arrived_s)
-                together = []
+                _take_each(self, parts, arrived_s)
+                parts = []
             else:
                 bind.unanswered = unanswered
-                if together:
-                    _take_each(self, together, arrived_s)
-                    together = []
+                if parts:
+                    _take_each(self, parts, arrived_s)
+                    parts = []
                 if part is None:
-                    chains.submits.append(transit)
+                    batching.submits.append(pending)
                 elif part[2] == 1 and 1 < part[1] <= PARTS_MOST:
-                    together.append(transit)
+                    parts.append(pending)
                 else:
-                    _take_each(self, [transit], arrived_s)
+                    _take_each(self, [pending], arrived_s)
         else:
             bind.unanswered = unanswered
             rates.close()
-            if together:
-                _take_each(self, together, arrived_s)
-                together = []
+            if parts:
+                _take_each(self, parts, arrived_s)
+                parts = []
             self.submit(bind, frame, now, arrived_s)
             rates.again()
         unanswered = bind.unanswered
-        submits, senders, last.sender = chains.submits, access._young, NULL
+        submits, senders, last.sender = batching.submits, access._young, NULL
     bind.unanswered = unanswered
     rates.close()
-    if together:
-        _take_each(self, together, arrived_s)
+    if parts:
+        _take_each(self, parts, arrived_s)
 
 
 cdef void _fetch_answered(list answers) noexcept:
-    """Asks memory for submits that a carrier has answered: they have waited for that, and lie far away by now."""
+    """Prefetches submits that a carrier has answered: they have left the processor's cache by then."""
     cdef PyObject **pairs = _items_of(answers)
     cdef Py_ssize_t many = len(answers), place
-    cdef TransitFields *transit
+    cdef PendingFields *pending
     for place in range(many):
-        transit = <TransitFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
-        _soon(transit)
-        _soon(<const char *>transit + 64)
-        _soon(<const char *>transit + 128)
+        pending = <PendingFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
+        _prefetch(pending)
+        _prefetch(<const char *>pending + 64)
+        _prefetch(<const char *>pending + 128)
     for place in range(many):
-        transit = <TransitFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
-        if _type_of(<PyObject *>transit) is _transit_type:
-            _soon(transit.message)
-            _soon(transit.entry_id)
-            _soon(transit.recorded)
+        pending = <PendingFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
+        if _type_of(<PyObject *>pending) is _pending_type:
+            _prefetch(pending.message)
+            _prefetch(pending.entry_id)
+            _prefetch(pending.recorded)
     for place in range(many):
-        transit = <TransitFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
-        if _type_of(<PyObject *>transit) is _transit_type and _type_of(transit.message) is _message_type:
-            _soon((<MessageFields *>transit.message).recipient)
+        pending = <PendingFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
+        if _type_of(<PyObject *>pending) is _pending_type and _type_of(pending.message) is _message_type:
+            _prefetch((<MessageFields *>pending.message).recipient)
 
 
 def relay_answered_all(self, answers, now_s):
     cdef list accepted = self.commit.accepted
     cdef tuple pair
     cdef FrameFields *frame
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     if type(answers) is list:
         _fetch_answered(<list>answers)
     for one in answers:
         pair = <tuple>one
-        transit, frame = pair[0], <FrameFields *>pair[1]
+        pending, frame = pair[0], <FrameFields *>pair[1]
         if (
-            Py_TYPE(transit) is not _transit_type
+            Py_TYPE(pending) is not _pending_type
             or Py_TYPE(pair[1]) is not _frame_type
-            or frame.command_status is not _naught
-            or (<TransitFields *>transit).entry_id is _naught
+            or frame.command_status is not _zero_ptr
+            or (<PendingFields *>pending).entry_id is _zero_ptr
         ):
             PURE["relay_answered_all"](self, (pair,), now_s)
             continue
-        _set(&(<TransitFields *>transit).answered_s, now_s)
+        _set(&(<PendingFields *>pending).answered_s, now_s)
         accepted.append(pair)

@@ -14,74 +14,73 @@ cdef extern from *:
     #ifndef MADV_HUGEPAGE
     #define MADV_HUGEPAGE 14
     #endif
-    #define GATE106_ARENA ((size_t)1 << 20) /* of CPython's on machines of 64 bits, 3.10 and later */
-    #define GATE106_PAGE ((size_t)2 << 20) /* holds two */
-    #define GATE106_CHUNK ((size_t)64 << 20) /* of addresses: what nobody has written to takes no memory */
+    #define GATE106_ARENA ((size_t)1 << 20) /* size of CPython's arenas on 64-bit machines since 3.10 */
+    #define GATE106_PAGE ((size_t)2 << 20) /* holds two arenas */
+    #define GATE106_CHUNK ((size_t)64 << 20) /* address space: pages take no memory before they are written to */
     #define GATE106_CHUNKS 4096
-    #define GATE106_AHEAD 2 /* pages behind the one that is in use */
-    #define GATE106_WISHES 16
+    #define GATE106_PREFAULTED 2 /* pages to prefault behind the one in use */
+    #define GATE106_REQUESTS 16
 
     static struct {
-        PyObjectArenaAllocator before; /* what lies elsewhere is its */
+        PyObjectArenaAllocator before; /* owns all other memory */
         char *at[GATE106_CHUNKS];
-        uint64_t free[GATE106_CHUNKS]; /* a bit an arena */
-        uint32_t asked[GATE106_CHUNKS]; /* a bit a page: the system has had it ready once, or will have */
-        int many, full; /* those before ``full`` have none that is free */
+        uint64_t free[GATE106_CHUNKS]; /* one bit for each arena */
+        uint32_t faulted[GATE106_CHUNKS]; /* one bit for each page that was prefaulted, or will be */
+        int many, full; /* chunks before ``full`` have no free arena */
     } gate106_arenas;
 
     #if defined(__linux__)
-    /* The system clears a page when it is written to first, and beneath a virtual machine another one has to find it: 0.3 ms, or 8 where nobody
-    in that machine has had it before. A thread that gives way to everybody does so before anything is to lie there. */
+    /* The first write to a huge page takes 0.3 ms, in a virtual machine up to 8 ms. A thread of lowest priority makes it beforehand. */
     static struct {
-        sem_t come;
-        char *wishes[GATE106_WISHES]; /* a ring: written by whoever holds the interpreter, read by the thread */
-        unsigned int wished, done;
+        sem_t pending;
+        char *requests[GATE106_REQUESTS]; /* a ring: written with the GIL held, read by the thread */
+        unsigned int requested, done;
         int runs;
-    } gate106_ahead;
+    } gate106_prefault;
 
-    static void *gate106_ahead_runs(void *nothing) {
+    static void *gate106_prefault_runs(void *nothing) {
         struct sched_param least = {0};
         pthread_setschedparam(pthread_self(), SCHED_IDLE, &least);
         for (;;) {
-            while (sem_wait(&gate106_ahead.come))
+            while (sem_wait(&gate106_prefault.pending))
                 ;
-            char *page = gate106_ahead.wishes[gate106_ahead.done % GATE106_WISHES];
-            __atomic_fetch_or(page, 0, __ATOMIC_RELAXED); /* written to, and as it was: something may lie there by now */
-            __atomic_store_n(&gate106_ahead.done, gate106_ahead.done + 1, __ATOMIC_RELEASE);
+            char *page = gate106_prefault.requests[gate106_prefault.done % GATE106_REQUESTS];
+            __atomic_fetch_or(page, 0, __ATOMIC_RELAXED); /* a write that changes nothing: the page may be in use by now */
+            __atomic_store_n(&gate106_prefault.done, gate106_prefault.done + 1, __ATOMIC_RELEASE);
         }
         return NULL;
     }
 
-    static void gate106_ahead_begin(void) {
+    static void gate106_prefault_begin(void) {
         sigset_t all, before;
         pthread_t thread;
-        if (sem_init(&gate106_ahead.come, 0, 0)) return;
-        sigfillset(&all); /* signals are the interpreter's */
+        if (sem_init(&gate106_prefault.pending, 0, 0)) return;
+        sigfillset(&all); /* the interpreter's threads handle signals */
         pthread_sigmask(SIG_SETMASK, &all, &before);
-        if (!pthread_create(&thread, NULL, gate106_ahead_runs, NULL)) {
+        if (!pthread_create(&thread, NULL, gate106_prefault_runs, NULL)) {
             pthread_detach(thread);
-            gate106_ahead.runs = 1;
+            gate106_prefault.runs = 1;
         }
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
 
-    static void gate106_ahead_of(int place, int page) {
-        int end = page + GATE106_AHEAD, pages = GATE106_CHUNK / GATE106_PAGE;
-        gate106_arenas.asked[place] |= (uint32_t)1 << page;
-        if (!gate106_ahead.runs) return;
+    static void gate106_prefault_of(int place, int page) {
+        int end = page + GATE106_PREFAULTED, pages = GATE106_CHUNK / GATE106_PAGE;
+        gate106_arenas.faulted[place] |= (uint32_t)1 << page;
+        if (!gate106_prefault.runs) return;
         for (page++; page <= end && page < pages; page++) {
-            unsigned int wished = gate106_ahead.wished;
-            if (gate106_arenas.asked[place] >> page & 1) continue;
-            if (wished - __atomic_load_n(&gate106_ahead.done, __ATOMIC_ACQUIRE) == GATE106_WISHES) return; /* in a copy of the process nobody reads */
-            gate106_arenas.asked[place] |= (uint32_t)1 << page;
-            gate106_ahead.wishes[wished % GATE106_WISHES] = gate106_arenas.at[place] + page * GATE106_PAGE;
-            gate106_ahead.wished = wished + 1;
-            sem_post(&gate106_ahead.come);
+            unsigned int requested = gate106_prefault.requested;
+            if (gate106_arenas.faulted[place] >> page & 1) continue;
+            if (requested - __atomic_load_n(&gate106_prefault.done, __ATOMIC_ACQUIRE) == GATE106_REQUESTS) return; /* after a fork no thread reads the ring */
+            gate106_arenas.faulted[place] |= (uint32_t)1 << page;
+            gate106_prefault.requests[requested % GATE106_REQUESTS] = gate106_arenas.at[place] + page * GATE106_PAGE;
+            gate106_prefault.requested = requested + 1;
+            sem_post(&gate106_prefault.pending);
         }
     }
     #else
-    static void gate106_ahead_begin(void) {}
-    static void gate106_ahead_of(int place, int page) {}
+    static void gate106_prefault_begin(void) {}
+    static void gate106_prefault_of(int place, int page) {}
     #endif
 
     static int gate106_arenas_chunk(void) {
@@ -93,13 +92,13 @@ cdef extern from *:
         first = (char *)(((uintptr_t)whole + GATE106_PAGE - 1) & ~(uintptr_t)(GATE106_PAGE - 1));
         if (first > whole) munmap(whole, first - whole);
         if (whole + size > first + GATE106_CHUNK) munmap(first + GATE106_CHUNK, whole + size - (first + GATE106_CHUNK));
-        madvise(first, GATE106_CHUNK, MADV_HUGEPAGE); /* where the system has none, pages stay small */
+        madvise(first, GATE106_CHUNK, MADV_HUGEPAGE); /* without huge pages, pages stay small */
         gate106_arenas.at[gate106_arenas.many] = first;
         gate106_arenas.free[gate106_arenas.many++] = ~(uint64_t)0;
         return 1;
     }
 
-    /* Python calls both with the interpreter held. */
+    /* Python calls both with the GIL held. */
     static void *gate106_arenas_alloc(void *context, size_t size) {
         int place;
         uint64_t lowest;
@@ -109,7 +108,7 @@ cdef extern from *:
                 if (lowest) {
                     gate106_arenas.free[place] ^= lowest;
                     gate106_arenas.full = place;
-                    gate106_ahead_of(place, __builtin_ctzll(lowest) / 2);
+                    gate106_prefault_of(place, __builtin_ctzll(lowest) / 2);
                     return gate106_arenas.at[place] + GATE106_ARENA * __builtin_ctzll(lowest);
                 }
             }
@@ -123,7 +122,7 @@ cdef extern from *:
             if ((char *)at < gate106_arenas.at[place] || offset >= GATE106_CHUNK) continue;
             gate106_arenas.free[place] |= (uint64_t)1 << number;
             if (place < gate106_arenas.full) gate106_arenas.full = place;
-            if ((gate106_arenas.free[place] >> (number & ~(size_t)1) & 3) == 3) /* the page is the system's again */
+            if ((gate106_arenas.free[place] >> (number & ~(size_t)1) & 3) == 3) /* gives the page back to the system */
                 madvise(gate106_arenas.at[place] + offset / GATE106_PAGE * GATE106_PAGE, GATE106_PAGE, MADV_DONTNEED);
             return;
         }
@@ -132,10 +131,10 @@ cdef extern from *:
 
     static void gate106_arenas_begin(void) {
         PyObjectArenaAllocator own = {NULL, gate106_arenas_alloc, gate106_arenas_free};
-        if (gate106_arenas.before.alloc) return; /* it has begun */
+        if (gate106_arenas.before.alloc) return; /* already in use */
         PyObject_GetArenaAllocator(&gate106_arenas.before);
         PyObject_SetArenaAllocator(&own);
-        gate106_ahead_begin();
+        gate106_prefault_begin();
     }
     """
     void gate106_arenas_begin()

@@ -2,23 +2,23 @@
 
 
 cdef inline void _add_to(slot *at, long long more):
-    """Adds to a number that is a field."""
+    """Adds to an integer field."""
     cdef object sum = <long long><object>at[0] + more
     _set(at, sum)
 
 
 cdef bint _are_items(list items) noexcept:
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     for item in items:
-        if Py_TYPE(item) is not _item_type or _type_of((<ItemFields *>item).box) is not _box_type:
+        if Py_TYPE(item) is not _item_type or _type_of((<ItemFields *>item).box) is not _queue_type:
             return False
     return True
 
 
-def box_take_ready(ready, Py_ssize_t most):
+def deliver_queue_take_ready(ready, Py_ssize_t most):
     cdef list taken = []
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     popleft = ready.popleft
     while ready and len(taken) < most:
@@ -33,8 +33,8 @@ def box_take_ready(ready, Py_ssize_t most):
     return taken
 
 
-cdef int _let_go(object items) except -1:
-    """Takes from the front of a queue what is gone."""
+cdef int _remove_gone(object items) except -1:
+    """Removes gone items from the front of a deque."""
     popleft = items.popleft
     while items:
         item = items[0]
@@ -47,113 +47,113 @@ cdef int _let_go(object items) except -1:
     return 0
 
 
-def box_tidy(self):
-    cdef BoxFields *fields = <BoxFields *>self
-    if _transit_type is NULL:
+def deliver_queue_remove_gone(self):
+    cdef QueueFields *fields = <QueueFields *>self
+    if _pending_type is NULL:
         _learn_fields()
-    if Py_TYPE(self) is not _box_type:
-        PURE["box_tidy"](self)
+    if Py_TYPE(self) is not _queue_type:
+        PURE["deliver_queue_remove_gone"](self)
         return
     order = <object>fields._order
-    _let_go(order)
-    _let_go(<object>fields._ready)
+    _remove_gone(order)
+    _remove_gone(<object>fields._ready)
     if len(order) > _slack + 2 * <long long><object>fields.count:
-        PURE["box_tidy"](self)
+        PURE["deliver_queue_remove_gone"](self)
 
 
 def mailbox_add_all(self, long long number, list items):
-    cdef Numbered new = None
-    cdef long long size, all_bytes = 0, count = 0, bytes_there = 0
-    cdef slot box = NULL
+    cdef SequenceWindow new = None
+    cdef long long size, all_bytes = 0, count = 0, queue_bytes = 0
+    cdef slot queue = NULL
     cdef ItemFields *fields
     cdef object append = None
-    cdef dict boxes = {}
-    if not _are_items(items) or type(self._new) is not Numbered:
+    cdef dict queues = {}
+    if not _are_items(items) or type(self._new) is not SequenceWindow:
         return PURE["mailbox_add_all"](self, number, items)
     new = self._new
     for item in items:
         fields = <ItemFields *>item
-        if fields.box is not box:
-            boxes[<object>fields.box] = None
-            if box is not NULL:
-                _add_to(&(<BoxFields *>box).count, count)
-                _add_to(&(<BoxFields *>box).bytes, bytes_there)
-                count = bytes_there = 0
-            box = fields.box
-            append = (<object>(<BoxFields *>box)._order).append
+        if fields.box is not queue:
+            queues[<object>fields.box] = None
+            if queue is not NULL:
+                _add_to(&(<QueueFields *>queue).count, count)
+                _add_to(&(<QueueFields *>queue).bytes, queue_bytes)
+                count = queue_bytes = 0
+            queue = fields.box
+            append = (<object>(<QueueFields *>queue)._order).append
         which = number
         _set(&fields.number, which)
         append(item)
         new.put(number, item)
         size = PyBytes_GET_SIZE(<bytes>fields.data) + _item_bytes
         count += 1
-        bytes_there += size
+        queue_bytes += size
         all_bytes += size
         number += 1
-    if box is not NULL:
-        _add_to(&(<BoxFields *>box).count, count)
-        _add_to(&(<BoxFields *>box).bytes, bytes_there)
+    if queue is not NULL:
+        _add_to(&(<QueueFields *>queue).count, count)
+        _add_to(&(<QueueFields *>queue).bytes, queue_bytes)
     self.bytes += all_bytes
-    return list(boxes)
+    return list(queues)
 
 
 def mailbox_ready_all(list items):
-    cdef slot box = NULL
+    cdef slot queue = NULL
     cdef object append = None
-    cdef dict boxes = {}
+    cdef dict queues = {}
     cdef long long run = 0
     if not _are_items(items):
         return PURE["mailbox_ready_all"](items)
     for item in items:
-        if (<ItemFields *>item).box is not box:
+        if (<ItemFields *>item).box is not queue:
             if run:
-                boxes[<object>box] = boxes.get(<object>box, 0) + run
+                queues[<object>queue] = queues.get(<object>queue, 0) + run
                 run = 0
-            box = (<ItemFields *>item).box
-            append = (<object>(<BoxFields *>box)._ready).append
+            queue = (<ItemFields *>item).box
+            append = (<object>(<QueueFields *>queue)._ready).append
         run += 1
         if (<ItemFields *>item).state is _unsafe_state:
             _set(&(<ItemFields *>item).state, <object>_ready_state)
             append(item)
     if run:
-        boxes[<object>box] = boxes.get(<object>box, 0) + run
-    return boxes
+        queues[<object>queue] = queues.get(<object>queue, 0) + run
+    return queues
 
 
-cdef int _less(slot box, long long count, long long size, long long handed) except -1:
-    """So many have left a box; what is gone at its front is let go of."""
-    cdef BoxFields *fields = <BoxFields *>box
+cdef int _count_removed(slot queue, long long count, long long size, long long handed) except -1:
+    """Subtracts items that left a queue, and removes gone items from its front."""
+    cdef QueueFields *fields = <QueueFields *>queue
     _add_to(&fields.count, -count)
     _add_to(&fields.bytes, -size)
     _add_to(&fields.handed, -handed)
-    box_tidy(<object>box)
+    deliver_queue_remove_gone(<object>queue)
     return 0
 
 
 def mailbox_delivered_all(self, list items):
-    cdef Numbered new, collecting
+    cdef SequenceWindow new, collecting
     cdef Place *place
     cdef list numbers = []
-    cdef long long size, all_bytes = 0, count = 0, bytes_there = 0, handed = 0
-    cdef slot box = NULL
+    cdef long long size, all_bytes = 0, count = 0, queue_bytes = 0, handed = 0
+    cdef slot queue = NULL
     cdef ItemFields *fields
-    if not _are_items(items) or type(self._new) is not Numbered or type(self._collecting) is not Numbered:
+    if not _are_items(items) or type(self._new) is not SequenceWindow or type(self._collecting) is not SequenceWindow:
         return PURE["mailbox_delivered_all"](self, items)
     new, collecting = self._new, self._collecting
     for item in items:
         fields = <ItemFields *>item
         if fields.state is _gone_state:
             continue
-        if fields.box is not box:
-            if box is not NULL:
-                _less(box, count, bytes_there, handed)
-                count = bytes_there = handed = 0
-            box = fields.box
-            _set(&(<BoxFields *>box)._row, _zero)
+        if fields.box is not queue:
+            if queue is not NULL:
+                _count_removed(queue, count, queue_bytes, handed)
+                count = queue_bytes = handed = 0
+            queue = fields.box
+            _set(&(<QueueFields *>queue)._row, _zero)
         handed += fields.state is _handed_state
         size = PyBytes_GET_SIZE(<bytes>fields.data) + _item_bytes
         count += 1
-        bytes_there += size
+        queue_bytes += size
         all_bytes += size
         _set(&fields.state, <object>_gone_state)
         _set(&fields.data, _no_bytes)
@@ -162,13 +162,13 @@ def mailbox_delivered_all(self, list items):
         if place is not NULL:
             new.take(place)
         else:
-            new.beside.pop(number, None)
-        if collecting.many or collecting.beside:
+            new.overflow.pop(number, None)
+        if collecting.used or collecting.overflow:
             collecting.pop(number)
         if fields.stored is _true:
             self._old.append(number)
         numbers.append(number)
-    if box is not NULL:
-        _less(box, count, bytes_there, handed)
+    if queue is not NULL:
+        _count_removed(queue, count, queue_bytes, handed)
     self.bytes -= all_bytes
     return numbers

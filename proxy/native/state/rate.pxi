@@ -2,9 +2,9 @@
 
 
 cdef enum:
-    RATES_MOST = 2  # an account's, its provider's
+    RATES_MOST = 2  # the account's and its provider's
 
-cdef struct Allowing:
+cdef struct RateState:
     PyObject *rate
     bint leased
     double interval_s, slack_s, full_at  # of a Rate
@@ -13,19 +13,19 @@ cdef struct Allowing:
 
 
 cdef class _Rates:
-    """All rates of an account, while what one read brought is dealt with: the time stands still, and a message costs some arithmetic."""
+    """All rates of an account for the frames of one read, which share one time: each message costs only arithmetic."""
 
-    cdef Allowing[RATES_MOST] some
+    cdef RateState[RATES_MOST] some
     cdef Py_ssize_t many
-    cdef bint known  # all of them; else they are asked one message after the other
+    cdef bint known  # False: ask the rates for each message
     cdef object access, now_s
     cdef double now
     cdef tuple rates
 
     cdef bint open(self, object access, object now_s) except -1:
-        """False where there are rates that are asked one message after the other."""
+        """False if the rates must be asked for each message."""
         cdef RateFields *rate
-        cdef Allowing *one
+        cdef RateState *one
         self.known = False
         self.access, self.now_s, self.now = access, now_s, now_s
         self.rates = access.rates
@@ -47,8 +47,8 @@ cdef class _Rates:
         return True
 
     cdef bint allow(self) noexcept:
-        """Whether one more may go."""
-        cdef Allowing *one
+        """Whether one more message is allowed."""
+        cdef RateState *one
         cdef Py_ssize_t place
         if not self.known:
             return False
@@ -58,12 +58,12 @@ cdef class _Rates:
                 if one.tokens < 1 - 1e-9:
                     return False
             elif one.full_at > self.now and one.full_at - self.now > one.slack_s:
-                return False  # or the clock was set back: Rate knows
+                return False  # or the clock was set back, which Rate handles
         return True
 
     cdef void count(self) noexcept:
-        """One goes."""
-        cdef Allowing *one
+        """Counts one message."""
+        cdef RateState *one
         cdef Py_ssize_t place
         for place in range(self.many):
             one = &self.some[place]
@@ -74,8 +74,8 @@ cdef class _Rates:
                 one.full_at = (one.full_at if one.full_at > self.now else self.now) + one.interval_s
 
     cdef int close(self) except -1:
-        """Tells the rates what went."""
-        cdef Allowing *one
+        """Adds the counted messages to the rates."""
+        cdef RateState *one
         cdef Py_ssize_t place
         for place in range(self.many):
             one = &self.some[place]
@@ -87,7 +87,7 @@ cdef class _Rates:
         return 0
 
     cdef int again(self) except -1:
-        """Others have asked them meanwhile."""
+        """Reads the rates again after other code has used them."""
         if self.many or self.access.rates:
             self.open(self.access, self.now_s)
         return 0

@@ -3,7 +3,7 @@
 cdef object _no_record = (0, bytes(7))
 
 
-def shared_names(self, persons):
+def record_keys_names(self, persons):
     cdef list found = [], heads = self._heads
     cdef bytes key = self._key, head, name
     cdef u64[8] keyed, h
@@ -13,7 +13,7 @@ def shared_names(self, persons):
     cdef long long person
     cdef Py_ssize_t size
     if PyBytes_GET_SIZE(key) != 32:
-        return PURE["shared_names"](self, persons)
+        return PURE["record_keys_names"](self, persons)
     memset(block, 0, 128)
     memcpy(block, PyBytes_AS_STRING(key), 32)
     memcpy(keyed, gate106_blake2b_begin, sizeof(keyed))
@@ -32,12 +32,12 @@ def shared_names(self, persons):
         name = PyBytes_FromStringAndSize(NULL, size + 12)
         to = <octet *>PyBytes_AS_STRING(name)
         memcpy(to, PyBytes_AS_STRING(head), size)
-        gate106_blake2b_said(h, to + size, 12)
+        gate106_blake2b_output(h, to + size, 12)
         found.append(name)
     return found
 
 
-def shared_found(persons, list rows):
+def shared_read(persons, list rows):
     cdef dict found = {}
     cdef Py_ssize_t place = 0
     cdef const octet *data
@@ -55,7 +55,7 @@ def shared_found(persons, list rows):
 
 
 def shared_records(items):
-    cdef bytes data, said, flags = PyBytes_FromStringAndSize(NULL, len(items))
+    cdef bytes data, packed, flags = PyBytes_FromStringAndSize(NULL, len(items))
     cdef list records = []
     cdef octet *flag = <octet *>PyBytes_AS_STRING(flags)
     cdef octet *to
@@ -67,15 +67,15 @@ def shared_records(items):
         size = PyBytes_GET_SIZE(data)
         if size < 7:
             raise ValueError(f"a record of {size} octets")
-        said = PyBytes_FromStringAndSize(NULL, size)
-        to = <octet *>PyBytes_AS_STRING(said)
+        packed = PyBytes_FromStringAndSize(NULL, size)
+        to = <octet *>PyBytes_AS_STRING(packed)
         memcpy(to, PyBytes_AS_STRING(data), size)
         for place in range(5, -1, -1):
             to[place] = version & 0xFF
             version >>= 8
         flag[0] = b"1" if size == 7 + to[6] * 32 else b"0"
         flag += 1
-        records.append(said)
+        records.append(packed)
     return flags, records
 
 
@@ -86,7 +86,7 @@ def shared_persons(items):
     return found
 
 
-def shared_apart(list items):
+def shared_decided_here(list items):
     cdef list found = []
     cdef Py_ssize_t place
     for place in range(len(items)):
@@ -95,12 +95,12 @@ def shared_apart(list items):
     return found
 
 
-def shared_taken(list done, places, said):
+def shared_note_taken(list done, places, packed):
     cdef const octet *at
-    if type(said) is not bytes or len(places) != PyBytes_GET_SIZE(<bytes>said):
-        PURE["shared_taken"](done, places, said)
+    if type(packed) is not bytes or len(places) != PyBytes_GET_SIZE(<bytes>packed):
+        PURE["shared_note_taken"](done, places, packed)
         return
-    at = <const octet *>PyBytes_AS_STRING(<bytes>said)
+    at = <const octet *>PyBytes_AS_STRING(<bytes>packed)
     for place in places:
         done[place] = at[0] == c"1"
         at += 1
@@ -128,7 +128,7 @@ cdef inline octet *_put_head(octet *to, octet kind, Py_ssize_t value) noexcept:
 
 def resp_command(tuple words):
     cdef Py_ssize_t size = 3 + _digits(len(words)), length
-    cdef list said = []
+    cdef list packed = []
     cdef bytes whole, word
     cdef octet *to
     for one in words:
@@ -136,12 +136,12 @@ def resp_command(tuple words):
             if type(one) is not str and type(one) is not int:
                 return PURE["resp_command"](words)
             one = str(one).encode()
-        said.append(one)
+        packed.append(one)
         length = PyBytes_GET_SIZE(<bytes>one)
         size += length + 5 + _digits(length)
     whole = PyBytes_FromStringAndSize(NULL, size)
     to = _put_head(<octet *>PyBytes_AS_STRING(whole), b"*", len(words))
-    for one in said:
+    for one in packed:
         word = <bytes>one
         length = PyBytes_GET_SIZE(word)
         to = _put_head(to, b"$", length)

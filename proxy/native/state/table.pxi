@@ -1,7 +1,7 @@
 # state/embedded/record_table.py
 
 cdef enum:
-    FETCHED = 256  # of the keys of one call: more than most turns bring; 80 KB of records
+    FETCHED = 256  # keys of one call: more than most batches have; 80 KB of records
 cdef u64 KEY_MAX = (1 << 40) - 1
 cdef Py_ssize_t LENGTH_MAX = (1 << 24) - 1
 cdef Py_ssize_t LOAD = 2
@@ -9,12 +9,12 @@ cdef Py_ssize_t LOAD = 2
 cdef extern from *:
     """
     #if defined(__GNUC__)
-    #define GATE106_SOON(at) __builtin_prefetch(at)
+    #define GATE106_PREFETCH(at) __builtin_prefetch(at)
     #else
-    #define GATE106_SOON(at) (void)(at)
+    #define GATE106_PREFETCH(at) (void)(at)
     #endif
     """
-    void _soon "GATE106_SOON"(const void *at) noexcept
+    void _prefetch "GATE106_PREFETCH"(const void *at) noexcept
 
 cdef extern from "Python.h":
     PyObject **_items_of "PySequence_Fast_ITEMS"(list)
@@ -22,7 +22,7 @@ cdef extern from "Python.h":
 
 
 cdef void _fetch(list buckets, keys, u64 mix, u64 mask, u64 split) except *:
-    """Asks memory for the buckets of all these keys: it brings them side by side, where reading them one by one waits for each."""
+    """Prefetches the buckets of these keys in parallel."""
     cdef u64[FETCHED] numbers
     cdef int overflow
     cdef Py_ssize_t many = 0
@@ -35,7 +35,7 @@ cdef void _fetch(list buckets, keys, u64 mix, u64 mask, u64 split) except *:
 
 
 cdef void _fetch_all(list buckets, const u64 *numbers, Py_ssize_t many, u64 mix, u64 mask, u64 split) noexcept:
-    """At most FETCHED of them."""
+    """``_fetch`` for at most FETCHED numbers."""
     cdef PyObject **held = _items_of(buckets)
     cdef const char *bucket
     cdef u64[FETCHED] indices
@@ -46,13 +46,13 @@ cdef void _fetch_all(list buckets, const u64 *numbers, Py_ssize_t many, u64 mix,
         indices[place] = mixed & mask
         if indices[place] < split:
             indices[place] = mixed & (mask << 1 | 1)
-        _soon(held + indices[place])
+        _prefetch(held + indices[place])
     for place in range(many):
-        _soon(held[indices[place]])
+        _prefetch(held[indices[place]])
     for place in range(many):
         bucket = <const char *>held[indices[place]]
         for at in range(64, PyBytes_GET_SIZE(<object>held[indices[place]]), 64):
-            _soon(bucket + at)
+            _prefetch(bucket + at)
 
 
 def table_get_all(self, keys):
@@ -64,13 +64,13 @@ def table_get_all(self, keys):
     cdef bytes bucket, record
     cdef const octet *start
     cdef Py_ssize_t at, end, length
-    if type(keys) is tuple or type(keys) is list or type(keys) is dict:  # which are walked twice
+    if type(keys) is tuple or type(keys) is list or type(keys) is dict:  # which can be iterated twice
         _fetch(buckets, keys, mix, mask, split)
     for one in keys:
         key = PyLong_AsLongLongAndOverflow(one, &overflow)
         record = b""
         if not overflow and key >= 0:
-            mixed = (<u64>key * mix) >> 20  # its upper bits are lost; no table is so large that it would see them
+            mixed = (<u64>key * mix) >> 20  # the lost upper bits matter for no possible table size
             index = mixed & mask
             bucket = <bytes>buckets[<Py_ssize_t>(index if index >= split else mixed & wide)]
             start = <const octet *>PyBytes_AS_STRING(bucket)
@@ -88,7 +88,7 @@ def table_get_all(self, keys):
 
 
 cdef bytes _with(bytes bucket, Py_ssize_t at, Py_ssize_t after, u64 key, bytes record):
-    """The bucket with this record from ``at`` to ``after``; without any, where the record is empty."""
+    """The bucket with this record in place of ``at`` to ``after``; an empty record is left out."""
     cdef Py_ssize_t length = PyBytes_GET_SIZE(record), rest = PyBytes_GET_SIZE(bucket) - after
     cdef Py_ssize_t place = at
     cdef bytes whole = PyBytes_FromStringAndSize(NULL, at + (8 + length if length else 0) + rest)
@@ -140,20 +140,20 @@ cdef int _grow(list buckets, u64 mix, u64 *mask, u64 *split) except -1:
     split[0] = next + 1
     if split[0] > mask[0]:
         mask[0], split[0] = wide, 0
-    else:  # the next to be split
-        _soon(_items_of(buckets)[split[0]])
-        _soon(<const char *>_items_of(buckets)[split[0]] + 64)
-        _soon(<const char *>_items_of(buckets)[split[0]] + 128)
+    else:  # prefetch the next bucket to split
+        _prefetch(_items_of(buckets)[split[0]])
+        _prefetch(<const char *>_items_of(buckets)[split[0]] + 64)
+        _prefetch(<const char *>_items_of(buckets)[split[0]] + 128)
     return 0
 
 
 def table_exchange_all(self, items):
-    cdef list buckets = self._buckets, done = [], people = []
+    cdef list buckets = self._buckets, done = [], keys_seen = []
     cdef u64 mix = self._mix, group_mask = self._groups - 1, mask = self._mask, split = self._split
     cdef u64 mixed, index, head
     cdef long long key
     cdef int overflow
-    cdef bint taken, there
+    cdef bint taken, exists
     cdef bytes bucket, record
     cdef const octet *start
     cdef Py_ssize_t at, after, end, size
@@ -161,10 +161,10 @@ def table_exchange_all(self, items):
     cdef octet[::1] marks = changed
     if type(items) is list and len(<list>items) > 1:
         for item in <list>items:
-            people.append(item[0])
-            if len(people) == FETCHED:
+            keys_seen.append(item[0])
+            if len(keys_seen) == FETCHED:
                 break
-        _fetch(buckets, people, mix, mask, split)
+        _fetch(buckets, keys_seen, mix, mask, split)
     for one, prefix, data in items:
         key = PyLong_AsLongLongAndOverflow(one, &overflow)
         record = <bytes?>data
@@ -176,15 +176,15 @@ def table_exchange_all(self, items):
             index = mixed & (mask << 1 | 1)
         bucket = <bytes>buckets[<Py_ssize_t>index]
         start = <const octet *>PyBytes_AS_STRING(bucket)
-        at, after, end, there = 0, 0, PyBytes_GET_SIZE(bucket), False
+        at, after, end, exists = 0, 0, PyBytes_GET_SIZE(bucket), False
         while at < end:
             head = _u64_at(start + at)
             after = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
             if head >> 24 == <u64>key:
-                there = True
+                exists = True
                 break
             at = after
-        if not there:
+        if not exists:
             taken = not prefix
             done.append(taken)
             if taken and PyBytes_GET_SIZE(record):
@@ -210,7 +210,7 @@ def table_exchange_all(self, items):
 
 
 cdef enum:
-    RUNS_MOST = 1024  # of records of one bucket in one group: it has 32 to 64 records
+    RUNS_MOST = 1024  # runs of records of one bucket in a group, which has 32 to 64 records
 
 
 def table_load_group(self, bytes data):
@@ -219,7 +219,7 @@ def table_load_group(self, bytes data):
     cdef u64 mixed, index, head, last = ~<u64>0
     cdef const octet *start = <const octet *>PyBytes_AS_STRING(data)
     cdef Py_ssize_t at = 0, after, end = PyBytes_GET_SIZE(data), many = 0, count = 0, place
-    cdef u64[RUNS_MOST] whose
+    cdef u64[RUNS_MOST] indices
     cdef Py_ssize_t[RUNS_MOST + 1] begun
     cdef bytes run
     changed = self.changed
@@ -228,7 +228,7 @@ def table_load_group(self, bytes data):
         head = _u64_at(start + at) if end - at >= 8 else 0
         after = at + 8 + <Py_ssize_t>(head & 0xFFFFFF)
         if after > end or after == at + 8:
-            return PURE["table_load_group"](self, data)  # which says what is wrong
+            return PURE["table_load_group"](self, data)  # raises the error
         mixed = ((head >> 24) * mix) >> 20
         index = mixed & mask
         if index < split:
@@ -236,8 +236,8 @@ def table_load_group(self, bytes data):
         if index != last:
             if many == RUNS_MOST:
                 return PURE["table_load_group"](self, data)
-            whose[many], begun[many] = index, at
-            _soon(_items_of(buckets) + index)
+            indices[many], begun[many] = index, at
+            _prefetch(_items_of(buckets) + index)
             many += 1
             last = index
         count += 1
@@ -246,24 +246,24 @@ def table_load_group(self, bytes data):
     if <Py_ssize_t>len(buckets) * LOAD * 2 < <Py_ssize_t>self._count + count:
         return PURE["table_load_group"](self, data)
     for place in range(many):
-        if PyBytes_GET_SIZE(<bytes>buckets[<Py_ssize_t>whose[place]]):
+        if PyBytes_GET_SIZE(<bytes>buckets[<Py_ssize_t>indices[place]]):
             return PURE["table_load_group"](self, data)
     self._count += count
     for place in range(many):
-        at = <Py_ssize_t>whose[place]
+        at = <Py_ssize_t>indices[place]
         run = PyBytes_FromStringAndSize(<const char *>start + begun[place], begun[place + 1] - begun[place])
-        if PyBytes_GET_SIZE(<bytes>buckets[at]):  # some of its records lay elsewhere in the group
+        if PyBytes_GET_SIZE(<bytes>buckets[at]):  # other records of the bucket lay elsewhere in the group
             run = <bytes>buckets[at] + run
         buckets[at] = run
-        marks[<Py_ssize_t>(whose[place] & group_mask)] = 1
+        marks[<Py_ssize_t>(indices[place] & group_mask)] = 1
 
 
 # state/stores/sqlite.py
 
 cdef inline bytes _number48(u64 number):
-    cdef bytes said = PyBytes_FromStringAndSize(NULL, 6)
-    _put_u48(<octet *>PyBytes_AS_STRING(said), number)
-    return said
+    cdef bytes octets = PyBytes_FromStringAndSize(NULL, 6)
+    _put_u48(<octet *>PyBytes_AS_STRING(octets), number)
+    return octets
 
 
 def versioned(list items, u64 version, *, bint whatever=False):

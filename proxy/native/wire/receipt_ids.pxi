@@ -1,18 +1,18 @@
 # wire/receipt_ids.py
 
 cdef bint[256] _wide_codings
-cdef bint _codings_known = False
+cdef bint _codings_learned = False
 cdef object _Receipted
 cdef Py_ssize_t _id_in_tlv_max
 
 
 cdef int _learn_codings() except -1:
-    global _codings_known, _Receipted, _id_in_tlv_max
+    global _codings_learned, _Receipted, _id_in_tlv_max
     from proxy.wire import receipt_ids as room
     for coding in range(256):
         _wide_codings[coding] = room.KINDS[coding] == room.UCS_2
     _Receipted, _id_in_tlv_max = room.ReceiptIds, room._IN_TLV_MAX
-    _codings_known = True
+    _codings_learned = True
     return 0
 
 
@@ -25,14 +25,14 @@ cdef inline bint _of_word(octet one) noexcept:
 
 
 cdef class PlainReceipt:
-    """A receipt in octets that are characters, whose text begins with the id that it names: as ``Receipted``."""
+    """``ReceiptIds`` of a receipt in a single-octet coding whose text begins with the id."""
 
     cdef readonly object text_id, tlv_id
     cdef bytes data
     cdef Py_ssize_t short_at, short_end, id_at, id_end, tlv_at, tlv_end
 
     cdef bint found(self, bytes data) noexcept:
-        """Whether it is one."""
+        """Whether the data are such a receipt; finds the places of its fields."""
         cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data), place = 16, number, tag, length
         for number in range(5):  # service_type, source_addr, destination_addr, schedule_delivery_time, validity_period
@@ -80,7 +80,7 @@ cdef class PlainReceipt:
         self.id_end = place
         if place == self.id_at or (place < self.short_end and (at[place] >= 0x7F or (at[place] < 0x20 and not 9 <= at[place] <= 13))):
             return False
-        for place in range(self.short_at + 4, self.id_end):  # an id that says text: is not so simple
+        for place in range(self.short_at + 4, self.id_end):  # the Python version reads an id that contains text:
             if at[place] == c":":
                 return False
         return True
@@ -123,7 +123,7 @@ cdef class PlainReceipt:
 
 def receipted(data):
     cdef PlainReceipt receipt
-    if not _codings_known:
+    if not _codings_learned:
         _learn_codings()
     receipt = PlainReceipt.__new__(PlainReceipt)
     if not receipt.found(<bytes?>data):

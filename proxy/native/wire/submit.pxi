@@ -5,20 +5,19 @@ cdef extern from "Python.h":
 
 
 cdef inline object _two_octets(const unsigned short *text, Py_ssize_t size):
-    """A string of characters of which one at least has a number over 255."""
+    """A string with at least one character above U+00FF."""
     made = PyUnicode_New(size, 0xFFFF)
     memcpy(PyUnicode_DATA(made), text, 2 * size)
     return made
 
 
 cdef object _plain_text(const octet *at, Py_ssize_t units):
-    """UTF-16BE of at most LONGEST whole characters; None where there is half a pair, a whole one, or an exchanged
-    mark of the order of octets."""
+    """UTF-16BE of at most LONGEST code units; None if there is a surrogate or a swapped byte order mark."""
     cdef unsigned short[LONGEST] text
     cdef unsigned short one, pairs = 0, all_bits = 0
     cdef Py_ssize_t place
     memcpy(text, at, 2 * units)
-    for place in range(units):  # without a way out, so that the compiler takes eight at a step
+    for place in range(units):  # without an exit, so that the compiler can use vectors
         one = text[place]
         if not PY_BIG_ENDIAN:
             one = one << 8 | one >> 8
@@ -31,14 +30,14 @@ cdef object _plain_text(const octet *at, Py_ssize_t units):
 
 
 cdef object _content(object text, bytes digest, object part, object octets):
-    """One that can be read, and is all there."""
+    """A complete, readable content."""
     content = gate106_make(CONTENT)
     _fill(&(<ContentFields *>content).text, text)
     _fill(&(<ContentFields *>content).state, _readable)
     _fill(&(<ContentFields *>content).digest, digest)
     _fill(&(<ContentFields *>content).part, part)
     _fill(&(<ContentFields *>content).scheduled, None)
-    _fill(&(<ContentFields *>content).extra, _nothing)
+    _fill(&(<ContentFields *>content).extra, _empty_tuple)
     _fill(&(<ContentFields *>content).octets, octets)
     _fill(&(<ContentFields *>content).complete, True)
     _fill(&(<ContentFields *>content).read_by, None)
@@ -47,16 +46,16 @@ cdef object _content(object text, bytes digest, object part, object octets):
 
 
 cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes digest, const octet *its):
-    """What follows the destination, where that is UCS-2 without times and optional parameters, whole or a part; else None. ``memo`` will be
-    asked whether it has come before. ``digest``: of the message, where it is known; ``its``: of these octets, likewise."""
+    """The content of the octets behind the destination, if they are UCS-2 without times and optional parameters; else None.
+    ``digest``: of the message, b"" if not known yet; ``its``: of these octets, NULL likewise. Prefetches the memo's recency filter."""
     cdef const octet *header = at + 10
     cdef int length = 0
     if size < 10 or size != 10 + at[9] or at[9] > SHORT_MOST or at[3] or at[4] or not _is_ucs2[at[7]]:
         return None
-    if at[0] & 0x3C or at[2] > 3 or at[5] > 2 or at[6] > 1:  # something else must look at it
+    if at[0] & 0x3C or at[2] > 3 or at[5] > 2 or at[6] > 1:  # the Python version reads it
         return None
     part = octets = None
-    if at[0] & 0x40:  # a part, by a header that says nothing else
+    if at[0] & 0x40:  # a part whose header has no other element
         if size > 16 and header[0] == 5 and header[1] == 0 and header[2] == 3:
             length = 6
             reference = <long>header[3]
@@ -72,7 +71,7 @@ cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes dig
         return None
     if not digest:
         digest = _digest16(at, 10 + length + size) if its is NULL else PyBytes_FromStringAndSize(<const char *>its, 16)
-        _comes_soon((<TextsFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(digest)))
+        _prefetch_recency((<ContentCacheFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(digest)))
     text = _plain_text(header + length, size >> 1)
     if text is None:
         return None
@@ -82,30 +81,30 @@ cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes dig
 
 
 cdef inline bint _is_again(object memo, object content) except -1:
-    return _comes_by((<TextsFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(<bytes>(<ContentFields *>content).digest)))
+    return _is_recent((<ContentCacheFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(<bytes>(<ContentFields *>content).digest)))
 
 
 cdef int _remember(object memo, bytes tail, object content) except -1:
-    if len(<dict><object>(<TextsFields *>memo).young) >= _wire_most:
+    if len(<dict><object>(<ContentCacheFields *>memo).young) >= _wire_most:
         memo.add(tail, content)
     else:
-        (<dict><object>(<TextsFields *>memo).young)[tail] = content
+        (<dict><object>(<ContentCacheFields *>memo).young)[tail] = content
     return 0
 
 
-def submit_unseen(bytes tail, memo, now, bytes digest=b""):
+def submit_read_uncached(bytes tail, memo, now, bytes digest=b""):
     cdef Py_ssize_t held = PyBytes_GET_SIZE(digest)
-    if not _read_placed:
-        _learn_to_read()
+    if not _analysis_learned:
+        _learn_analysis()
     if type(memo) is not _WireMemo or (held and held < 8):
-        return PURE["submit_unseen"](tail, memo, now, digest)
-    content = _get(<dict><object>(<TextsFields *>memo).old, tail)
+        return PURE["submit_read_uncached"](tail, memo, now, digest)
+    content = _get(<dict><object>(<ContentCacheFields *>memo).old, tail)
     if content is not None:
         _remember(memo, tail, content)
         return content
     content = _read_plain(memo, <const octet *>PyBytes_AS_STRING(tail), PyBytes_GET_SIZE(tail), digest, NULL)
     if content is None:
-        return PURE["submit_unseen"](tail, memo, now, digest)
+        return PURE["submit_read_uncached"](tail, memo, now, digest)
     if _is_again(memo, content):
         _remember(memo, tail, content)
     return content
@@ -120,8 +119,8 @@ def joined(parts):
     cdef Py_ssize_t size = 0, total, place, more
     cdef int coding = -1
     cdef bytes piece
-    if not _read_placed:
-        _learn_to_read()
+    if not _analysis_learned:
+        _learn_analysis()
     if type(parts) is not list or not 0 < len(<list>parts) <= PARTS_MOST:
         return PURE["joined"](parts)
     total = len(<list>parts)

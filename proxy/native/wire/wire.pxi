@@ -24,9 +24,9 @@ def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, waiting,
     cdef unsigned int command_id, known = 0
     cdef bint accepted = _zero in accept
     cdef object name = _zero
-    cdef Asked asked = waiting if type(waiting) is Asked else None
+    cdef RequestWindow window = waiting if type(waiting) is RequestWindow else None
     cdef Place *place
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     while end - position >= 16:
         at = start + position
@@ -34,7 +34,7 @@ def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, waiting,
         if not 16 <= length <= most or length > end - position:
             break
         command_id = _u32_at(at + 4)
-        if command_id != known:  # one after another is of the same kind
+        if command_id != known:  # a run of PDUs mostly has one command_id
             known, name = command_id, command_id
             accepted = name in accept
         frame = _frame(at, length, name)
@@ -43,10 +43,10 @@ def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, waiting,
             requests.append(frame)
             continue
         if command_id & RESPONSE_BIT:
-            place = NULL if asked is None else asked.find(_u32_at(at + 12))
+            place = NULL if window is None else window.find(_u32_at(at + 12))
             if place is not NULL:
                 if command_id == place.response or command_id == RESPONSE_BIT:
-                    answers.append((asked.take(place), frame))
+                    answers.append((window.take(place), frame))
                     continue
             else:
                 sequence = <object>(<FrameFields *>frame).sequence_number
@@ -60,7 +60,7 @@ def sort_pdus(bytes data, Py_ssize_t position, Py_ssize_t most, accept, waiting,
 
 
 def are_all(list frames, command_id):
-    if _transit_type is NULL:
+    if _pending_type is NULL:
         _learn_fields()
     for frame in frames:
         if Py_TYPE(frame) is not _frame_type or (<FrameFields *>frame).command_id is not <PyObject *>command_id:
@@ -69,15 +69,15 @@ def are_all(list frames, command_id):
 
 
 cdef inline bytes _data_of(object request):
-    if Py_TYPE(request) is _transit_type:
-        return <bytes>(<TransitFields *>request).data
+    if Py_TYPE(request) is _pending_type:
+        return <bytes>(<PendingFields *>request).data
     if Py_TYPE(request) is _item_type:
         return <bytes>(<ItemFields *>request).data
     return <bytes?>request.data
 
 
-def asked_pieces(requests, double now, waiting, long long sequence):
-    """wire/asked.py"""
+def request_pieces(requests, double now, waiting, long long sequence):
+    """wire/outstanding.py"""
     cdef list held = list(requests), datas = []
     cdef bytes data, whole
     cdef const octet *at
@@ -85,15 +85,15 @@ def asked_pieces(requests, double now, waiting, long long sequence):
     cdef Py_ssize_t size = 0, place
     cdef object when = now, response = None
     cdef unsigned int command_id, known = 0
-    cdef Asked asked = waiting if type(waiting) is Asked else None
-    cdef Place *asks
-    if _transit_type is NULL:
+    cdef RequestWindow window = waiting if type(waiting) is RequestWindow else None
+    cdef Place *place_of_request
+    if _pending_type is NULL:
         _learn_fields()
     for request in held:
         data = _data_of(request)
         if PyBytes_GET_SIZE(data) < 16:
             raise ValueError(f"a request of {PyBytes_GET_SIZE(data)} octets")
-        datas.append(data)  # who is asked again may say something else
+        datas.append(data)  # a second read of the attribute could differ
         size += PyBytes_GET_SIZE(data)
     whole = PyBytes_FromStringAndSize(NULL, size)
     to = <octet *>PyBytes_AS_STRING(whole)
@@ -103,11 +103,11 @@ def asked_pieces(requests, double now, waiting, long long sequence):
         at = <const octet *>PyBytes_AS_STRING(data)
         size = PyBytes_GET_SIZE(data)
         command_id = RESPONSE_BIT | <unsigned int>at[6] << 8 | <unsigned int>at[7]
-        if asked is not None:
-            asks = asked.put(sequence, held[place])
-            asks.sent, asks.response = now, command_id
+        if window is not None:
+            place_of_request = window.put(sequence, held[place])
+            place_of_request.sent, place_of_request.response = now, command_id
         else:
-            if command_id != known:  # one after another is of the same kind
+            if command_id != known:  # a run of PDUs mostly has one command_id
                 known, response = command_id, command_id
             waiting[sequence] = (held[place], when, response)
         memcpy(to, at, size)

@@ -22,7 +22,7 @@ from proxy.policy.limit_counts import counter_key, counter_of
 from proxy.policy.ruleset import RuleSet
 
 
-class ConditionStanding:
+class ConditionResults:
     """``now``: seconds since 1970."""
 
     def __init__(
@@ -126,11 +126,11 @@ _KINDS = {"marketing": "classified", "signature_count": "signature"}
 """Words of leaves that are not their key in ``when``."""
 
 
-def suggestion_for(standing: ConditionStanding, rule: Rule, breach: Breach) -> Bilingual:
+def suggestion_for(standing: ConditionResults, rule: Rule, breach: Breach) -> Bilingual:
     return joined(EITHER, dict.fromkeys(_options(standing, rule, breach))) or NO_WAY
 
 
-def _options(standing: ConditionStanding, rule: Rule, breach: Breach) -> Iterator[Bilingual]:
+def _options(standing: ConditionResults, rule: Rule, breach: Breach) -> Iterator[Bilingual]:
     for place, limit in enumerate(rule.limits):
         if limit.share:
             yield Bilingual("send more of the other kind first", "先增加其他短信的占比")
@@ -149,7 +149,7 @@ def _options(standing: ConditionStanding, rule: Rule, breach: Breach) -> Iterato
         yield Bilingual(f"send it from {time_windows.local(again)} on", f"{time_windows.local(again)} 起再发")
 
 
-def _of_conditions(standing: ConditionStanding, rule: Rule) -> Iterator[Bilingual]:
+def _of_conditions(standing: ConditionResults, rule: Rule) -> Iterator[Bilingual]:
     kinds = when_kinds()
     for leaf, _ in standing.rests_on(rule.when):
         word = leaf.field if isinstance(leaf, OneOf) else leaf.word

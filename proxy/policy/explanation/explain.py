@@ -17,7 +17,7 @@ from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, OneOf, RecipientTest, Test, Tree
 from proxy.policy.evaluation_plan import Rule
-from proxy.policy.explanation.condition_results import ConditionStanding, suggestion_for
+from proxy.policy.explanation.condition_results import ConditionResults, suggestion_for
 from proxy.policy.explanation.history import NOTHING, Past
 from proxy.policy.explanation.naming import (
     NOT_ASKED,
@@ -128,7 +128,7 @@ def explain(
     if facts.signature:
         names[facts.signature_hash] = signature_written(facts.signature, message.content.text)
     known = by_registry(rules.registry, by_names(names, look_up))
-    explainer = _Explainer(ConditionStanding(message, recipient, rules, now, counters, verdict), known)
+    explainer = _Explainer(ConditionResults(message, recipient, rules, now, counters, verdict), known)
     return Explanation(
         verdict, province, city, evidence(rules.reader, message.content),
         tuple(explainer.part(rule) for rule in (*rules.rules, *rules.ordered)), Number(message.recipient), message.recipient,
@@ -156,7 +156,7 @@ def explain_text(
 class _Explainer:
     """One message, asked about rule by rule."""
 
-    def __init__(self, standing: ConditionStanding, look_up: LookUp) -> None:
+    def __init__(self, standing: ConditionResults, look_up: LookUp) -> None:
         self._standing, self._look_up = standing, look_up
 
     def part(self, rule: Rule) -> RulePart:
@@ -200,8 +200,8 @@ class _Explainer:
             plain = plainly(tree.part)
             return Bilingual(f"excluded: {plain}", f"被排除: {plain.zh}")
         if isinstance(tree, OneOf):
-            asked = self._standing
-            field = asked.rules.field(tree.field, asked.facts, asked.message, asked.at)
+            judged = self._standing
+            field = judged.rules.field(tree.field, judged.facts, judged.message, judged.at)
             names = tree.field in ("provider", "account")
             values = as_written(sorted(tree.values)) if names else any_of(sorted(tree.values))
             found = field if names else term(field).zh
@@ -239,14 +239,14 @@ class _Explainer:
         """What the person refused, of what is in force."""
         for one in self._standing.recipient.opt_outs():
             if not 0 < one.expiry <= self._standing.now:
-                since, said = time_windows.local(one.time), about(one, self._look_up)
+                since, words = time_windows.local(one.time), about(one, self._look_up)
                 if one.source == "doubtful" and self._standing.now < one.time + HOLD_S:
                     until = time_windows.local(one.time + HOLD_S)
-                    english = f"{said} is held: a reply on {since} is doubtful, until somebody decides or {until}"
-                    yield Bilingual(english, f"{said.zh} 暂停: {since} 的回复存疑, 待人工判定, 至 {until}")
+                    english = f"{words} is held: a reply on {since} is doubtful, until somebody decides or {until}"
+                    yield Bilingual(english, f"{words.zh} 暂停: {since} 的回复存疑, 待人工判定, 至 {until}")
                 else:
                     yield Bilingual(
-                        f"refused {said} by {one.source} on {since}", f"{since} 起拒收{said.zh}({term(one.source).zh})"
+                        f"refused {words} by {one.source} on {since}", f"{since} 起拒收{words.zh}({term(one.source).zh})"
                     )
 
     def _counts(self, rule: Rule) -> Iterator[Bilingual]:

@@ -120,12 +120,12 @@ def about(refusal: OptOut, look_up: LookUp) -> Bilingual:
 def fields(refusal: OptOut, look_up: LookUp) -> dict[str, str]:
     """The same for programs, beside ``value``: empty strings where nothing is known."""
     known = _known(refusal, look_up) if refusal.scope in NAMED_SCOPES else KnownSignature()
-    said = about(refusal, look_up)
-    return {"advertiser": known.advertiser, "signature": known.signature, "about": str(said), "about_zh": said.zh}
+    words = about(refusal, look_up)
+    return {"advertiser": known.advertiser, "signature": known.signature, "about": str(words), "about_zh": words.zh}
 
 
 def names(refusal: OptOut, name: str, registry: Registry) -> bool:
-    """Whether somebody means this refusal by a name: its value as it is, or of a hash the signature, or the registered advertiser."""
+    """Whether a name means this refusal: its value, the signature behind a hash, or the registered advertiser."""
     if refusal.value == name:
         return True
     if refusal.scope not in NAMED_SCOPES or not HASH.fullmatch(refusal.value):

@@ -150,7 +150,7 @@ class _ObjectionFinder:
 
     def __init__(self, rules: RuleSet, sender: Sender, content: Content, at: float) -> None:
         self._rules, self._sender, self._content, self._at = rules, sender, content, at
-        self._told: dict[int, dict[str, RulePart]] = {}
+        self._explained: dict[int, dict[str, RulePart]] = {}
 
     def objection(self, breach: Breach, places: set[int], everywhere: set[int]) -> TextObjection:
         part = self._parts(min(places))[breach.rule]
@@ -158,11 +158,11 @@ class _ObjectionFinder:
         return TextObjection(breach.rule, part.say, breach.reason.public, breach.outcome, part.change, where)
 
     def _parts(self, place: int) -> dict[str, RulePart]:
-        if place not in self._told:
+        if place not in self._explained:
             message = Message(self._sender, _somebody(self._rules, place), self._content)
-            told = explain(message, Past(), self._rules, self._at, PastCounts())
-            self._told[place] = {part.rule: part for part in told.parts}
-        return self._told[place]
+            explanation = explain(message, Past(), self._rules, self._at, PastCounts())
+            self._explained[place] = {part.rule: part for part in explanation.parts}
+        return self._explained[place]
 
 
 def _named(places: set[int], regions: Regions) -> tuple[str, ...]:

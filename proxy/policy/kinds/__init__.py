@@ -79,8 +79,8 @@ def _listed() -> dict[str, Kind]:
     kinds: dict[str, Kind] = {}
     for module in pkgutil.iter_modules(__path__):
         found = importlib.import_module(f"{__name__}.{module.name}")
-        said = " ".join((found.__doc__ or "").partition("\n\n")[0].replace("``", "").split())
-        about = Bilingual(f"{module.name}: {said}", found.CHINESE)
+        text = " ".join((found.__doc__ or "").partition("\n\n")[0].replace("``", "").split())
+        about = Bilingual(f"{module.name}: {text}", found.CHINESE)
         kinds[module.name] = Kind(
             module.name, found.condition, found.IN_RECORD, getattr(found, "HINT", ""), about, found.SHAPE, found.MEND
         )

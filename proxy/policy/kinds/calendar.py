@@ -37,7 +37,7 @@ def condition(node: Node, context: KindContext) -> Tree:
         words = _words(keys["day"], context) if "day" in keys else _holiday(keys["holiday"])
     else:
         words = _words(node, context)
-    holidays, said = context.registry.holidays, any_of(words)
+    holidays, text = context.registry.holidays, any_of(words)
 
     def holds(at: float) -> bool:
         day, second = divmod(int(at) + time_windows.OFFSET_S, time_windows.DAY_S)
@@ -47,7 +47,7 @@ def condition(node: Node, context: KindContext) -> Tree:
         midnight = time_windows.next_midnight(at) - time_windows.DAY_S
         return min((midnight + edge for edge in (first, last) if midnight + edge > at), default=midnight + time_windows.DAY_S)
 
-    test = time_windows.TimeTest(holds, changes, Bilingual(f"the day is {said}{shown}", f"当天是{said.zh}{shown}"))
+    test = time_windows.TimeTest(holds, changes, Bilingual(f"the day is {text}{shown}", f"当天是{text.zh}{shown}"))
     return Test("time", test.holds, test.words, "calendar", time=test)
 
 

@@ -53,8 +53,8 @@ def condition(node: Node, context: KindContext) -> Tree:
     registry, consents = context.registry, context.registry.consents
 
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
-        mine = registry.advertiser_of(facts.signature_hash)
-        known = frozenset(("", mine, facts.signature))
+        advertiser = registry.advertiser_of(facts.signature_hash)
+        known = frozenset(("", advertiser, facts.signature))
         of = frozenset(("", facts.category.word, facts.subcategory))
         words: list[ConsentRow | Consent] = [*record.consents(known, of, now)]
         if (row := consents.newest(message.recipient, known, of, now)) is not None:
@@ -69,8 +69,8 @@ def condition(node: Node, context: KindContext) -> Tree:
         return state_of(newest, max(now, message.content.scheduled or 0.0)) in states  # it must hold when the person gets it
 
     def asked(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
-        mine = registry.advertiser_of(facts.signature_hash)
-        return bool(mine) and any(registry.advertiser_of(one) == mine for one in record.asked())
+        advertiser = registry.advertiser_of(facts.signature_hash)
+        return bool(advertiser) and any(registry.advertiser_of(one) == advertiser for one in record.asked())
 
     parts: list[Tree] = []
     if states:

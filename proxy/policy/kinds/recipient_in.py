@@ -24,8 +24,8 @@ def condition(node: Node, context: KindContext) -> Tree:
     names = node.texts("recipient_in", digits=True)
     for item, name in zip(node.items(), names, strict=True):
         if name not in context.lists:
-            told = unknown("list", name, context.lists)
-            raise RuleFault(item.line, f"recipient_in: {told}; lists: at the top of a file names them")
+            problem = unknown("list", name, context.lists)
+            raise RuleFault(item.line, f"recipient_in: {problem}; lists: at the top of a file names them")
     sets = tuple(context.lists[name].numbers for name in names)
 
     numbers = sets[0] if len(sets) == 1 else None
@@ -34,6 +34,6 @@ def condition(node: Node, context: KindContext) -> Tree:
         number = message.recipient
         return number in numbers if numbers is not None else any(number in one for one in sets)
 
-    said = as_written(names)
-    words = Bilingual(f"the recipient is on {said}", f"号码在名单 {said.zh} 上")
+    text = as_written(names)
+    words = Bilingual(f"the recipient is on {text}", f"号码在名单 {text.zh} 上")
     return RecipientTest(holds, words, "recipient_in", names=tuple(names), numbers=numbers)

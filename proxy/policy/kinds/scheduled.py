@@ -34,8 +34,8 @@ def condition(node: Node, context: KindContext) -> Tree:
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
         return _word(message.content.scheduled, now) in words
 
-    said = joined(OR, [spoken for word, spoken in WORDS.items() if word in words])
-    return RecipientTest(holds, Bilingual(f"it is to be delivered {said}", f"要求{said.zh}下发"), "scheduled")
+    text = joined(OR, [spoken for word, spoken in WORDS.items() if word in words])
+    return RecipientTest(holds, Bilingual(f"it is to be delivered {text}", f"要求{text.zh}下发"), "scheduled")
 
 
 def _word(scheduled: float | None, now: float) -> str:

@@ -69,10 +69,10 @@ class _RefusalFilter(NamedTuple):
 
 
 def condition(node: Node, context: KindContext) -> Tree:
-    asked = _asked(node)
-    lists = tuple(one for one in context.lists.values() if asked.lists and one.scope in asked.scopes)
+    refusal_filter = _asked(node)
+    lists = tuple(one for one in context.lists.values() if refusal_filter.lists and one.scope in refusal_filter.scopes)
     registry = context.registry
-    means = {"all" if one == "global" else one for one in asked.scopes}
+    means = {"all" if one == "global" else one for one in refusal_filter.scopes}
 
     def holds(message: Message, record: Recipient, facts: Facts, now: float) -> bool:
         if not lists:  # nearly always
@@ -81,50 +81,50 @@ def condition(node: Node, context: KindContext) -> Tree:
                     break
             else:
                 return False
-        return next(_found(asked, lists, message, record, facts, registry, now), None) is not None
+        return next(_found(refusal_filter, lists, message, record, facts, registry, now), None) is not None
 
     def evidence(message: Message, record: Recipient, facts: Facts, now: float) -> str:
         if not lists and not any(one.scope == "advertiser" for one in record.opt_outs()):
             return NOTHING  # of others nothing is to be shown
-        found = _found(asked, lists, message, record, facts, registry, now)
+        found = _found(refusal_filter, lists, message, record, facts, registry, now)
         return joined(THEN, dict.fromkeys(words for _, words in found))
 
-    owners = "owners " if asked.ways & {"domain", "phone"} else ""
-    reads = owners + ("texts" if asked.ways & {"phone", "text"} else "")
-    told = _description(asked)
-    words = Bilingual(f"the recipient refused such messages{told}", f"号码拒收这类短信{told.zh}")
+    owners = "owners " if refusal_filter.ways & {"domain", "phone"} else ""
+    reads = owners + ("texts" if refusal_filter.ways & {"phone", "text"} else "")
+    description = _description(refusal_filter)
+    words = Bilingual(f"the recipient refused such messages{description}", f"号码拒收这类短信{description.zh}")
     everybody = [one for one in lists if one.scope == "global"]
-    lists = tuple(one for one in lists if one.scope != "global" or asked.likely)
-    similar = asked.similarity if asked.ways & {"phone", "text"} else 0.0
-    spares_bare = not lists and not asked.likely  # the compiled judge takes messages that are no marketing for spared
+    lists = tuple(one for one in lists if one.scope != "global" or refusal_filter.likely)
+    similar = refusal_filter.similarity if refusal_filter.ways & {"phone", "text"} else 0.0
+    spares_bare = not lists and not refusal_filter.likely  # the compiled judge takes messages that are no marketing for spared
     refused = RecipientTest(
         holds, words, "suppressed", spares_bare=spares_bare, reads=reads, similar=similar, evidence=evidence
     )
-    if asked.likely:
+    if refusal_filter.likely:
         return All((OneOf("marketing", frozenset(LIKELY)), PRESENT, refused))
     return AnyOf((*map(_on_list, everybody), refused)) if everybody else refused
 
 
-def _description(asked: _RefusalFilter) -> Bilingual:
+def _description(refusal_filter: _RefusalFilter) -> Bilingual:
     """Which refusals, in words: all that tells one condition from another."""
     parts: list[str] = []
-    if len(asked.scopes) < len(SCOPES):
-        parts.append(joined(COMMA, map(term, sorted(asked.scopes))))
-    if len(asked.sources) < len(SOURCES):
-        by = any_of(one for one in sorted(asked.sources) if one != "doubtful" or "reply" not in asked.sources)
+    if len(refusal_filter.scopes) < len(SCOPES):
+        parts.append(joined(COMMA, map(term, sorted(refusal_filter.scopes))))
+    if len(refusal_filter.sources) < len(SOURCES):
+        by = any_of(one for one in sorted(refusal_filter.sources) if one != "doubtful" or "reply" not in refusal_filter.sources)
         parts.append(Bilingual(f"by {by}", f"来自{by.zh}"))
-    if asked.max_age_s:
-        age, chinese = time_windows.spell(asked.max_age_s), time_windows.spell_in_chinese(asked.max_age_s)
+    if refusal_filter.max_age_s:
+        age, chinese = time_windows.spell(refusal_filter.max_age_s), time_windows.spell_in_chinese(refusal_filter.max_age_s)
         parts.append(Bilingual(f"in the last {age}", f"最近 {chinese}内"))
-    if asked.ways != _USUAL:
-        ways = joined(COMMA, (term(way) for way in WAYS if way in asked.ways))
+    if refusal_filter.ways != _USUAL:
+        ways = joined(COMMA, (term(way) for way in WAYS if way in refusal_filter.ways))
         parts.append(Bilingual(f"known again by {ways}", f"按{ways.zh}认出"))
-    if "text" in asked.ways:
-        parts.append(Bilingual(f"from {asked.similarity:g} alike", f"相似度 {asked.similarity:g} 起"))
-    if asked.likely:
+    if "text" in refusal_filter.ways:
+        parts.append(Bilingual(f"from {refusal_filter.similarity:g} alike", f"相似度 {refusal_filter.similarity:g} 起"))
+    if refusal_filter.likely:
         parts.append(OF_LIKELY)
-    told = joined(THEN, parts)
-    return Bilingual(f" ({told})", f"({told.zh})") if told else NOTHING
+    description = joined(THEN, parts)
+    return Bilingual(f" ({description})", f"({description.zh})") if description else NOTHING
 
 
 def _on_list(one: NumberList) -> Tree:
@@ -140,7 +140,7 @@ def _on_list(one: NumberList) -> Tree:
 
 
 def _found(
-    asked: _RefusalFilter,
+    refusal_filter: _RefusalFilter,
     lists: Sequence[NumberList],
     message: Message,
     record: Recipient,
@@ -149,29 +149,29 @@ def _found(
     now: float,
 ) -> Iterator[tuple[str, str]]:
     """(way, what shows it) for each refusal in force that speaks of this message."""
-    if (facts.category is Category.MARKETING) is asked.likely:
+    if (facts.category is Category.MARKETING) is refusal_filter.likely:
         return
     for one in lists:
         if message.recipient in one.numbers:
             refusal = OptOut(one.scope, one.value, 0, "import", 0)
-            yield from _concerns(asked, refusal, message, record, facts, registry)
+            yield from _concerns(refusal_filter, refusal, message, record, facts, registry)
     for refusal in record.opt_outs():
-        if _in_force(refusal, now, asked.max_age_s) and refusal.source in asked.sources:
-            yield from _concerns(asked, refusal, message, record, facts, registry)
+        if _in_force(refusal, now, refusal_filter.max_age_s) and refusal.source in refusal_filter.sources:
+            yield from _concerns(refusal_filter, refusal, message, record, facts, registry)
 
 
 def _concerns(
-    asked: _RefusalFilter, refusal: OptOut, message: Message, record: Recipient, facts: Facts, registry: Registry
+    refusal_filter: _RefusalFilter, refusal: OptOut, message: Message, record: Recipient, facts: Facts, registry: Registry
 ) -> Iterator[tuple[str, str]]:
     scope = "global" if refusal.scope == "all" else refusal.scope
-    if scope not in asked.scopes:
+    if scope not in refusal_filter.scopes:
         return
     if scope != "advertiser":
-        if covers(scope, refusal.value, message.sender, facts) and (scope != "signature" or "signature" in asked.ways):
+        if covers(scope, refusal.value, message.sender, facts) and (scope != "signature" or "signature" in refusal_filter.ways):
             yield scope, ""
         return
-    for way, words in ways(refused_by(refusal, registry), message, facts, record, registry, asked.similarity):
-        if way in asked.ways:
+    for way, words in ways(refused_by(refusal, registry), message, facts, record, registry, refusal_filter.similarity):
+        if way in refusal_filter.ways:
             yield way, words
 
 
@@ -186,16 +186,20 @@ def _asked(node: Node) -> _RefusalFilter:
     if "reply" in sources:
         sources = [*sources, "doubtful"]
     max_age_s = _age(keys["max_age"]) if "max_age" in keys else 0
-    asked = _RefusalFilter(frozenset(scopes), frozenset(sources), max_age_s, "import" in sources and "max_age" not in keys)
+    refusal_filter = _RefusalFilter(
+        frozenset(scopes), frozenset(sources), max_age_s, "import" in sources and "max_age" not in keys
+    )
     if "match" in keys:
         named = frozenset(keys["match"].words("suppressed: match", WAYS))
-        asked = asked._replace(ways=named | {"platform"} if "advertiser" in named else named)  # the registry decides of shops
+        refusal_filter = refusal_filter._replace(
+            ways=named | {"platform"} if "advertiser" in named else named
+        )  # the registry decides of shops
     if "marketing" in keys:
         keys["marketing"].word("suppressed: marketing", LIKELY)
-        asked = asked._replace(likely=True)
+        refusal_filter = refusal_filter._replace(likely=True)
     if "similarity" in keys:
-        asked = asked._replace(similarity=_similarity(keys["similarity"]))
-    return asked
+        refusal_filter = refusal_filter._replace(similarity=_similarity(keys["similarity"]))
+    return refusal_filter
 
 
 def _similarity(node: Node) -> float:

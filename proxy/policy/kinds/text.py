@@ -83,10 +83,10 @@ def _pattern(node: Node) -> Test:
     try:
         compiled = re2.compile(_as_read(written), options)
     except re2.error as fault:
-        said = fault.args[0] if fault.args else ""
-        said = said.decode() if isinstance(said, bytes) else str(said)
+        message = fault.args[0] if fault.args else ""
+        message = message.decode() if isinstance(message, bytes) else str(message)
         raise RuleFault(
-            node.line, f"text: pattern '{written}' is not understood: {said} (RE2 syntax, no back references)"
+            node.line, f"text: pattern '{written}' is not understood: {message} (RE2 syntax, no back references)"
         ) from None
 
     if compiled.search("") and compiled.search("字"):

@@ -33,9 +33,9 @@ def condition(node: Node, context: KindContext) -> Tree:
             raise RuleFault(keys["zone"].line, f"time: zone: {fault}") from None
         node = keys["between"]
     spans = [span_of(item, "time") for item in node.items()]
-    said = as_written(node.texts("time"))
+    text = as_written(node.texts("time"))
     words = Bilingual(
-        f"time is {said}" + (f" in {zoned}" if zoned else ""), f"时刻在 {said.zh}" + (f"({zoned})" if zoned else "")
+        f"time is {text}" + (f" in {zoned}" if zoned else ""), f"时刻在 {text.zh}" + (f"({zoned})" if zoned else "")
     )
     test = time_windows.daily(spans, words, zone)
     return Test("time", test.holds, words, "time", time=test)
@@ -48,8 +48,8 @@ def span_of(item: Node, what: str) -> tuple[int, int]:
     try:
         span = (time_windows.clock(first.strip()), time_windows.clock(last.strip()))
     except ValueError as fault:
-        said = str(fault) if dash else f"'{written}' is no span of time"
-        raise RuleFault(item.line, f"{what}: {said} (write 21:00-08:00)") from None
+        problem = str(fault) if dash else f"'{written}' is no span of time"
+        raise RuleFault(item.line, f"{what}: {problem} (write 21:00-08:00)") from None
     if span[0] == span[1]:
         raise RuleFault(item.line, f"{what}: '{written}' starts when it ends (the whole day: leave {what} out)")
     return span

@@ -88,8 +88,8 @@ def name_of(leaf: Leaf) -> Name:
 
 def _leaf(leaf: Leaf, *, negated: bool) -> Branch:
     if isinstance(leaf, OneOf):
-        said = {leaf.field: leaf.values}
-        return Branch({}, said, frozenset(), frozenset()) if negated else Branch(said, {}, frozenset(), frozenset())
+        values = {leaf.field: leaf.values}
+        return Branch({}, values, frozenset(), frozenset()) if negated else Branch(values, {}, frozenset(), frozenset())
     name = frozenset((name_of(leaf),))
     return Branch({}, {}, frozenset(), name) if negated else Branch({}, {}, name, frozenset())
 
@@ -142,14 +142,16 @@ _NAMES = {"marketing": "band of classified"}
 
 
 def _said(branch: Branch, field: str) -> str:
-    asked, barred = branch.within.get(field), branch.without.get(field, frozenset())
-    parts = [] if asked is None else ["one of " + ", ".join(sorted(asked)) if asked else "several that exclude each other"]
+    required, barred = branch.within.get(field), branch.without.get(field, frozenset())
+    parts = (
+        [] if required is None else ["one of " + ", ".join(sorted(required)) if required else "several that exclude each other"]
+    )
     return " but ".join(parts + (["not " + ", ".join(sorted(barred))] if barred else []))
 
 
 def _category(branch: Branch) -> Iterator[str]:
     """The effective category is the stricter of declared and classified; what is surely marketing is classified so."""
-    asked = [
+    required = [
         field for field in ("category", "declared", "classified", "marketing") if field in {**branch.within, **branch.without}
     ]
     effective, declared, classified, bands = (
@@ -161,8 +163,8 @@ def _category(branch: Branch) -> Iterator[str]:
         for one, other in product(declared, classified)
         if bands & (_SURELY if other == "marketing" else _UNSURE)
     } & effective
-    if len(asked) > 1 and not fits:
-        yield f"{', '.join(asked)} cannot be so together: category is the stricter of declared and classified"
+    if len(required) > 1 and not fits:
+        yield f"{', '.join(required)} cannot be so together: category is the stricter of declared and classified"
     elif refusing and "marketing" not in fits:
         yield "suppressed holds for marketing only, and the category is another (for lists that mean everything: recipient_in)"
 

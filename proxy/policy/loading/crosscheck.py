@@ -65,8 +65,8 @@ def both_ways(registry: Registry, folder: str) -> list[Problem]:
             "licence": licence and licence == registry.licence_of(row.platform),
         }
         for word in (word for word in same if row.platform and same[word]):
-            said = f"{word}: {row.advertiser} and its platform {row.platform} have one: who refuses the shop may stop the platform, too"
-            found.fault(TableLocation("advertisers", row.line), said)
+            problem = f"{word}: {row.advertiser} and its platform {row.platform} have one: who refuses the shop may stop the platform, too"
+            found.fault(TableLocation("advertisers", row.line), problem)
     return found.problems
 
 
@@ -87,8 +87,8 @@ def _twice(found: _RowProblems, registry: Registry) -> None:
     for row in rows.signatures:
         owner, line = whose.setdefault(normal_signature(row.signature), (row.advertiser, row.line))
         if owner != row.advertiser:
-            said = f"advertiser: {row.signature} is {owner}'s in line {line}, and so is all that comes under it"
-            found.fault(TableLocation("signatures", row.line), said)
+            problem = f"advertiser: {row.signature} is {owner}'s in line {line}, and so is all that comes under it"
+            found.fault(TableLocation("signatures", row.line), problem)
     owned = ((contact, row.line) for row in rows.advertisers for contact in (*row.domains, *row.phones))
     found.once("advertisers", owned, "domain or phone")
 
@@ -131,8 +131,8 @@ def _templates(found: _RowProblems, registry: Registry) -> None:
         place = TableLocation("templates", template.line)
         if of is None:
             known = [row.signature for row in registry.rows.signatures]
-            told = unknown("signature", template.signature, known)
-            found.fault(place, f"signature: {told}; registries/signatures.csv does not name it")
+            problem = unknown("signature", template.signature, known)
+            found.fault(place, f"signature: {problem}; registries/signatures.csv does not name it")
         elif template.provider and "" not in of and template.provider not in of:
             found.fault(
                 place, f"provider: the signature is registered for {', '.join(sorted(of))}, not for '{template.provider}'"
@@ -158,8 +158,8 @@ def _nested_ports(found: _RowProblems, registry: Registry) -> None:
         )
         if around is not None and around.province and row.province != around.province:
             place = row.province or "national"
-            told = f"prefix {row.prefix} is {place}, and lies in {around.prefix} (line {around.line}), which is for {around.province}"
-            found.fault(TableLocation("ports", row.line), told)
+            problem = f"prefix {row.prefix} is {place}, and lies in {around.prefix} (line {around.line}), which is for {around.province}"
+            found.fault(TableLocation("ports", row.line), problem)
 
 
 # --- with the settings
@@ -211,10 +211,10 @@ def _of_rules(rules: RuleSet, providers: dict[str, Provider]) -> Iterator[Proble
         for leaf in leaves(rule.when):
             if isinstance(leaf, OneOf) and leaf.field in known:
                 for name in sorted(leaf.values - known[leaf.field]):
-                    told = unknown(leaf.field, name, known[leaf.field])
-                    yield Problem(rule.file, rule.line, f"{leaf.field}: {told}; the settings do not name it")
+                    problem = unknown(leaf.field, name, known[leaf.field])
+                    yield Problem(rule.file, rule.line, f"{leaf.field}: {problem}; the settings do not name it")
     for trigger in rules.desk.triggers:
         for name in trigger.providers:
             if name not in known["provider"]:
-                told = unknown("provider", name, known["provider"])
-                yield Problem(trigger.file, trigger.line, f"provider: {told}; the settings do not name it")
+                problem = unknown("provider", name, known["provider"])
+                yield Problem(trigger.file, trigger.line, f"provider: {problem}; the settings do not name it")

@@ -48,7 +48,7 @@ def changes(before: Contents, after: Contents) -> tuple[str, ...]:
 
 def changed_files(before: Contents, after: Contents) -> list[str]:
     """Names of files that are new or other than they were."""
-    return [name for name, said in after.files.items() if before.files.get(name) != said]
+    return [name for name, digest in after.files.items() if before.files.get(name) != digest]
 
 
 def _listed(what: str, before: Mapping[str, object], after: Mapping[str, object], how: Callable[[str], str]) -> Iterator[str]:
@@ -57,11 +57,11 @@ def _listed(what: str, before: Mapping[str, object], after: Mapping[str, object]
         (sorted(before.keys() - after.keys()), lambda name: "removed"),
         (sorted(name for name in after.keys() & before.keys() if after[name] != before[name]), how),
     )
-    for names, said in sorts:
+    for names, values in sorts:
         for name in names[:SHOWN_MAX]:
-            yield f"{what}{name[:NAME_MAX]}: {said(name)}"
+            yield f"{what}{name[:NAME_MAX]}: {values(name)}"
         if len(names) > SHOWN_MAX:
-            yield f"{what or 'files '}… {len(names) - SHOWN_MAX:,} more {said(names[0]).partition(',')[0]}"
+            yield f"{what or 'files '}… {len(names) - SHOWN_MAX:,} more {values(names[0]).partition(',')[0]}"
 
 
 def _digest(data: bytes, rest: Rest = no_yield) -> bytes:

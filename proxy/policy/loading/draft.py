@@ -76,30 +76,30 @@ def read_draft(node: Node, file: str, context: KindContext) -> Draft:
     between them."""
     faults = Faults()
     keys = node.mapping("rule", RULE_KEYS, faults)
-    said: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for word, read in _PARTS.items():
         if word in keys:
             with faults:
-                said[word] = read(keys[word], context)
+                fields[word] = read(keys[word], context)
     with faults:
         if "id" not in keys:
             raise RuleFault(node.line, "rule: 'id' is missing")
     faults.settle()
-    return _draft(node, file, context, keys, said)
+    return _draft(node, file, context, keys, fields)
 
 
-def _draft(node: Node, file: str, context: KindContext, keys: dict[str, Node], said: dict[str, Any]) -> Draft:
+def _draft(node: Node, file: str, context: KindContext, keys: dict[str, Node], fields: dict[str, Any]) -> Draft:
     """Puts together what a rule's keys say each; RuleFault where they do not go together."""
-    name, mode, exempt = said["id"], said.get("mode", "enforce"), said.get("exempt", False)
-    parts = [said[word] for word in ("when", "active") if word in said]
-    limits: tuple[Limit, ...] = said.get("limit", ())
+    name, mode, exempt = fields["id"], fields.get("mode", "enforce"), fields.get("exempt", False)
+    parts = [fields[word] for word in ("when", "active") if word in fields]
+    limits: tuple[Limit, ...] = fields.get("limit", ())
     if exempt:
         _check_exempt(keys, mode)
     elif not parts and not limits:
         raise RuleFault(
             node.line, f"rule '{name}': neither when nor limit: it would refuse everything (say whom it is about in when)"
         )
-    then, reason = said.get("then", ""), said.get("reason")
+    then, reason = fields.get("then", ""), fields.get("reason")
     if not exempt:
         _check_consequence(keys, node, name, limits, then)
     refused = None
@@ -112,8 +112,8 @@ def _draft(node: Node, file: str, context: KindContext, keys: dict[str, Node], s
     kept = only(when, context.registry, keys["limit"].line) if counted else Only()
     listed = {word: keys[word].items() if word in keys else None for word in ("skip", "keep")}
     return Draft(
-        file, keys["id"].line, name, said.get("say", ""), said.get("basis", ""), mode, when, then, reason, limits, kept, exempt,
-        listed["skip"], listed["keep"], said.get("trial", -time_windows.NEVER), read_again(keys, then, limited=bool(limits)), refused,
+        file, keys["id"].line, name, fields.get("say", ""), fields.get("basis", ""), mode, when, then, reason, limits, kept, exempt,
+        listed["skip"], listed["keep"], fields.get("trial", -time_windows.NEVER), read_again(keys, then, limited=bool(limits)), refused,
         read_cut_off(keys["on_store_failure"], limits) if "on_store_failure" in keys else "local",
     )  # fmt: skip
 

@@ -114,17 +114,17 @@ class RulesFolder:
             raise RulesError([Problem(str(self.path), 1, f"no folder of rules: {fault.strerror}")]) from None
 
     def read(self, relative: str) -> bytes:
-        """A file inside the folder; OSError when there is none, RulesError when its path leads outside or it is nothing to be read whole."""
+        """A file inside the folder; OSError if none exists, RulesError when its path leads outside or it is nothing to be read whole."""
         if not self._inside(relative):
             raise RulesError([Problem(self.label(relative), 1, "leads out of the rules folder")])
-        said = self._instead.get(relative)
-        data = self.files[relative] = self._whole(relative) if said is None else said
+        replacement = self._instead.get(relative)
+        data = self.files[relative] = self._whole(relative) if replacement is None else replacement
         return data
 
     def _whole(self, relative: str) -> bytes:
         path = (self.root / relative).resolve()
         found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # a pipe would keep whoever reads it for ever
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe would never end
             raise RulesError([Problem(self.label(relative), 1, f"is {_kind(found.st_mode)}, no plain file: rename or move it")])
         if found.st_size > FILE_BYTES_MAX:
             raise RulesError([Problem(self.label(relative), 1, f"larger than {FILE_BYTES_MAX // (1024 * 1024)} MiB")])

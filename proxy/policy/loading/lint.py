@@ -163,8 +163,8 @@ def _decides_first(one: Rule, rule: Rule, *, spared: bool) -> str:
     if one.breach is not None:
         if one.breach.outcome is Outcome.ALLOW:
             return ""
-        theirs = [rule.breach] if rule.breach is not None else list(rule.limit_breaches)
-        ahead = all(strictness(one.breach) < strictness(breach) for breach in theirs)
+        breaches = [rule.breach] if rule.breach is not None else list(rule.limit_breaches)
+        ahead = all(strictness(one.breach) < strictness(breach) for breach in breaches)
         return "all that it is about is refused before by" if ahead else ""
     if rule.breach is not None:
         return ""
@@ -191,8 +191,8 @@ def _needless_limits(rule: Rule, *, spared: bool) -> Iterator[Problem]:
     for place, limit in enumerate(found if rule.mode == "enforce" else ()):
         others = (one for at, one in enumerate(found) if at != place and (at < place or one[0][:3] != limit[0][:3]))
         if (other := next((one for one in others if _before(one, limit, spared)), None)) is not None:
-            told = f"limit: {limit[0].most} per {limit[0].window} is never reached: the same rule allows only {other[0].most} (drop it)"
-            yield Problem(rule.file, limit[0].line, told)
+            problem = f"limit: {limit[0].most} per {limit[0].window} is never reached: the same rule allows only {other[0].most} (drop it)"
+            yield Problem(rule.file, limit[0].line, problem)
 
 
 def _is_spared(rule: Rule, exempt: list[LintedRule]) -> bool:
@@ -217,11 +217,12 @@ def _contradicting(live: list[LintedRule]) -> Iterator[Problem]:
     for found in groups.values():
         for place, (rule, literal) in enumerate(found):
             other = next(
-                (other for other, theirs in found[:place] if other is not rule and _all_there_is(literal, theirs)), None
+                (other for other, other_values in found[:place] if other is not rule and _all_there_is(literal, other_values)),
+                None,
             )
             if other is not None:
-                told = "one refuses what the other asks for, nothing passes (drop one of the two)"
-                yield of_rule(rule, f"contradicts '{other.id}' ({other.file}:{other.line}): {told}")
+                problem = "one refuses what the other asks for, nothing passes (drop one of the two)"
+                yield of_rule(rule, f"contradicts '{other.id}' ({other.file}:{other.line}): {problem}")
                 break
 
 
@@ -241,22 +242,22 @@ _OPPOSITES = (
 
 def _all_there_is(one: Literal, other: Literal) -> bool:
     """Whether one or the other always holds."""
-    (sort, word, mine), (their_sort, their_word, theirs) = one, other
+    (sort, word, own_values), (their_sort, their_word, other_values) = one, other
     if word != their_word:
         return False
     sorts = {sort, their_sort}
     if sorts == {"holds", "lacks"}:
-        return mine == theirs
+        return own_values == other_values
     if sorts <= {"holds", "lacks"}:
-        said = (str(mine[1]), str(theirs[1]))  # type: ignore[index] # names
+        names = (str(own_values[1]), str(other_values[1]))  # type: ignore[index] # names
         if sort == "lacks":
-            return word == "notice" and _no_text_ends_so(*said)
-        return said in _OPPOSITES or said[::-1] in _OPPOSITES
-    assert isinstance(mine, frozenset)
-    assert isinstance(theirs, frozenset)
+            return word == "notice" and _no_text_ends_so(*names)
+        return names in _OPPOSITES or names[::-1] in _OPPOSITES
+    assert isinstance(own_values, frozenset)
+    assert isinstance(other_values, frozenset)
     if sorts == {"without"}:
-        return not mine & theirs
-    return sorts == {"within", "without"} and (theirs <= mine if sort == "within" else mine <= theirs)
+        return not own_values & other_values
+    return sorts == {"within", "without"} and (other_values <= own_values if sort == "within" else own_values <= other_values)
 
 
 def _no_text_ends_so(one: str, other: str) -> bool:

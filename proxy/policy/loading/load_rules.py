@@ -83,7 +83,7 @@ class _Loading:
         self.problems = folder.problems
         self.category_tag = category_tag
         self.set_mode = "enforce"
-        self.mode_said: tuple[str, int] | None = None
+        self.mode_place: tuple[str, int] | None = None
         self.drafts: list[Draft] = []
         self.written: list[tuple[str, Node]] = []
         """Rules as they stand in the files, by id."""
@@ -95,7 +95,7 @@ class _Loading:
         self.regions = regions
         self.triggers: list[Trigger] = []
         self.due: tuple[int, int] | None = None
-        self.due_said = ""
+        self.due_place = ""
 
     def loaded(self) -> Loaded:
         folder = self.folder
@@ -179,10 +179,10 @@ class _Loading:
                 root["timezone"].word("timezone", ZONES, "zone")
             if "mode" in root:
                 mode = root["mode"].word("mode", MODES, "mode")
-                if self.mode_said and self.set_mode != mode:
-                    where = f"{self.mode_said[0]}:{self.mode_said[1]}"
+                if self.mode_place and self.set_mode != mode:
+                    where = f"{self.mode_place[0]}:{self.mode_place[1]}"
                     raise RuleFault(root["mode"].line, f"mode: {mode} here, {self.set_mode} in {where}: the set has one mode")
-                self.set_mode, self.mode_said = mode, (label, root["mode"].line)
+                self.set_mode, self.mode_place = mode, (label, root["mode"].line)
             self._desk(label, root)
         except RuleFault as fault:
             self.problems += fault.problems(label)
@@ -192,8 +192,8 @@ class _Loading:
                 continue
             if not isinstance(node.value, list):
                 dash = isinstance(node.value, dict) and any(word.startswith("-") for word in node.value)
-                told = "write a space behind each -" if dash else f"must be a list (- …), not {node.shape}"
-                self.problems.append(Problem(label, node.line, f"{key}: {told}"))
+                problem = "write a space behind each -" if dash else f"must be a list (- …), not {node.shape}"
+                self.problems.append(Problem(label, node.line, f"{key}: {problem}"))
             elif key == "tests":
                 self.tests += [(label, item) for item in node.value]
             else:
@@ -225,8 +225,8 @@ class _Loading:
         if "complaints" in root:
             due = read_complaints(root["complaints"])
             if self.due is not None and due != self.due:
-                raise RuleFault(root["complaints"].line, f"complaints: {self.due_said} says other days: the set has one clock")
-            self.due, self.due_said = due, f"{label}:{root['complaints'].line}"
+                raise RuleFault(root["complaints"].line, f"complaints: {self.due_place} says other days: the set has one clock")
+            self.due, self.due_place = due, f"{label}:{root['complaints'].line}"
 
     def _trigger(self, item: Node, label: str) -> None:
         trigger = read_trigger(item, label)

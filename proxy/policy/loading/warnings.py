@@ -55,9 +55,9 @@ def find_warnings(
 
 def _idle_lists(rules: RuleSet, lists: Mapping[str, tuple[str, int]]) -> Iterator[Problem]:
     """Lists that change nothing: no rule names them, and what they suppress no rule looks at."""
-    asked = [leaf for rule in rules.rules for leaf in leaves(rule.when) if isinstance(leaf, RecipientTest)]
-    named = {name for leaf in asked if leaf.word == "recipient_in" for name in leaf.names}
-    suppresses = any(leaf.word == "suppressed" for leaf in asked)
+    conditions = [leaf for rule in rules.rules for leaf in leaves(rule.when) if isinstance(leaf, RecipientTest)]
+    named = {name for leaf in conditions if leaf.word == "recipient_in" for name in leaf.names}
+    suppresses = any(leaf.word == "suppressed" for leaf in conditions)
     for name, (file, line) in lists.items():
         if name not in named and not (rules.lists[name].scope and suppresses):
             why = "no rule asks suppressed" if rules.lists[name].scope else f"no rule asks recipient_in: {name}"

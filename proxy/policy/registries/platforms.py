@@ -49,7 +49,7 @@ class Platforms:
         return self._platforms.get(advertiser, "")
 
     def stopped_with(self, advertiser: str) -> str:
-        """The platform whose refusal also covers this shop; empty if there is none."""
+        """The platform whose refusal also covers this shop; empty if none exists."""
         platform = self.of(advertiser)
         return "" if platform in self._apart else platform
 
@@ -67,16 +67,16 @@ def mistakes(rows: Iterable[AdvertiserRow], label: str) -> Iterator[Problem]:
         if not name:
             continue
         if platform is None:
-            told = unknown("platform", name, known)
-            yield Problem(label, row.line, f"platform: {told}; registries/advertisers.csv does not name it")
+            problem = unknown("platform", name, known)
+            yield Problem(label, row.line, f"platform: {problem}; registries/advertisers.csv does not name it")
         elif platform is row:
             yield Problem(label, row.line, f"platform: {name} is its own platform (leave the cell empty)")
         elif platform.platform == row.advertiser:
-            said = f"platform: {row.advertiser} and {name} (line {platform.line}) are each other's platform"
-            yield Problem(label, row.line, said)
+            problem = f"platform: {row.advertiser} and {name} (line {platform.line}) are each other's platform"
+            yield Problem(label, row.line, problem)
         elif platform.platform:
-            said = f"platform: {name} is a shop of {platform.platform} (line {platform.line}), and no platform of others"
-            yield Problem(label, row.line, said)
+            problem = f"platform: {name} is a shop of {platform.platform} (line {platform.line}), and no platform of others"
+            yield Problem(label, row.line, problem)
         elif row.shops:
-            said = f"shops: {row.advertiser} is a shop itself (write it in line {platform.line}, of {name})"
-            yield Problem(label, row.line, said)
+            problem = f"shops: {row.advertiser} is a shop itself (write it in line {platform.line}, of {name})"
+            yield Problem(label, row.line, problem)

@@ -70,7 +70,7 @@ class TelephoneRow(NamedTuple):
     number: int
     carrier: str
     note: str  # whose it is, where it lies
-    agent: str  # URL that makes it reply; empty: somebody answers by hand
+    agent: str  # URL that makes it reply; empty: a person answers by hand
     line: int = 0
 
 
@@ -194,8 +194,8 @@ class Registry:
         refused signature, which the current registry (not that of the day of refusal) maps to its advertiser."""
         if not signature_hash:
             return False
-        mine = self.refused_as(signature_hash)
-        return self.advertiser_named(value) in (mine, self.platforms.stopped_with(mine))
+        names = self.refused_as(signature_hash)
+        return self.advertiser_named(value) in (names, self.platforms.stopped_with(names))
 
     def state_of(self, signature: str, sender: Sender, at: float) -> str:
         """``approved``, ``unregistered``, ``misused`` …: the best of its rows that fit this sender."""

@@ -28,9 +28,9 @@ KEY = re.compile(r"[0-9a-f]{16}")
 
 def _greeted() -> re.Pattern[bytes]:
     name = rb"((?:[\xe4-\xe9][\x80-\xbf]{2}){1,4}?)"  # Chinese characters in UTF-8
-    said = {b"NAME": name, b"TITLE": "(?:先生|女士|小姐|同学)".encode(), b"HELLO": "(?:您|你)好".encode()}
+    patterns = {b"NAME": name, b"TITLE": "(?:先生|女士|小姐|同学)".encode(), b"HELLO": "(?:您|你)好".encode()}
     pattern = "(?:【(?:(?!】).){0,64}】)?(?:HELLO[,:!]?)?(?:(?:尊敬的|亲爱的)NAME(?=TITLE|HELLO|[,:!])|NAME(?=TITLE|[,:!]?HELLO))".encode()
-    for word, meaning in said.items():
+    for word, meaning in patterns.items():
         pattern = pattern.replace(word, meaning)
     return re.compile(pattern, re.DOTALL)
 

@@ -172,14 +172,14 @@ def _read(folded: str, declared: Declared) -> Reply:
     found = _keyword(word, candidates, declared)
     if found is not None:
         return found
-    said = _asked_to_stop(word, folded, declared)
-    if said.kind == NOT_ASKED and _STOP_SIGNS.search(folded):
-        said = _asked_to_stop(word, _STOP_SIGNS.sub("停", folded), declared)
-        said = said._replace(doubtful=said.doubtful or said.kind < REFUSAL)  # 🚫短信, but not 不去了❌
-    if said.kind != NOT_ASKED and not said.doubtful:
+    reading = _asked_to_stop(word, folded, declared)
+    if reading.kind == NOT_ASKED and _STOP_SIGNS.search(folded):
+        reading = _asked_to_stop(word, _STOP_SIGNS.sub("停", folded), declared)
+        reading = reading._replace(doubtful=reading.doubtful or reading.kind < REFUSAL)  # 🚫短信, but not 不去了❌
+    if reading.kind != NOT_ASKED and not reading.doubtful:
         everything = _means_everything(word, folded)
-        return _answer(said.kind == REFUSAL or bool(_PUSHES.search(word)), said.keyword, declared, everything)
-    if said.kind != NOT_ASKED or said.doubtful or _NEAR.fullmatch(word) or _STOP_SIGNS.search(folded):
+        return _answer(reading.kind == REFUSAL or bool(_PUSHES.search(word)), reading.keyword, declared, everything)
+    if reading.kind != NOT_ASKED or reading.doubtful or _NEAR.fullmatch(word) or _STOP_SIGNS.search(folded):
         return Reply("review", "", depends)
     return Reply("none", candidates[0] if depends else "", depends)
 
@@ -237,10 +237,10 @@ def _meant(slipped: str) -> str:
 
 def _candidates(word: str) -> list[str]:
     """Candidates for a keyword: the whole reply, or what a notice's own words wrap."""
-    said = _polite(word)
-    found = [one for one in dict.fromkeys((word, said)) if one in CORE or _WORD.fullmatch(one)]
+    polite = _polite(word)
+    found = [one for one in dict.fromkeys((word, polite)) if one in CORE or _WORD.fullmatch(one)]
     for pattern in _WRAPS:
-        match = pattern.fullmatch(said)
+        match = pattern.fullmatch(polite)
         if match:
             found.append(match[1])
     return found
@@ -267,20 +267,20 @@ def _asked_to_stop(word: str, folded: str, declared: Declared) -> ReplyMeaning:
         )
 
     if len(word) > CLAUSES_MAX:
-        said = read_clauses(word, is_keyword)
-        return said._replace(doubtful=True) if said.kind else said
+        reading = read_clauses(word, is_keyword)
+        return reading._replace(doubtful=True) if reading.kind else reading
     if word.isascii():
         roles, keyword = roles_of(",".join(re.findall("[A-Z0-9]+", folded.upper())), is_keyword)
-        said = (
+        reading = (
             ReplyMeaning(STOP, False, keyword) if _KEYWORD_ONLY.fullmatch(roles) and "_" not in folded else in_english(folded)
         )
-        return said._replace(kind=REFUSAL) if keyword in _OF_MESSAGES and said.kind else said
+        return reading._replace(kind=REFUSAL) if keyword in _OF_MESSAGES and reading.kind else reading
     raised = _RUN.sub(r"\1\1\1", folded.upper())
     forms = dict.fromkeys((_clauses(raised), _clauses(squeeze(raised), "[^\\w ]+|_+")))
     found = [read_clauses(form, is_keyword) for form in forms]
-    said = max(found, key=lambda one: (one.kind > 0 and not one.doubtful, one.kind, one.doubtful))
-    plain = said.keyword and (said.keyword in _OF_MESSAGES or declared.asks(said.keyword))
-    return said._replace(kind=REFUSAL) if plain else said
+    reading = max(found, key=lambda one: (one.kind > 0 and not one.doubtful, one.kind, one.doubtful))
+    plain = reading.keyword and (reading.keyword in _OF_MESSAGES or declared.asks(reading.keyword))
+    return reading._replace(kind=REFUSAL) if plain else reading
 
 
 def _clauses(text: str, between: str = r"[\W_]+") -> str:

@@ -60,9 +60,9 @@ def evidence(reader: Reader, content: Content) -> CategoryEvidence:
     features: list[Feature] = []
     for place, start, end in standing[:FEATURES_MAX]:
         word = scanner.lexicon.words[place]
-        there = end <= len(spans)  # a word that is split letter by letter stands in no one place
-        at, last = (spans[start][0], spans[end - 1][1]) if there else (-1, -1)
-        written = text[at : last + 1] if there else ""
+        in_one_place = end <= len(spans)  # a word that is split letter by letter stands in no one place
+        at, last = (spans[start][0], spans[end - 1][1]) if in_one_place else (-1, -1)
+        written = text[at : last + 1] if in_one_place else ""
         features.append(Feature(word.purpose, word.text, word.weight, word.subcategory, at, written))
         if place in hidden:
             features.append(Feature("evasion", f"{word.text} is hidden", EVASION, "", at, written))
@@ -70,8 +70,8 @@ def evidence(reader: Reader, content: Content) -> CategoryEvidence:
     if page.notice.found:
         features.append(Feature("opt-out", page.notice.keyword, OPT_OUT, "", -1, ""))
     if (points := reader.beside(reader.weighed(page), page)) is not None:
-        said = reader.scanner.lexicon.codes.stretch(page.squeezed)[:STRETCH_MAX]
-        features.append(Feature("beside-code", said, points, "", -1, ""))
+        code_text = reader.scanner.lexicon.codes.stretch(page.squeezed)[:STRETCH_MAX]
+        features.append(Feature("beside-code", code_text, points, "", -1, ""))
     return CategoryEvidence(reader.classified(page), tuple(features))
 
 

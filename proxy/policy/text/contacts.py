@@ -40,7 +40,7 @@ _NUMBER = (
 _CONTACT = re.compile(_NUMBER)
 _ANY_DIGIT = re.compile(r"1\[3-9\]|0\[1-9\]|\[48\]00|9\[56\]|86|\(\?=1\)|\[0-9\]")
 _MAY_CALL = re.compile(
-    _ANY_DIGIT.sub(lambda told: {"[0-9]": "0", "[48]00": "000", "(?=1)": "(?=0)"}.get(told[0], "00"), _NUMBER)
+    _ANY_DIGIT.sub(lambda match: {"[0-9]": "0", "[48]00": "000", "(?=1)": "(?=0)"}.get(match[0], "00"), _NUMBER)
 )
 """In a text whose digits are all 0: what is a telephone number with other digits in the same places, if it is none with these."""
 _LOOK_BACK = 3

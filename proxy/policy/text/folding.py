@@ -226,7 +226,7 @@ def normal_signature(written: str) -> str:
 
 
 class Signature(NamedTuple):
-    name: str  # normalised, empty if there is none
+    name: str  # normalised, empty if none exists
     edges: int  # how many stand at the edges: exactly one is right
     trailing: bool
 

@@ -60,11 +60,11 @@ class KeywordPrefilter:
             return self._placed[0][0].find_matches_as_indexes(data, overlapping=True)
         found: list[Match] = []
         for automaton, placed in self._placed:
-            there = automaton.find_matches_as_indexes(data, overlapping=True)
+            hits = automaton.find_matches_as_indexes(data, overlapping=True)
             if placed is None:
-                found += there
-            elif there:
-                found += [(placed[one], start, end) for one, start, end in there if placed[one] != _NOWHERE]
+                found += hits
+            elif hits:
+                found += [(placed[one], start, end) for one, start, end in hits if placed[one] != _NOWHERE]
         found.sort(key=_by_end)
         return found
 

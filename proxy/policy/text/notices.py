@@ -183,7 +183,7 @@ _OF_BOOKINGS = re.compile(
     rf"(?:(?<![为给让送带祝])[您你](?!好)[^,。;!【】0-9a-z]{{0,6}}|(?:已|成功|本次|此次)[^,。;!【】0-9a-z]{{0,2}})(?:{_BOOKED})|(?:预约|预订|预定|挂号|报名|下单|订座|订餐)(?:已?成功|了|于|时间|已)|(?:{_BOOKED})(?:已|将于|提醒|取消|退订|拒收|改期)|"
     "复诊|就诊|挂号|取件|派送|派件|签收|非本人|本次交易|到店时间"
 )
-"""What is said to somebody who booked, ordered, or is to receive something; an advertisement may speak of hotels and visits, too."""
+"""Phrases to a person who booked, ordered, or is to receive something; an advertisement may speak of hotels and visits, too."""
 _GOODS = "客房|房间|酒店|[机车门船]票|订单|课程|套餐|流量包|业务|彩铃|快递|包裹|快件|线路|旅行团|杂志|报纸|报刊"
 _REFUSES_GOODS = re.compile(
     rf"(?:{_GOODS})[^ ,。;!0-9a-z]{{0,4}}(?:退订|拒收)|(?:退订|拒收|取消|不需要)(?:的|此|该|本|这个?)?(?:{_GOODS}|政策|须知|规则|成功|会员(?!短信))"

@@ -49,7 +49,7 @@ OFFERS_FREE = 2
 HIDDEN = 100
 """Points for a hidden word of an offer."""
 MOST = 60
-"""A text of a code has at most so many points."""
+"""The most code points in a text with a code."""
 
 NEAR, FAR = 20, 60
 """Characters between a code and a word for one; where none of them is Chinese, FAR."""
@@ -153,11 +153,11 @@ class CodeTexts:
         text = _unsigned(squeezed)
         found = pairs(text)
         _, first, last = self._most(found)
-        said = ""
+        codes = ""
         for pair in found[first:last]:
-            said += pair[1:] if said and pair[0] > "z" and said[-1] == pair[0] and len(pair) > 1 else f" {pair}"
+            codes += pair[1:] if codes and pair[0] > "z" and codes[-1] == pair[0] and len(pair) > 1 else f" {pair}"
         contact = _ACCOUNT.search(text) or _NUMBER.search(text)
-        return " ".join((said.strip(), contact[0] if contact else "")).strip()
+        return " ".join((codes.strip(), contact[0] if contact else "")).strip()
 
     def _most(self, found: list[str]) -> tuple[int, int, int]:
         """The most points of a stretch of pairs; from where to where it goes."""

@@ -5,7 +5,7 @@ once a file is complete and matches its digest; recipients added to batches by r
 the clock.
 
 **Consent by reply.** It counts where the newest message from the port is a registered consent request that declares the word the person wrote.
-Replies of one day to one request are one batch, until somebody has decided about it. What they agreed to is dated with that day, as in files:
+Replies of one day to one request are one batch, until a reviewer has decided about it. The consents are dated with that day, as in files:
 what was taken back or refused on the same day stays so.
 """
 
@@ -38,10 +38,10 @@ class IncompleteConsents(ValueError):
 class ConsentImport:
     """One file."""
 
-    def __init__(self, sequence: int, said: ConsentFile) -> None:
+    def __init__(self, sequence: int, batch: ConsentFile) -> None:
         """``sequence``: of the CONSENT_FILE record; it names the import."""
         self.sequence = sequence
-        self.said = said
+        self.batch = batch
         self.numbers = 0
         self._chunks: list[consents.Chunk] = []
         self._digest = blake2b(digest_size=16)
@@ -55,9 +55,11 @@ class ConsentImport:
 
     def whole(self, now: float, consented: ConsentIndex) -> BatchEvent:
         """The event that completes the file; its batches get the next numbers."""
-        said = self.said
-        numbers = tuple(consented.numbered.behind(consented.highest, len(said.batches)))
-        return BatchEvent(now, "whole", numbers, said.who, said.why, self._digest.hexdigest(), self.sequence, len(self._chunks))
+        batch = self.batch
+        numbers = tuple(consented.numbered.behind(consented.highest, len(batch.batches)))
+        return BatchEvent(
+            now, "whole", numbers, batch.who, batch.why, self._digest.hexdigest(), self.sequence, len(self._chunks)
+        )
 
     def apply(self, event: BatchEvent, consented: ConsentIndex) -> Iterator[int]:
         """Puts it into force chunk by chunk; yields how many consents each added. Raises IncompleteConsents before anything is changed."""
@@ -65,11 +67,11 @@ class ConsentImport:
             raise IncompleteConsents(
                 f"the consents that record {self.sequence} of the journal begins are not whole; restore the journal"
             )
-        said = self.said
-        for number, terms in zip(event.batches, said.batches, strict=True):
+        batch = self.batch
+        for number, terms in zip(event.batches, batch.batches, strict=True):
             consented.put(
                 ConsentBatch(
-                    number, *terms, said.source, said.provider, said.proof, said.file, int(event.time), said.who, said.why, said.due
+                    number, *terms, batch.source, batch.provider, batch.proof, batch.file, int(event.time), batch.who, batch.why, batch.due
                 )
             )  # fmt: skip
         with consented.filling.running():
@@ -133,23 +135,25 @@ def apply_event(consented: ConsentIndex, event: BatchEvent) -> None:
 # --------------------------------------------------------------------------------------------------------------- one person
 
 
-def person_changed(data: bytes, said: ConsentChange) -> bytes:
+def person_changed(data: bytes, change: ConsentChange) -> bytes:
     """The person's record after it."""
-    if said.event == "withdrawn":
-        return withdraw(data, Withdrawal(said.advertiser, said.category, int(said.time)))
-    if said.event == "recycled":
-        return record.without_past(data, said.before)
+    if change.event == "withdrawn":
+        return withdraw(data, Withdrawal(change.advertiser, change.category, int(change.time)))
+    if change.event == "recycled":
+        return record.without_past(data, change.before)
     return record.only_entries(data)
 
 
-def change_beside(store: EmbeddedStore, said: ConsentChange) -> int:
+def change_beside(store: EmbeddedStore, change: ConsentChange) -> int:
     """Applies a change to what is known of the recipient outside the record; how many items were removed."""
-    if said.event == "recycled":
-        return store.consented.end_before(said.recipient, said.before) + store.listed.end_before(said.recipient, said.before)
-    if said.event == "erased":
-        _forget_replies(store, said.recipient)
-        store.erased.add(said.name, said.recipient, said.before)
-        return store.consented.remove(said.recipient) + store.listed.forget(said.recipient)
+    if change.event == "recycled":
+        return store.consented.end_before(change.recipient, change.before) + store.listed.end_before(
+            change.recipient, change.before
+        )
+    if change.event == "erased":
+        _forget_replies(store, change.recipient)
+        store.erased.add(change.name, change.recipient, change.before)
+        return store.consented.remove(change.recipient) + store.listed.forget(change.recipient)
     return 0
 
 
@@ -166,29 +170,29 @@ def _forget_replies(store: EmbeddedStore, recipient: int) -> None:
 class PersonChange:
     """A change of what is known of one recipient (a RecordChange)."""
 
-    __slots__ = ("recipient", "said", "gone", "_store", "_then")
+    __slots__ = ("recipient", "change", "removed", "_store", "_then")
 
-    def __init__(self, said: ConsentChange, store: EmbeddedStore, then: Callable[[PersonChange, int], None]) -> None:
+    def __init__(self, change: ConsentChange, store: EmbeddedStore, then: Callable[[PersonChange, int], None]) -> None:
         """``then``: called with the journal sequence."""
-        self.recipient = said.recipient
-        self.said = said
-        self.gone = 0
+        self.recipient = change.recipient
+        self.change = change
+        self.removed = 0
         self._store = store
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        self.said = self.said._replace(time=now)
-        return person_changed(data, self.said)
+        self.change = self.change._replace(time=now)
+        return person_changed(data, self.change)
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return messages.PERSON, consents.pack_change(self.said)
+        return messages.PERSON, consents.pack_change(self.change)
 
     def done(self, recorded: int) -> None:
-        self.gone = change_beside(self._store, self.said)
+        self.removed = change_beside(self._store, self.change)
         self._then(self, recorded)
 
     def unwritten(self) -> bool:
-        return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
+        return True  # in force in memory, so it must be written; the command is answered after that
 
 
 # --------------------------------------------------------------------------------------------------------------- by reply
@@ -201,32 +205,32 @@ BY_SETTING = "consent_by_reply: accept"
 
 def newest_from(data: bytes, port: str, now: float) -> Entry | None:
     """The newest message from a port, to which a reply may refer; None if two share the newest second."""
-    there = from_port(data, port, now)
-    newest = there[-1] if there else None
-    return None if newest is None or any(one.time == newest.time for one in there[:-1]) else newest
+    entries = from_port(data, port, now)
+    newest = entries[-1] if entries else None
+    return None if newest is None or any(one.time == newest.time for one in entries[:-1]) else newest
 
 
 class ConsentByReply:
     """Follows a reply: the consent that it gives (a RecordChange)."""
 
-    __slots__ = ("recipient", "said", "_reply", "_rules", "_consented", "_accepts", "_then")
+    __slots__ = ("recipient", "consent", "_reply", "_rules", "_consented", "_accepts", "_then")
 
     def __init__(
         self, reply: ReplyEffect, rules: RuleSet, consented: ConsentIndex, accepts: bool, then: Callable[[ConsentByReply], None]
     ) -> None:
         """``accepts``: whether the consent counts at once; else after its review."""
         self.recipient = reply.recipient
-        self.said: ConsentReply | None = None
+        self.consent: ConsentReply | None = None
         self._reply, self._rules, self._consented, self._accepts, self._then = reply, rules, consented, accepts, then
 
     def apply(self, data: bytes, now: float) -> bytes:
-        self.said, reply = None, self._reply
+        self.consent, reply = None, self._reply
         request = newest_from(data, reply.port, now) if reply.kind == "reply" else None
         word = consent_answer(reply.text, request)
         if request is None or not word or any(one.request == request.id for one in record.consents_given(data)):
             return data
-        self.said = self._consent(request, word, now)
-        return data if self.said is None else consented_record(data, self.said)
+        self.consent = self._consent(request, word, now)
+        return data if self.consent is None else consented_record(data, self.consent)
 
     def _consent(self, request: Entry, word: str, now: float) -> ConsentReply | None:
         """None if the request is no longer registered, or there is no room for its batch."""
@@ -246,24 +250,24 @@ class ConsentByReply:
         except TooManyBatches:
             return None
         number = batch.number if batch is not None else consented.numbered.behind(consented.highest)[0]
-        said = ConsentReply(
+        consent = ConsentReply(
             now, self.recipient, number, terms, wording, reply.provider, reply.port, request.signature, request.id, request.time,
             reply.text, word, reviewer,
         )  # fmt: skip
         if batch is None:  # empty until this is written: the next reply finds it
-            consented.put(batch_of(said))
-        return said
+            consented.put(batch_of(consent))
+        return consent
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        return (messages.CONSENT_REPLY, consents.pack_consent_reply(self.said)) if self.said is not None else None
+        return (messages.CONSENT_REPLY, consents.pack_consent_reply(self.consent)) if self.consent is not None else None
 
     def done(self, recorded: int) -> None:
-        if self.said is not None:
-            consented_beside(self._consented, self.said)
+        if self.consent is not None:
+            consented_beside(self._consented, self.consent)
             self._then(self)
 
     def unwritten(self) -> bool:
-        return self.said is not None
+        return self.consent is not None
 
 
 def _day_of(now: float) -> int:
@@ -271,25 +275,28 @@ def _day_of(now: float) -> int:
     return int(now) - (int(now) + OFFSET_S) % DAY_S
 
 
-def consented_record(data: bytes, said: ConsentReply) -> bytes:
+def consented_record(data: bytes, consent: ConsentReply) -> bytes:
     """The person's record after it."""
     return give_consent(
         data,
-        ConsentGiven(int(said.time), said.requested, said.request, said.signature, said.batch, said.port, said.text),
+        ConsentGiven(
+            int(consent.time), consent.requested, consent.request, consent.signature, consent.batch, consent.port, consent.text
+        ),
     )
 
 
-def consented_beside(consented: ConsentIndex, said: ConsentReply) -> None:
+def consented_beside(consented: ConsentIndex, consent: ConsentReply) -> None:
     """Puts the person into the batch of the reply."""
-    if consented.find(said.batch) is None:
-        consented.put(batch_of(said))
-    consented.add(said.batch, said.recipient >> CHUNK_BITS, BitMap((said.recipient & LOW_MASK,)))
+    if consented.find(consent.batch) is None:
+        consented.put(batch_of(consent))
+    consented.add(consent.batch, consent.recipient >> CHUNK_BITS, BitMap((consent.recipient & LOW_MASK,)))
 
 
-def batch_of(said: ConsentReply) -> ConsentBatch:
+def batch_of(consent: ConsentReply) -> ConsentBatch:
     """The batch that a first reply begins; its proof is the registered text of the request."""
-    at, accepted = int(said.time), bool(said.reviewer)
+    at, accepted = int(consent.time), bool(consent.reviewer)
     return ConsentBatch(
-        said.batch, *said.terms, BY_REPLY, said.provider, sha256(said.wording.encode("utf-8", "replace")).hexdigest(), "", at, "gate106",
-        "consent by reply", 0, "accepted" if accepted else "unreviewed", at if accepted else 0, said.reviewer, wording=said.wording,
+        consent.batch, *consent.terms, BY_REPLY, consent.provider, sha256(consent.wording.encode("utf-8", "replace")).hexdigest(), "", at,
+        "gate106", "consent by reply", 0, "accepted" if accepted else "unreviewed", at if accepted else 0, consent.reviewer,
+        wording=consent.wording,
     )  # fmt: skip

@@ -29,13 +29,13 @@ class IncompleteList(ValueError):
 
 
 class ListImport:
-    def __init__(self, sequence: int, said: operator_actions.ListBegun) -> None:
+    def __init__(self, sequence: int, begun: operator_actions.ListBegun) -> None:
         """``sequence``: of the LISTING record; it names the import."""
         self.sequence = sequence
-        self.said = said
+        self.begun = begun
         self.numbers = 0
         self._chunks: list[operator_actions.ListChunk] = []
-        self._by_key = [0] * len(said.refusals)
+        self._by_key = [0] * len(begun.refusals)
         self._digest = blake2b(digest_size=16)
 
     def add(self, body: bytes, numbers: int) -> None:
@@ -49,17 +49,17 @@ class ListImport:
 
     def numbers_of(self, refusal: OptOut) -> int:
         """How many numbers are imported under one of its refusals."""
-        return self._by_key[self.said.refusals.index(refusal)]
+        return self._by_key[self.begun.refusals.index(refusal)]
 
     def keys(self) -> set[ListKey]:
         """The lists that its numbers are put on; none if they are taken off."""
-        return set() if self.said.takes_off else {key_of(one) for one in self.said.refusals}
+        return set() if self.begun.takes_off else {key_of(one) for one in self.begun.refusals}
 
     def done(self, now: float) -> bytes:
         """The body of LISTING_DONE."""
         return operator_actions.pack_listing_done(now, self.sequence, len(self._chunks), self.numbers, self._digest.digest())
 
-    def check(self, done: operator_actions.ListingDone) -> None:
+    def check(self, done: operator_actions.ListDone) -> None:
         """Raises IncompleteList."""
         if (len(self._chunks), self._digest.digest()) != (done.chunks, done.digest):
             raise IncompleteList(
@@ -68,12 +68,12 @@ class ListImport:
 
     def apply(self, listed: SuppressionLists) -> Iterator[int]:
         """Puts it into force chunk by chunk; yields how many numbers each changed. Raises TooManyLists before anything is changed."""
-        refusals = self.said.refusals
+        refusals = self.begun.refusals
         listed.make_room(self.keys())
-        with contextlib.nullcontext() if self.said.takes_off else listed.filling.running():
+        with contextlib.nullcontext() if self.begun.takes_off else listed.filling.running():
             for one in self._chunks:
                 refusal, lows = refusals[one.key], BitMap.deserialize(one.numbers)
-                if self.said.takes_off:
+                if self.begun.takes_off:
                     yield listed.remove(refusal.scope, refusal.value, one.chunk, lows)
                 else:
                     yield listed.add(key_of(refusal), refusal.time, one.chunk, lows)
@@ -122,12 +122,12 @@ class ListImports:
 
     def finishing(self, body: bytes) -> Iterator[int]:
         """``done``, chunk by chunk, so that the caller can yield in between; yields how many numbers each changed."""
-        said = operator_actions.unpack_listing_done(body)
-        listing = self._begun.get(said.listing)
+        finished = operator_actions.unpack_listing_done(body)
+        listing = self._begun.get(finished.listing)
         if listing is not None:
-            listing.check(said)
+            listing.check(finished)
             yield from listing.apply(self._listed)
-            del self._begun[said.listing]
+            del self._begun[finished.listing]
 
     def abandon(self) -> None:
         """The gate was restarted: imports that were incomplete then never will be completed."""

@@ -46,18 +46,18 @@ KINDS = {"optout": "optout", "restore": "restore", "review": "review", "none": "
 def read_deliver_text(deliver: Deliver) -> tuple[str, Reply]:
     """The text of a reply, and its meaning. If it cannot be read in the declared coding, another reading counts that refuses, or mentions
     refusing; if no reading is a text, an officer should look: an opt-out must not be lost because a bridge declared a wrong coding."""
-    said = read_reply(deliver.text)
-    if said.kind != "none":
-        return deliver.text, said
+    reply = read_reply(deliver.text)
+    if reply.kind != "none":
+        return deliver.text, reply
     others = [(text, read_reply(text)) for text in deliver.other_readings]
     for text, other in others:
-        if other.kind in ("optout", "review") or (other.depends and not said.depends):
+        if other.kind in ("optout", "review") or (other.depends and not reply.depends):
             return text, other
         if other.kind == "restore":  # what was not read for certain brings nothing back
             return text, Reply("review", "")
-    if others and deliver.state != "readable" and not said.depends:
+    if others and deliver.state != "readable" and not reply.depends:
         return others[0]
-    return deliver.text, Reply("review", "") if deliver.state in ("unreadable", "compressed", "binary") else said
+    return deliver.text, Reply("review", "") if deliver.state in ("unreadable", "compressed", "binary") else reply
 
 
 def from_port(data: bytes, port: str, now: float) -> list[Entry]:
@@ -66,10 +66,10 @@ def from_port(data: bytes, port: str, now: float) -> list[Entry]:
     return [entry for entry in record.entries(data) if entry.port == wanted and entry.time >= since]
 
 
-def declared(there: Sequence[Entry]) -> Declared:
+def declared(entries: Sequence[Entry]) -> Declared:
     """The keywords that these messages declared. A one-time code asks for no answer: the message before it still counts as the last."""
-    keywords = frozenset(entry.keyword for entry in there if entry.keyword)
-    last = next((entry for entry in reversed(there) if entry.category != Category.OTP), None)
+    keywords = frozenset(entry.keyword for entry in entries if entry.keyword)
+    last = next((entry for entry in reversed(entries) if entry.category != Category.OTP), None)
     if last is None:
         return Declared(0, keywords)
     return Declared(last.keyword, keywords, last.category == Category.NOTICE and last.asks)
@@ -210,39 +210,39 @@ class ReplyEffect:
         return self.to.port.owner
 
     def apply(self, data: bytes, now: float) -> bytes:
-        there = from_port(data, self.port, now)
+        entries = from_port(data, self.port, now)
         found = find_candidates(record.entries(data), self.to.port, self._word_of, now)
-        said = read_reply(self.text, declared([*found.entries, *there]))
-        self.kind, self.keyword, self.everything = KINDS[said.kind], said.keyword, said.everything
+        reply = read_reply(self.text, declared([*found.entries, *entries]))
+        self.kind, self.keyword, self.everything = KINDS[reply.kind], reply.keyword, reply.everything
         if self.review and self.kind != "optout":
             self.kind = "review"
         self.opt_outs, self.lifted, self.at, self.doubtful = (), (), now, None
         if self.kind == "optout" and self.keyword in MENU_WORDS and not (found.entries or self.provider):
             self.kind = "review"
         if self.kind == "review" and self._doubts is not None:
-            doubtful = self._doubt(found, there, self._doubts, now)
+            doubtful = self._doubt(found, entries, self._doubts, now)
             if doubtful is not None:
                 self.doubtful = doubtful
                 return hold(data, doubtful)
         if self.kind == "optout":
-            self.opt_outs = self._refused(data, found, said, now)
+            self.opt_outs = self._refused(data, found, reply, now)
         elif self.kind == "restore":
-            self.lifted = all_taken_back(data) if said.everything else taken_back(data, self.to, now)
+            self.lifted = all_taken_back(data) if reply.everything else taken_back(data, self.to, now)
             return restore_port(data, self.lifted, self.port, int(now))
         return refuse(data, self.opt_outs, self.port)
 
-    def _refused(self, data: bytes, found: Candidates, said: Reply, now: float) -> tuple[OptOut, ...]:
-        meant_ones = self._meant(found, said, now)
-        word = _narrowing(said)
+    def _refused(self, data: bytes, found: Candidates, reply: Reply, now: float) -> tuple[OptOut, ...]:
+        meant_ones = self._meant(found, reply, now)
+        word = _narrowing(reply)
         narrowed = bool(word) and all(one.keyword == word for one in meant_ones)
-        if said.everything or not (found.entries or self.provider) or (found.crowded and not narrowed):
+        if reply.everything or not (found.entries or self.provider) or (found.crowded and not narrowed):
             self.everything = True
             return (OptOut(*ALL_MARKETING, int(now), "reply", 0),)
         fresh = refusals(_unanswered(meant_ones, data), self.to, "reply", now, word_of=self._word_of)
         return *fresh, *self._standing(data, refusals(meant_ones, self.to, "reply", now), fresh)
 
-    def _meant(self, found: Candidates, said: Reply, now: float) -> tuple[Entry, ...]:
-        return likely_candidates(found, _narrowing(said), now)
+    def _meant(self, found: Candidates, reply: Reply, now: float) -> tuple[Entry, ...]:
+        return likely_candidates(found, _narrowing(reply), now)
 
     def _standing(self, data: bytes, all_of_them: Sequence[OptOut], fresh: Sequence[OptOut]) -> list[OptOut]:
         """Existing refusals of the same senders by replies to other ports: from now on they end only after a START at this port, too."""
@@ -254,9 +254,9 @@ class ReplyEffect:
             if one.source == "reply" and one[:2] in scopes and reply_ports.name_of(one) not in here
         ]
 
-    def _doubt(self, found: Candidates, there: Sequence[Entry], doubts: DoubtfulHandling, now: float) -> Doubtful | None:
+    def _doubt(self, found: Candidates, entries: Sequence[Entry], doubts: DoubtfulHandling, now: float) -> Doubtful | None:
         """The doubtful reply, for an officer's decision; None if a standing decision defines its meaning (``kind``)."""
-        newest = next(reversed([*found.entries, *there]), None)
+        newest = next(reversed([*found.entries, *entries]), None)
         context = ReplyContext(newest.category, newest.signature, newest.template) if newest is not None else NO_CONTEXT
         decided = doubts.standing(self.text, context, self.port)
         if decided is not None:
@@ -300,9 +300,9 @@ class ReplyEffect:
         )  # it is in force, whatever becomes of the deliver
 
 
-def _narrowing(said: Reply) -> int:
+def _narrowing(reply: Reply) -> int:
     """The hash16 of a word that few declare; 0 where a reply has none."""
-    return hash16(said.keyword) if said.keyword and not is_common(said.keyword) else 0
+    return hash16(reply.keyword) if reply.keyword and not is_common(reply.keyword) else 0
 
 
 def _unanswered(meant_ones: Sequence[Entry], data: bytes) -> Sequence[Entry]:
@@ -341,12 +341,12 @@ class RefusedTexts:
             if refusal.scope != "advertiser":
                 continue
             signature = int(refusal.value, 16)
-            said = [
+            reply = [
                 one.template
                 for one in reversed(record.entries(data))
                 if one.signature == signature and one.category == Category.MARKETING
             ]
-            for template in list(dict.fromkeys(said))[:REFUSED_SAID_MAX]:
+            for template in list(dict.fromkeys(reply))[:REFUSED_SAID_MAX]:
                 if text := self._text_of(template):
                     self.texts.append(refused_text(signature, template, text))
         return keep_texts(data, self.texts)
@@ -508,7 +508,7 @@ class Confirmation:
         return self.due
 
 
-class NewNames:
+class NewSenders:
     """Ports and signatures that the gate met for the first time, for the journal."""
 
     __slots__ = ("recipient", "_names")

@@ -31,7 +31,7 @@ from proxy.journal.records import (
     requests,
 )
 from proxy.journal.records import external_optouts as told_of
-from proxy.journal.records import replicated as heard
+from proxy.journal.records import replicated as replicated_records
 from proxy.journal.records.answers import CarrierAnswer, unpack_answers
 from proxy.journal.write_ahead_log import JournalNewer, JournalRecord
 from proxy.model.message import hash32
@@ -85,7 +85,7 @@ class Replayed:
     """What carriers' answers taught about their ids, in order: for ``MessageIds.restore``."""
     touched: dict[int, tuple[float, int]] = field(default_factory=dict)
     """Persons whose record was added to, with the time and the keep_s to prune it by at the end."""
-    heard: tuple[int, int] = (0, 0)
+    read_to: tuple[int, int] = (0, 0)
     """How far the shared log was read."""
     unpublished: list[JournalRecord] = field(default_factory=list)
     """Records that other gates must hear of, and perhaps have."""
@@ -98,16 +98,16 @@ class ReplicatedFacts(Protocol):
 
     listings: ListImports
 
-    def is_new(self, said: heard.ReplicatedRecord) -> bool: ...
+    def is_new(self, replicated: replicated_records.ReplicatedRecord) -> bool: ...
 
 
 class IdRestorer(Protocol):
     """Who wants to know which message an id names (sent.Restoring)."""
 
-    def allowed(self, said: messages.VerdictRecord) -> None:
+    def allowed(self, submit: messages.VerdictRecord) -> None:
         """It stands in for another, perhaps as its new text."""
 
-    def accepted(self, said: messages.VerdictRecord, event: CarrierAnswer) -> None:
+    def accepted(self, submit: messages.VerdictRecord, event: CarrierAnswer) -> None:
         """The carrier took it."""
 
     def unreplaced(self, event: requests.Unreplaced) -> None:
@@ -148,7 +148,7 @@ class Replaying:
     ) -> None:
         """As ``replay``. ``others``: says of what was heard whether it is to be applied, where several are replayed into one store."""
         self._store, self._counted_from, self._ids, self._keep_least_s = store, counted_from, ids, keep_least_s
-        self._by_lives, self._tells, self._others = by_lives, tells, others
+        self._by_lives, self._publishes, self._others = by_lives, tells, others
         self.done = Replayed()
         self.done.listings = ListImports(store.listed)
 
@@ -157,12 +157,12 @@ class Replaying:
         done.records += 1
         done.last_sequence = item.sequence
         counts = item.sequence > self._counted_from
-        if self._tells and kind in SHARED:
+        if self._publishes and kind in SHARED:
             done.unpublished.append(item)
         if kind == messages.VERDICT:
-            said = messages.unpack_verdict(item.body)
-            said = said if said.keep_s >= self._keep_least_s else said._replace(keep_s=self._keep_least_s)
-            _verdict(store, said, item.sequence, counts, done, ids)
+            submit = messages.unpack_verdict(item.body)
+            submit = submit if submit.keep_s >= self._keep_least_s else submit._replace(keep_s=self._keep_least_s)
+            _verdict(store, submit, item.sequence, counts, done, ids)
         elif kind in (messages.ANSWER, messages.ACCEPTED):
             _answers(store, item, counts, done, ids)
         elif kind == messages.START:
@@ -200,8 +200,8 @@ def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: R
     if item.kind == messages.IDS:
         done.learnt.append(gate_events.unpack_ids(item.body))
     elif item.kind == messages.HEARD:
-        event = heard.unpack_replicated(item.body)
-        done.heard = event.place
+        event = replicated_records.unpack_replicated(item.body)
+        done.read_to = event.place
         if others is not None and not others.is_new(event):
             return True
         with contextlib.suppress(NotUnderstood):  # as it was when it came
@@ -217,29 +217,31 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
         _refused(store, delivers.unpack_optout(item.body))
     elif item.kind == messages.RESTORED:
         back = delivers.unpack_restored(item.body)
-        store.say(back.recipient, lambda data: restore_port(data, back.lifted, back.port, int(back.time)))
+        store.apply_fact(back.recipient, lambda data: restore_port(data, back.lifted, back.port, int(back.time)))
     elif item.kind == messages.SAID:
-        said = delivers.unpack_confirmation(item.body)
-        store.say(said.recipient, lambda data: confirm(data, said.refusal, said.port, int(said.time)))
+        submit = delivers.unpack_confirmation(item.body)
+        store.apply_fact(submit.recipient, lambda data: confirm(data, submit.refusal, submit.port, int(submit.time)))
     elif item.kind == messages.PERSON:
         change = consents.unpack_change(item.body)
-        store.say(change.recipient, lambda data: person_changed(data, change))
+        store.apply_fact(change.recipient, lambda data: person_changed(data, change))
         change_beside(store, change)
     elif item.kind == messages.CONSENT_REPLY:
         agreed = consents.unpack_consent_reply(item.body)
-        store.say(agreed.recipient, lambda data: consented_record(data, agreed))
+        store.apply_fact(agreed.recipient, lambda data: consented_record(data, agreed))
         consented_beside(store.consented, agreed)
     elif item.kind == messages.SUPPRESSED:
         ordered = operator_actions.unpack_suppressed(item.body)
-        store.say(ordered.recipient, lambda data: officer_changed(data, ordered.added, ordered.lifted, int(ordered.time)))
+        store.apply_fact(
+            ordered.recipient, lambda data: officer_changed(data, ordered.added, ordered.lifted, int(ordered.time))
+        )
         take_off(store.listed, ordered.recipient, ordered.lifted)
     elif item.kind == messages.REFUSED_SAID:
         kept = evidence.unpack_wording(item.body)
-        store.say(kept.recipient, lambda data: keep_texts(data, kept.texts))
+        store.apply_fact(kept.recipient, lambda data: keep_texts(data, kept.texts))
     elif item.kind == messages.DOUBTFUL:
         reply = doubtful_replies.unpack_doubtful(item.body)
         put_on_list(store, item.body)
-        store.say(reply.recipient, lambda data: hold(data, reply))
+        store.apply_fact(reply.recipient, lambda data: hold(data, reply))
     elif item.kind == messages.DECISION:
         store.decisions.hear(doubtful_replies.id_of(item.body), item.body)
     else:
@@ -247,30 +249,32 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
     return True
 
 
-def apply_heard(store: EmbeddedStore, said: heard.ReplicatedRecord, listings: ListImports) -> None:
+def apply_heard(store: EmbeddedStore, replicated: replicated_records.ReplicatedRecord, listings: ListImports) -> None:
     """What another gate wrote: of the same effect here, but in a numbering of its own. NotUnderstood, before anything is changed."""
-    inner, theirs = JournalRecord(said.sequence, said.kind, said.body), listings.of(said.node)
-    if said.kind == messages.START:
-        theirs.abandon()
-    elif said.kind not in SHARED:
-        raise NotUnderstood(f"kind {said.kind}")
+    inner, imports = JournalRecord(replicated.sequence, replicated.kind, replicated.body), listings.of(replicated.node)
+    if replicated.kind == messages.START:
+        imports.abandon()
+    elif replicated.kind not in SHARED:
+        raise NotUnderstood(f"kind {replicated.kind}")
     else:
         try:
-            if said.kind == messages.COUNTED:
-                store.hours.hear(hour_of_node(said.node, penalties.unpack_hour(said.body)[0]), said.body)
+            if replicated.kind == messages.COUNTED:
+                store.hours.hear(hour_of_node(replicated.node, penalties.unpack_hour(replicated.body)[0]), replicated.body)
                 return
-            if said.kind == messages.COUNTED_APART:
-                store.hours_apart.hear(hour_of_node(said.node, penalties.unpack_hour_by_signature(said.body)[0]), said.body)
+            if replicated.kind == messages.COUNTED_APART:
+                store.hours_apart.hear(
+                    hour_of_node(replicated.node, penalties.unpack_hour_by_signature(replicated.body)[0]), replicated.body
+                )
                 return
-            if said.kind == messages.REPLY_PATH:
-                reply_paths.keep(store.reply_paths, said.body, said.node)
+            if replicated.kind == messages.REPLY_PATH:
+                reply_paths.keep(store.reply_paths, replicated.body, replicated.node)
                 return
             with contextlib.suppress(
                 list_import.IncompleteList, consents_of.IncompleteConsents
             ):  # this gate logged that when the record arrived, and went on without it
-                _ = apply_person(store, inner) or apply_operated(store, inner, theirs)
+                _ = apply_person(store, inner) or apply_operated(store, inner, imports)
         except (LookupError, TypeError, struct.error, UnicodeError) as error:
-            raise NotUnderstood(f"kind {said.kind}: {error!r}") from error
+            raise NotUnderstood(f"kind {replicated.kind}: {error!r}") from error
 
 
 def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImports) -> bool:
@@ -334,52 +338,52 @@ def _mail(store: EmbeddedStore, item: JournalRecord) -> None:
 
 
 def _verdict(
-    store: EmbeddedStore, said: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed, ids: IdRestorer | None
+    store: EmbeddedStore, submit: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed, ids: IdRestorer | None
 ) -> None:
-    apply_verdict(store, said, sequence, counts, done)
-    if ids is not None and said.adopts:
-        ids.allowed(said)
+    apply_verdict(store, submit, sequence, counts, done)
+    if ids is not None and submit.adopts:
+        ids.allowed(submit)
 
 
-def apply_verdict(store: EmbeddedStore, said: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed) -> None:
-    entry = said.entry
+def apply_verdict(store: EmbeddedStore, submit: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed) -> None:
+    entry = submit.entry
     if entry is None:
         return
     if (
         not store.shared or entry.id >> NODE_SHIFT == store.node
     ):  # another node may have given it, to a part of the same long message
         done.highest_id = max(done.highest_id, entry.id)
-    done.open[sequence] = said
-    done.touched[said.recipient] = said.time, said.keep_s
+    done.open[sequence] = submit
+    done.touched[submit.recipient] = submit.time, submit.keep_s
 
     def put(data: bytes) -> bytes:
-        without = record.remove(data, said.adopts) if said.adopts else data
+        without = record.remove(data, submit.adopts) if submit.adopts else data
         if record.has(without, entry.id):  # the checkpoint has it, or another part of the same long message, which may amend it
             after = record.amend(without, entry.pack())
         else:
-            after = record.add(without, entry, int(said.time), said.keep_s, record.REPLAY_MAX)
-        return record.mark_sent_twice(after, entry.id, said.fingerprint) if entry.state == EntryState.SENT_TWICE else after
+            after = record.add(without, entry, int(submit.time), submit.keep_s, record.REPLAY_MAX)
+        return record.mark_sent_twice(after, entry.id, submit.fingerprint) if entry.state == EntryState.SENT_TWICE else after
 
-    store.update(said.recipient, put)
+    store.update(submit.recipient, put)
     if counts:
-        store.counters.now = said.time
-        for take in said.takes:
+        store.counters.now = submit.time
+        for take in submit.takes:
             store.counters.take(take, entry.time)
 
 
-def apply_torn(store: EmbeddedStore, said: messages.Torn) -> None:
-    if said.since:
-        store.update(said.recipient, lambda data: incomplete_multipart.mark_incomplete(data, said.key, said.since))
+def apply_torn(store: EmbeddedStore, submit: messages.Torn) -> None:
+    if submit.since:
+        store.update(submit.recipient, lambda data: incomplete_multipart.mark_incomplete(data, submit.key, submit.since))
     else:
-        store.update(said.recipient, lambda data: incomplete_multipart.mark_complete(data, said.key))
+        store.update(submit.recipient, lambda data: incomplete_multipart.mark_complete(data, submit.key))
 
 
-def _refused(store: EmbeddedStore, said: delivers.OptedOut) -> None:
+def _refused(store: EmbeddedStore, submit: delivers.OptedOut) -> None:
     def put(data: bytes) -> bytes:
-        refused = record.opt_out(data, said.opt_out)
-        return reply_ports.replied(refused, said.opt_out, hash32(said.port)) if said.port else refused
+        refused = record.opt_out(data, submit.opt_out)
+        return reply_ports.replied(refused, submit.opt_out, hash32(submit.port)) if submit.port else refused
 
-    store.say(said.recipient, put)
+    store.apply_fact(submit.recipient, put)
 
 
 def _answers(
@@ -390,16 +394,16 @@ def _answers(
     ids: IdRestorer | None,
 ) -> None:
     for answer in unpack_answers(item):
-        said = done.open.get(answer.verdict_sequence)
+        submit = done.open.get(answer.verdict_sequence)
         apply_answer(store, answer, counts, done)
-        if ids is not None and said is not None and Effect(answer.effect) is Effect.ACCEPTED:
-            ids.accepted(said, answer)
+        if ids is not None and submit is not None and Effect(answer.effect) is Effect.ACCEPTED:
+            ids.accepted(submit, answer)
 
 
 def apply_answer(store: EmbeddedStore, event: CarrierAnswer, counts: bool, done: Replayed) -> None:
     effect = Effect(event.effect)
-    said = done.open.pop(event.verdict_sequence, None)
-    sent_twice = said is not None and said.entry is not None and said.entry.state == EntryState.SENT_TWICE
+    submit = done.open.pop(event.verdict_sequence, None)
+    sent_twice = submit is not None and submit.entry is not None and submit.entry.state == EntryState.SENT_TWICE
     if effect.takes_back:
         store.update(event.recipient, lambda data: record.remove(data, event.entry_id))
         if counts:
@@ -423,7 +427,7 @@ def _unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: bool, 
 
 
 def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: bool, done: Replayed) -> None:
-    said = done.open.pop(event.verdict_sequence, None)
+    submit = done.open.pop(event.verdict_sequence, None)
     stood = False
 
     def back(data: bytes) -> bytes:
@@ -433,23 +437,23 @@ def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: b
         return record.add(without, event.entry, int(event.time), messages.KEEP_S, record.REPLAY_MAX) if stood else data
 
     store.update(event.recipient, back)
-    if counts and stood and said is not None:
-        for take in said.takes:
+    if counts and stood and submit is not None:
+        for take in submit.takes:
             store.counters.give_back(take, event.entry.time)
 
 
 def apply_share(store: EmbeddedStore, event: counter_shares.CounterShare, counts: bool, done: Replayed) -> None:
     """Applies a record of aggregate shares: which entry has them now, or that they were given back."""
-    said = done.open.get(event.verdict_sequence)
+    submit = done.open.get(event.verdict_sequence)
     if event.given_back:
         for take in event.takes if counts else ():
             store.counters.give_back(take, event.entry_time)
-    elif said is not None:
-        done.open[event.verdict_sequence] = said._replace(takes=event.takes)
+    elif submit is not None:
+        done.open[event.verdict_sequence] = submit._replace(takes=event.takes)
 
 
 def settle_open(store: EmbeddedStore, done: Replayed) -> None:
     """The gate stopped before these were answered: their outcome is unknown, so they stay counted."""
-    for said in done.open.values():
-        assert said.entry is not None
-        store.update(said.recipient, lambda data, i=said.entry.id, s=said: record.mark_unknown(data, i, s.fingerprint))  # type: ignore[misc]
+    for submit in done.open.values():
+        assert submit.entry is not None
+        store.update(submit.recipient, lambda data, i=submit.entry.id, s=submit: record.mark_unknown(data, i, s.fingerprint))  # type: ignore[misc]

@@ -3,15 +3,15 @@
 In: advertisements that carriers accepted; replies; probes; the time. Out: a PathState per prefix; journal records of kind REPLY_PATH. Never: a
 clock, a settings file, a rule (policy), work per message.
 
-An advertisement is a message that is marketing or says how to refuse. Any reply to a port under the prefix proves the path, whatever it says.
+An advertisement is a marketing message, or one with opt-out instructions. Any reply to a port under the prefix proves the path.
 
     unproven ──reply, good probe──▶ proven       no reply yet: ``advertisements_since_proof`` counts from the first use of the prefix
     proven, unproven ──silence that chance does not explain (reply_silence.py)──▶ silent ──reply, good probe──▶ proven
     any ──failed probe──▶ dead ──reply, good probe──▶ proven
 
-Advertisements count as unanswered once they are ``answer_s`` old: people take their time. Each gate keeps a row of its own for each prefix;
-gates on one store tell each other their rows, and a state is made of all of them. A row says how many advertisements its gate counted since
-the last proof that it knows of. Where another gate knows of a later one, it counts as none until it has heard of that.
+An advertisement counts as unanswered once it is ``answer_s`` old. Each gate keeps one row per prefix and replicates it; the state of a prefix
+follows from the rows of all gates. A row counts the gate's advertisements since the last proof it knows. If another gate knows a later proof,
+the row counts as 0 until its gate has that proof.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from proxy.relay.effects.reply_silence import CHANCE_MAX, chance, low_rate, lowe
 
 PROVEN, UNPROVEN, SILENT, DEAD = STATES = ("proven", "unproven", "silent", "dead")
 ANSWER_S = 3 * 3600.0
-"""Most people who answer an advertisement do so within this time."""
+"""Most replies to an advertisement arrive within this time."""
 PREFIXES_MAX = 10_000
-"""Rows of each gate, some 500 octets each: more prefixes than an operator registers."""
+"""Rows per gate, about 500 bytes each: more prefixes than an operator registers."""
 KEYWORDS_MAX = 12
-"""Keywords counted for one prefix, by themselves; providers choose them."""
+"""Keywords counted separately for one prefix; providers choose them."""
 OTHER_KEYWORDS = "…"
-"""Under it all further ones are counted."""
+"""The name under which further keywords are counted."""
 WRITE_S, TELL_S = 60.0, 300.0
-"""A changed row is written after the first time at the latest, and sent to other gates after the second. A row that grew by GROWN is
-written and told at once: a state after a kill, or at another gate, lacks at most that share."""
+"""The longest time until a changed row is written, and until it is replicated. A row that grew by GROWN is written and replicated at
+once: after a kill, or at another gate, at most that share is missing."""
 GROWN = 0.125
 ROWS_MAX = 200
 """Rows of one record, some 40 KB; and written at one tick, which takes 2 ms. The others are written at the next ones."""
@@ -50,7 +50,7 @@ Keywords = Mapping[str, tuple[int, int]]
 
 
 class PrefixCounts(NamedTuple):
-    """What one gate counted of one prefix."""
+    """One gate's counts of one prefix."""
 
     prefix: str
     advertisements: int = 0
@@ -68,7 +68,7 @@ class PrefixCounts(NamedTuple):
     keywords: Mapping[str, tuple[int, int]] = {}
 
     def due(self, now: float, answer_s: float) -> int:
-        """Advertisements since the last proof that are old enough to have been answered."""
+        """Advertisements since the last proof that are older than ``answer_s``."""
         if now - self.last_at >= answer_s:
             return self.since
         return self.marked if now - self.marked_at >= answer_s else self.unanswered
@@ -93,7 +93,7 @@ class PrefixCounts(NamedTuple):
 
 
 class PathState(NamedTuple):
-    """What all gates together know of one prefix."""
+    """The state of one prefix, from the rows of all gates."""
 
     state: str  # one of STATES
     proven_at: float  # the last proof, 0: there was none
@@ -118,15 +118,15 @@ class ReplyPaths:
         """``write``: journals records at once; if it raises, they are kept for a retry. ``tell``: journals and replicates; None for a single
         gate. ``node``: this gate's number."""
         self.answer_s = answer_s
-        self._bodies, self._write, self._tell, self._node = bodies, write, tell, node
+        self._bodies, self._write, self._replicate, self._node = bodies, write, tell, node
         self._rows: dict[str, PrefixCounts] = {}
         self._others: dict[str, dict[int, PrefixCounts]] = {}
         self._changed: dict[str, None] = {}
-        """Prefixes whose row is not written; likewise not replicated:"""
-        self._untold: dict[str, None] = {}
+        """Prefixes with a row that is not written; likewise not replicated:"""
+        self._unreplicated: dict[str, None] = {}
         self._written: dict[str, tuple[float, int]] = {}
-        """When, and with how many advertisements; likewise:"""
-        self._told: dict[str, tuple[float, int]] = {}
+        """Prefix → time and number of advertisements when it was written; likewise replicated:"""
+        self._replicated: dict[str, tuple[float, int]] = {}
         self._bounds: dict[str, float] = {}
         """Of the reply rates of prefixes that have one."""
         self._rate, self._rate_at = 0.0, -math.inf
@@ -148,32 +148,32 @@ class ReplyPaths:
         """Counts a reply to a port under this prefix. It is written at once if the path was not proven."""
         now, before = round(now, 3), self.state_of(prefix, now)
         row = self._row(prefix)
-        said = keyword if keyword in before.keywords else OTHER_KEYWORDS
-        counted = _added(row.keywords, [(said, (0, 1))]) if keyword else row.keywords
+        counted_keyword = keyword if keyword in before.keywords else OTHER_KEYWORDS
+        counted = _added(row.keywords, [(counted_keyword, (0, 1))]) if keyword else row.keywords
         self._put(row._replace(replies=row.replies + 1, keywords=counted).proven(now))
         self._bound(prefix)
         if before.state != PROVEN:
-            self._say([prefix], now, told=True)
+            self._journal_rows([prefix], now, reported=True)
 
     def probed(self, prefix: str, at: float, ok: bool) -> None:
-        """A probe was answered, or not: then the path is dead until a reply or an answered probe proves it."""
+        """Notes a probe's result. After a failed probe the path is dead until a reply or an answered probe proves it."""
         at, row = round(at, 3), self._row(prefix)
         row = row._replace(probes=row.probes + 1).proven(at) if ok else row
         self._put(row._replace(probed_at=at, failed=not ok))
         self._bound(prefix)
-        self._say([prefix], at, told=True)
+        self._journal_rows([prefix], at, reported=True)
 
     def tick(self, now: float) -> None:
-        """About once a second: writes what is due."""
-        told = [one for one in self._untold if self._is_due(self._told, TELL_S, one, now)]
-        self._say(told[:ROWS_MAX], now, told=True)
+        """Writes the rows that are due; called about once a second."""
+        due = [one for one in self._unreplicated if self._is_due(self._replicated, TELL_S, one, now)]
+        self._journal_rows(due[:ROWS_MAX], now, reported=True)
         written = [one for one in self._changed if self._is_due(self._written, WRITE_S, one, now)]
-        self._say(written[:ROWS_MAX], now, told=False)
+        self._journal_rows(written[:ROWS_MAX], now, reported=False)
 
     def put_away(self, now: float) -> None:
-        """Writes all counts: the gate is about to stop."""
-        self._say(list(self._untold), now, told=True)
-        self._say(list(self._changed), now, told=False)
+        """Writes all rows before the gate stops."""
+        self._journal_rows(list(self._unreplicated), now, reported=True)
+        self._journal_rows(list(self._changed), now, reported=False)
 
     def reread(self) -> None:
         """Reads rows of other gates again."""
@@ -217,7 +217,7 @@ class ReplyPaths:
         return self._rate
 
     def _bound(self, prefix: str) -> None:
-        """A proof changes what is known of a prefix's rate."""
+        """Updates the known reply rate of a prefix after a proof."""
         rows = list(self._of(prefix))
         newest = max((row.proven_at for row in rows), default=0.0)
         silence = sum(row.since for row in rows if row.proven_at == newest)
@@ -234,7 +234,7 @@ class ReplyPaths:
     # -- rows
 
     def _row(self, prefix: str) -> PrefixCounts:
-        """This gate's, which knows of the last proof."""
+        """This gate's row, with the last proof."""
         row = self._rows.get(prefix) or PrefixCounts(prefix)
         newest = max((one.proven_at for one in self._others.get(prefix, {}).values()), default=0.0) if self._others else 0.0
         return row.proven(newest) if newest > row.proven_at else row
@@ -244,23 +244,30 @@ class ReplyPaths:
             self._forget(min(self._rows.values(), key=lambda one: max(one.last_at, one.proven_at, one.probed_at)).prefix)
         self._rows[row.prefix] = row
         self._changed[row.prefix] = None
-        if self._tell is not None:
-            self._untold[row.prefix] = None
+        if self._replicate is not None:
+            self._unreplicated[row.prefix] = None
 
     def _forget(self, prefix: str) -> None:
-        known: tuple[dict[str, Any], ...] = self._rows, self._changed, self._untold, self._written, self._told, self._bounds
+        known: tuple[dict[str, Any], ...] = (
+            self._rows,
+            self._changed,
+            self._unreplicated,
+            self._written,
+            self._replicated,
+            self._bounds,
+        )
         for one in known:
             one.pop(prefix, None)
         self._bodies.drop(number_of(prefix))
 
-    def _is_due(self, said: dict[str, tuple[float, int]], after_s: float, prefix: str, now: float) -> bool:
+    def _is_due(self, reported: dict[str, tuple[float, int]], after_s: float, prefix: str, now: float) -> bool:
         """Whether a changed row must be written, or replicated."""
-        at, advertisements = said.get(prefix, (-math.inf, 0))
+        at, advertisements = reported.get(prefix, (-math.inf, 0))
         return not 0 <= now - at < after_s or self._rows[prefix].advertisements >= advertisements * (1 + GROWN) + 1
 
-    def _say(self, prefixes: Sequence[str], now: float, *, told: bool) -> None:
-        """Journals rows; ``told``: also replicates them."""
-        write = self._tell if told and self._tell is not None else self._write
+    def _journal_rows(self, prefixes: Sequence[str], now: float, *, reported: bool) -> None:
+        """Journals rows; ``reported``: also replicates them."""
+        write = self._replicate if reported and self._replicate is not None else self._write
         for start in range(0, len(prefixes), ROWS_MAX):
             rows = [self._rows[one] for one in prefixes[start : start + ROWS_MAX]]
             write([(messages.REPLY_PATH, pack_rows(rows))])
@@ -268,9 +275,9 @@ class ReplyPaths:
                 self._bodies.put(number_of(row.prefix), pack_rows([row]))
                 self._changed.pop(row.prefix, None)
                 self._written[row.prefix] = now, row.advertisements
-                if told:
-                    self._untold.pop(row.prefix, None)
-                    self._told[row.prefix] = now, row.advertisements
+                if reported:
+                    self._unreplicated.pop(row.prefix, None)
+                    self._replicated[row.prefix] = now, row.advertisements
 
     def _enter(self, number: int, body: bytes) -> None:
         node, (row,) = node_of(number), unpack_rows(body)
@@ -302,12 +309,12 @@ _KEYWORD = struct.Struct(">QQ")
 
 
 def number_of(prefix: str, node: int = -1) -> int:
-    """Under which a row is kept; ``node``: another gate's."""
+    """The number of a row in the store; ``node``: of another gate."""
     return (node + 1) << _NODE_SHIFT | hash48(prefix)
 
 
 def node_of(number: int) -> int:
-    """Whose row it is; -1: this gate's."""
+    """The gate of a row; -1: this gate."""
     return (number >> _NODE_SHIFT) - 1
 
 
@@ -318,7 +325,7 @@ def keep(bodies: ProbeStore, body: bytes, node: int = -1) -> None:
 
 
 def pack_rows(rows: Sequence[PrefixCounts]) -> bytes:
-    """The body of a journal record. Each row says all that its gate counted until then."""
+    """The body of a journal record. Each row has its gate's full counts."""
     parts = [_COUNT.pack(len(rows))]
     for row in rows:
         times = (row.proven_at, row.probed_at, row.first_at, row.last_at, row.marked_at)

@@ -16,7 +16,7 @@ no more than one look at the end. But each reply begins a new silence, and each 
 therefore spend ``0.000005 / (k * (k + 1))``; over all silences of its whole life these add up to 0.000005 at most.
 
 **Spread of rates.** The low rate comes from lower bounds, and only from ports with REPLIES_MIN replies: ports that were proven early by good
-luck cannot raise it. Until PORTS_MIN ports have so many, there is no rate and nobody is silent.
+luck cannot raise it. Until PORTS_MIN ports have a rate, no port counts as silent.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ CHANCE_MAX = 0.000_005
 EXCEEDED_BY = 0.95
 """The share of proven ports whose rate exceeds the low rate."""
 REPLIES_MIN = 5
-"""A port has a rate from so many replies on. With fewer, a port that is seldom answered has a rate by luck only, and then a high one."""
+"""Replies from which a port has a rate. With fewer, a rarely answered port has a rate only by luck, and then a high one."""
 PORTS_MIN = 20
-"""So many ports with a rate make a low rate: of fewer, none stands for the lowest 5 %."""
+"""Ports with a rate that are needed for a low rate: among fewer, none represents the lowest 5 %."""
 _Z = -1.6449
 """The normal quantile of 5 %."""
 

@@ -22,7 +22,7 @@ Stops = Callable[[bytes, float], Sequence[OptOut]]
 """The record, the time → what is refused."""
 
 
-class OfficerRefusal:
+class SuppressionChange:
     """One change of one person's refusals (a Change)."""
 
     __slots__ = ("recipient", "added", "lifted", "_asked", "_wanted", "_listed", "_who", "_why", "_then")
@@ -35,7 +35,7 @@ class OfficerRefusal:
         listed: SuppressionLists,
         who: str,
         why: str,
-        then: Callable[[OfficerRefusal, int], None],
+        then: Callable[[SuppressionChange, int], None],
     ) -> None:
         """``wanted``: selects the refusals, on record or on lists, to be taken back. ``then``: called with the journal sequence, 0 if
         nothing changed."""
@@ -52,8 +52,8 @@ class OfficerRefusal:
         held = record.opt_outs(data) if self._asked else []
         self.added = tuple(_not_shorter(one, held) for one in self._asked)
         if self._wanted is not None:
-            there = (*record.opt_outs(data), *self._listed.refusals(self.recipient))
-            self.lifted = tuple(dict.fromkeys(one for one in there if self._wanted(one)))
+            refusals = (*record.opt_outs(data), *self._listed.refusals(self.recipient))
+            self.lifted = tuple(dict.fromkeys(one for one in refusals if self._wanted(one)))
         return officer_changed(data, self.added, self.lifted, int(now))
 
     def written(self, now: float) -> tuple[int, bytes] | None:
@@ -68,10 +68,10 @@ class OfficerRefusal:
         self._then(self, recorded)
 
     def unwritten(self) -> bool:
-        return True  # it is in force in memory, so it must be written: whoever asked is not answered until then
+        return True  # in force in memory, so it must be written; the command is answered after that
 
 
-class DoubtSettled(OfficerRefusal):
+class DoubtSettled(SuppressionChange):
     """Applies an officer's decision about a doubtful reply (a RecordChange): what the reply held becomes a refusal by reply (yes), or is
     lifted (no). Refusals lifted meanwhile, by START or by an officer, stay lifted."""
 
@@ -85,7 +85,7 @@ class DoubtSettled(OfficerRefusal):
         listed: SuppressionLists,
         who: str,
         why: str,
-        then: Callable[[OfficerRefusal, int], None],
+        then: Callable[[SuppressionChange, int], None],
     ) -> None:
         """``refused``: the refusals of a reply that holds nothing; None: the reply did not ask to stop. ``kept``: scopes and values held by
         other undecided replies of the recipient."""
@@ -94,12 +94,12 @@ class DoubtSettled(OfficerRefusal):
 
     def apply(self, data: bytes, now: float) -> bytes:
         held = {(one.scope, one.value) for one in self._reply.held}
-        there = [one for one in record.opt_outs(data) if one.source == "doubtful" and (one.scope, one.value) in held]
+        doubtful = [one for one in record.opt_outs(data) if one.source == "doubtful" and (one.scope, one.value) in held]
         if self._refused is None:
-            self.added, self.lifted = (), tuple(one for one in there if (one.scope, one.value) not in self._kept)
+            self.added, self.lifted = (), tuple(one for one in doubtful if (one.scope, one.value) not in self._kept)
         else:
-            stopped = [one._replace(time=int(now), source="reply", expiry=0) for one in there]
-            self.added, self.lifted = tuple(stopped) if held else tuple(self._refused(data, now)), tuple(there)
+            stopped = [one._replace(time=int(now), source="reply", expiry=0) for one in doubtful]
+            self.added, self.lifted = tuple(stopped) if held else tuple(self._refused(data, now)), tuple(doubtful)
         return officer_changed(data, self.added, self.lifted, int(now))
 
 
@@ -107,20 +107,20 @@ class AccompanyingRecord:
     """A journal record that belongs to a change of a recipient's refusals (a RecordChange that changes no record). Handed in right behind
     that change, it is written in the same commit group: after a crash both exist, or neither."""
 
-    __slots__ = ("recipient", "recorded", "_said", "_then")
+    __slots__ = ("recipient", "recorded", "_record", "_then")
 
     def __init__(self, recipient: int, kind: int, body: bytes, then: Callable[[], None]) -> None:
         """``recipient``: the one whose refusals change. ``then``: called once it is recorded."""
         self.recipient = recipient
         self.recorded = 0
-        self._said = kind, body
+        self._record = kind, body
         self._then = then
 
     def apply(self, data: bytes, now: float) -> bytes:
         return data
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return self._said
+        return self._record
 
     def done(self, recorded: int) -> None:
         self.recorded = recorded

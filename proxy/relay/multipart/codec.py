@@ -67,8 +67,8 @@ def rows_beside(long: LongMessage[PendingSubmit], posted: Posted, judged: Sequen
     rows = {row.index: row for row in rows_of(long, judged)}
     for row in posted.rows:
         if row.holder == long.holder and row.state == WAITING:
-            mine = rows.get(row.index)
-            if mine is None or (mine.state in AGAIN and long.last[row.index] not in judged):
+            own_row = rows.get(row.index)
+            if own_row is None or (own_row.state in AGAIN and long.last[row.index] not in judged):
                 rows[row.index] = row
     return list(rows.values())
 

@@ -193,8 +193,8 @@ class PartHandler:
         if holder is not None:
             long.holder, long.asked = holder, not long.alone
 
-    def regrown(self, long: LongMessage[PendingSubmit], mine: Sequence[PendingSubmit]) -> None:
-        for pending in mine:
+    def regrown(self, long: LongMessage[PendingSubmit], submits: Sequence[PendingSubmit]) -> None:
+        for pending in submits:
             assert pending.message is not None
             pending.message = long.message(pending.message)
 
@@ -485,7 +485,7 @@ class PartHandler:
             key, since = _key_of(long), int(long.judged_at)
             self._changes(TornMark(message, key, since, lambda: long.torn, self.torn.add, known=known))
 
-    @compiled("parts_settle")
+    @compiled("part_handler_settle")
     def settle(self, decided: list[PendingSubmit]) -> None:
         """The verdicts of these parts are written (or the journal refused them, and they are refused)."""
         for pending in decided:

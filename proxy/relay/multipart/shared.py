@@ -134,8 +134,8 @@ class SharedParts:
     async def _run(self) -> None:
         """Exchanges while there is work: one store call at a time, for all messages."""
         try:
-            while asked := self._gathered():
-                await self._exchange(asked)
+            while exchanges := self._gathered():
+                await self._exchange(exchanges)
         finally:
             self._exchanging = False
         self._wake()
@@ -151,8 +151,8 @@ class SharedParts:
         self._look_s = now_s + LOOK_S
         return [_PendingExchange(long, queued.get(long, [])) for long in longs]
 
-    async def _exchange(self, asked: list[_PendingExchange]) -> None:
-        remaining = asked
+    async def _exchange(self, exchanges: list[_PendingExchange]) -> None:
+        remaining = exchanges
         try:
             for _ in range(TRIES):
                 remaining = await self._store_rows(remaining)
@@ -164,11 +164,11 @@ class SharedParts:
             for one in remaining:
                 self._judge_alone(one)
 
-    async def _store_rows(self, asked: list[_PendingExchange]) -> list[_PendingExchange]:
+    async def _store_rows(self, exchanges: list[_PendingExchange]) -> list[_PendingExchange]:
         """One load and one swap. Returns the exchanges to be repeated."""
-        found = await self._sheets.load([key_of(one.long) for one in asked])
+        found = await self._sheets.load([key_of(one.long) for one in exchanges])
         now, groups, swapped = self._clock(), [], []
-        for one in asked:
+        for one in exchanges:
             if one.long.alone:
                 self._judge_alone(one)
                 continue
@@ -261,10 +261,10 @@ class SharedParts:
         for pending in one.queued:
             self.waiting -= 1
             index, _ = part_of(pending)
-            there = posted is not None and long is one.long and not posted.fits(long.holder, index)
-            self._listener.admitted(pending, self._next_holder() if there else None)
+            changed_holder = posted is not None and long is one.long and not posted.fits(long.holder, index)
+            self._listener.admitted(pending, self._next_holder() if changed_holder else None)
             assert pending.long is not None
-            if there:
+            if changed_holder:
                 long = pending.long
                 alone(long)
         one.queued = []

@@ -33,7 +33,7 @@ class MultipartStore(Protocol):
 class PartJudge(Protocol):
     """Judges parts (handler.PartHandler)."""
 
-    def regrown(self, long: LongMessage[PendingSubmit], mine: Sequence[PendingSubmit]) -> None:
+    def regrown(self, long: LongMessage[PendingSubmit], submits: Sequence[PendingSubmit]) -> None:
         """More of the text is known than when these parts were handed in to be judged."""
 
     def inherit(self, long: LongMessage[PendingSubmit], by: PendingSubmit) -> None:
@@ -136,11 +136,11 @@ class SharedTransactions:
             view.sheets[key_of(long)] = version, put(sheet, before, after)
             knew = long.theirs
             apply_posted(long, after)
-            mine = [pending for pending in submits if pending.long is long]
-            if mine and long.theirs != knew:
-                self._judge.regrown(long, mine)
-            if mine and after.decision is not None:
-                self._judge.inherit(long, mine[0])
+            of_long = [pending for pending in submits if pending.long is long]
+            if of_long and long.theirs != knew:
+                self._judge.regrown(long, of_long)
+            if of_long and after.decision is not None:
+                self._judge.inherit(long, of_long[0])
 
     async def store(self, views: Mapping[int, SharedView], batches: Mapping[int, RecipientBatch]) -> list[int]:
         """Stores each judged recipient's record and multipart records together. Returns the recipients to be judged again, because one of

@@ -1,7 +1,7 @@
 """Serves one control socket in front of all workers.
 
-In: commands of people on this machine. Out: the same to one worker or to all, with who asked; lines and one last line back. Never: a
-permission of its own (each worker checks who asks), a command's logic.
+In: commands of users on this machine. Out: the commands, with the user, to one worker or all; their lines of answer. Never: a permission
+check (each worker checks the user), a command's logic.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class WorkerSocket(NamedTuple):
     control: Path
 
 
-class ControlFront:
+class PoolControlServer:
     def __init__(
         self,
         path: Path,
@@ -62,24 +62,24 @@ class ControlFront:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
         """Returns the last line, where it has not been passed on."""
         try:
-            asked = read_line(await next_line(reader, REQUEST_S))
+            request = read_line(await next_line(reader, REQUEST_S))
         except CommandRefused as refused:
             return {"error": str(refused)}
-        if SPEAKS_FOR in asked:
+        if SPEAKS_FOR in request:
             return {"error": f"{SPEAKS_FOR}: nobody speaks for others here"}
         workers = self._workers()
         if not workers:
             return {"error": "no worker of this gate can take commands now: try again"}
-        asked = {**asked, SPEAKS_FOR: list(peer_of(writer))}
-        first, command = as_line(asked), str(asked.get("command"))
-        if is_trial(asked):
-            return await _run_trial(workers, asked, reader)
+        request = {**request, SPEAKS_FOR: list(peer_of(writer))}
+        first, command = as_line(request), str(request.get("command"))
+        if is_trial(request):
+            return await _run_trial(workers, request, reader)
         if not is_for_all(command):
             return await _pass_on(workers[0], first, reader, writer)
-        said, lines = await _ask_all(workers, first, reader, writer if command == "trace" else None)
-        answer = one_answer(command, said)
-        if command == "rules.reload" and any("ok" in one for _, one in said):  # a worker that refused has not reloaded
-            late = await self._reloaded([name for name, _ in said])
+        answers, lines = await _ask_all(workers, first, reader, writer if command == "trace" else None)
+        answer = one_answer(command, answers)
+        if command == "rules.reload" and any("ok" in one for _, one in answers):  # a worker that refused has not reloaded
+            late = await self._reloaded([name for name, _ in answers])
             if late and "ok" in answer:
                 answer = {"ok": {**answer["ok"], "late": late}}
         for line in lines_of(command, lines):
@@ -88,20 +88,20 @@ class ControlFront:
 
 
 async def _connect(worker: WorkerSocket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    with reachable(worker.control) as there:
-        return await asyncio.open_unix_connection(there, limit=ANSWER_BYTES_MAX)
+    with reachable(worker.control) as socket_path:
+        return await asyncio.open_unix_connection(socket_path, limit=ANSWER_BYTES_MAX)
 
 
-async def _run_trial(workers: Sequence[WorkerSocket], asked: Said, reader: asyncio.StreamReader) -> Said:
-    """One worker gives the order and answers when the trial is over; what it would have refused is counted by all."""
+async def _run_trial(workers: Sequence[WorkerSocket], request: Said, reader: asyncio.StreamReader) -> Said:
+    """Passes a trial order to one worker, which answers at its end; all workers count what the order would have refused."""
 
     async def ask_all(command: str) -> tuple[Said, list[Said]]:
         nobody = asyncio.StreamReader()
-        said, lines = await _ask_all(workers, as_line({**asked, "command": command, "args": {}}), nobody, None)
-        return one_answer(command, said), lines_of(command, lines)
+        answers, lines = await _ask_all(workers, as_line({**request, "command": command, "args": {}}), nobody, None)
+        return one_answer(command, answers), lines_of(command, lines)
 
     before, _ = await ask_all("counters")
-    ((_, answer), *_), _ = await _ask_all(workers[:1], as_line(asked), reader, None)
+    ((_, answer), *_), _ = await _ask_all(workers[:1], as_line(request), reader, None)
     if "ok" not in answer:
         return answer
     (after, _), (hits, lines) = await ask_all("counters"), await ask_all("rules.hits")
@@ -119,13 +119,13 @@ async def _pass_on(
     except OSError as error:
         return {"error": f"{worker.name} does not take commands: {error.strerror or error}"}
     says.write(first)
-    there, back = (asyncio.create_task(_pump(*pair)) for pair in ((reader, says), (hears, writer)))
+    forward, back = (asyncio.create_task(_pump(*pair)) for pair in ((reader, says), (hears, writer)))
     try:
         await back
     finally:
-        there.cancel()
+        forward.cancel()
         says.close()
-        await asyncio.gather(there, return_exceptions=True)
+        await asyncio.gather(forward, return_exceptions=True)
     return None
 
 
@@ -150,13 +150,13 @@ async def _ask_all(
     ]
     telling = asyncio.create_task(_forward_input(reader, writers))
     try:
-        said = await asyncio.gather(*asking)
+        answers = await asyncio.gather(*asking)
     finally:
         telling.cancel()
         for one in asking:
             one.cancel()
         await asyncio.gather(telling, *asking, return_exceptions=True)
-    return [(worker.name, one) for worker, one in zip(workers, said, strict=True)], lines
+    return [(worker.name, one) for worker, one in zip(workers, answers, strict=True)], lines
 
 
 async def _forward_input(reader: asyncio.StreamReader, writers: list[asyncio.StreamWriter]) -> None:
@@ -190,11 +190,11 @@ async def _ask(
             line = await hears.readline()
             if not line.endswith(b"\n"):
                 return {"error": "hung up", GONE: True}
-            said = read_line(line)
-            if "ok" in said or "error" in said:
-                return said
+            answer = read_line(line)
+            if "ok" in answer or "error" in answer:
+                return answer
             if writer is None:
-                before.append(said)
+                before.append(answer)
             else:
                 writer.write(line)
                 await writer.drain()

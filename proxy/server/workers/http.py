@@ -34,7 +34,7 @@ METHODS: Mapping[str, str] = {"/optouts": "POST"}
 """Methods of paths that do not take GET."""
 
 
-class HttpFront:
+class PoolHttpServer:
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
         self._process = CollectorRegistry(auto_describe=False)
@@ -114,11 +114,11 @@ class HttpFront:
         if not up:
             return PlainTextResponse("no worker of this gate can answer now\n", 503)
         try:
-            asked = await pack_request(request, BODY_BYTES_MAX)
+            packed = await pack_request(request, BODY_BYTES_MAX)
         except ValueError as error:
             return _refused(413, str(error))
         try:
-            return unpack_response(await up[0].ask("http", ANSWER_S, **asked))
+            return unpack_response(await up[0].ask("http", ANSWER_S, **packed))
         except (ChannelClosed, TimeoutError, RuntimeError) as error:
             return _refused(503, f"{up[0].worker.name} did not answer ({error!r}): whether it was done is not known")
 

@@ -27,35 +27,37 @@ def is_for_all(command: str) -> bool:
     return command in EVERYWHERE
 
 
-def is_trial(asked: Said) -> bool:
+def is_trial(request: Said) -> bool:
     """Whether a command tries a stop: the order given at one worker is in force at all, and each counts what it would have refused."""
-    args = asked.get("args")
-    return asked.get("command") == "stop" and isinstance(args, Mapping) and bool(args.get("watch_s"))
+    args = request.get("args")
+    return request.get("command") == "stop" and isinstance(args, Mapping) and bool(args.get("watch_s"))
 
 
 def one_answer(command: str, answers: Sequence[tuple[str, Said]]) -> Said:
     """``answers``: (worker, its last line), at least one. A refusal counts where no worker did what was asked, or where all must do it."""
-    done = [(worker, said["ok"]) for worker, said in answers if "ok" in said]
-    failed = [(worker, said) for worker, said in answers if "ok" not in said and not (done and _may_lack(command, said))]
-    refused = [(worker, str(said.get("error", "it hung up"))) for worker, said in failed]
+    done = [(worker, answer["ok"]) for worker, answer in answers if "ok" in answer]
+    failed = [
+        (worker, answer) for worker, answer in answers if "ok" not in answer and not (done and _may_lack(command, answer))
+    ]
+    refused = [(worker, str(answer.get("error", "it hung up"))) for worker, answer in failed]
     key = LISTS.get(command)
     if not done:
-        causes = {said.get("cause", "") for _, said in failed}
+        causes = {answer.get("cause", "") for _, answer in failed}
         return {"error": _together(refused)} | ({"cause": causes.pop()} if len(causes) == 1 and causes != {""} else {})
     if key is not None:
         if refused and command != "binds.kick":
             return {"error": _together(refused)}
-        return {"ok": {**done[0][1], key: _listed(command, [one for _, said in done for one in said[key]])}}
+        return {"ok": {**done[0][1], key: _listed(command, [one for _, answer in done for one in answer[key]])}}
     if command in ADDED and not refused:
-        return {"ok": {**ADDED[command]([said for _, said in done]), **_differing(command, done)}}
+        return {"ok": {**ADDED[command]([answer for _, answer in done]), **_differing(command, done)}}
     if refused:
         return {"error": f"{', '.join(worker for worker, _ in done)} did it, but {_together(refused)}"}
     return {"ok": {**done[0][1], **_differing(command, done)}}
 
 
-def _may_lack(command: str, said: Said) -> bool:
+def _may_lack(command: str, answer: Said) -> bool:
     """Whether the others' answers count without this worker's: it is ending, or does not know the provider asked for."""
-    return command == "providers.show" or (command in ADDED and GONE in said)
+    return command == "providers.show" or (command in ADDED and GONE in answer)
 
 
 def _listed(command: str, rows: list[Any]) -> list[Any]:
@@ -69,12 +71,12 @@ def _differing(command: str, done: Sequence[tuple[str, Said]]) -> Said:
     if not command.startswith("rules"):
         return {}
     by_revision: dict[str, list[str]] = {}
-    for worker, said in done:
-        by_revision.setdefault(str(said.get("revision", said.get("in_force", ""))), []).append(worker)
+    for worker, answer in done:
+        by_revision.setdefault(str(answer.get("revision", answer.get("in_force", ""))), []).append(worker)
     if len(by_revision) < 2:
         return {}
-    told = "; ".join(f"{', '.join(workers)}: {revision}" for revision, workers in sorted(by_revision.items()))
-    return {"differing": told}
+    text = "; ".join(f"{', '.join(workers)}: {revision}" for revision, workers in sorted(by_revision.items()))
+    return {"differing": text}
 
 
 def lines_of(command: str, lines: Sequence[Sequence[Said]]) -> list[Said]:
@@ -85,14 +87,14 @@ def lines_of(command: str, lines: Sequence[Sequence[Said]]) -> list[Said]:
 def _providers(lines: Sequence[Sequence[Said]]) -> list[Said]:
     """One row for each provider that any worker knows: settings may be reloaded while they are asked."""
     rows: dict[str, list[Said]] = {}
-    for row in (line["provider"] for said in lines for line in said):
+    for row in (line["provider"] for answer in lines for line in answer):
         rows.setdefault(row["name"], []).append(row)
     return [{"provider": providers.merged_row(some)} for some in rows.values()]
 
 
 def _hits(lines: Sequence[Sequence[Said]]) -> list[Said]:
     found: dict[str, dict[str, dict[str, int]]] = {}
-    for row in (row for said in lines for line in said for row in line["rules"]):
+    for row in (row for answer in lines for line in answer for row in line["rules"]):
         into = found.setdefault(row["rule"], {"hits": {}, "shadow": {}})
         for what, counts in into.items():
             for word, number in row[what].items():
@@ -104,11 +106,11 @@ def _hits(lines: Sequence[Sequence[Said]]) -> list[Said]:
 def _added_by(list_of: str, name: str, count: str) -> Callable[[Sequence[Said]], Said]:
     """Joins lists into one in which a count is the sum over workers."""
 
-    def add(told: Sequence[Said]) -> Said:
+    def add(answers: Sequence[Said]) -> Said:
         sums: dict[Any, int] = {}
-        for row in (row for said in told for row in said[list_of]):
+        for row in (row for answer in answers for row in answer[list_of]):
             sums[row[name]] = sums.get(row[name], 0) + row[count]
-        return {**told[0], list_of: [{**row, count: sums[row[name]]} for row in told[0][list_of]]}
+        return {**answers[0], list_of: [{**row, count: sums[row[name]]} for row in answers[0][list_of]]}
 
     return add
 
@@ -122,19 +124,22 @@ def tried(answer: Said, before: Said, after: Said, lines: Sequence[Said]) -> Sai
     return {**answer, "would_refuse": sum(sum(row["shadow"].values()) for row in rows), "of": of}
 
 
-def _rules(told: Sequence[Said]) -> Said:
+def _rules(answers: Sequence[Said]) -> Said:
     """Adds up hits of the rules in force and verdicts of the waiting rule set."""
-    found = _added_by("rules", "rule", "hits_last_minute")(told)
+    found = _added_by("rules", "rule", "hits_last_minute")(answers)
     waits = found.get("proposed")
     if not waits:
         return found
-    same = [one["proposed"] for one in told if one["proposed"] and one["proposed"]["revision"] == waits["revision"]]
+    same = [one["proposed"] for one in answers if one["proposed"] and one["proposed"]["revision"] == waits["revision"]]
     return {**found, "proposed": {**waits, **{name: sum(one[name] for one in same) for name in PROPOSED}}}
 
 
 def _earliest(until: str) -> Callable[[Sequence[Said]], Said]:
     """Merges the time span of counts: a worker that started later began to count later."""
-    return lambda told: {"since": min(said["since"] for said in told), until: max(said[until] for said in told)}
+    return lambda answers: {
+        "since": min(answer["since"] for answer in answers),
+        until: max(answer[until] for answer in answers),
+    }
 
 
 ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
@@ -156,7 +161,7 @@ EVERYWHERE = frozenset((*LISTS, *ADDED, "trace", "rules.reload"))
 
 def _together(refused: Sequence[tuple[str, str]]) -> str:
     """Each refusal once; with the workers' names where they differ."""
-    said = dict.fromkeys(why for _, why in refused)
-    if len(said) == 1:
-        return next(iter(said))
+    reasons = dict.fromkeys(why for _, why in refused)
+    if len(reasons) == 1:
+        return next(iter(reasons))
     return "; ".join(f"{worker}: {why}" for worker, why in refused)

@@ -29,18 +29,18 @@ log = structlog.get_logger()
 
 ASK_EVERY_S = 1.0
 ANSWER_S = 20.0
-"""A worker that does not answer for so long hangs: it is killed and restarted."""
+"""Longest time without an answer before a worker is killed and restarted."""
 OPEN_S = 600.0
 """Time limit for a worker's start: it may have hours of journal to replay."""
 RELOAD_S = 120.0
 DRAIN_S = 15.0
-"""A worker drains within 8 s and writes a checkpoint; after so long it is killed."""
+"""A worker drains within 8 s and writes a checkpoint; after this time it is killed."""
 NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """Environment variables that workers do not get: the service manager talks to the supervisor."""
 FIRST_S, MOST_S = 0.5, 30.0
 """The first wait and the longest; each is twice the one before."""
 STEADY_S = 60.0
-"""After running for so long a worker's wait is the first one again."""
+"""Running time after which a worker's wait is the first one again."""
 
 
 class Backoff:
@@ -100,24 +100,24 @@ class PoolWorker:
     def begin(self) -> None:
         """Starts a process. OSError."""
         self._reloads_seen = self._reloads()
-        mine, theirs = socket.socketpair()
+        parent_end, child_end = socket.socketpair()
         environment = {name: value for name, value in os.environ.items() if name not in NOT_FOR_WORKERS}
         sockets = [door.fileno() for door in self._sockets]
         environment |= {
             WORKER_VARIABLE: f"{self.worker.number}/{self.worker.of}",
-            VARIABLE: str(theirs.fileno()),
+            VARIABLE: str(child_end.fileno()),
             LISTENERS: ",".join(map(str, sockets)),
         }
         try:
-            with theirs:
+            with child_end:
                 self._process = subprocess.Popen(  # noqa: S603 # our own program
-                    self._command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[theirs.fileno(), *sockets]
+                    self._command, stdin=subprocess.DEVNULL, env=environment, pass_fds=[child_end.fileno(), *sockets]
                 )
         except OSError:
-            mine.close()
+            parent_end.close()
             raise
         self.code, self.pid, self._begun_s = None, self._process.pid, time.monotonic()
-        self._line = SupervisorEnd(mine)
+        self._line = SupervisorEnd(parent_end)
 
     async def opened(self) -> None:
         """Waits until the worker is open and has done every requested reload; WorkerFailed."""
@@ -227,7 +227,7 @@ class WorkerPool:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Starts the first alone, for its failure would be everyone's; then the others together. After WorkerFailed none is left."""
+        """Starts the first worker alone, since its failure would be that of all, then the others. After WorkerFailed no worker runs."""
         first, *others = self.members
         try:
             for some in ([first], others):
@@ -292,11 +292,11 @@ class WorkerPool:
         self._reloads += 1
         up = self.up()
         late = [member for member in self.members if member not in up]
-        asked = [member for member in up if member.worker.name not in done]
-        told = await asyncio.gather(*(member.ask("reload", RELOAD_S) for member in asked), return_exceptions=True)
+        members = [member for member in up if member.worker.name not in done]
+        answers = await asyncio.gather(*(member.ask("reload", RELOAD_S) for member in members), return_exceptions=True)
         left = merge_lines(
             (member.worker.name, list(one["left"]) if not isinstance(one, BaseException) else [f"not reloaded: {one!r}"])
-            for member, one in zip(asked, told, strict=True)
+            for member, one in zip(members, answers, strict=True)
         )
         return left + [f"{member.worker.name}: not open yet, it reads them before it is" for member in late if not member.up]
 
@@ -313,11 +313,11 @@ class WorkerPool:
         }
 
 
-def merge_lines(said: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
+def merge_lines(answers: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
     """Merges lines of several workers, each once; with the workers' names unless all have it."""
     by_line: dict[str, list[str]] = {}
     speakers = 0
-    for name, lines in said:
+    for name, lines in answers:
         speakers += 1
         for line in lines:
             by_line.setdefault(line, []).append(name)

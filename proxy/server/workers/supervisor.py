@@ -32,8 +32,8 @@ from proxy.operations.http_auth import HttpAuth
 from proxy.runtime import hardening
 from proxy.runtime.systemd import ServiceManager
 from proxy.server.console_process import ConsoleProcess
-from proxy.server.workers.control import ControlFront, WorkerSocket
-from proxy.server.workers.http import HttpFront
+from proxy.server.workers.control import PoolControlServer, WorkerSocket
+from proxy.server.workers.http import PoolHttpServer
 from proxy.server.workers.pool import WorkerFailed, WorkerPool
 
 log = structlog.get_logger()
@@ -57,13 +57,13 @@ class Supervisor:
         self.manager = ServiceManager(os.environ)
         self._reserved: list[socket.socket] = []
         self.pool = WorkerPool(workers, command, self._notify_service_manager, self._reserved)
-        self.http_front = HttpFront(self.pool)
+        self.http_front = PoolHttpServer(self.pool)
         self.guard = HttpAuth(
             settings.http.metrics_allow, settings.http.tokens, settings.people, settings.providers, settings.http.hosts
         )
         self.console = ConsoleProcess(path) if settings.console.listen is not None else None
         self.http = HttpServer(bytes, self.http_front.not_ready, self.guard, self._notes, self.http_front.paths())
-        self.control_front = ControlFront(settings.control, settings.control_group, self._serving, self._reloaded)
+        self.control_front = PoolControlServer(settings.control, settings.control_group, self._serving, self._reloaded)
         self.stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -142,7 +142,7 @@ class Supervisor:
         task.add_done_callback(self._tasks.discard)
 
     async def reload(self) -> None:
-        """SIGHUP: all workers reload rules, accounts and certificates; the supervisor reloads who may ask it."""
+        """SIGHUP: all workers reload rules, accounts and certificates; the supervisor reloads its own users."""
         if not self.http_front.why_not:  # otherwise the status shows the start, or the end
             self.manager.reloading()
         left = [*await self.pool.reload(), *await self._take_over()]
@@ -152,13 +152,13 @@ class Supervisor:
             self.manager.ready(f"open; not taken over: {left[0]}" if left else self._status())
 
     async def _reloaded(self, done: Collection[str]) -> Sequence[str]:
-        """A command had these workers reload: now the others and the supervisor do. The workers have reported what is wrong."""
+        """Reloads the other workers and the supervisor after a command reloaded these workers, which reported their faults."""
         late = await self.pool.reload(done)
         await self._take_over()
         return late
 
     async def _take_over(self) -> Sequence[str]:
-        """Reloads who may ask the supervisor itself; returns what is wrong with the settings."""
+        """Reloads the users of the supervisor's own socket; returns what is wrong with the settings."""
         try:
             settings = await asyncio.to_thread(load, self.path)
         except SettingsError as error:
@@ -193,7 +193,7 @@ def reserve(listen: Address) -> socket.socket:
 
 
 def serve(path: Path, workers: int, command: Sequence[str] | None = None) -> int:
-    """Runs the gate as so many processes (``command`` begins one) until SIGTERM or SIGINT; returns the exit code. StartError,
+    """Runs the gate as several processes (``command`` begins one) until SIGTERM or SIGINT; returns the exit code. StartError,
     WorkerReported."""
     log_setup.configure_logging()
     hardening.restrict_umask()

@@ -128,9 +128,9 @@ class LoadGenerator:
     async def prepare(self) -> int:
         plan = self.plan
         for name, prefix in plan.providers.items():
-            asked = int(plan.receipts)
+            receipts = int(plan.receipts)
             self.decks[name] = deck(
-                plan.mix, DeckPorts.under(prefix), plan.seed, long=plan.long, registered=asked, extensions=plan.ports
+                plan.mix, DeckPorts.under(prefix), plan.seed, long=plan.long, registered=receipts, extensions=plan.ports
             )
         self.people = recipients(synthetic_recipients.distinct_numbers(plan.recipients, plan.seed, plan.refused))
         gc.collect()

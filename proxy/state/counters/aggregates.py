@@ -19,7 +19,7 @@ from proxy.model.message import Take
 BUCKETS_MAX = 4096
 """Per key: a week in steps of three minutes. A finer step is an error in the rule and is not rounded."""
 FEW = 8
-"""Up to so many buckets are summed up at each count: nearly all keys chosen by senders have no more."""
+"""Up to this number, buckets are summed at each count: nearly all keys chosen by senders have no more."""
 SUMS_MAX = 2
 """Cached sums of one key: a limit uses one window, a limit with bursts two."""
 KEYS_MAX = 1_000_000

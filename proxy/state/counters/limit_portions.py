@@ -10,11 +10,11 @@ any, and for those that are yet to come at most the part of what is left that PA
 
     limit 1,000 ── taken 900 ── handed out: 20 to node 1, 12 to node 2 ── left 68: at most 17 for future messages, with two nodes
 
-A node that is silent for LEASE_MS no longer uses its portion. The portion counts as taken from then on, because nobody knows how
+A node that is silent for LEASE_MS no longer uses its portion. The portion counts as taken from then on, because it is unknown how
 much of it was, and expires with the window. If the node was only suspended or cut off, its next report says how much it used. If
 it died, a process that takes its number over has another ``life`` and none of the portion.
 
-A store that lost its last writes, or all, is told by the number of the last report that it has (``PortionState.last_report``): the
+A store that lost writes is recognised by the number of its last report (``PortionState.last_report``): the
 node reports those again.
 
 The store's functions (proxy/state/shared/lease_functions.py) do this; their specification in Python is tests/state/counters/portion_book.py.

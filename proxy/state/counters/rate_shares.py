@@ -9,7 +9,7 @@ from __future__ import annotations
 from proxy.state.shared.lease_rules import BEAT_S, LEASE_MS, RateGrant, RateRequest
 
 KEPT_S = 0.025
-"""While other nodes lack capacity, a node keeps saved-up messages for so many seconds of its share, or one message."""
+"""Seconds of its share that a node saves up while other nodes lack capacity; at least one message."""
 
 
 class Demand:

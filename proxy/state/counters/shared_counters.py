@@ -34,7 +34,7 @@ FORGET_S = LEASE_MS / 1000 + 1.0
 SCANNED_MAX, REPORTED_MAX = 2048, 256
 """Counters scanned, and reported, in one step: it blocks the loop for a few ms at most."""
 SPARE_BEATS = 3
-"""A requested portion lasts for so many check intervals at the present rate."""
+"""Check intervals that a requested portion lasts at the present rate."""
 LIMITS_MAX = 4
 """Limits of one counter at most: a limit and its burst, before and after a reload."""
 ENDLESS = 10**12
@@ -305,7 +305,7 @@ class SharedCounters(Aggregates):
         held.left, held.surplus, held.exhausted = -held.out, answer.left, False
 
     def note_unanswered(self, key: int) -> None:
-        """Notes that no answer came: nobody knows whether the report was stored, so the same report is sent again."""
+        """Notes a missing answer: the report may have been stored or not, so the same report is sent again."""
         held = self._held[key >> PART_SHIFT][key]
         held.need, held.reached = 0, False
         self.unreachable.add(key)

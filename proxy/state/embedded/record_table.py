@@ -55,7 +55,7 @@ class Table:
         return self._count
 
     def get(self, key: int) -> bytes:
-        """The record of ``key``; ``b""`` if there is none."""
+        """The record of ``key``; ``b""`` if none exists."""
         mixed = key * self._mix >> 20
         index = mixed & self._mask
         if index < self._split:
@@ -120,7 +120,7 @@ class Table:
         self.changed[mixed & self._groups - 1] = 1
 
     def exchange(self, key: int, prefix: bytes | None, record: bytes) -> bool:
-        """``put``, but only over a record that begins with ``prefix`` (``b""``: only if there is none; None: always)."""
+        """``put``, but only over a record that begins with ``prefix`` (``b""``: only if none exists; None: always)."""
         return self.exchange_all([(key, prefix, record)])[0]
 
     @compiled("table_exchange_all")
@@ -210,7 +210,7 @@ class Table:
                 self.changed[number] = 1
 
     def size_of(self, groups: int) -> int:
-        """The approximate bytes of so many groups, estimated from the first ones."""
+        """The approximate bytes of this many groups, estimated from the first ones."""
         looked = range(min(self._groups, 32))
         return groups * sum(len(bucket) for number in looked for bucket in self._buckets[number :: self._groups]) // len(looked)
 

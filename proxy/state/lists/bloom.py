@@ -22,8 +22,8 @@ SPREAD = 0x9E377
 """Odd, so that different numbers stay different; sequential numbers, of which a list has many, are spread far apart."""
 
 
-@compiled("sieve_of")
-def sieve_of(numbers: BitMap) -> bytes:
+@compiled("bloom_filter_of")
+def bloom_filter_of(numbers: BitMap) -> bytes:
     """The filter of one place. Without the compiled version it passes every number: built in Python it would cost more than it saves."""
     return b"\xff" if numbers else b""
 
@@ -43,9 +43,9 @@ class BloomFilters:
         """Sets the numbers of a place."""
         if place >= len(self.by_place):
             self.by_place += [b""] * (place + 1 - len(self.by_place))
-        self.by_place[place] = sieve_of(numbers)
+        self.by_place[place] = bloom_filter_of(numbers)
 
-    @compiled("sieves_may_hold")
+    @compiled("bloom_filters_may_hold")
     def may_hold(self, number: int) -> bool:
         """Whether the number may be present; False is certain."""
         place = number >> CHUNK_BITS

@@ -134,7 +134,7 @@ class ConsentIndex:
     def of_replies(
         self, terms: tuple[str, str, int, int, str], provider: str, wording: str, reviewer: str
     ) -> ConsentBatch | None:
-        """The batch for one more reply with these terms; None if there is none, or if it was reviewed differently."""
+        """The batch for one more reply with these terms; None if none exists, or if it was reviewed differently."""
         state = "accepted" if reviewer else "unreviewed"
         for one in self._by.get(terms[:2], ()):
             batch = self._batches[one]
@@ -186,9 +186,9 @@ class ConsentIndex:
     def add(self, batch: int, place: int, lows: BitMap) -> int:
         """Adds numbers of one chunk to a batch; returns how many are new."""
         row = batch << 32 | place
-        there = self._chunks.get(row)
-        now = BitMap(lows) if there is None else there | lows
-        return self._set(row, there, now)
+        present = self._chunks.get(row)
+        now = BitMap(lows) if present is None else present | lows
+        return self._set(row, present, now)
 
     def remove(self, number: int) -> int:
         """Removes a number from all batches; returns from how many."""
@@ -211,13 +211,13 @@ class ConsentIndex:
         gone = 0
         for one in batches:
             row = one.number << 32 | place
-            if (there := self._chunks.get(row)) is not None:
-                gone -= self._set(row, there, there - lows)
+            if (present := self._chunks.get(row)) is not None:
+                gone -= self._set(row, present, present - lows)
         return gone
 
-    def _set(self, row: int, there: BitMap | None, now: BitMap) -> int:
+    def _set(self, row: int, present: BitMap | None, now: BitMap) -> int:
         batch, place = row >> 32, row & 0xFFFF_FFFF
-        more = len(now) - (len(there) if there is not None else 0)
+        more = len(now) - (len(present) if present is not None else 0)
         if not more:
             return 0
         if now:

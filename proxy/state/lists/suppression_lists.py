@@ -100,7 +100,7 @@ class SuppressionLists:
         self.erased = erased if erased is not None else ErasedRecipients()
         self.empty = True
         """Whether there is no list: then look-ups can be skipped."""
-        self.sieves = BloomFilters()
+        self.bloom = BloomFilters()
         """Bloom filters: which numbers are certainly on no list."""
         self.filling = BulkImport()
         self._lists: dict[int, _List] = {}
@@ -118,13 +118,13 @@ class SuppressionLists:
 
     def tells_of(self, number: int) -> bool:
         """Whether the recipient is on a list or was erased."""
-        if self.sieves.may_hold(number) and number & LOW_MASK in self._chunks[number >> CHUNK_BITS].any:
+        if self.bloom.may_hold(number) and number & LOW_MASK in self._chunks[number >> CHUNK_BITS].any:
             return True
         return not self.erased.empty and self.erased.has(number)
 
     def refusals(self, number: int) -> Sequence[OptOut]:
         """The recipient's opt-outs by lists and by erasure."""
-        found = self._on_lists(number) if self.sieves.may_hold(number) else ()
+        found = self._on_lists(number) if self.bloom.may_hold(number) else ()
         return found if self.erased.empty or not self.erased.has(number) else (*found, ERASED)
 
     def _on_lists(self, number: int) -> Sequence[OptOut]:
@@ -173,11 +173,11 @@ class SuppressionLists:
         chunk = self._chunks.get(place)
         if chunk is None:
             chunk = self._chunks[place] = _Chunk()
-        there = chunk.by.get(one.number)
-        before = len(there) if there is not None else 0
-        chunk.by[one.number] = now = BitMap(lows) if there is None else there | lows
+        present = chunk.by.get(one.number)
+        before = len(present) if present is not None else 0
+        chunk.by[one.number] = now = BitMap(lows) if present is None else present | lows
         chunk.any = now if len(chunk.by) == 1 else chunk.any | lows
-        self.sieves.put(place, chunk.any)
+        self.bloom.put(place, chunk.any)
         one.chunks.add(place)
         one.count += len(now) - before
         self._dirty.add(one.number << 32 | place)
@@ -195,10 +195,10 @@ class SuppressionLists:
         if chunk is None:
             return 0
         gone = 0
-        for number, there in list(chunk.by.items()):
+        for number, present in list(chunk.by.items()):
             one = self._lists[number]
             if (one.key.scope, one.key.value) == (scope, value) and source in ("", one.key.source):
-                gone += self._replace(one, place, chunk, there, there - lows)
+                gone += self._replace(one, place, chunk, present, present - lows)
         return gone
 
     def expire(self, now: float, chunks: int = 16) -> int:
@@ -228,13 +228,13 @@ class SuppressionLists:
         place, lows, gone = number >> CHUNK_BITS, BitMap((number & LOW_MASK,)), 0
         for one in lists:
             chunk = self._chunks.get(place)
-            there = chunk.by.get(one.number) if chunk is not None else None
-            if chunk is not None and there is not None:
-                gone += self._replace(one, place, chunk, there, there - lows)
+            present = chunk.by.get(one.number) if chunk is not None else None
+            if chunk is not None and present is not None:
+                gone += self._replace(one, place, chunk, present, present - lows)
         return gone
 
-    def _replace(self, one: _List, place: int, chunk: _Chunk, there: BitMap, left: BitMap) -> int:
-        gone = len(there) - len(left)
+    def _replace(self, one: _List, place: int, chunk: _Chunk, present: BitMap, left: BitMap) -> int:
+        gone = len(present) - len(left)
         if not gone:
             return 0
         one.count -= gone
@@ -246,10 +246,10 @@ class SuppressionLists:
             one.chunks.discard(place)
         if chunk.by:
             chunk.refresh()
-            self.sieves.put(place, chunk.any)
+            self.bloom.put(place, chunk.any)
         else:
             del self._chunks[place]
-            self.sieves.put(place, BitMap())
+            self.bloom.put(place, BitMap())
         self._forget_if_empty(one)
         return gone
 
@@ -330,7 +330,7 @@ class SuppressionLists:
             one.count += len(lows)
         for place, chunk in self._chunks.items():
             chunk.refresh()
-            self.sieves.put(place, chunk.any)
+            self.bloom.put(place, chunk.any)
 
 
 class ListedRecipient:

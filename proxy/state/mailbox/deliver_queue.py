@@ -25,7 +25,7 @@ ITEM_BYTES = 400
 BACKOFF_S, BACKOFF_MAX_S = 1.0, 300.0
 """Wait after a temporary refusal of an item: doubled each time, up to the maximum."""
 ROW_MAX = 8
-"""After so many refusals in a row the provider counts as failing: items are then sent one at a time, after a pause ..."""
+"""Refusals in a row after which the provider counts as failing: items are then sent one at a time, after a pause ..."""
 PAUSE_MAX_S = 60.0
 """... that grows up to this, until one is accepted."""
 SLACK = 1024
@@ -50,7 +50,7 @@ class Item:
         self.stored = False  # whether the checkpoint's file has it
 
 
-@compiled("box_take_ready")
+@compiled("deliver_queue_take_ready")
 def _take_ready(ready: deque[Item], most: int) -> list[Item]:
     taken: list[Item] = []
     while ready and len(taken) < most:
@@ -161,7 +161,7 @@ class DeliverQueue:
         item.data = b""
         self.remove_gone()
 
-    @compiled("box_tidy")
+    @compiled("deliver_queue_remove_gone")
     def remove_gone(self) -> None:
         """Removes gone items from the deques."""
         order, ready = self._order, self._ready
@@ -181,7 +181,7 @@ class DeliverQueue:
         return self._order[0] if self._order else None
 
     def age_s(self, now: float) -> float:
-        """The age of the oldest item; 0 if there is none."""
+        """The age of the oldest item; 0 if none exists."""
         return max(0.0, now - self._order[0].at) if self._order else 0.0
 
     def oldest_droppable(self) -> Item | None:

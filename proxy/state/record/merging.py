@@ -11,7 +11,7 @@ moment ``since`` (seconds) its copy decides about those:
       that the copy lacks                                          message never left
     older entries, and those of other nodes                        stay as the store has them
 
-Everything is by id, so it may be repeated. Where nobody knows any more (another node adopted an entry meanwhile, or an opt-out
+Everything is by id, so it may be repeated. Where it can no longer be known (another node adopted an entry meanwhile, or an opt-out
 was revoked) the recipient gets fewer messages, not more.
 """
 
@@ -28,35 +28,35 @@ NODE_SHIFT = 40
 _ALL = 1 << 40
 
 
-def merged(theirs: bytes, mine: bytes, node: int, since: int, begun: int) -> bytes:
-    """``theirs`` with the entries and facts that this node vouches for since ``since``; the very same object if nothing is missing."""
-    return with_facts(_entries(theirs, mine, node, since, begun), mine, since)
+def merged(stored: bytes, own: bytes, node: int, since: int, begun: int) -> bytes:
+    """``stored`` with the entries and facts that this node vouches for since ``since``; the very same object if nothing is missing."""
+    return with_facts(_entries(stored, own, node, since, begun), own, since)
 
 
-def with_facts(theirs: bytes, mine: bytes, since: int) -> bytes:
-    """``theirs`` with the facts about the recipient since ``since`` in this node's copy; entries stay unchanged."""
-    merged_record = theirs
-    for refusal in record.opt_outs(mine):
+def with_facts(stored: bytes, own: bytes, since: int) -> bytes:
+    """``stored`` with the facts about the recipient since ``since`` in this node's copy; entries stay unchanged."""
+    merged_record = stored
+    for refusal in record.opt_outs(own):
         if refusal.time >= since:
             merged_record = record.opt_out(merged_record, refusal)
-    for one in record.withdrawals(mine):
+    for one in record.withdrawals(own):
         if one.time >= since:
             merged_record = withdraw(merged_record, one)
-    for given in record.consents_given(mine):
+    for given in record.consents_given(own):
         if given.time >= since:
             merged_record = give_consent(merged_record, given)
-    for key, time in incomplete_multipart.torn(mine):
+    for key, time in incomplete_multipart.torn(own):
         if time >= since:
             merged_record = incomplete_multipart.mark_incomplete(merged_record, key, time)
-    if merged_record is not theirs:
-        merged_record = with_replies_of(merged_record, mine)
-        for text in record.Record(mine).refused_texts():
+    if merged_record is not stored:
+        merged_record = with_replies_of(merged_record, own)
+        for text in record.Record(own).refused_texts():
             merged_record = refused_text(merged_record, text)
     return merged_record
 
 
 def newest_of(data: bytes, node: int) -> int:
-    """The time of this node's newest entry or fact in the record; 0 if there is none."""
+    """The time of this node's newest entry or fact in the record; 0 if none exists."""
     times = [one.time for one in record.entries(data) if one.id >> NODE_SHIFT == node]
     times += [one.time for one in record.opt_outs(data)] + [one.time for one in record.withdrawals(data)]
     times += [one.time for one in record.consents_given(data)]
@@ -67,16 +67,16 @@ def _own(data: bytes, node: int, since: int) -> dict[int, Entry]:
     return {one.id: one for one in record.entries(data) if one.id >> NODE_SHIFT == node and one.time >= since}
 
 
-def _entries(theirs: bytes, mine: bytes, node: int, since: int, begun: int) -> bytes:
-    here, there, after = _own(mine, node, since), _own(theirs, node, since), theirs
+def _entries(stored: bytes, own: bytes, node: int, since: int, begun: int) -> bytes:
+    here, in_stored, after = _own(own, node, since), _own(stored, node, since), stored
     for number, entry in here.items():
-        if number not in there:
+        if number not in in_stored:
             after = record.add(after, entry, entry.time, _ALL)
-        elif entry != there[number]:
+        elif entry != in_stored[number]:
             after = record.amend(after, entry.pack())
-        if entry.state in IN_DOUBT and (noted := record.entry_and_print(mine, number)[1]) is not None:
+        if entry.state in IN_DOUBT and (noted := record.entry_and_print(own, number)[1]) is not None:
             after = record.mark_unknown(after, number, noted)
-    for number in there.keys() - here.keys():
-        if there[number].time >= begun:
+    for number in in_stored.keys() - here.keys():
+        if in_stored[number].time >= begun:
             after = record.remove(after, number)
     return after

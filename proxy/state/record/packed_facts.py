@@ -25,7 +25,7 @@ SOURCES = ("reply", "complaint", "officer", "import", "hotline", "doubtful")
 VALUE_BYTES_MAX = 240
 """A fact's length is one byte; the longest value in use is a signature of 60 Chinese characters."""
 OPT_OUTS_MAX = 64
-"""A recipient with so many opt-outs is treated as having refused all marketing: no opt-out is lost, the scope grows."""
+"""A recipient with this many opt-outs counts as having refused all marketing: no opt-out is lost, the scope grows."""
 
 _OPT_OUT = struct.Struct(">BBII")  # scope, source, time, expiry
 
@@ -157,7 +157,7 @@ def holds(packed_entries: bytes, entry_id: int) -> bool:
 
 
 def position(data: bytes, entry_id: int, first: int, end: int = -1) -> int:
-    """The offset of the packed entry with this id among 32-byte entries that begin at ``first``; -1 if there is none."""
+    """The offset of the packed entry with this id among 32-byte entries that begin at ``first``; -1 if none exists."""
     wanted = entry_id.to_bytes(6, "big")
     stop = len(data) if end < 0 else end
     at = data.find(wanted, first, stop)

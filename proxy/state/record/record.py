@@ -59,7 +59,7 @@ class Record:
         self._refused: Sequence[OptOut] | None = None
 
     def newest(self) -> int:
-        """Time of the newest entry in seconds, 0 if there is none."""
+        """Time of the newest entry in seconds, 0 if none exists."""
         data = self.data
         count = data[6]
         return int.from_bytes(data[count * 32 - 9 : count * 32 - 5], "big") if count else 0
@@ -140,9 +140,9 @@ def entries(data: bytes) -> list[Entry]:
     return [Entry.of_row(row) for row in ENTRY.iter_unpack(data[7 : 7 + data[6] * 32])]
 
 
-def covers(said: str, asked_for: frozenset[str]) -> bool:
-    """Whether a withdrawal of ``said`` covers any of these; an empty ``said`` covers all."""
-    return not said or said in asked_for
+def covers(scope: str, asked_for: frozenset[str]) -> bool:
+    """Whether a withdrawal of ``scope`` covers any of these; an empty ``scope`` covers all."""
+    return not scope or scope in asked_for
 
 
 def without_past(data: bytes, before: int) -> bytes:

@@ -123,10 +123,10 @@ def _parted(data: bytes, facts_: Sequence[Replied], now: int) -> bytes:
 
 def with_replies_of(data: bytes, other: bytes) -> bytes:
     """The record with the ports of opt-outs from another copy of it, and the later confirmation of each."""
-    for theirs in _all(other):
-        same = [one for one in _all(data) if (one.port, one.name) == (theirs.port, theirs.name)]
+    for other_port in _all(other):
+        same = [one for one in _all(data) if (one.port, one.name) == (other_port.port, other_port.name)]
         if not same:
-            data = _put(data, theirs.port, theirs.name, theirs.confirmed)
-        elif same[0].confirmed < theirs.confirmed:
-            data = _put(_cut(data, same[0]), theirs.port, theirs.name, theirs.confirmed)
+            data = _put(data, other_port.port, other_port.name, other_port.confirmed)
+        elif same[0].confirmed < other_port.confirmed:
+            data = _put(_cut(data, same[0]), other_port.port, other_port.name, other_port.confirmed)
     return data

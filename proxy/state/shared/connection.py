@@ -3,7 +3,7 @@
 In: commands as words. Out: a future for each answer. Never: a retry, a cancelled call. An overdue answer closes the connection,
 and with it every pending call, because answers can no longer be matched to calls.
 
-    StoreDown  ─┬─ overdue, refused, closed: nobody knows whether a pending call was carried out
+    StoreDown  ─┬─ overdue, refused, closed: a pending call may have been carried out or not
                 └─ Moved      another server has these keys: nothing was done
     StoreRefused              the server understood and refused: a fault of ours, or of its settings
 

@@ -22,7 +22,7 @@ class GateMessages:
 
     _servers: Servers
     _log: SharedLog
-    heard: Place
+    read_to: Place
     """The position up to which the log was read; the checkpoint stores it."""
     _log_is_complete = False
     """Whether the log is known to have all entries after ``heard``."""
@@ -31,20 +31,20 @@ class GateMessages:
 
     # -- the log
 
-    async def tell(self, records: Sequence[tuple[int, int, bytes]] = ()) -> int:
+    async def publish(self, records: Sequence[tuple[int, int, bytes]] = ()) -> int:
         """Appends (sequence, kind, body) to the log, in order, each once; returns the last sequence in the log. Raises StoreDown."""
         return max(self._last_of_former_writer, int(await self._call_log(self._log.append_command(records))))
 
-    async def hear(self) -> list[LogEntry]:
+    async def read_log(self) -> list[LogEntry]:
         """The entries of all nodes after ``heard``, at most HEAR_MAX. Raises StoreDown, or Missed if some were removed."""
         if not self._log_is_complete:
             try:
-                self._log.require_complete(await self._call_log(self._log.info_command()), self.heard)
+                self._log.require_complete(await self._call_log(self._log.info_command()), self.read_to)
             except StoreRefused as error:
                 if "no such key" not in str(error):
                     raise
             self._log_is_complete = True
-        return self._log.parse_entries(await self._call_log(self._log.read_command(self.heard)))
+        return self._log.parse_entries(await self._call_log(self._log.read_command(self.read_to)))
 
     async def _call_log(self, words: list[Word]) -> Any:
         try:
@@ -55,7 +55,7 @@ class GateMessages:
 
     # -- letters to one gate, and who is where (cluster/forwarding.py)
 
-    async def say_here(self, names: Iterable[str]) -> dict[str, list[int]]:
+    async def announce_bound(self, names: Iterable[str]) -> dict[str, list[int]]:
         """Announces the providers bound here; returns provider → nodes where it is bound. Raises StoreDown."""
         _, found = await asyncio.gather(*map(self._call_log, (self._log.announce(names), self._log.query_announcements())))
         return self._log.parse_announcements(found)

@@ -136,8 +136,10 @@ class SharedLog:
 
     def parse_letters(self, answer: Sequence[tuple[bytes, Sequence[tuple[bytes, Sequence[bytes]]]]] | None) -> list[Letter]:
         """StoreRefused where something was not sealed by a gate with our secret."""
-        mine = self._letters(self._node)
-        opened = [(place, self._open(sealed, mine, place)) for _, entries in answer or () for place, (_, sealed) in entries]
+        own_letters = self._letters(self._node)
+        opened = [
+            (place, self._open(sealed, own_letters, place)) for _, entries in answer or () for place, (_, sealed) in entries
+        ]
         return [Letter(_place(place), plaintext[0], plaintext[1:]) for place, plaintext in opened]
 
     def _here(self, node: int) -> bytes:

@@ -60,7 +60,7 @@ class MultipartExchange:
         doubted: Callable[[Iterable[int]], None],
     ) -> None:
         """``part_of``: the part of a recipient. ``argument_of``: a record as an argument of the swap. ``took`` is called with the stored
-        records, ``doubted`` with the recipients of whom nobody knows whether they were stored."""
+        records, ``doubted`` with the recipients that may have been stored or not."""
         self._servers, self._part_of, self._heads = servers, part_of, heads
         self._argument_of, self._keep_s, self._took, self._doubted = argument_of, keep_s, took, doubted
         self._hash = blake2b(key=blake2b(secret, digest_size=32, person=b"gate106 longs").digest(), digest_size=12)

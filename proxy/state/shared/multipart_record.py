@@ -122,8 +122,8 @@ class Posted(NamedTuple):
 
     def unknown(self, holder: Holder) -> bool:
         """Whether a part of another holder has an unknown outcome and was not sent again."""
-        there = {row.index for row in self.rows if row.state in (WAITING, THERE, LATE)}
-        return any(row.state in (UNKNOWN, TWICE) and row.index not in there for row in self.others(holder))
+        known_parts = {row.index for row in self.rows if row.state in (WAITING, THERE, LATE)}
+        return any(row.state in (UNKNOWN, TWICE) and row.index not in known_parts for row in self.others(holder))
 
     def went(self, holder: Holder, index: int, states: Sequence[int] = (THERE,)) -> bool:
         """Whether another holder has sent this part."""

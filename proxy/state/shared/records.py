@@ -35,7 +35,7 @@ class RecordKeys:
         self._key, self._heads = key, list(heads)
         self._hash = hashlib.blake2b(key=key, digest_size=HASH_BYTES)
 
-    @compiled("shared_names")
+    @compiled("record_keys_names")
     def names(self, persons: Iterable[int]) -> list[bytes]:
         """The key of each recipient. Raises OverflowError for a number that is none."""
         heads, parts, found = self._heads, len(self._heads), []
@@ -78,14 +78,14 @@ class Records:
     async def load(self, persons: Sequence[int]) -> tuple[dict[int, tuple[int, bytes]], list[int]]:
         """Returns the stored records, and the recipients for whom the store was unreachable."""
         servers, found, cut_off = self._servers, dict[int, tuple[int, bytes]](), list[int]()
-        asked: list[tuple[int, Sequence[int], Future[Any]]] = []
+        calls: list[tuple[int, Sequence[int], Future[Any]]] = []
         for part, places, names in self._pieces(persons):
             some = persons if len(places) == len(persons) else [persons[place] for place in places]
             if servers.at[part] is None:
                 cut_off += some
             else:
-                asked.append((part, some, servers.call(part, "MGET", *names)))
-        for part, some, answer in asked:
+                calls.append((part, some, servers.call(part, "MGET", *names)))
+        for part, some, answer in calls:
             try:
                 rows = await answer
             except (StoreDown, StoreRefused) as error:
@@ -97,13 +97,13 @@ class Records:
 
     async def swap(self, items: Sequence[Item]) -> list[bool]:
         """Stores each record whose version is still current; returns for each whether it was stored."""
-        asked: list[tuple[int, Sequence[int], Future[Any]]] = []
+        calls: list[tuple[int, Sequence[int], Future[Any]]] = []
         for part, places, names in self._pieces(_persons_of(items)):
             flags, records = self.words(items if len(places) == len(items) else [items[place] for place in places])
             call = self._servers.call(part, "FCALL", SWAP, len(names), *names, self.keep_s, flags, *records)
-            asked.append((part, places, call))
+            calls.append((part, places, call))
         done = [False] * len(items)
-        for part, places, answer in asked:
+        for part, places, answer in calls:
             try:
                 results = await answer
             except (StoreDown, StoreRefused) as error:  # it is judged again on the copy, and merging removes what was stored
@@ -114,7 +114,7 @@ class Records:
         return done
 
     @staticmethod
-    @compiled("shared_found")
+    @compiled("shared_read")
     def read(persons: Sequence[int], rows: Sequence[bytes | None]) -> dict[int, tuple[int, bytes]]:
         """(version, record) of each answer of the store: nothing, a bare version (lua_library.py), or a record with its version in front."""
         number = int.from_bytes
@@ -157,7 +157,7 @@ def _persons_of(items: Sequence[Item]) -> list[int]:
     return [person for person, _, _ in items]
 
 
-@compiled("shared_taken")
+@compiled("shared_note_taken")
 def _note_taken(done: list[bool], places: Sequence[int], results: Sequence[int]) -> None:
     """Notes the store's answer for the items at these places, one octet each. Raises ValueError if their numbers differ."""
     for place, taken in zip(places, results, strict=True):

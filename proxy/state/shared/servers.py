@@ -203,20 +203,20 @@ class Servers:
         raise failure
 
     @staticmethod
-    def _owner(rows: list[Any], slot: int, asked: ServerAddress) -> ServerAddress | None:
+    def _owner(rows: list[Any], slot: int, address: ServerAddress) -> ServerAddress | None:
         for row in rows:
             if row[0] <= slot <= row[1]:
-                return _address(row[2], asked)
+                return _address(row[2], address)
         return None
 
 
-def _all(rows: list[Any], asked: ServerAddress) -> list[ServerAddress]:
-    return [_address(one, asked) for row in rows for one in row[2:]]
+def _all(rows: list[Any], address: ServerAddress) -> list[ServerAddress]:
+    return [_address(one, address) for row in rows for one in row[2:]]
 
 
-def _address(row: list[Any], asked: ServerAddress) -> ServerAddress:
+def _address(row: list[Any], address: ServerAddress) -> ServerAddress:
     """The address in a row of CLUSTER SLOTS; without a host it is that of the asked server."""
-    return ServerAddress(row[0].decode() if row[0] else asked.host, row[1])
+    return ServerAddress(row[0].decode() if row[0] else address.host, row[1])
 
 
 async def gather_results(answers: Sequence[asyncio.Future[Any]]) -> list[Any]:

@@ -7,7 +7,7 @@ the store could read (AES-GCM under a key made of the secret: lists of recipient
     PREFIX{tag}:coming         a set that is about to take effect, and the gates that read it in advance: ``REVISION;NODE reads;NODE has;``
 
 A decision is stored only where the version is still the one that was read. With it, or not at all, the sets it names stay for
-good and those of the decision before begin to expire (lua_library.py: decide). Before that a set expires by itself. A set is there
+good and those of the decision before begin to expire (lua_library.py: decide). Before that a set expires. A set is there
 when all its pieces are; the first piece is written last.
 """
 

@@ -1,11 +1,10 @@
 """Writes this node's facts to the shared store once it is reachable.
 
-In: recipients whose stored records may be incomplete, facts about recipients, parts that were out of reach; records as the store
-has them. Out: those records with all that this node vouches for (state/record/merging.py), in the store and in the copy. Never: a
-message, an entry of another node.
+In: recipients with incomplete stored records, facts about recipients, store parts that were unreachable. Out: complete records, in the
+store and in the local copy (state/record/merging.py). Never: a message, an entry of another node.
 
-A record that is loaded is completed at once (``mend``). All others are completed beside the traffic (``run``), a few at a time:
-first a walk through the copy where a whole part may be incomplete, then the recipients that are noted one by one.
+A loaded record is completed at once (``complete``). The others follow in the background (``run``), a few at a time: first all records of
+parts that may be incomplete, then the noted recipients.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ BATCH = 128
 
 
 class Copy(Protocol):
-    """This node's own records (state/__init__.py)."""
+    """This node's local copy of the records (state/__init__.py)."""
 
     def held(self, key: int) -> bytes: ...
     def hold_here(self, key: int, data: bytes) -> None: ...
@@ -76,7 +75,7 @@ class WriteBehind:
         """Whether single recipients have facts to write."""
         return bool(self.people or self._writing or self._facts)
 
-    # -- what comes
+    # -- events
 
     def owe(self, person: int) -> None:
         self.people.add(person)
@@ -93,23 +92,23 @@ class WriteBehind:
         self._wakeup.set()
 
     def lost(self, part: int, since: int) -> None:
-        """The part is unreachable, and may lack changes since ``since``."""
+        """Notes that a part is unreachable, and may lack changes since ``since``."""
         self._since[part] = min(since, self._since[part]) if part in self._walking else since
         self._walking.add(part)
 
     def emptied(self, part: int) -> None:
-        """The part has lost all its data."""
+        """Notes that a part has lost all its data."""
         self._since[part] = 0
         self._walking.add(part)
 
     def reached(self) -> None:
-        """A part is reachable again."""
+        """Notes that a part is reachable again."""
         self._wakeup.set()
 
     # -- records on their way
 
     def complete(self, found: dict[int, tuple[int, bytes]]) -> None:
-        """Adds the facts and entries that this node vouches for to the loaded records."""
+        """Adds this node's facts and entries to the loaded records."""
         if not self.has_pending_people and not self._walking:
             return
         for key, (version, data) in found.items():
@@ -121,7 +120,7 @@ class WriteBehind:
             found[key] = version, data
 
     def after_store(self, key: int, data: bytes) -> bytes:
-        """The record for the copy after the store has stored ``data``: the copy may have got facts meanwhile."""
+        """The record for the local copy once the store has ``data``: the copy may have new facts meanwhile."""
         if key in self.people or key in self._writing:
             data = with_facts(data, self._copy.held(key), self._since[self._keys.part(key)])
         self._facts.done(key, self._facts_applied.pop(key, 0))
@@ -156,13 +155,13 @@ class WriteBehind:
 
     async def _write_batch(self, people: list[int]) -> None:
         """One load and one swap. A complete record is swapped too: then a swap of an earlier connection that is still pending fails."""
-        owed = self.people.intersection(people)
-        self.people -= owed
-        self._writing |= owed
+        unwritten = self.people.intersection(people)
+        self.people -= unwritten
+        self._writing |= unwritten
         try:
             self.people.update(await self._write(people))
         except BaseException:
-            self.people.update(owed)
+            self.people.update(unwritten)
             raise
         finally:
             self._writing.clear()
@@ -172,11 +171,11 @@ class WriteBehind:
         copy = self._copy
         found, away = await self._records.load(people)
         again = [key for key in away if key in self._writing]
-        items, mine, last = [], {}, self._facts.last
+        items, own, last = [], {}, self._facts.last
         for key, (version, data) in found.items():
-            after, mine[key] = data, copy.held(key)
+            after, own[key] = data, copy.held(key)
             if key in self._writing:
-                after = merged(data, mine[key], self._node, self._since[self._keys.part(key)], self._begun)
+                after = merged(data, own[key], self._node, self._since[self._keys.part(key)], self._begun)
             after = self._facts.apply(key, after)
             if after is not data or (version and key in self._writing):
                 items.append((key, version, after))
@@ -185,7 +184,7 @@ class WriteBehind:
         for (key, _, data), taken in zip(items, await self._records.swap(items), strict=True):
             if taken:
                 self._facts.done(key, last)
-            if taken and copy.held(key) == mine[key]:
+            if taken and copy.held(key) == own[key]:
                 copy.hold_here(key, data)
             elif key in self._writing:
                 again.append(key)

@@ -55,7 +55,7 @@ class SqliteStore:
     """One gate's state. It is single-threaded except for the steps of a checkpoint."""
 
     waits = shared = False
-    up, why, owed = True, "", 0
+    up, why, unwritten = True, "", 0
     node = -1
     leases: Leases | None = None
     rules: SharedRules | None = None
@@ -154,7 +154,7 @@ class SqliteStore:
         return len(self._table)
 
     def expect(self, people: int) -> None:
-        """Prepares an empty store for so many recipients, so that it need not grow for each."""
+        """Prepares an empty store for this many recipients, so that it does not grow step by step."""
         self._table.make_room(records=people)
 
     # -- the store
@@ -186,7 +186,7 @@ class SqliteStore:
         if after is not before:
             self.hold(key, after)
 
-    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
+    def apply_fact(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Like ``update``: there is no other store."""
         self.update(key, change)
 
@@ -260,25 +260,27 @@ class SqliteStore:
 
     def belongs_to(self, journal: JournalPlace, accept_loss: bool = False) -> None:
         """Ties state and journal together at the first start; later raises StateMismatch for another journal."""
-        mine, theirs, written = self._meta.get("journal", ""), journal.identity(), bool(journal.list())
+        stored_identity, journal_identity, written = self._meta.get("journal", ""), journal.identity(), bool(journal.list())
         accept_loss = accept_loss or self.accept_loss
-        if mine and mine == theirs and (written or not self.position.counted):
+        if stored_identity and stored_identity == journal_identity and (written or not self.position.counted):
             return
         if not accept_loss:
             hint = "put back what belongs together (is its disk mounted?), or start with --accept-loss"
-            if mine and not written:
+            if stored_identity and not written:
                 raise StateMismatch(f"store {self.path} was made with a journal that is not in {journal}: {hint}")
-            if mine:
+            if stored_identity:
                 raise StateMismatch(f"the journal in {journal} is not the one store {self.path} was made with: {hint}")
             if written:
                 raise StateMismatch(f"the journal in {journal} has records, but store {self.path} is new: {hint}")
-        if not theirs or theirs == mine:  # only the name of the old journal is left: a new journal begins
-            theirs = os.urandom(16).hex()
-        if journal.identity() != theirs:
-            journal.identify(theirs)
+        if (
+            not journal_identity or journal_identity == stored_identity
+        ):  # only the name of the old journal is left: a new journal begins
+            journal_identity = os.urandom(16).hex()
+        if journal.identity() != journal_identity:
+            journal.identify(journal_identity)
         self.position = Position(0, 0, self.position.highest_id)
         self.mailbox.renumber()
-        self._note({"journal": theirs, **_as_meta(self.position)})
+        self._note({"journal": journal_identity, **_as_meta(self.position)})
 
     def pin(self, name: str, value: str) -> None:
         held = self._meta.get(f"pin:{name}")

@@ -105,7 +105,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         self._born: list[str] = [self._meta.get(f"born:{part}", "") for part in range(parts)]
         self._note({"identity": self._identity})
         before = self._meta.get("heard", "0-0").split("-")
-        self.heard: Place = (int(before[0]), int(before[1]))
+        self.read_to: Place = (int(before[0]), int(before[1]))
         """The position up to which the log was read; the checkpoint stores it."""
         self._log_is_complete = False
         self.caught_up = True
@@ -134,7 +134,7 @@ class ValkeyStore(GateMessages, SqliteStore):
             since = min(int(cut_off), since)
         self._write_behind = WriteBehind(
             self._servers, self._keys, self._records, self, node=node, begun=int(now()), since=[since] * parts,
-            may=lambda: self.caught_up, done=self._note_nothing_owed,
+            may=lambda: self.caught_up, done=self._note_all_written,
         )  # fmt: skip
         self.leases: Leases = Leases(self._servers, self._heads, node)
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 rules").digest()
@@ -257,7 +257,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         return self._servers.why
 
     @property
-    def owed(self) -> int:  # type: ignore[override]
+    def unwritten(self) -> int:  # type: ignore[override]
         """Recipients and parts whose stored records may lack facts of this node."""
         return len(self._write_behind)
 
@@ -286,14 +286,14 @@ class ValkeyStore(GateMessages, SqliteStore):
         done = [False] * len(items)
         for place in here:
             done[place] = self._swap_here(items[place])
-        there = [place for place, item in enumerate(items) if item[1] >= 0]
-        for place, taken in zip(there, await self._records.swap([items[place] for place in there]), strict=True):
+        present = [place for place, item in enumerate(items) if item[1] >= 0]
+        for place, taken in zip(present, await self._records.swap([items[place] for place in present]), strict=True):
             done[place] = taken
         return done
 
-    def _copy_stored(self, items: list[tuple[int, int, bytes]], done: Sequence[bool], apart: bool = True) -> None:
-        """Copies stored records to the local copy; ``apart``: some may have been decided by the copy alone."""
-        if apart or not all(done):
+    def _copy_stored(self, items: list[tuple[int, int, bytes]], done: Sequence[bool], is_split: bool = True) -> None:
+        """Copies stored records to the local copy; ``is_split``: some may have been decided by the copy alone."""
+        if is_split or not all(done):
             items = [item for item, taken in zip(items, done, strict=True) if taken and item[1] >= 0]
         if self._write_behind.has_pending_people:
             items = [(key, version, self._write_behind.after_store(key, data)) for key, version, data in items]
@@ -320,7 +320,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         """Changes the copy alone."""
         super().hold(key, data)
 
-    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
+    def apply_fact(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Applies a fact to the copy, and to the store's record as soon as possible."""
         before = self.held(key)
         after = change(before)
@@ -406,9 +406,9 @@ class ValkeyStore(GateMessages, SqliteStore):
                     connection.end(f"{connection.address} was emptied")
 
     def _beside(self) -> dict[str, str]:
-        return {"heard": place_text(self.heard)}
+        return {"heard": place_text(self.read_to)}
 
-    def _note_nothing_owed(self) -> None:
+    def _note_all_written(self) -> None:
         if self._meta.get("cut_off"):
             self._note({"cut_off": ""})
 
@@ -424,7 +424,7 @@ def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **opti
     )
 
 
-@compiled("shared_apart")
+@compiled("shared_decided_here")
 def _decided_here(items: list[tuple[int, int, bytes]]) -> list[int]:
     """The places of items with a version of the copy (below 0)."""
     return [place for place, item in enumerate(items) if item[1] < 0]

@@ -151,7 +151,7 @@ def test_a_doubtful_reply_is_told_with_what_it_holds_and_with_what_was_decided_a
     found = told(written(tmp_path / "journal", story[:2]))
     assert [one.what for one in found.events] == ["received", "held"]
     assert found.in_force == [HELD]
-    says = found.said(found.events[1].says)
+    says = found.text(found.events[1].says)
     assert "be52d5b07426" in says, "nothing else is known of whom it holds"
     assert says.endswith("is held until somebody decides, and is a refusal on 2025-11-18 12:00:00")
     found = told(written(tmp_path / "later", story))
@@ -503,7 +503,7 @@ def test_a_number_that_is_somebody_elses_and_one_that_was_forgotten_are_told() -
         NOON + 400,
     )
     told = [
-        (one.what, found.said(one.says).split(" by ")[0]) for one in found.events if one.what not in ("received", "confirmed")
+        (one.what, found.text(one.says).split(" by ")[0]) for one in found.events if one.what not in ("received", "confirmed")
     ]
     assert [what for what, _ in told] == ["stopped", "restored", "sent", "stopped", "sent"]
     assert "somebody else's since 2025-11-11T12:00:30" in told[1][1]

@@ -19,7 +19,7 @@ from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.model.counters import GateCounters
 from proxy.operations.metrics import Gauges, exposition
 from tests.archive.journals import nights
-from tests.house import House
+from tests.harness import House
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from proxy.__main__ import app
 from proxy.journal.records import gate_events, messages
 from proxy.state.revision_store import RevisionStore
-from tests.house import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, House
 
 AD = "【测试】<b>双11</b>好礼&满100减50, 电话13912345678 拒收请回复R"
 SETTINGS = """

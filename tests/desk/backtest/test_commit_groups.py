@@ -22,7 +22,7 @@ from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
 from proxy.state.record import record
-from tests.house import RULES, SHANGHAI, House
+from tests.harness import RULES, SHANGHAI, House
 
 AD = "【测试】双11好礼, 满100减50 拒收请回复R"
 KNOWN = dict.fromkeys(("jia", "yi"), KnownProvider(Category.MARKETING))

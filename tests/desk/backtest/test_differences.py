@@ -20,7 +20,7 @@ from proxy.policy import RuleSet
 from proxy.policy.reply_paths import ReplyPath
 from proxy.relay.multipart.assembler import WAIT_S
 from proxy.wire import Frame, submit_sm, submit_sm_resp
-from tests.house import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, House
 
 AD, OTHER = "【测试】双11好礼, 满100减50 拒收请回复R", "【测试】会员日秒杀, 全场5折 拒收请回复R"
 ESME_RSYSERR = 0x08
@@ -350,7 +350,7 @@ def test_results_of_two_processes_add_up_to_that_of_one(house: House, tmp_path: 
         half = Differences(0.0, 1e12, other.revision)
         half.counts_repeats = not share
         mine = lambda person, share=share: person % 2 == share  # noqa: E731
-        before, left = rebuild(groups_of(house.disk), 0.0, 0, hear=half.note, mine=mine)
+        before, left = rebuild(groups_of(house.disk), 0.0, 0, hear=half.note, is_own=mine)
         Rerun(before.store, lambda _: other, Senders(KNOWN), half.count, half.skip, half.note, before.found, mine).run(left)
         halves.append(half)
     halves[0].add(halves[1])

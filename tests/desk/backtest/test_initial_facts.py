@@ -28,7 +28,7 @@ from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
 from proxy.state.record.consent_facts import Withdrawal, withdraw
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 from tests.journal.memory_disk import MemoryDisk
 
 AD = "【测试】双11好礼, 满100减50 拒收请回复R"

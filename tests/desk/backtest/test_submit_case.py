@@ -18,7 +18,7 @@ def part(index: int, entry: Entry | None = ENTRY, reference: int = 5, recipient:
     content = SimpleNamespace(part=SimpleNamespace(reference=reference, total=3, index=index))
     sender = SimpleNamespace(provider="jia", port="1069001")
     message = SimpleNamespace(sender=sender, recipient=recipient, content=content)
-    return cast("Any", SimpleNamespace(message=message, said=SimpleNamespace(entry=entry, late=late)))
+    return cast("Any", SimpleNamespace(message=message, journalled=SimpleNamespace(entry=entry, late=late)))
 
 
 def test_parts_in_order_with_one_entry_were_judged_together() -> None:

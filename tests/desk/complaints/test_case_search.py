@@ -11,7 +11,7 @@ from proxy.desk.complaints.case_search import sweep_campaign, sweep_lines
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.wire import submit_sm_resp
 from tests.archive.journals import synced
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 
 TEXT, TYPED = "【甲店】双11预售开启，定金10抵50 拒收请回复R", "双11优惠券广告"
 SENT = LIMIT_MAX + 100

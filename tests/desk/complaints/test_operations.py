@@ -22,7 +22,7 @@ from proxy.policy.registries.holidays import Holidays
 from proxy.relay.effects.replay import replay
 from proxy.state import open_store
 from proxy.state.record.record import opt_outs
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 from tests.journal.memory_disk import MemoryDisk
 
 HIT = MatchedMessage("1:5", SHANGHAI, "jia", "10690001", "京选", "marketing", NOON - 60)

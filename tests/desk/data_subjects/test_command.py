@@ -10,7 +10,7 @@ from proxy.desk.data_subjects import command as subject
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.wire import submit_sm, submit_sm_resp
 from tests.archive.journals import Shelf, synced
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 
 SENT = 23
 

@@ -25,7 +25,7 @@ from proxy.journal.records import messages
 from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, groups, pack_header, unpack_header
 from tests.archive.journals import Shelf, busy, nights, synced
-from tests.house import SHANGHAI, House
+from tests.harness import SHANGHAI, House
 from tests.journal.earlier import forms, written_earlier
 
 

@@ -21,7 +21,7 @@ from proxy.state.record import record
 from proxy.state.revision_store import RevisionStore
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from tests.desk.backtest.test_command import SETTINGS
-from tests.house import RULES, SHANGHAI, House
+from tests.harness import RULES, SHANGHAI, House
 
 AD = "【测试】双11好礼, 满100减50, 电话13912345678 拒收请回复R"
 QUOTA = "  - {id: quota, when: {category: marketing}, limit: {count: 9, per: day, key: [provider]}, then: reject, reason: provider-quota}\n"

@@ -20,7 +20,7 @@ from proxy.operations.control import Args, CommandRefused
 from proxy.policy.registries.holidays import HolidayRow, Holidays
 from proxy.relay.account_access import Directory
 from proxy.state.lists.desk_records import DeskRecords, Orders
-from tests.house import NOON
+from tests.harness import NOON
 from tests.model.test_roles import operated
 
 

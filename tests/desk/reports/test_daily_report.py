@@ -17,7 +17,7 @@ from proxy.journal.records import delivers, gate_events, messages, requests
 from proxy.model.message import hash48
 from proxy.model.recipient import OptOut
 from proxy.wire import submit_sm_resp
-from tests.house import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, House
 
 AD, OTHER = "【测试】双11好礼, 满100减50 拒收请回复R", "【别家】会员日秒杀, 全场5折 拒收请回复R"
 DAY = 1_762_790_400.0  # 2025-11-11 00:00 in Shanghai

@@ -8,7 +8,7 @@ from collections import Counter
 from proxy.desk.reports import disclosure_control
 from proxy.desk.reports.daily_report import OTHERS, DayReport
 from proxy.desk.reports.report_text import View, as_dict
-from tests.house import NOON
+from tests.harness import NOON
 
 COLUMNS = ("sent", "refused", "deferred")
 

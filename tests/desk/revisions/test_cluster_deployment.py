@@ -264,7 +264,7 @@ def agreed(server: Server, gates: list[Gate], confirmed: list[Revised]) -> None:
     """When all can hear each other."""
     held = unpack_revised(server.body)
     for gate in gates:
-        assert gate.rule_deployment.told()["apart"] == ""
+        assert gate.rule_deployment.status()["apart"] == ""
         assert decision(gate.rule_deployment.revisions.now) == decision(held)
         assert gate.in_force == held.in_force
     server.lapse()
@@ -524,7 +524,7 @@ def test_what_the_store_lost_of_a_set_in_force_is_given_again_and_stays(tmp_path
         server.sets.clear()
         server.staying.clear()
         await other.rule_deployment.look()
-        assert other.rule_deployment.told()["apart"], "it has no files to judge by"
+        assert other.rule_deployment.status()["apart"], "it has no files to judge by"
         await one.rule_deployment.look()
         server.lapse()
         assert server.sets.keys() == {B}

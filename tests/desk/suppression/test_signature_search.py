@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.desk.suppression import signature_search
-from proxy.desk.suppression.signature_search import JournalNames, with_names
+from proxy.desk.suppression.signature_search import JournalSignatures, with_names
 from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.model.message import hash48
@@ -16,7 +16,7 @@ from proxy.policy.explanation.naming import GONE, UNREADABLE
 from proxy.wire import submit_sm_resp
 from tests.archive.journals import Shelf, synced
 from tests.archive.test_person_erasure import PERSON, Case
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 
 JIA, YI, BING, NOBODY = (hash48(name) for name in ("甲店", "乙店", "丙店", "没有发过"))
 SENT = 12
@@ -56,25 +56,28 @@ def test_a_signature_is_found_as_it_was_written_in_tables_and_in_what_is_in_none
 ) -> None:
     monkeypatch.setattr(signature_search, "MESSAGES_A_SEARCH", a_look)
     monkeypatch.setattr(signature_search, "SEARCHES_MAX", 100)
-    look_up = JournalNames(SHANGHAI, config)
+    look_up = JournalSignatures(SHANGHAI, config)
     assert [look_up(one).signature for one in (JIA, YI, BING)] == ["甲店", "乙 店", "丙店"]
 
 
 def test_what_was_sent_to_others_or_to_nobody_is_not_found_and_the_reason_is_said(config: Path) -> None:
-    assert (JournalNames(SHANGHAI, config)(NOBODY).signature, JournalNames(SHANGHAI, config)(NOBODY).why) == ("", GONE)
-    assert JournalNames(SHANGHAI + 7, config)(JIA).why == GONE
+    assert (JournalSignatures(SHANGHAI, config)(NOBODY).signature, JournalSignatures(SHANGHAI, config)(NOBODY).why) == (
+        "",
+        GONE,
+    )
+    assert JournalSignatures(SHANGHAI + 7, config)(JIA).why == GONE
 
 
 def test_the_search_is_bounded_and_says_so(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signature_search, "MESSAGES_A_SEARCH", 2)
-    known = JournalNames(SHANGHAI, config)(YI)
+    known = JournalSignatures(SHANGHAI, config)(YI)
     assert (known.signature, "not among the newest" in known.why, "条短信中" in known.why.zh) == ("", True, True)
 
 
 def test_a_journal_that_cannot_be_read_leaves_the_hash_and_says_so(config: Path, tmp_path: Path) -> None:
-    assert JournalNames(SHANGHAI, tmp_path / "none.yaml")(JIA).why == UNREADABLE
+    assert JournalSignatures(SHANGHAI, tmp_path / "none.yaml")(JIA).why == UNREADABLE
     config.write_text("journal: [")
-    assert JournalNames(SHANGHAI, config)(JIA).why == UNREADABLE
+    assert JournalSignatures(SHANGHAI, config)(JIA).why == UNREADABLE
 
 
 def test_what_the_gate_knew_by_a_hash_is_told_by_name_and_the_rest_is_left_as_it_is(config: Path) -> None:
@@ -118,7 +121,7 @@ def test_what_was_erased_is_told_by_no_name_again(tmp_path: Path) -> None:
         f"store: sqlite:///{tmp_path}/state.db\njournal: {case.disk.path}\n"
         f"archive: {{folder: {case.shelf.folder}, keys: {case.folder}/keys}}\n"
     )
-    assert JournalNames(PERSON, config)(YI).signature == "乙店"
+    assert JournalSignatures(PERSON, config)(YI).signature == "乙店"
     case.erase()
-    known = JournalNames(PERSON, config)(YI)
+    known = JournalSignatures(PERSON, config)(YI)
     assert (known.signature, known.why) == ("", GONE)

@@ -54,7 +54,7 @@ BODIES: dict[str, tuple[bytes, Callable[[bytes], Any], Any]] = {
     "listing done": (
         operator_actions.pack_listing_done(NOON, 9, 2, 30_000, bytes(range(16))),
         operator_actions.unpack_listing_done,
-        operator_actions.ListingDone(NOON, 9, 2, 30_000, bytes(range(16))),
+        operator_actions.ListDone(NOON, 9, 2, 30_000, bytes(range(16))),
     ),
 }
 

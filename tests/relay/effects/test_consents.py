@@ -212,7 +212,7 @@ def test_a_number_that_is_somebody_elses_has_no_history_of_before(desk: Desk) ->
     for at in (NOW - 1000, NOW - 10):
         desk.store.update(LI, lambda data, at=at: record.opt_out(data, OptOut("provider", f"p{at}", at, "reply", 0)))  # type: ignore[misc]
     change = desk.befalls(ConsentChange(NOW, LI, "recycled", "li (uid 1, pid 2)", "list of November", before=NOW - 500))
-    assert change.gone == 1
+    assert change.removed == 1
     _, data = desk.store.load_now([LI])[LI]  # type: ignore[attr-defined]
     assert [one.time for one in record.opt_outs(data)] == [NOW - 10]
     assert [one.number for one in desk.store.consented.of(LI)] == [later]

@@ -12,10 +12,10 @@ from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.list_import import IncompleteList, ListImport
 from proxy.relay.effects.replay import replay
-from proxy.relay.effects.suppression import OfficerRefusal, take_off
+from proxy.relay.effects.suppression import SuppressionChange, take_off
 from proxy.state import open_store
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK, ListKey
-from tests.house import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, House
 from tests.journal.memory_disk import MemoryDisk
 
 ALL, JIA = OptOut("all", "", int(NOON), "import", 0), OptOut("provider", "jia", int(NOON), "import", 0)
@@ -118,9 +118,9 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path)
 
 
-def officer(house: House, recipient: int, *added: OptOut, wanted=None) -> OfficerRefusal:
+def officer(house: House, recipient: int, *added: OptOut, wanted=None) -> SuppressionChange:
     told: list[int] = []
-    change = OfficerRefusal(
+    change = SuppressionChange(
         recipient, added, wanted, house.store.listed, "ops", "case", lambda _, recorded: told.append(recorded)
     )
     house.relay.change(change)

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from proxy import config
 from proxy.config.mapping_reader import Address
-from proxy.server.workers.control import ControlFront, WorkerSocket
+from proxy.server.workers.control import PoolControlServer, WorkerSocket
 from proxy.server.workers.pool import WorkerPool
 from proxy.server.workers.supervisor import Supervisor
 from tests.e2e.sockets import free_port
@@ -147,7 +147,7 @@ async def test_a_command_tells_of_workers_that_are_not_up_and_has_those_reload_t
 
     control = stage.folder / "control-1.sock"
     server = await asyncio.start_unix_server(worker_1, control)
-    control_front = ControlFront(stage.folder / "control.sock", "", lambda: [WorkerSocket("worker 1", control)], one_more)
+    control_front = PoolControlServer(stage.folder / "control.sock", "", lambda: [WorkerSocket("worker 1", control)], one_more)
     await control_front.start()
 
     async def reload() -> object:

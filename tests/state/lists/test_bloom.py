@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from proxy.native.loader import PURE
-from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters, may_hold, sieve_of
+from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters, bloom_filter_of, may_hold
 from tests.needs import needs
 
 LOWS = st.sets(st.one_of(st.integers(0, LOW_MASK), st.integers(0, 300), st.integers(LOW_MASK - 300, LOW_MASK)), max_size=400)
@@ -37,14 +37,14 @@ def test_what_is_looked_at_in_c_says_what_python_says(lows: set[int], asked: lis
     assert len(sieve) & len(sieve) - 1 == 0
     for low in (*asked, *lows):
         one = number & ~LOW_MASK | low
-        assert sieves.may_hold(one) is PURE["sieves_may_hold"](sieves, one) is may_hold(sieve, low)
+        assert sieves.may_hold(one) is PURE["bloom_filters_may_hold"](sieves, one) is may_hold(sieve, low)
 
 
 @needs("gcc")
 @pytest.mark.skipif("GATE106_PURE" in os.environ, reason="without compiled code every number passes the filter")
 @pytest.mark.parametrize("numbers", [BitMap(range(0, 15_000, 1)), BitMap(range(0, 1 << 20, 70))], ids=["neighbours", "apart"])
 def test_most_of_those_who_are_not_there_fall_through(numbers: BitMap) -> None:
-    sieve = sieve_of(numbers)
+    sieve = bloom_filter_of(numbers)
     others = [low for low in range(1 << 20) if low not in numbers]
     held_back = sum(may_hold(sieve, low) for low in others) / len(others)
     assert 0.1 < held_back < 0.25
@@ -52,9 +52,9 @@ def test_most_of_those_who_are_not_there_fall_through(numbers: BitMap) -> None:
 
 
 def test_where_nothing_is_compiled_everybody_is_held_back_where_there_is_anybody() -> None:
-    sieve = PURE["sieve_of"](BitMap((4711,)))
+    sieve = PURE["bloom_filter_of"](BitMap((4711,)))
     assert all(may_hold(sieve, low) for low in range(0, 1 << 20, 4099))
-    assert PURE["sieve_of"](BitMap()) == b""
+    assert PURE["bloom_filter_of"](BitMap()) == b""
     assert not may_hold(b"", 4711)
 
 
@@ -62,5 +62,5 @@ def test_where_nothing_is_compiled_everybody_is_held_back_where_there_is_anybody
 def test_where_many_are_there_everybody_is_held_back() -> None:
     many, more = BitMap(range(1 << 17)), BitMap(range((1 << 17) + 1))
     if "GATE106_PURE" not in os.environ:
-        assert len(sieve_of(many)) == 1 << 16
-    assert sieve_of(more) == b"\xff"
+        assert len(bloom_filter_of(many)) == 1 << 16
+    assert bloom_filter_of(more) == b"\xff"

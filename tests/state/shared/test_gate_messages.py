@@ -18,7 +18,7 @@ from proxy.journal.records import messages
 from proxy.state import open_store
 from tests.journal.memory_disk import MemoryDisk
 from tests.needs import needs
-from tests.told import Clock, Node
+from tests.replicating_gates import Clock, Node
 from tests.valkey import SECRET, Cluster, Valkey
 
 pytestmark = needs("valkey")

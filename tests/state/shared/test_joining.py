@@ -82,7 +82,7 @@ def test_what_was_known_while_the_store_was_an_embedded_one_stands_in_the_shared
         (at_once,) = (await one.load(refused[:1])).values()
         assert record.opt_outs(at_once[1]) == [refusal], "before it stands there"
         async with asyncio.timeout(20):
-            while one.owed:  # noqa: ASYNC110 # it says so to nobody
+            while one.unwritten:  # noqa: ASYNC110 # it says so to nobody
                 await asyncio.sleep(0)
         found = await other.load([*refused, *sent])
         assert [record.opt_outs(found[person][1]) for person in refused] == [[refusal]] * len(refused)

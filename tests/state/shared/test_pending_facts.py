@@ -24,7 +24,7 @@ from proxy.state.record.record import EMPTY
 from proxy.state.shared import pending_facts as words_of
 from proxy.state.shared.pending_facts import PendingFacts
 from tests.needs import needs
-from tests.told import PEOPLE, Clock, Node, words
+from tests.replicating_gates import PEOPLE, Clock, Node, words
 from tests.valkey import SECRET, Valkey
 
 WANG, LI = PEOPLE
@@ -194,7 +194,7 @@ class House:
         for node in self.nodes * 2:
             await until(lambda node=node: node.store.up)
             await node.talk()
-        await until(lambda: not any(node.store.owed for node in self.nodes))
+        await until(lambda: not any(node.store.unwritten for node in self.nodes))
 
     async def alike(self) -> None:
         """Who has heard all knows what the store's records say."""

@@ -1,4 +1,4 @@
-"""What one gate is told the others obey: at once, after they were cut off, and whatever died in between."""
+"""Gates follow one another's records: at once, after a network cut, and after a gate died in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""House: the folder, settings and process of the gate under test, started plainly or so that it dies.
+"""The folder, settings and process of the gate under test, started plainly or with a planned crash.
 
 In: the carrier's port, a plan or none. Out: a process, its exit code, its journal. Never: waiting without a bound.
 """

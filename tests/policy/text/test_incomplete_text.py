@@ -13,8 +13,8 @@ from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.number import recipient_of
 from proxy.policy import RuleSet, judge, load, time_windows
 from proxy.policy.explanation.history import NOTHING, Past
-from proxy.policy.text import stable_ranges
-from proxy.policy.text.stable_ranges import GAP
+from proxy.policy.text import incomplete_text
+from proxy.policy.text.incomplete_text import GAP
 from proxy.runtime.shipped_files import shipped
 from proxy.wire import joined
 from proxy.wire.joined_text import GAP as JOINED_GAP
@@ -145,4 +145,4 @@ def test_a_text_of_many_gaps_has_no_more_pieces_than_are_read():
         "】" + "的" * 20_000 + "://" + "的." * 9_000 + "【",
         "【】" * 9_000,
     ):
-        assert len(list(stable_ranges.pieces(text))) <= stable_ranges.PIECES_MAX
+        assert len(list(incomplete_text.pieces(text))) <= incomplete_text.PIECES_MAX

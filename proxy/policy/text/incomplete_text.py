@@ -1,10 +1,10 @@
 """Cuts an incomplete text into pieces that missing parts cannot change.
 
-In: the text of a long message with GAP in place of missing parts. Out: pieces of it, in normal form: whatever the missing parts say, the
-whole text contains each piece, with the same meaning. Never: rules.
+In: the text of a long message with GAP in place of missing parts. Out: its pieces, in normal form. The whole text contains each piece,
+with the same meaning, whatever the missing parts say. Never: rules.
 
-    for words               one letter and the marks around it are left out beside a gap: 发票 at an edge is none until more is known
-    for links and numbers   all up to three Chinese characters in a row, which stay: an address or a number may reach as far as that
+    for words               the letter beside a gap is left out, with the marks around it: 发票 at an edge may be part of another word
+    for links and numbers   everything up to three Chinese characters in a row is left out: an address or a number may go on so far
 
 Letters written from right to left count as gaps, because the order in which they are shown depends on the whole line.
 """
@@ -19,13 +19,13 @@ from typing import NamedTuple
 from proxy.policy.text.folding import MARKS, fold
 
 PIECES_MAX = 32
-"""The longest of a text: 20 parts leave ten gaps, more are of whoever writes such letters. Each costs some 50 µs."""
+"""Only the longest pieces are read: 20 parts leave ten gaps. Each piece costs about 50 µs."""
 GAP = "【】"
-"""As the joined text has it (wire/joined_text.py): only its end at the beginning of the text, only its beginning at the end."""
+"""Marks missing parts in the joined text (wire/joined_text.py): 】 alone at the beginning, 【 alone at the end."""
 _RIGHT_TO_LEFT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]+"
 _CUT = re.compile(rf"{GAP}|{_RIGHT_TO_LEFT}")
 _BREAK = re.compile("(?:(?![〇零一二三四五六七八九十百千两壹贰叁肆伍陆柒捌玖拾幺洞拐码号为是])[\u3400-\u9fff]){3}")
-"""No number goes over it, and it is all that says whether a number behind it is a code (contacts.py)."""
+"""Where a number ends; and enough context to tell whether the next number is a code (contacts.py)."""
 _CHINESE_HOST = re.compile("://[0-9a-z.\\-\u3400-\u9fff]*\\Z")
 """An address that may go on."""
 
@@ -36,8 +36,7 @@ class Piece(NamedTuple):
 
 
 def pieces(text: str) -> Iterator[Piece]:
-    """Each between two gaps, or a gap and an end of the text that is here; of a text without a gap nobody knows which ends are here.
-    Bounded."""
+    """The pieces between gaps, at most PIECES_MAX. A text without a gap is one piece, cut at both ends."""
     before, behind = text.startswith(GAP[1]), text.endswith(GAP[0])
     if not (before or behind or GAP in text):
         before = behind = True

@@ -1,4 +1,4 @@
-"""Told: gates as far as they tell each other things: each with a store and a journal of its own in memory, on one log; without a wire.
+"""Gates that replicate to each other in memory: each has a store and a journal of its own, on one shared log, without sockets.
 
 In: which gate does what, tells, hears, is killed. Out: what each knows. Never: a process, a disk, time that passes by itself.
 """
@@ -23,7 +23,7 @@ from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.optouts import Confirmation, RefusedTexts, ReplyEffect, ReplyTo, Widening
 from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.effects.replay import replay
-from proxy.relay.effects.suppression import OfficerRefusal
+from proxy.relay.effects.suppression import SuppressionChange
 from proxy.state.lists.desk_records import Numbering
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record, reply_ports
@@ -67,20 +67,20 @@ class Copy(SqliteStore):
     def __init__(self, stream: Stream, node: int) -> None:
         super().__init__(None)
         self.stream, self.node = stream, node
-        self.heard: Place = (0, 0)
+        self.read_to: Place = (0, 0)
         self.hears_max = 500
         """Of one call, as the log's reader hands them out."""
         self.orders.numbered = self.consented.numbered = Numbering(NODES, node)
 
-    async def tell(self, records: Sequence[Record] = ()) -> int:
+    async def publish(self, records: Sequence[Record] = ()) -> int:
         for sequence, kind, body in records:
             if sequence > self.stream.last.get(self.node, 0):
                 self.stream.told.append(LogEntry((1, len(self.stream.told) + 1), self.node, sequence, kind, body))
                 self.stream.last[self.node] = sequence
         return self.stream.last.get(self.node, 0)
 
-    async def hear(self) -> list[LogEntry]:
-        return [one for one in self.stream.told if one.place > self.heard][: self.hears_max]
+    async def read_log(self) -> list[LogEntry]:
+        return [one for one in self.stream.told if one.place > self.read_to][: self.hears_max]
 
 
 class Node:
@@ -98,10 +98,10 @@ class Node:
         self.store, self.journal = self._opened(), Journal(self.disk)
         found = replay(self.store, read(self.disk, 1), 0, tells=True)
         assert found.listings is not None
-        self.store.heard = max(self.store.heard, found.heard)
+        self.store.read_to = max(self.store.read_to, found.read_to)
         self.sharing = Replication(
             self.store, self.journal, found.listings, [(one.sequence, one.kind, one.body) for one in found.unpublished], ChunkedImports(), stale_s=60,
-            kick=self.sync, heard=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
+            kick=self.sync, on_applied=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
         )  # fmt: skip
         self.book = OrderBook(self.store.orders, self.write, lambda: None)
         self.write(messages.START, gate_events.pack_start(self.now(), self.store.node, 0))
@@ -160,7 +160,7 @@ class Node:
     async def officer(self, person: int, added: Sequence[OptOut], off: str = "") -> None:
         """``off``: the scope of what is taken back."""
         wanted = (lambda one: one.scope == off) if off else None
-        await self.change(OfficerRefusal(person, added, wanted, self.store.listed, "li", "asked", _nothing))
+        await self.change(SuppressionChange(person, added, wanted, self.store.listed, "li", "asked", _nothing))
 
     async def reply(self, person: int, text: str) -> None:
         heard = ReplyEffect(
