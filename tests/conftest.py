@@ -9,15 +9,33 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import typer.main
+import typer.testing
 
+from tests import json_keys
 from tests.needs import missing
 
 typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made once
+_invoke = typer.testing.CliRunner.invoke
+
+
+def _invoke_and_check(
+    runner: typer.testing.CliRunner, app: typer.Typer, args: Sequence[str] | str | None = None, **more: Any
+) -> Any:
+    """Runs a command; the keys of its ``--json`` answer must be those that are published."""
+    done = _invoke(runner, app, args, **more)
+    if isinstance(args, (list, tuple)) and app.info.name == "gate106":
+        json_keys.check([*map(str, args)], done.stdout)
+    return done
+
+
+typer.testing.CliRunner.invoke = _invoke_and_check  # type: ignore[method-assign, assignment]
 hypothesis.settings.register_profile("gate106", deadline=None, print_blob=True)  # a shared machine is no stopwatch
 hypothesis.settings.load_profile("gate106")
 

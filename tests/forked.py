@@ -163,8 +163,8 @@ def _made_beforehand() -> None:
     """What each process would make anew from the code alone: the tree of commands, the table of segments; and what is imported at need."""
     import typer.main
 
-    from proxy.__main__ import app
     from proxy.policy import Regions
+    from tests.commands import app
 
     importlib.import_module("anyio._backends._asyncio")
     Regions.load()

@@ -18,18 +18,17 @@ from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFil
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.message import Order, hash32
 from proxy.model.recipient import OptOut
-from proxy.relay.effects.chunked_imports import ChunkedImports
 from proxy.relay.effects.consents import ConsentImport, PersonChange, apply_event
-from proxy.relay.effects.list_import import ListImport
+from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.optouts import Confirmation, RefusedTexts, ReplyEffect, ReplyTo, Widening
 from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.effects.replay import replay
 from proxy.relay.effects.suppression import SuppressionChange
+from proxy.state.lists.desk_records import Numbering
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record, reply_ports
 from proxy.state.record.optout_candidates import Port
 from proxy.state.shared.log import NODES, LogEntry, Place
-from proxy.state.shared.number_ranges import Numbering
 from proxy.state.stores.sqlite import SqliteStore
 from tests.journal.memory_disk import MemoryDisk
 

@@ -16,15 +16,14 @@ import typer
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import config
-from proxy.__main__ import app
 from proxy.config import yaml_file
 from proxy.config.mapping_reader import Fields
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.operations.metrics import COUNTERS, GAUGES, Gauges, exposition
-from proxy.policy import RulesError, check, load, penalty_rules, renamed_senders, time_windows
-from proxy.policy.kinds import consent, day, limit, preferences, scheduled, suppressed, template, text_state, when_kinds
+from proxy.policy import RulesError, check, limit, load, penalty_rules, renamed_senders, time_windows
+from proxy.policy.kinds import consent, day, preferences, scheduled, suppressed, template, text_state, when_kinds
 from proxy.policy.loading import load_rules
 from proxy.policy.loading.check import STEP_KEYS
 from proxy.policy.loading.draft import MODES, RULE_KEYS
@@ -50,6 +49,7 @@ from proxy.server.workers.pool import WorkerPool
 from proxy.wire import status_name
 from proxy.wire.tables import BAD_KINDS
 from tests.bench.__main__ import app as measuring_tools
+from tests.commands import app
 from tests.guide import PAGE as PAGE_OF_SETTINGS
 from tests.guide import PERFORMANCE, performance_page, settings_page
 

@@ -75,7 +75,7 @@ FIELD_NAMES = {
     "nursery": "fork_server", "foresight": "prefetch", "workshop": "rule_sandbox", "guided": "rule_wizard", "worded": "rule_text",
     "house": "App", "visit": "Request", "way": "Route",
     "ahead": "segment_index", "seam": "continuity", "steady": "atomic_files", "rests": "pending_segments", "heads": "signed_heads",
-    "kin": "related_senders", "moments": "time_windows", "shards": "keyword_prefilter", "spread": "chunked_dict",
+    "kin": "related_senders", "moments": "time_windows", "shards": "keyword_prefilter", "spread": "dict",
     "spoken": "phrases", "mending": "suggestions", "doubts": "warnings",
     "twins": "native", "hot": "accelerated", "compiled": "loader", "pure": "one typed source",
 }  # fmt: skip

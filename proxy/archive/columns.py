@@ -44,9 +44,9 @@ from proxy.policy.text.folding import fold, squeeze
 from proxy.policy.text.text_analysis import signer
 from proxy.relay.effects.optouts import read_deliver_text
 from proxy.wire import ContentCache, Frame, Malformed, Submit, read_deliver, read_submit
-from proxy.wire.data_sm import read_data_sm
 from proxy.wire.message_queries import replacement
 from proxy.wire.receipt_ids import ReceiptIds
+from proxy.wire.submit import read_data_sm
 from proxy.wire.tables import DATA_SM, RECEIPTED_MESSAGE_ID, REPLACE_SM
 
 EFFECTS = (

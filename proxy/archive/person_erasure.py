@@ -137,10 +137,10 @@ def _segment(
     path = disk.path / segment.name
     half = atomic_files.temporary_path(path)
     half.write_bytes(erased.data)
-    status = path.stat()
-    os.chown(half, status.st_uid, status.st_gid)  # whichever user runs this, the gate must be able to read it
-    half.chmod(status.st_mode & 0o777)
-    atomic_files.sync(half)
+    there = path.stat()
+    os.chown(half, there.st_uid, there.st_gid)  # whichever user runs this, the gate must be able to read it
+    half.chmod(there.st_mode & 0o777)
+    atomic_files.sync_file(half)
     identity = unpack_header(data).identity
     for piece in in_batches(erased.changes):
         gate.note(segment.first, piece, keys.sign(signed_bytes(identity, segment.first, piece)))

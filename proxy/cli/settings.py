@@ -1,14 +1,23 @@
-"""Command that lists all settings: ``gate106 settings``. It asks no gate."""
+"""Commands that describe what may be written into settings and rules."""
 
 from __future__ import annotations
 
 import re
+from json import dumps
 from typing import Annotated
 
 import typer
 
 from proxy.operations.declaration import command
 from proxy.operations.terminal import Json, as_json, fail, print_line
+
+
+@command("schema", example="gate106 schema > gate106-rules.schema.json")
+def schema() -> None:
+    """Print the JSON Schema (2020-12) of a rules file: editors complete and check by it while one writes."""
+    from proxy import policy
+
+    typer.echo(dumps(policy.schema(), ensure_ascii=False, indent=2))
 
 
 @command("settings", example="gate106 settings carriers")

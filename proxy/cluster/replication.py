@@ -28,8 +28,7 @@ from proxy.journal.records import messages
 from proxy.journal.records.consents import unpack_event
 from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated
 from proxy.journal.write_ahead_log import Journal, JournalDown, JournalRecord
-from proxy.relay.effects.chunked_imports import ChunkedImports
-from proxy.relay.effects.list_import import ListImports
+from proxy.relay.effects.list_import import ChunkedImports, ListImports
 from proxy.relay.effects.replay import PERSONAL, SHARED, NotUnderstood, apply_heard, apply_person
 from proxy.runtime.ticker import seconds_until_tick
 from proxy.state import EmbeddedStore

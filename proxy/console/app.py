@@ -22,14 +22,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from proxy.config import Console
-from proxy.console.form_data import FormRejected, form_of
 from proxy.console.gate_client import CannotAsk, GateClient
 from proxy.console.login import UNKNOWN_TOKEN, Login, gate_token, identify
 from proxy.console.login_pages import LoginPages, is_same
 from proxy.console.metric_sampling import Sampling
 from proxy.console.page import Page, PageRequest, PageRoute
 from proxy.console.render import FEATURES, PageTemplates
-from proxy.console.request_guard import RequestGuard
+from proxy.console.request_guard import FormRejected, RequestGuard, form_of
 from proxy.console.sessions import LoginSession, Sessions
 from proxy.console.translations import LANGUAGES, SHARED, Translator, language_of, load
 from proxy.operations.client import NobodyAnswers

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from proxy.console.form_data import FormRejected, form_of
 from proxy.console.gate_client import CannotAsk
 from proxy.console.login import Login, TooManyAttempts
 from proxy.console.render import FILES, STATIC
+from proxy.console.request_guard import FormRejected, form_of
 from proxy.console.sessions import LIFE_S, LoginSession
 from proxy.console.translations import LANGUAGE, LANGUAGES, Translator, language_of
 

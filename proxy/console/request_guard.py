@@ -1,6 +1,7 @@
 """Checks every request first, and adds security headers to answers.
 
-In: a request. Out: the request, or a refusal; the answer with the headers. Never: a foreign name in ``Host`` (a stranger's name that
+In: a request, how many bytes its body may have. Out: the request and its form, or a refusal; the answer with the headers. Never: a body read
+whole before its size is known, a foreign name in ``Host`` (a stranger's name that
 resolves to this machine), a form that another site sent, a forwarded address from an untrusted proxy.
 """
 
@@ -11,7 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import FormData, Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -111,3 +114,38 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+FILES_MAX, FIELDS_MAX = 10, 1000
+
+
+class FormRejected(ValueError):
+    """The body is too large, or cannot be read; the text says which."""
+
+
+async def form_of(request: Request, most: int) -> FormData:
+    """The fields and uploads of a request. Raises FormRejected."""
+    try:
+        declared = int(request.headers.get("content-length", "0"))
+        if declared > most:
+            raise FormRejected(f"more than {most:,} bytes")
+        within = Request(request.scope, _bounded(request.receive, most))
+        return await within.form(max_files=FILES_MAX, max_fields=FIELDS_MAX, max_part_size=most)
+    except (MultiPartException, HTTPException) as error:
+        raise FormRejected(getattr(error, "message", "") or getattr(error, "detail", "")) from None
+    except ValueError as error:
+        raise FormRejected(str(error)) from None
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    came = 0
+
+    async def within() -> Message:
+        nonlocal came
+        message = await receive()
+        came += len(message.get("body", b""))
+        if came > most:
+            raise FormRejected(f"more than {most:,} bytes")
+        return message
+
+    return within

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from proxy.journal.sealing import KeyRing
-from proxy.runtime import durable_folders
+from proxy.runtime import atomic_files
 
 SUFFIX = ".journal"
 PREALLOCATED_BYTES = 256 << 10
@@ -124,7 +124,7 @@ class OsDisk:
     def __init__(self, path: Path | str, ring: KeyRing | None = None) -> None:
         self.path = Path(path)
         self.ring = ring or KeyRing()
-        durable_folders.make(self.path)
+        atomic_files.make_folder(self.path)
         self._files: dict[str, int] = {}
         self._ends: dict[str, tuple[int, int]] = {}  # of files that were appended to: where octets end, and where room does
         self._new: set[str] = set()  # names the directory has not been synced for
@@ -204,7 +204,7 @@ class OsDisk:
         return None if name in self._new else self._files.get(name)
 
     def _sync_directory(self) -> None:
-        durable_folders.sync(self.path)
+        atomic_files.sync_folder(self.path)
 
     def release(self, name: str) -> None:
         file = self._files.pop(name, None)

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from proxy.relay.account_access import Access
-from proxy.relay.effects.chunked_imports import ChunkedImports
 from proxy.relay.effects.consents import ConsentImport
-from proxy.relay.effects.list_import import ListImport
+from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.submit import Relay
 from proxy.state import EmbeddedStore
 

@@ -3,7 +3,7 @@
 In: a command line. Out: one request, its answer as text or JSON; an error as one line on stderr and exit 2. Never: a decision, a number
 unmasked that the gate did not send so.
 
-The commands are in ``desk/*/command.py`` and ``*_command.py``, in cli/ and in ``__main__``.
+The commands are in ``desk/*/command.py`` and ``*_command.py``, and in cli/.
 """
 
 from __future__ import annotations

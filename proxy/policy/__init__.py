@@ -9,13 +9,13 @@ Never: sockets, clocks, logs, protocol fields. Only loading/ reads files, and on
       check, lint, warnings       rule tests; rules that cannot be meant; rules worth a second look
       crosscheck, condition_branches  registries against each other; conditions compared
       schema_parts, schema, digests  JSON Schema for editors; what changed between two sets
-    kinds/                      one file per condition of ``when``, and limit
+    kinds/                      one file per condition of ``when``
     condition, rule_program     conditions as bits; what all rules decide for a set of bits
     ruleset, evaluation_plan, generational_cache  decisions cached by bits, and bound to facts
     text_reader, text/          what one text says: normal form, signature, notice, links, category
     related_senders, places     senders and places that the rules cannot tell apart
     registries/                 the CSV tables: signatures, ports, templates, consents, regions, holidays
-    judge, limit_counts         the verdict on one message; what a limit counts
+    judge, limit, limit_counts  the verdict on one message; the key ``limit`` of a rule; what a limit counts
     incomplete_messages         verdicts on long messages of which parts are missing
     store_failure               rules while the shared store is out of reach
     operator_orders, penalty_rules, rule_dates  temporary orders; penalties; when rules are active, on trial, or retry

@@ -14,7 +14,7 @@ from proxy.model.message import Breach, Facts, Message, Outcome, Take
 from proxy.model.reasons import Reason
 from proxy.model.recipient import EntryFilter
 from proxy.policy.condition import BitCondition, Tree
-from proxy.policy.kinds.limit import LATE, Limit
+from proxy.policy.limit import LATE, Limit
 from proxy.policy.limit_counts import Only, Unsigned, counter_key, falls_back, pick
 from proxy.policy.registries.registry import Registry
 from proxy.policy.rule_dates import RetryAfter

@@ -23,6 +23,14 @@ def dropped(held: list[Any], rest: Rest) -> None:
         rest()
 
 
+def drop_items(held: dict[Any, Any], rest: Rest) -> None:
+    """Empties a dict in pieces, with ``rest`` in between."""
+    while held:
+        for _ in range(min(DROPPED_PIECE, len(held))):
+            held.popitem()
+        rest()
+
+
 class Memo(Generic[Key, Value]):
     """A cache of two generations: look in ``young`` first, then call ``find``."""
 
@@ -52,11 +60,8 @@ class Memo(Generic[Key, Value]):
 
     def empty(self, rest: Rest) -> None:
         """Drops everything in pieces, with ``rest`` in between."""
-        for held in (self.young, self.old):
-            while held:
-                for _ in range(min(DROPPED_PIECE, len(held))):
-                    held.popitem()
-                rest()
+        drop_items(self.young, rest)
+        drop_items(self.old, rest)
 
     def clear(self) -> None:
         self.young = {}

@@ -16,7 +16,7 @@ from proxy.model.recipient import Recipient
 from proxy.policy.condition import RecipientTest, ask_person, evidence_of
 from proxy.policy.evaluation_plan import Cap, Objected, Plan, reported, strictness
 from proxy.policy.explanation.history import Past
-from proxy.policy.kinds.limit import Limit
+from proxy.policy.limit import Limit
 from proxy.policy.limit_counts import counter_of
 from proxy.policy.registries.regions import SEGMENT_FIRST
 from proxy.policy.ruleset import RuleSet

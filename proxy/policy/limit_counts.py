@@ -20,7 +20,7 @@ from proxy.model.message import UNSIGNED, Category, Facts, Message, hash32, hash
 from proxy.model.recipient import EntryFilter
 from proxy.policy.condition import All, Leaf, Not, OneOf, Tree, leaves
 from proxy.policy.kinds import when_kinds
-from proxy.policy.kinds.limit import LATE, Limit
+from proxy.policy.limit import LATE, Limit
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.category import SUBCATEGORIES, SUBCATEGORY_CODES

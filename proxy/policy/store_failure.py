@@ -16,7 +16,7 @@ from dataclasses import replace
 from proxy.model.message import Breach, Outcome
 from proxy.model.reasons import GATE_REASONS
 from proxy.policy.evaluation_plan import Rule
-from proxy.policy.kinds.limit import Limit
+from proxy.policy.limit import Limit
 from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.source import Node
 

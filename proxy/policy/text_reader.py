@@ -16,9 +16,8 @@ from typing import NamedTuple
 from proxy.model.message import Category, Content, hash16, hash48
 from proxy.model.recency_filter import RecencyFilter
 from proxy.native.loader import compiled
-from proxy.policy.chunked_dict import ChunkedDict
 from proxy.policy.condition import Bits, Test
-from proxy.policy.generational_cache import Memo, dropped
+from proxy.policy.generational_cache import Memo, drop_items, dropped
 from proxy.policy.registries.registered_contacts import Outside
 from proxy.policy.registries.registry import Registry
 from proxy.policy.registries.reviewed_texts import key_of
@@ -203,7 +202,7 @@ class Reader:
             places[word.encode("utf-8", "surrogatepass")]: held for word, held in with_yield_points(numbered.items(), rest)
         }
         """By the place of what the scanner finds of them."""
-        words.forget(rest)
+        drop_items(words, rest)
         self._masks: Memo[bytes, Reading | Spans] = Memo(MASKS_MAX)
         self._twice = RecencyFilter()
         """Of masks: one that has not come before is not remembered."""
@@ -519,19 +518,19 @@ def _finders(bits: Bits) -> tuple[int, int]:
     return words, contacts
 
 
-def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_yield) -> ChunkedDict[str, int]:
+def _by_word(tests: Iterable[tuple[int, Test]], rest: Rest = no_yield) -> dict[str, int]:
     """word → bits of the leaves that name it."""
-    index: ChunkedDict[str, int] = ChunkedDict()
+    index: dict[str, int] = {}
     for bit, test in tests:
         for word in with_yield_points(test.vocabulary, rest):
-            index[word] = (index.get(word) or 0) | bit
+            index[word] = index.get(word, 0) | bit
     return index
 
 
-def _domain_bits(link: str, domains: ChunkedDict[str, int]) -> int:
+def _domain_bits(link: str, domains: dict[str, int]) -> int:
     """Leaves that name the domain of a link or one above it."""
-    bits = domains.get(link) or 0
+    bits = domains.get(link, 0)
     while "." in link:
         link = link.partition(".")[2]
-        bits |= domains.get(link) or 0
+        bits |= domains.get(link, 0)
     return bits

@@ -28,8 +28,8 @@ from proxy.relay.replace_sm import ReplaceSm
 from proxy.relay.submit import Relay
 from proxy.relay.submit_multi import submit_multi
 from proxy.wire import Frame, Malformed, data_sm_resp, response
-from proxy.wire.data_sm import read_data_sm
 from proxy.wire.message_queries import QueriedMessage, answer_body, read_message_query, replacement, with_message_id
+from proxy.wire.submit import read_data_sm
 from proxy.wire.tables import (
     CANCEL_SM,
     DATA_SM,

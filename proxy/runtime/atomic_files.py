@@ -1,9 +1,8 @@
-"""Writes whole files that survive a power loss.
+"""Writes whole files, and makes folders, that survive a power loss.
 
-In: paths, bytes. Out: files under their names. Never: a half-written file under its final name; what the bytes mean. The archive
-changes the disk only through ``commit_file``, ``write_file`` and ``remove_file``, so a test that kills the process before each of
-them covers every
-point of failure.
+In: paths, bytes. Out: files under their names; folders whose own names and those of all their parents are synced. Never: a
+half-written file under its final name; what the bytes mean. The archive changes the disk only through ``commit_file``,
+``write_file`` and ``remove_file``, so a test that kills the process before each of them covers every point of failure.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ def temporary_path(path: Path) -> Path:
 def commit_file(path: Path) -> None:
     """Syncs the file at ``temporary_path(path)`` and renames it to ``path``."""
     half = temporary_path(path)
-    sync(half)
+    sync_file(half)
     half.replace(path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
-def sync(path: Path) -> None:
+def sync_file(path: Path) -> None:
     """Syncs a file to the disk."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -49,12 +48,29 @@ def remove_file(path: Path) -> None:
     """Removes the file if it exists, and syncs its folder."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
-def _sync(folder: Path) -> None:
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def make_folder(path: Path) -> None:
+    """Makes the folder if it is missing, for its owner alone, and what is missing above it; OSError as the system gives it.
+
+    What is there may have been made a moment ago, by hand or by a process that was killed: it is synced, too, where that is allowed.
+    """
+    above = (path, *path.parents)
+    missing = [one for one in above if not one.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for one in above:
+        try:
+            sync_folder(one.parent)
+        except OSError:
+            if one in missing:
+                raise
+
+
+def sync_folder(folder: Path) -> None:
+    """The names in it are safe when this returns."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(directory)
+        os.fsync(file)
     finally:
-        os.close(directory)
+        os.close(file)

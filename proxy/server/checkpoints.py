@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from proxy.journal.write_ahead_log import Journal
-from proxy.relay.effects.chunked_imports import ChunkedImports
+from proxy.relay.effects.list_import import ChunkedImports
 from proxy.relay.message_ids import MessageIds
 from proxy.relay.submit import Relay
 from proxy.state import EmbeddedStore, StateError

@@ -67,9 +67,8 @@ from proxy.operations.rule_hits import Hits
 from proxy.operations.whoami import WhoAmI
 from proxy.policy import RuleSet, time_windows
 from proxy.policy.operator_orders import words_of
-from proxy.relay.effects.chunked_imports import ChunkedImports
 from proxy.relay.effects.consents import ConsentImport
-from proxy.relay.effects.list_import import ListImport
+from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay

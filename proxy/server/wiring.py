@@ -41,7 +41,7 @@ from proxy.operations.http_auth import HttpAuth
 from proxy.relay.account_access import Directory
 from proxy.relay.commands import Commands, lane_finder
 from proxy.relay.deliver import DeliverRelay, Receiver
-from proxy.relay.effects.chunked_imports import ChunkedImports
+from proxy.relay.effects.list_import import ChunkedImports
 from proxy.relay.optout_reply import ReplyHandler
 from proxy.relay.submit import Relay
 from proxy.runtime.background import Background

@@ -8,7 +8,7 @@ In: records as bytes, versions. Out: the same. Never: a verdict; a journal recor
         state/record/record.py                 entries, oldest first
         state/record/packed_facts.py           opt-outs and unknown outcomes behind the entries
         state/record/consent_requests.py       consent requests
-        state/record/consent_given.py          consents by reply; state/record/withdrawn.py: their withdrawal
+        state/record/consent_facts.py          consents by reply; withdrawn consents
         state/record/reply_ports.py            ports of opt-out replies
         state/record/incomplete_multipart.py   multipart messages that never became complete
         state/record/optout_candidates.py      messages that a reply may mean
@@ -19,11 +19,8 @@ In: records as bytes, versions. Out: the same. Never: a verdict; a journal recor
         state/lists/bloom.py                  a filter before the lists
         state/lists/bulk_import.py            removals during an import
         state/lists/erased_recipients.py      recipients to forget
-        state/lists/order_records.py          orders in force
-        state/lists/desk_records.py           cases, penalties and other numbered bodies
+        state/lists/desk_records.py           cases, penalties, orders, changes of rules, requests dealt with
         state/lists/hash_dictionary.py        ports and signatures by hash
-        state/lists/idempotency.py            API requests that were answered
-        state/lists/rule_history.py           changes of rules
     mailbox/     delivers that wait for their provider
     counters/    limits that belong to no single recipient: on one node, and shared between nodes
     embedded/    the parts of the embedded store: the table in memory, the checkpoint
@@ -46,12 +43,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from proxy.model.message import Counters, Take
 from proxy.state import stores
 from proxy.state.lists.consent_lists import ConsentIndex
-from proxy.state.lists.desk_records import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords, IdempotencyKeys, Orders, RuleHistory
 from proxy.state.lists.erased_recipients import ErasedRecipients
 from proxy.state.lists.hash_dictionary import Dictionary
-from proxy.state.lists.idempotency import IdempotencyKeys
-from proxy.state.lists.order_records import Orders
-from proxy.state.lists.rule_history import RuleHistory
 from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record.incomplete_multipart import TornKeys

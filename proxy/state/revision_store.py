@@ -24,7 +24,7 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from proxy.runtime import durable_folders
+from proxy.runtime import atomic_files
 
 RULES = "rules"
 """The name of the folder inside, so that errors show the usual file names."""
@@ -81,7 +81,7 @@ class RevisionStore:
         if self.has(revision):
             os.utime(self.folder / revision)  # now the youngest
         else:
-            durable_folders.make(self.folder)
+            atomic_files.make_folder(self.folder)
             self._sweep()
             half = Path(tempfile.mkdtemp(_HALF, f".{revision}.", self.folder))
             try:
@@ -89,7 +89,7 @@ class RevisionStore:
                 self._name(half, revision)
             finally:
                 shutil.rmtree(half, ignore_errors=True)
-        durable_folders.sync(self.folder)
+        atomic_files.sync_folder(self.folder)
 
     def _fill(self, half: Path, files: Mapping[str, bytes]) -> None:
         root = half / RULES
@@ -102,7 +102,7 @@ class RevisionStore:
             if youngest is None or not _linked(youngest / path.relative_to(root), path, data):
                 _write(path, data)
         for one in (*inside, half):
-            durable_folders.sync(one)
+            atomic_files.sync_folder(one)
 
     def _name(self, half: Path, revision: str) -> None:
         try:

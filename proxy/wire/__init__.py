@@ -3,13 +3,12 @@
 In: bytes as they were read, the time. Out: frames, submits, delivers, bytes to write. Never: sockets, a clock, logs, policy.
 
     tables          the specification as data             frame            one PDU; Malformed
-    fields          any body, read strictly               builders         PDUs of our own
+    fields          any body, and times, read strictly    builders         PDUs of our own
     session         the state of one connection           outstanding      requests that await a response
-    submit          the fast reader of submit_sm          deliver          the reader of deliver_sm
+    submit          submit_sm (the fast reader), data_sm  deliver          the reader of deliver_sm
     content         text, header and TLVs of a submit     charset          octets ⇄ text
-    udh             the user data header                  smpp_time        SMPP's format of times
+    udh             the user data header                  multi            submit_multi, split and narrowed
     joined_text     the text of a multipart message       reserved_values  values that a strict SMSC refuses
-    data_sm         data_sm read as a submit              multi            submit_multi, split and narrowed
     message_queries query_sm, cancel_sm, replace_sm       carrier_answer   a carrier's response, made valid
     receipt         the text of a receipt                 receipt_ids      the ids in a receipt, replaced
     redaction       a PDU without personal data

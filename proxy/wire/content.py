@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from proxy.model.message import Content, Part
 from proxy.wire.charset import EMPTY, READABLE, UNREADABLE, decode, displayed_text
+from proxy.wire.fields import SmppTime, read_time
 from proxy.wire.frame import Malformed, read_tlvs
 from proxy.wire.reserved_values import flags_fault, text_fault, with_fault
-from proxy.wire.smpp_time import SmppTime, read_time
 from proxy.wire.tables import (
     DESTINATION_PORT,
     ESM_UDHI,

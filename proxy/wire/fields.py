@@ -2,12 +2,14 @@
 
 This is the general reader; submit.py and deliver.py have faster ones for the two commonest commands.
 
-In: a Frame. Out: its fields by the names of the specification, or Malformed. Never: the meaning of a field.
+In: a Frame. Out: its fields by the names of the specification, or Malformed; an absolute or relative time (§7.1,
+``YYMMDDhhmmsstnnp``) as seconds since 1970 or from now. Never: the meaning of a field, the clock.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from proxy.wire.frame import Frame, Malformed, read_tlvs
 from proxy.wire.tables import (
@@ -116,3 +118,32 @@ def read_unsuccessful(body: Body) -> dict[str, Any]:
     """One unsuccess_sme of a submit_multi_resp (§4.5.2.1)."""
     ton, npi = body.take_int(_TON), body.take_int(_NPI)
     return {"ton": ton, "npi": npi, "addr": body.take_text(_ADDRESS), "status": body.take_int(_ERROR)}
+
+
+YEAR_S, MONTH_S = 365 * 86_400, 30 * 86_400
+"""A relative time counts years and months; the specification leaves their length to the SMSC, so they are nominal."""
+
+
+class SmppTime(NamedTuple):
+    seconds: float
+    relative: bool
+
+    def at(self, now: float) -> float:
+        return now + self.seconds if self.relative else self.seconds
+
+
+def read_time(spelling: bytes) -> SmppTime:
+    """Reads 16 octets; ValueError says what is wrong."""
+    digits, sign = spelling[:15], spelling[15:]
+    if len(spelling) != 16 or not digits.isdigit():
+        raise ValueError("not fifteen digits and one of + - R")
+    year, month, day, hour, minute, second = (int(digits[place : place + 2]) for place in range(0, 12, 2))
+    if sign == b"R":
+        seconds = year * YEAR_S + month * MONTH_S + day * 86_400 + hour * 3600 + minute * 60 + second
+        return SmppTime(float(seconds), True)
+    quarters = int(digits[13:])
+    if sign not in (b"+", b"-") or quarters > 48:
+        raise ValueError("the difference from UTC must be 00 to 48 quarters of an hour, with + or -")
+    local = datetime(2000 + year, month, day, hour, minute, second, int(digits[12:13]) * 100_000, tzinfo=UTC)
+    ahead = timedelta(minutes=15 * quarters)
+    return SmppTime((local - ahead if sign == b"+" else local + ahead).timestamp(), False)

@@ -14,10 +14,9 @@ from proxy.model.number import masked_repr
 from proxy.wire import builders
 from proxy.wire.charset import EMPTY, UNREADABLE
 from proxy.wire.content import content_of
-from proxy.wire.fields import read_fields
+from proxy.wire.fields import read_fields, read_time
 from proxy.wire.frame import Frame, Malformed
 from proxy.wire.reserved_values import ReservedFault, fields_fault
-from proxy.wire.smpp_time import read_time
 from proxy.wire.tables import CANCEL_SM, ESME_RINVMSGID, ESME_RINVSCHED, HEADER_BYTES, QUERY_SM, REPLACE_SM, RESPONSE
 
 

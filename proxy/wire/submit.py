@@ -1,4 +1,4 @@
-"""Reads a submit_sm: source, destination and content.
+"""Reads submit_sm and data_sm: source, destination and content.
 
 In: a Frame, a ContentCache. Out: a Submit, or Malformed with the status SMPP 3.4 asks for. Never: policy, the owner of a port.
 
@@ -10,17 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from hashlib import blake2b
 from typing import NamedTuple
 
 from proxy.model.message import Content
 from proxy.model.number import masked_repr
 from proxy.model.recency_filter import RecencyFilter
 from proxy.native.loader import compiled
-from proxy.wire.content import read_content
+from proxy.wire.content import content_of, octets_after_header, read_content
 from proxy.wire.fields import read_fields
 from proxy.wire.frame import Frame, Malformed
-from proxy.wire.reserved_values import destination_fault, with_fault
-from proxy.wire.tables import ESM_UDHI, ESME_RINVCMDLEN
+from proxy.wire.reserved_values import destination_fault, fields_fault, text_fault, with_fault
+from proxy.wire.tables import ESM_UDHI, ESME_RINVCMDLEN, MESSAGE_PAYLOAD
 
 CACHE_ENTRIES_MAX = 8192
 """Entries of one generation; two generations with the longest keys stay below some 50 MB."""
@@ -127,3 +128,20 @@ def _address_fault(frame: Frame) -> Malformed:
     except Malformed as fault:
         return fault
     return Malformed(ESME_RINVCMDLEN, "length", "the addresses cannot be read")  # not reached: the tables are as strict
+
+
+def read_data_sm(frame: Frame, cache: ContentCache, now: float) -> Submit:
+    """Reads a data_sm as a submit (SMPP 3.4 §4.7). The text is the message_payload; ``sar_*`` or a user data header mark parts of a long
+    message, as in a submit_sm. ``cache`` and ``now`` are not used: a data_sm has no schedule, and is too rare for a cache. Raises Malformed."""
+    fields = read_fields(frame)
+    data = frame.data
+    source_end = data.index(0, data.index(0, 16) + 3)
+    destination_end = data.index(0, source_end + 3)
+    tlvs = fields["tlvs"]
+    octets = dict(tlvs).get(MESSAGE_PAYLOAD, b"")
+    text, state, part, extra = content_of(octets, fields["esm_class"], fields["data_coding"], tlvs)
+    digest = blake2b(data[destination_end + 1 :], digest_size=16, person=b"data_sm").digest()
+    behind = None if part is None else octets_after_header(octets, fields["esm_class"], fields["data_coding"], extra)
+    fault = fields_fault(fields) or text_fault(octets, fields["esm_class"], dict(tlvs))
+    content = with_fault(Content(text, state, digest, part, None, extra, behind), fault)
+    return Submit(data[16 : source_end + 1], fields["destination_addr"], content)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from tests.archive.journals import Shelf, nights
+from tests.commands import app
 from tests.harness import House
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
 from proxy.archive import access_records
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import OsDisk, read, verify
 from proxy.model.number import mask
 from tests.archive.journals import HOUR
+from tests.commands import app
 from tests.harness import NOON, SHANGHAI
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
 from proxy.archive import manifest, search, verification
 from proxy.archive.continuity import continuity_faults
 from proxy.archive.pending_segments import LocalJournal
@@ -22,6 +21,7 @@ from proxy.journal.records import messages
 from proxy.journal.segment import HEADER_BYTES
 from proxy.journal.write_ahead_log import Journal, read, verify
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
+from tests.commands import app
 from tests.harness import NOON, SHANGHAI, House
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
 from proxy.archive import manifest
 from tests.archive import engines
 from tests.archive.engines import SQL, answers, duck, questions, two_nodes
 from tests.archive.journals import Shelf
+from tests.commands import app
 from tests.harness import SHANGHAI
 
 PAGE = SQL.parent / "many-machines.md"

@@ -349,6 +349,6 @@ def test_a_function_belongs_to_the_first_step_that_names_it_and_others_code_to_n
     assert str(place("write", "proxy/relay/commit.py")).startswith("journal")
     assert str(place("turn", "proxy/relay/submit.py")).startswith("relay")
     assert str(place("anything", "proxy/policy/registries/regions.py")).startswith("region")
-    assert str(place("anything", "proxy/policy/kinds/limit.py")).startswith("judge")
+    assert str(place("anything", "proxy/policy/limit.py")).startswith("judge")
     assert place("anything", "proxy/server/wiring.py") == cpu_profile.REST
     assert place("run", "uvloop/loop.py") is None

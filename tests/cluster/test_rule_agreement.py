@@ -23,7 +23,7 @@ from proxy.cluster.rule_agreement import (
 )
 from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
-from proxy.state.lists.rule_history import RuleHistory
+from proxy.state.lists.desk_records import RuleHistory
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "2" * 16
 NOW = 1_700_000_000.0

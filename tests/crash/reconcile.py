@@ -9,7 +9,7 @@ from collections import defaultdict
 
 from typer.testing import CliRunner
 
-from proxy.__main__ import app as commands
+from tests.commands import app as commands
 from tests.crash.evidence import ACCEPTED, IGNORED, Message, Question, Refusal, Submit
 from tests.crash.harness import CAP, QUOTA, SMALL
 from tests.crash.peers import NOT_NOW

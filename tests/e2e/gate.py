@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from tests import forked
+from tests import forked, json_keys
 from tests.e2e.sockets import free_port
 from tests.e2e.waiting import until
 
@@ -52,9 +52,14 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """One command of the gate, to its end."""
     words = [*map(str, arguments)]
     if forked.WANTED:
-        return forked.run(words, cwd=ROOT, env=_environment(), timeout=START_S)
-    command = [sys.executable, "-m", "proxy", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=START_S, check=False, env=_environment())
+        done = forked.run(words, cwd=ROOT, env=_environment(), timeout=START_S)
+    else:
+        command = [sys.executable, "-m", "proxy", *words]
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=START_S, check=False, env=_environment()
+        )
+    json_keys.check(words, done.stdout)
+    return done
 
 
 def _environment() -> dict[str, str]:

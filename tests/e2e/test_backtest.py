@@ -12,7 +12,6 @@ from typing import Any
 from typer.testing import CliRunner
 
 from proxy import policy
-from proxy.__main__ import app
 from proxy.config import load
 from proxy.desk.backtest.commit_groups import groups_of
 from proxy.desk.backtest.environment import Senders
@@ -22,6 +21,7 @@ from proxy.journal.write_ahead_log import OsDisk
 from proxy.policy import RuleSet
 from proxy.state import open_store
 from proxy.state.revision_store import RevisionStore
+from tests.commands import app
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider, run
 from tests.e2e.raw import Raw

@@ -31,9 +31,9 @@ from proxy.policy.text.bidi import _PAIRS, display_orders
 from proxy.wire import ContentCache, Frame, Malformed, enquire_link, read_deliver, read_fields, read_receipt, read_submit
 from proxy.wire.builders import pdu
 from proxy.wire.content import content_of, read_content, read_tail
-from proxy.wire.data_sm import read_data_sm
 from proxy.wire.message_queries import read_message_query
 from proxy.wire.multi import read_multi, read_multi_resp
+from proxy.wire.submit import read_data_sm
 from proxy.wire.tables import BAD_KINDS, COMMANDS, PDU_BYTES_MAX, STATUS_NAMES
 from tests.fuzz import answers
 from tests.journal.memory_disk import MemoryDisk

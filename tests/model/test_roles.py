@@ -22,7 +22,7 @@ from proxy.model.roles import (
     asker_of_token,
     require_permission,
 )
-from proxy.relay.effects.chunked_imports import ChunkedImports
+from proxy.relay.effects.list_import import ChunkedImports
 from proxy.server.control_plane import ControlPlane
 from proxy.state import open_store
 

@@ -41,8 +41,10 @@ from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.embedded.record_table import KEY_MAX, Table
 from proxy.state.record import record  # likewise
 from proxy.state.shared import connection  # noqa: F401 # likewise
-from proxy.state.shared.record_keys import RecordKeys
-from proxy.state.shared.records import Records  # noqa: F401 # likewise
+from proxy.state.shared.records import (
+    RecordKeys,
+    Records,  # noqa: F401 # likewise
+)
 from proxy.state.stores import sqlite, valkey  # noqa: F401 # likewise
 from proxy.wire import Frame
 from proxy.wire.tables import SEQUENCE_MAX

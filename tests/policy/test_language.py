@@ -10,7 +10,7 @@ from proxy.model.message import Breach, Category, Content, Outcome
 from proxy.model.reasons import Reason
 from proxy.policy import RulesError, explain, load, review_key, time_windows
 from proxy.policy.explanation.history import NOTHING, PastCounts
-from proxy.policy.kinds.limit import Limit
+from proxy.policy.limit import Limit
 from proxy.policy.registries.templates import TemplateRow, Templates
 from proxy.policy.time_windows import Window
 from tests.policy.catalogue import AD, BEIJING, CODE, NANJING

@@ -11,11 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
 from proxy.config import Account, Provider
 from proxy.model.message import Category
 from proxy.policy import check, time_windows
 from proxy.policy.loading.lint import lint
+from tests.commands import app
 from tests.policy.conftest import Write
 from tests.policy.test_properties import (
     DRAFTS,

@@ -21,7 +21,7 @@ from proxy.state.lists.suppression_lists import ListedRecipient, SuppressionList
 from proxy.state.lists.suppression_lists import ListKey as Listing
 from proxy.state.record import consent_requests as asked
 from proxy.state.record import record, reply_ports
-from proxy.state.record.withdrawn import Withdrawal, withdraw
+from proxy.state.record.consent_facts import Withdrawal, withdraw
 from tests.harness import SHANGHAI, House
 from tests.needs import needs
 from tests.relay.test_at_once import LI, TEXT, WANG, carried, submit, without

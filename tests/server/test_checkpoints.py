@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.journal.records import gate_events, messages
-from proxy.relay.effects.chunked_imports import ChunkedImports
+from proxy.relay.effects.list_import import ChunkedImports
 from proxy.relay.message_ids import MessageIds
 from proxy.server import checkpoints
 from proxy.server.checkpoints import Checkpoints

@@ -33,7 +33,7 @@ from proxy.relay.multipart.transaction import MultipartStore
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.lists.order_records import Orders
+from proxy.state.lists.desk_records import Orders
 from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record

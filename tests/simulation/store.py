@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING
 from proxy.model.recipient import OptOut
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.lists.consent_lists import ConsentIndex
-from proxy.state.lists.desk_records import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords, IdempotencyKeys, Orders, RuleHistory
 from proxy.state.lists.erased_recipients import ErasedRecipients
 from proxy.state.lists.hash_dictionary import Dictionary
-from proxy.state.lists.idempotency import IdempotencyKeys
-from proxy.state.lists.order_records import Orders
-from proxy.state.lists.rule_history import RuleHistory
 from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record, reply_ports

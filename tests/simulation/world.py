@@ -34,7 +34,7 @@ from proxy.net.lane import Lane
 from proxy.relay.account_access import Access, PortTable
 from proxy.relay.commands import Commands, lane_finder
 from proxy.relay.deliver import DeliverRelay
-from proxy.relay.effects.chunked_imports import ChunkedImports
+from proxy.relay.effects.list_import import ChunkedImports
 from proxy.relay.effects.replay import ID_GAP, replay, settle_open
 from proxy.relay.message_ids import MessageIds
 from proxy.relay.message_index import Restoring, SentIndex

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from proxy.model.message import Take
-from proxy.policy.kinds.limit import COUNT_MAX
+from proxy.policy.limit import COUNT_MAX
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.counters.limit_portions import PortionState
 from proxy.state.counters.shared_counters import COUNT_S, ENDLESS, SharedCounters

@@ -11,7 +11,7 @@ from proxy.model.message import Part
 from proxy.wire import encode
 from proxy.wire.charset import GSM_BASIC, GSM_EXTENSION, KINDS, decode, decode_gsm
 from proxy.wire.content import text_of
-from proxy.wire.smpp_time import SmppTime, read_time
+from proxy.wire.fields import SmppTime, read_time
 from proxy.wire.udh import UserDataHeader, read_udh
 
 UCS_2_CODINGS = [8, 0x18, 0x19, 0x1B, 0x48, 0xE0, 0xEF]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.wire import ContentCache, Frame, Malformed, read_fields
-from proxy.wire.data_sm import read_data_sm
 from proxy.wire.message_queries import answer_body, read_message_query, replacement, with_message_id
+from proxy.wire.submit import read_data_sm
 from tests.e2e.pdus import DATA_SM, pdu, tlv
 from tests.pdus import cancel, data, header, query, query_resp, replace
 

@@ -1,7 +1,8 @@
 """Formats the history of one person's opt-outs for people and programs.
 
-In: events in the order of the journal, the refusals in force. Out: the same as a dict and as text, with numbers masked where needed.
-Never: a journal record (optout_history.py reads those).
+In: events in the order of the journal, the refusals in force; LISTING, LISTED and LISTING_DONE records of one gate, in order. Out: the
+history as a dict and as text, with numbers masked where needed; an imported list's refusals that name the person, once the list is
+complete. Never: another journal record (optout_history.py reads those); an incomplete list, for it is not in force.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
+from pyroaring import BitMap
+
+from proxy.journal.records import messages, operator_actions
 from proxy.model.number import Number, masked_repr
 from proxy.model.recipient import OptOut
 from proxy.model.redact import mask_numbers
@@ -169,3 +173,48 @@ def iso(at: float) -> str:
 
 def local(at: float) -> str:
     return datetime.fromtimestamp(at, CHINA).strftime("%Y-%m-%d %H:%M:%S") if at else "(nothing)"
+
+
+CHUNK_BITS = 20
+"""A number's lower bits stand in a bitmap of its chunk, which the upper ones name (state/lists/suppression_lists.py)."""
+
+
+class ListMembership(NamedTuple):
+    """A list that names the person."""
+
+    time: float
+    takes_off: bool
+    refusals: tuple[OptOut, ...]
+    who: str
+    why: str
+    file: str
+
+
+class ImportedLists:
+    def __init__(self, person: int) -> None:
+        self._chunk, self._low = person >> CHUNK_BITS, person & (1 << CHUNK_BITS) - 1
+        self._begun: dict[int, tuple[operator_actions.ListBegun, set[int]]] = {}
+
+    def take(self, sequence: int, kind: int, body: bytes) -> ListMembership | None:
+        """One record; the list that it ends, if that names the person."""
+        if kind == messages.LISTING:
+            self._begun[sequence] = operator_actions.unpack_listing(body), set()
+        elif kind == messages.LISTED:
+            self._look(operator_actions.unpack_listed(body))
+        elif kind == messages.LISTING_DONE:
+            done = operator_actions.unpack_listing_done(body)
+            said, named = self._begun.pop(done.listing, (None, set[int]()))
+            if said is not None and named:
+                found = tuple(said.refusals[place] for place in sorted(named))
+                return ListMembership(done.time, said.takes_off, found, said.who, said.why, said.file)
+        else:  # a start of the gate: an incomplete list will never be completed
+            self._begun.clear()
+        return None
+
+    def _look(self, chunk: operator_actions.ListChunk) -> None:
+        _, named = self._begun.get(chunk.listing, (None, set[int]()))
+        if chunk.chunk == self._chunk and self._low in BitMap.deserialize(chunk.numbers):
+            named.add(chunk.key)
+
+
+KINDS = frozenset((messages.LISTING, messages.LISTED, messages.LISTING_DONE, messages.START))

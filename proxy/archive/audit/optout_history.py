@@ -18,9 +18,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from proxy.archive.audit.list_membership import KINDS, ImportedLists, ListMembership
 from proxy.archive.audit.optout_events import (
+    KINDS,
     About,
+    ImportedLists,
+    ListMembership,
     OptOutEvent,
     OptOutTrace,
     Says,

@@ -13,7 +13,7 @@ import typer
 from proxy.desk.archiving.verify_command import places_of
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.files.journal_access import disk_of
 from proxy.operations.parameters import Integer
 from proxy.operations.terminal import (
     CONFIG,
@@ -101,7 +101,7 @@ def person(
     """Show a person's keyed hash in the tables, for other engines. The journal records who asked."""
     from proxy.archive.secret_keys import ArchiveKeys, KeysError
     from proxy.model.number import NotARecipient, recipient_of
-    from proxy.operations.access_report import record_access
+    from proxy.operations.files.journal_access import record_access
 
     hardening.restrict_umask()
     if not why.strip():

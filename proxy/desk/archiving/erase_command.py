@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.operations.declaration import command
-from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.files.journal_access import disk_of
 from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fail, print_line
 from proxy.runtime import hardening
 

@@ -12,7 +12,7 @@ import typer
 
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.sealed_journal import ring_of
+from proxy.operations.files.journal_access import ring_of
 from proxy.operations.parameters import DURATION, Text
 from proxy.operations.terminal import (
     CONFIG,

@@ -16,7 +16,7 @@ from proxy.model.message import Category, Content, Message, Sender, Verdict
 from proxy.relay.account_access import EMPTY, covers
 from proxy.relay.pending_submit import Bind, PendingSubmit, SubmitLane
 from proxy.wire import ContentCache, Frame, Malformed, reread_content
-from proxy.wire.data_sm import read_data_sm
+from proxy.wire.submit import read_data_sm
 from proxy.wire.tables import DATA_SM, SUBMIT_SM
 
 SENDERS_MAX = 262_144

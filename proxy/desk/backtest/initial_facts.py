@@ -25,7 +25,7 @@ from proxy.policy.registries.registry import HASH
 from proxy.relay.effects.list_import import key_of
 from proxy.state import StateError
 from proxy.state.counters.aggregates import Aggregates
-from proxy.state.lists.order_records import Orders
+from proxy.state.lists.desk_records import Orders
 from proxy.state.record import consent_requests, record
 from proxy.state.stores.sqlite import SqliteStore
 

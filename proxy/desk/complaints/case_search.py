@@ -123,7 +123,7 @@ def sweep_campaign(
     from proxy.desk.search import command as find
     from proxy.journal.write_ahead_log import JournalError
     from proxy.model.redact import csv_cell
-    from proxy.operations.access_report import record_access
+    from proxy.operations.files.journal_access import record_access
     from proxy.operations.files.row_files import write_table
 
     places = find.places_of(config)

@@ -37,7 +37,7 @@ from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.effects.consents import ConsentImport, PersonChange, apply_event
 from proxy.state.lists.consent_lists import STATES, ConsentBatch, TooManyBatches
 from proxy.state.record import record
-from proxy.state.record.withdrawn import WORD_BYTES_MAX
+from proxy.state.record.consent_facts import WORD_BYTES_MAX
 
 CATEGORIES = (Category.MARKETING.word, *SUBCATEGORIES[1:])
 BATCHES_A_FILE_MAX = 2_000

@@ -17,8 +17,7 @@ from proxy.policy.registries.registry import Registry
 from proxy.policy.text.folding import normal_signature
 from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.record import record
-from proxy.state.record.consent_given import ConsentGiven
-from proxy.state.record.withdrawn import Withdrawal
+from proxy.state.record.consent_facts import ConsentGiven, Withdrawal
 
 BATCH = SharedSchema(
     "Batch",

@@ -46,7 +46,7 @@ def pack(
     import time
 
     from proxy.desk.explain.message_command import inquiry_of
-    from proxy.operations.access_report import record_access
+    from proxy.operations.files.journal_access import record_access
     from proxy.runtime import hardening
 
     hardening.restrict_umask()
@@ -153,7 +153,7 @@ def _make_pack(
     from proxy.desk.explain import message_explanation_text
     from proxy.journal.sealing import SealingError
     from proxy.journal.write_ahead_log import JournalError
-    from proxy.operations.files.sealed_journal import disk_of
+    from proxy.operations.files.journal_access import disk_of
     from proxy.policy import time_windows
 
     then = rules.get(found.verdict.revision)

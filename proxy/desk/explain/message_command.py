@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.operations.access_report import record_access
-from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.files.journal_access import disk_of, record_access
 from proxy.operations.terminal import as_json, fail, format_time, note, print_line
 
 if TYPE_CHECKING:

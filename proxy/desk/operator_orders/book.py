@@ -13,7 +13,7 @@ from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Order
 from proxy.policy.operator_orders import ORDERS_MAX
-from proxy.state.lists.order_records import Orders
+from proxy.state.lists.desk_records import Orders
 
 GATE, OVER = "gate106", "its time is over"
 """Who ended an order whose time was over, and why."""

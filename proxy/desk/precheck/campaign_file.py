@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from proxy.model.number import NotARecipient, masked_repr, recipient_of
-from proxy.operations.files.text_encoding import encoding_of
+from proxy.operations.files.row_files import encoding_of
 
 HEADINGS = {
     "text": "text", "内容": "text", "短信内容": "text", "文本": "text",

@@ -13,7 +13,7 @@ import typer
 
 from proxy.model.roles import Permission
 from proxy.operations.declaration import PDF, Program, command
-from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.files.journal_access import disk_of
 from proxy.operations.parameters import DAY, Choice, Integer, Text
 from proxy.operations.terminal import CONFIG, Json, as_json, choose_language, fail, note, print_line, settings_of
 

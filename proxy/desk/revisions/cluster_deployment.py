@@ -29,7 +29,7 @@ from proxy.policy import Loaded, RulesError
 from proxy.policy.loading.digests import changed_files, changes
 from proxy.runtime.background import Background
 from proxy.runtime.ticker import seconds_until_tick
-from proxy.state.lists.rule_history import RuleHistory
+from proxy.state.lists.desk_records import RuleHistory
 from proxy.state.shared.connection import StoreDown
 
 log = structlog.get_logger()

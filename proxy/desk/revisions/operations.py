@@ -28,7 +28,7 @@ from proxy.operations.parameters import Form, Integer, Schema, Text, Why
 from proxy.operations.rule_hits import Hits
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import about, format_time, table_lines
-from proxy.state.lists.rule_history import EVENTS_MAX
+from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import REGISTRIES, may_be_pushed
 
 LATELY_S = 60.0

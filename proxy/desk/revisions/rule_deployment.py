@@ -34,7 +34,7 @@ from proxy.relay.proposed_rules import CandidateRules
 from proxy.runtime.background import Background
 from proxy.runtime.yield_point import Rest, no_yield
 from proxy.state import StateError
-from proxy.state.lists.rule_history import RuleHistory
+from proxy.state.lists.desk_records import RuleHistory
 from proxy.state.revision_store import RevisionStore
 
 log = structlog.get_logger()

@@ -22,7 +22,7 @@ from proxy.journal.records.revisions import Revised, pack_revised, unpack_revise
 from proxy.model import approvals
 from proxy.model.approvals import ApprovalResult, Impossible, PendingProposal
 from proxy.model.roles import Asker
-from proxy.state.lists.rule_history import RuleHistory
+from proxy.state.lists.desk_records import RuleHistory
 
 __all__ = ["IN_FORCE", "SHORTEST", "Impossible", "RevisionHistory"]
 

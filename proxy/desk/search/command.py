@@ -10,9 +10,8 @@ import typer
 
 from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
-from proxy.operations.access_report import record_access
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.sealed_journal import disk_of
+from proxy.operations.files.journal_access import disk_of, record_access
 from proxy.operations.parameters import DURATION, MOMENT, Choice, Flag, Integer, Reason, Recipient, Text
 from proxy.operations.terminal import (
     CONFIG,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from proxy.model.roles import Permission
-from proxy.operations.access_report import UNMASKED
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
+from proxy.operations.files.journal_access import UNMASKED
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import NUMBER_CHARACTERS_MAX, Choice, Flag, Recipient, Text, Why, require_why

@@ -1,4 +1,4 @@
-# policy/limit_counts.py, counter_of; policy/kinds/limit.py, Limit.reached; state/counters/aggregates.py and state/counters/shared_counters.py, count and take
+# policy/limit_counts.py, counter_of; policy/limit.py, Limit.reached; state/counters/aggregates.py and state/counters/shared_counters.py, count and take
 
 
 cdef enum:

@@ -240,7 +240,7 @@ cdef int _learn_fields() except -1:
     from proxy.policy.refusal_match import is_like
     from proxy.policy.condition import AnyOf, RecipientTest, ask_person, evidence_of
     from proxy.policy.limit_counts import part_key
-    from proxy.policy.kinds.limit import COUNT_MAX
+    from proxy.policy.limit import COUNT_MAX
     from proxy.policy.judge import objected
     from proxy.policy.generational_cache import Memo
     from proxy.policy.evaluation_plan import Plan

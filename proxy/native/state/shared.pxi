@@ -1,4 +1,4 @@
-# state/shared/record_keys.py
+# state/shared/records.py
 
 cdef object _no_record = (0, bytes(7))
 

@@ -24,7 +24,7 @@ from pyroaring import BitMap
 from proxy.model.number import FIRST, LAST, NotARecipient, recipient_of
 from proxy.model.redact import csv_cell as cell
 from proxy.model.redact import read_csv_cell
-from proxy.operations.files.text_encoding import encoding_of, is_regular
+from proxy.operations.files.row_files import encoding_of, is_regular
 from proxy.policy import time_windows
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 

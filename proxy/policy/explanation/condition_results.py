@@ -1,19 +1,23 @@
 """Answers, for one message, whether single conditions and limits hold.
 
 In: what judge takes, and its verdict. Out: whether a condition holds, and on which leaves that rests; how much of a limit is used, and when
-it has room again. Never: a decision, words for people.
+it has room again; for a rule that objects, what to change so that it passes: any one suggestion suffices. Never: a decision; advice to
+declare a message as what it is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from proxy.model.message import Counters, Facts, Message, Verdict
+from proxy.i18n.phrases import Bilingual, joined
+from proxy.model.message import Breach, Counters, Facts, Message, Verdict
 from proxy.model.recipient import Recipient
+from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, RecipientTest, Test, Tree, ask_person
 from proxy.policy.evaluation_plan import Rule, cap_of
 from proxy.policy.judge import cap_used
-from proxy.policy.kinds.limit import BURST_WINDOWS, Limit
+from proxy.policy.kinds import when_kinds
+from proxy.policy.limit import BURST_WINDOWS, Limit
 from proxy.policy.limit_counts import counter_key, counter_of
 from proxy.policy.ruleset import RuleSet
 
@@ -114,3 +118,42 @@ class ConditionResults:
     def _cap_used(self, rule: Rule, place: int, at: float) -> int:
         cap = cap_of(rule.limits[place], rule, self.facts, self.rules.registry, None, None, rule.limit_breaches[place])
         return cap_used(cap, self.message, self.recipient, self.template, at)
+
+
+EITHER = Bilingual("; or ", "; 或 ")
+NO_WAY = Bilingual("nothing that a sender could change", "发送方没有可改之处")
+_KINDS = {"marketing": "classified", "signature_count": "signature"}
+"""Words of leaves that are not their key in ``when``."""
+
+
+def suggestion_for(standing: ConditionResults, rule: Rule, breach: Breach) -> Bilingual:
+    return joined(EITHER, dict.fromkeys(_options(standing, rule, breach))) or NO_WAY
+
+
+def _options(standing: ConditionResults, rule: Rule, breach: Breach) -> Iterator[Bilingual]:
+    for place, limit in enumerate(rule.limits):
+        if limit.share:
+            yield Bilingual("send more of the other kind first", "先增加其他短信的占比")
+        elif (room := standing.room_at(rule, place)) is not None:
+            at = time_windows.local(room)
+            yield Bilingual(f"send it from {at} on, when the window has room", f"{at} 起再发(届时额度空出)")
+    if rule in standing.rules.ordered:
+        yield Bilingual(f"wait until {rule.id} ends or is lifted", f"等指令 {rule.id} 到期或解除")
+    else:
+        yield from _of_conditions(standing, rule)
+    if rule.then == "review":
+        yield Bilingual(
+            "have a clerk release the text (registries/reviewed.csv)", "由人工审核放行文案(registries/reviewed.csv)"
+        )
+    if (again := breach.again(standing.message.recipient)) is not None and not rule.limits:
+        yield Bilingual(f"send it from {time_windows.local(again)} on", f"{time_windows.local(again)} 起再发")
+
+
+def _of_conditions(standing: ConditionResults, rule: Rule) -> Iterator[Bilingual]:
+    kinds = when_kinds()
+    for leaf, _ in standing.rests_on(rule.when):
+        word = leaf.field if isinstance(leaf, OneOf) else leaf.word
+        if word == "text_state" and standing.state == "readable":
+            continue  # it can be read, and there are other reasons
+        if kind := kinds.get(_KINDS.get(word, word)):
+            yield kind.mend

@@ -17,7 +17,7 @@ from proxy.model.recipient import HOLD_S, Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, OneOf, RecipientTest, Test, Tree
 from proxy.policy.evaluation_plan import Rule
-from proxy.policy.explanation.condition_results import ConditionResults
+from proxy.policy.explanation.condition_results import ConditionResults, suggestion_for
 from proxy.policy.explanation.history import NOTHING, Past
 from proxy.policy.explanation.naming import (
     NOT_ASKED,
@@ -29,10 +29,9 @@ from proxy.policy.explanation.naming import (
     names_in,
     signature_written,
 )
-from proxy.policy.explanation.suggestions import suggestion_for
 from proxy.policy.incomplete_messages import undecided
 from proxy.policy.judge import judge
-from proxy.policy.kinds.limit import Limit
+from proxy.policy.limit import Limit
 from proxy.policy.limit_counts import falls_back
 from proxy.policy.registries.registry import HASH
 from proxy.policy.reply_paths import AssumedPath, path_of

@@ -1,4 +1,4 @@
-"""The conditions of ``when``, one file each, and ``limit``.
+"""The conditions of ``when``, one file each.
 
 The file name is the word in YAML.
 
@@ -78,8 +78,6 @@ class Kind(NamedTuple):
 def _listed() -> dict[str, Kind]:
     kinds: dict[str, Kind] = {}
     for module in pkgutil.iter_modules(__path__):
-        if module.name == "limit":  # stands beside ``when``, not in it
-            continue
         found = importlib.import_module(f"{__name__}.{module.name}")
         text = " ".join((found.__doc__ or "").partition("\n\n")[0].replace("``", "").split())
         about = Bilingual(f"{module.name}: {text}", found.CHINESE)

@@ -14,7 +14,7 @@ from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import either, mapping, some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.registered_contacts import outside_registered
-from proxy.policy.text import contact_spelling
+from proxy.policy.text import contacts
 from proxy.policy.text.text_analysis import TextAnalysis
 
 IN_RECORD = ""
@@ -39,8 +39,8 @@ def condition(node: Node, context: KindContext) -> Tree:
         present = names == ["present"]
         return _test(_present if present else _none, _STATES[names[0]], finds=present)
     try:
-        known = tuple(map(contact_spelling.phone, names))
-    except contact_spelling.NotAContact as fault:
+        known = tuple(map(contacts.written_phone, names))
+    except contacts.NotAContact as fault:
         raise RuleFault(node.line, f"contact: {fault}") from None
     some = ", ".join(names[:5])
     if not outside:  # answered by one look-up, however many rules name numbers

@@ -13,7 +13,6 @@ import re
 import re2
 
 from proxy.i18n.phrases import Bilingual
-from proxy.policy.chunked_dict import distinct
 from proxy.policy.condition import All, AnyOf, Test, Tree, never
 from proxy.policy.kinds import KindContext
 from proxy.policy.loading.problem import RuleFault
@@ -61,7 +60,7 @@ def condition(node: Node, context: KindContext) -> Tree:
 
 
 def _words(words: list[str], node: Node, rest: Rest) -> Test:
-    vocabulary = tuple(distinct((squeeze(fold(word)).strip() for word in words), rest))
+    vocabulary = tuple(dict.fromkeys(squeeze(fold(word)).strip() for word in with_yield_points(words, rest)))
     for word in with_yield_points(vocabulary, rest):
         if not word.strip(SPLITTERS):
             raise RuleFault(node.line, "text: a word of nothing but spaces and marks would match every text")

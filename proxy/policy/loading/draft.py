@@ -13,7 +13,7 @@ from proxy.model.reasons import RULE_REASONS, Reason
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Not, Tree
 from proxy.policy.kinds import KindContext, when_kinds
-from proxy.policy.kinds.limit import THENS, Limit, read_limits
+from proxy.policy.limit import THENS, Limit, read_limits
 from proxy.policy.limit_counts import Only, only
 from proxy.policy.loading.problem import Faults, RuleFault, each
 from proxy.policy.loading.source import Node

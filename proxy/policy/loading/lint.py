@@ -13,7 +13,7 @@ from typing import NamedTuple
 from proxy.model.message import Breach, Outcome
 from proxy.policy import time_windows
 from proxy.policy.evaluation_plan import Rule, strictness
-from proxy.policy.kinds.limit import Limit
+from proxy.policy.limit import Limit
 from proxy.policy.loading.condition_branches import Branch, Name, all_imply, branches, never
 from proxy.policy.loading.problem import Problem
 from proxy.policy.ruleset import RuleSet

@@ -14,7 +14,7 @@ from proxy.model.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.policy.condition import All, Bits, RecipientTest, compile_tree, leaves
 from proxy.policy.evaluation_plan import Rule
 from proxy.policy.kinds import KindContext, NumberList, suppressed
-from proxy.policy.kinds.limit import Limit
+from proxy.policy.limit import Limit
 from proxy.policy.loading.digests import Contents, contents_of
 from proxy.policy.loading.draft import MODES, Draft, read_draft
 from proxy.policy.loading.folder import NOTHING, RulesFolder

@@ -12,7 +12,7 @@ from proxy.model.message import CATEGORY_WORDS
 from proxy.model.reasons import RULE_REASONS
 from proxy.policy import penalty_rules, store_failure, time_windows
 from proxy.policy.kinds import reply_path, suppressed, text_state, when_kinds
-from proxy.policy.kinds.limit import COUNT_MAX, KEYS, LIMIT_KEYS, THENS
+from proxy.policy.limit import COUNT_MAX, KEYS, LIMIT_KEYS, THENS
 from proxy.policy.loading.check import OPTOUT_KEYS, REPEAT_MAX, STEP_KEYS, TEST_KEYS, WANT_KEYS
 from proxy.policy.loading.draft import MODES, RULE_KEYS
 from proxy.policy.loading.load_rules import LIST_KEYS, SUPPRESS_KEYS, TOP_KEYS, ZONES

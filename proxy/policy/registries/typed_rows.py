@@ -26,7 +26,7 @@ from proxy.policy.registries.platforms import SHOPS, AdvertiserRow
 from proxy.policy.registries.regions import PROVINCE_CODES, province_of
 from proxy.policy.registries.registry import BINARY, STATES, ContactRow, PortRow, Registries, SignatureRow, TelephoneRow
 from proxy.policy.registries.rows import Cells, rows
-from proxy.policy.text import contact_spelling
+from proxy.policy.text import contacts
 from proxy.policy.text.category import SUBCATEGORIES
 
 COLUMNS = {
@@ -166,10 +166,10 @@ def _contact(cells: Cells, line: int) -> ContactRow:
 
 def _contact_of(written: str, what: str) -> str:
     """A domain in lower case, or a telephone number without dashes."""
-    for read in (contact_spelling.phone, contact_spelling.domain):
+    for read in (contacts.written_phone, contacts.written_domain):
         try:
             return read(written)
-        except contact_spelling.NotAContact:
+        except contacts.NotAContact:
             continue
     raise RowFault(f"{what}: '{written}' is neither a domain (example.com) nor a telephone number (400-800-1234)")
 

@@ -1,12 +1,14 @@
 """Finds links (by domain) and telephone numbers in a text.
 
-In: a text in its normal form (folding.py). Out: domains; numbers as digits; where a number stands, or would stand with other digits. Never: how
-officers may write them (contact_spelling.py), who owns them (policy/registries/registered_contacts.py).
+In: a text in its normal form (folding.py); a domain or number as an officer wrote it into a rule or a registry. Out: domains; numbers as
+digits; where a number stands, or would stand with other digits; NotAContact, which says what to write. Never: who owns them
+(policy/registries/registered_contacts.py).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from proxy.native.loader import compiled
 from proxy.policy.text import disguised
@@ -100,3 +102,36 @@ def contacts(folded: str) -> tuple[str, ...]:
             for match in _CONTACT.finditer(folded, run.start(), run.end())
         ]
     )
+
+
+# -- as officers write them
+
+_SCHEME = re.compile(r"[a-z]+://")
+_WRITTEN_DOMAIN = re.compile(
+    r"(?:[0-9a-z\u3400-\u9fff](?:[0-9a-z\-_\u3400-\u9fff]*[0-9a-z\u3400-\u9fff])?\.)+[0-9a-z\-\u3400-\u9fff]{2,}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
+)
+_WRITTEN_MARKS = re.compile(r"[-() ]")
+_WRITTEN_CHINA = re.compile(r"(?:\+|00)86(?=1[3-9][0-9]{9}$)|86(?=1[3-9][0-9]{9}$)")
+
+
+class NotAContact(ValueError):
+    """No domain or telephone number; the text says what to write."""
+
+
+def written_domain(written: str) -> str:
+    """``Example.com.`` → ``example.com``. Raises NotAContact for a whole link: only domains are compared."""
+    found = unicodedata.normalize("NFKC", written).strip().lower().strip(".")
+    if _WRITTEN_DOMAIN.fullmatch(found):
+        return found
+    bare = _SCHEME.sub("", found).partition("/")[0].partition(":")[0].removeprefix("*.").strip(".")
+    if _WRITTEN_DOMAIN.fullmatch(bare):
+        raise NotAContact(f"'{written}' is no domain: links are known by their domain, and those below it count: write {bare}")
+    raise NotAContact(f"'{written}' is no domain (example.com)")
+
+
+def written_phone(written: str) -> str:
+    """``400-600-1234``, ``(010) 12345678``, ``+86 138 0013 8000`` → digits alone."""
+    found = _WRITTEN_CHINA.sub("", _WRITTEN_MARKS.sub("", unicodedata.normalize("NFKC", written).strip()))
+    if not (found.isascii() and found.isdigit() and 5 <= len(found) <= 12):
+        raise NotAContact(f"'{written}' is no telephone number (400-800-1234)")
+    return found

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
-from proxy.policy.chunked_dict import ChunkedDict
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
 SHARD_WORDS = 2_000
@@ -77,13 +76,13 @@ def _shard(patterns: Sequence[bytes]) -> WordAutomaton:
 def _changed(places: Mapping[bytes, int], before: Iterable[WordAutomaton], rest: Rest) -> list[WordAutomaton]:
     """Shards of these patterns: those there are, where half of their words are wanted, and new ones for the rest."""
     useful = []
-    known: ChunkedDict[bytes, bool] = ChunkedDict()
+    known: set[bytes] = set()
     for shard in before:
         wanted = [pattern for pattern in with_yield_points(shard.patterns, rest) if pattern in places]
         if 2 * len(wanted) >= len(shard.patterns):
             useful.append((shard, wanted))
             for pattern in with_yield_points(wanted, rest):
-                known.setdefault(pattern, True)
+                known.add(pattern)
         rest()
     fresh = [pattern for pattern in with_yield_points(places, rest) if pattern not in known]
     if not fresh:

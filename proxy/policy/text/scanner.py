@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from proxy.native.loader import compiled
-from proxy.policy.chunked_dict import ChunkedDict
-from proxy.policy.generational_cache import dropped
+from proxy.policy.generational_cache import drop_items, dropped
 from proxy.policy.text.keyword_prefilter import KeywordPrefilter, Match
 from proxy.policy.text.lexicon import Lexicon
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
@@ -28,7 +27,7 @@ class Scanner:
         """``before``, ``rest``: see keyword_prefilter.py; they are for a set that is loaded beside traffic."""
         self.lexicon = lexicon
         self.patterns = [word.text.encode("utf-8", "surrogatepass") for word in lexicon.words]
-        self.places: ChunkedDict[bytes, int] = ChunkedDict()
+        self.places: dict[bytes, int] = {}
         for place, pattern in enumerate(self.patterns):
             self.places[pattern] = place
         for word in with_yield_points(words, rest):
@@ -56,7 +55,7 @@ class Scanner:
 
     def forget(self, rest: Rest) -> None:
         """Frees the words, piece by piece; the scanner must not be used afterwards."""
-        self.places.forget(rest)
+        drop_items(self.places, rest)
         dropped(self.patterns, rest)
         self.shards.forget(rest)
 

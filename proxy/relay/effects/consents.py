@@ -28,8 +28,7 @@ from proxy.state import EmbeddedStore
 from proxy.state.lists.consent_lists import BY_REPLY, ConsentBatch, ConsentIndex, TooManyBatches
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
-from proxy.state.record.consent_given import ConsentGiven, give_consent
-from proxy.state.record.withdrawn import Withdrawal, withdraw
+from proxy.state.record.consent_facts import ConsentGiven, Withdrawal, give_consent, withdraw
 
 
 class IncompleteConsents(ValueError):

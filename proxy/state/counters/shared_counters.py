@@ -119,7 +119,8 @@ class SharedCounters(Aggregates):
         self.short = 0
         self._held = tuple(dict[int, _CounterState]() for _ in range(PARTS))
         """In parts, like the counts: a dictionary that grows copies all its keys at once."""
-        self._key_count = 0
+        self._shared_count = 0
+        """Entries of ``_held``; ``len`` counts this node's own series."""
         self._life, self._number = life, 0
         self._wanted: set[int] = set()
         self.unreachable: set[int] = set()
@@ -135,7 +136,7 @@ class SharedCounters(Aggregates):
         if most == 0:
             return max(own, held.taken + held.since) if held is not None and self.on else own
         if held is None:
-            if not self.on or self._key_count >= self.keys_max:
+            if not self.on or self._shared_count >= self.keys_max:
                 return own
             held = self._add_counter(key)
         held.asked_s = self.now_s
@@ -166,7 +167,7 @@ class SharedCounters(Aggregates):
             return
         held = self._known(take.key)
         if held is None:  # it is compared with nothing yet (of a rule in shadow, say), or was forgotten
-            if self._key_count >= self.keys_max:
+            if self._shared_count >= self.keys_max:
                 return
             held = self._add_counter(take.key)
         held.width_s, held.keep_s = take.width_s, take.keep_s
@@ -193,7 +194,7 @@ class SharedCounters(Aggregates):
     def _add_counter(self, key: int) -> _CounterState:
         held = self._held[key >> PART_SHIFT][key] = _CounterState()
         held.asked_s = self.now_s
-        self._key_count += 1
+        self._shared_count += 1
         return held
 
     # -- with the store
@@ -225,7 +226,7 @@ class SharedCounters(Aggregates):
                     found.append(key)
                 elif not held.used and held.left <= 0 and held.asked_s < self.now_s - FORGET_S:
                     del part[key]
-                    self._key_count -= 1
+                    self._shared_count -= 1
                 if len(found) >= REPORTED_MAX or looked_at >= SCANNED_MAX:
                     yield found
                     found, looked_at = [], 0

@@ -26,11 +26,8 @@ from proxy.state.counters.aggregates import Aggregates
 from proxy.state.embedded.checkpoint import CheckpointFile, Slice
 from proxy.state.embedded.record_table import Table, marked
 from proxy.state.lists.consent_lists import ConsentIndex
-from proxy.state.lists.desk_records import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords, IdempotencyKeys, Orders, RuleHistory
 from proxy.state.lists.erased_recipients import ErasedRecipients
-from proxy.state.lists.idempotency import IdempotencyKeys
-from proxy.state.lists.order_records import Orders
-from proxy.state.lists.rule_history import RuleHistory
 from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
 

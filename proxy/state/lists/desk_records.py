@@ -1,23 +1,43 @@
-"""Stores numbered desk records: cases, penalties, hourly counts and others.
+"""Stores small tables of packed bodies that a checkpoint saves.
 
-Each is kept in its present state, packed as in the journal.
+    DeskRecords       cases, penalties, hourly counts and others, each in its present state
+    Orders            orders of operators that are in force
+    RuleHistory       recent changes of rule sets, by their position in the journal
+    IdempotencyKeys   requests of external systems that were processed already
 
-In: numbers and bodies. Out: the same after a restart, the highest number ever given, and the changes by other gates. Never: the
-meaning of a body.
+In: numbers and bodies, packed as in the journal. Out: the same after a restart; the highest number ever given; changes by other
+gates. Never: the meaning of a body.
 
-A checkpoint writes only those that have changed since the last one: there may be many, and a day touches few.
+Desk records may be many, and a day touches few: a checkpoint writes those that have changed. Of the other tables it writes all rows.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from proxy.state.shared.number_ranges import Numbering
+
+class Numbering(NamedTuple):
+    """Numbers that no two nodes give twice: orders, batches of consents and desk records have them."""
+
+    step: int = 1
+    """The number of nodes that may share the numbering."""
+    first: int = 0
+    """This node's remainder modulo ``step``."""
+
+    def gave(self, number: int) -> bool:
+        return number % self.step == self.first % self.step
+
+    def behind(self, highest: int, count: int = 1) -> list[int]:
+        """The next ``count`` numbers of this node after ``highest``."""
+        start = highest + 1
+        start += (self.first - start) % self.step
+        return [start + place * self.step for place in range(count)]
+
 
 _HIGHEST = 0
-"""The row that holds the highest number: records count from 1."""
-
-
+"""The row that holds the highest number: numbers count from 1."""
 _NODE_SHIFT = 40
 
 
@@ -31,11 +51,23 @@ def node_of_hour(number: int) -> int:
     return (number >> _NODE_SHIFT) - 1
 
 
-class DeskRecords:
+class _NumberedBodies:
     def __init__(self) -> None:
         self.held: dict[int, bytes] = {}
         self.highest = 0
         self.numbered = Numbering()
+
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        for number, body in rows:
+            if number == _HIGHEST:
+                self.highest = int.from_bytes(body, "big")
+            else:
+                self.held[number] = body
+
+
+class DeskRecords(_NumberedBodies):
+    def __init__(self) -> None:
+        super().__init__()
         self._news: dict[int, None] = {}
         """Numbers put by other gates or by replay since ``news`` was called."""
         self._changed: set[int] = set()
@@ -85,9 +117,94 @@ class DeskRecords:
             self._changed |= self._taken
         self._taken = set()
 
+
+class Orders(_NumberedBodies):
+    def __init__(self) -> None:
+        super().__init__()
+        self.changed = False
+        """Since the last checkpoint."""
+
+    def put(self, number: int, body: bytes) -> None:
+        self.held[number] = body
+        self.highest = max(self.highest, number)
+        self.changed = True
+
+    @property
+    def next(self) -> int:
+        """The number of the next order."""
+        return self.numbered.behind(self.highest)[0]
+
+    def drop(self, number: int) -> None:
+        """Removes an order that was lifted or has expired; an unknown number has no effect."""
+        self.changed |= self.held.pop(number, None) is not None
+
+    def rows(self) -> list[tuple[int, bytes]]:
+        """All rows of the checkpoint's table."""
+        return [(_HIGHEST, self.highest.to_bytes(8, "big")), *sorted(self.held.items())]
+
+
+EVENTS_MAX = 500
+"""Some years of changes; the journal has all changes of its retention time."""
+
+
+class RuleHistory:
+    def __init__(self) -> None:
+        self.held: dict[int, bytes] = {}
+        self.changed = False
+        """Since the last checkpoint."""
+
+    def put(self, place: int, body: bytes) -> None:
+        """Adds a change; adding it again (after a checkpoint newer than the journal's position) has no effect."""
+        self.held[place] = body
+        while len(self.held) > EVENTS_MAX:
+            del self.held[min(self.held)]
+        self.changed = True
+
+    def rows(self) -> list[tuple[int, bytes]]:
+        """All rows of the checkpoint's table, in order."""
+        return sorted(self.held.items())
+
     def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
-        for number, body in rows:
-            if number == _HIGHEST:
-                self.highest = int.from_bytes(body, "big")
-            else:
-                self.held[number] = body
+        self.held.update(rows)
+
+
+KEPT_S = 7 * 86_400
+"""External systems repeat a request within days."""
+KEYS_MAX = 50_000
+"""Some 250 bytes each; of more the oldest are forgotten."""
+KEY_BYTES = 8
+
+
+class IdempotencyKeys:
+    """The same request from a hotline or an app, sent again, has no effect. Bodies are kept by the digest of the idempotency key."""
+
+    def __init__(self) -> None:
+        self.held: OrderedDict[int, bytes] = OrderedDict()
+        self.changed = False
+        """Since the last checkpoint."""
+
+    def put(self, key: bytes, body: bytes) -> None:
+        number = int.from_bytes(key[:KEY_BYTES], "big")
+        self.held.pop(number, None)
+        self.held[number] = body
+        while len(self.held) > KEYS_MAX:
+            self.held.popitem(last=False)
+        self.changed = True
+
+    def find(self, key: bytes) -> bytes | None:
+        return self.held.get(int.from_bytes(key[:KEY_BYTES], "big"))
+
+    def sweep(self, now: float) -> None:
+        """Removes old requests. A body begins with its time in ms, and the oldest come first."""
+        oldest = next(iter(self.held), None)
+        while oldest is not None and int.from_bytes(self.held[oldest][:8], "big") < (now - KEPT_S) * 1000:
+            del self.held[oldest]
+            self.changed = True
+            oldest = next(iter(self.held), None)
+
+    def rows(self) -> list[tuple[int, bytes]]:
+        """All rows of the checkpoint's table."""
+        return list(self.held.items())
+
+    def restore(self, rows: Iterable[tuple[int, bytes]]) -> None:
+        self.held = OrderedDict(sorted(rows, key=lambda row: row[1][:8]))

@@ -18,8 +18,8 @@ was revoked) the recipient gets fewer messages, not more.
 from __future__ import annotations
 
 from proxy.model.recipient import IN_DOUBT, Entry
-from proxy.state.record import incomplete_multipart, record, withdrawn
-from proxy.state.record.consent_given import give_consent
+from proxy.state.record import incomplete_multipart, record
+from proxy.state.record.consent_facts import give_consent, withdraw
 from proxy.state.record.consent_requests import refused_text
 from proxy.state.record.reply_ports import with_replies_of
 
@@ -41,7 +41,7 @@ def with_facts(stored: bytes, own: bytes, since: int) -> bytes:
             merged_record = record.opt_out(merged_record, refusal)
     for one in record.withdrawals(own):
         if one.time >= since:
-            merged_record = withdrawn.withdraw(merged_record, one)
+            merged_record = withdraw(merged_record, one)
     for given in record.consents_given(own):
         if given.time >= since:
             merged_record = give_consent(merged_record, given)

@@ -25,7 +25,7 @@ from typing import cast
 
 from proxy.model.recipient import ENTRY, IN_DOUBT, Consent, Entry, EntryFilter, EntryState, OptOut, RefusedText
 from proxy.native.loader import compiled
-from proxy.state.record import consent_given, incomplete_multipart, packed_facts, withdrawn
+from proxy.state.record import consent_facts, incomplete_multipart, packed_facts
 from proxy.state.record import consent_requests as asked
 from proxy.state.record.packed_facts import position
 
@@ -127,7 +127,7 @@ class Record:
             return ()
         return [
             Consent("revoked", one.time, math.inf, "")
-            for one in withdrawn.withdrawals(_area(data))
+            for one in consent_facts.withdrawals(_area(data))
             if covers(one.advertiser, advertisers) and covers(one.category, categories)
         ]
 
@@ -191,14 +191,14 @@ def opt_outs(data: bytes) -> list[OptOut]:
     return packed_facts.opt_outs(_area(data))
 
 
-def withdrawals(data: bytes) -> list[withdrawn.Withdrawal]:
+def withdrawals(data: bytes) -> list[consent_facts.Withdrawal]:
     """Withdrawn consents, oldest first."""
-    return withdrawn.withdrawals(_area(data))
+    return consent_facts.withdrawals(_area(data))
 
 
-def consents_given(data: bytes) -> list[consent_given.ConsentGiven]:
+def consents_given(data: bytes) -> list[consent_facts.ConsentGiven]:
     """Consents by reply, oldest first."""
-    return consent_given.consents_given(_area(data))
+    return consent_facts.consents_given(_area(data))
 
 
 def _area(data: bytes) -> bytes:

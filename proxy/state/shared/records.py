@@ -3,13 +3,15 @@
 One call loads or swaps many records.
 
 In: recipients, versions, records. Out: the same; the recipients for whom the store could not be asked. Never: a retry, a
-cancelled call, this node's copy (state/stores/valkey.py).
+cancelled call, this node's copy (state/stores/valkey.py); a number in a key: it has a keyed hash, and without the secret a reader of
+the store learns no number.
 
 With one server a call may name recipients of all parts; in a cluster a call is about one part (servers.py).
 """
 
 from __future__ import annotations
 
+import hashlib
 from asyncio import Future
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -19,8 +21,43 @@ from proxy.state.record.record import EMPTY, REPLY_S
 from proxy.state.shared.connection import StoreDown, StoreRefused
 from proxy.state.shared.lua_library import SWAP
 from proxy.state.shared.multipart_exchange import Argument
-from proxy.state.shared.record_keys import RecordKeys
 from proxy.state.shared.servers import Servers
+
+HASH_BYTES = 12
+"""Bytes of the keyed hash in a key: among a billion recipients a collision has odds of 1 in 10**11."""
+
+
+class RecordKeys:
+    """Keys of records. The first octet of the hash selects the part, whose hash tag comes first (servers.py)."""
+
+    def __init__(self, key: bytes, heads: Sequence[bytes]) -> None:
+        """``key``: of the hash, 32 octets. ``heads``: the prefix of the keys of each part."""
+        self._key, self._heads = key, list(heads)
+        self._hash = hashlib.blake2b(key=key, digest_size=HASH_BYTES)
+
+    @compiled("record_keys_names")
+    def names(self, persons: Iterable[int]) -> list[bytes]:
+        """The key of each recipient. Raises OverflowError for a number that is none."""
+        heads, parts, found = self._heads, len(self._heads), []
+        for person in persons:
+            hashed = self._hash.copy()
+            try:
+                hashed.update(person.to_bytes(6, "big"))
+            except OverflowError:
+                raise OverflowError(f"{person} is no person") from None
+            digest = hashed.digest()
+            found.append(heads[digest[0] % parts] + digest)
+        return found
+
+    def name(self, person: int) -> bytes:
+        return self.names((person,))[0]
+
+    def part(self, person: int) -> int:
+        return self.part_of(self.name(person))
+
+    def part_of(self, name: bytes) -> int:
+        return name[-HASH_BYTES] % len(self._heads)
+
 
 KEYS_MAX = 256
 """Keys of one call: more would block the server for 0.5 ms."""

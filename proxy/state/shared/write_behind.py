@@ -18,8 +18,7 @@ import structlog
 
 from proxy.state.record.merging import merged, newest_of, with_facts
 from proxy.state.shared.pending_facts import Change, PendingFacts
-from proxy.state.shared.record_keys import RecordKeys
-from proxy.state.shared.records import Records
+from proxy.state.shared.records import RecordKeys, Records
 from proxy.state.shared.servers import Servers
 
 log = structlog.get_logger()

@@ -21,19 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.native.loader import compiled
-from proxy.runtime import durable_folders
+from proxy.runtime import atomic_files
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked, StoreUnreadable
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.embedded.checkpoint import CheckpointFile
 from proxy.state.embedded.record_table import Table
 from proxy.state.embedded.saving import CheckpointWriter, Step, Wait, run_steps, run_steps_now
 from proxy.state.lists.consent_lists import ConsentIndex
-from proxy.state.lists.desk_records import DeskRecords
+from proxy.state.lists.desk_records import DeskRecords, IdempotencyKeys, Orders, RuleHistory
 from proxy.state.lists.erased_recipients import ErasedRecipients
 from proxy.state.lists.hash_dictionary import Dictionary
-from proxy.state.lists.idempotency import IdempotencyKeys
-from proxy.state.lists.order_records import Orders
-from proxy.state.lists.rule_history import RuleHistory
 from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record.incomplete_multipart import TornKeys
@@ -242,7 +239,7 @@ class SqliteStore:
         if self.path is None or self._lock_file >= 0:
             return
         try:
-            durable_folders.make(self.path.parent)
+            atomic_files.make_folder(self.path.parent)
             file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateError(f"store {self.path}: {error.strerror}: {error.filename}") from error

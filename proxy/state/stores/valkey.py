@@ -47,6 +47,7 @@ from proxy.native.loader import compiled
 from proxy.state import StateError
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.counters.shared_counters import COUNT_S, SharedCounters
+from proxy.state.lists.desk_records import Numbering
 from proxy.state.record.record import REPLY_S
 from proxy.state.shared.connection import Connection, ServerAddress, ServerLogin, StoreDown, StoreRefused
 from proxy.state.shared.gate_messages import GateMessages
@@ -54,9 +55,7 @@ from proxy.state.shared.lease_requests import Leases
 from proxy.state.shared.log import NODES, Place, SharedLog, place_text
 from proxy.state.shared.lua_library import HOLD, SOURCE
 from proxy.state.shared.multipart_exchange import MultipartExchange
-from proxy.state.shared.number_ranges import Numbering
-from proxy.state.shared.record_keys import RecordKeys
-from proxy.state.shared.records import Records
+from proxy.state.shared.records import RecordKeys, Records
 from proxy.state.shared.servers import Servers, gather_results
 from proxy.state.shared.shared_rules import SharedRules
 from proxy.state.shared.store_url import locate

@@ -14,9 +14,7 @@ import pytest
 from pyroaring import BitMap
 from typer.testing import CliRunner, Result
 
-from proxy.__main__ import app
-from proxy.archive.audit.list_membership import CHUNK_BITS
-from proxy.archive.audit.optout_events import OptOutTrace
+from proxy.archive.audit.optout_events import CHUNK_BITS, OptOutTrace
 from proxy.archive.audit.optout_history import SENT_SHOWN_MAX, PduReaders, in_order, trace
 from proxy.desk.optouts.recipient_trace import CannotTrace, trace_optouts
 from proxy.journal.records import consents, delivers, gate_events, messages, operator_actions
@@ -30,6 +28,7 @@ from proxy.policy.text.category import SUBCATEGORY_CODES
 from proxy.state.lists import bloom
 from proxy.wire import deliver_sm, submit_sm
 from tests.archive.audit.test_optout_scope import Story
+from tests.commands import app
 
 NOON = 1_762_833_600.0  # 2025-11-11 12:00 in Shanghai
 MING, HONG = 13800210001, 13800210002

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
 from proxy.journal.disk import OsDisk
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal
+from tests.commands import app
 
 HOUR = 3600.0
 

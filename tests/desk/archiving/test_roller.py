@@ -13,12 +13,12 @@ import pytest
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
 from proxy.desk.archiving.roller import BEHIND_S, HOUR_S, LEAST_S, Roller, wait_s
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.model.counters import GateCounters
 from proxy.operations.metrics import Gauges, exposition
 from tests.archive.journals import nights
+from tests.commands import app
 from tests.harness import House
 
 

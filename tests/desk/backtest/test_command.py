@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from proxy.__main__ import app
 from proxy.journal.records import gate_events, messages
 from proxy.state.revision_store import RevisionStore
+from tests.commands import app
 from tests.harness import BEIJING, RULES, SHANGHAI, House
 
 AD = "【测试】<b>双11</b>好礼&满100减50, 电话13912345678 拒收请回复R"

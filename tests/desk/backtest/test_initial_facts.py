@@ -27,7 +27,7 @@ from proxy.state import open_store
 from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
-from proxy.state.record.withdrawn import Withdrawal, withdraw
+from proxy.state.record.consent_facts import Withdrawal, withdraw
 from tests.harness import SHANGHAI, House
 from tests.journal.memory_disk import MemoryDisk
 

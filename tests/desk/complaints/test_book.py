@@ -14,8 +14,7 @@ from proxy.journal.write_ahead_log import Journal, OsDisk, read
 from proxy.model.approvals import Impossible
 from proxy.policy import time_windows
 from proxy.policy.registries.holidays import HolidayRow, Holidays
-from proxy.state.lists.desk_records import DeskRecords
-from proxy.state.shared.number_ranges import Numbering
+from proxy.state.lists.desk_records import DeskRecords, Numbering
 
 NOON = time_windows.moment("2026-11-11 12:00")[0]
 ANNA = 13800210007

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from proxy.__main__ import app
 from proxy.desk.evidence import checking, verifier
+from tests.commands import app
 from tests.desk.evidence.test_checking import Desk
 
 CHINESE = re.compile("[\u4e00-\u9fff]")

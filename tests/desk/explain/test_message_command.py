@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from proxy.__main__ import app
 from proxy.desk.explain.message_explanation import Inquiry
 from proxy.desk.explain.message_explanation_text import as_dict
 from proxy.desk.explain.message_lookup import FoundMessage
@@ -20,6 +19,7 @@ from proxy.model.recipient import OptOut
 from proxy.state.record import record
 from proxy.state.revision_store import RevisionStore
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
+from tests.commands import app
 from tests.desk.backtest.test_command import SETTINGS
 from tests.harness import RULES, SHANGHAI, House
 

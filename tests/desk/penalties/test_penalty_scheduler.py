@@ -21,9 +21,7 @@ from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
 from proxy.relay.account_access import Directory
 from proxy.state.lists.consent_lists import ConsentBatch, ConsentIndex
-from proxy.state.lists.desk_records import DeskRecords
-from proxy.state.lists.order_records import Orders
-from proxy.state.shared.number_ranges import Numbering
+from proxy.state.lists.desk_records import DeskRecords, Numbering, Orders
 
 NOON = 1_794_369_600.0
 LI = Asker("li", frozenset({Role.APPROVER}), by_token=True)

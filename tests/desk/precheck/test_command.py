@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
+from tests.commands import app
 
 RULES = """
 lists: {protected: {file: protected.csv}}

@@ -20,8 +20,7 @@ from proxy.operations.control import CommandRefused
 from proxy.operations.declaration import handlers_of
 from proxy.policy.registries.holidays import HolidayRow, Holidays
 from proxy.relay.account_access import Directory
-from proxy.state.lists.desk_records import DeskRecords
-from proxy.state.lists.order_records import Orders
+from proxy.state.lists.desk_records import DeskRecords, Orders
 from tests.harness import NOON
 from tests.model.test_roles import operated
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from proxy.__main__ import app
+from tests.commands import app
 from tests.desk.backtest.test_command import folder  # noqa: F401 # a fixture: six messages of a day, of which two were refused
 
 DAY = "2025-11-11"

@@ -27,7 +27,7 @@ from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
 from proxy.policy import Loaded
 from proxy.policy.loading.digests import Contents
-from proxy.state.lists.rule_history import RuleHistory
+from proxy.state.lists.desk_records import RuleHistory
 from proxy.state.shared.connection import StoreDown
 from proxy.state.shared.shared_rules import ABSENT, Coming, Held, Swapped
 

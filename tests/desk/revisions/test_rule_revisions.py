@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from proxy.desk.revisions.rule_revisions import IN_FORCE, Impossible, RevisionHistory
 from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
 from proxy.model.roles import Asker, NotAllowed, Role
-from proxy.state.lists.rule_history import EVENTS_MAX, RuleHistory
+from proxy.state.lists.desk_records import EVENTS_MAX, RuleHistory
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "1" * 15 + "2"
 PEOPLE = ("li", "wang", "zhao")

@@ -15,11 +15,11 @@ import pytest
 import proxy
 from proxy.i18n import phrases
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message, Outcome, Sender
-from proxy.policy import as_text, check, explain, explain_text, load, time_windows
+from proxy.policy import as_text, check, explain, explain_text, limit, load, time_windows
 from proxy.policy.condition import leaves
 from proxy.policy.explanation import lines
 from proxy.policy.explanation.history import NOTHING, Past
-from proxy.policy.kinds import day, limit, suppressed, template, text_state, when_kinds
+from proxy.policy.kinds import day, suppressed, template, text_state, when_kinds
 from proxy.policy.loading.draft import MODES
 from proxy.policy.registries.holidays import WORDS as CALENDAR_WORDS
 from proxy.policy.registries.people import CONSENT_STATES

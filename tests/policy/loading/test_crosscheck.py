@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
 from proxy.config import Account, Provider
 from proxy.model.message import Category
 from proxy.policy import check
+from tests.commands import app
 from tests.policy.conftest import Write
 
 RULES = "rules: [{id: a, when: {category: otp}, then: reject, reason: keyword}]"

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
 from proxy.config import yaml_file
-from proxy.policy import schema
-from proxy.policy.kinds import limit, when_kinds
+from proxy.policy import limit, schema
+from proxy.policy.kinds import when_kinds
 from proxy.policy.loading.draft import RULE_KEYS
+from tests.commands import app
 from tests.policy.catalogue import NEEDS, Need
 from tests.policy.test_properties import RULES as DRAWN
 from tests.policy.test_properties import Draft

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import ConsentChange
 from proxy.operations.number_chunks import put_in_force
-from proxy.relay.effects.chunked_imports import KEPT, ChunkedImports
 from proxy.relay.effects.consents import change_beside
+from proxy.relay.effects.list_import import KEPT, ChunkedImports
 from proxy.relay.effects.replay import replay
 from tests.relay.effects.test_consents import LI, NOW, Desk, agreed
 

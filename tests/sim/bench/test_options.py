@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
 from proxy.config.yaml_file import load
 from proxy.sim import synthetic_recipients, texts
 from proxy.sim.bench.options import BenchOptions, Unfit
 from proxy.sim.bench.rules import refusing
+from tests.commands import app
 
 
 @pytest.mark.parametrize(

@@ -353,3 +353,22 @@ def test_what_was_handed_out_is_not_used_after_a_long_sleep_before_the_store_was
     asleep.now_s = store.now_s
     assert asleep.in_hand(TAKE.key) == 0
     assert turn(store, 0, asleep, 3, 100) + turn(store, 1, awake, 200, 100) + asleep.in_hand(TAKE.key) == 94
+
+
+def test_own_series_and_shared_counters_are_counted_apart() -> None:
+    counters = SharedCounters(LIFE)
+    counters.on = counters.reported = True
+    counters.count(TAKE.key, AFTER_S, 5)  # compared with a limit: held, with no take of this node
+    assert (len(counters), counters.held(TAKE.key)) == (0, None)
+    counters.take(TAKE._replace(key=8), START_S)
+    assert len(counters) == 1
+
+
+def test_as_many_shared_counters_are_held_as_own_series() -> None:
+    counters = SharedCounters(LIFE)
+    counters.keys_max = 4
+    counters.on = counters.reported = True
+    for key in range(1, 5):
+        counters.take(TAKE._replace(key=key), START_S)
+    assert (len(counters), counters.dropped) == (4, 0)
+    assert len(counters.report_words(range(1, 5))) == 4

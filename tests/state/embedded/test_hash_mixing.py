@@ -6,17 +6,17 @@ from collections import Counter
 
 import pytest
 
-from proxy.state.embedded.hash_mixing import (
+from proxy.state.embedded.record_table import (
     LOAD,
     LOAD_MAX,
     SHIFT,
     SIZES,
     STEPS,
+    Table,
     draw_multiplier,
     fullest_bucket,
     spreads_evenly,
 )
-from proxy.state.embedded.record_table import Table
 
 FIRST = 13_800_000_000
 BAD = ((0x12F684CB, 1, 607), (0x15789151, 10, 517), (0x104F5543, 1000, 214), (0x167B6DB7, 4096, 256))

@@ -14,7 +14,7 @@ from proxy.state import open_store
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK
 from proxy.state.lists.consent_lists import KEPT_OVER_S, ConsentBatch, ConsentIndex
 from proxy.state.record import record
-from proxy.state.record.withdrawn import WITHDRAWN_MAX, Withdrawal, withdraw
+from proxy.state.record.consent_facts import WITHDRAWN_MAX, Withdrawal, withdraw
 
 DAY_S = 86_400
 NOW = 1_800_000_000

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from proxy.model.message import Category
 from proxy.model.recipient import Entry, EntryState, OptOut
 from proxy.state.record import record
+from proxy.state.record.consent_facts import Withdrawal, withdraw
 from proxy.state.record.merging import NODE_SHIFT, merged, newest_of, with_facts
 from proxy.state.record.record import EMPTY
-from proxy.state.record.withdrawn import Withdrawal, withdraw
 
 NOW, KEEP_S = 1_700_000_000, 86_400
 MINE, THEIRS = 1, 2

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.state.shared.record_keys import HASH_BYTES, RecordKeys
+from proxy.state.shared.records import HASH_BYTES, RecordKeys
 
 KEY = bytes(range(32))
 HEADS = [b"g106:{%d}" % part for part in range(16)]

@@ -1,7 +1,8 @@
-"""Records who looks up a person, before anything is shown.
+"""Opens a journal for a command; records who looks up a person.
 
-In: a command, who gives it and why. Out: a synced record, by the running gate or, where none runs, beside the archive. Never: an unrecorded
-look at a whole number.
+In: a folder and the settings' keys; a command, who gives it and why. Out: a disk with its keys, exit 2 where a key file cannot be used; a
+synced record of the look, by the running gate or, where none runs, beside the archive. Never: a byte changed; an unrecorded look at a
+whole number.
 """
 
 from __future__ import annotations
@@ -10,11 +11,36 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.operations.files.sealed_journal import ring_of
 from proxy.operations.terminal import fail
 
 if TYPE_CHECKING:
     from proxy.config import Sealing
+
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.config import Sealing
+    from proxy.journal.disk import OsDisk
+    from proxy.journal.sealing import KeyRing
+
+
+def ring_of(sealing: Sealing) -> KeyRing:
+    """Exit 2 where a key's file cannot be used."""
+    from proxy.journal.sealing import KeyRing, SealingError
+
+    try:
+        return KeyRing.of_files(sealing.keys)
+    except SealingError as error:
+        fail(error)
+
+
+def disk_of(folder: Path, sealing: Sealing) -> OsDisk:
+    """The journal's disk with its keys; exit 2 where a key's file cannot be used."""
+    from proxy.journal.disk import OsDisk
+
+    return OsDisk(folder, ring_of(sealing))
+
 
 UNMASKED = " --unmasked"
 

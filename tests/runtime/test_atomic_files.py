@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.runtime import durable_folders
+from proxy.runtime import atomic_files
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
 
 
 def test_the_names_of_all_that_is_made_are_synced(tmp_path: Path, synced: set[Path]) -> None:
-    durable_folders.make(tmp_path / "gate" / "journal")
+    atomic_files.make_folder(tmp_path / "gate" / "journal")
     assert (tmp_path / "gate" / "journal").stat().st_mode & 0o777 == 0o700
     assert {tmp_path, tmp_path / "gate"} <= synced
 
 
 def test_so_are_those_of_what_was_there_for_it_may_have_been_made_a_moment_before(tmp_path: Path, synced: set[Path]) -> None:
     (tmp_path / "gate" / "journal").mkdir(parents=True)
-    durable_folders.make(tmp_path / "gate" / "journal")
+    atomic_files.make_folder(tmp_path / "gate" / "journal")
     assert {tmp_path, tmp_path / "gate"} <= synced
 
 
@@ -48,6 +48,6 @@ def test_a_folder_above_that_may_not_be_looked_into_is_no_hindrance(tmp_path: Pa
         return opened(path, *more)
 
     monkeypatch.setattr(os, "open", closed)
-    durable_folders.make(journal)
+    atomic_files.make_folder(journal)
     with pytest.raises(PermissionError):
-        durable_folders.make(tmp_path / "another")
+        atomic_files.make_folder(tmp_path / "another")

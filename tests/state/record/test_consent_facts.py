@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from proxy.model.recipient import OptOut
 from proxy.state.record import record
-from proxy.state.record.consent_given import CONSENT_GIVEN_MAX, TEXT_BYTES_MAX, ConsentGiven, give_consent
+from proxy.state.record.consent_facts import CONSENT_GIVEN_MAX, TEXT_BYTES_MAX, ConsentGiven, give_consent
 from proxy.state.record.merging import newest_of, with_facts
 from proxy.state.record.record import EMPTY
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proxy.__main__ import app
+from tests.commands import app
 
 MISTAKES = Path(__file__).parent.parent / "data" / "mistakes"
 

@@ -1,0 +1,50 @@
+"""Commands about rules and settings files: ``check``, ``schema``, ``settings``.
+
+They ask no gate.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proxy.model.roles import Permission
+from proxy.operations.declaration import Program, command
+from proxy.operations.terminal import Json, as_json, choose_language, fail, print_line, settings_of, warn
+
+
+@command("check", Program(permission=Permission.SEE, only=()), example="gate106 check rules/")
+def check(
+    rules: Annotated[
+        Path | None, typer.Argument(help="The folder with rules; default rules/, or what the settings say.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Compare with these settings, too.")] = None,
+    lang: Annotated[str, typer.Option("--lang", help="zh or en: what is wrong, in Chinese or English.")] = "en",
+    json: Json = False,
+) -> None:
+    """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
+    from proxy import policy
+    from proxy.i18n.catalog import in_language
+
+    found = settings_of(config)
+    rules = rules or (found.rules if found else Path("rules"))
+    if not rules.is_dir():
+        fail(f"{rules}: no such folder (name the folder that holds your rules)")
+    language = choose_language(lang)
+    report = policy.check(rules, found.providers if found else None, time.time())
+    if json:
+        as_json(report.as_dict())
+        raise typer.Exit(1 if report.problems else 0)
+    for problem in report.problems:
+        warn(f"{problem.file}:{problem.line}: {in_language(problem.text, language)}")
+    for doubt in report.warnings:
+        warn(f"{doubt.file}:{doubt.line}: {in_language(f'warning: {doubt.text}', language)}")
+    beside = f", {len(report.warnings)} warnings" if report.warnings else ""
+    if report.unknown_region:
+        print_line(in_language(f"the region of {100 * report.unknown_region:.1f} % of numbers in use is unknown", language))
+    counted = f"{report.rules} rules, {report.tests} tests, {len(report.problems)} problems{beside}"
+    print_line(f"{rules}: {in_language(counted, language)}")
+    raise typer.Exit(1 if report.problems else 0)
