@@ -1,4 +1,4 @@
-"""Declares the parameters of operations: how a value is checked, described and typed.
+"""Declares parameters of operations: check, schema and command-line option.
 
 A parameter is an argument of a function whose annotation holds a form: ``why: Annotated[str, Reason()]``. From the form follow the check
 of a value of JSON, of a query and of a form of the console, the JSON Schema, and the option of the command line.
@@ -84,6 +84,10 @@ class Form:
         """The value from the lines behind the command; CommandRefused."""
         raise NotImplementedError
 
+    def check(self, value: Any) -> None:
+        """Whether the value is as the schema says: what it means is read later. ValueError as ``read``."""
+        self.read(value)
+
     def from_word(self, word: str) -> Any:
         """A word of a query or of a form as the value that JSON would have."""
         return word
@@ -149,6 +153,9 @@ class Recipient(Text):
 
     help: str = "The person's number, in any spelling."
     maximum: int = NUMBER_CHARACTERS_MAX
+
+    def check(self, value: Any) -> None:
+        super().read(value)
 
     def read(self, value: Any) -> int:
         try:
@@ -351,8 +358,20 @@ def parameters_of(function: Callable[..., Any]) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
+def check_values(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> None:
+    """BadArgument unless all values are as their schemas say."""
+    _read(parameters, given, lambda form, value: form.check(value), in_words=False)
+
+
 def read_values(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
     """The checked values by the function's arguments; what was not given is left out. BadArgument."""
+    return _read(parameters, given, lambda form, value: form.read(value), in_words=True)
+
+
+def _read(
+    parameters: Sequence[Parameter], given: Mapping[str, Any], read: Callable[[Form, Any], Any], *, in_words: bool
+) -> dict[str, Any]:
+    """``in_words``: names of durations are those of the command line, ``for`` instead of ``for_s``."""
     known = {one.name for one in parameters}
     for name in given:
         if name not in known:
@@ -364,9 +383,9 @@ def read_values(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> di
                 raise BadArgument(f"{one.name}: is missing: {one.form.help}")
             continue
         try:
-            found[one.keyword] = one.form.read(given[one.name])
+            found[one.keyword] = read(one.form, given[one.name])
         except ValueError as error:
-            name = one.name.removesuffix("_s") if isinstance(one.form, Seconds) else one.name
+            name = one.name.removesuffix("_s") if in_words and isinstance(one.form, Seconds) else one.name
             raise BadArgument(f"{name}: {error}") from None
     return found
 

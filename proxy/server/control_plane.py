@@ -17,7 +17,7 @@ import structlog
 from proxy.archive.pseudonym_key import PseudonymKey
 from proxy.cluster.replication import Replication
 from proxy.config import Person, Retention
-from proxy.desk.archiving.operations import JournalUpkeep
+from proxy.desk.archiving.operations import JournalOperations
 from proxy.desk.archiving.retention_task import RetentionTask
 from proxy.desk.archiving.roller import Roller
 from proxy.desk.complaints.book import CaseBook
@@ -164,7 +164,7 @@ class ControlPlane:
             DataSubjects(self, self.retention_task, names),
             DoubtfulReplies(self),
             Explanations(self),
-            JournalUpkeep(self, self.retention_task),
+            JournalOperations(self, self.retention_task),
             Links(self),
             PathProbes(self, self.prober),
             Penalties(self, self.penalty_scheduler),

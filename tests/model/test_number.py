@@ -127,7 +127,7 @@ ABOUT_PEOPLE = frozenset(("recipient", "destination", "data", "octets", "text", 
 NOT_ABOUT_PEOPLE = frozenset(
     (
         "proxy.config.mapping_reader.SettingsFault", "proxy.policy.loading.problem.Problem", "proxy.policy.text.lexicon.LexiconWord", "proxy.policy.registries.templates.TemplateRow",  # files of the house
-        "proxy.journal.retention.RetentionPlan", "proxy.journal.retention.Removed", "proxy.journal.retention.ClosedSegment", "proxy.archive.manifest.TableFile",  # octets: how many
+        "proxy.operations.declaration.Operation", "proxy.journal.retention.RetentionPlan", "proxy.journal.retention.Removed", "proxy.journal.retention.ClosedSegment", "proxy.archive.manifest.TableFile",  # octets: how many
         "proxy.net.proxy_protocol.ProxyHeader", "proxy.relay.submit_multi.MemberOutcome", "proxy.wire.redaction.RedactedPdu",  # addresses; an answer; what is redacted
     )
 )  # fmt: skip

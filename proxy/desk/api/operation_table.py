@@ -1,4 +1,4 @@
-"""Finds every declared operation of the desk, and every command of the command line that the API runs.
+"""Lists all declared operations, and the programs that the API runs.
 
 In: what the features declare. Out: OPERATIONS, PROGRAMS. Never: how an operation is carried out.
 

@@ -29,7 +29,7 @@ from proxy.model.redact import as_json
 from proxy.model.roles import Asker, NotAllowed, require_permission
 from proxy.operations.client import NobodyAnswers
 from proxy.operations.declaration import Operation, Program
-from proxy.operations.parameters import BadArgument, from_query, object_of, read_values
+from proxy.operations.parameters import BadArgument, check_values, from_query, object_of
 
 JSON_BYTES_MAX = 128 * 1024
 """A line to the gate has 256 KiB, and nothing of a request is twice as long there."""
@@ -146,7 +146,7 @@ async def _read_request(request: Request, operation: Operation | Program) -> tup
         raise BadArgument("nothing is said in the address here: what is asked for stands in the body")
     elif (body := await _body(request, JSON_BYTES_MAX)) and _is_json(request.headers):
         given = object_of(body)
-    read_values(operation.offered, given)
+    check_values(operation.offered, given)
     return given, await _file(request) if takes_file else b""
 
 

@@ -1,4 +1,4 @@
-"""Declares the operations on the journal: removal of old segments, and each step of an erasure before it happens.
+"""Declares operations on the journal: retention, and steps of an erasure.
 
 The erasure itself runs beside the gate (erase_command.py). The gate writes down who asked and why, and every change, before the change is made.
 
@@ -89,7 +89,7 @@ def _size(octets: int) -> str:
     return f"{octets / 1e6:.1f} MB"
 
 
-class JournalUpkeep(Operations, group="journal", help="The journal: what was decided, chained."):
+class JournalOperations(Operations, group="journal", help="The journal: what was decided, chained."):
     def __init__(self, gate: Gate, retention: RetentionTask) -> None:
         self._gate, self._retention = gate, retention
 

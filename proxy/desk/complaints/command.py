@@ -1,4 +1,4 @@
-"""Implements the commands of ``gate106 complaint`` that read or write files: import, match, sweep, export."""
+"""Implements ``gate106 complaint`` import, match, sweep and export."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from proxy.desk.suppression import operations as suppression
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.complaints import OPEN, STATES, VALID, WITHDRAWN, Case, DeskEvent
 from proxy.model.message import Order, hash48
-from proxy.model.number import NotARecipient, mask, recipient_of
+from proxy.model.number import NotARecipient, mask, masked_repr, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
@@ -109,6 +109,7 @@ def shown_text(case: Case, *, whole: bool) -> str:
     return text if whole else mask_numbers(text)
 
 
+@masked_repr
 class ComplaintRow(NamedTuple):
     """A row of a batch as the client read it."""
 

@@ -1,4 +1,4 @@
-"""Checks the penalty triggers once a minute and keeps the orders of penalties in force.
+"""Checks penalty triggers once a minute and keeps the penalties' orders.
 
 In: the gate's counters; time. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: how something is measured
 (triggers.py), work for a message.

@@ -1,4 +1,4 @@
-"""Declares the list of reply paths: the ports by which replies reach the gate.
+"""Declares the list of reply paths.
 
 In: the book of reply paths. Out: a row for each registered prefix. Never: the rule by which a path is silent.
 """

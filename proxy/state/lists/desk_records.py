@@ -51,7 +51,7 @@ def node_of_hour(number: int) -> int:
     return (number >> _NODE_SHIFT) - 1
 
 
-class _NumberedBodies:
+class _BodiesById:
     def __init__(self) -> None:
         self.held: dict[int, bytes] = {}
         self.highest = 0
@@ -65,7 +65,7 @@ class _NumberedBodies:
                 self.held[number] = body
 
 
-class DeskRecords(_NumberedBodies):
+class DeskRecords(_BodiesById):
     def __init__(self) -> None:
         super().__init__()
         self._news: dict[int, None] = {}
@@ -118,7 +118,7 @@ class DeskRecords(_NumberedBodies):
         self._taken = set()
 
 
-class Orders(_NumberedBodies):
+class Orders(_BodiesById):
     def __init__(self) -> None:
         super().__init__()
         self.changed = False

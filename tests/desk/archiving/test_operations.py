@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.desk.archiving.operations import JournalUpkeep
+from proxy.desk.archiving.operations import JournalOperations
 from proxy.journal.erasure import unpack_erasure
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.declaration import handlers_of
@@ -25,7 +25,7 @@ class Gate:
         self.written: list[tuple[int, bytes]] = []
         gate: Any = self
         nothing: Any = None
-        self.commands = handlers_of(JournalUpkeep(gate, nothing))
+        self.commands = handlers_of(JournalOperations(gate, nothing))
 
     def now(self) -> float:
         return 1_700_000_000.0
