@@ -25,6 +25,7 @@ from typing import Any
 
 from proxy.archive.otp_texts import may_be_code, unjudged
 from proxy.archive.person_rows import PersonRow
+from proxy.journal.encoding import unpack
 from proxy.journal.records import (
     answers,
     consents,
@@ -154,14 +155,14 @@ class RowReader:
         ]  # fmt: skip
 
     def _named(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = gate_events.unpack_rules(record.body)
+        said = unpack(gate_events.Rules, record.body)
         self.rules[said.revision[:16].rjust(16, "0")] = said.ids
         return ()
 
     # -- on the way back
 
     def _deliver(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = delivers.unpack_deliver(record.body)
+        said = unpack(delivers.DeliverRecord, record.body)
         message_id, state, text = _receipt(said.data) if said.kind == "receipt" else ("", "", _text(said.data))
         return (
             _row((
@@ -171,7 +172,7 @@ class RowReader:
         )  # fmt: skip
 
     def _stopped(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = delivers.unpack_optout(record.body)
+        said = unpack(delivers.OptedOut, record.body)
         return (
             PersonRow(
                 said.recipient, _ms(said.time), record.sequence, 0, "stopped", said.provider, port=said.port, text=said.keyword,
@@ -181,14 +182,14 @@ class RowReader:
 
     def _held(self, record: JournalRecord) -> Sequence[PersonRow]:
         """What a doubtful reply holds; its text stands in the row of its deliver."""
-        said = doubtful_replies.unpack_doubtful(record.body)
+        said = unpack(doubtful_replies.Doubtful, record.body)
         state = "; ".join(map(_scope, said.held))
         return (
             PersonRow(said.recipient, _ms(said.time), record.sequence, 0, "held", said.provider, port=said.port, state=state),
         )
 
     def _restored(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = delivers.unpack_restored(record.body)
+        said = unpack(delivers.Restored, record.body)
         return (
             PersonRow(
                 said.recipient, _ms(said.time), record.sequence, 0, "restored", said.provider, port=said.port, text=said.keyword,
@@ -197,7 +198,7 @@ class RowReader:
         )  # fmt: skip
 
     def _confirmed(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = delivers.unpack_confirmation(record.body)
+        said = unpack(delivers.ConfirmationSent, record.body)
         return (
             PersonRow(
                 said.recipient, _ms(said.time), record.sequence, 0, "confirmed", said.provider, port=said.port, text=said.text,
@@ -206,7 +207,7 @@ class RowReader:
         )  # fmt: skip
 
     def _person_changed(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = consents.unpack_change(record.body)
+        said = unpack(consents.ConsentChange, record.body)
         about = {
             "withdrawn": f"{said.advertiser or 'all advertisers'}, {said.category or 'all categories'}",
             "recycled": f"somebody else's since {said.before}",
@@ -217,7 +218,7 @@ class RowReader:
         )
 
     def _consented(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = consents.unpack_consent_reply(record.body)
+        said = unpack(consents.ConsentReply, record.body)
         text = said.text.encode("utf-8", "replace").decode()
         state = f"{said.terms.advertiser}, {said.terms.category}"
         return (
@@ -228,7 +229,7 @@ class RowReader:
         )  # fmt: skip
 
     def _officer(self, record: JournalRecord) -> Sequence[PersonRow]:
-        said = operator_actions.unpack_suppressed(record.body)
+        said = unpack(operator_actions.Suppressed, record.body)
         changed = [f"+{_scope(one)}" for one in said.added] + [f"-{_scope(one)}" for one in said.lifted]
         return (
             PersonRow(
@@ -250,20 +251,20 @@ def persons_of(record: JournalRecord) -> Sequence[int]:
     if kind == messages.ACCEPTED:
         return answers.recipients_of(body)
     if kind == messages.DELIVER:
-        return (_number(delivers.unpack_deliver(body).source),)
+        return (_number(unpack(delivers.DeliverRecord, body).source),)
     read = _WHOSE.get(kind)
     return (read(body),) if read is not None else ()
 
 
 _WHOSE: dict[int, Callable[[bytes], int]] = {
-    messages.ANSWER: lambda body: answers.unpack_answer(body).recipient,
-    messages.OPTOUT: lambda body: delivers.unpack_optout(body).recipient,
-    messages.RESTORED: lambda body: delivers.unpack_restored(body).recipient,
-    messages.SAID: lambda body: delivers.unpack_confirmation(body).recipient,
-    messages.SUPPRESSED: lambda body: operator_actions.unpack_suppressed(body).recipient,
-    messages.PERSON: lambda body: consents.unpack_change(body).recipient,
-    messages.CONSENT_REPLY: lambda body: consents.unpack_consent_reply(body).recipient,
-    messages.DOUBTFUL: lambda body: doubtful_replies.unpack_doubtful(body).recipient,
+    messages.ANSWER: lambda body: unpack(answers.CarrierAnswer, body).recipient,
+    messages.OPTOUT: lambda body: unpack(delivers.OptedOut, body).recipient,
+    messages.RESTORED: lambda body: unpack(delivers.Restored, body).recipient,
+    messages.SAID: lambda body: unpack(delivers.ConfirmationSent, body).recipient,
+    messages.SUPPRESSED: lambda body: unpack(operator_actions.Suppressed, body).recipient,
+    messages.PERSON: lambda body: unpack(consents.ConsentChange, body).recipient,
+    messages.CONSENT_REPLY: lambda body: unpack(consents.ConsentReply, body).recipient,
+    messages.DOUBTFUL: lambda body: unpack(doubtful_replies.Doubtful, body).recipient,
 }
 
 

@@ -24,9 +24,10 @@ from typing import Any, Protocol
 
 import structlog
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.consents import unpack_event
-from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated
+from proxy.journal.records.consents import BatchEvent
+from proxy.journal.records.replicated import ReplicatedRecord
 from proxy.journal.write_ahead_log import Journal, JournalDown, JournalRecord
 from proxy.relay.effects.chunked_imports import ChunkedImports
 from proxy.relay.effects.list_import import ListImports
@@ -253,9 +254,9 @@ class Replication:
         heard = [ReplicatedRecord(now, *one) for one in told]
         kinds = {told[index].kind for index in new}
         if new:
-            first = self._journal.append(messages.HEARD, pack_replicated(heard[new[0]]))
+            first = self._journal.append(messages.HEARD, pack(heard[new[0]]))
             for index in new[1:]:
-                self._journal.append(messages.HEARD, pack_replicated(heard[index]))
+                self._journal.append(messages.HEARD, pack(heard[index]))
             self._journal.write(now)
             self._kick()
             if kinds & IN_PIECES and self._import_from is None:  # a restart begins here until all imports are complete
@@ -295,7 +296,7 @@ class Replication:
         if record.kind == messages.LISTING_DONE:
             chunks = theirs.finishing(record.body)
         elif record.kind == messages.CONSENT_EVENT:
-            chunks = theirs.consents.happening(unpack_event(record.body))
+            chunks = theirs.consents.happening(unpack(BatchEvent, record.body))
         else:
             apply_heard(self._store, record, self._listings)
             return
@@ -336,5 +337,5 @@ class Replication:
 def _applied_once(one: LogEntry) -> bool:
     """Whether it is a chunk of an import, or about one: applied only once."""
     if one.kind == messages.CONSENT_EVENT:
-        return unpack_event(one.body).event == "whole"
+        return unpack(BatchEvent, one.body).event == "whole"
     return one.kind in IN_PIECES or one.kind == messages.START

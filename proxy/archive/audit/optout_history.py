@@ -34,8 +34,9 @@ from proxy.archive.audit.optout_events import (
 )
 from proxy.archive.audit.optout_scope import Findings, Key
 from proxy.archive.audit.person_history import PersonHistory
+from proxy.journal.encoding import unpack
 from proxy.journal.records import consents, delivers, doubtful_replies, messages, operator_actions
-from proxy.journal.records.replicated import ReplicatedRecord, unpack_replicated
+from proxy.journal.records.replicated import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient, recipient_of
@@ -83,7 +84,7 @@ def trace(
             continue
         sequence, before = item.sequence, len(found.events)
         if kind == messages.HEARD:
-            heard = unpack_replicated(body)
+            heard = unpack(ReplicatedRecord, body)
             if heard.node in nodes:
                 continue
             kind, body, sequence = heard.kind, heard.body, heard.sequence
@@ -143,7 +144,7 @@ def _timed(place: int, journal: Iterable[JournalRecord]) -> Iterator[tuple[int, 
 
 
 def _received(found: OptOutTrace, body: bytes, read: PduReaders) -> list[OptOutEvent]:
-    said = delivers.unpack_deliver(body)
+    said = unpack(delivers.DeliverRecord, body)
     if said.kind not in _REPLIES:
         return []
     try:
@@ -166,7 +167,7 @@ def _received(found: OptOutTrace, body: bytes, read: PduReaders) -> list[OptOutE
 
 
 def _stopped(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    said = delivers.unpack_optout(body)
+    said = unpack(delivers.OptedOut, body)
     one = said.opt_out
     found.stands[key(one)] = one
     found.events.append(
@@ -178,7 +179,7 @@ def _stopped(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
 
 
 def _held(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    reply = doubtful_replies.unpack_doubtful(body)
+    reply = unpack(doubtful_replies.Doubtful, body)
     found.doubtful.add(doubtful_replies.id_of(body))
     for one in reply.held:
         found.stands[key(one)] = one
@@ -193,7 +194,7 @@ def _held(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
 
 def _decided(found: OptOutTrace, body: bytes) -> None:
     """What an officer decided about replies, some of them this person's perhaps; what it lifted or refused stands in records of its own."""
-    said = doubtful_replies.unpack_decision(body)
+    said = unpack(doubtful_replies.DoubtDecision, body)
     if found.doubtful.isdisjoint(said.ids):
         return
     found.doubtful.difference_update(said.ids)
@@ -204,7 +205,7 @@ def _decided(found: OptOutTrace, body: bytes) -> None:
 
 
 def _restored(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    said = delivers.unpack_restored(body)
+    said = unpack(delivers.Restored, body)
     for one in said.lifted:
         found.stands.pop(key(one), None)
     says = _all_of(said.lifted) or "nothing had been stopped here"
@@ -214,7 +215,7 @@ def _restored(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
 
 
 def _by_officer(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    said = operator_actions.unpack_suppressed(body)
+    said = unpack(operator_actions.Suppressed, body)
     for one in said.added:
         found.stands[key(one)] = one
         _add_stopped(found, said.time, one, said.who, said.why)
@@ -280,7 +281,7 @@ def _from_gate(heard: ReplicatedRecord, event: OptOutEvent) -> OptOutEvent:
 
 
 def _person_changed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    said = consents.unpack_change(body)
+    said = unpack(consents.ConsentChange, body)
     if said.event == "withdrawn":
         return  # of what they agreed to: no refusal
     if said.event == "erased":
@@ -301,7 +302,7 @@ def _person_changed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
 
 
 def _confirmed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    said = delivers.unpack_confirmation(body)
+    said = unpack(delivers.ConfirmationSent, body)
     found.events.append(
         OptOutEvent(said.time, "confirmed", said.port, said.provider, f"“{printable(said.text)}”", {"text": said.text})
     )

@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection, Iterable
 
 from proxy.archive.audit import independent_reader
 from proxy.archive.audit.optout_scope import Claim, ClaimsEnded, Findings, Key, Outgoing, SeenReply, digits_of, findings
+from proxy.journal.encoding import unpack
 from proxy.journal.records import answers, consents, delivers, doubtful_replies, messages, operator_actions, requests
-from proxy.journal.records.replicated import unpack_replicated
+from proxy.journal.records.replicated import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient, masked_repr, recipient_of
@@ -118,14 +119,14 @@ class PersonHistory:
             sent.state = "lost"
 
     def _unreplaced(self, key: Key, record: JournalRecord) -> None:
-        self._mark_lost(key[0], requests.unpack_unreplaced(record.body).entry_id)
+        self._mark_lost(key[0], unpack(requests.Unreplaced, record.body).entry_id)
 
     def _restored(self, key: Key, record: JournalRecord) -> None:
-        said = delivers.unpack_restored(record.body)
+        said = unpack(delivers.Restored, record.body)
         self._events.append(SeenReply(key, said.time, digits_of(said.port), said.provider, ("START",), promised=True))
 
     def _deliver(self, key: Key, record: JournalRecord) -> None:
-        said = delivers.unpack_deliver(record.body)
+        said = unpack(delivers.DeliverRecord, record.body)
         if said.kind not in _REPLIES:
             return
         try:
@@ -142,12 +143,12 @@ class PersonHistory:
         self._events.append(reply)
 
     def _doubtful(self, key: Key, record: JournalRecord) -> None:
-        said = doubtful_replies.unpack_doubtful(record.body)
+        said = unpack(doubtful_replies.Doubtful, record.body)
         self._doubts[doubtful_replies.id_of(record.body)] = digits_of(said.port), said.time
 
     def _decided(self, key: Key, record: JournalRecord) -> None:
         """A clerk's "no" ends what the reply claims, and what equal ones would claim; a "yes" changes nothing here."""
-        said = doubtful_replies.unpack_decision(record.body)
+        said = unpack(doubtful_replies.DoubtDecision, record.body)
         self._standing.pop(said.row, None)
         if said.yes:
             return
@@ -158,15 +159,15 @@ class PersonHistory:
 
     def _replicated(self, key: Key, record: JournalRecord) -> None:
         """Takes a replicated record: the reply's text is in the other gate's journal, its effect here."""
-        heard = unpack_replicated(record.body)
+        heard = unpack(ReplicatedRecord, record.body)
         if heard.kind == messages.DECISION:
             self._decided(key, JournalRecord(heard.sequence, heard.kind, heard.body))
         if heard.node in self._nodes or heard.body[8:16] != self._wanted:
             return
         if heard.kind == messages.OPTOUT:
-            self._replicated_optout(key, heard.time, delivers.unpack_optout(heard.body))
+            self._replicated_optout(key, heard.time, unpack(delivers.OptedOut, heard.body))
         elif heard.kind == messages.RESTORED:
-            said = delivers.unpack_restored(heard.body)
+            said = unpack(delivers.Restored, heard.body)
             self._events.append(SeenReply(key, heard.time, digits_of(said.port), said.provider, ("START",)))
         elif heard.kind in (messages.PERSON, messages.SUPPRESSED):
             self._ended(key, JournalRecord(heard.sequence, heard.kind, heard.body))
@@ -181,11 +182,11 @@ class PersonHistory:
 
     def _ended(self, key: Key, record: JournalRecord) -> None:
         if record.kind == messages.PERSON:
-            told = consents.unpack_change(record.body)
+            told = unpack(consents.ConsentChange, record.body)
             if told.event != "withdrawn":
                 self._events.append(ClaimsEnded(told.time, told.time if told.event == "erased" else told.before))
             return
-        said = operator_actions.unpack_suppressed(record.body)
+        said = unpack(operator_actions.Suppressed, record.body)
         lifted = [one for one in said.lifted if one.source != "doubtful"]  # holds are ended by a DECISION record
         if lifted:
             values = frozenset(one.value for one in lifted if one.scope in ("advertiser", "signature"))

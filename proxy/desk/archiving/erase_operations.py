@@ -15,7 +15,8 @@ from typing import Any
 import structlog
 
 from proxy.desk.archiving.operations import RetentionTask
-from proxy.journal.erasure import CHANGES_MAX, Erasure, RedactedGroup, pack_erasure
+from proxy.journal.encoding import pack
+from proxy.journal.erasure import CHANGES_MAX, Erasure, RedactedGroup
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.scan import segment_name
 from proxy.operations.control import Args, Call, CommandRefused, Handler
@@ -32,7 +33,7 @@ def commands(gate: Gate, retention: RetentionTask) -> Mapping[str, Handler]:
         """``person``: 16 hex digits. Answers with what must stay."""
         person, details, why = _person(call.args), call.args.text("details", ""), call.args.why()
         call.args.done()
-        said = operator_actions.pack_operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip())
+        said = pack(operator_actions.Operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip()))
         await gate.safe(gate.write(messages.OPERATED, said))
         log.info("erasure of a person from the journal begun", who=call.who)
         holds = [[hold.begin, hold.end, hold.why] for hold in retention.keep.holds]
@@ -50,7 +51,7 @@ def commands(gate: Gate, retention: RetentionTask) -> Mapping[str, Handler]:
         )
         one = Erasure(gate.now(), person, first, changes, _bytes_in(args, "signature", _SIGNATURE), call.who, why)
         args.done()
-        sequence = gate.write(messages.ERASURE, pack_erasure(one))
+        sequence = gate.write(messages.ERASURE, pack(one))
         await gate.safe(sequence)
         return {"sequence": sequence}
 

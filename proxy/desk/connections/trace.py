@@ -18,6 +18,7 @@ import structlog
 
 from proxy.config.mapping_reader import Network, network_of, within
 from proxy.config.yaml_file import unknown
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message
 from proxy.model.number import FIRST, NotARecipient, Number, recipient_of
@@ -98,7 +99,7 @@ class _Tracing:
         if self._running >= TRACES_MAX:
             raise CommandRefused(f"{TRACES_MAX} traces are running already")
         command = "trace --full" if full else "trace"
-        said = operator_actions.pack_operated(gate.now(), call.who, command, why, f"{selection} for {for_s:g} s")
+        said = pack(operator_actions.Operated(gate.now(), call.who, command, why, f"{selection} for {for_s:g} s"))
         await gate.safe(gate.write(messages.OPERATED, said))
         self._running += 1
         trace = _Trace(gate, selection, count, full, octets)

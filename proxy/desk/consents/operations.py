@@ -17,6 +17,7 @@ from typing import Any
 
 from proxy.config.yaml_file import unknown
 from proxy.desk.consents.person_view import batch_row, consents_of
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, messages, operator_actions
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
 from proxy.model.message import Category
@@ -127,7 +128,7 @@ class _Consent:
     async def show(self, call: Call) -> Mapping[str, Any]:
         gate, person = self._gate, recipient_in(call.args)
         call.args.done()
-        said = operator_actions.pack_operated(gate.now(), call.who, "consent show", "", str(person))
+        said = pack(operator_actions.Operated(gate.now(), call.who, "consent show", "", str(person)))
         await gate.safe(gate.write(messages.OPERATED, said))
         _, data = (await gate.store.load([person]))[person]
         return {
@@ -155,14 +156,12 @@ class _Consent:
             raise CommandRefused(gate.away)
         if gate.listing is not None:
             raise CommandRefused("another list of people is on its way in: try again when it is done")
-        body = consents.pack_file(
-            ConsentFile(now, batches, source, provider, _digest(proof), file, self._due(now, days), call.who, why)
-        )
-        incoming = gate.listing = ConsentImport(gate.write(messages.CONSENT_FILE, body), consents.unpack_file(body))
+        body = pack(ConsentFile(now, batches, source, provider, _digest(proof), file, self._due(now, days), call.who, why))
+        incoming = gate.listing = ConsentImport(gate.write(messages.CONSENT_FILE, body), unpack(consents.ConsentFile, body))
         try:
             await call.say({"go": True})
-            pack = partial(consents.pack_chunk, incoming.sequence)
-            await receive_numbers(gate, call, incoming, len(batches), NUMBERS_MAX, messages.CONSENTS, pack)
+            chunk = partial(consents.Chunk, incoming.sequence)
+            await receive_numbers(gate, call, incoming, len(batches), NUMBERS_MAX, messages.CONSENTS, chunk)
             return await self._put_in_force(incoming)
         finally:
             gate.import_ended()
@@ -208,7 +207,7 @@ class _Consent:
             except TooManyBatches as fault:
                 raise CommandRefused(f"{fault}: nothing was imported") from None
             event = incoming.whole(gate.now(), consented)
-            sequence = gate.write(messages.CONSENT_EVENT, consents.pack_event(event))
+            sequence = gate.write(messages.CONSENT_EVENT, pack(event))
             new = await put_in_force(incoming.apply(event, consented))
         gate.relay.refusals.clear()  # who was refused for want of consent may be allowed now
         await gate.safe(sequence)
@@ -264,7 +263,7 @@ class _Consent:
 
     async def _apply(self, event: BatchEvent) -> Mapping[str, Any]:
         gate = self._gate
-        sequence = gate.write(messages.CONSENT_EVENT, consents.pack_event(event))
+        sequence = gate.write(messages.CONSENT_EVENT, pack(event))
         apply_event(gate.store.consented, event)
         gate.relay.refusals.clear()
         await gate.safe(sequence)
@@ -302,7 +301,7 @@ class _Consent:
         await gate.safe(
             gate.write(
                 messages.OPERATED,
-                operator_actions.pack_operated(gate.now(), call.who, "consent export", why, f"batches {words}"),
+                pack(operator_actions.Operated(gate.now(), call.who, "consent export", why, f"batches {words}")),
             )
         )
         rows = 0

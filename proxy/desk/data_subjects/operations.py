@@ -21,6 +21,7 @@ from proxy.desk.consents.operations import change_person
 from proxy.desk.optouts.doubtful_operations import WithInbox
 from proxy.desk.suppression import operations as suppress
 from proxy.i18n.text import Bilingual
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.complaints import Case
 from proxy.journal.records.consents import ConsentChange
@@ -74,7 +75,7 @@ class _Subject:
         args.done()
         command = f"subject {'export' if export else 'show'}{' --unmasked' if unmasked else ''}"
         await gate.safe(
-            gate.write(messages.OPERATED, operator_actions.pack_operated(gate.now(), call.who, command, why, str(person)))
+            gate.write(messages.OPERATED, pack(operator_actions.Operated(gate.now(), call.who, command, why, str(person))))
         )
         return await self._known(person, unmasked)
 
@@ -197,7 +198,7 @@ class _Subject:
         now = gate.now()
         if any(before > now for _, before in rows):
             raise CommandRefused("a number is somebody else's from the future on: nothing was done")
-        said_of = operator_actions.pack_operated(now, call.who, "subject recycled", why, f"{file}: {len(rows)} numbers")
+        said_of = pack(operator_actions.Operated(now, call.who, "subject recycled", why, f"{file}: {len(rows)} numbers"))
         await gate.safe(gate.write(messages.OPERATED, said_of))
         return {"numbers": len(rows), "gone": await self._end(rows, call.who, why)}
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.config.yaml_file import unknown
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message, Sender
 from proxy.operations.args import recipient
@@ -42,7 +43,7 @@ class _Explain:
         if wanted not in (*LANGUAGES, JSON):
             raise CommandRefused(unknown("answer", wanted, (*LANGUAGES, JSON)))
         args.done()
-        said = operator_actions.pack_operated(gate.now(), call.who, "explain", "", str(number))
+        said = pack(operator_actions.Operated(gate.now(), call.who, "explain", "", str(number)))
         await gate.safe(gate.write(messages.OPERATED, said))
         _, data = (await gate.store.load([number]))[number]
         person = gate.store.listed.beside(Record(data), number)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.config.yaml_file import unknown
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.roles import Permission
 from proxy.operations.args import recipient
@@ -37,7 +38,7 @@ def commands(gate: Gate) -> Mapping[str, Handler]:
             call.demand(Permission.TAKE_OUT, f" {what}")
         why = args.why() if unmasked else args.text("why", "")
         args.done()
-        said = operator_actions.pack_operated(gate.now(), call.who, what + (UNMASKED if unmasked else ""), why, whom)
+        said = pack(operator_actions.Operated(gate.now(), call.who, what + (UNMASKED if unmasked else ""), why, whom))
         sequence = gate.write(messages.OPERATED, said)
         await gate.safe(sequence)
         return {"sequence": sequence}

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from proxy.config.yaml_file import unknown
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import Category
 from proxy.model.number import Number
@@ -123,7 +124,7 @@ class _Suppress:
     async def show(self, call: Call) -> Mapping[str, Any]:
         gate, recipient = self._gate, recipient_in(call.args)
         call.args.done()
-        said = operator_actions.pack_operated(gate.now(), call.who, "suppress show", "", str(recipient))
+        said = pack(operator_actions.Operated(gate.now(), call.who, "suppress show", "", str(recipient)))
         await gate.safe(gate.write(messages.OPERATED, said))
         _, data = (await gate.store.load([recipient]))[recipient]
         there = [(one, "record") for one in record.opt_outs(data)]
@@ -167,13 +168,13 @@ class _Suppress:
             raise CommandRefused(gate.away)
         if gate.listing is not None:
             raise CommandRefused("another list is on its way in: try again when it is done")
-        body = operator_actions.pack_listing(gate.now(), takes_off, refusals, call.who, why, file)
+        body = pack(operator_actions.ListBegun(gate.now(), takes_off, tuple(refusals), call.who, why, file))
         sequence = gate.write(messages.LISTING, body)
-        listing = gate.listing = ListImport(sequence, operator_actions.unpack_listing(body))
+        listing = gate.listing = ListImport(sequence, unpack(operator_actions.ListBegun, body))
         try:
             await call.say({"go": True})
-            pack = partial(operator_actions.pack_listed, listing.sequence)
-            await receive_numbers(gate, call, listing, len(refusals), LISTING_NUMBERS_MAX, messages.LISTED, pack)
+            chunk = partial(operator_actions.ListChunk, listing.sequence)
+            await receive_numbers(gate, call, listing, len(refusals), LISTING_NUMBERS_MAX, messages.LISTED, chunk)
             return await self._put_in_force(listing)
         finally:
             gate.import_ended()
@@ -207,7 +208,7 @@ class _Suppress:
         gate, why = self._gate, call.args.why()
         call.args.done()
         await gate.safe(
-            gate.write(messages.OPERATED, operator_actions.pack_operated(gate.now(), call.who, "suppress export", why, ""))
+            gate.write(messages.OPERATED, pack(operator_actions.Operated(gate.now(), call.who, "suppress export", why, "")))
         )
         people = 0
         for one, numbers in gate.store.listed.numbers():

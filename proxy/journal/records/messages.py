@@ -10,9 +10,25 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import BodyReader as _Reader
+from proxy.journal.encoding import (
+    COUNT8,
+    F64,
+    PART,
+    U32,
+    U64,
+    EntryOctets,
+    Fixed,
+    Ms,
+    OneOf,
+    Packed,
+    Rest,
+    Text,
+    by_hand,
+    record,
+    unpack,
+)
 from proxy.journal.encoding import pack_string as _word
 from proxy.journal.settled_submit import SettledSubmit
 from proxy.model.message import Category, Outcome, Sender, Take
@@ -74,28 +90,34 @@ def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
 # ---------------------------------------------------------------------------------------------------------------- verdict
 
 
+@record(
+    VERDICT,
+    order="time recipient adopts revision status keep_s outcome category #breaches #takes #digest #reason "
+    "reason digest entry provider account port breaches takes data",
+)
 @masked_repr
 class VerdictRecord(NamedTuple):
     """The verdict on one submit, with the facts and rules that led to it."""
 
-    time: float
-    provider: str
-    account: str
-    port: str
-    recipient: int  # 0 when the submit could not be read
-    outcome: Outcome
-    reason: str  # empty when allowed
-    status: int
-    category: Category
-    revision: str  # of the rules in force, empty if none were asked
-    breaches: tuple[tuple[int, Outcome, bool], ...]  # number of the rule in that revision, what it wants, shadow
-    takes: tuple[Take, ...]  # what it took from aggregates, if it was allowed
-    entry: Entry | None  # what it added to the person's record
-    adopts: int  # id of the unknown entry it stands in for
-    keep_s: int  # what the record was pruned by when the entry was added
-    digest: bytes  # 16 bytes over all after the destination, empty when the submit could not be read
-    data: bytes  # the PDU as the provider sent it
-    late: bool = False  # a part that arrived after the other parts were judged: it was not read with them
+    time: Ms
+    provider: Text
+    account: Text
+    port: Text
+    recipient: U64  # 0 when the submit could not be read
+    outcome: Annotated[Outcome, Fixed("B", "u8: outcome, 16 with an entry, 32 late")]
+    reason: Annotated[str, COUNT8]  # empty when allowed
+    status: U32
+    category: Annotated[Category, OneOf(tuple(Category))]
+    revision: Annotated[str, Fixed("8s", "8 octets")]  # of the rules in force, empty if none were asked
+    breaches: Annotated[tuple[Annotated[tuple[int, Outcome, bool], Packed(3, "rule u16, outcome u8")], ...], COUNT8]
+    """Number of the rule in that revision, what it wants, whether it is in shadow."""
+    takes: Annotated[tuple[Take, ...], COUNT8]  # what it took from aggregates, if it was allowed
+    entry: Annotated[Entry | None, EntryOctets]  # what it added to the person's record
+    adopts: U64  # id of the unknown entry it stands in for
+    keep_s: U32  # what the record was pruned by when the entry was added
+    digest: Annotated[bytes, COUNT8]  # 16 bytes over all after the destination, empty when the submit could not be read
+    data: Rest  # the PDU as the provider sent it
+    late: Annotated[bool, PART] = False  # a part that arrived after the other parts were judged: it was not read with them
 
     @property
     def fingerprint(self) -> int:
@@ -103,8 +125,7 @@ class VerdictRecord(NamedTuple):
 
 
 _FIXED = struct.Struct(">QQQ8sIIBBBBBB")
-"""time in ms, recipient, adopts, revision, status, keep_s, outcome | category << 2 | has entry << 4, category of the message,
-breaches, takes, digest bytes, reason bytes"""
+"""The fixed part of a VerdictRecord, which is packed and unpacked by hand: each message has one."""
 DIGEST_BYTES = 16
 """Of Content.digest."""
 _BREACH = struct.Struct(">HB")
@@ -214,6 +235,7 @@ def _plain(revision: str, keep_s: int) -> tuple[bytes, ...]:
     )
 
 
+@by_hand(VerdictRecord)
 def unpack_verdict(body: bytes) -> VerdictRecord:
     """The reverse of ``pack_verdict``; ValueError or struct.error when the body is no such thing."""
     (
@@ -269,6 +291,12 @@ def _name(revision: bytes) -> str:
     return said
 
 
+class _SenderText(NamedTuple):
+    provider: Text
+    account: Text
+    port: Text
+
+
 def _who(body: bytes, at: int) -> tuple[tuple[str, str, str], int]:
     """Provider, account and port, which few messages have to themselves, and where they end."""
     end = at
@@ -279,8 +307,7 @@ def _who(body: bytes, at: int) -> tuple[tuple[str, str, str], int]:
     if found is None:
         if len(_whos) >= _WHOS_MAX:
             _whos.clear()
-        reader = _Reader(raw)
-        found = _whos[raw] = reader.string(), reader.string(), reader.string()
+        found = _whos[raw] = unpack(_SenderText, raw)
     return found, end
 
 
@@ -302,43 +329,21 @@ def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
 # ------------------------------------------------------------------------------------------------------------------- torn
 
 
+@record(TORN)
 @masked_repr
 class Torn(NamedTuple):
     """A long message of which a person has some parts and not all, or that is whole by now."""
 
-    time: float
-    recipient: int
-    key: int  # state/record/incomplete_multipart.py
-    since: int  # seconds; 0: it is whole, or nothing of it is out
-
-
-_TORN = struct.Struct(">QQQI")
-
-
-def pack_torn(now: float, recipient: int, key: int, since: int) -> bytes:
-    return _TORN.pack(int(now * 1000), recipient, key, since)
-
-
-def unpack_torn(body: bytes) -> Torn:
-    time_ms, recipient, key, since = _TORN.unpack(body)
-    return Torn(time_ms / 1000, recipient, key, since)
+    time: Ms
+    recipient: U64
+    key: U64  # state/record/incomplete_multipart.py
+    since: U32  # seconds; 0: it is whole, or nothing of it is out
 
 
 # ------------------------------------------------------------------------------------------------------------------ clock
 
 
+@record(CLOCK)
 class Clock(NamedTuple):
-    time: float
-    step_s: float  # by how much the wall clock jumped
-
-
-_CLOCK = struct.Struct(">Qd")
-
-
-def pack_clock(now: float, step_s: float) -> bytes:
-    return _CLOCK.pack(int(now * 1000), step_s)
-
-
-def unpack_clock(body: bytes) -> Clock:
-    time_ms, step_s = _CLOCK.unpack(body)
-    return Clock(time_ms / 1000, step_s)
+    time: Ms
+    step_s: F64  # by how much the wall clock jumped

@@ -1,4 +1,4 @@
-"""Encodes the strings behind the hashes in other records (kind 51).
+"""Declares the strings behind the hashes in other records (kind 51).
 
 In: ports and signatures that a gate met for the first time. Out: bodies of the kind NAMED (messages.py), and typed values. Never: files, a
 clock.
@@ -6,33 +6,18 @@ clock.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import BodyReader, pack_string
+from proxy.journal.encoding import COUNT32, U64, Ms, Text, record
+from proxy.journal.records.messages import NAMED
 
-Name = tuple[int, str]
+Name = tuple[U64, Text]
 """Number (state/lists/hash_dictionary.py) and word."""
-_HEAD = struct.Struct(">QI")
-_NUMBER = struct.Struct(">Q")
 NAMES_A_RECORD_MAX = 10_000
 """A record holds some 300 KB at most."""
 
 
+@record(NAMED)
 class NamedHash(NamedTuple):
-    time: float
-    names: tuple[Name, ...]
-
-
-def pack_names(now: float, names: Sequence[Name]) -> bytes:
-    """At most ``NAMES_A_RECORD_MAX`` of them."""
-    head = _HEAD.pack(int(now * 1000), len(names))
-    return head + b"".join([_NUMBER.pack(number) + pack_string(name) for number, name in names])
-
-
-def unpack_names(body: bytes) -> NamedHash:
-    """ValueError or struct.error when the body is no such thing."""
-    reader = BodyReader(body)
-    time_ms, count = reader.take(_HEAD)
-    return NamedHash(time_ms / 1000, tuple((reader.take(_NUMBER)[0], reader.string()) for _ in range(count)))
+    time: Ms
+    names: Annotated[tuple[Name, ...], COUNT32]  # at most NAMES_A_RECORD_MAX

@@ -12,6 +12,7 @@ from hashlib import blake2b
 
 from pyroaring import BitMap
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import operator_actions
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.consents import ConsentImports
@@ -36,7 +37,7 @@ class ListImport:
         """Adds one LISTED record, with how many numbers are in it."""
         self._digest.update(len(body).to_bytes(4, "big"))
         self._digest.update(body)
-        chunk = operator_actions.unpack_listed(body)
+        chunk = unpack(operator_actions.ListChunk, body)
         self._chunks.append(chunk)
         self._by_key[chunk.key] += numbers
         self.numbers += numbers
@@ -51,7 +52,7 @@ class ListImport:
 
     def done(self, now: float) -> bytes:
         """The body of LISTING_DONE."""
-        return operator_actions.pack_listing_done(now, self.sequence, len(self._chunks), self.numbers, self._digest.digest())
+        return pack(operator_actions.ListingDone(now, self.sequence, len(self._chunks), self.numbers, self._digest.digest()))
 
     def check(self, done: operator_actions.ListingDone) -> None:
         """Raises IncompleteList."""
@@ -102,11 +103,11 @@ class ListImports:
         return bool(self._begun) or self.consents.amid or self.others_amid
 
     def begin(self, sequence: int, body: bytes) -> None:
-        self._begun[sequence] = ListImport(sequence, operator_actions.unpack_listing(body))
+        self._begun[sequence] = ListImport(sequence, unpack(operator_actions.ListBegun, body))
 
     def add(self, body: bytes) -> None:
         """Adds a chunk. A chunk of an unknown import belongs to one that was complete before the replayed part of the journal."""
-        listing = self._begun.get(operator_actions.unpack_listed(body).listing)
+        listing = self._begun.get(unpack(operator_actions.ListChunk, body).listing)
         if listing is not None:
             listing.add(body, 0)
 
@@ -116,7 +117,7 @@ class ListImports:
 
     def finishing(self, body: bytes) -> Iterator[int]:
         """``done``, chunk by chunk, so that the caller can yield in between; yields how many numbers each changed."""
-        said = operator_actions.unpack_listing_done(body)
+        said = unpack(operator_actions.ListingDone, body)
         listing = self._begun.get(said.listing)
         if listing is not None:
             listing.check(said)

@@ -17,11 +17,10 @@ the last proof that it knows of. Where another gate knows of a later one, it cou
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from proxy.journal.encoding import BodyReader, pack_string
+from proxy.journal.encoding import COUNT8, COUNT16, U64, Flag, RoundedMs, Text, layout, pack, record, unpack
 from proxy.journal.records import messages
 from proxy.journal.records.probes import ProbeStore
 from proxy.model.message import hash48
@@ -49,23 +48,26 @@ Keywords = Mapping[str, tuple[int, int]]
 """Keyword → advertisements that declared it, replies that said it; empty: the advertisement declared none."""
 
 
+@layout(
+    "prefix proven_at probed_at first_at last_at marked_at advertisements replies probes since marked unanswered failed keywords"
+)
 class PrefixCounts(NamedTuple):
     """What one gate counted of one prefix."""
 
-    prefix: str
-    advertisements: int = 0
-    replies: int = 0
-    probes: int = 0  # that were answered
-    since: int = 0  # advertisements since the last proof
-    proven_at: float = 0.0  # 0: never
-    probed_at: float = 0.0
-    failed: bool = False  # the last probe was not answered
-    first_at: float = 0.0  # the first advertisement
-    last_at: float = 0.0  # the last one
-    marked_at: float = 0.0  # ``answer_s`` or less ago ``since`` was marked: …
-    marked: int = 0  # … what it was then, …
-    unanswered: int = 0  # … and at the mark before
-    keywords: Mapping[str, tuple[int, int]] = {}
+    prefix: Text
+    advertisements: U64 = 0
+    replies: U64 = 0
+    probes: U64 = 0  # that were answered
+    since: U64 = 0  # advertisements since the last proof
+    proven_at: RoundedMs = 0.0  # 0: never
+    probed_at: RoundedMs = 0.0
+    failed: Flag = False  # the last probe was not answered
+    first_at: RoundedMs = 0.0  # the first advertisement
+    last_at: RoundedMs = 0.0  # the last one
+    marked_at: RoundedMs = 0.0  # ``answer_s`` or less ago ``since`` was marked: …
+    marked: U64 = 0  # … what it was then, …
+    unanswered: U64 = 0  # … and at the mark before
+    keywords: Annotated[Mapping[Text, tuple[U64, U64]], COUNT8] = {}
 
     def due(self, now: float, answer_s: float) -> int:
         """Advertisements since the last proof that are old enough to have been answered."""
@@ -90,6 +92,13 @@ class PrefixCounts(NamedTuple):
         """A reply, or an answered probe, has reached this gate or another one."""
         at = max(at, self.proven_at)
         return self._replace(since=0, marked_at=at, marked=0, unanswered=0, proven_at=at)
+
+
+@record(messages.REPLY_PATH)
+class ReplyPathCounts(NamedTuple):
+    """All that a gate counted until then, of some prefixes."""
+
+    rows: Annotated[tuple[PrefixCounts, ...], COUNT16]
 
 
 class PathState(NamedTuple):
@@ -263,9 +272,9 @@ class ReplyPaths:
         write = self._tell if told and self._tell is not None else self._write
         for start in range(0, len(prefixes), ROWS_MAX):
             rows = [self._rows[one] for one in prefixes[start : start + ROWS_MAX]]
-            write([(messages.REPLY_PATH, pack_rows(rows))])
+            write([(messages.REPLY_PATH, pack(ReplyPathCounts(tuple(rows))))])
             for row in rows:
-                self._bodies.put(number_of(row.prefix), pack_rows([row]))
+                self._bodies.put(number_of(row.prefix), pack(ReplyPathCounts((row,))))
                 self._changed.pop(row.prefix, None)
                 self._written[row.prefix] = now, row.advertisements
                 if told:
@@ -273,7 +282,7 @@ class ReplyPaths:
                     self._told[row.prefix] = now, row.advertisements
 
     def _enter(self, number: int, body: bytes) -> None:
-        node, (row,) = node_of(number), unpack_rows(body)
+        node, (row,) = node_of(number), unpack(ReplyPathCounts, body).rows
         if node < 0:
             self._rows[row.prefix] = row
         elif node == self._node:  # it came back, and stands there as this gate's own
@@ -296,9 +305,6 @@ def _added(one: Keywords, more: Iterable[tuple[str, tuple[int, int]]]) -> Keywor
 # -- as octets
 
 _NODE_SHIFT = 48
-_COUNT = struct.Struct(">H")
-_ROW = struct.Struct(">QQQQQQQQQQQBB")
-_KEYWORD = struct.Struct(">QQ")
 
 
 def number_of(prefix: str, node: int = -1) -> int:
@@ -313,37 +319,5 @@ def node_of(number: int) -> int:
 
 def keep(bodies: ProbeStore, body: bytes, node: int = -1) -> None:
     """Keeps a row that was replayed, or that another gate (``node``) has sent."""
-    for row in unpack_rows(body):
-        bodies.hear(number_of(row.prefix, node), pack_rows([row]))
-
-
-def pack_rows(rows: Sequence[PrefixCounts]) -> bytes:
-    """The body of a journal record. Each row says all that its gate counted until then."""
-    parts = [_COUNT.pack(len(rows))]
-    for row in rows:
-        times = (row.proven_at, row.probed_at, row.first_at, row.last_at, row.marked_at)
-        counts = (row.advertisements, row.replies, row.probes, row.since, row.marked, row.unanswered)
-        parts += [
-            pack_string(row.prefix),
-            _ROW.pack(*(round(one * 1000) for one in times), *counts, row.failed, len(row.keywords)),
-        ]
-        for keyword, both in row.keywords.items():
-            parts += [pack_string(keyword), _KEYWORD.pack(*both)]
-    return b"".join(parts)
-
-
-def unpack_rows(body: bytes) -> list[PrefixCounts]:
-    reader = BodyReader(body)
-    return [_unpack(reader) for _ in range(reader.take(_COUNT)[0])]
-
-
-def _unpack(reader: BodyReader) -> PrefixCounts:
-    prefix = reader.string()
-    proven, probed, first, last, at, advertisements, replies, probes, since, marked, unanswered, failed, count = reader.take(
-        _ROW
-    )
-    keywords = {reader.string(): reader.take(_KEYWORD) for _ in range(count)}
-    return PrefixCounts(
-        prefix, advertisements, replies, probes, since, proven / 1000, probed / 1000, bool(failed), first / 1000, last / 1000, at / 1000,
-        marked, unanswered, keywords,
-    )  # fmt: skip
+    for row in unpack(ReplyPathCounts, body).rows:
+        bodies.hear(number_of(row.prefix, node), pack(ReplyPathCounts((row,))))

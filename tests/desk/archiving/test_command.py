@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from proxy.__main__ import app
 from proxy.journal.disk import OsDisk
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal
 
@@ -25,7 +26,7 @@ def written(folder: Path, node: int = 0) -> Path:
     """A journal of three hours."""
     journal = Journal(OsDisk(folder), node)
     for hour in range(3):
-        journal.append(messages.CLOCK, messages.pack_clock(1_700_000_000 + hour * HOUR, 1.0))
+        journal.append(messages.CLOCK, pack(messages.Clock(1_700_000_000 + hour * HOUR, 1.0)))
         journal.write(1_700_000_000 + hour * HOUR)
         journal.note_synced(journal.sync())
     journal.close()
