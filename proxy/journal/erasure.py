@@ -21,7 +21,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import COUNT16, U64, Fixed, Ms, Text, pack, record, unpack
+from proxy.journal.encoding import COUNT16, U64, Ms, Text, octets, pack, record, unpack
 from proxy.journal.records import answers, delivers, messages, unreadable_submits
 from proxy.journal.records.doubtful_replies import DoubtDecision, id_of
 from proxy.journal.records.replicated import ReplicatedRecord
@@ -59,7 +59,7 @@ _CHANGE = struct.Struct(">Q32s32s")
 _SIGNED = b"gate106 erasure\n"
 
 
-_Digest = Annotated[bytes, Fixed("32s", "32 octets")]
+_Digest = Annotated[bytes, octets(32)]
 
 
 class RedactedGroup(NamedTuple):
@@ -92,7 +92,7 @@ class Erasure(NamedTuple):
     person: U64  # the keyed hash (archive/secret_keys.py): no number
     first: U64  # record of the segment
     changes: Annotated[tuple[RedactedGroup, ...], COUNT16]
-    signature: Annotated[bytes, Fixed("64s", "64 octets")]
+    signature: Annotated[bytes, octets(64)]
     who: Text
     why: Text
 

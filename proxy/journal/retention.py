@@ -18,7 +18,7 @@ from typing import Annotated, NamedTuple
 
 from proxy.config import Hold, Retention
 from proxy.journal.disk import Disk
-from proxy.journal.encoding import U32, U64, Fixed, Ms, Text, record
+from proxy.journal.encoding import U32, U64, Ms, Text, octets, record
 from proxy.journal.records.messages import REMOVED
 from proxy.journal.scan import Hole, Scan
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, SegmentHeader, unpack_header
@@ -59,7 +59,7 @@ class Removed(NamedTuple):
     octets: U64
     since: Ms
     until: Ms
-    digest: Annotated[bytes, Fixed("32s", "32 octets")]
+    digest: Annotated[bytes, octets(32)]
     who: Text
     why: Text
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import COUNT16, U64, Ms, OneOf, Shortened, Text, record
+from proxy.journal.encoding import COUNT16, U64, Ms, Text, one_of, record
 from proxy.journal.records.messages import CASED
 from proxy.model.number import masked_repr
 
@@ -25,12 +25,12 @@ class DeskEvent(NamedTuple):
     why: Text
 
 
-def _kept(events: tuple[DeskEvent, ...]) -> tuple[DeskEvent, ...]:
+def kept_events(events: tuple[DeskEvent, ...]) -> tuple[DeskEvent, ...]:
     """How it began, and what came last."""
     return events[:1] + events[1:][-(EVENTS_MAX - 1) :]
 
 
-DeskEvents = Annotated[tuple[DeskEvent, ...], COUNT16, Shortened(_kept)]
+DeskEvents = Annotated[tuple[DeskEvent, ...], COUNT16]
 OPEN, VALID, INVALID, DUPLICATE, WITHDRAWN, NOT_OURS = STATES = (
     "open", "valid", "invalid", "duplicate", "withdrawn", "not-ours",
 )  # fmt: skip
@@ -41,13 +41,14 @@ OPEN, VALID, INVALID, DUPLICATE, WITHDRAWN, NOT_OURS = STATES = (
     CASED,
     order="id filed came forward_by answer_by forwarded at sent recipient of state "
     "source reference batch number sender text message provider port signature category events",
+    before=lambda case: case._replace(events=kept_events(case.events)),
 )
 @masked_repr
 class Case(NamedTuple):
     """A complaint and its handling. Empty strings and 0 mean that a value is missing."""
 
     id: U64  # from 1, never given twice
-    state: Annotated[str, OneOf(STATES)]
+    state: Annotated[str, one_of(STATES)]
     source: Text  # who sent it: 12321
     reference: Text  # what they call it
     batch: Text  # first 16 hex digits of the file's SHA-256

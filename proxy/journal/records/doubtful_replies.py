@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import COUNT8, COUNT16, U8, U32, U64, Flag, Ms, Shortened, Text, pack, record, unpack
+from proxy.journal.encoding import COUNT8, COUNT16, U8, U32, U64, Flag, Ms, Text, pack, pack_string, record, text_form, unpack
 from proxy.journal.records.messages import DECISION, DOUBTFUL
 from proxy.model.number import masked_repr
 from proxy.model.recipient import HOLD_S, OptOut
@@ -22,7 +22,7 @@ DECIDED_IDS_MAX = 2_000
 LISTED_MAX = 100_000
 """Replies on the list, including those decided in the last 30 days: some 130 MB. Beyond it a reply is in force and in the journal, but not
 on the list until others leave it."""
-ShortText = Annotated[Text, Shortened(lambda text: text[:TEXT_CHARACTERS_MAX])]
+ShortText = Annotated[str, text_form(pack_string, f"[:{TEXT_CHARACTERS_MAX}]")]
 
 
 class ReplyContext(NamedTuple):

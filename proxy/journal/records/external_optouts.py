@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import U32, Fixed, Ms, Text, record
+from proxy.journal.encoding import U32, Ms, Text, octets, record
 from proxy.journal.records.messages import TOLD
 
-_Digest = Annotated[bytes, Fixed("16s", "16 octets")]
+_Digest = Annotated[bytes, octets(16)]
 
 
 @record(TOLD)

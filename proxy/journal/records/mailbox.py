@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import TO_END, U64, Converted, Ms, OneOf, Rest, record
+from proxy.journal.encoding import TO_END, U64, Form, Ms, one_of, record
 from proxy.journal.records.messages import DELIVERED, DISOWNED, DROPPED
 
 WHYS = ("expired", "full", "refused", "returned")
@@ -24,7 +24,7 @@ class Delivered(NamedTuple):
 @record(DROPPED)
 class Dropped(NamedTuple):
     time: Ms
-    delivers: Annotated[tuple[tuple[U64, Annotated[str, OneOf(WHYS)]], ...], TO_END]  # (number, why)
+    delivers: Annotated[tuple[tuple[U64, Annotated[str, one_of(WHYS)]], ...], TO_END]  # (number, why)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -35,8 +35,7 @@ class Dropped(NamedTuple):
         return tuple(why for _, why in self.delivers)
 
 
-_names = Converted(Rest, lambda names: "\0".join(names).encode(), lambda octets: tuple(octets.decode().split("\0")))
-"""Names have no NUL."""
+_names = Form("names with NUL between them", tail='"\\0".join({0}).encode()', value='tuple(body[at:].decode().split("\\0"))')
 
 
 @record(DISOWNED)

@@ -19,13 +19,13 @@ from proxy.journal.encoding import (
     U32,
     U64,
     EntryOctets,
-    Fixed,
+    Form,
     Ms,
-    OneOf,
-    Packed,
     Rest,
     Text,
     by_hand,
+    octets,
+    one_of,
     record,
     unpack,
 )
@@ -104,12 +104,12 @@ class VerdictRecord(NamedTuple):
     account: Text
     port: Text
     recipient: U64  # 0 when the submit could not be read
-    outcome: Annotated[Outcome, Fixed("B", "u8: outcome, 16 with an entry, 32 late")]
+    outcome: Annotated[Outcome, Form("u8: 0 to 2, 16 with an entry, 32 late", "B")]
     reason: Annotated[str, COUNT8]  # empty when allowed
     status: U32
-    category: Annotated[Category, OneOf(tuple(Category))]
-    revision: Annotated[str, Fixed("8s", "8 octets")]  # of the rules in force, empty if none were asked
-    breaches: Annotated[tuple[Annotated[tuple[int, Outcome, bool], Packed(3, "rule u16, outcome u8")], ...], COUNT8]
+    category: Annotated[Category, one_of(tuple(Category))]
+    revision: Annotated[str, octets(8)]  # of the rules in force, empty if none were asked
+    breaches: Annotated[tuple[Annotated[tuple[int, Outcome, bool], Form("u16, u8", "HB")], ...], COUNT8]
     """Number of the rule in that revision, what it wants, whether it is in shadow."""
     takes: Annotated[tuple[Take, ...], COUNT8]  # what it took from aggregates, if it was allowed
     entry: Annotated[Entry | None, EntryOctets]  # what it added to the person's record

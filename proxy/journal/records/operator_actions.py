@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import COUNT8, COUNT16, U16, U32, U64, Fixed, Flag, Ms, OneOf, Rest, Text, declare, record
+from proxy.journal.encoding import COUNT8, COUNT16, U16, U32, U64, Flag, Ms, Rest, Text, declare, octets, one_of, record
 from proxy.journal.records.messages import LIFTED, LISTED, LISTING, LISTING_DONE, OPERATED, ORDERED, SUPPRESSED
 from proxy.model.message import ORDER_KINDS, Order
 from proxy.model.number import masked_repr
@@ -22,7 +22,7 @@ declare(
     id=U64,
     since=Ms,
     until=Ms,
-    kind=Annotated[str, OneOf(ORDER_KINDS)],
+    kind=Annotated[str, one_of(ORDER_KINDS)],
     scope=Annotated[tuple[tuple[Text, Annotated[tuple[Text, ...], COUNT16]], ...], COUNT8],
     who=Text,
     why=Text,
@@ -103,4 +103,4 @@ class ListingDone(NamedTuple):
     listing: U64
     chunks: U32
     numbers: U64
-    digest: Annotated[bytes, Fixed("16s", "16 octets")]  # of all its LISTED bodies
+    digest: Annotated[bytes, octets(16)]  # of all its LISTED bodies

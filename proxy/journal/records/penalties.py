@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import COUNT16, PART, U64, Joined, Ms, OneOf, Text, Thousandths, record
-from proxy.journal.records.complaints import DeskEvents
+from proxy.journal.encoding import COUNT16, PART, U64, Ms, Text, Thousandths, one_of, record
+from proxy.journal.records.complaints import DeskEvents, kept_events
 from proxy.journal.records.messages import COUNTED, COUNTED_APART, PENALIZED
 
 WARN, THROTTLE, SUSPEND_MARKETING, SUSPEND_ALL = LADDER = ("warn", "throttle", "suspend-marketing", "suspend-all")
@@ -46,26 +46,30 @@ class Subject(NamedTuple):
         return " and ".join(filter(None, (self.provider, named)))
 
 
-def _split_figure(said: str) -> tuple[str, str]:
-    figure, _, figure_zh = said.partition("\n")
-    return figure, figure_zh
+def _joined(one: Penalty) -> Penalty:
+    """``provider`` stands for the whole subject, ``figure`` for both languages, each in lines."""
+    figure = f"{one.figure}\n{one.figure_zh}" if one.figure_zh else one.figure
+    return one._replace(provider=one.subject.pack(), figure=figure, events=kept_events(one.events))
 
 
-_subject = Joined(Text, "by value", lambda *subject: Subject(*subject).pack(), Subject.unpack)
-_figure = Joined(Text, "figure_zh", lambda figure, zh: f"{figure}\n{zh}" if zh else figure, _split_figure)
+def _split(one: Penalty) -> Penalty:
+    subject, (figure, _, figure_zh) = Subject.unpack(one.provider), one.figure.partition("\n")
+    return one._replace(provider=subject.provider, by=subject.by, value=subject.value, figure=figure, figure_zh=figure_zh)
 
 
 @record(
     PENALIZED,
     order="id since until for_s order share state step provider trigger say basis figure revision author appeal events",
+    before=_joined,
+    after=_split,
 )
 class Penalty(NamedTuple):
     """What a provider, or a part of its messages, is made to bear for a while, and how that came about."""
 
     id: U64  # from 1, never given twice
-    state: Annotated[str, OneOf(STATES)]
-    step: Annotated[str, OneOf(LADDER)]
-    provider: Annotated[str, _subject]  # empty: an advertiser bears it, whichever provider brings its messages
+    state: Annotated[str, one_of(STATES)]
+    step: Annotated[str, one_of(LADDER)]
+    provider: Text  # empty: an advertiser bears it, whichever provider brings its messages
     share: Thousandths  # of a throttle: the share of the provider's rate that is left
     for_s: U64
     since: Ms  # when it came into force, 0 before
@@ -74,7 +78,7 @@ class Penalty(NamedTuple):
     trigger: Text  # the rule that proposed it, empty for a person
     say: Text
     basis: Text
-    figure: Annotated[str, _figure]  # the measured value, in words
+    figure: Text  # the measured value, in words
     revision: Text  # of the rules then
     author: Text
     appeal: Text

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, NamedTuple, Protocol
 
-from proxy.journal.encoding import COUNT8, I64, U64, OneOf, RoundedMs, Text, layout, pack, record, unpack
+from proxy.journal.encoding import COUNT8, I64, U64, RoundedMs, Text, layout, one_of, pack, record, unpack
 from proxy.journal.records import messages
 from proxy.model.message import hash48
 
@@ -77,7 +77,7 @@ class Probe(NamedTuple):
     node: I64  # of the gate that sends
     begun_at: RoundedMs
     within_s: RoundedMs  # a reply must come
-    state: Annotated[str, OneOf(STATES)]
+    state: Annotated[str, one_of(STATES)]
     ended_at: RoundedMs
     tries: Annotated[tuple[ProbeAttempt, ...], COUNT8]
 
