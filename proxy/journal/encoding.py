@@ -27,7 +27,7 @@ from __future__ import annotations
 import json
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -160,10 +160,9 @@ class _Count(NamedTuple):
     """How many members a list or a map has, or how many octets; without a letter it lasts to the end of the body."""
 
     letter: str
-    name: str
 
 
-COUNT8, COUNT16, COUNT32, TO_END = _Count("B", "u8"), _Count("H", "u16"), _Count("I", "u32"), _Count("", "to the end")
+COUNT8, COUNT16, COUNT32, TO_END = _Count("B"), _Count("H"), _Count("I"), _Count("")
 PART, JSON, OMITTED = object(), object(), object()
 """PART: written with another field (``before``). JSON: this value is all that follows. OMITTED: this field and those behind it are left out
 of the JSON array while it is 0."""
@@ -182,10 +181,10 @@ Text = Annotated[str, text_form(pack_string)]
 Word = Annotated[str, text_form(lru_cache(maxsize=16_384)(pack_string))]
 """A text with few different values, whose octets are cached."""
 Rest = Annotated[bytes, Form("octets to the end", tail="{0}", value="body[at:]")]
-EntryOctets = Annotated[
-    Entry,
-    Form("entry", tail="{0}.pack()", lines=f"{{n}} = {{read}}(body, at)\nat += {ENTRY.size}", value="{n}", read=Entry.unpack),
-]
+ENTRY_FORM = Form(
+    "entry", tail="{0}.pack()", lines=f"{{n}} = {{read}}(body, at)\nat += {ENTRY.size}", value="{n}", read=Entry.unpack
+)
+EntryOctets = Annotated[Entry, ENTRY_FORM]
 _hints: dict[type, dict[str, Any]] = {}
 _options = defaultdict[type, _Options](_Options)
 declare(OptOut, time=U64, expiry=U64, scope=Text, value=Text, source=Text)
@@ -231,7 +230,7 @@ class _Layout(Form):
     def __init__(
         self, cls: type[Values] | None, forms: Mapping[str, Form], order: str = "", fields: Sequence[str] = ()
     ) -> None:
-        super().__init__(", ".join(f"{name} {form.name}" if cls else form.name for name, form in forms.items()))
+        super().__init__("")
         self.cls, self.forms, self.fields = cls, forms, fields or tuple(forms)
         order = order or " ".join((*(f"#{name}" for name in forms), *forms))
         self.steps: list[tuple[str, ...]] = []
@@ -247,6 +246,10 @@ class _Layout(Form):
                     self.steps.append(("fixed", name))
             if word == name and forms[name].has_tail:
                 self.steps.append(("tail", name))
+        self.name = ", ".join(
+            f"{name} {forms[name].name}" if cls else forms[name].name
+            for name in dict.fromkeys(one for step in self.steps for one in step[1:])
+        )
         self.head = self.steps[0][1:] if self.steps and self.steps[0][0] == "fixed" else ()
         self.struct = self.struct_of(self.head)
         self.letters, self.has_tail = self.struct.format[1:], len(self.steps) > bool(self.head)
@@ -301,9 +304,7 @@ class _Members(Form):
     """A tuple of members of one form, or a map (its members are pairs)."""
 
     def __init__(self, form: Form, count: _Count, *, is_map: bool) -> None:
-        super().__init__(
-            f"{'map' if is_map else 'list'} of ({form.name}), {count.name}", count.letter, fixed="len({0})", tail=" "
-        )
+        super().__init__(f"{'map' if is_map else 'list'} of ({form.name})", count.letter, fixed="len({0})", tail=" ")
         self._is_map, self._form = is_map, form
         self._row = form if isinstance(form, _Layout) else _Layout(None, {"0": form})
 
@@ -375,7 +376,7 @@ def form_of(hint: Any) -> Form | None:
     origin, inner, count = get_origin(base), get_args(base), next((mark for mark in marks if isinstance(mark, _Count)), None)
     if count is not None and base in (bytes, str):
         return Form(
-            f"octets, {count.name}",
+            "octets",
             count.letter,
             fixed="len({0})",
             tail="{0}",
@@ -400,6 +401,20 @@ def layout_of(cls: type[Values]) -> _Layout:
     forms = {name: form for name, hint in _hints_of(cls).items() if (form := form_of(hint))}
     fields = [name for name in cls._fields if name in forms or PART in _parted(_hints_of(cls)[name])[1]]  # type: ignore[attr-defined] # a NamedTuple
     return _Layout(cls, forms, _options[cls].order, fields)
+
+
+def declared_fields(cls: type[Values]) -> Iterator[tuple[str, str]]:
+    """Each field of a record and its form, in the order of the octets; ``#name``: what the fixed part holds of a longer field."""
+    form = layout_of(cls)
+    for which, *names in form.steps:
+        for name in names:
+            one = form.forms[name]
+            if which == "fixed" and one.has_tail:
+                yield f"#{name}", " ".join({"B": "u8", "H": "u16", "I": "u32", "Q": "u64"}[letter] for letter in one.letters)
+            else:
+                yield name, one.name
+    for name in _JsonArray(cls).names:
+        yield name, "json"
 
 
 class _JsonArray:

@@ -38,6 +38,7 @@ class CarrierAnswer(NamedTuple):
     carrier_id: Rest = b""  # the body of the carrier's answer
 
 
+@masked_repr
 class AcceptedMessage(NamedTuple):
     """A submit that the carrier took."""
 

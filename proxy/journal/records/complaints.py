@@ -45,7 +45,10 @@ OPEN, VALID, INVALID, DUPLICATE, WITHDRAWN, NOT_OURS = STATES = (
 )
 @masked_repr
 class Case(NamedTuple):
-    """A complaint and its handling. Empty strings and 0 mean that a value is missing."""
+    """A complaint and its handling.
+
+    Empty strings and 0 mean that a value is missing.
+    """
 
     id: U64  # from 1, never given twice
     state: Annotated[str, one_of(STATES)]

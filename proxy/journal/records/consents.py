@@ -46,7 +46,7 @@ class ConsentFile(NamedTuple):
 @record(CONSENTS)
 @masked_repr
 class Chunk(NamedTuple):
-    """Some of its numbers."""
+    """Some of the numbers of a file of consents."""
 
     file: U64  # the sequence of the CONSENT_FILE record
     batch: U16  # which of its batches
@@ -56,7 +56,7 @@ class Chunk(NamedTuple):
 
 @record(CONSENT_EVENT)
 class BatchEvent(NamedTuple):
-    """A change of batches."""
+    """A file of consents is whole, or a change of its batches."""
 
     time: Ms
     event: str  # of EVENTS

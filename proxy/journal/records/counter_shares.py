@@ -18,6 +18,8 @@ from proxy.model.message import Take
 
 @record(SHARE)
 class CounterShare(NamedTuple):
+    """A change of aggregate counters that no verdict records."""
+
     time: Ms
     verdict_sequence: U64  # where the verdict stands in the journal
     entry_time: U32  # as of which the takes count

@@ -20,6 +20,8 @@ from proxy.native.loader import compiled
 @record(DELIVER)
 @masked_repr
 class DeliverRecord(NamedTuple):
+    """A receipt or a reply for a provider."""
+
     time: Ms
     kind: Word  # receipt, reply, optout, restore, review
     source: Text
@@ -65,6 +67,8 @@ _known = lru_cache(maxsize=16_384)(pack_string)
 @record(OPTOUT)
 @masked_repr
 class OptedOut(NamedTuple):
+    """A recipient refused messages."""
+
     time: Ms
     recipient: U64
     opt_out: OptOut

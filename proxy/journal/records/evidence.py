@@ -17,6 +17,8 @@ from proxy.model.recipient import RefusedText
 
 @record(EVIDENCE, ascii_json=True)
 class VerdictEvidence(NamedTuple):
+    """What a rule found in the text of a message that it refused."""
+
     time: Ms
     verdict_sequence: U64  # where the verdict stands in the journal
     rule: str

@@ -18,6 +18,8 @@ _Digest = Annotated[bytes, octets(16)]
 
 @record(TOLD)
 class ExternalOptOut(NamedTuple):
+    """A request of another channel was handled, and must not be handled again."""
+
     time: Ms
     key: _Digest  # of who asked and their Idempotency-Key
     request: _Digest

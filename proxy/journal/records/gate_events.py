@@ -13,6 +13,8 @@ from proxy.journal.records.messages import IDS, RULES, START, STOP
 
 @record(RULES)
 class Rules(NamedTuple):
+    """A revision of the rules is loaded."""
+
     time: Ms
     revision: Text
     ids: Annotated[tuple[Text, ...], COUNT32]  # a rule's number in this revision is its place here
@@ -20,6 +22,8 @@ class Rules(NamedTuple):
 
 @record(START)
 class Start(NamedTuple):
+    """The gate starts."""
+
     time: Ms
     node: U32
     first_id: U64 = (
@@ -29,6 +33,8 @@ class Start(NamedTuple):
 
 @record(STOP)
 class Stop(NamedTuple):
+    """The gate stops in order."""
+
     time: Ms
     left: U32  # messages still without an answer
 

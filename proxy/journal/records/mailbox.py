@@ -17,12 +17,16 @@ WHYS = ("expired", "full", "refused", "returned")
 
 @record(DELIVERED)
 class Delivered(NamedTuple):
+    """Providers have acknowledged delivers."""
+
     time: Ms
-    numbers: Annotated[tuple[U64, ...], TO_END]  # delivers that their provider has acknowledged
+    numbers: Annotated[tuple[U64, ...], TO_END]  # of the delivers
 
 
 @record(DROPPED)
 class Dropped(NamedTuple):
+    """Delivers left the mailbox without an acknowledgement."""
+
     time: Ms
     delivers: Annotated[tuple[tuple[U64, Annotated[str, one_of(WHYS)]], ...], TO_END]  # (number, why)
 
@@ -40,5 +44,7 @@ _names = Form("names with NUL between them", tail='"\\0".join({0}).encode()', va
 
 @record(DISOWNED)
 class Disowned(NamedTuple):
+    """Providers were removed: their waiting delivers have no owner."""
+
     time: Ms
     providers: Annotated[tuple[str, ...], _names]  # removed providers: their waiting delivers have no owner

@@ -14,11 +14,11 @@ from typing import Annotated, NamedTuple
 
 from proxy.journal.encoding import (
     COUNT8,
+    ENTRY_FORM,
     F64,
     PART,
     U32,
     U64,
-    EntryOctets,
     Form,
     Ms,
     Rest,
@@ -54,7 +54,7 @@ PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalties.py
 HEARD = 50  # replicated.py
 NAMED = 51  # names_by_hash.py
 DOUBTFUL, DECISION = 52, 53  # doubtful_replies.py
-REPLY_PATH = 54  # relay/effects/reply_paths.py
+REPLY_PATH = 54  # reply_paths.py
 PROBE = 55  # probes.py
 CONSENT_REPLY = 56  # consents.py
 TORN = 57
@@ -112,7 +112,7 @@ class VerdictRecord(NamedTuple):
     breaches: Annotated[tuple[Annotated[tuple[int, Outcome, bool], Form("u16, u8", "HB")], ...], COUNT8]
     """Number of the rule in that revision, what it wants, whether it is in shadow."""
     takes: Annotated[tuple[Take, ...], COUNT8]  # what it took from aggregates, if it was allowed
-    entry: Annotated[Entry | None, EntryOctets]  # what it added to the person's record
+    entry: Annotated[Entry | None, ENTRY_FORM]  # what it added to the person's record
     adopts: U64  # id of the unknown entry it stands in for
     keep_s: U32  # what the record was pruned by when the entry was added
     digest: Annotated[bytes, COUNT8]  # 16 bytes over all after the destination, empty when the submit could not be read
@@ -345,5 +345,7 @@ class Torn(NamedTuple):
 
 @record(CLOCK)
 class Clock(NamedTuple):
+    """The wall clock jumped."""
+
     time: Ms
     step_s: F64  # by how much the wall clock jumped

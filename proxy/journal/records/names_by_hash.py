@@ -19,5 +19,7 @@ NAMES_A_RECORD_MAX = 10_000
 
 @record(NAMED)
 class NamedHash(NamedTuple):
+    """The words behind hashes that this gate met for the first time."""
+
     time: Ms
     names: Annotated[tuple[Name, ...], COUNT32]  # at most NAMES_A_RECORD_MAX

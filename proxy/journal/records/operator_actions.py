@@ -87,7 +87,7 @@ class ListBegun(NamedTuple):
 @record(LISTED)
 @masked_repr
 class ListChunk(NamedTuple):
-    """Some of its numbers: those of one chunk, as a bitmap (state/lists/suppression_lists.py)."""
+    """Some of the numbers of a list: those of one chunk, as a bitmap (state/lists/suppression_lists.py)."""
 
     listing: U64  # the sequence of the LISTING record
     key: U16  # which of its refusals

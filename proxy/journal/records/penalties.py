@@ -118,7 +118,7 @@ class HourCounts(NamedTuple):
 
 @record(COUNTED)
 class HourByProvider(NamedTuple):
-    """What was counted in one hour."""
+    """What was counted in one hour, by provider."""
 
     start: U64  # seconds since 1970, a whole hour
     counts: Annotated[Mapping[Text, HourCounts], COUNT16]
@@ -126,7 +126,7 @@ class HourByProvider(NamedTuple):
 
 @record(COUNTED_APART)
 class HourBySignature(NamedTuple):
-    """Likewise, by provider and signature."""
+    """What was counted in one hour, by provider and signature."""
 
     start: U64
     counts: Annotated[Mapping[tuple[Text, Text], HourCounts], COUNT16]

@@ -69,6 +69,8 @@ class ProbeAttempt(NamedTuple):
 
 @record(messages.PROBE, order="begun_at ended_at within_s node state #tries prefix port keyword who why tries")
 class Probe(NamedTuple):
+    """A probe of a reply path, as it is from then on."""
+
     prefix: Text
     port: Text
     keyword: Text  # with which the test number answers

@@ -17,6 +17,8 @@ from proxy.model.number import masked_repr
 @record(HEARD)
 @masked_repr
 class ReplicatedRecord(NamedTuple):
+    """A record that another gate wrote, octet for octet."""
+
     time: Ms
     place: tuple[U64, U64]  # milliseconds, number
     node: U8

@@ -17,12 +17,13 @@ the last proof that it knows of. Where another gate knows of a later one, it cou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from proxy.journal.encoding import COUNT8, COUNT16, U64, Flag, RoundedMs, Text, layout, pack, record, unpack
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.records.probes import ProbeStore
+from proxy.journal.records.reply_paths import OTHER_KEYWORDS, PrefixCounts, ReplyPathCounts, added
 from proxy.model.message import hash48
 from proxy.relay.effects.reply_silence import CHANCE_MAX, chance, low_rate, lower_bound
 
@@ -31,10 +32,6 @@ ANSWER_S = 3 * 3600.0
 """Most people who answer an advertisement do so within this time."""
 PREFIXES_MAX = 10_000
 """Rows of each gate, some 500 octets each: more prefixes than an operator registers."""
-KEYWORDS_MAX = 12
-"""Keywords counted for one prefix, by themselves; providers choose them."""
-OTHER_KEYWORDS = "…"
-"""Under it all further ones are counted."""
 WRITE_S, TELL_S = 60.0, 300.0
 """A changed row is written after the first time at the latest, and sent to other gates after the second. A row that grew by GROWN is
 written and told at once: a state after a kill, or at another gate, lacks at most that share."""
@@ -43,62 +40,6 @@ ROWS_MAX = 200
 """Rows of one record, some 40 KB; and written at one tick, which takes 2 ms. The others are written at the next ones."""
 RATE_S = 10.0
 """How long a low rate is used before it is computed again."""
-
-Keywords = Mapping[str, tuple[int, int]]
-"""Keyword → advertisements that declared it, replies that said it; empty: the advertisement declared none."""
-
-
-@layout(
-    "prefix proven_at probed_at first_at last_at marked_at advertisements replies probes since marked unanswered failed keywords"
-)
-class PrefixCounts(NamedTuple):
-    """What one gate counted of one prefix."""
-
-    prefix: Text
-    advertisements: U64 = 0
-    replies: U64 = 0
-    probes: U64 = 0  # that were answered
-    since: U64 = 0  # advertisements since the last proof
-    proven_at: RoundedMs = 0.0  # 0: never
-    probed_at: RoundedMs = 0.0
-    failed: Flag = False  # the last probe was not answered
-    first_at: RoundedMs = 0.0  # the first advertisement
-    last_at: RoundedMs = 0.0  # the last one
-    marked_at: RoundedMs = 0.0  # ``answer_s`` or less ago ``since`` was marked: …
-    marked: U64 = 0  # … what it was then, …
-    unanswered: U64 = 0  # … and at the mark before
-    keywords: Annotated[Mapping[Text, tuple[U64, U64]], COUNT8] = {}
-
-    def due(self, now: float, answer_s: float) -> int:
-        """Advertisements since the last proof that are old enough to have been answered."""
-        if now - self.last_at >= answer_s:
-            return self.since
-        return self.marked if now - self.marked_at >= answer_s else self.unanswered
-
-    def advertised(self, keywords: Mapping[str, int], now: float, answer_s: float) -> PrefixCounts:
-        count = sum(keywords.values())
-        row = self
-        if not 0 <= now - row.marked_at < answer_s:
-            row = row._replace(marked_at=now, marked=row.since, unanswered=row.due(now, answer_s))
-        return row._replace(
-            advertisements=row.advertisements + count,
-            since=row.since + count,
-            first_at=row.first_at or now,
-            last_at=now,
-            keywords=_added(row.keywords, ((one, (more, 0)) for one, more in keywords.items())),
-        )
-
-    def proven(self, at: float) -> PrefixCounts:
-        """A reply, or an answered probe, has reached this gate or another one."""
-        at = max(at, self.proven_at)
-        return self._replace(since=0, marked_at=at, marked=0, unanswered=0, proven_at=at)
-
-
-@record(messages.REPLY_PATH)
-class ReplyPathCounts(NamedTuple):
-    """All that a gate counted until then, of some prefixes."""
-
-    rows: Annotated[tuple[PrefixCounts, ...], COUNT16]
 
 
 class PathState(NamedTuple):
@@ -158,7 +99,7 @@ class ReplyPaths:
         now, before = round(now, 3), self.state_of(prefix, now)
         row = self._row(prefix)
         said = keyword if keyword in before.keywords else OTHER_KEYWORDS
-        counted = _added(row.keywords, [(said, (0, 1))]) if keyword else row.keywords
+        counted = added(row.keywords, [(said, (0, 1))]) if keyword else row.keywords
         self._put(row._replace(replies=row.replies + 1, keywords=counted).proven(now))
         self._bound(prefix)
         if before.state != PROVEN:
@@ -203,7 +144,7 @@ class ReplyPaths:
         probe = max(rows, key=lambda row: row.probed_at)
         keywords: Mapping[str, tuple[int, int]] = {}
         for row in rows:
-            keywords = _added(keywords, row.keywords.items())
+            keywords = added(keywords, row.keywords.items())
         if probe.failed and probe.probed_at > newest:
             state = DEAD
         elif likely < CHANCE_MAX:
@@ -290,16 +231,6 @@ class ReplyPaths:
         else:
             self._others.setdefault(row.prefix, {})[node] = row
         self._bound(row.prefix)
-
-
-def _added(one: Keywords, more: Iterable[tuple[str, tuple[int, int]]]) -> Keywords:
-    found = dict(one)
-    for keyword, (advertisements, replies) in more:
-        if keyword not in found and len(found) >= KEYWORDS_MAX:
-            keyword = OTHER_KEYWORDS
-        before = found.get(keyword, (0, 0))
-        found[keyword] = before[0] + advertisements, before[1] + replies
-    return found
 
 
 # -- as octets

@@ -7,7 +7,7 @@ import struct
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.journal.encoding import RECORDS, pack, unpack
@@ -191,6 +191,7 @@ def test_what_a_message_has_in_aggregates_comes_back_whole(now, verdict_sequence
 
 
 @pytest.mark.parametrize("kind", RECORDS.values(), ids=lambda kind: kind.__name__)
+@settings(max_examples=20)
 @given(body=st.binary(max_size=200))
 def test_bytes_that_are_no_such_body_raise_and_nothing_worse(kind, body):
     with contextlib.suppress(ValueError, struct.error):

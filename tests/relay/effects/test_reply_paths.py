@@ -11,19 +11,16 @@ from hypothesis import strategies as st
 
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
+from proxy.journal.records.reply_paths import KEYWORDS_MAX, OTHER_KEYWORDS, PrefixCounts, ReplyPathCounts
 from proxy.relay.effects.reply_paths import (  # fmt: skip
     ANSWER_S,
     DEAD,
-    KEYWORDS_MAX,
-    OTHER_KEYWORDS,
     PREFIXES_MAX,
     PROVEN,
     SILENT,
     TELL_S,
     UNPROVEN,
     WRITE_S,
-    PrefixCounts,
-    ReplyPathCounts,
     ReplyPaths,
     number_of,
 )
