@@ -14,7 +14,6 @@ from proxy.cluster.replication import Record, Replication
 from proxy.desk.operator_orders.book import OrderBook
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, gate_events, messages, operator_actions
-from proxy.journal.records import external_optouts as told_of
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.message import Order, hash32
@@ -216,7 +215,7 @@ class Node:
 
     def ask(self, key: int) -> None:
         """Somebody's request with an Idempotency-Key was dealt with."""
-        body = pack(told_of.ExternalOptOut(self.now(), bytes([key]) * 16, bytes(16), self.store.node, "app", "app"))
+        body = pack(operator_actions.ExternalOptOut(self.now(), bytes([key]) * 16, bytes(16), self.store.node, "app", "app"))
         self.write(messages.TOLD, body)
         self.store.idempotency_keys.put(bytes([key]) * 16, body)
 

@@ -27,7 +27,7 @@ import structlog
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.records.consents import BatchEvent
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import Journal, JournalDown, JournalRecord
 from proxy.relay.effects.chunked_imports import ChunkedImports
 from proxy.relay.effects.list_import import ListImports

@@ -68,21 +68,13 @@ class _Options(NamedTuple):
 
 
 def record(kind: int, order: str = "", **options: Any) -> Callable[[type[Record]], type[Record]]:
-    """Class decorator of a kind. ``ascii_json``: the JSON array escapes other characters. ``before``: what changes a record before it is
-    packed; ``after``: after it is unpacked."""
-
-    def declare(cls: type[Record]) -> type[Record]:
-        RECORDS[kind] = cls
-        return layout(order, **options)(cls)
-
-    return declare
-
-
-def layout(order: str = "", **options: Any) -> Callable[[type[Record]], type[Record]]:
-    """Class decorator of a part of records that has an order of its own."""
+    """Class decorator of a kind; 0: of a part of records that has an order of its own. ``ascii_json``: the JSON array escapes other
+    characters. ``before``: what changes a record before it is packed; ``after``: after it is unpacked."""
 
     def declare(cls: type[Record]) -> type[Record]:
         _options[cls] = _Options(order, **options)
+        if kind:
+            RECORDS[kind] = cls
         return cls
 
     return declare
@@ -93,14 +85,9 @@ def declare(cls: type[Values], **fields: Any) -> None:
     _hints[cls] = fields
 
 
-def by_hand(cls: type[Record]) -> Callable[[Callable[[bytes], Record]], Callable[[bytes], Record]]:
-    """Marks the function that unpacks a class faster than a generated one."""
-
-    def keep(function: Callable[[bytes], Record]) -> Callable[[bytes], Record]:
-        _unpackers[cls] = function
-        return function
-
-    return keep
+def unpack_by_hand(cls: type[Record], function: Callable[[bytes], Record]) -> None:
+    """Replaces the generated function by a faster one."""
+    _unpackers[cls] = function
 
 
 class Form:

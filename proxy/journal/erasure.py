@@ -24,7 +24,7 @@ from typing import Annotated, NamedTuple
 from proxy.journal.encoding import COUNT16, U64, Ms, Text, octets, pack, record, unpack
 from proxy.journal.records import answers, delivers, messages, unreadable_submits
 from proxy.journal.records.doubtful_replies import DoubtDecision, id_of
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.sealing import KeyRing, Sealer
 from proxy.journal.segment import (
     GROUP_BYTES,

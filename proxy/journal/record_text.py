@@ -14,19 +14,15 @@ from proxy.journal.records import (
     answers,
     complaints,
     consents,
-    counter_shares,
     delivers,
     doubtful_replies,
     evidence,
-    external_optouts,
     gate_events,
     mailbox,
     messages,
-    names_by_hash,
     operator_actions,
     penalties,
     probes,
-    replicated,
     reply_paths,
     requests,
     revisions,
@@ -35,8 +31,8 @@ from proxy.journal.segment import JournalRecord
 from proxy.model.redact import printable
 
 DECLARING = (
-    answers, complaints, consents, counter_shares, delivers, doubtful_replies, erasure, evidence, external_optouts, gate_events, mailbox,
-    messages, names_by_hash, operator_actions, penalties, probes, replicated, reply_paths, requests, retention, revisions,
+    answers, complaints, consents, delivers, doubtful_replies, erasure, evidence, gate_events, mailbox, messages, operator_actions, penalties,
+    probes, reply_paths, requests, retention, revisions,
 )  # fmt: skip
 """All modules that declare a kind."""
 
@@ -50,7 +46,7 @@ def record_text(one: JournalRecord) -> str:
     except (ValueError, struct.error) as error:
         return f"{one.sequence} {messages.KINDS[one.kind]} cannot be read: {error}"
     text = f"{one.sequence} {messages.KINDS[one.kind]} {printable(repr(value))}"
-    if isinstance(value, replicated.ReplicatedRecord):
+    if isinstance(value, gate_events.ReplicatedRecord):
         text += f" of it: {record_text(JournalRecord(value.sequence, value.kind, value.body))}"
     return text
 

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from proxy.journal.encoding import pack
-from proxy.journal.records import counter_shares, evidence, messages
+from proxy.journal.records import evidence, messages, requests
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.message import Message, Verdict
 from proxy.model.reasons import IN_REVIEW
@@ -53,9 +53,7 @@ class EvidenceRecords:
         if pending is not None and pending.verdict is not None and pending.message is not None:
             if pending.adopted is not None and pending.packed and _replaceable(pending):
                 at = pending.adopted.time
-                journal.append(
-                    messages.SHARE, pack(counter_shares.CounterShare(now, sequence, at, False, pending.verdict.takes))
-                )
+                journal.append(messages.SHARE, pack(requests.CounterShare(now, sequence, at, False, pending.verdict.takes)))
             for kind, body in self._records_of(now, pending.message, pending.verdict, sequence):
                 journal.append(kind, body)
 

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from proxy.journal.encoding import pack
 from proxy.journal.records.doubtful_replies import ReplyContext
-from proxy.journal.records.names_by_hash import NAMES_A_RECORD_MAX
+from proxy.journal.records.gate_events import NAMES_A_RECORD_MAX
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import NotARecipient, recipient_of

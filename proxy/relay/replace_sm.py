@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 
 from proxy.journal.encoding import pack
-from proxy.journal.records import counter_shares, messages, requests
+from proxy.journal.records import messages, requests
 from proxy.journal.records.messages import VERDICT, pack_verdict
 from proxy.model.message import Message, Take
 from proxy.model.reasons import GATE_REASONS
@@ -208,7 +208,7 @@ class Restore:
 
     def share(self, now: float) -> bytes:
         """... for the journal."""
-        return pack(counter_shares.CounterShare(now, self._sequence, self._entry.time, True, self.given_back))
+        return pack(requests.CounterShare(now, self._sequence, self._entry.time, True, self.given_back))
 
     def written(self, now: float) -> tuple[int, bytes] | None:
         if self._status is None:

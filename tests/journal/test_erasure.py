@@ -20,7 +20,7 @@ from proxy.journal.erasure import (
 )
 from proxy.journal.records import answers, delivers, evidence, messages
 from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalRecord, JournalSealed, read, verify
 from proxy.model.recipient import OptOut, RefusedText

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.journal.encoding import RECORDS, pack
 from proxy.journal.record_text import DECLARING, kinds_table, record_text
-from proxy.journal.records import delivers, messages, operator_actions, replicated
+from proxy.journal.records import delivers, gate_events, messages, operator_actions
 from proxy.journal.segment import JournalRecord
 from proxy.model.recipient import OptOut
 from tests.journal.records.test_declared import BY_KIND, NUMBERS
@@ -33,7 +33,7 @@ def test_no_number_and_no_text_of_a_person_is_shown() -> None:
     ):
         kind = next(kind for kind, cls in RECORDS.items() if cls is type(one))
         body = pack(one)
-        heard = pack(replicated.ReplicatedRecord(NOON, (1, 2), 3, 4, kind, body))
+        heard = pack(gate_events.ReplicatedRecord(NOON, (1, 2), 3, 4, kind, body))
         for text in (record_text(JournalRecord(1, kind, body)), record_text(JournalRecord(1, messages.HEARD, heard))):
             assert str(MING) not in text
             assert "退订" not in text

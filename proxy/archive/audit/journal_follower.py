@@ -24,7 +24,7 @@ from proxy.archive.segment_index import PIECE_BYTES, IndexedSegment, SegmentInde
 from proxy.journal.disk import OsDisk
 from proxy.journal.encoding import unpack
 from proxy.journal.records import answers, delivers, messages
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import GROUP, GROUP_BYTES, RECORD_HEAD_BYTES, CommitGroup, JournalRecord
 from proxy.model.number import NotARecipient, recipient_of
 

@@ -25,7 +25,7 @@ from proxy.archive.segment_index import Stale
 from proxy.journal.disk import OsDisk
 from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, unpack_header
 from proxy.model.message import Category
 from proxy.model.number import masked_repr

@@ -36,7 +36,7 @@ from proxy.archive.audit.optout_scope import Findings, Key
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.journal.encoding import unpack
 from proxy.journal.records import consents, delivers, doubtful_replies, messages, operator_actions
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient, recipient_of

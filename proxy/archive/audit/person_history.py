@@ -15,7 +15,7 @@ from proxy.archive.audit import independent_reader
 from proxy.archive.audit.optout_scope import Claim, ClaimsEnded, Findings, Key, Outgoing, SeenReply, digits_of, findings
 from proxy.journal.encoding import unpack
 from proxy.journal.records import answers, consents, delivers, doubtful_replies, messages, operator_actions, requests
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient, masked_repr, recipient_of

@@ -15,7 +15,7 @@ from proxy.desk.backtest.environment import FULL
 from proxy.desk.backtest.submit_case import NOT_STORED, SkippedVerdict, SubmitCase
 from proxy.journal.encoding import unpack
 from proxy.journal.records import gate_events, messages, operator_actions, requests
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Outcome
 from proxy.model.number import mask, masked_repr

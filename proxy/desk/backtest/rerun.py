@@ -33,9 +33,9 @@ from proxy.desk.backtest.submit_case import (
 )
 from proxy.journal.encoding import unpack
 from proxy.journal.records import answers as answered
-from proxy.journal.records import counter_shares, messages, operator_actions, requests
+from proxy.journal.records import messages, operator_actions, requests
 from proxy.journal.records.consents import ConsentChange
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Message, Take
 from proxy.model.reasons import GATE_REASONS
@@ -313,7 +313,7 @@ class Rerun:
             elif item.kind == messages.UNREPLACED:
                 self._unreplaced(item, now, after)
             elif item.kind == messages.SHARE:
-                self._share(unpack(counter_shares.CounterShare, item.body))
+                self._share(unpack(requests.CounterShare, item.body))
             elif item.kind == messages.SUPPRESSED:
                 said = unpack(operator_actions.Suppressed, item.body)
                 self.store.update(said.recipient, lambda data, s=said: officer_changed(data, s.added, s.lifted, int(s.time)))  # type: ignore[misc]
@@ -402,7 +402,7 @@ class Rerun:
         self.store.update(carrier_answer.recipient, restore)
         after.append(lambda: self._conditions.give_back_all(back, case.entry_time))
 
-    def _share(self, carrier_answer: counter_shares.CounterShare) -> None:
+    def _share(self, carrier_answer: requests.CounterShare) -> None:
         """The counter shares of a verdict that was not judged again; of others they are known."""
         number = carrier_answer.verdict_sequence
         if number < self._begin or number in self._as_recorded:

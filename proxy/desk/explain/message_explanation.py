@@ -27,7 +27,7 @@ from proxy.journal.encoding import unpack
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
 from proxy.journal.records import evidence as grounds
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, hash48
 from proxy.model.number import masked_repr

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from proxy.desk.suppression.operations import change_record, refusal_of
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.external_optouts import ExternalOptOut
+from proxy.journal.records.operator_actions import ExternalOptOut
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import as_json

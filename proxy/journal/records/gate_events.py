@@ -1,14 +1,16 @@
-"""Declares starts, stops, rule revisions and learnt carrier ids.
+"""Declares starts, stops, rule revisions, learnt ids and replicated records.
 
-In: events of the gate itself. Out: bodies of the kinds RULES, START, STOP and IDS (messages.py), and typed values. Never: files, a clock.
+In: events of the gate itself. Out: records of the kinds RULES, START, STOP, IDS, NAMED and HEARD (messages.py). Never: files, a clock, what
+another gate's record means: it is kept octet for octet.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import COUNT16, COUNT32, U8, U32, U64, Flag, Ms, Text, record
-from proxy.journal.records.messages import IDS, RULES, START, STOP
+from proxy.journal.encoding import COUNT16, COUNT32, U8, U32, U64, Flag, Ms, Rest, Text, record
+from proxy.journal.records.messages import HEARD, IDS, NAMED, RULES, START, STOP
+from proxy.model.number import masked_repr
 
 
 @record(RULES)
@@ -48,3 +50,30 @@ class LearntIds(NamedTuple):
     width: U8  # digits of its answers that begin with 0, 0 if none did
     capitals: Flag  # whether its hexadecimal answers are in capitals
     digested: Annotated[tuple[Annotated[bytes, COUNT16], ...], COUNT16]  # its own ids for which providers see a digest
+
+
+Name = tuple[U64, Text]
+"""Number (state/lists/hash_dictionary.py) and word."""
+NAMES_A_RECORD_MAX = 10_000
+"""A record holds some 300 KB at most."""
+
+
+@record(NAMED)
+class NamedHash(NamedTuple):
+    """The words behind hashes that this gate met for the first time."""
+
+    time: Ms
+    names: Annotated[tuple[Name, ...], COUNT32]  # at most NAMES_A_RECORD_MAX
+
+
+@record(HEARD)
+@masked_repr
+class ReplicatedRecord(NamedTuple):
+    """A record that another gate wrote, octet for octet."""
+
+    time: Ms
+    place: tuple[U64, U64]  # milliseconds, number
+    node: U8
+    sequence: U64  # there
+    kind: U8
+    body: Rest

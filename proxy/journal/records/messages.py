@@ -23,11 +23,11 @@ from proxy.journal.encoding import (
     Ms,
     Rest,
     Text,
-    by_hand,
     octets,
     one_of,
     record,
     unpack,
+    unpack_by_hand,
 )
 from proxy.journal.encoding import pack_string as _word
 from proxy.journal.settled_submit import SettledSubmit
@@ -45,35 +45,25 @@ ORDERED, LIFTED, OPERATED, SUPPRESSED, LISTING, LISTED, LISTING_DONE = range(25,
 EVIDENCE, REVIEW, REFUSED_SAID = 32, 33, 34  # evidence.py
 REMOVED = 36  # journal/retention.py
 REVISED = 35  # revisions.py
-SHARE = 37  # counter_shares.py
+SHARE = 37  # requests.py
 ERASED, ERASURE = 38, 39  # journal/erasure.py
 CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON = 41, 42, 43, 44  # consents.py
-TOLD = 45  # external_optouts.py
+TOLD = 45  # operator_actions.py
 CASED = 46  # complaints.py
 PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalties.py
-HEARD = 50  # replicated.py
-NAMED = 51  # names_by_hash.py
+HEARD = 50  # gate_events.py
+NAMED = 51  # gate_events.py
 DOUBTFUL, DECISION = 52, 53  # doubtful_replies.py
 REPLY_PATH = 54  # reply_paths.py
 PROBE = 55  # probes.py
 CONSENT_REPLY = 56  # consents.py
 TORN = 57
 KINDS = {
-    VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
-    RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
-    RESTORED: "restored", SAID: "said",
-    DELIVERED: "delivered", DROPPED: "dropped", DISOWNED: "disowned",
-    REVISED: "revised",
-    EVIDENCE: "evidence", REVIEW: "review", REFUSED_SAID: "refused-said",
-    REPEATED: "repeated", ASKED: "asked", UNREPLACED: "unreplaced",
-    ORDERED: "ordered", LIFTED: "lifted", OPERATED: "operated", SUPPRESSED: "suppressed",
-    LISTING: "listing", LISTED: "listed", LISTING_DONE: "listing-done",
-    REMOVED: "removed", SHARE: "share", ERASED: "erased", ERASURE: "erasure",
-    CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
-    CASED: "cased", PENALIZED: "penalized", COUNTED: "counted", COUNTED_APART: "counted-apart", HEARD: "heard",
-    NAMED: "named", CONSENT_REPLY: "consent-reply", REPLY_PATH: "reply-path", PROBE: "probe",
-    DOUBTFUL: "doubtful", DECISION: "decision", TORN: "torn",
-}  # fmt: skip
+    number: name.lower().replace("_", "-")
+    for name, number in dict(globals()).items()
+    if isinstance(number, int) and name.isupper()
+}
+"""Each kind and its name: ``listing-done`` for LISTING_DONE."""
 KEEP_S = 30 * 86_400
 """How long a recipient's record keeps entries by default: at least as long as replies may refer to them."""
 
@@ -235,7 +225,6 @@ def _plain(revision: str, keep_s: int) -> tuple[bytes, ...]:
     )
 
 
-@by_hand(VerdictRecord)
 def unpack_verdict(body: bytes) -> VerdictRecord:
     """The reverse of ``pack_verdict``; ValueError or struct.error when the body is no such thing."""
     (
@@ -281,6 +270,9 @@ def unpack_verdict(body: bytes) -> VerdictRecord:
         _named.get(revision) or _name(revision), breaches, takes, entry, adopts, keep_s, digest, body[at:],
         flags & _LATE != 0,
     ))  # fmt: skip
+
+
+unpack_by_hand(VerdictRecord, unpack_verdict)
 
 
 def _name(revision: bytes) -> str:

@@ -1,10 +1,12 @@
-"""Declares what operators did to a running gate (kinds 25–31).
+"""Declares what operators did to a running gate (kinds 25–31, 45).
 
 In: orders, refusals that an officer entered, lists of people in chunks. Out: bodies and values; each says who, when and why. Never: files,
 a clock. A kind's layout never changes: a new layout is a new kind.
 
 A list is one LISTING record (the refusals it sets or lifts), LISTED records (one chunk of numbers each) and one LISTING_DONE record.
 Without the last one the list has no effect: the gate was killed, or the file was incomplete.
+
+An opt-out from another channel, such as a hotline, is SUPPRESSED records and one TOLD record.
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from proxy.journal.encoding import COUNT8, COUNT16, U16, U32, U64, Flag, Ms, Rest, Text, declare, octets, one_of, record
-from proxy.journal.records.messages import LIFTED, LISTED, LISTING, LISTING_DONE, OPERATED, ORDERED, SUPPRESSED
+from proxy.journal.records.messages import LIFTED, LISTED, LISTING, LISTING_DONE, OPERATED, ORDERED, SUPPRESSED, TOLD
 from proxy.model.message import ORDER_KINDS, Order
 from proxy.model.number import masked_repr
 from proxy.model.recipient import OptOut
+
+_Digest = Annotated[bytes, octets(16)]
+
 
 declare(
     Order,
@@ -103,4 +108,16 @@ class ListingDone(NamedTuple):
     listing: U64
     chunks: U32
     numbers: U64
-    digest: Annotated[bytes, octets(16)]  # of all its LISTED bodies
+    digest: _Digest  # of all its LISTED bodies
+
+
+@record(TOLD)
+class ExternalOptOut(NamedTuple):
+    """A request of another channel was handled, and must not be handled again."""
+
+    time: Ms
+    key: _Digest  # of who asked and their Idempotency-Key
+    request: _Digest
+    refusals: U32
+    who: Text
+    channel: Text

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, NamedTuple, Protocol
 
-from proxy.journal.encoding import COUNT8, I64, U64, RoundedMs, Text, layout, one_of, pack, record, unpack
+from proxy.journal.encoding import COUNT8, I64, U64, RoundedMs, Text, one_of, pack, record, unpack
 from proxy.journal.records import messages
 from proxy.model.message import hash48
 
@@ -45,7 +45,7 @@ class ProbeStore(Protocol):
     def news(self) -> list[tuple[int, bytes]]: ...
 
 
-@layout("number sent_at accepted_at answered_at note problem said")
+@record(0, "number sent_at accepted_at answered_at note problem said")
 class ProbeAttempt(NamedTuple):
     """One test message."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import COUNT8, COUNT16, U64, Flag, RoundedMs, Text, layout, record
+from proxy.journal.encoding import COUNT8, COUNT16, U64, Flag, RoundedMs, Text, record
 from proxy.journal.records.messages import REPLY_PATH
 
 KEYWORDS_MAX = 12
@@ -19,8 +19,9 @@ Keywords = Mapping[str, tuple[int, int]]
 """Keyword → advertisements that declared it, replies that said it; empty: the advertisement declared none."""
 
 
-@layout(
-    "prefix proven_at probed_at first_at last_at marked_at advertisements replies probes since marked unanswered failed keywords"
+@record(
+    0,
+    "prefix proven_at probed_at first_at last_at marked_at advertisements replies probes since marked unanswered failed keywords",
 )
 class PrefixCounts(NamedTuple):
     """What one gate counted of one prefix."""

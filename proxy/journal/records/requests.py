@@ -1,6 +1,9 @@
 """Declares providers' other requests: repeated submits, query_sm, cancel_sm, replace_sm.
 
-In: what was answered. Out: bodies of the kinds REPEATED, ASKED and UNREPLACED (messages.py), and typed values. Never: files, a clock.
+In: what was answered. Out: records of the kinds REPEATED, ASKED, UNREPLACED and SHARE (messages.py). Never: files, a clock.
+
+A verdict says what its message took from the aggregates. Two things it cannot say, which a SHARE record does: what an earlier message had
+taken and a replacement now stands for, and what a replacement gives back when the carrier refuses it after its outcome was called unknown.
 """
 
 from __future__ import annotations
@@ -8,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import COUNT32, TO_END, U32, U64, EntryOctets, Ms, Rest, Text, record
-from proxy.journal.records.messages import ASKED, REPEATED, UNREPLACED
+from proxy.journal.encoding import COUNT8, COUNT32, TO_END, U32, U64, EntryOctets, Flag, Ms, Rest, Text, record
+from proxy.journal.records.messages import ASKED, REPEATED, SHARE, UNREPLACED
+from proxy.model.message import Take
 from proxy.model.number import masked_repr
 
 
@@ -48,3 +52,14 @@ class Unreplaced(NamedTuple):
     verdict_sequence: U64  # where the verdict that made it stands in the journal
     status: U32
     entry: EntryOctets  # as it was
+
+
+@record(SHARE)
+class CounterShare(NamedTuple):
+    """A change of aggregate counters that no verdict records."""
+
+    time: Ms
+    verdict_sequence: U64  # where the verdict stands in the journal
+    entry_time: U32  # as of which the takes count
+    given_back: Flag  # else it has them, from the message that it stands in for
+    takes: Annotated[tuple[Take, ...], COUNT8]

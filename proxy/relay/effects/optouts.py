@@ -18,8 +18,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from proxy.journal.encoding import pack
-from proxy.journal.records import delivers, evidence, messages
-from proxy.journal.records import names_by_hash as named
+from proxy.journal.records import delivers, evidence, gate_events, messages
 from proxy.journal.records.doubtful_replies import LISTED_MAX, NO_CONTEXT, Doubtful, ReplyContext, id_of
 from proxy.model.message import Category, hash16, hash32
 from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
@@ -519,7 +518,7 @@ class NewNames:
 
     __slots__ = ("recipient", "_names")
 
-    def __init__(self, names: Sequence[named.Name]) -> None:
+    def __init__(self, names: Sequence[gate_events.Name]) -> None:
         self.recipient = 0
         self._names = names
 
@@ -527,7 +526,7 @@ class NewNames:
         return data
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return messages.NAMED, pack(named.NamedHash(now, tuple(self._names)))
+        return messages.NAMED, pack(gate_events.NamedHash(now, tuple(self._names)))
 
     def done(self, recorded: int) -> None:
         return None

@@ -18,21 +18,17 @@ from proxy.journal.encoding import unpack
 from proxy.journal.records import (
     complaints,
     consents,
-    counter_shares,
     delivers,
     doubtful_replies,
     evidence,
     gate_events,
     mailbox,
     messages,
-    names_by_hash,
     operator_actions,
     penalties,
     probes,
     requests,
 )
-from proxy.journal.records import external_optouts as told_of
-from proxy.journal.records import replicated as heard
 from proxy.journal.records.answers import CarrierAnswer, unpack_answers
 from proxy.journal.write_ahead_log import JournalNewer, JournalRecord
 from proxy.model.message import hash32
@@ -99,7 +95,7 @@ class ReplicatedFacts(Protocol):
 
     listings: ListImports
 
-    def is_new(self, said: heard.ReplicatedRecord) -> bool: ...
+    def is_new(self, said: gate_events.ReplicatedRecord) -> bool: ...
 
 
 class IdRestorer(Protocol):
@@ -173,7 +169,7 @@ class Replaying:
         elif kind == messages.TORN:
             apply_torn(store, unpack(messages.Torn, item.body))
         elif kind == messages.SHARE:
-            apply_share(store, unpack(counter_shares.CounterShare, item.body), counts, done)
+            apply_share(store, unpack(requests.CounterShare, item.body), counts, done)
         elif kind not in messages.KINDS:  # whatever it did, this gate would forget
             raise JournalNewer(f"record {item.sequence}", f"its kind {kind} is newer than this gate knows")
         elif not _learnt(store, item, done, self._others) and counts:
@@ -201,7 +197,7 @@ def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: R
     if item.kind == messages.IDS:
         done.learnt.append(unpack(gate_events.LearntIds, item.body))
     elif item.kind == messages.HEARD:
-        event = unpack(heard.ReplicatedRecord, item.body)
+        event = unpack(gate_events.ReplicatedRecord, item.body)
         done.heard = event.place
         if others is not None and not others.is_new(event):
             return True
@@ -248,7 +244,7 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
     return True
 
 
-def apply_heard(store: EmbeddedStore, said: heard.ReplicatedRecord, listings: ListImports) -> None:
+def apply_heard(store: EmbeddedStore, said: gate_events.ReplicatedRecord, listings: ListImports) -> None:
     """What another gate wrote: of the same effect here, but in a numbering of its own. NotUnderstood, before anything is changed."""
     inner, theirs = JournalRecord(said.sequence, said.kind, said.body), listings.of(said.node)
     if said.kind == messages.START:
@@ -290,10 +286,10 @@ def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImpo
     elif item.kind == messages.LISTING_DONE:
         listings.done(body)
     elif item.kind == messages.NAMED:
-        for number, name in unpack(names_by_hash.NamedHash, body).names:
+        for number, name in unpack(gate_events.NamedHash, body).names:
             store.dictionary.learn(number, name)
     elif item.kind == messages.TOLD:
-        store.idempotency_keys.put(unpack(told_of.ExternalOptOut, body).key, body)
+        store.idempotency_keys.put(unpack(operator_actions.ExternalOptOut, body).key, body)
     elif not listings.consents.read(item.sequence, item.kind, body) and not _papers(store, item):
         return item.kind == messages.OPERATED
     return True
@@ -439,7 +435,7 @@ def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: b
             store.counters.give_back(take, event.entry.time)
 
 
-def apply_share(store: EmbeddedStore, event: counter_shares.CounterShare, counts: bool, done: Replayed) -> None:
+def apply_share(store: EmbeddedStore, event: requests.CounterShare, counts: bool, done: Replayed) -> None:
     """Applies a record of aggregate shares: which entry has them now, or that they were given back."""
     said = done.open.get(event.verdict_sequence)
     if event.given_back:

@@ -23,7 +23,7 @@ from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import delivers, gate_events, messages, operator_actions
 from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import Journal, JournalRecord, OsDisk
 from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.model.recipient import Entry, OptOut

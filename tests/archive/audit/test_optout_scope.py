@@ -13,7 +13,7 @@ from proxy.journal.encoding import pack
 from proxy.journal.records import answers, delivers, messages, operator_actions
 from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.model.recipient import Entry, OptOut

@@ -18,7 +18,7 @@ from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.records.delivers import OptedOut, Restored
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.journal.encoding import RECORDS, pack, unpack
-from proxy.journal.records import answers, counter_shares, delivers, gate_events, messages, requests
+from proxy.journal.records import answers, delivers, gate_events, messages, requests
 from proxy.model.message import Breach, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
 from proxy.model.reasons import REASONS
 from proxy.model.recipient import Entry, OptOut
@@ -183,9 +183,7 @@ takes = st.lists(st.builds(Take, u64, u32, u32), max_size=20).map(tuple)
 
 @given(times, u64, u32, st.booleans(), takes)
 def test_what_a_message_has_in_aggregates_comes_back_whole(now, verdict_sequence, entry_time, given_back, some):
-    said = unpack(
-        counter_shares.CounterShare, pack(counter_shares.CounterShare(now, verdict_sequence, entry_time, given_back, some))
-    )
+    said = unpack(requests.CounterShare, pack(requests.CounterShare(now, verdict_sequence, entry_time, given_back, some)))
     assert said[1:] == (verdict_sequence, entry_time, given_back, some)
     assert (messages.SHARE, messages.KINDS[messages.SHARE]) == (37, "share")
 
