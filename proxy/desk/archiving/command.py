@@ -1,6 +1,6 @@
 """Implements the commands of ``gate106 journal``.
 
-verify (verify_command.py), roll, person, heads, erase (erase_command.py), key, expire.
+verify (verify_command.py), roll, person, heads, show, erase (erase_command.py), key, expire.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
 
 DAYS_MAX = 366
+RECORDS_MAX = 10_000
 
 app = typer.Typer(help="The journal: what was decided, chained.", no_args_is_help=True, rich_markup_mode=None)
 app.command("verify", epilog="Example: gate106 journal verify --config /etc/gate106/gate106.yaml")(verify)
@@ -175,6 +176,29 @@ def heads(
         ((one.day, one.node, one.last, one.digest) for one in found),
         "no day has a signed head yet (the day after, once it is rolled)",
     )
+
+
+@app.command("show", epilog="Example: gate106 journal show 4711 --count 20")
+def show(
+    record: Annotated[int, typer.Argument(min=1, help="The number of the first record.")],
+    count: Annotated[int, typer.Option("--count", min=1, max=RECORDS_MAX, help="How many.")] = 1,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Show records of the journal as text, with masked numbers and without texts of messages."""
+    from itertools import islice
+
+    from proxy.journal.record_text import record_text
+    from proxy.journal.scan import JournalError, read
+
+    places = places_of(config)
+    try:
+        lines = [record_text(one) for one in islice(read(disk_of(places.journal, places.sealing), record), count)]
+    except (JournalError, OSError) as error:
+        fail(error)
+    if not lines:
+        fail(f"record {record}: the journal ends before it")
+    print_answer({"records": lines}, json, lines)
 
 
 app.command("erase", epilog="Example: gate106 journal erase --to 13800210500 --why 'asked for in letter 4711'")(erase)

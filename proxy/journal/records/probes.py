@@ -20,6 +20,7 @@ from typing import Annotated, NamedTuple, Protocol
 from proxy.journal.encoding import COUNT8, I64, U64, RoundedMs, Text, one_of, pack, record, unpack
 from proxy.journal.records import messages
 from proxy.model.message import hash48
+from proxy.model.number import masked_repr
 
 WAITING, NOT_SENT, ENDED, FAILED, PROVEN = STATES = ("waiting", "not-sent", "ended", "failed", "proven")
 """A state's place here is its number in the journal, for ever. Of two records of one probe the later state holds."""
@@ -45,6 +46,7 @@ class ProbeStore(Protocol):
     def news(self) -> list[tuple[int, bytes]]: ...
 
 
+@masked_repr
 @record(0, "number sent_at accepted_at answered_at note problem said")
 class ProbeAttempt(NamedTuple):
     """One test message."""

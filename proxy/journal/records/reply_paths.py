@@ -1,4 +1,4 @@
-"""Declares what a gate counted of the replies to its port prefixes (kind 54).
+"""Declares counts of the replies to port prefixes (kind 54).
 
 In: counts. Out: records. Never: a clock, what the counts mean for a prefix (relay/effects/reply_paths.py).
 """
