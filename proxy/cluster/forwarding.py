@@ -23,6 +23,7 @@ import structlog
 
 from proxy.journal.encoding import U64, Ms, Rest, Text, pack, unpack
 from proxy.journal.records import delivers, messages
+from proxy.model.number import masked_repr
 from proxy.relay.deliver import DeliverRelay
 from proxy.runtime.ticker import seconds_until_tick
 from proxy.state.mailbox.deliver_queue import Item
@@ -47,6 +48,7 @@ AFTER_FAULT_S = 1.0
 _DELIVER, _ACKS = b"d", b"a"
 
 
+@masked_repr
 class _LetterBody(NamedTuple):
     """A deliver on its way to another gate."""
 

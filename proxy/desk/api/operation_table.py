@@ -190,7 +190,7 @@ _GATE = (
     ),
     _program("journal heads", Permission.LOOK, "The signed heads of days, the newest first.", Arg("days", IntegerParameter(1, 1000), "So many of each node."),
          answer={"heads": [{"day": str, "node": int, "last": int, "digest": str}]}),
-    _program("journal show", Permission.LOOK, "Records of the journal as text, with masked numbers.", Arg("record", IntegerParameter(1, 2**63), "The first one's number."),
+    _program("journal show", Permission.LOOK, "Records of the journal as text, with masked numbers.", Arg("record", IntegerParameter(1, 2**63 - 1), "The first one's number.", True, "-"),
          Arg("count", IntegerParameter(1, 10_000), "So many."), answer={"records": [str]}),
     _program("journal verify", Permission.LOOK, "Whether every record and table is as it was written.", answer=object),
 )  # fmt: skip
