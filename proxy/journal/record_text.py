@@ -43,7 +43,7 @@ def record_text(one: JournalRecord) -> str:
         return f"{one.sequence} kind {one.kind} <{len(one.body)}>"
     try:
         value = unpack(RECORDS[one.kind], one.body)
-    except (ValueError, struct.error) as error:
+    except (ValueError, struct.error, IndexError, TypeError) as error:
         return f"{one.sequence} {messages.KINDS[one.kind]} cannot be read: {error}"
     text = f"{one.sequence} {messages.KINDS[one.kind]} {printable(repr(value))}"
     if isinstance(value, gate_events.ReplicatedRecord):
