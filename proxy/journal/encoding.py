@@ -187,12 +187,8 @@ class _Source:
 
     def __init__(self) -> None:
         self._lines, self._indent = list[str](), 1
-        self._names: dict[str, Any] = {
-            "u16": _U16.unpack_from,
-            "pack": struct.pack,
-            "unpack": struct.unpack,
-            "new": tuple.__new__,
-        }
+        self._names: dict[str, Any]
+        self._names = {"u16": _U16.unpack_from, "pack": struct.pack, "unpack": struct.unpack, "new": tuple.__new__}
 
     def add(self, line: str, deeper: int = 0) -> None:
         self._lines.append("    " * self._indent + line)
@@ -309,12 +305,8 @@ class _Members(Form):
         return [f'(b"".join([{each}]) if {value} else b"")']
 
     def read(self, source: _Source, found: Sequence[str]) -> str:
-        form, name, made, one = (
-            self._form,
-            source.name(),
-            "dict" if self._is_map else "tuple",
-            struct.Struct(">" + self._form.letters),
-        )
+        form, name, one = self._form, source.name(), struct.Struct(">" + self._form.letters)
+        made = "dict" if self._is_map else "tuple"
         here = f"body[at : at + {found[0]} * {one.size}]" if found else "body[at:]"
         if form.is_plain:
             many = found[0] if found else f"(len(body) - at) // {one.size}"
@@ -363,14 +355,8 @@ def form_of(hint: Any) -> Form | None:
         return found
     origin, inner, count = get_origin(base), get_args(base), next((mark for mark in marks if isinstance(mark, _Count)), None)
     if count is not None and base in (bytes, str):
-        return Form(
-            "octets",
-            count.letter,
-            fixed="len({0})",
-            tail="{0}",
-            lines="{n} = body[at : at + {0}]\nat += {0}",
-            value="{n}",
-        )
+        lines = "{n} = body[at : at + {0}]\nat += {0}"
+        return Form("octets", count.letter, fixed="len({0})", tail="{0}", lines=lines, value="{n}")
     if count is not None:
         form = form_of(inner[0]) if origin is tuple else _row(inner)
         assert form is not None, hint
@@ -409,11 +395,8 @@ class _JsonArray:
     """The fields of a record that are one JSON array behind the others, the last fields of their class."""
 
     def __init__(self, cls: type[Values]) -> None:
-        hints = {
-            name: _parted(hint)
-            for name, hint in _hints_of(cls).items()
-            if form_of(hint) is None and PART not in _parted(hint)[1]
-        }
+        plain = {name: _parted(hint) for name, hint in _hints_of(cls).items() if form_of(hint) is None}
+        hints = {name: (base, marks) for name, (base, marks) in plain.items() if PART not in marks}
         self.names = tuple(hints)
         self._alone = any(JSON in marks for _, marks in hints.values())
         self._omitted = next((place for place, (_, marks) in enumerate(hints.values()) if OMITTED in marks), 0)
