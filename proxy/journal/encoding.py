@@ -91,7 +91,7 @@ def unpack_by_hand(cls: type[Record], function: Callable[[bytes], Record]) -> No
     _unpackers[cls] = function
 
 
-class Form:
+class FieldForm:
     """How a value is written, as texts of Python where {0} is the value, or what the fixed part holds of it.
 
     ``letters`` and ``fixed``: the fixed part. ``tail``: an expression of the octets that follow. ``lines``: read them from ``body`` at ``at``
@@ -129,19 +129,19 @@ class Form:
         return self._text(source, self._value, *found, n=name)
 
 
-def one_of(values: Sequence[Any]) -> Form:
+def one_of(values: Sequence[Any]) -> FieldForm:
     """One of some values, by its place among them."""
     name = f"u8: {', '.join(map(str, values))}"
-    return Form(name, "B", fixed="{index}({0})", value="{values}[{0}]", index=values.index, values=values)
+    return FieldForm(name, "B", fixed="{index}({0})", value="{values}[{0}]", index=values.index, values=values)
 
 
-def octets(size: int) -> Form:
-    return Form(f"{size} octets", f"{size}s")
+def octets(size: int) -> FieldForm:
+    return FieldForm(f"{size} octets", f"{size}s")
 
 
-def text_form(write: Callable[[str], bytes], most: str = "") -> Form:
+def text_form(write: Callable[[str], bytes], most: str = "") -> FieldForm:
     lines = 'end = at + 2 + u16(body, at)[0]\n{n} = body[at + 2 : end].decode("utf-8", "surrogatepass")\nat = end'
-    return Form("text", tail=f"{{write}}({{0}}{most})", lines=lines, value="{n}", write=write)
+    return FieldForm("text", tail=f"{{write}}({{0}}{most})", lines=lines, value="{n}", write=write)
 
 
 class _Count(NamedTuple):
@@ -154,22 +154,22 @@ COUNT8, COUNT16, COUNT32, TO_END = _Count("B"), _Count("H"), _Count("I"), _Count
 PART, JSON, OMITTED = object(), object(), object()
 """PART: written with another field (``before``). JSON: this value is all that follows. OMITTED: this field and those behind it are left out
 of the JSON array while it is 0."""
-U8 = Annotated[int, Form("u8", "B")]
-U16 = Annotated[int, Form("u16", "H")]
-U32 = Annotated[int, Form("u32", "I")]
-U64 = Annotated[int, Form("u64", "Q")]
-I64 = Annotated[int, Form("i64", "q")]
-F64 = Annotated[float, Form("f64", "d")]
-Flag = Annotated[bool, Form("flag", "B", value="{0} != 0")]
-Ms = Annotated[float, Form("ms", "Q", fixed="int({0} * 1000)", value="{0} / 1000")]
+U8 = Annotated[int, FieldForm("u8", "B")]
+U16 = Annotated[int, FieldForm("u16", "H")]
+U32 = Annotated[int, FieldForm("u32", "I")]
+U64 = Annotated[int, FieldForm("u64", "Q")]
+I64 = Annotated[int, FieldForm("i64", "q")]
+F64 = Annotated[float, FieldForm("f64", "d")]
+Flag = Annotated[bool, FieldForm("flag", "B", value="{0} != 0")]
+Ms = Annotated[float, FieldForm("ms", "Q", fixed="int({0} * 1000)", value="{0} / 1000")]
 """Seconds, written as whole milliseconds."""
-RoundedMs = Annotated[float, Form("ms", "Q", fixed="round({0} * 1000)", value="{0} / 1000")]
-Thousandths = Annotated[float, Form("thousandths", "H", fixed="round({0} * 1000)", value="{0} / 1000")]
+RoundedMs = Annotated[float, FieldForm("ms", "Q", fixed="round({0} * 1000)", value="{0} / 1000")]
+Thousandths = Annotated[float, FieldForm("thousandths", "H", fixed="round({0} * 1000)", value="{0} / 1000")]
 Text = Annotated[str, text_form(pack_string)]
 Word = Annotated[str, text_form(lru_cache(maxsize=16_384)(pack_string))]
 """A text with few different values, whose octets are cached."""
-Rest = Annotated[bytes, Form("octets to the end", tail="{0}", value="body[at:]")]
-ENTRY_FORM = Form(
+Rest = Annotated[bytes, FieldForm("octets to the end", tail="{0}", value="body[at:]")]
+ENTRY_FORM = FieldForm(
     "entry", tail="{0}.pack()", lines=f"{{n}} = {{read}}(body, at)\nat += {ENTRY.size}", value="{n}", read=Entry.unpack
 )
 EntryOctets = Annotated[Entry, ENTRY_FORM]
@@ -208,11 +208,11 @@ class _Source:
         return self._names["function"]
 
 
-class _Layout(Form):
+class _Layout(FieldForm):
     """Fields one after another: a record, a part of one, or a plain tuple (``cls`` None)."""
 
     def __init__(
-        self, cls: type[Values] | None, forms: Mapping[str, Form], order: str = "", fields: Sequence[str] = ()
+        self, cls: type[Values] | None, forms: Mapping[str, FieldForm], order: str = "", fields: Sequence[str] = ()
     ) -> None:
         super().__init__("")
         self.cls, self.forms, self.fields = cls, forms, fields or tuple(forms)
@@ -284,10 +284,10 @@ class _Layout(Form):
         return held
 
 
-class _Members(Form):
+class _Members(FieldForm):
     """A tuple of members of one form, or a map (its members are pairs)."""
 
-    def __init__(self, form: Form, count: _Count, *, is_map: bool) -> None:
+    def __init__(self, form: FieldForm, count: _Count, *, is_map: bool) -> None:
         super().__init__(f"{'map' if is_map else 'list'} of ({form.name})", count.letter, fixed="len({0})", tail=" ")
         self._is_map, self._form = is_map, form
         self._row = form if isinstance(form, _Layout) else _Layout(None, {"0": form})
@@ -348,15 +348,15 @@ def _parted(hint: Any) -> tuple[Any, Sequence[Any]]:
     return (get_args(hint)[0], get_args(hint)[1:]) if get_origin(hint) is Annotated else (hint, ())
 
 
-def form_of(hint: Any) -> Form | None:
+def form_of(hint: Any) -> FieldForm | None:
     """The form of an annotation; None: it has none, and the value belongs to the JSON array."""
     base, marks = _parted(hint)
-    if found := next((mark for mark in marks if isinstance(mark, Form)), None):
+    if found := next((mark for mark in marks if isinstance(mark, FieldForm)), None):
         return found
     origin, inner, count = get_origin(base), get_args(base), next((mark for mark in marks if isinstance(mark, _Count)), None)
     if count is not None and base in (bytes, str):
         lines = "{n} = body[at : at + {0}]\nat += {0}"
-        return Form("octets", count.letter, fixed="len({0})", tail="{0}", lines=lines, value="{n}")
+        return FieldForm("octets", count.letter, fixed="len({0})", tail="{0}", lines=lines, value="{n}")
     if count is not None:
         form = form_of(inner[0]) if origin is tuple else _row(inner)
         assert form is not None, hint
@@ -366,7 +366,7 @@ def form_of(hint: Any) -> Form | None:
     return layout_of(base) if hasattr(base, "_fields") and any(map(form_of, _hints_of(base).values())) else None
 
 
-def _row(hints: Sequence[Any]) -> Form | None:
+def _row(hints: Sequence[Any]) -> FieldForm | None:
     forms = {str(place): form for place, hint in enumerate(hints) if (form := form_of(hint))}
     return _Layout(None, forms, " ".join(forms)) if len(forms) == len(hints) else None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import TO_END, U64, Form, Ms, one_of, record
+from proxy.journal.encoding import TO_END, U64, FieldForm, Ms, one_of, record
 from proxy.journal.records.messages import DELIVERED, DISOWNED, DROPPED
 
 WHYS = ("expired", "full", "refused", "returned")
@@ -39,7 +39,9 @@ class Dropped(NamedTuple):
         return tuple(why for _, why in self.delivers)
 
 
-_names = Form("names with NUL between them", tail='"\\0".join({0}).encode()', value='tuple(body[at:].decode().split("\\0"))')
+_names = FieldForm(
+    "names with NUL between them", tail='"\\0".join({0}).encode()', value='tuple(body[at:].decode().split("\\0"))'
+)
 
 
 @record(DISOWNED)

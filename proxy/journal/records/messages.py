@@ -19,7 +19,7 @@ from proxy.journal.encoding import (
     PART,
     U32,
     U64,
-    Form,
+    FieldForm,
     Ms,
     Rest,
     Text,
@@ -94,12 +94,12 @@ class VerdictRecord(NamedTuple):
     account: Text
     port: Text
     recipient: U64  # 0 when the submit could not be read
-    outcome: Annotated[Outcome, Form("u8: 0 to 2, 16 with an entry, 32 late", "B")]
+    outcome: Annotated[Outcome, FieldForm("u8: 0 to 2, 16 with an entry, 32 late", "B")]
     reason: Annotated[str, COUNT8]  # empty when allowed
     status: U32
     category: Annotated[Category, one_of(tuple(Category))]
     revision: Annotated[str, octets(8)]  # of the rules in force, empty if none were asked
-    breaches: Annotated[tuple[Annotated[tuple[int, Outcome, bool], Form("u16, u8", "HB")], ...], COUNT8]
+    breaches: Annotated[tuple[Annotated[tuple[int, Outcome, bool], FieldForm("u16, u8", "HB")], ...], COUNT8]
     """Number of the rule in that revision, what it wants, whether it is in shadow."""
     takes: Annotated[tuple[Take, ...], COUNT8]  # what it took from aggregates, if it was allowed
     entry: Annotated[Entry | None, ENTRY_FORM]  # what it added to the person's record
