@@ -1,7 +1,7 @@
 """Writes the generated parts of the guide: ``make guide``.
 
-In: the descriptions of settings, the table of operations, tests/data/numbers. Out: the tables in .github/guide/settings.md and
-performance.md; .github/guide/openapi.json. Tests fail when these differ from the output. Never: a figure that was not measured.
+In: the descriptions of settings, the table of operations, the kinds of records, tests/data/numbers. Out: the tables in
+.github/guide/settings.md, journal.md and performance.md; .github/guide/openapi.json. Tests fail when these differ from the output. Never: a figure that was not measured.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import Any
 
 from proxy.config.descriptions import SettingDescription, settings
 from proxy.desk.api.openapi import document
+from proxy.journal.record_text import kinds_table
 from proxy.sim.bench.measurement import describe_machine
 from tests.bench import matrix
 
 PAGE = Path(__file__).parent.parent / ".github" / "guide" / "settings.md"
+JOURNAL = PAGE.with_name("journal.md")
 DOCUMENT = PAGE.with_name("openapi.json")
 PERFORMANCE = PAGE.with_name("performance.md")
 NUMBERS = Path(__file__).parent / "data" / "numbers"
@@ -34,6 +36,12 @@ def settings_page(text: str) -> str:
 def _row(one: SettingDescription) -> str:
     default = "required" if one.required else one.default if one.worded else f"`{one.default}`" if one.default else "none"
     return f"| `{one.name}` | {default} | {one.allowed} | {'yes' if one.reloaded else ''} | {one.meaning} |"
+
+
+def journal_page(text: str) -> str:
+    """The page, with the kinds of records as they are declared."""
+    begin = "<!-- made by `make guide`, from proxy/journal/records -->\n\n"
+    return re.sub(f"{begin}.*?{END}", lambda _: begin + "\n".join(kinds_table()) + "\n" + END, text, flags=re.DOTALL)
 
 
 def document_page() -> str:
@@ -94,5 +102,6 @@ def _where() -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(settings_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    JOURNAL.write_text(journal_page(JOURNAL.read_text(encoding="utf-8")), encoding="utf-8")
     DOCUMENT.write_text(document_page(), encoding="utf-8")
     PERFORMANCE.write_text(performance_page(PERFORMANCE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -12,8 +12,8 @@ from pyroaring import BitMap
 
 from proxy.cluster.replication import Record, Replication
 from proxy.desk.operator_orders.book import OrderBook
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, gate_events, messages, operator_actions
-from proxy.journal.records import external_optouts as told_of
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.message import Order, hash32
@@ -104,7 +104,7 @@ class Node:
             kick=self.sync, on_applied=lambda _: self.book.reread(), clock=self.now, monotonic=self.now,
         )  # fmt: skip
         self.book = OrderBook(self.store.orders, self.write, lambda: None)
-        self.write(messages.START, gate_events.pack_start(self.now(), self.store.node, 0))
+        self.write(messages.START, pack(gate_events.Start(self.now(), self.store.node, 0)))
 
     def kill(self) -> None:
         """It is gone between two turns; what it had written is there."""
@@ -196,12 +196,12 @@ class Node:
     def agree(self) -> None:
         """A file of consents."""
         said = ConsentFile(self.now(), (Terms("a", "", 0, 0, ""),), "web", "", "", "file.csv", 0, "li", "asked")
-        incoming = ConsentImport(self.write(messages.CONSENT_FILE, consents.pack_file(said)), said)
-        chunk = consents.pack_chunk(incoming.sequence, 0, PEOPLE[0] >> CHUNK_BITS, _bits(PEOPLE))
+        incoming = ConsentImport(self.write(messages.CONSENT_FILE, pack(said)), said)
+        chunk = pack(consents.Chunk(incoming.sequence, 0, PEOPLE[0] >> CHUNK_BITS, _bits(PEOPLE)))
         self.write(messages.CONSENTS, chunk)
         incoming.add(chunk, len(PEOPLE))
         event = incoming.whole(self.now(), self.store.consented)
-        self.write(messages.CONSENT_EVENT, consents.pack_event(event))
+        self.write(messages.CONSENT_EVENT, pack(event))
         for _ in incoming.apply(event, self.store.consented):
             pass
 
@@ -209,23 +209,21 @@ class Node:
         if batches := self.store.consented.batches():
             number = batches[place % len(batches)][0].number
             event = BatchEvent(self.now(), "reviewed", (number,), f"node {self.store.node}", "seen", verdict)
-            self.write(messages.CONSENT_EVENT, consents.pack_event(event))
+            self.write(messages.CONSENT_EVENT, pack(event))
             apply_event(self.store.consented, event)
 
     def ask(self, key: int) -> None:
         """Somebody's request with an Idempotency-Key was dealt with."""
-        body = told_of.pack_external_optout(
-            told_of.ExternalOptOut(self.now(), bytes([key]) * 16, bytes(16), self.store.node, "app", "app")
-        )
+        body = pack(operator_actions.ExternalOptOut(self.now(), bytes([key]) * 16, bytes(16), self.store.node, "app", "app"))
         self.write(messages.TOLD, body)
         self.store.idempotency_keys.put(bytes([key]) * 16, body)
 
     def list_all(self) -> None:
         """A list with everybody on it."""
         refusal = OptOut("all", "", int(self.now()), "import", 0)
-        body = operator_actions.pack_listing(self.now(), False, (refusal,), "li", "asked", "list.csv")
-        listing = ListImport(self.write(messages.LISTING, body), operator_actions.unpack_listing(body))
-        chunk = operator_actions.pack_listed(listing.sequence, 0, PEOPLE[0] >> CHUNK_BITS, _bits(PEOPLE))
+        body = pack(operator_actions.ListBegun(self.now(), False, (refusal,), "li", "asked", "list.csv"))
+        listing = ListImport(self.write(messages.LISTING, body), unpack(operator_actions.ListBegun, body))
+        chunk = pack(operator_actions.ListChunk(listing.sequence, 0, PEOPLE[0] >> CHUNK_BITS, _bits(PEOPLE)))
         self.write(messages.LISTED, chunk)
         listing.add(chunk, len(PEOPLE))
         self.write(messages.LISTING_DONE, listing.done(self.now()))

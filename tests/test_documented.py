@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy import config
 from proxy.config import yaml_file
 from proxy.config.mapping_reader import Fields
+from proxy.journal.records.messages import KINDS
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
@@ -50,8 +51,8 @@ from proxy.wire import status_name
 from proxy.wire.tables import BAD_KINDS
 from tests.bench.__main__ import app as measuring_tools
 from tests.commands import app
+from tests.guide import JOURNAL, PERFORMANCE, journal_page, performance_page, settings_page
 from tests.guide import PAGE as PAGE_OF_SETTINGS
-from tests.guide import PERFORMANCE, performance_page, settings_page
 
 TOP = Path(__file__).parent.parent
 README, RULES, METRICS = (TOP / name for name in ("README.md", "rules/README.md", "grafana/README.md"))
@@ -543,6 +544,12 @@ def test_every_setting_is_documented_and_no_other(monkeypatch: pytest.MonkeyPatc
 def test_the_table_of_settings_is_what_the_code_says_of_them() -> None:
     text = PAGE_OF_SETTINGS.read_text(encoding="utf-8")
     assert settings_page(text) == text, "make guide"
+
+
+def test_the_table_of_record_kinds_is_what_is_declared() -> None:
+    text = JOURNAL.read_text(encoding="utf-8")
+    assert journal_page(text) == text, "make guide"
+    assert all(f"`{name}`" in text for name in KINDS.values())
 
 
 @pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row[0])

@@ -13,6 +13,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, OsDisk
@@ -34,7 +35,7 @@ def record_access(archive: Path, ring: KeyRing, now: float, who: str, command: s
     try:
         _wait(lock, folder)
         with closing(Journal(OsDisk(folder, ring))) as journal:
-            sequence = journal.append(messages.OPERATED, operator_actions.pack_operated(now, who, command, why, details))
+            sequence = journal.append(messages.OPERATED, pack(operator_actions.Operated(now, who, command, why, details)))
             journal.write(now)
             journal.note_synced(journal.sync())
             journal.mark(now)

@@ -25,6 +25,7 @@ from typing import Any
 
 from proxy.archive.otp_texts import may_be_code, unjudged
 from proxy.archive.person_rows import PersonRow
+from proxy.journal.encoding import unpack
 from proxy.journal.records import (
     answers,
     consents,
@@ -160,14 +161,14 @@ class RowReader:
         ]  # fmt: skip
 
     def _named(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = gate_events.unpack_rules(record.body)
+        event = unpack(gate_events.Rules, record.body)
         self.rules[event.revision[:16].rjust(16, "0")] = event.ids
         return ()
 
     # -- on the way back
 
     def _deliver(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = delivers.unpack_deliver(record.body)
+        event = unpack(delivers.DeliverRecord, record.body)
         message_id, state, text = _receipt(event.data) if event.kind == "receipt" else ("", "", _text(event.data))
         return (
             _row((
@@ -177,7 +178,7 @@ class RowReader:
         )  # fmt: skip
 
     def _stopped(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = delivers.unpack_optout(record.body)
+        event = unpack(delivers.OptedOut, record.body)
         return (
             PersonRow(
                 event.recipient, _ms(event.time), record.sequence, 0, "stopped", event.provider, port=event.port, text=event.keyword,
@@ -187,7 +188,7 @@ class RowReader:
 
     def _held(self, record: JournalRecord) -> Sequence[PersonRow]:
         """What a doubtful reply holds; its text stands in the row of its deliver."""
-        event = doubtful_replies.unpack_doubtful(record.body)
+        event = unpack(doubtful_replies.Doubtful, record.body)
         state = "; ".join(map(_scope, event.held))
         return (
             PersonRow(
@@ -196,7 +197,7 @@ class RowReader:
         )
 
     def _restored(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = delivers.unpack_restored(record.body)
+        event = unpack(delivers.Restored, record.body)
         return (
             PersonRow(
                 event.recipient, _ms(event.time), record.sequence, 0, "restored", event.provider, port=event.port, text=event.keyword,
@@ -205,7 +206,7 @@ class RowReader:
         )  # fmt: skip
 
     def _confirmed(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = delivers.unpack_confirmation(record.body)
+        event = unpack(delivers.ConfirmationSent, record.body)
         return (
             PersonRow(
                 event.recipient, _ms(event.time), record.sequence, 0, "confirmed", event.provider, port=event.port, text=event.text,
@@ -214,7 +215,7 @@ class RowReader:
         )  # fmt: skip
 
     def _person_changed(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = consents.unpack_change(record.body)
+        event = unpack(consents.ConsentChange, record.body)
         about = {
             "withdrawn": f"{event.advertiser or 'all advertisers'}, {event.category or 'all categories'}",
             "recycled": f"somebody else's since {event.before}",
@@ -227,7 +228,7 @@ class RowReader:
         )
 
     def _consented(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = consents.unpack_consent_reply(record.body)
+        event = unpack(consents.ConsentReply, record.body)
         text = event.text.encode("utf-8", "replace").decode()
         state = f"{event.terms.advertiser}, {event.terms.category}"
         return (
@@ -238,7 +239,7 @@ class RowReader:
         )  # fmt: skip
 
     def _officer(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = operator_actions.unpack_suppressed(record.body)
+        event = unpack(operator_actions.Suppressed, record.body)
         changed = [f"+{_scope(one)}" for one in event.added] + [f"-{_scope(one)}" for one in event.lifted]
         return (
             PersonRow(
@@ -260,20 +261,20 @@ def persons_of(record: JournalRecord) -> Sequence[int]:
     if kind == messages.ACCEPTED:
         return answers.recipients_of(body)
     if kind == messages.DELIVER:
-        return (_number(delivers.unpack_deliver(body).source),)
+        return (_number(unpack(delivers.DeliverRecord, body).source),)
     read = _WHOSE.get(kind)
     return (read(body),) if read is not None else ()
 
 
 _WHOSE: dict[int, Callable[[bytes], int]] = {
-    messages.ANSWER: lambda body: answers.unpack_answer(body).recipient,
-    messages.OPTOUT: lambda body: delivers.unpack_optout(body).recipient,
-    messages.RESTORED: lambda body: delivers.unpack_restored(body).recipient,
-    messages.SAID: lambda body: delivers.unpack_confirmation(body).recipient,
-    messages.SUPPRESSED: lambda body: operator_actions.unpack_suppressed(body).recipient,
-    messages.PERSON: lambda body: consents.unpack_change(body).recipient,
-    messages.CONSENT_REPLY: lambda body: consents.unpack_consent_reply(body).recipient,
-    messages.DOUBTFUL: lambda body: doubtful_replies.unpack_doubtful(body).recipient,
+    messages.ANSWER: lambda body: unpack(answers.CarrierAnswer, body).recipient,
+    messages.OPTOUT: lambda body: unpack(delivers.OptedOut, body).recipient,
+    messages.RESTORED: lambda body: unpack(delivers.Restored, body).recipient,
+    messages.SAID: lambda body: unpack(delivers.ConfirmationSent, body).recipient,
+    messages.SUPPRESSED: lambda body: unpack(operator_actions.Suppressed, body).recipient,
+    messages.PERSON: lambda body: unpack(consents.ConsentChange, body).recipient,
+    messages.CONSENT_REPLY: lambda body: unpack(consents.ConsentReply, body).recipient,
+    messages.DOUBTFUL: lambda body: unpack(doubtful_replies.Doubtful, body).recipient,
 }
 
 

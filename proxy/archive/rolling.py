@@ -29,6 +29,7 @@ from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.signed_heads import Head
 from proxy.journal import retention
 from proxy.journal.disk import Disk
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
 from proxy.journal.scan import JournalDamaged, Scan, as_journal_error
 from proxy.journal.segment import HEADER_BYTES, CommitGroup, SegmentFault, SegmentHeader, groups, unpack_header
@@ -218,7 +219,7 @@ class _Proof:
             for record in group.records:
                 self.last = record.sequence
                 if record.kind == messages.REMOVED:
-                    self.removed_to = max(self.removed_to, retention.unpack_removed(record.body).last)
+                    self.removed_to = max(self.removed_to, unpack(retention.Removed, record.body).last)
                 yield from read.rows(record)
             self.records += len(group.records)
             self.last, self.chain = group.last, group.digest

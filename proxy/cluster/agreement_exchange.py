@@ -18,7 +18,8 @@ from typing import Protocol
 import structlog
 
 from proxy.cluster.rule_agreement import UnusableRules, pack_files, unpack_files
-from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
+from proxy.journal.encoding import pack, unpack
+from proxy.journal.records.revisions import Revised
 from proxy.state.revision_store import RevisionStore
 from proxy.state.shared.connection import StoreDown, StoreRefused
 from proxy.state.shared.shared_rules import Coming, Held, Swapped
@@ -106,7 +107,7 @@ class AgreementExchange:
         """The last decision in the store. Raises StoreDown; Diverged if this gate cannot read it."""
         try:
             held = await self._shared.load()
-            found = unpack_revised(held.body) if held.body else None
+            found = unpack(Revised, held.body) if held.body else None
         except (StoreRefused, ValueError, TypeError) as error:
             raise Diverged(f"what the store holds cannot be read: {error}", lasting=True) from None
         self._seen(held.version, found)
@@ -129,7 +130,7 @@ class AgreementExchange:
                 for revision in names:
                     await self._give(revision)
                 answers = await self._shared.swap(
-                    version, pack_revised(event), names=names, leaves=self._named - names, leave_s=BESIDE_S
+                    version, pack(event), names=names, leaves=self._named - names, leave_s=BESIDE_S
                 )
                 if answers is not Swapped.LACKS:
                     break

@@ -17,12 +17,13 @@ import asyncio
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
-from proxy.journal.encoding import BodyReader, pack_string
+from proxy.journal.encoding import U64, Ms, Rest, Text, pack, unpack
 from proxy.journal.records import delivers, messages
+from proxy.model.number import masked_repr
 from proxy.relay.deliver import DeliverRelay
 from proxy.runtime.ticker import seconds_until_tick
 from proxy.state.mailbox.deliver_queue import Item
@@ -45,7 +46,17 @@ ACKS_MAX = 1000
 AFTER_FAULT_S = 1.0
 """A lasting fault is logged once a second."""
 _DELIVER, _ACKS = b"d", b"a"
-_HEAD = struct.Struct(">QQ")
+
+
+@masked_repr
+class _LetterBody(NamedTuple):
+    """A deliver on its way to another gate."""
+
+    number: U64
+    at: Ms
+    kind: Text
+    provider: Text
+    data: Rest
 
 
 class LetterStore(Protocol):
@@ -103,9 +114,7 @@ class ForwardedDeliver:
         """Raises ValueError or struct.error if the letter is no deliver."""
         self.recipient = 0
         self._forwarding, self._letter = post, letter
-        reader = BodyReader(letter.body, 1)
-        self._number, time_ms = reader.take(_HEAD)
-        self._at, self._kind, self._provider, self._data = time_ms / 1000, reader.string(), reader.string(), reader.rest()
+        self._number, self._at, self._kind, self._provider, self._data = unpack(_LetterBody, letter.body[1:])
         self._item: Item | None = None
 
     @property
@@ -121,7 +130,7 @@ class ForwardedDeliver:
             source, port = seen.source, seen.destination
         except Malformed:  # the provider gets it as the carrier sent it
             source = port = ""
-        return messages.DELIVER, delivers.pack_deliver(now, self._kind, source, port, self._provider, self._data)
+        return messages.DELIVER, pack(delivers.DeliverRecord(now, self._kind, source, port, self._provider, self._data))
 
     def done(self, recorded: int) -> None:
         deliver_relay = self._forwarding.deliver_relay
@@ -285,5 +294,4 @@ class Forwarding:
 
 
 def pack_deliver(item: Item) -> bytes:
-    head = _HEAD.pack(item.number, int(item.at * 1000))
-    return b"".join((_DELIVER, head, pack_string(item.kind), pack_string(item.box.provider), item.data))
+    return _DELIVER + pack(_LetterBody(item.number, item.at, item.kind, item.box.provider, item.data))

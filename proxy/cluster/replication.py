@@ -24,9 +24,10 @@ from typing import Any, Protocol
 
 import structlog
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.consents import unpack_event
-from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated
+from proxy.journal.records.consents import BatchEvent
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import Journal, JournalDown, JournalRecord
 from proxy.relay.effects.list_import import ChunkedImports, ListImports
 from proxy.relay.effects.replay import PERSONAL, SHARED, NotUnderstood, apply_heard, apply_person
@@ -252,9 +253,9 @@ class Replication:
         replicated = [ReplicatedRecord(now, *one) for one in log_entries]
         kinds = {log_entries[index].kind for index in new}
         if new:
-            first = self._journal.append(messages.HEARD, pack_replicated(replicated[new[0]]))
+            first = self._journal.append(messages.HEARD, pack(replicated[new[0]]))
             for index in new[1:]:
-                self._journal.append(messages.HEARD, pack_replicated(replicated[index]))
+                self._journal.append(messages.HEARD, pack(replicated[index]))
             self._journal.write(now)
             self._kick()
             if kinds & IN_PIECES and self._import_from is None:  # a restart begins here until all imports are complete
@@ -294,7 +295,7 @@ class Replication:
         if record.kind == messages.LISTING_DONE:
             chunks = imports.finishing(record.body)
         elif record.kind == messages.CONSENT_EVENT:
-            chunks = imports.consents.happening(unpack_event(record.body))
+            chunks = imports.consents.happening(unpack(BatchEvent, record.body))
         else:
             apply_heard(self._store, record, self._listings)
             return
@@ -335,5 +336,5 @@ class Replication:
 def _applied_once(one: LogEntry) -> bool:
     """Whether it is a chunk of an import, or about one: applied only once."""
     if one.kind == messages.CONSENT_EVENT:
-        return unpack_event(one.body).event == "whole"
+        return unpack(BatchEvent, one.body).event == "whole"
     return one.kind in IN_PIECES or one.kind == messages.START

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from proxy.journal import retention
 from proxy.journal.disk import SUFFIX, OsDisk
-from proxy.journal.erasure import Erasure, unpack_erasure
+from proxy.journal.encoding import unpack
+from proxy.journal.erasure import Erasure
 from proxy.journal.records import messages
 from proxy.journal.retention import Removed
 from proxy.journal.scan import Hole, JournalSealed, Scan, ScanReport, verify
@@ -83,7 +84,7 @@ def proved(journal: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
 
     def look(record: JournalRecord) -> None:
         if record.kind == messages.REMOVED:
-            removed.append(retention.unpack_removed(record.body))
+            removed.append(unpack(retention.Removed, record.body))
 
     if ring:
         with suppress(JournalSealed):
@@ -94,7 +95,7 @@ def proved(journal: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
 
 def erasures(journal: Path, ring: KeyRing) -> list[Erasure]:
     """What the journal says of its redactions. JournalError."""
-    return [unpack_erasure(one.body) for one in Walk(journal, ring) if one.kind == messages.ERASURE]
+    return [unpack(Erasure, one.body) for one in Walk(journal, ring) if one.kind == messages.ERASURE]
 
 
 class Walk:
@@ -109,7 +110,7 @@ class Walk:
         for placed in self._scan:
             for record in placed.group.records:
                 if record.kind == messages.REMOVED:
-                    self._removed.append(retention.unpack_removed(record.body))
+                    self._removed.append(unpack(retention.Removed, record.body))
                 yield record
 
     @property

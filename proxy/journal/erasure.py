@@ -10,7 +10,7 @@ was written with, and a second digest covers its present bytes (segment.py). Eac
 record names each changed group by both digests and is signed with the key of the daily heads. It is written and synced before the new
 segment replaces the old one. So altering a group in the name of an erasure needs that key and leaves a record.
 
-    erase → write beside, sync → append pack_erasure() → sync → replace the old segment
+    erase → write beside, sync → append an Erasure → sync → replace the old segment
 
 After a kill in between, the record and the old segment both exist. The next run erases again, with other digests.
 """
@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import BodyReader, pack_string
+from proxy.journal.encoding import COUNT16, U64, Ms, Text, octets, pack, record, unpack
 from proxy.journal.records import answers, delivers, messages, unreadable_submits
-from proxy.journal.records.doubtful_replies import id_of, pack_decision, unpack_decision
-from proxy.journal.records.replicated import pack_replicated, unpack_replicated
+from proxy.journal.records.doubtful_replies import DoubtDecision, id_of
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.sealing import KeyRing, Sealer
 from proxy.journal.segment import (
     GROUP_BYTES,
@@ -55,17 +55,19 @@ CHANGES_MAX = 200
 """Of one record: some 14 KB."""
 
 _U64 = struct.Struct(">Q")
-_ERASURE = struct.Struct(">QQQH64s")  # time in ms, person, first record of the segment, changes, signature
 _CHANGE = struct.Struct(">Q32s32s")
 _SIGNED = b"gate106 erasure\n"
+
+
+_Digest = Annotated[bytes, octets(32)]
 
 
 class RedactedGroup(NamedTuple):
     """A group that was redacted."""
 
-    last: int  # its last record
-    before: bytes  # digests: of what stood there, in the chain
-    now: bytes  # of what stands there
+    last: U64  # its last record
+    before: _Digest  # of what stood there, in the chain
+    now: _Digest  # of what stands there
 
 
 @masked_repr
@@ -77,14 +79,22 @@ class RedactedSegment(NamedTuple):
     records: int  # that were taken out, or a part of them
 
 
+@record(messages.ERASED)
+class Erased(NamedTuple):
+    """A record that was taken out."""
+
+
+@record(messages.ERASURE)
 class Erasure(NamedTuple):
-    time: float
-    person: int  # the keyed hash (archive/secret_keys.py): no number
-    first: int  # record of the segment
-    changes: tuple[RedactedGroup, ...]
-    signature: bytes
-    who: str
-    why: str
+    """A person was erased from a segment."""
+
+    time: Ms
+    person: U64  # the keyed hash (archive/secret_keys.py): no number
+    first: U64  # record of the segment
+    changes: Annotated[tuple[RedactedGroup, ...], COUNT16]
+    signature: Annotated[bytes, octets(64)]
+    who: Text
+    why: Text
 
 
 def erase(data: bytes, ring: KeyRing, person: int, gone: set[int] | None = None) -> RedactedSegment | None:
@@ -138,7 +148,7 @@ class _PersonFilter:
         if kind == messages.ERASED and body == _VERDICT_BODY:
             self._verdicts.add(record.sequence)
         if kind == messages.HEARD:  # another gate's record, whole
-            replicated = unpack_replicated(body)
+            replicated = unpack(ReplicatedRecord, body)
             kind, body = replicated.kind, replicated.body
         if kind == messages.DOUBTFUL and body[8:16] == self._number:
             self._verdicts.add(id_of(body))
@@ -162,19 +172,19 @@ class _PersonFilter:
 
     def _decision(self, record: JournalRecord, body: bytes) -> JournalRecord:
         """The record without an example text that the erased person alone wrote."""
-        decision = unpack_decision(body)
+        decision = unpack(DoubtDecision, body)
         if not decision.ids or not decision.words or not self._verdicts.issuperset(decision.ids):
             return record
-        without = pack_decision(decision._replace(words=""))
+        without = pack(decision._replace(words=""))
         if record.kind == messages.HEARD:
-            without = pack_replicated(unpack_replicated(record.body)._replace(body=without))
+            without = pack(unpack(ReplicatedRecord, record.body)._replace(body=without))
         return record._replace(body=without)
 
     def _concerns(self, kind: int, body: bytes) -> bool:
         """Whether a record is about the person; a mention in another person's text does not count."""
         if kind == messages.DELIVER:
             try:
-                return recipient_of(delivers.unpack_deliver(body).source) == self._person
+                return recipient_of(unpack(delivers.DeliverRecord, body).source) == self._person
             except NotARecipient:
                 return False
         return self._number in body or kind == messages.ASKED
@@ -196,18 +206,6 @@ def in_batches(changes: Sequence[RedactedGroup]) -> Iterator[Sequence[RedactedGr
     """Splits changes into lists that fit into one record."""
     for at in range(0, len(changes), CHANGES_MAX):
         yield changes[at : at + CHANGES_MAX]
-
-
-def pack_erasure(one: Erasure) -> bytes:
-    fixed = _ERASURE.pack(int(one.time * 1000), one.person, one.first, len(one.changes), one.signature)
-    return fixed + b"".join([_CHANGE.pack(*change) for change in one.changes]) + pack_string(one.who) + pack_string(one.why)
-
-
-def unpack_erasure(body: bytes) -> Erasure:
-    reader = BodyReader(body)
-    time_ms, person, first, count, signature = reader.take(_ERASURE)
-    changes = tuple(RedactedGroup(*reader.take(_CHANGE)) for _ in range(count))
-    return Erasure(time_ms / 1000, person, first, changes, signature, reader.string(), reader.string())
 
 
 def unexplained_redaction(

@@ -4,7 +4,7 @@ In: a disk, the time, how long records are kept, where a restart begins to read.
 segments, the oldest first; gaps without a REMOVED record. Never: a clock; a gap in the middle (the chain over what stays must hold, so a
 segment that must stay keeps all later ones); a segment that a restart reads, or that the newest header proves to be synced.
 
-    plan → append pack_removed() → sync → remove()
+    plan → append a Removed → sync → remove()
 
 After a kill in between, the record exists and so do some segments: the next plan has them again. A segment's hourly tables (Parquet) must
 be on disk before ``plan`` may remove it: ``open_from`` says from where on segments are still needed.
@@ -13,21 +13,19 @@ be on disk before ``plan`` may remove it: ``open_from`` says from where on segme
 from __future__ import annotations
 
 import contextlib
-import struct
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from proxy.config import Hold, Retention
 from proxy.journal.disk import Disk
-from proxy.journal.encoding import BodyReader, pack_string
+from proxy.journal.encoding import U32, U64, Ms, Text, octets, record
+from proxy.journal.records.messages import REMOVED
 from proxy.journal.scan import Hole, Scan
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, SegmentHeader, unpack_header
 
 DAY_S = 86_400
 NEWEST_STAY = 2
 """However old they are: an idle gate's last records, and the segment that proves them."""
-
-_REMOVED = struct.Struct(">QIQQQQQ32s")  # now, segments, first, last, bytes, since, until (ms), digest
 
 
 class ClosedSegment(NamedTuple):
@@ -50,19 +48,26 @@ class RetentionPlan(NamedTuple):
     since: float  # when the oldest segment was begun; 0 if there is no segment
 
 
+@record(REMOVED)
 class Removed(NamedTuple):
     """Segments went: their records, how long they had been written, and the digest the rest follows."""
 
-    time: float
-    segments: int
-    first: int
-    last: int
-    octets: int
-    since: float
-    until: float
-    digest: bytes
-    who: str
-    why: str
+    time: Ms
+    segments: U32
+    first: U64
+    last: U64
+    octets: U64
+    since: Ms
+    until: Ms
+    digest: Annotated[bytes, octets(32)]
+    who: Text
+    why: Text
+
+    @classmethod
+    def of(cls, now: float, goes: Sequence[ClosedSegment], who: str, why: str) -> Removed:
+        first, last = goes[0], goes[-1]
+        octets = sum(segment.octets for segment in goes)
+        return cls(now, len(goes), first.first, last.last, octets, first.since, last.until, last.digest, who, why)
 
 
 def plan(
@@ -119,25 +124,6 @@ def remove(disk: Disk, goes: Iterable[ClosedSegment]) -> None:
     for segment in goes:
         with contextlib.suppress(FileNotFoundError):  # it was moved away meanwhile
             disk.remove(segment.name)
-
-
-# -- the record
-
-
-def pack_removed(now: float, goes: Sequence[ClosedSegment], who: str, why: str) -> bytes:
-    first, last = goes[0], goes[-1]
-    times = [int(moment * 1000) for moment in (now, first.since, last.until)]
-    octets = sum(segment.octets for segment in goes)
-    fixed = _REMOVED.pack(times[0], len(goes), first.first, last.last, octets, times[1], times[2], last.digest)
-    return fixed + pack_string(who) + pack_string(why)
-
-
-def unpack_removed(body: bytes) -> Removed:
-    reader = BodyReader(body)
-    now, segments, first, last, octets, since, until, digest = reader.take(_REMOVED)
-    return Removed(
-        now / 1000, segments, first, last, octets, since / 1000, until / 1000, digest, reader.string(), reader.string()
-    )
 
 
 def unexplained_start(first: int, previous: bytes, removed: Iterable[Removed]) -> str:

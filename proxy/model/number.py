@@ -101,7 +101,7 @@ def _masked_repr(value: Any) -> str:
     return f"{type(value).__name__}({', '.join(f'{name}={_masked_field(name, getattr(value, name))}' for name in names)})"
 
 
-_TEXT_FIELDS = frozenset(("source", "destination", "text", "first_text", "shown", "details", "people"))
+_TEXT_FIELDS = frozenset(("source", "destination", "text", "first_text", "shown", "details", "people", "answered"))
 """Fields that hold text of a person."""
 _NUMBER_FIELDS = frozenset(("recipient", "number", "to"))
 

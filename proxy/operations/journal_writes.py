@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
@@ -24,7 +25,7 @@ Change = TypeVar("Change", bound=RecordChange)
 
 async def record_command(gate: Gate, call: Call, command: str, why: str = "", about: str = "") -> int:
     """Journals a command that changes nothing itself: who looked at what, and why. Returns its sequence."""
-    said = operator_actions.pack_operated(gate.now(), call.who, command, why, about)
+    said = pack(operator_actions.Operated(gate.now(), call.who, command, why, about))
     sequence = gate.write(messages.OPERATED, said)
     await gate.safe(sequence)
     return sequence

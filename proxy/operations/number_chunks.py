@@ -19,6 +19,9 @@ from typing import Any, Protocol
 
 from pyroaring import BitMap
 
+from proxy.journal.encoding import pack
+from proxy.journal.records.consents import Chunk
+from proxy.journal.records.operator_actions import ListChunk
 from proxy.model.number import FIRST, LAST
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.gate_interface import Gate
@@ -59,10 +62,16 @@ class Numbers(Protocol):
 
 
 async def receive_numbers(
-    gate: Gate, call: Call, into: Numbers, keys: int, most: int, kind: int, pack: Callable[[int, int, bytes], bytes]
+    gate: Gate,
+    call: Call,
+    into: Numbers,
+    keys: int,
+    most: int,
+    kind: int,
+    chunk_of: Callable[[int, int, bytes], Chunk | ListChunk],
 ) -> None:
-    """Journals all of a file as it arrives, in records of ``kind``; ``pack``: (key, chunk, bitmap) → a body. CommandRefused if the count at
-    its end is wrong or exceeds ``most``: then nothing of it is in force."""
+    """Journals all of a file as it arrives, in records of ``kind``; ``chunk_of``: (key, chunk, bitmap) → a record. CommandRefused if the
+    count at its end is wrong or exceeds ``most``: then nothing of it is in force."""
     unsynced = 0
     while True:
         said = await call.hear()
@@ -73,7 +82,7 @@ async def receive_numbers(
                 )
             return
         key, chunk, lows = read_numbers_line(said, keys)
-        body = pack(key, chunk, lows.serialize())
+        body = pack(chunk_of(key, chunk, lows.serialize()))
         sequence = gate.write(kind, body)
         into.add(body, len(lows))
         if into.numbers > most:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, requests
 from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.number import NotARecipient, recipient_of
@@ -125,14 +126,14 @@ class SettledQuery:
 
     recipient = 0
 
-    def __init__(self, body: Callable[[float], bytes], then: Callable[[], None]) -> None:
-        self._body, self._then = body, then
+    def __init__(self, answer: Callable[[float], requests.MessageRequest], then: Callable[[], None]) -> None:
+        self._answer, self._then = answer, then
 
     def apply(self, data: bytes, now: float) -> bytes:
         return data
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return messages.ASKED, self._body(now)
+        return messages.ASKED, pack(self._answer(now))
 
     def done(self, recorded: int) -> None:
         self._then()
@@ -273,7 +274,7 @@ class Commands:
         """Journals the outcome of a query, then answers."""
         access, lane = query.bind.access, query.lane
         answer = partial(
-            requests.pack_request,
+            requests.MessageRequest,
             provider=access.provider.name,
             account=access.account.system_id,
             port=query.queried.source if query.queried else "",

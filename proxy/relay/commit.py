@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, MutableMapping
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.journal.records.answers import pack_accepted
 from proxy.journal.records.messages import ACCEPTED, VERDICT, verdict_pieces
@@ -179,7 +180,7 @@ class Commit:
         self._sync()
         if self.journal_down or self.clock_jump_s:
             try:
-                self.journal.append(messages.CLOCK, messages.pack_clock(now, self.clock_jump_s))
+                self.journal.append(messages.CLOCK, pack(messages.Clock(now, self.clock_jump_s)))
                 self.journal.write(now)
             except JournalDown as down:
                 if self.journal_down:

@@ -30,7 +30,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from proxy.journal.encoding import pack_string
+from proxy.journal.encoding import pack, pack_string
 from proxy.journal.records import mailbox as mail
 from proxy.journal.records import messages
 from proxy.model.counters import GateCounters
@@ -51,10 +51,10 @@ LATER = frozenset((ESME_RX_T_APPN, ESME_RMSGQFUL, ESME_RTHROTTLED))
 """Statuses after which a deliver is sent again; any other refusal is final."""
 NEWS_MAX = 10_000
 """News in one journal record: a tenth of what a record may hold."""
-PACKED: Mapping[int, Callable[[float, Sequence[Any]], bytes]] = {
-    messages.DELIVERED: mail.pack_delivered,
-    messages.DROPPED: mail.pack_dropped,
-    messages.DISOWNED: mail.pack_disowned,
+RECORDS: Mapping[int, Callable[[float, tuple[Any, ...]], mail.Delivered | mail.Dropped | mail.Disowned]] = {
+    messages.DELIVERED: mail.Delivered,
+    messages.DROPPED: mail.Dropped,
+    messages.DISOWNED: mail.Disowned,
 }
 HAND_MAX = 500
 """Items handed to one provider in one loop turn: about a millisecond of work."""
@@ -88,7 +88,7 @@ class _MailboxNews:
         return data
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return self._kind, PACKED[self._kind](now, self.news)
+        return self._kind, pack(RECORDS[self._kind](now, tuple(self.news)))
 
     def done(self, recorded: int) -> None:
         if self._open.get(self._kind) is self:

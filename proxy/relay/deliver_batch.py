@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import delivers, messages
 from proxy.model.counters import GateCounters
 from proxy.native.loader import compiled
@@ -123,7 +124,7 @@ class ArrivedReply(_ArrivedDeliver):
     def written(self, now: float) -> tuple[int, bytes] | None:
         if not self.open:  # given up while the store was out of reach: the carrier sends it again
             return None
-        return messages.DELIVER, delivers.pack_deliver(now, self.kind, self.source, self.port, self.owner, self.data)
+        return messages.DELIVER, pack(delivers.DeliverRecord(now, self.kind, self.source, self.port, self.owner, self.data))
 
     def done(self, recorded: int) -> None:
         if not self.open:

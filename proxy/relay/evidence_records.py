@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
-from proxy.journal.records import counter_shares, evidence, messages
+from proxy.journal.encoding import pack
+from proxy.journal.records import evidence, messages, requests
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.message import Message, Verdict
 from proxy.model.reasons import IN_REVIEW
@@ -52,14 +53,14 @@ class EvidenceRecords:
         if pending is not None and pending.verdict is not None and pending.message is not None:
             if pending.adopted is not None and pending.packed and _replaceable(pending):
                 at = pending.adopted.time
-                journal.append(messages.SHARE, counter_shares.pack_share(now, sequence, at, False, pending.verdict.takes))
+                journal.append(messages.SHARE, pack(requests.CounterShare(now, sequence, at, False, pending.verdict.takes)))
             for kind, body in self._records_of(now, pending.message, pending.verdict, sequence):
                 journal.append(kind, body)
 
     def _records_of(self, now: float, message: Message, verdict: Verdict, sequence: int) -> Iterator[tuple[int, bytes]]:
         for breach in verdict.breaches:
             if breach.evidence:
-                yield messages.EVIDENCE, evidence.pack_evidence(now, sequence, breach.rule, breach.evidence)
+                yield messages.EVIDENCE, pack(evidence.VerdictEvidence(now, sequence, breach.rule, breach.evidence))
             if breach.reason.name == IN_REVIEW and message.content.complete:
                 yield from self._review(now, message, breach.rule, sequence)
 
@@ -70,7 +71,7 @@ class EvidenceRecords:
         key = review_key(message.content)
         if not self._is_reported(sender.provider, rule, key):
             text = message.content.text[:TEXT_MAX]
-            yield messages.REVIEW, evidence.pack_review(now, sequence, rule, sender.provider, sender.port, key, text)
+            yield messages.REVIEW, pack(evidence.Review(now, sequence, rule, sender.provider, sender.port, key, text))
 
     def _is_reported(self, provider: str, rule: str, text: str | bytes) -> bool:
         """Whether a text was reported for review already; from now on it is."""

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.wire.receipt_ids import receipted
@@ -133,7 +134,7 @@ class LearntFormat:
         return data
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return messages.IDS, gate_events.pack_ids(now, self._carrier, self._width, self._capitals, self._digested)
+        return messages.IDS, pack(gate_events.LearntIds(now, self._carrier, self._width, self._capitals, tuple(self._digested)))
 
     def done(self, recorded: int) -> None:
         return None

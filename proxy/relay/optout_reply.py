@@ -17,8 +17,9 @@ from itertools import islice
 from types import SimpleNamespace
 from typing import Protocol
 
-from proxy.journal.records.doubtful_replies import ReplyContext, pack_doubtful
-from proxy.journal.records.names_by_hash import NAMES_A_RECORD_MAX
+from proxy.journal.encoding import pack
+from proxy.journal.records.doubtful_replies import ReplyContext
+from proxy.journal.records.gate_events import NAMES_A_RECORD_MAX
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import NotARecipient, recipient_of
@@ -167,7 +168,7 @@ class ReplyHandler:
 
     def _written(self, read_at: float, reply: ReplyEffect) -> None:
         if reply.doubtful is not None and self.inbox is not None:
-            self.inbox.enter(pack_doubtful(reply.doubtful))
+            self.inbox.enter(pack(reply.doubtful))
         if reply.opt_outs:
             newest = reply.opt_outs[0]  # one reply counts once
             self._tally.optouts["reply", newest.scope, reply.provider] += 1

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, requests
 from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, Sender, Verdict
 from proxy.model.reasons import GATE_REASONS, Reason
@@ -243,7 +244,7 @@ class Repeats:
 
     def written(self, now: float) -> tuple[int, bytes]:
         self.open = False
-        return messages.REPEATED, requests.pack_repeated(now, self._counts)
+        return messages.REPEATED, pack(requests.Repeated(now, self._counts))
 
     def done(self, recorded: int) -> None:
         for pending in self._again:

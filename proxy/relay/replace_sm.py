@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from proxy.journal.records import counter_shares, messages, requests
+from proxy.journal.encoding import pack
+from proxy.journal.records import messages, requests
 from proxy.journal.records.messages import VERDICT, pack_verdict
 from proxy.model.message import Message, Take
 from proxy.model.reasons import GATE_REASONS
@@ -207,13 +208,13 @@ class Restore:
 
     def share(self, now: float) -> bytes:
         """... for the journal."""
-        return counter_shares.pack_share(now, self._sequence, self._entry.time, True, self.given_back)
+        return pack(requests.CounterShare(now, self._sequence, self._entry.time, True, self.given_back))
 
     def written(self, now: float) -> tuple[int, bytes] | None:
         if self._status is None:
             return None
-        return messages.UNREPLACED, requests.pack_unreplaced(
-            now, self.recipient, self._id, self._sequence, self._status, self._entry
+        return messages.UNREPLACED, pack(
+            requests.Unreplaced(now, self.recipient, self._id, self._sequence, self._status, self._entry)
         )
 
     def done(self, recorded: int) -> None:

@@ -26,6 +26,7 @@ from proxy.config import WORKER_VARIABLE, MailboxBounds, Settings, Worker
 from proxy.desk.archiving.roller import Roller
 from proxy.desk.revisions.cluster_deployment import ClusterDeployment
 from proxy.desk.revisions.rule_deployment import RuleDeployment
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.counters import GateCounters
@@ -224,7 +225,7 @@ class GateProcess:
     async def start(self) -> None:
         settings = self.settings
         now = time.time()
-        self._note(messages.START, gate_events.pack_start(now, settings.node, self.relay.highest_id))
+        self._note(messages.START, pack(gate_events.Start(now, settings.node, self.relay.highest_id)))
         self.rule_deployment.note_start()
         await self._wait_synced(self.journal.written)
         await self.store.open()
@@ -359,7 +360,7 @@ class GateProcess:
         )  # a checkpoint's thread ends its step before the file is closed
         self.relay_task.turn()
         now = time.time()
-        self._note(messages.STOP, gate_events.pack_stop(now, len(relay.in_flight)))
+        self._note(messages.STOP, pack(gate_events.Stop(now, len(relay.in_flight))))
         await self._wait_synced(self.journal.written)
         await self.checkpoints.attempt(hurry=True)  # the journal has everything, whatever comes of it
         last_words = await self.health.snapshot()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.archive.audit.optout_audit import Audit
+from proxy.journal.encoding import unpack
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers as returned
 from proxy.journal.records import gate_events, mailbox, messages, requests
@@ -152,7 +153,7 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
             story.verdicts.append(judged)
             by_sequence[record.sequence] = judged
         elif record.kind == messages.REPEATED:
-            story.verdicts += _repeats(requests.unpack_repeated(record.body), by_sequence, place)
+            story.verdicts += _repeats(unpack(requests.Repeated, record.body), by_sequence, place)
         elif record.kind in (messages.ANSWER, messages.ACCEPTED):
             for answer in answered.unpack_answers(record):
                 message_id = answer.carrier_id.partition(b"\0")[0].decode("latin-1")
@@ -160,19 +161,19 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
                     JournalledAnswer(answer.verdict_sequence, answer.effect, answer.status, message_id, answer.time)
                 )
         elif record.kind == messages.DELIVER:
-            deliver = returned.unpack_deliver(record.body)
+            deliver = unpack(returned.DeliverRecord, record.body)
             story.delivers.append(JournalledDeliver(deliver.kind, deliver.provider, record.sequence))
         elif record.kind == messages.DELIVERED:
-            story.delivered.update(mailbox.unpack_delivered(record.body).numbers)
+            story.delivered.update(unpack(mailbox.Delivered, record.body).numbers)
         elif record.kind == messages.DROPPED:
-            story.dropped.update(mailbox.unpack_dropped(record.body).numbers)
+            story.dropped.update(unpack(mailbox.Dropped, record.body).numbers)
         elif record.kind == messages.OPTOUT:
-            story.opted_out(returned.unpack_optout(record.body), place)
+            story.opted_out(unpack(returned.OptedOut, record.body), place)
         elif record.kind == messages.SAID:
-            own = returned.unpack_confirmation(record.body)
+            own = unpack(returned.ConfirmationSent, record.body)
             story.confirmed.append(OptOutConfirmation(own.recipient, own.port, own.text, own.time))
         elif record.kind == messages.RULES:
-            loaded = gate_events.unpack_rules(record.body)
+            loaded = unpack(gate_events.Rules, record.body)
             rules[loaded.revision[:16].rjust(16, "0")] = loaded.ids
     disk = OsDisk(folder, KeyRing.of_files(keys))
     story.against_meant = [

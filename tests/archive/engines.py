@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import delivers, messages
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.recipient import OptOut
@@ -93,12 +94,16 @@ def _refuses(house: House) -> None:
     """Somebody got a receipt, refuses, and is sent more; then hours pass."""
     text = receipt_text("B1", "DELIVRD", submit_date="2511120100", done_date="2511120101")
     data = deliver_sm(str(SHANGHAI), "1069001", text.encode(), esm_class=ESM_RECEIPT)
-    house.journal.append(messages.DELIVER, delivers.pack_deliver(house.now, "receipt", str(SHANGHAI), "1069001", "jia", data))
+    house.journal.append(
+        messages.DELIVER, pack(delivers.DeliverRecord(house.now, "receipt", str(SHANGHAI), "1069001", "jia", data))
+    )
     refusal, other = (OptOut("signature", shop, int(house.now), "reply", 0) for shop in ("甲店", "乙店"))
     reply = deliver_sm(str(SHANGHAI), "1069001", b"R")
-    house.journal.append(messages.OPTOUT, delivers.pack_optout(house.now, SHANGHAI, refusal, "1069001", "jia", "R"))
-    house.journal.append(messages.OPTOUT, delivers.pack_optout(house.now, SHANGHAI, other, "1069001", "jia", "R"))
-    house.journal.append(messages.DELIVER, delivers.pack_deliver(house.now, "optout", str(SHANGHAI), "1069001", "jia", reply))
+    house.journal.append(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, refusal, "1069001", "jia", "R")))
+    house.journal.append(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, other, "1069001", "jia", "R")))
+    house.journal.append(
+        messages.DELIVER, pack(delivers.DeliverRecord(house.now, "optout", str(SHANGHAI), "1069001", "jia", reply))
+    )
     house.now += 60
     house.submit("jia", SHANGHAI, "【甲店】还有上新 拒收请回复R")
     synced(house)

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from proxy.archive import access_records
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import OsDisk, read, verify
@@ -29,7 +30,7 @@ def looks(config: Path) -> list[operator_actions.Operated]:
         return []
     assert verify(OsDisk(folder)).damage is None
     return [
-        operator_actions.unpack_operated(record.body) for record in read(OsDisk(folder)) if record.kind == messages.OPERATED
+        unpack(operator_actions.Operated, record.body) for record in read(OsDisk(folder)) if record.kind == messages.OPERATED
     ]
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.archive import columns
+from proxy.journal.encoding import pack
 from proxy.journal.records import consents, delivers, messages, operator_actions
-from proxy.journal.records.doubtful_replies import NO_CONTEXT, Doubtful, pack_doubtful
+from proxy.journal.records.doubtful_replies import NO_CONTEXT, Doubtful
 from proxy.journal.segment import JournalRecord
 from proxy.model.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text, tlv
@@ -24,7 +25,7 @@ NEVER = re.compile(rb"(?!)")
 def read(text: bytes, coding: int = 0, tlvs: bytes = b"") -> tuple[str, str]:
     data = deliver_sm("13800210500", "1069001", text, esm_class=ESM_RECEIPT, data_coding=coding) + tlvs
     data = len(data).to_bytes(4, "big") + data[4:]
-    body = delivers.pack_deliver(0.0, "receipt", "13800210500", "1069001", "jia", data)
+    body = pack(delivers.DeliverRecord(0.0, "receipt", "13800210500", "1069001", "jia", data))
     (row,) = columns.RowReader({}).rows(JournalRecord(1, messages.DELIVER, body))
     return row.message_id, row.state
 
@@ -67,7 +68,7 @@ def test_a_record_of_any_bytes_is_rows_or_a_well_made_error(kind: int, body: byt
 def test_half_of_a_pair_of_surrogates_in_a_reason_can_stand_in_a_table() -> None:
     """JSON may bring one, and journals of before have some."""
     refusal = OptOut("all", "", 1_762_833_600, "hotline", 0)
-    body = operator_actions.pack_suppressed(1_762_833_600.0, 13800210001, (refusal,), (), "hotline", "app \ud800")
+    body = pack(operator_actions.Suppressed(1_762_833_600.0, 13800210001, (refusal,), (), "hotline", "app \ud800"))
     (row,) = columns.RowReader({}).rows(JournalRecord(1, messages.SUPPRESSED, body))
     assert row.text.encode() == b"hotline: app ?"
 
@@ -75,7 +76,7 @@ def test_half_of_a_pair_of_surrogates_in_a_reason_can_stand_in_a_table() -> None
 def test_a_consent_by_reply_is_a_row_with_the_message_it_answers() -> None:
     terms = consents.Terms("甲公司", "marketing", 0, 0, "ask")
     said = consents.ConsentReply(9.0, 13800210001, 1, terms, "同意请回Y", "jia", "1069001", 5, 4711, 1, "Y\ud800", "Y", "")
-    record = JournalRecord(7, messages.CONSENT_REPLY, consents.pack_consent_reply(said))
+    record = JournalRecord(7, messages.CONSENT_REPLY, pack(said))
     (row,) = columns.RowReader({}).rows(record)
     assert (row.kind, row.provider, row.port, row.text, row.message, row.state) == (
         "consented", "jia", "1069001", "Y?", 4711, "甲公司, marketing",
@@ -86,7 +87,7 @@ def test_a_consent_by_reply_is_a_row_with_the_message_it_answers() -> None:
 def test_a_doubtful_reply_is_a_row_with_what_it_holds_and_no_text() -> None:
     held = OptOut("advertiser", "696592fe4ca2", 9, "doubtful", 0)
     said = Doubtful(9.0, 13800210001, "8613800210001", "1069001", "jia", "这是退订吗", NO_CONTEXT, (held,))
-    record = JournalRecord(7, messages.DOUBTFUL, pack_doubtful(said))
+    record = JournalRecord(7, messages.DOUBTFUL, pack(said))
     (row,) = columns.RowReader({}).rows(record)
     assert (row.kind, row.provider, row.port, row.text, row.state) == ("held", "jia", "1069001", "", "advertiser 696592fe4ca2")
     assert columns.persons_of(record) == (13800210001,)

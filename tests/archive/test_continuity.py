@@ -17,6 +17,7 @@ from proxy.archive.segment_index import SegmentIndex
 from proxy.config import Retention
 from proxy.journal import retention
 from proxy.journal.disk import Disk, OsDisk
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.journal.segment import HEADER_BYTES
 from proxy.journal.write_ahead_log import Journal, read, verify
@@ -117,7 +118,7 @@ def test_what_retention_removed_by_a_record_is_no_fault(house: House, shelf: She
     busy(house, 1, start=60)
     shelf.roll(house.disk, house.now)
     plan = retention.plan(house.disk, Retention(1, ()), 0, house.now, verify(house.disk).last + 1, 1000)
-    house.journal.append(messages.REMOVED, retention.pack_removed(house.now, plan.removed, "ops", "retention"))
+    house.journal.append(messages.REMOVED, pack(retention.Removed.of(house.now, plan.removed, "ops", "retention")))
     synced(house)
     retention.remove(house.disk, plan.removed)
     assert told(house.disk, shelf) == []  # tables of what is no more in the segments are still there

@@ -14,7 +14,8 @@ from proxy.archive.rolling import RollError
 from proxy.archive.secret_keys import signed_by
 from proxy.config import Hold
 from proxy.journal.disk import OsDisk
-from proxy.journal.erasure import Erasure, RedactedGroup, pack_erasure, signed_bytes, unexplained_redaction, unpack_erasure
+from proxy.journal.encoding import pack, unpack
+from proxy.journal.erasure import Erasure, RedactedGroup, signed_bytes, unexplained_redaction
 from proxy.journal.records import delivers, messages, unreadable_submits
 from proxy.journal.scan import Scan, segment_name
 from proxy.journal.sealing import KeyRing
@@ -42,7 +43,9 @@ class Case:
         busy(self.house, 2, people=3, start=10)
         self.unread()
         refusal = OptOut("all", "", int(self.house.now), "reply", 0)
-        self.house.journal.append(messages.OPTOUT, delivers.pack_optout(self.house.now, PERSON, refusal, "1069001", "jia", "R"))
+        self.house.journal.append(
+            messages.OPTOUT, pack(delivers.OptedOut(self.house.now, PERSON, refusal, "1069001", "jia", "R"))
+        )
         busy(self.house, 3, people=3, start=12)
         self.shelf.roll(self.disk, self.house.now + DAY)
 
@@ -64,7 +67,7 @@ class Case:
 
     def note(self, first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:
         one = Erasure(self.house.now, self.shelf.keys.person(PERSON), first, tuple(changes), signature, "wang", "letter 4711")
-        self.house.journal.append(messages.ERASURE, pack_erasure(one))
+        self.house.journal.append(messages.ERASURE, pack(one))
         self.house.journal.write(self.house.now)
         synced(self.house)
 
@@ -86,7 +89,7 @@ class Case:
         """What `journal verify` would find."""
         found = verify(self.disk)
         identity, public = bytes.fromhex(self.disk.identity()), self.shelf.keys.public
-        erasures = [unpack_erasure(one.body) for one in read(self.disk) if one.kind == messages.ERASURE]
+        erasures = [unpack(Erasure, one.body) for one in read(self.disk) if one.kind == messages.ERASURE]
         altered = unexplained_redaction(
             found.redactions,
             erasures,

@@ -19,6 +19,7 @@ from proxy.archive.person_rows import PersonRow
 from proxy.config import Retention
 from proxy.journal import retention
 from proxy.journal.disk import OsDisk
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, read, verify
 from proxy.model.message import Category
@@ -72,7 +73,7 @@ def test_a_row_says_what_the_record_said(house: House, shelf: Shelf) -> None:
 
 def test_rules_have_their_names_where_the_journal_told_them(house: House, shelf: Shelf) -> None:
     rules = house.relay.rules
-    house.journal.append(messages.RULES, gate_events.pack_rules(NOON, rules.revision, [rule.id for rule in rules.rules]))
+    house.journal.append(messages.RULES, pack(gate_events.Rules(NOON, rules.revision, tuple(rule.id for rule in rules.rules))))
     busy(house, 5, people=1)
     shelf.roll(house.disk, house.now)
     assert shelf.rows("rules", "outcome = 'reject'") == [("cap",)]
@@ -160,7 +161,7 @@ def test_what_a_power_loss_may_still_tear_is_not_rolled(shelf: Shelf) -> None:
     disk = MemoryDisk()
     journal = Journal(disk)
     for hour in range(4):
-        journal.append(messages.CLOCK, messages.pack_clock(NOON + hour * HOUR, 1.0))
+        journal.append(messages.CLOCK, pack(messages.Clock(NOON + hour * HOUR, 1.0)))
         journal.write(NOON + hour * HOUR)  # and never synced by its writer's word, but for what a new segment needs
     done = shelf.roll(disk, NOON + DAY)
     assert done.segments < 3
@@ -235,7 +236,7 @@ def test_a_table_goes_when_its_segments_have_gone_by_a_record(house: House, shel
     plan = retention.plan(house.disk, Retention(1, ()), 0, house.now, position, 1000)
     assert plan.removed
     assert plan.removed[-1].last >= whole.tables[0].last
-    house.journal.append(messages.REMOVED, retention.pack_removed(house.now, plan.removed, "ops", "retention"))
+    house.journal.append(messages.REMOVED, pack(retention.Removed.of(house.now, plan.removed, "ops", "retention")))
     synced(house)
     retention.remove(house.disk, plan.removed)
     assert shelf.roll(house.disk, house.now).gone == 0  # the record is in the segment that is still written to

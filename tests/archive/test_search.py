@@ -11,6 +11,7 @@ from proxy.archive import manifest, search
 from proxy.archive.pending_segments import LocalJournal
 from proxy.archive.query import BadQuery, Query
 from proxy.archive.search import HIDDEN, SearchResult
+from proxy.journal.encoding import pack
 from proxy.journal.records import delivers, messages
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.message import Category
@@ -30,7 +31,9 @@ def ask(house: House, shelf: Shelf, now: float = NOON + 10 * DAY, **asked: Any) 
 def receipt_comes(house: House, person: int, message_id: str, stat: str = "DELIVRD") -> None:
     text = receipt_text(message_id, stat, submit_date="2511111200", done_date="2511111201")
     data = deliver_sm(str(person), "1069001", text.encode(), esm_class=ESM_RECEIPT)
-    house.journal.append(messages.DELIVER, delivers.pack_deliver(house.now, "receipt", str(person), "1069001", "jia", data))
+    house.journal.append(
+        messages.DELIVER, pack(delivers.DeliverRecord(house.now, "receipt", str(person), "1069001", "jia", data))
+    )
     house.journal.write(house.now)
 
 
@@ -142,7 +145,7 @@ def test_where_there_are_more_the_newest_are_told_and_that_there_are_more(house:
 def test_what_a_person_did_is_told_beside_their_messages(house: House, shelf: Shelf) -> None:
     busy(house, 2, people=1)
     refusal = OptOut("signature", "甲店", int(house.now), "reply", 0)
-    house.journal.append(messages.OPTOUT, delivers.pack_optout(house.now, SHANGHAI, refusal, "1069001", "jia", "R"))
+    house.journal.append(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, refusal, "1069001", "jia", "R")))
     house.journal.write(house.now)
     synced(house)
     found = ask(house, shelf, to=SHANGHAI)

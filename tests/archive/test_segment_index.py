@@ -16,6 +16,7 @@ from proxy.archive.query import Query
 from proxy.archive.segment_index import SegmentIndex
 from proxy.archive.unrolled_records import tail
 from proxy.journal.disk import OsDisk
+from proxy.journal.encoding import pack
 from proxy.journal.erasure import erase
 from proxy.journal.records import delivers, messages
 from proxy.journal.sealing import KeyRing
@@ -84,14 +85,16 @@ class World:
         )
         data = deliver_sm(str(to), "1069001", text.encode(), esm_class=ESM_RECEIPT)
         self.house.journal.append(
-            messages.DELIVER, delivers.pack_deliver(self.house.now, "receipt", f"+86{to}", "1069001", "jia", data)
+            messages.DELIVER, pack(delivers.DeliverRecord(self.house.now, "receipt", f"+86{to}", "1069001", "jia", data))
         )
         self.house.journal.write(self.house.now)
 
     def refuses(self) -> None:
         refusal = OptOut("all", "", int(self.house.now), "reply", 0)
         person = SHANGHAI + self.random.randrange(PEOPLE)
-        self.house.journal.append(messages.OPTOUT, delivers.pack_optout(self.house.now, person, refusal, "1069001", "jia", "R"))
+        self.house.journal.append(
+            messages.OPTOUT, pack(delivers.OptedOut(self.house.now, person, refusal, "1069001", "jia", "R"))
+        )
         self.house.journal.write(self.house.now)
 
     def passes(self) -> None:

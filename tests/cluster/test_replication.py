@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import Order
 from proxy.model.recipient import OptOut
@@ -158,7 +159,7 @@ def test_what_a_newer_gate_tells_in_words_of_its_own_is_said_so_and_everything_e
     async def meets() -> Node:
         newer, older = nodes = await story(2, [])
         newer.write(LATER_KIND, b"what nobody here knows")
-        body = operator_actions.pack_order(newer.now(), Order(257, "stop", (), 0.0, 9e9, "li", "x"))
+        body = pack(operator_actions.Ordered(newer.now(), Order(257, "stop", (), 0.0, 9e9, "li", "x")))
         newer.write(messages.ORDERED, body[:32] + bytes((LATER_KIND,)) + body[33:])  # a kind of order
         newer.order()
         await all_heard(nodes)

@@ -22,7 +22,8 @@ from proxy.cluster.rule_agreement import (
     unpack_files,
 )
 from proxy.desk.revisions.rule_revisions import RevisionHistory
-from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
+from proxy.journal.encoding import pack, unpack
+from proxy.journal.records.revisions import Revised
 from proxy.state.lists.desk_records import RuleHistory
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "2" * 16
@@ -156,10 +157,10 @@ def test_a_folder_kept_out_stays_so_while_something_of_others_waits() -> None:
 
 def test_a_gate_that_is_alone_writes_what_it_always_wrote() -> None:
     alone = event(serial=0, node=-1)
-    assert unpack_revised(pack_revised(alone)) == alone
-    assert b"-1" not in pack_revised(alone)
+    assert unpack(Revised, pack(alone)) == alone
+    assert b"-1" not in pack(alone)
     told = event(serial=7, node=3)
-    assert unpack_revised(pack_revised(told)) == told
+    assert unpack(Revised, pack(told)) == told
 
 
 # -- files

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from pyroaring import BitMap
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.operations import client
@@ -248,10 +249,10 @@ def old_journal(folder: Path, days: int) -> None:
     """A segment a day, up to now."""
     journal, now = Journal(OsDisk(folder), segment_bytes=4096), time.time()
     for day in range(days, 0, -1):
-        journal.append(messages.CLOCK, messages.pack_clock(now - day * 86_400, 1.0))
+        journal.append(messages.CLOCK, pack(messages.Clock(now - day * 86_400, 1.0)))
         journal.write(now - day * 86_400)
     journal.note_synced(journal.sync())
-    journal.append(messages.CLOCK, messages.pack_clock(now, 1.0))
+    journal.append(messages.CLOCK, pack(messages.Clock(now, 1.0)))
     journal.close(now)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
-from proxy.journal.records.revisions import Revised, unpack_revised
+from proxy.journal.records.revisions import Revised
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.net.authenticator import hash_password
 from proxy.operations import client
@@ -44,7 +45,7 @@ def banned(house: House) -> tuple[bool, bool]:
 
 
 def events(house: House) -> list[Revised]:
-    return [unpack_revised(one.body) for one in read(OsDisk(house.folder / "journal"), 1) if one.kind == messages.REVISED]
+    return [unpack(Revised, one.body) for one in read(OsDisk(house.folder / "journal"), 1) if one.kind == messages.REVISED]
 
 
 def says(point: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import answers, mailbox, messages, requests
 from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import JournalRecord, OsDisk, read
@@ -67,19 +68,19 @@ class Written:
             for told in answers.unpack_answers(record):
                 self._answer(told)
         elif record.kind == messages.UNREPLACED:
-            undone = requests.unpack_unreplaced(record.body)
+            undone = unpack(requests.Unreplaced, record.body)
             self.unreplaced.add(self._submits[undone.verdict_sequence].serial)
             if self._remove(undone.entry_id):
                 self._standing[self._owners[undone.entry.id]].add(undone.entry.id)
         elif record.kind == messages.ASKED:
-            asked = requests.unpack_request(record.body)
+            asked = unpack(requests.MessageRequest, record.body)
             self.asked[asked.provider, asked.data] += 1
         elif record.kind == messages.DELIVER:
             self.waiting.add(record.sequence)
         elif record.kind == messages.DELIVERED:
-            self.waiting.difference_update(mailbox.unpack_delivered(record.body).numbers)
+            self.waiting.difference_update(unpack(mailbox.Delivered, record.body).numbers)
         elif record.kind == messages.DROPPED:
-            self.waiting.difference_update(mailbox.unpack_dropped(record.body).numbers)
+            self.waiting.difference_update(unpack(mailbox.Dropped, record.body).numbers)
 
     def _verdict(self, sequence: int, said: messages.VerdictRecord) -> None:
         known = recognise(said.data)

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from proxy.cluster.agreement_exchange import BESIDE_S
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
-from proxy.journal.records.revisions import Revised, unpack_revised
+from proxy.journal.records.revisions import Revised
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.net.authenticator import hash_password
 from proxy.state.shared.servers import tag_of
@@ -139,7 +140,7 @@ def soon(gate: Gate, *wanted: str) -> None:
 
 
 def journalled(gate: Gate) -> list[Revised]:
-    return [unpack_revised(one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == messages.REVISED]
+    return [unpack(Revised, one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == messages.REVISED]
 
 
 def cut_off(house: House) -> None:

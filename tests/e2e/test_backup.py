@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.state import open_store
@@ -284,7 +285,7 @@ def _old_beginning(folder: Path, since: int = 300, until: int = 1) -> None:
     """A segment a day, from so many days ago."""
     journal, now = Journal(OsDisk(folder)), time.time()
     for day in range(since, until - 1, -1):
-        journal.append(messages.CLOCK, messages.pack_clock(now - day * 86_400, 0.0))
+        journal.append(messages.CLOCK, pack(messages.Clock(now - day * 86_400, 0.0)))
         journal.write(now - day * 86_400)
     journal.note_synced(journal.sync())
     journal.close()

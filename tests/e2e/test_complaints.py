@@ -16,8 +16,9 @@ import openpyxl
 import pytest
 
 from proxy.config.mapping_reader import CHINA
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
-from proxy.journal.records.complaints import unpack_case
+from proxy.journal.records.complaints import Case
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.operations.client import CannotAsk, Conversation
 from tests.e2e.carrier import Carrier
@@ -213,13 +214,13 @@ def test_who_else_got_it_is_counted_and_the_campaign_is_stopped(gate: Gate, sent
     assert out.stat().st_mode & 0o077 == 0
     assert [one["what"] for one in told(gate, "complaint", "show", "1")["events"]] == ["filed", "matched", "stopped"]
     looks = [
-        operator_actions.unpack_operated(one.body)
+        unpack(operator_actions.Operated, one.body)
         for one in read(OsDisk(gate.folder / "journal"), 1)
         if one.kind == messages.OPERATED
     ]
     assert ("complaint sweep --unmasked", "bought numbers", "case 1") in [(one.command, one.why, one.details) for one in looks]
     assert any(one.command == "complaint match" and one.details.endswith(ANNA) for one in looks)
-    cases = [unpack_case(one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == messages.CASED]
+    cases = [unpack(Case, one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == messages.CASED]
     assert ANNA not in repr(cases[0])
 
 

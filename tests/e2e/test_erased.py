@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 
 from proxy.archive.secret_keys import ArchiveKeys
-from proxy.journal.erasure import unpack_erasure
+from proxy.journal.encoding import unpack
+from proxy.journal.erasure import Erasure
 from proxy.journal.records import messages
-from proxy.journal.records.operator_actions import unpack_operated
+from proxy.journal.records.operator_actions import Operated
 from proxy.journal.sealing import KeyRing, make_key_file
 from proxy.journal.write_ahead_log import Journal, OsDisk, read
 from proxy.wire import submit_sm_resp
@@ -59,9 +60,9 @@ def test_a_person_is_erased_by_command_and_verify_tells_it_from_an_alteration(ca
 
     hashed, disk = ArchiveKeys(gate.folder / "keys").person(PERSON), OsDisk(gate.folder / "journal", ring)
     records = list(read(disk))
-    (first, *_) = [unpack_erasure(one.body) for one in records if one.kind == messages.ERASURE]
+    (first, *_) = [unpack(Erasure, one.body) for one in records if one.kind == messages.ERASURE]
     assert (first.person, first.why, abs(first.time - time.time()) < 600) == (hashed, "letter 4711", True)
-    asked = [unpack_operated(one.body) for one in records if one.kind == messages.OPERATED]
+    asked = [unpack(Operated, one.body) for one in records if one.kind == messages.OPERATED]
     assert [(one.command, one.details) for one in asked] == [("journal erase", f"person {hashed:016x}")] * 2
     assert not [one for one in records if PERSON.to_bytes(8, "big") in one.body or str(PERSON).encode() in one.body]
     assert [one for one in records if OTHER.to_bytes(8, "big") in one.body]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.sealing import KeyRing, make_key_file
 from proxy.journal.write_ahead_log import Journal, OsDisk, read
@@ -77,7 +78,7 @@ def test_a_pack_is_made_and_checked_where_no_gate_is(gate: Gate, tmp_path: Path)
     for path in (pack, whole, gate.folder / "keys" / "head.pub"):
         shutil.copy(path, away)
     looks = [
-        operator_actions.unpack_operated(one.body)
+        unpack(operator_actions.Operated, one.body)
         for one in read(OsDisk(gate.folder / "journal"), 1)
         if one.kind == messages.OPERATED
     ]

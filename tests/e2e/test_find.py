@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import OsDisk, read
 from tests.e2e.carrier import Carrier
@@ -33,7 +34,7 @@ def find(gate: Gate, *arguments: str) -> dict[str, Any]:
 
 def looks(gate: Gate) -> list[operator_actions.Operated]:
     records = read(OsDisk(gate.folder / "journal"))
-    return [operator_actions.unpack_operated(one.body) for one in records if one.kind == messages.OPERATED]
+    return [unpack(operator_actions.Operated, one.body) for one in records if one.kind == messages.OPERATED]
 
 
 def test_a_gate_that_has_rolled_nothing_yet_is_asked_all_the_same_and_what_is_rolled_later_is_found_by_the_same_keys(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import OsDisk, read
 from tests.e2e.asked import asked
@@ -33,7 +34,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
 def looked(gate: Gate) -> list[tuple[str, str, str]]:
     """What was done, why, at whom."""
     said = [
-        operator_actions.unpack_operated(one.body)
+        unpack(operator_actions.Operated, one.body)
         for one in read(OsDisk(gate.folder / "journal"), 1)
         if one.kind == messages.OPERATED
     ]

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import OsDisk, read
 from tests.e2e.carrier import Carrier
@@ -111,7 +112,7 @@ def test_a_stop_is_in_force_when_the_command_ends_and_over_when_it_is_lifted(gat
     assert (gate.notes(), gate.metric("gate106_stops")) == ([], 0)
     (verdict,) = (one for one in map(messages.unpack_verdict, journalled(gate, messages.VERDICT)) if one.reason == "stopped")
     assert verdict.breaches[0][0] == 0x8001  # the order's number
-    (lifted,) = map(operator_actions.unpack_lifted, journalled(gate, messages.LIFTED))
+    (lifted,) = (unpack(operator_actions.Lifted, body) for body in journalled(gate, messages.LIFTED))
     assert (lifted.order, lifted.why) == (1, "好了")
 
 
@@ -263,7 +264,7 @@ def test_binds_are_listed_kicked_suspended_and_resumed(gate: Gate, jia: Raw, car
     assert gate.metric("gate106_suspended", provider="jia") == 0
     told(gate, "binds", "kick", "--account", "jia", "--why", "noise")
     until(lambda: not told(gate, "binds")["binds"], "nobody bound")  # though it never answers our unbind
-    (said,) = map(operator_actions.unpack_operated, journalled(gate, messages.OPERATED))
+    (said,) = (unpack(operator_actions.Operated, body) for body in journalled(gate, messages.OPERATED))
     assert (said.command, said.why, said.details) == ("binds kick", "noise", "1 jia 127.0.0.1")
 
 
@@ -446,7 +447,7 @@ def test_a_trace_shows_pdus_and_never_a_one_time_password_not_even_in_full(gate:
         f"jia#1 ← submit_sm #3 1069001 to {SHANGHAI.format(1)} [notice] “(a one-time password: not shown)”",
         "jia#1 → submit_sm_resp #3 ESME_ROK id 0000000002",
     ]
-    (said,) = map(operator_actions.unpack_operated, journalled(gate, messages.OPERATED))
+    (said,) = (unpack(operator_actions.Operated, body) for body in journalled(gate, messages.OPERATED))
     assert (said.command, said.why, said.details) == ("trace --full", "case 12", "provider jia for 60 s")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.journal import retention
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.scan import Scan
 from proxy.journal.write_ahead_log import Journal, OsDisk, read
@@ -33,7 +34,7 @@ def gate(carrier: Carrier, make_gate: MakeGate) -> Gate:
     journal = Journal(disk, segment_bytes=4096)
     for day in range(300, 0, -1):
         at = now - day * DAY_S
-        journal.append(messages.CLOCK, messages.pack_clock(at, 1.0))
+        journal.append(messages.CLOCK, pack(messages.Clock(at, 1.0)))
         journal.write(at)
     journal.note_synced(journal.sync())
     journal.close(now - DAY_S / 2)
@@ -120,7 +121,7 @@ def test_a_hold_and_fewer_days_are_taken_over_by_a_reload(gate: Gate) -> None:
     assert run("rules", "reload", "--config", gate.config).returncode == 0
     assert expire(gate, "--why", "the case is closed")["removed"]["segments"] == 269
     (body,) = [one.body for one in read(OsDisk(gate.folder / "journal")) if one.kind == messages.REMOVED]
-    assert retention.unpack_removed(body).why == "the case is closed"
+    assert unpack(retention.Removed, body).why == "the case is closed"
 
 
 def test_without_a_reason_nothing_is_removed(gate: Gate) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
-from proxy.journal.records.revisions import Revised, unpack_revised
+from proxy.journal.records.revisions import Revised
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.net.authenticator import hash_password
 from tests.e2e.carrier import Carrier
@@ -58,7 +59,7 @@ class House(Gate):
         return self.journalled()[-1].revision
 
     def journalled(self) -> list[Revised]:
-        return [unpack_revised(one.body) for one in read(OsDisk(self.folder / "journal"), 1) if one.kind == messages.REVISED]
+        return [unpack(Revised, one.body) for one in read(OsDisk(self.folder / "journal"), 1) if one.kind == messages.REVISED]
 
     def banned(self) -> list[str]:
         """Where nobody may send to now."""

@@ -219,6 +219,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 journal key": ["secrets/journal"],
     "gate106 journal expire": ["--dry-run"],
     "gate106 journal heads": [],
+    "gate106 journal show": ["1"],
     "gate106 journal roll": [],
     "gate106 provider refusals": ["jia"],
     "gate106 journal person": ["13800210500", "--why", "x"],

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from proxy import config, policy
 from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
+from proxy.journal.encoding import pack
 from proxy.journal.records import answers as answered
 from proxy.journal.records import gate_events, messages
 from proxy.journal.scan import segment_name
@@ -341,7 +342,7 @@ def _segments() -> Iterator[bytes]:
     disk = MemoryDisk()
     made = Journal(disk, 0)
     for word in (b"x", b"yy"):
-        made.append(messages.CLOCK, messages.pack_clock(1.0, 0.5))
+        made.append(messages.CLOCK, pack(messages.Clock(1.0, 0.5)))
         made.append(messages.STOP, word)
         made.write(1.0)
     (name,) = disk.list()
@@ -349,9 +350,9 @@ def _segments() -> Iterator[bytes]:
 
 
 def _entries() -> Iterator[bytes]:
-    yield messages.pack_clock(1.0, 0.5)
-    yield gate_events.pack_start(1.0, 0, 1)
-    yield gate_events.pack_rules(1.0, "0123456789abcdef", ["a", "b"])
+    yield pack(messages.Clock(1.0, 0.5))
+    yield pack(gate_events.Start(1.0, 0, 1))
+    yield pack(gate_events.Rules(1.0, "0123456789abcdef", ("a", "b")))
     yield bytes(80)
 
 

@@ -8,28 +8,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proxy.archive.secret_keys import signed_by
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.erasure import (
     Erasure,
     RedactedGroup,
     RedactedSegment,
     erase,
     in_batches,
-    pack_erasure,
     signed_bytes,
     unexplained_redaction,
-    unpack_erasure,
 )
 from proxy.journal.records import answers, delivers, evidence, messages
-from proxy.journal.records.doubtful_replies import (
-    NO_CONTEXT,
-    DoubtDecision,
-    Doubtful,
-    id_of,
-    pack_decision,
-    pack_doubtful,
-    unpack_decision,
-)
-from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated, unpack_replicated
+from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalRecord, JournalSealed, read, verify
 from proxy.model.recipient import OptOut, RefusedText
@@ -53,7 +44,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryDisk:
         house.submit("jia", person, text)
     for transit in house.at_carrier():
         house.carrier_says(transit, submit_sm_resp(1, 0, b"B1"))
-    house.journal.append(messages.OPTOUT, delivers.pack_optout(house.now, SHANGHAI, REFUSAL, "1069001", "jia", "R"))
+    house.journal.append(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, REFUSAL, "1069001", "jia", "R")))
     house.journal.write(house.now)
     taken = [one.body for one in read(house.disk) if one.kind == messages.ACCEPTED]
     both = taken[0] + b"".join(body[8:] for body in taken[1:])  # accepts of one turn are one record
@@ -126,7 +117,7 @@ def test_a_text_that_a_clerk_is_to_look_at_goes_with_the_message_it_is_of(tmp_pa
     kinds = [one.kind for one in house.written()]
     assert kinds.count(messages.REVIEW) == 2
     erased(house.disk)
-    (left,) = [evidence.unpack_review(one.body) for one in records_of(house.disk) if one.kind == messages.REVIEW]
+    (left,) = [unpack(evidence.Review, one.body) for one in records_of(house.disk) if one.kind == messages.REVIEW]
     assert left.text == OTHER
 
 
@@ -134,14 +125,14 @@ def test_what_another_gate_told_of_them_goes_as_it_goes_there() -> None:
     """A text that was sent to them goes; what they refused stays, and so does what is about others."""
     text = RefusedText(1, 4711, AD)
     told = [
-        (messages.REFUSED_SAID, evidence.pack_wording(1e9, SHANGHAI, (text,))),
-        (messages.OPTOUT, delivers.pack_optout(1e9, SHANGHAI, REFUSAL)),
-        (messages.REFUSED_SAID, evidence.pack_wording(1e9, SHANGHAI + 1, (text,))),
+        (messages.REFUSED_SAID, pack(evidence.OptOutWording(1e9, SHANGHAI, (text,)))),
+        (messages.OPTOUT, pack(delivers.OptedOut(1e9, SHANGHAI, REFUSAL))),
+        (messages.REFUSED_SAID, pack(evidence.OptOutWording(1e9, SHANGHAI + 1, (text,)))),
     ]
     disk = MemoryDisk(KeyRing())
     journal = Journal(disk, 0)
     for number, (kind, body) in enumerate(told):
-        journal.append(messages.HEARD, pack_replicated(ReplicatedRecord(1e9, (1, number), 3, number, kind, body)))
+        journal.append(messages.HEARD, pack(ReplicatedRecord(1e9, (1, number), 3, number, kind, body)))
     journal.write(1e9)
     assert erased(disk).records == 1
     assert [messages.KINDS[one.kind] for one in records_of(disk)][:3] == ["erased", "heard", "heard"]
@@ -153,7 +144,7 @@ def test_one_that_an_earlier_erasure_left_behind_goes_with_the_next_in_whichever
     later = MemoryDisk(disk.ring)
     journal = Journal(later, 0)
     for number in (verdict, verdict + 1_000):
-        journal.append(messages.REVIEW, evidence.pack_review(1e9, number, "look", "jia", "1069001", "key", AD))
+        journal.append(messages.REVIEW, pack(evidence.Review(1e9, number, "look", "jia", "1069001", "key", AD)))
     journal.write(1e9)
     gone: set[int] = set()
     (name,), (other,) = disk.list(), later.list()
@@ -166,7 +157,7 @@ def test_one_that_an_earlier_erasure_left_behind_goes_with_the_next_in_whichever
 
 def test_what_the_person_refused_stays_for_a_gate_built_anew_must_not_send_to_them(disk: MemoryDisk) -> None:
     erased(disk)
-    (refusal,) = [delivers.unpack_optout(one.body) for one in records_of(disk) if one.kind == messages.OPTOUT]
+    (refusal,) = [unpack(delivers.OptedOut, one.body) for one in records_of(disk) if one.kind == messages.OPTOUT]
     assert (refusal.recipient, refusal.opt_out) == (SHANGHAI, REFUSAL)
 
 
@@ -250,13 +241,13 @@ def test_an_erasure_is_told_from_an_alteration_by_a_record_that_is_signed(disk: 
 
 def test_of_a_decision_the_words_go_that_nobody_else_wrote() -> None:
     found, reply = MemoryDisk(KeyRing()), Doubtful(1.0, SHANGHAI, "86", "1069001", "jia", "我是明", NO_CONTEXT, ())
-    hers, other = pack_doubtful(reply), pack_doubtful(reply._replace(recipient=SHANGHAI + 1))
+    hers, other = pack(reply), pack(reply._replace(recipient=SHANGHAI + 1))
     made = DoubtDecision(2.0, "li", "why", True, False, 7, "我是明", NO_CONTEXT, "1069001", (id_of(hers),))
     both = made._replace(ids=(id_of(hers), id_of(other)))
-    told = pack_replicated(ReplicatedRecord(3.0, (1, 2), 2, 9, messages.DECISION, pack_decision(made)))
+    told = pack(ReplicatedRecord(3.0, (1, 2), 2, 9, messages.DECISION, pack(made)))
     journal = Journal(found, 0)
     records = [
-        (messages.DOUBTFUL, hers), (messages.DOUBTFUL, other), (messages.DECISION, pack_decision(made)), (messages.DECISION, pack_decision(both)),
+        (messages.DOUBTFUL, hers), (messages.DOUBTFUL, other), (messages.DECISION, pack(made)), (messages.DECISION, pack(both)),
         (messages.HEARD, told),
     ]  # fmt: skip
     for kind, body in records:
@@ -266,13 +257,13 @@ def test_of_a_decision_the_words_go_that_nobody_else_wrote() -> None:
     assert erased(found).records == 3
     left = records_of(found)
     assert [one.kind for one in left] == [messages.ERASED, *(kind for kind, _ in records[1:])]
-    assert unpack_decision(left[2].body) == made._replace(words="")
-    assert unpack_decision(left[3].body) == both
-    assert unpack_decision(unpack_replicated(left[4].body).body) == made._replace(words="")
+    assert unpack(DoubtDecision, left[2].body) == made._replace(words="")
+    assert unpack(DoubtDecision, left[3].body) == both
+    assert unpack(DoubtDecision, unpack(ReplicatedRecord, left[4].body).body) == made._replace(words="")
 
 
 def test_an_erasure_comes_back_whole_and_many_changes_are_several_records() -> None:
     changes = tuple(RedactedGroup(number, bytes([number % 256]) * 32, bytes(32)) for number in range(450))
     assert [len(piece) for piece in in_batches(changes)] == [200, 200, 50]
     one = erasure(bytes(16), changes[:200])
-    assert unpack_erasure(pack_erasure(one)) == one
+    assert unpack(Erasure, pack(one)) == one

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy.config import Hold, Retention
 from proxy.journal import retention
 from proxy.journal.disk import Disk, OsDisk
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.retention import DAY_S, Removed, RetentionPlan
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, read, verify
@@ -59,12 +60,12 @@ def planned(
 
 
 def expire(disk: Disk, journal: Journal, plan: RetentionPlan) -> None:
-    say(journal, 0, messages.REMOVED, retention.pack_removed(NOON, plan.removed, *WHO))
+    say(journal, 0, messages.REMOVED, pack(retention.Removed.of(NOON, plan.removed, *WHO)))
     retention.remove(disk, plan.removed)
 
 
 def removals(disk: Disk) -> list[Removed]:
-    return [retention.unpack_removed(record.body) for record in read(disk) if record.kind == messages.REMOVED]
+    return [unpack(retention.Removed, record.body) for record in read(disk) if record.kind == messages.REMOVED]
 
 
 def missing(disk: Disk) -> str:
@@ -223,7 +224,7 @@ def test_killed_on_the_way_the_next_removal_goes_on(done: int) -> None:
     disk = MemoryDisk()
     journal = written(disk, 300)
     plan = planned(disk)
-    say(journal, 0, messages.REMOVED, retention.pack_removed(NOON, plan.removed, *WHO))
+    say(journal, 0, messages.REMOVED, pack(retention.Removed.of(NOON, plan.removed, *WHO)))
     retention.remove(disk, plan.removed[:done])
     disk.kill()
     assert missing(disk) == "", "so far as it had come"
@@ -278,11 +279,11 @@ def test_a_segment_that_is_gone_meanwhile_hinders_nobody(tmp_path: Path) -> None
 def test_the_record_comes_back_as_it_was_and_half_of_it_is_no_other(disk: Disk) -> None:
     journal = written(disk, 300)
     goes = planned(disk).removed
-    body = retention.pack_removed(NOON, goes, *WHO)
-    assert retention.unpack_removed(body).last == goes[-1].last
+    body = pack(retention.Removed.of(NOON, goes, *WHO))
+    assert unpack(retention.Removed, body).last == goes[-1].last
     for size in range(len(body)):
         with pytest.raises((ValueError, struct.error)):
-            retention.unpack_removed(body[:size])
+            unpack(retention.Removed, body[:size])
     assert messages.KINDS[messages.REMOVED] == "removed"
     assert messages.REMOVED == 36
     journal.close()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.journal.encoding import pack_string
+from proxy.journal.encoding import pack, pack_string, unpack
 from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
 from proxy.journal.write_ahead_log import Journal
@@ -122,7 +122,7 @@ def test_a_usual_receipt_is_handled_by_compiled_code_alone(data: bytes, monkeypa
     house.come(data, data)
     house.turn()
     house.answer(bind, ROK, *bind.handed)
-    assert [mail.unpack_delivered(body).numbers for body in house.said(messages.DELIVERED)] == [(1, 2)]
+    assert [unpack(mail.Delivered, body).numbers for body in house.said(messages.DELIVERED)] == [(1, 2)]
 
 
 # ---------------------------------------------------------------------------------------------------------------- ids
@@ -251,18 +251,18 @@ def test_journals_have_the_same_of_receipts(found: list[tuple[str, str, bytes]],
     one, other = Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
     for extend in (compiled_version("journal_extend"), PURE["journal_extend"]):
         journal = one if extend is compiled_version("journal_extend") else other
-        pack = compiled_version("pack_receipts") if journal is one else PURE["pack_receipts"]
-        assert extend(journal, 5, pack(now, people, routes, items)) == 1
+        packed = compiled_version("pack_receipts") if journal is one else PURE["pack_receipts"]
+        assert extend(journal, 5, packed(now, people, routes, items)) == 1
     assert b"".join(one._buffer) == b"".join(other._buffer)
     assert [list(compiled_version("pack_receipts")(now, people, routes, items))[place][1] for place in range(len(found))] == [
-        delivers.pack_deliver(now, "receipt", person, port, "jia", data) for person, port, data in found
+        pack(delivers.DeliverRecord(now, "receipt", person, port, "jia", data)) for person, port, data in found
     ]
 
 
 @needs("gcc")
 def test_one_too_few_is_seen_by_both() -> None:
-    for pack in (compiled_version("pack_receipts"), PURE["pack_receipts"]):
-        assert result_or_error(lambda pack=pack: list(pack(NOW, [], [], [SimpleNamespace(data=b"")])))[0] is ValueError
+    for packed in (compiled_version("pack_receipts"), PURE["pack_receipts"]):
+        assert result_or_error(lambda packed=packed: list(packed(NOW, [], [], [SimpleNamespace(data=b"")])))[0] is ValueError
 
 
 @needs("gcc")

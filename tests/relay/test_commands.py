@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, requests
 from proxy.model.recipient import EntryState, OptOut
 from proxy.relay.commands import lane_finder
@@ -44,7 +45,7 @@ def sent(house: House, name: str = "jia", text: str = TEXT, person: int = SHANGH
 
 
 def asked(house: House) -> list[requests.MessageRequest]:
-    return [requests.unpack_request(one.body) for one in house.written() if one.kind == messages.ASKED]
+    return [unpack(requests.MessageRequest, one.body) for one in house.written() if one.kind == messages.ASKED]
 
 
 def status(house: House, name: str) -> int:

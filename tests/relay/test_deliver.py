@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
 from proxy.journal.write_ahead_log import Journal, read
@@ -189,7 +190,7 @@ def test_a_disk_that_does_not_sync_leaves_the_deliver_with_the_carrier_within_a_
     house.turn()
     assert house.link.answers == [(7, LATER)]
     assert bind.handed == []
-    assert [mail.unpack_dropped(body).whys for body in house.said(messages.DROPPED)] == [("returned",)]
+    assert [unpack(mail.Dropped, body).whys for body in house.said(messages.DROPPED)] == [("returned",)]
     assert house.relay.tally.delivers == {}
     assert house.relay.tally.delivers_returned == {("jia",): 1}
     assert house.relay.tally.mailbox_dropped == {}
@@ -237,7 +238,7 @@ def test_all_that_providers_acknowledge_in_one_turn_is_one_record(house: House) 
     numbers = tuple(item.number for item in items)
     assert numbers == tuple(sorted(numbers))
     house.answer(bind, ROK, *items)
-    assert [mail.unpack_delivered(body).numbers for body in house.said(messages.DELIVERED)] == [numbers]
+    assert [unpack(mail.Delivered, body).numbers for body in house.said(messages.DELIVERED)] == [numbers]
 
 
 def test_no_record_is_longer_than_the_journal_can_hold_however_long_the_disk_was_full(house: House) -> None:
@@ -252,7 +253,7 @@ def test_no_record_is_longer_than_the_journal_can_hold_however_long_the_disk_was
     house.disk.free_bytes = None
     house.tick(1)
     house.turn()
-    told = [mail.unpack_delivered(body).numbers for body in house.said(messages.DELIVERED)]
+    told = [unpack(mail.Delivered, body).numbers for body in house.said(messages.DELIVERED)]
     assert [len(numbers) for numbers in told] == [NEWS_MAX, NEWS_MAX, 1]
     assert sorted(number for numbers in told for number in numbers) == list(range(1, 2 * NEWS_MAX + 2))
 
@@ -279,7 +280,7 @@ def test_any_other_refusal_is_for_good_counted_and_journalled(house: House, stat
     house.answer(bind, status, bind.handed[0])
     house.turn()
     assert house.relay.tally.mailbox_dropped == {("jia", "refused"): 1}
-    assert [mail.unpack_dropped(body).whys for body in house.said(messages.DROPPED)] == [("refused",)]
+    assert [unpack(mail.Dropped, body).whys for body in house.said(messages.DROPPED)] == [("refused",)]
     house.tick(400)
     assert len(bind.handed) == 1
 
@@ -369,7 +370,7 @@ def test_a_receipt_is_written_with_whom_it_is_about_the_port_and_its_owner(house
     house.turn()
     (body,) = house.said(messages.DELIVER)
     owner = {PORT: "jia", "106900299": "yi"}.get(port, "")
-    assert delivers.unpack_deliver(body) == delivers.DeliverRecord(
+    assert unpack(delivers.DeliverRecord, body) == delivers.DeliverRecord(
         NOW, "receipt", person, port, owner, receipt(7, port, person)
     )
     assert house.relay.tally.delivers == {(owner or "unowned", "receipt"): 1}
@@ -388,7 +389,7 @@ def test_what_comes_to_a_port_with_the_countrys_code_finds_its_owner_receipt_or_
     house.come(*asked)
     house.turn()
     assert [item.data for item in bind.handed] == list(asked)  # as they came
-    assert [delivers.unpack_deliver(body).port for body in house.said(messages.DELIVER)] == [PORT, PORT]
+    assert [unpack(delivers.DeliverRecord, body).port for body in house.said(messages.DELIVER)] == [PORT, PORT]
 
 
 def test_receipts_and_replies_stay_in_the_order_in_which_they_came(house: House) -> None:
@@ -444,7 +445,7 @@ def test_receipts_that_the_disk_does_not_sync_stay_with_the_carrier(house: House
     house.turn()
     assert house.link.answers == [(7, LATER), (8, LATER)]
     assert bind.handed == []
-    assert [mail.unpack_dropped(body).whys for body in house.said(messages.DROPPED)] == [("returned", "returned")]
+    assert [unpack(mail.Dropped, body).whys for body in house.said(messages.DROPPED)] == [("returned", "returned")]
     assert house.relay.tally.delivers_returned == {("jia",): 2}
     assert house.store.mailbox.bytes == 0
 
@@ -487,7 +488,9 @@ def test_ports_without_end_are_not_remembered_without_end(house: House, monkeypa
     house.come(*[receipt(number, f"{PORT}{number}") for number in range(10)])
     assert len(house.way.routes(cast("Any", house.link))) <= 3
     house.turn()
-    assert [delivers.unpack_deliver(body).port for body in house.said(messages.DELIVER)] == [f"{PORT}{n}" for n in range(10)]
+    assert [unpack(delivers.DeliverRecord, body).port for body in house.said(messages.DELIVER)] == [
+        f"{PORT}{n}" for n in range(10)
+    ]
 
 
 def test_a_box_that_is_full_loses_its_oldest_for_receipts_that_come_together() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import evidence, messages
 from proxy.journal.write_ahead_log import read
 from proxy.model.message import Content, hash48
@@ -21,7 +22,7 @@ QUESTION = "【甲店】征求您的同意接收优惠信息，同意请回复Y"
 
 
 def reviews(house: House) -> list[evidence.Review]:
-    return [evidence.unpack_review(one.body) for one in house.written() if one.kind == messages.REVIEW]
+    return [unpack(evidence.Review, one.body) for one in house.written() if one.kind == messages.REVIEW]
 
 
 def test_a_text_is_told_to_the_clerk_once_for_a_provider_however_often_it_comes(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.relay.message_ids import DIGESTS_MAX, CarrierIds, CarrierMessageId, MessageIds, coded, decoded
@@ -236,7 +237,7 @@ def test_an_answer_that_is_no_number_of_the_settings_is_told_once():
 def restarted(ids: CarrierIds, *learnt: bytes) -> CarrierIds:
     again = CarrierIds(ids.name, "B1", "dec")
     for body in learnt:
-        again.restore(gate_events.unpack_ids(body))
+        again.restore(unpack(gate_events.LearntIds, body))
     return again
 
 
@@ -255,7 +256,7 @@ def test_habits_are_journalled_when_they_change_and_only_then():
     assert journalled(ids) == []
     told(ids, "000A")
     first = journalled(ids)
-    assert [gate_events.unpack_ids(body) for body in first] == [gate_events.LearntIds(1.5, "bj", 4, True, ())]
+    assert [unpack(gate_events.LearntIds, body) for body in first] == [gate_events.LearntIds(1.5, "bj", 4, True, ())]
     told(ids, "000B")
     assert journalled(ids) == []
     again = restarted(ids, *first)
@@ -276,7 +277,7 @@ def test_what_a_digest_stands_for_is_journalled_kept_and_carried_past_a_checkpoi
     own = "&" * 64
     seen = told(ids, own)
     first = journalled(ids)
-    assert gate_events.unpack_ids(first[0]).digested == (own.encode(),)
+    assert unpack(gate_events.LearntIds, first[0]).digested == (own.encode(),)
     assert told(ids, own) == seen
     assert journalled(ids) == []
     carried = ids.carry()
@@ -296,7 +297,7 @@ def test_the_memory_of_digests_is_bounded_and_the_newest_stay():
     assert ids.own(seen[-1].encode()) == f"{DIGESTS_MAX:&>64}".encode()
     carried = ids.carry()
     assert carried is not None
-    assert len(gate_events.unpack_ids(carried.written(0)[1]).digested) == DIGESTS_MAX
+    assert len(unpack(gate_events.LearntIds, carried.written(0)[1]).digested) == DIGESTS_MAX
 
 
 # --- all carriers
@@ -327,7 +328,7 @@ def test_what_was_learnt_of_a_carrier_that_is_gone_is_let_go():
     ids.restore([gate_events.LearntIds(1.0, "gone", 4, True, (b"x",)), gate_events.LearntIds(1.0, "bj", 4, True, (b"x",))])
     disk = MemoryDisk()
     assert ids.carry(Journal(disk, 0), 3.0)
-    (carried,) = [gate_events.unpack_ids(one.body) for one in read(disk, 1)]
+    (carried,) = [unpack(gate_events.LearntIds, one.body) for one in read(disk, 1)]
     assert carried == gate_events.LearntIds(3.0, "bj", 4, True, ())
     assert names(ids.of["bj"].receipt(receipt("10")))[0] == "000A"
 

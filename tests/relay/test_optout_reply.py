@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from proxy import policy
 from proxy.desk.optouts.inbox import Inbox
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import delivers, messages
-from proxy.journal.records.doubtful_replies import DoubtDecision, Doubtful, pack_decision
+from proxy.journal.records.doubtful_replies import DoubtDecision, Doubtful
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category, hash16, hash32, hash48
@@ -172,7 +173,7 @@ class House:
     def note(self, refusal: OptOut) -> None:
         """Somebody at a desk, or another node, notes a refusal of 明."""
         self.store.update(MING, lambda data: record.opt_out(data, refusal))
-        self.journal.append(messages.OPTOUT, delivers.pack_optout(NOON, MING, refusal))
+        self.journal.append(messages.OPTOUT, pack(delivers.OptedOut(NOON, MING, refusal)))
 
     # -- as the carrier's link
 
@@ -202,7 +203,7 @@ class House:
         return [item.body for item in read(self.disk) if item.kind == kind]
 
     def kinds(self) -> list[str]:
-        return [delivers.unpack_deliver(body).kind for body in self.journalled(messages.DELIVER)]
+        return [unpack(delivers.DeliverRecord, body).kind for body in self.journalled(messages.DELIVER)]
 
 
 def _access(name: str, ports: PortTable, category: Category) -> Access:
@@ -380,7 +381,7 @@ def test_the_advertiser_is_stopped_whatever_port_of_the_provider_the_reply_goes_
     assert house.refused() == [advertiser("甲店")]
     assert house.send(YI, MING, ad("甲店")) == NOT_PERMITTED
     assert house.send(YI, MING, ad("乙店")) == 0
-    assert [delivers.unpack_deliver(body).provider for body in house.journalled(messages.DELIVER)] == [
+    assert [unpack(delivers.DeliverRecord, body).provider for body in house.journalled(messages.DELIVER)] == [
         "" if replied_to == "1069" else "jia"
     ]
 
@@ -430,7 +431,7 @@ def test_an_advertiser_that_was_refused_already_is_not_meant_again(house: House)
     refuse(house, "甲店")
     house.send(JIA, MING, ad("乙店"))
     house.reply(MING, JIA, "R")
-    assert [delivers.unpack_optout(body).opt_out[:2] for body in house.journalled(messages.OPTOUT)] == [
+    assert [unpack(delivers.OptedOut, body).opt_out[:2] for body in house.journalled(messages.OPTOUT)] == [
         advertiser("甲店"),
         advertiser("乙店"),
     ]
@@ -678,7 +679,7 @@ def test_what_was_stopped_elsewhere_or_by_an_officer_stays_so(house: House) -> N
     house.note(OptOut("port", JIA, int(NOON), "officer", 0))
     house.reply(MING, JIA, "START")
     assert house.refused() == [("port", JIA), ("advertiser", f"{hash48('甲店'):012x}")]
-    assert delivers.unpack_restored(house.journalled(messages.RESTORED)[0]).lifted == ()
+    assert unpack(delivers.Restored, house.journalled(messages.RESTORED)[0]).lifted == ()
 
 
 def test_a_refusal_of_all_marketing_that_grew_from_replies_ends_with_the_first_start(house: House) -> None:
@@ -1068,7 +1069,7 @@ def test_a_standing_decision_is_asked_when_a_reply_comes(rules: policy.RuleSet) 
         key = next(inbox_of(house).rows())
         ((number, reply),) = inbox_of(house).undecided(key, 10)
         made = DoubtDecision(house.now, "li", "x", yes, True, key, DOUBTFUL, reply.context, JIA, (number,))
-        inbox_of(house).decided(made, pack_decision(made))
+        inbox_of(house).decided(made, pack(made))
         house.send(JIA, HONG, "【甲店】双11券")
         house.reply(HONG, JIA, "這是退訂嗎？")
         assert house.kinds()[-1] == kind

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from proxy import policy
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, requests
 from proxy.model.recipient import OptOut
 from proxy.relay import refusal_cache
@@ -25,8 +28,8 @@ def statuses(house: House, name: str = "jia") -> list[int]:
     return [told.command_status for told in house.told(name)]
 
 
-def repeats(house: House) -> list[dict[int, int]]:
-    return [requests.unpack_repeated(one.body).counts for one in house.written() if one.kind == messages.REPEATED]
+def repeats(house: House) -> list[Mapping[int, int]]:
+    return [unpack(requests.Repeated, one.body).counts for one in house.written() if one.kind == messages.REPEATED]
 
 
 def accept(house: House) -> None:

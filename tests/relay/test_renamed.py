@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy import policy
+from proxy.journal.encoding import unpack
 from proxy.journal.records import evidence as grounds
 from proxy.journal.records import messages
 from proxy.relay.optout_reply import OptOutSettings
@@ -49,7 +50,7 @@ def kept(house: House) -> list[tuple[int, str]]:
 
 
 def evidence(house: House) -> list[str]:
-    return [grounds.unpack_evidence(body).words for body in house.journalled(messages.EVIDENCE)]
+    return [unpack(grounds.VerdictEvidence, body).words for body in house.journalled(messages.EVIDENCE)]
 
 
 def test_the_same_words_under_another_name_are_known_again(house: House) -> None:
@@ -68,7 +69,7 @@ def test_the_evidence_names_the_verdict_it_belongs_to(house: House) -> None:
     house.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
     house.reply(MING, JIA, "R")
     house.send(YI, MING, f"【新名】{OFFER} 回T退订")
-    (told,) = map(grounds.unpack_evidence, house.journalled(messages.EVIDENCE))
+    (told,) = (unpack(grounds.VerdictEvidence, body) for body in house.journalled(messages.EVIDENCE))
     from proxy.journal.write_ahead_log import read
 
     (verdict,) = (item for item in read(house.disk) if item.sequence == told.verdict_sequence)

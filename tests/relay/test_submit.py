@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from proxy import policy
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import read
 from proxy.model.message import Outcome
@@ -24,7 +25,7 @@ from tests.harness import BEIJING, SHANGHAI, Bind, House
 
 
 def jumps(house: House) -> list[float]:
-    return [messages.unpack_clock(one.body).step_s for one in house.written() if one.kind == messages.CLOCK]
+    return [unpack(messages.Clock, one.body).step_s for one in house.written() if one.kind == messages.CLOCK]
 
 
 def test_a_clock_that_jumps_is_written_with_the_next_tick(tmp_path: Path) -> None:

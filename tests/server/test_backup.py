@@ -10,6 +10,7 @@ import pytest
 
 from proxy.config import Retention, StoragePaths
 from proxy.journal import retention
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.segment import HEADER_BYTES, REDACTED, pack_header, unpack_header
 from proxy.journal.write_ahead_log import Journal, OsDisk, read
@@ -37,7 +38,7 @@ class House:
 
     def writes(self, records: int) -> None:
         for number in range(records):
-            self.desk.append(messages.CLOCK, messages.pack_clock(float(number), 0.0))
+            self.desk.append(messages.CLOCK, pack(messages.Clock(float(number), 0.0)))
             self.desk.write(float(number))
             if number % 5 == 0:
                 self.desk.note_synced(self.desk.sync())
@@ -56,7 +57,7 @@ class House:
             store.checkpoint_now(counted=self.desk.written, open_from=self.desk.written + 1, highest_id=1)
         plan = retention.plan(self.desk.disk, Retention(0, ()), 0, NOW, self.desk.written + 1, most)
         if says_so:
-            self.desk.append(messages.REMOVED, retention.pack_removed(NOW, plan.removed, "gate106", "their time is over"))
+            self.desk.append(messages.REMOVED, pack(retention.Removed.of(NOW, plan.removed, "gate106", "their time is over")))
             self.writes(1)
         retention.remove(self.desk.disk, plan.removed)
         return plan.removed[0].first, plan.removed[-1].last
@@ -104,7 +105,7 @@ def test_a_tail_that_a_power_loss_took_and_a_restart_wrote_anew_is_copied_anew(h
     newest.write_bytes(torn[:-20])
     house.desk.close()
     house.desk = Journal(OsDisk(house.journal), 0, segment_bytes=SEGMENT_BYTES)
-    house.desk.append(messages.STOP, gate_events.pack_stop(9.0, 0))
+    house.desk.append(messages.STOP, pack(gate_events.Stop(9.0, 0)))
     house.desk.write(9.0)
     backup.update(house.places, house.copy)
     assert house.segments(house.copy / "journal") == house.segments()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.relay.effects.list_import import ChunkedImports
 from proxy.relay.message_ids import MessageIds
@@ -30,7 +31,7 @@ class Stage:
         self.path = folder / "state.db"
         self.store: SqliteStore = open_store(f"sqlite:///{self.path}")
         house = House(folder)
-        house.journal.append(messages.START, gate_events.pack_start(NOON, 0, 0))
+        house.journal.append(messages.START, pack(gate_events.Start(NOON, 0, 0)))
         house.journal.write(NOON)
         self.wrong: Exception | None = None
         """What the wait for the journal's sync ends with."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.config import load
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalRecord, OsDisk
 from proxy.relay.effects.replay import replay as replayed
@@ -38,7 +39,7 @@ def test_a_replay_is_not_stopped_by_the_collector_which_stands_as_it_stood_behin
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collector: None
 ) -> None:
     journal = Journal(OsDisk(tmp_path / "journal"))
-    journal.append(messages.START, gate_events.pack_start(NOON, 0))
+    journal.append(messages.START, pack(gate_events.Start(NOON, 0)))
     journal.close(NOON)
     path = tmp_path / "gate106.yaml"
     path.write_text(json.dumps(SETTINGS | {"store": f"sqlite://{tmp_path / 'state.db'}", "journal": str(tmp_path / "journal")}))

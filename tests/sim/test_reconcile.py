@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from proxy.journal.disk import OsDisk
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages
-from proxy.journal.records.delivers import pack_optout
+from proxy.journal.records.delivers import OptedOut
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.recipient import OptOut
 from proxy.sim import demo_summary, measure, pdus, scenario
@@ -325,7 +326,7 @@ def test_a_reply_that_means_several_is_one_opt_out_for_all_witnesses(tmp_path: P
     journal = Journal(OsDisk(tmp_path), 0)
     for scope, value in (("advertiser", "1" * 12), ("advertiser", "2" * 12), ("category", "marketing")):
         journal.append(
-            messages.OPTOUT, pack_optout(1e9, 13800210001, OptOut(scope, value, 1, "reply", 0), "1069001", "jia", "R")
+            messages.OPTOUT, pack(OptedOut(1e9, 13800210001, OptOut(scope, value, 1, "reply", 0), "1069001", "jia", "R"))
         )
     journal.write(1e9)
     journal.sync()

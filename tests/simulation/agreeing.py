@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyroaring import BitMap
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import ConsentChange, ConsentFile, Terms
 from proxy.journal.write_ahead_log import JournalDown
@@ -114,7 +115,7 @@ class Agreeing:
             self.world.wall, (Terms("", "", int(NOON) - 86_400, 0, "1"),), "app", "jia", "ab" * 32, "a.csv", 0, "ops", "why"
         )
         try:
-            self.incoming = ConsentImport(self.world.operators._write(messages.CONSENT_FILE, consents.pack_file(said)), said)
+            self.incoming = ConsentImport(self.world.operators._write(messages.CONSENT_FILE, pack(said)), said)
         except JournalDown:
             return
         self._go_on(people)
@@ -127,7 +128,7 @@ class Agreeing:
             if people:
                 person, *left = people
                 lows = BitMap((person & LOW_MASK,))
-                body = consents.pack_chunk(incoming.sequence, 0, person >> CHUNK_BITS, lows.serialize())
+                body = pack(consents.Chunk(incoming.sequence, 0, person >> CHUNK_BITS, lows.serialize()))
                 write(messages.CONSENTS, body)
                 incoming.add(body, 1)
                 self._going.append(person)
@@ -137,7 +138,7 @@ class Agreeing:
                 self.begun.setdefault(person, self.world.now)
                 self.last_begun[person] = self.world.now
             event = incoming.whole(self.world.wall, self.world.store.consented)
-            sequence = write(messages.CONSENT_EVENT, consents.pack_event(event))
+            sequence = write(messages.CONSENT_EVENT, pack(event))
         except JournalDown:
             self._ends()
             self.seen["half a file"] += 1

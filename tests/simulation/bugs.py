@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import consents, messages, operator_actions
 from proxy.journal.write_ahead_log import read
 from proxy.model.recipient import Entry, EntryState, OptOut
@@ -772,11 +773,11 @@ def half_a_list_is_believed(world: World) -> None:
     begun: dict[int, ListImport] = {}
     for item in read(world.disk, 1) if world.restarts else ():
         if item.kind == messages.LISTING:
-            begun[item.sequence] = ListImport(item.sequence, operator_actions.unpack_listing(item.body))
+            begun[item.sequence] = ListImport(item.sequence, unpack(operator_actions.ListBegun, item.body))
         elif item.kind == messages.LISTED:
-            begun[operator_actions.unpack_listed(item.body).listing].add(item.body, 1)
+            begun[unpack(operator_actions.ListChunk, item.body).listing].add(item.body, 1)
         elif item.kind == messages.LISTING_DONE:
-            del begun[operator_actions.unpack_listing_done(item.body).listing]
+            del begun[unpack(operator_actions.ListDone, item.body).listing]
     for listing in begun.values():
         for _ in listing.apply(world.store.listed):
             pass
@@ -829,11 +830,11 @@ def half_a_file_of_consents_is_believed(world: World) -> None:
     begun: dict[int, ConsentImport] = {}
     for item in read(world.disk, 1) if world.restarts else ():
         if item.kind == messages.CONSENT_FILE:
-            begun[item.sequence] = ConsentImport(item.sequence, consents.unpack_file(item.body))
+            begun[item.sequence] = ConsentImport(item.sequence, unpack(consents.ConsentFile, item.body))
         elif item.kind == messages.CONSENTS:
-            begun[consents.unpack_chunk(item.body).file].add(item.body, 1)
+            begun[unpack(consents.Chunk, item.body).file].add(item.body, 1)
         elif item.kind == messages.CONSENT_EVENT:
-            del begun[consents.unpack_event(item.body).file]
+            del begun[unpack(consents.BatchEvent, item.body).file]
     for incoming in begun.values():
         consented = world.store.consented
         for _ in incoming.apply(incoming.whole(world.wall, consented), consented):

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from zlib import crc32
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import answers, delivers, mailbox, messages, operator_actions, requests
 from proxy.journal.records.delivers import ConfirmationSent, OptedOut, Restored
 from proxy.journal.records.messages import VerdictRecord
@@ -76,7 +77,7 @@ class OnDisk:
         if item.kind == messages.VERDICT:
             self._verdict(item.sequence, messages.unpack_verdict(item.body))
         elif item.kind == messages.REPEATED:
-            for sequence, count in requests.unpack_repeated(item.body).counts.items():
+            for sequence, count in unpack(requests.Repeated, item.body).counts.items():
                 self.refused[self._refusals[sequence]] += count
         for answer in answers.unpack_answers(item):
             if answer.status == CARRIER_REFUSES:
@@ -87,9 +88,9 @@ class OnDisk:
             if Effect(answer.effect).takes_back:
                 self.taken_back.add(answer.entry_id)
         if item.kind == messages.ORDERED:
-            self.orders.add(operator_actions.unpack_order(item.body).id)
+            self.orders.add(unpack(operator_actions.Ordered, item.body).order.id)
         elif item.kind == messages.LIFTED:
-            self.ended[operator_actions.unpack_lifted(item.body).order] = self.groups
+            self.ended[unpack(operator_actions.Lifted, item.body).order] = self.groups
         self._turn(item)
         self._deliver(item)
 
@@ -108,30 +109,30 @@ class OnDisk:
 
     def _turn(self, item: JournalRecord) -> None:
         if item.kind == messages.OPTOUT:
-            refusal = delivers.unpack_optout(item.body)
+            refusal = unpack(delivers.OptedOut, item.body)
             self.refusals.append(refusal)
             self.refused_in.append(self.groups)
             self.turns.append(refusal)
         elif item.kind == messages.RESTORED:
-            back = delivers.unpack_restored(item.body)
+            back = unpack(delivers.Restored, item.body)
             self.restored.append(back)
             self.turns.append(back)
         elif item.kind == messages.UNREPLACED:
-            self.unreplaced.add(requests.unpack_unreplaced(item.body).entry_id)
+            self.unreplaced.add(unpack(requests.Unreplaced, item.body).entry_id)
         elif item.kind == messages.SAID:
-            self.said.append(delivers.unpack_confirmation(item.body))
+            self.said.append(unpack(delivers.ConfirmationSent, item.body))
 
     def _deliver(self, item: JournalRecord) -> None:
         """What the way back wrote."""
         if item.kind == messages.DELIVER:
-            data = delivers.unpack_deliver(item.body).data
+            data = unpack(delivers.DeliverRecord, item.body).data
             self.delivers.setdefault(Frame.of(data).sequence_number, set()).add(item.sequence)
             self.recorded.add(item.sequence)
             self.waiting.add(item.sequence)
         elif item.kind == messages.DELIVERED:
-            self.waiting.difference_update(mailbox.unpack_delivered(item.body).numbers)
+            self.waiting.difference_update(unpack(mailbox.Delivered, item.body).numbers)
         elif item.kind == messages.DROPPED:
-            self.waiting.difference_update(mailbox.unpack_dropped(item.body).numbers)
+            self.waiting.difference_update(unpack(mailbox.Dropped, item.body).numbers)
 
     # -- asked
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pyroaring import BitMap
 
 from proxy.desk.operator_orders.book import OrderBook
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Order
@@ -193,9 +194,9 @@ class Operators:
         name = self.random.choice(list(PORTS))
         people = self.random.sample(PEOPLE, self.random.randint(1, 4))
         refusal = OptOut(PROVIDER, name, int(self.world.wall), "import", 0)
-        body = operator_actions.pack_listing(self.world.wall, off, (refusal,), "ops", "why", "list.csv")
+        body = pack(operator_actions.ListBegun(self.world.wall, off, (refusal,), "ops", "why", "list.csv"))
         try:
-            self.listing = ListImport(self._write(messages.LISTING, body), operator_actions.unpack_listing(body))
+            self.listing = ListImport(self._write(messages.LISTING, body), unpack(operator_actions.ListBegun, body))
         except JournalDown:
             return
         if not off:
@@ -209,7 +210,7 @@ class Operators:
             if people:
                 person, *left = people
                 lows = BitMap((person & LOW_MASK,))
-                body = operator_actions.pack_listed(listing.sequence, 0, person >> CHUNK_BITS, lows.serialize())
+                body = pack(operator_actions.ListChunk(listing.sequence, 0, person >> CHUNK_BITS, lows.serialize()))
                 self._write(messages.LISTED, body)
                 listing.add(body, 1)
                 self._going.append(person)
@@ -281,9 +282,11 @@ class Operators:
         there = {
             number
             for number, body in fresh.orders.held.items()
-            if operator_actions.unpack_order(body).until > world.latest_wall
+            if unpack(operator_actions.Ordered, body).order.until > world.latest_wall
         }
-        if {number for number in live if operator_actions.unpack_order(live[number]).until > world.latest_wall} != there:
+        if {
+            number for number in live if unpack(operator_actions.Ordered, live[number]).order.until > world.latest_wall
+        } != there:
             raise Broken("a replay of the journal gives other orders")
         for person in PEOPLE:
             if set(fresh.listed.refusals(person)) != set(world.store.listed.refusals(person)):

@@ -29,6 +29,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from proxy import policy
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.counters import GateCounters
@@ -182,7 +183,7 @@ class Passage:
         self.session._enter("bound_trx")
         self.late: dict[int, Any] = {}
         self.house = self._house()
-        self.journal.append(messages.START, gate_events.pack_start(self.now, 0, self.relay.highest_id))
+        self.journal.append(messages.START, pack(gate_events.Start(self.now, 0, self.relay.highest_id)))
         self.journal.write(self.now)
         self.journal.note_synced(self.journal.sync())
 

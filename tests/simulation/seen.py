@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, requests
 from proxy.journal.write_ahead_log import read
 from proxy.wire.tables import CANCEL_SM, ESME_RREPLACEFAIL, REPLACE_SM
@@ -46,7 +47,7 @@ def seen(world: World) -> dict[str, int]:
         ),
         "data_sm": sum(s.frame[6:8] == b"\1\3" and s.told == 0 for s in world.submits),
         "refused again": sum(
-            requests.unpack_repeated(one.body).counts != {} for one in read(world.disk, 1) if one.kind == messages.REPEATED
+            unpack(requests.Repeated, one.body).counts != {} for one in read(world.disk, 1) if one.kind == messages.REPEATED
         ),
         "adopted": sum(s.replaced for s in world.submits),
         "replaced": sum(one.command == REPLACE_SM and one.told == 0 for one in world.asking.questions),

@@ -26,6 +26,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from proxy import policy
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown, read
 from proxy.model.counters import GateCounters
@@ -228,7 +229,7 @@ class World:
         )
         self.deliver_relay.open(Bounds(), PORTS)
         self.mail.gate_starts()
-        self.journal.append(messages.START, gate_events.pack_start(self.wall, 0, self.relay.highest_id))
+        self.journal.append(messages.START, pack(gate_events.Start(self.wall, 0, self.relay.highest_id)))
         self.journal.write(self.wall)
         self.journal.note_synced(self.journal.sync())
         if self.bug is not None:

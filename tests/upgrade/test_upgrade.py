@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.journal.records.messages import CLOCK, pack_clock
+from proxy.journal.encoding import pack
+from proxy.journal.records.messages import CLOCK, Clock
 from proxy.journal.segment import HEADER_BYTES, REDACTED, UNDER_SEAL
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.server.process import StartError, serve
@@ -214,7 +215,7 @@ def test_a_segment_of_a_later_format_is_not_taken_for_a_torn_tail(left: Path, to
     """Nobody has claimed yet that it is safe: in a format that is known it would be cut."""
     journal = Journal(OsDisk(left / "journal"), segment_bytes=1)
     for number in range(2):
-        journal.append(CLOCK, pack_clock(float(number), 0.0))
+        journal.append(CLOCK, pack(Clock(float(number), 0.0)))
         journal.write(time.time())
     journal.disk.close()
     *_, before, newest = sorted((left / "journal").glob("*.journal"))

@@ -22,8 +22,9 @@ from zlib import crc32
 
 from proxy.archive.segment_index import PIECE_BYTES, IndexedSegment, SegmentIndex, Stretch
 from proxy.journal.disk import OsDisk
+from proxy.journal.encoding import unpack
 from proxy.journal.records import answers, delivers, messages
-from proxy.journal.records.replicated import unpack_replicated
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import GROUP, GROUP_BYTES, RECORD_HEAD_BYTES, CommitGroup, JournalRecord
 from proxy.model.number import NotARecipient, recipient_of
 
@@ -151,7 +152,7 @@ class FollowedJournal(SegmentIndex):
         if kind == messages.ANSWER:
             return (int.from_bytes(body[20:24], "big"),)
         if kind == messages.HEARD:
-            return (int.from_bytes(unpack_replicated(body).body[12:16], "big"),)
+            return (int.from_bytes(unpack(ReplicatedRecord, body).body[12:16], "big"),)
         if kind == messages.DELIVER:
             return () if body.startswith(_RECEIPT, 8) else (reply_sender(body) & _LOW,)
         if kind == messages.ACCEPTED and self.answers_matter:
@@ -187,7 +188,9 @@ class FollowedJournal(SegmentIndex):
 def is_decision(record: JournalRecord) -> bool:
     """Whether it is a clerk's decision about doubtful replies, here or at another gate."""
     kind = record.kind
-    return kind == messages.DECISION or (kind == messages.HEARD and unpack_replicated(record.body).kind == messages.DECISION)
+    return kind == messages.DECISION or (
+        kind == messages.HEARD and unpack(ReplicatedRecord, record.body).kind == messages.DECISION
+    )
 
 
 def reply_sender(body: bytes) -> int:
@@ -195,6 +198,6 @@ def reply_sender(body: bytes) -> int:
     if body.startswith(_RECEIPT, 8):
         return 0
     try:
-        return recipient_of(delivers.unpack_deliver(body).source)
+        return recipient_of(unpack(delivers.DeliverRecord, body).source)
     except NotARecipient:
         return 0

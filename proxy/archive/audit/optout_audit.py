@@ -23,8 +23,9 @@ from proxy.archive.audit.optout_scope import CANDIDATES_S, Claim, Violation
 from proxy.archive.audit.person_history import PersonHistory
 from proxy.archive.segment_index import Stale
 from proxy.journal.disk import OsDisk
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
-from proxy.journal.records.replicated import unpack_replicated
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, unpack_header
 from proxy.model.message import Category
 from proxy.model.number import masked_repr
@@ -144,7 +145,7 @@ class Audit:
                 if person := reply_sender(body):
                     self._reply(place, person, record.sequence)
             elif kind == messages.HEARD:
-                replicated = unpack_replicated(body)
+                replicated = unpack(ReplicatedRecord, body)
                 if replicated.kind in (messages.OPTOUT, messages.RESTORED) and replicated.node not in self._nodes:
                     self._reply(place, int.from_bytes(replicated.body[8:16], "big"), record.sequence)
             elif (

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from pyroaring import BitMap
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.number import Number, masked_repr
 from proxy.model.recipient import OptOut
@@ -198,11 +199,11 @@ class ImportedLists:
     def take(self, sequence: int, kind: int, body: bytes) -> ListMembership | None:
         """One record; the list that it ends, if that names the person."""
         if kind == messages.LISTING:
-            self._begun[sequence] = operator_actions.unpack_listing(body), set()
+            self._begun[sequence] = unpack(operator_actions.ListBegun, body), set()
         elif kind == messages.LISTED:
-            self._look(operator_actions.unpack_listed(body))
+            self._look(unpack(operator_actions.ListChunk, body))
         elif kind == messages.LISTING_DONE:
-            done = operator_actions.unpack_listing_done(body)
+            done = unpack(operator_actions.ListDone, body)
             said, named = self._begun.pop(done.listing, (None, set[int]()))
             if said is not None and named:
                 found = tuple(said.refusals[place] for place in sorted(named))

@@ -36,8 +36,9 @@ from proxy.archive.audit.optout_events import (
 )
 from proxy.archive.audit.optout_scope import Findings, Key
 from proxy.archive.audit.person_history import PersonHistory
+from proxy.journal.encoding import unpack
 from proxy.journal.records import consents, delivers, doubtful_replies, messages, operator_actions
-from proxy.journal.records.replicated import ReplicatedRecord, unpack_replicated
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient, recipient_of
@@ -85,7 +86,7 @@ def trace(
             continue
         sequence, before = item.sequence, len(found.events)
         if kind == messages.HEARD:
-            replicated = unpack_replicated(body)
+            replicated = unpack(ReplicatedRecord, body)
             if replicated.node in nodes:
                 continue
             kind, body, sequence = replicated.kind, replicated.body, replicated.sequence
@@ -145,7 +146,7 @@ def _timed(place: int, journal: Iterable[JournalRecord]) -> Iterator[tuple[int, 
 
 
 def _received(found: OptOutTrace, body: bytes, read: PduReaders) -> list[OptOutEvent]:
-    deliver = delivers.unpack_deliver(body)
+    deliver = unpack(delivers.DeliverRecord, body)
     if deliver.kind not in _REPLIES:
         return []
     try:
@@ -168,7 +169,7 @@ def _received(found: OptOutTrace, body: bytes, read: PduReaders) -> list[OptOutE
 
 
 def _stopped(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    opt_out = delivers.unpack_optout(body)
+    opt_out = unpack(delivers.OptedOut, body)
     one = opt_out.opt_out
     found.stands[key(one)] = one
     found.events.append(
@@ -180,7 +181,7 @@ def _stopped(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
 
 
 def _held(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    reply = doubtful_replies.unpack_doubtful(body)
+    reply = unpack(doubtful_replies.Doubtful, body)
     found.doubtful.add(doubtful_replies.id_of(body))
     for one in reply.held:
         found.stands[key(one)] = one
@@ -195,7 +196,7 @@ def _held(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
 
 def _decided(found: OptOutTrace, body: bytes) -> None:
     """What an officer decided about replies, some of them this person's perhaps; what it lifted or refused stands in records of its own."""
-    decision = doubtful_replies.unpack_decision(body)
+    decision = unpack(doubtful_replies.DoubtDecision, body)
     if found.doubtful.isdisjoint(decision.ids):
         return
     found.doubtful.difference_update(decision.ids)
@@ -206,7 +207,7 @@ def _decided(found: OptOutTrace, body: bytes) -> None:
 
 
 def _restored(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    restored = delivers.unpack_restored(body)
+    restored = unpack(delivers.Restored, body)
     for one in restored.lifted:
         found.stands.pop(key(one), None)
     says = _all_of(restored.lifted) or "nothing had been stopped here"
@@ -223,7 +224,7 @@ def _restored(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
 
 
 def _by_officer(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    change = operator_actions.unpack_suppressed(body)
+    change = unpack(operator_actions.Suppressed, body)
     for one in change.added:
         found.stands[key(one)] = one
         _add_stopped(found, change.time, one, change.who, change.why)
@@ -293,7 +294,7 @@ def _from_gate(replicated: ReplicatedRecord, event: OptOutEvent) -> OptOutEvent:
 
 
 def _person_changed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    change = consents.unpack_change(body)
+    change = unpack(consents.ConsentChange, body)
     if change.event == "withdrawn":
         return  # of what they agreed to: no refusal
     if change.event == "erased":
@@ -314,7 +315,7 @@ def _person_changed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
 
 
 def _confirmed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
-    reply = delivers.unpack_confirmation(body)
+    reply = unpack(delivers.ConfirmationSent, body)
     found.events.append(
         OptOutEvent(reply.time, "confirmed", reply.port, reply.provider, f"“{printable(reply.text)}”", {"text": reply.text})
     )

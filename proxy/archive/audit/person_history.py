@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection, Iterable
 
 from proxy.archive.audit import independent_reader
 from proxy.archive.audit.optout_scope import Claim, ClaimsEnded, Findings, Key, Outgoing, SeenReply, digits_of, findings
+from proxy.journal.encoding import unpack
 from proxy.journal.records import answers, consents, delivers, doubtful_replies, messages, operator_actions, requests
-from proxy.journal.records.replicated import unpack_replicated
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient, masked_repr, recipient_of
@@ -120,16 +121,16 @@ class PersonHistory:
             sent.state = "lost"
 
     def _unreplaced(self, key: Key, record: JournalRecord) -> None:
-        self._mark_lost(key[0], requests.unpack_unreplaced(record.body).entry_id)
+        self._mark_lost(key[0], unpack(requests.Unreplaced, record.body).entry_id)
 
     def _restored(self, key: Key, record: JournalRecord) -> None:
-        restored = delivers.unpack_restored(record.body)
+        restored = unpack(delivers.Restored, record.body)
         self._events.append(
             SeenReply(key, restored.time, digits_of(restored.port), restored.provider, ("START",), promised=True)
         )
 
     def _deliver(self, key: Key, record: JournalRecord) -> None:
-        deliver = delivers.unpack_deliver(record.body)
+        deliver = unpack(delivers.DeliverRecord, record.body)
         if deliver.kind not in _REPLIES:
             return
         try:
@@ -146,12 +147,12 @@ class PersonHistory:
         self._events.append(reply)
 
     def _doubtful(self, key: Key, record: JournalRecord) -> None:
-        doubtful = doubtful_replies.unpack_doubtful(record.body)
+        doubtful = unpack(doubtful_replies.Doubtful, record.body)
         self._doubts[doubtful_replies.id_of(record.body)] = digits_of(doubtful.port), doubtful.time
 
     def _decided(self, key: Key, record: JournalRecord) -> None:
         """A clerk's "no" ends what the reply claims, and what equal ones would claim; a "yes" changes nothing here."""
-        decision = doubtful_replies.unpack_decision(record.body)
+        decision = unpack(doubtful_replies.DoubtDecision, record.body)
         self._standing.pop(decision.row, None)
         if decision.yes:
             return
@@ -162,15 +163,15 @@ class PersonHistory:
 
     def _replicated(self, key: Key, record: JournalRecord) -> None:
         """Takes a replicated record: the reply's text is in the other gate's journal, its effect here."""
-        replicated = unpack_replicated(record.body)
+        replicated = unpack(ReplicatedRecord, record.body)
         if replicated.kind == messages.DECISION:
             self._decided(key, JournalRecord(replicated.sequence, replicated.kind, replicated.body))
         if replicated.node in self._nodes or replicated.body[8:16] != self._wanted:
             return
         if replicated.kind == messages.OPTOUT:
-            self._replicated_optout(key, replicated.time, delivers.unpack_optout(replicated.body))
+            self._replicated_optout(key, replicated.time, unpack(delivers.OptedOut, replicated.body))
         elif replicated.kind == messages.RESTORED:
-            restored = delivers.unpack_restored(replicated.body)
+            restored = unpack(delivers.Restored, replicated.body)
             self._events.append(SeenReply(key, replicated.time, digits_of(restored.port), restored.provider, ("START",)))
         elif replicated.kind in (messages.PERSON, messages.SUPPRESSED):
             self._ended(key, JournalRecord(replicated.sequence, replicated.kind, replicated.body))
@@ -185,11 +186,11 @@ class PersonHistory:
 
     def _ended(self, key: Key, record: JournalRecord) -> None:
         if record.kind == messages.PERSON:
-            change = consents.unpack_change(record.body)
+            change = unpack(consents.ConsentChange, record.body)
             if change.event != "withdrawn":
                 self._events.append(ClaimsEnded(change.time, change.time if change.event == "erased" else change.before))
             return
-        order = operator_actions.unpack_suppressed(record.body)
+        order = unpack(operator_actions.Suppressed, record.body)
         lifted = [one for one in order.lifted if one.source != "doubtful"]  # holds are ended by a DECISION record
         if lifted:
             values = frozenset(one.value for one in lifted if one.scope in ("advertiser", "signature"))

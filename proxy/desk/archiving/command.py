@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 DAYS_MAX = 1000
 
 
+RECORDS_MAX = 10_000
+
+
 @command("journal roll", example="gate106 journal roll --config /etc/gate106/gate106.yaml")
 def roll(
     idle: Annotated[bool, typer.Option("--gently", help="With the lowest priority.")] = False,
@@ -197,3 +200,30 @@ def key(
         as_json({"key": made, "file": str(path)})
         return
     print_line(f"{path}: the key {made}")
+
+
+@command(
+    "journal show",
+    Program(permission=Permission.LOOK, answer={"records": [str]}),
+    example="gate106 journal show 4711 --count 20",
+)
+def show(
+    record: Annotated[int, Integer("The number of the first record.", 1, 2**63 - 1, flag="-")],
+    count: Annotated[int, Integer("How many.", 1, RECORDS_MAX, shown="1")] = 1,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Show records of the journal as text, with masked numbers and without texts of messages."""
+    from itertools import islice
+
+    from proxy.journal.record_text import record_text
+    from proxy.journal.scan import JournalError, read
+
+    places = places_of(config)
+    try:
+        lines = [record_text(one) for one in islice(read(disk_of(places.journal, places.sealing), record), count)]
+    except (JournalError, OSError) as error:
+        fail(error)
+    if not lines:
+        fail(f"record {record}: the journal ends before it")
+    print_answer({"records": lines}, json, lines)

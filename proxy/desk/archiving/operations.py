@@ -15,7 +15,8 @@ from typing import Annotated, Any, NamedTuple
 import structlog
 
 from proxy.desk.archiving.retention_task import RetentionTask
-from proxy.journal.erasure import CHANGES_MAX, Erasure, RedactedGroup, pack_erasure
+from proxy.journal.encoding import pack
+from proxy.journal.erasure import CHANGES_MAX, Erasure, RedactedGroup
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.scan import segment_name
 from proxy.model.roles import Permission
@@ -121,7 +122,7 @@ class JournalOperations(Operations, group="journal", help="The journal: what was
     ) -> Answer:
         """Begin the erasure of a person; answers with what must stay."""
         gate = self._gate
-        said = operator_actions.pack_operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip())
+        said = pack(operator_actions.Operated(gate.now(), call.who, COMMAND, why, f"person {person:016x} {details}".strip()))
         await gate.safe(gate.write(messages.OPERATED, said))
         log.info("erasure of a person from the journal begun", who=call.who)
         holds = [[hold.begin, hold.end, hold.why] for hold in self._retention.keep.holds]
@@ -139,7 +140,7 @@ class JournalOperations(Operations, group="journal", help="The journal: what was
     ) -> Answer:
         """Record what changes in a segment; answered once it is synced: then the segment may be changed."""
         one = Erasure(self._gate.now(), person, first, changes, signature, call.who, why)
-        sequence = self._gate.write(messages.ERASURE, pack_erasure(one))
+        sequence = self._gate.write(messages.ERASURE, pack(one))
         await self._gate.safe(sequence)
         return {"sequence": sequence}
 

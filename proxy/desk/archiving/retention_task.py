@@ -16,6 +16,7 @@ import structlog
 from proxy.config import Retention
 from proxy.journal import retention
 from proxy.journal.disk import Disk, OsDisk
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal
 from proxy.operations.authorization import CommandRefused
@@ -72,7 +73,7 @@ class RetentionTask:
             plan = await self._plan(MOST)
             if plan.removed and not dry_run:
                 gate = self._gate
-                await gate.safe(gate.write(messages.REMOVED, retention.pack_removed(gate.now(), plan.removed, who, why)))
+                await gate.safe(gate.write(messages.REMOVED, pack(retention.Removed.of(gate.now(), plan.removed, who, why))))
                 await asyncio.to_thread(retention.remove, self._journal.disk, plan.removed)
                 gone = _summary(plan.removed)
                 log.info("old segments of the journal removed", who=who, **gone)

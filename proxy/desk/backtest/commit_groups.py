@@ -18,7 +18,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from proxy.journal.disk import Disk
-from proxy.journal.records.replicated import ReplicatedRecord
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.scan import Scan, segment_name
 from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, unpack_header
 from proxy.relay.effects.list_import import ListImports

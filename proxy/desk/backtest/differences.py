@@ -13,8 +13,9 @@ from typing import NamedTuple
 from proxy.archive.otp_texts import may_be_code
 from proxy.desk.backtest.environment import FULL
 from proxy.desk.backtest.submit_case import NOT_STORED, SkippedVerdict, SubmitCase
+from proxy.journal.encoding import unpack
 from proxy.journal.records import gate_events, messages, operator_actions, requests
-from proxy.journal.records.replicated import unpack_replicated
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Outcome
 from proxy.model.number import mask, masked_repr
@@ -110,22 +111,22 @@ class Differences:
     def note(self, item: JournalRecord) -> None:
         """Any record of the journal."""
         if item.kind == messages.RULES:
-            rules = gate_events.unpack_rules(item.body)
+            rules = unpack(gate_events.Rules, item.body)
             self._rules[rules.revision] = rules.ids
         elif item.kind == messages.ORDERED:
             self._ordered(item.body)
         elif item.kind == messages.HEARD:
-            replicated = unpack_replicated(item.body)
+            replicated = unpack(ReplicatedRecord, item.body)
             if replicated.kind == messages.ORDERED:
                 self._ordered(replicated.body)
         elif item.kind == messages.REPEATED:
-            again = requests.unpack_repeated(item.body)
+            again = unpack(requests.Repeated, item.body)
             if again.time >= self.since:
                 self.repeated += sum(again.counts.values()) if self.counts_repeats else 0
                 self.needless += sum(count for number, count in again.counts.items() if number in self._passed)
 
     def _ordered(self, body: bytes) -> None:
-        order = operator_actions.unpack_order(body)
+        order = unpack(operator_actions.Ordered, body).order
         self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
     def skip(self, skipped: SkippedVerdict) -> None:

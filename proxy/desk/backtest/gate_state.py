@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from proxy.desk.backtest.environment import FULL, SoleLane
 from proxy.desk.backtest.replaced_messages import ReplacedMessage, Replacements
 from proxy.desk.backtest.submit_case import NOT_STORED, Observer, RulesOf, SubmitCase, begins_message, index_of, total_of
+from proxy.journal.encoding import unpack
 from proxy.journal.records import operator_actions
 from proxy.journal.records.answers import CarrierAnswer
 from proxy.model.counters import GateCounters
@@ -272,5 +273,5 @@ class Conditions:
 
 
 def _by_number(orders: Iterable[bytes]) -> dict[int, Order]:
-    unpacked = map(operator_actions.unpack_order, orders)
+    unpacked = [unpack(operator_actions.Ordered, body).order for body in orders]
     return {order.id: order for order in unpacked}

@@ -18,6 +18,7 @@ from pyroaring import BitMap
 
 from proxy.desk.backtest.commit_groups import groups_since
 from proxy.journal.disk import Disk
+from proxy.journal.encoding import unpack
 from proxy.journal.records import consents, delivers, messages, operator_actions
 from proxy.journal.segment import JournalRecord
 from proxy.model.recipient import OptOut
@@ -36,17 +37,17 @@ def facts_as_of(path: Path, disk: Disk, moment: float) -> SqliteStore:
     store.counters = Aggregates()
     given, store.orders = store.orders, Orders()
     for number, body in given.held.items():
-        if operator_actions.unpack_order(body).since < moment:
+        if unpack(operator_actions.Ordered, body).order.since < moment:
             store.orders.put(number, body)
     for people in list(store.walk()):
         for person, _ in people:
             store.update(person, lambda data: record_as_of(data, moment))
     for item in records_since(disk, moment):
         if item.kind == messages.RESTORED:
-            back = delivers.unpack_restored(item.body)
+            back = unpack(delivers.Restored, item.body)
             _restore_lifted(store, back.recipient, back.lifted, moment)
         elif item.kind == messages.SUPPRESSED:
-            change = operator_actions.unpack_suppressed(item.body)
+            change = unpack(operator_actions.Suppressed, item.body)
             _restore_lifted(store, change.recipient, change.lifted, moment)
     _lists(store, disk, moment)
     _consents(store, disk, moment)
@@ -88,9 +89,9 @@ def _lists(store: SqliteStore, disk: Disk, moment: float) -> None:
     begun: dict[int, operator_actions.ListBegun] = {}
     for item in records_since(disk, moment):
         if item.kind == messages.LISTING:
-            begun[item.sequence] = operator_actions.unpack_listing(item.body)
+            begun[item.sequence] = unpack(operator_actions.ListBegun, item.body)
         elif item.kind == messages.LISTED:
-            chunk = operator_actions.unpack_listed(item.body)
+            chunk = unpack(operator_actions.ListChunk, item.body)
             begun_list = begun.get(chunk.listing)
             if begun_list is not None:
                 refusal, lows = begun_list.refusals[chunk.key], BitMap.deserialize(chunk.numbers)
@@ -104,7 +105,7 @@ def _consents(store: SqliteStore, disk: Disk, moment: float) -> None:
     """Without what was handed in later, and as it was before it was looked at. Who has been taken out of a batch since stays out."""
     for item in records_since(disk, moment):
         if item.kind == messages.CONSENT_REPLY:
-            consent = consents.unpack_consent_reply(item.body)
+            consent = unpack(consents.ConsentReply, item.body)
             store.consented.take_out(consent.batch, consent.recipient)
     for batch, _ in store.consented.batches():
         if batch.imported >= moment:

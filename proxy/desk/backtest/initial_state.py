@@ -16,8 +16,9 @@ from typing import NamedTuple
 from proxy.desk.backtest.commit_groups import ForeignFacts, JournalGroup, OwnedGroup, merge_by_time
 from proxy.desk.backtest.environment import Senders, read_case
 from proxy.desk.backtest.submit_case import take_counters
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
-from proxy.journal.records.answers import CarrierAnswer, unpack_answer
+from proxy.journal.records.answers import CarrierAnswer
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Message, Take
 from proxy.policy import RuleSet, takes_of
@@ -143,7 +144,7 @@ def rebuild_merged(
             if item.kind in MAIL or (item.kind in SENT and not young):
                 continue
             if item.kind == messages.ANSWER and counted is not None:
-                counted.answered(unpack_answer(item.body))
+                counted.answered(unpack(CarrierAnswer, item.body))
             if item.kind == messages.VERDICT:
                 if counted is not None:
                     counted.look(messages.unpack_verdict(item.body))

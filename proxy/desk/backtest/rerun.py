@@ -31,10 +31,11 @@ from proxy.desk.backtest.submit_case import (
     other_parts_alive,
     take_counters,
 )
+from proxy.journal.encoding import unpack
 from proxy.journal.records import answers as answered
-from proxy.journal.records import counter_shares, messages, operator_actions, requests
-from proxy.journal.records.consents import unpack_change
-from proxy.journal.records.replicated import unpack_replicated
+from proxy.journal.records import messages, operator_actions, requests
+from proxy.journal.records.consents import ConsentChange
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Message, Take
 from proxy.model.reasons import GATE_REASONS
@@ -306,19 +307,19 @@ class Rerun:
             self._apply(change, now, after)
         for item in changes:
             if item.kind == messages.ANSWER:
-                self._answered(answered.unpack_answer(item.body), now, after)
+                self._answered(unpack(answered.CarrierAnswer, item.body), now, after)
             elif item.kind == messages.VERDICT:
                 self._replaced(item, now)
             elif item.kind == messages.UNREPLACED:
                 self._unreplaced(item, now, after)
             elif item.kind == messages.SHARE:
-                self._share(counter_shares.unpack_share(item.body))
+                self._share(unpack(requests.CounterShare, item.body))
             elif item.kind == messages.SUPPRESSED:
-                order = operator_actions.unpack_suppressed(item.body)
+                order = unpack(operator_actions.Suppressed, item.body)
                 self.store.update(order.recipient, lambda data, s=order: officer_changed(data, s.added, s.lifted, int(s.time)))  # type: ignore[misc]
                 after.append(lambda s=order: take_off(self.store.listed, s.recipient, s.lifted))  # type: ignore[misc]
             elif item.kind == messages.PERSON:
-                befell = unpack_change(item.body)
+                befell = unpack(ConsentChange, item.body)
                 self.store.update(befell.recipient, lambda data, b=befell: person_changed(data, b))  # type: ignore[misc]
                 after.append(lambda b=befell: change_beside(self.store, b))  # type: ignore[arg-type, misc]
             else:
@@ -387,7 +388,7 @@ class Rerun:
 
     def _unreplaced(self, item: JournalRecord, now: float, after: list[Callable[[], None]]) -> None:
         """The carrier refused to replace a message."""
-        carrier_answer = requests.unpack_unreplaced(item.body)
+        carrier_answer = unpack(requests.Unreplaced, item.body)
         number, replacing = carrier_answer.verdict_sequence, self._replacing
         case = self._in_flight.pop(number, None) or self._unanswered.pop(number, None)
         if case is None or case.named is None or replacing is None:
@@ -407,7 +408,7 @@ class Rerun:
         self.store.update(carrier_answer.recipient, restore)
         after.append(lambda: self._conditions.give_back_all(back, case.entry_time))
 
-    def _share(self, carrier_answer: counter_shares.CounterShare) -> None:
+    def _share(self, carrier_answer: requests.CounterShare) -> None:
         """The counter shares of a verdict that was not judged again; of others they are known."""
         number = carrier_answer.verdict_sequence
         if number < self._begin or number in self._as_recorded:
@@ -420,11 +421,11 @@ class Rerun:
         if item.kind == messages.START:
             self._started()
         elif item.kind == messages.CLOCK:
-            self._stepped_s += messages.unpack_clock(body).step_s
+            self._stepped_s += unpack(messages.Clock, body).step_s
         else:
             kind = item.kind
             if kind == messages.HEARD:  # of another gate
-                replicated = unpack_replicated(body)
+                replicated = unpack(ReplicatedRecord, body)
                 if self._others is None or self._others.is_new(replicated):
                     with contextlib.suppress(NotUnderstood):  # as it was when it came
                         apply_heard(self.store, replicated, self._listings if self._others is None else self._others.listings)
@@ -432,9 +433,9 @@ class Rerun:
             else:
                 apply_operated(self.store, item, self._listings)
             if kind == messages.ORDERED:
-                self._conditions.order(operator_actions.unpack_order(body))
+                self._conditions.order(unpack(operator_actions.Ordered, body).order)
             elif kind == messages.LIFTED:
-                self._conditions.lift(operator_actions.unpack_lifted(body).order)
+                self._conditions.lift(unpack(operator_actions.Lifted, body).order)
 
     def _started(self) -> None:
         """The gate restarted: messages in flight have an unknown outcome."""

@@ -31,6 +31,7 @@ from proxy.desk.backtest.initial_facts import facts_as_of
 from proxy.desk.backtest.initial_state import ADOPTED_S, counts_across_people, rebuild_merged, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.journal.disk import Disk, OsDisk
+from proxy.journal.encoding import unpack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.scan import JournalDamaged, Scan
 from proxy.journal.sealing import KeyRing, SealingError
@@ -123,7 +124,7 @@ class _JournalEdges:
             self.ends = placed.group.time_ms / 1000
             for item in placed.group.records:
                 if item.kind == messages.RULES:
-                    self._by(gate_events.unpack_rules(item.body).revision)
+                    self._by(unpack(gate_events.Rules, item.body).revision)
                 elif item.kind == messages.VERDICT:
                     self._by(messages.revision_of(item.body))
 

@@ -14,19 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.complaints import (
-    DUPLICATE,
-    NOT_OURS,
-    OPEN,
-    STATES,
-    VALID,
-    WITHDRAWN,
-    Case,
-    DeskEvent,
-    pack_case,
-    unpack_case,
-)
+from proxy.journal.records.complaints import DUPLICATE, NOT_OURS, OPEN, STATES, VALID, WITHDRAWN, Case, DeskEvent
 from proxy.model.approvals import Impossible
 from proxy.model.number import mask, masked_repr
 from proxy.model.redact import mask_numbers
@@ -89,7 +79,7 @@ class CaseBook:
         self._deciding: set[int] = set()
         """Cases whose decision is on its way into the journal, beside another record."""
         for _, body in sorted(papers.held.items()):
-            self._enter(unpack_case(body))
+            self._enter(unpack(Case, body))
         papers.news()
 
     def __len__(self) -> int:
@@ -104,7 +94,7 @@ class CaseBook:
     def reread(self) -> None:
         """Another gate filed or changed cases: takes them from the store."""
         for _, body in self._papers.news():
-            self._replace(unpack_case(body))
+            self._replace(unpack(Case, body))
 
     def all(self) -> Iterator[Case]:
         """The oldest first."""
@@ -144,8 +134,8 @@ class CaseBook:
                 number, OPEN, source, one.reference, batch, now, one.came or now, forward_by, answer_by, 0.0, one.recipient, one.number,
                 one.at, one.sender, one.text, "", "", "", "", "", 0.0, 0, (DeskEvent(now, "filed", who, why),),
             )  # fmt: skip
-            body = pack_case(case)
-            yield unpack_case(body), body  # as a restart will read it
+            body = pack(case)
+            yield unpack(Case, body), body  # as a restart will read it
 
     def file(self, drafts: Sequence[tuple[Case, bytes]]) -> int:
         """Files all drafts or none; returns the sequence of the last record. Impossible: there are too many."""
@@ -195,7 +185,7 @@ class CaseBook:
         case = self._decided(number, state, of, provider)
         self._check_not_deciding(number)
         self._deciding.add(number)
-        return pack_case(case._replace(events=(*case.events, DeskEvent(now, state, who, why), beside)))
+        return pack(case._replace(events=(*case.events, DeskEvent(now, state, who, why), beside)))
 
     def written(self, number: int, body: bytes) -> Case:
         """What ``begin`` began is in the journal."""
@@ -249,7 +239,7 @@ class CaseBook:
         for case in found:
             self._check_not_deciding(case.id)
         bodies = {
-            case.id: pack_case(
+            case.id: pack(
                 case._replace(
                     recipient=0,
                     number=mask(recipient),
@@ -313,13 +303,13 @@ class CaseBook:
 
     def _put(self, case: Case, event: DeskEvent) -> tuple[Case, int]:
         self._check_not_deciding(case.id)
-        body = pack_case(case._replace(events=(*case.events, event)))
+        body = pack(case._replace(events=(*case.events, event)))
         sequence = self._write([(messages.CASED, body)])
         return self._keep(case.id, body), sequence
 
     def _keep(self, number: int, body: bytes) -> Case:
         self._papers.put(number, body)
-        return self._replace(unpack_case(body))  # as a restart will read it
+        return self._replace(unpack(Case, body))  # as a restart will read it
 
     def _replace(self, case: Case) -> Case:
         before = self._cases.get(case.id)

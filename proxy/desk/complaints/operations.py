@@ -27,6 +27,7 @@ from proxy.desk.complaints.book import (
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.operations import WithOrders
 from proxy.desk.suppression import operations as suppression
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.complaints import OPEN, STATES, VALID, WITHDRAWN, Case, DeskEvent
 from proxy.model.message import Order, hash48
@@ -276,7 +277,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         if export:
             about = f"{len(found)} cases {' '.join(filter(None, (state, provider, signature, advertiser)))}".rstrip()
             await self._gate.safe(
-                self._gate.write(messages.OPERATED, operator_actions.pack_operated(now, call.who, export, "", about))
+                self._gate.write(messages.OPERATED, pack(operator_actions.Operated(now, call.who, export, "", about)))
             )
         found.sort(key=lambda case: (case.state != OPEN, case.answer_by if case.state == OPEN else -case.decided, case.id))
         late, unanswered = self._book.overdue(now)
@@ -302,8 +303,10 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         if unmasked or to_find:
             call.demand(Permission.WHOLE, " --unmasked" if unmasked else "")
             command = "complaint show --unmasked" if unmasked else "complaint match"
-            said = operator_actions.pack_operated(
-                self._gate.now(), call.who, command, why, f"case {id_}: {case.recipient or case.number}"
+            said = pack(
+                operator_actions.Operated(
+                    self._gate.now(), call.who, command, why, f"case {id_}: {case.recipient or case.number}"
+                )
             )
             await self._gate.safe(self._gate.write(messages.OPERATED, said))
         return self._with_clocks(case, whole=unmasked or to_find)

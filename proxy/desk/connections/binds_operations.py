@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from proxy.desk.operator_orders.operations import WithOrders
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
@@ -104,7 +105,7 @@ class Binds(Operations, group="binds"):
         shown = [bind_row(bind, {}) for bind in found]
         whom = "; ".join(f"{one['id']} {one['account']} {one['address']}" for one in shown)
         sequence = self._gate.write(
-            messages.OPERATED, operator_actions.pack_operated(self._gate.now(), call.who, "binds kick", why, whom[:10_000])
+            messages.OPERATED, pack(operator_actions.Operated(self._gate.now(), call.who, "binds kick", why, whom[:10_000]))
         )
         for bind in found:
             bind.kick()

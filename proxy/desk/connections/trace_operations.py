@@ -19,6 +19,7 @@ import structlog
 from proxy.config.mapping_reader import Network, network_of, within
 from proxy.config.yaml_file import unknown
 from proxy.desk.operator_orders.operations import WATCH_S_MAX
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message
 from proxy.model.number import FIRST, NotARecipient, Number, recipient_of
@@ -108,7 +109,7 @@ class Tracing(Operations):
         if self._running >= TRACES_MAX:
             raise CommandRefused(f"{TRACES_MAX} traces are running already")
         command = "trace --full" if full else "trace"
-        body = operator_actions.pack_operated(gate.now(), call.who, command, why, f"{selection} for {for_s:g} s")
+        body = pack(operator_actions.Operated(gate.now(), call.who, command, why, f"{selection} for {for_s:g} s"))
         await gate.safe(gate.write(messages.OPERATED, body))
         self._running += 1
         trace = _Trace(gate, selection, count, full, octets)

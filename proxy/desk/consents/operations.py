@@ -17,6 +17,7 @@ from typing import Annotated, Any, NamedTuple
 from proxy.config.yaml_file import unknown
 from proxy.desk.consents.consent_text import batch_lines, batch_table, consent_lines, task_table, unenforced, withdrawal_lines
 from proxy.desk.consents.person_view import BATCH, WITHDRAWAL, batch_row, consents_of
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
 from proxy.model.message import Category
@@ -177,14 +178,12 @@ class ConsentOperations(Operations, group="consent"):
             raise CommandRefused(gate.away)
         if gate.listing is not None:
             raise CommandRefused("another list of people is on its way in: try again when it is done")
-        body = consents.pack_file(
-            ConsentFile(now, terms, source, provider, proof, file, self._due(now, due_days), call.who, why)
-        )
-        incoming = gate.listing = ConsentImport(gate.write(messages.CONSENT_FILE, body), consents.unpack_file(body))
+        body = pack(ConsentFile(now, terms, source, provider, proof, file, self._due(now, due_days), call.who, why))
+        incoming = gate.listing = ConsentImport(gate.write(messages.CONSENT_FILE, body), unpack(consents.ConsentFile, body))
         try:
             await call.say({"go": True})
-            pack = partial(consents.pack_chunk, incoming.sequence)
-            await receive_numbers(gate, call, incoming, len(terms), NUMBERS_MAX, messages.CONSENTS, pack)
+            chunk = partial(consents.Chunk, incoming.sequence)
+            await receive_numbers(gate, call, incoming, len(terms), NUMBERS_MAX, messages.CONSENTS, chunk)
             return await self._put_in_force(incoming)
         finally:
             gate.import_ended()
@@ -225,7 +224,7 @@ class ConsentOperations(Operations, group="consent"):
             except TooManyBatches as fault:
                 raise CommandRefused(f"{fault}: nothing was imported") from None
             event = incoming.whole(gate.now(), consented)
-            sequence = gate.write(messages.CONSENT_EVENT, consents.pack_event(event))
+            sequence = gate.write(messages.CONSENT_EVENT, pack(event))
             new = await put_in_force(incoming.apply(event, consented))
         gate.relay.refusals.clear()  # who was refused for want of consent may be allowed now
         await gate.safe(sequence)
@@ -289,7 +288,7 @@ class ConsentOperations(Operations, group="consent"):
 
     async def _apply(self, event: BatchEvent) -> Answer:
         gate = self._gate
-        sequence = gate.write(messages.CONSENT_EVENT, consents.pack_event(event))
+        sequence = gate.write(messages.CONSENT_EVENT, pack(event))
         apply_event(gate.store.consented, event)
         gate.relay.refusals.clear()
         await gate.safe(sequence)

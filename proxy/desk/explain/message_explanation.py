@@ -23,10 +23,11 @@ from proxy.desk.backtest.runner import RUN_IN_S, sources
 from proxy.desk.backtest.submit_case import RulesOf, SubmitCase
 from proxy.desk.explain.message_lookup import FoundMessage
 from proxy.journal.disk import Disk
+from proxy.journal.encoding import unpack
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
 from proxy.journal.records import evidence as grounds
-from proxy.journal.records.replicated import unpack_replicated
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, hash48
 from proxy.model.number import masked_repr
@@ -125,7 +126,7 @@ class _JournalReader:
     def _deliver(self, item: JournalRecord) -> None:
         if not any(one in item.body for one in self._ids):
             return
-        came = delivers.unpack_deliver(item.body)
+        came = unpack(delivers.DeliverRecord, item.body)
         if came.kind != "receipt":
             return
         try:
@@ -139,30 +140,30 @@ class _JournalReader:
             self._found.receipts.append((came.time, state, receipt.err if receipt is not None else ""))
 
     def _evidence(self, item: JournalRecord) -> None:
-        evidence = grounds.unpack_evidence(item.body)
+        evidence = unpack(grounds.VerdictEvidence, item.body)
         if evidence.verdict_sequence in self._found.said:
             self._found.evidence.append(evidence)
 
     def _repeated(self, item: JournalRecord) -> None:
-        again = requests.unpack_repeated(item.body).counts
+        again = unpack(requests.Repeated, item.body).counts
         self._found.repeats += sum(again.get(number, 0) for number in self._found.said)
 
     def _rules(self, item: JournalRecord) -> None:
-        rules = gate_events.unpack_rules(item.body)
+        rules = unpack(gate_events.Rules, item.body)
         self._found.names[rules.revision] = rules.ids
 
     def _ordered(self, item: JournalRecord) -> None:
-        order = operator_actions.unpack_order(item.body)
+        order = unpack(operator_actions.Ordered, item.body).order
         self._found.orders[ORDER_NUMBERS_FROM | order.id & ORDER_NUMBERS_FROM - 1] = order.name
 
     def _replicated(self, item: JournalRecord) -> None:
-        replicated = unpack_replicated(item.body)
+        replicated = unpack(ReplicatedRecord, item.body)
         if (note := _OF_OTHERS.get(replicated.kind)) is not None:
             note(self, JournalRecord(item.sequence, replicated.kind, replicated.body))
 
     def _refused(self, item: JournalRecord) -> None:
         if self._found.said:
-            opt_out = delivers.unpack_optout(item.body)
+            opt_out = unpack(delivers.OptedOut, item.body)
             if opt_out.recipient == self._found.verdict.recipient:
                 self._found.refused_later.append(opt_out)
 

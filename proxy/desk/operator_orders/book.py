@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Order
@@ -29,7 +30,7 @@ class OrderBook:
         self._orders = orders
         self._write = write
         self._changed = changed
-        self._by_id = {number: operator_actions.unpack_order(body) for number, body in sorted(orders.held.items())}
+        self._by_id = {number: unpack(operator_actions.Ordered, body).order for number, body in sorted(orders.held.items())}
         self._unwritten: list[int] = []
         """Orders that are over and not written yet: until then a restart would find them, and so does the store."""
 
@@ -39,8 +40,8 @@ class OrderBook:
         if len(self._by_id) >= ORDERS_MAX:
             raise TooManyOrders(f"{ORDERS_MAX} orders are in force: lift some first")
         order = order._replace(id=self._orders.next)
-        body = operator_actions.pack_order(now, order)
-        order = operator_actions.unpack_order(body)  # as a restart will read it
+        body = pack(operator_actions.Ordered(now, order))
+        order = unpack(operator_actions.Ordered, body).order  # as a restart will read it
         sequence = self._write(messages.ORDERED, body)
         self._orders.put(order.id, body)
         self._by_id[order.id] = order
@@ -49,12 +50,14 @@ class OrderBook:
 
     def reread(self) -> None:
         """Another gate gave or lifted orders: takes them from the store."""
-        self._by_id = {number: operator_actions.unpack_order(body) for number, body in sorted(self._orders.held.items())}
+        self._by_id = {
+            number: unpack(operator_actions.Ordered, body).order for number, body in sorted(self._orders.held.items())
+        }
         self._changed()
 
     def lift(self, order: Order, now: float, who: str, why: str) -> int:
         """Ends an order before its time; where that is recorded. JournalDown: then it stays."""
-        sequence = self._write(messages.LIFTED, operator_actions.pack_lifted(now, order.id, who, why))
+        sequence = self._write(messages.LIFTED, pack(operator_actions.Lifted(now, order.id, who, why)))
         self._forget(order.id)
         self._changed()
         return sequence
@@ -79,7 +82,7 @@ class OrderBook:
     def _write_over(self, now: float) -> None:
         with contextlib.suppress(JournalDown):  # the next sweep tries again
             while self._unwritten:
-                self._write(messages.LIFTED, operator_actions.pack_lifted(now, self._unwritten[0], GATE, OVER))
+                self._write(messages.LIFTED, pack(operator_actions.Lifted(now, self._unwritten[0], GATE, OVER)))
                 self._orders.drop(self._unwritten.pop(0))
 
     def of_kind(self, *kinds: str) -> tuple[Order, ...]:

@@ -17,15 +17,9 @@ from typing import Annotated, Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.desk.optouts.inbox import DoubtfulRow, Inbox, overdue_before
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages
-from proxy.journal.records.doubtful_replies import (
-    DECIDED_IDS_MAX,
-    NO_CONTEXT,
-    DoubtDecision,
-    Doubtful,
-    ReplyContext,
-    pack_decision,
-)
+from proxy.journal.records.doubtful_replies import DECIDED_IDS_MAX, NO_CONTEXT, DoubtDecision, Doubtful, ReplyContext
 from proxy.model.message import Category
 from proxy.model.number import mask
 from proxy.model.recipient import HOLD_S, OptOut
@@ -264,7 +258,7 @@ class DoubtfulReplies(Operations, group="optout"):
             first, ids = row.first, tuple(number for number, _ in some)
             words = mask_numbers(first.text)
             decision = DoubtDecision(gate.now(), who, why, yes, standing, row.key, words, first.context, first.port, ids)
-            body = pack_decision(decision)
+            body = pack(decision)
             sequence = gate.write(messages.DECISION, body)
             inbox.decided(decision, body)
             replies += len(ids)
@@ -329,7 +323,7 @@ class DoubtfulReplies(Operations, group="optout"):
                 f"no decision about row {key:012x} stands (`gate106 optout doubtful --state standing` lists them)"
             )
         ended = stands._replace(time=gate.now(), who=call.who, why=why, standing=False, ids=())
-        body = pack_decision(ended)
+        body = pack(ended)
         sequence = gate.write(messages.DECISION, body)
         inbox.decided(ended, body)
         await gate.safe(sequence)

@@ -20,16 +20,8 @@ from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple
 
-from proxy.journal.records.doubtful_replies import (
-    LISTED_MAX,
-    TEXT_CHARACTERS_MAX,
-    DoubtDecision,
-    Doubtful,
-    ReplyContext,
-    id_of,
-    unpack_decision,
-    unpack_doubtful,
-)
+from proxy.journal.encoding import unpack
+from proxy.journal.records.doubtful_replies import LISTED_MAX, TEXT_CHARACTERS_MAX, DoubtDecision, Doubtful, ReplyContext, id_of
 from proxy.model.approvals import Impossible
 from proxy.model.number import masked_repr
 from proxy.model.recipient import HOLD_S
@@ -119,7 +111,7 @@ class Inbox:
         """What came by then has lapsed."""
         self._swept = 0.0
         for number, body in sorted(decisions.held.items(), key=_time):
-            self._take(number, unpack_decision(body))
+            self._take(number, unpack(DoubtDecision, body))
         for number, body in sorted(replies.held.items(), key=_time):
             self._enter(number, body)
         replies.news()
@@ -152,7 +144,7 @@ class Inbox:
         for number, body in self._replies.news():
             self._enter(number, body)
         for number, body in self._decisions.news():
-            self._take(number, unpack_decision(body))
+            self._take(number, unpack(DoubtDecision, body))
 
     def forget(self) -> None:
         """A person was forgotten: removes their replies, which have left the store, and rereads decisions, which have lost their words."""
@@ -195,24 +187,24 @@ class Inbox:
             raise Impossible(f"there is no row {key:012x} that waits for a decision (`gate106 optout doubtful` lists them)")
         first = next(iter(found.ids))
         holder = next((one for one in found.ids if self._places[one].holds), first)
-        doubtful = [unpack_doubtful(self._replies.held[one]) for one in (first, holder)]
+        doubtful = [unpack(Doubtful, self._replies.held[one]) for one in (first, holder)]
         return DoubtfulRow(key, doubtful[0], doubtful[1], len(found.ids), len(found.people), found.open, found.holding)
 
     def undecided(self, key: int, most: int) -> list[tuple[int, Doubtful]]:
         """Some replies of a row with their numbers."""
         ids = self._rows[key].ids if key in self._rows else {}
-        return [(one, unpack_doubtful(self._replies.held[one])) for one in islice(ids, most)]
+        return [(one, unpack(Doubtful, self._replies.held[one])) for one in islice(ids, most)]
 
     def held_by_other_rows(self, recipient: int, key: int) -> frozenset[tuple[str, str]]:
         """Scopes and values that replies of a person hold which are not of this row and wait for a decision, too."""
         others = [one for one in self._people.get(recipient, ()) if self._places[one].row != key]
         return frozenset(
-            (one.scope, one.value) for number in others for one in unpack_doubtful(self._replies.held[number]).held
+            (one.scope, one.value) for number in others for one in unpack(Doubtful, self._replies.held[number]).held
         )
 
     def of(self, recipient: int) -> list[Doubtful]:
         """A person's undecided replies."""
-        return [unpack_doubtful(self._replies.held[one]) for one in self._people.get(recipient, ())]
+        return [unpack(Doubtful, self._replies.held[one]) for one in self._people.get(recipient, ())]
 
     def decisions(self) -> list[DoubtDecision]:
         """The newest first."""
@@ -247,7 +239,7 @@ class Inbox:
     def _enter(self, number: int, body: bytes) -> None:
         if number in self._places or number in self._decided:
             return
-        reply = unpack_doubtful(body)
+        reply = unpack(Doubtful, body)
         time_ms = int.from_bytes(body[:8], "big")
         place = _Place(row_key(reply.text, reply.context, reply.port), reply.recipient, time_ms, bool(reply.held))
         self._places[number] = place

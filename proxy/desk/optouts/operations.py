@@ -18,8 +18,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.desk.suppression.operations import RefusalTerms, change_record, refusal_of
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.external_optouts import ExternalOptOut, pack_external_optout, unpack_external_optout
+from proxy.journal.records.operator_actions import ExternalOptOut
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import as_json
@@ -74,7 +75,7 @@ class OptOutIntake:
         async with self._serial:
             before = self._gate.store.idempotency_keys.find(known)
             if before is not None:
-                request_record = unpack_external_optout(before)
+                request_record = unpack(ExternalOptOut, before)
                 if request_record.request != asked:
                     raise _RequestError(422, "this Idempotency-Key was another request's: nothing was done")
                 return {"optouts": request_record.refusals, "repeated": True}
@@ -89,7 +90,7 @@ class OptOutIntake:
             await asyncio.gather(*(change_record(gate, person, (one,), None, request_record.who, why) for person, one in some))
             for _, one in some:
                 gate.relay.tally.optouts[one.source, one.scope, ""] += 1
-        body = pack_external_optout(request_record)
+        body = pack(request_record)
         sequence = gate.write(messages.TOLD, body)
         gate.store.idempotency_keys.put(request_record.key, body)
         await gate.safe(sequence)

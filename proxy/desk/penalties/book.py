@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.records.complaints import DeskEvent
 from proxy.journal.records.penalties import (
@@ -34,8 +35,6 @@ from proxy.journal.records.penalties import (
     WITHDRAWN,
     Penalty,
     Subject,
-    pack_penalty,
-    unpack_penalty,
 )
 from proxy.model import approvals
 from proxy.model.approvals import ApprovalResult, Impossible, PendingProposal
@@ -60,7 +59,7 @@ class PenaltyBook:
         self._of: dict[tuple[Subject, str], dict[int, Penalty]] = {}
         """By subject and trigger."""
         for _, body in sorted(papers.held.items()):
-            self._enter(unpack_penalty(body))
+            self._enter(unpack(Penalty, body))
         papers.news()
 
     def find(self, number: int) -> Penalty:
@@ -72,7 +71,7 @@ class PenaltyBook:
     def reread(self) -> None:
         """Another gate decided something: takes the penalties from the store."""
         for _, body in self._papers.news():
-            self._enter(unpack_penalty(body))
+            self._enter(unpack(Penalty, body))
 
     def get(self, number: int) -> Penalty | None:
         return self._held.get(number)
@@ -183,10 +182,10 @@ class PenaltyBook:
 
     def _put(self, penalty: Penalty, event: DeskEvent | None) -> tuple[Penalty, int]:
         events = penalty.events if event is None else (*penalty.events, event)
-        body = pack_penalty(penalty._replace(events=events))
+        body = pack(penalty._replace(events=events))
         sequence = self._write([(messages.PENALIZED, body)])
         self._papers.put(penalty.id, body)
-        return self._enter(unpack_penalty(body)), sequence  # as a restart will read it
+        return self._enter(unpack(Penalty, body)), sequence  # as a restart will read it
 
     def _enter(self, one: Penalty) -> Penalty:
         self._held[one.id] = self._of.setdefault((one.subject, one.trigger), {})[one.id] = one

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.penalties import HourCounts, pack_hour, pack_hour_by_signature, unpack_hour, unpack_hour_by_signature
+from proxy.journal.records.penalties import HourByProvider, HourBySignature, HourCounts
 from proxy.model.counters import SignatureCounters
 from proxy.model.message import Category, hash48
 from proxy.policy.penalty_rules import APART_HOURS, HOURS_KEPT
@@ -38,8 +39,8 @@ Key = TypeVar("Key")
 class _SharedHours(Generic[Key]):
     """Hourly counts of this gate, and of each other gate on a shared store."""
 
-    def __init__(self, papers: DeskRecords, node: int, unpack: Callable[[bytes], tuple[int, dict[Key, HourCounts]]]) -> None:
-        self._papers, self._node, self._unpack = papers, node, unpack
+    def __init__(self, papers: DeskRecords, node: int, record: type[tuple[Any, ...]]) -> None:
+        self._papers, self._node, self._record = papers, node, record
         self._held: dict[int, dict[Key, HourCounts]] = {}
         self._others: dict[int, dict[int, Mapping[Key, HourCounts]]] = {}
         """Hour → gate → what it had counted then when it last said so."""
@@ -56,7 +57,7 @@ class _SharedHours(Generic[Key]):
             self._enter(number, body)
 
     def _enter(self, number: int, body: bytes) -> None:
-        node, (start, hour) = node_of_hour(number), self._unpack(body)
+        node, (start, hour) = node_of_hour(number), unpack(self._record, body)
         if node < 0:
             self._held[start] = hour
         elif node == self._node:  # it came back, and stands there as this gate's own
@@ -94,7 +95,7 @@ class ProviderHours(_SharedHours[str]):
 
     def __init__(self, papers: DeskRecords, write: Write, publish: Write | None = None, node: int = -1) -> None:
         """``publish``: writes the records and replicates them to other gates; None: there are no others. ``node``: this gate's node."""
-        super().__init__(papers, node, unpack_hour)
+        super().__init__(papers, node, HourByProvider)
         self._write, self._publish = write, publish
         self._seen: dict[str, HourCounts] = {}
         """What the tally had counted when it was last looked at: it begins anew with the process."""
@@ -113,7 +114,7 @@ class ProviderHours(_SharedHours[str]):
         hour = dict(self._held.get(start, {}))
         for name, counts in more.items():
             hour[name] = added(hour.get(name, HourCounts()), counts)
-        body = pack_hour(start, hour)
+        body = pack(HourByProvider(start, hour))
         self._note(start, body, now)
         self._put(start, hour, body)
         self._seen = running
@@ -143,7 +144,7 @@ class SignatureHours(_SharedHours[Signed]):
 
     def __init__(self, papers: DeskRecords, write: Write, publish: TellPart | None = None, node: int = -1) -> None:
         """``publish``: writes two lists of records together and replicates the first to other gates; None: there are no others."""
-        super().__init__(papers, node, unpack_hour_by_signature)
+        super().__init__(papers, node, HourBySignature)
         self._write, self._publish = write, publish
         self._untaken: list[Taken] = []
         """What was counted and is in no hour yet."""
@@ -168,7 +169,7 @@ class SignatureHours(_SharedHours[Signed]):
         if len(hour) > SIGNATURES_MAX:
             hour = _most(hour, SIGNATURES_MAX)
             yield
-        body = pack_hour_by_signature(start, hour)
+        body = pack(HourBySignature(start, hour))
         self._note(start, hour, body, now)
         self._put(start, hour, body)
         self._untaken.clear()
@@ -177,7 +178,7 @@ class SignatureHours(_SharedHours[Signed]):
         """Writes an hour into the journal, and now and then publishes its largest counts; when an hour has ended, all of it."""
         ended = [(messages.COUNTED_APART, one) for one in self._ended(start)]
         if self._publish is not None and (ended or not 0 <= now - self._published_at < PUBLISH_S):
-            most = body if len(hour) <= PUBLISHED_MAX else pack_hour_by_signature(start, _most(hour, PUBLISHED_MAX))
+            most = body if len(hour) <= PUBLISHED_MAX else pack(HourBySignature(start, _most(hour, PUBLISHED_MAX)))
             self._publish([*ended, (messages.COUNTED_APART, most)], [(messages.COUNTED_APART, body)])
             self._published_at = now
         else:

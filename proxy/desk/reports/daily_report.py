@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from proxy.desk.backtest.commit_groups import JournalGroup
 from proxy.desk.backtest.environment import read_case
+from proxy.journal.encoding import unpack
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
 from proxy.journal.segment import JournalRecord
@@ -126,10 +127,10 @@ class DayCounter:
     def _look(self, item: JournalRecord, inside: bool) -> None:
         kind = item.kind
         if kind == messages.RULES:
-            rules = gate_events.unpack_rules(item.body)
+            rules = unpack(gate_events.Rules, item.body)
             self._rules[rules.revision] = rules.ids
         elif kind == messages.ORDERED:
-            order = operator_actions.unpack_order(item.body)
+            order = unpack(operator_actions.Ordered, item.body).order
             self._orders[order.id & ORDER_NUMBERS_FROM - 1] = order.name
         elif kind == messages.VERDICT:
             self._verdict(item, inside)
@@ -138,11 +139,11 @@ class DayCounter:
         elif kind == messages.ACCEPTED:
             self.sheet.answers[_word(Effect.ACCEPTED)] += len(answered.verdicts_of(item.body))
         elif kind == messages.ANSWER:
-            self.sheet.answers[_word(Effect(answered.unpack_answer(item.body).effect))] += 1
+            self.sheet.answers[_word(Effect(unpack(answered.CarrierAnswer, item.body).effect))] += 1
         elif kind == messages.OPTOUT:
-            self._opted_out(delivers.unpack_optout(item.body))
+            self._opted_out(unpack(delivers.OptedOut, item.body))
         elif kind == messages.REPEATED:
-            for number, count in requests.unpack_repeated(item.body).counts.items():
+            for number, count in unpack(requests.Repeated, item.body).counts.items():
                 if (fate := self._fates.get(number)) is not None:
                     self.sheet.submits[fate] += count
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.revisions.rule_revisions import RevisionHistory
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
@@ -217,7 +218,7 @@ class Rules(Operations, group="rules"):
         """Read rules and accounts again, as SIGHUP does, and report their faults."""
         gate = self._gate
         before = gate.relay.rules.revision
-        said = operator_actions.pack_operated(gate.now(), call.who, "rules reload", "", "")
+        said = pack(operator_actions.Operated(gate.now(), call.who, "rules reload", "", ""))
         await gate.safe(gate.write(messages.OPERATED, said))
         problems = await gate.reload(call.who)
         revision = gate.relay.rules.revision

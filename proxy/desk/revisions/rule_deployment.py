@@ -23,8 +23,9 @@ import structlog
 from proxy import policy
 from proxy.config import Settings
 from proxy.desk.revisions.rule_revisions import Impossible, RevisionHistory
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
-from proxy.journal.records.revisions import Revised, pack_revised
+from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker, NotAllowed, asker_of_account
 from proxy.operations.control import CommandRefused
@@ -331,13 +332,15 @@ class RuleDeployment:
             await self._release(rules)
 
     def _note(self, event: Revised) -> int:
-        sequence = self._host.write(messages.REVISED, pack_revised(event))
+        sequence = self._host.write(messages.REVISED, pack(event))
         self.revisions.note(sequence, event)
         return sequence
 
     def _write_rules(self, found: Loaded) -> None:
         rules = found.rules
-        self._host.write(messages.RULES, gate_events.pack_rules(time.time(), rules.revision, [rule.id for rule in rules.rules]))
+        self._host.write(
+            messages.RULES, pack(gate_events.Rules(time.time(), rules.revision, tuple(rule.id for rule in rules.rules)))
+        )
 
     def _cannot_keep(self, error: OSError) -> str:
         return f"{error.filename or self.kept.folder}: its files cannot be kept: {error.strerror or error} (settings: revisions.folder)"

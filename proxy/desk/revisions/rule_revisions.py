@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
+from proxy.journal.encoding import pack, unpack
+from proxy.journal.records.revisions import Revised
 from proxy.model import approvals
 from proxy.model.approvals import ApprovalResult, Impossible, PendingProposal
 from proxy.model.roles import Asker
@@ -36,7 +37,7 @@ _NEVER = Revised(0.0, "", "", "", "", "", (), "", "", "", "")
 class RevisionHistory:
     def __init__(self, history: RuleHistory) -> None:
         self._history = history
-        self.events = [unpack_revised(body) for _, body in history.rows()]
+        self.events = [unpack(Revised, body) for _, body in history.rows()]
         """All that is remembered, the oldest first."""
 
     @property
@@ -46,9 +47,9 @@ class RevisionHistory:
 
     def note(self, place: int, event: Revised) -> None:
         """It is in the journal at this place."""
-        body = pack_revised(event)
+        body = pack(event)
         self._history.put(place, body)
-        self.events.append(unpack_revised(body))  # as a restart will read it
+        self.events.append(unpack(Revised, body))  # as a restart will read it
 
     # -- what follows
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, NamedTuple
 
 from proxy.config.yaml_file import unknown
 from proxy.desk.suppression.signature_search import with_journal_names
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import Category
 from proxy.model.number import Number
@@ -245,13 +246,13 @@ class Suppressions(
             raise CommandRefused(gate.away)
         if gate.listing is not None:
             raise CommandRefused("another list is on its way in: try again when it is done")
-        body = operator_actions.pack_listing(gate.now(), remove, refusals, call.who, why, file)
+        body = pack(operator_actions.ListBegun(gate.now(), remove, tuple(refusals), call.who, why, file))
         sequence = gate.write(messages.LISTING, body)
-        listing = gate.listing = ListImport(sequence, operator_actions.unpack_listing(body))
+        listing = gate.listing = ListImport(sequence, unpack(operator_actions.ListBegun, body))
         try:
             await call.say({"go": True})
-            pack = partial(operator_actions.pack_listed, listing.sequence)
-            await receive_numbers(gate, call, listing, len(refusals), LISTING_NUMBERS_MAX, messages.LISTED, pack)
+            chunk = partial(operator_actions.ListChunk, listing.sequence)
+            await receive_numbers(gate, call, listing, len(refusals), LISTING_NUMBERS_MAX, messages.LISTED, chunk)
             return await self._put_in_force(listing)
         finally:
             gate.import_ended()

@@ -1,4 +1,4 @@
-"""Encodes carriers' answers to submits, and missing answers (kinds 2, 24).
+"""Declares carriers' answers to submits, and missing answers (kinds 2, 24).
 
 In: a carrier's answer to a submit, or the lack of one. Out: bodies of the kinds ANSWER and ACCEPTED, and typed values. Never: files, a
 clock.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import BodyReader as _Reader
-from proxy.journal.records.messages import ACCEPTED, ANSWER, TAKE, TIME
+from proxy.journal.encoding import COUNT8, COUNT16, TO_END, U8, U32, U64, Ms, Rest, record, unpack
+from proxy.journal.records.messages import ACCEPTED, ANSWER, TIME
 from proxy.journal.segment import JournalRecord
 from proxy.journal.settled_submit import AcceptedSubmit, AnswerBody
 from proxy.model.message import Take
@@ -19,50 +19,48 @@ from proxy.model.number import masked_repr
 from proxy.native.loader import compiled
 
 
+@record(ANSWER)
 @masked_repr
 class CarrierAnswer(NamedTuple):
     """The carrier's answer to a submit, or the lack of one."""
 
-    time: float
-    entry_id: int
-    recipient: int
-    effect: int
+    time: Ms
+    entry_id: U64
+    recipient: U64
+    effect: U8
     """0 accepted, 1 taken back, 2 unknown, 3 late accepted, 4 late taken back, 5 still unknown, 6 late still unknown,
     7 part of a long message refused, 8 late answer to a part"""
-    status: int
-    verdict_sequence: int  # where the verdict stands in the journal
-    fingerprint: int  # of the submit, where it became unknown
-    entry_time: int  # when the entry was made
-    gives_back: tuple[Take, ...]  # what a take-back returns to aggregates, as of ``entry_time``
-    carrier_id: bytes  # the body of the carrier's answer
+    status: U32
+    verdict_sequence: U64  # where the verdict stands in the journal
+    fingerprint: U64 = 0  # of the submit, where it became unknown
+    entry_time: U32 = 0  # when the entry was made
+    gives_back: Annotated[tuple[Take, ...], COUNT8] = ()  # what a take-back returns to aggregates, as of ``entry_time``
+    carrier_id: Rest = b""  # the body of the carrier's answer
 
 
-_ANSWER = struct.Struct(">QQQBIQQIB")
+@masked_repr
+class AcceptedMessage(NamedTuple):
+    """A submit that the carrier took."""
+
+    entry_id: U64
+    recipient: U64
+    verdict_sequence: U64
+    carrier_id: Annotated[bytes, COUNT16]  # the body of the carrier's answer
+
+
+@record(ACCEPTED)
+class AcceptedMessages(NamedTuple):
+    """What most submits end with, for one turn: the carrier took them, and nothing else changes."""
+
+    time: Ms
+    messages: Annotated[tuple[AcceptedMessage, ...], TO_END]
+
+
 _TAKEN = struct.Struct(">QQQH")
 _pack_taken, _unpack_taken = _TAKEN.pack, _TAKEN.unpack_from
 """Entry id, recipient, sequence of the verdict, octets of the carrier's answer."""
 ACCEPTED_BYTES_MAX = 128 * 1024
 """Beyond it another record begins: far below what a record may hold, whatever carriers write into their answers."""
-
-
-def pack_answer(
-    now: float,
-    entry_id: int,
-    recipient: int,
-    effect: int,
-    status: int,
-    carrier_id: bytes,
-    verdict_sequence: int,
-    fingerprint: int = 0,
-    entry_time: int = 0,
-    gives_back: tuple[Take, ...] = (),
-) -> bytes:
-    fixed = _ANSWER.pack(
-        int(now * 1000), entry_id, recipient, effect, status, verdict_sequence, fingerprint, entry_time, len(gives_back)
-    )
-    if gives_back:
-        fixed += b"".join([TAKE.pack(*take) for take in gives_back])
-    return fixed + carrier_id
 
 
 @compiled("pack_accepted")
@@ -85,19 +83,16 @@ def pack_accepted(now: float, accepted: Iterable[tuple[AcceptedSubmit, AnswerBod
         yield pieces
 
 
-def unpack_answers(record: JournalRecord) -> list[CarrierAnswer]:
+def unpack_answers(one: JournalRecord) -> list[CarrierAnswer]:
     """The answers that a record of kind ANSWER or ACCEPTED holds; none for any other kind."""
-    if record.kind == ANSWER:
-        return [unpack_answer(record.body)]
-    if record.kind != ACCEPTED:
+    if one.kind == ANSWER:
+        return [unpack(CarrierAnswer, one.body)]
+    if one.kind != ACCEPTED:
         return []
-    reader = _Reader(record.body)
-    (time_ms,) = reader.take(TIME)
-    found = []
-    while reader.at < len(record.body):
-        entry_id, recipient, verdict, size = reader.take(_TAKEN)
-        found.append(CarrierAnswer(time_ms / 1000, entry_id, recipient, 0, 0, verdict, 0, 0, (), reader.raw(size)))
-    return found
+    time, accepted = unpack(AcceptedMessages, one.body)
+    return [
+        CarrierAnswer(time, entry, who, 0, 0, verdict, 0, 0, (), carrier_id) for entry, who, verdict, carrier_id in accepted
+    ]
 
 
 def verdicts_of(body: bytes) -> list[int]:
@@ -131,12 +126,3 @@ def accepted_without(body: bytes, recipient: int) -> bytes:
             kept.append(body[at:after])
         at = after
     return b"".join([body[: TIME.size], *kept]) if kept and found else b"" if found else body
-
-
-def unpack_answer(body: bytes) -> CarrierAnswer:
-    time_ms, entry_id, recipient, effect, status, verdict, fingerprint, entry_time, takes = _ANSWER.unpack_from(body)
-    reader = _Reader(body, _ANSWER.size)
-    gives_back = tuple(Take(*reader.take(TAKE)) for _ in range(takes))
-    return CarrierAnswer(
-        time_ms / 1000, entry_id, recipient, effect, status, verdict, fingerprint, entry_time, gives_back, reader.rest()
-    )

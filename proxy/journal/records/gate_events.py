@@ -1,87 +1,79 @@
-"""Encodes starts, stops, rule revisions and learnt carrier ids.
+"""Declares starts, stops, rule revisions, learnt ids and replicated records.
 
-In: events of the gate itself. Out: bodies of the kinds RULES, START, STOP and IDS (messages.py), and typed values. Never: files, a clock.
+In: events of the gate itself. Out: records of the kinds RULES, START, STOP, IDS, NAMED and HEARD (messages.py). Never: files, a clock, what
+another gate's record means: it is kept octet for octet.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import U16, BodyReader, pack_string
+from proxy.journal.encoding import COUNT16, COUNT32, U8, U32, U64, Flag, Ms, Rest, Text, record
+from proxy.journal.records.messages import HEARD, IDS, NAMED, RULES, START, STOP
+from proxy.model.number import masked_repr
 
 
+@record(RULES)
 class Rules(NamedTuple):
-    time: float
-    revision: str
-    ids: tuple[str, ...]  # a rule's number in this revision is its place here
+    """A revision of the rules is loaded."""
+
+    time: Ms
+    revision: Text
+    ids: Annotated[tuple[Text, ...], COUNT32]  # a rule's number in this revision is its place here
 
 
+@record(START)
 class Start(NamedTuple):
-    time: float
-    node: int
-    first_id: int  # ids of this life are greater: synced before traffic, so that a life that leaves no other trace reuses none
+    """The gate starts."""
+
+    time: Ms
+    node: U32
+    first_id: U64 = (
+        0  # ids of this life are greater: synced before traffic, so that a life that leaves no other trace reuses none
+    )
 
 
+@record(STOP)
 class Stop(NamedTuple):
-    time: float
-    left: int  # messages still without an answer
+    """The gate stops in order."""
+
+    time: Ms
+    left: U32  # messages still without an answer
 
 
-_COUNTED = struct.Struct(">QI")
-_START = struct.Struct(">QIQ")
-
-
-def pack_rules(now: float, revision: str, ids: Sequence[str]) -> bytes:
-    return _COUNTED.pack(int(now * 1000), len(ids)) + pack_string(revision) + b"".join(map(pack_string, ids))
-
-
-def unpack_rules(body: bytes) -> Rules:
-    reader = BodyReader(body)
-    time_ms, count = reader.take(_COUNTED)
-    return Rules(time_ms / 1000, reader.string(), tuple(reader.string() for _ in range(count)))
-
-
-def pack_start(now: float, node: int, first_id: int = 0) -> bytes:
-    return _START.pack(int(now * 1000), node, first_id)
-
-
-def unpack_start(body: bytes) -> Start:
-    time_ms, node, first_id = _START.unpack(body)
-    return Start(time_ms / 1000, node, first_id)
-
-
-def pack_stop(now: float, left: int) -> bytes:
-    return _COUNTED.pack(int(now * 1000), left)
-
-
-def unpack_stop(body: bytes) -> Stop:
-    time_ms, left = _COUNTED.unpack(body)
-    return Stop(time_ms / 1000, left)
-
-
+@record(IDS)
 class LearntIds(NamedTuple):
     """What a carrier's answers taught about its message ids (proxy/relay/message_ids.py)."""
 
-    time: float
-    carrier: str
-    width: int  # digits of its answers that begin with 0, 0 if none did
-    capitals: bool  # whether its hexadecimal answers are in capitals
-    digested: tuple[bytes, ...]  # its own ids for which providers see a digest
+    time: Ms
+    carrier: Text
+    width: U8  # digits of its answers that begin with 0, 0 if none did
+    capitals: Flag  # whether its hexadecimal answers are in capitals
+    digested: Annotated[tuple[Annotated[bytes, COUNT16], ...], COUNT16]  # its own ids for which providers see a digest
 
 
-_IDS = struct.Struct(">QBBH")
+Name = tuple[U64, Text]
+"""Number (state/lists/hash_dictionary.py) and word."""
+NAMES_A_RECORD_MAX = 10_000
+"""A record holds some 300 KB at most."""
 
 
-def pack_ids(now: float, carrier: str, width: int, capitals: bool, digested: Sequence[bytes]) -> bytes:
-    fixed = _IDS.pack(int(now * 1000), width, capitals, len(digested))
-    return fixed + pack_string(carrier) + b"".join([U16.pack(len(one)) + one for one in digested])
+@record(NAMED)
+class NamedHash(NamedTuple):
+    """The words behind hashes that this gate met for the first time."""
+
+    time: Ms
+    names: Annotated[tuple[Name, ...], COUNT32]  # at most NAMES_A_RECORD_MAX
 
 
-def unpack_ids(body: bytes) -> LearntIds:
-    reader = BodyReader(body)
-    time_ms, width, capitals, count = reader.take(_IDS)
-    carrier = reader.string()
-    digested = tuple(reader.raw(reader.take(U16)[0]) for _ in range(count))
-    return LearntIds(time_ms / 1000, carrier, width, bool(capitals), digested)
+@record(HEARD)
+@masked_repr
+class ReplicatedRecord(NamedTuple):
+    """A record that another gate wrote, octet for octet."""
+
+    time: Ms
+    place: tuple[U64, U64]  # milliseconds, number
+    node: U8
+    sequence: U64  # there
+    kind: U8
+    body: Rest

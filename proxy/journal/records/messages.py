@@ -10,9 +10,25 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import BodyReader as _Reader
+from proxy.journal.encoding import (
+    COUNT8,
+    ENTRY_FORM,
+    F64,
+    PART,
+    U32,
+    U64,
+    FieldForm,
+    Ms,
+    Rest,
+    Text,
+    octets,
+    one_of,
+    record,
+    unpack,
+    unpack_by_hand,
+)
 from proxy.journal.encoding import pack_string as _word
 from proxy.journal.settled_submit import SettledSubmit
 from proxy.model.message import Category, Outcome, Sender, Take
@@ -29,35 +45,25 @@ ORDERED, LIFTED, OPERATED, SUPPRESSED, LISTING, LISTED, LISTING_DONE = range(25,
 EVIDENCE, REVIEW, REFUSED_SAID = 32, 33, 34  # evidence.py
 REMOVED = 36  # journal/retention.py
 REVISED = 35  # revisions.py
-SHARE = 37  # counter_shares.py
+SHARE = 37  # requests.py
 ERASED, ERASURE = 38, 39  # journal/erasure.py
 CONSENT_FILE, CONSENTS, CONSENT_EVENT, PERSON = 41, 42, 43, 44  # consents.py
-TOLD = 45  # external_optouts.py
+TOLD = 45  # operator_actions.py
 CASED = 46  # complaints.py
 PENALIZED, COUNTED, COUNTED_APART = 47, 48, 49  # penalties.py
-HEARD = 50  # replicated.py
-NAMED = 51  # names_by_hash.py
+HEARD = 50  # gate_events.py
+NAMED = 51  # gate_events.py
 DOUBTFUL, DECISION = 52, 53  # doubtful_replies.py
-REPLY_PATH = 54  # relay/effects/reply_paths.py
+REPLY_PATH = 54  # reply_paths.py
 PROBE = 55  # probes.py
 CONSENT_REPLY = 56  # consents.py
 TORN = 57
 KINDS = {
-    VERDICT: "verdict", ANSWER: "answer", DELIVER: "deliver", OPTOUT: "optout",
-    RULES: "rules", START: "start", STOP: "stop", CLOCK: "clock", IDS: "ids", ACCEPTED: "accepted",
-    RESTORED: "restored", SAID: "said",
-    DELIVERED: "delivered", DROPPED: "dropped", DISOWNED: "disowned",
-    REVISED: "revised",
-    EVIDENCE: "evidence", REVIEW: "review", REFUSED_SAID: "refused-said",
-    REPEATED: "repeated", ASKED: "asked", UNREPLACED: "unreplaced",
-    ORDERED: "ordered", LIFTED: "lifted", OPERATED: "operated", SUPPRESSED: "suppressed",
-    LISTING: "listing", LISTED: "listed", LISTING_DONE: "listing-done",
-    REMOVED: "removed", SHARE: "share", ERASED: "erased", ERASURE: "erasure",
-    CONSENT_FILE: "consent-file", CONSENTS: "consents", CONSENT_EVENT: "consent-event", PERSON: "person", TOLD: "told",
-    CASED: "cased", PENALIZED: "penalized", COUNTED: "counted", COUNTED_APART: "counted-apart", HEARD: "heard",
-    NAMED: "named", CONSENT_REPLY: "consent-reply", REPLY_PATH: "reply-path", PROBE: "probe",
-    DOUBTFUL: "doubtful", DECISION: "decision", TORN: "torn",
-}  # fmt: skip
+    number: name.lower().replace("_", "-")
+    for name, number in dict(globals()).items()
+    if isinstance(number, int) and name.isupper()
+}
+"""Each kind and its name: ``listing-done`` for LISTING_DONE."""
 KEEP_S = 30 * 86_400
 """How long a recipient's record keeps entries by default: at least as long as replies may refer to them."""
 
@@ -74,28 +80,34 @@ def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
 # ---------------------------------------------------------------------------------------------------------------- verdict
 
 
+@record(
+    VERDICT,
+    order="time recipient adopts revision status keep_s outcome category #breaches #takes #digest #reason "
+    "reason digest entry provider account port breaches takes data",
+)
 @masked_repr
 class VerdictRecord(NamedTuple):
     """The verdict on one submit, with the facts and rules that led to it."""
 
-    time: float
-    provider: str
-    account: str
-    port: str
-    recipient: int  # 0 when the submit could not be read
-    outcome: Outcome
-    reason: str  # empty when allowed
-    status: int
-    category: Category
-    revision: str  # of the rules in force, empty if none were asked
-    breaches: tuple[tuple[int, Outcome, bool], ...]  # number of the rule in that revision, what it wants, shadow
-    takes: tuple[Take, ...]  # what it took from aggregates, if it was allowed
-    entry: Entry | None  # what it added to the person's record
-    adopts: int  # id of the unknown entry it stands in for
-    keep_s: int  # what the record was pruned by when the entry was added
-    digest: bytes  # 16 bytes over all after the destination, empty when the submit could not be read
-    data: bytes  # the PDU as the provider sent it
-    late: bool = False  # a part that arrived after the other parts were judged: it was not read with them
+    time: Ms
+    provider: Text
+    account: Text
+    port: Text
+    recipient: U64  # 0 when the submit could not be read
+    outcome: Annotated[Outcome, FieldForm("u8: 0 to 2, 16 with an entry, 32 late", "B")]
+    reason: Annotated[str, COUNT8]  # empty when allowed
+    status: U32
+    category: Annotated[Category, one_of(tuple(Category))]
+    revision: Annotated[str, octets(8)]  # of the rules in force, empty if none were asked
+    breaches: Annotated[tuple[Annotated[tuple[int, Outcome, bool], FieldForm("u16, u8", "HB")], ...], COUNT8]
+    """Number of the rule in that revision, what it wants, whether it is in shadow."""
+    takes: Annotated[tuple[Take, ...], COUNT8]  # what it took from aggregates, if it was allowed
+    entry: Annotated[Entry | None, ENTRY_FORM]  # what it added to the person's record
+    adopts: U64  # id of the unknown entry it stands in for
+    keep_s: U32  # what the record was pruned by when the entry was added
+    digest: Annotated[bytes, COUNT8]  # 16 bytes over all after the destination, empty when the submit could not be read
+    data: Rest  # the PDU as the provider sent it
+    late: Annotated[bool, PART] = False  # a part that arrived after the other parts were judged: it was not read with them
 
     @property
     def fingerprint(self) -> int:
@@ -103,8 +115,7 @@ class VerdictRecord(NamedTuple):
 
 
 _FIXED = struct.Struct(">QQQ8sIIBBBBBB")
-"""time in ms, recipient, adopts, revision, status, keep_s, outcome | category << 2 | has entry << 4, category of the message,
-breaches, takes, digest bytes, reason bytes"""
+"""The fixed part of a VerdictRecord, which is packed and unpacked by hand: each message has one."""
 DIGEST_BYTES = 16
 """Of Content.digest."""
 _BREACH = struct.Struct(">HB")
@@ -261,12 +272,21 @@ def unpack_verdict(body: bytes) -> VerdictRecord:
     ))  # fmt: skip
 
 
+unpack_by_hand(VerdictRecord, unpack_verdict)
+
+
 def _name(revision: bytes) -> str:
     """As hex digits, empty where no rules were asked."""
     if len(_named) >= 256:
         _named.clear()
     _named[revision] = said = revision.hex() if any(revision) else ""
     return said
+
+
+class _SenderText(NamedTuple):
+    provider: Text
+    account: Text
+    port: Text
 
 
 def _who(body: bytes, at: int) -> tuple[tuple[str, str, str], int]:
@@ -279,8 +299,7 @@ def _who(body: bytes, at: int) -> tuple[tuple[str, str, str], int]:
     if found is None:
         if len(_whos) >= _WHOS_MAX:
             _whos.clear()
-        reader = _Reader(raw)
-        found = _whos[raw] = reader.string(), reader.string(), reader.string()
+        found = _whos[raw] = unpack(_SenderText, raw)
     return found, end
 
 
@@ -302,43 +321,23 @@ def _breach(number: int, said: int) -> tuple[int, Outcome, bool]:
 # ------------------------------------------------------------------------------------------------------------------- torn
 
 
+@record(TORN)
 @masked_repr
 class Torn(NamedTuple):
     """A long message of which a person has some parts and not all, or that is whole by now."""
 
-    time: float
-    recipient: int
-    key: int  # state/record/incomplete_multipart.py
-    since: int  # seconds; 0: it is whole, or nothing of it is out
-
-
-_TORN = struct.Struct(">QQQI")
-
-
-def pack_torn(now: float, recipient: int, key: int, since: int) -> bytes:
-    return _TORN.pack(int(now * 1000), recipient, key, since)
-
-
-def unpack_torn(body: bytes) -> Torn:
-    time_ms, recipient, key, since = _TORN.unpack(body)
-    return Torn(time_ms / 1000, recipient, key, since)
+    time: Ms
+    recipient: U64
+    key: U64  # state/record/incomplete_multipart.py
+    since: U32  # seconds; 0: it is whole, or nothing of it is out
 
 
 # ------------------------------------------------------------------------------------------------------------------ clock
 
 
+@record(CLOCK)
 class Clock(NamedTuple):
-    time: float
-    step_s: float  # by how much the wall clock jumped
+    """The wall clock jumped."""
 
-
-_CLOCK = struct.Struct(">Qd")
-
-
-def pack_clock(now: float, step_s: float) -> bytes:
-    return _CLOCK.pack(int(now * 1000), step_s)
-
-
-def unpack_clock(body: bytes) -> Clock:
-    time_ms, step_s = _CLOCK.unpack(body)
-    return Clock(time_ms / 1000, step_s)
+    time: Ms
+    step_s: F64  # by how much the wall clock jumped

@@ -1,4 +1,4 @@
-"""Tracks probes of reply paths; encodes them as records (kind 55).
+"""Tracks probes of reply paths; declares their records (kind 55).
 
 In: who probes which port, what became of each test message, replies of test numbers, the time. Out: Probes; whether a reply answers one.
 Never: a socket, a clock, a person's record: a reply to a probe is no opt-out, whatever its text.
@@ -14,13 +14,13 @@ record holds the whole probe; where two gates wrote about the same probe, ``merg
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
-from proxy.journal.encoding import BodyReader, pack_string
+from proxy.journal.encoding import COUNT8, I64, U64, RoundedMs, Text, one_of, pack, record, unpack
 from proxy.journal.records import messages
 from proxy.model.message import hash48
+from proxy.model.number import masked_repr
 
 WAITING, NOT_SENT, ENDED, FAILED, PROVEN = STATES = ("waiting", "not-sent", "ended", "failed", "proven")
 """A state's place here is its number in the journal, for ever. Of two records of one probe the later state holds."""
@@ -46,16 +46,18 @@ class ProbeStore(Protocol):
     def news(self) -> list[tuple[int, bytes]]: ...
 
 
+@masked_repr
+@record(0, "number sent_at accepted_at answered_at note problem said")
 class ProbeAttempt(NamedTuple):
     """One test message."""
 
-    number: int
-    note: str  # which telephone that is
-    sent_at: float = 0.0
-    accepted_at: float = 0.0
-    answered_at: float = 0.0
-    problem: str = ""
-    said: str = ""  # the reply
+    number: U64
+    note: Text  # which telephone that is
+    sent_at: RoundedMs = 0.0
+    accepted_at: RoundedMs = 0.0
+    answered_at: RoundedMs = 0.0
+    problem: Text = ""
+    said: Text = ""  # the reply
 
     @property
     def accepted_ms(self) -> int | None:
@@ -67,18 +69,21 @@ class ProbeAttempt(NamedTuple):
         return _ms(self.sent_at, self.answered_at)
 
 
+@record(messages.PROBE, order="begun_at ended_at within_s node state #tries prefix port keyword who why tries")
 class Probe(NamedTuple):
-    prefix: str
-    port: str
-    keyword: str  # with which the test number answers
-    who: str
-    why: str
-    node: int  # of the gate that sends
-    begun_at: float
-    within_s: float  # a reply must come
-    state: str
-    ended_at: float
-    tries: tuple[ProbeAttempt, ...]
+    """A probe of a reply path, as it is from then on."""
+
+    prefix: Text
+    port: Text
+    keyword: Text  # with which the test number answers
+    who: Text
+    why: Text
+    node: I64  # of the gate that sends
+    begun_at: RoundedMs
+    within_s: RoundedMs  # a reply must come
+    state: Annotated[str, one_of(STATES)]
+    ended_at: RoundedMs
+    tries: Annotated[tuple[ProbeAttempt, ...], COUNT8]
 
     @property
     def all_answered(self) -> bool:
@@ -141,7 +146,7 @@ class Probes:
 
     def put(self, probe: Probe) -> int:
         """Writes the probe's present state; returns the record's sequence."""
-        body = pack_probe(probe)
+        body = pack(probe)
         sequence = self.written = self._write([(messages.PROBE, body)])
         self._hold(probe)
         self._bodies.put(number_of(probe.prefix), body)
@@ -164,7 +169,7 @@ class Probes:
         return None if best is None else (best[1], best[2])
 
     def _enter(self, body: bytes) -> str:
-        probe = unpack_probe(body)
+        probe = unpack(Probe, body)
         self._hold(probe)
         return probe.prefix
 
@@ -205,9 +210,6 @@ def _ms(since: float, until: float) -> int | None:
 
 # -- as octets
 
-_PROBE = struct.Struct(">QQQqBB")  # begun, ended (ms), within (ms), node, state, tries
-_TRY = struct.Struct(">QQQQ")  # number, sent, accepted, answered (ms)
-
 
 def number_of(prefix: str) -> int:
     """Under which it is kept."""
@@ -216,9 +218,9 @@ def number_of(prefix: str) -> int:
 
 def store_record(bodies: ProbeStore, body: bytes) -> None:
     """Merges a record that is replayed or replicated."""
-    probe = unpack_probe(body)
+    probe = unpack(Probe, body)
     held = bodies.held.get(number_of(probe.prefix))
-    bodies.hear(number_of(probe.prefix), body if held is None else pack_probe(merged(unpack_probe(held), probe)))
+    bodies.hear(number_of(probe.prefix), body if held is None else pack(merged(unpack(Probe, held), probe)))
 
 
 def merged(one: Probe, other: Probe) -> Probe:
@@ -234,27 +236,3 @@ def merged(one: Probe, other: Probe) -> Probe:
     )  # fmt: skip
     later = max(one, other, key=lambda probe: STATES.index(probe.state))
     return later._replace(tries=tries, ended_at=max(one.ended_at, other.ended_at))
-
-
-def pack_probe(one: Probe) -> bytes:
-    times = (round(at * 1000) for at in (one.begun_at, one.ended_at, one.within_s))
-    parts = [
-        _PROBE.pack(*times, one.node, STATES.index(one.state), len(one.tries)),
-        *map(pack_string, (one.prefix, one.port, one.keyword, one.who, one.why)),
-    ]
-    for each in one.tries:
-        parts.append(_TRY.pack(each.number, *(round(at * 1000) for at in (each.sent_at, each.accepted_at, each.answered_at))))
-        parts += map(pack_string, (each.note, each.problem, each.said))
-    return b"".join(parts)
-
-
-def unpack_probe(body: bytes) -> Probe:
-    reader = BodyReader(body)
-    begun, over, within, node, state, count = reader.take(_PROBE)
-    prefix, port, keyword, who, why = (reader.string() for _ in range(5))
-    tries = []
-    for _ in range(count):
-        number, sent, accepted, answered = reader.take(_TRY)
-        note, problem, said = (reader.string() for _ in range(3))
-        tries.append(ProbeAttempt(number, note, sent / 1000, accepted / 1000, answered / 1000, problem, said))
-    return Probe(prefix, port, keyword, who, why, node, begun / 1000, within / 1000, STATES[state], over / 1000, tuple(tries))

@@ -1,89 +1,65 @@
-"""Encodes providers' other requests: repeated submits, query_sm, cancel_sm, replace_sm.
+"""Declares providers' other requests: repeated submits, query_sm, cancel_sm, replace_sm.
 
-In: what was answered. Out: bodies of the kinds REPEATED, ASKED and UNREPLACED (messages.py), and typed values. Never: files, a clock.
+In: what was answered. Out: records of the kinds REPEATED, ASKED, UNREPLACED and SHARE (messages.py). Never: files, a clock.
+
+A verdict says what its message took from the aggregates. Two things it cannot say, which a SHARE record does: what an earlier message had
+taken and a replacement now stands for, and what a replacement gives back when the carrier refuses it after its outcome was called unknown.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from proxy.journal.encoding import BodyReader, pack_string
+from proxy.journal.encoding import COUNT8, COUNT32, TO_END, U32, U64, EntryOctets, Flag, Ms, Rest, Text, record
+from proxy.journal.records.messages import ASKED, REPEATED, SHARE, UNREPLACED
+from proxy.model.message import Take
 from proxy.model.number import masked_repr
-from proxy.model.recipient import Entry
-
-_TIME = struct.Struct(">Q")
 
 
+@record(REPEATED)
 class Repeated(NamedTuple):
     """Refused submits that came again and were answered as before."""
 
-    time: float
-    counts: dict[int, int]  # the verdict's sequence in the journal → how often
+    time: Ms
+    counts: Annotated[Mapping[U64, U32], TO_END]  # the verdict's sequence in the journal → how often
 
 
+@record(ASKED)
 @masked_repr
 class MessageRequest(NamedTuple):
     """What a provider asked about a message it had sent: query_sm, cancel_sm, or a replace_sm that was not judged."""
 
-    time: float
-    provider: str
-    account: str
-    port: str
-    carrier: str  # which was asked, empty if none
-    reason: str  # why the gate itself answered, empty if it did not
-    status: int  # what the provider was answered with
-    data: bytes  # the PDU as the provider sent it
-    body: bytes  # of the answer
+    time: Ms
+    provider: Text
+    account: Text
+    port: Text
+    carrier: Text  # which was asked, empty if none
+    reason: Text  # why the gate itself answered, empty if it did not
+    status: U32  # what the provider was answered with
+    data: Annotated[bytes, COUNT32]  # the PDU as the provider sent it
+    body: Rest  # of the answer
 
 
+@record(UNREPLACED)
 @masked_repr
 class Unreplaced(NamedTuple):
     """The carrier refused to replace a message: the entry that stood for the new text gives way to that of the old one."""
 
-    time: float
-    recipient: int
-    entry_id: int  # which is no more
-    verdict_sequence: int  # where the verdict that made it stands in the journal
-    status: int
-    entry: Entry  # as it was
+    time: Ms
+    recipient: U64
+    entry_id: U64  # which is no more
+    verdict_sequence: U64  # where the verdict that made it stands in the journal
+    status: U32
+    entry: EntryOctets  # as it was
 
 
-_REPEAT = struct.Struct(">QI")
-_ASKED = struct.Struct(">QII")
-_UNREPLACED = struct.Struct(">QQQQI")
+@record(SHARE)
+class CounterShare(NamedTuple):
+    """A change of aggregate counters that no verdict records."""
 
-
-def pack_repeated(now: float, counts: Mapping[int, int]) -> bytes:
-    return _TIME.pack(int(now * 1000)) + b"".join([_REPEAT.pack(*pair) for pair in counts.items()])
-
-
-def unpack_repeated(body: bytes) -> Repeated:
-    (time_ms,) = _TIME.unpack_from(body)
-    return Repeated(time_ms / 1000, dict(_REPEAT.iter_unpack(body[_TIME.size :])))
-
-
-def pack_request(
-    now: float, provider: str, account: str, port: str, carrier: str, reason: str, status: int, data: bytes, body: bytes
-) -> bytes:
-    words = b"".join(map(pack_string, (provider, account, port, carrier, reason)))
-    return _ASKED.pack(int(now * 1000), status, len(data)) + words + data + body
-
-
-def unpack_request(body: bytes) -> MessageRequest:
-    reader = BodyReader(body)
-    time_ms, status, size = reader.take(_ASKED)
-    words = [reader.string() for _ in range(5)]
-    return MessageRequest(
-        time_ms / 1000, words[0], words[1], words[2], words[3], words[4], status, reader.raw(size), reader.rest()
-    )
-
-
-def pack_unreplaced(now: float, recipient: int, entry_id: int, verdict_sequence: int, status: int, entry: Entry) -> bytes:
-    return _UNREPLACED.pack(int(now * 1000), recipient, entry_id, verdict_sequence, status) + entry.pack()
-
-
-def unpack_unreplaced(body: bytes) -> Unreplaced:
-    time_ms, recipient, entry_id, verdict_sequence, status = _UNREPLACED.unpack_from(body)
-    return Unreplaced(time_ms / 1000, recipient, entry_id, verdict_sequence, status, Entry.unpack(body, _UNREPLACED.size))
+    time: Ms
+    verdict_sequence: U64  # where the verdict stands in the journal
+    entry_time: U32  # as of which the takes count
+    given_back: Flag  # else it has them, from the message that it stands in for
+    takes: Annotated[tuple[Take, ...], COUNT8]

@@ -1,4 +1,4 @@
-"""Encodes events of rule revisions (kind 35).
+"""Declares events of rule revisions (kind 35).
 
 In: strings. Out: a body, a value. Never: files, a clock, which event may follow which (desk/revisions/rule_revisions.py).
 
@@ -8,18 +8,19 @@ and people read them. The last record holds all that a restart needs.
 
 from __future__ import annotations
 
-import json
-import struct
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-_TIME = struct.Struct(">Q")
+from proxy.journal.encoding import OMITTED, Ms, record
+from proxy.journal.records.messages import REVISED
+
 EVENTS = ("accepted", "proposed", "vouched", "approved", "rejected", "rolled-back", "withdrawn", "kept-out")
 
 
+@record(REVISED)
 class Revised(NamedTuple):
     """One event in the life of the rules."""
 
-    time: float
+    time: Ms
     event: str
     """``accepted``: in force. ``proposed``: waits for a second person. ``vouched``: a person has put the name to a proposal whose files
     belong to nobody known. ``approved``: in force, a second person agreed. ``rejected``: a proposal is turned down. ``rolled-back``: an
@@ -36,22 +37,7 @@ class Revised(NamedTuple):
     kept_out: str  # revision of the folder that is not taken though it is there, empty if none is
     beside: str = ""
     """Where what waits was pushed: what the folder holds meanwhile, which has no say in it. Empty: what waits is the folder's own."""
-    serial: int = 0
+    serial: Annotated[int, OMITTED] = 0
     """Serial of the last decision that gates on one store have agreed on; 0 for a single gate."""
     node: int = -1
     """The gate at which that was decided; -1: this one, which is alone."""
-
-
-_ALONE = 2
-"""Last fields that a single gate does not write."""
-
-
-def pack_revised(one: Revised) -> bytes:
-    said = json.dumps(one[1:] if one.serial else one[1:-_ALONE], ensure_ascii=False, separators=(",", ":"))
-    return _TIME.pack(int(one.time * 1000)) + said.encode("utf-8", "surrogatepass")
-
-
-def unpack_revised(body: bytes) -> Revised:
-    (time_ms,) = _TIME.unpack_from(body)
-    event, revision, who, how, why, changes, *rest = json.loads(body[_TIME.size :].decode("utf-8", "surrogatepass"))
-    return Revised(time_ms / 1000, event, revision, who, how, why, tuple(changes), *rest)

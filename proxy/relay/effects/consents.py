@@ -16,6 +16,7 @@ from hashlib import blake2b, sha256
 
 from pyroaring import BitMap
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, doubtful_replies, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, ConsentReply, Terms
 from proxy.model.message import Category
@@ -50,7 +51,7 @@ class ConsentImport:
         """Adds one CONSENTS record, with how many numbers are in it."""
         self._digest.update(len(body).to_bytes(4, "big"))
         self._digest.update(body)
-        self._chunks.append(consents.unpack_chunk(body))
+        self._chunks.append(unpack(consents.Chunk, body))
         self.numbers += numbers
 
     def whole(self, now: float, consented: ConsentIndex) -> BatchEvent:
@@ -94,13 +95,13 @@ class ConsentImports:
     def read(self, sequence: int, kind: int, body: bytes) -> bool:
         """Applies one record; whether it is about consents."""
         if kind == messages.CONSENT_FILE:
-            self._begun[sequence] = ConsentImport(sequence, consents.unpack_file(body))
+            self._begun[sequence] = ConsentImport(sequence, unpack(consents.ConsentFile, body))
         elif kind == messages.CONSENTS:
-            incoming = self._begun.get(consents.unpack_chunk(body).file)
+            incoming = self._begun.get(unpack(consents.Chunk, body).file)
             if incoming is not None:  # else it belongs to one that was whole before what is read
                 incoming.add(body, 0)
         elif kind == messages.CONSENT_EVENT:
-            for _ in self.happening(consents.unpack_event(body)):
+            for _ in self.happening(unpack(consents.BatchEvent, body)):
                 pass
         else:
             return False
@@ -185,7 +186,7 @@ class PersonChange:
         return person_changed(data, self.change)
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return messages.PERSON, consents.pack_change(self.change)
+        return messages.PERSON, pack(self.change)
 
     def done(self, recorded: int) -> None:
         self.removed = change_beside(self._store, self.change)
@@ -259,7 +260,7 @@ class ConsentByReply:
         return consent
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        return (messages.CONSENT_REPLY, consents.pack_consent_reply(self.consent)) if self.consent is not None else None
+        return (messages.CONSENT_REPLY, pack(self.consent)) if self.consent is not None else None
 
     def done(self, recorded: int) -> None:
         if self.consent is not None:

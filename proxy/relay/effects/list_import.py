@@ -18,6 +18,7 @@ from hashlib import blake2b
 
 from pyroaring import BitMap
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import operator_actions
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.consents import ConsentImports
@@ -42,7 +43,7 @@ class ListImport:
         """Adds one LISTED record, with how many numbers are in it."""
         self._digest.update(len(body).to_bytes(4, "big"))
         self._digest.update(body)
-        chunk = operator_actions.unpack_listed(body)
+        chunk = unpack(operator_actions.ListChunk, body)
         self._chunks.append(chunk)
         self._by_key[chunk.key] += numbers
         self.numbers += numbers
@@ -57,7 +58,7 @@ class ListImport:
 
     def done(self, now: float) -> bytes:
         """The body of LISTING_DONE."""
-        return operator_actions.pack_listing_done(now, self.sequence, len(self._chunks), self.numbers, self._digest.digest())
+        return pack(operator_actions.ListDone(now, self.sequence, len(self._chunks), self.numbers, self._digest.digest()))
 
     def check(self, done: operator_actions.ListDone) -> None:
         """Raises IncompleteList."""
@@ -108,11 +109,11 @@ class ListImports:
         return bool(self._begun) or self.consents.amid or self.others_amid
 
     def begin(self, sequence: int, body: bytes) -> None:
-        self._begun[sequence] = ListImport(sequence, operator_actions.unpack_listing(body))
+        self._begun[sequence] = ListImport(sequence, unpack(operator_actions.ListBegun, body))
 
     def add(self, body: bytes) -> None:
         """Adds a chunk. A chunk of an unknown import belongs to one that was complete before the replayed part of the journal."""
-        listing = self._begun.get(operator_actions.unpack_listed(body).listing)
+        listing = self._begun.get(unpack(operator_actions.ListChunk, body).listing)
         if listing is not None:
             listing.add(body, 0)
 
@@ -122,7 +123,7 @@ class ListImports:
 
     def finishing(self, body: bytes) -> Iterator[int]:
         """``done``, chunk by chunk, so that the caller can yield in between; yields how many numbers each changed."""
-        finished = operator_actions.unpack_listing_done(body)
+        finished = unpack(operator_actions.ListDone, body)
         listing = self._begun.get(finished.listing)
         if listing is not None:
             listing.check(finished)

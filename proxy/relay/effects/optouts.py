@@ -17,9 +17,9 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from proxy.journal.records import delivers, evidence, messages
-from proxy.journal.records import names_by_hash as named
-from proxy.journal.records.doubtful_replies import LISTED_MAX, NO_CONTEXT, Doubtful, ReplyContext, id_of, pack_doubtful
+from proxy.journal.encoding import pack
+from proxy.journal.records import delivers, evidence, gate_events, messages
+from proxy.journal.records.doubtful_replies import LISTED_MAX, NO_CONTEXT, Doubtful, ReplyContext, id_of
 from proxy.model.message import Category, hash16, hash32
 from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
 from proxy.policy import Declared, Reply, is_common, read_reply, refused_text
@@ -279,14 +279,15 @@ class ReplyEffect:
 
     def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...]] | None:
         if self.doubtful is not None:
-            return messages.DOUBTFUL, pack_doubtful(self.doubtful)
+            return messages.DOUBTFUL, pack(self.doubtful)
         if self.opt_outs:
             return messages.OPTOUT, tuple(
-                delivers.pack_optout(now, self.recipient, one, self.port, self.provider, self.keyword) for one in self.opt_outs
+                pack(delivers.OptedOut(now, self.recipient, one, self.port, self.provider, self.keyword))
+                for one in self.opt_outs
             )
         if self.kind == "restore":
-            return messages.RESTORED, delivers.pack_restored(
-                self.at, self.recipient, self.port, self.provider, self.keyword, self.lifted
+            return messages.RESTORED, pack(
+                delivers.Restored(self.at, self.recipient, self.port, self.provider, self.keyword, self.lifted)
             )
         return None
 
@@ -352,7 +353,11 @@ class RefusedTexts:
         return keep_texts(data, self.texts)
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        return (messages.REFUSED_SAID, evidence.pack_wording(now, self.recipient, self.texts)) if self.texts else None
+        return (
+            (messages.REFUSED_SAID, pack(evidence.OptOutWording(now, self.recipient, tuple(self.texts))))
+            if self.texts
+            else None
+        )
 
     def done(self, recorded: int) -> None:
         return None
@@ -394,8 +399,8 @@ class Widening:
         if self.opt_out is None:
             return None
         reply = self._reply
-        return messages.OPTOUT, delivers.pack_optout(
-            now, self.recipient, self.opt_out, reply.port, reply.provider, reply.keyword
+        return messages.OPTOUT, pack(
+            delivers.OptedOut(now, self.recipient, self.opt_out, reply.port, reply.provider, reply.keyword)
         )
 
     def done(self, recorded: int) -> None:
@@ -496,8 +501,8 @@ class Confirmation:
         reply = self.reply
         if not self.due:
             return None
-        return messages.SAID, delivers.pack_confirmation(
-            self.at, self.recipient, self._refusal, reply.port, reply.provider, self.text
+        return messages.SAID, pack(
+            delivers.ConfirmationSent(self.at, self.recipient, self._refusal, reply.port, reply.provider, self.text)
         )
 
     def done(self, recorded: int) -> None:
@@ -513,7 +518,7 @@ class NewSenders:
 
     __slots__ = ("recipient", "_names")
 
-    def __init__(self, names: Sequence[named.Name]) -> None:
+    def __init__(self, names: Sequence[gate_events.Name]) -> None:
         self.recipient = 0
         self._names = names
 
@@ -521,7 +526,7 @@ class NewSenders:
         return data
 
     def written(self, now: float) -> tuple[int, bytes]:
-        return messages.NAMED, named.pack_names(now, self._names)
+        return messages.NAMED, pack(gate_events.NamedHash(now, tuple(self._names)))
 
     def done(self, recorded: int) -> None:
         return None

@@ -10,6 +10,7 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import answers, messages
 from proxy.model.message import Category, Message, Verdict
 from proxy.model.recipient import Entry, EntryState, OptOut
@@ -139,17 +140,19 @@ class EntryFate:
         assert message is not None
         same = fingerprint(message) if self.effect.unknown else 0
         gives_back = pending.takes if self.effect.takes_back else ()
-        return messages.ANSWER, answers.pack_answer(
-            now,
-            pending.entry_id,
-            self.recipient,
-            self.effect,
-            self.status,
-            self.carrier_id,
-            pending.recorded,
-            same,
-            pending.entry_time,
-            gives_back,
+        return messages.ANSWER, pack(
+            answers.CarrierAnswer(
+                now,
+                pending.entry_id,
+                self.recipient,
+                self.effect,
+                self.status,
+                pending.recorded,
+                same,
+                pending.entry_time,
+                gives_back,
+                self.carrier_id,
+            )
         )
 
     def done(self, recorded: int) -> None:
@@ -231,7 +234,7 @@ class TornMark:
         """The mark as it is by now: a part that was judged later may have changed it."""
         if self._known or not self._changed:
             return None
-        return messages.TORN, messages.pack_torn(now, self.recipient, self._key, self._since if self._is_torn() else 0)
+        return messages.TORN, pack(messages.Torn(now, self.recipient, self._key, self._since if self._is_torn() else 0))
 
     def done(self, recorded: int) -> None:
         if self._changed:

@@ -14,24 +14,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import (
     complaints,
     consents,
-    counter_shares,
     delivers,
     doubtful_replies,
     evidence,
     gate_events,
     mailbox,
     messages,
-    names_by_hash,
     operator_actions,
     penalties,
     probes,
     requests,
 )
-from proxy.journal.records import external_optouts as told_of
-from proxy.journal.records import replicated as replicated_records
 from proxy.journal.records.answers import CarrierAnswer, unpack_answers
 from proxy.journal.write_ahead_log import JournalNewer, JournalRecord
 from proxy.model.message import hash32
@@ -98,7 +95,7 @@ class ReplicatedFacts(Protocol):
 
     listings: ListImports
 
-    def is_new(self, replicated: replicated_records.ReplicatedRecord) -> bool: ...
+    def is_new(self, replicated: gate_events.ReplicatedRecord) -> bool: ...
 
 
 class IdRestorer(Protocol):
@@ -168,11 +165,11 @@ class Replaying:
         elif kind == messages.START:
             _started(store, item, done, self._by_lives)
         elif kind == messages.UNREPLACED:
-            _unreplaced(store, requests.unpack_unreplaced(item.body), counts, done, ids)
+            _unreplaced(store, unpack(requests.Unreplaced, item.body), counts, done, ids)
         elif kind == messages.TORN:
-            apply_torn(store, messages.unpack_torn(item.body))
+            apply_torn(store, unpack(messages.Torn, item.body))
         elif kind == messages.SHARE:
-            apply_share(store, counter_shares.unpack_share(item.body), counts, done)
+            apply_share(store, unpack(requests.CounterShare, item.body), counts, done)
         elif kind not in messages.KINDS:  # whatever it did, this gate would forget
             raise JournalNewer(f"record {item.sequence}", f"its kind {kind} is newer than this gate knows")
         elif not _learnt(store, item, done, self._others) and counts:
@@ -186,7 +183,7 @@ class Replaying:
 
 
 def _started(store: EmbeddedStore, item: JournalRecord, done: Replayed, by_lives: bool) -> None:
-    done.highest_id = max(done.highest_id, gate_events.unpack_start(item.body).first_id)
+    done.highest_id = max(done.highest_id, unpack(gate_events.Start, item.body).first_id)
     assert done.listings is not None
     done.listings.abandon()
     if by_lives:
@@ -198,9 +195,9 @@ def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: R
     """What is applied whenever it was written; whether the record is of such a kind."""
     assert done.listings is not None
     if item.kind == messages.IDS:
-        done.learnt.append(gate_events.unpack_ids(item.body))
+        done.learnt.append(unpack(gate_events.LearntIds, item.body))
     elif item.kind == messages.HEARD:
-        event = replicated_records.unpack_replicated(item.body)
+        event = unpack(gate_events.ReplicatedRecord, item.body)
         done.read_to = event.place
         if others is not None and not others.is_new(event):
             return True
@@ -214,32 +211,32 @@ def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: R
 def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
     """What people said, and what was kept of it; whether the record is of such a kind."""
     if item.kind == messages.OPTOUT:
-        _refused(store, delivers.unpack_optout(item.body))
+        _refused(store, unpack(delivers.OptedOut, item.body))
     elif item.kind == messages.RESTORED:
-        back = delivers.unpack_restored(item.body)
+        back = unpack(delivers.Restored, item.body)
         store.apply_fact(back.recipient, lambda data: restore_port(data, back.lifted, back.port, int(back.time)))
     elif item.kind == messages.SAID:
-        submit = delivers.unpack_confirmation(item.body)
+        submit = unpack(delivers.ConfirmationSent, item.body)
         store.apply_fact(submit.recipient, lambda data: confirm(data, submit.refusal, submit.port, int(submit.time)))
     elif item.kind == messages.PERSON:
-        change = consents.unpack_change(item.body)
+        change = unpack(consents.ConsentChange, item.body)
         store.apply_fact(change.recipient, lambda data: person_changed(data, change))
         change_beside(store, change)
     elif item.kind == messages.CONSENT_REPLY:
-        agreed = consents.unpack_consent_reply(item.body)
+        agreed = unpack(consents.ConsentReply, item.body)
         store.apply_fact(agreed.recipient, lambda data: consented_record(data, agreed))
         consented_beside(store.consented, agreed)
     elif item.kind == messages.SUPPRESSED:
-        ordered = operator_actions.unpack_suppressed(item.body)
+        ordered = unpack(operator_actions.Suppressed, item.body)
         store.apply_fact(
             ordered.recipient, lambda data: officer_changed(data, ordered.added, ordered.lifted, int(ordered.time))
         )
         take_off(store.listed, ordered.recipient, ordered.lifted)
     elif item.kind == messages.REFUSED_SAID:
-        kept = evidence.unpack_wording(item.body)
+        kept = unpack(evidence.OptOutWording, item.body)
         store.apply_fact(kept.recipient, lambda data: keep_texts(data, kept.texts))
     elif item.kind == messages.DOUBTFUL:
-        reply = doubtful_replies.unpack_doubtful(item.body)
+        reply = unpack(doubtful_replies.Doubtful, item.body)
         put_on_list(store, item.body)
         store.apply_fact(reply.recipient, lambda data: hold(data, reply))
     elif item.kind == messages.DECISION:
@@ -249,7 +246,7 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
     return True
 
 
-def apply_heard(store: EmbeddedStore, replicated: replicated_records.ReplicatedRecord, listings: ListImports) -> None:
+def apply_heard(store: EmbeddedStore, replicated: gate_events.ReplicatedRecord, listings: ListImports) -> None:
     """What another gate wrote: of the same effect here, but in a numbering of its own. NotUnderstood, before anything is changed."""
     inner, imports = JournalRecord(replicated.sequence, replicated.kind, replicated.body), listings.of(replicated.node)
     if replicated.kind == messages.START:
@@ -259,11 +256,13 @@ def apply_heard(store: EmbeddedStore, replicated: replicated_records.ReplicatedR
     else:
         try:
             if replicated.kind == messages.COUNTED:
-                store.hours.hear(hour_of_node(replicated.node, penalties.unpack_hour(replicated.body)[0]), replicated.body)
+                store.hours.hear(
+                    hour_of_node(replicated.node, unpack(penalties.HourByProvider, replicated.body)[0]), replicated.body
+                )
                 return
             if replicated.kind == messages.COUNTED_APART:
                 store.hours_apart.hear(
-                    hour_of_node(replicated.node, penalties.unpack_hour_by_signature(replicated.body)[0]), replicated.body
+                    hour_of_node(replicated.node, unpack(penalties.HourBySignature, replicated.body)[0]), replicated.body
                 )
                 return
             if replicated.kind == messages.REPLY_PATH:
@@ -281,11 +280,11 @@ def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImpo
     """What people did to the gate; False for any other record."""
     body = item.body
     if item.kind == messages.ORDERED:
-        store.orders.put(operator_actions.unpack_order(body).id, body)
+        store.orders.put(unpack(operator_actions.Ordered, body).order.id, body)
     elif item.kind == messages.REVISED:
         store.history.put(item.sequence, body)
     elif item.kind == messages.LIFTED:
-        store.orders.drop(operator_actions.unpack_lifted(body).order)
+        store.orders.drop(unpack(operator_actions.Lifted, body).order)
     elif item.kind == messages.LISTING:
         listings.begin(item.sequence, body)
     elif item.kind == messages.LISTED:
@@ -293,10 +292,10 @@ def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImpo
     elif item.kind == messages.LISTING_DONE:
         listings.done(body)
     elif item.kind == messages.NAMED:
-        for number, name in names_by_hash.unpack_names(body).names:
+        for number, name in unpack(gate_events.NamedHash, body).names:
             store.dictionary.learn(number, name)
     elif item.kind == messages.TOLD:
-        store.idempotency_keys.put(told_of.unpack_external_optout(body).key, body)
+        store.idempotency_keys.put(unpack(operator_actions.ExternalOptOut, body).key, body)
     elif not listings.consents.read(item.sequence, item.kind, body) and not _papers(store, item):
         return item.kind == messages.OPERATED
     return True
@@ -306,13 +305,13 @@ def _papers(store: EmbeddedStore, item: JournalRecord) -> bool:
     """What the desk keeps of complaints, penalties and providers."""
     body = item.body
     if item.kind == messages.CASED:
-        store.cases.hear(complaints.unpack_case(body).id, body)
+        store.cases.hear(unpack(complaints.Case, body).id, body)
     elif item.kind == messages.PENALIZED:
-        store.penalties.hear(penalties.unpack_penalty(body).id, body)
+        store.penalties.hear(unpack(penalties.Penalty, body).id, body)
     elif item.kind == messages.COUNTED:
-        store.hours.put(penalties.unpack_hour(body)[0] // 3600, body)
+        store.hours.put(unpack(penalties.HourByProvider, body)[0] // 3600, body)
     elif item.kind == messages.COUNTED_APART:
-        store.hours_apart.put(penalties.unpack_hour_by_signature(body)[0] // 3600, body)
+        store.hours_apart.put(unpack(penalties.HourBySignature, body)[0] // 3600, body)
     elif item.kind == messages.REPLY_PATH:
         reply_paths.keep(store.reply_paths, body)
     elif item.kind == messages.PROBE:
@@ -326,14 +325,14 @@ def _mail(store: EmbeddedStore, item: JournalRecord) -> None:
     """The mailbox is exact at ``counted_from``: what was delivered before is not in it, and must not come again."""
     box, body = store.mailbox, item.body
     if item.kind == messages.DELIVER:
-        came = delivers.unpack_deliver(body)
+        came = unpack(delivers.DeliverRecord, body)
         box.put(item.sequence, came.provider, came.time, came.kind, came.data)
     elif item.kind == messages.DELIVERED:
-        box.settle(mailbox.unpack_delivered(body).numbers)
+        box.settle(unpack(mailbox.Delivered, body).numbers)
     elif item.kind == messages.DROPPED:
-        box.settle(mailbox.unpack_dropped(body).numbers)
+        box.settle(unpack(mailbox.Dropped, body).numbers)
     elif item.kind == messages.DISOWNED:
-        for provider in mailbox.unpack_disowned(body).providers:
+        for provider in unpack(mailbox.Disowned, body).providers:
             box.move(provider)
 
 
@@ -442,7 +441,7 @@ def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: b
             store.counters.give_back(take, event.entry.time)
 
 
-def apply_share(store: EmbeddedStore, event: counter_shares.CounterShare, counts: bool, done: Replayed) -> None:
+def apply_share(store: EmbeddedStore, event: requests.CounterShare, counts: bool, done: Replayed) -> None:
     """Applies a record of aggregate shares: which entry has them now, or that they were given back."""
     submit = done.open.get(event.verdict_sequence)
     if event.given_back:

@@ -17,13 +17,13 @@ the row counts as 0 until its gate has that proof.
 from __future__ import annotations
 
 import math
-import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from proxy.journal.encoding import BodyReader, pack_string
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.records.probes import ProbeStore
+from proxy.journal.records.reply_paths import OTHER_KEYWORDS, PrefixCounts, ReplyPathCounts, added
 from proxy.model.message import hash48
 from proxy.relay.effects.reply_silence import CHANCE_MAX, chance, low_rate, lower_bound
 
@@ -32,10 +32,6 @@ ANSWER_S = 3 * 3600.0
 """Most replies to an advertisement arrive within this time."""
 PREFIXES_MAX = 10_000
 """Rows per gate, about 500 bytes each: more prefixes than an operator registers."""
-KEYWORDS_MAX = 12
-"""Keywords counted separately for one prefix; providers choose them."""
-OTHER_KEYWORDS = "…"
-"""The name under which further keywords are counted."""
 WRITE_S, TELL_S = 60.0, 300.0
 """The longest time until a changed row is written, and until it is replicated. A row that grew by GROWN is written and replicated at
 once: after a kill, or at another gate, at most that share is missing."""
@@ -44,52 +40,6 @@ ROWS_MAX = 200
 """Rows of one record, some 40 KB; and written at one tick, which takes 2 ms. The others are written at the next ones."""
 RATE_S = 10.0
 """How long a low rate is used before it is computed again."""
-
-Keywords = Mapping[str, tuple[int, int]]
-"""Keyword → advertisements that declared it, replies that said it; empty: the advertisement declared none."""
-
-
-class PrefixCounts(NamedTuple):
-    """One gate's counts of one prefix."""
-
-    prefix: str
-    advertisements: int = 0
-    replies: int = 0
-    probes: int = 0  # that were answered
-    since: int = 0  # advertisements since the last proof
-    proven_at: float = 0.0  # 0: never
-    probed_at: float = 0.0
-    failed: bool = False  # the last probe was not answered
-    first_at: float = 0.0  # the first advertisement
-    last_at: float = 0.0  # the last one
-    marked_at: float = 0.0  # ``answer_s`` or less ago ``since`` was marked: …
-    marked: int = 0  # … what it was then, …
-    unanswered: int = 0  # … and at the mark before
-    keywords: Mapping[str, tuple[int, int]] = {}
-
-    def due(self, now: float, answer_s: float) -> int:
-        """Advertisements since the last proof that are older than ``answer_s``."""
-        if now - self.last_at >= answer_s:
-            return self.since
-        return self.marked if now - self.marked_at >= answer_s else self.unanswered
-
-    def advertised(self, keywords: Mapping[str, int], now: float, answer_s: float) -> PrefixCounts:
-        count = sum(keywords.values())
-        row = self
-        if not 0 <= now - row.marked_at < answer_s:
-            row = row._replace(marked_at=now, marked=row.since, unanswered=row.due(now, answer_s))
-        return row._replace(
-            advertisements=row.advertisements + count,
-            since=row.since + count,
-            first_at=row.first_at or now,
-            last_at=now,
-            keywords=_added(row.keywords, ((one, (more, 0)) for one, more in keywords.items())),
-        )
-
-    def proven(self, at: float) -> PrefixCounts:
-        """A reply, or an answered probe, has reached this gate or another one."""
-        at = max(at, self.proven_at)
-        return self._replace(since=0, marked_at=at, marked=0, unanswered=0, proven_at=at)
 
 
 class PathState(NamedTuple):
@@ -149,7 +99,7 @@ class ReplyPaths:
         now, before = round(now, 3), self.state_of(prefix, now)
         row = self._row(prefix)
         counted_keyword = keyword if keyword in before.keywords else OTHER_KEYWORDS
-        counted = _added(row.keywords, [(counted_keyword, (0, 1))]) if keyword else row.keywords
+        counted = added(row.keywords, [(counted_keyword, (0, 1))]) if keyword else row.keywords
         self._put(row._replace(replies=row.replies + 1, keywords=counted).proven(now))
         self._bound(prefix)
         if before.state != PROVEN:
@@ -194,7 +144,7 @@ class ReplyPaths:
         probe = max(rows, key=lambda row: row.probed_at)
         keywords: Mapping[str, tuple[int, int]] = {}
         for row in rows:
-            keywords = _added(keywords, row.keywords.items())
+            keywords = added(keywords, row.keywords.items())
         if probe.failed and probe.probed_at > newest:
             state = DEAD
         elif likely < CHANCE_MAX:
@@ -270,9 +220,9 @@ class ReplyPaths:
         write = self._replicate if reported and self._replicate is not None else self._write
         for start in range(0, len(prefixes), ROWS_MAX):
             rows = [self._rows[one] for one in prefixes[start : start + ROWS_MAX]]
-            write([(messages.REPLY_PATH, pack_rows(rows))])
+            write([(messages.REPLY_PATH, pack(ReplyPathCounts(tuple(rows))))])
             for row in rows:
-                self._bodies.put(number_of(row.prefix), pack_rows([row]))
+                self._bodies.put(number_of(row.prefix), pack(ReplyPathCounts((row,))))
                 self._changed.pop(row.prefix, None)
                 self._written[row.prefix] = now, row.advertisements
                 if reported:
@@ -280,7 +230,7 @@ class ReplyPaths:
                     self._replicated[row.prefix] = now, row.advertisements
 
     def _enter(self, number: int, body: bytes) -> None:
-        node, (row,) = node_of(number), unpack_rows(body)
+        node, (row,) = node_of(number), unpack(ReplyPathCounts, body).rows
         if node < 0:
             self._rows[row.prefix] = row
         elif node == self._node:  # it came back, and stands there as this gate's own
@@ -290,22 +240,7 @@ class ReplyPaths:
         self._bound(row.prefix)
 
 
-def _added(one: Keywords, more: Iterable[tuple[str, tuple[int, int]]]) -> Keywords:
-    found = dict(one)
-    for keyword, (advertisements, replies) in more:
-        if keyword not in found and len(found) >= KEYWORDS_MAX:
-            keyword = OTHER_KEYWORDS
-        before = found.get(keyword, (0, 0))
-        found[keyword] = before[0] + advertisements, before[1] + replies
-    return found
-
-
-# -- as octets
-
 _NODE_SHIFT = 48
-_COUNT = struct.Struct(">H")
-_ROW = struct.Struct(">QQQQQQQQQQQBB")
-_KEYWORD = struct.Struct(">QQ")
 
 
 def number_of(prefix: str, node: int = -1) -> int:
@@ -320,37 +255,5 @@ def node_of(number: int) -> int:
 
 def keep(bodies: ProbeStore, body: bytes, node: int = -1) -> None:
     """Keeps a row that was replayed, or that another gate (``node``) has sent."""
-    for row in unpack_rows(body):
-        bodies.hear(number_of(row.prefix, node), pack_rows([row]))
-
-
-def pack_rows(rows: Sequence[PrefixCounts]) -> bytes:
-    """The body of a journal record. Each row has its gate's full counts."""
-    parts = [_COUNT.pack(len(rows))]
-    for row in rows:
-        times = (row.proven_at, row.probed_at, row.first_at, row.last_at, row.marked_at)
-        counts = (row.advertisements, row.replies, row.probes, row.since, row.marked, row.unanswered)
-        parts += [
-            pack_string(row.prefix),
-            _ROW.pack(*(round(one * 1000) for one in times), *counts, row.failed, len(row.keywords)),
-        ]
-        for keyword, both in row.keywords.items():
-            parts += [pack_string(keyword), _KEYWORD.pack(*both)]
-    return b"".join(parts)
-
-
-def unpack_rows(body: bytes) -> list[PrefixCounts]:
-    reader = BodyReader(body)
-    return [_unpack(reader) for _ in range(reader.take(_COUNT)[0])]
-
-
-def _unpack(reader: BodyReader) -> PrefixCounts:
-    prefix = reader.string()
-    proven, probed, first, last, at, advertisements, replies, probes, since, marked, unanswered, failed, count = reader.take(
-        _ROW
-    )
-    keywords = {reader.string(): reader.take(_KEYWORD) for _ in range(count)}
-    return PrefixCounts(
-        prefix, advertisements, replies, probes, since, proven / 1000, probed / 1000, bool(failed), first / 1000, last / 1000, at / 1000,
-        marked, unanswered, keywords,
-    )  # fmt: skip
+    for row in unpack(ReplyPathCounts, body).rows:
+        bodies.hear(number_of(row.prefix, node), pack(ReplyPathCounts((row,))))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from pyroaring import BitMap
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.doubtful_replies import Doubtful
 from proxy.model.recipient import OptOut
@@ -59,8 +60,8 @@ class SuppressionChange:
     def written(self, now: float) -> tuple[int, bytes] | None:
         if not self.added and not self.lifted:
             return None
-        return messages.SUPPRESSED, operator_actions.pack_suppressed(
-            now, self.recipient, self.added, self.lifted, self._who, self._why
+        return messages.SUPPRESSED, pack(
+            operator_actions.Suppressed(now, self.recipient, self.added, self.lifted, self._who, self._why)
         )
 
     def done(self, recorded: int) -> None:

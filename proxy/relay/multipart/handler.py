@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.model.message import Category, Message, Take, Verdict
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS, Reason
@@ -475,7 +476,7 @@ class PartHandler:
             if not key or pending.lane is None or long is None or message is None:
                 continue
             self.torn.add(message.sender.provider, since or long.judged_at, 1 if since else -1)
-            bodies.append(messages.pack_torn(now, message.recipient, key, since))
+            bodies.append(pack(messages.Torn(now, message.recipient, key, since)))
         return bodies
 
     def _tears(self, pending: PendingSubmit, *, known: bool = False) -> None:

@@ -11,6 +11,7 @@ from proxy.archive.audit import audit_run, journal_follower
 from proxy.archive.audit import optout_audit as auditing
 from proxy.archive.audit.audit_run import STATE, CannotAudit, follow, journals_of, once
 from proxy.archive.audit.optout_audit import Audit
+from proxy.journal.encoding import pack
 from proxy.journal.records import answers, gate_events, messages
 from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES
@@ -83,7 +84,7 @@ def test_what_the_carrier_refuses_meanwhile_is_no_finding(written: Written) -> N
     audit = audit_of(written.disk)
     assert audit.read_on(0.0, 1.0) == []
     start = len(story.records)
-    story.write(messages.ANSWER, answers.pack_answer(story.now, 2, MING, 1, 0x45, b"", start))
+    story.write(messages.ANSWER, pack(answers.CarrierAnswer(story.now, 2, MING, 1, 0x45, start)))
     written.add(story, start)
     assert audit.read_on(auditing.SETTLE_S, auditing.SETTLE_S + 1) == []
 
@@ -120,7 +121,7 @@ def test_segments_that_were_not_needed_any_more_are_not_read(written: Written) -
     old.now -= 40 * 24 * HOUR
     written.add(old.sent("甲店").says("TD", person=HONG))
     story = Story()
-    story.write(messages.START, gate_events.pack_start(NOON, 0))
+    story.write(messages.START, pack(gate_events.Start(NOON, 0)))
     written.add(refused_and_sent_all_the_same())
     assert len(written.disk.list()) > 1
     assert auditing.first_needed(written.disk, NOON - 30 * 24 * HOUR) == 0

@@ -17,10 +17,11 @@ from typer.testing import CliRunner, Result
 from proxy.archive.audit.optout_events import CHUNK_BITS, OptOutTrace
 from proxy.archive.audit.optout_history import SENT_SHOWN_MAX, PduReaders, in_order, trace
 from proxy.desk.optouts.recipient_trace import CannotTrace, trace_optouts
-from proxy.journal.records import consents, delivers, gate_events, messages, operator_actions
+from proxy.journal.encoding import pack, unpack
+from proxy.journal.records import delivers, gate_events, messages, operator_actions
 from proxy.journal.records.consents import ConsentChange
-from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of, pack_decision, pack_doubtful
-from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated
+from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import Journal, JournalRecord, OsDisk
 from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.model.recipient import Entry, OptOut
@@ -51,18 +52,18 @@ def verdict(at: float, category: Category, sign: str, person: int = MING, allowe
 
 
 def deliver(at: float, text: str, kind: str, source: str = f"+86{MING}") -> bytes:
-    return delivers.pack_deliver(
-        at, kind, source, PORT, "jia", deliver_sm(source, PORT, text.encode("utf-16-be"), data_coding=8)
+    return pack(
+        delivers.DeliverRecord(at, kind, source, PORT, "jia", deliver_sm(source, PORT, text.encode("utf-16-be"), data_coding=8))
     )
 
 
 STORY = [
-    (messages.START, gate_events.pack_start(NOON - 3600, 0)),
+    (messages.START, pack(gate_events.Start(NOON - 3600, 0))),
     (messages.VERDICT, verdict(NOON - 60, Category.MARKETING, "甲店")),
-    (messages.OPTOUT, delivers.pack_optout(NOON, MING, SHOP, PORT, "jia", "TD")),
+    (messages.OPTOUT, pack(delivers.OptedOut(NOON, MING, SHOP, PORT, "jia", "TD"))),
     (messages.DELIVER, deliver(NOON, "ＴＤ\u202e\x1b[31m", "optout")),
-    (messages.OPTOUT, delivers.pack_optout(NOON, HONG, ALL, PORT, "jia", "TD")),
-    (messages.SAID, delivers.pack_confirmation(NOON + 1, MING, SHOP, PORT, "jia", "退订已生效")),
+    (messages.OPTOUT, pack(delivers.OptedOut(NOON, HONG, ALL, PORT, "jia", "TD"))),
+    (messages.SAID, pack(delivers.ConfirmationSent(NOON + 1, MING, SHOP, PORT, "jia", "退订已生效"))),
     (messages.VERDICT, verdict(NOON + 60, Category.OTP, "甲店")),
     (messages.VERDICT, verdict(NOON + 120, Category.MARKETING, "乙店")),
     (messages.VERDICT, verdict(NOON + 180, Category.MARKETING, "甲店", allowed=False)),
@@ -70,7 +71,7 @@ STORY = [
     (messages.DELIVER, deliver(NOON + 200, "怎么退订", "review", f"86{MING}")),
     (messages.DELIVER, deliver(NOON + 210, "id:1 stat:DELIVRD", "receipt", f"86{MING}")),
     (messages.DELIVER, deliver(NOON + 220, "谢谢", "reply", f"86{HONG}")),
-    (messages.RESTORED, delivers.pack_restored(NOON + 240, MING, PORT, "jia", "START", (SHOP,))),
+    (messages.RESTORED, pack(delivers.Restored(NOON + 240, MING, PORT, "jia", "START", (SHOP,)))),
     (messages.DELIVER, deliver(NOON + 240, "START", "restore", str(MING))),
     (messages.VERDICT, verdict(NOON + 300, Category.MARKETING, "甲店")),
 ]
@@ -117,7 +118,7 @@ def test_it_tells_what_was_received_as_what_it_was_read_what_stopped_and_what_we
 
 def test_what_went_out_in_the_millisecond_of_a_reply_stands_where_the_journal_has_it(tmp_path: Path) -> None:
     """And so it does where the clock was put back in between: the record before it is the older one, whatever it says."""
-    start = delivers.pack_restored(NOON + 5, MING, PORT, "jia", "START", (SHOP,))
+    start = pack(delivers.Restored(NOON + 5, MING, PORT, "jia", "START", (SHOP,)))
     for sent_at in (NOON + 4, NOON + 5, NOON + 6):
         story = [
             *STORY[2:4],
@@ -136,17 +137,17 @@ def test_what_went_out_in_the_millisecond_of_a_reply_stands_where_the_journal_ha
 HELD = SHOP._replace(source="doubtful")
 DOUBT = Doubtful(NOON, MING, f"+86{MING}", PORT, "jia", "这是退订吗", NO_CONTEXT, (HELD,))
 ASKED = DoubtDecision(
-    NOON + 90, "li", "asks of 13800210001", False, False, 7, "这是退订吗", NO_CONTEXT, PORT, (id_of(pack_doubtful(DOUBT)), 5)
+    NOON + 90, "li", "asks of 13800210001", False, False, 7, "这是退订吗", NO_CONTEXT, PORT, (id_of(pack(DOUBT)), 5)
 )
 
 
 def test_a_doubtful_reply_is_told_with_what_it_holds_and_with_what_was_decided_about_it(tmp_path: Path) -> None:
     story = [
-        (messages.DOUBTFUL, pack_doubtful(DOUBT)),
+        (messages.DOUBTFUL, pack(DOUBT)),
         (messages.DELIVER, deliver(NOON, "这是退订吗", "review")),
-        (messages.SUPPRESSED, operator_actions.pack_suppressed(NOON + 90, MING, (), (HELD,), "li", "asks")),
-        (messages.DECISION, pack_decision(ASKED)),
-        (messages.DECISION, pack_decision(ASKED._replace(ids=(5,)))),
+        (messages.SUPPRESSED, pack(operator_actions.Suppressed(NOON + 90, MING, (), (HELD,), "li", "asks"))),
+        (messages.DECISION, pack(ASKED)),
+        (messages.DECISION, pack(ASKED._replace(ids=(5,)))),
     ]
     found = told(written(tmp_path / "journal", story[:2]))
     assert [one.what for one in found.events] == ["received", "held"]
@@ -160,8 +161,8 @@ def test_a_doubtful_reply_is_told_with_what_it_holds_and_with_what_was_decided_a
     assert "it did not ask to stop, by li: asks of 138****0001" in found.as_text(False)
     assert told(tmp_path / "later", HONG).events == []
     asked = [
-        (messages.SUPPRESSED, operator_actions.pack_suppressed(NOON + 90, MING, (SHOP,), (HELD,), "li", "asks")),
-        (messages.DECISION, pack_decision(ASKED._replace(yes=True))),
+        (messages.SUPPRESSED, pack(operator_actions.Suppressed(NOON + 90, MING, (SHOP,), (HELD,), "li", "asks"))),
+        (messages.DECISION, pack(ASKED._replace(yes=True))),
     ]
     found = told(written(tmp_path / "yes", [*story[:2], *asked]))
     assert [one.what for one in found.events] == ["received", "held", "stopped", "decided"]
@@ -169,7 +170,7 @@ def test_a_doubtful_reply_is_told_with_what_it_holds_and_with_what_was_decided_a
 
 
 def test_a_reply_that_stops_twice_stands_before_both(tmp_path: Path) -> None:
-    twice = [(messages.OPTOUT, delivers.pack_optout(NOON, MING, one, PORT, "jia", "TD")) for one in (SHOP, ALL)]
+    twice = [(messages.OPTOUT, pack(delivers.OptedOut(NOON, MING, one, PORT, "jia", "TD"))) for one in (SHOP, ALL)]
     found = told(written(tmp_path / "journal", [*twice, (messages.DELIVER, deliver(NOON, "TD", "optout"))]))
     assert [one.what for one in found.events] == ["received", "stopped", "stopped"]
 
@@ -202,8 +203,8 @@ def test_what_has_ended_is_not_in_force_and_an_end_is_told(tmp_path: Path) -> No
     folder = written(
         tmp_path / "ended",
         [
-            (messages.SUPPRESSED, operator_actions.pack_suppressed(NOON, MING, (day,), (), "li", "a call")),
-            (messages.OPTOUT, delivers.pack_optout(NOON + 1, MING, own)),
+            (messages.SUPPRESSED, pack(operator_actions.Suppressed(NOON, MING, (day,), (), "li", "a call"))),
+            (messages.OPTOUT, pack(delivers.OptedOut(NOON + 1, MING, own))),
         ],
     )
     config = Path("none.yaml")
@@ -232,7 +233,7 @@ def test_what_went_out_against_a_refusal_cannot_be_overlooked(folder: Path) -> N
 )  # fmt: skip
 def test_a_refusal_speaks_of_what_it_says(tmp_path: Path, refusal: OptOut, against: bool) -> None:
     story = [
-        (messages.OPTOUT, delivers.pack_optout(NOON - 9, MING, refusal)),
+        (messages.OPTOUT, pack(delivers.OptedOut(NOON - 9, MING, refusal))),
         (messages.VERDICT, verdict(NOON, Category.MARKETING, "甲店")),
     ]
     assert told(written(tmp_path / "journal", story)).wrong == against
@@ -246,7 +247,7 @@ def test_a_person_of_whom_nothing_is_known_is_told_so_with_what_the_journal_cove
 
 def test_thousands_of_messages_are_counted_and_not_all_listed(tmp_path: Path) -> None:
     one = (messages.VERDICT, verdict(NOON + 60, Category.OTP, "甲店"))
-    story = [(messages.OPTOUT, delivers.pack_optout(NOON, MING, SHOP))] + [one] * (SENT_SHOWN_MAX + 5)
+    story = [(messages.OPTOUT, pack(delivers.OptedOut(NOON, MING, SHOP)))] + [one] * (SENT_SHOWN_MAX + 5)
     found = told(written(tmp_path / "journal", story))
     assert (found.sent, len(found.events)) == (SENT_SHOWN_MAX + 5, SENT_SHOWN_MAX + 1)
     assert "… and 5 messages more" in found.as_text(whole_number=False)
@@ -262,18 +263,18 @@ def listing(
     records = [
         (
             messages.LISTING,
-            operator_actions.pack_listing(at, takes_off, refusals, "li", "called 13912345678", "of 13912345678.csv"),
+            pack(operator_actions.ListBegun(at, takes_off, refusals, "li", "called 13912345678", "of 13912345678.csv")),
         )
     ]
     for place in range(len(refusals)):
         for number in people if not place else (HONG,):
             lows = BitMap((number & (1 << CHUNK_BITS) - 1,))
             records.append(
-                (messages.LISTED, operator_actions.pack_listed(first, place, number >> CHUNK_BITS, lows.serialize()))
+                (messages.LISTED, pack(operator_actions.ListChunk(first, place, number >> CHUNK_BITS, lows.serialize())))
             )
     return [
         *records,
-        (messages.LISTING_DONE, operator_actions.pack_listing_done(at + 1, first, len(records) - 1, 9, bytes(16))),
+        (messages.LISTING_DONE, pack(operator_actions.ListDone(at + 1, first, len(records) - 1, 9, bytes(16)))),
     ]
 
 
@@ -283,7 +284,7 @@ assert CHUNK_BITS == bloom.CHUNK_BITS
 
 def test_a_list_that_names_somebody_stops_and_lets_go_and_half_a_list_does_neither(tmp_path: Path) -> None:
     ad = (messages.VERDICT, verdict(NOON + 60, Category.MARKETING, "甲店"))
-    start = (messages.START, gate_events.pack_start(NOON + 90, 0))
+    start = (messages.START, pack(gate_events.Start(NOON + 90, 0)))
     half = [*listing(NOON, (MING,), LISTED, first=1)[:-1], start]
     on = listing(NOON + 100, (MING,), LISTED, SHOP, first=len(half) + 1)
     off = listing(NOON + 200, (MING,), LISTED._replace(source="officer"), takes_off=True, first=len(half) + len(on) + 2)
@@ -300,15 +301,15 @@ def test_a_list_that_names_somebody_stops_and_lets_go_and_half_a_list_does_neith
 
 
 def test_a_list_is_not_ended_by_what_a_person_says_for_themselves(tmp_path: Path) -> None:
-    start = (messages.RESTORED, delivers.pack_restored(NOON + 5, MING, PORT, "jia", "START", (LISTED,)))
+    start = (messages.RESTORED, pack(delivers.Restored(NOON + 5, MING, PORT, "jia", "START", (LISTED,))))
     found = told(written(tmp_path / "journal", [*listing(NOON, (MING,), LISTED), start]))
     assert found.in_force == [LISTED]
-    one = (messages.SUPPRESSED, operator_actions.pack_suppressed(NOON + 9, MING, (), (LISTED,), "li", "x"))
+    one = (messages.SUPPRESSED, pack(operator_actions.Suppressed(NOON + 9, MING, (), (LISTED,), "li", "x")))
     assert told(written(tmp_path / "other", [*listing(NOON, (MING,), LISTED), one])).in_force == []
 
 
 def heard(at: float, node: int, sequence: int, record: tuple[int, bytes]) -> tuple[int, bytes]:
-    return messages.HEARD, pack_replicated(ReplicatedRecord(at, (1, 1), node, sequence, *record))
+    return messages.HEARD, pack(ReplicatedRecord(at, (1, 1), node, sequence, *record))
 
 
 def test_what_another_gate_told_holds_here_from_when_it_was_heard(tmp_path: Path) -> None:
@@ -348,7 +349,7 @@ def test_a_refusal_that_somebody_entered_by_name_speaks_as_the_rules_have_it(
 ) -> None:
     loan = SUBCATEGORY_CODES["loan"]
     story = [
-        (messages.SUPPRESSED, operator_actions.pack_suppressed(NOON, MING, (refusal,), (), "li", "x")),
+        (messages.SUPPRESSED, pack(operator_actions.Suppressed(NOON, MING, (refusal,), (), "li", "x"))),
         (messages.VERDICT, verdict(NOON + 60, Category.MARKETING, "甲店", subcategory=loan)),
     ]
     found = told(written(tmp_path / "journal", story))
@@ -362,13 +363,13 @@ def test_nobodys_whole_number_is_shown_though_somebody_wrote_it(tmp_path: Path) 
         (messages.DELIVER, deliver(NOON, "我是13912345678, 别再发给 138 0021 0009", "review")),
         (
             messages.SUPPRESSED,
-            operator_actions.pack_suppressed(NOON, MING, (SHOP,), (SHOP,), "li", "mother of 13912345678 called"),
+            pack(operator_actions.Suppressed(NOON, MING, (SHOP,), (SHOP,), "li", "mother of 13912345678 called")),
         ),
         (
             messages.PERSON,
-            consents.pack_change(ConsentChange(NOON, MING, "recycled", "li", "for 13912345678", before=int(NOON))),
+            pack(ConsentChange(NOON, MING, "recycled", "li", "for 13912345678", before=int(NOON))),
         ),
-        (messages.PERSON, consents.pack_change(ConsentChange(NOON, MING, "erased", "li", "for 13912345678", name=7))),
+        (messages.PERSON, pack(ConsentChange(NOON, MING, "erased", "li", "for 13912345678", name=7))),
     ]
     found = told(written(tmp_path / "journal", story))
     for shown in (found.as_text(whole_number=False), json.dumps(found.as_dict(whole_number=False))):
@@ -466,17 +467,18 @@ def test_a_torn_tail_hides_nothing_that_stands_before_it(folder: Path, tmp_path:
 
 
 def test_bodies_come_back_as_they_were_packed() -> None:
-    restored = delivers.unpack_restored(delivers.pack_restored(NOON, MING, PORT, "jia", "START", (SHOP, ALL)))
+    restored = unpack(delivers.Restored, pack(delivers.Restored(NOON, MING, PORT, "jia", "START", (SHOP, ALL))))
     assert restored == (NOON, MING, PORT, "jia", "START", (SHOP, ALL))
-    said = delivers.unpack_confirmation(delivers.pack_confirmation(NOON, MING, SHOP, PORT, "jia", "退订已生效"))
+    said = unpack(delivers.ConfirmationSent, pack(delivers.ConfirmationSent(NOON, MING, SHOP, PORT, "jia", "退订已生效")))
     assert said == (NOON, MING, SHOP, PORT, "jia", "退订已生效")
-    for body, unpack in (
-        (delivers.pack_restored(NOON, MING, PORT, "jia", "START", (SHOP,)), delivers.unpack_restored),
-        (delivers.pack_confirmation(NOON, MING, SHOP, PORT, "jia", "退订已生效"), delivers.unpack_confirmation),
+    for one in (
+        delivers.Restored(NOON, MING, PORT, "jia", "START", (SHOP,)),
+        delivers.ConfirmationSent(NOON, MING, SHOP, PORT, "jia", "退订已生效"),
     ):
+        body = pack(one)
         for end in range(len(body)):
             with pytest.raises((ValueError, struct.error)):
-                unpack(body[:end])
+                unpack(type(one), body[:end])
 
 
 def test_a_number_that_is_somebody_elses_and_one_that_was_forgotten_are_told() -> None:
@@ -484,15 +486,13 @@ def test_a_number_that_is_somebody_elses_and_one_that_was_forgotten_are_told() -
         *STORY[:4],
         (
             messages.PERSON,
-            consents.pack_change(
-                ConsentChange(NOON + 60, MING, "recycled", "li (uid 1, pid 2)", "list", before=int(NOON) + 30)
-            ),
+            pack(ConsentChange(NOON + 60, MING, "recycled", "li (uid 1, pid 2)", "list", before=int(NOON) + 30)),
         ),
         (messages.VERDICT, verdict(NOON + 120, Category.MARKETING, "甲店")),
-        (messages.PERSON, consents.pack_change(ConsentChange(NOON + 180, MING, "withdrawn", "li (uid 1, pid 2)", "by phone"))),
+        (messages.PERSON, pack(ConsentChange(NOON + 180, MING, "withdrawn", "li (uid 1, pid 2)", "by phone"))),
         (
             messages.PERSON,
-            consents.pack_change(ConsentChange(NOON + 240, MING, "erased", "li (uid 1, pid 2)", "in writing", name=7)),
+            pack(ConsentChange(NOON + 240, MING, "erased", "li (uid 1, pid 2)", "in writing", name=7)),
         ),
         (messages.VERDICT, verdict(NOON + 300, Category.MARKETING, "乙店")),
     ]
@@ -516,9 +516,10 @@ def test_a_refusal_is_told_by_name_registered_or_as_its_message_had_it_and_else_
         OptOut("advertiser", f"{hash48(name):012x}", int(NOON), "reply", 0) for name in ("甲店", "乙店", "丙店")
     )
     stopped = [
-        (messages.OPTOUT, delivers.pack_optout(NOON, MING, one, PORT, "jia", "TD")) for one in (registered, written_later, gone)
+        (messages.OPTOUT, pack(delivers.OptedOut(NOON, MING, one, PORT, "jia", "TD")))
+        for one in (registered, written_later, gone)
     ]
-    restored = (messages.RESTORED, delivers.pack_restored(NOON + 90, MING, PORT, "jia", "START", (registered,)))
+    restored = (messages.RESTORED, pack(delivers.Restored(NOON + 90, MING, PORT, "jia", "START", (registered,))))
     story = [*STORY[:1], *stopped, (messages.VERDICT, verdict(NOON + 60, Category.MARKETING, "乙店")), restored]
     (tmp_path / "rules" / "registries").mkdir(parents=True)
     (tmp_path / "rules" / "registries" / "signatures.csv").write_text("甲店,甲公司\n", encoding="utf-8")

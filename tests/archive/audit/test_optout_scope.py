@@ -9,10 +9,11 @@ import pytest
 
 from proxy.archive.audit.optout_scope import Findings, digits_of
 from proxy.archive.audit.person_history import PersonHistory
+from proxy.journal.encoding import pack
 from proxy.journal.records import answers, delivers, messages, operator_actions
-from proxy.journal.records.consents import ConsentChange, pack_change
-from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of, pack_decision, pack_doubtful
-from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated
+from proxy.journal.records.consents import ConsentChange
+from proxy.journal.records.doubtful_replies import NO_CONTEXT, DoubtDecision, Doubtful, id_of
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.model.recipient import Entry, OptOut
@@ -59,12 +60,12 @@ class Story:
         )  # fmt: skip
         place = self.write(messages.VERDICT, messages.pack_verdict(self.now, cast("Any", decided), ""))
         if allowed and answer is not None:
-            self.write(messages.ANSWER, answers.pack_answer(self.now, self.ids, person, answer, 0, b"", place))
+            self.write(messages.ANSWER, pack(answers.CarrierAnswer(self.now, self.ids, person, answer, 0, place)))
         return self
 
     def says(self, text: str, port: str = PORT, owner: str = "jia", kind: str = "optout", person: int = MING) -> Story:
         pdu = deliver_sm(f"86{person}", port, text.encode("utf-16-be"), data_coding=8)
-        self.write(messages.DELIVER, delivers.pack_deliver(self.now, kind, f"86{person}", port, owner, pdu))
+        self.write(messages.DELIVER, pack(delivers.DeliverRecord(self.now, kind, f"86{person}", port, owner, pdu)))
         return self
 
     def found(self) -> Findings:
@@ -196,7 +197,7 @@ def test_START_at_the_port_ends_the_claim() -> None:
 
 def test_START_counts_from_where_its_effect_is_recorded_if_its_text_follows() -> None:
     story = Story().sent("甲店").says("TD").after(HOUR)
-    story.write(messages.RESTORED, delivers.pack_restored(story.now, MING, PORT, "jia", "START", ()))
+    story.write(messages.RESTORED, pack(delivers.Restored(story.now, MING, PORT, "jia", "START", ())))
     story.sent("甲店")
     assert story.against() == ["甲店"]
     assert story.says("START", kind="restore").against() == []
@@ -217,7 +218,7 @@ def test_everything_ends_by_START_where_it_was_said_or_by_all_of_it_again() -> N
 
 def doubted(story: Story, text: str, person: int = MING) -> int:
     """A reply that the gate holds for a clerk; the number of its record."""
-    body = pack_doubtful(Doubtful(story.now, person, f"86{person}", PORT, "jia", text, NO_CONTEXT, ()))
+    body = pack(Doubtful(story.now, person, f"86{person}", PORT, "jia", text, NO_CONTEXT, ()))
     story.write(messages.DOUBTFUL, body)
     story.says(text, kind="review", person=person)
     return id_of(body)
@@ -226,7 +227,7 @@ def doubted(story: Story, text: str, person: int = MING) -> int:
 def decided(story: Story, *ids: int, yes: bool = False, standing: bool = False, text: str = "退订我的") -> None:
     story.write(
         messages.DECISION,
-        pack_decision(DoubtDecision(story.now, "chen", "read", yes, standing, 5, text, NO_CONTEXT, PORT, ids)),
+        pack(DoubtDecision(story.now, "chen", "read", yes, standing, 5, text, NO_CONTEXT, PORT, ids)),
     )
 
 
@@ -259,7 +260,7 @@ def test_what_a_decision_does_to_a_record_ends_no_claim() -> None:
     decided(story, doubted(story, "退订我的"), yes=True)
     story.write(
         messages.SUPPRESSED,
-        operator_actions.pack_suppressed(story.now, MING, (held._replace(source="reply"),), (held,), "chen", "read"),
+        pack(operator_actions.Suppressed(story.now, MING, (held._replace(source="reply"),), (held,), "chen", "read")),
     )
     assert story.sent("甲店").against() == ["甲店"]
 
@@ -267,24 +268,22 @@ def test_what_a_decision_does_to_a_record_ends_no_claim() -> None:
 def test_an_officer_who_takes_a_refusal_back_ends_the_claim_on_it() -> None:
     back = OptOut("advertiser", f"{hash48('甲店'):012x}", int(NOON), "reply", 0)
     story = Story().sent("甲店").after(MINUTE).sent("乙店").says("TD").after(HOUR)
-    story.write(messages.SUPPRESSED, operator_actions.pack_suppressed(story.now, MING, (), (back,), "chen", "asked"))
+    story.write(messages.SUPPRESSED, pack(operator_actions.Suppressed(story.now, MING, (), (back,), "chen", "asked")))
     assert [sorted(one.names) for one in story.sent("甲店").found().standing] == []
     assert story.against() == []
 
 
 def test_the_next_owner_of_a_number_refused_nothing() -> None:
     story = Story().sent("甲店").says("TD").after(DAY)
-    story.write(
-        messages.PERSON, pack_change(ConsentChange(story.now, MING, "recycled", "chen", "new owner", before=int(story.now)))
-    )
+    story.write(messages.PERSON, pack(ConsentChange(story.now, MING, "recycled", "chen", "new owner", before=int(story.now))))
     assert story.sent("甲店").against() == []
 
 
 def test_what_another_gate_says_of_a_reply_claims_too() -> None:
     story = Story()
     stopped = OptOut("advertiser", f"{hash48('甲店'):012x}", int(NOON), "reply", 0)
-    told = delivers.pack_optout(NOON, MING, stopped, PORT, "jia", "TD")
-    story.write(messages.HEARD, pack_replicated(ReplicatedRecord(NOON, (1, 1), 3, 9, messages.OPTOUT, told)))
+    told = pack(delivers.OptedOut(NOON, MING, stopped, PORT, "jia", "TD"))
+    story.write(messages.HEARD, pack(ReplicatedRecord(NOON, (1, 1), 3, 9, messages.OPTOUT, told)))
     assert story.after(HOUR).sent("甲店", OTHER).sent("乙店", OTHER).against() == ["甲店"]
 
 

@@ -12,6 +12,7 @@ import pytest
 from proxy.desk.api.operation_table import OFFERED
 from proxy.desk.api.routes import JSON_BYTES_MAX
 from proxy.journal.disk import OsDisk
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import read
 from proxy.model.lockout import FAILURES_MAX
@@ -86,7 +87,7 @@ def test_a_set_of_rules_and_what_is_known_of_a_person_are_taken_away_as_files(pr
     assert files.namelist() == ["person.html", "person.json"]
     assert ANNA not in files.read("person.json").decode()
     looked = world.gate.folder / "journal"
-    said = [operator_actions.unpack_operated(one.body) for one in read(OsDisk(looked)) if one.kind == messages.OPERATED]
+    said = [unpack(operator_actions.Operated, one.body) for one in read(OsDisk(looked)) if one.kind == messages.OPERATED]
     assert {("chen", "rules export --unmasked", "给审计"), ("zhou", "subject export", "本人书面申请")} <= {
         (one.who.split(" ")[0], one.command, one.why) for one in said
     }

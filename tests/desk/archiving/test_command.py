@@ -9,11 +9,16 @@ import pytest
 from typer.testing import CliRunner
 
 from proxy.journal.disk import OsDisk
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal
 from tests.commands import app
 
 HOUR = 3600.0
+SETTINGS = """
+store: sqlite:///{folder}/state.db
+journal: {folder}/journal
+"""
 
 
 @pytest.fixture
@@ -25,7 +30,7 @@ def written(folder: Path, node: int = 0) -> Path:
     """A journal of three hours."""
     journal = Journal(OsDisk(folder), node)
     for hour in range(3):
-        journal.append(messages.CLOCK, messages.pack_clock(1_700_000_000 + hour * HOUR, 1.0))
+        journal.append(messages.CLOCK, pack(messages.Clock(1_700_000_000 + hour * HOUR, 1.0)))
         journal.write(1_700_000_000 + hour * HOUR)
         journal.note_synced(journal.sync())
     journal.close()
@@ -100,3 +105,14 @@ def test_of_several_workers_every_journal_is_checked_and_one_that_was_altered_is
     assert str(segment.name) in told[altered]
     done = CliRunner().invoke(app, [*asked, "--json"], env={"GATE106_WORKER": "1"})
     assert (done.exit_code, json.loads(done.stdout)["folder"]) == (0, str(whole)), "one's alone, as before"
+
+
+def test_records_are_shown_as_text(folder: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "gate106.yaml"
+    settings.write_text(SETTINGS.format(folder=folder.parent), encoding="utf-8")
+    done = CliRunner().invoke(app, ["journal", "show", "2", "--count", "9", "--config", str(settings)])
+    assert done.output.splitlines() == [
+        "2 clock Clock(time=1700003600.0, step_s=1.0)",
+        "3 clock Clock(time=1700007200.0, step_s=1.0)",
+    ]
+    assert CliRunner().invoke(app, ["journal", "show", "4", "--config", str(settings)]).exit_code == 2

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from proxy.desk.archiving.operations import JournalOperations
-from proxy.journal.erasure import unpack_erasure
+from proxy.journal.encoding import unpack
+from proxy.journal.erasure import Erasure
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.declaration import handlers_of
 
@@ -48,7 +49,7 @@ def test_a_step_of_an_erasure_is_on_record_before_it_is_answered() -> None:
     gate = Gate()
     assert gate.ask("journal.erased", **STEP) == {"sequence": 1}
     ((_, body),) = gate.written
-    one = unpack_erasure(body)
+    one = unpack(Erasure, body)
     assert (one.person, one.first, one.changes[0].last, one.who, one.why) == (0xFF, 4, 9, "li", "letter 4711")
 
 

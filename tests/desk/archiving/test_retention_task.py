@@ -13,6 +13,7 @@ import pytest
 from proxy.config import Retention
 from proxy.desk.archiving import retention_task as retention
 from proxy.journal import retention as desk
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.operations.control import CommandRefused
@@ -51,7 +52,7 @@ class House:
         self.journal.note_synced(self.journal.sync())
 
     def removals(self) -> list[desk.Removed]:
-        return [desk.unpack_removed(record.body) for record in read(self.disk) if record.kind == messages.REMOVED]
+        return [unpack(desk.Removed, record.body) for record in read(self.disk) if record.kind == messages.REMOVED]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.state.revision_store import RevisionStore
 from tests.commands import app
@@ -32,7 +33,9 @@ def folder(tmp_path: Path) -> Path:
     """Settings, rules and a journal: six messages, of which two were refused."""
     house = House(tmp_path)
     rules = house.relay.rules
-    house.journal.append(messages.RULES, gate_events.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+    house.journal.append(
+        messages.RULES, pack(gate_events.Rules(house.now, rules.revision, tuple(rule.id for rule in rules.rules)))
+    )
     house.journal.write(house.now)
     for person in (SHANGHAI, SHANGHAI, SHANGHAI, SHANGHAI, SHANGHAI + 1, BEIJING):
         house.now += 700

@@ -15,9 +15,10 @@ from proxy.desk.backtest import result_text
 from proxy.desk.backtest.commit_groups import JournalGroup, merge_by_time
 from proxy.desk.backtest.environment import KnownProvider
 from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
-from proxy.journal.records.delivers import pack_optout, pack_restored
-from proxy.journal.records.replicated import ReplicatedRecord, pack_replicated
+from proxy.journal.records.delivers import OptedOut, Restored
+from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
@@ -38,7 +39,7 @@ class Two:
         for gate in self.gates:
             rules = gate.relay.rules
             self.writes(
-                gate, messages.RULES, gate_events.pack_rules(gate.now, rules.revision, [rule.id for rule in rules.rules])
+                gate, messages.RULES, pack(gate_events.Rules(gate.now, rules.revision, tuple(rule.id for rule in rules.rules)))
             )
 
     def later(self, seconds: float = 70.0) -> None:
@@ -60,19 +61,19 @@ class Two:
     def hears(self, node: int, place: int, who: int, kind: int, body: bytes) -> None:
         """``who`` told it, as the log's record ``place``."""
         gate = self.gates[node]
-        self.writes(gate, messages.HEARD, pack_replicated(ReplicatedRecord(gate.now, (1, place), who, place, kind, body)))
+        self.writes(gate, messages.HEARD, pack(ReplicatedRecord(gate.now, (1, place), who, place, kind, body)))
 
     def refuses(self, person: int) -> bytes:
         """... all marketing: what a journal says of it."""
         refusal = OptOut("all", "", int(self.gates[0].now), "reply", 0)
         self.gates[0].store.update(person, lambda data: record.opt_out(data, refusal))
-        return pack_optout(self.gates[0].now, person, refusal)
+        return pack(OptedOut(self.gates[0].now, person, refusal))
 
     def takes_back(self, person: int) -> bytes:
         store = self.gates[0].store
         (refusal,) = record.opt_outs(store.load_now([person])[person][1])
         store.update(person, lambda data: record.restore(data, refusal))
-        return pack_restored(self.gates[0].now, person, "", "", "", [refusal])
+        return pack(Restored(self.gates[0].now, person, "", "", "", (refusal,)))
 
     def asked(self, rules: str = RULES, nodes: tuple[int, ...] = (0, 1), last_s: float = 0.0) -> BacktestResult:
         folders = []
@@ -178,7 +179,7 @@ def test_a_gate_that_is_started_anew_forgets_nothing_of_the_other(two: Two) -> N
     two.sends(1, SHANGHAI)
     two.sends(0, SHANGHAI)
     two.later(700.0)  # nobody may stand in any more for what nobody answered
-    two.writes(two.gates[0], messages.START, gate_events.pack_start(two.gates[0].now, 0))
+    two.writes(two.gates[0], messages.START, pack(gate_events.Start(two.gates[0].now, 0)))
     for node in (1, 0):
         two.sends(node, SHANGHAI)
     assert two.asked().differences.total == 0

@@ -14,6 +14,7 @@ from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.initial_state import rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.operator_orders.book import OrderBook
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.model.message import Category, Order
 from proxy.policy import RuleSet
@@ -49,7 +50,9 @@ def again(house: House, rules: RuleSet, *, since: float = 0.0, now: float = 1e12
 def noted(house: House) -> None:
     """As a start does: the names of its rules."""
     rules = house.relay.rules
-    house.journal.append(messages.RULES, gate_events.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+    house.journal.append(
+        messages.RULES, pack(gate_events.Rules(house.now, rules.revision, tuple(rule.id for rule in rules.rules)))
+    )
     house.journal.write(house.now)
 
 

@@ -16,8 +16,9 @@ from proxy.desk.backtest.initial_facts import facts_as_of, record_as_of
 from proxy.desk.backtest.result_text import notes
 from proxy.desk.backtest.runner import BacktestRequest, BacktestResult, backtest
 from proxy.journal.disk import OsDisk
+from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages, operator_actions
-from proxy.journal.records.consents import ConsentReply, Terms, pack_consent_reply
+from proxy.journal.records.consents import ConsentReply, Terms
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
@@ -43,7 +44,7 @@ class Gate:
         self.folder = folder
         self.house = house = House(folder)
         rules = house.relay.rules
-        self.writes(messages.RULES, gate_events.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+        self.writes(messages.RULES, pack(gate_events.Rules(house.now, rules.revision, tuple(rule.id for rule in rules.rules))))
         self.refuses(EARLY)
         self.refuses(BACK)
         self.lists(LISTED)
@@ -51,7 +52,7 @@ class Gate:
         self.removed = len(house.disk.list())
         for _ in range(4):
             house.now += DAY_S
-            self.writes(messages.CLOCK, messages.pack_clock(house.now, 0.0))
+            self.writes(messages.CLOCK, pack(messages.Clock(house.now, 0.0)))
         house.now += DAY_S
         self.since = house.now
         for person in (EARLY, LATE, LISTED, BACK, UNLISTED):
@@ -74,23 +75,27 @@ class Gate:
     def refuses(self, person: int) -> None:
         refusal = OptOut("all", "", int(self.house.now), "officer", 0)
         self.house.store.update(person, lambda data: record.opt_out(data, refusal))
-        self.writes(messages.SUPPRESSED, operator_actions.pack_suppressed(self.house.now, person, [refusal], [], "li", "asked"))
+        self.writes(
+            messages.SUPPRESSED, pack(operator_actions.Suppressed(self.house.now, person, (refusal,), (), "li", "asked"))
+        )
 
     def takes_back(self, person: int) -> None:
         (refusal,) = record.opt_outs(self.house.store.load_now([person])[person][1])
         self.house.store.update(person, lambda data: record.restore(data, refusal))
-        self.writes(messages.SUPPRESSED, operator_actions.pack_suppressed(self.house.now, person, [], [refusal], "li", "asked"))
+        self.writes(
+            messages.SUPPRESSED, pack(operator_actions.Suppressed(self.house.now, person, (), (refusal,), "li", "asked"))
+        )
 
     def lists(self, person: int, takes_off: bool = False) -> None:
         house = self.house
         refusal = OptOut("all", "", int(house.now), "import", 0)
         sequence = self.writes(
-            messages.LISTING, operator_actions.pack_listing(house.now, takes_off, [refusal], "li", "asked", "list.csv")
+            messages.LISTING, pack(operator_actions.ListBegun(house.now, takes_off, (refusal,), "li", "asked", "list.csv"))
         )
         from proxy.relay.effects.list_import import ListImport
 
         listing = ListImport(sequence, operator_actions.ListBegun(house.now, takes_off, (refusal,), "li", "asked", "list.csv"))
-        body = operator_actions.pack_listed(sequence, 0, person >> CHUNK_BITS, BitMap((person & LOW_MASK,)).serialize())
+        body = pack(operator_actions.ListChunk(sequence, 0, person >> CHUNK_BITS, BitMap((person & LOW_MASK,)).serialize()))
         self.writes(messages.LISTED, body)
         listing.add(body, 1)
         self.writes(messages.LISTING_DONE, listing.done(house.now))
@@ -190,7 +195,7 @@ def test_a_consent_by_reply_counts_from_when_it_was_given(tmp_path: Path) -> Non
     for person, at in ((EARLY, moment - 9), (LATE, moment + 9)):
         terms = Terms("甲", "marketing", moment - 99, 0, "ask")
         said = ConsentReply(at, person, 1, terms, "同意请回Y", "jia", "1069001", 5, 6, at - 9, "Y", "Y", "the setting")
-        journal.append(messages.CONSENT_REPLY, pack_consent_reply(said))
+        journal.append(messages.CONSENT_REPLY, pack(said))
         journal.write(at)
         consented_beside(store.consented, said)
     journal.sync()

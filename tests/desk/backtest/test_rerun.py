@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.journal.records.consents import ConsentChange
-from proxy.journal.records.doubtful_replies import NO_CONTEXT, Doubtful, pack_doubtful
+from proxy.journal.records.doubtful_replies import NO_CONTEXT, Doubtful
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.consents import PersonChange
 from proxy.relay.effects.optouts import hold
@@ -38,7 +39,7 @@ def test_what_a_doubtful_reply_holds_is_refused_again_and_passes_again_once_it_i
     pdu = submit_sm("1069001", f"86{PERSON}", "【青禾】双11券 拒收请回复R".encode("utf-16-be"), data_coding=8)
     held = OptOut("category", "marketing", int(house.now), "doubtful", 0)
     reply = Doubtful(house.now, PERSON, f"86{PERSON}", "1069001", "jia", "这是退订吗", NO_CONTEXT, (held,))
-    body = pack_doubtful(reply)
+    body = pack(reply)
     for step in ("comes", "decided"):
         if step == "comes":
             house.relay.change(Holds(reply, body))

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from proxy.desk.complaints.book import KEEP_S, CaseBook, Complaint, DueDays, MatchedMessage, digits_agree, due_dates
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.complaints import EVENTS_MAX, unpack_case
+from proxy.journal.records.complaints import EVENTS_MAX, Case
 from proxy.journal.write_ahead_log import Journal, OsDisk, read
 from proxy.model.approvals import Impossible
 from proxy.policy import time_windows
@@ -69,7 +70,7 @@ def test_due_dates_count_days_that_are_worked(came: str, forward: str, answer: s
 def told(one: Desk, other: Desk) -> None:
     for kind, body in one.written:
         assert kind == messages.CASED
-        other.papers.hear(unpack_case(body).id, body)
+        other.papers.hear(unpack(Case, body).id, body)
     one.written.clear()
     other.book.reread()
 
@@ -174,7 +175,7 @@ def test_a_restart_finds_every_case_as_it_was_also_from_the_journal_alone() -> N
     desk.book.decide(1, "valid", NOON, "li", "x")
     replayed = DeskRecords()
     for _, body in desk.written:
-        replayed.put(unpack_case(body).id, body)
+        replayed.put(unpack(Case, body).id, body)
     for papers in (desk.papers, replayed):
         again = Desk(papers)
         assert list(again.book.all()) == list(desk.book.all())
@@ -216,7 +217,7 @@ def test_a_batch_of_which_the_end_was_torn_off_is_not_there_at_all(tmp_path: Pat
     """Its cases are one commit group of the journal: power may fail anywhere while it is written."""
     disk = OsDisk(tmp_path)
     journal = Journal(disk, 0)
-    journal.append(messages.CLOCK, messages.pack_clock(NOON, 0.0))
+    journal.append(messages.CLOCK, pack(messages.Clock(NOON, 0.0)))
     journal.write(NOON)
 
     def write(records: Sequence[tuple[int, bytes]]) -> int:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from proxy.desk.explain.message_explanation import Inquiry
 from proxy.desk.explain.message_explanation_text import as_dict
 from proxy.desk.explain.message_lookup import FoundMessage
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import delivers, gate_events, messages, operator_actions
 from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.model.message import Category, Outcome, hash48
@@ -39,7 +40,7 @@ class Desk:
     def noted(self) -> None:
         rules, house = self.house.relay.rules, self.house
         house.journal.append(
-            messages.RULES, gate_events.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules])
+            messages.RULES, pack(gate_events.Rules(house.now, rules.revision, tuple(rule.id for rule in rules.rules)))
         )
         house.journal.write(house.now)
 
@@ -175,13 +176,15 @@ def test_refusals_of_then_the_receipt_and_what_was_refused_later_are_told(desk: 
     house = desk.house
     refusal = OptOut("provider", "yi", int(house.now), "reply", 0)
     house.store.update(SHANGHAI, lambda data: record.opt_out(data, refusal))
-    desk.writes(messages.OPTOUT, delivers.pack_optout(house.now, SHANGHAI, refusal, "1069002", "yi", "R"))
+    desk.writes(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, refusal, "1069002", "yi", "R")))
     desk.sends(answer=b"c0ffee")
     said = receipt_text("c0ffee", "UNDELIV", submit_date="2511111200", done_date="2511111201", err="004")
     receipt = deliver_sm(str(SHANGHAI), "1069001", said.encode(), esm_class=4, sequence=9)
-    desk.writes(messages.DELIVER, delivers.pack_deliver(house.now + 1, "receipt", str(SHANGHAI), "1069001", "jia", receipt))
+    desk.writes(
+        messages.DELIVER, pack(delivers.DeliverRecord(house.now + 1, "receipt", str(SHANGHAI), "1069001", "jia", receipt))
+    )
     later = OptOut("port", "1069001", int(house.now) + 60, "reply", 0)
-    desk.writes(messages.OPTOUT, delivers.pack_optout(house.now + 60, SHANGHAI, later, "1069001", "jia", "R"))
+    desk.writes(messages.OPTOUT, pack(delivers.OptedOut(house.now + 60, SHANGHAI, later, "1069001", "jia", "R")))
     told = desk.told("c0ffee")
     assert [(one["scope"], one["value"], one["source"]) for one in told["person"]["refusals"]] == [("provider", "yi", "reply")]
     assert [(one["state"], one["error"]) for one in told["receipts"]] == [("UNDELIV", "004")]
@@ -202,9 +205,9 @@ def test_whom_the_person_refused_is_told_by_name_or_why_it_is_not_known(desk: De
     desk.sends("【乙 店】双11 拒收请回复R", answer=b"earlier")
     for one in (registered, earlier, unknown):
         house.store.update(SHANGHAI, lambda data, one=one: record.opt_out(data, one))
-        desk.writes(messages.OPTOUT, delivers.pack_optout(house.now, SHANGHAI, one, "1069001", "jia", "R"))
+        desk.writes(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, one, "1069001", "jia", "R")))
     desk.sends(answer=b"c0ffee")
-    desk.writes(messages.OPTOUT, delivers.pack_optout(house.now + 60, SHANGHAI, own, "1069001", "jia", "R"))
+    desk.writes(messages.OPTOUT, pack(delivers.OptedOut(house.now + 60, SHANGHAI, own, "1069001", "jia", "R")))
     person = desk.told("c0ffee")["person"]
     assert [one["value"] for one in person["refusals"]] == [registered.value, earlier.value, unknown.value]
     assert [one["about"] for one in person["refusals"]] == [
@@ -254,7 +257,7 @@ def test_a_whole_number_is_shown_only_once_it_is_written_down_who_saw_it(desk: D
     told = desk.told("id", "--unmasked", "--why", "case 4711")
     assert told["to"] == str(SHANGHAI)
     (kept,) = [one for one in read(OsDisk(desk.folder / "archive" / "looked")) if one.kind == messages.OPERATED]
-    said = operator_actions.unpack_operated(kept.body)
+    said = unpack(operator_actions.Operated, kept.body)
     assert (said.command, said.why, said.details) == ("explain --message --unmasked", "case 4711", told["message"])
     (desk.folder / "archive" / "looked").rename(desk.folder / "gone")
     (desk.folder / "archive" / "looked").write_text("no folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.desk.operator_orders.book import OrderBook, TooManyOrders
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import Journal, JournalDown, read
 from proxy.model.message import Order
@@ -46,7 +47,9 @@ def test_orders_are_numbered_written_and_told() -> None:
     desk = Desk()
     assert [desk.stop().name, desk.stop().name] == ["stop-1", "stop-2"]
     assert (desk.names(), desk.changes) == (["stop-1", "stop-2"], 2)
-    assert [operator_actions.unpack_order(one.body).id for one in read(desk.disk, 1) if one.kind == messages.ORDERED] == [1, 2]
+    assert [
+        unpack(operator_actions.Ordered, one.body).order.id for one in read(desk.disk, 1) if one.kind == messages.ORDERED
+    ] == [1, 2]
 
 
 def test_a_restart_finds_what_was_not_lifted_and_gives_no_number_twice() -> None:
@@ -102,7 +105,7 @@ def test_what_is_over_stays_so_for_a_restart_whose_clock_was_set_back() -> None:
     desk.disk.free_bytes = None
     assert desk.book.sweep(NOON + 61) == []
     assert [*desk.store.orders.held] == [2]
-    (told,) = [operator_actions.unpack_lifted(one.body) for one in read(desk.disk, 1) if one.kind == messages.LIFTED]
+    (told,) = [unpack(operator_actions.Lifted, one.body) for one in read(desk.disk, 1) if one.kind == messages.LIFTED]
     assert told == (NOON + 61, 1, "gate106", "its time is over")
     again = Desk(desk.disk)
     assert again.book.sweep(NOON - 3600) == []

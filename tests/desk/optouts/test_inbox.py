@@ -6,8 +6,9 @@ import pytest
 
 from proxy.desk.optouts import inbox
 from proxy.desk.optouts.inbox import KEPT_S, PERSON_MAX, Inbox, overdue_before
+from proxy.journal.encoding import pack
 from proxy.journal.records import doubtful_replies
-from proxy.journal.records.doubtful_replies import DoubtDecision, Doubtful, ReplyContext, id_of, pack_decision, pack_doubtful
+from proxy.journal.records.doubtful_replies import DoubtDecision, Doubtful, ReplyContext, id_of
 from proxy.model.approvals import Impossible
 from proxy.model.recipient import HOLD_S, OptOut
 from proxy.policy import time_windows
@@ -31,7 +32,7 @@ class Desk:
         self, text: str = "这是退订吗", who: int = ANNA, context: ReplyContext = SALE, port: str = "1069001", at: float = NOON,
         held: tuple[OptOut, ...] = (HELD,),
     ) -> bytes:  # fmt: skip
-        body = pack_doubtful(Doubtful(at, who, f"86{who}", port, "jia", text, context, held, "【示例】双11券"))
+        body = pack(Doubtful(at, who, f"86{who}", port, "jia", text, context, held, "【示例】双11券"))
         self.inbox.enter(body)
         return body
 
@@ -40,11 +41,11 @@ class Desk:
         ids = tuple(one for one, _ in self.inbox.undecided(key, 1000))
         first = row.first
         decision = DoubtDecision(at, "li", "read it", yes, standing, key, first.text, first.context, first.port, ids)
-        self.inbox.decided(decision, pack_decision(decision))
+        self.inbox.decided(decision, pack(decision))
 
     def ends(self, key: int, at: float = NOON + 120) -> None:
         decision = DoubtDecision(at, "li", "no more", False, False, key, "", SALE, "", ())
-        self.inbox.decided(decision, pack_decision(decision))
+        self.inbox.decided(decision, pack(decision))
 
     def rows(self) -> list[tuple[str, int]]:
         return [(row.first.text, row.replies) for row in map(self.inbox.row, self.inbox.rows())]
@@ -187,12 +188,12 @@ def test_a_restart_finds_rows_and_decisions_as_they_were(desk: Desk) -> None:
 
 
 def test_what_another_gate_heard_and_decided_is_on_the_list_here_too(desk: Desk) -> None:
-    body = pack_doubtful(Doubtful(NOON, ANNA, "86", "1069001", "jia", "怎么退订", SALE, (HELD,)))
+    body = pack(Doubtful(NOON, ANNA, "86", "1069001", "jia", "怎么退订", SALE, (HELD,)))
     desk.replies.hear(id_of(body), body)
     desk.inbox.reread()
     assert desk.rows() == [("怎么退订", 1)]
     key = next(desk.inbox.rows())
-    made = pack_decision(DoubtDecision(NOON, "wang", "w", True, True, key, "怎么退订", SALE, "1069001", (id_of(body),)))
+    made = pack(DoubtDecision(NOON, "wang", "w", True, True, key, "怎么退订", SALE, "1069001", (id_of(body),)))
     desk.decisions.hear(id_of(made), made)
     desk.inbox.reread()
     assert desk.rows() == []

@@ -10,6 +10,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import OsDisk, read
 from tests.console.world import AD, Browser, World
@@ -26,7 +27,7 @@ def masked(number: str) -> str:
 def said_to_journal(world: World, command: str) -> list[str]:
     """Who said it."""
     found = [
-        operator_actions.unpack_operated(one.body)
+        unpack(operator_actions.Operated, one.body)
         for one in read(OsDisk(world.gate.folder / "journal"))
         if one.kind == messages.OPERATED
     ]

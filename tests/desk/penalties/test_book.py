@@ -9,18 +9,9 @@ import pytest
 from proxy.desk.penalties.book import PenaltyBook, order_of, rate_shares
 from proxy.desk.penalties.hourly_counts import PUBLISH_S, SIGNATURES_MAX, ProviderHours, SignatureHours
 from proxy.desk.penalties.triggers import MeasureSource, ProposedPenalty, due
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.penalties import (
-    HourCounts,
-    Penalty,
-    Subject,
-    pack_hour,
-    pack_hour_by_signature,
-    pack_penalty,
-    unpack_hour,
-    unpack_hour_by_signature,
-    unpack_penalty,
-)
+from proxy.journal.records.penalties import HourByProvider, HourBySignature, HourCounts, Penalty, Subject
 from proxy.model.approvals import Impossible
 from proxy.model.counters import SignatureCounters
 from proxy.model.message import Category, hash48
@@ -368,7 +359,7 @@ def test_a_restart_finds_the_same_counts_and_what_the_new_process_counts_is_adde
     fresh = DeskRecords()
     for kind, body in desk.written:
         assert kind == messages.COUNTED
-        fresh.put(unpack_hour(body)[0] // 3600, body)
+        fresh.put(unpack(HourByProvider, body)[0] // 3600, body)
     again = ProviderHours(fresh, desk.write)
     again.take({("jia", "marketing", "allow", ""): 7}, {}, NOON + 60)
     assert again.of("jia", NOON, NOON + 1).sent == 107
@@ -396,7 +387,7 @@ def test_gates_that_share_a_store_measure_what_all_of_them_counted_and_tell_it_n
         for node in (0, 1):
             for body in told[node]:
                 for at in papers:  # a gate hears its own, too
-                    at.hear(hour_of_node(node, unpack_hour(body)[0]), body)
+                    at.hear(hour_of_node(node, unpack(HourByProvider, body)[0]), body)
             told[node].clear()
         for gate in gates:
             gate.reread()
@@ -458,7 +449,7 @@ class Signing:
         for node in (0, 1):
             for body in self.told[node]:
                 for at in self.papers:  # a gate hears its own, too
-                    at.hear(hour_of_node(node, unpack_hour_by_signature(body)[0]), body)
+                    at.hear(hour_of_node(node, unpack(HourBySignature, body)[0]), body)
             self.told[node].clear()
         for gate in self.gates:
             gate.reread()
@@ -475,7 +466,7 @@ def test_by_signature_others_hear_of_the_most_sent_and_of_ended_hours_all(monkey
     both.exchange()
     assert both.counted("甲") == [15, 15]
     assert both.counted("丙") == [1, 0], "few of it, and the hour still runs"
-    assert {one for _, one in unpack_hour_by_signature(both.kept[1])[1]} == set("甲乙丙"), "its own journal has all of it, last"
+    assert {one for _, one in unpack(HourBySignature, both.kept[1])[1]} == set("甲乙丙"), "its own journal has all of it, last"
     both.sends(0, NOON + 60, 丙=1)
     assert both.told[0] == [], "every minute it would fill their log"
     both.sends(0, NOON + HOUR + 1, 甲=1)
@@ -586,13 +577,13 @@ def test_orders_say_what_a_step_does(desk: Desk) -> None:
 
 def test_layouts_of_the_journal() -> None:
     made = penalty("jia", "throttle", 0.5)._replace(id=3, since=NOON, until=NOON + 5, order=7, say="说", figure="f", appeal="a")
-    assert unpack_penalty(pack_penalty(made)) == made
-    assert unpack_penalty(pack_penalty(made._replace(figure_zh="量"))) == made._replace(figure_zh="量")
+    assert unpack(Penalty, pack(made)) == made
+    assert unpack(Penalty, pack(made._replace(figure_zh="量"))) == made._replace(figure_zh="量")
     apart = made._replace(by="signature", value="甲店", step="suspend-all")
-    assert unpack_penalty(pack_penalty(apart)) == apart
-    assert unpack_penalty(pack_penalty(apart._replace(provider="", by="advertiser"))).subject.words == "advertiser 甲店"
+    assert unpack(Penalty, pack(apart)) == apart
+    assert unpack(Penalty, pack(apart._replace(provider="", by="advertiser"))).subject.words == "advertiser 甲店"
     signed = {("jia", "甲店"): HourCounts(1, 2, 3, {"keyword": 4}), ("yi", "甲店"): HourCounts()}
-    assert unpack_hour_by_signature(pack_hour_by_signature(7200, signed)) == (7200, signed)
+    assert unpack(HourBySignature, pack(HourBySignature(7200, signed))) == (7200, signed)
     hour = {"jia": HourCounts(1, 2, 3, {"keyword": 4}), "yi": HourCounts()}
-    assert unpack_hour(pack_hour(7200, hour)) == (7200, hour)
-    assert pack_penalty(made).hex()[:16] == "0000000000000003"
+    assert unpack(HourByProvider, pack(HourByProvider(7200, hour))) == (7200, hour)
+    assert pack(made).hex()[:16] == "0000000000000003"

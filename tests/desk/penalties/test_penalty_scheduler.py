@@ -13,8 +13,9 @@ from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.penalties.book import PenaltyBook, rate_shares
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.penalties.scheduler import OTHERS_WAIT_S, PenaltyScheduler
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
-from proxy.journal.records.penalties import Penalty, unpack_penalty
+from proxy.journal.records.penalties import Penalty
 from proxy.model.counters import GateCounters
 from proxy.model.message import Order
 from proxy.model.roles import Asker, Role
@@ -68,13 +69,13 @@ class Desk:
     def hear(self, kind: int, body: bytes) -> None:
         """What another gate told, as proxy/relay/effects/replay.py and proxy/server/control_plane.py have it."""
         if kind == messages.PENALIZED:
-            self.papers.hear(unpack_penalty(body).id, body)
+            self.papers.hear(unpack(Penalty, body).id, body)
             self.penalties.reread()
             return
         if kind == messages.ORDERED:
-            self.orders.put(operator_actions.unpack_order(body).id, body)
+            self.orders.put(unpack(operator_actions.Ordered, body).order.id, body)
         elif kind == messages.LIFTED:
-            self.orders.drop(operator_actions.unpack_lifted(body).order)
+            self.orders.drop(unpack(operator_actions.Lifted, body).order)
         self.book.reread()
 
     def tick(self) -> None:

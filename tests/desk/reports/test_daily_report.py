@@ -13,6 +13,7 @@ from proxy.desk.reports.daily_report import DEFERRED, REFUSED, SENT, DayCounter,
 from proxy.desk.reports.offline_html import page
 from proxy.desk.reports.report_pdf import paper
 from proxy.desk.reports.report_text import View, as_dict, as_text
+from proxy.journal.encoding import pack
 from proxy.journal.records import delivers, gate_events, messages, requests
 from proxy.model.message import hash48
 from proxy.model.recipient import OptOut
@@ -29,7 +30,9 @@ UNKNOWN = 19900000000
 def house(tmp_path: Path) -> House:
     house = House(tmp_path, rules=RULES + SHADOW)
     rules = house.relay.rules
-    house.journal.append(messages.RULES, gate_events.pack_rules(house.now, rules.revision, [rule.id for rule in rules.rules]))
+    house.journal.append(
+        messages.RULES, pack(gate_events.Rules(house.now, rules.revision, tuple(rule.id for rule in rules.rules)))
+    )
     house.journal.write(house.now)
     return house
 
@@ -78,7 +81,7 @@ def test_opt_outs_are_rated_by_the_advertisements_of_that_signature_and_provider
     port = OptOut("port", "1069001", int(house.now), "reply", 0)
     entered = OptOut("all", "", int(house.now), "officer", 0)
     for person, one in enumerate([refusal] * 10 + [port] * 2 + [entered]):
-        house.journal.append(messages.OPTOUT, delivers.pack_optout(house.now, SHANGHAI + person, one, "1069001", "jia", "R"))
+        house.journal.append(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI + person, one, "1069001", "jia", "R")))
     house.journal.write(house.now)
     view = View(sheet_of(house))
     assert [(one.name, one.count, one.sent, one.per_10k) for one in view.optouts_by_provider()] == [("jia", 12, 200, 600.0)]
@@ -92,7 +95,7 @@ def test_a_reply_that_means_several_is_one_opt_out_of_its_provider_and_one_of_ea
     everything = OptOut("category", "marketing", int(house.now), "reply", 0)
     for person in range(12):
         for one in (*shops, everything, *shops) if person == 0 else shops:  # the first replies twice in one turn
-            body = delivers.pack_optout(house.now, SHANGHAI + person, one, "1069001", "jia", "R")
+            body = pack(delivers.OptedOut(house.now, SHANGHAI + person, one, "1069001", "jia", "R"))
             house.journal.append(messages.OPTOUT, body)
     house.journal.write(house.now)
     sheet = sheet_of(house)
@@ -120,8 +123,10 @@ def test_only_that_day_is_counted_and_repeats_of_what_was_refused_before_midnigh
     house.submit("jia", SHANGHAI + 1, AD)
     house.journal.append(
         messages.REPEATED,
-        requests.pack_repeated(
-            house.now + 120, {max(one.sequence for one in house.written() if one.kind == messages.VERDICT) - 1: 3}
+        pack(
+            requests.Repeated(
+                house.now + 120, {max(one.sequence for one in house.written() if one.kind == messages.VERDICT) - 1: 3}
+            )
         ),
     )
     house.journal.write(house.now + 120)

@@ -20,8 +20,9 @@ import pytest
 from proxy.cluster.rule_agreement import decision
 from proxy.config import Person
 from proxy.desk.revisions.cluster_deployment import ClusterDeployment
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
-from proxy.journal.records.revisions import Revised, unpack_revised
+from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
@@ -72,7 +73,7 @@ class Server:
             return Swapped.LACKS
         self.version, self.body = self.version + 1, body
         self.staying = self.staying - set(leaves) | set(names)
-        self.taken.append(unpack_revised(body))
+        self.taken.append(unpack(Revised, body))
         return Swapped.TAKEN
 
     @property
@@ -262,7 +263,7 @@ async def at_once(work: Callable[..., Any], *arguments: Any) -> Any:
 
 def agreed(server: Server, gates: list[Gate], confirmed: list[Revised]) -> None:
     """When all can hear each other."""
-    held = unpack_revised(server.body)
+    held = unpack(Revised, server.body)
     for gate in gates:
         assert gate.rule_deployment.status()["apart"] == ""
         assert decision(gate.rule_deployment.revisions.now) == decision(held)
@@ -326,7 +327,7 @@ async def world(folder: Path, seed: int, patch: pytest.MonkeyPatch) -> None:
     new = Gate(folder / "new", server, 9, chance, four_eyes=four_eyes)
     new.edit("f" * 16)
     await new.start()
-    assert decision(new.rule_deployment.revisions.now) == decision(unpack_revised(server.body))
+    assert decision(new.rule_deployment.revisions.now) == decision(unpack(Revised, server.body))
 
 
 @pytest.mark.parametrize("first", range(0, 30, 15))

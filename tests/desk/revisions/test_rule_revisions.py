@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from proxy.desk.revisions.rule_revisions import IN_FORCE, Impossible, RevisionHistory
-from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
+from proxy.journal.encoding import pack, unpack
+from proxy.journal.records.revisions import Revised
 from proxy.model.roles import Asker, NotAllowed, Role
 from proxy.state.lists.desk_records import EVENTS_MAX, RuleHistory
 
@@ -279,15 +280,15 @@ def test_where_nobody_need_agree_what_is_pushed_is_in_force_at_once() -> None:
     desk.push(NEW)
     assert desk.state == (NEW, "", OLD)
     assert desk.holds(OLD) is None
-    assert desk.now == unpack_revised(pack_revised(desk.now))
+    assert desk.now == unpack(Revised, pack(desk.now))
 
 
 def test_an_event_of_a_gate_that_knew_no_push_is_read() -> None:
     event = Revised(1.0, "proposed", NEW, "li", "files", "", (), OLD, NEW, "li", "")
-    body = pack_revised(event)
+    body = pack(event)
     older = body[:8] + body[8:].replace(b',""]', b"]")
     assert older != body
-    assert unpack_revised(older) == event
+    assert unpack(Revised, older) == event
 
 
 def test_there_is_nothing_to_go_back_to_at_first() -> None:
@@ -414,4 +415,4 @@ def test_an_event_comes_back_whole() -> None:
     event = Revised(
         1_700_000_000.123, "proposed", NEW, "李 (uid 7)", "files", "因为\ud800", ("rule 词: added",), OLD, NEW, "李", ""
     )
-    assert unpack_revised(pack_revised(event)) == event
+    assert unpack(Revised, pack(event)) == event

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import OsDisk, read
 from tests.console.world import AD, ANNA, BOB, Browser, World
@@ -23,7 +24,7 @@ MASKED = f"{BOB[:3]}****{BOB[-4:]}"
 
 def looks(world: World, who: str) -> list[operator_actions.Operated]:
     found = [
-        operator_actions.unpack_operated(one.body)
+        unpack(operator_actions.Operated, one.body)
         for one in read(OsDisk(world.gate.folder / "journal"))
         if one.kind == messages.OPERATED
     ]

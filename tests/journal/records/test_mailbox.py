@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import mailbox, messages
 
 NUMBERS = st.lists(st.integers(0, (1 << 64) - 1), max_size=50)
@@ -14,19 +15,19 @@ TIMES = st.integers(0, 1 << 42).map(lambda ms: ms / 1000)
 
 @given(TIMES, NUMBERS)
 def test_a_record_of_delivered_ones_says_which(now, numbers):
-    assert mailbox.unpack_delivered(mailbox.pack_delivered(now, numbers)) == (int(now * 1000) / 1000, tuple(numbers))
+    assert unpack(mailbox.Delivered, pack(mailbox.Delivered(now, numbers))) == (int(now * 1000) / 1000, tuple(numbers))
 
 
 @given(TIMES, st.lists(st.tuples(st.integers(0, (1 << 64) - 1), st.sampled_from(mailbox.WHYS)), max_size=50))
 def test_a_record_of_dropped_ones_says_which_and_why(now, dropped):
-    said = mailbox.unpack_dropped(mailbox.pack_dropped(now, dropped))
+    said = unpack(mailbox.Dropped, pack(mailbox.Dropped(now, tuple(dropped))))
     assert list(zip(said.numbers, said.whys, strict=True)) == dropped
     assert said.time == int(now * 1000) / 1000
 
 
 @pytest.mark.parametrize("providers", [("jia",), ("通道商", "jia-2"), ("a", "b", "c")])
 def test_a_record_of_providers_that_are_no_more_names_them(providers):
-    assert mailbox.unpack_disowned(mailbox.pack_disowned(5.25, providers)) == (5.25, providers)
+    assert unpack(mailbox.Disowned, pack(mailbox.Disowned(5.25, providers))) == (5.25, providers)
 
 
 def test_every_kind_of_the_journal_has_a_word():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.records.probes import (
     ENDED,
@@ -21,9 +22,7 @@ from proxy.journal.records.probes import (
     likeness,
     merged,
     number_of,
-    pack_probe,
     store_record,
-    unpack_probe,
 )
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.state.lists.desk_records import DeskRecords
@@ -57,7 +56,7 @@ class Desk:
 def test_a_probe_comes_back_from_its_octets_as_it_was() -> None:
     one = probe().with_try(0, accepted_at=NOON + 0.25, answered_at=NOON + 7.125, said="ＴＤ。")
     one = finished(one.with_try(1, problem="no link"), NOON + 8)
-    assert unpack_probe(pack_probe(one)) == one
+    assert unpack(Probe, pack(one)) == one
     assert (one.tries[0].accepted_ms, one.tries[0].answered_ms, one.tries[1].answered_ms) == (150, 7025, None)
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.journal.records import consents, messages
+from proxy.journal.encoding import pack
+from proxy.journal.records import messages
 from proxy.journal.records.consents import ConsentChange
 from proxy.operations.number_chunks import put_in_force
 from proxy.relay.effects.consents import change_beside
@@ -54,7 +55,7 @@ def test_who_is_forgotten_amid_a_file_and_agrees_with_it_has_agreed_when_the_jou
     """The last checkpoint has all of it, and the journal is read from a message that was in flight amid the file."""
     desk, known = Desk(), ChunkedImports()
     incoming = desk.begin(agreed())
-    in_flight = desk.write(messages.CLOCK, messages.pack_clock(NOW, 1.0))
+    in_flight = desk.write(messages.CLOCK, pack(messages.Clock(NOW, 1.0)))
     desk.befalls(ConsentChange(NOW, LI, "erased", "ops", "why", name=7))
     desk.numbers(incoming, 0, LI)
     (batch,) = desk.end(incoming)
@@ -97,7 +98,7 @@ def test_who_is_taken_out_while_a_file_comes_in_force_is_in_none_of_it(event: st
     desk.numbers(incoming, 0, LI)
     desk.numbers(incoming, 1, LI)
     whole = incoming.whole(NOW, desk.store.consented)
-    desk.write(messages.CONSENT_EVENT, consents.pack_event(whole))
+    desk.write(messages.CONSENT_EVENT, pack(whole))
     coming = incoming.apply(whole, desk.store.consented)
     assert next(coming) == 1
     desk.befalls(ConsentChange(NOW + 1, LI, event, "ops", "why", before=NOW, name=7))

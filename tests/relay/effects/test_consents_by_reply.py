@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from proxy import policy
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange
 from proxy.model.message import hash48
@@ -59,7 +60,7 @@ class Asking(House):
 
     def review(self, verdict: str) -> None:
         event = BatchEvent(self.now, "reviewed", tuple(one.number for one in self.batches()), "wang", "looked", verdict)
-        self.journal.append(messages.CONSENT_EVENT, consents.pack_event(event))
+        self.journal.append(messages.CONSENT_EVENT, pack(event))
         apply_event(self.store.consented, event)
         self.relay.refusals.clear()
 
@@ -141,7 +142,7 @@ def test_the_proof_is_the_carriers_own_record(house: Asking) -> None:
     assert verdict.entry is not None
     house.reply(MING, JIA, " y ")
     (body,) = house.journalled(messages.CONSENT_REPLY)
-    said = consents.unpack_consent_reply(body)
+    said = unpack(consents.ConsentReply, body)
     assert (said.recipient, said.request, said.requested, said.time) == (MING, verdict.entry.id, asked_s, asked_s + 60)
     assert (said.text, said.word, said.port, said.provider, said.wording) == (" y ", "Y", JIA, "jia", ASK)
     assert said.signature == hash48("甲店")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pyroaring import BitMap
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import gate_events, messages, operator_actions
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.recipient import OptOut
@@ -27,8 +28,8 @@ class Import:
 
     def __init__(self, disk: MemoryDisk, refusals: tuple[OptOut, ...] = (ALL,), takes_off: bool = False) -> None:
         self.journal = Journal(disk, 0)
-        body = operator_actions.pack_listing(NOON, takes_off, refusals, "ops", "x", "list.csv")
-        self.listing = ListImport(self.write(messages.LISTING, body), operator_actions.unpack_listing(body))
+        body = pack(operator_actions.ListBegun(NOON, takes_off, refusals, "ops", "x", "list.csv"))
+        self.listing = ListImport(self.write(messages.LISTING, body), unpack(operator_actions.ListBegun, body))
 
     def write(self, kind: int, body: bytes) -> int:
         sequence = self.journal.append(kind, body)
@@ -37,7 +38,7 @@ class Import:
 
     def chunk(self, *numbers: int, key: int = 0) -> None:
         lows = BitMap([number & LOW_MASK for number in numbers])
-        body = operator_actions.pack_listed(self.listing.sequence, key, numbers[0] >> CHUNK_BITS, lows.serialize())
+        body = pack(operator_actions.ListChunk(self.listing.sequence, key, numbers[0] >> CHUNK_BITS, lows.serialize()))
         self.write(messages.LISTED, body)
         self.listing.add(body, len(numbers))
 
@@ -78,7 +79,7 @@ def test_what_a_gate_left_half_does_not_become_whole_in_another_life() -> None:
     disk = MemoryDisk()
     half = Import(disk)
     half.chunk(SHANGHAI)
-    half.write(messages.START, gate_events.pack_start(NOON, 0, 0))
+    half.write(messages.START, pack(gate_events.Start(NOON, 0, 0)))
     half.done()
     assert restarted(disk).empty
 
@@ -103,7 +104,7 @@ def test_a_journal_that_lacks_a_chunk_is_not_believed() -> None:
     taken = Import(disk)
     taken.chunk(SHANGHAI)
     taken.listing.add(
-        operator_actions.pack_listed(taken.listing.sequence, 0, 12885, BitMap((5,)).serialize()), 1
+        pack(operator_actions.ListChunk(taken.listing.sequence, 0, 12885, BitMap((5,)).serialize())), 1
     )  # never written
     taken.done()
     with pytest.raises(IncompleteList, match="is not whole"):

@@ -9,23 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
+from proxy.journal.records.reply_paths import KEYWORDS_MAX, OTHER_KEYWORDS, PrefixCounts, ReplyPathCounts
 from proxy.relay.effects.reply_paths import (  # fmt: skip
     ANSWER_S,
     DEAD,
-    KEYWORDS_MAX,
-    OTHER_KEYWORDS,
     PREFIXES_MAX,
     PROVEN,
     SILENT,
     TELL_S,
     UNPROVEN,
     WRITE_S,
-    PrefixCounts,
     ReplyPaths,
     number_of,
-    pack_rows,
-    unpack_rows,
 )
 from proxy.state.lists.desk_records import DeskRecords
 
@@ -48,7 +45,7 @@ class Journal:
         return len(self.records)
 
     def rows(self) -> list[PrefixCounts]:
-        return [row for _, body in self.records for row in unpack_rows(body)]
+        return [row for _, body in self.records for row in unpack(ReplyPathCounts, body).rows]
 
 
 def book(papers: DeskRecords | None = None, **more) -> ReplyPaths:
@@ -245,8 +242,8 @@ class Gates:
 
     def _tell(self, node: int, records) -> int:
         for _, body in records:
-            for row in unpack_rows(body):
-                self.papers[1 - node].hear(number_of(row.prefix, node), pack_rows([row]))
+            for row in unpack(ReplyPathCounts, body).rows:
+                self.papers[1 - node].hear(number_of(row.prefix, node), pack(ReplyPathCounts((row,))))
         self.books[1 - node].reread()
         return 1
 
@@ -354,11 +351,11 @@ ROWS = st.builds(
 
 @given(st.lists(ROWS, max_size=20))
 def test_rows_come_back_from_the_journal_as_they_were(rows):
-    assert unpack_rows(pack_rows(rows)) == rows
+    assert unpack(ReplyPathCounts, pack(ReplyPathCounts(tuple(rows)))).rows == tuple(rows)
 
 
 @given(st.lists(ROWS, min_size=1, max_size=2), st.data())
 def test_a_body_that_ends_early_is_an_error(rows, data):
-    body = pack_rows(rows)
+    body = pack(ReplyPathCounts(tuple(rows)))
     with pytest.raises((ValueError, struct.error)):
-        unpack_rows(body[: data.draw(st.integers(0, len(body) - 1))])
+        unpack(ReplyPathCounts, body[: data.draw(st.integers(0, len(body) - 1))])

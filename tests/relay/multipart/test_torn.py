@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from proxy import policy
+from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import read
 from proxy.model.message import Category
@@ -445,7 +446,7 @@ def test_a_record_holds_the_newest_keys():
 
 def test_the_journal_says_what_is_torn_and_what_is_whole():
     for since in (0, 1_762_833_600):
-        said = messages.unpack_torn(messages.pack_torn(1_762_833_600.5, PERSON, 77, since))
+        said = unpack(messages.Torn, pack(messages.Torn(1_762_833_600.5, PERSON, 77, since)))
         assert said == (1_762_833_600.5, PERSON, 77, since)
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.journal.encoding import pack
 from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
 from proxy.journal.write_ahead_log import Journal, read
@@ -42,7 +43,7 @@ class Life:
         self.journal = Journal(disk)
         self.mailbox: Mailbox = self.store.mailbox
         for name in self.mailbox.open(Bounds(), PROVIDERS if providers is None else providers):
-            self.write(messages.DISOWNED, mail.pack_disowned(NOW, [name]))
+            self.write(messages.DISOWNED, pack(mail.Disowned(NOW, (name,))))
 
     def write(self, kind: int, body: bytes) -> int:
         sequence = self.journal.append(kind, body)
@@ -51,7 +52,7 @@ class Life:
         return sequence
 
     def comes(self, provider: str) -> int:
-        body = delivers.pack_deliver(NOW, "receipt", "13800210001", "106", provider, b"pdu")
+        body = pack(delivers.DeliverRecord(NOW, "receipt", "13800210001", "106", provider, b"pdu"))
         number = self.write(messages.DELIVER, body)
         self.mailbox.ready(self.mailbox.put(number, provider, NOW, "receipt", b"pdu"))
         return number
@@ -62,14 +63,14 @@ class Life:
             self.mailbox.delivered(item)
         numbers = [item.number for item in items]
         if numbers:
-            self.write(messages.DELIVERED, mail.pack_delivered(NOW, numbers))
+            self.write(messages.DELIVERED, pack(mail.Delivered(NOW, tuple(numbers))))
         return numbers
 
     def drop_oldest(self, provider: str) -> list[int]:
         found = self.mailbox.box(provider).items()[:1]
         for item in found:
             self.mailbox.drop(item, "expired")
-            self.write(messages.DROPPED, mail.pack_dropped(NOW, [(item.number, "expired")]))
+            self.write(messages.DROPPED, pack(mail.Dropped(NOW, ((item.number, "expired"),))))
         return [item.number for item in found]
 
     def checkpoint(self, open_from: int | None = None) -> None:
@@ -112,7 +113,7 @@ def test_whenever_a_gate_dies_the_next_has_what_was_not_delivered_in_order_and_n
             life.checkpoint(max(1, life.journal.written // 2) if word else None)
         elif step == "disown":
             for name in life.mailbox.disown([name for name in PROVIDERS if name != word]):
-                life.write(messages.DISOWNED, mail.pack_disowned(NOW, [name]))
+                life.write(messages.DISOWNED, pack(mail.Disowned(NOW, (name,))))
             model = {number: UNOWNED if owner == word else owner for number, owner in model.items()}
         else:
             life = Life(database, disk)
@@ -192,7 +193,7 @@ def test_with_accepted_loss_of_the_journal_the_mailbox_stays_and_new_numbers_do_
     store, disk = opened(tmp_path / "state.db"), MemoryDisk()
     store.belongs_to(disk)
     journal = Journal(disk)
-    journal.append(messages.DELIVER, delivers.pack_deliver(NOW, "reply", "1", "106", "jia", b"old"))
+    journal.append(messages.DELIVER, pack(delivers.DeliverRecord(NOW, "reply", "1", "106", "jia", b"old")))
     journal.close(NOW)
     store.mailbox.open(Bounds(), PROVIDERS)
     store.mailbox.put(1, "jia", NOW, "reply", b"old")
@@ -202,8 +203,8 @@ def test_with_accepted_loss_of_the_journal_the_mailbox_stays_and_new_numbers_do_
     again = opened(tmp_path / "state.db", accept_loss=True)
     again.belongs_to(another)
     journal = Journal(another)
-    journal.append(messages.DELIVER, delivers.pack_deliver(NOW, "reply", "1", "106", "jia", b"new"))
-    journal.append(messages.DELIVERED, mail.pack_delivered(NOW, [1]))
+    journal.append(messages.DELIVER, pack(delivers.DeliverRecord(NOW, "reply", "1", "106", "jia", b"new")))
+    journal.append(messages.DELIVERED, pack(mail.Delivered(NOW, (1,))))
     journal.close(NOW)
     replay(again, read(another, 1), 0)
     assert [(item.number, item.data) for item in again.mailbox.items()] == [(RENUMBERED, b"old")]

@@ -1,0 +1,61 @@
+"""Shows journal records, and their declarations, as text.
+
+In: records. Out: a line for each, with masked numbers; the rows of the guide's table. Never: a message's text, octets (only their length).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from proxy.journal import erasure, retention
+from proxy.journal.encoding import RECORDS, declared_fields, unpack
+from proxy.journal.records import (
+    answers,
+    complaints,
+    consents,
+    delivers,
+    doubtful_replies,
+    evidence,
+    gate_events,
+    mailbox,
+    messages,
+    operator_actions,
+    penalties,
+    probes,
+    reply_paths,
+    requests,
+    revisions,
+)
+from proxy.journal.segment import JournalRecord
+from proxy.model.redact import printable
+
+DECLARING = (
+    answers, complaints, consents, delivers, doubtful_replies, erasure, evidence, gate_events, mailbox, messages, operator_actions, penalties,
+    probes, reply_paths, requests, retention, revisions,
+)  # fmt: skip
+"""All modules that declare a kind."""
+
+
+def record_text(one: JournalRecord) -> str:
+    """``4711 operated Operated(time=…, who=…)``; of another gate's record, that record as well."""
+    if one.kind not in RECORDS:
+        return f"{one.sequence} kind {one.kind} <{len(one.body)}>"
+    try:
+        value = unpack(RECORDS[one.kind], one.body)
+    except (ValueError, struct.error, IndexError, TypeError) as error:
+        return f"{one.sequence} {messages.KINDS[one.kind]} cannot be read: {error}"
+    text = f"{one.sequence} {messages.KINDS[one.kind]} {printable(repr(value))}"
+    if isinstance(value, gate_events.ReplicatedRecord):
+        text += f" of it: {record_text(JournalRecord(value.sequence, value.kind, value.body))}"
+    return text
+
+
+def kinds_table() -> Iterator[str]:
+    """The guide's table of kinds: number, name, meaning, fields in the order of their octets."""
+    yield "| kind | name | what it says | fields |"
+    yield "|---|---|---|---|"
+    for kind, cls in sorted(RECORDS.items()):
+        meaning = (cls.__doc__ or "").split("\n\n", maxsplit=1)[0].replace("\n", " ")
+        fields = ", ".join(f"`{name}` {form}".strip() for name, form in declared_fields(cls)) or "none"
+        yield f"| {kind} | `{messages.KINDS[kind]}` | {' '.join(meaning.split())} | {fields} |"
