@@ -5,7 +5,7 @@ Begin with ``relay/submit.py``. Terms: ``.github/guide/glossary.md``; what is sa
 
 Imports go down this list only; a line with several rooms has no order among them:
 
-    cli                     commands written by hand: serve, check, simulation, credentials, backup (__main__ assembles all)
+    cli                     commands of no feature: serve, settings, simulation, credentials, backup (__main__ assembles all)
     sim                     a simulated carrier, simulated providers, the demo, measurements
     server                  the process: wiring, recovery, reload, maintenance, health, backup, workers
     desk                    one folder a feature of the compliance desk: operations, page, command

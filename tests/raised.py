@@ -22,7 +22,7 @@ NOT_FOR_PEOPLE = {
 }  # fmt: skip
 """Faults of the source, what ends a start, and what only makes a room go another way: no page shows them. IncompleteForm's text is the name of a page's words."""
 SAYS = {
-    "fail": 0, "note": 0, "Problem": 2, "RuleFault": 1, "RowFault": 0, "ReservedFault": 1, "SegmentFault": 1, "SettingsFault": 1, "fault": 1, "error": 1, "of_rule": 1, "BadRequest": 0, "SandboxError": 0, "_RequestError": 1,
+    "fail": 0, "note": 0, "Problem": 2, "RuleFault": 1, "RowFault": 0, "ReservedFault": 1, "SegmentFault": 1, "SettingsFault": 1, "fault": 1, "error": 1, "of_rule": 1, "BadArgument": 0, "SandboxError": 0, "_RequestError": 1,
     "ErrorAnswer": 1, "unknown": 0, "word": 2, "words": 2,
 }  # fmt: skip
 """Functions that tell people, and which of their arguments says it."""
