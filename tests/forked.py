@@ -160,14 +160,17 @@ def _umask() -> int:
 
 
 def _made_beforehand() -> None:
-    """What each process would make anew from the code alone: the tree of commands, the table of segments; and what is imported at need."""
+    """What each process would make anew from the code alone: the tree of commands, the table of segments, the shipped lexicon (most of the
+    CPU time of a start); and what is imported at need."""
     import typer.main
 
     from proxy.__main__ import app
     from proxy.policy import Regions
+    from proxy.policy.loading.folder import RulesFolder
 
     importlib.import_module("anyio._backends._asyncio")
     Regions.load()
+    RulesFolder(ROOT / "tests" / "data").lexicon()  # a folder without words of its own
     typer.main.get_command = functools.cache(typer.main.get_command)
     tree = typer.main.get_command(app)
     with contextlib.suppress(typer.Exit, SystemExit):
