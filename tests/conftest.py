@@ -15,10 +15,13 @@ import hypothesis
 import pytest
 import typer.main
 
+from tests.examples import examples
 from tests.needs import missing
 
 typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made once
-hypothesis.settings.register_profile("gate106", deadline=None, print_blob=True)  # a shared machine is no stopwatch
+hypothesis.settings.register_profile(
+    "gate106", max_examples=examples(), deadline=None, print_blob=True
+)  # a shared machine is no stopwatch
 hypothesis.settings.load_profile("gate106")
 
 DEAREST = (

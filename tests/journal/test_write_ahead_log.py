@@ -21,6 +21,7 @@ from proxy.journal.disk import OsDisk as OnDisk
 from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalDown, JournalRecord, read, verify
+from tests.examples import examples
 from tests.journal.memory_disk import MemoryDisk as InMemory
 
 NOW = 1_700_000_000.123
@@ -222,7 +223,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(STEPS, st.sampled_from([300, 64 << 20]))
 def test_whatever_is_done_in_whatever_hour_what_was_written_is_read_back_and_holds(
     steps: list[str], segment_bytes: int

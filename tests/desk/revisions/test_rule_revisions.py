@@ -13,6 +13,7 @@ from proxy.desk.revisions.rule_revisions import IN_FORCE, Impossible, RevisionHi
 from proxy.journal.records.revisions import Revised, pack_revised, unpack_revised
 from proxy.model.roles import Asker, NotAllowed, Role
 from proxy.state.lists.rule_history import EVENTS_MAX, RuleHistory
+from tests.examples import examples
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "1" * 15 + "2"
 PEOPLE = ("li", "wang", "zhao")
@@ -320,7 +321,7 @@ def test_replay_may_put_what_the_checkpoint_has(place: int) -> None:
 names = st.text(max_size=20)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 class Any(RuleBasedStateMachine):
     """Whatever happens in whatever order."""
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from proxy.model.rate import Rate
 from proxy.state.counters.rate_shares import LeasedFlow, LeasedRate
 from proxy.state.shared.lease_rules import BEAT_S, FLOOR, LEASE_MS, SPARE_S, RateGrant, RateRequest
+from tests.examples import examples
 from tests.state.shared.lease_books import BindLeases, RateBook, ask_place, fair_parts
 
 STEP_S = 0.01
@@ -231,7 +232,7 @@ loads = st.lists(st.floats(0, 4), min_size=2, max_size=8)
 """Of each node, as a part of the total."""
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(totals, loads, st.lists(loads, max_size=2), st.integers(0, 2**32), st.floats(0, 0.3), st.sampled_from([None, 0, 1]))
 def test_all_nodes_together_never_send_more_than_one_process_would(total, first, later, seed, lost, sleeps):
     """A process with a bucket of a second sends at most total × (1 + w) in w seconds; nodes one message each more."""
@@ -248,7 +249,7 @@ def test_all_nodes_together_never_send_more_than_one_process_would(total, first,
         assert world.most_within(window_s) <= total * (1 + window_s) + nodes + 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(totals, st.lists(st.floats(0, 3), min_size=2, max_size=8), st.integers(0, 2**32))
 def test_a_second_brings_the_total_within_five_percent_however_the_load_is_divided(total, weights, seed):
     weights[0] += 1.5  # more than the total is wanted
@@ -263,7 +264,7 @@ def test_a_second_brings_the_total_within_five_percent_however_the_load_is_divid
         assert 0.95 * total - len(weights) <= second <= 1.05 * total + len(weights)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(totals, st.lists(st.floats(0, 0.5), min_size=1, max_size=7), st.integers(0, 2**32))
 def test_nodes_with_a_message_now_and_then_cost_the_others_nothing(total, few, seed):
     """They come as they please: what one process would let through passes within 5 %, or a message for each node. Over so many that chance
@@ -281,7 +282,7 @@ def test_nodes_with_a_message_now_and_then_cost_the_others_nothing(total, few, s
     assert sent <= 1.05 * total * seconds + total + nodes
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     totals,
     st.integers(2, 8),
@@ -303,7 +304,7 @@ def test_load_that_moves_is_served_in_full_from_the_second_second_on_and_nowhere
     assert max(world.in_seconds(begun_s)) <= 1.05 * total + 2 * nodes
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(totals, st.integers(2, 8), st.integers(0, 2**32))
 def test_what_a_dead_node_held_is_back_after_its_lease_and_two_beats_and_is_its_heirs_when_it_comes_back(total, nodes, seed):
     world = World(total, nodes, random.Random(seed))
@@ -324,7 +325,7 @@ def test_what_a_dead_node_held_is_back_after_its_lease_and_two_beats_and_is_its_
     assert 0.95 * total * 2 / nodes - 2 <= its <= 1.05 * total * 2 / nodes + 2, "an equal part"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.integers(40, 300), st.integers(2, 5), st.integers(0, 2**32))
 def test_cut_off_all_send_an_equal_part_and_together_the_total(total, nodes, seed):
     world = World(total, nodes, random.Random(seed))
