@@ -19,6 +19,7 @@ import typer.main
 import typer.testing
 
 from tests import json_keys
+from tests.examples import examples
 from tests.needs import missing
 
 typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made once
@@ -36,7 +37,9 @@ def _invoke_and_check(
 
 
 typer.testing.CliRunner.invoke = _invoke_and_check  # type: ignore[method-assign, assignment]
-hypothesis.settings.register_profile("gate106", deadline=None, print_blob=True)  # a shared machine is no stopwatch
+hypothesis.settings.register_profile(
+    "gate106", max_examples=examples(), deadline=None, print_blob=True
+)  # a shared machine is no stopwatch
 hypothesis.settings.load_profile("gate106")
 
 DEAREST = (

@@ -7,21 +7,26 @@ anything but the import done beforehand, and what is made of the code alone: no 
     tests ── command, files ──▶ the one that has imported ── fork ▶ minder ── fork ▶ the process
           ◀──────────────── its number; how it ended ─────────────┘
 
-The minder waits for the process, as whoever starts one must. What a process does when it is started by a command line (``python -m proxy``)
-is seen by all tests that do not use this: the demo, the bench, the soak, the upgrade, the composed.
+The minder waits for the process, as whoever starts one must. What a copy itself starts of the gate begins as a copy, too: workers, the
+console, queries of its pages. What a process does when it is started by a command line (``python -m proxy``) is seen by all tests that do not
+use this: the demo, the bench, the soak, the upgrade, the composed, the probes of workers.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import functools
 import gc
 import importlib
+import inspect
 import json
 import os
 import pkgutil
 import re
+import select
+import shutil
 import signal
 import socket
 import struct
@@ -36,6 +41,7 @@ from typing import IO, Any, NoReturn
 
 ROOT = Path(__file__).parents[1]
 REQUEST_BYTES_MAX = 1 << 20
+FILES_MAX, FILES_ABOVE = 64, 500
 _NUMBER = struct.Struct(">i")
 WANTED = os.environ.get("GATE106_FORK", "1") != "0"
 
@@ -44,90 +50,114 @@ WANTED = os.environ.get("GATE106_FORK", "1") != "0"
 
 
 class _Nursery:
-    """The process that has imported, and the way to it."""
+    """The process that has imported."""
 
     def __init__(self) -> None:
-        self._mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST_BYTES_MAX)
-        with theirs:
+        self._folder = tempfile.mkdtemp(prefix="gate106-fork-")
+        self.path = str(Path(self._folder) / "requests")
+        self._mine, theirs = socket.socketpair()
+        with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+            door.bind(self.path)
+            door.listen(100)
+            passed = [theirs.fileno(), door.fileno()]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.forked", str(theirs.fileno())],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()],
+                [sys.executable, "-m", "tests.forked", *map(str, passed), self.path],
+                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=passed,
             )  # fmt: skip
-        self._lock = threading.Lock()
         atexit.register(self.close)
-
-    def born(self, request: Mapping[str, object], out: int, err: int) -> socket.socket:
-        """Where the process's number and its end will be told."""
-        mine, theirs = socket.socketpair()
-        with theirs, self._lock:
-            socket.send_fds(self._mine, [json.dumps(request).encode()], [out, err, theirs.fileno()])
-        return mine
 
     def close(self) -> None:
         self._mine.close()
         self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 _nursery: _Nursery | None = None
 _making = threading.Lock()
+_path = ""
+"""Where a copy asks for another."""
 
 
-class Forked:
-    """``python -m proxy ARGUMENTS``, but for the import; or of another module with a ``main``, which may change the gate it finds."""
+def _requests() -> str:
+    """Where to ask for a copy."""
+    global _nursery  # noqa: PLW0603  # one for all tests, made when it is first needed
+    if _path:
+        return _path
+    with _making:
+        if _nursery is None:
+            _nursery = _Nursery()
+    return _nursery.path
 
-    def __init__(
-        self,
-        arguments: list[str],
-        *,
-        cwd: Path,
-        env: Mapping[str, str],
-        stdout: IO[bytes],
-        stderr: IO[bytes],
-        module: str = "proxy.__main__",
-    ) -> None:
-        global _nursery  # noqa: PLW0603  # one for all tests, made when it is first needed
-        with _making:
-            if _nursery is None:
-                _nursery = _Nursery()
-        request = {"module": module, "arguments": arguments, "cwd": str(cwd), "env": dict(env), "umask": _umask()}
-        self.args = [sys.executable, "-m", module, *arguments]
-        self.returncode: int | None = None
-        self._told = _nursery.born(request, stdout.fileno(), stderr.fileno())
-        self.pid = _NUMBER.unpack(self._told.recv(_NUMBER.size))[0]
 
-    def poll(self) -> int | None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.wait(0)
-        return None
+class Forked(subprocess.Popen[bytes]):
+    """``python -m MODULE …`` as ``subprocess.Popen`` begins it, but for the import; the module has a ``main``, which may change the gate it
+    finds. Its minder's socket tells its number and how it ended, and is readable once it has ended."""
 
-    def wait(self, timeout: float | None = None) -> int:
-        """How it ended, as of ``subprocess.Popen``; TimeoutExpired."""
+    _told: socket.socket | None = None
+
+    def _execute_child(self, *given: Any) -> None:
+        how = _EXECUTE.bind(self, *given).arguments
+        ends = [how[name] if how[name] >= 0 else place for place, name in enumerate(("p2cread", "c2pwrite", "errwrite"))]
+        passed = sorted(how["pass_fds"])
+        cwd, env = how["cwd"] or Path.cwd(), how["env"] or os.environ
+        request = {"arguments": how["args"][2:], "cwd": str(cwd), "env": dict(env), "umask": _umask(), "passed": passed}
+        self._told = told = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        told.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST_BYTES_MAX)
+        self._ending = threading.Lock()
+        try:
+            told.connect(_requests())
+            socket.send_fds(told, [json.dumps(request).encode()], [*ends, *passed])
+            self.pid = _NUMBER.unpack(told.recv(_NUMBER.size))[0]
+        finally:
+            self._close_pipe_fds(*(how[name] for name in ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")))  # type: ignore[attr-defined]
+        self._child_created = True
+
+    def _wait(self, timeout: float | None) -> int:
+        if self._told is None:
+            return int(super()._wait(timeout))  # type: ignore[misc]
         if self.returncode is None:
-            self._told.settimeout(timeout)
-            try:
-                told = self._told.recv(_NUMBER.size)
-            except (TimeoutError, BlockingIOError):
-                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
-            self.returncode = os.waitstatus_to_exitcode(_NUMBER.unpack(told)[0])
-            self._told.close()
+            looked = select.poll()
+            looked.register(self._told, select.POLLIN)
+            if not looked.poll(None if timeout is None else timeout * 1000):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            with self._ending:
+                if self.returncode is None:
+                    told = self._told.recv(_NUMBER.size)
+                    self.returncode = os.waitstatus_to_exitcode(_NUMBER.unpack(told)[0]) if told else -signal.SIGKILL
         return self.returncode
 
-    def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
+    def __del__(self) -> None:
+        super().__del__()
+        if self._told is not None:
+            self._told.close()
 
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
+    def _internal_poll(self, *given: Any, **how: Any) -> int | None:
+        if self._told is None:
+            return super()._internal_poll(*given, **how)  # type: ignore[misc,no-any-return]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._wait(0)
+        return None
 
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
+
+_EXECUTE = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
+_POPEN = subprocess.Popen
+COPIED = ("proxy", "proxy.console.fork_server", "proxy.desk.revisions.sandbox_rules")
+"""Programs that the gate itself starts: workers, consoles, queries of pages, hourly tables."""
+
+
+class Popen(Forked):
+    """In place of ``subprocess.Popen``: a program of the gate begins as a copy, others as they always do."""
+
+    def _execute_child(self, args: Any, *given: Any) -> None:
+        copied = WANTED and isinstance(args, list) and args[:2] == [sys.executable, "-m"] and args[2] in COPIED
+        (super()._execute_child if copied else _POPEN._execute_child.__get__(self))(args, *given)  # type: ignore[attr-defined]
 
 
 def run(arguments: list[str], *, cwd: Path, env: Mapping[str, str], timeout: float) -> subprocess.CompletedProcess[str]:
     """One command to its end, and what it said."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = Forked(arguments, cwd=cwd, env=env, stdout=out, stderr=err)
+        command = [sys.executable, "-m", "proxy", *arguments]
+        process = Forked(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         try:
             code = process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -138,17 +168,15 @@ def run(arguments: list[str], *, cwd: Path, env: Mapping[str, str], timeout: flo
         for file in (out, err):
             file.seek(0)
             said.append(file.read().decode())
-    return subprocess.CompletedProcess(process.args, code, *said)
+    return subprocess.CompletedProcess(command, code, *said)
 
 
 def begun(
     module: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: IO[bytes]
-) -> Forked | subprocess.Popen[bytes]:
+) -> subprocess.Popen[bytes]:
     """A process that runs the module; what it says goes to the log."""
-    if WANTED:
-        return Forked([*arguments], cwd=cwd, env=env, stdout=log, stderr=log, module=module)
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+    begin = Forked if WANTED else subprocess.Popen
+    return begin([sys.executable, "-m", module, *arguments], cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
 
 
 def _umask() -> int:
@@ -160,14 +188,17 @@ def _umask() -> int:
 
 
 def _made_beforehand() -> None:
-    """What each process would make anew from the code alone: the tree of commands, the table of segments; and what is imported at need."""
+    """What each process would make anew from the code alone: the tree of commands, the table of segments, the shipped lexicon (most of the
+    CPU time of a start); and what is imported at need."""
     import typer.main
 
     from proxy.policy import Regions
+    from proxy.policy.loading.folder import RulesFolder
     from tests.commands import app
 
     importlib.import_module("anyio._backends._asyncio")
     Regions.load()
+    RulesFolder(ROOT / "tests" / "data").lexicon()  # a folder without words of its own
     typer.main.get_command = functools.cache(typer.main.get_command)
     tree = typer.main.get_command(app)
     with contextlib.suppress(typer.Exit, SystemExit):
@@ -187,21 +218,25 @@ def _imports() -> None:
     assert threading.active_count() == 1, "a copy has but the thread that copies"
 
 
-def _awaited(requests: socket.socket) -> tuple[dict[str, object], list[int]]:
-    """Returns in a copy only, with what it is to be."""
+def _awaited(alive: socket.socket, door: socket.socket) -> tuple[dict[str, Any], list[int], int]:
+    """Returns in a copy only: what it is to be, its files, where to tell of it."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for minders
     while True:
-        data, files, _, _ = socket.recv_fds(requests, REQUEST_BYTES_MAX, 3)
-        if not data:
+        if alive in select.select([alive, door], [], [])[0]:
             os._exit(0)
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            return json.loads(data), files
+        told, _ = door.accept()
+        with told:
+            data, files, _, _ = socket.recv_fds(told, REQUEST_BYTES_MAX, FILES_MAX)
+            if data and os.fork() == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                alive.close()
+                door.close()
+                return json.loads(data), files, told.detach()
         for file in files:
             os.close(file)
 
 
-def _minded(told: int) -> None:
+def _minded(told: int, files: Sequence[int]) -> None:
     """Returns in the process; the minder tells its number, waits, and tells how it ended."""
     process = os.fork()
     if not process:
@@ -209,7 +244,7 @@ def _minded(told: int) -> None:
         return
     with contextlib.suppress(OSError):
         os.write(told, _NUMBER.pack(process))
-    for file in (0, 1, 2):
+    for file in files:
         os.close(file)
     _, status = os.waitpid(process, 0)
     with contextlib.suppress(OSError):  # nobody wants to know any more
@@ -217,23 +252,35 @@ def _minded(told: int) -> None:
     os._exit(0)
 
 
+def _placed(files: Sequence[int], told: int, places: Sequence[int]) -> int:
+    """Moves the files to their numbers; returns where ``told`` is now."""
+    high = [fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, FILES_ABOVE) for file in (*files, told)]
+    for file in (*files, told):
+        os.close(file)
+    for file, place in zip(high, places, strict=False):
+        os.dup2(file, place)
+        os.close(file)
+    return high[-1]
+
+
 def main() -> None:
+    global _path  # noqa: PLW0603
     _imports()
-    with socket.socket(fileno=int(sys.argv[1])) as requests:
-        asked, (out, err, told) = _awaited(requests)
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    os.close(out)
-    os.close(err)
-    _minded(told)
-    os.chdir(str(asked["cwd"]))
-    os.umask(int(str(asked["umask"])))
+    _path = sys.argv[3]
+    with socket.socket(fileno=int(sys.argv[1])) as alive, socket.socket(fileno=int(sys.argv[2])) as door:
+        asked, files, told = _awaited(alive, door)
+    places = (0, 1, 2, *asked["passed"])
+    _minded(_placed(files, told, places), places)
+    os.chdir(asked["cwd"])
+    os.umask(asked["umask"])
     os.environ.clear()
-    os.environ.update(asked["env"])  # type: ignore[call-overload]
+    os.environ.update(asked["env"])
     time.tzset()
-    program = importlib.import_module(str(asked["module"]))
+    name, *arguments = asked["arguments"]
+    program = importlib.import_module("proxy.__main__" if name == "proxy" else name)
     sys.modules["__main__"] = program  # which names the program in its usage
-    sys.argv = [str(program.__file__), *asked["arguments"]]  # type: ignore[misc]
+    sys.argv = [str(program.__file__), *arguments]
+    subprocess.Popen = Popen  # type: ignore[misc,assignment]
     _end(_lived(program))
 
 

@@ -17,6 +17,7 @@ from proxy.archive.query import Query
 from proxy.archive.search import SearchResult, find
 from proxy.archive.secret_keys import ArchiveKeys
 from tests.archive.journals import DAY, Shelf, busy, nights
+from tests.examples import examples
 from tests.harness import NOON, SHANGHAI, House
 
 TEXT = st.text(alphabet="上新贷款退订回复Rab09 .【】", max_size=24)
@@ -40,7 +41,7 @@ def holds(path: Path, file: TableFile, **asked: Any) -> bool:
     return table_filters.may_contain(path, file, table_filters.query_words(Query(**asked)))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(texts=st.lists(TEXT, min_size=1, max_size=5), start=st.integers(0, 24), size=st.integers(1, 24))
 def test_no_piece_of_a_text_is_ever_passed_over(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], start: int, size: int

@@ -63,6 +63,11 @@ class Visitor:
         self.page.goto(self.address + path)
         return self.settled()
 
+    def refused(self, path: str) -> bool:
+        """Whether the page is refused and says so; asked for without drawing it."""
+        answer = self._context.request.get(self.address + path)
+        return answer.status == 403 and "没有" in answer.text()
+
     def screen(self, size: dict[str, int]) -> None:
         """Turns the page into one on a screen of that size, unless it is one."""
         if self.page.viewport_size != size:

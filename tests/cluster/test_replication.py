@@ -15,6 +15,7 @@ from proxy.journal.records import messages, operator_actions
 from proxy.model.message import Order
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.replay import SHARED
+from tests.examples import examples
 from tests.replicating_gates import PEOPLE, Clock, Copy, Node, Stream
 
 SCOPES = (("all", ""), ("port", "1069001"), ("category", "marketing"), ("advertiser", "0123456789ab"))
@@ -173,13 +174,13 @@ def test_what_a_newer_gate_tells_in_words_of_its_own_is_said_so_and_everything_e
     assert len(older.store.orders.held) == 1
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.integers(2, 3), STEPS)
 def test_gates_that_heard_all_know_the_same(count, steps):
     alike(asyncio.run(story(count, steps)))
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.integers(2, 3), STEPS)
 def test_and_know_it_after_a_restart(count, steps):
     async def again() -> None:

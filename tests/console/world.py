@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import itertools
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from proxy.config import console_locations
@@ -20,6 +22,7 @@ from proxy.console.metric_sampling import Sampling
 from proxy.net.authenticator import hash_password
 from proxy.operations import client
 from proxy.operations.http_auth import hash_token
+from tests import forked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, provider
 from tests.e2e.pdus import SUBMIT_SM, message, pdu
@@ -63,6 +66,8 @@ class World:
         self.gate.write_settings()
         before(self.gate)
         self.gate.start()
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr(subprocess, "Popen", forked.Popen)  # what pages ask begins as a copy
         places = console_locations(self.gate.config)
         self.asking = GateClient(places, self.gate.config)
         self.house = App(places.console, self.asking, Sampling(self.asking))
@@ -82,6 +87,7 @@ class World:
 
     def stop(self) -> None:
         self.asking.close()
+        self._patch.undo()
         self.gate.stop()
         self.carrier.stop()
 

@@ -115,7 +115,7 @@ class House:
             ],
         }
         self.waits_for(response_s)
-        self.process: subprocess.Popen[bytes] | forked.Forked | None = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def waits_for(self, response_s: float) -> None:
         """How long the next gate waits for an answer of the carrier."""

@@ -102,7 +102,7 @@ class Gate:
         }
         self.write_rules(RULES)
         self.write_settings()
-        self._process: subprocess.Popen[bytes] | forked.Forked | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def write_rules(self, text: str) -> None:
         (self.rules / "rules.yaml").write_text(text)

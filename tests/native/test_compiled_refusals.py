@@ -35,6 +35,7 @@ from proxy.relay.submit import Relay
 from proxy.state.record import record
 from proxy.wire import Frame, submit_sm
 from tests.e2e.pdus import pdu
+from tests.examples import examples
 from tests.harness import BEIJING, NOON, SHANGHAI, House
 from tests.needs import needs
 
@@ -203,7 +204,7 @@ def both(submits: list[tuple[str, int, str, int | None]], provider: dict[str, st
 
 
 @needs("gcc")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(SUBMITS, st.sampled_from(PROVIDERS), st.sampled_from((3, 65_536)))
 def test_what_rules_object_to_leaves_the_same_behind(
     submits: list[tuple[str, int, str, int | None]], provider: dict[str, str], most: int

@@ -14,6 +14,7 @@ from proxy.model.message import Category, Content, Message, Outcome, Sender
 from proxy.model.recipient import Entry
 from proxy.policy import judge, load, time_windows
 from proxy.policy.explanation.history import Past, PastCounts
+from tests.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,7 +205,7 @@ def naive_start(window: str | int, now: int) -> int:
     return int((midnight - timedelta(days=at.weekday() if window == "week" else 0)).timestamp())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(SHAPES), st.integers(0, 10**6), EVENTS)
 def test_caps_agree_with_a_naive_count(
     shape: tuple[str, str | int, int, tuple[str, ...]], start: int, events: list[tuple[int, str, str, Category]]

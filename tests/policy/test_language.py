@@ -13,6 +13,7 @@ from proxy.policy.explanation.history import NOTHING, PastCounts
 from proxy.policy.limit import Limit
 from proxy.policy.registries.templates import TemplateRow, Templates
 from proxy.policy.time_windows import Window
+from tests.examples import examples
 from tests.policy.catalogue import AD, BEIJING, CODE, NANJING
 from tests.policy.conftest import Make, Write
 
@@ -24,7 +25,7 @@ def moment(text: str) -> float:
 # --- limits by counter
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.sampled_from((0, 0, 0, 1, 1, 2, 5, 30)), max_size=60), st.integers(1, 3), st.integers(2, 9))
 def test_a_burst_passes_and_ten_windows_hold_ten_times_the_count(gaps: list[int], most: int, burst: int) -> None:
     burst = min(max(burst, most + 1), most * 10)
@@ -41,7 +42,7 @@ def test_a_burst_passes_and_ten_windows_hold_ten_times_the_count(gaps: list[int]
             counts.take(limit.take(7), now)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(st.booleans(), max_size=60), st.sampled_from((0.1, 0.3, 0.5)), st.integers(1, 5))
 def test_what_a_rule_is_about_stays_within_its_share(kinds: list[bool], share: float, least: int) -> None:
     limit = Limit(0, Window("day", 86_400), frozenset(("provider",)), "", 1, 0, share, least)

@@ -16,6 +16,7 @@ from proxy.model.message import Category
 from proxy.policy import check, time_windows
 from proxy.policy.loading.lint import lint
 from tests.commands import app
+from tests.examples import examples
 from tests.policy.conftest import Write
 from tests.policy.test_properties import (
     DRAFTS,
@@ -276,7 +277,7 @@ TWICE = [(SENDERS[0], PEOPLE[0], TEXTS[0], 0), (SENDERS[4], PEOPLE[0], TEXTS[0],
 
 @example([CAPS[0], FREE, CAPS[1]], TWICE).via("what an exemption lets pass counts, and then both caps are reached")
 @given(st.lists(st.one_of(PAIRS, NARROW, DRAFTS, EXEMPTIONS), min_size=1, max_size=6), MESSAGES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_rule_that_is_said_to_be_unreachable_is_never_reached(drafts: list[Draft], sent: Sent) -> None:
     rules = rules_of(drafts)
     told = {

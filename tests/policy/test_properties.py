@@ -20,6 +20,7 @@ from proxy.policy import Regions, RuleSet, explain, judge, load, time_windows
 from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.explanation.precheck import forecast
 from proxy.policy.text.category_evidence import evidence
+from tests.examples import examples
 from tests.policy.conftest import Make, entry_of, scanners_kept
 
 REGIONS = Regions.load()
@@ -144,13 +145,13 @@ def outcomes(rules: RuleSet, sent: Sent) -> list[tuple[Outcome, str, str]]:
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(RULES, DRAFTS, MESSAGES)
 def test_a_shadow_rule_never_changes_a_verdict(drafts: list[Draft], more: Draft, sent: Sent) -> None:
     assert outcomes(rules_of(drafts), sent) == outcomes(rules_of([*drafts, more._replace(mode="shadow")]), sent)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(RULES, DRAFTS, MESSAGES)
 def test_one_more_rule_that_rejects_never_lets_a_message_pass_that_did_not(
     drafts: list[Draft], more: Draft, sent: Sent
@@ -164,7 +165,7 @@ def test_one_more_rule_that_rejects_never_lets_a_message_pass_that_did_not(
         world.remember(message, verdict)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(RULES, MESSAGES, st.permutations(("a", "b", "c")))
 def test_the_same_rules_say_the_same_whatever_the_order_of_their_files(
     drafts: list[Draft], sent: Sent, order: Sequence[str]
@@ -175,7 +176,7 @@ def test_the_same_rules_say_the_same_whatever_the_order_of_their_files(
     assert outcomes(rules_of(drafts, order), sent) == first
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(RULES, MESSAGES)
 def test_explain_tells_what_the_judge_decides(drafts: list[Draft], sent: Sent) -> None:
     rules = rules_of(drafts)
@@ -265,7 +266,7 @@ AT_ONCE = Draft("{category: marketing, scheduled: [none, today]}", "", "reject",
 @example([ALL_BUT_A_CITY], SENDERS[0], TEXTS[0], 0).via("a province of which one city is not meant")
 @example([AT_ONCE], SENDERS[0], TEXTS[0], 0).via("what is asked with each message, and said by it alone")
 @given(RULES, st.sampled_from(SENDERS), st.sampled_from(TEXTS), st.sampled_from((0, 1_800, 3_600)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_what_is_forecast_of_a_text_is_what_becomes_of_it(drafts: list[Draft], sender: Sender, text: str, later: int) -> None:
     rules, content, at = rules_of(drafts), Content(text, "readable" if text else "empty", b""), START + later
     told = forecast(rules, sender, content, at)

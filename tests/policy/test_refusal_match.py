@@ -20,6 +20,7 @@ from proxy.policy.text.folding import normal_signature
 from proxy.relay.effects.record_changes import refused_before
 from proxy.state.record import consent_requests, record
 from proxy.state.record.record import Record
+from tests.examples import examples
 
 NOW = 1_762_833_600
 RULES = """
@@ -100,7 +101,7 @@ def message(shop: str, words: str, sender: Sender) -> Message:
     return Message(sender, 13_800_210_000, Content(text, "readable", text.encode("utf-16-be")))
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(
     refusals=st.lists(REFUSALS, max_size=4),
     texts=st.lists(TEXTS, max_size=3),

@@ -12,6 +12,7 @@ from proxy.model.message import Category, Content, Message, Outcome, Sender, Ver
 from proxy.model.recipient import Entry, OptOut
 from proxy.policy import RuleSet, judge, load, time_windows
 from proxy.policy.explanation.history import Past, PastCounts
+from tests.examples import examples
 from tests.policy.conftest import scanners_kept
 
 RULES = """
@@ -128,7 +129,7 @@ def _of(account: str) -> Sender:
     return next(one for one in SENDERS if one.account == account)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @example(
     [(_of(who), PEOPLE[0], TEXTS[text], gap) for who, text, gap in (
         ("jia-1", 0, 1_800), ("jia-1", 0, -30), ("jia-1", 0, 60), ("bing", 7, -30), ("bing", 7, -30))], 1,

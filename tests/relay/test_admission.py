@@ -17,6 +17,7 @@ from proxy.state import open_store
 from proxy.state.record import record
 from proxy.wire import Frame, submit_sm_resp
 from proxy.wire.tables import ESME_RSYSERR
+from tests.examples import examples
 from tests.harness import SHANGHAI, House
 
 TEXT = "【测试】双11券 拒收请回复R"
@@ -252,7 +253,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_whatever_is_sent_and_answered_nobody_gets_more_than_two_copies_of_what_counts(
     steps: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory

@@ -36,6 +36,7 @@ from proxy.state.record.optout_candidates import Port
 from proxy.state.record.record import EMPTY
 from proxy.state.stores.sqlite import SqliteStore
 from proxy.wire import Frame, deliver_sm, encode, read_fields, submit_sm, submit_sm_resp
+from tests.examples import examples
 from tests.journal.memory_disk import MemoryDisk
 
 NOON = 1_762_833_600.0
@@ -890,7 +891,7 @@ def test_widening_counts_advertisers_and_replies_within_the_days(some: list[tupl
         assert widened([*opt_outs, wide], 3, 30, NOON, lambda signature: f"{signature:012x}") is None
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.lists(
         st.tuples(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.operations.http_auth import hash_token
+from tests import forked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import Gate
 from tests.e2e.sockets import free_port
@@ -17,7 +18,8 @@ from tests.e2e.waiting import until
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    monkeypatch.setattr(forked, "WANTED", False)  # its console is found by its command line
     carrier = Carrier()
     people = [{"name": "li", "token": hash_token("li's token"), "roles": ["viewer"]}]
     found = Gate(tmp_path, carrier.port, [], people=people, console={"listen": f"127.0.0.1:{free_port()}"})

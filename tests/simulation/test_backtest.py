@@ -24,7 +24,7 @@ from tests.simulation.store import counted, refusals, states
 from tests.simulation.test_simulation import FIRST, SEEDS
 from tests.simulation.world import World, the_rules
 
-WORLDS = SEEDS // 20
+WORLDS = max(20, SEEDS // 20)
 BUG_WORLDS = 120
 
 

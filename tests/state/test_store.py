@@ -26,6 +26,7 @@ from proxy.state.embedded.saving import Wait
 from proxy.state.record import record
 from proxy.state.record.record import EMPTY
 from proxy.state.shared.connection import ServerLogin
+from tests.examples import examples
 from tests.needs import needs
 from tests.valkey import PASSWORD, SECRET, USER, Cluster, Valkey
 
@@ -372,5 +373,5 @@ def test_whatever_is_done_to_it_a_store_holds_what_the_model_holds(name):
     machine = type("Machine", (Against,), {"make": staticmethod(ENGINES[name])})
     from hypothesis.stateful import run_state_machine_as_test
 
-    examples = 15 if issubclass(ENGINES[name], Shared) else 60
-    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=30, deadline=None))
+    named = 15 if issubclass(ENGINES[name], Shared) else 60
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples(named), stateful_step_count=30, deadline=None))

@@ -25,6 +25,7 @@ from proxy.wire.builders import pdu
 from proxy.wire.charset import decode
 from proxy.wire.tables import BAD_KINDS, COMMANDS, PDU_BYTES_MAX, STATUS_NAMES
 from proxy.wire.udh import read_udh
+from tests.examples import examples
 from tests.wire.ways import carrier, provider, written
 
 IDS = st.sampled_from(sorted(COMMANDS)) | st.integers(0, 0xFFFFFFFF)
@@ -53,7 +54,7 @@ def _pieces(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 @given(SIDES, STREAMS, CUTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_bytes_however_cut_mean_the_same_and_never_raise(side, data: bytes, cuts: list[int]):
     whole, cut = side(), side()
     for session in (whole, cut):
@@ -76,7 +77,7 @@ def test_any_bytes_however_cut_mean_the_same_and_never_raise(side, data: bytes, 
 
 
 @given(STREAMS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_what_was_read_is_the_stream_itself(data: bytes):
     session = provider()
     for frame in session.receive(data, 0.0).requests:
@@ -85,7 +86,7 @@ def test_what_was_read_is_the_stream_itself(data: bytes):
 
 
 @given(IDS, st.binary(max_size=300))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_any_body_is_read_or_refused_with_a_status_of_the_specification(command: int, body: bytes):
     frame = Frame.of(pdu(command, 0, 1, body))
     for read in (read_fields, read_deliver, lambda frame: read_submit(frame, ContentCache(), 0.0)):
@@ -98,7 +99,7 @@ def test_any_body_is_read_or_refused_with_a_status_of_the_specification(command:
 
 
 @given(SUBMITS, st.binary(min_size=1, max_size=3), st.integers(0, 400))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_a_submit_with_some_octets_changed_is_read_alike_by_the_quick_reader_and_the_tables(
     data: bytes, junk: bytes, place: int
 ):
@@ -116,7 +117,7 @@ def test_a_submit_with_some_octets_changed_is_read_alike_by_the_quick_reader_and
 
 
 @given(SUBMITS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_what_is_relayed_is_what_came_but_for_four_octets(data: bytes):
     [frame] = provider().receive(data, 0.0).requests
     link = carrier()
@@ -128,7 +129,7 @@ def test_what_is_relayed_is_what_came_but_for_four_octets(data: bytes):
 
 
 @given(st.binary(max_size=60), st.integers(0, 255))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_any_octets_have_a_text_or_a_reason(octets: bytes, coding: int):
     text, state = decode(octets, coding)
     assert bool(text) <= (state == "readable")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from proxy.archive.secret_keys import signed_by
 from proxy.desk.evidence.ed25519 import _ORDER, is_signed
+from tests.examples import examples
 
 RFC_8032 = [  # §7.1: public key, message, signature
     ("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "", "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b"),
@@ -23,7 +24,7 @@ def test_the_vectors_of_the_RFC(public: str, said: str, signature: str) -> None:
     assert not is_signed(*map(bytes.fromhex, (public, signature, said + "00")))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seed=st.binary(min_size=32, max_size=32), said=st.binary(max_size=200), bit=st.integers(0, 96 * 8 - 1))
 def test_each_altered_bit_is_judged_as_the_library_judges_it(seed: bytes, said: bytes, bit: int) -> None:
     key = Ed25519PrivateKey.from_private_bytes(seed)

@@ -14,6 +14,7 @@ from proxy.journal.encoding import pack, unpack
 from proxy.journal.records.revisions import Revised
 from proxy.model.roles import Asker, NotAllowed, Role
 from proxy.state.lists.desk_records import EVENTS_MAX, RuleHistory
+from tests.examples import examples
 
 OLD, NEW, THIRD = "0" * 16, "1" * 16, "1" * 15 + "2"
 PEOPLE = ("li", "wang", "zhao")
@@ -321,7 +322,7 @@ def test_replay_may_put_what_the_checkpoint_has(place: int) -> None:
 names = st.text(max_size=20)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 class Any(RuleBasedStateMachine):
     """Whatever happens in whatever order."""
 

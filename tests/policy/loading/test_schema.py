@@ -17,6 +17,7 @@ from proxy.policy import limit, schema
 from proxy.policy.kinds import when_kinds
 from proxy.policy.loading.draft import RULE_KEYS
 from tests.commands import app
+from tests.examples import examples
 from tests.policy.catalogue import NEEDS, Need
 from tests.policy.test_properties import RULES as DRAWN
 from tests.policy.test_properties import Draft
@@ -59,7 +60,7 @@ def test_every_need_of_the_catalogue_fits(need: Need) -> None:
 
 
 @given(DRAWN)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_whatever_rules_load_fit(drafts: list[Draft]) -> None:
     assert faults("rules:\n" + "".join(f"  - {draft.written(number)}\n" for number, draft in enumerate(drafts))) == []
 

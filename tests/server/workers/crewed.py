@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tests import forked
 from tests.e2e.gate import ROOT, START_S, Gate, _environment, run
 from tests.e2e.pdus import ESME_ROK
 from tests.e2e.raw import Raw
@@ -29,12 +28,15 @@ class Crewed(Gate):
         super().__init__(folder, carrier_port, providers, store=store, shared={"secret": SECRET.decode()}, **more)
         self._clients: list[Raw] = []
 
-    def command(self) -> list[str]:
-        return [sys.executable, "-m", "proxy", "serve", "--config", str(self.config), "--workers", str(self.workers)]
+    def begin(self, more: tuple[str, ...] = ()) -> None:
+        """Without waiting for anything."""
+        words = ["serve", "--config", str(self.config), "--workers", str(self.workers), *more]
+        with self.log.open("ab") as log:
+            self._process = forked.begun("proxy", words, cwd=ROOT, env=_environment(), log=log)
 
     def start(self, ready: bool = True, more: tuple[str, ...] = ()) -> Crewed:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen([*self.command(), *more], cwd=ROOT, stdout=log, stderr=log, env=_environment())
+        self.begin(more)
+        assert self._process is not None
         try:
             until(lambda: self._exited() or self._all_up(ready), lambda: f"the gate up: {self.said()}", START_S)
             assert not self._exited(), f"the gate ended with {self._process.returncode}: {self.said()}"

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.model.counters import GateCounters
 from proxy.operations.metrics import GAUGES, SCALARS, Gauges, exposition
 from proxy.server.workers.merged_metrics import OVER_WORKERS, PREFIX, counted, merged, read, text_of
+from tests.examples import examples
 
 
 def said(submits: dict[str, int], *, binds: int = 0, journal_up: bool = True, skew_s: float = 0.0, revision: str = "r1") -> str:
@@ -47,7 +48,7 @@ def test_one_worker_merged_says_what_it_said():
 workers = st.lists(st.dictionaries(st.sampled_from(["jia", "yi", "bing"]), st.integers(1, 20)), min_size=1, max_size=4)
 
 
-@settings(max_examples=15, deadline=None)  # each reads some hundred kilobytes of text
+@settings(max_examples=examples(15), deadline=None)  # each reads some hundred kilobytes of text
 @given(workers, workers)
 def test_counters_and_histograms_are_sums_over_all_there_are_and_were(now, gone):
     before = counted(merged(read(said(one, binds=9)) for one in gone))

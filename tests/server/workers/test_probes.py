@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from tests import forked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, run
 from tests.e2e.raw import Raw
@@ -27,7 +30,10 @@ def statuses(clients: list[Raw]) -> set[int]:
     return {one.submit(f"{PORT}5", SHANGHAI.format(7), b"sale! reply R to stop").status for one in clients}
 
 
-def test_a_reply_to_any_worker_proves_the_path_and_without_one_all_refuse_the_port(pool: Crewed, carrier: Carrier) -> None:
+def test_a_reply_to_any_worker_proves_the_path_and_without_one_all_refuse_the_port(
+    pool: Crewed, carrier: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forked, "WANTED", False)  # all begin by a command line, as they do at an operator's
     pool.write_rules(RULES)
     register(pool)
     pool.start()

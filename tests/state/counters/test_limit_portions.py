@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.state.counters.limit_portions import LEASE_MS, NOBODY, PortionLimit, PortionReport, PortionState
+from tests.examples import examples
 from tests.state.counters.portion_book import PortionBook
 
 WIDTH_S = 3600
@@ -80,7 +81,7 @@ class World:
         return out
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.integers(1, 5000), st.integers(1, 6), st.lists(st.tuples(st.integers(0, 5), st.integers(1, 60)), max_size=120),
     st.integers(0, 2**32), st.floats(0, 0.5), st.integers(0, 200),
@@ -103,7 +104,7 @@ def test_no_limit_is_passed_whoever_asks_when_and_whoever_dies(most, nodes, even
         assert world.passed <= most
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(100, 20_000), st.integers(1, 6), st.integers(0, 2**32))
 def test_a_limit_is_reached_within_one_percent_while_all_nodes_want_more(most, nodes, seed):
     world = World(most, nodes, random.Random(seed))
@@ -117,7 +118,7 @@ def test_a_limit_is_reached_within_one_percent_while_all_nodes_want_more(most, n
     assert most - max(most // 100, 2 * nodes) <= world.passed <= most
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(10, 2000), st.integers(2, 6), st.integers(0, 2**32))
 def test_what_a_node_does_not_use_others_get(most, nodes, seed):
     world = World(most, nodes, random.Random(seed))

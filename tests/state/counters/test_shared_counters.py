@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from proxy.model.message import Take
 from proxy.state.counters.limit_portions import LEASE_MS, PortionLimit, PortionReport, PortionState
 from proxy.state.counters.shared_counters import FRESH_S, IDLE_S, REPORTED_MAX, SCANNED_MAX, SharedCounters
+from tests.examples import examples
 from tests.state.counters.portion_book import PortionBook
 
 HOUR_S = 3600
@@ -96,7 +97,7 @@ def begun(store: Store, count: int) -> list[SharedCounters]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.integers(1, 3000), st.integers(1, 5), st.integers(0, 2**32),
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 40), st.sampled_from([0.0, 0.02, 0.2, 1.5, 4.0])), max_size=80),
@@ -113,7 +114,7 @@ def test_no_limit_is_passed_while_the_store_is_in_reach_and_whatever_nodes_sleep
         assert passed <= most
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(100, 5000), st.integers(1, 5), st.integers(0, 2**32))
 def test_a_limit_is_reached_within_one_percent(most, nodes, seed):
     store = Store(random.Random(seed))
@@ -130,7 +131,7 @@ def test_a_limit_is_reached_within_one_percent(most, nodes, seed):
     assert most - max(most // 100, 1) <= passed <= most
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(50, 2000), st.integers(2, 5), st.integers(0, 2**32), st.floats(0.05, 0.4))
 def test_answers_that_are_lost_cost_at_most_what_was_counted_alone_meanwhile(most, nodes, seed, lost):
     """While a node cannot ask, it goes by its own counts: that is all by which a limit may be passed."""

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from proxy.state.mailbox.deliver_queue import BACKOFF_MAX_S, GONE, HANDED, ITEM_BYTES, PAUSE_MAX_S, ROW_MAX, SLACK, Item
 from proxy.state.mailbox.mailbox import EXPIRED_MAX, RENUMBERED, UNOWNED, Bounds, Mailbox
+from tests.examples import examples
 
 NOW = 1_700_000_000.0
 WIDE = Bounds()
@@ -563,7 +564,7 @@ class Whatever(RuleBasedStateMachine):
 
 
 TestWhatever = Whatever.TestCase
-TestWhatever.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestWhatever.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
 
 
 @pytest.mark.parametrize("kind", ["receipt", "optout"])

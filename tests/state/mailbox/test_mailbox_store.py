@@ -21,6 +21,7 @@ from proxy.relay.effects.replay import replay
 from proxy.state import open_store
 from proxy.state.mailbox.mailbox import RENUMBERED, UNOWNED, Bounds, Mailbox
 from proxy.state.stores.sqlite import SqliteStore
+from tests.examples import examples
 from tests.journal.memory_disk import MemoryDisk
 
 NOW = 1_700_000_000.0
@@ -94,7 +95,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(STEPS)
 def test_whenever_a_gate_dies_the_next_has_what_was_not_delivered_in_order_and_nothing_else(steps):
     database, disk = sqlite3.connect(":memory:", check_same_thread=False), MemoryDisk()

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from proxy.model.rate import Rate
 from proxy.state.counters.rate_shares import LeasedFlow, LeasedRate
 from proxy.state.shared.lease_rules import BEAT_S, FLOOR, LEASE_MS, SPARE_S, RateGrant, RateRequest
+from tests.examples import examples
 from tests.state.shared.lease_books import BindLeases, RateBook, ask_place, fair_parts
 
 STEP_S = 0.01
@@ -125,6 +126,8 @@ class Node:
     cut_off: bool = False
     due: float = 0.0
     next_beat_s: float = 0.0
+    answered_s: float = float("inf")
+    """When it asked what it was last answered; its lease runs from then."""
 
 
 @dataclass
@@ -148,6 +151,8 @@ class World:
         self.one = Rate(self.total, max(1, round(self.total)))
         self.one_sent = 0
         """What one process with the whole rate would have let through."""
+        self.unanswered = False
+        """Whether a node got no answer for a whole lease: it adds an equal share, as the guide says of a gate that is cut off."""
         self._counter = 0
         for node in self.all:
             node.next_beat_s = self.dice.uniform(0, BEAT_S)
@@ -160,13 +165,15 @@ class World:
             while self.on_way and self.on_way[0][0] <= self.now_s:
                 _, _, node, asked_s, given, first = heapq.heappop(self.on_way)
                 if node.alive:
+                    node.answered_s = asked_s
                     node.rate.grant(self.now_s, given, asked_s)
                     if first and (said := node.rate.again()) is not None:
                         self._ask(node, said, first=False)
             for node in self.all:
                 self._step(node)
             using = sum(node.rate.tps for node in self.all if node.alive)
-            assert using <= self.total + 1e-6 or any(node.cut_off for node in self.all), f"at {self.now_s:.2f} s"
+            self.unanswered |= any(node.alive and self.now_s >= node.answered_s + LEASE_S for node in self.all)
+            assert using <= self.total + 1e-6 or self.unanswered, f"at {self.now_s:.2f} s"
         return len(self.sent) - before
 
     def _ask(self, node: Node, said: RateRequest, *, first: bool) -> None:
@@ -209,6 +216,7 @@ class World:
         """Another life of it, that knows nothing."""
         self.sleeps_or_wakes(node)
         node.rate = LeasedRate(self.total, self.now_s)
+        node.answered_s = float("inf")
 
     def in_seconds(self, since_s: float) -> list[int]:
         """How many passed in each second since then, one beginning every tenth."""
@@ -231,10 +239,11 @@ loads = st.lists(st.floats(0, 4), min_size=2, max_size=8)
 """Of each node, as a part of the total."""
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(totals, loads, st.lists(loads, max_size=2), st.integers(0, 2**32), st.floats(0, 0.3), st.sampled_from([None, 0, 1]))
 def test_all_nodes_together_never_send_more_than_one_process_would(total, first, later, seed, lost, sleeps):
-    """A process with a bucket of a second sends at most total × (1 + w) in w seconds; nodes one message each more."""
+    """A process with a bucket of a second sends at most total × (1 + w) in w seconds. Nodes may send more: one message each, for no bucket
+    is smaller, and once what may be lent, which is capacity of the time before."""
     nodes = max(map(len, [first, *later]))
     world = World(total, nodes, random.Random(seed), lost=lost)
     for weights in (first, *later):
@@ -245,10 +254,10 @@ def test_all_nodes_together_never_send_more_than_one_process_would(total, first,
             world.sleeps_or_wakes(world.all[sleeps])
         world.run(1.0)
     for window_s in (0.5, 1.0, 3.0):
-        assert world.most_within(window_s) <= total * (1 + window_s) + nodes + 1
+        assert world.unanswered or world.most_within(window_s) <= total * (1 + window_s) + nodes + max(nodes, SPARE_S * total)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(totals, st.lists(st.floats(0, 3), min_size=2, max_size=8), st.integers(0, 2**32))
 def test_a_second_brings_the_total_within_five_percent_however_the_load_is_divided(total, weights, seed):
     weights[0] += 1.5  # more than the total is wanted
@@ -263,11 +272,11 @@ def test_a_second_brings_the_total_within_five_percent_however_the_load_is_divid
         assert 0.95 * total - len(weights) <= second <= 1.05 * total + len(weights)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(totals, st.lists(st.floats(0, 0.5), min_size=1, max_size=7), st.integers(0, 2**32))
 def test_nodes_with_a_message_now_and_then_cost_the_others_nothing(total, few, seed):
-    """They come as they please: what one process would let through passes within 5 %, or a message for each node. Over so many that chance
-    does not decide: at 5 a second two nodes let 96.4 % through on average, of 100 messages 87 to 101 % (400 worlds), of 2,000 95.3 to 97.4."""
+    """They come as they please: what one process would let through passes within 5 %, or a message for each node. Below 20 a second chance
+    decides, too: of 2,000 messages at 5 a second six nodes let 94.5 to 96 % through, so the loss may lie three standard deviations higher."""
     nodes = 1 + len(few)
     world = World(total, nodes, random.Random(seed), at_random=True)
     world.all[0].arrivals = 1.5 * total
@@ -277,11 +286,13 @@ def test_nodes_with_a_message_now_and_then_cost_the_others_nothing(total, few, s
     before = world.one_sent
     seconds = max(6.0, 2000 / total)
     sent = world.run(seconds)
-    assert sent >= 0.95 * (world.one_sent - before) - nodes
+    one_sent = world.one_sent - before
+    loss = 0.05 * one_sent + nodes
+    assert sent >= one_sent - loss - (3 * loss**0.5 if total < 20 else 0)
     assert sent <= 1.05 * total * seconds + total + nodes
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     totals,
     st.integers(2, 8),
@@ -303,7 +314,7 @@ def test_load_that_moves_is_served_in_full_from_the_second_second_on_and_nowhere
     assert max(world.in_seconds(begun_s)) <= 1.05 * total + 2 * nodes
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(totals, st.integers(2, 8), st.integers(0, 2**32))
 def test_what_a_dead_node_held_is_back_after_its_lease_and_two_beats_and_is_its_heirs_when_it_comes_back(total, nodes, seed):
     world = World(total, nodes, random.Random(seed))
@@ -324,7 +335,7 @@ def test_what_a_dead_node_held_is_back_after_its_lease_and_two_beats_and_is_its_
     assert 0.95 * total * 2 / nodes - 2 <= its <= 1.05 * total * 2 / nodes + 2, "an equal part"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.integers(40, 300), st.integers(2, 5), st.integers(0, 2**32))
 def test_cut_off_all_send_an_equal_part_and_together_the_total(total, nodes, seed):
     world = World(total, nodes, random.Random(seed))

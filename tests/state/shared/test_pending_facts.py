@@ -23,6 +23,7 @@ from proxy.state.record import record
 from proxy.state.record.record import EMPTY
 from proxy.state.shared import pending_facts as words_of
 from proxy.state.shared.pending_facts import PendingFacts
+from tests.examples import examples
 from tests.needs import needs
 from tests.replicating_gates import PEOPLE, Clock, Node, words
 from tests.valkey import SECRET, Valkey
@@ -301,7 +302,7 @@ STEPS = st.lists(
 
 
 @needs("valkey")
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.integers(2, 3), STEPS)
 def test_whoever_is_cut_off_or_killed_the_stores_records_say_in_the_end_what_all_know(server, count, steps):
     asyncio.run(told(server, count, steps))
