@@ -29,7 +29,7 @@ from proxy.model.redact import as_json
 from proxy.model.roles import Asker, NotAllowed, require_permission
 from proxy.operations.client import NobodyAnswers
 from proxy.operations.declaration import Operation, Program
-from proxy.operations.parameters import BadArgument, from_query, object_of, read_values
+from proxy.operations.parameters import BadArgument, Parameter, Recipient, Text, from_query, object_of, read_values
 
 JSON_BYTES_MAX = 128 * 1024
 """A line to the gate has 256 KiB, and nothing of a request is twice as long there."""
@@ -146,8 +146,14 @@ async def _read_request(request: Request, operation: Operation | Program) -> tup
         raise BadArgument("nothing is said in the address here: what is asked for stands in the body")
     elif (body := await _body(request, JSON_BYTES_MAX)) and _is_json(request.headers):
         given = object_of(body)
-    read_values(operation.offered, given)
+    read_values([_as_documented(one) for one in operation.offered], given)
     return given, await _file(request) if takes_file else b""
+
+
+def _as_documented(parameter: Parameter) -> Parameter:
+    """A recipient's number is any text in the document; whether it is a number, the gate says (409)."""
+    form = parameter.form
+    return parameter._replace(form=Text(form.help, form.maximum)) if isinstance(form, Recipient) else parameter
 
 
 async def _file(request: Request) -> bytes:
