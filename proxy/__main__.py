@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from proxy import cli
-from proxy.desk.declared import declared_by, declared_in, folders
+from proxy.desk.api.declarations import declared_by, declared_in, folders
 from proxy.operations.command_line import add_commands
 from proxy.operations.terminal import use_token_file
 from proxy.runtime import hardening
@@ -102,10 +102,21 @@ def whole(features: tuple[str, ...] | None = None) -> Callable[[], object]:
     return typer.main.get_command(application(features))
 
 
+def _first_word(words: Sequence[str]) -> str:
+    """The command's first word, behind the options that stand before it; empty where there is none."""
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            return word
+        if word in ("--token-file", "--worker"):
+            next(rest, None)
+    return ""
+
+
 def main() -> None:
     """The entry point: click's usage errors exit 2 as they are; what nobody foresaw is one line, too."""
     hardening.restrict_umask()
-    features = FEATURES.get(sys.argv[1]) if len(sys.argv) > 1 else None
+    features = FEATURES.get(_first_word(sys.argv[1:]))
     try:
         whole(tuple(features) if features is not None else None)()
     except KeyboardInterrupt:

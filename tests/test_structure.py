@@ -30,7 +30,7 @@ COMPILED = "proxy.native.accelerated"
 
 IMPORTS_BY_NAME = {
     "proxy/console/app.py": "a file desk/*/page.py or routes.py is a page's registration",
-    "proxy/desk/declared.py": "a file operations.py, command.py … of a feature is the registration of what it declares",
+    "proxy/desk/api/declarations.py": "a file operations.py, command.py … of a feature is the registration of what it declares",
     "proxy/console/fork_server.py": "a child process loads what the console names, before it is asked for a page",
     "proxy/native/loader.py": "the compiled module exists only where a C compiler built it",
     "proxy/policy/kinds/__init__.py": "a file kinds/*.py is the registration of a rule condition",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 from proxy.journal import erasure, retention
 from proxy.journal.encoding import RECORDS, declared_fields, unpack
@@ -28,13 +29,15 @@ from proxy.journal.records import (
     revisions,
 )
 from proxy.journal.segment import JournalRecord
-from proxy.model.redact import printable
+from proxy.model.redact import mask_numbers, printable
 
 DECLARING = (
     answers, complaints, consents, delivers, doubtful_replies, erasure, evidence, gate_events, mailbox, messages, operator_actions, penalties,
     probes, reply_paths, requests, retention, revisions,
 )  # fmt: skip
 """All modules that declare a kind."""
+TEXTS = ("text", "words", "answered")
+"""Fields that hold what a message or a reply said."""
 
 
 def record_text(one: JournalRecord) -> str:
@@ -45,10 +48,16 @@ def record_text(one: JournalRecord) -> str:
         value = unpack(RECORDS[one.kind], one.body)
     except (ValueError, struct.error, IndexError, TypeError) as error:
         return f"{one.sequence} {messages.KINDS[one.kind]} cannot be read: {error}"
-    text = f"{one.sequence} {messages.KINDS[one.kind]} {printable(repr(value))}"
+    text = f"{one.sequence} {messages.KINDS[one.kind]} {printable(mask_numbers(repr(_without_texts(value))))}"
     if isinstance(value, gate_events.ReplicatedRecord):
         text += f" of it: {record_text(JournalRecord(value.sequence, value.kind, value.body))}"
     return text
+
+
+def _without_texts(value: Any) -> Any:
+    """The record with the length of a message's or a reply's text instead of it."""
+    texts = {name: found for name in TEXTS if isinstance(found := getattr(value, name, None), str)}
+    return value._replace(**{name: f"<{len(text)}>" for name, text in texts.items()}) if texts else value
 
 
 def kinds_table() -> Iterator[str]:

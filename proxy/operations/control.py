@@ -23,7 +23,6 @@ import structlog
 
 from proxy.config.yaml_file import unknown
 from proxy.model.roles import Asker, Permission
-from proxy.operations.args import Args
 from proxy.operations.authorization import TOKEN_MAX, Authorization, CommandRefused
 from proxy.operations.json_lines import (
     HEAR_S,
@@ -38,7 +37,7 @@ from proxy.operations.json_lines import (
     write_line,
 )
 
-__all__ = ["Args", "Call", "ControlError", "ControlServer", "Handler", "CommandRefused"]
+__all__ = ["Call", "ControlError", "ControlServer", "Handler", "CommandRefused"]
 
 log = structlog.get_logger()
 
@@ -50,7 +49,7 @@ class Call:
     """One command of one client."""
 
     def __init__(
-        self, name: str, args: Args, asker: Asker, peer: Peer, authorization: Authorization, reader: asyncio.StreamReader,
+        self, name: str, args: Mapping[str, Any], asker: Asker, peer: Peer, authorization: Authorization, reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:  # fmt: skip
         self.args = args
@@ -141,7 +140,7 @@ class ControlServer:
             peer, token = self._peer(writer, asked), _token(asked)
             asker = await self._authorization.asker(peer.account, token)
             self._authorization.demand(asker, self._wanted[name], name)
-            return {"ok": await self._commands[name](Call(name, Args(args), asker, peer, self._authorization, reader, writer))}
+            return {"ok": await self._commands[name](Call(name, args, asker, peer, self._authorization, reader, writer))}
         except CommandRefused as refused:
             return {"error": str(refused), **({"cause": refused.cause} if refused.cause else {})}
         except (OSError, TimeoutError):

@@ -63,7 +63,7 @@ class Operation:
     """``penalty.lift``: group and function."""
     permission: Permission
     answer: Any = object
-    """The answer's shape: desk/api/schemas.py."""
+    """The answer's shape: schemas.py."""
     get: bool = False
     """It changes nothing and names no person: GET."""
     record: str = ""

@@ -46,6 +46,14 @@ class BadArgument(CommandRefused):
     """An argument is missing, unknown or malformed; the text names it."""
 
 
+class UnknownWord(ValueError):
+    """A value is none of the words of its form."""
+
+    def __init__(self, word: str, known: Sequence[str]) -> None:
+        super().__init__(f"must be {' or '.join(known)}")
+        self.word, self.known = word, known
+
+
 class OptionError(Exception):
     """An option of the command line has no value of its form; the text names the option."""
 
@@ -283,7 +291,7 @@ class Choice(Form):
         if not isinstance(value, str):
             raise ValueError(f"must be {' or '.join(self.words)}")  # noqa: TRY004 # as above
         if value not in self.words:
-            raise ValueError(unknown("word", value, self.words))
+            raise UnknownWord(value, self.words)
         return value
 
 
@@ -384,6 +392,8 @@ def _read(
             continue
         try:
             found[one.keyword] = read(one.form, given[one.name])
+        except UnknownWord as error:
+            raise BadArgument(unknown(one.name, error.word, error.known)) from None
         except ValueError as error:
             name = one.name.removesuffix("_s") if in_words and isinstance(one.form, Seconds) else one.name
             raise BadArgument(f"{name}: {error}") from None
@@ -459,4 +469,3 @@ def _without_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 Why = Annotated[str, Reason()]
 To = Annotated[int, Recipient()]
-OfProvider = Annotated[str, Text("Only of this provider.")]

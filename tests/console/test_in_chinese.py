@@ -22,7 +22,15 @@ ENGLISH = re.compile(r"(?<![-`\w./])[A-Za-z]{2,}(?: [a-z']{2,}){2,}")
 """Three words of a sentence; names, ids and commands have fewer."""
 HIDDEN = re.compile(r"<(script|style|textarea|pre|code)\b.*?</\1>|<[^>]*>", re.DOTALL)
 WAYS = [way for page in found_pages() for way in page.ways]
-PATHS = {"number": "999", "name": "nowhere", "revision": "0" * 16, "kind": "page", "step": "reopen", "row": "0" * 12}
+PATHS = {
+    "number": "999",
+    "id": "999",
+    "name": "nowhere",
+    "revision": "0" * 16,
+    "kind": "page",
+    "step": "reopen",
+    "row": "0" * 12,
+}
 WRONG: dict[str, list[str]] = {
     "to": ["4001234567", "13800210599"], "why": ["一个理由", ""], "scope": ["advertiser", "nothing"], "value": ["", "x" * 300], "lasts": ["30d"],
     "state": ["duplicate", "nothing"], "of": ["999"], "suppress": ["signature", "nothing"], "message": ["0:99999", "x"], "stop": ["signature", "x"],

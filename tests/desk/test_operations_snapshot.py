@@ -113,7 +113,7 @@ def test_shared_schemas_are_the_same() -> None:
 def test_a_first_word_names_the_features_that_declare_its_commands() -> None:
     from proxy import cli
     from proxy.__main__ import FEATURES
-    from proxy.desk.declared import declared_by, declared_in, folders
+    from proxy.desk.api.declarations import declared_by, declared_in, folders
     from proxy.operations.declaration import OwnCommand
 
     found: dict[str, set[str]] = {one.words.split()[0]: set() for one in declared_by(cli) if isinstance(one, OwnCommand)}

@@ -76,7 +76,7 @@ def test_from_a_file_to_a_message_and_back(house: House, tmp_path: Path) -> None
 
     (tmp_path / "unknown.csv").write_bytes(f"号码,given,category\n{LI},2026-01-01,\n\n{WANG},2026-01-01,banana\n".encode("gbk"))
     unknown = house.said("import", tmp_path / "unknown.csv", *handed_in, code=2)
-    assert "line 4: category: unknown word 'banana'" in unknown
+    assert "line 4: unknown category 'banana'" in unknown
 
     told = house.said("import", tmp_path / "good.csv", *handed_in)
     assert (told["batches"], told["numbers"], told["new"], told["enforced"]) == ([1], 2, 2, True)

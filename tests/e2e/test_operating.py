@@ -184,7 +184,7 @@ def test_a_dry_run_stops_nothing_and_counts_what_would_be_refused(gate: Gate, ji
         (["links", "enable", "bj", "--why", "x"], "bj is not drained"),
         (["suppress", "add", "--to", "1069", "--why", "x"], "to: "),
         (["suppress", "add", "--to", SHANGHAI.format(1), "--scope", "provider", "--why", "x"], "scope provider needs a value"),
-        (["suppress", "add", "--to", SHANGHAI.format(1), "--source", "reply", "--why", "x"], "source: unknown word 'reply'"),
+        (["suppress", "add", "--to", SHANGHAI.format(1), "--source", "reply", "--why", "x"], "unknown source 'reply'"),
         (["suppress", "remove", "--to", SHANGHAI.format(1), "--why", "x"], "nothing of 138****0001 is suppressed so"),
         (["trace"], "say whom to watch"),
         (["trace", "--provider", "jia", "--full"], "trace: --full needs --why"),
@@ -390,7 +390,7 @@ def test_one_bad_row_and_nothing_of_a_file_is_imported(gate: Gate, jia: Raw, tmp
     assert told(gate, "suppress", "lists")["lists"] == []
     assert "No such file" in refused(gate, "suppress", "import", tmp_path / "none.csv", "--why", "x")
     for words, says in (
-        ("brand,甲,", "scope: unknown word 'brand'"),
+        ("brand,甲,", "unknown scope 'brand'"),
         ("provider,nobody,", "unknown provider of the settings 'nobody'"),
         ("advertiser,,", "scope advertiser needs a value"),
         ("all,,2020-01-01", "until: is over already"),

@@ -72,7 +72,7 @@ def test_a_request_is_dealt_with_once_and_wholly_or_not_at_all(house: House) -> 
         400,
         [
             "optouts[1]: number: 7 digits instead of 11",
-            "optouts[2]: scope: unknown word 'everybody' (one of all, global, advertiser, signature, provider, port, category)",
+            "optouts[2]: unknown scope 'everybody' (one of all, global, advertiser, signature, provider, port, category)",
         ],
     )
     assert house.statuses(LI) == [0]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy import config, policy
+from proxy.desk.api.operation_table import OPERATIONS
 from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
 from proxy.journal.encoding import pack
 from proxy.journal.records import answers as answered
@@ -26,7 +27,8 @@ from proxy.journal.segment import JournalRecord, SegmentHeader, pack_header
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, read
 from proxy.model.number import NotARecipient, mask, recipient_of
 from proxy.net.proxy_protocol import ProxyHeaderError, read_header
-from proxy.operations.control import Args, CommandRefused
+from proxy.operations.authorization import CommandRefused
+from proxy.operations.parameters import read_values
 from proxy.policy.replies.optout import read_reply
 from proxy.policy.text.bidi import _PAIRS, display_orders
 from proxy.wire import ContentCache, Frame, Malformed, enquire_link, read_deliver, read_fields, read_receipt, read_submit
@@ -247,13 +249,9 @@ def control(data: bytes) -> None:
         return
     if not isinstance(values, dict):
         return
-    args = Args(values)
-    for ask in (
-        args.why, lambda: args.text("t", ""), lambda: args.texts("l"), lambda: args.rows("r", 5), lambda: args.flag("f"),
-        lambda: args.number("n", 1, 0, 10), lambda: args.seconds("for_s", 1, 1, 86_400), args.done,
-    ):  # fmt: skip
+    for one in OPERATIONS:
         try:
-            ask()
+            read_values(one.parameters, values)
         except CommandRefused as refused:
             assert str(refused)
 

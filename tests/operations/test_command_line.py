@@ -113,7 +113,7 @@ class Import(Operations):
 @pytest.mark.parametrize(
     ("books", "says"),
     [
-        ([{"title": "Faust", "kind": "poem"}], "kind: unknown word 'poem'"),
+        ([{"title": "Faust", "kind": "poem"}], "unknown kind 'poem'"),
         ([{"title": "Faust"}, {"kind": "play", "line": 7}], "line 7: title: is missing"),
         ([{"title": "Faust", "pages": 3}], "unknown argument 'pages'"),
         ([{"title": "Faust"}] * 3, "books: must be a list of at most 2 mappings"),

@@ -67,7 +67,7 @@ def test_values_come_checked_and_under_the_functions_own_names() -> None:
         ({"id": "17", "why": "half \ud800"}, "why: must be characters"),
         ({"id": "case-17", "why": "x"}, "id: 'case-17' is no penalty's number (`gate106 penalty list` lists them)"),
         ({"id": 17, "why": "x"}, "id: 17 is no penalty's number"),
-        ({"id": "17", "why": "x", "state": "opened"}, "state: unknown word 'opened' (did you mean 'open'?)"),
+        ({"id": "17", "why": "x", "state": "opened"}, "unknown state 'opened' (did you mean 'open'?)"),
         ({"id": "17", "why": "x", "for_s": 172800}, "for: must be from 60s to 24h, not 2d"),
         ({"id": "17", "why": "x", "for_s": True}, "for: must be from 60s to 24h"),
         ({"id": "17", "why": "x", "for_s": float("nan")}, "for: must be from 60s to 24h"),

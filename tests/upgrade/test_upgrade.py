@@ -14,6 +14,7 @@ import tarfile
 import time
 from binascii import crc32
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,7 +149,13 @@ def test_todays_gate_answers_as_the_earlier_one_did_from_the_same_files(state: P
     told = unpacked(state, tmp_path)
     before = json.loads((tmp_path / "answers.json").read_text(encoding="utf-8"))
     for now, then in zip(asyncio.run(asked(Ends(tmp_path), told["at"])), before, strict=True):
-        assert now == then, then["words"]
+        assert _as_told(now, then) == then, then["words"]
+
+
+def _as_told(now: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
+    """Without keys of the answer that were added since."""
+    said = now["said"]
+    return now | {"said": {key: said[key] for key in then["said"] if key in said}} if isinstance(said, dict) else now
 
 
 async def asked(ends: Ends, at: float) -> list[dict[str, object]]:

@@ -3,10 +3,9 @@
 In: ``POST /api/complaint/decide`` with JSON and ``Authorization: Bearer …``. Out: the gate's answer as JSON or a file; ``{"error": …}``.
 Never: a permission, decision or record of its own (it asks the gate, as pages and commands do); a cookie; a person's number in an address.
 
-    parameters.py   the values of a request: how they are read, checked and described
-    schemas.py      the shapes of answers
-    operation_table.py        every operation, one row each; routes, roles and the OpenAPI document follow from it
-    dispatch.py     carries out one operation: a control command, or a program of the command line
-    openapi.py      the table as OpenAPI 3.1
-    routes.py       tokens, bodies, statuses, and errors in the language of the request
+    declarations.py     finds what the features declare
+    operation_table.py  every operation; routes, roles and the OpenAPI document follow from it
+    dispatch.py         carries out one operation: a control command, or a program of the command line
+    openapi.py          the table as OpenAPI 3.1
+    routes.py           tokens, bodies, statuses, and errors in the language of the request
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from proxy.desk.declared import declared_in, folders
+from proxy.desk.api.declarations import declared_in, folders
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Operation, Operations, OwnCommand, Program
 from proxy.operations.whoami import WhoAmI

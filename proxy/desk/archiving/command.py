@@ -211,15 +211,26 @@ def show(
     record: Annotated[int, Integer("The number of the first record.", 1, 2**63 - 1, flag="-")],
     count: Annotated[int, Integer("How many.", 1, RECORDS_MAX, shown="1")] = 1,
     config: Config = CONFIG,
+    control: Control = None,
     json: Json = False,
 ) -> None:
-    """Show records of the journal as text, with masked numbers and without texts of messages."""
+    """Show records of the journal as text, with masked numbers and without texts of messages. The journal records the look."""
     from itertools import islice
 
     from proxy.journal.record_text import record_text
     from proxy.journal.scan import JournalError, read
+    from proxy.operations.files.journal_access import record_access
 
-    places = places_of(config)
+    places, looked_at = places_of(config, every=True), f"records {record} to {record + count - 1}"
+    record_access(
+        control or places.control,
+        places.archive.folder,
+        places.sealing,
+        "journal show",
+        why=None,
+        details=looked_at,
+        unmasked=False,
+    )
     try:
         lines = [record_text(one) for one in islice(read(disk_of(places.journal, places.sealing), record), count)]
     except (JournalError, OSError) as error:

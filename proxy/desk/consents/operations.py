@@ -312,6 +312,8 @@ class ConsentOperations(Operations, group="consent"):
         if bool(to) is bool(batches):
             raise CommandRefused("say whose consent (--to), or which batches, by number (gate106 consent lists them)")
         if batches:
+            if advertiser or category:
+                raise CommandRefused("batches are withdrawn whole: --advertiser and --category go with --to")
             numbers = tuple(self._batch(number).number for number in _numbers(batches))
             return await self._apply(BatchEvent(self._gate.now(), "reviewed", numbers, call.who, why, "withdrawn"))
         gate, advertiser = self._gate, self._advertiser(advertiser)

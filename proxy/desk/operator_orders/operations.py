@@ -30,7 +30,7 @@ SUSPENSION_S_MAX = 366 * DAY_S
 SHADOW_S_MAX = DAY_S
 """Rules that are not enforced for longer should say so themselves (mode: shadow)."""
 LEAST_S = 1.0
-TRIAL_S_MAX = 60.0
+DRY_RUN_S, TRIAL_S_MAX = 10.0, 60.0
 WATCH_S_MAX = 20.0
 """Over HTTP: the answer must come before the connection times out."""
 TRIAL_TICK_S = 0.2
@@ -198,7 +198,7 @@ class Stops(OrderOperations, group="stop"):
         dry_run_s: Annotated[
             float,
             Seconds("How long a dry run watches, at most 60s.", 0.0, TRIAL_S_MAX, flag="--watch", shown="10s", hidden="api"),
-        ] = 0.0,
+        ] = DRY_RUN_S,
         watch_s: Annotated[float, Amount("Try it for so long, and stop nothing.", 0.0, WATCH_S_MAX, hidden="command")] = 0.0,
     ) -> Answer:
         """Refuse messages (reason stopped), in force within a second. An option twice: any of them; several options: all must hold."""

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy.config.yaml_file import unknown
 from proxy.desk.suppression.operations import RefusalTerms, change_record, refusal_of
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
@@ -25,10 +27,18 @@ from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import as_json
 from proxy.model.roles import Asker
-from proxy.operations.args import object_of
-from proxy.operations.control import Args, CommandRefused
+from proxy.operations.authorization import CommandRefused
 from proxy.operations.gate_interface import Gate
-from proxy.operations.parameters import read_row
+from proxy.operations.parameters import (
+    NUMBER_CHARACTERS_MAX,
+    BadArgument,
+    Form,
+    Text,
+    object_of,
+    parameters_of,
+    read_row,
+    read_values,
+)
 
 BODY_BYTES_MAX = 4 << 20
 OPTOUTS_MAX = 20_000
@@ -37,6 +47,24 @@ BATCH = 200
 KEY_MAX, CHANNEL_MAX = 200, 60
 PROBLEMS_MAX = 20
 SOURCE = "hotline"
+
+
+@dataclass(frozen=True)
+class _Mappings(Form):
+    """The rows, each of which is read on its own, so that all faults are named."""
+
+    def read(self, value: Any) -> list[dict[str, Any]]:
+        if not isinstance(value, list) or len(value) > OPTOUTS_MAX or not all(isinstance(one, dict) for one in value):
+            raise ValueError(f"must be a list of at most {OPTOUTS_MAX} mappings")
+        return value
+
+
+class OptOutsRequest(NamedTuple):
+    channel: Annotated[str, Text("Where the people called or wrote.", CHANNEL_MAX)]
+    optouts: Annotated[list[dict[str, Any]], _Mappings("A row a person.")]
+
+
+TERMS = ("number", *(one.name for one in parameters_of(RefusalTerms)))
 
 
 class _RequestError(Exception):
@@ -100,25 +128,27 @@ class OptOutIntake:
         """(channel, opt-outs by person), all valid; _RequestError names each fault."""
         problems, found = list[str](), list[tuple[int, OptOut]]()
         try:
-            args = Args(object_of(body))
-            channel, rows = args.text("channel", most=CHANNEL_MAX), args.rows("optouts", OPTOUTS_MAX)
-            args.done()
+            given = read_values(parameters_of(OptOutsRequest), object_of(body))
         except CommandRefused as refused:
             raise _RequestError(400, str(refused)) from None
-        if not rows:
+        if not given["optouts"]:
             raise _RequestError(400, "optouts: must not be empty")
-        for place, row in enumerate(rows):
+        for place, row in enumerate(given["optouts"]):
             try:
-                number = recipient_of(row.text("number", most=100))
-                terms = {"source": SOURCE} | {name: one for name, one in row.items() if name != "number"}
-                found.append((number, refusal_of(self._gate, read_row(RefusalTerms, terms))))
+                if "line" in row:  # a field of files alone
+                    raise BadArgument(unknown("argument", "line", TERMS))
+                number = recipient_of(Text("", NUMBER_CHARACTERS_MAX).read(row.get("number")))
+                terms = {name: one for name, one in row.items() if name != "number" and one is not None}
+                found.append((number, refusal_of(self._gate, read_row(RefusalTerms, {"source": SOURCE} | terms))))
             except NotARecipient as fault:
                 problems.append(f"optouts[{place}]: number: {fault}")
+            except ValueError as error:
+                problems.append(f"optouts[{place}]: number: {error}")
             except CommandRefused as refused:
                 problems.append(f"optouts[{place}]: {refused}")
         if problems:
             raise _RequestError(400, *problems[:PROBLEMS_MAX])
-        return channel, found
+        return given["channel"], found
 
 
 async def _body(request: Request) -> bytes:

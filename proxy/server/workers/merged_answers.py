@@ -30,7 +30,7 @@ def is_for_all(command: str) -> bool:
 def is_trial(request: Said) -> bool:
     """Whether a command tries a stop: the order given at one worker is in force at all, and each counts what it would have refused."""
     args = request.get("args")
-    return request.get("command") == "stop" and isinstance(args, Mapping) and bool(args.get("watch_s"))
+    return request.get("command") == "stop" and isinstance(args, Mapping) and bool(args.get("watch_s") or args.get("dry_run"))
 
 
 def one_answer(command: str, answers: Sequence[tuple[str, Said]]) -> Said:

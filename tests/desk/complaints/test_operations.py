@@ -17,7 +17,7 @@ from proxy.desk.data_subjects import operations as subject
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import read
 from proxy.model.approvals import Impossible
-from proxy.operations.control import Args, CommandRefused
+from proxy.operations.control import CommandRefused
 from proxy.operations.declaration import handlers_of
 from proxy.policy.registries.holidays import Holidays
 from proxy.relay.effects.replay import replay
@@ -65,7 +65,7 @@ class Desk:
         return asyncio.run(self._decide(state, args))
 
     async def _decide(self, state: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
-        call: Any = SimpleNamespace(args=Args({"id": "1", "state": state, "why": "no consent", **args}), who="li")
+        call: Any = SimpleNamespace(args={"id": "1", "state": state, "why": "no consent", **args}, who="li")
         asked = asyncio.ensure_future(self.commands["complaint.decide"](call))
         await asyncio.sleep(0)
         self.house.turn()
@@ -120,7 +120,7 @@ def test_it_is_in_force_when_it_is_answered_and_the_case_says_so(desk: Desk) -> 
     ("args", "says"),
     [
         ({"suppress": "advertiser"}, "say which \\(--value\\)"),
-        ({"suppress": "nonsense"}, "suppress: unknown word 'nonsense'"),
+        ({"suppress": "nonsense"}, "unknown suppress 'nonsense'"),
         ({"suppress": "provider", "value": "bing"}, "provider of the settings"),
         ({"suppress": "all", "value": "jia"}, "scope all has no value"),
         ({"suppress": "all", "provider": "yi"}, "matched to a message of jia, not of yi"),
@@ -149,7 +149,7 @@ def test_a_journal_that_goes_down_amid_it_takes_both_when_it_writes_again(desk: 
     """In force in memory, so it is written later; until then nobody decides the case otherwise."""
 
     async def decide() -> Mapping[str, Any]:
-        call: Any = SimpleNamespace(args=Args({"id": "1", "state": "valid", "why": "x", "suppress": "all"}), who="li")
+        call: Any = SimpleNamespace(args={"id": "1", "state": "valid", "why": "x", "suppress": "all"}, who="li")
         asked = asyncio.ensure_future(desk.commands["complaint.decide"](call))
         await asyncio.sleep(0)
         desk.house.disk.free_bytes = 0

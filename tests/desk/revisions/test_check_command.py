@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tests.commands import app
 
-MISTAKES = Path(__file__).parent.parent / "data" / "mistakes"
+MISTAKES = Path(__file__).parent.parent.parent / "data" / "mistakes"
 
 
 @pytest.fixture

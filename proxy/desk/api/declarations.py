@@ -14,7 +14,7 @@ from types import ModuleType
 
 from proxy.operations.declaration import Operations, OwnCommand
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parent.parent
 
 
 def folders() -> list[str]:
