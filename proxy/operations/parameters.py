@@ -290,6 +290,8 @@ class Choice(Form):
     def read(self, value: Any) -> str:
         if not isinstance(value, str):
             raise ValueError(f"must be {' or '.join(self.words)}")  # noqa: TRY004 # as above
+        if not value.strip():
+            raise ValueError(f"must be text of 1 to {TEXT_MAX} characters")
         if value not in self.words:
             raise UnknownWord(value, self.words)
         return value
@@ -395,7 +397,7 @@ def _read(
         except UnknownWord as error:
             raise BadArgument(unknown(one.name, error.word, error.known)) from None
         except ValueError as error:
-            name = one.name.removesuffix("_s") if in_words and isinstance(one.form, Seconds) else one.name
+            name = one.option.lstrip("-") if in_words and isinstance(one.form, Seconds) else one.name
             raise BadArgument(f"{name}: {error}") from None
     return found
 

@@ -174,7 +174,7 @@ def test_a_dry_run_stops_nothing_and_counts_what_would_be_refused(gate: Gate, ji
         (["stop", "lift", "stop-9", "--why", "x"], "no order 'stop-9' is in force"),
         (["stop", "--province", "北京", "--dry-run", "--watch", "2m", "--why", "x"], "watch: must be from 0s to 60s, not 2m"),
         (["shadow", "--for", "25h", "--why", "x"], "for: must be from 1s to 24h, not 25h"),
-        (["shadow", "--for", "1h"], "shadow: say --for and --why"),
+        (["shadow", "--for", "1h"], "shadow: say --why"),
         (["shadow", "off", "--why", "x"], "the rules are not in shadow"),
         (["binds", "kick", "--why", "x"], "say whom to kick"),
         (["binds", "kick", "--id", "99", "--why", "x"], "no such bind"),

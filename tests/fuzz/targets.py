@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from proxy import config, policy
 from proxy.desk.api.operation_table import OPERATIONS
 from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
-from proxy.journal.encoding import pack
+from proxy.journal.encoding import RECORDS, pack, unpack
+from proxy.journal.record_text import DECLARING
 from proxy.journal.records import answers as answered
 from proxy.journal.records import gate_events, messages
 from proxy.journal.scan import segment_name
@@ -230,10 +231,10 @@ def journal(data: bytes) -> None:
 
 def entry(data: bytes) -> None:
     """A record's body, of every kind."""
-    readers = [getattr(messages, name) for name in dir(messages) if name.startswith("unpack_") and name != "unpack_answers"]
-    for reader in readers:
-        with contextlib.suppress(ValueError, struct.error):
-            reader(data)
+    assert DECLARING
+    for kind in RECORDS.values():
+        with contextlib.suppress(ValueError, struct.error, IndexError, TypeError):  # the last two: of a later gate
+            unpack(kind, data)
     with contextlib.suppress(ValueError, struct.error):
         answered.unpack_answers(JournalRecord(1, messages.ACCEPTED, data))
 
