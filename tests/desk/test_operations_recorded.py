@@ -270,7 +270,7 @@ EXAMPLES: Mapping[str, tuple[Callable[[World], Example], ...]] = {
         lambda world: Example({"id": case(world), "state": "valid", "suppress": "provider"}),
     ),
     "complaint.forward": (lambda world: Example({"id": case(world)}),),
-    "complaint.import": (lambda world: Example(lines=case_lines()),),
+    "complaint.import": (lambda world: Example(lines=case_lines()),),  # of several cases: a record each
     "complaint.list": (plain, lambda world: Example({"export": "complaint list --out"})),
     "complaint.match": (lambda world: Example({"id": case(world), **MATCH}),),
     "complaint.note": (
