@@ -314,7 +314,11 @@ class Shadow(OrderOperations, group="shadow"):
         return await self.give(self.order("shadow", scope, for_s, call, why))
 
     @operation(
-        Permission.OPERATE, answer={"lifted": [ORDER]}, record="lifted", text=lifted, example='gate106 shadow off --why "mended"'
+        Permission.OPERATE,
+        answer={"lifted": [ORDER]},
+        record="lifted",
+        text=lifted,
+        example='gate106 shadow off --why "mended"',
     )
     async def off(self, call: Call, why: Why) -> Answer:
         """Enforce the rules again."""
