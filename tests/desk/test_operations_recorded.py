@@ -79,8 +79,9 @@ def prepared(gate: Gate) -> None:
     gate.write_settings()
     journal, now = Journal(OsDisk(gate.folder / "journal"), segment_bytes=4096), time.time()
     for day in range(300, 290, -1):
-        journal.append(messages.CLOCK, messages.pack_clock(now - day * DAY_S, 1.0))
-        journal.write(now - day * DAY_S)
+        at = now - day * DAY_S
+        journal.append(messages.CLOCK, int(at * 1000).to_bytes(8, "big") + bytes(8))
+        journal.write(at)
     journal.note_synced(journal.sync())
     journal.close(now - DAY_S / 2)
     gate.start(more=("--accept-loss",))
