@@ -7,7 +7,7 @@ In: methods with ``@operation``, functions with ``@command``. Out: ``Operation``
 carried out, a socket, a page.
 
     class Penalties(Operations, group="penalty", help="Penalties of providers."):
-        @operation(Permission.APPROVE, answer=PENALTY, record="penalty", button=Button("one/{id}/lift", ("in-force",)))
+        @operation(Permission.APPROVE, answer=PENALTY, record="penalized", button=Button("one/{id}/lift", ("in-force",)))
         async def lift(self, call: Call, id: Annotated[int, Id("Its number.", kind="penalty")], why: Why) -> Answer:
             \"\"\"End a penalty before its time.\"\"\"
 
@@ -66,8 +66,8 @@ class Operation:
     """The answer's shape: schemas.py."""
     get: bool = False
     """It changes nothing and names no person: GET."""
-    record: str = ""
-    """The kind of journal record that it writes, with who and why; empty: it changes nothing."""
+    record: str | tuple[str, ...] = ""
+    """The kind of journal record that it writes, with who and why (of several kinds: one of them); empty: it changes nothing."""
     command: str | None = None
     """The words of the command line, if they are not the name's; empty: ``by_hand`` makes it."""
     by_hand: str = ""

@@ -438,7 +438,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         return await self._done(lambda: self._book.reopen(id_, self._gate.now(), call.who, why), counts=True)
 
     @operation(
-        Permission.ENTER, record="cased", by_hand="a step of complaint sweep",
+        Permission.ENTER, record="ordered", by_hand="a step of complaint sweep",
         no_path="a step of complaint sweep, which knows what the campaign is",
     )  # fmt: skip
     async def stop(

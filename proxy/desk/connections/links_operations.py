@@ -73,7 +73,7 @@ class Links(OrderOperations, group="links"):
         return {"links": [_link_row(account, slot) for account in self._gate.carrier_accounts for slot in sorted(account.held)]}
 
     @operation(
-        Permission.OPERATE, answer=ORDER, record="order", text=_drained,
+        Permission.OPERATE, answer=ORDER, record="ordered", text=_drained,
         example='gate106 links drain bj/1 --for 2h --why "the carrier moves its SMSC"',
     )  # fmt: skip
     async def drain(
@@ -90,7 +90,7 @@ class Links(OrderOperations, group="links"):
         return await self.give(self.order("drain", (("link", (name,)),), for_s, call, why))
 
     @operation(
-        Permission.OPERATE, answer={"lifted": [ORDER]}, record="order", text=lifted,
+        Permission.OPERATE, answer={"lifted": [ORDER]}, record="lifted", text=lifted,
         example='gate106 links enable bj/1 --why "it has moved"',
     )  # fmt: skip
     async def enable(self, call: Call, name: Name, why: Why) -> Answer:

@@ -295,7 +295,7 @@ class ConsentOperations(Operations, group="consent"):
         return {"batches": [batch_row(self._batch(number)) for number in event.batches]}
 
     @operation(
-        Permission.ENTER, record="consent-event", text=withdrawal_lines, notes=unenforced,
+        Permission.ENTER, record=("consent-event", "person"), text=withdrawal_lines, notes=unenforced,
         answer={"to?": str, "advertiser?": str, "category?": str, "enforced?": bool, "batches?": [BATCH]},
         example='gate106 consent withdraw --to 13800210500 --advertiser 京选商城 --why "asked by phone"',
     )  # fmt: skip

@@ -177,7 +177,7 @@ class OrderOperations(Operations):
 
 class Stops(OrderOperations, group="stop"):
     @operation(
-        Permission.ENTER, name="stop", answer=ORDER, record="order", text=_stopped,
+        Permission.ENTER, name="stop", answer=ORDER, record="ordered", text=_stopped,
         example='gate106 stop --province 北京 --category marketing --for 24h --why "ordered by phone, 17:40"',
     )  # fmt: skip
     async def stop(
@@ -243,7 +243,7 @@ class Stops(OrderOperations, group="stop"):
         return {"orders": [order_row(order) | {"hits": hits.get(order.name, 0)} for order in orders if order.until > now]}
 
     @operation(
-        Permission.ENTER, answer={"lifted": [ORDER]}, record="order", text=lifted,
+        Permission.ENTER, answer={"lifted": [ORDER]}, record="lifted", text=lifted,
         example='gate106 stop lift stop-17 --why "they mended it"',
     )  # fmt: skip
     async def lift(
@@ -262,7 +262,7 @@ class Stops(OrderOperations, group="stop"):
 
 class Suspensions(OrderOperations):
     @operation(
-        Permission.ENTER, command="binds suspend", answer=ORDER, record="order", text=given,
+        Permission.ENTER, command="binds suspend", answer=ORDER, record="ordered", text=given,
         example='gate106 binds suspend --provider jia --category marketing --for 2h --why "complaints"',
     )  # fmt: skip
     async def suspend(
@@ -280,7 +280,7 @@ class Suspensions(OrderOperations):
         return await self.give(self.order("suspension", scope, for_s, call, why))
 
     @operation(
-        Permission.ENTER, command="binds resume", answer={"lifted": [ORDER]}, record="order", text=lifted,
+        Permission.ENTER, command="binds resume", answer={"lifted": [ORDER]}, record="lifted", text=lifted,
         example='gate106 binds resume --provider jia --why "they stopped it"',
     )  # fmt: skip
     async def resume(
@@ -299,7 +299,7 @@ class Suspensions(OrderOperations):
 
 class Shadow(OrderOperations, group="shadow"):
     @operation(
-        Permission.OPERATE, name="shadow", answer=ORDER, record="order", text=_in_shadow,
+        Permission.OPERATE, name="shadow", answer=ORDER, record="ordered", text=_in_shadow,
         example='gate106 shadow --for 30m --why "the new caps refuse too much"',
     )  # fmt: skip
     async def shadow(
@@ -314,7 +314,11 @@ class Shadow(OrderOperations, group="shadow"):
         return await self.give(self.order("shadow", scope, for_s, call, why))
 
     @operation(
-        Permission.OPERATE, answer={"lifted": [ORDER]}, record="order", text=lifted, example='gate106 shadow off --why "mended"'
+        Permission.OPERATE,
+        answer={"lifted": [ORDER]},
+        record="lifted",
+        text=lifted,
+        example='gate106 shadow off --why "mended"',
     )
     async def off(self, call: Call, why: Why) -> Answer:
         """Enforce the rules again."""

@@ -127,7 +127,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
         return penalty_row(or_refused(lambda: self._gate.penalties.find(id_)))
 
     @operation(
-        Permission.ENTER, answer=PENALTY, record="penalty", text=_proposed,
+        Permission.ENTER, answer=PENALTY, record="penalized", text=_proposed,
         example='gate106 penalty propose --provider jia --step throttle --to 0.5 --for 30d --why "12321, October"',
     )  # fmt: skip
     async def propose(
@@ -177,7 +177,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     @operation(
         Permission.APPROVE,
         answer=PENALTY,
-        record="penalty",
+        record="penalized",
         text=_approved,
         example="gate106 penalty approve 3 --token-file li.token",
     )
@@ -189,7 +189,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
         )
 
     @operation(
-        Permission.APPROVE, answer=PENALTY, record="penalty", text=_line("rejected"), button=Button("one/{id}/reject", (PROPOSED,)),
+        Permission.APPROVE, answer=PENALTY, record="penalized", text=_line("rejected"), button=Button("one/{id}/reject", (PROPOSED,)),
         example='gate106 penalty reject 3 --why "the complaints were duplicates"',
     )  # fmt: skip
     async def reject(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
@@ -198,7 +198,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
         return await self._settled(*or_refused(lambda: gate.penalties.reject(id_, call.asker, gate.now(), call.who, why)))
 
     @operation(
-        Permission.ENTER, answer=PENALTY, record="penalty", text=_line("withdrawn"), button=Button("one/{id}/withdraw", (PROPOSED,)),
+        Permission.ENTER, answer=PENALTY, record="penalized", text=_line("withdrawn"), button=Button("one/{id}/withdraw", (PROPOSED,)),
         example='gate106 penalty withdraw 3 --why "measured with the wrong month"',
     )  # fmt: skip
     async def withdraw(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
@@ -207,7 +207,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
         return await self._settled(*or_refused(lambda: gate.penalties.withdraw(id_, call.asker, gate.now(), call.who, why)))
 
     @operation(
-        Permission.ENTER, answer=PENALTY, record="penalty", text=_line("appeal noted"), button=Button("one/{id}/appeal", (IN_FORCE,)),
+        Permission.ENTER, answer=PENALTY, record="penalized", text=_line("appeal noted"), button=Button("one/{id}/appeal", (IN_FORCE,)),
         example='gate106 penalty appeal 3 --why "letter of 14 November: consents are attached"',
     )  # fmt: skip
     async def appeal(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
@@ -216,7 +216,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
         return await self._settled(*or_refused(lambda: gate.penalties.appeal(id_, gate.now(), call.who, why)))
 
     @operation(
-        Permission.APPROVE, answer=PENALTY, record="penalty", text=_line("lifted"), button=Button("one/{id}/lift", (IN_FORCE,)),
+        Permission.APPROVE, answer=PENALTY, record="penalized", text=_line("lifted"), button=Button("one/{id}/lift", (IN_FORCE,)),
         example='gate106 penalty lift 3 --why "appeal granted"',
     )  # fmt: skip
     async def lift(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
