@@ -59,8 +59,7 @@ demo: install
 test: install
 	.venv/bin/ruff format --check --quiet .
 	.venv/bin/ruff check --quiet .
-	.venv/bin/mypy --no-error-summary
-	.venv/bin/lint-imports --no-logo
+	.venv/bin/lint-imports --no-logo & imports=$$!; .venv/bin/mypy --no-error-summary && wait $$imports
 	.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder
 
 bench: install
@@ -100,9 +99,9 @@ campaign: install
 	.venv/bin/python -m tests.campaign --seeds $(SEEDS) --crashes $(CRASHES) --json tests/data/numbers/campaign.json
 	GATE106_EXAMPLES=4 .venv/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile -m hypothesis --timeout 1800
 	GATE106_EXAMPLES=4 GATE106_PASSAGE_SEEDS=2000 GATE106_GATES_SEEDS=400 GATE106_LIVES=600 GATE106_REQUESTS=60 \
-		.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --timeout 1800 -k "no_seed or with_and_without or any_request or a_store_holds" \
+		.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --timeout 1800 -k "no_seed or with_and_without or any_request or a_store_holds or alike" \
 		tests/simulation/test_passage.py tests/simulation/test_gates.py tests/simulation/test_passage_gates.py tests/native/test_compiled.py \
-		tests/desk/api/test_any_request.py tests/state/test_store.py
+		tests/desk/api/test_any_request.py tests/state/test_store.py tests/relay
 
 # Receipts of every message, replies, binds lost and back: five minutes, and nothing may be lost or misrouted.
 fuzz: install
