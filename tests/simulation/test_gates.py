@@ -366,7 +366,10 @@ BUGS: list[Callable[[pytest.MonkeyPatch], None]] = [
     others_are_told_of_one_copy,
 ]  # fmt: skip
 
-FIRST_FOUND = {records_are_loaded_before_sheets: 265, record_and_sheet_are_stored_apart: 60}
+FIRST_FOUND: dict[Callable[[pytest.MonkeyPatch], None], int] = {
+    records_are_loaded_before_sheets: 265,
+    record_and_sheet_are_stored_apart: 60,
+}
 """The first seed that finds a bug, where it is a great one: tried first."""
 
 
