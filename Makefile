@@ -12,7 +12,7 @@ FUZZ_S ?= 60
 ROWS ?= 100000000
 HALF_YEAR ?= /var/tmp/gate106-half-year
 SOAK_S ?= 7200
-AT_ONCE ?= 2
+AT_ONCE ?= 3
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
 .PHONY: help install demo test bench numbers numbers-all half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
@@ -20,7 +20,7 @@ PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal
 
 help:
 	@echo "make demo     shows the gate at work for $(SECONDS) seconds (SECONDS=60 for more)"
-	@echo "make test     checks everything: format, lint, types, imports, tests (AT_ONCE=2 of them at a time)"
+	@echo "make test     checks everything: format, lint, types, imports, tests (AT_ONCE=3 of them at a time)"
 	@echo "make campaign runs many more simulated worlds and real crashes (SEEDS=10000 CRASHES=150)"
 	@echo "make neighbours measures how long others wait while some flood, storm or hold 10,000 connections (ROUNDS=5)"
 	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
