@@ -21,7 +21,7 @@ PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal
 help:
 	@echo "make demo     shows the gate at work for $(SECONDS) seconds (SECONDS=60 for more)"
 	@echo "make test     checks everything: format, lint, types, imports, tests (AT_ONCE=3 of them at a time)"
-	@echo "make campaign runs many more simulated worlds and real crashes (SEEDS=10000 CRASHES=150)"
+	@echo "make campaign runs many more simulated worlds, real crashes and examples of Hypothesis (SEEDS=10000 CRASHES=150)"
 	@echo "make neighbours measures how long others wait while some flood, storm or hold 10,000 connections (ROUNDS=5)"
 	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
 	@echo "make fuzz     gives every reader of foreign octets what no one would send, led by coverage (FUZZ_S=60 each)"
@@ -93,7 +93,7 @@ half-year: install
 	mkdir -p $(HALF_YEAR)
 	.venv/bin/python -m tests.bench half-year $(HALF_YEAR) --rows $(ROWS) --json > tests/data/numbers/half-year.json
 
-# Many more worlds and crashes than `make test` has time for; each point of death is hit, or it fails. Half an hour on two cores.
+# Many more worlds, crashes and examples than `make test` has time for; each point of death is hit, or it fails. More than half an hour on two cores.
 campaign: install
 	mkdir -p tests/data/numbers
 	.venv/bin/python -m tests.campaign --seeds $(SEEDS) --crashes $(CRASHES) --json tests/data/numbers/campaign.json
