@@ -12,7 +12,7 @@ FUZZ_S ?= 60
 ROWS ?= 100000000
 HALF_YEAR ?= /var/tmp/gate106-half-year
 SOAK_S ?= 7200
-AT_ONCE ?= 2
+AT_ONCE ?= 3
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
 .PHONY: help install demo test bench numbers numbers-all half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
@@ -20,8 +20,8 @@ PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal
 
 help:
 	@echo "make demo     shows the gate at work for $(SECONDS) seconds (SECONDS=60 for more)"
-	@echo "make test     checks everything: format, lint, types, imports, tests (AT_ONCE=2 of them at a time)"
-	@echo "make campaign runs many more simulated worlds and real crashes (SEEDS=10000 CRASHES=150)"
+	@echo "make test     checks everything: format, lint, types, imports, tests (AT_ONCE=3 of them at a time)"
+	@echo "make campaign runs many more simulated worlds, real crashes and examples of Hypothesis (SEEDS=10000 CRASHES=150)"
 	@echo "make neighbours measures how long others wait while some flood, storm or hold 10,000 connections (ROUNDS=5)"
 	@echo "make way-back looks for every receipt and reply under load and lost binds (RATE=2000 LASTS=300)"
 	@echo "make fuzz     gives every reader of foreign octets what no one would send, led by coverage (FUZZ_S=60 each)"
@@ -59,8 +59,7 @@ demo: install
 test: install
 	.venv/bin/ruff format --check --quiet .
 	.venv/bin/ruff check --quiet .
-	.venv/bin/mypy --no-error-summary
-	.venv/bin/lint-imports --no-logo
+	.venv/bin/lint-imports --no-logo & imports=$$!; .venv/bin/mypy --no-error-summary && wait $$imports
 	.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder
 
 bench: install
@@ -94,15 +93,15 @@ half-year: install
 	mkdir -p $(HALF_YEAR)
 	.venv/bin/python -m tests.bench half-year $(HALF_YEAR) --rows $(ROWS) --json > tests/data/numbers/half-year.json
 
-# Many more worlds and crashes than `make test` has time for; each point of death is hit, or it fails. Half an hour on two cores.
+# Many more worlds, crashes and examples than `make test` has time for; each point of death is hit, or it fails. More than half an hour on two cores.
 campaign: install
 	mkdir -p tests/data/numbers
 	.venv/bin/python -m tests.campaign --seeds $(SEEDS) --crashes $(CRASHES) --json tests/data/numbers/campaign.json
 	GATE106_EXAMPLES=4 .venv/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile -m hypothesis --timeout 1800
 	GATE106_EXAMPLES=4 GATE106_PASSAGE_SEEDS=2000 GATE106_GATES_SEEDS=400 GATE106_LIVES=600 GATE106_REQUESTS=60 \
-		.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --timeout 1800 -k "no_seed or with_and_without or any_request or a_store_holds" \
+		.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --timeout 1800 -k "no_seed or with_and_without or any_request or a_store_holds or alike" \
 		tests/simulation/test_passage.py tests/simulation/test_gates.py tests/simulation/test_passage_gates.py tests/native/test_compiled.py \
-		tests/desk/api/test_any_request.py tests/state/test_store.py
+		tests/desk/api/test_any_request.py tests/state/test_store.py tests/relay
 
 # Receipts of every message, replies, binds lost and back: five minutes, and nothing may be lost or misrouted.
 fuzz: install

@@ -198,7 +198,11 @@ def _made_beforehand() -> None:
 
     importlib.import_module("anyio._backends._asyncio")
     Regions.load()
-    RulesFolder(ROOT / "tests" / "data").lexicon()  # a folder without words of its own
+    for rules in (
+        ROOT / "tests" / "data",
+        ROOT / "rules",
+    ):  # of folders without words of their own, and of copies of the shipped one
+        RulesFolder(rules).lexicon()
     typer.main.get_command = functools.cache(typer.main.get_command)
     tree = typer.main.get_command(app)
     with contextlib.suppress(typer.Exit, SystemExit):

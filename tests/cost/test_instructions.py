@@ -24,13 +24,14 @@ WITHIN = 0.03
 """What a run differs from another, and a little; other builds of Python differ by more."""
 WITHIN_ELSEWHERE = 0.25
 MESSAGES = 640
+MANY, MORE_AT_MOST = 500, 1.1
 CASES = ("repeated", "standard", "refused", "capped", "lived-in", "a receipt")
 
 
 @cache
 def counted() -> dict[str, float]:
     """Instructions a message of each mix."""
-    mixes = ["relay", "repeated", "standard", "refused", "capped", "lived-in", "receipts"]
+    mixes = ["relay", "repeated", "standard", "refused", "capped", "lived-in", "receipts", "everywhere", f"everywhere@{MANY}"]
     return {mix: found["all"] for mix, found in zip(mixes, instructions(mixes, messages=MESSAGES), strict=True)}
 
 
@@ -54,6 +55,16 @@ def test_a_message_takes_no_more_instructions_than_it_did(case: str) -> None:
         found = share(case)
     assert found <= most, f"{found:.4f} of what the relay takes"
     assert found >= kept["shares"][case] * (1 - within - 0.05), f"it is cheaper now: keep {found:.4f}, so that it stays so"
+
+
+@needs("valgrind", "gcc")
+@pytest.mark.timeout(600)
+def test_many_rules_cost_a_tenth_more_at_most() -> None:
+    """Five hundred rules, and people who live everywhere (DESIGN §13)."""
+    few, many = counted()["everywhere"], counted()[f"everywhere@{MANY}"]
+    assert many <= MORE_AT_MOST * few, (
+        f"{many:,.0f} instructions a message under {MANY} rules, {few:,.0f} under the shipped ones"
+    )
 
 
 if __name__ == "__main__":

@@ -341,6 +341,8 @@ def count(mix: str, rules: int, messages: int, functions: Sequence[str], marks: 
 def main() -> int:
     messages, mixes, functions = int(sys.argv[1]), sys.argv[2].split(","), sys.argv[4:]
     marks = Marks(sys.argv[3]) if len(sys.argv) > 3 else None
+    with tempfile.TemporaryDirectory() as folder:
+        Road(Path(folder))  # reads the lexicon, once for all
     for place, named in enumerate(mixes):
         mix, _, rules = named.partition("@")
         child = os.fork()

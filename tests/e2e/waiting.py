@@ -5,6 +5,9 @@ In: a question. Out: its first true answer. Never: a fixed sleep in a test.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -24,3 +27,15 @@ def until(look: Callable[[], Answer | None], what: object, within_s: float = WIT
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within_s} s: {what() if callable(what) else what}")
         time.sleep(0.005)
+
+
+def ended(pid: int, within_s: float = WITHIN_S) -> None:
+    """Waits for the end of a process, whoever started it."""
+    with contextlib.suppress(ProcessLookupError):
+        process = os.pidfd_open(pid)
+        try:
+            over = select.poll()
+            over.register(process, select.POLLIN)
+            assert over.poll(within_s * 1000), f"process {pid} goes on after {within_s} s"
+        finally:
+            os.close(process)

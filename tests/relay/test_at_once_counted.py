@@ -17,6 +17,7 @@ from proxy.relay.batching import Batching
 from proxy.state.counters import aggregates
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.record import record
+from tests.examples import examples
 from tests.harness import SHANGHAI
 from tests.needs import needs
 from tests.relay.test_at_once import TEXT, lived, mixed_alike, submit, without
@@ -70,7 +71,7 @@ def drawn(seed: int) -> str:
 
 @needs("gcc")
 @pytest.mark.parametrize(
-    "seeds", [range(first, first + 25) for first in range(0, 100, 25)], ids=lambda seeds: f"from {seeds[0]}"
+    "seeds", [range(first, first + examples(25)) for first in range(0, 100, 25)], ids=lambda seeds: f"from {seeds[0]}"
 )
 @pytest.mark.parametrize("shared", [False, True], ids=["alone", "beside others"])
 def test_what_is_counted_over_everybody_is_counted_alike(
@@ -95,7 +96,7 @@ def test_where_there_is_no_more_room_counts_give_way_alike(tmp_path: Path, monke
     def left(name: str) -> list[Any]:
         return [
             lived(tmp_path / f"{name}-{seed}", seed, rules=drawn(seed), reads=30, waiting=drawn(seed + 300) if seed % 2 else "")
-            for seed in range(200, 230)
+            for seed in range(200, 200 + examples(30))
         ]
 
     monkeypatch.setattr(Aggregates.__init__, "__defaults__", (room,))

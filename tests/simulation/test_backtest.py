@@ -164,11 +164,14 @@ BUGS = {
     "nothing given back": what_is_taken_back_stays_counted,
 }
 
+FIRST_SEEN = {"starts overheard": 105}
+"""The first seed that shows a mistake, where it is a great one: tried first."""
+
 
 @pytest.mark.parametrize("bug", BUGS)
 def test_each_mistake_of_the_rerun_is_seen(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     BUGS[bug](monkeypatch)
-    for seed in range(1, BUG_WORLDS):
+    for seed in dict.fromkeys((FIRST_SEEN.get(bug, 1), *range(1, BUG_WORLDS))):
         world = world_of(seed)
         heard, rerun = judged_again(world)
         if heard.wrong or heard.inherited or [*records_differ(world, rerun)]:

@@ -216,6 +216,8 @@ BUGS: list[Callable[..., None]] = [
 ]  # fmt: skip
 
 
+FIRST_FOUND = {torn_keys_are_lost_in_replay: 33, a_full_reference_is_the_key: 50}
+"""The first seed that finds a bug, where it is a great one: tried first."""
 PARTS = (Smugglers.parts_at_random, Smugglers.parts_in_any_order, Smugglers.queue_of_first_parts)
 """Where bugs of long messages are looked for."""
 
@@ -235,7 +237,7 @@ def test_a_seeded_bug_is_found(bug: Callable[..., None], tmp_path: Path, monkeyp
         bug(monkeypatch, tmp_path)
     else:
         bug(monkeypatch)
-    for seed in range(1, SOUGHT + 1):
+    for seed in dict.fromkeys((FIRST_FOUND.get(bug, 1), *range(1, SOUGHT + 1))):
         try:
             Passage(seed, only=PARTS[seed % 3] if bug in BUGS_OF_PARTS else None).run()
         except Broken as broken:

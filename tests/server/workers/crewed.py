@@ -11,7 +11,7 @@ from tests import forked
 from tests.e2e.gate import ROOT, START_S, Gate, _environment, run
 from tests.e2e.pdus import ESME_ROK
 from tests.e2e.raw import Raw
-from tests.e2e.waiting import until
+from tests.e2e.waiting import ended, until
 from tests.valkey import SECRET
 
 PORT = "1069001"
@@ -29,7 +29,9 @@ class Crewed(Gate):
         self._clients: list[Raw] = []
 
     def begin(self, more: tuple[str, ...] = ()) -> None:
-        """Without waiting for anything."""
+        """Without waiting for it; but workers of a supervisor that was killed still hold the ports."""
+        for pid in self.pids().values() if self.log.exists() else ():
+            ended(pid)
         words = ["serve", "--config", str(self.config), "--workers", str(self.workers), *more]
         with self.log.open("ab") as log:
             self._process = forked.begun("proxy", words, cwd=ROOT, env=_environment(), log=log)
