@@ -14,7 +14,7 @@ POLLS = "looks for a state that no event tells of, within a bound"
 TIME = "the passing of time is what is tested"
 PEER = "plays a peer that does something every few milliseconds"
 REASONS = {
-    "composed/inside.py": POLLS, "crash/house.py": POLLS, "crash/world.py": PEER, "desk/archiving/test_roller.py": POLLS,
+    "composed/inside.py": POLLS, "crash/harness.py": POLLS, "crash/world.py": PEER, "desk/archiving/test_roller.py": POLLS,
     "desk/revisions/test_cluster_deployment.py": POLLS, "e2e/networks.py": POLLS, "e2e/test_network_cut.py": TIME, "e2e/waiting.py": POLLS,
     "net/test_carrier.py": POLLS, "net/test_pacing.py": TIME, "net/test_pdu_tap.py": POLLS, "net/test_scheduler.py": TIME,
     "operations/test_control.py": POLLS, "runtime/test_background.py": TIME, "server/test_checkpoints.py": POLLS,

@@ -44,10 +44,9 @@ def _pressed(page: Page, operation: Operation, shown: Shown) -> Callable[[PageRe
     return press
 
 
-def form_values(request: PageRequest, operation: Operation, **beside: Any) -> Mapping[str, Any]:
-    """The operation's arguments from the path and the form, without empty fields that need not be filled in. ``beside``: instead of the
-    form's."""
-    found = {one.name: _value(request, one) for one in operation.offered} | beside
+def form_values(request: PageRequest, operation: Operation) -> Mapping[str, Any]:
+    """The operation's arguments from the path and the form, without empty fields that need not be filled in."""
+    found = {one.name: _value(request, one) for one in operation.offered}
     needed = {one.name for one in operation.offered if one.required}
     return {name: value for name, value in found.items() if value not in (None, "", []) or name in needed}
 
