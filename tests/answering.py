@@ -22,7 +22,7 @@ from proxy.state.mailbox.mailbox import Bounds
 from proxy.wire import Frame, Session, read_fields, response
 from proxy.wire.builders import bind
 from proxy.wire.tables import BIND_TRANSCEIVER, DATA_SM, DELIVER_SM, QUERY_SM, SUBMIT_MULTI, SUBMIT_SM, VERSION_34
-from tests.harness import Bind, House
+from tests.harness import Bind, Harness
 
 RESPONSE_S = 10.0
 TIMERS = SmppTimers(bind_s=10.0, enquire_s=3600.0, response_s=RESPONSE_S, unread_s=30.0)
@@ -58,7 +58,7 @@ class Line(Bind):
         self.session.write_all(answers)
 
     @property
-    def room(self) -> int:  # type: ignore[override] # nobody delivers to those of a house
+    def room(self) -> int:  # type: ignore[override] # nobody delivers to those of a harness
         return self.session.free
 
     def hand_all(self, items: Sequence[Item]) -> None:
@@ -69,29 +69,29 @@ class Between:
     def __init__(self, folder: Path, *, code: str = "", version: int = VERSION_34, reserved_values: str = "refuse") -> None:
         """``code``: of the carrier, where ids are coded. ``version``: what the provider binds with. ``reserved_values``: its setting."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.house = house = House(folder, rules="rules: []\n", reserved_values=reserved_values)
+        self.harness = harness = Harness(folder, rules="rules: []\n", reserved_values=reserved_values)
         self.clock = Clock()
         carrier = Carrier(
             name="bj", code="B1", host="127.0.0.1", port=2775, system_id="gate106", password="secret", bind="transceiver", links=1,
             window=100, tps=1000, routes=frozenset(), prefixes=(), weight=1, strip="", receipts_by_text=False, receipt_id="same", tls=False,
         )  # fmt: skip
         self.ids = CarrierIds("bj", code) if code else None
-        self.carrier = CarrierAccount(carrier, TIMERS, Turns(cast("Any", self.clock)), house.tally, self.ids)
-        house.lanes["bj"] = house.route = self.carrier.lane
-        self.line = Line(house.binds["jia"].access, version)
+        self.carrier = CarrierAccount(carrier, TIMERS, Turns(cast("Any", self.clock)), harness.tally, self.ids)
+        harness.lanes["bj"] = harness.route = self.carrier.lane
+        self.line = Line(harness.binds["jia"].access, version)
         self.deliver_relay = DeliverRelay(
-            house.relay,
-            ReplyHandler(house.relay, house.tally, OptOutSettings(), lambda: house.now, lambda: house.now),
-            house.tally,
-            house.store.mailbox,
+            harness.relay,
+            ReplyHandler(harness.relay, harness.tally, OptOutSettings(), lambda: harness.now, lambda: harness.now),
+            harness.tally,
+            harness.store.mailbox,
             lambda provider: cast("Any", (self.line,)) if provider == "jia" else (),
             {},
             frozenset(),
-            lambda: house.now,
+            lambda: harness.now,
             {"bj": self.ids} if self.ids is not None else None,
         )
         self.deliver_relay.open(Bounds(), ["jia", "yi"])
-        self.carrier.relay = self.carrier.answer_filter.relay = house.relay
+        self.carrier.relay = self.carrier.answer_filter.relay = harness.relay
         self.carrier.deliver_relay = self.deliver_relay
         self.link = self._bound()
 
@@ -105,20 +105,20 @@ class Between:
 
     def _turn(self) -> None:
         for _ in range(3):
-            self.house.turn()
-            self.deliver_relay.turn(self.house.now)
+            self.harness.turn()
+            self.deliver_relay.turn(self.harness.now)
 
     # -- the provider
 
     def sends(self, *pdus: bytes) -> list[Frame]:
         """What reaches the carrier of these."""
-        line, house = self.line, self.house
+        line, harness = self.line, self.harness
         requests = line.session.receive(b"".join(pdus), 0.0).requests
         for frame in requests:
             if frame.command_id == SUBMIT_SM:
-                house.relay.submit_all(cast("Any", line), [frame], house.now, house.now)
+                harness.relay.submit_all(cast("Any", line), [frame], harness.now, harness.now)
             else:
-                assert house.commands.take(cast("Any", line), frame, house.now, house.now)
+                assert harness.commands.take(cast("Any", line), frame, harness.now, harness.now)
         self._turn()
         self.carrier._send_from_lane(1000)
         return split(self.link.session.output())
@@ -129,7 +129,7 @@ class Between:
         for frame in found:
             if frame.command_id == DELIVER_SM:
                 acknowledged = response(DELIVER_SM, 0, frame.sequence_number, b"\0")
-                self.deliver_relay.answered(self.line.session.receive(acknowledged, 0.0).answers, self.house.now)
+                self.deliver_relay.answered(self.line.session.receive(acknowledged, 0.0).answers, self.harness.now)
         self._turn()
         return found
 

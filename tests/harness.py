@@ -61,7 +61,7 @@ class Bind:
         raise AssertionError("nobody delivers here")
 
 
-class House:
+class Harness:
     def __init__(
         self,
         tmp_path: Path,
@@ -69,7 +69,7 @@ class House:
         rules: str = RULES,
         carriers: tuple[str, ...] = ("bj",),
         ring: KeyRing | None = None,
-        beside: House | None = None,
+        beside: Harness | None = None,
         **provider: Any,
     ) -> None:
         """``beside``: another gate, on whose store this one is, as node 1."""

@@ -30,11 +30,11 @@ def of_load(mix: str, turns: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         road, stream = Road(Path(folder), receipts=mix == "receipts"), submits(mix)
         taken = [road.carry(b"".join(islice(stream, TURN))) for _ in range(turns)]
-        house = road.house
-        tally = house.tally
+        harness = road.harness
+        tally = harness.tally
         counts = [sorted(one.items()) for one in (tally.submits, tally.segments, tally.rule_hits, tally.shadow)]
-        records = sorted(pair for index in range(house.store._table.buckets) for pair in house.store._table.bucket(index))
-        return _digest(house.disk, records, (taken, counts))
+        records = sorted(pair for index in range(harness.store._table.buckets) for pair in harness.store._table.bucket(index))
+        return _digest(harness.disk, records, (taken, counts))
 
 
 def _digest(disk: Any, records: Any, told: Any) -> str:

@@ -183,7 +183,7 @@ class Node:
         said = ConsentChange(self.now(), person, event, "li", "asked", before=int(self.now()) - 1, name=person)
         await self.change(PersonChange(said, self.store, _nothing))
 
-    # -- the house
+    # -- the harness
 
     def order(self) -> None:
         self.book.give(Order(0, "throttle", (), self.now(), FAR, "li", "too many complaints"), self.now())

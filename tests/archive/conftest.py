@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from tests.archive.journals import Shelf, nights
 from tests.commands import app
-from tests.harness import House
+from tests.harness import Harness
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path)
 
 
 @pytest.fixture
@@ -36,11 +36,11 @@ def umask() -> Iterator[None]:
 @pytest.fixture
 def config(tmp_path: Path, umask: None) -> Path:
     """Settings of a gate that has run some hours and runs no more; its journal is rolled."""
-    house = House(tmp_path)
-    house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
-    nights(house, people=2)
-    house.journal.close()
+    harness = Harness(tmp_path)
+    harness.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
+    harness.journal = harness.relay.commit.journal = Journal(harness.disk, 0)
+    nights(harness, people=2)
+    harness.journal.close()
     path = tmp_path / "gate106.yaml"
     path.write_text(f"store: sqlite:///{tmp_path}/state.db\njournal: {tmp_path}/journal\nrules: {tmp_path}/rules\n")
     said = CliRunner().invoke(app, ["journal", "roll", "--config", str(path)])

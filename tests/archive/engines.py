@@ -19,7 +19,7 @@ from proxy.model.recipient import OptOut
 from proxy.wire import deliver_sm, receipt_text
 from proxy.wire.tables import ESM_RECEIPT
 from tests.archive.journals import HOUR, Shelf, busy, nights, synced
-from tests.harness import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, Harness
 from tests.journal.memory_disk import MemoryDisk
 
 SQL = Path(__file__).parents[2] / ".github" / "guide" / "sql"
@@ -79,34 +79,34 @@ def two_nodes(tmp_path: Path) -> tuple[Shelf, int]:
     )
     for node in (0, 1):
         (tmp_path / str(node)).mkdir()
-        house = House(tmp_path / str(node))
-        house.disk = MemoryDisk()
-        house.journal = house.relay.commit.journal = Journal(house.disk, node)
-        nights(house, people=3 + node)
-        busy(house, 3, people=3, start=14)
+        harness = Harness(tmp_path / str(node))
+        harness.disk = MemoryDisk()
+        harness.journal = harness.relay.commit.journal = Journal(harness.disk, node)
+        nights(harness, people=3 + node)
+        busy(harness, 3, people=3, start=14)
         if node:
-            _refuses(house)
-        shelf.roll(house.disk, house.now)
+            _refuses(harness)
+        shelf.roll(harness.disk, harness.now)
     return shelf, shelf.keys.person(SHANGHAI)
 
 
-def _refuses(house: House) -> None:
+def _refuses(harness: Harness) -> None:
     """Somebody got a receipt, refuses, and is sent more; then hours pass."""
     text = receipt_text("B1", "DELIVRD", submit_date="2511120100", done_date="2511120101")
     data = deliver_sm(str(SHANGHAI), "1069001", text.encode(), esm_class=ESM_RECEIPT)
-    house.journal.append(
-        messages.DELIVER, pack(delivers.DeliverRecord(house.now, "receipt", str(SHANGHAI), "1069001", "jia", data))
+    harness.journal.append(
+        messages.DELIVER, pack(delivers.DeliverRecord(harness.now, "receipt", str(SHANGHAI), "1069001", "jia", data))
     )
-    refusal, other = (OptOut("signature", shop, int(house.now), "reply", 0) for shop in ("甲店", "乙店"))
+    refusal, other = (OptOut("signature", shop, int(harness.now), "reply", 0) for shop in ("甲店", "乙店"))
     reply = deliver_sm(str(SHANGHAI), "1069001", b"R")
-    house.journal.append(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, refusal, "1069001", "jia", "R")))
-    house.journal.append(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, other, "1069001", "jia", "R")))
-    house.journal.append(
-        messages.DELIVER, pack(delivers.DeliverRecord(house.now, "optout", str(SHANGHAI), "1069001", "jia", reply))
+    harness.journal.append(messages.OPTOUT, pack(delivers.OptedOut(harness.now, SHANGHAI, refusal, "1069001", "jia", "R")))
+    harness.journal.append(messages.OPTOUT, pack(delivers.OptedOut(harness.now, SHANGHAI, other, "1069001", "jia", "R")))
+    harness.journal.append(
+        messages.DELIVER, pack(delivers.DeliverRecord(harness.now, "optout", str(SHANGHAI), "1069001", "jia", reply))
     )
-    house.now += 60
-    house.submit("jia", SHANGHAI, "【甲店】还有上新 拒收请回复R")
-    synced(house)
-    house.now = NOON + 40 * HOUR
-    house.submit("jia", SHANGHAI + 7, "【甲店】明天见 拒收请回复R")
-    synced(house)
+    harness.now += 60
+    harness.submit("jia", SHANGHAI, "【甲店】还有上新 拒收请回复R")
+    synced(harness)
+    harness.now = NOON + 40 * HOUR
+    harness.submit("jia", SHANGHAI + 7, "【甲店】明天见 拒收请回复R")
+    synced(harness)

@@ -11,34 +11,34 @@ from proxy.archive import manifest, rolling, table_filters
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.disk import Disk
 from proxy.wire import submit_sm_resp
-from tests.harness import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, Harness
 
 HOUR = 3600.0
 DAY = 86_400.0
 
 
-def busy(house: House, hours: int, people: int = 4, start: int = 0) -> None:
+def busy(harness: Harness, hours: int, people: int = 4, start: int = 0) -> None:
     """So many hours in which everybody gets a message that the carrier takes, or is refused one by the cap."""
     for hour in range(start, start + hours):
-        house.now = NOON + hour * HOUR
+        harness.now = NOON + hour * HOUR
         for person in range(people):
-            house.submit("jia", SHANGHAI + person, f"【甲店】第{hour}号上新 拒收请回复R", sequence=person + 1)
-        for transit in house.at_carrier():
-            house.carrier_says(transit, submit_sm_resp(1, 0, b"B%d" % transit.recorded))
-        synced(house)
+            harness.submit("jia", SHANGHAI + person, f"【甲店】第{hour}号上新 拒收请回复R", sequence=person + 1)
+        for transit in harness.at_carrier():
+            harness.carrier_says(transit, submit_sm_resp(1, 0, b"B%d" % transit.recorded))
+        synced(harness)
 
 
-def nights(house: House, count: int = 1, people: int = 4) -> None:
+def nights(harness: Harness, count: int = 1, people: int = 4) -> None:
     """So many midnights with an hour before and an hour after each, and one more behind: what is closed is of one day more."""
     for night in range(count):
-        busy(house, 2, people, start=11 + 24 * night)
-    busy(house, 1, people, start=13 + 24 * (count - 1))
+        busy(harness, 2, people, start=11 + 24 * night)
+    busy(harness, 1, people, start=13 + 24 * (count - 1))
 
 
-def synced(house: House) -> None:
-    house.journal.note_synced(house.journal.sync())
-    house.journal.mark(house.now)
-    house.journal.note_synced(house.journal.sync())
+def synced(harness: Harness) -> None:
+    harness.journal.note_synced(harness.journal.sync())
+    harness.journal.mark(harness.now)
+    harness.journal.note_synced(harness.journal.sync())
 
 
 class Shelf:

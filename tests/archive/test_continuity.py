@@ -23,7 +23,7 @@ from proxy.journal.segment import HEADER_BYTES
 from proxy.journal.write_ahead_log import Journal, read, verify
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
 from tests.commands import app
-from tests.harness import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, Harness
 
 
 def proved(disk: Disk, shelf: Shelf) -> list[str]:
@@ -45,62 +45,64 @@ def told(disk: Disk, shelf: Shelf) -> list[str]:
     return faults
 
 
-def taken_over(house: House, tmp_path: Path) -> House:
+def taken_over(harness: Harness, tmp_path: Path) -> Harness:
     """Another life of the gate on the same disk."""
     (tmp_path / "then").mkdir()
-    then = House(tmp_path / "then")
-    then.disk = house.disk
-    then.journal = then.relay.commit.journal = Journal(house.disk, 0)
+    then = Harness(tmp_path / "then")
+    then.disk = harness.disk
+    then.journal = then.relay.commit.journal = Journal(harness.disk, 0)
     return then
 
 
 @pytest.mark.parametrize("taken", [2, 3, 4, 5])
-def test_an_end_that_was_removed_is_told_with_its_records_however_much_it_is(house: House, shelf: Shelf, taken: int) -> None:
-    busy(house, 5)
-    last = shelf.roll(house.disk, house.now).last
-    assert told(house.disk, shelf) == []
-    for name in house.disk.list()[-taken:]:
-        house.disk.remove(name)
-    left = verify(house.disk).last
-    assert told(house.disk, shelf) == [
+def test_an_end_that_was_removed_is_told_with_its_records_however_much_it_is(
+    harness: Harness, shelf: Shelf, taken: int
+) -> None:
+    busy(harness, 5)
+    last = shelf.roll(harness.disk, harness.now).last
+    assert told(harness.disk, shelf) == []
+    for name in harness.disk.list()[-taken:]:
+        harness.disk.remove(name)
+    left = verify(harness.disk).last
+    assert told(harness.disk, shelf) == [
         f"node 0: the journal ends at record {left} and its tables at {last}: records {left + 1} to {last} were removed from its end"
     ]
 
 
-def test_an_end_that_was_cut_within_a_segment_is_told(house: House, shelf: Shelf) -> None:
-    busy(house, 3)
-    last = shelf.roll(house.disk, house.now).last
-    house.disk.remove(house.disk.list()[-1])
-    house.disk.truncate(house.disk.list()[-1], HEADER_BYTES)
-    left = verify(house.disk).last
-    assert [f"records {left + 1} to {last} were removed" in fault for fault in told(house.disk, shelf)] == [True]
+def test_an_end_that_was_cut_within_a_segment_is_told(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 3)
+    last = shelf.roll(harness.disk, harness.now).last
+    harness.disk.remove(harness.disk.list()[-1])
+    harness.disk.truncate(harness.disk.list()[-1], HEADER_BYTES)
+    left = verify(harness.disk).last
+    assert [f"records {left + 1} to {last} were removed" in fault for fault in told(harness.disk, shelf)] == [True]
 
 
 def test_what_goes_on_from_an_older_copy_is_not_what_the_tables_were_made_of(
-    house: House, shelf: Shelf, tmp_path: Path
+    harness: Harness, shelf: Shelf, tmp_path: Path
 ) -> None:
-    busy(house, 5)
-    shelf.roll(house.disk, house.now)
+    busy(harness, 5)
+    shelf.roll(harness.disk, harness.now)
     ends = [table.last for table in shelf.manifest().tables]
-    for name in house.disk.list()[2:]:
-        house.disk.remove(name)
-    then = taken_over(house, tmp_path)
+    for name in harness.disk.list()[2:]:
+        harness.disk.remove(name)
+    then = taken_over(harness, tmp_path)
     then.now = NOON + 2 * HOUR
     for number in range(40):  # all in one segment: it goes on over the places where tables end
         then.submit("jia", SHANGHAI + 50 + number, "【甲店】另一条 拒收请回复R", sequence=number + 1)
     synced(then)
-    assert verify(house.disk).last > ends[-1]
-    (fault,) = proved(house.disk, shelf)
+    assert verify(harness.disk).last > ends[-1]
+    (fault,) = proved(harness.disk, shelf)
     assert fault.startswith(f"node 0: up to record {ends[2]} the segments are not those the tables were made of")
-    (said,) = shelf.roll(house.disk, NOON + 10 * DAY).faults
+    (said,) = shelf.roll(harness.disk, NOON + 10 * DAY).faults
     assert said.startswith(f"node 0: up to record {ends[-1]} the segments are not those the tables were made of")
-    assert len(found(house.disk, shelf)) == 1
+    assert len(found(harness.disk, shelf)) == 1
 
 
 def test_another_past_of_the_same_length_is_told(shelf: Shelf, tmp_path: Path) -> None:
     for name in ("true", "false"):
         (tmp_path / name).mkdir()
-    true, false = House(tmp_path / "true"), House(tmp_path / "false")
+    true, false = Harness(tmp_path / "true"), Harness(tmp_path / "false")
     false.journal.identity = true.journal.identity
     false.disk.identify(true.journal.identity.hex())
     busy(true, 3)
@@ -113,43 +115,45 @@ def test_another_past_of_the_same_length_is_told(shelf: Shelf, tmp_path: Path) -
     assert len(proved(false.disk, shelf)) == 1
 
 
-def test_what_retention_removed_by_a_record_is_no_fault(house: House, shelf: Shelf) -> None:
-    nights(house, 2)
-    busy(house, 1, start=60)
-    shelf.roll(house.disk, house.now)
-    plan = retention.plan(house.disk, Retention(1, ()), 0, house.now, verify(house.disk).last + 1, 1000)
-    house.journal.append(messages.REMOVED, pack(retention.Removed.of(house.now, plan.removed, "ops", "retention")))
-    synced(house)
-    retention.remove(house.disk, plan.removed)
-    assert told(house.disk, shelf) == []  # tables of what is no more in the segments are still there
-    busy(house, 2, start=90)
-    assert shelf.roll(house.disk, house.now).gone
-    assert told(house.disk, shelf) == []
+def test_what_retention_removed_by_a_record_is_no_fault(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, 2)
+    busy(harness, 1, start=60)
+    shelf.roll(harness.disk, harness.now)
+    plan = retention.plan(harness.disk, Retention(1, ()), 0, harness.now, verify(harness.disk).last + 1, 1000)
+    harness.journal.append(messages.REMOVED, pack(retention.Removed.of(harness.now, plan.removed, "ops", "retention")))
+    synced(harness)
+    retention.remove(harness.disk, plan.removed)
+    assert told(harness.disk, shelf) == []  # tables of what is no more in the segments are still there
+    busy(harness, 2, start=90)
+    assert shelf.roll(harness.disk, harness.now).gone
+    assert told(harness.disk, shelf) == []
 
 
-def test_nor_is_a_power_loss_that_left_a_head_alone_and_a_mark_behind_it(house: House, shelf: Shelf, tmp_path: Path) -> None:
-    busy(house, 3)
-    shelf.roll(house.disk, house.now)
-    house.disk.truncate(house.disk.list()[-1], HEADER_BYTES)
-    assert told(house.disk, shelf) == []
-    then = taken_over(house, tmp_path)
-    then.journal.mark(house.now)
-    assert told(house.disk, shelf) == []
+def test_nor_is_a_power_loss_that_left_a_head_alone_and_a_mark_behind_it(
+    harness: Harness, shelf: Shelf, tmp_path: Path
+) -> None:
+    busy(harness, 3)
+    shelf.roll(harness.disk, harness.now)
+    harness.disk.truncate(harness.disk.list()[-1], HEADER_BYTES)
+    assert told(harness.disk, shelf) == []
+    then = taken_over(harness, tmp_path)
+    then.journal.mark(harness.now)
+    assert told(harness.disk, shelf) == []
     then.now = NOON + 3 * HOUR
     then.submit("jia", SHANGHAI, "【甲店】上新 拒收请回复R", sequence=1)
     synced(then)
-    assert proved(house.disk, shelf) == []
+    assert proved(harness.disk, shelf) == []
 
 
-def test_damage_is_left_to_who_names_it(house: House, shelf: Shelf) -> None:
-    busy(house, 4)
-    shelf.roll(house.disk, house.now)
-    name = house.disk.list()[2]
-    for place in range(HEADER_BYTES, house.disk.size(name), 97):
-        house.disk.flip(name, place)
-        assert verify(house.disk).damage is not None
-        assert continuity_faults(shelf.manifest(), house.disk, every=True) == []
-        house.disk.flip(name, place)
+def test_damage_is_left_to_who_names_it(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 4)
+    shelf.roll(harness.disk, harness.now)
+    name = harness.disk.list()[2]
+    for place in range(HEADER_BYTES, harness.disk.size(name), 97):
+        harness.disk.flip(name, place)
+        assert verify(harness.disk).damage is not None
+        assert continuity_faults(shelf.manifest(), harness.disk, every=True) == []
+        harness.disk.flip(name, place)
 
 
 # -- as it is asked for

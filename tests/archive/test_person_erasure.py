@@ -24,7 +24,7 @@ from proxy.model.recipient import OptOut
 from proxy.runtime import atomic_files
 from tests.archive.journals import DAY, Shelf, busy, synced
 from tests.archive.test_rolling import Killed, step_by_step
-from tests.harness import SHANGHAI, House
+from tests.harness import SHANGHAI, Harness
 
 PERSON, OTHER = SHANGHAI + 1, SHANGHAI + 2
 RINGS = {"plain": KeyRing(), "sealed": KeyRing([bytes(range(32))])}
@@ -36,40 +36,40 @@ class Case:
     def __init__(self, folder: Path, ring: KeyRing) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
-        self.house = House(folder)
+        self.harness = Harness(folder)
         self.disk = OsDisk(folder / "journal", ring)
-        self.house.journal = self.house.relay.commit.journal = Journal(self.disk, 0)
+        self.harness.journal = self.harness.relay.commit.journal = Journal(self.disk, 0)
         self.shelf = Shelf(folder)
-        busy(self.house, 2, people=3, start=10)
+        busy(self.harness, 2, people=3, start=10)
         self.unread()
-        refusal = OptOut("all", "", int(self.house.now), "reply", 0)
-        self.house.journal.append(
-            messages.OPTOUT, pack(delivers.OptedOut(self.house.now, PERSON, refusal, "1069001", "jia", "R"))
+        refusal = OptOut("all", "", int(self.harness.now), "reply", 0)
+        self.harness.journal.append(
+            messages.OPTOUT, pack(delivers.OptedOut(self.harness.now, PERSON, refusal, "1069001", "jia", "R"))
         )
-        busy(self.house, 3, people=3, start=12)
-        self.shelf.roll(self.disk, self.house.now + DAY)
+        busy(self.harness, 3, people=3, start=12)
+        self.shelf.roll(self.disk, self.harness.now + DAY)
 
     def unread(self) -> None:
         """A submit to each that the gate turns away without reading it."""
-        window, self.house.binds["jia"].window = self.house.binds["jia"].window, 0
+        window, self.harness.binds["jia"].window = self.harness.binds["jia"].window, 0
         for person in (PERSON, OTHER):
-            self.house.submit("jia", person, f"【甲店】{person} 上新 拒收请回复R")
-        self.house.binds["jia"].window = window
+            self.harness.submit("jia", person, f"【甲店】{person} 上新 拒收请回复R")
+        self.harness.binds["jia"].window = window
 
     def copied(self, folder: Path) -> Case:
         """Another like it, of what lies on the disk."""
         shutil.copytree(self.folder, folder)
         other = copy(self)
         other.folder, other.disk, other.shelf = folder, OsDisk(folder / "journal", self.disk.ring), Shelf(folder)
-        other.house = copy(self.house)
-        other.house.journal = Journal(other.disk, 0)
+        other.harness = copy(self.harness)
+        other.harness.journal = Journal(other.disk, 0)
         return other
 
     def note(self, first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:
-        one = Erasure(self.house.now, self.shelf.keys.person(PERSON), first, tuple(changes), signature, "wang", "letter 4711")
-        self.house.journal.append(messages.ERASURE, pack(one))
-        self.house.journal.write(self.house.now)
-        synced(self.house)
+        one = Erasure(self.harness.now, self.shelf.keys.person(PERSON), first, tuple(changes), signature, "wang", "letter 4711")
+        self.harness.journal.append(messages.ERASURE, pack(one))
+        self.harness.journal.write(self.harness.now)
+        synced(self.harness)
 
     def put(self, first: int) -> bool:
         """As the gate does it."""
@@ -80,7 +80,7 @@ class Case:
         return there
 
     def plan(self, *holds: Hold) -> person_erasure.ErasurePlan:
-        return person_erasure.plan(self.disk, holds, self.house.now, self.house.journal.written + 1)
+        return person_erasure.plan(self.disk, holds, self.harness.now, self.harness.journal.written + 1)
 
     def erase(self) -> person_erasure.ErasureResult:
         return person_erasure.run(self.disk, self.shelf.folder, self.shelf.keys, PERSON, self.plan().removed, self)
@@ -160,10 +160,10 @@ def test_what_is_held_is_young_or_is_needed_stays_and_says_why(case: Case) -> No
     held = case.plan(Hold(first.since, first.since + 1, "case 4711"))
     assert held.removed == whole.removed[1:]
     assert held.stays["it is held: case 4711"] == 1
-    young = person_erasure.plan(case.disk, (), whole.removed[0].until, case.house.journal.written + 1)
+    young = person_erasure.plan(case.disk, (), whole.removed[0].until, case.harness.journal.written + 1)
     assert young.removed == whole.removed[:1]
     assert young.stays["the law asks for it to be kept"] == len(whole.removed) - 1
-    assert person_erasure.plan(case.disk, (), case.house.now, 0).removed == (), "without a checkpoint a restart reads all"
+    assert person_erasure.plan(case.disk, (), case.harness.now, 0).removed == (), "without a checkpoint a restart reads all"
 
 
 def test_a_segment_that_was_altered_and_called_erased_is_found_out(case: Case) -> None:
@@ -205,7 +205,7 @@ def test_two_erasures_or_an_erasure_and_a_roller_at_once_are_one(case: Case) -> 
     def second(first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:
         note(first, changes, signature)
         with pytest.raises(RollError, match="is at work there"):
-            case.shelf.roll(case.disk, case.house.now)
+            case.shelf.roll(case.disk, case.harness.now)
 
     case.note = second  # type: ignore[method-assign]
     left = case.disk.path / f"{segment_name(1)}{atomic_files.HALF}"

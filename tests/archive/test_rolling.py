@@ -25,33 +25,33 @@ from proxy.journal.write_ahead_log import Journal, JournalDamaged, read, verify
 from proxy.model.message import Category
 from proxy.runtime import atomic_files
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
-from tests.harness import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, Harness
 from tests.journal.memory_disk import MemoryDisk
 
 
-def test_what_is_closed_is_rolled_and_what_is_written_to_waits(house: House, shelf: Shelf) -> None:
-    busy(house, 3)
-    done = shelf.roll(house.disk, house.now)
+def test_what_is_closed_is_rolled_and_what_is_written_to_waits(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 3)
+    done = shelf.roll(harness.disk, harness.now)
     assert (done.segments, done.waits_for) == (2, "it is still written to")
-    verdicts = [record for record in read(house.disk) if record.kind == messages.VERDICT]
+    verdicts = [record for record in read(harness.disk) if record.kind == messages.VERDICT]
     rolled = shelf.rows("sequence", "kind = 'verdict'")
     assert rolled == [(one.sequence,) for one in verdicts if one.sequence <= done.last]
     assert shelf.files() == shelf.named()
 
 
-def test_a_second_roll_does_what_is_new_only(house: House, shelf: Shelf) -> None:
-    busy(house, 3)
-    shelf.roll(house.disk, house.now)
+def test_a_second_roll_does_what_is_new_only(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 3)
+    shelf.roll(harness.disk, harness.now)
     before = shelf.manifest()
-    assert shelf.roll(house.disk, house.now).segments == 0
-    busy(house, 1, start=3)
-    assert shelf.roll(house.disk, house.now).segments == 1
+    assert shelf.roll(harness.disk, harness.now).segments == 0
+    busy(harness, 1, start=3)
+    assert shelf.roll(harness.disk, harness.now).segments == 1
     assert shelf.manifest().tables[: len(before.tables)] == before.tables
 
 
-def test_no_file_holds_a_number_and_who_has_the_key_reads_it(house: House, shelf: Shelf) -> None:
-    busy(house, 2)
-    shelf.roll(house.disk, house.now)
+def test_no_file_holds_a_number_and_who_has_the_key_reads_it(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 2)
+    shelf.roll(harness.disk, harness.now)
     for file in shelf.folder.rglob("*.parquet"):
         assert str(SHANGHAI).encode() not in file.read_bytes()
     found = shelf.rows("person, sealed", "kind = 'verdict'")
@@ -59,9 +59,9 @@ def test_no_file_holds_a_number_and_who_has_the_key_reads_it(house: House, shelf
     assert {shelf.keys.person(SHANGHAI + person) for person in range(4)} == {person for person, _ in found}
 
 
-def test_a_row_says_what_the_record_said(house: House, shelf: Shelf) -> None:
-    busy(house, 5, people=1)
-    shelf.roll(house.disk, house.now)
+def test_a_row_says_what_the_record_said(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 5, people=1)
+    shelf.roll(harness.disk, harness.now)
     columns = "kind, provider, port, outcome, reason, rules, category, signature, text, state, message_id, verdict"
     rows = shelf.rows(columns)
     text = "【甲店】第0号上新 拒收请回复R"
@@ -71,32 +71,34 @@ def test_a_row_says_what_the_record_said(house: House, shelf: Shelf) -> None:
     assert [row[3:6] for row in refused] == [("reject", "recipient-cap", "#3")]  # nobody told this journal the rules' names
 
 
-def test_rules_have_their_names_where_the_journal_told_them(house: House, shelf: Shelf) -> None:
-    rules = house.relay.rules
-    house.journal.append(messages.RULES, pack(gate_events.Rules(NOON, rules.revision, tuple(rule.id for rule in rules.rules))))
-    busy(house, 5, people=1)
-    shelf.roll(house.disk, house.now)
+def test_rules_have_their_names_where_the_journal_told_them(harness: Harness, shelf: Shelf) -> None:
+    rules = harness.relay.rules
+    harness.journal.append(
+        messages.RULES, pack(gate_events.Rules(NOON, rules.revision, tuple(rule.id for rule in rules.rules)))
+    )
+    busy(harness, 5, people=1)
+    shelf.roll(harness.disk, harness.now)
     assert shelf.rows("rules", "outcome = 'reject'") == [("cap",)]
-    busy(house, 2, start=5, people=1)  # another process, which reads none of the segments before
-    shelf.roll(house.disk, house.now)
+    busy(harness, 2, start=5, people=1)  # another process, which reads none of the segments before
+    shelf.roll(harness.disk, harness.now)
     assert set(shelf.rows("rules", "outcome = 'reject'")) == {("cap",)}
 
 
 def test_digits_of_passwords_are_in_no_table(tmp_path: Path, shelf: Shelf) -> None:
-    house = House(tmp_path, category=Category.OTP)
-    house.submit("jia", SHANGHAI, "【甲店】您的验证码是482913, 5分钟内有效")
-    synced(house)
-    busy(house, 2, start=1)
-    shelf.roll(house.disk, house.now)
+    harness = Harness(tmp_path, category=Category.OTP)
+    harness.submit("jia", SHANGHAI, "【甲店】您的验证码是482913, 5分钟内有效")
+    synced(harness)
+    busy(harness, 2, start=1)
+    shelf.roll(harness.disk, harness.now)
     assert shelf.rows("text", "category = 'otp'") == [("【甲店】您的验证码是******, *分钟内有效",)]
 
 
 # -- days
 
 
-def test_the_hours_of_a_day_that_is_over_become_one_table(house: House, shelf: Shelf) -> None:
-    nights(house)
-    done = shelf.roll(house.disk, house.now)
+def test_the_hours_of_a_day_that_is_over_become_one_table(harness: Harness, shelf: Shelf) -> None:
+    nights(harness)
+    done = shelf.roll(harness.disk, harness.now)
     assert done.days == 1
     tables = shelf.manifest().tables
     assert [table.whole_day for table in tables] == [True] + [False] * (len(tables) - 1)
@@ -104,21 +106,23 @@ def test_the_hours_of_a_day_that_is_over_become_one_table(house: House, shelf: S
     assert [(a.last + 1, a.chain) for a in tables[:-1]] == [(b.first, b.previous) for b in tables[1:]]
     assert shelf.files() == shelf.named()
     assert shelf.rows("sequence", "kind = 'verdict'") == [
-        (one.sequence,) for one in read(house.disk) if one.kind == messages.VERDICT and one.sequence <= done.last
+        (one.sequence,) for one in read(harness.disk) if one.kind == messages.VERDICT and one.sequence <= done.last
     ]
 
 
-def test_a_large_day_is_several_files_and_nobody_is_in_two(house: House, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_day_is_several_files_and_nobody_is_in_two(
+    harness: Harness, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("proxy.archive.parquet.FILE_ROWS_MAX", 50)
     monkeypatch.setattr("proxy.archive.parquet.GROUP_ROWS", 10)
-    nights(house, people=60)
-    shelf.roll(house.disk, house.now)
+    nights(harness, people=60)
+    shelf.roll(harness.disk, harness.now)
     files = shelf.manifest().tables[0].files
     assert len(files) == 3
     assert all(before.most < after.least for before, after in pairwise(files))
     kept = shelf.rows("sequence", "kind = 'verdict'")
     assert kept == [
-        (one.sequence,) for one in read(house.disk) if one.kind == messages.VERDICT and one.sequence <= shelf.manifest().last
+        (one.sequence,) for one in read(harness.disk) if one.kind == messages.VERDICT and one.sequence <= shelf.manifest().last
     ]
 
 
@@ -145,12 +149,12 @@ def test_a_day_is_merged_a_range_of_persons_after_the_other(
     assert not list(folder.rglob(f"*{tables.SPILL}"))
 
 
-def test_what_a_killed_merge_had_put_aside_goes_with_the_next_roll(house: House, shelf: Shelf) -> None:
-    busy(house, 2)
+def test_what_a_killed_merge_had_put_aside_goes_with_the_next_roll(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 2)
     aside = shelf.folder / "node-0" / "days" / f"x.parquet{tables.SPILL}"
     aside.mkdir(parents=True)
     (aside / "rows").write_bytes(b"texts")
-    shelf.roll(house.disk, house.now)
+    shelf.roll(harness.disk, harness.now)
     assert not aside.exists()
 
 
@@ -171,12 +175,12 @@ def test_what_a_power_loss_may_still_tear_is_not_rolled(shelf: Shelf) -> None:
     assert shelf.roll(disk, NOON + DAY).last == 4
 
 
-def test_a_segment_that_was_altered_is_not_rolled_and_named(house: House, shelf: Shelf) -> None:
-    busy(house, 4)
-    name = house.disk.list()[1]
-    house.disk.flip(name, house.disk.size(name) // 2)
+def test_a_segment_that_was_altered_is_not_rolled_and_named(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 4)
+    name = harness.disk.list()[1]
+    harness.disk.flip(name, harness.disk.size(name) // 2)
     with pytest.raises(JournalDamaged) as caught:
-        shelf.roll(house.disk, house.now)
+        shelf.roll(harness.disk, harness.now)
     assert caught.value.segment == name
     assert len(shelf.manifest().tables) == 1  # what was whole before it
 
@@ -184,7 +188,7 @@ def test_a_segment_that_was_altered_is_not_rolled_and_named(house: House, shelf:
 def test_a_segment_of_another_past_is_not_rolled_behind_this_one(tmp_path: Path, shelf: Shelf) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    one, other = House(tmp_path / "a"), House(tmp_path / "b")
+    one, other = Harness(tmp_path / "a"), Harness(tmp_path / "b")
     busy(one, 3)
     shelf.roll(one.disk, one.now)
     other.journal.identity = one.journal.identity
@@ -192,7 +196,7 @@ def test_a_segment_of_another_past_is_not_rolled_behind_this_one(tmp_path: Path,
     with pytest.raises(JournalDamaged, match="does not end where the tables end"):
         shelf.roll(other.disk, other.now)
     (tmp_path / "c").mkdir()
-    third = House(tmp_path / "c")
+    third = Harness(tmp_path / "c")
     third.journal.identity = one.journal.identity
     busy(third, 5, start=1)  # as many records in the same places, but others
     with pytest.raises(JournalDamaged, match="the chain is broken"):
@@ -202,7 +206,7 @@ def test_a_segment_of_another_past_is_not_rolled_behind_this_one(tmp_path: Path,
 def test_another_journal_of_the_same_node_has_a_folder_of_its_own(tmp_path: Path, shelf: Shelf) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    one, other = House(tmp_path / "a"), House(tmp_path / "b")
+    one, other = Harness(tmp_path / "a"), Harness(tmp_path / "b")
     busy(one, 3)
     busy(other, 4)
     shelf.roll(one.disk, one.now)
@@ -214,34 +218,34 @@ def test_another_journal_of_the_same_node_has_a_folder_of_its_own(tmp_path: Path
     assert (begun_anew.node, len(begun_anew.tables)) == (0, 3)
 
 
-def test_two_rollers_at_once_are_one(house: House, shelf: Shelf) -> None:
-    busy(house, 3)
+def test_two_rollers_at_once_are_one(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 3)
 
     def second(_: object) -> None:
         with pytest.raises(rolling.RollError, match="another roller"):
-            shelf.roll(house.disk, house.now)
+            shelf.roll(harness.disk, harness.now)
 
-    assert shelf.roll(house.disk, house.now, tell=second).segments == 2
+    assert shelf.roll(harness.disk, harness.now, tell=second).segments == 2
 
 
 # -- retention
 
 
-def test_a_table_goes_when_its_segments_have_gone_by_a_record(house: House, shelf: Shelf) -> None:
-    nights(house, 2)
-    busy(house, 1, start=60)
-    shelf.roll(house.disk, house.now)
+def test_a_table_goes_when_its_segments_have_gone_by_a_record(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, 2)
+    busy(harness, 1, start=60)
+    shelf.roll(harness.disk, harness.now)
     whole = shelf.manifest()
-    position = verify(house.disk).last + 1
-    plan = retention.plan(house.disk, Retention(1, ()), 0, house.now, position, 1000)
+    position = verify(harness.disk).last + 1
+    plan = retention.plan(harness.disk, Retention(1, ()), 0, harness.now, position, 1000)
     assert plan.removed
     assert plan.removed[-1].last >= whole.tables[0].last
-    house.journal.append(messages.REMOVED, pack(retention.Removed.of(house.now, plan.removed, "ops", "retention")))
-    synced(house)
-    retention.remove(house.disk, plan.removed)
-    assert shelf.roll(house.disk, house.now).gone == 0  # the record is in the segment that is still written to
-    busy(house, 2, start=90)
-    done = shelf.roll(house.disk, house.now)
+    harness.journal.append(messages.REMOVED, pack(retention.Removed.of(harness.now, plan.removed, "ops", "retention")))
+    synced(harness)
+    retention.remove(harness.disk, plan.removed)
+    assert shelf.roll(harness.disk, harness.now).gone == 0  # the record is in the segment that is still written to
+    busy(harness, 2, start=90)
+    done = shelf.roll(harness.disk, harness.now)
     left = shelf.manifest()
     assert done.gone >= 1
     assert left.gone is not None
@@ -250,13 +254,13 @@ def test_a_table_goes_when_its_segments_have_gone_by_a_record(house: House, shel
     assert shelf.files() == shelf.named()
 
 
-def test_a_table_stays_where_segments_have_gone_and_no_record_says_why(house: House, shelf: Shelf) -> None:
-    nights(house)
-    shelf.roll(house.disk, house.now)
-    for name in house.disk.list()[:16]:
-        house.disk.remove(name)
-    busy(house, 3, start=30)
-    assert shelf.roll(house.disk, house.now).gone == 0
+def test_a_table_stays_where_segments_have_gone_and_no_record_says_why(harness: Harness, shelf: Shelf) -> None:
+    nights(harness)
+    shelf.roll(harness.disk, harness.now)
+    for name in harness.disk.list()[:16]:
+        harness.disk.remove(name)
+    busy(harness, 3, start=30)
+    assert shelf.roll(harness.disk, harness.now).gone == 0
     assert shelf.manifest().tables[0].first == 1
 
 
@@ -286,12 +290,12 @@ def step_by_step(monkeypatch: pytest.MonkeyPatch, alive: int) -> list[str]:
 
 
 def test_killed_at_any_step_the_next_roll_ends_as_if_nothing_had_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    house = House(tmp_path)
-    busy(house, 4, people=2, start=10)  # two hours before midnight, two after
+    harness = Harness(tmp_path)
+    busy(harness, 4, people=2, start=10)  # two hours before midnight, two after
     whole = Shelf(tmp_path / "whole")
     with monkeypatch.context() as patch:
         steps = step_by_step(patch, 10**6)
-        whole.roll(house.disk, house.now + DAY)
+        whole.roll(harness.disk, harness.now + DAY)
     assert len(steps) == 16
     assert whole.manifest().tables[0].whole_day
     for alive in range(len(steps)):
@@ -299,10 +303,10 @@ def test_killed_at_any_step_the_next_roll_ends_as_if_nothing_had_been(tmp_path: 
         with monkeypatch.context() as patch:
             step_by_step(patch, alive)
             with pytest.raises(Killed):
-                shelf.roll(house.disk, house.now + DAY)
+                shelf.roll(harness.disk, harness.now + DAY)
         seen = shelf.rows("sequence, place")
         assert len(seen) == len(set(seen)), steps[alive]
-        shelf.roll(house.disk, house.now + DAY)
+        shelf.roll(harness.disk, harness.now + DAY)
         assert shelf.rows("sequence, place, kind") == whole.rows("sequence, place, kind"), steps[alive]
         assert shelf.files() == shelf.named(), steps[alive]
         assert [table[:-1] for table in shelf.manifest().tables] == [table[:-1] for table in whole.manifest().tables]
@@ -328,20 +332,20 @@ rolling.roll(OsDisk(top / "journal"), top / "archive", ArchiveKeys(top / "keys")
 
 
 def test_a_real_process_killed_by_the_system_leaves_what_the_next_one_mends(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
-    busy(house, 5, people=1, start=10)
+    harness = Harness(tmp_path)
+    harness.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
+    harness.journal = harness.relay.commit.journal = Journal(harness.disk, 0)
+    busy(harness, 5, people=1, start=10)
     shelf = Shelf(tmp_path)
     command = [sys.executable, "-c", DYING, str(tmp_path)]
     for left in (3, 12):
         done = subprocess.run(
-            [*command, str(left), str(house.now + DAY)], check=False, env=os.environ | {"PYTHONPATH": str(Path.cwd())}
+            [*command, str(left), str(harness.now + DAY)], check=False, env=os.environ | {"PYTHONPATH": str(Path.cwd())}
         )
         assert done.returncode == -9
-    shelf.roll(house.disk, house.now + DAY)
+    shelf.roll(harness.disk, harness.now + DAY)
     rolled = shelf.rows("sequence", "kind = 'verdict'")
     assert rolled == [
-        (one.sequence,) for one in read(house.disk) if one.kind == messages.VERDICT and one.sequence <= shelf.manifest().last
+        (one.sequence,) for one in read(harness.disk) if one.kind == messages.VERDICT and one.sequence <= shelf.manifest().last
     ]
     assert shelf.files() == shelf.named()

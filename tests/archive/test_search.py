@@ -20,49 +20,51 @@ from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from proxy.wire.tables import ESM_RECEIPT, ESM_UDHI
 from tests.archive.engines import two_nodes
 from tests.archive.journals import DAY, HOUR, Shelf, busy, nights, synced
-from tests.harness import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, Harness
 from tests.journal.memory_disk import MemoryDisk
 
 
-def ask(house: House, shelf: Shelf, now: float = NOON + 10 * DAY, **asked: Any) -> SearchResult:
-    return search.find(shelf.folder, [LocalJournal(house.disk, 0)], shelf.keys, Query(**asked).checked(), now)
+def ask(harness: Harness, shelf: Shelf, now: float = NOON + 10 * DAY, **asked: Any) -> SearchResult:
+    return search.find(shelf.folder, [LocalJournal(harness.disk, 0)], shelf.keys, Query(**asked).checked(), now)
 
 
-def receipt_comes(house: House, person: int, message_id: str, stat: str = "DELIVRD") -> None:
+def receipt_comes(harness: Harness, person: int, message_id: str, stat: str = "DELIVRD") -> None:
     text = receipt_text(message_id, stat, submit_date="2511111200", done_date="2511111201")
     data = deliver_sm(str(person), "1069001", text.encode(), esm_class=ESM_RECEIPT)
-    house.journal.append(
-        messages.DELIVER, pack(delivers.DeliverRecord(house.now, "receipt", str(person), "1069001", "jia", data))
+    harness.journal.append(
+        messages.DELIVER, pack(delivers.DeliverRecord(harness.now, "receipt", str(person), "1069001", "jia", data))
     )
-    house.journal.write(house.now)
+    harness.journal.write(harness.now)
 
 
-def test_a_message_is_found_by_person_and_about_when_before_it_is_in_any_table_and_after(house: House, shelf: Shelf) -> None:
-    busy(house, 3)
+def test_a_message_is_found_by_person_and_about_when_before_it_is_in_any_table_and_after(
+    harness: Harness, shelf: Shelf
+) -> None:
+    busy(harness, 3)
     when = {"to": SHANGHAI, "since": NOON + HOUR - 600, "until": NOON + HOUR + 600}
-    before = ask(house, shelf, **when)
+    before = ask(harness, shelf, **when)
     assert [(hit.text, hit.provider, hit.port) for hit in before.hits] == [("【甲店】第1号上新 拒收请回复R", "jia", "1069001")]
-    shelf.roll(house.disk, house.now)
-    after = ask(house, shelf, **when)
+    shelf.roll(harness.disk, harness.now)
+    after = ask(harness, shelf, **when)
     assert after.hits == before.hits
     assert len(after.covered.files) == 1
 
 
-def test_tables_that_the_gate_merges_while_somebody_asks_are_not_missing(house: House, shelf: Shelf) -> None:
-    busy(house, 2, start=9)
-    nights(house)
-    shelf.roll(house.disk, NOON)
-    before = ask(house, shelf, to=SHANGHAI)
+def test_tables_that_the_gate_merges_while_somebody_asks_are_not_missing(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 2, start=9)
+    nights(harness)
+    shelf.roll(harness.disk, NOON)
+    before = ask(harness, shelf, to=SHANGHAI)
 
     class Merged:
         """What was read of the journal before: it is asked once the manifests are loaded."""
 
         def tail(self, *_: object) -> None:
-            shelf.roll(house.disk, house.now)
+            shelf.roll(harness.disk, harness.now)
 
     found = search.find(
         shelf.folder,
-        [LocalJournal(house.disk, 0, cast("Any", Merged()))],
+        [LocalJournal(harness.disk, 0, cast("Any", Merged()))],
         shelf.keys,
         Query(to=SHANGHAI).checked(),
         NOON + 10 * DAY,
@@ -71,38 +73,38 @@ def test_tables_that_the_gate_merges_while_somebody_asks_are_not_missing(house: 
     assert len(found.covered.files) < len(before.covered.files)
 
 
-def test_what_became_of_it_is_told_wherever_that_lies(house: House, shelf: Shelf) -> None:
-    house.submit("jia", SHANGHAI, "【甲店】上新 拒收请回复R")
-    house.carrier_says(house.at_carrier()[0], submit_sm_resp(1, 0, b"A77"))
-    synced(house)
-    house.now += 2 * HOUR
-    receipt_comes(house, SHANGHAI, "A77")
-    receipt_comes(house, SHANGHAI, "other")
-    receipt_comes(house, SHANGHAI + 1, "A77", "UNDELIV")
-    synced(house)
-    busy(house, 2, start=3)
-    shelf.roll(house.disk, house.now)
-    (hit,) = ask(house, shelf, to=SHANGHAI, until=NOON + 60).hits
+def test_what_became_of_it_is_told_wherever_that_lies(harness: Harness, shelf: Shelf) -> None:
+    harness.submit("jia", SHANGHAI, "【甲店】上新 拒收请回复R")
+    harness.carrier_says(harness.at_carrier()[0], submit_sm_resp(1, 0, b"A77"))
+    synced(harness)
+    harness.now += 2 * HOUR
+    receipt_comes(harness, SHANGHAI, "A77")
+    receipt_comes(harness, SHANGHAI, "other")
+    receipt_comes(harness, SHANGHAI + 1, "A77", "UNDELIV")
+    synced(harness)
+    busy(harness, 2, start=3)
+    shelf.roll(harness.disk, harness.now)
+    (hit,) = ask(harness, shelf, to=SHANGHAI, until=NOON + 60).hits
     assert [(fate.what, fate.state, fate.message_id) for fate in hit.fates] == [
         ("answer", "accepted", "A77"),
         ("receipt", "DELIVRD", "A77"),
     ]
 
 
-def test_parts_of_a_long_message_are_one_message_with_its_whole_text(house: House, shelf: Shelf) -> None:
+def test_parts_of_a_long_message_are_one_message_with_its_whole_text(harness: Harness, shelf: Shelf) -> None:
     texts = ["【甲店】这是很长的一条短信, ", "分成两段发出 拒收请回复R"]
     for index, text in enumerate(texts, 1):
         data = bytes((5, 0, 3, 77, 2, index)) + text.encode("utf-16-be")
-        house.sends("jia", submit_sm("1069001", str(SHANGHAI), data, data_coding=8, esm_class=ESM_UDHI, sequence=index))
-    for number, transit in enumerate(house.at_carrier()):
-        house.carrier_says(transit, submit_sm_resp(1, 0, b"P%d" % number))
-    synced(house)
-    busy(house, 2, start=1)
-    shelf.roll(house.disk, house.now)
-    hits = ask(house, shelf, to=SHANGHAI, until=NOON + 60).hits
+        harness.sends("jia", submit_sm("1069001", str(SHANGHAI), data, data_coding=8, esm_class=ESM_UDHI, sequence=index))
+    for number, transit in enumerate(harness.at_carrier()):
+        harness.carrier_says(transit, submit_sm_resp(1, 0, b"P%d" % number))
+    synced(harness)
+    busy(harness, 2, start=1)
+    shelf.roll(harness.disk, harness.now)
+    hits = ask(harness, shelf, to=SHANGHAI, until=NOON + 60).hits
     assert [(hit.text, hit.parts, len(hit.sequences)) for hit in hits] == [("".join(texts), 2, 2)]
     assert sorted(fate.message_id for fate in hits[0].fates) == ["P0", "P1"]
-    assert ask(house, shelf, text="分成两段").hits == hits, "the part that fits brings the other"
+    assert ask(harness, shelf, text="分成两段").hits == hits, "the part that fits brings the other"
 
 
 @pytest.mark.parametrize(
@@ -118,70 +120,70 @@ def test_parts_of_a_long_message_are_one_message_with_its_whole_text(house: Hous
     ],
 )
 def test_without_a_person_it_is_found_by_anything_that_is_known_of_it(
-    house: House, shelf: Shelf, asked: dict[str, Any]
+    harness: Harness, shelf: Shelf, asked: dict[str, Any]
 ) -> None:
-    busy(house, 2)
-    house.now = NOON + 2 * HOUR
-    house.submit("yi", SHANGHAI + 50, "【乙店】六合彩内幕 拒收请回复R")
-    synced(house)
+    busy(harness, 2)
+    harness.now = NOON + 2 * HOUR
+    harness.submit("yi", SHANGHAI + 50, "【乙店】六合彩内幕 拒收请回复R")
+    synced(harness)
     for rolled in (False, True):
         if rolled:
-            busy(house, 2, start=3, people=1)
-            shelf.roll(house.disk, house.now)
-        (hit,) = [hit for hit in ask(house, shelf, **asked).hits if hit.provider == "yi"]
+            busy(harness, 2, start=3, people=1)
+            shelf.roll(harness.disk, harness.now)
+        (hit,) = [hit for hit in ask(harness, shelf, **asked).hits if hit.provider == "yi"]
         assert (hit.verdict, hit.reason, hit.port) == ("reject", "keyword", "1069002")
         assert shelf.keys.unseal(hit.sealed) == SHANGHAI + 50
 
 
-def test_where_there_are_more_the_newest_are_told_and_that_there_are_more(house: House, shelf: Shelf) -> None:
-    nights(house, people=2)
-    shelf.roll(house.disk, house.now)
-    found = ask(house, shelf, provider="jia", limit=4)
+def test_where_there_are_more_the_newest_are_told_and_that_there_are_more(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, people=2)
+    shelf.roll(harness.disk, harness.now)
+    found = ask(harness, shelf, provider="jia", limit=4)
     assert (len(found.hits), found.more) == (4, True)
-    assert found.hits[0].at == house.now
+    assert found.hits[0].at == harness.now
     assert [hit.at for hit in found.hits] == sorted((hit.at for hit in found.hits), reverse=True)
 
 
-def test_what_a_person_did_is_told_beside_their_messages(house: House, shelf: Shelf) -> None:
-    busy(house, 2, people=1)
-    refusal = OptOut("signature", "甲店", int(house.now), "reply", 0)
-    house.journal.append(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, refusal, "1069001", "jia", "R")))
-    house.journal.write(house.now)
-    synced(house)
-    found = ask(house, shelf, to=SHANGHAI)
+def test_what_a_person_did_is_told_beside_their_messages(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 2, people=1)
+    refusal = OptOut("signature", "甲店", int(harness.now), "reply", 0)
+    harness.journal.append(messages.OPTOUT, pack(delivers.OptedOut(harness.now, SHANGHAI, refusal, "1069001", "jia", "R")))
+    harness.journal.write(harness.now)
+    synced(harness)
+    found = ask(harness, shelf, to=SHANGHAI)
     assert [(one.what, one.state, one.text) for one in found.events] == [("stopped", "signature 甲店", "R")]
-    assert ask(house, shelf, to=SHANGHAI + 1).events == []
+    assert ask(harness, shelf, to=SHANGHAI + 1).events == []
 
 
 def test_a_young_password_is_hidden_and_an_older_one_has_no_digits(tmp_path: Path, shelf: Shelf) -> None:
-    house = House(tmp_path, category=Category.OTP)
-    house.submit("jia", SHANGHAI, "【甲店】您的验证码是482913")
-    synced(house)
-    (young,) = ask(house, shelf, now=NOON + 899, to=SHANGHAI).hits
-    (older,) = ask(house, shelf, now=NOON + 901, to=SHANGHAI).hits
+    harness = Harness(tmp_path, category=Category.OTP)
+    harness.submit("jia", SHANGHAI, "【甲店】您的验证码是482913")
+    synced(harness)
+    (young,) = ask(harness, shelf, now=NOON + 899, to=SHANGHAI).hits
+    (older,) = ask(harness, shelf, now=NOON + 901, to=SHANGHAI).hits
     assert (young.text, older.text) == (HIDDEN, "【甲店】您的验证码是******")
 
 
-def rolled(house: House, shelf: Shelf) -> None:
-    house.now += 2 * HOUR
-    busy(house, 2, people=1, start=3)
-    shelf.roll(house.disk, house.now)
+def rolled(harness: Harness, shelf: Shelf) -> None:
+    harness.now += 2 * HOUR
+    busy(harness, 2, people=1, start=3)
+    shelf.roll(harness.disk, harness.now)
 
 
 def test_a_password_that_was_turned_away_before_any_rule_saw_it_is_one_all_the_same(tmp_path: Path, shelf: Shelf) -> None:
-    house = House(tmp_path, category=Category.OTP, tps=1)
+    harness = Harness(tmp_path, category=Category.OTP, tps=1)
     for number in range(3):
-        house.submit("jia", SHANGHAI + number, "【甲店】您的密钥 482913, 请勿告诉他人", sequence=number + 1)
-    house.binds["jia"].window = 0
-    house.submit("jia", SHANGHAI + 9, "【甲店】您的密钥 482913, 请勿告诉他人", sequence=9)
-    synced(house)
+        harness.submit("jia", SHANGHAI + number, "【甲店】您的密钥 482913, 请勿告诉他人", sequence=number + 1)
+    harness.binds["jia"].window = 0
+    harness.submit("jia", SHANGHAI + 9, "【甲店】您的密钥 482913, 请勿告诉他人", sequence=9)
+    synced(harness)
     asked = {"provider": "jia", "verdict": "defer", "until": NOON + 1}
-    young = ask(house, shelf, now=NOON + 899, **asked).hits
+    young = ask(harness, shelf, now=NOON + 899, **asked).hits
     assert {(hit.reason, hit.text) for hit in young} == {("rate-exceeded", HIDDEN), ("window-full", HIDDEN)}
     for at_rest in (False, True):
         if at_rest:
-            rolled(house, shelf)
-        older = ask(house, shelf, now=NOON + 901, **asked).hits
+            rolled(harness, shelf)
+        older = ask(harness, shelf, now=NOON + 901, **asked).hits
         assert {hit.text for hit in older} == {"【甲店】您的密钥 ******, 请勿告诉他人"}
     assert not any("482913" in row[0] for row in shelf.rows("text", "outcome = 'defer'"))
 
@@ -201,86 +203,86 @@ def test_a_password_that_was_turned_away_before_any_rule_saw_it_is_one_all_the_s
 def test_a_password_is_one_whatever_its_port_was_declared_for(
     tmp_path: Path, shelf: Shelf, category: Category, text: str
 ) -> None:
-    house = House(tmp_path, category=category)
-    house.submit("jia", SHANGHAI, text)
-    synced(house)
-    (young,) = ask(house, shelf, now=NOON + 899, to=SHANGHAI).hits
+    harness = Harness(tmp_path, category=category)
+    harness.submit("jia", SHANGHAI, text)
+    synced(harness)
+    (young,) = ask(harness, shelf, now=NOON + 899, to=SHANGHAI).hits
     assert young.text == HIDDEN
     for at_rest in (False, True):
         if at_rest:
-            rolled(house, shelf)
-        (older,) = ask(house, shelf, now=NOON + 901, to=SHANGHAI, until=NOON + 1).hits
+            rolled(harness, shelf)
+        (older,) = ask(harness, shelf, now=NOON + 901, to=SHANGHAI, until=NOON + 1).hits
         assert not any(one.isdigit() for one in older.text)
         assert older.text.startswith("【甲店】")
 
 
 def test_a_password_whose_word_and_number_are_in_two_parts_is_one(tmp_path: Path, shelf: Shelf) -> None:
-    house = House(tmp_path, category=Category.NOTICE)
+    harness = Harness(tmp_path, category=Category.NOTICE)
     for index, text in enumerate(["【甲店】尊敬的客户, 您的验证码是", "482913, 请勿告诉他人"], 1):
         data = bytes((5, 0, 3, 77, 2, index)) + text.encode("utf-16-be")
-        house.sends("jia", submit_sm("1069001", str(SHANGHAI), data, data_coding=8, esm_class=ESM_UDHI, sequence=index))
-    synced(house)
-    (young,) = ask(house, shelf, now=NOON + 899, to=SHANGHAI).hits
-    (older,) = ask(house, shelf, now=NOON + 901, to=SHANGHAI).hits
+        harness.sends("jia", submit_sm("1069001", str(SHANGHAI), data, data_coding=8, esm_class=ESM_UDHI, sequence=index))
+    synced(harness)
+    (young,) = ask(harness, shelf, now=NOON + 899, to=SHANGHAI).hits
+    (older,) = ask(harness, shelf, now=NOON + 901, to=SHANGHAI).hits
     assert (young.text, older.text) == (HIDDEN, "【甲店】尊敬的客户, 您的验证码是******, 请勿告诉他人")
 
 
 def test_what_was_turned_away_unread_is_found_by_whom_it_was_sent_to(tmp_path: Path, shelf: Shelf) -> None:
-    house = House(tmp_path, tps=1)
+    harness = Harness(tmp_path, tps=1)
     for person in range(3):
-        house.submit("jia", SHANGHAI + person, "【甲店】上新 拒收请回复R", sequence=person + 1)
-    synced(house)
-    assert [said.recipient for said in house.verdicts()] == [SHANGHAI, 0, 0]
-    anybody = ask(house, shelf, now=NOON + 901, reason="rate-exceeded").hits
+        harness.submit("jia", SHANGHAI + person, "【甲店】上新 拒收请回复R", sequence=person + 1)
+    synced(harness)
+    assert [said.recipient for said in harness.verdicts()] == [SHANGHAI, 0, 0]
+    anybody = ask(harness, shelf, now=NOON + 901, reason="rate-exceeded").hits
     assert {shelf.keys.unseal(hit.sealed) for hit in anybody} == {SHANGHAI + 1, SHANGHAI + 2}
-    rolled(house, shelf)
-    (hit,) = ask(house, shelf, now=NOON + 901, to=SHANGHAI + 1, until=NOON + 1).hits
+    rolled(harness, shelf)
+    (hit,) = ask(harness, shelf, now=NOON + 901, to=SHANGHAI + 1, until=NOON + 1).hits
     assert (hit.reason, shelf.keys.unseal(hit.sealed)) == ("rate-exceeded", SHANGHAI + 1)
 
 
-def test_prices_times_and_masked_numbers_make_no_password_of_an_offer(house: House, shelf: Shelf) -> None:
+def test_prices_times_and_masked_numbers_make_no_password_of_an_offer(harness: Harness, shelf: Shelf) -> None:
     text = "【甲店】2025年上新, 满3000减100, 密不可分 138****0500 拒收请回复R"
-    house.submit("jia", SHANGHAI, text)
-    synced(house)
-    (hit,) = ask(house, shelf, now=NOON + 1, to=SHANGHAI).hits
+    harness.submit("jia", SHANGHAI, text)
+    synced(harness)
+    (hit,) = ask(harness, shelf, now=NOON + 1, to=SHANGHAI).hits
     assert hit.text == text
 
 
 # -- not found
 
 
-def test_not_found_says_from_when_to_when_all_was_looked_through(house: House, shelf: Shelf) -> None:
-    nights(house, people=1)
-    shelf.roll(house.disk, house.now)
-    found = ask(house, shelf, to=SHANGHAI + 99)
+def test_not_found_says_from_when_to_when_all_was_looked_through(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, people=1)
+    shelf.roll(harness.disk, harness.now)
+    found = ask(harness, shelf, to=SHANGHAI + 99)
     assert found.hits == []
     (span,) = found.covered.spans
     assert (span.first, span.last, span.since, span.until, span.live) == (
         1,
-        house.journal.written,
+        harness.journal.written,
         NOON + 11 * HOUR,
-        house.now,
+        harness.now,
         True,
     )
     assert (found.covered.faults, found.covered.missing) == ((), ())
 
 
-def test_where_a_table_is_missing_the_answer_is_not_complete_and_says_which_records(house: House, shelf: Shelf) -> None:
-    busy(house, 5)
-    shelf.roll(house.disk, house.now)
+def test_where_a_table_is_missing_the_answer_is_not_complete_and_says_which_records(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 5)
+    shelf.roll(harness.disk, harness.now)
     table = shelf.manifest().tables[1]
     (shelf.folder / "node-0" / table.files[0].name).unlink()
-    found = ask(house, shelf, to=SHANGHAI + 99)
+    found = ask(harness, shelf, to=SHANGHAI + 99)
     assert [f"(records {table.first} to {table.last})" in fault for fault in found.covered.missing] == [True]
 
 
-def test_where_a_table_was_taken_out_of_the_manifest_the_chain_does_not_hold(house: House, shelf: Shelf) -> None:
-    busy(house, 5)
-    shelf.roll(house.disk, house.now)
+def test_where_a_table_was_taken_out_of_the_manifest_the_chain_does_not_hold(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 5)
+    shelf.roll(harness.disk, harness.now)
     kept = shelf.manifest()
     gone = kept.tables.pop(1)
     kept.write(manifest.node_folder(shelf.folder, 0))
-    found = ask(house, shelf, to=SHANGHAI + 99)
+    found = ask(harness, shelf, to=SHANGHAI + 99)
     span = "2025-11-11 12:00:00 to 2025-11-11 14:00:00"
     assert found.covered.faults == (f"node 0: records {gone.first} to {gone.last} ({span}) are in no table",)
 
@@ -307,20 +309,20 @@ def test_a_node_that_was_taken_away_is_missed_where_another_ones_head_names_it(t
     )
 
 
-def house_of(folder: Path, node: int, hours: int) -> House:
+def harness_of(folder: Path, node: int, hours: int) -> Harness:
     """One of several nodes, in which somebody got something each hour from that of its number on."""
     (folder / str(node)).mkdir()
-    house = House(folder / str(node))
-    house.disk = MemoryDisk()
-    house.journal = house.relay.commit.journal = Journal(house.disk, node)
-    busy(house, hours, people=1, start=node)
-    return house
+    harness = Harness(folder / str(node))
+    harness.disk = MemoryDisk()
+    harness.journal = harness.relay.commit.journal = Journal(harness.disk, node)
+    busy(harness, hours, people=1, start=node)
+    return harness
 
 
 def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> None:
-    found = {node: house_of(tmp_path, node, 3) for node in (0, 1)}
-    for house in found.values():
-        shelf.roll(house.disk, house.now)
+    found = {node: harness_of(tmp_path, node, 3) for node in (0, 1)}
+    for harness in found.values():
+        shelf.roll(harness.disk, harness.now)
     both = search.find(shelf.folder, [LocalJournal(found[1].disk, 1)], shelf.keys, Query(to=SHANGHAI).checked(), NOON + DAY)
     assert {(hit.node, hit.text) for hit in both.hits if "第1号" in hit.text} == {
         (1, "【甲店】第1号上新 拒收请回复R"),
@@ -336,7 +338,7 @@ def test_two_nodes_are_looked_through_as_one(tmp_path: Path, shelf: Shelf) -> No
 
 @pytest.mark.parametrize("rolled", [False, True], ids=["before anybody looked for what to roll", "and after"])
 def test_of_journals_without_tables_each_has_its_messages_and_its_answers(tmp_path: Path, shelf: Shelf, rolled: bool) -> None:
-    at_hand = [LocalJournal(house_of(tmp_path, node, 1).disk, node) for node in (8, 9)]
+    at_hand = [LocalJournal(harness_of(tmp_path, node, 1).disk, node) for node in (8, 9)]
     if rolled:
         assert [shelf.roll(one.disk, NOON + 3600).segments for one in at_hand] == [0, 0]
     found = search.find(shelf.folder, at_hand, shelf.keys, Query(to=SHANGHAI).checked(), NOON + DAY)
@@ -350,7 +352,7 @@ def test_of_journals_without_tables_each_has_its_messages_and_its_answers(tmp_pa
 def test_a_journal_that_was_begun_anew_is_looked_through_beside_the_tables_of_the_old_one(tmp_path: Path, shelf: Shelf) -> None:
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
-    old, new = House(tmp_path / "old"), House(tmp_path / "new")
+    old, new = Harness(tmp_path / "old"), Harness(tmp_path / "new")
     busy(old, 3, people=1)
     shelf.roll(old.disk, old.now)
     busy(new, 2, start=5, people=1)
@@ -376,37 +378,37 @@ def test_what_is_no_question_is_told_so(asked: dict[str, Any], why: str) -> None
         Query(**asked).checked()
 
 
-def test_words_of_a_question_are_values_and_never_SQL(house: House, shelf: Shelf) -> None:
-    busy(house, 2)
-    shelf.roll(house.disk, house.now)
+def test_words_of_a_question_are_values_and_never_SQL(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 2)
+    shelf.roll(harness.disk, harness.now)
     for words in ("' OR true --", "%", "$person", "'; DROP TABLE tail; --", "\x00", "𠮷"):
         for field in ("text", "sender", "signature", "provider"):
             asked: dict[str, Any] = {field: words}
-            assert ask(house, shelf, **asked).hits == []
+            assert ask(harness, shelf, **asked).hits == []
 
 
 # -- a clock that was wrong
 
 
 @pytest.fixture
-def ahead(tmp_path: Path) -> House:
+def ahead(tmp_path: Path) -> Harness:
     """A clock that was ten days ahead for a moment, and was set right; the segment that was begun then holds what came after."""
-    house = House(tmp_path, rules="rules: []\n")
+    harness = Harness(tmp_path, rules="rules: []\n")
     times = [
         NOON,
         NOON + 10 * DAY,
         *(NOON + 60 + number for number in range(20)),
         *(NOON + 11 * DAY + HOUR * one for one in (0, 1, 2)),
     ]
-    for number, house.now in enumerate(times):
-        house.submit("jia", SHANGHAI + number, f"【甲店】第{number}条 拒收请回复R", sequence=number + 1)
-    synced(house)
-    return house
+    for number, harness.now in enumerate(times):
+        harness.submit("jia", SHANGHAI + number, f"【甲店】第{number}条 拒收请回复R", sequence=number + 1)
+    synced(harness)
+    return harness
 
 
 @pytest.mark.parametrize("asked", [{"to": SHANGHAI + 10}, {"text": "第10条"}], ids=str)
 def test_what_was_written_after_a_clock_was_set_right_is_found_by_its_time_in_tables_too(
-    ahead: House, shelf: Shelf, asked: dict[str, Any]
+    ahead: Harness, shelf: Shelf, asked: dict[str, Any]
 ) -> None:
     when = {"since": NOON, "until": NOON + 600}
     for days in (0, 11, 20):  # no table, tables of hours, tables of days
@@ -420,13 +422,15 @@ def test_the_newest_are_told_though_a_clock_that_was_ahead_wrote_them_first(
     tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "FILES_A_STEP", 1)
-    house = House(tmp_path, rules="rules: []\n")
-    for number, house.now in enumerate([NOON, NOON + 5 * HOUR, NOON + 60, *(NOON + HOUR * hour for hour in (6, 4.5, 4.6, 7))]):
-        house.submit("jia", SHANGHAI + number, f"【甲店】第{number}条 拒收请回复R", sequence=number + 1)
-    synced(house)
-    plain = [hit.at for hit in ask(house, shelf, provider="jia", limit=3).hits]
-    shelf.roll(house.disk, house.now)
-    assert [hit.at for hit in ask(house, shelf, provider="jia", limit=3).hits] == plain == sorted(plain, reverse=True)
+    harness = Harness(tmp_path, rules="rules: []\n")
+    for number, harness.now in enumerate(
+        [NOON, NOON + 5 * HOUR, NOON + 60, *(NOON + HOUR * hour for hour in (6, 4.5, 4.6, 7))]
+    ):
+        harness.submit("jia", SHANGHAI + number, f"【甲店】第{number}条 拒收请回复R", sequence=number + 1)
+    synced(harness)
+    plain = [hit.at for hit in ask(harness, shelf, provider="jia", limit=3).hits]
+    shelf.roll(harness.disk, harness.now)
+    assert [hit.at for hit in ask(harness, shelf, provider="jia", limit=3).hits] == plain == sorted(plain, reverse=True)
 
 
 # -- somebody of whom very much is known
@@ -437,21 +441,21 @@ def test_the_newest_are_told_though_a_clock_that_was_ahead_wrote_them_first(
 def test_what_fits_is_found_behind_however_many_records_of_the_same_person(
     tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, rolled: bool, asked: dict[str, Any]
 ) -> None:
-    house = House(tmp_path, rules="rules: []\n")
-    house.submit("jia", SHANGHAI, "【甲店】要找的 拒收请回复R", sequence=1)
-    house.carrier_says(house.at_carrier()[0], submit_sm_resp(1, 0, b"A0"))
-    receipt_comes(house, SHANGHAI, "A0")
+    harness = Harness(tmp_path, rules="rules: []\n")
+    harness.submit("jia", SHANGHAI, "【甲店】要找的 拒收请回复R", sequence=1)
+    harness.carrier_says(harness.at_carrier()[0], submit_sm_resp(1, 0, b"A0"))
+    receipt_comes(harness, SHANGHAI, "A0")
     for number in range(30):
-        house.now += 60
-        house.submit("jia", SHANGHAI, f"【甲店】第{number}条 拒收请回复R", sequence=number + 2)
-        house.carrier_says(house.at_carrier()[0], submit_sm_resp(1, 0, b"B%d" % number))
-    synced(house)
+        harness.now += 60
+        harness.submit("jia", SHANGHAI, f"【甲店】第{number}条 拒收请回复R", sequence=number + 2)
+        harness.carrier_says(harness.at_carrier()[0], submit_sm_resp(1, 0, b"B%d" % number))
+    synced(harness)
     if rolled:
-        busy(house, 2, start=5, people=1)
-        shelf.roll(house.disk, house.now)
-    whole = ask(house, shelf, to=SHANGHAI, **asked)
+        busy(harness, 2, start=5, people=1)
+        shelf.roll(harness.disk, harness.now)
+    whole = ask(harness, shelf, to=SHANGHAI, **asked)
     monkeypatch.setattr(search, "PERSON_ROWS_MAX", 20)
-    found = ask(house, shelf, to=SHANGHAI, **asked)
+    found = ask(harness, shelf, to=SHANGHAI, **asked)
     assert found.hits == whole.hits
     assert [[fate.what for fate in hit.fates] for hit in found.hits] == [["answer", "receipt"]]
     assert whole.covered.missing == ()
@@ -462,35 +466,35 @@ def test_what_fits_is_found_behind_however_many_records_of_the_same_person(
 def test_of_so_many_the_newest_are_told_and_that_there_are_more(
     tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = House(tmp_path, rules="rules: []\n")
+    harness = Harness(tmp_path, rules="rules: []\n")
     for number in range(30):
-        house.now += 60
-        house.submit("jia", SHANGHAI, f"【甲店】第{number}条 拒收请回复R", sequence=number + 2)
-    synced(house)
+        harness.now += 60
+        harness.submit("jia", SHANGHAI, f"【甲店】第{number}条 拒收请回复R", sequence=number + 2)
+    synced(harness)
     monkeypatch.setattr(search, "PERSON_ROWS_MAX", 10)
-    found = ask(house, shelf, to=SHANGHAI, limit=20)
+    found = ask(harness, shelf, to=SHANGHAI, limit=20)
     assert [hit.text[4:].partition("条")[0] for hit in found.hits] == [f"第{number}" for number in range(29, 9, -1)]
     assert (found.more, len(found.covered.missing)) == (True, 1)
-    every = ask(house, shelf, to=SHANGHAI, limit=50)
+    every = ask(harness, shelf, to=SHANGHAI, limit=50)
     assert (len(every.hits), every.more, len(every.covered.missing)) == (30, False, 1)
 
 
 def test_parts_answers_and_receipts_come_with_what_fits_however_much_else_there_is_of_those_who_got_them(
-    house: House, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = ["【甲店】这是很长的一条短信, ", "分成两段发出 拒收请回复R"]
     for person in range(3):
         for index, text in enumerate(texts, 1):
             data = bytes((5, 0, 3, 77 + person, 2, index)) + text.encode("utf-16-be")
             sent = submit_sm("1069001", str(SHANGHAI + person), data, data_coding=8, esm_class=ESM_UDHI, sequence=index)
-            house.sends("jia", sent)
-        for number, transit in enumerate(house.at_carrier()):
-            house.carrier_says(transit, submit_sm_resp(1, 0, b"P%d%d" % (person, number)))
-            receipt_comes(house, SHANGHAI + person, f"P{person}{number}")
-    for house.now in (NOON + 1, NOON + 2):
+            harness.sends("jia", sent)
+        for number, transit in enumerate(harness.at_carrier()):
+            harness.carrier_says(transit, submit_sm_resp(1, 0, b"P%d%d" % (person, number)))
+            receipt_comes(harness, SHANGHAI + person, f"P{person}{number}")
+    for harness.now in (NOON + 1, NOON + 2):
         for person in range(3):
-            house.submit("jia", SHANGHAI + person, "【甲店】另一条 拒收请回复R", sequence=9)
-    synced(house)
+            harness.submit("jia", SHANGHAI + person, "【甲店】另一条 拒收请回复R", sequence=9)
+    synced(harness)
     asks: list[dict[str, Any]] = [
         {"text": "分成两段"},
         {"to": SHANGHAI + 1, "text": "分成两段"},
@@ -498,11 +502,11 @@ def test_parts_answers_and_receipts_come_with_what_fits_however_much_else_there_
     ]
     for rolled in (False, True):
         if rolled:
-            busy(house, 2, start=1)
-            shelf.roll(house.disk, house.now)
+            busy(harness, 2, start=1)
+            shelf.roll(harness.disk, harness.now)
         for asked in asks:
-            whole = ask(house, shelf, until=NOON + 60, **asked)
+            whole = ask(harness, shelf, until=NOON + 60, **asked)
             with monkeypatch.context() as patch:
                 patch.setattr(search, "PERSON_ROWS_MAX", 5)
-                assert ask(house, shelf, until=NOON + 60, **asked).hits == whole.hits
+                assert ask(harness, shelf, until=NOON + 60, **asked).hits == whole.hits
             assert any(len(hit.fates) == 4 for hit in whole.hits)

@@ -26,7 +26,7 @@ from proxy.runtime import atomic_files
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from proxy.wire.tables import ESM_RECEIPT, ESM_UDHI
 from tests.archive.journals import HOUR, Shelf, busy, synced
-from tests.harness import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, Harness
 
 RINGS = {"plain": KeyRing(), "sealed": KeyRing([bytes(range(32))])}
 PEOPLE = 9
@@ -43,9 +43,9 @@ class World:
 
     def __init__(self, folder: Path, ring: KeyRing, seed: int = 0) -> None:
         self.random = random.Random(seed)
-        self.house, self.shelf = House(folder), Shelf(folder)
+        self.harness, self.shelf = Harness(folder), Shelf(folder)
         self.disk = OsDisk(folder / "journal", ring)
-        self.house.journal = self.house.relay.commit.journal = Journal(self.disk, 0)
+        self.harness.journal = self.harness.relay.commit.journal = Journal(self.disk, 0)
         self.ahead = SegmentIndex(self.disk, self.shelf.keys, self.rolled)
         self.seen = 0
 
@@ -56,7 +56,7 @@ class World:
     # -- what happens
 
     def sends(self) -> None:
-        self.house.submit(
+        self.harness.submit(
             self.random.choice(("jia", "yi")), SHANGHAI + self.random.randrange(PEOPLE), self.random.choice(TEXTS)
         )
 
@@ -65,16 +65,16 @@ class World:
         to = str(SHANGHAI + self.random.randrange(PEOPLE))
         for index in (1, 2):
             data = bytes((5, 0, 3, self.seen & 255, 2, index)) + f"【甲店】很长的第{index}段 R".encode("utf-16-be")
-            self.house.sends(
+            self.harness.sends(
                 "jia", submit_sm("1069001", to, data, data_coding=8, esm_class=ESM_UDHI, sequence=index)
             )  # the second comes with the next turn
             self.passes()
 
     def answers(self) -> None:
-        for transit in self.house.at_carrier():
+        for transit in self.harness.at_carrier():
             self.seen += 1
             status = self.random.choice((0, 0, 0, 0x45))
-            self.house.carrier_says(transit, submit_sm_resp(1, status, b"B%d" % self.seen))
+            self.harness.carrier_says(transit, submit_sm_resp(1, status, b"B%d" % self.seen))
 
     def receipt(self) -> None:
         to, text = (
@@ -84,44 +84,44 @@ class World:
             ),
         )
         data = deliver_sm(str(to), "1069001", text.encode(), esm_class=ESM_RECEIPT)
-        self.house.journal.append(
-            messages.DELIVER, pack(delivers.DeliverRecord(self.house.now, "receipt", f"+86{to}", "1069001", "jia", data))
+        self.harness.journal.append(
+            messages.DELIVER, pack(delivers.DeliverRecord(self.harness.now, "receipt", f"+86{to}", "1069001", "jia", data))
         )
-        self.house.journal.write(self.house.now)
+        self.harness.journal.write(self.harness.now)
 
     def refuses(self) -> None:
-        refusal = OptOut("all", "", int(self.house.now), "reply", 0)
+        refusal = OptOut("all", "", int(self.harness.now), "reply", 0)
         person = SHANGHAI + self.random.randrange(PEOPLE)
-        self.house.journal.append(
-            messages.OPTOUT, pack(delivers.OptedOut(self.house.now, person, refusal, "1069001", "jia", "R"))
+        self.harness.journal.append(
+            messages.OPTOUT, pack(delivers.OptedOut(self.harness.now, person, refusal, "1069001", "jia", "R"))
         )
-        self.house.journal.write(self.house.now)
+        self.harness.journal.write(self.harness.now)
 
     def passes(self) -> None:
-        self.house.now += self.random.choice((0.0, 0.2, 5.0, 120.0))
+        self.harness.now += self.random.choice((0.0, 0.2, 5.0, 120.0))
 
     def hour(self) -> None:
-        self.house.now += HOUR
+        self.harness.now += HOUR
         self.sends()
 
     def clock_is_put_back(self) -> None:
-        self.house.now -= 90
+        self.harness.now -= 90
 
     def is_rolled(self) -> None:
-        synced(self.house)
-        self.shelf.roll(self.disk, self.house.now)
+        synced(self.harness)
+        self.shelf.roll(self.disk, self.harness.now)
 
     def is_killed(self) -> None:
         """Amid a write; then it starts again."""
-        synced(self.house)
-        self.house.journal.close()
+        synced(self.harness)
+        self.harness.journal.close()
         newest = self.disk.path / self.disk.list()[-1]
         whole = newest.read_bytes()
         with newest.open("ab") as file:
             file.write(whole[-200:-20])
         self.asked()
         assert self.known()
-        self.house.journal = self.house.relay.commit.journal = Journal(self.disk, 0)
+        self.harness.journal = self.harness.relay.commit.journal = Journal(self.disk, 0)
 
     def is_erased(self) -> None:
         """Somebody is taken out of a segment that is closed."""
@@ -152,7 +152,7 @@ class World:
             assert self.find(question, self.ahead) == self.find(question, None), question
 
     def find(self, question: Query, one: SegmentIndex | None) -> search.SearchResult:
-        return search.find(self.shelf.folder, [LocalJournal(self.disk, 0, one)], self.shelf.keys, question, self.house.now)
+        return search.find(self.shelf.folder, [LocalJournal(self.disk, 0, one)], self.shelf.keys, question, self.harness.now)
 
     def known(self) -> bool:
         """Whether it was answered by who had read ahead."""
@@ -198,8 +198,8 @@ def test_of_a_long_past_only_what_can_matter_is_read_again(
 ) -> None:
     monkeypatch.setattr(segment_index, "STRETCH_BYTES", 2_000)
     world = World(tmp_path, ring)
-    busy(world.house, 6, people=PEOPLE)
-    world.house.submit("jia", SHANGHAI + 50, TEXTS[0])
+    busy(world.harness, 6, people=PEOPLE)
+    world.harness.submit("jia", SHANGHAI + 50, TEXTS[0])
     world.ahead.read_on()
     octets = list[int]()
     plain = OsDisk.read
@@ -218,16 +218,16 @@ def test_of_a_long_past_only_what_can_matter_is_read_again(
 
 def test_a_copy_that_is_put_back_is_read_anew(tmp_path: Path, ring: KeyRing) -> None:
     world = World(tmp_path, ring)
-    busy(world.house, 1)
+    busy(world.harness, 1)
     before = {name: (world.disk.path / name).read_bytes() for name in world.disk.list()}
-    busy(world.house, 1, people=7, start=1)
+    busy(world.harness, 1, people=7, start=1)
     world.asked()
-    world.house.journal.close()
+    world.harness.journal.close()
     for name in world.disk.list():
         (world.disk.path / name).write_bytes(before[name]) if name in before else (world.disk.path / name).unlink()
     world.asked()
-    world.house.journal = world.house.relay.commit.journal = Journal(world.disk, 0)
-    busy(world.house, 2, people=3)
+    world.harness.journal = world.harness.relay.commit.journal = Journal(world.disk, 0)
+    busy(world.harness, 2, people=3)
     world.asked()
     assert world.known()
 
@@ -236,12 +236,12 @@ def test_another_journal_in_its_place_is_read_anew(tmp_path: Path, ring: KeyRing
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     world = World(tmp_path / "one", ring)
-    busy(world.house, 2)
+    busy(world.harness, 2)
     world.asked()
     other = World(tmp_path / "two", ring)
-    busy(other.house, 2, people=6)
-    other.house.journal.close()
-    world.house.journal.close()
+    busy(other.harness, 2, people=6)
+    other.harness.journal.close()
+    world.harness.journal.close()
     world.disk.path.rename(tmp_path / "gone")
     other.disk.path.rename(world.disk.path)
     world.asked()
@@ -249,10 +249,10 @@ def test_another_journal_in_its_place_is_read_anew(tmp_path: Path, ring: KeyRing
 
 def test_damage_is_told_as_it_always_was(tmp_path: Path, ring: KeyRing) -> None:
     world = World(tmp_path, ring)
-    busy(world.house, 2)
+    busy(world.harness, 2)
     world.asked()
-    busy(world.house, 1, start=2)
-    world.house.journal.close()
+    busy(world.harness, 1, start=2)
+    world.harness.journal.close()
     later = world.disk.path / world.disk.list()[-1]
     broken = bytearray(later.read_bytes())
     broken[300] ^= 0xFF
@@ -265,7 +265,7 @@ def test_damage_is_told_as_it_always_was(tmp_path: Path, ring: KeyRing) -> None:
 
 def test_without_the_key_it_is_said_which_is_missing(tmp_path: Path) -> None:
     world = World(tmp_path, RINGS["sealed"])
-    busy(world.house, 1)
+    busy(world.harness, 1)
     world.disk.ring = KeyRing([bytes(32)])
     with pytest.raises(Exception, match="is sealed with the key"):
         world.find(Query(to=SHANGHAI), world.ahead)
@@ -274,7 +274,7 @@ def test_without_the_key_it_is_said_which_is_missing(tmp_path: Path) -> None:
 def test_beyond_what_may_be_remembered_all_is_read(tmp_path: Path, ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_index, "SEGMENTS_MAX", 2)
     world = World(tmp_path, ring)
-    busy(world.house, 4)
+    busy(world.harness, 4)
     world.asked()
     assert not world.known()
     world.is_rolled()
@@ -285,7 +285,7 @@ def test_beyond_what_may_be_remembered_all_is_read(tmp_path: Path, ring: KeyRing
 def test_it_goes_on_where_it_was_told_to_stop(tmp_path: Path, ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_index, "PIECE_BYTES", 2_000)
     world = World(tmp_path, ring)
-    busy(world.house, 3)
+    busy(world.harness, 3)
     steps = 1
     while not world.ahead.read_on(until=0.0):
         steps += 1
@@ -296,7 +296,7 @@ def test_it_goes_on_where_it_was_told_to_stop(tmp_path: Path, ring: KeyRing, mon
 
 def test_no_number_and_no_text_is_kept_and_not_much_else(tmp_path: Path) -> None:
     world = World(tmp_path, RINGS["sealed"])
-    busy(world.house, 2)
+    busy(world.harness, 2)
     world.ahead.read_on()
     kept = repr(world.ahead._segments)
     assert "上新" not in kept

@@ -18,14 +18,14 @@ from proxy.archive.search import SearchResult, find
 from proxy.archive.secret_keys import ArchiveKeys
 from tests.archive.journals import DAY, Shelf, busy, nights
 from tests.examples import examples
-from tests.harness import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, Harness
 
 TEXT = st.text(alphabet="上新贷款退订回复Rab09 .【】", max_size=24)
 
 
-def ask(house: House, shelf: Shelf, thorough: bool = False, **asked: Any) -> SearchResult:
+def ask(harness: Harness, shelf: Shelf, thorough: bool = False, **asked: Any) -> SearchResult:
     return find(
-        shelf.folder, [LocalJournal(house.disk, 0)], shelf.keys, Query(**asked).checked(), NOON + 10 * DAY, thorough=thorough
+        shelf.folder, [LocalJournal(harness.disk, 0)], shelf.keys, Query(**asked).checked(), NOON + 10 * DAY, thorough=thorough
     )
 
 
@@ -92,31 +92,31 @@ def test_no_piece_of_a_text_is_ever_passed_over(
         {"provider": "yi", "reason": "recipient-cap"},
     ],
 )
-def test_what_nobody_said_is_answered_without_opening_a_table(house: House, shelf: Shelf, asked: dict[str, Any]) -> None:
-    nights(house)
-    shelf.roll(house.disk, house.now)
-    found = ask(house, shelf, **asked)
+def test_what_nobody_said_is_answered_without_opening_a_table(harness: Harness, shelf: Shelf, asked: dict[str, Any]) -> None:
+    nights(harness)
+    shelf.roll(harness.disk, harness.now)
+    found = ask(harness, shelf, **asked)
     assert (found.hits, found.passed_over) == ([], len(found.covered.files))
-    assert ask(house, shelf, thorough=True, **asked).passed_over == 0
+    assert ask(harness, shelf, thorough=True, **asked).passed_over == 0
 
 
 @pytest.mark.parametrize(
     "asked", [{"text": "第11号上"}, {"text": "新 "}, {"signature": "甲"}, {"sender": "69001"}, {"verdict": "allow"}]
 )
-def test_what_somebody_said_is_found_all_the_same(house: House, shelf: Shelf, asked: dict[str, Any]) -> None:
-    nights(house)
-    shelf.roll(house.disk, house.now)
-    assert ask(house, shelf, **asked).hits == ask(house, shelf, thorough=True, **asked).hits != []
+def test_what_somebody_said_is_found_all_the_same(harness: Harness, shelf: Shelf, asked: dict[str, Any]) -> None:
+    nights(harness)
+    shelf.roll(harness.disk, harness.now)
+    assert ask(harness, shelf, **asked).hits == ask(harness, shelf, thorough=True, **asked).hits != []
 
 
-def test_of_a_person_only_tables_are_opened_that_may_have_them(house: House, shelf: Shelf) -> None:
-    nights(house, people=2)
-    busy(house, 2, people=3, start=14)
-    shelf.roll(house.disk, house.now)
-    found = ask(house, shelf, to=SHANGHAI + 2)
+def test_of_a_person_only_tables_are_opened_that_may_have_them(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, people=2)
+    busy(harness, 2, people=3, start=14)
+    shelf.roll(harness.disk, harness.now)
+    found = ask(harness, shelf, to=SHANGHAI + 2)
     assert found.passed_over == len(found.covered.files) - 1
-    assert found.hits == ask(house, shelf, thorough=True, to=SHANGHAI + 2).hits != []
-    assert ask(house, shelf, to=SHANGHAI).passed_over == 0
+    assert found.hits == ask(harness, shelf, thorough=True, to=SHANGHAI + 2).hits != []
+    assert ask(harness, shelf, to=SHANGHAI).passed_over == 0
 
 
 def test_a_provider_and_a_reason_that_never_met_are_known_not_to_have(tmp_path: Path) -> None:
@@ -164,42 +164,42 @@ def damaged(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["gone", "empty", "cut", "head", "magic", "digest"])
-def test_a_filter_that_cannot_be_used_hides_nothing_and_verify_names_it(house: House, shelf: Shelf, how: str) -> None:
-    busy(house, 4)
-    shelf.roll(house.disk, house.now)
+def test_a_filter_that_cannot_be_used_hides_nothing_and_verify_names_it(harness: Harness, shelf: Shelf, how: str) -> None:
+    busy(harness, 4)
+    shelf.roll(harness.disk, harness.now)
     table = shelf.manifest().tables[1]
     path = table_filters.path_of(shelf.folder / "node-0" / table.files[0].name)
     damaged(path, how)
-    assert ask(house, shelf, text="第1号").hits
-    assert ask(house, shelf, text="没有人说过").passed_over == len(shelf.manifest().tables) - 1
-    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    assert ask(harness, shelf, text="第1号").hits
+    assert ask(harness, shelf, text="没有人说过").passed_over == len(shelf.manifest().tables) - 1
+    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys)
     assert [str(path) in fault for fault in proved.faults] == [True]
 
 
-def test_bits_that_somebody_cleared_are_named_by_verify_and_not_believed_by_prove(house: House, shelf: Shelf) -> None:
-    busy(house, 4)
-    shelf.roll(house.disk, house.now)
+def test_bits_that_somebody_cleared_are_named_by_verify_and_not_believed_by_prove(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 4)
+    shelf.roll(harness.disk, harness.now)
     for file in shelf.manifest().files():
         path = table_filters.path_of(shelf.folder / "node-0" / file.name)
         path.write_bytes(path.read_bytes()[:32] + bytes(path.stat().st_size - 32))
-    assert ask(house, shelf, text="第1号").hits == []
-    assert ask(house, shelf, thorough=True, text="第1号").hits
-    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    assert ask(harness, shelf, text="第1号").hits == []
+    assert ask(harness, shelf, thorough=True, text="第1号").hits
+    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys)
     assert len(proved.faults) == len(shelf.manifest().tables)
     for fault in proved.faults:
         assert "`gate106 journal roll` makes it anew" in fault
 
 
-def test_tables_of_a_gate_that_made_no_filters_get_them_with_the_next_roll(house: House, shelf: Shelf) -> None:
-    nights(house)
-    shelf.roll(house.disk, house.now)
+def test_tables_of_a_gate_that_made_no_filters_get_them_with_the_next_roll(harness: Harness, shelf: Shelf) -> None:
+    nights(harness)
+    shelf.roll(harness.disk, harness.now)
     whole = shelf.manifest()
     for path in shelf.folder.rglob(f"*{table_filters.SUFFIX}"):
         path.unlink()
     kept = shelf.manifest()
     kept.blooms = {}
     kept.write(manifest.node_folder(shelf.folder, 0))
-    assert ask(house, shelf, text="第11号").hits
-    assert ask(house, shelf, text="没有人说过").passed_over == 0
-    shelf.roll(house.disk, house.now)
+    assert ask(harness, shelf, text="第11号").hits
+    assert ask(harness, shelf, text="没有人说过").passed_over == 0
+    shelf.roll(harness.disk, harness.now)
     assert (shelf.manifest(), shelf.files()) == (whole, shelf.named())

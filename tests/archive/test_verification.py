@@ -17,13 +17,13 @@ from proxy.archive.manifest import TableFile, digest_of
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.write_ahead_log import Journal
 from tests.archive.journals import DAY, Shelf, busy, nights
-from tests.harness import NOON, House
+from tests.harness import NOON, Harness
 from tests.journal.memory_disk import MemoryDisk
 
 
-def faults(house: House, shelf: Shelf, *, keys: bool = True, journal: bool = True) -> list[str]:
+def faults(harness: Harness, shelf: Shelf, *, keys: bool = True, journal: bool = True) -> list[str]:
     proved = verification.verify_tables(
-        shelf.folder, house.disk if journal else None, house.disk.identity(), shelf.keys if keys else None
+        shelf.folder, harness.disk if journal else None, harness.disk.identity(), shelf.keys if keys else None
     )
     return [fault for one in proved for fault in one.faults]
 
@@ -53,32 +53,32 @@ def with_new_manifest(shelf: Shelf) -> None:
     kept.write(folder)
 
 
-def test_what_nobody_touched_is_as_it_was_written(house: House, shelf: Shelf) -> None:
-    nights(house)
-    done = shelf.roll(house.disk, house.now)
-    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+def test_what_nobody_touched_is_as_it_was_written(harness: Harness, shelf: Shelf) -> None:
+    nights(harness)
+    done = shelf.roll(harness.disk, harness.now)
+    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys)
     assert (proved.first, proved.last, proved.rows, proved.faults, proved.strangers) == (1, done.last, done.rows, (), ())
 
 
-def test_tables_that_the_gate_merges_while_they_are_proved_are_no_fault(house: House, shelf: Shelf) -> None:
+def test_tables_that_the_gate_merges_while_they_are_proved_are_no_fault(harness: Harness, shelf: Shelf) -> None:
     """``journal verify`` reads for minutes; once an hour the gate rolls, and the files of a day that is over become one."""
-    busy(house, 2, start=9)
-    nights(house)
-    shelf.roll(house.disk, NOON)
+    busy(harness, 2, start=9)
+    nights(harness)
+    shelf.roll(harness.disk, NOON)
     assert len(shelf.manifest().tables) > 2
     rolled = []
 
     def merge(_: TableFile) -> None:
-        rolled.append(shelf.roll(house.disk, house.now).days)
+        rolled.append(shelf.roll(harness.disk, harness.now).days)
 
-    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys, merge)
+    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys, merge)
     assert rolled[0] == 1
     assert (proved.faults, proved.strangers, proved.tables) == ((), (), len(shelf.manifest().tables))
 
 
-def test_what_is_altered_is_told_however_often_tables_become_others_meanwhile(house: House, shelf: Shelf) -> None:
-    nights(house)
-    shelf.roll(house.disk, house.now)
+def test_what_is_altered_is_told_however_often_tables_become_others_meanwhile(harness: Harness, shelf: Shelf) -> None:
+    nights(harness)
+    shelf.roll(harness.disk, harness.now)
     rewritten(shelf, 0, "DELETE FROM rows WHERE sequence = 2")
     folder, looked = manifest.node_folder(shelf.folder, 0), 0
 
@@ -88,16 +88,16 @@ def test_what_is_altered_is_told_however_often_tables_become_others_meanwhile(ho
         looked = kept.removed_to = looked + 1
         kept.write(folder)
 
-    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys, changes)
+    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys, changes)
     assert [fault for fault in proved.faults if fault.endswith("record 2 was removed")]
     assert looked <= verification.TRIES * proved.files
 
 
 def test_whoever_proves_waits_for_a_roller_that_is_amid_its_work(
-    house: House, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nights(house)
-    shelf.roll(house.disk, house.now)
+    nights(harness)
+    shelf.roll(harness.disk, harness.now)
     folder = manifest.node_folder(shelf.folder, 0)
     (head, *_) = (folder / signed_heads.FOLDER).iterdir()
     roller, flock = ExitStack(), fcntl.flock
@@ -112,7 +112,7 @@ def test_whoever_proves_waits_for_a_roller_that_is_amid_its_work(
         flock(file, how)
 
     monkeypatch.setattr(fcntl, "flock", done)
-    assert faults(house, shelf) == []
+    assert faults(harness, shelf) == []
     assert not rolling.waited_for_roller(folder)
 
 
@@ -130,16 +130,16 @@ def test_whoever_proves_waits_for_a_roller_that_is_amid_its_work(
     ],
 )
 def test_the_first_row_that_was_altered_removed_or_added_is_named(
-    house: House, shelf: Shelf, number: int, how: str, said: str
+    harness: Harness, shelf: Shelf, number: int, how: str, said: str
 ) -> None:
-    nights(house)
-    shelf.roll(house.disk, house.now)
+    nights(harness)
+    shelf.roll(harness.disk, harness.now)
     first = shelf.manifest().tables[number].first
     places = {"n": first + 1, "m": first + 2}
     rewritten(shelf, number, how.format(**places))
-    (fault,) = faults(house, shelf)[:1]
+    (fault,) = faults(harness, shelf)[:1]
     assert fault.endswith(": " + said.format(**places))
-    (elsewhere,) = faults(house, shelf, journal=False)[:1]
+    (elsewhere,) = faults(harness, shelf, journal=False)[:1]
     assert f"one of the records {first} to " in elsewhere
 
 
@@ -152,40 +152,42 @@ def test_the_first_row_that_was_altered_removed_or_added_is_named(
         lambda path: path.write_bytes(b"PAR1"),
     ],
 )
-def test_a_file_that_was_damaged_is_named_with_its_records(house: House, shelf: Shelf, damage: Callable[[Path], Any]) -> None:
-    busy(house, 4)
-    shelf.roll(house.disk, house.now)
+def test_a_file_that_was_damaged_is_named_with_its_records(
+    harness: Harness, shelf: Shelf, damage: Callable[[Path], Any]
+) -> None:
+    busy(harness, 4)
+    shelf.roll(harness.disk, harness.now)
     table = shelf.manifest().tables[1]
     damage(shelf.folder / "node-0" / table.files[0].name)
-    (fault,) = faults(house, shelf)
+    (fault,) = faults(harness, shelf)
     assert table.files[0].name in fault
     assert f"record {table.first}" in fault or f"it held is {table.first}" in fault
 
 
-def test_rows_with_a_new_manifest_are_found_out_by_the_days_head(house: House, shelf: Shelf) -> None:
-    nights(house)
-    shelf.roll(house.disk, house.now)
+def test_rows_with_a_new_manifest_are_found_out_by_the_days_head(harness: Harness, shelf: Shelf) -> None:
+    nights(harness)
+    shelf.roll(harness.disk, harness.now)
     rewritten(shelf, 0, "UPDATE rows SET text = 'x' WHERE sequence = 5")
     with_new_manifest(shelf)
-    assert ["are in another table than it says" in fault for fault in faults(house, shelf)] == [True]
+    assert ["are in another table than it says" in fault for fault in faults(harness, shelf)] == [True]
 
 
-def test_a_head_with_another_signature_is_none(house: House, shelf: Shelf, tmp_path: Path) -> None:
-    nights(house)
-    shelf.roll(house.disk, house.now)
+def test_a_head_with_another_signature_is_none(harness: Harness, shelf: Shelf, tmp_path: Path) -> None:
+    nights(harness)
+    shelf.roll(harness.disk, harness.now)
     rewritten(shelf, 0, "UPDATE rows SET text = 'x' WHERE sequence = 5")
     with_new_manifest(shelf)
     folder = manifest.node_folder(shelf.folder, 0)
     for path in (folder / signed_heads.FOLDER).iterdir():
         path.unlink()
     signed_heads.sign(folder, shelf.folder, shelf.manifest(), ArchiveKeys(tmp_path / "others", make=True))
-    assert ["its signature is not good" in fault for fault in faults(house, shelf)] == [True]
-    assert faults(house, shelf, keys=False) == []  # without the keys, or a head from outside, nobody can tell
+    assert ["its signature is not good" in fault for fault in faults(harness, shelf)] == [True]
+    assert faults(harness, shelf, keys=False) == []  # without the keys, or a head from outside, nobody can tell
 
 
-def test_the_newest_heads_are_listed_of_each_node_the_newest_first(house: House, shelf: Shelf) -> None:
-    nights(house, 3)
-    shelf.roll(house.disk, house.now)
+def test_the_newest_heads_are_listed_of_each_node_the_newest_first(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, 3)
+    shelf.roll(harness.disk, harness.now)
     found = signed_heads.latest(shelf.folder, 1000)
     assert [head.day for head in found] == sorted((head.day for head in found), reverse=True)
     assert signed_heads.latest(shelf.folder, 1) == [
@@ -196,72 +198,72 @@ def test_the_newest_heads_are_listed_of_each_node_the_newest_first(house: House,
     }
 
 
-def clock_put_back(house: House) -> None:
+def clock_put_back(harness: Harness) -> None:
     """Around midnight it was half an hour fast: day 11, an hour of day 12, day 11 again, day 12; and a day behind."""
-    house.journal.segment_bytes = 1  # each write is one: a busy gate does not wait for the hour
+    harness.journal.segment_bytes = 1  # each write is one: a busy gate does not wait for the hour
     for hour in (10, 11, 12, 11, 12, 13, 36, 37):
-        busy(house, 1, start=hour)
+        busy(harness, 1, start=hour)
 
 
-def test_heads_follow_the_journal_where_the_clock_was_put_back(house: House, shelf: Shelf) -> None:
-    clock_put_back(house)
-    shelf.roll(house.disk, house.now + DAY)
+def test_heads_follow_the_journal_where_the_clock_was_put_back(harness: Harness, shelf: Shelf) -> None:
+    clock_put_back(harness)
+    shelf.roll(harness.disk, harness.now + DAY)
     days = [table.day for table in shelf.manifest().tables if table.whole_day]
     assert days[:4] == ["2025-11-11", "2025-11-12", "2025-11-11", "2025-11-12"]
-    assert faults(house, shelf) == []
+    assert faults(harness, shelf) == []
     (newest,) = signed_heads.latest(shelf.folder, 1)
     assert newest.first == max(table.first for table in shelf.manifest().tables if table.whole_day)
     (gone, _) = sorted((shelf.folder / "node-0" / signed_heads.FOLDER).glob("2025-11-12-*.json"))
     gone.unlink()
-    assert any("it does not follow the head before it" in fault for fault in faults(house, shelf))
+    assert any("it does not follow the head before it" in fault for fault in faults(harness, shelf))
 
 
 def test_heads_that_an_earlier_gate_signed_where_the_clock_was_put_back_are_good(
-    house: House, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It named the head that came before by its name."""
-    clock_put_back(house)
+    clock_put_back(harness)
     with monkeypatch.context() as earlier:
         earlier.setattr(signed_heads, "_first", lambda path: path.stem)
-        shelf.roll(house.disk, house.now + DAY)
-    assert faults(house, shelf) == []
+        shelf.roll(harness.disk, harness.now + DAY)
+    assert faults(harness, shelf) == []
 
 
-def test_a_day_that_was_taken_out_is_missed_by_the_heads_of_the_others(house: House, shelf: Shelf) -> None:
-    nights(house, 3)
-    shelf.roll(house.disk, house.now)
+def test_a_day_that_was_taken_out_is_missed_by_the_heads_of_the_others(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, 3)
+    shelf.roll(harness.disk, harness.now)
     folder = manifest.node_folder(shelf.folder, 0)
     kept = manifest.load(folder)
     gone = kept.tables.pop(1)
     kept.write(folder)
     (path,) = (folder / signed_heads.FOLDER).glob(f"{gone.day}-*.json")
     path.unlink()
-    found = faults(house, shelf)
+    found = faults(harness, shelf)
     assert f"records {gone.first} to {gone.last} (" in found[0]
     assert found[0].endswith(") are in no table")
     assert "does not follow the head before it" in found[1]
 
 
-def test_a_day_without_its_head_is_said(house: House, shelf: Shelf) -> None:
-    nights(house)
-    shelf.roll(house.disk, house.now)
+def test_a_day_without_its_head_is_said(harness: Harness, shelf: Shelf) -> None:
+    nights(harness)
+    shelf.roll(harness.disk, harness.now)
     for path in (shelf.folder / "node-0" / signed_heads.FOLDER).iterdir():
         path.unlink()
-    assert ["has no head" in fault for fault in faults(house, shelf)] == [True]
+    assert ["has no head" in fault for fault in faults(harness, shelf)] == [True]
 
 
 def test_a_node_that_was_taken_away_is_missed_by_the_others(tmp_path: Path, shelf: Shelf) -> None:
-    house = House(tmp_path)
+    harness = Harness(tmp_path)
     for node in (0, 1):
         (tmp_path / str(node)).mkdir()
-        house = House(tmp_path / str(node))
-        house.disk = MemoryDisk()
-        house.journal = house.relay.commit.journal = Journal(house.disk, node)
-        nights(house, people=1)
-        shelf.roll(house.disk, house.now)
-    assert faults(house, shelf) == []
+        harness = Harness(tmp_path / str(node))
+        harness.disk = MemoryDisk()
+        harness.journal = harness.relay.commit.journal = Journal(harness.disk, node)
+        nights(harness, people=1)
+        shelf.roll(harness.disk, harness.now)
+    assert faults(harness, shelf) == []
     (shelf.folder / "node-0").rename(tmp_path / "hidden")
-    assert ["a head of node-0 that it names is not here" in fault for fault in faults(house, shelf)] == [True]
+    assert ["a head of node-0 that it names is not here" in fault for fault in faults(harness, shelf)] == [True]
 
 
 def test_segments_that_were_written_anew_with_a_chain_of_their_own_are_not_those_of_the_tables(
@@ -269,7 +271,7 @@ def test_segments_that_were_written_anew_with_a_chain_of_their_own_are_not_those
 ) -> None:
     for name in ("true", "false"):
         (tmp_path / name).mkdir()
-    true, false = House(tmp_path / "true"), House(tmp_path / "false")
+    true, false = Harness(tmp_path / "true"), Harness(tmp_path / "false")
     false.journal.identity = true.journal.identity
     false.disk.identify(true.journal.identity.hex())
     busy(true, 4)
@@ -279,49 +281,49 @@ def test_segments_that_were_written_anew_with_a_chain_of_their_own_are_not_those
     assert "the chain was written anew" in fault
 
 
-def test_what_was_damaged_is_made_anew_of_the_segments_and_the_old_heads_still_hold(house: House, shelf: Shelf) -> None:
-    nights(house, 2)
-    shelf.roll(house.disk, house.now)
+def test_what_was_damaged_is_made_anew_of_the_segments_and_the_old_heads_still_hold(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, 2)
+    shelf.roll(harness.disk, harness.now)
     before = shelf.manifest()
     rewritten(shelf, 0, "UPDATE rows SET text = 'x' WHERE sequence = 5")
-    assert faults(house, shelf)
+    assert faults(harness, shelf)
     (shelf.folder / "node-0" / manifest.NAME).unlink()  # as the guide says
-    shelf.roll(house.disk, house.now)
+    shelf.roll(harness.disk, harness.now)
     assert shelf.manifest().tables == before.tables
-    assert faults(house, shelf) == []
+    assert faults(harness, shelf) == []
 
 
-def test_a_file_that_no_manifest_names_is_said_to_count_for_nothing(house: House, shelf: Shelf) -> None:
-    busy(house, 3)
-    shelf.roll(house.disk, house.now)
+def test_a_file_that_no_manifest_names_is_said_to_count_for_nothing(harness: Harness, shelf: Shelf) -> None:
+    busy(harness, 3)
+    shelf.roll(harness.disk, harness.now)
     stranger = shelf.folder / "node-0" / "hours" / "x.parquet"
     stranger.write_bytes(b"PAR1")
-    (proved,) = verification.verify_tables(shelf.folder, house.disk, house.disk.identity(), shelf.keys)
+    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys)
     assert (proved.faults, proved.strangers) == ((), (str(stranger),))
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"format": 9}', b"\xff\xfe", json.dumps({"format": 1}).encode()])
-def test_a_manifest_that_cannot_be_read_is_a_fault_and_no_traceback(house: House, shelf: Shelf, data: bytes) -> None:
-    busy(house, 3)
-    shelf.roll(house.disk, house.now)
+def test_a_manifest_that_cannot_be_read_is_a_fault_and_no_traceback(harness: Harness, shelf: Shelf, data: bytes) -> None:
+    busy(harness, 3)
+    shelf.roll(harness.disk, harness.now)
     (shelf.folder / "node-0" / manifest.NAME).write_bytes(data)
-    assert ["manifest.json" in fault for fault in faults(house, shelf)] == [True]
+    assert ["manifest.json" in fault for fault in faults(harness, shelf)] == [True]
 
 
-def test_heads_follow_each_other_and_retention_does_not_break_them(house: House, shelf: Shelf) -> None:
-    nights(house, 2)
+def test_heads_follow_each_other_and_retention_does_not_break_them(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, 2)
     published: list[signed_heads.Head] = []
-    shelf.roll(house.disk, house.now, publish=published.append)
+    shelf.roll(harness.disk, harness.now, publish=published.append)
     assert [head.day for head in published] == ["2025-11-11", "2025-11-12"]
-    assert shelf.roll(house.disk, house.now + DAY, publish=published.append).segments == 0
+    assert shelf.roll(harness.disk, harness.now + DAY, publish=published.append).segments == 0
     assert len(published) == 2
     folder = manifest.node_folder(shelf.folder, 0)
     kept = manifest.load(folder)
     kept.removed_to = kept.tables[0].last
     kept.write(folder)
-    for name in house.disk.list()[: kept.tables[0].segments]:
-        house.disk.remove(name)
-    assert shelf.roll(house.disk, house.now).gone == 1
+    for name in harness.disk.list()[: kept.tables[0].segments]:
+        harness.disk.remove(name)
+    assert shelf.roll(harness.disk, harness.now).gone == 1
     assert signed_heads.check(folder, shelf.manifest(), shelf.keys.public, shelf.folder) == []
 
 
@@ -344,53 +346,53 @@ DAMAGE: list[Callable[[bytes], bytes]] = [
 @pytest.mark.parametrize("damage", DAMAGE, ids=range(len(DAMAGE)))
 @pytest.mark.parametrize("which", [0, -1], ids=["the first", "the newest"])
 def test_a_damaged_head_is_one_fault_that_names_it_and_rolling_goes_on(
-    house: House, shelf: Shelf, which: int, damage: Callable[[bytes], bytes]
+    harness: Harness, shelf: Shelf, which: int, damage: Callable[[bytes], bytes]
 ) -> None:
-    nights(house, 2)
-    shelf.roll(house.disk, house.now)
+    nights(harness, 2)
+    shelf.roll(harness.disk, harness.now)
     path = sorted((shelf.folder / "node-0" / signed_heads.FOLDER).iterdir())[which]
     good = path.read_bytes()
     path.write_bytes(damage(good))
-    busy(house, 2, start=60)
-    busy(house, 1, start=90)
-    done = shelf.roll(house.disk, house.now + DAY)
+    busy(harness, 2, start=60)
+    busy(harness, 1, start=90)
+    done = shelf.roll(harness.disk, harness.now + DAY)
     assert (done.segments, done.days) == (3, 1), "the next day is a table"
-    (fault,) = [fault for fault in faults(house, shelf) if "has no head" not in fault]
+    (fault,) = [fault for fault in faults(harness, shelf) if "has no head" not in fault]
     assert fault.startswith(f"{path}: ")
     if which:
         (said,) = done.faults
         assert said.startswith(f"{path}: this head is damaged (")
         assert len(list(path.parent.iterdir())) == 2, "nothing is signed behind it"
     path.write_bytes(good)
-    mended = shelf.roll(house.disk, house.now + DAY)
+    mended = shelf.roll(harness.disk, harness.now + DAY)
     assert (mended.faults, len(list(path.parent.iterdir()))) == ((), 3)
-    assert faults(house, shelf) == []
+    assert faults(harness, shelf) == []
 
 
-def test_a_damaged_head_of_which_there_is_no_copy_is_signed_anew(house: House, shelf: Shelf) -> None:
-    nights(house, 2)
-    shelf.roll(house.disk, house.now)
+def test_a_damaged_head_of_which_there_is_no_copy_is_signed_anew(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, 2)
+    shelf.roll(harness.disk, harness.now)
     path = max((shelf.folder / "node-0" / signed_heads.FOLDER).iterdir())
     good = path.read_bytes()
     path.write_bytes(good[:99])
-    assert shelf.roll(house.disk, house.now).faults
+    assert shelf.roll(harness.disk, harness.now).faults
     path.unlink()
-    assert shelf.roll(house.disk, house.now).faults == ()
+    assert shelf.roll(harness.disk, harness.now).faults == ()
     assert path.read_bytes() == good
-    assert faults(house, shelf) == []
+    assert faults(harness, shelf) == []
 
 
-def test_a_damaged_head_keeps_no_table_that_retention_took(house: House, shelf: Shelf) -> None:
-    nights(house, 2)
-    shelf.roll(house.disk, house.now)
+def test_a_damaged_head_keeps_no_table_that_retention_took(harness: Harness, shelf: Shelf) -> None:
+    nights(harness, 2)
+    shelf.roll(harness.disk, harness.now)
     max((shelf.folder / "node-0" / signed_heads.FOLDER).iterdir()).write_bytes(b"")
     folder = manifest.node_folder(shelf.folder, 0)
     kept = manifest.load(folder)
     kept.removed_to = kept.tables[0].last
     kept.write(folder)
-    for name in house.disk.list()[: kept.tables[0].segments]:
-        house.disk.remove(name)
-    done = shelf.roll(house.disk, house.now)
+    for name in harness.disk.list()[: kept.tables[0].segments]:
+        harness.disk.remove(name)
+    done = shelf.roll(harness.disk, harness.now)
     assert (done.gone, len(done.faults)) == (1, 1)
 
 
@@ -398,11 +400,11 @@ def test_a_damaged_head_of_another_node_holds_nobody_up(tmp_path: Path, shelf: S
     carrier_accounts = []
     for node in (0, 1):
         (tmp_path / str(node)).mkdir()
-        house = House(tmp_path / str(node))
-        house.disk = MemoryDisk()
-        house.journal = house.relay.commit.journal = Journal(house.disk, node)
-        nights(house, 2, people=1)
-        carrier_accounts.append(house)
+        harness = Harness(tmp_path / str(node))
+        harness.disk = MemoryDisk()
+        harness.journal = harness.relay.commit.journal = Journal(harness.disk, node)
+        nights(harness, 2, people=1)
+        carrier_accounts.append(harness)
     shelf.roll(carrier_accounts[0].disk, carrier_accounts[0].now)
     newest = max((shelf.folder / "node-0" / signed_heads.FOLDER).iterdir())
     newest.write_bytes(newest.read_bytes()[:77])

@@ -102,8 +102,8 @@ def test_who_guesses_too_often_waits_and_nobody_else_does(browser: Open) -> None
 
 
 def test_an_address_that_tries_many_names_is_slowed_down(world: World, browser: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    here, now = "198.51.100.8", world.house.clock()
-    monkeypatch.setattr(world.house.login, "_clock", lambda: now)  # a busy machine takes so long that it may try once more
+    here, now = "198.51.100.8", world.harness.clock()
+    monkeypatch.setattr(world.harness.login, "_clock", lambda: now)  # a busy machine takes so long that it may try once more
     for number in range(int(TRIES_AT_ONCE)):
         assert browser(address=here).log_in(f"name{number}", "a guess").status_code == 401
     assert browser(address=here).log_in("another", "a guess").status_code == 429
@@ -225,8 +225,8 @@ def test_a_page_that_is_not_there_says_so(browser: Open) -> None:
 
 
 def test_behind_tls_cookies_stay_with_tls_and_with_this_host(world: World) -> None:
-    house = App(Console(None, "https://gate.example.cn", ()), world.asking, world.house.sampling)
-    here = TestClient(house.app(), base_url="https://gate.example.cn", follow_redirects=False)
+    harness = App(Console(None, "https://gate.example.cn", ()), world.asking, world.harness.sampling)
+    here = TestClient(harness.app(), base_url="https://gate.example.cn", follow_redirects=False)
     mark = hidden(here.get("/login").text, "mark")
     answer = here.post("/login", data={"name": "wu", "token": token_of("wu"), "mark": mark})
     cookie = next(one for one in answer.headers.get_list("set-cookie") if one.startswith("__Host-gate106="))
@@ -268,11 +268,11 @@ def test_a_page_says_so_while_the_gate_does_not_answer(world: World, tmp_path: P
     asking = GateClient(
         ConsoleLocations(Console(None, "", ()), tmp_path / "nobody.sock", Address("127.0.0.1", 9)), tmp_path / "gate106.yaml"
     )
-    house = App(Console(None, "", ()), asking, Sampling(asking))
-    here = TestClient(house.app(), base_url="http://127.0.0.1", follow_redirects=False)
+    harness = App(Console(None, "", ()), asking, Sampling(asking))
+    here = TestClient(harness.app(), base_url="http://127.0.0.1", follow_redirects=False)
     mark = hidden(here.get("/login").text, "mark")
     assert here.post("/login", data={"name": "wu", "token": token_of("wu"), "mark": mark}).status_code == 503
-    here.cookies.set("gate106", house.sessions.open(Asker("wu", frozenset({Role.OFFICER}), True), "x", house.clock()))
+    here.cookies.set("gate106", harness.sessions.open(Asker("wu", frozenset({Role.OFFICER}), True), "x", harness.clock()))
     page = here.get("/")
     assert (page.status_code, "网关没有应答" in page.text) == (200, True)
     asking.close()

@@ -15,7 +15,7 @@ import pytest
 from proxy.console.fork_server import CannotStart, ForkServer, TookTooLong
 from proxy.journal.disk import OsDisk
 from proxy.journal.write_ahead_log import Journal
-from tests.harness import SHANGHAI, House
+from tests.harness import SHANGHAI, Harness
 
 FOR_EVER = ["sim", "carrier", "--port", "0"]
 IMPORTS_MAX = 20
@@ -106,8 +106,8 @@ def test_a_command_line_that_is_too_long_is_refused(nursery: ForkServer) -> None
 def test_what_was_read_for_one_question_is_known_to_the_next_and_what_came_since_is_found_too(tmp_path: Path) -> None:
     config = tmp_path / "gate106.yaml"
     config.write_text("store: sqlite:///state.db\njournal: journal\n")
-    house = House(tmp_path)
-    house.journal = house.relay.commit.journal = Journal(OsDisk(tmp_path / "journal"), 0)
+    harness = Harness(tmp_path)
+    harness.journal = harness.relay.commit.journal = Journal(OsDisk(tmp_path / "journal"), 0)
     nursery = ForkServer(config)
 
     def found() -> list[str]:
@@ -120,9 +120,9 @@ def test_what_was_read_for_one_question_is_known_to_the_next_and_what_came_since
         for number in range(3):
             assert found() == told
             text = f"【甲店】第{number}号上新 拒收请回复R"
-            house.submit("jia", SHANGHAI + number, text)
+            harness.submit("jia", SHANGHAI + number, text)
             told.insert(0, text)
-            house.now += 1
+            harness.now += 1
         assert found() == told
         rmtree(tmp_path / "journal")
         assert found() == [], "another gate's, or none's"

@@ -70,8 +70,8 @@ class World:
         self._patch.setattr(subprocess, "Popen", forked.Popen)  # what pages ask begins as a copy
         places = console_locations(self.gate.config)
         self.asking = GateClient(places, self.gate.config)
-        self.house = App(places.console, self.asking, Sampling(self.asking))
-        self.app = self.house.app()
+        self.harness = App(places.console, self.asking, Sampling(self.asking))
+        self.app = self.harness.app()
 
     def send(self, account: str, to: str, text: str) -> int:
         """The status of its answer."""

@@ -44,7 +44,7 @@ from proxy.wire.tables import BIND_TRANSCEIVER, DELIVER_SM
 from tests.bench import filled_store
 from tests.bench.baseline import rewrite_by_smpplib
 from tests.bench.filled_registries import quotas
-from tests.harness import NOON, Bind, House
+from tests.harness import NOON, Bind, Harness
 
 PORTS = DeckPorts.under("1069001")
 SHANGHAI, BEIJING = 13800210000, 13800100000
@@ -96,7 +96,7 @@ class Line(Bind):
         self.session.write_all(answers)
 
     @property
-    def room(self) -> int:  # type: ignore[override] # nobody delivers to those of a house
+    def room(self) -> int:  # type: ignore[override] # nobody delivers to those of a harness
         return self.session.free
 
     def hand_all(self, items: Sequence[Item]) -> None:
@@ -134,8 +134,8 @@ class Road:
         lived_in: bool = False,
         beside: Callable[[Callable[[], bytes]], bytes] = at_once,
     ) -> None:
-        self.house = house = House(folder, replace=False, tps=1e6 if lived_in else None)
-        cast("Any", house.relay.admission.routes).only = house.lanes["bj"]
+        self.harness = harness = Harness(folder, replace=False, tps=1e6 if lived_in else None)
+        cast("Any", harness.relay.admission.routes).only = harness.lanes["bj"]
         at = datetime.fromtimestamp(NOON, CHINA)
         owned = [(PORTS.of(category), "", category) for category in (Category.OTP, Category.NOTICE)]
         shipped = copy_rules(folder / "shipped", at, owned)
@@ -143,10 +143,10 @@ class Road:
             (shipped / "sim-extra.yaml").write_text(extra_rules(more), encoding="utf-8")
         if lived_in:
             (shipped / "sim-quotas.yaml").write_text(quotas(), encoding="utf-8")
-            _live_in(house, folder)
-            house.relay.admission.candidate = CandidateRules(policy.load(shipped), house.tally)
-        house.relay.rules = policy.load(shipped)
-        self.line = Line(house.binds["jia"].access)
+            _live_in(harness, folder)
+            harness.relay.admission.candidate = CandidateRules(policy.load(shipped), harness.tally)
+        harness.relay.rules = policy.load(shipped)
+        self.line = Line(harness.binds["jia"].access)
         self.link = Session("carrier", Timers(), 0.0, 10**9)
         self.now = NOON
         (bound,) = self.line.session.receive(builders.bind("transceiver", "jia", "secret"), 0.0).requests
@@ -157,12 +157,12 @@ class Road:
         )
         self.line.session.output()
         self.far, self.beside, self.receipts = Far(self.link), beside, receipts
-        relay, tally = house.relay, house.tally
+        relay, tally = harness.relay, harness.tally
         self.deliver_relay = DeliverRelay(
             relay,
             ReplyHandler(relay, tally, OptOutSettings(), lambda: self.now, lambda: self.now),
             tally,
-            house.store.mailbox,
+            harness.store.mailbox,
             lambda provider: cast("Any", (self.line,)),
             {},
             frozenset(),
@@ -172,11 +172,11 @@ class Road:
 
     def carry(self, data: bytes) -> int:
         """One read of a provider's submits until they are answered; how many the carrier got."""
-        house, relay, line, link = self.house, self.house.relay, self.line, self.link
+        harness, relay, line, link = self.harness, self.harness.relay, self.line, self.link
         self.now = now = self.now + TURN / PER_S
         relay.submit_all(cast("Any", line), line.session.receive(data, now).requests, now, now)
         self._turn()
-        transits = house.lanes["bj"].take(10 * TURN)
+        transits = harness.lanes["bj"].take(10 * TURN)
         link.send_all(transits, now)
         self._synced()
         sent = link.output()
@@ -199,18 +199,18 @@ class Road:
         return len(transits)
 
     def _turn(self) -> None:
-        self.house.relay.turn(self.now)
+        self.harness.relay.turn(self.now)
         if self.receipts:
             self.deliver_relay.turn(self.now)
 
     def _synced(self) -> None:
-        journal = self.house.journal
+        journal = self.harness.journal
         journal.note_synced(journal.sync())
         self._turn()
 
 
-def _live_in(house: House, folder: Path) -> None:
-    store: Any = house.store
+def _live_in(harness: Harness, folder: Path) -> None:
+    store: Any = harness.store
     refusing = filled_store.opted_out(record.EMPTY, int(NOON))
     filled_store.lists_and_erasure(store, folder / "keys", int(NOON))
     for place in range(0, PEOPLE, filled_store.REFUSING):

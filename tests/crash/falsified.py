@@ -93,7 +93,7 @@ def _confirmed_twice(world: World) -> None:
 
 
 def _journal_altered(world: World) -> None:
-    segment = min(world.house.journal.glob("*.journal"))
+    segment = min(world.harness.journal.glob("*.journal"))
     data = bytearray(segment.read_bytes())
     data[len(data) // 2] ^= 1
     segment.write_bytes(data)

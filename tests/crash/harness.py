@@ -71,7 +71,7 @@ async def until(
         await asyncio.sleep(LOOK_S)
 
 
-class House:
+class Harness:
     def __init__(self, folder: Path, carrier_port: int, store: Path | None = None, response_s: float = 1) -> None:
         """``store``: where journal and state lie, if not in ``folder``."""
         self.folder = folder

@@ -65,7 +65,7 @@ class Death:
     def push(self, session: Session) -> None:
         """The kernel gets at once what this carrier's session has to write."""
         assert self.gate is not None
-        link = next(link for house in self.gate.carrier_accounts for link in house.links if link.session is session)
+        link = next(link for harness in self.gate.carrier_accounts for link in harness.links if link.session is session)
         if link.transport is not None and not link.transport.get_write_buffer_size():
             os.write(link.transport.get_extra_info("socket").fileno(), session.output())
 

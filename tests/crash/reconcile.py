@@ -38,7 +38,7 @@ a message that never became whole."""
 def reconcile(world: World) -> None:
     """Raises Broken."""
     evidence = world.evidence
-    written = Written(world.house, evidence)
+    written = Written(world.harness, evidence)
     holds(not evidence.surprises, "every answer belongs to a submit", *evidence.surprises)
     for submit in evidence.submits.values():
         _each(world, submit, written)
@@ -54,13 +54,13 @@ def reconcile(world: World) -> None:
     for person in world.filled:
         _cap(world, person, by_person[person], CAP, written)
     _cap(world, SMALL, [message for message in evidence.messages if message.provider == SMALL], QUOTA, written)
-    done = CliRunner().invoke(commands, ["journal", "verify", str(world.house.journal), "--key", str(world.house.key)])
+    done = CliRunner().invoke(commands, ["journal", "verify", str(world.harness.journal), "--key", str(world.harness.key)])
     holds(done.exit_code == 0 and "the chain holds" in done.output, "the journal's chain holds", done.output)
 
 
 def judged_again(world: World) -> None:
     """Raises Broken where the journal, judged again by the rules that were in force, comes out otherwise."""
-    done = CliRunner().invoke(commands, ["backtest", "--config", str(world.house.config), "--since", "all", "--lang", "en"])
+    done = CliRunner().invoke(commands, ["backtest", "--config", str(world.harness.config), "--since", "all", "--lang", "en"])
     holds(done.exit_code == 0, "judged again by the same rules nothing comes out otherwise", done.output)
 
 

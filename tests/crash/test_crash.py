@@ -119,9 +119,9 @@ def test_the_worlds_are_eventful(worlds: dict[Case, Future[World]], case: Case) 
 def copied(true: World, folder: Path) -> World:
     """What a world left, to be falsified."""
     world = copy.copy(true)
-    world.evidence, world.room, world.house = copy.deepcopy(true.evidence), true.room.copy(), copy.copy(true.house)
-    world.house.journal = folder / "journal"
-    shutil.copytree(true.house.journal, world.house.journal)
+    world.evidence, world.room, world.harness = copy.deepcopy(true.evidence), true.room.copy(), copy.copy(true.harness)
+    world.harness.journal = folder / "journal"
+    shutil.copytree(true.harness.journal, world.harness.journal)
     return world
 
 

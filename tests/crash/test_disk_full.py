@@ -48,12 +48,12 @@ class Limited:
         self.path = path
 
     def fill(self, world: World) -> None:
-        longest = max(segment.stat().st_size for segment in world.house.journal.glob("*.journal"))
-        assert world.house.log.stat().st_size < longest / 2
-        resource.prlimit(world.house.pid, resource.RLIMIT_FSIZE, (longest, resource.RLIM_INFINITY))
+        longest = max(segment.stat().st_size for segment in world.harness.journal.glob("*.journal"))
+        assert world.harness.log.stat().st_size < longest / 2
+        resource.prlimit(world.harness.pid, resource.RLIMIT_FSIZE, (longest, resource.RLIM_INFINITY))
 
     def clear(self, world: World) -> None:
-        resource.prlimit(world.house.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        resource.prlimit(world.harness.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 class ReadOnly:
@@ -63,10 +63,10 @@ class ReadOnly:
         self.path = path
 
     def fill(self, world: World) -> None:
-        world.house.refuses.write_text(READ_ONLY)
+        world.harness.refuses.write_text(READ_ONLY)
 
     def clear(self, world: World) -> None:
-        world.house.refuses.unlink()
+        world.harness.refuses.unlink()
 
 
 class Small:
@@ -129,7 +129,7 @@ def test_while_the_disk_fails_to_sync_nobody_is_told_anything_and_all_is_told_on
             await world.all_bound()
             provider, evidence = world.providers[0], world.evidence
             assert (await provider.ask(REFUSER)).acknowledged
-            world.house.refuses.write_text(BROKEN)
+            world.harness.refuses.write_text(BROKEN)
             asked = [provider.submit(f"1380021050{number}") for number in range(10)]
             world.carrier.opt_out(REFUSER, provider.name)
             await until(lambda: all(one.arrived for one in asked), "all at the carrier")
@@ -137,12 +137,12 @@ def test_while_the_disk_fails_to_sync_nobody_is_told_anything_and_all_is_told_on
             await until(lambda: refusal.answers, "the carrier answered, that it be asked again")
             assert set(refusal.answers) == {NOT_NOW}
             assert [one.told for one in asked] == [[]] * 10, "what is not synced is told to nobody"
-            world.house.refuses.unlink()
+            world.harness.refuses.unlink()
             await until(lambda: all(one.told for one in asked), "answers that waited for the disk")
             assert all(one.acknowledged for one in asked)
             await until(lambda: refusal.acknowledged, "the opt-out acknowledged")
             assert (await provider.ask(REFUSER)).status == SUPPRESSED
-            world.house.kill()
+            world.harness.kill()
             await until(lambda: not any(provider.bound for provider in world.providers), "lines cut")
             await world.last_life()
             reconcile(world)
@@ -166,7 +166,7 @@ def _full(folder: Path, disk: Disk, start: Callable[[World], None] = World.start
             await _while_full(world)
             disk.clear(world)
             await _after(world)
-            world.house.kill()
+            world.harness.kill()
             await until(lambda: not any(provider.bound for provider in world.providers), "lines cut")
             await world.last_life()
             reconcile(world)
@@ -195,7 +195,7 @@ async def _until_full(world: World, disk: Disk) -> None:
 
 async def _order(world: World, *said: str) -> Any:
     """``gate106 stop``."""
-    done = await asyncio.to_thread(command, "stop", *said, "--config", world.house.config, "--json")
+    done = await asyncio.to_thread(command, "stop", *said, "--config", world.harness.config, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -208,7 +208,7 @@ async def _settled(world: World) -> None:
     while loop.time() < since_s + SETTLED_S:
         assert loop.time() < deadline_s, "the disk is never full"
         refused = (await world.providers[1].ask(f"1380021020{written % 10}")).status == ESME_RMSGQFUL
-        size = sum(segment.stat().st_size for segment in world.house.journal.glob("*.journal"))
+        size = sum(segment.stat().st_size for segment in world.harness.journal.glob("*.journal"))
         if size != written or not refused:
             written, since_s = size, loop.time()
 
@@ -225,8 +225,8 @@ async def _while_full(world: World) -> None:
     await until(lambda: refusal.answers, "the carrier answered")
     assert set(refusal.answers) == {NOT_NOW}, "a deliver that cannot be made safe stays with the carrier"
     assert not refusal.got, "and does not reach the provider"
-    assert any("journal" in why for why in await world.house.why())
-    assert await world.house.metric("gate106_journal_up") == 0, "Gate106JournalDown can fire"
+    assert any("journal" in why for why in await world.harness.why())
+    assert await world.harness.metric("gate106_journal_up") == 0, "Gate106JournalDown can fire"
     deadline_s = asyncio.get_running_loop().time() + WITHIN_S
     while (await _order(world, "list"))["orders"]:
         assert asyncio.get_running_loop().time() < deadline_s, "the order is never over"
@@ -242,5 +242,5 @@ async def _after(world: World) -> None:
     await until(lambda: evidence.refusals[REFUSER].acknowledged, "the opt-out acknowledged")
     assert (await provider.ask(REFUSER)).status == SUPPRESSED
     assert (await provider.ask("13800210500")).acknowledged
-    assert await world.house.why() == []
-    assert await world.house.metric("gate106_journal_up") == 1
+    assert await world.harness.why() == []
+    assert await world.harness.metric("gate106_journal_up") == 1

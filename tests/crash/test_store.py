@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from proxy.state.embedded.checkpoint import CheckpointFile
-from tests.crash.harness import House, command
+from tests.crash.harness import Harness, command
 from tests.crash.test_disk_full import mounted
 from tests.crash.world import World
 
@@ -35,10 +35,10 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
             world.start()
             await world.all_bound()
             assert (await world.providers[0].ask(SOMEBODY)).acknowledged
-            second = await asyncio.to_thread(command, "serve", "--config", world.house.config)
-            (folder / "second").write_text(f"{second.returncode}\n{world.house.pid}\n{second.stderr}")
+            second = await asyncio.to_thread(command, "serve", "--config", world.harness.config)
+            (folder / "second").write_text(f"{second.returncode}\n{world.harness.pid}\n{second.stderr}")
             assert (await world.providers[0].ask(SOMEBODY)).acknowledged
-            assert await world.house.stop() == 0
+            assert await world.harness.stop() == 0
         finally:
             await world.close()
 
@@ -53,17 +53,17 @@ def test_a_second_gate_says_who_holds_the_store_and_exits_2_and_the_first_goes_o
     assert f"in use by process {pid}: one gate per store" in said
 
 
-def _without_journal(house: House) -> None:
-    shutil.rmtree(house.journal)
+def _without_journal(harness: Harness) -> None:
+    shutil.rmtree(harness.journal)
 
 
-def _without_state(house: House) -> None:
-    for file in house.state.parent.glob("state.db*"):
+def _without_state(harness: Harness) -> None:
+    for file in harness.state.parent.glob("state.db*"):
         file.unlink()
 
 
-def _with_another_journal(house: House) -> None:
-    identity = house.journal / "identity"
+def _with_another_journal(harness: Harness) -> None:
+    identity = harness.journal / "identity"
     identity.write_text("0" * 32 + "\n")
 
 
@@ -76,11 +76,11 @@ def _with_another_journal(house: House) -> None:
     ],
     ids=["its journal is gone", "its state is gone", "its journal is another's"],
 )
-def test_a_gate_does_not_start_with_exit_2_when(used: Path, tmp_path: Path, part: Callable[[House], None], says: str) -> None:
-    house = _copy(used, tmp_path)
-    part(house)
+def test_a_gate_does_not_start_with_exit_2_when(used: Path, tmp_path: Path, part: Callable[[Harness], None], says: str) -> None:
+    harness = _copy(used, tmp_path)
+    part(harness)
     before = sorted(path for path in tmp_path.rglob("*") if path.is_file())
-    done = command("serve", "--config", house.config)
+    done = command("serve", "--config", harness.config)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("gate106: ")
@@ -91,23 +91,23 @@ def test_a_gate_does_not_start_with_exit_2_when(used: Path, tmp_path: Path, part
 
 
 @pytest.mark.parametrize("part", [_without_journal, _without_state], ids=["its journal is gone", "its state is gone"])
-def test_a_gate_that_may_accept_the_loss_starts_when(used: Path, tmp_path: Path, part: Callable[[House], None]) -> None:
+def test_a_gate_that_may_accept_the_loss_starts_when(used: Path, tmp_path: Path, part: Callable[[Harness], None]) -> None:
     world = World(tmp_path, 1, [])
 
     async def live() -> None:
         await world.open()
         try:
-            house = _copy(used, tmp_path, world.house)
-            part(house)
+            harness = _copy(used, tmp_path, world.harness)
+            part(harness)
             world.carrier.calm = True
             world.start(None, "--accept-loss")
             await world.all_bound()
             assert [(await world.providers[0].ask(SOMEBODY)).status for _ in range(4)][-1] == 0x410
-            assert await house.stop() == 0
+            assert await harness.stop() == 0
             world.start()  # what was accepted once is accepted for good
             await world.all_bound()
             assert (await world.providers[0].ask(SOMEBODY)).status == 0x410
-            assert await house.stop() == 0
+            assert await harness.stop() == 0
         finally:
             await world.close()
 
@@ -123,12 +123,12 @@ def test_a_start_on_a_full_disk_says_free_space_and_never_advises_to_accept_a_lo
     async def live() -> None:
         await world.open()
         try:
-            house = world.house if first else _copy(used, tmp_path, world.house)
+            harness = world.harness if first else _copy(used, tmp_path, world.harness)
             world.carrier.calm = True
             with (small_disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
                 while True:
                     filler.write(bytes(4096))
-            refused = await asyncio.to_thread(command, "serve", "--config", house.config)
+            refused = await asyncio.to_thread(command, "serve", "--config", harness.config)
             assert (refused.returncode, refused.stdout) == (2, "")
             (line,) = refused.stderr.splitlines()
             assert "No space left on device" in line
@@ -139,7 +139,7 @@ def test_a_start_on_a_full_disk_says_free_space_and_never_advises_to_accept_a_lo
             await world.all_bound()
             left = 4 if first else 2
             assert [(await world.providers[0].ask(SOMEBODY)).status for _ in range(left)][-2:] == [0, 0x410]
-            assert await house.stop() == 0
+            assert await harness.stop() == 0
         finally:
             await world.close()
 
@@ -179,10 +179,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", path], check=True, timeout=10)
 
 
-def _copy(used: Path, folder: Path, house: House | None = None) -> House:
-    """A house with what the used one left."""
-    house = house or House(folder, 1)
-    shutil.copytree(used / "journal", house.journal)
+def _copy(used: Path, folder: Path, harness: Harness | None = None) -> Harness:
+    """A harness with what the used one left."""
+    harness = harness or Harness(folder, 1)
+    shutil.copytree(used / "journal", harness.journal)
     for file in used.glob("state.db*"):
-        shutil.copy(file, house.state.parent)
-    return house
+        shutil.copy(file, harness.state.parent)
+    return harness

@@ -23,7 +23,7 @@ from typing import Any
 
 from tests.crash.carrier import Carrier
 from tests.crash.evidence import Evidence, Submit
-from tests.crash.harness import CAP, PORTS, QUOTA, SIGNS, SMALL, House, until
+from tests.crash.harness import CAP, PORTS, QUOTA, SIGNS, SMALL, Harness, until
 from tests.crash.medium import SHADOW, lose_power
 from tests.crash.mix import Mix
 from tests.crash.places import Plan
@@ -82,7 +82,7 @@ class World:
         self.carrier = Carrier(self.evidence, self.rng, {port: name for name, port in PORTS.items()})
         self.providers = [Provider(self.evidence, self.rng, name, SIGNS[name], port) for name, port in PORTS.items()]
         self.mix = Mix(self.evidence, self.rng)
-        self.house: House
+        self.harness: Harness
         self.room: Counter[str] = Counter()
         """How many more messages each person could be sent in the last life, and ``SMALL`` could send."""
         self.filled: set[str] = set()
@@ -100,17 +100,19 @@ class World:
                 await self._live_and_die(chosen)
             await self.last_life()
         except BaseException as error:
-            error.add_note(f"its last gate, in life {self.evidence.life}: ended with {self.house.exited}; {self.house.said()}")
+            error.add_note(
+                f"its last gate, in life {self.evidence.life}: ended with {self.harness.exited}; {self.harness.said()}"
+            )
             raise
         finally:
             await self.close()
 
     async def open(self) -> None:
         await self.carrier.start()
-        self.house = House(self._folder, self.carrier.port, self._store, self.response_s)
+        self.harness = Harness(self._folder, self.carrier.port, self._store, self.response_s)
 
     async def close(self) -> None:
-        self.house.kill()
+        self.harness.kill()
         for provider in self.providers:
             provider.abort()
         self.carrier.stop()
@@ -119,61 +121,61 @@ class World:
     def start(self, plan: Plan | None = None, *options: str) -> None:
         """The next life begins."""
         self.evidence.life += 1
-        self.house.start(plan, *options)
+        self.harness.start(plan, *options)
 
     def start_refusing(self) -> None:
         """The next life begins, on a disk that may refuse (see House.refuses)."""
         self.evidence.life += 1
-        self.house.start_refusing()
+        self.harness.start_refusing()
 
     async def all_bound(self) -> None:
         """The carrier is bound to, and providers are let in; or the gate is dead."""
-        house = self.house
-        await until(lambda: self.carrier.bound == 2 or house.exited is not None, f"links to the carrier: {house.said()}")
+        harness = self.harness
+        await until(lambda: self.carrier.bound == 2 or harness.exited is not None, f"links to the carrier: {harness.said()}")
         for provider in self.providers:
-            while house.exited is None and not await provider.bind(house.port):
+            while harness.exited is None and not await provider.bind(harness.port):
                 await provider.something(STEP_S)
 
     async def last_life(self) -> None:
         """With the plain gate and a carrier that takes everything."""
         self.carrier.calm = True
-        self.house.waits_for(self.response_s)
+        self.harness.waits_for(self.response_s)
         self.start()
         await self.all_bound()
-        assert self.house.exited is None, f"the last gate ended at once: {self.house.said()}"
+        assert self.harness.exited is None, f"the last gate ended at once: {self.harness.said()}"
         await self._try_everything()
         mail = self.evidence.mail
         await self._until(
             lambda: all(one.acknowledged and one.got for one in mail), "receipts and replies with their providers"
         )
-        code = await self.house.stop()
-        assert code == 0, f"the last gate ended with {code}: {self.house.said()}"
+        code = await self.harness.stop()
+        assert code == 0, f"the last gate ended with {code}: {self.harness.said()}"
 
     # -- a life that ends badly
 
     async def _live_and_die(self, chosen: Chosen) -> None:
-        point, house = POINTS[chosen.point], self.house
+        point, harness = POINTS[chosen.point], self.harness
         replays = any(later.point == "replaying" for later in self.deaths)
         checkpoint_s = 0.05 if point.checkpoints else 60.0 if replays else self.rng.choice((0.03, 0.2, 60.0))
-        root = house.journal.parent
+        root = harness.journal.parent
         clock = self._clock() if self.clock else ()
         pieces = {"segment_bytes": 16_000, "piece_bytes": 1 << 20 if point.whole else 500}
         medium = str(root) if self.power else ""
-        plan = Plan(chosen.point, chosen.nth, str(house.death), checkpoint_s, **pieces, medium=medium, clock=clock)
-        house.waits_for(HURRIED_S)
+        plan = Plan(chosen.point, chosen.nth, str(harness.death), checkpoint_s, **pieces, medium=medium, clock=clock)
+        harness.waits_for(HURRIED_S)
         self.start(plan)
         traffic, looking = asyncio.create_task(self._traffic(point.sigterm)), asyncio.create_task(self._look())
         try:
-            await self._until(lambda: house.exited is not None or traffic.done(), f"death at {plan}")
+            await self._until(lambda: harness.exited is not None or traffic.done(), f"death at {plan}")
             if traffic.done():
                 traffic.result()
-            await self._until(lambda: house.exited is not None, f"death at {plan}, no occurrence: {house.said()}")
+            await self._until(lambda: harness.exited is not None, f"death at {plan}, no occurrence: {harness.said()}")
         finally:
             traffic.cancel()
             looking.cancel()
             await asyncio.wait([traffic, looking])  # or it would go on with the next life, and stop that
-        assert house.exited == -signal.SIGKILL, f"not killed, but ended with {house.exited}: {house.said()}"
-        died = json.loads(house.death.read_text())
+        assert harness.exited == -signal.SIGKILL, f"not killed, but ended with {harness.exited}: {harness.said()}"
+        died = json.loads(harness.death.read_text())
         assert (died["point"], died["nth"]) == (chosen.point, chosen.nth)
         await until(lambda: not any(provider.bound for provider in self.providers) and not self.carrier.lines, "lines cut")
         if self.power:
@@ -203,9 +205,9 @@ class World:
         async with asyncio.TaskGroup() as group:
             for provider in self.providers:
                 group.create_task(self._send(provider, first + most))
-            if then_stop and self.house.process is not None:
+            if then_stop and self.harness.process is not None:
                 await self._until(lambda: len(self.evidence.submits) >= first + BEFORE_SIGTERM, "traffic")
-                self.house.process.send_signal(signal.SIGTERM)
+                self.harness.process.send_signal(signal.SIGTERM)
 
     async def _send(self, provider: Provider, most: int) -> None:
         self.mix.begin(provider)
@@ -294,10 +296,10 @@ class World:
         """One message, some of them long: whether it was allowed."""
         if self.rng.random() < LONG:
             first, second = (await provider.ask_long(person)).submits
-            assert first.status == second.status, f"{first} and {second}: {self.house.said()}"
+            assert first.status == second.status, f"{first} and {second}: {self.harness.said()}"
             return self._allowed(first, reason)
         return self._allowed(await provider.ask(person), reason)
 
     def _allowed(self, submit: Submit, reason: str) -> bool:
-        assert submit.status in (0, OVER[reason]), f"{submit} instead of 0 or {reason}: {self.house.said()}"
+        assert submit.status in (0, OVER[reason]), f"{submit} instead of 0 or {reason}: {self.harness.said()}"
         return submit.acknowledged

@@ -14,7 +14,7 @@ from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import JournalRecord, OsDisk, read
 from proxy.relay.effects.record_changes import Effect
 from tests.crash.evidence import Evidence, Message, Submit
-from tests.crash.harness import House
+from tests.crash.harness import Harness
 from tests.crash.texts import recognise
 
 EVIDENCE_MAX = 12
@@ -35,7 +35,7 @@ def holds(kept: bool, promise: str, *evidence: object) -> None:
 
 
 class Written:
-    def __init__(self, house: House, evidence: Evidence) -> None:
+    def __init__(self, harness: Harness, evidence: Evidence) -> None:
         self.evidence = evidence
         self.waiting: set[int] = set()
         """Delivers of the journal that nobody acknowledged or dropped."""
@@ -50,7 +50,7 @@ class Written:
         self._submits: dict[int, Submit] = {}  # by the sequence of their verdict
         self._owners: dict[int, Message] = {}  # of every entry id that was given
         self._standing: dict[Message, set[int]] = defaultdict(set)  # ids of entries that the persons' records have
-        for record in read(OsDisk(house.journal, KeyRing.of_files([house.key]))):
+        for record in read(OsDisk(harness.journal, KeyRing.of_files([harness.key]))):
             self._read(record)
 
     def counts(self, message: Message) -> bool:

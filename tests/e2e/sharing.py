@@ -31,7 +31,7 @@ rules:
 PORTS = {"jia": "1069001", "yi": "1069002", "bing": "1069003"}
 
 
-class House(NamedTuple):
+class Harness(NamedTuple):
     server: Valkey
     carrier: Carrier
     gates: list[Gate]
@@ -92,10 +92,10 @@ def server_and_carrier(folder: Path, after: ExitStack, *, acl: bool = False) -> 
     return server, carrier
 
 
-def house_of(folder: Path, after: ExitStack, rules: str = RULES, *, acl: bool = False, **shared: object) -> House:
+def harness_of(folder: Path, after: ExitStack, rules: str = RULES, *, acl: bool = False, **shared: object) -> Harness:
     """Two gates with one carrier."""
     server, carrier = server_and_carrier(folder, after, acl=acl)
-    return House(server, carrier, started(after, folder, [carrier] * 2, [server] * 2, rules, **shared))
+    return Harness(server, carrier, started(after, folder, [carrier] * 2, [server] * 2, rules, **shared))
 
 
 def people(numbers: Iterator[int], count: int) -> list[str]:

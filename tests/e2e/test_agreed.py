@@ -28,7 +28,7 @@ from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, Gate, keep_secret, run
 from tests.e2e.pdus import SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
-from tests.e2e.sharing import House, gate_on, server_and_carrier
+from tests.e2e.sharing import Harness, gate_on, server_and_carrier
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import Cluster, Valkey
@@ -48,21 +48,21 @@ def ban(*provinces: str, name: str = "ban") -> str:
 ONLY_BEIJING, BOTH, ONLY_SHANGHAI = ban("北京"), ban("北京", "上海"), ban("上海")
 
 
-def made(folder: Path, after: ExitStack, *, count: int = 2, **more: Any) -> House:
+def made(folder: Path, after: ExitStack, *, count: int = 2, **more: Any) -> Harness:
     """Gates that are not started."""
     server, carrier = server_and_carrier(folder, after)
-    house = House(server, carrier, [])
+    harness = Harness(server, carrier, [])
     for node in range(1, count + 1):
-        one_more(folder, after, house, node, **more)
-    return house
+        one_more(folder, after, harness, node, **more)
+    return harness
 
 
-def one_more(folder: Path, after: ExitStack, house: House, node: int, rules: str = ONLY_BEIJING, **more: Any) -> Gate:
-    gate = gate_on(folder / f"node-{node}", node, house.carrier, house.server, rules, links=8)
+def one_more(folder: Path, after: ExitStack, harness: Harness, node: int, rules: str = ONLY_BEIJING, **more: Any) -> Gate:
+    gate = gate_on(folder / f"node-{node}", node, harness.carrier, harness.server, rules, links=8)
     gate.settings |= more
     gate.write_settings()
     after.callback(lambda: gate.stop() if gate.started else None)
-    house.gates.append(gate)
+    harness.gates.append(gate)
     return gate
 
 
@@ -73,24 +73,24 @@ def after() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, after: ExitStack) -> House:
-    house = made(tmp_path, after)
-    for gate in house.gates:
+def harness(tmp_path: Path, after: ExitStack) -> Harness:
+    harness = made(tmp_path, after)
+    for gate in harness.gates:
         gate.start()
-    return house
+    return harness
 
 
 @pytest.fixture
-def strict(tmp_path: Path, after: ExitStack) -> House:
+def strict(tmp_path: Path, after: ExitStack) -> Harness:
     """Two persons are asked for at both gates."""
     people = []
     for name in (ME, "wang"):
         keep_secret(tmp_path / f"{name}.token", f"token of {name}\n")
         people.append({"name": name, "token": hash_password(f"token of {name}"), "roles": ["officer", "approver", "admin"]})
-    house = made(tmp_path, after, people=people, revisions={"four_eyes": True})
-    for gate in house.gates:
+    harness = made(tmp_path, after, people=people, revisions={"four_eyes": True})
+    for gate in harness.gates:
         gate.start()
-    return house
+    return harness
 
 
 def by(gate: Gate, name: str) -> tuple[str, str]:
@@ -143,14 +143,14 @@ def journalled(gate: Gate) -> list[Revised]:
     return [unpack(Revised, one.body) for one in read(OsDisk(gate.folder / "journal"), 1) if one.kind == messages.REVISED]
 
 
-def cut_off(house: House) -> None:
-    house.server.kill()
-    until(lambda: all(gate.metric("gate106_store_up") == 0 for gate in house.gates), "the store lost", 10)
+def cut_off(harness: Harness) -> None:
+    harness.server.kill()
+    until(lambda: all(gate.metric("gate106_store_up") == 0 for gate in harness.gates), "the store lost", 10)
 
 
-def together_again(house: House) -> None:
-    house.server.start()
-    until(lambda: all(gate.metric("gate106_store_up") == 1 for gate in house.gates), "the store back", 20)
+def together_again(harness: Harness) -> None:
+    harness.server.start()
+    until(lambda: all(gate.metric("gate106_store_up") == 1 for gate in harness.gates), "the store back", 20)
 
 
 def again(gate: Gate, how: signal.Signals = signal.SIGKILL) -> None:
@@ -159,8 +159,8 @@ def again(gate: Gate, how: signal.Signals = signal.SIGKILL) -> None:
     gate.start()
 
 
-def test_what_is_pushed_at_one_gate_refuses_at_the_other_and_is_journalled_there_as_if_pushed_there(house: House) -> None:
-    one, other = house.gates
+def test_what_is_pushed_at_one_gate_refuses_at_the_other_and_is_journalled_there_as_if_pushed_there(harness: Harness) -> None:
+    one, other = harness.gates
     done = pushed(one, BOTH)
     soon(other, "北京", "上海")
     assert banned(one) == ["北京", "上海"]
@@ -183,7 +183,7 @@ def test_what_is_pushed_at_one_gate_refuses_at_the_other_and_is_journalled_there
     assert f"rolled-back {back['in_force']} by {back['who']} (command, at node 2): a mistake" in words
 
 
-def test_what_one_gate_proposes_a_second_person_approves_at_another(strict: House) -> None:
+def test_what_one_gate_proposes_a_second_person_approves_at_another(strict: Harness) -> None:
     one, other = strict.gates
     made = pushed(one, BOTH, *by(one, ME))
     assert made["event"] == "proposed"
@@ -203,8 +203,8 @@ def test_what_one_gate_proposes_a_second_person_approves_at_another(strict: Hous
     assert [event.event for event in journalled(one)] == ["accepted", "proposed", "approved", "proposed", "rejected"]
 
 
-def test_a_gate_that_was_cut_off_follows_what_was_decided_without_it(house: House) -> None:
-    one, other = house.gates
+def test_a_gate_that_was_cut_off_follows_what_was_decided_without_it(harness: Harness) -> None:
+    one, other = harness.gates
     other.signal(signal.SIGSTOP)
     try:
         pushed(one, BOTH)
@@ -217,40 +217,42 @@ def test_a_gate_that_was_cut_off_follows_what_was_decided_without_it(house: Hous
     pushed(one, BOTH)
     other.start()
     assert banned(other) == ["北京", "上海"], "before it takes messages it knows"
-    cut_off(house)
+    cut_off(harness)
     assert "the shared store is out of reach" in refused(one, "push", one.folder / "rules.yaml", "--why", "x")
     again(other)
     assert banned(other) == ["北京", "上海"], "what it knew it judges by"
 
 
-def test_a_gate_goes_back_though_it_is_cut_off_and_tells_the_others_unless_they_have_decided_meanwhile(house: House) -> None:
-    one, other = house.gates
+def test_a_gate_goes_back_though_it_is_cut_off_and_tells_the_others_unless_they_have_decided_meanwhile(
+    harness: Harness,
+) -> None:
+    one, other = harness.gates
     pushed(one, BOTH)
     soon(other, "北京", "上海")
-    cut_off(house)
+    cut_off(harness)
     asked(one, "rollback", "--why", "nobody gets a code")
     assert (banned(one), banned(other)) == (["北京"], ["北京", "上海"])
     again(one)
     assert banned(one) == ["北京"]
-    together_again(house)
+    together_again(harness)
     until(lambda: banned(other) == ["北京"], other.said)
     assert journalled(other)[-1].why == "nobody gets a code"
 
 
-def test_a_store_that_comes_back_empty_learns_what_the_gates_agreed_on(house: House) -> None:
-    one, other = house.gates
+def test_a_store_that_comes_back_empty_learns_what_the_gates_agreed_on(harness: Harness) -> None:
+    one, other = harness.gates
     pushed(one, BOTH)
     soon(other, "北京", "上海")
-    cut_off(house)
-    house.server.forget()
-    together_again(house)
-    until(lambda: "1" in house.server.cli("exists", *house.server.cli("keys", "g106:*:rules").split()), "it is there again")
+    cut_off(harness)
+    harness.server.forget()
+    together_again(harness)
+    until(lambda: "1" in harness.server.cli("exists", *harness.server.cli("keys", "g106:*:rules").split()), "it is there again")
     pushed(other, ONLY_SHANGHAI)
     soon(one, "上海")
 
 
-def test_files_that_are_edited_where_they_are_in_force_hold_at_all_gates_and_others_are_kept_out(house: House) -> None:
-    one, other = house.gates
+def test_files_that_are_edited_where_they_are_in_force_hold_at_all_gates_and_others_are_kept_out(harness: Harness) -> None:
+    one, other = harness.gates
     one.write_rules(BOTH)
     until(lambda: banned(one) == ["北京", "上海"], one.said)
     soon(other, "北京", "上海")
@@ -273,44 +275,44 @@ def test_files_that_are_edited_where_they_are_in_force_hold_at_all_gates_and_oth
     soon(other, "北京")
 
 
-def test_two_gates_whose_folders_are_edited_alike_at_once_agree(house: House) -> None:
+def test_two_gates_whose_folders_are_edited_alike_at_once_agree(harness: Harness) -> None:
     for text in (BOTH, ONLY_SHANGHAI, ONLY_BEIJING):
-        for gate in house.gates:
+        for gate in harness.gates:
             gate.write_rules(text)
         wanted = [name for name in PLACES if name in text]
-        until(lambda wanted=wanted: [banned(gate) for gate in house.gates] == [wanted] * 2, house.gates[1].said)  # type: ignore[misc]
-    until(lambda: [gate.notes() for gate in house.gates] == [[], []], "nothing is kept out", 10)
+        until(lambda wanted=wanted: [banned(gate) for gate in harness.gates] == [wanted] * 2, harness.gates[1].said)  # type: ignore[misc]
+    until(lambda: [gate.notes() for gate in harness.gates] == [[], []], "nothing is kept out", 10)
 
 
 def test_a_new_gate_judges_by_what_the_others_agreed_on_and_not_by_its_folder(
-    house: House, tmp_path: Path, after: ExitStack
+    harness: Harness, tmp_path: Path, after: ExitStack
 ) -> None:
-    pushed(house.gates[0], BOTH)
-    new = one_more(tmp_path, after, house, 3, ONLY_SHANGHAI).start()
+    pushed(harness.gates[0], BOTH)
+    new = one_more(tmp_path, after, harness, 3, ONLY_SHANGHAI).start()
     assert banned(new) == ["北京", "上海"]
     assert any("is kept out" in note for note in new.notes())
     pushed(new, ONLY_BEIJING)
-    for gate in house.gates:
+    for gate in harness.gates:
         soon(gate, "北京")
 
 
 def test_a_gate_that_cannot_take_it_says_so_keeps_the_old_one_and_takes_it_when_it_can(
-    house: House, tmp_path: Path, after: ExitStack
+    harness: Harness, tmp_path: Path, after: ExitStack
 ) -> None:
     """This one asks for a second person, the others do not."""
     people = [{"name": name, "token": hash_password(name), "roles": ["officer", "approver", "admin"]} for name in (ME, "wang")]
-    strict = one_more(tmp_path, after, house, 3, people=people, revisions={"four_eyes": True}).start()
-    done = pushed(house.gates[0], BOTH)
-    soon(house.gates[1], "北京", "上海")
+    strict = one_more(tmp_path, after, harness, 3, people=people, revisions={"four_eyes": True}).start()
+    done = pushed(harness.gates[0], BOTH)
+    soon(harness.gates[1], "北京", "上海")
     until(lambda: strict.metric("gate106_rules_agreed") == 0, strict.said)
     assert banned(strict) == ["北京"]
-    assert [gate.metric("gate106_rules_agreed") for gate in house.gates[:2]] == [1, 1]
+    assert [gate.metric("gate106_rules_agreed") for gate in harness.gates[:2]] == [1, 1]
     assert any("does not judge by what the gates agreed on" in note and done["revision"] in note for note in strict.notes())
     assert "without a second person" in run("rules", "--config", strict.config).stdout
     strict.write_rules(ONLY_SHANGHAI)
     until(lambda: any("rules: the set" in note for note in strict.notes()), strict.said)
-    assert [banned(gate) for gate in house.gates] == [["北京", "上海"], ["北京", "上海"], ["北京"]], "it has no say meanwhile"
-    assert all(asked(gate)["proposed"] is None for gate in house.gates)
+    assert [banned(gate) for gate in harness.gates] == [["北京", "上海"], ["北京", "上海"], ["北京"]], "it has no say meanwhile"
+    assert all(asked(gate)["proposed"] is None for gate in harness.gates)
     strict.write_rules(ONLY_BEIJING)
     assert "decide at another" in refused(strict, "rollback", "--why", "x")
     again(strict, signal.SIGTERM)
@@ -322,8 +324,8 @@ def test_a_gate_that_cannot_take_it_says_so_keeps_the_old_one_and_takes_it_when_
     until(lambda: strict.metric("gate106_rules_agreed") == 1, strict.said)
 
 
-def test_of_two_who_decide_at_the_same_time_one_is_told_so_and_all_gates_end_alike(house: House) -> None:
-    one, other = house.gates
+def test_of_two_who_decide_at_the_same_time_one_is_told_so_and_all_gates_end_alike(harness: Harness) -> None:
+    one, other = harness.gates
     for gate, text in ((one, BOTH), (other, ONLY_SHANGHAI)):
         (gate.folder / "rules.yaml").write_text(text)
     base = revision(one)
@@ -331,7 +333,7 @@ def test_of_two_who_decide_at_the_same_time_one_is_told_so_and_all_gates_end_ali
         words = ("--why", "x", "--on", base)
         done = list(
             both.map(
-                lambda gate: run("rules", "push", gate.folder / "rules.yaml", *words, "--config", gate.config), house.gates
+                lambda gate: run("rules", "push", gate.folder / "rules.yaml", *words, "--config", gate.config), harness.gates
             )
         )
     assert sorted(one.returncode for one in done) == [0, 2], [one.stderr for one in done]
@@ -339,29 +341,29 @@ def test_of_two_who_decide_at_the_same_time_one_is_told_so_and_all_gates_end_ali
     assert revision(one) != base
 
 
-def test_a_store_without_room_refuses_a_decision_and_says_why(house: House) -> None:
-    one, other = house.gates
-    house.server.cli("config", "set", "maxmemory", "1mb")
+def test_a_store_without_room_refuses_a_decision_and_says_why(harness: Harness) -> None:
+    one, other = harness.gates
+    harness.server.cli("config", "set", "maxmemory", "1mb")
     (one.folder / "rules.yaml").write_text(BOTH)
     assert "OOM" in refused(one, "push", one.folder / "rules.yaml", "--why", "x")
-    assert [banned(gate) for gate in house.gates] == [["北京"], ["北京"]]
-    house.server.cli("config", "set", "maxmemory", "0")
-    until(lambda: all(gate.metric("gate106_store_up") == 1 for gate in house.gates), "the store in reach", 20)
+    assert [banned(gate) for gate in harness.gates] == [["北京"], ["北京"]]
+    harness.server.cli("config", "set", "maxmemory", "0")
+    until(lambda: all(gate.metric("gate106_store_up") == 1 for gate in harness.gates), "the store in reach", 20)
     pushed(one, BOTH)
     soon(other, "北京", "上海")
 
 
-def test_a_set_with_a_long_list_comes_into_force_at_all_gates_at_once(house: House) -> None:
+def test_a_set_with_a_long_list_comes_into_force_at_all_gates_at_once(harness: Harness) -> None:
     """It takes each of them seconds to read: they have read it when it is decided on."""
-    one, other = house.gates
+    one, other = harness.gates
     words, before = words_of(50_000, 1), revision(one)
-    assert [gate.metric("gate106_rules_info", revision=before) for gate in house.gates] == [1, 1]
+    assert [gate.metric("gate106_rules_info", revision=before) for gate in harness.gates] == [1, 1]
     (one.rules / "lists").mkdir()
     (one.rules / "lists" / "words.txt").write_text("\n".join(words))
     one.write_rules("rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n")
 
     def changed() -> list[bool]:
-        return [gate.metric("gate106_rules_info", revision=before) == 0 for gate in house.gates]
+        return [gate.metric("gate106_rules_info", revision=before) == 0 for gate in harness.gates]
 
     until(lambda: any(changed()), one.said, 60)
     begun = time.monotonic()
@@ -373,24 +375,24 @@ def test_a_set_with_a_long_list_comes_into_force_at_all_gates_at_once(house: Hou
         assert yi.ask(pdu(SUBMIT_SM, 7, data)).status != 0
 
 
-def test_a_gate_killed_between_giving_its_files_and_the_decision_leaves_nothing_in_the_store_for_good(house: House) -> None:
-    one, other = house.gates
+def test_a_gate_killed_between_giving_its_files_and_the_decision_leaves_nothing_in_the_store_for_good(harness: Harness) -> None:
+    one, other = harness.gates
     before = revision(one)
     (one.rules / "lists").mkdir()
     (one.rules / "lists" / "words.txt").write_text("\n".join(words_of(50_000, 1)))
     one.write_rules("rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n")
     coming = f"g106:{{{tag_of(0, PARTS).decode()}}}:coming"
-    until(lambda: "2 reads;" in house.server.cli("get", coming), one.said, 60)  # one waits for the other to have read it
-    new = house.server.cli("get", coming).partition(";")[0]
+    until(lambda: "2 reads;" in harness.server.cli("get", coming), one.said, 60)  # one waits for the other to have read it
+    new = harness.server.cli("get", coming).partition(";")[0]
     one.signal(signal.SIGKILL)
     one.wait()
-    stays = stays_ms(house.server)
+    stays = stays_ms(harness.server)
     assert stays[before] == {-1}
     assert all(0 < ms <= BESIDE_S * 1000 for ms in stays[new]), "it goes by itself"
     assert revision(other) == before
     one.start()  # its folder is another one than when it went
     until(lambda: revision(other) == new, other.said, 60)
-    stays = stays_ms(house.server)
+    stays = stays_ms(harness.server)
     assert stays[new] == {-1}
     assert all(0 < ms <= BESIDE_S * 1000 for ms in stays[before])
 
@@ -403,16 +405,16 @@ def stays_ms(server: Valkey) -> dict[str, set[int]]:
     return found
 
 
-def test_lists_of_people_are_not_readable_in_the_store(house: House) -> None:
-    one, other = house.gates
+def test_lists_of_people_are_not_readable_in_the_store(harness: Harness) -> None:
+    one, other = harness.gates
     (one.rules / "lists").mkdir()
     (one.rules / "lists" / "left.csv").write_text("number\n13800210007\n")
     rules = "lists: {left: {file: lists/left.csv}}\nrules:\n"
     one.write_rules(rules + "  - {id: left, when: {recipient_in: left}, then: reject, reason: suppressed}\n")
     until(lambda: refuses(other, "13800210007"), other.said)
-    house.server.cli("bgrewriteaof")
-    until(lambda: "aof_rewrite_in_progress:0" in house.server.cli("info", "persistence"), "it is written", 10)
-    kept = b"".join(file.read_bytes() for file in (house.server.folder / "appendonlydir").iterdir())
+    harness.server.cli("bgrewriteaof")
+    until(lambda: "aof_rewrite_in_progress:0" in harness.server.cli("info", "persistence"), "it is written", 10)
+    kept = b"".join(file.read_bytes() for file in (harness.server.folder / "appendonlydir").iterdir())
     assert b":set:" in kept
     for text in (b"13800210007", b"left.csv", b"recipient_in"):
         assert text not in kept

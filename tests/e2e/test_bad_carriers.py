@@ -39,7 +39,7 @@ VENDOR = 0x04FF
 SUBMIT_SM_RESP = SUBMIT_SM | RESPONSE
 
 
-class House(NamedTuple):
+class Harness(NamedTuple):
     carrier: Rogue
     gate: Gate
 
@@ -47,8 +47,8 @@ class House(NamedTuple):
 class Client(Raw):
     """A provider's client: answers enquire_links, and can wait for the answers to what it sent."""
 
-    def __init__(self, house: House, name: str = "jia", port: str = "1069001") -> None:
-        super().__init__(house.gate.port)
+    def __init__(self, harness: Harness, name: str = "jia", port: str = "1069001") -> None:
+        super().__init__(harness.gate.port)
         self.source = port
         self.delivers: list[Pdu] = []
         assert self.bind(name).status == 0
@@ -82,12 +82,12 @@ class Client(Raw):
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     carrier = Rogue()
     providers = [provider("jia", "1069001", binds=100, window=300), provider("yi", "1069002")]
     gate = Gate(tmp_path_factory.mktemp("gate"), carrier.port, providers, timers=dict(ONE_SECOND), carrier={"window": WINDOW})
     try:
-        yield House(carrier, gate.start())
+        yield Harness(carrier, gate.start())
     finally:
         if gate.started:
             gate.stop()
@@ -100,48 +100,48 @@ def recipient(numbers: Iterator[int]) -> str:
 
 
 @pytest.fixture(autouse=True)
-def afterwards_everybody_is_served(house: House, numbers: Iterator[int]) -> Iterator[None]:
+def afterwards_everybody_is_served(harness: Harness, numbers: Iterator[int]) -> Iterator[None]:
     yield
-    house.carrier.hear()
-    until(lambda: not house.gate.why(), lambda: f"ready again: {house.gate.why()}, {house.gate.said()}")
+    harness.carrier.hear()
+    until(lambda: not harness.gate.why(), lambda: f"ready again: {harness.gate.why()}, {harness.gate.said()}")
     somebody = SHANGHAI.format(next(numbers))
-    neighbour = Client(house, "yi", "1069002")
+    neighbour = Client(harness, "yi", "1069002")
     with neighbour:
         assert neighbour.statuses(neighbour.sends(somebody)) == [ESME_ROK]
-    assert house.carrier.arrived(somebody) == 1
-    assert house.gate.metric("gate106_window_in_use") == 0
-    assert house.gate.metric("gate106_judge_errors_total") == 0
+    assert harness.carrier.arrived(somebody) == 1
+    assert harness.gate.metric("gate106_window_in_use") == 0
+    assert harness.gate.metric("gate106_judge_errors_total") == 0
 
 
-def counted(house: House, name: str, **labels: str) -> Callable[[], float]:
+def counted(harness: Harness, name: str, **labels: str) -> Callable[[], float]:
     """How much a counter has grown since."""
-    before = house.gate.metric(name, **labels)
-    return lambda: house.gate.metric(name, **labels) - before
+    before = harness.gate.metric(name, **labels)
+    return lambda: harness.gate.metric(name, **labels) - before
 
 
 def test_a_window_nobody_answers_is_told_as_unknown_and_free_again_and_late_answers_settle_it_unheard(
-    house: House, recipient: str
+    harness: Harness, recipient: str
 ) -> None:
-    unknown = counted(house, "gate106_entries_total", event="unknown")
-    settled = counted(house, "gate106_entries_total", event="settled")
-    house.carrier.hold(recipient)
-    with Client(house) as client:
+    unknown = counted(harness, "gate106_entries_total", event="unknown")
+    settled = counted(harness, "gate106_entries_total", event="settled")
+    harness.carrier.hold(recipient)
+    with Client(harness) as client:
         sequences = client.sends(recipient, WINDOW)
         assert client.statuses(sequences) == [ESME_RSYSERR] * WINDOW
         assert unknown() == WINDOW
-        house.carrier.release(recipient)
+        harness.carrier.release(recipient)
         until(lambda: settled() == WINDOW, lambda: "all settled")
         assert client.statuses(client.sends(recipient, 1, b"next")) == [ESME_ROK]
-    assert house.carrier.arrived(recipient) == WINDOW + 1, "the gate sends nothing again by itself"
+    assert harness.carrier.arrived(recipient) == WINDOW + 1, "the gate sends nothing again by itself"
 
 
-def test_of_two_answers_the_first_counts_and_the_second_is_counted_as_one_to_nothing(house: House, recipient: str) -> None:
-    strays = counted(house, "gate106_bad_pdus_total", side="carrier", kind="response")
-    taken_back = counted(house, "gate106_entries_total", event="taken_back")
-    house.carrier.hold(recipient)
-    with Client(house) as client:
+def test_of_two_answers_the_first_counts_and_the_second_is_counted_as_one_to_nothing(harness: Harness, recipient: str) -> None:
+    strays = counted(harness, "gate106_bad_pdus_total", side="carrier", kind="response")
+    taken_back = counted(harness, "gate106_entries_total", event="taken_back")
+    harness.carrier.hold(recipient)
+    with Client(harness) as client:
         sequences = client.sends(recipient)
-        (waiting,) = house.carrier.waiting(recipient)
+        (waiting,) = harness.carrier.waiting(recipient)
         yes, no = waiting.answer(ESME_ROK, b"first"), waiting.answer(ESME_RSYSERR)
         waiting.peer.send(yes + yes + no + yes)
         (answer,) = client.answers(sequences).values()
@@ -151,65 +151,69 @@ def test_of_two_answers_the_first_counts_and_the_second_is_counted_as_one_to_not
     assert taken_back() == 0, "the refusal came too late to give anything back"
 
 
-def test_answers_in_another_order_reach_whom_they_belong_to(house: House, recipient: str) -> None:
-    house.carrier.hold(recipient)
-    with Client(house) as client:
+def test_answers_in_another_order_reach_whom_they_belong_to(harness: Harness, recipient: str) -> None:
+    harness.carrier.hold(recipient)
+    with Client(harness) as client:
         sequences = client.sends(recipient, 40)
-        for number, waiting in reversed(list(enumerate(house.carrier.waiting(recipient, 40)))):
+        for number, waiting in reversed(list(enumerate(harness.carrier.waiting(recipient, 40)))):
             waiting.peer.send(waiting.answer(ESME_ROK, b"id-%d" % number))
         found = client.answers(sequences)
     assert [message_id(found[sequence]) for sequence in sequences] == [f"id-{number}" for number in range(40)]
 
 
 @pytest.mark.parametrize("status", [ESME_RTHROTTLED, ESME_RMSGQFUL], ids=["throttled", "queue full"])
-def test_who_is_throttled_by_the_carrier_is_told_so_and_keeps_the_allowance(house: House, recipient: str, status: int) -> None:
-    taken_back = counted(house, "gate106_entries_total", event="taken_back")
-    told = counted(house, "gate106_carrier_responses_total", carrier="bj")
-    house.carrier.answer_with(recipient, status, 20)
-    with Client(house) as client:
+def test_who_is_throttled_by_the_carrier_is_told_so_and_keeps_the_allowance(
+    harness: Harness, recipient: str, status: int
+) -> None:
+    taken_back = counted(harness, "gate106_entries_total", event="taken_back")
+    told = counted(harness, "gate106_carrier_responses_total", carrier="bj")
+    harness.carrier.answer_with(recipient, status, 20)
+    with Client(harness) as client:
         assert client.statuses(client.sends(recipient, 20)) == [status] * 20
         assert client.statuses(client.sends(recipient, 1, b"again")) == [ESME_ROK]
     assert taken_back() == 20
     assert told() == 21
 
 
-def test_a_link_closed_amid_a_window_leaves_the_answered_answered_and_the_rest_unknown(house: House, recipient: str) -> None:
-    house.carrier.hold(recipient)
-    unknown = counted(house, "gate106_entries_total", event="unknown")
-    with Client(house) as client:
+def test_a_link_closed_amid_a_window_leaves_the_answered_answered_and_the_rest_unknown(
+    harness: Harness, recipient: str
+) -> None:
+    harness.carrier.hold(recipient)
+    unknown = counted(harness, "gate106_entries_total", event="unknown")
+    with Client(harness) as client:
         sequences = client.sends(recipient, 30)
-        waiting = house.carrier.waiting(recipient, 30)
+        waiting = harness.carrier.waiting(recipient, 30)
         waiting[0].peer.send(b"".join(one.answer(ESME_ROK, b"x") for one in waiting[:10]))
         answered = client.statuses(sequences[:10])
-        house.carrier.drop()
+        harness.carrier.drop()
         assert answered == [ESME_ROK] * 10
         assert client.statuses(sequences[10:]) == [ESME_RSYSERR] * 20
     assert unknown() == 20
-    until(lambda: not house.gate.why(), lambda: "another link")
-    assert house.carrier.arrived(recipient) == 30, "nothing was sent again over the new link"
+    until(lambda: not harness.gate.why(), lambda: "another link")
+    assert harness.carrier.arrived(recipient) == 30, "nothing was sent again over the new link"
 
 
 @pytest.mark.parametrize("rubbish", [FRAMING[name] for name in NO_SMPP], ids=NO_SMPP)
-def test_what_is_no_SMPP_ends_the_link_once_and_another_is_made(house: House, recipient: str, rubbish: bytes) -> None:
-    broken = counted(house, "gate106_bad_pdus_total", side="carrier", kind="framing", peer="bj")
-    house.carrier.hold(recipient)
-    with Client(house) as client:
+def test_what_is_no_SMPP_ends_the_link_once_and_another_is_made(harness: Harness, recipient: str, rubbish: bytes) -> None:
+    broken = counted(harness, "gate106_bad_pdus_total", side="carrier", kind="framing", peer="bj")
+    harness.carrier.hold(recipient)
+    with Client(harness) as client:
         sequences = client.sends(recipient, 3)
-        waiting = house.carrier.waiting(recipient, 3)
+        waiting = harness.carrier.waiting(recipient, 3)
         waiting[0].peer.send(waiting[0].answer(ESME_ROK, b"good") + rubbish + waiting[1].answer(ESME_ROK, b"never read"))
         assert client.statuses(sequences) == [ESME_ROK, ESME_RSYSERR, ESME_RSYSERR]
     assert broken() == 1
-    assert "framing lost" in house.gate.said()
+    assert "framing lost" in harness.gate.said()
 
 
-def test_a_receipt_that_comes_before_the_answer_is_delivered_and_both_say_the_same_id(house: House, recipient: str) -> None:
-    house.carrier.hold(recipient)
-    with Client(house) as client:
+def test_a_receipt_that_comes_before_the_answer_is_delivered_and_both_say_the_same_id(harness: Harness, recipient: str) -> None:
+    harness.carrier.hold(recipient)
+    with Client(harness) as client:
         sequences = client.sends(recipient)
-        (waiting,) = house.carrier.waiting(recipient)
+        (waiting,) = harness.carrier.waiting(recipient)
         receipt = waiting.receipt(b"early-1")
         waiting.peer.send(receipt)
-        until(lambda: house.carrier.answers.get(77_777), "the receipt acknowledged, though nothing is answered")
+        until(lambda: harness.carrier.answers.get(77_777), "the receipt acknowledged, though nothing is answered")
         waiting.peer.send(waiting.answer(ESME_ROK, b"early-1"))
         (answer,) = client.answers(sequences).values()
         while not client.delivers:
@@ -219,22 +223,24 @@ def test_a_receipt_that_comes_before_the_answer_is_delivered_and_both_say_the_sa
 
 
 @pytest.mark.parametrize("status", [VENDOR, 0xFFFFFFFF, 0x45], ids=hex)
-def test_a_vendors_status_is_passed_on_as_it_is_and_the_allowance_given_back(house: House, recipient: str, status: int) -> None:
-    taken_back = counted(house, "gate106_entries_total", event="taken_back")
-    house.carrier.hold(recipient)
-    with Client(house) as client:
+def test_a_vendors_status_is_passed_on_as_it_is_and_the_allowance_given_back(
+    harness: Harness, recipient: str, status: int
+) -> None:
+    taken_back = counted(harness, "gate106_entries_total", event="taken_back")
+    harness.carrier.hold(recipient)
+    with Client(harness) as client:
         sequences = client.sends(recipient, 2)
-        first, second = house.carrier.waiting(recipient, 2)
+        first, second = harness.carrier.waiting(recipient, 2)
         first.peer.send(first.answer(status) + second.answer(status, b"", tlv(0x1400, b"why") + tlv(0x001D, b"no\0")))
         assert client.statuses(sequences) == [status] * 2
     assert taken_back() == 2
 
 
-def test_a_vendors_parameters_in_an_answer_pass_byte_for_byte(house: House, recipient: str) -> None:
-    house.carrier.hold(recipient)
-    with Client(house) as client:
+def test_a_vendors_parameters_in_an_answer_pass_byte_for_byte(harness: Harness, recipient: str) -> None:
+    harness.carrier.hold(recipient)
+    with Client(harness) as client:
         sequences = client.sends(recipient)
-        (waiting,) = house.carrier.waiting(recipient)
+        (waiting,) = harness.carrier.waiting(recipient)
         tail = tlv(0x1400, b"\1\2\3") + tlv(0x3FFF, b"") + tlv(0x0427, b"\2")
         waiting.peer.send(waiting.answer(ESME_ROK, b"v-1", tail))
         (answer,) = client.answers(sequences).values()
@@ -253,13 +259,15 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_a_malformed_answer_reaches_the_provider_as_SMPP_allows_and_is_counted(house: House, recipient: str, name: str) -> None:
-    counts = [counted(house, "gate106_bad_pdus_total", side="carrier", kind=kind, peer="bj") for kind in ("field", "tlv")]
-    taken_back = counted(house, "gate106_entries_total", event="taken_back")
-    house.carrier.hold(recipient)
-    with Client(house) as client:
+def test_a_malformed_answer_reaches_the_provider_as_SMPP_allows_and_is_counted(
+    harness: Harness, recipient: str, name: str
+) -> None:
+    counts = [counted(harness, "gate106_bad_pdus_total", side="carrier", kind=kind, peer="bj") for kind in ("field", "tlv")]
+    taken_back = counted(harness, "gate106_entries_total", event="taken_back")
+    harness.carrier.hold(recipient)
+    with Client(harness) as client:
         sequences = client.sends(recipient)
-        (waiting,) = house.carrier.waiting(recipient)
+        (waiting,) = harness.carrier.waiting(recipient)
         waiting.peer.send(pdu(SUBMIT_SM_RESP, waiting.pdu.sequence, MALFORMED[name]))
         (answer,) = client.answers(sequences).values()
         assert client.alive()
@@ -268,39 +276,40 @@ def test_a_malformed_answer_reaches_the_provider_as_SMPP_allows_and_is_counted(h
     assert sum(count() for count in counts) == 1
     assert taken_back() == 0, "the person may have got it"
     until(
-        lambda: "carrier sends malformed PDUs" in house.gate.log.read_text(errors="replace"), "a line of the minute in the log"
+        lambda: "carrier sends malformed PDUs" in harness.gate.log.read_text(errors="replace"),
+        "a line of the minute in the log",
     )
 
 
-def test_of_hundreds_of_statuses_a_bounded_number_has_a_series(house: House, recipient: str) -> None:
-    house.carrier.hold(recipient)
-    with Client(house) as client:
+def test_of_hundreds_of_statuses_a_bounded_number_has_a_series(harness: Harness, recipient: str) -> None:
+    harness.carrier.hold(recipient)
+    with Client(harness) as client:
         for first in range(0x1000, 0x1000 + 400, 50):
             sequences = client.sends(recipient, 50)
-            held = house.carrier.waiting(recipient, first + 50 - 0x1000)[first - 0x1000 :]
+            held = harness.carrier.waiting(recipient, first + 50 - 0x1000)[first - 0x1000 :]
             for number, waiting in enumerate(held):
                 waiting.peer.send(waiting.answer(first + number))
             assert sorted(client.statuses(sequences)) == list(range(first, first + 50))
-    assert house.gate.metric("gate106_carrier_responses_total", carrier="bj", status="other") > 300
+    assert harness.gate.metric("gate106_carrier_responses_total", carrier="bj", status="other") > 300
 
 
 def test_a_carrier_that_holds_the_socket_without_reading_is_let_go_and_nobody_waits_for_it(
-    house: House, recipient: str
+    harness: Harness, recipient: str
 ) -> None:
-    silent = counted(house, "gate106_disturbances_total", side="carrier", cause="silent")
-    unread = counted(house, "gate106_disturbances_total", side="carrier", cause="unread")
-    with Client(house) as client:
+    silent = counted(harness, "gate106_disturbances_total", side="carrier", cause="silent")
+    unread = counted(harness, "gate106_disturbances_total", side="carrier", cause="unread")
+    with Client(harness) as client:
         assert client.alive()
-        house.carrier.deafen()
+        harness.carrier.deafen()
         sequences = []
         for number in range(WINDOW):
             body = message(b"1069001", recipient.encode(), b"", tail=tlv(MESSAGE_PAYLOAD, b"x" * 60_000 + b"%d" % number))
             sequences.append(1000 + number)
             client.send(pdu(SUBMIT_SM, 1000 + number, body))
         assert set(client.statuses(sequences)) <= {ESME_RSYSERR, ESME_RMSGQFUL}
-        until(house.gate.why, "not ready: the link is gone")
+        until(harness.gate.why, "not ready: the link is gone")
         assert client.statuses(client.sends(recipient)) == [ESME_RMSGQFUL]
         assert silent() + unread() >= 1
         assert client.alive()
-    house.carrier.hear()
-    until(lambda: not house.gate.why(), "another link")
+    harness.carrier.hear()
+    until(lambda: not harness.gate.why(), "another link")

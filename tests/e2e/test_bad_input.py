@@ -61,7 +61,7 @@ FROM, TO = b"1069001", b"13800210001"
 BAD = "gate106_bad_pdus_total"
 
 
-class House(NamedTuple):
+class Harness(NamedTuple):
     carrier: Carrier
     gate: Gate
     neighbour: Raw
@@ -179,7 +179,7 @@ FRAMING = {
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[House]:
+def harness(tmp_path_factory) -> Iterator[Harness]:
     carrier = Carrier()
     providers = [provider("jia", "1069001", binds=100), provider("yi", "1069002")]
     gate = Gate(tmp_path_factory.mktemp("gate"), carrier.port, providers)
@@ -187,7 +187,7 @@ def house(tmp_path_factory) -> Iterator[House]:
         gate.start()
         with Raw(gate.port) as neighbour:
             assert neighbour.bind("yi").status == 0
-            yield House(carrier, gate, neighbour)
+            yield Harness(carrier, gate, neighbour)
     finally:
         if gate.started:
             gate.stop()
@@ -195,29 +195,29 @@ def house(tmp_path_factory) -> Iterator[House]:
 
 
 @pytest.fixture(autouse=True)
-def the_neighbour_notices_nothing(house: House, numbers: Iterator[int]) -> Iterator[None]:
+def the_neighbour_notices_nothing(harness: Harness, numbers: Iterator[int]) -> Iterator[None]:
     yield
     recipient = SHANGHAI.format(next(numbers))
-    assert house.neighbour.submit("1069002", recipient).status == 0
-    assert [len(seen.pdu.data) for seen in house.carrier.to(recipient)]
+    assert harness.neighbour.submit("1069002", recipient).status == 0
+    assert [len(seen.pdu.data) for seen in harness.carrier.to(recipient)]
 
 
-def session(house: House, bound: int) -> Raw:
-    client = Raw(house.gate.port)
+def session(harness: Harness, bound: int) -> Raw:
+    client = Raw(harness.gate.port)
     if bound:
         assert client.bind("jia", command=bound).status == 0
     return client
 
 
 @pytest.mark.parametrize("case", ANSWERED, ids=lambda case: case.name)
-def test_a_bad_pdu_is_answered_as_the_specification_says_and_counted_and_the_session_goes_on(house, case):
-    before, its = house.gate.metric(BAD, side="provider"), house.gate.metric(BAD, peer="jia")
-    with session(house, case.bound) as client:
+def test_a_bad_pdu_is_answered_as_the_specification_says_and_counted_and_the_session_goes_on(harness, case):
+    before, its = harness.gate.metric(BAD, side="provider"), harness.gate.metric(BAD, peer="jia")
+    with session(harness, case.bound) as client:
         answer = client.ask(case.data)
         assert (hex(answer.command), answer.status in case.statuses) == (hex(case.command), True), hex(answer.status)
         assert client.alive()
-        assert house.gate.metric(BAD, side="provider") == before + 1
-        assert house.gate.metric(BAD, peer="jia") == its + bool(case.bound), "an unbound one is nobody's"
+        assert harness.gate.metric(BAD, side="provider") == before + 1
+        assert harness.gate.metric(BAD, peer="jia") == its + bool(case.bound), "an unbound one is nobody's"
         if case.bound not in (0, BIND_RECEIVER):
             assert client.submit("1069001", TO.decode()).status == 0
         elif not case.bound:
@@ -225,56 +225,56 @@ def test_a_bad_pdu_is_answered_as_the_specification_says_and_counted_and_the_ses
 
 
 @pytest.mark.parametrize("case", IGNORED, ids=lambda case: case.name)
-def test_an_answer_to_nothing_is_counted_and_never_answered(house, case):
-    before = house.gate.metric(BAD, side="provider")
-    with session(house, case.bound) as client:
+def test_an_answer_to_nothing_is_counted_and_never_answered(harness, case):
+    before = harness.gate.metric(BAD, side="provider")
+    with session(harness, case.bound) as client:
         client.send(case.data)
         client.send(pdu(ENQUIRE_LINK, SEQUENCE))
         first = client.next()
         assert first is not None
         assert (first.command, first.sequence) == (ENQUIRE_LINK | RESPONSE, SEQUENCE)
-        assert house.gate.metric(BAD, side="provider") == before + 1
+        assert harness.gate.metric(BAD, side="provider") == before + 1
 
 
 @pytest.mark.parametrize("bound", [0, BIND_TRANSCEIVER], ids=["open", "bound"])
 @pytest.mark.parametrize("data", FRAMING.values(), ids=FRAMING.keys())
-def test_lost_framing_is_answered_once_and_then_the_connection_is_closed(house, data, bound):
-    before = house.gate.metric(BAD, side="provider", kind="framing")
-    with session(house, bound) as client:
+def test_lost_framing_is_answered_once_and_then_the_connection_is_closed(harness, data, bound):
+    before = harness.gate.metric(BAD, side="provider", kind="framing")
+    with session(harness, bound) as client:
         client.send(data)
         answer = client.next()
         assert answer is not None
         assert (answer.command, answer.status) == (GENERIC_NACK, ESME_RINVCMDLEN)
         assert client.closed()
-    assert house.gate.metric(BAD, side="provider", kind="framing") == before + 1
+    assert harness.gate.metric(BAD, side="provider", kind="framing") == before + 1
 
 
-def test_what_came_before_the_framing_was_lost_is_answered(house, numbers):
+def test_what_came_before_the_framing_was_lost_is_answered(harness, numbers):
     recipient = SHANGHAI.format(next(numbers))
-    with session(house, BIND_TRANSCEIVER) as client:
+    with session(harness, BIND_TRANSCEIVER) as client:
         client.send(client.submit_bytes("1069001", recipient) + pdu(ENQUIRE_LINK, 77) + FRAMING["length 4 GB"])
         commands = set()
         while (found := client.next()) is not None:
             commands.add((found.command, found.status))
     assert {(ENQUIRE_LINK | RESPONSE, 0), (GENERIC_NACK, ESME_RINVCMDLEN)} <= commands
-    until(lambda: house.carrier.to(recipient), "the submit at the carrier")
+    until(lambda: harness.carrier.to(recipient), "the submit at the carrier")
 
 
-def test_a_pdu_that_comes_byte_by_byte_is_one_pdu(house, numbers):
+def test_a_pdu_that_comes_byte_by_byte_is_one_pdu(harness, numbers):
     recipient = SHANGHAI.format(next(numbers))
-    with session(house, BIND_TRANSCEIVER) as client:
+    with session(harness, BIND_TRANSCEIVER) as client:
         data = client.submit_bytes("1069001", recipient)
         for octet in data:
             client.send(bytes((octet,)))
         answer = client.next()
         assert answer is not None
         assert (answer.command, answer.status) == (SUBMIT_SM | RESPONSE, 0)
-    assert [seen.pdu.but_sequence for seen in house.carrier.to(recipient)] == [data[:12] + data[16:]]
+    assert [seen.pdu.but_sequence for seen in harness.carrier.to(recipient)] == [data[:12] + data[16:]]
 
 
-def test_a_hundred_pdus_in_one_write_are_a_hundred_pdus_good_and_bad(house, numbers):
+def test_a_hundred_pdus_in_one_write_are_a_hundred_pdus_good_and_bad(harness, numbers):
     people = [SHANGHAI.format(next(numbers)) for _ in range(50)]
-    with session(house, BIND_TRANSCEIVER) as client:
+    with session(harness, BIND_TRANSCEIVER) as client:
         whole = [client.submit_bytes("1069001", person) for person in people]
         client.send(b"".join(data + pdu(0xABCD, 5000 + n) for n, data in enumerate(whole)))
         found = [client.next() for _ in range(100)]
@@ -282,11 +282,11 @@ def test_a_hundred_pdus_in_one_write_are_a_hundred_pdus_good_and_bad(house, numb
     assert statuses == [(GENERIC_NACK, ESME_RINVCMDID)] * 50 + [(SUBMIT_SM | RESPONSE, 0)] * 50
 
 
-def test_a_connection_dropped_in_the_middle_of_a_pdu_leaves_nothing_behind(house):
-    with session(house, BIND_TRANSCEIVER) as client:
-        bound = house.gate.metric("gate106_binds", provider="jia")
+def test_a_connection_dropped_in_the_middle_of_a_pdu_leaves_nothing_behind(harness):
+    with session(harness, BIND_TRANSCEIVER) as client:
+        bound = harness.gate.metric("gate106_binds", provider="jia")
         client.send(submit()[:40])
-    until(lambda: house.gate.metric("gate106_binds", provider="jia") == bound - 1, "one bind fewer")
+    until(lambda: harness.gate.metric("gate106_binds", provider="jia") == bound - 1, "one bind fewer")
 
 
 @pytest.mark.parametrize(
@@ -301,17 +301,17 @@ def test_a_connection_dropped_in_the_middle_of_a_pdu_leaves_nothing_behind(house
     ids=["another's port", "no port", "a landline", "nobody", "abroad"],
 )
 def test_a_well_formed_submit_from_or_to_the_wrong_number_is_refused_and_not_counted_as_malformed(
-    house, source, destination, status
+    harness, source, destination, status
 ):
-    before = house.gate.metric(BAD)
-    with session(house, BIND_TRANSCEIVER) as client:
+    before = harness.gate.metric(BAD)
+    with session(harness, BIND_TRANSCEIVER) as client:
         assert client.ask(submit(source=source, destination=destination)).status == status
         assert client.alive()
-    assert house.gate.metric(BAD) == before
+    assert harness.gate.metric(BAD) == before
 
 
 @pytest.mark.parametrize("command", [QUERY_SM, CANCEL_SM, REPLACE_SM, DATA_SM, SUBMIT_MULTI], ids=hex)
-def test_every_other_command_is_answered_in_its_own_response_and_the_bind_goes_on(house, command):
+def test_every_other_command_is_answered_in_its_own_response_and_the_bind_goes_on(harness, command):
     body = {
         QUERY_SM: b"1\0\1\1" + FROM + b"\0",
         CANCEL_SM: b"\0" + b"1\0\1\1" + FROM + b"\0\1\1" + TO + b"\0",
@@ -319,15 +319,15 @@ def test_every_other_command_is_answered_in_its_own_response_and_the_bind_goes_o
         DATA_SM: b"\0\1\1" + FROM + b"\0\1\1" + TO + b"\0\0\0\0" + tlv(MESSAGE_PAYLOAD, b"hello"),
         SUBMIT_MULTI: b"\0\1\1" + FROM + b"\0\1\1\1\1" + TO + b"\0" + bytes(8) + b"\0\5hello",
     }[command]
-    with session(house, BIND_TRANSCEIVER) as client:
+    with session(harness, BIND_TRANSCEIVER) as client:
         answer = client.ask(pdu(command, SEQUENCE, body))
         assert answer.command == command | RESPONSE
         assert answer.status == (ESME_RREPLACEFAIL if command == REPLACE_SM else 0)
         assert client.submit("1069001", TO.decode()).status == 0
 
 
-def test_a_wrong_account_or_password_is_refused_and_may_try_again(house):
-    with Raw(house.gate.port) as client:
+def test_a_wrong_account_or_password_is_refused_and_may_try_again(harness):
+    with Raw(harness.gate.port) as client:
         assert client.bind("nobody").status == ESME_RINVSYSID
         assert client.bind("jia", "wrong").status == ESME_RINVPASWD
         assert client.bind("jia").status == 0
@@ -344,28 +344,28 @@ def test_a_wrong_account_or_password_is_refused_and_may_try_again(house):
     ],
     ids=["sm_length", "long source", "TLV", "a submit"],
 )
-def test_a_carriers_bad_pdu_is_refused_and_counted_and_its_link_goes_on(house, data, statuses):
-    before, binds = house.gate.metric(BAD, side="carrier"), house.carrier.binds.total()
-    house.carrier.answers.pop(SEQUENCE, None)
-    house.carrier.raw(data)
-    answer = until(lambda: house.carrier.answers.get(SEQUENCE), "the gate's answer")
+def test_a_carriers_bad_pdu_is_refused_and_counted_and_its_link_goes_on(harness, data, statuses):
+    before, binds = harness.gate.metric(BAD, side="carrier"), harness.carrier.binds.total()
+    harness.carrier.answers.pop(SEQUENCE, None)
+    harness.carrier.raw(data)
+    answer = until(lambda: harness.carrier.answers.get(SEQUENCE), "the gate's answer")
     assert answer.command == int.from_bytes(data[4:8], "big") | RESPONSE
     assert answer.status in statuses
-    assert house.gate.metric(BAD, side="carrier") == before + 1
-    assert house.carrier.binds.total() == binds
+    assert harness.gate.metric(BAD, side="carrier") == before + 1
+    assert harness.carrier.binds.total() == binds
 
 
-def test_a_carriers_answer_to_nothing_is_counted(house):
-    before = house.gate.metric(BAD, side="carrier")
-    house.carrier.raw(pdu(SUBMIT_SM | RESPONSE, 0x7FFFFFF0, b"1\0"))
-    until(lambda: house.gate.metric(BAD, side="carrier") == before + 1, "the count")
-    assert house.gate.metric(BAD, peer="bj") == before + 1
+def test_a_carriers_answer_to_nothing_is_counted(harness):
+    before = harness.gate.metric(BAD, side="carrier")
+    harness.carrier.raw(pdu(SUBMIT_SM | RESPONSE, 0x7FFFFFF0, b"1\0"))
+    until(lambda: harness.gate.metric(BAD, side="carrier") == before + 1, "the count")
+    assert harness.gate.metric(BAD, peer="bj") == before + 1
 
 
-def test_a_carrier_whose_framing_is_lost_is_told_and_bound_to_again(house):
-    binds = house.carrier.binds.total()
-    house.carrier.raw(FRAMING["length 4 GB"])
-    until(lambda: house.carrier.binds.total() == binds + 1, "another bind")
-    until(lambda: not house.gate.why(), "the gate ready again")
-    nacks = [found for found in house.carrier.other if found.command == GENERIC_NACK]
+def test_a_carrier_whose_framing_is_lost_is_told_and_bound_to_again(harness):
+    binds = harness.carrier.binds.total()
+    harness.carrier.raw(FRAMING["length 4 GB"])
+    until(lambda: harness.carrier.binds.total() == binds + 1, "another bind")
+    until(lambda: not harness.gate.why(), "the gate ready again")
+    nacks = [found for found in harness.carrier.other if found.command == GENERIC_NACK]
     assert [nack.status for nack in nacks] == [ESME_RINVCMDLEN]

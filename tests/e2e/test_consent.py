@@ -30,7 +30,7 @@ rules:
 """
 
 
-class House(Gate):
+class Harness(Gate):
     def said(self, *words: str | Path, code: int = 0, token: str = "") -> Any:
         if token:
             os.environ["GATE106_TOKEN"] = token
@@ -48,19 +48,19 @@ class House(Gate):
 
 
 @pytest.fixture
-def house(tmp_path: Path, carrier: Carrier) -> Iterator[House]:
+def harness(tmp_path: Path, carrier: Carrier) -> Iterator[Harness]:
     people = [
         {"name": "li", "user": ME, "roles": ["officer"], "token": hash_token("token of li")},
         {"name": "wang", "roles": ["officer"], "token": hash_token("token of wang")},
         {"name": "zhao", "roles": ["viewer"], "token": hash_token("token of zhao")},
     ]
-    made = House(tmp_path, carrier.port, [provider("jia", "1069001", category="marketing")], people=people)
+    made = Harness(tmp_path, carrier.port, [provider("jia", "1069001", category="marketing")], people=people)
     made.write_rules(RULES)
     yield made.start()  # type: ignore[misc]
     made.stop()
 
 
-def test_from_a_file_to_a_message_and_back(house: House, tmp_path: Path) -> None:
+def test_from_a_file_to_a_message_and_back(harness: Harness, tmp_path: Path) -> None:
     (tmp_path / "proof.pdf").write_bytes(b"%PDF signed")
     (tmp_path / "bad.csv").write_bytes(
         "号码,given\n13800210001,2026-01-01\n1380021,2026-01-01\n13800210003,soon\n".encode("gbk")
@@ -68,91 +68,91 @@ def test_from_a_file_to_a_message_and_back(house: House, tmp_path: Path) -> None
     (tmp_path / "good.csv").write_bytes(f"号码,given\n{LI},2026-01-01\n{WANG},2026-01-01 10:00\n".encode("gbk"))
     handed_in = ("--source", "app", "--provider", "jia", "--version", "v3", "--why", "handed in by jia")
 
-    assert "13800210003 " not in (bad := house.said("import", tmp_path / "bad.csv", *handed_in, code=2))
+    assert "13800210003 " not in (bad := harness.said("import", tmp_path / "bad.csv", *handed_in, code=2))
     assert "bad.csv:3: no recipient: 7 digits instead of 11" in bad
     assert "bad.csv:4: given: " in bad
     assert "2 bad rows of 3: nothing was imported" in bad
-    assert house.statuses(LI) == [MISSING]
+    assert harness.statuses(LI) == [MISSING]
 
     (tmp_path / "unknown.csv").write_bytes(f"号码,given,category\n{LI},2026-01-01,\n\n{WANG},2026-01-01,banana\n".encode("gbk"))
-    unknown = house.said("import", tmp_path / "unknown.csv", *handed_in, code=2)
+    unknown = harness.said("import", tmp_path / "unknown.csv", *handed_in, code=2)
     assert "line 4: unknown category 'banana'" in unknown
 
-    told = house.said("import", tmp_path / "good.csv", *handed_in)
+    told = harness.said("import", tmp_path / "good.csv", *handed_in)
     assert (told["batches"], told["numbers"], told["new"], told["enforced"]) == ([1], 2, 2, True)
-    (task,) = house.said("tasks", "--provider", "jia")["batches"]
+    (task,) = harness.said("tasks", "--provider", "jia")["batches"]
     assert (task["number"], task["overdue"], task["due"]) == (1, False, told["due"])
-    assert "there is no proof to look at" in house.said(
+    assert "there is no proof to look at" in harness.said(
         "review", "1", "--verdict", "accepted", "--why", "x", code=2, token="token of wang"
     )
-    (proved,) = house.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "sent by jia")["batches"]
+    (proved,) = harness.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "sent by jia")["batches"]
     assert proved["proof"] == hashlib.sha256(b"%PDF signed").hexdigest()
-    assert house.said("tasks")["batches"] == []
-    assert house.statuses(LI) == [MISSING], "nobody has looked at it"
+    assert harness.said("tasks")["batches"] == []
+    assert harness.statuses(LI) == [MISSING], "nobody has looked at it"
 
-    assert "was brought by li: somebody else must look" in house.said(
+    assert "was brought by li: somebody else must look" in harness.said(
         "review", "1", "--verdict", "accepted", "--why", "x", code=2
     )
-    refused = house.said("review", "1", "--verdict", "accepted", "--why", "x", code=2, token="token of zhao")
+    refused = harness.said("review", "1", "--verdict", "accepted", "--why", "x", code=2, token="token of zhao")
     assert "takes the role officer or admin, and zhao is viewer" in refused
-    house.said("review", "1", "--verdict", "accepted", "--why", "the form is signed", token="token of wang")
-    assert house.statuses(LI, WANG, ZHAO) == [0, 0, MISSING]
+    harness.said("review", "1", "--verdict", "accepted", "--why", "the form is signed", token="token of wang")
+    assert harness.statuses(LI, WANG, ZHAO) == [0, 0, MISSING]
 
-    house.signal(signal.SIGKILL)
-    house.wait()
-    house.start()
-    assert house.statuses(LI, ZHAO) == [0, MISSING]
-    house.said("withdraw", "--to", LI, "--why", "asked by phone")
-    assert house.statuses(LI, WANG) == [MISSING, 0]
-    shown = house.said("show", "--to", LI)
+    harness.signal(signal.SIGKILL)
+    harness.wait()
+    harness.start()
+    assert harness.statuses(LI, ZHAO) == [0, MISSING]
+    harness.said("withdraw", "--to", LI, "--why", "asked by phone")
+    assert harness.statuses(LI, WANG) == [MISSING, 0]
+    shown = harness.said("show", "--to", LI)
     assert [one["reviewer"].partition(" (")[0] for one in shown["consents"]] == ["wang"]
     assert len(shown["withdrawn"]) == 1
     assert LI not in json.dumps(shown)
 
     out = tmp_path / "out.csv"
-    assert "takes the role" in house.said("export", "--out", out, "--why", "x", code=2, token="token of zhao")
+    assert "takes the role" in harness.said("export", "--out", out, "--why", "x", code=2, token="token of zhao")
     out.unlink()
-    assert house.said("export", "--out", out, "--why", "the regulator asks")["rows"] == 2
+    assert harness.said("export", "--out", out, "--why", "the regulator asks")["rows"] == 2
     assert out.stat().st_mode & 0o777 == 0o600
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["number"], row["given"], row["state"], row["version"]) for row in rows] == [
         (LI, "2026-01-01", "accepted", "v3"), (WANG, "2026-01-01", "accepted", "v3"),
     ]  # fmt: skip
-    house.said("withdraw", "1", "--why", "the form was forged")
-    assert house.statuses(WANG) == [MISSING]
-    house.signal(signal.SIGTERM)
-    house.wait()
-    house.start()
-    assert house.statuses(WANG) == [MISSING]
-    assert [one["state"] for one in house.said()["batches"]] == ["withdrawn"]
+    harness.said("withdraw", "1", "--why", "the form was forged")
+    assert harness.statuses(WANG) == [MISSING]
+    harness.signal(signal.SIGTERM)
+    harness.wait()
+    harness.start()
+    assert harness.statuses(WANG) == [MISSING]
+    assert [one["state"] for one in harness.said()["batches"]] == ["withdrawn"]
 
 
-def test_whoever_hands_in_the_proof_later_does_not_accept_it_alone(house: House, tmp_path: Path) -> None:
+def test_whoever_hands_in_the_proof_later_does_not_accept_it_alone(harness: Harness, tmp_path: Path) -> None:
     (tmp_path / "proof.pdf").write_bytes(b"%PDF signed")
     (tmp_path / "good.csv").write_text(f"number,given\n{LI},2026-01-01\n", encoding="utf-8")
-    house.said("import", tmp_path / "good.csv", "--source", "app", "--provider", "jia", "--why", "handed in by jia")
+    harness.said("import", tmp_path / "good.csv", "--source", "app", "--provider", "jia", "--why", "handed in by jia")
     review = ("review", "1", "--verdict", "accepted", "--why", "x")
-    house.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "sent by jia", token="token of wang")
+    harness.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "sent by jia", token="token of wang")
     for _ in range(2):
-        assert "was brought by wang: somebody else must look" in house.said(*review, code=2, token="token of wang")
-        assert "was brought by li: somebody else must look" in house.said(*review, code=2)
-        house.signal(signal.SIGKILL)
-        house.wait()
-        house.start()
-    house.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "once more, by who brought the file")
-    assert [one["state"] for one in house.said(*review, token="token of wang")["batches"]] == ["accepted"]
+        assert "was brought by wang: somebody else must look" in harness.said(*review, code=2, token="token of wang")
+        assert "was brought by li: somebody else must look" in harness.said(*review, code=2)
+        harness.signal(signal.SIGKILL)
+        harness.wait()
+        harness.start()
+    harness.said("proof", "1", "--file", tmp_path / "proof.pdf", "--why", "once more, by who brought the file")
+    assert [one["state"] for one in harness.said(*review, token="token of wang")["batches"]] == ["accepted"]
 
 
-def test_a_consent_until_a_day_holds_on_that_day_and_leaves_as_it_came(house: House, tmp_path: Path) -> None:
+def test_a_consent_until_a_day_holds_on_that_day_and_leaves_as_it_came(harness: Harness, tmp_path: Path) -> None:
     today = time_windows.local(time.time())[:10]
     (tmp_path / "proof.pdf").write_bytes(b"%PDF signed")
     (tmp_path / "good.csv").write_text(f"number,given,until\n{LI},{today},{today}\n", encoding="utf-8")
     handed_in = ("--source", "app", "--provider", "jia", "--proof", tmp_path / "proof.pdf", "--why", "handed in by jia")
-    batches = house.said("import", tmp_path / "good.csv", *handed_in)["batches"]
-    house.said("review", *map(str, batches), "--verdict", "accepted", "--why", "x", token="token of wang")
-    assert house.statuses(LI, WANG) == [0, MISSING]
+    batches = harness.said("import", tmp_path / "good.csv", *handed_in)["batches"]
+    harness.said("review", *map(str, batches), "--verdict", "accepted", "--why", "x", token="token of wang")
+    assert harness.statuses(LI, WANG) == [0, MISSING]
     out = tmp_path / "out.csv"
-    house.said("export", "--out", out, "--why", "the regulator asks")
+    harness.said("export", "--out", out, "--why", "the regulator asks")
     with out.open(newline="") as file:
         assert {row["number"]: row["until"] for row in csv.DictReader(file)} == {LI: today}

@@ -19,7 +19,7 @@ from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.pdus import BIND_TRANSMITTER, SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
-from tests.e2e.test_consent import House
+from tests.e2e.test_consent import Harness
 from tests.e2e.test_long import parts
 from tests.e2e.waiting import until
 from tests.needs import needs
@@ -46,7 +46,7 @@ rules:
 """
 
 
-class Asking(House):
+class Asking(Harness):
     carrier: Carrier
 
     def send(self, person: str, text: str) -> int:

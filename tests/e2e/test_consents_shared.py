@@ -14,7 +14,7 @@ import pytest
 from proxy.operations.http_auth import hash_token
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, provider
-from tests.e2e.test_consent import MISSING, RULES, House
+from tests.e2e.test_consent import MISSING, RULES, Harness
 from tests.e2e.waiting import until
 from tests.needs import needs
 from tests.valkey import SECRET, Valkey
@@ -36,7 +36,7 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def gates(tmp_path: Path, carrier: Carrier, server: Valkey) -> Iterator[list[House]]:
+def gates(tmp_path: Path, carrier: Carrier, server: Valkey) -> Iterator[list[Harness]]:
     with ExitStack() as after:
         found = []
         for node in (1, 2):
@@ -44,7 +44,7 @@ def gates(tmp_path: Path, carrier: Carrier, server: Valkey) -> Iterator[list[Hou
             folder.mkdir()
             jia = provider("jia", "1069001", category="marketing", binds=8)
             shared = {"secret": SECRET.decode()}
-            gate = House(
+            gate = Harness(
                 folder, carrier.port, [jia], people=PEOPLE, node=node, carrier={"links": 2}, store=server.url, shared=shared
             )
             gate.write_rules(RULES)
@@ -53,11 +53,11 @@ def gates(tmp_path: Path, carrier: Carrier, server: Valkey) -> Iterator[list[Hou
         yield found  # type: ignore[misc]
 
 
-def soon(gate: House, wanted: list[int]) -> None:
+def soon(gate: Harness, wanted: list[int]) -> None:
     until(lambda: gate.statuses(LI, WANG, ZHAO) == wanted, f"{wanted} for three people", 15)
 
 
-def brought(gate: House, folder: Path, *people: str) -> int:
+def brought(gate: Harness, folder: Path, *people: str) -> int:
     """The number of the batch."""
     (folder / "consents.csv").write_text("号码,given\n" + "".join(f"{person},2026-01-01\n" for person in people))
     (folder / "proof.pdf").write_bytes(b"%PDF signed")
@@ -77,12 +77,12 @@ def brought(gate: House, folder: Path, *people: str) -> int:
     return int(number)
 
 
-def accepted(gate: House, number: int) -> None:
+def accepted(gate: Harness, number: int) -> None:
     until(lambda: number in [one["number"] for one in gate.said()["batches"]], "the batch heard of", 15)
     gate.said("review", str(number), "--verdict", "accepted", "--why", "the form is signed", token="token of wang")
 
 
-def test_what_is_brought_at_one_gate_is_looked_at_and_taken_back_at_another(gates: list[House], tmp_path: Path) -> None:
+def test_what_is_brought_at_one_gate_is_looked_at_and_taken_back_at_another(gates: list[Harness], tmp_path: Path) -> None:
     one, other = gates
     first = brought(one, tmp_path, LI, WANG)
     accepted(other, first)
@@ -106,7 +106,7 @@ def test_what_is_brought_at_one_gate_is_looked_at_and_taken_back_at_another(gate
     assert states == {first: "accepted", second: "withdrawn"}
 
 
-def test_a_gate_that_was_killed_hears_what_was_brought_meanwhile(gates: list[House], tmp_path: Path) -> None:
+def test_a_gate_that_was_killed_hears_what_was_brought_meanwhile(gates: list[Harness], tmp_path: Path) -> None:
     one, other = gates
     other.signal(signal.SIGKILL)
     other.wait()
@@ -122,7 +122,7 @@ def test_a_gate_that_was_killed_hears_what_was_brought_meanwhile(gates: list[Hou
 
 
 def test_what_is_taken_back_while_the_store_is_away_is_told_when_it_is_back(
-    gates: list[House], server: Valkey, tmp_path: Path
+    gates: list[Harness], server: Valkey, tmp_path: Path
 ) -> None:
     one, other = gates
     accepted(other, brought(one, tmp_path, LI, WANG))

@@ -18,7 +18,7 @@ from proxy.operations.http_auth import hash_token
 from tests.e2e.gate import Gate, keep_secret, run
 from tests.e2e.pdus import ESME_ROK, ESME_RTHROTTLED
 from tests.e2e.raw import Raw
-from tests.e2e.sharing import House, gate_on, server_and_carrier
+from tests.e2e.sharing import Harness, gate_on, server_and_carrier
 from tests.e2e.waiting import until
 from tests.needs import needs
 
@@ -34,7 +34,7 @@ AT_ONCE_S = 1.0
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def harness(tmp_path: Path) -> Iterator[Harness]:
     tokens = {name: f"{name}-has-a-token" for name in ("li", "wang")}
     people = [
         {"name": name, "user": f"{name}-os", "roles": ["officer", "approver"], "token": hash_token(token)}
@@ -52,7 +52,7 @@ def house(tmp_path: Path) -> Iterator[House]:
             gate.write_settings()
             gate.start()
             after.callback(gate.stop)
-        yield House(server, carrier, gates)
+        yield Harness(server, carrier, gates)
 
 
 def told(gate: Gate, *words: str | Path) -> dict[str, Any]:
@@ -94,13 +94,13 @@ def soon(gate: Gate, wanted: int) -> None:
     assert time.monotonic() - begun < AT_ONCE_S
 
 
-def test_a_penalty_approved_at_one_gate_acts_at_both_and_lifted_at_the_other_at_neither(house: House) -> None:
-    one, other = house.gates
+def test_a_penalty_approved_at_one_gate_acts_at_both_and_lifted_at_the_other_at_neither(harness: Harness) -> None:
+    one, other = harness.gates
     suspend = ("penalty", "propose", "--provider", "jia", "--step", "suspend-marketing", "--why", "x", *by(one, "li"))
     made = told(one, *suspend)["id"]
     until(lambda: penalties(other) == {made: "proposed"}, "it waits at both")
     assert "li is the author" in refused(other, "penalty", "approve", str(made), *by(other, "li"))
-    assert [status(gate) for gate in house.gates] == [ESME_ROK, ESME_ROK]
+    assert [status(gate) for gate in harness.gates] == [ESME_ROK, ESME_ROK]
     told(other, "penalty", "approve", str(made), *by(other, "wang"))
     assert status(other) == SUSPENDED
     soon(one, SUSPENDED)
@@ -118,28 +118,28 @@ def test_a_penalty_approved_at_one_gate_acts_at_both_and_lifted_at_the_other_at_
     assert events == ["proposed", "approved", "appealed", "lifted"]
 
 
-def test_a_throttle_is_felt_at_both_and_given_back_at_both_when_its_time_has_passed(house: House) -> None:
-    one, other = house.gates
+def test_a_throttle_is_felt_at_both_and_given_back_at_both_when_its_time_has_passed(harness: Harness) -> None:
+    one, other = harness.gates
     throttle = ("--step", "throttle", "--to", "0.1", "--for", "6s", "--why", "x")
     made = told(one, "penalty", "propose", "--provider", "jia", *throttle, *by(one, "li"))["id"]
     told(one, "penalty", "approve", str(made), *by(one, "wang"))
 
     def limits() -> list[float]:
-        return [gate.metric("gate106_provider_tps_limit", provider="jia") for gate in house.gates]
+        return [gate.metric("gate106_provider_tps_limit", provider="jia") for gate in harness.gates]
 
     until(lambda: limits() == [100, 100], "felt at both")
     until(lambda: limits() == [1000, 1000], "given back at both")
-    until(lambda: [penalties(gate) for gate in house.gates] == [{made: "over"}] * 2, "over at both")
-    assert [known(gate, "stop", "orders") for gate in house.gates] == [[], []]
+    until(lambda: [penalties(gate) for gate in harness.gates] == [{made: "over"}] * 2, "over at both")
+    assert [known(gate, "stop", "orders") for gate in harness.gates] == [[], []]
     mine = told(other, "penalty", "propose", "--provider", "jia", "--step", "warn", "--why", "x", *by(one, "li"))["id"]
     assert mine % 256 == 2
     until(lambda: set(penalties(one)) == {made, mine}, "numbers of both are known")
 
 
 def test_a_case_filed_at_one_gate_is_decided_at_the_other_once_and_its_person_hears_no_more_from_either(
-    house: House, tmp_path: Path
+    harness: Harness, tmp_path: Path
 ) -> None:
-    one, other = house.gates
+    one, other = harness.gates
     file = tmp_path / "batch.csv"
     file.write_text(
         "number,time,sender,text,reference\n13800210077,2026-11-11 10:00,1069001,buy,A1\n13800210078,2026-11-11 10:00,1069001,buy,A2\n"
@@ -161,12 +161,12 @@ def test_a_case_filed_at_one_gate_is_decided_at_the_other_once_and_its_person_he
             ("stopped", teller)
         ]
         assert ([refusal["scope"] for refusal in trace["in_force"]], trace["sent_after_optout"]) == (["provider"], 0)
-    house.server.kill()
+    harness.server.kill()
     until(lambda: one.metric("gate106_store_up") == 0, "cut off")
     told(one, "complaint", "decide", str(second), "invalid", "--why", "no message")
     one.signal(signal.SIGKILL)
     one.wait()
-    house.server.start()
+    harness.server.start()
     one.start()
     until(lambda: told(other, "complaint", "show", str(second))["state"] == "invalid", "told when they are together again", 30)
     file.write_text(file.read_text().replace("A1", "B1").replace("A2", "B2"))

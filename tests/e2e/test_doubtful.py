@@ -31,7 +31,7 @@ rules:
 ZH = 8
 
 
-class House(Gate):
+class Harness(Gate):
     carrier: Carrier
 
     def sends(self, *people: str, by: str = "jia", text: str = AD) -> list[int]:
@@ -64,128 +64,130 @@ class House(Gate):
         self.start()
 
 
-def house_at(folder: Path, carrier: Carrier, **more: Any) -> House:
+def harness_at(folder: Path, carrier: Carrier, **more: Any) -> Harness:
     jia, yi = provider("jia", PORT, category="marketing", binds=4), provider("yi", OTHERS, category="marketing", binds=4)
-    made = House(folder, carrier.port, [jia, yi], **more)
+    made = Harness(folder, carrier.port, [jia, yi], **more)
     made.carrier = carrier
     made.write_rules(RULES)
     return made
 
 
 @pytest.fixture
-def house(tmp_path: Path, carrier: Carrier) -> Iterator[House]:
-    made = house_at(tmp_path, carrier)
+def harness(tmp_path: Path, carrier: Carrier) -> Iterator[Harness]:
+    made = harness_at(tmp_path, carrier)
     yield made.start()  # type: ignore[misc]
     made.stop()
 
 
-def test_what_a_doubtful_reply_may_refuse_waits_over_all_providers_and_passes_when_it_asks_for_nothing(house: House) -> None:
-    assert house.sends(LI, WANG) == [0, 0]
-    house.replies(LI)
-    assert (house.sends(LI, WANG), house.sends(LI, by="yi")) == ([NOT_PERMITTED, 0], [NOT_PERMITTED])
-    house.killed()
-    assert house.sends(LI) == [NOT_PERMITTED]
-    (row,) = house.rows()
+def test_what_a_doubtful_reply_may_refuse_waits_over_all_providers_and_passes_when_it_asks_for_nothing(
+    harness: Harness,
+) -> None:
+    assert harness.sends(LI, WANG) == [0, 0]
+    harness.replies(LI)
+    assert (harness.sends(LI, WANG), harness.sends(LI, by="yi")) == ([NOT_PERMITTED, 0], [NOT_PERMITTED])
+    harness.killed()
+    assert harness.sends(LI) == [NOT_PERMITTED]
+    (row,) = harness.rows()
     assert (row["words"], row["replies"], row["people"], row["holding"], row["then"]) == (DOUBTFUL, 1, 1, 1, "refuse")
     assert (row["answered"]["category"], row["answered"]["signature"], row["answered"]["text"]) == ("marketing", "青禾商城", AD)
-    assert house.metric("gate106_doubtful_replies", state="open") == 1
-    assert house.metric("gate106_doubtful_oldest_seconds") > 0
-    assert house.decides("no")["lifted"] == 1
-    assert house.sends(LI) == [0]
-    house.killed()
-    assert (house.sends(LI), house.rows()) == ([0], [])
-    (made,) = house.says("optout", "doubtful", "--state", "decided")["decisions"]
+    assert harness.metric("gate106_doubtful_replies", state="open") == 1
+    assert harness.metric("gate106_doubtful_oldest_seconds") > 0
+    assert harness.decides("no")["lifted"] == 1
+    assert harness.sends(LI) == [0]
+    harness.killed()
+    assert (harness.sends(LI), harness.rows()) == ([0], [])
+    (made,) = harness.says("optout", "doubtful", "--state", "decided")["decisions"]
     assert (made["yes"], made["why"], made["replies"], made["words"]) == (False, "read it", 1, DOUBTFUL)
 
 
-def test_a_reply_that_asked_to_stop_is_a_refusal_for_good_until_the_person_takes_it_back(house: House) -> None:
-    assert house.sends(LI) == [0]
-    house.replies(LI)
-    assert house.decides("yes")["refused"] == 1
-    house.killed()
-    assert (house.sends(LI), house.sends(LI, by="yi")) == ([NOT_PERMITTED], [NOT_PERMITTED])
-    (refusal,) = house.says("suppress", "show", "--to", LI)["refusals"]
+def test_a_reply_that_asked_to_stop_is_a_refusal_for_good_until_the_person_takes_it_back(harness: Harness) -> None:
+    assert harness.sends(LI) == [0]
+    harness.replies(LI)
+    assert harness.decides("yes")["refused"] == 1
+    harness.killed()
+    assert (harness.sends(LI), harness.sends(LI, by="yi")) == ([NOT_PERMITTED], [NOT_PERMITTED])
+    (refusal,) = harness.says("suppress", "show", "--to", LI)["refusals"]
     assert (refusal["scope"], refusal["source"], refusal["until"]) == ("advertiser", "reply", 0)
-    house.replies(LI, "START")
-    assert house.sends(LI) == [0]
+    harness.replies(LI, "START")
+    assert harness.sends(LI) == [0]
 
 
-def test_a_reply_that_turns_out_to_refuse_two_shops_is_one_opt_out(house: House) -> None:
-    assert house.sends(LI) + house.sends(LI, text="【山货】秋季新米现磨现发 拒收请回复R") == [0, 0]
-    before = house.metric("gate106_optouts_total")
-    house.replies(LI)
-    house.decides("yes")
-    assert len(house.says("suppress", "show", "--to", LI)["refusals"]) == 2
-    assert house.metric("gate106_optouts_total") == before + 1
+def test_a_reply_that_turns_out_to_refuse_two_shops_is_one_opt_out(harness: Harness) -> None:
+    assert harness.sends(LI) + harness.sends(LI, text="【山货】秋季新米现磨现发 拒收请回复R") == [0, 0]
+    before = harness.metric("gate106_optouts_total")
+    harness.replies(LI)
+    harness.decides("yes")
+    assert len(harness.says("suppress", "show", "--to", LI)["refusals"]) == 2
+    assert harness.metric("gate106_optouts_total") == before + 1
 
 
-def test_one_decision_is_of_all_who_wrote_the_same_and_a_standing_one_of_those_who_will(house: House) -> None:
-    assert house.sends(LI, WANG, ZHAO) == [0, 0, 0]
+def test_one_decision_is_of_all_who_wrote_the_same_and_a_standing_one_of_those_who_will(harness: Harness) -> None:
+    assert harness.sends(LI, WANG, ZHAO) == [0, 0, 0]
     for who in (LI, WANG):
-        house.replies(who)
-    assert house.decides("no", "--standing")["replies"] == 2
-    assert house.sends(LI, WANG) == [0, 0]
-    house.killed()
-    house.replies(ZHAO)
-    assert (house.sends(ZHAO), house.rows()) == ([0], [])
-    (stands,) = house.says("optout", "doubtful", "--state", "standing")["decisions"]
-    house.says("optout", "end-standing", stands["row"], "--why", "the shop asks something else now")
-    house.replies(ZHAO)
-    assert (house.sends(ZHAO), len(house.rows())) == ([NOT_PERMITTED], 1)
-    assert house.decides("yes", "--standing")["refused"] == 1
-    assert house.sends(SHANGHAI.format(4)) == [0]
-    house.replies(SHANGHAI.format(4))
-    assert house.sends(SHANGHAI.format(4)) == [NOT_PERMITTED]
-    assert house.rows() == []
+        harness.replies(who)
+    assert harness.decides("no", "--standing")["replies"] == 2
+    assert harness.sends(LI, WANG) == [0, 0]
+    harness.killed()
+    harness.replies(ZHAO)
+    assert (harness.sends(ZHAO), harness.rows()) == ([0], [])
+    (stands,) = harness.says("optout", "doubtful", "--state", "standing")["decisions"]
+    harness.says("optout", "end-standing", stands["row"], "--why", "the shop asks something else now")
+    harness.replies(ZHAO)
+    assert (harness.sends(ZHAO), len(harness.rows())) == ([NOT_PERMITTED], 1)
+    assert harness.decides("yes", "--standing")["refused"] == 1
+    assert harness.sends(SHANGHAI.format(4)) == [0]
+    harness.replies(SHANGHAI.format(4))
+    assert harness.sends(SHANGHAI.format(4)) == [NOT_PERMITTED]
+    assert harness.rows() == []
 
 
-def test_two_rows_of_one_person_hold_until_both_are_decided(house: House) -> None:
-    assert house.sends(LI) == [0]
+def test_two_rows_of_one_person_hold_until_both_are_decided(harness: Harness) -> None:
+    assert harness.sends(LI) == [0]
     for text in (DOUBTFUL, "退订失败"):
-        house.replies(LI, text)
-    first, second = (one["row"] for one in house.rows())
-    house.says("optout", "decide", first, "--no", "--why", "asks")
-    assert house.sends(LI) == [NOT_PERMITTED]
-    house.says("optout", "decide", second, "--no", "--why", "asks")
-    assert house.sends(LI) == [0]
+        harness.replies(LI, text)
+    first, second = (one["row"] for one in harness.rows())
+    harness.says("optout", "decide", first, "--no", "--why", "asks")
+    assert harness.sends(LI) == [NOT_PERMITTED]
+    harness.says("optout", "decide", second, "--no", "--why", "asks")
+    assert harness.sends(LI) == [0]
 
 
 def test_where_doubtful_replies_pass_one_is_listed_and_holds_nothing_until_yes(tmp_path: Path, carrier: Carrier) -> None:
-    house = house_at(tmp_path, carrier, doubtful_replies="pass")
-    house.start()
+    harness = harness_at(tmp_path, carrier, doubtful_replies="pass")
+    harness.start()
     try:
-        assert house.sends(LI) == [0]
-        house.replies(LI)
-        assert (house.sends(LI), house.rows()[0]["holding"]) == ([0], 0)
-        assert house.decides("yes")["refused"] == 1
-        assert house.sends(LI) == [NOT_PERMITTED]
+        assert harness.sends(LI) == [0]
+        harness.replies(LI)
+        assert (harness.sends(LI), harness.rows()[0]["holding"]) == ([0], 0)
+        assert harness.decides("yes")["refused"] == 1
+        assert harness.sends(LI) == [NOT_PERMITTED]
     finally:
-        house.stop()
+        harness.stop()
 
 
-def test_a_reply_that_cannot_be_read_or_answers_nothing_is_listed_and_holds_nothing(house: House) -> None:
-    house.replies(LI)
-    assert house.sends(LI) == [0]
-    (row,) = house.rows()
+def test_a_reply_that_cannot_be_read_or_answers_nothing_is_listed_and_holds_nothing(harness: Harness) -> None:
+    harness.replies(LI)
+    assert harness.sends(LI) == [0]
+    (row,) = harness.rows()
     assert (row["answered"]["category"], row["holding"]) == ("", 0)
 
 
-def test_who_is_forgotten_leaves_the_inbox_for_good(house: House) -> None:
-    assert house.sends(LI, WANG) == [0, 0]
-    house.replies(LI, "怎么退订 13800210001")
-    house.replies(WANG)
-    shown = next(one for one in house.rows() if "怎么" in one["words"])
+def test_who_is_forgotten_leaves_the_inbox_for_good(harness: Harness) -> None:
+    assert harness.sends(LI, WANG) == [0, 0]
+    harness.replies(LI, "怎么退订 13800210001")
+    harness.replies(WANG)
+    shown = next(one for one in harness.rows() if "怎么" in one["words"])
     assert LI not in json.dumps(shown)
-    assert house.says("subject", "show", "--to", LI)["doubtful_replies"][0]["port"] == PORT
-    house.says("subject", "erase", "--to", LI, "--why", "asked for it in writing")
+    assert harness.says("subject", "show", "--to", LI)["doubtful_replies"][0]["port"] == PORT
+    harness.says("subject", "erase", "--to", LI, "--why", "asked for it in writing")
     for _ in range(2):
-        assert [one["words"] for one in house.rows()] == [DOUBTFUL]
-        house.killed()
+        assert [one["words"] for one in harness.rows()] == [DOUBTFUL]
+        harness.killed()
 
 
-def test_bad_words_of_an_officer_are_refused_and_change_nothing(house: House) -> None:
-    house.replies(LI)
-    config = ("--config", house.config)
+def test_bad_words_of_an_officer_are_refused_and_change_nothing(harness: Harness) -> None:
+    harness.replies(LI)
+    config = ("--config", harness.config)
     for words, told in (
         (("decide", "0123456789ab", "--yes", "--why", "x"), "there is no row 0123456789ab that waits for a decision"),
         (("decide", "7", "--yes", "--why", "x"), "is no row's name"),
@@ -196,7 +198,7 @@ def test_bad_words_of_an_officer_are_refused_and_change_nothing(house: House) ->
     ):
         ran = run("optout", *words, *config)
         assert (ran.returncode, told in ran.stderr) == (2, True), ran.stderr
-    assert len(house.rows()) == 1
+    assert len(harness.rows()) == 1
 
 
 @needs("valkey")
@@ -204,11 +206,11 @@ def test_gates_on_one_store_list_and_decide_the_same_replies(tmp_path: Path, car
     with ExitStack() as after:
         server = Valkey(tmp_path / "valkey")
         after.callback(server.kill)
-        gates = list[House]()
+        gates = list[Harness]()
         for node in (1, 2):
             folder = tmp_path / f"node-{node}"
             folder.mkdir()
-            gate = house_at(folder, carrier, node=node, store=server.url, shared={"secret": SECRET.decode()})
+            gate = harness_at(folder, carrier, node=node, store=server.url, shared={"secret": SECRET.decode()})
             gate.settings["carriers"][0]["links"] = 2
             gate.write_settings()
             gate.start()

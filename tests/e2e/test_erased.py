@@ -17,7 +17,7 @@ from proxy.wire import submit_sm_resp
 from tests.archive.journals import HOUR
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import Gate, provider, run
-from tests.harness import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, Harness
 
 MakeGate = Callable[..., Gate]
 PERSON, OTHER = SHANGHAI + 1, SHANGHAI + 2
@@ -26,16 +26,16 @@ PERSON, OTHER = SHANGHAI + 1, SHANGHAI + 2
 def months_ago(gate: Gate, ring: KeyRing) -> None:
     """What a gate wrote long ago: three hours, to two people."""
     (gate.folder / "then").mkdir()
-    house = House(gate.folder / "then")
-    house.journal = house.relay.commit.journal = Journal(OsDisk(gate.folder / "journal", ring), 0)
+    harness = Harness(gate.folder / "then")
+    harness.journal = harness.relay.commit.journal = Journal(OsDisk(gate.folder / "journal", ring), 0)
     for hour in range(3):
-        house.now = NOON + hour * HOUR
+        harness.now = NOON + hour * HOUR
         for person in (PERSON, OTHER) if hour < 2 else (OTHER,):  # the newest segments stay as they are
-            house.submit("jia", person, "【测试】双11好礼 拒收请回复R")
-        for transit in house.at_carrier():
-            house.carrier_says(transit, submit_sm_resp(1, 0, b"B%d" % transit.recorded))
-        house.journal.note_synced(house.journal.sync())
-    house.journal.close(house.now)
+            harness.submit("jia", person, "【测试】双11好礼 拒收请回复R")
+        for transit in harness.at_carrier():
+            harness.carrier_says(transit, submit_sm_resp(1, 0, b"B%d" % transit.recorded))
+        harness.journal.note_synced(harness.journal.sync())
+    harness.journal.close(harness.now)
 
 
 def test_a_person_is_erased_by_command_and_verify_tells_it_from_an_alteration(carrier: Carrier, make_gate: MakeGate):

@@ -23,7 +23,7 @@ from tests.e2e.pdus import SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
 from tests.e2e.test_complaints import batch, told
 from tests.harness import SHANGHAI as PERSON
-from tests.harness import House
+from tests.harness import Harness
 
 RULES = """\
 rules:
@@ -134,10 +134,10 @@ def test_a_sealed_journal_s_pack_leads_to_the_head_unasked_and_a_bare_python_fol
     gate.write_settings()
     ring = KeyRing.of_files([gate.folder / "journal.key"])
     (gate.folder / "then").mkdir()
-    house = House(gate.folder / "then")
-    house.journal = house.relay.commit.journal = Journal(OsDisk(gate.folder / "journal", ring), 0)
-    nights(house)
-    house.journal.close(house.now)
+    harness = Harness(gate.folder / "then")
+    harness.journal = harness.relay.commit.journal = Journal(OsDisk(gate.folder / "journal", ring), 0)
+    nights(harness)
+    harness.journal.close(harness.now)
     gate.start(more=("--accept-loss",))
     rolled = run("journal", "roll", "--config", gate.config, "--json")
     assert rolled.returncode == 0, rolled.stderr

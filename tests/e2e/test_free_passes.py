@@ -33,7 +33,7 @@ MESSAGE_PAYLOAD = 0x0424
 CLOCK = timezone(timedelta(hours=8))
 
 
-class House:
+class Harness:
     def __init__(self, folder: Path) -> None:
         self.carrier = Carrier()
         kinds = {"marketing": "1069001", "notice": "1069002", "otp": "1069003", "undeclared": "1069004"}
@@ -77,18 +77,18 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: Any) -> Iterator[House]:
-    found = House(tmp_path_factory.mktemp("gate"))
+def harness(tmp_path_factory: Any) -> Iterator[Harness]:
+    found = Harness(tmp_path_factory.mktemp("gate"))
     try:
         yield found
     finally:
         found.close()
 
 
-def test_the_advertisement_is_refused_where_it_should_be_and_passes_elsewhere(house: House):
-    assert house.sends() == BANNED
-    assert house.sends(to=REFUSED) == NOT_PERMITTED
-    assert house.sends(to=house.somebody()) == ESME_ROK
+def test_the_advertisement_is_refused_where_it_should_be_and_passes_elsewhere(harness: Harness):
+    assert harness.sends() == BANNED
+    assert harness.sends(to=REFUSED) == NOT_PERMITTED
+    assert harness.sends(to=harness.somebody()) == ESME_ROK
 
 
 # --- what nobody can read
@@ -96,9 +96,9 @@ def test_the_advertisement_is_refused_where_it_should_be_and_passes_elsewhere(ho
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("coding", [0x05, 0x0A, 0x0D, 0x0E, 0x24, 0x2A, 0x80, 0xFF])
-def test_octets_that_no_rule_can_read_are_no_free_pass(house: House, coding: int, kind: str):
-    body = message(house.kinds[kind], house.somebody().encode(), AD.encode("gbk"), data_coding=coding)
-    assert house.asks(body, kind=kind) == UNREADABLE
+def test_octets_that_no_rule_can_read_are_no_free_pass(harness: Harness, coding: int, kind: str):
+    body = message(harness.kinds[kind], harness.somebody().encode(), AD.encode("gbk"), data_coding=coding)
+    assert harness.asks(body, kind=kind) == UNREADABLE
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,52 +120,53 @@ def test_octets_that_no_rule_can_read_are_no_free_pass(house: House, coding: int
         (AD.replace("惠", "\ufffd惠").encode("utf-16-be"), 8),
     ],
 )
-def test_what_a_handset_shows_is_judged_whatever_its_coding_says(house: House, octets: bytes, coding: int, kind: str):
-    assert house.asks(message(house.kinds[kind], BEIJING.encode(), octets, data_coding=coding), kind=kind) == BANNED
+def test_what_a_handset_shows_is_judged_whatever_its_coding_says(harness: Harness, octets: bytes, coding: int, kind: str):
+    assert harness.asks(message(harness.kinds[kind], BEIJING.encode(), octets, data_coding=coding), kind=kind) == BANNED
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_compressed_text_is_no_free_pass(house: House, kind: str):
-    body = message(house.kinds[kind], house.somebody().encode(), AD.encode("utf-16-be"), data_coding=0x28)
-    assert house.asks(body, kind=kind) == UNREADABLE
+def test_a_compressed_text_is_no_free_pass(harness: Harness, kind: str):
+    body = message(harness.kinds[kind], harness.somebody().encode(), AD.encode("utf-16-be"), data_coding=0x28)
+    assert harness.asks(body, kind=kind) == UNREADABLE
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_link_pushed_to_the_handset_is_no_free_pass(house: House, kind: str):
+def test_a_link_pushed_to_the_handset_is_no_free_pass(harness: Harness, kind: str):
     push = bytes((6, 5, 4, 0x0B, 0x84, 0x23, 0xF0)) + b"\1\6\1\xaehttp://s.example/a\0"
     assert (
-        house.asks(message(house.kinds[kind], house.somebody().encode(), push, esm_class=0x40, data_coding=4), kind=kind)
+        harness.asks(message(harness.kinds[kind], harness.somebody().encode(), push, esm_class=0x40, data_coding=4), kind=kind)
         == UNREADABLE
     )
     tail = tlv(0x020B, struct.pack(">H", 2948))
-    body = message(house.kinds[kind], house.somebody().encode(), AD.encode("utf-16-be"), data_coding=8, tail=tail)
-    assert house.asks(body, kind=kind) == UNREADABLE
+    body = message(harness.kinds[kind], harness.somebody().encode(), AD.encode("utf-16-be"), data_coding=8, tail=tail)
+    assert harness.asks(body, kind=kind) == UNREADABLE
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_binary_data_leave_only_from_the_ports_that_are_registered_for_them(house: House, kind: str):
+def test_binary_data_leave_only_from_the_ports_that_are_registered_for_them(harness: Harness, kind: str):
     data = bytes(range(0, 256, 3))
-    assert house.asks(message(house.kinds[kind], house.somebody().encode(), data, data_coding=4), kind=kind) == UNREADABLE
-    assert house.asks(message(METERS, house.somebody().encode(), data, data_coding=4), kind="notice") == ESME_ROK
-    assert house.asks(message(METERS, BEIJING.encode(), AD.encode("gbk"), data_coding=4), kind="notice") == BANNED
+    assert harness.asks(message(harness.kinds[kind], harness.somebody().encode(), data, data_coding=4), kind=kind) == UNREADABLE
+    assert harness.asks(message(METERS, harness.somebody().encode(), data, data_coding=4), kind="notice") == ESME_ROK
+    assert harness.asks(message(METERS, BEIJING.encode(), AD.encode("gbk"), data_coding=4), kind="notice") == BANNED
     assert (
-        house.asks(message(METERS, house.somebody().encode(), AD.encode("gbk"), data_coding=0x24), kind="notice") == UNREADABLE
+        harness.asks(message(METERS, harness.somebody().encode(), AD.encode("gbk"), data_coding=0x24), kind="notice")
+        == UNREADABLE
     )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_header_that_hides_the_text_is_no_free_pass(house: House, kind: str):
+def test_a_header_that_hides_the_text_is_no_free_pass(harness: Harness, kind: str):
     for header in (b"\xff", b"\1\0", bytes((140,)), b"\2\xf0\xff"):
         octets = header + AD.encode("utf-16-be")
-        body = message(house.kinds[kind], house.somebody().encode(), octets, esm_class=0x40, data_coding=8)
-        assert house.asks(body, kind=kind) != ESME_ROK
+        body = message(harness.kinds[kind], harness.somebody().encode(), octets, esm_class=0x40, data_coding=8)
+        assert harness.asks(body, kind=kind) != ESME_ROK
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_carriers_own_canned_text_is_no_free_pass(house: House, kind: str):
-    body = bytearray(message(house.kinds[kind], house.somebody().encode(), b""))
+def test_the_carriers_own_canned_text_is_no_free_pass(harness: Harness, kind: str):
+    body = bytearray(message(harness.kinds[kind], harness.somebody().encode(), b""))
     body[-2] = 7  # sm_default_msg_id
-    assert house.asks(bytes(body), kind=kind) == UNREADABLE
+    assert harness.asks(bytes(body), kind=kind) == UNREADABLE
 
 
 # --- what a handset shows in another order
@@ -183,16 +184,16 @@ def marked(text: str) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", [turned, marked, lambda text: "\u202e" + text[::-1], lambda text: "\u2067" + marked(text)])
-def test_an_advertisement_that_only_a_handset_shows_is_an_advertisement(house: House, way: Any, kind: str):
+def test_an_advertisement_that_only_a_handset_shows_is_an_advertisement(harness: Harness, way: Any, kind: str):
     for text, status in ((AD, BANNED), ("【甲店】代开发票 拒收请回复R", KEYWORD)):
-        to = BEIJING if status == BANNED else house.somebody()
+        to = BEIJING if status == BANNED else harness.somebody()
         octets = way(text).encode("utf-16-be")
-        found = house.asks(message(house.kinds[kind], to.encode(), octets, data_coding=8), kind=kind)
+        found = harness.asks(message(harness.kinds[kind], to.encode(), octets, data_coding=8), kind=kind)
         assert found in ((status,) if status == BANNED else (KEYWORD, NOTICE_MISSING, SIGNATURE_MISSING))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_notice_in_uyghur_and_a_number_from_a_phone_book_pass(house: House, kind: str):
+def test_a_notice_in_uyghur_and_a_number_from_a_phone_book_pass(harness: Harness, kind: str):
     for text in (
         "【新疆邮政】ئەۋەتكەن پوسىلكىڭىز كەلدى، ئېلىش كودى 3-2-1408، 联系电话13800138000。",
         "【甲店】您的快件已到，请联系\u202d13800138000\u202c。",
@@ -200,40 +201,43 @@ def test_a_notice_in_uyghur_and_a_number_from_a_phone_book_pass(house: House, ki
     ):
         said = text + (" 拒收请回复R" if kind in ("marketing", "undeclared") else "")
         octets = said.encode("utf-16-be")
-        assert house.asks(message(house.kinds[kind], house.somebody().encode(), octets, data_coding=8), kind=kind) == ESME_ROK
+        assert (
+            harness.asks(message(harness.kinds[kind], harness.somebody().encode(), octets, data_coding=8), kind=kind)
+            == ESME_ROK
+        )
 
 
-def test_a_text_in_two_places_is_refused_and_so_is_a_parameter_that_comes_twice(house: House):
+def test_a_text_in_two_places_is_refused_and_so_is_a_parameter_that_comes_twice(harness: Harness):
     harmless = "【甲店】您的包裹已到".encode("utf-16-be")
     for tail in (
         tlv(MESSAGE_PAYLOAD, AD.encode("utf-16-be")),
         tlv(0x1401, b"otp\0") * 2,
     ):
-        assert house.asks(message(PORT, house.somebody().encode(), harmless, data_coding=8, tail=tail)) == ROPTPARNOTALLWD
+        assert harness.asks(message(PORT, harness.somebody().encode(), harmless, data_coding=8, tail=tail)) == ROPTPARNOTALLWD
 
 
-def test_a_text_in_message_payload_is_read_like_any_other(house: House):
+def test_a_text_in_message_payload_is_read_like_any_other(harness: Harness):
     payload = tlv(MESSAGE_PAYLOAD, AD.encode("utf-16-be"))
-    assert house.asks(message(PORT, BEIJING.encode(), b"", data_coding=8, tail=payload)) == BANNED
+    assert harness.asks(message(PORT, BEIJING.encode(), b"", data_coding=8, tail=payload)) == BANNED
 
 
 # --- the same in other commands
 
 
-def test_data_sm_is_judged_like_a_submit(house: House):
+def test_data_sm_is_judged_like_a_submit(harness: Harness):
     addresses = b"\0\1\1" + PORT + b"\0\1\1" + b"86" + BEIJING.encode() + b"\0"
     body = addresses + b"\0\0\x08" + tlv(MESSAGE_PAYLOAD, AD.encode("utf-16-be"))
-    assert house.asks(body, DATA_SM) == BANNED
+    assert harness.asks(body, DATA_SM) == BANNED
 
 
-def test_among_many_recipients_the_one_who_must_not_get_it_does_not(house: House):
-    people = [house.somebody(), BEIJING, REFUSED]
+def test_among_many_recipients_the_one_who_must_not_get_it_does_not(harness: Harness):
+    people = [harness.somebody(), BEIJING, REFUSED]
     text = AD.encode("utf-16-be")
     body = (
         b"\0\1\1" + PORT + b"\0" + bytes((len(people),)) + b"".join(b"\1\1\1" + one.encode() + b"\0" for one in people)
         + bytes(7) + b"\x08\0" + bytes((len(text),)) + text
     )  # fmt: skip
-    answer = house.client.ask(pdu(SUBMIT_MULTI, next(house._sequences), body))
+    answer = harness.client.ask(pdu(SUBMIT_MULTI, next(harness._sequences), body))
     refused = dict(_refused(answer.body))
     assert refused == {BEIJING: BANNED, REFUSED: NOT_PERMITTED}
 
@@ -247,19 +251,19 @@ def _refused(body: bytes) -> Iterator[tuple[str, int]]:
         at = end + 5
 
 
-def test_a_harmless_message_cannot_be_replaced_by_a_forbidden_one(house: House):
-    person = house.somebody()
-    answer = house.client.ask(
+def test_a_harmless_message_cannot_be_replaced_by_a_forbidden_one(harness: Harness):
+    person = harness.somebody()
+    answer = harness.client.ask(
         pdu(
             SUBMIT_SM,
-            next(house._sequences),
+            next(harness._sequences),
             message(PORT, person.encode(), AD.encode("utf-16-be"), data_coding=8),
         )
     )
     assert answer.status == ESME_ROK
     text = "【甲店】代开发票 加微信 拒收请回复R".encode("utf-16-be")
     body = answer.body.split(b"\0")[0] + b"\0\1\1" + PORT + b"\0\0\0\0\0" + bytes((len(text),)) + text
-    assert house.asks(body, 0x07) not in (ESME_ROK, 0x03)
+    assert harness.asks(body, 0x07) not in (ESME_ROK, 0x03)
 
 
 # --- in pieces, and later
@@ -276,27 +280,27 @@ def parts(text: str, to: str, reference: int) -> list[bytes]:
     ]  # fmt: skip
 
 
-def test_a_forbidden_word_cut_in_two_is_found(house: House):
-    person = house.somebody()
-    numbers = [next(house._sequences) for _ in range(2)]
+def test_a_forbidden_word_cut_in_two_is_found(harness: Harness):
+    person = harness.somebody()
+    numbers = [next(harness._sequences) for _ in range(2)]
     text = "【甲店】双11 代开发票请联系 拒收请回复R"
     assert text[: len(text) // 2].endswith("代开发"), "it is cut amid the word"
     for number, body in zip(numbers, parts(text, person, 77), strict=True):
-        house.client.send(pdu(SUBMIT_SM, number, body))
+        harness.client.send(pdu(SUBMIT_SM, number, body))
     statuses: dict[int, int] = {}
     while len(statuses) < 2:
-        found = house.client.next()
+        found = harness.client.next()
         assert found is not None
         if found.sequence in numbers:
             statuses[found.sequence] = found.status
     assert set(statuses.values()) == {KEYWORD}
 
 
-def test_a_message_ordered_for_later_is_judged_all_the_same(house: House):
+def test_a_message_ordered_for_later_is_judged_all_the_same(harness: Harness):
     later = (datetime.now(CLOCK) + timedelta(hours=20)).strftime("%y%m%d%H%M%S") + "032+"
     for when in (later, "000000010000000R"):
-        assert house.sends(schedule=when.encode()) == BANNED
-        assert house.sends(to=REFUSED, schedule=when.encode()) == NOT_PERMITTED
+        assert harness.sends(schedule=when.encode()) == BANNED
+        assert harness.sends(to=REFUSED, schedule=when.encode()) == NOT_PERMITTED
 
 
 # --- the same person, spelt otherwise
@@ -306,32 +310,32 @@ def test_a_message_ordered_for_later_is_judged_all_the_same(house: House):
     "spelling",
     ["{}", "86{}", "+86{}", "0086{}", "0{}", " {} ", "{0:.3}-{0:.4}", "+86 {}"],
 )
-def test_every_spelling_of_a_number_is_the_same_person(house: House, spelling: str):
+def test_every_spelling_of_a_number_is_the_same_person(harness: Harness, spelling: str):
     spelt = spelling.format(REFUSED)
     if "{0" in spelling:
         spelt = f"{REFUSED[:3]}-{REFUSED[3:7]}-{REFUSED[7:]}"
-    assert house.sends(to=spelt) == NOT_PERMITTED
+    assert harness.sends(to=spelt) == NOT_PERMITTED
 
 
 @pytest.mark.parametrize(("ton", "npi"), [(0, 0), (1, 1), (2, 8), (5, 0), (6, 18), (7, 0), (0, 2), (255, 255)])
-def test_types_of_numbers_change_nothing_but_that_reserved_ones_are_refused_as_such(house: House, ton: int, npi: int):
+def test_types_of_numbers_change_nothing_but_that_reserved_ones_are_refused_as_such(harness: Harness, ton: int, npi: int):
     reserved = RINVDSTTON if ton > 6 else RINVDSTNPI if npi == 2 else NOT_PERMITTED
     body = message(PORT, REFUSED.encode(), AD.encode("utf-16-be"), data_coding=8)
     at = body.index(PORT) + len(PORT) + 1
-    assert house.asks(body[:at] + bytes((ton, npi)) + body[at + 2 :]) == reserved
+    assert harness.asks(body[:at] + bytes((ton, npi)) + body[at + 2 :]) == reserved
 
 
 # --- another sender, another purpose
 
 
 @pytest.mark.parametrize("source", [b"1069002", b"", b"JIA", b"+106900101", b"10690", b"106900101x"])
-def test_a_port_of_nobody_or_somebody_else_is_refused(house: House, source: bytes):
-    assert house.sends(source=source, to=house.somebody()) == RINVSRCADR
+def test_a_port_of_nobody_or_somebody_else_is_refused(harness: Harness, source: bytes):
+    assert harness.sends(source=source, to=harness.somebody()) == RINVSRCADR
 
 
-def test_an_advertisement_from_the_port_for_codes_is_an_advertisement(house: House):
-    assert house.sends(source=CODES) in (BANNED, PORT_SCOPE)
-    assert house.sends(source=CODES, tail=tlv(0x1401, b"otp\0")) in (BANNED, PORT_SCOPE)
+def test_an_advertisement_from_the_port_for_codes_is_an_advertisement(harness: Harness):
+    assert harness.sends(source=CODES) in (BANNED, PORT_SCOPE)
+    assert harness.sends(source=CODES, tail=tlv(0x1401, b"otp\0")) in (BANNED, PORT_SCOPE)
 
 
 @pytest.mark.parametrize(
@@ -343,6 +347,6 @@ def test_an_advertisement_from_the_port_for_codes_is_an_advertisement(house: Hou
         "【甲店】双１１优惠券满１００减２０ 拒收请回复R",
     ],
 )
-def test_an_advertisement_in_disguise_is_an_advertisement(house: House, text: str):
-    assert house.sends(text, source=CODES) in (BANNED, PORT_SCOPE)
-    assert house.sends(text) == BANNED
+def test_an_advertisement_in_disguise_is_an_advertisement(harness: Harness, text: str):
+    assert harness.sends(text, source=CODES) in (BANNED, PORT_SCOPE)
+    assert harness.sends(text) == BANNED

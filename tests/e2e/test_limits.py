@@ -17,18 +17,18 @@ from tests.e2e.waiting import until
 ONE_SECOND = {"bind_s": 1, "enquire_s": 1, "response_s": 1}
 
 
-class House(NamedTuple):
+class Harness(NamedTuple):
     carrier: Carrier
     gate: Gate
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[House]:
+def harness(tmp_path_factory) -> Iterator[Harness]:
     carrier = Carrier()
     providers = [provider("jia", "1069001"), provider("small", "1069002", window=2, binds=2)]
     gate = Gate(tmp_path_factory.mktemp("gate"), carrier.port, providers, timers=ONE_SECOND)
     try:
-        yield House(carrier, gate.start())
+        yield Harness(carrier, gate.start())
     finally:
         if gate.started:
             gate.stop()
@@ -51,14 +51,14 @@ def answer_to(client: Raw, data: bytes) -> Pdu:
             return found
 
 
-def test_a_connection_that_does_not_bind_is_closed(house):
-    with Raw(house.gate.port) as client:
+def test_a_connection_that_does_not_bind_is_closed(harness):
+    with Raw(harness.gate.port) as client:
         assert client.alive()  # an enquire_link is allowed, and is no bind
         assert client.closed()
 
 
-def test_a_client_that_leaves_an_enquire_link_unanswered_is_closed_and_another_is_not(house, recipient):
-    with Raw(house.gate.port) as dead, Raw(house.gate.port) as living:
+def test_a_client_that_leaves_an_enquire_link_unanswered_is_closed_and_another_is_not(harness, recipient):
+    with Raw(harness.gate.port) as dead, Raw(harness.gate.port) as living:
         dead.bind("jia")
         living.bind("jia")
         asked = dead.next()
@@ -73,44 +73,44 @@ def test_a_client_that_leaves_an_enquire_link_unanswered_is_closed_and_another_i
         assert answer_to(living, data).status == 0
 
 
-def test_a_submit_the_carrier_does_not_answer_has_an_unknown_outcome_and_the_late_answer_is_not_forwarded(house, recipient):
-    with Raw(house.gate.port) as client:
+def test_a_submit_the_carrier_does_not_answer_has_an_unknown_outcome_and_the_late_answer_is_not_forwarded(harness, recipient):
+    with Raw(harness.gate.port) as client:
         client.bind("jia")
-        house.carrier.hold(recipient)
+        harness.carrier.hold(recipient)
         first = client.submit_bytes("1069001", recipient)
         client.send(first)
         assert answer_to(client, first).status == ESME_RSYSERR
-        settled = house.gate.metric("gate106_entries_total", event="settled")
-        house.carrier.release(recipient)
-        until(lambda: house.gate.metric("gate106_entries_total", event="settled") == settled + 1, "the entry settled")
+        settled = harness.gate.metric("gate106_entries_total", event="settled")
+        harness.carrier.release(recipient)
+        until(lambda: harness.gate.metric("gate106_entries_total", event="settled") == settled + 1, "the entry settled")
         again = client.submit_bytes("1069001", recipient)
         client.send(again)
         assert answer_to(client, again).status == 0  # the very next answer: nothing was forwarded in between
-    assert len(house.carrier.to(recipient)) == 2
+    assert len(harness.carrier.to(recipient)) == 2
 
 
-def test_what_is_over_the_window_is_throttled_at_once_and_what_is_within_it_is_answered(house, recipient):
-    with Raw(house.gate.port) as client:
+def test_what_is_over_the_window_is_throttled_at_once_and_what_is_within_it_is_answered(harness, recipient):
+    with Raw(harness.gate.port) as client:
         client.bind("small")
-        house.carrier.hold(recipient)
+        harness.carrier.hold(recipient)
         submits = [client.submit_bytes("1069002", recipient) for _ in range(3)]
         client.send(b"".join(submits))
         assert answer_to(client, submits[2]).status == ESME_RTHROTTLED
-        until(lambda: house.carrier.held(recipient) == 2, "the first two at the carrier")
-        house.carrier.release(recipient)
+        until(lambda: harness.carrier.held(recipient) == 2, "the first two at the carrier")
+        harness.carrier.release(recipient)
         assert {answer_to(client, submits[0]).status, answer_to(client, submits[1]).status} == {0}
         assert client.submit("1069002", recipient).status == 0
 
 
-def test_a_bind_too_many_is_asked_to_come_again_and_may_once_another_has_gone(house):
-    with Raw(house.gate.port) as one, Raw(house.gate.port) as two, Raw(house.gate.port) as three:
+def test_a_bind_too_many_is_asked_to_come_again_and_may_once_another_has_gone(harness):
+    with Raw(harness.gate.port) as one, Raw(harness.gate.port) as two, Raw(harness.gate.port) as three:
         assert (one.bind("small").status, two.bind("small").status) == (0, 0)
         assert three.bind("small").status == ESME_RBINDFAIL
-        assert house.gate.metric("gate106_bind_failures_total", cause="too-many-binds", provider="small") == 1
-        assert house.gate.metric("gate106_provider_binds_limit", provider="small") == 2
+        assert harness.gate.metric("gate106_bind_failures_total", cause="too-many-binds", provider="small") == 1
+        assert harness.gate.metric("gate106_provider_binds_limit", provider="small") == 2
         assert one.unbind().status == 0
         assert one.closed()
-        until(lambda: house.gate.metric("gate106_binds", provider="small") == 1, "one bind left")
+        until(lambda: harness.gate.metric("gate106_binds", provider="small") == 1, "one bind left")
         assert three.bind("small").status == 0
 
 

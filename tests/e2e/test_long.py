@@ -25,19 +25,19 @@ MORE = """\
 TEXT = "【青禾】双11优惠券满300减40, 点击领取, 拒收请回复R"
 
 
-class House(NamedTuple):
+class Harness(NamedTuple):
     carrier: Carrier
     gate: Gate
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[House]:
+def harness(tmp_path_factory) -> Iterator[Harness]:
     carrier = Carrier()
     providers = [provider("jia", "1069001"), provider("one", "1069002", window=1, binds=1)]
     gate = Gate(tmp_path_factory.mktemp("gate"), carrier.port, providers, carrier={"links": 3})
     gate.write_rules(RULES + MORE)
     try:
-        yield House(carrier, gate.start())
+        yield Harness(carrier, gate.start())
     finally:
         if gate.started:
             gate.stop()
@@ -65,23 +65,23 @@ def parts(source: str, recipient: str, text: str, total: int, reference: int = 7
     ]  # fmt: skip
 
 
-def test_a_client_whose_window_is_one_part_gets_its_message_through_and_it_counts_once(house, recipient):
-    with Raw(house.gate.port) as client:
+def test_a_client_whose_window_is_one_part_gets_its_message_through_and_it_counts_once(harness, recipient):
+    with Raw(harness.gate.port) as client:
         client.bind("one")
-        inherited = house.gate.metric("gate106_long_messages_total", outcome="inherited")
+        inherited = harness.gate.metric("gate106_long_messages_total", outcome="inherited")
         began = time.monotonic()
         told = [client.ask(part).status for part in parts("1069002", recipient, TEXT, 3)]
         assert told == [0, 0, 0]
         assert time.monotonic() - began > 0.25
-        now = house.gate.metric("gate106_long_messages_total", outcome="inherited")
+        now = harness.gate.metric("gate106_long_messages_total", outcome="inherited")
         assert now == inherited + 2, "only the first part waited for the others"
-        assert [one.status for one in house.carrier.to(recipient)] == [0, 0, 0]
+        assert [one.status for one in harness.carrier.to(recipient)] == [0, 0, 0]
         assert client.ask(parts("1069002", recipient, TEXT, 3, reference=8)[0]).status == RECIPIENT_CAP
         client.unbind()
 
 
-def test_parts_over_two_binds_in_any_order_are_one_message_on_one_link(house, recipient):
-    with Raw(house.gate.port) as one, Raw(house.gate.port) as two:
+def test_parts_over_two_binds_in_any_order_are_one_message_on_one_link(harness, recipient):
+    with Raw(harness.gate.port) as one, Raw(harness.gate.port) as two:
         one.bind("jia")
         two.bind("jia")
         four = parts("1069001", recipient, TEXT, 4)
@@ -89,41 +89,41 @@ def test_parts_over_two_binds_in_any_order_are_one_message_on_one_link(house, re
             client.send(part)
         answers = {found.sequence: found.status for client in (one, one, two, two) if (found := client.next())}
         assert answers == {701: 0, 702: 0, 703: 0, 704: 0}
-        seen = house.carrier.to(recipient)
+        seen = harness.carrier.to(recipient)
         assert [one.fields.short_message[5] for one in seen] == [1, 2, 3, 4]  # one link, one order
         assert one.ask(parts("1069001", recipient, TEXT, 2, reference=9)[0]).status == RECIPIENT_CAP
 
 
-def test_a_part_kept_for_later_does_not_bring_a_word_past_the_rules(house, recipient):
+def test_a_part_kept_for_later_does_not_bring_a_word_past_the_rules(harness, recipient):
     first, second = parts("1069001", recipient, "【青禾】新店开业 代开发票", 2)
-    late = house.gate.metric("gate106_long_messages_total", outcome="late-breach")
-    with Raw(house.gate.port) as client:
+    late = harness.gate.metric("gate106_long_messages_total", outcome="late-breach")
+    with Raw(harness.gate.port) as client:
         client.bind("jia")
         assert client.ask(first).status == 0
         assert client.ask(second).status == KEYWORD
         assert client.ask(second).status == KEYWORD
-    assert len(house.carrier.to(recipient)) == 1
-    assert house.gate.metric("gate106_long_messages_total", outcome="late-breach") == late + 2
+    assert len(harness.carrier.to(recipient)) == 1
+    assert harness.gate.metric("gate106_long_messages_total", outcome="late-breach") == late + 2
 
 
-def test_a_lone_second_part_with_the_whole_word_does_not_leave(house, recipient):
+def test_a_lone_second_part_with_the_whole_word_does_not_leave(harness, recipient):
     second = parts("1069001", recipient, "【青禾】新店开业全场八折 代开发票", 2)[1]
-    with Raw(house.gate.port) as client:
+    with Raw(harness.gate.port) as client:
         client.bind("jia")
         assert [client.ask(second).status for _ in range(4)] == [ESME_RMSGQFUL, ESME_RMSGQFUL, FIRST_MISSING, FIRST_MISSING]
-    assert house.carrier.to(recipient) == []
-    assert house.gate.metric("gate106_long_messages_total", outcome="first-part-missing") >= 2
+    assert harness.carrier.to(recipient) == []
+    assert harness.gate.metric("gate106_long_messages_total", outcome="first-part-missing") >= 2
 
 
-def test_an_innocent_first_part_behind_a_bad_one_is_refused_and_so_is_the_second(house, recipient):
+def test_an_innocent_first_part_behind_a_bad_one_is_refused_and_so_is_the_second(harness, recipient):
     bad, second = parts("1069001", recipient, "【青禾】代开发票一应俱全 欢迎光临", 2)
     innocent = parts("1069001", recipient, "【青禾】新店开业全场八折 欢迎光临", 2)[0]
-    with Raw(house.gate.port) as client:
+    with Raw(harness.gate.port) as client:
         client.bind("jia")
         for part in (bad, innocent, second):
             client.send(part)
         assert sorted(found.status for _ in range(3) if (found := client.next())) == [KEYWORD, KEYWORD, DIFFERS]
-    assert house.carrier.to(recipient) == []
+    assert harness.carrier.to(recipient) == []
 
 
 def test_under_the_reference_of_a_torn_message_nothing_leaves_after_a_kill_and_after_a_restart(carrier, make_gate, recipient):
@@ -187,13 +187,13 @@ def test_who_has_torn_all_it_may_to_one_person_hinders_nobody_else_from_writing_
         assert {client.ask(parts("1069001", recipient, TEXT, 2, reference=n)[1]).status for n in range(64)} == {TORN}
 
 
-def test_waiting_parts_hold_up_nobody_else(house, recipient, numbers):
+def test_waiting_parts_hold_up_nobody_else(harness, recipient, numbers):
     other = SHANGHAI.format(next(numbers))
-    with Raw(house.gate.port) as client:
+    with Raw(harness.gate.port) as client:
         client.bind("jia")
         client.send(parts("1069001", recipient, TEXT, 2)[0] + client.submit_bytes("1069001", other))  # read in one piece
         assert {answer.status for answer in (client.next(), client.next()) if answer is not None} == {0}
-        left = [to for seen in house.carrier.seen if (to := seen.fields.destination[-11:]) in (recipient, other)]
+        left = [to for seen in harness.carrier.seen if (to := seen.fields.destination[-11:]) in (recipient, other)]
         assert left == [other, recipient], "who came later did not wait, however busy the machine is"
 
 

@@ -69,7 +69,7 @@ def carriers(*spellings: tuple[str, str], first: int = 1) -> Iterator[list[Carri
 # -- clients that nobody here wrote
 
 
-class House(NamedTuple):
+class Harness(NamedTuple):
     gate: Gate
     bj: Carrier
     gd: Carrier
@@ -79,7 +79,7 @@ NAMES = ("smpplib", "node", "kannel")
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[House]:
+def harness(tmp_path_factory) -> Iterator[Harness]:
     """Coded ids over two carriers; one answers 00001267 and its receipts say 4711, the other answers 0000004711 and they say 1267."""
     with carriers(("08x", "d"), ("010d", "X"), first=4711) as (bj, gd):
         providers = [provider(name, f"10691{place:02}") for place, name in enumerate(NAMES)]
@@ -89,7 +89,7 @@ def house(tmp_path_factory) -> Iterator[House]:
         try:
             gate.start()
             until(lambda: gate.metric("gate106_carrier_links", state="up") == 2, "both carriers")
-            yield House(gate, bj, gd)
+            yield Harness(gate, bj, gd)
         finally:
             if gate.started:
                 gate.stop()
@@ -98,15 +98,15 @@ def house(tmp_path_factory) -> Iterator[House]:
 @pytest.fixture(
     params=[NAMES[0], pytest.param("node", marks=needs("node-smpp")), pytest.param("kannel", marks=needs("kannel"))]
 )
-def client(request, house: House, tmp_path) -> Iterator[Client]:
+def client(request, harness: Harness, tmp_path) -> Iterator[Client]:
     name = request.param
     if name == "kannel":
-        kannel = Kannel(tmp_path, {name: Wanted(house.gate.port, name, "secret", "trx")})
+        kannel = Kannel(tmp_path, {name: Wanted(harness.gate.port, name, "secret", "trx")})
         yield KannelClient(kannel, name)
         kannel.stop()
     else:
         library: type[SmpplibClient | NodeClient] = SmpplibClient if name == "smpplib" else NodeClient
-        one = library(house.gate.port, name, "secret", "trx")
+        one = library(harness.gate.port, name, "secret", "trx")
         yield one
         one.close()
 
@@ -115,9 +115,9 @@ def receipts_of(client: Client, name: str) -> list[Arrived]:
     return [one for one in client.arrived() if one.receipt and f"id:{name} " in one.text]
 
 
-def test_a_client_gets_receipts_for_the_ids_that_it_was_answered_with_from_two_carriers(house, client, request, numbers):
+def test_a_client_gets_receipts_for_the_ids_that_it_was_answered_with_from_two_carriers(harness, client, request, numbers):
     port = f"10691{NAMES.index(request.node.callspec.params['client']):02}"
-    for carrier, code, person in ((house.bj, "B1", SHANGHAI), (house.gd, "G7", GUANGDONG)):
+    for carrier, code, person in ((harness.bj, "B1", SHANGHAI), (harness.gd, "G7", GUANGDONG)):
         recipient = person.format(next(numbers))
         (told,) = client.submit("gsm7", port, recipient)
         (seen,) = until(partial(carrier.to, recipient), "the submit at its carrier")

@@ -51,7 +51,7 @@ rules:
 """
 
 
-class House(NamedTuple):
+class Harness(NamedTuple):
     server: Apart
     gates: list[Gate]
     carriers: list[Carrier]
@@ -59,7 +59,7 @@ class House(NamedTuple):
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def harness(tmp_path: Path) -> Iterator[Harness]:
     if not possible():
         pytest.skip("needs root, and networks of its own with cables between them (unshare, veth)")
     with network(), ExitStack() as after:
@@ -69,12 +69,12 @@ def house(tmp_path: Path) -> Iterator[House]:
         for carrier in carriers:
             after.callback(carrier.stop)
         gates = started(after, tmp_path, carriers, server.cables, RULES, deadline_s=DEADLINE_S)
-        yield House(server, gates, carriers)
+        yield Harness(server, gates, carriers)
 
 
-def test_a_gate_whose_cable_is_pulled_out_goes_by_its_rules_and_loses_nothing(house: House, numbers: Iterator[int]) -> None:
-    one, other = house.gates
-    cable = house.server.cables[1]
+def test_a_gate_whose_cable_is_pulled_out_goes_by_its_rules_and_loses_nothing(harness: Harness, numbers: Iterator[int]) -> None:
+    one, other = harness.gates
+    cable = harness.server.cables[1]
     recipients = people(numbers, MANY)
     li, wang, zhao, qian, sun = people(numbers, 5)
     assert allowed(one, recipients) == dict.fromkeys(recipients, 1)
@@ -97,7 +97,7 @@ def test_a_gate_whose_cable_is_pulled_out_goes_by_its_rules_and_loses_nothing(ho
     assert send(other, "bing", li, zhao, zhao) == [ESME_ROK] * 3
     assert send(other, "jia", BEIJING.format(next(numbers)), wang) == [REGION_BAN, SUPPRESSED]
     assert time.monotonic() - begun < 8 * DEADLINE_S, "who knows that the store is away does not wait for it"
-    house.carriers[1].reply(sun, PORTS["jia"], b"TD")
+    harness.carriers[1].reply(sun, PORTS["jia"], b"TD")
     until(lambda: send(other, "jia", sun) == [SUPPRESSED], "refused where it is known", 10)
     tell(other, "suppress", "remove", "--to", wang, "--scope", "all")
     tell(other, "suppress", "add", "--to", qian)
@@ -109,16 +109,16 @@ def test_a_gate_whose_cable_is_pulled_out_goes_by_its_rules_and_loses_nothing(ho
     begun = time.monotonic()
     until(lambda: in_reach(other), "the store in reach", 20)
     print(f"in reach again after {time.monotonic() - begun:.2f} s")
-    until(lambda: all(gate.metric("gate106_store_owed") == 0 for gate in house.gates), "all counted", 20)
-    until(lambda: all(gate.metric("gate106_store_untold_records") == 0 for gate in house.gates), "all told", 20)
-    for gate in house.gates:
+    until(lambda: all(gate.metric("gate106_store_owed") == 0 for gate in harness.gates), "all counted", 20)
+    until(lambda: all(gate.metric("gate106_store_untold_records") == 0 for gate in harness.gates), "all told", 20)
+    for gate in harness.gates:
         until(lambda gate=gate: send(gate, "jia", sun, qian) == [SUPPRESSED] * 2, "refused at both", 10)  # type: ignore[misc]
         until(lambda gate=gate: send(gate, "jia", "13800200500") == [STOPPED], "stopped at both", 10)  # type: ignore[misc]
     assert send(one, "jia", wang) == send(other, "jia", wang) == [ESME_ROK], "taken back"
     assert send(one, "bing", zhao) == [RECIPIENT_CAP], "what was let through counts"
     assert send(one, "yi", li, zhao) == [RECIPIENT_CAP, ESME_ROK]
     assert allowed(one, recipients) == {}
-    sent = Counter(seen.fields.destination for carrier in house.carriers for seen in carrier.seen)
+    sent = Counter(seen.fields.destination for carrier in harness.carriers for seen in carrier.seen)
     assert [sent[one] for one in recipients] == [CAP + 1] * 4 + [CAP] * (MANY - 4), "what a cap allows, once from each side"
 
 

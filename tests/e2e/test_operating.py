@@ -191,12 +191,12 @@ def test_a_dry_run_stops_nothing_and_counts_what_would_be_refused(gate: Gate, ji
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
-def test_what_cannot_be_done_is_one_line_and_exit_2(house: Gate, arguments, says):
-    assert says in refused(house, *arguments)
+def test_what_cannot_be_done_is_one_line_and_exit_2(harness: Gate, arguments, says):
+    assert says in refused(harness, *arguments)
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[Gate]:
+def harness(tmp_path_factory) -> Iterator[Gate]:
     """A gate for questions that change nothing."""
     carrier = Carrier()
     made = Gate(tmp_path_factory.mktemp("gate"), carrier.port, [provider("jia", JIA), provider("yi", YI)])
@@ -215,11 +215,11 @@ def test_where_no_gate_answers_the_command_says_so(make_gate: MakeGate):
     )
 
 
-def test_the_socket_is_named_by_option_or_environment_and_needs_no_secret_of_the_settings(house: Gate, monkeypatch):
-    path = house.folder / "control.sock"
+def test_the_socket_is_named_by_option_or_environment_and_needs_no_secret_of_the_settings(harness: Gate, monkeypatch):
+    path = harness.folder / "control.sock"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    other = house.folder / "other.yaml"
-    other.write_text(house.config.read_text().replace("password: secret", 'password: "${NOT_SET}"'))
+    other = harness.folder / "other.yaml"
+    other.write_text(harness.config.read_text().replace("password: secret", 'password: "${NOT_SET}"'))
     assert json.loads(run("links", "--config", other, "--json").stdout)["links"]
     assert json.loads(run("links", "--control", path, "--json").stdout)["links"]
     monkeypatch.setenv("GATE106_CONTROL", str(path))
@@ -555,12 +555,12 @@ def test_rules_are_shown_with_hits_and_reloaded_with_what_is_wrong(gate: Gate, j
 # -- the socket itself
 
 
-def test_a_second_gate_is_refused_the_socket_and_takes_no_file_away(house: Gate, make_gate: MakeGate):
-    other = make_gate(free_port(), [provider("jia", JIA)], control=str(house.folder / "control.sock"))
+def test_a_second_gate_is_refused_the_socket_and_takes_no_file_away(harness: Gate, make_gate: MakeGate):
+    other = make_gate(free_port(), [provider("jia", JIA)], control=str(harness.folder / "control.sock"))
     done = run("serve", "--config", other.config)
     assert done.returncode == 2
     assert "another gate answers there" in done.stderr.splitlines()[-1]
-    assert told(house, "links")["links"]
+    assert told(harness, "links")["links"]
     precious = other.folder / "precious"
     precious.write_text("x")
     other.settings["control"] = str(precious)
@@ -581,8 +581,8 @@ def test_a_long_path_serves_too(carrier: Carrier, make_gate: MakeGate):
     assert told(gate, "links")["links"]
 
 
-def test_hostile_clients_get_a_word_and_traffic_goes_on(house: Gate):
-    path = str(house.folder / "control.sock")
+def test_hostile_clients_get_a_word_and_traffic_goes_on(harness: Gate):
+    path = str(harness.folder / "control.sock")
 
     def says(data: bytes) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as client:
@@ -615,15 +615,15 @@ def test_hostile_clients_get_a_word_and_traffic_goes_on(house: Gate):
             lines = client.makefile("rb").readlines()
             assert json.loads(lines[0]) == {"go": True}
             assert "nothing was imported" in json.loads(lines[-1])["error"]
-    assert told(house, "suppress", "lists")["lists"] == []
+    assert told(harness, "suppress", "lists")["lists"] == []
     crowd = [socket.socket(socket.AF_UNIX) for _ in range(40)]
     try:
         for one in crowd:
             one.connect(path)
-        with Raw(house.port) as jia:
+        with Raw(harness.port) as jia:
             assert jia.bind("jia").status == 0
             assert jia.submit(JIA, SHANGHAI.format(1)).status == 0
     finally:
         for one in crowd:
             one.close()
-    until(lambda: run("links", "--config", house.config).returncode == 0, "room for a command again")
+    until(lambda: run("links", "--config", harness.config).returncode == 0, "room for a command again")

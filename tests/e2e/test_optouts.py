@@ -25,7 +25,7 @@ rules:
 """
 
 
-class House(Gate):
+class Harness(Gate):
     def post(self, said: Any, key: str = "k1", token: str = "hotline", method: str = "POST") -> tuple[int, dict[str, Any]]:
         url = f"http://{self.settings['http']['listen']}/optouts"
         body = said if isinstance(said, bytes) else json.dumps(said).encode()
@@ -48,8 +48,8 @@ class House(Gate):
 
 
 @pytest.fixture
-def house(tmp_path: Path, carrier: Carrier) -> Iterator[House]:
-    made = House(tmp_path, carrier.port, [provider("jia", "1069001", category="marketing")])
+def harness(tmp_path: Path, carrier: Carrier) -> Iterator[Harness]:
+    made = Harness(tmp_path, carrier.port, [provider("jia", "1069001", category="marketing")])
     made.settings["http"]["tokens"] = [
         {"name": "hotline", "role": "officer", "token": hash_token("hotline")},
         {"name": "prometheus", "token": hash_token("prometheus")},
@@ -64,10 +64,10 @@ def told(*people: str, **more: object) -> dict[str, Any]:
     return {"channel": "10086", "optouts": [{"number": person, **more} for person in people]}
 
 
-def test_a_request_is_dealt_with_once_and_wholly_or_not_at_all(house: House) -> None:
+def test_a_request_is_dealt_with_once_and_wholly_or_not_at_all(harness: Harness) -> None:
     bad = told(LI, "1380021", "13800210003 ")
     bad["optouts"][2]["scope"] = "everybody"
-    status, said = house.post(bad)
+    status, said = harness.post(bad)
     assert (status, said["problems"]) == (
         400,
         [
@@ -75,43 +75,43 @@ def test_a_request_is_dealt_with_once_and_wholly_or_not_at_all(house: House) -> 
             "optouts[2]: unknown scope 'everybody' (one of all, global, advertiser, signature, provider, port, category)",
         ],
     )
-    assert house.statuses(LI) == [0]
-    assert house.post(told(LI), key="")[0] == 400
-    assert house.post(b"[1", key="x")[0] == 400
+    assert harness.statuses(LI) == [0]
+    assert harness.post(told(LI), key="")[0] == 400
+    assert harness.post(b"[1", key="x")[0] == 400
     twice = b'{"channel": "10086", "optouts": [{"number": "13800210500", "number": "13800210501"}]}'
-    assert house.post(twice, key="x") == (
+    assert harness.post(twice, key="x") == (
         400,
         {
             "error": "number: comes twice in one object: send it once",
             "problems": ["number: comes twice in one object: send it once"],
         },
     )
-    assert house.post(told(), key="x") == (
+    assert harness.post(told(), key="x") == (
         400,
         {"error": "optouts: must not be empty", "problems": ["optouts: must not be empty"]},
     )
-    assert house.post(told(LI), token="nobody")[0] == 401
-    status, said = house.post(told(LI), token="prometheus")
+    assert harness.post(told(LI), token="nobody")[0] == 401
+    status, said = harness.post(told(LI), token="prometheus")
     assert (status, said["error"].startswith("/optouts: to enter what people at the desk decide takes the role")) == (403, True)
-    assert house.post(told(LI), method="GET")[0] == 405
-    assert house.statuses(LI) == [0]
+    assert harness.post(told(LI), method="GET")[0] == 405
+    assert harness.statuses(LI) == [0]
 
-    assert house.post(told(f"+86 {LI}", WANG)) == (200, {"optouts": 2, "repeated": False})
-    assert house.statuses(LI, WANG, ZHAO) == [SUPPRESSED, SUPPRESSED, 0]
-    assert house.post(told(f"+86 {LI}", WANG)) == (200, {"optouts": 2, "repeated": True})
-    assert house.post(told(ZHAO))[0] == 422, "the key was another request's"
+    assert harness.post(told(f"+86 {LI}", WANG)) == (200, {"optouts": 2, "repeated": False})
+    assert harness.statuses(LI, WANG, ZHAO) == [SUPPRESSED, SUPPRESSED, 0]
+    assert harness.post(told(f"+86 {LI}", WANG)) == (200, {"optouts": 2, "repeated": True})
+    assert harness.post(told(ZHAO))[0] == 422, "the key was another request's"
     for how in (signal.SIGKILL, signal.SIGTERM):
-        house.signal(how)
-        house.wait()
-        house.start()
-        assert house.post(told(f"+86 {LI}", WANG))[1] == {"optouts": 2, "repeated": True}
-        assert house.statuses(LI, ZHAO) == [SUPPRESSED, 0]
+        harness.signal(how)
+        harness.wait()
+        harness.start()
+        assert harness.post(told(f"+86 {LI}", WANG))[1] == {"optouts": 2, "repeated": True}
+        assert harness.statuses(LI, ZHAO) == [SUPPRESSED, 0]
 
-    config = ("--config", house.config, "--json")
+    config = ("--config", harness.config, "--json")
     (refusal,) = json.loads(run("suppress", "show", "--to", LI, *config).stdout)["refusals"]
     assert (refusal["scope"], refusal["source"]) == ("all", "hotline")
     kept = run("suppress", "remove", "--to", LI, "--scope", "all", "--why", "x", *config)
     assert (kept.returncode, "only they take that back" in kept.stderr) == (2, True)
     assert run("suppress", "remove", "--to", LI, "--source", "hotline", "--why", "they called again", *config).returncode == 0
-    assert house.post(told(f"+86 {LI}", WANG))[1]["repeated"], "an old request does not undo what was said since"
-    assert house.statuses(LI, WANG) == [0, SUPPRESSED]
+    assert harness.post(told(f"+86 {LI}", WANG))[1]["repeated"], "an old request does not undo what was said since"
+    assert harness.statuses(LI, WANG) == [0, SUPPRESSED]

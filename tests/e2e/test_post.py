@@ -23,14 +23,14 @@ pytestmark = needs("valkey")
 LI = SHANGHAI.format(7)
 
 
-class House(NamedTuple):
+class Harness(NamedTuple):
     server: Valkey
     carriers: list[Carrier]
     gates: list[Gate]
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def harness(tmp_path: Path) -> Iterator[Harness]:
     """Each gate with a carrier of its own, so that it is known where something arrives."""
     with ExitStack() as after:
         server = Valkey(tmp_path / "valkey")
@@ -39,7 +39,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         for carrier in carriers:
             after.callback(carrier.stop)
         gates = started(after, tmp_path, carriers, [server] * 2, links=2)  # one each: what arrives over several is in no order
-        yield House(server, carriers, gates)
+        yield Harness(server, carriers, gates)
 
 
 def arrive(carrier: Carrier, *texts: str) -> None:
@@ -56,29 +56,29 @@ def waiting(gate: Gate) -> float:
     return gate.metric("gate106_mailbox_messages", provider="jia")
 
 
-def test_what_arrives_at_one_gate_is_delivered_at_the_other_in_order(house: House) -> None:
-    one, other = house.gates
+def test_what_arrives_at_one_gate_is_delivered_at_the_other_in_order(harness: Harness) -> None:
+    one, other = harness.gates
     texts = [f"hello {number}" for number in range(30)]
-    arrive(house.carriers[0], *texts[:10])
+    arrive(harness.carriers[0], *texts[:10])
     assert waiting(one) == 10
     with Raw(other.port) as client:
         client.bind("jia")
         assert delivered(client, 10) == texts[:10]
-        arrive(house.carriers[0], *texts[10:])
+        arrive(harness.carriers[0], *texts[10:])
         assert delivered(client, 20) == texts[10:]
         until(lambda: waiting(one) == waiting(other) == 0, "nothing waits", 10)
         with Raw(one.port) as nearer:
             nearer.bind("jia")
-            arrive(house.carriers[0], "here")
+            arrive(harness.carriers[0], "here")
             assert delivered(nearer, 1) == ["here"]
 
 
-def test_what_another_gate_has_taken_over_survives_its_death(house: House) -> None:
-    one, other = house.gates
+def test_what_another_gate_has_taken_over_survives_its_death(harness: Harness) -> None:
+    one, other = harness.gates
     texts = [f"hello {number}" for number in range(5)]
     with Raw(other.port) as deaf:
         deaf.bind("jia")
-        arrive(house.carriers[0], *texts)
+        arrive(harness.carriers[0], *texts)
         until(lambda: waiting(one) == 0, "all over there", 10)
         other.signal(signal.SIGKILL)
         other.wait()
@@ -89,17 +89,17 @@ def test_what_another_gate_has_taken_over_survives_its_death(house: House) -> No
         assert client.alive()
 
 
-def test_while_the_store_is_away_it_waits_where_it_arrived_and_nothing_is_lost(house: House) -> None:
-    one, other = house.gates
+def test_while_the_store_is_away_it_waits_where_it_arrived_and_nothing_is_lost(harness: Harness) -> None:
+    one, other = harness.gates
     with Raw(other.port) as client:
         client.bind("jia")
-        arrive(house.carriers[0], "before")
+        arrive(harness.carriers[0], "before")
         assert delivered(client, 1) == ["before"]
         until(lambda: waiting(one) == 0, "the other's word that it has it", 10)
-        house.server.kill()
+        harness.server.kill()
         until(lambda: one.metric("gate106_store_up") == 0, "the store lost", 10)
-        arrive(house.carriers[0], "meanwhile")
+        arrive(harness.carriers[0], "meanwhile")
         assert waiting(one) == 1
-        house.server.start()
+        harness.server.start()
         assert delivered(client, 1) == ["meanwhile"]
         until(lambda: waiting(one) == waiting(other) == 0, "nothing waits", 20)

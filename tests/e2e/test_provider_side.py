@@ -29,7 +29,7 @@ rules:
 LI = SHANGHAI.format(1)
 
 
-class House(Gate):
+class Harness(Gate):
     def asks(self, path: str, token: str, language: str = "", **query: str) -> tuple[int, Any]:
         url = f"http://{self.settings['http']['listen']}{path}?{urllib.parse.urlencode(query)}"
         asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}", "Accept-Language": language})
@@ -49,7 +49,7 @@ class House(Gate):
 
 
 @pytest.fixture
-def house(tmp_path: Path, carrier: Carrier) -> Iterator[House]:
+def harness(tmp_path: Path, carrier: Carrier) -> Iterator[Harness]:
     providers = [
         provider("jia", "1069001", category="marketing", token=hash_token("of jia")),
         provider("yi", "1069002", category="marketing", token=hash_token("of yi")),
@@ -58,15 +58,15 @@ def house(tmp_path: Path, carrier: Carrier) -> Iterator[House]:
         {"name": "li", "user": pwd.getpwuid(os.getuid()).pw_name, "roles": ["admin"], "token": hash_token("of li")},
         {"name": "wang", "roles": ["approver"], "token": hash_token("of wang")},
     ]
-    made = House(tmp_path, carrier.port, providers, people=people)
+    made = Harness(tmp_path, carrier.port, providers, people=people)
     made.write_rules(RULES)
     yield made.start()  # type: ignore[misc]
     made.stop()
 
 
-def test_a_provider_sees_its_own_and_nothing_else(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    house.done("suppress", "add", "--to", LI, "--why", "case 4711")
-    with Raw(house.port) as jia, Raw(house.port) as yi:
+def test_a_provider_sees_its_own_and_nothing_else(harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness.done("suppress", "add", "--to", LI, "--why", "case 4711")
+    with Raw(harness.port) as jia, Raw(harness.port) as yi:
         assert (jia.bind("jia").status, yi.bind("yi").status) == (0, 0)
         assert [jia.submit("1069001", to, b"=sale").status for to in (LI, BEIJING.format(1), SHANGHAI.format(2))] == [
             0x420,
@@ -74,9 +74,9 @@ def test_a_provider_sees_its_own_and_nothing_else(house: House, tmp_path: Path, 
             0,
         ]
         assert yi.submit("1069002", BEIJING.format(9), b"sale").status == 0x400
-    house.done("journal", "roll")  # which makes the keys; what is written now is in no table
+    harness.done("journal", "roll")  # which makes the keys; what is written now is in no table
 
-    status, told = house.asks("/provider/refusals", "of jia", lang="en")
+    status, told = harness.asks("/provider/refusals", "of jia", lang="en")
     assert (status, told["next"]) == (200, None), told
     assert [(one["to"], one["reason"], one["status"], one["hint"]) for one in told["refusals"]] == [
         (
@@ -88,60 +88,60 @@ def test_a_provider_sees_its_own_and_nothing_else(house: House, tmp_path: Path, 
         ("138****0001", "region-ban", 0x400, "such messages may not be sent to this region: remove its numbers"),
     ]
     assert "suppressed" not in json.dumps(told)
-    _, first = house.asks("/provider/refusals", "of jia", limit="1")
+    _, first = harness.asks("/provider/refusals", "of jia", limit="1")
     assert (len(first["refusals"]), first["next"]) == (1, 1)
-    _, second = house.asks("/provider/refusals", "of jia", limit="1", skip="1")
+    _, second = harness.asks("/provider/refusals", "of jia", limit="1", skip="1")
     assert ([one["reason"] for one in second["refusals"]], second["next"]) == (["region-ban"], None)
-    _, text = house.asks("/provider/refusals", "of yi", format="csv")
+    _, text = harness.asks("/provider/refusals", "of yi", format="csv")
     (row,) = csv.DictReader(text.splitlines())
     assert (row["reason"], row["from"], row["to"]) == ("region-ban", "1069002", "138****0009")
-    assert house.asks("/provider/refusals", "of jia", day="2020-01-01")[1]["refusals"] == []
+    assert harness.asks("/provider/refusals", "of jia", day="2020-01-01")[1]["refusals"] == []
     for query in ({"day": "--out"}, {"name": "yi"}, {"limit": "99999"}, {"day": "2026-11-11", "hour": "2026-11-11 10:00"}):
-        assert house.asks("/provider/refusals", "of jia", **query)[0] == 400
-    wrong = house.asks("/provider/refusals", "of jia", day="2026-13-26")
+        assert harness.asks("/provider/refusals", "of jia", **query)[0] == 400
+    wrong = harness.asks("/provider/refusals", "of jia", day="2026-13-26")
     assert wrong == (400, {"error": "day: '2026-13-26' is no date of the calendar"})
-    wrong = house.asks("/provider/refusals", "of jia", "zh-CN,zh;q=0.9", day="2026-13-26")
+    wrong = harness.asks("/provider/refusals", "of jia", "zh-CN,zh;q=0.9", day="2026-13-26")
     assert wrong == (400, {"error": "day：“2026-13-26”不是日历上有的日期"})
-    assert house.asks("/provider/refusals", "of jia", lang="zh", limit="99999") == (400, {"error": "limit：1 至 10000"})
-    assert house.asks("/provider/refusals", "of jia", limit="0") == (400, {"error": "limit: from 1 to 10000"})
+    assert harness.asks("/provider/refusals", "of jia", lang="zh", limit="99999") == (400, {"error": "limit：1 至 10000"})
+    assert harness.asks("/provider/refusals", "of jia", limit="0") == (400, {"error": "limit: from 1 to 10000"})
     with ThreadPoolExecutor(6) as many:
-        mine = [many.submit(house.asks, "/provider/refusals", "of jia") for _ in range(5)]
-        other = many.submit(house.asks, "/provider/refusals", "of yi")
+        mine = [many.submit(harness.asks, "/provider/refusals", "of jia") for _ in range(5)]
+        other = many.submit(harness.asks, "/provider/refusals", "of yi")
         assert other.result()[0] == 200, "who asks often keeps nobody else waiting"
         assert sorted(one.result()[0] for one in mine) == [200, 200, 429, 429, 429]
-    assert house.asks("/provider/refusals", "of jia")[0] == 200
-    assert house.asks("/provider", "nobody's", lang="zh")[1].startswith("没有人使用这个令牌")
-    assert "jia 的角色是通道商" in house.asks("/metrics", "of jia", "zh")[1]
+    assert harness.asks("/provider/refusals", "of jia")[0] == 200
+    assert harness.asks("/provider", "nobody's", lang="zh")[1].startswith("没有人使用这个令牌")
+    assert "jia 的角色是通道商" in harness.asks("/metrics", "of jia", "zh")[1]
 
     out = tmp_path / "jia.csv"
-    house.done("provider", "refusals", "jia", "--out", out)
+    harness.done("provider", "refusals", "jia", "--out", out)
     rows = list(csv.DictReader(out.read_text(encoding="utf-8-sig").splitlines()))
     assert [row["reason"] for row in rows] == ["not-permitted", "region-ban"]
 
-    house.done(
+    harness.done(
         "binds", "suspend", "--provider", "jia", "--category", "marketing", "--for", "1h", "--why", "too many complaints"
     )
-    (order,) = house.asks("/provider/penalties", "of jia")[1]["orders"]
+    (order,) = harness.asks("/provider/penalties", "of jia")[1]["orders"]
     assert (order["kind"], order["why"]) == ("suspension", "too many complaints")
-    house.done("penalty", "propose", "--provider", "jia", "--step", "warn", "--why", "too many complaints")
-    assert house.asks("/provider/penalties", "of jia")[1]["penalties"] == [], "what is only proposed is nobody's yet"
+    harness.done("penalty", "propose", "--provider", "jia", "--step", "warn", "--why", "too many complaints")
+    assert harness.asks("/provider/penalties", "of jia")[1]["penalties"] == [], "what is only proposed is nobody's yet"
     monkeypatch.setenv("GATE106_TOKEN", "of wang")
-    house.done("penalty", "approve", "1")
+    harness.done("penalty", "approve", "1")
     monkeypatch.delenv("GATE106_TOKEN")
-    (penalty,) = house.asks("/provider/penalties", "of jia")[1]["penalties"]
+    (penalty,) = harness.asks("/provider/penalties", "of jia")[1]["penalties"]
     assert (penalty["step"], penalty["state"]) == ("warn", "in-force")
     assert penalty["why"] == "too many complaints", "nothing was measured: it is told what somebody meant"
-    assert house.asks("/provider/penalties", "of yi")[1] == {"penalties": [], "orders": []}
+    assert harness.asks("/provider/penalties", "of yi")[1] == {"penalties": [], "orders": []}
     (tmp_path / "c.csv").write_text(f"number,given\n{LI},2026-01-01\n")
-    house.done("consent", "import", tmp_path / "c.csv", "--source", "app", "--provider", "jia", "--why", "x")
-    (task,) = house.asks("/provider/tasks", "of jia")[1]["tasks"]
+    harness.done("consent", "import", tmp_path / "c.csv", "--source", "app", "--provider", "jia", "--why", "x")
+    (task,) = harness.asks("/provider/tasks", "of jia")[1]["tasks"]
     assert (task["file"], task["numbers"], task["overdue"]) == ("c.csv", 1, False)
-    assert house.asks("/provider/tasks", "of yi")[1] == {"tasks": []}
-    rules = house.asks("/provider/rules", "of jia")[1]
+    assert harness.asks("/provider/tasks", "of yi")[1] == {"tasks": []}
+    rules = harness.asks("/provider/rules", "of jia")[1]
     assert [one["say"] for one in rules["rules"]] == ["拒收者不发", "北京不发营销"]
     assert len(rules["changes"]) == 1
 
-    assert house.asks("/provider/tasks", "nobody's")[0] == 401
-    assert house.asks("/metrics", "of jia")[0] == 403, "though it comes by way of an address that may see them"
-    assert [house.asks(path, "of jia")[0] for path in ("/optouts", "/provider/", "/nothing")] == [403] * 3
-    assert [house.asks("/provider", f"of {name}")[1] for name in ("jia", "yi")] == [{"provider": "jia"}, {"provider": "yi"}]
+    assert harness.asks("/provider/tasks", "nobody's")[0] == 401
+    assert harness.asks("/metrics", "of jia")[0] == 403, "though it comes by way of an address that may see them"
+    assert [harness.asks(path, "of jia")[0] for path in ("/optouts", "/provider/", "/nothing")] == [403] * 3
+    assert [harness.asks("/provider", f"of {name}")[1] for name in ("jia", "yi")] == [{"provider": "jia"}, {"provider": "yi"}]

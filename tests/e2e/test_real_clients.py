@@ -64,7 +64,7 @@ SUPPRESSION = """\
 """
 
 
-class House(NamedTuple):
+class Harness(NamedTuple):
     carrier: Carrier
     gate: Gate
     taps: dict[str, Tap]
@@ -94,7 +94,7 @@ def port_of(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[House]:
+def harness(tmp_path_factory) -> Iterator[Harness]:
     carrier = Carrier()
     names = [name_of(*peer) for peer in PEERS]
     names += [name_of(*peer, leaves=True) for peer in PEERS]
@@ -107,7 +107,7 @@ def house(tmp_path_factory) -> Iterator[House]:
     try:
         gate.start()
         taps.update({str(one["name"]): Tap(gate.port) for one in providers})
-        yield House(carrier, gate, taps)
+        yield Harness(carrier, gate, taps)
     finally:
         for tap in taps.values():
             tap.stop()
@@ -117,11 +117,11 @@ def house(tmp_path_factory) -> Iterator[House]:
 
 
 @pytest.fixture(scope="module")
-def kannel(house: House, tmp_path_factory) -> Iterator[Kannel]:
+def kannel(harness: Harness, tmp_path_factory) -> Iterator[Kannel]:
     wanted = {}
     for kind in KINDS:
         for name in (name_of("kannel", kind), name_of("kannel", kind, slow=True), name_of("kannel", kind, leaves=True)):
-            wanted[name] = Wanted(house.taps[name].port, name, "secret", kind)
+            wanted[name] = Wanted(harness.taps[name].port, name, "secret", kind)
     found = Kannel(tmp_path_factory.mktemp("kannel"), wanted)
     yield found
     found.stop()
@@ -131,18 +131,18 @@ def kannel(house: House, tmp_path_factory) -> Iterator[Kannel]:
     scope="module",
     params=[pytest.param(peer, id="-".join(peer), marks=LIBRARIES[peer[0]]) for peer in PEERS],
 )
-def peer(request: pytest.FixtureRequest, house: House) -> Iterator[Peer]:
+def peer(request: pytest.FixtureRequest, harness: Harness) -> Iterator[Peer]:
     library, kind = request.param
 
     def client(name: str) -> Client:
         if library == "kannel":
             return KannelClient(request.getfixturevalue("kannel"), name)
         made = SmpplibClient if library == "smpplib" else NodeClient
-        return made(house.taps[name].port, name, "secret", kind)
+        return made(harness.taps[name].port, name, "secret", kind)
 
     name, slow = name_of(library, kind), name_of(library, kind, slow=True)
     clients = [client(name), client(slow)]
-    yield Peer(clients[0], house.taps[name], port_of(name), clients[1], house.taps[slow], port_of(slow), KINDS[kind])
+    yield Peer(clients[0], harness.taps[name], port_of(name), clients[1], harness.taps[slow], port_of(slow), KINDS[kind])
     for one in clients:
         one.close()
 
@@ -158,10 +158,10 @@ class Traveller(NamedTuple):
 
 
 @pytest.fixture(params=[pytest.param(peer, id="-".join(peer), marks=LIBRARIES[peer[0]]) for peer in PEERS])
-def traveller(request: pytest.FixtureRequest, house: House) -> Iterator[Traveller]:
+def traveller(request: pytest.FixtureRequest, harness: Harness) -> Iterator[Traveller]:
     library, kind = request.param
     name = name_of(library, kind, leaves=True)
-    tap = house.taps[name]
+    tap = harness.taps[name]
     if library == "kannel":  # which binds again by itself, as soon as it can
         client = KannelClient(request.getfixturevalue("kannel"), name)
 
@@ -182,11 +182,11 @@ def traveller(request: pytest.FixtureRequest, house: House) -> Iterator[Travelle
 
 
 @pytest.fixture(autouse=True)
-def nobody_saw_anything_malformed(house: House) -> Iterator[None]:
+def nobody_saw_anything_malformed(harness: Harness) -> Iterator[None]:
     """True of every conversation here: what the gate sends and what it is sent are as they should be."""
     yield
-    assert house.gate.metric("gate106_bad_pdus_total") == 0
-    assert house.carrier.other == []
+    assert harness.gate.metric("gate106_bad_pdus_total") == 0
+    assert harness.carrier.other == []
 
 
 @pytest.fixture
@@ -195,11 +195,11 @@ def recipient(numbers: Iterator[int]) -> str:
     return SHANGHAI.format(next(numbers))
 
 
-def goes_on(house: House, peer: Peer, numbers: Iterator[int]) -> None:
+def goes_on(harness: Harness, peer: Peer, numbers: Iterator[int]) -> None:
     """A further message is accepted on the same bind."""
     recipient = SHANGHAI.format(next(numbers))
     assert [told.status for told in peer.client.submit("gsm7", peer.port, recipient)] == [0]
-    assert len(house.carrier.to(recipient)) == 1
+    assert len(harness.carrier.to(recipient)) == 1
     assert peer.tap.binds() == peer.binds
 
 
@@ -207,14 +207,14 @@ def is_taken(peer: Peer, recipient: str) -> bool:
     return peer.slow.submit("gsm7", peer.slow_port, recipient)[0].status == 0
 
 
-def test_every_kind_of_text_reaches_the_carrier_byte_for_byte_but_for_the_sequence_number(house, peer, numbers):
+def test_every_kind_of_text_reaches_the_carrier_byte_for_byte_but_for_the_sequence_number(harness, peer, numbers):
     for kind in peer.client.kinds:
-        passes_byte_for_byte(house, peer, SHANGHAI.format(next(numbers)), kind)
+        passes_byte_for_byte(harness, peer, SHANGHAI.format(next(numbers)), kind)
 
 
-def passes_byte_for_byte(house: House, peer: Peer, recipient: str, kind: str) -> None:
+def passes_byte_for_byte(harness: Harness, peer: Peer, recipient: str, kind: str) -> None:
     told = peer.client.submit(kind, peer.port + "88", recipient)
-    seen = until(lambda: house.carrier.to(recipient), "the submits at the carrier")
+    seen = until(lambda: harness.carrier.to(recipient), "the submits at the carrier")
     sent = peer.tap.submits_to(recipient)
     assert [one.pdu.but_sequence for one in seen] == [one.but_sequence for one in sent]
     until(lambda: len(peer.tap.answers_to(recipient)) == len(sent), "an answer for each part")
@@ -243,17 +243,17 @@ def passes_byte_for_byte(house: House, peer: Peer, recipient: str, kind: str) ->
         assert [(one.data_coding, len(one.short_message)) for one in fields] == [(0, len(GSM7) + 2)]  # [ and ] are escaped
 
 
-def test_a_cap_counts_a_long_text_once_however_many_parts_it_has(house, peer, recipient, numbers):
+def test_a_cap_counts_a_long_text_once_however_many_parts_it_has(harness, peer, recipient, numbers):
     """DAILY_CAP a person: the last that is taken is as long as the others, and of the next nothing leaves."""
     kinds = long_ways(peer.client)
     for n in range(DAILY_CAP):
         assert {told.status for told in peer.client.submit(kinds[n % len(kinds)], peer.port, recipient)} == {0}
-    parts = len(house.carrier.to(recipient))
+    parts = len(harness.carrier.to(recipient))
     for kind in kinds:
         assert 0 not in [told.status for told in peer.client.submit(kind, peer.port, recipient)]
     assert {answer.status for answer in peer.tap.answers_to(recipient)[parts:]} == {RECIPIENT_CAP}
-    assert len(house.carrier.to(recipient)) == parts
-    goes_on(house, peer, numbers)
+    assert len(harness.carrier.to(recipient)) == parts
+    goes_on(harness, peer, numbers)
 
 
 def long_ways(client: Client) -> list[str]:
@@ -270,15 +270,15 @@ def asking(parts: list[Seen]) -> list[Seen]:
     return found
 
 
-def told_by(house: House, parts: list[Seen], replies: list[tuple[str, str, str]]) -> list[Pdu]:
+def told_by(harness: Harness, parts: list[Seen], replies: list[tuple[str, str, str]]) -> list[Pdu]:
     """Receipts of these parts and replies (person, port, text), each acknowledged before the next comes: over whichever link."""
     delivers = []
     for part in parts:
-        delivers.append(house.carrier.receipt(part))
-        assert house.carrier.acknowledged(delivers[-1]).status == 0
+        delivers.append(harness.carrier.receipt(part))
+        assert harness.carrier.acknowledged(delivers[-1]).status == 0
     for person, port, text in replies:
-        delivers.append(house.carrier.reply("86" + person, port, text.encode("utf-16-be"), 8))
-        assert house.carrier.acknowledged(delivers[-1]).status == 0
+        delivers.append(harness.carrier.reply("86" + person, port, text.encode("utf-16-be"), 8))
+        assert harness.carrier.acknowledged(delivers[-1]).status == 0
     return delivers
 
 
@@ -290,38 +290,38 @@ def has_reply(client: Client, text: str) -> bool:
     return any(one.text == text for one in client.arrived())
 
 
-def test_a_receipt_finds_the_client_that_sent_the_message(house, peer, recipient, numbers):
+def test_a_receipt_finds_the_client_that_sent_the_message(harness, peer, recipient, numbers):
     peer.client.submit("gsm7", peer.port, recipient)
-    (seen,) = house.carrier.to(recipient)
+    (seen,) = harness.carrier.to(recipient)
     before = len(peer.tap.delivers())
-    deliver = house.carrier.receipt(seen)
-    assert house.carrier.acknowledged(deliver).status == 0
+    deliver = harness.carrier.receipt(seen)
+    assert harness.carrier.acknowledged(deliver).status == 0
     arrived = until(lambda: [one for one in peer.client.arrived() if one.receipt and seen.id in one.text], "the receipt")
     assert "stat:DELIVRD" in arrived[0].text
     assert [one.but_sequence for one in peer.tap.delivers()[before:]] == [deliver.but_sequence]
-    goes_on(house, peer, numbers)
+    goes_on(harness, peer, numbers)
 
 
-def test_a_long_text_gets_its_receipts_and_its_reply_whichever_way_it_was_sent(house, peer, numbers):
+def test_a_long_text_gets_its_receipts_and_its_reply_whichever_way_it_was_sent(harness, peer, numbers):
     for way in long_ways(peer.client):
         person, answer = SHANGHAI.format(next(numbers)), f"好的, {way}, 谢谢"
         assert {told.status for told in peer.client.submit(way, peer.port, person)} == {0}
-        parts = asking(house.carrier.to(person))
+        parts = asking(harness.carrier.to(person))
         before = len(peer.tap.delivers())
-        delivers = told_by(house, parts, [(person, peer.port, answer)])
+        delivers = told_by(harness, parts, [(person, peer.port, answer)])
         until(partial(has_reply, peer.client, answer), lambda: f"the reply, got {peer.client.arrived()[-3:]}")
         for part in parts:
             until(partial(has_receipt, peer.client, part.id), lambda: f"each receipt, got {peer.client.arrived()[-6:]}")
         assert [one.but_sequence for one in peer.tap.delivers()[before:]] == [one.but_sequence for one in delivers]
-    goes_on(house, peer, numbers)
+    goes_on(harness, peer, numbers)
 
 
-def test_what_came_while_a_client_was_away_is_there_when_it_is_back_each_once_and_in_order(house, traveller, numbers):
-    name, tap, carrier = traveller.name, traveller.tap, house.carrier
+def test_what_came_while_a_client_was_away_is_there_when_it_is_back_each_once_and_in_order(harness, traveller, numbers):
+    name, tap, carrier = traveller.name, traveller.tap, harness.carrier
     people = {kind: SHANGHAI.format(next(numbers)) for kind in ("chinese", *long_ways(traveller.client))}
 
     def metric(what: str) -> float:
-        return float(house.gate.metric(f"gate106_{what}", provider=name))
+        return float(harness.gate.metric(f"gate106_{what}", provider=name))
 
     until(lambda: metric("binds"), "the client bound")
     for kind, person in people.items():
@@ -330,7 +330,7 @@ def test_what_came_while_a_client_was_away_is_there_when_it_is_back_each_once_an
     until(lambda: not metric("binds"), "the client gone")
     before = len(tap.delivers())
     seen = [part for person in people.values() for part in asking(carrier.to(person))]
-    delivers = told_by(house, seen, [(person, port_of(name), f"好的, {kind}") for kind, person in people.items()])
+    delivers = told_by(harness, seen, [(person, port_of(name), f"好的, {kind}") for kind, person in people.items()])
     assert metric("mailbox_messages") == len(delivers)
     client = traveller.back()
 
@@ -343,27 +343,27 @@ def test_what_came_while_a_client_was_away_is_there_when_it_is_back_each_once_an
 
 
 @pytest.mark.parametrize(("text", "data_coding"), [("好的, 谢谢", 8), ("OK thanks", 0)])
-def test_a_reply_finds_the_client_whose_port_it_was_sent_to(house, peer, recipient, numbers, text, data_coding):
+def test_a_reply_finds_the_client_whose_port_it_was_sent_to(harness, peer, recipient, numbers, text, data_coding):
     peer.client.submit("chinese", peer.port + "66", recipient)
     octets = text.encode("utf-16-be" if data_coding == 8 else "ascii")
     before = len(peer.tap.delivers())
-    deliver = house.carrier.reply("86" + recipient, peer.port + "66", octets, data_coding)
-    assert house.carrier.acknowledged(deliver).status == 0
+    deliver = harness.carrier.reply("86" + recipient, peer.port + "66", octets, data_coding)
+    assert harness.carrier.acknowledged(deliver).status == 0
     until(
         lambda: [one for one in peer.client.arrived() if one.text == text and one.source.endswith(recipient)],
         lambda: f"the reply, got {peer.client.arrived()[-3:]}",
     )
     assert [one.but_sequence for one in peer.tap.delivers()[before:]] == [deliver.but_sequence]
-    goes_on(house, peer, numbers)
+    goes_on(harness, peer, numbers)
 
 
-def test_who_answers_TD_gets_codes_only_until_it_is_taken_back(house, peer, recipient, numbers):
+def test_who_answers_TD_gets_codes_only_until_it_is_taken_back(harness, peer, recipient, numbers):
     def submit(kind: str) -> list[int]:
         return [told.status for told in peer.client.submit(kind, peer.port, recipient)]
 
     def reply(text: str) -> None:
-        deliver = house.carrier.reply("86" + recipient, peer.port, text.encode("utf-16-be"), 8)
-        assert house.carrier.acknowledged(deliver).status == 0
+        deliver = harness.carrier.reply("86" + recipient, peer.port, text.encode("utf-16-be"), 8)
+        assert harness.carrier.acknowledged(deliver).status == 0
         until(lambda: [one for one in peer.client.arrived() if (one.source[-11:], one.text) == (recipient, text)], "the reply")
 
     assert submit("chinese") == [0]
@@ -372,12 +372,12 @@ def test_who_answers_TD_gets_codes_only_until_it_is_taken_back(house, peer, reci
     assert submit("gsm7") == [0]
     reply("取消退订")
     assert submit("chinese") == [0]
-    until(lambda: len(house.carrier.to(recipient)) == 4, "three messages and a confirmation")
-    (own,) = [seen for seen in house.carrier.to(recipient) if seen.pdu.but_sequence not in sent_by(peer, recipient)]
+    until(lambda: len(harness.carrier.to(recipient)) == 4, "three messages and a confirmation")
+    (own,) = [seen for seen in harness.carrier.to(recipient) if seen.pdu.but_sequence not in sent_by(peer, recipient)]
     assert own.fields.short_message.decode("utf-16-be").startswith("退订已生效")
     assert (own.fields.source, own.fields.registered_delivery) == (peer.port, 0)
-    assert house.gate.metric("gate106_sent_after_optout_total") == 0
-    told = run("optout", "trace", "--to", recipient, "--config", house.gate.config, "--json")
+    assert harness.gate.metric("gate106_sent_after_optout_total") == 0
+    told = run("optout", "trace", "--to", recipient, "--config", harness.gate.config, "--json")
     assert told.returncode == 0, told.stderr
     trace = json.loads(told.stdout)
     events = [(one["event"], one.get("read_as") or one.get("category") or "") for one in trace["events"]]
@@ -386,42 +386,42 @@ def test_who_answers_TD_gets_codes_only_until_it_is_taken_back(house, peer, reci
         ("sent", "marketing"),
     ]  # fmt: skip
     assert (trace["in_force"], trace["sent"], trace["sent_after_optout"]) == ([], 2, 0)
-    goes_on(house, peer, numbers)
+    goes_on(harness, peer, numbers)
 
 
 def sent_by(peer: Peer, recipient: str) -> list[bytes]:
     return [one.but_sequence for one in peer.tap.submits_to(recipient)]
 
 
-def test_a_message_against_a_rule_is_refused_with_the_reasons_status(house, peer, numbers):
+def test_a_message_against_a_rule_is_refused_with_the_reasons_status(harness, peer, numbers):
     somebody = BEIJING.format(next(numbers))
     assert [told.status for told in peer.client.submit("chinese", peer.port, somebody)] == [REGION_BAN]
     assert [answer.status for answer in peer.tap.answers_to(somebody)] == [REGION_BAN]
-    assert house.carrier.to(somebody) == []
-    goes_on(house, peer, numbers)
+    assert harness.carrier.to(somebody) == []
+    goes_on(harness, peer, numbers)
 
 
-def test_the_carriers_own_refusal_passes_through(house, peer, recipient, numbers):
-    house.carrier.answer_with(recipient, ESME_RSUBMITFAIL)
+def test_the_carriers_own_refusal_passes_through(harness, peer, recipient, numbers):
+    harness.carrier.answer_with(recipient, ESME_RSUBMITFAIL)
     assert [told.status for told in peer.client.submit("gsm7", peer.port, recipient)] == [ESME_RSUBMITFAIL]
     assert [answer.status for answer in peer.tap.answers_to(recipient)] == [ESME_RSUBMITFAIL]
-    goes_on(house, peer, numbers)
+    goes_on(harness, peer, numbers)
 
 
 @pytest.mark.parametrize("status", [ESME_RMSGQFUL, ESME_RTHROTTLED])
-def test_the_carriers_temporary_refusal_passes_through_and_the_next_try_is_taken(house, peer, recipient, numbers, status):
-    house.carrier.answer_with(recipient, status, times=1)
+def test_the_carriers_temporary_refusal_passes_through_and_the_next_try_is_taken(harness, peer, recipient, numbers, status):
+    harness.carrier.answer_with(recipient, status, times=1)
     told = peer.client.submit("gsm7", peer.port, recipient)
     if not peer.client.retries:
         assert [one.status for one in told] == [status]
         told = peer.client.submit("gsm7", peer.port, recipient)
     assert [one.status for one in told] == [0]
-    assert [one.status for one in house.carrier.to(recipient)] == [status, 0]
+    assert [one.status for one in harness.carrier.to(recipient)] == [status, 0]
     assert [answer.status for answer in peer.tap.answers_to(recipient)] == [status, 0]
-    goes_on(house, peer, numbers)
+    goes_on(harness, peer, numbers)
 
 
-def test_a_client_faster_than_its_rate_is_throttled_and_its_later_tries_are_taken(house, peer, numbers):
+def test_a_client_faster_than_its_rate_is_throttled_and_its_later_tries_are_taken(harness, peer, numbers):
     people = [SHANGHAI.format(next(numbers)) for _ in range(BURST)]
     told = peer.slow.burst(peer.slow_port, people)
     if not peer.slow.retries:
@@ -433,30 +433,32 @@ def test_a_client_faster_than_its_rate_is_throttled_and_its_later_tries_are_take
         assert [one.status for one in told] == [0] * BURST
     statuses = [answer.status for person in people for answer in peer.slow_tap.answers_to(person)]
     assert set(statuses) == {0, ESME_RTHROTTLED}
-    assert [len(house.carrier.to(person)) for person in people] == [1] * BURST  # a throttled message never reached the carrier
+    assert [len(harness.carrier.to(person)) for person in people] == [
+        1
+    ] * BURST  # a throttled message never reached the carrier
     assert peer.slow_tap.binds() == peer.binds
-    goes_on(house, peer, numbers)
+    goes_on(harness, peer, numbers)
 
 
-def test_a_silent_client_is_asked_whether_it_is_there_and_answers(house, peer, numbers):
+def test_a_silent_client_is_asked_whether_it_is_there_and_answers(harness, peer, numbers):
     asked = len(of(peer.tap.got, ENQUIRE_LINK))
     until(lambda: len(of(peer.tap.got, ENQUIRE_LINK)) > asked, "an enquire_link")
     until(lambda: len(of(peer.tap.sent, ENQUIRE_LINK | RESPONSE)) > asked, "its answer")
-    goes_on(house, peer, numbers)
+    goes_on(harness, peer, numbers)
 
 
 @pytest.mark.parametrize(
     "library", [SmpplibClient, pytest.param(NodeClient, marks=needs("node-smpp"))], ids=["smpplib", "node"]
 )
-def test_a_client_that_leaves_is_let_go(house, library):
+def test_a_client_that_leaves_is_let_go(harness, library):
     name = name_of("smpplib", "trx", slow=True)
-    tap = Tap(house.gate.port)
+    tap = Tap(harness.gate.port)
     try:
-        bound = house.gate.metric("gate106_binds", provider=name)
+        bound = harness.gate.metric("gate106_binds", provider=name)
         client = library(tap.port, name, "secret", "tx+rx")
-        until(lambda: house.gate.metric("gate106_binds", provider=name) == bound + 2, "two more binds")
+        until(lambda: harness.gate.metric("gate106_binds", provider=name) == bound + 2, "two more binds")
         client.close()
         assert [answer.status for answer in of(tap.got, UNBIND | RESPONSE)] == [0, 0]
-        until(lambda: house.gate.metric("gate106_binds", provider=name) == bound, "two fewer binds")
+        until(lambda: harness.gate.metric("gate106_binds", provider=name) == bound, "two fewer binds")
     finally:
         tap.stop()

@@ -18,7 +18,7 @@ import pytest
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import SHANGHAI, Gate, provider, run
 from tests.e2e.raw import Raw
-from tests.e2e.sharing import House, gate_on, server_and_carrier
+from tests.e2e.sharing import Harness, gate_on, server_and_carrier
 from tests.e2e.waiting import until
 from tests.needs import needs
 
@@ -125,12 +125,12 @@ def test_a_reply_to_one_gate_proves_the_path_at_the_other(tmp_path: Path) -> Non
         for gate in gates:
             gate.start()
             after.callback(gate.stop)
-        house = House(server, carrier, gates)
+        harness = Harness(server, carrier, gates)
         advertise(gates[0], "jia", "10690015")
         counted(gates[0], "1069001", ADS)
         counted(gates[1], "1069001", ADS * 7 // 8)
         assert paths(gates[1])["1069001"]["state"] == "unproven"
-        answer(house.carrier, "10690015")
+        answer(harness.carrier, "10690015")
         for gate in gates:
             until(partial(is_proven, gate), "the proof at both gates")
         gates[1].signal(signal.SIGKILL)

@@ -38,7 +38,7 @@ def ban(*provinces: str) -> str:
 ONLY_BEIJING, BOTH, ONLY_SHANGHAI = ban("北京"), ban("北京", "上海"), ban("上海")
 
 
-class House(Gate):
+class Harness(Gate):
     def asked(self, *arguments: str | Path) -> dict[str, Any]:
         """What a command says, for programs."""
         done = run("rules", *arguments, "--config", self.config, "--json")
@@ -77,11 +77,11 @@ class House(Gate):
 
 
 @pytest.fixture
-def make(tmp_path: Path, carrier: Carrier) -> Iterator[Callable[..., House]]:
-    made: list[House] = []
+def make(tmp_path: Path, carrier: Carrier) -> Iterator[Callable[..., Harness]]:
+    made: list[Harness] = []
 
-    def make(**more: Any) -> House:
-        made.append(House(tmp_path, carrier.port, [provider("jia", "1069001")], **more))
+    def make(**more: Any) -> Harness:
+        made.append(Harness(tmp_path, carrier.port, [provider("jia", "1069001")], **more))
         made[-1].write_rules(ONLY_BEIJING)
         return made[-1]
 
@@ -92,16 +92,16 @@ def make(tmp_path: Path, carrier: Carrier) -> Iterator[Callable[..., House]]:
 
 
 @pytest.fixture
-def house(make: Callable[..., House]) -> House:
+def harness(make: Callable[..., Harness]) -> Harness:
     return make().start()  # type: ignore[return-value]
 
 
-def token(house: House, name: str) -> Path:
-    return house.folder / f"{name}.token"
+def token(harness: Harness, name: str) -> Path:
+    return harness.folder / f"{name}.token"
 
 
 @pytest.fixture
-def strict(make: Callable[..., House], tmp_path: Path) -> House:
+def strict(make: Callable[..., Harness], tmp_path: Path) -> Harness:
     """Four eyes: the files' owner (who runs this test) has a token, and so has wang."""
     people = []
     for name in (ME, "wang"):
@@ -111,66 +111,66 @@ def strict(make: Callable[..., House], tmp_path: Path) -> House:
     return make(people=people, revisions={"four_eyes": True}).start()  # type: ignore[return-value]
 
 
-def test_every_set_is_journalled_with_who_brought_it_and_what_changed(house: House) -> None:
-    first = house.asked()["revision"]
-    second = house.changed(BOTH)
-    assert house.banned() == ["北京", "上海"]
-    begun, changed = house.journalled()
+def test_every_set_is_journalled_with_who_brought_it_and_what_changed(harness: Harness) -> None:
+    first = harness.asked()["revision"]
+    second = harness.changed(BOTH)
+    assert harness.banned() == ["北京", "上海"]
+    begun, changed = harness.journalled()
     assert (begun.event, begun.revision, begun.how, begun.who) == ("accepted", first, "first start", ME)
     assert (changed.event, changed.revision, changed.how, changed.who) == ("accepted", second, "files", ME)
     assert changed.changes == ("rule ban-1: added", "rules.yaml: changed, 2 → 3 lines")
-    told = house.asked("history", "--last", "1")["events"]
+    told = harness.asked("history", "--last", "1")["events"]
     assert [(one["revision"], one["who"]) for one in told] == [(second, ME)]
-    words = run("rules", "history", "--config", house.config).stdout
+    words = run("rules", "history", "--config", harness.config).stdout
     assert f"accepted {second} by {ME} (files)\n    rule ban-1: added\n" in words
-    house.again()
-    assert len(house.journalled()) == 2, "a start with the same files is no change"
+    harness.again()
+    assert len(harness.journalled()) == 2, "a start with the same files is no change"
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
-def test_one_command_goes_back_and_stays_there_until_the_files_change(house: House, how: signal.Signals) -> None:
-    first = house.asked()["revision"]
-    second = house.changed(BOTH)
-    done = house.asked("rollback", "--why", "验证码被拒")
+def test_one_command_goes_back_and_stays_there_until_the_files_change(harness: Harness, how: signal.Signals) -> None:
+    first = harness.asked()["revision"]
+    second = harness.changed(BOTH)
+    done = harness.asked("rollback", "--why", "验证码被拒")
     assert (done["event"], done["in_force"], done["kept_out"]) == ("rolled-back", first, second)
     assert f"(uid {os.getuid()}" in done["who"]
-    assert house.banned() == ["北京"]
-    house.again(how)
-    assert house.banned() == ["北京"], "the folder still holds the other set"
-    assert house.asked()["kept_out"] == second
-    (note,) = house.notes()
+    assert harness.banned() == ["北京"]
+    harness.again(how)
+    assert harness.banned() == ["北京"], "the folder still holds the other set"
+    assert harness.asked()["kept_out"] == second
+    (note,) = harness.notes()
     assert note.startswith(f"rules: the folder's set {second} is kept out, {first} is in force (rolled-back by ")
-    assert house.metric("gate106_rules_waiting", why="kept-out") == 1
-    assert house.asked("reload")["changed"] is False, "to read the same files again is no change of them"
-    house.changed(ONLY_SHANGHAI)
-    assert house.banned() == ["上海"]
-    assert (house.notes(), house.metric("gate106_rules_waiting")) == ([], 0)
-    house.again(how)
-    assert house.banned() == ["上海"]
+    assert harness.metric("gate106_rules_waiting", why="kept-out") == 1
+    assert harness.asked("reload")["changed"] is False, "to read the same files again is no change of them"
+    harness.changed(ONLY_SHANGHAI)
+    assert harness.banned() == ["上海"]
+    assert (harness.notes(), harness.metric("gate106_rules_waiting")) == ([], 0)
+    harness.again(how)
+    assert harness.banned() == ["上海"]
 
 
-def test_what_was_gone_back_from_can_be_taken_after_all(house: House) -> None:
-    house.changed(BOTH)
-    house.asked("rollback", "--why", "a mistake")
-    house.asked("take", "--why", "it was right")
-    assert house.banned() == ["北京", "上海"]
-    assert house.refused("take", "--why", "again") == "no set is kept out: the folder's is in force, or waits for approval"
-    assert [one.event for one in house.journalled()] == ["accepted", "accepted", "rolled-back", "accepted"]
+def test_what_was_gone_back_from_can_be_taken_after_all(harness: Harness) -> None:
+    harness.changed(BOTH)
+    harness.asked("rollback", "--why", "a mistake")
+    harness.asked("take", "--why", "it was right")
+    assert harness.banned() == ["北京", "上海"]
+    assert harness.refused("take", "--why", "again") == "no set is kept out: the folder's is in force, or waits for approval"
+    assert [one.event for one in harness.journalled()] == ["accepted", "accepted", "rolled-back", "accepted"]
 
 
-def test_a_gate_goes_back_though_the_folder_is_broken_and_starts_so(house: House) -> None:
-    first = house.asked()["revision"]
-    house.changed(BOTH)
-    house.write_rules("rules: [")
-    until(lambda: house.notes() != [], house.said)
-    house.asked("rollback", first[:6], "--why", "both are wrong")
-    assert house.banned() == ["北京"]
-    house.again()
-    assert house.banned() == ["北京"]
-    assert any("rules/rules.yaml:" in note for note in house.notes())
+def test_a_gate_goes_back_though_the_folder_is_broken_and_starts_so(harness: Harness) -> None:
+    first = harness.asked()["revision"]
+    harness.changed(BOTH)
+    harness.write_rules("rules: [")
+    until(lambda: harness.notes() != [], harness.said)
+    harness.asked("rollback", first[:6], "--why", "both are wrong")
+    assert harness.banned() == ["北京"]
+    harness.again()
+    assert harness.banned() == ["北京"]
+    assert any("rules/rules.yaml:" in note for note in harness.notes())
 
 
-def test_what_is_pushed_waits_for_a_second_person_and_writes_no_file(strict: House) -> None:
+def test_what_is_pushed_waits_for_a_second_person_and_writes_no_file(strict: Harness) -> None:
     first = strict.asked()["revision"]
     mine = strict.folder / "more.yaml"
     mine.write_text(ban("北京", "上海").replace("ban-", "more-"))
@@ -196,7 +196,7 @@ def test_what_is_pushed_waits_for_a_second_person_and_writes_no_file(strict: Hou
     assert strict.asked()["proposed"] is not None, "a change of the folder is a proposal again"
 
 
-def test_what_is_pushed_with_a_mistake_or_on_an_older_set_is_not_taken(strict: House) -> None:
+def test_what_is_pushed_with_a_mistake_or_on_an_older_set_is_not_taken(strict: Harness) -> None:
     first = strict.asked()["revision"]
     mine = strict.folder / "more.yaml"
     mine.write_text("rules:\n  - {id: x, whem: {province: 北京}, then: reject, reason: region-ban}\n")
@@ -214,61 +214,61 @@ def test_what_is_pushed_with_a_mistake_or_on_an_older_set_is_not_taken(strict: H
     assert (told["revision"], told["proposed"], told["kept_out"]) == (first, None, "")
 
 
-def test_nobody_else_may_read_what_is_kept_and_it_is_bounded(make: Callable[..., House]) -> None:
-    house = make(revisions={"keep": 2})
-    house.start()
+def test_nobody_else_may_read_what_is_kept_and_it_is_bounded(make: Callable[..., Harness]) -> None:
+    harness = make(revisions={"keep": 2})
+    harness.start()
     for number in range(5):
-        house.changed(ONLY_BEIJING + f"# {number}\n")
-    kept = house.folder / "revisions"
+        harness.changed(ONLY_BEIJING + f"# {number}\n")
+    kept = harness.folder / "revisions"
     until(lambda: len(list(kept.iterdir())) == 3, lambda: str(list(kept.iterdir())))
     assert {stat.S_IMODE(one.stat().st_mode) for one in kept.rglob("*.yaml")} == {0o600}
-    gone = house.journalled()[0].revision
-    assert f"the rules {gone}: " in house.refused("rollback", gone, "--why", "too far")
-    assert house.banned() == ["北京"]
+    gone = harness.journalled()[0].revision
+    assert f"the rules {gone}: " in harness.refused("rollback", gone, "--why", "too far")
+    assert harness.banned() == ["北京"]
 
 
 @pytest.mark.parametrize("how", ["gone", "altered", "broken"])
-def test_a_start_that_lacks_the_files_of_the_set_in_force_says_so(house: House, how: str) -> None:
-    first = house.asked()["revision"]
-    house.changed(BOTH)
-    house.asked("rollback", "--why", "a mistake")
-    house.stop()
-    kept = house.folder / "revisions" / first / "rules" / "rules.yaml"
+def test_a_start_that_lacks_the_files_of_the_set_in_force_says_so(harness: Harness, how: str) -> None:
+    first = harness.asked()["revision"]
+    harness.changed(BOTH)
+    harness.asked("rollback", "--why", "a mistake")
+    harness.stop()
+    kept = harness.folder / "revisions" / first / "rules" / "rules.yaml"
     if how == "gone":
-        shutil.rmtree(house.folder / "revisions")
+        shutil.rmtree(harness.folder / "revisions")
     else:
         kept.write_text(BOTH if how == "altered" else "rules: [")
-    done = run("serve", "--config", house.config)
+    done = run("serve", "--config", harness.config)
     assert done.returncode == 2
     assert f"the rules {first}: " in done.stderr
     assert "put it back from a copy" in done.stderr
-    house.write_rules(ONLY_SHANGHAI)
-    house.start()
-    assert house.banned() == ["上海"]
+    harness.write_rules(ONLY_SHANGHAI)
+    harness.start()
+    assert harness.banned() == ["上海"]
 
 
-def test_a_set_whose_files_cannot_be_kept_is_not_taken_until_they_can(house: House) -> None:
-    shutil.rmtree(house.folder / "revisions")
-    (house.folder / "revisions").write_text("in the way")
-    house.write_rules(BOTH)
-    until(lambda: house.notes() != [], house.said)
-    (note,) = house.notes()
+def test_a_set_whose_files_cannot_be_kept_is_not_taken_until_they_can(harness: Harness) -> None:
+    shutil.rmtree(harness.folder / "revisions")
+    (harness.folder / "revisions").write_text("in the way")
+    harness.write_rules(BOTH)
+    until(lambda: harness.notes() != [], harness.said)
+    (note,) = harness.notes()
     assert "its files cannot be kept: File exists (settings: revisions.folder): nothing was done" in note
-    assert house.banned() == ["北京"]
-    (house.folder / "revisions").unlink()
-    until(lambda: house.notes() == [], house.said)  # it is tried again by itself
-    assert house.banned() == ["北京", "上海"]
+    assert harness.banned() == ["北京"]
+    (harness.folder / "revisions").unlink()
+    until(lambda: harness.notes() == [], harness.said)  # it is tried again by itself
+    assert harness.banned() == ["北京", "上海"]
 
 
-def test_a_gate_that_cannot_keep_its_rules_does_not_start(make: Callable[..., House]) -> None:
-    house = make()
-    (house.folder / "revisions").write_text("in the way")
-    done = run("serve", "--config", house.config)
+def test_a_gate_that_cannot_keep_its_rules_does_not_start(make: Callable[..., Harness]) -> None:
+    harness = make()
+    (harness.folder / "revisions").write_text("in the way")
+    done = run("serve", "--config", harness.config)
     assert done.returncode == 2
     assert "its files cannot be kept: File exists (settings: revisions.folder)" in done.stderr
 
 
-def test_what_waits_for_a_second_person_is_tried_and_not_enforced(strict: House) -> None:
+def test_what_waits_for_a_second_person_is_tried_and_not_enforced(strict: Harness) -> None:
     first = strict.asked()["revision"]
     second = strict.changed(BOTH)
     assert strict.banned() == ["北京"]
@@ -291,7 +291,7 @@ def test_what_waits_for_a_second_person_is_tried_and_not_enforced(strict: House)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
-def test_a_second_person_puts_it_into_force_and_nobody_alone(strict: House, how: signal.Signals) -> None:
+def test_a_second_person_puts_it_into_force_and_nobody_alone(strict: Harness, how: signal.Signals) -> None:
     second = strict.changed(BOTH)
     strict.again(how)
     assert strict.banned() == ["北京"]
@@ -312,25 +312,25 @@ def test_a_second_person_puts_it_into_force_and_nobody_alone(strict: House, how:
     assert "token of" not in b"".join(path.read_bytes() for path in (strict.folder / "journal").iterdir()).decode("latin-1")
 
 
-def test_files_of_an_account_that_is_nobody_need_two_tokens(make: Callable[..., House], tmp_path: Path) -> None:
+def test_files_of_an_account_that_is_nobody_need_two_tokens(make: Callable[..., Harness], tmp_path: Path) -> None:
     for name in ("li", "wang"):
         keep_secret(tmp_path / f"{name}.token", f"token of {name}\n")
     people = [{"name": name, "token": hash_password(f"token of {name}")} for name in ("li", "wang")]
-    house = make(people=people, revisions={"four_eyes": True})
-    house.start()
-    second = house.changed(BOTH)
-    house.banned()
-    words = run("rules", "approve", second, "--token-file", token(house, "li"), "--config", house.config).stdout
+    harness = make(people=people, revisions={"four_eyes": True})
+    harness.start()
+    second = harness.changed(BOTH)
+    harness.banned()
+    words = run("rules", "approve", second, "--token-file", token(harness, "li"), "--config", harness.config).stdout
     assert words == f"{second}: li stands for it now; a second person must approve it\n"
-    assert house.asked()["proposed"]["author"] == "li"
-    assert house.asked()["proposed"]["judged"] == 2, "what it would have done is still known"
-    assert house.banned() == ["北京"]
-    assert house.refused("approve", second, "--token-file", token(house, "li")).startswith("li is the author of")
-    house.asked("approve", second, "--token-file", token(house, "wang"))
-    assert house.banned() == ["北京", "上海"]
+    assert harness.asked()["proposed"]["author"] == "li"
+    assert harness.asked()["proposed"]["judged"] == 2, "what it would have done is still known"
+    assert harness.banned() == ["北京"]
+    assert harness.refused("approve", second, "--token-file", token(harness, "li")).startswith("li is the author of")
+    harness.asked("approve", second, "--token-file", token(harness, "wang"))
+    assert harness.banned() == ["北京", "上海"]
 
 
-def test_what_is_turned_down_stays_out_over_a_restart(strict: House) -> None:
+def test_what_is_turned_down_stays_out_over_a_restart(strict: Harness) -> None:
     second = strict.changed(BOTH)
     strict.asked("reject", second, "--why", "上海不禁")
     strict.again()
@@ -340,7 +340,7 @@ def test_what_is_turned_down_stays_out_over_a_restart(strict: House) -> None:
     assert strict.banned() == ["北京"], "the next change waits like any other"
 
 
-def test_a_change_while_the_gate_is_down_waits_for_a_second_person_too(strict: House) -> None:
+def test_a_change_while_the_gate_is_down_waits_for_a_second_person_too(strict: Harness) -> None:
     strict.stop()
     strict.write_rules(BOTH)
     strict.start()
@@ -354,16 +354,16 @@ def test_a_change_while_the_gate_is_down_waits_for_a_second_person_too(strict: H
     assert strict.banned() == ["北京", "上海"], "its files were kept"
 
 
-def test_two_persons_are_asked_for_from_the_settings_that_were_reloaded(house: House) -> None:
+def test_two_persons_are_asked_for_from_the_settings_that_were_reloaded(harness: Harness) -> None:
     people = [{"name": name, "token": hash_password(name)} for name in (ME, "wang")]
-    house.settings |= {"people": people, "revisions": {"four_eyes": True}}
-    house.write_settings()
-    house.asked("reload")
-    house.changed(BOTH)
-    assert house.banned() == ["北京"]
-    keep_secret(house.folder / "wang.token", "wang")
-    house.asked("approve", house.asked()["proposed"]["revision"], "--token-file", token(house, "wang"))
-    assert house.banned() == ["北京", "上海"]
+    harness.settings |= {"people": people, "revisions": {"four_eyes": True}}
+    harness.write_settings()
+    harness.asked("reload")
+    harness.changed(BOTH)
+    assert harness.banned() == ["北京"]
+    keep_secret(harness.folder / "wang.token", "wang")
+    harness.asked("approve", harness.asked()["proposed"]["revision"], "--token-file", token(harness, "wang"))
+    assert harness.banned() == ["北京", "上海"]
 
 
 @pytest.mark.parametrize(
@@ -377,9 +377,9 @@ def test_two_persons_are_asked_for_from_the_settings_that_were_reloaded(house: H
     ],
 )
 def test_settings_that_nobody_could_approve_with_are_refused(
-    make: Callable[..., House], people: list[dict[str, str]], said: str
+    make: Callable[..., Harness], people: list[dict[str, str]], said: str
 ) -> None:
-    house = make(people=people, revisions={"four_eyes": True})
-    done = run("serve", "--config", house.config)
+    harness = make(people=people, revisions={"four_eyes": True})
+    done = run("serve", "--config", harness.config)
     assert done.returncode == 2
     assert said in done.stderr

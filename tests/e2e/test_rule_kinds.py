@@ -108,7 +108,7 @@ FILES = {
 }
 
 
-class House:
+class Harness:
     def __init__(self, folder: Path) -> None:
         self.carrier = Carrier()
         company: dict[str, object] = {
@@ -154,8 +154,8 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: Any) -> Iterator[House]:
-    found = House(tmp_path_factory.mktemp("gate"))
+def harness(tmp_path_factory: Any) -> Iterator[Harness]:
+    found = Harness(tmp_path_factory.mktemp("gate"))
     try:
         yield found
     finally:
@@ -167,17 +167,17 @@ def test_there_is_a_case_for_every_word_of_when() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_rule_of_each_kind_refuses(house: House, name: str) -> None:
-    assert house.send(name) == [0] * (CASES[name].times - 1) + [CASES[name].status]
+def test_a_rule_of_each_kind_refuses(harness: Harness, name: str) -> None:
+    assert harness.send(name) == [0] * (CASES[name].times - 1) + [CASES[name].status]
 
 
-def test_no_rule_refuses_in_shadow_and_each_is_counted(house: House) -> None:
-    house.use("shadow")
-    assert {name: set(house.send(name)) for name in CASES} == {name: {0} for name in CASES}
-    counted = {name for name in CASES if house.gate.metric("gate106_shadow_total", rule=name.replace("_", "-"))}
+def test_no_rule_refuses_in_shadow_and_each_is_counted(harness: Harness) -> None:
+    harness.use("shadow")
+    assert {name: set(harness.send(name)) for name in CASES} == {name: {0} for name in CASES}
+    counted = {name for name in CASES if harness.gate.metric("gate106_shadow_total", rule=name.replace("_", "-"))}
     assert counted == set(CASES)
 
 
-def test_no_rule_refuses_when_it_is_off(house: House) -> None:
-    house.use("off")
-    assert {name: set(house.send(name)) for name in CASES} == {name: {0} for name in CASES}
+def test_no_rule_refuses_when_it_is_off(harness: Harness) -> None:
+    harness.use("off")
+    assert {name: set(harness.send(name)) for name in CASES} == {name: {0} for name in CASES}

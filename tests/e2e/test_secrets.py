@@ -77,7 +77,7 @@ def test_a_mark_is_found_however_it_is_written(spell: Callable[[bytes], bytes]):
         assert found_in(spell(b"x" * before + mark().encode() + b"yz"), marks) == set()
 
 
-class House:
+class Harness:
     """A gate all of whose secrets are marked."""
 
     def __init__(self, gate: Gate, carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,29 +156,29 @@ class House:
 
 
 @pytest.fixture
-def house(make_gate: Make, carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> House:
-    return House(make_gate(carrier.port, []), carrier, monkeypatch)
+def harness(make_gate: Make, carrier: Carrier, monkeypatch: pytest.MonkeyPatch) -> Harness:
+    return Harness(make_gate(carrier.port, []), carrier, monkeypatch)
 
 
-def at_the_console(house: House) -> None:
+def at_the_console(harness: Harness) -> None:
     """Somebody logs in with a wrong token, then with the right one, and looks at pages; what they are told is searched, too."""
-    with httpx2.Client(base_url=f"http://{house.gate.settings['console']['listen']}", timeout=30) as client:
-        until(lambda: "console open" in house.gate.log.read_text(), house.gate.said)
-        for token, status in ((house.marks["tried"], 401), (house.marks["person"], 303)):
+    with httpx2.Client(base_url=f"http://{harness.gate.settings['console']['listen']}", timeout=30) as client:
+        until(lambda: "console open" in harness.gate.log.read_text(), harness.gate.said)
+        for token, status in ((harness.marks["tried"], 401), (harness.marks["person"], 303)):
             mark = re.findall(r'name="mark" value="([^"]+)"', client.get("/login").text)[0]
             answer = client.post("/login", data={"name": "li", "token": token, "mark": mark})
             assert answer.status_code == status, answer.text
-            house.out.append(answer.content + str(answer.headers).encode())
+            harness.out.append(answer.content + str(answer.headers).encode())
         for path in ("/", "/today/waits", "/find/found?provider=jia", "/find/message/0:1/told", "/nowhere"):
             answer = client.get(path)
-            house.out.append(answer.content + str(answer.headers).encode())
+            harness.out.append(answer.content + str(answer.headers).encode())
 
 
-def binds(house: House, numbers: Iterator[int]) -> None:
+def binds(harness: Harness, numbers: Iterator[int]) -> None:
     """Right and wrong ones of every kind, in clear and over TLS."""
-    gate, marks = house.gate, house.marks
+    gate, marks = harness.gate, harness.marks
     for name, password in (("jia", marks["clear"]), ("yi", marks["file"]), ("san", marks["hashed"])):
-        for client in (Raw(gate.port), Raw(house.tls_port, tls=house.trusting)):
+        for client in (Raw(gate.port), Raw(harness.tls_port, tls=harness.trusting)):
             with client:
                 assert client.bind(name, password).status == ESME_ROK
                 client.submit(gate_port(name), SHANGHAI.format(next(numbers)))
@@ -307,28 +307,28 @@ def test_every_command_is_among_those_that_are_run():
     assert set(COMMANDS) == set(INVOCATIONS) | SIMULATIONS
 
 
-def test_no_secret_is_in_anything_that_the_gate_and_its_commands_say_or_write(house: House, numbers: Iterator[int]):
-    gate = house.gate
-    (house.folder / "people.csv").write_text("13800210777\n")
-    (house.folder / "recycled.csv").write_text("number,date\n13800210777,2026-01-01\n")
-    (house.folder / "complaints.csv").write_text("number,sender\n13800210500,1069001\n")
-    (house.folder / "campaign.txt").write_text("【测试】你好\n")
+def test_no_secret_is_in_anything_that_the_gate_and_its_commands_say_or_write(harness: Harness, numbers: Iterator[int]):
+    gate = harness.gate
+    (harness.folder / "people.csv").write_text("13800210777\n")
+    (harness.folder / "recycled.csv").write_text("number,date\n13800210777,2026-01-01\n")
+    (harness.folder / "complaints.csv").write_text("number,sender\n13800210500,1069001\n")
+    (harness.folder / "campaign.txt").write_text("【测试】你好\n")
     gate.start(ready=False)
-    until(lambda: house.read("/readyz") == 200, gate.said)
+    until(lambda: harness.read("/readyz") == 200, gate.said)
     watch = [
         [sys.executable, "-m", "proxy", "trace", "--config", str(gate.config), "--for", "60s", "--full", "--why", "x"]
         for _ in range(3)
     ]
     watch[0] += ["--address", "127.0.0.0/8", "--json"]
-    watch[1] += ["--address", "127.0.0.0/8", "--pcap", str(house.folder / "trace.pcap")]
+    watch[1] += ["--address", "127.0.0.0/8", "--pcap", str(harness.folder / "trace.pcap")]
     watch[2] += ["--carrier", "bj", "--json"]
     watching = [subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for argv in watch]
     for one in watching:
         assert one.stderr is not None
         assert b"watching" in one.stderr.readline()
-    binds(house, numbers)
-    at_the_console(house)
-    assert [house.read("/metrics", token) for token in ("", house.wrong, house.http)] == [401, 401, 200]
+    binds(harness, numbers)
+    at_the_console(harness)
+    assert [harness.read("/metrics", token) for token in ("", harness.wrong, harness.http)] == [401, 401, 200]
     gate.signal(signal.SIGHUP)
     argvs = []
     for name, options in INVOCATIONS.items():
@@ -337,27 +337,27 @@ def test_no_secret_is_in_anything_that_the_gate_and_its_commands_say_or_write(ho
             continue
         asks = [] if any(name.startswith(f"gate106 {word}") for word in ASKS_NO_GATE) else ["--config", str(gate.config)]
         argvs.append(
-            [*words, *({"CLEAR": house.marks["clear"], "PORT": str(gate.port)}.get(one, one) for one in options), *asks]
+            [*words, *({"CLEAR": harness.marks["clear"], "PORT": str(gate.port)}.get(one, one) for one in options), *asks]
         )
-    said = house.commands(*argvs, *([*name.split()[1:], "--help"] for name in COMMANDS))
+    said = harness.commands(*argvs, *([*name.split()[1:], "--help"] for name in COMMANDS))
     assert "Traceback" not in said
     assert said.count("## exit 2") <= 21, said  # what there is nothing of: no set of rules waits, no such order
-    bound = house.carrier.binds.total()
-    house.carrier.drop()
-    until(lambda: house.carrier.binds.total() >= bound + 2, gate.said)
+    bound = harness.carrier.binds.total()
+    harness.carrier.drop()
+    until(lambda: harness.carrier.binds.total() >= bound + 2, gate.said)
     for one in watching:
         one.send_signal(signal.SIGINT)
-        house.out += [*one.communicate(timeout=20)]
-    for shown in (house.out[-6], house.out[-2]):
+        harness.out += [*one.communicate(timeout=20)]
+    for shown in (harness.out[-6], harness.out[-2]):
         assert b"bind_transceiver" in shown, "binds were watched, those of providers and ours at the carrier"
-    house.read("/metrics", house.http)
-    house.read("/readyz")
+    harness.read("/metrics", harness.http)
+    harness.read("/readyz")
     assert gate.stop() == 0
-    everything = house.everything()
+    everything = harness.everything()
     assert {"gate.log", "state.db", "trace.pcap", "copy/manifest.json"} <= everything.keys(), everything.keys()
-    keys: dict[str, bytes] = {path.name: path.read_bytes() for path in (house.folder / "keys").glob("*.key")}
+    keys: dict[str, bytes] = {path.name: path.read_bytes() for path in (harness.folder / "keys").glob("*.key")}
     assert keys, "the journal was rolled: there are keys"
-    marked = {name: found_in(data, house.marks) | found_in(data, keys) for name, data in everything.items()}
+    marked = {name: found_in(data, harness.marks) | found_in(data, keys) for name, data in everything.items()}
     assert {name: found for name, found in marked.items() if found} == {}
 
 
@@ -405,18 +405,18 @@ def spoilt(settings: dict[str, Any], marks: dict[str, str]) -> Iterator[str]:
         yield text.replace("providers:\n", f"providers:\n- {{name: x, system_id: x, password: {written}, ports: ['1']}}\n")
 
 
-def test_no_mistake_in_the_settings_shows_a_secret(house: House):
+def test_no_mistake_in_the_settings_shows_a_secret(harness: Harness):
     """All in one process, by the command that reads settings; each mistake is told by line."""
     marks = {"a": mark(), "b": mark()}
-    settings = json.loads(json.dumps(house.gate.settings))
+    settings = json.loads(json.dumps(harness.gate.settings))
     settings["carriers"][0]["password"] = "first"
     texts = list(spoilt(settings, marks))
     argvs = []
     for number, text in enumerate(texts):
-        path = house.folder / "secrets" / f"spoilt-{number}.yaml"
+        path = harness.folder / "secrets" / f"spoilt-{number}.yaml"
         path.write_text(text)
         argvs.append(["check", "rules", "--config", str(path)])
-    said = house.commands(*argvs)
+    said = harness.commands(*argvs)
     assert "Traceback" not in said
     told = said.split("## [")[1:]
     assert len(told) == len(texts)
@@ -425,11 +425,11 @@ def test_no_mistake_in_the_settings_shows_a_secret(house: House):
     assert [one for one in told if found_in(one.encode(), marks)] == []
 
 
-def test_a_gate_that_cannot_start_shows_none_either(house: House):
-    house.gate.settings["providers"][0]["password"] = f"file:secrets/{mark()}"
-    (house.folder / "secrets" / "two").write_text(f"{house.marks['clear']}\n{house.marks['file']}\n")
-    house.gate.settings["providers"][1]["password"] = "file:secrets/two"
-    house.gate.write_settings()
-    said = house.commands(["serve", "--config", str(house.gate.config)])
+def test_a_gate_that_cannot_start_shows_none_either(harness: Harness):
+    harness.gate.settings["providers"][0]["password"] = f"file:secrets/{mark()}"
+    (harness.folder / "secrets" / "two").write_text(f"{harness.marks['clear']}\n{harness.marks['file']}\n")
+    harness.gate.settings["providers"][1]["password"] = "file:secrets/two"
+    harness.gate.write_settings()
+    said = harness.commands(["serve", "--config", str(harness.gate.config)])
     assert "must hold one line" in said or "cannot be read" in said
-    assert found_in(said.encode(), house.marks) == set()
+    assert found_in(said.encode(), harness.marks) == set()

@@ -12,26 +12,26 @@ import pytest
 
 from tests.e2e.pdus import ESME_ROK
 from tests.e2e.raw import Raw
-from tests.e2e.sharing import CAP, House, at_once, house_of, people
+from tests.e2e.sharing import CAP, Harness, at_once, harness_of, people
 from tests.needs import needs
 
 pytestmark = needs("valkey")
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def harness(tmp_path: Path) -> Iterator[Harness]:
     with ExitStack() as after:
-        yield house_of(tmp_path, after)
+        yield harness_of(tmp_path, after)
 
 
-def test_a_person_gets_what_the_cap_allows_over_all_gates_to_the_message(house, numbers):
+def test_a_person_gets_what_the_cap_allows_over_all_gates_to_the_message(harness, numbers):
     recipients = people(numbers, 100)
-    assert at_once(house.gates * 2, recipients, 2) == dict.fromkeys(recipients, CAP)
-    assert Counter(seen.fields.destination for seen in house.carrier.seen) == dict.fromkeys(recipients, CAP)
+    assert at_once(harness.gates * 2, recipients, 2) == dict.fromkeys(recipients, CAP)
+    assert Counter(seen.fields.destination for seen in harness.carrier.seen) == dict.fromkeys(recipients, CAP)
 
 
-def test_a_gate_that_sleeps_amid_its_work_does_not_let_through_what_others_have_used_up(house, numbers):
-    asleep, awake = house.gates
+def test_a_gate_that_sleeps_amid_its_work_does_not_let_through_what_others_have_used_up(harness, numbers):
+    asleep, awake = harness.gates
     recipients = people(numbers, 60)
     told: Counter[str] = Counter()
     with Raw(asleep.port) as client:

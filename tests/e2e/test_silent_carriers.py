@@ -23,7 +23,7 @@ RECIPIENT_CAP = 0x410
 ROUNDS, AT_ONCE = 4, 8
 
 
-class House:
+class Harness:
     def __init__(self, folder: Path, after: ExitStack, store: str) -> None:
         self.carrier = Rogue()
         after.callback(self.carrier.stop)
@@ -61,9 +61,9 @@ class House:
 
 
 @pytest.fixture(params=["embedded", pytest.param("valkey", marks=needs("valkey"))])
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
     with ExitStack() as after:
-        yield House(tmp_path, after, request.param)
+        yield Harness(tmp_path, after, request.param)
 
 
 @pytest.fixture
@@ -71,35 +71,39 @@ def recipient(numbers: Iterator[int]) -> str:
     return SHANGHAI.format(next(numbers))
 
 
-def test_who_sends_one_after_the_other_is_put_off_after_the_second(house: House, recipient: str) -> None:
-    house.carrier.hold(recipient)
-    told = [next(iter(house.sends(recipient, b"hello", 1, gate))) for _ in range(4) for gate in house.gates]
+def test_who_sends_one_after_the_other_is_put_off_after_the_second(harness: Harness, recipient: str) -> None:
+    harness.carrier.hold(recipient)
+    told = [next(iter(harness.sends(recipient, b"hello", 1, gate))) for _ in range(4) for gate in harness.gates]
     assert told[:2] == [ESME_RSYSERR] * 2
     assert set(told[2:]) == {ESME_RMSGQFUL}
-    assert house.carrier.arrived(recipient) == 2
+    assert harness.carrier.arrived(recipient) == 2
 
 
-def test_once_the_carrier_has_answered_the_second_late_the_third_is_a_new_message(house: House, recipient: str) -> None:
-    gate = house.gates[-1]
-    house.carrier.hold(recipient)
-    assert house.sends(recipient, b"hello", 1, house.gates[0]) == house.sends(recipient, b"hello", 1, gate) == {ESME_RSYSERR: 1}
-    second = house.carrier.waiting(recipient, 2)[1]
+def test_once_the_carrier_has_answered_the_second_late_the_third_is_a_new_message(harness: Harness, recipient: str) -> None:
+    gate = harness.gates[-1]
+    harness.carrier.hold(recipient)
+    assert (
+        harness.sends(recipient, b"hello", 1, harness.gates[0])
+        == harness.sends(recipient, b"hello", 1, gate)
+        == {ESME_RSYSERR: 1}
+    )
+    second = harness.carrier.waiting(recipient, 2)[1]
     settled = gate.metric("gate106_entries_total", event="settled")
     second.peer.send(second.answer(ESME_ROK, b"late"))
     until(lambda: gate.metric("gate106_entries_total", event="settled") > settled, lambda: "the late answer is counted")
-    assert house.sends(recipient, b"hello", 1, gate) == {ESME_RSYSERR: 1}
-    assert house.carrier.arrived(recipient) == 3
+    assert harness.sends(recipient, b"hello", 1, gate) == {ESME_RSYSERR: 1}
+    assert harness.carrier.arrived(recipient) == 3
 
 
-def test_a_flood_of_the_same_message_gets_two_copies_of_each_that_the_cap_allows(house: House, recipient: str) -> None:
+def test_a_flood_of_the_same_message_gets_two_copies_of_each_that_the_cap_allows(harness: Harness, recipient: str) -> None:
     """Before and after every gate was killed."""
-    house.carrier.hold(recipient)
+    harness.carrier.hold(recipient)
     for number in range(ROUNDS):
-        for gate in house.gates:
-            told = house.sends(recipient, b"hello", AT_ONCE, gate)
+        for gate in harness.gates:
+            told = harness.sends(recipient, b"hello", AT_ONCE, gate)
             assert set(told) <= {ESME_RSYSERR, ESME_RMSGQFUL, RECIPIENT_CAP}
             if number == 1:
                 gate.signal(signal.SIGKILL)
                 gate.wait()
                 gate.start()
-    assert house.carrier.arrived(recipient) == 2 * CAP
+    assert harness.carrier.arrived(recipient) == 2 * CAP

@@ -26,7 +26,7 @@ rules:
 """
 
 
-class House(Gate):
+class Harness(Gate):
     def said(self, *words: str | Path, code: int = 0) -> Any:
         done = run(*words, "--config", self.config, "--json")
         assert done.returncode == code, done.stderr
@@ -39,30 +39,32 @@ class House(Gate):
 
 
 @pytest.fixture
-def house(tmp_path: Path, carrier: Carrier) -> Iterator[House]:
-    made = House(tmp_path, carrier.port, [provider("jia", "1069001", category="marketing")])
+def harness(tmp_path: Path, carrier: Carrier) -> Iterator[Harness]:
+    made = Harness(tmp_path, carrier.port, [provider("jia", "1069001", category="marketing")])
     made.write_rules(RULES)
     yield made.start()  # type: ignore[misc]
     made.stop()
 
 
-def test_all_that_is_known_is_told_and_then_forgotten_but_for_what_the_law_keeps(house: House, tmp_path: Path) -> None:
-    assert house.statuses(LI, WANG) == [0, 0]
-    house.said("suppress", "add", "--to", LI, "--scope", "provider", "--value", "jia", "--why", "case 4711")
+def test_all_that_is_known_is_told_and_then_forgotten_but_for_what_the_law_keeps(harness: Harness, tmp_path: Path) -> None:
+    assert harness.statuses(LI, WANG) == [0, 0]
+    harness.said("suppress", "add", "--to", LI, "--scope", "provider", "--value", "jia", "--why", "case 4711")
     (tmp_path / "c.csv").write_text(f"number,given\n{LI},2026-01-01\n")
-    house.said("consent", "import", tmp_path / "c.csv", "--source", "app", "--why", "x")
+    harness.said("consent", "import", tmp_path / "c.csv", "--source", "app", "--why", "x")
     (tmp_path / "12321.csv").write_text(f"编号,投诉号码,短信内容\nA1,{LI},sale\nA2,{WANG},sale\n")
-    house.said("complaint", "import", tmp_path / "12321.csv", "--why", "x")
-    shown = house.said("subject", "show", "--to", LI)
+    harness.said("complaint", "import", tmp_path / "12321.csv", "--why", "x")
+    shown = harness.said("subject", "show", "--to", LI)
     assert [(one["reference"], one["state"]) for one in shown["complaints"]] == [("A1", "open")]
     assert LI not in json.dumps(shown)
     assert (len(shown["received"]), len(shown["refusals"]), len(shown["consents"])) == (1, 1, 1)
     assert (shown["region"], shown["forgotten"], shown["journal_days"]) == ("上海", False, 190)
-    assert "why: must be" in house.said("subject", "show", "--to", LI, "--unmasked", code=2)
+    assert "why: must be" in harness.said("subject", "show", "--to", LI, "--unmasked", code=2)
 
-    house.said("journal", "roll")
+    harness.said("journal", "roll")
     out = tmp_path / "person"
-    assert house.said("subject", "export", "--to", LI, "--out", out, "--why", "asked in writing", "--unmasked")["messages"] == 1
+    assert (
+        harness.said("subject", "export", "--to", LI, "--out", out, "--why", "asked in writing", "--unmasked")["messages"] == 1
+    )
     told, page = json.loads((out / "person.json").read_text()), (out / "person.html").read_text()
     assert told["to"] == LI
     assert [one["text"] for one in told["messages"]] == [TEXT.decode()]
@@ -70,7 +72,7 @@ def test_all_that_is_known_is_told_and_then_forgotten_but_for_what_the_law_keeps
     assert "&lt;b&gt;sale&lt;/b&gt; today" in page
     assert "<b>sale" not in page, "what a stranger wrote is text"
 
-    gone = house.said("subject", "erase", "--to", LI, "--why", "asked in writing")
+    gone = harness.said("subject", "erase", "--to", LI, "--why", "asked in writing")
     assert gone["gone"] == {
         "refusals": 1,
         "consents_and_lists": 1,
@@ -83,40 +85,40 @@ def test_all_that_is_known_is_told_and_then_forgotten_but_for_what_the_law_keeps
     assert LI not in json.dumps(gone)
     for how in (None, signal.SIGKILL, signal.SIGTERM):
         if how is not None:
-            house.signal(how)
-            house.wait()
-            house.start()
-        known = house.said("subject", "show", "--to", LI)
+            harness.signal(how)
+            harness.wait()
+            harness.start()
+        known = harness.said("subject", "show", "--to", LI)
         assert (known["refusals"], known["consents"], known["complaints"], known["forgotten"]) == ([], [], [], True)
-        case = house.said("complaint", "show", "1", "--unmasked", "--why", "x")
+        case = harness.said("complaint", "show", "1", "--unmasked", "--why", "x")
         assert (case["to"], case["events"][-1]["what"]) == (f"{LI[:3]}****{LI[-4:]}", "forgotten")
-        assert house.said("complaint", "show", "2", "--unmasked", "--why", "x")["to"] == WANG
-        assert house.statuses(LI, WANG) == [SUPPRESSED, 0], "who is forgotten still gets no marketing"
-    house.said("suppress", "remove", "--to", LI, "--scope", "all", "--why", "they want it again")
-    house.signal(signal.SIGKILL)
-    house.wait()
-    house.start()
-    assert house.statuses(LI) == [0]
+        assert harness.said("complaint", "show", "2", "--unmasked", "--why", "x")["to"] == WANG
+        assert harness.statuses(LI, WANG) == [SUPPRESSED, 0], "who is forgotten still gets no marketing"
+    harness.said("suppress", "remove", "--to", LI, "--scope", "all", "--why", "they want it again")
+    harness.signal(signal.SIGKILL)
+    harness.wait()
+    harness.start()
+    assert harness.statuses(LI) == [0]
 
 
-def test_a_number_that_is_somebody_elses_since_loses_what_was_the_others(house: House, tmp_path: Path) -> None:
-    house.said("suppress", "add", "--to", LI, "--why", "the one before")
-    house.said("suppress", "add", "--to", WANG, "--why", "still the same")
+def test_a_number_that_is_somebody_elses_since_loses_what_was_the_others(harness: Harness, tmp_path: Path) -> None:
+    harness.said("suppress", "add", "--to", LI, "--why", "the one before")
+    harness.said("suppress", "add", "--to", WANG, "--why", "still the same")
     (tmp_path / "list.csv").write_text(f"number,date\n{LI},2030-01-01\n")
-    assert "from the future on: nothing was done" in house.said(
+    assert "from the future on: nothing was done" in harness.said(
         "subject", "recycled", tmp_path / "list.csv", "--why", "x", code=2
     )
     (tmp_path / "list.csv").write_text(f"number,date\n{WANG},2020-01-01\n{LI},soon\n")
-    assert "list.csv:3: date: " in house.said("subject", "recycled", tmp_path / "list.csv", "--why", "x", code=2)
-    assert house.statuses(LI, WANG) == [SUPPRESSED, SUPPRESSED]
-    (refusal,) = house.said("suppress", "show", "--to", LI)["refusals"]
+    assert "list.csv:3: date: " in harness.said("subject", "recycled", tmp_path / "list.csv", "--why", "x", code=2)
+    assert harness.statuses(LI, WANG) == [SUPPRESSED, SUPPRESSED]
+    (refusal,) = harness.said("suppress", "show", "--to", LI)["refusals"]
     until(lambda: time.time() > refusal["since"] + 1, "a moment that the refusal is older than")
     today = time_windows.local(refusal["since"] + 1)
     (tmp_path / "list.csv").write_text(f"number,date\n{WANG},2020-01-01\n{LI},{today}\n")
-    assert house.said("subject", "recycled", tmp_path / "list.csv", "--why", "list of November")["numbers"] == 2
+    assert harness.said("subject", "recycled", tmp_path / "list.csv", "--why", "list of November")["numbers"] == 2
     for how in (None, signal.SIGKILL):
         if how is not None:
-            house.signal(how)
-            house.wait()
-            house.start()
-        assert house.statuses(LI, WANG) == [0, SUPPRESSED]
+            harness.signal(how)
+            harness.wait()
+            harness.start()
+        assert harness.statuses(LI, WANG) == [0, SUPPRESSED]

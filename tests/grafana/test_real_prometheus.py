@@ -176,9 +176,9 @@ def test_rules_are_evaluated_without_a_fault_and_an_alert_fires_by_itself(stage:
 
 
 def test_the_rules_and_the_settings_are_the_committed_ones(stage: Staged) -> None:
-    house = Path(__file__).parent.parent.parent / "grafana" / "prometheus"
+    harness = Path(__file__).parent.parent.parent / "grafana" / "prometheus"
     files = {rule["name"] for rule in stage.prometheus.rules()}
-    for path in (house / "rules").glob("*.yml"):
+    for path in (harness / "rules").glob("*.yml"):
         for line in path.read_text().splitlines():
             if line.strip().startswith(("- alert: ", "- record: ")):
                 assert line.split(": ")[1] in files

@@ -25,7 +25,7 @@ from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, JournalDamaged, JournalRecord, JournalSealed, read, verify
 from proxy.model.recipient import OptOut, RefusedText
 from proxy.wire import submit_sm, submit_sm_resp
-from tests.harness import BEIJING, SHANGHAI, House
+from tests.harness import BEIJING, SHANGHAI, Harness
 from tests.journal.earlier import written_earlier
 from tests.journal.memory_disk import MemoryDisk
 
@@ -39,24 +39,26 @@ REFUSAL = OptOut("all", "", 1, "reply", 0)
 @pytest.fixture(params=RINGS)
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryDisk:
     """A gate's records of two persons, in groups that they share, and a refusal of the one who is to be erased."""
-    house = House(tmp_path)
+    harness = Harness(tmp_path)
     for person, text in ((SHANGHAI, AD), (BEIJING + 1, OTHER), (SHANGHAI + 1, OTHER)):
-        house.submit("jia", person, text)
-    for transit in house.at_carrier():
-        house.carrier_says(transit, submit_sm_resp(1, 0, b"B1"))
-    house.journal.append(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, REFUSAL, "1069001", "jia", "R")))
-    house.journal.write(house.now)
-    taken = [one.body for one in read(house.disk) if one.kind == messages.ACCEPTED]
+        harness.submit("jia", person, text)
+    for transit in harness.at_carrier():
+        harness.carrier_says(transit, submit_sm_resp(1, 0, b"B1"))
+    harness.journal.append(messages.OPTOUT, pack(delivers.OptedOut(harness.now, SHANGHAI, REFUSAL, "1069001", "jia", "R")))
+    harness.journal.write(harness.now)
+    taken = [one.body for one in read(harness.disk) if one.kind == messages.ACCEPTED]
     both = taken[0] + b"".join(body[8:] for body in taken[1:])  # accepts of one turn are one record
-    records = [(one.kind, one.body) for one in read(house.disk) if one.kind != messages.ACCEPTED] + [(messages.ACCEPTED, both)]
+    records = [(one.kind, one.body) for one in read(harness.disk) if one.kind != messages.ACCEPTED] + [
+        (messages.ACCEPTED, both)
+    ]
     found = MemoryDisk(RINGS[request.param])
     journal = Journal(found, 0)
     for at in range(0, len(records), 2):
         for kind, body in records[at : at + 2]:
             journal.append(kind, body)
-        journal.write(house.now)
+        journal.write(harness.now)
     journal.note_synced(journal.sync())
-    journal.mark(house.now)
+    journal.mark(harness.now)
     return written_earlier(found) if "earlier" in request.param else found
 
 
@@ -97,27 +99,27 @@ def test_a_person_is_gone_and_all_others_are_as_they_were_record_for_record(disk
 
 
 def test_what_was_turned_away_unread_goes_by_the_address_that_nobody_read(tmp_path: Path) -> None:
-    house = House(tmp_path, tps=1)
+    harness = Harness(tmp_path, tps=1)
     for person, spelling in ((SHANGHAI + 1, ""), (SHANGHAI, ""), (SHANGHAI, "+86 138-0021-0000"), (SHANGHAI + 1, "")):
-        house.sends("jia", submit_sm("1069001", spelling or str(person), AD.encode("utf-16-be"), data_coding=8))
+        harness.sends("jia", submit_sm("1069001", spelling or str(person), AD.encode("utf-16-be"), data_coding=8))
     broken = submit_sm("1069001", str(SHANGHAI), AD.encode("utf-16-be"), data_coding=8)
-    house.sends("yi", broken[:2] + (len(broken) - 1).to_bytes(2, "big") + broken[4:-1])
-    assert [said.recipient for said in house.verdicts()] == [SHANGHAI + 1, 0, 0, 0, 0]
-    erased(house.disk)
-    after = records_of(house.disk)
+    harness.sends("yi", broken[:2] + (len(broken) - 1).to_bytes(2, "big") + broken[4:-1])
+    assert [said.recipient for said in harness.verdicts()] == [SHANGHAI + 1, 0, 0, 0, 0]
+    erased(harness.disk)
+    after = records_of(harness.disk)
     assert [messages.KINDS[one.kind] for one in after][:5] == ["verdict", "erased", "erased", "verdict", "erased"]
     assert str(SHANGHAI).encode() not in b"".join(one.body for one in after)
 
 
 def test_a_text_that_a_clerk_is_to_look_at_goes_with_the_message_it_is_of(tmp_path: Path) -> None:
     look = "rules:\n  - {id: look, when: {category: marketing}, then: review, reason: in-review}\n"
-    house = House(tmp_path, rules=look)
-    house.submit("jia", SHANGHAI, "【甲店】王小明先生, 合同4711到期 拒收请回复R")
-    house.submit("yi", SHANGHAI + 1, OTHER)
-    kinds = [one.kind for one in house.written()]
+    harness = Harness(tmp_path, rules=look)
+    harness.submit("jia", SHANGHAI, "【甲店】王小明先生, 合同4711到期 拒收请回复R")
+    harness.submit("yi", SHANGHAI + 1, OTHER)
+    kinds = [one.kind for one in harness.written()]
     assert kinds.count(messages.REVIEW) == 2
-    erased(house.disk)
-    (left,) = [unpack(evidence.Review, one.body) for one in records_of(house.disk) if one.kind == messages.REVIEW]
+    erased(harness.disk)
+    (left,) = [unpack(evidence.Review, one.body) for one in records_of(harness.disk) if one.kind == messages.REVIEW]
     assert left.text == OTHER
 
 

@@ -126,7 +126,7 @@ ABOUT_PEOPLE = frozenset(("recipient", "destination", "data", "octets", "text", 
 """A record with such a field may be about somebody …"""
 NOT_ABOUT_PEOPLE = frozenset(
     (
-        "proxy.config.mapping_reader.SettingsFault", "proxy.policy.loading.problem.Problem", "proxy.policy.text.lexicon.LexiconWord", "proxy.policy.registries.templates.TemplateRow",  # files of the house
+        "proxy.config.mapping_reader.SettingsFault", "proxy.policy.loading.problem.Problem", "proxy.policy.text.lexicon.LexiconWord", "proxy.policy.registries.templates.TemplateRow",  # files of the carrier
         "proxy.operations.declaration.Operation", "proxy.journal.retention.RetentionPlan", "proxy.journal.retention.Removed", "proxy.journal.retention.ClosedSegment", "proxy.archive.manifest.TableFile",  # octets: how many
         "proxy.net.proxy_protocol.ProxyHeader", "proxy.relay.submit_multi.MemberOutcome", "proxy.wire.redaction.RedactedPdu",  # addresses; an answer; what is redacted
     )
@@ -135,7 +135,7 @@ NOT_ABOUT_PEOPLE = frozenset(
 
 
 def records() -> Iterator[tuple[str, Any, list[str]]]:
-    """Every NamedTuple and dataclass of the house with such a field: its name, itself, its fields."""
+    """Every NamedTuple and dataclass of the package with such a field: its name, itself, its fields."""
     for module in pkgutil.walk_packages(proxy.__path__, "proxy."):
         if module.name.startswith(("proxy.sim", "proxy.__main__")):
             continue

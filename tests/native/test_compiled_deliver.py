@@ -26,7 +26,7 @@ from proxy.wire import Frame, deliver_sm, deliver_sm_resp
 from tests.journal.memory_disk import MemoryDisk
 from tests.native.test_compiled import compiled_version, result_or_error
 from tests.needs import needs
-from tests.relay.test_deliver import NOW, ROK, House, Link
+from tests.relay.test_deliver import NOW, ROK, Harness, Link
 
 TAGS = st.sampled_from([0x001E, 0x0424, 0x0427, 0x0423, 0x0302, 0x0600, 0x1400, 0x2000])
 TLVS = st.lists(st.tuples(TAGS, st.binary(max_size=6)), max_size=4)
@@ -64,28 +64,28 @@ def test_receipts_are_read_alike(data: bytes) -> None:
 
 def gate(deliver_all: Any, reads: list[tuple[bool, list[bytes]]], statuses: list[int]) -> Any:
     """What one is like after these reads of two links, with this function at work."""
-    house, links = House(Bounds(messages=7)), (Link(), Link())
+    harness, links = Harness(Bounds(messages=7)), (Link(), Link())
     links[1].owner = "yi"
-    bind, told = house.binds_for("jia"), list[Any]()
+    bind, told = harness.binds_for("jia"), list[Any]()
     for other, pdus in reads:
-        deliver_all(house.way, links[other], [Frame.of(data) for data in pdus], house.now)
+        deliver_all(harness.way, links[other], [Frame.of(data) for data in pdus], harness.now)
         told.append(
             [
                 (one.link is links[other], list(one.sequences), list(one.people))
-                for one in house.way._arrivals
+                for one in harness.way._arrivals
                 if isinstance(one, ReceiptBatch)
             ]
         )
-        house.now += 1
-        house.turn()
+        harness.now += 1
+        harness.turn()
     told.append([(item.number, item.at, item.kind, item.data, item.state, item.stored, item.tries) for item in bind.handed])
     answers = [(item, Frame.of(deliver_sm_resp(1, status))) for item, status in zip(bind.handed, statuses, strict=False)]
-    house.way.answered(answers, house.now)
-    house.turn()
-    written = [(kind, house.said(kind)) for kind in (messages.DELIVER, messages.DELIVERED, messages.DROPPED, messages.OPTOUT)]
-    mailbox = house.store.mailbox
+    harness.way.answered(answers, harness.now)
+    harness.turn()
+    written = [(kind, harness.said(kind)) for kind in (messages.DELIVER, messages.DELIVERED, messages.DROPPED, messages.OPTOUT)]
+    mailbox = harness.store.mailbox
     there = {name: [(item.number, item.state) for item in one.items()] for name, one in mailbox.boxes.items()}
-    return told, written, there, mailbox.bytes, [link.answers for link in links], house.relay.tally.delivers
+    return told, written, there, mailbox.bytes, [link.answers for link in links], harness.relay.tally.delivers
 
 
 @needs("gcc")
@@ -117,12 +117,12 @@ def test_a_usual_receipt_is_handled_by_compiled_code_alone(data: bytes, monkeypa
     ):
         monkeypatch.setitem(PURE, name, None)
     monkeypatch.setattr(DeliverRelay, "deliver", None)
-    house = House()
-    bind = house.binds_for("jia")
-    house.come(data, data)
-    house.turn()
-    house.answer(bind, ROK, *bind.handed)
-    assert [unpack(mail.Delivered, body).numbers for body in house.said(messages.DELIVERED)] == [(1, 2)]
+    harness = Harness()
+    bind = harness.binds_for("jia")
+    harness.come(data, data)
+    harness.turn()
+    harness.answer(bind, ROK, *bind.handed)
+    assert [unpack(mail.Delivered, body).numbers for body in harness.said(messages.DELIVERED)] == [(1, 2)]
 
 
 # ---------------------------------------------------------------------------------------------------------------- ids

@@ -36,7 +36,7 @@ from proxy.state.record import record
 from proxy.wire import Frame, submit_sm
 from tests.e2e.pdus import pdu
 from tests.examples import examples
-from tests.harness import BEIJING, NOON, SHANGHAI, House
+from tests.harness import BEIJING, NOON, SHANGHAI, Harness
 from tests.needs import needs
 
 RULES = """
@@ -134,27 +134,29 @@ class Street:
 
     def __init__(self, folder: Path, rules: RuleSet, **provider: Any) -> None:
         with loaded_once(rules):
-            self.house = House(folder, **({"category": Category.OTP} | provider))
+            self.harness = Harness(folder, **({"category": Category.OTP} | provider))
         self.judged: list[PendingSubmit] = []
-        self.house.store.update(SUPPRESSED, lambda old: record.opt_out(old, OptOut("all", "", int(NOON), "reply", 0)))
+        self.harness.store.update(SUPPRESSED, lambda old: record.opt_out(old, OptOut("all", "", int(NOON), "reply", 0)))
 
     def sends(self, name: str, frames: list[bytes]) -> None:
-        house = self.house
-        house.relay.submit_all(cast("Any", house.binds[name]), [Frame.of(data) for data in frames], house.now, house.now)
+        harness = self.harness
+        harness.relay.submit_all(
+            cast("Any", harness.binds[name]), [Frame.of(data) for data in frames], harness.now, harness.now
+        )
 
     def turns(self) -> None:
-        house = self.house
-        self.judged += house.relay.batching.submits
-        house.turn()
-        for number, transit in enumerate(house.at_carrier()):
-            house.carrier_says(transit, pdu(0x80000004, transit.sequence, b"id\0", 0x58 if number == 2 else 0))
+        harness = self.harness
+        self.judged += harness.relay.batching.submits
+        harness.turn()
+        for number, transit in enumerate(harness.at_carrier()):
+            harness.carrier_says(transit, pdu(0x80000004, transit.sequence, b"id\0", 0x58 if number == 2 else 0))
 
     def seen(self) -> tuple[Any, ...]:
         """All that is left behind."""
-        house, tally, kept = self.house, self.house.tally, self.house.relay.refusals
-        journal = [(one.sequence, one.kind, one.body) for one in house.written()]
-        told = {name: [one.data for one in house.told(name)] for name in house.binds}
-        records = {person: house.store.held(person) for person in PEOPLE}
+        harness, tally, kept = self.harness, self.harness.tally, self.harness.relay.refusals
+        journal = [(one.sequence, one.kind, one.body) for one in harness.written()]
+        told = {name: [one.data for one in harness.told(name)] for name in harness.binds}
+        records = {person: harness.store.held(person) for person in PEOPLE}
         counts = tally.submits, tally.rule_hits, tally.shadow, tally.unknown_region, tally.segments, tally.entries
         people = {person: _kept(found) for person, found in kept.people.items()}
         return [_of(one) for one in self.judged], journal, told, records, counts, people, list(map(_kept, kept._order))
@@ -180,7 +182,7 @@ def lived(street: Street, submits: list[tuple[str, int, str, int | None]]) -> tu
     for number, (name, person, text, gap) in enumerate(submits, 1):
         if gap is not None:
             street.turns()
-            street.house.now += gap
+            street.harness.now += gap
         source = {"jia": f"1069001{number % 2}", "yi": "1069002"}[name]
         street.sends(name, [submit_sm(source, str(person), text.encode("utf-16-be"), data_coding=8, sequence=number)])
     street.turns()
@@ -274,11 +276,11 @@ def test_no_pure_function_is_asked(tmp_path: Path, kind: str, monkeypatch: pytes
         for number, text in enumerate(texts):
             street.sends("jia", list(parts(person, text, number, where.get("parts", 1) if text is LONG else 1)))
             street.turns()
-            street.house.now += waits
-        said.append([one.command_status for one in street.house.told("jia") if one.command_status])
+            street.harness.now += waits
+        said.append([one.command_status for one in street.harness.told("jia") if one.command_status])
 
     goes(first)  # what is known of a text, of a plan, of who objects together
-    street.house.relay.refusals.clear()
+    street.harness.relay.refusals.clear()
     for name in (
         "admission_judge", "batching_judge_loaded", "commit_written", "batching_add_to", "outbox_release", "count_allowed", "part_handler_settle",
     ):  # fmt: skip

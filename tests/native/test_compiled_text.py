@@ -17,7 +17,7 @@ from proxy.policy import load
 from proxy.policy.text_reader import Reader
 from proxy.runtime.shipped_files import shipped
 from proxy.wire import ContentCache, joined_text  # noqa: F401 # registers its functions
-from tests.harness import SHANGHAI, House
+from tests.harness import SHANGHAI, Harness
 from tests.needs import needs
 
 PIECES = (
@@ -256,13 +256,13 @@ def test_texts_cut_anywhere_are_joined_alike(pieces: list[bytes], cuts: list[int
 def test_somebody_who_has_had_some_is_judged_without_the_pure_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is nearly always so must not be handed over: nobody would notice but by the time it takes."""
     rules = "rules: [{id: cap, when: {category: marketing}, limit: {count: 2, per: day, key: [recipient, signature]}, then: reject, reason: recipient-cap}]"
-    house = House(tmp_path, rules=rules, category=Category.MARKETING)
+    harness = Harness(tmp_path, rules=rules, category=Category.MARKETING)
     for number, shop in enumerate("甲乙甲"):
-        house.submit("jia", SHANGHAI, f"【{shop}店】双11优惠 拒收请回复R", number + 1)
+        harness.submit("jia", SHANGHAI, f"【{shop}店】双11优惠 拒收请回复R", number + 1)
     monkeypatch.setitem(PURE, "admission_judge", None)
     monkeypatch.setitem(PURE, "reader_analyse", None)
-    house.submit("jia", SHANGHAI, "【乙店】双11优惠 王思远 拒收请回复R", 9)
-    assert len(house.at_carrier()) == 4
+    harness.submit("jia", SHANGHAI, "【乙店】双11优惠 王思远 拒收请回复R", 9)
+    assert len(harness.at_carrier()) == 4
     monkeypatch.undo()
-    house.submit("jia", SHANGHAI, "【乙店】双11优惠 王嘉文 拒收请回复R", 10)
-    assert house.at_carrier() == []
+    harness.submit("jia", SHANGHAI, "【乙店】双11优惠 王嘉文 拒收请回复R", 10)
+    assert harness.at_carrier() == []

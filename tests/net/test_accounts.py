@@ -49,10 +49,10 @@ def test_there_is_a_house_for_each_account_and_those_at_one_carrier_share_its_id
     ]
     assert accounts[1].answer_filter.ids is accounts[2].answer_filter.ids is ids.of["gd"]
     assert accounts[1].lane is not accounts[2].lane
-    assert by_carrier(accounts, lambda house: {"up": 0, "down": house.carrier.links}) == {
+    assert by_carrier(accounts, lambda harness: {"up": 0, "down": harness.carrier.links}) == {
         ("bj", "up"): 0, ("bj", "down"): 2, ("gd", "up"): 0, ("gd", "down"): 5,
     }  # fmt: skip
-    assert by_carrier(accounts, lambda house: {"": 1}) == {("bj",): 1, ("gd",): 2}
+    assert by_carrier(accounts, lambda harness: {"": 1}) == {("bj",): 1, ("gd",): 2}
 
 
 def test_a_change_of_an_account_is_seen_and_a_company_that_leaves_changes_none(tmp_path):

@@ -53,7 +53,7 @@ def answered(between: Between, body: bytes, status: int = 0, command: int = SUBM
 
 
 def malformed(between: Between) -> dict[str, int]:
-    return {kind: number for (_, kind, _), number in between.house.tally.bad_pdus.items()}
+    return {kind: number for (_, kind, _), number in between.harness.tally.bad_pdus.items()}
 
 
 # --------------------------------------------------------------------------------------------------------- the id
@@ -230,7 +230,7 @@ def test_an_answer_that_comes_late_is_looked_into_before_it_is_written(between: 
 def test_of_2_to_the_32_statuses_a_bounded_number_has_a_series(between: Between) -> None:
     for status in range(0x500, 0x500 + 60):
         assert answered(between, b"", status).command_status == status
-    responses = between.house.tally.carrier_responses
+    responses = between.harness.tally.carrier_responses
     assert len(responses) == 33
     assert responses["bj", "other"] == 28
     answered(between, b"", 0x501)

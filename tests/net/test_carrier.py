@@ -26,12 +26,12 @@ async def test_a_name_that_cannot_be_looked_up_is_told_and_tried_again_as_any_ca
         window=64, tps=100, routes=frozenset(), prefixes=(), weight=1, strip="", receipts_by_text=False, receipt_id="same", tls=False,
     )  # fmt: skip
     timers = SmppTimers(bind_s=10.0, enquire_s=3600.0, response_s=10.0, unread_s=30.0)
-    house = CarrierAccount(found, timers, Turns(asyncio.get_running_loop()), GateCounters())
+    harness = CarrierAccount(found, timers, Turns(asyncio.get_running_loop()), GateCounters())
     with capture_logs() as logs:
-        house.start(cast("Any", None), cast("Any", None))
+        harness.start(cast("Any", None), cast("Any", None))
         async with asyncio.timeout(SOON_S):
             while len(logs) < 3:  # noqa: ASYNC110 # as tests/e2e/waiting.py does
                 await asyncio.sleep(0.001)
-    await house.stop()
+    await harness.stop()
     assert {(line["event"], line["carrier"]) for line in logs} == {("carrier unreachable", "bj")}
     assert "label empty or too long" in logs[0]["error"]

@@ -41,7 +41,7 @@ class Clock:
 
 
 class Wire:
-    """A carrier's house with links that the test is the other end of."""
+    """A carrier's harness with links that the test is the other end of."""
 
     def __init__(self, links: int = 2) -> None:
         self.clock = Clock()
@@ -50,19 +50,19 @@ class Wire:
             window=WINDOW, tps=100, routes=frozenset(), prefixes=(), weight=1, strip="", receipts_by_text=False, receipt_id="same", tls=False,
         )  # fmt: skip
         timers = SmppTimers(bind_s=10.0, enquire_s=3600.0, response_s=RESPONSE_S, unread_s=30.0)
-        self.house = CarrierAccount(carrier, timers, Turns(cast("Any", self.clock)), GateCounters())
+        self.harness = CarrierAccount(carrier, timers, Turns(cast("Any", self.clock)), GateCounters())
         self.unanswered: list[PendingSubmit] = []
         self.unsent: list[tuple[PendingSubmit, str]] = []
-        self.house.relay = cast("Any", SimpleNamespace(
+        self.harness.relay = cast("Any", SimpleNamespace(
             unanswered=self.unanswered.append, unsent=lambda transit, why: self.unsent.append((transit, why)),
             answered_all=lambda answers, now_s: None,
         ))  # fmt: skip
         self.links = [self._link(slot) for slot in range(1, links + 1)]
 
     def _link(self, slot: int) -> CarrierLink:
-        link = CarrierLink(self.house, "transceiver", slot)
+        link = CarrierLink(self.harness, "transceiver", slot)
         link.session.start_bind("transceiver", "gate106", "secret")
-        self.house.links.append(link)
+        self.harness.links.append(link)
         (asked,) = self.said(link)
         self.says(link, response(BIND_TRANSCEIVER, 0, asked.sequence_number, b"bj\0"))
         return link
@@ -87,7 +87,7 @@ class Wire:
 
     def later(self, seconds: float) -> None:
         self.clock.now += seconds
-        self.house.tick()
+        self.harness.tick()
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_what_waits_for_the_window_of_a_silent_link_goes_once_the_carrier_is_not
     wire.later(RESPONSE_S + 1)
     assert len(wire.unanswered) == WINDOW
     assert (submits(wire.said(link)), len(link.parked)) == (WINDOW, 1)
-    assert wire.house._sendable() > 0, "the other link is not kept waiting"
+    assert wire.harness._sendable() > 0, "the other link is not kept waiting"
 
 
 def test_after_the_carriers_unbind_nothing_is_sent_and_what_waits_goes_by_another_link(wire: Wire) -> None:
@@ -140,7 +140,7 @@ def test_a_link_that_is_drained_still_sends_what_waits_for_its_window(wire: Wire
     link = wire.links[0]
     for _ in range(WINDOW + 1):
         link.send(wire.transit(13800210000))
-    wire.house.drain(frozenset({link.slot}))
+    wire.harness.drain(frozenset({link.slot}))
     (sequence, *_) = [frame.sequence_number for frame in wire.said(link)]
     wire.says(link, submit_sm_resp(sequence, 0, b"A1"))
     assert (submits(wire.said(link)), len(link.parked)) == (1, 0)
@@ -148,7 +148,7 @@ def test_a_link_that_is_drained_still_sends_what_waits_for_its_window(wire: Wire
 
 def test_what_comes_into_a_lane_whose_last_link_was_lost_meanwhile_is_told_to_come_again(wire: Wire) -> None:
     """It was judged while there was a link, and the shared store took its time."""
-    lane, late = wire.house.lane, wire.transit(13800210000)
+    lane, late = wire.harness.lane, wire.transit(13800210000)
     assert lane.hold(late.category)
     for link in wire.links:
         link.connection_lost(None)

@@ -24,7 +24,7 @@ def carrier(name: str, provinces: str = "", prefixes: tuple[str, ...] = (), weig
     )  # fmt: skip
 
 
-class House:
+class Harness:
     def __init__(self, *carriers: Carrier, own: tuple[str, ...] = ()) -> None:
         """``own``: providers with an account of their own."""
         self.lanes = {one.name: Lane(one.name, "", 100, lambda: None) for one in carriers}
@@ -40,58 +40,58 @@ class House:
 
 
 def test_a_lone_carrier_takes_everything_while_it_is_up():
-    house = House(carrier("bj"))
-    assert house.to(13800210000) == "bj"
-    house.lanes["bj"].up = False
-    assert house.to(13800210000) == "nobody"
+    harness = Harness(carrier("bj"))
+    assert harness.to(13800210000) == "bj"
+    harness.lanes["bj"].up = False
+    assert harness.to(13800210000) == "nobody"
 
 
 def test_a_carrier_for_the_province_goes_before_one_for_everybody_and_a_number_prefix_before_both():
-    house = House(carrier("all"), carrier("sh", "上海"), carrier("few", "", ("1380021",)))
-    assert house.to(13900000000, "广东") == "all"
-    assert house.to(13900210000, "上海") == "sh"
-    assert house.to(13800210000, "上海") == "few"
+    harness = Harness(carrier("all"), carrier("sh", "上海"), carrier("few", "", ("1380021",)))
+    assert harness.to(13900000000, "广东") == "all"
+    assert harness.to(13900210000, "上海") == "sh"
+    assert harness.to(13800210000, "上海") == "few"
 
 
 def test_when_the_best_is_down_the_next_best_takes_over():
-    house = House(carrier("all"), carrier("sh", "上海"))
-    house.lanes["sh"].up = False
-    assert house.to(13900210000, "上海") == "all"
-    house.lanes["all"].up = False
-    assert house.to(13900210000, "上海") == "nobody"
+    harness = Harness(carrier("all"), carrier("sh", "上海"))
+    harness.lanes["sh"].up = False
+    assert harness.to(13900210000, "上海") == "all"
+    harness.lanes["all"].up = False
+    assert harness.to(13900210000, "上海") == "nobody"
 
 
 def test_nobody_takes_a_province_that_no_carrier_serves():
-    assert House(carrier("sh", "上海")).to(13900000000, "广东") == "nobody"
+    assert Harness(carrier("sh", "上海")).to(13900000000, "广东") == "nobody"
 
 
 def test_equals_share_by_weight_and_one_person_keeps_to_one_carrier():
-    house = House(carrier("a", weight=3), carrier("b", weight=1))
+    harness = Harness(carrier("a", weight=3), carrier("b", weight=1))
     people = range(13800210000, 13800214000)
-    share = sum(house.to(person) == "a" for person in people) / len(people)
+    share = sum(harness.to(person) == "a" for person in people) / len(people)
     assert 0.7 < share < 0.8
-    assert all(house.to(person) == house.to(person) for person in people[:50])
+    assert all(harness.to(person) == harness.to(person) for person in people[:50])
 
 
 def test_a_provider_with_an_account_of_its_own_has_no_other_way_and_nobody_else_has_that_one():
-    house = House(carrier("bj"), own=(SENDER.provider,))
-    assert house.to(13800210000) == f"{SENDER.provider}'s"
-    house.own[SENDER.provider].up = False
-    assert house.to(13800210000) == "nobody"
-    house = House(carrier("bj"), own=("another",))
-    assert house.to(13800210000) == "bj"
-    house.lanes["bj"].up = False
-    assert house.to(13800210000) == "nobody"
+    harness = Harness(carrier("bj"), own=(SENDER.provider,))
+    assert harness.to(13800210000) == f"{SENDER.provider}'s"
+    harness.own[SENDER.provider].up = False
+    assert harness.to(13800210000) == "nobody"
+    harness = Harness(carrier("bj"), own=("another",))
+    assert harness.to(13800210000) == "bj"
+    harness.lanes["bj"].up = False
+    assert harness.to(13800210000) == "nobody"
 
 
 def test_a_carrier_that_comes_back_has_its_part_again_and_nobody_else_s() -> None:
-    house = House(carrier("a"), carrier("b"), carrier("c", weight=2))
+    harness = Harness(carrier("a"), carrier("b"), carrier("c", weight=2))
     people = range(13800210000, 13800210400)
-    before = [house.to(person) for person in people]
-    house.lanes["a"].up = False
-    assert {house.to(person) for person in people} == {"b", "c"}
-    house.lanes["a"].up = True
-    assert [house.to(person) for person in people] == before
+    before = [harness.to(person) for person in people]
+    harness.lanes["a"].up = False
+    assert {harness.to(person) for person in people} == {"b", "c"}
+    harness.lanes["a"].up = True
+    assert [harness.to(person) for person in people] == before
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -102,20 +102,20 @@ def test_the_twin_takes_the_same_way(seed: int) -> None:
         carrier(f"c{number}", draw.choice(provinces), draw.choice(prefixes) if seed % 2 else (), draw.randint(1, 5))
         for number in range(draw.randint(1, 5))
     ]
-    house = House(*carriers, own=draw.choice(((), (SENDER.provider,), ("another",))))
+    harness = Harness(*carriers, own=draw.choice(((), (SENDER.provider,), ("another",))))
     lane = Routes.lane
     for _ in range(100):
-        for one in (*house.lanes.values(), *house.own.values()):
+        for one in (*harness.lanes.values(), *harness.own.values()):
             one.up = draw.random() < 0.7
         recipient = draw.choice((13800210000, 13900000000, 1 << 37, (1 << 40) - 5000)) + draw.randrange(5000)
         message = Message(SENDER, recipient, Content("", "empty", b""))
         verdict = cast("Any", SimpleNamespace(province=draw.choice(("上海", "广东", "北京", "unknown"))))
-        assert lane(house.routes, message, verdict) is PURE["routes_lane"](house.routes, message, verdict)
+        assert lane(harness.routes, message, verdict) is PURE["routes_lane"](harness.routes, message, verdict)
 
 
 def test_who_serves_a_place_is_remembered_of_so_many_places_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.net.carrier_routes.TIERS_MOST", 3)
-    house = House(carrier("few", "", ("1380021",)), carrier("all"))
+    harness = Harness(carrier("few", "", ("1380021",)), carrier("all"))
     for recipient in range(13800210000, 13900210000, 9_999_999):
-        assert house.to(recipient) == ("few" if str(recipient).startswith("1380021") else "all")
-        assert len(house.routes._tiers) <= 3
+        assert harness.to(recipient) == ("few" if str(recipient).startswith("1380021") else "all")
+        assert len(harness.routes._tiers) <= 3

@@ -47,25 +47,25 @@ def test_an_account_that_settings_changed_while_its_password_was_looked_at_is_wh
     now: tuple[Account, ...], status: int
 ) -> None:
     then = directory(account())
-    answer, house = asyncio.run(_bound(then, directory(*now)))
+    answer, harness = asyncio.run(_bound(then, directory(*now)))
     assert answer.command_status == status
     assert then.accesses["jia"].binds == 0, "nobody counts there any more"
-    assert sum(one.binds for one in house.directory.accesses.values()) == (status == 0)
+    assert sum(one.binds for one in harness.directory.accesses.values()) == (status == 0)
 
 
 async def _bound(then: Directory, now: Directory) -> tuple[Frame, Any]:
     loop = asyncio.get_running_loop()
     looked_at = loop.create_future()
-    house = SimpleNamespace(
+    harness = SimpleNamespace(
         directory=then, relay=None, turns=Turns(loop), timers=Timers(), tally=GateCounters(), accepting=True, links=set(),
         bound=defaultdict(list), failures=0, may_bind=None, authenticator=SimpleNamespace(check=lambda *_: looked_at), next_bind_number=lambda: 1, log_bind=lambda *_: None,
         log_refusal=lambda *_: None, deliver_relay=SimpleNamespace(bound=lambda name: None),
         lockout=SimpleNamespace(held_off=lambda *_: False, note_failure=lambda *_: None, note_success=lambda *_: None),
     )  # fmt: skip
-    link = ProviderLink(cast("Any", house))
+    link = ProviderLink(cast("Any", harness))
     link.data_received(bind("transceiver", "jia", "secret", sequence=1))
     assert link._checking is not None
-    house.directory = now
+    harness.directory = now
     looked_at.set_result(True)
     await link._checking
-    return Frame.of(link.session.output()), house
+    return Frame.of(link.session.output()), harness

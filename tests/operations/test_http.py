@@ -35,7 +35,7 @@ def run(conversation: Callable[[], Awaitable[None]]) -> None:
         runner.run(bounded())
 
 
-class House:
+class Harness:
     """A gate as the HTTP side sees it."""
 
     def __init__(self) -> None:
@@ -51,12 +51,12 @@ async def answers(_: Request) -> Response:
 
 @asynccontextmanager
 async def serving(
-    house: House | None = None, allow: Sequence[Network] = HERE, tokens: Sequence[str] = ()
+    harness: Harness | None = None, allow: Sequence[Network] = HERE, tokens: Sequence[str] = ()
 ) -> AsyncIterator[int]:
-    house = house or House()
+    harness = harness or Harness()
     guard = HttpAuth(allow, [Token(f"t{number}", hash_token(token)) for number, token in enumerate(tokens)])
     more = {path: HttpRoute("GET", answers) for path in PATHS if path not in ("/healthz", "/readyz", "/metrics")}
-    house.server = server = HttpServer(lambda: house.text, lambda: house.why, guard, more=more | house.more)
+    harness.server = server = HttpServer(lambda: harness.text, lambda: harness.why, guard, more=more | harness.more)
     port = await server.start("127.0.0.1", 0)
     try:
         yield port
@@ -93,11 +93,11 @@ def test_a_living_gate_says_ok() -> None:
 
 def test_readiness_says_why_not() -> None:
     async def conversation() -> None:
-        house = House()
-        async with serving(house) as port:
+        harness = Harness()
+        async with serving(harness) as port:
             status, body = await get(port, "/readyz")
             assert (status, json.loads(body)) == (200, {"ready": True, "why": [], "notes": []})
-            house.why = ["carrier bj: no link is up"]
+            harness.why = ["carrier bj: no link is up"]
             status, body = await get(port, "/readyz")
             assert (status, json.loads(body)) == (503, {"ready": False, "why": ["carrier bj: no link is up"], "notes": []})
             assert await get(port, "/healthz") == (200, b"ok\n")  # not ready is not dead
@@ -143,8 +143,8 @@ def test_of_many_who_ask_in_chinese_at_once_some_are_answered_in_english_rather_
 
 def test_metrics_come_whole_or_in_pieces_between_which_traffic_has_its_turn() -> None:
     async def conversation() -> None:
-        house = House()
-        async with serving(house) as port:
+        harness = Harness()
+        async with serving(harness) as port:
             assert await get(port, "/metrics") == (200, b"gate106_store_up 1.0\n")
             turns: list[int] = []
             loop = asyncio.get_running_loop()
@@ -154,7 +154,7 @@ def test_metrics_come_whole_or_in_pieces_between_which_traffic_has_its_turn() ->
                     loop.call_soon(turns.append, number)
                     yield b"%d turns\n" % len(turns)
 
-            house.text = counted()
+            harness.text = counted()
             status, body = await get(port, "/metrics")
             assert status == 200
             assert [body.count(b"%d turns" % number) for number in range(5)] == [1, 1, 1, 1, 1]
@@ -211,10 +211,10 @@ OPEN = {"/healthz", "/readyz"}
 def test_every_path_but_two_asks_who_you_are() -> None:
     async def conversation() -> None:
         token = new_token()
-        async with serving(house := House(), allow=[], tokens=[token]) as port:
-            assert house.server is not None
-            paths = {getattr(route, "path", str(route)) for route in house.server.app().routes}
-            assert paths == house.server.paths().keys(), "what is routed is what was decided about"
+        async with serving(harness := Harness(), allow=[], tokens=[token]) as port:
+            assert harness.server is not None
+            paths = {getattr(route, "path", str(route)) for route in harness.server.app().routes}
+            assert paths == harness.server.paths().keys(), "what is routed is what was decided about"
             assert paths == PATHS.keys(), "each has somebody's decision (proxy/model/roles.py)"
             assert {path for path, wanted in PATHS.items() if wanted is None} == OPEN
             for path in sorted(
@@ -345,17 +345,17 @@ def test_who_does_not_read_the_answer_is_disconnected(monkeypatch: pytest.Monkey
     monkeypatch.setattr(http_listener, "ANSWER_S", 0.05)
 
     async def conversation() -> None:
-        house = House()
-        house.text = iter(lambda: b"x" * 65_536, b"")  # endless
-        async with serving(house) as port:
+        harness = Harness()
+        harness.text = iter(lambda: b"x" * 65_536, b"")  # endless
+        async with serving(harness) as port:
             with socket.create_connection(("127.0.0.1", port)) as deaf:
                 deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert await get(port, "/healthz") == (200, b"ok\n")  # others are served meanwhile
-                assert house.server is not None
+                assert harness.server is not None
                 await asyncio.gather(
-                    *house.server.listener.state.tasks
+                    *harness.server.listener.state.tasks
                 )  # ends only when the answer is given up; run() bounds it
-                assert not house.server.listener.state.connections
+                assert not harness.server.listener.state.connections
 
     run(conversation)
 
@@ -364,7 +364,7 @@ def test_connections_are_bounded_and_who_says_nothing_the_longest_gives_way(monk
     monkeypatch.setattr(http_listener, "CONNECTIONS_MAX", 3)
 
     async def conversation() -> None:
-        async with serving(house := House()) as port:
+        async with serving(harness := Harness()) as port:
             held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
             for reader, writer in held:  # each is in: it is answered
                 writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -373,8 +373,8 @@ def test_connections_are_bounded_and_who_says_nothing_the_longest_gives_way(monk
             assert await get(port, "/healthz") == (200, b"ok\n"), "however many say nothing"
             for reader, _ in held:
                 assert await reader.read() == b"", "the first went first"
-            assert house.server is not None
-            assert len(house.server.listener.state.connections) <= 3
+            assert harness.server is not None
+            assert len(harness.server.listener.state.connections) <= 3
             for _, writer in held + silent:
                 writer.close()
 
@@ -385,9 +385,9 @@ def test_who_is_being_answered_gives_way_to_nobody(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(http_listener, "CONNECTIONS_MAX", 2)
 
     async def conversation() -> None:
-        house = House()
-        house.text = iter(lambda: b"x" * 65_536, b"")  # endless
-        async with serving(house) as port:
+        harness = Harness()
+        harness.text = iter(lambda: b"x" * 65_536, b"")  # endless
+        async with serving(harness) as port:
             busy = [await asyncio.open_connection("127.0.0.1", port, limit=1024) for _ in range(2)]
             for reader, writer in busy:
                 writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -396,8 +396,8 @@ def test_who_is_being_answered_gives_way_to_nobody(monkeypatch: pytest.MonkeyPat
             for reader, writer in busy:
                 assert await reader.readexactly(100)
                 writer.close()
-            assert house.server is not None
-            await asyncio.gather(*house.server.listener.state.tasks)  # ends only when both are given up; run() bounds it
+            assert harness.server is not None
+            await asyncio.gather(*harness.server.listener.state.tasks)  # ends only when both are given up; run() bounds it
             assert await get(port, "/healthz") == (200, b"ok\n")
 
     run(conversation)
@@ -408,9 +408,9 @@ def test_who_has_not_read_for_long_gives_way_to_a_probe(monkeypatch: pytest.Monk
     monkeypatch.setattr(http_listener, "UNREAD_S", 0.0)
 
     async def conversation() -> None:
-        house = House()
-        house.text = iter(lambda: b"x" * 65_536, b"")  # endless
-        async with serving(house) as port:
+        harness = Harness()
+        harness.text = iter(lambda: b"x" * 65_536, b"")  # endless
+        async with serving(harness) as port:
             deaf = [await asyncio.open_connection("127.0.0.1", port, limit=1024) for _ in range(2)]
             for reader, writer in deaf:
                 writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -426,7 +426,7 @@ def test_who_has_not_read_for_long_gives_way_to_a_probe(monkeypatch: pytest.Monk
 
 def test_who_hangs_up_amid_a_request_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
     async def conversation() -> None:
-        house, begun, ended = House(), asyncio.Event(), asyncio.Event()
+        harness, begun, ended = Harness(), asyncio.Event(), asyncio.Event()
 
         async def take(request: Request) -> Response:
             begun.set()
@@ -435,8 +435,8 @@ def test_who_hangs_up_amid_a_request_leaves_no_traceback(caplog: pytest.LogCaptu
             finally:
                 ended.set()
 
-        house.more["/taken"] = HttpRoute("POST", take)
-        async with serving(house) as port:
+        harness.more["/taken"] = HttpRoute("POST", take)
+        async with serving(harness) as port:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"POST /taken HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
             await begun.wait()
@@ -450,9 +450,9 @@ def test_who_hangs_up_amid_a_request_leaves_no_traceback(caplog: pytest.LogCaptu
 
 def test_a_gauge_that_fails_is_a_500_and_nothing_more() -> None:
     async def conversation() -> None:
-        house = House()
-        async with serving(house) as port:
-            del house.text
+        harness = Harness()
+        async with serving(harness) as port:
+            del harness.text
             status, body = await get(port, "/metrics")
             assert status == 500
             assert b"AttributeError" not in body
@@ -488,9 +488,9 @@ def test_stopping_ends_idle_and_busy_connections(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(http_listener, "STOP_S", 0.05)
 
     async def conversation() -> None:
-        house = House()
-        house.text = iter(lambda: b"x" * 65_536, b"")  # endless
-        async with serving(house) as port:
+        harness = Harness()
+        harness.text = iter(lambda: b"x" * 65_536, b"")  # endless
+        async with serving(harness) as port:
             idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
             busy, busy_writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
             busy_writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -17,7 +17,7 @@ from proxy.policy.explanation.history import NOTHING, Past, PastCounts
 from proxy.runtime.shipped_files import shipped
 from proxy.state.record import record
 from proxy.wire import submit_sm, submit_sm_resp
-from tests.harness import SHANGHAI, House
+from tests.harness import SHANGHAI, Harness
 from tests.policy.conftest import Make
 
 CODE = "验证码482913，5分钟内有效"
@@ -203,46 +203,46 @@ def rules(limit: str) -> str:
     return f"rules:\n  - {{id: cap, when: {{category: [otp, notice]}}, limit: {limit}, then: reject, reason: otp-cap}}\n"
 
 
-def outcomes(house: House, *sent: tuple[str, str]) -> list[bool]:
+def outcomes(harness: Harness, *sent: tuple[str, str]) -> list[bool]:
     found = []
     for number, (name, source) in enumerate(sent):
-        house.submit(name, SHANGHAI, CODE, number + 1, source)
-        (answer,) = house.told(name) or (None,)
+        harness.submit(name, SHANGHAI, CODE, number + 1, source)
+        (answer,) = harness.told(name) or (None,)
         found.append(answer is None)  # allowed: it waits for the carrier
-        for transit in house.at_carrier():
-            house.carrier_says(transit, submit_sm_resp(1, 0, b"m1\0"))
-            house.told(name)
+        for transit in harness.at_carrier():
+            harness.carrier_says(transit, submit_sm_resp(1, 0, b"m1\0"))
+            harness.told(name)
     return found
 
 
 @pytest.mark.parametrize("key", ["[recipient, signature]", "[signature]", "[recipient, advertiser]", "[advertiser]"])
 def test_at_the_gate_codes_of_two_providers_do_not_refuse_each_other(tmp_path: Path, key: str):
-    house = House(tmp_path, rules=rules(f"{{count: 1, per: day, key: {key}}}"), category=Category.OTP)
+    harness = Harness(tmp_path, rules=rules(f"{{count: 1, per: day, key: {key}}}"), category=Category.OTP)
     sent = ("jia", "1069001"), ("yi", "1069002"), ("jia", "106900177"), ("yi", "1069002")
-    assert outcomes(house, *sent) == [True, True, False, False]
+    assert outcomes(harness, *sent) == [True, True, False, False]
 
 
 def test_two_gates_on_one_store_count_them_together(tmp_path: Path):
     limit = rules("{count: 1, per: day, key: [recipient, signature]}")
-    one = House(tmp_path, rules=limit, category=Category.OTP)
-    other = House(tmp_path, rules=limit, category=Category.OTP, beside=one)
+    one = Harness(tmp_path, rules=limit, category=Category.OTP)
+    other = Harness(tmp_path, rules=limit, category=Category.OTP, beside=one)
     assert outcomes(one, ("jia", "10690015")) == [True]
     assert outcomes(other, ("jia", "10690016"), ("yi", "1069002")) == [False, True]
 
 
 @pytest.mark.parametrize("key", ["[recipient, template]", "[template]", "[recipient, content]"])
 def test_at_the_gate_what_cannot_be_read_counts_by_the_prefix(tmp_path: Path, key: str):
-    house = House(tmp_path, rules=rules(f"{{count: 1, per: day, key: {key}}}"), category=Category.OTP)
+    harness = Harness(tmp_path, rules=rules(f"{{count: 1, per: day, key: {key}}}"), category=Category.OTP)
     found = []
     for number, (name, source) in enumerate((("jia", "10690011"), ("yi", "1069002"), ("jia", "10690012"))):
         octets = bytes((0x80, 0x81, number))
-        house.sends(name, submit_sm(source, str(SHANGHAI), octets, data_coding=4, sequence=number + 1))
-        found.append(not house.told(name))
+        harness.sends(name, submit_sm(source, str(SHANGHAI), octets, data_coding=4, sequence=number + 1))
+        found.append(not harness.told(name))
     assert found == [True, True, False]
 
 
 @pytest.mark.parametrize("word", ["signature", "advertiser"])
 def test_at_the_gate_a_rule_about_none_counts_all_that_have_none(tmp_path: Path, word: str):
     limit = rules("{count: 2, per: day, key: [recipient]}").replace("{category: [otp, notice]}", f"{{{word}: none}}")
-    house = House(tmp_path, rules=limit, category=Category.OTP)
-    assert outcomes(house, ("jia", "10690011"), ("yi", "1069002"), ("jia", "10690012")) == [True, True, False]
+    harness = Harness(tmp_path, rules=limit, category=Category.OTP)
+    assert outcomes(harness, ("jia", "10690011"), ("yi", "1069002"), ("jia", "10690012")) == [True, True, False]

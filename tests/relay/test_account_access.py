@@ -90,34 +90,34 @@ def head(source: str) -> bytes:
 
 
 def test_a_source_of_somebody_else_makes_a_sender_without_a_prefix(tmp_path):
-    house = directory(tmp_path, provider("jia", "1069001"), provider("yi", "1069002"))
-    assert house.accesses["jia"].sender(head("10690015")).prefix == "1069001"
-    assert house.accesses["jia"].sender(head("10690025")).prefix == ""
+    harness = directory(tmp_path, provider("jia", "1069001"), provider("yi", "1069002"))
+    assert harness.accesses["jia"].sender(head("10690015")).prefix == "1069001"
+    assert harness.accesses["jia"].sender(head("10690025")).prefix == ""
 
 
 def test_an_account_is_bound_to_its_own_ports_within_its_providers(tmp_path):
     narrow = Account("jia-2", "secret", ("10690012",), None, None)
     wide = Account("jia-1", "secret", None, None, None)
-    house = directory(tmp_path, provider("jia", "1069001", accounts=(wide, narrow)))
-    assert house.accesses["jia-2"].sender(head("106900123")).prefix == "1069001"
-    assert house.accesses["jia-2"].sender(head("106900133")).prefix == ""
-    assert house.accesses["jia-1"].sender(head("106900133")).prefix == "1069001"
+    harness = directory(tmp_path, provider("jia", "1069001", accounts=(wide, narrow)))
+    assert harness.accesses["jia-2"].sender(head("106900123")).prefix == "1069001"
+    assert harness.accesses["jia-2"].sender(head("106900133")).prefix == ""
+    assert harness.accesses["jia-1"].sender(head("106900133")).prefix == "1069001"
 
 
 def test_the_rate_is_one_for_all_accounts_of_a_provider(tmp_path):
     two = (Account("a", "secret", None, None, None), Account("b", "secret", None, None, None))
-    house = directory(tmp_path, provider("jia", "1069", tps=4, accounts=two))
-    taken = [house.accesses[name].takes(100.0) for name in "abababab"]
+    harness = directory(tmp_path, provider("jia", "1069", tps=4, accounts=two))
+    taken = [harness.accesses[name].takes(100.0) for name in "abababab"]
     assert taken == [True] * 4 + [False] * 4
-    assert house.accesses["b"].takes(100.25)
-    assert not house.accesses["a"].takes(100.25)
+    assert harness.accesses["b"].takes(100.25)
+    assert not harness.accesses["a"].takes(100.25)
 
 
 def test_a_refused_account_costs_its_provider_nothing(tmp_path):
     slow, fast = Account("slow", "secret", None, 1, None), Account("fast", "secret", None, None, None)
-    house = directory(tmp_path, provider("jia", "1069", tps=4, accounts=(slow, fast)))
-    assert [house.accesses["slow"].takes(100.0) for _ in range(10)] == [True] + [False] * 9
-    assert [house.accesses["fast"].takes(100.0) for _ in range(4)] == [True] * 3 + [False]
+    harness = directory(tmp_path, provider("jia", "1069", tps=4, accounts=(slow, fast)))
+    assert [harness.accesses["slow"].takes(100.0) for _ in range(10)] == [True] + [False] * 9
+    assert [harness.accesses["fast"].takes(100.0) for _ in range(4)] == [True] * 3 + [False]
 
 
 def test_a_reload_keeps_what_is_bound(tmp_path):

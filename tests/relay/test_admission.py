@@ -18,7 +18,7 @@ from proxy.state.record import record
 from proxy.wire import Frame, submit_sm_resp
 from proxy.wire.tables import ESME_RSYSERR
 from tests.examples import examples
-from tests.harness import SHANGHAI, House
+from tests.harness import SHANGHAI, Harness
 
 TEXT = "【测试】双11券 拒收请回复R"
 RMSGQFUL, RECIPIENT_CAP = 0x14, 0x410
@@ -26,23 +26,23 @@ UNKNOWN, SENT_TWICE, ACCEPTED, OPEN = EntryState.UNKNOWN, EntryState.SENT_TWICE,
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path)
 
 
-def sent(house: House, text: str = TEXT) -> PendingSubmit | None:
+def sent(harness: Harness, text: str = TEXT) -> PendingSubmit | None:
     """What left for the carrier when the provider sent this."""
-    house.submit("jia", SHANGHAI, text)
-    left = house.at_carrier()
+    harness.submit("jia", SHANGHAI, text)
+    left = harness.at_carrier()
     return left[0] if left else None
 
 
-def silence(house: House, text: str = TEXT) -> PendingSubmit:
+def silence(harness: Harness, text: str = TEXT) -> PendingSubmit:
     """It is sent, and the carrier says nothing."""
-    pending = sent(house, text)
+    pending = sent(harness, text)
     assert pending is not None
-    house.nobody_answers(pending)
-    assert [one.command_status for one in house.told("jia")] == [ESME_RSYSERR]
+    harness.nobody_answers(pending)
+    assert [one.command_status for one in harness.told("jia")] == [ESME_RSYSERR]
     return pending
 
 
@@ -50,160 +50,162 @@ def answer(status: int) -> bytes:
     return submit_sm_resp(1, status, b"" if status else b"m1\0")
 
 
-def says_late(house: House, pending: PendingSubmit, status: int) -> None:
-    house.relay.answered_late(pending, Frame.of(answer(status)))
-    house.turn()
+def says_late(harness: Harness, pending: PendingSubmit, status: int) -> None:
+    harness.relay.answered_late(pending, Frame.of(answer(status)))
+    harness.turn()
 
 
-def is_put_off(house: House, text: str = TEXT) -> bool:
+def is_put_off(harness: Harness, text: str = TEXT) -> bool:
     """Whether the same message is asked to come again, and nothing leaves."""
-    assert sent(house, text) is None
-    return [one.command_status for one in house.told("jia")] == [RMSGQFUL] and house.verdicts()[-1].reason == "outcome-unknown"
+    assert sent(harness, text) is None
+    return [one.command_status for one in harness.told("jia")] == [RMSGQFUL] and harness.verdicts()[
+        -1
+    ].reason == "outcome-unknown"
 
 
-def states(house: House) -> list[int]:
-    return [state for _, state in house.entries(SHANGHAI)]
+def states(harness: Harness) -> list[int]:
+    return [state for _, state in harness.entries(SHANGHAI)]
 
 
-def test_a_message_of_unknown_outcome_is_sent_once_more_and_then_put_off(house: House) -> None:
-    silence(house)
-    assert states(house) == [UNKNOWN]
-    silence(house)
-    assert states(house) == [SENT_TWICE]
+def test_a_message_of_unknown_outcome_is_sent_once_more_and_then_put_off(harness: Harness) -> None:
+    silence(harness)
+    assert states(harness) == [UNKNOWN]
+    silence(harness)
+    assert states(harness) == [SENT_TWICE]
     for _ in range(20):
-        assert is_put_off(house)
-    assert len(states(house)) == 1, "it counts once"
-    house.at_rest()
+        assert is_put_off(harness)
+    assert len(states(harness)) == 1, "it counts once"
+    harness.at_rest()
 
 
-def test_it_is_put_off_while_the_second_is_on_its_way_too(house: House) -> None:
-    silence(house)
-    second = sent(house)
+def test_it_is_put_off_while_the_second_is_on_its_way_too(harness: Harness) -> None:
+    silence(harness)
+    second = sent(harness)
     assert second is not None
-    assert is_put_off(house)
-    house.carrier_says(second, answer(0))
-    assert states(house) == [ACCEPTED]
-    house.at_rest()
+    assert is_put_off(harness)
+    harness.carrier_says(second, answer(0))
+    assert states(harness) == [ACCEPTED]
+    harness.at_rest()
 
 
-def test_once_the_carrier_has_taken_the_second_the_same_message_is_a_new_one_that_counts(house: House) -> None:
-    silence(house)
-    second = sent(house)
+def test_once_the_carrier_has_taken_the_second_the_same_message_is_a_new_one_that_counts(harness: Harness) -> None:
+    silence(harness)
+    second = sent(harness)
     assert second is not None
-    house.carrier_says(second, answer(0))
-    assert not house.relay.admission.sent_twice, "nothing is looked for among answers any more"
-    third = sent(house)
+    harness.carrier_says(second, answer(0))
+    assert not harness.relay.admission.sent_twice, "nothing is looked for among answers any more"
+    third = sent(harness)
     assert third is not None
-    assert house.verdicts()[-1].adopts == 0
-    assert states(house) == [ACCEPTED, OPEN]
-    house.carrier_says(third, answer(0))
-    house.at_rest()
+    assert harness.verdicts()[-1].adopts == 0
+    assert states(harness) == [ACCEPTED, OPEN]
+    harness.carrier_says(third, answer(0))
+    harness.at_rest()
 
 
-def test_a_late_yes_to_the_second_ends_the_doubt(house: House) -> None:
-    silence(house)
-    says_late(house, silence(house), 0)
-    assert states(house) == [ACCEPTED]
-    third = sent(house)
+def test_a_late_yes_to_the_second_ends_the_doubt(harness: Harness) -> None:
+    silence(harness)
+    says_late(harness, silence(harness), 0)
+    assert states(harness) == [ACCEPTED]
+    third = sent(harness)
     assert third is not None
-    assert house.verdicts()[-1].adopts == 0
-    house.carrier_says(third, answer(0))
-    house.at_rest()
+    assert harness.verdicts()[-1].adopts == 0
+    harness.carrier_says(third, answer(0))
+    harness.at_rest()
 
 
 @pytest.mark.parametrize("how", ["refused", "refused late", "never sent"])
-def test_a_second_that_did_not_arrive_leaves_the_first_in_doubt_and_one_more_may_go(house: House, how: str) -> None:
-    silence(house)
-    second = sent(house) if how != "refused late" else silence(house)
+def test_a_second_that_did_not_arrive_leaves_the_first_in_doubt_and_one_more_may_go(harness: Harness, how: str) -> None:
+    silence(harness)
+    second = sent(harness) if how != "refused late" else silence(harness)
     assert second is not None
     if how == "refused":
-        house.carrier_says(second, answer(RMSGQFUL))
+        harness.carrier_says(second, answer(RMSGQFUL))
     elif how == "refused late":
-        says_late(house, second, RMSGQFUL)
+        says_late(harness, second, RMSGQFUL)
     else:
-        house.relay.unsent(second, "no-route")
-        house.turn()
-    house.told("jia")
-    assert states(house) == [UNKNOWN]
-    silence(house)
-    assert is_put_off(house)
-    house.at_rest()
+        harness.relay.unsent(second, "no-route")
+        harness.turn()
+    harness.told("jia")
+    assert states(harness) == [UNKNOWN]
+    silence(harness)
+    assert is_put_off(harness)
+    harness.at_rest()
 
 
-def test_a_late_no_to_the_first_opens_nothing(house: House) -> None:
-    first = silence(house)
-    silence(house)
-    says_late(house, first, RMSGQFUL)
-    assert states(house) == [SENT_TWICE]
-    assert is_put_off(house)
-    house.at_rest()
+def test_a_late_no_to_the_first_opens_nothing(harness: Harness) -> None:
+    first = silence(harness)
+    silence(harness)
+    says_late(harness, first, RMSGQFUL)
+    assert states(harness) == [SENT_TWICE]
+    assert is_put_off(harness)
+    harness.at_rest()
 
 
-def test_ten_minutes_after_the_first_it_is_a_new_message_that_counts(house: House) -> None:
-    silence(house)
-    house.now += 599
-    silence(house)
-    assert is_put_off(house)
-    house.now += 1
-    third = silence(house)
-    assert (third.adopts, states(house)) == (0, [SENT_TWICE, UNKNOWN])
-    house.at_rest()
+def test_ten_minutes_after_the_first_it_is_a_new_message_that_counts(harness: Harness) -> None:
+    silence(harness)
+    harness.now += 599
+    silence(harness)
+    assert is_put_off(harness)
+    harness.now += 1
+    third = silence(harness)
+    assert (third.adopts, states(harness)) == (0, [SENT_TWICE, UNKNOWN])
+    harness.at_rest()
 
 
-def test_while_the_carrier_is_silent_a_cap_of_three_lets_six_copies_out_at_most(house: House) -> None:
+def test_while_the_carrier_is_silent_a_cap_of_three_lets_six_copies_out_at_most(harness: Harness) -> None:
     """However often the provider sends again, and however fast: three that count, and one in the stead of each."""
     copies: list[PendingSubmit] = []
     for second in range(0, 1_800, 10):
-        house.now += 10
-        house.submit("jia", SHANGHAI, TEXT)
-        house.submit("jia", SHANGHAI, TEXT)
-        for pending in house.at_carrier():
+        harness.now += 10
+        harness.submit("jia", SHANGHAI, TEXT)
+        harness.submit("jia", SHANGHAI, TEXT)
+        for pending in harness.at_carrier():
             copies.append(pending)
-            house.nobody_answers(pending)
+            harness.nobody_answers(pending)
         if second < 600:
             assert len(copies) <= 6
     assert len(copies) == 6
-    assert {one.command_status for one in house.told("jia")[-9:]} == {RECIPIENT_CAP}, "for good, once ten minutes are over"
-    assert house.entries(SHANGHAI) == house.replayed(SHANGHAI)
+    assert {one.command_status for one in harness.told("jia")[-9:]} == {RECIPIENT_CAP}, "for good, once ten minutes are over"
+    assert harness.entries(SHANGHAI) == harness.replayed(SHANGHAI)
 
 
-def test_copies_that_were_on_their_way_together_are_each_sent_once_more(house: House) -> None:
+def test_copies_that_were_on_their_way_together_are_each_sent_once_more(harness: Harness) -> None:
     for _ in range(4):
-        house.submit("jia", SHANGHAI, TEXT)
-    first = house.at_carrier()
+        harness.submit("jia", SHANGHAI, TEXT)
+    first = harness.at_carrier()
     assert len(first) == 3
     for pending in first:
-        house.nobody_answers(pending)
-    house.told("jia")
+        harness.nobody_answers(pending)
+    harness.told("jia")
     for _ in range(3):
-        silence(house)
-    assert is_put_off(house)
-    assert states(house) == [SENT_TWICE] * 3
-    house.at_rest()
+        silence(harness)
+    assert is_put_off(harness)
+    assert states(harness) == [SENT_TWICE] * 3
+    harness.at_rest()
 
 
-def test_what_a_rule_refuses_for_good_is_told_so_and_not_put_off(house: House) -> None:
-    silence(house)
-    silence(house)
-    house.store.say(SHANGHAI, lambda data: record.opt_out(data, OptOut("all", "", int(house.now), "reply", 0)))
-    assert sent(house) is None
-    assert [one.command_status for one in house.told("jia")] == [0x420]
+def test_what_a_rule_refuses_for_good_is_told_so_and_not_put_off(harness: Harness) -> None:
+    silence(harness)
+    silence(harness)
+    harness.store.say(SHANGHAI, lambda data: record.opt_out(data, OptOut("all", "", int(harness.now), "reply", 0)))
+    assert sent(harness) is None
+    assert [one.command_status for one in harness.told("jia")] == [0x420]
 
 
-def test_another_text_another_person_and_another_provider_are_not_put_off(house: House) -> None:
-    silence(house)
-    silence(house)
-    assert sent(house, TEXT + "!") is not None
-    house.submit("jia", SHANGHAI + 1, TEXT)
-    house.submit("yi", SHANGHAI, TEXT)
-    assert len(house.at_carrier()) == 2
+def test_another_text_another_person_and_another_provider_are_not_put_off(harness: Harness) -> None:
+    silence(harness)
+    silence(harness)
+    assert sent(harness, TEXT + "!") is not None
+    harness.submit("jia", SHANGHAI + 1, TEXT)
+    harness.submit("yi", SHANGHAI, TEXT)
+    assert len(harness.at_carrier()) == 2
 
 
 def test_two_gates_on_one_store_send_it_twice_and_not_three_times(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    one = House(tmp_path / "one")
-    two = House(tmp_path / "two", beside=one)
+    one = Harness(tmp_path / "one")
+    two = Harness(tmp_path / "two", beside=one)
     silence(one)
     second = silence(two)
     assert is_put_off(one)
@@ -212,35 +214,35 @@ def test_two_gates_on_one_store_send_it_twice_and_not_three_times(tmp_path: Path
     assert sent(one) is not None
 
 
-def test_after_a_kill_it_is_not_sent_a_third_time(house: House) -> None:
-    silence(house)
-    assert [state for _, state in house.replayed(SHANGHAI)] == [UNKNOWN]
-    second = sent(house)
+def test_after_a_kill_it_is_not_sent_a_third_time(harness: Harness) -> None:
+    silence(harness)
+    assert [state for _, state in harness.replayed(SHANGHAI)] == [UNKNOWN]
+    second = sent(harness)
     assert second is not None
-    assert [state for _, state in house.replayed(SHANGHAI)] == [SENT_TWICE], "killed while it was on its way"
+    assert [state for _, state in harness.replayed(SHANGHAI)] == [SENT_TWICE], "killed while it was on its way"
     fresh = open_store("sqlite::memory:")
-    settle_open(fresh, replay(fresh, read(house.disk, 1), 0))
+    settle_open(fresh, replay(fresh, read(harness.disk, 1), 0))
     data = _record(fresh)
-    said = house.verdicts()[-1]
-    found = record.find_unknown(data, said.fingerprint, int(house.now) - 600)
+    said = harness.verdicts()[-1]
+    found = record.find_unknown(data, said.fingerprint, int(harness.now) - 600)
     assert found is not None
     assert found.state == SENT_TWICE
 
 
-def test_the_journal_full_the_one_in_doubt_stands_as_before(house: House) -> None:
-    silence(house)
-    before = house.entries(SHANGHAI)
-    house.disk.free_bytes = 10
-    assert sent(house) is None
-    assert house.entries(SHANGHAI) == before
-    assert not house.relay.admission.sent_twice
-    house.disk.free_bytes = 1 << 30
-    house.relay.tick(house.now)
-    house.turn()
-    house.told("jia")
-    silence(house)
-    assert is_put_off(house)
-    house.at_rest()
+def test_the_journal_full_the_one_in_doubt_stands_as_before(harness: Harness) -> None:
+    silence(harness)
+    before = harness.entries(SHANGHAI)
+    harness.disk.free_bytes = 10
+    assert sent(harness) is None
+    assert harness.entries(SHANGHAI) == before
+    assert not harness.relay.admission.sent_twice
+    harness.disk.free_bytes = 1 << 30
+    harness.relay.tick(harness.now)
+    harness.turn()
+    harness.told("jia")
+    silence(harness)
+    assert is_put_off(harness)
+    harness.at_rest()
 
 
 STEPS = st.lists(
@@ -259,42 +261,42 @@ def test_whatever_is_sent_and_answered_nobody_gets_more_than_two_copies_of_what_
     steps: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The handset's side of it: what was sent and not refused has arrived. Half of it may be told of nowhere, no more."""
-    house = House(tmp_path_factory.mktemp("house"))
+    harness = Harness(tmp_path_factory.mktemp("harness"))
     on_the_way: list[PendingSubmit] = []
     silent: list[PendingSubmit] = []
     handset: list[PendingSubmit] = []
     for what, which in steps:
         if what == "send":
-            house.submit("jia", SHANGHAI, TEXT + str(which))
-            left = house.at_carrier()
+            harness.submit("jia", SHANGHAI, TEXT + str(which))
+            left = harness.at_carrier()
             on_the_way += left
             handset += left
         elif what == "wait":
-            house.now += which
+            harness.now += which
         elif what.startswith("late"):
             if silent:
                 pending = silent.pop(which % len(silent))
-                says_late(house, pending, 0 if what == "late yes" else RMSGQFUL)
+                says_late(harness, pending, 0 if what == "late yes" else RMSGQFUL)
                 if what == "late no":
                     handset.remove(pending)
         elif on_the_way:
             pending = on_the_way.pop(which % len(on_the_way))
             if what == "silent":
-                house.nobody_answers(pending)
+                harness.nobody_answers(pending)
                 silent.append(pending)
             elif what == "unsent":
                 handset.remove(pending)
-                house.relay.unsent(pending, "no-route")
-                house.turn()
+                harness.relay.unsent(pending, "no-route")
+                harness.turn()
             else:
                 if what == "no":
                     handset.remove(pending)
-                house.carrier_says(pending, answer(0 if what == "yes" else RMSGQFUL))
-        assert len(handset) <= 2 * len(house.entries(SHANGHAI))
-        assert len(house.entries(SHANGHAI)) <= 3
+                harness.carrier_says(pending, answer(0 if what == "yes" else RMSGQFUL))
+        assert len(handset) <= 2 * len(harness.entries(SHANGHAI))
+        assert len(harness.entries(SHANGHAI)) <= 3
     for pending in on_the_way:
-        house.carrier_says(pending, answer(0))
-    house.at_rest()
+        harness.carrier_says(pending, answer(0))
+    harness.at_rest()
 
 
 def _record(store: Any) -> bytes:

@@ -30,7 +30,7 @@ from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import ContentCache, Frame, submit_sm, submit_sm_resp
 from proxy.wire.submit import read_submit
 from tests.examples import examples
-from tests.harness import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, Harness
 from tests.needs import needs
 from tests.state.counters.test_shared_counters import START_S
 from tests.state.counters.test_shared_counters import Store as Books
@@ -80,39 +80,39 @@ READS: list[list[Frame]] = [
 ]
 
 
-def left_behind(house: House, told: list[Any]) -> tuple[Any, ...]:
-    table, proposal = cast("Any", house.store)._table, house.relay.admission.candidate
-    written, counted = list(read(house.disk, 1)), sorted(house.tally.long_messages.items())
+def left_behind(harness: Harness, told: list[Any]) -> tuple[Any, ...]:
+    table, proposal = cast("Any", harness.store)._table, harness.relay.admission.candidate
+    written, counted = list(read(harness.disk, 1)), sorted(harness.tally.long_messages.items())
     return (
         told,
         written,
         table._buckets,
         len(table),
         bytes(table.changed),
-        house.relay.highest_id,
-        house.tally.sent_against_record,
+        harness.relay.highest_id,
+        harness.tally.sent_against_record,
         counted,
-        house.lanes["bj"].held,
+        harness.lanes["bj"].held,
         proposal and (proposal.judged, proposal.stricter, proposal.milder, proposal.errors),
-        dict(house.tally.shadow),
+        dict(harness.tally.shadow),
     )
 
 
-def await_approval(house: House, folder: Path, rules: str) -> None:
+def await_approval(harness: Harness, folder: Path, rules: str) -> None:
     """These rules wait to be approved."""
     if rules:
         (folder / "waiting").mkdir()
         (folder / "waiting" / "some.csv").write_text(f"recipient\n{LI}\n", encoding="utf-8")
         (folder / "waiting" / "rules.yaml").write_text(rules, encoding="utf-8")
-        house.relay.admission.candidate = CandidateRules(policy.load(folder / "waiting"), house.tally)
+        harness.relay.admission.candidate = CandidateRules(policy.load(folder / "waiting"), harness.tally)
 
 
 class Sheets:
     """Of a store that other gates could be on, and that never waits."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, harness: Harness) -> None:
         self.held: dict[Key, tuple[int, bytes]] = {}
-        self.house = house
+        self.harness = harness
 
     async def load(self, keys: Sequence[Key]) -> dict[Key, tuple[int, bytes]]:
         return {key: self.held.get(key, (0, b"")) for key in keys}
@@ -123,15 +123,15 @@ class Sheets:
     async def _swap(self, group: StoreGroup) -> bool:
         if any(self.held.get(key, (0, b""))[0] != version for key, version, _ in group.sheets):
             return False
-        if group.record is not None and not (await self.house.store.swap([group.record]))[0]:
+        if group.record is not None and not (await self.harness.store.swap([group.record]))[0]:
             return False
         self.held.update({key: (version + 1, data) for key, version, data in group.sheets})
         return True
 
 
-def sharing(house: House) -> Sheets:
-    sheets = Sheets(house)
-    house.relay.share(sheets, 1, lambda: house.now, lambda: house.now)
+def sharing(harness: Harness) -> Sheets:
+    sheets = Sheets(harness)
+    harness.relay.share(sheets, 1, lambda: harness.now, lambda: harness.now)
     return sheets
 
 
@@ -145,35 +145,35 @@ def carried(
 ) -> tuple[Any, ...]:
     """What is left behind by all reads, each answered by the carrier before the next. ``shared``: other gates may be on the store, too.
     ``beside``: what the store knows of people."""
-    house = mixed_alike(folder, rules)
-    await_approval(house, folder, waiting)
-    beside(cast("Any", house.store))
-    sheets = sharing(house) if shared else None
+    harness = mixed_alike(folder, rules)
+    await_approval(harness, folder, waiting)
+    beside(cast("Any", harness.store))
+    sheets = sharing(harness) if shared else None
     told: list[Any] = []
-    bind = house.binds["jia"]
+    bind = harness.binds["jia"]
     bind.window = 10_000
     for frames in READS:
-        house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)
-        house.turn()
-        told += [(one.sequence_number, one.command_status) for one in house.told("jia")]
-        for pending in house.lanes["bj"].take(10_000):
+        harness.relay.submit_all(cast("Any", bind), frames, harness.now, harness.now)
+        harness.turn()
+        told += [(one.sequence_number, one.command_status) for one in harness.told("jia")]
+        for pending in harness.lanes["bj"].take(10_000):
             told.append((pending.sequence, pending.entry_id))
-            house.relay.answered(pending, Frame.of(submit_sm_resp(pending.sequence, 0, b"%d\0" % pending.sequence)))
-        house.turn()
-        told += [(one.sequence_number, one.command_status) for one in house.told("jia")]
-        house.now += 1.0
-    assert house.relay.idle
-    assert house.lanes["bj"].held == [0, 0, 0]
-    assert house.relay.parts.shared_parts is None or not house.relay.parts.shared_parts.transactions.people
-    return (*left_behind(house, told), sheets and sheets.held)
+            harness.relay.answered(pending, Frame.of(submit_sm_resp(pending.sequence, 0, b"%d\0" % pending.sequence)))
+        harness.turn()
+        told += [(one.sequence_number, one.command_status) for one in harness.told("jia")]
+        harness.now += 1.0
+    assert harness.relay.idle
+    assert harness.lanes["bj"].held == [0, 0, 0]
+    assert harness.relay.parts.shared_parts is None or not harness.relay.parts.shared_parts.transactions.people
+    return (*left_behind(harness, told), sheets and sheets.held)
 
 
-def mixed_alike(folder: Path, rules: str = RULES, **provider: Any) -> House:
+def mixed_alike(folder: Path, rules: str = RULES, **provider: Any) -> Harness:
     (folder / "rules").mkdir(parents=True)
     (folder / "rules" / "some.csv").write_text(f"recipient\n{LI}\n{SHANGHAI + 3}\n", encoding="utf-8")
-    house = House(folder, rules=rules, **provider)
-    cast("Any", house.store)._table._mix = (1 << 28) + 12_345
-    return house
+    harness = Harness(folder, rules=rules, **provider)
+    cast("Any", harness.store)._table._mix = (1 << 28) + 12_345
+    return harness
 
 
 def rates_of(seed: int) -> tuple[Rate | LeasedRate, ...]:
@@ -193,9 +193,9 @@ def rates_of(seed: int) -> tuple[Rate | LeasedRate, ...]:
     )
 
 
-def checkpointed(house: House, how_far: float) -> list[Any]:
+def checkpointed(harness: Harness, how_far: float) -> list[Any]:
     """A piece of a checkpoint of counters: it begins, goes on, ends."""
-    counters = cast("Any", house.store).counters
+    counters = cast("Any", harness.store).counters
     if how_far < 0.2:
         counters.freeze()
     elif how_far > 0.8:
@@ -203,14 +203,14 @@ def checkpointed(house: House, how_far: float) -> list[Any]:
     return sorted(counters.collect(2))
 
 
-def beside_others(house: House, books: Books) -> None:
+def beside_others(harness: Harness, books: Books) -> None:
     """Other gates take from the counters, too, and what is left is asked for."""
     counters = SharedCounters(1)
 
     async def fill() -> None:
         books.exchange(0, counters, all_used=False)
 
-    cast("Any", house.store).counters, cast("Any", house.store).fill = counters, fill
+    cast("Any", harness.store).counters, cast("Any", harness.store).fill = counters, fill
 
 
 def said_of(held: Any) -> dict[str, Any]:
@@ -237,13 +237,13 @@ def lived(
     """What is left behind by reads that are drawn: parts in order and out of it, some missing, some twice, some refused; a narrow lane, a
     narrow window, a carrier that says no or nothing; a checkpoint now and then. ``books``: of counters that other gates take from, too.
     ``since``: when the providers were taken on."""
-    house, draw = mixed_alike(folder, rules, since=since), random.Random(seed)
-    await_approval(house, folder, waiting)
+    harness, draw = mixed_alike(folder, rules, since=since), random.Random(seed)
+    await_approval(harness, folder, waiting)
     if books is not None:
-        beside_others(house, books)
-    sheets = sharing(house) if shared else None
+        beside_others(harness, books)
+    sheets = sharing(harness) if shared else None
     told: list[Any] = []
-    bind, lane, number = house.binds["jia"], house.lanes["bj"], 0
+    bind, lane, number = harness.binds["jia"], harness.lanes["bj"], 0
     bind.window, out = draw.choice((6, 40)), []
     lane.limit_to(draw.choice((1, 1000)))
     rates, saved = rates_of(seed), list[Any]()
@@ -261,34 +261,34 @@ def lived(
             for place in places if draw.random() < 0.8 else places[:-1]:
                 number += 1
                 frames.append(submit(number, person, text, (place, total) if total > 1 else None, draw.choice(PORTS)))
-        house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)
-        house.turn()
+        harness.relay.submit_all(cast("Any", bind), frames, harness.now, harness.now)
+        harness.turn()
         taken = lane.take(draw.choice((3, 100)))
         told += [(pending.sequence, pending.entry_id, pending.packed, pending.gate_s) for pending in taken]
         out += taken
         draw.shuffle(out)
         for pending in [out.pop() for _ in range(draw.randint(0, len(out)))]:
             if draw.random() < 0.2:
-                house.relay.unanswered(pending)
+                harness.relay.unanswered(pending)
             else:
                 status = draw.choice((0, 0, 0x58, 0x45))
-                house.relay.answered(pending, Frame.of(submit_sm_resp(pending.sequence, status, b"%d\0" % pending.sequence)))
-        house.turn()
-        saved += checkpointed(house, draw.random())
+                harness.relay.answered(pending, Frame.of(submit_sm_resp(pending.sequence, status, b"%d\0" % pending.sequence)))
+        harness.turn()
+        saved += checkpointed(harness, draw.random())
         if books is not None:
-            books.now_s = house.now - START_S
-            books.exchange(0, cast("Any", house.store.counters), all_used=draw.random() < 0.5)
-        house.now += draw.choice((0.0, 0.1, 0.4, 3.0, 70.0))
-        house.relay.due(house.now)
-        house.turn()
-        told += [(one.sequence_number, one.command_status, one.data) for one in house.told("jia")]
-    board = house.relay.parts.shared_parts
+            books.now_s = harness.now - START_S
+            books.exchange(0, cast("Any", harness.store.counters), all_used=draw.random() < 0.5)
+        harness.now += draw.choice((0.0, 0.1, 0.4, 3.0, 70.0))
+        harness.relay.due(harness.now)
+        harness.turn()
+        told += [(one.sequence_number, one.command_status, one.data) for one in harness.told("jia")]
+    board = harness.relay.parts.shared_parts
     return (
-        *left_behind(house, told),
-        [left_of(rate, house.now) for rate in rates],
+        *left_behind(harness, told),
+        [left_of(rate, harness.now) for rate in rates],
         saved,
-        {key: series.pack() for key, series in cast("Any", house.store).counters.series()},
-        {key: said_of(held) for part in getattr(house.store.counters, "_held", ()) for key, held in part.items()},
+        {key: series.pack() for key, series in cast("Any", harness.store).counters.series()},
+        {key: said_of(held) for part in getattr(harness.store.counters, "_held", ()) for key, held in part.items()},
         sheets and sheets.held,
         board and (dict(board.transactions.people), board.waiting, board.next_s),
     )
@@ -348,16 +348,16 @@ def test_a_message_that_comes_whole_waits_for_nothing(tmp_path: Path, monkeypatc
     def asked(*given: Any) -> None:
         raise AssertionError("part by part")
 
-    house = House(tmp_path)
-    sheets = sharing(house) if shared else None
-    house.submit("jia", SHANGHAI, LONG[:60] + LONG[60:120])  # the plan is made by this
+    harness = Harness(tmp_path)
+    sheets = sharing(harness) if shared else None
+    harness.submit("jia", SHANGHAI, LONG[:60] + LONG[60:120])  # the plan is made by this
     for name in ("take", "judge", "_settle", "_count"):
         monkeypatch.setattr(PartHandler, name, asked)
     frames = [submit(1, LI, LONG[:60], (1, 2)), submit(2, LI, LONG[60:120], (2, 2)), submit(3, WANG, TEXT)]
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
-    assert [pending.sequence for pending in house.at_carrier()] == [1, 1, 2, 3]
-    assert house.tally.long_messages["complete",] == 1
+    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+    harness.turn()
+    assert [pending.sequence for pending in harness.at_carrier()] == [1, 1, 2, 3]
+    assert harness.tally.long_messages["complete",] == 1
     assert sheets is None or not sheets.held
 
 
@@ -366,34 +366,34 @@ def test_a_plain_turn_makes_no_batches(tmp_path: Path, monkeypatch: pytest.Monke
     def chained(*given: Any) -> None:
         raise AssertionError("chains")
 
-    house = House(tmp_path)
+    harness = Harness(tmp_path)
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 5)]
-    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
+    harness.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
     monkeypatch.setattr(Batching, "_batches_of", chained)
     monkeypatch.setitem(PURE, "admission_judge", chained)
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
-    assert len(house.verdicts()) == 5
+    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+    harness.turn()
+    assert len(harness.verdicts()) == 5
 
 
 @needs("gcc")
 def test_a_store_whose_ways_somebody_has_changed_is_asked_in_these_ways(tmp_path: Path) -> None:
-    house, asked = House(tmp_path), []
-    swap = house.store.swap
+    harness, asked = Harness(tmp_path), []
+    swap = harness.store.swap
 
     def counted(items: Any) -> Any:
         asked.append(len(items))
         return swap(items)
 
-    house.store.swap = counted
-    house.submit("jia", SHANGHAI, TEXT)
+    harness.store.swap = counted
+    harness.submit("jia", SHANGHAI, TEXT)
     assert asked == [1]
 
 
 @needs("gcc")
 def test_texts_that_differ_in_one_letter_and_senders_in_one_digit_are_told_apart(tmp_path: Path) -> None:
     """Whatever the twin remembers of the text and the sender before."""
-    house, texts = House(tmp_path), [TEXT, "短", ""]
+    harness, texts = Harness(tmp_path), [TEXT, "短", ""]
     texts += [TEXT[:place] + "变" + TEXT[place + 1 :] for place in range(len(TEXT))]
     frames = [
         submit(number, LI, text, port=port)
@@ -401,36 +401,36 @@ def test_texts_that_differ_in_one_letter_and_senders_in_one_digit_are_told_apart
             [(text, port) for _ in range(3) for text in texts for port in ("1069001", "10690012", "10690013")]
         )
     ]
-    bind = house.binds["jia"]
+    bind = harness.binds["jia"]
     bind.window = 10_000
-    house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)  # what comes but once is not remembered
-    house.relay.batching.submits.clear()
+    harness.relay.submit_all(cast("Any", bind), frames, harness.now, harness.now)  # what comes but once is not remembered
+    harness.relay.batching.submits.clear()
     for _ in range(2):  # another generation of what is remembered
-        house.relay.submit_all(cast("Any", bind), frames, house.now, house.now)
-        made = house.relay.batching.submits
+        harness.relay.submit_all(cast("Any", bind), frames, harness.now, harness.now)
+        made = harness.relay.batching.submits
         fresh = ContentCache()
         for frame, pending in zip(frames, made, strict=True):
-            said = read_submit(frame, fresh, house.now)
+            said = read_submit(frame, fresh, harness.now)
             assert pending.message is not None
             assert pending.message.content.text == said.content.text
             assert pending.message.content.digest == said.content.digest
             assert pending.message.sender.port == said.source
-            assert pending.message.content is house.relay._memo.young[frame.data[-len(said.content.text) * 2 - 10 :]]
-        house.relay.batching.submits.clear()
-        house.relay._memo.old, house.relay._memo.young = house.relay._memo.young, {}
+            assert pending.message.content is harness.relay._memo.young[frame.data[-len(said.content.text) * 2 - 10 :]]
+        harness.relay.batching.submits.clear()
+        harness.relay._memo.old, harness.relay._memo.young = harness.relay._memo.young, {}
 
 
 @needs("gcc")
 def test_texts_that_differ_where_nobody_looks_first_are_told_apart_within_a_read(tmp_path: Path) -> None:
     """What was met lately lies at places that a few octets say; here they are the same for all three, so that each takes another's place."""
-    house, draw = House(tmp_path), random.Random(5)
-    jia = cast("Any", house.binds["jia"])
+    harness, draw = Harness(tmp_path), random.Random(5)
+    jia = cast("Any", harness.binds["jia"])
     jia.window = 10_000
     texts = [f"【青禾】双{one}优惠券满300减40 点击领取，会员专享不限门店，今晚十二点截止 拒收请回复R" for one in "甲乙丙"]
     assert len({text.encode("utf-16-be")[:8] + text.encode("utf-16-be")[12:] for text in texts}) == 1
     for read_number in range(20):
         wanted = [draw.choice(texts) for _ in range(60)]
         frames = [submit(place, SHANGHAI + 100 * read_number + place, text) for place, text in enumerate(wanted, 1)]
-        house.relay.submit_all(jia, frames, house.now, house.now)
-        assert [cast("Any", one.message).content.text for one in house.relay.batching.submits] == wanted
-        house.turn()
+        harness.relay.submit_all(jia, frames, harness.now, harness.now)
+        assert [cast("Any", one.message).content.text for one in harness.relay.batching.submits] == wanted
+        harness.turn()

@@ -22,7 +22,7 @@ from proxy.state.lists.suppression_lists import ListKey as Listing
 from proxy.state.record import consent_requests as asked
 from proxy.state.record import record, reply_ports
 from proxy.state.record.consent_facts import Withdrawal, withdraw
-from tests.harness import SHANGHAI, House
+from tests.harness import SHANGHAI, Harness
 from tests.needs import needs
 from tests.relay.test_at_once import LI, TEXT, WANG, carried, submit, without
 
@@ -124,9 +124,9 @@ def test_what_no_rule_kept_from_who_had_refused_it_is_counted_alike(tmp_path: Pa
 def test_who_is_on_no_list_has_nothing_beside_the_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: Callable[[Any], None]
 ) -> None:
-    house, asked = House(tmp_path), list[int]()
-    beside(cast("Any", house.store))
-    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
+    harness, asked = Harness(tmp_path), list[int]()
+    beside(cast("Any", harness.store))
+    harness.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
 
     def noted(listed: SuppressionLists, record: Recipient, number: int) -> ListedRecipient:
         asked.append(number)
@@ -135,10 +135,10 @@ def test_who_is_on_no_list_has_nothing_beside_the_record(
     monkeypatch.setattr(SuppressionLists, "beside", noted)
     frames = [submit(number, SHANGHAI + 1000 + number, TEXT) for number in range(1, 50)]
     frames.append(submit(50, WANG, TEXT))
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
+    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+    harness.turn()
     assert asked == [WANG]
-    assert [one.reason for one in house.verdicts()] == [""] * 50 + ["suppressed"]
+    assert [one.reason for one in harness.verdicts()] == [""] * 50 + ["suppressed"]
 
 
 @needs("gcc")
@@ -146,21 +146,21 @@ def test_who_refused_others_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.M
     def asked_of(*given: Any) -> None:
         raise AssertionError("rule by rule")
 
-    house = House(tmp_path)
+    harness = Harness(tmp_path)
     people = range(SHANGHAI + 1, SHANGHAI + 9)
     others = [one for one in REFUSED if one.value in ("别处", "bing", "10690012")]
     for person in people:
         data = record.opt_out(record.EMPTY, others[person % len(others)])
-        cast("Any", house.store).hold(person, reply_ports.replied(data, others[person % len(others)], 9))
-    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this, …
-    house.submit("jia", SHANGHAI + 1, TEXT)  # … and names are learnt by these
-    house.submit("jia", SHANGHAI + 2, TEXT)
+        cast("Any", harness.store).hold(person, reply_ports.replied(data, others[person % len(others)], 9))
+    harness.submit("jia", SHANGHAI, TEXT)  # the plan is made by this, …
+    harness.submit("jia", SHANGHAI + 1, TEXT)  # … and names are learnt by these
+    harness.submit("jia", SHANGHAI + 2, TEXT)
     monkeypatch.setitem(PURE, "admission_judge", asked_of)
     monkeypatch.setattr(record.Record, "opt_outs", asked_of)
     frames = [submit(number, person, TEXT) for number, person in enumerate(people, 1)]
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
-    assert [one.reason for one in house.verdicts()] == [""] * 11
+    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+    harness.turn()
+    assert [one.reason for one in harness.verdicts()] == [""] * 11
 
 
 SHOPS = {
@@ -180,19 +180,19 @@ def shopping(folder: Path) -> tuple[list[set[str]], int, list[bytes]]:
     (folder / "rules" / "registries").mkdir(parents=True)
     for name, rows in SHOPS.items():
         (folder / "rules" / "registries" / f"{name}.csv").write_text(rows, encoding="utf-8")
-    house = House(folder, rules="rules: [{id: x, when: {suppressed: true}, then: reject, reason: suppressed}]")
+    harness = Harness(folder, rules="rules: [{id: x, when: {suppressed: true}, then: reject, reason: suppressed}]")
     said = dict(enumerate((one.value for one in OF_SELLERS), SHANGHAI)) | {SHANGHAI + 500: "on the list"}
     for person, one in enumerate(OF_SELLERS, SHANGHAI):
-        cast("Any", house.store).hold(person, record.opt_out(record.EMPTY, one))
-    put(cast("Any", house.store).listed, "advertiser", "青集平台", SHANGHAI + 500)
+        cast("Any", harness.store).hold(person, record.opt_out(record.EMPTY, one))
+    put(cast("Any", harness.store).listed, "advertiser", "青集平台", SHANGHAI + 500)
     kept: list[set[str]] = []
     for seller in SELLERS:
         frames = [submit(number, person, f"【{seller}】双11券 拒收请回复R") for number, person in enumerate(said, 1)]
-        house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-        house.turn()
-        house.now += 100.0
-        kept.append({said[one.recipient] for one in house.verdicts()[-len(said) :] if one.reason})
-    return kept, house.tally.sent_after_optout, [one.body for one in house.written()]
+        harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+        harness.turn()
+        harness.now += 100.0
+        kept.append({said[one.recipient] for one in harness.verdicts()[-len(said) :] if one.reason})
+    return kept, harness.tally.sent_after_optout, [one.body for one in harness.written()]
 
 
 @needs("gcc")
@@ -221,17 +221,17 @@ def test_who_refused_a_platform_is_kept_from_its_shops_alike(tmp_path: Path, mon
 @pytest.mark.parametrize("first", range(5))
 def test_who_was_forgotten_is_known_wherever_in_a_turn_they_come(tmp_path: Path, first: int) -> None:
     """Names are made of four people at a time, of those left over one by one."""
-    house = House(tmp_path)
+    harness = Harness(tmp_path)
     strangers = [SHANGHAI + 1000 + number for number in range(26)]
-    erased = cast("Any", house.store).listed.erased
+    erased = cast("Any", harness.store).listed.erased
     erased.named = named = Pseudonymizer(b"key")
     gone = set(strangers[first::5])
     for one in gone:
         erased.add(named(one), one)
-    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
+    harness.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
     people = [*strangers, strangers[3], strangers[25], strangers[0]]  # some come again
     frames = [submit(number, person, TEXT) for number, person in enumerate(people, 1)]
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
-    kept = {verdict.recipient: verdict.reason for verdict in house.verdicts()}
+    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+    harness.turn()
+    kept = {verdict.recipient: verdict.reason for verdict in harness.verdicts()}
     assert {person for person, reason in kept.items() if reason == "suppressed"} == gone

@@ -115,12 +115,12 @@ def test_where_there_is_no_more_room_counts_give_way_alike(tmp_path: Path, monke
 
 @needs("gcc")
 def test_a_providers_quota_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    house = mixed_alike(
+    harness = mixed_alike(
         tmp_path / "one",
         RULES + "  - {id: quota, when: {provider: jia}, limit: {count: 20, per: day, key: [provider]}, then: reject,"
         " reason: provider-quota}\n",
     )
-    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
+    harness.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
 
     def asked(*given: Any) -> None:
         raise AssertionError("message by message")
@@ -129,9 +129,9 @@ def test_a_providers_quota_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(cast("Any", PURE), "admission_judge", asked)
     monkeypatch.setattr(messages, "pack_verdict", written)
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 31)]
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
-    said = house.verdicts()
+    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+    harness.turn()
+    said = harness.verdicts()
     assert [one.reason for one in said] == [""] * 20 + ["provider-quota"] * 11
     assert [len(one.takes) for one in said] == [1] * 20 + [0] * 11
     assert written.call_count <= 1, "the first of a reason"
@@ -141,15 +141,15 @@ def test_a_providers_quota_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("when", WHENS)
 def test_no_limit_is_left_to_the_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, when: str) -> None:
-    house = mixed_alike(
+    harness = mixed_alike(
         tmp_path / "one", RULES + f"  - {{id: it, when: {when}, limit: {limit}, then: reject, reason: stopped}}\n"
     )
-    house.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
+    harness.submit("jia", SHANGHAI, TEXT)  # the plan is made by this
     judged = Mock(side_effect=PURE["admission_judge"])
     monkeypatch.setitem(cast("Any", PURE), "admission_judge", judged)
     frames = [submit(number, SHANGHAI + number, TEXT) for number in range(1, 31)]
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
+    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+    harness.turn()
     assert not judged.called
 
 
@@ -158,17 +158,17 @@ def test_who_is_asked_for_a_limit_of_a_person_counts_alike(tmp_path: Path, monke
     refused = record.opt_out(record.EMPTY, OptOut("all", "", 1, "reply", 0))
 
     def reasons(name: str) -> list[str]:
-        house = mixed_alike(
+        harness = mixed_alike(
             tmp_path / name,
             RULES + "  - {id: some, when: {suppressed: true}, limit: {count: 2, per: 1h, key: [provider]}, then: reject,"
             " reason: stopped}\n",
         )
         for number in range(0, 12, 2):
-            cast("Any", house.store).hold(SHANGHAI + number, refused)
+            cast("Any", harness.store).hold(SHANGHAI + number, refused)
         frames = [submit(number, SHANGHAI + number, TEXT) for number in range(12)]
-        house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-        house.turn()
-        return [one.reason for one in house.verdicts()]
+        harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+        harness.turn()
+        return [one.reason for one in harness.verdicts()]
 
     at_once = reasons("one")
     assert at_once == ["", "", "", "", *["stopped", ""] * 4]
@@ -201,17 +201,17 @@ def test_a_window_of_many_buckets_lets_as_many_pass(
     """``last``: of the last read."""
     if not twins:
         without(monkeypatch)
-    house = mixed_alike(
+    harness = mixed_alike(
         tmp_path / "one",
         RULES + f"  - {{id: it, when: {{category: marketing}}, limit: {limit}, then: reject, reason: stopped}}\n",
     )
     number = passed = 0
     for later, many in reads:
-        house.now += later
-        before = [one.reason for one in house.verdicts()]
+        harness.now += later
+        before = [one.reason for one in harness.verdicts()]
         frames = [submit(number + one, SHANGHAI + number + one, TEXT) for one in range(1, many + 1)]
         number += many
-        house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-        house.turn()
-        passed = [one.reason for one in house.verdicts()][len(before) :].count("")
+        harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+        harness.turn()
+        passed = [one.reason for one in harness.verdicts()][len(before) :].count("")
     assert passed == last

@@ -14,7 +14,7 @@ from proxy.native.loader import PURE
 from proxy.relay.batching import Batching
 from proxy.relay.proposed_rules import CandidateRules
 from tests.examples import examples
-from tests.harness import BEIJING, NOON, RULES, SHANGHAI, House
+from tests.harness import BEIJING, NOON, RULES, SHANGHAI, Harness
 from tests.needs import needs
 from tests.relay.test_at_once import LI, TEXT, WANG, carried, lived, mixed_alike, submit, without
 from tests.relay.test_at_once_beside import all_of_it
@@ -67,12 +67,12 @@ def test_it_is_asked_about_whoever_lists_and_refusals_say_something_of(
 
 @needs("gcc")
 def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    house = House(tmp_path)
+    harness = Harness(tmp_path)
     (tmp_path / "waiting").mkdir()
     (tmp_path / "waiting" / "rules.yaml").write_text(STRICTER, encoding="utf-8")
-    house.relay.admission.candidate = proposal = CandidateRules(policy.load(tmp_path / "waiting"), house.tally)
+    harness.relay.admission.candidate = proposal = CandidateRules(policy.load(tmp_path / "waiting"), harness.tally)
     for person in (SHANGHAI, BEIJING):  # the plans are made by these
-        house.submit("jia", person, TEXT)
+        harness.submit("jia", person, TEXT)
 
     def asked(*given: Any) -> None:
         raise AssertionError("message by message")
@@ -81,10 +81,10 @@ def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, mo
     monkeypatch.setattr(policy, "judge", asked)
     monkeypatch.setattr("proxy.relay.proposed_rules.judge", asked)
     frames = [submit(number, (SHANGHAI, BEIJING)[number % 2] + number, TEXT) for number in range(1, 31)]
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
+    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+    harness.turn()
     assert (proposal.judged, proposal.errors) == (32, 0)
-    assert house.tally.shadow["late", "reject"] == 32
+    assert harness.tally.shadow["late", "reject"] == 32
     assert not [one for one in gc.get_objects() if type(one).__name__ in ("_Court", "_Beside")], "nothing waits to be collected"
 
 
@@ -98,20 +98,20 @@ def asked_around_nine(folder: Path) -> tuple[int, int, dict[Any, int]]:
     """The clock was put back from a little past nine to a little before: who has had a message then is judged as of then."""
     (folder / "waiting").mkdir(parents=True)
     (folder / "waiting" / "rules.yaml").write_text(EVENING, encoding="utf-8")
-    house = mixed_alike(folder)
-    house.relay.admission.candidate = proposal = CandidateRules(policy.load(folder / "waiting"), house.tally)
-    jia, number = cast("Any", house.binds["jia"]), 0
+    harness = mixed_alike(folder)
+    harness.relay.admission.candidate = proposal = CandidateRules(policy.load(folder / "waiting"), harness.tally)
+    jia, number = cast("Any", harness.binds["jia"]), 0
     for now, persons in (
         (NINE + 5, [LI]),
         (NINE - 2, [WANG, LI, WANG + 1, WANG + 2, LI, WANG + 3]),
         (NINE - 1, [WANG + 4, LI]),
     ):
-        house.now = now
+        harness.now = now
         frames = [submit(number + place, person, TEXT) for place, person in enumerate(persons, 1)]
         number += len(frames)
-        house.relay.submit_all(jia, frames, house.now, house.now)
-        house.turn()
-    return proposal.judged, proposal.stricter, dict(house.tally.shadow)
+        harness.relay.submit_all(jia, frames, harness.now, harness.now)
+        harness.turn()
+    return proposal.judged, proposal.stricter, dict(harness.tally.shadow)
 
 
 @needs("gcc")

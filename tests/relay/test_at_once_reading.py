@@ -13,7 +13,7 @@ from proxy.native.loader import PURE
 from proxy.policy.text.text_analysis import TextAnalysis
 from proxy.policy.text_reader import Reader
 from proxy.wire import Frame, submit_sm
-from tests.harness import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, Harness
 from tests.native.test_compiled_text import ASKED, REGISTERED, told
 from tests.needs import needs
 from tests.relay.test_at_once import mixed_alike, submit, without
@@ -44,8 +44,8 @@ def sent(number: int, person: int, text: str) -> list[Frame]:
     return [submit(number + place, person, piece, (place + 1, len(pieces))) for place, piece in enumerate(pieces)]
 
 
-def reader_of(house: House) -> Reader:
-    return house.relay.admission.rules.reader
+def reader_of(harness: Harness) -> Reader:
+    return harness.relay.admission.rules.reader
 
 
 WITHOUT_DIGITS = ASKED.replace(ASKED.splitlines(keepends=True)[1], "")
@@ -60,15 +60,15 @@ def test_each_text_of_a_turn_is_read_as_if_it_were_read_alone(tmp_path: Path, se
     (asked / "registries").mkdir(parents=True)
     for name, rows in REGISTERED.items():
         (asked / "registries" / f"{name}.csv").write_text(rows, encoding="utf-8")
-    house = House(tmp_path, rules=rules)
-    jia, seen = cast("Any", house.binds["jia"]), 0
+    harness = Harness(tmp_path, rules=rules)
+    jia, seen = cast("Any", harness.binds["jia"]), 0
     jia.window = 10_000
     for turn in range(12):
         frames = [frame for place in range(70) for frame in sent(10 * place, SHANGHAI + 100 * turn + place, drawn(draw))]
-        house.relay.submit_all(jia, frames, house.now, house.now)
-        submits = list(house.relay.batching.submits)
-        house.turn()
-        reader = reader_of(house)
+        harness.relay.submit_all(jia, frames, harness.now, harness.now)
+        submits = list(harness.relay.batching.submits)
+        harness.turn()
+        reader = reader_of(harness)
         for pending in submits:
             content = cast("Any", pending.message).content
             assert content.read_by is reader.mark
@@ -81,8 +81,8 @@ def test_each_text_of_a_turn_is_read_as_if_it_were_read_alone(tmp_path: Path, se
 @needs("gcc")
 def test_a_text_that_cannot_be_read_keeps_nobody_from_reading_those_beside_it(tmp_path: Path) -> None:
     """All of a turn are read before the first is judged; of the one with a fault whoever judges it tells."""
-    house, order = House(tmp_path), []
-    jia, reader = cast("Any", house.binds["jia"]), reader_of(house)
+    harness, order = Harness(tmp_path), []
+    jia, reader = cast("Any", harness.binds["jia"]), reader_of(harness)
 
     def notes(page: TextAnalysis) -> bool:
         order.append(page.text[1])
@@ -93,12 +93,12 @@ def test_a_text_that_cannot_be_read_keeps_nobody_from_reading_those_beside_it(tm
     reader._asked.append((0, notes))
     shops = "甲乙丙丁戊己庚辛壬癸"
     frames = [submit(place, SHANGHAI + place, f"【{one}店】验证码{place}") for place, one in enumerate(shops, 1)]
-    house.relay.submit_all(jia, frames, house.now, house.now)
-    submits = list(house.relay.batching.submits)
-    house.turn()
+    harness.relay.submit_all(jia, frames, harness.now, harness.now)
+    submits = list(harness.relay.batching.submits)
+    harness.turn()
     assert ("".join(order[:10]), set(order[10:])) == (shops, {"丙"})
     assert [one.lane is not None for one in submits] == [one != "丙" for one in shops]
-    assert house.tally.judge_errors == {(): 1}
+    assert harness.tally.judge_errors == {(): 1}
 
 
 class Look:
@@ -136,8 +136,8 @@ ALIKE = "【青禾】双11优惠券满300减40，详询{phone} 拒收请回复R"
 def seen_of_texts(folder: Path, seed: int, *, changes: bool) -> list[Any]:
     """What is kept whenever somebody may ask, of advertisements that are one text but for their telephone number, in turns in which persons
     come twice, are refused again, have a message for later, or have something else come for them."""
-    draw, house, seen = random.Random(seed), mixed_alike(folder, RENAMED), list[Any]()
-    jia, reader, number = cast("Any", house.binds["jia"]), reader_of(house), 0
+    draw, harness, seen = random.Random(seed), mixed_alike(folder, RENAMED), list[Any]()
+    jia, reader, number = cast("Any", harness.binds["jia"]), reader_of(harness), 0
     jia.window = 10_000
     for _ in range(12):
         frames = []
@@ -147,14 +147,14 @@ def seen_of_texts(folder: Path, seed: int, *, changes: bool) -> list[Any]:
             text = draw.choice((ALIKE, ALIKE, ALIKE + "，会员专享")).format(phone=13_800_000_000 + draw.randrange(50))
             later = draw.random() < 0.1
             frames.append(submit(number, person, text) if not later else scheduled(number, person, text))
-        house.relay.submit_all(jia, frames, house.now, house.now)
+        harness.relay.submit_all(jia, frames, harness.now, harness.now)
         if changes:
-            house.relay.batching.changes += [
+            harness.relay.batching.changes += [
                 Look(SHANGHAI + draw.randrange(8), reader, seen) for _ in range(draw.randint(0, 3))
             ]
-        house.turn()
+        harness.turn()
         seen.append(kept(reader))
-        house.now += 1.0
+        harness.now += 1.0
     return seen
 
 

@@ -16,7 +16,7 @@ from proxy.native.loader import PURE
 from proxy.policy import related_senders, ruleset
 from proxy.relay.batching import Batching
 from tests.examples import examples
-from tests.harness import NOON, RULES, SHANGHAI, House
+from tests.harness import NOON, RULES, SHANGHAI, Harness
 from tests.needs import needs
 from tests.relay.test_at_once import PORTS, TEXT, lived, submit, without
 
@@ -79,8 +79,8 @@ def test_whoever_comes_whatever_is_to_be_looked_at_is_judged_alike(
 @needs("gcc")
 def test_whoever_comes_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Providers choose what stands behind their prefixes: a port that has not come before is no exception."""
-    house = House(tmp_path)
-    house.submit("jia", SHANGHAI, TEXT)  # the rules look at their watch
+    harness = Harness(tmp_path)
+    harness.submit("jia", SHANGHAI, TEXT)  # the rules look at their watch
 
     def asked(*given: Any) -> None:
         raise AssertionError("message by message")
@@ -89,9 +89,9 @@ def test_whoever_comes_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(messages, "pack_verdict", asked)
     frames = [submit(number, SHANGHAI + number, TEXT, port=f"1069001{number:05d}") for number in range(1, 31)]
     frames += [submit(31, SHANGHAI + 31, "【乙店】您的快件已到", port=PORTS[0])]
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
-    said = house.verdicts()
+    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+    harness.turn()
+    said = harness.verdicts()
     assert [one.port for one in said] == [PORTS[0], *(f"1069001{number:05d}" for number in range(1, 31)), PORTS[0]]
     assert not any(one.reason for one in said)
 
@@ -101,8 +101,8 @@ def test_whoever_comes_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_a_clerk_is_to_look_at_is_judged_in_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_at: str) -> None:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "some.csv").write_text("recipient\n" + "".join(f"{SHANGHAI + one}\n" for one in range(40)))
-    house = House(tmp_path, rules=f"{LISTS}\nrules:\n  - {looked_at}, id: it, then: review, reason: stopped}}\n")
-    house.submit("jia", SHANGHAI + 50, TEXT)
+    harness = Harness(tmp_path, rules=f"{LISTS}\nrules:\n  - {looked_at}, id: it, then: review, reason: stopped}}\n")
+    harness.submit("jia", SHANGHAI + 50, TEXT)
 
     def asked(*given: Any) -> None:
         raise AssertionError("message by message")
@@ -110,7 +110,7 @@ def test_what_a_clerk_is_to_look_at_is_judged_in_c(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(cast("Any", PURE), "admission_judge", asked)
     monkeypatch.setitem(cast("Any", PURE), "review_key", asked)
     frames = [submit(number, SHANGHAI + number % 10, TEXT) for number in range(1, 31)]
-    house.relay.submit_all(cast("Any", house.binds["jia"]), frames, house.now, house.now)
-    house.turn()
-    assert [one.reason for one in house.verdicts()].count("in-review") >= 10
-    assert [one.kind for one in house.written()].count(messages.REVIEW) == 1
+    harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
+    harness.turn()
+    assert [one.reason for one in harness.verdicts()].count("in-review") >= 10
+    assert [one.kind for one in harness.written()].count(messages.REVIEW) == 1

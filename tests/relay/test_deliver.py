@@ -61,7 +61,7 @@ class Bind:
         self.handed += items
 
 
-class House:
+class Harness:
     """A gate without its shell: the test says when the disk has synced."""
 
     def __init__(self, bounds: Bounds | None = None) -> None:
@@ -153,359 +153,359 @@ def _at_once(coroutine: Any) -> None:
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def harness() -> Harness:
+    return Harness()
 
 
-def test_a_deliver_is_acknowledged_when_it_is_synced_and_not_before_though_nobody_is_there(house: House) -> None:
-    house.comes(7)
-    house.turn(synced=False)
-    assert house.said(messages.DELIVER)
-    assert house.link.answers == []
-    house.turn()
-    assert house.link.answers == [(7, ROK)]
-    assert house.relay.tally.delivers == {("jia", "reply"): 1}
+def test_a_deliver_is_acknowledged_when_it_is_synced_and_not_before_though_nobody_is_there(harness: Harness) -> None:
+    harness.comes(7)
+    harness.turn(synced=False)
+    assert harness.said(messages.DELIVER)
+    assert harness.link.answers == []
+    harness.turn()
+    assert harness.link.answers == [(7, ROK)]
+    assert harness.relay.tally.delivers == {("jia", "reply"): 1}
 
 
-def test_it_is_handed_to_a_bind_only_once_it_is_synced(house: House) -> None:
-    bind = house.binds_for("jia")
-    house.comes(7)
-    house.turn(synced=False)
+def test_it_is_handed_to_a_bind_only_once_it_is_synced(harness: Harness) -> None:
+    bind = harness.binds_for("jia")
+    harness.comes(7)
+    harness.turn(synced=False)
     assert bind.handed == []
-    house.turn()
+    harness.turn()
     assert len(bind.handed) == 1
 
 
-def test_a_disk_that_does_not_sync_leaves_the_deliver_with_the_carrier_within_a_second(house: House) -> None:
-    bind = house.binds_for("jia")
-    house.comes(7)
-    house.turn(synced=False)
+def test_a_disk_that_does_not_sync_leaves_the_deliver_with_the_carrier_within_a_second(harness: Harness) -> None:
+    bind = harness.binds_for("jia")
+    harness.comes(7)
+    harness.turn(synced=False)
     for _ in range(10):
-        assert house.now - NOW < 1
-        if house.link.answers:
+        assert harness.now - NOW < 1
+        if harness.link.answers:
             break
-        house.tick(0.1)
-    assert house.link.answers == [(7, LATER)]
-    house.turn()  # it syncs after all
-    house.turn()
-    assert house.link.answers == [(7, LATER)]
+        harness.tick(0.1)
+    assert harness.link.answers == [(7, LATER)]
+    harness.turn()  # it syncs after all
+    harness.turn()
+    assert harness.link.answers == [(7, LATER)]
     assert bind.handed == []
-    assert [unpack(mail.Dropped, body).whys for body in house.said(messages.DROPPED)] == [("returned",)]
-    assert house.relay.tally.delivers == {}
-    assert house.relay.tally.delivers_returned == {("jia",): 1}
-    assert house.relay.tally.mailbox_dropped == {}
+    assert [unpack(mail.Dropped, body).whys for body in harness.said(messages.DROPPED)] == [("returned",)]
+    assert harness.relay.tally.delivers == {}
+    assert harness.relay.tally.delivers_returned == {("jia",): 1}
+    assert harness.relay.tally.mailbox_dropped == {}
 
 
-def test_a_disk_that_is_full_leaves_it_with_the_carrier_at_once_and_the_next_try_is_taken(house: House) -> None:
-    house.disk.free_bytes = 0
-    house.comes(7)
-    house.turn()
-    assert house.link.answers == [(7, LATER)]
-    house.disk.free_bytes = None
-    house.tick(0.5)
-    house.comes(8)
-    house.turn()
-    assert house.link.answers[-1] == (8, ROK)
-    assert len(house.said(messages.DELIVER)) == 1
+def test_a_disk_that_is_full_leaves_it_with_the_carrier_at_once_and_the_next_try_is_taken(harness: Harness) -> None:
+    harness.disk.free_bytes = 0
+    harness.comes(7)
+    harness.turn()
+    assert harness.link.answers == [(7, LATER)]
+    harness.disk.free_bytes = None
+    harness.tick(0.5)
+    harness.comes(8)
+    harness.turn()
+    assert harness.link.answers[-1] == (8, ROK)
+    assert len(harness.said(messages.DELIVER)) == 1
 
 
 @pytest.mark.parametrize("clock_set_by", [-3600.0, -0.9, 0.9, 3600.0])
-def test_a_clock_that_is_set_changes_nothing_of_how_long_the_carrier_waits(house: House, clock_set_by: float) -> None:
-    house.comes(7)
-    house.turn(synced=False)
-    house.tick(0.5, clock_set_by)
-    assert house.link.answers == []
-    house.tick(0.5)
-    assert house.link.answers == [(7, LATER)]
+def test_a_clock_that_is_set_changes_nothing_of_how_long_the_carrier_waits(harness: Harness, clock_set_by: float) -> None:
+    harness.comes(7)
+    harness.turn(synced=False)
+    harness.tick(0.5, clock_set_by)
+    assert harness.link.answers == []
+    harness.tick(0.5)
+    assert harness.link.answers == [(7, LATER)]
 
 
-def test_a_refusal_is_acknowledged_when_both_it_and_the_deliver_are_synced(house: House) -> None:
-    house.comes(7, b"TD")
-    house.turn(synced=False)
-    assert house.link.answers == []
-    assert house.said(messages.OPTOUT)
-    house.turn()
-    assert house.link.answers == [(7, ROK)]
-    assert house.relay.tally.delivers == {("jia", "optout"): 1}
+def test_a_refusal_is_acknowledged_when_both_it_and_the_deliver_are_synced(harness: Harness) -> None:
+    harness.comes(7, b"TD")
+    harness.turn(synced=False)
+    assert harness.link.answers == []
+    assert harness.said(messages.OPTOUT)
+    harness.turn()
+    assert harness.link.answers == [(7, ROK)]
+    assert harness.relay.tally.delivers == {("jia", "optout"): 1}
 
 
-def test_all_that_providers_acknowledge_in_one_turn_is_one_record(house: House) -> None:
-    bind = house.binds_for("jia")
+def test_all_that_providers_acknowledge_in_one_turn_is_one_record(harness: Harness) -> None:
+    bind = harness.binds_for("jia")
     for sequence in range(1, 51):
-        house.comes(sequence)
-    house.turn()
+        harness.comes(sequence)
+    harness.turn()
     items = list(bind.handed)
     numbers = tuple(item.number for item in items)
     assert numbers == tuple(sorted(numbers))
-    house.answer(bind, ROK, *items)
-    assert [unpack(mail.Delivered, body).numbers for body in house.said(messages.DELIVERED)] == [numbers]
+    harness.answer(bind, ROK, *items)
+    assert [unpack(mail.Delivered, body).numbers for body in harness.said(messages.DELIVERED)] == [numbers]
 
 
-def test_no_record_is_longer_than_the_journal_can_hold_however_long_the_disk_was_full(house: House) -> None:
-    house.disk.free_bytes = 0
-    mailbox = house.store.mailbox
+def test_no_record_is_longer_than_the_journal_can_hold_however_long_the_disk_was_full(harness: Harness) -> None:
+    harness.disk.free_bytes = 0
+    mailbox = harness.store.mailbox
     for number in range(1, 2 * NEWS_MAX + 2):
         mailbox.ready(mailbox.put(number, "jia", NOW, "receipt", b""))
     items = mailbox.take("jia", 3 * NEWS_MAX, NOW)
     for item in items:
-        house.way.delivered(item)
-        house.turn()
-    house.disk.free_bytes = None
-    house.tick(1)
-    house.turn()
-    told = [unpack(mail.Delivered, body).numbers for body in house.said(messages.DELIVERED)]
+        harness.way.delivered(item)
+        harness.turn()
+    harness.disk.free_bytes = None
+    harness.tick(1)
+    harness.turn()
+    told = [unpack(mail.Delivered, body).numbers for body in harness.said(messages.DELIVERED)]
     assert [len(numbers) for numbers in told] == [NEWS_MAX, NEWS_MAX, 1]
     assert sorted(number for numbers in told for number in numbers) == list(range(1, 2 * NEWS_MAX + 2))
 
 
 @pytest.mark.parametrize("status", [LATER, FULL, 0x58])
-def test_not_now_is_asked_again_after_a_second(house: House, status: int) -> None:
-    bind = house.binds_for("jia")
-    house.comes(7)
-    house.turn()
-    house.answer(bind, status, bind.handed[0])
-    house.tick(0.9)
+def test_not_now_is_asked_again_after_a_second(harness: Harness, status: int) -> None:
+    bind = harness.binds_for("jia")
+    harness.comes(7)
+    harness.turn()
+    harness.answer(bind, status, bind.handed[0])
+    harness.tick(0.9)
     assert len(bind.handed) == 1
-    house.tick(0.2)
+    harness.tick(0.2)
     assert [item.number for item in bind.handed] == [bind.handed[0].number] * 2
-    house.answer(bind, ROK, bind.handed[1])
-    assert house.store.mailbox.boxes["jia"].count == 0
+    harness.answer(bind, ROK, bind.handed[1])
+    assert harness.store.mailbox.boxes["jia"].count == 0
 
 
 @pytest.mark.parametrize("status", [NEVER, REJECTED, 0x08, 0x03])
-def test_any_other_refusal_is_for_good_counted_and_journalled(house: House, status: int) -> None:
-    bind = house.binds_for("jia")
-    house.comes(7)
-    house.turn()
-    house.answer(bind, status, bind.handed[0])
-    house.turn()
-    assert house.relay.tally.mailbox_dropped == {("jia", "refused"): 1}
-    assert [unpack(mail.Dropped, body).whys for body in house.said(messages.DROPPED)] == [("refused",)]
-    house.tick(400)
+def test_any_other_refusal_is_for_good_counted_and_journalled(harness: Harness, status: int) -> None:
+    bind = harness.binds_for("jia")
+    harness.comes(7)
+    harness.turn()
+    harness.answer(bind, status, bind.handed[0])
+    harness.turn()
+    assert harness.relay.tally.mailbox_dropped == {("jia", "refused"): 1}
+    assert [unpack(mail.Dropped, body).whys for body in harness.said(messages.DROPPED)] == [("refused",)]
+    harness.tick(400)
     assert len(bind.handed) == 1
 
 
-def test_binds_of_one_provider_share_and_none_gets_more_than_it_has_room_for(house: House) -> None:
-    small, large = house.binds_for("jia", 2), house.binds_for("jia", 6)
+def test_binds_of_one_provider_share_and_none_gets_more_than_it_has_room_for(harness: Harness) -> None:
+    small, large = harness.binds_for("jia", 2), harness.binds_for("jia", 6)
     for sequence in range(1, 11):
-        house.comes(sequence)
-    house.turn()
+        harness.comes(sequence)
+    harness.turn()
     assert (len(small.handed), len(large.handed)) == (2, 6)
-    house.answer(small, ROK, small.handed[0])
+    harness.answer(small, ROK, small.handed[0])
     assert len(small.handed) == 3
 
 
-def test_what_a_lost_bind_had_is_handed_to_another_before_all_else(house: House) -> None:
-    first = house.binds_for("jia", 2)
+def test_what_a_lost_bind_had_is_handed_to_another_before_all_else(harness: Harness) -> None:
+    first = harness.binds_for("jia", 2)
     for sequence in range(1, 5):
-        house.comes(sequence)
-    house.turn()
-    house.binds["jia"].clear()
-    house.way.lost(first.handed)
-    second = house.binds_for("jia")
+        harness.comes(sequence)
+    harness.turn()
+    harness.binds["jia"].clear()
+    harness.way.lost(first.handed)
+    second = harness.binds_for("jia")
     assert [item.number for item in second.handed] == sorted(item.number for item in second.handed)
     assert second.handed[:2] == first.handed
 
 
-def test_a_drain_hands_nothing_over_any_more_and_still_takes_what_comes(house: House) -> None:
-    bind = house.binds_for("jia")
-    house.way.closing = True
-    house.comes(7)
-    house.turn()
-    assert house.link.answers == [(7, ROK)]
+def test_a_drain_hands_nothing_over_any_more_and_still_takes_what_comes(harness: Harness) -> None:
+    bind = harness.binds_for("jia")
+    harness.way.closing = True
+    harness.comes(7)
+    harness.turn()
+    assert harness.link.answers == [(7, ROK)]
     assert bind.handed == []
 
 
-def test_nobodys_port_is_acknowledged_kept_and_handed_to_nobody(house: House) -> None:
-    binds = [house.binds_for("jia"), house.binds_for("yi")]
-    house.comes(7, port="10690777")
-    house.turn()
-    assert house.link.answers == [(7, ROK)]
-    assert house.relay.tally.delivers == {("unowned", "reply"): 1}
+def test_nobodys_port_is_acknowledged_kept_and_handed_to_nobody(harness: Harness) -> None:
+    binds = [harness.binds_for("jia"), harness.binds_for("yi")]
+    harness.comes(7, port="10690777")
+    harness.turn()
+    assert harness.link.answers == [(7, ROK)]
+    assert harness.relay.tally.delivers == {("unowned", "reply"): 1}
     assert not any(bind.handed for bind in binds)
-    assert house.store.mailbox.boxes[""].count == 1
+    assert harness.store.mailbox.boxes[""].count == 1
 
 
-def test_what_cannot_be_read_is_answered_at_once_and_not_kept(house: House) -> None:
+def test_what_cannot_be_read_is_answered_at_once_and_not_kept(harness: Harness) -> None:
     data = bytearray(deliver_sm(PERSON, PORT, b"hello", sequence=9))
     data[-6] += 3  # sm_length
-    house.come(bytes(data))
-    ((sequence, status),) = house.link.answers
+    harness.come(bytes(data))
+    ((sequence, status),) = harness.link.answers
     assert sequence == 9
     assert status not in (ROK, LATER)
-    house.turn()
-    assert house.said(messages.DELIVER) == []
+    harness.turn()
+    assert harness.said(messages.DELIVER) == []
 
 
 # ---------------------------------------------------------------------------------------------------------------- receipts
 
 
-def test_receipts_of_one_read_are_acknowledged_when_all_are_synced_and_not_before(house: House) -> None:
-    bind = house.binds_for("jia")
-    house.come(receipt(7), receipt(8), receipt(9))
-    house.turn(synced=False)
-    assert len(house.said(messages.DELIVER)) == 3
-    assert (house.link.answers, bind.handed) == ([], [])
-    house.turn()
-    assert house.link.answers == [(7, ROK), (8, ROK), (9, ROK)]
+def test_receipts_of_one_read_are_acknowledged_when_all_are_synced_and_not_before(harness: Harness) -> None:
+    bind = harness.binds_for("jia")
+    harness.come(receipt(7), receipt(8), receipt(9))
+    harness.turn(synced=False)
+    assert len(harness.said(messages.DELIVER)) == 3
+    assert (harness.link.answers, bind.handed) == ([], [])
+    harness.turn()
+    assert harness.link.answers == [(7, ROK), (8, ROK), (9, ROK)]
     assert [item.data for item in bind.handed] == [receipt(7), receipt(8), receipt(9)]
-    assert house.relay.tally.delivers == {("jia", "receipt"): 3}
+    assert harness.relay.tally.delivers == {("jia", "receipt"): 3}
 
 
-def test_receipts_that_are_safe_are_let_go_of_and_not_kept_until_a_tick(house: House) -> None:
+def test_receipts_that_are_safe_are_let_go_of_and_not_kept_until_a_tick(harness: Harness) -> None:
     def kept() -> list[int]:
-        return [len(one.items) for one in house.way._arrivals if isinstance(one, ReceiptBatch)]
+        return [len(one.items) for one in harness.way._arrivals if isinstance(one, ReceiptBatch)]
 
-    house.come(receipt(7), receipt(8))
-    house.turn(synced=False)
+    harness.come(receipt(7), receipt(8))
+    harness.turn(synced=False)
     assert kept() == [2]
-    house.turn()
-    assert (kept(), house.link.answers) == ([0], [(7, ROK), (8, ROK)])
+    harness.turn()
+    assert (kept(), harness.link.answers) == ([0], [(7, ROK), (8, ROK)])
 
 
 @pytest.mark.parametrize("person", [PERSON, "", "10086", "\xe9t\xe9"])
 @pytest.mark.parametrize("port", [PORT, "106900299", "777", ""])
-def test_a_receipt_is_written_with_whom_it_is_about_the_port_and_its_owner(house: House, person: str, port: str) -> None:
-    house.come(receipt(7, port, person))
-    house.turn()
-    (body,) = house.said(messages.DELIVER)
+def test_a_receipt_is_written_with_whom_it_is_about_the_port_and_its_owner(harness: Harness, person: str, port: str) -> None:
+    harness.come(receipt(7, port, person))
+    harness.turn()
+    (body,) = harness.said(messages.DELIVER)
     owner = {PORT: "jia", "106900299": "yi"}.get(port, "")
     assert unpack(delivers.DeliverRecord, body) == delivers.DeliverRecord(
         NOW, "receipt", person, port, owner, receipt(7, port, person)
     )
-    assert house.relay.tally.delivers == {(owner or "unowned", "receipt"): 1}
-    (item,) = house.store.mailbox.boxes[owner].items()
+    assert harness.relay.tally.delivers == {(owner or "unowned", "receipt"): 1}
+    (item,) = harness.store.mailbox.boxes[owner].items()
     assert (item.kind, item.at, item.data) == ("receipt", NOW, receipt(7, port, person))
 
 
 @pytest.mark.parametrize("code", ["86", "+86", "0086"])
 @pytest.mark.parametrize("strip", ["", "86", "12530"])
 def test_what_comes_to_a_port_with_the_countrys_code_finds_its_owner_receipt_or_reply(
-    house: House, code: str, strip: str
+    harness: Harness, code: str, strip: str
 ) -> None:
-    house.way._strip["bj"] = strip
-    bind = house.binds_for("jia")
+    harness.way._strip["bj"] = strip
+    bind = harness.binds_for("jia")
     asked = receipt(7, code + PORT), deliver_sm(PERSON, code + PORT, b"hello", sequence=8)
-    house.come(*asked)
-    house.turn()
+    harness.come(*asked)
+    harness.turn()
     assert [item.data for item in bind.handed] == list(asked)  # as they came
-    assert [unpack(delivers.DeliverRecord, body).port for body in house.said(messages.DELIVER)] == [PORT, PORT]
+    assert [unpack(delivers.DeliverRecord, body).port for body in harness.said(messages.DELIVER)] == [PORT, PORT]
 
 
-def test_receipts_and_replies_stay_in_the_order_in_which_they_came(house: House) -> None:
-    bind = house.binds_for("jia")
+def test_receipts_and_replies_stay_in_the_order_in_which_they_came(harness: Harness) -> None:
+    bind = harness.binds_for("jia")
     reply = deliver_sm("10086", PORT, b"hello", sequence=9)
-    house.come(receipt(7), receipt(8), reply, receipt(10))
-    house.come(receipt(11))
-    house.turn()
+    harness.come(receipt(7), receipt(8), reply, receipt(10))
+    harness.come(receipt(11))
+    harness.turn()
     assert [item.data for item in bind.handed] == [receipt(7), receipt(8), reply, receipt(10), receipt(11)]
     assert [item.number for item in bind.handed] == [1, 2, 3, 4, 5]
-    assert house.link.answers == [(7, ROK), (8, ROK), (9, ROK), (10, ROK), (11, ROK)]
+    assert harness.link.answers == [(7, ROK), (8, ROK), (9, ROK), (10, ROK), (11, ROK)]
 
 
-def test_receipts_of_a_later_turn_are_a_group_of_their_own(house: House) -> None:
-    house.come(receipt(7))
-    house.turn(synced=False)
-    house.come(receipt(8))
-    house.journal.note_synced(house.journal.sync())
-    house.turn(synced=False)
-    assert house.link.answers == [(7, ROK)]
-    house.turn()
-    assert house.link.answers == [(7, ROK), (8, ROK)]
+def test_receipts_of_a_later_turn_are_a_group_of_their_own(harness: Harness) -> None:
+    harness.come(receipt(7))
+    harness.turn(synced=False)
+    harness.come(receipt(8))
+    harness.journal.note_synced(harness.journal.sync())
+    harness.turn(synced=False)
+    assert harness.link.answers == [(7, ROK)]
+    harness.turn()
+    assert harness.link.answers == [(7, ROK), (8, ROK)]
 
 
-def test_each_link_is_told_of_its_own(house: House) -> None:
+def test_each_link_is_told_of_its_own(harness: Harness) -> None:
     other = Link()
-    house.come(receipt(7), receipt(8))
-    house.come(receipt(7), link=other)
-    house.come(receipt(9))
-    house.turn()
-    assert house.link.answers == [(7, ROK), (8, ROK), (9, ROK)]
+    harness.come(receipt(7), receipt(8))
+    harness.come(receipt(7), link=other)
+    harness.come(receipt(9))
+    harness.turn()
+    assert harness.link.answers == [(7, ROK), (8, ROK), (9, ROK)]
     assert other.answers == [(7, ROK)]
 
 
-def test_what_comes_over_a_providers_own_account_is_that_providers(house: House) -> None:
+def test_what_comes_over_a_providers_own_account_is_that_providers(harness: Harness) -> None:
     own = Link()
     own.owner = "yi"
-    house.come(receipt(7), link=own)
-    house.come(receipt(8))
-    house.turn()
-    assert house.relay.tally.delivers == {("yi", "receipt"): 1, ("jia", "receipt"): 1}
+    harness.come(receipt(7), link=own)
+    harness.come(receipt(8))
+    harness.turn()
+    assert harness.relay.tally.delivers == {("yi", "receipt"): 1, ("jia", "receipt"): 1}
 
 
-def test_receipts_that_the_disk_does_not_sync_stay_with_the_carrier(house: House) -> None:
-    bind = house.binds_for("jia")
-    house.come(receipt(7), receipt(8))
-    house.turn(synced=False)
-    house.tick(0.5)
-    assert house.link.answers == []
-    house.tick(0.4)
-    assert house.link.answers == [(7, LATER), (8, LATER)]
-    house.turn()
-    house.turn()
-    assert house.link.answers == [(7, LATER), (8, LATER)]
+def test_receipts_that_the_disk_does_not_sync_stay_with_the_carrier(harness: Harness) -> None:
+    bind = harness.binds_for("jia")
+    harness.come(receipt(7), receipt(8))
+    harness.turn(synced=False)
+    harness.tick(0.5)
+    assert harness.link.answers == []
+    harness.tick(0.4)
+    assert harness.link.answers == [(7, LATER), (8, LATER)]
+    harness.turn()
+    harness.turn()
+    assert harness.link.answers == [(7, LATER), (8, LATER)]
     assert bind.handed == []
-    assert [unpack(mail.Dropped, body).whys for body in house.said(messages.DROPPED)] == [("returned", "returned")]
-    assert house.relay.tally.delivers_returned == {("jia",): 2}
-    assert house.store.mailbox.bytes == 0
+    assert [unpack(mail.Dropped, body).whys for body in harness.said(messages.DROPPED)] == [("returned", "returned")]
+    assert harness.relay.tally.delivers_returned == {("jia",): 2}
+    assert harness.store.mailbox.bytes == 0
 
 
-def test_receipts_that_a_full_disk_does_not_take_stay_with_the_carrier_at_once(house: House) -> None:
-    house.disk.free_bytes = 0
-    house.come(receipt(7), receipt(8))
-    house.turn()
-    assert house.link.answers == [(7, LATER), (8, LATER)]
-    house.disk.free_bytes = None
-    house.tick(0.5)
-    house.come(receipt(9))
-    house.turn()
-    assert house.link.answers[2:] == [(9, ROK)]
-    assert len(house.said(messages.DELIVER)) == 1
+def test_receipts_that_a_full_disk_does_not_take_stay_with_the_carrier_at_once(harness: Harness) -> None:
+    harness.disk.free_bytes = 0
+    harness.come(receipt(7), receipt(8))
+    harness.turn()
+    assert harness.link.answers == [(7, LATER), (8, LATER)]
+    harness.disk.free_bytes = None
+    harness.tick(0.5)
+    harness.come(receipt(9))
+    harness.turn()
+    assert harness.link.answers[2:] == [(9, ROK)]
+    assert len(harness.said(messages.DELIVER)) == 1
 
 
-def test_one_that_cannot_be_read_among_others_is_answered_at_once(house: House) -> None:
+def test_one_that_cannot_be_read_among_others_is_answered_at_once(harness: Harness) -> None:
     broken = bytearray(receipt(8))
     broken[-18] += 1  # sm_length
-    house.come(receipt(7), bytes(broken), receipt(9))
-    ((sequence, status),) = house.link.answers
+    harness.come(receipt(7), bytes(broken), receipt(9))
+    ((sequence, status),) = harness.link.answers
     assert (sequence, status) == (8, 0x01)
-    house.turn()
-    assert house.link.answers[1:] == [(7, ROK), (9, ROK)]
-    assert house.link.bad == ["length"]
+    harness.turn()
+    assert harness.link.answers[1:] == [(7, ROK), (9, ROK)]
+    assert harness.link.bad == ["length"]
 
 
-def test_a_port_that_another_owns_after_a_reload_is_that_ones(house: House) -> None:
-    house.come(receipt(7))
-    house.turn()
-    house.relay.directory = cast("Any", SimpleNamespace(ports=ports_of(yi="1069001"), accesses={}, providers={"yi": 1}))
-    house.come(receipt(8))
-    house.turn()
-    assert house.relay.tally.delivers == {("jia", "receipt"): 1, ("yi", "receipt"): 1}
+def test_a_port_that_another_owns_after_a_reload_is_that_ones(harness: Harness) -> None:
+    harness.come(receipt(7))
+    harness.turn()
+    harness.relay.directory = cast("Any", SimpleNamespace(ports=ports_of(yi="1069001"), accesses={}, providers={"yi": 1}))
+    harness.come(receipt(8))
+    harness.turn()
+    assert harness.relay.tally.delivers == {("jia", "receipt"): 1, ("yi", "receipt"): 1}
 
 
-def test_ports_without_end_are_not_remembered_without_end(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ports_without_end_are_not_remembered_without_end(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deliver, "ROUTES_MAX", 3)
-    house.come(*[receipt(number, f"{PORT}{number}") for number in range(10)])
-    assert len(house.way.routes(cast("Any", house.link))) <= 3
-    house.turn()
-    assert [unpack(delivers.DeliverRecord, body).port for body in house.said(messages.DELIVER)] == [
+    harness.come(*[receipt(number, f"{PORT}{number}") for number in range(10)])
+    assert len(harness.way.routes(cast("Any", harness.link))) <= 3
+    harness.turn()
+    assert [unpack(delivers.DeliverRecord, body).port for body in harness.said(messages.DELIVER)] == [
         f"{PORT}{n}" for n in range(10)
     ]
 
 
 def test_a_box_that_is_full_loses_its_oldest_for_receipts_that_come_together() -> None:
-    house = House(Bounds(messages=3))
-    house.come(*[receipt(number) for number in range(1, 6)])
-    house.turn()
-    assert [item.data for item in house.store.mailbox.boxes["jia"].items()] == [receipt(3), receipt(4), receipt(5)]
-    assert house.relay.tally.mailbox_dropped == {("jia", "full"): 2}
+    harness = Harness(Bounds(messages=3))
+    harness.come(*[receipt(number) for number in range(1, 6)])
+    harness.turn()
+    assert [item.data for item in harness.store.mailbox.boxes["jia"].items()] == [receipt(3), receipt(4), receipt(5)]
+    assert harness.relay.tally.mailbox_dropped == {("jia", "full"): 2}
 
 
-def test_a_few_go_to_one_bind_and_many_are_shared_out(house: House) -> None:
-    binds = [house.binds_for("jia"), house.binds_for("jia")]
-    house.come(*[receipt(number) for number in range(ITEMS_PER_BIND)])
-    house.turn()
+def test_a_few_go_to_one_bind_and_many_are_shared_out(harness: Harness) -> None:
+    binds = [harness.binds_for("jia"), harness.binds_for("jia")]
+    harness.come(*[receipt(number) for number in range(ITEMS_PER_BIND)])
+    harness.turn()
     assert [len(bind.handed) for bind in binds] == [ITEMS_PER_BIND, 0]
-    house.come(*[receipt(number) for number in range(4 * ITEMS_PER_BIND)])
-    house.turn()
+    harness.come(*[receipt(number) for number in range(4 * ITEMS_PER_BIND)])
+    harness.turn()
     assert [len(bind.handed) for bind in binds] == [3 * ITEMS_PER_BIND, 2 * ITEMS_PER_BIND]

@@ -14,7 +14,7 @@ from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.relay.message_ids import DIGESTS_MAX, CarrierIds, CarrierMessageId, MessageIds, coded, decoded
 from proxy.wire import Frame, deliver_sm, read_deliver, receipt_text, submit_sm_resp
-from tests.harness import House
+from tests.harness import Harness
 from tests.journal.memory_disk import MemoryDisk
 
 OF_IDS = string.ascii_letters + string.digits + "-_."
@@ -343,16 +343,16 @@ def test_with_a_full_disk_there_is_no_checkpoint_that_would_forget_what_was_lear
 
 def test_what_an_answer_teaches_is_synced_before_the_provider_hears_of_it(tmp_path):
     """Else a receipt after a power loss would be spelt in another way than the answer was."""
-    house = House(tmp_path)
-    house.submit("jia", 13800210000, "【测试】双11券 拒收请回复R")
-    (pending,) = house.at_carrier()
+    harness = Harness(tmp_path)
+    harness.submit("jia", 13800210000, "【测试】双11券 拒收请回复R")
+    (pending,) = harness.at_carrier()
     ids = CarrierIds("bj", "B1", "dec")
     body = ids.answer(b"000a\0")
     (learnt,) = ids.learnt
-    house.relay.note_before_answers(learnt)
-    house.relay.answered(pending, Frame.of(submit_sm_resp(1, 0, body)))
-    house.relay.turn(house.now)
-    assert house.told("jia") == []
-    house.turn()
-    assert [frame.data[16:] for frame in house.told("jia")] == [b"B1000a\0"]
-    house.at_rest()
+    harness.relay.note_before_answers(learnt)
+    harness.relay.answered(pending, Frame.of(submit_sm_resp(1, 0, body)))
+    harness.relay.turn(harness.now)
+    assert harness.told("jia") == []
+    harness.turn()
+    assert [frame.data[16:] for frame in harness.told("jia")] == [b"B1000a\0"]
+    harness.at_rest()

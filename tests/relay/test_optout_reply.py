@@ -93,7 +93,7 @@ class Bind:
         self.got += [read_fields(Frame.of(item.data))["source_addr"].decode() for item in items]
 
 
-class House:
+class Harness:
     """A gate with three providers and one carrier, which takes everything at once unless told otherwise."""
 
     def __init__(self, rules: policy.RuleSet, manners: OptOutSettings | None = None, disk: MemoryDisk | None = None) -> None:
@@ -237,129 +237,129 @@ def ad(sign: str, word: str = "R", what: str = "双11券") -> str:
 
 
 @pytest.fixture
-def house(rules: policy.RuleSet) -> Iterator[House]:
-    house = House(rules)
-    yield house
-    assert house.tally.sent_against_record == 0
-    again = House(rules, disk=house.disk)  # what a restart finds is what was there
+def harness(rules: policy.RuleSet) -> Iterator[Harness]:
+    harness = Harness(rules)
+    yield harness
+    assert harness.tally.sent_against_record == 0
+    again = Harness(rules, disk=harness.disk)  # what a restart finds is what was there
     for person in (MING, HONG):
-        assert again.refused(person) == house.refused(person)
+        assert again.refused(person) == harness.refused(person)
 
 
 # -- whose messages stop
 
 
-def test_a_refusal_stops_the_advertiser_of_the_last_message_and_nobody_else(house: House) -> None:
-    assert house.send(JIA, MING, ad("甲店")) == 0
-    assert house.reply(MING, JIA, "R") == 0
-    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
-    assert house.send(YI, MING, ad("甲店")) == NOT_PERMITTED, "it follows the advertiser to another provider"
-    assert house.send(JIA, MING, ad("乙店")) == 0
-    assert house.send(JIA, HONG, ad("甲店")) == 0
-    assert house.kinds() == ["optout"]
-    assert house.tally.optouts == {("reply", "advertiser", "jia"): 1}
+def test_a_refusal_stops_the_advertiser_of_the_last_message_and_nobody_else(harness: Harness) -> None:
+    assert harness.send(JIA, MING, ad("甲店")) == 0
+    assert harness.reply(MING, JIA, "R") == 0
+    assert harness.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+    assert harness.send(YI, MING, ad("甲店")) == NOT_PERMITTED, "it follows the advertiser to another provider"
+    assert harness.send(JIA, MING, ad("乙店")) == 0
+    assert harness.send(JIA, HONG, ad("甲店")) == 0
+    assert harness.kinds() == ["optout"]
+    assert harness.tally.optouts == {("reply", "advertiser", "jia"): 1}
 
 
 def test_the_last_word_holds_though_the_store_was_away_for_the_one_before(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(keys: object) -> dict[int, tuple[int, bytes]]:
         raise OSError("the store is away")
 
-    house.send(JIA, MING, ad("甲店"))
-    house.reply(MING, JIA, "TD")
+    harness.send(JIA, MING, ad("甲店"))
+    harness.reply(MING, JIA, "TD")
     with monkeypatch.context() as patched:
-        patched.setattr(house.store, "load", away)
-        assert house.reply(MING, JIA, "START") == -1
-    assert house.reply(MING, JIA, "TD") == -1, "it waits behind what the store did not take"
-    assert house.reply(HONG, JIA, "TD") == 0, "others do not"
-    house.relay.tick(house.now)
-    house.turns()
-    assert [status for _, status in house.acknowledged] == [0, 0, 0, 0]
-    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+        patched.setattr(harness.store, "load", away)
+        assert harness.reply(MING, JIA, "START") == -1
+    assert harness.reply(MING, JIA, "TD") == -1, "it waits behind what the store did not take"
+    assert harness.reply(HONG, JIA, "TD") == 0, "others do not"
+    harness.relay.tick(harness.now)
+    harness.turns()
+    assert [status for _, status in harness.acknowledged] == [0, 0, 0, 0]
+    assert harness.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
 
 
-def test_an_advertiser_with_another_signature_is_the_same_one(house: House) -> None:
-    house.send(JIA, MING, ad("青禾商城"))
-    house.reply(MING, JIA, "TD")
-    assert house.send(YI, MING, ad("青禾会员")) == NOT_PERMITTED
+def test_an_advertiser_with_another_signature_is_the_same_one(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("青禾商城"))
+    harness.reply(MING, JIA, "TD")
+    assert harness.send(YI, MING, ad("青禾会员")) == NOT_PERMITTED
 
 
-def test_the_message_that_asked_for_the_word_is_meant_though_another_came_later(house: House) -> None:
-    house.send(JIA, MING, ad("甲店", "CKTD"))
-    house.send(JIA, MING, ad("乙店", "R"))
-    house.reply(MING, JIA, "cktd")
-    assert house.refused() == [("advertiser", f"{hash48('甲店'):012x}")]
+def test_the_message_that_asked_for_the_word_is_meant_though_another_came_later(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店", "CKTD"))
+    harness.send(JIA, MING, ad("乙店", "R"))
+    harness.reply(MING, JIA, "cktd")
+    assert harness.refused() == [("advertiser", f"{hash48('甲店'):012x}")]
 
 
-def test_a_word_nobody_asked_for_means_the_newest_advertisement_and_not_the_code_behind_it(house: House) -> None:
-    house.send(JIA, MING, ad("甲店", "CKTD"))
-    house.send(JIA, MING, CODE, category=Category.OTP)
-    house.reply(MING, JIA, "退订")
-    assert house.refused() == [("advertiser", f"{hash48('甲店'):012x}")]
+def test_a_word_nobody_asked_for_means_the_newest_advertisement_and_not_the_code_behind_it(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店", "CKTD"))
+    harness.send(JIA, MING, CODE, category=Category.OTP)
+    harness.reply(MING, JIA, "退订")
+    assert harness.refused() == [("advertiser", f"{hash48('甲店'):012x}")]
 
 
 @pytest.mark.parametrize("word", ["A", "1", "QXDY", "CC"])
-def test_an_unusual_word_is_a_refusal_where_it_was_asked_for_and_nothing_where_it_was_not(house: House, word: str) -> None:
-    house.send(JIA, MING, ad("甲店", word))
-    house.send(YI, MING, ad("乙店", "R"))
-    assert house.reply(MING, YI, word) == 0
-    assert house.reply(HONG, JIA, word) == 0
-    assert house.refused() == house.refused(HONG) == []
-    assert house.reply(MING, JIA, word.lower()) == 0
-    assert house.refused() == [("advertiser", f"{hash48('甲店'):012x}")]
-    assert house.kinds() == ["reply", "reply", "optout"]
+def test_an_unusual_word_is_a_refusal_where_it_was_asked_for_and_nothing_where_it_was_not(harness: Harness, word: str) -> None:
+    harness.send(JIA, MING, ad("甲店", word))
+    harness.send(YI, MING, ad("乙店", "R"))
+    assert harness.reply(MING, YI, word) == 0
+    assert harness.reply(HONG, JIA, word) == 0
+    assert harness.refused() == harness.refused(HONG) == []
+    assert harness.reply(MING, JIA, word.lower()) == 0
+    assert harness.refused() == [("advertiser", f"{hash48('甲店'):012x}")]
+    assert harness.kinds() == ["reply", "reply", "optout"]
 
 
-def test_a_single_letter_answers_the_last_message_and_a_code_is_no_message_to_answer(house: House) -> None:
-    house.send(JIA, MING, ad("甲店", "A"))
-    house.send(JIA, MING, CODE, category=Category.OTP)
-    house.reply(MING, JIA, "A")
-    assert house.kinds() == ["optout"]
-    house.send(JIA, HONG, ad("甲店", "A"))
-    house.send(JIA, HONG, PARCEL, category=Category.NOTICE)
-    house.reply(HONG, JIA, "A")
-    assert house.kinds() == ["optout", "reply"]
+def test_a_single_letter_answers_the_last_message_and_a_code_is_no_message_to_answer(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店", "A"))
+    harness.send(JIA, MING, CODE, category=Category.OTP)
+    harness.reply(MING, JIA, "A")
+    assert harness.kinds() == ["optout"]
+    harness.send(JIA, HONG, ad("甲店", "A"))
+    harness.send(JIA, HONG, PARCEL, category=Category.NOTICE)
+    harness.reply(HONG, JIA, "A")
+    assert harness.kinds() == ["optout", "reply"]
 
 
 @pytest.mark.parametrize("port", [JIA + "88", NOBODYS], ids=["a provider's", "nobody's"])
-def test_somebody_nobody_has_written_to_refuses_all_behind_the_port_whoever_is_yet_to_come(house: House, port: str) -> None:
-    assert house.reply(MING, port, "TD") == 0
-    assert house.refused() == [("port", JIA) if port != NOBODYS else ALL_MARKETING]
+def test_somebody_nobody_has_written_to_refuses_all_behind_the_port_whoever_is_yet_to_come(harness: Harness, port: str) -> None:
+    assert harness.reply(MING, port, "TD") == 0
+    assert harness.refused() == [("port", JIA) if port != NOBODYS else ALL_MARKETING]
     if port != NOBODYS:
-        assert house.send(JIA + "99", MING, ad("新店")) == NOT_PERMITTED
-        assert house.send(YI, MING, ad("新店")) == 0
+        assert harness.send(JIA + "99", MING, ad("新店")) == NOT_PERMITTED
+        assert harness.send(YI, MING, ad("新店")) == 0
 
 
-def test_a_message_without_a_signature_is_refused_with_all_behind_its_port(house: House) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    house.send(JIA, MING, "双11券满100减50 拒收请回复R", after_s=601)
-    house.reply(MING, JIA, "R", after_s=121)
-    assert house.refused() == [("port", JIA)]
+def test_a_message_without_a_signature_is_refused_with_all_behind_its_port(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    harness.send(JIA, MING, "双11券满100减50 拒收请回复R", after_s=601)
+    harness.reply(MING, JIA, "R", after_s=121)
+    assert harness.refused() == [("port", JIA)]
 
 
 @pytest.mark.parametrize("after_s", [0.1, 1, 300])
-def test_two_advertisers_within_ten_minutes_are_not_told_apart(house: House, after_s: float) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    house.send(JIA, MING, ad("乙店"), after_s=after_s)
-    house.reply(MING, JIA, "R")
-    assert {*house.refused()} == {advertiser("甲店"), advertiser("乙店")}
+def test_two_advertisers_within_ten_minutes_are_not_told_apart(harness: Harness, after_s: float) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    harness.send(JIA, MING, ad("乙店"), after_s=after_s)
+    harness.reply(MING, JIA, "R")
+    assert {*harness.refused()} == {advertiser("甲店"), advertiser("乙店")}
     for shop in ("甲店", "乙店"):
-        assert house.send(YI, MING, ad(shop)) == NOT_PERMITTED
-    assert house.send(YI, MING, ad("丙店")) == 0
+        assert harness.send(YI, MING, ad(shop)) == NOT_PERMITTED
+    assert harness.send(YI, MING, ad("丙店")) == 0
 
 
-def test_what_may_not_have_arrived_does_not_hide_what_did(house: House) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    house.silent = True
-    house.send(JIA, MING, ad("乙店"))
-    house.relay.unanswered(house.left[-1])
-    house.turns()
-    house.reply(MING, JIA, "R")
-    assert {*house.refused()} == {advertiser("甲店"), advertiser("乙店")}
-    house.silent = False
+def test_what_may_not_have_arrived_does_not_hide_what_did(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    harness.silent = True
+    harness.send(JIA, MING, ad("乙店"))
+    harness.relay.unanswered(harness.left[-1])
+    harness.turns()
+    harness.reply(MING, JIA, "R")
+    assert {*harness.refused()} == {advertiser("甲店"), advertiser("乙店")}
+    harness.silent = False
     for shop in ("甲店", "乙店"):
-        assert house.send(BING, MING, ad(shop)) == NOT_PERMITTED
+        assert harness.send(BING, MING, ad(shop)) == NOT_PERMITTED
 
 
 @pytest.mark.parametrize(
@@ -375,98 +375,98 @@ def test_what_may_not_have_arrived_does_not_hide_what_did(house: House) -> None:
     ],
 )  # fmt: skip
 def test_the_advertiser_is_stopped_whatever_port_of_the_provider_the_reply_goes_to(
-    house: House, sent_from: str, replied_to: str
+    harness: Harness, sent_from: str, replied_to: str
 ) -> None:
-    house.send(sent_from, MING, ad("甲店"))
-    assert house.reply(MING, replied_to, "TD", after_s=DAY) == 0
-    assert house.refused() == [advertiser("甲店")]
-    assert house.send(YI, MING, ad("甲店")) == NOT_PERMITTED
-    assert house.send(YI, MING, ad("乙店")) == 0
-    assert [unpack(delivers.DeliverRecord, body).provider for body in house.journalled(messages.DELIVER)] == [
+    harness.send(sent_from, MING, ad("甲店"))
+    assert harness.reply(MING, replied_to, "TD", after_s=DAY) == 0
+    assert harness.refused() == [advertiser("甲店")]
+    assert harness.send(YI, MING, ad("甲店")) == NOT_PERMITTED
+    assert harness.send(YI, MING, ad("乙店")) == 0
+    assert [unpack(delivers.DeliverRecord, body).provider for body in harness.journalled(messages.DELIVER)] == [
         "" if replied_to == "1069" else "jia"
     ]
 
 
-def test_a_port_that_the_gate_has_forgotten_is_taken_for_a_longer_one(house: House) -> None:
-    house.send(JIA + "8801", MING, ad("甲店"))
-    house.send(YI + "8801", MING, ad("乙店"))
-    house.reply_handler.learn_names()
-    house.store.dictionary.held.clear()
-    house.reply_handler.dictionary.held.clear()
-    house.reply(MING, JIA + "88", "TD", after_s=DAY)
-    assert house.refused() == [advertiser("甲店")]
+def test_a_port_that_the_gate_has_forgotten_is_taken_for_a_longer_one(harness: Harness) -> None:
+    harness.send(JIA + "8801", MING, ad("甲店"))
+    harness.send(YI + "8801", MING, ad("乙店"))
+    harness.reply_handler.learn_names()
+    harness.store.dictionary.held.clear()
+    harness.reply_handler.dictionary.held.clear()
+    harness.reply(MING, JIA + "88", "TD", after_s=DAY)
+    assert harness.refused() == [advertiser("甲店")]
 
 
 @pytest.mark.parametrize("port", ["10086", NOBODYS])
-def test_a_reply_to_a_port_that_nobody_owns_stops_all_marketing(house: House, port: str) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    assert house.reply(MING, port, "TD") == 0
-    assert house.refused() == [ALL_MARKETING]
+def test_a_reply_to_a_port_that_nobody_owns_stops_all_marketing(harness: Harness, port: str) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    assert harness.reply(MING, port, "TD") == 0
+    assert harness.refused() == [ALL_MARKETING]
     for shop in ("甲店", "新店"):
-        assert house.send(YI, MING, ad(shop)) == NOT_PERMITTED
+        assert harness.send(YI, MING, ad(shop)) == NOT_PERMITTED
 
 
 @pytest.mark.parametrize("word", ["N", "R", "QX", "0000", "END", "CANCEL", "QUIT"])
-def test_a_command_of_the_carriers_own_menus_is_doubtful_there(house: House, word: str) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    assert house.reply(MING, "10086", word) == 0
-    assert house.refused() == []
-    assert house.kinds() == ["review"]
+def test_a_command_of_the_carriers_own_menus_is_doubtful_there(harness: Harness, word: str) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    assert harness.reply(MING, "10086", word) == 0
+    assert harness.refused() == []
+    assert harness.kinds() == ["review"]
 
 
-def test_one_reply_counts_once_for_widening_and_is_confirmed_once_with_all_it_stopped(house: House) -> None:
+def test_one_reply_counts_once_for_widening_and_is_confirmed_once_with_all_it_stopped(harness: Harness) -> None:
     for shop in ("甲店", "乙店", "丙店"):
-        house.send(JIA, MING, ad(shop), after_s=5)
-    house.reply(MING, JIA, "R", after_s=5)
-    assert {*house.refused()} == {advertiser(shop) for shop in ("甲店", "乙店", "丙店")}
-    assert house.words() == ["jia: 退订已生效(已停止: 【丙店】、【乙店】、【甲店】)"]
-    assert house.tally.optouts == {("reply", "advertiser", "jia"): 1}
-    assert len(house.journalled(messages.OPTOUT)) == 3
-    refuse(house, "丁店", after_s=DAY)
-    assert ALL_MARKETING not in house.refused()
-    refuse(house, "戊店", after_s=DAY)
-    assert ALL_MARKETING in house.refused()
+        harness.send(JIA, MING, ad(shop), after_s=5)
+    harness.reply(MING, JIA, "R", after_s=5)
+    assert {*harness.refused()} == {advertiser(shop) for shop in ("甲店", "乙店", "丙店")}
+    assert harness.words() == ["jia: 退订已生效(已停止: 【丙店】、【乙店】、【甲店】)"]
+    assert harness.tally.optouts == {("reply", "advertiser", "jia"): 1}
+    assert len(harness.journalled(messages.OPTOUT)) == 3
+    refuse(harness, "丁店", after_s=DAY)
+    assert ALL_MARKETING not in harness.refused()
+    refuse(harness, "戊店", after_s=DAY)
+    assert ALL_MARKETING in harness.refused()
 
 
-def test_an_advertiser_that_was_refused_already_is_not_meant_again(house: House) -> None:
-    refuse(house, "甲店")
-    house.send(JIA, MING, ad("乙店"))
-    house.reply(MING, JIA, "R")
-    assert [unpack(delivers.OptedOut, body).opt_out[:2] for body in house.journalled(messages.OPTOUT)] == [
+def test_an_advertiser_that_was_refused_already_is_not_meant_again(harness: Harness) -> None:
+    refuse(harness, "甲店")
+    harness.send(JIA, MING, ad("乙店"))
+    harness.reply(MING, JIA, "R")
+    assert [unpack(delivers.OptedOut, body).opt_out[:2] for body in harness.journalled(messages.OPTOUT)] == [
         advertiser("甲店"),
         advertiser("乙店"),
     ]
 
 
-def test_everything_ends_only_where_it_was_said(house: House) -> None:
-    house.reply(MING, "10086", "退订")
-    house.send(JIA, MING, ad("甲店"))
-    house.reply(MING, JIA, "START")
-    assert house.refused() == [ALL_MARKETING]
-    house.reply(MING, "10086", "START")
-    assert house.refused() == []
+def test_everything_ends_only_where_it_was_said(harness: Harness) -> None:
+    harness.reply(MING, "10086", "退订")
+    harness.send(JIA, MING, ad("甲店"))
+    harness.reply(MING, JIA, "START")
+    assert harness.refused() == [ALL_MARKETING]
+    harness.reply(MING, "10086", "START")
+    assert harness.refused() == []
 
 
-def test_after_thirty_days_a_message_is_not_answered_any_more(house: House) -> None:
-    house.send(JIA, MING, ad("甲店", "CC"))
-    house.reply(MING, JIA, "cc", after_s=30 * DAY + 60)
-    assert house.kinds() == ["reply"]
-    house.reply(MING, JIA, "退订")
-    assert house.refused() == [("port", JIA)]
+def test_after_thirty_days_a_message_is_not_answered_any_more(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店", "CC"))
+    harness.reply(MING, JIA, "cc", after_s=30 * DAY + 60)
+    assert harness.kinds() == ["reply"]
+    harness.reply(MING, JIA, "退订")
+    assert harness.refused() == [("port", JIA)]
 
 
 # -- what it does not touch, and under what circumstances
 
 
-def test_codes_and_notices_still_pass(house: House) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    house.reply(MING, JIA, "R")
-    house.reply(MING, JIA, "别再发了")
-    house.reply(MING, NOBODYS, "退订")
-    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
-    assert house.send(JIA, MING, CODE, category=Category.OTP) == 0
-    assert house.send(JIA, MING, PARCEL, category=Category.NOTICE) == 0
-    assert house.send(JIA, MING, ad("甲店"), category=Category.OTP) == NOT_PERMITTED, "but not what only claims to be a code"
+def test_codes_and_notices_still_pass(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    harness.reply(MING, JIA, "R")
+    harness.reply(MING, JIA, "别再发了")
+    harness.reply(MING, NOBODYS, "退订")
+    assert harness.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+    assert harness.send(JIA, MING, CODE, category=Category.OTP) == 0
+    assert harness.send(JIA, MING, PARCEL, category=Category.NOTICE) == 0
+    assert harness.send(JIA, MING, ad("甲店"), category=Category.OTP) == NOT_PERMITTED, "but not what only claims to be a code"
 
 
 def test_what_is_likely_marketing_does_not_come_as_a_notice_from_a_refused_advertiser_and_from_others_it_does(
@@ -474,12 +474,12 @@ def test_what_is_likely_marketing_does_not_come_as_a_notice_from_a_refused_adver
 ) -> None:
     likely = "  - {id: likely, when: {category: [otp, notice], suppressed: {scope: advertiser, marketing: likely}}, then: reject, reason: suppressed}"
     (tmp_path / "rules.yaml").write_text(RULES + likely)
-    house = House(policy.load(tmp_path))
-    house.send(JIA, MING, ad("甲店"))
-    house.reply(MING, JIA, "R")
+    harness = Harness(policy.load(tmp_path))
+    harness.send(JIA, MING, ad("甲店"))
+    harness.reply(MING, JIA, "R")
     coupon = "【{}】您有一张优惠券即将到期 回T退订"
     sent = [
-        house.send(YI, person, coupon.format(shop), category=Category.NOTICE)
+        harness.send(YI, person, coupon.format(shop), category=Category.NOTICE)
         for person in (MING, HONG)
         for shop in ("甲店", "乙店")
     ]
@@ -487,45 +487,45 @@ def test_what_is_likely_marketing_does_not_come_as_a_notice_from_a_refused_adver
 
 
 @pytest.mark.parametrize("spelt", ["13800210001", "8613800210001", "+8613800210001", "008613800210001", "013800210001"])
-def test_the_person_is_the_same_however_the_carrier_spells_the_number(house: House, spelt: str) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    assert house.reply(spelt, JIA, "R") == 0
-    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
-    words = [read_fields(Frame.of(pending.data)) for pending in house.left if not pending.entry_id]
+def test_the_person_is_the_same_however_the_carrier_spells_the_number(harness: Harness, spelt: str) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    assert harness.reply(spelt, JIA, "R") == 0
+    assert harness.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+    words = [read_fields(Frame.of(pending.data)) for pending in harness.left if not pending.entry_id]
     assert [one["destination_addr"].decode() for one in words] == [spelt.removeprefix("+")]
     assert [one["dest_addr_ton"] for one in words] == [int(spelt.removeprefix("+").startswith("86"))]
 
 
-def test_it_is_in_force_though_the_provider_is_away(house: House) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    house.binds["jia"].away = True
-    assert house.reply(MING, JIA, "R") == 0
-    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+def test_it_is_in_force_though_the_provider_is_away(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    harness.binds["jia"].away = True
+    assert harness.reply(MING, JIA, "R") == 0
+    assert harness.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
 
 
-def test_a_number_that_is_no_persons_changes_nothing_and_a_person_should_look(house: House) -> None:
-    assert house.reply("10086", JIA, "TD") == 0
-    assert house.kinds() == ["review"]
-    assert house.journalled(messages.OPTOUT) == []
+def test_a_number_that_is_no_persons_changes_nothing_and_a_person_should_look(harness: Harness) -> None:
+    assert harness.reply("10086", JIA, "TD") == 0
+    assert harness.kinds() == ["review"]
+    assert harness.journalled(messages.OPTOUT) == []
 
 
-def test_a_reply_to_no_port_at_all_stops_nothing(house: House) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    house.reply(MING, "", "TD")
-    assert house.kinds() == ["review"]
-    assert house.refused() == []
+def test_a_reply_to_no_port_at_all_stops_nothing(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    harness.reply(MING, "", "TD")
+    assert harness.kinds() == ["review"]
+    assert harness.refused() == []
 
 
 @pytest.mark.parametrize(
     ("text", "kind"), [("怎么退订", "review"), ("不退订", "review"), ("退订失败", "review"), ("谢谢", "reply")]
 )
-def test_what_is_no_refusal_is_passed_on_and_nothing_stops(house: House, text: str, kind: str) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    assert house.reply(MING, JIA, text) == 0
-    assert house.kinds() == [kind]
-    assert house.binds["jia"].got == [f"86{MING}"]
-    assert house.send(JIA, MING, ad("甲店")) == 0
-    assert house.words() == []
+def test_what_is_no_refusal_is_passed_on_and_nothing_stops(harness: Harness, text: str, kind: str) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    assert harness.reply(MING, JIA, text) == 0
+    assert harness.kinds() == [kind]
+    assert harness.binds["jia"].got == [f"86{MING}"]
+    assert harness.send(JIA, MING, ad("甲店")) == 0
+    assert harness.words() == []
 
 
 GBK, UTF8 = "gb18030", "utf-8"
@@ -540,35 +540,37 @@ GBK, UTF8 = "gb18030", "utf-8"
         (b"START", 15, "review"), (b"START", 8, "review"), (b"\xff\xfe\x81", 15, "review"), (b"\x00\x01\x02", 4, "review"), (b"", 8, "reply"),
     ],
 )  # fmt: skip
-def test_an_opt_out_is_read_however_a_bridge_declares_its_alphabet(house: House, octets: bytes, coding: int, kind: str) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    assert house.reply(MING, JIA, octets, coding=coding) == 0
-    assert house.kinds() == [kind]
-    assert bool(house.refused()) is (kind == "optout")
+def test_an_opt_out_is_read_however_a_bridge_declares_its_alphabet(
+    harness: Harness, octets: bytes, coding: int, kind: str
+) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    assert harness.reply(MING, JIA, octets, coding=coding) == 0
+    assert harness.kinds() == [kind]
+    assert bool(harness.refused()) is (kind == "optout")
 
 
-def test_a_word_that_was_asked_for_is_read_so_too(house: House) -> None:
-    house.send(JIA, MING, ad("甲店", "QXDY"))
-    assert house.reply(MING, JIA, b"QXDY", coding=15) == 0
-    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+def test_a_word_that_was_asked_for_is_read_so_too(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店", "QXDY"))
+    assert harness.reply(MING, JIA, b"QXDY", coding=15) == 0
+    assert harness.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
 
 
-def test_the_carrier_is_not_told_before_it_is_synced(house: House) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    house.synced = False
-    assert house.reply(MING, JIA, "R") == -1
-    house.send(JIA, MING, ad("甲店"))
-    assert [pending.entry_id for pending in house.left[1:]] == [], "it is in force at once, and nothing was said yet"
-    house.synced = True
-    house.turns()
-    assert house.binds["jia"].told[1:] == [NOT_PERMITTED]
-    assert house.acknowledged[-1][1] == 0
-    assert len(house.words()) == 1
+def test_the_carrier_is_not_told_before_it_is_synced(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    harness.synced = False
+    assert harness.reply(MING, JIA, "R") == -1
+    harness.send(JIA, MING, ad("甲店"))
+    assert [pending.entry_id for pending in harness.left[1:]] == [], "it is in force at once, and nothing was said yet"
+    harness.synced = True
+    harness.turns()
+    assert harness.binds["jia"].told[1:] == [NOT_PERMITTED]
+    assert harness.acknowledged[-1][1] == 0
+    assert len(harness.words()) == 1
 
 
 @pytest.mark.parametrize(("shops", "everything"), [(63, False), (64, True)])
 def test_who_was_written_to_by_more_shops_than_a_record_keeps_hears_of_none_after_a_refusal(
-    house: House, shops: int, everything: bool
+    harness: Harness, shops: int, everything: bool
 ) -> None:
     keep_s = int(30 * DAY)
 
@@ -578,189 +580,189 @@ def test_who_was_written_to_by_more_shops_than_a_record_keeps_hears_of_none_afte
         return data
 
     for person, word in ((MING, "R"), (HONG, "QXDY")):
-        house.store.update(person, crowd)
-        house.reply(person, JIA, word, after_s=100)
-    assert (house.refused() == [ALL_MARKETING]) is everything
-    assert len(house.refused()) == (1 if everything else shops)
-    assert house.refused(HONG) == [advertiser("第9家")]
+        harness.store.update(person, crowd)
+        harness.reply(person, JIA, word, after_s=100)
+    assert (harness.refused() == [ALL_MARKETING]) is everything
+    assert len(harness.refused()) == (1 if everything else shops)
+    assert harness.refused(HONG) == [advertiser("第9家")]
 
 
 # -- widening
 
 
-def refuse(house: House, *shops: str, port: str = JIA, after_s: float = 60) -> None:
+def refuse(harness: Harness, *shops: str, port: str = JIA, after_s: float = 60) -> None:
     for shop in shops:
-        house.send(port, MING, ad(shop), after_s=after_s)
-        house.reply(MING, port, "R")
+        harness.send(port, MING, ad(shop), after_s=after_s)
+        harness.reply(MING, port, "R")
 
 
-def test_who_has_refused_three_advertisers_within_a_month_gets_no_marketing_at_all(house: House) -> None:
-    refuse(house, "甲店", "乙店")
-    assert house.send(BING, MING, ad("丁店")) == 0
-    refuse(house, "丙店", port=YI)
-    assert ALL_MARKETING in house.refused()
-    assert house.send(BING, MING, ad("戊店")) == NOT_PERMITTED
-    assert house.tally.optouts["reply", "category", "yi"] == 1
-    assert len(house.journalled(messages.OPTOUT)) == 4
+def test_who_has_refused_three_advertisers_within_a_month_gets_no_marketing_at_all(harness: Harness) -> None:
+    refuse(harness, "甲店", "乙店")
+    assert harness.send(BING, MING, ad("丁店")) == 0
+    refuse(harness, "丙店", port=YI)
+    assert ALL_MARKETING in harness.refused()
+    assert harness.send(BING, MING, ad("戊店")) == NOT_PERMITTED
+    assert harness.tally.optouts["reply", "category", "yi"] == 1
+    assert len(harness.journalled(messages.OPTOUT)) == 4
 
 
-def test_the_same_advertiser_thrice_is_one_whatever_its_signatures(house: House) -> None:
-    refuse(house, "青禾商城")
-    house.reply(MING, JIA, "R")
-    house.reply(MING, JIA, "TD")
-    house.note(OptOut("advertiser", f"{hash48('青禾会员'):012x}", int(NOON), "reply", 0))
-    refuse(house, "甲店")
-    assert ALL_MARKETING not in house.refused()
+def test_the_same_advertiser_thrice_is_one_whatever_its_signatures(harness: Harness) -> None:
+    refuse(harness, "青禾商城")
+    harness.reply(MING, JIA, "R")
+    harness.reply(MING, JIA, "TD")
+    harness.note(OptOut("advertiser", f"{hash48('青禾会员'):012x}", int(NOON), "reply", 0))
+    refuse(harness, "甲店")
+    assert ALL_MARKETING not in harness.refused()
 
 
-def test_refusals_of_another_month_do_not_add_up(house: House) -> None:
-    refuse(house, "甲店", "乙店")
-    refuse(house, "丙店", after_s=31 * DAY)
-    assert ALL_MARKETING not in house.refused()
+def test_refusals_of_another_month_do_not_add_up(harness: Harness) -> None:
+    refuse(harness, "甲店", "乙店")
+    refuse(harness, "丙店", after_s=31 * DAY)
+    assert ALL_MARKETING not in harness.refused()
 
 
 def test_widening_can_be_switched_off(rules: policy.RuleSet) -> None:
-    house = House(rules, OptOutSettings(widen_after=0))
-    refuse(house, "甲店", "乙店", "丙店", "丁店")
-    assert len(house.refused()) == 4
-    assert ALL_MARKETING not in house.refused()
+    harness = Harness(rules, OptOutSettings(widen_after=0))
+    refuse(harness, "甲店", "乙店", "丙店", "丁店")
+    assert len(harness.refused()) == 4
+    assert ALL_MARKETING not in harness.refused()
 
 
-def test_what_somebody_refused_for_them_for_a_while_stands_for_no_refusal_of_their_own(house: House) -> None:
-    house.note(OptOut("all", "", int(NOON), "officer", int(NOON + DAY)))
-    house.now += 2 * DAY
-    refuse(house, "甲店", "乙店", "丙店")
-    assert house.send(BING, MING, ad("丁店")) == NOT_PERMITTED
+def test_what_somebody_refused_for_them_for_a_while_stands_for_no_refusal_of_their_own(harness: Harness) -> None:
+    harness.note(OptOut("all", "", int(NOON), "officer", int(NOON + DAY)))
+    harness.now += 2 * DAY
+    refuse(harness, "甲店", "乙店", "丙店")
+    assert harness.send(BING, MING, ad("丁店")) == NOT_PERMITTED
 
 
 # -- what somebody else said of the same
 
 
-def test_a_refusal_of_their_own_outlives_what_somebody_else_says_of_the_same_for_a_while(house: House) -> None:
-    house.reply(MING, JIA, "TD")
-    house.note(OptOut("port", JIA, int(house.now), "complaint", int(house.now + 30 * DAY)))
-    assert house.refused() == [("port", JIA), ("port", JIA)]
-    assert house.send(JIA, MING, ad("甲店"), after_s=31 * DAY) == NOT_PERMITTED
-    assert house.reply(MING, JIA, "START") == 0
-    assert house.send(JIA, MING, ad("甲店")) == 0
+def test_a_refusal_of_their_own_outlives_what_somebody_else_says_of_the_same_for_a_while(harness: Harness) -> None:
+    harness.reply(MING, JIA, "TD")
+    harness.note(OptOut("port", JIA, int(harness.now), "complaint", int(harness.now + 30 * DAY)))
+    assert harness.refused() == [("port", JIA), ("port", JIA)]
+    assert harness.send(JIA, MING, ad("甲店"), after_s=31 * DAY) == NOT_PERMITTED
+    assert harness.reply(MING, JIA, "START") == 0
+    assert harness.send(JIA, MING, ad("甲店")) == 0
 
 
-def test_who_takes_their_own_word_back_has_not_taken_back_a_complaint(house: House) -> None:
-    house.note(OptOut("port", JIA, int(NOON), "complaint", 0))
-    house.reply(MING, JIA, "TD")
-    assert house.reply(MING, JIA, "START") == 0
-    assert house.refused() == [("port", JIA)]
-    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+def test_who_takes_their_own_word_back_has_not_taken_back_a_complaint(harness: Harness) -> None:
+    harness.note(OptOut("port", JIA, int(NOON), "complaint", 0))
+    harness.reply(MING, JIA, "TD")
+    assert harness.reply(MING, JIA, "START") == 0
+    assert harness.refused() == [("port", JIA)]
+    assert harness.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
 
 
 # -- taking it back
 
 
 @pytest.mark.parametrize("word", ["START", "取消退订", "unstop", "回复START"])
-def test_what_replies_to_a_port_had_stopped_comes_again(house: House, word: str) -> None:
-    refuse(house, "甲店")
-    refuse(house, "丙店", port=BING)
-    assert house.reply(MING, JIA, word) == 0
-    assert house.refused() == [advertiser("丙店")]
-    assert house.send(JIA, MING, ad("甲店")) == house.send(YI, MING, ad("乙店")) == 0
-    assert house.kinds()[-1] == "restore"
-    assert house.tally.restores == {("jia",): 1}
+def test_what_replies_to_a_port_had_stopped_comes_again(harness: Harness, word: str) -> None:
+    refuse(harness, "甲店")
+    refuse(harness, "丙店", port=BING)
+    assert harness.reply(MING, JIA, word) == 0
+    assert harness.refused() == [advertiser("丙店")]
+    assert harness.send(JIA, MING, ad("甲店")) == harness.send(YI, MING, ad("乙店")) == 0
+    assert harness.kinds()[-1] == "restore"
+    assert harness.tally.restores == {("jia",): 1}
 
 
-def test_a_refusal_made_long_ago_is_taken_back_though_its_message_is_forgotten(house: House) -> None:
-    refuse(house, "甲店")
-    house.now += 200 * DAY
-    house.store.update(MING, lambda data: record.prune(data, int(house.now), 86_400))
-    assert house.reply(MING, JIA, "START") == 0
-    assert house.refused() == []
+def test_a_refusal_made_long_ago_is_taken_back_though_its_message_is_forgotten(harness: Harness) -> None:
+    refuse(harness, "甲店")
+    harness.now += 200 * DAY
+    harness.store.update(MING, lambda data: record.prune(data, int(harness.now), 86_400))
+    assert harness.reply(MING, JIA, "START") == 0
+    assert harness.refused() == []
 
 
-def test_what_was_stopped_elsewhere_or_by_an_officer_stays_so(house: House) -> None:
-    refuse(house, "甲店", port=YI)
-    house.note(OptOut("port", JIA, int(NOON), "officer", 0))
-    house.reply(MING, JIA, "START")
-    assert house.refused() == [("port", JIA), ("advertiser", f"{hash48('甲店'):012x}")]
-    assert unpack(delivers.Restored, house.journalled(messages.RESTORED)[0]).lifted == ()
+def test_what_was_stopped_elsewhere_or_by_an_officer_stays_so(harness: Harness) -> None:
+    refuse(harness, "甲店", port=YI)
+    harness.note(OptOut("port", JIA, int(NOON), "officer", 0))
+    harness.reply(MING, JIA, "START")
+    assert harness.refused() == [("port", JIA), ("advertiser", f"{hash48('甲店'):012x}")]
+    assert unpack(delivers.Restored, harness.journalled(messages.RESTORED)[0]).lifted == ()
 
 
-def test_a_refusal_of_all_marketing_that_grew_from_replies_ends_with_the_first_start(house: House) -> None:
-    refuse(house, "甲店", "乙店")
-    refuse(house, "丙店", port=YI)
-    house.reply(MING, YI, "START")
-    assert house.refused() == [("advertiser", f"{hash48(shop):012x}") for shop in ("甲店", "乙店")]
-    assert house.send(YI, MING, ad("丙店")) == house.send(BING, MING, ad("戊店")) == 0
+def test_a_refusal_of_all_marketing_that_grew_from_replies_ends_with_the_first_start(harness: Harness) -> None:
+    refuse(harness, "甲店", "乙店")
+    refuse(harness, "丙店", port=YI)
+    harness.reply(MING, YI, "START")
+    assert harness.refused() == [("advertiser", f"{hash48(shop):012x}") for shop in ("甲店", "乙店")]
+    assert harness.send(YI, MING, ad("丙店")) == harness.send(BING, MING, ad("戊店")) == 0
 
 
-def test_refusing_again_after_taking_back_counts(house: House) -> None:
-    refuse(house, "甲店")
-    house.reply(MING, JIA, "START")
-    house.reply(MING, JIA, "R")
-    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+def test_refusing_again_after_taking_back_counts(harness: Harness) -> None:
+    refuse(harness, "甲店")
+    harness.reply(MING, JIA, "START")
+    harness.reply(MING, JIA, "R")
+    assert harness.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
 
 
-def test_taking_back_what_was_never_refused_is_recorded_and_changes_nothing(house: House) -> None:
-    assert house.reply(MING, JIA, "START") == 0
-    assert len(house.journalled(messages.RESTORED)) == 1
-    assert house.refused() == []
+def test_taking_back_what_was_never_refused_is_recorded_and_changes_nothing(harness: Harness) -> None:
+    assert harness.reply(MING, JIA, "START") == 0
+    assert len(harness.journalled(messages.RESTORED)) == 1
+    assert harness.refused() == []
 
 
 def test_what_was_refused_at_two_ports_comes_again_when_both_have_heard_start_also_after_a_restart(
-    house: House, rules: policy.RuleSet
+    harness: Harness, rules: policy.RuleSet
 ) -> None:
     for port in (JIA, YI):
-        house.send(port, MING, ad("甲店"))
-    house.send(YI, MING, ad("乙店"))
-    house.reply(MING, JIA, "TD")
-    house.reply(MING, YI, "TD")
-    assert house.words()[-1].endswith("(已停止: 【乙店】、【甲店】)")
-    house.reply(MING, JIA, "START")
-    assert {*house.refused()} == {advertiser("甲店"), advertiser("乙店")}
-    assert house.send(BING, MING, ad("甲店")) == NOT_PERMITTED
-    again = House(rules, disk=house.disk)
-    assert house.store.held(MING)[7:] == again.store.held(MING)[7:]
-    house.reply(MING, YI, "START")
-    assert house.refused() == []
+        harness.send(port, MING, ad("甲店"))
+    harness.send(YI, MING, ad("乙店"))
+    harness.reply(MING, JIA, "TD")
+    harness.reply(MING, YI, "TD")
+    assert harness.words()[-1].endswith("(已停止: 【乙店】、【甲店】)")
+    harness.reply(MING, JIA, "START")
+    assert {*harness.refused()} == {advertiser("甲店"), advertiser("乙店")}
+    assert harness.send(BING, MING, ad("甲店")) == NOT_PERMITTED
+    again = Harness(rules, disk=harness.disk)
+    assert harness.store.held(MING)[7:] == again.store.held(MING)[7:]
+    harness.reply(MING, YI, "START")
+    assert harness.refused() == []
 
 
-def test_taking_back_is_synced_before_the_carrier_is_told(house: House) -> None:
-    refuse(house, "甲店")
-    house.synced = False
-    assert house.reply(MING, JIA, "START") == -1
-    house.synced = True
-    house.turns()
-    assert house.acknowledged[-1][1] == 0
+def test_taking_back_is_synced_before_the_carrier_is_told(harness: Harness) -> None:
+    refuse(harness, "甲店")
+    harness.synced = False
+    assert harness.reply(MING, JIA, "START") == -1
+    harness.synced = True
+    harness.turns()
+    assert harness.acknowledged[-1][1] == 0
 
 
 # -- the confirmation
 
 
-def test_a_refusal_is_confirmed_once_from_the_same_port_without_a_receipt_and_counts_nowhere(house: House) -> None:
-    house.send(JIA + "66", MING, ad("甲店"))
-    before = record.entries(house.store._table.get(MING) or EMPTY)
-    assert house.reply(MING, JIA + "66", "R") == 0
-    (own,) = [pending for pending in house.left if not pending.entry_id]
+def test_a_refusal_is_confirmed_once_from_the_same_port_without_a_receipt_and_counts_nowhere(harness: Harness) -> None:
+    harness.send(JIA + "66", MING, ad("甲店"))
+    before = record.entries(harness.store._table.get(MING) or EMPTY)
+    assert harness.reply(MING, JIA + "66", "R") == 0
+    (own,) = [pending for pending in harness.left if not pending.entry_id]
     fields = read_fields(Frame.of(own.data))
     assert (fields["source_addr"], fields["registered_delivery"], fields["data_coding"]) == (b"1069001" + b"66", 0, 8)
     assert fields["short_message"].decode("utf-16-be") == "jia: 退订已生效(已停止: 【甲店】)"
-    assert record.entries(house.store._table.get(MING) or EMPTY) == before
-    assert house.journalled(messages.ANSWER) == house.journalled(messages.ANSWER)[:1], (
+    assert record.entries(harness.store._table.get(MING) or EMPTY) == before
+    assert harness.journalled(messages.ANSWER) == harness.journalled(messages.ANSWER)[:1], (
         "what the carrier answers to it is dropped"
     )
-    assert sum(house.lane.held) == 0
-    assert house.relay.idle
-    assert house.tally.confirmations == {("jia", "sent"): 1}
-    house.reply(MING, JIA + "66", "R", after_s=3600)
-    house.reply(MING, JIA + "66", "START", after_s=3600)
-    house.reply(MING, JIA + "66", "R", after_s=3600)
-    assert len(house.words()) == len(house.journalled(messages.SAID)) == 1
-    house.reply(MING, JIA + "66", "R", after_s=DAY)
-    assert len(house.words()) == 2
+    assert sum(harness.lane.held) == 0
+    assert harness.relay.idle
+    assert harness.tally.confirmations == {("jia", "sent"): 1}
+    harness.reply(MING, JIA + "66", "R", after_s=3600)
+    harness.reply(MING, JIA + "66", "START", after_s=3600)
+    harness.reply(MING, JIA + "66", "R", after_s=3600)
+    assert len(harness.words()) == len(harness.journalled(messages.SAID)) == 1
+    harness.reply(MING, JIA + "66", "R", after_s=DAY)
+    assert len(harness.words()) == 2
 
 
-def test_another_refusal_is_confirmed_for_itself(house: House) -> None:
-    refuse(house, "甲店", "乙店")
-    refuse(house, "丙店", port=YI)
-    assert house.words() == [
+def test_another_refusal_is_confirmed_for_itself(harness: Harness) -> None:
+    refuse(harness, "甲店", "乙店")
+    refuse(harness, "丙店", port=YI)
+    assert harness.words() == [
         "jia: 退订已生效(已停止: 【甲店】)",
         "jia: 退订已生效(已停止: 【乙店】)",
         "yi: 退订已生效(已停止: 所有发送方)",
@@ -768,27 +770,27 @@ def test_another_refusal_is_confirmed_for_itself(house: House) -> None:
 
 
 def test_what_a_reply_stops_for_the_first_time_is_said_though_another_of_it_was_said_today(
-    house: House, rules: policy.RuleSet
+    harness: Harness, rules: policy.RuleSet
 ) -> None:
-    refuse(house, "甲店")
-    house.reply(MING, JIA, "START")
+    refuse(harness, "甲店")
+    harness.reply(MING, JIA, "START")
     for shop in ("乙店", "甲店"):
-        house.send(JIA, MING, ad(shop))
-    house.reply(MING, JIA, "R")
-    assert house.words()[1:] == ["jia: 退订已生效(已停止: 【甲店】、【乙店】)"]
-    house.reply(MING, JIA, "R")
-    house.journal.close()
-    again = House(rules, disk=house.disk)
-    again.now = house.now
+        harness.send(JIA, MING, ad(shop))
+    harness.reply(MING, JIA, "R")
+    assert harness.words()[1:] == ["jia: 退订已生效(已停止: 【甲店】、【乙店】)"]
+    harness.reply(MING, JIA, "R")
+    harness.journal.close()
+    again = Harness(rules, disk=harness.disk)
+    again.now = harness.now
     again.reply(MING, JIA, "R")
-    assert len(house.words()) + len(again.words()) == 2
+    assert len(harness.words()) + len(again.words()) == 2
 
 
-def test_a_restart_does_not_forget_that_it_was_said(house: House, rules: policy.RuleSet) -> None:
-    refuse(house, "甲店")
-    house.journal.close()
-    again = House(rules, disk=house.disk)
-    again.now = house.now
+def test_a_restart_does_not_forget_that_it_was_said(harness: Harness, rules: policy.RuleSet) -> None:
+    refuse(harness, "甲店")
+    harness.journal.close()
+    again = Harness(rules, disk=harness.disk)
+    again.now = harness.now
     again.reply(MING, JIA, "R")
     assert again.words() == []
     again.reply(MING, JIA, "R", after_s=DAY + 60)
@@ -796,42 +798,42 @@ def test_a_restart_does_not_forget_that_it_was_said(house: House, rules: policy.
 
 
 @pytest.mark.parametrize("port", [BING, NOBODYS], ids=["a provider whose settings have no text", "nobody's port"])
-def test_where_nobody_wants_it_nothing_is_said(house: House, port: str) -> None:
-    assert house.reply(MING, port, "TD") == 0
-    assert house.words() == []
-    assert house.journalled(messages.SAID) == []
+def test_where_nobody_wants_it_nothing_is_said(harness: Harness, port: str) -> None:
+    assert harness.reply(MING, port, "TD") == 0
+    assert harness.words() == []
+    assert harness.journalled(messages.SAID) == []
 
 
-def test_without_a_link_it_is_not_said_and_nothing_waits_for_it(house: House) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    house.lane.up = False
-    assert house.reply(MING, JIA, "R") == 0
-    assert house.words() == []
-    assert house.relay.idle
-    assert house.tally.confirmations == {("jia", "unsent"): 1}
+def test_without_a_link_it_is_not_said_and_nothing_waits_for_it(harness: Harness) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    harness.lane.up = False
+    assert harness.reply(MING, JIA, "R") == 0
+    assert harness.words() == []
+    assert harness.relay.idle
+    assert harness.tally.confirmations == {("jia", "unsent"): 1}
 
 
 @pytest.mark.parametrize("how", ["refused", "unanswered", "unsent", "late"])
-def test_what_becomes_of_it_concerns_nobody(house: House, how: str) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    before = house.store._table.get(MING)
+def test_what_becomes_of_it_concerns_nobody(harness: Harness, how: str) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    before = harness.store._table.get(MING)
     assert before
-    house.silent = True
-    house.reply(MING, JIA, "R")
-    own = house.left[-1]
+    harness.silent = True
+    harness.reply(MING, JIA, "R")
+    own = harness.left[-1]
     assert not own.entry_id
-    answers = len(house.journalled(messages.ANSWER))
+    answers = len(harness.journalled(messages.ANSWER))
     refusal = Frame.of(submit_sm_resp(1, 0x45))
     {
-        "refused": lambda: house.relay.answered(own, refusal),
-        "unanswered": lambda: house.relay.unanswered(own),
-        "unsent": lambda: house.relay.unsent(own, "no-route"),
-        "late": lambda: house.relay.answered_late(own, refusal),
+        "refused": lambda: harness.relay.answered(own, refusal),
+        "unanswered": lambda: harness.relay.unanswered(own),
+        "unsent": lambda: harness.relay.unsent(own, "no-route"),
+        "late": lambda: harness.relay.answered_late(own, refusal),
     }[how]()
-    house.turns()
-    assert len(house.journalled(messages.ANSWER)) == answers
-    assert house.relay.idle
-    assert house.binds["jia"].told == [0]
+    harness.turns()
+    assert len(harness.journalled(messages.ANSWER)) == answers
+    assert harness.relay.idle
+    assert harness.binds["jia"].told == [0]
 
 
 # -- the pure parts
@@ -945,35 +947,35 @@ def test_a_person_who_refuses_at_a_thousand_ports_has_a_record_of_bounded_size()
 DOUBTFUL = "这是退订吗"
 
 
-def doubting(rules: policy.RuleSet, manners: OptOutSettings, disk: MemoryDisk | None = None) -> House:
+def doubting(rules: policy.RuleSet, manners: OptOutSettings, disk: MemoryDisk | None = None) -> Harness:
     """A gate with an inbox of doubtful replies."""
-    house = House(rules, manners, disk)
-    house.reply_handler.inbox = Inbox(house.store.doubtful, house.store.decisions)
-    return house
+    harness = Harness(rules, manners, disk)
+    harness.reply_handler.inbox = Inbox(harness.store.doubtful, harness.store.decisions)
+    return harness
 
 
-def inbox_of(house: House) -> Inbox:
-    assert isinstance(house.reply_handler.inbox, Inbox)
-    return house.reply_handler.inbox
+def inbox_of(harness: Harness) -> Inbox:
+    assert isinstance(harness.reply_handler.inbox, Inbox)
+    return harness.reply_handler.inbox
 
 
-def settle(house: House, *, yes: bool) -> list[DoubtSettled]:
+def settle(harness: Harness, *, yes: bool) -> list[DoubtSettled]:
     """An officer decides about the oldest row; the decision itself is not written."""
-    key, found = next(inbox_of(house).rows()), list[DoubtSettled]()
-    for _, reply in inbox_of(house).undecided(key, 100):
-        kept = inbox_of(house).held_by_other_rows(reply.recipient, key)
-        to = house.reply_handler.port_of(reply.port, reply.provider, reply.port)
+    key, found = next(inbox_of(harness).rows()), list[DoubtSettled]()
+    for _, reply in inbox_of(harness).undecided(key, 100):
+        kept = inbox_of(harness).held_by_other_rows(reply.recipient, key)
+        to = harness.reply_handler.port_of(reply.port, reply.provider, reply.port)
 
         def refused(data: bytes, now: float, reply: Doubtful = reply, to: ReplyTo = to) -> tuple[OptOut, ...]:
-            return refused_by(data, reply, to, house.reply_handler.dictionary.port, now)
+            return refused_by(data, reply, to, harness.reply_handler.dictionary.port, now)
 
         found.append(
             DoubtSettled(
-                reply, refused if yes else None, kept, house.store.listed, "li", "read it", lambda change, recorded: None
+                reply, refused if yes else None, kept, harness.store.listed, "li", "read it", lambda change, recorded: None
             )
         )
-        house.relay.change(found[-1])
-    house.turns()
+        harness.relay.change(found[-1])
+    harness.turns()
     return found
 
 
@@ -981,79 +983,79 @@ def settle(house: House, *, yes: bool) -> list[DoubtSettled]:
 def test_a_hold_that_nobody_decides_about_is_a_refusal_or_ends_after_seven_days(
     rules: policy.RuleSet, then: str, afterwards: int
 ) -> None:
-    house = doubting(rules, OptOutSettings(doubtful_then=then))
-    assert house.send(JIA, MING, "【甲店】双11券") == 0
-    house.reply(MING, JIA, DOUBTFUL)
-    assert house.send(JIA, MING, "【甲店】双11券", after_s=HOLD_S - 700) == NOT_PERMITTED
+    harness = doubting(rules, OptOutSettings(doubtful_then=then))
+    assert harness.send(JIA, MING, "【甲店】双11券") == 0
+    harness.reply(MING, JIA, DOUBTFUL)
+    assert harness.send(JIA, MING, "【甲店】双11券", after_s=HOLD_S - 700) == NOT_PERMITTED
     assert (
-        house.send(JIA, MING, "【甲店】双11券", after_s=760) == afterwards
+        harness.send(JIA, MING, "【甲店】双11券", after_s=760) == afterwards
     )  # a repeat within 10 minutes is refused from memory
-    assert house.send(JIA, HONG, "【甲店】双11券") == 0
+    assert harness.send(JIA, HONG, "【甲店】双11券") == 0
 
 
 def test_where_doubtful_replies_pass_nothing_is_held_and_the_reply_is_listed(rules: policy.RuleSet) -> None:
-    house = doubting(rules, OptOutSettings(doubtful="pass"))
-    house.send(JIA, MING, "【甲店】双11券")
-    house.reply(MING, JIA, DOUBTFUL)
-    assert house.send(JIA, MING, "【甲店】双11券") == 0
-    assert inbox_of(house).open == 1
+    harness = doubting(rules, OptOutSettings(doubtful="pass"))
+    harness.send(JIA, MING, "【甲店】双11券")
+    harness.reply(MING, JIA, DOUBTFUL)
+    assert harness.send(JIA, MING, "【甲店】双11券") == 0
+    assert inbox_of(harness).open == 1
 
 
 def test_a_yes_refuses_all_who_may_be_meant_where_nothing_was_held(rules: policy.RuleSet) -> None:
-    house = doubting(rules, OptOutSettings(doubtful="pass", widen_after=0))
+    harness = doubting(rules, OptOutSettings(doubtful="pass", widen_after=0))
     for sign in ("甲店", "乙店"):
-        house.send(JIA, MING, ad(sign))
-    house.reply(MING, JIA, DOUBTFUL)
-    house.send(JIA, MING, ad("丙店"))
-    settle(house, yes=True)
-    assert set(house.refused(MING)) == {advertiser("甲店"), advertiser("乙店")}
+        harness.send(JIA, MING, ad(sign))
+    harness.reply(MING, JIA, DOUBTFUL)
+    harness.send(JIA, MING, ad("丙店"))
+    settle(harness, yes=True)
+    assert set(harness.refused(MING)) == {advertiser("甲店"), advertiser("乙店")}
 
 
 def test_what_a_person_takes_back_meanwhile_is_not_refused_by_a_yes_that_comes_later(rules: policy.RuleSet) -> None:
-    house = doubting(rules, OptOutSettings())
-    house.send(JIA, MING, "【甲店】双11券")
-    house.reply(MING, JIA, DOUBTFUL)
-    held = record.opt_outs(house.store.held(MING))
-    house.store.update(MING, lambda data: lift(data, held, int(house.now)))  # START, or an officer
-    (settled,) = settle(house, yes=True)
+    harness = doubting(rules, OptOutSettings())
+    harness.send(JIA, MING, "【甲店】双11券")
+    harness.reply(MING, JIA, DOUBTFUL)
+    held = record.opt_outs(harness.store.held(MING))
+    harness.store.update(MING, lambda data: lift(data, held, int(harness.now)))  # START, or an officer
+    (settled,) = settle(harness, yes=True)
     assert (settled.added, settled.lifted) == ((), ())
-    assert house.send(JIA, MING, "【甲店】双11券") == 0
+    assert harness.send(JIA, MING, "【甲店】双11券") == 0
 
 
 @pytest.mark.parametrize("yes", [True, False])
 def test_the_person_ends_at_that_port_what_a_decision_made_or_left(rules: policy.RuleSet, yes: bool) -> None:
-    house = doubting(rules, OptOutSettings(widen_after=0))
-    house.send(JIA, MING, "【甲店】双11券")
+    harness = doubting(rules, OptOutSettings(widen_after=0))
+    harness.send(JIA, MING, "【甲店】双11券")
     if not yes:
-        house.reply(MING, JIA, "退订")
-    house.reply(MING, JIA, DOUBTFUL)
-    settle(house, yes=yes)
-    for one in (house, doubting(rules, OptOutSettings(widen_after=0), house.disk)):
+        harness.reply(MING, JIA, "退订")
+    harness.reply(MING, JIA, DOUBTFUL)
+    settle(harness, yes=yes)
+    for one in (harness, doubting(rules, OptOutSettings(widen_after=0), harness.disk)):
         (refusal,) = record.opt_outs(one.store.held(MING))
         assert reply_ports.name_of(refusal) in reply_ports.refused_at(one.store.held(MING), hash32(JIA))
-    house.reply(MING, JIA, "START")
-    assert house.send(JIA, MING, "【甲店】双11券") == 0
+    harness.reply(MING, JIA, "START")
+    assert harness.send(JIA, MING, "【甲店】双11券") == 0
 
 
 def test_a_no_lifts_what_no_other_reply_holds_and_nothing_a_person_has_said_for_certain(rules: policy.RuleSet) -> None:
-    house = doubting(rules, OptOutSettings(widen_after=0))
-    house.send(JIA, MING, "【甲店】双11券")
-    house.reply(MING, JIA, DOUBTFUL)
-    house.reply(MING, JIA, "退订")
-    settle(house, yes=False)
-    assert [one.source for one in record.opt_outs(house.store.held(MING))] == ["reply"]
-    assert house.send(JIA, MING, "【甲店】双11券") == NOT_PERMITTED
+    harness = doubting(rules, OptOutSettings(widen_after=0))
+    harness.send(JIA, MING, "【甲店】双11券")
+    harness.reply(MING, JIA, DOUBTFUL)
+    harness.reply(MING, JIA, "退订")
+    settle(harness, yes=False)
+    assert [one.source for one in record.opt_outs(harness.store.held(MING))] == ["reply"]
+    assert harness.send(JIA, MING, "【甲店】双11券") == NOT_PERMITTED
 
 
 def test_a_kill_after_any_record_leaves_a_row_that_is_decided_wholly_or_waits_still(rules: policy.RuleSet) -> None:
     for yes in (True, False):
-        house = doubting(rules, OptOutSettings())
+        harness = doubting(rules, OptOutSettings())
         for who in (MING, HONG):
-            house.send(JIA, who, "【甲店】双11券")
-            house.reply(who, JIA, DOUBTFUL)
-        settle(house, yes=yes)  # killed before the decision is written
-        again = doubting(rules, OptOutSettings(), house.disk)
-        again.now = house.now
+            harness.send(JIA, who, "【甲店】双11券")
+            harness.reply(who, JIA, DOUBTFUL)
+        settle(harness, yes=yes)  # killed before the decision is written
+        again = doubting(rules, OptOutSettings(), harness.disk)
+        again.now = harness.now
         assert inbox_of(again).open == 2
         before = [record.opt_outs(again.store.held(who)) for who in (MING, HONG)]
         settle(again, yes=yes)
@@ -1064,27 +1066,27 @@ def test_a_kill_after_any_record_leaves_a_row_that_is_decided_wholly_or_waits_st
 
 def test_a_standing_decision_is_asked_when_a_reply_comes(rules: policy.RuleSet) -> None:
     for yes, status, kind in ((True, NOT_PERMITTED, "optout"), (False, 0, "reply")):
-        house = doubting(rules, OptOutSettings())
-        house.send(JIA, MING, "【甲店】双11券")
-        house.reply(MING, JIA, DOUBTFUL)
-        key = next(inbox_of(house).rows())
-        ((number, reply),) = inbox_of(house).undecided(key, 10)
-        made = DoubtDecision(house.now, "li", "x", yes, True, key, DOUBTFUL, reply.context, JIA, (number,))
-        inbox_of(house).decided(made, pack(made))
-        house.send(JIA, HONG, "【甲店】双11券")
-        house.reply(HONG, JIA, "這是退訂嗎？")
-        assert house.kinds()[-1] == kind
-        assert (house.send(JIA, HONG, "【甲店】双11券"), inbox_of(house).open) == (status, 0)
+        harness = doubting(rules, OptOutSettings())
+        harness.send(JIA, MING, "【甲店】双11券")
+        harness.reply(MING, JIA, DOUBTFUL)
+        key = next(inbox_of(harness).rows())
+        ((number, reply),) = inbox_of(harness).undecided(key, 10)
+        made = DoubtDecision(harness.now, "li", "x", yes, True, key, DOUBTFUL, reply.context, JIA, (number,))
+        inbox_of(harness).decided(made, pack(made))
+        harness.send(JIA, HONG, "【甲店】双11券")
+        harness.reply(HONG, JIA, "這是退訂嗎？")
+        assert harness.kinds()[-1] == kind
+        assert (harness.send(JIA, HONG, "【甲店】双11券"), inbox_of(harness).open) == (status, 0)
 
 
 def test_a_reply_that_cannot_be_read_is_listed_and_holds_nothing(rules: policy.RuleSet) -> None:
-    house = doubting(rules, OptOutSettings())
-    house.send(JIA, MING, ad("甲店"))
-    assert house.reply(MING, JIA, b"\xff\xfe\x81", coding=15) == 0
-    (key,) = inbox_of(house).rows()
-    row = inbox_of(house).row(key)
-    assert (house.kinds(), row.holding) == (["review"], 0), row.first
-    assert house.send(JIA, MING, ad("甲店")) == 0
+    harness = doubting(rules, OptOutSettings())
+    harness.send(JIA, MING, ad("甲店"))
+    assert harness.reply(MING, JIA, b"\xff\xfe\x81", coding=15) == 0
+    (key,) = inbox_of(harness).rows()
+    row = inbox_of(harness).row(key)
+    assert (harness.kinds(), row.holding) == (["review"], 0), row.first
+    assert harness.send(JIA, MING, ad("甲店")) == 0
 
 
 # -- wrongly declared alphabets, and ports that nobody owns
@@ -1098,19 +1100,19 @@ def test_a_reply_that_cannot_be_read_is_listed_and_holds_nothing(rules: policy.R
     ],
 )  # fmt: skip
 def test_a_refusal_is_read_though_another_alphabet_is_declared_that_has_these_octets(
-    house: House, octets: bytes, coding: int
+    harness: Harness, octets: bytes, coding: int
 ) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    assert house.reply(MING, JIA, octets, coding=coding) == 0
-    assert house.refused() == [advertiser("甲店")]
+    harness.send(JIA, MING, ad("甲店"))
+    assert harness.reply(MING, JIA, octets, coding=coding) == 0
+    assert harness.refused() == [advertiser("甲店")]
 
 
 @pytest.mark.parametrize("text", ["好的谢谢", "안녕하세요", "Ça va très bien", "㐀㐁", "收到，马上到"])
-def test_a_text_in_the_alphabet_that_is_declared_is_read_as_it_is(house: House, text: str) -> None:
-    house.send(JIA, MING, ad("甲店"))
-    assert house.reply(MING, JIA, text) == 0
-    assert house.refused() == []
-    assert house.kinds() == ["reply"]
+def test_a_text_in_the_alphabet_that_is_declared_is_read_as_it_is(harness: Harness, text: str) -> None:
+    harness.send(JIA, MING, ad("甲店"))
+    assert harness.reply(MING, JIA, text) == 0
+    assert harness.refused() == []
+    assert harness.kinds() == ["reply"]
 
 
 class _Undecided:
@@ -1125,11 +1127,11 @@ class _Undecided:
 
 @pytest.mark.parametrize(("text", "held"), [("退订了吗没", [ALL_MARKETING]), ("QUIT", []), ("N", [])])
 def test_a_doubtful_reply_to_a_port_that_nobody_owns_holds_all_marketing_but_for_commands_of_menus(
-    house: House, text: str, held: list[tuple[str, str]]
+    harness: Harness, text: str, held: list[tuple[str, str]]
 ) -> None:
-    house.reply_handler.inbox = cast("Any", _Undecided())
-    house.send(JIA, MING, ad("甲店"))
-    assert house.reply(MING, "10086", text) == 0
-    assert house.refused() == held
-    assert house.kinds() == ["review"]
-    assert house.send(YI, MING, ad("乙店")) == (NOT_PERMITTED if held else 0)
+    harness.reply_handler.inbox = cast("Any", _Undecided())
+    harness.send(JIA, MING, ad("甲店"))
+    assert harness.reply(MING, "10086", text) == 0
+    assert harness.refused() == held
+    assert harness.kinds() == ["review"]
+    assert harness.send(YI, MING, ad("乙店")) == (NOT_PERMITTED if held else 0)

@@ -13,7 +13,7 @@ from proxy.journal.records import evidence as grounds
 from proxy.journal.records import messages
 from proxy.relay.optout_reply import OptOutSettings
 from proxy.state.record.record import EMPTY, Record
-from tests.relay.test_optout_reply import JIA, MING, NOT_PERMITTED, YI, House
+from tests.relay.test_optout_reply import JIA, MING, NOT_PERMITTED, YI, Harness
 
 RULES = """
 rules:
@@ -34,82 +34,82 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
 
 
 @pytest.fixture
-def house(rules: policy.RuleSet) -> Iterator[House]:
-    house = House(rules)
-    yield house
-    assert house.tally.sent_against_record == 0
-    again = House(rules, disk=house.disk)  # what a restart finds is what was there
-    assert kept(again) == kept(house)
-    assert again.refused() == house.refused()
+def harness(rules: policy.RuleSet) -> Iterator[Harness]:
+    harness = Harness(rules)
+    yield harness
+    assert harness.tally.sent_against_record == 0
+    again = Harness(rules, disk=harness.disk)  # what a restart finds is what was there
+    assert kept(again) == kept(harness)
+    assert again.refused() == harness.refused()
 
 
-def kept(house: House) -> list[tuple[int, str]]:
+def kept(harness: Harness) -> list[tuple[int, str]]:
     """Texts kept with the refusals of 明, as a record has them."""
-    record = Record(house.store._table.get(MING) or EMPTY)
+    record = Record(harness.store._table.get(MING) or EMPTY)
     return [(one.signature, one.text) for one in record.refused_texts()]
 
 
-def evidence(house: House) -> list[str]:
-    return [unpack(grounds.VerdictEvidence, body).words for body in house.journalled(messages.EVIDENCE)]
+def evidence(harness: Harness) -> list[str]:
+    return [unpack(grounds.VerdictEvidence, body).words for body in harness.journalled(messages.EVIDENCE)]
 
 
-def test_the_same_words_under_another_name_are_known_again(house: House) -> None:
-    house.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
-    house.reply(MING, JIA, "R")
-    assert house.send(YI, MING, f"【新名】{OFFER.replace('3折', '2折')} 回T退订") == NOT_PERMITTED
-    assert house.send(YI, MING, f"【新名】{OFFER.replace('清仓', '大促')}！ 回T退订") == NOT_PERMITTED
-    assert house.send(YI, MING, "【新名】五金工具上新，电钻扳手套装满200减50，到店自提有礼 回T退订") == 0
-    assert evidence(house)[0].startswith("100% like what was refused: 秋冬羽绒服")
-    assert [said.reason for said in map(messages.unpack_verdict, house.journalled(messages.VERDICT)) if said.reason] == [
+def test_the_same_words_under_another_name_are_known_again(harness: Harness) -> None:
+    harness.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
+    harness.reply(MING, JIA, "R")
+    assert harness.send(YI, MING, f"【新名】{OFFER.replace('3折', '2折')} 回T退订") == NOT_PERMITTED
+    assert harness.send(YI, MING, f"【新名】{OFFER.replace('清仓', '大促')}！ 回T退订") == NOT_PERMITTED
+    assert harness.send(YI, MING, "【新名】五金工具上新，电钻扳手套装满200减50，到店自提有礼 回T退订") == 0
+    assert evidence(harness)[0].startswith("100% like what was refused: 秋冬羽绒服")
+    assert [said.reason for said in map(messages.unpack_verdict, harness.journalled(messages.VERDICT)) if said.reason] == [
         "renamed-sender"
     ] * 2
 
 
-def test_the_evidence_names_the_verdict_it_belongs_to(house: House) -> None:
-    house.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
-    house.reply(MING, JIA, "R")
-    house.send(YI, MING, f"【新名】{OFFER} 回T退订")
-    (told,) = (unpack(grounds.VerdictEvidence, body) for body in house.journalled(messages.EVIDENCE))
+def test_the_evidence_names_the_verdict_it_belongs_to(harness: Harness) -> None:
+    harness.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
+    harness.reply(MING, JIA, "R")
+    harness.send(YI, MING, f"【新名】{OFFER} 回T退订")
+    (told,) = (unpack(grounds.VerdictEvidence, body) for body in harness.journalled(messages.EVIDENCE))
     from proxy.journal.write_ahead_log import read
 
-    (verdict,) = (item for item in read(house.disk) if item.sequence == told.verdict_sequence)
+    (verdict,) = (item for item in read(harness.disk) if item.sequence == told.verdict_sequence)
     assert (messages.unpack_verdict(verdict.body).reason, told.rule) == ("renamed-sender", "renamed")
 
 
-def test_the_same_telephone_number_is_known_again_without_a_register(house: House) -> None:
-    house.send(JIA, MING, f"【甲店】{OFFER}，详询400-600-1111 拒收请回复R")
-    house.reply(MING, JIA, "R")
-    assert house.send(YI, MING, "【新名】全新楼盘现房发售，均价8字头，预约4006001111 回T退订") == NOT_PERMITTED
-    assert house.send(YI, MING, "【新名】全新楼盘现房发售，均价8字头，预约4006001112 回T退订") == 0
-    assert evidence(house) == ["phone 4006001111 stood in what was refused"]
+def test_the_same_telephone_number_is_known_again_without_a_register(harness: Harness) -> None:
+    harness.send(JIA, MING, f"【甲店】{OFFER}，详询400-600-1111 拒收请回复R")
+    harness.reply(MING, JIA, "R")
+    assert harness.send(YI, MING, "【新名】全新楼盘现房发售，均价8字头，预约4006001111 回T退订") == NOT_PERMITTED
+    assert harness.send(YI, MING, "【新名】全新楼盘现房发售，均价8字头，预约4006001112 回T退订") == 0
+    assert evidence(harness) == ["phone 4006001111 stood in what was refused"]
 
 
-def test_who_takes_a_refusal_back_hears_the_same_words_again(house: House) -> None:
-    house.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
-    house.reply(MING, JIA, "R")
-    assert len(kept(house)) == 1
-    house.reply(MING, JIA, "START")
-    assert kept(house) == []
-    assert house.send(YI, MING, f"【新名】{OFFER} 回T退订") == 0
+def test_who_takes_a_refusal_back_hears_the_same_words_again(harness: Harness) -> None:
+    harness.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
+    harness.reply(MING, JIA, "R")
+    assert len(kept(harness)) == 1
+    harness.reply(MING, JIA, "START")
+    assert kept(harness) == []
+    assert harness.send(YI, MING, f"【新名】{OFFER} 回T退订") == 0
 
 
 def test_what_is_kept_is_bounded_and_the_newest_stays(rules: policy.RuleSet) -> None:
-    house = House(rules, OptOutSettings(widen_after=0))
+    harness = Harness(rules, OptOutSettings(widen_after=0))
     for shop in range(12):
         words = "".join(chr(0x5000 + shop * 100 + letter) for letter in range(90))
-        assert house.send(JIA, MING, f"【店铺{shop:02d}】{words}优惠券满减 拒收请回复R") == 0
-        house.reply(MING, JIA, "R", after_s=1)
-    found = kept(house)
+        assert harness.send(JIA, MING, f"【店铺{shop:02d}】{words}优惠券满减 拒收请回复R") == 0
+        harness.reply(MING, JIA, "R", after_s=1)
+    found = kept(harness)
     assert len(found) == 8
     assert found[-1][1].startswith("\x1f" + chr(0x5000 + 1100))
     assert all(100 < len(text.encode()) <= 192 for _, text in found)
-    assert kept(House(rules, disk=house.disk)) == found
+    assert kept(Harness(rules, disk=harness.disk)) == found
 
 
-def test_a_code_is_never_kept(house: House) -> None:
-    house.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
-    house.reply(MING, JIA, "R")
-    ((_, text),) = kept(house)
+def test_a_code_is_never_kept(harness: Harness) -> None:
+    harness.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
+    harness.reply(MING, JIA, "R")
+    ((_, text),) = kept(harness)
     assert "3折" not in text  # digits are masked
     assert "0折" in text
     assert "拒收" not in text
@@ -118,22 +118,22 @@ def test_a_code_is_never_kept(house: House) -> None:
 
 def test_without_a_rule_that_compares_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("rules: [{id: s, when: {suppressed: true}, then: reject, reason: suppressed}]")
-    house = House(policy.load(tmp_path))
-    house.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
-    house.reply(MING, JIA, "R")
-    assert kept(house) == []
-    assert house.journalled(messages.REFUSED_SAID) == []
+    harness = Harness(policy.load(tmp_path))
+    harness.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
+    harness.reply(MING, JIA, "R")
+    assert kept(harness) == []
+    assert harness.journalled(messages.REFUSED_SAID) == []
 
 
 def test_texts_that_were_read_outlive_a_reload(rules: policy.RuleSet, tmp_path: Path) -> None:
-    house = House(rules)
-    house.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
+    harness = Harness(rules)
+    harness.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
     (tmp_path / "rules.yaml").write_text(RULES + "  - {id: more, when: {text: 禁词}, then: reject, reason: keyword}\n")
     changed = policy.load(tmp_path)
     changed.learn_from(rules)
-    house.relay.rules = changed
-    house.reply(MING, JIA, "R")
-    assert len(kept(house)) == 1
+    harness.relay.rules = changed
+    harness.reply(MING, JIA, "R")
+    assert len(kept(harness)) == 1
 
 
 # -- a platform and its shops
@@ -154,21 +154,21 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
 
 
 @pytest.fixture
-def street(market: policy.RuleSet) -> Iterator[House]:
-    house = House(market)
-    yield house
-    assert house.tally.sent_after_optout == 0
-    again = House(market, disk=house.disk)
+def street(market: policy.RuleSet) -> Iterator[Harness]:
+    harness = Harness(market)
+    yield harness
+    assert harness.tally.sent_after_optout == 0
+    again = Harness(market, disk=harness.disk)
     for port in (JIA, YI):
         for shop in ("青集", "禾苗", "麦田"):
-            assert again.send(port, MING, shop_offer(shop)) == house.send(port, MING, shop_offer(shop))
+            assert again.send(port, MING, shop_offer(shop)) == harness.send(port, MING, shop_offer(shop))
 
 
 def shop_offer(shop: str) -> str:
     return f"【{shop}】{OFFER} 拒收请回复R"
 
 
-def test_who_refuses_a_platform_by_reply_hears_no_shop_of_it_through_any_provider(street: House) -> None:
+def test_who_refuses_a_platform_by_reply_hears_no_shop_of_it_through_any_provider(street: Harness) -> None:
     street.send(JIA, MING, shop_offer("青集"))
     street.reply(MING, JIA, "R")
     assert [street.send(port, MING, shop_offer(shop)) for port in (JIA, YI) for shop in ("青集", "禾苗", "麦田")] == [
@@ -179,14 +179,14 @@ def test_who_refuses_a_platform_by_reply_hears_no_shop_of_it_through_any_provide
     }
 
 
-def test_who_refuses_one_shop_by_reply_still_gets_the_platform_and_the_other_shop(street: House) -> None:
+def test_who_refuses_one_shop_by_reply_still_gets_the_platform_and_the_other_shop(street: Harness) -> None:
     street.send(JIA, MING, shop_offer("禾苗"))
     street.reply(MING, JIA, "R")
     assert [street.send(port, MING, shop_offer("禾苗")) for port in (JIA, YI)] == [NOT_PERMITTED] * 2
     assert [street.send(port, MING, shop_offer(shop)) for port in (JIA, YI) for shop in ("青集", "麦田")] == [0] * 4
 
 
-def test_who_takes_the_platform_s_refusal_back_hears_its_shops_again(street: House) -> None:
+def test_who_takes_the_platform_s_refusal_back_hears_its_shops_again(street: Harness) -> None:
     street.send(JIA, MING, shop_offer("青集"))
     street.reply(MING, JIA, "R")
     street.reply(MING, JIA, "START")

@@ -21,36 +21,36 @@ from proxy.relay.effects.replay import replay
 from proxy.server.relay_task import run_to_end
 from proxy.state import open_store
 from proxy.wire import Frame, submit_sm, submit_sm_resp
-from tests.harness import BEIJING, SHANGHAI, Bind, House
+from tests.harness import BEIJING, SHANGHAI, Bind, Harness
 
 
-def jumps(house: House) -> list[float]:
-    return [unpack(messages.Clock, one.body).step_s for one in house.written() if one.kind == messages.CLOCK]
+def jumps(harness: Harness) -> list[float]:
+    return [unpack(messages.Clock, one.body).step_s for one in harness.written() if one.kind == messages.CLOCK]
 
 
 def test_a_clock_that_jumps_is_written_with_the_next_tick(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.relay.tick(house.now)
-    assert jumps(house) == [], "a tick alone writes nothing"
-    house.relay.clock_jumped(-3600.0)
-    house.relay.tick(house.now)
-    house.relay.tick(house.now)
-    assert jumps(house) == [-3600.0]
+    harness = Harness(tmp_path)
+    harness.relay.tick(harness.now)
+    assert jumps(harness) == [], "a tick alone writes nothing"
+    harness.relay.clock_jumped(-3600.0)
+    harness.relay.tick(harness.now)
+    harness.relay.tick(harness.now)
+    assert jumps(harness) == [-3600.0]
 
 
 def test_jumps_that_the_journal_could_not_take_are_told_once_it_writes_again(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.disk.free_bytes = 0
-    house.relay.clock_jumped(7.0)
-    house.relay.tick(house.now)
-    house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
-    assert house.relay.journal_down
-    house.relay.clock_jumped(-3.0)
-    house.relay.tick(house.now)
-    house.disk.free_bytes = None
-    house.relay.tick(house.now)
-    assert jumps(house) == [4.0]
-    assert not house.relay.journal_down
+    harness = Harness(tmp_path)
+    harness.disk.free_bytes = 0
+    harness.relay.clock_jumped(7.0)
+    harness.relay.tick(harness.now)
+    harness.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
+    assert harness.relay.journal_down
+    harness.relay.clock_jumped(-3.0)
+    harness.relay.tick(harness.now)
+    harness.disk.free_bytes = None
+    harness.relay.tick(harness.now)
+    assert jumps(harness) == [4.0]
+    assert not harness.relay.journal_down
 
 
 @pytest.mark.parametrize(("per", "ahead_s"), [("minute", 600), ("hour", 4 * 3600), ("day", 3 * 86_400)])
@@ -58,89 +58,89 @@ def test_a_limit_of_all_holds_after_a_clock_that_was_ahead_for_a_moment_and_a_re
     tmp_path: Path, per: str, ahead_s: int
 ) -> None:
     quota = f"rules: [{{id: quota, when: {{provider: jia}}, limit: {{count: 5, per: {per}, key: [provider]}}, then: reject, reason: provider-quota}}]"
-    house = House(tmp_path, rules=quota)
+    harness = Harness(tmp_path, rules=quota)
 
     def passed(count: int, first: int) -> int:
         for number in range(first, first + count):
-            house.submit("jia", SHANGHAI + number, f"【测试】第{number}号券 拒收请回复R")
-        return sum(said.outcome is Outcome.ALLOW for said in house.verdicts()[-count:])
+            harness.submit("jia", SHANGHAI + number, f"【测试】第{number}号券 拒收请回复R")
+        return sum(said.outcome is Outcome.ALLOW for said in harness.verdicts()[-count:])
 
     assert passed(8, 0) == 5
-    house.now += ahead_s
+    harness.now += ahead_s
     assert passed(2, 100) == 2
-    house.now -= ahead_s
-    house.relay.clock_jumped(-ahead_s)
+    harness.now -= ahead_s
+    harness.relay.clock_jumped(-ahead_s)
     assert passed(20, 200) == 3, "what was taken before was over by that clock; what it took meanwhile counts"
     assert passed(2, 100) == 2, "those who got one meanwhile are judged as of then"
     assert passed(20, 300) == 0
     replayed = open_store("sqlite::memory:")
-    replay(replayed, read(house.disk), 0)
+    replay(replayed, read(harness.disk), 0)
     assert [(key, series.pack()) for key, series in replayed.counters.series()] == [
-        (key, series.pack()) for key, series in house.store.counters.series()
+        (key, series.pack()) for key, series in harness.store.counters.series()
     ]
 
 
 def test_a_batch_that_fails_by_a_fault_holds_up_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    house = House(tmp_path)
-    house.store.waits = True
+    harness = Harness(tmp_path)
+    harness.store.waits = True
 
     async def faulty(keys: object) -> None:
         raise RuntimeError("a fault of ours")
 
     with monkeypatch.context() as patch:
-        patch.setattr(house.store, "load", faulty)
+        patch.setattr(harness.store, "load", faulty)
         with pytest.raises(RuntimeError, match="of ours"):
-            house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
-    house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 2)
-    house.turn()
-    assert [pending.sequence for pending in house.lanes["bj"].take(10)] == [2]
+            harness.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
+    harness.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 2)
+    harness.turn()
+    assert [pending.sequence for pending in harness.lanes["bj"].take(10)] == [2]
 
 
 def test_only_what_somebody_waits_for_is_synced_at_once(tmp_path: Path) -> None:
     """The provider's answer waits for the entry; what the carrier said of it, and refusals, only have to be written."""
-    house = House(tmp_path)
+    harness = Harness(tmp_path)
     asked: list[int] = []
-    cast("Any", house.relay.commit)._sync = lambda: asked.append(house.journal.written)
-    house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 1)
-    assert asked == [house.journal.written]
-    (pending,) = house.at_carrier()
-    house.carrier_says(pending, submit_sm_resp(1, 0, b"m1\0"))
-    assert [one.command_status for one in house.told("jia")] == [0]
-    house.relay.draining = True
-    house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 2)
-    assert [one.command_status for one in house.told("jia")] != [0]
+    cast("Any", harness.relay.commit)._sync = lambda: asked.append(harness.journal.written)
+    harness.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 1)
+    assert asked == [harness.journal.written]
+    (pending,) = harness.at_carrier()
+    harness.carrier_says(pending, submit_sm_resp(1, 0, b"m1\0"))
+    assert [one.command_status for one in harness.told("jia")] == [0]
+    harness.relay.draining = True
+    harness.submit("jia", SHANGHAI, "【测试】券 拒收请回复R", 2)
+    assert [one.command_status for one in harness.told("jia")] != [0]
     assert len(asked) == 1
-    house.relay.tick(house.now)
-    assert asked[1:] == [house.journal.written], "a tick later that is safe, too"
+    harness.relay.tick(harness.now)
+    assert asked[1:] == [harness.journal.written], "a tick later that is safe, too"
 
 
 def test_behind_a_batch_of_many_what_comes_waits_for_more_and_no_longer_than_that_took(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.store.waits = True
-    relay, batches = cast("Any", house.relay), list[Any]()
+    harness = Harness(tmp_path)
+    harness.store.waits = True
+    relay, batches = cast("Any", harness.relay), list[Any]()
     relay.batching._spawn = batches.append
 
     def come(first: int, count: int) -> None:
         for number in range(first, first + count):
             pdu = submit_sm("1069001", str(SHANGHAI + 7 * number), b"hello", sequence=number)
-            relay.submit_all(house.binds["jia"], [Frame.of(pdu)], house.now, house.now)
-        relay.turn(house.now)
+            relay.submit_all(harness.binds["jia"], [Frame.of(pdu)], harness.now, harness.now)
+        relay.turn(harness.now)
 
     come(1, BATCH_UNDER_LOAD)
     took_s = 0.004
-    house.now += took_s
+    harness.now += took_s
     run_to_end(batches.pop())
-    relay.turn(house.now)
-    assert len(house.at_carrier()) == BATCH_UNDER_LOAD
+    relay.turn(harness.now)
+    assert len(harness.at_carrier()) == BATCH_UNDER_LOAD
     come(100, 3)
     assert not batches, "more is on its way back than has come"
-    assert relay.batch_wait_until == pytest.approx(house.now + took_s)
-    house.now += took_s
+    assert relay.batch_wait_until == pytest.approx(harness.now + took_s)
+    harness.now += took_s
     come(200, 1)
     (batch,) = batches
     run_to_end(batch)
-    relay.turn(house.now)
-    assert [pending.sequence for pending in house.at_carrier()] == [100, 101, 102, 200]
+    relay.turn(harness.now)
+    assert [pending.sequence for pending in harness.at_carrier()] == [100, 101, 102, 200]
     come(300, 1)
     assert len(batches) == 2, "behind few nothing waits"
     run_to_end(batches[1])
@@ -151,15 +151,15 @@ def test_what_was_judged_before_new_rules_came_is_written_as_judged_by_the_old_o
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """Breaches are numbers of rules: under the other set's name they would be another rule's."""
-    house = House(tmp_path)
-    house.store.waits = True
-    relay, batches, swap = house.relay, list[Any](), house.store.swap
+    harness = Harness(tmp_path)
+    harness.store.waits = True
+    relay, batches, swap = harness.relay, list[Any](), harness.store.swap
 
     async def slow(writes: Any) -> Any:
         await asyncio.sleep(0)
         return await swap(writes)
 
-    monkeypatch.setattr(house.store, "swap", slow)
+    monkeypatch.setattr(harness.store, "swap", slow)
     cast("Any", relay.batching)._spawn = batches.append
 
     def come(sequence: int, *people: int) -> None:
@@ -167,8 +167,8 @@ def test_what_was_judged_before_new_rules_came_is_written_as_judged_by_the_old_o
             pdu = submit_sm(
                 "1069001", str(person), "【测试】双11券 拒收请回复R".encode("utf-16-be"), data_coding=8, sequence=sequence
             )
-            relay.submit_all(cast("Any", house.binds["jia"]), [Frame.of(pdu)], house.now, house.now)
-        relay.turn(house.now)
+            relay.submit_all(cast("Any", harness.binds["jia"]), [Frame.of(pdu)], harness.now, harness.now)
+        relay.turn(harness.now)
 
     old = relay.rules
     come(1, BEIJING, SHANGHAI)
@@ -186,13 +186,13 @@ def test_what_was_judged_before_new_rules_came_is_written_as_judged_by_the_old_o
         assert len(batches) == 1, "nothing begins meanwhile"
         with pytest.raises(StopIteration):
             batch.send(None)
-        relay.turn(house.now)
+        relay.turn(harness.now)
     assert relay.rules is new
     batches[1].send(None)
     with pytest.raises(StopIteration):
         batches[1].send(None)
-    relay.turn(house.now)
-    verdicts = [messages.unpack_verdict(one.body) for one in house.written() if one.kind == messages.VERDICT]
+    relay.turn(harness.now)
+    verdicts = [messages.unpack_verdict(one.body) for one in harness.written() if one.kind == messages.VERDICT]
     told = {(one.recipient, one.revision, one.reason): [breach[0] for breach in one.breaches] for one in verdicts}
     assert told == {
         (BEIJING, old.revision, "region-ban"): [0],
@@ -202,35 +202,35 @@ def test_what_was_judged_before_new_rules_came_is_written_as_judged_by_the_old_o
 
 
 def test_rules_that_are_taken_back_while_others_are_decided_about_never_come(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    house.store.waits = True
+    harness = Harness(tmp_path)
+    harness.store.waits = True
     batches = list[Any]()
-    cast("Any", house.relay.batching)._spawn = batches.append
-    house.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
-    old = house.relay.rules
-    house.relay.rules = copy.copy(old)
-    house.relay.rules = old
+    cast("Any", harness.relay.batching)._spawn = batches.append
+    harness.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
+    old = harness.relay.rules
+    harness.relay.rules = copy.copy(old)
+    harness.relay.rules = old
     run_to_end(batches[0])
-    house.turn()
-    assert house.relay.rules is old
-    assert len(house.verdicts()) == 1
+    harness.turn()
+    assert harness.relay.rules is old
+    assert len(harness.verdicts()) == 1
 
 
 def test_who_sends_is_asked_of_the_account_however_alike_the_octets_are(tmp_path: Path):
-    house = House(tmp_path)
-    first = house.binds["jia"].access
-    house.binds["other"] = Bind(Access(first.provider, replace(first.account, system_id="other"), (), first._ports))
+    harness = Harness(tmp_path)
+    first = harness.binds["jia"].access
+    harness.binds["other"] = Bind(Access(first.provider, replace(first.account, system_id="other"), (), first._ports))
     for number in range(5):
         for place, name in enumerate(("jia", "other", "yi")):
             text = f"【青禾】您的验证码{number}{place}00，5分钟内有效"
-            house.submit(name, SHANGHAI + 10 * number + place, text, source="1069001")
-    left = [(one.message.sender.account, one.bind) for one in house.lanes["bj"].take(100) if one.message is not None]
-    assert left == [("jia", house.binds["jia"]), ("other", house.binds["other"])] * 5, "yi does not own the port"
+            harness.submit(name, SHANGHAI + 10 * number + place, text, source="1069001")
+    left = [(one.message.sender.account, one.bind) for one in harness.lanes["bj"].take(100) if one.message is not None]
+    assert left == [("jia", harness.binds["jia"]), ("other", harness.binds["other"])] * 5, "yi does not own the port"
 
 
 class Waits:
-    def __init__(self, house: House) -> None:
-        self.outbox, self.said = house.relay.commit.outbox, list[str]()
+    def __init__(self, harness: Harness) -> None:
+        self.outbox, self.said = harness.relay.commit.outbox, list[str]()
 
     def when(self, sequence: int, name: str, *more: tuple[int, str]) -> None:
         def do() -> None:
@@ -242,7 +242,7 @@ class Waits:
 
 
 def test_what_waits_for_a_sync_is_let_out_in_order_with_what_that_leads_to(tmp_path: Path):
-    waits = Waits(House(tmp_path))
+    waits = Waits(Harness(tmp_path))
     waits.when(1, "a", (2, "d"), (9, "e"))
     waits.when(3, "b")
     waits.when(3, "c")
@@ -255,7 +255,7 @@ def test_what_waits_for_a_sync_is_let_out_in_order_with_what_that_leads_to(tmp_p
 
 @pytest.mark.parametrize("many", [1, 700, 2000])
 def test_of_what_is_let_out_nothing_is_lost_or_said_twice_though_one_of_it_fails(tmp_path: Path, many: int):
-    waits = Waits(House(tmp_path))
+    waits = Waits(Harness(tmp_path))
 
     def fails() -> None:
         raise ZeroDivisionError

@@ -24,7 +24,7 @@ SEGMENT_BYTES = 600
 NOW = 1e9
 
 
-class House:
+class Harness:
     """A gate's folder without a gate: a store, and a journal that goes on."""
 
     def __init__(self, folder: Path) -> None:
@@ -75,84 +75,86 @@ def _in(folder: Path) -> StoragePaths:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path)
 
 
-def test_a_copy_holds_what_there_was_and_only_its_owner_reads_it(house: House) -> None:
-    made = house.makes()
+def test_a_copy_holds_what_there_was_and_only_its_owner_reads_it(harness: Harness) -> None:
+    made = harness.makes()
     assert (made.first, made.last) == (1, 5)
-    assert house.segments(house.copy / "journal") == house.segments()
-    assert backup.check(house.copy) == made
-    assert house.copy.stat().st_mode & 0o77 == 0
-    assert all(path.stat().st_mode & 0o77 == 0 for path in house.copy.rglob("*") if path.is_file() and path.name != "identity")
+    assert harness.segments(harness.copy / "journal") == harness.segments()
+    assert backup.check(harness.copy) == made
+    assert harness.copy.stat().st_mode & 0o77 == 0
+    assert all(
+        path.stat().st_mode & 0o77 == 0 for path in harness.copy.rglob("*") if path.is_file() and path.name != "identity"
+    )
 
 
-def test_an_update_brings_what_was_written_since_and_copies_nothing_twice(house: House) -> None:
-    house.makes()
-    before = {path.name: path.stat().st_mtime_ns for path in (house.copy / "journal").glob("*.journal")}
-    house.writes(40)
-    assert backup.update(house.places, house.copy).last == 45
-    assert house.segments(house.copy / "journal") == house.segments()
-    assert len(before) < len(house.segments())
-    assert backup.check(house.copy).last == 45
+def test_an_update_brings_what_was_written_since_and_copies_nothing_twice(harness: Harness) -> None:
+    harness.makes()
+    before = {path.name: path.stat().st_mtime_ns for path in (harness.copy / "journal").glob("*.journal")}
+    harness.writes(40)
+    assert backup.update(harness.places, harness.copy).last == 45
+    assert harness.segments(harness.copy / "journal") == harness.segments()
+    assert len(before) < len(harness.segments())
+    assert backup.check(harness.copy).last == 45
 
 
-def test_a_tail_that_a_power_loss_took_and_a_restart_wrote_anew_is_copied_anew(house: House) -> None:
-    house.makes()
-    newest = max(house.journal.glob("*.journal"))
+def test_a_tail_that_a_power_loss_took_and_a_restart_wrote_anew_is_copied_anew(harness: Harness) -> None:
+    harness.makes()
+    newest = max(harness.journal.glob("*.journal"))
     torn = newest.read_bytes()
     newest.write_bytes(torn[:-20])
-    house.desk.close()
-    house.desk = Journal(OsDisk(house.journal), 0, segment_bytes=SEGMENT_BYTES)
-    house.desk.append(messages.STOP, pack(gate_events.Stop(9.0, 0)))
-    house.desk.write(9.0)
-    backup.update(house.places, house.copy)
-    assert house.segments(house.copy / "journal") == house.segments()
+    harness.desk.close()
+    harness.desk = Journal(OsDisk(harness.journal), 0, segment_bytes=SEGMENT_BYTES)
+    harness.desk.append(messages.STOP, pack(gate_events.Stop(9.0, 0)))
+    harness.desk.write(9.0)
+    backup.update(harness.places, harness.copy)
+    assert harness.segments(harness.copy / "journal") == harness.segments()
 
 
-def test_a_restored_copy_is_the_gate_it_was(house: House, tmp_path: Path) -> None:
-    house.makes()
+def test_a_restored_copy_is_the_gate_it_was(harness: Harness, tmp_path: Path) -> None:
+    harness.makes()
     places = _in(tmp_path / "new")
-    assert backup.restore(house.copy, places).last == 5
+    assert backup.restore(harness.copy, places).last == 5
     found = open_store(f"sqlite://{places.store}")
     found.belongs_to(OsDisk(places.journal))
     found.close()
-    assert house.segments(places.journal) == house.segments()
+    assert harness.segments(places.journal) == harness.segments()
 
 
-def test_kept_sets_of_rules_are_copied_put_back_and_go_when_they_went(house: House, tmp_path: Path) -> None:
-    house.keeps(1, 2)
-    house.makes()
-    RevisionStore(house.places.revisions, 9).remove(f"{1:016x}")
-    house.keeps(3)
-    backup.update(house.places, house.copy)
+def test_kept_sets_of_rules_are_copied_put_back_and_go_when_they_went(harness: Harness, tmp_path: Path) -> None:
+    harness.keeps(1, 2)
+    harness.makes()
+    RevisionStore(harness.places.revisions, 9).remove(f"{1:016x}")
+    harness.keeps(3)
+    backup.update(harness.places, harness.copy)
     places = _in(tmp_path / "new")
-    backup.restore(house.copy, places)
-    was, found = RevisionStore(house.places.revisions, 9), RevisionStore(places.revisions, 9)
+    backup.restore(harness.copy, places)
+    was, found = RevisionStore(harness.places.revisions, 9), RevisionStore(places.revisions, 9)
     assert found.all() == was.all() == [f"{number:016x}" for number in (2, 3)]
     for revision in found.all():
         assert found.files(revision) == was.files(revision)
     assert all(path.stat().st_mode & 0o77 == 0 for path in (places.revisions, *places.revisions.rglob("*")))
 
 
-def test_a_copy_that_could_not_be_made_leaves_the_folder_that_was_there(house: House) -> None:
-    house.copy.mkdir()
+def test_a_copy_that_could_not_be_made_leaves_the_folder_that_was_there(harness: Harness) -> None:
+    harness.copy.mkdir()
     with pytest.raises(BackupError, match="is this the gate's journal"):
-        backup.make(house.places._replace(journal=house.copy.parent / "nowhere"), house.copy)
-    assert list(house.copy.iterdir()) == []
+        backup.make(harness.places._replace(journal=harness.copy.parent / "nowhere"), harness.copy)
+    assert list(harness.copy.iterdir()) == []
 
 
-def test_nothing_is_put_where_something_is(house: House) -> None:
-    house.makes()
-    house.keeps(1)
-    elsewhere = _in(house.copy.parent / "new")
+def test_nothing_is_put_where_something_is(harness: Harness) -> None:
+    harness.makes()
+    harness.keeps(1)
+    elsewhere = _in(harness.copy.parent / "new")
     for place in ("store", "journal", "revisions"):
         with pytest.raises(BackupError, match="move it away first"):
-            backup.restore(house.copy, elsewhere._replace(**{place: getattr(house.places, place)}))
+            backup.restore(harness.copy, elsewhere._replace(**{place: getattr(harness.places, place)}))
         assert not elsewhere.store.exists()
     with pytest.raises(BackupError, match="is not empty; name a new folder"):
-        house.makes()
+        harness.makes()
 
 
 @pytest.mark.parametrize(
@@ -168,12 +170,12 @@ def test_nothing_is_put_where_something_is(house: House) -> None:
         (lambda copy: next((copy / "revisions").rglob("daily.yaml")).write_bytes(b"rules: [] \n"), "is not what was copied"),
     ],
 )
-def test_a_copy_that_is_not_whole_is_named_and_not_put_back(house: House, tmp_path: Path, spoil, says: str) -> None:
-    house.keeps(1)
-    house.makes()
-    spoil(house.copy)
+def test_a_copy_that_is_not_whole_is_named_and_not_put_back(harness: Harness, tmp_path: Path, spoil, says: str) -> None:
+    harness.keeps(1)
+    harness.makes()
+    spoil(harness.copy)
     with pytest.raises(BackupError, match=says):
-        backup.restore(house.copy, _in(tmp_path / "new"))
+        backup.restore(harness.copy, _in(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
 
 
@@ -182,31 +184,31 @@ def _flip(path: Path) -> None:
     path.write_bytes(data[:100] + bytes([data[100] ^ 1]) + data[101:])
 
 
-def test_what_is_no_gates_is_refused_and_so_is_another_journal(house: House, tmp_path: Path) -> None:
+def test_what_is_no_gates_is_refused_and_so_is_another_journal(harness: Harness, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="no such file; is this the gate's store"):
-        backup.make(house.places._replace(store=tmp_path / "none.db"), house.copy)
+        backup.make(harness.places._replace(store=tmp_path / "none.db"), harness.copy)
     other = tmp_path / "other.db"
     other.write_text("not a database, and long enough to be looked at" * 10)
     with pytest.raises(BackupError, match="file is not a database"):
-        backup.make(house.places._replace(store=other), tmp_path / "copy2")
+        backup.make(harness.places._replace(store=other), tmp_path / "copy2")
     with pytest.raises(BackupError, match="is this the gate's journal"):
-        backup.make(house.places._replace(journal=tmp_path / "nowhere"), tmp_path / "copy3")
-    house.makes()
+        backup.make(harness.places._replace(journal=tmp_path / "nowhere"), tmp_path / "copy3")
+    harness.makes()
     with pytest.raises(BackupError, match="is of another journal"):
-        backup.update(House(tmp_path / "second").places, house.copy)
+        backup.update(Harness(tmp_path / "second").places, harness.copy)
 
 
-def test_a_journal_that_is_damaged_gives_no_copy(house: House) -> None:
-    house.writes(40)
-    _flip(min(house.journal.glob("*.journal")))
+def test_a_journal_that_is_damaged_gives_no_copy(harness: Harness) -> None:
+    harness.writes(40)
+    _flip(min(harness.journal.glob("*.journal")))
     with pytest.raises(BackupError, match="is damaged at offset"):
-        house.makes()
-    assert not house.copy.exists(), "nothing is left that could be taken for a copy"
+        harness.makes()
+    assert not harness.copy.exists(), "nothing is left that could be taken for a copy"
 
 
-def test_an_interrupted_update_is_no_copy_until_it_is_done_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    house.makes()
-    house.writes(5)
+def test_an_interrupted_update_is_no_copy_until_it_is_done_again(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness.makes()
+    harness.writes(5)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -214,17 +216,17 @@ def test_an_interrupted_update_is_no_copy_until_it_is_done_again(house: House, m
     with monkeypatch.context() as context:
         context.setattr(backup, "_grown", full)
         with pytest.raises(OSError, match="No space left"):
-            backup.update(house.places, house.copy)
+            backup.update(harness.places, harness.copy)
     with pytest.raises(BackupError, match="was not finished"):
-        backup.check(house.copy)
-    assert backup.update(house.places, house.copy) == backup.check(house.copy)
+        backup.check(harness.copy)
+    assert backup.update(harness.places, harness.copy) == backup.check(harness.copy)
 
 
-def test_the_manifest_says_where_the_copy_ends(house: House) -> None:
-    made = house.makes()
-    said = json.loads((house.copy / "manifest.json").read_text())
+def test_the_manifest_says_where_the_copy_ends(harness: Harness) -> None:
+    made = harness.makes()
+    said = json.loads((harness.copy / "manifest.json").read_text())
     assert said["last"] == made.last
-    assert set(said["files"]) == {"state.db", "journal/identity", *(f"journal/{name}" for name in house.segments())}
+    assert set(said["files"]) == {"state.db", "journal/identity", *(f"journal/{name}" for name in harness.segments())}
 
 
 # --- the gate removes what is older than it is kept
@@ -238,130 +240,130 @@ def starts(places: StoragePaths) -> int:
         return len(list(read(disk, position.open_from, position.counted)))
 
 
-def test_a_copy_goes_on_over_what_the_gate_removed_before_it_came_and_says_so(house: House, tmp_path: Path) -> None:
-    house.makes()
-    kept = house.segments(house.copy / "journal")
-    house.writes(60)
-    first, last = house.removes()
-    house.writes(20)
-    made = backup.update(house.places, house.copy)
+def test_a_copy_goes_on_over_what_the_gate_removed_before_it_came_and_says_so(harness: Harness, tmp_path: Path) -> None:
+    harness.makes()
+    kept = harness.segments(harness.copy / "journal")
+    harness.writes(60)
+    first, last = harness.removes()
+    harness.writes(20)
+    made = backup.update(harness.places, harness.copy)
     assert first == 1
     assert made.holes == [{"first": 6, "last": last, "removed": "2001-09-09 09:46:40: gate106 (their time is over)"}], (
         "the copy had the five records before"
     )
-    assert (made.first, made.last, made.counted) == (1, house.desk.written, 65)
-    assert backup.check(house.copy) == made
-    assert kept.items() <= house.segments(house.copy / "journal").items(), "it keeps what it had"
+    assert (made.first, made.last, made.counted) == (1, harness.desk.written, 65)
+    assert backup.check(harness.copy) == made
+    assert kept.items() <= harness.segments(harness.copy / "journal").items(), "it keeps what it had"
     places = _in(tmp_path / "new")
-    backup.restore(house.copy, places)
-    assert house.segments(places.journal) == house.segments(), "what is before the hole the gate had no more, either"
+    backup.restore(harness.copy, places)
+    assert harness.segments(places.journal) == harness.segments(), "what is before the hole the gate had no more, either"
     assert starts(places) > 20
-    house.writes(3)
-    assert backup.update(house.places, house.copy).last == made.last + 3
+    harness.writes(3)
+    assert backup.update(harness.places, harness.copy).last == made.last + 3
 
 
 @pytest.mark.parametrize("left", [-7, 50, 0])
-def test_a_group_that_was_being_written_when_it_was_copied_is_none(house: House, left: int) -> None:
-    house.makes()
-    newest = max((house.copy / "journal").glob("*.journal"))
+def test_a_group_that_was_being_written_when_it_was_copied_is_none(harness: Harness, left: int) -> None:
+    harness.makes()
+    newest = max((harness.copy / "journal").glob("*.journal"))
     newest.write_bytes(newest.read_bytes().rstrip(b"\0")[:left])
-    house.writes(60)
-    _, last = house.removes()
-    made = backup.update(house.places, house.copy)
+    harness.writes(60)
+    _, last = harness.removes()
+    made = backup.update(harness.places, harness.copy)
     if left == -7:
         assert [(one["first"], one["last"]) for one in made.holes] == [(5, last)]
     else:  # nothing of it is left that means anything
         assert (made.first, made.holes) == (last + 1, [])
-    assert (made.last, made.counted) == (house.desk.written, 65)
-    assert backup.check(house.copy) == made
+    assert (made.last, made.counted) == (harness.desk.written, 65)
+    assert backup.check(harness.copy) == made
 
 
-def test_removals_one_after_the_other_are_one_hole_and_a_second_hole_is_another(house: House) -> None:
-    house.makes()
-    house.writes(60)
-    house.removes(most=3)
-    _, last = house.removes(most=3)
-    (hole,) = backup.update(house.places, house.copy).holes
+def test_removals_one_after_the_other_are_one_hole_and_a_second_hole_is_another(harness: Harness) -> None:
+    harness.makes()
+    harness.writes(60)
+    harness.removes(most=3)
+    _, last = harness.removes(most=3)
+    (hole,) = backup.update(harness.places, harness.copy).holes
     assert (hole["first"], hole["last"]) == (6, last)
     assert hole["removed"].count("gate106") == 2
-    house.writes(80)
-    _, last = house.removes()
-    holes = backup.update(house.places, house.copy).holes
+    harness.writes(80)
+    _, last = harness.removes()
+    holes = backup.update(harness.places, harness.copy).holes
     assert [(one["first"] > 6, one["last"]) for one in holes] == [(False, hole["last"]), (True, last)]
 
 
 @pytest.mark.parametrize("half", [True, False])
-def test_a_hole_that_nobody_explains_is_named_and_the_copy_stays_as_it_was(house: House, half: bool) -> None:
-    made = house.makes()
-    house.writes(60)
+def test_a_hole_that_nobody_explains_is_named_and_the_copy_stays_as_it_was(harness: Harness, half: bool) -> None:
+    made = harness.makes()
+    harness.writes(60)
     if half:
-        house.removes(most=2)
-    gone = house.removes(says_so=False)
+        harness.removes(most=2)
+    gone = harness.removes(says_so=False)
     first = gone[0] if half else 6
     with pytest.raises(BackupError, match=rf"records {first} to {gone[1]} are not here, and none of the others says that"):
-        backup.update(house.places, house.copy)
-    assert backup.check(house.copy) == made
+        backup.update(harness.places, harness.copy)
+    assert backup.check(harness.copy) == made
 
 
-def test_killed_amid_an_update_over_a_hole_the_next_one_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    house.makes()
-    house.writes(60)
-    house.removes()
+def test_killed_amid_an_update_over_a_hole_the_next_one_goes_on(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness.makes()
+    harness.writes(60)
+    harness.removes()
     for step in ("_state", "_sets", "_noted"):
         with monkeypatch.context() as context:
             context.setattr(backup, step, _killed)
             with pytest.raises(KeyboardInterrupt):
-                backup.update(house.places, house.copy)
+                backup.update(harness.places, harness.copy)
         with pytest.raises(BackupError, match="was not finished"):
-            backup.check(house.copy)
-    made = backup.update(house.places, house.copy)
+            backup.check(harness.copy)
+    made = backup.update(harness.places, harness.copy)
     assert len(made.holes) == 1
-    assert backup.check(house.copy) == made
-    assert not list(house.copy.glob("*.old")) + list(house.copy.glob("*.new"))
+    assert backup.check(harness.copy) == made
+    assert not list(harness.copy.glob("*.old")) + list(harness.copy.glob("*.new"))
 
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_copy_made_before_holes_were_known_is_still_one(house: House) -> None:
-    made = house.makes()
-    manifest = house.copy / "manifest.json"
+def test_a_copy_made_before_holes_were_known_is_still_one(harness: Harness) -> None:
+    made = harness.makes()
+    manifest = harness.copy / "manifest.json"
     said = json.loads(manifest.read_text())
     del said["holes"]
     manifest.write_text(json.dumps(said))
-    assert backup.check(house.copy) == made
+    assert backup.check(harness.copy) == made
 
 
-def test_what_reads_a_copy_over_a_hole_says_that_something_is_missing(house: House) -> None:
-    house.makes()
-    house.writes(60)
-    _, last = house.removes()
-    backup.update(house.places, house.copy)
-    done = run("journal", "verify", house.copy / "journal")
+def test_what_reads_a_copy_over_a_hole_says_that_something_is_missing(harness: Harness) -> None:
+    harness.makes()
+    harness.writes(60)
+    _, last = harness.removes()
+    backup.update(harness.places, harness.copy)
+    done = run("journal", "verify", harness.copy / "journal")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"records 6 to {last} are not here: they were removed before this copy was brought up to now" in done.stdout
-    told = json.loads(run("journal", "verify", house.copy / "journal", "--json").stdout)
+    told = json.loads(run("journal", "verify", harness.copy / "journal", "--json").stdout)
     assert [(one["first"], one["last"]) for one in told["holes"]] == [(6, last)]
-    traced = run("optout", "trace", "--to", "13800210500", "--journal", house.copy / "journal")
+    traced = run("optout", "trace", "--to", "13800210500", "--journal", harness.copy / "journal")
     assert f"records 6 to {last} were removed before this copy had them" in traced.stdout
-    (house.copy / "journal" / sorted(house.segments())[-2]).unlink()
-    assert run("journal", "verify", house.copy / "journal").returncode == 1
-    damaged = run("optout", "trace", "--to", "13800210500", "--journal", house.copy / "journal")
+    (harness.copy / "journal" / sorted(harness.segments())[-2]).unlink()
+    assert run("journal", "verify", harness.copy / "journal").returncode == 1
+    damaged = run("optout", "trace", "--to", "13800210500", "--journal", harness.copy / "journal")
     assert damaged.returncode == 2
     assert "none of the others says that they were removed" in damaged.stderr
 
 
 def test_a_copy_that_is_brought_up_to_now_has_nobody_who_was_erased_meanwhile(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the segment is as long as it was, and its end the same."""
     monkeypatch.setattr(backup, "PIECE", 64)
-    house.makes()
-    name = house.desk.disk.list()[0]
-    path = house.journal / name
+    harness.makes()
+    name = harness.desk.disk.list()[0]
+    path = harness.journal / name
     data = path.read_bytes()
     header = unpack_header(data)
     path.write_bytes(pack_header(header._replace(form=header.form + REDACTED)) + data[HEADER_BYTES:])
-    backup.update(house.places, house.copy)
-    assert (house.copy / "journal" / name).read_bytes() == path.read_bytes()
+    backup.update(harness.places, harness.copy)
+    assert (harness.copy / "journal" / name).read_bytes() == path.read_bytes()

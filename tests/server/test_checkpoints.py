@@ -18,7 +18,7 @@ from proxy.server import checkpoints
 from proxy.server.checkpoints import Checkpoints
 from proxy.state import open_store
 from proxy.state.stores.sqlite import SqliteStore
-from tests.harness import NOON, House
+from tests.harness import NOON, Harness
 from tests.state.damage import damaged
 
 SOON_S = 20.0
@@ -30,13 +30,13 @@ class Stage:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "state.db"
         self.store: SqliteStore = open_store(f"sqlite:///{self.path}")
-        house = House(folder)
-        house.journal.append(messages.START, pack(gate_events.Start(NOON, 0, 0)))
-        house.journal.write(NOON)
+        harness = Harness(folder)
+        harness.journal.append(messages.START, pack(gate_events.Start(NOON, 0, 0)))
+        harness.journal.write(NOON)
         self.wrong: Exception | None = None
         """What the wait for the journal's sync ends with."""
         self.checkpoints = Checkpoints(
-            self.store, house.journal, house.relay, MessageIds("carrier", []), self._synced, [], ChunkedImports()
+            self.store, harness.journal, harness.relay, MessageIds("carrier", []), self._synced, [], ChunkedImports()
         )
 
     async def _synced(self, sequence: int) -> None:

@@ -57,7 +57,7 @@ class Relay:
 
 
 @pytest.fixture
-def house() -> tuple[RelayTask, Relay, Loop]:
+def harness() -> tuple[RelayTask, Relay, Loop]:
     loop, relay = Loop(), Relay()
     deliver_relay = SimpleNamespace(turn=lambda now: None)
     stub = cast("Any", None)
@@ -68,14 +68,14 @@ def house() -> tuple[RelayTask, Relay, Loop]:
     )
 
 
-def test_no_timer_is_set_while_nothing_waits(house: tuple[RelayTask, Relay, Loop]) -> None:
-    relay_task, _, loop = house
+def test_no_timer_is_set_while_nothing_waits(harness: tuple[RelayTask, Relay, Loop]) -> None:
+    relay_task, _, loop = harness
     relay_task.turn()
     assert loop.set == []
 
 
-def test_while_the_oldest_changes_a_timer_that_is_early_stays(house: tuple[RelayTask, Relay, Loop]) -> None:
-    relay_task, relay, loop = house
+def test_while_the_oldest_changes_a_timer_that_is_early_stays(harness: tuple[RelayTask, Relay, Loop]) -> None:
+    relay_task, relay, loop = harness
     for later in range(100):  # each is whole before it has waited long enough, and another is the oldest
         relay.parts.next_s = 10.0 + later
         relay_task.turn()
@@ -86,8 +86,8 @@ def test_while_the_oldest_changes_a_timer_that_is_early_stays(house: tuple[Relay
     assert len(loop.set) == 2
 
 
-def test_one_that_is_due_before_the_timer_gets_an_earlier_one(house: tuple[RelayTask, Relay, Loop]) -> None:
-    relay_task, relay, loop = house
+def test_one_that_is_due_before_the_timer_gets_an_earlier_one(harness: tuple[RelayTask, Relay, Loop]) -> None:
+    relay_task, relay, loop = harness
     relay.parts.next_s = 10.0
     relay_task.turn()
     relay.parts.next_s = 4.0
@@ -95,8 +95,8 @@ def test_one_that_is_due_before_the_timer_gets_an_earlier_one(house: tuple[Relay
     assert loop.waiting == [4.0]
 
 
-def test_after_all_are_whole_the_timer_goes_off_once_for_nothing(house: tuple[RelayTask, Relay, Loop]) -> None:
-    relay_task, relay, loop = house
+def test_after_all_are_whole_the_timer_goes_off_once_for_nothing(harness: tuple[RelayTask, Relay, Loop]) -> None:
+    relay_task, relay, loop = harness
     relay.parts.next_s = 10.0
     relay_task.turn()
     relay.parts.next_s = None

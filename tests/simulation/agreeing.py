@@ -38,8 +38,8 @@ ACTS, MESSAGES = 8, 12
 
 
 def named(number: int) -> int:
-    """A person's name under the key of the house."""
-    return int.from_bytes(blake2b(number.to_bytes(8, "big"), key=b"of the house", digest_size=8).digest(), "big")
+    """A person's name under the key of the harness."""
+    return int.from_bytes(blake2b(number.to_bytes(8, "big"), key=b"of the harness", digest_size=8).digest(), "big")
 
 
 class Agreeing:

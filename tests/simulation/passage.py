@@ -182,7 +182,7 @@ class Passage:
         self.session = Session("carrier", Timers(response_s=RESPONSE_S), self.now, 100_000)
         self.session._enter("bound_trx")
         self.late: dict[int, Any] = {}
-        self.house = self._house()
+        self.harness = self._harness()
         self.journal.append(messages.START, pack(gate_events.Start(self.now, 0, self.relay.highest_id)))
         self.journal.write(self.now)
         self.journal.note_synced(self.journal.sync())
@@ -195,16 +195,16 @@ class Passage:
         )  # fmt: skip
         return Access(cast("Any", provider), cast("Any", SimpleNamespace(system_id=name, ports=None)), (), self.ports)
 
-    def _house(self) -> Any:
+    def _harness(self) -> Any:
         """The gate's own way with a carrier's answers, without a network."""
-        house = SimpleNamespace(
+        harness = SimpleNamespace(
             carrier=SimpleNamespace(name="bj"), owner="", tally=self.tally, lane=self.lane, relay=self.relay,
             pacer=SimpleNamespace(throttled=lambda now_s: None),
         )  # fmt: skip
-        house.malformed = MalformedLog(self.tally, "bj", "bj")
-        house.answer_filter = AnswerFilter(house.malformed, None, "bj")
-        house.answer_filter.relay = self.relay
-        return house
+        harness.malformed = MalformedLog(self.tally, "bj", "bj")
+        harness.answer_filter = AnswerFilter(harness.malformed, None, "bj")
+        harness.answer_filter.relay = self.relay
+        return harness
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         try:
@@ -347,10 +347,10 @@ class Passage:
     def answers(self, data: bytes) -> None:
         received = self.session.receive(data, self.now)
         if received.answers:
-            CarrierAccount.answers(self.house, received.answers, self.now)
+            CarrierAccount.answers(self.harness, received.answers, self.now)
         for sequence, frame in received.strays:
             if (transit := self.late.pop(sequence, None)) is not None:
-                CarrierAccount.late(self.house, transit, frame)
+                CarrierAccount.late(self.harness, transit, frame)
         self.wake()
 
     # ------------------------------------------------------------------ what people see

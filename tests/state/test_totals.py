@@ -44,7 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     found.kill()
 
 
-class House:
+class Harness:
     """Nodes on one cluster, in one loop."""
 
     def __init__(self, stores: list[ValkeyStore]) -> None:
@@ -108,15 +108,15 @@ class House:
 
 
 @asynccontextmanager
-async def opened(url: str, nodes: range, deadline_s: float) -> AsyncIterator[House]:
+async def opened(url: str, nodes: range, deadline_s: float) -> AsyncIterator[Harness]:
     stores = [open_url(url, secret=SECRET, node=node, deadline_s=deadline_s) for node in nodes]
     try:
         for store in stores:
             await store.open()
-        house = House(stores)
-        sharing = [asyncio.ensure_future(house.share_on(node)) for node in range(len(stores))]
-        yield house
-        house.over = True
+        harness = Harness(stores)
+        sharing = [asyncio.ensure_future(harness.share_on(node)) for node in range(len(stores))]
+        yield harness
+        harness.over = True
         await asyncio.gather(*sharing)
     finally:
         for store in stores:
@@ -125,13 +125,13 @@ async def opened(url: str, nodes: range, deadline_s: float) -> AsyncIterator[Hou
 
 def test_totals_hold_to_the_message_over_the_shards_of_a_cluster(cluster: Cluster):
     async def story() -> None:
-        async with opened(cluster.url, range(NODES), deadline_s=10.0) as house:
-            await house.use_up(FIRST)
+        async with opened(cluster.url, range(NODES), deadline_s=10.0) as harness:
+            await harness.use_up(FIRST)
             await asyncio.sleep(REPORT_S)
-            assert await house.send_each(FIRST, 5) == 0
-        assert house.passed == dict.fromkeys(FIRST, QUOTA)
-        assert max(house.most.values()) <= TOTAL + 1e-6
-        assert min(house.most.values()) == pytest.approx(TOTAL)
+            assert await harness.send_each(FIRST, 5) == 0
+        assert harness.passed == dict.fromkeys(FIRST, QUOTA)
+        assert max(harness.most.values()) <= TOTAL + 1e-6
+        assert min(harness.most.values()) == pytest.approx(TOTAL)
 
     asyncio.run(story())
 
@@ -141,23 +141,23 @@ def test_a_primary_that_dies_costs_at_most_what_was_left_of_a_quota_and_is_told_
     left = 40
 
     async def story() -> None:
-        async with opened(cluster.url, range(NODES, 2 * NODES), deadline_s=1.0) as house:
-            await house.send_each(CALM, 50)
-            await house.send_each(EAGER, (QUOTA - left) // NODES)
+        async with opened(cluster.url, range(NODES, 2 * NODES), deadline_s=1.0) as harness:
+            await harness.send_each(CALM, 50)
+            await harness.send_each(EAGER, (QUOTA - left) // NODES)
             await asyncio.sleep(1.5 * REPORT_S)
             cluster.primaries()[0].kill()
-            await house.until(up=False)
-            await house.send_each(CALM, 25)
-            assert [house.passed[key] for key in CALM] == [2 * 75] * len(CALM), "nobody is refused who need not be"
-            await house.send_each(EAGER, 2 * left)
-            await house.until(up=True)
-            await house.use_up((*CALM, *EAGER))
+            await harness.until(up=False)
+            await harness.send_each(CALM, 25)
+            assert [harness.passed[key] for key in CALM] == [2 * 75] * len(CALM), "nobody is refused who need not be"
+            await harness.send_each(EAGER, 2 * left)
+            await harness.until(up=True)
+            await harness.use_up((*CALM, *EAGER))
             await asyncio.sleep(REPORT_S)
-            assert await house.send_each((*CALM, *EAGER), 5) == 0
-        assert [house.passed[key] for key in CALM] == [QUOTA] * len(CALM), "what was taken meanwhile counts"
-        over = [house.passed[key] - QUOTA for key in EAGER]
+            assert await harness.send_each((*CALM, *EAGER), 5) == 0
+        assert [harness.passed[key] for key in CALM] == [QUOTA] * len(CALM), "what was taken meanwhile counts"
+        over = [harness.passed[key] - QUOTA for key in EAGER]
         assert 0 <= min(over) <= max(over) <= (NODES - 1) * left
         assert any(over), "it was asked for more than there was"
-        assert max(house.most.values()) <= TOTAL + 1e-6
+        assert max(harness.most.values()) <= TOTAL + 1e-6
 
     asyncio.run(story())

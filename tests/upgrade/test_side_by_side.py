@@ -122,7 +122,7 @@ def tell(gate: Gate, *words: str) -> None:
 
 
 @pytest.fixture
-def house(tmp_path: Path, earlier: tuple[Path, int]) -> Iterator[tuple[Valkey, list[Carrier], Gate, Gate]]:
+def harness(tmp_path: Path, earlier: tuple[Path, int]) -> Iterator[tuple[Valkey, list[Carrier], Gate, Gate]]:
     Earlier.code, libraries = earlier
     with ExitStack() as after:
         server = Valkey(tmp_path / "valkey")
@@ -139,9 +139,9 @@ def house(tmp_path: Path, earlier: tuple[Path, int]) -> Iterator[tuple[Valkey, l
 
 
 def test_two_versions_count_together_and_tell_each_other_and_one_takes_the_others_place(
-    house: tuple[Valkey, list[Carrier], Gate, Gate],
+    harness: tuple[Valkey, list[Carrier], Gate, Gate],
 ) -> None:
-    server, carriers, then, today = house
+    server, carriers, then, today = harness
     numbers = count(100)
     many = people(numbers, 40)
     assert at_once([then, today] * 2, many, 2) == dict.fromkeys(many, CAP)

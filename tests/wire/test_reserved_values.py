@@ -115,8 +115,8 @@ def test_what_a_strict_carrier_would_refuse_is_refused_with_the_status_of_its_fi
     for _ in range(3):  # also once the text is known
         assert between.sends(submit(**fields)) == []
         assert [(one.sequence_number, one.command_status, one.body) for one in between.told()] == [(7, status, b"")]
-    assert between.house.tally.bad_pdus == {("provider", "reserved", "jia"): 3}
-    assert [said.reason for said in between.house.verdicts()] == ["malformed"] * 3
+    assert between.harness.tally.bad_pdus == {("provider", "reserved", "jia"): 3}
+    assert [said.reason for said in between.harness.verdicts()] == ["malformed"] * 3
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -127,7 +127,7 @@ def test_it_passes_byte_for_byte_where_the_provider_may_send_it(make: Make, name
         asked = submit(**fields)
         (frame,) = between.sends(asked)
         assert frame.body == asked[16:]
-    assert between.house.tally.bad_pdus == {}
+    assert between.harness.tally.bad_pdus == {}
 
 
 @pytest.mark.parametrize("name", PASSED)

@@ -23,7 +23,7 @@ NOON = 1_700_000_000.0
 DAY_S = 86_400
 
 
-class House:
+class Harness:
     """As much of a gate as the keeper asks for, with a journal of 300 days."""
 
     def __init__(self) -> None:
@@ -78,9 +78,9 @@ def _with(module: Any, **others: Any) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def keeping(house: House) -> AsyncIterator[retention.RetentionTask]:
-    gate: Any = house
-    retention_task = retention.RetentionTask(gate, house.journal)
+async def keeping(harness: Harness) -> AsyncIterator[retention.RetentionTask]:
+    gate: Any = harness
+    retention_task = retention.RetentionTask(gate, harness.journal)
     retention_task.keep = Retention(190, ())
     task = asyncio.create_task(retention_task.run())
     yield retention_task
@@ -94,48 +94,48 @@ async def an_hour(hours: asyncio.Queue[None]) -> None:
 
 
 async def test_the_first_hour_of_a_start_removes_nothing_the_next_what_is_old(hours: asyncio.Queue[None]) -> None:
-    house = House()
-    async with keeping(house) as retention_task:
+    harness = Harness()
+    async with keeping(harness) as retention_task:
         await asyncio.to_thread(lambda: None)
-        assert house.removals() == []
+        assert harness.removals() == []
         await an_hour(hours)
-        (removed,) = house.removals()
+        (removed,) = harness.removals()
         assert (removed.who, removed.why, removed.last) == ("gate106", "retention: 190 days", 109)
         assert retention_task.gauges()["journal_oldest_s"] == NOON - 190 * DAY_S
         await an_hour(hours)
-        assert len(house.removals()) == 1
+        assert len(harness.removals()) == 1
 
 
 async def test_a_clock_that_jumped_is_not_believed_for_an_hour(
     hours: asyncio.Queue[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = House()
+    harness = Harness()
     wall = iter([NOON, NOON + 10 * 366 * DAY_S, NOON + 10 * 366 * DAY_S, NOON + 10 * 366 * DAY_S, NOON + 10 * 366 * DAY_S])
     monkeypatch.setattr(retention, "time", SimpleNamespace(time=lambda: next(wall), monotonic=lambda: 0.0))
-    async with keeping(house):
+    async with keeping(harness):
         await an_hour(hours)
-        assert house.removals() == []
+        assert harness.removals() == []
         await an_hour(hours)
-        assert len(house.removals()) == 1
+        assert len(harness.removals()) == 1
 
 
 async def test_where_it_cannot_be_written_down_nothing_goes_and_the_next_hour_tries_again(hours: asyncio.Queue[None]) -> None:
-    house = House()
-    house.full = True
-    async with keeping(house):
+    harness = Harness()
+    harness.full = True
+    async with keeping(harness):
         await an_hour(hours)
-        assert len(house.disk.list()) == 300
-        house.full = False
+        assert len(harness.disk.list()) == 300
+        harness.full = False
         await an_hour(hours)
-        assert len(house.removals()) == 1
+        assert len(harness.removals()) == 1
 
 
 async def test_what_is_said_by_a_reload_holds_the_next_hour(hours: asyncio.Queue[None]) -> None:
-    house = House()
-    async with keeping(house) as retention_task:
+    harness = Harness()
+    async with keeping(harness) as retention_task:
         retention_task.keep = Retention(400, ())
         await an_hour(hours)
-        assert house.removals() == []
+        assert harness.removals() == []
         retention_task.keep = Retention(31, ())
         await an_hour(hours)
-        assert [one.last for one in house.removals()] == [268]
+        assert [one.last for one in harness.removals()] == [268]

@@ -19,16 +19,16 @@ from proxy.model.counters import GateCounters
 from proxy.operations.metrics import Gauges, exposition
 from tests.archive.journals import nights
 from tests.commands import app
-from tests.harness import House
+from tests.harness import Harness
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    house = House(tmp_path)
-    house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
-    nights(house, people=1)
-    house.journal.close()
+    harness = Harness(tmp_path)
+    harness.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
+    harness.journal = harness.relay.commit.journal = Journal(harness.disk, 0)
+    nights(harness, people=1)
+    harness.journal.close()
     path = tmp_path / "gate106.yaml"
     path.write_text(f"store: sqlite:///{tmp_path}/state.db\njournal: {tmp_path}/journal\nrules: {tmp_path}/rules\n")
     return path

@@ -14,7 +14,7 @@ from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.state.revision_store import RevisionStore
 from tests.commands import app
-from tests.harness import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, Harness
 
 AD = "【测试】<b>双11</b>好礼&满100减50, 电话13912345678 拒收请回复R"
 SETTINGS = """
@@ -31,18 +31,18 @@ providers:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Settings, rules and a journal: six messages, of which two were refused."""
-    house = House(tmp_path)
-    rules = house.relay.rules
-    house.journal.append(
-        messages.RULES, pack(gate_events.Rules(house.now, rules.revision, tuple(rule.id for rule in rules.rules)))
+    harness = Harness(tmp_path)
+    rules = harness.relay.rules
+    harness.journal.append(
+        messages.RULES, pack(gate_events.Rules(harness.now, rules.revision, tuple(rule.id for rule in rules.rules)))
     )
-    house.journal.write(house.now)
+    harness.journal.write(harness.now)
     for person in (SHANGHAI, SHANGHAI, SHANGHAI, SHANGHAI, SHANGHAI + 1, BEIJING):
-        house.now += 700
-        house.submit("jia", person, AD)
+        harness.now += 700
+        harness.submit("jia", person, AD)
     (tmp_path / "journal").mkdir()
-    for name in house.disk.list():
-        (tmp_path / "journal" / name).write_bytes(house.disk.read(name))
+    for name in harness.disk.list():
+        (tmp_path / "journal" / name).write_bytes(harness.disk.read(name))
     (tmp_path / "gate106.yaml").write_text(SETTINGS.format(folder=tmp_path), encoding="utf-8")
     return tmp_path
 

@@ -23,7 +23,7 @@ from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
 from proxy.state.record import record
-from tests.harness import RULES, SHANGHAI, House
+from tests.harness import RULES, SHANGHAI, Harness
 
 AD = "【测试】双11好礼, 满100减50 拒收请回复R"
 KNOWN = dict.fromkeys(("jia", "yi"), KnownProvider(Category.MARKETING))
@@ -34,8 +34,8 @@ class Two:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        one = House(folder)
-        self.gates = one, House(folder, beside=one)
+        one = Harness(folder)
+        self.gates = one, Harness(folder, beside=one)
         for gate in self.gates:
             rules = gate.relay.rules
             self.writes(
@@ -54,7 +54,7 @@ class Two:
         gate.submit("jia", person, AD)
         return next((one.command_status for one in gate.told("jia")), 0)
 
-    def writes(self, gate: House, kind: int, body: bytes) -> None:
+    def writes(self, gate: Harness, kind: int, body: bytes) -> None:
         gate.journal.append(kind, body)
         gate.journal.write(gate.now)
 

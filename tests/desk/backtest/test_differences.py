@@ -21,7 +21,7 @@ from proxy.policy import RuleSet
 from proxy.policy.reply_paths import ReplyPath
 from proxy.relay.multipart.assembler import WAIT_S
 from proxy.wire import Frame, submit_sm, submit_sm_resp
-from tests.harness import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, Harness
 
 AD, OTHER = "【测试】双11好礼, 满100减50 拒收请回复R", "【测试】会员日秒杀, 全场5折 拒收请回复R"
 ESME_RSYSERR = 0x08
@@ -35,44 +35,44 @@ def rules_of(tmp_path: Path, text: str) -> RuleSet:
     return policy.load(folder)
 
 
-def again(house: House, rules: RuleSet, *, since: float = 0.0, now: float = 1e12, by: RuleSet | None = None) -> Differences:
-    """The house's journal judged again; ``by``: rules that count what was sent before ``since``."""
+def again(harness: Harness, rules: RuleSet, *, since: float = 0.0, now: float = 1e12, by: RuleSet | None = None) -> Differences:
+    """The harness's journal judged again; ``by``: rules that count what was sent before ``since``."""
     found = Differences(since, now - 900, rules.revision)
     found.learn(rules)
     senders = Senders(KNOWN)
     before, left = rebuild(
-        groups_of(house.disk), since, window_s(rules), hear=found.note, count_by=(by, senders) if by is not None else None
+        groups_of(harness.disk), since, window_s(rules), hear=found.note, count_by=(by, senders) if by is not None else None
     )
     Rerun(before.store, lambda _: rules, senders, found.count, found.skip, found.note, before.found).run(left)
     return found
 
 
-def noted(house: House) -> None:
+def noted(harness: Harness) -> None:
     """As a start does: the names of its rules."""
-    rules = house.relay.rules
-    house.journal.append(
-        messages.RULES, pack(gate_events.Rules(house.now, rules.revision, tuple(rule.id for rule in rules.rules)))
+    rules = harness.relay.rules
+    harness.journal.append(
+        messages.RULES, pack(gate_events.Rules(harness.now, rules.revision, tuple(rule.id for rule in rules.rules)))
     )
-    house.journal.write(house.now)
+    harness.journal.write(harness.now)
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    house = House(tmp_path)
-    noted(house)
-    return house
+def harness(tmp_path: Path) -> Harness:
+    harness = Harness(tmp_path)
+    noted(harness)
+    return harness
 
 
 def totals(found: Differences) -> dict[str, int]:
     return {kind: sum(counted.values()) for kind, counted in found.by_kind.items()}
 
 
-def test_a_lower_cap_refuses_one_more_and_the_next_is_refused_as_before(house: House, tmp_path: Path) -> None:
+def test_a_lower_cap_refuses_one_more_and_the_next_is_refused_as_before(harness: Harness, tmp_path: Path) -> None:
     for _ in range(4):
-        house.now += 60
-        house.submit("jia", SHANGHAI, AD)
-    assert totals(again(house, house.relay.rules)) == {REFUSED: 0, ALLOWED: 0, OTHERWISE: 0}
-    found = again(house, rules_of(tmp_path, RULES.replace("count: 3", "count: 2")))
+        harness.now += 60
+        harness.submit("jia", SHANGHAI, AD)
+    assert totals(again(harness, harness.relay.rules)) == {REFUSED: 0, ALLOWED: 0, OTHERWISE: 0}
+    found = again(harness, rules_of(tmp_path, RULES.replace("count: 3", "count: 2")))
     assert (found.messages, totals(found)) == (4, {REFUSED: 1, ALLOWED: 0, OTHERWISE: 0})
     assert found.by(REFUSED, "rule") == {"cap": 1}
     assert found.by(REFUSED, "province") == {"上海": 1}
@@ -86,65 +86,65 @@ def test_a_lower_cap_refuses_one_more_and_the_next_is_refused_as_before(house: H
 
 def test_what_was_refused_for_its_reply_path_passes_and_nobody_is_blamed_for_the_difference(tmp_path: Path) -> None:
     closed = "  - {id: closed, when: {category: marketing, reply_path: dead}, then: reject, reason: reply-path}\n"
-    house = House(tmp_path, rules=RULES + closed)
-    noted(house)
-    rules, port = house.relay.rules, house.binds["jia"].access.provider.ports[0]
-    house.relay.rules = rules.with_orders((), {port: ReplyPath("dead")})
-    house.submit("jia", SHANGHAI, AD)
-    found = again(house, rules)
+    harness = Harness(tmp_path, rules=RULES + closed)
+    noted(harness)
+    rules, port = harness.relay.rules, harness.binds["jia"].access.provider.ports[0]
+    harness.relay.rules = rules.with_orders((), {port: ReplyPath("dead")})
+    harness.submit("jia", SHANGHAI, AD)
+    found = again(harness, rules)
     assert totals(found) == {REFUSED: 0, ALLOWED: 1, OTHERWISE: 0}
     assert found.by(ALLOWED, "rule") == {"closed": 1}
     assert (found.on_paths, found.unexplained) == ({"closed"}, 0)
 
 
-def test_what_passes_now_counts_for_what_comes_after_it(house: House, tmp_path: Path) -> None:
+def test_what_passes_now_counts_for_what_comes_after_it(harness: Harness, tmp_path: Path) -> None:
     """Beijing was banned; without the ban its people have caps like everybody."""
     for _ in range(5):
-        house.now += 700  # a repeat within ten minutes is answered without a verdict
-        house.submit("jia", BEIJING, AD)
-    found = again(house, rules_of(tmp_path, RULES.replace("province: 北京", "province: 天津")))
+        harness.now += 700  # a repeat within ten minutes is answered without a verdict
+        harness.submit("jia", BEIJING, AD)
+    found = again(harness, rules_of(tmp_path, RULES.replace("province: 北京", "province: 天津")))
     assert totals(found) == {REFUSED: 0, ALLOWED: 3, OTHERWISE: 2}
     assert found.by(ALLOWED, "rule") == {"ban": 3}, "by the rule that had refused"
     assert found.by(OTHERWISE, "rule") == {"cap": 2}
 
 
-def test_repeats_of_what_passes_now_would_not_have_come(house: House, tmp_path: Path) -> None:
+def test_repeats_of_what_passes_now_would_not_have_come(harness: Harness, tmp_path: Path) -> None:
     for person in (BEIJING, BEIJING, BEIJING, BEIJING + 1, BEIJING + 1):
-        house.submit("jia", person, AD if person == BEIJING else "六合彩" + AD)
-    found = again(house, rules_of(tmp_path, RULES.replace("province: 北京", "province: 天津")))
+        harness.submit("jia", person, AD if person == BEIJING else "六合彩" + AD)
+    found = again(harness, rules_of(tmp_path, RULES.replace("province: 北京", "province: 天津")))
     assert (found.messages, found.repeated, found.needless) == (2, 3, 2)
     assert totals(found) == {REFUSED: 0, ALLOWED: 1, OTHERWISE: 1}, "the other one is refused for its words"
 
 
-def test_a_refusal_that_came_in_the_same_turn_was_settled_before_the_message(house: House) -> None:
+def test_a_refusal_that_came_in_the_same_turn_was_settled_before_the_message(harness: Harness) -> None:
     """The gate changes records first and judges then, and writes it the other way round."""
     for _ in range(3):
-        house.submit("jia", SHANGHAI, AD)
-    first, *others = house.at_carrier()
+        harness.submit("jia", SHANGHAI, AD)
+    first, *others = harness.at_carrier()
     for one in others:
-        house.carrier_says(one, submit_sm_resp(1, 0, b"x\0"))
-    house.relay.answered(first, Frame.of(submit_sm_resp(1, 0x45, b"")))
-    house.relay.submit(cast("Any", house.binds["jia"]), Frame.of(_pdu(SHANGHAI, OTHER)), house.now, house.now)
-    house.turn()
-    assert [said.reason for said in house.verdicts()] == [""] * 4
-    assert totals(again(house, house.relay.rules)) == {REFUSED: 0, ALLOWED: 0, OTHERWISE: 0}
+        harness.carrier_says(one, submit_sm_resp(1, 0, b"x\0"))
+    harness.relay.answered(first, Frame.of(submit_sm_resp(1, 0x45, b"")))
+    harness.relay.submit(cast("Any", harness.binds["jia"]), Frame.of(_pdu(SHANGHAI, OTHER)), harness.now, harness.now)
+    harness.turn()
+    assert [said.reason for said in harness.verdicts()] == [""] * 4
+    assert totals(again(harness, harness.relay.rules)) == {REFUSED: 0, ALLOWED: 0, OTHERWISE: 0}
 
 
-def test_a_part_that_came_with_the_carriers_refusal_of_the_first_did_not_go_without_that(house: House) -> None:
+def test_a_part_that_came_with_the_carriers_refusal_of_the_first_did_not_go_without_that(harness: Harness) -> None:
     """They met in one turn, and the answer is settled first: nothing of the message stands, as the gate had it."""
-    bind = cast("Any", house.binds["jia"])
-    house.relay.submit(bind, _part(1), house.now, house.now)
-    house.now += WAIT_S
-    house.relay.due(house.now)
-    house.turn()
-    (first,) = house.at_carrier()
-    house.relay.submit(bind, _part(2), house.now, house.now)
-    house.relay.answered(first, Frame.of(submit_sm_resp(1, 0x45, b"")))
-    house.turn()
-    led, late = house.verdicts()
+    bind = cast("Any", harness.binds["jia"])
+    harness.relay.submit(bind, _part(1), harness.now, harness.now)
+    harness.now += WAIT_S
+    harness.relay.due(harness.now)
+    harness.turn()
+    (first,) = harness.at_carrier()
+    harness.relay.submit(bind, _part(2), harness.now, harness.now)
+    harness.relay.answered(first, Frame.of(submit_sm_resp(1, 0x45, b"")))
+    harness.turn()
+    led, late = harness.verdicts()
     assert led.entry is not None
     assert (late.entry, late.reason) == (None, "part-early")
-    found = again(house, house.relay.rules)
+    found = again(harness, harness.relay.rules)
     assert (found.messages, found.parts, sum(totals(found).values())) == (1, 0, 0)
 
 
@@ -152,102 +152,102 @@ def test_what_a_message_took_goes_back_once_where_the_part_that_came_before_the_
     tmp_path: Path,
 ) -> None:
     """The journal tells of both: that a part was refused and the message stood, and then that nothing of it did."""
-    house = House(tmp_path, rules=QUOTA.replace("count: 3", "count: 2"))
-    noted(house)
-    bind, rules = cast("Any", house.binds["jia"]), house.relay.rules
-    house.submit("jia", SHANGHAI + 1, AD)
-    house.at_carrier()
-    house.relay.submit(bind, _part(1), house.now, house.now)
-    house.now += WAIT_S
-    house.relay.due(house.now)
-    house.turn()
-    (first,) = house.at_carrier()
-    house.disk.free_bytes = 0
-    house.relay.submit(bind, _part(2), house.now, house.now)
-    house.relay.answered(first, Frame.of(submit_sm_resp(1, 0x45, b"")))
-    house.turn()
-    house.disk.free_bytes = None
-    house.relay.tick(house.now)
-    house.turn()
+    harness = Harness(tmp_path, rules=QUOTA.replace("count: 3", "count: 2"))
+    noted(harness)
+    bind, rules = cast("Any", harness.binds["jia"]), harness.relay.rules
+    harness.submit("jia", SHANGHAI + 1, AD)
+    harness.at_carrier()
+    harness.relay.submit(bind, _part(1), harness.now, harness.now)
+    harness.now += WAIT_S
+    harness.relay.due(harness.now)
+    harness.turn()
+    (first,) = harness.at_carrier()
+    harness.disk.free_bytes = 0
+    harness.relay.submit(bind, _part(2), harness.now, harness.now)
+    harness.relay.answered(first, Frame.of(submit_sm_resp(1, 0x45, b"")))
+    harness.turn()
+    harness.disk.free_bytes = None
+    harness.relay.tick(harness.now)
+    harness.turn()
     for person in range(SHANGHAI + 2, SHANGHAI + 4):
-        house.submit("jia", person, AD)
-    assert [said.reason for said in house.verdicts()] == ["", "", "", "provider-quota"]
-    assert sum(totals(again(house, rules)).values()) == 0
+        harness.submit("jia", person, AD)
+    assert [said.reason for said in harness.verdicts()] == ["", "", "", "provider-quota"]
+    assert sum(totals(again(harness, rules)).values()) == 0
 
 
 def test_what_the_store_did_not_take_stood_in_the_way_of_others_until_that_was_known(tmp_path: Path) -> None:
     """One place is left of a quota: who is judged second is refused, and the first one's record had changed too often. The place is free."""
-    house = House(tmp_path, rules=QUOTA.replace("count: 3", "count: 1"))
-    noted(house)
-    real, rules = house.store.swap, house.relay.rules
+    harness = Harness(tmp_path, rules=QUOTA.replace("count: 3", "count: 1"))
+    noted(harness)
+    real, rules = harness.store.swap, harness.relay.rules
 
     async def swap(items: list[tuple[int, int, bytes]]) -> list[bool]:
         return [person != SHANGHAI and all(await real([(person, version, data)])) for person, version, data in items]
 
-    house.store.swap = swap
+    harness.store.swap = swap
     for person in range(SHANGHAI, SHANGHAI + 2):
-        house.relay.submit(cast("Any", house.binds["jia"]), Frame.of(_pdu(person, AD)), house.now, house.now)
-    house.turn()
-    house.submit("jia", SHANGHAI + 2, AD)
-    assert [said.reason for said in house.verdicts()] == ["store-conflict", "provider-quota", ""]
-    found = again(house, rules)
+        harness.relay.submit(cast("Any", harness.binds["jia"]), Frame.of(_pdu(person, AD)), harness.now, harness.now)
+    harness.turn()
+    harness.submit("jia", SHANGHAI + 2, AD)
+    assert [said.reason for said in harness.verdicts()] == ["store-conflict", "provider-quota", ""]
+    found = again(harness, rules)
     assert (found.messages, found.skipped, sum(totals(found).values())) == (2, {"store-conflict": 1}, 0)
-    house.store.swap = real
-    house.submit("jia", SHANGHAI + 1, AD)
-    assert house.verdicts()[-1].reason == "provider-quota", "and now somebody has it"
+    harness.store.swap = real
+    harness.submit("jia", SHANGHAI + 1, AD)
+    assert harness.verdicts()[-1].reason == "provider-quota", "and now somebody has it"
 
 
-def test_an_order_holds_as_long_as_the_journal_says_though_it_tells_late_that_the_clock_was_set(house: House) -> None:
+def test_an_order_holds_as_long_as_the_journal_says_though_it_tells_late_that_the_clock_was_set(harness: Harness) -> None:
     def written(kind: int, body: bytes) -> int:
-        sequence = house.journal.append(kind, body)
-        house.journal.write(house.now)
+        sequence = harness.journal.append(kind, body)
+        harness.journal.write(harness.now)
         return sequence
 
-    rules = house.relay.rules
+    rules = harness.relay.rules
 
     def obeyed() -> None:
-        house.relay.rules = rules.with_orders(book.of_kind("stop"))
+        harness.relay.rules = rules.with_orders(book.of_kind("stop"))
 
-    book = OrderBook(house.store.orders, written, obeyed)
-    book.give(Order(0, "stop", (("provider", ("jia",)),), house.now, house.now + 5, "wang", "complaints"), house.now)
-    house.now -= 3600
-    house.relay.clock_jumped(-3600)
-    assert book.sweep(house.now, house.now + 3600) == [], "it was not over when somebody set the clock"
-    house.disk.free_bytes = 0
-    house.relay.tick(house.now)
-    house.disk.free_bytes = None
-    house.now += 60
-    house.relay.tick(house.now)
-    house.submit("jia", SHANGHAI, AD)
-    assert [said.reason for said in house.verdicts()] == ["stopped"]
-    found = again(house, rules)
+    book = OrderBook(harness.store.orders, written, obeyed)
+    book.give(Order(0, "stop", (("provider", ("jia",)),), harness.now, harness.now + 5, "wang", "complaints"), harness.now)
+    harness.now -= 3600
+    harness.relay.clock_jumped(-3600)
+    assert book.sweep(harness.now, harness.now + 3600) == [], "it was not over when somebody set the clock"
+    harness.disk.free_bytes = 0
+    harness.relay.tick(harness.now)
+    harness.disk.free_bytes = None
+    harness.now += 60
+    harness.relay.tick(harness.now)
+    harness.submit("jia", SHANGHAI, AD)
+    assert [said.reason for said in harness.verdicts()] == ["stopped"]
+    found = again(harness, rules)
     assert (found.messages, sum(totals(found).values())) == (1, 0)
 
 
-def test_what_the_carrier_refused_does_not_count_and_what_is_not_known_does(house: House, tmp_path: Path) -> None:
+def test_what_the_carrier_refused_does_not_count_and_what_is_not_known_does(harness: Harness, tmp_path: Path) -> None:
     for fate in (0x45, 0, 0x45, 0):
-        house.submit("jia", SHANGHAI, AD)
-        (transit,) = house.at_carrier()
+        harness.submit("jia", SHANGHAI, AD)
+        (transit,) = harness.at_carrier()
         if fate:
-            house.carrier_says(transit, submit_sm_resp(1, fate, b""))
+            harness.carrier_says(transit, submit_sm_resp(1, fate, b""))
         else:
-            house.nobody_answers(transit)
-        house.now += 700
-    found = again(house, rules_of(tmp_path, RULES.replace("count: 3", "count: 2")))
+            harness.nobody_answers(transit)
+        harness.now += 700
+    found = again(harness, rules_of(tmp_path, RULES.replace("count: 3", "count: 2")))
     assert totals(found)[REFUSED] == 0, "two count"
-    found = again(house, rules_of(tmp_path, RULES.replace("count: 3", "count: 1")))
+    found = again(harness, rules_of(tmp_path, RULES.replace("count: 3", "count: 1")))
     assert totals(found)[REFUSED] == 2, "third and fourth: the second counts though nobody knows what became of it"
 
 
-def test_an_identical_message_stands_in_for_an_unknown_one_then_and_now(house: House, tmp_path: Path) -> None:
-    house.submit("jia", SHANGHAI, AD)
-    (transit,) = house.at_carrier()
-    house.nobody_answers(transit)
-    house.now += 5
-    house.submit("jia", SHANGHAI, AD)
-    assert [said.adopts for said in house.verdicts()] == [0, house.verdicts()[0].entry.id]  # type: ignore[union-attr]
+def test_an_identical_message_stands_in_for_an_unknown_one_then_and_now(harness: Harness, tmp_path: Path) -> None:
+    harness.submit("jia", SHANGHAI, AD)
+    (transit,) = harness.at_carrier()
+    harness.nobody_answers(transit)
+    harness.now += 5
+    harness.submit("jia", SHANGHAI, AD)
+    assert [said.adopts for said in harness.verdicts()] == [0, harness.verdicts()[0].entry.id]  # type: ignore[union-attr]
     one = rules_of(tmp_path, RULES.replace("count: 3", "count: 1"))
-    assert totals(again(house, one)) == {REFUSED: 0, ALLOWED: 0, OTHERWISE: 0}
+    assert totals(again(harness, one)) == {REFUSED: 0, ALLOWED: 0, OTHERWISE: 0}
 
 
 QUOTA = """
@@ -256,104 +256,106 @@ rules:
 """
 
 
-def test_counters_of_new_rules_have_counted_what_was_sent_before_the_window(house: House, tmp_path: Path) -> None:
+def test_counters_of_new_rules_have_counted_what_was_sent_before_the_window(harness: Harness, tmp_path: Path) -> None:
     for person in range(4):
-        house.submit("jia", SHANGHAI + person, AD)
-        house.now += 3600
+        harness.submit("jia", SHANGHAI + person, AD)
+        harness.now += 3600
     rules = rules_of(tmp_path, QUOTA)
-    since = house.now - 3600 - 60
-    assert totals(again(house, rules))[REFUSED] == 1
-    found = again(house, rules, since=since, by=rules)
+    since = harness.now - 3600 - 60
+    assert totals(again(harness, rules))[REFUSED] == 1
+    found = again(harness, rules, since=since, by=rules)
     assert (found.messages, totals(found)[REFUSED]) == (1, 1)
-    assert totals(again(house, rules, since=since))[REFUSED] == 0, "as if the rules had come into force then"
+    assert totals(again(harness, rules, since=since))[REFUSED] == 0, "as if the rules had come into force then"
 
 
-def test_what_the_carrier_refused_before_the_window_has_not_counted(house: House, tmp_path: Path) -> None:
+def test_what_the_carrier_refused_before_the_window_has_not_counted(harness: Harness, tmp_path: Path) -> None:
     for person in range(4):
-        house.submit("jia", SHANGHAI + person, AD)
-        (transit,) = house.at_carrier()
-        house.carrier_says(transit, submit_sm_resp(1, 0x45, b"") if person == 1 else submit_sm_resp(1, 0, b"id\0"))
-        house.now += 3600
+        harness.submit("jia", SHANGHAI + person, AD)
+        (transit,) = harness.at_carrier()
+        harness.carrier_says(transit, submit_sm_resp(1, 0x45, b"") if person == 1 else submit_sm_resp(1, 0, b"id\0"))
+        harness.now += 3600
     rules = rules_of(tmp_path, QUOTA)
-    found = again(house, rules, since=house.now - 3600 - 60, by=rules)
+    found = again(harness, rules, since=harness.now - 3600 - 60, by=rules)
     assert (found.messages, totals(found)[REFUSED]) == (1, 0), "two of three count"
 
 
-def test_a_longer_window_finds_what_the_rules_of_then_had_forgotten(house: House, tmp_path: Path) -> None:
+def test_a_longer_window_finds_what_the_rules_of_then_had_forgotten(harness: Harness, tmp_path: Path) -> None:
     for _ in range(4):
-        house.submit("jia", SHANGHAI, AD)
-        house.now += 86_400
+        harness.submit("jia", SHANGHAI, AD)
+        harness.now += 86_400
     week = rules_of(tmp_path, RULES.replace("count: 3, per: day", "count: 3, per: 7d"))
-    found = again(house, week, since=house.now - 86_400 - 60)
+    found = again(harness, week, since=harness.now - 86_400 - 60)
     assert (found.messages, totals(found)[REFUSED]) == (1, 1)
 
 
 def test_codes_are_never_shown_and_young_ones_not_at_all(tmp_path: Path) -> None:
     rules = "rules:\n  - {id: none, when: {category: otp}, then: reject, reason: otp-cap}\n"
-    house = House(tmp_path, rules="rules:\n  - {id: words, when: {text: {words: [六合彩]}}, then: reject, reason: keyword}\n")
-    noted(house)
-    house.relay.directory.accesses["jia"]._young.clear()
-    house.submit("jia", SHANGHAI, "【测试】您的验证码是482913, 5分钟内有效, 电话13800138000")
+    harness = Harness(
+        tmp_path, rules="rules:\n  - {id: words, when: {text: {words: [六合彩]}}, then: reject, reason: keyword}\n"
+    )
+    noted(harness)
+    harness.relay.directory.accesses["jia"]._young.clear()
+    harness.submit("jia", SHANGHAI, "【测试】您的验证码是482913, 5分钟内有效, 电话13800138000")
     known = {"jia": KnownProvider(Category.OTP)}
     for age_s, shown in ((60, ""), (1000, "【测试】您的验证码是******, *分钟内有效, 电话***********")):
-        found = Differences(0.0, house.now + age_s - 900)
+        found = Differences(0.0, harness.now + age_s - 900)
         Rerun(
             rebuild(iter(()), 0.0, 0, hear=found.note)[0].store,
             lambda _: rules_of(tmp_path, rules),
             Senders(known),
             found.count,
             found.skip,
-        ).run(groups_of(house.disk))
+        ).run(groups_of(harness.disk))
         (example,) = found.examples[REFUSED, "none"]
         assert example.text == shown
 
 
-def test_texts_of_strangers_reach_no_terminal(house: House, tmp_path: Path) -> None:
-    house.submit("jia", SHANGHAI, "【测试】\x1b[2J满100减50\u202e 13800138000 拒收请回复R")
-    found = again(house, rules_of(tmp_path, RULES.replace("六合彩", "减")))
+def test_texts_of_strangers_reach_no_terminal(harness: Harness, tmp_path: Path) -> None:
+    harness.submit("jia", SHANGHAI, "【测试】\x1b[2J满100减50\u202e 13800138000 拒收请回复R")
+    found = again(harness, rules_of(tmp_path, RULES.replace("六合彩", "减")))
     (example,) = found.examples[REFUSED, "words"]
     assert example.text == "【测试】[2J满100减50 138****8000 拒收请回复R"
 
 
-def test_what_the_gate_itself_turned_away_is_not_judged_again(house: House) -> None:
-    house.route.up = False
-    house.submit("jia", SHANGHAI, AD)
-    house.route.up = True
-    house.submit("jia", SHANGHAI, AD, source="9999")
-    house.submit("jia", 999, AD)
-    found = again(house, house.relay.rules)
+def test_what_the_gate_itself_turned_away_is_not_judged_again(harness: Harness) -> None:
+    harness.route.up = False
+    harness.submit("jia", SHANGHAI, AD)
+    harness.route.up = True
+    harness.submit("jia", SHANGHAI, AD, source="9999")
+    harness.submit("jia", 999, AD)
+    found = again(harness, harness.relay.rules)
     assert (found.messages, found.skipped) == (0, {"no-route": 1, "port-not-owned": 1, "bad-recipient": 1})
 
 
-def test_examples_stay_few_and_come_from_everywhere(house: House, tmp_path: Path) -> None:
+def test_examples_stay_few_and_come_from_everywhere(harness: Harness, tmp_path: Path) -> None:
     for person in range(60):
-        house.submit("jia", SHANGHAI + person, AD)
-    found = again(house, rules_of(tmp_path, RULES.replace("六合彩", "减")))
+        harness.submit("jia", SHANGHAI + person, AD)
+    found = again(harness, rules_of(tmp_path, RULES.replace("六合彩", "减")))
     assert totals(found)[REFUSED] == 60
     shown = found.examples[REFUSED, "words"]
     assert len(shown) == 5
     assert {one.recipient for one in shown} != {f"138****{number:04d}" for number in range(5)}
 
 
-def test_what_rules_in_shadow_would_object_to_is_told_beside_the_differences(house: House, tmp_path: Path) -> None:
+def test_what_rules_in_shadow_would_object_to_is_told_beside_the_differences(harness: Harness, tmp_path: Path) -> None:
     for person in (SHANGHAI, SHANGHAI + 1, BEIJING):
-        house.submit("jia", person, AD)
+        harness.submit("jia", person, AD)
     dark = "  - {id: dark, mode: shadow, when: {text: 满}, then: reject, reason: keyword}\n"
-    found = again(house, rules_of(tmp_path, RULES + dark))
+    found = again(harness, rules_of(tmp_path, RULES + dark))
     assert (sum(totals(found).values()), found.shadow) == (0, {"dark": 2}), "the third is refused by the ban anyhow"
 
 
-def test_results_of_two_processes_add_up_to_that_of_one(house: House, tmp_path: Path) -> None:
+def test_results_of_two_processes_add_up_to_that_of_one(harness: Harness, tmp_path: Path) -> None:
     for minute in range(40):
-        house.submit("jia", SHANGHAI + minute % 7, AD)
-        house.now += 60
+        harness.submit("jia", SHANGHAI + minute % 7, AD)
+        harness.now += 60
     other = rules_of(tmp_path, RULES.replace("count: 3", "count: 2"))
-    whole, halves = again(house, other), []
+    whole, halves = again(harness, other), []
     for share in (0, 1):
         half = Differences(0.0, 1e12, other.revision)
         half.counts_repeats = not share
         mine = lambda person, share=share: person % 2 == share  # noqa: E731
-        before, left = rebuild(groups_of(house.disk), 0.0, 0, hear=half.note, is_own=mine)
+        before, left = rebuild(groups_of(harness.disk), 0.0, 0, hear=half.note, is_own=mine)
         Rerun(before.store, lambda _: other, Senders(KNOWN), half.count, half.skip, half.note, before.found, mine).run(left)
         halves.append(half)
     halves[0].add(halves[1])

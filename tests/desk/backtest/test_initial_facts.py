@@ -29,7 +29,7 @@ from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
 from proxy.state.record.consent_facts import Withdrawal, withdraw
-from tests.harness import SHANGHAI, House
+from tests.harness import SHANGHAI, Harness
 from tests.journal.memory_disk import MemoryDisk
 
 AD = "【测试】双11好礼, 满100减50 拒收请回复R"
@@ -38,80 +38,84 @@ DAY_S = 86_400
 
 
 class Gate:
-    """A house that has run for days, its store on disk, and the first hours of its journal removed."""
+    """A harness that has run for days, its store on disk, and the first hours of its journal removed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.house = house = House(folder)
-        rules = house.relay.rules
-        self.writes(messages.RULES, pack(gate_events.Rules(house.now, rules.revision, tuple(rule.id for rule in rules.rules))))
+        self.harness = harness = Harness(folder)
+        rules = harness.relay.rules
+        self.writes(
+            messages.RULES, pack(gate_events.Rules(harness.now, rules.revision, tuple(rule.id for rule in rules.rules)))
+        )
         self.refuses(EARLY)
         self.refuses(BACK)
         self.lists(LISTED)
         self.lists(UNLISTED)
-        self.removed = len(house.disk.list())
+        self.removed = len(harness.disk.list())
         for _ in range(4):
-            house.now += DAY_S
-            self.writes(messages.CLOCK, pack(messages.Clock(house.now, 0.0)))
-        house.now += DAY_S
-        self.since = house.now
+            harness.now += DAY_S
+            self.writes(messages.CLOCK, pack(messages.Clock(harness.now, 0.0)))
+        harness.now += DAY_S
+        self.since = harness.now
         for person in (EARLY, LATE, LISTED, BACK, UNLISTED):
-            house.submit("jia", person, AD)
-        house.now += 700
+            harness.submit("jia", person, AD)
+        harness.now += 700
         self.refuses(LATE)
         self.takes_back(BACK)
         self.lists(UNLISTED, takes_off=True)
-        house.now += 700
+        harness.now += 700
         for person in (EARLY, LATE, LISTED, BACK, UNLISTED):
-            house.submit("jia", person, AD)
+            harness.submit("jia", person, AD)
 
     def writes(self, kind: int, body: bytes) -> int:
-        house = self.house
-        sequence = house.journal.append(kind, body)
-        house.journal.write(house.now)
-        house.relay.refusals.clear()
+        harness = self.harness
+        sequence = harness.journal.append(kind, body)
+        harness.journal.write(harness.now)
+        harness.relay.refusals.clear()
         return sequence
 
     def refuses(self, person: int) -> None:
-        refusal = OptOut("all", "", int(self.house.now), "officer", 0)
-        self.house.store.update(person, lambda data: record.opt_out(data, refusal))
+        refusal = OptOut("all", "", int(self.harness.now), "officer", 0)
+        self.harness.store.update(person, lambda data: record.opt_out(data, refusal))
         self.writes(
-            messages.SUPPRESSED, pack(operator_actions.Suppressed(self.house.now, person, (refusal,), (), "li", "asked"))
+            messages.SUPPRESSED, pack(operator_actions.Suppressed(self.harness.now, person, (refusal,), (), "li", "asked"))
         )
 
     def takes_back(self, person: int) -> None:
-        (refusal,) = record.opt_outs(self.house.store.load_now([person])[person][1])
-        self.house.store.update(person, lambda data: record.restore(data, refusal))
+        (refusal,) = record.opt_outs(self.harness.store.load_now([person])[person][1])
+        self.harness.store.update(person, lambda data: record.restore(data, refusal))
         self.writes(
-            messages.SUPPRESSED, pack(operator_actions.Suppressed(self.house.now, person, (), (refusal,), "li", "asked"))
+            messages.SUPPRESSED, pack(operator_actions.Suppressed(self.harness.now, person, (), (refusal,), "li", "asked"))
         )
 
     def lists(self, person: int, takes_off: bool = False) -> None:
-        house = self.house
-        refusal = OptOut("all", "", int(house.now), "import", 0)
+        harness = self.harness
+        refusal = OptOut("all", "", int(harness.now), "import", 0)
         sequence = self.writes(
-            messages.LISTING, pack(operator_actions.ListBegun(house.now, takes_off, (refusal,), "li", "asked", "list.csv"))
+            messages.LISTING, pack(operator_actions.ListBegun(harness.now, takes_off, (refusal,), "li", "asked", "list.csv"))
         )
         from proxy.relay.effects.list_import import ListImport
 
-        listing = ListImport(sequence, operator_actions.ListBegun(house.now, takes_off, (refusal,), "li", "asked", "list.csv"))
+        listing = ListImport(
+            sequence, operator_actions.ListBegun(harness.now, takes_off, (refusal,), "li", "asked", "list.csv")
+        )
         body = pack(operator_actions.ListChunk(sequence, 0, person >> CHUNK_BITS, BitMap((person & LOW_MASK,)).serialize()))
         self.writes(messages.LISTED, body)
         listing.add(body, 1)
-        self.writes(messages.LISTING_DONE, listing.done(house.now))
-        for _ in listing.apply(house.store.listed):
+        self.writes(messages.LISTING_DONE, listing.done(harness.now))
+        for _ in listing.apply(harness.store.listed):
             pass
 
     def leaves(self) -> Path:
         """The store's file and what retention has left of the journal."""
-        house, path = self.house, self.folder / "state.db"
+        harness, path = self.harness, self.folder / "state.db"
         store = open_store(f"sqlite://{path}")
-        found = replay(store, read(house.disk, 1), 0)
+        found = replay(store, read(harness.disk, 1), 0)
         store.checkpoint_now(counted=found.last_sequence, open_from=1, highest_id=found.highest_id)
         store.close()
         (self.folder / "journal").mkdir()
-        for name in house.disk.list()[self.removed :]:
-            (self.folder / "journal" / name).write_bytes(house.disk.read(name))
+        for name in harness.disk.list()[self.removed :]:
+            (self.folder / "journal" / name).write_bytes(harness.disk.read(name))
         return path
 
     def asked(self, store: Path | None) -> BacktestResult:
@@ -119,7 +123,9 @@ class Gate:
 
     def request(self, store: Path | None, last_s: float = 0.0) -> BacktestRequest:
         known = dict.fromkeys(("jia", "yi"), KnownProvider(Category.MARKETING))
-        return BacktestRequest(self.folder / "journal", self.folder / "rules", None, known, store, last_s, self.house.now + 1e6)
+        return BacktestRequest(
+            self.folder / "journal", self.folder / "rules", None, known, store, last_s, self.harness.now + 1e6
+        )
 
 
 @pytest.fixture
@@ -128,7 +134,7 @@ def gate(tmp_path: Path) -> Gate:
 
 
 def test_the_gate_had_refused_by_what_was_written_days_before(gate: Gate) -> None:
-    first, second = gate.house.verdicts()[:5], gate.house.verdicts()[5:]
+    first, second = gate.harness.verdicts()[:5], gate.harness.verdicts()[5:]
     assert [one.reason for one in first] == ["suppressed", "", "suppressed", "suppressed", "suppressed"]
     assert [one.reason for one in second] == ["suppressed", "suppressed", "suppressed", "", ""]
 
@@ -172,12 +178,12 @@ def test_a_long_journal_is_read_only_as_far_back_as_rules_look(gate: Gate, monke
         return real(disk, name, size)
 
     monkeypatch.setattr(runner, "READ_OCTETS_MAX", 0)
-    question = gate.request(path, last_s=gate.house.now - gate.since + 10)
+    question = gate.request(path, last_s=gate.harness.now - gate.since + 10)
     monkeypatch.setattr(OsDisk, "read", noted)
     answer = backtest(question)
     assert (answer.differences.messages, answer.differences.total, answer.from_store) == (10, 0, True)
     assert any("the journal is long" in one for one in notes(answer))
-    first = gate.house.disk.list()[0]
+    first = gate.harness.disk.list()[0]
     assert read.count(first) <= 1, "but for a look at when it begins"
 
 

@@ -17,41 +17,41 @@ from proxy.relay.effects.consents import PersonChange
 from proxy.relay.effects.optouts import hold
 from proxy.relay.effects.suppression import DoubtSettled
 from proxy.wire import submit_sm
-from tests.relay.multipart.test_handler import PERSON, House
+from tests.relay.multipart.test_handler import PERSON, Harness
 
 
 def test_who_is_forgotten_in_the_turn_of_a_message_gets_that_one_and_no_other(tmp_path: Path) -> None:
     """The record changes before the message is judged, what stands beside it when all of the turn is written."""
-    house = House(tmp_path)
-    forgotten = ConsentChange(house.now, PERSON, "erased", "ops", "why", name=7)
+    harness = Harness(tmp_path)
+    forgotten = ConsentChange(harness.now, PERSON, "erased", "ops", "why", name=7)
     pdu = submit_sm("1069001", f"86{PERSON}", "【青禾】双11券 拒收请回复R".encode("utf-16-be"), data_coding=8)
-    house.relay.change(PersonChange(forgotten, cast("Any", house.store), lambda change, recorded: None))
-    house.sends(pdu)
-    house.turns()
-    house.sends(pdu)
-    house.turns()
-    assert [said.reason for said in house.journalled()] == ["", "suppressed"]
-    house.check_judged_again()
+    harness.relay.change(PersonChange(forgotten, cast("Any", harness.store), lambda change, recorded: None))
+    harness.sends(pdu)
+    harness.turns()
+    harness.sends(pdu)
+    harness.turns()
+    assert [said.reason for said in harness.journalled()] == ["", "suppressed"]
+    harness.check_judged_again()
 
 
 def test_what_a_doubtful_reply_holds_is_refused_again_and_passes_again_once_it_is_decided(tmp_path: Path) -> None:
-    house = House(tmp_path)
+    harness = Harness(tmp_path)
     pdu = submit_sm("1069001", f"86{PERSON}", "【青禾】双11券 拒收请回复R".encode("utf-16-be"), data_coding=8)
-    held = OptOut("category", "marketing", int(house.now), "doubtful", 0)
-    reply = Doubtful(house.now, PERSON, f"86{PERSON}", "1069001", "jia", "这是退订吗", NO_CONTEXT, (held,))
+    held = OptOut("category", "marketing", int(harness.now), "doubtful", 0)
+    reply = Doubtful(harness.now, PERSON, f"86{PERSON}", "1069001", "jia", "这是退订吗", NO_CONTEXT, (held,))
     body = pack(reply)
     for step in ("comes", "decided"):
         if step == "comes":
-            house.relay.change(Holds(reply, body))
+            harness.relay.change(Holds(reply, body))
         else:
-            settled = DoubtSettled(reply, None, frozenset(), house.store.listed, "li", "asks", lambda change, recorded: None)
-            house.relay.change(settled)
-        house.turns()
-        house.now_s += 700
-        house.sends(pdu)
-        house.turns()
-    assert [said.reason for said in house.journalled()] == ["suppressed", ""]
-    house.check_judged_again()
+            settled = DoubtSettled(reply, None, frozenset(), harness.store.listed, "li", "asks", lambda change, recorded: None)
+            harness.relay.change(settled)
+        harness.turns()
+        harness.now_s += 700
+        harness.sends(pdu)
+        harness.turns()
+    assert [said.reason for said in harness.journalled()] == ["suppressed", ""]
+    harness.check_judged_again()
 
 
 class Holds:

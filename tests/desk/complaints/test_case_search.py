@@ -11,7 +11,7 @@ from proxy.desk.complaints.case_search import sweep_campaign, sweep_lines
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.wire import submit_sm_resp
 from tests.archive.journals import synced
-from tests.harness import SHANGHAI, House
+from tests.harness import SHANGHAI, Harness
 
 TEXT, TYPED = "【甲店】双11预售开启，定金10抵50 拒收请回复R", "双11优惠券广告"
 SENT = LIMIT_MAX + 100
@@ -22,19 +22,19 @@ DAY_S = 86_400.0
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A case of a message behind which its port sent more than are shown at once; and where its gate's settings are."""
     folder = tmp_path_factory.mktemp("gate")
-    house = House(folder)
-    house.disk = OsDisk(folder / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
+    harness = Harness(folder)
+    harness.disk = OsDisk(folder / "journal")  # type: ignore[assignment]
+    harness.journal = harness.relay.commit.journal = Journal(harness.disk, 0)
     for number in range(SENT):
-        house.submit("jia", SHANGHAI + number, TEXT)
-        for transit in house.at_carrier():
-            house.carrier_says(transit, submit_sm_resp(1, 0, b"B%d" % number))
-        house.now += 0.1
-    synced(house)
-    house.journal.close()
+        harness.submit("jia", SHANGHAI + number, TEXT)
+        for transit in harness.at_carrier():
+            harness.carrier_says(transit, submit_sm_resp(1, 0, b"B%d" % number))
+        harness.now += 0.1
+    synced(harness)
+    harness.journal.close()
     config = folder / "gate106.yaml"
     config.write_text(f"store: sqlite:///{folder}/state.db\njournal: {folder}/journal\nrules: {folder}/rules\n")
-    sent = house.now - SENT * 0.1
+    sent = harness.now - SENT * 0.1
     return {"id": 17, "message": "0:1", "port": "1069001", "signature": "甲店", "sent": sent, "text": TYPED, "config": config}
 
 

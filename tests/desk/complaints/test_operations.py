@@ -23,7 +23,7 @@ from proxy.policy.registries.holidays import Holidays
 from proxy.relay.effects.replay import replay
 from proxy.state import open_store
 from proxy.state.record.record import opt_outs
-from tests.harness import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, Harness
 from tests.journal.memory_disk import MemoryDisk
 
 HIT = MatchedMessage("1:5", SHANGHAI, "jia", "10690001", "京选", "marketing", NOON - 60)
@@ -31,11 +31,11 @@ SUPPRESSED = 0x420
 
 
 class Desk:
-    """A house whose control socket decides cases; what is asked waits for the house's next turn."""
+    """A harness whose control socket decides cases; what is asked waits for the harness's next turn."""
 
     def __init__(self, tmp_path: Path) -> None:
-        self.house = House(tmp_path)
-        self.relay, self.store = self.house.relay, self.house.store
+        self.harness = Harness(tmp_path)
+        self.relay, self.store = self.harness.relay, self.harness.store
         self.cases = CaseBook(self.store.cases, self.write_all)
         self.heard = 0
         gate: Any = self
@@ -43,7 +43,7 @@ class Desk:
         row = Complaint("A1", SHANGHAI, "138****0007", NOON - 100, "1069001", "x", NOON)
         self.cases.file(list(self.cases.drafts("12321", "b" * 16, [row], DueDays(5, 15), Holidays(), NOON, "li", "x")))
         self.cases.match(1, HIT, NOON, "li", "x")
-        self.house.journal.sync()
+        self.harness.journal.sync()
 
     def hears(self) -> None:
         self.heard += 1
@@ -54,12 +54,12 @@ class Desk:
     def write_all(self, records: Sequence[tuple[int, bytes]]) -> int:
         sequence = 0
         for kind, body in records:
-            sequence = self.house.journal.append(kind, body)
-        self.house.journal.write(NOON)
+            sequence = self.harness.journal.append(kind, body)
+        self.harness.journal.write(NOON)
         return sequence
 
     async def safe(self, sequence: int) -> None:
-        assert 0 < sequence <= self.house.journal.written
+        assert 0 < sequence <= self.harness.journal.written
 
     def decide(self, state: str = "valid", **args: Any) -> Mapping[str, Any]:
         return asyncio.run(self._decide(state, args))
@@ -68,7 +68,7 @@ class Desk:
         call: Any = SimpleNamespace(args={"id": "1", "state": state, "why": "no consent", **args}, who="li")
         asked = asyncio.ensure_future(self.commands["complaint.decide"](call))
         await asyncio.sleep(0)
-        self.house.turn()
+        self.harness.turn()
         return await asked
 
 
@@ -86,7 +86,7 @@ def after_restart(disk: MemoryDisk) -> tuple[str, list[str]]:
 
 
 def test_wherever_a_kill_tears_the_journal_there_are_the_decision_and_its_suppression_or_neither(desk: Desk) -> None:
-    whole = desk.house.disk
+    whole = desk.harness.disk
     (segment,) = whole.list()
     before = whole.size(segment)
     desk.decide(suppress="provider")
@@ -112,8 +112,8 @@ def test_it_is_in_force_when_it_is_answered_and_the_case_says_so(desk: Desk) -> 
         ("suppressed", "signature 京选"),
     ]
     assert (desk.cases.valid("jia", 0, 2 * NOON), desk.heard, desk.relay.tally.complaints["jia", "valid"]) == (1, 1, 1)
-    desk.house.submit("jia", SHANGHAI, "【京选】双11券")
-    assert [frame.command_status for frame in desk.house.told("jia")] == [SUPPRESSED]
+    desk.harness.submit("jia", SHANGHAI, "【京选】双11券")
+    assert [frame.command_status for frame in desk.harness.told("jia")] == [SUPPRESSED]
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_it_is_in_force_when_it_is_answered_and_the_case_says_so(desk: Desk) -> 
     ],
 )
 def test_a_wrong_word_decides_nothing_and_suppresses_nobody(desk: Desk, args: dict[str, Any], says: str) -> None:
-    before = len(desk.house.written())
+    before = len(desk.harness.written())
     with pytest.raises(CommandRefused, match=says):
         desk.decide(**args)
     assert desk.cases.find(1).state == "open"
-    assert len(desk.house.written()) == before
+    assert len(desk.harness.written()) == before
     assert desk.decide(suppress="all")["state"] == "valid"  # nothing of it is left under way
 
 
@@ -152,21 +152,21 @@ def test_a_journal_that_goes_down_amid_it_takes_both_when_it_writes_again(desk: 
         call: Any = SimpleNamespace(args={"id": "1", "state": "valid", "why": "x", "suppress": "all"}, who="li")
         asked = asyncio.ensure_future(desk.commands["complaint.decide"](call))
         await asyncio.sleep(0)
-        desk.house.disk.free_bytes = 0
-        desk.house.turn()
+        desk.harness.disk.free_bytes = 0
+        desk.harness.turn()
         await asyncio.sleep(0)
         assert not asked.done()
         assert desk.cases.find(1).state == "open"
         with pytest.raises(Impossible, match="being decided this moment"):
             desk.cases.decide(1, "invalid", NOON, "wang", "x")
-        desk.house.disk.free_bytes = None
+        desk.harness.disk.free_bytes = None
         desk.relay.tick(NOON)
-        desk.house.turn()
+        desk.harness.turn()
         return await asked
 
     assert asyncio.run(decide())["state"] == "valid"
-    assert after_restart(desk.house.disk) == ("valid", ["all"])
-    assert [one.kind for one in desk.house.written()][-2:] == [messages.SUPPRESSED, messages.CASED]
+    assert after_restart(desk.harness.disk) == ("valid", ["all"])
+    assert [one.kind for one in desk.harness.written()][-2:] == [messages.SUPPRESSED, messages.CASED]
 
 
 def test_a_case_is_told_without_the_numbers_that_people_wrote_into_it_unless_they_are_asked_for(desk: Desk) -> None:

@@ -26,7 +26,7 @@ def masked(number: str) -> str:
 
 
 def row(world: World, reference: str, number: str, *, days: int = 0, text: str = "双11优惠券满300减50") -> str:
-    now = world.house.wall()
+    now = world.harness.wall()
     return f"{reference},{number},1069001,{time_windows.local(now)[:16]},{text},{time_windows.local(now - days * DAY_S)[:16]}"
 
 

@@ -25,7 +25,7 @@ from proxy.journal.records import messages
 from proxy.journal.sealing import KeyRing
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, groups, pack_header, unpack_header
 from tests.archive.journals import Shelf, busy, nights, synced
-from tests.harness import SHANGHAI, House
+from tests.harness import SHANGHAI, Harness
 from tests.journal.earlier import forms, written_earlier
 
 
@@ -34,23 +34,23 @@ class Desk:
 
     def __init__(self, tmp_path: Path, *, chain: bool | None = True, sealed: bool = False, upgraded: bool = False) -> None:
         """``upgraded``: the first hour of the day is of a gate whose digests were others."""
-        self.house, self.shelf = House(tmp_path, ring=KeyRing([b"k" * 32]) if sealed else None), Shelf(tmp_path)
+        self.harness, self.shelf = Harness(tmp_path, ring=KeyRing([b"k" * 32]) if sealed else None), Shelf(tmp_path)
         self.path = tmp_path / "pack.zip"
         if upgraded:
-            busy(self.house, 1, 4, start=10)
-        nights(self.house)
+            busy(self.harness, 1, 4, start=10)
+        nights(self.harness)
         if upgraded:
-            synced(self.house)
-            self.house.disk = written_earlier(self.house.disk, 1)
+            synced(self.harness)
+            self.harness.disk = written_earlier(self.harness.disk, 1)
         self.heads: list[signed_heads.Head] = []
-        self.shelf.roll(self.house.disk, self.house.now)
+        self.shelf.roll(self.harness.disk, self.harness.now)
         (self.head,) = (signed_heads._read(path) for path in (self.shelf.folder / "node-0" / "heads").glob("*.json"))
-        self.record = next(one.sequence for one in self.house.written() if one.kind == messages.VERDICT)
+        self.record = next(one.sequence for one in self.harness.written() if one.kind == messages.VERDICT)
         self.prove(chain=chain)
 
     def prove(self, *, chain: bool | None) -> None:
         """A pack of the record as it stands there now."""
-        self.proof = prove(self.shelf.folder, self.house.disk, 0, self.record, chain=chain)
+        self.proof = prove(self.shelf.folder, self.harness.disk, 0, self.record, chain=chain)
         self.files = {EVIDENCE: as_bytes({"message": {"message": f"0:{self.record}"}}), PROOF: as_bytes(self.proof.said)}
         if self.proof.chain:
             self.files[CHAIN] = self.proof.chain
@@ -245,7 +245,7 @@ def test_a_chain_leads_to_the_head_of_the_day_on_which_the_gate_was_upgraded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sealed: bool
 ) -> None:
     desk = Desk(tmp_path, sealed=sealed, upgraded=True)
-    assert len(set(forms(desk.house.disk))) == 2
+    assert len(set(forms(desk.harness.disk))) == 2
     assert desk.proof.chain.count(b"GATE106\n") == 2
     found = desk.check(head=desk.head.digest)
     assert found.faults == ()
@@ -296,7 +296,7 @@ def test_groups_that_would_prove_nothing_do_not_come_along_and_it_is_said_why(
     desk.prove(chain=None)
     assert "the groups up to the head are more than 0 MB" in desk.proof.said["proves"]["en"]
     monkeypatch.undo()
-    disk, last = desk.house.disk, desk.proof.said["table"][1]
+    disk, last = desk.harness.disk, desk.proof.said["table"][1]
     name = max(name for name in disk.list() if int(name.partition(".")[0]) <= last)
     found = erase(disk.read(name), disk.ring, SHANGHAI + 3)
     assert found is not None
@@ -311,7 +311,7 @@ def test_groups_that_would_prove_nothing_do_not_come_along_and_it_is_said_why(
 
 
 def test_before_the_day_is_over_it_says_that_nothing_was_published(desk: Desk) -> None:
-    desk.record = [one.sequence for one in desk.house.written() if one.kind == messages.VERDICT][-1]
+    desk.record = [one.sequence for one in desk.harness.written() if one.kind == messages.VERDICT][-1]
     for chain in (None, True):
         desk.prove(chain=chain)
         assert "nothing about it was published" in desk.proof.said["proves"]["en"]

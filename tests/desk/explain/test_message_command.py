@@ -22,45 +22,45 @@ from proxy.state.revision_store import RevisionStore
 from proxy.wire import deliver_sm, receipt_text, submit_sm, submit_sm_resp
 from tests.commands import app
 from tests.desk.backtest.test_command import SETTINGS
-from tests.harness import RULES, SHANGHAI, House
+from tests.harness import RULES, SHANGHAI, Harness
 
 AD = "【测试】双11好礼, 满100减50, 电话13912345678 拒收请回复R"
 QUOTA = "  - {id: quota, when: {category: marketing}, limit: {count: 9, per: day, key: [provider]}, then: reject, reason: provider-quota}\n"
 
 
 class Desk:
-    """A house whose journal and settings an officer asks."""
+    """A harness whose journal and settings an officer asks."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.house = House(folder, rules=RULES + QUOTA)
+        self.harness = Harness(folder, rules=RULES + QUOTA)
         self.noted()
         self.names: list[int] = []
 
     def noted(self) -> None:
-        rules, house = self.house.relay.rules, self.house
-        house.journal.append(
-            messages.RULES, pack(gate_events.Rules(house.now, rules.revision, tuple(rule.id for rule in rules.rules)))
+        rules, harness = self.harness.relay.rules, self.harness
+        harness.journal.append(
+            messages.RULES, pack(gate_events.Rules(harness.now, rules.revision, tuple(rule.id for rule in rules.rules)))
         )
-        house.journal.write(house.now)
+        harness.journal.write(harness.now)
 
     def sends(self, text: str = AD, person: int = SHANGHAI, answer: bytes = b"") -> str:
         """One message, and what the carrier says of it; its name in the journal."""
-        house = self.house
-        house.now += 700
-        house.submit("jia", person, text)
-        for transit in house.at_carrier():
-            house.carrier_says(transit, submit_sm_resp(1, 0, answer + b"\0") if answer else submit_sm_resp(1, 0x45, b""))
-        return f"0:{max(one.sequence for one in house.written() if one.kind == messages.VERDICT)}"
+        harness = self.harness
+        harness.now += 700
+        harness.submit("jia", person, text)
+        for transit in harness.at_carrier():
+            harness.carrier_says(transit, submit_sm_resp(1, 0, answer + b"\0") if answer else submit_sm_resp(1, 0x45, b""))
+        return f"0:{max(one.sequence for one in harness.written() if one.kind == messages.VERDICT)}"
 
     def writes(self, kind: int, body: bytes) -> None:
-        self.house.journal.append(kind, body)
-        self.house.journal.write(self.house.now)
+        self.harness.journal.append(kind, body)
+        self.harness.journal.write(self.harness.now)
 
     def asked(self, name: str, *more: object) -> Result:
         (self.folder / "journal").mkdir(exist_ok=True)
-        for segment in self.house.disk.list():
-            (self.folder / "journal" / segment).write_bytes(self.house.disk.read(segment))
+        for segment in self.harness.disk.list():
+            (self.folder / "journal" / segment).write_bytes(self.harness.disk.read(segment))
         settings = self.folder / "gate106.yaml"
         settings.write_text(SETTINGS.format(folder=self.folder), encoding="utf-8")
         return CliRunner().invoke(app, ["explain", "--message", name, "--config", str(settings), *map(str, more)])
@@ -109,7 +109,7 @@ def test_todays_rules_are_asked_with_what_was_known_then(desk: Desk) -> None:
         desk.sends(answer=b"id-%d" % number)
     name = desk.sends()
     before = (RULES + QUOTA).encode()
-    RevisionStore(desk.folder / "revisions", 9).save(desk.house.relay.rules.revision, {"rules.yaml": before})
+    RevisionStore(desk.folder / "revisions", 9).save(desk.harness.relay.rules.revision, {"rules.yaml": before})
     desk.rules(RULES.replace("count: 3", "count: 4"))
     told = desk.told(name)
     assert (told["verdict"], told["then"]["verdict"], told["today"]["verdict"]) == ("reject", "reject", "allow")
@@ -157,14 +157,14 @@ def test_an_id_that_may_be_several_messages_is_answered_with_their_names(desk: D
 
 
 def test_all_parts_and_what_became_of_them_are_told_whichever_is_named(desk: Desk) -> None:
-    house = desk.house
+    harness = desk.harness
     octets = (AD * 3).encode("utf-16-be")
     parts = [octets[at : at + 134] for at in range(0, len(octets), 134)]
     for number, part in enumerate(parts, 1):
         header = bytes((5, 0, 3, 7, len(parts), number))
-        house.sends("jia", submit_sm("1069001", str(SHANGHAI), header + part, data_coding=8, esm_class=0x40, sequence=number))
-    for number, transit in enumerate(house.at_carrier()):
-        house.carrier_says(transit, submit_sm_resp(1, 0, b"part-%d\0" % number))
+        harness.sends("jia", submit_sm("1069001", str(SHANGHAI), header + part, data_coding=8, esm_class=0x40, sequence=number))
+    for number, transit in enumerate(harness.at_carrier()):
+        harness.carrier_says(transit, submit_sm_resp(1, 0, b"part-%d\0" % number))
     whole = desk.told("part-1")
     assert (whole["parts"], len(whole["answers"])) == (len(parts), len(parts))
     assert whole["then"]["verdict"] == "allow"
@@ -173,18 +173,18 @@ def test_all_parts_and_what_became_of_them_are_told_whichever_is_named(desk: Des
 
 
 def test_refusals_of_then_the_receipt_and_what_was_refused_later_are_told(desk: Desk) -> None:
-    house = desk.house
-    refusal = OptOut("provider", "yi", int(house.now), "reply", 0)
-    house.store.update(SHANGHAI, lambda data: record.opt_out(data, refusal))
-    desk.writes(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, refusal, "1069002", "yi", "R")))
+    harness = desk.harness
+    refusal = OptOut("provider", "yi", int(harness.now), "reply", 0)
+    harness.store.update(SHANGHAI, lambda data: record.opt_out(data, refusal))
+    desk.writes(messages.OPTOUT, pack(delivers.OptedOut(harness.now, SHANGHAI, refusal, "1069002", "yi", "R")))
     desk.sends(answer=b"c0ffee")
     said = receipt_text("c0ffee", "UNDELIV", submit_date="2511111200", done_date="2511111201", err="004")
     receipt = deliver_sm(str(SHANGHAI), "1069001", said.encode(), esm_class=4, sequence=9)
     desk.writes(
-        messages.DELIVER, pack(delivers.DeliverRecord(house.now + 1, "receipt", str(SHANGHAI), "1069001", "jia", receipt))
+        messages.DELIVER, pack(delivers.DeliverRecord(harness.now + 1, "receipt", str(SHANGHAI), "1069001", "jia", receipt))
     )
-    later = OptOut("port", "1069001", int(house.now) + 60, "reply", 0)
-    desk.writes(messages.OPTOUT, pack(delivers.OptedOut(house.now + 60, SHANGHAI, later, "1069001", "jia", "R")))
+    later = OptOut("port", "1069001", int(harness.now) + 60, "reply", 0)
+    desk.writes(messages.OPTOUT, pack(delivers.OptedOut(harness.now + 60, SHANGHAI, later, "1069001", "jia", "R")))
     told = desk.told("c0ffee")
     assert [(one["scope"], one["value"], one["source"]) for one in told["person"]["refusals"]] == [("provider", "yi", "reply")]
     assert [(one["state"], one["error"]) for one in told["receipts"]] == [("UNDELIV", "004")]
@@ -195,19 +195,19 @@ def test_refusals_of_then_the_receipt_and_what_was_refused_later_are_told(desk: 
 
 
 def test_whom_the_person_refused_is_told_by_name_or_why_it_is_not_known(desk: Desk) -> None:
-    house = desk.house
-    RevisionStore(desk.folder / "revisions", 9).save(house.relay.rules.revision, {"rules.yaml": (RULES + QUOTA).encode()})
+    harness = desk.harness
+    RevisionStore(desk.folder / "revisions", 9).save(harness.relay.rules.revision, {"rules.yaml": (RULES + QUOTA).encode()})
     (desk.folder / "rules" / "registries").mkdir()
     (desk.folder / "rules" / "registries" / "signatures.csv").write_text("甲店,甲公司\n", encoding="utf-8")
     registered, earlier, unknown, own = (
-        OptOut("advertiser", f"{hash48(name):012x}", int(house.now), "reply", 0) for name in ("甲店", "乙店", "丙店", "测试")
+        OptOut("advertiser", f"{hash48(name):012x}", int(harness.now), "reply", 0) for name in ("甲店", "乙店", "丙店", "测试")
     )
     desk.sends("【乙 店】双11 拒收请回复R", answer=b"earlier")
     for one in (registered, earlier, unknown):
-        house.store.update(SHANGHAI, lambda data, one=one: record.opt_out(data, one))
-        desk.writes(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI, one, "1069001", "jia", "R")))
+        harness.store.update(SHANGHAI, lambda data, one=one: record.opt_out(data, one))
+        desk.writes(messages.OPTOUT, pack(delivers.OptedOut(harness.now, SHANGHAI, one, "1069001", "jia", "R")))
     desk.sends(answer=b"c0ffee")
-    desk.writes(messages.OPTOUT, pack(delivers.OptedOut(house.now + 60, SHANGHAI, own, "1069001", "jia", "R")))
+    desk.writes(messages.OPTOUT, pack(delivers.OptedOut(harness.now + 60, SHANGHAI, own, "1069001", "jia", "R")))
     person = desk.told("c0ffee")["person"]
     assert [one["value"] for one in person["refusals"]] == [registered.value, earlier.value, unknown.value]
     assert [one["about"] for one in person["refusals"]] == [
@@ -226,7 +226,7 @@ def test_what_the_carrier_refused_and_what_came_again_is_told(desk: Desk) -> Non
     assert [(one["effect"], one["status"]) for one in desk.told(refused)["answers"]] == [("taken-back", 0x45)]
     banned = desk.sends("六合彩" + AD)
     for _ in range(2):
-        desk.house.submit("jia", SHANGHAI, "六合彩" + AD)
+        desk.harness.submit("jia", SHANGHAI, "六合彩" + AD)
     told = desk.told(banned)
     assert (told["rule"], told["repeats"], told["answers"]) == ("words", 2, [])
 

@@ -18,7 +18,7 @@ from proxy.journal.records import delivers, gate_events, messages, requests
 from proxy.model.message import hash48
 from proxy.model.recipient import OptOut
 from proxy.wire import submit_sm_resp
-from tests.harness import BEIJING, RULES, SHANGHAI, House
+from tests.harness import BEIJING, RULES, SHANGHAI, Harness
 
 AD, OTHER = "【测试】双11好礼, 满100减50 拒收请回复R", "【别家】会员日秒杀, 全场5折 拒收请回复R"
 DAY = 1_762_790_400.0  # 2025-11-11 00:00 in Shanghai
@@ -27,29 +27,29 @@ UNKNOWN = 19900000000
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    house = House(tmp_path, rules=RULES + SHADOW)
-    rules = house.relay.rules
-    house.journal.append(
-        messages.RULES, pack(gate_events.Rules(house.now, rules.revision, tuple(rule.id for rule in rules.rules)))
+def harness(tmp_path: Path) -> Harness:
+    harness = Harness(tmp_path, rules=RULES + SHADOW)
+    rules = harness.relay.rules
+    harness.journal.append(
+        messages.RULES, pack(gate_events.Rules(harness.now, rules.revision, tuple(rule.id for rule in rules.rules)))
     )
-    house.journal.write(house.now)
-    return house
+    harness.journal.write(harness.now)
+    return harness
 
 
-def sheet_of(house: House, since: float = DAY) -> DayReport:
-    return DayCounter(since, since + 86_400, house.relay.rules.regions).read(groups_of(house.disk))
+def sheet_of(harness: Harness, since: float = DAY) -> DayReport:
+    return DayCounter(since, since + 86_400, harness.relay.rules.regions).read(groups_of(harness.disk))
 
 
-def test_it_counts_what_was_sent_refused_and_put_off_by_reason_province_and_provider(house: House) -> None:
-    house.submit("jia", SHANGHAI, AD)
-    house.submit("jia", SHANGHAI + 1, OTHER)
-    house.submit("yi", BEIJING, AD)
-    house.submit("yi", BEIJING, AD)  # a repeat is answered, and counted, without a verdict
-    house.route.up = False
-    house.submit("jia", SHANGHAI + 2, AD)
-    house.sends("jia", b"\0\0\0\x12\0\0\0\4\0\0\0\0\0\0\0\1\0\0")  # cannot be read
-    sheet = sheet_of(house)
+def test_it_counts_what_was_sent_refused_and_put_off_by_reason_province_and_provider(harness: Harness) -> None:
+    harness.submit("jia", SHANGHAI, AD)
+    harness.submit("jia", SHANGHAI + 1, OTHER)
+    harness.submit("yi", BEIJING, AD)
+    harness.submit("yi", BEIJING, AD)  # a repeat is answered, and counted, without a verdict
+    harness.route.up = False
+    harness.submit("jia", SHANGHAI + 2, AD)
+    harness.sends("jia", b"\0\0\0\x12\0\0\0\4\0\0\0\0\0\0\0\1\0\0")  # cannot be read
+    sheet = sheet_of(harness)
     assert {fate: sheet.total(fate) for fate in (SENT, REFUSED, DEFERRED)} == {SENT: 2, REFUSED: 3, DEFERRED: 1}
     assert {name: one.total() for name, one in sheet.by("reason").items()} == {"region-ban": 2, "malformed": 1, "no-route": 1}
     assert sheet.by("province")["北京"] == {REFUSED: 2}
@@ -66,81 +66,83 @@ def test_it_counts_what_was_sent_refused_and_put_off_by_reason_province_and_prov
     assert sheet.hours == {(12, SENT): 2, (12, REFUSED): 2, (12, DEFERRED): 1}
 
 
-def test_shadow_rules_are_told_by_what_went_out_that_they_would_have_stopped(house: House) -> None:
-    house.submit("jia", SHANGHAI, OTHER)
-    house.submit("jia", BEIJING, OTHER)  # the ban refuses it anyhow
-    sheet = sheet_of(house)
+def test_shadow_rules_are_told_by_what_went_out_that_they_would_have_stopped(harness: Harness) -> None:
+    harness.submit("jia", SHANGHAI, OTHER)
+    harness.submit("jia", BEIJING, OTHER)  # the ban refuses it anyhow
+    sheet = sheet_of(harness)
     assert sheet.shadow == {("dark", "reject"): 1}
     assert sheet.hits == {"ban": 1}
 
 
-def test_opt_outs_are_rated_by_the_advertisements_of_that_signature_and_provider(house: House) -> None:
+def test_opt_outs_are_rated_by_the_advertisements_of_that_signature_and_provider(harness: Harness) -> None:
     for person in range(200):
-        house.submit("jia", SHANGHAI + person, AD)
-    refusal = OptOut("advertiser", f"{hash48('测试'):012x}", int(house.now), "reply", 0)
-    port = OptOut("port", "1069001", int(house.now), "reply", 0)
-    entered = OptOut("all", "", int(house.now), "officer", 0)
+        harness.submit("jia", SHANGHAI + person, AD)
+    refusal = OptOut("advertiser", f"{hash48('测试'):012x}", int(harness.now), "reply", 0)
+    port = OptOut("port", "1069001", int(harness.now), "reply", 0)
+    entered = OptOut("all", "", int(harness.now), "officer", 0)
     for person, one in enumerate([refusal] * 10 + [port] * 2 + [entered]):
-        house.journal.append(messages.OPTOUT, pack(delivers.OptedOut(house.now, SHANGHAI + person, one, "1069001", "jia", "R")))
-    house.journal.write(house.now)
-    view = View(sheet_of(house))
+        harness.journal.append(
+            messages.OPTOUT, pack(delivers.OptedOut(harness.now, SHANGHAI + person, one, "1069001", "jia", "R"))
+        )
+    harness.journal.write(harness.now)
+    view = View(sheet_of(harness))
     assert [(one.name, one.count, one.sent, one.per_10k) for one in view.optouts_by_provider()] == [("jia", 12, 200, 600.0)]
     assert [(one.name, one.count, one.per_10k) for one in view.optouts_by_signature()] == [("测试", 10, 500.0)]
 
 
-def test_a_reply_that_means_several_is_one_opt_out_of_its_provider_and_one_of_each_signature(house: House) -> None:
+def test_a_reply_that_means_several_is_one_opt_out_of_its_provider_and_one_of_each_signature(harness: Harness) -> None:
     for person in range(200):
-        house.submit("jia", SHANGHAI + person, AD)
-    shops = [OptOut("advertiser", f"{hash48(shop):012x}", int(house.now), "reply", 0) for shop in ("测试", "别家")]
-    everything = OptOut("category", "marketing", int(house.now), "reply", 0)
+        harness.submit("jia", SHANGHAI + person, AD)
+    shops = [OptOut("advertiser", f"{hash48(shop):012x}", int(harness.now), "reply", 0) for shop in ("测试", "别家")]
+    everything = OptOut("category", "marketing", int(harness.now), "reply", 0)
     for person in range(12):
         for one in (*shops, everything, *shops) if person == 0 else shops:  # the first replies twice in one turn
-            body = pack(delivers.OptedOut(house.now, SHANGHAI + person, one, "1069001", "jia", "R"))
-            house.journal.append(messages.OPTOUT, body)
-    house.journal.write(house.now)
-    sheet = sheet_of(house)
+            body = pack(delivers.OptedOut(harness.now, SHANGHAI + person, one, "1069001", "jia", "R"))
+            harness.journal.append(messages.OPTOUT, body)
+    harness.journal.write(harness.now)
+    sheet = sheet_of(harness)
     assert (sheet.optouts, sheet.refused["测试"]) == ({"jia": 13}, 13)
     assert [(one.name, one.count) for one in View(sheet).optouts_by_provider()] == [("jia", 13)]
 
 
-def test_what_carriers_said_and_people_nobody_can_place_are_counted(house: House) -> None:
+def test_what_carriers_said_and_people_nobody_can_place_are_counted(harness: Harness) -> None:
     for person in (SHANGHAI, SHANGHAI + 1, UNKNOWN):
-        house.submit("jia", person, AD)
-    first, second, third = house.at_carrier()
-    house.carrier_says(first, submit_sm_resp(1, 0, b"id\0"))
-    house.carrier_says(second, submit_sm_resp(1, 0x45, b""))
-    house.nobody_answers(third)
-    sheet = sheet_of(house)
+        harness.submit("jia", person, AD)
+    first, second, third = harness.at_carrier()
+    harness.carrier_says(first, submit_sm_resp(1, 0, b"id\0"))
+    harness.carrier_says(second, submit_sm_resp(1, 0x45, b""))
+    harness.nobody_answers(third)
+    sheet = sheet_of(harness)
     assert sheet.answers == {"accepted": 1, "taken-back": 1, "unknown": 1}
     assert sheet.by("province")["unknown"] == {SENT: 1}
     assert not View(sheet).unknown(), "of so few no share is told"
     assert View(sheet, 1).unknown() == []
 
 
-def test_only_that_day_is_counted_and_repeats_of_what_was_refused_before_midnight_are(house: House) -> None:
-    house.now = DAY + 86_400 - 60
-    house.submit("jia", SHANGHAI, "六合彩" + AD)
-    house.submit("jia", SHANGHAI + 1, AD)
-    house.journal.append(
+def test_only_that_day_is_counted_and_repeats_of_what_was_refused_before_midnight_are(harness: Harness) -> None:
+    harness.now = DAY + 86_400 - 60
+    harness.submit("jia", SHANGHAI, "六合彩" + AD)
+    harness.submit("jia", SHANGHAI + 1, AD)
+    harness.journal.append(
         messages.REPEATED,
         pack(
             requests.Repeated(
-                house.now + 120, {max(one.sequence for one in house.written() if one.kind == messages.VERDICT) - 1: 3}
+                harness.now + 120, {max(one.sequence for one in harness.written() if one.kind == messages.VERDICT) - 1: 3}
             )
         ),
     )
-    house.journal.write(house.now + 120)
-    house.now += 180
-    house.submit("jia", SHANGHAI + 2, AD)
-    sheet = sheet_of(house, DAY + 86_400)
+    harness.journal.write(harness.now + 120)
+    harness.now += 180
+    harness.submit("jia", SHANGHAI + 2, AD)
+    sheet = sheet_of(harness, DAY + 86_400)
     assert {name: one.total() for name, one in sheet.by("reason").items()} == {"keyword": 3}
     assert sheet.total(SENT) == 1
 
 
-def test_nobody_is_in_it_and_strangers_words_are_escaped(house: House) -> None:
+def test_nobody_is_in_it_and_strangers_words_are_escaped(harness: Harness) -> None:
     for person in range(40):
-        house.submit("jia", SHANGHAI + person, AD.replace("【测试】", "【<i>&\u202e】"))
-    view = View(sheet_of(house))
+        harness.submit("jia", SHANGHAI + person, AD.replace("【测试】", "【<i>&\u202e】"))
+    view = View(sheet_of(harness))
     html, pdf = page(view, "zh"), paper(view, "zh")
     assert "&lt;I&gt;&amp;" in html
     assert not re.search(r"<I>|<i>|<script|<link|<img|https?:|url\(|\u202e", html)
@@ -152,21 +154,21 @@ def test_nobody_is_in_it_and_strangers_words_are_escaped(house: House) -> None:
     assert paper(view, "zh") == pdf, "the same sheet is the same file"
 
 
-def test_small_counts_are_not_told(house: House) -> None:
+def test_small_counts_are_not_told(harness: Harness) -> None:
     for person in range(40):
-        house.submit("jia", SHANGHAI + person, AD)
-    house.submit("yi", BEIJING, AD)
-    told = as_dict(View(sheet_of(house)))
+        harness.submit("jia", SHANGHAI + person, AD)
+    harness.submit("yi", BEIJING, AD)
+    told = as_dict(View(sheet_of(harness)))
     assert told["submits"] == {"sent": 40, "refused": 1, "deferred": 0}
     assert told["by_province"] == {"(others)": {"sent": 40, "refused": "<10", "deferred": 0}}
     assert told["by_reason"] == {"(others)": "<10"}
     assert told["rule_hits"] == {"ban": "<10"}
-    assert as_dict(View(sheet_of(house), 1))["by_province"]["北京"] == {"sent": 0, "refused": 1, "deferred": 0}
+    assert as_dict(View(sheet_of(harness), 1))["by_province"]["北京"] == {"sent": 0, "refused": 1, "deferred": 0}
 
 
-def test_the_head_of_the_journal_stands_in_the_sheet_in_every_form_and_its_absence_is_said(house: House) -> None:
-    house.submit("jia", SHANGHAI, AD)
-    sheet, digest = sheet_of(house), "ab" * 32
+def test_the_head_of_the_journal_stands_in_the_sheet_in_every_form_and_its_absence_is_said(harness: Harness) -> None:
+    harness.submit("jia", SHANGHAI, AD)
+    sheet, digest = sheet_of(harness), "ab" * 32
     view, bare = View(sheet, heads=[Head(3, "2025-11-11", 1, 4711, digest, "", ())]), View(sheet)
     assert as_dict(view)["heads"] == [{"node": 3, "last": 4711, "digest": digest}]
     assert f"head of the journal, node 3, up to record 4711: {digest}" in list(as_text(view))
@@ -179,14 +181,14 @@ def test_the_head_of_the_journal_stands_in_the_sheet_in_every_form_and_its_absen
 # -- a clock that was wrong
 
 
-def sends_at(house: House, *times: float) -> None:
-    for number, house.now in enumerate(times):
-        house.submit("jia", SHANGHAI + number, AD, sequence=number + 1)
+def sends_at(harness: Harness, *times: float) -> None:
+    for number, harness.now in enumerate(times):
+        harness.submit("jia", SHANGHAI + number, AD, sequence=number + 1)
 
 
-def sent_on(house: House, day: float) -> int:
-    groups = groups_between(house.disk, day - 900, day + 86_400)
-    return DayCounter(day, day + 86_400, house.relay.rules.regions).read(groups).total(SENT)
+def sent_on(harness: Harness, day: float) -> int:
+    groups = groups_between(harness.disk, day - 900, day + 86_400)
+    return DayCounter(day, day + 86_400, harness.relay.rules.regions).read(groups).total(SENT)
 
 
 @pytest.mark.parametrize(
@@ -196,29 +198,32 @@ def sent_on(house: House, day: float) -> int:
 )
 def test_a_clock_that_was_ahead_and_was_set_right_hides_nothing_of_the_day(tmp_path: Path, ahead: list[int]) -> None:
     noon = DAY + 43_200
-    house = House(tmp_path, rules=RULES.partition("rules:")[0] + "rules: []\n")
+    harness = Harness(tmp_path, rules=RULES.partition("rules:")[0] + "rules: []\n")
     sends_at(
-        house, *(noon + one for one in (0, 1, 2)), *(noon + one for one in ahead), *(noon + 60 + 900 * one for one in range(30))
+        harness,
+        *(noon + one for one in (0, 1, 2)),
+        *(noon + one for one in ahead),
+        *(noon + 60 + 900 * one for one in range(30)),
     )
     after = [noon + 86_400 * day for day in range(11, 14)]
-    sends_at(house, *after)
-    assert sent_on(house, DAY) == 33
-    assert sheet_of(house).total(SENT) == 33
-    assert sent_on(house, DAY + 86_400 * 12) == 1
+    sends_at(harness, *after)
+    assert sent_on(harness, DAY) == 33
+    assert sheet_of(harness).total(SENT) == 33
+    assert sent_on(harness, DAY + 86_400 * 12) == 1
 
 
 def test_what_lies_well_behind_the_day_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    house = House(tmp_path, rules="rules: []\n")
-    sends_at(house, *(DAY + 3600.5 * hour for hour in range(24 * 5)))
-    names = house.disk.list()
+    harness = Harness(tmp_path, rules="rules: []\n")
+    sends_at(harness, *(DAY + 3600.5 * hour for hour in range(24 * 5)))
+    names = harness.disk.list()
     assert len(names) == 24 * 5
-    seen, read = set[str](), house.disk.read
+    seen, read = set[str](), harness.disk.read
 
     def noted(name: str, size: int = -1, at: int = 0) -> bytes:
         if size < 0:
             seen.add(name)
         return read(name, size, at)
 
-    monkeypatch.setattr(house.disk, "read", noted)
-    assert sent_on(house, DAY + 86_400) == 24
+    monkeypatch.setattr(harness.disk, "read", noted)
+    assert sent_on(harness, DAY + 86_400) == 24
     assert 24 + 12 <= len(seen) <= 24 + 12 + 5

@@ -15,7 +15,7 @@ Open = Callable[..., Browser]
 
 
 def today(world: World) -> str:
-    return time_windows.local(world.house.wall())[:10]
+    return time_windows.local(world.harness.wall())[:10]
 
 
 def test_the_page_is_there_before_the_sheet_with_days_to_choose(world: World, browser: Open) -> None:

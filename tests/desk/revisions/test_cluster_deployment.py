@@ -207,7 +207,7 @@ class Gate:
         self.rule_deployment.note_start()
         await self.rule_deployment.begin()
 
-    # -- the house around it
+    # -- the harness around it
 
     def write(self, kind: int, body: bytes) -> int:
         self._may_die()

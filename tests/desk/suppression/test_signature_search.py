@@ -16,7 +16,7 @@ from proxy.policy.explanation.naming import GONE, UNREADABLE
 from proxy.wire import submit_sm_resp
 from tests.archive.journals import Shelf, synced
 from tests.archive.test_person_erasure import PERSON, Case
-from tests.harness import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, Harness
 
 JIA, YI, BING, NOBODY = (hash48(name) for name in ("甲店", "乙店", "丙店", "没有发过"))
 SENT = 12
@@ -25,23 +25,23 @@ SENT = 12
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A journal of which the first messages are in tables, and the newest in none yet."""
-    house = House(tmp_path, rules="rules: [{id: none, when: {category: otp}, then: tag, reason: keyword}]")
-    house.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
-    house.journal = house.relay.commit.journal = Journal(house.disk, 0)
+    harness = Harness(tmp_path, rules="rules: [{id: none, when: {category: otp}, then: tag, reason: keyword}]")
+    harness.disk = OsDisk(tmp_path / "journal")  # type: ignore[assignment]
+    harness.journal = harness.relay.commit.journal = Journal(harness.disk, 0)
     shelf = Shelf(tmp_path)
     for number in range(SENT):
-        house.now = NOON + number * 1800.0
-        house.submit("jia", SHANGHAI, "【乙 店】上新 拒收请回复R" if number == 0 else f"【甲店】第{number}号上新 拒收请回复R")
-        for transit in house.at_carrier():
-            house.carrier_says(transit, submit_sm_resp(1, 0, b"B%d" % number))
-    synced(house)
-    shelf.roll(house.disk, house.now)
-    house.now += 5
-    house.submit("jia", SHANGHAI, "【丙店】上新 拒收请回复R")
-    house.submit("jia", SHANGHAI + 1, "【没有发过】上新 拒收请回复R")
-    house.turn()
-    synced(house)
-    house.journal.close()
+        harness.now = NOON + number * 1800.0
+        harness.submit("jia", SHANGHAI, "【乙 店】上新 拒收请回复R" if number == 0 else f"【甲店】第{number}号上新 拒收请回复R")
+        for transit in harness.at_carrier():
+            harness.carrier_says(transit, submit_sm_resp(1, 0, b"B%d" % number))
+    synced(harness)
+    shelf.roll(harness.disk, harness.now)
+    harness.now += 5
+    harness.submit("jia", SHANGHAI, "【丙店】上新 拒收请回复R")
+    harness.submit("jia", SHANGHAI + 1, "【没有发过】上新 拒收请回复R")
+    harness.turn()
+    synced(harness)
+    harness.journal.close()
     path = tmp_path / "gate106.yaml"
     path.write_text(
         f"store: sqlite:///{tmp_path}/state.db\njournal: {tmp_path}/journal\nrules: {tmp_path}/rules\n"
@@ -109,9 +109,9 @@ class Named(Case):
     """To the person, and to nobody else, something is sent under a name of its own."""
 
     def unread(self) -> None:
-        self.house.submit("jia", PERSON, "【乙店】上新 拒收请回复R")
-        for transit in self.house.at_carrier():
-            self.house.carrier_says(transit, submit_sm_resp(1, 0, b"B-2"))
+        self.harness.submit("jia", PERSON, "【乙店】上新 拒收请回复R")
+        for transit in self.harness.at_carrier():
+            self.harness.carrier_says(transit, submit_sm_resp(1, 0, b"B-2"))
 
 
 def test_what_was_erased_is_told_by_no_name_again(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ Open = Callable[..., Browser]
 )
 def test_it_shows_what_the_gate_has_counted(language: str, words: list[str], world: World, browser: Open) -> None:
     here = browser("wu", language)
-    world.house.sampling.now = {}
+    world.harness.sampling.now = {}
     text = here.get("/").text
     for said in (*words, "jia", "beijing-ban", "1 / 1"):
         assert said in text, said
@@ -31,7 +31,7 @@ def test_its_renewed_part_is_that_part_alone(browser: Open) -> None:
 
 
 def test_a_rule_s_name_is_no_markup(world: World, browser: Open) -> None:
-    sampling = world.house.sampling
+    sampling = world.harness.sampling
     browser("wu").get("/")
     before = sampling.now
     sampling.now = {**before, "rules": [["<b>x</b>\u202e", 3]], "sent_after_optout": 1}

@@ -18,7 +18,7 @@ from proxy.relay.optout_reply import OptOutSettings
 from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.record import record
 from proxy.state.record.record import EMPTY
-from tests.relay.test_optout_reply import DAY, HONG, JIA, MING, NOT_PERMITTED, YI, House, ad
+from tests.relay.test_optout_reply import DAY, HONG, JIA, MING, NOT_PERMITTED, YI, Harness, ad
 
 RULES = """
 rules:
@@ -45,8 +45,8 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
     return policy.load(folder)
 
 
-class Asking(House):
-    """What is known of consents beside what a house knows."""
+class Asking(Harness):
+    """What is known of consents beside what a harness knows."""
 
     def batches(self) -> list[ConsentBatch]:
         return [batch for batch, _ in self.store.consented.batches()]
@@ -66,15 +66,15 @@ class Asking(House):
 
 
 @pytest.fixture(params=["review", "accept"])
-def house(request: pytest.FixtureRequest, rules: policy.RuleSet) -> Iterator[Asking]:
-    house = Asking(rules, OptOutSettings(accepts_consent=request.param == "accept"))
-    yield house
-    assert house.tally.sent_after_optout == 0
-    again = Asking(rules, disk=house.disk)  # what a restart finds is what was there
+def harness(request: pytest.FixtureRequest, rules: policy.RuleSet) -> Iterator[Asking]:
+    harness = Asking(rules, OptOutSettings(accepts_consent=request.param == "accept"))
+    yield harness
+    assert harness.tally.sent_after_optout == 0
+    again = Asking(rules, disk=harness.disk)  # what a restart finds is what was there
     for person in (MING, HONG):
-        assert (again.agreed(person), again.proofs(person)) == (house.agreed(person), house.proofs(person))
+        assert (again.agreed(person), again.proofs(person)) == (harness.agreed(person), harness.proofs(person))
     assert [one for one in again.store.consented.batches() if one[1]] == [
-        one for one in house.store.consented.batches() if one[1]
+        one for one in harness.store.consented.batches() if one[1]
     ]
 
 
@@ -88,10 +88,10 @@ def reviewing(rules: policy.RuleSet) -> Asking:
     return Asking(rules, OptOutSettings())
 
 
-def test_without_consent_nobody_gets_marketing_but_they_may_be_asked(house: Asking) -> None:
-    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
-    assert house.send(JIA, MING, ASK) == 0
-    assert house.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+def test_without_consent_nobody_gets_marketing_but_they_may_be_asked(harness: Asking) -> None:
+    assert harness.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
+    assert harness.send(JIA, MING, ASK) == 0
+    assert harness.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
 
 
 def test_an_accepted_answer_counts_at_once_for_this_person_and_this_advertiser(accepting: Asking) -> None:
@@ -123,30 +123,30 @@ def test_a_rejected_answer_counts_no_more_and_the_next_one_waits_for_a_review_of
     assert reviewing.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
 
 
-def test_answers_of_a_day_to_one_request_are_one_batch(house: Asking) -> None:
+def test_answers_of_a_day_to_one_request_are_one_batch(harness: Asking) -> None:
     for person in (MING, HONG):
-        house.send(JIA, person, ASK)
-        house.reply(person, JIA, "Ｙ。")
-    (batch,) = house.batches()
+        harness.send(JIA, person, ASK)
+        harness.reply(person, JIA, "Ｙ。")
+    (batch,) = harness.batches()
     assert (batch.source, batch.provider, batch.version, batch.wording) == ("reply", "jia", "ask-jia", ASK)
-    assert batch.reviewer == (BY_SETTING if house.reply_handler.settings.accepts_consent else "")
-    house.send(JIA, HONG + 1, ASK, after_s=DAY)
-    house.reply(HONG + 1, JIA, "Y")
-    assert [one.given - batch.given for one in house.batches()] == [0, DAY]
+    assert batch.reviewer == (BY_SETTING if harness.reply_handler.settings.accepts_consent else "")
+    harness.send(JIA, HONG + 1, ASK, after_s=DAY)
+    harness.reply(HONG + 1, JIA, "Y")
+    assert [one.given - batch.given for one in harness.batches()] == [0, DAY]
 
 
-def test_the_proof_is_the_carriers_own_record(house: Asking) -> None:
-    house.send(JIA, MING, ASK)
-    asked_s = int(house.now)
-    (verdict,) = map(messages.unpack_verdict, house.journalled(messages.VERDICT))
+def test_the_proof_is_the_carriers_own_record(harness: Asking) -> None:
+    harness.send(JIA, MING, ASK)
+    asked_s = int(harness.now)
+    (verdict,) = map(messages.unpack_verdict, harness.journalled(messages.VERDICT))
     assert verdict.entry is not None
-    house.reply(MING, JIA, " y ")
-    (body,) = house.journalled(messages.CONSENT_REPLY)
+    harness.reply(MING, JIA, " y ")
+    (body,) = harness.journalled(messages.CONSENT_REPLY)
     said = unpack(consents.ConsentReply, body)
     assert (said.recipient, said.request, said.requested, said.time) == (MING, verdict.entry.id, asked_s, asked_s + 60)
     assert (said.text, said.word, said.port, said.provider, said.wording) == (" y ", "Y", JIA, "jia", ASK)
     assert said.signature == hash48("甲店")
-    (proof,) = house.proofs()
+    (proof,) = harness.proofs()
     assert (proof.request, proof.requested, proof.time, proof.port, proof.text) == (
         said.request,
         asked_s,
@@ -157,61 +157,61 @@ def test_the_proof_is_the_carriers_own_record(house: Asking) -> None:
 
 
 @pytest.mark.parametrize("text", ["1", "同意", "是", "好的", "不同意", "YES", "Y吗", "不Y", "N"])
-def test_a_word_that_the_request_does_not_declare_is_no_consent(house: Asking, text: str) -> None:
-    house.send(JIA, MING, ASK)
-    house.reply(MING, JIA, text)
-    assert (house.agreed(), house.batches()) == ([], [])
+def test_a_word_that_the_request_does_not_declare_is_no_consent(harness: Asking, text: str) -> None:
+    harness.send(JIA, MING, ASK)
+    harness.reply(MING, JIA, text)
+    assert (harness.agreed(), harness.batches()) == ([], [])
 
 
 @pytest.mark.parametrize("text", ["1", "同意", "同意接收", "我同意"])
-def test_each_word_that_the_request_declares_is_one(house: Asking, text: str) -> None:
-    house.send(YI, MING, ASK_IN_WORDS)
-    house.reply(MING, YI, text)
-    assert [one.split()[0] for one in house.agreed()] == ["乙公司"]
+def test_each_word_that_the_request_declares_is_one(harness: Asking, text: str) -> None:
+    harness.send(YI, MING, ASK_IN_WORDS)
+    harness.reply(MING, YI, text)
+    assert [one.split()[0] for one in harness.agreed()] == ["乙公司"]
 
 
-def test_the_word_of_refusal_in_the_request_refuses(house: Asking) -> None:
-    house.send(JIA, MING, ASK)
-    house.reply(MING, JIA, "R")
-    assert house.agreed() == []
-    assert house.refused() != []
+def test_the_word_of_refusal_in_the_request_refuses(harness: Asking) -> None:
+    harness.send(JIA, MING, ASK)
+    harness.reply(MING, JIA, "R")
+    assert harness.agreed() == []
+    assert harness.refused() != []
 
 
-def test_a_request_that_is_not_the_newest_message_from_the_port_is_not_answered_any_more(house: Asking) -> None:
-    house.send(JIA, MING, ASK)
-    house.send(JIA, MING, "【甲店】您的快件已到，取件码5213，请当日领取", category=policy.CATEGORIES[1])
-    house.reply(MING, JIA, "Y")
-    assert house.agreed() == []
+def test_a_request_that_is_not_the_newest_message_from_the_port_is_not_answered_any_more(harness: Asking) -> None:
+    harness.send(JIA, MING, ASK)
+    harness.send(JIA, MING, "【甲店】您的快件已到，取件码5213，请当日领取", category=policy.CATEGORIES[1])
+    harness.reply(MING, JIA, "Y")
+    assert harness.agreed() == []
 
 
-def test_a_request_in_the_same_second_as_another_message_is_not_answered(house: Asking) -> None:
-    house.send(JIA, MING, "【甲店】您的快件已到，取件码5213，请当日领取", category=policy.CATEGORIES[1])
-    house.send(JIA, MING, ASK, after_s=0)
-    house.reply(MING, JIA, "Y")
-    assert house.agreed() == []
+def test_a_request_in_the_same_second_as_another_message_is_not_answered(harness: Asking) -> None:
+    harness.send(JIA, MING, "【甲店】您的快件已到，取件码5213，请当日领取", category=policy.CATEGORIES[1])
+    harness.send(JIA, MING, ASK, after_s=0)
+    harness.reply(MING, JIA, "Y")
+    assert harness.agreed() == []
 
 
-def test_an_answer_to_another_port_or_after_a_month_is_no_consent(house: Asking) -> None:
-    house.send(JIA, MING, ASK)
-    house.reply(MING, JIA + "8", "Y")
-    house.reply(MING, YI, "Y")
-    house.reply(MING, JIA, "Y", after_s=31 * DAY)
-    assert house.agreed() == []
+def test_an_answer_to_another_port_or_after_a_month_is_no_consent(harness: Asking) -> None:
+    harness.send(JIA, MING, ASK)
+    harness.reply(MING, JIA + "8", "Y")
+    harness.reply(MING, YI, "Y")
+    harness.reply(MING, JIA, "Y", after_s=31 * DAY)
+    assert harness.agreed() == []
 
 
 @pytest.mark.parametrize(
     "text", ["【甲店】甲店想给您发优惠短信，同意请回Y", "【丙店】征求同意：本店拟向您发送商业性短信息，是否同意接收？同意请回Y"]
 )
-def test_a_request_that_is_not_registered_brings_no_consent(house: Asking, text: str) -> None:
-    house.send(JIA, MING, text, category=policy.CATEGORIES[1])
-    house.reply(MING, JIA, "Y")
-    assert house.agreed() == []
+def test_a_request_that_is_not_registered_brings_no_consent(harness: Asking, text: str) -> None:
+    harness.send(JIA, MING, text, category=policy.CATEGORIES[1])
+    harness.reply(MING, JIA, "Y")
+    assert harness.agreed() == []
 
 
-def test_a_request_registered_for_another_provider_brings_no_consent(house: Asking) -> None:
-    house.send(JIA, MING, ASK_IN_WORDS, category=policy.CATEGORIES[1])
-    house.reply(MING, JIA, "1")
-    assert house.agreed() == []
+def test_a_request_registered_for_another_provider_brings_no_consent(harness: Asking) -> None:
+    harness.send(JIA, MING, ASK_IN_WORDS, category=policy.CATEGORIES[1])
+    harness.reply(MING, JIA, "1")
+    assert harness.agreed() == []
 
 
 def test_the_words_of_the_message_count_where_its_digits_differ_from_the_registered_text(accepting: Asking) -> None:
@@ -242,42 +242,42 @@ def test_a_later_refusal_ends_it(accepting: Asking, word: str) -> None:
     assert accepting.send(JIA, MING, ad("甲店")) == NOT_PERMITTED
 
 
-def test_answering_twice_is_answering_once(house: Asking) -> None:
-    house.send(JIA, MING, ASK)
-    house.reply(MING, JIA, "Y")
-    house.reply(MING, JIA, "Y")
-    assert len(house.agreed()) == len(house.proofs()) == len(house.journalled(messages.CONSENT_REPLY)) == 1
-    assert sum(house.tally.consent_replies.values()) == 1
+def test_answering_twice_is_answering_once(harness: Asking) -> None:
+    harness.send(JIA, MING, ASK)
+    harness.reply(MING, JIA, "Y")
+    harness.reply(MING, JIA, "Y")
+    assert len(harness.agreed()) == len(harness.proofs()) == len(harness.journalled(messages.CONSENT_REPLY)) == 1
+    assert sum(harness.tally.consent_replies.values()) == 1
 
 
 @pytest.mark.parametrize("event", ["recycled", "erased"])
-def test_who_is_erased_or_has_a_new_number_has_agreed_to_nothing(house: Asking, event: str) -> None:
-    house.send(JIA, MING, ASK)
-    house.reply(MING, JIA, "Y")
-    assert len(house.proofs()) == len(house.agreed()) == 1
-    said = ConsentChange(house.now, MING, event, "li", "x", before=int(house.now) + 1)
-    house.relay.change(PersonChange(said, house.store, lambda change, recorded: None))
-    house.turns()
-    assert (house.agreed(), house.proofs()) == ([], [])
+def test_who_is_erased_or_has_a_new_number_has_agreed_to_nothing(harness: Asking, event: str) -> None:
+    harness.send(JIA, MING, ASK)
+    harness.reply(MING, JIA, "Y")
+    assert len(harness.proofs()) == len(harness.agreed()) == 1
+    said = ConsentChange(harness.now, MING, event, "li", "x", before=int(harness.now) + 1)
+    harness.relay.change(PersonChange(said, harness.store, lambda change, recorded: None))
+    harness.turns()
+    assert (harness.agreed(), harness.proofs()) == ([], [])
 
 
-def test_a_carrier_that_refuses_the_request_asked_nobody(house: Asking) -> None:
-    house.carrier_says = 8
-    house.send(JIA, MING, ASK)
-    house.reply(MING, JIA, "Y")
-    assert house.agreed() == []
+def test_a_carrier_that_refuses_the_request_asked_nobody(harness: Asking) -> None:
+    harness.carrier_says = 8
+    harness.send(JIA, MING, ASK)
+    harness.reply(MING, JIA, "Y")
+    assert harness.agreed() == []
 
 
-def test_without_room_for_a_batch_the_reply_is_a_reply(house: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_room_for_a_batch_the_reply_is_a_reply(harness: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.state.lists.consent_lists.BATCHES_MAX", 0)
-    house.send(JIA, MING, ASK)
-    assert house.reply(MING, JIA, "Y") == 0
-    assert (house.agreed(), house.kinds(), house.journalled(messages.CONSENT_REPLY)) == ([], ["reply"], [])
+    harness.send(JIA, MING, ASK)
+    assert harness.reply(MING, JIA, "Y") == 0
+    assert (harness.agreed(), harness.kinds(), harness.journalled(messages.CONSENT_REPLY)) == ([], ["reply"], [])
 
 
-def test_a_request_that_is_registered_no_more_brings_no_consent(house: Asking, tmp_path: Path) -> None:
-    house.send(JIA, MING, ASK)
+def test_a_request_that_is_registered_no_more_brings_no_consent(harness: Asking, tmp_path: Path) -> None:
+    harness.send(JIA, MING, ASK)
     (tmp_path / "rules.yaml").write_text(RULES)
-    house.relay.rules = policy.load(tmp_path)
-    house.reply(MING, JIA, "Y")
-    assert house.agreed() == []
+    harness.relay.rules = policy.load(tmp_path)
+    harness.reply(MING, JIA, "Y")
+    assert harness.agreed() == []

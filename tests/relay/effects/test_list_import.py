@@ -16,7 +16,7 @@ from proxy.relay.effects.replay import replay
 from proxy.relay.effects.suppression import SuppressionChange, take_off
 from proxy.state import open_store
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK, ListKey
-from tests.harness import NOON, SHANGHAI, House
+from tests.harness import NOON, SHANGHAI, Harness
 from tests.journal.memory_disk import MemoryDisk
 
 ALL, JIA = OptOut("all", "", int(NOON), "import", 0), OptOut("provider", "jia", int(NOON), "import", 0)
@@ -115,60 +115,60 @@ def test_a_journal_that_lacks_a_chunk_is_not_believed() -> None:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path)
 
 
-def officer(house: House, recipient: int, *added: OptOut, wanted=None) -> SuppressionChange:
+def officer(harness: Harness, recipient: int, *added: OptOut, wanted=None) -> SuppressionChange:
     told: list[int] = []
     change = SuppressionChange(
-        recipient, added, wanted, house.store.listed, "ops", "case", lambda _, recorded: told.append(recorded)
+        recipient, added, wanted, harness.store.listed, "ops", "case", lambda _, recorded: told.append(recorded)
     )
-    house.relay.change(change)
-    house.turn()
+    harness.relay.change(change)
+    harness.turn()
     assert len(told) == 1
     return change
 
 
-def test_what_an_officer_enters_stops_the_next_message_and_what_is_taken_back_lets_it_pass(house: House) -> None:
-    officer(house, SHANGHAI, JIA._replace(source="officer"))
-    house.submit("jia", SHANGHAI, "【京选】双11券")
-    house.submit("yi", SHANGHAI, "【京选】双11券")
-    assert [frame.command_status for frame in house.told("jia")] == [SUPPRESSED]
-    assert len(house.at_carrier()) == 1
-    officer(house, SHANGHAI, wanted=lambda one: one.scope == "provider")
-    house.submit("jia", SHANGHAI, "【京选】双11券", sequence=2)
-    assert len(house.at_carrier()) == 1  # though its repeat was refused from memory a moment ago
+def test_what_an_officer_enters_stops_the_next_message_and_what_is_taken_back_lets_it_pass(harness: Harness) -> None:
+    officer(harness, SHANGHAI, JIA._replace(source="officer"))
+    harness.submit("jia", SHANGHAI, "【京选】双11券")
+    harness.submit("yi", SHANGHAI, "【京选】双11券")
+    assert [frame.command_status for frame in harness.told("jia")] == [SUPPRESSED]
+    assert len(harness.at_carrier()) == 1
+    officer(harness, SHANGHAI, wanted=lambda one: one.scope == "provider")
+    harness.submit("jia", SHANGHAI, "【京选】双11券", sequence=2)
+    assert len(harness.at_carrier()) == 1  # though its repeat was refused from memory a moment ago
 
 
-def test_a_person_on_a_list_gets_no_marketing_and_is_taken_off_it_by_word(house: House) -> None:
-    house.store.listed.add(ListKey("all", "", "import", 0), int(NOON), SHANGHAI >> CHUNK_BITS, BitMap((SHANGHAI & LOW_MASK,)))
-    house.submit("jia", SHANGHAI, "【京选】双11券")
-    house.submit("jia", SHANGHAI + 1, "【京选】双11券", sequence=2)
-    assert [frame.command_status for frame in house.told("jia")] == [SUPPRESSED]
-    assert len(house.at_carrier()) == 1
-    change = officer(house, SHANGHAI, wanted=lambda one: True)
+def test_a_person_on_a_list_gets_no_marketing_and_is_taken_off_it_by_word(harness: Harness) -> None:
+    harness.store.listed.add(ListKey("all", "", "import", 0), int(NOON), SHANGHAI >> CHUNK_BITS, BitMap((SHANGHAI & LOW_MASK,)))
+    harness.submit("jia", SHANGHAI, "【京选】双11券")
+    harness.submit("jia", SHANGHAI + 1, "【京选】双11券", sequence=2)
+    assert [frame.command_status for frame in harness.told("jia")] == [SUPPRESSED]
+    assert len(harness.at_carrier()) == 1
+    change = officer(harness, SHANGHAI, wanted=lambda one: True)
     assert [one.source for one in change.lifted] == ["import"]
-    assert house.store.listed.empty
-    assert restarted(house.disk).empty
+    assert harness.store.listed.empty
+    assert restarted(harness.disk).empty
 
 
-def test_who_enters_a_refusal_again_for_a_while_does_not_shorten_it(house: House) -> None:
+def test_who_enters_a_refusal_again_for_a_while_does_not_shorten_it(harness: Harness) -> None:
     ever = JIA._replace(source="complaint", expiry=0)
-    officer(house, SHANGHAI, ever)
-    change = officer(house, SHANGHAI, ever._replace(time=ever.time + 9, expiry=int(NOON) + 86_400))
+    officer(harness, SHANGHAI, ever)
+    change = officer(harness, SHANGHAI, ever._replace(time=ever.time + 9, expiry=int(NOON) + 86_400))
     assert [(one.time, one.expiry) for one in change.added] == [(ever.time + 9, 0)], "and whoever asked is told so"
-    change = officer(house, SHANGHAI, ever._replace(source="officer", expiry=int(NOON) + 86_400))
+    change = officer(harness, SHANGHAI, ever._replace(source="officer", expiry=int(NOON) + 86_400))
     assert [one.expiry for one in change.added] == [int(NOON) + 86_400], "another source says what it says"
-    house.now += 2 * 86_400
-    house.submit("jia", SHANGHAI, "【京选】双11券")
-    assert [frame.command_status for frame in house.told("jia")] == [SUPPRESSED]
+    harness.now += 2 * 86_400
+    harness.submit("jia", SHANGHAI, "【京选】双11券")
+    assert [frame.command_status for frame in harness.told("jia")] == [SUPPRESSED]
 
 
-def test_nothing_to_take_back_is_not_written(house: House) -> None:
-    change = officer(house, SHANGHAI, wanted=lambda one: True)
+def test_nothing_to_take_back_is_not_written(harness: Harness) -> None:
+    change = officer(harness, SHANGHAI, wanted=lambda one: True)
     assert change.lifted == ()
-    assert [record.kind for record in house.written()] == []
+    assert [record.kind for record in harness.written()] == []
 
 
 NO_RULE = "rules:\n  - {id: words, when: {text: {words: [六合彩]}}, then: reject, reason: keyword}\n"
@@ -193,14 +193,14 @@ def test_what_goes_out_against_an_officers_word_is_counted(tmp_path: Path, refus
     registry.write_text(
         "signature,advertiser,group,provider,port,state\n京选,京选公司,,,,approved\n别家,别家公司,,,,approved\n"
     )
-    house = House(tmp_path, rules=NO_RULE)
-    officer(house, SHANGHAI, refusal)
-    house.store.listed.add(  # a list says the same of somebody else
+    harness = Harness(tmp_path, rules=NO_RULE)
+    officer(harness, SHANGHAI, refusal)
+    harness.store.listed.add(  # a list says the same of somebody else
         ListKey(refusal.scope, refusal.value, "import", refusal.expiry), int(NOON), SHANGHAI >> CHUNK_BITS, BitMap((SHANGHAI + 1 & LOW_MASK,))
     )  # fmt: skip
-    house.submit("jia", SHANGHAI, "【京选】双11券")
-    house.submit("jia", SHANGHAI + 1, "【京选】双11券", sequence=2)
-    assert house.tally.sent_against_record == 2 * wrong
+    harness.submit("jia", SHANGHAI, "【京选】双11券")
+    harness.submit("jia", SHANGHAI + 1, "【京选】双11券", sequence=2)
+    assert harness.tally.sent_against_record == 2 * wrong
 
 
 @pytest.mark.parametrize("how", ["forgotten", "lifted", "recycled"])

@@ -104,7 +104,7 @@ class Bind:
             self.told[frame.sequence_number] = frame.command_status
 
 
-class House:
+class Harness:
     def __init__(self, folder: Path, rate: Rate | None = None) -> None:
         (folder / "rules").mkdir(exist_ok=True)
         (folder / "rules" / "x.yaml").write_text(RULES)
@@ -235,8 +235,8 @@ def _drive(coroutine: Any) -> None:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path)
 
 
 def parts(text: str = TEXT, total: int = 3, reference: int = 7, to: int = PERSON) -> list[bytes]:
@@ -251,128 +251,128 @@ def parts(text: str = TEXT, total: int = 3, reference: int = 7, to: int = PERSON
     ]  # fmt: skip
 
 
-def test_three_parts_are_one_message_with_one_entry_and_three_answers(house: House):
-    numbers = [house.sends(pdu) for pdu in reversed(parts())]
-    house.turns()
-    assert len(house.at_carrier) == 3
-    assert len({one.entry_id for one in house.at_carrier}) == 1
-    assert [one.data[16:] for one in house.at_carrier] == [
+def test_three_parts_are_one_message_with_one_entry_and_three_answers(harness: Harness):
+    numbers = [harness.sends(pdu) for pdu in reversed(parts())]
+    harness.turns()
+    assert len(harness.at_carrier) == 3
+    assert len({one.entry_id for one in harness.at_carrier}) == 1
+    assert [one.data[16:] for one in harness.at_carrier] == [
         pdu[16:] for pdu in parts()
     ]  # byte for byte, in the order of the text
-    assert len(house.known()) == 1
-    assert house.told(*numbers) == [None] * 3
-    house.carrier_takes_all()
-    assert house.told(*numbers) == [OK] * 3
-    assert house.relay.idle
-    said = house.journalled()
+    assert len(harness.known()) == 1
+    assert harness.told(*numbers) == [None] * 3
+    harness.carrier_takes_all()
+    assert harness.told(*numbers) == [OK] * 3
+    assert harness.relay.idle
+    said = harness.journalled()
     assert [one.entry == said[0].entry for one in said] == [True] * 3
     assert [len(one.takes) for one in said] == [1, 0, 0]
-    assert house.outcomes() == {"complete": 1}
-    assert house.tally.segments["jia",] == 3
-    house.check_replay()
+    assert harness.outcomes() == {"complete": 1}
+    assert harness.tally.segments["jia",] == 3
+    harness.check_replay()
 
 
-def test_what_a_part_waits_for_the_others_is_not_our_own_part_of_its_way(house: House):
+def test_what_a_part_waits_for_the_others_is_not_our_own_part_of_its_way(harness: Harness):
     for pdu in parts():
-        house.turns(0.1)
-        house.sends(pdu)
-    house.turns()
-    assert [one.gate_s for one in house.at_carrier] == pytest.approx([-0.2, -0.1, 0.0])
+        harness.turns(0.1)
+        harness.sends(pdu)
+    harness.turns()
+    assert [one.gate_s for one in harness.at_carrier] == pytest.approx([-0.2, -0.1, 0.0])
 
 
-def test_a_cap_counts_messages_not_parts_and_never_splits_one(house: House):
+def test_a_cap_counts_messages_not_parts_and_never_splits_one(harness: Harness):
     for reference in (1, 2, 3):
         for pdu in parts(reference=reference):
-            house.sends(pdu)
-        house.turns()
-        house.carrier_takes_all()
-    assert house.told(*range(1, 10)) == [OK] * 6 + [CAP] * 3
-    assert len(house.known()) == 2
-    ((_, series),) = house.store.counters.series()
+            harness.sends(pdu)
+        harness.turns()
+        harness.carrier_takes_all()
+    assert harness.told(*range(1, 10)) == [OK] * 6 + [CAP] * 3
+    assert len(harness.known()) == 2
+    ((_, series),) = harness.store.counters.series()
     assert sum(series.counts) == 2
 
 
-def test_a_word_split_over_parts_is_found_and_nothing_of_the_message_leaves(house: House):
-    numbers = [house.sends(pdu) for pdu in parts("【青禾】代开发票", 4)]
-    house.turns()
-    assert house.told(*numbers) == [KEYWORD] * 4
-    assert house.at_carrier == []
-    assert house.known() == []
-    assert house.relay.idle
+def test_a_word_split_over_parts_is_found_and_nothing_of_the_message_leaves(harness: Harness):
+    numbers = [harness.sends(pdu) for pdu in parts("【青禾】代开发票", 4)]
+    harness.turns()
+    assert harness.told(*numbers) == [KEYWORD] * 4
+    assert harness.at_carrier == []
+    assert harness.known() == []
+    assert harness.relay.idle
 
 
-def test_a_notice_in_the_last_part_is_the_messages_notice(house: House):
+def test_a_notice_in_the_last_part_is_the_messages_notice(harness: Harness):
     for pdu in parts():
-        house.sends(pdu)
-    house.turns()
-    assert house.known()[0].keyword != 0
-    assert house.tally.shadow == {}
+        harness.sends(pdu)
+    harness.turns()
+    assert harness.known()[0].keyword != 0
+    assert harness.tally.shadow == {}
 
 
-def test_a_client_whose_window_is_one_part_gets_one_message_through(house: House):
+def test_a_client_whose_window_is_one_part_gets_one_message_through(harness: Harness):
     told = []
     for pdu in parts():
-        number = house.sends(pdu)
-        house.turns(0.3)
-        house.carrier_takes_all()
-        told += house.told(number)
+        number = harness.sends(pdu)
+        harness.turns(0.3)
+        harness.carrier_takes_all()
+        told += harness.told(number)
     assert told == [OK] * 3
-    assert len(house.known()) == 1
-    assert house.outcomes() == {"incomplete": 1, "inherited": 2}
-    assert house.known()[0].keyword != 0  # the notice stood in the last part
-    house.check_replay()
+    assert len(harness.known()) == 1
+    assert harness.outcomes() == {"incomplete": 1, "inherited": 2}
+    assert harness.known()[0].keyword != 0  # the notice stood in the last part
+    harness.check_replay()
 
 
-def test_parts_come_over_two_binds_and_each_is_answered_where_it_came_from(house: House):
+def test_parts_come_over_two_binds_and_each_is_answered_where_it_came_from(harness: Harness):
     one, two = parts(total=2)
-    here, there = house.sends(two, house.second), house.sends(one, house.first)
-    house.turns()
-    house.carrier_takes_all()
-    assert (house.second.told, house.first.told) == ({here: OK}, {there: OK})
-    assert len(house.known()) == 1
+    here, there = harness.sends(two, harness.second), harness.sends(one, harness.first)
+    harness.turns()
+    harness.carrier_takes_all()
+    assert (harness.second.told, harness.first.told) == ({here: OK}, {there: OK})
+    assert len(harness.known()) == 1
 
 
-def test_a_late_part_that_makes_the_text_break_a_rule_is_refused_and_journalled_as_such(house: House):
+def test_a_late_part_that_makes_the_text_break_a_rule_is_refused_and_journalled_as_such(harness: Harness):
     one, two = parts("【青禾】上新 代开发票请联系客服", 2)
-    first = house.sends(one)
-    house.turns(0.3)
-    house.carrier_takes_all()
-    late = house.sends(two)
-    house.turns()
-    assert house.told(first, late) == [OK, KEYWORD]
-    assert len(house.at_carrier) == 1
-    said = house.journalled()[-1]
+    first = harness.sends(one)
+    harness.turns(0.3)
+    harness.carrier_takes_all()
+    late = harness.sends(two)
+    harness.turns()
+    assert harness.told(first, late) == [OK, KEYWORD]
+    assert len(harness.at_carrier) == 1
+    said = harness.journalled()[-1]
     assert (said.reason, said.status, said.entry) == ("late-breach", KEYWORD, None)
-    assert [house.rules.rules[number].id for number, _, shadow in said.breaches if not shadow] == ["words"]
-    assert house.outcomes() == {"incomplete": 1, "late-breach": 1}
-    assert house.tally.submits["jia", "marketing", "reject", "late-breach"] == 1
-    again = house.sends(two)  # the same message still
-    house.turns(2.0)
-    assert house.told(again) == [KEYWORD]
-    assert len(house.known()) == 1
-    house.check_replay()
+    assert [harness.rules.rules[number].id for number, _, shadow in said.breaches if not shadow] == ["words"]
+    assert harness.outcomes() == {"incomplete": 1, "late-breach": 1}
+    assert harness.tally.submits["jia", "marketing", "reject", "late-breach"] == 1
+    again = harness.sends(two)  # the same message still
+    harness.turns(2.0)
+    assert harness.told(again) == [KEYWORD]
+    assert len(harness.known()) == 1
+    harness.check_replay()
 
 
-def test_a_shadow_rule_is_counted_when_the_text_is_whole(house: House):
+def test_a_shadow_rule_is_counted_when_the_text_is_whole(harness: Harness):
     one, two = parts("【青禾】双11优惠券满300减40", 2)
-    house.sends(one)
-    house.turns(0.3)
-    assert house.tally.shadow == {}
-    house.sends(two)
-    house.turns()
-    assert house.tally.shadow == {("watch", "reject"): 1}
+    harness.sends(one)
+    harness.turns(0.3)
+    assert harness.tally.shadow == {}
+    harness.sends(two)
+    harness.turns()
+    assert harness.tally.shadow == {("watch", "reject"): 1}
 
 
-def test_the_journal_says_which_part_came_between_the_judgement_of_the_others_and_the_writing_of_it(house: House):
+def test_the_journal_says_which_part_came_between_the_judgement_of_the_others_and_the_writing_of_it(harness: Harness):
     one, two, three = parts()
-    house.sends(one)
-    house.now_s += WAIT_MAX_S
-    house.relay.due(house.now_s)  # handed in, to be judged in the coming turn
-    house.sends(two)
-    house.turns()
-    house.sends(three)
-    house.turns()
-    said = house.journalled()
+    harness.sends(one)
+    harness.now_s += WAIT_MAX_S
+    harness.relay.due(harness.now_s)  # handed in, to be judged in the coming turn
+    harness.sends(two)
+    harness.turns()
+    harness.sends(three)
+    harness.turns()
+    said = harness.journalled()
     assert [part.late for part in said] == [False, True, False], (
         "the third has a turn of its own, which shows that it came late"
     )
@@ -393,28 +393,28 @@ LOAN = "【青禾】新品上架，秋冬好物都在这里，欢迎到店看看
 
 @pytest.mark.parametrize("how", ["protected", "refused", "had enough", "nothing of it"])
 def test_what_the_last_part_brings_out_about_the_person_is_asked_though_it_is_late(tmp_path: Path, how: str):
-    house = House(tmp_path)
+    harness = Harness(tmp_path)
     (tmp_path / "rules" / "x.yaml").write_text(PROTECTED)
     (tmp_path / "rules" / "young.csv").write_text(f"{PERSON if how == 'protected' else PERSON + 1}\n")
-    house.relay.admission.rules = policy.load(tmp_path / "rules")
+    harness.relay.admission.rules = policy.load(tmp_path / "rules")
     if how == "refused":
         refusal = OptOut("category", "loan", int(NOON) - 60, "reply", 0)
-        house.store.update(PERSON, lambda data: record.opt_out(data, refusal))
+        harness.store.update(PERSON, lambda data: record.opt_out(data, refusal))
     if how == "had enough":
-        loan = Entry(5, int(house.now) - 3600, 77, 1, 1, Category.MARKETING, SUBCATEGORY_CODES["loan"], 9, 0, 1)
-        house.store.update(PERSON, lambda data: record.add(data, loan, int(house.now), 30 * 86_400))
+        loan = Entry(5, int(harness.now) - 3600, 77, 1, 1, Category.MARKETING, SUBCATEGORY_CODES["loan"], 9, 0, 1)
+        harness.store.update(PERSON, lambda data: record.add(data, loan, int(harness.now), 30 * 86_400))
     one, two = parts(LOAN, 2)
-    first = house.sends(one)
-    house.turns(0.3)
-    house.carrier_takes_all()
-    late = house.sends(two)
-    house.turns()
+    first = harness.sends(one)
+    harness.turns(0.3)
+    harness.carrier_takes_all()
+    late = harness.sends(two)
+    harness.turns()
     says = {"protected": NOT_PERMITTED, "refused": NOT_PERMITTED, "had enough": 0x412, "nothing of it": None}[how]
     if says is None:
-        house.carrier_takes_all()
+        harness.carrier_takes_all()
         says = OK
-    assert house.told(first, late) == [OK, says]
-    assert len(house.known()) == 1 + (how == "had enough")
+    assert harness.told(first, late) == [OK, says]
+    assert len(harness.known()) == 1 + (how == "had enough")
 
 
 LIMITED = {
@@ -427,545 +427,547 @@ SIGNED_LAST = "新品上架，秋冬好物都在这里，欢迎到店看看，�
 @pytest.mark.parametrize("what", LIMITED)
 def test_a_limit_that_only_the_late_part_brings_counts_the_message_once(tmp_path: Path, what: str):
     """Whoever sends the part that decides a moment later has the same limit as who does not."""
-    house = House(tmp_path)
+    harness = Harness(tmp_path)
     (tmp_path / "rules" / "x.yaml").write_text(f"rules:\n  - {{id: limit, say: x, when: {LIMITED[what]}}}\n")
-    house.rules = house.relay.admission.rules = policy.load(tmp_path / "rules")
+    harness.rules = harness.relay.admission.rules = policy.load(tmp_path / "rules")
     told: list[int | None] = []
     for place in range(4):
         one, two, three = parts(SIGNED_LAST, 3, to=PERSON + place)
-        house.sends(one)
-        house.turns(0.3)
-        late = [house.sends(three), house.sends(two)]  # the last comes first, and both in one turn
-        house.turns()
-        house.carrier_takes_all()
-        told += house.told(*late)
+        harness.sends(one)
+        harness.turns(0.3)
+        late = [harness.sends(three), harness.sends(two)]  # the last comes first, and both in one turn
+        harness.turns()
+        harness.carrier_takes_all()
+        told += harness.told(*late)
     assert told[:4] == [OK] * 4
     assert OK not in told[4:6] or OK not in told[6:], told
-    (_, series), *others = house.store.counters.series()
+    (_, series), *others = harness.store.counters.series()
     assert not others
     assert sum(series.counts) == 2
-    house.check_replay()
+    harness.check_replay()
 
 
-def test_a_late_part_of_a_message_that_stands_in_for_an_unknown_one_takes_nothing_again(house: House):
-    house.relay.parts.bounds = PartBounds(remembered_s=0.0)
+def test_a_late_part_of_a_message_that_stands_in_for_an_unknown_one_takes_nothing_again(harness: Harness):
+    harness.relay.parts.bounds = PartBounds(remembered_s=0.0)
     one, two = parts(total=2)
-    house.sends(one)
-    house.turns(0.3)
-    house.relay.unanswered(house.at_carrier[-1])
-    house.turns(INHERIT_S + 1)
-    again = house.sends(one)
-    house.turns(0.3)
-    assert house.at_carrier[-1].adopted is not None
-    house.carrier_says(OK)
-    late = house.sends(two)
-    house.turns()
-    house.carrier_says(OK)
-    assert house.told(again, late) == [OK, OK]
-    assert len(house.known()) == 1
-    ((_, series),) = house.store.counters.series()
+    harness.sends(one)
+    harness.turns(0.3)
+    harness.relay.unanswered(harness.at_carrier[-1])
+    harness.turns(INHERIT_S + 1)
+    again = harness.sends(one)
+    harness.turns(0.3)
+    assert harness.at_carrier[-1].adopted is not None
+    harness.carrier_says(OK)
+    late = harness.sends(two)
+    harness.turns()
+    harness.carrier_says(OK)
+    assert harness.told(again, late) == [OK, OK]
+    assert len(harness.known()) == 1
+    ((_, series),) = harness.store.counters.series()
     assert sum(series.counts) == 1
-    house.check_replay()
+    harness.check_replay()
 
 
 def test_what_a_late_part_took_is_given_back_with_all_else_and_when_it_cannot_be_written(tmp_path: Path):
-    house = House(tmp_path)
+    harness = Harness(tmp_path)
     (tmp_path / "rules" / "x.yaml").write_text(f"rules:\n  - {{id: limit, say: x, when: {LIMITED['a signature']}}}\n")
-    house.rules = house.relay.admission.rules = policy.load(tmp_path / "rules")
+    harness.rules = harness.relay.admission.rules = policy.load(tmp_path / "rules")
     one, two = parts(SIGNED_LAST, 2)
 
     def taken() -> int:
-        return sum(sum(series.counts) for _, series in house.store.counters.series())
+        return sum(sum(series.counts) for _, series in harness.store.counters.series())
 
-    house.sends(one)
-    house.turns(0.3)
-    house.disk.free_bytes = 0
-    late = house.sends(two)
-    house.turns()
-    assert (house.told(late), taken()) == ([MSGQFUL], 0)
-    house.disk.free_bytes = None
-    house.relay.tick(house.now)
-    house.sends(two)
-    house.turns()
+    harness.sends(one)
+    harness.turns(0.3)
+    harness.disk.free_bytes = 0
+    late = harness.sends(two)
+    harness.turns()
+    assert (harness.told(late), taken()) == ([MSGQFUL], 0)
+    harness.disk.free_bytes = None
+    harness.relay.tick(harness.now)
+    harness.sends(two)
+    harness.turns()
     assert taken() == 1
     for which in (-2, -1):
-        house.carrier_says(SUBMITFAIL, which=which)
-    assert (taken(), house.known()) == (0, [])
-    house.check_replay()
+        harness.carrier_says(SUBMITFAIL, which=which)
+    assert (taken(), harness.known()) == (0, [])
+    harness.check_replay()
 
 
-def test_what_is_refused_on_what_is_there_is_refused_for_later_parts_too(house: House):
+def test_what_is_refused_on_what_is_there_is_refused_for_later_parts_too(harness: Harness):
     one, two = parts(total=2, to=BEIJING)
-    numbers = [house.sends(one)]
-    house.turns(0.3)
-    numbers.append(house.sends(two))
-    house.turns()
-    assert house.told(*numbers) == [REGION_BAN] * 2
-    assert house.outcomes() == {"incomplete": 1, "inherited": 1}
+    numbers = [harness.sends(one)]
+    harness.turns(0.3)
+    numbers.append(harness.sends(two))
+    harness.turns()
+    assert harness.told(*numbers) == [REGION_BAN] * 2
+    assert harness.outcomes() == {"incomplete": 1, "inherited": 1}
 
 
-def test_a_part_that_brings_the_signature_brings_the_opt_out_into_force(house: House):
+def test_a_part_that_brings_the_signature_brings_the_opt_out_into_force(harness: Harness):
     one, two = parts("双11优惠券满300减40 点击领取 拒收请回复R 【青禾】", 2)
     refusal = OptOut("advertiser", f"{hash48('青禾'):012x}", int(NOON) - 60, "reply", 0)
-    house.store.update(PERSON, lambda data: record.opt_out(data, refusal))
-    early = house.sends(one)  # says nothing of whose it is
-    house.turns(0.3)
-    house.carrier_takes_all()
-    late = house.sends(two)
-    house.turns()
-    assert house.told(early, late) == [OK, NOT_PERMITTED]
-    assert house.journalled()[-1].reason == "late-breach"
-    assert house.tally.sent_against_record == 0
+    harness.store.update(PERSON, lambda data: record.opt_out(data, refusal))
+    early = harness.sends(one)  # says nothing of whose it is
+    harness.turns(0.3)
+    harness.carrier_takes_all()
+    late = harness.sends(two)
+    harness.turns()
+    assert harness.told(early, late) == [OK, NOT_PERMITTED]
+    assert harness.journalled()[-1].reason == "late-breach"
+    assert harness.tally.sent_against_record == 0
 
 
-def test_the_carriers_refusal_of_every_part_gives_all_back(house: House):
-    numbers = [house.sends(pdu) for pdu in parts()]
-    house.turns()
+def test_the_carriers_refusal_of_every_part_gives_all_back(harness: Harness):
+    numbers = [harness.sends(pdu) for pdu in parts()]
+    harness.turns()
     for which in (0, 1):
-        house.carrier_says(SUBMITFAIL, which=which)
-        assert len(house.known()) == 1
-    house.carrier_says(SUBMITFAIL, which=2)
-    assert house.told(*numbers) == [SUBMITFAIL] * 3
-    assert house.known() == []
-    ((_, series),) = house.store.counters.series()
+        harness.carrier_says(SUBMITFAIL, which=which)
+        assert len(harness.known()) == 1
+    harness.carrier_says(SUBMITFAIL, which=2)
+    assert harness.told(*numbers) == [SUBMITFAIL] * 3
+    assert harness.known() == []
+    ((_, series),) = harness.store.counters.series()
     assert sum(series.counts) == 0
-    assert house.tally.entries["taken_back",] == 1
-    house.check_replay()
-    again = [house.sends(pdu) for pdu in parts()]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*again) == [OK] * 3
-    assert len(house.known()) == 1
+    assert harness.tally.entries["taken_back",] == 1
+    harness.check_replay()
+    again = [harness.sends(pdu) for pdu in parts()]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*again) == [OK] * 3
+    assert len(harness.known()) == 1
 
 
-def test_one_part_taken_keeps_the_entry_and_a_refused_part_may_be_sent_again_within_the_message(house: House):
-    numbers = [house.sends(pdu) for pdu in parts(total=2)]
-    house.turns()
-    house.carrier_says(OK, which=0)
-    house.carrier_says(MSGQFUL, which=1)
-    assert house.told(*numbers) == [OK, MSGQFUL]
-    entry = house.known()[0].id
-    again = house.sends(parts(total=2)[1])
-    house.turns()
-    assert house.at_carrier[-1].entry_id == entry
-    house.carrier_takes_all()
-    assert house.told(again) == [OK]
-    assert [one.id for one in house.known()] == [entry]
-    house.check_replay()
+def test_one_part_taken_keeps_the_entry_and_a_refused_part_may_be_sent_again_within_the_message(harness: Harness):
+    numbers = [harness.sends(pdu) for pdu in parts(total=2)]
+    harness.turns()
+    harness.carrier_says(OK, which=0)
+    harness.carrier_says(MSGQFUL, which=1)
+    assert harness.told(*numbers) == [OK, MSGQFUL]
+    entry = harness.known()[0].id
+    again = harness.sends(parts(total=2)[1])
+    harness.turns()
+    assert harness.at_carrier[-1].entry_id == entry
+    harness.carrier_takes_all()
+    assert harness.told(again) == [OK]
+    assert [one.id for one in harness.known()] == [entry]
+    harness.check_replay()
 
 
-def test_a_part_nobody_answered_for_makes_the_entry_unknown_until_it_is_sent_again(house: House):
-    house.sends(parts(total=2)[0])
-    two = house.sends(parts(total=2)[1])
-    house.turns()
-    house.carrier_says(OK, which=0)
-    house.relay.unanswered(house.at_carrier[1])
-    house.turns()
-    assert house.told(two) == [SYSERR]
-    assert [one.state for one in house.known()] == [EntryState.UNKNOWN]
-    house.check_replay()
-    again = house.sends(parts(total=2)[1])
-    house.turns()
-    assert [one.state for one in house.known()] == [EntryState.SENT_TWICE]
-    house.carrier_takes_all()
-    assert house.told(again) == [OK]
-    assert [one.state for one in house.known()] == [EntryState.ACCEPTED]
-    assert len(house.known()) == 1
-    house.check_replay()
-    house.carrier_says(OK, which=1, late=True)
-    assert len(house.known()) == 1
+def test_a_part_nobody_answered_for_makes_the_entry_unknown_until_it_is_sent_again(harness: Harness):
+    harness.sends(parts(total=2)[0])
+    two = harness.sends(parts(total=2)[1])
+    harness.turns()
+    harness.carrier_says(OK, which=0)
+    harness.relay.unanswered(harness.at_carrier[1])
+    harness.turns()
+    assert harness.told(two) == [SYSERR]
+    assert [one.state for one in harness.known()] == [EntryState.UNKNOWN]
+    harness.check_replay()
+    again = harness.sends(parts(total=2)[1])
+    harness.turns()
+    assert [one.state for one in harness.known()] == [EntryState.SENT_TWICE]
+    harness.carrier_takes_all()
+    assert harness.told(again) == [OK]
+    assert [one.state for one in harness.known()] == [EntryState.ACCEPTED]
+    assert len(harness.known()) == 1
+    harness.check_replay()
+    harness.carrier_says(OK, which=1, late=True)
+    assert len(harness.known()) == 1
 
 
-def test_the_whole_message_again_stands_in_for_one_of_which_nobody_knows(house: House):
+def test_the_whole_message_again_stands_in_for_one_of_which_nobody_knows(harness: Harness):
     for pdu in parts(total=2):
-        house.sends(pdu)
-    house.turns()
-    house.carrier_says(OK, which=0)
-    house.relay.unanswered(house.at_carrier[1])
-    house.turns(61.0)
-    again = [house.sends(pdu) for pdu in parts(total=2)]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*again) == [OK, OK]
-    assert len(house.known()) == 1
-    assert house.tally.entries["adopted",] == 1
-    house.check_replay()
+        harness.sends(pdu)
+    harness.turns()
+    harness.carrier_says(OK, which=0)
+    harness.relay.unanswered(harness.at_carrier[1])
+    harness.turns(61.0)
+    again = [harness.sends(pdu) for pdu in parts(total=2)]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*again) == [OK, OK]
+    assert len(harness.known()) == 1
+    assert harness.tally.entries["adopted",] == 1
+    harness.check_replay()
 
 
-def silences(house: House, *pdus: bytes) -> list[int | None]:
+def silences(harness: Harness, *pdus: bytes) -> list[int | None]:
     """These are sent, and the carrier answers none of them; what the provider is told."""
-    numbers = [house.sends(pdu) for pdu in pdus]
-    house.turns(2.0)
-    for pending in [one for one in house.at_carrier if one.recorded in house.relay.in_flight]:
-        house.relay.unanswered(pending)
-    house.turns()
-    return house.told(*numbers)
+    numbers = [harness.sends(pdu) for pdu in pdus]
+    harness.turns(2.0)
+    for pending in [one for one in harness.at_carrier if one.recorded in harness.relay.in_flight]:
+        harness.relay.unanswered(pending)
+    harness.turns()
+    return harness.told(*numbers)
 
 
-def test_a_part_nobody_answers_for_goes_out_twice_at_most(house: House):
+def test_a_part_nobody_answers_for_goes_out_twice_at_most(harness: Harness):
     one, two = parts(total=2)
-    assert silences(house, one, two) == [SYSERR, SYSERR]
-    assert silences(house, two) == [SYSERR]
+    assert silences(harness, one, two) == [SYSERR, SYSERR]
+    assert silences(harness, two) == [SYSERR]
     for _ in range(5):
-        assert silences(house, two) == [MSGQFUL]
-        house.check_replay()
-    assert silences(house, one) == [SYSERR], "that part went out once"
-    assert silences(house, one, two) == [MSGQFUL, MSGQFUL]
-    assert len(house.at_carrier) == 4
-    assert [entry.state for entry in house.known()] == [EntryState.SENT_TWICE]
-    house.check_replay()
+        assert silences(harness, two) == [MSGQFUL]
+        harness.check_replay()
+    assert silences(harness, one) == [SYSERR], "that part went out once"
+    assert silences(harness, one, two) == [MSGQFUL, MSGQFUL]
+    assert len(harness.at_carrier) == 4
+    assert [entry.state for entry in harness.known()] == [EntryState.SENT_TWICE]
+    harness.check_replay()
 
 
-def test_a_part_that_was_refused_the_second_time_may_go_again(house: House):
+def test_a_part_that_was_refused_the_second_time_may_go_again(harness: Harness):
     one, two = parts(total=2)
-    silences(house, one, two)
-    house.sends(two)
-    house.turns()
-    house.carrier_says(THROTTLED)
-    assert silences(house, two) == [SYSERR]
-    assert silences(house, two) == [MSGQFUL]
-    house.check_replay()
+    silences(harness, one, two)
+    harness.sends(two)
+    harness.turns()
+    harness.carrier_says(THROTTLED)
+    assert silences(harness, two) == [SYSERR]
+    assert silences(harness, two) == [MSGQFUL]
+    harness.check_replay()
 
 
-def test_a_long_message_goes_out_once_in_the_stead_of_an_unknown_one(house: House):
-    silences(house, *parts(total=2))
-    house.turns(INHERIT_S)
-    assert silences(house, *parts(total=2)) == [SYSERR, SYSERR]
-    assert house.tally.entries["adopted",] == 1
+def test_a_long_message_goes_out_once_in_the_stead_of_an_unknown_one(harness: Harness):
+    silences(harness, *parts(total=2))
+    harness.turns(INHERIT_S)
+    assert silences(harness, *parts(total=2)) == [SYSERR, SYSERR]
+    assert harness.tally.entries["adopted",] == 1
     for _ in range(3):
-        assert silences(house, *parts(total=2)) == [MSGQFUL, MSGQFUL], "the parts are known, or else the message is"
-        house.turns(INHERIT_S)
-    assert len(house.at_carrier) == 4
-    assert [entry.state for entry in house.known()] == [EntryState.SENT_TWICE]
-    house.check_replay()
-    house.turns(600.0)
-    assert silences(house, *parts(total=2)) == [SYSERR, SYSERR]
-    assert len(house.known()) == 2
+        assert silences(harness, *parts(total=2)) == [MSGQFUL, MSGQFUL], "the parts are known, or else the message is"
+        harness.turns(INHERIT_S)
+    assert len(harness.at_carrier) == 4
+    assert [entry.state for entry in harness.known()] == [EntryState.SENT_TWICE]
+    harness.check_replay()
+    harness.turns(600.0)
+    assert silences(harness, *parts(total=2)) == [SYSERR, SYSERR]
+    assert len(harness.known()) == 2
 
 
-def test_a_message_that_was_sent_again_part_by_part_is_not_sent_again_as_a_whole(house: House):
-    silences(house, *parts(total=2))
-    assert silences(house, *parts(total=2)) == [SYSERR, SYSERR]
+def test_a_message_that_was_sent_again_part_by_part_is_not_sent_again_as_a_whole(harness: Harness):
+    silences(harness, *parts(total=2))
+    assert silences(harness, *parts(total=2)) == [SYSERR, SYSERR]
     for _ in range(3):
-        assert silences(house, *parts(total=2)) == [MSGQFUL, MSGQFUL]
-        house.turns(INHERIT_S)
-    assert len(house.at_carrier) == 4
-    house.check_replay()
+        assert silences(harness, *parts(total=2)) == [MSGQFUL, MSGQFUL]
+        harness.turns(INHERIT_S)
+    assert len(harness.at_carrier) == 4
+    harness.check_replay()
 
 
-def test_of_a_message_in_anothers_stead_one_part_is_taken_and_the_other_not_answered(house: House):
+def test_of_a_message_in_anothers_stead_one_part_is_taken_and_the_other_not_answered(harness: Harness):
     """No part of it goes out a third time."""
-    silences(house, *parts(total=2))
-    house.turns(INHERIT_S)
-    one, two = [house.sends(pdu) for pdu in parts(total=2)]
-    house.turns()
-    house.carrier_says(OK, which=2)
-    house.relay.unanswered(house.at_carrier[3])
-    house.turns()
-    assert house.told(one, two) == [OK, SYSERR]
-    house.check_replay()
-    assert silences(house, parts(total=2)[1]) == [MSGQFUL]
-    house.turns(INHERIT_S)
-    assert silences(house, *parts(total=2)) == [MSGQFUL, MSGQFUL]
-    house.check_replay()
+    silences(harness, *parts(total=2))
+    harness.turns(INHERIT_S)
+    one, two = [harness.sends(pdu) for pdu in parts(total=2)]
+    harness.turns()
+    harness.carrier_says(OK, which=2)
+    harness.relay.unanswered(harness.at_carrier[3])
+    harness.turns()
+    assert harness.told(one, two) == [OK, SYSERR]
+    harness.check_replay()
+    assert silences(harness, parts(total=2)[1]) == [MSGQFUL]
+    harness.turns(INHERIT_S)
+    assert silences(harness, *parts(total=2)) == [MSGQFUL, MSGQFUL]
+    harness.check_replay()
 
 
-def test_the_carrier_takes_a_long_message_in_anothers_stead_and_the_next_counts(house: House):
-    silences(house, *parts(total=2))
-    house.turns(INHERIT_S)
+def test_the_carrier_takes_a_long_message_in_anothers_stead_and_the_next_counts(harness: Harness):
+    silences(harness, *parts(total=2))
+    harness.turns(INHERIT_S)
     for pdu in parts(total=2):
-        house.sends(pdu)
-    house.turns()
-    house.carrier_takes_all()
-    assert [entry.state for entry in house.known()] == [EntryState.ACCEPTED]
-    silences(house, *parts(total=2))
-    assert len(house.known()) == 2
-    house.check_replay()
+        harness.sends(pdu)
+    harness.turns()
+    harness.carrier_takes_all()
+    assert [entry.state for entry in harness.known()] == [EntryState.ACCEPTED]
+    silences(harness, *parts(total=2))
+    assert len(harness.known()) == 2
+    harness.check_replay()
 
 
-def test_a_late_no_to_every_part_gives_all_back(house: House):
+def test_a_late_no_to_every_part_gives_all_back(harness: Harness):
     for pdu in parts(total=2):
-        house.sends(pdu)
-    house.turns()
+        harness.sends(pdu)
+    harness.turns()
     for which in (0, 1):
-        house.relay.unanswered(house.at_carrier[which])
-    house.turns()
-    house.carrier_says(SUBMITFAIL, which=0, late=True)
-    assert len(house.known()) == 1
-    house.carrier_says(SUBMITFAIL, which=1, late=True)
-    assert house.known() == []
-    house.check_replay()
+        harness.relay.unanswered(harness.at_carrier[which])
+    harness.turns()
+    harness.carrier_says(SUBMITFAIL, which=0, late=True)
+    assert len(harness.known()) == 1
+    harness.carrier_says(SUBMITFAIL, which=1, late=True)
+    assert harness.known() == []
+    harness.check_replay()
 
 
-def test_a_late_yes_to_every_part_settles_the_entry(house: House):
+def test_a_late_yes_to_every_part_settles_the_entry(harness: Harness):
     for pdu in parts(total=2):
-        house.sends(pdu)
-    house.turns()
+        harness.sends(pdu)
+    harness.turns()
     for which in (0, 1):
-        house.relay.unanswered(house.at_carrier[which])
-    house.turns()
-    house.carrier_says(OK, which=0, late=True)
-    assert house.known()[0].state == EntryState.UNKNOWN
-    house.carrier_says(OK, which=1, late=True)
-    assert house.known()[0].state == EntryState.ACCEPTED
-    house.check_replay()
+        harness.relay.unanswered(harness.at_carrier[which])
+    harness.turns()
+    harness.carrier_says(OK, which=0, late=True)
+    assert harness.known()[0].state == EntryState.UNKNOWN
+    harness.carrier_says(OK, which=1, late=True)
+    assert harness.known()[0].state == EntryState.ACCEPTED
+    harness.check_replay()
 
 
-def test_a_late_answer_in_the_turn_in_which_its_part_comes_again_is_not_forgotten(house: House):
+def test_a_late_answer_in_the_turn_in_which_its_part_comes_again_is_not_forgotten(harness: Harness):
     """In a turn records change before messages are judged, and the journal has them the other way round."""
     one, two = parts(total=2)
-    house.sends(one)
-    house.sends(two)
-    house.turns()
-    house.carrier_says(OK, which=0)
-    house.carrier_says(SUBMITFAIL, which=1)
-    house.sends(two)
-    house.turns()
-    house.relay.unanswered(house.at_carrier[2])
-    house.turns()
-    house.sends(two)
-    house.carrier_says(OK, which=2, late=True)
-    assert len(house.at_carrier) == 4
-    house.carrier_takes_all()
-    (entry,) = house.known()
+    harness.sends(one)
+    harness.sends(two)
+    harness.turns()
+    harness.carrier_says(OK, which=0)
+    harness.carrier_says(SUBMITFAIL, which=1)
+    harness.sends(two)
+    harness.turns()
+    harness.relay.unanswered(harness.at_carrier[2])
+    harness.turns()
+    harness.sends(two)
+    harness.carrier_says(OK, which=2, late=True)
+    assert len(harness.at_carrier) == 4
+    harness.carrier_takes_all()
+    (entry,) = harness.known()
     assert entry.state == EntryState.ACCEPTED
-    house.check_replay()
+    harness.check_replay()
 
 
-def test_the_journal_refuses_the_group_and_nothing_of_the_message_is_left(house: House):
-    house.disk.free_bytes = 0
-    numbers = [house.sends(pdu) for pdu in parts()]
-    house.turns()
-    assert house.told(*numbers) == [MSGQFUL] * 3
-    assert house.known() == []
-    assert house.at_carrier == []
-    assert not any(house.lane.held)
-    house.disk.free_bytes = None
-    house.relay.tick(house.now)
-    again = [house.sends(pdu) for pdu in parts()]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*again) == [OK] * 3
-    assert len(house.known()) == 1
-    house.check_replay()
+def test_the_journal_refuses_the_group_and_nothing_of_the_message_is_left(harness: Harness):
+    harness.disk.free_bytes = 0
+    numbers = [harness.sends(pdu) for pdu in parts()]
+    harness.turns()
+    assert harness.told(*numbers) == [MSGQFUL] * 3
+    assert harness.known() == []
+    assert harness.at_carrier == []
+    assert not any(harness.lane.held)
+    harness.disk.free_bytes = None
+    harness.relay.tick(harness.now)
+    again = [harness.sends(pdu) for pdu in parts()]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*again) == [OK] * 3
+    assert len(harness.known()) == 1
+    harness.check_replay()
 
 
-def test_the_journal_refuses_a_late_part_and_the_entry_is_what_it_was(house: House):
+def test_the_journal_refuses_a_late_part_and_the_entry_is_what_it_was(harness: Harness):
     one, two = parts(total=2)
-    house.sends(one)
-    house.turns(0.3)
-    house.carrier_takes_all()
-    before = house.known()
-    house.disk.free_bytes = 0
-    late = house.sends(two)
-    house.turns()
-    house.turns()
-    assert house.told(late) == [MSGQFUL]
-    assert house.known() == before
-    house.disk.free_bytes = None
-    house.relay.tick(house.now)
-    again = house.sends(two)
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(again) == [OK]
-    assert len(house.known()) == 1
-    house.check_replay()
+    harness.sends(one)
+    harness.turns(0.3)
+    harness.carrier_takes_all()
+    before = harness.known()
+    harness.disk.free_bytes = 0
+    late = harness.sends(two)
+    harness.turns()
+    harness.turns()
+    assert harness.told(late) == [MSGQFUL]
+    assert harness.known() == before
+    harness.disk.free_bytes = None
+    harness.relay.tick(harness.now)
+    again = harness.sends(two)
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(again) == [OK]
+    assert len(harness.known()) == 1
+    harness.check_replay()
 
 
-def test_what_the_gate_itself_could_not_take_speaks_against_no_other_part(house: House):
+def test_what_the_gate_itself_could_not_take_speaks_against_no_other_part(harness: Harness):
     """The journal knows nothing of it, either: judged again, the others must come out the same."""
     first, middle, last = parts("【青禾】双11满减券即将到期，拒收请回复R 代开发票")
-    house.sends(first)
-    house.turns(0.3)
-    house.carrier_takes_all()
-    house.disk.free_bytes = 0
-    refused = house.sends(last)
-    house.turns()
-    assert house.told(refused) == [MSGQFUL]
-    house.disk.free_bytes = None
-    house.relay.tick(house.now)
-    numbers = [house.sends(middle)]
-    house.turns()
-    house.carrier_takes_all()
-    numbers.append(house.sends(last))
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*numbers) == [OK, KEYWORD]
-    house.check_replay()
+    harness.sends(first)
+    harness.turns(0.3)
+    harness.carrier_takes_all()
+    harness.disk.free_bytes = 0
+    refused = harness.sends(last)
+    harness.turns()
+    assert harness.told(refused) == [MSGQFUL]
+    harness.disk.free_bytes = None
+    harness.relay.tick(harness.now)
+    numbers = [harness.sends(middle)]
+    harness.turns()
+    harness.carrier_takes_all()
+    numbers.append(harness.sends(last))
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*numbers) == [OK, KEYWORD]
+    harness.check_replay()
 
 
-def test_the_store_is_away_and_the_next_try_is_a_new_message(house: House):
-    house.store.away = True
-    numbers = [house.sends(pdu) for pdu in parts()]
-    house.turns()
-    assert house.told(*numbers) == [MSGQFUL] * 3
-    house.store.away = False
-    again = [house.sends(pdu) for pdu in parts()]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*again) == [OK] * 3
-    assert (len(house.known()), house.relay.idle) == (1, True)
+def test_the_store_is_away_and_the_next_try_is_a_new_message(harness: Harness):
+    harness.store.away = True
+    numbers = [harness.sends(pdu) for pdu in parts()]
+    harness.turns()
+    assert harness.told(*numbers) == [MSGQFUL] * 3
+    harness.store.away = False
+    again = [harness.sends(pdu) for pdu in parts()]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*again) == [OK] * 3
+    assert (len(harness.known()), harness.relay.idle) == (1, True)
 
 
-def test_what_the_store_did_not_take_comes_before_the_part_that_has_come_since(house: House):
+def test_what_the_store_did_not_take_comes_before_the_part_that_has_come_since(harness: Harness):
     """Else the part would be judged against a record that is behind what the gate knows of its message, and the journal could not say why."""
     one, two, three = parts()
-    house.sends(one)
-    last = house.sends(three)
-    house.turns(WAIT_MAX_S)
-    house.carrier_says(OK, which=0)
-    house.store.away = True
-    house.relay.unanswered(house.at_carrier[1])
-    house.turns()
-    house.store.away = False
-    assert (house.told(last), [one.state for one in house.known()]) == ([None], [EntryState.OPEN])
-    house.sends(two)
-    house.turns()
-    assert house.told(last) == [SYSERR]
-    said, (entry,) = house.journalled(), house.known()
+    harness.sends(one)
+    last = harness.sends(three)
+    harness.turns(WAIT_MAX_S)
+    harness.carrier_says(OK, which=0)
+    harness.store.away = True
+    harness.relay.unanswered(harness.at_carrier[1])
+    harness.turns()
+    harness.store.away = False
+    assert (harness.told(last), [one.state for one in harness.known()]) == ([None], [EntryState.OPEN])
+    harness.sends(two)
+    harness.turns()
+    assert harness.told(last) == [SYSERR]
+    said, (entry,) = harness.journalled(), harness.known()
     assert (said[-1].entry, entry.state) == (entry, EntryState.UNKNOWN)
-    assert record.has_unknown(house.store.records[PERSON][1])
-    house.carrier_takes_all()
-    house.check_judged_again()
+    assert record.has_unknown(harness.store.records[PERSON][1])
+    harness.carrier_takes_all()
+    harness.check_judged_again()
 
 
-def test_a_part_that_comes_again_stands_in_for_one_of_which_the_store_was_not_told(house: House):
+def test_a_part_that_comes_again_stands_in_for_one_of_which_the_store_was_not_told(harness: Harness):
     one, two = parts(total=2)
-    house.sends(one)
-    house.sends(two)
-    house.turns()
-    house.carrier_says(OK, which=0)
-    house.store.away = True
-    house.relay.unanswered(house.at_carrier[1])
-    house.turns()
-    house.store.away = False
-    again = house.sends(two)
-    house.turns()
-    house.relay.tick(house.now)
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(again) == [OK]
-    assert [one.state for one in house.known()] == [EntryState.ACCEPTED]
-    assert not record.has_unknown(house.store.records[PERSON][1])  # else the same again would go out, and count as this one
-    house.check_judged_again()
+    harness.sends(one)
+    harness.sends(two)
+    harness.turns()
+    harness.carrier_says(OK, which=0)
+    harness.store.away = True
+    harness.relay.unanswered(harness.at_carrier[1])
+    harness.turns()
+    harness.store.away = False
+    again = harness.sends(two)
+    harness.turns()
+    harness.relay.tick(harness.now)
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(again) == [OK]
+    assert [one.state for one in harness.known()] == [EntryState.ACCEPTED]
+    assert not record.has_unknown(harness.store.records[PERSON][1])  # else the same again would go out, and count as this one
+    harness.check_judged_again()
 
 
-def test_a_lane_without_room_for_all_parts_takes_none(house: House):
-    while house.lane.hold(Category.MARKETING):
+def test_a_lane_without_room_for_all_parts_takes_none(harness: Harness):
+    while harness.lane.hold(Category.MARKETING):
         pass
-    house.lane.release(Category.MARKETING)
-    held = list(house.lane.held)
-    numbers = [house.sends(pdu) for pdu in parts()]
-    house.turns()
-    assert house.told(*numbers) == [MSGQFUL] * 3
-    assert house.lane.held == held
-    assert house.known() == []
+    harness.lane.release(Category.MARKETING)
+    held = list(harness.lane.held)
+    numbers = [harness.sends(pdu) for pdu in parts()]
+    harness.turns()
+    assert harness.told(*numbers) == [MSGQFUL] * 3
+    assert harness.lane.held == held
+    assert harness.known() == []
 
 
-def test_the_last_refusal_is_the_gates_own_and_gives_all_back_too(house: House):
+def test_the_last_refusal_is_the_gates_own_and_gives_all_back_too(harness: Harness):
     one, two = parts("【青禾】上新 代开发票请联系客服", 2)
-    house.sends(one)
-    house.turns(0.3)
-    house.sends(two)  # on its way to being judged when the carrier refuses the first
-    house.relay.answered(house.at_carrier[0], Frame.of(submit_sm_resp(1, SUBMITFAIL, b"")))
-    house.turns()
-    house.turns()
-    assert house.told(1, 2) == [SUBMITFAIL, MSGQFUL]
-    assert house.known() == []
-    assert house.tally.entries["taken_back",] == 1
-    house.check_replay()
+    harness.sends(one)
+    harness.turns(0.3)
+    harness.sends(two)  # on its way to being judged when the carrier refuses the first
+    harness.relay.answered(harness.at_carrier[0], Frame.of(submit_sm_resp(1, SUBMITFAIL, b"")))
+    harness.turns()
+    harness.turns()
+    assert harness.told(1, 2) == [SUBMITFAIL, MSGQFUL]
+    assert harness.known() == []
+    assert harness.tally.entries["taken_back",] == 1
+    harness.check_replay()
 
 
-def test_a_message_of_21_parts_is_refused(house: House):
-    numbers = [house.sends(pdu) for pdu in parts(TEXT * 2, 21)[:3]]
-    house.turns()
-    assert house.told(*numbers) == [INVMSGLEN] * 3
-    assert (house.at_carrier, house.relay.parts.waiting) == ([], 0)
-    twenty = [house.sends(pdu) for pdu in parts(TEXT * 2, 20)]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*twenty) == [OK] * 20
+def test_a_message_of_21_parts_is_refused(harness: Harness):
+    numbers = [harness.sends(pdu) for pdu in parts(TEXT * 2, 21)[:3]]
+    harness.turns()
+    assert harness.told(*numbers) == [INVMSGLEN] * 3
+    assert (harness.at_carrier, harness.relay.parts.waiting) == ([], 0)
+    twenty = [harness.sends(pdu) for pdu in parts(TEXT * 2, 20)]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*twenty) == [OK] * 20
 
 
 def test_a_rate_counts_parts_and_splits_no_message(tmp_path: Path):
-    house = House(tmp_path, Rate(2, 2))
-    numbers = [house.sends(pdu) for pdu in (*parts(total=4), *parts(total=4, reference=8))]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*numbers) == [OK] * 4 + [THROTTLED] * 4
-    assert house.told(house.sends(parts(total=2, reference=9)[0])) == [None]
-    house.turns(0.9)  # four went, the burst was two: a second is owed
-    assert house.told(9) == [THROTTLED]
-    house.turns(1.0)
-    later = [house.sends(pdu) for pdu in parts(total=2, reference=10)]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*later) == [OK, OK]
+    harness = Harness(tmp_path, Rate(2, 2))
+    numbers = [harness.sends(pdu) for pdu in (*parts(total=4), *parts(total=4, reference=8))]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*numbers) == [OK] * 4 + [THROTTLED] * 4
+    assert harness.told(harness.sends(parts(total=2, reference=9)[0])) == [None]
+    harness.turns(0.9)  # four went, the burst was two: a second is owed
+    assert harness.told(9) == [THROTTLED]
+    harness.turns(1.0)
+    later = [harness.sends(pdu) for pdu in parts(total=2, reference=10)]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*later) == [OK, OK]
 
 
 def test_siblings_of_a_part_the_rate_refused_do_not_go_without_it(tmp_path: Path):
-    house = House(tmp_path, Rate(10, 2))
+    harness = Harness(tmp_path, Rate(10, 2))
     for pdu in parts(total=2):
-        house.sends(pdu)
+        harness.sends(pdu)
     one, two = parts(total=2, reference=8, to=PERSON + 1)
-    first = house.sends(one)
-    house.turns(0.15)
-    other = house.sends(parts(total=2, reference=9)[0])  # one more may go by now …
-    house.turns(0.1)
-    second = house.sends(two)  # … but not without the first
-    house.turns()
-    assert house.told(first, other, second) == [THROTTLED, None, THROTTLED]
-    house.turns(0.3)
-    again = [house.sends(pdu) for pdu in (one, two)]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*again) == [OK, OK]
+    first = harness.sends(one)
+    harness.turns(0.15)
+    other = harness.sends(parts(total=2, reference=9)[0])  # one more may go by now …
+    harness.turns(0.1)
+    second = harness.sends(two)  # … but not without the first
+    harness.turns()
+    assert harness.told(first, other, second) == [THROTTLED, None, THROTTLED]
+    harness.turns(0.3)
+    again = [harness.sends(pdu) for pdu in (one, two)]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*again) == [OK, OK]
 
 
-def test_draining_judges_what_waits_and_takes_no_more(house: House):
+def test_draining_judges_what_waits_and_takes_no_more(harness: Harness):
     one, two = parts(total=2)
-    waits = house.sends(one)
-    house.turns()
-    assert not house.relay.idle
-    house.relay.drain()
-    refused = house.sends(two)
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(waits, refused) == [OK, MSGQFUL]
-    assert house.relay.idle
+    waits = harness.sends(one)
+    harness.turns()
+    assert not harness.relay.idle
+    harness.relay.drain()
+    refused = harness.sends(two)
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(waits, refused) == [OK, MSGQFUL]
+    assert harness.relay.idle
 
 
-def test_a_payload_of_any_length_is_one_message(house: House):
+def test_a_payload_of_any_length_is_one_message(harness: Harness):
     long = "【青禾】" + "双11优惠券" * 200
     for text, status in ((long + " 拒收请回复R", OK), (long + "代开发票", KEYWORD)):
-        number = house.sends(submit_sm("1069001", f"86{PERSON}", b"", data_coding=8, tlvs=[(0x0424, text.encode("utf-16-be"))]))
-        house.turns()
-        house.carrier_takes_all()
-        assert house.told(number) == [status]
-    assert house.outcomes() == {}
+        number = harness.sends(
+            submit_sm("1069001", f"86{PERSON}", b"", data_coding=8, tlvs=[(0x0424, text.encode("utf-16-be"))])
+        )
+        harness.turns()
+        harness.carrier_takes_all()
+        assert harness.told(number) == [status]
+    assert harness.outcomes() == {}
 
 
-def test_a_nonsensical_header_makes_an_ordinary_message_byte_for_byte(house: House):
+def test_a_nonsensical_header_makes_an_ordinary_message_byte_for_byte(harness: Harness):
     for header in (bytes((5, 0, 3, 7, 2, 3)), bytes((5, 0, 3, 7, 0, 0)), bytes((5, 0, 3, 7, 1, 1))):
         pdu = submit_sm(
             "1069001", f"86{PERSON + header[4]}", header + "【青禾】好".encode("utf-16-be"), data_coding=8, esm_class=0x40
         )
-        house.sends(pdu)
-        house.turns()
-        assert house.at_carrier[-1].data[16:] == pdu[16:]
-    assert house.outcomes() == {}
+        harness.sends(pdu)
+        harness.turns()
+        assert harness.at_carrier[-1].data[16:] == pdu[16:]
+    assert harness.outcomes() == {}
 
 
-def test_new_rules_between_two_parts_do_not_name_the_old_ones_breaches(house: House, tmp_path: Path):
+def test_new_rules_between_two_parts_do_not_name_the_old_ones_breaches(harness: Harness, tmp_path: Path):
     one, two = parts(total=2, to=BEIJING)
-    house.sends(one)
-    house.turns(0.3)
+    harness.sends(one)
+    harness.turns(0.3)
     (tmp_path / "rules" / "x.yaml").write_text(RULES.replace("id: ban,", "id: other-ban,"))
-    house.relay.rules = policy.load(tmp_path / "rules")
-    late = house.sends(two)
-    house.turns()
-    assert house.told(late) == [REGION_BAN]
-    assert [len(one.breaches) > 0 for one in house.journalled()] == [True, False]
+    harness.relay.rules = policy.load(tmp_path / "rules")
+    late = harness.sends(two)
+    harness.turns()
+    assert harness.told(late) == [REGION_BAN]
+    assert [len(one.breaches) > 0 for one in harness.journalled()] == [True, False]
 
 
 # --- what handsets tell apart, and what they do not
@@ -985,68 +987,68 @@ def written(how: str, text: str, total: int, index: int, reference: int = 7) -> 
 
 
 @pytest.mark.parametrize("ways", list(itertools.permutations(("8", "16", "sar"), 2)))
-def test_parts_are_of_one_message_whatever_carries_the_reference(house: House, ways: tuple[str, str]):
+def test_parts_are_of_one_message_whatever_carries_the_reference(harness: Harness, ways: tuple[str, str]):
     """A carrier may turn one into the other, and a handset then joins them."""
     numbers = [
-        house.sends(written(how, text, 2, place))
+        harness.sends(written(how, text, 2, place))
         for how, text, place in zip(ways, ("【青禾】代开", "发票"), (1, 2), strict=True)
     ]
-    house.turns()
-    assert house.told(*numbers) == [KEYWORD] * 2
-    assert house.outcomes() == {"complete": 1}
+    harness.turns()
+    assert harness.told(*numbers) == [KEYWORD] * 2
+    assert harness.outcomes() == {"complete": 1}
 
 
 @pytest.mark.parametrize(("how", "reference"), [("16", 0x107), ("sar", 0x3007)])
-def test_of_a_reference_of_sixteen_bits_the_low_octet_counts(house: House, how: str, reference: int):
-    first = house.sends(written("8", "【青禾】新店", 2, 1))
-    house.turns(0.3)
+def test_of_a_reference_of_sixteen_bits_the_low_octet_counts(harness: Harness, how: str, reference: int):
+    first = harness.sends(written("8", "【青禾】新店", 2, 1))
+    harness.turns(0.3)
     header = bytes((6, 8, 4, *reference.to_bytes(2, "big"), 2, 2))
     late = (
         written("sar", "代开发票", 2, 2, reference)
         if how == "sar"
         else submit_sm("1069001", f"86{PERSON}", header + "代开发票".encode("utf-16-be"), data_coding=8, esm_class=0x40)
     )
-    second = house.sends(late)
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(first, second) == [OK, KEYWORD]
+    second = harness.sends(late)
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(first, second) == [OK, KEYWORD]
 
 
-def test_an_element_that_handsets_ignore_does_not_hide_one_that_they_do_not(house: House):
-    numbers = [house.sends(written("8, then nonsense", text, 2, place)) for place, text in ((1, "【青禾】代开"), (2, "发票"))]
-    house.turns()
-    assert house.told(*numbers) == [KEYWORD] * 2
+def test_an_element_that_handsets_ignore_does_not_hide_one_that_they_do_not(harness: Harness):
+    numbers = [harness.sends(written("8, then nonsense", text, 2, place)) for place, text in ((1, "【青禾】代开"), (2, "发票"))]
+    harness.turns()
+    assert harness.told(*numbers) == [KEYWORD] * 2
 
 
 @pytest.mark.parametrize(("total", "index"), [(1, 1), (0, 0), (2, 0), (2, 3), (0, 1)])
 @pytest.mark.parametrize("how", ["8", "16", "sar"])
-def test_an_impossible_place_makes_a_message_of_its_own(house: House, how: str, total: int, index: int):
+def test_an_impossible_place_makes_a_message_of_its_own(harness: Harness, how: str, total: int, index: int):
     """As handsets have it: each is shown alone, so each is judged, and counts, alone."""
-    numbers = [house.sends(written(how, "【青禾】代开发票", total, index))]
-    numbers += [house.sends(written(how, f"【青禾】第{n}张券", total, index)) for n in range(3)]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*numbers) == [KEYWORD, OK, OK, CAP]
-    assert house.outcomes() == {}
+    numbers = [harness.sends(written(how, "【青禾】代开发票", total, index))]
+    numbers += [harness.sends(written(how, f"【青禾】第{n}张券", total, index)) for n in range(3)]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*numbers) == [KEYWORD, OK, OK, CAP]
+    assert harness.outcomes() == {}
 
 
-def test_after_the_carrier_refused_one_part_that_one_may_come_again_and_the_other_waits_for_it(house: House):
+def test_after_the_carrier_refused_one_part_that_one_may_come_again_and_the_other_waits_for_it(harness: Harness):
     one, two = parts(total=2)
-    numbers = [house.sends(one), house.sends(two)]
-    house.turns()
-    house.carrier_says(OK, which=0)
-    house.carrier_says(SUBMITFAIL, which=1)
-    assert house.told(*numbers) == [OK, SUBMITFAIL]
-    assert len(house.known()) == 1
-    again = house.sends(one)
-    house.turns(0.3)
-    assert house.told(again) == [MSGQFUL]
-    last = house.sends(two)
-    house.turns()
-    house.carrier_says(OK)
-    assert house.told(last) == [OK]
-    assert len(house.known()) == 1
-    house.check_replay()
+    numbers = [harness.sends(one), harness.sends(two)]
+    harness.turns()
+    harness.carrier_says(OK, which=0)
+    harness.carrier_says(SUBMITFAIL, which=1)
+    assert harness.told(*numbers) == [OK, SUBMITFAIL]
+    assert len(harness.known()) == 1
+    again = harness.sends(one)
+    harness.turns(0.3)
+    assert harness.told(again) == [MSGQFUL]
+    last = harness.sends(two)
+    harness.turns()
+    harness.carrier_says(OK)
+    assert harness.told(last) == [OK]
+    assert len(harness.known()) == 1
+    harness.check_replay()
 
 
 # -- what is left of them
@@ -1060,63 +1062,63 @@ def without_collector() -> Iterator[None]:
     gc.enable()
 
 
-def _gone(house: House) -> bool:
+def _gone(harness: Harness) -> bool:
     """Whether all parts that went to the carrier, and are forgotten by everybody, are freed."""
-    known = [weakref.ref(one) for one in house.at_carrier]
-    house.at_carrier.clear()
-    house.relay.handed.clear()
-    house.relay.completed.clear()
+    known = [weakref.ref(one) for one in harness.at_carrier]
+    harness.at_carrier.clear()
+    harness.relay.handed.clear()
+    harness.relay.completed.clear()
     assert known
     return not any(one() for one in known)
 
 
 @pytest.mark.usefixtures("without_collector")
-def test_a_long_message_whose_parts_are_answered_is_freed_without_the_collector(house: House):
+def test_a_long_message_whose_parts_are_answered_is_freed_without_the_collector(harness: Harness):
     for pdu in parts():
-        house.sends(pdu)
-    house.turns()
-    house.carrier_takes_all()
-    assert _gone(house)
+        harness.sends(pdu)
+    harness.turns()
+    harness.carrier_takes_all()
+    assert _gone(harness)
 
 
 @pytest.mark.usefixtures("without_collector")
-def test_so_is_one_that_the_carrier_refused_and_that_is_over(house: House):
+def test_so_is_one_that_the_carrier_refused_and_that_is_over(harness: Harness):
     for pdu in parts():
-        house.sends(pdu)
-    house.turns()
+        harness.sends(pdu)
+    harness.turns()
     for which in range(3):
-        house.carrier_says(SUBMITFAIL, which=which)
-    house.turns(INHERIT_S + WAIT_MAX_S)
-    assert _gone(house)
+        harness.carrier_says(SUBMITFAIL, which=which)
+    harness.turns(INHERIT_S + WAIT_MAX_S)
+    assert _gone(harness)
 
 
 @pytest.mark.usefixtures("without_collector")
-def test_so_is_one_whose_parts_came_one_by_one(house: House):
+def test_so_is_one_whose_parts_came_one_by_one(harness: Harness):
     for pdu in parts():
-        house.sends(pdu)
-        house.turns(0.3)
-        house.carrier_takes_all()
-    house.turns(INHERIT_S)
-    assert _gone(house)
+        harness.sends(pdu)
+        harness.turns(0.3)
+        harness.carrier_takes_all()
+    harness.turns(INHERIT_S)
+    assert _gone(harness)
 
 
 @pytest.mark.usefixtures("without_collector")
-def test_so_is_one_that_was_answered_when_its_providers_had_been_told_that_nobody_knows(house: House):
+def test_so_is_one_that_was_answered_when_its_providers_had_been_told_that_nobody_knows(harness: Harness):
     for pdu in parts():
-        house.sends(pdu)
-    house.turns()
+        harness.sends(pdu)
+    harness.turns()
     for which in range(3):
-        house.relay.unanswered(house.at_carrier[which])
-    house.turns()
-    assert all(one.long is not None for one in house.at_carrier)
+        harness.relay.unanswered(harness.at_carrier[which])
+    harness.turns()
+    assert all(one.long is not None for one in harness.at_carrier)
     for which in range(3):
-        house.carrier_says(OK, which=which, late=True)
-    house.turns(INHERIT_S + WAIT_MAX_S)
-    assert _gone(house)
+        harness.carrier_says(OK, which=which, late=True)
+    harness.turns(INHERIT_S + WAIT_MAX_S)
+    assert _gone(harness)
 
 
 @pytest.mark.usefixtures("without_collector")
-def test_so_is_one_that_a_rule_refused(house: House, monkeypatch: pytest.MonkeyPatch):
+def test_so_is_one_that_a_rule_refused(harness: Harness, monkeypatch: pytest.MonkeyPatch):
     known: list[weakref.ref[PendingSubmit]] = []
     settle = PartHandler.settle
 
@@ -1126,7 +1128,7 @@ def test_so_is_one_that_a_rule_refused(house: House, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(PartHandler, "settle", noted)
     for pdu in parts("【青禾】代开发票", 4):
-        house.sends(pdu)
-    house.turns(INHERIT_S + WAIT_MAX_S)
-    house.relay.completed.clear()
+        harness.sends(pdu)
+    harness.turns(INHERIT_S + WAIT_MAX_S)
+    harness.relay.completed.clear()
     assert (len(known), [one() for one in known]) == (4, [None] * 4)

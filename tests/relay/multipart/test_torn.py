@@ -21,7 +21,7 @@ from proxy.relay.multipart.assembler import INHERIT_S
 from proxy.relay.multipart.handler import PartBounds
 from proxy.state.record import incomplete_multipart, record
 from proxy.wire import submit_sm
-from tests.relay.multipart.test_handler import CAP, KEYWORD, MSGQFUL, OK, PERSON, SUBMITFAIL, House, Store, parts, written
+from tests.relay.multipart.test_handler import CAP, KEYWORD, MSGQFUL, OK, PERSON, SUBMITFAIL, Harness, Store, parts, written
 
 FIRST_MISSING, DIFFERS, TORN = 0x455, 0x456, 0x457
 BAD = "【青禾】新店开业 代开发票"
@@ -30,32 +30,32 @@ DAY_S = 86_400.0
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path)
 
 
 def torn_of(store: Store, person: int = PERSON) -> list[int]:
     return [key for key, _ in incomplete_multipart.torn(store.records.get(person, (0, record.EMPTY))[1])]
 
 
-def told(house: House, *pdus: bytes, wait_s: float = 0.3) -> list[int | None]:
+def told(harness: Harness, *pdus: bytes, wait_s: float = 0.3) -> list[int | None]:
     """Each is sent once the one before is answered, as by a client whose window is one."""
     found = []
     for pdu in pdus:
-        number = house.sends(pdu)
-        house.turns(wait_s)
-        house.carrier_takes_all()
-        found += house.told(number)
+        number = harness.sends(pdu)
+        harness.turns(wait_s)
+        harness.carrier_takes_all()
+        found += harness.told(number)
     return found
 
 
-def died(house: House, tmp_path: Path) -> House:
+def died(harness: Harness, tmp_path: Path) -> Harness:
     """The gate is killed, and another goes on with what the journal has."""
-    again = House(tmp_path)
-    settle_open(cast("Any", again.store), replay(cast("Any", again.store), read(house.disk, 1), 0))
-    again.now_s = house.now_s
-    again.relay.admission.highest_id = house.relay.highest_id + 1_000
-    again.numbers = house.numbers
+    again = Harness(tmp_path)
+    settle_open(cast("Any", again.store), replay(cast("Any", again.store), read(harness.disk, 1), 0))
+    again.now_s = harness.now_s
+    again.relay.admission.highest_id = harness.relay.highest_id + 1_000
+    again.numbers = harness.numbers
     return again
 
 
@@ -63,130 +63,132 @@ def died(house: House, tmp_path: Path) -> House:
 
 
 @pytest.mark.parametrize("how", ["8", "16", "sar"])
-def test_a_lone_second_part_with_the_whole_word_does_not_leave(house: House, how: str):
+def test_a_lone_second_part_with_the_whole_word_does_not_leave(harness: Harness, how: str):
     second = written(how, "代开发票", 2, 2)
-    assert told(house, *[second] * 4) == [MSGQFUL, MSGQFUL, FIRST_MISSING, FIRST_MISSING]
-    assert (house.at_carrier, house.known()) == ([], [])
+    assert told(harness, *[second] * 4) == [MSGQFUL, MSGQFUL, FIRST_MISSING, FIRST_MISSING]
+    assert (harness.at_carrier, harness.known()) == ([], [])
 
 
-def test_each_part_number_has_its_own_three_times(house: House):
+def test_each_part_number_has_its_own_three_times(harness: Harness):
     _, two, three = parts()
-    assert told(house, two, two, three, two) == [MSGQFUL, MSGQFUL, MSGQFUL, FIRST_MISSING]
+    assert told(harness, two, two, three, two) == [MSGQFUL, MSGQFUL, MSGQFUL, FIRST_MISSING]
 
 
-def test_two_parts_together_without_the_first_do_not_leave_and_the_first_a_minute_later_changes_nothing(house: House):
+def test_two_parts_together_without_the_first_do_not_leave_and_the_first_a_minute_later_changes_nothing(harness: Harness):
     one, two, three = parts(BAD)
-    early = [house.sends(two), house.sends(three)]
-    house.turns(0.3)
-    assert house.told(*early) == [MSGQFUL] * 2
-    house.turns(INHERIT_S + 5)
-    assert told(house, one) == [OK]
-    assert told(house, two, three) == [OK, KEYWORD]
-    assert len(house.at_carrier) == 2
+    early = [harness.sends(two), harness.sends(three)]
+    harness.turns(0.3)
+    assert harness.told(*early) == [MSGQFUL] * 2
+    harness.turns(INHERIT_S + 5)
+    assert told(harness, one) == [OK]
+    assert told(harness, two, three) == [OK, KEYWORD]
+    assert len(harness.at_carrier) == 2
 
 
-def test_parts_in_any_order_leave_when_the_first_is_there(house: House):
+def test_parts_in_any_order_leave_when_the_first_is_there(harness: Harness):
     for reference, order in enumerate(itertools.islice(itertools.permutations(parts(GOOD)), 2)):
-        numbers = [house.sends(pdu) for pdu in order]
-        house.turns()
-        house.carrier_takes_all()
-        assert house.told(*numbers) == [OK] * 3, reference
+        numbers = [harness.sends(pdu) for pdu in order]
+        harness.turns()
+        harness.carrier_takes_all()
+        assert harness.told(*numbers) == [OK] * 3, reference
 
 
-def test_once_the_first_is_there_early_parts_begin_to_count_anew(house: House):
+def test_once_the_first_is_there_early_parts_begin_to_count_anew(harness: Harness):
     one, two = parts(GOOD, 2)
-    assert told(house, two, two, one, two) == [MSGQFUL, MSGQFUL, OK, OK]
-    assert told(house, two, two) == [MSGQFUL, MSGQFUL]
+    assert told(harness, two, two, one, two) == [MSGQFUL, MSGQFUL, OK, OK]
+    assert told(harness, two, two) == [MSGQFUL, MSGQFUL]
 
 
-def test_a_later_part_does_not_leave_after_the_carrier_refused_the_first(house: House):
+def test_a_later_part_does_not_leave_after_the_carrier_refused_the_first(harness: Harness):
     one, two = parts(GOOD, 2)
-    first = house.sends(one)
-    house.turns(0.3)
-    house.carrier_says(SUBMITFAIL)
-    assert told(house, two) == [MSGQFUL]
-    assert house.told(first) == [SUBMITFAIL]
-    assert len(house.at_carrier) == 1
-    assert torn_of(house.store) == []
+    first = harness.sends(one)
+    harness.turns(0.3)
+    harness.carrier_says(SUBMITFAIL)
+    assert told(harness, two) == [MSGQFUL]
+    assert harness.told(first) == [SUBMITFAIL]
+    assert len(harness.at_carrier) == 1
+    assert torn_of(harness.store) == []
 
 
-def test_the_first_part_comes_again_after_the_carrier_refused_it_and_the_others_behind_it(house: House):
+def test_the_first_part_comes_again_after_the_carrier_refused_it_and_the_others_behind_it(harness: Harness):
     one, two, three = parts(GOOD)
-    numbers = [house.sends(one), house.sends(two)]
-    house.turns(0.3)
-    house.carrier_says(SUBMITFAIL, which=0)
-    house.carrier_says(OK, which=1)
-    assert house.told(*numbers) == [SUBMITFAIL, OK]
-    assert told(house, three) == [MSGQFUL]
-    assert told(house, one, three) == [OK, OK]
-    assert torn_of(house.store) == []
-    house.check_replay()
+    numbers = [harness.sends(one), harness.sends(two)]
+    harness.turns(0.3)
+    harness.carrier_says(SUBMITFAIL, which=0)
+    harness.carrier_says(OK, which=1)
+    assert harness.told(*numbers) == [SUBMITFAIL, OK]
+    assert told(harness, three) == [MSGQFUL]
+    assert told(harness, one, three) == [OK, OK]
+    assert torn_of(harness.store) == []
+    harness.check_replay()
 
 
 # --- the same number again
 
 
 @pytest.mark.parametrize("waits_s", [0.0, 0.3, 10.0])
-def test_an_innocent_first_part_behind_a_bad_one_is_refused(house: House, waits_s: float):
+def test_an_innocent_first_part_behind_a_bad_one_is_refused(harness: Harness, waits_s: float):
     bad, second = parts(BAD, 2)
     innocent = parts("【青禾】新店" + "".join(GOOD[-5:]), 2)[0]
-    numbers = [house.sends(bad)]
-    house.turns(waits_s)
-    numbers += [house.sends(innocent), house.sends(second)]
-    house.turns(0.3)
-    house.carrier_takes_all()
-    assert house.told(*numbers) == [OK if waits_s else KEYWORD, DIFFERS, KEYWORD]
-    assert len(house.at_carrier) == (1 if waits_s else 0)
+    numbers = [harness.sends(bad)]
+    harness.turns(waits_s)
+    numbers += [harness.sends(innocent), harness.sends(second)]
+    harness.turns(0.3)
+    harness.carrier_takes_all()
+    assert harness.told(*numbers) == [OK if waits_s else KEYWORD, DIFFERS, KEYWORD]
+    assert len(harness.at_carrier) == (1 if waits_s else 0)
 
 
-def test_a_message_of_another_number_of_parts_does_not_take_the_place_of_one_that_is_torn(house: House):
-    assert told(house, parts(BAD, 3)[0]) == [OK]
-    numbers = [house.sends(pdu) for pdu in parts(GOOD, 2)]
-    house.turns(0.3)
-    assert house.told(*numbers) == [DIFFERS] * 2
-    house.turns(INHERIT_S)
-    numbers = [house.sends(pdu) for pdu in parts(GOOD, 2)]
-    house.turns(0.3)
-    assert house.told(*numbers) == [TORN] * 2
+def test_a_message_of_another_number_of_parts_does_not_take_the_place_of_one_that_is_torn(harness: Harness):
+    assert told(harness, parts(BAD, 3)[0]) == [OK]
+    numbers = [harness.sends(pdu) for pdu in parts(GOOD, 2)]
+    harness.turns(0.3)
+    assert harness.told(*numbers) == [DIFFERS] * 2
+    harness.turns(INHERIT_S)
+    numbers = [harness.sends(pdu) for pdu in parts(GOOD, 2)]
+    harness.turns(0.3)
+    assert harness.told(*numbers) == [TORN] * 2
 
 
-def test_the_same_part_again_is_asked_to_wait_while_its_message_is_torn(house: House):
+def test_the_same_part_again_is_asked_to_wait_while_its_message_is_torn(harness: Harness):
     one, two = parts(GOOD, 2)
-    assert told(house, one, one, two) == [OK, MSGQFUL, OK]
-    assert len(house.known()) == 1
-    assert len(house.at_carrier) == 2
+    assert told(harness, one, one, two) == [OK, MSGQFUL, OK]
+    assert len(harness.known()) == 1
+    assert len(harness.at_carrier) == 2
 
 
 # --- after the minute
 
 
 @pytest.mark.parametrize("text", [BAD, GOOD])
-def test_a_second_part_after_the_minute_is_refused_whatever_it_says(house: House, text: str):
+def test_a_second_part_after_the_minute_is_refused_whatever_it_says(harness: Harness, text: str):
     one, two = parts(text, 2)
-    assert told(house, one) == [OK]
-    house.turns(INHERIT_S + 5)
-    assert told(house, two, two) == [TORN, TORN]
-    assert len(house.at_carrier) == 1
-    assert house.outcomes()["message-torn"] == 2
-    house.check_replay()
+    assert told(harness, one) == [OK]
+    harness.turns(INHERIT_S + 5)
+    assert told(harness, two, two) == [TORN, TORN]
+    assert len(harness.at_carrier) == 1
+    assert harness.outcomes()["message-torn"] == 2
+    harness.check_replay()
 
 
-def test_nothing_takes_the_reference_of_a_torn_message_for_a_day(house: House):
-    assert told(house, parts(BAD, 2)[0]) == [OK]
-    house.turns(INHERIT_S + 1)
+def test_nothing_takes_the_reference_of_a_torn_message_for_a_day(harness: Harness):
+    assert told(harness, parts(BAD, 2)[0]) == [OK]
+    harness.turns(INHERIT_S + 1)
     for how, reference in (("8", 7), ("16", 0x107), ("sar", 0x3007)):
-        numbers = [house.sends(_part(how, text, 2, index, reference)) for index, text in ((1, "【青禾】八折"), (2, "欢迎光临"))]
-        house.turns()
-        assert house.told(*numbers) == [TORN] * 2, how
-    numbers = [house.sends(pdu) for pdu in parts(GOOD, 2, reference=8)]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*numbers) == [OK] * 2, "under another reference it goes"
-    house.turns(DAY_S)
-    numbers = [house.sends(pdu) for pdu in parts(GOOD, 2)]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*numbers) == [OK] * 2, "its day is over"
+        numbers = [
+            harness.sends(_part(how, text, 2, index, reference)) for index, text in ((1, "【青禾】八折"), (2, "欢迎光临"))
+        ]
+        harness.turns()
+        assert harness.told(*numbers) == [TORN] * 2, how
+    numbers = [harness.sends(pdu) for pdu in parts(GOOD, 2, reference=8)]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*numbers) == [OK] * 2, "under another reference it goes"
+    harness.turns(DAY_S)
+    numbers = [harness.sends(pdu) for pdu in parts(GOOD, 2)]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*numbers) == [OK] * 2, "its day is over"
 
 
 @pytest.mark.parametrize("source", ["1069001", "861069001", "+861069001"])
@@ -209,67 +211,69 @@ def test_a_port_that_changes_hands_takes_its_keys_along():
     assert incomplete_multipart.mark_complete(data, theirs) == record.EMPTY
 
 
-def test_what_becomes_whole_leaves_no_key(house: House):
+def test_what_becomes_whole_leaves_no_key(harness: Harness):
     one, two, three = parts(GOOD)
     for pdu, keys in ((one, 1), (two, 1), (three, 0)):
-        assert told(house, pdu) == [OK]
-        assert len(torn_of(house.store)) == keys
-        house.check_replay()
-    assert told(house, *parts(GOOD)) == [OK] * 3, "the reference is free"
+        assert told(harness, pdu) == [OK]
+        assert len(torn_of(harness.store)) == keys
+        harness.check_replay()
+    assert told(harness, *parts(GOOD)) == [OK] * 3, "the reference is free"
 
 
-def test_a_message_that_was_whole_is_torn_when_the_carrier_refuses_a_part_of_it_and_whole_when_that_came_again(house: House):
+def test_a_message_that_was_whole_is_torn_when_the_carrier_refuses_a_part_of_it_and_whole_when_that_came_again(
+    harness: Harness,
+):
     one, two = parts(GOOD, 2)
     for pdu in (one, two):
-        house.sends(pdu)
-    house.turns()
-    assert torn_of(house.store) == []
-    house.carrier_says(OK, which=0)
-    house.carrier_says(SUBMITFAIL, which=1)
-    assert len(torn_of(house.store)) == 1
-    house.check_replay()
-    assert told(house, two) == [OK]
-    assert torn_of(house.store) == []
-    house.check_replay()
+        harness.sends(pdu)
+    harness.turns()
+    assert torn_of(harness.store) == []
+    harness.carrier_says(OK, which=0)
+    harness.carrier_says(SUBMITFAIL, which=1)
+    assert len(torn_of(harness.store)) == 1
+    harness.check_replay()
+    assert told(harness, two) == [OK]
+    assert torn_of(harness.store) == []
+    harness.check_replay()
 
 
-def test_a_message_of_which_the_carrier_refused_every_part_leaves_no_key(house: House):
+def test_a_message_of_which_the_carrier_refused_every_part_leaves_no_key(harness: Harness):
     for pdu in parts(GOOD, 2):
-        house.sends(pdu)
-    house.turns()
+        harness.sends(pdu)
+    harness.turns()
     for which in (0, 1):
-        house.carrier_says(SUBMITFAIL, which=which)
-    assert torn_of(house.store) == []
-    house.check_replay()
+        harness.carrier_says(SUBMITFAIL, which=which)
+    assert torn_of(harness.store) == []
+    harness.check_replay()
 
 
-def test_a_verdict_that_could_not_be_written_tears_nothing(house: House):
+def test_a_verdict_that_could_not_be_written_tears_nothing(harness: Harness):
     one, two = parts(GOOD, 2)
-    house.disk.free_bytes = 0
-    assert told(house, one) == [MSGQFUL]
-    house.disk.free_bytes = None
-    house.relay.tick(house.now)
-    house.turns()
-    assert torn_of(house.store) == []
-    assert told(house, one) == [OK]
-    house.disk.free_bytes = 0
-    assert told(house, two) == [MSGQFUL]
-    house.disk.free_bytes = None
-    house.relay.tick(house.now)
-    house.turns()
-    assert len(torn_of(house.store)) == 1, "it is not whole"
-    house.check_replay()
+    harness.disk.free_bytes = 0
+    assert told(harness, one) == [MSGQFUL]
+    harness.disk.free_bytes = None
+    harness.relay.tick(harness.now)
+    harness.turns()
+    assert torn_of(harness.store) == []
+    assert told(harness, one) == [OK]
+    harness.disk.free_bytes = 0
+    assert told(harness, two) == [MSGQFUL]
+    harness.disk.free_bytes = None
+    harness.relay.tick(harness.now)
+    harness.turns()
+    assert len(torn_of(harness.store)) == 1, "it is not whole"
+    harness.check_replay()
 
 
 # --- the gate dies
 
 
 @pytest.mark.parametrize("text", [BAD, GOOD])
-def test_after_a_kill_an_open_message_takes_no_part_any_more(house: House, tmp_path: Path, text: str):
+def test_after_a_kill_an_open_message_takes_no_part_any_more(harness: Harness, tmp_path: Path, text: str):
     one, two = parts(text, 2)
-    assert told(house, one) == [OK]
-    again = died(house, tmp_path)
-    assert torn_of(again.store) == torn_of(house.store) != []
+    assert told(harness, one) == [OK]
+    again = died(harness, tmp_path)
+    assert torn_of(again.store) == torn_of(harness.store) != []
     assert told(again, two) == [TORN]
     numbers = [again.sends(pdu) for pdu in parts(GOOD, 2)]
     again.turns()
@@ -277,19 +281,19 @@ def test_after_a_kill_an_open_message_takes_no_part_any_more(house: House, tmp_p
     assert again.at_carrier == []
 
 
-def test_a_key_is_written_no_later_than_the_part_that_leaves(house: House):
-    house.sends(parts(GOOD, 2)[0])
-    house.turns(0.3)
-    assert len(house.at_carrier) == 1
-    kinds = [one.kind for one in read(house.disk, 1)]
+def test_a_key_is_written_no_later_than_the_part_that_leaves(harness: Harness):
+    harness.sends(parts(GOOD, 2)[0])
+    harness.turns(0.3)
+    assert len(harness.at_carrier) == 1
+    kinds = [one.kind for one in read(harness.disk, 1)]
     assert kinds == [messages.VERDICT, messages.TORN]
 
 
-def test_after_a_kill_a_whole_message_of_unknown_outcome_may_come_again(house: House, tmp_path: Path):
+def test_after_a_kill_a_whole_message_of_unknown_outcome_may_come_again(harness: Harness, tmp_path: Path):
     for pdu in parts(GOOD, 2):
-        house.sends(pdu)
-    house.turns()
-    again = died(house, tmp_path)
+        harness.sends(pdu)
+    harness.turns()
+    again = died(harness, tmp_path)
     numbers = [again.sends(pdu) for pdu in parts(GOOD, 2)]
     again.turns()
     again.carrier_takes_all()
@@ -303,33 +307,33 @@ WORDS = "rules:\n  - {id: words, say: x, when: {text: 代开发票}, then: rejec
 
 
 @pytest.fixture
-def crowd(house: House, tmp_path: Path) -> House:
+def crowd(harness: Harness, tmp_path: Path) -> Harness:
     """No rule but the one on words, and a provider whose window is wide."""
     (tmp_path / "rules" / "x.yaml").write_text(WORDS)
-    house.rules = house.relay.admission.rules = policy.load(tmp_path / "rules")
-    house.first.window = 1_000
-    return house
+    harness.rules = harness.relay.admission.rules = policy.load(tmp_path / "rules")
+    harness.first.window = 1_000
+    return harness
 
 
-def test_a_queue_of_all_first_parts_and_then_all_second_parts_brings_no_word_past_the_rules(crowd: House):
-    house = crowd
+def test_a_queue_of_all_first_parts_and_then_all_second_parts_brings_no_word_past_the_rules(crowd: Harness):
+    harness = crowd
     people = [PERSON + n for n in range(300)]
-    first = [house.sends(parts(BAD, 2, to=person)[0]) for person in people]
+    first = [harness.sends(parts(BAD, 2, to=person)[0]) for person in people]
     for _ in range(20):
-        house.turns(0.1)
-        house.carrier_takes_all()
-    assert set(house.told(*first)) == {OK}
-    house.turns(5.0)
-    second = [house.sends(parts(BAD, 2, to=person)[1]) for person in people]
+        harness.turns(0.1)
+        harness.carrier_takes_all()
+    assert set(harness.told(*first)) == {OK}
+    harness.turns(5.0)
+    second = [harness.sends(parts(BAD, 2, to=person)[1]) for person in people]
     for _ in range(20):
-        house.turns(0.1)
-        house.carrier_takes_all()
-    assert set(house.told(*second)) == {KEYWORD}
-    assert len(house.at_carrier) == 300
+        harness.turns(0.1)
+        harness.carrier_takes_all()
+    assert set(harness.told(*second)) == {KEYWORD}
+    assert len(harness.at_carrier) == 300
 
 
 @pytest.mark.parametrize("parts_out", [1, 2])
-def test_an_open_message_costs_no_more_than_it_counts_for(crowd: House, parts_out: int):
+def test_an_open_message_costs_no_more_than_it_counts_for(crowd: Harness, parts_out: int):
     def out(people: range) -> None:
         for n in people:
             text = f"【青禾】第{n}位顾客您好，双11全场好货限时抢购先到先得，满300减40，点击领取优惠券，拒收请回复R" * 2
@@ -358,61 +362,61 @@ def test_an_open_message_costs_no_more_than_it_counts_for(crowd: House, parts_ou
     assert 0.5 * held < with_them - without <= held
 
 
-def test_past_its_bound_of_octets_a_provider_is_asked_to_come_again_and_nothing_is_forgotten(crowd: House):
-    house = crowd
-    house.relay.parts.bounds = PartBounds(held_bytes=100_000)
+def test_past_its_bound_of_octets_a_provider_is_asked_to_come_again_and_nothing_is_forgotten(crowd: Harness):
+    harness = crowd
+    harness.relay.parts.bounds = PartBounds(held_bytes=100_000)
     people = [PERSON + n for n in range(300)]
-    first = [house.sends(parts(BAD, 2, to=person)[0]) for person in people]
+    first = [harness.sends(parts(BAD, 2, to=person)[0]) for person in people]
     for _ in range(20):
-        house.turns(0.1)
-        house.carrier_takes_all()
-    answers = dict(zip(people, house.told(*first), strict=True))
+        harness.turns(0.1)
+        harness.carrier_takes_all()
+    answers = dict(zip(people, harness.told(*first), strict=True))
     assert set(answers.values()) == {OK, MSGQFUL}
-    held = house.relay.parts.held_bytes["jia"]
+    held = harness.relay.parts.held_bytes["jia"]
     assert 100_000 <= held < 105_000
-    second = [house.sends(parts(BAD, 2, to=person)[1]) for person in people]
-    house.turns(2.0)
-    for person, answer in zip(people, house.told(*second), strict=True):
+    second = [harness.sends(parts(BAD, 2, to=person)[1]) for person in people]
+    harness.turns(2.0)
+    for person, answer in zip(people, harness.told(*second), strict=True):
         assert answer == (KEYWORD if answers[person] == OK else MSGQFUL)
-    assert len(house.at_carrier) == sum(answer == OK for answer in answers.values())
-    house.turns(INHERIT_S)
-    assert house.relay.parts.held_bytes == {}
-    assert told(house, parts(GOOD, 2, reference=9)[0]) == [OK]
+    assert len(harness.at_carrier) == sum(answer == OK for answer in answers.values())
+    harness.turns(INHERIT_S)
+    assert harness.relay.parts.held_bytes == {}
+    assert told(harness, parts(GOOD, 2, reference=9)[0]) == [OK]
 
 
-def test_past_its_bound_of_keys_only_what_is_whole_leaves(house: House):
-    house.relay.parts.bounds = PartBounds(torn=3)
+def test_past_its_bound_of_keys_only_what_is_whole_leaves(harness: Harness):
+    harness.relay.parts.bounds = PartBounds(torn=3)
     people = [PERSON + n for n in range(5)]
-    assert [*itertools.chain(*(told(house, parts(GOOD, 2, to=person)[0]) for person in people))] == [OK] * 3 + [MSGQFUL] * 2
-    numbers = [house.sends(pdu) for pdu in parts(GOOD, 2, to=PERSON + 9)]
-    house.turns()
-    house.carrier_takes_all()
-    assert house.told(*numbers) == [OK] * 2
-    assert told(house, parts(GOOD, 2)[1]) == [OK], "it becomes whole, and leaves room"
-    assert told(house, parts(GOOD, 2, to=people[4])[0]) == [OK]
-    house.turns(DAY_S + 3600)
-    assert told(house, parts(GOOD, 2, reference=9)[0]) == [OK]
+    assert [*itertools.chain(*(told(harness, parts(GOOD, 2, to=person)[0]) for person in people))] == [OK] * 3 + [MSGQFUL] * 2
+    numbers = [harness.sends(pdu) for pdu in parts(GOOD, 2, to=PERSON + 9)]
+    harness.turns()
+    harness.carrier_takes_all()
+    assert harness.told(*numbers) == [OK] * 2
+    assert told(harness, parts(GOOD, 2)[1]) == [OK], "it becomes whole, and leaves room"
+    assert told(harness, parts(GOOD, 2, to=people[4])[0]) == [OK]
+    harness.turns(DAY_S + 3600)
+    assert told(harness, parts(GOOD, 2, reference=9)[0]) == [OK]
 
 
-def test_what_is_torn_in_one_turn_is_within_the_bound_of_keys(house: House):
-    house.relay.parts.bounds = PartBounds(torn=3)
-    numbers = [house.sends(parts(GOOD, 2, to=PERSON + n)[0]) for n in range(5)]
-    house.turns(0.3)
-    house.carrier_takes_all()
-    assert sorted(cast("list[int]", house.told(*numbers))) == [OK] * 3 + [MSGQFUL] * 2
+def test_what_is_torn_in_one_turn_is_within_the_bound_of_keys(harness: Harness):
+    harness.relay.parts.bounds = PartBounds(torn=3)
+    numbers = [harness.sends(parts(GOOD, 2, to=PERSON + n)[0]) for n in range(5)]
+    harness.turns(0.3)
+    harness.carrier_takes_all()
+    assert sorted(cast("list[int]", harness.told(*numbers))) == [OK] * 3 + [MSGQFUL] * 2
 
 
-def test_one_person_has_keys_within_bounds(house: House):
-    house.relay.admission.rules = house.rules
-    answers = told(house, *[parts(f"【青禾】取件码{n:06d}", 2, reference=n)[0] for n in range(70)])
-    assert len(torn_of(house.store)) <= incomplete_multipart.TORN_MAX
+def test_one_person_has_keys_within_bounds(harness: Harness):
+    harness.relay.admission.rules = harness.rules
+    answers = told(harness, *[parts(f"【青禾】取件码{n:06d}", 2, reference=n)[0] for n in range(70)])
+    assert len(torn_of(harness.store)) <= incomplete_multipart.TORN_MAX
     assert set(answers) <= {OK, CAP, MSGQFUL}
 
 
 # --- the facts of a record
 
 
-def test_keys_stand_beside_what_else_is_known_and_go_after_a_week(house: House):
+def test_keys_stand_beside_what_else_is_known_and_go_after_a_week(harness: Harness):
     data = record.mark_unknown(_with_entry(), 5, 99)
     one = incomplete_multipart.mark_incomplete(incomplete_multipart.mark_incomplete(data, 1, 1_000), 2, 2_000)
     assert [*incomplete_multipart.torn(one)] == [(1, 1_000), (2, 2_000)]

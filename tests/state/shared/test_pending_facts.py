@@ -121,13 +121,13 @@ class Wire:
             writer.close()
 
 
-class House:
+class Harness:
     """Gates on one store, each over a wire of its own."""
 
     def __init__(self, server: Valkey, count: int) -> None:
         self._server, self._count, self.clock = server, count, Clock()
 
-    async def open(self, after: AsyncExitStack) -> House:
+    async def open(self, after: AsyncExitStack) -> Harness:
         self._server.cli("flushall")
         self.wires = [Wire(self._server.port) for _ in range(self._count)]
         self.nodes = []
@@ -223,12 +223,12 @@ def server() -> Iterator[Valkey]:
 async def told(server: Valkey, count: int, steps: list[tuple[int, tuple[Any, ...]]]) -> list[list[OptOut]]:
     """What LI refuses in the end, as each gate knows it."""
     async with AsyncExitStack() as after:
-        house = await House(server, count).open(after)
+        harness = await Harness(server, count).open(after)
         for who, what in steps:
-            await house.step(who % count, *what)
-        await house.rest()
-        await house.alike()
-        return [record.opt_outs(node.store.held(LI)) for node in house.nodes]
+            await harness.step(who % count, *what)
+        await harness.rest()
+        await harness.alike()
+        return [record.opt_outs(node.store.held(LI)) for node in harness.nodes]
 
 
 ADD, OFF, TALKS = ("add", LI, SCOPES[0]), ("off", LI, "all"), ("talks",)
@@ -266,11 +266,11 @@ def test_what_was_refused_at_who_was_cut_off_is_in_the_store(server):
 async def seen(server: Valkey, steps: list[tuple[int, tuple[Any, ...]]], by: int) -> list[OptOut]:
     """What LI refuses, as that gate loads it while the first one does what it does by itself; nobody tells or hears anything any more."""
     async with AsyncExitStack() as after:
-        house = await House(server, 2).open(after)
+        harness = await Harness(server, 2).open(after)
         for who, what in steps:
-            await house.step(who, *what)
+            await harness.step(who, *what)
         for _ in range(50):
-            ((_, data),) = (await house.nodes[by].store.load([LI])).values()
+            ((_, data),) = (await harness.nodes[by].store.load([LI])).values()
             if found := record.opt_outs(data):
                 return found
         return []
