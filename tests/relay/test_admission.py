@@ -187,7 +187,7 @@ def test_copies_that_were_on_their_way_together_are_each_sent_once_more(harness:
 def test_what_a_rule_refuses_for_good_is_told_so_and_not_put_off(harness: Harness) -> None:
     silence(harness)
     silence(harness)
-    harness.store.say(SHANGHAI, lambda data: record.opt_out(data, OptOut("all", "", int(harness.now), "reply", 0)))
+    harness.store.apply_fact(SHANGHAI, lambda data: record.opt_out(data, OptOut("all", "", int(harness.now), "reply", 0)))
     assert sent(harness) is None
     assert [one.command_status for one in harness.told("jia")] == [0x420]
 
