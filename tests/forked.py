@@ -100,7 +100,14 @@ class Forked(subprocess.Popen[bytes]):
         ends = [how[name] if how[name] >= 0 else place for place, name in enumerate(("p2cread", "c2pwrite", "errwrite"))]
         passed = sorted(how["pass_fds"])
         cwd, env = how["cwd"] or Path.cwd(), how["env"] or os.environ
-        request = {"arguments": how["args"][2:], "cwd": str(cwd), "env": dict(env), "umask": _umask(), "passed": passed}
+        request = {
+            "arguments": [*map(str, how["args"][2:])],
+            "cwd": str(cwd),
+            "env": dict(env),
+            "umask": _umask(),
+            "passed": passed,
+            "parent": os.getpid(),
+        }
         self._told = told = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         told.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST_BYTES_MAX)
         self._ending = threading.Lock()
@@ -149,7 +156,8 @@ class Popen(Forked):
     """In place of ``subprocess.Popen``: a program of the gate begins as a copy, others as they always do."""
 
     def _execute_child(self, args: Any, *given: Any) -> None:
-        copied = WANTED and isinstance(args, list) and args[:2] == [sys.executable, "-m"] and args[2] in COPIED
+        words = [] if isinstance(args, str | bytes | os.PathLike) else [*args]
+        copied = WANTED and words[:2] == [sys.executable, "-m"] and words[2] in COPIED
         (super()._execute_child if copied else _POPEN._execute_child.__get__(self))(args, *given)  # type: ignore[attr-defined]
 
 
@@ -284,6 +292,7 @@ def main() -> None:
     program = importlib.import_module("proxy.__main__" if name == "proxy" else name)
     sys.modules["__main__"] = program  # which names the program in its usage
     sys.argv = [str(program.__file__), *arguments]
+    os.getppid = lambda: int(asked["parent"])  # not its minder: a worker obeys the supervisor that started it
     subprocess.Popen = Popen  # type: ignore[misc,assignment]
     _end(_lived(program))
 
