@@ -412,6 +412,8 @@ class _JsonArray:
         found: list[Any] = json.loads(data.decode("utf-8", "surrogatepass"))
         if self._alone:
             found = [found]
+        elif not isinstance(found, list):
+            raise ValueError("a journal body is JSON, and no list")  # noqa: TRY004 # as every damaged body
         for place, made in self._made:
             found[place] = made(found[place])
         return found

@@ -48,16 +48,21 @@ def record_text(one: JournalRecord) -> str:
         value = unpack(RECORDS[one.kind], one.body)
     except (ValueError, struct.error, IndexError, TypeError) as error:
         return f"{one.sequence} {messages.KINDS[one.kind]} cannot be read: {error}"
-    text = f"{one.sequence} {messages.KINDS[one.kind]} {printable(mask_numbers(repr(_without_texts(value))))}"
+    text = f"{one.sequence} {messages.KINDS[one.kind]} {printable(repr(_shown('', value)))}"
     if isinstance(value, gate_events.ReplicatedRecord):
         text += f" of it: {record_text(JournalRecord(value.sequence, value.kind, value.body))}"
     return text
 
 
-def _without_texts(value: Any) -> Any:
-    """The record with the length of a message's or a reply's text instead of it."""
-    texts = {name: found for name in TEXTS if isinstance(found := getattr(value, name, None), str)}
-    return value._replace(**{name: f"<{len(text)}>" for name, text in texts.items()}) if texts else value
+def _shown(name: str, value: Any) -> Any:
+    """The value of a field as it may be shown: numbers in words are masked, of a text is its length."""
+    if isinstance(value, str):
+        return f"<{len(value)}>" if name in TEXTS else mask_numbers(value)
+    if hasattr(value, "_fields"):
+        return value._make(_shown(field, one) for field, one in zip(value._fields, value, strict=True))
+    if type(value) in (tuple, list):
+        return type(value)(_shown(name, one) for one in value)
+    return {key: _shown(name, one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def kinds_table() -> Iterator[str]:

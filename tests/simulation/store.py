@@ -78,7 +78,7 @@ class SimStore:
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         self._put(key, change(self.records.get(key, (0, record.EMPTY))[1]))
 
-    def say(self, key: int, change: Callable[[bytes], bytes]) -> None:
+    def apply_fact(self, key: int, change: Callable[[bytes], bytes]) -> None:
         self.update(key, change)
 
     def _put(self, key: int, data: bytes) -> None:
