@@ -413,7 +413,7 @@ class _JsonArray:
         if self._alone:
             found = [found]
         elif not isinstance(found, list):
-            raise ValueError("a journal body is JSON, and no list")  # noqa: TRY004 # as every damaged body
+            raise ValueError("a journal body is JSON, and no list")  # as every damaged body
         for place, made in self._made:
             found[place] = made(found[place])
         return found
