@@ -653,7 +653,7 @@ def cancelled_given_back(world: World) -> None:
                 world.store.update(sent.recipient, lambda data: record.remove(data, sent.entry_id))
         tell(question, reason, status, body)
 
-    cast("Any", world.commands)._tell = forget
+    cast("Any", world.commands)._settle = forget
 
 
 def asked_of_the_first_carrier(world: World) -> None:
