@@ -25,7 +25,6 @@ from proxy.journal.encoding import U64, Ms, Rest, Text, pack, unpack
 from proxy.journal.records import delivers, messages
 from proxy.model.number import masked_repr
 from proxy.relay.deliver import DeliverRelay
-from proxy.runtime.ticker import seconds_until_tick
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.shared.connection import StoreRefused
 from proxy.state.shared.log import Letter, Place
@@ -210,7 +209,7 @@ class Forwarding:
                 log.error("forwarding failed: a fault of gate106, please report it", exc_info=error)
                 self._disconnected()
                 await asyncio.sleep(AFTER_FAULT_S)
-            await asyncio.sleep(seconds_until_tick(self.monotonic(), POLL_S))
+            await asyncio.sleep(POLL_S)
 
     def _disconnected(self) -> None:
         """No gate can be reached: unanswered items are sent again, at this gate or another."""

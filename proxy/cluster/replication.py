@@ -31,7 +31,6 @@ from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import Journal, JournalDown, JournalRecord
 from proxy.relay.effects.list_import import ChunkedImports, ListImports
 from proxy.relay.effects.replay import PERSONAL, SHARED, NotUnderstood, apply_heard, apply_person
-from proxy.runtime.ticker import seconds_until_tick
 from proxy.state import EmbeddedStore
 from proxy.state.shared.connection import StoreRefused
 from proxy.state.shared.log import HEAR_MAX, LogEntry, Missed, Place
@@ -172,7 +171,7 @@ class Replication:
         while True:
             await self.exchange()
             soon = self._waiting and self._asked
-            await asyncio.sleep(SOON_S if soon else seconds_until_tick(self._monotonic(), POLL_S))
+            await asyncio.sleep(SOON_S if soon else POLL_S)
 
     async def exchange(self) -> None:
         """Publishes new records and applies other gates'. Runs once before the gate takes messages, so that it knows everything, if it can."""

@@ -29,7 +29,6 @@ from proxy.relay.deliver import DeliverRelay
 from proxy.relay.submit import Relay
 from proxy.runtime.background import Background
 from proxy.runtime.gc_policy import GcPolicy
-from proxy.runtime.ticker import seconds_until_tick
 from proxy.server.control_plane import ControlPlane
 from proxy.state import EmbeddedStore
 
@@ -77,7 +76,7 @@ class Maintenance:
         wall, mono = time.time(), loop.time()
         self.gc_policy = GcPolicy(mono)
         while True:
-            await asyncio.sleep(seconds_until_tick(loop.time(), TICK_S))
+            await asyncio.sleep(TICK_S)
             now, now_s = time.time(), loop.time()
             self.check_clocks(now, now_s, wall, mono)
             wall, mono = now, now_s

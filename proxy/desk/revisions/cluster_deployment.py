@@ -28,7 +28,6 @@ from proxy.operations.control import CommandRefused
 from proxy.policy import Loaded, RulesError
 from proxy.policy.loading.digests import changed_files, changes
 from proxy.runtime.background import Background
-from proxy.runtime.ticker import seconds_until_tick
 from proxy.state.lists.desk_records import RuleHistory
 from proxy.state.shared.connection import StoreDown
 
@@ -80,7 +79,7 @@ class ClusterDeployment(RuleDeployment):
         """Follows what other gates decide."""
         try:
             while True:
-                await asyncio.sleep(seconds_until_tick(asyncio.get_running_loop().time(), LOOK_S))
+                await asyncio.sleep(LOOK_S)
                 await self.look()
         finally:
             self._drop_announced()
