@@ -183,7 +183,7 @@ class Account:
     system_id: Annotated[str, _SYSTEM_ID]
     """one of several accounts, instead of the two above"""
     password: Annotated[str, Secret()] = field(repr=False)  # in clear, or scrypt$salt$digest
-    """likewise"""
+    """the password of this account"""
     ports: Annotated[tuple[str, ...] | None, _ports(None, in_words="the provider's")]
     """ports of this account, among the provider's"""
     tps: Annotated[float | None, DecimalNumber(None, 0.1, TPS_MAX)]

@@ -306,9 +306,9 @@ class OnJudgeError:
     otp: Annotated[Outcome, Word("allow", _OUTCOMES)]
     """verdict on a message of this category when an error inside the gate prevents a decision"""
     notice: Annotated[Outcome, Word("defer", _OUTCOMES)]
-    """likewise"""
+    """the same for notices"""
     marketing: Annotated[Outcome, Word("defer", _OUTCOMES)]
-    """likewise"""
+    """the same for advertisements"""
 
 
 @dataclass(frozen=True, slots=True)

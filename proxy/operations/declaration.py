@@ -46,8 +46,6 @@ class Button(NamedTuple):
     """The page that has it, where several pages show the feature; empty: each of them."""
     then: str = ""
     """The address shown afterwards, if it is not the one above the button's."""
-    confirm: bool = False
-    """Whether the page's words NAME_confirm are asked before."""
 
     @property
     def word(self) -> str:

@@ -221,8 +221,8 @@ class Amount(Form):
 class Seconds(Amount):
     """A duration, which people give with a unit: ``for_s`` is ``--for 24h``."""
 
-    offers: tuple[str, ...] = _field(default=(), kw_only=True)
-    """Durations that a page offers; an empty one: for good."""
+    offers: tuple[str, ...] = _field(default=("1h", "24h", "7d", "30d"), kw_only=True)
+    """Durations that a page offers (console/forms.py, LASTS); an empty one: for good."""
     python: ClassVar[type] = str
     field: ClassVar[str] = "duration"
 

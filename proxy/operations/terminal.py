@@ -32,11 +32,6 @@ CONFIG = Path("gate106.yaml")
 TOKEN_BYTES_MAX = 4096
 
 
-def group() -> typer.Typer:
-    """A command that has commands below it, and does something without one, too."""
-    return typer.Typer(rich_markup_mode=None, invoke_without_command=True)
-
-
 def fail(text: object) -> NoReturn:
     """One line on stderr, exit 2."""
     warn(f"gate106: {text}")
@@ -211,10 +206,3 @@ def _width(text: str) -> int:
     import unicodedata
 
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-
-
-def about(order: Mapping[str, Any]) -> str:
-    """What an order is about, in words."""
-    if order["kind"] == "shadow":
-        return "all rules" if order["everything"] else "all rules but those that protect people"
-    return str(order["about"]) + (" (trial)" if order["trial"] else "")

@@ -115,7 +115,7 @@ class ComplaintRow(NamedTuple):
     """A row of a batch as the client read it."""
 
     number: Annotated[str, Text("The complainant's number, of which digits may be hidden.", 40)]
-    reference: Annotated[str, Text("Of whoever sent the batch.", WORD_MAX)] = ""
+    reference: Annotated[str, Text("The reference that the sender of the batch gave the complaint.", WORD_MAX)] = ""
     at: Annotated[float, Amount("When the message came.", 0.0, YEAR_3000_S)] = 0.0
     sender: Annotated[str, Text("The port it came from.", WORD_MAX)] = ""
     text: Annotated[str, Text("What it said.", TEXT_MAX)] = ""

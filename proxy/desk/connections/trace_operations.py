@@ -89,12 +89,14 @@ class Tracing(Operations):
     async def trace(
         self,
         call: Call,
-        for_s: Annotated[float, Seconds("For so long.", 0.1, FOR_S_MAX, api=Amount("For so long.", 0.1, WATCH_S_MAX))],
-        provider: Annotated[str, Text("Only a provider's.")] = "",
-        carrier: Annotated[str, Text("Only a carrier account's.")] = "",
-        to: Annotated[str, Text("Only a person's.", 100)] = "",
-        address: Annotated[str, Text("Only from this address or network.", 100)] = "",
-        count: Annotated[int, Integer("At most so many.", 1, COUNT_MAX)] = COUNT,
+        for_s: Annotated[
+            float, Seconds("How long to watch.", 0.1, FOR_S_MAX, api=Amount("How long to watch.", 0.1, WATCH_S_MAX))
+        ],
+        provider: Annotated[str, Text("PDUs of this provider's binds.")] = "",
+        carrier: Annotated[str, Text("PDUs of this account at a carrier.")] = "",
+        to: Annotated[str, Text("PDUs about this person's number.", 100)] = "",
+        address: Annotated[str, Text("PDUs of connections from this address or network.", 100)] = "",
+        count: Annotated[int, Integer("The most PDUs to show.", 1, COUNT_MAX)] = COUNT,
         full: Annotated[bool, Flag("Numbers and texts whole; needs `why`.")] = False,
         octets: Annotated[bool, Flag("With the octets of each PDU.", internal=True)] = False,
         why: Annotated[str, Reason("Why somebody looks: the journal keeps it.")] = "",

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Protocol
 
 from proxy.desk.operator_orders import operations as orders
+from proxy.desk.operator_orders.operations import about
 from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
@@ -28,7 +29,7 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Form, Integer, Schema, Text, Why
 from proxy.operations.rule_hits import Hits
 from proxy.operations.schemas import SharedSchema
-from proxy.operations.terminal import about, format_time, table_lines
+from proxy.operations.terminal import format_time, table_lines
 from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import REGISTRIES, may_be_pushed
 
