@@ -7,7 +7,7 @@ ARG BASE=docker.io/library/python:3.13-slim
 FROM ${BASE} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-# gcc compiles proxy/native/accelerated.pyx; without it the image would be as correct and slower. It stays in this stage.
+# gcc compiles the hot modules; without it the image would be as correct and slower. It stays in this stage.
 RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY requirements.txt requirements-build.txt ./
 # Everything that is fetched is pinned by hash; what comes as source only is built with the pinned tools. The environment that moves
