@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 BUILT_FOLDER = Path(__file__).with_name("built")
 
 
-class CompiledFinder:
+class ExtensionFinder:
     """Finds the extension modules of proxy/native/built (``importlib``'s finder of ``sys.meta_path``)."""
 
     def __init__(self, modules: frozenset[str]) -> None:
@@ -58,7 +58,7 @@ def install() -> bool:
     """Takes the compiled modules into use, once, before the first import of one; returns whether there are any."""
     modules = built_modules()
     if modules:
-        sys.meta_path.insert(0, CompiledFinder(modules))
+        sys.meta_path.insert(0, ExtensionFinder(modules))
     elif find_spec("cython") is None:
         from proxy.native import cython_stand_in  # noqa: PLC0415 # only where the Python texts run and Cython is not installed
 
