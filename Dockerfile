@@ -17,12 +17,15 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     && /opt/build/bin/pip install --require-hashes --no-deps --only-binary :all: -r requirements-build.txt \
     && /opt/build/bin/pip wheel --require-hashes --no-deps --no-build-isolation --wheel-dir /wheels -r requirements.txt
 COPY pyproject.toml README.md ./
+# Shown by --version, the log and /metrics: --build-arg COMMIT=$(git rev-parse HEAD)
+ARG COMMIT=
 COPY .build .build
 COPY proxy proxy
 COPY rules rules
-RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
+RUN GATE106_COMMIT=$COMMIT /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
     && python -m venv --without-pip /opt/gate106 \
-    && /opt/build/bin/pip --python /opt/gate106/bin/python install --no-index --no-deps /wheels/*.whl
+    && /opt/build/bin/pip --python /opt/gate106/bin/python install --no-index --no-deps /wheels/*.whl \
+    && /opt/gate106/bin/gate106 --version | tee /dev/stderr | grep -q ', compiled$'
 
 FROM ${BASE}
 RUN useradd --uid 10106 --user-group --home-dir /var/lib/gate106 --no-create-home --shell /usr/sbin/nologin gate106 \

@@ -49,6 +49,7 @@ install: .venv/.installed
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@.venv/bin/gate106 --version
 	@.venv/bin/python -m pip check --disable-pip-version-check > .venv/check || { cat .venv/check; exit 1; }
 	@touch $@
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -88,6 +89,7 @@ def build(root: Path) -> Path:
             {
                 "texts": [str(text.relative_to(root)) for text in texts],
                 "digest": whole,
+                "commit": _commit(root),
                 "modules": {one.name: one.digest for one in units},
             },
             indent=1,
@@ -95,6 +97,17 @@ def build(root: Path) -> Path:
         encoding="utf-8",
     )
     return manifest
+
+
+def _commit(root: Path) -> str:
+    """The commit that is built: GATE106_COMMIT in the environment, else the checkout's; empty if not known."""
+    if said := os.environ.get("GATE106_COMMIT"):
+        return said[:12]
+    ask = ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def _texts(root: Path, unit: Unit) -> Iterator[Path]:

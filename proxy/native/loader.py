@@ -41,32 +41,46 @@ class ExtensionFinder:
         return spec_from_file_location(name, file, loader=ExtensionFileLoader(name, file))
 
 
+class NotCompiled(Exception):
+    """The Python texts run; the text says why, and how to get compiled modules."""
+
+
 def built_modules() -> frozenset[str]:
-    """The names of the compiled modules; empty unless all were built from the texts that lie here."""
+    """The names of the compiled modules. NotCompiled unless all were built from the texts that lie here."""
     if os.environ.get("GATE106_PURE"):
-        return frozenset()
+        raise NotCompiled("GATE106_PURE is set: start without it")
     try:
         manifest = json.loads((BUILT_FOLDER / "manifest.json").read_bytes())
         texts = b"".join((ROOT / text).read_bytes() for text in manifest["texts"])
+        digest, modules = manifest["digest"], frozenset(manifest["modules"])
     except (OSError, ValueError, KeyError):
-        return frozenset()
-    fresh = blake2b(texts, digest_size=16).hexdigest() == manifest["digest"]
-    return frozenset(manifest["modules"]) if fresh else frozenset()
+        raise NotCompiled(
+            "nothing was compiled at installation: install a C compiler (gcc, libc6-dev), then gate106 again"
+        ) from None
+    if blake2b(texts, digest_size=16).hexdigest() != digest:
+        raise NotCompiled("the source changed after it was compiled: install gate106 again (in a checkout: make install)")
+    return modules
 
 
-def install() -> bool:
-    """Takes the compiled modules into use, once, before the first import of one; returns whether there are any."""
-    modules = built_modules()
+def install() -> str:
+    """Takes the compiled modules into use, once, before the first import of one; returns why not, empty if they are in use."""
+    why, modules = "", frozenset[str]()
+    try:
+        modules = built_modules()
+    except NotCompiled as error:
+        why = str(error)
     if modules:
         sys.meta_path.insert(0, ExtensionFinder(modules))
     elif find_spec("cython") is None:
         from proxy.native import cython_stand_in  # noqa: PLC0415 # only where the Python texts run and Cython is not installed
 
         sys.modules["cython"] = cython_stand_in
-    return bool(modules)
+    return why
 
 
-BUILT = install()
+WHY_NOT = install()
+"""Why the compiled modules are not in use, and what to do; empty if they are."""
+BUILT = not WHY_NOT
 """Whether the compiled modules are in use."""
 
 
