@@ -41,24 +41,24 @@ class ExtensionFinder:
         return spec_from_file_location(name, file, loader=ExtensionFileLoader(name, file))
 
 
-class NotCompiled(Exception):
+class ExtensionsMissing(Exception):
     """The Python texts run; the text says why, and how to get compiled modules."""
 
 
 def built_modules() -> frozenset[str]:
-    """The names of the compiled modules. NotCompiled unless all were built from the texts that lie here."""
+    """The names of the compiled modules. ExtensionsMissing unless all were built from the texts that lie here."""
     if os.environ.get("GATE106_PURE"):
-        raise NotCompiled("GATE106_PURE is set: start without it")
+        raise ExtensionsMissing("GATE106_PURE is set: start without it")
     try:
         manifest = json.loads((BUILT_FOLDER / "manifest.json").read_bytes())
         texts = b"".join((ROOT / text).read_bytes() for text in manifest["texts"])
         digest, modules = manifest["digest"], frozenset(manifest["modules"])
     except (OSError, ValueError, KeyError):
-        raise NotCompiled(
+        raise ExtensionsMissing(
             "nothing was compiled at installation: install a C compiler (gcc, libc6-dev), then gate106 again"
         ) from None
     if blake2b(texts, digest_size=16).hexdigest() != digest:
-        raise NotCompiled("the source changed after it was compiled: install gate106 again (in a checkout: make install)")
+        raise ExtensionsMissing("the source changed after it was compiled: install gate106 again (in a checkout: make install)")
     return modules
 
 
@@ -67,7 +67,7 @@ def install() -> str:
     why, modules = "", frozenset[str]()
     try:
         modules = built_modules()
-    except NotCompiled as error:
+    except ExtensionsMissing as error:
         why = str(error)
     if modules:
         sys.meta_path.insert(0, ExtensionFinder(modules))

@@ -11,7 +11,6 @@ import pytest
 
 from proxy.native import loader
 from proxy.runtime import build_info
-from tests.needs import needs
 
 
 def git(folder: Path, *words: str) -> str:
@@ -19,7 +18,6 @@ def git(folder: Path, *words: str) -> str:
     return said.stdout.strip()
 
 
-@needs("git")
 def test_a_checkout_says_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "BUILT_FOLDER", tmp_path / "none")
     assert build_info._commit(tmp_path) == ""
