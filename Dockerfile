@@ -7,7 +7,7 @@ ARG BASE=docker.io/library/python:3.13-slim
 FROM ${BASE} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
-# gcc compiles proxy/native/accelerated.pyx; without it the image would be as correct and slower. It stays in this stage.
+# gcc compiles the hot modules; without it the image would be as correct and slower. It stays in this stage.
 RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY requirements.txt requirements-build.txt ./
 # Everything that is fetched is pinned by hash; what comes as source only is built with the pinned tools. The environment that moves
@@ -17,12 +17,15 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     && /opt/build/bin/pip install --require-hashes --no-deps --only-binary :all: -r requirements-build.txt \
     && /opt/build/bin/pip wheel --require-hashes --no-deps --no-build-isolation --wheel-dir /wheels -r requirements.txt
 COPY pyproject.toml README.md ./
+# Shown by --version, the log and /metrics: --build-arg COMMIT=$(git rev-parse HEAD)
+ARG COMMIT=
 COPY .build .build
 COPY proxy proxy
 COPY rules rules
-RUN /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
+RUN GATE106_COMMIT=$COMMIT /opt/build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \
     && python -m venv --without-pip /opt/gate106 \
-    && /opt/build/bin/pip --python /opt/gate106/bin/python install --no-index --no-deps /wheels/*.whl
+    && /opt/build/bin/pip --python /opt/gate106/bin/python install --no-index --no-deps /wheels/*.whl \
+    && /opt/gate106/bin/gate106 --version | tee /dev/stderr | grep -q ', compiled$'
 
 FROM ${BASE}
 RUN useradd --uid 10106 --user-group --home-dir /var/lib/gate106 --no-create-home --shell /usr/sbin/nologin gate106 \

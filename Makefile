@@ -13,6 +13,7 @@ ROWS ?= 100000000
 HALF_YEAR ?= /var/tmp/gate106-half-year
 SOAK_S ?= 7200
 AT_ONCE ?= 3
+COMPILED = $(wildcard proxy/native/*.p[yx]* proxy/native/*/*.pxi) $(shell grep -rlx "import cython" proxy --include=*.py)
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
 .PHONY: help install demo test bench numbers numbers-all half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
@@ -43,11 +44,12 @@ help:
 
 install: .venv/.installed
 
-.venv/.installed: requirements-dev.txt pyproject.toml proxy/native/accelerated.pyx $(wildcard proxy/native/*/*.pxi) .build/native.py
+.venv/.installed: requirements-dev.txt pyproject.toml $(COMPILED) $(wildcard .build/*.py)
 	@$(PYTHON) -c 'import sys; sys.exit("gate106 needs Python 3.11 or later: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@.venv/bin/gate106 --version
 	@.venv/bin/python -m pip check --disable-pip-version-check > .venv/check || { cat .venv/check; exit 1; }
 	@touch $@
 

@@ -20,3 +20,5 @@ Imports go down this list only; a line with several rooms has no order among the
     runtime                 background work, CPU, memory, hardening of the process
     native                  compiled code, and its loader
 """
+
+from proxy.native import loader as loader  # compiled modules take the place of their texts before the first of them is imported

@@ -21,6 +21,7 @@ from proxy.desk.api.declarations import declared_by, declared_in, folders
 from proxy.operations.command_line import add_commands
 from proxy.operations.terminal import use_token_file
 from proxy.runtime import hardening
+from proxy.runtime.build_info import build_info
 
 FEATURES: Mapping[str, Sequence[str]] = {
     "backtest": ("backtest",),
@@ -65,6 +66,12 @@ HELPS = {
 """Of groups that no class of operations describes."""
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(str(build_info()))
+        raise typer.Exit
+
+
 def top(
     token_file: Annotated[
         Path | None,
@@ -74,6 +81,12 @@ def top(
         int | None,
         typer.Option("--worker", min=1, max=64, help="Of a gate of several workers: look at this one's journal, ask this one."),
     ] = None,
+    version: Annotated[  # click calls _version
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Say which build this is, and whether it is compiled."
+        ),
+    ] = False,
 ) -> None:
     """The carrier's gate for 106 bulk SMS: an SMPP 3.4 proxy that decides every message by rules kept in files.
 

@@ -35,6 +35,7 @@ IMPORTS_BY_NAME = {
     "proxy/native/loader.py": "the compiled module exists only where a C compiler built it",
     "proxy/policy/kinds/__init__.py": "a file kinds/*.py is the registration of a rule condition",
     "proxy/policy/registries/regions.py": "finds a data file of the package phone without running that package",
+    "proxy/runtime/build_info.py": "reads the version of this package",
     "proxy/sim/measure.py": "reads the versions of installed packages",
     "proxy/state/__init__.py": "a file stores/*.py is the registration of a store",
 }

@@ -30,17 +30,6 @@ cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
     object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *)
 
-cdef extern from *:
-    """
-    #ifndef GATE106_SOURCE
-    #define GATE106_SOURCE ""
-    #endif
-    """
-    const char *GATE106_SOURCE
-
-SOURCE = (<bytes>GATE106_SOURCE).decode()
-"""Digest of the text that this was compiled from."""
-
 include "model/octets.pxi"
 include "runtime/allocator.pxi"
 include "model/blake2.pxi"

@@ -1,19 +1,22 @@
-"""Replaces marked functions by their compiled versions where they were built.
+"""Loads compiled modules that were built from the texts of this checkout.
 
-In: a Python function. Out: its compiled version (accelerated.pyx and the .pxi files beside it), or the function itself. Never: a
-difference in results; only the speed differs. The tests run over both.
+In: the manifest that .build/native.py writes. Out: extension modules in the place of the Python texts of the same names. Never: a compiled
+module whose text has changed since; some modules compiled and others not.
 
-A compiler is optional: an installation without the compiled module is slower (README, performance) and does the same.
-``GATE106_PURE=1`` in the environment switches the compiled versions off.
+A compiler is optional: an installation without the compiled modules is slower (README, performance) and does the same.
+``GATE106_PURE=1`` in the environment runs the Python texts.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from importlib import import_module
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
+from importlib.util import find_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast
@@ -21,21 +24,64 @@ from typing import Any, TypeVar, cast
 Function = TypeVar("Function", bound=Callable[..., Any])
 PURE: dict[str, Callable[..., Any]] = {}
 """The Python versions, by the names of their compiled versions."""
+ROOT = Path(__file__).parents[2]
+BUILT_FOLDER = Path(__file__).with_name("built")
 
 
-def _built() -> ModuleType | None:
+class ExtensionFinder:
+    """Finds the extension modules of proxy/native/built (``importlib``'s finder of ``sys.meta_path``)."""
+
+    def __init__(self, modules: frozenset[str]) -> None:
+        self.modules = modules
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name not in self.modules:
+            return None
+        file = str(BUILT_FOLDER / f"{name}{EXTENSION_SUFFIXES[0]}")
+        return spec_from_file_location(name, file, loader=ExtensionFileLoader(name, file))
+
+
+class ExtensionsMissing(Exception):
+    """The Python texts run; the text says why, and how to get compiled modules."""
+
+
+def built_modules() -> frozenset[str]:
+    """The names of the compiled modules. ExtensionsMissing unless all were built from the texts that lie here."""
     if os.environ.get("GATE106_PURE"):
-        return None
+        raise ExtensionsMissing("GATE106_PURE is set: start without it")
     try:
-        module = import_module("proxy.native.accelerated")
-    except ImportError:
-        return None
-    here = Path(__file__).parent
-    with suppress(OSError):
-        texts = (here / "accelerated.pyx", *sorted(here.glob("*/*.pxi")))
-        if blake2b(b"".join(text.read_bytes() for text in texts), digest_size=8).hexdigest() != module.SOURCE:
-            return None  # compiled from another version of the source files
-    return module
+        manifest = json.loads((BUILT_FOLDER / "manifest.json").read_bytes())
+        texts = b"".join((ROOT / text).read_bytes() for text in manifest["texts"])
+        digest, modules = manifest["digest"], frozenset(manifest["modules"])
+    except (OSError, ValueError, KeyError):
+        raise ExtensionsMissing(
+            "nothing was compiled at installation: install a C compiler (gcc, libc6-dev), then gate106 again"
+        ) from None
+    if blake2b(texts, digest_size=16).hexdigest() != digest:
+        raise ExtensionsMissing("the source changed after it was compiled: install gate106 again (in a checkout: make install)")
+    return modules
+
+
+def install() -> str:
+    """Takes the compiled modules into use, once, before the first import of one; returns why not, empty if they are in use."""
+    why, modules = "", frozenset[str]()
+    try:
+        modules = built_modules()
+    except ExtensionsMissing as error:
+        why = str(error)
+    if modules:
+        sys.meta_path.insert(0, ExtensionFinder(modules))
+    elif find_spec("cython") is None:
+        from proxy.native import cython_stand_in  # noqa: PLC0415 # only where the Python texts run and Cython is not installed
+
+        sys.modules["cython"] = cython_stand_in
+    return why
+
+
+WHY_NOT = install()
+"""Why the compiled modules are not in use, and what to do; empty if they are."""
+BUILT = not WHY_NOT
+"""Whether the compiled modules are in use."""
 
 
 def compiled(name: str) -> Callable[[Function], Function]:
@@ -48,6 +94,4 @@ def compiled(name: str) -> Callable[[Function], Function]:
     return choose
 
 
-_MODULE = _built()
-BUILT = _MODULE is not None
-"""Whether the compiled versions are in use."""
+_MODULE = import_module("proxy.native.accelerated") if BUILT else None

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from proxy.model.counters import SECONDS_BUCKETS, GateCounters, Histogram
+from proxy.runtime.build_info import build_info
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 ROWS_MAX = 200  # about 1 ms of rendering: as long as the loop may be held
@@ -297,6 +298,12 @@ def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tu
             yield gauge, start > 0
     for attribute, name, text in SCALARS:
         yield GaugeMetricFamily(f"gate106_{name}", text, value=float(getattr(gauges, attribute))), False
+    build = build_info()
+    value = {"version": build.version, "commit": build.commit, "compiled": "no" if build.slow else "yes"}
+    yield (
+        InfoMetricFamily("gate106_build", "The program that runs; compiled is no where the Python texts run", value=value),
+        False,
+    )
     yield InfoMetricFamily("gate106_rules", "The rule set in force", value={"revision": gauges.rules_revision}), False
 
 

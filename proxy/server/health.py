@@ -24,6 +24,7 @@ from proxy.net.provider import Providers
 from proxy.net.tls import Contexts
 from proxy.operations.metrics import Gauges, pieces
 from proxy.relay.submit import Relay
+from proxy.runtime.build_info import build_info
 from proxy.server.control_plane import ControlPlane
 from proxy.server.maintenance import Maintenance
 from proxy.server.reload import Reload
@@ -61,6 +62,8 @@ class Health:
     def notes(self) -> list[str]:
         """What an operator should fix although the gate is ready."""
         notes = self._carriers_down() if any(account.lane.up for account in self.carrier_accounts) else []
+        slow = build_info().slow
+        notes += [f"runs without compiled modules, at a tenth of its speed: {slow}"] if slow else []
         notes += [] if self.store.up else [f"store: {self.store.why}: rules go by what this node knows"]
         return (
             notes

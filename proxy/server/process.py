@@ -28,6 +28,7 @@ from proxy.operations.worker_channel import VARIABLE as LIFELINE
 from proxy.operations.worker_channel import WorkerEnd
 from proxy.runtime import cpu_affinity, hardening
 from proxy.runtime.allocator import in_large_pages
+from proxy.runtime.build_info import build_info
 from proxy.runtime.systemd import ServiceManager
 from proxy.server.wiring import GateProcess
 from proxy.state import StateError
@@ -64,6 +65,10 @@ def serve(path: Path, accept_loss: bool = False) -> int:
         signal.SIGHUP, lambda number, _: early.append(number)
     )  # the default action would end a gate that is still starting
     hardening.restrict_umask()
+    build = build_info()
+    log.info("gate106 starts", version=build.version, commit=build.commit, compiled=not build.slow)
+    if build.slow:
+        log.warning("runs without compiled modules: each message takes about ten times the processor time", why=build.slow)
     if why := hardening.forbid_core_dumps():
         log.warning(
             "a core of this process could be dumped; LimitCORE=0, or no program in kernel.core_pattern, prevents it", why=why

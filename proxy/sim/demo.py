@@ -32,6 +32,7 @@ from typing import Any
 from rich.console import Console
 from smpplib import exceptions
 
+from proxy.runtime.build_info import build_info
 from proxy.sim import demo_summary, measure
 from proxy.sim.console_accounts import DemoAccounts
 from proxy.sim.gate_process import CHINA, KEY, CarrierSide, GateFailed, GateUnderTest, copy_rules, write_settings
@@ -149,6 +150,7 @@ def stage(
     """Runs the whole demo; leaves nothing behind, except the folder if asked or after a fault. ``watch`` is called with the gate before the
     traffic begins, e.g. to read its /metrics. ``stay`` is called at the end with the gate up again, to look around in the console."""
     folder = Path(tempfile.mkdtemp(prefix="gate106-demo-"))
+    _print(console, [str(build_info())])
     cast = scenario(seconds, SEED, datetime.now(CHINA))
     carrier = CarrierThread(cast.conduct)
     gate: GateUnderTest | None = None

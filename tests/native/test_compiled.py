@@ -7,6 +7,7 @@ tests of their packages without compiled functions.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import random
 import subprocess
@@ -31,7 +32,7 @@ from proxy.model.number import NotARecipient
 from proxy.model.reasons import RULE_REASONS
 from proxy.model.recipient import ENTRY, OptOut
 from proxy.native import loader
-from proxy.native.loader import PURE
+from proxy.native.loader import BUILT_FOLDER, PURE, ExtensionsMissing
 from proxy.net import lane as _lane  # noqa: F401 # likewise
 from proxy.policy.text import contacts as _contacts  # noqa: F401 # likewise
 from proxy.policy.text import folding as _text  # noqa: F401 # likewise
@@ -748,11 +749,32 @@ def test_without_compiled_functions_their_tests_pass(files: list[str]) -> None:
 
 
 @needs("gcc")
-def test_a_module_compiled_from_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader._MODULE, "SOURCE", "0" * 16)
-    assert loader._built() is None
+def test_modules_compiled_from_other_texts_are_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("GATE106_PURE", raising=False)
+    copied = tmp_path
+    for text in json.loads((BUILT_FOLDER / "manifest.json").read_bytes())["texts"]:
+        copied = tmp_path / text
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_bytes((loader.ROOT / text).read_bytes())
+    monkeypatch.setattr(loader, "ROOT", tmp_path)
+    assert loader.built_modules()
+    copied.write_bytes(copied.read_bytes() + b"\n")
+    with pytest.raises(ExtensionsMissing, match="the source changed"):
+        loader.built_modules()
+
+
+@needs("gcc")
+def test_a_build_that_was_broken_off_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("GATE106_PURE", raising=False)
+    monkeypatch.setattr(loader, "BUILT_FOLDER", tmp_path)
+    with pytest.raises(ExtensionsMissing, match="nothing was compiled"):
+        loader.built_modules()
+    (tmp_path / "manifest.json").write_text('{"texts": []')
+    with pytest.raises(ExtensionsMissing, match="nothing was compiled"):
+        loader.built_modules()
 
 
 def test_whoever_wants_none_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATE106_PURE", "1")
-    assert loader._built() is None
+    with pytest.raises(ExtensionsMissing, match="GATE106_PURE"):
+        loader.built_modules()

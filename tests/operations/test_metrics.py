@@ -23,7 +23,7 @@ submit_seconds{carrier} gate_seconds carrier_responses_total{carrier,status} bin
 window_in_use{carrier} window_limit{carrier} queue_messages{carrier,class} provider_tps_limit{provider}
 delivers_total{provider,kind} delivers_returned_total{provider} mailbox_dropped_total{provider,reason}
 mailbox_messages{provider} mailbox_oldest_seconds{provider} long_messages_in_use_ratio{provider,kind} optouts_total{source,scope,provider} optout_effect_seconds sent_after_optout_total
-unknown_region_total{provider} entries_total{event} rules_info{revision} rules_reload_total{result} judge_errors_total store_up store_owed
+unknown_region_total{provider} entries_total{event} build_info{version,commit,compiled} rules_info{revision} rules_reload_total{result} judge_errors_total store_up store_owed
 store_conflicts_total{result} journal_lag_seconds journal_chain_ok bad_pdus_total{side,kind,peer} bind_failures_total{cause,provider}
 long_messages_total{outcome}
 clock_skew_seconds certificate_expiry_timestamp_seconds{name}

@@ -65,6 +65,7 @@ OVER_WORKERS: Mapping[str, str] = {
     "limit_counts": "sum",
     "clock_skew_seconds": "widest",
     "time_seconds": "max",
+    "build_info": "max",
     "rules_info": "max",
     "workers": "sum",
     "process_virtual_memory_bytes": "sum",

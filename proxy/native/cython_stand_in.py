@@ -1,0 +1,42 @@
+"""Replaces the module ``cython`` where Cython is not installed.
+
+The Python texts run with it.
+
+In: decorators and types of Cython's pure-Python mode. Out: the decorated functions and classes as they are. Never: a difference in results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Marked = TypeVar("Marked")
+compiled = False
+
+
+def cclass(marked: Marked) -> Marked:
+    return marked
+
+
+cfunc = ccall = final = inline = no_gc = no_gc_clear = cclass
+
+
+def freelist(*_: Any, **__: Any) -> Callable[[Marked], Marked]:
+    return cclass
+
+
+boundscheck = wraparound = nonecheck = cdivision = exceptval = freelist
+
+
+def cast(kind: Any, value: Any) -> Any:
+    return value
+
+
+def declare(kind: Any, value: Any = None) -> Any:
+    return value
+
+
+uchar = ushort = uint = ulong = longlong = ulonglong = long = Py_ssize_t = size_t = int
+bint, double = bool, float
+void: Any = None
+p_uchar = p_char = bytes
