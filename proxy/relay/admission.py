@@ -21,7 +21,8 @@ from proxy.model.message import Category, Facts, Message, Outcome, Verdict
 from proxy.model.reasons import GATE_REASONS, Reason
 from proxy.model.recipient import Entry, EntryState, in_state, pack_entry
 from proxy.native.loader import compiled
-from proxy.policy import RuleSet, judge
+from proxy.policy.judge import judge
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.record_changes import fingerprint, refused_before
 from proxy.relay.evidence_records import EvidenceRecords
 from proxy.relay.pending_submit import LaneRoutes, PendingSubmit

@@ -24,7 +24,7 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
-from proxy.policy import agreed
+from proxy.policy.replies.consent import agreed
 from proxy.relay.effects.consents import ConsentByReply
 from proxy.relay.effects.optouts import (
     KINDS,

@@ -36,7 +36,7 @@ from proxy.model.message import Category, Message, Outcome
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.reasons import GATE_REASONS
 from proxy.native.loader import compiled
-from proxy.policy import RuleSet
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.account_access import Directory
 from proxy.relay.admission import ON_JUDGE_ERROR, Admission
 from proxy.relay.batching import Batching

@@ -65,8 +65,9 @@ from proxy.operations.declaration import handlers_of, permissions_of
 from proxy.operations.http import HttpRoute
 from proxy.operations.rule_hits import Hits
 from proxy.operations.whoami import WhoAmI
-from proxy.policy import RuleSet, time_windows
+from proxy.policy import time_windows
 from proxy.policy.operator_orders import words_of
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.consents import ConsentImport
 from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths

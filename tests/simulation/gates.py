@@ -17,13 +17,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from proxy import policy
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.net.lane import Lane
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.account_access import Access, PortTable
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.multipart.assembler import WAIT_MAX_S
@@ -64,9 +65,9 @@ rules:
 
 
 @lru_cache(1)
-def the_rules(folder: Path) -> policy.RuleSet:
+def the_rules(folder: Path) -> RuleSet:
     (folder / "x.yaml").write_text(RULES)
-    return policy.load(folder)
+    return load(folder)
 
 
 @dataclass(eq=False)

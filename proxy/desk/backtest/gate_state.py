@@ -18,7 +18,7 @@ from proxy.journal.records.answers import CarrierAnswer
 from proxy.model.counters import GateCounters
 from proxy.model.message import ORDER_KINDS, Order, Take
 from proxy.model.reasons import GATE_REASONS
-from proxy.policy import RuleSet
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.admission import ON_JUDGE_ERROR, Admission
 from proxy.relay.effects.record_changes import Effect, RecordChange
 from proxy.relay.multipart.handler import PartBounds, PartHandler

@@ -21,8 +21,9 @@ from proxy.journal.records import messages
 from proxy.journal.records.answers import CarrierAnswer
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Message, Take
-from proxy.policy import RuleSet, takes_of
+from proxy.policy.judge import takes_of
 from proxy.policy.limit import BURST_WINDOWS
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.record_changes import Effect
 from proxy.relay.effects.replay import Replayed, Replaying
 from proxy.state import EmbeddedStore, open_store

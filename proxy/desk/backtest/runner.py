@@ -22,7 +22,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy import policy
 from proxy.archive.otp_texts import HIDDEN_S
 from proxy.desk.backtest.commit_groups import JournalGroup, bytes_before, groups_of, groups_since, is_complete, no_progress
 from proxy.desk.backtest.differences import Differences
@@ -36,8 +35,10 @@ from proxy.journal.records import gate_events, messages
 from proxy.journal.scan import JournalDamaged, Scan
 from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
-from proxy.policy import RulesError, RuleSet
+from proxy.policy.loading.load_rules import load
+from proxy.policy.loading.problem import RulesError
 from proxy.policy.rule_dates import is_to_come
+from proxy.policy.ruleset import RuleSet
 from proxy.state import EmbeddedStore, StateError
 
 READ_OCTETS_MAX = 2 << 30
@@ -157,7 +158,7 @@ class _Span(NamedTuple):
 
 @lru_cache(1)
 def _load_rules(path: Path, category_tag: int | None) -> RuleSet:
-    return policy.load(path, category_tag=category_tag)
+    return load(path, category_tag=category_tag)
 
 
 def backtest(request: BacktestRequest, processes: int = 1, progress: Callable[[float], None] = no_progress) -> BacktestResult:

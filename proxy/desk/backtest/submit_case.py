@@ -14,7 +14,7 @@ from proxy.desk.backtest.replaced_messages import ReplacedMessage
 from proxy.journal.records import messages
 from proxy.model.message import Message
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
-from proxy.policy import RuleSet
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.pending_submit import Bind, PendingSubmit
 from proxy.state import EmbeddedStore
 

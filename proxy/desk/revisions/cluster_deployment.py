@@ -25,8 +25,9 @@ from proxy.desk.revisions.rule_deployment import TRIES, ConcurrentDecision, Rule
 from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
 from proxy.operations.control import CommandRefused
-from proxy.policy import Loaded, RulesError
 from proxy.policy.loading.digests import changed_files, changes
+from proxy.policy.loading.load_rules import Loaded
+from proxy.policy.loading.problem import RulesError
 from proxy.runtime.background import Background
 from proxy.state.lists.desk_records import RuleHistory
 from proxy.state.shared.connection import StoreDown

@@ -21,7 +21,8 @@ from proxy.journal.records import consents, doubtful_replies, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, ConsentReply, Terms
 from proxy.model.message import Category
 from proxy.model.recipient import Entry
-from proxy.policy import RuleSet, consent_answer, declared_words
+from proxy.policy.replies.consent import consent_answer, declared_words
+from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.effects.optouts import ReplyEffect, from_port

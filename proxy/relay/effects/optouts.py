@@ -22,7 +22,8 @@ from proxy.journal.records import delivers, evidence, gate_events, messages
 from proxy.journal.records.doubtful_replies import LISTED_MAX, NO_CONTEXT, Doubtful, ReplyContext, id_of
 from proxy.model.message import Category, hash16, hash32
 from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
-from proxy.policy import Declared, Reply, is_common, read_reply, refused_text
+from proxy.policy.renamed_senders import refused_text
+from proxy.policy.replies.optout import Declared, Reply, is_common, read_reply
 from proxy.state import EmbeddedStore
 from proxy.state.record import consent_requests, record, reply_ports
 from proxy.state.record.optout_candidates import KEPT_S, Candidates, Port, find_candidates, likely_candidates

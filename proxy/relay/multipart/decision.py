@@ -11,7 +11,8 @@ from collections.abc import Callable
 from proxy.model.message import Breach, Category, Message, Outcome, Verdict
 from proxy.model.reasons import GATE_REASONS, REASONS, Reason
 from proxy.model.recipient import Entry
-from proxy.policy import RuleSet, facts
+from proxy.policy.judge import facts
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.multipart.assembler import LongMessage
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import SharedDecision, SharedObjection

@@ -29,7 +29,7 @@ from proxy.model.message import Category, Message, Take, Verdict
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.model.recipient import Entry, EntryState, in_state, pack_entry
 from proxy.native.loader import compiled
-from proxy.policy import facts, judge, judge_text
+from proxy.policy.judge import facts, judge, judge_text
 from proxy.relay.admission import Admission
 from proxy.relay.effects.record_changes import (
     Effect,

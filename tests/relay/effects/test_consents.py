@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from pyroaring import BitMap
 
-from proxy import policy
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, gate_events, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, ConsentReply, Terms
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.recipient import OptOut
+from proxy.policy.judge import judge
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.consents import ConsentImport, IncompleteConsents, PersonChange, apply_event
 from proxy.relay.effects.replay import replay
 from proxy.state import EmbeddedStore, open_store
@@ -97,16 +99,16 @@ def desk() -> Desk:
 
 
 @pytest.fixture(scope="module")
-def rules(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
+def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     folder: Path = tmp_path_factory.mktemp("rules")
     (folder / "rules.yaml").write_text(RULES, encoding="utf-8")
     (folder / "registries").mkdir()
     (folder / "registries" / "signatures.csv").write_text(SIGNATURES, encoding="utf-8")
-    return policy.load(folder)
+    return load(folder)
 
 
 def says(
-    rules: policy.RuleSet,
+    rules: RuleSet,
     store: EmbeddedStore,
     person: int,
     text: str = "【测试】双11券",
@@ -118,11 +120,11 @@ def says(
     _, data = store.load_now([person])[person]  # type: ignore[attr-defined]
     seen = store.listed.beside(record.Record(data), person)
     content = Content(text, "readable", b"", scheduled=scheduled)
-    verdict = policy.judge(Message(sender, person, content), seen, rules, at, store.counters)
+    verdict = judge(Message(sender, person, content), seen, rules, at, store.counters)
     return verdict.reason.name if verdict.reason is not None else ""
 
 
-def test_a_consent_counts_once_its_proof_was_looked_at_and_for_its_advertiser_only(desk: Desk, rules: policy.RuleSet) -> None:
+def test_a_consent_counts_once_its_proof_was_looked_at_and_for_its_advertiser_only(desk: Desk, rules: RuleSet) -> None:
     batch = desk.take(agreed(), LI)
     assert says(rules, desk.store, LI) == "consent-missing", "nobody has looked at its proof"
     desk.review(batch, "accepted")
@@ -134,7 +136,7 @@ def test_a_consent_counts_once_its_proof_was_looked_at_and_for_its_advertiser_on
     assert [says(rules, store, LI) for store in (desk.store, desk.again())] == ["consent-missing"] * 2
 
 
-def test_a_consent_ends_with_its_day_and_a_newer_one_goes_on(desk: Desk, rules: policy.RuleSet) -> None:
+def test_a_consent_ends_with_its_day_and_a_newer_one_goes_on(desk: Desk, rules: RuleSet) -> None:
     desk.review(desk.take(agreed(until=NOW + 10), LI), "accepted")
     assert [says(rules, desk.store, LI, at=NOW + s) for s in (9, 10)] == ["", "consent-missing"]
     assert [says(rules, desk.store, LI, scheduled=NOW + s) for s in (9, 10)] == ["", "consent-missing"], (
@@ -144,9 +146,7 @@ def test_a_consent_ends_with_its_day_and_a_newer_one_goes_on(desk: Desk, rules: 
     assert says(rules, desk.store, LI, at=NOW + 10) == ""
 
 
-def test_what_a_person_takes_back_is_over_at_once_and_what_they_agree_to_later_counts(
-    desk: Desk, rules: policy.RuleSet
-) -> None:
+def test_what_a_person_takes_back_is_over_at_once_and_what_they_agree_to_later_counts(desk: Desk, rules: RuleSet) -> None:
     desk.review(desk.take(agreed(), LI, WANG), "accepted")
     desk.befalls(ConsentChange(NOW - 20, LI, "withdrawn", "li (uid 1, pid 2)", "by phone", "甲公司"))
     for store in (desk.store, desk.again()):
@@ -168,7 +168,7 @@ def test_what_a_person_takes_back_is_over_at_once_and_what_they_agree_to_later_c
     ],
 )
 def test_a_refusal_takes_back_what_was_agreed_to_before_it(
-    desk: Desk, rules: policy.RuleSet, scope: str, value: str, ends: bool
+    desk: Desk, rules: RuleSet, scope: str, value: str, ends: bool
 ) -> None:
     desk.review(desk.take(agreed(), LI), "accepted")
     desk.store.update(LI, lambda data: record.opt_out(data, OptOut(scope, value, NOW - 50, "reply", 0)))
