@@ -23,7 +23,7 @@ from proxy.policy.loading.source import Node, read
 from proxy.policy.penalty_rules import TRIGGERS_MAX, DeskRules, Trigger, read_complaints, read_trigger
 from proxy.policy.registries.regions import Regions
 from proxy.policy.ruleset import RuleSet
-from proxy.policy.text.notices import chinese_patterns
+from proxy.policy.text.lazy_regex import compile_all
 from proxy.runtime.yield_point import Rest, no_yield
 
 TOP_KEYS = ("rules", "tests", "lists", "penalties", "complaints", "mode", "timezone", "version")
@@ -70,7 +70,7 @@ def load_all(
 ) -> Loaded:
     """The same with what else was read. Beside traffic, in a thread: ``before`` is the set in force meanwhile, ``rest`` is called every
     few milliseconds of work. ``instead``: rules files of a draft, by name."""
-    chinese_patterns()  # before the first message
+    compile_all()  # before the first message
     return _Loading(RulesFolder(folder, rest, instead), regions, category_tag, before, rest).loaded()
 
 

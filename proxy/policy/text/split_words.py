@@ -13,15 +13,16 @@ A word counts in a run from three letters on (``LETTERS_LEAST``): folding.py put
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+
+from proxy.policy.text.lazy_regex import lazy_regex
 
 LETTERS_LEAST = 3
 _CHINESE = "\u3400-\u9fff"
-_ALL_LETTERS = re.compile(f"[0-9a-z{_CHINESE}]+")
-_CHINESE_LETTERS = re.compile(f"[{_CHINESE}]+")
-_ALONE = re.compile(f"[^0-9a-z{_CHINESE}][0-9a-z{_CHINESE}](?![0-9a-z{_CHINESE}])")
-_CHINESE_ALONE = re.compile(f"[^{_CHINESE}][{_CHINESE}](?![{_CHINESE}])")
+_ALL_LETTERS = lazy_regex(f"[0-9a-z{_CHINESE}]+")
+_CHINESE_LETTERS = lazy_regex(f"[{_CHINESE}]+")
+_ALONE = lazy_regex(f"[^0-9a-z{_CHINESE}][0-9a-z{_CHINESE}](?![0-9a-z{_CHINESE}])")
+_CHINESE_ALONE = lazy_regex(f"[^{_CHINESE}][{_CHINESE}](?![{_CHINESE}])")
 """Gates: there is no run without a letter that stands alone."""
 
 
