@@ -19,24 +19,9 @@ from proxy.policy.reply_paths import DEAD, SILENT
 from proxy.policy.time_windows import Window
 
 KEYS = (
-    "id",
-    "say",
-    "basis",
-    "note",
-    "watch",
-    "by",
-    "reasons",
-    "states",
-    "per",
-    "against",
-    "least",
-    "provider",
-    "steps",
-    "again",
-    "approval",
-    "lapses",
-    "mode",
-)
+    "id", "say", "basis", "note", "watch", "by", "reasons", "states", "per", "against", "least", "provider", "steps", "again",
+    "approval", "lapses", "mode",
+)  # fmt: skip
 WATCHES = ("complaints", "optouts", "refusals", "spike", "reply-paths")
 """Valid complaints in a million messages · opt-outs for each marketing message · messages refused · marketing against the same time before ·
 registered port prefixes whose replies do not arrive."""

@@ -23,6 +23,7 @@ from proxy.journal.records import messages, requests
 from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.reasons import GATE_REASONS
+from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.message_index import SentIndex
 from proxy.relay.pending_submit import Bind, OtherRequest, PendingSubmit, SubmitLane
 from proxy.relay.replace_sm import ReplaceSm
@@ -121,16 +122,13 @@ class MessageQuery(OtherRequest):
         return True
 
 
-class SettledQuery:
+class SettledQuery(RecordChange):
     """The outcome of a query (a RecordChange that changes no record): the provider gets it once it is written."""
 
     recipient = 0
 
     def __init__(self, answer: Callable[[float], requests.MessageRequest], then: Callable[[], None]) -> None:
         self._answer, self._then = answer, then
-
-    def apply(self, data: bytes, now: float) -> bytes:
-        return data
 
     def written(self, now: float) -> tuple[int, bytes]:
         return messages.ASKED, pack(self._answer(now))

@@ -191,9 +191,8 @@ def _asked(node: Node) -> _RefusalFilter:
     )
     if "match" in keys:
         named = frozenset(keys["match"].words("suppressed: match", WAYS))
-        refusal_filter = refusal_filter._replace(
-            ways=named | {"platform"} if "advertiser" in named else named
-        )  # the registry decides of shops
+        # the registry decides of shops
+        refusal_filter = refusal_filter._replace(ways=named | {"platform"} if "advertiser" in named else named)
     if "marketing" in keys:
         keys["marketing"].word("suppressed: marketing", LIKELY)
         refusal_filter = refusal_filter._replace(likely=True)

@@ -37,22 +37,9 @@ from proxy.policy.reply_paths import ReplyPath
 from proxy.policy.ruleset import RuleSet
 
 STEP_KEYS = (
-    "at",
-    "to",
-    "from",
-    "category",
-    "text",
-    "provider",
-    "account",
-    "repeat",
-    "want",
-    "note",
-    "scheduled",
-    "since",
-    "state",
-    "reply_path",
-    "optout",
-)
+    "at", "to", "from", "category", "text", "provider", "account", "repeat", "want", "note", "scheduled", "since", "state",
+    "reply_path", "optout",
+)  # fmt: skip
 TEST_KEYS = ("note", "messages")
 OPTOUT_KEYS = ("scope", "value", "source")
 WANT_KEYS = ("reject", "defer")

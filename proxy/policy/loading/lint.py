@@ -32,9 +32,7 @@ def lint(rules: RuleSet) -> list[Problem]:
     found: list[Problem] = []
     live: list[LintedRule] = []
     for rule in rules.rules:
-        read = branches(
-            rule.when
-        )  # of a rule that is off, too: it is to be found when it is written, not on the day it is needed
+        read = branches(rule.when)  # of a rule that is off, too: its author should hear of it now, not on the day it is needed
         if read and all(why := [never(one, rules.regions) for one in read]):
             hint = (
                 "drop one of the conditions"

@@ -26,6 +26,7 @@ from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.effects.optouts import ReplyEffect, from_port
+from proxy.relay.effects.record_changes import RecordChange
 from proxy.state import EmbeddedStore
 from proxy.state.lists.consent_lists import BY_REPLY, ConsentBatch, ConsentIndex, TooManyBatches
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
@@ -169,8 +170,8 @@ def _forget_replies(store: EmbeddedStore, recipient: int) -> None:
         store.doubtful.drop(number)
 
 
-class PersonChange:
-    """A change of what is known of one recipient (a RecordChange)."""
+class PersonChange(RecordChange):
+    """A change of what is known of one recipient."""
 
     __slots__ = ("recipient", "change", "removed", "_store", "_then")
 
@@ -212,8 +213,8 @@ def newest_from(data: bytes, port: str, now: float) -> Entry | None:
     return None if newest is None or any(one.time == newest.time for one in entries[:-1]) else newest
 
 
-class ConsentByReply:
-    """Follows a reply: the consent that it gives (a RecordChange)."""
+class ConsentByReply(RecordChange):
+    """Follows a reply: the consent that it gives."""
 
     __slots__ = ("recipient", "consent", "_reply", "_rules", "_consented", "_accepts", "_then")
 

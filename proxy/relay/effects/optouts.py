@@ -24,6 +24,7 @@ from proxy.model.message import Category, hash16, hash32
 from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
 from proxy.policy.renamed_senders import refused_text
 from proxy.policy.replies.optout import Declared, Reply, is_common, read_reply
+from proxy.relay.effects.record_changes import RecordChange
 from proxy.state import EmbeddedStore
 from proxy.state.record import consent_requests, record, reply_ports
 from proxy.state.record.optout_candidates import KEPT_S, Candidates, Port, find_candidates, likely_candidates
@@ -148,9 +149,7 @@ class ReplyTo(NamedTuple):
         number, owner, _ = self.port
         if not owner:
             return ALL_MARKETING
-        if (
-            self.prefix and not self.prefix.isdigit()
-        ):  # an alphanumeric sender is owned as it stands: its owner is what lies behind it
+        if self.prefix and not self.prefix.isdigit():  # an alphanumeric sender, which is owned as it stands
             return "provider", owner
         return "port", self.prefix or number
 
@@ -164,7 +163,7 @@ class DoubtfulHandling(NamedTuple):
     text_of: Callable[[int], str]  # the text with a fingerprint, empty if it is not known
 
 
-class ReplyEffect:
+class ReplyEffect(RecordChange):
     """A recipient's reply, as a RecordChange. Its meaning may depend on the messages they got, so it is decided with the record at hand."""
 
     __slots__ = (
@@ -297,9 +296,8 @@ class ReplyEffect:
         self._then(self)
 
     def unwritten(self) -> bool:
-        return (
-            self.kind in ("optout", "restore") or self.doubtful is not None
-        )  # it is in force, whatever becomes of the deliver
+        # it is in force, whatever becomes of the deliver
+        return self.kind in ("optout", "restore") or self.doubtful is not None
 
 
 def _narrowing(reply: Reply) -> int:
@@ -325,7 +323,7 @@ def all_taken_back(data: bytes) -> tuple[OptOut, ...]:
     return tuple(one for one in record.opt_outs(data) if one.source in BY_REPLY)
 
 
-class RefusedTexts:
+class RefusedTexts(RecordChange):
     """Follows a reply: keeps the refused advertiser's texts, so that it is recognised under another name."""
 
     __slots__ = ("recipient", "texts", "_reply", "_text_of")
@@ -354,14 +352,9 @@ class RefusedTexts:
         return keep_texts(data, self.texts)
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        return (
-            (messages.REFUSED_SAID, pack(evidence.OptOutWording(now, self.recipient, tuple(self.texts))))
-            if self.texts
-            else None
-        )
-
-    def done(self, recorded: int) -> None:
-        return None
+        if not self.texts:
+            return None
+        return messages.REFUSED_SAID, pack(evidence.OptOutWording(now, self.recipient, tuple(self.texts)))
 
     def unwritten(self) -> bool:
         return bool(self.texts)
@@ -374,7 +367,7 @@ def keep_texts(data: bytes, texts: Sequence[RefusedText]) -> bytes:
     return data
 
 
-class Widening:
+class Widening(RecordChange):
     """Follows a reply: refuses all marketing, if the recipient has refused enough advertisers."""
 
     __slots__ = ("recipient", "opt_out", "_reply", "_widen", "_then")
@@ -474,7 +467,7 @@ def confirm(data: bytes, refusal: OptOut, port: str, at: int) -> bytes:
     return reply_ports.with_confirmed(data, refusal, at)
 
 
-class Confirmation:
+class Confirmation(RecordChange):
     """The confirmation of an opt-out: sent unless all its refusals were confirmed within the last day."""
 
     __slots__ = ("recipient", "reply", "text", "due", "at", "_refusal", "_then")
@@ -514,7 +507,7 @@ class Confirmation:
         return self.due
 
 
-class NewSenders:
+class NewSenders(RecordChange):
     """Ports and signatures that the gate met for the first time, for the journal."""
 
     __slots__ = ("recipient", "_names")
@@ -523,14 +516,8 @@ class NewSenders:
         self.recipient = 0
         self._names = names
 
-    def apply(self, data: bytes, now: float) -> bytes:
-        return data
-
     def written(self, now: float) -> tuple[int, bytes]:
         return messages.NAMED, pack(gate_events.NamedHash(now, tuple(self._names)))
-
-    def done(self, recorded: int) -> None:
-        return None
 
     def unwritten(self) -> bool:
         return True

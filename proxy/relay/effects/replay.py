@@ -268,9 +268,8 @@ def apply_heard(store: EmbeddedStore, replicated: gate_events.ReplicatedRecord, 
             if replicated.kind == messages.REPLY_PATH:
                 reply_paths.keep(store.reply_paths, replicated.body, replicated.node)
                 return
-            with contextlib.suppress(
-                list_import.IncompleteList, consents_of.IncompleteConsents
-            ):  # this gate logged that when the record arrived, and went on without it
+            # this gate logged that when the record arrived, and went on without it
+            with contextlib.suppress(list_import.IncompleteList, consents_of.IncompleteConsents):
                 _ = apply_person(store, inner) or apply_operated(store, inner, imports)
         except (LookupError, TypeError, struct.error, UnicodeError) as error:
             raise NotUnderstood(f"kind {replicated.kind}: {error!r}") from error
@@ -348,9 +347,8 @@ def apply_verdict(store: EmbeddedStore, submit: messages.VerdictRecord, sequence
     entry = submit.entry
     if entry is None:
         return
-    if (
-        not store.shared or entry.id >> NODE_SHIFT == store.node
-    ):  # another node may have given it, to a part of the same long message
+    # another node may have given it, to a part of the same long message
+    if not store.shared or entry.id >> NODE_SHIFT == store.node:
         done.highest_id = max(done.highest_id, entry.id)
     done.open[sequence] = submit
     done.touched[submit.recipient] = submit.time, submit.keep_s

@@ -106,9 +106,8 @@ class LongMessage(Generic[Sent]):
         self.settled = False  # that is written
         self.held_bytes = 0  # what it counts for while it is remembered
         # where several gates share a store (shared.py); replaced, never changed, for nearly every message has none of it:
-        self.again: Mapping[int, tuple[Sent, ...]] = (
-            _NONE  # by part: attempts whose outcome was unknown when they were sent again
-        )
+        # by part: attempts whose outcome was unknown when they were sent again
+        self.again: Mapping[int, tuple[Sent, ...]] = _NONE
         self.theirs: Mapping[int, Content] = _NONE  # parts that other gates hold
         self.shown: frozenset[Sent] = _NO_SENT  # attempts that were judged in the sight of others
         self.holder: Holder = NOBODY  # as whom this gate puts up its parts
@@ -238,9 +237,8 @@ class Assembler(Generic[Sent]):
 
     def __init__(self) -> None:
         self._open: dict[str, dict[Place, LongMessage[Sent]]] = {}
-        self._due: list[
-            tuple[float, int, LongMessage[Sent]]
-        ] = []  # a heap; later parts move a message's own time, not its place here
+        self._due: list[tuple[float, int, LongMessage[Sent]]] = []
+        """A heap; later parts move a message's own time, not its place here."""
         self._turned_away: dict[Place, float] = {}
         self._numbers = count()
         self.waiting = 0

@@ -221,9 +221,8 @@ class SharedParts:
         """(whether it is new in the record, the record with its own rows, the message's state in it)."""
         holder, rows = long.holder, rows_of(long)
         before = settle(sheet, holder, [row.index for row in rows], now)
-        known = {
-            row.index: row for row in before.rows if row.holder == holder
-        }  # judged a moment ago: this gate does not know yet
+        # judged a moment ago: this gate does not know yet
+        known = {row.index: row for row in before.rows if row.holder == holder}
         rows = [known.get(row.index, row) if row.state == WAITING else row for row in rows]
         after = before.with_rows(holder, rows)
         return find(sheet, holder) is None, put(sheet, before, after), after

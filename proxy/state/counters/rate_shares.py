@@ -39,20 +39,9 @@ class LeasedRate:
     """
 
     __slots__ = (
-        "total",
-        "tps",
-        "_asked",
-        "_refused",
-        "_last_request",
-        "_demand",
-        "_until_s",
-        "_local",
-        "_lack",
-        "_tokens",
-        "_over",
-        "_at_s",
-        "_beat_s",
-    )
+        "total", "tps", "_asked", "_refused", "_last_request", "_demand", "_until_s", "_local", "_lack", "_tokens", "_over",
+        "_at_s", "_beat_s",
+    )  # fmt: skip
 
     def __init__(self, total: float, now_s: float = 0.0) -> None:
         """``total``: messages per second over all nodes. Until the first grant one message may go."""
@@ -176,9 +165,8 @@ class LeasedFlow:
         """The request to the store, once a beat. ``came``: messages that have ever joined the queue; ``waiting``: messages in it. From here on
         the queue empties at ``pace``."""
         took_s, self._beat_s = now_s - self._beat_s, now_s
-        if (
-            now_s - self._told_s >= LEASE_MS / 1000
-        ):  # the lease has expired without an answer: an equal part for each known node
+        # the lease has expired without an answer: an equal part for each known node
+        if now_s - self._told_s >= LEASE_MS / 1000:
             self.share, self._lack = total / self.nodes, 0.0
         new, might = came - self._came, self.pace * took_s
         sent = new + self._waiting - waiting

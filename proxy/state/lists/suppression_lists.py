@@ -27,16 +27,9 @@ from proxy.state.lists.consent_lists import ConsentIndex
 from proxy.state.lists.erased_recipients import ErasedRecipients
 
 __all__ = [
-    "CHUNK_BITS",
-    "ERASED",
-    "LISTS_MAX",
-    "LOW_MASK",
-    "ListedRecipient",
-    "ListKey",
-    "SuppressionLists",
-    "ListSummary",
+    "CHUNK_BITS", "ERASED", "LISTS_MAX", "LOW_MASK", "ListedRecipient", "ListKey", "SuppressionLists", "ListSummary",
     "TooManyLists",
-]
+]  # fmt: skip
 
 LISTS_MAX = 256
 """Lists at once: a number that is on any list is looked up in each."""
@@ -263,9 +256,8 @@ class SuppressionLists:
         one = self._by_key.get(key)
         if one is None:
             self.make_room({key})
-            written = {
-                row >> 32 for row in (*self._frozen, *self._collected)
-            }  # numbers of removed lists that a running checkpoint still writes
+            # numbers of removed lists that a running checkpoint still writes
+            written = {row >> 32 for row in (*self._frozen, *self._collected)}
             free = [number for number in range(LISTS_MAX) if number not in self._lists]
             number = next((number for number in free if number not in written), free[0])
             one = self._take(number, key, time)

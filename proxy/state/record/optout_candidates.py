@@ -60,9 +60,8 @@ def find_candidates(entries: Sequence[Entry], port: Port, word_of: Callable[[int
         return Candidates(here, True, crowded and kept[0].time >= here[-1].time - TOGETHER_S)
     week = {one: _related(one, port, word_of) for one in kept if one.time >= now - ELSEWHERE_S}
     surely = True in week.values()
-    owner = (
-        hash32(port.owner) if port.owner and not surely else 0
-    )  # ports that are only possibly related may be unrelated: then all ports of the owner are meant too
+    # ports that are only possibly related may be unrelated: then all ports of the owner are meant too
+    owner = hash32(port.owner) if port.owner and not surely else 0
     return Candidates(
         tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded
     )
