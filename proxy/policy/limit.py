@@ -91,7 +91,7 @@ def read_limits(node: Node, when: Callable[[Node], Tree]) -> tuple[Limit, ...]:
     """The limits of one rule; ``when`` reads conditions. Raises RuleFault."""
     found = tuple(each(node.items(), lambda item: _read(item, when)))
     if not found:
-        raise RuleFault(node.line, "limit: an empty list limits nothing")
+        raise node.fault("limit: an empty list limits nothing")
     return found
 
 
@@ -99,7 +99,7 @@ def _read(node: Node, when: Callable[[Node], Tree]) -> Limit:
     keys = node.mapping("limit", LIMIT_KEYS)
     for needed in ("share" if "share" in keys else "count", "per", "key"):
         if needed not in keys:
-            raise RuleFault(node.line, f"limit: '{needed}' is missing (like {{count: 3, per: day, key: [recipient]}})")
+            raise node.fault(f"limit: '{needed}' is missing (like {{count: 3, per: day, key: [recipient]}})")
     faults = Faults()
     count, then = 0, ""
     with faults:
@@ -113,12 +113,12 @@ def _read(node: Node, when: Callable[[Node], Tree]) -> Limit:
         then = keys["then"].word("limit: then", THENS) if "then" in keys else ""
     faults.settle()
     if then == "review":
-        raise RuleFault(keys["then"].line, "limit: then: review is about what a text says, not about counts")
+        raise keys["then"].fault("limit: then: review is about what a text says, not about counts")
     if "share" in keys:
         return _share(keys, window, key, then, when)
     for word in ("of", "least"):
         if word in keys:
-            raise RuleFault(keys[word].line, f"limit: {word}: is for a share (share: 0.3)")
+            raise keys[word].fault(f"limit: {word}: is for a share (share: 0.3)")
     line = keys["count"].line
     if "recipient" in key:
         if count > ENTRIES_KEPT:
@@ -126,7 +126,7 @@ def _read(node: Node, when: Callable[[Node], Tree]) -> Limit:
                 line, f"limit: count {count} needs more history than is kept (at most {ENTRIES_KEPT} messages a person)"
             )
         if "account" in key:
-            raise RuleFault(keys["key"].line, "limit: key: a record does not keep the account (use provider)")
+            raise keys["key"].fault("limit: key: a record does not keep the account (use provider)")
     return Limit(count, window, key, then, line, _burst(keys, window, key, count))
 
 
@@ -158,7 +158,7 @@ def _share(
     least = keys["least"].integer("limit: least", 1, COUNT_MAX) if "least" in keys else LEAST
     of = when(keys["of"]) if "of" in keys else None
     if of is not None and any(isinstance(leaf, RecipientTest) for leaf in leaves(of)):
-        raise RuleFault(keys["of"].line, "limit: of: cannot ask about the person")
+        raise keys["of"].fault("limit: of: cannot ask about the person")
     return Limit(0, window, key, then, line, 0, share, least, of)
 
 
@@ -170,7 +170,7 @@ def _window(node: Node) -> time_windows.Window:
         seconds = time_windows.duration(written)
     except ValueError:
         what = unknown("window", written, time_windows.CALENDAR_S)
-        raise RuleFault(node.line, f"limit: per: {what}, or a duration like 59s, 24h, 7d") from None
+        raise node.fault(f"limit: per: {what}, or a duration like 59s, 24h, 7d") from None
     if seconds > time_windows.WINDOW_MAX_S:
-        raise RuleFault(node.line, f"limit: per: {written} needs more history than is kept (at most 366d)")
+        raise node.fault(f"limit: per: {written} needs more history than is kept (at most 366d)")
     return time_windows.Window("rolling", seconds)

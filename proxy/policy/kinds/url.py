@@ -10,7 +10,6 @@ from collections.abc import Callable
 from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import Test, Tree, never
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import either, mapping, some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.registered_contacts import outside_registered
@@ -41,7 +40,7 @@ def condition(node: Node, context: KindContext) -> Tree:
     try:
         known = tuple(map(contacts.written_domain, names))
     except contacts.NotAContact as fault:
-        raise RuleFault(node.line, f"url: {fault}") from None
+        raise node.fault(f"url: {fault}") from None
     some = ", ".join(names[:5])
     if not outside:  # answered by one look-up, however many rules name domains
         return Test("links", never, Bilingual(f"a url of {some}", f"文中有链接 {some}"), "url", vocabulary=known, finds=True)

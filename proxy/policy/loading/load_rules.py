@@ -147,11 +147,11 @@ class _Loading:
         for name, item in node.value.items():
             try:
                 if name in self.lists:
-                    raise RuleFault(item.line, f"lists: '{name}' is declared twice")
+                    raise item.fault(f"lists: '{name}' is declared twice")
                 self.list_lines[name] = (label, item.line)
                 keys = item.mapping(f"lists: {name}", LIST_KEYS)
                 if "file" not in keys:
-                    raise RuleFault(item.line, f"lists: {name}: 'file' is missing")
+                    raise item.fault(f"lists: {name}: 'file' is missing")
                 scope, value = self._suppress(keys.get("suppress"))
                 self.lists[name] = NumberList(name, self.folder.people(keys["file"], "lists: file"), scope, value)
             except RuleFault as fault:
@@ -166,11 +166,11 @@ class _Loading:
             return "", ""
         if not isinstance(node.value, dict):
             if (scope := node.word("suppress", suppressed.SCOPES, "scope")) != "global":
-                raise RuleFault(node.line, f"suppress: {scope} needs a value (write {{scope: {scope}, value: …}})")
+                raise node.fault(f"suppress: {scope} needs a value (write {{scope: {scope}, value: …}})")
             return scope, ""
         keys = node.mapping("suppress", SUPPRESS_KEYS)
         if len(keys) != 2:
-            raise RuleFault(node.line, "suppress: needs scope and value")
+            raise node.fault("suppress: needs scope and value")
         return keys["scope"].word("suppress: scope", suppressed.SCOPES, "scope"), keys["value"].text(
             "suppress: value", digits=True
         )
@@ -183,7 +183,7 @@ class _Loading:
                 mode = root["mode"].word("mode", MODES, "mode")
                 if self.mode_place and self.set_mode != mode:
                     where = f"{self.mode_place[0]}:{self.mode_place[1]}"
-                    raise RuleFault(root["mode"].line, f"mode: {mode} here, {self.set_mode} in {where}: the set has one mode")
+                    raise root["mode"].fault(f"mode: {mode} here, {self.set_mode} in {where}: the set has one mode")
                 self.set_mode, self.mode_place = mode, (label, root["mode"].line)
             self._desk(label, root)
         except RuleFault as fault:
@@ -227,7 +227,7 @@ class _Loading:
         if "complaints" in root:
             due = read_complaints(root["complaints"])
             if self.due is not None and due != self.due:
-                raise RuleFault(root["complaints"].line, f"complaints: {self.due_place} says other days: the set has one clock")
+                raise root["complaints"].fault(f"complaints: {self.due_place} says other days: the set has one clock")
             self.due, self.due_place = due, f"{label}:{root['complaints'].line}"
 
     def _trigger(self, item: Node, label: str) -> None:
