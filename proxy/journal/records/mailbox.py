@@ -34,10 +34,6 @@ class Dropped(NamedTuple):
     def numbers(self) -> tuple[int, ...]:
         return tuple(number for number, _ in self.delivers)
 
-    @property
-    def whys(self) -> tuple[str, ...]:
-        return tuple(why for _, why in self.delivers)
-
 
 _names = FieldForm(
     "names with NUL between them", tail='"\\0".join({0}).encode()', value='tuple(body[at:].decode().split("\\0"))'

@@ -26,12 +26,8 @@ def condition(node: Node, context: KindContext) -> Tree:
     def holds(sender: Sender) -> bool:
         return sender.port.startswith(prefixes)
 
-    begins = Test(
-        "sender",
-        holds,
-        Bilingual("port begins with " + as_written(prefixes), "端口以" + as_written(prefixes).zh + "开头"),
-        "port",
-    )
+    written = as_written(prefixes)
+    begins = Test("sender", holds, Bilingual(f"port begins with {written}", f"端口以{written.zh}开头"), "port")
     if BINARY not in words:
         return begins
     for_binary = Test("sender", context.registry.sends_binary, _FOR_BINARY, "port")

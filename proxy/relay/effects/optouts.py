@@ -223,7 +223,7 @@ class ReplyEffect(RecordChange):
             doubtful = self._doubt(found, entries, self._doubts, now)
             if doubtful is not None:
                 self.doubtful = doubtful
-                return hold(data, doubtful)
+                return refuse(data, doubtful.held, doubtful.port)
         if self.kind == "optout":
             self.opt_outs = self._refused(data, found, reply, now)
         elif self.kind == "restore":
@@ -312,7 +312,7 @@ def _unanswered(meant_ones: Sequence[Entry], data: bytes) -> Sequence[Entry]:
 
 
 def refuse(data: bytes, opt_outs: Sequence[OptOut], port: str) -> bytes:
-    """The record with these refusals, which a reply to this port made."""
+    """The record with these refusals, which a reply to this port made or holds."""
     for one in opt_outs:
         data = reply_ports.replied(record.opt_out(data, one), one, hash32(port))
     return data
@@ -403,13 +403,6 @@ class Widening(RecordChange):
 
     def unwritten(self) -> bool:
         return self.opt_out is not None
-
-
-def hold(data: bytes, reply: Doubtful) -> bytes:
-    """The record with what a doubtful reply holds."""
-    for one in reply.held:
-        data = reply_ports.replied(record.opt_out(data, one), one, hash32(reply.port))
-    return data
 
 
 def refused_by(

@@ -37,7 +37,7 @@ from proxy.relay.effects import consents as consents_of
 from proxy.relay.effects import list_import, reply_paths
 from proxy.relay.effects.consents import change_beside, consented_beside, consented_record, person_changed
 from proxy.relay.effects.list_import import ListImports
-from proxy.relay.effects.optouts import confirm, hold, keep_texts, put_on_list, restore_port
+from proxy.relay.effects.optouts import confirm, keep_texts, put_on_list, refuse, restore_port
 from proxy.relay.effects.record_changes import Effect, ResendAccepted, doubted
 from proxy.relay.effects.suppression import officer_changed, take_off
 from proxy.state import EmbeddedStore
@@ -116,15 +116,11 @@ def replay(
     journal: Iterable[JournalRecord],
     counted_from: int,
     ids: IdRestorer | None = None,
-    keep_least_s: int = 0,
-    by_lives: bool = False,
+    *,
     tells: bool = False,
 ) -> Replayed:
-    """Applies journal records to the store; takes of aggregates only from records after ``counted_from``. ``ids`` hears of what carriers
-    took and of texts that were replaced. ``keep_least_s``: entries are kept at least so long, whatever the rules of then needed.
-    ``by_lives``: what one life of the gate left open is unknown from the next start on, as it was then; else whoever asks settles it at the
-    end. ``tells``: what other gates must hear is wanted. Raises JournalNewer at a kind of record that a later gate brought."""
-    replaying = Replaying(store, counted_from, ids, keep_least_s, by_lives, tells)
+    """Applies journal records to the store, as Replaying. Raises JournalNewer at a kind of record that a later gate brought."""
+    replaying = Replaying(store, counted_from, ids, tells=tells)
     for item in journal:
         replaying.take(item)
     return replaying.end()
@@ -143,7 +139,11 @@ class Replaying:
         tells: bool = False,
         others: ReplicatedFacts | None = None,
     ) -> None:
-        """As ``replay``. ``others``: says of what was heard whether it is to be applied, where several are replayed into one store."""
+        """Takes of aggregates are applied only from records after ``counted_from``. ``ids`` hears of what carriers took and of texts that were
+        replaced. ``keep_least_s``: entries are kept at least so long, whatever the rules of then needed. ``by_lives``: what one life of the
+        gate left open is unknown from the next start on, as it was then; else whoever asks settles it at the end. ``tells``: what other
+        gates must hear is wanted. ``others``: says of what was heard whether it is to be applied, where several are replayed into one
+        store."""
         self._store, self._counted_from, self._ids, self._keep_least_s = store, counted_from, ids, keep_least_s
         self._by_lives, self._publishes, self._others = by_lives, tells, others
         self.done = Replayed()
@@ -159,13 +159,18 @@ class Replaying:
         if kind == messages.VERDICT:
             submit = messages.unpack_verdict(item.body)
             submit = submit if submit.keep_s >= self._keep_least_s else submit._replace(keep_s=self._keep_least_s)
-            _verdict(store, submit, item.sequence, counts, done, ids)
+            apply_verdict(store, submit, item.sequence, counts, done)
+            if ids is not None and submit.adopts:
+                ids.allowed(submit)
         elif kind in (messages.ANSWER, messages.ACCEPTED):
             _answers(store, item, counts, done, ids)
         elif kind == messages.START:
             _started(store, item, done, self._by_lives)
         elif kind == messages.UNREPLACED:
-            _unreplaced(store, unpack(requests.Unreplaced, item.body), counts, done, ids)
+            event = unpack(requests.Unreplaced, item.body)
+            apply_unreplaced(store, event, counts, done)
+            if ids is not None:
+                ids.unreplaced(event)
         elif kind == messages.TORN:
             apply_torn(store, unpack(messages.Torn, item.body))
         elif kind == messages.SHARE:
@@ -238,7 +243,7 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
     elif item.kind == messages.DOUBTFUL:
         reply = unpack(doubtful_replies.Doubtful, item.body)
         put_on_list(store, item.body)
-        store.apply_fact(reply.recipient, lambda data: hold(data, reply))
+        store.apply_fact(reply.recipient, lambda data: refuse(data, reply.held, reply.port))
     elif item.kind == messages.DECISION:
         store.decisions.hear(doubtful_replies.id_of(item.body), item.body)
     else:
@@ -335,14 +340,6 @@ def _mail(store: EmbeddedStore, item: JournalRecord) -> None:
             box.move(provider)
 
 
-def _verdict(
-    store: EmbeddedStore, submit: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed, ids: IdRestorer | None
-) -> None:
-    apply_verdict(store, submit, sequence, counts, done)
-    if ids is not None and submit.adopts:
-        ids.allowed(submit)
-
-
 def apply_verdict(store: EmbeddedStore, submit: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed) -> None:
     entry = submit.entry
     if entry is None:
@@ -369,10 +366,12 @@ def apply_verdict(store: EmbeddedStore, submit: messages.VerdictRecord, sequence
 
 
 def apply_torn(store: EmbeddedStore, submit: messages.Torn) -> None:
-    if submit.since:
-        store.update(submit.recipient, lambda data: incomplete_multipart.mark_incomplete(data, submit.key, submit.since))
-    else:
-        store.update(submit.recipient, lambda data: incomplete_multipart.mark_complete(data, submit.key))
+    def put(data: bytes) -> bytes:
+        if submit.since:
+            return incomplete_multipart.mark_incomplete(data, submit.key, submit.since)
+        return incomplete_multipart.mark_complete(data, submit.key)
+
+    store.update(submit.recipient, put)
 
 
 def _refused(store: EmbeddedStore, submit: delivers.OptedOut) -> None:
@@ -383,13 +382,7 @@ def _refused(store: EmbeddedStore, submit: delivers.OptedOut) -> None:
     store.apply_fact(submit.recipient, put)
 
 
-def _answers(
-    store: EmbeddedStore,
-    item: JournalRecord,
-    counts: bool,
-    done: Replayed,
-    ids: IdRestorer | None,
-) -> None:
+def _answers(store: EmbeddedStore, item: JournalRecord, counts: bool, done: Replayed, ids: IdRestorer | None) -> None:
     for answer in unpack_answers(item):
         submit = done.open.get(answer.verdict_sequence)
         apply_answer(store, answer, counts, done)
@@ -415,12 +408,6 @@ def apply_answer(store: EmbeddedStore, event: CarrierAnswer, counts: bool, done:
     elif effect is Effect.ACCEPTED and sent_twice:
         arrived = ResendAccepted(event.recipient, event.entry_id)
         store.update(event.recipient, lambda data: arrived.apply(data, event.time))
-
-
-def _unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: bool, done: Replayed, ids: IdRestorer | None) -> None:
-    apply_unreplaced(store, event, counts, done)
-    if ids is not None:
-        ids.unreplaced(event)
 
 
 def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: bool, done: Replayed) -> None:

@@ -55,8 +55,3 @@ def low_rate(bounds: Iterable[float]) -> float:
 def chance(expected: float, silences: int) -> float:
     """The probability of a port's k-th silence (``silences``, from 1), corrected for the silences before it."""
     return min(1.0, math.exp(-expected) * silences * (silences + 1))
-
-
-def silent_after(rate: float, silences: int = 1) -> int:
-    """Of how many unanswered advertisements a port is silent."""
-    return math.floor(math.log(silences * (silences + 1) / CHANCE_MAX) / rate) + 1

@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
-from proxy.model.message import Content, Message, Take
+from proxy.model.message import Content, Message, Part, Take
 from proxy.state.shared.multipart_record import SENT, Holder, Posted
 from proxy.wire import joined
 
@@ -257,10 +257,7 @@ class Assembler(Generic[Sent]):
 
     def objection(self, pending: Sent, long: LongMessage[Sent] | None) -> str:
         """The reason why a part cannot be taken; empty if it can. ``long``: the message that ``find`` returned."""
-        message = pending.message
-        assert message is not None
-        part = message.content.part
-        assert part is not None
+        message, part = part_of(pending)
         if self.is_full(message.sender.provider) and (long is None or len(long.contents) + 1 < long.total):
             return "parts-full"
         return long.objection(part.index, part.total, message.content) if long is not None else ""
@@ -295,10 +292,7 @@ class Assembler(Generic[Sent]):
     def arrive(self, pending: Sent, now_s: float, *, anew: bool = False) -> tuple[LongMessage[Sent], list[Sent]]:
         """Takes a part to which there is no ``objection``. Returns its message and the parts to be judged now (perhaps of another message,
         too). The caller refuses messages of more than PARTS_MAX parts. ``anew``: the part is known to begin a new message."""
-        message = pending.message
-        assert message is not None
-        part = message.content.part
-        assert part is not None
+        message, part = part_of(pending)
         key = _key(pending)
         ready: list[Sent] = []
         long = self._find(_place(key), now_s)
@@ -325,10 +319,7 @@ class Assembler(Generic[Sent]):
 
     def beside(self, pending: Sent, now_s: float) -> tuple[LongMessage[Sent], list[Sent]]:
         """Judges a part as a new message, which is not remembered, beside the remembered one under the same key."""
-        message = pending.message
-        assert message is not None
-        part = message.content.part
-        assert part is not None
+        message, part = part_of(pending)
         long: LongMessage[Sent] = LongMessage(_key(pending), now_s)
         long.add(pending, part.index, message.content, now_s)
         self.waiting += 1
@@ -449,8 +440,12 @@ def _reads_alike(one: Content, other: Content) -> bool:
 
 
 def _key(pending: Attempt) -> Key:
-    message = pending.message
-    assert message is not None
-    part = message.content.part
-    assert part is not None
+    message, part = part_of(pending)
     return message.sender.provider, message.sender.port, message.recipient, part.reference, part.total
+
+
+def part_of(pending: Attempt) -> tuple[Message, Part]:
+    """The part's message, and which part it is."""
+    assert pending.message is not None
+    assert pending.message.content.part is not None
+    return pending.message, pending.message.content.part

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from proxy.model.message import Content
 from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.multipart.assembler import LongMessage
 from proxy.relay.pending_submit import PendingSubmit
@@ -105,9 +104,3 @@ def longs_of(changes: Iterable[RecordChange], submits: Iterable[PendingSubmit]) 
     """The long messages of these changes and submits."""
     longs = [long for change in changes if (long := getattr(change, "long", None)) is not None]
     return longs + [pending.long for pending in submits if pending.long is not None]
-
-
-def part_of(pending: PendingSubmit) -> tuple[int, Content]:
-    assert pending.message is not None
-    assert pending.message.content.part is not None
-    return pending.message.content.part.index, pending.message.content

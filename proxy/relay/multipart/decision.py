@@ -30,24 +30,16 @@ def decision_of(long: LongMessage[PendingSubmit]) -> SharedDecision | None:
     verdict = leader.verdict
     if verdict is None:
         return None
-    return SharedDecision(
-        judged_at=long.judged_at,
-        revision=long.revision,
-        parts=tuple(sorted({*long.contents, *long.theirs})),
-        outcome=verdict.outcome,
-        reason=leader.reason,
-        rule=verdict.rule,
-        province=verdict.province,
-        template=verdict.template,
-        category=leader.category,
-        entry=leader.packed,
-        adopts=leader.adopted is not None,
-        takes=leader.takes or long.takes,
-        objections=tuple(
-            SharedObjection(one.rule, one.number, one.outcome, one.reason.name, one.shadow, one.not_before, one.spread_s)
-            for one in verdict.breaches
-        ),
+    objections = tuple(
+        SharedObjection(one.rule, one.number, one.outcome, one.reason.name, one.shadow, one.not_before, one.spread_s)
+        for one in verdict.breaches
     )
+    return SharedDecision(
+        judged_at=long.judged_at, revision=long.revision, parts=tuple(sorted({*long.contents, *long.theirs})),
+        outcome=verdict.outcome, reason=leader.reason, rule=verdict.rule, province=verdict.province, template=verdict.template,
+        category=leader.category, entry=leader.packed, adopts=leader.adopted is not None, takes=leader.takes or long.takes,
+        objections=objections,
+    )  # fmt: skip
 
 
 def is_temporary(decision: SharedDecision) -> bool:

@@ -20,8 +20,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
-from proxy.relay.multipart.assembler import NOBODY, LongMessage
-from proxy.relay.multipart.codec import alone, apply_posted, displaced, key_of, part_of, rows_of
+from proxy.relay.multipart.assembler import NOBODY, LongMessage, part_of
+from proxy.relay.multipart.codec import alone, apply_posted, displaced, key_of, rows_of
 from proxy.relay.multipart.transaction import MultipartStore, PartJudge, SharedTransactions
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared.multipart_record import (
@@ -200,7 +200,8 @@ class SharedParts:
         one.holders, one.posted = [], [after]
         last, come = long.last, set[int]()
         for pending in one.queued:
-            index, content = part_of(pending)
+            message, part = part_of(pending)
+            index, content = part.index, message.content
             here = index not in come and (index not in last or long.takes_part(index))
             if here and after.open_to(holder, (index,), now):
                 one.holders.append(None)
@@ -259,8 +260,7 @@ class SharedParts:
         alone(long)
         for pending in one.queued:
             self.waiting -= 1
-            index, _ = part_of(pending)
-            changed_holder = posted is not None and long is one.long and not posted.fits(long.holder, index)
+            changed_holder = posted is not None and long is one.long and not posted.fits(long.holder, part_of(pending)[1].index)
             self._listener.admitted(pending, self._next_holder() if changed_holder else None)
             assert pending.long is not None
             if changed_holder:
