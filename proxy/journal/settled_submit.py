@@ -1,7 +1,5 @@
 """Defines what the journal reads of a settled submit.
 
-In: nothing. Out: protocols. Never: bytes (journal/records/messages.py, journal/records/answers.py).
-
 The relay's PendingSubmit implements them; tests have their own.
 """
 

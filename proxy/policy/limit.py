@@ -78,11 +78,9 @@ class Limit(NamedTuple):
         keys = joined(COMMA, (term(key) for key in KEYS if key in self.keys))
         burst = Bilingual(f" (up to {self.burst} at once)", f"(一次最多 {self.burst})") if self.burst else NOTHING
         most = Bilingual(f"{self.share * 100:g} % of all", f"占全部的 {self.share * 100:g} %") if self.share else str(self.most)
-        window = (
-            f"每{term(str(self.window)).zh}"
-            if self.window.unit != "rolling"
-            else f"任意 {time_windows.spell_in_chinese(self.window.seconds)}内"
-        )
+        window = f"每{term(str(self.window)).zh}"
+        if self.window.unit == "rolling":
+            window = f"任意 {time_windows.spell_in_chinese(self.window.seconds)}内"
         english = f"{most} per {self.window} for each {keys}{burst}"
         return Bilingual(english, f"同一{keys.zh}{window} {both(most).zh}{'' if self.share else ' 条'}{burst.zh}")
 

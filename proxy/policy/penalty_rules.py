@@ -134,16 +134,12 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
     if by != PROVIDER:
         _apart(keys, by, max(per.seconds, against_s))
     least = keys["least"].mapping("least", LEAST_KEYS) if "least" in keys else {}
-    least_sent, least_count = (
-        least[word].integer(f"least: {word}", 1, COUNT_MAX) if word in least else 1 for word in LEAST_KEYS
-    )
+    counts = [least[word].integer(f"least: {word}", 1, COUNT_MAX) if word in least else 1 for word in LEAST_KEYS]
     trigger = Trigger(
         name,
         keys["say"].text("say", digits=True) if "say" in keys else "",
         keys["basis"].text("basis", digits=True) if "basis" in keys else "",
-        watch, reasons, per, against_s,
-        least_sent,
-        least_count,
+        watch, reasons, per, against_s, counts[0], counts[1],
         tuple(keys["provider"].texts("provider", digits=True)) if "provider" in keys else (),
         _steps(keys["steps"], per, by), _again(keys["again"]) if "again" in keys else None,
         approval, _seconds(keys["lapses"], "lapses") if "lapses" in keys else LAPSES_S, file, keys["id"].line, by,

@@ -1,7 +1,4 @@
-"""Reads a rule's dates: active, trial, and when to try again.
-
-In: Nodes. Out: a condition, a moment, a ``RetryAfter``. Never: the clock.
-"""
+"""Reads a rule's dates: active, trial, and when to try again."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Defines how rules act while the shared store is out of reach.
 
-In: a rule with ``on_store_failure``. Out: the rule as it is judged then. Never: whether the store is out of reach (the caller knows).
-
     local    counts what this node knows: its own messages, and what it last knew of the others'
     allow    objects to nothing
     defer    asks to try again later, whatever was counted

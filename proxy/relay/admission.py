@@ -14,6 +14,7 @@ another submit may have been refused for it meanwhile. So no limit is ever excee
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from proxy.model.counters import GateCounters
@@ -27,8 +28,10 @@ from proxy.relay.effects.record_changes import fingerprint, refused_before
 from proxy.relay.evidence_records import EvidenceRecords
 from proxy.relay.pending_submit import LaneRoutes, PendingSubmit
 from proxy.relay.proposed_rules import CandidateRules
-from proxy.state import Store
 from proxy.state.record import record
+
+if TYPE_CHECKING:
+    from proxy.state.stores.sqlite import SqliteStore
 
 ADOPT_WITHIN_S = 600
 """An identical submit within this time of one with unknown outcome adopts its entry (DESIGN §2)."""
@@ -53,7 +56,7 @@ class Admission:
         self,
         *,
         rules: RuleSet,
-        store: Store,
+        store: SqliteStore,
         routes: LaneRoutes,
         tally: GateCounters,
         on_judge_error: Mapping[Category, Outcome],

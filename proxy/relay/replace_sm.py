@@ -24,7 +24,7 @@ from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.message_index import KNOWN_S, IndexedMessage, SentIndex
 from proxy.relay.pending_submit import Bind, OtherRequest, SubmitLane, count
 from proxy.relay.submit import Relay
-from proxy.state import WritableCounters
+from proxy.state.counters.aggregates import Aggregates
 from proxy.state.record import record
 from proxy.wire import Frame, response
 from proxy.wire.tables import ESME_RREPLACEFAIL, ESME_RSUBMITFAIL, REPLACE_SM
@@ -57,7 +57,7 @@ class ReplaceSm(OtherRequest):
         index.in_doubt[message_id] += 1
 
     @property
-    def counters(self) -> WritableCounters:
+    def counters(self) -> Aggregates:
         return self._relay.store.counters
 
     # -- as a Change

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.counters import GateCounters
@@ -47,9 +47,11 @@ from proxy.relay.multipart.shared import SharedParts
 from proxy.relay.multipart.transaction import MultipartStore
 from proxy.relay.pending_submit import Bind, LaneRoutes, OtherRequest, PendingSubmit, count, refusal_body_of
 from proxy.relay.refusal_cache import RefusalCache
-from proxy.state import Store
 from proxy.wire import ContentCache, Frame, Malformed
 from proxy.wire.reserved_values import ReservedContent
+
+if TYPE_CHECKING:
+    from proxy.state.stores.sqlite import SqliteStore
 
 ESME_RSYSERR = 0x08
 OUR_FAULT = frozenset(("journal-down", "draining"))
@@ -62,7 +64,7 @@ class Relay:
         *,
         directory: Directory,
         rules: RuleSet,
-        store: Store,
+        store: SqliteStore,
         journal: Journal,
         routes: LaneRoutes,
         tally: GateCounters,

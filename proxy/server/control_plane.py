@@ -75,7 +75,7 @@ from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
 from proxy.server.audit_process import Auditor
 from proxy.server.console_process import ConsoleProcess
-from proxy.state import EmbeddedStore
+from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
 
@@ -100,7 +100,7 @@ class ControlPlane:
         self,
         control: Path,
         relay: Relay,
-        store: EmbeddedStore,
+        store: SqliteStore,
         journal: Journal,
         kick: Callable[[], None],
         providers: Providers,

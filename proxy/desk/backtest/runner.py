@@ -39,7 +39,8 @@ from proxy.policy.loading.load_rules import load
 from proxy.policy.loading.problem import RulesError
 from proxy.policy.rule_dates import is_to_come
 from proxy.policy.ruleset import RuleSet
-from proxy.state import EmbeddedStore, StateError
+from proxy.state import StateError
+from proxy.state.stores.sqlite import SqliteStore
 
 READ_OCTETS_MAX = 2 << 30
 """Bytes of a journal before the window that are read for opt-outs, about a minute of work. Beyond, the store supplies them, as of the moment
@@ -208,7 +209,7 @@ def _judge_shares(
 
 def sources(
     disk: Disk, store: Path | None, begin: float, look_back_s: int, progress: Callable[[float], None] = no_progress
-) -> tuple[Iterator[JournalGroup], EmbeddedStore | None]:
+) -> tuple[Iterator[JournalGroup], SqliteStore | None]:
     """What to read for a window: the groups of the journal, and a store with earlier opt-outs, where they must come from the gate's store.
     Raises StateError, JournalDamaged, OSError."""
     start = begin - look_back_s - ADOPTED_S
@@ -264,7 +265,7 @@ def _new_differences(request: BacktestRequest, since: float, rules: RuleSet, num
 
 def _all_sources(
     request: BacktestRequest, begin: float, look_back_s: int, progress: Callable[[float], None]
-) -> tuple[list[Iterator[JournalGroup]], EmbeddedStore | None]:
+) -> tuple[list[Iterator[JournalGroup]], SqliteStore | None]:
     """Of each journal; a store that several gates share is not asked what was before them."""
     disks = request.disks
     if len(disks) == 1:

@@ -1,7 +1,4 @@
-"""Reads one rule from its YAML node, key by key.
-
-In: the Node of a rule. Out: a Draft, or a RuleFault with the line of the mistake. Never: other rules (load_rules.py puts them together).
-"""
+"""Reads one rule from its YAML node, key by key."""
 
 from __future__ import annotations
 

@@ -90,14 +90,8 @@ def _covered(live: list[LintedRule], exempt: list[LintedRule]) -> Iterator[Probl
     for rule, its in live:
         if its is None:
             continue
-        by = next(
-            (
-                one.rule
-                for one in exempt
-                if one.rule.spares >> rule.number & 1 and one.branches and all_imply(its, one.branches)
-            ),
-            None,
-        )
+        sparing = [one for one in exempt if one.rule.spares >> rule.number & 1 and one.branches]
+        by = next((one.rule for one in sparing if one.branches and all_imply(its, one.branches)), None)
         if by is not None:
             where = f"'{by.id}' ({by.file}:{by.line})"
             yield of_rule(

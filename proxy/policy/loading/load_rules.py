@@ -1,7 +1,4 @@
-"""Loads a rules folder into a RuleSet, or reports every problem.
-
-In: a folder (all its YAML files together). Out: a RuleSet, and the rule tests for check.py. Never: a rule set with a problem in it.
-"""
+"""Loads a rules folder into a RuleSet, or reports every problem."""
 
 from __future__ import annotations
 

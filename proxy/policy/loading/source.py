@@ -1,7 +1,4 @@
-"""Nodes of a rules file: values that know their line.
-
-In: the text of a file, read by config/yaml_file.py. Out: Nodes whose readers raise RuleFault for a wrong value. Never: what a key means.
-"""
+"""Nodes of a rules file: values that know their line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Reads the conditions about a text's links (url) and telephone numbers (contact).
 
-In: an analysed text, the registry. Out: a condition. Never: a list of its own.
-
 Registrations for everybody, or for the advertiser behind the text's own signature, depend on the text alone. Registrations for one provider
 depend on the sender: so each such provider has a condition of its own, and the tree joins the two.
 """

@@ -1,7 +1,4 @@
-"""Understands replies in Latin letters: English and pinyin.
-
-In: a folded reply. Out: what it asks for, in the terms of grammar.py. Never: Chinese, or keywords alone (optout.py).
-"""
+"""Understands replies in Latin letters: English and pinyin."""
 
 from __future__ import annotations
 

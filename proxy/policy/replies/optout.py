@@ -155,10 +155,9 @@ def read_reply(text: str, declared: Declared = NOTHING) -> Reply:
 
 def _plain(folded: str) -> str:
     """Letters without tones (tuì dìng), circles as zeros, and keywords without their signs."""
-    toneless = (
-        folded if folded.isascii() else unicodedata.normalize("NFC", _TONES.sub("", unicodedata.normalize("NFD", folded)))
-    )
-    return _INSIDE_KEYWORD.sub("", toneless.replace("○", "0"))
+    if not folded.isascii():
+        folded = unicodedata.normalize("NFC", _TONES.sub("", unicodedata.normalize("NFD", folded)))
+    return _INSIDE_KEYWORD.sub("", folded.replace("○", "0"))
 
 
 def _read(folded: str, declared: Declared) -> Reply:
@@ -210,11 +209,8 @@ def _keyword(word: str, candidates: list[str], declared: Declared) -> Reply | No
     if _SLIPPED.fullmatch(word):
         keyword = _meant(word)
         return _answer(keyword == "TD", keyword, declared, False)
-    if (
-        candidates
-        and word not in _NO_SLIPS
-        and (near := next((one for one in _one_key_beside(word) if declared.asks(one)), ""))
-    ):
+    slips = _one_key_beside(word) if candidates and word not in _NO_SLIPS else ()
+    if near := next((one for one in slips if declared.asks(one)), ""):
         if len(word) > 1:
             return _answer(False, near, declared, False)
         return None if declared.asked else Reply("review", "", True)
@@ -240,11 +236,7 @@ def _candidates(word: str) -> list[str]:
     """Candidates for a keyword: the whole reply, or what a notice's own words wrap."""
     polite = _polite(word)
     found = [one for one in dict.fromkeys((word, polite)) if one in CORE or _WORD.fullmatch(one)]
-    for pattern in _WRAPS:
-        match = pattern.fullmatch(polite)
-        if match:
-            found.append(match[1])
-    return found
+    return found + [match[1] for pattern in _WRAPS if (match := pattern.fullmatch(polite))]
 
 
 _POLITE_BEFORE = lazy_regex(r"^(?:您好|你好|请问|请|麻烦(?:您|你)?|谢谢(?:您|你)?|拜托|求求你们?|求)++")

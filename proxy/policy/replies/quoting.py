@@ -1,7 +1,4 @@
-"""Removes footers and quoted messages from a reply.
-
-In: a folded reply. Out: the reply without footers; the recipient's own words where it quotes a message. Never: what words mean.
-"""
+"""Removes footers and quoted messages from a reply."""
 
 from __future__ import annotations
 

@@ -21,9 +21,8 @@ TURNS = lazy_regex(
     "[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
 """Without one of them a text is shown as it is written (Unicode keeps these ranges for right-to-left letters)."""
-CHARACTERS_MAX = (
-    1_340  # of the lines with such a character: 20 parts, which take at most 1 ms; half of it where there are controls
-)
+CHARACTERS_MAX = 1_340
+"""Of the lines with such a character: 20 parts, which take at most 1 ms; half of it where there are controls."""
 LINES_MAX = 100  # with such a character, 5 µs each
 CONTROLS_MAX = 200  # in a text: what people paste has a pair for each name and number
 NESTED_MAX = 30  # each control adds two levels at most, and older handsets end at level 61
@@ -114,16 +113,8 @@ def _as_read(shown: str) -> str:
     """A line from left to right, with brackets as displayed and right-to-left letters in reading order."""
     shown = _CONTROL.sub("", shown)
     if _MARK in shown:
-        shown = _MARKED.sub(_bracket, shown)
-    return _RIGHT_TO_LEFT.sub(_from_the_right, shown)
-
-
-def _bracket(found: re.Match[str]) -> str:
-    return _MIRRORED[found[1]] if found[1] else found[2]
-
-
-def _from_the_right(found: re.Match[str]) -> str:
-    return found[0][::-1]
+        shown = _MARKED.sub(lambda found: _MIRRORED[found[1]] if found[1] else found[2], shown)
+    return _RIGHT_TO_LEFT.sub(lambda found: found[0][::-1], shown)
 
 
 def _is_deep(line: str) -> bool:

@@ -1,7 +1,5 @@
 """Joins words whose letters are separated by marks.
 
-In: a folded text (folding.py). Out: runs of such letters, to be searched for words. Never: what a word is (policy/text_reader.py searches).
-
     代....开....发....票 ★(代)_(开)★(发)×(票)       → 代开发票        the marks are whichever and however many
     您的代、开、发、票务                            → 的代开发票      a run may begin and end with a letter of a longer stretch
     代x开x发x票, 代①开②发③票                     → 代开发票        Latin letters and numbers may be marks between Chinese characters

@@ -1,7 +1,5 @@
 """Reads a YAML word list with groups and substitute characters (谐音, 形近).
 
-In: the file as a Node. Out: words by group, with all their deliberate misspellings. Never: a text (the rules' automaton finds the words).
-
     alike:                      written for            words:
       微: [薇, 威]              薇信 for 微信            invoice: [代开发票, 票据代开]
       信: [芯]                                         contact: [加微信]

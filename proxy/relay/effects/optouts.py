@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.journal.encoding import pack
 from proxy.journal.records import delivers, evidence, gate_events, messages
@@ -25,11 +25,13 @@ from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
 from proxy.policy.renamed_senders import refused_text
 from proxy.policy.replies.optout import Declared, Reply, is_common, read_reply
 from proxy.relay.effects.record_changes import RecordChange
-from proxy.state import EmbeddedStore
 from proxy.state.record import consent_requests, record, reply_ports
 from proxy.state.record.optout_candidates import KEPT_S, Candidates, Port, find_candidates, likely_candidates
 from proxy.state.record.packed_facts import SOURCES
 from proxy.wire import Deliver
+
+if TYPE_CHECKING:
+    from proxy.state.stores.sqlite import SqliteStore
 
 DAY_S = 86_400
 REFUSED_SAID_MAX = 3
@@ -419,7 +421,7 @@ def refused_by(
     return tuple(dict.fromkeys((*newest, *refusals(likely_candidates(found, 0, reply.time), to, "reply", now))))
 
 
-def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
+def put_on_list(store: SqliteStore, body: bytes) -> bool:
     """Puts a doubtful reply into the inbox; False if the inbox is full."""
     number = id_of(body)
     if number not in store.doubtful.held and len(store.doubtful.held) >= LISTED_MAX:

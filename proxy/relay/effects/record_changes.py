@@ -211,11 +211,10 @@ class TornMark(RecordChange):
 
     def apply(self, data: bytes, now: float) -> bytes:
         is_torn = self._is_torn()
-        after = (
-            incomplete_multipart.mark_incomplete(data, self._key, self._since)
-            if is_torn
-            else incomplete_multipart.mark_complete(data, self._key)
-        )
+        if is_torn:
+            after = incomplete_multipart.mark_incomplete(data, self._key, self._since)
+        else:
+            after = incomplete_multipart.mark_complete(data, self._key)
         self._changed = 0 if after is data else 1 if is_torn else -1
         return after
 

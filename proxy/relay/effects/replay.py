@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.journal.encoding import unpack
 from proxy.journal.records import (
@@ -40,10 +40,12 @@ from proxy.relay.effects.list_import import ListImports
 from proxy.relay.effects.optouts import confirm, keep_texts, put_on_list, refuse, restore_port
 from proxy.relay.effects.record_changes import Effect, ResendAccepted, doubted
 from proxy.relay.effects.suppression import officer_changed, take_off
-from proxy.state import EmbeddedStore
 from proxy.state.lists.desk_records import hour_of_node
 from proxy.state.record import incomplete_multipart, record, reply_ports
 from proxy.state.record.merging import NODE_SHIFT
+
+if TYPE_CHECKING:
+    from proxy.state.stores.sqlite import SqliteStore
 
 ID_GAP = 1 << 16
 """Ids skipped at a start: a power loss may have taken verdicts from the journal whose messages had left, and an answer to one of
@@ -112,7 +114,7 @@ class IdRestorer(Protocol):
 
 
 def replay(
-    store: EmbeddedStore,
+    store: SqliteStore,
     journal: Iterable[JournalRecord],
     counted_from: int,
     ids: IdRestorer | None = None,
@@ -131,7 +133,7 @@ class Replaying:
 
     def __init__(
         self,
-        store: EmbeddedStore,
+        store: SqliteStore,
         counted_from: int,
         ids: IdRestorer | None = None,
         keep_least_s: int = 0,
@@ -187,7 +189,7 @@ class Replaying:
         return self.done
 
 
-def _started(store: EmbeddedStore, item: JournalRecord, done: Replayed, by_lives: bool) -> None:
+def _started(store: SqliteStore, item: JournalRecord, done: Replayed, by_lives: bool) -> None:
     done.highest_id = max(done.highest_id, unpack(gate_events.Start, item.body).first_id)
     assert done.listings is not None
     done.listings.abandon()
@@ -196,7 +198,7 @@ def _started(store: EmbeddedStore, item: JournalRecord, done: Replayed, by_lives
         done.open.clear()
 
 
-def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: ReplicatedFacts | None) -> bool:
+def _learnt(store: SqliteStore, item: JournalRecord, done: Replayed, others: ReplicatedFacts | None) -> bool:
     """What is applied whenever it was written; whether the record is of such a kind."""
     assert done.listings is not None
     if item.kind == messages.IDS:
@@ -213,7 +215,7 @@ def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: R
     return True
 
 
-def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
+def apply_person(store: SqliteStore, item: JournalRecord) -> bool:
     """What people said, and what was kept of it; whether the record is of such a kind."""
     if item.kind == messages.OPTOUT:
         _refused(store, unpack(delivers.OptedOut, item.body))
@@ -251,7 +253,7 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
     return True
 
 
-def apply_heard(store: EmbeddedStore, replicated: gate_events.ReplicatedRecord, listings: ListImports) -> None:
+def apply_heard(store: SqliteStore, replicated: gate_events.ReplicatedRecord, listings: ListImports) -> None:
     """What another gate wrote: of the same effect here, but in a numbering of its own. NotUnderstood, before anything is changed."""
     inner, imports = JournalRecord(replicated.sequence, replicated.kind, replicated.body), listings.of(replicated.node)
     if replicated.kind == messages.START:
@@ -260,15 +262,11 @@ def apply_heard(store: EmbeddedStore, replicated: gate_events.ReplicatedRecord, 
         raise NotUnderstood(f"kind {replicated.kind}")
     else:
         try:
-            if replicated.kind == messages.COUNTED:
-                store.hours.hear(
-                    hour_of_node(replicated.node, unpack(penalties.HourByProvider, replicated.body)[0]), replicated.body
-                )
-                return
-            if replicated.kind == messages.COUNTED_APART:
-                store.hours_apart.hear(
-                    hour_of_node(replicated.node, unpack(penalties.HourBySignature, replicated.body)[0]), replicated.body
-                )
+            if replicated.kind in (messages.COUNTED, messages.COUNTED_APART):
+                by_provider = replicated.kind == messages.COUNTED
+                hour = unpack(penalties.HourByProvider if by_provider else penalties.HourBySignature, replicated.body)
+                hours = store.hours if by_provider else store.hours_apart
+                hours.hear(hour_of_node(replicated.node, hour[0]), replicated.body)
                 return
             if replicated.kind == messages.REPLY_PATH:
                 reply_paths.keep(store.reply_paths, replicated.body, replicated.node)
@@ -280,52 +278,43 @@ def apply_heard(store: EmbeddedStore, replicated: gate_events.ReplicatedRecord, 
             raise NotUnderstood(f"kind {replicated.kind}: {error!r}") from error
 
 
-def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImports) -> bool:
+_KEPT: Final[dict[int, Callable[[SqliteStore, int, bytes], object]]] = {
+    messages.ORDERED: lambda store, _, body: store.orders.put(unpack(operator_actions.Ordered, body).order.id, body),
+    messages.REVISED: lambda store, sequence, body: store.history.put(sequence, body),
+    messages.LIFTED: lambda store, _, body: store.orders.drop(unpack(operator_actions.Lifted, body).order),
+    messages.TOLD: lambda store, _, body: store.idempotency_keys.put(unpack(operator_actions.ExternalOptOut, body).key, body),
+    messages.CASED: lambda store, _, body: store.cases.hear(unpack(complaints.Case, body).id, body),
+    messages.PENALIZED: lambda store, _, body: store.penalties.hear(unpack(penalties.Penalty, body).id, body),
+    messages.COUNTED: lambda store, _, body: store.hours.put(unpack(penalties.HourByProvider, body)[0] // 3600, body),
+    messages.COUNTED_APART: lambda store, _, body: store.hours_apart.put(
+        unpack(penalties.HourBySignature, body)[0] // 3600, body
+    ),
+    messages.REPLY_PATH: lambda store, _, body: reply_paths.keep(store.reply_paths, body),
+    messages.PROBE: lambda store, _, body: probes.store_record(store.probes, body),
+    messages.OPERATED: lambda *_: None,
+}
+"""What the store keeps of orders, complaints, penalties and providers: from the record's number and body."""
+
+
+def apply_operated(store: SqliteStore, item: JournalRecord, listings: ListImports) -> bool:
     """What people did to the gate; False for any other record."""
-    body = item.body
-    if item.kind == messages.ORDERED:
-        store.orders.put(unpack(operator_actions.Ordered, body).order.id, body)
-    elif item.kind == messages.REVISED:
-        store.history.put(item.sequence, body)
-    elif item.kind == messages.LIFTED:
-        store.orders.drop(unpack(operator_actions.Lifted, body).order)
-    elif item.kind == messages.LISTING:
-        listings.begin(item.sequence, body)
-    elif item.kind == messages.LISTED:
-        listings.add(body)
-    elif item.kind == messages.LISTING_DONE:
-        listings.done(body)
+    if item.kind in _KEPT:
+        _KEPT[item.kind](store, item.sequence, item.body)
     elif item.kind == messages.NAMED:
-        for number, name in unpack(gate_events.NamedHash, body).names:
+        for number, name in unpack(gate_events.NamedHash, item.body).names:
             store.dictionary.learn(number, name)
-    elif item.kind == messages.TOLD:
-        store.idempotency_keys.put(unpack(operator_actions.ExternalOptOut, body).key, body)
-    elif not listings.consents.read(item.sequence, item.kind, body) and not _papers(store, item):
-        return item.kind == messages.OPERATED
-    return True
-
-
-def _papers(store: EmbeddedStore, item: JournalRecord) -> bool:
-    """What the desk keeps of complaints, penalties and providers."""
-    body = item.body
-    if item.kind == messages.CASED:
-        store.cases.hear(unpack(complaints.Case, body).id, body)
-    elif item.kind == messages.PENALIZED:
-        store.penalties.hear(unpack(penalties.Penalty, body).id, body)
-    elif item.kind == messages.COUNTED:
-        store.hours.put(unpack(penalties.HourByProvider, body)[0] // 3600, body)
-    elif item.kind == messages.COUNTED_APART:
-        store.hours_apart.put(unpack(penalties.HourBySignature, body)[0] // 3600, body)
-    elif item.kind == messages.REPLY_PATH:
-        reply_paths.keep(store.reply_paths, body)
-    elif item.kind == messages.PROBE:
-        probes.store_record(store.probes, body)
+    elif item.kind == messages.LISTING:
+        listings.begin(item.sequence, item.body)
+    elif item.kind == messages.LISTED:
+        listings.add(item.body)
+    elif item.kind == messages.LISTING_DONE:
+        listings.done(item.body)
     else:
-        return False
+        return listings.consents.read(item.sequence, item.kind, item.body)
     return True
 
 
-def _mail(store: EmbeddedStore, item: JournalRecord) -> None:
+def _mail(store: SqliteStore, item: JournalRecord) -> None:
     """The mailbox is exact at ``counted_from``: what was delivered before is not in it, and must not come again."""
     box, body = store.mailbox, item.body
     if item.kind == messages.DELIVER:
@@ -340,7 +329,7 @@ def _mail(store: EmbeddedStore, item: JournalRecord) -> None:
             box.move(provider)
 
 
-def apply_verdict(store: EmbeddedStore, submit: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed) -> None:
+def apply_verdict(store: SqliteStore, submit: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed) -> None:
     entry = submit.entry
     if entry is None:
         return
@@ -365,7 +354,7 @@ def apply_verdict(store: EmbeddedStore, submit: messages.VerdictRecord, sequence
             store.counters.take(take, entry.time)
 
 
-def apply_torn(store: EmbeddedStore, submit: messages.Torn) -> None:
+def apply_torn(store: SqliteStore, submit: messages.Torn) -> None:
     def put(data: bytes) -> bytes:
         if submit.since:
             return incomplete_multipart.mark_incomplete(data, submit.key, submit.since)
@@ -374,7 +363,7 @@ def apply_torn(store: EmbeddedStore, submit: messages.Torn) -> None:
     store.update(submit.recipient, put)
 
 
-def _refused(store: EmbeddedStore, submit: delivers.OptedOut) -> None:
+def _refused(store: SqliteStore, submit: delivers.OptedOut) -> None:
     def put(data: bytes) -> bytes:
         refused = record.opt_out(data, submit.opt_out)
         return reply_ports.replied(refused, submit.opt_out, hash32(submit.port)) if submit.port else refused
@@ -382,7 +371,7 @@ def _refused(store: EmbeddedStore, submit: delivers.OptedOut) -> None:
     store.apply_fact(submit.recipient, put)
 
 
-def _answers(store: EmbeddedStore, item: JournalRecord, counts: bool, done: Replayed, ids: IdRestorer | None) -> None:
+def _answers(store: SqliteStore, item: JournalRecord, counts: bool, done: Replayed, ids: IdRestorer | None) -> None:
     for answer in unpack_answers(item):
         submit = done.open.get(answer.verdict_sequence)
         apply_answer(store, answer, counts, done)
@@ -390,7 +379,7 @@ def _answers(store: EmbeddedStore, item: JournalRecord, counts: bool, done: Repl
             ids.accepted(submit, answer)
 
 
-def apply_answer(store: EmbeddedStore, event: CarrierAnswer, counts: bool, done: Replayed) -> None:
+def apply_answer(store: SqliteStore, event: CarrierAnswer, counts: bool, done: Replayed) -> None:
     effect = Effect(event.effect)
     submit = done.open.pop(event.verdict_sequence, None)
     sent_twice = submit is not None and submit.entry is not None and submit.entry.state == EntryState.SENT_TWICE
@@ -410,7 +399,7 @@ def apply_answer(store: EmbeddedStore, event: CarrierAnswer, counts: bool, done:
         store.update(event.recipient, lambda data: arrived.apply(data, event.time))
 
 
-def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: bool, done: Replayed) -> None:
+def apply_unreplaced(store: SqliteStore, event: requests.Unreplaced, counts: bool, done: Replayed) -> None:
     submit = done.open.pop(event.verdict_sequence, None)
     stood = False
 
@@ -426,7 +415,7 @@ def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: b
             store.counters.give_back(take, event.entry.time)
 
 
-def apply_share(store: EmbeddedStore, event: requests.CounterShare, counts: bool, done: Replayed) -> None:
+def apply_share(store: SqliteStore, event: requests.CounterShare, counts: bool, done: Replayed) -> None:
     """Applies a record of aggregate shares: which entry has them now, or that they were given back."""
     submit = done.open.get(event.verdict_sequence)
     if event.given_back:
@@ -436,7 +425,7 @@ def apply_share(store: EmbeddedStore, event: requests.CounterShare, counts: bool
         done.open[event.verdict_sequence] = submit._replace(takes=event.takes)
 
 
-def settle_open(store: EmbeddedStore, done: Replayed) -> None:
+def settle_open(store: SqliteStore, done: Replayed) -> None:
     """The gate stopped before these were answered: their outcome is unknown, so they stay counted."""
     for submit in done.open.values():
         assert submit.entry is not None

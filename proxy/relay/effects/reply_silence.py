@@ -1,7 +1,5 @@
 """Computes how long a port's silence may last by chance.
 
-In: counts of advertisements and replies. Out: rates, expected replies, probabilities. Never: a clock, a file, a port's name.
-
 Every advertisement is answered with a small probability, the port's reply rate. So a silence of ``n`` advertisements has the probability
 ``exp(-rate * n)``, and ``rate * n`` is the number of replies that were to be expected.
 

@@ -297,7 +297,7 @@ class Assembler(Generic[Sent]):
         ready: list[Sent] = []
         long = self._find(_place(key), now_s)
         if long is not None and (anew or long.total != part.total or not long.takes_part(part.index)):
-            self._drop(long)
+            self.close(long)
             if long.waiting:
                 ready = self._judge(long, now_s)
             long = None
@@ -338,7 +338,7 @@ class Assembler(Generic[Sent]):
         """Parts that have waited long enough. Forgets messages that are over."""
         for held in list(self._open.values()):
             while (oldest := next(iter(held.values()), None)) and not oldest.waiting and oldest.until_s <= now_s:
-                self._drop(oldest)
+                self.close(oldest)
         if self._turned_away:
             self._turned_away = {key: until_s for key, until_s in self._turned_away.items() if until_s > now_s}
         ready: list[Sent] = []
@@ -364,14 +364,10 @@ class Assembler(Generic[Sent]):
         if other is long:
             return
         if other is not None:
-            self._drop(other)
+            self.close(other)
         if not self.is_full(long.key[0]):
             self._keep(long)
             self._holds(long, sum(PART_BYTES + len(part.octets[1] if part.octets else b"") for part in long.contents.values()))
-
-    def close(self, long: LongMessage[Sent]) -> None:
-        """Forgets a message: the next part begins a new one."""
-        self._drop(long)
 
     def judge(self, long: LongMessage[Sent], now_s: float) -> list[Sent]:
         """The parts of a waiting message that need wait no longer, because of parts at other gates."""
@@ -383,7 +379,7 @@ class Assembler(Generic[Sent]):
         held = self._open.get(place[0])
         long = held.get(place) if held else None
         if long is not None and not long.waiting and long.until_s <= now_s:
-            self._drop(long)
+            self.close(long)
             return None
         return long
 
@@ -397,7 +393,8 @@ class Assembler(Generic[Sent]):
         long.held_bytes += more
         self.held_bytes[provider] = self.held_bytes.get(provider, 0) + more
 
-    def _drop(self, long: LongMessage[Sent]) -> None:
+    def close(self, long: LongMessage[Sent]) -> None:
+        """Forgets a message: the next part begins a new one."""
         provider = long.key[0]
         held = self._open.get(provider)
         if held is not None and held.get(long.place) is long:
@@ -419,7 +416,7 @@ class Assembler(Generic[Sent]):
         long.until_s = now_s + INHERIT_S
         self.waiting -= len(batch)
         if message.content.complete:
-            self._drop(long)
+            self.close(long)
         return list(batch)
 
     @property

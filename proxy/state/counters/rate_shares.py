@@ -1,7 +1,6 @@
 """Applies a node's share of a rate that several nodes use.
 
-In: messages, what the store gave (state/shared/lease_rules.py), the time. Out: yes or no, a pace, words for the store. Never: a clock,
-a request to the store for each message. It is pure.
+It is pure: it knows no clock, and no request to the store for each message.
 """
 
 from __future__ import annotations

@@ -1,8 +1,5 @@
 """Finds the messages that an opt-out reply may refer to.
 
-In: the entries of one record, the port replied to and its owner, the time. Out: the entries that may be meant. Never: the text of
-the reply, the clock.
-
 A candidate is the newest entry of a port and a signature that is marketing or declared an opt-out keyword, at most 30 days old.
 
     on the port replied to        the newest, and each that came up to 10 minutes before it; the one before, if the newest came less

@@ -1,8 +1,5 @@
 """Queues facts about recipients not yet written to the shared store.
 
-In: changes of a recipient's record, in the order in which they arrived. Out: a record with them. Never: a connection, a clock,
-entries.
-
 A change is an opt-out, its revocation, or the erasure of a recipient. Merging (state/record/merging.py) puts back what a copy of
 the record holds, and so cannot express that a fact was *removed*; a change can. Each change may be repeated as long as all come
 in order, so every node applies all changes it receives, whichever node made them.

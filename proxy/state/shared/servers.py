@@ -1,8 +1,5 @@
 """Connects to the Valkey servers and maps each part to one.
 
-In: a URL's hosts; parts and commands. Out: futures of answers; notice of parts that are reached or lost. Never: the meaning of a
-command.
-
 Records lie in *parts*, each with a hash tag (``{17}``) of its own, so that a call with many keys is always about one slot of a
 cluster. A single server has all parts, and one call takes keys of any; in a cluster each part is where its slot is, and a call is
 about one part. Where a connection is lost, or a server says that keys are elsewhere, the map is read again, and until then its

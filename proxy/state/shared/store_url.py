@@ -1,8 +1,4 @@
-"""Parses the URL of a shared store.
-
-In: ``valkey[s][+cluster]://host[:port][,host[:port]…][/database]``. Out: the servers' addresses, the database, whether they are a
-cluster. Never: a connection, a secret.
-"""
+"""Parses the URL of a shared store: ``valkey[s][+cluster]://host[:port][,host[:port]…][/database]``."""
 
 from __future__ import annotations
 

@@ -52,11 +52,17 @@ _ABSENT = (0, EMPTY)
 
 
 class SqliteStore:
-    """One gate's state. It is single-threaded except for the steps of a checkpoint."""
+    """One gate's state; single-threaded except for the steps of a checkpoint. Version 0 of a record: absent. A version is never used twice,
+    even across expiry and restarts. A version below 0 comes from the local copy, while the shared store is unreachable."""
 
     waits = shared = False
+    """``waits``: ``load`` and ``swap`` may suspend, so further messages for the same recipient must wait. ``shared``: other gates change
+    the same records."""
     up, why, unwritten = True, "", 0
+    """``up``: all parts of the store are reachable; ``why`` says why not. ``unwritten``: recipients and parts with facts that are not in
+    the shared store yet."""
     node = -1
+    """This gate's number among those that share the store."""
     leases: Leases | None = None
     rules: SharedRules | None = None
     multipart_exchange: MultipartExchange | None = None
@@ -88,6 +94,7 @@ class SqliteStore:
         self._table: Table
         self._swept = -1
         self.refusals: dict[str, int] = {}
+        """Opt-outs in force in recipients' records, by scope, as of the last complete round of ``sweep``; like ``torn_keys``."""
         self._counting: Counter[str] = Counter()
         self.torn_keys, self._torn_counting = TornKeys(), TornKeys()
         self.lock()
@@ -308,7 +315,9 @@ class SqliteStore:
         begun: Callable[[], None] | None = None,
     ) -> None:
         """Beside the running loop: slices are collected here, written in a thread. ``synced`` is awaited before each commit and
-        should return when everything written to the journal by then is synced. ``hurry``: without rests, for a gate that stops."""
+        should return when everything written to the journal by then is synced. ``hurry``: without rests, for a gate that stops. ``begun``
+        is called as soon as new changes belong to the next checkpoint. Raises OSError if the disk fails, StoreUnreadable if the file is
+        damaged."""
         rest_s = 0.0 if hurry else self._checkpoint_writer.rest_s
         steps = self._steps(Position(counted, open_from, highest_id))
         await run_steps(steps, rest_s, partial(synced, counted) if synced is not None else None, begun)

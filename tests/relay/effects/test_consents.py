@@ -20,9 +20,10 @@ from proxy.policy.loading.load_rules import load
 from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.consents import ConsentImport, IncompleteConsents, PersonChange, apply_event
 from proxy.relay.effects.replay import replay
-from proxy.state import EmbeddedStore, open_store
+from proxy.state import open_store
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
+from proxy.state.stores.sqlite import SqliteStore
 
 NOW = 1_800_000_000
 LI, WANG, ZHAO = 13800210500, 13800210501, 13900210500
@@ -42,7 +43,7 @@ class Desk:
     """A store, and what was journalled of it."""
 
     def __init__(self) -> None:
-        self.store: EmbeddedStore = open_store("sqlite::memory:")
+        self.store: SqliteStore = open_store("sqlite::memory:")
         self.journal: list[JournalRecord] = []
 
     def write(self, kind: int, body: bytes) -> int:
@@ -82,9 +83,9 @@ class Desk:
         change.done(self.write(*change.written(said.time)))
         return change
 
-    def again(self) -> EmbeddedStore:
+    def again(self) -> SqliteStore:
         """After a restart without a checkpoint."""
-        store: EmbeddedStore = open_store("sqlite::memory:")
+        store: SqliteStore = open_store("sqlite::memory:")
         replay(store, self.journal, 0)
         return store
 
@@ -109,7 +110,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
 
 def says(
     rules: RuleSet,
-    store: EmbeddedStore,
+    store: SqliteStore,
     person: int,
     text: str = "【测试】双11券",
     at: float = NOW,
@@ -117,7 +118,7 @@ def says(
 ) -> str:
     """Why an advertisement to somebody is refused; empty: it is not."""
     sender = Sender.of("jia", "jia", "1069001", "1069001", Category.MARKETING)
-    _, data = store.load_now([person])[person]  # type: ignore[attr-defined]
+    _, data = store.load_now([person])[person]
     seen = store.listed.beside(record.Record(data), person)
     content = Content(text, "readable", b"", scheduled=scheduled)
     verdict = judge(Message(sender, person, content), seen, rules, at, store.counters)
@@ -214,7 +215,7 @@ def test_a_number_that_is_somebody_elses_has_no_history_of_before(desk: Desk) ->
         desk.store.update(LI, lambda data, at=at: record.opt_out(data, OptOut("provider", f"p{at}", at, "reply", 0)))  # type: ignore[misc]
     change = desk.befalls(ConsentChange(NOW, LI, "recycled", "li (uid 1, pid 2)", "list of November", before=NOW - 500))
     assert change.removed == 1
-    _, data = desk.store.load_now([LI])[LI]  # type: ignore[attr-defined]
+    _, data = desk.store.load_now([LI])[LI]
     assert [one.time for one in record.opt_outs(data)] == [NOW - 10]
     assert [one.number for one in desk.store.consented.of(LI)] == [later]
 
@@ -226,7 +227,7 @@ def test_who_is_erased_is_known_by_a_name_alone_and_still_gets_no_marketing(desk
     for store in (desk.store, desk.again()):
         store.erased.named = lambda number: 4711 if number == LI else 1
         assert store.consented.of(LI) == []
-        _, data = store.load_now([LI])[LI]  # type: ignore[attr-defined]
+        _, data = store.load_now([LI])[LI]
         assert record.opt_outs(data) == []
         beside = store.listed.beside(record.Record(data), LI)
         assert [(one.scope, one.source) for one in beside.opt_outs()] == [("all", "officer")]
