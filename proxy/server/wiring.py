@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
-from proxy.cluster.forwarding import Forwarding, LetterStore
+from proxy.cluster.forwarding import Forwarding
 from proxy.cluster.replication import Replication
 from proxy.config import WORKER_VARIABLE, MailboxBounds, Settings, Worker
 from proxy.desk.archiving.roller import Roller
@@ -268,7 +268,7 @@ class GateProcess:
         ]
         if self.replication is not None:
             self.forwarding = Forwarding(
-                cast("LetterStore", self.store), self.deliver_relay, self._bound, self.turns.wake, self.loop.time
+                cast("ValkeyStore", self.store), self.deliver_relay, self._bound, self.turns.wake, self.loop.time
             )
             self._tasks += [self.loop.create_task(one.run()) for one in (self.replication, self.forwarding)]
         if isinstance(self.rule_deployment, ClusterDeployment):

@@ -45,6 +45,7 @@ from proxy.state.record import incomplete_multipart, record, reply_ports
 from proxy.state.record.merging import NODE_SHIFT
 
 if TYPE_CHECKING:
+    from proxy.relay.message_index import Restoring
     from proxy.state.stores.sqlite import SqliteStore
 
 ID_GAP = 1 << 16
@@ -100,24 +101,11 @@ class ReplicatedFacts(Protocol):
     def is_new(self, replicated: gate_events.ReplicatedRecord) -> bool: ...
 
 
-class IdRestorer(Protocol):
-    """Who wants to know which message an id names (sent.Restoring)."""
-
-    def allowed(self, submit: messages.VerdictRecord) -> None:
-        """It stands in for another, perhaps as its new text."""
-
-    def accepted(self, submit: messages.VerdictRecord, event: CarrierAnswer) -> None:
-        """The carrier took it."""
-
-    def unreplaced(self, event: requests.Unreplaced) -> None:
-        """The carrier refused the new text."""
-
-
 def replay(
     store: SqliteStore,
     journal: Iterable[JournalRecord],
     counted_from: int,
-    ids: IdRestorer | None = None,
+    ids: Restoring | None = None,
     *,
     tells: bool = False,
 ) -> Replayed:
@@ -135,7 +123,7 @@ class Replaying:
         self,
         store: SqliteStore,
         counted_from: int,
-        ids: IdRestorer | None = None,
+        ids: Restoring | None = None,
         keep_least_s: int = 0,
         by_lives: bool = False,
         tells: bool = False,
@@ -371,7 +359,7 @@ def _refused(store: SqliteStore, submit: delivers.OptedOut) -> None:
     store.apply_fact(submit.recipient, put)
 
 
-def _answers(store: SqliteStore, item: JournalRecord, counts: bool, done: Replayed, ids: IdRestorer | None) -> None:
+def _answers(store: SqliteStore, item: JournalRecord, counts: bool, done: Replayed, ids: Restoring | None) -> None:
     for answer in unpack_answers(item):
         submit = done.open.get(answer.verdict_sequence)
         apply_answer(store, answer, counts, done)

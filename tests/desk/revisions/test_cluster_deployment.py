@@ -202,7 +202,8 @@ class Gate:
             if kind == messages.REVISED:
                 history.put(place, body)
         gently: Any = AtOnce()
-        self.rule_deployment = Reading(self.settings, history, gently, GateCounters(), self.line)
+        line: Any = self.line
+        self.rule_deployment = Reading(self.settings, history, gently, GateCounters(), line)
         self.rule_deployment.opened(self)
         self.rule_deployment.note_start()
         await self.rule_deployment.begin()
