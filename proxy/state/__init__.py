@@ -5,22 +5,7 @@ A store engine's file name in stores/ is its URL scheme.
 In: records as bytes, versions. Out: the same. Never: a verdict; a journal record (a store knows only positions in the journal).
 
     record/      one recipient's record as packed bytes, and how nodes merge it
-        state/record/record.py                 entries, oldest first
-        state/record/packed_facts.py           opt-outs and unknown outcomes behind the entries
-        state/record/consent_requests.py       consent requests
-        state/record/consent_facts.py          consents by reply; withdrawn consents
-        state/record/reply_ports.py            ports of opt-out replies
-        state/record/incomplete_multipart.py   multipart messages that never became complete
-        state/record/optout_candidates.py      messages that a reply may mean
-        state/record/merging.py                a node's own facts, put back into a record
-    lists/       lists and tables beside the records
-        state/lists/suppression_lists.py      suppression lists
-        state/lists/consent_lists.py          consents from files
-        state/lists/bloom.py                  a filter before the lists
-        state/lists/bulk_import.py            removals during an import
-        state/lists/erased_recipients.py      recipients to forget
-        state/lists/desk_records.py           cases, penalties, orders, changes of rules, requests dealt with
-        state/lists/hash_dictionary.py        ports and signatures by hash
+    lists/       lists and tables beside the records: suppression, consents, the desk's papers
     mailbox/     delivers that wait for their provider
     counters/    limits that belong to no single recipient: on one node, and shared between nodes
     embedded/    the parts of the embedded store: the table in memory, the checkpoint

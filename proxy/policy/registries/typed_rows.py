@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import re2
 
@@ -28,6 +28,9 @@ from proxy.policy.registries.registry import BINARY, STATES, ContactRow, PortRow
 from proxy.policy.registries.rows import Cells, rows
 from proxy.policy.text import contacts
 from proxy.policy.text.category import SUBCATEGORIES
+
+if TYPE_CHECKING:
+    from proxy.policy.loading.folder import RulesFolder
 
 COLUMNS = {
     "signatures": ("signature", "advertiser", "group", "provider", "port", "state", "from", "to"),
@@ -54,16 +57,7 @@ class RowFault(Exception):
     """One row cannot be used."""
 
 
-class TableSource(Protocol):
-    """The files that tables are read from (policy/loading/folder.py)."""
-
-    problems: list[Problem]
-
-    def label(self, relative: str) -> str: ...
-    def read(self, relative: str) -> bytes: ...
-
-
-def read_registries(folder: TableSource) -> Registries:
+def read_registries(folder: RulesFolder) -> Registries:
     """All registries of a folder; its problems go to ``folder.problems``."""
     tables = _Tables(folder)
     return Registries(
@@ -81,7 +75,7 @@ def read_registries(folder: TableSource) -> Registries:
     )
 
 
-def read_signatures(folder: TableSource) -> Registries:
+def read_signatures(folder: RulesFolder) -> Registries:
     """Reads only signatures and their advertisers: not files of millions of consents."""
     tables = _Tables(folder)
     return Registries(
@@ -90,7 +84,7 @@ def read_signatures(folder: TableSource) -> Registries:
 
 
 class _Tables:
-    def __init__(self, folder: TableSource) -> None:
+    def __init__(self, folder: RulesFolder) -> None:
         self.folder = folder
 
     def rows(self, name: str, make: Callable[[Cells, int], Row]) -> Iterator[Row]:

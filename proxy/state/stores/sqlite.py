@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from proxy.native.loader import compiled
 from proxy.runtime import atomic_files
@@ -82,15 +82,8 @@ class SqliteStore:
         self._papers = {name: DeskRecords() for name in PAPERS}
         self.dictionary = Dictionary()
         (
-            self.cases,
-            self.penalties,
-            self.hours,
-            self.hours_apart,
-            self.doubtful,
-            self.decisions,
-            self.reply_paths,
-            self.probes,
-        ) = self._papers.values()
+            self.cases, self.penalties, self.hours, self.hours_apart, self.doubtful, self.decisions, self.reply_paths, self.probes,
+        ) = self._papers.values()  # fmt: skip
         self._table: Table
         self._swept = -1
         self.refusals: dict[str, int] = {}
@@ -124,28 +117,23 @@ class SqliteStore:
             raise self._file.unreadable(error) from error
         table.regroup(groups)
         table.changed = bytearray(b"\0" if table.groups == groups else b"\1") * table.groups
+        lists: dict[str, Any] = {"listed": self.listed, "consented": self.consented}
+        beside: dict[str, Any] = {
+            "orders": self.orders, "history": self.history, "erased": self.erased, "told": self.idempotency_keys
+        }  # fmt: skip
+        numbered: dict[str, Any] = {**self._papers, "dictionary": self.dictionary}
         self._checkpoint_writer = CheckpointWriter(
-            self._file, table, self.counters, self.mailbox,
-            {"listed": self.listed, "consented": self.consented},
-            {"orders": self.orders, "history": self.history, "erased": self.erased, "told": self.idempotency_keys},
-            {**self._papers, "dictionary": self.dictionary}, groups,
-        )  # fmt: skip
+            self._file, table, self.counters, self.mailbox, lists, beside, numbered, groups
+        )
         for key, data in self._file.rows("aggregates"):
             self.counters.restore(key, data)
         for key, data in self._file.rows("mailbox"):
             self.mailbox.restore(key, data)
-        self.orders.restore(self._file.rows("orders"))
         self.refusals = json.loads(meta.get("refusals", "{}"))  # until all records have been looked at again
         self.torn_keys = TornKeys(json.loads(meta.get("torn", "[]")))
-        self.history.restore(self._file.rows("history"))
-        for name, papers in self._papers.items():
-            papers.restore(self._file.rows(name))
-        self.dictionary.restore(self._file.rows("dictionary"))
         try:
-            self.listed.restore(self._file.rows("listed"))
-            self.consented.restore(self._file.rows("consented"))
-            self.erased.restore(self._file.rows("erased"))
-            self.idempotency_keys.restore(self._file.rows("told"))
+            for name, kept in {**numbered, **lists, **beside}.items():
+                kept.restore(self._file.rows(name))
         except (ValueError, TypeError, LookupError, struct.error) as error:
             raise self._file.unreadable(error) from error
         clean = meta.get("stopped") == "clean"
