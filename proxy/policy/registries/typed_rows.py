@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 import re2
 
@@ -28,9 +28,6 @@ from proxy.policy.registries.registry import BINARY, STATES, ContactRow, PortRow
 from proxy.policy.registries.rows import Cells, rows
 from proxy.policy.text import contacts
 from proxy.policy.text.category import SUBCATEGORIES
-
-if TYPE_CHECKING:
-    from proxy.policy.loading.folder import RulesFolder
 
 COLUMNS = {
     "signatures": ("signature", "advertiser", "group", "provider", "port", "state", "from", "to"),
@@ -57,7 +54,16 @@ class RowFault(Exception):
     """One row cannot be used."""
 
 
-def read_registries(folder: RulesFolder) -> Registries:
+class TableSource(Protocol):
+    """The files that tables are read from (policy/loading/folder.py)."""
+
+    problems: list[Problem]
+
+    def label(self, relative: str) -> str: ...
+    def read(self, relative: str) -> bytes: ...
+
+
+def read_registries(folder: TableSource) -> Registries:
     """All registries of a folder; its problems go to ``folder.problems``."""
     tables = _Tables(folder)
     return Registries(
@@ -75,7 +81,7 @@ def read_registries(folder: RulesFolder) -> Registries:
     )
 
 
-def read_signatures(folder: RulesFolder) -> Registries:
+def read_signatures(folder: TableSource) -> Registries:
     """Reads only signatures and their advertisers: not files of millions of consents."""
     tables = _Tables(folder)
     return Registries(
@@ -84,7 +90,7 @@ def read_signatures(folder: RulesFolder) -> Registries:
 
 
 class _Tables:
-    def __init__(self, folder: RulesFolder) -> None:
+    def __init__(self, folder: TableSource) -> None:
         self.folder = folder
 
     def rows(self, name: str, make: Callable[[Cells, int], Row]) -> Iterator[Row]:

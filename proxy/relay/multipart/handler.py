@@ -166,7 +166,7 @@ class PartHandler:
     def waiting(self) -> int:
         return self._assembler.waiting + (self.shared_parts.waiting if self.shared_parts is not None else 0)
 
-    # -- parts at other gates (shared.SharedParts)
+    # -- parts at other gates (shared.PartListener)
 
     def share(self, shared_parts: SharedParts, now_s: Callable[[], float]) -> None:
         """Other gates may hold parts of the same messages from now on. ``now_s``: the monotonic clock."""

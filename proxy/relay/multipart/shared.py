@@ -18,11 +18,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from proxy.relay.multipart.assembler import NOBODY, part_of
 from proxy.relay.multipart.codec import alone, apply_posted, displaced, key_of, rows_of
-from proxy.relay.multipart.transaction import SharedTransactions
+from proxy.relay.multipart.transaction import PartJudge, SharedTransactions
 from proxy.relay.pending_submit import LongSubmit, PendingSubmit
 from proxy.state.shared.multipart_record import (
     WAITING,
@@ -40,7 +40,6 @@ from proxy.state.shared.multipart_record import (
 )
 
 if TYPE_CHECKING:
-    from proxy.relay.multipart.handler import PartHandler
     from proxy.state.shared.multipart_exchange import MultipartExchange
 
 LINGER_S = 0.03
@@ -49,6 +48,16 @@ LOOK_S = 0.03
 """Time between two reads of other gates' parts while parts wait here."""
 TRIES = 5
 """A record that other gates keep changing is read again at most this often; then each gate goes by its own parts."""
+
+
+class PartListener(PartJudge, Protocol):
+    """Acts on what the exchange finds out (handler.PartHandler)."""
+
+    def seen(self, long: LongSubmit, *, grown: bool) -> None:
+        """A message's ``posted`` and ``theirs`` are new; ``grown``: this gate has just added parts."""
+
+    def admitted(self, pending: PendingSubmit, holder: Holder | None) -> None:
+        """A part is in the store, or cannot be written; ``holder``: set if it begins a new message."""
 
 
 class _PendingExchange:
@@ -66,7 +75,7 @@ class SharedParts:
     def __init__(
         self,
         sheets: MultipartExchange,
-        listener: PartHandler,
+        listener: PartListener,
         life: int,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],

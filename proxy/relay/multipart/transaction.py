@@ -7,7 +7,7 @@ gates hold; records stored together, or not at all. Never: a verdict, what waits
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from proxy.relay.effects.record_changes import EntryFate, RecordChange
 from proxy.relay.multipart.codec import alone, apply_posted, displaced, key_of, longs_of, rows_beside, rows_of, shared_messages
@@ -16,11 +16,20 @@ from proxy.relay.pending_submit import LongSubmit, PendingSubmit
 from proxy.state.shared.multipart_record import Holder, Key, Posted, Sheet, StoreGroup, TooLong, find, pack, put, settle, unpack
 
 if TYPE_CHECKING:
-    from proxy.relay.multipart.handler import PartHandler
     from proxy.state.shared.multipart_exchange import MultipartExchange
 
 RecipientBatch = tuple[list[RecordChange], list[PendingSubmit]]
 """As in relay/batch_window.py."""
+
+
+class PartJudge(Protocol):
+    """Judges parts (handler.PartHandler)."""
+
+    def regrown(self, long: LongSubmit, submits: Sequence[PendingSubmit]) -> None:
+        """More of the text is known than when these parts were handed in to be judged."""
+
+    def inherit(self, long: LongSubmit, by: PendingSubmit) -> None:
+        """The message is decided. If another gate decided it, the parts at this gate inherit the verdict."""
 
 
 class SharedView:
@@ -42,7 +51,7 @@ class SharedTransactions:
     def __init__(
         self,
         sheets: MultipartExchange,
-        judge: PartHandler,
+        judge: PartJudge,
         holder_of: Callable[[LongSubmit], Holder],
         clock: Callable[[], float],
     ) -> None:

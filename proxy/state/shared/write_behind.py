@@ -10,9 +10,9 @@ parts that may be incomplete, then the noted recipients.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import structlog
 
@@ -21,13 +21,18 @@ from proxy.state.shared.pending_facts import Change, PendingFacts
 from proxy.state.shared.records import RecordKeys, Records
 from proxy.state.shared.servers import Servers
 
-if TYPE_CHECKING:
-    from proxy.state.stores.valkey import ValkeyStore
-
 log = structlog.get_logger()
 
 BATCH = 128
 """Records completed in one step."""
+
+
+class Copy(Protocol):
+    """This node's local copy of the records (state/__init__.py)."""
+
+    def held(self, key: int) -> bytes: ...
+    def hold_here(self, key: int, data: bytes) -> None: ...
+    def walk(self) -> Iterator[list[tuple[int, bytes]]]: ...
 
 
 class WriteBehind:
@@ -36,7 +41,7 @@ class WriteBehind:
         servers: Servers,
         keys: RecordKeys,
         records: Records,
-        copy: ValkeyStore,
+        copy: Copy,
         *,
         node: int,
         begun: int,
