@@ -49,11 +49,7 @@ class SharedView:
 
 class SharedTransactions:
     def __init__(
-        self,
-        sheets: MultipartExchange,
-        judge: PartJudge,
-        holder_of: Callable[[LongSubmit], Holder],
-        clock: Callable[[], float],
+        self, sheets: MultipartExchange, judge: PartJudge, holder_of: Callable[[LongSubmit], Holder], clock: Callable[[], float]
     ) -> None:
         """``holder_of``: the name under which this gate holds a message."""
         self._sheets, self._judge, self._holder_of, self._clock = sheets, judge, holder_of, clock

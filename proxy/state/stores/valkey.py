@@ -114,13 +114,7 @@ class ValkeyStore(GateMessages, SqliteStore):
             numbers.numbered = Numbering(NODES, node)
         self._tasks: list[asyncio.Task[None]] = []
         self._servers = Servers(
-            addresses,
-            login,
-            cluster=cluster,
-            parts=parts,
-            deadline_s=deadline_s,
-            reached=self._reached,
-            lost=self._lost,
+            addresses, login, cluster=cluster, parts=parts, deadline_s=deadline_s, reached=self._reached, lost=self._lost
         )
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 told").digest()
         self._log_key = key
