@@ -200,8 +200,8 @@ def _made_beforehand() -> None:
     CPU time of a start); and what is imported at need."""
     import typer.main
 
-    from proxy.policy import Regions
     from proxy.policy.loading.folder import RulesFolder
+    from proxy.policy.registries.regions import Regions
     from tests.commands import app
 
     importlib.import_module("anyio._backends._asyncio")

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from proxy.config.descriptions import SettingDescription, settings
 from proxy.desk.api.openapi import document
-from proxy.journal.record_text import kinds_table
+from proxy.journal import record_text  # noqa: F401 # it imports all modules that declare a kind
+from proxy.journal.encoding import RECORDS, declared_fields
+from proxy.journal.records import messages
 from proxy.sim.bench.measurement import describe_machine
 from tests.bench import matrix
 
@@ -36,6 +38,16 @@ def settings_page(text: str) -> str:
 def _row(one: SettingDescription) -> str:
     default = "required" if one.required else one.default if one.worded else f"`{one.default}`" if one.default else "none"
     return f"| `{one.name}` | {default} | {one.allowed} | {'yes' if one.reloaded else ''} | {one.meaning} |"
+
+
+def kinds_table() -> Iterator[str]:
+    """The kinds of records: number, name, meaning, fields in the order of their octets."""
+    yield "| kind | name | what it says | fields |"
+    yield "|---|---|---|---|"
+    for kind, cls in sorted(RECORDS.items()):
+        meaning = (cls.__doc__ or "").split("\n\n", maxsplit=1)[0].replace("\n", " ")
+        fields = ", ".join(f"`{name}` {form}".strip() for name, form in declared_fields(cls)) or "none"
+        yield f"| {kind} | `{messages.KINDS[kind]}` | {' '.join(meaning.split())} | {fields} |"
 
 
 def journal_page(text: str) -> str:

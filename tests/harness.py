@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from proxy import policy
 from proxy.config import Account, Provider
 from proxy.journal.records import messages as entries
 from proxy.journal.sealing import KeyRing
@@ -18,6 +17,7 @@ from proxy.journal.write_ahead_log import Journal, JournalRecord, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.net.lane import Lane
+from proxy.policy.loading.load_rules import load
 from proxy.relay.account_access import Directory
 from proxy.relay.commands import Commands, lane_finder
 from proxy.relay.effects.replay import replay, settle_open
@@ -102,7 +102,7 @@ class Harness:
         self.binds = {name: Bind(access) for name, access in directory.accesses.items()}
         self.relay = Relay(
             directory=directory,
-            rules=policy.load(folder),
+            rules=load(folder),
             store=self.store,
             journal=self.journal,
             routes=cast("Any", SimpleNamespace(lane=self.lane_of)),

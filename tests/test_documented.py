@@ -23,11 +23,13 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.operations.metrics import COUNTERS, GAUGES, Gauges, exposition
-from proxy.policy import RulesError, check, limit, load, penalty_rules, renamed_senders, time_windows
+from proxy.policy import limit, penalty_rules, renamed_senders, time_windows
 from proxy.policy.kinds import consent, day, preferences, scheduled, suppressed, template, text_state, when_kinds
 from proxy.policy.loading import load_rules
-from proxy.policy.loading.check import STEP_KEYS
+from proxy.policy.loading.check import STEP_KEYS, check
 from proxy.policy.loading.draft import MODES, RULE_KEYS
+from proxy.policy.loading.load_rules import load
+from proxy.policy.loading.problem import RulesError
 from proxy.policy.registries import people, registry, typed_rows
 from proxy.policy.registries.holidays import WORDS as CALENDAR_WORDS
 from proxy.policy.reply_paths import STATES as PATH_STATES

@@ -19,7 +19,7 @@ REASONS = {
     "net/test_carrier.py": POLLS, "net/test_pacing.py": TIME, "net/test_pdu_tap.py": POLLS, "net/test_scheduler.py": TIME,
     "operations/test_control.py": POLLS, "runtime/test_background.py": TIME, "server/test_checkpoints.py": POLLS,
     "server/workers/roaming.py": PEER, "server/workers/test_pool.py": POLLS, "server/workers/test_totals.py": TIME,
-    "sim/test_simulated_carrier.py": POLLS, "state/shared/test_pending_facts.py": POLLS, "state/stores/test_sqlite.py": TIME,
+    "sim/test_simulated_carrier.py": POLLS, "state/shared/test_write_behind.py": POLLS, "state/stores/test_sqlite.py": TIME,
     "state/test_store.py": POLLS, "state/test_totals.py": TIME, "upgrade/ends.py": POLLS, "valkey.py": POLLS,
 }  # fmt: skip
 

@@ -15,9 +15,9 @@ from proxy.operations.terminal import Json, as_json, fail, print_line
 @command("schema", example="gate106 schema > gate106-rules.schema.json")
 def schema() -> None:
     """Print the JSON Schema (2020-12) of a rules file: editors complete and check by it while one writes."""
-    from proxy import policy
+    from proxy.policy.loading.schema import schema as rules_schema
 
-    typer.echo(dumps(policy.schema(), ensure_ascii=False, indent=2))
+    typer.echo(dumps(rules_schema(), ensure_ascii=False, indent=2))
 
 
 @command("settings", example="gate106 settings carriers")

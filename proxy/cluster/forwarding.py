@@ -17,7 +17,7 @@ import asyncio
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -29,6 +29,9 @@ from proxy.state.mailbox.deliver_queue import Item
 from proxy.state.shared.connection import StoreRefused
 from proxy.state.shared.log import Letter, Place
 from proxy.wire import Frame, Malformed, read_deliver
+
+if TYPE_CHECKING:
+    from proxy.state.stores.valkey import ValkeyStore
 
 log = structlog.get_logger()
 
@@ -56,18 +59,6 @@ class _LetterBody(NamedTuple):
     kind: Text
     provider: Text
     data: Rest
-
-
-class LetterStore(Protocol):
-    """The letters of a shared store (state/stores/valkey.py)."""
-
-    node: int
-    up: bool
-
-    async def announce_bound(self, names: Iterable[str]) -> dict[str, list[int]]: ...
-    async def post(self, node: int, letters: Sequence[bytes]) -> None: ...
-    async def collect(self, after: Place) -> list[Letter]: ...
-    async def clear(self, upto: Place) -> None: ...
 
 
 class ForwardingRoute:
@@ -151,7 +142,7 @@ class ForwardedDeliver:
 class Forwarding:
     def __init__(
         self,
-        store: LetterStore,
+        store: ValkeyStore,
         deliver_relay: DeliverRelay,
         bound: Callable[[], Iterable[str]],
         wake: Callable[[], None],

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -31,9 +31,11 @@ from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.write_ahead_log import Journal, JournalDown, JournalRecord
 from proxy.relay.effects.list_import import ChunkedImports, ListImports
 from proxy.relay.effects.replay import PERSONAL, SHARED, NotUnderstood, apply_heard, apply_person
-from proxy.state import EmbeddedStore
 from proxy.state.shared.connection import StoreRefused
-from proxy.state.shared.log import HEAR_MAX, LogEntry, Missed, Place
+from proxy.state.shared.log import HEAR_MAX, LogEntry, Missed
+
+if TYPE_CHECKING:
+    from proxy.state.stores.valkey import ValkeyStore
 
 log = structlog.get_logger()
 
@@ -57,22 +59,10 @@ Record = tuple[int, int, bytes]
 """Sequence, kind, body."""
 
 
-class ReplicationLog(EmbeddedStore, Protocol):
-    """The shared log of a shared store (state/stores/valkey.py)."""
-
-    node: int
-    read_to: Place
-    caught_up: bool
-
-    async def publish(self, records: Sequence[Record] = ()) -> int: ...
-    def restart_log(self, recorded: int) -> None: ...
-    async def read_log(self) -> list[LogEntry]: ...
-
-
 class Replication:
     def __init__(
         self,
-        store: ReplicationLog,
+        store: ValkeyStore,
         journal: Journal,
         listings: ListImports,
         published: Iterable[Record],

@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from proxy import policy
 from proxy.archive import segment_index
 from proxy.archive.manifest import journal_folder, load
 from proxy.archive.secret_keys import ArchiveKeys, may_make_keys
@@ -22,6 +21,7 @@ from proxy.config import ArchiveLocations, archive_locations
 from proxy.config import load as config_of
 from proxy.journal.disk import OsDisk
 from proxy.journal.sealing import KeyRing
+from proxy.policy.loading.load_rules import load as load_rules
 
 QUESTIONS = frozenset(("find", "explain"))
 AT_ONCE_S = 0.05
@@ -39,7 +39,7 @@ class Prefetch:
         self._asked_s = -LATELY_S
         self._done = True
         with contextlib.suppress(Exception):  # the program that needs them reports what is wrong
-            policy.load(config_of(config).rules)
+            load_rules(config_of(config).rules)
 
     def asked(self, argv: Sequence[str]) -> None:
         """Called before a fork for this command line."""

@@ -104,9 +104,8 @@ class _PageCacheTrimmer:
         name, size = self._ended[0]
         piece = min(PREALLOCATED_BYTES, size - self._at)
         with contextlib.suppress(OSError):  # a roller has removed it; or a file system that keeps nothing so
-            file = os.open(
-                self._path / name, os.O_RDONLY | os.O_CLOEXEC
-            )  # closed again at once: a removed or erased segment must not stay open
+            # closed again at once: a removed or erased segment must not stay open
+            file = os.open(self._path / name, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.posix_fadvise(file, self._at, piece, os.POSIX_FADV_DONTNEED)
             finally:

@@ -103,11 +103,8 @@ def erase(data: bytes, ring: KeyRing, person: int, gone: set[int] | None = None)
     header = unpack_header(data)
     sealer = ring.sealer(header.identity) if header.sealed else None
     about = _PersonFilter(person, set() if gone is None else gone)
-    pieces, changes, taken = (
-        [pack_header(header if header.redacted else header._replace(form=header.form + REDACTED))],
-        list[RedactedGroup](),
-        0,
-    )
+    pieces = [pack_header(header if header.redacted else header._replace(form=header.form + REDACTED))]
+    changes, taken = list[RedactedGroup](), 0
     end, chain = HEADER_BYTES, header.previous
     for group in groups(data, header, ring):
         left = [about.without(record) for record in group.records]

@@ -1,16 +1,15 @@
-"""Shows journal records, and their declarations, as text.
+"""Shows journal records as text.
 
-In: records. Out: a line for each, with masked numbers; the rows of the guide's table. Never: a message's text, octets (only their length).
+In: records. Out: a line for each, with masked numbers. Never: a message's text, octets (only their length).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 from proxy.journal import erasure, retention
-from proxy.journal.encoding import RECORDS, declared_fields, unpack
+from proxy.journal.encoding import RECORDS, unpack
 from proxy.journal.records import (
     answers,
     complaints,
@@ -63,13 +62,3 @@ def _shown(name: str, value: Any) -> Any:
     if type(value) in (tuple, list):
         return type(value)(_shown(name, one) for one in value)
     return {key: _shown(name, one) for key, one in value.items()} if isinstance(value, dict) else value
-
-
-def kinds_table() -> Iterator[str]:
-    """The guide's table of kinds: number, name, meaning, fields in the order of their octets."""
-    yield "| kind | name | what it says | fields |"
-    yield "|---|---|---|---|"
-    for kind, cls in sorted(RECORDS.items()):
-        meaning = (cls.__doc__ or "").split("\n\n", maxsplit=1)[0].replace("\n", " ")
-        fields = ", ".join(f"`{name}` {form}".strip() for name, form in declared_fields(cls)) or "none"
-        yield f"| {kind} | `{messages.KINDS[kind]}` | {' '.join(meaning.split())} | {fields} |"

@@ -242,9 +242,8 @@ class ScanReport(NamedTuple):
     damage: JournalDamaged | None
     previous: str  # hex digest of the group before the first that is here; zeros where the journal begins
     holes: tuple[Hole, ...]  # if they were to be read over
-    redactions: tuple[
-        tuple[int, bytes, bytes], ...
-    ]  # of groups: the last record, the digest of what stood there, and of what does
+    redactions: tuple[tuple[int, bytes, bytes], ...]
+    """Of groups: the last record, the digest of what stood there, and of what does."""
     sealed: int  # groups
     closed: bool  # whether these stayed so: the chain over them holds, and none was opened
 

@@ -1,7 +1,5 @@
 """Defines what the journal reads of a settled submit.
 
-In: nothing. Out: protocols. Never: bytes (journal/records/messages.py, journal/records/answers.py).
-
 The relay's PendingSubmit implements them; tests have their own.
 """
 
@@ -39,24 +37,20 @@ class SettledSubmit(Protocol):
 
     @property
     def bind(self) -> _Bind: ...
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def message(self) -> Message | None: ...
-    @property
-    def verdict(self) -> Verdict | None: ...
-    @property
-    def status(self) -> int: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def packed(self) -> bytes: ...
+
+    data: bytes
+    message: Message | None
+    verdict: Verdict | None
+    status: int
+    reason: str
+    packed: bytes
+
     @property
     def adopts(self) -> int: ...
     @property
     def takes(self) -> tuple[Take, ...]: ...
-    @property
-    def late(self) -> bool: ...
+
+    late: bool
 
 
 class AnswerBody(Protocol):
@@ -69,10 +63,9 @@ class AnswerBody(Protocol):
 class AcceptedSubmit(Protocol):
     """A submit that the carrier took, as the relay holds it."""
 
-    @property
-    def entry_id(self) -> int: ...
-    @property
-    def message(self) -> Message | None: ...
+    entry_id: int
+    message: Message | None
+
     @property
     def recorded(self) -> int:
         """The sequence of its verdict."""

@@ -6,13 +6,15 @@ In: nothing. Out: protocols; each feature adds what it alone needs. Never: a com
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from proxy.relay.account_access import Access
 from proxy.relay.effects.consents import ConsentImport
 from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.submit import Relay
-from proxy.state import EmbeddedStore
+
+if TYPE_CHECKING:
+    from proxy.state.stores.sqlite import SqliteStore
 
 
 class BindLink(Protocol):
@@ -84,7 +86,7 @@ class Gate(Protocol):
     @property
     def relay(self) -> Relay: ...
     @property
-    def store(self) -> EmbeddedStore: ...
+    def store(self) -> SqliteStore: ...
     @property
     def carrier_accounts(self) -> Sequence[CarrierAccountView]: ...
 

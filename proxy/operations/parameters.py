@@ -237,7 +237,7 @@ class Seconds(Amount):
         return self.flag or f"--{name.removesuffix('_s').replace('_', '-')}"
 
     def from_option(self, value: Any, flag: str) -> Any:
-        from proxy.policy import time_windows  # noqa: PLC0415 # as policy takes a while to import
+        from proxy.policy import time_windows  # noqa: PLC0415 # as few options take a time
 
         try:
             return None if value is None else float(time_windows.duration(value))

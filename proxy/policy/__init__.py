@@ -25,32 +25,3 @@ Never: sockets, clocks, logs, protocol fields. Only loading/ reads files, and on
     replies/                    what a recipient's reply means
     time_windows                days, windows and dates in the rules' time zone
 """
-
-from __future__ import annotations
-
-from proxy.i18n.phrases import LANGUAGES
-from proxy.model.message import Category
-from proxy.policy.evaluation_plan import Rule
-from proxy.policy.explanation.explain import Explanation, explain, explain_text
-from proxy.policy.explanation.lines import as_text
-from proxy.policy.judge import facts, judge, judge_text, takes_of
-from proxy.policy.loading.check import CheckReport, check, check_loaded, run_test
-from proxy.policy.loading.load_rules import Loaded, load, load_all
-from proxy.policy.loading.problem import Problem, RulesError
-from proxy.policy.loading.schema import schema
-from proxy.policy.operator_orders import NotInScope, asks
-from proxy.policy.registries.regions import Regions
-from proxy.policy.registries.reviewed_texts import review_key
-from proxy.policy.renamed_senders import refused_text
-from proxy.policy.replies.consent import agreed, consent_answer, declared_words
-from proxy.policy.replies.optout import Declared, Reply, is_common, read_reply
-from proxy.policy.ruleset import RuleSet
-
-CATEGORIES = tuple(Category)
-
-__all__ = [
-    "CATEGORIES", "Declared", "LANGUAGES", "Explanation", "Loaded", "NotInScope", "Problem", "Regions", "Reply", "CheckReport", "Rule",
-    "RuleSet", "RulesError", "agreed", "as_text", "asks", "check", "check_loaded",
-    "consent_answer", "declared_words", "explain", "explain_text", "facts", "is_common", "judge", "judge_text", "load", "load_all",
-    "read_reply", "refused_text", "review_key", "run_test", "schema", "takes_of",
-]  # fmt: skip

@@ -78,11 +78,9 @@ class Limit(NamedTuple):
         keys = joined(COMMA, (term(key) for key in KEYS if key in self.keys))
         burst = Bilingual(f" (up to {self.burst} at once)", f"(一次最多 {self.burst})") if self.burst else NOTHING
         most = Bilingual(f"{self.share * 100:g} % of all", f"占全部的 {self.share * 100:g} %") if self.share else str(self.most)
-        window = (
-            f"每{term(str(self.window)).zh}"
-            if self.window.unit != "rolling"
-            else f"任意 {time_windows.spell_in_chinese(self.window.seconds)}内"
-        )
+        window = f"每{term(str(self.window)).zh}"
+        if self.window.unit == "rolling":
+            window = f"任意 {time_windows.spell_in_chinese(self.window.seconds)}内"
         english = f"{most} per {self.window} for each {keys}{burst}"
         return Bilingual(english, f"同一{keys.zh}{window} {both(most).zh}{'' if self.share else ' 条'}{burst.zh}")
 
@@ -91,7 +89,7 @@ def read_limits(node: Node, when: Callable[[Node], Tree]) -> tuple[Limit, ...]:
     """The limits of one rule; ``when`` reads conditions. Raises RuleFault."""
     found = tuple(each(node.items(), lambda item: _read(item, when)))
     if not found:
-        raise RuleFault(node.line, "limit: an empty list limits nothing")
+        raise node.fault("limit: an empty list limits nothing")
     return found
 
 
@@ -99,7 +97,7 @@ def _read(node: Node, when: Callable[[Node], Tree]) -> Limit:
     keys = node.mapping("limit", LIMIT_KEYS)
     for needed in ("share" if "share" in keys else "count", "per", "key"):
         if needed not in keys:
-            raise RuleFault(node.line, f"limit: '{needed}' is missing (like {{count: 3, per: day, key: [recipient]}})")
+            raise node.fault(f"limit: '{needed}' is missing (like {{count: 3, per: day, key: [recipient]}})")
     faults = Faults()
     count, then = 0, ""
     with faults:
@@ -113,12 +111,12 @@ def _read(node: Node, when: Callable[[Node], Tree]) -> Limit:
         then = keys["then"].word("limit: then", THENS) if "then" in keys else ""
     faults.settle()
     if then == "review":
-        raise RuleFault(keys["then"].line, "limit: then: review is about what a text says, not about counts")
+        raise keys["then"].fault("limit: then: review is about what a text says, not about counts")
     if "share" in keys:
         return _share(keys, window, key, then, when)
     for word in ("of", "least"):
         if word in keys:
-            raise RuleFault(keys[word].line, f"limit: {word}: is for a share (share: 0.3)")
+            raise keys[word].fault(f"limit: {word}: is for a share (share: 0.3)")
     line = keys["count"].line
     if "recipient" in key:
         if count > ENTRIES_KEPT:
@@ -126,7 +124,7 @@ def _read(node: Node, when: Callable[[Node], Tree]) -> Limit:
                 line, f"limit: count {count} needs more history than is kept (at most {ENTRIES_KEPT} messages a person)"
             )
         if "account" in key:
-            raise RuleFault(keys["key"].line, "limit: key: a record does not keep the account (use provider)")
+            raise keys["key"].fault("limit: key: a record does not keep the account (use provider)")
     return Limit(count, window, key, then, line, _burst(keys, window, key, count))
 
 
@@ -158,7 +156,7 @@ def _share(
     least = keys["least"].integer("limit: least", 1, COUNT_MAX) if "least" in keys else LEAST
     of = when(keys["of"]) if "of" in keys else None
     if of is not None and any(isinstance(leaf, RecipientTest) for leaf in leaves(of)):
-        raise RuleFault(keys["of"].line, "limit: of: cannot ask about the person")
+        raise keys["of"].fault("limit: of: cannot ask about the person")
     return Limit(0, window, key, then, line, 0, share, least, of)
 
 
@@ -170,7 +168,7 @@ def _window(node: Node) -> time_windows.Window:
         seconds = time_windows.duration(written)
     except ValueError:
         what = unknown("window", written, time_windows.CALENDAR_S)
-        raise RuleFault(node.line, f"limit: per: {what}, or a duration like 59s, 24h, 7d") from None
+        raise node.fault(f"limit: per: {what}, or a duration like 59s, 24h, 7d") from None
     if seconds > time_windows.WINDOW_MAX_S:
-        raise RuleFault(node.line, f"limit: per: {written} needs more history than is kept (at most 366d)")
+        raise node.fault(f"limit: per: {written} needs more history than is kept (at most 366d)")
     return time_windows.Window("rolling", seconds)

@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from proxy.config.yaml_file import unknown
-from proxy.i18n.phrases import Bilingual, as_written
-from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Breach, Order, Outcome, Sender
+from proxy.i18n.phrases import Bilingual
+from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Breach, Order, Outcome
 from proxy.model.reasons import RULE_REASONS
 from proxy.policy import time_windows
 from proxy.policy.condition import All, Bits, OneOf, RecipientTest, Test, Tree, compile_tree, leaves
 from proxy.policy.evaluation_plan import Rule
+from proxy.policy.kinds.port import begins_with
 from proxy.policy.limit_counts import Only
 from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, province_of
 from proxy.policy.registries.registry import Registry
@@ -134,15 +135,7 @@ def _rule(order: Order, bits: Bits) -> Rule:
 
 
 def _leaf(dimension: str, values: tuple[str, ...]) -> Tree:
-    if dimension != "port":
-        return OneOf(dimension, frozenset(values))
-
-    def holds(sender: Sender) -> bool:
-        return sender.port.startswith(values)
-
-    return Test(
-        "sender", holds, Bilingual("port begins with " + as_written(values), "端口以" + as_written(values).zh + "开头"), "port"
-    )
+    return begins_with(values) if dimension == "port" else OneOf(dimension, frozenset(values))
 
 
 def _dated(order: Order) -> Test:
@@ -193,9 +186,6 @@ def asks(rule: Rule, word: str) -> bool:
 
 
 def _darkened(rule: Rule) -> Rule:
-    return replace(
-        rule,
-        mode="shadow",
-        breach=None if rule.breach is None else rule.breach._replace(shadow=True),
-        limit_breaches=tuple(breach._replace(shadow=True) for breach in rule.limit_breaches),
-    )
+    breach = None if rule.breach is None else rule.breach._replace(shadow=True)
+    breaches = tuple(breach._replace(shadow=True) for breach in rule.limit_breaches)
+    return replace(rule, mode="shadow", breach=breach, limit_breaches=breaches)

@@ -13,30 +13,14 @@ from typing import NamedTuple
 
 from proxy.model.reasons import RULE_REASONS
 from proxy.policy import time_windows
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.source import Node
 from proxy.policy.reply_paths import DEAD, SILENT
 from proxy.policy.time_windows import Window
 
 KEYS = (
-    "id",
-    "say",
-    "basis",
-    "note",
-    "watch",
-    "by",
-    "reasons",
-    "states",
-    "per",
-    "against",
-    "least",
-    "provider",
-    "steps",
-    "again",
-    "approval",
-    "lapses",
-    "mode",
-)
+    "id", "say", "basis", "note", "watch", "by", "reasons", "states", "per", "against", "least", "provider", "steps", "again",
+    "approval", "lapses", "mode",
+)  # fmt: skip
 WATCHES = ("complaints", "optouts", "refusals", "spike", "reply-paths")
 """Valid complaints in a million messages · opt-outs for each marketing message · messages refused · marketing against the same time before ·
 registered port prefixes whose replies do not arrive."""
@@ -117,7 +101,7 @@ def read_complaints(node: Node) -> tuple[int, int]:
     forward = keys["forward"].integer("complaints: forward", 1, DAYS_MAX) if "forward" in keys else FORWARD_DAYS
     answer = keys["answer"].integer("complaints: answer", 1, DAYS_MAX) if "answer" in keys else ANSWER_DAYS
     if forward > answer:
-        raise RuleFault(node.line, f"complaints: forwarded within {forward} working days, but answered within {answer}")
+        raise node.fault(f"complaints: forwarded within {forward} working days, but answered within {answer}")
     return forward, answer
 
 
@@ -126,42 +110,36 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
     keys = node.mapping("penalty", KEYS)
     for word in ("id", "watch", "per", "steps"):
         if word not in keys:
-            raise RuleFault(node.line, f"penalty: '{word}' is missing")
+            raise node.fault(f"penalty: '{word}' is missing")
     name = keys["id"].text("id", digits=True)
     watch = keys["watch"].word("watch", WATCHES)
     per = _window(keys["per"], "per")
     by = keys["by"].word("by", BY) if "by" in keys else PROVIDER
     reasons = tuple(keys["reasons"].words("reasons", RULE_REASONS, "reason")) if "reasons" in keys else ()
     if (watch == "refusals") is not bool(reasons):
-        raise RuleFault(node.line, "reasons: says which refusals are counted; watch: refusals needs it, others have none")
+        raise node.fault("reasons: says which refusals are counted; watch: refusals needs it, others have none")
     if "states" in keys and watch != REPLY_PATHS:
-        raise RuleFault(keys["states"].line, "states: says which reply paths are counted: only watch: reply-paths has it")
+        raise keys["states"].fault("states: says which reply paths are counted: only watch: reply-paths has it")
     states = tuple(keys["states"].words("states", PATH_STATES, "state")) if "states" in keys else PATH_STATES
     if (watch == "spike") is not ("against" in keys):
-        raise RuleFault(
-            node.line, "against: says with how long before a spike is compared; watch: spike needs it, others have none"
-        )
+        raise node.fault("against: says with how long before a spike is compared; watch: spike needs it, others have none")
     against_s = _seconds(keys["against"], "against") if "against" in keys else 0
     if against_s and against_s <= per.seconds:
-        raise RuleFault(keys["against"].line, "against: must be longer than per")
+        raise keys["against"].fault("against: must be longer than per")
     approval = "approval" not in keys or keys["approval"].word("approval", APPROVALS) == "second-person"
     if "lapses" in keys and not approval:
-        raise RuleFault(keys["lapses"].line, "lapses: with approval: none it waits for nobody")
+        raise keys["lapses"].fault("lapses: with approval: none it waits for nobody")
     if by != PROVIDER and watch == REPLY_PATHS:
-        raise RuleFault(keys["by"].line, f"by: {by}: a port is its provider's: watch: reply-paths counts by provider")
+        raise keys["by"].fault(f"by: {by}: a port is its provider's: watch: reply-paths counts by provider")
     if by != PROVIDER:
         _apart(keys, by, max(per.seconds, against_s))
     least = keys["least"].mapping("least", LEAST_KEYS) if "least" in keys else {}
-    least_sent, least_count = (
-        least[word].integer(f"least: {word}", 1, COUNT_MAX) if word in least else 1 for word in LEAST_KEYS
-    )
+    counts = [least[word].integer(f"least: {word}", 1, COUNT_MAX) if word in least else 1 for word in LEAST_KEYS]
     trigger = Trigger(
         name,
         keys["say"].text("say", digits=True) if "say" in keys else "",
         keys["basis"].text("basis", digits=True) if "basis" in keys else "",
-        watch, reasons, per, against_s,
-        least_sent,
-        least_count,
+        watch, reasons, per, against_s, counts[0], counts[1],
         tuple(keys["provider"].texts("provider", digits=True)) if "provider" in keys else (),
         _steps(keys["steps"], per, by), _again(keys["again"]) if "again" in keys else None,
         approval, _seconds(keys["lapses"], "lapses") if "lapses" in keys else LAPSES_S, file, keys["id"].line, by,
@@ -173,9 +151,9 @@ def read_trigger(node: Node, file: str) -> Trigger | None:
 def _apart(keys: Mapping[str, Node], by: str, longest_s: int) -> None:
     """Checks what cannot be counted by signature or advertiser."""
     if longest_s > APART_HOURS * _HOUR_S:
-        raise RuleFault(keys["by"].line, f"by: {by}: is counted over at most {APART_DAYS}d")
+        raise keys["by"].fault(f"by: {by}: is counted over at most {APART_DAYS}d")
     if by == ADVERTISER and "provider" in keys:
-        raise RuleFault(keys["provider"].line, "provider: by: advertiser counts over all providers")
+        raise keys["provider"].fault("provider: by: advertiser counts over all providers")
 
 
 def _steps(node: Node, per: Window, by: str) -> tuple[Step, ...]:
@@ -184,51 +162,44 @@ def _steps(node: Node, per: Window, by: str) -> tuple[Step, ...]:
         keys = item.mapping("step", STEP_KEYS)
         for word in ("above", "then"):
             if word not in keys:
-                raise RuleFault(item.line, f"step: '{word}' is missing")
+                raise item.fault(f"step: '{word}' is missing")
         above, then = keys["above"], keys["then"].word("then", STEPS)
         if isinstance(above.value, bool) or not isinstance(above.value, int | float) or not 0 <= above.value <= COUNT_MAX:
-            raise RuleFault(above.line, f"above: must be a number from 0 on, not {above.shape}")
+            raise above.fault(f"above: must be a number from 0 on, not {above.shape}")
         if (then == "throttle") is not ("to" in keys):
-            raise RuleFault(
-                item.line, "to: says what a throttle leaves of the provider's rate (to: 0.5), other steps have none"
-            )
+            raise item.fault("to: says what a throttle leaves of the provider's rate (to: 0.5), other steps have none")
         if (then == "warn") is ("for" in keys):
-            raise RuleFault(item.line, "for: says how long (for: 30d); a warning has none, every other step needs it")
+            raise item.fault("for: says how long (for: 30d); a warning has none, every other step needs it")
         if then == "throttle" and by != PROVIDER:
-            raise RuleFault(
-                item.line, f"then: only all of a provider's messages have a rate to throttle: by: {by} warns or suspends"
-            )
+            raise item.fault(f"then: only all of a provider's messages have a rate to throttle: by: {by} warns or suspends")
         to = _share(keys["to"]) if "to" in keys else 1.0
         found.append(Step(float(above.value), then, to, _seconds(keys["for"], "for") if "for" in keys else per.seconds))
     if not found:
-        raise RuleFault(node.line, "steps: an empty list penalizes nobody")
+        raise node.fault("steps: an empty list penalizes nobody")
     for before, after in pairwise(found):
         if after.above <= before.above or STEPS.index(after.then) < STEPS.index(before.then):
-            raise RuleFault(node.line, "steps: must go from a small measure to a greater, and from a mild step to a severe")
+            raise node.fault("steps: must go from a small measure to a greater, and from a mild step to a severe")
     return tuple(found)
 
 
 def _again(node: Node) -> RepeatPenalty:
     keys = node.mapping("again", AGAIN_KEYS)
     if "within" not in keys:
-        raise RuleFault(node.line, "again: 'within' is missing (like within: 90d)")
+        raise node.fault("again: 'within' is missing (like within: 90d)")
     then = keys["then"].word("again: then", STEPS[2:]) if "then" in keys else ""
     return RepeatPenalty(_seconds(keys["within"], "within"), then, _seconds(keys["for"], "for") if "for" in keys else 0)
 
 
 def _share(node: Node) -> float:
     if isinstance(node.value, bool) or not isinstance(node.value, int | float) or not 0.01 <= node.value < 1:
-        raise RuleFault(node.line, f"to: must be a share from 0.01 to 0.99, not {node.shape}")
+        raise node.fault(f"to: must be a share from 0.01 to 0.99, not {node.shape}")
     return float(node.value)
 
 
 def _seconds(node: Node, what: str) -> int:
-    try:
-        seconds = time_windows.duration(node.text(what))
-    except ValueError as fault:
-        raise RuleFault(node.line, f"{what}: {fault}") from None
+    seconds = node.parsed(what, time_windows.duration)
     if seconds > time_windows.WINDOW_MAX_S:
-        raise RuleFault(node.line, f"{what}: longer than {time_windows.WINDOW_MAX_S // time_windows.DAY_S}d")
+        raise node.fault(f"{what}: longer than {time_windows.WINDOW_MAX_S // time_windows.DAY_S}d")
     return seconds
 
 
@@ -239,5 +210,5 @@ def _window(node: Node, what: str) -> Window:
         return Window(written, time_windows.CALENDAR_S[written])
     seconds = _seconds(node, what)
     if seconds % _HOUR_S or seconds > HOURS_KEPT // 2 * _HOUR_S:
-        raise RuleFault(node.line, f"{what}: must be whole hours, at most {HOURS_KEPT // 48}d: it is counted by the hour")
+        raise node.fault(f"{what}: must be whole hours, at most {HOURS_KEPT // 48}d: it is counted by the hour")
     return Window("rolling", seconds)

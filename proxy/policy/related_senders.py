@@ -83,12 +83,7 @@ class SenderGroups:
         named = self._registry.named_port(sender.port) if self._reads_state else ""
         category: Category | None = sender.category
         key = (sender.provider, sender.prefix, category, bits, port, named)
-        related = self._groups.find(key)
-        return (
-            related
-            if related is not None
-            else self._groups.put(key, RelatedSenders(sender, bits, port, self._places_for(port)))
-        )
+        return self._groups.find(key) or self._groups.put(key, RelatedSenders(sender, bits, port, self._places_for(port)))
 
     def _places_for(self, port: PortRow | None) -> Places:
         if not self._place_tests:

@@ -12,7 +12,6 @@ Never: a decision (rules say which ways count).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
@@ -26,6 +25,7 @@ from proxy.model.recipient import OptOut, Recipient, RefusedText
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.bidi import as_shown
 from proxy.policy.text.folding import fold, masked, normal_signature, squeeze
+from proxy.policy.text.lazy_regex import lazy_regex
 from proxy.policy.text.text_analysis import TextAnalysis, pages_of
 
 WAYS = ("signature", "advertiser", "platform", "licence", "group", "domain", "phone", "text")
@@ -36,9 +36,9 @@ COMPARED_MAX = 64
 COMPARED_LEAST = 12
 """Below it texts are alike by chance."""
 CONTACTS_KEPT = 3
-_HASH = re.compile(r"[0-9a-f]{12}")
-_EDGES = re.compile(r"^\s*(?:【[^【】]*】)+|【[^【】]*】\s*$")
-_TAIL = re.compile(r"[^一-鿿]?(?:退订|拒收|回复?[0-9a-z@#]|取消订阅|如需退订)[^。！!；;]{0,14}$")
+_HASH = lazy_regex(r"[0-9a-f]{12}")
+_EDGES = lazy_regex(r"^\s*(?:【[^【】]*】)+|【[^【】]*】\s*$")
+_TAIL = lazy_regex(r"[^一-鿿]?(?:退订|拒收|回复?[0-9a-z@#]|取消订阅|如需退订)[^。！!；;]{0,14}$")
 _BETWEEN = "\x1f"
 
 

@@ -1,7 +1,4 @@
-"""Reads a rule's dates: active, trial, and when to try again.
-
-In: Nodes. Out: a condition, a moment, a ``RetryAfter``. Never: the clock.
-"""
+"""Reads a rule's dates: active, trial, and when to try again."""
 
 from __future__ import annotations
 
@@ -12,7 +9,6 @@ from proxy.config.yaml_file import unknown
 from proxy.i18n.phrases import OR, Bilingual, joined
 from proxy.policy import time_windows
 from proxy.policy.condition import All, Test, Tree
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.registry import Registry
 
@@ -37,16 +33,14 @@ def read_active(node: Node, registry: Registry) -> Test:
             name = keys["campaign"].text("active: campaign", digits=True)
             if name not in registry.campaigns:
                 description = unknown("campaign", name, registry.campaigns)
-                raise RuleFault(
-                    keys["campaign"].line, f"active: campaign: {description}; registries/campaigns.csv does not name it"
-                )
+                raise keys["campaign"].fault(f"active: campaign: {description}; registries/campaigns.csv does not name it")
             if len(keys) > 1:
-                raise RuleFault(item.line, "active: a campaign has its dates in registries/campaigns.csv")
+                raise item.fault("active: a campaign has its dates in registries/campaigns.csv")
             spans += registry.campaigns[name]
             words.append(Bilingual(f"in campaign {name}", f"在活动“{name}”期间"))
             continue
         if not keys:
-            raise RuleFault(item.line, "active: says neither from nor to")
+            raise item.fault("active: says neither from nor to")
         spans.append(_span(item, keys, "active"))
         words.append(_dates({word: value.text("active") for word, value in keys.items()}))
     description = joined(OR, words)
@@ -70,9 +64,9 @@ def _span(item: Node, keys: dict[str, Node], what: str) -> tuple[float, float]:
             last, timed = time_windows.moment(keys["to"].text(f"{what}: to"))
             last += 0 if timed else time_windows.DAY_S
     except ValueError as fault:
-        raise RuleFault(item.line, f"{what}: {fault}") from None
+        raise item.fault(f"{what}: {fault}") from None
     if last <= first:
-        raise RuleFault(item.line, f"{what}: to is before from (swap them)")
+        raise item.fault(f"{what}: to is before from (swap them)")
     return first, last
 
 
@@ -80,15 +74,13 @@ def read_trial(node: Node) -> float:
     """Until when a rule is judged in shadow: ``{until: 2026-12-01}`` (that day is the first on which it decides), or ``{from: …, for: 7d}``."""
     keys = node.mapping("trial", TRIAL_KEYS)
     if keys.keys() not in ({"until"}, {"from", "for"}):
-        raise RuleFault(
-            node.line, "trial: say until when (until: 2026-12-01), or from when and how long (from: 2026-11-24, for: 7d)"
-        )
+        raise node.fault("trial: say until when (until: 2026-12-01), or from when and how long (from: 2026-11-24, for: 7d)")
     try:
         if "until" in keys:
             return time_windows.moment(keys["until"].text("trial: until"))[0]
         return time_windows.moment(keys["from"].text("trial: from"))[0] + time_windows.duration(keys["for"].text("trial: for"))
     except ValueError as fault:
-        raise RuleFault(node.line, f"trial: {fault}") from None
+        raise node.fault(f"trial: {fault}") from None
 
 
 class RetryAfter(NamedTuple):
@@ -114,9 +106,9 @@ def read_again(keys: dict[str, Node], then: str, *, limited: bool) -> RetryAfter
     if not given:
         return None
     if limited or then not in ("defer", "reject"):
-        raise RuleFault(given[0].line, "defer_until, jitter, max_defer: are for a rule that rejects or defers without a limit")
+        raise given[0].fault("defer_until, jitter, max_defer: are for a rule that rejects or defers without a limit")
     if "max_defer" in keys and then != "defer":
-        raise RuleFault(keys["max_defer"].line, "max_defer: is for a rule that defers (then: defer)")
+        raise keys["max_defer"].fault("max_defer: is for a rule that defers (then: defer)")
     again = RetryAfter(spread_s=_duration(keys, "jitter"), most_s=_duration(keys, "max_defer"))
     if "defer_until" not in keys:
         return again
@@ -127,15 +119,8 @@ def read_again(keys: dict[str, Node], then: str, *, limited: bool) -> RetryAfter
             return again._replace(clock_s=time_windows.clock(written))
         return again._replace(at=time_windows.moment(written)[0])
     except ValueError:
-        raise RuleFault(
-            node.line, f"defer_until: '{written}' is neither a time of day (08:30) nor a moment (2027-03-16 09:00)"
-        ) from None
+        raise node.fault(f"defer_until: '{written}' is neither a time of day (08:30) nor a moment (2027-03-16 09:00)") from None
 
 
 def _duration(keys: dict[str, Node], word: str) -> int:
-    if word not in keys:
-        return 0
-    try:
-        return time_windows.duration(keys[word].text(word))
-    except ValueError as fault:
-        raise RuleFault(keys[word].line, f"{word}: {fault}") from None
+    return keys[word].parsed(word, time_windows.duration) if word in keys else 0

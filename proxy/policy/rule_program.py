@@ -67,13 +67,7 @@ class RuleProgram:
     """The rules of a set, compiled for deciding; immutable."""
 
     def __init__(
-        self,
-        live: Sequence[Rule],
-        bits: Bits,
-        times: Times,
-        shadows: Shadows,
-        registry: Registry,
-        rest: Rest,
+        self, live: Sequence[Rule], bits: Bits, times: Times, shadows: Shadows, registry: Registry, rest: Rest
     ) -> None:
         self._bits, self._times, self._shadows, self._registry = bits, times, shadows, registry
         self._live = [rule for rule in live if not rule.exempt]

@@ -156,20 +156,13 @@ class RuleSet:
 
     def with_orders(self, orders: tuple[Order, ...], paths: Paths | None = None) -> RuleSet:
         """The same rules with other orders and reply paths. Readings of texts are kept, decisions are made anew."""
+        return self._like(self.rules, orders, paths)
+
+    def _like(self, rules: tuple[Rule, ...], orders: tuple[Order, ...], paths: Paths | None) -> RuleSet:
         return RuleSet(
-            self.revision,
-            self.rules,
-            self._base,
-            self.regions,
-            self.registry,
-            self.lists,
-            self.lexicon,
-            self.category_tag,
-            orders,
-            self.reader,
-            desk=self.desk,
-            paths=paths,
-        )
+            self.revision, rules, self._base, self.regions, self.registry, self.lists, self.lexicon, self.category_tag, orders, self.reader,
+            desk=self.desk, paths=paths,
+        )  # fmt: skip
 
     def asked_of(self, path: ReplyPath) -> int:
         """The conditions on reply paths that hold for a path, as bits; -1 if no rule asks for paths."""
@@ -183,20 +176,7 @@ class RuleSet:
             rules = tuple(cut_off(rule) for rule in self.rules)
             if rules == self.rules:
                 return self
-            self._cut_off = RuleSet(
-                self.revision,
-                rules,
-                self._base,
-                self.regions,
-                self.registry,
-                self.lists,
-                self.lexicon,
-                self.category_tag,
-                self.orders,
-                self.reader,
-                desk=self.desk,
-                paths=self.paths,
-            )
+            self._cut_off = self._like(rules, self.orders, self.paths)
         return self._cut_off
 
     # --- time

@@ -1,7 +1,5 @@
 """Defines how rules act while the shared store is out of reach.
 
-In: a rule with ``on_store_failure``. Out: the rule as it is judged then. Never: whether the store is out of reach (the caller knows).
-
     local    counts what this node knows: its own messages, and what it last knew of the others'
     allow    objects to nothing
     defer    asks to try again later, whatever was counted
@@ -17,7 +15,6 @@ from proxy.model.message import Breach, Outcome
 from proxy.model.reasons import GATE_REASONS
 from proxy.policy.evaluation_plan import Rule
 from proxy.policy.limit import Limit
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.source import Node
 
 WORDS = ("local", "allow", "defer")
@@ -27,9 +24,8 @@ def read_cut_off(node: Node, limits: tuple[Limit, ...]) -> str:
     """Reads ``on_store_failure`` of a rule with these limits. Raises RuleFault."""
     word = node.word("on_store_failure", WORDS)
     if not limits or any("recipient" not in limit.keys for limit in limits):
-        raise RuleFault(
-            node.line,
-            "on_store_failure: is for limits on a person's messages (recipient in the key): no other rule needs the store",
+        raise node.fault(
+            "on_store_failure: is for limits on a person's messages (recipient in the key): no other rule needs the store"
         )
     return word
 

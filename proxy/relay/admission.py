@@ -14,6 +14,7 @@ another submit may have been refused for it meanwhile. So no limit is ever excee
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from proxy.model.counters import GateCounters
@@ -21,13 +22,16 @@ from proxy.model.message import Category, Facts, Message, Outcome, Verdict
 from proxy.model.reasons import GATE_REASONS, Reason
 from proxy.model.recipient import Entry, EntryState, in_state, pack_entry
 from proxy.native.loader import compiled
-from proxy.policy import RuleSet, judge
+from proxy.policy.judge import judge
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.record_changes import fingerprint, refused_before
 from proxy.relay.evidence_records import EvidenceRecords
 from proxy.relay.pending_submit import LaneRoutes, PendingSubmit
 from proxy.relay.proposed_rules import CandidateRules
-from proxy.state import Store
 from proxy.state.record import record
+
+if TYPE_CHECKING:
+    from proxy.state.stores.sqlite import SqliteStore
 
 ADOPT_WITHIN_S = 600
 """An identical submit within this time of one with unknown outcome adopts its entry (DESIGN §2)."""
@@ -52,7 +56,7 @@ class Admission:
         self,
         *,
         rules: RuleSet,
-        store: Store,
+        store: SqliteStore,
         routes: LaneRoutes,
         tally: GateCounters,
         on_judge_error: Mapping[Category, Outcome],

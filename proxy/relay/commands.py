@@ -23,6 +23,7 @@ from proxy.journal.records import messages, requests
 from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.reasons import GATE_REASONS
+from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.message_index import SentIndex
 from proxy.relay.pending_submit import Bind, OtherRequest, PendingSubmit, SubmitLane
 from proxy.relay.replace_sm import ReplaceSm
@@ -99,12 +100,9 @@ class MessageQuery(OtherRequest):
 
     def answered(self, frame: Frame) -> None:
         self.settled()
-        message_id = self.queried.message_id if self.queried else b""
-        body = (
-            answer_body(frame, self.carrier_message_id, message_id)
-            if self.frame.command_id == frame.command_id & 0x7FFF_FFFF
-            else b""
-        )
+        message_id, body = self.queried.message_id if self.queried else b"", b""
+        if self.frame.command_id == frame.command_id & 0x7FFF_FFFF:
+            body = answer_body(frame, self.carrier_message_id, message_id)
         self.on_answer(self, "", frame.command_status, body)
 
     def answered_late(self, frame: Frame) -> bool:
@@ -121,16 +119,13 @@ class MessageQuery(OtherRequest):
         return True
 
 
-class SettledQuery:
+class SettledQuery(RecordChange):
     """The outcome of a query (a RecordChange that changes no record): the provider gets it once it is written."""
 
     recipient = 0
 
     def __init__(self, answer: Callable[[float], requests.MessageRequest], then: Callable[[], None]) -> None:
         self._answer, self._then = answer, then
-
-    def apply(self, data: bytes, now: float) -> bytes:
-        return data
 
     def written(self, now: float) -> tuple[int, bytes]:
         return messages.ASKED, pack(self._answer(now))
@@ -261,11 +256,10 @@ class Commands:
             return ""
         message = Message(sender, sent.recipient, content)
         bind, frame = query.bind, query.frame
-        self._relay.change(
-            ReplaceSm(
-                self._relay, self.index, lane, bind, frame, data, queried.message_id, sent, message, query.arrived_s,
-            )
+        replacing = ReplaceSm(
+            self._relay, self.index, lane, bind, frame, data, queried.message_id, sent, message, query.arrived_s,
         )  # fmt: skip
+        self._relay.change(replacing)
         return ""
 
     # -- answers
@@ -274,16 +268,10 @@ class Commands:
         """Journals the outcome of a query, then answers."""
         access, lane = query.bind.access, query.lane
         answer = partial(
-            requests.MessageRequest,
-            provider=access.provider.name,
-            account=access.account.system_id,
-            port=query.queried.source if query.queried else "",
-            carrier=lane.name if lane is not None else "",
-            reason=reason,
-            status=status,
-            data=query.frame.data,
-            body=body,
-        )
+            requests.MessageRequest, provider=access.provider.name, account=access.account.system_id,
+            port=query.queried.source if query.queried else "", carrier=lane.name if lane is not None else "", reason=reason,
+            status=status, data=query.frame.data, body=body,
+        )  # fmt: skip
         self._relay.note(SettledQuery(answer, partial(self._relay.when_synced, 0, partial(_say, query, status, body))))
 
 

@@ -16,7 +16,7 @@ from proxy.journal.records import evidence, messages, requests
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.message import Message, Verdict
 from proxy.model.reasons import IN_REVIEW
-from proxy.policy import review_key
+from proxy.policy.registries.reviewed_texts import review_key
 from proxy.relay.pending_submit import PendingSubmit
 
 REVIEWS_MAX = 32_768

@@ -26,6 +26,7 @@ from typing import NamedTuple, Protocol
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown
+from proxy.relay.effects.record_changes import RecordChange
 from proxy.wire.receipt_ids import receipted
 from proxy.wire.tables import MESSAGE_ID_MAX as ID_OCTETS_MAX
 
@@ -121,8 +122,8 @@ def _digits(number: int, letters: bytes) -> bytes:
     return bytes(reversed(digits))
 
 
-class LearntFormat:
-    """What answers have shown of a carrier's id format, for the journal (a RecordChange that changes no record)."""
+class LearntFormat(RecordChange):
+    """What answers have shown of a carrier's id format, for the journal."""
 
     __slots__ = ("recipient", "_carrier", "_width", "_capitals", "_digested")
 
@@ -130,14 +131,8 @@ class LearntFormat:
         self.recipient = 0
         self._carrier, self._width, self._capitals, self._digested = carrier, width, capitals, digested
 
-    def apply(self, data: bytes, now: float) -> bytes:
-        return data
-
     def written(self, now: float) -> tuple[int, bytes]:
         return messages.IDS, pack(gate_events.LearntIds(now, self._carrier, self._width, self._capitals, tuple(self._digested)))
-
-    def done(self, recorded: int) -> None:
-        return None
 
     def unwritten(self) -> bool:
         return True

@@ -24,20 +24,9 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
-from proxy.policy import agreed
+from proxy.policy.replies.consent import agreed
+from proxy.relay.effects import optouts
 from proxy.relay.effects.consents import ConsentByReply
-from proxy.relay.effects.optouts import (
-    KINDS,
-    Confirmation,
-    DoubtfulHandling,
-    NewSenders,
-    RefusedTexts,
-    ReplyEffect,
-    ReplyTo,
-    Widening,
-    read_deliver_text,
-    widened,
-)
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.lists.hash_dictionary import Dictionary, port_name
@@ -101,22 +90,24 @@ class ReplyHandler:
         self._clock = clock
         self.monotonic = monotonic
 
-    def port_of(self, spelt: str, owner: str, prefix: str) -> ReplyTo:
+    def port_of(self, spelt: str, owner: str, prefix: str) -> optouts.ReplyTo:
         """The port of a reply. ``owner``: the provider that owns it, ``prefix``: its registered prefix; both empty without an owner."""
-        return ReplyTo(Port(spelt, owner, self._relay.directory.ports.near(spelt)), prefix)
+        return optouts.ReplyTo(Port(spelt, owner, self._relay.directory.ports.near(spelt)), prefix)
 
-    def handle(self, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> ReplyEffect:
+    def handle(self, deliver: Deliver, port: str, prefix: str, owner: str, now: float) -> optouts.ReplyEffect:
         """Reads a reply, and queues its effect on the recipient's record (``recipient`` 0: it has none).
 
         The effect knows what the reply meant, and its journal sequence, once later changes of the same recipient are written."""
-        text, meaning = read_deliver_text(deliver)
+        text, meaning = optouts.read_deliver_text(deliver)
         self.write_names()  # in the same commit group: after a crash the names in the record are known
         to = self.port_of(port, owner, prefix)
-        reply = ReplyEffect(deliver.source, text, to, self.dictionary.port, partial(self._written, now), doubts=self._doubts())
+        reply = optouts.ReplyEffect(
+            deliver.source, text, to, self.dictionary.port, partial(self._written, now), doubts=self._doubts()
+        )
         reply.keyword = meaning.keyword
         consents = deliver.state == "readable" and agreed(deliver.text) != ""
         if not meaning.depends and meaning.kind == "none" and not consents:
-            reply.kind = KINDS[meaning.kind]
+            reply.kind = optouts.KINDS[meaning.kind]
             return reply
         try:
             recipient = recipient_of(deliver.source) if port else 0
@@ -128,9 +119,9 @@ class ReplyHandler:
         reply.recipient, reply.review = recipient, meaning.kind == "review"
         self._relay.change(reply)
         if self._relay.rules.compares_texts:
-            self._relay.change(RefusedTexts(reply, self._text_of))
+            self._relay.change(optouts.RefusedTexts(reply, self._text_of))
         if self.settings.widen_after:
-            self._relay.change(Widening(reply, self._widen, partial(self._widened, owner)))
+            self._relay.change(optouts.Widening(reply, self._widen, partial(self._widened, owner)))
         if consents:
             relay, accepts = self._relay, self.settings.accepts_consent
             relay.change(ConsentByReply(reply, relay.rules, relay.store.listed.consented, accepts, self._consented))
@@ -154,19 +145,19 @@ class ReplyHandler:
         self.learn_names()
         names = self.dictionary.take_new()
         for start in range(0, len(names), NAMES_A_RECORD_MAX):
-            self._relay.note(NewSenders(names[start : start + NAMES_A_RECORD_MAX]))
+            self._relay.note(optouts.NewSenders(names[start : start + NAMES_A_RECORD_MAX]))
 
-    def _doubts(self) -> DoubtfulHandling | None:
+    def _doubts(self) -> optouts.DoubtfulHandling | None:
         if self.inbox is None:
             return None
         settings = self.settings
-        return DoubtfulHandling(
+        return optouts.DoubtfulHandling(
             settings.doubtful == "hold", settings.doubtful_then == "pass", self.inbox.standing, self._text_of
         )
 
     # ------------------------------------------------------------------ written, in force
 
-    def _written(self, read_at: float, reply: ReplyEffect) -> None:
+    def _written(self, read_at: float, reply: optouts.ReplyEffect) -> None:
         if reply.doubtful is not None and self.inbox is not None:
             self.inbox.enter(pack(reply.doubtful))
         if reply.opt_outs:
@@ -183,9 +174,11 @@ class ReplyHandler:
 
     def _widen(self, refusals: Sequence[OptOut], now: float) -> OptOut | None:
         settings = self.settings
-        return widened(refusals, settings.widen_after, settings.widen_days, now, self._relay.rules.registry.advertiser_of)
+        return optouts.widened(
+            refusals, settings.widen_after, settings.widen_days, now, self._relay.rules.registry.advertiser_of
+        )
 
-    def _widened(self, owner: str, change: Widening) -> None:
+    def _widened(self, owner: str, change: optouts.Widening) -> None:
         assert change.opt_out is not None
         self._tally.optouts["reply", change.opt_out.scope, owner] += 1
 
@@ -193,14 +186,16 @@ class ReplyHandler:
         assert change.consent is not None
         self._tally.consent_replies[change.consent.provider, "accepted" if change.consent.reviewer else "unreviewed"] += 1
 
-    def _restored(self, reply: ReplyEffect) -> None:
+    def _restored(self, reply: optouts.ReplyEffect) -> None:
         self._tally.restores[reply.provider,] += 1
 
-    def _in_force(self, read_at: float, reply: ReplyEffect) -> None:
+    def _in_force(self, read_at: float, reply: optouts.ReplyEffect) -> None:
         self._tally.optout_effect_seconds.observe(max(0.0, self._clock() - read_at))
         text = self.settings.confirm.get(reply.provider, "")
         if text and not self._relay.draining:
-            self._relay.change(Confirmation(reply, confirmation(text, reply, self._signature_name), self._confirmation_written))
+            self._relay.change(
+                optouts.Confirmation(reply, confirmation(text, reply, self._signature_name), self._confirmation_written)
+            )
 
     def _signature_name(self, signature: int) -> str:
         """An advertiser's signature as text; empty if it is not known any more."""
@@ -209,10 +204,10 @@ class ReplyHandler:
 
     # ------------------------------------------------------------------ the confirmation
 
-    def _confirmation_written(self, confirmation: Confirmation, recorded: int) -> None:
+    def _confirmation_written(self, confirmation: optouts.Confirmation, recorded: int) -> None:
         self._relay.when_synced(recorded, partial(self._send_confirmation, confirmation))
 
-    def _send_confirmation(self, confirmation: Confirmation) -> None:
+    def _send_confirmation(self, confirmation: optouts.Confirmation) -> None:
         """The recipient's record and the journal have the confirmation: it may leave."""
         reply = confirmation.reply
         pending = self._confirmation_submit(confirmation)
@@ -225,7 +220,7 @@ class ReplyHandler:
         self._tally.confirmations[reply.provider, "sent"] += 1
         lane.put(pending)
 
-    def _confirmation_submit(self, confirmation: Confirmation) -> PendingSubmit:
+    def _confirmation_submit(self, confirmation: optouts.Confirmation) -> PendingSubmit:
         """A submit of the gate itself: no bind waits for its answer, and it has no entry (``entry_id`` 0)."""
         reply, text = confirmation.reply, confirmation.text
         octets, data_coding = encode(text)
@@ -242,7 +237,7 @@ class ReplyHandler:
         return pending
 
 
-def confirmation(text: str, reply: ReplyEffect, signature_name: Callable[[int], str]) -> str:
+def confirmation(text: str, reply: optouts.ReplyEffect, signature_name: Callable[[int], str]) -> str:
     """The text, with the stopped advertisers in place of ``{who}``, or behind it if there is no ``{who}``."""
     plain, around = ("{who}" not in text), text.replace("{who}", "")
     if plain:

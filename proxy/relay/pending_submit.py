@@ -366,3 +366,7 @@ def _word(pending: PendingSubmit) -> str:
     if pending.verdict is not None and pending.verdict.outcome is not Outcome.ALLOW:
         return OUTCOME_WORDS[pending.verdict.outcome]
     return "defer" if pending.status in _TEMPORARY else "reject"
+
+
+LongSubmit = LongMessage[PendingSubmit]
+"""A long message, each part of which is a submit."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from proxy.model.counters import GateCounters
 from proxy.model.message import Counters, Message, Order, Outcome, Verdict
 from proxy.model.recipient import Recipient
-from proxy.policy import RuleSet, judge
+from proxy.policy.judge import judge
 from proxy.policy.reply_paths import Paths
+from proxy.policy.ruleset import RuleSet
 
 
 class CandidateRules:

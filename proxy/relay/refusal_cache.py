@@ -20,7 +20,8 @@ from proxy.journal.encoding import pack
 from proxy.journal.records import messages, requests
 from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, Sender, Verdict
 from proxy.model.reasons import GATE_REASONS, Reason
-from proxy.policy import Rule, RuleSet
+from proxy.policy.evaluation_plan import Rule
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.pending_submit import PendingSubmit
 
 REPEAT_S = 600.0

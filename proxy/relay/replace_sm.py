@@ -20,10 +20,11 @@ from proxy.journal.records.messages import VERDICT, pack_verdict
 from proxy.model.message import Message, Take
 from proxy.model.reasons import GATE_REASONS
 from proxy.model.recipient import Entry
+from proxy.relay.effects.record_changes import RecordChange
 from proxy.relay.message_index import KNOWN_S, IndexedMessage, SentIndex
 from proxy.relay.pending_submit import Bind, OtherRequest, SubmitLane, count
 from proxy.relay.submit import Relay
-from proxy.state import WritableCounters
+from proxy.state.counters.aggregates import Aggregates
 from proxy.state.record import record
 from proxy.wire import Frame, response
 from proxy.wire.tables import ESME_RREPLACEFAIL, ESME_RSUBMITFAIL, REPLACE_SM
@@ -56,7 +57,7 @@ class ReplaceSm(OtherRequest):
         index.in_doubt[message_id] += 1
 
     @property
-    def counters(self) -> WritableCounters:
+    def counters(self) -> Aggregates:
         return self._relay.store.counters
 
     # -- as a Change
@@ -181,7 +182,7 @@ class ReplaceSm(OtherRequest):
         self._relay.answer(self.recorded, self, b"")
 
 
-class Restore:
+class Restore(RecordChange):
     """A RecordChange that replaces the entry of the new text by that of the old one, and gives back what the new one took. Idempotent by
     both ids."""
 
@@ -228,7 +229,7 @@ class Restore:
         return self._status is not None
 
 
-class GivenBack:
+class GivenBack(RecordChange):
     """A journal record behind a late Restore (a RecordChange that changes no record): what the new text gives back to aggregates. A replay
     no longer looks for the verdict once its outcome was unknown."""
 
@@ -236,14 +237,8 @@ class GivenBack:
         self.recipient = restore.recipient
         self._restore = restore
 
-    def apply(self, data: bytes, now: float) -> bytes:
-        return data
-
     def written(self, now: float) -> tuple[int, bytes] | None:
         return (messages.SHARE, self._restore.share(now)) if self._restore.given_back else None
-
-    def done(self, recorded: int) -> None:
-        return None
 
     def unwritten(self) -> bool:
         return True

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.counters import GateCounters
@@ -36,7 +36,7 @@ from proxy.model.message import Category, Message, Outcome
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.reasons import GATE_REASONS
 from proxy.native.loader import compiled
-from proxy.policy import RuleSet
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.account_access import Directory
 from proxy.relay.admission import ON_JUDGE_ERROR, Admission
 from proxy.relay.batching import Batching
@@ -44,12 +44,14 @@ from proxy.relay.commit import Commit
 from proxy.relay.effects.record_changes import Effect, EntryFate, RecordChange, ResendAccepted, was_sent_twice
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.multipart.shared import SharedParts
-from proxy.relay.multipart.transaction import MultipartStore
 from proxy.relay.pending_submit import Bind, LaneRoutes, OtherRequest, PendingSubmit, count, refusal_body_of
 from proxy.relay.refusal_cache import RefusalCache
-from proxy.state import Store
 from proxy.wire import ContentCache, Frame, Malformed
 from proxy.wire.reserved_values import ReservedContent
+
+if TYPE_CHECKING:
+    from proxy.state.shared.multipart_exchange import MultipartExchange
+    from proxy.state.stores.sqlite import SqliteStore
 
 ESME_RSYSERR = 0x08
 OUR_FAULT = frozenset(("journal-down", "draining"))
@@ -62,7 +64,7 @@ class Relay:
         *,
         directory: Directory,
         rules: RuleSet,
-        store: Store,
+        store: SqliteStore,
         journal: Journal,
         routes: LaneRoutes,
         tally: GateCounters,
@@ -114,7 +116,7 @@ class Relay:
         self._next_rules: RuleSet | None = None
         """Rules that come into force once the batches under way are written."""
 
-    def share(self, sheets: MultipartStore, life: int, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
+    def share(self, sheets: MultipartExchange, life: int, clock: Callable[[], float], monotonic: Callable[[], float]) -> None:
         """Other gates may get parts of the same long messages. ``life``: a number that no other gate has, nor this gate after a restart."""
         shared_parts = SharedParts(
             sheets, self.parts, life, spawn=self._spawn, wake=self._wake, clock=clock, monotonic=monotonic

@@ -17,7 +17,8 @@ from proxy.journal.write_ahead_log import Journal
 from proxy.relay.effects.list_import import ChunkedImports
 from proxy.relay.message_ids import MessageIds
 from proxy.relay.submit import Relay
-from proxy.state import EmbeddedStore, StateError
+from proxy.state import StateError
+from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
 
@@ -36,7 +37,7 @@ class JournalReader(Protocol):
 class Checkpoints:
     def __init__(
         self,
-        store: EmbeddedStore,
+        store: SqliteStore,
         journal: Journal,
         relay: Relay,
         ids: MessageIds,

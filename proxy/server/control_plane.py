@@ -65,8 +65,9 @@ from proxy.operations.declaration import handlers_of, permissions_of
 from proxy.operations.http import HttpRoute
 from proxy.operations.rule_hits import Hits
 from proxy.operations.whoami import WhoAmI
-from proxy.policy import RuleSet, time_windows
+from proxy.policy import time_windows
 from proxy.policy.operator_orders import words_of
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.consents import ConsentImport
 from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
@@ -74,7 +75,7 @@ from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
 from proxy.server.audit_process import Auditor
 from proxy.server.console_process import ConsoleProcess
-from proxy.state import EmbeddedStore
+from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
 
@@ -99,7 +100,7 @@ class ControlPlane:
         self,
         control: Path,
         relay: Relay,
-        store: EmbeddedStore,
+        store: SqliteStore,
         journal: Journal,
         kick: Callable[[], None],
         providers: Providers,

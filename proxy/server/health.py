@@ -28,15 +28,15 @@ from proxy.runtime.build_info import build_info
 from proxy.server.control_plane import ControlPlane
 from proxy.server.maintenance import Maintenance
 from proxy.server.reload import Reload
-from proxy.state import EmbeddedStore
 from proxy.state.mailbox.mailbox import UNOWNED
+from proxy.state.stores.sqlite import SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
     tally: GateCounters
     relay: Relay
-    store: EmbeddedStore
+    store: SqliteStore
     journal: Journal
     providers: Providers
     carrier_accounts: Sequence[CarrierAccount]

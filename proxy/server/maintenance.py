@@ -30,7 +30,7 @@ from proxy.relay.submit import Relay
 from proxy.runtime.background import Background
 from proxy.runtime.gc_policy import GcPolicy
 from proxy.server.control_plane import ControlPlane
-from proxy.state import EmbeddedStore
+from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ CLOCK_STEP_S = 1.0
 @dataclass
 class Maintenance:
     relay: Relay
-    store: EmbeddedStore
+    store: SqliteStore
     journal: Journal
     syncer: Syncer
     providers: Providers

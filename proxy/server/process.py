@@ -17,7 +17,6 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from proxy import policy
 from proxy.config import Settings, SettingsError, Worker, load, secret_files, worker_of
 from proxy.journal.sealing import SealingError
 from proxy.journal.write_ahead_log import JournalDamaged, JournalDown
@@ -26,6 +25,7 @@ from proxy.net.tls import TlsError
 from proxy.operations.control import ControlError
 from proxy.operations.worker_channel import VARIABLE as LIFELINE
 from proxy.operations.worker_channel import WorkerEnd
+from proxy.policy.loading.problem import RulesError
 from proxy.runtime import cpu_affinity, hardening
 from proxy.runtime.allocator import in_large_pages
 from proxy.runtime.build_info import build_info
@@ -133,7 +133,7 @@ async def _open(settings: Settings, path: Path, accept_loss: bool, worker: Worke
     try:
         gate = GateProcess(settings, path, asyncio.get_running_loop(), accept_loss, worker)
         await gate.start()
-    except policy.RulesError as error:
+    except RulesError as error:
         raise StartError("\n".join(str(problem) for problem in error.problems)) from error
     except (StateError, JournalDamaged, JournalDown, SealingError, ControlError, TlsError, OSError) as error:
         raise StartError(_with_advice(error)) from error

@@ -21,12 +21,13 @@ from proxy.journal.write_ahead_log import OsDisk, read
 from proxy.relay.effects.replay import ID_GAP, Replayed, replay, settle_open
 from proxy.relay.message_ids import MessageIds
 from proxy.relay.message_index import Restoring, SentIndex
-from proxy.state import EmbeddedStore, StateError, open_store
+from proxy.state import StateError, open_store
 from proxy.state.shared.connection import ServerLogin
+from proxy.state.stores.sqlite import SqliteStore
 
 
 class Recovered(NamedTuple):
-    store: EmbeddedStore
+    store: SqliteStore
     """Locked: call ``abandon`` if the start fails later."""
     disk: OsDisk
     """The journal's."""
@@ -40,7 +41,7 @@ class Recovered(NamedTuple):
 
 def recover(settings: Settings, accept_loss: bool = False) -> Recovered:
     """Raises StateError, JournalDamaged, SealingError or OSError; then nothing is locked."""
-    store: EmbeddedStore = open_store(settings.store, accept_loss=accept_loss, **_shared_by(settings))
+    store: SqliteStore = open_store(settings.store, accept_loss=accept_loss, **_shared_by(settings))
     try:
         return _recover(settings, store, accept_loss)
     except BaseException:
@@ -48,7 +49,7 @@ def recover(settings: Settings, accept_loss: bool = False) -> Recovered:
         raise
 
 
-def _recover(settings: Settings, store: EmbeddedStore, accept_loss: bool) -> Recovered:
+def _recover(settings: Settings, store: SqliteStore, accept_loss: bool) -> Recovered:
     pseudonym_key = PseudonymKey(
         settings.archive.keys, store.erased
     )  # before the journal is read: erased persons must be recognised in it

@@ -16,12 +16,12 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
-from proxy.cluster.forwarding import Forwarding, LetterStore
-from proxy.cluster.replication import Replication, ReplicationLog
+from proxy.cluster.forwarding import Forwarding
+from proxy.cluster.replication import Replication
 from proxy.config import WORKER_VARIABLE, MailboxBounds, Settings, Worker
 from proxy.desk.archiving.roller import Roller
 from proxy.desk.revisions.cluster_deployment import ClusterDeployment
@@ -56,6 +56,9 @@ from proxy.server.recovery import recover
 from proxy.server.relay_task import Batches, RelayTask, run_to_end
 from proxy.server.reload import Reload, optout_settings_of, part_bounds_of
 from proxy.state.mailbox.mailbox import Bounds
+
+if TYPE_CHECKING:
+    from proxy.state.stores.valkey import ValkeyStore
 
 log = structlog.get_logger()
 
@@ -188,7 +191,7 @@ class GateProcess:
     def _build_replication(self) -> Replication:
         """Makes the exchange with the other gates on the store."""
         assert self.settings.shared is not None
-        found, store = self.recovered.found, cast("ReplicationLog", self.store)
+        found, store = self.recovered.found, cast("ValkeyStore", self.store)
         assert found.listings is not None
         store.read_to = max(store.read_to, found.read_to)
         unpublished = [(one.sequence, one.kind, one.body) for one in found.unpublished]
@@ -265,7 +268,7 @@ class GateProcess:
         ]
         if self.replication is not None:
             self.forwarding = Forwarding(
-                cast("LetterStore", self.store), self.deliver_relay, self._bound, self.turns.wake, self.loop.time
+                cast("ValkeyStore", self.store), self.deliver_relay, self._bound, self.turns.wake, self.loop.time
             )
             self._tasks += [self.loop.create_task(one.run()) for one in (self.replication, self.forwarding)]
         if isinstance(self.rule_deployment, ClusterDeployment):

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from proxy import policy
 from proxy.journal.disk import OsDisk
 from proxy.model.message import hash48
 from proxy.model.number import recipient_of
+from proxy.policy.loading.load_rules import load
 from proxy.sim import synthetic_recipients
 from proxy.sim.bench.options import BenchFailed
 from proxy.sim.texts import standard
@@ -80,7 +80,7 @@ def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(tmp_pa
     settings = (tmp_path / "gate106.yaml").read_text()
     assert '"tps": 1000000.0' in settings
     assert "sim-quota" in (tmp_path / "rules" / "sim-quotas.yaml").read_text()
-    registry = policy.load(tmp_path / "rules").registry
+    registry = load(tmp_path / "rules").registry
     assert len(registry.advertisers) > filled_registries.OTHERS / 2
     assert all(registry.advertiser_of(hash48(one.signature)) in registry.advertisers for one in standard())
     assert "--lived-in" in result.command

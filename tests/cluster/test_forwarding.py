@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -116,7 +116,7 @@ def test_a_letter_that_this_gate_stumbles_over_holds_up_none_behind_it_and_none_
 
     async def live() -> None:
         loop = asyncio.get_running_loop()
-        taken.post = post = Forwarding(letters, cast("DeliverRelay", taken), list, lambda: None, loop.time)
+        taken.post = post = Forwarding(cast("Any", letters), cast("DeliverRelay", taken), list, lambda: None, loop.time)
         running = loop.create_task(post.run())
         await until(lambda: letters.sent and not letters.stream, "all taken")
         assert [("jia" in one, "yi" in one) for one in taken.came] == [(True, False), (False, True)]
@@ -138,7 +138,7 @@ def test_under_a_steady_flow_the_stream_holds_what_is_not_synced_and_little_more
 
     async def live() -> None:
         loop = asyncio.get_running_loop()
-        taken.post = post = Forwarding(letters, cast("DeliverRelay", taken), list, lambda: None, loop.time)
+        taken.post = post = Forwarding(cast("Any", letters), cast("DeliverRelay", taken), list, lambda: None, loop.time)
         running = loop.create_task(post.run())
         await until(lambda: letters.looks > 50, "many looks")
         running.cancel()

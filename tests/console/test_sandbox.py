@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy import policy
 from proxy.console import sandbox
 from proxy.console.sandbox import Sandbox
 from proxy.operations.client import CannotAsk
+from proxy.policy.loading.load_rules import load_all
 from proxy.state.revision_store import RevisionStore
 from tests.e2e.gate import RULES
 
@@ -37,7 +37,7 @@ def kept(tmp_path: Path) -> str:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "rules.yaml").write_text(RULES)
     (tmp_path / "gate106.yaml").write_text(SETTINGS.replace("{folder}", str(tmp_path)))
-    loaded = policy.load_all(tmp_path / "rules")
+    loaded = load_all(tmp_path / "rules")
     RevisionStore(tmp_path / "revisions", 10).save(loaded.rules.revision, loaded.files)
     return loaded.rules.revision
 
@@ -91,7 +91,7 @@ def test_of_lists_and_registries_a_difference_says_how_long_they_are_and_nothing
     (tmp_path / "rules" / "lists").mkdir()
     (tmp_path / "rules" / "lists" / "people.csv").write_text("13800210500\n13800210501\n")
     (tmp_path / "rules" / "rules.yaml").write_text(RULES + "lists: {people: {file: lists/people.csv, suppress: global}}\n")
-    loaded = policy.load_all(tmp_path / "rules")
+    loaded = load_all(tmp_path / "rules")
     RevisionStore(tmp_path / "revisions", 10).save(loaded.rules.revision, loaded.files)
     found = {one["file"]: one for one in asyncio.run(shop.differs(kept, loaded.rules.revision))}
     assert (found["lists/people.csv"]["rows"], found["lists/people.csv"]["after"]) == ([], 2)

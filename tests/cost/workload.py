@@ -25,8 +25,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from proxy import policy
 from proxy.model.message import Category
+from proxy.policy.loading.load_rules import load
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.relay.proposed_rules import CandidateRules
@@ -144,8 +144,8 @@ class Road:
         if lived_in:
             (shipped / "sim-quotas.yaml").write_text(quotas(), encoding="utf-8")
             _live_in(harness, folder)
-            harness.relay.admission.candidate = CandidateRules(policy.load(shipped), harness.tally)
-        harness.relay.rules = policy.load(shipped)
+            harness.relay.admission.candidate = CandidateRules(load(shipped), harness.tally)
+        harness.relay.rules = load(shipped)
         self.line = Line(harness.binds["jia"].access)
         self.link = Session("carrier", Timers(), 0.0, 10**9)
         self.now = NOON

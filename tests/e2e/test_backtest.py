@@ -11,14 +11,14 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from proxy import policy
 from proxy.config import load
 from proxy.desk.backtest.commit_groups import groups_of
 from proxy.desk.backtest.environment import Senders
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.submit_case import SubmitCase
 from proxy.journal.write_ahead_log import OsDisk
-from proxy.policy import RuleSet
+from proxy.policy.loading.load_rules import load as load_rules
+from proxy.policy.ruleset import RuleSet
 from proxy.state import open_store
 from proxy.state.revision_store import RevisionStore
 from tests.commands import app
@@ -56,7 +56,7 @@ def by_the_rules_of_then(gate: Gate) -> list[SubmitCase]:
 
     def rules_of(revision: str) -> RuleSet:
         if revision not in sets:
-            sets[revision] = policy.load(kept.path(revision))
+            sets[revision] = load_rules(kept.path(revision))
         return sets[revision]
 
     cases: list[SubmitCase] = []

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from proxy import config, policy
+from proxy import config
 from proxy.desk.api.operation_table import OPERATIONS
 from proxy.desk.precheck.campaign_file import BadCampaign, read_campaign
 from proxy.journal.encoding import RECORDS, pack, unpack
@@ -30,6 +30,8 @@ from proxy.model.number import NotARecipient, mask, recipient_of
 from proxy.net.proxy_protocol import ProxyHeaderError, read_header
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.parameters import read_values
+from proxy.policy.loading.load_rules import load
+from proxy.policy.loading.problem import RulesError
 from proxy.policy.replies.optout import read_reply
 from proxy.policy.text.bidi import _PAIRS, display_orders
 from proxy.wire import ContentCache, Frame, Malformed, enquire_link, read_deliver, read_fields, read_receipt, read_submit
@@ -191,8 +193,8 @@ def rules(data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data[1 : FILE_BYTES_MAX + 1])
     try:
-        policy.load(folder)
-    except policy.RulesError as error:
+        load(folder)
+    except RulesError as error:
         assert error.problems
         for problem in error.problems:
             assert problem.file

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from proxy.journal.encoding import RECORDS, pack
-from proxy.journal.record_text import DECLARING, kinds_table, record_text
+from proxy.journal.record_text import DECLARING, record_text
 from proxy.journal.records import delivers, gate_events, messages, operator_actions
 from proxy.journal.segment import JournalRecord
 from proxy.model.recipient import OptOut
+from tests.guide import kinds_table
 from tests.journal.records.test_declared import BY_KIND, NUMBERS
 
 MING = 13800210500

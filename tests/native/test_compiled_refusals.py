@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy import policy
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
 from proxy.native.loader import PURE
-from proxy.policy import RuleSet
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.relay import commit as handover_room
 from proxy.relay import refusal_cache
 from proxy.relay.admission import Admission
@@ -101,7 +101,7 @@ def pure() -> pytest.MonkeyPatch:
 @contextmanager
 def loaded_once(rules: RuleSet) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(policy, "load", lambda folder: rules)
+        patch.setattr("tests.harness.load", lambda folder: rules)
         yield
 
 
@@ -112,7 +112,7 @@ def _loaded(rules: str = RULES) -> RuleSet:
             Path(folder, name).write_text("".join(f"{one}\n" for one in people), encoding="utf-8")
         Path(folder, "registries").mkdir()
         Path(folder, "registries", "signatures.csv").write_text(SIGNED, encoding="utf-8")
-        return policy.load(Path(folder))
+        return load(Path(folder))
 
 
 SETS = _loaded(), _loaded()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from proxy.model.message import Category, Content
 from proxy.native import loader
 from proxy.native.loader import PURE
-from proxy.policy import load
+from proxy.policy.loading.load_rules import load
 from proxy.policy.text_reader import Reader
 from proxy.runtime.shipped_files import shipped
 from proxy.wire import ContentCache, joined_text  # noqa: F401 # registers its functions

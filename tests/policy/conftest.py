@@ -14,8 +14,12 @@ import pytest
 from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Verdict
 from proxy.model.number import recipient_of
 from proxy.model.recipient import Entry, OptOut
-from proxy.policy import Regions, RuleSet, judge, load, text_reader, time_windows
+from proxy.policy import text_reader, time_windows
 from proxy.policy.explanation.history import Past, PastCounts
+from proxy.policy.judge import judge
+from proxy.policy.loading.load_rules import load
+from proxy.policy.registries.regions import Regions
+from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.lexicon import Lexicon
 from proxy.policy.text.scanner import Scanner
 

@@ -9,8 +9,10 @@ import pytest
 
 from proxy.config import SettingsError
 from proxy.config import load as load_settings
-from proxy.policy import RulesError, check, load
+from proxy.policy.loading.check import check
 from proxy.policy.loading.folder import FILE_BYTES_MAX
+from proxy.policy.loading.load_rules import load
+from proxy.policy.loading.problem import RulesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,10 @@ import pytest
 
 from proxy.model.message import Content
 from proxy.model.recency_filter import RecencyFilter
-from proxy.policy import RulesError, RuleSet, load, load_all
 from proxy.policy.loading.folder import PIECE_CHARACTERS, lines_of
+from proxy.policy.loading.load_rules import load, load_all
+from proxy.policy.loading.problem import RulesError
+from proxy.policy.ruleset import RuleSet
 from proxy.policy.text_reader import Reader
 
 RULE = "rules:\n  - {id: words, when: {text: {file: lists/words.txt}}, then: reject, reason: keyword}\n"

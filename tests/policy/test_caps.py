@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Category, Content, Message, Outcome, Sender
 from proxy.model.recipient import Entry
-from proxy.policy import judge, load, time_windows
+from proxy.policy import time_windows
 from proxy.policy.explanation.history import Past, PastCounts
+from proxy.policy.judge import judge
+from proxy.policy.loading.load_rules import load
 from tests.examples import examples
 
 if TYPE_CHECKING:
@@ -267,6 +269,6 @@ tests:
 """,
         encoding="utf-8",
     )
-    from proxy.policy import check
+    from proxy.policy.loading.check import check
 
     assert check(tmp_path).problems == []

@@ -9,8 +9,11 @@ import pytest
 from proxy.model.message import Category, Content, Message, Order, Outcome, Sender, Verdict
 from proxy.model.number import recipient_of
 from proxy.model.recipient import OptOut
-from proxy.policy import RuleSet, explain, judge, judge_text, time_windows
+from proxy.policy import time_windows
+from proxy.policy.explanation.explain import explain
 from proxy.policy.explanation.history import NOTHING, Past
+from proxy.policy.judge import judge, judge_text
+from proxy.policy.ruleset import RuleSet
 from tests.policy.conftest import Make
 
 JIA = Sender.of("jia", "jia", "10690001", "10690", Category.MARKETING)

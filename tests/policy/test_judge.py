@@ -9,9 +9,10 @@ import pytest
 from proxy.model.message import Category, Content, Message, Outcome, Sender, hash48
 from proxy.model.number import recipient_of
 from proxy.model.recipient import HOLD_S
-from proxy.policy import evaluation_plan, facts, load, time_windows
+from proxy.policy import evaluation_plan, time_windows
 from proxy.policy.explanation.history import NOTHING, Past
-from proxy.policy.judge import judge
+from proxy.policy.judge import facts, judge
+from proxy.policy.loading.load_rules import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable

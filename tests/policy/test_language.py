@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Breach, Category, Content, Outcome
 from proxy.model.reasons import Reason
-from proxy.policy import RulesError, explain, load, review_key, time_windows
+from proxy.policy import time_windows
+from proxy.policy.explanation.explain import explain
 from proxy.policy.explanation.history import NOTHING, PastCounts
 from proxy.policy.limit import Limit
+from proxy.policy.loading.load_rules import load
+from proxy.policy.loading.problem import RulesError
+from proxy.policy.registries.reviewed_texts import review_key
 from proxy.policy.registries.templates import TemplateRow, Templates
 from proxy.policy.time_windows import Window
 from tests.examples import examples

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from proxy.config import Account, Provider
 from proxy.model.message import Category
-from proxy.policy import check, time_windows
+from proxy.policy import time_windows
+from proxy.policy.loading.check import check
 from proxy.policy.loading.lint import lint
 from tests.commands import app
 from tests.examples import examples

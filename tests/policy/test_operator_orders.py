@@ -8,9 +8,11 @@ import pytest
 
 from proxy.model.message import ORDER_NUMBERS_FROM, Category, Content, Message, Order, Sender
 from proxy.model.number import recipient_of
-from proxy.policy import NotInScope, explain, judge_text, time_windows
+from proxy.policy import time_windows
+from proxy.policy.explanation.explain import explain
 from proxy.policy.explanation.history import Past
-from proxy.policy.operator_orders import scope_of, words_of
+from proxy.policy.judge import judge_text
+from proxy.policy.operator_orders import NotInScope, scope_of, words_of
 
 AD = "【测试】双11优惠券 拒收请回复R"
 OTP = "【测试】您的验证码是482913, 5分钟内有效"

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from proxy.policy import RulesError, check, load
+from proxy.policy.loading.check import check
+from proxy.policy.loading.load_rules import load
+from proxy.policy.loading.problem import RulesError
 from tests.policy.catalogue import WITH_THE_DESK
 
 GOOD = "{id: a, watch: complaints, per: month, steps: {above: 1, then: warn}}"

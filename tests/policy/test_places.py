@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from proxy.model.message import Category, Content, Sender
-from proxy.policy import load
 from proxy.policy.evaluation_plan import Plan
+from proxy.policy.loading.load_rules import load
 from proxy.policy.registries.regions import SEGMENT_FIRST
 from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.encoded_submits import DeckPorts

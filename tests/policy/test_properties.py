@@ -16,9 +16,14 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Category, Content, Message, Outcome, Sender, Verdict
 from proxy.model.recipient import OptOut
-from proxy.policy import Regions, RuleSet, explain, judge, load, time_windows
+from proxy.policy import time_windows
+from proxy.policy.explanation.explain import explain
 from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.explanation.precheck import forecast
+from proxy.policy.judge import judge
+from proxy.policy.loading.load_rules import load
+from proxy.policy.registries.regions import Regions
+from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.category_evidence import evidence
 from tests.examples import examples
 from tests.policy.conftest import Make, entry_of, scanners_kept

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Category, Content, Message, Sender, hash48
 from proxy.model.recipient import Entry, OptOut, RefusedText
-from proxy.policy import RuleSet, judge, load
 from proxy.policy.explanation.history import PastCounts
+from proxy.policy.judge import judge
+from proxy.policy.loading.load_rules import load
 from proxy.policy.refusal_match import NAMES_MAX, RefusalMatch
 from proxy.policy.renamed_senders import refused_text
+from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.folding import normal_signature
 from proxy.relay.effects.record_changes import refused_before
 from proxy.state.record import consent_requests, record

@@ -6,9 +6,11 @@ import pytest
 
 from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.number import recipient_of
-from proxy.policy import as_text, explain, load
+from proxy.policy.explanation.explain import explain
 from proxy.policy.explanation.history import NOTHING, Past
+from proxy.policy.explanation.lines import as_text
 from proxy.policy.loading.check import check
+from proxy.policy.loading.load_rules import load
 from proxy.policy.loading.problem import RulesError
 from proxy.policy.loading.schema import schema
 from proxy.policy.reply_paths import ReplyPath

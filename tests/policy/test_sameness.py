@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Category, Content, Message, Outcome, Sender, Verdict
 from proxy.model.recipient import Entry, OptOut
-from proxy.policy import RuleSet, judge, load, time_windows
+from proxy.policy import time_windows
 from proxy.policy.explanation.history import Past, PastCounts
+from proxy.policy.judge import judge
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from tests.examples import examples
 from tests.policy.conftest import scanners_kept
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy import policy
 from proxy.model.message import Category, Content, Message, Outcome, Sender
 from proxy.model.reasons import GATE_REASONS
-from proxy.policy import judge
 from proxy.policy.explanation.history import Past
+from proxy.policy.judge import judge
+from proxy.policy.loading.load_rules import load
 
 NOON = 1_762_833_600.0
 RULE = """
@@ -22,7 +22,7 @@ rules:
 
 def says(tmp_path: Path, more: str, *, number: int = 13800210500, category: Category = Category.MARKETING) -> str:
     (tmp_path / "rules.yaml").write_text(RULE.format(more=more), encoding="utf-8")
-    rules = policy.load(tmp_path)
+    rules = load(tmp_path)
     message = Message(Sender("jia", "jia", "1069001", "1069001", category), number, Content("hello", "text", b"1"))
     verdict = judge(message, Past(), rules.cut_off, NOON, Counters())
     return f"{verdict.outcome.word} {verdict.rule} {verdict.reason.name if verdict.reason else ''}".strip()
@@ -57,7 +57,7 @@ def test_a_ban_does_not_depend_on_the_store(tmp_path):
 
 def test_without_such_rules_the_set_is_the_very_same(tmp_path):
     (tmp_path / "rules.yaml").write_text(RULE.format(more=""), encoding="utf-8")
-    rules = policy.load(tmp_path)
+    rules = load(tmp_path)
     assert rules.cut_off is rules
     assert GATE_REASONS["store-down"].status == 0x14
     assert Outcome.DEFER < Outcome.REJECT

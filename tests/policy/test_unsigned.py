@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 from proxy.i18n.phrases import in_language
 from proxy.model.message import UNSIGNED, Category, Content, Message, Outcome, Sender, hash48, hash_unsigned
 from proxy.model.recipient import Entry, pack_entry
-from proxy.policy import RuleSet, explain, judge, load, time_windows
+from proxy.policy import time_windows
+from proxy.policy.explanation.explain import explain
 from proxy.policy.explanation.history import NOTHING, Past, PastCounts
+from proxy.policy.judge import judge
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.runtime.shipped_files import shipped
 from proxy.state.record import record
 from proxy.wire import submit_sm, submit_sm_resp

@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import pytest
 
-from proxy import policy
 from proxy.journal.write_ahead_log import read
 from proxy.model.pseudonym import Pseudonymizer
 from proxy.model.rate import Rate
 from proxy.native.loader import PURE
+from proxy.policy.loading.load_rules import load
 from proxy.relay import commit
 from proxy.relay.admission import Admission
 from proxy.relay.batching import Batching
@@ -104,7 +104,7 @@ def await_approval(harness: Harness, folder: Path, rules: str) -> None:
         (folder / "waiting").mkdir()
         (folder / "waiting" / "some.csv").write_text(f"recipient\n{LI}\n", encoding="utf-8")
         (folder / "waiting" / "rules.yaml").write_text(rules, encoding="utf-8")
-        harness.relay.admission.candidate = CandidateRules(policy.load(folder / "waiting"), harness.tally)
+        harness.relay.admission.candidate = CandidateRules(load(folder / "waiting"), harness.tally)
 
 
 class Sheets:
@@ -131,7 +131,7 @@ class Sheets:
 
 def sharing(harness: Harness) -> Sheets:
     sheets = Sheets(harness)
-    harness.relay.share(sheets, 1, lambda: harness.now, lambda: harness.now)
+    harness.relay.share(cast("Any", sheets), 1, lambda: harness.now, lambda: harness.now)
     return sheets
 
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from proxy import policy
 from proxy.native.loader import PURE
+from proxy.policy.loading.load_rules import load
 from proxy.relay.batching import Batching
 from proxy.relay.proposed_rules import CandidateRules
 from tests.examples import examples
@@ -70,7 +70,7 @@ def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, mo
     harness = Harness(tmp_path)
     (tmp_path / "waiting").mkdir()
     (tmp_path / "waiting" / "rules.yaml").write_text(STRICTER, encoding="utf-8")
-    harness.relay.admission.candidate = proposal = CandidateRules(policy.load(tmp_path / "waiting"), harness.tally)
+    harness.relay.admission.candidate = proposal = CandidateRules(load(tmp_path / "waiting"), harness.tally)
     for person in (SHANGHAI, BEIJING):  # the plans are made by these
         harness.submit("jia", person, TEXT)
 
@@ -78,7 +78,7 @@ def test_nothing_is_left_to_the_interpreter_while_a_set_waits(tmp_path: Path, mo
         raise AssertionError("message by message")
 
     monkeypatch.setitem(cast("Any", PURE), "admission_judge", asked)
-    monkeypatch.setattr(policy, "judge", asked)
+    monkeypatch.setattr("proxy.relay.admission.judge", asked)
     monkeypatch.setattr("proxy.relay.proposed_rules.judge", asked)
     frames = [submit(number, (SHANGHAI, BEIJING)[number % 2] + number, TEXT) for number in range(1, 31)]
     harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)
@@ -99,7 +99,7 @@ def asked_around_nine(folder: Path) -> tuple[int, int, dict[Any, int]]:
     (folder / "waiting").mkdir(parents=True)
     (folder / "waiting" / "rules.yaml").write_text(EVENING, encoding="utf-8")
     harness = mixed_alike(folder)
-    harness.relay.admission.candidate = proposal = CandidateRules(policy.load(folder / "waiting"), harness.tally)
+    harness.relay.admission.candidate = proposal = CandidateRules(load(folder / "waiting"), harness.tally)
     jia, number = cast("Any", harness.binds["jia"]), 0
     for now, persons in (
         (NINE + 5, [LI]),

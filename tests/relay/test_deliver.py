@@ -190,7 +190,9 @@ def test_a_disk_that_does_not_sync_leaves_the_deliver_with_the_carrier_within_a_
     harness.turn()
     assert harness.link.answers == [(7, LATER)]
     assert bind.handed == []
-    assert [unpack(mail.Dropped, body).whys for body in harness.said(messages.DROPPED)] == [("returned",)]
+    assert [tuple(why for _, why in unpack(mail.Dropped, body).delivers) for body in harness.said(messages.DROPPED)] == [
+        ("returned",)
+    ]
     assert harness.relay.tally.delivers == {}
     assert harness.relay.tally.delivers_returned == {("jia",): 1}
     assert harness.relay.tally.mailbox_dropped == {}
@@ -280,7 +282,9 @@ def test_any_other_refusal_is_for_good_counted_and_journalled(harness: Harness, 
     harness.answer(bind, status, bind.handed[0])
     harness.turn()
     assert harness.relay.tally.mailbox_dropped == {("jia", "refused"): 1}
-    assert [unpack(mail.Dropped, body).whys for body in harness.said(messages.DROPPED)] == [("refused",)]
+    assert [tuple(why for _, why in unpack(mail.Dropped, body).delivers) for body in harness.said(messages.DROPPED)] == [
+        ("refused",)
+    ]
     harness.tick(400)
     assert len(bind.handed) == 1
 
@@ -445,7 +449,9 @@ def test_receipts_that_the_disk_does_not_sync_stay_with_the_carrier(harness: Har
     harness.turn()
     assert harness.link.answers == [(7, LATER), (8, LATER)]
     assert bind.handed == []
-    assert [unpack(mail.Dropped, body).whys for body in harness.said(messages.DROPPED)] == [("returned", "returned")]
+    assert [tuple(why for _, why in unpack(mail.Dropped, body).delivers) for body in harness.said(messages.DROPPED)] == [
+        ("returned", "returned")
+    ]
     assert harness.relay.tally.delivers_returned == {("jia",): 2}
     assert harness.store.mailbox.bytes == 0
 

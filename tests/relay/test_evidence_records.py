@@ -8,7 +8,7 @@ from proxy.journal.encoding import unpack
 from proxy.journal.records import evidence, messages
 from proxy.journal.write_ahead_log import read
 from proxy.model.message import Content, hash48
-from proxy.policy import review_key
+from proxy.policy.registries.reviewed_texts import review_key
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.state import open_store
 from proxy.state.record import record

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy import policy
 from proxy.desk.optouts.inbox import Inbox
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import delivers, messages
@@ -21,6 +20,8 @@ from proxy.model.counters import GateCounters
 from proxy.model.message import Category, hash16, hash32, hash48
 from proxy.model.recipient import HOLD_S, Entry, EntryState, OptOut
 from proxy.net.lane import Lane
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.account_access import Access, PortTable
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.effects.optouts import ALL_MARKETING, ReplyTo, lift, refusals, refused_by, taken_back, widened
@@ -65,12 +66,12 @@ SIGNATURES = (
 
 
 @pytest.fixture(scope="session")
-def rules(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
+def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     folder: Path = tmp_path_factory.mktemp("rules")
     (folder / "rules.yaml").write_text(RULES)
     (folder / "registries").mkdir()
     (folder / "registries" / "signatures.csv").write_text(SIGNATURES)
-    return policy.load(folder)
+    return load(folder)
 
 
 class Bind:
@@ -96,7 +97,7 @@ class Bind:
 class Harness:
     """A gate with three providers and one carrier, which takes everything at once unless told otherwise."""
 
-    def __init__(self, rules: policy.RuleSet, manners: OptOutSettings | None = None, disk: MemoryDisk | None = None) -> None:
+    def __init__(self, rules: RuleSet, manners: OptOutSettings | None = None, disk: MemoryDisk | None = None) -> None:
         self.now = NOON
         self.tally = GateCounters()
         self.disk = disk or MemoryDisk()
@@ -237,7 +238,7 @@ def ad(sign: str, word: str = "R", what: str = "双11券") -> str:
 
 
 @pytest.fixture
-def harness(rules: policy.RuleSet) -> Iterator[Harness]:
+def harness(rules: RuleSet) -> Iterator[Harness]:
     harness = Harness(rules)
     yield harness
     assert harness.tally.sent_against_record == 0
@@ -474,7 +475,7 @@ def test_what_is_likely_marketing_does_not_come_as_a_notice_from_a_refused_adver
 ) -> None:
     likely = "  - {id: likely, when: {category: [otp, notice], suppressed: {scope: advertiser, marketing: likely}}, then: reject, reason: suppressed}"
     (tmp_path / "rules.yaml").write_text(RULES + likely)
-    harness = Harness(policy.load(tmp_path))
+    harness = Harness(load(tmp_path))
     harness.send(JIA, MING, ad("甲店"))
     harness.reply(MING, JIA, "R")
     coupon = "【{}】您有一张优惠券即将到期 回T退订"
@@ -621,7 +622,7 @@ def test_refusals_of_another_month_do_not_add_up(harness: Harness) -> None:
     assert ALL_MARKETING not in harness.refused()
 
 
-def test_widening_can_be_switched_off(rules: policy.RuleSet) -> None:
+def test_widening_can_be_switched_off(rules: RuleSet) -> None:
     harness = Harness(rules, OptOutSettings(widen_after=0))
     refuse(harness, "甲店", "乙店", "丙店", "丁店")
     assert len(harness.refused()) == 4
@@ -707,7 +708,7 @@ def test_taking_back_what_was_never_refused_is_recorded_and_changes_nothing(harn
 
 
 def test_what_was_refused_at_two_ports_comes_again_when_both_have_heard_start_also_after_a_restart(
-    harness: Harness, rules: policy.RuleSet
+    harness: Harness, rules: RuleSet
 ) -> None:
     for port in (JIA, YI):
         harness.send(port, MING, ad("甲店"))
@@ -770,7 +771,7 @@ def test_another_refusal_is_confirmed_for_itself(harness: Harness) -> None:
 
 
 def test_what_a_reply_stops_for_the_first_time_is_said_though_another_of_it_was_said_today(
-    harness: Harness, rules: policy.RuleSet
+    harness: Harness, rules: RuleSet
 ) -> None:
     refuse(harness, "甲店")
     harness.reply(MING, JIA, "START")
@@ -786,7 +787,7 @@ def test_what_a_reply_stops_for_the_first_time_is_said_though_another_of_it_was_
     assert len(harness.words()) + len(again.words()) == 2
 
 
-def test_a_restart_does_not_forget_that_it_was_said(harness: Harness, rules: policy.RuleSet) -> None:
+def test_a_restart_does_not_forget_that_it_was_said(harness: Harness, rules: RuleSet) -> None:
     refuse(harness, "甲店")
     harness.journal.close()
     again = Harness(rules, disk=harness.disk)
@@ -947,7 +948,7 @@ def test_a_person_who_refuses_at_a_thousand_ports_has_a_record_of_bounded_size()
 DOUBTFUL = "这是退订吗"
 
 
-def doubting(rules: policy.RuleSet, manners: OptOutSettings, disk: MemoryDisk | None = None) -> Harness:
+def doubting(rules: RuleSet, manners: OptOutSettings, disk: MemoryDisk | None = None) -> Harness:
     """A gate with an inbox of doubtful replies."""
     harness = Harness(rules, manners, disk)
     harness.reply_handler.inbox = Inbox(harness.store.doubtful, harness.store.decisions)
@@ -981,7 +982,7 @@ def settle(harness: Harness, *, yes: bool) -> list[DoubtSettled]:
 
 @pytest.mark.parametrize(("then", "afterwards"), [("refuse", NOT_PERMITTED), ("pass", 0)])
 def test_a_hold_that_nobody_decides_about_is_a_refusal_or_ends_after_seven_days(
-    rules: policy.RuleSet, then: str, afterwards: int
+    rules: RuleSet, then: str, afterwards: int
 ) -> None:
     harness = doubting(rules, OptOutSettings(doubtful_then=then))
     assert harness.send(JIA, MING, "【甲店】双11券") == 0
@@ -993,7 +994,7 @@ def test_a_hold_that_nobody_decides_about_is_a_refusal_or_ends_after_seven_days(
     assert harness.send(JIA, HONG, "【甲店】双11券") == 0
 
 
-def test_where_doubtful_replies_pass_nothing_is_held_and_the_reply_is_listed(rules: policy.RuleSet) -> None:
+def test_where_doubtful_replies_pass_nothing_is_held_and_the_reply_is_listed(rules: RuleSet) -> None:
     harness = doubting(rules, OptOutSettings(doubtful="pass"))
     harness.send(JIA, MING, "【甲店】双11券")
     harness.reply(MING, JIA, DOUBTFUL)
@@ -1001,7 +1002,7 @@ def test_where_doubtful_replies_pass_nothing_is_held_and_the_reply_is_listed(rul
     assert inbox_of(harness).open == 1
 
 
-def test_a_yes_refuses_all_who_may_be_meant_where_nothing_was_held(rules: policy.RuleSet) -> None:
+def test_a_yes_refuses_all_who_may_be_meant_where_nothing_was_held(rules: RuleSet) -> None:
     harness = doubting(rules, OptOutSettings(doubtful="pass", widen_after=0))
     for sign in ("甲店", "乙店"):
         harness.send(JIA, MING, ad(sign))
@@ -1011,7 +1012,7 @@ def test_a_yes_refuses_all_who_may_be_meant_where_nothing_was_held(rules: policy
     assert set(harness.refused(MING)) == {advertiser("甲店"), advertiser("乙店")}
 
 
-def test_what_a_person_takes_back_meanwhile_is_not_refused_by_a_yes_that_comes_later(rules: policy.RuleSet) -> None:
+def test_what_a_person_takes_back_meanwhile_is_not_refused_by_a_yes_that_comes_later(rules: RuleSet) -> None:
     harness = doubting(rules, OptOutSettings())
     harness.send(JIA, MING, "【甲店】双11券")
     harness.reply(MING, JIA, DOUBTFUL)
@@ -1023,7 +1024,7 @@ def test_what_a_person_takes_back_meanwhile_is_not_refused_by_a_yes_that_comes_l
 
 
 @pytest.mark.parametrize("yes", [True, False])
-def test_the_person_ends_at_that_port_what_a_decision_made_or_left(rules: policy.RuleSet, yes: bool) -> None:
+def test_the_person_ends_at_that_port_what_a_decision_made_or_left(rules: RuleSet, yes: bool) -> None:
     harness = doubting(rules, OptOutSettings(widen_after=0))
     harness.send(JIA, MING, "【甲店】双11券")
     if not yes:
@@ -1037,7 +1038,7 @@ def test_the_person_ends_at_that_port_what_a_decision_made_or_left(rules: policy
     assert harness.send(JIA, MING, "【甲店】双11券") == 0
 
 
-def test_a_no_lifts_what_no_other_reply_holds_and_nothing_a_person_has_said_for_certain(rules: policy.RuleSet) -> None:
+def test_a_no_lifts_what_no_other_reply_holds_and_nothing_a_person_has_said_for_certain(rules: RuleSet) -> None:
     harness = doubting(rules, OptOutSettings(widen_after=0))
     harness.send(JIA, MING, "【甲店】双11券")
     harness.reply(MING, JIA, DOUBTFUL)
@@ -1047,7 +1048,7 @@ def test_a_no_lifts_what_no_other_reply_holds_and_nothing_a_person_has_said_for_
     assert harness.send(JIA, MING, "【甲店】双11券") == NOT_PERMITTED
 
 
-def test_a_kill_after_any_record_leaves_a_row_that_is_decided_wholly_or_waits_still(rules: policy.RuleSet) -> None:
+def test_a_kill_after_any_record_leaves_a_row_that_is_decided_wholly_or_waits_still(rules: RuleSet) -> None:
     for yes in (True, False):
         harness = doubting(rules, OptOutSettings())
         for who in (MING, HONG):
@@ -1064,7 +1065,7 @@ def test_a_kill_after_any_record_leaves_a_row_that_is_decided_wholly_or_waits_st
         assert again.send(JIA, MING, "【甲店】双11券") == (NOT_PERMITTED if yes else 0)
 
 
-def test_a_standing_decision_is_asked_when_a_reply_comes(rules: policy.RuleSet) -> None:
+def test_a_standing_decision_is_asked_when_a_reply_comes(rules: RuleSet) -> None:
     for yes, status, kind in ((True, NOT_PERMITTED, "optout"), (False, 0, "reply")):
         harness = doubting(rules, OptOutSettings())
         harness.send(JIA, MING, "【甲店】双11券")
@@ -1079,7 +1080,7 @@ def test_a_standing_decision_is_asked_when_a_reply_comes(rules: policy.RuleSet) 
         assert (harness.send(JIA, HONG, "【甲店】双11券"), inbox_of(harness).open) == (status, 0)
 
 
-def test_a_reply_that_cannot_be_read_is_listed_and_holds_nothing(rules: policy.RuleSet) -> None:
+def test_a_reply_that_cannot_be_read_is_listed_and_holds_nothing(rules: RuleSet) -> None:
     harness = doubting(rules, OptOutSettings())
     harness.send(JIA, MING, ad("甲店"))
     assert harness.reply(MING, JIA, b"\xff\xfe\x81", coding=15) == 0

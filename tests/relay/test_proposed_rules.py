@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy import policy
 from proxy.model.message import Content
+from proxy.policy.loading.load_rules import load
 from proxy.policy.text_reader import Reader, Reading
 from proxy.relay.proposed_rules import CandidateRules
 from tests.harness import BEIJING, SHANGHAI, Harness
@@ -27,7 +27,7 @@ def harness(tmp_path: Path) -> Harness:
     waiting = tmp_path / "waiting"
     waiting.mkdir()
     (waiting / "rules.yaml").write_text(BOTH, encoding="utf-8")
-    harness.relay.admission.candidate = CandidateRules(policy.load(waiting), harness.tally)
+    harness.relay.admission.candidate = CandidateRules(load(waiting), harness.tally)
     return harness
 
 
@@ -48,7 +48,7 @@ def test_what_it_would_do_is_counted_and_not_done(harness: Harness) -> None:
 
 def test_what_it_would_let_pass_is_counted_too(harness: Harness, tmp_path: Path) -> None:
     (tmp_path / "waiting" / "rules.yaml").write_text("rules: []", encoding="utf-8")
-    harness.relay.admission.candidate = CandidateRules(policy.load(tmp_path / "waiting"), harness.tally)
+    harness.relay.admission.candidate = CandidateRules(load(tmp_path / "waiting"), harness.tally)
     harness.submit("jia", BEIJING, PLAIN)
     assert (proposal(harness).milder, harness.at_carrier()) == (1, [])
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from proxy import policy
 from proxy.journal.encoding import unpack
 from proxy.journal.records import messages, requests
 from proxy.model.recipient import OptOut
+from proxy.policy.loading.load_rules import load
 from proxy.relay import refusal_cache
 from proxy.state.record import record
 from tests.e2e.pdus import pdu, tlv
@@ -315,7 +315,7 @@ def test_with_other_rules_nothing_stands_and_what_stood_goes_piece_by_piece(tmp_
     kept = harness.relay.refusals
     assert len(kept.people) == 10
     looked_into = kept.people
-    harness.relay.rules = policy.load(tmp_path / "rules")
+    harness.relay.rules = load(tmp_path / "rules")
     assert (kept.people, kept.people is looked_into) == ({}, True)
     monkeypatch.setattr(refusal_cache, "SWEPT", 8)
     sizes = []

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy import policy
 from proxy.journal.encoding import unpack
 from proxy.journal.records import evidence as grounds
 from proxy.journal.records import messages
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.optout_reply import OptOutSettings
 from proxy.state.record.record import EMPTY, Record
 from tests.relay.test_optout_reply import JIA, MING, NOT_PERMITTED, YI, Harness
@@ -27,14 +28,14 @@ OFFER = "秋冬羽绒服清仓特惠，全场低至3折，会员另有赠品，�
 
 
 @pytest.fixture(scope="module")
-def rules(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
+def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     folder: Path = tmp_path_factory.mktemp("rules")
     (folder / "rules.yaml").write_text(RULES)
-    return policy.load(folder)
+    return load(folder)
 
 
 @pytest.fixture
-def harness(rules: policy.RuleSet) -> Iterator[Harness]:
+def harness(rules: RuleSet) -> Iterator[Harness]:
     harness = Harness(rules)
     yield harness
     assert harness.tally.sent_against_record == 0
@@ -93,7 +94,7 @@ def test_who_takes_a_refusal_back_hears_the_same_words_again(harness: Harness) -
     assert harness.send(YI, MING, f"【新名】{OFFER} 回T退订") == 0
 
 
-def test_what_is_kept_is_bounded_and_the_newest_stays(rules: policy.RuleSet) -> None:
+def test_what_is_kept_is_bounded_and_the_newest_stays(rules: RuleSet) -> None:
     harness = Harness(rules, OptOutSettings(widen_after=0))
     for shop in range(12):
         words = "".join(chr(0x5000 + shop * 100 + letter) for letter in range(90))
@@ -118,18 +119,18 @@ def test_a_code_is_never_kept(harness: Harness) -> None:
 
 def test_without_a_rule_that_compares_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("rules: [{id: s, when: {suppressed: true}, then: reject, reason: suppressed}]")
-    harness = Harness(policy.load(tmp_path))
+    harness = Harness(load(tmp_path))
     harness.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
     harness.reply(MING, JIA, "R")
     assert kept(harness) == []
     assert harness.journalled(messages.REFUSED_SAID) == []
 
 
-def test_texts_that_were_read_outlive_a_reload(rules: policy.RuleSet, tmp_path: Path) -> None:
+def test_texts_that_were_read_outlive_a_reload(rules: RuleSet, tmp_path: Path) -> None:
     harness = Harness(rules)
     harness.send(JIA, MING, f"【甲店】{OFFER} 拒收请回复R")
     (tmp_path / "rules.yaml").write_text(RULES + "  - {id: more, when: {text: 禁词}, then: reject, reason: keyword}\n")
-    changed = policy.load(tmp_path)
+    changed = load(tmp_path)
     changed.learn_from(rules)
     harness.relay.rules = changed
     harness.reply(MING, JIA, "R")
@@ -144,17 +145,17 @@ SIGNATURES = "signature,advertiser\n青集,青集平台\n禾苗,禾苗店\n麦�
 
 
 @pytest.fixture(scope="module")
-def market(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
+def market(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     folder: Path = tmp_path_factory.mktemp("market")
     (folder / "registries").mkdir()
     (folder / "rules.yaml").write_text(RULES)
     (folder / "registries" / "advertisers.csv").write_text(ADVERTISERS)
     (folder / "registries" / "signatures.csv").write_text(SIGNATURES)
-    return policy.load(folder)
+    return load(folder)
 
 
 @pytest.fixture
-def street(market: policy.RuleSet) -> Iterator[Harness]:
+def street(market: RuleSet) -> Iterator[Harness]:
     harness = Harness(market)
     yield harness
     assert harness.tally.sent_after_optout == 0

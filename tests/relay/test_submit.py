@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import pytest
 
-from proxy import policy
 from proxy.journal.encoding import unpack
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import read
 from proxy.model.message import Outcome
+from proxy.policy.loading.load_rules import load
 from proxy.relay.account_access import Access
 from proxy.relay.batch_window import BATCH_UNDER_LOAD
 from proxy.relay.effects.replay import replay
@@ -175,7 +175,7 @@ def test_what_was_judged_before_new_rules_came_is_written_as_judged_by_the_old_o
     (batch,) = batches
     batch.send(None)
     (tmp_path / "rules" / "rules.yaml").write_text("rules: [{id: mine, when: {category: otp}, then: reject, reason: otp-cap}]")
-    new = policy.load(tmp_path / "rules")
+    new = load(tmp_path / "rules")
     if when == "before it is written":
         with pytest.raises(StopIteration):
             batch.send(None)

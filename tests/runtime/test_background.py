@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy import policy
+from proxy.policy.loading.load_rules import load, load_all
+from proxy.policy.ruleset import RuleSet
 from proxy.runtime.background import SLICE_S, Background, WorkCancelled
 from tests.bench.reload import words_of
 
@@ -28,13 +29,13 @@ def test_a_list_of_100000_words_is_taken_in_while_the_loop_has_its_turns(tmp_pat
     (folder / "lists").mkdir(parents=True)
     (folder / "words.yaml").write_text(RULE, encoding="utf-8")
     (folder / "lists" / "words.txt").write_text("代开发票\n", encoding="utf-8")
-    before = policy.load(folder)
+    before = load(folder)
     (folder / "lists" / "words.txt").write_text("\n".join(words_of(100_000, 1)), encoding="utf-8")
     gc.disable()  # as in the gate, which chooses the moments
 
-    async def beside() -> tuple[float, policy.RuleSet]:
+    async def beside() -> tuple[float, RuleSet]:
         gently = Background()
-        work = asyncio.create_task(gently.run(lambda rest: policy.load_all(folder, before=before, rest=rest).rules))
+        work = asyncio.create_task(gently.run(lambda rest: load_all(folder, before=before, rest=rest).rules))
         worst, last = 0.0, time.process_time()
         while not work.done():
             await asyncio.sleep(0.000_5)

@@ -17,7 +17,6 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from proxy import policy
 from proxy.config import load
 from proxy.desk.backtest import result_text
 from proxy.desk.backtest.commit_groups import groups_of
@@ -29,6 +28,7 @@ from proxy.journal.disk import OsDisk
 from proxy.journal.scan import verify
 from proxy.journal.sealing import KeyRing
 from proxy.model.reasons import GATE_REASONS
+from proxy.policy.loading.load_rules import load as load_rules
 from proxy.sim import demo, demo_summary, gate_process, live_table, measure, scenario
 from proxy.sim.reconcile import reconcile
 from proxy.sim.simulated_carrier import SimulatedCarrier
@@ -151,7 +151,7 @@ def test_its_journal_is_sealed_and_holds_no_number_in_the_clear(run):
 def test_the_sheet_of_its_days_counts_what_the_journal_says(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
-    regions = policy.load(settings.rules, category_tag=settings.category_tag).regions
+    regions = load_rules(settings.rules, category_tag=settings.category_tag).regions
     sheet = DayCounter(0.0, 1e12, regions).read(groups_of(OsDisk(settings.journal, KeyRing.of_files(settings.sealing.keys))))
     verdicts = run.witnesses.journal.verdicts
     assert sheet.total(SENT) == sum(one.verdict == "allow" for one in verdicts)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from proxy import policy
 from proxy.config.yaml_file import load
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, REASONS
-from proxy.policy import read_reply
+from proxy.policy.loading.load_rules import load as load_rules
+from proxy.policy.replies.optout import read_reply
 from proxy.sim import gate_process, measure, pdus
 from proxy.sim.bench.rules import count_rules, extra_rules
 from proxy.sim.scenario import EXPECTED, FATES, NOT_STAGED, REFUSALS, SHADOWS, scenario
@@ -45,7 +45,7 @@ def test_every_expected_reason_exists_and_somebody_intends_it():
 
 
 def test_every_reason_there_is_by_now_is_staged_or_is_a_fault_of_the_house(tmp_path):
-    rules = policy.load(gate_process.copy_rules(tmp_path / "rules", NOON, shadow=True)).rules
+    rules = load_rules(gate_process.copy_rules(tmp_path / "rules", NOON, shadow=True)).rules
     enforced = {rule.reason.name for rule in rules if rule.mode == "enforce" and rule.reason is not None}
     assert set(EXPECTED) | set(NOT_STAGED) == enforced | set(GATE_REASONS)
     assert not set(EXPECTED) & set(NOT_STAGED)
@@ -79,16 +79,16 @@ def test_quiet_hours_are_moved_away_from_now_and_the_rules_still_load(tmp_path, 
     assert not (start <= clock < end if start < end else clock >= start or clock < end)
     assert start <= f"{night:%H:%M}" < end or start > end
     folder = gate_process.copy_rules(tmp_path / "rules", now, [("106901", "", Category.OTP)])
-    rules = policy.load(folder)
+    rules = load_rules(folder)
     assert "sim-quiet-hours" in [rule.id for rule in rules.rules]
 
 
 def test_rules_are_added_until_there_are_as_many_as_asked_for(tmp_path):
     folder = gate_process.copy_rules(tmp_path / "rules", NOON, shadow=True)
     shipped = count_rules(folder)
-    assert shipped == len(policy.load(folder).rules)
+    assert shipped == len(load_rules(folder).rules)
     (folder / "sim-extra.yaml").write_text(extra_rules(100), encoding="utf-8")
-    assert count_rules(folder) == shipped + 100 == len(policy.load(folder).rules)
+    assert count_rules(folder) == shipped + 100 == len(load_rules(folder).rules)
 
 
 def test_settings_for_a_gate_are_yaml_that_names_every_provider(tmp_path):

@@ -11,7 +11,7 @@ from proxy.journal.encoding import unpack
 from proxy.journal.records import consents, messages, operator_actions
 from proxy.journal.write_ahead_log import read
 from proxy.model.recipient import Entry, EntryState, OptOut
-from proxy.policy import Reply
+from proxy.policy.replies.optout import Reply
 from proxy.relay.effects.consents import ConsentImport, PersonChange
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.optouts import Confirmation, ReplyEffect, all_taken_back, lift, refusals, refuse

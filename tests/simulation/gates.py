@@ -17,19 +17,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from proxy import policy
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.net.lane import Lane
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.account_access import Access, PortTable
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.multipart.assembler import WAIT_MAX_S
 from proxy.relay.multipart.codec import key_of
 from proxy.relay.multipart.shared import LINGER_S, LOOK_S
-from proxy.relay.multipart.transaction import MultipartStore
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.counters.aggregates import Aggregates
@@ -39,6 +39,7 @@ from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record import record
 from proxy.state.record.incomplete_multipart import TornKeys
 from proxy.state.record.merging import NODE_SHIFT
+from proxy.state.shared.multipart_exchange import MultipartExchange
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.journal.memory_disk import MemoryDisk
@@ -64,9 +65,9 @@ rules:
 
 
 @lru_cache(1)
-def the_rules(folder: Path) -> policy.RuleSet:
+def the_rules(folder: Path) -> RuleSet:
     (folder / "x.yaml").write_text(RULES)
-    return policy.load(folder)
+    return load(folder)
 
 
 @dataclass(eq=False)
@@ -220,7 +221,7 @@ class Gate:
             sync=lambda: self.later(0.002, self.sync),
             first_id=(node << NODE_SHIFT) + life * 1_000_000,
         )
-        self.relay.share(cast("MultipartStore", self.sheets), node << 48 | life, lambda: world.now, lambda: world.now)
+        self.relay.share(cast("MultipartExchange", self.sheets), node << 48 | life, lambda: world.now, lambda: world.now)
 
     def later(self, seconds: float, do: Callable[[], None]) -> None:
         self.world.later(seconds, lambda: do() if self.alive else None)

@@ -28,7 +28,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from proxy import policy
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, read
@@ -37,6 +36,8 @@ from proxy.model.message import Category
 from proxy.net.answer_filter import AnswerFilter, MalformedLog
 from proxy.net.carrier import CarrierAccount
 from proxy.net.lane import Lane
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.account_access import Access, PortTable
 from proxy.relay.effects.replay import ID_GAP, replay, settle_open
 from proxy.relay.submit import Relay
@@ -62,9 +63,9 @@ STATUSES_MAX = 150
 
 
 @lru_cache(1)
-def the_rules() -> policy.RuleSet:
+def the_rules() -> RuleSet:
     """Those that are shipped."""
-    return policy.load(Path(__file__).parents[2] / "rules")
+    return load(Path(__file__).parents[2] / "rules")
 
 
 class Bind:

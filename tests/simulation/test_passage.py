@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from proxy import policy
 from proxy.model.message import UNSIGNED, Part, Sender
 from proxy.model.recipient import EntryState
 from proxy.net.answer_filter import AnswerFilter
+from proxy.policy.loading.load_rules import load
 from proxy.policy.text_reader import Reader
 from proxy.relay.account_access import Access
 from proxy.relay.multipart.assembler import LongMessage
@@ -263,7 +263,7 @@ def _with_rules(patch: Patch, tmp_path: Path, file: str, old: str, new: str) -> 
     text = (folder / file).read_text(encoding="utf-8")
     assert old in text
     (folder / file).write_text(text.replace(old, new), encoding="utf-8")
-    rules = policy.load(folder)
+    rules = load(folder)
     patch.setattr(passage, "the_rules", lambda: rules)
 
 

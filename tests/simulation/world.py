@@ -25,13 +25,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from proxy import policy
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown, read
 from proxy.model.counters import GateCounters
 from proxy.model.message import Category, Message, Verdict
 from proxy.net.lane import Lane
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.account_access import Access, PortTable
 from proxy.relay.commands import Commands, lane_finder
 from proxy.relay.deliver import DeliverRelay
@@ -65,8 +66,8 @@ STEPS_S = (3600.0, -3600.0, 1.5, -1.5, 0.2, -0.2)
 
 
 @lru_cache(1)
-def the_rules() -> policy.RuleSet:
-    return policy.load(Path(__file__).parent / "rules")
+def the_rules() -> RuleSet:
+    return load(Path(__file__).parent / "rules")
 
 
 class World:

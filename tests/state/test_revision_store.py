@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy import load_all
+from proxy.policy.loading.load_rules import load_all
 from proxy.runtime.shipped_files import shipped
 from proxy.state.revision_store import HALF_S, RevisionStore
 

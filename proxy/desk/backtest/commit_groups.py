@@ -22,7 +22,7 @@ from proxy.journal.records.gate_events import ReplicatedRecord
 from proxy.journal.scan import Scan, segment_name
 from proxy.journal.segment import HEADER_BYTES, JournalRecord, SegmentFault, unpack_header
 from proxy.relay.effects.list_import import ListImports
-from proxy.state import EmbeddedStore
+from proxy.state.stores.sqlite import SqliteStore
 
 JUMP_S = 12 * 3600.0
 """A clock that is wrong is most often so by the hours of a time zone: the segments of as many hours are read behind an end."""
@@ -150,7 +150,7 @@ def _timed(number: int, journal: Iterator[JournalGroup]) -> Iterator[tuple[float
 class ForeignFacts:
     """Facts replicated from gates whose journals are not read."""
 
-    def __init__(self, store: EmbeddedStore, read: Collection[int]) -> None:
+    def __init__(self, store: SqliteStore, read: Collection[int]) -> None:
         """``read``: the nodes whose journals are."""
         self.listings = ListImports(store.listed)
         self._read = frozenset(read)

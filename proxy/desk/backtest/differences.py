@@ -21,8 +21,8 @@ from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Category, Ou
 from proxy.model.number import mask, masked_repr
 from proxy.model.reasons import RULE_REASONS
 from proxy.model.redact import mask_digits, mask_numbers, printable
-from proxy.policy import RuleSet
 from proxy.policy.condition import Test, Tree, leaves
+from proxy.policy.ruleset import RuleSet
 
 EXAMPLES_MAX = 5
 """Of each kind of difference and rule."""

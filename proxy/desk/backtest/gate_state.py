@@ -18,13 +18,13 @@ from proxy.journal.records.answers import CarrierAnswer
 from proxy.model.counters import GateCounters
 from proxy.model.message import ORDER_KINDS, Order, Take
 from proxy.model.reasons import GATE_REASONS
-from proxy.policy import RuleSet
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.admission import ON_JUDGE_ERROR, Admission
 from proxy.relay.effects.record_changes import Effect, RecordChange
 from proxy.relay.multipart.handler import PartBounds, PartHandler
 from proxy.relay.pending_submit import PendingSubmit
-from proxy.state import EmbeddedStore
 from proxy.state.record import record
+from proxy.state.stores.sqlite import SqliteStore
 
 SPARE_IDS_FROM = 1 << 47
 """Entry ids for messages that are allowed now and were not then: beyond any id that a gate gives out."""
@@ -34,7 +34,7 @@ JUDGING = frozenset(kind for kind in ORDER_KINDS if kind not in ("drain", "throt
 class Conditions:
     """The gate's own Admission, set to the rules, orders and room of the message at hand."""
 
-    def __init__(self, store: EmbeddedStore, rules_of: RulesOf, look: Observer | None) -> None:
+    def __init__(self, store: SqliteStore, rules_of: RulesOf, look: Observer | None) -> None:
         self.pending: list[RecordChange] = []
         """Changes that judging itself asks for: they come first in the next group."""
         self._store, self._rules_of, self._look = store, rules_of, look

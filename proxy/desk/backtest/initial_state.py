@@ -21,14 +21,16 @@ from proxy.journal.records import messages
 from proxy.journal.records.answers import CarrierAnswer
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Message, Take
-from proxy.policy import RuleSet, takes_of
+from proxy.policy.judge import takes_of
 from proxy.policy.limit import BURST_WINDOWS
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.record_changes import Effect
 from proxy.relay.effects.replay import Replayed, Replaying
-from proxy.state import EmbeddedStore, open_store
+from proxy.state import open_store
 from proxy.state.record.merging import NODE_SHIFT
 from proxy.state.record.record import EMPTY
 from proxy.state.record.record import Record as Person
+from proxy.state.stores.sqlite import SqliteStore
 from proxy.wire import ContentCache
 
 SENT = frozenset((messages.VERDICT, messages.ANSWER, messages.ACCEPTED, messages.UNREPLACED))
@@ -45,7 +47,7 @@ IsWanted = Callable[[int], bool]
 class InitialState(NamedTuple):
     """The state when the window begins."""
 
-    store: EmbeddedStore
+    store: SqliteStore
     found: Replayed
     first: float
     """When the journal begins; 0 where nothing is before the window."""
@@ -54,7 +56,7 @@ class InitialState(NamedTuple):
 class MergedInitialState(NamedTuple):
     """The same for several gates on one store."""
 
-    store: EmbeddedStore
+    store: SqliteStore
     found: list[Replayed]
     """One per gate."""
     others: ForeignFacts | None
@@ -64,7 +66,7 @@ class MergedInitialState(NamedTuple):
 class CounterReplay:
     """Counts earlier messages as other rules would have."""
 
-    def __init__(self, store: EmbeddedStore, rules: RuleSet, senders: Senders) -> None:
+    def __init__(self, store: SqliteStore, rules: RuleSet, senders: Senders) -> None:
         self._store, self._rules, self._senders = store, rules, senders
         self._memo = ContentCache()
         self._highest: dict[int, int] = {}  # by node: parts of a long message share an id, and count once
@@ -106,7 +108,7 @@ def rebuild(
     hear: Callable[[JournalRecord], None],
     is_own: IsWanted | None = None,
     count_by: tuple[RuleSet, Senders] | None = None,
-    store: EmbeddedStore | None = None,
+    store: SqliteStore | None = None,
 ) -> tuple[InitialState, Iterator[JournalGroup]]:
     """Reads up to the begin of the window; returns the state, and the groups that are left. ``hear``: is called with every record. ``is_own``:
     whose messages to keep. ``store``: facts from before the journal."""
@@ -123,7 +125,7 @@ def rebuild_merged(
     hear: Sequence[Callable[[JournalRecord], None]],
     is_own: IsWanted | None = None,
     count_by: tuple[RuleSet, Senders] | None = None,
-    store: EmbeddedStore | None = None,
+    store: SqliteStore | None = None,
 ) -> tuple[MergedInitialState, Iterator[OwnedGroup]]:
     """The same for several gates on one store, each with its journal, its node and its ``hear``."""
     store = store if store is not None else open_store("sqlite::memory:")

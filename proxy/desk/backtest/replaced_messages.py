@@ -18,8 +18,8 @@ from proxy.model.reasons import GATE_REASONS
 from proxy.relay.admission import Admission
 from proxy.relay.message_index import KNOWN_S, IndexedMessage, Restoring, SentIndex
 from proxy.relay.pending_submit import PendingSubmit
-from proxy.state import EmbeddedStore
 from proxy.state.record import record
+from proxy.state.stores.sqlite import SqliteStore
 from proxy.wire import Frame, Malformed
 from proxy.wire.message_queries import read_message_query, replacement
 
@@ -33,7 +33,7 @@ class ReplacedMessage(NamedTuple):
 
 
 class Replacements:
-    def __init__(self, store: EmbeddedStore, senders: Senders) -> None:
+    def __init__(self, store: SqliteStore, senders: Senders) -> None:
         self._store, self._senders = store, senders
         self._index = SentIndex([""])
         self.as_recorded = Restoring(self._index, senders.replaces)

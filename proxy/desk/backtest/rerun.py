@@ -57,8 +57,8 @@ from proxy.relay.effects.replay import (
 )
 from proxy.relay.effects.suppression import officer_changed, take_off
 from proxy.relay.multipart.assembler import INHERIT_S
-from proxy.state import EmbeddedStore
 from proxy.state.record import record
+from proxy.state.stores.sqlite import SqliteStore
 from proxy.wire import ContentCache
 from proxy.wire.tables import REPLACE_SM
 
@@ -110,7 +110,7 @@ class SortedRecords(NamedTuple):
 class Rerun:
     def __init__(
         self,
-        store: EmbeddedStore,
+        store: SqliteStore,
         rules_of: RulesOf,
         senders: Senders,
         hear: Callable[[SubmitCase], None],

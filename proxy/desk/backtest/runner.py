@@ -22,7 +22,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy import policy
 from proxy.archive.otp_texts import HIDDEN_S
 from proxy.desk.backtest.commit_groups import JournalGroup, bytes_before, groups_of, groups_since, is_complete, no_progress
 from proxy.desk.backtest.differences import Differences
@@ -36,9 +35,12 @@ from proxy.journal.records import gate_events, messages
 from proxy.journal.scan import JournalDamaged, Scan
 from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
-from proxy.policy import RulesError, RuleSet
+from proxy.policy.loading.load_rules import load
+from proxy.policy.loading.problem import RulesError
 from proxy.policy.rule_dates import is_to_come
-from proxy.state import EmbeddedStore, StateError
+from proxy.policy.ruleset import RuleSet
+from proxy.state import StateError
+from proxy.state.stores.sqlite import SqliteStore
 
 READ_OCTETS_MAX = 2 << 30
 """Bytes of a journal before the window that are read for opt-outs, about a minute of work. Beyond, the store supplies them, as of the moment
@@ -157,7 +159,7 @@ class _Span(NamedTuple):
 
 @lru_cache(1)
 def _load_rules(path: Path, category_tag: int | None) -> RuleSet:
-    return policy.load(path, category_tag=category_tag)
+    return load(path, category_tag=category_tag)
 
 
 def backtest(request: BacktestRequest, processes: int = 1, progress: Callable[[float], None] = no_progress) -> BacktestResult:
@@ -207,7 +209,7 @@ def _judge_shares(
 
 def sources(
     disk: Disk, store: Path | None, begin: float, look_back_s: int, progress: Callable[[float], None] = no_progress
-) -> tuple[Iterator[JournalGroup], EmbeddedStore | None]:
+) -> tuple[Iterator[JournalGroup], SqliteStore | None]:
     """What to read for a window: the groups of the journal, and a store with earlier opt-outs, where they must come from the gate's store.
     Raises StateError, JournalDamaged, OSError."""
     start = begin - look_back_s - ADOPTED_S
@@ -263,7 +265,7 @@ def _new_differences(request: BacktestRequest, since: float, rules: RuleSet, num
 
 def _all_sources(
     request: BacktestRequest, begin: float, look_back_s: int, progress: Callable[[float], None]
-) -> tuple[list[Iterator[JournalGroup]], EmbeddedStore | None]:
+) -> tuple[list[Iterator[JournalGroup]], SqliteStore | None]:
     """Of each journal; a store that several gates share is not asked what was before them."""
     disks = request.disks
     if len(disks) == 1:

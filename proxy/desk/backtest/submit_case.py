@@ -14,9 +14,9 @@ from proxy.desk.backtest.replaced_messages import ReplacedMessage
 from proxy.journal.records import messages
 from proxy.model.message import Message
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
-from proxy.policy import RuleSet
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.pending_submit import Bind, PendingSubmit
-from proxy.state import EmbeddedStore
+from proxy.state.stores.sqlite import SqliteStore
 
 UNJUDGED = frozenset(GATE_REASONS) - FULL - {"late-breach", "store-conflict", "store-down", "outcome-unknown"}
 """Reasons for which a message was never shown to the rules, or the rules failed."""
@@ -58,7 +58,7 @@ RulesOf = Callable[[str], RuleSet | None]
 """By the revision in force then: the rules to judge by, None where they are not known."""
 
 
-def take_counters(store: EmbeddedStore, body: bytes) -> None:
+def take_counters(store: SqliteStore, body: bytes) -> None:
     """Counts a message whose recipient is not judged here: counters are about all recipients."""
     if messages.takes_of(body):
         submit = messages.unpack_verdict(body)

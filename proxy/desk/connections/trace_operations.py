@@ -28,7 +28,7 @@ from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Amount, Flag, Integer, Reason, Seconds, Text
-from proxy.policy import facts
+from proxy.policy.judge import facts
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of
 from proxy.wire.redaction import HIDDEN, MASKED, TEXT, redact_pdu

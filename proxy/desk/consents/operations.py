@@ -30,8 +30,7 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.operations.parameters import Amount, Choice, Integer, List, Recipient, Rows, Text, To, Why, on_line
-from proxy.policy import NotInScope, asks
-from proxy.policy.operator_orders import DIMENSIONS
+from proxy.policy.operator_orders import DIMENSIONS, NotInScope, asks
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from proxy.config import Settings
     from proxy.desk.evidence.proof import Proof
     from proxy.desk.explain.message_explanation import Inquiry
-    from proxy.policy import RuleSet
+    from proxy.policy.ruleset import RuleSet
 
 RULES_BYTES_MAX = 8 << 20
 

@@ -29,8 +29,8 @@ from proxy.operations.terminal import (
 
 if TYPE_CHECKING:
     from proxy.config import Provider, Settings
-    from proxy.policy import RuleSet
     from proxy.policy.reply_paths import Paths
+    from proxy.policy.ruleset import RuleSet
 
 Given = Annotated[
     Path | None,
@@ -95,9 +95,10 @@ def explain(
     """Explain what would be decided about one message, rule by rule: the facts, and what would have to change.
     The recipient has no history, unless --record asks the running gate. With --config the gate's orders count: stops, suspensions.
     With --message: the decision of then, its rules and counts, the message's fate, and today's rules."""
-    from proxy import policy
     from proxy.model.message import Category
     from proxy.model.number import NotARecipient
+    from proxy.policy.explanation.explain import explain_text
+    from proxy.policy.explanation.lines import as_text
 
     language = choose_language(lang)
     if message is not None:
@@ -124,7 +125,7 @@ def explain(
     since = known.since if known is not None else None
     try:
         declared = Category.of(category) if category else declared
-        result = policy.explain_text(context.rules, to, sender, text, provider, declared, moment(at), since)
+        result = explain_text(context.rules, to, sender, text, provider, declared, moment(at), since)
     except NotARecipient as error:
         fail(f"--to: {error}")
     except ValueError as error:
@@ -134,7 +135,7 @@ def explain(
     if json:
         as_json(result.as_dict())
     else:
-        typer.echo(policy.as_text(result, language))
+        typer.echo(as_text(result, language))
 
 
 def _by_record(
@@ -172,13 +173,14 @@ def moment(at: str | None) -> float:
 
 def context_of(folder: Path | None, config: Path | None, control: Path | None) -> ExplainContext:
     """The rules of a folder, with the orders of the running gate if settings or socket say how to ask it."""
-    from proxy import policy
+    from proxy.policy.loading.load_rules import load
+    from proxy.policy.loading.problem import RulesError
 
     settings = settings_of(config)
     folder = folder or (settings.rules if settings is not None else Path("rules"))
     try:
-        rules = policy.load(folder, category_tag=settings.category_tag if settings is not None else None)
-    except policy.RulesError as error:
+        rules = load(folder, category_tag=settings.category_tag if settings is not None else None)
+    except RulesError as error:
         for problem in error.problems:
             warn(problem)
         fail(f"{folder}: the rules cannot be loaded")

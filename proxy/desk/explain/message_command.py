@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from proxy.desk.explain.message_explanation import Inquiry
     from proxy.desk.explain.message_lookup import FoundMessage
     from proxy.journal.disk import OsDisk
-    from proxy.policy import RuleSet
     from proxy.policy.explanation.naming import LookUp
+    from proxy.policy.ruleset import RuleSet
 
 JSON = "json"
 
@@ -152,11 +152,12 @@ def _inquire(
 
 
 def _loaded(folder: Path, settings: Settings) -> RuleSet:
-    from proxy import policy
+    from proxy.policy.loading.load_rules import load
+    from proxy.policy.loading.problem import RulesError
 
     try:
-        return policy.load(folder, category_tag=settings.category_tag)
-    except policy.RulesError as error:
+        return load(folder, category_tag=settings.category_tag)
+    except RulesError as error:
         for problem in error.problems:
             note(problem)
         fail(f"{folder}: the rules cannot be loaded")

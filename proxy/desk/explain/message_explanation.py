@@ -32,13 +32,14 @@ from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, hash48
 from proxy.model.number import masked_repr
 from proxy.model.recipient import Entry, OptOut, Recipient
-from proxy.policy import Explanation, RuleSet, explain, judge
-from proxy.policy.explanation.explain import NOT_SEARCHED
+from proxy.policy.explanation.explain import NOT_SEARCHED, Explanation, explain
 from proxy.policy.explanation.naming import LookUp, by_names, by_registry, signature_written
+from proxy.policy.judge import judge
 from proxy.policy.reply_paths import MAY_HAVE_BEEN, NO_BOOK, UNUSED, AssumedPath
+from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.text_analysis import signer
-from proxy.state import EmbeddedStore
 from proxy.state.record.record import Record as Person
+from proxy.state.stores.sqlite import SqliteStore
 from proxy.wire import Frame, Malformed, read_deliver, read_receipt
 
 LOOK_BACK_S = 32 * 86_400
@@ -236,7 +237,7 @@ def inquire(
 class _Rejudge:
     """Explains the message at the moment the rerun judges it."""
 
-    def __init__(self, found: Inquiry, store: EmbeddedStore, today: RuleSet) -> None:
+    def __init__(self, found: Inquiry, store: SqliteStore, today: RuleSet) -> None:
         self._found, self._store, self._today = found, store, today
         self.waits = True
 

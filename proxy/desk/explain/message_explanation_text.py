@@ -19,7 +19,8 @@ from proxy.journal.records import answers, messages
 from proxy.model.message import Category, Outcome
 from proxy.model.number import mask
 from proxy.model.recipient import EntryState
-from proxy.policy import Explanation, as_text
+from proxy.policy.explanation.explain import Explanation
+from proxy.policy.explanation.lines import as_text
 from proxy.policy.explanation.naming import about, fields
 from proxy.relay.effects.record_changes import Effect
 

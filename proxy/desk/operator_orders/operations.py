@@ -20,8 +20,7 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Amount, Choice, Flag, List, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
-from proxy.policy import NotInScope
-from proxy.policy.operator_orders import DIMENSIONS, EVERYTHING, TRIAL, scope_of, words_of
+from proxy.policy.operator_orders import DIMENSIONS, EVERYTHING, TRIAL, NotInScope, scope_of, words_of
 
 DAY_S = 86_400.0
 STOP_S, STOP_S_MAX = DAY_S, 31 * DAY_S

@@ -20,8 +20,7 @@ from proxy.operations.parameters import Amount, Choice, Id, Seconds, Text, Why
 from proxy.operations.record_lookup import or_refused
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, table_lines
-from proxy.policy import NotInScope
-from proxy.policy.operator_orders import scope_of
+from proxy.policy.operator_orders import NotInScope, scope_of
 from proxy.policy.penalty_rules import ADVERTISER, LAPSES_S, SIGNATURE
 
 LEAST_S = 1.0

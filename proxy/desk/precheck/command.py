@@ -19,8 +19,8 @@ from proxy.operations.terminal import Control, Json, as_json, choose_language, f
 if TYPE_CHECKING:
     from proxy.desk.precheck.campaign_file import CampaignText
     from proxy.model.message import Category
-    from proxy.policy import RuleSet
     from proxy.policy.explanation.precheck import Count, Forecast
+    from proxy.policy.ruleset import RuleSet
 
 SHOWN = 40  # characters of a text
 PLACES_SHOWN = 6

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from proxy.operations.gate_interface import Gate
-from proxy.policy import RuleSet
 from proxy.policy.reply_paths import UNUSED, Paths, ReplyPath
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.reply_paths import ReplyPaths
 
 LOOK_S = 10.0

@@ -86,13 +86,14 @@ def _midnight(day: str | None) -> float:
 
 def _counted(gates: Sequence[Settings], since: float, until: float) -> DayReport:
     """Of all workers of a gate, or of the one that there is."""
-    from proxy import policy
     from proxy.desk.reports.daily_report import DayCounter
+    from proxy.policy.loading.load_rules import load
+    from proxy.policy.loading.problem import RulesError
 
     first = gates[0]
     try:
-        rules = policy.load(first.rules, category_tag=first.category_tag)
-    except policy.RulesError as error:
+        rules = load(first.rules, category_tag=first.category_tag)
+    except RulesError as error:
         fail(f"{first.rules}: the rules cannot be loaded: {error.problems[0]}")
     names = _names({rules.revision: tuple(rule.id for rule in rules.rules)}, first)
     counting = DayCounter(since, until, rules.regions, names)
@@ -132,7 +133,8 @@ def _heads(settings: Settings, since: float) -> list[Head]:
 
 def _names(known: dict[str, tuple[str, ...]], settings: Settings) -> NamesOf:
     """Names of rules by revision, of sets that are kept."""
-    from proxy import policy
+    from proxy.policy.loading.load_rules import load
+    from proxy.policy.loading.problem import RulesError
     from proxy.state.revision_store import RevisionStore
 
     kept = RevisionStore(settings.revisions.folder, settings.revisions.keep)
@@ -142,8 +144,8 @@ def _names(known: dict[str, tuple[str, ...]], settings: Settings) -> NamesOf:
             known[revision] = ()
             if kept.has(revision):
                 try:
-                    known[revision] = tuple(rule.id for rule in policy.load(kept.path(revision)).rules)
-                except policy.RulesError as error:
+                    known[revision] = tuple(rule.id for rule in load(kept.path(revision)).rules)
+                except RulesError as error:
                     note(f"{kept.path(revision)}: {error.problems[0]}: its rules have no names")
         return known[revision]
 

@@ -20,7 +20,7 @@ from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
 from proxy.journal.segment import JournalRecord
 from proxy.model.message import ORDER_NUMBERS_FROM, Category, Outcome, hash48
-from proxy.policy import Regions
+from proxy.policy.registries.regions import Regions
 from proxy.policy.text.text_analysis import signer
 from proxy.relay.effects.record_changes import Effect
 from proxy.wire import ContentCache

@@ -26,15 +26,15 @@ def check(
     json: Json = False,
 ) -> None:
     """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""
-    from proxy import policy
     from proxy.i18n.catalog import in_language
+    from proxy.policy.loading.check import check as check_rules
 
     found = settings_of(config)
     rules = rules or (found.rules if found else Path("rules"))
     if not rules.is_dir():
         fail(f"{rules}: no such folder (name the folder that holds your rules)")
     language = choose_language(lang)
-    report = policy.check(rules, found.providers if found else None, time.time())
+    report = check_rules(rules, found.providers if found else None, time.time())
     if json:
         as_json(report.as_dict())
         raise typer.Exit(1 if report.problems else 0)

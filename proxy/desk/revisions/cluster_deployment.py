@@ -18,18 +18,20 @@ from typing import NamedTuple
 
 import structlog
 
-from proxy.cluster.agreement_exchange import AgreementExchange, AgreementStore, Diverged
+from proxy.cluster.agreement_exchange import AgreementExchange, Diverged
 from proxy.cluster.rule_agreement import AgreementStep, as_heard, decision, follows, objection
 from proxy.config import Settings
 from proxy.desk.revisions.rule_deployment import TRIES, ConcurrentDecision, RuleDeployment
 from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
 from proxy.operations.control import CommandRefused
-from proxy.policy import Loaded, RulesError
 from proxy.policy.loading.digests import changed_files, changes
+from proxy.policy.loading.load_rules import Loaded
+from proxy.policy.loading.problem import RulesError
 from proxy.runtime.background import Background
 from proxy.state.lists.desk_records import RuleHistory
 from proxy.state.shared.connection import StoreDown
+from proxy.state.shared.shared_rules import SharedRules
 
 log = structlog.get_logger()
 
@@ -51,7 +53,7 @@ class ClusterDeployment(RuleDeployment):
     among_others = True
 
     def __init__(
-        self, settings: Settings, history: RuleHistory, background: Background, tally: GateCounters, shared: AgreementStore
+        self, settings: Settings, history: RuleHistory, background: Background, tally: GateCounters, shared: SharedRules
     ) -> None:
         super().__init__(settings, history, background, tally)
         self.agreeing = AgreementExchange(shared, self.kept, self.revisions.now.serial)

@@ -20,7 +20,6 @@ from typing import Any, Protocol
 
 import structlog
 
-from proxy import policy
 from proxy.config import Settings
 from proxy.desk.revisions.rule_revisions import Impossible, RevisionHistory
 from proxy.journal.encoding import pack
@@ -29,8 +28,11 @@ from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker, NotAllowed, asker_of_account
 from proxy.operations.control import CommandRefused
-from proxy.policy import Loaded, RulesError, RuleSet, time_windows
+from proxy.policy import time_windows
 from proxy.policy.loading.digests import NOTHING, Contents, changed_files, changes
+from proxy.policy.loading.load_rules import Loaded, load_all
+from proxy.policy.loading.problem import RulesError
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.runtime.background import Background
 from proxy.runtime.yield_point import Rest, no_yield
@@ -360,7 +362,7 @@ class RuleDeployment:
     def _load(
         self, folder: Path, before: RuleSet | None = None, rest: Rest = no_yield, instead: Mapping[str, bytes] = NO_FILES
     ) -> Loaded:
-        found = policy.load_all(folder, category_tag=self._category_tag, before=before, rest=rest, instead=instead)
+        found = load_all(folder, category_tag=self._category_tag, before=before, rest=rest, instead=instead)
         if before is not None and found.rules.revision != before.revision:
             found.rules.learn_from(before, rest)
         return found

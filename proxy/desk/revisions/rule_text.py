@@ -10,11 +10,12 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from proxy import policy
 from proxy.i18n.phrases import both
-from proxy.policy import Loaded, Problem
 from proxy.policy.condition import All, Test, Tree
+from proxy.policy.evaluation_plan import Rule
 from proxy.policy.explanation.explain import plainly
+from proxy.policy.loading.load_rules import Loaded
+from proxy.policy.loading.problem import Problem
 from proxy.policy.loading.source import Node, read
 from proxy.state.revision_store import RULES_FILE
 
@@ -27,7 +28,7 @@ def both_languages(words: str) -> list[str]:
     return [text.zh, str(text)]
 
 
-def rule_in_words(rule: policy.Rule) -> dict[str, Any]:
+def rule_in_words(rule: Rule) -> dict[str, Any]:
     parts = list(_parts(rule.when))
     dates = [part for part in parts if isinstance(part, Test) and part.word == "active"]
     return {

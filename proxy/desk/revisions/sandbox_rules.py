@@ -18,13 +18,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from proxy import policy
 from proxy.config import Settings, SettingsError
 from proxy.config import load as load_settings
 from proxy.desk.revisions.rule_text import both_languages, difference, rule_in_words, rules_as_written, tests_of, yaml_files
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient
-from proxy.policy import Loaded, RulesError, time_windows
+from proxy.policy import time_windows
+from proxy.policy.explanation.explain import explain_text
+from proxy.policy.loading.check import check_loaded
+from proxy.policy.loading.load_rules import Loaded, load_all
+from proxy.policy.loading.problem import RulesError
 from proxy.policy.registries.typed_rows import COLUMNS
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.runtime import hardening
@@ -63,7 +66,7 @@ class SandboxRules:
             loaded = self._loaded(revision, instead)
         except RulesError as error:
             return {"revision": "", "problems": [list(one) for one in error.problems], "warnings": [], "rules": [], "tests": []}
-        report = policy.check_loaded(loaded, folder, self.settings.providers, time.time())
+        report = check_loaded(loaded, folder, self.settings.providers, time.time())
         texts = dict(rules_as_written(loaded.files, folder.name))
         return {
             "revision": loaded.rules.revision,
@@ -88,7 +91,7 @@ class SandboxRules:
         declared = Category.of(category) if category else provider.category if provider else None
         try:
             at = time_windows.moment(message["at"])[0] if message.get("at") else time.time()
-            explanation = policy.explain_text(
+            explanation = explain_text(
                 loaded.rules, message.get("to", ""), message.get("from", ""), message.get("text", ""),
                 message.get("provider", ""), declared, at, provider.since if provider else None,
             )  # fmt: skip
@@ -182,7 +185,7 @@ class SandboxRules:
             self._read.move_to_end(key)
             return self._read[key]
         files = {name: text.encode("utf-8", "replace") for name, text in instead.items()}
-        found = policy.load_all(folder, category_tag=self.settings.category_tag, instead=files)
+        found = load_all(folder, category_tag=self.settings.category_tag, instead=files)
         self._read[key] = found
         while len(self._read) > READ_MAX:
             self._read.popitem(last=False)

@@ -31,9 +31,9 @@ from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.operations.parameters import Amount, Choice, Flag, Rows, Seconds, Text, To, Why, on_line
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
-from proxy.policy import NotInScope, RuleSet, asks
 from proxy.policy.explanation import naming
-from proxy.policy.operator_orders import DIMENSIONS
+from proxy.policy.operator_orders import DIMENSIONS, NotInScope, asks
+from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.relay.effects.list_import import ListImport
 from proxy.relay.effects.suppression import AccompanyingRecord, SuppressionChange

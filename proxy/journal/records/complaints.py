@@ -1,7 +1,6 @@
 """Declares complaint cases (kind 46); each record holds the whole case.
 
-In: cases. Out: bodies and values. Never: files, a clock, which state may follow which (desk/complaints/book.py).
-A kind's layout never changes: a new layout is a new kind.
+Which state may follow which is in desk/complaints/book.py.
 """
 
 from __future__ import annotations

@@ -1,8 +1,5 @@
 """Declares consent files, consents by reply and their changes (kinds 41–44, 56).
 
-In: batches, numbers in chunks, decisions. Out: bodies and values; each says who, when and why. Never: files, a clock.
-A kind's layout never changes: a new layout is a new kind.
-
 A file is one CONSENT_FILE record (its batches and their proof), CONSENTS records (one chunk of numbers each) and the event ``whole``.
 Without ``whole`` the file has no effect. A change for one person is one PERSON record; a consent by reply is one CONSENT_REPLY record.
 """

@@ -1,8 +1,4 @@
-"""Declares doubtful replies and the decisions about them (kinds 52, 53).
-
-In: replies that may be a refusal, what an officer decided. Out: bodies and values. Never: files, a clock, how a decision changes a
-recipient's record. A kind's layout never changes: a new layout is a new kind.
-"""
+"""Declares doubtful replies and the decisions about them (kinds 52, 53)."""
 
 from __future__ import annotations
 

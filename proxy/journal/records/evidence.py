@@ -1,7 +1,5 @@
 """Declares evidence of verdicts, texts for review and refused texts (kinds 32–34).
 
-In: strings. Out: bodies and values. Never: files, a clock.
-
 A body is a time in ms, a number, and JSON: these records are few, and people read them.
 """
 

@@ -1,8 +1,4 @@
-"""Declares starts, stops, rule revisions, learnt ids and replicated records.
-
-In: events of the gate itself. Out: records of the kinds RULES, START, STOP, IDS, NAMED and HEARD (messages.py). Never: files, a clock, what
-another gate's record means: it is kept octet for octet.
-"""
+"""Declares starts, stops, rule revisions, learnt ids and replicated records."""
 
 from __future__ import annotations
 
@@ -28,9 +24,8 @@ class Start(NamedTuple):
 
     time: Ms
     node: U32
-    first_id: U64 = (
-        0  # ids of this life are greater: synced before traffic, so that a life that leaves no other trace reuses none
-    )
+    first_id: U64 = 0
+    """Ids of this life are greater: synced before traffic, so that a life that leaves no other trace reuses none."""
 
 
 @record(STOP)

@@ -1,7 +1,6 @@
 """Declares what became of delivers in the mailbox (kinds 9–11).
 
-In: numbers of delivers (a deliver's number is the sequence of its DELIVER record). Out: bodies and values. Never: files, a clock.
-One record covers one loop turn. A kind's layout never changes: a new layout is a new kind.
+A deliver's number is the sequence of its DELIVER record. One record covers one loop turn.
 """
 
 from __future__ import annotations
@@ -33,10 +32,6 @@ class Dropped(NamedTuple):
     @property
     def numbers(self) -> tuple[int, ...]:
         return tuple(number for number, _ in self.delivers)
-
-    @property
-    def whys(self) -> tuple[str, ...]:
-        return tuple(why for _, why in self.delivers)
 
 
 _names = FieldForm(

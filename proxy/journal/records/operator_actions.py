@@ -1,8 +1,5 @@
 """Declares what operators did to a running gate (kinds 25–31, 45).
 
-In: orders, refusals that an officer entered, lists of people in chunks. Out: bodies and values; each says who, when and why. Never: files,
-a clock. A kind's layout never changes: a new layout is a new kind.
-
 A list is one LISTING record (the refusals it sets or lifts), LISTED records (one chunk of numbers each) and one LISTING_DONE record.
 Without the last one the list has no effect: the gate was killed, or the file was incomplete.
 

@@ -1,9 +1,7 @@
 """Declares penalties of providers and their hourly counts (kinds 47–49).
 
-In: penalties, counts. Out: bodies and values. Never: files, a clock, which state may follow which (desk/penalties/book.py).
-
-Each record holds the whole penalty, or the whole hour, as it is from then on. Kind 49 is an hour counted by signature. A kind's layout
-never changes: a new layout is a new kind.
+Each record holds the whole penalty, or the whole hour, as it is from then on. Kind 49 is an hour counted by signature. Which state may
+follow which is in desk/penalties/book.py.
 """
 
 from __future__ import annotations

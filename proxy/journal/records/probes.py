@@ -141,7 +141,7 @@ class Probes:
         while len(self._held) > PROBES_MAX:
             oldest = min(self._held.values(), key=lambda one: one.begun_at)
             self._forget(oldest)
-            self._bodies.drop(number_of(oldest.prefix))
+            self._bodies.drop(hash48(oldest.prefix))
         return sequence
 
     def put(self, probe: Probe) -> int:
@@ -149,7 +149,7 @@ class Probes:
         body = pack(probe)
         sequence = self.written = self._write([(messages.PROBE, body)])
         self._hold(probe)
-        self._bodies.put(number_of(probe.prefix), body)
+        self._bodies.put(hash48(probe.prefix), body)
         return sequence
 
     def answered(self, number: int, port: str, said: Callable[[], Collection[str]], now: float) -> tuple[Probe, int] | None:
@@ -211,16 +211,11 @@ def _ms(since: float, until: float) -> int | None:
 # -- as octets
 
 
-def number_of(prefix: str) -> int:
-    """Under which it is kept."""
-    return hash48(prefix)
-
-
 def store_record(bodies: ProbeStore, body: bytes) -> None:
     """Merges a record that is replayed or replicated."""
     probe = unpack(Probe, body)
-    held = bodies.held.get(number_of(probe.prefix))
-    bodies.hear(number_of(probe.prefix), body if held is None else pack(merged(unpack(Probe, held), probe)))
+    held = bodies.held.get(hash48(probe.prefix))
+    bodies.hear(hash48(probe.prefix), body if held is None else pack(merged(unpack(Probe, held), probe)))
 
 
 def merged(one: Probe, other: Probe) -> Probe:

@@ -1,7 +1,4 @@
-"""Declares counts of the replies to port prefixes (kind 54).
-
-In: counts. Out: records. Never: a clock, what the counts mean for a prefix (relay/effects/reply_paths.py).
-"""
+"""Declares counts of the replies to port prefixes (kind 54)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Declares providers' other requests: repeated submits, query_sm, cancel_sm, replace_sm.
 
-In: what was answered. Out: records of the kinds REPEATED, ASKED, UNREPLACED and SHARE (messages.py). Never: files, a clock.
-
 A verdict says what its message took from the aggregates. Two things it cannot say, which a SHARE record does: what an earlier message had
 taken and a replacement now stands for, and what a replacement gives back when the carrier refuses it after its outcome was called unknown.
 """

@@ -1,7 +1,5 @@
 """Declares events of rule revisions (kind 35).
 
-In: strings. Out: a body, a value. Never: files, a clock, which event may follow which (desk/revisions/rule_revisions.py).
-
 Each record says who, when, why, what changed, and which revision is in force now. A body is a time in ms and JSON: these records are few,
 and people read them. The last record holds all that a restart needs.
 """

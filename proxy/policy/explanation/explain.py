@@ -83,6 +83,7 @@ class Explanation:
         verdict = self.verdict
         facts = verdict.facts
         found = self.evidence.classified
+        again = (breach.again(self.number) for breach in verdict.breaches if breach.rule == verdict.rule)
         return {
             "verdict": verdict.outcome.word,
             "reason": verdict.reason.name if verdict.reason else None,
@@ -98,23 +99,13 @@ class Explanation:
             "advertiser": self.advertiser or None,
             "keyword": facts.keyword or None,
             "marketing": {
-                "band": band_of(found.band),
-                "score": found.score,
-                "likely_from": LIKELY,
-                "surely_from": SURELY,
+                "band": band_of(found.band), "score": found.score, "likely_from": LIKELY, "surely_from": SURELY,
                 "padded_code": found.band.endswith(PADDED),
             },
-            "features": [feature.as_dict() for feature in self.evidence.features],
-            "not_before": next(
-                (
-                    time_windows.local(again)
-                    for b in verdict.breaches
-                    if (again := b.again(self.number)) and b.rule == verdict.rule
-                ),
-                None,
-            ),
+            "features": [feature._asdict() for feature in self.evidence.features],
+            "not_before": next(map(time_windows.local, filter(None, again)), None),
             "rules": [part.as_dict() for part in self.parts],
-        }
+        }  # fmt: skip
 
 
 def explain(
@@ -162,11 +153,8 @@ class _Explainer:
     def part(self, rule: Rule) -> RulePart:
         says, why = self._statement(rule)
         breach = self._standing.breached.get(rule.id)
-        change = (
-            suggestion_for(self._standing, rule, breach)
-            if breach is not None and breach.outcome is not Outcome.ALLOW
-            else Bilingual("", "")
-        )
+        objects = breach is not None and breach.outcome is not Outcome.ALLOW
+        change = suggestion_for(self._standing, rule, breach) if breach is not None and objects else NOTHING_MORE
         return RulePart(rule.id, rule.say, rule.mode, says, why, change)
 
     def _statement(self, rule: Rule) -> tuple[Bilingual, Bilingual]:

@@ -56,12 +56,9 @@ class Past:
 def matches(entry: Entry, pick: EntryFilter) -> bool:
     """Whether a cap counts an entry, apart from its time."""
     pairs = (
-        (entry.category, pick.categories),
-        (entry.subcategory, pick.subcategories),
-        (entry.signature or entry.unsigned, pick.signatures),
-        (entry.provider, pick.providers),
-        (entry.port, pick.ports),
-    )
+        (entry.category, pick.categories), (entry.subcategory, pick.subcategories), (entry.signature or entry.unsigned, pick.signatures),
+        (entry.provider, pick.providers), (entry.port, pick.ports),
+    )  # fmt: skip
     return all(wanted is None or value in wanted for value, wanted in pairs) and pick.template in (None, entry.template)
 
 

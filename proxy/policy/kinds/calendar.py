@@ -10,7 +10,6 @@ from proxy.i18n.phrases import Bilingual, any_of
 from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import CLOCK, NAME, TRUTH, either, mapping, some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.holidays import WORDS
@@ -28,11 +27,11 @@ def condition(node: Node, context: KindContext) -> Tree:
     if isinstance(node.value, dict):
         keys = node.mapping("calendar", KEYS)
         if len(keys.keys() & {"day", "holiday"}) != 1:
-            raise RuleFault(node.line, "calendar: say which days: holiday: true, or day: (like day: 清明)")
-        first = _clock(keys["after"]) if "after" in keys else first
-        last = _clock(keys["before"]) if "before" in keys else last
+            raise node.fault("calendar: say which days: holiday: true, or day: (like day: 清明)")
+        first = keys["after"].parsed("calendar", time_windows.clock) if "after" in keys else first
+        last = keys["before"].parsed("calendar", time_windows.clock) if "before" in keys else last
         if last <= first:
-            raise RuleFault(node.line, "calendar: before is not later than after")
+            raise node.fault("calendar: before is not later than after")
         shown = " ".join(f" {word} {keys[word].value}" for word in ("after", "before") if word in keys)
         words = _words(keys["day"], context) if "day" in keys else _holiday(keys["holiday"])
     else:
@@ -53,9 +52,7 @@ def condition(node: Node, context: KindContext) -> Tree:
 
 def _holiday(node: Node) -> list[str]:
     if not node.truth("calendar: holiday"):
-        raise RuleFault(
-            node.line, "calendar: holiday: false is no condition (write calendar: workday, or not: {calendar: holiday})"
-        )
+        raise node.fault("calendar: holiday: false is no condition (write calendar: workday, or not: {calendar: holiday})")
     return ["holiday"]
 
 
@@ -64,12 +61,5 @@ def _words(node: Node, context: KindContext) -> list[str]:
     words = node.texts("calendar")
     for item, word in zip(node.items(), words, strict=True):
         if word not in known:
-            raise RuleFault(item.line, f"calendar: {unknown('day', word, known)}; registries/holidays.csv has the names")
+            raise item.fault(f"calendar: {unknown('day', word, known)}; registries/holidays.csv has the names")
     return words
-
-
-def _clock(node: Node) -> int:
-    try:
-        return time_windows.clock(node.text("calendar"))
-    except ValueError as fault:
-        raise RuleFault(node.line, f"calendar: {fault}") from None

@@ -8,7 +8,6 @@ from proxy.config.yaml_file import unknown
 from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import TEXT, some
 from proxy.policy.loading.source import Node
 
@@ -24,7 +23,7 @@ def condition(node: Node, context: KindContext) -> Tree:
         written = item.text("city")
         found = context.regions.city_of(written)
         if found is None:
-            raise RuleFault(item.line, f"city: {unknown('city', written, context.regions.cities)}; no segment lies there")
+            raise item.fault(f"city: {unknown('city', written, context.regions.cities)}; no segment lies there")
         names.add(found)
     node.texts("city")
     return OneOf("city", frozenset(names))

@@ -10,7 +10,6 @@ from proxy.i18n.phrases import Bilingual
 from proxy.model.message import CATEGORY_WORDS
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import among, either, mapping, some
 from proxy.policy.loading.source import Node
 from proxy.policy.text.category import BANDS
@@ -28,5 +27,5 @@ def condition(node: Node, context: KindContext) -> Tree:
         return OneOf("classified", frozenset(node.words("classified", CATEGORY_WORDS, "category")))
     keys = node.mapping("classified", KEYS)
     if not keys:
-        raise RuleFault(node.line, f"classified: says nothing (write {{marketing: …}}: one of {', '.join(BANDS)})")
+        raise node.fault(f"classified: says nothing (write {{marketing: …}}: one of {', '.join(BANDS)})")
     return OneOf("marketing", frozenset(keys["marketing"].words("classified: marketing", BANDS, "band")))

@@ -60,11 +60,8 @@ def condition(node: Node, context: KindContext) -> Tree:
         if (row := consents.newest(message.recipient, known, of, now)) is not None:
             words.append(row)
         newest = max(words, key=_newest, default=None)
-        if (
-            newest is not None
-            and newest.state == "granted"
-            and refusal_since(newest.time, record.opt_outs(), message.sender, facts, registry)
-        ):
+        granted = newest if newest is not None and newest.state == "granted" else None
+        if granted is not None and refusal_since(granted.time, record.opt_outs(), message.sender, facts, registry):
             return "revoked" in states
         return state_of(newest, max(now, message.content.scheduled or 0.0)) in states  # it must hold when the person gets it
 
@@ -74,22 +71,11 @@ def condition(node: Node, context: KindContext) -> Tree:
 
     parts: list[Tree] = []
     if states:
+        named = any_of(sorted(states))
         parts.append(
-            RecipientTest(
-                holds,
-                Bilingual(
-                    f"the recipient's consent is {any_of(sorted(states))}", f"号码的同意状态是{any_of(sorted(states)).zh}"
-                ),
-                "consent",
-            )
+            RecipientTest(holds, Bilingual(f"the recipient's consent is {named}", f"号码的同意状态是{named.zh}"), "consent")
         )
     if "asked" in words:
-        parts.append(
-            RecipientTest(
-                asked,
-                Bilingual("this advertiser has asked the recipient already", "这个广告主已经向该号码征求过同意"),
-                "consent",
-                spares_bare=True,
-            )
-        )
+        said = Bilingual("this advertiser has asked the recipient already", "这个广告主已经向该号码征求过同意")
+        parts.append(RecipientTest(asked, said, "consent", spares_bare=True))
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))

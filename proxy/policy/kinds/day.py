@@ -9,7 +9,6 @@ from proxy.i18n.phrases import Bilingual, any_of
 from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import DATE, among, either, mapping, some
 from proxy.policy.loading.source import Node
 
@@ -31,10 +30,10 @@ def condition(node: Node, context: KindContext) -> Tree:
         if isinstance(item.value, dict):
             keys = item.mapping("day", KEYS)
             if len(keys) < 2:
-                raise RuleFault(item.line, "day: needs both from and to (or a single date)")
+                raise item.fault("day: needs both from and to (or a single date)")
             first, last = _date(keys["from"]), _date(keys["to"])
             if last < first:
-                raise RuleFault(item.line, "day: to is before from (swap them)")
+                raise item.fault("day: to is before from (swap them)")
             dates.append((first, last))
             words.append(f"{keys['from'].text('day')} to {keys['to'].text('day')}")
             continue
@@ -47,7 +46,7 @@ def condition(node: Node, context: KindContext) -> Tree:
         elif word[:1].isdigit():
             dates.append((_date(item), _date(item)))
         else:
-            raise RuleFault(item.line, f"day: {unknown('day', word, [*_WEEKDAYS, *_GROUPS])}")
+            raise item.fault(f"day: {unknown('day', word, [*_WEEKDAYS, *_GROUPS])}")
     if not words:
         node.texts("day")
 
@@ -59,10 +58,7 @@ def condition(node: Node, context: KindContext) -> Tree:
 
 
 def _date(node: Node) -> int:
-    try:
-        at, has_time = time_windows.moment(node.text("day"))
-    except ValueError as fault:
-        raise RuleFault(node.line, f"day: {fault}") from None
+    at, has_time = node.parsed("day", time_windows.moment)
     if has_time:
-        raise RuleFault(node.line, "day: takes whole days (use time for hours)")
+        raise node.fault("day: takes whole days (use time for hours)")
     return (int(at) + time_windows.OFFSET_S) // time_windows.DAY_S

@@ -8,7 +8,6 @@ from proxy.config.yaml_file import unknown
 from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import OneOf, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import some, suggested
 from proxy.policy.loading.source import Node
 
@@ -23,5 +22,5 @@ def condition(node: Node, context: KindContext) -> Tree:
     for item in node.items():
         name = item.text("group", digits=True)
         if name not in known and name != "none":
-            raise RuleFault(item.line, f"group: {unknown('group', name, known)}; registries/signatures.csv does not name it")
+            raise item.fault(f"group: {unknown('group', name, known)}; registries/signatures.csv does not name it")
     return OneOf("group", frozenset(node.texts("group", digits=True)))

@@ -19,19 +19,18 @@ MEND = Bilingual("send from another port", "换一个端口发送")
 SHAPE = some(NAME)
 
 
-def condition(node: Node, context: KindContext) -> Tree:
-    words = set(node.texts("port", digits=True))
-    prefixes = tuple(sorted(words - {BINARY}))
-
+def begins_with(prefixes: tuple[str, ...]) -> Test:
     def holds(sender: Sender) -> bool:
         return sender.port.startswith(prefixes)
 
-    begins = Test(
-        "sender",
-        holds,
-        Bilingual("port begins with " + as_written(prefixes), "端口以" + as_written(prefixes).zh + "开头"),
-        "port",
-    )
+    written = as_written(prefixes)
+    return Test("sender", holds, Bilingual(f"port begins with {written}", f"端口以{written.zh}开头"), "port")
+
+
+def condition(node: Node, context: KindContext) -> Tree:
+    words = set(node.texts("port", digits=True))
+    prefixes = tuple(sorted(words - {BINARY}))
+    begins = begins_with(prefixes)
     if BINARY not in words:
         return begins
     for_binary = Test("sender", context.registry.sends_binary, _FOR_BINARY, "port")

@@ -39,16 +39,9 @@ def condition(node: Node, context: KindContext) -> Tree:
 
     parts: list[Tree] = []
     if "against" in words:
-        parts.append(
-            RecipientTest(
-                against,
-                Bilingual("the recipient does not want such messages now", "该号码登记了此时不收这类短信"),
-                "preferences",
-                passing=True,
-            )
-        )
+        said = Bilingual("the recipient does not want such messages now", "该号码登记了此时不收这类短信")
+        parts.append(RecipientTest(against, said, "preferences", passing=True))
     if "none" in words:
-        parts.append(
-            RecipientTest(none, Bilingual("the recipient has registered no wishes", "该号码没有登记接收偏好"), "preferences")
-        )
+        said = Bilingual("the recipient has registered no wishes", "该号码没有登记接收偏好")
+        parts.append(RecipientTest(none, said, "preferences"))
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))

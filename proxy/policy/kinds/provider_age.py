@@ -9,7 +9,6 @@ from proxy.model.message import Sender
 from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import DURATION, one_of
 from proxy.policy.loading.source import Node
 
@@ -26,13 +25,10 @@ SHAPE = one_of(KEYS, DURATION)
 def condition(node: Node, context: KindContext) -> Tree:
     keys = node.mapping("provider_age", KEYS)
     if len(keys) != 1:
-        raise RuleFault(node.line, "provider_age: say either below or above, with a duration like 30d")
+        raise node.fault("provider_age: say either below or above, with a duration like 30d")
     ((word, value),) = keys.items()
     written = value.text("provider_age")
-    try:
-        age_s = time_windows.duration(written)
-    except ValueError as fault:
-        raise RuleFault(value.line, f"provider_age: {fault}") from None
+    age_s = value.parsed("provider_age", time_windows.duration)
     young = word == "below"
 
     def holds(sender: Sender, now: float) -> bool:
@@ -41,13 +37,8 @@ def condition(node: Node, context: KindContext) -> Tree:
     def changes(sender: Sender, now: float) -> float:
         return sender.since + age_s if sender.since is not None and now < sender.since + age_s else time_windows.NEVER
 
-    return Test(
-        "age",
-        holds,
-        Bilingual(
-            f"the provider is {'younger' if young else 'older'} than {written}",
-            f"通道商入网{'不满' if young else '已满'} {written}",
-        ),
-        "provider_age",
-        changes=changes,
+    words = Bilingual(
+        f"the provider is {'younger' if young else 'older'} than {written}",
+        f"通道商入网{'不满' if young else '已满'} {written}",
     )
+    return Test("age", holds, words, "provider_age", changes=changes)

@@ -8,7 +8,7 @@ from proxy.config.yaml_file import unknown
 from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import AnyOf, OneOf, Test, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.problem import RuleFault, each
+from proxy.policy.loading.problem import each
 from proxy.policy.loading.schema_parts import some, suggested
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, province_of
@@ -41,7 +41,7 @@ def _province(node: Node) -> str:
     written = node.text("province", digits=True)
     found = written if written == "port" else province_of(written)
     if not found:
-        raise RuleFault(node.line, f"province: {unknown('province', written, WORDS)}; write its short name (江苏), or unknown")
+        raise node.fault(f"province: {unknown('province', written, WORDS)}; write its short name (江苏), or unknown")
     return found
 
 

@@ -10,7 +10,6 @@ from proxy.model.message import Facts, Message
 from proxy.model.recipient import Recipient
 from proxy.policy.condition import RecipientTest, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import NAME, some
 from proxy.policy.loading.source import Node
 
@@ -25,7 +24,7 @@ def condition(node: Node, context: KindContext) -> Tree:
     for item, name in zip(node.items(), names, strict=True):
         if name not in context.lists:
             problem = unknown("list", name, context.lists)
-            raise RuleFault(item.line, f"recipient_in: {problem}; lists: at the top of a file names them")
+            raise item.fault(f"recipient_in: {problem}; lists: at the top of a file names them")
     sets = tuple(context.lists[name].numbers for name in names)
 
     numbers = sets[0] if len(sets) == 1 else None

@@ -53,7 +53,7 @@ def path_in(node: Node) -> ReplyPath:
     """A path as a rule test gives it: written like the condition, one state."""
     items = node.items()
     if len(items) != 1:
-        raise RuleFault(node.line, "test: reply_path: one state, like dead, or unproven: {after: 10000}")
+        raise node.fault("test: reply_path: one state, like dead, or unproven: {after: 10000}")
     states, after = _asked(items, node.line)
     return ReplyPath(UNPROVEN, after) if after is not None else ReplyPath(next(iter(states)))
 
@@ -66,22 +66,21 @@ def _asked(items: Iterable[Node], line: int) -> tuple[frozenset[str], int | None
         if isinstance(item.value, dict):
             keys = item.mapping("reply_path", (UNPROVEN,))
             if UNPROVEN not in keys:
-                raise RuleFault(item.line, "reply_path: empty: name states, or unproven: {after: 10000}")
+                raise item.fault("reply_path: empty: name states, or unproven: {after: 10000}")
             if after is not None:
-                raise RuleFault(item.line, "reply_path: unproven stands here twice")
+                raise item.fault("reply_path: unproven stands here twice")
             within = keys[UNPROVEN].mapping("reply_path: unproven", ("after",))
             if "after" not in within:
-                raise RuleFault(keys[UNPROVEN].line, "reply_path: unproven: 'after' is missing (like {after: 10000})")
+                raise keys[UNPROVEN].fault("reply_path: unproven: 'after' is missing (like {after: 10000})")
             after = within["after"].integer("reply_path: unproven: after", 0, ADVERTISEMENTS_MAX)
             continue
         word = item.text("reply_path", digits=True)
         if word == UNPROVEN:
-            raise RuleFault(
-                item.line,
-                "reply_path: a new port must be able to begin: say after how many advertisements (unproven: {after: 10000})",
+            raise item.fault(
+                "reply_path: a new port must be able to begin: say after how many advertisements (unproven: {after: 10000})"
             )
         if word not in BARE:
-            raise RuleFault(item.line, f"reply_path: {unknown('state', word, STATES)}")
+            raise item.fault(f"reply_path: {unknown('state', word, STATES)}")
         states.add(word)
     if not states and after is None:
         raise RuleFault(line, "reply_path: an empty list matches nothing (name states, like [dead, silent])")

@@ -20,7 +20,6 @@ from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, OneOf, RecipientTest, Tree
 from proxy.policy.kinds import KindContext, NumberList
 from proxy.policy.kinds.notice import PRESENT
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import DURATION, among, either, mapping, some
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.registry import Registry
@@ -178,22 +177,21 @@ def _concerns(
 def _asked(node: Node) -> _RefusalFilter:
     if not isinstance(node.value, dict):
         if not node.truth("suppressed"):
-            raise RuleFault(node.line, "suppressed: false is no condition (write not: {suppressed: true})")
+            raise node.fault("suppressed: false is no condition (write not: {suppressed: true})")
         return _RefusalFilter(frozenset(SCOPES), frozenset(SOURCES), 0, True)
     keys = node.mapping("suppressed", KEYS)
     scopes = keys["scope"].words("suppressed: scope", SCOPES, "scope") if "scope" in keys else SCOPES
     sources = keys["source"].words("suppressed: source", SOURCES, "source") if "source" in keys else SOURCES
     if "reply" in sources:
         sources = [*sources, "doubtful"]
-    max_age_s = _age(keys["max_age"]) if "max_age" in keys else 0
+    max_age_s = keys["max_age"].parsed("suppressed: max_age", time_windows.duration) if "max_age" in keys else 0
     refusal_filter = _RefusalFilter(
         frozenset(scopes), frozenset(sources), max_age_s, "import" in sources and "max_age" not in keys
     )
     if "match" in keys:
         named = frozenset(keys["match"].words("suppressed: match", WAYS))
-        refusal_filter = refusal_filter._replace(
-            ways=named | {"platform"} if "advertiser" in named else named
-        )  # the registry decides of shops
+        # the registry decides of shops
+        refusal_filter = refusal_filter._replace(ways=named | {"platform"} if "advertiser" in named else named)
     if "marketing" in keys:
         keys["marketing"].word("suppressed: marketing", LIKELY)
         refusal_filter = refusal_filter._replace(likely=True)
@@ -204,9 +202,7 @@ def _asked(node: Node) -> _RefusalFilter:
 
 def _similarity(node: Node) -> float:
     if not isinstance(node.value, float) or not 0.5 <= node.value <= 1:
-        raise RuleFault(
-            node.line, f"suppressed: similarity: must be a number from 0.5 to 1.0 (0.85 is usual), not {node.shape}"
-        )
+        raise node.fault(f"suppressed: similarity: must be a number from 0.5 to 1.0 (0.85 is usual), not {node.shape}")
     return node.value
 
 
@@ -225,10 +221,3 @@ def covers(scope: str, value: str, sender: Sender, facts: Facts) -> bool:
 
 def _in_force(refusal: OptOut, now: float, max_age_s: int) -> bool:
     return not (0 < refusal.expiry <= now) and not (max_age_s and refusal.time <= now - max_age_s)
-
-
-def _age(node: Node) -> int:
-    try:
-        return time_windows.duration(node.text("suppressed: max_age"))
-    except ValueError as fault:
-        raise RuleFault(node.line, f"suppressed: max_age: {fault}") from None

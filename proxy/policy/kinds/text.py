@@ -15,7 +15,6 @@ import re2
 from proxy.i18n.phrases import Bilingual
 from proxy.policy.condition import All, AnyOf, Test, Tree, never
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import NAME, TEXT, either, mapping, some
 from proxy.policy.loading.source import Node
 from proxy.policy.text.folding import SPLITTERS, fold, squeeze
@@ -46,7 +45,7 @@ def condition(node: Node, context: KindContext) -> Tree:
     if "file" in keys:
         words += context.word_file(keys["file"], "text: file", keys.get("groups"))
     elif "groups" in keys:
-        raise RuleFault(keys["groups"].line, "text: groups are of a file (file: lists/banned.yaml)")
+        raise keys["groups"].fault("text: groups are of a file (file: lists/banned.yaml)")
     parts: list[Tree] = [_words(words, node, context.rest)] if words else []
     if "patterns" in keys:
         parts += [_pattern(item) for item in keys["patterns"].items()]
@@ -55,7 +54,7 @@ def condition(node: Node, context: KindContext) -> Tree:
     if "all" in keys:
         parts += [_words([word], keys["all"], context.rest) for word in keys["all"].texts("text: all")]
     if not parts:
-        raise RuleFault(node.line, "text: says nothing to look for (words, all, patterns or file)")
+        raise node.fault("text: says nothing to look for (words, all, patterns or file)")
     return parts[0] if len(parts) == 1 else All(tuple(parts))
 
 
@@ -63,7 +62,7 @@ def _words(words: list[str], node: Node, rest: Rest) -> Test:
     vocabulary = tuple(dict.fromkeys(squeeze(fold(word)).strip() for word in with_yield_points(words, rest)))
     for word in with_yield_points(vocabulary, rest):
         if not word.strip(SPLITTERS):
-            raise RuleFault(node.line, "text: a word of nothing but spaces and marks would match every text")
+            raise node.fault("text: a word of nothing but spaces and marks would match every text")
     some = ", ".join(words[:5])
     shown = some + (f" … ({len(words)} words)" if len(words) > 5 else "")
     shown_zh = some + (f" 等{len(words)}个词之一" if len(words) > 5 else "")
@@ -75,7 +74,7 @@ def _words(words: list[str], node: Node, rest: Rest) -> Test:
 def _pattern(node: Node) -> Test:
     written = node.text("text: patterns", digits=True)
     if len(written) > PATTERN_LONGEST:
-        raise RuleFault(node.line, f"text: pattern longer than {PATTERN_LONGEST} characters")
+        raise node.fault(f"text: pattern longer than {PATTERN_LONGEST} characters")
     options = re2.Options()
     options.max_mem = PATTERN_BYTES_MAX
     options.log_errors = False
@@ -85,12 +84,10 @@ def _pattern(node: Node) -> Test:
     except re2.error as fault:
         message = fault.args[0] if fault.args else ""
         message = message.decode() if isinstance(message, bytes) else str(message)
-        raise RuleFault(
-            node.line, f"text: pattern '{written}' is not understood: {message} (RE2 syntax, no back references)"
-        ) from None
+        raise node.fault(f"text: pattern '{written}' is not understood: {message} (RE2 syntax, no back references)") from None
 
     if compiled.search("") and compiled.search("字"):
-        raise RuleFault(node.line, f"text: pattern '{written}' fits every text")
+        raise node.fault(f"text: pattern '{written}' fits every text")
 
     def holds(page: TextAnalysis) -> bool:
         return compiled.search(page.squeezed) is not None or any(

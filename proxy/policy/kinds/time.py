@@ -9,7 +9,6 @@ from proxy.i18n.phrases import Bilingual, as_written
 from proxy.policy import time_windows
 from proxy.policy.condition import Test, Tree
 from proxy.policy.kinds import KindContext
-from proxy.policy.loading.problem import RuleFault
 from proxy.policy.loading.schema_parts import NAME, SPAN, either, mapping, some
 from proxy.policy.loading.source import Node
 
@@ -25,12 +24,12 @@ def condition(node: Node, context: KindContext) -> Tree:
     if isinstance(node.value, dict):
         keys = node.mapping("time", KEYS)
         if len(keys) < 2:
-            raise RuleFault(node.line, "time: needs both between and zone (or a single span)")
+            raise node.fault("time: needs both between and zone (or a single span)")
         zoned = keys["zone"].text("time: zone", digits=True)
         try:
             zone = time_windows.zone_of(zoned)  # type: ignore[assignment] # any zone is one
         except ValueError as fault:
-            raise RuleFault(keys["zone"].line, f"time: zone: {fault}") from None
+            raise keys["zone"].fault(f"time: zone: {fault}") from None
         node = keys["between"]
     spans = [span_of(item, "time") for item in node.items()]
     text = as_written(node.texts("time"))
@@ -49,7 +48,7 @@ def span_of(item: Node, what: str) -> tuple[int, int]:
         span = (time_windows.clock(first.strip()), time_windows.clock(last.strip()))
     except ValueError as fault:
         problem = str(fault) if dash else f"'{written}' is no span of time"
-        raise RuleFault(item.line, f"{what}: {problem} (write 21:00-08:00)") from None
+        raise item.fault(f"{what}: {problem} (write 21:00-08:00)") from None
     if span[0] == span[1]:
-        raise RuleFault(item.line, f"{what}: '{written}' starts when it ends (the whole day: leave {what} out)")
+        raise item.fault(f"{what}: '{written}' starts when it ends (the whole day: leave {what} out)")
     return span

@@ -37,22 +37,9 @@ from proxy.policy.reply_paths import ReplyPath
 from proxy.policy.ruleset import RuleSet
 
 STEP_KEYS = (
-    "at",
-    "to",
-    "from",
-    "category",
-    "text",
-    "provider",
-    "account",
-    "repeat",
-    "want",
-    "note",
-    "scheduled",
-    "since",
-    "state",
-    "reply_path",
-    "optout",
-)
+    "at", "to", "from", "category", "text", "provider", "account", "repeat", "want", "note", "scheduled", "since", "state",
+    "reply_path", "optout",
+)  # fmt: skip
 TEST_KEYS = ("note", "messages")
 OPTOUT_KEYS = ("scope", "value", "source")
 WANT_KEYS = ("reject", "defer")
@@ -110,7 +97,7 @@ def run_test(rules: RuleSet, file: str, test: Node) -> list[Problem]:
     try:
         keys = test.mapping("test", TEST_KEYS)
         if "messages" not in keys or not keys["messages"].items():
-            raise RuleFault(test.line, "test: 'messages' is missing")
+            raise test.fault("test: 'messages' is missing")
         test_run = _TestRun(rules)
         for step in each(keys["messages"].items(), lambda node: _step(node, rules)):
             test_run.take(step)
@@ -138,7 +125,7 @@ def _step(node: Node, rules: RuleSet) -> _Step:
     keys = node.mapping("test", STEP_KEYS)
     for needed in ("at", "to") if "optout" in keys else ("at", "to", "from", "want"):
         if needed not in keys:
-            raise RuleFault(node.line, f"test: '{needed}' is missing")
+            raise node.fault(f"test: '{needed}' is missing")
     faults = Faults()
     at, number = 0.0, 0
     with faults:
@@ -241,14 +228,14 @@ def _number(node: Node) -> int:
     try:
         return recipient_of(node.text("test: to", digits=True))
     except NotARecipient as refused:
-        raise RuleFault(node.line, f"test: to: {refused.why}") from None
+        raise node.fault(f"test: to: {refused.why}") from None
 
 
 def _moment(node: Node) -> float:
     try:
         return time_windows.moment(node.text("test: at"))[0]
     except ValueError as fault:
-        raise RuleFault(node.line, f"test: {fault}") from None
+        raise node.fault(f"test: {fault}") from None
 
 
 def _refusal(node: Node, time: int) -> OptOut:
@@ -257,7 +244,7 @@ def _refusal(node: Node, time: int) -> OptOut:
     value = keys["value"].text("test: optout: value", digits=True) if "value" in keys else ""
     source = keys["source"].word("test: optout: source", suppressed.SOURCES, "source") if "source" in keys else "reply"
     if scope != "global" and not value:
-        raise RuleFault(node.line, f"test: optout: scope {scope} needs a value")
+        raise node.fault(f"test: optout: scope {scope} needs a value")
     return OptOut("all" if scope == "global" else scope, value, time, source, 0)
 
 
@@ -267,12 +254,12 @@ def _want(node: Node, rules: RuleSet) -> tuple[str, str]:
         return node.word("test: want", ("allow",)), ""
     keys = node.mapping("test: want", WANT_KEYS)
     if len(keys) != 1:
-        raise RuleFault(node.line, "test: want: allow, {reject: rule-id} or {defer: rule-id}")
+        raise node.fault("test: want: allow, {reject: rule-id} or {defer: rule-id}")
     ((word, rule),) = keys.items()
     name = rule.text("test: want", digits=True)
     known = [one.id for one in rules.rules]
     if name not in known:
-        raise RuleFault(rule.line, f"test: want: {unknown('rule', name, known)}")
+        raise rule.fault(f"test: want: {unknown('rule', name, known)}")
     return word, name
 
 

@@ -1,7 +1,6 @@
 """Finds registry rows that contradict other rows, rules, or settings.
 
-In: a rule set with its registries; the settings, if given. Out: Problems with file, line and a hint. Never: files; a refused rule set: the
-gate can run with a superfluous row, but ``gate106 check`` fails.
+They do not refuse a rule set: the gate can run with a superfluous row, but ``gate106 check`` fails.
 """
 
 from __future__ import annotations

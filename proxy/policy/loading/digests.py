@@ -1,7 +1,6 @@
 """Fingerprints each part of a rule set, to report changes.
 
-In: the rules' Nodes, the files' bytes. Out: Contents (a digest per part), so that two sets can be compared when one no longer exists; the
-differences in words. Never: texts of the set.
+Two sets can be compared when one no longer exists. A digest says nothing of the texts.
 """
 
 from __future__ import annotations

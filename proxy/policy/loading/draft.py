@@ -1,7 +1,4 @@
-"""Reads one rule from its YAML node, key by key.
-
-In: the Node of a rule. Out: a Draft, or a RuleFault with the line of the mistake. Never: other rules (load_rules.py puts them together).
-"""
+"""Reads one rule from its YAML node, key by key."""
 
 from __future__ import annotations
 
@@ -83,7 +80,7 @@ def read_draft(node: Node, file: str, context: KindContext) -> Draft:
                 fields[word] = read(keys[word], context)
     with faults:
         if "id" not in keys:
-            raise RuleFault(node.line, "rule: 'id' is missing")
+            raise node.fault("rule: 'id' is missing")
     faults.settle()
     return _draft(node, file, context, keys, fields)
 
@@ -96,9 +93,7 @@ def _draft(node: Node, file: str, context: KindContext, keys: dict[str, Node], f
     if exempt:
         _check_exempt(keys, mode)
     elif not parts and not limits:
-        raise RuleFault(
-            node.line, f"rule '{name}': neither when nor limit: it would refuse everything (say whom it is about in when)"
-        )
+        raise node.fault(f"rule '{name}': neither when nor limit: it would refuse everything (say whom it is about in when)")
     then, reason = fields.get("then", ""), fields.get("reason")
     if not exempt:
         _check_consequence(keys, node, name, limits, then)
@@ -121,34 +116,34 @@ def _draft(node: Node, file: str, context: KindContext, keys: dict[str, Node], f
 def _check_exempt(keys: dict[str, Node], mode: str) -> None:
     for word in ("then", "reason", "limit", "trial", "on_store_failure", *AGAIN_KEYS):
         if word in keys:
-            raise RuleFault(keys[word].line, f"exempt: an exemption has no '{word}' (it switches other rules off: skip, keep)")
+            raise keys[word].fault(f"exempt: an exemption has no '{word}' (it switches other rules off: skip, keep)")
     if mode == "shadow":
-        raise RuleFault(keys["mode"].line, "mode: an exemption cannot be tried in shadow (enforce or off)")
+        raise keys["mode"].fault("mode: an exemption cannot be tried in shadow (enforce or off)")
     if "when" not in keys:
-        raise RuleFault(keys["exempt"].line, "exempt: 'when' is missing: it would switch all rules off")
+        raise keys["exempt"].fault("exempt: 'when' is missing: it would switch all rules off")
 
 
 def _check_consequence(keys: dict[str, Node], node: Node, name: str, limits: tuple[Limit, ...], then: str) -> None:
     for word in ("skip", "keep"):
         if word in keys:
-            raise RuleFault(keys[word].line, f"{word}: only an exemption has it (exempt: true)")
+            raise keys[word].fault(f"{word}: only an exemption has it (exempt: true)")
     if then == "review" and limits:
-        raise RuleFault(keys["then"].line, "then: review is about what a text says: a limit refuses (reject) or defers")
+        raise keys["then"].fault("then: review is about what a text says: a limit refuses (reject) or defers")
     thens = {limit.then or then for limit in limits} or {then}
     if "" in thens:
-        raise RuleFault(node.line, f"rule '{name}': 'then' is missing (one of {', '.join(THENS)})")
+        raise node.fault(f"rule '{name}': 'then' is missing (one of {', '.join(THENS)})")
     for limit in limits or (None,):
         if (limit.then if limit and limit.then else then) == "throttle" and (limit is None or "recipient" in limit.keys):
             line = limit.line if limit else keys["then"].line
             raise RuleFault(line, "then: throttle is for rates: a limit without recipient in its key")
     if "reason" not in keys and thens != {"throttle"}:
-        raise RuleFault(node.line, f"rule '{name}': 'reason' is missing (like region-ban, recipient-cap, keyword)")
+        raise node.fault(f"rule '{name}': 'reason' is missing (like region-ban, recipient-cap, keyword)")
 
 
 def _when(node: Node, context: KindContext, depth: int) -> Tree:
     """A mapping of which all keys hold."""
     if depth > DEPTH_MAX:
-        raise RuleFault(node.line, f"when: any and not inside each other more than {DEPTH_MAX} deep")
+        raise node.fault(f"when: any and not inside each other more than {DEPTH_MAX} deep")
     kinds = when_kinds()
     faults = Faults()
     keys = node.mapping("when", [*kinds, "not", "any"], faults)
@@ -163,7 +158,7 @@ def _when(node: Node, context: KindContext, depth: int) -> Tree:
                 parts.append(kinds[word].condition(item, context))
     faults.settle()
     if not parts:
-        raise RuleFault(node.line, "when: says nothing (leave it out, or say what it is about)")
+        raise node.fault("when: says nothing (leave it out, or say what it is about)")
     return parts[0] if len(parts) == 1 else All(tuple(parts))
 
 
@@ -171,5 +166,5 @@ def _any(node: Node, context: KindContext, depth: int) -> Tree:
     """A list of mappings of which one holds."""
     choices = each(node.items(), lambda choice: _when(choice, context, depth + 1))
     if not choices:
-        raise RuleFault(node.line, "any: an empty list matches nothing")
+        raise node.fault("any: an empty list matches nothing")
     return AnyOf(tuple(choices))

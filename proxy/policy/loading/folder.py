@@ -152,11 +152,11 @@ class RulesFolder:
         """The file a rule names, and its bytes."""
         relative = node.text(what)
         if not self._inside(relative):
-            raise RuleFault(node.line, f"{what}: '{relative}' leads out of the rules folder")
+            raise node.fault(f"{what}: '{relative}' leads out of the rules folder")
         try:
             return relative, self.read(relative)
         except OSError as fault:
-            raise RuleFault(node.line, f"{what}: '{relative}' cannot be read: {fault.strerror}") from None
+            raise node.fault(f"{what}: '{relative}' cannot be read: {fault.strerror}") from None
 
     def word_file(self, node: Node, what: str, groups: Node | None = None) -> list[str]:
         """Words, one a line, # starts a comment line; or a word list in YAML (policy/text/wordlist.py), of which ``groups`` may name a part."""
@@ -164,12 +164,12 @@ class RulesFolder:
         if relative.endswith((".yaml", ".yml")):
             words = self._word_groups(relative, data, groups)
         elif groups is not None:
-            raise RuleFault(groups.line, f"text: '{relative}' has no groups (a file of groups ends in .yaml)")
+            raise groups.fault(f"text: '{relative}' has no groups (a file of groups ends in .yaml)")
         else:
             stripped = (line.strip() for line in with_yield_points(lines_of(self.text(relative, data)), self.rest))
             words = [word for word in stripped if word and not word.startswith("#")]
         if not words or len(words) > WORDS_MAX:
-            raise RuleFault(node.line, f"{what}: '{relative}' holds {len(words)} words (1 to {WORDS_MAX} are fine)")
+            raise node.fault(f"{what}: '{relative}' holds {len(words)} words (1 to {WORDS_MAX} are fine)")
         return words
 
     def _word_groups(self, relative: str, data: bytes, groups: Node | None) -> list[str]:

@@ -32,9 +32,7 @@ def lint(rules: RuleSet) -> list[Problem]:
     found: list[Problem] = []
     live: list[LintedRule] = []
     for rule in rules.rules:
-        read = branches(
-            rule.when
-        )  # of a rule that is off, too: it is to be found when it is written, not on the day it is needed
+        read = branches(rule.when)  # of a rule that is off, too: its author should hear of it now, not on the day it is needed
         if read and all(why := [never(one, rules.regions) for one in read]):
             hint = (
                 "drop one of the conditions"
@@ -92,14 +90,8 @@ def _covered(live: list[LintedRule], exempt: list[LintedRule]) -> Iterator[Probl
     for rule, its in live:
         if its is None:
             continue
-        by = next(
-            (
-                one.rule
-                for one in exempt
-                if one.rule.spares >> rule.number & 1 and one.branches and all_imply(its, one.branches)
-            ),
-            None,
-        )
+        sparing = [one for one in exempt if one.rule.spares >> rule.number & 1 and one.branches]
+        by = next((one.rule for one in sparing if one.branches and all_imply(its, one.branches)), None)
         if by is not None:
             where = f"'{by.id}' ({by.file}:{by.line})"
             yield of_rule(

@@ -1,7 +1,4 @@
-"""Loads a rules folder into a RuleSet, or reports every problem.
-
-In: a folder (all its YAML files together). Out: a RuleSet, and the rule tests for check.py. Never: a rule set with a problem in it.
-"""
+"""Loads a rules folder into a RuleSet, or reports every problem."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from proxy.policy.loading.source import Node, read
 from proxy.policy.penalty_rules import TRIGGERS_MAX, DeskRules, Trigger, read_complaints, read_trigger
 from proxy.policy.registries.regions import Regions
 from proxy.policy.ruleset import RuleSet
-from proxy.policy.text.notices import chinese_patterns
+from proxy.policy.text.lazy_regex import compile_all
 from proxy.runtime.yield_point import Rest, no_yield
 
 TOP_KEYS = ("rules", "tests", "lists", "penalties", "complaints", "mode", "timezone", "version")
@@ -70,7 +67,7 @@ def load_all(
 ) -> Loaded:
     """The same with what else was read. Beside traffic, in a thread: ``before`` is the set in force meanwhile, ``rest`` is called every
     few milliseconds of work. ``instead``: rules files of a draft, by name."""
-    chinese_patterns()  # before the first message
+    compile_all()  # before the first message
     return _Loading(RulesFolder(folder, rest, instead), regions, category_tag, before, rest).loaded()
 
 
@@ -147,11 +144,11 @@ class _Loading:
         for name, item in node.value.items():
             try:
                 if name in self.lists:
-                    raise RuleFault(item.line, f"lists: '{name}' is declared twice")
+                    raise item.fault(f"lists: '{name}' is declared twice")
                 self.list_lines[name] = (label, item.line)
                 keys = item.mapping(f"lists: {name}", LIST_KEYS)
                 if "file" not in keys:
-                    raise RuleFault(item.line, f"lists: {name}: 'file' is missing")
+                    raise item.fault(f"lists: {name}: 'file' is missing")
                 scope, value = self._suppress(keys.get("suppress"))
                 self.lists[name] = NumberList(name, self.folder.people(keys["file"], "lists: file"), scope, value)
             except RuleFault as fault:
@@ -166,11 +163,11 @@ class _Loading:
             return "", ""
         if not isinstance(node.value, dict):
             if (scope := node.word("suppress", suppressed.SCOPES, "scope")) != "global":
-                raise RuleFault(node.line, f"suppress: {scope} needs a value (write {{scope: {scope}, value: …}})")
+                raise node.fault(f"suppress: {scope} needs a value (write {{scope: {scope}, value: …}})")
             return scope, ""
         keys = node.mapping("suppress", SUPPRESS_KEYS)
         if len(keys) != 2:
-            raise RuleFault(node.line, "suppress: needs scope and value")
+            raise node.fault("suppress: needs scope and value")
         return keys["scope"].word("suppress: scope", suppressed.SCOPES, "scope"), keys["value"].text(
             "suppress: value", digits=True
         )
@@ -183,7 +180,7 @@ class _Loading:
                 mode = root["mode"].word("mode", MODES, "mode")
                 if self.mode_place and self.set_mode != mode:
                     where = f"{self.mode_place[0]}:{self.mode_place[1]}"
-                    raise RuleFault(root["mode"].line, f"mode: {mode} here, {self.set_mode} in {where}: the set has one mode")
+                    raise root["mode"].fault(f"mode: {mode} here, {self.set_mode} in {where}: the set has one mode")
                 self.set_mode, self.mode_place = mode, (label, root["mode"].line)
             self._desk(label, root)
         except RuleFault as fault:
@@ -227,7 +224,7 @@ class _Loading:
         if "complaints" in root:
             due = read_complaints(root["complaints"])
             if self.due is not None and due != self.due:
-                raise RuleFault(root["complaints"].line, f"complaints: {self.due_place} says other days: the set has one clock")
+                raise root["complaints"].fault(f"complaints: {self.due_place} says other days: the set has one clock")
             self.due, self.due_place = due, f"{label}:{root['complaints'].line}"
 
     def _trigger(self, item: Node, label: str) -> None:

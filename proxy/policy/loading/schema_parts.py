@@ -1,7 +1,5 @@
 """Small JSON Schema pieces for the keys of rules files.
 
-In: closed lists of words. Out: schemas as plain dicts, which schema.py puts together. Never: what a key means; a list of its own.
-
 A shape is less strict than the loader: editors complete and underline by it, ``gate106 check`` decides.
 """
 

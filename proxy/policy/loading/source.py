@@ -1,16 +1,15 @@
-"""Nodes of a rules file: values that know their line.
-
-In: the text of a file, read by config/yaml_file.py. Out: Nodes whose readers raise RuleFault for a wrong value. Never: what a key means.
-"""
+"""Nodes of a rules file: values that know their line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from proxy.config import yaml_file
 from proxy.policy.loading.problem import Faults, Problem, RuleFault, RulesError, each
 from proxy.runtime.yield_point import Rest, no_yield, with_yield_points
 
+Found = TypeVar("Found")
 Value = None | bool | int | float | str | list["Node"] | dict[str, "Node"]
 
 
@@ -23,10 +22,21 @@ class Node:
         self.value = value
         self.line = line
 
+    def fault(self, text: str) -> RuleFault:
+        """What is wrong here, to be raised."""
+        return RuleFault(self.line, text)
+
+    def parsed(self, what: str, read: Callable[[str], Found]) -> Found:
+        """What ``read`` makes of the text; where it raises a ValueError, that is the fault."""
+        try:
+            return read(self.text(what))
+        except ValueError as fault:
+            raise self.fault(f"{what}: {fault}") from None
+
     def mapping(self, what: str, allowed: Iterable[str], faults: Faults | None = None) -> dict[str, Node]:
         """The mapping, every key of it in ``allowed``. With ``faults`` other keys are noted there and left out."""
         if not isinstance(self.value, dict):
-            raise RuleFault(self.line, f"{what}: must be a mapping (key: value), not {self.shape}")
+            raise self.fault(f"{what}: must be a mapping (key: value), not {self.shape}")
         known = list(allowed)
         strange = {key: item for key, item in self.value.items() if key not in known}
         if not strange:
@@ -34,7 +44,7 @@ class Node:
         noted = Faults() if faults is None else faults
         for key, item in strange.items():
             with noted:
-                raise RuleFault(item.line, f"{what}: {yaml_file.unknown('key', key, known)}")
+                raise item.fault(f"{what}: {yaml_file.unknown('key', key, known)}")
         if faults is None:
             noted.settle()
         return {key: item for key, item in self.value.items() if key not in strange}
@@ -48,25 +58,23 @@ class Node:
         if digits and type(self.value) is int:
             return str(self.value)
         if isinstance(self.value, (bool, int, float)):
-            raise RuleFault(self.line, f"{what}: {self.shape} is no text here: put it in quotes")
+            raise self.fault(f"{what}: {self.shape} is no text here: put it in quotes")
         if not isinstance(self.value, str) or not self.value:
-            raise RuleFault(self.line, f"{what}: must be a word or a text, not {self.shape}")
+            raise self.fault(f"{what}: must be a word or a text, not {self.shape}")
         return self.value
 
     def texts(self, what: str, *, digits: bool = False) -> list[str]:
         """One text or a list of them; at least one."""
         found = each(self.items(), lambda item: item.text(what, digits=digits))
         if not found:
-            raise RuleFault(
-                self.line, f"{what}: an empty list matches nothing (leave the key out, or name what it should match)"
-            )
+            raise self.fault(f"{what}: an empty list matches nothing (leave the key out, or name what it should match)")
         return found
 
     def word(self, what: str, allowed: Iterable[str], kind: str = "value") -> str:
         """One of a closed list of words."""
         written = self.text(what, digits=True)
         if written not in (known := list(allowed)):
-            raise RuleFault(self.line, f"{what}: {yaml_file.unknown(kind, written, known)}")
+            raise self.fault(f"{what}: {yaml_file.unknown(kind, written, known)}")
         return written
 
     def words(self, what: str, allowed: Iterable[str], kind: str = "value") -> list[str]:
@@ -77,12 +85,12 @@ class Node:
 
     def integer(self, what: str, least: int, most: int) -> int:
         if type(self.value) is not int or not least <= self.value <= most:
-            raise RuleFault(self.line, f"{what}: must be a whole number from {least} to {most}, not {self.shape}")
+            raise self.fault(f"{what}: must be a whole number from {least} to {most}, not {self.shape}")
         return self.value
 
     def truth(self, what: str) -> bool:
         if type(self.value) is not bool:
-            raise RuleFault(self.line, f"{what}: must be true or false, not {self.shape}")
+            raise self.fault(f"{what}: must be true or false, not {self.shape}")
         return self.value
 
     @property

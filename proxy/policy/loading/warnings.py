@@ -1,8 +1,5 @@
 """Warns about rules that may be meant but deserve a look.
 
-In: a rule set; rule tests; where lists are declared; the time, if it matters. Out: Problems with file, line and what to do. Never: a folder
-that fails for them.
-
 Examples: a rule without a test, dates that are over, a list without effect, a consent request that no reply can answer, a region ban that
 does not cover unknown regions.
 """

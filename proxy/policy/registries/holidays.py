@@ -1,7 +1,6 @@
 """Knows public holidays, worked weekends and working days (法定节假日与调休).
 
-In: rows of ``registries/holidays.csv``. Out: the kind of a day (days since 1970, local). Never: files; a list of its own: the State Council
-publishes one every year.
+The State Council publishes them every year: there is no list here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Knows registered consents and preferences of single recipients.
-
-In: rows of ``registries/consents.csv`` and ``registries/preferences.csv``. Out: the state of a recipient's consent; whether a message is
-against their preferences. Never: files, replies (a recipient's record has refusals).
-"""
+"""Knows registered consents and preferences of single recipients."""
 
 from __future__ import annotations
 

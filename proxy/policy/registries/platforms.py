@@ -1,8 +1,5 @@
 """Knows which advertiser is a shop of which platform.
 
-In: rows of ``registries/advertisers.csv``. Out: whether a refusal of one advertiser also covers another; mistakes in these columns with
-their line. Never: files, signatures, a recipient.
-
     refused        a sender is       is refused, too
     a platform     its shop          unless the platform's row says ``shops: apart``
     a shop         its platform      no

@@ -1,6 +1,4 @@
-"""Checks whether a text's links and numbers are registered for its sender.
-
-In: an analysed text, the registry. Out: a condition. Never: a list of its own.
+"""Reads the conditions about a text's links (url) and telephone numbers (contact).
 
 Registrations for everybody, or for the advertiser behind the text's own signature, depend on the text alone. Registrations for one provider
 depend on the sender: so each such provider has a condition of its own, and the tree joins the two.
@@ -8,10 +6,17 @@ depend on the sender: so each such provider has a condition of its own, and the 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import cache
+from operator import attrgetter
+
 from proxy.i18n.phrases import Bilingual
 from proxy.model.message import hash48
-from proxy.policy.condition import All, AnyOf, Not, OneOf, Test, Tree
+from proxy.policy.condition import All, AnyOf, Not, OneOf, Test, Tree, never
+from proxy.policy.loading.schema_parts import either, mapping, some, suggested
+from proxy.policy.loading.source import Node
 from proxy.policy.registries.registry import Registry
+from proxy.policy.text import contacts
 from proxy.policy.text.text_analysis import TextAnalysis
 
 
@@ -40,22 +45,69 @@ class Outside:
         return bool(name) and self.registry.advertiser_of(hash48(name)) in owners.advertisers
 
 
+_SORTS: Mapping[str, tuple[str, Callable[[str], str], str]] = {
+    "url": ("links", contacts.written_domain, "链接"),
+    "contact": ("contacts", contacts.written_phone, "电话号码"),
+}
+"""Of each condition: what it reads of a text, how names in rules are read, its noun in Chinese."""
+KEYS = ("outside",)
+SHAPE = either(some(suggested(("none", "present"))), mapping(KEYS, {"outside": some(suggested(("registered",)))}))
+
+
+def condition(word: str, node: Node, registry: Registry) -> Tree:
+    reads, written, chinese = _SORTS[word]
+    outside = isinstance(node.value, dict)
+    if outside:
+        node = node.mapping(word, KEYS).get("outside", node)
+    names = node.texts(word + (": outside" if outside else ""), digits=True)
+    if outside and names == ["registered"]:
+        return outside_registered(word, registry)
+    if not outside and names in (["none"], ["present"]):
+        return _any(word, present=names == ["present"])
+    try:
+        known = tuple(map(written, names))
+    except contacts.NotAContact as fault:
+        raise node.fault(f"{word}: {fault}") from None
+    shown = ", ".join(names[:5])
+    if not outside:  # answered by one look-up, however many rules name links or numbers
+        words = Bilingual(f"a {word} of {shown}", f"文中有{chinese} {shown}")
+        return Test(reads, never, words, word, vocabulary=known, finds=True)
+
+    found = attrgetter(reads)
+
+    def is_known(one: str) -> bool:
+        return any(one == name or one.endswith("." + name) for name in known)
+
+    more = f" … ({len(names)} of them)" if len(names) > 5 else ""
+    words = Bilingual(f"a {word} other than {shown}{more}", f"文中有{chinese}不是 {shown}{more}")
+    return Test(
+        "text", lambda page: not all(map(is_known, found(page))), words, word, reads=reads, vocabulary=known, finds=True
+    )
+
+
+@cache
+def _any(word: str, *, present: bool) -> Test:
+    """Whether there are any; all rules that ask it share one condition."""
+    reads, _, chinese = _SORTS[word]
+    found = attrgetter(reads)
+    words = Bilingual(f"{word}: {'present' if present else 'none'}", f"文中{'' if present else '没'}有{chinese}")
+    return Test("text", lambda page: bool(found(page)) is present, words, word, reads=reads, finds=present, every=not present)
+
+
 def outside_registered(word: str, registry: Registry) -> Tree:
     """Some link (``url``) or number (``contact``) that is registered neither for everybody, nor for the advertiser, nor for the provider."""
+    reads, _, chinese = _SORTS[word]
 
     def test(provider: str) -> Test:
         whose = f", provider {provider}" if provider else ""
         words = Bilingual(
             f"a {word} that is not registered for the advertiser{whose}",
-            f"文中有{'链接' if word == 'url' else '电话号码'}没有为该广告主{f'、通道商 {provider} ' if provider else ''}登记",
+            f"文中有{chinese}没有为该广告主{f'、通道商 {provider} ' if provider else ''}登记",
         )
-        return Test("text", Outside(_READS[word], registry, provider), words, word, reads=_READS[word])
+        return Test("text", Outside(reads, registry, provider), words, word, reads=reads)
 
     own = sorted(registry.providers_with_contacts)
     if not own:
         return test("")
     spared = tuple(All((OneOf("provider", frozenset((one,))), Not(test(one)))) for one in own)
     return All((test(""), Not(AnyOf(spared) if len(spared) > 1 else spared[0])))
-
-
-_READS = {"url": "links", "contact": "contacts"}

@@ -1,7 +1,6 @@
 """Reads CSV files into cells by column name, or reports why not.
 
-In: a file's bytes, the columns it should have. Out: (line, cells); Problems. Never: what a cell means (typed_rows.py, policy/text/lexicon.py,
-regions.py).
+What a cell means is not known here (typed_rows.py, policy/text/lexicon.py, regions.py).
 
 A heading line may come first; then its columns are checked. Lines with # are comments. Columns at the end may be left out.
 """

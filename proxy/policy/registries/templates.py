@@ -1,7 +1,5 @@
 """Matches texts against registered templates.
 
-In: rows of ``registries/templates.csv``; a text's signature and words. Out: the templates it fits. Never: files.
-
 A template is a text with variables: ``【青禾商城】您的验证码是{code}，{minutes}分钟内有效``. A variable stands for 1 to 20 characters,
 ``{name:8}`` for at most 8. Width, spaces and traditional forms do not matter; digits are not compared (``9折`` is ``5折``).
 """

@@ -249,10 +249,7 @@ def _preference(cells: Cells, line: int) -> PreferenceRow:
 
 def _test_number(cells: Cells, line: int) -> TelephoneRow:
     _needed(cells, "number")
-    try:
-        number = recipient_of(cells["number"])
-    except NotARecipient as refused:
-        raise RowFault(f"number: {refused.why}") from None
+    number = _recipient(cells, "number")
     if cells["agent"] and not _URL.fullmatch(cells["agent"]):
         raise RowFault(f"agent: '{cells['agent']}' is no URL (like http://192.0.2.7:8080/reply)")
     return TelephoneRow(number, cells["carrier"], cells["note"], cells["agent"], line)
@@ -263,8 +260,7 @@ def _test_number(cells: Cells, line: int) -> TelephoneRow:
 
 def _needed(cells: Cells, *names: str) -> None:
     if not all(cells[name] for name in names):
-        one = len(names) == 1
-        raise RowFault(f"{' and '.join(names)} must not be empty" if not one else f"{names[0]} must not be empty")
+        raise RowFault(f"{' and '.join(names)} must not be empty")
 
 
 def _several(cell: str) -> list[str]:
@@ -307,8 +303,8 @@ def _hours(cell: str) -> tuple[int, int]:
     return span
 
 
-def _recipient(cells: Cells) -> int:
+def _recipient(cells: Cells, name: str = "recipient") -> int:
     try:
-        return recipient_of(cells["recipient"])
+        return recipient_of(cells[name])
     except NotARecipient as refused:
-        raise RowFault(f"recipient: {refused.why}") from None
+        raise RowFault(f"{name}: {refused.why}") from None

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from proxy.model.message import hash16
 from proxy.model.recipient import CONSENT_REQUEST, Entry
 from proxy.policy.text.folding import fold
+from proxy.policy.text.lazy_regex import lazy_regex
 
 WORDS = ("同意", "愿意", "确认", "YES", "TY", "YY", "OK", "Y", "是", "1")
 DECLARED: tuple[frozenset[str], ...] = tuple(
@@ -40,16 +41,16 @@ _NOT = "(?:不|拒|退|勿|取消|停|否则|未)"
 _BETWEEN = rf"(?:(?!{_NOT})[^。!?]){{0,40}}?"
 _QUOTE = "[\"“”'‘’「」『』【】()\\[\\]:]?"
 _WORD_IN = rf"{_QUOTE}({_WORD}(?:{_QUOTE}(?:或者?|/|、){_QUOTE}{_WORD})*){_ENDS}{_QUOTE}"
-_BEFORE = re.compile(rf"(?<![不未已]){_AGREES}{_BETWEEN}{_REPLY}(?:短信|数字|字母|大写|文字)?{_WORD_IN}", re.IGNORECASE)
-_BEHIND = re.compile(rf"{_REPLY}{_WORD_IN}(?:即可?|就|以|来|为|表示|视为|,)*{_AGREES}", re.IGNORECASE)
-_ITSELF = re.compile(rf"{_REPLY}{_QUOTE}(同意|愿意)(?!{_NOT}|与否)", re.IGNORECASE)
-_EACH = re.compile(_WORD, re.IGNORECASE)
-_REFUSES = re.compile(
+_BEFORE = lazy_regex(rf"(?<![不未已]){_AGREES}{_BETWEEN}{_REPLY}(?:短信|数字|字母|大写|文字)?{_WORD_IN}", re.IGNORECASE)
+_BEHIND = lazy_regex(rf"{_REPLY}{_WORD_IN}(?:即可?|就|以|来|为|表示|视为|,)*{_AGREES}", re.IGNORECASE)
+_ITSELF = lazy_regex(rf"{_REPLY}{_QUOTE}(同意|愿意)(?!{_NOT}|与否)", re.IGNORECASE)
+_EACH = lazy_regex(_WORD, re.IGNORECASE)
+_REFUSES = lazy_regex(
     rf"(?:不同意|不愿意?|不接受|拒收|拒绝|退订|取消)(?:(?!同意|愿意|确认)[^。!?]){{0,12}}?{_REPLY}{_WORD_IN}|{_REPLY}{_WORD_IN}(?:即可?|就|以|来|为|表示)*(?:不|拒|退订|取消)",
     re.IGNORECASE,
 )
-_SIGNS = re.compile(r"[^\w]|_")
-_SAID = re.compile(rf"(?:我|本人)?(?:(?:请)?(?:回复|回))?({_WORD})(?:接收|接受|的)?")
+_SIGNS = lazy_regex(r"[^\w]|_")
+_SAID = lazy_regex(rf"(?:我|本人)?(?:(?:请)?(?:回复|回))?({_WORD})(?:接收|接受|的)?")
 
 
 def declared_words(text: str) -> int:

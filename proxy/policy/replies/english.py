@@ -1,13 +1,11 @@
-"""Understands replies in Latin letters: English and pinyin.
-
-In: a folded reply. Out: what it asks for, in the terms of grammar.py. Never: Chinese, or keywords alone (optout.py).
-"""
+"""Understands replies in Latin letters: English and pinyin."""
 
 from __future__ import annotations
 
 import re
 
 from proxy.policy.replies.grammar import DECLINE, NOTHING, REFUSAL, STOP, ReplyMeaning
+from proxy.policy.text.lazy_regex import lazy_regex
 
 _MESSAGES = r"(?:messag\w*|msgs?|txts?|texts?|texting|txting|sms|spam\w*|ads?|adverts?|advertis\w*|promos?|promotion\w*|marketing|emails?|junk|crap|newsletters?|subscription)"
 _SEND = r"(?:send\w*|sent|text|txt|messag(?:e|ing)|msg|texting|txting|contact\w*|spam\w*|sms|e?mail\w*|bother\w*|disturb\w*|harass\w*|annoy\w*|pester\w*|bug|bugging|promot\w*|market\w*)"
@@ -19,7 +17,7 @@ _NUMBER = r"(?:my (?:number|no|num|phone|name|details?|info\w*|data|contact\w*|c
 _HELLO = r"(?:(?:please|pls|plz|plss|kindly|just|hi|hello|hey|sorry|ok|okay|and|so|now|thanks|thank you|thx|dear|sir|madam|guys|bro|dude|mate|yo|wrong number|wrong person|i said|i say|omg|wtf|lol|enough|no|for the love of god|seriously|again|fuck|fucking|shit|damn|ffs|jesus) ){0,6}"
 _ENDS = r"(?: (?:please|pls|plz|now|it|this|that|all|thanks|thank you|thx|ty|already|immediately|asap|right now|at once|for good|forever|ok|okay|fuck|ffs|dammit|damn|bro|man|guys|lah|la|leh|lor|liao|me|everything|them|these|this shit|sms))*+"
 _REFUSALS = tuple(
-    re.compile(pattern)
+    lazy_regex(pattern)
     for pattern in (
         r"\b(?:unsub\w*|un subscribe|unsuscribe|opt(?:ing)?(?: me)? ?out|optout)\b",
         rf"\b{_NOT}(?: {_HOW}){{0,4}} {_SEND}\b(?! (?:back|later|him|her|it to\w+)\b| the \w+ one\b| (?:to )?my (?!number|phone|mobile|cell|line|e?mail))",
@@ -38,7 +36,7 @@ _REFUSALS = tuple(
 )
 """What names messages, a list or a number, wherever it stands in a sentence."""
 _STOPS = tuple(
-    re.compile(pattern)
+    lazy_regex(pattern)
     for pattern in (
         rf"{_HELLO}(?:stop|cease and desist|do not disturb|stopp+|stoo+p|stahp|stpo|sotp|tsop|quit|end|cancel|cease|remove|delete|blocked?|enough|stop stop|stop it)(?: (?:stop|quit|cancel|end))*+{_ENDS}",
         rf"{_HELLO}(?:stop|quit) (?:it|this|that|these|doing|all|already|now|right)\b.{{0,40}}",
@@ -53,20 +51,20 @@ _STOPS = tuple(
     )
 )
 """What may be about something else, as a whole sentence."""
-_DECLINES = re.compile(
+_DECLINES = lazy_regex(
     r"\b(?:not|no longer|never|isnt|aint|hardly)(?: \w+){0,2}? (?:interested|intrested|intersted)\b(?! in (?:the |a )?(?:red|blue|black|white|green|pink|big|small|large|other|first|second)\b)|^no interest$|\bno interest in\b|\bnot interest\b|\buninterested\b|\b(?:dont|don t|do not|no longer) (?:want|need)(?: (?:it|this|any|these|your|loans?|a loan|anything|them|that|anymore|this anymore|to hear|to know))+"
 )
-_QUESTIONS = re.compile(
+_QUESTIONS = lazy_regex(
     r"\b(?:how (?:do|can|to|does|could)|does (?:it|this|replying|stop)|what (?:happens|does)|is it (?:free|true)|can i|may i|should i|if i|do i|where (?:do|can)|didnt work|did not work|doesnt work|does not work|not working|still (?:get|getting|receiv\w+|sending|send)|already (?:sent|replied|texted|unsub\w*|opted|stopped|asked|said)|didn t work|doesn t work|why (?:am|do|did|cant)|by mistake|accident\w*|resubscribe|again subscribe)\b|\b(?:dont|don t|do not|never|didnt|cant|can t|can not|not) (?:say |want to |wanna )?(?:unsub\w*|stop|opt|cancel|remove|quit)\b(?! (?:sending|texting|spam))"
 )
-_GOODS = re.compile(
+_GOODS = lazy_regex(
     r"\b(?:orders?|booking|reservation|appointments?|packages?|parcel|deliver\w*|refund|size|colou?r|table|room|flight|tickets?|address|invoice|price|delivery|by later|bus|train|smoking|course|class|membership|policy|account|loan application|receipt|carrier bag|wait(?:ing )?list|guest list|insurance plan|data plan)\b"
 )
-_TALKS = re.compile(
+_TALKS = lazy_regex(
     r"\b(?:(?<!next )(?<!bus )(?<!\bt )(?<!cant )stop(?! (?:please )?(?:by|and|at|here|signs?|the car)\b)|unsub\w*|opt|spam\w*|scam\w*|harass\w*|report\w*|complain\w*|block\w*|police|sue|lawyer|illegal|fuck\w*|shit|wtf|annoying|who gave you|how did you get|where did you get|wrong (?:number|person)(?! of)|hai ?(?:zai ?)?fa|tuiding|tui)\b"
 )
-_POLITE = re.compile(r"\b(?:please|pls|plz|thx|thanks|thank you|ok|sir|hi|hello|bro)\b")
-_PINYIN = re.compile(
+_POLITE = lazy_regex(r"\b(?:please|pls|plz|thx|thanks|thank you|ok|sir|hi|hello|bro)\b")
+_PINYIN = lazy_regex(
     "(?:QING|WO|NIMEN|NI|GEI|LAO|MAFAN|NIHAO|YIHOU|YAO|XIANG|JIU|KUAI|QUANBU|TONGTONG|ZHIJIE|DOU|GANJIN|MASHANG|QIUNI)*+(?:(?P<sure>TUIDING|TUIDIN|JUSHOU|QUXIAODUANXIN)|"
     "(?:BIE|BUYAO|BUYONG|BUXU|MO|WU|BUZHUN)(?:ZAI|GEI|WO|LAO|LUAN|TIANTIAN|LAI)*(?:FASONG|FA|FAN|TUI|SAORAO|DARAO|LAI)|TINGZHI(?:FASONG|FA)?|TINGFA|TING|TUI|QUXIAO|JUJUE|BUYAO|BUXUYAO|WURAO|"
     "MEIXINGQU|BUGANXINGQU|BUXIANG(?:ZAI)?(?:SHOUDAO|SHOU|KAN)|GUN|QUANTUI)(?:LE|BA|A|YA|GEI|WO|DUANXIN|GUANGGAO|XINXI|XIEXIE|XIE|XIANGSHI|LIAO|TUI|TUIDING|FA|ZAI|TING|DE|NIMEN|HAOMA|HAO|MA)*+"

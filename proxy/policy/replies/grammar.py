@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from proxy.policy.replies.vocabulary import ROLE_OF, WORD_MAX
+from proxy.policy.text.lazy_regex import lazy_regex
 
 NOTHING, DECLINE, STOP, CLEAR, REFUSAL = range(5)
 """What a clause asks for, from weak to strong."""
@@ -42,7 +43,7 @@ _EDGE = "[awyeiAVEbfmpWRHJz]"
 
 
 def _rules(kind: int, orders: bool, *patterns: str) -> list[tuple[int, bool, re.Pattern[str]]]:
-    return [(kind, orders, re.compile(pattern)) for pattern in patterns]
+    return [(kind, orders, lazy_regex(pattern)) for pattern in patterns]
 
 
 _RULES = [
@@ -100,21 +101,21 @@ _RULES = [
     ),
 ]  # fmt: skip
 """A pattern with its kind, and whether it tells the sender what not to do: no doubt beside that counts (怎么还发，别再发了)."""
-_ENDS_IN_NOT = re.compile("(?<=[a-zA-Z])h(?=,|$)")
+_ENDS_IN_NOT = lazy_regex("(?<=[a-zA-Z])h(?=,|$)")
 """能停一停不: a question, not a refusal."""
-_THREATS = re.compile(
+_THREATS = lazy_regex(
     r"(?:A|Va?w?)[^,ghD]{0,10}(?:s[^g]{0,12}[ozT]|(?:t|j(?!x))[^g]{1,10}o)(?![ae]{0,2}Q)|A[^,g]{0,6}p[^g]{0,12}[oz]|[hDVn][aweyA]{0,2}[kuS][^,g]{0,4},?[^,g]{0,6}o"
 )
 """再发就投诉, 不停就投诉: over several clauses."""
-_ASKS_HOW = re.compile(r"q[aey]{0,2}t|q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr][ei]{0,2}q|h[^,n]{0,4}t[^,]{0,3}m?,?[^,]{0,5}q")
-_IN_VAIN = re.compile(
+_ASKS_HOW = lazy_regex(r"q[aey]{0,2}t|q[aiey]{0,4}x{0,2}[aiey]{0,3}[kuSr]|[kuSr][ei]{0,2}q|h[^,n]{0,4}t[^,]{0,3}m?,?[^,]{0,5}q")
+_IN_VAIN = lazy_regex(
     r"[uKkS][aeyi]{0,3}x{0,3}[^,gn]{0,6},?[ya]{0,3}x{0,3}q?V(?!K|,)|[uK][^,]{0,7}v|u,[aQ]{0,2}v|v[^,]{0,2}[ukS]|J[aeixwyH]{0,4}[ukK]|[kS]e?x?x?e?[^,]{0,3}v"
 )
-_EXPLAINS = re.compile("[xOJjcgGqQY]")
+_EXPLAINS = lazy_regex("[xOJjcgGqQY]")
 """Behind a bare 取消 or 不要: what says that it was about something else (不要，太贵)."""
-_SURE = re.compile("o|(?:[kN],?){3}")
-_DENIED = re.compile(r"[nhDNU][awyexAi]{0,4}[ukS](?!.{0,6}o)")
-_TALKS = re.compile(
+_SURE = lazy_regex("o|(?:[kN],?){3}")
+_DENIED = lazy_regex(r"[nhDNU][awyexAi]{0,4}[ukS](?!.{0,6}o)")
+_TALKS = lazy_regex(
     r"""
     u(?!g)|S(?!g)|(?<!q)o(?![lq])|b|pw?m|m[^,]{0,2}p|^[aeiw]*p[ew]*$  # 退订, 投诉, 垃圾短信, 烦
     | V[awye]{0,3}[sp]|A[awye]{0,3}[sp](?!x|f|w|aw?(?:,|$))|A[^,]{0,3}p  # 怎么还发, 天天发

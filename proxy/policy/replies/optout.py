@@ -28,6 +28,7 @@ from proxy.policy.replies.grammar import NOTHING as NOT_ASKED
 from proxy.policy.replies.grammar import REFUSAL, STOP, ReplyMeaning, read_clauses, roles_of
 from proxy.policy.replies.quoting import own_words, without_footers
 from proxy.policy.text.folding import fold, squeeze
+from proxy.policy.text.lazy_regex import lazy_regex
 
 CORE = frozenset(
     "T TD TB TT R N QX 0000 ALL STOP STOPALL UNSUBSCRIBE UNSUB OPTOUT CANCEL END QUIT 退订 退定 拒收 取消订阅 TUIDING".split()
@@ -82,17 +83,17 @@ class Reply(NamedTuple):
     """Of an opt-out or a restore: whether it means the advertisements of all senders (全部退订, 全部恢复)."""
 
 
-_ALPHABETIC = re.compile(r"[^\w]|_")
-_DOUBT = re.compile(
+_ALPHABETIC = lazy_regex(r"[^\w]|_")
+_DOUBT = lazy_regex(
     "怎|如何|为什么|为何|吗|么$|呢$|多少|是否|[能可要是][不没][能可要是]|失败|不了|无法|不能|没用|没有?(?:要|想)?退|无效|不成功|不起作用|还[在是]?[发收给]|仍|"
     "已经?|不退|别退|[不没](?:要|想|是|会|需要?|打算)(?:要|想)?(?:退|取消|停止|拒)|不取消|误|如果|说"
 )
-_NEAR = re.compile("[RYFG56]D|T[SFXERC]|以后别|别|TD[FSXERC]|T[FSXERC]D|TI|NO|不|停了|退了|关了|RT|TUI|TUID|TUIDIN|TUIDIG")
+_NEAR = lazy_regex("[RYFG56]D|T[SFXERC]|以后别|别|TD[FSXERC]|T[FSXERC]D|TI|NO|不|停了|退了|关了|RT|TUI|TUID|TUIDIN|TUIDIG")
 """One key beside TD, or half a word: a person should look."""
-_RUN = re.compile(r"([^\W0-9A-Za-z])\1{3,}")
-_STOP_SIGNS = re.compile("[🛑🚫⛔🙅❌✋👎]+")
-_TONES = re.compile("[\u0300-\u036f]")
-_INSIDE_KEYWORD = re.compile("(?<=[0-9A-Za-z])[#*](?=[0-9A-Za-z])")
+_RUN = lazy_regex(r"([^\W0-9A-Za-z])\1{3,}")
+_STOP_SIGNS = lazy_regex("[🛑🚫⛔🙅❌✋👎]+")
+_TONES = lazy_regex("[\u0300-\u036f]")
+_INSIDE_KEYWORD = lazy_regex("(?<=[0-9A-Za-z])[#*](?=[0-9A-Za-z])")
 """Declared keywords are kept without these (TDXS#EFKG)."""
 _KEY_ROWS = ("QWERTYUIOP", "ASDFGHJKL", "ZXCVBNM")
 _NO_SLIPS = frozenset("WX VX QQ OK TV PK HI YES APP VIP SIM SMS RMB".split())
@@ -102,7 +103,7 @@ _MISSED_MAX = 6
 _REFUSE = "(?:退订|退定|拒收|取消订阅|取消|退阅|屏蔽|退)"
 _ABOUT = "(?:优惠|资讯|短信|信息|消息|广告|推送|服务|会员)"
 _WRAPS = tuple(
-    re.compile(pattern)
+    lazy_regex(pattern)
     for pattern in (
         rf"(?:请|我)?(?:回复|回覆|回|发送|编辑|发|复|打|短信)([0-9A-Z]{{1,{KEYWORD_MAX}}})(?:即可|可|以)?(?:{_REFUSE}{_ABOUT}*+)?",
         rf"([0-9A-Z]{{1,{KEYWORD_MAX}}}){_REFUSE}{_ABOUT}*+",
@@ -110,33 +111,33 @@ _WRAPS = tuple(
         r"(T|TD|TB|R|N|QX|退订|STOP)\1{1,9}",  # typed again and again
     )
 )
-_WORD = re.compile(rf"[0-9A-Z]{{1,{KEYWORD_MAX}}}")
-_SLIPPED = re.compile(
+_WORD = lazy_regex(rf"[0-9A-Z]{{1,{KEYWORD_MAX}}}")
+_SLIPPED = lazy_regex(
     "(?=.*D)(?=.*T)[TD]{2,8}|TD[0-9]|T[01]|1T|T退|TTT*1|[O0〇零]{4}|[四4]个[0零]|[T踢替梯提][D地帝弟低滴迪]|T[LJI]"
 )
 """TD and T as fingers write them in haste: they stand for these."""
-_RESTORES = re.compile(
+_RESTORES = lazy_regex(
     "(?:我们?|你们?|您|以后|手机|请|麻烦|要|想要?|申请|帮我?|给我|回复|回|发送)*+(?:START(?:ALL)?|UNSTOP|全部取消退订|取消退订|取消全部退订|恢复订阅|重新订阅|全部恢复|恢复全部|恢复接收|恢复推送|恢复短信|"
     "恢复所有)(?:短信|信息|订阅|推送|接收|一下|吧)*+"
 )
 
-_BOTH = re.compile("取消[^\\w.-]*[,/+、;。!&|][^\\w]*退订")
+_BOTH = lazy_regex("取消[^\\w.-]*[,/+、;。!&|][^\\w]*退订")
 """Two words for one thing, unlike 取消退订."""
-_EVERYTHING = re.compile(
+_EVERYTHING = lazy_regex(
     "全部|全都|全[退停拒]|所有|一切|统统|通通|一律|一概|^都退|(?:接收|接受|收到|拒绝|拒收|退订|屏蔽)任何|任何.{0,6}(?:都|也)不|(?<![A-Z])ALL(?![A-Z])|EVERYTHING|QUAN,?BU"
 )
-_OF_ALL_SENDERS = re.compile(
+_OF_ALL_SENDERS = lazy_regex(
     "(?:任何|所有|哪|无论是?哪|不管哪|甭管哪)一?(?:些|个)?(?:的)?(?:公司|商家|家|平台|单位)|谁家|一家都|全网|所有发广告"
 )
-_PUSHES = re.compile("骚扰|打扰|推销|推送")
+_PUSHES = lazy_regex("骚扰|打扰|推销|推送")
 """Nobody says so of an appointment."""
-_OF_ONE = re.compile("你|您|贵|本店|该|这家|这个|这种|这类|此类|YOUR|YOU(?![A-Z])")
-_ALL_OF = re.compile(
+_OF_ONE = lazy_regex("你|您|贵|本店|该|这家|这个|这种|这类|此类|YOUR|YOU(?![A-Z])")
+_ALL_OF = lazy_regex(
     r"(?P<word>T|TD|QX|TB|TT|R|N|STOP|退订)(?:ALL|全部|所有)|(?:ALL|全部|所有)(?P<behind>T|TD|QX|TB|TT|R|N|STOP|退订)"
 )
 _ALL_KEYWORDS = frozenset(("ALL", "STOPALL"))
 _CLAUSE_KEYWORDS = frozenset("T TD TT TB QX 0000 TUIDING".split())
-_KEYWORD_ONLY = re.compile("[ibeH,]*K[ibeK,]*")
+_KEYWORD_ONLY = lazy_regex("[ibeH,]*K[ibeK,]*")
 """Of a reply in Latin letters: a keyword and politeness or abuse."""
 
 
@@ -154,10 +155,9 @@ def read_reply(text: str, declared: Declared = NOTHING) -> Reply:
 
 def _plain(folded: str) -> str:
     """Letters without tones (tuì dìng), circles as zeros, and keywords without their signs."""
-    toneless = (
-        folded if folded.isascii() else unicodedata.normalize("NFC", _TONES.sub("", unicodedata.normalize("NFD", folded)))
-    )
-    return _INSIDE_KEYWORD.sub("", toneless.replace("○", "0"))
+    if not folded.isascii():
+        folded = unicodedata.normalize("NFC", _TONES.sub("", unicodedata.normalize("NFD", folded)))
+    return _INSIDE_KEYWORD.sub("", folded.replace("○", "0"))
 
 
 def _read(folded: str, declared: Declared) -> Reply:
@@ -209,11 +209,8 @@ def _keyword(word: str, candidates: list[str], declared: Declared) -> Reply | No
     if _SLIPPED.fullmatch(word):
         keyword = _meant(word)
         return _answer(keyword == "TD", keyword, declared, False)
-    if (
-        candidates
-        and word not in _NO_SLIPS
-        and (near := next((one for one in _one_key_beside(word) if declared.asks(one)), ""))
-    ):
+    slips = _one_key_beside(word) if candidates and word not in _NO_SLIPS else ()
+    if near := next((one for one in slips if declared.asks(one)), ""):
         if len(word) > 1:
             return _answer(False, near, declared, False)
         return None if declared.asked else Reply("review", "", True)
@@ -239,15 +236,11 @@ def _candidates(word: str) -> list[str]:
     """Candidates for a keyword: the whole reply, or what a notice's own words wrap."""
     polite = _polite(word)
     found = [one for one in dict.fromkeys((word, polite)) if one in CORE or _WORD.fullmatch(one)]
-    for pattern in _WRAPS:
-        match = pattern.fullmatch(polite)
-        if match:
-            found.append(match[1])
-    return found
+    return found + [match[1] for pattern in _WRAPS if (match := pattern.fullmatch(polite))]
 
 
-_POLITE_BEFORE = re.compile(r"^(?:您好|你好|请问|请|麻烦(?:您|你)?|谢谢(?:您|你)?|拜托|求求你们?|求)++")
-_POLITE_BEHIND = re.compile(r"(?:谢谢(?:您|你|了)?|多谢|感谢|拜托|[吧啊呀啦哈哦噢了])++$")
+_POLITE_BEFORE = lazy_regex(r"^(?:您好|你好|请问|请|麻烦(?:您|你)?|谢谢(?:您|你)?|拜托|求求你们?|求)++")
+_POLITE_BEHIND = lazy_regex(r"(?:谢谢(?:您|你|了)?|多谢|感谢|拜托|[吧啊呀啦哈哦噢了])++$")
 
 
 def _polite(word: str) -> str:

@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 from bidi import get_display
 
-TURNS = re.compile(
+from proxy.policy.text.lazy_regex import lazy_regex
+
+TURNS = lazy_regex(
     "[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
 """Without one of them a text is shown as it is written (Unicode keeps these ranges for right-to-left letters)."""
-CHARACTERS_MAX = (
-    1_340  # of the lines with such a character: 20 parts, which take at most 1 ms; half of it where there are controls
-)
+CHARACTERS_MAX = 1_340
+"""Of the lines with such a character: 20 parts, which take at most 1 ms; half of it where there are controls."""
 LINES_MAX = 100  # with such a character, 5 µs each
 CONTROLS_MAX = 200  # in a text: what people paste has a pair for each name and number
 NESTED_MAX = 30  # each control adds two levels at most, and older handsets end at level 61
@@ -29,10 +30,10 @@ LINE_SHOWN = 20
 """Characters that every handset shows on one line: where a longer one is broken, the order begins anew."""
 
 _CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_CONTROL = re.compile(f"[{_CONTROLS}]")
+_CONTROL = lazy_regex(f"[{_CONTROLS}]")
 _OPENS = frozenset("\u202a\u202b\u202d\u202e\u2066\u2067\u2068")
 _CLOSES = frozenset("\u202c\u2069")
-_OVERRIDDEN = re.compile(f"\u202e.{{{LINE_SHOWN + 1}}}", re.DOTALL)
+_OVERRIDDEN = lazy_regex(f"\u202e.{{{LINE_SHOWN + 1}}}", re.DOTALL)
 _BLOCKS = ((0x590, 0x900), (0xFB1D, 0xFEFD))
 _RARE = "\U00010800-\U00010fff\U0001e800-\U0001efff"  # old scripts, and some of today that no handset in China has
 
@@ -43,18 +44,18 @@ def _of(*kinds: str) -> str:
 
 
 _LETTERS, _MARKS = _of("R", "AL") + _RARE, _of("NSM") + "\u0300-\u036f"
-_LETTER = re.compile(f"[{_LETTERS}]")
-_RIGHT_TO_LEFT = re.compile(f"[{_LETTERS}](?:[{_LETTERS}{_MARKS} ]*[{_LETTERS}{_MARKS}])?")
-_ENDS = re.compile("([\n\r\x1c-\x1e\x85\u2029])")
+_LETTER = lazy_regex(f"[{_LETTERS}]")
+_RIGHT_TO_LEFT = lazy_regex(f"[{_LETTERS}](?:[{_LETTERS}{_MARKS} ]*[{_LETTERS}{_MARKS}])?")
+_ENDS = lazy_regex("([\n\r\x1c-\x1e\x85\u2029])")
 """What ends a paragraph of UAX #9, and with it the effect of every control."""
-_TAB, _OVERRIDE, _MARK_RIGHT = re.compile("[\t\x1f]"), re.compile("[\u202d\u202e]"), re.compile("[\u061c\u200f]")
-_BREAKS = re.compile("[\x0b\x0c\u2028]")  # a new line on some handsets, which goes on with what the one before began
+_TAB, _OVERRIDE, _MARK_RIGHT = lazy_regex("[\t\x1f]"), lazy_regex("[\u202d\u202e]"), lazy_regex("[\u061c\u200f]")
+_BREAKS = lazy_regex("[\x0b\x0c\u2028]")  # a new line on some handsets, which goes on with what the one before began
 _PAIRS = "()[]{}<>«»‹›〈〉《》「」『』【】〔〕〖〗（）［］｛｝＜＞"
 _MIRRORED = {one: _PAIRS[place ^ 1] for place, one in enumerate(_PAIRS)}
-_BRACKET = re.compile(f"[{re.escape(_PAIRS)}]")
+_BRACKET = lazy_regex(f"[{re.escape(_PAIRS)}]")
 _MARK = "\ufe0e"
 """Set behind each bracket: it takes the bracket's direction, so that it stands before a bracket that is shown mirrored."""
-_MARKED = re.compile(f"{_MARK}([{re.escape(_PAIRS)}])|([{re.escape(_PAIRS)}]){_MARK}")
+_MARKED = lazy_regex(f"{_MARK}([{re.escape(_PAIRS)}])|([{re.escape(_PAIRS)}]){_MARK}")
 
 
 class DisplayOrders(NamedTuple):
@@ -112,16 +113,8 @@ def _as_read(shown: str) -> str:
     """A line from left to right, with brackets as displayed and right-to-left letters in reading order."""
     shown = _CONTROL.sub("", shown)
     if _MARK in shown:
-        shown = _MARKED.sub(_bracket, shown)
-    return _RIGHT_TO_LEFT.sub(_from_the_right, shown)
-
-
-def _bracket(found: re.Match[str]) -> str:
-    return _MIRRORED[found[1]] if found[1] else found[2]
-
-
-def _from_the_right(found: re.Match[str]) -> str:
-    return found[0][::-1]
+        shown = _MARKED.sub(lambda found: _MIRRORED[found[1]] if found[1] else found[2], shown)
+    return _RIGHT_TO_LEFT.sub(lambda found: found[0][::-1], shown)
 
 
 def _is_deep(line: str) -> bool:

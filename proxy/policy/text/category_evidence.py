@@ -6,7 +6,7 @@ keeps both, so it need not keep the evidence. Never: on a message's way; another
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from proxy.model.message import Content
 from proxy.policy.text.category import EVASION, LINK, OPT_OUT, Classified
@@ -34,9 +34,6 @@ class Feature(NamedTuple):
         shown = f", written {written}" if written not in ("", self.what) else ""
         of = f" ({self.subcategory})" if self.subcategory else ""
         return f"{self.kind} {self.weight}{of}: {self.what}{place}{shown}"
-
-    def as_dict(self) -> dict[str, Any]:
-        return self._asdict()
 
 
 class CategoryEvidence(NamedTuple):

@@ -12,14 +12,15 @@ import unicodedata
 
 from proxy.native.loader import compiled
 from proxy.policy.text import disguised
+from proxy.policy.text.lazy_regex import lazy_regex
 
-_ENDING = re.compile(r"\.[a-z]{2}")  # gate: no domain without it
+_ENDING = lazy_regex(r"\.[a-z]{2}")  # gate: no domain without it
 _HOST_LETTERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyz.-")
 _TOP = r"(?:[a-z]{2,18}|xn--[0-9a-z]{2,40})"
-_DOMAIN = re.compile(rf"[0-9a-z][0-9a-z.\-]*\.{_TOP}(?![0-9a-z@]|-+[0-9a-z])")
-_LABELS = re.compile(rf"[0-9a-z][0-9a-z\-]*(?:\.[0-9a-z\-]+)*\.{_TOP}")
-_HOST = re.compile(r"://\[?([0-9a-z.\-_:]+)")
-_CHINESE_HOST = re.compile(
+_DOMAIN = lazy_regex(rf"[0-9a-z][0-9a-z.\-]*\.{_TOP}(?![0-9a-z@]|-+[0-9a-z])")
+_LABELS = lazy_regex(rf"[0-9a-z][0-9a-z\-]*(?:\.[0-9a-z\-]+)*\.{_TOP}")
+_HOST = lazy_regex(r"://\[?([0-9a-z.\-_:]+)")
+_CHINESE_HOST = lazy_regex(
     r"://((?=[0-9a-z.\-]*[\u3400-\u9fff])(?:[0-9a-z\-\u3400-\u9fff]+\.)+(?:[a-z]{2,18}|[\u3400-\u9fff]{2,4}))(?![0-9a-z\-\u3400-\u9fff])"
 )
 _CHINA = r"(?:(?:\+|00)?86[- ]?(?=1))?"
@@ -37,17 +38,17 @@ _NUMBER = (
     rf"(?<![0-9])(?:{_MOBILE}|({_WRITTEN}))(?![0-9])"
     rf"|(?<![0-9])(?<![0-9][- ])(?:{_MOBILE_APART}|({_APART}))(?![0-9])(?![- ][0-9])"
 )
-_CONTACT = re.compile(_NUMBER)
-_ANY_DIGIT = re.compile(r"1\[3-9\]|0\[1-9\]|\[48\]00|9\[56\]|86|\(\?=1\)|\[0-9\]")
-_MAY_CALL = re.compile(
-    _ANY_DIGIT.sub(lambda match: {"[0-9]": "0", "[48]00": "000", "(?=1)": "(?=0)"}.get(match[0], "00"), _NUMBER)
+_CONTACT = lazy_regex(_NUMBER)
+_ANY_DIGIT = lazy_regex(r"1\[3-9\]|0\[1-9\]|\[48\]00|9\[56\]|86|\(\?=1\)|\[0-9\]")
+_MAY_CALL = lazy_regex(
+    lambda: _ANY_DIGIT.sub(lambda match: {"[0-9]": "0", "[48]00": "000", "(?=1)": "(?=0)"}.get(match[0], "00"), _NUMBER)
 )
 """In a text whose digits are all 0: what is a telephone number with other digits in the same places, if it is none with these."""
 _LOOK_BACK = 3
 """So much before a number says whether it is a code."""
 _DIGITS_AS_0 = str.maketrans("123456789", "000000000")
 _NO_MARKS = str.maketrans("", "", "-) ")
-_LONG_RUN = re.compile("[0-9][0-9) -]{3,}[0-9]")  # gate: no telephone number without it
+_LONG_RUN = lazy_regex("[0-9][0-9) -]{3,}[0-9]")  # gate: no telephone number without it
 
 
 def call_spans(folded: str) -> tuple[tuple[int, int], ...]:
@@ -106,12 +107,12 @@ def contacts(folded: str) -> tuple[str, ...]:
 
 # -- as officers write them
 
-_SCHEME = re.compile(r"[a-z]+://")
-_WRITTEN_DOMAIN = re.compile(
+_SCHEME = lazy_regex(r"[a-z]+://")
+_WRITTEN_DOMAIN = lazy_regex(
     r"(?:[0-9a-z\u3400-\u9fff](?:[0-9a-z\-_\u3400-\u9fff]*[0-9a-z\u3400-\u9fff])?\.)+[0-9a-z\-\u3400-\u9fff]{2,}|[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
 )
-_WRITTEN_MARKS = re.compile(r"[-() ]")
-_WRITTEN_CHINA = re.compile(r"(?:\+|00)86(?=1[3-9][0-9]{9}$)|86(?=1[3-9][0-9]{9}$)")
+_WRITTEN_MARKS = lazy_regex(r"[-() ]")
+_WRITTEN_CHINA = lazy_regex(r"(?:\+|00)86(?=1[3-9][0-9]{9}$)|86(?=1[3-9][0-9]{9}$)")
 
 
 class NotAContact(ValueError):

@@ -12,11 +12,12 @@ A number of 10 to 12 digits may stand amid others, but begins and ends inside no
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
+
+from proxy.policy.text.lazy_regex import lazy_regex
 
 LONGEST, DIGITS_LEAST = 12, 5
 MANY_DIGITS = 64
@@ -46,22 +47,24 @@ class _DigitTable(dict[int, str]):
 
 READ = _DigitTable()
 NUMERALS = frozenset(
-    one for one in map(chr, range(0x80, 0x10000)) if (one.isnumeric() or one in _ALIKE) and READ[ord(one)].isdigit()
+    one
+    for one in (*filter(str.isnumeric, map(chr, range(0x80, 0x10000))), *_ALIKE)
+    if READ[ord(one)].isdigit() and not one.isascii()
 )
 """What READ has as digits beside plain ones and letters."""
 MESSENGERS = frozenset("q扣叩球丘鹅讯群")
 """Characters of which one stands where a number of QQ does."""
 _DIGIT = f"0-9oilzsbg{''.join(sorted(NUMERALS))}"
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
-_RUN = re.compile(f"[{_DIGIT}](?:[^0-9a-z\u3400-\u9fff{''.join(sorted(NUMERALS))}]*[{_DIGIT}]){{{DIGITS_LEAST - 1},}}")
+_RUN = lazy_regex(f"[{_DIGIT}](?:[^0-9a-z\u3400-\u9fff{''.join(sorted(NUMERALS))}]*[{_DIGIT}]){{{DIGITS_LEAST - 1},}}")
 _PLAIN = frozenset("0123456789")
-_LONG = re.compile("1[3-9][0-9]{9}|0[1-9][0-9]{8,10}|[48]00[0-9]{7}")
-_MAY_BE_LONG = re.compile("[1_][3-9_][0-9_]{9}|[0_][1-9_][0-9_]{8,10}|[48_][0_][0_][0-9_]{7}")
-_SHORT, _MAY_BE_SHORT = re.compile("9[56][0-9]{3,6}"), re.compile("[9_][56_][0-9_]{3,6}")
-_MESSENGER = re.compile("(?:(?<![0-9a-z])q|扣(?![款费减除分缴税])|[叩球丘鹅群]|腾讯)[^0-9]{0,6}\\Z")
-_MESSENGER_BEHIND = re.compile("[^0-9a-z\u3400-\u9fff]{0,2}(?:(?<![0-9a-z])q|扣|企鹅|进群)")
+_LONG = lazy_regex("1[3-9][0-9]{9}|0[1-9][0-9]{8,10}|[48]00[0-9]{7}")
+_MAY_BE_LONG = lazy_regex("[1_][3-9_][0-9_]{9}|[0_][1-9_][0-9_]{8,10}|[48_][0_][0_][0-9_]{7}")
+_SHORT, _MAY_BE_SHORT = lazy_regex("9[56][0-9]{3,6}"), lazy_regex("[9_][56_][0-9_]{3,6}")
+_MESSENGER = lazy_regex("(?:(?<![0-9a-z])q|扣(?![款费减除分缴税])|[叩球丘鹅群]|腾讯)[^0-9]{0,6}\\Z")
+_MESSENGER_BEHIND = lazy_regex("[^0-9a-z\u3400-\u9fff]{0,2}(?:(?<![0-9a-z])q|扣|企鹅|进群)")
 """Beside a number of any shape they say that it is one of QQ."""
-_OF_CODE = re.compile("(?<!号)码[为是]?[^0-9a-z\u3400-\u9fff]*\\Z")
+_OF_CODE = lazy_regex("(?<!号)码[为是]?[^0-9a-z\u3400-\u9fff]*\\Z")
 """Right before a short number it says that it is a code."""
 Span = tuple[int, int]
 
@@ -141,19 +144,19 @@ def _is_behind_china(folded: str, place: int) -> bool:
 
 # --- domains
 
-_ENCODED = re.compile("%([2-7][0-9a-f])")
-_CODED = re.compile("&#([0-9]{2,3});?")
-_DOT_WORD = re.compile(
+_ENCODED = lazy_regex("%([2-7][0-9a-f])")
+_CODED = lazy_regex("&#([0-9]{2,3});?")
+_DOT_WORD = lazy_regex(
     "(?<=[0-9a-z])([^0-9a-z\u3400-\u9fff]*)(?:小?点|句号|(?<![0-9a-z])dot(?![0-9a-z]))(?=[^0-9a-z\u3400-\u9fff]*[a-z])"
 )
-_MAY_BE_CODED = re.compile("(?:%|&#)[0-9]")
-_DOT_AHEAD = re.compile("(?:点|句号|dot)[^0-9a-z\u3400-\u9fff]*[a-z]")
-_SPELT = re.compile("(?:[0-9a-z]-){3}")
+_MAY_BE_CODED = lazy_regex("(?:%|&#)[0-9]")
+_DOT_AHEAD = lazy_regex("(?:点|句号|dot)[^0-9a-z\u3400-\u9fff]*[a-z]")
+_SPELT = lazy_regex("(?:[0-9a-z]-){3}")
 _DOTS = frozenset(".。·•・‧∙⋅,、●○◦⚫⚪🔴")
-_PIECE = re.compile("[0-9a-z-]+")
-_GAP = re.compile("(?!://)[^0-9a-z\u3400-\u9fff-]*")
-_LINKED = re.compile("(?<=[0-9a-z-])([^0-9a-z\u3400-\u9fff-]+)(?=[0-9-]|([a-z]))")
-_NAME = re.compile(r"(?:[0-9a-z](?:[0-9a-z-]*[0-9a-z])?\.)+[a-z][0-9a-z-]*[0-9a-z]")
+_PIECE = lazy_regex("[0-9a-z-]+")
+_GAP = lazy_regex("(?!://)[^0-9a-z\u3400-\u9fff-]*")
+_LINKED = lazy_regex("(?<=[0-9a-z-])([^0-9a-z\u3400-\u9fff-]+)(?=[0-9-]|([a-z]))")
+_NAME = lazy_regex(r"(?:[0-9a-z](?:[0-9a-z-]*[0-9a-z])?\.)+[a-z][0-9a-z-]*[0-9a-z]")
 
 
 def domains(folded: str) -> tuple[str, ...]:

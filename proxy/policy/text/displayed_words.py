@@ -1,7 +1,4 @@
-"""Combines what a text shows in each of its display orders.
-
-In: findings per display order (bidi.py). Out: one Seen. Never: a text itself, a cache.
-"""
+"""Combines what a text shows in each of its display orders."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ import opencc
 from xxhash import xxh3_64_intdigest
 
 from proxy.native.loader import compiled
+from proxy.policy.text.lazy_regex import lazy_regex
 
 SIGNATURE_SHORTEST = 2
 SIGNATURE_LONGEST = 16
@@ -29,15 +30,14 @@ _BLANKS = "\u115f\u1160\u3164\uffa0\u2800"
 _STROKES = "丨｜│┃∣ǀ∥‖¦"
 
 
+@cache
 def _simplified() -> dict[str, str]:
     """Traditional characters and their simplified form, one OpenCC call for the two blocks texts use (about 30 ms)."""
     characters = [chr(code) for code in (*range(0x3400, 0xA000), *range(0xF900, 0xFB00))]
     converted = opencc.OpenCC("t2s").convert("\n".join(characters)).split("\n")
     simplified = {old: new for old, new in zip(characters, converted, strict=True) if old != new}
-    return {old: simplified.get(new, new) for old, new in simplified.items()}  # one leads to another that leads on
-
-
-_SIMPLIFIED = _simplified() | {"囘": "回", "囬": "回"}
+    simplified = {old: simplified.get(new, new) for old, new in simplified.items()}  # one leads to another that leads on
+    return simplified | {"囘": "回", "囬": "回"}
 
 
 DRESSING: set[str] = set()
@@ -59,7 +59,7 @@ class _Fold(dict[int, str]):
         seen = "".join(_JOINER if one in _STROKES else one for one in alike if not _is_unseen(one))
         if seen != plain.lower() or _is_costume(code):
             DRESSING.add(character)
-        folded = "".join(_SIMPLIFIED.get(one, one) for one in seen)
+        folded = "".join(_simplified().get(one, one) for one in seen)
         self[code] = folded
         return folded
 
@@ -101,10 +101,10 @@ def _untouched() -> Iterator[str]:
     ideographs = [chr(code) for code in range(0x4E00, 0xA000)]
     plain = unicodedata.normalize("NFKC", "\n".join(ideographs)).split("\n")
     kept = {one for one, same in zip(ideographs, plain, strict=True) if one == same}
-    yield from kept.difference(_SIMPLIFIED, _STROKES)  # none of them is a capital, a costume, a look-alike or unseen
+    yield from kept.difference(_simplified(), _STROKES)  # none of them is a capital, a costume, a look-alike or unseen
 
 
-_TOUCHED = re.compile(f"[^{_ranges(_untouched())}]")
+_TOUCHED = lazy_regex(lambda: f"[^{_ranges(_untouched())}]")
 """What folding may change: a scan for it costs a tenth of folding every character."""
 _EASY: dict[str, str] = {}
 """Touched characters, no dressing, that fold into untouched ones, so that one may be replaced after the other; learned, at most as long
@@ -125,13 +125,13 @@ DOTS = "·•・‧∙⋅"
 SPLITTERS = f"|/\\*{DOTS}.-_~^+=#&'\"` \t"
 """What is put between characters to split a word."""
 # spelt out: a search for \\s is slow
-_SPACE = "".join(one for one in map(chr, range(0x10000)) if one.isspace())
+_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))  # Unicode has none behind that
 _SPACES = "".join(f"\\u{ord(one):04x}" for one in _SPACE)
 MARKS = SPLITTERS + _SPACE
 _MARKS = rf"|/\\*{DOTS}.\-_~^+=#&'\"`{_SPACES}"
-_BETWEEN = re.compile(rf"[{_MARKS}](?<=[\u3400-\u9fff].)[{_MARKS}]{{0,2}}(?=[\u3400-\u9fff])", re.DOTALL)
+_BETWEEN = lazy_regex(rf"[{_MARKS}](?<=[\u3400-\u9fff].)[{_MARKS}]{{0,2}}(?=[\u3400-\u9fff])", re.DOTALL)
 # the mark first, then what stands before it: the scan for a mark is the fast part
-_SPACED = re.compile(rf"(?<=[\u3400-\u9fff])[{_SPACES}]{{1,3}}(?=[\u3400-\u9fff])")
+_SPACED = lazy_regex(rf"(?<=[\u3400-\u9fff])[{_SPACES}]{{1,3}}(?=[\u3400-\u9fff])")
 
 
 def fold(text: str) -> str:
@@ -184,7 +184,7 @@ def masked(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass").translate(_DIGITS_MASKED)
 
 
-_ZEROS = re.compile(b"00+")
+_ZEROS = lazy_regex(b"00+")
 
 
 def numberless(text: str) -> str:
@@ -209,7 +209,7 @@ def text_key(text: str) -> int:
 
 # --- signature
 
-_SIGNATURE = re.compile(r"【([^【】]*)】")
+_SIGNATURE = lazy_regex(r"【([^【】]*)】")
 _EDGE = (
     "\u200b\u200c\u200d\u2060\ufeff \t\r\n\u3000\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffd"
 )

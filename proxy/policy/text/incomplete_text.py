@@ -11,22 +11,22 @@ Letters written from right to left count as gaps, because the order in which the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from heapq import nlargest
 from typing import NamedTuple
 
 from proxy.policy.text.folding import MARKS, fold
+from proxy.policy.text.lazy_regex import lazy_regex
 
 PIECES_MAX = 32
 """Only the longest pieces are read: 20 parts leave ten gaps. Each piece costs about 50 µs."""
 GAP = "【】"
 """Marks missing parts in the joined text (wire/joined_text.py): 】 alone at the beginning, 【 alone at the end."""
 _RIGHT_TO_LEFT = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]+"
-_CUT = re.compile(rf"{GAP}|{_RIGHT_TO_LEFT}")
-_BREAK = re.compile("(?:(?![〇零一二三四五六七八九十百千两壹贰叁肆伍陆柒捌玖拾幺洞拐码号为是])[\u3400-\u9fff]){3}")
+_CUT = lazy_regex(rf"{GAP}|{_RIGHT_TO_LEFT}")
+_BREAK = lazy_regex("(?:(?![〇零一二三四五六七八九十百千两壹贰叁肆伍陆柒捌玖拾幺洞拐码号为是])[\u3400-\u9fff]){3}")
 """Where a number ends; and enough context to tell whether the next number is a code (contacts.py)."""
-_CHINESE_HOST = re.compile("://[0-9a-z.\\-\u3400-\u9fff]*\\Z")
+_CHINESE_HOST = lazy_regex("://[0-9a-z.\\-\u3400-\u9fff]*\\Z")
 """An address that may go on."""
 
 

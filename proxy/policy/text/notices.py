@@ -16,10 +16,11 @@ compiled version finds these places by itself.
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from proxy.policy.replies.vocabulary import one_of, some
+from proxy.policy.text.lazy_regex import lazy_regex
 
 
 class Notice(NamedTuple):
@@ -65,15 +66,15 @@ _WORD_BEHIND = f"{_MARK}{{0,3}}[0-9a-z@#*]"
 _KEYWORDS = "".join(one for one in OPENING if one not in ANSWERING + SENDING)
 SENTENCE_MARKS = ",。;!"
 """Right behind a word for answering, they part it from what follows: 请勿回复,如非本人."""
-_GATE = re.compile(  # begins with one class of characters: such a search is fast
+_GATE = lazy_regex(  # begins with one class of characters: such a search is fast
     f"[{''.join(sorted({pair[0] for pair in REFUSING.split()} | set(LEAVING)))}{ANSWERING}{SENDING}](?:"
     f"(?<=[{LEAVING}])(?:(?<=[0-9a-z].)|(?<=[a-z][{JOINING}].)|{_WORD_BEHIND})|(?<=[{ANSWERING}])(?:{_WORD_BEHIND}|(?![{SENTENCE_MARKS}]){_MARK}{{0,3}}[{_KEYWORDS}])|"
     f"(?<=[{SENDING}]){_MARK}{{0,3}}[a-z@#*]|"
     f"{'|'.join(f'(?<={pair[0]}){pair[1]}' for pair in REFUSING.split())})"
 )
-_LETTER = re.compile("[0-9a-z]")
-_OPENER = re.compile(rf"[{OPENING}][^0-9a-z]*\Z")
-_SHORT_WORD = re.compile(rf"(?<![0-9a-z/.])[0-9a-z]{{1,{WORD_MAX}}}[^0-9a-z\u3400-\u9fff]?\Z")
+_LETTER = lazy_regex("[0-9a-z]")
+_OPENER = lazy_regex(rf"[{OPENING}][^0-9a-z]*\Z")
+_SHORT_WORD = lazy_regex(rf"(?<![0-9a-z/.])[0-9a-z]{{1,{WORD_MAX}}}[^0-9a-z\u3400-\u9fff]?\Z")
 
 # --- notices in Chinese
 
@@ -175,36 +176,33 @@ _KEYLESS = (
 )
 
 
-@cache
-def chinese_patterns() -> tuple[tuple[re.Pattern[str], bool], ...]:
-    """(pattern, whether it is a notice without doubt). Compiled at the first call, which takes 0.15 s: a command that reads no text does not
-    wait for it, and a gate makes the call as it loads rules."""
-    return (
-        *((re.compile(pattern), True) for pattern in _STRONGLY),
-        *((re.compile(pattern), False) for pattern in (*_WEAKLY, *_KEYLESS)),
-    )
+_CHINESE = (
+    *((lazy_regex(pattern), True) for pattern in _STRONGLY),
+    *((lazy_regex(pattern), False) for pattern in (*_WEAKLY, *_KEYLESS)),
+)
+"""(pattern, whether it is a notice without doubt)."""
 
 
 _BOOKED = "预约|预订|预定|订单|挂号|入住|客房|酒店|行程|会议|面试|取件|配送|快递|快件|包裹|签收|航班|机票|车票|就诊|复诊|体检|订座|上门|维修|派送"
-_OF_BOOKINGS = re.compile(
+_OF_BOOKINGS = lazy_regex(
     rf"(?:(?<![为给让送带祝])[您你](?!好)[^,。;!【】0-9a-z]{{0,6}}|(?:已|成功|本次|此次)[^,。;!【】0-9a-z]{{0,2}})(?:{_BOOKED})|(?:预约|预订|预定|挂号|报名|下单|订座|订餐)(?:已?成功|了|于|时间|已)|(?:{_BOOKED})(?:已|将于|提醒|取消|退订|拒收|改期)|"
     "复诊|就诊|挂号|取件|派送|派件|签收|非本人|本次交易|到店时间"
 )
 """Phrases to a person who booked, ordered, or is to receive something; an advertisement may speak of hotels and visits, too."""
 _GOODS = "客房|房间|酒店|[机车门船]票|订单|课程|套餐|流量包|业务|彩铃|快递|包裹|快件|线路|旅行团|杂志|报纸|报刊"
-_REFUSES_GOODS = re.compile(
+_REFUSES_GOODS = lazy_regex(
     rf"(?:{_GOODS})[^ ,。;!0-9a-z]{{0,4}}(?:退订|拒收)|(?:退订|拒收|取消|不需要)(?:的|此|该|本|这个?)?(?:{_GOODS}|政策|须知|规则|成功|会员(?!短信))"
 )
-_OF_MESSAGES = re.compile(f"(?:{'|'.join(_MESSAGES.split())})")
+_OF_MESSAGES = lazy_regex(f"(?:{'|'.join(_MESSAGES.split())})")
 
 # --- notices in English
 
 _OUT = r"(?:unsub\w*|opt[ -]?out|stop\w*|cancel|end|quit|be removed|no longer receive|leave)"
 ENGLISH = ("unsub", "to ", "op", "reply")
 """A text without one of them holds no notice in English."""
-_BOOKED_IN_ENGLISH = re.compile(r"(?<![a-z])(?:confirm|appointment|booking|reservation|delivery|visit|your order)")
+_BOOKED_IN_ENGLISH = lazy_regex(r"(?<![a-z])(?:confirm|appointment|booking|reservation|delivery|visit|your order)")
 _ENGLISH = tuple(
-    re.compile(pattern)
+    lazy_regex(pattern)
     for pattern in (
         rf"(?:reply|rply|text|txt|send|sms|type|respond(?: with)?|answer)(?: with| back)?\s+['\"“]?([a-z]{{1,{KEYWORD_MAX}}}|[0-9]{{1,5}})['\"”]?(?:\s+to\s+[0-9]{{3,21}})?[\s,;]+(?:to|2|for|if you(?: want to| wish to)?)\s+(?:{_OUT}|no more|no longer|reject|refuse)",
         rf"(?:{_OUT}|not interested|no more)(?: from)?(?: receiving)?(?: (?:these|this|our|all|sms|messages?|msgs?|texts?|ads?|alerts?|marketing|promotions?|list))*[\s:,;?.=-]+(?:please\s+)?(?:just\s+)?(?:reply|text|txt|send|sms|type)(?: with)?\s+['\"“]?([a-z]{{1,{KEYWORD_MAX}}}|[0-9]{{1,5}})(?![a-z])",
@@ -250,7 +248,7 @@ def notice_from(squeezed: str, gate: int) -> Notice:
 def whole_notice(squeezed: str) -> Notice:
     """The notice of a text that may hold one, wherever it stands."""
     best, sure = None, True
-    matches = [(match, surely) for pattern, surely in chinese_patterns() for match in pattern.finditer(squeezed)]
+    matches = [(match, surely) for pattern, surely in _CHINESE for match in pattern.finditer(squeezed)]
     void = [match.span() for match, _ in matches if _is_void(match, squeezed)]
     for match, surely in matches:
         if best is not None and match.end() <= best.end():
@@ -338,34 +336,34 @@ def _is_signature(squeezed: str) -> bool:
 
 _BEFORE, _QUOTED = 8, r"[“\"'‘(\[【「 ]*"
 _NOT_ABLE = f"不{_MARK}{{0,3}}(?:能够?|可以?|得|许|准|让|支持|提供|允许)|无法|没法|没有?办法|禁止"
-_NEGATED = re.compile(
+_NEGATED = lazy_regex(
     rf"(?:(?<![如若])(?:{_NOT_ABLE}|勿|不要|别|谁|已经|有人说|写着?|注明|短信称|诱导){_QUOTED}|[须需]先?(?:充值|付费|缴费)[^,。;!]{{0,6}}|(?:常以|提供|这种|那种|原)[“\"'‘「])\Z"
 )
 """Right before a notice: it is none, or one of others (警方提示: 短信常以“回T退订”…)."""
-_UNWANTED = re.compile(r"(?:不想|不愿意?|无需|不需要?)\Z")
-_CONDITION = re.compile("[别勿]回|充值|付费|缴费")
-_REFRAIN = re.compile("不[要用必][回发]")
-_OF_NO_EFFECT = re.compile(
+_UNWANTED = lazy_regex(r"(?:不想|不愿意?|无需|不需要?)\Z")
+_CONDITION = lazy_regex("[别勿]回|充值|付费|缴费")
+_REFRAIN = lazy_regex("不[要用必][回发]")
+_OF_NO_EFFECT = lazy_regex(
     r"[”\"'’()\]】」 ,?？]{0,3}(?:[是也都]?(?:无效|无用|没有?用|不生效|不起作用|不支持|暂停|暂不|已暂停|已停|未开通|不存在|不可能|不管用|无人|收得到|会收|失效|停用)|已(?:失效|停用|关闭)|自[^,。]{0,6}停用|仍|的短信|切勿|请勿理|千万别|并转发|怎么|,你回了吗|,?是真的吗|谁|三遍|方式$)"
 )
 _AMOUNT = r"(?:[0-9]+(?:\.[0-9]+)?|[一二两三四五六七八九十壹贰叁伍拾]+) ?(?:元|块|角|毛|美元|rmb)"
-_COST = re.compile(
+_COST = lazy_regex(
     rf"[^。!;]{{0,20}}?(?:资费|收费|信息费|服务费|通信费|扣费|扣除|收取|代收|另收|每[条次则月封]|每分钟)[^。!;]{{0,10}}?{_AMOUNT}"
     rf"|[ (（:,]{{0,3}}{_AMOUNT} ?(?:/|每|一)?[条次则月封]|[ (（:,]{{0,3}}[并将会需须要再]{{0,2}}(?:扣|付|支付|另付|缴|交|花)费?[^。!;0-9]{{0,4}}{_AMOUNT}"
     rf"|[ (（:,]{{0,3}}(?:[¥￥$] ?[0-9.]+|{_AMOUNT}|[0-9]+ ?(?:[¥￥]|分钱|积分))钱?[ )）。.!]*(?:【[^】]*】)?\Z|[ (（:,]{{0,3}}[另将会需须要][行外]?(?:收费|付费|扣费|计费)|[^.!;]{{0,8}}[$¥][0-9.]+ ?(?:per|/|each|a )"
 )
 """Behind a notice: an answer costs so much. An advertisement that speaks of prices there means its goods."""
-_FREE = re.compile("免|不收|不另|(?<![0-9.])0(?:\\.[01]0?)?元")
-_CLOSES = re.compile(r"[^0-9a-z\u3400-\u9fff【\[「]?[】\]」]")
-_LEADING_BRACKETS = re.compile(r"[^0-9a-z\u3400-\u9fff【\[「]*[【\[「]([^】\]」]*)[】\]」]")
-_TRAILING_BRACKETS = re.compile(r"【([^【】]*)】[^0-9a-z\u3400-\u9fff【】]*\Z")
-_USUAL = re.compile("T|TD.*|TB|TT|QX.*|[0-9]{2,5}|TUIDING")
+_FREE = lazy_regex("免|不收|不另|(?<![0-9.])0(?:\\.[01]0?)?元")
+_CLOSES = lazy_regex(r"[^0-9a-z\u3400-\u9fff【\[「]?[】\]」]")
+_LEADING_BRACKETS = lazy_regex(r"[^0-9a-z\u3400-\u9fff【\[「]*[【\[「]([^】\]」]*)[】\]」]")
+_TRAILING_BRACKETS = lazy_regex(r"【([^【】]*)】[^0-9a-z\u3400-\u9fff【】]*\Z")
+_USUAL = lazy_regex("T|TD.*|TB|TT|QX.*|[0-9]{2,5}|TUIDING")
 """Keywords that nobody takes for an answer to something else."""
-_REFUSES_MESSAGES = re.compile(
+_REFUSES_MESSAGES = lazy_regex(
     f"[退推][订定]|退阅|取消订阅|不再接收|(?:[不拒停]|取消|关闭|无需)[^0-9a-z,。;!]{{0,8}}(?:{'|'.join(_MESSAGES.split())}|接收)"
 )
-_ANSWER = re.compile(rf"(?<![来往返恢修转])(?:回复|回覆|答复|回|复){_LETTERS}?{_SEP}([0-9a-z]{{1,4}})(?![0-9a-z])")
-_ASKED_IN_WORDS = re.compile(
+_ANSWER = lazy_regex(rf"(?<![来往返恢修转])(?:回复|回覆|答复|回|复){_LETTERS}?{_SEP}([0-9a-z]{{1,4}})(?![0-9a-z])")
+_ASKED_IN_WORDS = lazy_regex(
     "(?<![勿需必用要别])(?:请|请您|请务必|敬请|烦请|麻烦|望|盼|期待)(?:您|你)?(?:直接|及时|尽快|尽早|于[^,。]{1,12}?|在[^,。]{1,12}?|收到后|短信|以短信|通过短信|用短信)?(?:予以)?"
     "(?:回复|答复|回信|复信|回短信)(?![^0-9a-z\u3400-\u9fff]{0,3}(?:[0-9a-z@#]|[退推]订|拒收))|盼复|(?:(?<![想再])收到请回|速回)复?(?![^0-9a-z\u3400-\u9fff]{0,3}[0-9a-z@#]|[退推]订|拒收)|(?:直接)?回复[“\"'‘【(]?(?:是|否|同意|确认|参加|不参加|满意|不满意|愿意|接受|改约|改期|收到|姓名|数字|评价|评分|意见|建议|您的)|"
     "回复(?:即|表示)(?:视为)?同意|reply (?:with )?['\"]?(?:y|n|yes|no|c|ok|confirm|[0-9])['\"]?(?![a-z0-9])"

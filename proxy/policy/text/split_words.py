@@ -1,7 +1,5 @@
 """Joins words whose letters are separated by marks.
 
-In: a folded text (folding.py). Out: runs of such letters, to be searched for words. Never: what a word is (policy/text_reader.py searches).
-
     代....开....发....票 ★(代)_(开)★(发)×(票)       → 代开发票        the marks are whichever and however many
     您的代、开、发、票务                            → 的代开发票      a run may begin and end with a letter of a longer stretch
     代x开x发x票, 代①开②发③票                     → 代开发票        Latin letters and numbers may be marks between Chinese characters
@@ -13,15 +11,16 @@ A word counts in a run from three letters on (``LETTERS_LEAST``): folding.py put
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+
+from proxy.policy.text.lazy_regex import lazy_regex
 
 LETTERS_LEAST = 3
 _CHINESE = "\u3400-\u9fff"
-_ALL_LETTERS = re.compile(f"[0-9a-z{_CHINESE}]+")
-_CHINESE_LETTERS = re.compile(f"[{_CHINESE}]+")
-_ALONE = re.compile(f"[^0-9a-z{_CHINESE}][0-9a-z{_CHINESE}](?![0-9a-z{_CHINESE}])")
-_CHINESE_ALONE = re.compile(f"[^{_CHINESE}][{_CHINESE}](?![{_CHINESE}])")
+_ALL_LETTERS = lazy_regex(f"[0-9a-z{_CHINESE}]+")
+_CHINESE_LETTERS = lazy_regex(f"[{_CHINESE}]+")
+_ALONE = lazy_regex(f"[^0-9a-z{_CHINESE}][0-9a-z{_CHINESE}](?![0-9a-z{_CHINESE}])")
+_CHINESE_ALONE = lazy_regex(f"[^{_CHINESE}][{_CHINESE}](?![{_CHINESE}])")
 """Gates: there is no run without a letter that stands alone."""
 
 

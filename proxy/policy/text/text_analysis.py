@@ -23,18 +23,9 @@ class TextAnalysis:
     """One text under analysis: the argument of conditions with scope ``text``."""
 
     __slots__ = (
-        "text",
-        "folded",
-        "squeezed",
-        "is_dressed",
-        "signature",
-        "notice",
-        "links",
-        "_contacts",
-        "_split",
-        "_domains",
+        "text", "folded", "squeezed", "is_dressed", "signature", "notice", "links", "_contacts", "_split", "_domains",
         "_candidates",
-    )
+    )  # fmt: skip
 
     def __init__(self, content: Content) -> None:
         self.text = content.text

@@ -1,7 +1,5 @@
 """Reads a YAML word list with groups and substitute characters (谐音, 形近).
 
-In: the file as a Node. Out: words by group, with all their deliberate misspellings. Never: a text (the rules' automaton finds the words).
-
     alike:                      written for            words:
       微: [薇, 威]              薇信 for 微信            invoice: [代开发票, 票据代开]
       信: [芯]                                         contact: [加微信]
@@ -26,7 +24,7 @@ def read_words(node: Node, wanted: list[str] | None, what: str) -> list[str]:
     keys = node.mapping(what, ("words", "alike", "version"))
     alike = _alike(keys["alike"], what) if "alike" in keys else {}
     if "words" not in keys or not isinstance(keys["words"].value, dict):
-        raise RuleFault(node.line, f"{what}: 'words' is missing (a mapping: name of a group → its words)")
+        raise node.fault(f"{what}: 'words' is missing (a mapping: name of a group → its words)")
     groups: dict[str, Node] = keys["words"].value
     found: list[str] = []
     for name, item in groups.items():
@@ -46,7 +44,7 @@ def groups_of(node: Node) -> list[str]:
 
 def _alike(node: Node, what: str) -> dict[str, list[str]]:
     if not isinstance(node.value, dict):
-        raise RuleFault(node.line, f"{what}: alike must be a mapping (微: [薇, 威]), not {node.shape}")
+        raise node.fault(f"{what}: alike must be a mapping (微: [薇, 威]), not {node.shape}")
     return {character: item.texts(f"{what}: alike: {character}", digits=True) for character, item in node.value.items()}
 
 

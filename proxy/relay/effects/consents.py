@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from hashlib import blake2b, sha256
+from typing import TYPE_CHECKING
 
 from pyroaring import BitMap
 
@@ -21,15 +22,19 @@ from proxy.journal.records import consents, doubtful_replies, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, ConsentReply, Terms
 from proxy.model.message import Category
 from proxy.model.recipient import Entry
-from proxy.policy import RuleSet, consent_answer, declared_words
+from proxy.policy.replies.consent import consent_answer, declared_words
+from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.relay.effects.optouts import ReplyEffect, from_port
-from proxy.state import EmbeddedStore
+from proxy.relay.effects.record_changes import RecordChange
 from proxy.state.lists.consent_lists import BY_REPLY, ConsentBatch, ConsentIndex, TooManyBatches
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
 from proxy.state.record.consent_facts import ConsentGiven, Withdrawal, give_consent, withdraw
+
+if TYPE_CHECKING:
+    from proxy.state.stores.sqlite import SqliteStore
 
 
 class IncompleteConsents(ValueError):
@@ -145,7 +150,7 @@ def person_changed(data: bytes, change: ConsentChange) -> bytes:
     return record.only_entries(data)
 
 
-def change_beside(store: EmbeddedStore, change: ConsentChange) -> int:
+def change_beside(store: SqliteStore, change: ConsentChange) -> int:
     """Applies a change to what is known of the recipient outside the record; how many items were removed."""
     if change.event == "recycled":
         return store.consented.end_before(change.recipient, change.before) + store.listed.end_before(
@@ -158,7 +163,7 @@ def change_beside(store: EmbeddedStore, change: ConsentChange) -> int:
     return 0
 
 
-def _forget_replies(store: EmbeddedStore, recipient: int) -> None:
+def _forget_replies(store: SqliteStore, recipient: int) -> None:
     """Removes a recipient's doubtful replies from the inbox, and their text from decisions about them."""
     replies = store.doubtful.held
     gone = doubtful_replies.replies_of(replies, recipient)
@@ -168,12 +173,12 @@ def _forget_replies(store: EmbeddedStore, recipient: int) -> None:
         store.doubtful.drop(number)
 
 
-class PersonChange:
-    """A change of what is known of one recipient (a RecordChange)."""
+class PersonChange(RecordChange):
+    """A change of what is known of one recipient."""
 
     __slots__ = ("recipient", "change", "removed", "_store", "_then")
 
-    def __init__(self, change: ConsentChange, store: EmbeddedStore, then: Callable[[PersonChange, int], None]) -> None:
+    def __init__(self, change: ConsentChange, store: SqliteStore, then: Callable[[PersonChange, int], None]) -> None:
         """``then``: called with the journal sequence."""
         self.recipient = change.recipient
         self.change = change
@@ -211,8 +216,8 @@ def newest_from(data: bytes, port: str, now: float) -> Entry | None:
     return None if newest is None or any(one.time == newest.time for one in entries[:-1]) else newest
 
 
-class ConsentByReply:
-    """Follows a reply: the consent that it gives (a RecordChange)."""
+class ConsentByReply(RecordChange):
+    """Follows a reply: the consent that it gives."""
 
     __slots__ = ("recipient", "consent", "_reply", "_rules", "_consented", "_accepts", "_then")
 

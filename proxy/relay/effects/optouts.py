@@ -15,19 +15,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.journal.encoding import pack
 from proxy.journal.records import delivers, evidence, gate_events, messages
 from proxy.journal.records.doubtful_replies import LISTED_MAX, NO_CONTEXT, Doubtful, ReplyContext, id_of
 from proxy.model.message import Category, hash16, hash32
 from proxy.model.recipient import HOLD_S, Entry, OptOut, RefusedText
-from proxy.policy import Declared, Reply, is_common, read_reply, refused_text
-from proxy.state import EmbeddedStore
+from proxy.policy.renamed_senders import refused_text
+from proxy.policy.replies.optout import Declared, Reply, is_common, read_reply
+from proxy.relay.effects.record_changes import RecordChange
 from proxy.state.record import consent_requests, record, reply_ports
 from proxy.state.record.optout_candidates import KEPT_S, Candidates, Port, find_candidates, likely_candidates
 from proxy.state.record.packed_facts import SOURCES
 from proxy.wire import Deliver
+
+if TYPE_CHECKING:
+    from proxy.state.stores.sqlite import SqliteStore
 
 DAY_S = 86_400
 REFUSED_SAID_MAX = 3
@@ -147,9 +151,7 @@ class ReplyTo(NamedTuple):
         number, owner, _ = self.port
         if not owner:
             return ALL_MARKETING
-        if (
-            self.prefix and not self.prefix.isdigit()
-        ):  # an alphanumeric sender is owned as it stands: its owner is what lies behind it
+        if self.prefix and not self.prefix.isdigit():  # an alphanumeric sender, which is owned as it stands
             return "provider", owner
         return "port", self.prefix or number
 
@@ -163,7 +165,7 @@ class DoubtfulHandling(NamedTuple):
     text_of: Callable[[int], str]  # the text with a fingerprint, empty if it is not known
 
 
-class ReplyEffect:
+class ReplyEffect(RecordChange):
     """A recipient's reply, as a RecordChange. Its meaning may depend on the messages they got, so it is decided with the record at hand."""
 
     __slots__ = (
@@ -223,7 +225,7 @@ class ReplyEffect:
             doubtful = self._doubt(found, entries, self._doubts, now)
             if doubtful is not None:
                 self.doubtful = doubtful
-                return hold(data, doubtful)
+                return refuse(data, doubtful.held, doubtful.port)
         if self.kind == "optout":
             self.opt_outs = self._refused(data, found, reply, now)
         elif self.kind == "restore":
@@ -296,9 +298,8 @@ class ReplyEffect:
         self._then(self)
 
     def unwritten(self) -> bool:
-        return (
-            self.kind in ("optout", "restore") or self.doubtful is not None
-        )  # it is in force, whatever becomes of the deliver
+        # it is in force, whatever becomes of the deliver
+        return self.kind in ("optout", "restore") or self.doubtful is not None
 
 
 def _narrowing(reply: Reply) -> int:
@@ -313,7 +314,7 @@ def _unanswered(meant_ones: Sequence[Entry], data: bytes) -> Sequence[Entry]:
 
 
 def refuse(data: bytes, opt_outs: Sequence[OptOut], port: str) -> bytes:
-    """The record with these refusals, which a reply to this port made."""
+    """The record with these refusals, which a reply to this port made or holds."""
     for one in opt_outs:
         data = reply_ports.replied(record.opt_out(data, one), one, hash32(port))
     return data
@@ -324,7 +325,7 @@ def all_taken_back(data: bytes) -> tuple[OptOut, ...]:
     return tuple(one for one in record.opt_outs(data) if one.source in BY_REPLY)
 
 
-class RefusedTexts:
+class RefusedTexts(RecordChange):
     """Follows a reply: keeps the refused advertiser's texts, so that it is recognised under another name."""
 
     __slots__ = ("recipient", "texts", "_reply", "_text_of")
@@ -353,14 +354,9 @@ class RefusedTexts:
         return keep_texts(data, self.texts)
 
     def written(self, now: float) -> tuple[int, bytes] | None:
-        return (
-            (messages.REFUSED_SAID, pack(evidence.OptOutWording(now, self.recipient, tuple(self.texts))))
-            if self.texts
-            else None
-        )
-
-    def done(self, recorded: int) -> None:
-        return None
+        if not self.texts:
+            return None
+        return messages.REFUSED_SAID, pack(evidence.OptOutWording(now, self.recipient, tuple(self.texts)))
 
     def unwritten(self) -> bool:
         return bool(self.texts)
@@ -373,7 +369,7 @@ def keep_texts(data: bytes, texts: Sequence[RefusedText]) -> bytes:
     return data
 
 
-class Widening:
+class Widening(RecordChange):
     """Follows a reply: refuses all marketing, if the recipient has refused enough advertisers."""
 
     __slots__ = ("recipient", "opt_out", "_reply", "_widen", "_then")
@@ -411,13 +407,6 @@ class Widening:
         return self.opt_out is not None
 
 
-def hold(data: bytes, reply: Doubtful) -> bytes:
-    """The record with what a doubtful reply holds."""
-    for one in reply.held:
-        data = reply_ports.replied(record.opt_out(data, one), one, hash32(reply.port))
-    return data
-
-
 def refused_by(
     data: bytes, reply: Doubtful, to: ReplyTo, word_of: Callable[[int], str | None], now: float
 ) -> tuple[OptOut, ...]:
@@ -432,7 +421,7 @@ def refused_by(
     return tuple(dict.fromkeys((*newest, *refusals(likely_candidates(found, 0, reply.time), to, "reply", now))))
 
 
-def put_on_list(store: EmbeddedStore, body: bytes) -> bool:
+def put_on_list(store: SqliteStore, body: bytes) -> bool:
     """Puts a doubtful reply into the inbox; False if the inbox is full."""
     number = id_of(body)
     if number not in store.doubtful.held and len(store.doubtful.held) >= LISTED_MAX:
@@ -473,7 +462,7 @@ def confirm(data: bytes, refusal: OptOut, port: str, at: int) -> bytes:
     return reply_ports.with_confirmed(data, refusal, at)
 
 
-class Confirmation:
+class Confirmation(RecordChange):
     """The confirmation of an opt-out: sent unless all its refusals were confirmed within the last day."""
 
     __slots__ = ("recipient", "reply", "text", "due", "at", "_refusal", "_then")
@@ -513,7 +502,7 @@ class Confirmation:
         return self.due
 
 
-class NewSenders:
+class NewSenders(RecordChange):
     """Ports and signatures that the gate met for the first time, for the journal."""
 
     __slots__ = ("recipient", "_names")
@@ -522,14 +511,8 @@ class NewSenders:
         self.recipient = 0
         self._names = names
 
-    def apply(self, data: bytes, now: float) -> bytes:
-        return data
-
     def written(self, now: float) -> tuple[int, bytes]:
         return messages.NAMED, pack(gate_events.NamedHash(now, tuple(self._names)))
-
-    def done(self, recorded: int) -> None:
-        return None
 
     def unwritten(self) -> bool:
         return True

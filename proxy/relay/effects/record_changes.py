@@ -19,20 +19,27 @@ from proxy.state.record import incomplete_multipart, record
 
 
 class RecordChange(Protocol):
+    """A change of one recipient's record (``recipient`` 0: of none). What a class leaves out changes and writes nothing."""
+
+    __slots__ = ()
     recipient: int
 
     def apply(self, data: bytes, now: float) -> bytes:
         """The record with the change made."""
+        return data
 
     def written(self, now: float) -> tuple[int, bytes | tuple[bytes, ...] | Iterable[list[bytes]]] | None:
         """The journal record: (kind, body); a tuple of bodies for several records; an iterable of bodies in pieces (``Journal.extend``), which
         are not passed to ``Commit.on_records_written``; None for no record."""
+        return None
 
     def done(self, recorded: int) -> None:
         """Called once the journal record is written. ``recorded``: its sequence (of pieces the first, of a tuple the last; 0: no record)."""
+        return
 
     def unwritten(self) -> bool:
         """The journal cannot be written: whether the record must be written later, because the change has happened; else it is given up."""
+        return False
 
 
 class Effect(enum.IntEnum):
@@ -94,7 +101,7 @@ def refused_before(
     )
 
 
-class EntryFate:
+class EntryFate(RecordChange):
     """The outcome of one entry: the carrier's answer, or the lack of one."""
 
     __slots__ = ("pending", "effect", "status", "carrier_id", "recipient", "long", "_effect_of", "_then")
@@ -140,20 +147,11 @@ class EntryFate:
         assert message is not None
         same = fingerprint(message) if self.effect.unknown else 0
         gives_back = pending.takes if self.effect.takes_back else ()
-        return messages.ANSWER, pack(
-            answers.CarrierAnswer(
-                now,
-                pending.entry_id,
-                self.recipient,
-                self.effect,
-                self.status,
-                pending.recorded,
-                same,
-                pending.entry_time,
-                gives_back,
-                self.carrier_id,
-            )
-        )
+        answer = answers.CarrierAnswer(
+            now, pending.entry_id, self.recipient, self.effect, self.status, pending.recorded, same, pending.entry_time, gives_back,
+            self.carrier_id,
+        )  # fmt: skip
+        return messages.ANSWER, pack(answer)
 
     def done(self, recorded: int) -> None:
         self._then(self, recorded)
@@ -177,7 +175,7 @@ def was_sent_twice(packed: bytes) -> bool:
     return bool(packed) and packed[15] & 3 == EntryState.SENT_TWICE
 
 
-class ResendAccepted:
+class ResendAccepted(RecordChange):
     """The carrier accepted a submit that replaced one with unknown outcome: that ends the doubt. The journal has it by the answer."""
 
     __slots__ = ("recipient", "_id")
@@ -189,17 +187,8 @@ class ResendAccepted:
     def apply(self, data: bytes, now: float) -> bytes:
         return record.settle(data, self._id, EntryState.ACCEPTED, EntryState.SENT_TWICE)
 
-    def written(self, now: float) -> None:
-        return None
 
-    def done(self, recorded: int) -> None:
-        return None
-
-    def unwritten(self) -> bool:
-        return False
-
-
-class TornMark:
+class TornMark(RecordChange):
     """Updates the mark of a torn long message in its recipient's record, after a carrier's answer or an undone verdict."""
 
     __slots__ = ("recipient", "_provider", "_key", "_since", "_is_torn", "_count", "_known", "_changed")
@@ -222,11 +211,10 @@ class TornMark:
 
     def apply(self, data: bytes, now: float) -> bytes:
         is_torn = self._is_torn()
-        after = (
-            incomplete_multipart.mark_incomplete(data, self._key, self._since)
-            if is_torn
-            else incomplete_multipart.mark_complete(data, self._key)
-        )
+        if is_torn:
+            after = incomplete_multipart.mark_incomplete(data, self._key, self._since)
+        else:
+            after = incomplete_multipart.mark_complete(data, self._key)
         self._changed = 0 if after is data else 1 if is_torn else -1
         return after
 
@@ -244,7 +232,7 @@ class TornMark:
         return self._changed != 0 and not self._known
 
 
-class Undo:
+class Undo(RecordChange):
     """Undoes an entry whose verdict could not be written, and restores the entry that it had replaced."""
 
     __slots__ = ("recipient", "_id", "_adopted", "_fingerprint")
@@ -262,17 +250,8 @@ class Undo:
         back = record.add(data, self._adopted, self._adopted.time, messages.KEEP_S)
         return record.mark_unknown(back, self._adopted.id, self._fingerprint)
 
-    def written(self, now: float) -> None:
-        return None
 
-    def done(self, recorded: int) -> None:
-        return None
-
-    def unwritten(self) -> bool:
-        return False
-
-
-class UndoLatePart:
+class UndoLatePart(RecordChange):
     """Undoes a late part's change of its message's entry, because its verdict could not be written."""
 
     __slots__ = ("recipient", "_packed", "_fingerprint")
@@ -288,12 +267,3 @@ class UndoLatePart:
         if self._fingerprint is None:
             return data
         return record.mark_unknown(data, int.from_bytes(self._packed[:6], "big"), self._fingerprint)
-
-    def written(self, now: float) -> None:
-        return None
-
-    def done(self, recorded: int) -> None:
-        return None
-
-    def unwritten(self) -> bool:
-        return False

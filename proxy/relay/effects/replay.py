@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from proxy.journal.encoding import unpack
 from proxy.journal.records import (
@@ -37,13 +37,16 @@ from proxy.relay.effects import consents as consents_of
 from proxy.relay.effects import list_import, reply_paths
 from proxy.relay.effects.consents import change_beside, consented_beside, consented_record, person_changed
 from proxy.relay.effects.list_import import ListImports
-from proxy.relay.effects.optouts import confirm, hold, keep_texts, put_on_list, restore_port
+from proxy.relay.effects.optouts import confirm, keep_texts, put_on_list, refuse, restore_port
 from proxy.relay.effects.record_changes import Effect, ResendAccepted, doubted
 from proxy.relay.effects.suppression import officer_changed, take_off
-from proxy.state import EmbeddedStore
 from proxy.state.lists.desk_records import hour_of_node
 from proxy.state.record import incomplete_multipart, record, reply_ports
 from proxy.state.record.merging import NODE_SHIFT
+
+if TYPE_CHECKING:
+    from proxy.relay.message_index import Restoring
+    from proxy.state.stores.sqlite import SqliteStore
 
 ID_GAP = 1 << 16
 """Ids skipped at a start: a power loss may have taken verdicts from the journal whose messages had left, and an answer to one of
@@ -98,33 +101,16 @@ class ReplicatedFacts(Protocol):
     def is_new(self, replicated: gate_events.ReplicatedRecord) -> bool: ...
 
 
-class IdRestorer(Protocol):
-    """Who wants to know which message an id names (sent.Restoring)."""
-
-    def allowed(self, submit: messages.VerdictRecord) -> None:
-        """It stands in for another, perhaps as its new text."""
-
-    def accepted(self, submit: messages.VerdictRecord, event: CarrierAnswer) -> None:
-        """The carrier took it."""
-
-    def unreplaced(self, event: requests.Unreplaced) -> None:
-        """The carrier refused the new text."""
-
-
 def replay(
-    store: EmbeddedStore,
+    store: SqliteStore,
     journal: Iterable[JournalRecord],
     counted_from: int,
-    ids: IdRestorer | None = None,
-    keep_least_s: int = 0,
-    by_lives: bool = False,
+    ids: Restoring | None = None,
+    *,
     tells: bool = False,
 ) -> Replayed:
-    """Applies journal records to the store; takes of aggregates only from records after ``counted_from``. ``ids`` hears of what carriers
-    took and of texts that were replaced. ``keep_least_s``: entries are kept at least so long, whatever the rules of then needed.
-    ``by_lives``: what one life of the gate left open is unknown from the next start on, as it was then; else whoever asks settles it at the
-    end. ``tells``: what other gates must hear is wanted. Raises JournalNewer at a kind of record that a later gate brought."""
-    replaying = Replaying(store, counted_from, ids, keep_least_s, by_lives, tells)
+    """Applies journal records to the store, as Replaying. Raises JournalNewer at a kind of record that a later gate brought."""
+    replaying = Replaying(store, counted_from, ids, tells=tells)
     for item in journal:
         replaying.take(item)
     return replaying.end()
@@ -135,15 +121,19 @@ class Replaying:
 
     def __init__(
         self,
-        store: EmbeddedStore,
+        store: SqliteStore,
         counted_from: int,
-        ids: IdRestorer | None = None,
+        ids: Restoring | None = None,
         keep_least_s: int = 0,
         by_lives: bool = False,
         tells: bool = False,
         others: ReplicatedFacts | None = None,
     ) -> None:
-        """As ``replay``. ``others``: says of what was heard whether it is to be applied, where several are replayed into one store."""
+        """Takes of aggregates are applied only from records after ``counted_from``. ``ids`` hears of what carriers took and of texts that were
+        replaced. ``keep_least_s``: entries are kept at least so long, whatever the rules of then needed. ``by_lives``: what one life of the
+        gate left open is unknown from the next start on, as it was then; else whoever asks settles it at the end. ``tells``: what other
+        gates must hear is wanted. ``others``: says of what was heard whether it is to be applied, where several are replayed into one
+        store."""
         self._store, self._counted_from, self._ids, self._keep_least_s = store, counted_from, ids, keep_least_s
         self._by_lives, self._publishes, self._others = by_lives, tells, others
         self.done = Replayed()
@@ -159,13 +149,18 @@ class Replaying:
         if kind == messages.VERDICT:
             submit = messages.unpack_verdict(item.body)
             submit = submit if submit.keep_s >= self._keep_least_s else submit._replace(keep_s=self._keep_least_s)
-            _verdict(store, submit, item.sequence, counts, done, ids)
+            apply_verdict(store, submit, item.sequence, counts, done)
+            if ids is not None and submit.adopts:
+                ids.allowed(submit)
         elif kind in (messages.ANSWER, messages.ACCEPTED):
             _answers(store, item, counts, done, ids)
         elif kind == messages.START:
             _started(store, item, done, self._by_lives)
         elif kind == messages.UNREPLACED:
-            _unreplaced(store, unpack(requests.Unreplaced, item.body), counts, done, ids)
+            event = unpack(requests.Unreplaced, item.body)
+            apply_unreplaced(store, event, counts, done)
+            if ids is not None:
+                ids.unreplaced(event)
         elif kind == messages.TORN:
             apply_torn(store, unpack(messages.Torn, item.body))
         elif kind == messages.SHARE:
@@ -182,7 +177,7 @@ class Replaying:
         return self.done
 
 
-def _started(store: EmbeddedStore, item: JournalRecord, done: Replayed, by_lives: bool) -> None:
+def _started(store: SqliteStore, item: JournalRecord, done: Replayed, by_lives: bool) -> None:
     done.highest_id = max(done.highest_id, unpack(gate_events.Start, item.body).first_id)
     assert done.listings is not None
     done.listings.abandon()
@@ -191,7 +186,7 @@ def _started(store: EmbeddedStore, item: JournalRecord, done: Replayed, by_lives
         done.open.clear()
 
 
-def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: ReplicatedFacts | None) -> bool:
+def _learnt(store: SqliteStore, item: JournalRecord, done: Replayed, others: ReplicatedFacts | None) -> bool:
     """What is applied whenever it was written; whether the record is of such a kind."""
     assert done.listings is not None
     if item.kind == messages.IDS:
@@ -208,7 +203,7 @@ def _learnt(store: EmbeddedStore, item: JournalRecord, done: Replayed, others: R
     return True
 
 
-def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
+def apply_person(store: SqliteStore, item: JournalRecord) -> bool:
     """What people said, and what was kept of it; whether the record is of such a kind."""
     if item.kind == messages.OPTOUT:
         _refused(store, unpack(delivers.OptedOut, item.body))
@@ -238,7 +233,7 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
     elif item.kind == messages.DOUBTFUL:
         reply = unpack(doubtful_replies.Doubtful, item.body)
         put_on_list(store, item.body)
-        store.apply_fact(reply.recipient, lambda data: hold(data, reply))
+        store.apply_fact(reply.recipient, lambda data: refuse(data, reply.held, reply.port))
     elif item.kind == messages.DECISION:
         store.decisions.hear(doubtful_replies.id_of(item.body), item.body)
     else:
@@ -246,7 +241,7 @@ def apply_person(store: EmbeddedStore, item: JournalRecord) -> bool:
     return True
 
 
-def apply_heard(store: EmbeddedStore, replicated: gate_events.ReplicatedRecord, listings: ListImports) -> None:
+def apply_heard(store: SqliteStore, replicated: gate_events.ReplicatedRecord, listings: ListImports) -> None:
     """What another gate wrote: of the same effect here, but in a numbering of its own. NotUnderstood, before anything is changed."""
     inner, imports = JournalRecord(replicated.sequence, replicated.kind, replicated.body), listings.of(replicated.node)
     if replicated.kind == messages.START:
@@ -255,73 +250,59 @@ def apply_heard(store: EmbeddedStore, replicated: gate_events.ReplicatedRecord, 
         raise NotUnderstood(f"kind {replicated.kind}")
     else:
         try:
-            if replicated.kind == messages.COUNTED:
-                store.hours.hear(
-                    hour_of_node(replicated.node, unpack(penalties.HourByProvider, replicated.body)[0]), replicated.body
-                )
-                return
-            if replicated.kind == messages.COUNTED_APART:
-                store.hours_apart.hear(
-                    hour_of_node(replicated.node, unpack(penalties.HourBySignature, replicated.body)[0]), replicated.body
-                )
+            if replicated.kind in (messages.COUNTED, messages.COUNTED_APART):
+                by_provider = replicated.kind == messages.COUNTED
+                hour = unpack(penalties.HourByProvider if by_provider else penalties.HourBySignature, replicated.body)
+                hours = store.hours if by_provider else store.hours_apart
+                hours.hear(hour_of_node(replicated.node, hour[0]), replicated.body)
                 return
             if replicated.kind == messages.REPLY_PATH:
                 reply_paths.keep(store.reply_paths, replicated.body, replicated.node)
                 return
-            with contextlib.suppress(
-                list_import.IncompleteList, consents_of.IncompleteConsents
-            ):  # this gate logged that when the record arrived, and went on without it
+            # this gate logged that when the record arrived, and went on without it
+            with contextlib.suppress(list_import.IncompleteList, consents_of.IncompleteConsents):
                 _ = apply_person(store, inner) or apply_operated(store, inner, imports)
         except (LookupError, TypeError, struct.error, UnicodeError) as error:
             raise NotUnderstood(f"kind {replicated.kind}: {error!r}") from error
 
 
-def apply_operated(store: EmbeddedStore, item: JournalRecord, listings: ListImports) -> bool:
+_KEPT: Final[dict[int, Callable[[SqliteStore, int, bytes], object]]] = {
+    messages.ORDERED: lambda store, _, body: store.orders.put(unpack(operator_actions.Ordered, body).order.id, body),
+    messages.REVISED: lambda store, sequence, body: store.history.put(sequence, body),
+    messages.LIFTED: lambda store, _, body: store.orders.drop(unpack(operator_actions.Lifted, body).order),
+    messages.TOLD: lambda store, _, body: store.idempotency_keys.put(unpack(operator_actions.ExternalOptOut, body).key, body),
+    messages.CASED: lambda store, _, body: store.cases.hear(unpack(complaints.Case, body).id, body),
+    messages.PENALIZED: lambda store, _, body: store.penalties.hear(unpack(penalties.Penalty, body).id, body),
+    messages.COUNTED: lambda store, _, body: store.hours.put(unpack(penalties.HourByProvider, body)[0] // 3600, body),
+    messages.COUNTED_APART: lambda store, _, body: store.hours_apart.put(
+        unpack(penalties.HourBySignature, body)[0] // 3600, body
+    ),
+    messages.REPLY_PATH: lambda store, _, body: reply_paths.keep(store.reply_paths, body),
+    messages.PROBE: lambda store, _, body: probes.store_record(store.probes, body),
+    messages.OPERATED: lambda *_: None,
+}
+"""What the store keeps of orders, complaints, penalties and providers: from the record's number and body."""
+
+
+def apply_operated(store: SqliteStore, item: JournalRecord, listings: ListImports) -> bool:
     """What people did to the gate; False for any other record."""
-    body = item.body
-    if item.kind == messages.ORDERED:
-        store.orders.put(unpack(operator_actions.Ordered, body).order.id, body)
-    elif item.kind == messages.REVISED:
-        store.history.put(item.sequence, body)
-    elif item.kind == messages.LIFTED:
-        store.orders.drop(unpack(operator_actions.Lifted, body).order)
-    elif item.kind == messages.LISTING:
-        listings.begin(item.sequence, body)
-    elif item.kind == messages.LISTED:
-        listings.add(body)
-    elif item.kind == messages.LISTING_DONE:
-        listings.done(body)
+    if item.kind in _KEPT:
+        _KEPT[item.kind](store, item.sequence, item.body)
     elif item.kind == messages.NAMED:
-        for number, name in unpack(gate_events.NamedHash, body).names:
+        for number, name in unpack(gate_events.NamedHash, item.body).names:
             store.dictionary.learn(number, name)
-    elif item.kind == messages.TOLD:
-        store.idempotency_keys.put(unpack(operator_actions.ExternalOptOut, body).key, body)
-    elif not listings.consents.read(item.sequence, item.kind, body) and not _papers(store, item):
-        return item.kind == messages.OPERATED
-    return True
-
-
-def _papers(store: EmbeddedStore, item: JournalRecord) -> bool:
-    """What the desk keeps of complaints, penalties and providers."""
-    body = item.body
-    if item.kind == messages.CASED:
-        store.cases.hear(unpack(complaints.Case, body).id, body)
-    elif item.kind == messages.PENALIZED:
-        store.penalties.hear(unpack(penalties.Penalty, body).id, body)
-    elif item.kind == messages.COUNTED:
-        store.hours.put(unpack(penalties.HourByProvider, body)[0] // 3600, body)
-    elif item.kind == messages.COUNTED_APART:
-        store.hours_apart.put(unpack(penalties.HourBySignature, body)[0] // 3600, body)
-    elif item.kind == messages.REPLY_PATH:
-        reply_paths.keep(store.reply_paths, body)
-    elif item.kind == messages.PROBE:
-        probes.store_record(store.probes, body)
+    elif item.kind == messages.LISTING:
+        listings.begin(item.sequence, item.body)
+    elif item.kind == messages.LISTED:
+        listings.add(item.body)
+    elif item.kind == messages.LISTING_DONE:
+        listings.done(item.body)
     else:
-        return False
+        return listings.consents.read(item.sequence, item.kind, item.body)
     return True
 
 
-def _mail(store: EmbeddedStore, item: JournalRecord) -> None:
+def _mail(store: SqliteStore, item: JournalRecord) -> None:
     """The mailbox is exact at ``counted_from``: what was delivered before is not in it, and must not come again."""
     box, body = store.mailbox, item.body
     if item.kind == messages.DELIVER:
@@ -336,21 +317,12 @@ def _mail(store: EmbeddedStore, item: JournalRecord) -> None:
             box.move(provider)
 
 
-def _verdict(
-    store: EmbeddedStore, submit: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed, ids: IdRestorer | None
-) -> None:
-    apply_verdict(store, submit, sequence, counts, done)
-    if ids is not None and submit.adopts:
-        ids.allowed(submit)
-
-
-def apply_verdict(store: EmbeddedStore, submit: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed) -> None:
+def apply_verdict(store: SqliteStore, submit: messages.VerdictRecord, sequence: int, counts: bool, done: Replayed) -> None:
     entry = submit.entry
     if entry is None:
         return
-    if (
-        not store.shared or entry.id >> NODE_SHIFT == store.node
-    ):  # another node may have given it, to a part of the same long message
+    # another node may have given it, to a part of the same long message
+    if not store.shared or entry.id >> NODE_SHIFT == store.node:
         done.highest_id = max(done.highest_id, entry.id)
     done.open[sequence] = submit
     done.touched[submit.recipient] = submit.time, submit.keep_s
@@ -370,14 +342,16 @@ def apply_verdict(store: EmbeddedStore, submit: messages.VerdictRecord, sequence
             store.counters.take(take, entry.time)
 
 
-def apply_torn(store: EmbeddedStore, submit: messages.Torn) -> None:
-    if submit.since:
-        store.update(submit.recipient, lambda data: incomplete_multipart.mark_incomplete(data, submit.key, submit.since))
-    else:
-        store.update(submit.recipient, lambda data: incomplete_multipart.mark_complete(data, submit.key))
+def apply_torn(store: SqliteStore, submit: messages.Torn) -> None:
+    def put(data: bytes) -> bytes:
+        if submit.since:
+            return incomplete_multipart.mark_incomplete(data, submit.key, submit.since)
+        return incomplete_multipart.mark_complete(data, submit.key)
+
+    store.update(submit.recipient, put)
 
 
-def _refused(store: EmbeddedStore, submit: delivers.OptedOut) -> None:
+def _refused(store: SqliteStore, submit: delivers.OptedOut) -> None:
     def put(data: bytes) -> bytes:
         refused = record.opt_out(data, submit.opt_out)
         return reply_ports.replied(refused, submit.opt_out, hash32(submit.port)) if submit.port else refused
@@ -385,13 +359,7 @@ def _refused(store: EmbeddedStore, submit: delivers.OptedOut) -> None:
     store.apply_fact(submit.recipient, put)
 
 
-def _answers(
-    store: EmbeddedStore,
-    item: JournalRecord,
-    counts: bool,
-    done: Replayed,
-    ids: IdRestorer | None,
-) -> None:
+def _answers(store: SqliteStore, item: JournalRecord, counts: bool, done: Replayed, ids: Restoring | None) -> None:
     for answer in unpack_answers(item):
         submit = done.open.get(answer.verdict_sequence)
         apply_answer(store, answer, counts, done)
@@ -399,7 +367,7 @@ def _answers(
             ids.accepted(submit, answer)
 
 
-def apply_answer(store: EmbeddedStore, event: CarrierAnswer, counts: bool, done: Replayed) -> None:
+def apply_answer(store: SqliteStore, event: CarrierAnswer, counts: bool, done: Replayed) -> None:
     effect = Effect(event.effect)
     submit = done.open.pop(event.verdict_sequence, None)
     sent_twice = submit is not None and submit.entry is not None and submit.entry.state == EntryState.SENT_TWICE
@@ -419,13 +387,7 @@ def apply_answer(store: EmbeddedStore, event: CarrierAnswer, counts: bool, done:
         store.update(event.recipient, lambda data: arrived.apply(data, event.time))
 
 
-def _unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: bool, done: Replayed, ids: IdRestorer | None) -> None:
-    apply_unreplaced(store, event, counts, done)
-    if ids is not None:
-        ids.unreplaced(event)
-
-
-def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: bool, done: Replayed) -> None:
+def apply_unreplaced(store: SqliteStore, event: requests.Unreplaced, counts: bool, done: Replayed) -> None:
     submit = done.open.pop(event.verdict_sequence, None)
     stood = False
 
@@ -441,7 +403,7 @@ def apply_unreplaced(store: EmbeddedStore, event: requests.Unreplaced, counts: b
             store.counters.give_back(take, event.entry.time)
 
 
-def apply_share(store: EmbeddedStore, event: requests.CounterShare, counts: bool, done: Replayed) -> None:
+def apply_share(store: SqliteStore, event: requests.CounterShare, counts: bool, done: Replayed) -> None:
     """Applies a record of aggregate shares: which entry has them now, or that they were given back."""
     submit = done.open.get(event.verdict_sequence)
     if event.given_back:
@@ -451,7 +413,7 @@ def apply_share(store: EmbeddedStore, event: requests.CounterShare, counts: bool
         done.open[event.verdict_sequence] = submit._replace(takes=event.takes)
 
 
-def settle_open(store: EmbeddedStore, done: Replayed) -> None:
+def settle_open(store: SqliteStore, done: Replayed) -> None:
     """The gate stopped before these were answered: their outcome is unknown, so they stay counted."""
     for submit in done.open.values():
         assert submit.entry is not None

@@ -1,7 +1,5 @@
 """Computes how long a port's silence may last by chance.
 
-In: counts of advertisements and replies. Out: rates, expected replies, probabilities. Never: a clock, a file, a port's name.
-
 Every advertisement is answered with a small probability, the port's reply rate. So a silence of ``n`` advertisements has the probability
 ``exp(-rate * n)``, and ``rate * n`` is the number of replies that were to be expected.
 
@@ -55,8 +53,3 @@ def low_rate(bounds: Iterable[float]) -> float:
 def chance(expected: float, silences: int) -> float:
     """The probability of a port's k-th silence (``silences``, from 1), corrected for the silences before it."""
     return min(1.0, math.exp(-expected) * silences * (silences + 1))
-
-
-def silent_after(rate: float, silences: int = 1) -> int:
-    """Of how many unanswered advertisements a port is silent."""
-    return math.floor(math.log(silences * (silences + 1) / CHANCE_MAX) / rate) + 1

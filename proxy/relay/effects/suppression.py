@@ -15,6 +15,7 @@ from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.doubtful_replies import Doubtful
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.optouts import lift
+from proxy.relay.effects.record_changes import RecordChange
 from proxy.state.lists.suppression_lists import CHUNK_BITS, ERASED, LOW_MASK, SuppressionLists
 from proxy.state.record import record, reply_ports
 
@@ -23,7 +24,7 @@ Stops = Callable[[bytes, float], Sequence[OptOut]]
 """The record, the time → what is refused."""
 
 
-class SuppressionChange:
+class SuppressionChange(RecordChange):
     """One change of one person's refusals (a Change)."""
 
     __slots__ = ("recipient", "added", "lifted", "_asked", "_wanted", "_listed", "_who", "_why", "_then")
@@ -73,7 +74,7 @@ class SuppressionChange:
 
 
 class DoubtSettled(SuppressionChange):
-    """Applies an officer's decision about a doubtful reply (a RecordChange): what the reply held becomes a refusal by reply (yes), or is
+    """Applies an officer's decision about a doubtful reply: what the reply held becomes a refusal by reply (yes), or is
     lifted (no). Refusals lifted meanwhile, by START or by an officer, stay lifted."""
 
     __slots__ = ("_reply", "_refused", "_kept")
@@ -104,8 +105,8 @@ class DoubtSettled(SuppressionChange):
         return officer_changed(data, self.added, self.lifted, int(now))
 
 
-class AccompanyingRecord:
-    """A journal record that belongs to a change of a recipient's refusals (a RecordChange that changes no record). Handed in right behind
+class AccompanyingRecord(RecordChange):
+    """A journal record that belongs to a change of a recipient's refusals. Handed in right behind
     that change, it is written in the same commit group: after a crash both exist, or neither."""
 
     __slots__ = ("recipient", "recorded", "_record", "_then")
@@ -116,9 +117,6 @@ class AccompanyingRecord:
         self.recorded = 0
         self._record = kind, body
         self._then = then
-
-    def apply(self, data: bytes, now: float) -> bytes:
-        return data
 
     def written(self, now: float) -> tuple[int, bytes]:
         return self._record

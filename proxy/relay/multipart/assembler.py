@@ -26,7 +26,7 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
 
-from proxy.model.message import Content, Message, Take
+from proxy.model.message import Content, Message, Part, Take
 from proxy.state.shared.multipart_record import SENT, Holder, Posted
 from proxy.wire import joined
 
@@ -106,9 +106,8 @@ class LongMessage(Generic[Sent]):
         self.settled = False  # that is written
         self.held_bytes = 0  # what it counts for while it is remembered
         # where several gates share a store (shared.py); replaced, never changed, for nearly every message has none of it:
-        self.again: Mapping[int, tuple[Sent, ...]] = (
-            _NONE  # by part: attempts whose outcome was unknown when they were sent again
-        )
+        # by part: attempts whose outcome was unknown when they were sent again
+        self.again: Mapping[int, tuple[Sent, ...]] = _NONE
         self.theirs: Mapping[int, Content] = _NONE  # parts that other gates hold
         self.shown: frozenset[Sent] = _NO_SENT  # attempts that were judged in the sight of others
         self.holder: Holder = NOBODY  # as whom this gate puts up its parts
@@ -238,9 +237,8 @@ class Assembler(Generic[Sent]):
 
     def __init__(self) -> None:
         self._open: dict[str, dict[Place, LongMessage[Sent]]] = {}
-        self._due: list[
-            tuple[float, int, LongMessage[Sent]]
-        ] = []  # a heap; later parts move a message's own time, not its place here
+        self._due: list[tuple[float, int, LongMessage[Sent]]] = []
+        """A heap; later parts move a message's own time, not its place here."""
         self._turned_away: dict[Place, float] = {}
         self._numbers = count()
         self.waiting = 0
@@ -259,10 +257,7 @@ class Assembler(Generic[Sent]):
 
     def objection(self, pending: Sent, long: LongMessage[Sent] | None) -> str:
         """The reason why a part cannot be taken; empty if it can. ``long``: the message that ``find`` returned."""
-        message = pending.message
-        assert message is not None
-        part = message.content.part
-        assert part is not None
+        message, part = part_of(pending)
         if self.is_full(message.sender.provider) and (long is None or len(long.contents) + 1 < long.total):
             return "parts-full"
         return long.objection(part.index, part.total, message.content) if long is not None else ""
@@ -297,15 +292,12 @@ class Assembler(Generic[Sent]):
     def arrive(self, pending: Sent, now_s: float, *, anew: bool = False) -> tuple[LongMessage[Sent], list[Sent]]:
         """Takes a part to which there is no ``objection``. Returns its message and the parts to be judged now (perhaps of another message,
         too). The caller refuses messages of more than PARTS_MAX parts. ``anew``: the part is known to begin a new message."""
-        message = pending.message
-        assert message is not None
-        part = message.content.part
-        assert part is not None
+        message, part = part_of(pending)
         key = _key(pending)
         ready: list[Sent] = []
         long = self._find(_place(key), now_s)
         if long is not None and (anew or long.total != part.total or not long.takes_part(part.index)):
-            self._drop(long)
+            self.close(long)
             if long.waiting:
                 ready = self._judge(long, now_s)
             long = None
@@ -327,10 +319,7 @@ class Assembler(Generic[Sent]):
 
     def beside(self, pending: Sent, now_s: float) -> tuple[LongMessage[Sent], list[Sent]]:
         """Judges a part as a new message, which is not remembered, beside the remembered one under the same key."""
-        message = pending.message
-        assert message is not None
-        part = message.content.part
-        assert part is not None
+        message, part = part_of(pending)
         long: LongMessage[Sent] = LongMessage(_key(pending), now_s)
         long.add(pending, part.index, message.content, now_s)
         self.waiting += 1
@@ -349,7 +338,7 @@ class Assembler(Generic[Sent]):
         """Parts that have waited long enough. Forgets messages that are over."""
         for held in list(self._open.values()):
             while (oldest := next(iter(held.values()), None)) and not oldest.waiting and oldest.until_s <= now_s:
-                self._drop(oldest)
+                self.close(oldest)
         if self._turned_away:
             self._turned_away = {key: until_s for key, until_s in self._turned_away.items() if until_s > now_s}
         ready: list[Sent] = []
@@ -375,14 +364,10 @@ class Assembler(Generic[Sent]):
         if other is long:
             return
         if other is not None:
-            self._drop(other)
+            self.close(other)
         if not self.is_full(long.key[0]):
             self._keep(long)
             self._holds(long, sum(PART_BYTES + len(part.octets[1] if part.octets else b"") for part in long.contents.values()))
-
-    def close(self, long: LongMessage[Sent]) -> None:
-        """Forgets a message: the next part begins a new one."""
-        self._drop(long)
 
     def judge(self, long: LongMessage[Sent], now_s: float) -> list[Sent]:
         """The parts of a waiting message that need wait no longer, because of parts at other gates."""
@@ -394,7 +379,7 @@ class Assembler(Generic[Sent]):
         held = self._open.get(place[0])
         long = held.get(place) if held else None
         if long is not None and not long.waiting and long.until_s <= now_s:
-            self._drop(long)
+            self.close(long)
             return None
         return long
 
@@ -408,7 +393,8 @@ class Assembler(Generic[Sent]):
         long.held_bytes += more
         self.held_bytes[provider] = self.held_bytes.get(provider, 0) + more
 
-    def _drop(self, long: LongMessage[Sent]) -> None:
+    def close(self, long: LongMessage[Sent]) -> None:
+        """Forgets a message: the next part begins a new one."""
         provider = long.key[0]
         held = self._open.get(provider)
         if held is not None and held.get(long.place) is long:
@@ -430,7 +416,7 @@ class Assembler(Generic[Sent]):
         long.until_s = now_s + INHERIT_S
         self.waiting -= len(batch)
         if message.content.complete:
-            self._drop(long)
+            self.close(long)
         return list(batch)
 
     @property
@@ -451,8 +437,12 @@ def _reads_alike(one: Content, other: Content) -> bool:
 
 
 def _key(pending: Attempt) -> Key:
-    message = pending.message
-    assert message is not None
-    part = message.content.part
-    assert part is not None
+    message, part = part_of(pending)
     return message.sender.provider, message.sender.port, message.recipient, part.reference, part.total
+
+
+def part_of(pending: Attempt) -> tuple[Message, Part]:
+    """The part's message, and which part it is."""
+    assert pending.message is not None
+    assert pending.message.content.part is not None
+    return pending.message, pending.message.content.part

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from proxy.model.message import Breach, Category, Message, Outcome, Verdict
 from proxy.model.reasons import GATE_REASONS, REASONS, Reason
 from proxy.model.recipient import Entry
-from proxy.policy import RuleSet, facts
-from proxy.relay.multipart.assembler import LongMessage
-from proxy.relay.pending_submit import PendingSubmit
+from proxy.policy.judge import facts
+from proxy.policy.ruleset import RuleSet
+from proxy.relay.pending_submit import LongSubmit, PendingSubmit
 from proxy.state.shared.multipart_record import SharedDecision, SharedObjection
 from proxy.wire import joined
 
@@ -22,31 +22,23 @@ class RemoteLeader(PendingSubmit):
     """The leading part at another gate, from which parts at this gate inherit. It is never answered, and has no lane."""
 
 
-def decision_of(long: LongMessage[PendingSubmit]) -> SharedDecision | None:
+def decision_of(long: LongSubmit) -> SharedDecision | None:
     """This gate's decision on a message; None if the rules were not asked, because it could not be sent as it arrived."""
     leader = long.leader
     assert leader is not None
     verdict = leader.verdict
     if verdict is None:
         return None
-    return SharedDecision(
-        judged_at=long.judged_at,
-        revision=long.revision,
-        parts=tuple(sorted({*long.contents, *long.theirs})),
-        outcome=verdict.outcome,
-        reason=leader.reason,
-        rule=verdict.rule,
-        province=verdict.province,
-        template=verdict.template,
-        category=leader.category,
-        entry=leader.packed,
-        adopts=leader.adopted is not None,
-        takes=leader.takes or long.takes,
-        objections=tuple(
-            SharedObjection(one.rule, one.number, one.outcome, one.reason.name, one.shadow, one.not_before, one.spread_s)
-            for one in verdict.breaches
-        ),
+    objections = tuple(
+        SharedObjection(one.rule, one.number, one.outcome, one.reason.name, one.shadow, one.not_before, one.spread_s)
+        for one in verdict.breaches
     )
+    return SharedDecision(
+        judged_at=long.judged_at, revision=long.revision, parts=tuple(sorted({*long.contents, *long.theirs})),
+        outcome=verdict.outcome, reason=leader.reason, rule=verdict.rule, province=verdict.province, template=verdict.template,
+        category=leader.category, entry=leader.packed, adopts=leader.adopted is not None, takes=leader.takes or long.takes,
+        objections=objections,
+    )  # fmt: skip
 
 
 def is_temporary(decision: SharedDecision) -> bool:
@@ -56,7 +48,7 @@ def is_temporary(decision: SharedDecision) -> bool:
 
 def remote_leader(
     decision: SharedDecision,
-    long: LongMessage[PendingSubmit],
+    long: LongSubmit,
     by: PendingSubmit,
     rules: RuleSet,
     refuse: Callable[[PendingSubmit, Reason], None],

@@ -13,9 +13,8 @@ then refuses that part (a handset shows nothing while a part is missing).
     one unknown                   the entry is unknown until that part is sent again, or an identical message adopts it
 
 A part other than the first leaves only with or after its first part. While a message is *torn* (some parts are sent, not all), its key
-stands in the recipient's record (state/record/incomplete_multipart.py), written with the verdict. A new message under that key is
-refused at every gate,
-after a crash, and after the message's minute.
+stands in the recipient's record (state/record/incomplete_multipart.py), written with the verdict. A new message under that key is refused
+at every gate, after a crash, and after the message's minute.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from proxy.model.message import Category, Message, Take, Verdict
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.model.recipient import Entry, EntryState, in_state, pack_entry
 from proxy.native.loader import compiled
-from proxy.policy import facts, judge, judge_text
+from proxy.policy.judge import facts, judge, judge_text
 from proxy.relay.admission import Admission
 from proxy.relay.effects.record_changes import (
     Effect,
@@ -41,10 +40,10 @@ from proxy.relay.effects.record_changes import (
     fingerprint,
     was_sent_twice,
 )
-from proxy.relay.multipart.assembler import HELD_BYTES, PARTS_MAX, Assembler, LongMessage
+from proxy.relay.multipart.assembler import HELD_BYTES, PARTS_MAX, Assembler, part_of
 from proxy.relay.multipart.decision import RemoteLeader, remote_leader
 from proxy.relay.multipart.shared import SharedParts
-from proxy.relay.pending_submit import PendingSubmit
+from proxy.relay.pending_submit import LongSubmit, PendingSubmit
 from proxy.state.record import incomplete_multipart as torn
 from proxy.state.record import record
 from proxy.state.shared.multipart_record import LATE, THERE, Holder
@@ -92,10 +91,7 @@ class PartHandler:
 
     def take(self, pending: PendingSubmit, now_s: float) -> str:
         """Takes a part that was read. Returns the gate's reason to refuse it, or an empty string."""
-        message = pending.message
-        assert message is not None
-        part = message.content.part
-        assert part is not None
+        _, part = part_of(pending)
         if part.total > PARTS_MAX:
             self._admission.tally.long_messages["too-long",] += 1
             return "too-long"
@@ -111,7 +107,7 @@ class PartHandler:
         self._arrives(pending, now_s)
         return ""
 
-    def _arrives(self, pending: PendingSubmit, now_s: float, *, anew: bool = False) -> LongMessage[PendingSubmit]:
+    def _arrives(self, pending: PendingSubmit, now_s: float, *, anew: bool = False) -> LongSubmit:
         pending.long, ready = self._assembler.arrive(pending, now_s, anew=anew)
         long, shared_parts = pending.long, self.shared_parts
         if shared_parts is not None and long.waiting and len(long.last) == 1 and not anew:
@@ -176,7 +172,7 @@ class PartHandler:
         """Other gates may hold parts of the same messages from now on. ``now_s``: the monotonic clock."""
         self.shared_parts, self._now_s = shared_parts, now_s
 
-    def seen(self, long: LongMessage[PendingSubmit], *, grown: bool) -> None:
+    def seen(self, long: LongSubmit, *, grown: bool) -> None:
         posted = long.posted
         leads = long.whole and 1 in long.contents  # the gate of the first part, for that is the first to leave
         if long.waiting and posted is not None and (posted.decision is not None or leads):
@@ -194,29 +190,29 @@ class PartHandler:
         if holder is not None:
             long.holder, long.asked = holder, not long.alone
 
-    def regrown(self, long: LongMessage[PendingSubmit], submits: Sequence[PendingSubmit]) -> None:
+    def regrown(self, long: LongSubmit, submits: Sequence[PendingSubmit]) -> None:
         for pending in submits:
             assert pending.message is not None
             pending.message = long.message(pending.message)
 
-    def inherit(self, long: LongMessage[PendingSubmit], by: PendingSubmit) -> None:
+    def inherit(self, long: LongSubmit, by: PendingSubmit) -> None:
         decision = long.posted.decision if long.posted is not None else None
         if decision is None or long.settled or isinstance(long.leader, RemoteLeader):
             return
         long.leader, long.batch = remote_leader(decision, long, by, self._admission.rules, self._admission.refuse), []
         long.judged_at, long.revision, long.takes = decision.judged_at, decision.revision, decision.takes
 
-    def _judge_alone(self, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
+    def _judge_alone(self, long: LongSubmit, pending: PendingSubmit) -> None:
         """Another gate's verdict should be inherited, but the store that has it is out of reach: the part is judged alone."""
         long.leader, long.batch, long.takes = pending, [pending], ()
 
     # -- for a backtest, which judges messages again and knows which parts belong together
 
-    def remembered(self, pending: PendingSubmit, now_s: float) -> LongMessage[PendingSubmit] | None:
+    def remembered(self, pending: PendingSubmit, now_s: float) -> LongSubmit | None:
         """The remembered message that this part would belong to."""
         return self._assembler.find(pending, now_s)
 
-    def close(self, long: LongMessage[PendingSubmit]) -> None:
+    def close(self, long: LongSubmit) -> None:
         """Forgets a message: the next part under its key begins a new one."""
         self._assembler.close(long)
 
@@ -253,7 +249,7 @@ class PartHandler:
             return data
         return self._inherit(long, leader, pending, data, now)
 
-    def _lead(self, long: LongMessage[PendingSubmit], leader: PendingSubmit, data: bytes, now: float) -> bytes:
+    def _lead(self, long: LongSubmit, leader: PendingSubmit, data: bytes, now: float) -> bytes:
         """Judges the message, once; it goes out only if its lane has room for all its parts."""
         admission = self._admission
         long.judged_at, long.revision = now, admission.rules.revision
@@ -269,7 +265,8 @@ class PartHandler:
             if not leader.lane.hold(leader.category):
                 for _ in range(held):
                     leader.lane.release(leader.category)
-                self._without_room(leader)
+                admission.put_back(leader)
+                admission.refuse(leader, GATE_REASONS["queue-full"])
                 return data
         self._assembler.in_order(long)
         if whole:
@@ -277,7 +274,7 @@ class PartHandler:
         self.tore[leader] = key, max(int(now), 1)
         return torn.mark_incomplete(after, key, int(now))
 
-    def _cannot_begin(self, long: LongMessage[PendingSubmit], data: bytes, key: int, now: float, *, whole: bool) -> str:
+    def _cannot_begin(self, long: LongSubmit, data: bytes, key: int, now: float, *, whole: bool) -> str:
         """The reason why a new message cannot be sent to this recipient; empty if it can. ``whole``: all its parts are judged now."""
         keys = self._torn_keys(data, now)
         if any(torn.same(held, key) for held in keys):
@@ -303,7 +300,7 @@ class PartHandler:
             return []
         return [key for key, time in torn.torn(data) if time > now - self._bounds.remembered_s]
 
-    def _early(self, long: LongMessage[PendingSubmit], pending: PendingSubmit, data: bytes, now: float) -> bytes:
+    def _early(self, long: LongSubmit, pending: PendingSubmit, data: bytes, now: float) -> bytes:
         """Refuses a part that would leave before its message's first part, or whose message is torn and forgotten."""
         reason = "message-torn"
         key = _key_of(long)
@@ -313,23 +310,15 @@ class PartHandler:
         self._admission.refuse(pending, GATE_REASONS[reason])
         return data
 
-    def _without_room(self, leader: PendingSubmit) -> None:
-        """Refuses a message whose lane has no room for all parts."""
-        self._admission.put_back(leader)
-        self._admission.refuse(leader, GATE_REASONS["queue-full"])
-
-    def _inherit(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, data: bytes, now: float
-    ) -> bytes:
+    def _inherit(self, long: LongSubmit, leader: PendingSubmit, pending: PendingSubmit, data: bytes, now: float) -> bytes:
         """Judges a part that arrived after its message was judged."""
         admission, message = self._admission, pending.message
         assert message is not None
         pending.late = bool(long.batch)
         _share(pending, leader)
         verdict = leader.verdict
-        if (
-            verdict is not None and long.revision != admission.rules.revision
-        ):  # rules are numbered anew: their breaches mean nothing now
+        # rules are numbered anew: their breaches mean nothing now
+        if verdict is not None and long.revision != admission.rules.revision:
             pending.verdict = verdict = _without_breaches(verdict)
         if not leader.packed or verdict is None:
             self._refuse_with(leader, long, pending)
@@ -366,9 +355,7 @@ class PartHandler:
         pending.lane = lane
         return self._joined(long, leader, pending, data, in_state(packed, self._state(long, leader, pending, before[0])))
 
-    def _cannot_follow(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, data: bytes
-    ) -> str:
+    def _cannot_follow(self, long: LongSubmit, leader: PendingSubmit, pending: PendingSubmit, data: bytes) -> str:
         """The reason why a part cannot go out under the message's entry; empty if it can."""
         if not record.has(data, leader.entry_id):  # adopted or erased meanwhile
             if long.posted is not None:  # another message has its entry
@@ -379,9 +366,7 @@ class PartHandler:
             return "store-conflict"
         return "outcome-unknown" if _times_sent(long, pending, leader) > 1 else ""
 
-    def _state(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, before: bytes
-    ) -> EntryState:
+    def _state(self, long: LongSubmit, leader: PendingSubmit, pending: PendingSubmit, before: bytes) -> EntryState:
         """The state of the message's entry once this part is sent. ``before``: the entry as it was."""
         if _times_sent(long, pending, leader) or leader.adopted is not None or was_sent_twice(before):
             self._admission.sent_twice.add(pending)
@@ -391,9 +376,7 @@ class PartHandler:
         # by a late answer, perhaps in this turn: in the journal it follows this verdict
         return EntryState.ACCEPTED if before[15] & 3 == EntryState.ACCEPTED else EntryState.OPEN
 
-    def _joined(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, data: bytes, packed: bytes
-    ) -> bytes:
+    def _joined(self, long: LongSubmit, leader: PendingSubmit, pending: PendingSubmit, data: bytes, packed: bytes) -> bytes:
         """The record with the entry as it is once this part is sent. With the last part the message is no longer torn."""
         pending.packed = packed
         self._assembler.in_order(long)
@@ -406,15 +389,13 @@ class PartHandler:
         self.tore[pending] = _key_of(long), 0
         return torn.mark_complete(after, _key_of(long))
 
-    def _refuse_with(self, leader: PendingSubmit, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
+    def _refuse_with(self, leader: PendingSubmit, long: LongSubmit, pending: PendingSubmit) -> None:
         """Refuses a part as the leader was refused. If the first part was missing, only for a while: this may be the first part."""
         pending.reason, pending.status = leader.reason, leader.status
         if leader.reason in _EARLY:
             self._admission.refuse(pending, GATE_REASONS["part-again" if long.last.get(1) is pending else "part-early"])
 
-    def _take_more(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, pending: PendingSubmit, new_verdict: Verdict | None
-    ) -> None:
+    def _take_more(self, long: LongSubmit, leader: PendingSubmit, pending: PendingSubmit, new_verdict: Verdict | None) -> None:
         """Takes from aggregates what the message takes with this part and had not taken before; the part's verdict journals it. A message
         that adopted an entry has taken its share before."""
         if new_verdict is None or not new_verdict.takes or leader.adopted is not None:
@@ -425,13 +406,13 @@ class PartHandler:
             counters.take(take, pending.entry_time)
 
     @staticmethod
-    def _came_elsewhere(long: LongMessage[PendingSubmit], pending: PendingSubmit) -> bool:
+    def _came_elsewhere(long: LongSubmit, pending: PendingSubmit) -> bool:
         """Whether another gate got the same part, and sent it, before this one was part of the verdict."""
         assert long.posted is not None
         return any(last is pending and long.posted.went(long.holder, index) for index, last in long.last.items())
 
     def _ask_again(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, message: Message, data: bytes, now: float, packed: bytes
+        self, long: LongSubmit, leader: PendingSubmit, message: Message, data: bytes, now: float, packed: bytes
     ) -> Verdict | None:
         """The rules' verdict now that more of the text is known; None if nothing new must be asked.
 
@@ -455,9 +436,7 @@ class PartHandler:
             new_verdict = admission.failed(message, error)
         return new_verdict
 
-    def _as_if_new(
-        self, long: LongMessage[PendingSubmit], leader: PendingSubmit, message: Message, data: bytes, now: float
-    ) -> Verdict:
+    def _as_if_new(self, long: LongSubmit, leader: PendingSubmit, message: Message, data: bytes, now: float) -> Verdict:
         """The full verdict, without the message's own entry in the record and its own takes from aggregates."""
         admission = self._admission
         counters = admission.store.counters.without(_taken(long, leader), leader.entry_time)
@@ -511,7 +490,7 @@ class PartHandler:
         if pending.takes:
             long.takes, pending.takes = (*long.takes, *pending.takes), ()
 
-    def _count(self, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
+    def _count(self, long: LongSubmit, pending: PendingSubmit) -> None:
         outcomes, message = self._admission.tally.long_messages, pending.message
         if pending.reason in _UNJUDGED:
             outcomes[pending.reason,] += 1
@@ -524,7 +503,7 @@ class PartHandler:
             if self.shared_parts is None and not long.doubted and long.all_out:
                 self._assembler.close(long)
 
-    def _refused(self, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
+    def _refused(self, long: LongSubmit, pending: PendingSubmit) -> None:
         """The gate refused a part."""
         leader = long.leader
         assert leader is not None
@@ -581,9 +560,7 @@ class PartHandler:
             return Effect.LATE_PART if late else Effect.PART_REFUSED
         return self._taken_back(long, pending, late=late)
 
-    def _taken_back(
-        self, long: LongMessage[PendingSubmit], pending: PendingSubmit, *, late: bool
-    ) -> Effect | Callable[[], Effect]:
+    def _taken_back(self, long: LongSubmit, pending: PendingSubmit, *, late: bool) -> Effect | Callable[[], Effect]:
         """The effect where no part of the message stands at this gate."""
         leader = long.leader
         adopts = leader is not None and leader.adopted is not None
@@ -601,12 +578,12 @@ class PartHandler:
 
         return self._if(long, effect)
 
-    def _if(self, long: LongMessage[PendingSubmit], effect: Callable[[], Effect]) -> Effect | Callable[[], Effect]:
+    def _if(self, long: LongSubmit, effect: Callable[[], Effect]) -> Effect | Callable[[], Effect]:
         """The effect at once, where no other gate can hold parts of the message; else the function."""
         return effect() if self.shared_parts is None or long.alone else effect
 
     @staticmethod
-    def _unknown(long: LongMessage[PendingSubmit]) -> bool:
+    def _unknown(long: LongSubmit) -> bool:
         """Whether the outcome of some part is unknown."""
         posted = long.posted
         if posted is None:
@@ -635,7 +612,7 @@ _UNJUDGED = (*_EARLY, "part-again", "message-torn", "parts-full")
 """Reasons for which a part is refused before rules are asked."""
 
 
-def _key_of(long: LongMessage[PendingSubmit]) -> int:
+def _key_of(long: LongSubmit) -> int:
     return torn.key_of(long.key[0], long.key[1], long.key[3])
 
 
@@ -645,7 +622,7 @@ def _share(pending: PendingSubmit, leader: PendingSubmit) -> None:
     pending.entry_id, pending.entry_time = leader.entry_id, leader.entry_time
 
 
-def _times_sent(long: LongMessage[PendingSubmit], pending: PendingSubmit, leader: PendingSubmit) -> int:
+def _times_sent(long: LongSubmit, pending: PendingSubmit, leader: PendingSubmit) -> int:
     """How often the recipient may have got this part already; one that replaced a part with unknown outcome counts, too."""
     index = next((index for index, last in long.last.items() if last is pending), 0)
     sent = sum(one in long.alive for one in long.again.get(index, ()))
@@ -654,7 +631,7 @@ def _times_sent(long: LongMessage[PendingSubmit], pending: PendingSubmit, leader
     return sent + (leader.adopted is not None and sent > 0)
 
 
-def _taken(long: LongMessage[PendingSubmit], leader: PendingSubmit) -> tuple[Take, ...]:
+def _taken(long: LongSubmit, leader: PendingSubmit) -> tuple[Take, ...]:
     """What the message has taken from aggregates so far, written or not."""
     return (*(long.takes or leader.takes), *(take for part in long.before for take in part.takes))
 

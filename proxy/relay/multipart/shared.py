@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from proxy.relay.multipart.assembler import NOBODY, LongMessage
-from proxy.relay.multipart.codec import alone, apply_posted, displaced, key_of, part_of, rows_of
-from proxy.relay.multipart.transaction import MultipartStore, PartJudge, SharedTransactions
-from proxy.relay.pending_submit import PendingSubmit
+from proxy.relay.multipart.assembler import NOBODY, part_of
+from proxy.relay.multipart.codec import alone, apply_posted, displaced, key_of, rows_of
+from proxy.relay.multipart.transaction import PartJudge, SharedTransactions
+from proxy.relay.pending_submit import LongSubmit, PendingSubmit
 from proxy.state.shared.multipart_record import (
     WAITING,
     Holder,
@@ -39,6 +39,9 @@ from proxy.state.shared.multipart_record import (
     unpack,
 )
 
+if TYPE_CHECKING:
+    from proxy.state.shared.multipart_exchange import MultipartExchange
+
 LINGER_S = 0.03
 """A first part waits this long for the others before it is written: clients send them within milliseconds."""
 LOOK_S = 0.03
@@ -50,7 +53,7 @@ TRIES = 5
 class PartListener(PartJudge, Protocol):
     """Acts on what the exchange finds out (handler.PartHandler)."""
 
-    def seen(self, long: LongMessage[PendingSubmit], *, grown: bool) -> None:
+    def seen(self, long: LongSubmit, *, grown: bool) -> None:
         """A message's ``posted`` and ``theirs`` are new; ``grown``: this gate has just added parts."""
 
     def admitted(self, pending: PendingSubmit, holder: Holder | None) -> None:
@@ -60,7 +63,7 @@ class PartListener(PartJudge, Protocol):
 class _PendingExchange:
     """One message to be written or read, with the parts that wait for that."""
 
-    def __init__(self, long: LongMessage[PendingSubmit], queued: list[PendingSubmit]) -> None:
+    def __init__(self, long: LongSubmit, queued: list[PendingSubmit]) -> None:
         self.long, self.queued = long, queued
         self.holders: list[Holder | None] = []
         self.first = False
@@ -71,7 +74,7 @@ class _PendingExchange:
 class SharedParts:
     def __init__(
         self,
-        sheets: MultipartStore,
+        sheets: MultipartExchange,
         listener: PartListener,
         life: int,
         *,
@@ -86,10 +89,10 @@ class SharedParts:
         self.transactions = SharedTransactions(sheets, listener, self._holder, clock)
         """While parts are judged."""
         self._made = 0
-        self._lingering: deque[tuple[float, LongMessage[PendingSubmit]]] = deque()
-        self._queued: dict[LongMessage[PendingSubmit], list[PendingSubmit]] = {}
-        self._new: list[LongMessage[PendingSubmit]] = []
-        self._looked: dict[LongMessage[PendingSubmit], None] = {}
+        self._lingering: deque[tuple[float, LongSubmit]] = deque()
+        self._queued: dict[LongSubmit, list[PendingSubmit]] = {}
+        self._new: list[LongSubmit] = []
+        self._looked: dict[LongSubmit, None] = {}
         """Messages in the store that still wait for parts."""
         self._look_s = 0.0
         self._exchanging = False
@@ -98,11 +101,11 @@ class SharedParts:
 
     # -- arrival
 
-    def linger(self, long: LongMessage[PendingSubmit], now_s: float) -> None:
+    def linger(self, long: LongSubmit, now_s: float) -> None:
         """The first part of a message has arrived."""
         self._lingering.append((now_s + LINGER_S, long))
 
-    def ask(self, long: LongMessage[PendingSubmit], pending: PendingSubmit) -> None:
+    def ask(self, long: LongSubmit, pending: PendingSubmit) -> None:
         """A part has arrived of a message that is in the store."""
         self.waiting += 1
         self._queued.setdefault(long, []).append(pending)
@@ -200,7 +203,8 @@ class SharedParts:
         one.holders, one.posted = [], [after]
         last, come = long.last, set[int]()
         for pending in one.queued:
-            index, content = part_of(pending)
+            message, part = part_of(pending)
+            index, content = part.index, message.content
             here = index not in come and (index not in last or long.takes_part(index))
             if here and after.open_to(holder, (index,), now):
                 one.holders.append(None)
@@ -217,13 +221,12 @@ class SharedParts:
         return sheet
 
     @staticmethod
-    def _with_own(long: LongMessage[PendingSubmit], sheet: Sheet, now: float) -> tuple[bool, Sheet, Posted]:
+    def _with_own(long: LongSubmit, sheet: Sheet, now: float) -> tuple[bool, Sheet, Posted]:
         """(whether it is new in the record, the record with its own rows, the message's state in it)."""
         holder, rows = long.holder, rows_of(long)
         before = settle(sheet, holder, [row.index for row in rows], now)
-        known = {
-            row.index: row for row in before.rows if row.holder == holder
-        }  # judged a moment ago: this gate does not know yet
+        # judged a moment ago: this gate does not know yet
+        known = {row.index: row for row in before.rows if row.holder == holder}
         rows = [known.get(row.index, row) if row.state == WAITING else row for row in rows]
         after = before.with_rows(holder, rows)
         return find(sheet, holder) is None, put(sheet, before, after), after
@@ -260,8 +263,7 @@ class SharedParts:
         alone(long)
         for pending in one.queued:
             self.waiting -= 1
-            index, _ = part_of(pending)
-            changed_holder = posted is not None and long is one.long and not posted.fits(long.holder, index)
+            changed_holder = posted is not None and long is one.long and not posted.fits(long.holder, part_of(pending)[1].index)
             self._listener.admitted(pending, self._next_holder() if changed_holder else None)
             assert pending.long is not None
             if changed_holder:
@@ -269,7 +271,7 @@ class SharedParts:
                 alone(long)
         one.queued = []
 
-    def _holder(self, long: LongMessage[PendingSubmit]) -> Holder:
+    def _holder(self, long: LongSubmit) -> Holder:
         if long.holder == NOBODY:
             long.holder = self._next_holder()
         return long.holder

@@ -7,43 +7,35 @@ gates hold; records stored together, or not at all. Never: a verdict, what waits
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from proxy.relay.effects.record_changes import EntryFate, RecordChange
-from proxy.relay.multipart.assembler import LongMessage
 from proxy.relay.multipart.codec import alone, apply_posted, displaced, key_of, longs_of, rows_beside, rows_of, shared_messages
 from proxy.relay.multipart.decision import decision_of, is_temporary
-from proxy.relay.pending_submit import PendingSubmit
+from proxy.relay.pending_submit import LongSubmit, PendingSubmit
 from proxy.state.shared.multipart_record import Holder, Key, Posted, Sheet, StoreGroup, TooLong, find, pack, put, settle, unpack
+
+if TYPE_CHECKING:
+    from proxy.state.shared.multipart_exchange import MultipartExchange
 
 RecipientBatch = tuple[list[RecordChange], list[PendingSubmit]]
 """As in relay/batch_window.py."""
 
 
-class MultipartStore(Protocol):
-    """What a shared store offers beside what every store does (state/shared/multipart_exchange.py)."""
-
-    async def load(self, keys: Sequence[Key]) -> dict[Key, tuple[int, bytes]]:
-        """(version, octets) of each. OSError while it is out of reach."""
-
-    async def swap(self, groups: Sequence[StoreGroup]) -> list[bool]:
-        """Stores each group all of whose versions still stand."""
-
-
 class PartJudge(Protocol):
     """Judges parts (handler.PartHandler)."""
 
-    def regrown(self, long: LongMessage[PendingSubmit], submits: Sequence[PendingSubmit]) -> None:
+    def regrown(self, long: LongSubmit, submits: Sequence[PendingSubmit]) -> None:
         """More of the text is known than when these parts were handed in to be judged."""
 
-    def inherit(self, long: LongMessage[PendingSubmit], by: PendingSubmit) -> None:
+    def inherit(self, long: LongSubmit, by: PendingSubmit) -> None:
         """The message is decided. If another gate decided it, the parts at this gate inherit the verdict."""
 
 
 class SharedView:
     """What the store has of one recipient's long messages, while their parts are judged."""
 
-    def __init__(self, longs: list[LongMessage[PendingSubmit]]) -> None:
+    def __init__(self, longs: list[LongSubmit]) -> None:
         self.longs = longs
         self.sheets: dict[Key, tuple[int, Sheet]] = {}
         self.judged = False
@@ -57,11 +49,7 @@ class SharedView:
 
 class SharedTransactions:
     def __init__(
-        self,
-        sheets: MultipartStore,
-        judge: PartJudge,
-        holder_of: Callable[[LongMessage[PendingSubmit]], Holder],
-        clock: Callable[[], float],
+        self, sheets: MultipartExchange, judge: PartJudge, holder_of: Callable[[LongSubmit], Holder], clock: Callable[[], float]
     ) -> None:
         """``holder_of``: the name under which this gate holds a message."""
         self._sheets, self._judge, self._holder_of, self._clock = sheets, judge, holder_of, clock

@@ -1,7 +1,5 @@
 """Counts messages per limit and key, in buckets of time.
 
-In: takes and their times. Out: counts. Never: a clock, the meaning of a key.
-
 A take at 12:00:00.9 counts as of 12:00:00, as an entry in a record does. A bucket that overlaps the start of the window counts
 whole, so a limit may close up to one bucket early and never late. While a checkpoint collects (``freeze``), the value of a key at
 that moment is copied before it changes: the checkpoint is exact at one position in the journal though it is written in slices.

@@ -1,7 +1,6 @@
 """Applies a node's share of a rate that several nodes use.
 
-In: messages, what the store gave (state/shared/lease_rules.py), the time. Out: yes or no, a pace, words for the store. Never: a clock,
-a request to the store for each message. It is pure.
+It is pure: it knows no clock, and no request to the store for each message.
 """
 
 from __future__ import annotations
@@ -39,20 +38,9 @@ class LeasedRate:
     """
 
     __slots__ = (
-        "total",
-        "tps",
-        "_asked",
-        "_refused",
-        "_last_request",
-        "_demand",
-        "_until_s",
-        "_local",
-        "_lack",
-        "_tokens",
-        "_over",
-        "_at_s",
-        "_beat_s",
-    )
+        "total", "tps", "_asked", "_refused", "_last_request", "_demand", "_until_s", "_local", "_lack", "_tokens", "_over",
+        "_at_s", "_beat_s",
+    )  # fmt: skip
 
     def __init__(self, total: float, now_s: float = 0.0) -> None:
         """``total``: messages per second over all nodes. Until the first grant one message may go."""
@@ -176,9 +164,8 @@ class LeasedFlow:
         """The request to the store, once a beat. ``came``: messages that have ever joined the queue; ``waiting``: messages in it. From here on
         the queue empties at ``pace``."""
         took_s, self._beat_s = now_s - self._beat_s, now_s
-        if (
-            now_s - self._told_s >= LEASE_MS / 1000
-        ):  # the lease has expired without an answer: an equal part for each known node
+        # the lease has expired without an answer: an equal part for each known node
+        if now_s - self._told_s >= LEASE_MS / 1000:
             self.share, self._lack = total / self.nodes, 0.0
         new, might = came - self._came, self.pace * took_s
         sent = new + self._waiting - waiting

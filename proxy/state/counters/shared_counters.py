@@ -258,10 +258,8 @@ class SharedCounters(Aggregates):
         spare = round(SPARE_BEATS * lately) if held.need or held.used_s >= self.now_s - IDLE_S else 0
         limits = held.report.limits
         if held.limits:
-            limits, held.limits = (
-                tuple(PortionLimit(most, after) for most, after in list(held.limits.items())[-LIMITS_MAX:]),
-                {},
-            )
+            limits = tuple(PortionLimit(most, after) for most, after in list(held.limits.items())[-LIMITS_MAX:])
+            held.limits = {}
         held.said_s = self.now_s
         held.report = held.report._replace(need=held.need, spare=spare, limits=limits, width_s=held.width_s, keep_s=held.keep_s)
         return held.report

@@ -38,25 +38,9 @@ _DISK_FAULTS = {
 }
 """SQLite errors caused by the disk, not by the file: the file is unchanged, and waiting or making room helps."""
 _TABLES = (
-    "records",
-    "aggregates",
-    "mailbox",
-    "orders",
-    "listed",
-    "history",
-    "consented",
-    "erased",
-    "told",
-    "cases",
-    "penalties",
-    "hours",
-    "hours_apart",
-    "dictionary",
-    "doubtful",
-    "decisions",
-    "reply_paths",
-    "probes",
-)
+    "records", "aggregates", "mailbox", "orders", "listed", "history", "consented", "erased", "told", "cases", "penalties",
+    "hours", "hours_apart", "dictionary", "doubtful", "decisions", "reply_paths", "probes",
+)  # fmt: skip
 _INDEX_ROW = b"%20d%9d%9d"  # key, offset from 1, length
 _CUT = """WITH RECURSIVE cut(at) AS (VALUES(1) UNION ALL SELECT at + 38 FROM cut WHERE at + 38 < :end)
 INSERT OR REPLACE INTO {table}(key, data)
@@ -128,9 +112,8 @@ class CheckpointFile:
 
     def _fault(self, error: sqlite3.Error) -> OSError | StoreUnreadable:
         """The exception for a SQLite error: of the disk, or of the file's contents."""
-        number = _DISK_FAULTS.get(
-            getattr(error, "sqlite_errorcode", 0) & 0xFF
-        )  # the low octet: the rest says which call failed
+        # the low octet: the rest says which call failed
+        number = _DISK_FAULTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         if number is None:
             return self.unreadable(error)
         if number == errno.EIO and self.path is not None and not _room(self.path.parent):

@@ -1,8 +1,5 @@
 """Repeats removals that happen during a bulk import.
 
-In: functions that remove a number. Out: the same removals once more at the end of the import. Never: the numbers that are
-imported.
-
 A bulk import takes effect at its end in the journal but takes a while to apply, chunk by chunk. A number that is removed
 meanwhile counts as removed *later*, though its chunk may still follow.
 """

@@ -20,7 +20,7 @@ from pyroaring import BitMap
 
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK
 from proxy.state.lists.bulk_import import BulkImport
-from proxy.state.lists.desk_records import Numbering
+from proxy.state.lists.desk_records import ChangedRows, Numbering
 
 BATCHES_MAX = 20_000
 """Some 600 bytes each beside their numbers; a file with one batch per day for ten years and five advertisers still fits."""
@@ -79,8 +79,9 @@ class TooManyBatches(ValueError):
     """There are more batches than are kept."""
 
 
-class ConsentIndex:
+class ConsentIndex(ChangedRows):
     def __init__(self) -> None:
+        super().__init__()
         self.empty = True
         """Whether there is no consent at all: then look-ups can be skipped."""
         self.highest = 0
@@ -92,9 +93,6 @@ class ConsentIndex:
         self._chunks: dict[int, BitMap] = {}  # by batch << 32 | chunk
         self._places: dict[int, set[int]] = {}  # chunks by batch
         self._counts: dict[int, int] = {}
-        self._dirty: set[int] = set()
-        self._frozen: set[int] = set()
-        self._collected: list[int] = []
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -140,11 +138,8 @@ class ConsentIndex:
             batch = self._batches[one]
             if batch.given < terms[2]:
                 break
-            if batch[1:8] == (*terms, BY_REPLY, provider) and (batch.wording, batch.state, batch.reviewer) == (
-                wording,
-                state,
-                reviewer,
-            ):
+            reviewed = batch.wording, batch.state, batch.reviewer
+            if batch[1:8] == (*terms, BY_REPLY, provider) and reviewed == (wording, state, reviewer):
                 return batch
         return None
 
@@ -262,29 +257,12 @@ class ConsentIndex:
         self._dirty.add(batch.number << 32 | _ABOUT_ROW)
         self.empty = not self._batches
 
-    # -- checkpoints (as of no exact moment: see the top of this file)
+    # -- checkpoints
 
     def freeze(self) -> None:
-        """Begins a checkpoint of the rows changed since the last one."""
-        self._frozen, self._dirty = self._dirty, set()
+        super().freeze()
         if self._frozen:
             self._frozen.add(0)
-
-    def collect(self, most: int) -> list[tuple[int, bytes]]:
-        """At most ``most`` rows with their present values (empty: removed); an empty list when all were collected."""
-        rows: list[tuple[int, bytes]] = []
-        while self._frozen and len(rows) < most:
-            row = self._frozen.pop()
-            self._collected.append(row)
-            rows.append((row, self._packed(row)))
-        rows.sort()
-        return rows
-
-    def thaw(self, done: bool) -> None:
-        """Ends a checkpoint; if it was not committed, its rows are collected again."""
-        if not done:
-            self._dirty.update(self._frozen, self._collected)
-        self._frozen, self._collected = set(), []
 
     def _packed(self, row: int) -> bytes:
         if not row:

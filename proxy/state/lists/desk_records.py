@@ -5,9 +5,6 @@
     RuleHistory       recent changes of rule sets, by their position in the journal
     IdempotencyKeys   requests of external systems that were processed already
 
-In: numbers and bodies, packed as in the journal. Out: the same after a restart; the highest number ever given; changes by other
-gates. Never: the meaning of a body.
-
 Desk records may be many, and a day touches few: a checkpoint writes those that have changed. Of the other tables it writes all rows.
 """
 
@@ -49,6 +46,38 @@ def hour_of_node(node: int, start: int) -> int:
 def node_of_hour(number: int) -> int:
     """The node of an hour; -1: this gate."""
     return (number >> _NODE_SHIFT) - 1
+
+
+class ChangedRows:
+    """Rows of which a checkpoint writes those that have changed. They may change meanwhile: it has them as of no exact moment."""
+
+    def __init__(self) -> None:
+        self._dirty: set[int] = set()
+        self._frozen: set[int] = set()
+        self._collected: list[int] = []
+
+    def _packed(self, row: int) -> bytes:
+        raise NotImplementedError
+
+    def freeze(self) -> None:
+        """Begins a checkpoint of the rows changed since the last one."""
+        self._frozen, self._dirty = self._dirty, set()
+
+    def collect(self, most: int) -> list[tuple[int, bytes]]:
+        """At most ``most`` rows with their present values (empty: removed); an empty list when all were collected."""
+        rows: list[tuple[int, bytes]] = []
+        while self._frozen and len(rows) < most:
+            row = self._frozen.pop()
+            self._collected.append(row)
+            rows.append((row, self._packed(row)))
+        rows.sort()
+        return rows
+
+    def thaw(self, done: bool) -> None:
+        """Ends a checkpoint; if it was not committed, its rows are collected again."""
+        if not done:
+            self._dirty.update(self._frozen, self._collected)
+        self._frozen, self._collected = set(), []
 
 
 class _BodiesById:

@@ -2,8 +2,6 @@
 
 A recipient who asks to be erased stays protected from marketing: 64 bits of a keyed hash of the number remain, and nothing else.
 
-In: pseudonyms. Out: whether a number's pseudonym is among them; rows for a checkpoint. Never: a stored number, the key in a file.
-
 The key lies with the archive's keys, apart from the store: with it a pseudonym could be found by trying all numbers. A look-up
 costs one hash, and nothing while nobody is erased.
 """

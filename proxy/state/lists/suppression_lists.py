@@ -24,24 +24,18 @@ from proxy.model.recipient import Consent, EntryFilter, OptOut, Recipient, Refus
 from proxy.state.lists.bloom import CHUNK_BITS, LOW_MASK, BloomFilters
 from proxy.state.lists.bulk_import import BulkImport
 from proxy.state.lists.consent_lists import ConsentIndex
+from proxy.state.lists.desk_records import ChangedRows
 from proxy.state.lists.erased_recipients import ErasedRecipients
 
 __all__ = [
-    "CHUNK_BITS",
-    "ERASED",
-    "LISTS_MAX",
-    "LOW_MASK",
-    "ListedRecipient",
-    "ListKey",
-    "SuppressionLists",
-    "ListSummary",
+    "CHUNK_BITS", "ERASED", "LISTS_MAX", "LOW_MASK", "ListedRecipient", "ListKey", "SuppressionLists", "ListSummary",
     "TooManyLists",
-]
+]  # fmt: skip
 
 LISTS_MAX = 256
 """Lists at once: a number that is on any list is looked up in each."""
 _NAME_ROW = 0xFFFF_FFFF
-"""The row with a list's terms; its other rows are chunks."""
+"""Rows are numbered list << 32 | chunk; this one has the list's terms."""
 _NAME = struct.Struct(">QQ")  # newest addition, expiry
 
 
@@ -93,9 +87,10 @@ class ListSummary(NamedTuple):
     numbers: int
 
 
-class SuppressionLists:
+class SuppressionLists(ChangedRows):
     def __init__(self, consented: ConsentIndex | None = None, erased: ErasedRecipients | None = None) -> None:
         """``consented`` and ``erased`` are looked up for a recipient beside the lists."""
+        super().__init__()
         self.consented = consented if consented is not None else ConsentIndex()
         self.erased = erased if erased is not None else ErasedRecipients()
         self.empty = True
@@ -106,9 +101,6 @@ class SuppressionLists:
         self._lists: dict[int, _List] = {}
         self._by_key: dict[ListKey, _List] = {}
         self._chunks: dict[int, _Chunk] = {}
-        self._dirty: set[int] = set()  # rows: list << 32 | chunk
-        self._frozen: set[int] = set()
-        self._collected: list[int] = []
 
     # -- asking
 
@@ -263,9 +255,8 @@ class SuppressionLists:
         one = self._by_key.get(key)
         if one is None:
             self.make_room({key})
-            written = {
-                row >> 32 for row in (*self._frozen, *self._collected)
-            }  # numbers of removed lists that a running checkpoint still writes
+            # numbers of removed lists that a running checkpoint still writes
+            written = {row >> 32 for row in (*self._frozen, *self._collected)}
             free = [number for number in range(LISTS_MAX) if number not in self._lists]
             number = next((number for number in free if number not in written), free[0])
             one = self._take(number, key, time)
@@ -277,29 +268,10 @@ class SuppressionLists:
         self.empty = False
         return one
 
-    # -- checkpoints (as of no exact moment: see the top of this file)
+    # -- checkpoints
 
-    def freeze(self) -> None:
-        """Begins a checkpoint of the rows changed since the last one."""
-        self._frozen, self._dirty = self._dirty, set()
-
-    def collect(self, most: int) -> list[tuple[int, bytes]]:
-        """At most ``most`` rows with their present values (empty: removed); an empty list when all were collected."""
-        rows: list[tuple[int, bytes]] = []
-        while self._frozen and len(rows) < most:
-            row = self._frozen.pop()
-            self._collected.append(row)
-            rows.append((row, self._packed(row >> 32, row & 0xFFFF_FFFF)))
-        rows.sort()
-        return rows
-
-    def thaw(self, done: bool) -> None:
-        """Ends a checkpoint; if it was not committed, its rows are collected again."""
-        if not done:
-            self._dirty.update(self._frozen, self._collected)
-        self._frozen, self._collected = set(), []
-
-    def _packed(self, number: int, place: int) -> bytes:
+    def _packed(self, row: int) -> bytes:
+        number, place = row >> 32, row & 0xFFFF_FFFF
         one = self._lists.get(number)
         if place == _NAME_ROW:
             words = [] if one is None else [word.encode() for word in one.key[:3]]

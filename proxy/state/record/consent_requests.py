@@ -1,7 +1,5 @@
 """Stores consent requests and refused texts as facts of a record.
 
-In: a record's bytes, an entry, a refused text. Out: the record's bytes. Never: the meaning of a text, the clock.
-
     asked         entry id 6 bytes, signature 6 bytes                    removed when the carrier refuses its entry, not when that expires
     refused text  signature 6 bytes, fingerprint 4 bytes, its beginning in UTF-8
 

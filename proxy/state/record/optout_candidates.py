@@ -1,8 +1,5 @@
 """Finds the messages that an opt-out reply may refer to.
 
-In: the entries of one record, the port replied to and its owner, the time. Out: the entries that may be meant. Never: the text of
-the reply, the clock.
-
 A candidate is the newest entry of a port and a signature that is marketing or declared an opt-out keyword, at most 30 days old.
 
     on the port replied to        the newest, and each that came up to 10 minutes before it; the one before, if the newest came less
@@ -60,9 +57,8 @@ def find_candidates(entries: Sequence[Entry], port: Port, word_of: Callable[[int
         return Candidates(here, True, crowded and kept[0].time >= here[-1].time - TOGETHER_S)
     week = {one: _related(one, port, word_of) for one in kept if one.time >= now - ELSEWHERE_S}
     surely = True in week.values()
-    owner = (
-        hash32(port.owner) if port.owner and not surely else 0
-    )  # ports that are only possibly related may be unrelated: then all ports of the owner are meant too
+    # ports that are only possibly related may be unrelated: then all ports of the owner are meant too
+    owner = hash32(port.owner) if port.owner and not surely else 0
     return Candidates(
         tuple(one for one, related in week.items() if related is not False or one.provider == owner), False, crowded
     )

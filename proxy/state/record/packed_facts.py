@@ -2,8 +2,6 @@
 
 Facts are, for example, opt-outs and fingerprints of submits whose outcome is unknown.
 
-In: the facts area as bytes. Out: the same, altered; typed values. Never: entries (record.py joins the two), the clock.
-
     area = fact, fact, …        fact = kind u8, length u8, body        an unknown kind is kept byte for byte
 """
 

@@ -2,8 +2,6 @@
 
 They are facts beside the opt-outs of a record.
 
-In: a record's bytes, an opt-out, a port, the time. Out: the record's bytes. Never: the meaning of a reply, the clock.
-
     fact   port hash32, name of the opt-out 6 bytes, time of its confirmation u32 (0 = none)
 
 An opt-out itself does not name the port it was sent to, but a recipient who revokes it replies to that port: the fact joins the

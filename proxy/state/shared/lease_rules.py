@@ -1,7 +1,6 @@
 """Divides a rate or a number of binds between several nodes.
 
-In: each node's request, the time. Out: what each node may use, and until when. Never: a clock, a request for each message. It is
-pure.
+It is pure: it knows no clock, and no request for each message.
 
 The store holds a record of each name, which only the store's functions (lease_functions.py) change. Their specification in Python,
 with which the tests

@@ -1,7 +1,5 @@
 """Defines the Lua function library that the gate loads into Valkey.
 
-In: nothing. Out: the library's source, its name, the names of its functions. Never: a connection.
-
 A library is never replaced: one with other contents has another name, made from a digest of the contents, and so do its
 functions. While nodes of two versions run side by side each finds its own; a library that no gate calls any more may be deleted
 (``FUNCTION DELETE``).

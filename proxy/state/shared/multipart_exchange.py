@@ -98,10 +98,7 @@ class MultipartExchange:
         for part, some, call in calls:
             try:
                 results = await asyncio.shield(call)
-            except (
-                StoreDown,
-                StoreRefused,
-            ) as error:  # stored or not: it is judged again on the copy, as in state/stores/valkey.py
+            except (StoreDown, StoreRefused) as error:  # stored or not: judged again on the copy, as in state/stores/valkey.py
                 self._servers.doubt(part, str(error))
                 self._doubted([record[0] for place in some if (record := groups[place].record) is not None])
                 continue

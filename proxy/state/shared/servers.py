@@ -1,8 +1,5 @@
 """Connects to the Valkey servers and maps each part to one.
 
-In: a URL's hosts; parts and commands. Out: futures of answers; notice of parts that are reached or lost. Never: the meaning of a
-command.
-
 Records lie in *parts*, each with a hash tag (``{17}``) of its own, so that a call with many keys is always about one slot of a
 cluster. A single server has all parts, and one call takes keys of any; in a cluster each part is where its slot is, and a call is
 about one part. Where a connection is lost, or a server says that keys are elsewhere, the map is read again, and until then its
@@ -15,10 +12,12 @@ import asyncio
 import contextlib
 from binascii import crc_hqx
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import structlog
 
+from proxy.state import StateError
 from proxy.state.shared.connection import (
     Connection,
     ServerAddress,
@@ -35,6 +34,7 @@ log = structlog.get_logger()
 SLOTS = 16_384
 AGAIN_S = (0.05, 1.0)
 """Pause between two attempts to connect: the first, and the longest."""
+DEFAULT_PORT = 6379
 
 
 def tag_of(part: int, parts: int) -> bytes:
@@ -227,3 +227,38 @@ async def gather_results(answers: Sequence[asyncio.Future[Any]]) -> list[Any]:
             await asyncio.shield(answer)
         found.append(answer.exception() or answer.result())
     return found
+
+
+class Located(NamedTuple):
+    addresses: list[ServerAddress]
+    """One server, or some of a cluster that are asked for the others."""
+    database: int
+    cluster: bool
+
+
+def locate(url: str, *, encrypted: bool) -> Located:
+    """Parses ``valkey[s][+cluster]://host[:port][,host[:port]…][/database]``. ``encrypted``: whether the settings have certificates.
+    Raises StateError if the URL is invalid or does not fit."""
+    parsed = urlsplit(url)
+    scheme, _, kind = parsed.scheme.partition("+")
+    if kind not in ("", "cluster"):
+        raise StateError(f"store {url!r}: {kind!r} is not known (valkey://, valkeys://, valkey+cluster://, valkeys+cluster://)")
+    if "@" in parsed.netloc:
+        raise StateError("store: no user or password in the URL, where others read it: say shared.user and shared.password")
+    database = parsed.path.strip("/") or "0"
+    addresses = [_parse(one, url) for one in parsed.netloc.split(",")]
+    if not database.isdecimal() or (kind and database != "0") or (not kind and len(addresses) > 1):
+        raise StateError(f"store {url!r}: one host and a database's number, or with +cluster several hosts and none")
+    if (scheme == "valkeys") != encrypted:
+        raise StateError("store: certificates (shared.tls_…) go with valkeys://")
+    return Located(addresses, int(database), bool(kind))
+
+
+def _parse(text: str, url: str) -> ServerAddress:
+    host, found, port = text.rpartition(":")
+    if not found or text.endswith("]"):
+        host, port = text, str(DEFAULT_PORT)
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise StateError(f"store {url!r}: {text!r} is no host:port")
+    return ServerAddress(host, int(port))

@@ -10,6 +10,7 @@ parts that may be incomplete, then the noted recipients.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Protocol
@@ -17,7 +18,6 @@ from typing import Protocol
 import structlog
 
 from proxy.state.record.merging import merged, newest_of, with_facts
-from proxy.state.shared.pending_facts import Change, PendingFacts
 from proxy.state.shared.records import RecordKeys, Records
 from proxy.state.shared.servers import Servers
 
@@ -25,10 +25,59 @@ log = structlog.get_logger()
 
 BATCH = 128
 """Records completed in one step."""
+Change = Callable[[bytes], bytes]
+"""An opt-out, its revocation, or the erasure of a recipient."""
+PERSONS_MAX = 200_000
+"""Some 60 MB; as many as the records that a gate queues for other gates (cluster/replication.py)."""
+
+
+class PendingFacts:
+    """Facts about recipients that are not written to the shared store yet. Merging (state/record/merging.py) puts back what a copy of the
+    record holds, and so cannot express that a fact was *removed*; a change can. Each change may be repeated as long as all come in order,
+    so every node applies all changes it receives, whichever node made them."""
+
+    def __init__(self) -> None:
+        self._by_person: OrderedDict[int, list[tuple[int, Change]]] = OrderedDict()
+        self.last = 0
+        """The number of the newest change."""
+
+    def __len__(self) -> int:
+        """The number of recipients with pending changes."""
+        return len(self._by_person)
+
+    def __contains__(self, person: int) -> bool:
+        return person in self._by_person
+
+    def __iter__(self) -> Iterator[int]:
+        """Recipients, the one whose change has waited longest first."""
+        return iter(self._by_person)
+
+    def add(self, person: int, change: Change) -> int | None:
+        """Adds a change; returns the recipient whose changes were dropped for lack of room, or None."""
+        over = None
+        if len(self._by_person) >= PERSONS_MAX and person not in self._by_person:
+            over, _ = self._by_person.popitem(last=False)
+        self.last += 1
+        self._by_person.setdefault(person, []).append((self.last, change))
+        return over
+
+    def apply(self, person: int, data: bytes) -> bytes:
+        """The record with all pending changes; the very same object if it has them already."""
+        for _, change in self._by_person.get(person, ()):
+            data = change(data)
+        return data
+
+    def done(self, person: int, last: int) -> None:
+        """Removes the changes up to that number: the store's record has them."""
+        left = [one for one in self._by_person.get(person, ()) if one[0] > last]
+        if left:
+            self._by_person[person] = left
+        else:
+            self._by_person.pop(person, None)
 
 
 class Copy(Protocol):
-    """This node's local copy of the records (state/__init__.py)."""
+    """This node's local copy of the records (state/stores/sqlite.py)."""
 
     def held(self, key: int) -> bytes: ...
     def hold_here(self, key: int, data: bytes) -> None: ...

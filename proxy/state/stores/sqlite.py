@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from proxy.native.loader import compiled
 from proxy.runtime import atomic_files
@@ -52,11 +52,17 @@ _ABSENT = (0, EMPTY)
 
 
 class SqliteStore:
-    """One gate's state. It is single-threaded except for the steps of a checkpoint."""
+    """One gate's state; single-threaded except for the steps of a checkpoint. Version 0 of a record: absent. A version is never used twice,
+    even across expiry and restarts. A version below 0 comes from the local copy, while the shared store is unreachable."""
 
     waits = shared = False
+    """``waits``: ``load`` and ``swap`` may suspend, so further messages for the same recipient must wait. ``shared``: other gates change
+    the same records."""
     up, why, unwritten = True, "", 0
+    """``up``: all parts of the store are reachable; ``why`` says why not. ``unwritten``: recipients and parts with facts that are not in
+    the shared store yet."""
     node = -1
+    """This gate's number among those that share the store."""
     leases: Leases | None = None
     rules: SharedRules | None = None
     multipart_exchange: MultipartExchange | None = None
@@ -76,18 +82,12 @@ class SqliteStore:
         self._papers = {name: DeskRecords() for name in PAPERS}
         self.dictionary = Dictionary()
         (
-            self.cases,
-            self.penalties,
-            self.hours,
-            self.hours_apart,
-            self.doubtful,
-            self.decisions,
-            self.reply_paths,
-            self.probes,
-        ) = self._papers.values()
+            self.cases, self.penalties, self.hours, self.hours_apart, self.doubtful, self.decisions, self.reply_paths, self.probes,
+        ) = self._papers.values()  # fmt: skip
         self._table: Table
         self._swept = -1
         self.refusals: dict[str, int] = {}
+        """Opt-outs in force in recipients' records, by scope, as of the last complete round of ``sweep``; like ``torn_keys``."""
         self._counting: Counter[str] = Counter()
         self.torn_keys, self._torn_counting = TornKeys(), TornKeys()
         self.lock()
@@ -117,28 +117,23 @@ class SqliteStore:
             raise self._file.unreadable(error) from error
         table.regroup(groups)
         table.changed = bytearray(b"\0" if table.groups == groups else b"\1") * table.groups
+        lists: dict[str, Any] = {"listed": self.listed, "consented": self.consented}
+        beside: dict[str, Any] = {
+            "orders": self.orders, "history": self.history, "erased": self.erased, "told": self.idempotency_keys
+        }  # fmt: skip
+        numbered: dict[str, Any] = {**self._papers, "dictionary": self.dictionary}
         self._checkpoint_writer = CheckpointWriter(
-            self._file, table, self.counters, self.mailbox,
-            {"listed": self.listed, "consented": self.consented},
-            {"orders": self.orders, "history": self.history, "erased": self.erased, "told": self.idempotency_keys},
-            {**self._papers, "dictionary": self.dictionary}, groups,
-        )  # fmt: skip
+            self._file, table, self.counters, self.mailbox, lists, beside, numbered, groups
+        )
         for key, data in self._file.rows("aggregates"):
             self.counters.restore(key, data)
         for key, data in self._file.rows("mailbox"):
             self.mailbox.restore(key, data)
-        self.orders.restore(self._file.rows("orders"))
         self.refusals = json.loads(meta.get("refusals", "{}"))  # until all records have been looked at again
         self.torn_keys = TornKeys(json.loads(meta.get("torn", "[]")))
-        self.history.restore(self._file.rows("history"))
-        for name, papers in self._papers.items():
-            papers.restore(self._file.rows(name))
-        self.dictionary.restore(self._file.rows("dictionary"))
         try:
-            self.listed.restore(self._file.rows("listed"))
-            self.consented.restore(self._file.rows("consented"))
-            self.erased.restore(self._file.rows("erased"))
-            self.idempotency_keys.restore(self._file.rows("told"))
+            for name, kept in {**numbered, **lists, **beside}.items():
+                kept.restore(self._file.rows(name))
         except (ValueError, TypeError, LookupError, struct.error) as error:
             raise self._file.unreadable(error) from error
         clean = meta.get("stopped") == "clean"
@@ -308,7 +303,9 @@ class SqliteStore:
         begun: Callable[[], None] | None = None,
     ) -> None:
         """Beside the running loop: slices are collected here, written in a thread. ``synced`` is awaited before each commit and
-        should return when everything written to the journal by then is synced. ``hurry``: without rests, for a gate that stops."""
+        should return when everything written to the journal by then is synced. ``hurry``: without rests, for a gate that stops. ``begun``
+        is called as soon as new changes belong to the next checkpoint. Raises OSError if the disk fails, StoreUnreadable if the file is
+        damaged."""
         rest_s = 0.0 if hurry else self._checkpoint_writer.rest_s
         steps = self._steps(Position(counted, open_from, highest_id))
         await run_steps(steps, rest_s, partial(synced, counted) if synced is not None else None, begun)

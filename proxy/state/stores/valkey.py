@@ -56,9 +56,8 @@ from proxy.state.shared.log import NODES, Place, SharedLog, place_text
 from proxy.state.shared.lua_library import HOLD, SOURCE
 from proxy.state.shared.multipart_exchange import MultipartExchange
 from proxy.state.shared.records import RecordKeys, Records
-from proxy.state.shared.servers import Servers, gather_results
+from proxy.state.shared.servers import Servers, gather_results, locate
 from proxy.state.shared.shared_rules import SharedRules
-from proxy.state.shared.store_url import locate
 from proxy.state.shared.write_behind import WriteBehind
 from proxy.state.stores.sqlite import SqliteStore
 
@@ -115,13 +114,7 @@ class ValkeyStore(GateMessages, SqliteStore):
             numbers.numbered = Numbering(NODES, node)
         self._tasks: list[asyncio.Task[None]] = []
         self._servers = Servers(
-            addresses,
-            login,
-            cluster=cluster,
-            parts=parts,
-            deadline_s=deadline_s,
-            reached=self._reached,
-            lost=self._lost,
+            addresses, login, cluster=cluster, parts=parts, deadline_s=deadline_s, reached=self._reached, lost=self._lost
         )
         key = hashlib.blake2b(secret, digest_size=32, person=b"gate106 told").digest()
         self._log_key = key
@@ -414,7 +407,7 @@ class ValkeyStore(GateMessages, SqliteStore):
 
 
 def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **options: Any) -> ValkeyStore:
-    """Opens the store at this URL (state/shared/store_url.py). Raises StateError if the URL is invalid."""
+    """Opens the store at this URL (state/shared/servers.py). Raises StateError if the URL is invalid."""
     login: ServerLogin = options.pop("login", ServerLogin())
     at = locate(url, encrypted=login.tls is not None)
     if not secret:

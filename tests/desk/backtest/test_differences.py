@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 
-from proxy import policy
 from proxy.desk.backtest.commit_groups import groups_of
 from proxy.desk.backtest.differences import ALLOWED, OTHERWISE, REFUSED, Differences, RuledOutcome
 from proxy.desk.backtest.environment import KnownProvider, Senders
@@ -17,8 +16,9 @@ from proxy.desk.operator_orders.book import OrderBook
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.model.message import Category, Order
-from proxy.policy import RuleSet
+from proxy.policy.loading.load_rules import load
 from proxy.policy.reply_paths import ReplyPath
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.multipart.assembler import WAIT_S
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.harness import BEIJING, RULES, SHANGHAI, Harness
@@ -32,7 +32,7 @@ def rules_of(tmp_path: Path, text: str) -> RuleSet:
     folder = tmp_path / f"other-{len(list(tmp_path.iterdir()))}"
     folder.mkdir()
     (folder / "rules.yaml").write_text(text, encoding="utf-8")
-    return policy.load(folder)
+    return load(folder)
 
 
 def again(harness: Harness, rules: RuleSet, *, since: float = 0.0, now: float = 1e12, by: RuleSet | None = None) -> Differences:

@@ -14,7 +14,7 @@ from proxy.journal.records.consents import ConsentChange
 from proxy.journal.records.doubtful_replies import NO_CONTEXT, Doubtful
 from proxy.model.recipient import OptOut
 from proxy.relay.effects.consents import PersonChange
-from proxy.relay.effects.optouts import hold
+from proxy.relay.effects.optouts import refuse
 from proxy.relay.effects.suppression import DoubtSettled
 from proxy.wire import submit_sm
 from tests.relay.multipart.test_handler import PERSON, Harness
@@ -61,7 +61,7 @@ class Holds:
         self.recipient, self._reply, self._body = reply.recipient, reply, body
 
     def apply(self, data: bytes, now: float) -> bytes:
-        return hold(data, self._reply)
+        return refuse(data, self._reply.held, self._reply.port)
 
     def written(self, now: float) -> tuple[int, bytes]:
         return messages.DOUBTFUL, self._body

@@ -16,7 +16,8 @@ from proxy.model.approvals import Impossible
 from proxy.model.counters import SignatureCounters
 from proxy.model.message import Category, hash48
 from proxy.model.roles import Asker, Role
-from proxy.policy import load, time_windows
+from proxy.policy import time_windows
+from proxy.policy.loading.load_rules import load
 from proxy.policy.penalty_rules import Trigger
 from proxy.state.lists.desk_records import DeskRecords, hour_of_node
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from proxy.desk.reply_paths.states import LOOK_S, PathStates
-from proxy.policy import RuleSet, load
+from proxy.policy.loading.load_rules import load
 from proxy.policy.reply_paths import ReplyPath
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.reply_paths import ReplyPaths
 from proxy.state.lists.desk_records import DeskRecords
 

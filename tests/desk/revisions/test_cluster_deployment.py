@@ -26,8 +26,8 @@ from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
 from proxy.model.roles import Asker, Role
 from proxy.operations.control import CommandRefused
-from proxy.policy import Loaded
 from proxy.policy.loading.digests import Contents
+from proxy.policy.loading.load_rules import Loaded
 from proxy.state.lists.desk_records import RuleHistory
 from proxy.state.shared.connection import StoreDown
 from proxy.state.shared.shared_rules import ABSENT, Coming, Held, Swapped
@@ -202,7 +202,8 @@ class Gate:
             if kind == messages.REVISED:
                 history.put(place, body)
         gently: Any = AtOnce()
-        self.rule_deployment = Reading(self.settings, history, gently, GateCounters(), self.line)
+        line: Any = self.line
+        self.rule_deployment = Reading(self.settings, history, gently, GateCounters(), line)
         self.rule_deployment.opened(self)
         self.rule_deployment.note_start()
         await self.rule_deployment.begin()

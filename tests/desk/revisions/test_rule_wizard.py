@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.desk.revisions import rule_wizard
-from proxy.policy import check_loaded, load_all
+from proxy.policy.loading.check import check_loaded
+from proxy.policy.loading.load_rules import load_all
 
 NOW = "2026-11-26 17:40"
 SHIPPED = Path(__file__).parents[3] / "rules"

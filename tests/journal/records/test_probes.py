@@ -21,10 +21,10 @@ from proxy.journal.records.probes import (
     finished,
     likeness,
     merged,
-    number_of,
     store_record,
 )
 from proxy.journal.write_ahead_log import JournalDown
+from proxy.model.message import hash48
 from proxy.state.lists.desk_records import DeskRecords
 
 NOON = 1_794_369_600.0
@@ -186,5 +186,5 @@ def test_no_more_probes_are_kept_than_there_may_be() -> None:
         desk.probes.begin(probe(str(1069000000 + number), str(1069000000 + number), at=NOON + number))
     assert len(desk.probes.all()) == len(desk.papers.held) == PROBES_MAX
     assert desk.probes.find("1069000004") is None
-    assert number_of("1069000004") not in desk.papers.held
+    assert hash48("1069000004") not in desk.papers.held
     assert desk.answered(PHONE, "1069000004", at=NOON + 11_000) is None

@@ -15,12 +15,16 @@ import pytest
 import proxy
 from proxy.i18n import phrases
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message, Outcome, Sender
-from proxy.policy import as_text, check, explain, explain_text, limit, load, time_windows
+from proxy.policy import limit, time_windows
 from proxy.policy.condition import leaves
 from proxy.policy.explanation import lines
+from proxy.policy.explanation.explain import explain, explain_text
 from proxy.policy.explanation.history import NOTHING, Past
+from proxy.policy.explanation.lines import as_text
 from proxy.policy.kinds import day, suppressed, template, text_state, when_kinds
+from proxy.policy.loading.check import check
 from proxy.policy.loading.draft import MODES
+from proxy.policy.loading.load_rules import load
 from proxy.policy.registries.holidays import WORDS as CALENDAR_WORDS
 from proxy.policy.registries.people import CONSENT_STATES
 from proxy.policy.registries.registry import STATE_WORDS
@@ -252,9 +256,10 @@ def test_every_word_of_when_is_a_file_of_the_room() -> None:
 
 def test_a_message_is_judged_without_an_event_loop() -> None:
     code = (
-        "import sys; from pathlib import Path; from proxy import policy\n"
-        f"rules = policy.load(Path({str(RULES)!r}))\n"
-        "told = policy.explain_text(rules, '13800100500', '10690001', 'x', 'jia', None, 1.8e9)\n"
+        "import sys; from pathlib import Path\n"
+        "from proxy.policy.explanation.explain import explain_text; from proxy.policy.loading.load_rules import load\n"
+        f"rules = load(Path({str(RULES)!r}))\n"
+        "told = explain_text(rules, '13800100500', '10690001', 'x', 'jia', None, 1.8e9)\n"
         "assert told.verdict.rule == 'beijing-marketing-ban', told\n"
         "assert not {'asyncio', 'socket', 'uvloop', 'ssl'} & set(sys.modules), set(sys.modules) & {'asyncio', 'socket', 'ssl'}\n"
     )

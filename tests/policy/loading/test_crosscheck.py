@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from proxy.config import Account, Provider
 from proxy.model.message import Category
-from proxy.policy import check
+from proxy.policy.loading.check import check
 from tests.commands import app
 from tests.policy.conftest import Write
 

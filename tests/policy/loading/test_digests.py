@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy import load_all
 from proxy.policy.loading.digests import NOTHING, SHOWN_MAX, Contents, changed_files, changes
+from proxy.policy.loading.load_rules import load_all
 
 RULE = "  - {{id: {id}, when: {{category: marketing}}, limit: {{count: {count}, per: day, key: [recipient]}}, then: reject, reason: recipient-cap}}\n"
 

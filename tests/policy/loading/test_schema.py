@@ -13,9 +13,10 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from proxy.config import yaml_file
-from proxy.policy import limit, schema
+from proxy.policy import limit
 from proxy.policy.kinds import when_kinds
 from proxy.policy.loading.draft import RULE_KEYS
+from proxy.policy.loading.schema import schema
 from tests.commands import app
 from tests.examples import examples
 from tests.policy.catalogue import NEEDS, Need

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Category, Content, Message, Sender, hash48
 from proxy.model.recipient import OptOut
-from proxy.policy import RulesError, check, judge, load
 from proxy.policy.explanation.history import Past, PastCounts
+from proxy.policy.judge import judge
+from proxy.policy.loading.check import check
+from proxy.policy.loading.load_rules import load
+from proxy.policy.loading.problem import RulesError
 from proxy.policy.registries.platforms import AdvertiserRow, Platforms, mistakes
 from proxy.policy.renamed_senders import refused_text
 from proxy.policy.text.folding import normal_signature

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.number import FIRST, LAST
-from proxy.policy import Regions, RulesError
-from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, province_of
+from proxy.policy.loading.problem import RulesError
+from proxy.policy.registries.regions import PROVINCE_CODES, UNKNOWN, Regions, province_of
 
 REGIONS = Regions.load()
 

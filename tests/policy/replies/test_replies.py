@@ -15,8 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.model.message import hash16
-from proxy.policy import Declared, read_reply
-from proxy.policy.replies.optout import CORE, REPLY_CHARACTERS_MAX, RESTORE
+from proxy.policy.replies.optout import CORE, REPLY_CHARACTERS_MAX, RESTORE, Declared, read_reply
 
 DATA = Path(__file__).parents[2] / "data" / "replies"
 LABELS = ("optout", "restore", "review", "none")

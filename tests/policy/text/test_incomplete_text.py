@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.number import recipient_of
-from proxy.policy import RuleSet, judge, load, time_windows
+from proxy.policy import time_windows
 from proxy.policy.explanation.history import NOTHING, Past
+from proxy.policy.judge import judge
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.policy.text import incomplete_text
 from proxy.policy.text.incomplete_text import GAP
 from proxy.runtime.shipped_files import shipped

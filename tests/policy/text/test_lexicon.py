@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.message import Category, Content
-from proxy.policy import RulesError, check, load, load_all
 from proxy.policy.condition import Bits
+from proxy.policy.loading.check import check
 from proxy.policy.loading.folder import shipped_words
+from proxy.policy.loading.load_rules import load, load_all
+from proxy.policy.loading.problem import RulesError
 from proxy.policy.text.category import EVASION, LIKELY, SURELY
 from proxy.policy.text.category_evidence import Feature, evidence
 from proxy.policy.text.folding import normal_signature

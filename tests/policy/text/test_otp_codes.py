@@ -10,11 +10,12 @@ import pytest
 
 from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.number import recipient_of
-from proxy.policy import check, load
 from proxy.policy.condition import Bits
 from proxy.policy.explanation.explain import explain
 from proxy.policy.explanation.history import Past, PastCounts
+from proxy.policy.loading.check import check
 from proxy.policy.loading.folder import shipped_words
+from proxy.policy.loading.load_rules import load
 from proxy.policy.text import otp_codes
 from proxy.policy.text.category import CODE as CODE_BAND
 from proxy.policy.text.category import PADDED

@@ -9,7 +9,10 @@ import pytest
 
 from proxy.model.message import Category, Content
 from proxy.native.loader import PURE
-from proxy.policy import explain_text, load, review_key, time_windows
+from proxy.policy import time_windows
+from proxy.policy.explanation.explain import explain_text
+from proxy.policy.loading.load_rules import load
+from proxy.policy.registries.reviewed_texts import review_key
 from proxy.policy.text.category_evidence import evidence
 from proxy.policy.text_reader import Reader
 from proxy.runtime.shipped_files import shipped

@@ -9,18 +9,21 @@ from pathlib import Path
 import pytest
 from pyroaring import BitMap
 
-from proxy import policy
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, gate_events, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, ConsentReply, Terms
 from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.recipient import OptOut
+from proxy.policy.judge import judge
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.consents import ConsentImport, IncompleteConsents, PersonChange, apply_event
 from proxy.relay.effects.replay import replay
-from proxy.state import EmbeddedStore, open_store
+from proxy.state import open_store
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 from proxy.state.record import record
+from proxy.state.stores.sqlite import SqliteStore
 
 NOW = 1_800_000_000
 LI, WANG, ZHAO = 13800210500, 13800210501, 13900210500
@@ -40,7 +43,7 @@ class Desk:
     """A store, and what was journalled of it."""
 
     def __init__(self) -> None:
-        self.store: EmbeddedStore = open_store("sqlite::memory:")
+        self.store: SqliteStore = open_store("sqlite::memory:")
         self.journal: list[JournalRecord] = []
 
     def write(self, kind: int, body: bytes) -> int:
@@ -80,9 +83,9 @@ class Desk:
         change.done(self.write(*change.written(said.time)))
         return change
 
-    def again(self) -> EmbeddedStore:
+    def again(self) -> SqliteStore:
         """After a restart without a checkpoint."""
-        store: EmbeddedStore = open_store("sqlite::memory:")
+        store: SqliteStore = open_store("sqlite::memory:")
         replay(store, self.journal, 0)
         return store
 
@@ -97,17 +100,17 @@ def desk() -> Desk:
 
 
 @pytest.fixture(scope="module")
-def rules(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
+def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     folder: Path = tmp_path_factory.mktemp("rules")
     (folder / "rules.yaml").write_text(RULES, encoding="utf-8")
     (folder / "registries").mkdir()
     (folder / "registries" / "signatures.csv").write_text(SIGNATURES, encoding="utf-8")
-    return policy.load(folder)
+    return load(folder)
 
 
 def says(
-    rules: policy.RuleSet,
-    store: EmbeddedStore,
+    rules: RuleSet,
+    store: SqliteStore,
     person: int,
     text: str = "【测试】双11券",
     at: float = NOW,
@@ -115,14 +118,14 @@ def says(
 ) -> str:
     """Why an advertisement to somebody is refused; empty: it is not."""
     sender = Sender.of("jia", "jia", "1069001", "1069001", Category.MARKETING)
-    _, data = store.load_now([person])[person]  # type: ignore[attr-defined]
+    _, data = store.load_now([person])[person]
     seen = store.listed.beside(record.Record(data), person)
     content = Content(text, "readable", b"", scheduled=scheduled)
-    verdict = policy.judge(Message(sender, person, content), seen, rules, at, store.counters)
+    verdict = judge(Message(sender, person, content), seen, rules, at, store.counters)
     return verdict.reason.name if verdict.reason is not None else ""
 
 
-def test_a_consent_counts_once_its_proof_was_looked_at_and_for_its_advertiser_only(desk: Desk, rules: policy.RuleSet) -> None:
+def test_a_consent_counts_once_its_proof_was_looked_at_and_for_its_advertiser_only(desk: Desk, rules: RuleSet) -> None:
     batch = desk.take(agreed(), LI)
     assert says(rules, desk.store, LI) == "consent-missing", "nobody has looked at its proof"
     desk.review(batch, "accepted")
@@ -134,7 +137,7 @@ def test_a_consent_counts_once_its_proof_was_looked_at_and_for_its_advertiser_on
     assert [says(rules, store, LI) for store in (desk.store, desk.again())] == ["consent-missing"] * 2
 
 
-def test_a_consent_ends_with_its_day_and_a_newer_one_goes_on(desk: Desk, rules: policy.RuleSet) -> None:
+def test_a_consent_ends_with_its_day_and_a_newer_one_goes_on(desk: Desk, rules: RuleSet) -> None:
     desk.review(desk.take(agreed(until=NOW + 10), LI), "accepted")
     assert [says(rules, desk.store, LI, at=NOW + s) for s in (9, 10)] == ["", "consent-missing"]
     assert [says(rules, desk.store, LI, scheduled=NOW + s) for s in (9, 10)] == ["", "consent-missing"], (
@@ -144,9 +147,7 @@ def test_a_consent_ends_with_its_day_and_a_newer_one_goes_on(desk: Desk, rules: 
     assert says(rules, desk.store, LI, at=NOW + 10) == ""
 
 
-def test_what_a_person_takes_back_is_over_at_once_and_what_they_agree_to_later_counts(
-    desk: Desk, rules: policy.RuleSet
-) -> None:
+def test_what_a_person_takes_back_is_over_at_once_and_what_they_agree_to_later_counts(desk: Desk, rules: RuleSet) -> None:
     desk.review(desk.take(agreed(), LI, WANG), "accepted")
     desk.befalls(ConsentChange(NOW - 20, LI, "withdrawn", "li (uid 1, pid 2)", "by phone", "甲公司"))
     for store in (desk.store, desk.again()):
@@ -168,7 +169,7 @@ def test_what_a_person_takes_back_is_over_at_once_and_what_they_agree_to_later_c
     ],
 )
 def test_a_refusal_takes_back_what_was_agreed_to_before_it(
-    desk: Desk, rules: policy.RuleSet, scope: str, value: str, ends: bool
+    desk: Desk, rules: RuleSet, scope: str, value: str, ends: bool
 ) -> None:
     desk.review(desk.take(agreed(), LI), "accepted")
     desk.store.update(LI, lambda data: record.opt_out(data, OptOut(scope, value, NOW - 50, "reply", 0)))
@@ -214,7 +215,7 @@ def test_a_number_that_is_somebody_elses_has_no_history_of_before(desk: Desk) ->
         desk.store.update(LI, lambda data, at=at: record.opt_out(data, OptOut("provider", f"p{at}", at, "reply", 0)))  # type: ignore[misc]
     change = desk.befalls(ConsentChange(NOW, LI, "recycled", "li (uid 1, pid 2)", "list of November", before=NOW - 500))
     assert change.removed == 1
-    _, data = desk.store.load_now([LI])[LI]  # type: ignore[attr-defined]
+    _, data = desk.store.load_now([LI])[LI]
     assert [one.time for one in record.opt_outs(data)] == [NOW - 10]
     assert [one.number for one in desk.store.consented.of(LI)] == [later]
 
@@ -226,7 +227,7 @@ def test_who_is_erased_is_known_by_a_name_alone_and_still_gets_no_marketing(desk
     for store in (desk.store, desk.again()):
         store.erased.named = lambda number: 4711 if number == LI else 1
         assert store.consented.of(LI) == []
-        _, data = store.load_now([LI])[LI]  # type: ignore[attr-defined]
+        _, data = store.load_now([LI])[LI]
         assert record.opt_outs(data) == []
         beside = store.listed.beside(record.Record(data), LI)
         assert [(one.scope, one.source) for one in beside.opt_outs()] == [("all", "officer")]

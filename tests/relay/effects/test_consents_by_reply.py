@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from proxy import policy
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange
-from proxy.model.message import hash48
+from proxy.model.message import Category, hash48
+from proxy.policy.loading.load_rules import load
+from proxy.policy.ruleset import RuleSet
 from proxy.relay.effects.consents import BY_SETTING, PersonChange, apply_event
 from proxy.relay.optout_reply import OptOutSettings
 from proxy.state.lists.consent_lists import ConsentBatch
@@ -36,13 +37,13 @@ TEMPLATES = f"template,signature,provider,category,subcategory,text\nask-jia,甲
 
 
 @pytest.fixture(scope="module")
-def rules(tmp_path_factory: pytest.TempPathFactory) -> policy.RuleSet:
+def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     folder: Path = tmp_path_factory.mktemp("rules")
     (folder / "registries").mkdir()
     (folder / "rules.yaml").write_text(RULES)
     (folder / "registries" / "signatures.csv").write_text(SIGNATURES)
     (folder / "registries" / "templates.csv").write_text(TEMPLATES)
-    return policy.load(folder)
+    return load(folder)
 
 
 class Asking(Harness):
@@ -66,7 +67,7 @@ class Asking(Harness):
 
 
 @pytest.fixture(params=["review", "accept"])
-def harness(request: pytest.FixtureRequest, rules: policy.RuleSet) -> Iterator[Asking]:
+def harness(request: pytest.FixtureRequest, rules: RuleSet) -> Iterator[Asking]:
     harness = Asking(rules, OptOutSettings(accepts_consent=request.param == "accept"))
     yield harness
     assert harness.tally.sent_after_optout == 0
@@ -79,12 +80,12 @@ def harness(request: pytest.FixtureRequest, rules: policy.RuleSet) -> Iterator[A
 
 
 @pytest.fixture
-def accepting(rules: policy.RuleSet) -> Asking:
+def accepting(rules: RuleSet) -> Asking:
     return Asking(rules, OptOutSettings(accepts_consent=True))
 
 
 @pytest.fixture
-def reviewing(rules: policy.RuleSet) -> Asking:
+def reviewing(rules: RuleSet) -> Asking:
     return Asking(rules, OptOutSettings())
 
 
@@ -179,13 +180,13 @@ def test_the_word_of_refusal_in_the_request_refuses(harness: Asking) -> None:
 
 def test_a_request_that_is_not_the_newest_message_from_the_port_is_not_answered_any_more(harness: Asking) -> None:
     harness.send(JIA, MING, ASK)
-    harness.send(JIA, MING, "【甲店】您的快件已到，取件码5213，请当日领取", category=policy.CATEGORIES[1])
+    harness.send(JIA, MING, "【甲店】您的快件已到，取件码5213，请当日领取", category=Category.NOTICE)
     harness.reply(MING, JIA, "Y")
     assert harness.agreed() == []
 
 
 def test_a_request_in_the_same_second_as_another_message_is_not_answered(harness: Asking) -> None:
-    harness.send(JIA, MING, "【甲店】您的快件已到，取件码5213，请当日领取", category=policy.CATEGORIES[1])
+    harness.send(JIA, MING, "【甲店】您的快件已到，取件码5213，请当日领取", category=Category.NOTICE)
     harness.send(JIA, MING, ASK, after_s=0)
     harness.reply(MING, JIA, "Y")
     assert harness.agreed() == []
@@ -203,13 +204,13 @@ def test_an_answer_to_another_port_or_after_a_month_is_no_consent(harness: Askin
     "text", ["【甲店】甲店想给您发优惠短信，同意请回Y", "【丙店】征求同意：本店拟向您发送商业性短信息，是否同意接收？同意请回Y"]
 )
 def test_a_request_that_is_not_registered_brings_no_consent(harness: Asking, text: str) -> None:
-    harness.send(JIA, MING, text, category=policy.CATEGORIES[1])
+    harness.send(JIA, MING, text, category=Category.NOTICE)
     harness.reply(MING, JIA, "Y")
     assert harness.agreed() == []
 
 
 def test_a_request_registered_for_another_provider_brings_no_consent(harness: Asking) -> None:
-    harness.send(JIA, MING, ASK_IN_WORDS, category=policy.CATEGORIES[1])
+    harness.send(JIA, MING, ASK_IN_WORDS, category=Category.NOTICE)
     harness.reply(MING, JIA, "1")
     assert harness.agreed() == []
 
@@ -278,6 +279,6 @@ def test_without_room_for_a_batch_the_reply_is_a_reply(harness: Asking, monkeypa
 def test_a_request_that_is_registered_no_more_brings_no_consent(harness: Asking, tmp_path: Path) -> None:
     harness.send(JIA, MING, ASK)
     (tmp_path / "rules.yaml").write_text(RULES)
-    harness.relay.rules = policy.load(tmp_path)
+    harness.relay.rules = load(tmp_path)
     harness.reply(MING, JIA, "Y")
     assert harness.agreed() == []

@@ -15,9 +15,13 @@ from proxy.relay.effects.reply_silence import (  # fmt: skip
     chance,
     low_rate,
     lower_bound,
-    silent_after,
 )
 from tests.relay.effects.silences import DAY_S, Ports
+
+
+def silent_after(rate: float, silences: int = 1) -> int:
+    """Of how many unanswered advertisements a port is silent."""
+    return math.floor(math.log(silences * (silences + 1) / CHANCE_MAX) / rate) + 1
 
 
 @pytest.mark.parametrize(("replies", "quantile"), [(5, 1.970), (10, 5.425), (20, 13.255), (100, 84.139), (1000, 948.56)])

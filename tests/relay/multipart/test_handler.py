@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import pytest
 
-from proxy import policy
 from proxy.desk.backtest.commit_groups import groups_of
 from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.rerun import Rerun
@@ -24,6 +23,7 @@ from proxy.model.message import Category, hash48
 from proxy.model.rate import Rate
 from proxy.model.recipient import Entry, EntryState, OptOut
 from proxy.net.lane import Lane
+from proxy.policy.loading.load_rules import load
 from proxy.policy.text.category import SUBCATEGORY_CODES
 from proxy.relay.account_access import Access, PortTable
 from proxy.relay.effects.replay import replay, settle_open
@@ -108,7 +108,7 @@ class Harness:
     def __init__(self, folder: Path, rate: Rate | None = None) -> None:
         (folder / "rules").mkdir(exist_ok=True)
         (folder / "rules" / "x.yaml").write_text(RULES)
-        self.rules = policy.load(folder / "rules")
+        self.rules = load(folder / "rules")
         self.store = Store()
         self.disk = MemoryDisk()
         self.journal = Journal(self.disk, 0)
@@ -396,7 +396,7 @@ def test_what_the_last_part_brings_out_about_the_person_is_asked_though_it_is_la
     harness = Harness(tmp_path)
     (tmp_path / "rules" / "x.yaml").write_text(PROTECTED)
     (tmp_path / "rules" / "young.csv").write_text(f"{PERSON if how == 'protected' else PERSON + 1}\n")
-    harness.relay.admission.rules = policy.load(tmp_path / "rules")
+    harness.relay.admission.rules = load(tmp_path / "rules")
     if how == "refused":
         refusal = OptOut("category", "loan", int(NOON) - 60, "reply", 0)
         harness.store.update(PERSON, lambda data: record.opt_out(data, refusal))
@@ -429,7 +429,7 @@ def test_a_limit_that_only_the_late_part_brings_counts_the_message_once(tmp_path
     """Whoever sends the part that decides a moment later has the same limit as who does not."""
     harness = Harness(tmp_path)
     (tmp_path / "rules" / "x.yaml").write_text(f"rules:\n  - {{id: limit, say: x, when: {LIMITED[what]}}}\n")
-    harness.rules = harness.relay.admission.rules = policy.load(tmp_path / "rules")
+    harness.rules = harness.relay.admission.rules = load(tmp_path / "rules")
     told: list[int | None] = []
     for place in range(4):
         one, two, three = parts(SIGNED_LAST, 3, to=PERSON + place)
@@ -471,7 +471,7 @@ def test_a_late_part_of_a_message_that_stands_in_for_an_unknown_one_takes_nothin
 def test_what_a_late_part_took_is_given_back_with_all_else_and_when_it_cannot_be_written(tmp_path: Path):
     harness = Harness(tmp_path)
     (tmp_path / "rules" / "x.yaml").write_text(f"rules:\n  - {{id: limit, say: x, when: {LIMITED['a signature']}}}\n")
-    harness.rules = harness.relay.admission.rules = policy.load(tmp_path / "rules")
+    harness.rules = harness.relay.admission.rules = load(tmp_path / "rules")
     one, two = parts(SIGNED_LAST, 2)
 
     def taken() -> int:
@@ -963,7 +963,7 @@ def test_new_rules_between_two_parts_do_not_name_the_old_ones_breaches(harness: 
     harness.sends(one)
     harness.turns(0.3)
     (tmp_path / "rules" / "x.yaml").write_text(RULES.replace("id: ban,", "id: other-ban,"))
-    harness.relay.rules = policy.load(tmp_path / "rules")
+    harness.relay.rules = load(tmp_path / "rules")
     late = harness.sends(two)
     harness.turns()
     assert harness.told(late) == [REGION_BAN]

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 
-from proxy import policy
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import read
 from proxy.model.message import Category
 from proxy.model.recipient import Entry
+from proxy.policy.loading.load_rules import load
 from proxy.relay.effects.replay import replay, settle_open
 from proxy.relay.multipart.assembler import INHERIT_S
 from proxy.relay.multipart.handler import PartBounds
@@ -310,7 +310,7 @@ WORDS = "rules:\n  - {id: words, say: x, when: {text: 代开发票}, then: rejec
 def crowd(harness: Harness, tmp_path: Path) -> Harness:
     """No rule but the one on words, and a provider whose window is wide."""
     (tmp_path / "rules" / "x.yaml").write_text(WORDS)
-    harness.rules = harness.relay.admission.rules = policy.load(tmp_path / "rules")
+    harness.rules = harness.relay.admission.rules = load(tmp_path / "rules")
     harness.first.window = 1_000
     return harness
 

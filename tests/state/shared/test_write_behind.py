@@ -21,8 +21,8 @@ from proxy.model.recipient import OptOut
 from proxy.state import open_store
 from proxy.state.record import record
 from proxy.state.record.record import EMPTY
-from proxy.state.shared import pending_facts as words_of
-from proxy.state.shared.pending_facts import PendingFacts
+from proxy.state.shared import write_behind as words_of
+from proxy.state.shared.write_behind import PendingFacts
 from tests.examples import examples
 from tests.needs import needs
 from tests.replicating_gates import PEOPLE, Clock, Node, words

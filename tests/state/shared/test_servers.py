@@ -6,7 +6,7 @@ import pytest
 
 from proxy.state import StateError
 from proxy.state.shared.connection import ServerAddress
-from proxy.state.shared.store_url import Located, locate
+from proxy.state.shared.servers import Located, locate
 from proxy.state.stores.valkey import open_url
 
 
