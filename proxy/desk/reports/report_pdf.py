@@ -7,8 +7,7 @@ Chinese is set in STSong-Light, a font that PDF readers supply, so none is embed
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -74,34 +73,22 @@ class _Paper:
         yield self._headed("Hour by hour")
         yield self._hours()
         for name, rows in (
-            ("by reason", [(of, one.total()) for of, one in view.table("reason").items()]),
+            ("by reason", view.reason_rows()),
             ("What shadow rules would have stopped", view.shadow()),
             ("Rules that objected", view.hits()),
         ):
             yield self._headed(name)
             yield self._bars(rows)
-        yield self._headed("Region unknown")
-        yield self._table(("provider", "share"), [(name or "all", f"{share:.2%}") for name, share in view.unknown()])
-        for name, fates in (
-            ("provider", view.table("provider")), ("province", view.table("province")), ("category", view.table("category")),
-            ("signature", view.signatures()),
-        ):  # fmt: skip
-            yield self._headed(f"by {name}")
-            yield self._fates(name, fates)
-        yield self._headed("Opt-outs in 10,000 advertisements")
-        found = [*view.optouts_by_provider(), *view.optouts_by_signature()]
-        yield self._table(
-            ("", "opt-outs", "per 10,000"),
-            [
-                (one.name, disclosure_control.cell_text(one.count), f"{one.per_10k:.2f}")
-                for one in found
-                if one.per_10k is not None
-            ],
-        )
-        yield self._headed("What carriers answered")
-        yield self._table(
-            ("answer", "count"), [(word, disclosure_control.shown(n, view.least)) for word, n in sheet.answers.most_common()]
-        )
+        optouts = [(one.name, *cells) for _, one, cells in view.optout_rows()]
+        tables: list[tuple[str, tuple[str, ...], Sequence[Sequence[str]]]] = [
+            ("Region unknown", ("provider", "share"), view.unknown_rows()),
+            *((f"by {name}", (name, *FATES), fates) for name, fates in view.fate_rows()),
+            ("Opt-outs in 10,000 advertisements", ("", "opt-outs", "per 10,000"), optouts),
+            ("What carriers answered", ("answer", "count"), view.answer_rows()),
+        ]
+        for heading, heads, cells in tables:
+            yield self._headed(heading)
+            yield self._table(heads, cells)
         yield self._headed("Head of the journal")
         if not view.heads:
             yield Paragraph(f"{translated('not signed yet')} ({translated('signed once the day is rolled')})", self._small)
@@ -113,13 +100,6 @@ class _Paper:
 
     def _headed(self, english: str) -> Paragraph:
         return Paragraph(self.translated(english), self._head)
-
-    def _fates(self, name: str, rows: Mapping[str, Counter[str]]) -> Table:
-        cells = self._view.cells(rows)
-        return self._table(
-            (name, *FATES),
-            [(of or "(none)", *(disclosure_control.cell_text(one[fate]) for fate in FATES)) for of, one in cells.items()],
-        )
 
     def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], *, first_left: bool = True) -> Table:
         cells = [

@@ -20,6 +20,7 @@ from proxy.desk.reports.daily_report import FATES, UNREAD, DayReport
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
 
+FIELDS = ("provider", "province", "category")
 SIGNATURES_SHOWN = 25
 ROWS_SHOWN = 40
 UNKNOWN = "unknown"
@@ -90,6 +91,35 @@ class View:
             found.append(OptOutCounts(name, cell, sent.get(name, 0), rate))
         return found
 
+    # -- rows of cells, for page and paper
+
+    def fate_rows(self) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+        """(by what, rows of a name and its counts)."""
+        for field in (*FIELDS, "signature"):
+            rows = self.cells(self.signatures() if field == "signature" else self.table(field)).items()
+            yield (
+                field,
+                [(name or "(none)", *(disclosure_control.cell_text(one[fate]) for fate in FATES)) for name, one in rows],
+            )
+
+    def reason_rows(self) -> list[tuple[str, int]]:
+        return [(name, one.total()) for name, one in self.table("reason").items()]
+
+    def optout_rows(self) -> Iterator[tuple[str, OptOutCounts, tuple[str, str]]]:
+        """(provider or signature, which, its count and its rate) of each that has a rate."""
+        for kind, found in (("provider", self.optouts_by_provider()), ("signature", self.optouts_by_signature())):
+            for one in found:
+                if one.per_10k is not None:
+                    yield kind, one, (disclosure_control.cell_text(one.count), f"{one.per_10k:.2f}")
+
+    def answer_rows(self) -> list[tuple[str, str]]:
+        return [(word, disclosure_control.shown(count, self.least)) for word, count in self.sheet.answers.most_common()]
+
+    def unknown_rows(self) -> list[tuple[str, str]]:
+        return [(name or "all", f"{share:.2%}") for name, share in self.unknown()]
+
+    # --
+
     def unknown(self) -> list[tuple[str, float]]:
         """The share of submits to numbers of unknown region, of all and by provider."""
         rows: dict[str, list[int]] = {}
@@ -123,7 +153,7 @@ def as_dict(view: View) -> dict[str, Any]:
         "day": view.day,
         "submits": {fate: sheet.total(fate) for fate in FATES},
         "by_reason": {name: disclosure_control.shown_number(one.total(), least) for name, one in view.table("reason").items()},
-        **{f"by_{name}": view.cells(view.table(name)) for name in ("provider", "province", "category")},
+        **{f"by_{name}": view.cells(view.table(name)) for name in FIELDS},
         "by_signature": view.cells(view.signatures()),
         "by_hour": [{"hour": hour} | one for hour, one in view.hours()],
         "optouts": {
@@ -157,8 +187,7 @@ def as_text(view: View) -> Iterator[str]:
     yield f"{view.day}: " + ", ".join(f"{sheet.total(fate):,} {fate}" for fate in FATES)
     reasons = ", ".join(f"{name} {disclosure_control.shown(one.total(), least)}" for name, one in view.table("reason").items())
     yield f"by reason: {reasons or 'nothing was refused'}"
-    for name in ("provider", "province", "category"):
-        rows = view.cells(view.table(name)).items()
+    for name in FIELDS:
         rows = view.cells(view.table(name)).items()
         yield f"by {name}: " + ", ".join(
             f"{of or '(none)'} " + "/".join(disclosure_control.cell_text(one[fate]) for fate in FATES) for of, one in rows
