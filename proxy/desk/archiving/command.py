@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.desk.archiving.verify_command import places_of
+from proxy.desk.archiving.verify_command import OR_FOLDER
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.journal_access import disk_of
+from proxy.operations.files.journal_access import disk_of, places_of, record_access
 from proxy.operations.parameters import Integer
 from proxy.operations.terminal import (
     CONFIG,
@@ -57,7 +57,7 @@ def roll(
     hardening.restrict_umask()
     if idle:
         _lower_priority()
-    places = places_of(config)
+    places = places_of(config, hint=OR_FOLDER)
     if not places.journal.is_dir():
         fail(f"{places.journal}: no such folder (a gate that has run leaves its journal there)")
     heads: list[Head] = []
@@ -104,12 +104,11 @@ def person(
     """Show a person's keyed hash in the tables, for other engines. The journal records who asked."""
     from proxy.archive.secret_keys import ArchiveKeys, KeysError
     from proxy.model.number import NotARecipient, recipient_of
-    from proxy.operations.files.journal_access import record_access
 
     hardening.restrict_umask()
     if not why.strip():
         fail("journal person: --why is empty: the journal keeps who looks for somebody, and why")
-    places = places_of(config, every=True)
+    places = places_of(config, every=True, hint=OR_FOLDER)
     try:
         recipient = recipient_of(number)
         keys = ArchiveKeys(places.archive.keys)
@@ -117,15 +116,7 @@ def person(
         fail(f"{number}: {fault}")
     except KeysError as error:
         fail(error)
-    record_access(
-        control or places.control,
-        places.archive.folder,
-        places.sealing,
-        "journal person",
-        why=why,
-        details=f"to={recipient}",
-        unmasked=False,
-    )
+    record_access(places, control, "journal person", f"to={recipient}", why=why, unmasked=False)
     if json:
         as_json({"person": keys.person(recipient)})
     else:
@@ -161,12 +152,10 @@ def heads(
 ) -> None:
     """List the signed heads of days, the newest first: with a kept head all records before it can be proved."""
     from proxy.archive.signed_heads import latest
-    from proxy.config import SettingsError, archive_locations
 
+    places = places_of(config, every=True)
     try:
-        found = latest(archive_locations(config, every=True).archive.folder, days)
-    except SettingsError as error:
-        fail(error)
+        found = latest(places.archive.folder, days)
     except (OSError, ValueError) as error:
         fail(f"a head cannot be read ({error}): gate106 journal verify tells which")
     if json:
@@ -219,18 +208,9 @@ def show(
 
     from proxy.journal.record_text import record_text
     from proxy.journal.scan import JournalError, read
-    from proxy.operations.files.journal_access import record_access
 
-    places, looked_at = places_of(config, every=True), f"records {record} to {record + count - 1}"
-    record_access(
-        control or places.control,
-        places.archive.folder,
-        places.sealing,
-        "journal show",
-        why=None,
-        details=looked_at,
-        unmasked=False,
-    )
+    places = places_of(config, every=True, hint=OR_FOLDER)
+    record_access(places, control, "journal show", f"records {record} to {record + count - 1}", why=None, unmasked=False)
     try:
         lines = [record_text(one) for one in islice(read(disk_of(places.journal, places.sealing), record), count)]
     except (JournalError, OSError) as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from proxy.operations.declaration import command
-from proxy.operations.files.journal_access import disk_of
+from proxy.operations.files.journal_access import disk_of, places_of
 from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fail, print_line
 from proxy.runtime import hardening
 
@@ -41,6 +41,7 @@ def erase(
     """Remove a person's messages and replies from closed segments and from the tables. Opt-outs and consents stay; so do records on legal hold,
     records that a restart reads, and, without --early, records younger than six months. Needs a running gate, whose journal records who did it,
     and the person only by a keyed hash. Copies keep what they have."""
+    from proxy.archive.secret_keys import ArchiveKeys, KeysError
     from proxy.model.number import NotARecipient, recipient_of
 
     hardening.restrict_umask()
@@ -48,7 +49,11 @@ def erase(
         person = recipient_of(to)
     except NotARecipient as fault:
         fail(f"--to: {fault}")
-    places, keys = _open_archive(config)
+    places = places_of(config)
+    try:
+        keys = ArchiveKeys(places.archive.keys)
+    except KeysError as error:
+        fail(error)
     gate_client = _ErasureClient(control or places.control, keys.person(person), why)
     disk = disk_of(places.journal, places.sealing)
     plan, done = _erase(places, disk, keys, person, gate_client, early=early)
@@ -59,17 +64,6 @@ def erase(
     print_line(f"{len(plan.removed)} segments were looked through, {changed}")
     for reason, count in plan.stays.items():
         print_line(f"{count} segments were not: {reason}")
-
-
-def _open_archive(config: Path) -> tuple[ArchiveLocations, ArchiveKeys]:
-    from proxy.archive.secret_keys import ArchiveKeys, KeysError
-    from proxy.config import SettingsError, archive_locations
-
-    try:
-        places = archive_locations(config)
-        return places, ArchiveKeys(places.archive.keys)
-    except (SettingsError, KeysError) as error:
-        fail(error)
 
 
 class _ErasureClient:

@@ -10,18 +10,19 @@ import typer
 
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
+from proxy.operations.files.journal_access import places_of
 from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, format_time, note, print_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from proxy.archive.verification import VerifiedNode
-    from proxy.config import ArchiveLocations
     from proxy.journal.disk import Disk, OsDisk
     from proxy.journal.retention import Removed
     from proxy.journal.scan import ScanReport
     from proxy.journal.sealing import KeyRing
 
+OR_FOLDER = " (or name the journal's folder)"
 TRIES = 3
 """How often a journal is read again if a segment is removed meanwhile; the gate removes segments once an hour."""
 
@@ -49,7 +50,7 @@ def verify(
     keys_folder, sealing = None, tuple(key or ())
     folders: list[tuple[Path, int | None]] = [] if folder is None else [(folder, None)]
     if folder is None:
-        places = places_of(config, every=True)
+        places = places_of(config, every=True, hint=OR_FOLDER)
         folders, archive, keys_folder = (
             [*places.journals] or [(places.journal, places.node)],
             places.archive.folder,
@@ -233,15 +234,6 @@ def _removed_records(accesses: ScanReport) -> str:
     if accesses.first > 1:
         holes.insert(0, (1, accesses.first - 1))
     return f"records {holes[0][0]} to {holes[0][1]} were removed" if holes else ""
-
-
-def places_of(config: Path, *, every: bool = False) -> ArchiveLocations:
-    from proxy.config import SettingsError, archive_locations
-
-    try:
-        return archive_locations(config, every=every)
-    except SettingsError as error:
-        fail(f"{error} (or name the journal's folder)")
 
 
 def _scan(folder: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ import typer
 
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.journal_access import ring_of
+from proxy.operations.files.journal_access import gates_of, ring_of
 from proxy.operations.parameters import DURATION, Text
 from proxy.operations.terminal import (
     CONFIG,
@@ -67,14 +66,11 @@ def backtest(
     """Judge past messages again by other rules, each against what the earlier ones left, and report the differences by rule, provider, province
     and category, with masked examples; of a gate with several workers the messages of all. Nothing is sent, and no gate is asked. Exit 1 if
     anything differs."""
-    from proxy.config import every_worker
     from proxy.desk.backtest import result_text, runner
 
     settings = settings_of(config)
     assert settings is not None
-    gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
-    if not (folder := gates[0].journal).is_dir():
-        fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
+    gates = gates_of(settings, journal)
     last_s = 0.0 if since == "all" else seconds(since, "--since")
     request = _request(settings, gates, _folder_of(rules, settings), last_s or 0.0)
     if html is not None:

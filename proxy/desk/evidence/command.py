@@ -61,15 +61,7 @@ def pack(
         fail(f"case {case} is matched to no message yet (gate106 complaint match {case})")
     settings, found, rules = inquiry_of(wanted, config, journal, None)
     place = f"{settings.node}:{found.target.sequence}"
-    record_access(
-        control or settings.control,
-        settings.archive.folder,
-        settings.sealing,
-        "evidence pack",
-        why=why,
-        details=f"message {place}",
-        unmasked=unmasked,
-    )
+    record_access(settings, control, "evidence pack", f"message {place}", why=why, unmasked=unmasked)
     given = _consents_by_file(control or settings.control, found, _sender_names(found, rules.get(found.verdict.revision)))
     data, proof = _make_pack(
         settings, journal or settings.journal, found, rules, answer, given, time.time(), whole=unmasked, chain=with_chain

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proxy.operations.files.journal_access import disk_of, record_access
-from proxy.operations.terminal import as_json, fail, format_time, note, print_line
+from proxy.operations.files.journal_access import disk_of, gates_of, reading, record_access
+from proxy.operations.terminal import as_json, fail, format_time, note, print_line, settings_of
 
 if TYPE_CHECKING:
     from proxy.config import Settings
@@ -35,15 +35,7 @@ def explain_message(
     whole = why is not None and bool(found.verdict.recipient)
     if whole and why is not None:
         place = f"{settings.node}:{found.target.sequence}"
-        record_access(
-            control or settings.control,
-            settings.archive.folder,
-            settings.sealing,
-            "explain --message",
-            why=why,
-            details=place,
-            unmasked=True,
-        )
+        record_access(settings, control, "explain --message", place, why=why, unmasked=True)
     now = time.time()
     if answer == JSON:
         as_json(message_explanation_text.as_dict(found, settings.node, now, whole=whole))
@@ -56,42 +48,19 @@ def inquiry_of(
     wanted: str, config: Path, journal: Path | None, rules: Path | None
 ) -> tuple[Settings, Inquiry, dict[str, RuleSet | None]]:
     """The inquiry about one message, and the sets of rules that were read for it, by revision (None: not kept). Exits with 2 on any fault."""
-    import struct
-    from dataclasses import replace
-
-    from proxy.config import SettingsError, every_worker, load
     from proxy.desk.suppression.signature_search import JournalSignatures
-    from proxy.journal.scan import JournalDamaged
-    from proxy.journal.sealing import SealingError
-    from proxy.state import StateError
 
-    try:
-        settings = load(config)
-    except SettingsError as error:
-        fail(error)
-    gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
-    folder = gates[0].journal
-    if not folder.is_dir():
-        fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
+    settings = settings_of(config)
+    assert settings is not None
+    gates = gates_of(settings, journal)
     today = _loaded(rules or settings.rules, settings)
     loaded: dict[str, RuleSet | None] = {today.revision: today}
-    try:
+    with reading(gates[0].journal):
         disks = [(gate, disk_of(gate.journal, gate.sealing)) for gate in gates]
         settings, disk, target = _target(wanted.strip(), disks)
         beside = {gate.node: other for gate, other in disks if other is not disk}
-        return (
-            settings,
-            _inquire(target, disk, settings, today, loaded, beside, JournalSignatures(target.recipient, config)),
-            loaded,
-        )
-    except JournalDamaged as error:
-        fail(f"{error} (while a gate writes it, run it again)")
-    except (StateError, SealingError) as error:
-        fail(error)
-    except FileNotFoundError as error:
-        fail(f"{error.filename}: is gone while the journal is read (run it again)")
-    except (OSError, ValueError, struct.error) as error:
-        fail(f"{folder}: the journal cannot be read: {error}")
+        signatures = JournalSignatures(target.recipient, config)
+        return settings, _inquire(target, disk, settings, today, loaded, beside, signatures), loaded
 
 
 def _target(wanted: str, gates: list[tuple[Settings, OsDisk]]) -> tuple[Settings, OsDisk, FoundMessage]:

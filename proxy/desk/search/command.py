@@ -11,7 +11,7 @@ import typer
 from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.journal_access import disk_of, record_access
+from proxy.operations.files.journal_access import disk_of, places_of, record_access
 from proxy.operations.parameters import DURATION, MOMENT, Choice, Flag, Integer, Reason, Recipient, Text
 from proxy.operations.terminal import (
     CONFIG,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from proxy.config import ArchiveLocations
     from proxy.i18n.text import Bilingual
 
-COMMAND = "find"
 DAY_S = 86_400.0
 Names = Mapping[str, "Bilingual"]
 """States of events that say a signature's hash → the same with its name."""
@@ -89,18 +88,10 @@ def find(
     except BadQuery as fault:
         fail(f"find: {fault} (see --help)")
     note_unknown(config, provider)
-    places = places_of(config)
+    places = places_of(config, every=True)
     keys = keys_of(places)
     if person or unmasked:
-        record_access(
-            control or places.control,
-            places.archive.folder,
-            places.sealing,
-            COMMAND,
-            why=why or None,
-            details=question.words(),
-            unmasked=unmasked,
-        )
+        record_access(places, control, "find", question.words(), why=why or None, unmasked=unmasked)
     found = run_search(places, keys, question, time.time(), thorough=prove)
     proved = _proved(found.covered) if prove else None
     numbers = [number_of(hit, keys, unmasked, question) for hit in found.hits]
@@ -134,16 +125,6 @@ def _span(at: str | None, within: str, since: str | None, until: str | None) -> 
     begin = moment(since, "--since")[0] if since else 0.0
     end, timed = moment(until, "--until") if until else (0.0, True)
     return begin, end if timed else end + DAY_S
-
-
-def places_of(config: Path) -> ArchiveLocations:
-    """The places of a gate's files; of all workers if it has several."""
-    from proxy.config import SettingsError, archive_locations
-
-    try:
-        return archive_locations(config, every=True)
-    except SettingsError as error:
-        fail(error)
 
 
 def keys_of(places: ArchiveLocations) -> ArchiveKeys:
