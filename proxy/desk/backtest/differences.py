@@ -143,9 +143,8 @@ class Differences:
         if submit.reason in FULL or submit.reason in NOT_STORED:
             self.skipped[submit.reason] += 1
             return
-        verdict, message = case.verdict, case.message
+        verdict = case.verdict
         assert verdict is not None
-        assert message is not None
         self.messages += 1
         self.first = self.first or submit.time
         self.last = submit.time
@@ -187,13 +186,10 @@ class Differences:
         return names[number] if number < len(names) else f"#{number}"
 
     def _example(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: DifferenceKey) -> MaskedExample:
-        submit, message, verdict = case.journalled, case.message, case.verdict
-        assert message is not None
+        submit, text, verdict = case.journalled, case.message.content.text, case.verdict
         assert verdict is not None
-        code = Category.OTP in (verdict.facts.category, verdict.facts.classified, submit.category) or may_be_code(
-            message.content.text
-        )
-        shown = "" if code and submit.time > self.shown_until else masked(message.content.text, code=code)
+        code = Category.OTP in (verdict.facts.category, verdict.facts.classified, submit.category) or may_be_code(text)
+        shown = "" if code and submit.time > self.shown_until else masked(text, code=code)
         return MaskedExample(
             submit.time, submit.provider, submit.port, mask(submit.recipient), place.province, place.category, shown, then, now
         )
@@ -201,21 +197,16 @@ class Differences:
     # -- with those of other processes
 
     def add(self, other: Differences) -> None:
-        self.messages += other.messages
-        self.parts += other.parts
+        for name in ("messages", "parts", "repeated", "needless", "unexplained"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.first = min(filter(None, (self.first, other.first)), default=0.0)
         self.last = max(self.last, other.last)
-        self.hours.update(other.hours)
-        self.all.update(other.all)
-        self.skipped.update(other.skipped)
-        self.shadow.update(other.shadow)
+        for name in ("hours", "all", "skipped", "shadow"):
+            getattr(self, name).update(getattr(other, name))
         for kind in KINDS:
             self.by_kind[kind].update(other.by_kind[kind])
         for key, examples in other.examples.items():
             self.examples[key] = sorted([*self.examples.get(key, ()), *examples])[:EXAMPLES_MAX]
-        self.repeated += other.repeated
-        self.needless += other.needless
-        self.unexplained += other.unexplained
         self.on_paths |= other.on_paths
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from proxy.desk.backtest.environment import FULL, SoleLane
 from proxy.desk.backtest.replaced_messages import ReplacedMessage, Replacements
-from proxy.desk.backtest.submit_case import NOT_STORED, Observer, RulesOf, SubmitCase, begins_message, index_of, total_of
+from proxy.desk.backtest.submit_case import NOT_STORED, Observer, RulesOf, SubmitCase, begins_message, part_of
 from proxy.journal.encoding import unpack
 from proxy.journal.records import operator_actions
 from proxy.journal.records.answers import CarrierAnswer
@@ -127,7 +127,7 @@ class Conditions:
             return list(batch)
         known = parts.remembered(batch[0], now_s)
         if known is not None and (
-            begins_message(batch[0], known.leader) or not all(known.takes_part(index_of(case)) for case in batch)
+            begins_message(batch[0], known.leader) or not all(known.takes_part(part_of(case).index) for case in batch)
         ):
             parts.close(known)  # what begins a message may not be its first part, which only looks as if it came late
         for case in batch:
@@ -143,10 +143,9 @@ class Conditions:
     def remember_part(self, case: SubmitCase, answered: SubmitCase, now_s: float) -> bool:
         """Remembers a part to be judged later, if it belongs to the message of a part that is about to be answered."""
         parts, message, long = self._parts, case.message, answered.long
-        assert message is not None
         if message.content.part is None or parts.remembered(case, now_s) is not long or long is None:
             return False
-        if not long.takes_part(index_of(case)) or begins_message(case, long.leader):
+        if not long.takes_part(part_of(case).index) or begins_message(case, long.leader):
             return False
         parts.take(case, now_s)
         self._ready.clear()
@@ -158,9 +157,7 @@ class Conditions:
 
     def _judge(self, case: SubmitCase, at: float, by: Callable[[PendingSubmit, bytes, float], bytes]) -> None:
         message, judging = case.message, self._judging
-        assert message is not None
         assert judging is not None
-
         store, person = self._store, message.recipient
         before = store.held(person)
         if case.journalled.reason in NOT_STORED:
@@ -212,7 +209,7 @@ class Conditions:
             return True
         if entry is not None:
             return not self.has(case.journalled.recipient, entry.id)
-        return case.journalled.reason != "late-breach" and not (early and len(batch) < total_of(case))
+        return case.journalled.reason != "late-breach" and not (early and len(batch) < part_of(case).total)
 
     def has(self, person: int, entry_id: int) -> bool:
         """Whether a person's record has an entry."""

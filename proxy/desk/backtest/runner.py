@@ -28,7 +28,7 @@ from proxy.desk.backtest.commit_groups import JournalGroup, bytes_before, groups
 from proxy.desk.backtest.differences import Differences
 from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.initial_facts import facts_as_of
-from proxy.desk.backtest.initial_state import ADOPTED_S, counts_across_people, rebuild_merged, window_s
+from proxy.desk.backtest.initial_state import ADOPTED_S, counts_across_people, rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.encoding import unpack
@@ -236,7 +236,7 @@ def judge_share(
         by = None if same or not counts_across_people(rules) else (rules, senders)
         groups, known = _all_sources(request, begin, look_back_s, progress)
         nodes = [node for _, node in request.journals if node is not None]
-        before, left = rebuild_merged(
+        before, left = rebuild(
             groups, nodes, begin, look_back_s, hear=[one.note for one in differing], is_own=is_own, count_by=by, store=known
         )
         reruns = [

@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from proxy.desk.backtest.commit_groups import JournalGroup, groups_of
 from proxy.desk.backtest.environment import Senders
-from proxy.desk.backtest.initial_state import rebuild_merged, window_s
+from proxy.desk.backtest.initial_state import rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.runner import RUN_IN_S, sources
 from proxy.desk.backtest.submit_case import RulesOf, SubmitCase
@@ -201,7 +201,7 @@ def inquire(
         _JournalReader(found).listen(groups),
         *(takewhile(lambda one: one.time <= until, groups_of(one)) for one in beside.values()),
     ]
-    before, left = rebuild_merged(
+    before, left = rebuild(
         journals,
         [node, *beside],
         begin,
@@ -245,7 +245,6 @@ class _Rejudge:
         together = [one.recorded for one in long.batch] if long is not None and case in long.batch else [case.recorded]
         if self._found.target.sequence not in together or self._found.then is not None:
             return
-        assert message is not None
         seen = Person(data)
         person = self._store.listed.beside(seen, message.recipient)
         moment = max(seen.newest(), at)
