@@ -12,20 +12,11 @@ import typer
 
 from proxy.desk.archiving.verify_command import OR_FOLDER
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
 from proxy.operations.files.journal_access import disk_of, places_of, record_access
 from proxy.operations.parameters import Integer
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    as_json,
-    fail,
-    print_answer,
-    print_line,
-    table,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
@@ -59,7 +50,7 @@ def roll(
         _lower_priority()
     places = places_of(config, hint=OR_FOLDER)
     if not places.journal.is_dir():
-        fail(f"{places.journal}: no such folder (a gate that has run leaves its journal there)")
+        terminal.fail(f"{places.journal}: no such folder (a gate that has run leaves its journal there)")
     heads: list[Head] = []
     try:
         keys = ArchiveKeys(places.archive.keys, make=True)
@@ -73,24 +64,26 @@ def roll(
         )
     except JournalDamaged as damage:
         if json:
-            as_json({"damaged": str(damage)})
-        fail(damage)
+            terminal.as_json({"damaged": str(damage)})
+        terminal.fail(damage)
     except (KeysError, rolling.RollError, ManifestError, JournalError, OSError, duckdb.Error) as error:
-        fail(error)
+        terminal.fail(error)
     if json:
         newest = done.head._asdict() if done.head is not None else None
-        as_json(done._asdict() | {"head": newest, "heads": [head._asdict() for head in heads]})
+        terminal.as_json(done._asdict() | {"head": newest, "heads": [head._asdict() for head in heads]})
         if done.faults:
-            fail("; ".join(done.faults))
+            terminal.fail("; ".join(done.faults))
         return
-    print_line(f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}")
-    print_line(f"the next segment waits: {done.waits_for}")
+    terminal.print_line(
+        f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}"
+    )
+    terminal.print_line(f"the next segment waits: {done.waits_for}")
     if done.days or done.gone:
-        print_line(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
+        terminal.print_line(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
     for head in heads:
-        print_line(f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}")
+        terminal.print_line(f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}")
     if done.faults:
-        fail("; ".join(done.faults))
+        terminal.fail("; ".join(done.faults))
 
 
 @command("journal person", example="gate106 journal person 13800210500 --why 'case 4711'")
@@ -107,20 +100,20 @@ def person(
 
     hardening.restrict_umask()
     if not why.strip():
-        fail("journal person: --why is empty: the journal keeps who looks for somebody, and why")
+        terminal.fail("journal person: --why is empty: the journal keeps who looks for somebody, and why")
     places = places_of(config, every=True, hint=OR_FOLDER)
     try:
         recipient = recipient_of(number)
         keys = ArchiveKeys(places.archive.keys)
     except NotARecipient as fault:
-        fail(f"{number}: {fault}")
+        terminal.fail(f"{number}: {fault}")
     except KeysError as error:
-        fail(error)
+        terminal.fail(error)
     record_access(places, control, "journal person", f"to={recipient}", why=why, unmasked=False)
     if json:
-        as_json({"person": keys.person(recipient)})
+        terminal.as_json({"person": keys.person(recipient)})
     else:
-        print_line(str(keys.person(recipient)))
+        terminal.print_line(str(keys.person(recipient)))
 
 
 def _lower_priority() -> None:
@@ -157,13 +150,13 @@ def heads(
     try:
         found = latest(places.archive.folder, days)
     except (OSError, ValueError) as error:
-        fail(f"a head cannot be read ({error}): gate106 journal verify tells which")
+        terminal.fail(f"a head cannot be read ({error}): gate106 journal verify tells which")
     if json:
-        print_answer(
+        terminal.print_answer(
             {"heads": [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]}, True, ()
         )
         return
-    table(
+    terminal.table(
         ("day", "node", "records up to", "digest"),
         ((one.day, one.node, one.last, one.digest) for one in found),
         "no day has a signed head yet (the day after, once it is rolled)",
@@ -182,13 +175,15 @@ def key(
     try:
         made = sealing.make_key_file(path)
     except FileExistsError:
-        fail(f"{path}: is there already; a key is never written over (what was sealed with it could not be read any more)")
+        terminal.fail(
+            f"{path}: is there already; a key is never written over (what was sealed with it could not be read any more)"
+        )
     except OSError as error:
-        fail(f"{path}: {error.strerror or error}")
+        terminal.fail(f"{path}: {error.strerror or error}")
     if json:
-        as_json({"key": made, "file": str(path)})
+        terminal.as_json({"key": made, "file": str(path)})
         return
-    print_line(f"{path}: the key {made}")
+    terminal.print_line(f"{path}: the key {made}")
 
 
 @command(
@@ -214,7 +209,7 @@ def show(
     try:
         lines = [record_text(one) for one in islice(read(disk_of(places.journal, places.sealing), record), count)]
     except (JournalError, OSError) as error:
-        fail(error)
+        terminal.fail(error)
     if not lines:
-        fail(f"record {record}: the journal ends before it")
-    print_answer({"records": lines}, json, lines)
+        terminal.fail(f"record {record}: the journal ends before it")
+    terminal.print_answer({"records": lines}, json, lines)

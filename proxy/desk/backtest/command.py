@@ -10,22 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
 from proxy.operations.files.journal_access import gates_of, ring_of
 from proxy.operations.parameters import DURATION, Text
-from proxy.operations.terminal import (
-    CONFIG,
-    Json,
-    Language,
-    as_json,
-    choose_language,
-    fail,
-    note,
-    print_line,
-    seconds,
-    settings_of,
-    store_of,
-)
+from proxy.operations.terminal import CONFIG, Json, Language
 
 if TYPE_CHECKING:
     from proxy.config import Settings
@@ -68,28 +57,28 @@ def backtest(
     anything differs."""
     from proxy.desk.backtest import result_text, runner
 
-    settings = settings_of(config)
+    settings = terminal.settings_of(config)
     assert settings is not None
     gates = gates_of(settings, journal)
-    last_s = 0.0 if since == "all" else seconds(since, "--since")
+    last_s = 0.0 if since == "all" else terminal.seconds(since, "--since")
     request = _request(settings, gates, _folder_of(rules, settings), last_s or 0.0)
     if html is not None:
         _check_writable(html)
     try:
         answer = _with_progress(request, processes, progress)
     except runner.CannotBacktest as error:
-        fail(error)
+        terminal.fail(error)
     if html is not None:
         from proxy.desk.backtest.offline_html import page
 
-        html.write_text(page(answer, choose_language(lang)), encoding="utf-8")
+        html.write_text(page(answer, terminal.choose_language(lang)), encoding="utf-8")
         html.chmod(0o600)  # numbers are masked, texts of messages are not
-        note(f"the page is {html}")
+        terminal.note(f"the page is {html}")
     if json:
-        as_json(result_text.as_dict(answer))
+        terminal.as_json(result_text.as_dict(answer))
     else:
         for line in result_text.as_text(answer):
-            print_line(line)
+            terminal.print_line(line)
     raise typer.Exit(1 if answer.differences.total else 0)
 
 
@@ -105,7 +94,7 @@ def _request(settings: Settings, gates: list[Settings], rules: Path, last_s: flo
         rules,
         settings.category_tag,
         known,
-        store_of(settings),
+        terminal.store_of(settings),
         last_s,
         time.time(),
         ring_of(settings.sealing),
@@ -132,10 +121,12 @@ def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
     homes = [RevisionStore(one.revisions.folder, one.revisions.keep) for one in every_worker(settings)]
     found = {name: kept for kept in homes for name in kept.all() if name.startswith(rules)} if len(rules) >= SHORTEST else {}
     if len(found) > 1:
-        fail(f"--rules: '{rules}' may be {' or '.join(sorted(found))}: give more digits")
+        terminal.fail(f"--rules: '{rules}' may be {' or '.join(sorted(found))}: give more digits")
     if not found:
         folder = settings.revisions.folder
-        fail(f"--rules: '{rules}' is neither a folder nor a set that is kept in {folder} (gate106 rules history lists them)")
+        terminal.fail(
+            f"--rules: '{rules}' is neither a folder nor a set that is kept in {folder} (gate106 rules history lists them)"
+        )
     ((name, kept),) = found.items()
     return kept, name
 
@@ -145,7 +136,7 @@ def _check_writable(html: Path) -> None:
     try:
         html.touch()
     except OSError as error:
-        fail(f"{html}: {error.strerror}")
+        terminal.fail(f"{html}: {error.strerror}")
 
 
 def _with_progress(request: BacktestRequest, processes: int, plain: bool) -> BacktestResult:

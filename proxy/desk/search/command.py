@@ -10,21 +10,11 @@ import typer
 
 from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
 from proxy.operations.files.journal_access import disk_of, places_of, record_access
 from proxy.operations.parameters import DURATION, MOMENT, Choice, Flag, Integer, Reason, Recipient, Text
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    as_json,
-    fail,
-    format_time,
-    note_unknown,
-    print_line,
-    seconds,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
@@ -78,16 +68,16 @@ def find(
 
     hardening.restrict_umask()
     if unmasked and not why.strip():
-        fail("find: --unmasked needs --why (the journal keeps it)")
+        terminal.fail("find: --unmasked needs --why (the journal keeps it)")
     try:
         begin, end = _span(at, within, since, until)
         person = recipient_of(to) if to is not None else 0
         question = Query(person, begin, end, from_, signature, text, provider, verdict, reason, limit).checked()
     except NotARecipient as fault:
-        fail(f"--to: {fault}")
+        terminal.fail(f"--to: {fault}")
     except BadQuery as fault:
-        fail(f"find: {fault} (see --help)")
-    note_unknown(config, provider)
+        terminal.fail(f"find: {fault} (see --help)")
+    terminal.note_unknown(config, provider)
     places = places_of(config, every=True)
     keys = keys_of(places)
     if person or unmasked:
@@ -97,11 +87,11 @@ def find(
     numbers = [number_of(hit, keys, unmasked, question) for hit in found.hits]
     names = _named(found, person, config)
     if json:
-        as_json(as_dict(found, numbers, proved, whole=unmasked, names=names))
+        terminal.as_json(as_dict(found, numbers, proved, whole=unmasked, names=names))
     else:
         _print(found, numbers, proved, limit, whole=unmasked, names=names)
         if text:
-            print_line(
+            terminal.print_line(
                 "long messages were searched part by part: words that run over from one part into the next are not found"
             )
     raise typer.Exit(0 if found.hits or found.events else 1)
@@ -115,12 +105,12 @@ def _span(at: str | None, within: str, since: str | None, until: str | None) -> 
         try:
             return time_windows.moment(text)
         except ValueError as error:
-            fail(f"{flag}: {error}")
+            terminal.fail(f"{flag}: {error}")
 
     if at is not None:
         if since is not None or until is not None:
-            fail("find: --at, or --since and --until, not both")
-        (middle, timed), around = moment(at, "--at"), seconds(within, "--within") or 0.0
+            terminal.fail("find: --at, or --since and --until, not both")
+        (middle, timed), around = moment(at, "--at"), terminal.seconds(within, "--within") or 0.0
         return middle - around, middle + (0.0 if timed else DAY_S) + around
     begin = moment(since, "--since")[0] if since else 0.0
     end, timed = moment(until, "--until") if until else (0.0, True)
@@ -133,7 +123,7 @@ def keys_of(places: ArchiveLocations) -> ArchiveKeys:
     try:
         return ArchiveKeys(places.archive.keys, make=may_make_keys(places.archive.folder, places.journal))
     except KeysError as error:
-        fail(error)
+        terminal.fail(error)
 
 
 def journals_of(places: ArchiveLocations) -> list[LocalJournal]:
@@ -158,7 +148,7 @@ def run_search(
     try:
         return search.find(places.archive.folder, journals_of(places), keys, question, now, thorough=thorough)
     except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
-        fail(error)
+        terminal.fail(error)
 
 
 def _proved(covered: CoverageReport) -> list[str]:
@@ -168,7 +158,7 @@ def _proved(covered: CoverageReport) -> list[str]:
     try:
         return verification.altered((one.path, one.file) for one in covered.files)
     except OSError as error:
-        fail(error)
+        terminal.fail(error)
 
 
 def _named(found: SearchResult, person: int, config: Path) -> Names:
@@ -207,21 +197,21 @@ def _print(
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
         why = f" {hit.reason} ({hit.rules})" if hit.reason and hit.rules else f" {hit.reason}" if hit.reason else ""
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
-        print_line(
-            f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]"
+        terminal.print_line(
+            f"{terminal.format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]"
         )
-        print_line(f"    {_shown(hit.text, whole=whole)}")
+        terminal.print_line(f"    {_shown(hit.text, whole=whole)}")
         for fate in hit.fates:
-            print_line(f"    {format_time(fate.at)}  {_fate(fate)}")
+            terminal.print_line(f"    {terminal.format_time(fate.at)}  {_fate(fate)}")
     for fate in found.events:
         text = _shown(fate.text, whole=whole)
-        print_line(
-            f"{format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {names.get(fate.state, fate.state)} {text}".rstrip()
+        terminal.print_line(
+            f"{terminal.format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {names.get(fate.state, fate.state)} {text}".rstrip()
         )
     if found.more:
-        print_line(f"and more: these are the newest {limit} (--limit, or a narrower time)")
+        terminal.print_line(f"and more: these are the newest {limit} (--limit, or a narrower time)")
     if not found.hits:
-        print_line("no message fits")
+        terminal.print_line("no message fits")
     print_coverage(found, proved)
 
 
@@ -235,19 +225,21 @@ def _fate(fate: HistoryEvent) -> str:
 def print_coverage(found: SearchResult, proved: list[str] | None) -> None:
     covered = found.covered
     for span in covered.spans:
-        end = "what is written now" if span.live else format_time(span.until)
-        gone = f"; what came up to {format_time(span.gone_to)} has gone by retention" if span.gone_to else ""
-        print_line(f"node {span.node}: records {span.first} to {span.last}, {format_time(span.since)} to {end}{gone}")
+        end = "what is written now" if span.live else terminal.format_time(span.until)
+        gone = f"; what came up to {terminal.format_time(span.gone_to)} has gone by retention" if span.gone_to else ""
+        terminal.print_line(
+            f"node {span.node}: records {span.first} to {span.last}, {terminal.format_time(span.since)} to {end}{gone}"
+        )
     if not covered.spans:
-        print_line("nothing is there to look through: no table, no journal")
+        terminal.print_line("nothing is there to look through: no table, no journal")
     for fault in (*covered.faults, *covered.missing):
-        print_line(f"NOT COMPLETE: {fault}")
+        terminal.print_line(f"NOT COMPLETE: {fault}")
     for said in covered.unreached:
-        print_line(f"BEYOND WHAT IS THERE: {said}")
+        terminal.print_line(f"BEYOND WHAT IS THERE: {said}")
     if covered.spans and not covered.faults and not covered.missing:
-        print_line(f"the chain holds over all of it; {_files(found, proved)}")
+        terminal.print_line(f"the chain holds over all of it; {_files(found, proved)}")
     for fault in proved or ():
-        print_line(f"ALTERED: {fault}")
+        terminal.print_line(f"ALTERED: {fault}")
 
 
 def _files(found: SearchResult, proved: list[str] | None) -> str:
