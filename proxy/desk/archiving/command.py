@@ -55,13 +55,9 @@ def roll(
     try:
         keys = ArchiveKeys(places.archive.keys, make=True)
         done = rolling.roll(
-            disk_of(places.journal, places.sealing),
-            places.archive.folder,
-            keys,
-            time.time(),
-            node=places.node,
+            disk_of(places.journal, places.sealing), places.archive.folder, keys, time.time(), node=places.node,
             publish=heads.append,
-        )
+        )  # fmt: skip
     except JournalDamaged as damage:
         if json:
             terminal.as_json({"damaged": str(damage)})

@@ -121,10 +121,6 @@ def _summary(goes: Sequence[retention.ClosedSegment]) -> dict[str, Any]:
     if not goes:
         return {"segments": 0, "bytes": 0}
     return {
-        "segments": len(goes),
-        "bytes": sum(segment.octets for segment in goes),
-        "first": goes[0].first,
-        "last": goes[-1].last,
-        "since": goes[0].since,
-        "until": goes[-1].until,
-    }
+        "segments": len(goes), "bytes": sum(segment.octets for segment in goes), "first": goes[0].first, "last": goes[-1].last,
+        "since": goes[0].since, "until": goes[-1].until,
+    }  # fmt: skip

@@ -98,13 +98,10 @@ class ChainCheck(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         report = self.report
         return report._asdict() | {
-            "folder": str(self.folder),
-            "holes": [one._asdict() for one in report.holes],
-            "damage": self.damage,
-            "cut": report.cut._asdict() if report.cut else None,
-            "removed": [_removal_dict(one) for one in self.removed],
+            "folder": str(self.folder), "holes": [one._asdict() for one in report.holes], "damage": self.damage,
+            "cut": report.cut._asdict() if report.cut else None, "removed": [_removal_dict(one) for one in self.removed],
             "redactions": [[last, before.hex(), now.hex()] for last, before, now in report.redactions],
-        }
+        }  # fmt: skip
 
 
 def _check_chain(folder: Path, ring: KeyRing, keys_folder: Path | None) -> ChainCheck:

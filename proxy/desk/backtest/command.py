@@ -12,7 +12,7 @@ import typer
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.journal_access import gates_of, ring_of
+from proxy.operations.files.journal_access import gates_of, reading, ring_of
 from proxy.operations.parameters import DURATION, Text
 from proxy.operations.terminal import CONFIG, Json, Language
 
@@ -64,10 +64,11 @@ def backtest(
     request = _request(settings, gates, _folder_of(rules, settings), last_s or 0.0)
     if html is not None:
         _check_writable(html)
-    try:
-        answer = _with_progress(request, processes, progress)
-    except runner.CannotBacktest as error:
-        terminal.fail(error)
+    with reading(request.journal):
+        try:
+            answer = _with_progress(request, processes, progress)
+        except runner.CannotBacktest as error:
+            terminal.fail(error)
     if html is not None:
         from proxy.desk.backtest.offline_html import page
 
@@ -90,17 +91,9 @@ def _request(settings: Settings, gates: list[Settings], rules: Path, last_s: flo
     known = {one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers}
     (journal, node), *beside = [(one.journal, one.node) for one in gates]
     return BacktestRequest(
-        journal,
-        rules,
-        settings.category_tag,
-        known,
-        terminal.store_of(settings),
-        last_s,
-        time.time(),
-        ring_of(settings.sealing),
-        node,
-        tuple(beside),
-    )
+        journal, rules, settings.category_tag, known, terminal.store_of(settings), last_s, time.time(),
+        ring_of(settings.sealing), node, tuple(beside),
+    )  # fmt: skip
 
 
 def _folder_of(rules: str, settings: Settings) -> Path:

@@ -68,8 +68,9 @@ class DifferenceKey(NamedTuple):
 class Differences:
     """The differences of one window, and what they are counted against."""
 
-    def __init__(self, since: float, shown_until: float, revision: str = "") -> None:
-        """``since``: older messages only build the records. ``shown_until``: texts of codes sent later are not shown."""
+    def __init__(self, since: float, shown_until: float, revision: str = "", *, counts_repeats: bool = True) -> None:
+        """``since``: older messages only build the records. ``shown_until``: texts of codes sent later are not shown. ``counts_repeats``: one
+        of several processes does."""
         self.since, self.shown_until, self.revision = since, shown_until, revision
         self.messages = 0
         self.parts = 0
@@ -93,8 +94,7 @@ class Differences:
         """Differences though the same rules had decided: a fault of the journal or of the backtest, or changed settings."""
         self.on_paths: set[str] = set()
         """Rules that ask for the reply path of a port: here every path counts as proven."""
-        self.counts_repeats = True
-        """Whether this process counts repeats: one of several does."""
+        self._counts_repeats = counts_repeats
         self._rules: dict[str, tuple[str, ...]] = {}
         self._orders: dict[int, str] = {}
         self._passed: set[int] = set()
@@ -122,7 +122,7 @@ class Differences:
         elif item.kind == messages.REPEATED:
             again = unpack(requests.Repeated, item.body)
             if again.time >= self.since:
-                self.repeated += sum(again.counts.values()) if self.counts_repeats else 0
+                self.repeated += sum(again.counts.values()) if self._counts_repeats else 0
                 self.needless += sum(count for number, count in again.counts.items() if number in self._passed)
 
     def _ordered(self, body: bytes) -> None:

@@ -66,13 +66,9 @@ class Conditions:
             return False
         if self._judging is None:
             self._judging = Admission(
-                rules=rules,
-                store=self._store,
-                routes=self._lane,
-                tally=GateCounters(),
-                on_judge_error=ON_JUDGE_ERROR,
+                rules=rules, store=self._store, routes=self._lane, tally=GateCounters(), on_judge_error=ON_JUDGE_ERROR,
                 first_id=0,
-            )
+            )  # fmt: skip
             self._parts = self._new_parts(self._judging)
         self._judging.rules = rules
         self._revision = revision

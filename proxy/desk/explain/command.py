@@ -36,9 +36,6 @@ class ExplainContext(NamedTuple):
     notes: list[str]
     """What could not be considered, for the reader of the answer."""
 
-    def provider(self, name: str) -> Provider | None:
-        return provider_of(self.settings, name)
-
 
 def provider_of(settings: Settings | None, name: str) -> Provider | None:
     """The provider of the settings; fails for an unknown name."""
@@ -106,12 +103,11 @@ def explain(
             terminal.fail(
                 "--record: the gate answers by its own rules, now: say --config (or --control), and neither --rules nor --at"
             )
-        _by_record(
-            config, control, "json" if json else language, to=to, sender=sender, text=text, provider=provider, category=category
-        )
+        message_as_given = {"to": to, "from": sender, "text": text or None, "provider": provider or None}
+        _by_record(config, control, "json" if json else language, message_as_given, category)
         return
     context = context_of(rules, config, control)
-    known = context.provider(provider)
+    known = provider_of(context.settings, provider)
     declared = known.category if known is not None else None
     since = known.since if known is not None else None
     try:
@@ -130,24 +126,13 @@ def explain(
 
 
 def _by_record(
-    config: Path | None,
-    control: Path | None,
-    answer: str,
-    *,
-    to: str,
-    sender: str,
-    text: str,
-    provider: str,
-    category: str | None,
+    config: Path | None, control: Path | None, answer: str, message: dict[str, str | None], category: str | None
 ) -> None:
     """The gate's own answer, by what it knows of the person."""
-    known = provider_of(terminal.settings_of(config), provider)
-    args = {
-        "to": to, "from": sender, "text": text or None, "provider": provider or None, "answer": answer,
-        "category": category or (known.category.word if known is not None and known.category is not None else None),
-        "since": known.since if known is not None else None,
-    }  # fmt: skip
-    result = terminal.collect(config or CONFIG, control, "explain", **args)
+    known = provider_of(terminal.settings_of(config), message["provider"] or "")
+    since = known.since if known is not None else None
+    category = category or (known.category.word if known is not None and known.category is not None else None)
+    result = terminal.collect(config or CONFIG, control, "explain", **message, category=category, since=since, answer=answer)
     rows = [row for line in result.pop("lines") for row in line["rows"]]
     terminal.print_answer(result | {"rules": rows}, answer == "json", map(str, rows))
 

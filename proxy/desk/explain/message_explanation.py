@@ -197,35 +197,22 @@ def inquire(
     begin, look_back_s = target.about - RUN_IN_S, max(LOOK_BACK_S, window_s(today))
     groups, known = sources(disk, store if not beside else None, begin, look_back_s)
     until = target.about + RUN_IN_S
-    journals = [
-        _JournalReader(found).listen(groups),
-        *(takewhile(lambda one: one.time <= until, groups_of(one)) for one in beside.values()),
-    ]
-    before, left = rebuild(
-        journals,
-        [node, *beside],
-        begin,
-        look_back_s,
-        hear=[lambda _: None] * len(journals),
-        is_own=lambda one: one == recipient,
-        store=known,
-    )
+    others = (takewhile(lambda one: one.time <= until, groups_of(one)) for one in beside.values())
+    journals = [_JournalReader(found).listen(groups), *others]
+
+    def is_own(person: int) -> bool:
+        return person == recipient
+
+    nothing = [lambda _: None] * len(journals)
+    before, left = rebuild(journals, [node, *beside], begin, look_back_s, hear=nothing, is_own=is_own, store=known)
     rejudge = _Rejudge(found, before.store, today)
     reruns = [
         Rerun(
-            before.store,
-            then,
-            senders,
-            rejudge.hear if own else lambda _: None,
-            lambda _: None,
-            None,
-            replayed,
-            lambda one: one == recipient,
-            rejudge.look if own else None,
-            others=before.others,
+            before.store, then, senders, (lambda _: None) if place else rejudge.hear, lambda _: None, None, replayed, is_own,
+            None if place else rejudge.look, before.others,
         )
-        for replayed, own in zip(before.found, (True, *(False for _ in beside)), strict=True)
-    ]
+        for place, replayed in enumerate(before.found)
+    ]  # fmt: skip
     for whose, group in left:
         if rejudge.waits:
             reruns[whose].apply_group(group)

@@ -174,11 +174,8 @@ def as_dict(view: View) -> dict[str, Any]:
 def _optouts(one: OptOutCounts, least: int) -> dict[str, Any]:
     per_10k = None if one.per_10k is None else round(one.per_10k, 2)
     return {
-        "name": one.name,
-        "optouts": one.count,
-        "sent": disclosure_control.shown_number(one.sent, least),
-        "per_10k": per_10k,
-    }
+        "name": one.name, "optouts": one.count, "sent": disclosure_control.shown_number(one.sent, least), "per_10k": per_10k,
+    }  # fmt: skip
 
 
 def as_text(view: View) -> Iterator[str]:

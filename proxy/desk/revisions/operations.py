@@ -12,16 +12,15 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.operations import about
-from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.revisions import Revised
 from proxy.model.counters import GateCounters
-from proxy.model.roles import Asker, Permission
+from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Button, Operations, operation
@@ -33,6 +32,9 @@ from proxy.operations.terminal import format_time, table_lines
 from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import REGISTRIES, may_be_pushed
 
+if TYPE_CHECKING:
+    from proxy.desk.revisions.rule_deployment import RuleDeployment
+
 LATELY_S = 60.0
 HISTORY_SHOWN = 20
 RULES_A_LINE = 50
@@ -40,13 +42,12 @@ FILES_MAX, PUSHED_MAX = 50, 2_000_000
 """Of one push: files, and characters in all of them."""
 EVERY_S = 10.0
 """How often hits are looked at: of a few thousand counts a millisecond's work."""
-
-
 REVISION_PATTERN = "[0-9a-f]{1,16}"
 REVISED = SharedSchema("Revised", Revised)
 Revision = Annotated[
     str, Text("Which set: its revision, or the first digits of it.", 16, REVISION_PATTERN, flag="-", metavar="REVISION")
 ]
+Earlier = Annotated[str, Text("To which set; else to the one before.", 16, REVISION_PATTERN, flag="-", metavar="REVISION")]
 
 
 class RecentHits:
@@ -76,29 +77,11 @@ class RecentHits:
         return found
 
 
-class RuleDeployer(Protocol):
-    """Deploys sets of rules. Each method returns the event once it is synced; CommandRefused if it cannot be done."""
-
-    @property
-    def revisions(self) -> RevisionHistory: ...
-    async def approve(self, revision: str, asker: Asker) -> Revised: ...
-    async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
-    async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
-    async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised: ...
-    async def roll_back(self, revision: str, who: str, why: str) -> Revised: ...
-    async def take(self, who: str, why: str) -> Revised: ...
-
-
 class WithRevisions(Gate, Protocol):
     """A gate that deploys sets of rules."""
 
     @property
-    def rule_deployment(self) -> RuleDeployer: ...
-
-
-def event_row(event: Revised) -> dict[str, Any]:
-    """An event as a mapping for answers."""
-    return event._asdict()
+    def rule_deployment(self) -> RuleDeployment: ...
 
 
 @dataclass(frozen=True)
@@ -127,7 +110,27 @@ class RulesFiles(Form):
         return value
 
     async def hear(self, call: Call) -> dict[str, bytes]:
-        return await _read_files(call)
+        """CommandRefused for a wrong name or too many files."""
+        found: dict[str, str] = {}
+        while True:
+            said = await call.hear()
+            if said.get("end"):
+                break
+            name, text = said.get("file"), said.get("text")
+            if not isinstance(name, str) or not may_be_pushed(name):
+                raise CommandRefused(
+                    "file: must be the name of a rules file, a registry or a list of words: caps.yaml, registries/ports.csv"
+                )
+            if not isinstance(text, str):
+                raise CommandRefused(f"{name}: 'text' is missing")
+            found[name] = found.get(name, "") + text
+            if len(found) > FILES_MAX or sum(map(len, found.values())) > PUSHED_MAX:
+                raise CommandRefused(
+                    f"more than {FILES_MAX} files or {PUSHED_MAX:,} characters: put them into the folder of the rules"
+                )
+        if not found:
+            raise CommandRefused("no file was given")
+        return {name: text.encode("utf-8", "replace") for name, text in found.items()}
 
 
 # -- answers as text
@@ -201,15 +204,12 @@ class Rules(Operations, group="rules"):
             "orders": [orders.order_row(order) for order in rules.orders],
             "rules": [
                 {
-                    "rule": rule.id,
-                    "mode": rule.mode,
-                    "say": rule.say,
-                    "where": f"{rule.file}:{rule.line}" if rule.file else "",
+                    "rule": rule.id, "mode": rule.mode, "say": rule.say, "where": f"{rule.file}:{rule.line}" if rule.file else "",
                     "hits_last_minute": hits[rule.id],
                 }
                 for rule in (*rules.rules, *rules.ordered)
             ],
-        }
+        }  # fmt: skip
 
     @operation(
         Permission.OPERATE, record="operated", by_hand="ends with 1 where there are faults",
@@ -227,18 +227,14 @@ class Rules(Operations, group="rules"):
         return {"revision": revision, "changed": revision != before, "proposed": proposed, "problems": problems}
 
     @operation(
-        Permission.SEE,
-        answer={"events": [REVISED], "kept": int},
-        get=True,
-        text=_past,
-        example="gate106 rules history --last 5",
-    )
+        Permission.SEE, answer={"events": [REVISED], "kept": int}, get=True, text=_past, example="gate106 rules history --last 5",
+    )  # fmt: skip
     async def history(
         self, call: Call, last: Annotated[int, Integer("How many events.", 1, EVENTS_MAX, shown="20")] = HISTORY_SHOWN
     ) -> Answer:
         """Show the history of sets of rules: who brought them and what changed; the newest first."""
         events = self._gate.rule_deployment.revisions.events
-        return {"events": [event_row(one) for one in reversed(events[-last:])], "kept": len(events)}
+        return {"events": [one._asdict() for one in reversed(events[-last:])], "kept": len(events)}
 
     @operation(
         Permission.APPROVE, answer=REVISED, record="revised", text=event_lines,
@@ -246,7 +242,7 @@ class Rules(Operations, group="rules"):
     )  # fmt: skip
     async def approve(self, call: Call, revision: Revision) -> Answer:
         """Approve a set of rules that waits, as a second person: it is in force when the command ends."""
-        return event_row(await self._gate.rule_deployment.approve(revision, call.asker))
+        return (await self._gate.rule_deployment.approve(revision, call.asker))._asdict()
 
     @operation(
         Permission.APPROVE, answer=REVISED, record="revised", text=event_lines,
@@ -255,22 +251,15 @@ class Rules(Operations, group="rules"):
     )  # fmt: skip
     async def reject(self, call: Call, revision: Revision, why: Why) -> Answer:
         """Reject a set of rules that waits: it is kept out until the files change."""
-        return event_row(await self._gate.rule_deployment.reject(revision, call.asker, call.who, why))
+        return (await self._gate.rule_deployment.reject(revision, call.asker, call.who, why))._asdict()
 
     @operation(
         Permission.ENTER, answer=REVISED, record="revised", text=event_lines,
         example="gate106 rules rollback --why 'codes were refused'",
     )  # fmt: skip
-    async def rollback(
-        self,
-        call: Call,
-        why: Why,
-        revision: Annotated[
-            str, Text("To which set; else to the one before.", 16, REVISION_PATTERN, flag="-", metavar="REVISION")
-        ] = "",
-    ) -> Answer:
+    async def rollback(self, call: Call, why: Why, revision: Earlier = "") -> Answer:
         """Put an earlier set of rules into force, at once. The folder's is kept out until its files change."""
-        return event_row(await self._gate.rule_deployment.roll_back(revision, call.who, why))
+        return (await self._gate.rule_deployment.roll_back(revision, call.who, why))._asdict()
 
     @operation(
         Permission.SEE, answer={"since": float, "until": float, "rules": [{"rule": str, "hits": object, "shadow": object}]},
@@ -280,11 +269,9 @@ class Rules(Operations, group="rules"):
         """Report each rule's hits of the last day: ``hits`` by province, ``shadow`` by what it would have said."""
         told, shadow = self._hits.lately(), self._hits.shadow_lately()
         names = sorted(told.keys() | shadow.keys())
-        for start in range(0, len(names), RULES_A_LINE):
-            few = names[start : start + RULES_A_LINE]
-            await call.say(
-                {"rules": [{"rule": name, "hits": told.get(name, {}), "shadow": shadow.get(name, {})} for name in few]}
-            )
+        rows = [{"rule": name, "hits": told.get(name, {}), "shadow": shadow.get(name, {})} for name in names]
+        for start in range(0, len(rows), RULES_A_LINE):
+            await call.say({"rules": rows[start : start + RULES_A_LINE]})
         return {"since": self._hits.since, "until": self._gate.now()}
 
     @operation(Permission.ENTER, answer=REVISED, record="revised", by_hand="reads the files")
@@ -296,7 +283,7 @@ class Rules(Operations, group="rules"):
         why: Why,
     ) -> Answer:
         """Bring rules files to the gate without writing them into its folder: with two persons they wait for the second."""
-        return event_row(await self._gate.rule_deployment.push(on, files, call.who, why))
+        return (await self._gate.rule_deployment.push(on, files, call.who, why))._asdict()
 
     @operation(
         Permission.ENTER, answer=REVISED, record="revised", text=event_lines,
@@ -305,7 +292,7 @@ class Rules(Operations, group="rules"):
     )  # fmt: skip
     async def withdraw(self, call: Call, revision: Revision, why: Why) -> Answer:
         """Withdraw your own set of rules that waits."""
-        return event_row(await self._gate.rule_deployment.withdraw(revision, call.asker, call.who, why))
+        return (await self._gate.rule_deployment.withdraw(revision, call.asker, call.who, why))._asdict()
 
     @operation(
         Permission.ENTER, answer=REVISED, record="revised", text=event_lines,
@@ -313,28 +300,4 @@ class Rules(Operations, group="rules"):
     )  # fmt: skip
     async def take(self, call: Call, why: Why) -> Answer:
         """Take the folder's set of rules, though it was rolled back or turned down."""
-        return event_row(await self._gate.rule_deployment.take(call.who, why))
-
-
-async def _read_files(call: Call) -> dict[str, bytes]:
-    """Rules files by name; CommandRefused for a wrong name or too many files."""
-    found: dict[str, str] = {}
-    while True:
-        said = await call.hear()
-        if said.get("end"):
-            break
-        name, text = said.get("file"), said.get("text")
-        if not isinstance(name, str) or not may_be_pushed(name):
-            raise CommandRefused(
-                "file: must be the name of a rules file, a registry or a list of words: caps.yaml, registries/ports.csv"
-            )
-        if not isinstance(text, str):
-            raise CommandRefused(f"{name}: 'text' is missing")
-        found[name] = found.get(name, "") + text
-        if len(found) > FILES_MAX or sum(map(len, found.values())) > PUSHED_MAX:
-            raise CommandRefused(
-                f"more than {FILES_MAX} files or {PUSHED_MAX:,} characters: put them into the folder of the rules"
-            )
-    if not found:
-        raise CommandRefused("no file was given")
-    return {name: text.encode("utf-8", "replace") for name, text in found.items()}
+        return (await self._gate.rule_deployment.take(call.who, why))._asdict()

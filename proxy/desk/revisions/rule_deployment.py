@@ -154,11 +154,18 @@ class RuleDeployment:
     def _agreed_but_unwritten(self) -> None:
         """What was agreed on could not be written here."""
 
+    async def _follow_before_deciding(self, *, alone: bool) -> None:
+        """Follows all decisions of other gates. CommandRefused where it cannot, unless ``alone`` goes on even if the store is out of reach."""
+
     @contextlib.asynccontextmanager
     async def _deciding(self, *, alone: bool = False) -> AsyncIterator[None]:
-        """Wraps a decision. ``alone``: goes on even if other gates' decisions are not known."""
+        """Wraps a decision."""
         async with self._lock:
-            yield
+            await self._follow_before_deciding(alone=alone)
+            try:
+                yield
+            except (Impossible, NotAllowed) as error:
+                raise CommandRefused(str(error)) from None
 
     # -- the folder
 
@@ -224,44 +231,34 @@ class RuleDeployment:
     async def approve(self, revision: str, asker: Asker) -> Revised:
         async with self._deciding():
             known = {one.name for one in self._people}
-            event = self._checked(lambda: self.revisions.approved(revision, asker, known, time.time(), self._folder))
+            event = self.revisions.approved(revision, asker, known, time.time(), self._folder)
             return await self._commit(event, self._waiting)
 
     async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
         async with self._deciding():
-            event = self._checked(lambda: self.revisions.rejected(revision, asker, who, why, time.time(), self._folder))
-            return await self._commit(event, None)
+            return await self._commit(self.revisions.rejected(revision, asker, who, why, time.time(), self._folder), None)
 
     async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
         async with self._deciding():
-            event = self._checked(lambda: self.revisions.withdrawn(revision, asker, who, why, time.time(), self._folder))
-            return await self._commit(event, None)
+            return await self._commit(self.revisions.withdrawn(revision, asker, who, why, time.time(), self._folder), None)
 
     async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised:
         """A set made of another, some of whose rules files are as they are given here; the folder stays as it is."""
         async with self._deciding():
-            base = self._base(on)
+            base = self.revisions.base(on)
             try:
                 found = await self._background.run(lambda rest: self._load(self.kept.path(base), self.rules, rest, files))
             except RulesError as error:
                 raise CommandRefused("\n".join(map(str, error.problems[:PROBLEMS_SHOWN]))) from None
             changed, revision = changes(self._current.contents, found.contents), found.rules.revision
-            event = self._checked(
-                lambda: self.revisions.pushed(
-                    revision, base, who, why, changed, self._folder, time.time(), four_eyes=self._four_eyes
-                )
+            event = self.revisions.pushed(
+                revision, base, who, why, changed, self._folder, time.time(), four_eyes=self._four_eyes
             )
             return await self._commit(event, found)
 
-    def _base(self, on: str) -> str:
-        try:
-            return self.revisions.base(on)
-        except Impossible as error:
-            raise CommandRefused(str(error)) from None
-
     async def roll_back(self, revision: str, who: str, why: str) -> Revised:
         async with self._deciding(alone=True):
-            event = self._checked(lambda: self.revisions.rolled_back(revision, who, why, self._folder, time.time()))
+            event = self.revisions.rolled_back(revision, who, why, self._folder, time.time())
             try:
                 found = await self._background.run(lambda rest: self._load_kept(event.revision, self.rules, rest))
             except StateError as error:
@@ -277,17 +274,10 @@ class RuleDeployment:
             except RulesError as error:
                 raise CommandRefused(f"{error.problems[0]} (gate106 check finds all mistakes)") from None
             changed = changes(self._current.contents, found.contents)
-            event = self._checked(lambda: self.revisions.taken(who, why, changed, time.time(), four_eyes=self._four_eyes))
+            event = self.revisions.taken(who, why, changed, time.time(), four_eyes=self._four_eyes)
             if event.revision != found.rules.revision:
                 raise CommandRefused("the folder has changed meanwhile: see gate106 rules")
             return await self._commit(event, found)
-
-    @staticmethod
-    def _checked(what: Callable[[], Revised]) -> Revised:
-        try:
-            return what()
-        except (Impossible, NotAllowed) as error:
-            raise CommandRefused(str(error)) from None
 
     # -- what it brings
 
@@ -337,10 +327,8 @@ class RuleDeployment:
         return sequence
 
     def _write_rules(self, found: Loaded) -> None:
-        rules = found.rules
-        self._host.write(
-            messages.RULES, pack(gate_events.Rules(time.time(), rules.revision, tuple(rule.id for rule in rules.rules)))
-        )
+        ids = tuple(rule.id for rule in found.rules.rules)
+        self._host.write(messages.RULES, pack(gate_events.Rules(time.time(), found.rules.revision, ids)))
 
     def _cannot_keep(self, error: OSError) -> str:
         return f"{error.filename or self.kept.folder}: its files cannot be kept: {error.strerror or error} (settings: revisions.folder)"
@@ -349,8 +337,7 @@ class RuleDeployment:
         self._waiting, self.proposal = found, CandidateRules(found.rules, self._tally)
 
     def _forget_files(self) -> None:
-        now = self.revisions.now
-        self.kept.forget({now.in_force, now.proposed})
+        self.kept.forget({self.revisions.now.in_force, self.revisions.now.proposed})
 
     async def _release(self, rules: RuleSet) -> None:
         await self._background.run(rules.forget)

@@ -94,9 +94,8 @@ class RevisionHistory:
         now = self.now
         self.base(on)
         if revision in (now.in_force, now.proposed):
-            raise Impossible(
-                f"{revision} {'is in force' if revision == now.in_force else 'waits'} already: nothing was changed"
-            )
+            state = "is in force" if revision == now.in_force else "waits"
+            raise Impossible(f"{revision} {state} already: nothing was changed")
         beside = folder or now.kept_out or now.in_force
         if four_eyes and now.in_force:
             author, kept_out = who.partition(" (")[0], beside if beside not in (now.in_force, revision) else ""

@@ -79,10 +79,7 @@ class SandboxRules:
 
     def tried(self, revision: str, instead: Mapping[str, str], message: Mapping[str, str]) -> dict[str, Any]:
         """The verdict of a set on a message to a recipient without history."""
-        try:
-            loaded = self._loaded(revision, instead)
-        except RulesError as error:
-            raise SandboxError(str(error.problems[0])) from None
+        loaded = self._loaded(revision, instead)
         provider = {one.name: one for one in self.settings.providers}.get(message.get("provider", ""))
         category = message.get("category") or None
         declared = Category.of(category) if category else provider.category if provider else None
@@ -94,15 +91,14 @@ class SandboxRules:
             )  # fmt: skip
         except (NotARecipient, ValueError) as error:
             raise SandboxError(str(error)) from None
-        found = explanation.as_dict()
-        found["rules"] = [
+        rules = [
             {
                 "rule": part.rule, "say": part.say, "mode": part.mode, "objects": bool(part.change),
                 "says": both_languages(part.says), "why": both_languages(part.why), "change": both_languages(part.change),
             }
             for part in explanation.parts
         ]  # fmt: skip
-        return {**found, "at": at}
+        return {**explanation.as_dict(), "rules": rules, "at": at}
 
     def differs(self, before: str, after: str, instead: Mapping[str, str]) -> list[dict[str, Any]]:
         """File by file: rules as lines, of anything else only how long it is."""
@@ -129,10 +125,7 @@ class SandboxRules:
 
     def spread(self, revision: str, instead: Mapping[str, str], into: str) -> str:
         """Writes the set into a folder; its revision."""
-        try:
-            loaded = self._loaded(revision, instead)
-        except RulesError as error:
-            raise SandboxError(str(error.problems[0])) from None
+        loaded = self._loaded(revision, instead)
         for name, data in loaded.files.items():
             path = Path(into) / name
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -196,18 +189,14 @@ def main() -> None:
     sets = SandboxRules(Path(sys.argv[1]))
     sets.begin()
     handlers: Mapping[str, Callable[..., Any]] = {
-        "told": sets.describe,
-        "tried": sets.tried,
-        "differs": sets.differs,
-        "tables": sets.tables,
-        "spread": sets.spread,
-    }
+        "told": sets.describe, "tried": sets.tried, "differs": sets.differs, "tables": sets.tables, "spread": sets.spread,
+    }  # fmt: skip
     for line in sys.stdin.buffer:
         request = json.loads(line)
         try:
             answer: dict[str, Any] = {"ok": handlers[request.pop("do")](**request)}
-        except SandboxError as error:
-            answer = {"wrong": str(error)}
+        except (SandboxError, RulesError) as error:
+            answer = {"wrong": str(error.problems[0] if isinstance(error, RulesError) else error)}
         except Exception as error:  # noqa: BLE001 # whatever a draft brings about, the next one is answered
             answer = {"wrong": f"it failed inside ({type(error).__name__}): a fault of gate106, please report it"}
         sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace") + b"\n")

@@ -286,21 +286,8 @@ def _event(fate: HistoryEvent, names: Names, *, whole: bool) -> dict[str, Any]:
 
 def _hit(hit: Hit, number: str, *, whole: bool) -> dict[str, Any]:
     return {
-        "id": hit.name,
-        "at": hit.at,
-        "to": number,
-        "provider": hit.provider,
-        "account": hit.account,
-        "from": hit.port,
-        "category": hit.category,
-        "signature": hit.signature,
-        "text": _shown(hit.text, whole=whole),
-        "verdict": hit.verdict,
-        "reason": hit.reason,
-        "status": hit.status,
-        "rules": hit.rules.split(),
-        "revision": hit.revision,
-        "parts": hit.parts,
-        "records": hit.sequences,
-        "became": [_fated(fate, whole=whole) for fate in hit.fates],
-    }
+        "id": hit.name, "at": hit.at, "to": number, "provider": hit.provider, "account": hit.account, "from": hit.port,
+        "category": hit.category, "signature": hit.signature, "text": _shown(hit.text, whole=whole), "verdict": hit.verdict,
+        "reason": hit.reason, "status": hit.status, "rules": hit.rules.split(), "revision": hit.revision, "parts": hit.parts,
+        "records": hit.sequences, "became": [_fated(fate, whole=whole) for fate in hit.fates],
+    }  # fmt: skip

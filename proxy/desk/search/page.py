@@ -131,15 +131,9 @@ async def evidence(request: PageRequest) -> Response:
     with tempfile.TemporaryDirectory(prefix="gate106-pack-") as folder:
         out = Path(folder) / "pack.zip"
         await request.run(
-            "evidence",
-            "pack",
-            f"--message={name}",
-            f"--out={out}",
-            f"--why={request.form('why')}",
-            *unmasked,
-            within_s=PACK_S,
+            "evidence", "pack", f"--message={name}", f"--out={out}", f"--why={request.form('why')}", *unmasked, within_s=PACK_S,
             fine=(0,),
-        )
+        )  # fmt: skip
         data = out.read_bytes()
     headers = {"Content-Disposition": f'attachment; filename="evidence-{name.replace(":", "-")}.zip"'}
     return Response(data, media_type="application/zip", headers=headers)

@@ -52,6 +52,7 @@ def reading(folder: Path) -> Iterator[None]:
 
     from proxy.journal.scan import JournalDamaged
     from proxy.journal.sealing import SealingError
+    from proxy.journal.segment import SegmentFault
     from proxy.state import StateError
 
     try:
@@ -62,6 +63,8 @@ def reading(folder: Path) -> Iterator[None]:
         fail(error)
     except FileNotFoundError as error:
         fail(f"{error.filename}: is gone while the journal is read (run it again)")
+    except SegmentFault as error:
+        fail(f"{folder}: {error}: see gate106 journal verify")
     except (OSError, ValueError, struct.error) as error:
         fail(f"{folder}: the journal cannot be read: {error}")
 

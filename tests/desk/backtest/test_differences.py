@@ -352,8 +352,7 @@ def test_results_of_two_processes_add_up_to_that_of_one(harness: Harness, tmp_pa
     other = rules_of(tmp_path, RULES.replace("count: 3", "count: 2"))
     whole, halves = again(harness, other), []
     for share in (0, 1):
-        half = Differences(0.0, 1e12, other.revision)
-        half.counts_repeats = not share
+        half = Differences(0.0, 1e12, other.revision, counts_repeats=not share)
         mine = lambda person, share=share: person % 2 == share  # noqa: E731
         store, before, left = rebuild_one(groups_of(harness.disk), 0.0, 0, half.note, is_own=mine)
         Rerun(store, lambda _: other, Senders(KNOWN), half.count, half.skip, half.note, before, mine).run(left)
