@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from proxy.archive.person_erasure import ErasurePlan, ErasureResult
     from proxy.archive.secret_keys import ArchiveKeys
     from proxy.config import ArchiveLocations
-    from proxy.journal.disk import OsDisk
     from proxy.journal.erasure import RedactedGroup
 
 
@@ -55,8 +54,7 @@ def erase(
     except KeysError as error:
         fail(error)
     gate_client = _ErasureClient(control or places.control, keys.person(person), why)
-    disk = disk_of(places.journal, places.sealing)
-    plan, done = _erase(places, disk, keys, person, gate_client, early=early)
+    plan, done = _erase(places, keys, person, gate_client, early=early)
     if json:
         as_json({"erased": done._asdict(), "looked_through": len(plan.removed), "stays": plan.stays})
         return
@@ -96,7 +94,7 @@ def _base64(octets: bytes) -> str:
 
 
 def _erase(
-    places: ArchiveLocations, disk: OsDisk, keys: ArchiveKeys, person: int, gate_client: _ErasureClient, *, early: bool
+    places: ArchiveLocations, keys: ArchiveKeys, person: int, gate_client: _ErasureClient, *, early: bool
 ) -> tuple[ErasurePlan, ErasureResult]:
     from proxy.archive import person_erasure
     from proxy.archive.manifest import ManifestError
@@ -105,7 +103,7 @@ def _erase(
     from proxy.journal.segment import SegmentFault
     from proxy.journal.write_ahead_log import JournalError
 
-    answer = gate_client.begin(early=early)
+    disk, answer = disk_of(places.journal, places.sealing), gate_client.begin(early=early)
     holds = [Hold(begin, end, why) for begin, end, why in answer["holds"]]
     try:
         before = time.time() - (0.0 if early else person_erasure.KEPT_S)

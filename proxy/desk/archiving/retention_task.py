@@ -89,8 +89,12 @@ class RetentionTask:
 
     async def put(self, name: str) -> bool:
         """Puts a segment's successor, which lies beside it, into its place; False if the segment has been removed. OSError."""
+        disk = self._journal.disk
         async with self._one_at_a_time:
-            return await asyncio.to_thread(_replace_segment, self._journal.disk, name)
+            if not isinstance(disk, OsDisk) or name not in await asyncio.to_thread(disk.list):
+                return False
+            await asyncio.to_thread(atomic_files.commit_file, disk.path / name)
+            return True
 
     async def _plan(self, most: int) -> retention.RetentionPlan:
         gate, journal = self._gate, self._journal
@@ -108,13 +112,6 @@ class RetentionTask:
             "journal_free_bytes": float(self._journal.disk.room()),
             "journal_oldest_s": self._since,
         }
-
-
-def _replace_segment(disk: Disk, name: str) -> bool:
-    if not isinstance(disk, OsDisk) or name not in disk.list():
-        return False
-    atomic_files.commit_file(disk.path / name)
-    return True
 
 
 def _summary(goes: Sequence[retention.ClosedSegment]) -> dict[str, Any]:

@@ -45,18 +45,16 @@ def verify(
     """Check every record, the chain over all commit groups, and the tables made of them; of a gate of several workers all their journals.
     Exit 1 if anything was altered, or is missing with no record of its removal: the first such record is named. A sealed journal needs no
     key for its chain; with it, each group is opened."""
-    from proxy.journal.disk import SUFFIX
+    from proxy.archive.access_records import FOLDER
+    from proxy.journal.disk import SUFFIX, OsDisk
 
     keys_folder, sealing = None, tuple(key or ())
     folders: list[tuple[Path, int | None]] = [] if folder is None else [(folder, None)]
     if folder is None:
         places = places_of(config, every=True, hint=OR_FOLDER)
-        folders, archive, keys_folder = (
-            [*places.journals] or [(places.journal, places.node)],
-            places.archive.folder,
-            places.archive.keys,
-        )
-        archive, sealing = archive if archive.is_dir() else None, sealing or places.sealing.keys
+        folders = [*places.journals] or [(places.journal, places.node)]
+        archive, keys_folder = places.archive.folder if places.archive.folder.is_dir() else None, places.archive.keys
+        sealing = sealing or places.sealing.keys
     for one in (*(one for one, _ in folders), archive):
         if one is not None and not one.is_dir():
             fail(f"{one}: no such folder")
@@ -65,11 +63,11 @@ def verify(
         fail(f"{folder}: no journal: there are no segments in it{beside}")
     ring = _ring(sealing)
     chains = [_check_chain(one, ring, keys_folder) for one, _ in folders]
-    proved = (
-        _verify_tables([(_disk(one, ring), node) for one, node in folders], archive, keys_folder) if archive is not None else []
-    )
+    disks = [(OsDisk(one, ring), node) for one, node in folders]
+    proved = _verify_tables(disks, archive, keys_folder) if archive is not None else []
     faults = [fault for one in proved for fault in one.faults]
-    accesses = _access_journal(archive, ring) if archive is not None else None
+    looks = archive / FOLDER if archive is not None else None  # the small journal that searches write themselves
+    accesses = _scan(looks, ring)[0] if looks is not None and looks.is_dir() else None
     unreadable = accesses and (str(accesses.damage or "") or _removed_records(accesses))
     if unreadable:
         faults.append(f"who looked while no gate ran: {unreadable}")
@@ -96,10 +94,10 @@ class ChainCheck(NamedTuple):
     damage: str | None
 
     def as_dict(self) -> dict[str, Any]:
-        report = self.report
+        report, removed = self.report, [{**one._asdict(), "digest": one.digest.hex()} for one in self.removed]
         return report._asdict() | {
-            "folder": str(self.folder), "holes": [one._asdict() for one in report.holes], "damage": self.damage,
-            "cut": report.cut._asdict() if report.cut else None, "removed": [_removal_dict(one) for one in self.removed],
+            "folder": str(self.folder), "holes": [one._asdict() for one in report.holes], "damage": self.damage, "removed": removed,
+            "cut": report.cut._asdict() if report.cut else None,
             "redactions": [[last, before.hex(), now.hex()] for last, before, now in report.redactions],
         }  # fmt: skip
 
@@ -188,12 +186,6 @@ def _ring(files: Sequence[Path]) -> KeyRing:
         return KeyRing()
 
 
-def _disk(folder: Path, ring: KeyRing) -> OsDisk:
-    from proxy.journal.disk import OsDisk
-
-    return OsDisk(folder, ring)
-
-
 def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, keys_folder: Path | None) -> list[VerifiedNode]:
     """Checks the tables against the journals at hand."""
     from proxy.archive import verification
@@ -215,14 +207,6 @@ def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, ke
         return verification.verify_all_tables(archive, journals, keys)
     except OSError as error:
         fail(f"{error.filename or archive}: {error.strerror or error}")
-
-
-def _access_journal(archive: Path, ring: KeyRing) -> ScanReport | None:
-    """Scans the small journal that searches write themselves; None if there has been no such search."""
-    from proxy.archive.access_records import FOLDER
-
-    folder = archive / FOLDER
-    return _scan(folder, ring)[0] if folder.is_dir() else None
 
 
 def _removed_records(accesses: ScanReport) -> str:
@@ -247,7 +231,3 @@ def _scan(folder: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
                 fail(f"{error.filename}: is gone while the journal is read (run it again)")
         except OSError as error:
             fail(f"{error.filename or folder}: {error.strerror or error}")
-
-
-def _removal_dict(one: Any) -> dict[str, Any]:
-    return {**one._asdict(), "digest": one.digest.hex()}

@@ -42,7 +42,6 @@ def pack(
     json: Json = False,
 ) -> None:
     """Make a signed ZIP with all about one message: PDF, JSON, rules of then, chain proof. The journal records who made it."""
-    import hashlib
     import time
 
     from proxy.desk.explain.message_command import inquiry_of
@@ -66,20 +65,13 @@ def pack(
     data, proof = _make_pack(
         settings, journal or settings.journal, found, rules, answer, given, time.time(), whole=unmasked, chain=with_chain
     )
-    digest = hashlib.sha256(data).hexdigest()
-    try:
-        with hardening.create_private_file(out) as file:
-            file.write(data)
-    except OSError as error:
-        fail(f"{out}: {error.strerror or error}")
+    digest = _write(out, data)
     if case is not None:
         ask(config, control, "complaint.note", id=case, why=f"{out.name}, SHA-256 {digest}: {why}"[:500])
     told_of = {"file": str(out), "message": place, "sha256": digest, "bytes": len(data), "masked": not unmasked}
-    print_answer(
-        told_of | {"proves": proof.said["proves"]},
-        json,
-        [f"{out}: message {place}, {len(data):,} bytes, SHA-256 {digest}", proof.said["proves"]["en"]],
-    )
+    proves = proof.said["proves"]
+    lines = [f"{out}: message {place}, {len(data):,} bytes, SHA-256 {digest}", proves["en"]]
+    print_answer(told_of | {"proves": proves}, json, lines)
 
 
 @command("evidence verify", example="gate106 evidence verify case-17.zip --key head.pub")
@@ -113,21 +105,27 @@ def verifier(
     json: Json = False,
 ) -> None:
     """Write one file that checks packs without a gate: `python3 verify.pyz case-17.zip` needs nothing else."""
-    import hashlib
-
     from proxy.desk.evidence import verifier as alone
-    from proxy.runtime import hardening
 
     data = alone.build()
+    digest = _write(out, data)
+    print_answer(
+        {"file": str(out), "bytes": len(data), "sha256": digest}, json, [f"{out}: {len(data):,} bytes, SHA-256 {digest}"]
+    )
+
+
+def _write(out: Path, data: bytes) -> str:
+    """Writes a file that only its owner may read; returns its SHA-256."""
+    import hashlib
+
+    from proxy.runtime import hardening
+
     try:
         with hardening.create_private_file(out) as file:
             file.write(data)
     except OSError as error:
         fail(f"{out}: {error.strerror or error}")
-    digest = hashlib.sha256(data).hexdigest()
-    print_answer(
-        {"file": str(out), "bytes": len(data), "sha256": digest}, json, [f"{out}: {len(data):,} bytes, SHA-256 {digest}"]
-    )
+    return hashlib.sha256(data).hexdigest()
 
 
 # -- what is in it
@@ -169,14 +167,8 @@ def _make_pack(
         "case": _case(case, found) if case is not None else None,
         "proof": proof.said,
     }
-    files = {
-        EVIDENCE: as_bytes(said),
-        "evidence.pdf": evidence_pdf.evidence(said),
-        PROOF: as_bytes(proof.said),
-        **_rule_files(settings, found),
-    }
-    if proof.chain:
-        files[CHAIN] = proof.chain
+    files = {EVIDENCE: as_bytes(said), "evidence.pdf": evidence_pdf.evidence(said), PROOF: as_bytes(proof.said)}
+    files |= _rule_files(settings, found) | ({CHAIN: proof.chain} if proof.chain else {})
     about = {"message": said["message"]["message"], "masked": not whole, "made": time_windows.local(now), "node": settings.node}
     return packed(files, about, keys), proof
 

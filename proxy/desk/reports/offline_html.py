@@ -11,8 +11,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from proxy.console.offline_charts import Bar, Column, bars, columns, rendered
-from proxy.desk.reports import disclosure_control
 from proxy.desk.reports.daily_report import DEFERRED, REFUSED, SENT
+from proxy.desk.reports.disclosure_control import bar_length, shown
 from proxy.desk.reports.report_text import View, translated
 
 TEMPLATE = Path(__file__).with_name("reports_offline.html")
@@ -28,16 +28,21 @@ def page(view: View, language: str = "zh") -> str:
 
     def drawn(title: str, rows: Sequence[tuple[str, int]], kind: str) -> Markup:
         least = view.least
-        shown = [(say(name), count if count >= least else 0, disclosure_control.shown(count, least)) for name, count in rows]
-        return bars([Bar(name, ((kind, count),), note) for name, count, note in shown[:ROWS_SHOWN]], title)
+        return bars(
+            [
+                Bar(say(name), ((kind, count if count >= least else 0),), shown(count, least))
+                for name, count in rows[:ROWS_SHOWN]
+            ],
+            title,
+        )
 
     hours = [
-        Column(f"{hour:02}", tuple((kind, disclosure_control.bar_length(one[fate])) for fate, kind in CLASSES.items()))
+        Column(f"{hour:02}", tuple((kind, bar_length(one[fate])) for fate, kind in CLASSES.items()))
         for hour, one in view.hours()
     ]
     title = f"{say('Sheet of the day')} {view.day}"
     optouts = [(kind, one.name or "(none)", *cells) for kind, one, cells in view.optout_rows()]
     return rendered(
-        TEMPLATE, title, language, say, view=view, sheet=view.sheet, classes=CLASSES, shown=disclosure_control.shown, drawn=drawn,
+        TEMPLATE, title, language, say, view=view, sheet=view.sheet, classes=CLASSES, shown=shown, drawn=drawn,
         hours=columns(hours, "submits by hour"), optouts=optouts,
     )  # fmt: skip

@@ -20,8 +20,8 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from proxy.desk.reports import disclosure_control
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
+from proxy.desk.reports.disclosure_control import bar_length, shown
 from proxy.desk.reports.report_text import View, translated
 from proxy.model.redact import printable
 
@@ -68,7 +68,7 @@ class _Paper:
             self._small,
         )
         yield Spacer(0, 4 * mm)
-        totals = [*(f"{sheet.total(fate):,}" for fate in FATES), disclosure_control.shown(sheet.optouts.total(), view.least)]
+        totals = [*(f"{sheet.total(fate):,}" for fate in FATES), shown(sheet.optouts.total(), view.least)]
         yield self._table((*FATES, "opt-outs"), [totals], first_left=False)
         yield self._headed("Hour by hour")
         yield self._hours()
@@ -110,36 +110,32 @@ class _Paper:
         first = WIDTH * 0.45 if first_left else WIDTH / len(heads)
         widths = [first, *[(WIDTH - first) / max(1, len(heads) - 1)] * (len(heads) - 1)]
         table = Table(cells, colWidths=widths, repeatRows=1)
-        table.setStyle(
-            TableStyle(
-                [
-                    ("FONT", (0, 0), (-1, -1), FONT, 9), ("TEXTCOLOR", (0, 0), (-1, 0), SOFT),
-                    ("ALIGN", (1 if first_left else 0, 0), (-1, -1), "RIGHT"), ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE),
-                    ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
-                ]
-            )
-        )  # fmt: skip
+        table.setStyle(TableStyle([
+            ("FONT", (0, 0), (-1, -1), FONT, 9), ("TEXTCOLOR", (0, 0), (-1, 0), SOFT),
+            ("ALIGN", (1 if first_left else 0, 0), (-1, -1), "RIGHT"), ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE),
+            ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
+        ]))  # fmt: skip
         return table
 
     def _bars(self, rows: Sequence[tuple[str, int]]) -> Drawing:
         least, row, label = self._view.least, 15, 170
-        shown = rows[:BARS_MAX]
-        drawing = Drawing(WIDTH, max(1, len(shown)) * row)
-        most = max((count for _, count in shown), default=1)
-        for place, (name, count) in enumerate(shown):
+        rows = rows[:BARS_MAX]
+        drawing = Drawing(WIDTH, max(1, len(rows)) * row)
+        most = max((count for _, count in rows), default=1)
+        for place, (name, count) in enumerate(rows):
             y = drawing.height - (place + 1) * row
             wide = count / most * (WIDTH - label - 70) if count >= least else 0
             drawing.add(_word(label - 6, y + 4, self.translated(name), "end"))
             if wide:
                 drawing.add(Rect(label, y + 2, wide, row - 5, fillColor=COLOURS[REFUSED], strokeColor=None))
-            drawing.add(_word(label + wide + 5, y + 4, disclosure_control.shown(count, least), "start"))
-        if not shown:
+            drawing.add(_word(label + wide + 5, y + 4, shown(count, least), "start"))
+        if not rows:
             drawing.add(_word(0, 4, self.translated("nothing"), "start"))
         return drawing
 
     def _hours(self) -> Drawing:
         high, step = 110, WIDTH / 24
-        hours = [(hour, {fate: disclosure_control.bar_length(one[fate]) for fate in FATES}) for hour, one in self._view.hours()]
+        hours = [(hour, {fate: bar_length(one[fate]) for fate in FATES}) for hour, one in self._view.hours()]
         most = max(one[fate] for _, one in hours for fate in FATES)
         drawing = Drawing(WIDTH, high + 26)
         drawing.add(Line(0, 14, WIDTH, 14, strokeColor=LINE))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from proxy.config.mapping_reader import CHINA
 from proxy.desk.reports import disclosure_control
 from proxy.desk.reports.daily_report import FATES, UNREAD, DayReport
+from proxy.desk.reports.disclosure_control import LEAST, cell_text, merge_small, shown, shown_number
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
@@ -40,7 +41,7 @@ class OptOutCounts:
 class View:
     """A sheet as it may be shown."""
 
-    def __init__(self, sheet: DayReport, least: int = disclosure_control.LEAST, heads: Sequence[Head] = ()) -> None:
+    def __init__(self, sheet: DayReport, least: int = LEAST, heads: Sequence[Head] = ()) -> None:
         """``heads``: of the journal, for that day, of each node; none before it was rolled."""
         self.sheet, self.least, self.heads = sheet, least, tuple(heads)
 
@@ -50,14 +51,14 @@ class View:
 
     def table(self, name: str) -> dict[str, Counter[str]]:
         """Fates by reason, provider, province or category."""
-        return disclosure_control.merge_small(self.sheet.by(name), self.least)
+        return merge_small(self.sheet.by(name), self.least)
 
     def signatures(self) -> dict[str, Counter[str]]:
         found: dict[str, Counter[str]] = {}
         for (name, fate), count in self.sheet.signatures.items():
             found.setdefault(name or "(none)", Counter())[fate] += count
         ordered = sorted(found.items(), key=lambda one: (-one[1].total(), one[0]))
-        together = disclosure_control.merge_small(dict(ordered), self.least)
+        together = merge_small(dict(ordered), self.least)
         return dict(list(together.items())[:SIGNATURES_SHOWN])
 
     def cells(self, rows: Mapping[str, Counter[str]]) -> dict[str, dict[str, int | str]]:
@@ -86,7 +87,7 @@ class View:
         """``cells``: counts as they may be shown beside each other."""
         found = []
         for name, count in counted.most_common():
-            cell = cells[name] if cells else disclosure_control.shown_number(count, self.least)
+            cell = cells[name] if cells else shown_number(count, self.least)
             rate = disclosure_control.rate(count, sent.get(name, 0), self.least) if isinstance(cell, int) else None
             found.append(OptOutCounts(name, cell, sent.get(name, 0), rate))
         return found
@@ -99,7 +100,7 @@ class View:
             rows = self.cells(self.signatures() if field == "signature" else self.table(field)).items()
             yield (
                 field,
-                [(name or "(none)", *(disclosure_control.cell_text(one[fate]) for fate in FATES)) for name, one in rows],
+                [(name or "(none)", *(cell_text(one[fate]) for fate in FATES)) for name, one in rows],
             )
 
     def reason_rows(self) -> list[tuple[str, int]]:
@@ -110,10 +111,10 @@ class View:
         for kind, found in (("provider", self.optouts_by_provider()), ("signature", self.optouts_by_signature())):
             for one in found:
                 if one.per_10k is not None:
-                    yield kind, one, (disclosure_control.cell_text(one.count), f"{one.per_10k:.2f}")
+                    yield kind, one, (cell_text(one.count), f"{one.per_10k:.2f}")
 
     def answer_rows(self) -> list[tuple[str, str]]:
-        return [(word, disclosure_control.shown(count, self.least)) for word, count in self.sheet.answers.most_common()]
+        return [(word, shown(count, self.least)) for word, count in self.sheet.answers.most_common()]
 
     def unknown_rows(self) -> list[tuple[str, str]]:
         return [(name or "all", f"{share:.2%}") for name, share in self.unknown()]
@@ -148,23 +149,22 @@ class View:
 def as_dict(view: View) -> dict[str, Any]:
     """What ``gate106 report --json`` prints."""
     sheet, least = view.sheet, view.least
-
     return {
         "day": view.day,
         "submits": {fate: sheet.total(fate) for fate in FATES},
-        "by_reason": {name: disclosure_control.shown_number(one.total(), least) for name, one in view.table("reason").items()},
+        "by_reason": {name: shown_number(one.total(), least) for name, one in view.table("reason").items()},
         **{f"by_{name}": view.cells(view.table(name)) for name in FIELDS},
         "by_signature": view.cells(view.signatures()),
         "by_hour": [{"hour": hour} | one for hour, one in view.hours()],
         "optouts": {
-            "total": disclosure_control.shown_number(sheet.optouts.total(), least),
+            "total": shown_number(sheet.optouts.total(), least),
             "by_provider": [_optouts(one, least) for one in view.optouts_by_provider()],
             "by_signature": [_optouts(one, least) for one in view.optouts_by_signature()],
         },
         "unknown_region": {name or "all": round(share, 5) for name, share in view.unknown()},
-        "rule_hits": {rule: disclosure_control.shown_number(count, least) for rule, count in view.hits()},
-        "shadow": {rule: disclosure_control.shown_number(count, least) for rule, count in view.shadow()},
-        "answers": {word: disclosure_control.shown_number(count, least) for word, count in sheet.answers.most_common()},
+        "rule_hits": {rule: shown_number(count, least) for rule, count in view.hits()},
+        "shadow": {rule: shown_number(count, least) for rule, count in view.shadow()},
+        "answers": {word: shown_number(count, least) for word, count in sheet.answers.most_common()},
         "revisions": [one for one in sheet.revisions if one],
         "below": least,
         "heads": [{"node": one.node, "last": one.last, "digest": one.digest} for one in view.heads],
@@ -173,30 +173,28 @@ def as_dict(view: View) -> dict[str, Any]:
 
 def _optouts(one: OptOutCounts, least: int) -> dict[str, Any]:
     per_10k = None if one.per_10k is None else round(one.per_10k, 2)
-    return {
-        "name": one.name, "optouts": one.count, "sent": disclosure_control.shown_number(one.sent, least), "per_10k": per_10k,
-    }  # fmt: skip
+    return {"name": one.name, "optouts": one.count, "sent": shown_number(one.sent, least), "per_10k": per_10k}
 
 
 def as_text(view: View) -> Iterator[str]:
     """For a terminal."""
     sheet, least = view.sheet, view.least
     yield f"{view.day}: " + ", ".join(f"{sheet.total(fate):,} {fate}" for fate in FATES)
-    reasons = ", ".join(f"{name} {disclosure_control.shown(one.total(), least)}" for name, one in view.table("reason").items())
+    reasons = ", ".join(f"{name} {shown(one.total(), least)}" for name, one in view.table("reason").items())
     yield f"by reason: {reasons or 'nothing was refused'}"
     for name in FIELDS:
         rows = view.cells(view.table(name)).items()
         yield f"by {name}: " + ", ".join(
-            f"{of or '(none)'} " + "/".join(disclosure_control.cell_text(one[fate]) for fate in FATES) for of, one in rows
+            f"{of or '(none)'} " + "/".join(cell_text(one[fate]) for fate in FATES) for of, one in rows
         )
-    yield f"opt-outs: {disclosure_control.shown(sheet.optouts.total(), least)}"
+    yield f"opt-outs: {shown(sheet.optouts.total(), least)}"
     for one in view.optouts_by_provider():
         if one.per_10k is not None:
-            yield f"  {one.name or '(nobody)'}: {disclosure_control.cell_text(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
+            yield f"  {one.name or '(nobody)'}: {cell_text(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
     for name, share in view.unknown():
         yield f"region unknown: {share:.2%} of {name or 'all'}"
     for rule, count in view.shadow():
-        yield f"shadow rule {rule}: would have stopped {disclosure_control.shown(count, least)} that went out"
+        yield f"shadow rule {rule}: would have stopped {shown(count, least)} that went out"
     for head in view.heads:
         yield f"head of the journal, node {head.node}, up to record {head.last}: {head.digest}"
     if not view.heads:
