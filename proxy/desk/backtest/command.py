@@ -61,9 +61,16 @@ def backtest(
     assert settings is not None
     gates = gates_of(settings, journal)
     last_s = 0.0 if since == "all" else terminal.seconds(since, "--since")
-    request = _request(settings, gates, _folder_of(rules, settings), last_s or 0.0)
+    folder = Path(rules) if rules else settings.rules
+    if rules and not folder.is_dir():
+        kept, name = kept_revision(rules, settings)
+        folder = kept.path(name)
+    request = _request(settings, gates, folder, last_s or 0.0)
     if html is not None:
-        _check_writable(html)
+        try:  # before the work, not after it
+            html.touch()
+        except OSError as error:
+            terminal.fail(f"{html}: {error.strerror}")
     with reading(request.journal):
         try:
             answer = _with_progress(request, processes, progress)
@@ -96,16 +103,6 @@ def _request(settings: Settings, gates: list[Settings], rules: Path, last_s: flo
     )  # fmt: skip
 
 
-def _folder_of(rules: str, settings: Settings) -> Path:
-    """Where the rules lie that are meant."""
-    if not rules:
-        return settings.rules
-    if Path(rules).is_dir():
-        return Path(rules)
-    kept, name = kept_revision(rules, settings)
-    return kept.path(name)
-
-
 def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
     """The kept set, of this gate or one of its workers, that these first digits name; ends the process if there is none."""
     from proxy.config import every_worker
@@ -124,14 +121,6 @@ def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
     return kept, name
 
 
-def _check_writable(html: Path) -> None:
-    """Fails before the work, not after it."""
-    try:
-        html.touch()
-    except OSError as error:
-        terminal.fail(f"{html}: {error.strerror}")
-
-
 def _with_progress(request: BacktestRequest, processes: int, plain: bool) -> BacktestResult:
     """Shows progress as a bar on a terminal's stderr. ``plain``: as lines."""
     from rich.console import Console
@@ -141,11 +130,12 @@ def _with_progress(request: BacktestRequest, processes: int, plain: bool) -> Bac
 
     console = Console(stderr=True)
     if plain:
-        told = [-1.0]
+        told = -1.0
 
         def add_notice(share: float) -> None:
-            if share - told[0] >= STEP:
-                told[0] = share
+            nonlocal told
+            if share - told >= STEP:
+                told = share
                 console.print(f"{share:.2f}", highlight=False)
 
         return run(request, processes or os.cpu_count() or 1, add_notice)

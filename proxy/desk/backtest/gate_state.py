@@ -85,9 +85,8 @@ class Conditions:
         self._reset_rules()
 
     def set_clock(self, now: float) -> None:
-        """Keeps orders in force though the clock was set back, as the gate does (desk/operator_orders/book.py). The journal says
-        which orders ended:
-        only the gate knew its clock just before it was set."""
+        """Keeps orders in force though the clock was set back, as the gate does (desk/operator_orders/book.py). The journal says which orders
+        ended: only the gate knew its clock just before it was set."""
         if any(one.since > now for one in self._orders.values()):
             self._orders = {number: one._replace(since=min(one.since, now)) for number, one in self._orders.items()}
             self._reset_rules()
@@ -102,6 +101,11 @@ class Conditions:
         return parts
 
     @property
+    def _admission(self) -> Admission:
+        assert self._judging is not None, "rules are set first"
+        return self._judging
+
+    @property
     def sent_twice(self) -> bool:
         """Whether a submit stands in for one of unknown outcome and may still be unanswered."""
         return self._judging is not None and bool(self._judging.sent_twice)
@@ -110,9 +114,7 @@ class Conditions:
 
     def judge(self, case: SubmitCase, now: float) -> None:
         """One message that is no part of another."""
-        judging = self._judging
-        assert judging is not None
-        self._judge(case, self._prepare(case, now, first=True), judging.judge)
+        self._judge(case, self._prepare(case, now, first=True), self._admission.judge)
 
     def judge_parts(self, batch: Sequence[SubmitCase], now: float, now_s: float) -> list[SubmitCase]:
         """Parts that were judged together, or one that came later, perhaps remembered (``remember_part``). ``now_s``: of a clock that does not
@@ -152,14 +154,12 @@ class Conditions:
         self._judge(case, self._prepare(case, now, first=case in case.long.batch), self._parts.judge)
 
     def _judge(self, case: SubmitCase, at: float, by: Callable[[PendingSubmit, bytes, float], bytes]) -> None:
-        message, judging = case.message, self._judging
-        assert judging is not None
-        store, person = self._store, message.recipient
+        store, person = self._store, case.message.recipient
         before = store.held(person)
         if case.journalled.reason in NOT_STORED:
             self._not_stored.setdefault(person, (before, []))[1].append(case)
         elif self._look is not None:
-            self._look(case, before, at, judging.rules)
+            self._look(case, before, at, self._admission.rules)
         after = by(case, before, at)
         if after is not before:
             store.hold(person, after)
@@ -167,33 +167,28 @@ class Conditions:
 
     def undo_not_stored(self) -> None:
         """The group is judged: undoes messages that the store did not take. Until now others were judged as if they had been taken."""
-        judging = self._judging
         for person, (before, cases) in self._not_stored.items():
-            assert judging is not None
             self._store.hold(person, before)
             for case in cases:
-                judging.put_back(case)
-                judging.refuse(case, GATE_REASONS[case.journalled.reason])
+                self._admission.put_back(case)
+                self._admission.refuse(case, GATE_REASONS[case.journalled.reason])
         self._not_stored.clear()
 
     def _prepare(self, case: SubmitCase, now: float, *, first: bool) -> float:
         """Restores whether there was room and which entry id the gate gave; returns when the message was judged. A store that waits may have
         delayed the record beyond the second of its entry. ``first``: it is no part that came later."""
-        assert self._judging is not None
         submit = case.journalled
         self._lane.reason = submit.reason if submit.reason in FULL else ""
-        self._judging.highest_id = (submit.entry.id if submit.entry is not None else self._spare + 1) - 1
+        self._admission.highest_id = (submit.entry.id if submit.entry is not None else self._spare + 1) - 1
         if first and submit.entry is not None and not submit.adopts:
             return min(now, submit.entry.time + 0.999)
         return now
 
     def replace(self, case: SubmitCase, named: ReplacedMessage, replacing: Replacements, now: float) -> None:
         """Judges a text that replaces another."""
-        judging = self._judging
-        assert judging is not None
         case.named = named
         self._prepare(case, now, first=False)
-        self._store.update(case.journalled.recipient, lambda data: replacing.judge(judging, case, named, data, now))
+        self._store.update(case.journalled.recipient, lambda data: replacing.judge(self._admission, case, named, data, now))
         self._spare = max(self._spare, case.entry_id)
 
     def is_judged_here(self, batch: Sequence[SubmitCase], now_s: float, early: bool) -> bool:
@@ -209,15 +204,7 @@ class Conditions:
 
     def has(self, person: int, entry_id: int) -> bool:
         """Whether a person's record has an entry."""
-        found = False
-
-        def look(data: bytes) -> bytes:
-            nonlocal found
-            found = record.has(data, entry_id)
-            return data
-
-        self._store.update(person, look)
-        return found
+        return record.has(self._store.held(person), entry_id)
 
     # -- afterwards
 

@@ -56,15 +56,13 @@ def hours(answer: BacktestResult) -> Iterator[dict[str, Any]]:
 def notes(answer: BacktestResult) -> Iterator[str]:
     """What a reader of the numbers must know."""
     found = answer.differences
-    if found.unexplained and answer.request.beside:
-        yield (
-            f"{found.unexplained} messages come out otherwise though these very rules had decided them: several gates judged one person within "
-            "a moment, or parts of one long message; the settings of a provider have changed, or it is a fault of gate106 (please report it)"
+    if found.unexplained:
+        several = (
+            "several gates judged one person within a moment, or parts of one long message; " if answer.request.beside else ""
         )
-    elif found.unexplained:
         yield (
-            f"{found.unexplained} messages come out otherwise though these very rules had decided them: the settings of a provider have "
-            "changed, or it is a fault of gate106 (please report it)"
+            f"{found.unexplained} messages come out otherwise though these very rules had decided them: {several}the settings of a provider "
+            "have changed, or it is a fault of gate106 (please report it)"
         )
     if found.on_paths:
         yield f"{', '.join(sorted(found.on_paths))}: here every reply path counts as proven, for replies are not judged again"
@@ -79,11 +77,10 @@ def notes(answer: BacktestResult) -> Iterator[str]:
         yield "the journal is long: what people refused before the messages that count is taken from the store as it is now"
     if answer.unknown:
         yield f"the settings do not name {', '.join(sorted(answer.unknown))}: their default category is taken to be marketing"
-    replaced = found.skipped["replace_sm"]
-    if replaced:
+    if replaced := found.skipped["replace_sm"]:
         yield f"{replaced} replace_sm of messages from before were not judged again: they count as they did then"
-    if found.skipped["rules-unknown"]:
-        yield f"{found.skipped['rules-unknown']} messages had been decided while judging failed: they count as they did then"
+    if unknown := found.skipped["rules-unknown"]:
+        yield f"{unknown} messages had been decided while judging failed: they count as they did then"
 
 
 def as_dict(answer: BacktestResult) -> dict[str, Any]:

@@ -38,20 +38,10 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
     """What ``gate106 explain --message --json`` prints. ``whole``: with the whole number."""
     submit = found.verdict
     return {
-        "message": f"{node}:{found.target.sequence}",
-        "entry": found.target.entry_id or None,
-        "at": iso(submit.time),
-        "provider": submit.provider,
-        "account": submit.account,
-        "from": submit.port,
-        "to": _person_of(submit, whole=whole) or None,
-        "text": _text(found, now) or None,
-        "parts": len(found.said),
-        "revision": submit.revision or None,
-        "verdict": _word(submit),
-        "reason": submit.reason or None,
-        "rule": _reported(found),
-        "category": submit.category.word,
+        "message": f"{node}:{found.target.sequence}", "entry": found.target.entry_id or None, "at": iso(submit.time),
+        "provider": submit.provider, "account": submit.account, "from": submit.port, "to": _person_of(submit, whole=whole) or None,
+        "text": _text(found, now) or None, "parts": len(found.said), "revision": submit.revision or None, "verdict": _word(submit),
+        "reason": submit.reason or None, "rule": _reported(found), "category": submit.category.word,
         "rules": [
             {"rule": found.rule(submit.revision, number), "wants": outcome.word, "shadow": shadow}
             for number, outcome, shadow in submit.breaches

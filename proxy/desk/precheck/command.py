@@ -125,20 +125,15 @@ def _checked(
 def _as_dict(one: TextForecast) -> dict[str, Any]:
     found = one.forecast
     return {
-        "line": one.text.line,
-        "text": one.shown,
-        "from": one.port,
-        "verdict": found.outcome.word,
-        "objections": [
-            {"rule": each.rule, "reason": each.reason, "change": mask_numbers(each.change)} for each in found.everywhere
-        ],
+        "line": one.text.line, "text": one.shown, "from": one.port, "verdict": found.outcome.word,
+        "objections": [{"rule": each.rule, "reason": each.reason, "change": mask_numbers(each.change)} for each in found.everywhere],
         "somewhere": [
             {"rule": each.rule, "reason": each.reason, "where": list(each.where), "change": mask_numbers(each.change)}
             for each in found.somewhere
         ],
         "depends": [{"rule": each.rule, "reason": each.reason, "on": str(each.on)} for each in found.depends],
         "recipients": one.tally.as_dict() if one.tally is not None else None,
-    }
+    }  # fmt: skip
 
 
 # --- for people

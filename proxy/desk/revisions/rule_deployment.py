@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import pwd
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -174,7 +174,7 @@ class RuleDeployment:
         empty: the owner of the files."""
         async with self._lock:
             try:
-                found = await self._background.run(self._load_beside(self._folder_path))
+                found = await self._read_folder()
             except RulesError as error:
                 self.problem = str(error.problems[0])
                 self._tally.rules_reload["failed",] += 1
@@ -270,7 +270,7 @@ class RuleDeployment:
         """The folder's set, though it is kept out."""
         async with self._deciding():
             try:
-                found = await self._background.run(self._load_beside(self._folder_path))
+                found = await self._read_folder()
             except RulesError as error:
                 raise CommandRefused(f"{error.problems[0]} (gate106 check finds all mistakes)") from None
             changed = changes(self._current.contents, found.contents)
@@ -352,10 +352,10 @@ class RuleDeployment:
             found.rules.learn_from(before, rest)
         return found
 
-    def _load_beside(self, folder: Path) -> Callable[[Rest], Loaded]:
-        """For a thread, while messages pass."""
+    async def _read_folder(self) -> Loaded:
+        """Reads the folder in a thread, while messages pass. RulesError."""
         before = self.rules
-        return lambda rest: self._load(folder, before, rest)
+        return await self._background.run(lambda rest: self._load(self._folder_path, before, rest))
 
     def _load_kept(self, revision: str, before: RuleSet | None = None, rest: Rest = no_yield) -> Loaded:
         """StateError where its files are not what they were."""
@@ -376,12 +376,10 @@ class RuleDeployment:
     def status(self) -> dict[str, Any]:
         """For ``gate106 rules``."""
         now, proposal = self.revisions.now, self.proposal
-        waits = None
-        if proposal is not None:
-            waits = {
-                "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
-                "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
-            }  # fmt: skip
+        waits = None if proposal is None else {
+            "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
+            "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
+        }  # fmt: skip
         return {
             "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,
             "apart": self._divergence,
@@ -419,12 +417,11 @@ class RuleDeployment:
 
     def gauges(self) -> dict[str, Any]:
         now = self.revisions.now
+        waiting = {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))}
         return {
-            "rules_revision": self.rules.revision,
-            "rules_folder_ok": not self.problem,
-            "rules_agreed": not self._divergence,
-            "rules_waiting": {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))},
-        }
+            "rules_revision": self.rules.revision, "rules_folder_ok": not self.problem, "rules_agreed": not self._divergence,
+            "rules_waiting": waiting,
+        }  # fmt: skip
 
 
 def _without_files(found: Loaded) -> Loaded:

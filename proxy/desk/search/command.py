@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -186,28 +186,22 @@ def number_of(hit: Hit, keys: ArchiveKeys, unmasked: bool, question: Query) -> s
     return str(number) if unmasked else mask(number)
 
 
-def _shown(text: str, *, whole: bool) -> str:
-    """A person's text, in which other numbers may stand."""
-    return text if whole else mask_numbers(text)
-
-
 def _print(
     found: SearchResult, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool, names: Names = NO_NAMES
 ) -> None:
+    shown = str if whole else mask_numbers  # a person's text, in which other numbers may stand
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
-        why = f" {hit.reason} ({hit.rules})" if hit.reason and hit.rules else f" {hit.reason}" if hit.reason else ""
+        why = f" {hit.reason}" + (f" ({hit.rules})" if hit.rules else "") if hit.reason else ""
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
         terminal.print_line(
             f"{terminal.format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]"
         )
-        terminal.print_line(f"    {_shown(hit.text, whole=whole)}")
+        terminal.print_line(f"    {shown(hit.text)}")
         for fate in hit.fates:
             terminal.print_line(f"    {terminal.format_time(fate.at)}  {_fate(fate)}")
     for fate in found.events:
-        text = _shown(fate.text, whole=whole)
-        terminal.print_line(
-            f"{terminal.format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {names.get(fate.state, fate.state)} {text}".rstrip()
-        )
+        state = f"{names.get(fate.state, fate.state)} {shown(fate.text)}"
+        terminal.print_line(f"{terminal.format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {state}".rstrip())
     if found.more:
         terminal.print_line(f"and more: these are the newest {limit} (--limit, or a narrower time)")
     if not found.hits:
@@ -232,11 +226,12 @@ def print_coverage(found: SearchResult, proved: list[str] | None) -> None:
         )
     if not covered.spans:
         terminal.print_line("nothing is there to look through: no table, no journal")
-    for fault in (*covered.faults, *covered.missing):
+    faults = (*covered.faults, *covered.missing)
+    for fault in faults:
         terminal.print_line(f"NOT COMPLETE: {fault}")
     for said in covered.unreached:
         terminal.print_line(f"BEYOND WHAT IS THERE: {said}")
-    if covered.spans and not covered.faults and not covered.missing:
+    if covered.spans and not faults:
         terminal.print_line(f"the chain holds over all of it; {_files(found, proved)}")
     for fault in proved or ():
         terminal.print_line(f"ALTERED: {fault}")
@@ -247,21 +242,20 @@ def _files(found: SearchResult, proved: list[str] | None) -> str:
     if proved is None:
         passed = f" (of {found.passed_over} the filter says that no such thing is in them)" if found.passed_over else ""
         return f"{count} files can matter{passed}, none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
-    return (
-        f"{count} files can matter, all were read: {len(proved)} are not as they were written"
-        if proved
-        else f"{count} files can matter, and are as they were written"
-    )
+    if proved:
+        return f"{count} files can matter, all were read: {len(proved)} are not as they were written"
+    return f"{count} files can matter, and are as they were written"
 
 
 def as_dict(
     found: SearchResult, numbers: Sequence[str], proved: list[str] | None, *, whole: bool = False, names: Names = NO_NAMES
 ) -> dict[str, Any]:
     """``whole``: with the numbers that stand in texts."""
+    shown = str if whole else mask_numbers
     return {
-        "messages": [_hit(hit, number, whole=whole) for hit, number in zip(found.hits, numbers, strict=True)],
+        "messages": [_hit(hit, number, shown) for hit, number in zip(found.hits, numbers, strict=True)],
         "more": found.more,
-        "events": [_event(fate, names, whole=whole) for fate in found.events],
+        "events": [_fate_dict(fate, shown) | _about(names.get(fate.state)) for fate in found.events],
         "covered": {
             "nodes": [span._asdict() for span in found.covered.spans],
             "files": len(found.covered.files),
@@ -274,20 +268,19 @@ def as_dict(
     }
 
 
-def _fated(fate: HistoryEvent, *, whole: bool) -> dict[str, Any]:
-    return fate._asdict() | {"text": _shown(fate.text, whole=whole)}
+def _fate_dict(fate: HistoryEvent, shown: Callable[[str], str]) -> dict[str, Any]:
+    return fate._asdict() | {"text": shown(fate.text)}
 
 
-def _event(fate: HistoryEvent, names: Names, *, whole: bool) -> dict[str, Any]:
-    """``about``: its state with names."""
-    about = names.get(fate.state)
-    return _fated(fate, whole=whole) | ({} if about is None else {"about": str(about), "about_zh": about.zh})
+def _about(state: Bilingual | None) -> dict[str, str]:
+    """A state with names, where there is one."""
+    return {} if state is None else {"about": str(state), "about_zh": state.zh}
 
 
-def _hit(hit: Hit, number: str, *, whole: bool) -> dict[str, Any]:
+def _hit(hit: Hit, number: str, shown: Callable[[str], str]) -> dict[str, Any]:
     return {
         "id": hit.name, "at": hit.at, "to": number, "provider": hit.provider, "account": hit.account, "from": hit.port,
-        "category": hit.category, "signature": hit.signature, "text": _shown(hit.text, whole=whole), "verdict": hit.verdict,
+        "category": hit.category, "signature": hit.signature, "text": shown(hit.text), "verdict": hit.verdict,
         "reason": hit.reason, "status": hit.status, "rules": hit.rules.split(), "revision": hit.revision, "parts": hit.parts,
-        "records": hit.sequences, "became": [_fated(fate, whole=whole) for fate in hit.fates],
+        "records": hit.sequences, "became": [_fate_dict(fate, shown) for fate in hit.fates],
     }  # fmt: skip
