@@ -36,8 +36,6 @@ GATE = "gate106"
 
 
 class RetentionTask:
-    """Removes old segments of the running gate's journal."""
-
     def __init__(self, gate: Gate, journal: Journal) -> None:
         self.keep: Retention
         """The settings ``retention``; the start of the gate and each reload set them."""

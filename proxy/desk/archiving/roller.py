@@ -54,7 +54,6 @@ class Roller:
             await asyncio.to_thread(lambda: child_process.terminate(self._process, STOP_S))
 
     async def roll(self) -> None:
-        """Runs one process to its end."""
         try:
             self._process = await asyncio.to_thread(self._start)
             out, errors = await asyncio.to_thread(self._process.communicate)

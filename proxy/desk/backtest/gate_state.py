@@ -75,12 +75,10 @@ class Conditions:
         return True
 
     def order(self, order: Order) -> None:
-        """An order is in force from here on."""
         self._orders[order.id] = order
         self._reset_rules()
 
     def lift(self, number: int) -> None:
-        """An order has ended."""
         self._orders.pop(number, None)
         self._reset_rules()
 
@@ -245,7 +243,6 @@ class Conditions:
             self._parts = self._new_parts(self._judging)
 
     def sweep(self, now: float, now_s: float) -> None:
-        """Drops expired entries and counters."""
         self._store.counters.now = now
         if self._judging is not None:
             self._store.sweep(now, self._judging.rules.window_s, 0)

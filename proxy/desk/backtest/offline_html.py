@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from proxy.console.offline_charts import Bar, Column, bars, columns, rendered
 from proxy.desk.backtest.differences import ALLOWED, KINDS, OTHERWISE, REFUSED
-from proxy.desk.backtest.result_text import FIELDS, OUTCOMES, WORDS, hours, local, notes, outcome_text, outcomes
+from proxy.desk.backtest.result_text import FIELDS, OUTCOMES, WORDS, hours, notes, outcome_text, outcomes
 from proxy.desk.backtest.runner import BacktestResult
+from proxy.policy.time_windows import local
 
 ROWS_SHOWN = 15
 EXAMPLES_SHOWN = 60

@@ -128,7 +128,6 @@ class Rerun:
     # ------------------------------------------------------------------ one group
 
     def apply_group(self, group: JournalGroup) -> None:
-        """Deals with one commit group."""
         if not self._begin:
             self._begin = group.records[0].sequence
             self._inherits_until_s = group.time + INHERIT_S if self._continues else 0.0

@@ -13,6 +13,7 @@ from typing import Any
 from proxy.config.mapping_reader import CHINA
 from proxy.desk.backtest.differences import ALLOWED, HOUR_S, KINDS, OTHERWISE, REFUSED, MaskedExample, RuledOutcome
 from proxy.desk.backtest.runner import BacktestResult
+from proxy.policy.time_windows import local
 
 ROWS_SHOWN = 10
 FIELDS = ("rule", "provider", "province", "category")
@@ -22,10 +23,6 @@ OUTCOMES = ("allow", "defer", "reject")
 
 def iso(at: float) -> str:
     return datetime.fromtimestamp(at, CHINA).isoformat(timespec="seconds")
-
-
-def local(at: float) -> str:
-    return datetime.fromtimestamp(at, CHINA).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def outcomes(answer: BacktestResult, place: int) -> Counter[str]:
@@ -128,7 +125,6 @@ def outcome_text(word: RuledOutcome) -> str:
 
 
 def as_text(answer: BacktestResult) -> Iterator[str]:
-    """For people, in lines."""
     found = answer.differences
     yield (
         f"{answer.request.rules} (revision {answer.revision}"

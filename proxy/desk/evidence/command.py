@@ -44,7 +44,7 @@ def pack(
     """Make a signed ZIP with all about one message: PDF, JSON, rules of then, chain proof. The journal records who made it."""
     import time
 
-    from proxy.desk.explain.message_command import inquiry_of
+    from proxy.desk.explain.message_inquiry import inquiry_of
     from proxy.operations.files.journal_access import record_access
     from proxy.runtime import hardening
 

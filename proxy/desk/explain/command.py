@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from proxy.desk.explain.message_command import explain_message
 from proxy.model.roles import Permission
 from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
@@ -90,6 +89,8 @@ def explain(
             terminal.fail(
                 "--message: the journal says the rest: give no --to, --from, --text, --provider, --category, --at, --record"
             )
+        from proxy.desk.explain.message_inquiry import explain_message
+
         explain_message(
             message, config or CONFIG, journal, rules, "json" if json else language, control, why if unmasked else None
         )

@@ -12,7 +12,7 @@ from typing import Any
 from proxy.archive import otp_texts
 from proxy.config.mapping_reader import CHINA
 from proxy.desk.backtest.differences import masked
-from proxy.desk.backtest.result_text import iso, local
+from proxy.desk.backtest.result_text import iso
 from proxy.desk.explain.message_explanation import Inquiry
 from proxy.i18n.phrases import in_language
 from proxy.journal.records import answers, messages
@@ -21,6 +21,7 @@ from proxy.model.number import mask
 from proxy.model.recipient import EntryState
 from proxy.policy import Explanation, as_text
 from proxy.policy.explanation.naming import about, fields
+from proxy.policy.time_windows import local
 from proxy.relay.effects.record_changes import Effect
 
 RECEIVED_SHOWN = 10

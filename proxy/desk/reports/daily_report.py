@@ -89,13 +89,10 @@ class DayReport:
 
 
 class DayCounter:
-    """Counts one day."""
-
     def __init__(self, since: float, until: float, regions: Regions, names_of: NamesOf = lambda _: ()) -> None:
         """``names_of``: the ids of a set of rules by its revision, asked where the journal that is read does not say them."""
         self.sheet = DayReport(since, until)
-        self._regions = regions
-        self._names_of = names_of
+        self._regions, self._names_of = regions, names_of
         self._rules: dict[str, tuple[str, ...]] = {}
         self._hits: Counter[tuple[str, int]] = Counter()
         self._shadow: Counter[tuple[str, int, str]] = Counter()

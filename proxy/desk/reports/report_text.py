@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from proxy.config.mapping_reader import CHINA
 from proxy.desk.reports import disclosure_control
 from proxy.desk.reports.daily_report import FATES, UNREAD, DayReport
 from proxy.desk.reports.disclosure_control import LEAST, cell_text, merge_small, shown, shown_number
+from proxy.policy.time_windows import local
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
@@ -47,7 +46,7 @@ class View:
 
     @property
     def day(self) -> str:
-        return datetime.fromtimestamp(self.sheet.since, CHINA).strftime("%Y-%m-%d")
+        return local(self.sheet.since)[:10]
 
     def table(self, name: str) -> dict[str, Counter[str]]:
         """Fates by reason, provider, province or category."""
@@ -177,7 +176,6 @@ def _optouts(one: OptOutCounts, least: int) -> dict[str, Any]:
 
 
 def as_text(view: View) -> Iterator[str]:
-    """For a terminal."""
     sheet, least = view.sheet, view.least
     yield f"{view.day}: " + ", ".join(f"{sheet.total(fate):,} {fate}" for fate in FATES)
     reasons = ", ".join(f"{name} {shown(one.total(), least)}" for name, one in view.table("reason").items())

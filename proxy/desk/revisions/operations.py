@@ -9,7 +9,7 @@ folder, are pushed, or are kept), a file of the folder written, a token in a log
 from __future__ import annotations
 
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
@@ -19,7 +19,6 @@ from proxy.desk.operator_orders.operations import about
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.revisions import Revised
-from proxy.model.counters import GateCounters
 from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
@@ -35,46 +34,16 @@ from proxy.state.revision_store import REGISTRIES, may_be_pushed
 if TYPE_CHECKING:
     from proxy.desk.revisions.rule_deployment import RuleDeployment
 
-LATELY_S = 60.0
 HISTORY_SHOWN = 20
 RULES_A_LINE = 50
 FILES_MAX, PUSHED_MAX = 50, 2_000_000
 """Of one push: files, and characters in all of them."""
-EVERY_S = 10.0
-"""How often hits are looked at: of a few thousand counts a millisecond's work."""
 REVISION_PATTERN = "[0-9a-f]{1,16}"
 REVISED = SharedSchema("Revised", Revised)
 Revision = Annotated[
     str, Text("Which set: its revision, or the first digits of it.", 16, REVISION_PATTERN, flag="-", metavar="REVISION")
 ]
 Earlier = Annotated[str, Text("To which set; else to the one before.", 16, REVISION_PATTERN, flag="-", metavar="REVISION")]
-
-
-class RecentHits:
-    """Counts hits of each rule, enforced and in shadow, over about the last minute."""
-
-    def __init__(self, tally: GateCounters) -> None:
-        self._tally = tally
-        self._seen: deque[tuple[float, Counter[str]]] = deque([(float("-inf"), Counter())])
-
-    def tick(self, now_s: float) -> None:
-        """``now_s``: monotonic."""
-        if now_s - self._seen[-1][0] < EVERY_S:
-            return
-        self._seen.append((now_s, self._count()))
-        while len(self._seen) > 1 and self._seen[1][0] <= now_s - LATELY_S:
-            self._seen.popleft()
-
-    def hits(self) -> Counter[str]:
-        """By rule, since about a minute ago."""
-        return self._count() - self._seen[0][1]
-
-    def _count(self) -> Counter[str]:
-        found: Counter[str] = Counter()
-        for counts in (self._tally.rule_hits, self._tally.shadow):
-            for (rule, _), count in counts.items():
-                found[rule] += count
-        return found
 
 
 class WithRevisions(Gate, Protocol):
@@ -181,7 +150,7 @@ def event_lines(event: Answer) -> Iterator[str]:
 
 
 class Rules(Operations, group="rules"):
-    def __init__(self, gate: WithRevisions, lately: RecentHits, hits: Hits) -> None:
+    def __init__(self, gate: WithRevisions, lately: Hits, hits: Hits) -> None:
         self._gate = gate
         self._lately, self._hits = lately, hits
 
@@ -195,7 +164,7 @@ class Rules(Operations, group="rules"):
     )  # fmt: skip
     async def show(self, call: Call) -> Answer:
         """Show the rules in force, since when, from which files, and their hits in the last minute."""
-        rules, hits = self._gate.relay.rules, self._lately.hits()
+        rules, hits = self._gate.relay.rules, self._lately.totals()
         files = Counter(rule.file for rule in rules.rules)
         return {
             "revision": rules.revision,

@@ -49,8 +49,6 @@ class IncompleteForm(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class WizardForm:
-    """What the form says."""
-
     kind: str
     category: str
     subcategory: str

@@ -1,23 +1,25 @@
-"""Implements ``gate106 explain --message``: one journalled message, then and by today's rules."""
+"""Explains one message of the journal for a command: then, and by today's rules."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from proxy import policy
+from proxy.archive.segment_index import shared_index
+from proxy.config import Settings
+from proxy.desk.backtest.commit_groups import JournalGroup, groups_of, groups_up_to
+from proxy.desk.backtest.environment import Senders
+from proxy.desk.explain import message_explanation_text
+from proxy.desk.explain.message_explanation import Inquiry, inquire
+from proxy.desk.explain.message_lookup import FOUND_MAX, PLACE, FoundMessage, find_messages
+from proxy.desk.suppression.signature_search import JournalSignatures
+from proxy.journal.disk import OsDisk
 from proxy.operations.files.journal_access import disk_of, gates_of, reading, record_access
-from proxy.operations.terminal import as_json, fail, format_time, note, print_line, settings_of
-
-if TYPE_CHECKING:
-    from proxy.config import Settings
-    from proxy.desk.backtest.commit_groups import JournalGroup
-    from proxy.desk.explain.message_explanation import Inquiry
-    from proxy.desk.explain.message_lookup import FoundMessage
-    from proxy.journal.disk import OsDisk
-    from proxy.policy import RuleSet
-    from proxy.policy.explanation.naming import LookUp
+from proxy.operations.terminal import as_json, fail, format_time, note, print_line, settings_of, store_of
+from proxy.policy import RuleSet
+from proxy.state.revision_store import RevisionStore
 
 JSON = "json"
 
@@ -29,11 +31,9 @@ def explain_message(
     is masked."""
     if why is not None and not why.strip():
         fail("--unmasked: say --why: the journal keeps who saw a whole number, and why")
-    from proxy.desk.explain import message_explanation_text
-
     settings, found, _ = inquiry_of(wanted, config, journal, rules)
     whole = why is not None and bool(found.verdict.recipient)
-    if whole and why is not None:
+    if whole:
         place = f"{settings.node}:{found.target.sequence}"
         record_access(settings, control, "explain --message", place, why=why, unmasked=True)
     now = time.time()
@@ -48,8 +48,6 @@ def inquiry_of(
     wanted: str, config: Path, journal: Path | None, rules: Path | None
 ) -> tuple[Settings, Inquiry, dict[str, RuleSet | None]]:
     """The inquiry about one message, and the sets of rules that were read for it, by revision (None: not kept). Exits with 2 on any fault."""
-    from proxy.desk.suppression.signature_search import JournalSignatures
-
     settings = settings_of(config)
     assert settings is not None
     gates = gates_of(settings, journal)
@@ -58,16 +56,22 @@ def inquiry_of(
     with reading(gates[0].journal):
         disks = [(gate, disk_of(gate.journal, gate.sealing)) for gate in gates]
         settings, disk, target = _target(wanted.strip(), disks)
+        kept = RevisionStore(settings.revisions.folder, settings.revisions.keep)
+
+        def then(revision: str) -> RuleSet | None:
+            if revision not in loaded:
+                loaded[revision] = _loaded(kept.path(revision), settings) if kept.has(revision) else None
+            return loaded[revision]
+
         beside = {gate.node: other for gate, other in disks if other is not disk}
-        signatures = JournalSignatures(target.recipient, config)
-        return settings, _inquire(target, disk, settings, today, loaded, beside, signatures), loaded
+        names = JournalSignatures(target.recipient, config)
+        senders = Senders.of(settings)
+        found = inquire(disk, store_of(settings), target, then, today, senders, beside, settings.node, names)
+    return settings, found, loaded
 
 
 def _target(wanted: str, gates: list[tuple[Settings, OsDisk]]) -> tuple[Settings, OsDisk, FoundMessage]:
     """The one message that an id means, and in which worker's journal it is; where it may mean several, which they are."""
-    from proxy.desk.backtest.commit_groups import groups_of
-    from proxy.desk.explain.message_lookup import FOUND_MAX, PLACE, find_messages
-
     if not wanted:
         fail("--message: is empty")
     place = PLACE.fullmatch(wanted)
@@ -93,36 +97,12 @@ def _target(wanted: str, gates: list[tuple[Settings, OsDisk]]) -> tuple[Settings
 
 def _groups_with(disk: OsDisk, sequence: int) -> Iterable[JournalGroup]:
     """Some groups, among them the one with a record."""
-    from proxy.archive.segment_index import shared_index
-    from proxy.desk.backtest.commit_groups import JournalGroup, groups_up_to
-
     known = shared_index(disk)
     found = known.with_record(sequence) if known is not None else []
     return [JournalGroup(group.time_ms / 1000, group.records) for group in found] or groups_up_to(disk, sequence)
 
 
-def _inquire(
-    target: FoundMessage, disk: OsDisk, settings: Settings, today: RuleSet, loaded: dict[str, RuleSet | None], beside: dict[int, OsDisk],
-    look_up: LookUp,
-) -> Inquiry:  # fmt: skip
-    from proxy.desk.backtest.environment import Senders
-    from proxy.desk.explain.message_explanation import inquire
-    from proxy.operations.terminal import store_of
-    from proxy.state.revision_store import RevisionStore
-
-    kept = RevisionStore(settings.revisions.folder, settings.revisions.keep)
-
-    def then(revision: str) -> RuleSet | None:
-        if revision not in loaded:
-            loaded[revision] = _loaded(kept.path(revision), settings) if kept.has(revision) else None
-        return loaded[revision]
-
-    return inquire(disk, store_of(settings), target, then, today, Senders.of(settings), beside, settings.node, look_up)
-
-
 def _loaded(folder: Path, settings: Settings) -> RuleSet:
-    from proxy import policy
-
     try:
         return policy.load(folder, category_tag=settings.category_tag)
     except policy.RulesError as error:
