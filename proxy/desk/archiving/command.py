@@ -64,20 +64,13 @@ def roll(
         terminal.fail(damage)
     except (KeysError, rolling.RollError, ManifestError, JournalError, OSError, duckdb.Error) as error:
         terminal.fail(error)
-    if json:
-        newest = done.head._asdict() if done.head is not None else None
-        terminal.as_json(done._asdict() | {"head": newest, "heads": [head._asdict() for head in heads]})
-        if done.faults:
-            terminal.fail("; ".join(done.faults))
-        return
-    terminal.print_line(
-        f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}"
-    )
-    terminal.print_line(f"the next segment waits: {done.waits_for}")
+    newest = done.head._asdict() if done.head is not None else None
+    lines = [f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}"]
+    lines.append(f"the next segment waits: {done.waits_for}")
     if done.days or done.gone:
-        terminal.print_line(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
-    for head in heads:
-        terminal.print_line(f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}")
+        lines.append(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
+    lines += [f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}" for head in heads]
+    terminal.print_answer(done._asdict() | {"head": newest, "heads": [head._asdict() for head in heads]}, json, lines)
     if done.faults:
         terminal.fail("; ".join(done.faults))
 
@@ -106,10 +99,7 @@ def person(
     except KeysError as error:
         terminal.fail(error)
     record_access(places, control, "journal person", f"to={recipient}", why=why, unmasked=False)
-    if json:
-        terminal.as_json({"person": keys.person(recipient)})
-    else:
-        terminal.print_line(str(keys.person(recipient)))
+    terminal.print_answer({"person": keys.person(recipient)}, json, [str(keys.person(recipient))])
 
 
 def _lower_priority() -> None:
@@ -147,16 +137,10 @@ def heads(
         found = latest(places.archive.folder, days)
     except (OSError, ValueError) as error:
         terminal.fail(f"a head cannot be read ({error}): gate106 journal verify tells which")
-    if json:
-        terminal.print_answer(
-            {"heads": [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]}, True, ()
-        )
-        return
-    terminal.table(
-        ("day", "node", "records up to", "digest"),
-        ((one.day, one.node, one.last, one.digest) for one in found),
-        "no day has a signed head yet (the day after, once it is rolled)",
-    )
+    told = [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]
+    nothing = "no day has a signed head yet (the day after, once it is rolled)"
+    lines = terminal.table_lines(("day", "node", "records up to", "digest"), [tuple(one.values()) for one in told], nothing)
+    terminal.print_answer({"heads": told}, json, lines)
 
 
 @command("journal key", example="gate106 journal key /etc/gate106/secrets/journal")
@@ -176,10 +160,7 @@ def key(
         )
     except OSError as error:
         terminal.fail(f"{path}: {error.strerror or error}")
-    if json:
-        terminal.as_json({"key": made, "file": str(path)})
-        return
-    terminal.print_line(f"{path}: the key {made}")
+    terminal.print_answer({"key": made, "file": str(path)}, json, [f"{path}: the key {made}"])
 
 
 @command(

@@ -15,7 +15,7 @@ import typer
 
 from proxy.operations.declaration import command
 from proxy.operations.files.journal_access import disk_of, places_of
-from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fail, print_line
+from proxy.operations.terminal import CONFIG, Config, Control, Json, fail, print_answer
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
@@ -55,13 +55,10 @@ def erase(
         fail(error)
     gate_client = _ErasureClient(control or places.control, keys.person(person), why)
     plan, done = _erase(places, keys, person, gate_client, early=early)
-    if json:
-        as_json({"erased": done._asdict(), "looked_through": len(plan.removed), "stays": plan.stays})
-        return
     changed = f"{done.segments} changed: {done.records} records in {done.groups} groups; {done.rows} rows of tables"
-    print_line(f"{len(plan.removed)} segments were looked through, {changed}")
-    for reason, count in plan.stays.items():
-        print_line(f"{count} segments were not: {reason}")
+    lines = [f"{len(plan.removed)} segments were looked through, {changed}"]
+    lines += [f"{count} segments were not: {reason}" for reason, count in plan.stays.items()]
+    print_answer({"erased": done._asdict(), "looked_through": len(plan.removed), "stays": plan.stays}, json, lines)
 
 
 class _ErasureClient:

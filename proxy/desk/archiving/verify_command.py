@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -11,11 +12,9 @@ import typer
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
 from proxy.operations.files.journal_access import places_of
-from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, format_time, note, print_line
+from proxy.operations.terminal import CONFIG, Config, Json, fail, format_time, note, print_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from proxy.archive.verification import VerifiedNode
     from proxy.journal.disk import Disk, OsDisk
     from proxy.journal.retention import Removed
@@ -71,17 +70,13 @@ def verify(
     unreadable = accesses and (str(accesses.damage or "") or _removed_records(accesses))
     if unreadable:
         faults.append(f"who looked while no gate ran: {unreadable}")
-    if json:
-        tables = {"tables": [one._asdict() for one in proved], "faults": faults}
-        (first, *more) = [chain.as_dict() for chain in chains]
-        as_json({"journals": [first, *more]} | tables if more else first | tables)
-    else:
-        for chain in chains:
-            _print_chain(chain)
-        _print_tables(proved)
-        if accesses is not None:
-            holds = f"{accesses.records} records; the chain holds: {accesses.chain}"
-            print_line(f"who looked while no gate ran: {unreadable or holds}")
+    tables = {"tables": [one._asdict() for one in proved], "faults": faults}
+    (first, *more) = [chain.as_dict() for chain in chains]
+    lines = [line for chain in chains for line in _chain_lines(chain)] + [*_table_lines(proved)]
+    if accesses is not None:
+        holds = f"{accesses.records} records; the chain holds: {accesses.chain}"
+        lines.append(f"who looked while no gate ran: {unreadable or holds}")
+    print_answer({"journals": [first, *more]} | tables if more else first | tables, json, lines)
     raise typer.Exit(1 if faults or any(chain.damage for chain in chains) else 0)
 
 
@@ -115,26 +110,24 @@ def _check_chain(folder: Path, ring: KeyRing, keys_folder: Path | None) -> Chain
     return ChainCheck(folder, report, removed, damage)
 
 
-def _print_chain(chain: ChainCheck) -> None:
+def _chain_lines(chain: ChainCheck) -> Iterator[str]:
     folder, report, removed, damage = chain
     if damage:
-        print_line(damage)
+        yield damage
         return
     span = f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
-    print_line(f"{folder}: {span}; the chain holds: {report.chain}")
+    yield f"{folder}: {span}; the chain holds: {report.chain}"
     for hole in report.holes:
-        print_line(
-            f"records {hole.first} to {hole.last} are not here: they were removed before this copy was brought up to now"
-        )
+        yield f"records {hole.first} to {hole.last} are not here: they were removed before this copy was brought up to now"
     if report.sealed:
         opened = (
             "their key is not at hand: none was opened" if report.closed else "each was opened, and written by who had the key"
         )
-        print_line(f"{report.sealed} groups are sealed; {opened}")
+        yield f"{report.sealed} groups are sealed; {opened}"
     if report.redactions:
-        print_line(f"{len(report.redactions)} groups were redacted: a person was erased; records of that, signed, name each")
+        yield f"{len(report.redactions)} groups were redacted: a person was erased; records of that, signed, name each"
     for one in removed:
-        print_line(f"{format_time(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
+        yield f"{format_time(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})"
 
 
 def _unsigned_erasure(folder: Path, ring: KeyRing, report: ScanReport, keys_folder: Path | None) -> str:
@@ -163,16 +156,13 @@ def _unsigned_erasure(folder: Path, ring: KeyRing, report: ScanReport, keys_fold
     )
 
 
-def _print_tables(proved: list[VerifiedNode]) -> None:
+def _table_lines(proved: list[VerifiedNode]) -> Iterator[str]:
     for one in proved:
         if not one.faults:
-            print_line(
-                f"tables of node {one.node}: records {one.first} to {one.last} in {one.files} files, {one.rows} rows, as they were written"
-            )
-        for fault in one.faults:
-            print_line(fault)
+            yield f"tables of node {one.node}: records {one.first} to {one.last} in {one.files} files, {one.rows} rows, as they were written"
+        yield from one.faults
         for stranger in one.strangers:
-            print_line(f"{stranger}: no manifest names it, so it counts for nothing")
+            yield f"{stranger}: no manifest names it, so it counts for nothing"
 
 
 def _ring(files: Sequence[Path]) -> KeyRing:

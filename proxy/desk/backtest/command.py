@@ -82,11 +82,7 @@ def backtest(
         html.write_text(page(answer, terminal.choose_language(lang)), encoding="utf-8")
         html.chmod(0o600)  # numbers are masked, texts of messages are not
         terminal.note(f"the page is {html}")
-    if json:
-        terminal.as_json(result_text.as_dict(answer))
-    else:
-        for line in result_text.as_text(answer):
-            terminal.print_line(line)
+    terminal.print_answer(result_text.as_dict(answer), json, result_text.as_text(answer))
     raise typer.Exit(1 if answer.differences.total else 0)
 
 

@@ -91,16 +91,10 @@ class CounterReplay:
 
 
 def rebuild(
-    journals: Sequence[Iterator[JournalGroup]],
-    nodes: Sequence[int],
-    begin: float,
-    look_back_s: int,
-    *,
-    hear: Sequence[Callable[[JournalRecord], None]],
-    is_own: IsWanted | None = None,
-    count_by: tuple[RuleSet, Senders] | None = None,
-    store: EmbeddedStore | None = None,
-) -> tuple[InitialState, Iterator[OwnedGroup]]:
+    journals: Sequence[Iterator[JournalGroup]], nodes: Sequence[int], begin: float, look_back_s: int, *,
+    hear: Sequence[Callable[[JournalRecord], None]], is_own: IsWanted | None = None,
+    count_by: tuple[RuleSet, Senders] | None = None, store: EmbeddedStore | None = None,
+) -> tuple[InitialState, Iterator[OwnedGroup]]:  # fmt: skip
     """Reads up to the begin of the window; returns the state, and the groups that are left. Each gate has a journal, a node, and a ``hear``
     that is called with every record. ``is_own``: whose messages to keep. ``store``: facts from before the journals."""
     store = store if store is not None else open_store("sqlite::memory:")

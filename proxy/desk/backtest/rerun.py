@@ -77,18 +77,11 @@ class SortedRecords(NamedTuple):
 
 class Rerun:
     def __init__(
-        self,
-        store: EmbeddedStore,
-        rules_of: RulesOf,
-        senders: Senders,
-        hear: Callable[[SubmitCase], None],
-        skip: Callable[[SkippedVerdict], None],
-        note: Callable[[JournalRecord], None] | None = None,
-        before: Replayed | None = None,
-        is_own: Callable[[int], bool] | None = None,
-        look: Observer | None = None,
+        self, store: EmbeddedStore, rules_of: RulesOf, senders: Senders, hear: Callable[[SubmitCase], None],
+        skip: Callable[[SkippedVerdict], None], note: Callable[[JournalRecord], None] | None = None,
+        before: Replayed | None = None, is_own: Callable[[int], bool] | None = None, look: Observer | None = None,
         others: ForeignFacts | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """``hear``, ``skip``: are called with every message, ``note`` with every record of kinds OBSERVED. ``before``: the result of the
         replay that made the store. ``is_own``: which recipients to judge; None: all. ``look``: is called before a message is judged, with the
         record and the time. ``others``: if several gates are rerun on one store, the facts replicated from still other gates."""

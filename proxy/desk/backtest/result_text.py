@@ -82,34 +82,27 @@ def notes(answer: BacktestResult) -> Iterator[str]:
 
 def as_dict(answer: BacktestResult) -> dict[str, Any]:
     """What ``gate106 backtest --json`` prints."""
-    found = answer.differences
+    found, parts = answer.differences, answer.differences.messages + answer.differences.parts
+    then, now = outcomes(answer, 1), outcomes(answer, 2)
+    kinds = {
+        kind: {"total": sum(found.by_kind[kind].values())}
+        | {f"by_{field}": dict(found.by(kind, field).most_common()) for field in FIELDS}
+        for kind in KINDS
+    }
+    examples = [
+        {"kind": kind, "rule": rule, **_example(one)}
+        for (kind, rule), held in sorted(found.examples.items())
+        for one in sorted(held)
+    ]
     return {
         "rules": {"folder": str(answer.request.rules), "revision": answer.revision, "in_force": answer.in_force},
-        "window": {"from": iso(answer.since), "to": iso(answer.until)},
-        "messages": found.messages,
-        "parts": found.messages + found.parts,
-        "then": {word: outcomes(answer, 1)[word] for word in OUTCOMES},
-        "now": {word: outcomes(answer, 2)[word] for word in OUTCOMES},
-        "differences": found.total,
-        **{
-            kind: {"total": sum(found.by_kind[kind].values())}
-            | {f"by_{field}": dict(found.by(kind, field).most_common()) for field in FIELDS}
-            for kind in KINDS
-        },
-        "shadow": dict(found.shadow.most_common()),
-        "hours": list(hours(answer)),
-        "examples": [
-            {"kind": kind, "rule": rule, **_example(one)}
-            for (kind, rule), examples in sorted(found.examples.items())
-            for one in sorted(examples)
-        ],
-        "not_judged": dict(found.skipped.most_common()),
-        "repeats": {"total": found.repeated, "needless": found.needless},
-        "notes": list(notes(answer)),
-        "seconds": round(answer.seconds, 3),
-        "processes": answer.processes,
-        "messages_per_second": round((found.messages + found.parts) / answer.seconds) if answer.seconds else 0,
-    }
+        "window": {"from": iso(answer.since), "to": iso(answer.until)}, "messages": found.messages, "parts": parts,
+        "then": {word: then[word] for word in OUTCOMES}, "now": {word: now[word] for word in OUTCOMES}, "differences": found.total,
+        **kinds, "shadow": dict(found.shadow.most_common()), "hours": list(hours(answer)), "examples": examples,
+        "not_judged": dict(found.skipped.most_common()), "repeats": {"total": found.repeated, "needless": found.needless},
+        "notes": list(notes(answer)), "seconds": round(answer.seconds, 3), "processes": answer.processes,
+        "messages_per_second": round(parts / answer.seconds) if answer.seconds else 0,
+    }  # fmt: skip
 
 
 def _example(one: MaskedExample) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def match_dict(found: MatchResult) -> dict[str, Any]:
 
 def match_lines(answer: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
     from proxy.archive.complaint_matching import ambiguous
-    from proxy.desk.search.command import print_coverage
+    from proxy.desk.search.command import coverage_lines
 
     for one in found.candidates:
         row = _candidate(one)
@@ -108,7 +108,7 @@ def match_lines(answer: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
     if found.candidates:
         yield f"note which it was: gate106 complaint match {answer['id']} --message {found.candidates[0].hit.name} --why …"
     if found.asked:
-        print_coverage(found.asked[-1], None)
+        yield from coverage_lines(found.asked[-1], None)
 
 
 def sweep_campaign(

@@ -179,16 +179,9 @@ NOBODY: Mapping[int, Disk] = MappingProxyType({})
 
 
 def inquire(
-    disk: Disk,
-    store: Path | None,
-    target: FoundMessage,
-    then: RulesOf,
-    today: RuleSet,
-    senders: Senders,
-    beside: Mapping[int, Disk] = NOBODY,
-    node: int = 0,
-    look_up: LookUp = NOT_SEARCHED,
-) -> Inquiry:
+    disk: Disk, store: Path | None, target: FoundMessage, then: RulesOf, today: RuleSet, senders: Senders,
+    beside: Mapping[int, Disk] = NOBODY, node: int = 0, look_up: LookUp = NOT_SEARCHED,
+) -> Inquiry:  # fmt: skip
     """Reads the journal of ``node`` to its end. ``store``: the gate's, for older facts. ``beside``: journals of other gates on that store by
     node, for the person's messages from them. ``look_up``: names of unregistered signatures. Raises StateError, JournalDamaged, OSError."""
     recipient = target.recipient

@@ -17,7 +17,7 @@ from proxy.desk.explain.message_lookup import FOUND_MAX, PLACE, FoundMessage, fi
 from proxy.desk.suppression.signature_search import JournalSignatures
 from proxy.journal.disk import OsDisk
 from proxy.operations.files.journal_access import disk_of, gates_of, reading, record_access
-from proxy.operations.terminal import as_json, fail, format_time, note, print_line, settings_of, store_of
+from proxy.operations.terminal import fail, format_time, note, print_answer, settings_of, store_of
 from proxy.policy import RuleSet
 from proxy.state.revision_store import RevisionStore
 
@@ -37,11 +37,9 @@ def explain_message(
         place = f"{settings.node}:{found.target.sequence}"
         record_access(settings, control, "explain --message", place, why=why, unmasked=True)
     now = time.time()
-    if answer == JSON:
-        as_json(message_explanation_text.as_dict(found, settings.node, now, whole=whole))
-        return
-    for line in message_explanation_text.as_lines(found, settings.node, now, answer, whole=whole):
-        print_line(line)
+    told = message_explanation_text.as_dict(found, settings.node, now, whole=whole)
+    lines = message_explanation_text.as_lines(found, settings.node, now, answer, whole=whole)
+    print_answer(told, answer == JSON, lines)
 
 
 def inquiry_of(

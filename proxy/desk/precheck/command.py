@@ -14,7 +14,7 @@ from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
 from proxy.operations.parameters import Choice, Text
-from proxy.operations.terminal import Control, Json, as_json, choose_language, fail, note, print_line
+from proxy.operations.terminal import Control, Json, choose_language, fail, note, print_answer
 
 if TYPE_CHECKING:
     from proxy.desk.precheck.campaign_file import CampaignText
@@ -80,11 +80,8 @@ def precheck(
     refused = sum(bool(one.forecast.outcome) for one in checked)
     for line in context.notes:
         note(line)
-    if json:
-        as_json({"revision": context.rules.revision, "refused": refused, "texts": [_as_dict(one) for one in checked]})
-    else:
-        for line in _lines(checked, refused, language):
-            print_line(line)
+    told = {"revision": context.rules.revision, "refused": refused, "texts": [_as_dict(one) for one in checked]}
+    print_answer(told, json, _lines(checked, refused, language))
     raise typer.Exit(1 if refused else 0)
 
 
@@ -93,14 +90,9 @@ def _owns(ports: tuple[str, ...], port: str) -> bool:
 
 
 def _checked(
-    rules: RuleSet,
-    texts: list[CampaignText],
-    sender: str,
-    provider: str,
-    declared: Category | None,
-    since: float | None,
+    rules: RuleSet, texts: list[CampaignText], sender: str, provider: str, declared: Category | None, since: float | None,
     at: float,
-) -> Iterator[TextForecast]:
+) -> Iterator[TextForecast]:  # fmt: skip
     from proxy.model.message import Content, Sender
     from proxy.policy.explanation import precheck
     from proxy.policy.explanation.history import Past, PastCounts

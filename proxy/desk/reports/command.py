@@ -13,7 +13,7 @@ from proxy.model.roles import Permission
 from proxy.operations.declaration import PDF, Program, command
 from proxy.operations.files.journal_access import disk_of, gates_of, reading
 from proxy.operations.parameters import DAY, Choice, Integer, Text
-from proxy.operations.terminal import CONFIG, Json, as_json, choose_language, fail, note, print_line, settings_of
+from proxy.operations.terminal import CONFIG, Json, choose_language, fail, note, print_answer, settings_of
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
@@ -61,11 +61,7 @@ def report(
         from proxy.desk.reports.report_pdf import paper
 
         _write(pdf, paper(view, language))
-    if json:
-        as_json(as_dict(view))
-    else:
-        for line in as_text(view):
-            print_line(line)
+    print_answer(as_dict(view), json, as_text(view))
 
 
 def _midnight(day: str | None) -> float:

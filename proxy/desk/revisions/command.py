@@ -20,16 +20,13 @@ from proxy.operations.terminal import CONFIG, Config, Control, Json, Why
 def reload(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Read rules and accounts again, as SIGHUP does, and report their faults. Exit 1 if there are any."""
     answer = terminal.ask(config, control, "rules.reload")
-    if json:
-        terminal.as_json(answer)
-    else:
+    if not json:
         for problem in (*answer["problems"], *answer.get("late", ())):
             terminal.warn(problem)
-        changed = "in force now" if answer["changed"] else "unchanged"
-        waits = f"; {answer['proposed']} waits for a second person" if answer["proposed"] else ""
-        terminal.print_line(
-            f"revision {answer['revision']}, {changed}" + (" (mistakes: the old ones stay)" if answer["problems"] else waits)
-        )
+    changed = "in force now" if answer["changed"] else "unchanged"
+    waits = f"; {answer['proposed']} waits for a second person" if answer["proposed"] else ""
+    rest = " (mistakes: the old ones stay)" if answer["problems"] else waits
+    terminal.print_answer(answer, json, [f"revision {answer['revision']}, {changed}{rest}"])
     raise typer.Exit(1 if answer["problems"] else 0)
 
 
@@ -110,9 +107,5 @@ def export(
                 written.append(file)
     except OSError as error:
         terminal.fail(f"{error.filename}: {error.strerror}")
-    if json:
-        terminal.as_json({"revision": name, "written": sorted(written)})
-        return
-    terminal.print_line(
-        f"{name} is in {folder}" + (f"; written: {', '.join(sorted(written))}" if written else "; nothing was to be written")
-    )
+    what = f"written: {', '.join(sorted(written))}" if written else "nothing was to be written"
+    terminal.print_answer({"revision": name, "written": sorted(written)}, json, [f"{name} is in {folder}; {what}"])

@@ -67,10 +67,9 @@ def rules_as_written(files: Mapping[str, bytes], folder: str) -> Iterator[tuple[
         if rules is None or not isinstance(rules.value, list):
             continue
         lines = data.decode("utf-8", "replace").splitlines()
-        starts = [one.line for one in rules.value]
-        for one, first in zip(rules.value, starts, strict=True):
+        for one in rules.value:
             if isinstance(one.value, dict) and "id" in one.value:
-                yield str(one.value["id"].value), "\n".join(_block(lines, first))
+                yield str(one.value["id"].value), "\n".join(_block(lines, one.line))
 
 
 def _block(lines: list[str], first: int) -> list[str]:

@@ -66,16 +66,14 @@ class SandboxRules:
         report = policy.check_loaded(loaded, folder, self.settings.providers, time.time())
         texts = dict(rules_as_written(loaded.files, folder.name))
         return {
-            "revision": loaded.rules.revision,
-            "problems": [list(one) for one in report.problems],
+            "revision": loaded.rules.revision, "problems": [list(one) for one in report.problems],
             "warnings": [list(one) for one in report.warnings],
             "rules": [{**rule_in_words(one), "text": texts.get(one.id, "")} for one in loaded.rules.rules],
             "tests": list(tests_of(loaded, report.problems)),
             "files": {name: data.decode("utf-8", "replace") for name, data in yaml_files(loaded.files)},
             "provinces": sorted({name for name, _ in loaded.rules.regions.places if name}),
-            "subcategories": [name for name in SUBCATEGORIES if name],
-            "providers": [one.name for one in self.settings.providers],
-        }
+            "subcategories": [name for name in SUBCATEGORIES if name], "providers": [one.name for one in self.settings.providers],
+        }  # fmt: skip
 
     def tried(self, revision: str, instead: Mapping[str, str], message: Mapping[str, str]) -> dict[str, Any]:
         """The verdict of a set on a message to a recipient without history."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
 from proxy.operations.files.journal_access import disk_of, places_of, record_access
 from proxy.operations.parameters import DURATION, MOMENT, Choice, Flag, Integer, Reason, Recipient, Text
-from proxy.operations.terminal import CONFIG, Config, Control, Json
+from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
@@ -86,14 +86,10 @@ def find(
     proved = _proved(found.covered) if prove else None
     numbers = [number_of(hit, keys, unmasked, question) for hit in found.hits]
     names = _named(found, person, config)
-    if json:
-        terminal.as_json(as_dict(found, numbers, proved, whole=unmasked, names=names))
-    else:
-        _print(found, numbers, proved, limit, whole=unmasked, names=names)
-        if text:
-            terminal.print_line(
-                "long messages were searched part by part: words that run over from one part into the next are not found"
-            )
+    lines = [*_lines(found, numbers, proved, limit, whole=unmasked, names=names)]
+    if text:
+        lines.append("long messages were searched part by part: words that run over from one part into the next are not found")
+    terminal.print_answer(as_dict(found, numbers, proved, whole=unmasked, names=names), json, lines)
     raise typer.Exit(0 if found.hits or found.events else 1)
 
 
@@ -186,27 +182,25 @@ def number_of(hit: Hit, keys: ArchiveKeys, unmasked: bool, question: Query) -> s
     return str(number) if unmasked else mask(number)
 
 
-def _print(
+def _lines(
     found: SearchResult, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool, names: Names = NO_NAMES
-) -> None:
+) -> Iterator[str]:
     shown = str if whole else mask_numbers  # a person's text, in which other numbers may stand
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
         why = f" {hit.reason}" + (f" ({hit.rules})" if hit.rules else "") if hit.reason else ""
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
-        terminal.print_line(
-            f"{terminal.format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]"
-        )
-        terminal.print_line(f"    {shown(hit.text)}")
+        yield f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]"
+        yield f"    {shown(hit.text)}"
         for fate in hit.fates:
-            terminal.print_line(f"    {terminal.format_time(fate.at)}  {_fate(fate)}")
+            yield f"    {format_time(fate.at)}  {_fate(fate)}"
     for fate in found.events:
         state = f"{names.get(fate.state, fate.state)} {shown(fate.text)}"
-        terminal.print_line(f"{terminal.format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {state}".rstrip())
+        yield f"{format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {state}".rstrip()
     if found.more:
-        terminal.print_line(f"and more: these are the newest {limit} (--limit, or a narrower time)")
+        yield f"and more: these are the newest {limit} (--limit, or a narrower time)"
     if not found.hits:
-        terminal.print_line("no message fits")
-    print_coverage(found, proved)
+        yield "no message fits"
+    yield from coverage_lines(found, proved)
 
 
 def _fate(fate: HistoryEvent) -> str:
@@ -216,25 +210,23 @@ def _fate(fate: HistoryEvent) -> str:
     return f"{said}  id {fate.message_id}" if fate.message_id else said
 
 
-def print_coverage(found: SearchResult, proved: list[str] | None) -> None:
+def coverage_lines(found: SearchResult, proved: list[str] | None) -> Iterator[str]:
     covered = found.covered
     for span in covered.spans:
-        end = "what is written now" if span.live else terminal.format_time(span.until)
-        gone = f"; what came up to {terminal.format_time(span.gone_to)} has gone by retention" if span.gone_to else ""
-        terminal.print_line(
-            f"node {span.node}: records {span.first} to {span.last}, {terminal.format_time(span.since)} to {end}{gone}"
-        )
+        end = "what is written now" if span.live else format_time(span.until)
+        gone = f"; what came up to {format_time(span.gone_to)} has gone by retention" if span.gone_to else ""
+        yield f"node {span.node}: records {span.first} to {span.last}, {format_time(span.since)} to {end}{gone}"
     if not covered.spans:
-        terminal.print_line("nothing is there to look through: no table, no journal")
+        yield "nothing is there to look through: no table, no journal"
     faults = (*covered.faults, *covered.missing)
     for fault in faults:
-        terminal.print_line(f"NOT COMPLETE: {fault}")
+        yield f"NOT COMPLETE: {fault}"
     for said in covered.unreached:
-        terminal.print_line(f"BEYOND WHAT IS THERE: {said}")
+        yield f"BEYOND WHAT IS THERE: {said}"
     if covered.spans and not faults:
-        terminal.print_line(f"the chain holds over all of it; {_files(found, proved)}")
+        yield f"the chain holds over all of it; {_files(found, proved)}"
     for fault in proved or ():
-        terminal.print_line(f"ALTERED: {fault}")
+        yield f"ALTERED: {fault}"
 
 
 def _files(found: SearchResult, proved: list[str] | None) -> str:
@@ -251,21 +243,17 @@ def as_dict(
     found: SearchResult, numbers: Sequence[str], proved: list[str] | None, *, whole: bool = False, names: Names = NO_NAMES
 ) -> dict[str, Any]:
     """``whole``: with the numbers that stand in texts."""
-    shown = str if whole else mask_numbers
+    shown, covered = str if whole else mask_numbers, found.covered
+    faults = [*covered.faults, *covered.missing]
     return {
         "messages": [_hit(hit, number, shown) for hit, number in zip(found.hits, numbers, strict=True)],
         "more": found.more,
         "events": [_fate_dict(fate, shown) | _about(names.get(fate.state)) for fate in found.events],
         "covered": {
-            "nodes": [span._asdict() for span in found.covered.spans],
-            "files": len(found.covered.files),
-            "passed_over": found.passed_over,
-            "chain_holds": not (found.covered.faults or found.covered.missing or proved),
-            "faults": [*found.covered.faults, *found.covered.missing],
-            "unreached": list(found.covered.unreached),
-            "altered": proved,
+            "nodes": [span._asdict() for span in covered.spans], "files": len(covered.files), "passed_over": found.passed_over,
+            "chain_holds": not (faults or proved), "faults": faults, "unreached": list(covered.unreached), "altered": proved,
         },
-    }
+    }  # fmt: skip
 
 
 def _fate_dict(fate: HistoryEvent, shown: Callable[[str], str]) -> dict[str, Any]:

@@ -37,9 +37,8 @@ UNTIL = ("30d", "180d", "")
 
 @page.get()
 async def show(request: PageRequest) -> Response:
-    return request.render(
-        asked=asked(request.query), wanted=any(request.query.get(name) for name in FIELDS if name != "within")
-    )
+    wanted = any(request.query.get(name) for name in FIELDS if name != "within")
+    return request.render(asked=asked(request.query), wanted=wanted)
 
 
 @page.get("found")
@@ -98,15 +97,9 @@ async def case(request: PageRequest) -> Response:
     """A complaint of whom the message went to, matched to it at once."""
     name, why = request.path("name"), request.form("why")
     message = (await _explained(request, "--unmasked", f"--why={why}")).json
-    row = {
-        "number": message["to"],
-        "sender": message["from"],
-        "text": message["text"] or "",
-        "reference": request.form("reference"),
-    }
-    row = {key: value for key, value in row.items() if value} | {
-        "at": time_windows.moment(message["at"][:19].replace("T", " "))[0]
-    }
+    said = {"number": message["to"], "sender": message["from"], "text": message["text"], "reference": request.form("reference")}
+    at = time_windows.moment(message["at"][:19].replace("T", " "))[0]
+    row = {key: value for key, value in said.items() if value} | {"at": at}
 
     def file(talk: Conversation) -> Any:
         talk.hear()  # go
@@ -161,7 +154,6 @@ async def _number(request: PageRequest, why: str) -> str:
 
 def _scopes(message: dict[str, Any]) -> list[tuple[str, str]]:
     """(for the form, kind) of what the person can be left alone with, the narrowest first."""
-    found = (
-        [(f"signature:{message['then']['signature']}", "signature")] if message["then"] and message["then"]["signature"] else []
-    )
+    signature = message["then"] and message["then"]["signature"]
+    found = [(f"signature:{signature}", "signature")] if signature else []
     return [*found, (f"provider:{message['provider']}", "provider"), ("all:", "all")]
