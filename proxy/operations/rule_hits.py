@@ -1,4 +1,4 @@
-"""Counts rules' objections of the last day, or minute, by rule and province.
+"""Counts rules' objections of the last day or minute, by province.
 
 In: the gate's counters, the time. Out: counts by rule; what shadow rules would have said. Never: a record of its own: after a restart the
 counts begin anew, and ``since`` says so.

@@ -1,4 +1,4 @@
-"""Explains one message of the journal for a command: then, and by today's rules."""
+"""Explains one journalled message for a command, then and now."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from proxy.desk.backtest.commit_groups import JournalGroup
 from proxy.desk.backtest.environment import read_case
+from proxy.desk.reports.disclosure_control import OTHERS
 from proxy.journal.encoding import unpack
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
@@ -30,7 +31,6 @@ SIGNATURES_MAX = 200_000
 """Senders choose them; past it they are counted as others."""
 SENT, REFUSED, DEFERRED = "sent", "refused", "deferred"
 FATES = (SENT, REFUSED, DEFERRED)
-OTHERS = "(others)"
 UNREAD = "unread"
 """Province and category of what was refused before it was read."""
 
