@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ import typer
 
 from proxy.operations.declaration import command
 from proxy.operations.files.journal_access import disk_of, places_of
-from proxy.operations.terminal import CONFIG, Config, Control, Json, fail, print_answer
+from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, print_answer
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def erase(
         keys = ArchiveKeys(places.archive.keys)
     except KeysError as error:
         fail(error)
-    gate_client = _ErasureClient(control or places.control, keys.person(person), why)
+    gate_client = _ErasureClient(config, control, keys.person(person), why)
     plan, done = _erase(places, keys, person, gate_client, early=early)
     changed = f"{done.segments} changed: {done.records} records in {done.groups} groups; {done.rows} rows of tables"
     lines = [f"{len(plan.removed)} segments were looked through, {changed}"]
@@ -64,16 +65,8 @@ def erase(
 class _ErasureClient:
     """Asks the running gate to record the steps of one person's erasure."""
 
-    def __init__(self, control: Path, person: int, why: str) -> None:
-        self._control, self._person, self._why = control, f"{person:016x}", why
-
-    def _ask(self, command: str, **args: Any) -> Any:
-        from proxy.operations import client
-
-        try:
-            return client.ask(self._control, command, **args)
-        except client.CannotAsk as error:
-            fail(error)
+    def __init__(self, config: Path, control: Path | None, person: int, why: str) -> None:
+        self._ask, self._person, self._why = partial(ask, config, control), f"{person:016x}", why
 
     def begin(self, *, early: bool) -> Any:
         return self._ask("journal.erase", person=self._person, why=self._why, details="early" if early else None)

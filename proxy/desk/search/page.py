@@ -9,13 +9,12 @@ The page runs ``gate106 find`` and ``gate106 explain --message``: programs of lo
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
+from proxy.console import forms
 from proxy.console.gate_client import Ran
 from proxy.console.page import Page, PageRequest
 from proxy.model.number import NotARecipient, recipient_of
@@ -28,7 +27,6 @@ page = Page("find", "/find", wants=Permission.LOOK, place=20)
 FIELDS = ("to", "at", "within", "from", "text", "signature", "provider", "verdict", "reason")
 WITHIN = ("10m", "1h", "6h", "1d", "30d")
 LIMIT = 50
-PACK_S = 28.0
 OBJECTS = ("refuses", "would refuse", "defers", "would defer", "exempts")
 """What a rule says that had a part in it."""
 UNTIL = ("30d", "180d", "")
@@ -119,17 +117,9 @@ async def case(request: PageRequest) -> Response:
 @page.post("message/{name}/evidence", wants=Permission.TAKE_OUT)
 async def evidence(request: PageRequest) -> Response:
     """One ZIP, signed; the journal keeps who made it."""
-    name = request.path("name")
-    unmasked = ["--unmasked"] if request.form("unmasked") else []
-    with tempfile.TemporaryDirectory(prefix="gate106-pack-") as folder:
-        out = Path(folder) / "pack.zip"
-        await request.run(
-            "evidence", "pack", f"--message={name}", f"--out={out}", f"--why={request.form('why')}", *unmasked, within_s=PACK_S,
-            fine=(0,),
-        )  # fmt: skip
-        data = out.read_bytes()
-    headers = {"Content-Disposition": f'attachment; filename="evidence-{name.replace(":", "-")}.zip"'}
-    return Response(data, media_type="application/zip", headers=headers)
+    name, whole = request.path("name"), ["--unmasked"] if request.form("unmasked") else []
+    argv = ["evidence", "pack", f"--message={name}", f"--why={request.form('why')}", *whole]
+    return await forms.download_of(request, f"evidence-{name.replace(':', '-')}.zip", lambda out: [*argv, f"--out={out}"])
 
 
 # -- what all of them need
