@@ -71,7 +71,7 @@ def backtest(
             html.touch()
         except OSError as error:
             terminal.fail(f"{html}: {error.strerror}")
-    with reading(request.journal):
+    with reading(gates[0].journal):
         try:
             answer = _with_progress(request, processes, progress)
         except runner.CannotBacktest as error:
@@ -88,15 +88,12 @@ def backtest(
 
 def _request(settings: Settings, gates: list[Settings], rules: Path, last_s: float) -> BacktestRequest:
     """``gates``: of each whose journal is read."""
-    from proxy.desk.backtest.environment import KnownProvider
+    from proxy.desk.backtest.environment import known_providers
     from proxy.desk.backtest.runner import BacktestRequest
 
-    known = {one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers}
-    (journal, node), *beside = [(one.journal, one.node) for one in gates]
-    return BacktestRequest(
-        journal, rules, settings.category_tag, known, terminal.store_of(settings), last_s, time.time(),
-        ring_of(settings.sealing), node, tuple(beside),
-    )  # fmt: skip
+    journals, store, now = tuple((one.journal, one.node) for one in gates), terminal.store_of(settings), time.time()
+    known, ring = known_providers(settings), ring_of(settings.sealing)
+    return BacktestRequest(journals, rules, settings.category_tag, known, store, last_s, now, ring)
 
 
 def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:

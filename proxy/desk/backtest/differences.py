@@ -78,8 +78,8 @@ class Differences:
         self.first = self.last = 0.0
         self.hours: Counter[tuple[int, str, str]] = Counter()
         """By hour since 1970, then, now."""
-        self.all: Counter[tuple[str, str, str]] = Counter()
-        """Messages by provider, province, category."""
+        self.all: Counter[DifferenceKey] = Counter()
+        """Messages, without a rule."""
         self.by_kind: dict[str, Counter[DifferenceKey]] = {kind: Counter() for kind in KINDS}
         self.examples: dict[tuple[str, str], list[MaskedExample]] = {}
         self.shadow: Counter[str] = Counter()
@@ -152,7 +152,7 @@ class Differences:
         now = PASSED if case.lane is not None else _now(case)
         category = CATEGORY_WORDS[verdict.facts.category]
         self.hours[int(submit.time) // HOUR_S, then.outcome, now.outcome] += 1
-        self.all[submit.provider, verdict.province, category] += 1
+        self.all[DifferenceKey("", submit.provider, verdict.province, category)] += 1
         if now is PASSED and verdict.breaches:
             self.shadow.update(one.rule for one in verdict.breaches if one.shadow and one.outcome is not Outcome.ALLOW)
         if then != now and not (then.rule.startswith("#") and then[:2] == now[:2]):  # a rule whose name is lost
@@ -215,19 +215,19 @@ class Differences:
         return sum(sum(counted.values()) for counted in self.by_kind.values())
 
     def by(self, kind: str, field: str) -> Counter[str]:
-        """One kind of difference by a field of Place."""
-        found: Counter[str] = Counter()
-        for place, count in self.by_kind[kind].items():
-            found[getattr(place, field)] += count
-        return found
+        """One kind of difference by a field of its key."""
+        return _summed(self.by_kind[kind], field)
 
     def judged(self, field: str) -> Counter[str]:
         """All messages by provider, province or category."""
-        at = ("provider", "province", "category").index(field)
-        found: Counter[str] = Counter()
-        for key, count in self.all.items():
-            found[key[at]] += count
-        return found
+        return _summed(self.all, field)
+
+
+def _summed(counted: Counter[DifferenceKey], field: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for place, count in counted.items():
+        found[getattr(place, field)] += count
+    return found
 
 
 def _scopes(when: Tree) -> set[str]:

@@ -55,7 +55,9 @@ def notes(answer: BacktestResult) -> Iterator[str]:
     found = answer.differences
     if found.unexplained:
         several = (
-            "several gates judged one person within a moment, or parts of one long message; " if answer.request.beside else ""
+            "several gates judged one person within a moment, or parts of one long message; "
+            if len(answer.request.journals) > 1
+            else ""
         )
         yield (
             f"{found.unexplained} messages come out otherwise though these very rules had decided them: {several}the settings of a provider "

@@ -55,7 +55,8 @@ class CannotBacktest(Exception):
 class BacktestRequest:
     """The parameters of a backtest; plain values, for other processes."""
 
-    journal: Path
+    journals: tuple[tuple[Path, int | None], ...]
+    """Of one gate, or of several on the same store, and whose (None: not known): people are judged by what all of them sent."""
     rules: Path
     category_tag: int | None
     providers: Mapping[str, KnownProvider]
@@ -66,14 +67,6 @@ class BacktestRequest:
     now: float
     ring: KeyRing = field(default_factory=KeyRing)
     """The keys of a sealed journal."""
-    node: int | None = None
-    """The node of the journal; None if not known."""
-    beside: tuple[tuple[Path, int], ...] = ()
-    """Journals of other gates on the same store, and whose: people are judged by what all of them sent."""
-
-    @property
-    def journals(self) -> list[tuple[Path, int | None]]:
-        return [(self.journal, self.node), *self.beside]
 
     @property
     def disks(self) -> list[Disk]:
@@ -165,7 +158,7 @@ def backtest(request: BacktestRequest, processes: int = 1, progress: Callable[[f
     shares = 1 if counts_across_people(rules) else max(1, min(processes, os.cpu_count() or 1))
     found, unknown, from_store = _judge_shares(request, span._replace(begins=since), shares, progress)
     if not span.ends:
-        raise CannotBacktest(f"{request.journal}: the journal is empty")
+        raise CannotBacktest(f"{request.journals[0][0]}: the journal is empty")
     return BacktestResult(
         request, rules.revision, span.in_force, found, since, span.ends, span.begins, span.whole, time.monotonic() - began, shares,
         unknown, window_s(rules), from_store, tuple(one.id for one in rules.rules if is_to_come(one.when, since, span.ends)),
