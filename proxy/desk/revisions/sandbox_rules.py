@@ -13,8 +13,8 @@ import json
 import os
 import sys
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class SandboxRules:
     def __init__(self, config: Path) -> None:
         self._config = config
         self._settings: tuple[float, Settings] | None = None
-        self._read: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
+        self._read = lru_cache(READ_MAX)(self._load)
         self._prefetched: tuple[str, dict[str, Any]] | None = None
         """The answer that is likely to be asked for first, prepared."""
 
@@ -167,17 +167,11 @@ class SandboxRules:
 
     def _loaded(self, revision: str, instead: Mapping[str, str]) -> Loaded:
         """RulesError where it cannot be used."""
-        folder = self._folder(revision)
-        key = revision, json.dumps(instead, sort_keys=True)
-        if key in self._read:
-            self._read.move_to_end(key)
-            return self._read[key]
-        files = {name: text.encode("utf-8", "replace") for name, text in instead.items()}
-        found = policy.load_all(folder, category_tag=self.settings.category_tag, instead=files)
-        self._read[key] = found
-        while len(self._read) > READ_MAX:
-            self._read.popitem(last=False)
-        return found
+        return self._read(self._folder(revision), tuple(sorted(instead.items())))
+
+    def _load(self, folder: Path, instead: tuple[tuple[str, str], ...]) -> Loaded:
+        files = {name: text.encode("utf-8", "replace") for name, text in instead}
+        return policy.load_all(folder, category_tag=self.settings.category_tag, instead=files)
 
 
 def main() -> None:
