@@ -12,6 +12,7 @@ from math import ceil, log10
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -143,6 +144,12 @@ def document(title: str, body: str, language: str) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<style>{STYLE}</style></head><body>{body}</body></html>\n"
     )
+
+
+def words_of(path: Path, language: str) -> Callable[[str], str]:
+    """Translates the words of a page by its YAML file; any other text, a name say, stays as it is."""
+    words = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return lambda english: str(words[english][language]) if english in words else english
 
 
 def rendered(template: Path, title: str, language: str, say: Callable[[str], str], /, **values: Any) -> str:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -244,11 +244,8 @@ def _all_sources(
         return [groups], known
     shares = [0.0] * len(disks)
 
-    def share_progress(place: int) -> Callable[[float], None]:
-        def note(share: float) -> None:
-            shares[place] = share
-            progress(sum(shares) / len(shares))
+    def note(place: int, share: float) -> None:
+        shares[place] = share
+        progress(sum(shares) / len(shares))
 
-        return note
-
-    return [sources(disk, None, begin, look_back_s, share_progress(place))[0] for place, disk in enumerate(disks)], None
+    return [sources(disk, None, begin, look_back_s, partial(note, place))[0] for place, disk in enumerate(disks)], None

@@ -10,21 +10,20 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from proxy.console.offline_charts import Bar, Column, bars, columns, rendered
+from proxy.console.offline_charts import Bar, Column, bars, columns, rendered, words_of
 from proxy.desk.reports.daily_report import DEFERRED, REFUSED, SENT
 from proxy.desk.reports.disclosure_control import bar_length, shown
-from proxy.desk.reports.report_text import View, translated
+from proxy.desk.reports.report_text import View
 
 TEMPLATE = Path(__file__).with_name("reports_offline.html")
+WORDS = TEMPLATE.with_suffix(".yaml")
 CLASSES = {SENT: "allowed", REFUSED: "refused", DEFERRED: "otherwise"}
 ROWS_SHOWN = 20
 
 
 def page(view: View, language: str = "zh") -> str:
     """The whole page; ``language``: zh or en."""
-
-    def say(english: str) -> str:
-        return translated(english, language)
+    say = words_of(WORDS, language)
 
     def drawn(title: str, rows: Sequence[tuple[str, int]], kind: str) -> Markup:
         least = view.least

@@ -7,7 +7,7 @@ Chinese is set in STSong-Light, a font that PDF readers supply, so none is embed
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -20,9 +20,11 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
+from proxy.console.offline_charts import words_of
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
 from proxy.desk.reports.disclosure_control import bar_length, shown
-from proxy.desk.reports.report_text import View, translated
+from proxy.desk.reports.offline_html import WORDS
+from proxy.desk.reports.report_text import View
 from proxy.model.redact import printable
 
 FONT = "STSong-Light"
@@ -37,18 +39,19 @@ def paper(view: View, language: str = "zh") -> bytes:
     """The whole document; ``language``: zh or en."""
     pdfmetrics.registerFont(UnicodeCIDFont(FONT))
     out = BytesIO()
-    title = f"{translated('Sheet of the day', language)} {view.day}"
+    page = _Paper(view, words_of(WORDS, language))
+    title = f"{page.translated('Sheet of the day')} {view.day}"
     document = SimpleDocTemplate(
         out, pagesize=A4, leftMargin=18 * mm, rightMargin=18 * mm, topMargin=16 * mm, bottomMargin=16 * mm, title=title,
         author="gate106", invariant=1,
     )  # fmt: skip
-    document.build(list(_Paper(view, language).parts(title)))
+    document.build(list(page.parts(title)))
     return out.getvalue()
 
 
 class _Paper:
-    def __init__(self, view: View, language: str) -> None:
-        self._view, self._language = view, language
+    def __init__(self, view: View, say: Callable[[str], str]) -> None:
+        self._view, self._say = view, say
         self._big = ParagraphStyle("big", fontName=FONT, fontSize=17, leading=22)
         self._head = ParagraphStyle(
             "head", fontName=FONT, fontSize=11, leading=15, spaceBefore=10, spaceAfter=4, textColor=SOFT
@@ -56,7 +59,7 @@ class _Paper:
         self._small = ParagraphStyle("small", fontName=FONT, fontSize=8.5, leading=12, textColor=SOFT)
 
     def translated(self, english: str) -> str:
-        return printable(translated(english, self._language))[:NAME_CHARS]
+        return printable(self._say(english))[:NAME_CHARS]
 
     def parts(self, title: str) -> Iterator[Any]:
         view, sheet, translated = self._view, self._view.sheet, self.translated
