@@ -79,11 +79,9 @@ class RetentionTask:
             else:
                 left = plan
             return {
-                "dry_run": dry_run,
-                "removed": _summary(plan.removed),
-                "kept": {"segments": left.segments, "bytes": left.octets, "since": left.since},
-                "stays_for": plan.stays_for,
-            }
+                "dry_run": dry_run, "removed": _summary(plan.removed),
+                "kept": {"segments": left.segments, "bytes": left.octets, "since": left.since}, "stays_for": plan.stays_for,
+            }  # fmt: skip
 
     async def put(self, name: str) -> bool:
         """Puts a segment's successor, which lies beside it, into its place; False if the segment has been removed. OSError."""

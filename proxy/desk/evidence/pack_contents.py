@@ -51,14 +51,10 @@ def make_pack(
             "pack: --chain holds whole numbers and other people's messages: it needs --unmasked (not where the journal is sealed)"
         )
     said: dict[str, Any] = {
-        "masked": not whole,
-        "message": message_explanation_text.as_dict(found, settings.node, now, whole=whole),
-        "rules": list(_rules(found, then)),
-        "consents": [*_consents(found, then), *(given or ())],
-        "consents_asked": given is not None,
-        "case": _case(case, found) if case is not None else None,
-        "proof": proof.said,
-    }
+        "masked": not whole, "message": message_explanation_text.as_dict(found, settings.node, now, whole=whole),
+        "rules": list(_rules(found, then)), "consents": [*_consents(found, then), *(given or ())],
+        "consents_asked": given is not None, "case": _case(case, found) if case is not None else None, "proof": proof.said,
+    }  # fmt: skip
     files = {EVIDENCE: as_bytes(said), "evidence.pdf": evidence_pdf.evidence(said), PROOF: as_bytes(proof.said)}
     files |= _rule_files(settings, found) | ({CHAIN: proof.chain} if proof.chain else {})
     about = {"message": said["message"]["message"], "masked": not whole, "made": time_windows.local(now), "node": settings.node}

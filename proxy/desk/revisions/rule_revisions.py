@@ -64,16 +64,9 @@ class RevisionHistory:
             return None
         if now.beside and revision == now.in_force:  # what was pushed waits on
             return now._replace(
-                time=at,
-                event="withdrawn",
-                revision=now.beside,
-                who=who,
-                how=how,
-                why=why,
-                changes=(),
-                kept_out="",
+                time=at, event="withdrawn", revision=now.beside, who=who, how=how, why=why, changes=(), kept_out="",
                 beside=revision,
-            )
+            )  # fmt: skip
         if revision == now.in_force:
             if not now.proposed and not now.kept_out:
                 return None
