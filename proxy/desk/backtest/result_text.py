@@ -53,15 +53,15 @@ def hours(answer: BacktestResult) -> Iterator[dict[str, Any]]:
 def notes(answer: BacktestResult) -> Iterator[str]:
     """What a reader of the numbers must know."""
     found = answer.differences
-    if found.unexplained:
-        several = (
-            "several gates judged one person within a moment, or parts of one long message; "
-            if len(answer.request.journals) > 1
-            else ""
-        )
+    if found.unexplained and len(answer.request.journals) > 1:
         yield (
-            f"{found.unexplained} messages come out otherwise though these very rules had decided them: {several}the settings of a provider "
-            "have changed, or it is a fault of gate106 (please report it)"
+            f"{found.unexplained} messages come out otherwise though these very rules had decided them: several gates judged one person within "
+            "a moment, or parts of one long message; the settings of a provider have changed, or it is a fault of gate106 (please report it)"
+        )
+    elif found.unexplained:
+        yield (
+            f"{found.unexplained} messages come out otherwise though these very rules had decided them: the settings of a provider have "
+            "changed, or it is a fault of gate106 (please report it)"
         )
     if found.on_paths:
         yield f"{', '.join(sorted(found.on_paths))}: here every reply path counts as proven, for replies are not judged again"
