@@ -1,15 +1,20 @@
 """Draws SVG charts in a document that opens offline.
 
-In: names and numbers; the body of a page. Out: bars by name and columns by hour, in markup that needs no script, no font and no other file.
-Never: a name that is not escaped.
+In: names and numbers; the body of a page, or its template. Out: bars by name and columns by hour, in markup that needs no script, no font and
+no other file. Never: a name that is not escaped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from math import ceil, log10
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 ROW, LABEL, BARS_WIDTH = 26, 178, 500
 WIDE_LABEL = 450
@@ -62,7 +67,7 @@ class Column(NamedTuple):
     lines: tuple[tuple[str, int], ...]  # (class, number), each a column of its own
 
 
-def bars(rows: Sequence[Bar], title: str, *, wide: bool = False) -> str:
+def bars(rows: Sequence[Bar], title: str, *, wide: bool = False) -> Markup:
     """Horizontal bars, the longest as wide as there is room. ``wide``: over the whole page, with names of up to 66 characters."""
     most = max((sum(number for _, number in row.parts) for row in rows), default=0) or 1
     whole, label, note_x = (WIDTH, WIDE_LABEL, 240) if wide else (BARS_WIDTH, LABEL, 110)
@@ -88,7 +93,7 @@ def _short(name: str, most: int) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def columns(rows: Sequence[Column], title: str) -> str:
+def columns(rows: Sequence[Column], title: str) -> Markup:
     """Columns over time, beside each other in each step, with a scale that ends at a round number."""
     top = _round_up(max((number for row in rows for _, number in row.lines), default=0))
     room = (WIDTH - LEFT) / max(1, len(rows))
@@ -126,8 +131,8 @@ def _round_up(most: int) -> int:
     return next(int(step * each) for each in (1, 2, 4, 6, 8, 10, 12, 20) if step * each >= most and step * each % TICKS == 0)
 
 
-def _svg(body: str, width: int, height: int, title: str) -> str:
-    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title, quote=True)}">{body}</svg>'
+def _svg(body: str, width: int, height: int, title: str) -> Markup:
+    return Markup(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title, quote=True)}">{body}</svg>')  # noqa: S704 # names are escaped
 
 
 def document(title: str, body: str, language: str) -> str:
@@ -139,3 +144,21 @@ def document(title: str, body: str, language: str) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<style>{STYLE}</style></head><body>{body}</body></html>\n"
     )
+
+
+def words_of(path: Path, language: str) -> Callable[[str], str]:
+    """Translates the words of a page by its YAML file; any other text, a name say, stays as it is."""
+    words = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return lambda english: str(words[english][language]) if english in words else english
+
+
+def rendered(template: Path, title: str, language: str, say: Callable[[str], str], /, **values: Any) -> str:
+    """A whole page whose body a template makes of these values; ``say``: translates its words."""
+    found = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return document(escape(title), found.get_template(template.name).render(values, say=say), language)

@@ -44,7 +44,7 @@ from proxy.desk.reply_paths import probes, states
 from proxy.desk.reply_paths.monitor import ReplyPathMonitor
 from proxy.desk.reply_paths.operations import ReplyPathList
 from proxy.desk.reply_paths.probe_operations import PathProbes
-from proxy.desk.revisions.operations import RecentHits, Rules
+from proxy.desk.revisions.operations import Rules
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.desk.search.operations import AccessLog
 from proxy.desk.suppression.operations import Suppressions
@@ -63,7 +63,7 @@ from proxy.operations.authorization import Authorization
 from proxy.operations.control import CommandRefused, ControlServer
 from proxy.operations.declaration import handlers_of, permissions_of
 from proxy.operations.http import HttpRoute
-from proxy.operations.rule_hits import Hits
+from proxy.operations.rule_hits import Hits, of_the_last_minute
 from proxy.operations.whoami import WhoAmI
 from proxy.policy import time_windows
 from proxy.policy.operator_orders import words_of
@@ -146,7 +146,7 @@ class ControlPlane:
         self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
         self.path_states = states.PathStates(self, book, self._apply_orders)
         self._taps = Taps(providers.turns)
-        self._recent_rules = RecentHits(relay.tally)
+        self._recent_rules = of_the_last_minute(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)
         self._rates = MinuteCounts(relay.tally)
         self.retention_task = RetentionTask(self, journal)

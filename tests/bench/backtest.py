@@ -26,7 +26,7 @@ from typing import Any
 
 from proxy.config import load
 from proxy.desk.backtest import runner
-from proxy.desk.backtest.environment import KnownProvider
+from proxy.desk.backtest.environment import known_providers
 from proxy.sim.measure import machine
 from tests.bench import rounds as bench_rounds
 from tests.bench.options import MeasuringOptions
@@ -52,8 +52,8 @@ STEPS = (
 
 def request(folder: Path) -> runner.BacktestRequest:
     settings = load(folder / "gate106.yaml")
-    known = {one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers}
-    return runner.BacktestRequest(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time())
+    journals, known = ((settings.journal, None),), known_providers(settings)
+    return runner.BacktestRequest(journals, settings.rules, settings.category_tag, known, None, 0.0, time.time())
 
 
 def once(folder: Path, *, sampled: bool) -> dict[str, Any]:

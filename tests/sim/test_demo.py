@@ -21,7 +21,7 @@ from proxy.config import load
 from proxy.desk.backtest import result_text
 from proxy.desk.backtest.commit_groups import groups_of
 from proxy.desk.backtest.differences import KINDS
-from proxy.desk.backtest.environment import KnownProvider
+from proxy.desk.backtest.environment import known_providers
 from proxy.desk.backtest.runner import BacktestRequest, backtest
 from proxy.desk.reports.daily_report import SENT, DayCounter
 from proxy.journal.disk import OsDisk
@@ -125,10 +125,8 @@ def test_its_journal_judged_again_by_the_same_rules_gives_no_difference(run):
     kept = Path(run.text.splitlines()[-1].rpartition(" ")[2])
     settings = load(kept / "gate106.yaml")
     ring = KeyRing.of_files(settings.sealing.keys)
-    known = {one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers}
-    answer = backtest(
-        BacktestRequest(settings.journal, settings.rules, settings.category_tag, known, None, 0.0, time.time(), ring)
-    )
+    journals, known = ((settings.journal, None),), known_providers(settings)
+    answer = backtest(BacktestRequest(journals, settings.rules, settings.category_tag, known, None, 0.0, time.time(), ring))
     judged = [one for one in run.witnesses.journal.verdicts if one.reason not in GATE_REASONS]
     found = answer.differences
     assert (found.total, found.by_kind) == (0, {kind: {} for kind in KINDS})

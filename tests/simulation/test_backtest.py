@@ -13,12 +13,13 @@ import pytest
 from proxy.desk.backtest import gate_state, rerun
 from proxy.desk.backtest.commit_groups import JournalGroup, groups_of
 from proxy.desk.backtest.environment import KnownProvider, Senders
-from proxy.desk.backtest.initial_state import rebuild, window_s
+from proxy.desk.backtest.initial_state import window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.submit_case import NOT_STORED, SubmitCase
 from proxy.journal.records import messages
 from proxy.model.message import Category
 from proxy.state import open_store
+from tests.desk.backtest.one_journal import rebuild_one
 from tests.simulation.nouns import PEOPLE, PORTS
 from tests.simulation.store import counted, refusals, states
 from tests.simulation.test_simulation import FIRST, SEEDS
@@ -108,9 +109,9 @@ def test_nor_when_it_begins_in_the_middle_with_what_a_replay_found() -> None:
     for seed in range(FIRST, FIRST + WORLDS):
         groups = list(groups_of(world_of(seed).disk))
         begin = dice.choice(groups).time
-        before, left = rebuild(iter(groups), begin, window_s(the_rules()), hear=lambda _: None)
+        store, before, left = rebuild_one(iter(groups), begin, window_s(the_rules()))
         heard = Heard()
-        Rerun(before.store, lambda _: the_rules(), senders(), heard, lambda _: None, None, before.found).run(left)
+        Rerun(store, lambda _: the_rules(), senders(), heard, lambda _: None, None, before).run(left)
         judged += heard.cases
         assert not heard.wrong, f"seed {seed} from {begin}: {heard.wrong[0]}"
     assert judged > WORLDS * 5

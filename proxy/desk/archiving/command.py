@@ -10,22 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proxy.desk.archiving.verify_command import places_of
+from proxy.desk.archiving.verify_command import OR_FOLDER
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.journal_access import disk_of
+from proxy.operations.files.journal_access import disk_of, places_of, record_access
 from proxy.operations.parameters import Integer
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    as_json,
-    fail,
-    print_answer,
-    print_line,
-    table,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
@@ -57,40 +48,31 @@ def roll(
     hardening.restrict_umask()
     if idle:
         _lower_priority()
-    places = places_of(config)
+    places = places_of(config, hint=OR_FOLDER)
     if not places.journal.is_dir():
-        fail(f"{places.journal}: no such folder (a gate that has run leaves its journal there)")
+        terminal.fail(f"{places.journal}: no such folder (a gate that has run leaves its journal there)")
     heads: list[Head] = []
     try:
         keys = ArchiveKeys(places.archive.keys, make=True)
         done = rolling.roll(
-            disk_of(places.journal, places.sealing),
-            places.archive.folder,
-            keys,
-            time.time(),
-            node=places.node,
+            disk_of(places.journal, places.sealing), places.archive.folder, keys, time.time(), node=places.node,
             publish=heads.append,
-        )
+        )  # fmt: skip
     except JournalDamaged as damage:
         if json:
-            as_json({"damaged": str(damage)})
-        fail(damage)
+            terminal.as_json({"damaged": str(damage)})
+        terminal.fail(damage)
     except (KeysError, rolling.RollError, ManifestError, JournalError, OSError, duckdb.Error) as error:
-        fail(error)
-    if json:
-        newest = done.head._asdict() if done.head is not None else None
-        as_json(done._asdict() | {"head": newest, "heads": [head._asdict() for head in heads]})
-        if done.faults:
-            fail("; ".join(done.faults))
-        return
-    print_line(f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}")
-    print_line(f"the next segment waits: {done.waits_for}")
+        terminal.fail(error)
+    newest = done.head._asdict() if done.head is not None else None
+    lines = [f"{done.segments} segments, {done.records} records, {done.rows} rows; tables reach to record {done.last}"]
+    lines.append(f"the next segment waits: {done.waits_for}")
     if done.days or done.gone:
-        print_line(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
-    for head in heads:
-        print_line(f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}")
+        lines.append(f"{done.days} days became one table each; {done.gone} tables have gone by retention")
+    lines += [f"head of {head.day}, node {head.node}, records up to {head.last}: {head.digest}" for head in heads]
+    terminal.print_answer(done._asdict() | {"head": newest, "heads": [head._asdict() for head in heads]}, json, lines)
     if done.faults:
-        fail("; ".join(done.faults))
+        terminal.fail("; ".join(done.faults))
 
 
 @command("journal person", example="gate106 journal person 13800210500 --why 'case 4711'")
@@ -104,32 +86,20 @@ def person(
     """Show a person's keyed hash in the tables, for other engines. The journal records who asked."""
     from proxy.archive.secret_keys import ArchiveKeys, KeysError
     from proxy.model.number import NotARecipient, recipient_of
-    from proxy.operations.files.journal_access import record_access
 
     hardening.restrict_umask()
     if not why.strip():
-        fail("journal person: --why is empty: the journal keeps who looks for somebody, and why")
-    places = places_of(config, every=True)
+        terminal.fail("journal person: --why is empty: the journal keeps who looks for somebody, and why")
+    places = places_of(config, every=True, hint=OR_FOLDER)
     try:
         recipient = recipient_of(number)
         keys = ArchiveKeys(places.archive.keys)
     except NotARecipient as fault:
-        fail(f"{number}: {fault}")
+        terminal.fail(f"{number}: {fault}")
     except KeysError as error:
-        fail(error)
-    record_access(
-        control or places.control,
-        places.archive.folder,
-        places.sealing,
-        "journal person",
-        why=why,
-        details=f"to={recipient}",
-        unmasked=False,
-    )
-    if json:
-        as_json({"person": keys.person(recipient)})
-    else:
-        print_line(str(keys.person(recipient)))
+        terminal.fail(error)
+    record_access(places, control, "journal person", f"to={recipient}", why=why, unmasked=False)
+    terminal.print_answer({"person": keys.person(recipient)}, json, [str(keys.person(recipient))])
 
 
 def _lower_priority() -> None:
@@ -161,24 +131,16 @@ def heads(
 ) -> None:
     """List the signed heads of days, the newest first: with a kept head all records before it can be proved."""
     from proxy.archive.signed_heads import latest
-    from proxy.config import SettingsError, archive_locations
 
+    places = places_of(config, every=True)
     try:
-        found = latest(archive_locations(config, every=True).archive.folder, days)
-    except SettingsError as error:
-        fail(error)
+        found = latest(places.archive.folder, days)
     except (OSError, ValueError) as error:
-        fail(f"a head cannot be read ({error}): gate106 journal verify tells which")
-    if json:
-        print_answer(
-            {"heads": [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]}, True, ()
-        )
-        return
-    table(
-        ("day", "node", "records up to", "digest"),
-        ((one.day, one.node, one.last, one.digest) for one in found),
-        "no day has a signed head yet (the day after, once it is rolled)",
-    )
+        terminal.fail(f"a head cannot be read ({error}): gate106 journal verify tells which")
+    told = [{"day": one.day, "node": one.node, "last": one.last, "digest": one.digest} for one in found]
+    nothing = "no day has a signed head yet (the day after, once it is rolled)"
+    lines = terminal.table_lines(("day", "node", "records up to", "digest"), [tuple(one.values()) for one in told], nothing)
+    terminal.print_answer({"heads": told}, json, lines)
 
 
 @command("journal key", example="gate106 journal key /etc/gate106/secrets/journal")
@@ -193,13 +155,12 @@ def key(
     try:
         made = sealing.make_key_file(path)
     except FileExistsError:
-        fail(f"{path}: is there already; a key is never written over (what was sealed with it could not be read any more)")
+        terminal.fail(
+            f"{path}: is there already; a key is never written over (what was sealed with it could not be read any more)"
+        )
     except OSError as error:
-        fail(f"{path}: {error.strerror or error}")
-    if json:
-        as_json({"key": made, "file": str(path)})
-        return
-    print_line(f"{path}: the key {made}")
+        terminal.fail(f"{path}: {error.strerror or error}")
+    terminal.print_answer({"key": made, "file": str(path)}, json, [f"{path}: the key {made}"])
 
 
 @command(
@@ -219,22 +180,13 @@ def show(
 
     from proxy.journal.record_text import record_text
     from proxy.journal.scan import JournalError, read
-    from proxy.operations.files.journal_access import record_access
 
-    places, looked_at = places_of(config, every=True), f"records {record} to {record + count - 1}"
-    record_access(
-        control or places.control,
-        places.archive.folder,
-        places.sealing,
-        "journal show",
-        why=None,
-        details=looked_at,
-        unmasked=False,
-    )
+    places = places_of(config, every=True, hint=OR_FOLDER)
+    record_access(places, control, "journal show", f"records {record} to {record + count - 1}", why=None, unmasked=False)
     try:
         lines = [record_text(one) for one in islice(read(disk_of(places.journal, places.sealing), record), count)]
     except (JournalError, OSError) as error:
-        fail(error)
+        terminal.fail(error)
     if not lines:
-        fail(f"record {record}: the journal ends before it")
-    print_answer({"records": lines}, json, lines)
+        terminal.fail(f"record {record}: the journal ends before it")
+    terminal.print_answer({"records": lines}, json, lines)

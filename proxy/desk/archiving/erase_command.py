@@ -8,21 +8,21 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from proxy.operations.declaration import command
-from proxy.operations.files.journal_access import disk_of
-from proxy.operations.terminal import CONFIG, Config, Control, Json, as_json, fail, print_line
+from proxy.operations.files.journal_access import disk_of, places_of
+from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, print_answer
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
     from proxy.archive.person_erasure import ErasurePlan, ErasureResult
     from proxy.archive.secret_keys import ArchiveKeys
     from proxy.config import ArchiveLocations
-    from proxy.journal.disk import OsDisk
     from proxy.journal.erasure import RedactedGroup
 
 
@@ -41,6 +41,7 @@ def erase(
     """Remove a person's messages and replies from closed segments and from the tables. Opt-outs and consents stay; so do records on legal hold,
     records that a restart reads, and, without --early, records younger than six months. Needs a running gate, whose journal records who did it,
     and the person only by a keyed hash. Copies keep what they have."""
+    from proxy.archive.secret_keys import ArchiveKeys, KeysError
     from proxy.model.number import NotARecipient, recipient_of
 
     hardening.restrict_umask()
@@ -48,43 +49,24 @@ def erase(
         person = recipient_of(to)
     except NotARecipient as fault:
         fail(f"--to: {fault}")
-    places, keys = _open_archive(config)
-    gate_client = _ErasureClient(control or places.control, keys.person(person), why)
-    disk = disk_of(places.journal, places.sealing)
-    plan, done = _erase(places, disk, keys, person, gate_client, early=early)
-    if json:
-        as_json({"erased": done._asdict(), "looked_through": len(plan.removed), "stays": plan.stays})
-        return
-    changed = f"{done.segments} changed: {done.records} records in {done.groups} groups; {done.rows} rows of tables"
-    print_line(f"{len(plan.removed)} segments were looked through, {changed}")
-    for reason, count in plan.stays.items():
-        print_line(f"{count} segments were not: {reason}")
-
-
-def _open_archive(config: Path) -> tuple[ArchiveLocations, ArchiveKeys]:
-    from proxy.archive.secret_keys import ArchiveKeys, KeysError
-    from proxy.config import SettingsError, archive_locations
-
+    places = places_of(config)
     try:
-        places = archive_locations(config)
-        return places, ArchiveKeys(places.archive.keys)
-    except (SettingsError, KeysError) as error:
+        keys = ArchiveKeys(places.archive.keys)
+    except KeysError as error:
         fail(error)
+    gate_client = _ErasureClient(config, control, keys.person(person), why)
+    plan, done = _erase(places, keys, person, gate_client, early=early)
+    changed = f"{done.segments} changed: {done.records} records in {done.groups} groups; {done.rows} rows of tables"
+    lines = [f"{len(plan.removed)} segments were looked through, {changed}"]
+    lines += [f"{count} segments were not: {reason}" for reason, count in plan.stays.items()]
+    print_answer({"erased": done._asdict(), "looked_through": len(plan.removed), "stays": plan.stays}, json, lines)
 
 
 class _ErasureClient:
     """Asks the running gate to record the steps of one person's erasure."""
 
-    def __init__(self, control: Path, person: int, why: str) -> None:
-        self._control, self._person, self._why = control, f"{person:016x}", why
-
-    def _ask(self, command: str, **args: Any) -> Any:
-        from proxy.operations import client
-
-        try:
-            return client.ask(self._control, command, **args)
-        except client.CannotAsk as error:
-            fail(error)
+    def __init__(self, config: Path, control: Path | None, person: int, why: str) -> None:
+        self._ask, self._person, self._why = partial(ask, config, control), f"{person:016x}", why
 
     def begin(self, *, early: bool) -> Any:
         return self._ask("journal.erase", person=self._person, why=self._why, details="early" if early else None)
@@ -102,7 +84,7 @@ def _base64(octets: bytes) -> str:
 
 
 def _erase(
-    places: ArchiveLocations, disk: OsDisk, keys: ArchiveKeys, person: int, gate_client: _ErasureClient, *, early: bool
+    places: ArchiveLocations, keys: ArchiveKeys, person: int, gate_client: _ErasureClient, *, early: bool
 ) -> tuple[ErasurePlan, ErasureResult]:
     from proxy.archive import person_erasure
     from proxy.archive.manifest import ManifestError
@@ -111,7 +93,7 @@ def _erase(
     from proxy.journal.segment import SegmentFault
     from proxy.journal.write_ahead_log import JournalError
 
-    answer = gate_client.begin(early=early)
+    disk, answer = disk_of(places.journal, places.sealing), gate_client.begin(early=early)
     holds = [Hold(begin, end, why) for begin, end, why in answer["holds"]]
     try:
         before = time.time() - (0.0 if early else person_erasure.KEPT_S)

@@ -36,8 +36,6 @@ GATE = "gate106"
 
 
 class RetentionTask:
-    """Removes old segments of the running gate's journal."""
-
     def __init__(self, gate: Gate, journal: Journal) -> None:
         self.keep: Retention
         """The settings ``retention``; the start of the gate and each reload set them."""
@@ -81,16 +79,18 @@ class RetentionTask:
             else:
                 left = plan
             return {
-                "dry_run": dry_run,
-                "removed": _summary(plan.removed),
-                "kept": {"segments": left.segments, "bytes": left.octets, "since": left.since},
-                "stays_for": plan.stays_for,
-            }
+                "dry_run": dry_run, "removed": _summary(plan.removed),
+                "kept": {"segments": left.segments, "bytes": left.octets, "since": left.since}, "stays_for": plan.stays_for,
+            }  # fmt: skip
 
     async def put(self, name: str) -> bool:
         """Puts a segment's successor, which lies beside it, into its place; False if the segment has been removed. OSError."""
+        disk = self._journal.disk
         async with self._one_at_a_time:
-            return await asyncio.to_thread(_replace_segment, self._journal.disk, name)
+            if not isinstance(disk, OsDisk) or name not in await asyncio.to_thread(disk.list):
+                return False
+            await asyncio.to_thread(atomic_files.commit_file, disk.path / name)
+            return True
 
     async def _plan(self, most: int) -> retention.RetentionPlan:
         gate, journal = self._gate, self._journal
@@ -110,21 +110,10 @@ class RetentionTask:
         }
 
 
-def _replace_segment(disk: Disk, name: str) -> bool:
-    if not isinstance(disk, OsDisk) or name not in disk.list():
-        return False
-    atomic_files.commit_file(disk.path / name)
-    return True
-
-
 def _summary(goes: Sequence[retention.ClosedSegment]) -> dict[str, Any]:
     if not goes:
         return {"segments": 0, "bytes": 0}
     return {
-        "segments": len(goes),
-        "bytes": sum(segment.octets for segment in goes),
-        "first": goes[0].first,
-        "last": goes[-1].last,
-        "since": goes[0].since,
-        "until": goes[-1].until,
-    }
+        "segments": len(goes), "bytes": sum(segment.octets for segment in goes), "first": goes[0].first, "last": goes[-1].last,
+        "since": goes[0].since, "until": goes[-1].until,
+    }  # fmt: skip

@@ -51,10 +51,9 @@ class Roller:
                 await asyncio.sleep(wait_s(time.time()))
                 await self.roll()
         finally:
-            await asyncio.to_thread(self._terminate)
+            await asyncio.to_thread(lambda: child_process.terminate(self._process, STOP_S))
 
     async def roll(self) -> None:
-        """Runs one process to its end."""
         try:
             self._process = await asyncio.to_thread(self._start)
             out, errors = await asyncio.to_thread(self._process.communicate)
@@ -64,7 +63,11 @@ class Roller:
         code = self._process.returncode
         self._process = None
         problem = errors.decode("utf-8", "replace").strip().removeprefix("gate106: ") or f"it ended with {code}"
-        self._note_result(problem if code else "", _parsed(out))
+        try:
+            result = json.loads(out)
+        except ValueError:
+            result = {}
+        self._note_result(problem if code else "", result if isinstance(result, dict) else {})
 
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 # our own program
@@ -79,10 +82,8 @@ class Roller:
         for head in result.get("heads", ()):
             log.info("head of the journal", **{name: head[name] for name in ("node", "day", "last", "digest")})
         if not failed or self.done:
-            log.info(
-                "journal rolled into tables",
-                **{name: result.get(name) for name in ("segments", "records", "days", "gone", "last")},
-            )
+            numbers = {name: result.get(name) for name in ("segments", "records", "days", "gone", "last")}
+            log.info("journal rolled into tables", **numbers)
         if damaged:
             log.error("a closed segment of the journal is damaged", error=failed)
         elif failed and result:
@@ -90,16 +91,11 @@ class Roller:
         elif failed:
             log.error("closed segments of the journal were not rolled into tables; it is tried again in an hour", error=failed)
 
-    def _terminate(self) -> None:
-        child_process.terminate(self._process, STOP_S)
-
     def notes(self) -> list[str]:
         """For /readyz."""
-        return (
-            [f"journal: {self.failed}" if self.done else f"journal: no tables are made of it: {self.failed}"]
-            if self.failed
-            else []
-        )
+        if not self.failed:
+            return []
+        return [f"journal: {self.failed}" if self.done else f"journal: no tables are made of it: {self.failed}"]
 
 
 def wait_s(now: float) -> float:
@@ -108,11 +104,3 @@ def wait_s(now: float) -> float:
     while next_s - now < LEAST_S:
         next_s += HOUR_S
     return next_s - now
-
-
-def _parsed(out: bytes) -> dict[str, Any]:
-    try:
-        result = json.loads(out)
-    except ValueError:
-        return {}
-    return result if isinstance(result, dict) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -10,18 +11,17 @@ import typer
 
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
-from proxy.operations.terminal import CONFIG, Config, Json, as_json, fail, format_time, note, print_line
+from proxy.operations.files.journal_access import places_of
+from proxy.operations.terminal import CONFIG, Config, Json, fail, format_time, note, print_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from proxy.archive.verification import VerifiedNode
-    from proxy.config import ArchiveLocations
     from proxy.journal.disk import Disk, OsDisk
     from proxy.journal.retention import Removed
     from proxy.journal.scan import ScanReport
     from proxy.journal.sealing import KeyRing
 
+OR_FOLDER = " (or name the journal's folder)"
 TRIES = 3
 """How often a journal is read again if a segment is removed meanwhile; the gate removes segments once an hour."""
 
@@ -44,18 +44,16 @@ def verify(
     """Check every record, the chain over all commit groups, and the tables made of them; of a gate of several workers all their journals.
     Exit 1 if anything was altered, or is missing with no record of its removal: the first such record is named. A sealed journal needs no
     key for its chain; with it, each group is opened."""
-    from proxy.journal.disk import SUFFIX
+    from proxy.archive.access_records import FOLDER
+    from proxy.journal.disk import SUFFIX, OsDisk
 
     keys_folder, sealing = None, tuple(key or ())
     folders: list[tuple[Path, int | None]] = [] if folder is None else [(folder, None)]
     if folder is None:
-        places = places_of(config, every=True)
-        folders, archive, keys_folder = (
-            [*places.journals] or [(places.journal, places.node)],
-            places.archive.folder,
-            places.archive.keys,
-        )
-        archive, sealing = archive if archive.is_dir() else None, sealing or places.sealing.keys
+        places = places_of(config, every=True, hint=OR_FOLDER)
+        folders = [*places.journals] or [(places.journal, places.node)]
+        archive, keys_folder = places.archive.folder if places.archive.folder.is_dir() else None, places.archive.keys
+        sealing = sealing or places.sealing.keys
     for one in (*(one for one, _ in folders), archive):
         if one is not None and not one.is_dir():
             fail(f"{one}: no such folder")
@@ -64,25 +62,21 @@ def verify(
         fail(f"{folder}: no journal: there are no segments in it{beside}")
     ring = _ring(sealing)
     chains = [_check_chain(one, ring, keys_folder) for one, _ in folders]
-    proved = (
-        _verify_tables([(_disk(one, ring), node) for one, node in folders], archive, keys_folder) if archive is not None else []
-    )
+    disks = [(OsDisk(one, ring), node) for one, node in folders]
+    proved = _verify_tables(disks, archive, keys_folder) if archive is not None else []
     faults = [fault for one in proved for fault in one.faults]
-    accesses = _access_journal(archive, ring) if archive is not None else None
+    looks = archive / FOLDER if archive is not None else None  # the small journal that searches write themselves
+    accesses = _scan(looks, ring)[0] if looks is not None and looks.is_dir() else None
     unreadable = accesses and (str(accesses.damage or "") or _removed_records(accesses))
     if unreadable:
         faults.append(f"who looked while no gate ran: {unreadable}")
-    if json:
-        tables = {"tables": [one._asdict() for one in proved], "faults": faults}
-        (first, *more) = [chain.as_dict() for chain in chains]
-        as_json({"journals": [first, *more]} | tables if more else first | tables)
-    else:
-        for chain in chains:
-            _print_chain(chain)
-        _print_tables(proved)
-        if accesses is not None:
-            holds = f"{accesses.records} records; the chain holds: {accesses.chain}"
-            print_line(f"who looked while no gate ran: {unreadable or holds}")
+    tables = {"tables": [one._asdict() for one in proved], "faults": faults}
+    (first, *more) = [chain.as_dict() for chain in chains]
+    lines = [line for chain in chains for line in _chain_lines(chain)] + [*_table_lines(proved)]
+    if accesses is not None:
+        holds = f"{accesses.records} records; the chain holds: {accesses.chain}"
+        lines.append(f"who looked while no gate ran: {unreadable or holds}")
+    print_answer({"journals": [first, *more]} | tables if more else first | tables, json, lines)
     raise typer.Exit(1 if faults or any(chain.damage for chain in chains) else 0)
 
 
@@ -95,15 +89,12 @@ class ChainCheck(NamedTuple):
     damage: str | None
 
     def as_dict(self) -> dict[str, Any]:
-        report = self.report
+        report, removed = self.report, [{**one._asdict(), "digest": one.digest.hex()} for one in self.removed]
         return report._asdict() | {
-            "folder": str(self.folder),
-            "holes": [one._asdict() for one in report.holes],
-            "damage": self.damage,
+            "folder": str(self.folder), "holes": [one._asdict() for one in report.holes], "damage": self.damage, "removed": removed,
             "cut": report.cut._asdict() if report.cut else None,
-            "removed": [_removal_dict(one) for one in self.removed],
             "redactions": [[last, before.hex(), now.hex()] for last, before, now in report.redactions],
-        }
+        }  # fmt: skip
 
 
 def _check_chain(folder: Path, ring: KeyRing, keys_folder: Path | None) -> ChainCheck:
@@ -119,26 +110,24 @@ def _check_chain(folder: Path, ring: KeyRing, keys_folder: Path | None) -> Chain
     return ChainCheck(folder, report, removed, damage)
 
 
-def _print_chain(chain: ChainCheck) -> None:
+def _chain_lines(chain: ChainCheck) -> Iterator[str]:
     folder, report, removed, damage = chain
     if damage:
-        print_line(damage)
+        yield damage
         return
     span = f"{report.records} records ({report.first} to {report.last}) in {report.groups} groups, {report.segments} segments"
-    print_line(f"{folder}: {span}; the chain holds: {report.chain}")
+    yield f"{folder}: {span}; the chain holds: {report.chain}"
     for hole in report.holes:
-        print_line(
-            f"records {hole.first} to {hole.last} are not here: they were removed before this copy was brought up to now"
-        )
+        yield f"records {hole.first} to {hole.last} are not here: they were removed before this copy was brought up to now"
     if report.sealed:
         opened = (
             "their key is not at hand: none was opened" if report.closed else "each was opened, and written by who had the key"
         )
-        print_line(f"{report.sealed} groups are sealed; {opened}")
+        yield f"{report.sealed} groups are sealed; {opened}"
     if report.redactions:
-        print_line(f"{len(report.redactions)} groups were redacted: a person was erased; records of that, signed, name each")
+        yield f"{len(report.redactions)} groups were redacted: a person was erased; records of that, signed, name each"
     for one in removed:
-        print_line(f"{format_time(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})")
+        yield f"{format_time(one.time)}: records {one.first} to {one.last} removed by {one.who} ({one.why})"
 
 
 def _unsigned_erasure(folder: Path, ring: KeyRing, report: ScanReport, keys_folder: Path | None) -> str:
@@ -167,16 +156,13 @@ def _unsigned_erasure(folder: Path, ring: KeyRing, report: ScanReport, keys_fold
     )
 
 
-def _print_tables(proved: list[VerifiedNode]) -> None:
+def _table_lines(proved: list[VerifiedNode]) -> Iterator[str]:
     for one in proved:
         if not one.faults:
-            print_line(
-                f"tables of node {one.node}: records {one.first} to {one.last} in {one.files} files, {one.rows} rows, as they were written"
-            )
-        for fault in one.faults:
-            print_line(fault)
+            yield f"tables of node {one.node}: records {one.first} to {one.last} in {one.files} files, {one.rows} rows, as they were written"
+        yield from one.faults
         for stranger in one.strangers:
-            print_line(f"{stranger}: no manifest names it, so it counts for nothing")
+            yield f"{stranger}: no manifest names it, so it counts for nothing"
 
 
 def _ring(files: Sequence[Path]) -> KeyRing:
@@ -188,12 +174,6 @@ def _ring(files: Sequence[Path]) -> KeyRing:
     except SealingError as error:
         note(error)
         return KeyRing()
-
-
-def _disk(folder: Path, ring: KeyRing) -> OsDisk:
-    from proxy.journal.disk import OsDisk
-
-    return OsDisk(folder, ring)
 
 
 def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, keys_folder: Path | None) -> list[VerifiedNode]:
@@ -219,29 +199,12 @@ def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, ke
         fail(f"{error.filename or archive}: {error.strerror or error}")
 
 
-def _access_journal(archive: Path, ring: KeyRing) -> ScanReport | None:
-    """Scans the small journal that searches write themselves; None if there has been no such search."""
-    from proxy.archive.access_records import FOLDER
-
-    folder = archive / FOLDER
-    return _scan(folder, ring)[0] if folder.is_dir() else None
-
-
 def _removed_records(accesses: ScanReport) -> str:
     """Which records of it are missing; empty if none: nothing removes them in normal operation."""
     holes = [(hole.first, hole.last) for hole in accesses.holes]
     if accesses.first > 1:
         holes.insert(0, (1, accesses.first - 1))
     return f"records {holes[0][0]} to {holes[0][1]} were removed" if holes else ""
-
-
-def places_of(config: Path, *, every: bool = False) -> ArchiveLocations:
-    from proxy.config import SettingsError, archive_locations
-
-    try:
-        return archive_locations(config, every=every)
-    except SettingsError as error:
-        fail(f"{error} (or name the journal's folder)")
 
 
 def _scan(folder: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
@@ -258,7 +221,3 @@ def _scan(folder: Path, ring: KeyRing) -> tuple[ScanReport, list[Removed]]:
                 fail(f"{error.filename}: is gone while the journal is read (run it again)")
         except OSError as error:
             fail(f"{error.filename or folder}: {error.strerror or error}")
-
-
-def _removal_dict(one: Any) -> dict[str, Any]:
-    return {**one._asdict(), "digest": one.digest.hex()}

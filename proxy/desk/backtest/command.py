@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.journal_access import ring_of
+from proxy.operations.files.journal_access import gates_of, reading, ring_of
 from proxy.operations.parameters import DURATION, Text
-from proxy.operations.terminal import (
-    CONFIG,
-    Json,
-    Language,
-    as_json,
-    choose_language,
-    fail,
-    note,
-    print_line,
-    seconds,
-    settings_of,
-    store_of,
-)
+from proxy.operations.terminal import CONFIG, Json, Language
 
 if TYPE_CHECKING:
     from proxy.config import Settings
@@ -67,65 +55,45 @@ def backtest(
     """Judge past messages again by other rules, each against what the earlier ones left, and report the differences by rule, provider, province
     and category, with masked examples; of a gate with several workers the messages of all. Nothing is sent, and no gate is asked. Exit 1 if
     anything differs."""
-    from proxy.config import every_worker
     from proxy.desk.backtest import result_text, runner
 
-    settings = settings_of(config)
+    settings = terminal.settings_of(config)
     assert settings is not None
-    gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
-    if not (folder := gates[0].journal).is_dir():
-        fail(f"{folder}: no such folder (a gate that has run leaves its journal there)")
-    last_s = 0.0 if since == "all" else seconds(since, "--since")
-    request = _request(settings, gates, _folder_of(rules, settings), last_s or 0.0)
+    gates = gates_of(settings, journal)
+    last_s = 0.0 if since == "all" else terminal.seconds(since, "--since")
+    folder = Path(rules) if rules else settings.rules
+    if rules and not folder.is_dir():
+        kept, name = kept_revision(rules, settings)
+        folder = kept.path(name)
+    request = _request(settings, gates, folder, last_s or 0.0)
     if html is not None:
-        _check_writable(html)
-    try:
-        answer = _with_progress(request, processes, progress)
-    except runner.CannotBacktest as error:
-        fail(error)
+        try:  # before the work, not after it
+            html.touch()
+        except OSError as error:
+            terminal.fail(f"{html}: {error.strerror}")
+    with reading(gates[0].journal):
+        try:
+            answer = _with_progress(request, processes, progress)
+        except runner.CannotBacktest as error:
+            terminal.fail(error)
     if html is not None:
         from proxy.desk.backtest.offline_html import page
 
-        html.write_text(page(answer, choose_language(lang)), encoding="utf-8")
+        html.write_text(page(answer, terminal.choose_language(lang)), encoding="utf-8")
         html.chmod(0o600)  # numbers are masked, texts of messages are not
-        note(f"the page is {html}")
-    if json:
-        as_json(result_text.as_dict(answer))
-    else:
-        for line in result_text.as_text(answer):
-            print_line(line)
+        terminal.note(f"the page is {html}")
+    terminal.print_answer(result_text.as_dict(answer), json, result_text.as_text(answer))
     raise typer.Exit(1 if answer.differences.total else 0)
 
 
 def _request(settings: Settings, gates: list[Settings], rules: Path, last_s: float) -> BacktestRequest:
     """``gates``: of each whose journal is read."""
-    from proxy.desk.backtest.environment import KnownProvider
+    from proxy.desk.backtest.environment import known_providers
     from proxy.desk.backtest.runner import BacktestRequest
 
-    known = {one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers}
-    (journal, node), *beside = [(one.journal, one.node) for one in gates]
-    return BacktestRequest(
-        journal,
-        rules,
-        settings.category_tag,
-        known,
-        store_of(settings),
-        last_s,
-        time.time(),
-        ring_of(settings.sealing),
-        node,
-        tuple(beside),
-    )
-
-
-def _folder_of(rules: str, settings: Settings) -> Path:
-    """Where the rules lie that are meant."""
-    if not rules:
-        return settings.rules
-    if Path(rules).is_dir():
-        return Path(rules)
-    kept, name = kept_revision(rules, settings)
-    return kept.path(name)
+    journals, store, now = tuple((one.journal, one.node) for one in gates), terminal.store_of(settings), time.time()
+    known, ring = known_providers(settings), ring_of(settings.sealing)
+    return BacktestRequest(journals, rules, settings.category_tag, known, store, last_s, now, ring)
 
 
 def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
@@ -136,20 +104,14 @@ def kept_revision(rules: str, settings: Settings) -> tuple[RevisionStore, str]:
     homes = [RevisionStore(one.revisions.folder, one.revisions.keep) for one in every_worker(settings)]
     found = {name: kept for kept in homes for name in kept.all() if name.startswith(rules)} if len(rules) >= SHORTEST else {}
     if len(found) > 1:
-        fail(f"--rules: '{rules}' may be {' or '.join(sorted(found))}: give more digits")
+        terminal.fail(f"--rules: '{rules}' may be {' or '.join(sorted(found))}: give more digits")
     if not found:
         folder = settings.revisions.folder
-        fail(f"--rules: '{rules}' is neither a folder nor a set that is kept in {folder} (gate106 rules history lists them)")
+        terminal.fail(
+            f"--rules: '{rules}' is neither a folder nor a set that is kept in {folder} (gate106 rules history lists them)"
+        )
     ((name, kept),) = found.items()
     return kept, name
-
-
-def _check_writable(html: Path) -> None:
-    """Fails before the work, not after it."""
-    try:
-        html.touch()
-    except OSError as error:
-        fail(f"{html}: {error.strerror}")
 
 
 def _with_progress(request: BacktestRequest, processes: int, plain: bool) -> BacktestResult:
@@ -161,11 +123,12 @@ def _with_progress(request: BacktestRequest, processes: int, plain: bool) -> Bac
 
     console = Console(stderr=True)
     if plain:
-        told = [-1.0]
+        told = -1.0
 
         def add_notice(share: float) -> None:
-            if share - told[0] >= STEP:
-                told[0] = share
+            nonlocal told
+            if share - told >= STEP:
+                told = share
                 console.print(f"{share:.2f}", highlight=False)
 
         return run(request, processes or os.cpu_count() or 1, add_notice)

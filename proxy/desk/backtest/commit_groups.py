@@ -49,9 +49,14 @@ def groups_of(disk: Disk, progress: Callable[[float], None] = no_progress, first
     """All groups of a journal, or from the segment on that begins with record ``first``. ``progress``: is called now and then with the share (0
     to 1) that has been read. Raises JournalDamaged, OSError."""
     scan = Scan(disk, first)
-    for at, segment in _by_segment(scan):
-        progress(at)
-        yield from segment
+    name, done, whole = "", 0, max(1, len(scan.names) - scan.at)
+    for placed in scan:
+        if placed.segment != name:
+            progress(done / whole)
+            name, done = placed.segment, done + 1
+        if placed.group.records:
+            yield JournalGroup(placed.group.time_ms / 1000, placed.group.records)
+    progress(1.0)
 
 
 def groups_up_to(disk: Disk, sequence: int) -> Iterator[JournalGroup]:
@@ -114,19 +119,6 @@ def _segment_of(disk: Disk, moment: float) -> int:
             break
         first = header.first
     return first
-
-
-def _by_segment(scan: Scan) -> Iterator[tuple[float, list[JournalGroup]]]:
-    """(share read, groups of one segment): progress is reported once a segment."""
-    held: list[JournalGroup] = []
-    name, number, whole = "", 0, max(1, len(scan.names) - scan.at)
-    for placed in scan:
-        if placed.segment != name:
-            yield number / whole, held
-            held, name, number = [], placed.segment, number + bool(name)
-        if placed.group.records:
-            held.append(JournalGroup(placed.group.time_ms / 1000, placed.group.records))
-    yield 1.0, held
 
 
 OwnedGroup = tuple[int, JournalGroup]

@@ -68,8 +68,9 @@ class DifferenceKey(NamedTuple):
 class Differences:
     """The differences of one window, and what they are counted against."""
 
-    def __init__(self, since: float, shown_until: float, revision: str = "") -> None:
-        """``since``: older messages only build the records. ``shown_until``: texts of codes sent later are not shown."""
+    def __init__(self, since: float, shown_until: float, revision: str = "", *, counts_repeats: bool = True) -> None:
+        """``since``: older messages only build the records. ``shown_until``: texts of codes sent later are not shown. ``counts_repeats``: one
+        of several processes does."""
         self.since, self.shown_until, self.revision = since, shown_until, revision
         self.messages = 0
         self.parts = 0
@@ -77,8 +78,8 @@ class Differences:
         self.first = self.last = 0.0
         self.hours: Counter[tuple[int, str, str]] = Counter()
         """By hour since 1970, then, now."""
-        self.all: Counter[tuple[str, str, str]] = Counter()
-        """Messages by provider, province, category."""
+        self.all: Counter[DifferenceKey] = Counter()
+        """Messages, without a rule."""
         self.by_kind: dict[str, Counter[DifferenceKey]] = {kind: Counter() for kind in KINDS}
         self.examples: dict[tuple[str, str], list[MaskedExample]] = {}
         self.shadow: Counter[str] = Counter()
@@ -93,8 +94,7 @@ class Differences:
         """Differences though the same rules had decided: a fault of the journal or of the backtest, or changed settings."""
         self.on_paths: set[str] = set()
         """Rules that ask for the reply path of a port: here every path counts as proven."""
-        self.counts_repeats = True
-        """Whether this process counts repeats: one of several does."""
+        self._counts_repeats = counts_repeats
         self._rules: dict[str, tuple[str, ...]] = {}
         self._orders: dict[int, str] = {}
         self._passed: set[int] = set()
@@ -122,7 +122,7 @@ class Differences:
         elif item.kind == messages.REPEATED:
             again = unpack(requests.Repeated, item.body)
             if again.time >= self.since:
-                self.repeated += sum(again.counts.values()) if self.counts_repeats else 0
+                self.repeated += sum(again.counts.values()) if self._counts_repeats else 0
                 self.needless += sum(count for number, count in again.counts.items() if number in self._passed)
 
     def _ordered(self, body: bytes) -> None:
@@ -143,9 +143,8 @@ class Differences:
         if submit.reason in FULL or submit.reason in NOT_STORED:
             self.skipped[submit.reason] += 1
             return
-        verdict, message = case.verdict, case.message
+        verdict = case.verdict
         assert verdict is not None
-        assert message is not None
         self.messages += 1
         self.first = self.first or submit.time
         self.last = submit.time
@@ -153,7 +152,7 @@ class Differences:
         now = PASSED if case.lane is not None else _now(case)
         category = CATEGORY_WORDS[verdict.facts.category]
         self.hours[int(submit.time) // HOUR_S, then.outcome, now.outcome] += 1
-        self.all[submit.provider, verdict.province, category] += 1
+        self.all[DifferenceKey("", submit.provider, verdict.province, category)] += 1
         if now is PASSED and verdict.breaches:
             self.shadow.update(one.rule for one in verdict.breaches if one.shadow and one.outcome is not Outcome.ALLOW)
         if then != now and not (then.rule.startswith("#") and then[:2] == now[:2]):  # a rule whose name is lost
@@ -187,13 +186,10 @@ class Differences:
         return names[number] if number < len(names) else f"#{number}"
 
     def _example(self, case: SubmitCase, then: RuledOutcome, now: RuledOutcome, place: DifferenceKey) -> MaskedExample:
-        submit, message, verdict = case.journalled, case.message, case.verdict
-        assert message is not None
+        submit, text, verdict = case.journalled, case.message.content.text, case.verdict
         assert verdict is not None
-        code = Category.OTP in (verdict.facts.category, verdict.facts.classified, submit.category) or may_be_code(
-            message.content.text
-        )
-        shown = "" if code and submit.time > self.shown_until else masked(message.content.text, code=code)
+        code = Category.OTP in (verdict.facts.category, verdict.facts.classified, submit.category) or may_be_code(text)
+        shown = "" if code and submit.time > self.shown_until else masked(text, code=code)
         return MaskedExample(
             submit.time, submit.provider, submit.port, mask(submit.recipient), place.province, place.category, shown, then, now
         )
@@ -201,21 +197,16 @@ class Differences:
     # -- with those of other processes
 
     def add(self, other: Differences) -> None:
-        self.messages += other.messages
-        self.parts += other.parts
+        for name in ("messages", "parts", "repeated", "needless", "unexplained"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.first = min(filter(None, (self.first, other.first)), default=0.0)
         self.last = max(self.last, other.last)
-        self.hours.update(other.hours)
-        self.all.update(other.all)
-        self.skipped.update(other.skipped)
-        self.shadow.update(other.shadow)
+        for name in ("hours", "all", "skipped", "shadow"):
+            getattr(self, name).update(getattr(other, name))
         for kind in KINDS:
             self.by_kind[kind].update(other.by_kind[kind])
         for key, examples in other.examples.items():
             self.examples[key] = sorted([*self.examples.get(key, ()), *examples])[:EXAMPLES_MAX]
-        self.repeated += other.repeated
-        self.needless += other.needless
-        self.unexplained += other.unexplained
         self.on_paths |= other.on_paths
 
     @property
@@ -224,19 +215,19 @@ class Differences:
         return sum(sum(counted.values()) for counted in self.by_kind.values())
 
     def by(self, kind: str, field: str) -> Counter[str]:
-        """One kind of difference by a field of Place."""
-        found: Counter[str] = Counter()
-        for place, count in self.by_kind[kind].items():
-            found[getattr(place, field)] += count
-        return found
+        """One kind of difference by a field of its key."""
+        return _summed(self.by_kind[kind], field)
 
     def judged(self, field: str) -> Counter[str]:
         """All messages by provider, province or category."""
-        at = ("provider", "province", "category").index(field)
-        found: Counter[str] = Counter()
-        for key, count in self.all.items():
-            found[key[at]] += count
-        return found
+        return _summed(self.all, field)
+
+
+def _summed(counted: Counter[DifferenceKey], field: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for place, count in counted.items():
+        found[getattr(place, field)] += count
+    return found
 
 
 def _scopes(when: Tree) -> set[str]:

@@ -40,6 +40,10 @@ class KnownProvider(NamedTuple):
         return max((one for one in self.ports if covers(one, port)), key=len, default=port) or EMPTY
 
 
+def known_providers(settings: Settings) -> dict[str, KnownProvider]:
+    return {one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers}
+
+
 class Senders:
     """Makes the Sender and the bind of journalled messages."""
 
@@ -52,7 +56,7 @@ class Senders:
 
     @classmethod
     def of(cls, settings: Settings) -> Senders:
-        return cls({one.name: KnownProvider(one.category, one.since, one.replace, one.ports) for one in settings.providers})
+        return cls(known_providers(settings))
 
     def find(self, provider: str, account: str, port: str) -> Sender:
         key = provider, account, port

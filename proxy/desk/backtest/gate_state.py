@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from proxy.desk.backtest.environment import FULL, SoleLane
 from proxy.desk.backtest.replaced_messages import ReplacedMessage, Replacements
-from proxy.desk.backtest.submit_case import NOT_STORED, Observer, RulesOf, SubmitCase, begins_message, index_of, total_of
+from proxy.desk.backtest.submit_case import NOT_STORED, Observer, RulesOf, SubmitCase, begins_message, part_of
 from proxy.journal.encoding import unpack
 from proxy.journal.records import operator_actions
 from proxy.journal.records.answers import CarrierAnswer
@@ -66,32 +66,25 @@ class Conditions:
             return False
         if self._judging is None:
             self._judging = Admission(
-                rules=rules,
-                store=self._store,
-                routes=self._lane,
-                tally=GateCounters(),
-                on_judge_error=ON_JUDGE_ERROR,
+                rules=rules, store=self._store, routes=self._lane, tally=GateCounters(), on_judge_error=ON_JUDGE_ERROR,
                 first_id=0,
-            )
+            )  # fmt: skip
             self._parts = self._new_parts(self._judging)
         self._judging.rules = rules
         self._revision = revision
         return True
 
     def order(self, order: Order) -> None:
-        """An order is in force from here on."""
         self._orders[order.id] = order
         self._reset_rules()
 
     def lift(self, number: int) -> None:
-        """An order has ended."""
         self._orders.pop(number, None)
         self._reset_rules()
 
     def set_clock(self, now: float) -> None:
-        """Keeps orders in force though the clock was set back, as the gate does (desk/operator_orders/book.py). The journal says
-        which orders ended:
-        only the gate knew its clock just before it was set."""
+        """Keeps orders in force though the clock was set back, as the gate does (desk/operator_orders/book.py). The journal says which orders
+        ended: only the gate knew its clock just before it was set."""
         if any(one.since > now for one in self._orders.values()):
             self._orders = {number: one._replace(since=min(one.since, now)) for number, one in self._orders.items()}
             self._reset_rules()
@@ -106,6 +99,11 @@ class Conditions:
         return parts
 
     @property
+    def _admission(self) -> Admission:
+        assert self._judging is not None, "rules are set first"
+        return self._judging
+
+    @property
     def sent_twice(self) -> bool:
         """Whether a submit stands in for one of unknown outcome and may still be unanswered."""
         return self._judging is not None and bool(self._judging.sent_twice)
@@ -114,9 +112,7 @@ class Conditions:
 
     def judge(self, case: SubmitCase, now: float) -> None:
         """One message that is no part of another."""
-        judging = self._judging
-        assert judging is not None
-        self._judge(case, self._prepare(case, now, first=True), judging.judge)
+        self._judge(case, self._prepare(case, now, first=True), self._admission.judge)
 
     def judge_parts(self, batch: Sequence[SubmitCase], now: float, now_s: float) -> list[SubmitCase]:
         """Parts that were judged together, or one that came later, perhaps remembered (``remember_part``). ``now_s``: of a clock that does not
@@ -127,7 +123,7 @@ class Conditions:
             return list(batch)
         known = parts.remembered(batch[0], now_s)
         if known is not None and (
-            begins_message(batch[0], known.leader) or not all(known.takes_part(index_of(case)) for case in batch)
+            begins_message(batch[0], known.leader) or not all(known.takes_part(part_of(case).index) for case in batch)
         ):
             parts.close(known)  # what begins a message may not be its first part, which only looks as if it came late
         for case in batch:
@@ -143,10 +139,9 @@ class Conditions:
     def remember_part(self, case: SubmitCase, answered: SubmitCase, now_s: float) -> bool:
         """Remembers a part to be judged later, if it belongs to the message of a part that is about to be answered."""
         parts, message, long = self._parts, case.message, answered.long
-        assert message is not None
         if message.content.part is None or parts.remembered(case, now_s) is not long or long is None:
             return False
-        if not long.takes_part(index_of(case)) or begins_message(case, long.leader):
+        if not long.takes_part(part_of(case).index) or begins_message(case, long.leader):
             return False
         parts.take(case, now_s)
         self._ready.clear()
@@ -157,16 +152,12 @@ class Conditions:
         self._judge(case, self._prepare(case, now, first=case in case.long.batch), self._parts.judge)
 
     def _judge(self, case: SubmitCase, at: float, by: Callable[[PendingSubmit, bytes, float], bytes]) -> None:
-        message, judging = case.message, self._judging
-        assert message is not None
-        assert judging is not None
-
-        store, person = self._store, message.recipient
+        store, person = self._store, case.message.recipient
         before = store.held(person)
         if case.journalled.reason in NOT_STORED:
             self._not_stored.setdefault(person, (before, []))[1].append(case)
         elif self._look is not None:
-            self._look(case, before, at, judging.rules)
+            self._look(case, before, at, self._admission.rules)
         after = by(case, before, at)
         if after is not before:
             store.hold(person, after)
@@ -174,33 +165,28 @@ class Conditions:
 
     def undo_not_stored(self) -> None:
         """The group is judged: undoes messages that the store did not take. Until now others were judged as if they had been taken."""
-        judging = self._judging
         for person, (before, cases) in self._not_stored.items():
-            assert judging is not None
             self._store.hold(person, before)
             for case in cases:
-                judging.put_back(case)
-                judging.refuse(case, GATE_REASONS[case.journalled.reason])
+                self._admission.put_back(case)
+                self._admission.refuse(case, GATE_REASONS[case.journalled.reason])
         self._not_stored.clear()
 
     def _prepare(self, case: SubmitCase, now: float, *, first: bool) -> float:
         """Restores whether there was room and which entry id the gate gave; returns when the message was judged. A store that waits may have
         delayed the record beyond the second of its entry. ``first``: it is no part that came later."""
-        assert self._judging is not None
         submit = case.journalled
         self._lane.reason = submit.reason if submit.reason in FULL else ""
-        self._judging.highest_id = (submit.entry.id if submit.entry is not None else self._spare + 1) - 1
+        self._admission.highest_id = (submit.entry.id if submit.entry is not None else self._spare + 1) - 1
         if first and submit.entry is not None and not submit.adopts:
             return min(now, submit.entry.time + 0.999)
         return now
 
     def replace(self, case: SubmitCase, named: ReplacedMessage, replacing: Replacements, now: float) -> None:
         """Judges a text that replaces another."""
-        judging = self._judging
-        assert judging is not None
         case.named = named
         self._prepare(case, now, first=False)
-        self._store.update(case.journalled.recipient, lambda data: replacing.judge(judging, case, named, data, now))
+        self._store.update(case.journalled.recipient, lambda data: replacing.judge(self._admission, case, named, data, now))
         self._spare = max(self._spare, case.entry_id)
 
     def is_judged_here(self, batch: Sequence[SubmitCase], now_s: float, early: bool) -> bool:
@@ -212,19 +198,11 @@ class Conditions:
             return True
         if entry is not None:
             return not self.has(case.journalled.recipient, entry.id)
-        return case.journalled.reason != "late-breach" and not (early and len(batch) < total_of(case))
+        return case.journalled.reason != "late-breach" and not (early and len(batch) < part_of(case).total)
 
     def has(self, person: int, entry_id: int) -> bool:
         """Whether a person's record has an entry."""
-        found = False
-
-        def look(data: bytes) -> bytes:
-            nonlocal found
-            found = record.has(data, entry_id)
-            return data
-
-        self._store.update(person, look)
-        return found
+        return record.has(self._store.held(person), entry_id)
 
     # -- afterwards
 
@@ -265,7 +243,6 @@ class Conditions:
             self._parts = self._new_parts(self._judging)
 
     def sweep(self, now: float, now_s: float) -> None:
-        """Drops expired entries and counters."""
         self._store.counters.now = now
         if self._judging is not None:
             self._store.sweep(now, self._judging.rules.window_s, 0)

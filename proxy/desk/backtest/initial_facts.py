@@ -10,7 +10,6 @@ later are put back. Of two equal opt-outs the record keeps only the newer: where
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -42,15 +41,15 @@ def facts_as_of(path: Path, disk: Disk, moment: float) -> SqliteStore:
     for people in list(store.walk()):
         for person, _ in people:
             store.update(person, lambda data: record_as_of(data, moment))
-    for item in records_since(disk, moment):
-        if item.kind == messages.RESTORED:
-            back = unpack(delivers.Restored, item.body)
-            _restore_lifted(store, back.recipient, back.lifted, moment)
-        elif item.kind == messages.SUPPRESSED:
-            change = unpack(operator_actions.Suppressed, item.body)
-            _restore_lifted(store, change.recipient, change.lifted, moment)
-    _lists(store, disk, moment)
-    _consents(store, disk, moment)
+    begun: dict[int, operator_actions.ListBegun] = {}
+    for group in groups_since(disk, moment):
+        for item in group.records:
+            _take_back(store, item, moment, begun)
+    for batch, _ in store.consented.batches():
+        if batch.imported >= moment:
+            store.consented.drop(batch.number)
+        elif batch.reviewed >= moment:
+            store.consented.put(batch._replace(state="unreviewed", reviewed=0, reviewer="", reason=""))
     return store
 
 
@@ -78,42 +77,30 @@ def _copy(path: Path) -> SqliteStore:
     return SqliteStore(None, connection=memory)
 
 
+def _take_back(store: SqliteStore, item: JournalRecord, moment: float, begun: dict[int, operator_actions.ListBegun]) -> None:
+    """Takes back one later change. Who was taken out of a batch of consents since stays out. ``begun``: list imports by their record."""
+    if item.kind == messages.RESTORED:
+        back = unpack(delivers.Restored, item.body)
+        _restore_lifted(store, back.recipient, back.lifted, moment)
+    elif item.kind == messages.SUPPRESSED:
+        change = unpack(operator_actions.Suppressed, item.body)
+        _restore_lifted(store, change.recipient, change.lifted, moment)
+    elif item.kind == messages.LISTING:
+        begun[item.sequence] = unpack(operator_actions.ListBegun, item.body)
+    elif item.kind == messages.LISTED:
+        chunk = unpack(operator_actions.ListChunk, item.body)
+        if (begun_list := begun.get(chunk.listing)) is not None:
+            refusal, lows = begun_list.refusals[chunk.key], BitMap.deserialize(chunk.numbers)
+            if begun_list.takes_off:
+                store.listed.add(key_of(refusal), int(moment), chunk.chunk, lows)
+            else:
+                store.listed.remove(refusal.scope, refusal.value, chunk.chunk, lows, refusal.source)
+    elif item.kind == messages.CONSENT_REPLY:
+        consent = unpack(consents.ConsentReply, item.body)
+        store.consented.take_out(consent.batch, consent.recipient)
+
+
 def _restore_lifted(store: SqliteStore, person: int, lifted: tuple[OptOut, ...], moment: float) -> None:
     for one in lifted:
         if one.time < moment:
             store.update(person, lambda data, one=one: record.opt_out(data, one))  # type: ignore[misc]
-
-
-def _lists(store: SqliteStore, disk: Disk, moment: float) -> None:
-    """Takes off whom lists named later, and puts on whom they let go."""
-    begun: dict[int, operator_actions.ListBegun] = {}
-    for item in records_since(disk, moment):
-        if item.kind == messages.LISTING:
-            begun[item.sequence] = unpack(operator_actions.ListBegun, item.body)
-        elif item.kind == messages.LISTED:
-            chunk = unpack(operator_actions.ListChunk, item.body)
-            begun_list = begun.get(chunk.listing)
-            if begun_list is not None:
-                refusal, lows = begun_list.refusals[chunk.key], BitMap.deserialize(chunk.numbers)
-                if begun_list.takes_off:
-                    store.listed.add(key_of(refusal), int(moment), chunk.chunk, lows)
-                else:
-                    store.listed.remove(refusal.scope, refusal.value, chunk.chunk, lows, refusal.source)
-
-
-def _consents(store: SqliteStore, disk: Disk, moment: float) -> None:
-    """Without what was handed in later, and as it was before it was looked at. Who has been taken out of a batch since stays out."""
-    for item in records_since(disk, moment):
-        if item.kind == messages.CONSENT_REPLY:
-            consent = unpack(consents.ConsentReply, item.body)
-            store.consented.take_out(consent.batch, consent.recipient)
-    for batch, _ in store.consented.batches():
-        if batch.imported >= moment:
-            store.consented.drop(batch.number)
-        elif batch.reviewed >= moment:
-            store.consented.put(batch._replace(state="unreviewed", reviewed=0, reviewer="", reason=""))
-
-
-def records_since(disk: Disk, moment: float) -> Iterator[JournalRecord]:
-    for group in groups_since(disk, moment):
-        yield from group.records

@@ -45,22 +45,14 @@ IsWanted = Callable[[int], bool]
 
 
 class InitialState(NamedTuple):
-    """The state when the window begins."""
-
-    store: SqliteStore
-    found: Replayed
-    first: float
-    """When the journal begins; 0 where nothing is before the window."""
-
-
-class MergedInitialState(NamedTuple):
-    """The same for several gates on one store."""
+    """The state when the window begins, of one gate or several on one store."""
 
     store: SqliteStore
     found: list[Replayed]
     """One per gate."""
     others: ForeignFacts | None
     first: float
+    """When the journal begins; 0 where nothing is before the window."""
 
 
 class CounterReplay:
@@ -101,33 +93,12 @@ class CounterReplay:
 
 
 def rebuild(
-    groups: Iterator[JournalGroup],
-    begin: float,
-    look_back_s: int,
-    *,
-    hear: Callable[[JournalRecord], None],
-    is_own: IsWanted | None = None,
-    count_by: tuple[RuleSet, Senders] | None = None,
-    store: SqliteStore | None = None,
-) -> tuple[InitialState, Iterator[JournalGroup]]:
-    """Reads up to the begin of the window; returns the state, and the groups that are left. ``hear``: is called with every record. ``is_own``:
-    whose messages to keep. ``store``: facts from before the journal."""
-    before, left = rebuild_merged([groups], (), begin, look_back_s, hear=[hear], is_own=is_own, count_by=count_by, store=store)
-    return InitialState(before.store, before.found[0], before.first), (group for _, group in left)
-
-
-def rebuild_merged(
-    journals: Sequence[Iterator[JournalGroup]],
-    nodes: Sequence[int],
-    begin: float,
-    look_back_s: int,
-    *,
-    hear: Sequence[Callable[[JournalRecord], None]],
-    is_own: IsWanted | None = None,
-    count_by: tuple[RuleSet, Senders] | None = None,
-    store: SqliteStore | None = None,
-) -> tuple[MergedInitialState, Iterator[OwnedGroup]]:
-    """The same for several gates on one store, each with its journal, its node and its ``hear``."""
+    journals: Sequence[Iterator[JournalGroup]], nodes: Sequence[int], begin: float, look_back_s: int, *,
+    hear: Sequence[Callable[[JournalRecord], None]], is_own: IsWanted | None = None,
+    count_by: tuple[RuleSet, Senders] | None = None, store: SqliteStore | None = None,
+) -> tuple[InitialState, Iterator[OwnedGroup]]:  # fmt: skip
+    """Reads up to the begin of the window; returns the state, and the groups that are left. Each gate has a journal, a node, and a ``hear``
+    that is called with every record. ``is_own``: whose messages to keep. ``store``: facts from before the journals."""
     store = store if store is not None else open_store("sqlite::memory:")
     counted = CounterReplay(store, *count_by) if count_by is not None else None
     others = ForeignFacts(store, nodes) if len(journals) > 1 else None
@@ -155,7 +126,7 @@ def rebuild_merged(
                         take_counters(store, item.body)
                     continue
             take(item)
-    return MergedInitialState(store, [one.end() for one in replays], others, first), chain(left, groups)
+    return InitialState(store, [one.end() for one in replays], others, first), chain(left, groups)
 
 
 def window_s(rules: RuleSet) -> int:

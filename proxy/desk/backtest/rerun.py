@@ -40,21 +40,11 @@ from proxy.journal.write_ahead_log import JournalRecord
 from proxy.model.message import Message, Take
 from proxy.model.reasons import GATE_REASONS
 from proxy.model.recipient import EntryState
+from proxy.relay.effects import replay
 from proxy.relay.effects.consents import change_beside, person_changed
 from proxy.relay.effects.list_import import ListImports
 from proxy.relay.effects.record_changes import Effect, EntryFate, RecordChange, ResendAccepted, was_sent_twice
-from proxy.relay.effects.replay import (
-    NotUnderstood,
-    Replayed,
-    apply_answer,
-    apply_heard,
-    apply_operated,
-    apply_person,
-    apply_share,
-    apply_unreplaced,
-    apply_verdict,
-    settle_open,
-)
+from proxy.relay.effects.replay import NotUnderstood, Replayed
 from proxy.relay.effects.suppression import officer_changed, take_off
 from proxy.relay.multipart.assembler import INHERIT_S
 from proxy.state.record import record
@@ -63,39 +53,17 @@ from proxy.wire import ContentCache
 from proxy.wire.tables import REPLACE_SM
 
 HOUSEKEEPING_S = 60.0
-CHANGES = frozenset(
-    (
-        messages.ANSWER,
-        messages.OPTOUT,
-        messages.RESTORED,
-        messages.SAID,
-        messages.REFUSED_SAID,
-        messages.SUPPRESSED,
-        messages.UNREPLACED,
-        messages.SHARE,
-        messages.PERSON,
-        messages.CONSENT_REPLY,
-        messages.DOUBTFUL,
-    )
-)
+CHANGES = frozenset((
+    messages.ANSWER, messages.OPTOUT, messages.RESTORED, messages.SAID, messages.REFUSED_SAID, messages.SUPPRESSED, messages.UNREPLACED,
+    messages.SHARE, messages.PERSON, messages.CONSENT_REPLY, messages.DOUBTFUL,
+))  # fmt: skip
 MESSAGE_STANDS = frozenset((Effect.PART_REFUSED, Effect.LATE_PART))
 """A part was refused, and the message stands."""
 OBSERVED = frozenset((messages.RULES, messages.ORDERED, messages.HEARD, messages.REPEATED))
-SINGLE = frozenset(
-    (
-        messages.START,
-        messages.CLOCK,
-        messages.ORDERED,
-        messages.LIFTED,
-        messages.LISTING,
-        messages.LISTED,
-        messages.LISTING_DONE,
-        messages.CONSENT_FILE,
-        messages.CONSENTS,
-        messages.CONSENT_EVENT,
-        messages.HEARD,
-    )
-)
+SINGLE = frozenset((
+    messages.START, messages.CLOCK, messages.ORDERED, messages.LIFTED, messages.LISTING, messages.LISTED, messages.LISTING_DONE,
+    messages.CONSENT_FILE, messages.CONSENTS, messages.CONSENT_EVENT, messages.HEARD,
+))  # fmt: skip
 _REPLACE = REPLACE_SM.to_bytes(4, "big")
 
 
@@ -109,18 +77,11 @@ class SortedRecords(NamedTuple):
 
 class Rerun:
     def __init__(
-        self,
-        store: SqliteStore,
-        rules_of: RulesOf,
-        senders: Senders,
-        hear: Callable[[SubmitCase], None],
-        skip: Callable[[SkippedVerdict], None],
-        note: Callable[[JournalRecord], None] | None = None,
-        before: Replayed | None = None,
-        is_own: Callable[[int], bool] | None = None,
-        look: Observer | None = None,
+        self, store: SqliteStore, rules_of: RulesOf, senders: Senders, hear: Callable[[SubmitCase], None],
+        skip: Callable[[SkippedVerdict], None], note: Callable[[JournalRecord], None] | None = None,
+        before: Replayed | None = None, is_own: Callable[[int], bool] | None = None, look: Observer | None = None,
         others: ForeignFacts | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """``hear``, ``skip``: are called with every message, ``note`` with every record of kinds OBSERVED. ``before``: the result of the
         replay that made the store. ``is_own``: which recipients to judge; None: all. ``look``: is called before a message is judged, with the
         record and the time. ``others``: if several gates are rerun on one store, the facts replicated from still other gates."""
@@ -160,7 +121,6 @@ class Rerun:
     # ------------------------------------------------------------------ one group
 
     def apply_group(self, group: JournalGroup) -> None:
-        """Deals with one commit group."""
         if not self._begin:
             self._begin = group.records[0].sequence
             self._inherits_until_s = group.time + INHERIT_S if self._continues else 0.0
@@ -255,7 +215,7 @@ class Rerun:
                 case = self._case(submit, item.sequence)
             if case is None:
                 self._keep_as_then(item.sequence, submit, submit.reason or "rules-unknown")
-            elif case.message is not None and case.message.content.part is None:
+            elif case.message.content.part is None:
                 self._flush(decided, now)
                 self._conditions.judge(case, now)
                 decided.append(case)
@@ -279,7 +239,7 @@ class Rerun:
         """Does not judge a message again: repeats its recorded effects."""
         if submit.entry is not None:
             self._as_recorded.add(sequence)
-            apply_verdict(self.store, submit, sequence, counts=True, done=self._before)
+            replay.apply_verdict(self.store, submit, sequence, counts=True, done=self._before)
             if submit.adopts and self._replacing is not None:
                 self._replacing.as_recorded.allowed(submit)
         self._skip(SkippedVerdict(submit, why))
@@ -323,7 +283,7 @@ class Rerun:
                 self.store.update(befell.recipient, lambda data, b=befell: person_changed(data, b))  # type: ignore[misc]
                 after.append(lambda b=befell: change_beside(self.store, b))  # type: ignore[arg-type, misc]
             else:
-                apply_person(self.store, item)
+                replay.apply_person(self.store, item)
         return after
 
     def _apply(self, change: RecordChange, now: float, after: list[Callable[[], None]]) -> None:
@@ -339,7 +299,7 @@ class Rerun:
                 number > 0 or self._conditions.has(carrier_answer.recipient, carrier_answer.entry_id)
             )
             if known or number in self._as_recorded:
-                apply_answer(self.store, carrier_answer, True, self._before)
+                replay.apply_answer(self.store, carrier_answer, True, self._before)
             return  # else it was not sent now, and nobody answers
         if carrier_answer.effect == Effect.UNKNOWN:
             self._unanswered[number] = case
@@ -393,7 +353,7 @@ class Rerun:
         case = self._in_flight.pop(number, None) or self._unanswered.pop(number, None)
         if case is None or case.named is None or replacing is None:
             if number < self._begin or number in self._as_recorded:
-                apply_unreplaced(self.store, carrier_answer, True, self._before)
+                replay.apply_unreplaced(self.store, carrier_answer, True, self._before)
                 if replacing is not None:
                     replacing.as_recorded.unreplaced(carrier_answer)
             return
@@ -412,7 +372,7 @@ class Rerun:
         """The counter shares of a verdict that was not judged again; of others they are known."""
         number = carrier_answer.verdict_sequence
         if number < self._begin or number in self._as_recorded:
-            apply_share(self.store, carrier_answer, True, self._before)
+            replay.apply_share(self.store, carrier_answer, True, self._before)
 
     # ------------------------------------------------------------------ what stands in a group of its own
 
@@ -428,10 +388,12 @@ class Rerun:
                 replicated = unpack(ReplicatedRecord, body)
                 if self._others is None or self._others.is_new(replicated):
                     with contextlib.suppress(NotUnderstood):  # as it was when it came
-                        apply_heard(self.store, replicated, self._listings if self._others is None else self._others.listings)
+                        replay.apply_heard(
+                            self.store, replicated, self._listings if self._others is None else self._others.listings
+                        )
                 kind, body = replicated.kind, replicated.body
             else:
-                apply_operated(self.store, item, self._listings)
+                replay.apply_operated(self.store, item, self._listings)
             if kind == messages.ORDERED:
                 self._conditions.order(unpack(operator_actions.Ordered, body).order)
             elif kind == messages.LIFTED:
@@ -442,7 +404,7 @@ class Rerun:
         for case in self._in_flight.values():
             entry_id, same = case.entry_id, case.journalled.fingerprint
             self.store.update(case.journalled.recipient, lambda data, i=entry_id, s=same: record.mark_unknown(data, i, s))  # type: ignore[misc]
-        settle_open(self.store, self._before)
+        replay.settle_open(self.store, self._before)
         self._before.open.clear()
         self._in_flight.clear()
         self._unanswered.clear()

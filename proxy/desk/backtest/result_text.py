@@ -13,6 +13,7 @@ from typing import Any
 from proxy.config.mapping_reader import CHINA
 from proxy.desk.backtest.differences import ALLOWED, HOUR_S, KINDS, OTHERWISE, REFUSED, MaskedExample, RuledOutcome
 from proxy.desk.backtest.runner import BacktestResult
+from proxy.policy.time_windows import local
 
 ROWS_SHOWN = 10
 FIELDS = ("rule", "provider", "province", "category")
@@ -22,10 +23,6 @@ OUTCOMES = ("allow", "defer", "reject")
 
 def iso(at: float) -> str:
     return datetime.fromtimestamp(at, CHINA).isoformat(timespec="seconds")
-
-
-def local(at: float) -> str:
-    return datetime.fromtimestamp(at, CHINA).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def outcomes(answer: BacktestResult, place: int) -> Counter[str]:
@@ -56,7 +53,7 @@ def hours(answer: BacktestResult) -> Iterator[dict[str, Any]]:
 def notes(answer: BacktestResult) -> Iterator[str]:
     """What a reader of the numbers must know."""
     found = answer.differences
-    if found.unexplained and answer.request.beside:
+    if found.unexplained and len(answer.request.journals) > 1:
         yield (
             f"{found.unexplained} messages come out otherwise though these very rules had decided them: several gates judged one person within "
             "a moment, or parts of one long message; the settings of a provider have changed, or it is a fault of gate106 (please report it)"
@@ -79,43 +76,35 @@ def notes(answer: BacktestResult) -> Iterator[str]:
         yield "the journal is long: what people refused before the messages that count is taken from the store as it is now"
     if answer.unknown:
         yield f"the settings do not name {', '.join(sorted(answer.unknown))}: their default category is taken to be marketing"
-    replaced = found.skipped["replace_sm"]
-    if replaced:
+    if replaced := found.skipped["replace_sm"]:
         yield f"{replaced} replace_sm of messages from before were not judged again: they count as they did then"
-    if found.skipped["rules-unknown"]:
-        yield f"{found.skipped['rules-unknown']} messages had been decided while judging failed: they count as they did then"
+    if unknown := found.skipped["rules-unknown"]:
+        yield f"{unknown} messages had been decided while judging failed: they count as they did then"
 
 
 def as_dict(answer: BacktestResult) -> dict[str, Any]:
     """What ``gate106 backtest --json`` prints."""
-    found = answer.differences
+    found, parts = answer.differences, answer.differences.messages + answer.differences.parts
+    then, now = outcomes(answer, 1), outcomes(answer, 2)
+    kinds = {
+        kind: {"total": sum(found.by_kind[kind].values())}
+        | {f"by_{field}": dict(found.by(kind, field).most_common()) for field in FIELDS}
+        for kind in KINDS
+    }
+    examples = [
+        {"kind": kind, "rule": rule, **_example(one)}
+        for (kind, rule), held in sorted(found.examples.items())
+        for one in sorted(held)
+    ]
     return {
         "rules": {"folder": str(answer.request.rules), "revision": answer.revision, "in_force": answer.in_force},
-        "window": {"from": iso(answer.since), "to": iso(answer.until)},
-        "messages": found.messages,
-        "parts": found.messages + found.parts,
-        "then": {word: outcomes(answer, 1)[word] for word in OUTCOMES},
-        "now": {word: outcomes(answer, 2)[word] for word in OUTCOMES},
-        "differences": found.total,
-        **{
-            kind: {"total": sum(found.by_kind[kind].values())}
-            | {f"by_{field}": dict(found.by(kind, field).most_common()) for field in FIELDS}
-            for kind in KINDS
-        },
-        "shadow": dict(found.shadow.most_common()),
-        "hours": list(hours(answer)),
-        "examples": [
-            {"kind": kind, "rule": rule, **_example(one)}
-            for (kind, rule), examples in sorted(found.examples.items())
-            for one in sorted(examples)
-        ],
-        "not_judged": dict(found.skipped.most_common()),
-        "repeats": {"total": found.repeated, "needless": found.needless},
-        "notes": list(notes(answer)),
-        "seconds": round(answer.seconds, 3),
-        "processes": answer.processes,
-        "messages_per_second": round((found.messages + found.parts) / answer.seconds) if answer.seconds else 0,
-    }
+        "window": {"from": iso(answer.since), "to": iso(answer.until)}, "messages": found.messages, "parts": parts,
+        "then": {word: then[word] for word in OUTCOMES}, "now": {word: now[word] for word in OUTCOMES}, "differences": found.total,
+        **kinds, "shadow": dict(found.shadow.most_common()), "hours": list(hours(answer)), "examples": examples,
+        "not_judged": dict(found.skipped.most_common()), "repeats": {"total": found.repeated, "needless": found.needless},
+        "notes": list(notes(answer)), "seconds": round(answer.seconds, 3), "processes": answer.processes,
+        "messages_per_second": round(parts / answer.seconds) if answer.seconds else 0,
+    }  # fmt: skip
 
 
 def _example(one: MaskedExample) -> dict[str, Any]:
@@ -131,7 +120,6 @@ def outcome_text(word: RuledOutcome) -> str:
 
 
 def as_text(answer: BacktestResult) -> Iterator[str]:
-    """For people, in lines."""
     found = answer.differences
     yield (
         f"{answer.request.rules} (revision {answer.revision}"

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import gc
 import os
-import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -27,19 +26,18 @@ from proxy.desk.backtest.commit_groups import JournalGroup, bytes_before, groups
 from proxy.desk.backtest.differences import Differences
 from proxy.desk.backtest.environment import KnownProvider, Senders
 from proxy.desk.backtest.initial_facts import facts_as_of
-from proxy.desk.backtest.initial_state import ADOPTED_S, counts_across_people, rebuild_merged, window_s
+from proxy.desk.backtest.initial_state import ADOPTED_S, counts_across_people, rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.encoding import unpack
 from proxy.journal.records import gate_events, messages
-from proxy.journal.scan import JournalDamaged, Scan
-from proxy.journal.sealing import KeyRing, SealingError
-from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
+from proxy.journal.scan import Scan
+from proxy.journal.sealing import KeyRing
+from proxy.journal.segment import HEADER_BYTES, unpack_header
 from proxy.policy.loading.load_rules import load
 from proxy.policy.loading.problem import RulesError
 from proxy.policy.rule_dates import is_to_come
 from proxy.policy.ruleset import RuleSet
-from proxy.state import StateError
 from proxy.state.stores.sqlite import SqliteStore
 
 READ_OCTETS_MAX = 2 << 30
@@ -58,7 +56,8 @@ class CannotBacktest(Exception):
 class BacktestRequest:
     """The parameters of a backtest; plain values, for other processes."""
 
-    journal: Path
+    journals: tuple[tuple[Path, int | None], ...]
+    """Of one gate, or of several on the same store, and whose (None: not known): people are judged by what all of them sent."""
     rules: Path
     category_tag: int | None
     providers: Mapping[str, KnownProvider]
@@ -69,14 +68,6 @@ class BacktestRequest:
     now: float
     ring: KeyRing = field(default_factory=KeyRing)
     """The keys of a sealed journal."""
-    node: int | None = None
-    """The node of the journal; None if not known."""
-    beside: tuple[tuple[Path, int], ...] = ()
-    """Journals of other gates on the same store, and whose: people are judged by what all of them sent."""
-
-    @property
-    def journals(self) -> list[tuple[Path, int | None]]:
-        return [(self.journal, self.node), *self.beside]
 
     @property
     def disks(self) -> list[Disk]:
@@ -112,49 +103,42 @@ class BacktestResult:
         return self.revision == self.in_force
 
 
-class _JournalEdges:
-    """Begin and end of a journal, and the revision that decided last."""
-
-    def __init__(self, disk: Disk) -> None:
-        self.whole = is_complete(disk)
-        names = disk.list()
-        self.begins = unpack_header(disk.read(names[0], HEADER_BYTES)).created_ms / 1000 if names else 0.0
-        self.ends = self.decided = 0.0
-        self.in_force = ""
-        """The revision, empty where the newest segments name none; since when: ``decided``."""
-        for placed in Scan(disk, None):
-            self.ends = placed.group.time_ms / 1000
-            for item in placed.group.records:
-                if item.kind == messages.RULES:
-                    self._by(unpack(gate_events.Rules, item.body).revision)
-                elif item.kind == messages.VERDICT:
-                    self._by(messages.revision_of(item.body))
-
-    def _by(self, revision: str) -> None:
-        if revision:
-            self.in_force, self.decided = revision, self.ends
-
-
 class _Span(NamedTuple):
-    """The stretch in which all journals are present, and the revision that decided last in any of them."""
+    """Begin and end of a journal, or the stretch in which all journals are present, and the revision that decided last."""
 
-    begins: float
-    ends: float
-    whole: bool
-    in_force: str
+    begins: float = 0.0
+    ends: float = 0.0
+    whole: bool = False
+    in_force: str = ""
+    """Empty where the newest segments name none."""
+    decided: float = 0.0
+    """When that revision decided last."""
 
-    @classmethod
-    def of(cls, disks: Sequence[Disk]) -> _Span:
-        found = [edges for edges in map(_JournalEdges, disks) if edges.ends]
-        if not found:
-            return cls(0.0, 0.0, False, "")
-        cut = [one.begins for one in found if not one.whole]
-        return cls(
-            max(cut) if cut else min(one.begins for one in found),
-            max(one.ends for one in found),
-            not cut,
-            max(found, key=lambda one: one.decided).in_force,
-        )
+
+def _span_of(disk: Disk) -> _Span:
+    names = disk.list()
+    begins = unpack_header(disk.read(names[0], HEADER_BYTES)).created_ms / 1000 if names else 0.0
+    ends, decided, in_force = 0.0, 0.0, ""
+    for placed in Scan(disk, None):
+        ends = placed.group.time_ms / 1000
+        for item in placed.group.records:
+            revision = ""
+            if item.kind == messages.RULES:
+                revision = unpack(gate_events.Rules, item.body).revision
+            elif item.kind == messages.VERDICT:
+                revision = messages.revision_of(item.body)
+            if revision:
+                in_force, decided = revision, ends
+    return _Span(begins, ends, is_complete(disk), in_force, decided)
+
+
+def _common_span(disks: Sequence[Disk]) -> _Span:
+    found = [span for span in map(_span_of, disks) if span.ends]
+    if not found:
+        return _Span()
+    cut, last = [one.begins for one in found if not one.whole], max(found, key=lambda one: one.decided)
+    begins = max(cut) if cut else min(one.begins for one in found)
+    return _Span(begins, max(one.ends for one in found), not cut, last.in_force, last.decided)
 
 
 @lru_cache(1)
@@ -163,29 +147,19 @@ def _load_rules(path: Path, category_tag: int | None) -> RuleSet:
 
 
 def backtest(request: BacktestRequest, processes: int = 1, progress: Callable[[float], None] = no_progress) -> BacktestResult:
-    """Runs a backtest. ``processes``: at most this many. ``progress``: is called with the share done, from 0 to 1."""
+    """Runs a backtest. ``processes``: at most this many. ``progress``: is called with the share done, from 0 to 1. Raises CannotBacktest, and
+    the faults of a journal (operations/files/journal_access.py)."""
     began = time.monotonic()
     try:
         rules = _load_rules(request.rules, request.category_tag)
     except RulesError as error:
         raise CannotBacktest("\n".join(str(problem) for problem in error.problems)) from error
-    try:
-        span = _Span.of(request.disks)
-        since = max(span.ends - request.last_s, span.begins) if request.last_s else span.begins
-        shares = 1 if counts_across_people(rules) else max(1, min(processes, os.cpu_count() or 1))
-        found, unknown, from_store = _judge_shares(request, span._replace(begins=since), shares, progress)
-    except JournalDamaged as error:
-        raise CannotBacktest(f"{error} (while a gate writes it, run it again)") from error
-    except SegmentFault as error:
-        raise CannotBacktest(f"{request.journal}: {error}: see gate106 journal verify") from error
-    except (StateError, SealingError) as error:
-        raise CannotBacktest(error) from error
-    except FileNotFoundError as error:
-        raise CannotBacktest(f"{error.filename}: is gone while the journal is read (run it again)") from error
-    except (OSError, ValueError, struct.error) as error:
-        raise CannotBacktest(f"{request.journal}: the journal cannot be read: {error}") from error
+    span = _common_span(request.disks)
+    since = max(span.ends - request.last_s, span.begins) if request.last_s else span.begins
+    shares = 1 if counts_across_people(rules) else max(1, min(processes, os.cpu_count() or 1))
+    found, unknown, from_store = _judge_shares(request, span._replace(begins=since), shares, progress)
     if not span.ends:
-        raise CannotBacktest(f"{request.journal}: the journal is empty")
+        raise CannotBacktest(f"{request.journals[0][0]}: the journal is empty")
     return BacktestResult(
         request, rules.revision, span.in_force, found, since, span.ends, span.begins, span.whole, time.monotonic() - began, shares,
         unknown, window_s(rules), from_store, tuple(one.id for one in rules.rules if is_to_come(one.when, since, span.ends)),
@@ -231,14 +205,19 @@ def judge_share(
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         senders = Senders(request.providers)
-        differing = [_new_differences(request, span.begins, rules, number) for _ in request.journals]
+        differing = [
+            Differences(span.begins, request.now - HIDDEN_S, rules.revision, counts_repeats=not number)
+            for _ in request.journals
+        ]
+        for found in differing:
+            found.learn(rules)
         is_own = None if of == 1 else (lambda person: person % of == number)
         same = rules.revision == span.in_force
         begin, look_back_s = span.begins - RUN_IN_S, window_s(rules)
         by = None if same or not counts_across_people(rules) else (rules, senders)
         groups, known = _all_sources(request, begin, look_back_s, progress)
         nodes = [node for _, node in request.journals if node is not None]
-        before, left = rebuild_merged(
+        before, left = rebuild(
             groups, nodes, begin, look_back_s, hear=[one.note for one in differing], is_own=is_own, count_by=by, store=known
         )
         reruns = [
@@ -256,13 +235,6 @@ def judge_share(
         gc.unfreeze()
 
 
-def _new_differences(request: BacktestRequest, since: float, rules: RuleSet, number: int) -> Differences:
-    found = Differences(since, request.now - HIDDEN_S, rules.revision)
-    found.counts_repeats = not number
-    found.learn(rules)
-    return found
-
-
 def _all_sources(
     request: BacktestRequest, begin: float, look_back_s: int, progress: Callable[[float], None]
 ) -> tuple[list[Iterator[JournalGroup]], SqliteStore | None]:
@@ -273,11 +245,8 @@ def _all_sources(
         return [groups], known
     shares = [0.0] * len(disks)
 
-    def share_progress(place: int) -> Callable[[float], None]:
-        def note(share: float) -> None:
-            shares[place] = share
-            progress(sum(shares) / len(shares))
+    def note(place: int, share: float) -> None:
+        shares[place] = share
+        progress(sum(shares) / len(shares))
 
-        return note
-
-    return [sources(disk, None, begin, look_back_s, share_progress(place))[0] for place, disk in enumerate(disks)], None
+    return [sources(disk, None, begin, look_back_s, partial(note, place))[0] for place, disk in enumerate(disks)], None

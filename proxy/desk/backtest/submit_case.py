@@ -12,7 +12,7 @@ from typing import NamedTuple
 from proxy.desk.backtest.environment import FULL
 from proxy.desk.backtest.replaced_messages import ReplacedMessage
 from proxy.journal.records import messages
-from proxy.model.message import Message
+from proxy.model.message import Message, Part
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS
 from proxy.policy.ruleset import RuleSet
 from proxy.relay.pending_submit import Bind, PendingSubmit
@@ -26,6 +26,8 @@ NOT_STORED = frozenset(("store-conflict", "store-down"))
 
 class SubmitCase(PendingSubmit):
     """One message as it was sent and decided then; its verdict now is what judging leaves on it, as on any PendingSubmit."""
+
+    message: Message
 
     def __init__(self, bind: Bind, message: Message, submit: messages.VerdictRecord, number: int) -> None:
         super().__init__(bind, 0, submit.data, submit.time)
@@ -71,34 +73,21 @@ def in_same_batch(before: SubmitCase, case: SubmitCase) -> bool:
     """Whether a part belongs to the same batch as the one before it: what was judged together has one entry. One that came late in the same
     group has it, too, and says so."""
     one, other = before.message, case.message
-    assert one is not None
-    assert other is not None
-    a, b = one.content.part, other.content.part
-    assert a is not None
-    assert b is not None
-    return (one.sender.provider, one.sender.port, one.recipient, a.reference, a.total) == (
-        other.sender.provider,
-        other.sender.port,
-        other.recipient,
-        b.reference,
-        b.total,
-    ) and (
-        a.index < b.index
+    a, b = part_of(before), part_of(case)
+    return (
+        (one.sender.provider, one.sender.port, one.recipient) == (other.sender.provider, other.sender.port, other.recipient)
+        and (a.reference, a.total) == (b.reference, b.total)
+        and a.index < b.index
         and before.journalled.entry == case.journalled.entry
         and not (before.journalled.late or case.journalled.late)
     )
 
 
-def index_of(case: SubmitCase) -> int:
-    assert case.message is not None
-    assert case.message.content.part is not None
-    return case.message.content.part.index
-
-
-def total_of(case: SubmitCase) -> int:
-    assert case.message is not None
-    assert case.message.content.part is not None
-    return case.message.content.part.total
+def part_of(case: SubmitCase) -> Part:
+    """Which part it is, of a case that is one."""
+    part = case.message.content.part
+    assert part is not None
+    return part
 
 
 def other_parts_alive(case: PendingSubmit) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from proxy.operations.files.journal_access import places_of, record_access
 from proxy.operations.terminal import ask, fail, format_time, print_answer
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def find_matches(answer: Mapping[str, Any], config: Path) -> MatchResult:
     from proxy.desk.complaints.book import digits_agree
     from proxy.desk.search import command as find
 
-    places = find.places_of(config)
+    places = places_of(config, every=True)
     keys = find.keys_of(places)
     return matching(
         _query_of(answer),
@@ -89,7 +90,7 @@ def match_dict(found: MatchResult) -> dict[str, Any]:
 
 def match_lines(answer: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
     from proxy.archive.complaint_matching import ambiguous
-    from proxy.desk.search.command import print_coverage
+    from proxy.desk.search.command import coverage_lines
 
     for one in found.candidates:
         row = _candidate(one)
@@ -107,7 +108,7 @@ def match_lines(answer: Mapping[str, Any], found: MatchResult) -> Iterator[str]:
     if found.candidates:
         yield f"note which it was: gate106 complaint match {answer['id']} --message {found.candidates[0].hit.name} --why …"
     if found.asked:
-        print_coverage(found.asked[-1], None)
+        yield from coverage_lines(found.asked[-1], None)
 
 
 def sweep_campaign(
@@ -123,25 +124,16 @@ def sweep_campaign(
     from proxy.desk.search import command as find
     from proxy.journal.write_ahead_log import JournalError
     from proxy.model.redact import csv_cell
-    from proxy.operations.files.journal_access import record_access
     from proxy.operations.files.row_files import write_table
 
-    places = find.places_of(config)
+    places = places_of(config, every=True)
     keys = find.keys_of(places)
     known = _text_of(answer, places, keys)
     text, begins = known or (answer["text"], False)
     if not text:
         fail(f"case {answer['id']}: its message has no text to look for")
     if out is not None:
-        record_access(
-            control or places.control,
-            places.archive.folder,
-            places.sealing,
-            "complaint sweep",
-            why=why,
-            details=f"case {answer['id']}",
-            unmasked=True,
-        )
+        record_access(places, control, "complaint sweep", f"case {answer['id']}", why=why, unmasked=True)
     try:
         found = similar_texts.sweep(
             places.archive.folder, find.journals_of(places), keys, text=text,

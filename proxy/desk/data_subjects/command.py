@@ -14,6 +14,7 @@ from proxy.desk.data_subjects.operations import subject_lines
 from proxy.model.redact import printable
 from proxy.model.roles import Permission
 from proxy.operations.declaration import ZIP, Program, command
+from proxy.operations.files.journal_access import places_of
 from proxy.operations.parameters import Flag, Recipient, Why
 from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, format_time, print_answer, socket_of, warn
 
@@ -70,7 +71,7 @@ def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[d
     from proxy.desk.search import command as find
     from proxy.model.number import recipient_of
 
-    places = find.places_of(config)
+    places = places_of(config, every=True)
     if not places.archive.keys.exists():
         return None, []
     keys, question = find.keys_of(places), Query(to=recipient_of(to), limit=MESSAGES_A_LOOK).checked()

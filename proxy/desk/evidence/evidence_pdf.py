@@ -111,27 +111,16 @@ def _evidence(fields: Mapping[str, Any]) -> Iterator[Any]:
         ("之后拒收 refused later", "; ".join(later)),
     ])  # fmt: skip
     yield _paragraph("同意证明 Consent", _HEAD)
-    yield _table(
-        ("广告主 advertiser", "状态 state", "自 from", "至 to", "证明 proof"),
-        [
-            (one["advertiser"], both(one["state"], CONSENTS), one["since"], one["until"], _proof_of(one))
-            for one in fields["consents"]
-        ],
-        "没有登记的同意 No consent is registered",
-        (3, 2, 3, 3, 5),
-    )
+    consents = fields["consents"]
+    given = [(one["advertiser"], both(one["state"], CONSENTS), one["since"], one["until"], _proof_of(one)) for one in consents]
+    heads = ("广告主 advertiser", "状态 state", "自 from", "至 to", "证明 proof")
+    yield _table(heads, given, "没有登记的同意 No consent is registered", (3, 2, 3, 3, 5))
     yield _paragraph("规则 Rules", _HEAD)
     off = [one["rule"] for one in fields["rules"] if one["says_en"] == OFF]
-    yield _table(
-        ("规则 rule", "说明 say", "依据 basis", "判定 says"),
-        [
-            (one["rule"], one["say"], one["basis"], f"{one['says']}: {one['why']}")
-            for one in fields["rules"]
-            if one["says_en"] != OFF
-        ],
-        "没有启用的规则 No rule was on" if off else "当时的规则没有保留 The rules of then are not kept",
-        (3, 5, 3, 5),
-    )
+    on = [one for one in fields["rules"] if one["says_en"] != OFF]
+    says = [(one["rule"], one["say"], one["basis"], f"{one['says']}: {one['why']}") for one in on]
+    nothing = "没有启用的规则 No rule was on" if off else "当时的规则没有保留 The rules of then are not kept"
+    yield _table(("规则 rule", "说明 say", "依据 basis", "判定 says"), says, nothing, (3, 5, 3, 5))
     if off:
         yield _paragraph(f"已关闭 off: {', '.join(off)}", _SOFT)
     yield _paragraph("日志链 Chain", _HEAD)
@@ -153,13 +142,10 @@ def _read(message: Mapping[str, Any]) -> Rows:
         return [("类别 category", both(message["category"]))]
     declared, classified = both(then["declared"]), both(then["classified"])
     found = (f"{FEATURES.get(one['kind'], one['kind'])} {one['what']} ({one['weight']})" for one in then["features"])
+    how = f"申报 declared: {declared}; 内容判定 classified: {classified}, 得分 score {then['marketing']['score']}"
     return [
-        ("归属地 region", f"{then['province']} {then['city'] or ''}".rstrip()),
-        ("签名 signature", then["signature"]), ("广告主 advertiser", then["advertiser"]),
-        (
-            "类别 category",
-            f"{both(then['category'])} (申报 declared: {declared}; 内容判定 classified: {classified}, 得分 score {then['marketing']['score']})",
-        ),
+        ("归属地 region", f"{then['province']} {then['city'] or ''}".rstrip()), ("签名 signature", then["signature"]),
+        ("广告主 advertiser", then["advertiser"]), ("类别 category", f"{both(then['category'])} ({how})"),
         ("判定所据 found", "; ".join(found)),
     ]  # fmt: skip
 
@@ -181,37 +167,27 @@ def _today(message: Mapping[str, Any]) -> str:
 
 
 def _head(proof: Mapping[str, Any]) -> str:
-    return (
-        f"{proof['table'][7]}, records {proof['table'][0]}–{proof['table'][1]}"
-        if proof["head"]
-        else "当日尚未结束 not signed yet"
-    )
+    if not proof["head"]:
+        return "当日尚未结束 not signed yet"
+    return f"{proof['table'][7]}, records {proof['table'][0]}–{proof['table'][1]}"
 
 
 def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now: float) -> Iterator[Any]:
+    trigger, fact = penalty["trigger"], penalty["figure_zh"] or penalty["figure"] or penalty["say"]
     step = STEPS[penalty["step"]] + (f"至原速率的 {penalty['share']:.0%}" if penalty["step"] == "throttle" else "")
-    if first := _not_in_force(penalty):
-        yield _paragraph(first, _TEXT)
-    yield _paragraph(f"致: {penalty['provider'] or penalty['value']}", _TEXT)
+    span = f", 自 {_when(penalty['since'])} 至 {_when(penalty['until'])}" if penalty["since"] else ""
+    yield from _paragraphs(_not_in_force(penalty), f"致: {penalty['provider'] or penalty['value']}")
     yield _paragraph(f"编号: {penalty['name']} | 日期: {_when(now)[:10]} | 状态: {PENALTIES[penalty['state']]}", _SOFT)
     yield Spacer(0, 2 * mm)
-    figure = penalty["figure_zh"] or penalty["figure"]
-    if figure or penalty["say"]:
-        yield _paragraph(f"事实: {figure or penalty['say']}", _TEXT)
-    if penalty["events"] and not penalty["trigger"]:  # a rule's reason is what it has measured
-        yield _paragraph(f"理由: {penalty['events'][0]['why']}", _TEXT)
-    if penalty["trigger"]:
-        yield _paragraph(f"规则: {penalty['trigger']} {penalty['say']} (版本 {penalty['revision']})", _TEXT)
-    yield _paragraph(f"依据: {penalty['basis'] or '合同与运营商管理规定'}", _TEXT)
-    if penalty["by"]:
-        yield _paragraph(
-            f"范围: {SCOPES[penalty['by']]} {penalty['value']}" + (", 不限通道商" if not penalty["provider"] else ""), _TEXT
-        )
-    yield _paragraph(
-        f"决定: {step}" + (f", 自 {_when(penalty['since'])} 至 {_when(penalty['until'])}" if penalty["since"] else ""), _TEXT
+    yield from _paragraphs(
+        fact and f"事实: {fact}",
+        penalty["events"] and not trigger and f"理由: {penalty['events'][0]['why']}",  # a rule's reason is what it has measured
+        trigger and f"规则: {trigger} {penalty['say']} (版本 {penalty['revision']})",
+        f"依据: {penalty['basis'] or '合同与运营商管理规定'}",
+        penalty["by"] and f"范围: {SCOPES[penalty['by']]} {penalty['value']}" + ("" if penalty["provider"] else ", 不限通道商"),
+        f"决定: {step}{span}",
+        penalty["state"] in ("proposed", "in-force") and "到期自动恢复. 如有异议, 请书面申诉并附证明; 申诉期间处罚继续执行.",
     )
-    if penalty["state"] in ("proposed", "in-force"):
-        yield _paragraph("到期自动恢复. 如有异议, 请书面申诉并附证明; 申诉期间处罚继续执行.", _TEXT)
     yield Spacer(0, 6 * mm)
     yield _paragraph("签发单位 (盖章): ____________________ | 签发人: ______________ | 日期: ______________", _TEXT)
     yield Spacer(0, 4 * mm)
@@ -222,15 +198,10 @@ def _letter(penalty: Mapping[str, Any], cases: Sequence[Mapping[str, Any]], now:
         ("申诉 appeal", penalty["appeal"]),
     ])  # fmt: skip
     yield _paragraph("附件: 有效投诉 Annex: valid complaints", _HEAD)
-    yield _table(
-        ("案件 case", "来源编号 reference", "时间 time", "号码 number", "端口 port", "签名 signature", "短信 message"),
-        [
-            (one["id"], one["reference"], _when(one["at"]), one["to"], one["port"], one["signature"], one["message"])
-            for one in cases[:CASES_MAX]
-        ],
-        "没有 None",
-        (2, 4, 5, 4, 4, 3, 3),
-    )
+    heads = ("案件 case", "来源编号 reference", "时间 time", "号码 number", "端口 port", "签名 signature", "短信 message")
+    names = ("id", "reference", "at", "to", "port", "signature", "message")
+    rows = [[_when(one[name]) if name == "at" else one[name] for name in names] for one in cases[:CASES_MAX]]
+    yield _table(heads, rows, "没有 None", (2, 4, 5, 4, 4, 3, 3))
     if len(cases) > CASES_MAX:
         yield _paragraph(f"另有 {len(cases) - CASES_MAX} 件 more", _SOFT)
 
@@ -280,6 +251,11 @@ def _paragraph(text: object, style: ParagraphStyle) -> Paragraph:
         if piece
     )
     return Paragraph("".join(pieces), style)
+
+
+def _paragraphs(*texts: Any) -> Iterator[Paragraph]:
+    """A paragraph of each text that is one."""
+    return (_paragraph(text, _TEXT) for text in texts if text)
 
 
 def _pairs(rows: Rows) -> Table:

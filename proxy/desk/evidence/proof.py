@@ -53,18 +53,12 @@ def prove(archive: Path, disk: Disk, node: int, sequence: int, *, chain: bool | 
     record = next(one for one in group.records if one.sequence == sequence)
     whole = pieces if isinstance(pieces, bytes) else b""
     fields: dict[str, Any] = {
-        "node": node,
-        "identity": disk.identity(),
-        "record": sequence,
-        "record_digest": blake2b(record.body, digest_size=32).hexdigest(),
-        "kind": record.kind,
-        "segment": placed.segment,
-        "sealed": header.sealed,
-        "group": {"last": group.last, "before": previous.hex(), "digest": group.digest.hex()},
-        "table": None if table is None else [*table[:-1], [list(file) for file in table.files]],
-        "head": head,
+        "node": node, "identity": disk.identity(), "record": sequence,
+        "record_digest": blake2b(record.body, digest_size=32).hexdigest(), "kind": record.kind, "segment": placed.segment,
+        "sealed": header.sealed, "group": {"last": group.last, "before": previous.hex(), "digest": group.digest.hex()},
+        "table": None if table is None else [*table[:-1], [list(file) for file in table.files]], "head": head,
         "complete": _complete(manifest),
-    }
+    }  # fmt: skip
     why = pieces if isinstance(pieces, str) else ""
     words = proof_statement(head=bool(head), chain=bool(whole), sealed=header.sealed, why=why)
     return Proof(fields | {"proves": {"en": str(words), "zh": words.zh}}, whole)
@@ -165,9 +159,6 @@ def _complete(manifest: Manifest) -> dict[str, Any]:
         return {"tables": 0}
     first, last = manifest.tables[0], manifest.tables[-1]
     return {
-        "tables": len(manifest.tables),
-        "first": first.first,
-        "last": last.last,
-        "since_ms": first.since_ms,
+        "tables": len(manifest.tables), "first": first.first, "last": last.last, "since_ms": first.since_ms,
         "until_ms": last.until_ms,
-    }
+    }  # fmt: skip

@@ -8,24 +8,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from proxy.desk.explain.message_command import explain_message
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
 from proxy.operations.parameters import Flag, Reason, Text
-from proxy.operations.terminal import (
-    CONFIG,
-    Control,
-    Json,
-    Language,
-    as_json,
-    choose_language,
-    collect,
-    fail,
-    note,
-    print_answer,
-    settings_of,
-    warn,
-)
+from proxy.operations.terminal import CONFIG, Control, Json, Language
 
 if TYPE_CHECKING:
     from proxy.config import Provider, Settings
@@ -48,9 +35,6 @@ class ExplainContext(NamedTuple):
     notes: list[str]
     """What could not be considered, for the reader of the answer."""
 
-    def provider(self, name: str) -> Provider | None:
-        return provider_of(self.settings, name)
-
 
 def provider_of(settings: Settings | None, name: str) -> Provider | None:
     """The provider of the settings; fails for an unknown name."""
@@ -60,7 +44,7 @@ def provider_of(settings: Settings | None, name: str) -> Provider | None:
         return None
     known = {one.name: one for one in settings.providers}
     if name not in known:
-        fail(f"--provider: {unknown('provider', name, known)}; the settings do not name it")
+        terminal.fail(f"--provider: {unknown('provider', name, known)}; the settings do not name it")
     return known[name]
 
 
@@ -100,65 +84,59 @@ def explain(
     from proxy.policy.explanation.explain import explain_text
     from proxy.policy.explanation.lines import as_text
 
-    language = choose_language(lang)
+    language = terminal.choose_language(lang)
     if message is not None:
         if record or any(one is not None for one in (to, sender, text, category, at)) or provider:
-            fail("--message: the journal says the rest: give no --to, --from, --text, --provider, --category, --at, --record")
+            terminal.fail(
+                "--message: the journal says the rest: give no --to, --from, --text, --provider, --category, --at, --record"
+            )
+        from proxy.desk.explain.message_inquiry import explain_message
+
         explain_message(
             message, config or CONFIG, journal, rules, "json" if json else language, control, why if unmasked else None
         )
         return
     if to is None or sender is None or text is None:
-        fail("explain: say --to, --from and --text, or --message (see --help)")
+        terminal.fail("explain: say --to, --from and --text, or --message (see --help)")
     if journal is not None or unmasked:
-        fail(f"{'--journal' if journal is not None else '--unmasked'}: goes with --message")
+        terminal.fail(f"{'--journal' if journal is not None else '--unmasked'}: goes with --message")
     if record:
         if at is not None or rules is not None or (config is None and control is None):
-            fail("--record: the gate answers by its own rules, now: say --config (or --control), and neither --rules nor --at")
-        _by_record(
-            config, control, "json" if json else language, to=to, sender=sender, text=text, provider=provider, category=category
-        )
+            terminal.fail(
+                "--record: the gate answers by its own rules, now: say --config (or --control), and neither --rules nor --at"
+            )
+        message_as_given = {"to": to, "from": sender, "text": text or None, "provider": provider or None}
+        _by_record(config, control, "json" if json else language, message_as_given, category)
         return
     context = context_of(rules, config, control)
-    known = context.provider(provider)
+    known = provider_of(context.settings, provider)
     declared = known.category if known is not None else None
     since = known.since if known is not None else None
     try:
         declared = Category.of(category) if category else declared
         result = explain_text(context.rules, to, sender, text, provider, declared, moment(at), since)
     except NotARecipient as error:
-        fail(f"--to: {error}")
+        terminal.fail(f"--to: {error}")
     except ValueError as error:
-        fail(error)
+        terminal.fail(error)
     for one in context.notes:
-        note(one)
+        terminal.note(one)
     if json:
-        as_json(result.as_dict())
+        terminal.as_json(result.as_dict())
     else:
         typer.echo(as_text(result, language))
 
 
 def _by_record(
-    config: Path | None,
-    control: Path | None,
-    answer: str,
-    *,
-    to: str,
-    sender: str,
-    text: str,
-    provider: str,
-    category: str | None,
+    config: Path | None, control: Path | None, answer: str, message: dict[str, str | None], category: str | None
 ) -> None:
     """The gate's own answer, by what it knows of the person."""
-    known = provider_of(settings_of(config), provider)
-    args = {
-        "to": to, "from": sender, "text": text or None, "provider": provider or None, "answer": answer,
-        "category": category or (known.category.word if known is not None and known.category is not None else None),
-        "since": known.since if known is not None else None,
-    }  # fmt: skip
-    result = collect(config or CONFIG, control, "explain", **args)
+    known = provider_of(terminal.settings_of(config), message["provider"] or "")
+    since = known.since if known is not None else None
+    category = category or (known.category.word if known is not None and known.category is not None else None)
+    result = terminal.collect(config or CONFIG, control, "explain", **message, category=category, since=since, answer=answer)
     rows = [row for line in result.pop("lines") for row in line["rows"]]
-    print_answer(result | {"rules": rows}, answer == "json", map(str, rows))
+    terminal.print_answer(result | {"rules": rows}, answer == "json", map(str, rows))
 
 
 def moment(at: str | None) -> float:
@@ -168,7 +146,7 @@ def moment(at: str | None) -> float:
     try:
         return (datetime.now(CHINA) if at is None else datetime.fromisoformat(at).replace(tzinfo=CHINA)).timestamp()
     except ValueError:
-        fail(f"--at: {at!r} is no time (like 2026-11-11 10:00, Beijing time)")
+        terminal.fail(f"--at: {at!r} is no time (like 2026-11-11 10:00, Beijing time)")
 
 
 def context_of(folder: Path | None, config: Path | None, control: Path | None) -> ExplainContext:
@@ -176,14 +154,14 @@ def context_of(folder: Path | None, config: Path | None, control: Path | None) -
     from proxy.policy.loading.load_rules import load
     from proxy.policy.loading.problem import RulesError
 
-    settings = settings_of(config)
+    settings = terminal.settings_of(config)
     folder = folder or (settings.rules if settings is not None else Path("rules"))
     try:
         rules = load(folder, category_tag=settings.category_tag if settings is not None else None)
     except RulesError as error:
         for problem in error.problems:
-            warn(problem)
-        fail(f"{folder}: the rules cannot be loaded")
+            terminal.warn(problem)
+        terminal.fail(f"{folder}: the rules cannot be loaded")
     if settings is None and control is None:
         return ExplainContext(rules, None, [])
     return _ordered(rules, settings, control or (settings.control if settings is not None else None))

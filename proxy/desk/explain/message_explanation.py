@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from proxy.desk.backtest.commit_groups import JournalGroup, groups_of
 from proxy.desk.backtest.environment import Senders
-from proxy.desk.backtest.initial_state import rebuild_merged, window_s
+from proxy.desk.backtest.initial_state import rebuild, window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.backtest.runner import RUN_IN_S, sources
 from proxy.desk.backtest.submit_case import RulesOf, SubmitCase
@@ -180,16 +180,9 @@ NOBODY: Mapping[int, Disk] = MappingProxyType({})
 
 
 def inquire(
-    disk: Disk,
-    store: Path | None,
-    target: FoundMessage,
-    then: RulesOf,
-    today: RuleSet,
-    senders: Senders,
-    beside: Mapping[int, Disk] = NOBODY,
-    node: int = 0,
-    look_up: LookUp = NOT_SEARCHED,
-) -> Inquiry:
+    disk: Disk, store: Path | None, target: FoundMessage, then: RulesOf, today: RuleSet, senders: Senders,
+    beside: Mapping[int, Disk] = NOBODY, node: int = 0, look_up: LookUp = NOT_SEARCHED,
+) -> Inquiry:  # fmt: skip
     """Reads the journal of ``node`` to its end. ``store``: the gate's, for older facts. ``beside``: journals of other gates on that store by
     node, for the person's messages from them. ``look_up``: names of unregistered signatures. Raises StateError, JournalDamaged, OSError."""
     recipient = target.recipient
@@ -198,35 +191,22 @@ def inquire(
     begin, look_back_s = target.about - RUN_IN_S, max(LOOK_BACK_S, window_s(today))
     groups, known = sources(disk, store if not beside else None, begin, look_back_s)
     until = target.about + RUN_IN_S
-    journals = [
-        _JournalReader(found).listen(groups),
-        *(takewhile(lambda one: one.time <= until, groups_of(one)) for one in beside.values()),
-    ]
-    before, left = rebuild_merged(
-        journals,
-        [node, *beside],
-        begin,
-        look_back_s,
-        hear=[lambda _: None] * len(journals),
-        is_own=lambda one: one == recipient,
-        store=known,
-    )
+    others = (takewhile(lambda one: one.time <= until, groups_of(one)) for one in beside.values())
+    journals = [_JournalReader(found).listen(groups), *others]
+
+    def is_own(person: int) -> bool:
+        return person == recipient
+
+    nothing = [lambda _: None] * len(journals)
+    before, left = rebuild(journals, [node, *beside], begin, look_back_s, hear=nothing, is_own=is_own, store=known)
     rejudge = _Rejudge(found, before.store, today)
     reruns = [
         Rerun(
-            before.store,
-            then,
-            senders,
-            rejudge.hear if own else lambda _: None,
-            lambda _: None,
-            None,
-            replayed,
-            lambda one: one == recipient,
-            rejudge.look if own else None,
-            others=before.others,
+            before.store, then, senders, (lambda _: None) if place else rejudge.hear, lambda _: None, None, replayed, is_own,
+            None if place else rejudge.look, before.others,
         )
-        for replayed, own in zip(before.found, (True, *(False for _ in beside)), strict=True)
-    ]
+        for place, replayed in enumerate(before.found)
+    ]  # fmt: skip
     for whose, group in left:
         if rejudge.waits:
             reruns[whose].apply_group(group)
@@ -246,7 +226,6 @@ class _Rejudge:
         together = [one.recorded for one in long.batch] if long is not None and case in long.batch else [case.recorded]
         if self._found.target.sequence not in together or self._found.then is not None:
             return
-        assert message is not None
         seen = Person(data)
         person = self._store.listed.beside(seen, message.recipient)
         moment = max(seen.newest(), at)

@@ -5,14 +5,14 @@ In: an Inquiry. Out: lines, a dictionary for JSON. Never: a whole number that wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 from proxy.archive import otp_texts
 from proxy.config.mapping_reader import CHINA
 from proxy.desk.backtest.differences import masked
-from proxy.desk.backtest.result_text import iso, local
+from proxy.desk.backtest.result_text import iso
 from proxy.desk.explain.message_explanation import Inquiry
 from proxy.i18n.phrases import in_language
 from proxy.journal.records import answers, messages
@@ -22,6 +22,7 @@ from proxy.model.recipient import EntryState
 from proxy.policy.explanation.explain import Explanation
 from proxy.policy.explanation.lines import as_text
 from proxy.policy.explanation.naming import about, fields
+from proxy.policy.time_windows import local
 from proxy.relay.effects.record_changes import Effect
 
 RECEIVED_SHOWN = 10
@@ -39,20 +40,10 @@ def as_dict(found: Inquiry, node: int, now: float, *, whole: bool = False) -> di
     """What ``gate106 explain --message --json`` prints. ``whole``: with the whole number."""
     submit = found.verdict
     return {
-        "message": f"{node}:{found.target.sequence}",
-        "entry": found.target.entry_id or None,
-        "at": iso(submit.time),
-        "provider": submit.provider,
-        "account": submit.account,
-        "from": submit.port,
-        "to": _person_of(submit, whole=whole) or None,
-        "text": _text(found, now) or None,
-        "parts": len(found.said),
-        "revision": submit.revision or None,
-        "verdict": _word(submit),
-        "reason": submit.reason or None,
-        "rule": _reported(found),
-        "category": submit.category.word,
+        "message": f"{node}:{found.target.sequence}", "entry": found.target.entry_id or None, "at": iso(submit.time),
+        "provider": submit.provider, "account": submit.account, "from": submit.port, "to": _person_of(submit, whole=whole) or None,
+        "text": _text(found, now) or None, "parts": len(found.said), "revision": submit.revision or None, "verdict": _word(submit),
+        "reason": submit.reason or None, "rule": _reported(found), "category": submit.category.word,
         "rules": [
             {"rule": found.rule(submit.revision, number), "wants": outcome.word, "shadow": shadow}
             for number, outcome, shadow in submit.breaches
@@ -95,21 +86,18 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
 
     submit = found.verdict
     reason = f" {submit.reason}" + (f" ({rule})" if (rule := _reported(found)) else "") if submit.reason else ""
-    yield put(
-        f"message {node}:{found.target.sequence}, {_exactly(submit.time)}",
-        f"短信 {node}:{found.target.sequence}, {_exactly(submit.time)}",
-    )
+    yield f"{put('message', '短信')} {node}:{found.target.sequence}, {_exactly(submit.time)}"
     person = _person_of(submit, whole=whole) or "?"
     yield put(
         f"  {submit.provider} ({submit.account}) from {submit.port} to {person}: {_word(submit)}{reason}",
         f"  {submit.provider}({submit.account})从 {submit.port} 发往 {person}: {ZH[_word(submit)]}{reason}",
     )
     if text := _text(found, now):
-        yield put(f"  text      {text}", f"  文案      {text}")
+        yield f"  {put('text', '文案')}      {text}"
     if len(found.said) > 1:
         yield put(f"  parts     {len(found.said)}", f"  分段      {len(found.said)}")
-    yield from _beside(found, language)
-    yield from _person(found, language)
+    yield from _beside(found, put)
+    yield from _person(found, put, language)
     yield ""
     if found.then is None:
         yield put(
@@ -133,32 +121,30 @@ def as_lines(found: Inquiry, node: int, now: float, language: str, *, whole: boo
             yield from _indented(found.today, language)
 
 
-def _beside(found: Inquiry, language: str) -> Iterator[str]:
-    zh = language == "zh"
+def _beside(found: Inquiry, put: Callable[[str, str], str]) -> Iterator[str]:
     for one in found.evidence:
-        yield f"  {'依据' if zh else 'rests on'}  {one.rule}: {one.words}"
+        yield f"  {put('rests on', '依据')}  {one.rule}: {one.words}"
     for answer in found.answers:
-        words = EFFECTS[Effect(answer.effect)][zh]
         status = f", {answer.status:#x}" if answer.status else ""
-        yield f"  {'应答' if zh else 'answer'}    {_exactly(answer.time)} {words}{status} {_id(answer)}".rstrip()
+        words = put(*EFFECTS[Effect(answer.effect)])
+        yield f"  {put('answer', '应答')}    {_exactly(answer.time)} {words}{status} {_id(answer)}".rstrip()
     for at, state, error in found.receipts:
-        yield f"  {'回执' if zh else 'receipt'}   {_exactly(at)} {state}" + (f" ({error})" if error.strip("0") else "")
+        yield f"  {put('receipt', '回执')}   {_exactly(at)} {state}" + (f" ({error})" if error.strip("0") else "")
     if found.repeats:
-        yield f"  原样重发 {found.repeats} 次, 同样拒绝" if zh else f"  sent again {found.repeats} times, refused likewise"
+        yield put(f"  sent again {found.repeats} times, refused likewise", f"  原样重发 {found.repeats} 次, 同样拒绝")
 
 
-def _person(found: Inquiry, language: str) -> Iterator[str]:
-    zh = language == "zh"
+def _person(found: Inquiry, put: Callable[[str, str], str], language: str) -> Iterator[str]:
     for one in found.refusals:
         what = in_language(about(one, found.look_up), language)
-        yield f"  {'当时已拒收' if zh else 'had refused'} {what} ({one.source}, {local(one.time)})"
+        yield f"  {put('had refused', '当时已拒收')} {what} ({one.source}, {local(one.time)})"
     for later in found.refused_later:
         what = in_language(about(later.opt_out, found.look_up), language)
-        yield f"  {'之后拒收' if zh else 'refused later'} {what} ({_exactly(later.time)})"
+        yield f"  {put('refused later', '之后拒收')} {what} ({_exactly(later.time)})"
     if found.received:
         shown = ", ".join(f"{local(one.time)} {one.category.word}" for one in found.received[-RECEIVED_SHOWN:])
         more = len(found.received) - RECEIVED_SHOWN
-        yield f"  {'当时计数的短信' if zh else 'counted then'}: {shown}" + (f" (+{more})" if more > 0 else "")
+        yield f"  {put('counted then', '当时计数的短信')}: {shown}" + (f" (+{more})" if more > 0 else "")
 
 
 def _indented(explanation: Explanation, language: str) -> Iterator[str]:

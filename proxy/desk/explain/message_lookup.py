@@ -35,12 +35,13 @@ class FoundMessage(NamedTuple):
     about: float  # no later than when it was decided
 
 
+Matches = Callable[[JournalRecord], Iterator[FoundMessage]]
+
+
 def find_messages(groups: Iterable[JournalGroup], wanted: str) -> list[FoundMessage]:
     """The messages that an id may mean, at most FOUND_MAX; parts of one message count once."""
     match = PLACE.fullmatch(wanted)
-    matches: Callable[[JournalRecord], Iterator[FoundMessage]] = (
-        _BySequence(int(match[2])).matches if match is not None else _ById(wanted).matches
-    )
+    matches = _by_sequence(int(match[2])) if match is not None else _by_id(wanted)
     found: dict[int, FoundMessage] = {}
     moments: list[tuple[int, float]] = []
     for count, group in enumerate(groups):
@@ -54,39 +55,36 @@ def find_messages(groups: Iterable[JournalGroup], wanted: str) -> list[FoundMess
     return [one._replace(about=_about(moments, one.sequence)) for one in list(found.values())[:FOUND_MAX]]
 
 
-class _BySequence:
+def _by_sequence(sequence: int) -> Matches:
     """The verdict at one place."""
 
-    def __init__(self, sequence: int) -> None:
-        self._sequence = sequence
-
-    def matches(self, item: JournalRecord) -> Iterator[FoundMessage]:
-        if item.sequence == self._sequence and item.kind == messages.VERDICT:
+    def matches(item: JournalRecord) -> Iterator[FoundMessage]:
+        if item.sequence == sequence and item.kind == messages.VERDICT:
             submit = messages.unpack_verdict(item.body)
-            yield FoundMessage(item.sequence, submit.entry.id if submit.entry is not None else 0, submit.recipient, 0.0)
+            yield FoundMessage(sequence, submit.entry.id if submit.entry is not None else 0, submit.recipient, 0.0)
+
+    return matches
 
 
-class _ById:
+def _by_id(wanted: str) -> Matches:
     """Messages with this id, of the carrier or the entry. Bytes are searched first: hardly any record is unpacked."""
+    octets = wanted.encode("utf-8", "replace")
+    number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 16 and int(wanted) < ID_MAX else 0
+    packed = number.to_bytes(6, "big")
 
-    def __init__(self, wanted: str) -> None:
-        self._octets = wanted.encode("utf-8", "replace")
-        digits = wanted.isascii() and wanted.isdigit() and len(wanted) < 16
-        self._number = int(wanted) if digits and int(wanted) < ID_MAX else 0
-        self._packed = self._number.to_bytes(6, "big")
-
-    def matches(self, item: JournalRecord) -> Iterator[FoundMessage]:
-        body = item.body
+    def matches(item: JournalRecord) -> Iterator[FoundMessage]:
         if item.kind == messages.VERDICT:
-            if self._number and self._packed in body:
-                submit = messages.unpack_verdict(body)
-                if submit.entry is not None and submit.entry.id == self._number:
-                    yield FoundMessage(item.sequence, self._number, submit.recipient, 0.0)
-        elif item.kind in (messages.ANSWER, messages.ACCEPTED) and self._octets in body:
+            if number and packed in item.body:
+                submit = messages.unpack_verdict(item.body)
+                if submit.entry is not None and submit.entry.id == number:
+                    yield FoundMessage(item.sequence, number, submit.recipient, 0.0)
+        elif item.kind in (messages.ANSWER, messages.ACCEPTED) and octets in item.body:
             for answer in answers.unpack_answers(item):
                 carrier_id = answer.carrier_id.partition(b"\0")[0]
-                if self._octets in (carrier_id, carrier_id[CODE_OCTETS:]):
+                if octets in (carrier_id, carrier_id[CODE_OCTETS:]):
                     yield FoundMessage(answer.verdict_sequence, answer.entry_id, answer.recipient, 0.0)
+
+    return matches
 
 
 def _about(moments: list[tuple[int, float]], sequence: int) -> float:

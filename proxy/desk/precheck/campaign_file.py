@@ -69,6 +69,7 @@ def read_campaign(path: Path) -> list[CampaignText]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    line = 1
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise BadCampaign(f"{path}: larger than {FILE_BYTES_MAX // 2**20} MiB (split the file)")
@@ -76,7 +77,12 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             first = file.readline().lstrip("\ufeff")
             columns = [HEADINGS.get(cell.strip().lower()) for cell in next(csv.reader([first]), [])]
             if "text" in columns:
-                yield from _cells(path, csv.reader(file), columns)
+                for row in (reader := csv.reader(file)):
+                    line = 1 + reader.line_num
+                    if any(cell.strip() for cell in row):
+                        if "text" not in columns[: len(row)]:
+                            raise BadCampaign(f"{path}:{line}: {len(row)} columns, the heading has {len(columns)}")
+                        yield line, {name: cell.strip() for name, cell in zip(columns, row, strict=False) if name}
             elif path.suffix.lower() == ".csv":
                 raise BadCampaign(
                     f"{path}:1: no column 'text' in the heading (text,to,from; a file of plain lines ends in .txt)"
@@ -85,20 +91,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 file.seek(0)
                 lines = enumerate((line.strip().lstrip("\ufeff") for line in file), 1)
                 yield from ((number, {"text": line}) for number, line in lines if line)
+    except csv.Error as fault:
+        raise BadCampaign(f"{path}:{line}: no CSV: {fault}") from None
     except OSError as fault:
         raise BadCampaign(f"{path}: cannot be read: {fault.strerror or fault}") from None
     except UnicodeError:
         raise BadCampaign(f"{path}: neither UTF-8 nor GBK nor UTF-16 (save the file as UTF-8)") from None
-
-
-def _cells(path: Path, reader: Iterator[list[str]], columns: list[str | None]) -> Iterator[tuple[int, dict[str, str]]]:
-    line = 1
-    try:
-        for row in reader:
-            line = 1 + getattr(reader, "line_num", line)
-            if any(cell.strip() for cell in row):
-                if len(row) < len(columns) and "text" not in columns[: len(row)]:
-                    raise BadCampaign(f"{path}:{line}: {len(row)} columns, the heading has {len(columns)}")
-                yield line, {name: cell.strip() for name, cell in zip(columns, row, strict=False) if name}
-    except csv.Error as fault:
-        raise BadCampaign(f"{path}:{line}: no CSV: {fault}") from None

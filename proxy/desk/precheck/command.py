@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from proxy.desk.explain.command import At, Folder, Given, context_of, moment
+from proxy.desk.explain.command import At, Folder, Given, context_of, moment, provider_of
 from proxy.model.number import masked_repr
 from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
 from proxy.operations.parameters import Choice, Text
-from proxy.operations.terminal import Control, Json, as_json, choose_language, fail, note, print_line
+from proxy.operations.terminal import Control, Json, choose_language, fail, note, print_answer
 
 if TYPE_CHECKING:
     from proxy.desk.precheck.campaign_file import CampaignText
@@ -68,7 +68,7 @@ def precheck(
     except (BadCampaign, ValueError) as error:
         fail(error)
     context = context_of(rules, config, control)
-    known = context.provider(provider)
+    known = provider_of(context.settings, provider)
     for one in texts:
         if not (one.port or from_):
             fail(f"{file}:{one.line}: no port (say --from, or add a column from)")
@@ -80,11 +80,8 @@ def precheck(
     refused = sum(bool(one.forecast.outcome) for one in checked)
     for line in context.notes:
         note(line)
-    if json:
-        as_json({"revision": context.rules.revision, "refused": refused, "texts": [_as_dict(one) for one in checked]})
-    else:
-        for line in (*_lines(checked, language), _sum(len(checked), refused, language)):
-            print_line(line)
+    told = {"revision": context.rules.revision, "refused": refused, "texts": [_as_dict(one) for one in checked]}
+    print_answer(told, json, _lines(checked, refused, language))
     raise typer.Exit(1 if refused else 0)
 
 
@@ -93,14 +90,9 @@ def _owns(ports: tuple[str, ...], port: str) -> bool:
 
 
 def _checked(
-    rules: RuleSet,
-    texts: list[CampaignText],
-    sender: str,
-    provider: str,
-    declared: Category | None,
-    since: float | None,
+    rules: RuleSet, texts: list[CampaignText], sender: str, provider: str, declared: Category | None, since: float | None,
     at: float,
-) -> Iterator[TextForecast]:
+) -> Iterator[TextForecast]:  # fmt: skip
     from proxy.model.message import Content, Sender
     from proxy.policy.explanation import precheck
     from proxy.policy.explanation.history import Past, PastCounts
@@ -125,28 +117,21 @@ def _checked(
 def _as_dict(one: TextForecast) -> dict[str, Any]:
     found = one.forecast
     return {
-        "line": one.text.line,
-        "text": one.shown,
-        "from": one.port,
-        "verdict": found.outcome.word,
-        "objections": [{"rule": each.rule, "reason": each.reason, "change": _hidden(each.change)} for each in found.everywhere],
+        "line": one.text.line, "text": one.shown, "from": one.port, "verdict": found.outcome.word,
+        "objections": [{"rule": each.rule, "reason": each.reason, "change": mask_numbers(each.change)} for each in found.everywhere],
         "somewhere": [
-            {"rule": each.rule, "reason": each.reason, "where": list(each.where), "change": _hidden(each.change)}
+            {"rule": each.rule, "reason": each.reason, "where": list(each.where), "change": mask_numbers(each.change)}
             for each in found.somewhere
         ],
         "depends": [{"rule": each.rule, "reason": each.reason, "on": str(each.on)} for each in found.depends],
         "recipients": one.tally.as_dict() if one.tally is not None else None,
-    }
-
-
-def _hidden(words: str) -> str:
-    return mask_numbers(words)
+    }  # fmt: skip
 
 
 # --- for people
 
 
-def _lines(checked: list[TextForecast], language: str) -> Iterator[str]:
+def _lines(checked: list[TextForecast], refused: int, language: str) -> Iterator[str]:
     from proxy.i18n.phrases import Bilingual, in_language, term
 
     def put(english: str, chinese: str) -> str:
@@ -160,7 +145,7 @@ def _lines(checked: list[TextForecast], language: str) -> Iterator[str]:
             where = put(" for people in ", ", 归属地 ") + _places(each.where, language) if each.where else ""
             word = in_language(term(each.outcome.word), language)
             yield f"  {word} {each.reason} ({each.rule}){where}" + (f": {each.say}" if each.say else "")
-            change = _hidden(in_language(each.change, language))
+            change = mask_numbers(in_language(each.change, language))
             yield put(f"    to pass: {change}", f"    要通过: {change}")
         if found.depends:
             names = ", ".join(depends.rule for depends in found.depends)
@@ -171,6 +156,11 @@ def _lines(checked: list[TextForecast], language: str) -> Iterator[str]:
     for depends in asked.values():
         on = in_language(depends.on, language)
         yield put(f"{depends.rule} ({depends.reason}) looks at: {on}", f"{depends.rule}({depends.reason})要看: {on}")
+    yield put(
+        f"{len(checked)} texts, {refused} refused whoever gets them. What people got before, and what they refused by reply, "
+        "is not known here.",
+        f"共 {len(checked)} 条文案, {refused} 条无论发给谁都会被拒。号码收过什么、是否回复过退订, 这里不知道。",
+    )
 
 
 def _places(where: tuple[str, ...], language: str) -> str:
@@ -183,13 +173,7 @@ def _places(where: tuple[str, ...], language: str) -> str:
 
 def _people(count: Count, language: str) -> str:
     shown = {reason: f" ({', '.join(people)})" for reason, people in count.shown.items()}
-    refused = "; ".join(f"{reason} {number}{shown.get(reason, '')}" for reason, number in count.refused.most_common())
+    refused = "".join(f"; {reason} {number}{shown.get(reason, '')}" for reason, number in count.refused.most_common())
     if language == "zh":
-        return f"  号码 {count.total} 个: 放行 {count.allowed}" + (f"; {refused}" if refused else "")
-    return f"  recipients {count.total}: allow {count.allowed}" + (f"; {refused}" if refused else "")
-
-
-def _sum(texts: int, refused: int, language: str) -> str:
-    if language == "zh":
-        return f"共 {texts} 条文案, {refused} 条无论发给谁都会被拒。号码收过什么、是否回复过退订, 这里不知道。"
-    return f"{texts} texts, {refused} refused whoever gets them. What people got before, and what they refused by reply, is not known here."
+        return f"  号码 {count.total} 个: 放行 {count.allowed}{refused}"
+    return f"  recipients {count.total}: allow {count.allowed}{refused}"

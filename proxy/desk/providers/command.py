@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from proxy.operations.declaration import command
+from proxy.operations.files.journal_access import places_of
 from proxy.operations.terminal import (
     CONFIG,
     Config,
@@ -103,7 +104,7 @@ def _page(
     from proxy.journal.write_ahead_log import JournalError
 
     hardening.restrict_umask()
-    places = find.places_of(config)
+    places = places_of(config, every=True)
     keys = find.keys_of(places)
     try:
         page = refused_submits(places.archive.folder, find.journals_of(places), keys, name, since, until, skip, limit)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,14 +11,14 @@ import typer
 
 from proxy.model.roles import Permission
 from proxy.operations.declaration import PDF, Program, command
-from proxy.operations.files.journal_access import disk_of
+from proxy.operations.files.journal_access import disk_of, gates_of, reading
 from proxy.operations.parameters import DAY, Choice, Integer, Text
-from proxy.operations.terminal import CONFIG, Json, as_json, choose_language, fail, note, print_line, settings_of
+from proxy.operations.terminal import CONFIG, Json, choose_language, fail, note, print_answer, settings_of
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
-    from proxy.config import Sealing, Settings
-    from proxy.desk.reports.daily_report import DayCounter, DayReport, NamesOf
+    from proxy.config import Settings
+    from proxy.desk.reports.daily_report import DayReport, NamesOf
 
 REPEATS_S = 900
 """Reading begins this long before the day: repeats refer to refusals before midnight."""
@@ -44,16 +42,12 @@ def report(
 ) -> None:
     """Report a day: messages sent, refused and deferred, by reason, province, provider and signature; rates of opt-outs, unknown regions, hits
     of shadow rules. It contains no number and no text, and small counts are hidden."""
-    from proxy.config import every_worker
     from proxy.desk.reports.report_text import View, as_dict, as_text
 
     language = choose_language(lang)
     settings = settings_of(config)
     assert settings is not None
-    gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
-    for gate in gates:
-        if not gate.journal.is_dir():
-            fail(f"{gate.journal}: no such folder (a gate that has run leaves its journal there)")
+    gates = gates_of(settings, journal)
     since = _midnight(day)
     sheet = _counted(gates, since, since + 86_400)
     if not sheet.records:
@@ -67,11 +61,7 @@ def report(
         from proxy.desk.reports.report_pdf import paper
 
         _write(pdf, paper(view, language))
-    if json:
-        as_json(as_dict(view))
-    else:
-        for line in as_text(view):
-            print_line(line)
+    print_answer(as_dict(view), json, as_text(view))
 
 
 def _midnight(day: str | None) -> float:
@@ -86,6 +76,7 @@ def _midnight(day: str | None) -> float:
 
 def _counted(gates: Sequence[Settings], since: float, until: float) -> DayReport:
     """Of all workers of a gate, or of the one that there is."""
+    from proxy.desk.backtest.commit_groups import groups_between
     from proxy.desk.reports.daily_report import DayCounter
     from proxy.policy.loading.load_rules import load
     from proxy.policy.loading.problem import RulesError
@@ -98,25 +89,9 @@ def _counted(gates: Sequence[Settings], since: float, until: float) -> DayReport
     names = _names({rules.revision: tuple(rule.id for rule in rules.rules)}, first)
     counting = DayCounter(since, until, rules.regions, names)
     for gate in gates:
-        _count(counting, gate.journal, gate.sealing, since, until)
+        with reading(gate.journal):
+            counting.read(groups_between(disk_of(gate.journal, gate.sealing), since - REPEATS_S, until))
     return counting.sheet
-
-
-def _count(counting: DayCounter, folder: Path, sealing: Sealing, since: float, until: float) -> None:
-    from proxy.desk.backtest.commit_groups import groups_between
-    from proxy.journal.scan import JournalDamaged
-    from proxy.journal.sealing import SealingError
-
-    try:
-        counting.read(groups_between(disk_of(folder, sealing), since - REPEATS_S, until))
-    except JournalDamaged as error:
-        fail(f"{error} (while a gate writes it, run it again)")
-    except SealingError as error:
-        fail(error)
-    except FileNotFoundError as error:
-        fail(f"{error.filename}: is gone while the journal is read (run it again)")
-    except (OSError, ValueError, struct.error) as error:
-        fail(f"{folder}: the journal cannot be read: {error}")
 
 
 def _heads(settings: Settings, since: float) -> list[Head]:

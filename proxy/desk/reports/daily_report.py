@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from proxy.desk.backtest.commit_groups import JournalGroup
 from proxy.desk.backtest.environment import read_case
+from proxy.desk.reports.disclosure_control import OTHERS
 from proxy.journal.encoding import unpack
 from proxy.journal.records import answers as answered
 from proxy.journal.records import delivers, gate_events, messages, operator_actions, requests
@@ -30,7 +31,6 @@ SIGNATURES_MAX = 200_000
 """Senders choose them; past it they are counted as others."""
 SENT, REFUSED, DEFERRED = "sent", "refused", "deferred"
 FATES = (SENT, REFUSED, DEFERRED)
-OTHERS = "(others)"
 UNREAD = "unread"
 """Province and category of what was refused before it was read."""
 
@@ -89,13 +89,10 @@ class DayReport:
 
 
 class DayCounter:
-    """Counts one day."""
-
     def __init__(self, since: float, until: float, regions: Regions, names_of: NamesOf = lambda _: ()) -> None:
         """``names_of``: the ids of a set of rules by its revision, asked where the journal that is read does not say them."""
         self.sheet = DayReport(since, until)
-        self._regions = regions
-        self._names_of = names_of
+        self._regions, self._names_of = regions, names_of
         self._rules: dict[str, tuple[str, ...]] = {}
         self._hits: Counter[tuple[str, int]] = Counter()
         self._shadow: Counter[tuple[str, int, str]] = Counter()

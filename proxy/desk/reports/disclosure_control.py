@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from proxy.desk.reports.daily_report import OTHERS
-
+OTHERS = "(others)"
 WITHHELD = "…"
 LEAST = 10
 """Counts below it are hidden, as statistical offices commonly require."""

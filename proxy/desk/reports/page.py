@@ -17,6 +17,7 @@ from starlette.responses import Response
 from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
+from proxy.desk.reports.disclosure_control import bar_length
 from proxy.model.roles import Permission
 from proxy.policy import time_windows
 
@@ -88,7 +89,7 @@ def _day(request: PageRequest) -> date:
 
 def _hours(report: dict[str, Any]) -> list[tuple[str, list[tuple[str, float]]]]:
     """Columns; hidden numbers count as 0."""
-    return [(f"{one['hour']:02}", [(kind, _number(one[fate])) for fate, kind in FATES]) for one in report["by_hour"]]
+    return [(f"{one['hour']:02}", [(kind, bar_length(one[fate])) for fate, kind in FATES]) for one in report["by_hour"]]
 
 
 def _tables(report: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -96,13 +97,9 @@ def _tables(report: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     found = []
     for name in ("provider", "province", "category", "signature"):
         rows = [
-            {"name": of, **cells, "parts": [(kind, _number(cells[fate])) for fate, kind in FATES]}
+            {"name": of, **cells, "parts": [(kind, bar_length(cells[fate])) for fate, kind in FATES]}
             for of, cells in list(report[f"by_{name}"].items())[: PROVINCES if name == "province" else None]
         ]
-        most = max((sum(number for _, number in row["parts"]) for row in rows), default=0.0)
+        most = max((sum(number for _, number in row["parts"]) for row in rows), default=0)
         found.append((name, [row | {"most": most} for row in rows]))
     return found
-
-
-def _number(cell: int | str) -> float:
-    return float(cell) if isinstance(cell, int) else 0.0

@@ -7,8 +7,7 @@ Chinese is set in STSong-Light, a font that PDF readers supply, so none is embed
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -21,9 +20,11 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from proxy.desk.reports import disclosure_control
+from proxy.console.offline_charts import words_of
 from proxy.desk.reports.daily_report import DEFERRED, FATES, REFUSED, SENT
-from proxy.desk.reports.report_text import View, translated
+from proxy.desk.reports.disclosure_control import bar_length, shown
+from proxy.desk.reports.offline_html import WORDS
+from proxy.desk.reports.report_text import View
 from proxy.model.redact import printable
 
 FONT = "STSong-Light"
@@ -38,18 +39,19 @@ def paper(view: View, language: str = "zh") -> bytes:
     """The whole document; ``language``: zh or en."""
     pdfmetrics.registerFont(UnicodeCIDFont(FONT))
     out = BytesIO()
-    title = f"{translated('Sheet of the day', language)} {view.day}"
+    page = _Paper(view, words_of(WORDS, language))
+    title = f"{page.translated('Sheet of the day')} {view.day}"
     document = SimpleDocTemplate(
         out, pagesize=A4, leftMargin=18 * mm, rightMargin=18 * mm, topMargin=16 * mm, bottomMargin=16 * mm, title=title,
         author="gate106", invariant=1,
     )  # fmt: skip
-    document.build(list(_Paper(view, language).parts(title)))
+    document.build(list(page.parts(title)))
     return out.getvalue()
 
 
 class _Paper:
-    def __init__(self, view: View, language: str) -> None:
-        self._view, self._language = view, language
+    def __init__(self, view: View, say: Callable[[str], str]) -> None:
+        self._view, self._say = view, say
         self._big = ParagraphStyle("big", fontName=FONT, fontSize=17, leading=22)
         self._head = ParagraphStyle(
             "head", fontName=FONT, fontSize=11, leading=15, spaceBefore=10, spaceAfter=4, textColor=SOFT
@@ -57,7 +59,7 @@ class _Paper:
         self._small = ParagraphStyle("small", fontName=FONT, fontSize=8.5, leading=12, textColor=SOFT)
 
     def translated(self, english: str) -> str:
-        return printable(translated(english, self._language))[:NAME_CHARS]
+        return printable(self._say(english))[:NAME_CHARS]
 
     def parts(self, title: str) -> Iterator[Any]:
         view, sheet, translated = self._view, self._view.sheet, self.translated
@@ -69,39 +71,27 @@ class _Paper:
             self._small,
         )
         yield Spacer(0, 4 * mm)
-        totals = [*(f"{sheet.total(fate):,}" for fate in FATES), disclosure_control.shown(sheet.optouts.total(), view.least)]
+        totals = [*(f"{sheet.total(fate):,}" for fate in FATES), shown(sheet.optouts.total(), view.least)]
         yield self._table((*FATES, "opt-outs"), [totals], first_left=False)
         yield self._headed("Hour by hour")
         yield self._hours()
         for name, rows in (
-            ("by reason", [(of, one.total()) for of, one in view.table("reason").items()]),
+            ("by reason", view.reason_rows()),
             ("What shadow rules would have stopped", view.shadow()),
             ("Rules that objected", view.hits()),
         ):
             yield self._headed(name)
             yield self._bars(rows)
-        yield self._headed("Region unknown")
-        yield self._table(("provider", "share"), [(name or "all", f"{share:.2%}") for name, share in view.unknown()])
-        for name, fates in (
-            ("provider", view.table("provider")), ("province", view.table("province")), ("category", view.table("category")),
-            ("signature", view.signatures()),
-        ):  # fmt: skip
-            yield self._headed(f"by {name}")
-            yield self._fates(name, fates)
-        yield self._headed("Opt-outs in 10,000 advertisements")
-        found = [*view.optouts_by_provider(), *view.optouts_by_signature()]
-        yield self._table(
-            ("", "opt-outs", "per 10,000"),
-            [
-                (one.name, disclosure_control.cell_text(one.count), f"{one.per_10k:.2f}")
-                for one in found
-                if one.per_10k is not None
-            ],
-        )
-        yield self._headed("What carriers answered")
-        yield self._table(
-            ("answer", "count"), [(word, disclosure_control.shown(n, view.least)) for word, n in sheet.answers.most_common()]
-        )
+        optouts = [(one.name, *cells) for _, one, cells in view.optout_rows()]
+        tables: list[tuple[str, tuple[str, ...], Sequence[Sequence[str]]]] = [
+            ("Region unknown", ("provider", "share"), view.unknown_rows()),
+            *((f"by {name}", (name, *FATES), fates) for name, fates in view.fate_rows()),
+            ("Opt-outs in 10,000 advertisements", ("", "opt-outs", "per 10,000"), optouts),
+            ("What carriers answered", ("answer", "count"), view.answer_rows()),
+        ]
+        for heading, heads, cells in tables:
+            yield self._headed(heading)
+            yield self._table(heads, cells)
         yield self._headed("Head of the journal")
         if not view.heads:
             yield Paragraph(f"{translated('not signed yet')} ({translated('signed once the day is rolled')})", self._small)
@@ -114,13 +104,6 @@ class _Paper:
     def _headed(self, english: str) -> Paragraph:
         return Paragraph(self.translated(english), self._head)
 
-    def _fates(self, name: str, rows: Mapping[str, Counter[str]]) -> Table:
-        cells = self._view.cells(rows)
-        return self._table(
-            (name, *FATES),
-            [(of or "(none)", *(disclosure_control.cell_text(one[fate]) for fate in FATES)) for of, one in cells.items()],
-        )
-
     def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], *, first_left: bool = True) -> Table:
         cells = [
             [self.translated(one) for one in heads],
@@ -130,36 +113,32 @@ class _Paper:
         first = WIDTH * 0.45 if first_left else WIDTH / len(heads)
         widths = [first, *[(WIDTH - first) / max(1, len(heads) - 1)] * (len(heads) - 1)]
         table = Table(cells, colWidths=widths, repeatRows=1)
-        table.setStyle(
-            TableStyle(
-                [
-                    ("FONT", (0, 0), (-1, -1), FONT, 9), ("TEXTCOLOR", (0, 0), (-1, 0), SOFT),
-                    ("ALIGN", (1 if first_left else 0, 0), (-1, -1), "RIGHT"), ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE),
-                    ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
-                ]
-            )
-        )  # fmt: skip
+        table.setStyle(TableStyle([
+            ("FONT", (0, 0), (-1, -1), FONT, 9), ("TEXTCOLOR", (0, 0), (-1, 0), SOFT),
+            ("ALIGN", (1 if first_left else 0, 0), (-1, -1), "RIGHT"), ("LINEBELOW", (0, 0), (-1, -1), 0.3, LINE),
+            ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
+        ]))  # fmt: skip
         return table
 
     def _bars(self, rows: Sequence[tuple[str, int]]) -> Drawing:
         least, row, label = self._view.least, 15, 170
-        shown = rows[:BARS_MAX]
-        drawing = Drawing(WIDTH, max(1, len(shown)) * row)
-        most = max((count for _, count in shown), default=1)
-        for place, (name, count) in enumerate(shown):
+        rows = rows[:BARS_MAX]
+        drawing = Drawing(WIDTH, max(1, len(rows)) * row)
+        most = max((count for _, count in rows), default=1)
+        for place, (name, count) in enumerate(rows):
             y = drawing.height - (place + 1) * row
             wide = count / most * (WIDTH - label - 70) if count >= least else 0
             drawing.add(_word(label - 6, y + 4, self.translated(name), "end"))
             if wide:
                 drawing.add(Rect(label, y + 2, wide, row - 5, fillColor=COLOURS[REFUSED], strokeColor=None))
-            drawing.add(_word(label + wide + 5, y + 4, disclosure_control.shown(count, least), "start"))
-        if not shown:
+            drawing.add(_word(label + wide + 5, y + 4, shown(count, least), "start"))
+        if not rows:
             drawing.add(_word(0, 4, self.translated("nothing"), "start"))
         return drawing
 
     def _hours(self) -> Drawing:
         high, step = 110, WIDTH / 24
-        hours = [(hour, {fate: disclosure_control.bar_length(one[fate]) for fate in FATES}) for hour, one in self._view.hours()]
+        hours = [(hour, {fate: bar_length(one[fate]) for fate in FATES}) for hour, one in self._view.hours()]
         most = max(one[fate] for _, one in hours for fate in FATES)
         drawing = Drawing(WIDTH, high + 26)
         drawing.add(Line(0, 14, WIDTH, 14, strokeColor=LINE))

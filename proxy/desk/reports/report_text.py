@@ -2,7 +2,7 @@
 
 Page and PDF show the same View.
 
-In: a DayReport, the least count that is shown apart. Out: a View, lines, a dictionary for JSON, words in Chinese. Never: a number of anybody.
+In: a DayReport, the least count that is shown apart. Out: a View, lines, a dictionary for JSON. Never: a number of anybody.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from proxy.config.mapping_reader import CHINA
 from proxy.desk.reports import disclosure_control
 from proxy.desk.reports.daily_report import FATES, UNREAD, DayReport
+from proxy.desk.reports.disclosure_control import LEAST, cell_text, merge_small, shown, shown_number
+from proxy.policy.time_windows import local
 
 if TYPE_CHECKING:
     from proxy.archive.signed_heads import Head
 
+FIELDS = ("provider", "province", "category")
 SIGNATURES_SHOWN = 25
 ROWS_SHOWN = 40
 UNKNOWN = "unknown"
@@ -39,24 +40,24 @@ class OptOutCounts:
 class View:
     """A sheet as it may be shown."""
 
-    def __init__(self, sheet: DayReport, least: int = disclosure_control.LEAST, heads: Sequence[Head] = ()) -> None:
+    def __init__(self, sheet: DayReport, least: int = LEAST, heads: Sequence[Head] = ()) -> None:
         """``heads``: of the journal, for that day, of each node; none before it was rolled."""
         self.sheet, self.least, self.heads = sheet, least, tuple(heads)
 
     @property
     def day(self) -> str:
-        return datetime.fromtimestamp(self.sheet.since, CHINA).strftime("%Y-%m-%d")
+        return local(self.sheet.since)[:10]
 
     def table(self, name: str) -> dict[str, Counter[str]]:
         """Fates by reason, provider, province or category."""
-        return disclosure_control.merge_small(self.sheet.by(name), self.least)
+        return merge_small(self.sheet.by(name), self.least)
 
     def signatures(self) -> dict[str, Counter[str]]:
         found: dict[str, Counter[str]] = {}
         for (name, fate), count in self.sheet.signatures.items():
             found.setdefault(name or "(none)", Counter())[fate] += count
         ordered = sorted(found.items(), key=lambda one: (-one[1].total(), one[0]))
-        together = disclosure_control.merge_small(dict(ordered), self.least)
+        together = merge_small(dict(ordered), self.least)
         return dict(list(together.items())[:SIGNATURES_SHOWN])
 
     def cells(self, rows: Mapping[str, Counter[str]]) -> dict[str, dict[str, int | str]]:
@@ -85,10 +86,39 @@ class View:
         """``cells``: counts as they may be shown beside each other."""
         found = []
         for name, count in counted.most_common():
-            cell = cells[name] if cells else disclosure_control.shown_number(count, self.least)
+            cell = cells[name] if cells else shown_number(count, self.least)
             rate = disclosure_control.rate(count, sent.get(name, 0), self.least) if isinstance(cell, int) else None
             found.append(OptOutCounts(name, cell, sent.get(name, 0), rate))
         return found
+
+    # -- rows of cells, for page and paper
+
+    def fate_rows(self) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+        """(by what, rows of a name and its counts)."""
+        for field in (*FIELDS, "signature"):
+            rows = self.cells(self.signatures() if field == "signature" else self.table(field)).items()
+            yield (
+                field,
+                [(name or "(none)", *(cell_text(one[fate]) for fate in FATES)) for name, one in rows],
+            )
+
+    def reason_rows(self) -> list[tuple[str, int]]:
+        return [(name, one.total()) for name, one in self.table("reason").items()]
+
+    def optout_rows(self) -> Iterator[tuple[str, OptOutCounts, tuple[str, str]]]:
+        """(provider or signature, which, its count and its rate) of each that has a rate."""
+        for kind, found in (("provider", self.optouts_by_provider()), ("signature", self.optouts_by_signature())):
+            for one in found:
+                if one.per_10k is not None:
+                    yield kind, one, (cell_text(one.count), f"{one.per_10k:.2f}")
+
+    def answer_rows(self) -> list[tuple[str, str]]:
+        return [(word, shown(count, self.least)) for word, count in self.sheet.answers.most_common()]
+
+    def unknown_rows(self) -> list[tuple[str, str]]:
+        return [(name or "all", f"{share:.2%}") for name, share in self.unknown()]
+
+    # --
 
     def unknown(self) -> list[tuple[str, float]]:
         """The share of submits to numbers of unknown region, of all and by provider."""
@@ -118,23 +148,22 @@ class View:
 def as_dict(view: View) -> dict[str, Any]:
     """What ``gate106 report --json`` prints."""
     sheet, least = view.sheet, view.least
-
     return {
         "day": view.day,
         "submits": {fate: sheet.total(fate) for fate in FATES},
-        "by_reason": {name: disclosure_control.shown_number(one.total(), least) for name, one in view.table("reason").items()},
-        **{f"by_{name}": view.cells(view.table(name)) for name in ("provider", "province", "category")},
+        "by_reason": {name: shown_number(one.total(), least) for name, one in view.table("reason").items()},
+        **{f"by_{name}": view.cells(view.table(name)) for name in FIELDS},
         "by_signature": view.cells(view.signatures()),
         "by_hour": [{"hour": hour} | one for hour, one in view.hours()],
         "optouts": {
-            "total": disclosure_control.shown_number(sheet.optouts.total(), least),
+            "total": shown_number(sheet.optouts.total(), least),
             "by_provider": [_optouts(one, least) for one in view.optouts_by_provider()],
             "by_signature": [_optouts(one, least) for one in view.optouts_by_signature()],
         },
         "unknown_region": {name or "all": round(share, 5) for name, share in view.unknown()},
-        "rule_hits": {rule: disclosure_control.shown_number(count, least) for rule, count in view.hits()},
-        "shadow": {rule: disclosure_control.shown_number(count, least) for rule, count in view.shadow()},
-        "answers": {word: disclosure_control.shown_number(count, least) for word, count in sheet.answers.most_common()},
+        "rule_hits": {rule: shown_number(count, least) for rule, count in view.hits()},
+        "shadow": {rule: shown_number(count, least) for rule, count in view.shadow()},
+        "answers": {word: shown_number(count, least) for word, count in sheet.answers.most_common()},
         "revisions": [one for one in sheet.revisions if one],
         "below": least,
         "heads": [{"node": one.node, "last": one.last, "digest": one.digest} for one in view.heads],
@@ -143,56 +172,29 @@ def as_dict(view: View) -> dict[str, Any]:
 
 def _optouts(one: OptOutCounts, least: int) -> dict[str, Any]:
     per_10k = None if one.per_10k is None else round(one.per_10k, 2)
-    return {
-        "name": one.name,
-        "optouts": one.count,
-        "sent": disclosure_control.shown_number(one.sent, least),
-        "per_10k": per_10k,
-    }
+    return {"name": one.name, "optouts": one.count, "sent": shown_number(one.sent, least), "per_10k": per_10k}
 
 
 def as_text(view: View) -> Iterator[str]:
-    """For a terminal."""
     sheet, least = view.sheet, view.least
     yield f"{view.day}: " + ", ".join(f"{sheet.total(fate):,} {fate}" for fate in FATES)
-    reasons = ", ".join(f"{name} {disclosure_control.shown(one.total(), least)}" for name, one in view.table("reason").items())
+    reasons = ", ".join(f"{name} {shown(one.total(), least)}" for name, one in view.table("reason").items())
     yield f"by reason: {reasons or 'nothing was refused'}"
-    for name in ("provider", "province", "category"):
-        rows = view.cells(view.table(name)).items()
+    for name in FIELDS:
         rows = view.cells(view.table(name)).items()
         yield f"by {name}: " + ", ".join(
-            f"{of or '(none)'} " + "/".join(disclosure_control.cell_text(one[fate]) for fate in FATES) for of, one in rows
+            f"{of or '(none)'} " + "/".join(cell_text(one[fate]) for fate in FATES) for of, one in rows
         )
-    yield f"opt-outs: {disclosure_control.shown(sheet.optouts.total(), least)}"
+    yield f"opt-outs: {shown(sheet.optouts.total(), least)}"
     for one in view.optouts_by_provider():
         if one.per_10k is not None:
-            yield f"  {one.name or '(nobody)'}: {disclosure_control.cell_text(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
+            yield f"  {one.name or '(nobody)'}: {cell_text(one.count)}, {one.per_10k:.2f} in 10,000 advertisements"
     for name, share in view.unknown():
         yield f"region unknown: {share:.2%} of {name or 'all'}"
     for rule, count in view.shadow():
-        yield f"shadow rule {rule}: would have stopped {disclosure_control.shown(count, least)} that went out"
+        yield f"shadow rule {rule}: would have stopped {shown(count, least)} that went out"
     for head in view.heads:
         yield f"head of the journal, node {head.node}, up to record {head.last}: {head.digest}"
     if not view.heads:
         yield "head of the journal: not signed yet (the day after, once it is rolled)"
     yield f"(sent/refused/deferred; numbers below {least} are not told)"
-
-
-ZH = {
-    "Sheet of the day": "合规日报", "sent": "放行", "refused": "拒绝", "deferred": "暂缓", "opt-outs": "退订", "by reason": "按原因",
-    "by provider": "按通道商", "by province": "按省份", "by category": "按类别", "by signature": "按签名", "Hour by hour": "逐小时",
-    "What shadow rules would have stopped": "影子规则本会拦下(实际已放行)", "Rules that objected": "触发的规则",
-    "Opt-outs in 10,000 advertisements": "每万条营销的退订数", "Region unknown": "归属地未知占比", "all": "全部", "provider": "通道商",
-    "signature": "签名", "province": "省份", "category": "类别", "reason": "原因", "rule": "规则", "count": "条数", "share": "占比",
-    "What carriers answered": "运营商应答", "answer": "应答", "numbers below": "小于", "are not told": "的数字不显示",
-    "submits, a long message counts each part": "按提交计, 长短信每段算一条", "rules in force": "规则版本",
-    "Head of the journal": "日志链头", "node": "节点", "up to record": "至记录", "not signed yet": "尚未签名",
-    "signed once the day is rolled": "当日归档后签名",
-    "(others)": "(其他)", "(none)": "(无)",
-    "unknown": "未知", "marketing": "营销", "notice": "通知", "otp": "验证码", "unread": "未读取", "nothing": "无", "per 10,000": "每万条",
-}  # fmt: skip
-
-
-def translated(english: str, language: str) -> str:
-    """A word of ours, or a name as it is."""
-    return ZH.get(english, english) if language == "zh" else english

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import structlog
@@ -261,20 +260,14 @@ class ClusterDeployment(RuleDeployment):
             "(gate106 rules rollback goes back here all the same)"
         )
 
-    @contextlib.asynccontextmanager
-    async def _deciding(self, *, alone: bool = False) -> AsyncIterator[None]:
-        """Wraps a decision: first follows all decisions of other gates. ``alone``: goes on even if the store is out of reach."""
-        async with self._lock:
-            try:
-                await self._catch_up()
-            except StoreDown as error:
-                if not alone:
-                    raise CommandRefused(self._out_of_reach(error)) from None
-            except Diverged as why:
-                raise CommandRefused(
-                    f"this gate does not judge by what the gates agreed on, decide at another: {why}"
-                ) from None
-            yield
+    async def _follow_before_deciding(self, *, alone: bool) -> None:
+        try:
+            await self._catch_up()
+        except StoreDown as error:
+            if not alone:
+                raise CommandRefused(self._out_of_reach(error)) from None
+        except Diverged as why:
+            raise CommandRefused(f"this gate does not judge by what the gates agreed on, decide at another: {why}") from None
 
     async def _follow_others(self) -> None:
         with contextlib.suppress(StoreDown, Diverged):  # the next decision reports it

@@ -9,40 +9,24 @@ import typer
 
 from proxy.desk.revisions.operations import event_lines
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.command_line import TokenFile
 from proxy.operations.declaration import ZIP, Program, command
 from proxy.operations.parameters import Reason, Text
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    Why,
-    as_json,
-    ask,
-    fail,
-    print_answer,
-    print_line,
-    socket_of,
-    use_token_file,
-    warn,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json, Why
 
 
 @command("rules reload", example="gate106 rules reload")
 def reload(config: Config = CONFIG, control: Control = None, json: Json = False) -> None:
     """Read rules and accounts again, as SIGHUP does, and report their faults. Exit 1 if there are any."""
-    answer = ask(config, control, "rules.reload")
-    if json:
-        as_json(answer)
-    else:
+    answer = terminal.ask(config, control, "rules.reload")
+    if not json:
         for problem in (*answer["problems"], *answer.get("late", ())):
-            warn(problem)
-        changed = "in force now" if answer["changed"] else "unchanged"
-        waits = f"; {answer['proposed']} waits for a second person" if answer["proposed"] else ""
-        print_line(
-            f"revision {answer['revision']}, {changed}" + (" (mistakes: the old ones stay)" if answer["problems"] else waits)
-        )
+            terminal.warn(problem)
+    changed = "in force now" if answer["changed"] else "unchanged"
+    waits = f"; {answer['proposed']} waits for a second person" if answer["proposed"] else ""
+    rest = " (mistakes: the old ones stay)" if answer["problems"] else waits
+    terminal.print_answer(answer, json, [f"revision {answer['revision']}, {changed}{rest}"])
     raise typer.Exit(1 if answer["problems"] else 0)
 
 
@@ -61,27 +45,27 @@ def push(
     from proxy.operations.client import CannotAsk, Conversation, push_files
 
     if token_file is not None:
-        use_token_file(token_file)
+        terminal.use_token_file(token_file)
     if not on:
-        answer = ask(config, control, "rules")
+        answer = terminal.ask(config, control, "rules")
         on = answer["proposed"]["revision"] if answer["proposed"] else answer["revision"]
     texts = {path.name: _text(path) for path in files}
     try:
-        with Conversation(socket_of(config, control), "rules.push", {"on": on, "why": why}) as said:
+        with Conversation(terminal.socket_of(config, control), "rules.push", {"on": on, "why": why}) as said:
             push_files(said, texts)
             answer = said.answer()
     except CannotAsk as error:
-        fail(error)
-    print_answer(answer, json, event_lines(answer))
+        terminal.fail(error)
+    terminal.print_answer(answer, json, event_lines(answer))
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        fail(f"{path}: {error.strerror}")
+        terminal.fail(f"{path}: {error.strerror}")
     except UnicodeDecodeError:
-        fail(f"{path}: is no UTF-8")
+        terminal.fail(f"{path}: is no UTF-8")
 
 
 @command(
@@ -106,12 +90,12 @@ def export(
 
     settings = settings_of(config)
     assert settings is not None
-    kept, name = kept_revision(revision or ask(config, control, "rules")["revision"], settings)
+    kept, name = kept_revision(revision or terminal.ask(config, control, "rules")["revision"], settings)
     written = list[str]()
     try:
         files = kept.files(name)
         if folder.suffix == bundle.ZIP:
-            ask(config, control, "look", what="rules export", unmasked=True, why=why, details=name)
+            terminal.ask(config, control, "look", what="rules export", unmasked=True, why=why, details=name)
             bundle.write_bundle(folder, files)
             written += files
             files = {}
@@ -122,10 +106,6 @@ def export(
                 path.write_bytes(data)
                 written.append(file)
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}")
-    if json:
-        as_json({"revision": name, "written": sorted(written)})
-        return
-    print_line(
-        f"{name} is in {folder}" + (f"; written: {', '.join(sorted(written))}" if written else "; nothing was to be written")
-    )
+        terminal.fail(f"{error.filename}: {error.strerror}")
+    what = f"written: {', '.join(sorted(written))}" if written else "nothing was to be written"
+    terminal.print_answer({"revision": name, "written": sorted(written)}, json, [f"{name} is in {folder}; {what}"])

@@ -45,14 +45,11 @@ async def checked(request: PageRequest, of: re.Pattern[str]) -> dict[str, Any]:
     described, before = await sandbox.describe(base, changed_file(request, of)), await sandbox.describe(base)
     loads, new = bool(described["revision"]), new_problems(before, described)
     return {
-        "told": described,
-        "most": PROBLEMS_SHOWN,
-        "file": request.form("file"),
-        "broken": [] if loads else described["problems"],
-        "failing": new if loads else [],
+        "told": described, "most": PROBLEMS_SHOWN, "file": request.form("file"),
+        "broken": [] if loads else described["problems"], "failing": new if loads else [],
         "older": [one for one in described["problems"] if one not in new] if loads else [],
         "changed": changed(before["rules"], described["rules"]) if described["revision"] else [],
-    }
+    }  # fmt: skip
 
 
 async def push(request: PageRequest, base: str, files: dict[str, str]) -> dict[str, Any]:

@@ -190,15 +190,9 @@ async def _made(request: PageRequest) -> dict[str, Any]:
 def _form(request: PageRequest, described: dict[str, Any], kind: str, status: int = 200, **more: Any) -> Response:
     provinces, ticked = rule_wizard.in_order(described["provinces"]), request.form_data.getlist("province")
     return request.render(
-        "drafts_new.html",
-        status,
-        told=described,
-        provinces=provinces,
-        ticked=ticked,
-        kind=kind,
-        kinds=rule_wizard.KINDS,
+        "drafts_new.html", status, told=described, provinces=provinces, ticked=ticked, kind=kind, kinds=rule_wizard.KINDS,
         **more,
-    )
+    )  # fmt: skip
 
 
 async def _editor(

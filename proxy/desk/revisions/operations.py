@@ -9,19 +9,17 @@ folder, are pushed, or are kept), a file of the folder written, a token in a log
 from __future__ import annotations
 
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.operations import about
-from proxy.desk.revisions.rule_revisions import RevisionHistory
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.records.revisions import Revised
-from proxy.model.counters import GateCounters
-from proxy.model.roles import Asker, Permission
+from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Button, Operations, operation
@@ -33,72 +31,26 @@ from proxy.operations.terminal import format_time, table_lines
 from proxy.state.lists.desk_records import EVENTS_MAX
 from proxy.state.revision_store import REGISTRIES, may_be_pushed
 
-LATELY_S = 60.0
+if TYPE_CHECKING:
+    from proxy.desk.revisions.rule_deployment import RuleDeployment
+
 HISTORY_SHOWN = 20
 RULES_A_LINE = 50
 FILES_MAX, PUSHED_MAX = 50, 2_000_000
 """Of one push: files, and characters in all of them."""
-EVERY_S = 10.0
-"""How often hits are looked at: of a few thousand counts a millisecond's work."""
-
-
 REVISION_PATTERN = "[0-9a-f]{1,16}"
 REVISED = SharedSchema("Revised", Revised)
 Revision = Annotated[
     str, Text("Which set: its revision, or the first digits of it.", 16, REVISION_PATTERN, flag="-", metavar="REVISION")
 ]
-
-
-class RecentHits:
-    """Counts hits of each rule, enforced and in shadow, over about the last minute."""
-
-    def __init__(self, tally: GateCounters) -> None:
-        self._tally = tally
-        self._seen: deque[tuple[float, Counter[str]]] = deque([(float("-inf"), Counter())])
-
-    def tick(self, now_s: float) -> None:
-        """``now_s``: monotonic."""
-        if now_s - self._seen[-1][0] < EVERY_S:
-            return
-        self._seen.append((now_s, self._count()))
-        while len(self._seen) > 1 and self._seen[1][0] <= now_s - LATELY_S:
-            self._seen.popleft()
-
-    def hits(self) -> Counter[str]:
-        """By rule, since about a minute ago."""
-        return self._count() - self._seen[0][1]
-
-    def _count(self) -> Counter[str]:
-        found: Counter[str] = Counter()
-        for counts in (self._tally.rule_hits, self._tally.shadow):
-            for (rule, _), count in counts.items():
-                found[rule] += count
-        return found
-
-
-class RuleDeployer(Protocol):
-    """Deploys sets of rules. Each method returns the event once it is synced; CommandRefused if it cannot be done."""
-
-    @property
-    def revisions(self) -> RevisionHistory: ...
-    async def approve(self, revision: str, asker: Asker) -> Revised: ...
-    async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
-    async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised: ...
-    async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised: ...
-    async def roll_back(self, revision: str, who: str, why: str) -> Revised: ...
-    async def take(self, who: str, why: str) -> Revised: ...
+Earlier = Annotated[str, Text("To which set; else to the one before.", 16, REVISION_PATTERN, flag="-", metavar="REVISION")]
 
 
 class WithRevisions(Gate, Protocol):
     """A gate that deploys sets of rules."""
 
     @property
-    def rule_deployment(self) -> RuleDeployer: ...
-
-
-def event_row(event: Revised) -> dict[str, Any]:
-    """An event as a mapping for answers."""
-    return event._asdict()
+    def rule_deployment(self) -> RuleDeployment: ...
 
 
 @dataclass(frozen=True)
@@ -127,7 +79,27 @@ class RulesFiles(Form):
         return value
 
     async def hear(self, call: Call) -> dict[str, bytes]:
-        return await _read_files(call)
+        """CommandRefused for a wrong name or too many files."""
+        found: dict[str, str] = {}
+        while True:
+            said = await call.hear()
+            if said.get("end"):
+                break
+            name, text = said.get("file"), said.get("text")
+            if not isinstance(name, str) or not may_be_pushed(name):
+                raise CommandRefused(
+                    "file: must be the name of a rules file, a registry or a list of words: caps.yaml, registries/ports.csv"
+                )
+            if not isinstance(text, str):
+                raise CommandRefused(f"{name}: 'text' is missing")
+            found[name] = found.get(name, "") + text
+            if len(found) > FILES_MAX or sum(map(len, found.values())) > PUSHED_MAX:
+                raise CommandRefused(
+                    f"more than {FILES_MAX} files or {PUSHED_MAX:,} characters: put them into the folder of the rules"
+                )
+        if not found:
+            raise CommandRefused("no file was given")
+        return {name: text.encode("utf-8", "replace") for name, text in found.items()}
 
 
 # -- answers as text
@@ -178,7 +150,7 @@ def event_lines(event: Answer) -> Iterator[str]:
 
 
 class Rules(Operations, group="rules"):
-    def __init__(self, gate: WithRevisions, lately: RecentHits, hits: Hits) -> None:
+    def __init__(self, gate: WithRevisions, lately: Hits, hits: Hits) -> None:
         self._gate = gate
         self._lately, self._hits = lately, hits
 
@@ -192,7 +164,7 @@ class Rules(Operations, group="rules"):
     )  # fmt: skip
     async def show(self, call: Call) -> Answer:
         """Show the rules in force, since when, from which files, and their hits in the last minute."""
-        rules, hits = self._gate.relay.rules, self._lately.hits()
+        rules, hits = self._gate.relay.rules, self._lately.totals()
         files = Counter(rule.file for rule in rules.rules)
         return {
             "revision": rules.revision,
@@ -201,15 +173,12 @@ class Rules(Operations, group="rules"):
             "orders": [orders.order_row(order) for order in rules.orders],
             "rules": [
                 {
-                    "rule": rule.id,
-                    "mode": rule.mode,
-                    "say": rule.say,
-                    "where": f"{rule.file}:{rule.line}" if rule.file else "",
+                    "rule": rule.id, "mode": rule.mode, "say": rule.say, "where": f"{rule.file}:{rule.line}" if rule.file else "",
                     "hits_last_minute": hits[rule.id],
                 }
                 for rule in (*rules.rules, *rules.ordered)
             ],
-        }
+        }  # fmt: skip
 
     @operation(
         Permission.OPERATE, record="operated", by_hand="ends with 1 where there are faults",
@@ -227,18 +196,14 @@ class Rules(Operations, group="rules"):
         return {"revision": revision, "changed": revision != before, "proposed": proposed, "problems": problems}
 
     @operation(
-        Permission.SEE,
-        answer={"events": [REVISED], "kept": int},
-        get=True,
-        text=_past,
-        example="gate106 rules history --last 5",
-    )
+        Permission.SEE, answer={"events": [REVISED], "kept": int}, get=True, text=_past, example="gate106 rules history --last 5",
+    )  # fmt: skip
     async def history(
         self, call: Call, last: Annotated[int, Integer("How many events.", 1, EVENTS_MAX, shown="20")] = HISTORY_SHOWN
     ) -> Answer:
         """Show the history of sets of rules: who brought them and what changed; the newest first."""
         events = self._gate.rule_deployment.revisions.events
-        return {"events": [event_row(one) for one in reversed(events[-last:])], "kept": len(events)}
+        return {"events": [one._asdict() for one in reversed(events[-last:])], "kept": len(events)}
 
     @operation(
         Permission.APPROVE, answer=REVISED, record="revised", text=event_lines,
@@ -246,7 +211,7 @@ class Rules(Operations, group="rules"):
     )  # fmt: skip
     async def approve(self, call: Call, revision: Revision) -> Answer:
         """Approve a set of rules that waits, as a second person: it is in force when the command ends."""
-        return event_row(await self._gate.rule_deployment.approve(revision, call.asker))
+        return (await self._gate.rule_deployment.approve(revision, call.asker))._asdict()
 
     @operation(
         Permission.APPROVE, answer=REVISED, record="revised", text=event_lines,
@@ -255,22 +220,15 @@ class Rules(Operations, group="rules"):
     )  # fmt: skip
     async def reject(self, call: Call, revision: Revision, why: Why) -> Answer:
         """Reject a set of rules that waits: it is kept out until the files change."""
-        return event_row(await self._gate.rule_deployment.reject(revision, call.asker, call.who, why))
+        return (await self._gate.rule_deployment.reject(revision, call.asker, call.who, why))._asdict()
 
     @operation(
         Permission.ENTER, answer=REVISED, record="revised", text=event_lines,
         example="gate106 rules rollback --why 'codes were refused'",
     )  # fmt: skip
-    async def rollback(
-        self,
-        call: Call,
-        why: Why,
-        revision: Annotated[
-            str, Text("To which set; else to the one before.", 16, REVISION_PATTERN, flag="-", metavar="REVISION")
-        ] = "",
-    ) -> Answer:
+    async def rollback(self, call: Call, why: Why, revision: Earlier = "") -> Answer:
         """Put an earlier set of rules into force, at once. The folder's is kept out until its files change."""
-        return event_row(await self._gate.rule_deployment.roll_back(revision, call.who, why))
+        return (await self._gate.rule_deployment.roll_back(revision, call.who, why))._asdict()
 
     @operation(
         Permission.SEE, answer={"since": float, "until": float, "rules": [{"rule": str, "hits": object, "shadow": object}]},
@@ -280,11 +238,9 @@ class Rules(Operations, group="rules"):
         """Report each rule's hits of the last day: ``hits`` by province, ``shadow`` by what it would have said."""
         told, shadow = self._hits.lately(), self._hits.shadow_lately()
         names = sorted(told.keys() | shadow.keys())
-        for start in range(0, len(names), RULES_A_LINE):
-            few = names[start : start + RULES_A_LINE]
-            await call.say(
-                {"rules": [{"rule": name, "hits": told.get(name, {}), "shadow": shadow.get(name, {})} for name in few]}
-            )
+        rows = [{"rule": name, "hits": told.get(name, {}), "shadow": shadow.get(name, {})} for name in names]
+        for start in range(0, len(rows), RULES_A_LINE):
+            await call.say({"rules": rows[start : start + RULES_A_LINE]})
         return {"since": self._hits.since, "until": self._gate.now()}
 
     @operation(Permission.ENTER, answer=REVISED, record="revised", by_hand="reads the files")
@@ -296,7 +252,7 @@ class Rules(Operations, group="rules"):
         why: Why,
     ) -> Answer:
         """Bring rules files to the gate without writing them into its folder: with two persons they wait for the second."""
-        return event_row(await self._gate.rule_deployment.push(on, files, call.who, why))
+        return (await self._gate.rule_deployment.push(on, files, call.who, why))._asdict()
 
     @operation(
         Permission.ENTER, answer=REVISED, record="revised", text=event_lines,
@@ -305,7 +261,7 @@ class Rules(Operations, group="rules"):
     )  # fmt: skip
     async def withdraw(self, call: Call, revision: Revision, why: Why) -> Answer:
         """Withdraw your own set of rules that waits."""
-        return event_row(await self._gate.rule_deployment.withdraw(revision, call.asker, call.who, why))
+        return (await self._gate.rule_deployment.withdraw(revision, call.asker, call.who, why))._asdict()
 
     @operation(
         Permission.ENTER, answer=REVISED, record="revised", text=event_lines,
@@ -313,28 +269,4 @@ class Rules(Operations, group="rules"):
     )  # fmt: skip
     async def take(self, call: Call, why: Why) -> Answer:
         """Take the folder's set of rules, though it was rolled back or turned down."""
-        return event_row(await self._gate.rule_deployment.take(call.who, why))
-
-
-async def _read_files(call: Call) -> dict[str, bytes]:
-    """Rules files by name; CommandRefused for a wrong name or too many files."""
-    found: dict[str, str] = {}
-    while True:
-        said = await call.hear()
-        if said.get("end"):
-            break
-        name, text = said.get("file"), said.get("text")
-        if not isinstance(name, str) or not may_be_pushed(name):
-            raise CommandRefused(
-                "file: must be the name of a rules file, a registry or a list of words: caps.yaml, registries/ports.csv"
-            )
-        if not isinstance(text, str):
-            raise CommandRefused(f"{name}: 'text' is missing")
-        found[name] = found.get(name, "") + text
-        if len(found) > FILES_MAX or sum(map(len, found.values())) > PUSHED_MAX:
-            raise CommandRefused(
-                f"more than {FILES_MAX} files or {PUSHED_MAX:,} characters: put them into the folder of the rules"
-            )
-    if not found:
-        raise CommandRefused("no file was given")
-    return {name: text.encode("utf-8", "replace") for name, text in found.items()}
+        return (await self._gate.rule_deployment.take(call.who, why))._asdict()

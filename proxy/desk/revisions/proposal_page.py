@@ -6,8 +6,6 @@ In: the gate's report on it, its files. Out: rules in words as they were and wil
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.responses import Response
 
 from proxy.console.actions import add_buttons
@@ -19,11 +17,6 @@ from proxy.model.roles import Permission
 page = Page("proposal", "/proposal", wants=Permission.SEE, under="rules")
 
 
-@page.get()
-async def show(request: PageRequest) -> Response:
-    return await _show(request)
-
-
 async def _show(request: PageRequest, problem: str = "") -> Response:
     status, now = 409 if problem else 200, await request.ask("rules")
     waits = now["proposed"]
@@ -33,18 +26,17 @@ async def _show(request: PageRequest, problem: str = "") -> Response:
     events = (await request.ask("rules.history", last=50))["events"]
     before, after = await sandbox.describe(now["revision"]), await sandbox.describe(waits["revision"])
     return request.render(
-        status=status,
-        problem=problem,
-        now=now,
-        waits=waits,
-        why=_why(events, waits["revision"]),
-        rules=changed(before["rules"], after["rules"]),
-        before={one["rule"]: one for one in before["rules"]},
-        failing=new_problems(before, after),
-        wrong=sum(bool(one["wrong"]) for one in after["tests"]),
-        tests=after["tests"],
+        status=status, problem=problem, now=now, waits=waits,
+        why=next((one["why"] for one in events if (one["event"], one["revision"]) == ("proposed", waits["revision"])), ""),
+        rules=changed(before["rules"], after["rules"]), before={one["rule"]: one for one in before["rules"]},
+        failing=new_problems(before, after), wrong=sum(bool(one["wrong"]) for one in after["tests"]), tests=after["tests"],
         files=await sandbox.differs(now["revision"], waits["revision"]),
-    )
+    )  # fmt: skip
+
+
+@page.get()
+async def show(request: PageRequest) -> Response:
+    return await _show(request)
 
 
 @page.get("tried", renews=True)
@@ -63,7 +55,3 @@ async def approve(request: PageRequest) -> Response:
 
 
 add_buttons(page, Rules, _show)
-
-
-def _why(events: list[dict[str, Any]], revision: str) -> str:
-    return next((str(one["why"]) for one in events if one["event"] == "proposed" and one["revision"] == revision), "")

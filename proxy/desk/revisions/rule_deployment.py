@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import pwd
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -156,11 +156,18 @@ class RuleDeployment:
     def _agreed_but_unwritten(self) -> None:
         """What was agreed on could not be written here."""
 
+    async def _follow_before_deciding(self, *, alone: bool) -> None:
+        """Follows all decisions of other gates. CommandRefused where it cannot, unless ``alone`` goes on even if the store is out of reach."""
+
     @contextlib.asynccontextmanager
     async def _deciding(self, *, alone: bool = False) -> AsyncIterator[None]:
-        """Wraps a decision. ``alone``: goes on even if other gates' decisions are not known."""
+        """Wraps a decision."""
         async with self._lock:
-            yield
+            await self._follow_before_deciding(alone=alone)
+            try:
+                yield
+            except (Impossible, NotAllowed) as error:
+                raise CommandRefused(str(error)) from None
 
     # -- the folder
 
@@ -169,7 +176,7 @@ class RuleDeployment:
         empty: the owner of the files."""
         async with self._lock:
             try:
-                found = await self._background.run(self._load_beside(self._folder_path))
+                found = await self._read_folder()
             except RulesError as error:
                 self.problem = str(error.problems[0])
                 self._tally.rules_reload["failed",] += 1
@@ -226,44 +233,34 @@ class RuleDeployment:
     async def approve(self, revision: str, asker: Asker) -> Revised:
         async with self._deciding():
             known = {one.name for one in self._people}
-            event = self._checked(lambda: self.revisions.approved(revision, asker, known, time.time(), self._folder))
+            event = self.revisions.approved(revision, asker, known, time.time(), self._folder)
             return await self._commit(event, self._waiting)
 
     async def reject(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
         async with self._deciding():
-            event = self._checked(lambda: self.revisions.rejected(revision, asker, who, why, time.time(), self._folder))
-            return await self._commit(event, None)
+            return await self._commit(self.revisions.rejected(revision, asker, who, why, time.time(), self._folder), None)
 
     async def withdraw(self, revision: str, asker: Asker, who: str, why: str) -> Revised:
         async with self._deciding():
-            event = self._checked(lambda: self.revisions.withdrawn(revision, asker, who, why, time.time(), self._folder))
-            return await self._commit(event, None)
+            return await self._commit(self.revisions.withdrawn(revision, asker, who, why, time.time(), self._folder), None)
 
     async def push(self, on: str, files: Mapping[str, bytes], who: str, why: str) -> Revised:
         """A set made of another, some of whose rules files are as they are given here; the folder stays as it is."""
         async with self._deciding():
-            base = self._base(on)
+            base = self.revisions.base(on)
             try:
                 found = await self._background.run(lambda rest: self._load(self.kept.path(base), self.rules, rest, files))
             except RulesError as error:
                 raise CommandRefused("\n".join(map(str, error.problems[:PROBLEMS_SHOWN]))) from None
             changed, revision = changes(self._current.contents, found.contents), found.rules.revision
-            event = self._checked(
-                lambda: self.revisions.pushed(
-                    revision, base, who, why, changed, self._folder, time.time(), four_eyes=self._four_eyes
-                )
+            event = self.revisions.pushed(
+                revision, base, who, why, changed, self._folder, time.time(), four_eyes=self._four_eyes
             )
             return await self._commit(event, found)
 
-    def _base(self, on: str) -> str:
-        try:
-            return self.revisions.base(on)
-        except Impossible as error:
-            raise CommandRefused(str(error)) from None
-
     async def roll_back(self, revision: str, who: str, why: str) -> Revised:
         async with self._deciding(alone=True):
-            event = self._checked(lambda: self.revisions.rolled_back(revision, who, why, self._folder, time.time()))
+            event = self.revisions.rolled_back(revision, who, why, self._folder, time.time())
             try:
                 found = await self._background.run(lambda rest: self._load_kept(event.revision, self.rules, rest))
             except StateError as error:
@@ -275,21 +272,14 @@ class RuleDeployment:
         """The folder's set, though it is kept out."""
         async with self._deciding():
             try:
-                found = await self._background.run(self._load_beside(self._folder_path))
+                found = await self._read_folder()
             except RulesError as error:
                 raise CommandRefused(f"{error.problems[0]} (gate106 check finds all mistakes)") from None
             changed = changes(self._current.contents, found.contents)
-            event = self._checked(lambda: self.revisions.taken(who, why, changed, time.time(), four_eyes=self._four_eyes))
+            event = self.revisions.taken(who, why, changed, time.time(), four_eyes=self._four_eyes)
             if event.revision != found.rules.revision:
                 raise CommandRefused("the folder has changed meanwhile: see gate106 rules")
             return await self._commit(event, found)
-
-    @staticmethod
-    def _checked(what: Callable[[], Revised]) -> Revised:
-        try:
-            return what()
-        except (Impossible, NotAllowed) as error:
-            raise CommandRefused(str(error)) from None
 
     # -- what it brings
 
@@ -339,10 +329,8 @@ class RuleDeployment:
         return sequence
 
     def _write_rules(self, found: Loaded) -> None:
-        rules = found.rules
-        self._host.write(
-            messages.RULES, pack(gate_events.Rules(time.time(), rules.revision, tuple(rule.id for rule in rules.rules)))
-        )
+        ids = tuple(rule.id for rule in found.rules.rules)
+        self._host.write(messages.RULES, pack(gate_events.Rules(time.time(), found.rules.revision, ids)))
 
     def _cannot_keep(self, error: OSError) -> str:
         return f"{error.filename or self.kept.folder}: its files cannot be kept: {error.strerror or error} (settings: revisions.folder)"
@@ -351,8 +339,7 @@ class RuleDeployment:
         self._waiting, self.proposal = found, CandidateRules(found.rules, self._tally)
 
     def _forget_files(self) -> None:
-        now = self.revisions.now
-        self.kept.forget({now.in_force, now.proposed})
+        self.kept.forget({self.revisions.now.in_force, self.revisions.now.proposed})
 
     async def _release(self, rules: RuleSet) -> None:
         await self._background.run(rules.forget)
@@ -367,10 +354,10 @@ class RuleDeployment:
             found.rules.learn_from(before, rest)
         return found
 
-    def _load_beside(self, folder: Path) -> Callable[[Rest], Loaded]:
-        """For a thread, while messages pass."""
+    async def _read_folder(self) -> Loaded:
+        """Reads the folder in a thread, while messages pass. RulesError."""
         before = self.rules
-        return lambda rest: self._load(folder, before, rest)
+        return await self._background.run(lambda rest: self._load(self._folder_path, before, rest))
 
     def _load_kept(self, revision: str, before: RuleSet | None = None, rest: Rest = no_yield) -> Loaded:
         """StateError where its files are not what they were."""
@@ -391,12 +378,10 @@ class RuleDeployment:
     def status(self) -> dict[str, Any]:
         """For ``gate106 rules``."""
         now, proposal = self.revisions.now, self.proposal
-        waits = None
-        if proposal is not None:
-            waits = {
-                "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
-                "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
-            }  # fmt: skip
+        waits = None if proposal is None else {
+            "revision": now.proposed, "author": now.author, "since": now.time, "rules": len(proposal.rules.rules),
+            "judged": proposal.judged, "stricter": proposal.stricter, "milder": proposal.milder, "errors": proposal.errors,
+        }  # fmt: skip
         return {
             "problem": self.problem, "proposed": waits, "kept_out": now.kept_out, "four_eyes": self._four_eyes,
             "apart": self._divergence,
@@ -434,12 +419,11 @@ class RuleDeployment:
 
     def gauges(self) -> dict[str, Any]:
         now = self.revisions.now
+        waiting = {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))}
         return {
-            "rules_revision": self.rules.revision,
-            "rules_folder_ok": not self.problem,
-            "rules_agreed": not self._divergence,
-            "rules_waiting": {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))},
-        }
+            "rules_revision": self.rules.revision, "rules_folder_ok": not self.problem, "rules_agreed": not self._divergence,
+            "rules_waiting": waiting,
+        }  # fmt: skip
 
 
 def _without_files(found: Loaded) -> Loaded:

@@ -64,16 +64,9 @@ class RevisionHistory:
             return None
         if now.beside and revision == now.in_force:  # what was pushed waits on
             return now._replace(
-                time=at,
-                event="withdrawn",
-                revision=now.beside,
-                who=who,
-                how=how,
-                why=why,
-                changes=(),
-                kept_out="",
+                time=at, event="withdrawn", revision=now.beside, who=who, how=how, why=why, changes=(), kept_out="",
                 beside=revision,
-            )
+            )  # fmt: skip
         if revision == now.in_force:
             if not now.proposed and not now.kept_out:
                 return None
@@ -94,9 +87,8 @@ class RevisionHistory:
         now = self.now
         self.base(on)
         if revision in (now.in_force, now.proposed):
-            raise Impossible(
-                f"{revision} {'is in force' if revision == now.in_force else 'waits'} already: nothing was changed"
-            )
+            state = "is in force" if revision == now.in_force else "waits"
+            raise Impossible(f"{revision} {state} already: nothing was changed")
         beside = folder or now.kept_out or now.in_force
         if four_eyes and now.in_force:
             author, kept_out = who.partition(" (")[0], beside if beside not in (now.in_force, revision) else ""
@@ -135,8 +127,8 @@ class RevisionHistory:
 
     def approved(self, revision: str, asker: Asker, known: Collection[str], at: float, folder: str = "") -> Revised:
         """A person with a token approves (proxy/model/approvals.py). ``known``: all who have one; ``folder``: the folder's set, if known."""
-        now, person = self._waiting(revision), asker.name
-        if approvals.approve(_waits(now), asker, known, at) is ApprovalResult.VOUCHED:
+        now, person = self.now, asker.name
+        if approvals.approve(self._waiting(revision), asker, known, at) is ApprovalResult.VOUCHED:
             return now._replace(
                 time=at, event="vouched", revision=now.proposed, who=person, how="command", why="", changes=(), author=person
             )
@@ -145,14 +137,12 @@ class RevisionHistory:
 
     def rejected(self, revision: str, asker: Asker, who: str, why: str, at: float, folder: str = "") -> Revised:
         """``who``: the person, as the journal names them; ``folder``: as above."""
-        now = self._waiting(revision)
-        approvals.reject(_waits(now), asker, why, at)
+        approvals.reject(self._waiting(revision), asker, why, at)
         return self._dropped("rejected", who, why, at, folder)
 
     def withdrawn(self, revision: str, asker: Asker, who: str, why: str, at: float, folder: str = "") -> Revised:
         """Its author takes back what waits."""
-        now = self._waiting(revision)
-        approvals.withdraw(_waits(now), asker, why, at)
+        approvals.withdraw(self._waiting(revision), asker, why, at)
         return self._dropped("withdrawn", who, why, at, folder)
 
     def _dropped(self, event: str, who: str, why: str, at: float, folder: str) -> Revised:
@@ -183,16 +173,12 @@ class RevisionHistory:
         held = (folder or self.now.beside) if self.now.beside else ""
         return held if held != in_force else ""
 
-    def _waiting(self, revision: str) -> Revised:
+    def _waiting(self, revision: str) -> PendingProposal:
         now = self.now
         if not now.proposed:
             raise Impossible("no set waits for approval")
         _named(revision, [now.proposed], f"the set that waits ({now.proposed})")
-        return now
-
-
-def _waits(now: Revised) -> PendingProposal:
-    return PendingProposal(now.proposed, now.author, now.time)
+        return PendingProposal(now.proposed, now.author, now.time)
 
 
 def _named(given: str, known: Collection[str], what: str) -> str:

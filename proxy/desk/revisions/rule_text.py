@@ -32,20 +32,13 @@ def rule_in_words(rule: Rule) -> dict[str, Any]:
     parts = list(_parts(rule.when))
     dates = [part for part in parts if isinstance(part, Test) and part.word == "active"]
     return {
-        "rule": rule.id,
-        "say": rule.say,
-        "basis": rule.basis,
-        "mode": rule.mode,
-        "file": rule.file.rpartition("/")[2],
-        "line": rule.line,
-        "when": [both_languages(plainly(part)) for part in parts if part not in dates],
+        "rule": rule.id, "say": rule.say, "basis": rule.basis, "mode": rule.mode, "file": rule.file.rpartition("/")[2],
+        "line": rule.line, "when": [both_languages(plainly(part)) for part in parts if part not in dates],
         "dates": [both_languages(plainly(part)) for part in dates],
         "limits": [both_languages(limit.words) for limit in rule.limits],
-        "then": rule.then or next((limit.then for limit in rule.limits if limit.then), ""),
-        "exempt": rule.exempt,
-        "reason": rule.reason.name if rule.reason else "",
-        "trial_until": max(0.0, rule.trial_until),
-    }
+        "then": rule.then or next((limit.then for limit in rule.limits if limit.then), ""), "exempt": rule.exempt,
+        "reason": rule.reason.name if rule.reason else "", "trial_until": max(0.0, rule.trial_until),
+    }  # fmt: skip
 
 
 def _parts(when: Tree) -> Iterator[Tree]:
@@ -75,10 +68,9 @@ def rules_as_written(files: Mapping[str, bytes], folder: str) -> Iterator[tuple[
         if rules is None or not isinstance(rules.value, list):
             continue
         lines = data.decode("utf-8", "replace").splitlines()
-        starts = [one.line for one in rules.value]
-        for one, first in zip(rules.value, starts, strict=True):
+        for one in rules.value:
             if isinstance(one.value, dict) and "id" in one.value:
-                yield str(one.value["id"].value), "\n".join(_block(lines, first))
+                yield str(one.value["id"].value), "\n".join(_block(lines, one.line))
 
 
 def _block(lines: list[str], first: int) -> list[str]:
@@ -101,12 +93,9 @@ def tests_of(loaded: Loaded, problems: list[Problem]) -> Iterator[dict[str, Any]
         wrong = next((failed[file, line] for line in lines if (file, line) in failed), "")
         note = node.value.get("note") if isinstance(node.value, dict) else None
         yield {
-            "note": str(note.value) if note is not None else "",
-            "file": file.rpartition("/")[2],
-            "line": node.line,
-            "rules": sorted(set(_wanted(node))),
-            "wrong": wrong,
-        }
+            "note": str(note.value) if note is not None else "", "file": file.rpartition("/")[2], "line": node.line,
+            "rules": sorted(set(_wanted(node))), "wrong": wrong,
+        }  # fmt: skip
 
 
 def _lines(node: Node) -> Iterator[int]:

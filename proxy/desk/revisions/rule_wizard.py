@@ -15,15 +15,13 @@ from datetime import datetime, timedelta
 
 KINDS = ("ban", "cap", "quiet")
 TRIALS: Mapping[str, timedelta] = {
-    "10m": timedelta(minutes=10),
-    "1h": timedelta(hours=1),
-    "24h": timedelta(days=1),
-    "7d": timedelta(days=7),
-}
+    "10m": timedelta(minutes=10), "1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7),
+}  # fmt: skip
 PERIODS = ("day", "week", "month", "24h", "7d", "30d")
 WHOSE = ("all", "advertiser", "signature", "provider")
 COUNT_MAX = 1000
 FILES: Mapping[str, str] = {"ban": "regions.yaml", "cap": "caps.yaml", "quiet": "hours.yaml"}
+REASONS: Mapping[str, str] = {"ban": "region-ban", "quiet": "quiet-hours"}
 NEW_FILE = "desk.yaml"
 PLACES: Mapping[str, str] = {"北京": "13800100500", "上海": "13800210500", "天津": "13800220500", "重庆": "13800230500"}
 """Numbers for the test of a ban; other provinces have none."""
@@ -51,8 +49,6 @@ class IncompleteForm(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class WizardForm:
-    """What the form says."""
-
     kind: str
     category: str
     subcategory: str
@@ -118,22 +114,16 @@ def in_order(provinces: Collection[str]) -> list[str]:
 
 def sentence(one: WizardForm) -> str:
     """The rule in a sentence, where its author gives none."""
-    where = "、".join(one.provinces) + ("归属地号码" if one.provinces else "所有号码")
-    span = (
-        (f"{one.since} 起" if one.since else "")
-        + (f"至 {one.until} 止" if one.until else "")
-        + (", " if one.since or one.until else "")
-    )
+    where, what = "、".join(one.provinces) + ("归属地号码" if one.provinces else "所有号码"), CATEGORY_NAMES[one.category]
+    span = (f"{one.since} 起" if one.since else "") + (f"至 {one.until} 止" if one.until else "")
+    span += ", " if span else ""
     if one.kind == "ban":
-        return f"{span}{where}不得接收{CATEGORY_NAMES[one.category]}"
+        return f"{span}{where}不得接收{what}"
     if one.kind == "cap":
         who = "同一号码" if not one.provinces else f"{where}, 每个号码"
-        return f"{span}{who}{PER[one.per]}最多收{one.count}条{OF[one.whose]}{CATEGORY_NAMES[one.category]}"
-    return (
-        f"{span}{where}在 {one.quiet_from} 到次日 {one.quiet_to} 不收{CATEGORY_NAMES[one.category]}"
-        if one.quiet_from > one.quiet_to
-        else (f"{span}{where}在 {one.quiet_from} 到 {one.quiet_to} 不收{CATEGORY_NAMES[one.category]}")
-    )
+        return f"{span}{who}{PER[one.per]}最多收{one.count}条{OF[one.whose]}{what}"
+    until = f"次日 {one.quiet_to}" if one.quiet_from > one.quiet_to else f" {one.quiet_to}"
+    return f"{span}{where}在 {one.quiet_from} 到{until} 不收{what}"
 
 
 def new_id(one: WizardForm, taken: Collection[str], today: str) -> str:
@@ -166,12 +156,8 @@ def rule_of(one: WizardForm, name: str, now: str) -> list[str]:
         lines.append("  mode: shadow")
     elif one.trial:
         lines.append(f'  trial: {{from: "{one.since or now}", for: {one.trial}}}')
-    reason = {
-        "ban": "region-ban",
-        "cap": "advertiser-cap" if one.whose == "advertiser" else "recipient-cap",
-        "quiet": "quiet-hours",
-    }[one.kind]
-    return [*lines, "  then: reject", f"  reason: {reason}"]
+    cap = "advertiser-cap" if one.whose == "advertiser" else "recipient-cap"
+    return [*lines, "  then: reject", f"  reason: {REASONS.get(one.kind, cap)}"]
 
 
 def test_of(one: WizardForm, name: str, now: str) -> list[str]:

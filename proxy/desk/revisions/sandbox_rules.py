@@ -13,8 +13,8 @@ import json
 import os
 import sys
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class SandboxRules:
     def __init__(self, config: Path) -> None:
         self._config = config
         self._settings: tuple[float, Settings] | None = None
-        self._read: OrderedDict[tuple[str, str], Loaded] = OrderedDict()
+        self._read = lru_cache(READ_MAX)(self._load)
         self._prefetched: tuple[str, dict[str, Any]] | None = None
         """The answer that is likely to be asked for first, prepared."""
 
@@ -69,23 +69,18 @@ class SandboxRules:
         report = check_loaded(loaded, folder, self.settings.providers, time.time())
         texts = dict(rules_as_written(loaded.files, folder.name))
         return {
-            "revision": loaded.rules.revision,
-            "problems": [list(one) for one in report.problems],
+            "revision": loaded.rules.revision, "problems": [list(one) for one in report.problems],
             "warnings": [list(one) for one in report.warnings],
             "rules": [{**rule_in_words(one), "text": texts.get(one.id, "")} for one in loaded.rules.rules],
             "tests": list(tests_of(loaded, report.problems)),
             "files": {name: data.decode("utf-8", "replace") for name, data in yaml_files(loaded.files)},
             "provinces": sorted({name for name, _ in loaded.rules.regions.places if name}),
-            "subcategories": [name for name in SUBCATEGORIES if name],
-            "providers": [one.name for one in self.settings.providers],
-        }
+            "subcategories": [name for name in SUBCATEGORIES if name], "providers": [one.name for one in self.settings.providers],
+        }  # fmt: skip
 
     def tried(self, revision: str, instead: Mapping[str, str], message: Mapping[str, str]) -> dict[str, Any]:
         """The verdict of a set on a message to a recipient without history."""
-        try:
-            loaded = self._loaded(revision, instead)
-        except RulesError as error:
-            raise SandboxError(str(error.problems[0])) from None
+        loaded = self._loaded(revision, instead)
         provider = {one.name: one for one in self.settings.providers}.get(message.get("provider", ""))
         category = message.get("category") or None
         declared = Category.of(category) if category else provider.category if provider else None
@@ -97,15 +92,14 @@ class SandboxRules:
             )  # fmt: skip
         except (NotARecipient, ValueError) as error:
             raise SandboxError(str(error)) from None
-        found = explanation.as_dict()
-        found["rules"] = [
+        rules = [
             {
                 "rule": part.rule, "say": part.say, "mode": part.mode, "objects": bool(part.change),
                 "says": both_languages(part.says), "why": both_languages(part.why), "change": both_languages(part.change),
             }
             for part in explanation.parts
         ]  # fmt: skip
-        return {**found, "at": at}
+        return {**explanation.as_dict(), "rules": rules, "at": at}
 
     def differs(self, before: str, after: str, instead: Mapping[str, str]) -> list[dict[str, Any]]:
         """File by file: rules as lines, of anything else only how long it is."""
@@ -132,10 +126,7 @@ class SandboxRules:
 
     def spread(self, revision: str, instead: Mapping[str, str], into: str) -> str:
         """Writes the set into a folder; its revision."""
-        try:
-            loaded = self._loaded(revision, instead)
-        except RulesError as error:
-            raise SandboxError(str(error.problems[0])) from None
+        loaded = self._loaded(revision, instead)
         for name, data in loaded.files.items():
             path = Path(into) / name
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -179,17 +170,11 @@ class SandboxRules:
 
     def _loaded(self, revision: str, instead: Mapping[str, str]) -> Loaded:
         """RulesError where it cannot be used."""
-        folder = self._folder(revision)
-        key = revision, json.dumps(instead, sort_keys=True)
-        if key in self._read:
-            self._read.move_to_end(key)
-            return self._read[key]
-        files = {name: text.encode("utf-8", "replace") for name, text in instead.items()}
-        found = load_all(folder, category_tag=self.settings.category_tag, instead=files)
-        self._read[key] = found
-        while len(self._read) > READ_MAX:
-            self._read.popitem(last=False)
-        return found
+        return self._read(self._folder(revision), tuple(sorted(instead.items())))
+
+    def _load(self, folder: Path, instead: tuple[tuple[str, str], ...]) -> Loaded:
+        files = {name: text.encode("utf-8", "replace") for name, text in instead}
+        return load_all(folder, category_tag=self.settings.category_tag, instead=files)
 
 
 def main() -> None:
@@ -199,18 +184,14 @@ def main() -> None:
     sets = SandboxRules(Path(sys.argv[1]))
     sets.begin()
     handlers: Mapping[str, Callable[..., Any]] = {
-        "told": sets.describe,
-        "tried": sets.tried,
-        "differs": sets.differs,
-        "tables": sets.tables,
-        "spread": sets.spread,
-    }
+        "told": sets.describe, "tried": sets.tried, "differs": sets.differs, "tables": sets.tables, "spread": sets.spread,
+    }  # fmt: skip
     for line in sys.stdin.buffer:
         request = json.loads(line)
         try:
             answer: dict[str, Any] = {"ok": handlers[request.pop("do")](**request)}
-        except SandboxError as error:
-            answer = {"wrong": str(error)}
+        except (SandboxError, RulesError) as error:
+            answer = {"wrong": str(error.problems[0] if isinstance(error, RulesError) else error)}
         except Exception as error:  # noqa: BLE001 # whatever a draft brings about, the next one is answered
             answer = {"wrong": f"it failed inside ({type(error).__name__}): a fault of gate106, please report it"}
         sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace") + b"\n")

@@ -70,7 +70,7 @@ async def file_(request: PageRequest) -> Response:
 async def found(request: PageRequest) -> Response:
     """The rows that fit a search, while it is typed."""
     file, text = request.form("file"), draft_text(request)
-    _known(file, await request.asking.sandbox.tables(request.form("base")))
+    await _before(request, request.form("base"), file)
     return request.part("rows", "tables_one.html", **_seen(file, text, request.form("q")), file=file)
 
 
@@ -78,7 +78,7 @@ async def found(request: PageRequest) -> Response:
 async def row(request: PageRequest) -> Response:
     """A form of one row; of a new one where none is meant."""
     file, text = request.form("file"), draft_text(request)
-    _known(file, await request.asking.sandbox.tables(request.form("base")))
+    await _before(request, request.form("base"), file)
     sheet = table_rows.read(file, text)
     return request.part("edit", "tables_one.html", row=sheet.row(_at(request)), sheet=sheet, opened=True, file=file, **FORM)
 
@@ -133,16 +133,12 @@ class _CannotMake(Exception):
     """The change cannot be made; the text says why."""
 
 
-def _known(file: str, tables: dict[str, str | None]) -> str:
-    text = tables.get(file)
+async def _before(request: PageRequest, base: str, file: str) -> str:
+    """As it stands in the set that the draft is made of; 404 where it has no such file."""
+    text = (await request.asking.sandbox.tables(base)).get(file)
     if text is None:
         raise HTTPException(404)
     return text
-
-
-async def _before(request: PageRequest, base: str, file: str) -> str:
-    """As it stands in the set that the draft is made of."""
-    return _known(file, await request.asking.sandbox.tables(base))
 
 
 def _at(request: PageRequest) -> int:
@@ -195,15 +191,9 @@ def _seen(file: str, text: str, search: str) -> dict[str, Any]:
 
 
 async def _table(
-    request: PageRequest,
-    base: str,
-    file: str,
-    before: str,
-    text: str | None = None,
-    problem: str = "",
-    search: str = "",
+    request: PageRequest, base: str, file: str, before: str, text: str | None = None, problem: str = "", search: str = "",
     status: int = 200,
-) -> Response:
+) -> Response:  # fmt: skip
     """``text``: the draft, where there is one."""
     text = before if text is None else text
     lines = list(difference(before.encode(), text.encode())) if text != before else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,21 +10,11 @@ import typer
 
 from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.journal_access import disk_of, record_access
+from proxy.operations.files.journal_access import disk_of, places_of, record_access
 from proxy.operations.parameters import DURATION, MOMENT, Choice, Flag, Integer, Reason, Recipient, Text
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    as_json,
-    fail,
-    format_time,
-    note_unknown,
-    print_line,
-    seconds,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json, format_time
 from proxy.runtime import hardening
 
 if TYPE_CHECKING:
@@ -36,7 +26,6 @@ if TYPE_CHECKING:
     from proxy.config import ArchiveLocations
     from proxy.i18n.text import Bilingual
 
-COMMAND = "find"
 DAY_S = 86_400.0
 Names = Mapping[str, "Bilingual"]
 """States of events that say a signature's hash → the same with its name."""
@@ -79,40 +68,28 @@ def find(
 
     hardening.restrict_umask()
     if unmasked and not why.strip():
-        fail("find: --unmasked needs --why (the journal keeps it)")
+        terminal.fail("find: --unmasked needs --why (the journal keeps it)")
     try:
         begin, end = _span(at, within, since, until)
         person = recipient_of(to) if to is not None else 0
         question = Query(person, begin, end, from_, signature, text, provider, verdict, reason, limit).checked()
     except NotARecipient as fault:
-        fail(f"--to: {fault}")
+        terminal.fail(f"--to: {fault}")
     except BadQuery as fault:
-        fail(f"find: {fault} (see --help)")
-    note_unknown(config, provider)
-    places = places_of(config)
+        terminal.fail(f"find: {fault} (see --help)")
+    terminal.note_unknown(config, provider)
+    places = places_of(config, every=True)
     keys = keys_of(places)
     if person or unmasked:
-        record_access(
-            control or places.control,
-            places.archive.folder,
-            places.sealing,
-            COMMAND,
-            why=why or None,
-            details=question.words(),
-            unmasked=unmasked,
-        )
+        record_access(places, control, "find", question.words(), why=why or None, unmasked=unmasked)
     found = run_search(places, keys, question, time.time(), thorough=prove)
     proved = _proved(found.covered) if prove else None
     numbers = [number_of(hit, keys, unmasked, question) for hit in found.hits]
     names = _named(found, person, config)
-    if json:
-        as_json(as_dict(found, numbers, proved, whole=unmasked, names=names))
-    else:
-        _print(found, numbers, proved, limit, whole=unmasked, names=names)
-        if text:
-            print_line(
-                "long messages were searched part by part: words that run over from one part into the next are not found"
-            )
+    lines = [*_lines(found, numbers, proved, limit, whole=unmasked, names=names)]
+    if text:
+        lines.append("long messages were searched part by part: words that run over from one part into the next are not found")
+    terminal.print_answer(as_dict(found, numbers, proved, whole=unmasked, names=names), json, lines)
     raise typer.Exit(0 if found.hits or found.events else 1)
 
 
@@ -124,26 +101,16 @@ def _span(at: str | None, within: str, since: str | None, until: str | None) -> 
         try:
             return time_windows.moment(text)
         except ValueError as error:
-            fail(f"{flag}: {error}")
+            terminal.fail(f"{flag}: {error}")
 
     if at is not None:
         if since is not None or until is not None:
-            fail("find: --at, or --since and --until, not both")
-        (middle, timed), around = moment(at, "--at"), seconds(within, "--within") or 0.0
+            terminal.fail("find: --at, or --since and --until, not both")
+        (middle, timed), around = moment(at, "--at"), terminal.seconds(within, "--within") or 0.0
         return middle - around, middle + (0.0 if timed else DAY_S) + around
     begin = moment(since, "--since")[0] if since else 0.0
     end, timed = moment(until, "--until") if until else (0.0, True)
     return begin, end if timed else end + DAY_S
-
-
-def places_of(config: Path) -> ArchiveLocations:
-    """The places of a gate's files; of all workers if it has several."""
-    from proxy.config import SettingsError, archive_locations
-
-    try:
-        return archive_locations(config, every=True)
-    except SettingsError as error:
-        fail(error)
 
 
 def keys_of(places: ArchiveLocations) -> ArchiveKeys:
@@ -152,7 +119,7 @@ def keys_of(places: ArchiveLocations) -> ArchiveKeys:
     try:
         return ArchiveKeys(places.archive.keys, make=may_make_keys(places.archive.folder, places.journal))
     except KeysError as error:
-        fail(error)
+        terminal.fail(error)
 
 
 def journals_of(places: ArchiveLocations) -> list[LocalJournal]:
@@ -177,7 +144,7 @@ def run_search(
     try:
         return search.find(places.archive.folder, journals_of(places), keys, question, now, thorough=thorough)
     except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
-        fail(error)
+        terminal.fail(error)
 
 
 def _proved(covered: CoverageReport) -> list[str]:
@@ -187,7 +154,7 @@ def _proved(covered: CoverageReport) -> list[str]:
     try:
         return verification.altered((one.path, one.file) for one in covered.files)
     except OSError as error:
-        fail(error)
+        terminal.fail(error)
 
 
 def _named(found: SearchResult, person: int, config: Path) -> Names:
@@ -215,33 +182,25 @@ def number_of(hit: Hit, keys: ArchiveKeys, unmasked: bool, question: Query) -> s
     return str(number) if unmasked else mask(number)
 
 
-def _shown(text: str, *, whole: bool) -> str:
-    """A person's text, in which other numbers may stand."""
-    return text if whole else mask_numbers(text)
-
-
-def _print(
+def _lines(
     found: SearchResult, numbers: Sequence[str], proved: list[str] | None, limit: int, *, whole: bool, names: Names = NO_NAMES
-) -> None:
+) -> Iterator[str]:
+    shown = str if whole else mask_numbers  # a person's text, in which other numbers may stand
     for hit, number in reversed(list(zip(found.hits, numbers, strict=True))):
-        why = f" {hit.reason} ({hit.rules})" if hit.reason and hit.rules else f" {hit.reason}" if hit.reason else ""
+        why = f" {hit.reason}" + (f" ({hit.rules})" if hit.rules else "") if hit.reason else ""
         long = f", {len(hit.sequences)} of {hit.parts} parts" if hit.parts > 1 else ""
-        print_line(
-            f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]"
-        )
-        print_line(f"    {_shown(hit.text, whole=whole)}")
+        yield f"{format_time(hit.at)}  {number}  {hit.provider} {hit.port}  {hit.category}  {hit.verdict}{why}  [{hit.name}{long}]"
+        yield f"    {shown(hit.text)}"
         for fate in hit.fates:
-            print_line(f"    {format_time(fate.at)}  {_fate(fate)}")
+            yield f"    {format_time(fate.at)}  {_fate(fate)}"
     for fate in found.events:
-        text = _shown(fate.text, whole=whole)
-        print_line(
-            f"{format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {names.get(fate.state, fate.state)} {text}".rstrip()
-        )
+        state = f"{names.get(fate.state, fate.state)} {shown(fate.text)}"
+        yield f"{format_time(fate.at)}  {fate.what}  {fate.provider} {fate.port}  {state}".rstrip()
     if found.more:
-        print_line(f"and more: these are the newest {limit} (--limit, or a narrower time)")
+        yield f"and more: these are the newest {limit} (--limit, or a narrower time)"
     if not found.hits:
-        print_line("no message fits")
-    print_coverage(found, proved)
+        yield "no message fits"
+    yield from coverage_lines(found, proved)
 
 
 def _fate(fate: HistoryEvent) -> str:
@@ -251,22 +210,23 @@ def _fate(fate: HistoryEvent) -> str:
     return f"{said}  id {fate.message_id}" if fate.message_id else said
 
 
-def print_coverage(found: SearchResult, proved: list[str] | None) -> None:
+def coverage_lines(found: SearchResult, proved: list[str] | None) -> Iterator[str]:
     covered = found.covered
     for span in covered.spans:
         end = "what is written now" if span.live else format_time(span.until)
         gone = f"; what came up to {format_time(span.gone_to)} has gone by retention" if span.gone_to else ""
-        print_line(f"node {span.node}: records {span.first} to {span.last}, {format_time(span.since)} to {end}{gone}")
+        yield f"node {span.node}: records {span.first} to {span.last}, {format_time(span.since)} to {end}{gone}"
     if not covered.spans:
-        print_line("nothing is there to look through: no table, no journal")
-    for fault in (*covered.faults, *covered.missing):
-        print_line(f"NOT COMPLETE: {fault}")
+        yield "nothing is there to look through: no table, no journal"
+    faults = (*covered.faults, *covered.missing)
+    for fault in faults:
+        yield f"NOT COMPLETE: {fault}"
     for said in covered.unreached:
-        print_line(f"BEYOND WHAT IS THERE: {said}")
-    if covered.spans and not covered.faults and not covered.missing:
-        print_line(f"the chain holds over all of it; {_files(found, proved)}")
+        yield f"BEYOND WHAT IS THERE: {said}"
+    if covered.spans and not faults:
+        yield f"the chain holds over all of it; {_files(found, proved)}"
     for fault in proved or ():
-        print_line(f"ALTERED: {fault}")
+        yield f"ALTERED: {fault}"
 
 
 def _files(found: SearchResult, proved: list[str] | None) -> str:
@@ -274,60 +234,41 @@ def _files(found: SearchResult, proved: list[str] | None) -> str:
     if proved is None:
         passed = f" (of {found.passed_over} the filter says that no such thing is in them)" if found.passed_over else ""
         return f"{count} files can matter{passed}, none was proved byte for byte (--prove does that, gate106 journal verify all of it)"
-    return (
-        f"{count} files can matter, all were read: {len(proved)} are not as they were written"
-        if proved
-        else f"{count} files can matter, and are as they were written"
-    )
+    if proved:
+        return f"{count} files can matter, all were read: {len(proved)} are not as they were written"
+    return f"{count} files can matter, and are as they were written"
 
 
 def as_dict(
     found: SearchResult, numbers: Sequence[str], proved: list[str] | None, *, whole: bool = False, names: Names = NO_NAMES
 ) -> dict[str, Any]:
     """``whole``: with the numbers that stand in texts."""
+    shown, covered = str if whole else mask_numbers, found.covered
+    faults = [*covered.faults, *covered.missing]
     return {
-        "messages": [_hit(hit, number, whole=whole) for hit, number in zip(found.hits, numbers, strict=True)],
+        "messages": [_hit(hit, number, shown) for hit, number in zip(found.hits, numbers, strict=True)],
         "more": found.more,
-        "events": [_event(fate, names, whole=whole) for fate in found.events],
+        "events": [_fate_dict(fate, shown) | _about(names.get(fate.state)) for fate in found.events],
         "covered": {
-            "nodes": [span._asdict() for span in found.covered.spans],
-            "files": len(found.covered.files),
-            "passed_over": found.passed_over,
-            "chain_holds": not (found.covered.faults or found.covered.missing or proved),
-            "faults": [*found.covered.faults, *found.covered.missing],
-            "unreached": list(found.covered.unreached),
-            "altered": proved,
+            "nodes": [span._asdict() for span in covered.spans], "files": len(covered.files), "passed_over": found.passed_over,
+            "chain_holds": not (faults or proved), "faults": faults, "unreached": list(covered.unreached), "altered": proved,
         },
-    }
+    }  # fmt: skip
 
 
-def _fated(fate: HistoryEvent, *, whole: bool) -> dict[str, Any]:
-    return fate._asdict() | {"text": _shown(fate.text, whole=whole)}
+def _fate_dict(fate: HistoryEvent, shown: Callable[[str], str]) -> dict[str, Any]:
+    return fate._asdict() | {"text": shown(fate.text)}
 
 
-def _event(fate: HistoryEvent, names: Names, *, whole: bool) -> dict[str, Any]:
-    """``about``: its state with names."""
-    about = names.get(fate.state)
-    return _fated(fate, whole=whole) | ({} if about is None else {"about": str(about), "about_zh": about.zh})
+def _about(state: Bilingual | None) -> dict[str, str]:
+    """A state with names, where there is one."""
+    return {} if state is None else {"about": str(state), "about_zh": state.zh}
 
 
-def _hit(hit: Hit, number: str, *, whole: bool) -> dict[str, Any]:
+def _hit(hit: Hit, number: str, shown: Callable[[str], str]) -> dict[str, Any]:
     return {
-        "id": hit.name,
-        "at": hit.at,
-        "to": number,
-        "provider": hit.provider,
-        "account": hit.account,
-        "from": hit.port,
-        "category": hit.category,
-        "signature": hit.signature,
-        "text": _shown(hit.text, whole=whole),
-        "verdict": hit.verdict,
-        "reason": hit.reason,
-        "status": hit.status,
-        "rules": hit.rules.split(),
-        "revision": hit.revision,
-        "parts": hit.parts,
-        "records": hit.sequences,
-        "became": [_fated(fate, whole=whole) for fate in hit.fates],
-    }
+        "id": hit.name, "at": hit.at, "to": number, "provider": hit.provider, "account": hit.account, "from": hit.port,
+        "category": hit.category, "signature": hit.signature, "text": shown(hit.text), "verdict": hit.verdict,
+        "reason": hit.reason, "status": hit.status, "rules": hit.rules.split(), "revision": hit.revision, "parts": hit.parts,
+        "records": hit.sequences, "became": [_fate_dict(fate, shown) for fate in hit.fates],
+    }  # fmt: skip

@@ -9,13 +9,12 @@ The page runs ``gate106 find`` and ``gate106 explain --message``: programs of lo
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
+from proxy.console import forms
 from proxy.console.gate_client import Ran
 from proxy.console.page import Page, PageRequest
 from proxy.model.number import NotARecipient, recipient_of
@@ -28,7 +27,6 @@ page = Page("find", "/find", wants=Permission.LOOK, place=20)
 FIELDS = ("to", "at", "within", "from", "text", "signature", "provider", "verdict", "reason")
 WITHIN = ("10m", "1h", "6h", "1d", "30d")
 LIMIT = 50
-PACK_S = 28.0
 OBJECTS = ("refuses", "would refuse", "defers", "would defer", "exempts")
 """What a rule says that had a part in it."""
 UNTIL = ("30d", "180d", "")
@@ -37,9 +35,8 @@ UNTIL = ("30d", "180d", "")
 
 @page.get()
 async def show(request: PageRequest) -> Response:
-    return request.render(
-        asked=asked(request.query), wanted=any(request.query.get(name) for name in FIELDS if name != "within")
-    )
+    wanted = any(request.query.get(name) for name in FIELDS if name != "within")
+    return request.render(asked=asked(request.query), wanted=wanted)
 
 
 @page.get("found")
@@ -98,15 +95,9 @@ async def case(request: PageRequest) -> Response:
     """A complaint of whom the message went to, matched to it at once."""
     name, why = request.path("name"), request.form("why")
     message = (await _explained(request, "--unmasked", f"--why={why}")).json
-    row = {
-        "number": message["to"],
-        "sender": message["from"],
-        "text": message["text"] or "",
-        "reference": request.form("reference"),
-    }
-    row = {key: value for key, value in row.items() if value} | {
-        "at": time_windows.moment(message["at"][:19].replace("T", " "))[0]
-    }
+    said = {"number": message["to"], "sender": message["from"], "text": message["text"], "reference": request.form("reference")}
+    at = time_windows.moment(message["at"][:19].replace("T", " "))[0]
+    row = {key: value for key, value in said.items() if value} | {"at": at}
 
     def file(talk: Conversation) -> Any:
         talk.hear()  # go
@@ -126,23 +117,9 @@ async def case(request: PageRequest) -> Response:
 @page.post("message/{name}/evidence", wants=Permission.TAKE_OUT)
 async def evidence(request: PageRequest) -> Response:
     """One ZIP, signed; the journal keeps who made it."""
-    name = request.path("name")
-    unmasked = ["--unmasked"] if request.form("unmasked") else []
-    with tempfile.TemporaryDirectory(prefix="gate106-pack-") as folder:
-        out = Path(folder) / "pack.zip"
-        await request.run(
-            "evidence",
-            "pack",
-            f"--message={name}",
-            f"--out={out}",
-            f"--why={request.form('why')}",
-            *unmasked,
-            within_s=PACK_S,
-            fine=(0,),
-        )
-        data = out.read_bytes()
-    headers = {"Content-Disposition": f'attachment; filename="evidence-{name.replace(":", "-")}.zip"'}
-    return Response(data, media_type="application/zip", headers=headers)
+    name, whole = request.path("name"), ["--unmasked"] if request.form("unmasked") else []
+    argv = ["evidence", "pack", f"--message={name}", f"--why={request.form('why')}", *whole]
+    return await forms.download_of(request, f"evidence-{name.replace(':', '-')}.zip", lambda out: [*argv, f"--out={out}"])
 
 
 # -- what all of them need
@@ -167,7 +144,6 @@ async def _number(request: PageRequest, why: str) -> str:
 
 def _scopes(message: dict[str, Any]) -> list[tuple[str, str]]:
     """(for the form, kind) of what the person can be left alone with, the narrowest first."""
-    found = (
-        [(f"signature:{message['then']['signature']}", "signature")] if message["then"] and message["then"]["signature"] else []
-    )
+    signature = message["then"] and message["then"]["signature"]
+    found = [(f"signature:{signature}", "signature")] if signature else []
     return [*found, (f"provider:{message['provider']}", "provider"), ("all:", "all")]

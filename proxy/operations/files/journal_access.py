@@ -7,22 +7,66 @@ whole number.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.operations.terminal import fail
 
 if TYPE_CHECKING:
-    from proxy.config import Sealing
-
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from proxy.config import Sealing
+    from proxy.config import ArchiveLocations, Sealing, Settings
     from proxy.journal.disk import OsDisk
     from proxy.journal.sealing import KeyRing
+
+UNMASKED = " --unmasked"
+
+
+def places_of(config: Path, *, every: bool = False, hint: str = "") -> ArchiveLocations:
+    """The places of a gate's files; ``every``: of all workers, if it has several. ``hint``: what else to do where the settings have a fault."""
+    from proxy.config import SettingsError, archive_locations
+
+    try:
+        return archive_locations(config, every=every)
+    except SettingsError as error:
+        fail(f"{error}{hint}")
+
+
+def gates_of(settings: Settings, journal: Path | None) -> list[Settings]:
+    """The settings of each worker whose journal is read, or of the one gate with this folder; exit 2 where a folder is not there."""
+    from proxy.config import every_worker
+
+    gates = [replace(settings, journal=journal)] if journal is not None else every_worker(settings)
+    for gate in gates:
+        if not gate.journal.is_dir():
+            fail(f"{gate.journal}: no such folder (a gate that has run leaves its journal there)")
+    return gates
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Wraps the reading of a journal: exit 2 for any fault of it."""
+    import struct
+
+    from proxy.journal.scan import JournalDamaged
+    from proxy.journal.sealing import SealingError
+    from proxy.journal.segment import SegmentFault
+    from proxy.state import StateError
+
+    try:
+        yield
+    except JournalDamaged as error:
+        fail(f"{error} (while a gate writes it, run it again)")
+    except (StateError, SealingError) as error:
+        fail(error)
+    except FileNotFoundError as error:
+        fail(f"{error.filename}: is gone while the journal is read (run it again)")
+    except SegmentFault as error:
+        fail(f"{folder}: {error}: see gate106 journal verify")
+    except (OSError, ValueError, struct.error) as error:
+        fail(f"{folder}: the journal cannot be read: {error}")
 
 
 def ring_of(sealing: Sealing) -> KeyRing:
@@ -42,13 +86,10 @@ def disk_of(folder: Path, sealing: Sealing) -> OsDisk:
     return OsDisk(folder, ring_of(sealing))
 
 
-UNMASKED = " --unmasked"
-
-
 def record_access(
-    control: Path, archive: Path, sealing: Sealing, command: str, *, why: str | None, details: str, unmasked: bool
+    places: ArchiveLocations | Settings, control: Path | None, command: str, details: str, *, why: str | None, unmasked: bool
 ) -> None:
-    """Returns once it is safe; exit 2 where it cannot be."""
+    """Returns once it is safe; exit 2 where it cannot be. ``control``: the socket, instead of the settings'."""
     import getpass
     import time
 
@@ -57,7 +98,7 @@ def record_access(
     from proxy.operations import client
 
     try:
-        client.ask(control, "look", what=command, why=why, details=details, unmasked=unmasked)
+        client.ask(control or places.control, "look", what=command, why=why, details=details, unmasked=unmasked)
         return
     except client.NobodyAnswers:
         pass
@@ -65,8 +106,7 @@ def record_access(
         fail(error)
     try:
         who = f"{getpass.getuser()} (uid {os.getuid()}, pid {os.getpid()})"
-        access_records.record_access(
-            archive, ring_of(sealing), time.time(), who, command + (UNMASKED if unmasked else ""), why or "", details
-        )
+        whole, ring = command + (UNMASKED if unmasked else ""), ring_of(places.sealing)
+        access_records.record_access(places.archive.folder, ring, time.time(), who, whole, why or "", details)
     except (access_records.CannotRecord, JournalError, OSError, KeyError) as error:
         fail(f"it cannot be written down who looks, so nothing is shown: {error}")

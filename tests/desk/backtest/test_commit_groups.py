@@ -86,9 +86,7 @@ class Two:
         other = self.folder / f"other-{len(list(self.folder.iterdir()))}"
         other.mkdir()
         (other / "rules.yaml").write_text(rules, encoding="utf-8")
-        (journal, node), *beside = folders
-        now = self.gates[0].now + 1e6
-        return backtest(BacktestRequest(journal, other, None, KNOWN, None, last_s, now, node=node, beside=tuple(beside)))
+        return backtest(BacktestRequest(tuple(folders), other, None, KNOWN, None, last_s, self.gates[0].now + 1e6))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from proxy.desk.backtest.commit_groups import groups_of
 from proxy.desk.backtest.differences import ALLOWED, OTHERWISE, REFUSED, Differences, RuledOutcome
 from proxy.desk.backtest.environment import KnownProvider, Senders
-from proxy.desk.backtest.initial_state import rebuild, window_s
+from proxy.desk.backtest.initial_state import window_s
 from proxy.desk.backtest.rerun import Rerun
 from proxy.desk.operator_orders.book import OrderBook
 from proxy.journal.encoding import pack
@@ -21,6 +21,7 @@ from proxy.policy.reply_paths import ReplyPath
 from proxy.policy.ruleset import RuleSet
 from proxy.relay.multipart.assembler import WAIT_S
 from proxy.wire import Frame, submit_sm, submit_sm_resp
+from tests.desk.backtest.one_journal import rebuild_one
 from tests.harness import BEIJING, RULES, SHANGHAI, Harness
 
 AD, OTHER = "【测试】双11好礼, 满100减50 拒收请回复R", "【测试】会员日秒杀, 全场5折 拒收请回复R"
@@ -40,10 +41,9 @@ def again(harness: Harness, rules: RuleSet, *, since: float = 0.0, now: float = 
     found = Differences(since, now - 900, rules.revision)
     found.learn(rules)
     senders = Senders(KNOWN)
-    before, left = rebuild(
-        groups_of(harness.disk), since, window_s(rules), hear=found.note, count_by=(by, senders) if by is not None else None
-    )
-    Rerun(before.store, lambda _: rules, senders, found.count, found.skip, found.note, before.found).run(left)
+    count_by = (by, senders) if by is not None else None
+    store, before, left = rebuild_one(groups_of(harness.disk), since, window_s(rules), found.note, count_by=count_by)
+    Rerun(store, lambda _: rules, senders, found.count, found.skip, found.note, before).run(left)
     return found
 
 
@@ -300,7 +300,7 @@ def test_codes_are_never_shown_and_young_ones_not_at_all(tmp_path: Path) -> None
     for age_s, shown in ((60, ""), (1000, "【测试】您的验证码是******, *分钟内有效, 电话***********")):
         found = Differences(0.0, harness.now + age_s - 900)
         Rerun(
-            rebuild(iter(()), 0.0, 0, hear=found.note)[0].store,
+            rebuild_one(iter(()), 0.0, 0, found.note)[0],
             lambda _: rules_of(tmp_path, rules),
             Senders(known),
             found.count,
@@ -352,11 +352,10 @@ def test_results_of_two_processes_add_up_to_that_of_one(harness: Harness, tmp_pa
     other = rules_of(tmp_path, RULES.replace("count: 3", "count: 2"))
     whole, halves = again(harness, other), []
     for share in (0, 1):
-        half = Differences(0.0, 1e12, other.revision)
-        half.counts_repeats = not share
+        half = Differences(0.0, 1e12, other.revision, counts_repeats=not share)
         mine = lambda person, share=share: person % 2 == share  # noqa: E731
-        before, left = rebuild(groups_of(harness.disk), 0.0, 0, hear=half.note, is_own=mine)
-        Rerun(before.store, lambda _: other, Senders(KNOWN), half.count, half.skip, half.note, before.found, mine).run(left)
+        store, before, left = rebuild_one(groups_of(harness.disk), 0.0, 0, half.note, is_own=mine)
+        Rerun(store, lambda _: other, Senders(KNOWN), half.count, half.skip, half.note, before, mine).run(left)
         halves.append(half)
     halves[0].add(halves[1])
     assert halves[0].by_kind == whole.by_kind

@@ -123,9 +123,8 @@ class Gate:
 
     def request(self, store: Path | None, last_s: float = 0.0) -> BacktestRequest:
         known = dict.fromkeys(("jia", "yi"), KnownProvider(Category.MARKETING))
-        return BacktestRequest(
-            self.folder / "journal", self.folder / "rules", None, known, store, last_s, self.harness.now + 1e6
-        )
+        journals = ((self.folder / "journal", None),)
+        return BacktestRequest(journals, self.folder / "rules", None, known, store, last_s, self.harness.now + 1e6)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -82,9 +83,12 @@ def test_who_reads_chinese_is_told_in_chinese(away: Away, desk: Desk, words: lis
 
 
 def test_every_sentence_has_its_chinese() -> None:
-    source = Path(checking.__file__).read_text(encoding="utf-8")
-    said = re.findall(r"(?:faults|notes)\.append\(\s*(\w+)|raise NotAPack\(\s*(\w+)", source)
-    assert {one or other for one, other in said} == {"Bilingual"}
+    source = ast.parse(Path(checking.__file__).read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(source) if isinstance(node, ast.Call)]
+    said = [node.args for node in calls if ast.unparse(node.func) in ("self._fault", "self._note", "NotAPack")]
+    assert len(said) > 20
+    for _, chinese in said:
+        assert CHINESE.search(ast.unparse(chinese))
 
 
 def test_it_says_what_the_gate_s_own_command_says(away: Away) -> None:

@@ -6,7 +6,8 @@ import random
 from collections import Counter
 
 from proxy.desk.reports import disclosure_control
-from proxy.desk.reports.daily_report import OTHERS, DayReport
+from proxy.desk.reports.daily_report import DayReport
+from proxy.desk.reports.disclosure_control import OTHERS
 from proxy.desk.reports.report_text import View, as_dict
 from tests.harness import NOON
 
