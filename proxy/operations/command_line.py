@@ -31,8 +31,7 @@ from proxy.operations.terminal import (
 )
 
 TokenFile = Annotated[
-    Path | None,
-    typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE."),
+    Path | None, typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE.")
 ]
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 

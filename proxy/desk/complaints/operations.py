@@ -359,10 +359,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         self,
         call: Call,
         id_: CaseId,
-        state: Annotated[
-            str,
-            Choice("valid, invalid, duplicate or not-ours.", FINDINGS, flag="-", metavar="DECISION"),
-        ],
+        state: Annotated[str, Choice("valid, invalid, duplicate or not-ours.", FINDINGS, flag="-", metavar="DECISION")],
         why: Why,
         of: Annotated[int, Integer("Of a duplicate: the case it repeats.", 0, 10**15)] = 0,
         provider: Annotated[str, Text("Whose it was, where no message was found.")] = "",

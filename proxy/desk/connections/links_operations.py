@@ -21,8 +21,7 @@ from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
 
 LINK = SharedSchema(
-    "Link",
-    {"name": str, "carrier": str, "type": str, "state": str, "in_flight": int, "window": int, "since": float},
+    "Link", {"name": str, "carrier": str, "type": str, "state": str, "in_flight": int, "window": int, "since": float}
 )
 Name = Annotated[str, Text("A link (bj/1), or an account with all its links (bj, jia@bj).", flag="-")]
 DRAIN_S, DRAIN_S_MAX = 86_400.0, 7 * 86_400.0

@@ -79,10 +79,7 @@ def _line(row: Mapping[str, Any]) -> str:
     words = [at, row["link"], arrow, row["command"], f"#{row['sequence']}", row.get("status", "")]
     if "source_addr" in row:
         words.append(row["source_addr"] + (f" to {row['destination_addr']}" if "destination_addr" in row else ""))
-    words += [
-        f"id {row['message_id']}" if row.get("message_id") else "",
-        f"[{row['category']}]" if "category" in row else "",
-    ]
+    words += [f"id {row['message_id']}" if row.get("message_id") else "", f"[{row['category']}]" if "category" in row else ""]
     words.append(f"as {row['system_id']}" if "system_id" in row else "")
     words.append(f"“{row['text']}”" if row.get("text") else "")
     return " ".join(filter(None, words))

@@ -323,12 +323,7 @@ class ConsentOperations(Operations, group="consent"):
     # -- out
 
     @operation(Permission.TAKE_OUT, by_hand="writes a file", no_path="consent export makes it a file")
-    async def export(
-        self,
-        call: Call,
-        why: Why,
-        batches: Annotated[Sequence[str], WHOLE_BATCHES] = (),
-    ) -> Answer:
+    async def export(self, call: Call, why: Why, batches: Annotated[Sequence[str], WHOLE_BATCHES] = ()) -> Answer:
         """Write consents with whole numbers. The journal keeps that it was done."""
         gate, numbers = self._gate, _numbers(batches)
         wanted = [batch for batch, _ in gate.store.consented.batches() if not numbers or batch.number in numbers]

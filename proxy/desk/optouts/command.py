@@ -16,17 +16,7 @@ from proxy.desk.optouts.doubtful_operations import ROW, decided_lines
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
 from proxy.operations.parameters import WHY_MAX, Flag, Text
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    Why,
-    ask,
-    fail,
-    note,
-    print_answer,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, ask, fail, note, print_answer
 
 
 @command(

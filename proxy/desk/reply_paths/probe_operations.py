@@ -80,8 +80,7 @@ class PathProbes(Operations, group="optout"):
         port: Annotated[str, Text("Send from this port, with its extension.", 20)],
         why: Why,
         to: Annotated[
-            Sequence[str],
-            List("To this registered test number; may be repeated; all where none is named.", Text("", 40)),
+            Sequence[str], List("To this registered test number; may be repeated; all where none is named.", Text("", 40))
         ] = (),
         keyword: Annotated[str, Text("What is to be replied; TD when nothing is said.", 40)] = KEYWORD,
         wait_s: Annotated[

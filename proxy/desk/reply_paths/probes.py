@@ -18,15 +18,7 @@ import structlog
 
 from proxy.config import PROBE_TEXT
 from proxy.desk.reply_paths.probe_message import ProbeText, ask_agent
-from proxy.journal.records.probes import (
-    ENDED,
-    FAILED,
-    WAITING,
-    Probe,
-    ProbePending,
-    Probes,
-    finished,
-)
+from proxy.journal.records.probes import ENDED, FAILED, WAITING, Probe, ProbePending, Probes, finished
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
 from proxy.model.number import NotARecipient, recipient_of

@@ -303,11 +303,7 @@ async def suppress(
     """Enters one opt-out, and the record ``beside`` it in the same step; returns when both are synced."""
     change = await change_record(gate, recipient, (refusal,), None, who, why, beside)
     gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
-    return {
-        "to": str(Number(recipient)),
-        "added": named_rows(gate, change.added),
-        "enforced": enforced(gate.relay.rules),
-    }
+    return {"to": str(Number(recipient)), "added": named_rows(gate, change.added), "enforced": enforced(gate.relay.rules)}
 
 
 async def change_record(
