@@ -11,33 +11,26 @@ from typing import Any
 
 from starlette.responses import Response
 
-from proxy.console.forms import duration_s, problem_text
-from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Page, PageRequest
+from proxy.console.forms import duration_s
+from proxy.console.page import Again, Page, PageRequest
 from proxy.operations.declaration import Operation, Operations
 from proxy.operations.parameters import List, Parameter, Seconds
 
-Shown = Callable[[PageRequest, str], Awaitable[Response]]
-"""The page again, with what is wrong."""
 
-
-def add_buttons(page: Page, feature: type[Operations], shown: Shown) -> None:
+def add_buttons(page: Page, feature: type[Operations], again: Again) -> None:
     """Registers each operation of the feature that has a button, unless another page has it."""
     for one in feature.operations:
         if one.button is not None and one.button.page in ("", page.name):
             page.actions[one.short] = one
-            page.post(one.button.path, wants=one.permission)(_pressed(page, one, shown))
+            page.post(one.button.path, wants=one.permission, again=again)(_pressed(page, one))
 
 
-def _pressed(page: Page, operation: Operation, shown: Shown) -> Callable[[PageRequest], Awaitable[Response]]:
+def _pressed(page: Page, operation: Operation) -> Callable[[PageRequest], Awaitable[Response]]:
     assert operation.button is not None
     then = operation.button.then or "/".join([page.path.rstrip("/"), *operation.button.path.split("/")[:-1]])
 
     async def press(request: PageRequest) -> Response:
-        try:
-            await request.ask(operation.name, **form_values(request, operation))
-        except CannotAsk as error:
-            return await shown(request, problem_text(error))
+        await request.ask(operation.name, **form_values(request, operation))
         shown_in = request.request.path_params
         return request.go(then.format(**shown_in), request.t(f"{operation.short}_done", **shown_in))
 

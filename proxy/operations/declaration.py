@@ -22,7 +22,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from proxy.model.roles import Permission
+from proxy.model.approvals import Impossible
+from proxy.model.roles import NotAllowed, Permission
+from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call, Handler
 from proxy.operations.parameters import Parameter, parameters_of, read_values
 
@@ -175,10 +177,13 @@ class BoundOperation(NamedTuple):
     method: Callable[..., Awaitable[Answer]]
 
     async def serve(self, call: Call) -> Answer:
-        """Checks the arguments and carries the operation out; CommandRefused."""
+        """Checks the arguments and carries the operation out; CommandRefused, also where a book refuses it."""
         given = read_values([one for one in self.operation.parameters if not one.form.behind], call.args)
         lines = {one.keyword: await one.form.hear(call) for one in self.operation.parameters if one.form.behind}
-        return await self.method(call, **given, **lines)
+        try:
+            return await self.method(call, **given, **lines)
+        except (Impossible, NotAllowed) as error:
+            raise CommandRefused(str(error)) from None
 
 
 # -- commands of the command line that are functions of their own

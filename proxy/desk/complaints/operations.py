@@ -53,7 +53,6 @@ from proxy.operations.parameters import (
     read_row,
     read_rows,
 )
-from proxy.operations.record_lookup import or_refused
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, last_day, note, table_lines
 from proxy.policy.operator_orders import words_of
@@ -239,7 +238,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
             drafts.append(draft)
             if len(drafts) % SLICE == 0:
                 await asyncio.sleep(0)
-        sequence = or_refused(lambda: book.file(drafts))
+        sequence = book.file(drafts)
         gate.relay.tally.complaints["", OPEN] += len(drafts)
         await gate.safe(sequence)
         return {"filed": len(drafts), "would_file": 0, "known": known, "cases": [case.id for case, _ in drafts]}
@@ -299,7 +298,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         """Show a case and what was done with it."""
         if unmasked and not why:
             raise CommandRefused(f"why: must be text of 1 to {WHY_MAX} characters")
-        case = or_refused(lambda: self._book.find(id_))
+        case = self._book.find(id_)
         if unmasked or to_find:
             call.demand(Permission.WHOLE, " --unmasked" if unmasked else "")
             command = "complaint show --unmasked" if unmasked else "complaint match"
@@ -340,7 +339,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     ) -> Answer:
         """Note which message a case is about."""
         matched = MatchedMessage(message, to, provider, port, signature, category, sent)
-        return await self._done(lambda: self._book.match(id_, matched, self._gate.now(), call.who, why))
+        return await self._done(*self._book.match(id_, matched, self._gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, answer=CASE, record="cased", text=_line(lambda answer: f"forwarded to {answer['provider']}"),
@@ -349,7 +348,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     )  # fmt: skip
     async def forward(self, call: Call, id_: CaseId, why: Why) -> Answer:
         """Note that a case went to its provider: the first clock stops."""
-        return await self._done(lambda: self._book.forward(id_, self._gate.now(), call.who, why))
+        return await self._done(*self._book.forward(id_, self._gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, answer=CASE, record="cased", text=_decided,
@@ -375,14 +374,13 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         if provider and provider not in gate.relay.directory.providers:
             raise CommandRefused(unknown("provider of the settings", provider, gate.relay.directory.providers))
         if suppress:
-            case = or_refused(lambda: self._book.find(id_))
+            case = self._book.find(id_)
             refusal = self._refusal(case, provider, suppress, value, for_s)
             return await self._decide_and_suppress(call.who, case, refusal, state, why, of=of, provider=provider)
         if value or for_s:
             raise CommandRefused("value and for_s are of what is suppressed: say what (--suppress)")
-        return await self._done(
-            lambda: self._book.decide(id_, state, gate.now(), call.who, why, of=of, provider=provider), counts=True
-        )
+        decided = self._book.decide(id_, state, gate.now(), call.who, why, of=of, provider=provider)
+        return await self._done(*decided, counts=True)
 
     def _refusal(self, case: Case, provider: str, scope: str, value: str, for_s: float) -> OptOut:
         """The opt-out that the decision enters for the person; its value is that of the case's message if none is given."""
@@ -407,7 +405,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
             raise CommandRefused(f"{gate.relay.journal_down}: nothing was done")
         now = gate.now()
         beside = DeskEvent(now, "suppressed", who, f"{refusal.scope} {refusal.value}".rstrip())
-        body = or_refused(lambda: book.begin(case.id, state, now, who, why, beside, of=of, provider=provider))
+        body = book.begin(case.id, state, now, who, why, beside, of=of, provider=provider)
 
         def written() -> None:
             self._counted(book.written(case.id, body))
@@ -423,7 +421,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     )  # fmt: skip
     async def withdraw(self, call: Call, id_: CaseId, why: Why) -> Answer:
         """Note that the complainant took it back; also of a case that was decided: it does not count any more."""
-        return await self._done(lambda: self._book.withdraw(id_, self._gate.now(), call.who, why), counts=True)
+        return await self._done(*self._book.withdraw(id_, self._gate.now(), call.who, why), counts=True)
 
     @operation(
         Permission.ENTER, answer=CASE, record="cased", text=_line(lambda answer: f"open, to be answered by {last_day(answer['answer_by'])}"),
@@ -432,7 +430,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     )  # fmt: skip
     async def reopen(self, call: Call, id_: CaseId, why: Why) -> Answer:
         """Decide a case anew: it is open again, its dates stay."""
-        return await self._done(lambda: self._book.reopen(id_, self._gate.now(), call.who, why), counts=True)
+        return await self._done(*self._book.reopen(id_, self._gate.now(), call.who, why), counts=True)
 
     @operation(
         Permission.ENTER, record="ordered", by_hand="a step of complaint sweep",
@@ -448,7 +446,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     ) -> Answer:
         """Stops the campaign of a case's message by an order of the message's category only (one-time passwords of a shop go on); the case
         notes it."""
-        gate, case = self._gate, or_refused(lambda: self._book.find(id_))
+        gate, case = self._gate, self._book.find(id_)
         if not case.message:
             raise CommandRefused(f"case {id_} is matched to no message yet (gate106 complaint match {id_})")
         value = {"signature": case.signature, "port": case.port, "provider": case.provider}[by]
@@ -462,7 +460,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
 
         def noted(order: Order) -> int:
             """Right behind the order, whose own words name the case: killed between the two, only the case would not name it."""
-            return or_refused(lambda: self._book.note(id_, "stopped", now, call.who, f"{order.name}: {words_of(order)}"))[1]
+            return self._book.note(id_, "stopped", now, call.who, f"{order.name}: {words_of(order)}")[1]
 
         return {"stopped": orders.order_row(await orders.give_order(gate, draft, noted))} | case_row(self._book.find(id_))
 
@@ -477,10 +475,9 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         """Note that an evidence pack was made of a case, or a penalty proposed because of it."""
         if what == PROPOSED:
             call.demand(Permission.ENTER, f" {what}")
-        return await self._done(lambda: self._book.note(id_, what, self._gate.now(), call.who, why))
+        return await self._done(*self._book.note(id_, what, self._gate.now(), call.who, why))
 
-    async def _done(self, change: Callable[[], tuple[Case, int]], *, counts: bool = False) -> Answer:
-        case, sequence = or_refused(change)
+    async def _done(self, case: Case, sequence: int, *, counts: bool = False) -> Answer:
         if counts:
             self._counted(case)
         await self._gate.safe(sequence)

@@ -36,7 +36,6 @@ from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Flag, Text, To, Why, require_why
-from proxy.operations.record_lookup import or_refused
 from proxy.operations.terminal import format_time
 from proxy.policy.explanation.naming import LookUp, sender_words
 from proxy.policy.text.category import SUBCATEGORIES
@@ -187,7 +186,7 @@ class DataSubjects(
         erased = gate.store.erased
         assert erased.named is not None, "the key is there"
         _, before = (await gate.store.load([person]))[person]
-        complaints = or_refused(lambda: gate.cases.forget(person, gate.now(), call.who, why))
+        complaints = gate.cases.forget(person, gate.now(), call.who, why)
         said = ConsentChange(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
         change = await change_person(gate, said)
         gate.inbox.forget()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import JournalDown
+from proxy.model.approvals import Impossible
 from proxy.model.message import Order
 from proxy.policy.operator_orders import ORDERS_MAX
 from proxy.state.lists.desk_records import Orders
@@ -20,7 +21,7 @@ GATE, OVER = "gate106", "its time is over"
 """Who ended an order whose time was over, and why."""
 
 
-class TooManyOrders(ValueError):
+class TooManyOrders(Impossible):
     """Too many orders are in force for a readable list."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Protocol
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.operator_orders.book import OrderBook, TooManyOrders
+from proxy.desk.operator_orders.book import OrderBook
 from proxy.model.message import CATEGORY_WORDS, Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
@@ -20,7 +20,6 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Amount, Choice, Flag, List, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
-from proxy.policy import NotInScope
 from proxy.policy.operator_orders import DIMENSIONS, EVERYTHING, TRIAL, scope_of, words_of
 
 DAY_S = 86_400.0
@@ -79,10 +78,7 @@ def order_of(said: Mapping[str, Any]) -> Order:
 
 async def give_order(gate: WithOrders, order: Order, beside: Callable[[Order], int] | None = None) -> Order:
     """Puts an order into force; returns when it is synced. ``beside``: writes a second record about it and returns its sequence."""
-    try:
-        order, sequence = gate.book.give(order, gate.now())
-    except TooManyOrders as fault:
-        raise CommandRefused(str(fault)) from None
+    order, sequence = gate.book.give(order, gate.now())
     await gate.safe(sequence if beside is None else beside(order))
     return order
 
@@ -148,17 +144,14 @@ class OrderOperations(Operations):
         self._gate = gate
 
     def scope(self, wanted: Mapping[str, Sequence[str]]) -> Scope:
-        """``wanted``: words by dimension. CommandRefused for an unknown one."""
+        """``wanted``: words by dimension. CommandRefused or NotInScope for an unknown one."""
         gate = self._gate
         directory = gate.relay.directory
         for dimension, known in (("provider", directory.providers), ("account", directory.accesses)):
             for word in wanted.get(dimension, ()):
                 if word not in known:
                     raise CommandRefused(unknown(f"{dimension} of the settings", word, known))
-        try:
-            return scope_of({dimension: wanted.get(dimension, ()) for dimension in DIMENSIONS}, gate.relay.rules.registry)
-        except NotInScope as fault:
-            raise CommandRefused(str(fault)) from None
+        return scope_of({dimension: wanted.get(dimension, ()) for dimension in DIMENSIONS}, gate.relay.rules.registry)
 
     def order(self, kind: str, scope: Scope, for_s: float, call: Call, why: str) -> Order:
         now = self._gate.now()

@@ -29,7 +29,6 @@ from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Choice, Flag, Integer, Text, Why
-from proxy.operations.record_lookup import or_refused
 from proxy.operations.terminal import format_time, note, table_lines
 from proxy.policy.explanation.naming import GONE, KnownSignature, by_names, by_registry, fields, knows_none
 from proxy.relay.effects.optouts import ReplyTo, refused_by
@@ -243,7 +242,7 @@ class DoubtfulReplies(Operations, group="optout"):
         key = row
         if key in self._under_way:
             raise CommandRefused(f"row {key:012x} is being decided this moment: look at it again")
-        found = or_refused(lambda: self._gate.inbox.row(key))
+        found = self._gate.inbox.row(key)
         self._under_way.add(key)
         try:
             return await self._decide(found, call.who, why, yes=says == "yes", standing=standing)

@@ -17,10 +17,8 @@ from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.parameters import Amount, Choice, Id, Seconds, Text, Why
-from proxy.operations.record_lookup import or_refused
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, table_lines
-from proxy.policy import NotInScope
 from proxy.policy.operator_orders import scope_of
 from proxy.policy.penalty_rules import ADVERTISER, LAPSES_S, SIGNATURE
 
@@ -124,7 +122,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     @operation(Permission.SEE, answer=PENALTY, text=_whole, example="gate106 penalty show 3")
     async def show(self, call: Call, id_: PenaltyId) -> Answer:
         """Show a penalty, what it rests on, and what was done with it."""
-        return penalty_row(or_refused(lambda: self._gate.penalties.find(id_)))
+        return penalty_row(self._gate.penalties.find(id_))
 
     @operation(
         Permission.ENTER, answer=PENALTY, record="penalized", text=_proposed,
@@ -151,7 +149,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
             0, PROPOSED, step, subject.provider, to, int(for_s), 0.0, gate.now() + lapses_s, 0, "", "", basis, "",
             gate.relay.rules.revision, call.asker.name, "", (), "", subject.by, subject.value,
         )  # fmt: skip
-        penalty, sequence = or_refused(lambda: gate.penalties.propose(draft, gate.now(), call.who, why))
+        penalty, sequence = gate.penalties.propose(draft, gate.now(), call.who, why)
         await gate.safe(sequence)
         return penalty_row(penalty)
 
@@ -164,14 +162,8 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
             raise CommandRefused(
                 "say whose messages: a provider's (--provider), of them those under one --signature, or an --advertiser's"
             )
-        try:
-            scope = scope_of(
-                {SIGNATURE: [signature] if signature else [], ADVERTISER: [advertiser] if advertiser else []},
-                relay.rules.registry,
-            )
-        except NotInScope as fault:
-            raise CommandRefused(str(fault)) from None
-        (by, values), *_ = scope or [("", ("",))]
+        wanted = {SIGNATURE: [signature] if signature else [], ADVERTISER: [advertiser] if advertiser else []}
+        (by, values), *_ = scope_of(wanted, relay.rules.registry) or [("", ("",))]
         return Subject(provider, by, values[0])
 
     @operation(
@@ -184,9 +176,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     async def approve(self, call: Call, id_: PenaltyId) -> Answer:
         """Approve a penalty, as another person than its author."""
         gate = self._gate
-        return await self._settled(
-            *or_refused(lambda: gate.penalties.approve(id_, call.asker, call.known, gate.now(), call.who))
-        )
+        return await self._settled(*gate.penalties.approve(id_, call.asker, call.known, gate.now(), call.who))
 
     @operation(
         Permission.APPROVE, answer=PENALTY, record="penalized", text=_line("rejected"), button=Button("one/{id}/reject", (PROPOSED,)),
@@ -195,7 +185,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     async def reject(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """Reject a proposal: what it measured does not count against the provider again."""
         gate = self._gate
-        return await self._settled(*or_refused(lambda: gate.penalties.reject(id_, call.asker, gate.now(), call.who, why)))
+        return await self._settled(*gate.penalties.reject(id_, call.asker, gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, answer=PENALTY, record="penalized", text=_line("withdrawn"), button=Button("one/{id}/withdraw", (PROPOSED,)),
@@ -204,7 +194,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     async def withdraw(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """Take back what you have proposed yourself, before anybody has decided it."""
         gate = self._gate
-        return await self._settled(*or_refused(lambda: gate.penalties.withdraw(id_, call.asker, gate.now(), call.who, why)))
+        return await self._settled(*gate.penalties.withdraw(id_, call.asker, gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, answer=PENALTY, record="penalized", text=_line("appeal noted"), button=Button("one/{id}/appeal", (IN_FORCE,)),
@@ -213,7 +203,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     async def appeal(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """Note that the provider appeals. It stops nothing: to grant the appeal, lift the penalty."""
         gate = self._gate
-        return await self._settled(*or_refused(lambda: gate.penalties.appeal(id_, gate.now(), call.who, why)))
+        return await self._settled(*gate.penalties.appeal(id_, gate.now(), call.who, why))
 
     @operation(
         Permission.APPROVE, answer=PENALTY, record="penalized", text=_line("lifted"), button=Button("one/{id}/lift", (IN_FORCE,)),
@@ -222,7 +212,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     async def lift(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """End a penalty before its time: what was taken is given back at once."""
         gate = self._gate
-        return await self._settled(*or_refused(lambda: gate.penalties.lift(id_, gate.now(), call.who, why)))
+        return await self._settled(*gate.penalties.lift(id_, gate.now(), call.who, why))
 
     async def _settled(self, penalty: Penalty, sequence: int) -> Answer:
         gate = self._gate

@@ -17,7 +17,6 @@ import structlog
 
 from proxy.desk.complaints.operations import WithCases
 from proxy.desk.consents import operations as consent
-from proxy.desk.operator_orders.book import TooManyOrders
 from proxy.desk.penalties.book import PenaltyBook, order_of
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.penalties.triggers import MILLION, MeasureSource, ProposedPenalty, due
@@ -205,17 +204,10 @@ class PenaltyScheduler:
         elif penalty.order:
             self._gate.penalties.lift(penalty.id, now, "", f"order {penalty.order} was lifted")
         else:
-            self._give_order(penalty, now)
-
-    def _give_order(self, penalty: Penalty, now: float) -> None:
-        order: Order | None = order_of(penalty, now)
-        if order is None:
-            return
-        try:
-            given, _ = self._gate.book.give(order, now)
-        except TooManyOrders as fault:
-            raise CommandRefused(str(fault)) from None
-        self._gate.penalties.acts_by(penalty.id, given.id)
+            to_give = order_of(penalty, now)
+            assert to_give is not None, "a warning misses no order"
+            given, _ = self._gate.book.give(to_give, now)
+            self._gate.penalties.acts_by(penalty.id, given.id)
 
     def settle(self, penalty: Penalty, now: float) -> None:
         """After a decision: its order is in force before the command is answered."""
