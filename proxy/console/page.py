@@ -51,7 +51,7 @@ class Page:
         self.name, self.path, self.wants, self.place, self.under = name, path, wants, place, under or name
         self.ways: list[PageRoute] = []
         self.actions: dict[str, Operation] = {}
-        """Operations with a button here (actions.py)."""
+        """Operations with a button here (forms.py)."""
 
     def get(self, below: str = "", wants: Permission | None = None, renews: bool = False) -> Callable[[H], H]:
         """``renews``: the page refreshes itself with it, which is no sign of an active user."""

@@ -93,11 +93,12 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
         if operation.get and "provider" in given:
             note_unknown(config, given["provider"])
         given = {name: value for name, value in given.items() if value is not None and value is not False and value != []}
-        request = collect if operation.lines else ask
-        answer = request(config, control, operation.name, **given)
+        answer: Mapping[str, Any]
         if operation.lines:
-            answer = {**answer, operation.under or operation.lines: _rows(answer["lines"], operation.lines)}
-            del answer["lines"]
+            ending = collect(config, control, operation.name, **given)
+            answer = operation.with_rows(ending, ending.pop("lines"))
+        else:
+            answer = ask(config, control, operation.name, **given)
         if operation.complete is not None:
             answer = operation.complete(answer, given, config)
         for line in operation.notes(answer) if operation.notes is not None else ():
@@ -110,14 +111,6 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
     run.__signature__ = _signature(operation, offered, is_group)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in run.__signature__.parameters.values()}  # type: ignore[attr-defined]
     return run
-
-
-def _rows(lines: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
-    rows: list[Any] = []
-    for line in lines:
-        found = line if name == "*" else line[name]
-        rows += found if isinstance(found, list) else [found]
-    return rows
 
 
 def _signature(operation: Operation, offered: list[Parameter], is_group: bool) -> inspect.Signature:

@@ -93,7 +93,7 @@ class Call:
 Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]
 
 
-class ControlServer:
+class ControlServer(ControlSocket):
     def __init__(
         self,
         path: Path,
@@ -106,24 +106,10 @@ class ControlServer:
     ) -> None:
         """``wanted``: each command's permission; a command without one is not served. ``group``: its accounts may open the socket, too.
         ``front``: process id of the gate's supervisor, which names the client it asks for; 0: there is none."""
-        self.path = path
+        super().__init__(path, group, self._answer)
         self._commands = commands
         self._authorization, self._wanted = authorization or Authorization(), wanted
         self._supervisor_pid = front
-        self._socket = ControlSocket(path, group, self._answer)
-
-    @property
-    def clients(self) -> int:
-        """Commands that are being served now."""
-        return self._socket.clients
-
-    async def start(self) -> None:
-        """Opens the socket. Raises ControlError."""
-        await self._socket.start()
-
-    async def stop(self) -> None:
-        """Hangs up on everybody, and takes the socket away if it is still ours."""
-        await self._socket.stop()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
         """Returns the last line for the client; None where the client sent nothing."""

@@ -99,6 +99,14 @@ class Operation:
         """Of the command line; empty: a function of its own makes the command."""
         return "" if self.by_hand else self.name.replace(".", " ") if self.command is None else self.command
 
+    def with_rows(self, ending: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """The answer's last line, with the rows of the lines before it."""
+        rows: list[Any] = []
+        for line in lines:
+            found = line if self.lines == "*" else line[self.lines]
+            rows += found if isinstance(found, list) else [found]
+        return {**ending, self.under or self.lines: rows}
+
     @property
     def short(self) -> str:
         """The key of its words on a page: ``end_standing``."""

@@ -49,7 +49,7 @@ class HttpRoute(NamedTuple):
     endpoint: Endpoint
 
 
-class HttpServer:
+class HttpServer(Listener):
     def __init__(
         self,
         metrics: Metrics,
@@ -67,15 +67,7 @@ class HttpServer:
         self._extra_routes = dict(more or {})
         self._refusals = RateLimitedLog(REFUSALS_S, REFUSALS_AT_ONCE)
         self._translations = Rate(TRANSLATIONS_S, TRANSLATIONS_AT_ONCE)
-        self.listener = Listener(self.app(), "http")
-
-    async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port (a free one for 0). OSError says what is in the way."""
-        return await self.listener.start(host, port)
-
-    async def stop(self) -> None:
-        """Close the listener and idle connections; answers under way get a second."""
-        await self.listener.stop()
+        super().__init__(self.app(), "http")
 
     def app(self) -> Starlette:
         found = Starlette(
@@ -160,13 +152,19 @@ def _translated_body(language: str, answer: Response) -> bytes:
     return as_json(told, None).encode()
 
 
-async def pack_request(request: Request, most: int) -> Mapping[str, Any]:
-    """A request as ``HttpServer.answer`` takes it. ValueError where its body has more than ``most`` octets."""
-    body = b""
+async def body_of(request: Request, most: int, too_large: Exception) -> bytes:
+    """The body; raises ``too_large`` where it has more than ``most`` octets."""
+    body = bytearray()
     async for piece in request.stream():
         body += piece
         if len(body) > most:
-            raise ValueError(f"the body has more than {most} bytes")
+            raise too_large
+    return bytes(body)
+
+
+async def pack_request(request: Request, most: int) -> Mapping[str, Any]:
+    """A request as ``HttpServer.answer`` takes it. ValueError where its body has more than ``most`` octets."""
+    body = await body_of(request, most, ValueError(f"the body has more than {most} bytes"))
     asker: Asker = request.scope["asker"]
     return {
         "method": request.method,

@@ -42,11 +42,7 @@ async def _command(client: GateClient, token: str, command: Operation, values: M
     lines, ending = await client.lines(token, command.name, **values)
     if len(lines) > LINES_MAX:
         raise CannotAsk(f"more than {LINES_MAX:,} lines: ask for less, or by the command line")
-    rows: list[Any] = []
-    for line in lines:
-        found = line if command.lines == "*" else line[command.lines]
-        rows += found if isinstance(found, list) else [found]
-    return {**ending, command.under or command.lines: rows}
+    return command.with_rows(ending, lines)
 
 
 def _pushed(said: Conversation, files: dict[str, str]) -> dict[str, Any]:

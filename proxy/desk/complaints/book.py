@@ -107,7 +107,7 @@ class CaseBook:
         fresh: dict[tuple[object, ...], Complaint] = {}
         known = 0
         for one in complaints:
-            name = _complaint_key(source, one)
+            name = _key(source, one)
             if name in self._by_key or name in fresh:
                 known += 1
             else:
@@ -319,7 +319,7 @@ class CaseBook:
 
     def _enter(self, case: Case) -> Case:
         self._cases[case.id] = case
-        self._by_key[_case_key(case)] = case.id
+        self._by_key[_key(case.source, case)] = case.id
         if case.state == VALID:
             self._valid.setdefault(case.provider, {})[case.id] = case
         elif case.state == OPEN:
@@ -327,7 +327,7 @@ class CaseBook:
         return case
 
     def _unindex(self, before: Case) -> None:
-        self._by_key.pop(_case_key(before), None)
+        self._by_key.pop(_key(before.source, before), None)
         self._valid.get(before.provider, {}).pop(before.id, None)
         self._undecided.pop(before.id, None)
 
@@ -349,14 +349,8 @@ def digits_agree(written: str, recipient: int) -> bool:
     return len(written) == len(whole) and all(one in (HIDDEN_DIGIT, other) for one, other in zip(written, whole, strict=True))
 
 
-def _complaint_key(source: str, one: Complaint) -> tuple[object, ...]:
+def _key(source: str, one: Complaint | Case) -> tuple[object, ...]:
     """The key by which two complaints are the same: the sender's reference, or all their fields."""
     if one.reference:
         return source, one.reference
     return source, one.number, int(one.at), one.sender, mask_numbers(one.text)  # as it is once its person is forgotten
-
-
-def _case_key(case: Case) -> tuple[object, ...]:
-    if case.reference:
-        return case.source, case.reference
-    return case.source, case.number, int(case.at), case.sender, mask_numbers(case.text)

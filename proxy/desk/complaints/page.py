@@ -10,7 +10,6 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from proxy.console import forms
-from proxy.console.actions import add_buttons
 from proxy.console.page import Page, PageRequest, whole_number
 from proxy.desk.complaints.operations import FINDINGS, STOPPED_BY, Complaints
 from proxy.journal.records.complaints import STATES
@@ -138,7 +137,7 @@ async def decide(request: PageRequest) -> Response:
     return _to(request, "decided")
 
 
-add_buttons(page, Complaints, case)
+forms.add_buttons(page, Complaints, case)
 
 
 @page.post("penalty/{id}", wants=Permission.ENTER, again=case)

@@ -22,12 +22,12 @@ from proxy.desk.operator_orders.operations import WATCH_S_MAX
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message
-from proxy.model.number import FIRST, NotARecipient, Number, recipient_of
+from proxy.model.number import FIRST, Number
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
-from proxy.operations.parameters import Amount, Flag, Integer, Reason, Seconds, Text
+from proxy.operations.parameters import Amount, Flag, Integer, Reason, Recipient, Seconds, Text
 from proxy.policy import facts
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of
@@ -94,7 +94,7 @@ class Tracing(Operations):
         ],
         provider: Annotated[str, Text("PDUs of this provider's binds.")] = "",
         carrier: Annotated[str, Text("PDUs of this account at a carrier.")] = "",
-        to: Annotated[str, Text("PDUs about this person's number.", 100)] = "",
+        to: Annotated[int, Recipient("PDUs about this person's number.")] = 0,
         address: Annotated[str, Text("PDUs of connections from this address or network.", 100)] = "",
         count: Annotated[int, Integer("The most PDUs to show.", 1, COUNT_MAX)] = COUNT,
         full: Annotated[bool, Flag("Numbers and texts whole; needs `why`.")] = False,
@@ -102,7 +102,7 @@ class Tracing(Operations):
         why: Annotated[str, Reason("Why somebody looks: the journal keeps it.")] = "",
     ) -> Answer:
         """Show PDUs as they pass, redacted, for some seconds."""
-        gate, selection = self._gate, _Selection(provider, carrier, _person(to), _network(address))
+        gate, selection = self._gate, _Selection(provider, carrier, to, _network(address))
         if full:
             call.demand(Permission.WHOLE, " --full")
             if not why:
@@ -190,12 +190,10 @@ class _Trace:
         self.came = asyncio.Event()
         self._gate, self._full, self._octets = gate, full, octets
         self._asked: OrderedDict[tuple[int, bool, bytes], None] = OrderedDict()
-        self._claims: WeakKeyDictionary[Watched, str] = (
-            WeakKeyDictionary()
-        )  # whose a connection says to be that is not bound yet
-        self._lines: WeakKeyDictionary[Watched, int] = (
-            WeakKeyDictionary()
-        )  # connections by number, in the order of their first PDU
+        self._claims: WeakKeyDictionary[Watched, str] = WeakKeyDictionary()
+        """Whose a connection says to be that is not bound yet."""
+        self._lines: WeakKeyDictionary[Watched, int] = WeakKeyDictionary()
+        """Connections by number, in the order of their first PDU."""
         self._tokens, self._refilled_s = float(RATE_MAX), 0.0
 
     def refill(self, now_s: float) -> None:
@@ -324,10 +322,3 @@ def _network(spelling: str) -> Network | None:
         return network_of(spelling) if spelling else None
     except ValueError:
         raise CommandRefused(f"address: must be an address or a network (192.0.2.0/24), not {spelling!r}") from None
-
-
-def _person(spelling: str) -> int:
-    try:
-        return recipient_of(spelling) if spelling else 0
-    except NotARecipient as fault:
-        raise CommandRefused(f"to: {fault}") from None

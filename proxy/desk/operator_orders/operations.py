@@ -18,7 +18,7 @@ from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Amount, Choice, Flag, List, Seconds, Text, Why
-from proxy.operations.schemas import SharedSchema
+from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, table_lines
 from proxy.policy.operator_orders import DIMENSIONS, EVERYTHING, TRIAL, scope_of, words_of
 
@@ -38,11 +38,11 @@ Scope = tuple[tuple[str, tuple[str, ...]], ...]
 Words = Sequence[str]
 _CATEGORIES = List("Only such messages: otp, notice, marketing.", Choice("", tuple(CATEGORY_WORDS)))
 
-ORDER_FIELDS = {
-    "id": int, "name": str, "kind": str, "about": str, "scope": object, "since": float, "until": float, "who": str, "why": str,
-    "everything": bool, "trial": bool,
-}  # fmt: skip
-ORDER = SharedSchema("Order", ORDER_FIELDS | {"hits?": int, "seconds?": float, "would_refuse?": int, "of?": int})
+ORDER = SharedSchema(
+    "Order",
+    record_fields(Order, name=str, about=str, scope=object, everything=bool, trial=bool)
+    | {"hits?": int, "seconds?": float, "would_refuse?": int, "of?": int},
+)
 
 
 class WithOrders(Gate, Protocol):
@@ -54,19 +54,9 @@ class WithOrders(Gate, Protocol):
 
 def order_row(order: Order) -> dict[str, Any]:
     """An order as a mapping for answers."""
-    return {
-        "id": order.id,
-        "name": order.name,
-        "kind": order.kind,
-        "about": words_of(order),
-        "scope": {dimension: list(values) for dimension, values in order.scope if values},
-        "since": order.since,
-        "until": order.until,
-        "who": order.who,
-        "why": order.why,
-        "everything": (EVERYTHING, ()) in order.scope,
-        "trial": (TRIAL, ()) in order.scope,
-    }
+    scope = {dimension: list(values) for dimension, values in order.scope if values}
+    marks = {"everything": (EVERYTHING, ()) in order.scope, "trial": (TRIAL, ()) in order.scope}
+    return order._asdict() | {"name": order.name, "about": words_of(order), "scope": scope} | marks
 
 
 def order_of(said: Mapping[str, Any]) -> Order:

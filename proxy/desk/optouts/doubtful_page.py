@@ -10,7 +10,7 @@ from functools import partial
 
 from starlette.responses import Response
 
-from proxy.console.actions import add_buttons
+from proxy.console.forms import add_buttons
 from proxy.console.page import Page, PageRequest
 from proxy.desk.optouts.doubtful_operations import DECIDED, OPEN, SAYS, STANDING, STATES, DoubtfulReplies
 from proxy.model.roles import Permission

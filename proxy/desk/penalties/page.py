@@ -11,7 +11,6 @@ from typing import Any
 from starlette.responses import Response
 
 from proxy.console import forms
-from proxy.console.actions import add_buttons
 from proxy.console.page import Page, PageRequest
 from proxy.desk.penalties.operations import Penalties
 from proxy.journal.records.penalties import IN_FORCE, PROPOSED, STATES
@@ -83,7 +82,7 @@ async def approve(request: PageRequest) -> Response:
     return request.go(f"/penalties/one/{number}", request.t("in_force" if answer["state"] == IN_FORCE else "vouched"))
 
 
-add_buttons(page, Penalties, one)
+forms.add_buttons(page, Penalties, one)
 
 
 @page.post("one/{id}/letter", wants=Permission.LOOK)

@@ -124,17 +124,11 @@ class ProviderReports(Operations, group="providers"):
         for bind in gate.binds():
             bound.setdefault(bind.access.provider.name, []).append(bind)
         held = self._orders()
-        found = []
-        for place, provider in enumerate(gate.relay.directory.providers.values(), 1):
-            name = provider.name
+        for place, (name, provider) in enumerate(gate.relay.directory.providers.items(), 1):
             row = self._row(provider, bound.get(name, []), held.get(name, []))
-            found.append(row | {"hour": dict(zip(VERDICTS, hour.get(name, NOTHING), strict=True))})
+            await call.say({"provider": row | {"hour": dict(zip(VERDICTS, hour.get(name, NOTHING), strict=True))}})
             if place % SLICE == 0:
-                for one in found[-SLICE:]:
-                    await call.say({"provider": one})
                 await asyncio.sleep(0)
-        for one in found[len(found) // SLICE * SLICE :]:
-            await call.say({"provider": one})
         return {"at": now, "since": since}
 
     @operation(Permission.SEE, get=True, by_hand="the console and the API ask it")

@@ -40,21 +40,7 @@ WAITING_MAX = 16
 EACH_WAITING_MAX = 2
 """Waiting requests of one provider: no provider can fill the queue."""
 NOTICES = 20
-PENALTY_FIELDS = (
-    "name",
-    "by",
-    "value",
-    "step",
-    "state",
-    "share",
-    "since",
-    "until",
-    "say",
-    "basis",
-    "figure",
-    "figure_zh",
-    "appeal",
-)
+PENALTY_FIELDS = "name by value step state share since until say basis figure figure_zh appeal".split()
 ORDER_SHOWN_FIELDS = ("name", "kind", "about", "scope", "since", "until", "why")
 TASK_FIELDS = ("number", "advertiser", "category", "given", "until", "version", "file", "numbers", "due", "overdue")
 _NUMBER = re.compile("[0-9]{1,9}")
@@ -98,43 +84,28 @@ class OwnEndpoints:
         borne = [one for one in self._gate.penalties.all() if one.provider == whose and one.since]
         by_penalty = {one.order for one in borne}
         given = self._gate.book.of_kind("stop", "suspension", "throttle")
-        own = [
-            orders.order_row(one)
-            for one in given
-            if one.until > now and one.id not in by_penalty and dict(one.scope).get("provider") == (whose,)
-        ]
-        return _json(
-            {
-                "penalties": [
-                    {name: getattr(one, name) for name in PENALTY_FIELDS} | {"why": "" if one.trigger else one.events[0].why}
-                    for one in borne
-                ],
-                "orders": [{name: one[name] for name in ORDER_SHOWN_FIELDS} for one in own],
-            }
-        )
+        named = [one for one in given if one.until > now and dict(one.scope).get("provider") == (whose,)]
+        own = [orders.order_row(one) for one in named if one.id not in by_penalty]
+        penalties = [
+            {name: getattr(one, name) for name in PENALTY_FIELDS} | {"why": "" if one.trigger else one.events[0].why} for one in borne
+        ]  # fmt: skip
+        return _json({"penalties": penalties, "orders": [{name: one[name] for name in ORDER_SHOWN_FIELDS} for one in own]})
 
     async def _rules(self, _: Request) -> Response:
         """Which rules hold, in words, and what changed lately: nothing of who changed it, nor of the words they look for."""
         gate = self._gate
-        events = [one for one in gate.rule_deployment.revisions.events if one.event in IN_FORCE]
-        return _json(
+        events = [one for one in gate.rule_deployment.revisions.events if one.event in IN_FORCE][-NOTICES:]
+        changes = [
             {
-                "revision": gate.relay.rules.revision,
-                "rules": [
-                    {"rule": one.id, "say": one.say, "basis": one.basis}
-                    for one in gate.relay.rules.rules
-                    if one.mode == "enforce"
-                ],
-                "changes": [
-                    {
-                        "at": one.time,
-                        "revision": one.revision,
-                        "rules": [change for change in one.changes if change.startswith("rule ")],
-                    }
-                    for one in reversed(events[-NOTICES:])
-                ],
+                "at": one.time,
+                "revision": one.revision,
+                "rules": [change for change in one.changes if change.startswith("rule ")],
             }
-        )
+            for one in reversed(events)
+        ]
+        enforced = [one for one in gate.relay.rules.rules if one.mode == "enforce"]
+        rules = [{"rule": one.id, "say": one.say, "basis": one.basis} for one in enforced]
+        return _json({"revision": gate.relay.rules.revision, "rules": rules, "changes": changes})
 
     async def _refusals(self, request: Request) -> Response:
         """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
