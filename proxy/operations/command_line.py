@@ -14,21 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
+from proxy.operations import terminal
 from proxy.operations.declaration import Operation, Operations, OwnCommand
 from proxy.operations.parameters import Form, List, OptionError, Parameter, parameters_of
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    ask,
-    collect,
-    fail,
-    note_unknown,
-    print_answer,
-    use_token_file,
-    warn,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json
 
 TokenFile = Annotated[
     Path | None, typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE.")
@@ -83,27 +72,29 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
         if context is not None and context.invoked_subcommand is not None:
             return
         if token_file is not None:
-            use_token_file(token_file)
+            terminal.use_token_file(token_file)
         if missing := [one.option for one in offered if one.required and values[one.keyword] is None]:
-            fail(f"{operation.words}: say {' and '.join(missing)} (see --help)")  # of a group: below it they are not needed
+            terminal.fail(
+                f"{operation.words}: say {' and '.join(missing)} (see --help)"
+            )  # of a group: below it they are not needed
         try:
             given = {one.name: one.form.from_option(values[one.keyword], one.option) for one in offered}
         except OptionError as error:
-            fail(error)
+            terminal.fail(error)
         if operation.get and "provider" in given:
-            note_unknown(config, given["provider"])
+            terminal.note_unknown(config, given["provider"])
         given = {name: value for name, value in given.items() if value is not None and value is not False and value != []}
         answer: Mapping[str, Any]
         if operation.lines:
-            ending = collect(config, control, operation.name, **given)
+            ending = terminal.collect(config, control, operation.name, **given)
             answer = operation.with_rows(ending, ending.pop("lines"))
         else:
-            answer = ask(config, control, operation.name, **given)
+            answer = terminal.ask(config, control, operation.name, **given)
         if operation.complete is not None:
             answer = operation.complete(answer, given, config)
         for line in operation.notes(answer) if operation.notes is not None else ():
-            warn(line)
-        print_answer(answer, json, (operation.text or _names_and_values)(answer))
+            terminal.warn(line)
+        terminal.print_answer(answer, json, (operation.text or _names_and_values)(answer))
         if operation.fails is not None and operation.fails(answer):
             raise typer.Exit(1)
 
@@ -157,7 +148,7 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
                 }
             )
         except OptionError as error:
-            fail(error)
+            terminal.fail(error)
 
     signature = inspect.signature(function, eval_str=True)
     parameters = [

@@ -23,19 +23,9 @@ import structlog
 
 from proxy.config.yaml_file import unknown
 from proxy.model.roles import Asker, Permission
+from proxy.operations import json_lines
 from proxy.operations.authorization import TOKEN_MAX, Authorization, CommandRefused
-from proxy.operations.json_lines import (
-    HEAR_S,
-    REQUEST_S,
-    VERSION,
-    ControlError,
-    ControlSocket,
-    Peer,
-    next_line,
-    peer_of,
-    read_line,
-    write_line,
-)
+from proxy.operations.json_lines import ControlError, ControlSocket, Peer, next_line, read_line
 
 __all__ = ["Call", "ControlError", "ControlServer", "Handler", "CommandRefused"]
 
@@ -76,13 +66,13 @@ class Call:
     async def say(self, said: Mapping[str, Any]) -> None:
         """Sends one more line; CommandRefused where the client does not read it in time."""
         try:
-            await write_line(self._writer, said)
+            await json_lines.write_line(self._writer, said)
         except TimeoutError:
             raise CommandRefused("the client does not read") from None
 
     async def hear(self) -> Mapping[str, Any]:
         """Reads one more line of the client; CommandRefused where none comes in time, or it is malformed."""
-        return read_line(await next_line(self._reader, HEAR_S))
+        return read_line(await next_line(self._reader, json_lines.HEAR_S))
 
     @property
     def gone(self) -> bool:
@@ -115,9 +105,11 @@ class ControlServer(ControlSocket):
         """Returns the last line for the client; None where the client sent nothing."""
         name = "?"
         try:
-            asked = read_line(await next_line(reader, REQUEST_S))
-            if asked.get("v") != VERSION:
-                raise CommandRefused(f"this gate speaks version {VERSION} of the control protocol, not {asked.get('v')!r:.20}")
+            asked = read_line(await next_line(reader, json_lines.REQUEST_S))
+            if asked.get("v") != json_lines.VERSION:
+                raise CommandRefused(
+                    f"this gate speaks version {json_lines.VERSION} of the control protocol, not {asked.get('v')!r:.20}"
+                )
             name, args = str(asked.get("command")), asked.get("args", {})
             if name not in self._commands:
                 raise CommandRefused(unknown("command", name, self._commands))
@@ -138,7 +130,7 @@ class ControlServer(ControlSocket):
 
     def _peer(self, writer: asyncio.StreamWriter, asked: Mapping[str, Any]) -> Peer:
         """The client. CommandRefused where another process than the supervisor names somebody else."""
-        peer = peer_of(writer)
+        peer = json_lines.peer_of(writer)
         if SPEAKS_FOR not in asked:
             return peer
         if not self._supervisor_pid or (peer.uid, peer.pid) != (os.geteuid(), self._supervisor_pid):

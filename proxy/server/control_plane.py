@@ -42,8 +42,7 @@ from proxy.desk.providers import own_operations as provider
 from proxy.desk.providers.operations import MinuteCounts, ProviderReports
 from proxy.desk.reply_paths import probes, states
 from proxy.desk.reply_paths.monitor import ReplyPathMonitor
-from proxy.desk.reply_paths.operations import ReplyPathList
-from proxy.desk.reply_paths.probe_operations import PathProbes
+from proxy.desk.reply_paths.operations import PathProbes, ReplyPathList
 from proxy.desk.revisions.operations import RecentHits, Rules
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.desk.search.operations import AccessLog

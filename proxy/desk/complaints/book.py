@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.complaints import DUPLICATE, NOT_OURS, OPEN, STATES, VALID, WITHDRAWN, Case, DeskEvent
+from proxy.journal.records.complaints import DUPLICATE, NOT_OURS, OPEN, VALID, WITHDRAWN, Case, DeskEvent
 from proxy.model.approvals import Impossible
 from proxy.model.number import mask, masked_repr
 from proxy.model.redact import mask_numbers
@@ -28,7 +28,6 @@ CASES_MAX = 200_000
 """Some years of a large carrier: each is about a kilobyte in memory."""
 BATCH_MAX = 2_000
 """Cases of one file: they are written as one group, which holds the loop for some 10 ms (3,000 were measured at 17 to 25 on a busy machine)."""
-DECISIONS = tuple(state for state in STATES if state != OPEN)
 KEEP_S = 400 * 86_400.0
 """How long decided cases stay in the book, so that repeats within a year are seen; the journal has its own retention."""
 

@@ -14,16 +14,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
-from proxy.desk.complaints.book import (
-    BATCH_MAX,
-    DECISIONS,
-    HIDDEN_DIGIT,
-    CaseBook,
-    Complaint,
-    DueDays,
-    MatchedMessage,
-    digits_agree,
-)
+from proxy.desk.complaints.book import BATCH_MAX, HIDDEN_DIGIT, CaseBook, Complaint, DueDays, MatchedMessage, digits_agree
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.operations import WithOrders
 from proxy.desk.suppression import operations as suppression
@@ -35,24 +26,11 @@ from proxy.model.number import NotARecipient, mask, masked_repr, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
+from proxy.operations import parameters
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Button, Lines, Operations, operation
-from proxy.operations.parameters import (
-    WHY_MAX,
-    Amount,
-    Choice,
-    Flag,
-    Id,
-    Integer,
-    Reason,
-    Recipient,
-    Seconds,
-    Text,
-    Why,
-    read_row,
-    read_rows,
-)
+from proxy.operations.parameters import Amount, Choice, Flag, Id, Integer, Reason, Recipient, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, last_day, note, table_lines
 from proxy.policy.operator_orders import words_of
@@ -69,7 +47,7 @@ YEAR_3000_S = 32_503_680_000.0
 NOTES = EVIDENCE, PROPOSED = "evidence", "proposed"
 """Actions because of a case that it notes."""
 STOPPED_BY = ("signature", "port", "provider")
-FINDINGS = tuple(one for one in DECISIONS if one != WITHDRAWN)
+FINDINGS = tuple(one for one in STATES if one not in (OPEN, WITHDRAWN))
 SCOPE_WORDS = ("all", "global", *(one for one in SCOPES if one != "all"))
 SLICE = 50
 """Cases packed before traffic gets its turn: about a millisecond."""
@@ -221,7 +199,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
                 if said.get("rows") != len(found):
                     raise CommandRefused(f"{len(found)} rows came, the client says {said.get('rows')!r:.20}: nothing was filed")
                 return found
-            found += map(_complaint, read_rows(ComplaintRow, said, "rows", ROWS_A_LINE_MAX))
+            found += map(_complaint, parameters.read_rows(ComplaintRow, said, "rows", ROWS_A_LINE_MAX))
             if len(found) > BATCH_MAX:
                 raise CommandRefused(f"more than {BATCH_MAX:,} complaints in one batch: nothing was filed (split the file)")
             await asyncio.sleep(0)
@@ -296,8 +274,8 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         to_find: Annotated[bool, Flag("The whole number, for a search in the journal.", internal=True)] = False,
     ) -> Answer:
         """Show a case and what was done with it."""
-        if unmasked and not why:
-            raise CommandRefused(f"why: must be text of 1 to {WHY_MAX} characters")
+        if unmasked:
+            parameters.require_why(why)
         case = self._book.find(id_)
         if unmasked or to_find:
             call.demand(Permission.WHOLE, " --unmasked" if unmasked else "")
@@ -394,7 +372,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
             if not value:
                 raise CommandRefused(f"suppress {scope}: say which (--value): the case's message does not tell")
         said = {"scope": scope, "for_s": for_s, "source": "complaint"} | ({"value": value} if value else {})
-        return suppression.refusal_of(self._gate, read_row(suppression.RefusalTerms, said))
+        return suppression.refusal_of(self._gate, parameters.read_row(suppression.RefusalTerms, said))
 
     async def _decide_and_suppress(
         self, who: str, case: Case, refusal: OptOut, state: str, why: str, *, of: int, provider: str

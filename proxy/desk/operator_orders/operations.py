@@ -18,7 +18,7 @@ from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Amount, Choice, Flag, List, Seconds, Text, Why
-from proxy.operations.schemas import SharedSchema, record_fields
+from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
 from proxy.policy.operator_orders import DIMENSIONS, EVERYTHING, TRIAL, scope_of, words_of
 
@@ -40,9 +40,11 @@ _CATEGORIES = List("Only such messages: otp, notice, marketing.", Choice("", tup
 
 ORDER = SharedSchema(
     "Order",
-    record_fields(Order, name=str, about=str, scope=object, everything=bool, trial=bool)
-    | {"hits?": int, "seconds?": float, "would_refuse?": int, "of?": int},
-)
+    {
+        "id": int, "name": str, "kind": str, "about": str, "scope": object, "since": float, "until": float, "who": str, "why": str,
+        "everything": bool, "trial": bool, "hits?": int, "seconds?": float, "would_refuse?": int, "of?": int,
+    },
+)  # fmt: skip
 
 
 class WithOrders(Gate, Protocol):

@@ -23,23 +23,13 @@ from proxy.desk.suppression.operations import RefusalTerms, change_record, refus
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.records.operator_actions import ExternalOptOut
-from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import as_json
 from proxy.model.roles import Asker
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.gate_interface import Gate
 from proxy.operations.http import body_of
-from proxy.operations.parameters import (
-    NUMBER_CHARACTERS_MAX,
-    BadArgument,
-    Form,
-    Text,
-    object_of,
-    parameters_of,
-    read_row,
-    read_values,
-)
+from proxy.operations.parameters import BadArgument, Form, Recipient, Text, object_of, parameters_of, read_row, read_values
 
 BODY_BYTES_MAX = 4 << 20
 OPTOUTS_MAX = 20_000
@@ -138,11 +128,9 @@ class OptOutIntake:
             try:
                 if "line" in row:  # a field of files alone
                     raise BadArgument(unknown("argument", "line", TERMS))
-                number = recipient_of(Text("", NUMBER_CHARACTERS_MAX).read(row.get("number")))
+                number = Recipient().read(row.get("number"))
                 terms = {name: one for name, one in row.items() if name != "number" and one is not None}
                 found.append((number, refusal_of(self._gate, read_row(RefusalTerms, {"source": SOURCE} | terms))))
-            except NotARecipient as fault:
-                problems.append(f"optouts[{place}]: number: {fault}")
             except ValueError as error:
                 problems.append(f"optouts[{place}]: number: {error}")
             except CommandRefused as refused:
