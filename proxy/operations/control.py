@@ -21,7 +21,6 @@ from typing import Any
 
 import structlog
 
-from proxy.config.yaml_file import unknown
 from proxy.model.roles import Asker, Permission
 from proxy.operations import json_lines
 from proxy.operations.authorization import TOKEN_MAX, Authorization, CommandRefused
@@ -112,6 +111,8 @@ class ControlServer(ControlSocket):
                 )
             name, args = str(asked.get("command")), asked.get("args", {})
             if name not in self._commands:
+                from proxy.config.yaml_file import unknown
+
                 raise CommandRefused(unknown("command", name, self._commands))
             if not isinstance(args, dict):
                 raise CommandRefused("args: must be a mapping")

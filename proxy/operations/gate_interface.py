@@ -6,13 +6,14 @@ In: nothing. Out: protocols; each feature adds what it alone needs. Never: a com
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from proxy.relay.account_access import Access
-from proxy.relay.effects.consents import ConsentImport
-from proxy.relay.effects.list_import import ChunkedImports, ListImport
-from proxy.relay.submit import Relay
-from proxy.state import EmbeddedStore
+if TYPE_CHECKING:
+    from proxy.relay.account_access import Access
+    from proxy.relay.effects.consents import ConsentImport
+    from proxy.relay.effects.list_import import ChunkedImports, ListImport
+    from proxy.relay.submit import Relay
+    from proxy.state import EmbeddedStore
 
 
 class BindLink(Protocol):

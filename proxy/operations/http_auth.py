@@ -21,12 +21,14 @@ import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from hmac import compare_digest
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from proxy.config import Person, Provider, Token
-from proxy.config.mapping_reader import Network, within
 from proxy.model.lockout import HELD_OFF_S, Lockout
 from proxy.model.roles import Asker, NotAllowed, Permission, Role, asker_of_token, require_permission
+
+if TYPE_CHECKING:
+    from proxy.config import Person, Provider, Token
+    from proxy.config.mapping_reader import Network
 
 KIND = "sha256$"
 TOKEN_BYTES = 32
@@ -98,6 +100,8 @@ class HttpAuth:
         self, host: str, authorization: str | None, wanted: Permission, path: str, now: float, name: str = ""
     ) -> Asker | HttpRefusal:
         """``host``: the peer's address; ``authorization`` and ``name``: the values of ``Authorization`` and ``Host``, empty without one."""
+        from proxy.config.mapping_reader import within
+
         foreign = bool(name) and not self._is_ours(name)
         listed = within(host, self._addresses) and not foreign
         scheme, _, token = (authorization or "").strip().partition(" ")

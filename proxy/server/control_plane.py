@@ -31,14 +31,14 @@ from proxy.desk.data_subjects.operations import DataSubjects
 from proxy.desk.explain.operations import Explanations
 from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.operator_orders.operations import Shadow, Stops, Suspensions
-from proxy.desk.optouts import operations as optouts
+from proxy.desk.optouts import intake as optouts
 from proxy.desk.optouts.doubtful_operations import DoubtfulReplies, reply_counts
 from proxy.desk.optouts.inbox import Inbox
 from proxy.desk.penalties.book import PenaltyBook, rate_shares
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.penalties.operations import Penalties
 from proxy.desk.penalties.scheduler import PenaltyScheduler
-from proxy.desk.providers import own_operations as provider
+from proxy.desk.providers import own_endpoints as provider
 from proxy.desk.providers.operations import MinuteCounts, ProviderReports
 from proxy.desk.reply_paths import probes, states
 from proxy.desk.reply_paths.monitor import ReplyPathMonitor

@@ -28,7 +28,6 @@ from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Amount, Flag, Integer, Reason, Recipient, Seconds, Text
-from proxy.policy import facts
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of
 from proxy.wire.redaction import HIDDEN, MASKED, TEXT, redact_pdu
@@ -292,6 +291,8 @@ class _Trace:
 
     def _categories(self, content: Content, port: str) -> tuple[Category, ...]:
         """Categories: the effective one, the declared one, the classified one."""
+        from proxy.policy import facts
+
         relay = self._gate.relay
         directory = relay.directory
         owner = directory.ports.longest(port)[1]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.operator_orders.book import OrderBook
 from proxy.model.message import CATEGORY_WORDS, Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
@@ -20,7 +19,9 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Amount, Choice, Flag, List, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
-from proxy.policy.operator_orders import DIMENSIONS, EVERYTHING, TRIAL, scope_of, words_of
+
+if TYPE_CHECKING:
+    from proxy.desk.operator_orders.book import OrderBook
 
 DAY_S = 86_400.0
 STOP_S, STOP_S_MAX = DAY_S, 31 * DAY_S
@@ -56,6 +57,8 @@ class WithOrders(Gate, Protocol):
 
 def order_row(order: Order) -> dict[str, Any]:
     """An order as a mapping for answers."""
+    from proxy.policy.operator_orders import EVERYTHING, TRIAL, words_of
+
     scope = {dimension: list(values) for dimension, values in order.scope if values}
     marks = {"everything": (EVERYTHING, ()) in order.scope, "trial": (TRIAL, ()) in order.scope}
     return order._asdict() | {"name": order.name, "about": words_of(order), "scope": scope} | marks
@@ -63,6 +66,8 @@ def order_row(order: Order) -> dict[str, Any]:
 
 def order_of(said: Mapping[str, Any]) -> Order:
     """The order that ``order_row`` describes."""
+    from proxy.policy.operator_orders import EVERYTHING, TRIAL
+
     marks = [(mark, ()) for mark, held in ((EVERYTHING, said["everything"]), (TRIAL, said["trial"])) if held]
     scope = tuple((dimension, tuple(values)) for dimension, values in said["scope"].items())
     return Order(said["id"], said["kind"], (*scope, *marks), said["since"], said["until"], said["who"], said["why"])
@@ -137,13 +142,14 @@ class OrderOperations(Operations):
 
     def scope(self, wanted: Mapping[str, Sequence[str]]) -> Scope:
         """``wanted``: words by dimension. CommandRefused or NotInScope for an unknown one."""
-        gate = self._gate
-        directory = gate.relay.directory
+        from proxy.policy.operator_orders import DIMENSIONS, scope_of
+
+        directory, registry = self._gate.relay.directory, self._gate.relay.rules.registry
         for dimension, known in (("provider", directory.providers), ("account", directory.accesses)):
             for word in wanted.get(dimension, ()):
                 if word not in known:
                     raise CommandRefused(unknown(f"{dimension} of the settings", word, known))
-        return scope_of({dimension: wanted.get(dimension, ()) for dimension in DIMENSIONS}, gate.relay.rules.registry)
+        return scope_of({dimension: wanted.get(dimension, ()) for dimension in DIMENSIONS}, registry)
 
     def order(self, kind: str, scope: Scope, for_s: float, call: Call, why: str) -> Order:
         now = self._gate.now()
@@ -201,6 +207,8 @@ class Stops(OrderOperations, group="stop"):
 
     async def _watch(self, call: Call, scope: Scope, trial_s: float, why: str) -> Answer:
         """Counts what a stop would refuse: it is judged beside the rules for a few seconds and stops nothing."""
+        from proxy.policy.operator_orders import TRIAL
+
         gate, tally = self._gate, self._gate.relay.tally
         before = sum(tally.submits.values())  # first: messages pass while the order is made safe, and are judged by it
         order = await give_order(gate, self.order("stop", (*scope, (TRIAL, ())), trial_s + 1, call, why))
@@ -295,6 +303,8 @@ class Shadow(OrderOperations, group="shadow"):
         everything: Annotated[bool, Flag("Opt-outs, consent and protected people too: they get what they refused.")] = False,
     ) -> Answer:
         """Enforce no rule for a while: all are judged, counted, journalled. What protects people stays enforced; so do stops."""
+        from proxy.policy.operator_orders import EVERYTHING
+
         scope = ((EVERYTHING, ()),) if everything else ()
         return await self.give(self.order("shadow", scope, for_s, call, why))
 

@@ -7,10 +7,9 @@ In: people's decisions. Out: penalties proposed, in force (an order each), over;
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
 from proxy.journal.records.penalties import IN_FORCE, LADDER, PROPOSED, STATES, THROTTLE, Penalty, Subject
 from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
@@ -19,11 +18,13 @@ from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.parameters import Amount, Choice, Id, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, table_lines
-from proxy.policy.operator_orders import scope_of
-from proxy.policy.penalty_rules import ADVERTISER, LAPSES_S, SIGNATURE
+
+if TYPE_CHECKING:
+    from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
 
 LEAST_S = 1.0
 FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
+LAPSES_S = 7 * 86_400.0
 LISTED_MAX = 1000
 
 PENALTY = SharedSchema("Penalty", record_fields(Penalty, name=str))
@@ -155,6 +156,9 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
 
     def _subject(self, provider: str, signature: str, advertiser: str) -> Subject:
         """The subject of a proposal: a provider's messages, those of them under a signature, or an advertiser's through any provider."""
+        from proxy.policy.operator_orders import scope_of
+        from proxy.policy.penalty_rules import ADVERTISER, SIGNATURE
+
         relay = self._gate.relay
         if provider and provider not in relay.directory.providers:
             raise CommandRefused(unknown("provider of the settings", provider, relay.directory.providers))

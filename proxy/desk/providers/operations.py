@@ -1,7 +1,7 @@
 """Declares the operations that report on providers.
 
 A row has connections, limits, the rate now and over the last hour, refusals by reason, orders and penalties. What a provider asks about itself
-over HTTP is in own_operations.py.
+over HTTP is in own_endpoints.py.
 
 In: the gate's counters, binds, the order book, penalties, hourly counts. Out: a row for each provider, all about one; the sum of what several
 workers report. Never: a recipient; the loop blocked: a thousand providers are looked at some at a time.
@@ -13,14 +13,11 @@ import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from proxy.config import Provider
 from proxy.config.yaml_file import unknown
 from proxy.desk.connections import binds_operations as binds
 from proxy.desk.operator_orders import operations as orders
-from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
-from proxy.model.counters import GateCounters
 from proxy.model.message import Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
@@ -28,7 +25,12 @@ from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import BindLink
 from proxy.operations.parameters import Text
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.relay.account_access import Access
+
+if TYPE_CHECKING:
+    from proxy.config import Provider
+    from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
+    from proxy.model.counters import GateCounters
+    from proxy.relay.account_access import Access
 
 MINUTE_S = 60.0
 MINUTES = 60

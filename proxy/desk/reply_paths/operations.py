@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from proxy.config.yaml_file import unknown
 from proxy.desk.reply_paths.monitor import SLICE, ReplyPathMonitor
@@ -23,9 +23,11 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Choice, Flag, List, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, table_lines
-from proxy.policy.registries.registry import TelephoneRow
 from proxy.policy.replies.optout import KEYWORD_MAX
 from proxy.relay.effects.reply_paths import STATES, PathState
+
+if TYPE_CHECKING:
+    from proxy.policy.registries.registry import TelephoneRow
 
 PATH_COLUMNS = (
     "prefix", "provider", "state", "keywords", "advertisements", "replies", "since proof", "expected", "last proof", "last probe",
