@@ -1,7 +1,6 @@
 """Combines pages, login and static files into one application.
 
-In: the settings of the console, a client of the gate. Out: an ASGI application. Never: a page without a login; an internal error shown
-outside the log. A page's file name is its registration.
+Never: a page without a login; an internal error shown outside the log. A page's file name is its registration.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Draws SVG charts in a document that opens offline.
 
-In: names and numbers; the body of a page. Out: bars by name and columns by hour, in markup that needs no script, no font and no other file.
-Never: a name that is not escaped.
+The markup needs no script, no font and no other file. Never: a name that is not escaped.
 """
 
 from __future__ import annotations

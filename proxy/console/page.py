@@ -1,7 +1,6 @@
 """Defines a page of the console and one request to it.
 
-In: a request whose session was found. Out: what a page answers. Never: a page shown without the permission it needs, a change without the
-session's CSRF token; a refusal of the gate hidden. A page needs no other file of this room.
+Never: a page shown without the permission it needs, a change without the session's CSRF token; a refusal of the gate hidden.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Renders templates, with escaping, and formats times and numbers.
 
-In: a template's name, values. Out: HTML. Never: a stranger's text used as markup, or with characters that turn its reading direction; a
-template that ignores a missing value.
+Never: a stranger's text used as markup, or with characters that turn its reading direction; a missing value ignored.
 """
 
 from __future__ import annotations

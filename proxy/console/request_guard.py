@@ -1,8 +1,7 @@
 """Checks every request first, and adds security headers to answers.
 
-In: a request, how many bytes its body may have. Out: the request and its form, or a refusal; the answer with the headers. Never: a body read
-whole before its size is known, a foreign name in ``Host`` (a stranger's name that
-resolves to this machine), a form that another site sent, a forwarded address from an untrusted proxy.
+Never: a body read whole before its size is known, a foreign name in ``Host`` (a stranger's name that resolves to this machine), a form that
+another site sent, a forwarded address from an untrusted proxy.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Defines what operations read of the running gate.
 
-In: nothing. Out: protocols; each feature adds what it alone needs. Never: a command.
+Each feature adds what it alone needs.
 """
 
 from __future__ import annotations

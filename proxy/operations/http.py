@@ -1,7 +1,6 @@
 """Serves /healthz, /readyz, /metrics and features' paths over HTTP.
 
-In: callables for metrics and readiness, who may read more than those two open paths. Out: answers, from the gate's own loop. Never: a
-forwarded address believed, a path without a declared permission.
+Never: a forwarded address believed, a path without a declared permission.
 """
 
 from __future__ import annotations

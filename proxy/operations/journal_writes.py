@@ -1,7 +1,6 @@
 """Journals what commands do, and waits until it is synced.
 
-In: a command and who gives it; a change of a recipient's record. Out: synced records; CommandRefused where the journal is down. Never: an
-answer before its record.
+Never: an answer before its record.
 """
 
 from __future__ import annotations

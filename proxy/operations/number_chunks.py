@@ -1,8 +1,5 @@
 """Transfers files of numbers between a command and the gate in chunks.
 
-In: lines of a client, bitmaps. Out: bitmaps, lines, records in the journal; CommandRefused for a malformed line. Never: what the numbers
-mean.
-
 A line has numbers of one key (what they were sent for) and one chunk: ``{"key": 0, "chunk": 12875, "numbers": "…"}``, in base64 the lower
 20 bits of each number, four bytes little-endian.
 """

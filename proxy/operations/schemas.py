@@ -1,7 +1,4 @@
-"""Derives the JSON Schemas of answers from record types and mappings.
-
-In: named tuples, mappings of names to types. Out: schemas. Never: an answer, a feature's own shapes (its operations.py).
-"""
+"""Derives the JSON Schemas of answers from record types and mappings."""
 
 from __future__ import annotations
 

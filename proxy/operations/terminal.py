@@ -1,9 +1,6 @@
 """Options, output and errors that the commands share.
 
-In: a command line. Out: one request, its answer as text or JSON; an error as one line on stderr and exit 2. Never: a decision, a number
-unmasked that the gate did not send so.
-
-The commands are in ``desk/*/command.py`` and ``*_command.py``, and in cli/.
+An error is one line on stderr and exit 2. Never: a decision, a number unmasked that the gate did not send so.
 """
 
 from __future__ import annotations

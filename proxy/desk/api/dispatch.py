@@ -1,7 +1,6 @@
 """Carries out one API operation, by control command or by program.
 
-In: an operation, its values, a token, perhaps a file. Out: the gate's answer, or a file's bytes; CannotAsk. Never: a value that the command
-line could take for an option; a temporary file left behind.
+Never: a value that the command line could take for an option; a temporary file left behind.
 """
 
 from __future__ import annotations

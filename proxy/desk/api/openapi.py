@@ -1,7 +1,4 @@
-"""Writes the table of operations as an OpenAPI 3.1 document.
-
-In: the table. Out: the document. Never: anything that the table does not say.
-"""
+"""Writes the table of operations as an OpenAPI 3.1 document."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Reads a file of complaints, as 12321 sends it.
 
-In: rows of a table whose first row names the columns, in Chinese or English. Out: mappings of texts and times, or every bad row with its line.
-Never: a socket, half a file, a guess at what a column is.
+Never: half a file, a guess at what a column is.
 """
 
 from __future__ import annotations

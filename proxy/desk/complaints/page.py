@@ -1,8 +1,6 @@
 """Shows the queue of complaint cases, and each case on one page.
 
-In: batches, officers' decisions. Out: cases filed, matched, decided and suppressed in one step; other recipients of the text; evidence;
-proposals of penalties. Never: a message taken for the one that was meant unless a person says so; a whole number without a reason that the
-journal keeps.
+Never: a message taken for the one that was meant unless a person says so; a whole number without a reason that the journal keeps.
 """
 
 from __future__ import annotations

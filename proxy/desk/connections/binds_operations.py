@@ -1,8 +1,6 @@
 """Declares the operations that list and kick provider binds.
 
 A provider is suspended by an order (desk/operator_orders/operations.py).
-
-In: a choice of binds. Out: what is known of them; an unbind for those that are kicked. Never: a message.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Declares the operations that list, drain and enable carrier links.
 
-In: the name of a link (``bj/1``) or of an account (``bj``: all its links). Out: a dated order that keeps it drained over restarts. Never: a
-submit, a socket (proxy/net carries the orders out).
+A drained link stays so over restarts: it is an order, which proxy/net carries out.
 """
 
 from __future__ import annotations

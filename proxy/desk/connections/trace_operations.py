@@ -1,7 +1,6 @@
 """Shows live PDUs, redacted, of a provider, a carrier or a person.
 
-In: whom to watch, for how long. Out: a line for each PDU that fits, within count and rate; how many were not shown. Never: a whole number or
-text unless that was asked for and journalled, a one-time password in any case, traffic delayed.
+Never: a whole number or text unless that was asked for and journalled, a one-time password in any case, traffic delayed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Writes answers about consents for people.
-
-In: answers of the gate. Out: lines. Never: a whole number that the answer does not have.
-"""
+"""Writes answers about consents for people."""
 
 from __future__ import annotations
 

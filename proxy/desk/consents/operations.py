@@ -1,6 +1,5 @@
 """Declares the operations on consents: imports, reviews, withdrawals and tasks.
 
-In: numbers in chunks, digests of proofs, decisions and their authors. Out: consents in force, synced before they are acknowledged.
 Never: half a file; a proof itself (its SHA-256 is kept, the file stays with its owner).
 
 A file comes like a list of opt-outs (desk/suppression/operations.py): its batches with the command, then lines of numbers

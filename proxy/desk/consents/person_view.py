@@ -1,7 +1,4 @@
-"""Lists one person's consents, with their proofs and ends.
-
-In: the gate, a person's record. Out: a row for each consent. Never: a change.
-"""
+"""Lists one person's consents, with their proofs and ends."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
 """Declares the operations that show, forget and recycle a person's number.
 
-A number is recycled when the carrier has assigned it to somebody else.
-
-In: a number, who asks and why. Out: what is known of the person, masked unless the role allows more; what was removed, what the law keeps and
-for how long. Never: a look that the journal does not keep; something kept without saying so.
+A number is recycled when the carrier has assigned it to somebody else. Never: a look that the journal does not keep; something kept without
+saying so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Keeps the operators' orders that are in force.
 
-In: orders given and lifted, the time. Out: journal records, written before the order is acknowledged; the orders in force. Never: what an order
-does (policy/operator_orders.py makes rules of those that judge, proxy/net drains links), files, the clock.
+Orders are journalled before they are acknowledged. Never: what an order does (policy/operator_orders.py makes rules of those that judge,
+proxy/net drains links), files, the clock.
 """
 
 from __future__ import annotations

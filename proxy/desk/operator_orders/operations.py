@@ -1,7 +1,6 @@
 """Declares the operations that give and lift orders: stop, suspend, shadow.
 
-In: an operator's order. Out: the order in the book, in force at once and synced before it is acknowledged. Never: its effect on a message
-(policy/operator_orders.py).
+An order is in force at once, and synced before it is acknowledged. Never: its effect on a message (policy/operator_orders.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Shows doubtful replies by row, to be decided with one click.
 
-In: rows of the gate's inbox. Out: decisions, with a default reason unless the visitor gives one; standing decisions ended. Never: a whole
-number, digits of a code.
+Never: a whole number, digits of a code.
 """
 
 from __future__ import annotations

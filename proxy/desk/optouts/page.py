@@ -1,8 +1,6 @@
 """Shows a person's opt-outs and consents, lists, and reply paths.
 
-In: a number, files. Out: ports by which replies reach the gate; opt-outs with scope, source, time and end; consents with proof and state; "my
-opt-out did not work" answered from the journal; opt-outs entered and lifted; lists imported wholly or not at all. Never: a whole number that
-the visitor has not typed, a look that the journal does not keep.
+Never: a whole number that the visitor has not typed, a look that the journal does not keep.
 """
 
 from __future__ import annotations

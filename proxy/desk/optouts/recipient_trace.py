@@ -2,8 +2,6 @@
 
 It works with or without a running gate. Of a gate with several workers it reads the journals of all: a reply may reach another worker than the
 one that sent the message.
-
-In: a number, the place of the journal. Out: a ``OptOutTrace``, or ``CannotTrace`` with the cause. Never: a byte changed, the store.
 """
 
 from __future__ import annotations

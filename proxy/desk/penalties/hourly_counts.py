@@ -1,7 +1,6 @@
 """Keeps hourly counts of providers, and of signatures where rules ask.
 
-In: the running counts of GateCounters, the sums of SignatureCounters, the time. Out: journal records, from which a restart reads the counts
-again; counts over a stretch of hours. Never: work for a message, the clock, the meaning of a count (triggers.py).
+A restart reads the counts again from the journal. Never: work for a message, the clock, the meaning of a count (triggers.py).
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Declares the operations on penalties.
-
-In: people's decisions. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: what a trigger proposes
-(scheduler.py).
-"""
+"""Declares the operations on penalties."""
 
 from __future__ import annotations
 

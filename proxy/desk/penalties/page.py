@@ -1,7 +1,6 @@
 """Shows penalties, and everything that waits for a second person.
 
-In: proposals of others. Out: approvals, rejections, withdrawals; appeals noted, penalties lifted. Never: an approval by the proposal's author:
-the gate refuses it, and no button offers it.
+Never: an approval by the proposal's author: the gate refuses it, and no button offers it.
 """
 
 from __future__ import annotations

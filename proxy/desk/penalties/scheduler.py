@@ -1,7 +1,6 @@
 """Checks penalty triggers once a minute and keeps the penalties' orders.
 
-In: the gate's counters; time. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: how something is measured
-(triggers.py), work for a message.
+Never: how something is measured (triggers.py), work for a message.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 """Declares the operations that report on providers.
 
 A row has connections, limits, the rate now and over the last hour, refusals by reason, orders and penalties. What a provider asks about itself
-over HTTP is in own_endpoints.py.
-
-In: the gate's counters, binds, the order book, penalties, hourly counts. Out: a row for each provider, all about one; the sum of what several
-workers report. Never: a recipient; the loop blocked: a thousand providers are looked at some at a time.
+over HTTP is in own_endpoints.py. Never: a recipient; the loop blocked: a thousand providers are looked at some at a time.
 """
 
 from __future__ import annotations

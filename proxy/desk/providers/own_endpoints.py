@@ -1,9 +1,7 @@
 """Answers a provider's HTTP requests about itself.
 
-It may ask for its own refusals, its tasks, penalties and orders against it, and the rules in force.
-
-In: the provider of the token. Out: JSON or CSV of that provider alone. Never: another provider's data; a reason that reveals something about a
-person; the journal read in the gate's own process (a child process of the lowest priority reads it).
+Never: another provider's data; a reason that reveals something about a person; the journal read in the gate's own process (a child process of
+the lowest priority reads it).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Shows all providers and each on its own page, with actions.
 
-In: the gate's reports on providers. Out: a list that renews itself, one provider's page; suspensions, stops, kicks, proposals of penalties.
-Never: a number of a person; a penalty without a second person: a throttle or a long suspension is proposed, and another officer approves.
+Never: a penalty without a second person: a throttle or a long suspension is proposed, and another officer approves.
 """
 
 from __future__ import annotations

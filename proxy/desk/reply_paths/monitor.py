@@ -1,7 +1,6 @@
 """Feeds the book of reply paths (relay/effects/reply_paths.py).
 
-In: the gate's counters, replies, the ports of the settings, time. Out: the book up to date, gauges. Never: the rule by which a path is silent,
-work for one message.
+Never: the rule by which a path is silent, work for one message.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Declares the operations on reply paths and their probes.
 
-In: the book of reply paths; a port, test numbers of ``registries/test-numbers.csv``. Out: a row for each registered prefix; a probe begun; the
-last probe of each prefix. Never: the rule by which a path is silent, how a probe is sent (probes.py).
+Never: the rule by which a path is silent, how a probe is sent (probes.py).
 """
 
 from __future__ import annotations

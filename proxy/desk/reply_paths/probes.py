@@ -1,7 +1,6 @@
 """Sends probes and waits for the replies.
 
-In: a port, test numbers of ``registries/test-numbers.csv``; replies from carriers; time. Out: probes in the journal before they are reported;
-the path proven or dead; milliseconds end to end. Never: an opt-out of a test number, a rule asked about the gate's own text.
+Never: an opt-out of a test number, a rule asked about the gate's own text.
 
 A reply may reach another gate than the one that sent: each gate knows all probes, and the one that receives the reply writes it. The sender
 decides that none came. It reports nothing about a path whose carrier link was down meanwhile, or while the sender itself was down.

@@ -1,7 +1,6 @@
 """Gives rules the state of each reply path (``reply_path``).
 
-In: the book of reply paths, the registered prefixes, the rule sets in force. Out: Paths for these sets; a call when their decisions change.
-Never: work for a message. All paths are checked in slices, once in LOOK_S; a prefix at once when something happens to it.
+All paths are checked in slices, once in LOOK_S; a prefix at once when something happens to it. Never: work for a message.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Declares the operations on suppressed recipients, singly and by list.
 
-In: numbers, what they refuse, the source. Out: opt-outs in force, synced before they are acknowledged: of one person in the record, of many
-as a list. Never: half a list; the loop blocked for longer than a chunk takes.
+Never: half a list; the loop blocked for longer than a chunk takes.
 
 A list comes in lines of numbers behind the command (operations/number_chunks.py), then ``{"end": true, "numbers": 1000000}``. Each line is
 in the journal before the next is read; the last one puts all of it into force, or nothing.

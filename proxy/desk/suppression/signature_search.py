@@ -1,7 +1,6 @@
 """Finds signatures in one person's messages of the journal, by hash.
 
-In: a person, the settings that say where the journal is. Out: names for the hashes in the gate's report on the person. Never: a command that
-fails because the journal cannot be read: the hash stays, with the reason.
+Where the journal cannot be read no command fails: the hash stays, with the reason.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """Sums the gate's counters into a few rows for the pages.
 
-In: the gate's counters, binds, carrier accounts. Out: sums, the providers and rules with the most; the sum of several workers' answers.
 Never: all that /metrics has (a thousand providers are ten thousand rows there); a recipient; the loop blocked: a thousand rows at a time are
 summed.
 """

@@ -1,8 +1,4 @@
-"""Shows how the gate does now: verdicts, providers and rules.
-
-In: the counters of the last minutes, sampled in the console. Out: tiles, small charts, three short tables; renewed every two seconds.
-Never: a number of a person, a text.
-"""
+"""Shows how the gate does now: verdicts, providers and rules."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """Opens a journal for a command; records who looks up a person.
 
-In: a folder and the settings' keys; a command, who gives it and why. Out: a disk with its keys, exit 2 where a key file cannot be used; a
-synced record of the look, by the running gate or, where none runs, beside the archive. Never: a byte changed; an unrecorded look at a
-whole number.
+Never: a byte changed; an unrecorded look at a whole number.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Reads and writes tables as CSV or XLSX, with bounds.
 
-In: a file: CSV in UTF-8, GBK (GB 18030) or UTF-16 with its byte order mark, or XLSX. Out: the name of its encoding; rows of texts with their
-line; NotATable where it is none. Never: a formula's code, a picture, a macro; a device or a pipe read; more than fits into memory,
-however small the file was.
+Never: a formula's code, a picture, a macro; a device or a pipe read; more than fits into memory, however small the file was.
 """
 
 from __future__ import annotations

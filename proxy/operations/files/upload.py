@@ -1,8 +1,6 @@
 """Sends a file of numbers to the gate, all or nothing.
 
-In: a reader of the file, a command of the gate that takes numbers by key (operations/number_chunks.py). Out: the gate's answer, or
-the end of the
-command after each bad row is shown. Never: a row's meaning (number_list.py, desk/consents/command.py), half a file.
+Never: a row's meaning (number_list.py, desk/consents/command.py), half a file.
 """
 
 from __future__ import annotations
