@@ -18,8 +18,7 @@ from proxy.desk.complaints.book import BATCH_MAX, HIDDEN_DIGIT, CaseBook, Compla
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.operations import WithOrders
 from proxy.desk.suppression import operations as suppression
-from proxy.journal.encoding import pack
-from proxy.journal.records import messages, operator_actions
+from proxy.journal.records import messages
 from proxy.journal.records.complaints import OPEN, STATES, VALID, WITHDRAWN, Case, DeskEvent
 from proxy.model.message import Order, hash48
 from proxy.model.number import NotARecipient, mask, masked_repr, recipient_of
@@ -30,6 +29,7 @@ from proxy.operations import parameters
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Button, Lines, Operations, operation
+from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Amount, Choice, Flag, Id, Integer, Reason, Recipient, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, last_day, note, table_lines
@@ -253,9 +253,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         ]  # fmt: skip
         if export:
             about = f"{len(found)} cases {' '.join(filter(None, (state, provider, signature, advertiser)))}".rstrip()
-            await self._gate.safe(
-                self._gate.write(messages.OPERATED, pack(operator_actions.Operated(now, call.who, export, "", about)))
-            )
+            await record_command(self._gate, call, export, "", about)
         found.sort(key=lambda case: (case.state != OPEN, case.answer_by if case.state == OPEN else -case.decided, case.id))
         late, unanswered = self._book.overdue(now)
         return {
@@ -280,12 +278,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         if unmasked or to_find:
             call.demand(Permission.WHOLE, " --unmasked" if unmasked else "")
             command = "complaint show --unmasked" if unmasked else "complaint match"
-            said = pack(
-                operator_actions.Operated(
-                    self._gate.now(), call.who, command, why, f"case {id_}: {case.recipient or case.number}"
-                )
-            )
-            await self._gate.safe(self._gate.write(messages.OPERATED, said))
+            await record_command(self._gate, call, command, why, f"case {id_}: {case.recipient or case.number}")
         return self._with_clocks(case, whole=unmasked or to_find)
 
     def _with_clocks(self, case: Case, *, whole: bool = False) -> dict[str, Any]:

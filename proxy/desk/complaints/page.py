@@ -5,6 +5,8 @@ Never: a message taken for the one that was meant unless a person says so; a who
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
 from proxy.console import forms
@@ -141,12 +143,11 @@ forms.add_buttons(page, Complaints, case)
 @page.post("penalty/{id}", wants=Permission.ENTER, again=case)
 async def penalty(request: PageRequest) -> Response:
     """Proposes a penalty that names the case, for another officer to approve; the case notes it."""
-    number, step = request.path("id"), request.form("step")
-    share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
+    number = request.path("id")
     provider = (await request.ask("complaint.show", id=number))["provider"]
     made = await request.ask(
-        "penalty.propose", provider=provider, step=step, to=share, for_s=forms.duration_s(request.form("lasts"), "30d"),
-        basis=request.form("basis") or None, why=request.t("about_case", number=number, why=request.form("why"))[:500],
+        "penalty.propose", provider=provider, why=request.t("about_case", number=number, why=request.form("why"))[:500],
+        **penalty_terms(request),
     )  # fmt: skip
     await request.ask("complaint.note", id=number, what="proposed", why=f"{made['name']}: {request.form('why')}"[:500])
     return _to(request, "proposed")
@@ -158,6 +159,14 @@ async def evidence(request: PageRequest) -> Response:
     number, unmasked = request.path("id"), ["--unmasked"] if request.form("unmasked") else []
     options = [f"--case={number}", f"--why={request.form('why')}", *unmasked, "--json"]
     return await forms.download_of(request, f"case-{number}.zip", lambda out: ["evidence", "pack", f"--out={out}", *options])
+
+
+def penalty_terms(request: PageRequest) -> dict[str, Any]:
+    """The terms of a penalty that a form proposes."""
+    step = request.form("step")
+    share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
+    for_s = forms.duration_s(request.form("lasts"), "30d")
+    return {"step": step, "to": share, "for_s": for_s, "basis": request.form("basis") or None}
 
 
 def _to(request: PageRequest, words: str) -> Response:

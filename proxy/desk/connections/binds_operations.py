@@ -59,10 +59,6 @@ def _rows(answer: Answer) -> Iterator[str]:
     )  # fmt: skip
 
 
-def _kicked(answer: Answer) -> Iterator[str]:
-    return (f"kicked: {one['id']} {one['account']} ({one['provider']}) from {one['address']}" for one in answer["kicked"])
-
-
 class Binds(Operations, group="binds"):
     def __init__(self, gate: WithOrders) -> None:
         self._gate = gate
@@ -77,7 +73,8 @@ class Binds(Operations, group="binds"):
         return {"binds": [bind_row(bind, suspended) for bind in self._gate.binds()]}
 
     @operation(
-        Permission.OPERATE, answer={"kicked": [BIND]}, record="operated", text=_kicked,
+        Permission.OPERATE, answer={"kicked": [BIND]}, record="operated",
+        text=lambda answer: (f"kicked: {one['id']} {one['account']} ({one['provider']}) from {one['address']}" for one in answer["kicked"]),
         example='gate106 binds kick --account jia-2 --why "sends nonsense"',
     )  # fmt: skip
     async def kick(

@@ -10,7 +10,7 @@ import base64
 import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -18,14 +18,13 @@ import structlog
 from proxy.config.mapping_reader import Network, network_of, within
 from proxy.config.yaml_file import unknown
 from proxy.desk.operator_orders.operations import WATCH_S_MAX
-from proxy.journal.encoding import pack
-from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message
 from proxy.model.number import FIRST, Number
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Amount, Flag, Integer, Reason, Recipient, Seconds, Text
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of
@@ -109,8 +108,7 @@ class Tracing(Operations):
         if self._running >= TRACES_MAX:
             raise CommandRefused(f"{TRACES_MAX} traces are running already")
         command = "trace --full" if full else "trace"
-        body = pack(operator_actions.Operated(gate.now(), call.who, command, why, f"{selection} for {for_s:g} s"))
-        await gate.safe(gate.write(messages.OPERATED, body))
+        await record_command(gate, call, command, why, f"{selection} for {for_s:g} s")
         self._running += 1
         trace = _Trace(gate, selection, count, full, octets)
         try:
@@ -140,12 +138,13 @@ class Tracing(Operations):
                 continue
 
 
-class _Selection:
+class _Selection(NamedTuple):
     """Which PDUs are shown."""
 
-    def __init__(self, provider: str, carrier: str, person: int, network: Network | None) -> None:
-        self.provider, self.carrier, self.person, self.network = provider, carrier, person, network
-        self.digits = str(person).encode() if person else b""
+    provider: str
+    carrier: str
+    person: int
+    network: Network | None
 
     def __str__(self) -> str:
         """The filter in words, with the whole number, for the journal."""
@@ -187,6 +186,7 @@ class _Trace:
         self.waiting: deque[dict[str, Any]] = deque()
         self.came = asyncio.Event()
         self._gate, self._full, self._octets = gate, full, octets
+        self._digits = str(selection.person).encode()
         self._asked: OrderedDict[tuple[int, bool, bytes], None] = OrderedDict()
         self._claims: WeakKeyDictionary[Watched, str] = WeakKeyDictionary()
         """Whose a connection says to be that is not bound yet."""
@@ -203,7 +203,7 @@ class _Trace:
         """Takes a PDU. Called on the traffic's own path: cheap if it is not shown, and never raises."""
         if self.selection.provider and link.side == "provider" and self._owner(link, ours, data) != self.selection.provider:
             return
-        if self.selection.digits and not self._about_person(link, ours, data):
+        if self.selection.person and not self._about_person(link, ours, data):
             return
         if self._tokens < 1 or self.left <= 0 or len(self.waiting) >= WAITING_MAX:
             self.not_shown += 1
@@ -239,7 +239,7 @@ class _Trace:
         command, sequence = data[4:8], data[12:16]
         if command[0] & 0x80:
             return self._asked.pop((self._line(link), not ours, sequence), 0) is None
-        if self.selection.digits not in data:
+        if self._digits not in data:
             return False
         self._asked[self._line(link), ours, sequence] = None
         if len(self._asked) > ASKED_MAX:

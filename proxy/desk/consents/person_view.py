@@ -41,17 +41,15 @@ def consents_of(gate: Gate, person: int, data: bytes) -> list[dict[str, Any]]:
     withdrawals = record.withdrawals(data)
     found = []
     for batch in gate.store.consented.of(person):
-        proof = proofs.get(batch.number)
-        row = batch_row(batch) | ({"reply": _proof(proof)} if proof is not None else {})
+        row = batch_row(batch)
+        if (proof := proofs.get(batch.number)) is not None:  # the carrier's own record of a reply
+            row["reply"] = {name: getattr(proof, name) for name in ("time", "text", "port", "requested")} | {
+                "message": proof.request
+            }
         if (ended := _ended(batch, proof, refusals, withdrawals, registry)) is not None:
             row["ended"] = ended
         found.append(row)
     return found
-
-
-def _proof(one: ConsentGiven) -> dict[str, Any]:
-    """The carrier's own record of a reply."""
-    return {"time": one.time, "text": one.text, "port": one.port, "message": one.request, "requested": one.requested}
 
 
 def _ended(

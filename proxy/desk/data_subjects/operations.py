@@ -23,7 +23,6 @@ from proxy.desk.suppression.signature_search import with_journal_names
 from proxy.i18n.text import Bilingual
 from proxy.journal.records.complaints import Case
 from proxy.journal.records.consents import ConsentChange
-from proxy.journal.records.doubtful_replies import Doubtful
 from proxy.model.message import Category
 from proxy.model.number import FIRST, LAST, Number, mask
 from proxy.model.recipient import Entry
@@ -146,7 +145,9 @@ class DataSubjects(
                 self._sender(one.signature, look_up) | {"text": one.text if unmasked else mask_numbers(one.text)}
                 for one in seen.refused_texts()
             ],
-            "doubtful_replies": [_doubtful(one, whole=unmasked) for one in gate.inbox.of(person)],
+            "doubtful_replies": [
+                {"at": one.time, "port": one.port, "text": one.text if unmasked else mask_numbers(one.text)} for one in gate.inbox.of(person)
+            ],
             "complaints": [_complaint(one, whole=unmasked) for one in gate.cases.of(person)],
             "forgotten": gate.store.erased.has(person),
             "journal_days": self._retention.keep.days,
@@ -266,10 +267,6 @@ class DataSubjects(
 def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
     said = {name: getattr(case, name) for name in ("id", "source", "reference", "came", "state", "provider", "message")}
     return said | {"text": shown_text(case, whole=whole)}
-
-
-def _doubtful(reply: Doubtful, *, whole: bool) -> dict[str, Any]:
-    return {"at": reply.time, "port": reply.port, "text": reply.text if whole else mask_numbers(reply.text)}
 
 
 def _cases_stay(count: int, now: float) -> dict[str, Any]:

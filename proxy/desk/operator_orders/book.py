@@ -31,7 +31,7 @@ class OrderBook:
         self._orders = orders
         self._write = write
         self._changed = changed
-        self._by_id = {number: unpack(operator_actions.Ordered, body).order for number, body in sorted(orders.held.items())}
+        self._by_id = self._read()
         self._unwritten: list[int] = []
         """Orders that are over and not written yet: until then a restart would find them, and so does the store."""
 
@@ -51,15 +51,17 @@ class OrderBook:
 
     def reread(self) -> None:
         """Another gate gave or lifted orders: takes them from the store."""
-        self._by_id = {
-            number: unpack(operator_actions.Ordered, body).order for number, body in sorted(self._orders.held.items())
-        }
+        self._by_id = self._read()
         self._changed()
+
+    def _read(self) -> dict[int, Order]:
+        return {number: unpack(operator_actions.Ordered, body).order for number, body in sorted(self._orders.held.items())}
 
     def lift(self, order: Order, now: float, who: str, why: str) -> int:
         """Ends an order before its time; where that is recorded. JournalDown: then it stays."""
         sequence = self._write(messages.LIFTED, pack(operator_actions.Lifted(now, order.id, who, why)))
-        self._forget(order.id)
+        self._by_id.pop(order.id, None)
+        self._orders.drop(order.id)
         self._changed()
         return sequence
 
@@ -92,7 +94,3 @@ class OrderBook:
 
     def find(self, number: int) -> Order | None:
         return self._by_id.get(number)
-
-    def _forget(self, number: int) -> None:
-        self._by_id.pop(number, None)
-        self._orders.drop(number)

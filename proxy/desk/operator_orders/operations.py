@@ -125,10 +125,6 @@ def _stopped(answer: Answer) -> Iterator[str]:
         yield f"{next(given(answer))} (`gate106 stop lift {answer['name']}` ends it)"
 
 
-def _in_shadow(answer: Answer) -> Iterator[str]:
-    yield f"{answer['name']}: {about(answer)} in shadow until {format_time(answer['until'])} (`gate106 shadow off` ends it)"
-
-
 def _words(help_: str, flag: str = "") -> List:
     return List(help_, Text(""), flag=flag)
 
@@ -291,7 +287,8 @@ class Suspensions(OrderOperations):
 
 class Shadow(OrderOperations, group="shadow"):
     @operation(
-        Permission.OPERATE, name="shadow", answer=ORDER, record="ordered", text=_in_shadow,
+        Permission.OPERATE, name="shadow", answer=ORDER, record="ordered",
+        text=lambda one: [f"{one['name']}: {about(one)} in shadow until {format_time(one['until'])} (`gate106 shadow off` ends it)"],
         example='gate106 shadow --for 30m --why "the new caps refuse too much"',
     )  # fmt: skip
     async def shadow(

@@ -144,10 +144,6 @@ def decided_lines(answer: Answer) -> Iterator[str]:
     yield f"row {answer['row']}: {answer['says']}, {answer['replies']} replies: {done}{future}"
 
 
-def _ended(answer: Answer) -> Iterator[str]:
-    yield f"row {answer['row']}: the decision {answer['says']} stands no more"
-
-
 class DoubtfulReplies(Operations, group="optout"):
     def __init__(self, gate: WithInbox) -> None:
         self._gate = gate
@@ -309,7 +305,8 @@ class DoubtfulReplies(Operations, group="optout"):
                 tally.apart.refused(reply.provider, int(one.value, 16))
 
     @operation(
-        Permission.ENTER, answer={"row": str, "says": str}, record="decision", text=_ended,
+        Permission.ENTER, answer={"row": str, "says": str}, record="decision",
+        text=lambda answer: [f"row {answer['row']}: the decision {answer['says']} stands no more"],
         button=Button("{row}/end", then="/doubtful?state=standing"),
         example='gate106 optout end-standing 4f1c09d2a7be --why "the shop asks something else now"',
     )  # fmt: skip

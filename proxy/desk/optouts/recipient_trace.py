@@ -60,7 +60,7 @@ def trace_optouts(number: str, config: Path, folder: Path | None, now: float) ->
 
 def _trace(folders: Sequence[Path], ring: KeyRing, recipient: int, now: float, registry: Registry) -> OptOutTrace:
     left, nodes = TRIES, [_node_of(folder) for folder in folders]
-    read = PduReaders(_text, _signature, _hash, _subcategory, _about(registry))
+    read = PduReaders(_text, _signature, lambda name: hash48(normal_signature(name)), _subcategory, _about(registry))
     while True:
         left -= 1
         try:
@@ -112,10 +112,6 @@ def _about(registry: Registry) -> About:
         return naming.fields(refusal, naming.by_registry(registry, naming.by_names(signatures, naming.knows_none(naming.GONE))))
 
     return about
-
-
-def _hash(name: str) -> int:
-    return hash48(normal_signature(name))
 
 
 def _subcategory(entry: Entry) -> str:

@@ -55,10 +55,6 @@ def _line(what: str) -> Any:
     return lambda answer: [f"penalty {answer['id']}: {what}"]
 
 
-def _proposed(answer: Answer) -> Iterator[str]:
-    yield f"penalty {answer['id']}: {_step(answer)} of {answer['of']} waits (gate106 penalty approve {answer['id']})"
-
-
 def _approved(answer: Answer) -> Iterator[str]:
     in_force = f"in force until {format_time(answer['until'])}"
     done = in_force if answer["state"] == IN_FORCE else "waits for a second person, you stand for it"
@@ -122,7 +118,8 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
         return penalty_row(self._gate.penalties.find(id_))
 
     @operation(
-        Permission.ENTER, answer=PENALTY, record="penalized", text=_proposed,
+        Permission.ENTER, answer=PENALTY, record="penalized",
+        text=lambda one: [f"penalty {one['id']}: {_step(one)} of {one['of']} waits (gate106 penalty approve {one['id']})"],
         example='gate106 penalty propose --provider jia --step throttle --to 0.5 --for 30d --why "12321, October"',
     )  # fmt: skip
     async def propose(

@@ -156,7 +156,7 @@ def _subjects(
                 together.setdefault(subject, {})[signed] = None
         yield None
     for subject, keys in together.items():
-        yield subject, partial(counting.by_signature.of, tuple(keys))
+        yield subject, partial(counting.by_signature.sum_of, tuple(keys))
 
 
 def _subject(trigger: Trigger, signed: Signed, covered: Collection[str], advertiser_of: Callable[[int], str]) -> Subject | None:

@@ -150,9 +150,10 @@ def _not_in_the_calendar(moment: str) -> str:
 def _child(argv: list[str]) -> tuple[int, bytes, str]:
     """(exit code, what it said, what was wrong)."""
     command = [sys.executable, "-m", "proxy", "provider", *argv]
+    without_tokens = {name: value for name, value in os.environ.items() if not name.startswith("GATE106_TOKEN")}
     try:
         child = subprocess.Popen(  # noqa: S603 # our own program, arguments checked above
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=without_tokens
         )
         with child:
             os.setpriority(os.PRIO_PROCESS, child.pid, 19)
@@ -164,11 +165,6 @@ def _child(argv: list[str]) -> tuple[int, bytes, str]:
     except OSError as error:
         return 1, b"", str(error)
     return child.returncode, out, errors.decode("utf-8", "replace").strip().removeprefix("gate106: ")
-
-
-def _environment() -> dict[str, str]:
-    """This process's environment without tokens."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GATE106_TOKEN")}
 
 
 def _provider(request: Request) -> str:

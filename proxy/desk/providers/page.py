@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.page import Page, PageRequest, whole_number
+from proxy.desk.complaints.page import PENALTIES, SHARES, penalty_terms
 from proxy.journal.records.penalties import LADDER
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
@@ -24,8 +25,6 @@ page = Page("providers", "/providers", wants=Permission.SEE, place=40)
 LIMIT = 50
 STOPS = ("1h", "4h", "24h", "3d", "7d", "30d")
 SUSPENSIONS = ("4h", "24h", "3d", "7d", "30d", "90d")
-PENALTIES = ("7d", "30d", "90d", "180d", "366d")
-SHARES = ("0.75", "0.5", "0.25", "0.1")
 WATCH_S = 10.0
 MINUTES, MINUTE_S = 60, 60.0
 
@@ -127,12 +126,7 @@ async def kick(request: PageRequest) -> Response:
 
 @page.post("one/{name}/penalty", wants=Permission.ENTER, again=one)
 async def penalty(request: PageRequest) -> Response:
-    step = request.form("step")
-    share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
-    return await _done(
-        request, "penalty.propose", "proposed", step=step, to=share, for_s=forms.duration_s(request.form("lasts"), "30d"),
-        basis=request.form("basis") or None,
-    )  # fmt: skip
+    return await _done(request, "penalty.propose", "proposed", **penalty_terms(request))
 
 
 async def _done(request: PageRequest, command: str, words: str, **arguments: Any) -> Response:

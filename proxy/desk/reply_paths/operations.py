@@ -139,23 +139,20 @@ def _probe_cells(one: Mapping[str, Any]) -> Sequence[object]:
     )  # fmt: skip
 
 
-def _probe_lines(answer: Answer) -> Iterator[str]:
-    return table_lines(PROBE_COLUMNS, map(_probe_cells, answer["probes"]), "no port was probed")
-
-
 class PathProbes(Operations, group="optout"):
     def __init__(self, gate: Gate, prober: Prober) -> None:
         self._gate, self._prober = gate, prober
 
     @operation(
-        Permission.LOOK, answer={"at": float, "probes": [PROBE]}, get=True, lines="probe", under="probes", text=_probe_lines,
+        Permission.LOOK, answer={"at": float, "probes": [PROBE]}, get=True, lines="probe", under="probes",
+        text=lambda answer: table_lines(PROBE_COLUMNS, map(_probe_cells, answer["probes"]), "no port was probed"),
         example="gate106 optout probes",
     )  # fmt: skip
     async def probes(self, call: Call) -> Answer:
         """List the last probe of each port prefix, the newest first."""
-        found = self._prober.probes.all()
+        found, ports = self._prober.probes.all(), self._gate.relay.directory.ports
         for probe in found:
-            await call.say({"probe": probe_row(probe, self._owner(probe))})
+            await call.say({"probe": probe_row(probe, ports.longest(probe.port)[1])})
         return {"at": self._gate.now(), "probes": len(found)}
 
     @operation(Permission.ENTER, answer=PROBE, record="probe", by_hand="it prints what happens as it happens")
@@ -225,6 +222,3 @@ class PathProbes(Operations, group="optout"):
         if len(rows) > NUMBERS_MAX:
             raise CommandRefused(f"to: there are {len(rows)} test numbers: say which, at most {NUMBERS_MAX}")
         return rows
-
-    def _owner(self, probe: Probe) -> str:
-        return self._gate.relay.directory.ports.longest(probe.port)[1]

@@ -84,7 +84,9 @@ class Prober:
             problem = pending.send(lane)
             if not problem and lane is not None:
                 lanes.append(lane)
-            probe = self._current(probe).with_try(place, sent_at=0.0 if problem else gate.now(), problem=problem)
+            probe = (self.probes.find(probe.prefix) or probe).with_try(
+                place, sent_at=0.0 if problem else gate.now(), problem=problem
+            )
             self._put(probe)
         self._live[probe.prefix] = now_s() + probe.within_s, lanes
         return self._settle(probe)
@@ -182,9 +184,6 @@ class Prober:
             self._proved(probe.prefix, probe.ended_at, False)
         self._wake()
         return probe
-
-    def _current(self, probe: Probe) -> Probe:
-        return self.probes.find(probe.prefix) or probe
 
     def _put(self, probe: Probe) -> bool:
         """Whether it is written; a tick tries again what ends."""

@@ -65,14 +65,11 @@ class PathStates:
         some = next(self._looking, None)
         if some is None and now_s >= self._look_s:
             self._look_s = now_s + LOOK_S
-            self._looking = self._pieces()
+            prefixes = self._registered()
+            self._looking = (prefixes[start : start + SLICE] for start in range(0, len(prefixes), SLICE))
             some = next(self._looking, None)
         if some and self._update(some, now):
             self._changed()
-
-    def _pieces(self) -> Iterator[list[str]]:
-        prefixes = self._registered()
-        return (prefixes[start : start + SLICE] for start in range(0, len(prefixes), SLICE))
 
     def _registered(self) -> list[str]:
         return list(self._gate.relay.directory.ports.owners)
