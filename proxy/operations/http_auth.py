@@ -149,10 +149,10 @@ class HttpAuth:
         """
         match = _HOST.fullmatch(name.lower())
         said = match[1] if match else None
-        return said is not None and (not _DOT.search(said) or _is_address(said.strip("[]")) or said.rstrip(".") in self._names)
+        return said is not None and (not _DOT.search(said) or is_address(said.strip("[]")) or said.rstrip(".") in self._names)
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:

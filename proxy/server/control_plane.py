@@ -40,8 +40,8 @@ from proxy.desk.penalties.operations import Penalties
 from proxy.desk.penalties.scheduler import PenaltyScheduler
 from proxy.desk.providers import own_endpoints as provider
 from proxy.desk.providers.operations import MinuteCounts, ProviderReports
-from proxy.desk.reply_paths import probes, states
-from proxy.desk.reply_paths.monitor import ReplyPathMonitor
+from proxy.desk.reply_paths import probes
+from proxy.desk.reply_paths.monitor import PathStates, ReplyPathMonitor
 from proxy.desk.reply_paths.operations import PathProbes, ReplyPathList
 from proxy.desk.revisions.operations import RecentHits, Rules
 from proxy.desk.revisions.rule_deployment import RuleDeployment
@@ -142,7 +142,7 @@ class ControlPlane:
         book = ReplyPaths(store.reply_paths, self.write_unreplicated, self.write_all if store.shared else None, store.node)
         self.reply_paths = ReplyPathMonitor(self, book)
         self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
-        self.path_states = states.PathStates(self, book, self._apply_orders)
+        self.path_states = PathStates(self, book, self._apply_orders)
         self._taps = Taps(providers.turns)
         self._recent_rules = RecentHits(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -140,22 +139,22 @@ async def _read_request(request: Request, operation: Operation | Program) -> tup
         given = from_query(operation.offered, request.query_params.multi_items())
     elif request.query_params:
         raise BadArgument("nothing is said in the address here: what is asked for stands in the body")
-    elif (body := await _body(request, JSON_BYTES_MAX)) and _is_json(request.headers):
+    elif body := await _body(request, JSON_BYTES_MAX):
+        if _media_type(request) != JSON:
+            raise ErrorAnswer(415, f"the body is {JSON}")
         given = object_of(body)
     check_values(operation.offered, given)
     return given, await _file(request) if takes_file else b""
 
 
 async def _file(request: Request) -> bytes:
-    if request.headers.get("content-type", BODY).partition(";")[0].strip().lower() != BODY:
+    if _media_type(request, BODY) != BODY:
         raise ErrorAnswer(415, f"the body is a file: {BODY}")
     return await _body(request, FILE_BYTES_MAX)
 
 
-def _is_json(headers: Headers) -> bool:
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise ErrorAnswer(415, f"the body is {JSON}")
-    return True
+def _media_type(request: Request, default: str = "") -> str:
+    return request.headers.get("content-type", default).partition(";")[0].strip().lower()
 
 
 async def _body(request: Request, maximum: int) -> bytes:

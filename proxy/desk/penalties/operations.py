@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from proxy.config.yaml_file import unknown
 from proxy.journal.records.penalties import IN_FORCE, LADDER, PROPOSED, STATES, THROTTLE, Penalty, Subject
 from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
-from proxy.operations.declaration import Answer, Button, Operations, operation
+from proxy.operations.declaration import PDF, Answer, Button, Operations, Program, command, operation
 from proxy.operations.parameters import Amount, Choice, Id, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
-from proxy.operations.terminal import format_time, table_lines
+from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, format_time, print_answer, table_lines
 
 if TYPE_CHECKING:
     from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
 
 LEAST_S = 1.0
+ANNEX_S = 92 * 86_400.0
+"""Complaints that came within this time before the proposal are the annex of a penalty's letter."""
 FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
 LAPSES_S = 7 * 86_400.0
 LISTED_MAX = 1000
@@ -172,8 +177,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     )
     async def approve(self, call: Call, id_: PenaltyId) -> Answer:
         """Approve a penalty, as another person than its author."""
-        gate = self._gate
-        return await self._settled(*gate.penalties.approve(id_, call.asker, call.known, gate.now(), call.who))
+        return await self._settled(*self._gate.penalties.approve(id_, call.asker, call.known, self._gate.now(), call.who))
 
     @operation(
         Permission.APPROVE, answer=PENALTY, record="penalized", text=_line("rejected"), button=Button("one/{id}/reject", (PROPOSED,)),
@@ -181,8 +185,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     )  # fmt: skip
     async def reject(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """Reject a proposal: what it measured does not count against the provider again."""
-        gate = self._gate
-        return await self._settled(*gate.penalties.reject(id_, call.asker, gate.now(), call.who, why))
+        return await self._settled(*self._gate.penalties.reject(id_, call.asker, self._gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, answer=PENALTY, record="penalized", text=_line("withdrawn"), button=Button("one/{id}/withdraw", (PROPOSED,)),
@@ -190,8 +193,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     )  # fmt: skip
     async def withdraw(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """Take back what you have proposed yourself, before anybody has decided it."""
-        gate = self._gate
-        return await self._settled(*gate.penalties.withdraw(id_, call.asker, gate.now(), call.who, why))
+        return await self._settled(*self._gate.penalties.withdraw(id_, call.asker, self._gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, answer=PENALTY, record="penalized", text=_line("appeal noted"), button=Button("one/{id}/appeal", (IN_FORCE,)),
@@ -199,8 +201,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     )  # fmt: skip
     async def appeal(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """Note that the provider appeals. It stops nothing: to grant the appeal, lift the penalty."""
-        gate = self._gate
-        return await self._settled(*gate.penalties.appeal(id_, gate.now(), call.who, why))
+        return await self._settled(*self._gate.penalties.appeal(id_, self._gate.now(), call.who, why))
 
     @operation(
         Permission.APPROVE, answer=PENALTY, record="penalized", text=_line("lifted"), button=Button("one/{id}/lift", (IN_FORCE,)),
@@ -208,11 +209,45 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     )  # fmt: skip
     async def lift(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """End a penalty before its time: what was taken is given back at once."""
-        gate = self._gate
-        return await self._settled(*gate.penalties.lift(id_, gate.now(), call.who, why))
+        return await self._settled(*self._gate.penalties.lift(id_, self._gate.now(), call.who, why))
 
     async def _settled(self, penalty: Penalty, sequence: int) -> Answer:
         gate = self._gate
         self._scheduler.settle(penalty, gate.now())
         await gate.safe(sequence)
         return penalty_row(gate.penalties.find(penalty.id))
+
+
+@command(
+    "penalty letter",
+    Program(permission=Permission.LOOK, out="--out", media=PDF),
+    example="gate106 penalty letter 3 --out letter-jia.pdf",
+)
+def letter(
+    id_: Annotated[str, PENALTY_ID],
+    out: Annotated[Path, typer.Option("--out", help="The PDF to write.")],
+    config: Config = CONFIG,
+    control: Control = None,
+    json: Json = False,
+) -> None:
+    """Write the letter to the provider: what was measured, what it rests on, what follows; valid complaints as annex, numbers masked."""
+    import time
+
+    from proxy.desk.evidence import evidence_pdf
+    from proxy.runtime import hardening
+
+    answer = ask(config, control, "penalty.show", id=id_)
+    if not answer["since"] and answer["state"] != "proposed":
+        fail(f"penalty {answer['id']} never came into force ({answer['state']}): there is nothing to tell its provider")
+    whose = {"provider": answer["provider"] or None} | ({answer["by"]: answer["value"]} if answer["by"] else {})
+    began = answer["events"][0]["time"]
+    listed = ask(config, control, "complaint.list", export="penalty letter", state="valid", limit=1000, **whose)["cases"]
+    rests_on = [one for one in listed if began - ANNEX_S <= one["came"] <= began]
+    try:
+        with hardening.create_private_file(out) as file:
+            file.write(evidence_pdf.letter(answer, rests_on, time.time()))
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    draft = " (a draft: nobody has approved it yet)" if answer["state"] == "proposed" else ""
+    about = f"{out}: penalty {answer['id']} of {answer['of']}, {len(rests_on)} complaints{draft}"
+    print_answer({"file": str(out), "cases": len(rests_on), "draft": bool(draft)}, json, [about])
