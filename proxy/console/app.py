@@ -55,13 +55,9 @@ class App:
     """The application: all pages and what they share."""
 
     def __init__(
-        self,
-        console: Console,
-        asking: GateClient,
-        sampling: Sampling,
-        clock: Callable[[], float] = time.monotonic,
+        self, console: Console, asking: GateClient, sampling: Sampling, clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.asking, self.sampling, self.clock, self.wall = asking, sampling, clock, wall
         self.pages = found_pages()
         self.sessions = Sessions()

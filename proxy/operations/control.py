@@ -84,15 +84,9 @@ Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]
 
 class ControlServer(ControlSocket):
     def __init__(
-        self,
-        path: Path,
-        commands: Mapping[str, Handler],
-        authorization: Authorization | None = None,
-        group: str = "",
-        front: int = 0,
-        *,
-        wanted: Mapping[str, Permission],
-    ) -> None:
+        self, path: Path, commands: Mapping[str, Handler], authorization: Authorization | None = None, group: str = "",
+        front: int = 0, *, wanted: Mapping[str, Permission],
+    ) -> None:  # fmt: skip
         """``wanted``: each command's permission; a command without one is not served. ``group``: its accounts may open the socket, too.
         ``front``: process id of the gate's supervisor, which names the client it asks for; 0: there is none."""
         super().__init__(path, group, self._answer)

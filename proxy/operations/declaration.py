@@ -168,12 +168,9 @@ def _named(cls: type[Operations], method: Any) -> Operation:
     declared: Operation = method.declared
     word = method.__name__.rstrip("_").replace("_", "-")
     named = replace(
-        declared,
-        name=declared.name or ".".join(filter(None, (cls.group, word))),
-        summary=inspect.getdoc(method) or "",
-        function=method,
-        parameters=parameters_of(method),
-    )
+        declared, name=declared.name or ".".join(filter(None, (cls.group, word))), summary=inspect.getdoc(method) or "",
+        function=method, parameters=parameters_of(method),
+    )  # fmt: skip
     method.declared = named
     return named
 

@@ -50,13 +50,9 @@ class HttpRoute(NamedTuple):
 
 class HttpServer(Listener):
     def __init__(
-        self,
-        metrics: Metrics,
-        not_ready: Callable[[], list[str]],
-        guard: HttpAuth,
-        notes: Callable[[], list[str]] = list,
+        self, metrics: Metrics, not_ready: Callable[[], list[str]], guard: HttpAuth, notes: Callable[[], list[str]] = list,
         more: Mapping[str, HttpRoute] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """``not_ready``: why traffic should go elsewhere; an empty list: the gate is ready. ``notes``: what an operator should fix although
         it is ready: a mistake in the rules must not take every node out of service. ``more``: further paths."""
         self._guard = guard

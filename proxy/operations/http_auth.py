@@ -69,24 +69,16 @@ def hash_token(token: str) -> str:
 
 class HttpAuth:
     def __init__(
-        self,
-        addresses: Sequence[Network],
-        tokens: Sequence[Token] = (),
-        people: Sequence[Person] = (),
-        providers: Sequence[Provider] = (),
-        names: Sequence[str] = (),
-    ) -> None:
+        self, addresses: Sequence[Network], tokens: Sequence[Token] = (), people: Sequence[Person] = (),
+        providers: Sequence[Provider] = (), names: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._lockout = Lockout()
         self.use(addresses, tokens, people, providers, names)
 
     def use(
-        self,
-        addresses: Sequence[Network],
-        tokens: Sequence[Token],
-        people: Sequence[Person] = (),
-        providers: Sequence[Provider] = (),
-        names: Sequence[str] = (),
-    ) -> None:
+        self, addresses: Sequence[Network], tokens: Sequence[Token], people: Sequence[Person] = (),
+        providers: Sequence[Provider] = (), names: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         """Replaces everything; locked-out addresses stay locked out. ``names``: host names of this gate, for requests without a token."""
         self._names = frozenset((socket.gethostname().lower(), *(one.lower() for one in names)))
         self._addresses = tuple(addresses)

@@ -59,14 +59,9 @@ class Numbers(Protocol):
 
 
 async def receive_numbers(
-    gate: Gate,
-    call: Call,
-    into: Numbers,
-    keys: int,
-    most: int,
-    kind: int,
+    gate: Gate, call: Call, into: Numbers, keys: int, most: int, kind: int,
     chunk_of: Callable[[int, int, bytes], Chunk | ListChunk],
-) -> None:
+) -> None:  # fmt: skip
     """Journals all of a file as it arrives, in records of ``kind``; ``chunk_of``: (key, chunk, bitmap) → a record. CommandRefused if the
     count at its end is wrong or exceeds ``most``: then nothing of it is in force."""
     unsynced = 0

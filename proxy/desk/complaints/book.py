@@ -114,16 +114,9 @@ class CaseBook:
         return list(fresh.values()), known
 
     def drafts(
-        self,
-        source: str,
-        batch: str,
-        complaints: Iterable[Complaint],
-        due: DueDays,
-        holidays: Holidays,
-        now: float,
-        who: str,
+        self, source: str, batch: str, complaints: Iterable[Complaint], due: DueDays, holidays: Holidays, now: float, who: str,
         why: str,
-    ) -> Iterator[tuple[Case, bytes]]:
+    ) -> Iterator[tuple[Case, bytes]]:  # fmt: skip
         """Cases for these complaints, numbered from the next on, each with the body of its record; not filed yet, so this may be done in
         slices."""
         complaints = list(complaints)

@@ -31,18 +31,10 @@ BIND = SharedSchema(
 def bind_row(bind: BindLink, suspended: Mapping[str, str]) -> dict[str, Any]:
     provider = bind.access.provider.name
     return {
-        "id": bind.number,
-        "provider": provider,
-        "account": bind.access.account.system_id,
-        "type": bind.kind,
-        "address": bind.peer,
-        "since": bind.since,
-        "unanswered": bind.unanswered,
-        "window": bind.window,
-        "tps": round(bind.tps, 1),
-        "unread_bytes": bind.unread_bytes,
-        "suspended": suspended.get(provider, ""),
-    }
+        "id": bind.number, "provider": provider, "account": bind.access.account.system_id, "type": bind.kind, "address": bind.peer,
+        "since": bind.since, "unanswered": bind.unanswered, "window": bind.window, "tps": round(bind.tps, 1),
+        "unread_bytes": bind.unread_bytes, "suspended": suspended.get(provider, ""),
+    }  # fmt: skip
 
 
 def _rows(answer: Answer) -> Iterator[str]:

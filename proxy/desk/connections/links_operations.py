@@ -38,14 +38,10 @@ def _link_row(account: CarrierAccountView, slot: int) -> dict[str, Any]:
     up = link is not None and link.session.bound
     state = ("draining" if up else "drained") if slot in account.drained else "up" if up else "down"
     return {
-        "name": f"{account.name}/{slot}",
-        "carrier": account.name,
-        "type": account.kind_of(slot),
-        "state": state,
-        "in_flight": link.in_flight if link is not None else 0,
-        "window": link.session.window if link is not None else 0,
+        "name": f"{account.name}/{slot}", "carrier": account.name, "type": account.kind_of(slot), "state": state,
+        "in_flight": link.in_flight if link is not None else 0, "window": link.session.window if link is not None else 0,
         "since": link.since if link is not None and up else 0.0,
-    }
+    }  # fmt: skip
 
 
 def _rows(answer: Answer) -> Iterator[str]:

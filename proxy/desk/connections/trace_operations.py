@@ -248,15 +248,10 @@ class _Trace:
 
     def _described(self, link: Watched, ours: bool, frame: Frame) -> dict[str, Any]:
         row: dict[str, Any] = {
-            "at": self._gate.now(),
-            "side": link.side,
-            "link": link.label,
-            "line": self._line(link),
-            "direction": "out" if ours else "in",
-            "command": frame.name,
-            "sequence": frame.sequence_number,
+            "at": self._gate.now(), "side": link.side, "link": link.label, "line": self._line(link),
+            "direction": "out" if ours else "in", "command": frame.name, "sequence": frame.sequence_number,
             "bytes": len(frame.data),
-        }
+        }  # fmt: skip
         if frame.command_id & RESPONSE:
             row["status"] = status_name(frame.command_status)
         content, fields = _content(frame)

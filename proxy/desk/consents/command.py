@@ -91,12 +91,9 @@ def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
     advertiser, category = read_csv_cell(said.get("advertiser", "")), said.get("category", "")
     given, until = said.get("given", ""), said.get("until", "")
     return NumberTerms(
-        advertiser or default.advertiser,
-        category or default.category,
-        _moment(given, "given") if given else default.given,
-        _end(until, "until") if until else default.until,
-        said.get("version", "") or default.version,
-    )
+        advertiser or default.advertiser, category or default.category, _moment(given, "given") if given else default.given,
+        _end(until, "until") if until else default.until, said.get("version", "") or default.version,
+    )  # fmt: skip
 
 
 def _moment(text: str, name: str) -> int:

@@ -230,12 +230,9 @@ class ConsentOperations(Operations, group="consent"):
         first = consented.find(event.batches[0])
         missing = first is not None and first.missing_proof
         return {
-            "batches": list(event.batches),
-            "numbers": incoming.numbers,
-            "new": new,
-            "due": incoming.batch.due if missing else 0,
+            "batches": list(event.batches), "numbers": incoming.numbers, "new": new, "due": incoming.batch.due if missing else 0,
             "enforced": enforced(gate),
-        }
+        }  # fmt: skip
 
     # -- what becomes of batches
 

@@ -182,22 +182,12 @@ class DoubtfulReplies(Operations, group="optout"):
         """``late``: an open one that came before then is older than a working day."""
         first, held = row.first, row.holder.held
         return {
-            "row": f"{row.key:012x}",
-            "state": OPEN if row.open else LAPSED,
-            "words": shown(first.text),
-            "replies": row.replies,
-            "people": row.people,
-            "holding": row.holding,
-            "then": "" if not held else "pass" if held[0].expiry else "refuse",
-            "until": row.holder.time + HOLD_S,
-            "oldest": first.time,
-            "late": first.time < late,
-            "to": mask(first.recipient),
-            "port": first.port,
-            "provider": first.provider,
-            "answered": self._answered(first.context, first.answered),
+            "row": f"{row.key:012x}", "state": OPEN if row.open else LAPSED, "words": shown(first.text), "replies": row.replies,
+            "people": row.people, "holding": row.holding, "then": "" if not held else "pass" if held[0].expiry else "refuse",
+            "until": row.holder.time + HOLD_S, "oldest": first.time, "late": first.time < late, "to": mask(first.recipient),
+            "port": first.port, "provider": first.provider, "answered": self._answered(first.context, first.answered),
             "held": [{"scope": one.scope, "value": one.value} | fields(one, self._known) for one in held],
-        }
+        }  # fmt: skip
 
     def _answered(self, context: ReplyContext, text: str) -> dict[str, Any]:
         """The message that was answered; empty fields if there was none or it is not known any more."""

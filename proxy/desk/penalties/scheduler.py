@@ -46,12 +46,9 @@ class WithPenalties(WithCases, Protocol):
 
 class PenaltyScheduler:
     def __init__(
-        self,
-        gate: WithPenalties,
-        hours: ProviderHours,
-        apart: SignatureHours,
+        self, gate: WithPenalties, hours: ProviderHours, apart: SignatureHours,
         paths: Callable[[str], Mapping[str, str]] = lambda provider: {},
-    ) -> None:
+    ) -> None:  # fmt: skip
         """``paths``: by provider, the state of the reply path of each of its port prefixes."""
         self._gate = gate
         self._hours, self._apart, self._paths = hours, apart, paths

@@ -306,14 +306,9 @@ async def suppress(
 
 
 async def change_record(
-    gate: Gate,
-    recipient: int,
-    added: tuple[OptOut, ...],
-    wanted: Any,
-    who: str,
-    why: str,
+    gate: Gate, recipient: int, added: tuple[OptOut, ...], wanted: Any, who: str, why: str,
     beside: AccompanyingRecord | None = None,
-) -> SuppressionChange:
+) -> SuppressionChange:  # fmt: skip
     """Changes one record; returns when that, and the record ``beside`` it, are synced."""
     listed = gate.store.listed
     return await change_recipient(

@@ -86,12 +86,9 @@ class NumberFile(FileFaults):
 
 
 def read_number_file(
-    path: Path,
-    default: K,
-    tell: Callable[[int], None] = lambda _: None,
-    columns: Sequence[str] = COLUMNS,
+    path: Path, default: K, tell: Callable[[int], None] = lambda _: None, columns: Sequence[str] = COLUMNS,
     key_of: Callable[[Mapping[str, str], K], K] | None = None,
-) -> NumberFile:
+) -> NumberFile:  # fmt: skip
     """Reads a whole file. ``tell`` is called with the bytes read so far. ``columns``: columns with a meaning where the first row is a
     header; ``key_of``: reads their cells, or raises ValueError. OSError."""
     is_regular(path)
@@ -182,13 +179,9 @@ def _csv_rows(people: NumberFile, text: Iterator[str]) -> Iterator[tuple[int, li
 
 
 def _read_rows(
-    people: NumberFile,
-    rows: Iterator[tuple[int, list[str]]],
-    default: K,
-    columns: Sequence[str],
-    key_of: Callable[[Mapping[str, str], K], K],
-    tell: Callable[[], None],
-) -> None:
+    people: NumberFile, rows: Iterator[tuple[int, list[str]]], default: K, columns: Sequence[str],
+    key_of: Callable[[Mapping[str, str], K], K], tell: Callable[[], None],
+) -> None:  # fmt: skip
     heads: Mapping[str, int] = {}
     waiting: dict[K, list[int]] = {}
     count = 0
