@@ -68,16 +68,14 @@ async def run_with_uploads(
                 with came[field].open("xb") as file:
                     while block := await upload.read(COPY_BYTES):
                         file.write(block)
-        return await _run(request, folder, argv(came), (0,))
+        return await _run(request, folder, argv(came))
 
 
-async def download_of(
-    request: PageRequest, name: str, argv: Callable[[Path], Sequence[str]], fine: tuple[int, ...] = (0,)
-) -> Response:
+async def download_of(request: PageRequest, name: str, argv: Callable[[Path], Sequence[str]]) -> Response:
     """Runs a program that writes a file, and sends the file as a download. ``name``: the file name offered."""
     with tempfile.TemporaryDirectory(prefix="gate106-made-") as folder:
         out = Path(folder) / safe_name(name)
-        await _run(request, folder, argv(out), fine)
+        await _run(request, folder, argv(out))
         data = out.read_bytes()
     return Response(
         data,
@@ -91,18 +89,14 @@ async def run_archive_program(request: PageRequest, *argv: str, fine: tuple[int,
     return await request.run(*argv, within_s=PROGRAM_S, fine=fine)
 
 
-async def _run(request: PageRequest, folder: str, argv: Sequence[str], fine: tuple[int, ...]) -> Ran:
+async def _run(request: PageRequest, folder: str, argv: Sequence[str]) -> Ran:
     try:
-        return await run_archive_program(request, *argv, fine=fine)
+        return await run_archive_program(request, *argv, fine=(0,))
     except NobodyAnswers:
         raise
     except CannotAsk as error:
-        raise CannotAsk(_without(folder, str(error))) from None
-
-
-def _without(folder: str, text: str) -> str:
-    """A program's message without the temporary folder's path."""
-    return re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", text).replace("gate106: ", "")
+        without_folder = re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", str(error))
+        raise CannotAsk(without_folder.replace("gate106: ", "")) from None
 
 
 def safe_name(name: str) -> str:

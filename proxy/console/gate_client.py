@@ -20,7 +20,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from proxy.config import ConsoleLocations
@@ -41,11 +41,11 @@ OWN_S = 28.0
 T = TypeVar("T")
 
 
-class Ran:
+class Ran(NamedTuple):
     """Exit code and output of a program."""
 
-    def __init__(self, code: int, out: bytes) -> None:
-        self.code, self.out = code, out
+    code: int
+    out: bytes
 
     @property
     def json(self) -> Any:

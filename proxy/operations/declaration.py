@@ -160,9 +160,6 @@ class Operations:
         cls.group, cls.help = group, help
         cls.operations = tuple(_named(cls, method) for method in vars(cls).values() if hasattr(method, "declared"))
 
-    def handlers(self) -> dict[str, BoundOperation]:
-        return {one.name: BoundOperation(one, getattr(self, one.function.__name__)) for one in self.operations}
-
 
 def _named(cls: type[Operations], method: Any) -> Operation:
     declared: Operation = method.declared
@@ -258,7 +255,11 @@ def command(words: str, *programs: Program, example: str = "") -> Callable[[Comm
 
 
 def handlers_of(*features: Operations) -> dict[str, Handler]:
-    return {name: one.serve for feature in features for name, one in feature.handlers().items()}
+    return {
+        one.name: BoundOperation(one, getattr(feature, one.function.__name__)).serve
+        for feature in features
+        for one in feature.operations
+    }
 
 
 def permissions_of(*features: Operations) -> dict[str, Permission]:

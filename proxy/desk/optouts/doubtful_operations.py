@@ -10,8 +10,9 @@ is killed in between, the batch is still on the list, and deciding it again chan
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Annotated, Any, Protocol
 
@@ -28,11 +29,12 @@ from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.journal_writes import change_recipient
 from proxy.operations.parameters import Choice, Flag, Integer, Text, Why
 from proxy.operations.terminal import format_time, note, table_lines
 from proxy.policy.explanation.naming import GONE, KnownSignature, by_names, by_registry, fields, knows_none
 from proxy.relay.effects.optouts import ReplyTo, refused_by
-from proxy.relay.effects.suppression import DoubtSettled, Stops, SuppressionChange
+from proxy.relay.effects.suppression import DoubtSettled, Stops
 from proxy.state.record.optout_candidates import Port
 
 STATES = OPEN, LAPSED, DECIDED, STANDING = "open", "lapsed", "decided", "standing"
@@ -41,7 +43,6 @@ LISTED_ROWS_MAX = 500
 SKIPPED_MAX = 1_000_000
 BATCH = min(200, DECIDED_IDS_MAX)
 """Persons whose records change at a time: some milliseconds, between which messages pass."""
-WRITTEN_S = 30.0
 TEXT_SHOWN_MAX = 120
 
 
@@ -255,27 +256,15 @@ class DoubtfulReplies(Operations, group="optout"):
             "lifted": lifted,
         }  # fmt: skip
 
-    async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[SuppressionChange]:
-        """Changes the records of these persons; returns when all of it is written."""
+    async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[DoubtSettled]:
+        """Changes the records of these persons; returns when all of it is synced."""
         gate = self._gate
-        left, written = len(replies), asyncio.get_running_loop().create_future()
-        changes: list[SuppressionChange] = []
 
-        def then(change: SuppressionChange, recorded: int) -> None:
-            nonlocal left
-            left -= 1
-            if not left and not written.done():
-                written.set_result(None)
-
-        for reply in replies:
+        def settled(reply: Doubtful, then: Callable[[Any, int], None]) -> DoubtSettled:
             kept = gate.inbox.held_by_other_rows(reply.recipient, key)
-            changes.append(DoubtSettled(reply, self._refused(reply) if yes else None, kept, gate.store.listed, who, why, then))
-            gate.relay.change(changes[-1])
-        try:
-            async with asyncio.timeout(WRITTEN_S):
-                await written
-        except TimeoutError:
-            raise CommandRefused("it is in force, but not written: the journal is down (the log has more)") from None
+            return DoubtSettled(reply, self._refused(reply) if yes else None, kept, gate.store.listed, who, why, then)
+
+        changes = await asyncio.gather(*(change_recipient(gate, partial(settled, reply)) for reply in replies))
         for reply, change in zip(replies, changes, strict=True):
             self._count(reply, change.added)
         return changes

@@ -41,20 +41,20 @@ class ReplyPathMonitor:
         self._counting: Iterator[dict[str, int] | None] | None = None
 
     def replied(self, prefix: str, keyword: str, now: float) -> None:
-        """A reply came to a port under this prefix. Where the journal is down the book knows it all the same."""
-        try:
-            self._take(now)
-            self.book.replied(prefix, keyword, now)
-        except JournalDown as down:
-            log.warning("proof of a reply path not written yet", prefix=prefix, problem=str(down))
+        """A reply came to a port under this prefix."""
+        self._noted("proof of a reply path not written yet", prefix, now, lambda: self.book.replied(prefix, keyword, now))
 
     def probed(self, prefix: str, at: float, ok: bool) -> None:
-        """A test message was answered, or was not. Where the journal is down the book knows it all the same."""
+        """A test message was answered, or was not."""
+        self._noted("probe result of a reply path not written yet", prefix, at, lambda: self.book.probed(prefix, at, ok))
+
+    def _noted(self, unwritten: str, prefix: str, at: float, note: Callable[[], None]) -> None:
+        """Where the journal is down the book knows it all the same."""
         try:
             self._take(at)
-            self.book.probed(prefix, at, ok)
+            note()
         except JournalDown as down:
-            log.warning("probe result of a reply path not written yet", prefix=prefix, problem=str(down))
+            log.warning(unwritten, prefix=prefix, problem=str(down))
 
     def tick(self, now: float, now_s: float) -> None:
         """A few times a second; ``now_s``: monotonic."""
