@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from proxy.operations import terminal
+from proxy.operations.client import CannotAsk
 from proxy.operations.declaration import Operation, Operations, OwnCommand
 from proxy.operations.parameters import Form, List, OptionError, Parameter, parameters_of
 from proxy.operations.terminal import CONFIG, Config, Control, Json
@@ -54,7 +55,16 @@ def _example(one: Operation | OwnCommand) -> str | None:
 
 
 def _function(one: Operation | OwnCommand, *, is_group: bool = False) -> Callable[..., None]:
-    return with_options(one.function) if isinstance(one, OwnCommand) else command_of(one, is_group=is_group)
+    function = with_options(one.function) if isinstance(one, OwnCommand) else command_of(one, is_group=is_group)
+
+    @functools.wraps(function)
+    def run(**values: Any) -> None:
+        try:
+            function(**values)
+        except (OptionError, CannotAsk) as error:
+            terminal.fail(error)
+
+    return run
 
 
 def command_of(operation: Operation, *, is_group: bool = False) -> Callable[..., None]:
@@ -77,10 +87,7 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
             terminal.fail(
                 f"{operation.words}: say {' and '.join(missing)} (see --help)"
             )  # of a group: below it they are not needed
-        try:
-            given = {one.name: one.form.from_option(values[one.keyword], one.option) for one in offered}
-        except OptionError as error:
-            terminal.fail(error)
+        given = {one.name: one.form.from_option(values[one.keyword], one.option) for one in offered}
         if operation.get and "provider" in given:
             terminal.note_unknown(config, given["provider"])
         given = {name: value for name, value in given.items() if value is not None and value is not False and value != []}
@@ -140,15 +147,9 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def run(**values: Any) -> None:
-        try:
-            function(
-                **{
-                    key: forms[key].form.from_option(one, forms[key].option) if key in forms else one
-                    for key, one in values.items()
-                }
-            )
-        except OptionError as error:
-            terminal.fail(error)
+        for key, one in forms.items():
+            values[key] = one.form.from_option(values[key], one.option)
+        function(**values)
 
     signature = inspect.signature(function, eval_str=True)
     parameters = [

@@ -117,25 +117,19 @@ def socket_of(config: Path, control: Path | None) -> Path:
 
 
 def ask(config: Path, control: Path | None, command: str, **args: Any) -> Mapping[str, Any]:
-    """One command's answer; arguments that are None are left out."""
+    """One command's answer; arguments that are None are left out. CannotAsk, which ends a command (command_line.py)."""
     from proxy.operations import client
 
-    try:
-        return client.ask(socket_of(config, control), command, **args)
-    except client.CannotAsk as error:
-        fail(error)
+    return client.ask(socket_of(config, control), command, **args)
 
 
 def collect(config: Path, control: Path | None, command: str, **args: Any) -> dict[str, Any]:
     """An answer of several lines: the last one, and the others under ``lines``."""
     from proxy.operations import client
 
-    try:
-        with client.Conversation(socket_of(config, control), command, args) as conversation:
-            lines = list(conversation.lines())
-            return {**conversation.ending, "lines": lines}
-    except client.CannotAsk as error:
-        fail(error)
+    with client.Conversation(socket_of(config, control), command, args) as conversation:
+        lines = list(conversation.lines())
+        return {**conversation.ending, "lines": lines}
 
 
 def seconds(text: str | None, flag: str = "--for") -> float | None:

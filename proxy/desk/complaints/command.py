@@ -58,15 +58,12 @@ def import_(
             terminal.warn(problem)
         terminal.fail(f"{file.name}: {batch.bad} bad rows, nothing was filed")
     args = {"source": source, "batch": digest, "why": why, "check": check}
-    try:
-        with client.Conversation(terminal.socket_of(config, control), "complaint.import", args) as talk:
-            talk.hear()  # go
-            for start in range(0, len(batch.rows), LINE_ROWS):
-                talk.say({"rows": batch.rows[start : start + LINE_ROWS]})
-            talk.say({"end": True, "rows": len(batch.rows)})
-            answer = talk.answer()
-    except client.CannotAsk as error:
-        terminal.fail(error)
+    with client.Conversation(terminal.socket_of(config, control), "complaint.import", args) as talk:
+        talk.hear()  # go
+        for start in range(0, len(batch.rows), LINE_ROWS):
+            talk.say({"rows": batch.rows[start : start + LINE_ROWS]})
+        talk.say({"end": True, "rows": len(batch.rows)})
+        answer = talk.answer()
     cases = answer["cases"]
     span = "" if not cases else f": case {cases[0]}" if len(cases) == 1 else f": cases {cases[0]} to {cases[-1]}"
     would = f"{answer['would_file']} would be filed" if check else f"{answer['filed']} filed{span}"

@@ -43,7 +43,7 @@ def trace(
 ) -> None:
     """Show live PDUs: numbers masked, digits of texts masked, one-time passwords never shown. At most 200 a second; Ctrl-C ends it."""
     from proxy.desk.connections.pcap import Pcap
-    from proxy.operations.client import CannotAsk, Conversation
+    from proxy.operations.client import Conversation
 
     if full and why is None:
         fail("trace: --full needs --why")
@@ -67,8 +67,6 @@ def trace(
             ending = conversation.ending
     except OSError as error:
         fail(f"{pcap}: {error.strerror or error}")
-    except CannotAsk as error:
-        fail(error)
     more = f", {ending['not_shown']} more passed and were not" if ending["not_shown"] else ""
     warn(f"{ending['shown']} PDUs shown{more}")
 

@@ -37,18 +37,15 @@ def probe(
     json: Json = False,
 ) -> None:
     """Prove the way back of a port: send a test message to the operator's own numbers, and wait for the reply."""
-    from proxy.operations.client import CannotAsk, Conversation
+    from proxy.operations.client import Conversation
 
     args = {"port": port, "to": to, "keyword": keyword, "wait_s": terminal.seconds(wait, "--wait"), "why": why, "follow": True}
     printed: set[str] = set()
-    try:
-        with Conversation(terminal.socket_of(config, control), "optout.probe", args) as conversation:
-            for line in conversation.lines():
-                if not json:
-                    _print_new(line["probe"], printed)
-            ending = conversation.ending
-    except CannotAsk as error:
-        terminal.fail(error)
+    with Conversation(terminal.socket_of(config, control), "optout.probe", args) as conversation:
+        for line in conversation.lines():
+            if not json:
+                _print_new(line["probe"], printed)
+        ending = conversation.ending
     if json:
         terminal.as_json(ending)
     else:

@@ -52,11 +52,9 @@ def read_all(file: Path, progress: Progress, read: Read, done: str) -> NumberFil
 
 @contextmanager
 def upload_progress(file: Path) -> Iterator[Progress]:
-    """A bar on stderr, where that is a terminal; a file or a gate that is not there ends the command."""
+    """A bar on stderr, where that is a terminal; a file that is not there ends the command."""
     from rich.console import Console
     from rich.progress import Progress
-
-    from proxy.operations.client import CannotAsk
 
     console = Console(stderr=True)
     try:
@@ -64,8 +62,6 @@ def upload_progress(file: Path) -> Iterator[Progress]:
             yield progress
     except OSError as error:
         fail(f"{file}: {error.strerror or error}")
-    except CannotAsk as error:
-        fail(error)
 
 
 def _send(path: Path, command: str, people: NumberFile, args: dict[str, Any], tell: Callable[[int], None]) -> dict[str, Any]:
