@@ -130,18 +130,11 @@ class Text(Form):
             raise ValueError(f"must be text of 1 to {self.maximum} characters{f' like {self.pattern}' if self.pattern else ''}")
         if not value.strip() or "\0" in value or (self.pattern and value.endswith("\n")):
             raise ValueError("must be text, and not blank")
-        if not is_encodable(value):
-            raise ValueError("must be characters")
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # JSON may contain half a surrogate pair
+            raise ValueError("must be characters") from None
         return value
-
-
-def is_encodable(text: str) -> bool:
-    """Whether a file can hold the text: JSON may contain half a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)
