@@ -72,13 +72,9 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
     offered = [one for one in operation.parameters if not one.form.internal and one.form.hidden != "command"]
 
     def run(
-        config: Path,
-        control: Path | None,
-        json: bool,
-        token_file: Path | None = None,
-        context: typer.Context | None = None,
-        **values: Any,
-    ) -> None:
+        config: Path, control: Path | None, json: bool, token_file: Path | None = None,
+        context: typer.Context | None = None, **values: Any,
+    ) -> None:  # fmt: skip
         if context is not None and context.invoked_subcommand is not None:
             return
         if token_file is not None:

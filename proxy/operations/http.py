@@ -197,11 +197,9 @@ class _AuthMiddleware:
     """Checks permission before routing: a stranger does not learn which paths exist."""
 
     def __init__(
-        self,
-        app: ASGIApp,
-        asks: Callable[[Request], Asker | Response],
+        self, app: ASGIApp, asks: Callable[[Request], Asker | Response],
         translated: Callable[[Request, Response], Awaitable[Response]],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._app, self._authorize, self._translations = app, asks, translated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -34,10 +34,8 @@ def import_(
     why: Annotated[str, Reason()],
     source: Annotated[str, Text("Who sent it.", WORD_MAX)] = "12321",
     check: Annotated[bool, Flag("Read it and say what would be filed; file nothing.")] = False,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """File a batch of complaints as cases with due dates: all rows or none; a complaint that is a case already is not filed twice."""
     import hashlib
     import time
@@ -78,10 +76,8 @@ def match(
     id_: Annotated[str, CASE_ID],
     message: Annotated[str | None, Text("It was this one, of those that are proposed.", 40)] = None,
     why: Annotated[str, Reason()] = "",
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Propose messages that the case may be about, with why; with --message, note which it was. Exit 1 if nothing fits."""
     from proxy.desk.complaints.case_search import find_matches, match_dict, match_lines, note_match
 
@@ -107,10 +103,8 @@ def sweep(
     for_: Annotated[str, Text("How long the stop lasts, at most 31d.", 8, DURATION)] = "24h",
     out: Annotated[Path | None, typer.Option("--export", help="Whole numbers of who got it, as CSV. Needs --why.")] = None,
     why: Annotated[str, Reason()] = "",
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Count who else got the text of a case's message, by provider; stop the campaign in the same step."""
     from proxy.desk.complaints.case_search import sweep_campaign, sweep_lines
 
@@ -145,10 +139,8 @@ def export(
     file: Annotated[Path, typer.Argument(help="The CSV or XLSX file to write.")],
     state: Annotated[str | None, Choice("Only these.", tuple(STATES))] = None,
     provider: Annotated[str | None, Text("Only of this provider.")] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Write cases to a file: reference, decision, by whom, why. Numbers are masked."""
     from proxy.operations.files.row_files import write_table
 

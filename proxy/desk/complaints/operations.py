@@ -174,13 +174,11 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
 
     @operation(Permission.ENTER, record="cased", by_hand="reads the file", no_path="complaint import reads the file")
     async def import_(
-        self,
-        call: Call,
-        why: Why,
+        self, call: Call, why: Why,
         source: Annotated[str, Text("Who sent it.", WORD_MAX)] = "12321",
         batch: Annotated[str, Text("The file's digest.", 64)] = "",
         check: Annotated[bool, Flag("Say what would be filed; file nothing.")] = False,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """File a batch of complaints; its rows are the lines behind the command."""
         if self._importing:
             raise CommandRefused("another batch is on its way in: try again when it is done")
@@ -264,13 +262,11 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
 
     @operation(Permission.LOOK, answer=CASE, text=_whole, example="gate106 complaint show 17")
     async def show(
-        self,
-        call: Call,
-        id_: CaseId,
+        self, call: Call, id_: CaseId,
         unmasked: Annotated[bool, Flag("Show the whole number. Needs --why.")] = False,
         why: Annotated[str, Reason()] = "",
         to_find: Annotated[bool, Flag("The whole number, for a search in the journal.", internal=True)] = False,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Show a case and what was done with it."""
         if unmasked:
             parameters.require_why(why)
@@ -296,9 +292,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         Permission.ENTER, record="cased", by_hand="searches the journal", no_path="complaint match looks in the journal, too"
     )
     async def match(
-        self,
-        call: Call,
-        id_: CaseId,
+        self, call: Call, id_: CaseId,
         message: Annotated[str, Text("It was this one.", 40)],
         provider: Annotated[str, Text("Who sent it.", WORD_MAX)],
         why: Why,
@@ -307,7 +301,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         signature: Annotated[str, Text("Under this signature.", WORD_MAX)] = "",
         category: Annotated[str, Text("Of this category.", WORD_MAX)] = "",
         sent: Annotated[float, Amount("When.", 0.0, YEAR_3000_S)] = 0.0,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Note which message a case is about."""
         matched = MatchedMessage(message, to, provider, port, signature, category, sent)
         return await self._done(*self._book.match(id_, matched, self._gate.now(), call.who, why))
@@ -326,9 +320,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         example='gate106 complaint decide 17 valid --suppress provider --for 180d --why "no consent"',
     )  # fmt: skip
     async def decide(
-        self,
-        call: Call,
-        id_: CaseId,
+        self, call: Call, id_: CaseId,
         state: Annotated[str, Choice("valid, invalid, duplicate or not-ours.", FINDINGS, flag="-", metavar="DECISION")],
         why: Why,
         of: Annotated[int, Integer("Of a duplicate: the case it repeats.", 0, 10**15)] = 0,
@@ -339,7 +331,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         ] = "",
         value: Annotated[str, Text("Of the scope, instead of what the message says.")] = "",
         for_s: Annotated[float, Seconds("How long the suppression lasts; else for good.", 0.0, suppression.FOR_S_MAX)] = 0.0,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Decide a case, and in the same step suppress the person. A valid one counts for the provider's rate in a million."""
         gate = self._gate
         if provider and provider not in gate.relay.directory.providers:
@@ -408,13 +400,11 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         no_path="a step of complaint sweep, which knows what the campaign is",
     )  # fmt: skip
     async def stop(
-        self,
-        call: Call,
-        id_: CaseId,
+        self, call: Call, id_: CaseId,
         by: Annotated[str, Choice("By what.", STOPPED_BY)],
         why: Why,
         for_s: Annotated[float, Seconds("How long.", orders.LEAST_S, orders.STOP_S_MAX)] = orders.STOP_S,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Stops the campaign of a case's message by an order of the message's category only (one-time passwords of a shop go on); the case
         notes it."""
         gate, case = self._gate, self._book.find(id_)
@@ -437,12 +427,9 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
 
     @operation(Permission.TAKE_OUT, answer=CASE, record="cased", by_hand="a step of evidence pack, and of the page's penalty")
     async def note(
-        self,
-        call: Call,
-        id_: CaseId,
-        why: Why,
+        self, call: Call, id_: CaseId, why: Why,
         what: Annotated[str, Choice("A pack was made of it, or a penalty was proposed because of it.", NOTES)] = EVIDENCE,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Note that an evidence pack was made of a case, or a penalty proposed because of it."""
         if what == PROPOSED:
             call.demand(Permission.ENTER, f" {what}")

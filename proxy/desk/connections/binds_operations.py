@@ -70,13 +70,11 @@ class Binds(Operations, group="binds"):
         example='gate106 binds kick --account jia-2 --why "sends nonsense"',
     )  # fmt: skip
     async def kick(
-        self,
-        call: Call,
-        why: Why,
+        self, call: Call, why: Why,
         provider: Annotated[str, Text("All binds of this provider …")] = "",
         account: Annotated[str, Text("… of this account …")] = "",
         id_: Annotated[int, Integer("… or this one (`gate106 binds` has the ids).", 1, 2**53)] = 0,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Ask binds to leave (unbind), and hang up where they do not. They may bind again: see suspend."""
         if not (provider or account or id_):
             raise CommandRefused("say whom to kick (--provider, --account, --id)")

@@ -71,14 +71,9 @@ class Links(OrderOperations, group="links"):
         example='gate106 links drain bj/1 --for 2h --why "the carrier moves its SMSC"',
     )  # fmt: skip
     async def drain(
-        self,
-        call: Call,
-        name: Name,
-        why: Why,
-        for_s: Annotated[
-            float, Seconds("How long at most (30m, 2h), at most 7d.", LEAST_S, DRAIN_S_MAX, shown="24h")
-        ] = DRAIN_S,
-    ) -> Answer:
+        self, call: Call, name: Name, why: Why,
+        for_s: Annotated[float, Seconds("How long at most (30m, 2h), at most 7d.", LEAST_S, DRAIN_S_MAX, shown="24h")] = DRAIN_S,
+    ) -> Answer:  # fmt: skip
         """Let a link take no new submit, get its answers, and unbind. It stays so, over restarts too, until it is enabled or time is up."""
         self._check(name)
         return await self.give(self.order("drain", (("link", (name,)),), for_s, call, why))

@@ -24,12 +24,8 @@ def trace(
     address: Annotated[
         str | None, typer.Option("--address", help="All PDUs of connections from this address or network, bound or not.")
     ] = None,
-    carrier: Annotated[
-        str | None, typer.Option("--carrier", help="All PDUs of this account at a carrier (bj, jia@bj).")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", help="What is sent to this person or comes from them, over both sides.")
-    ] = None,
+    carrier: Annotated[str | None, typer.Option("--carrier", help="All PDUs of this account at a carrier (bj, jia@bj).")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="What is sent to this person or comes from them, over both sides.")] = None,
     lasts: Annotated[str, typer.Option("--for", help="How long (30s, 5m), at most 10m.")] = "60s",
     count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="Stop after so many PDUs.")] = 1000,
     pcap: Annotated[
@@ -37,10 +33,8 @@ def trace(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Whole numbers and texts; needs --why, the journal keeps both.")] = False,
     why: Annotated[str | None, typer.Option("--why", help="Why; required with --full.")] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Show live PDUs: numbers masked, digits of texts masked, one-time passwords never shown. At most 200 a second; Ctrl-C ends it."""
     from proxy.desk.connections.pcap import Pcap
     from proxy.operations.client import Conversation

@@ -84,11 +84,8 @@ class Tracing(Operations):
         by_hand="it prints PDUs as they come, or writes them to a file",
     )  # fmt: skip
     async def trace(
-        self,
-        call: Call,
-        for_s: Annotated[
-            float, Seconds("How long to watch.", 0.1, FOR_S_MAX, api=Amount("How long to watch.", 0.1, WATCH_S_MAX))
-        ],
+        self, call: Call,
+        for_s: Annotated[float, Seconds("How long to watch.", 0.1, FOR_S_MAX, api=Amount("How long to watch.", 0.1, WATCH_S_MAX))],
         provider: Annotated[str, Text("PDUs of this provider's binds.")] = "",
         carrier: Annotated[str, Text("PDUs of this account at a carrier.")] = "",
         to: Annotated[int, Recipient("PDUs about this person's number.")] = 0,
@@ -97,7 +94,7 @@ class Tracing(Operations):
         full: Annotated[bool, Flag("Numbers and texts whole; needs `why`.")] = False,
         octets: Annotated[bool, Flag("With the octets of each PDU.", internal=True)] = False,
         why: Annotated[str, Reason("Why somebody looks: the journal keeps it.")] = "",
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Show PDUs as they pass, redacted, for some seconds."""
         gate, selection = self._gate, _Selection(provider, carrier, to, _network(address))
         if full:

@@ -57,9 +57,7 @@ def import_(
     until: Annotated[str | None, Text("Until when, where no column says so; else until it is taken back.", pattern=DAY)] = None,
     version: Annotated[str, Text("Of the words they agreed to.", 200)] = "",
     due: Annotated[int, Integer("Working days within which a missing proof must come.", 1, DUE_DAYS_MAX)] = DUE_DAYS,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
+    config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Take consents in: all of a file or, with any bad row, nothing. They count when the command ends; their proof waits for a review."""
     from proxy.operations.files.number_list import read_number_file
@@ -139,11 +137,8 @@ def _span(numbers: Sequence[int]) -> str:
 def add_proof(
     batches: Batches,
     file: Annotated[Path, typer.Option("--file", help="What shows it.")],
-    why: Why,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    why: Why, config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Note the proof of batches that came without: their task is done, a review is due."""
     answer = terminal.ask(config, control, "consent.proof", batches=[str(one) for one in batches], proof=_sha256(file), why=why)
     terminal.print_answer(answer, json, batch_lines(answer))
@@ -158,10 +153,8 @@ def export(
     why: Why,
     out: Annotated[Path, typer.Option("--out", help="The file (only its owner may read it); it must not be there yet.")],
     batches: Annotated[list[int] | None, typer.Argument(metavar="[BATCH…]", help="Only these.")] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Write consents as CSV with whole numbers. The journal keeps that it was done."""
     from proxy.operations.files.csv_export import export_rows
 

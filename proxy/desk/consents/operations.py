@@ -296,14 +296,12 @@ class ConsentOperations(Operations, group="consent"):
         example='gate106 consent withdraw --to 13800210500 --advertiser 京选商城 --why "asked by phone"',
     )  # fmt: skip
     async def withdraw(
-        self,
-        call: Call,
-        why: Why,
+        self, call: Call, why: Why,
         batches: Annotated[Sequence[str], WHOLE_BATCHES] = (),
         to: Annotated[int, Recipient("Whose: the number, in any spelling.")] = 0,
         advertiser: Annotated[str, Text("Only of this advertiser; else of all.", WORD_MAX)] = "",
         category: Annotated[str, CATEGORY] = "",
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Take a person's consent back, or whole batches: at once. What they agree to later counts again."""
         if bool(to) is bool(batches):
             raise CommandRefused("say whose consent (--to), or which batches, by number (gate106 consent lists them)")

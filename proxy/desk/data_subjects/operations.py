@@ -101,13 +101,11 @@ class DataSubjects(
         example="gate106 subject show --to 13800210500",
     )  # fmt: skip
     async def show(
-        self,
-        call: Call,
-        to: To,
+        self, call: Call, to: To,
         unmasked: Annotated[bool, Flag("Show the whole number. Needs --why.")] = False,
         export: Annotated[bool, Flag("The answer leaves the gate.", internal=True)] = False,
         why: Why = "",
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Show all that the gate knows of a person now; `gate106 find` shows the journal. The journal records the look."""
         gate = self._gate
         if unmasked:

@@ -167,9 +167,7 @@ class Stops(OrderOperations, group="stop"):
         example='gate106 stop --province 北京 --category marketing --for 24h --why "ordered by phone, 17:40"',
     )  # fmt: skip
     async def stop(
-        self,
-        call: Call,
-        why: Why,
+        self, call: Call, why: Why,
         province: Annotated[Words, _words("Of people in this province (unknown is one, too).")] = (),
         provider: Annotated[Words, _words("Of this provider.")] = (),
         account: Annotated[Words, _words("Of this account.")] = (),
@@ -186,7 +184,7 @@ class Stops(OrderOperations, group="stop"):
             Seconds("How long a dry run watches, at most 60s.", 0.0, TRIAL_S_MAX, flag="--watch", shown="10s", hidden="api"),
         ] = DRY_RUN_S,
         watch_s: Annotated[float, Amount("Try it for so long, and stop nothing.", 0.0, WATCH_S_MAX, hidden="command")] = 0.0,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Refuse messages (reason stopped), in force within a second. An option twice: any of them; several options: all must hold."""
         scope = self.scope(
             {
@@ -254,15 +252,12 @@ class Suspensions(OrderOperations):
         example='gate106 binds suspend --provider jia --category marketing --for 2h --why "complaints"',
     )  # fmt: skip
     async def suspend(
-        self,
-        call: Call,
+        self, call: Call,
         provider: Annotated[str, Text("The provider's name.")],
         why: Why,
         category: Annotated[Words, _CATEGORIES] = (),
-        for_s: Annotated[
-            float, Seconds("How long (30m, 2h, 7d), at most 366d.", LEAST_S, SUSPENSION_S_MAX, shown="24h")
-        ] = STOP_S,
-    ) -> Answer:
+        for_s: Annotated[float, Seconds("How long (30m, 2h, 7d), at most 366d.", LEAST_S, SUSPENSION_S_MAX, shown="24h")] = STOP_S,
+    ) -> Answer:  # fmt: skip
         """Refuse a provider's messages for a while (reason suspended). Its binds stay: receipts and replies go on."""
         scope = self.scope({"provider": [provider], "category": category})
         return await self.give(self.order("suspension", scope, for_s, call, why))

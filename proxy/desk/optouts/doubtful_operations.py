@@ -218,13 +218,11 @@ class DoubtfulReplies(Operations, group="optout"):
         answer={"row": str, "says": str, "standing": bool, "replies": int, "refused": int, "lifted": int},
     )  # fmt: skip
     async def decide(
-        self,
-        call: Call,
-        row: Row,
+        self, call: Call, row: Row,
         says: Annotated[str, Choice("Whether they asked to stop.", SAYS)],
         why: Why,
         standing: Annotated[bool, Flag("Decide equal words in an equal context so in future, too.")] = False,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Decide about all replies of a row."""
         key = row
         if key in self._under_way:

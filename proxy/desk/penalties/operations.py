@@ -226,10 +226,8 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
 def letter(
     id_: Annotated[str, PENALTY_ID],
     out: Annotated[Path, typer.Option("--out", help="The PDF to write.")],
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Write the letter to the provider: what was measured, what it rests on, what follows; valid complaints as annex, numbers masked."""
     import time
 

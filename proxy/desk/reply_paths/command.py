@@ -32,10 +32,8 @@ def probe(
         str | None,
         typer.Option("--wait", help="A reply must come within; optout.probe_s of the settings when nothing is said."),
     ] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Prove the way back of a port: send a test message to the operator's own numbers, and wait for the reply."""
     from proxy.operations.client import Conversation
 
@@ -89,10 +87,8 @@ def paths(
     state: Annotated[str | None, typer.Option("--state", help="proven, unproven, silent or dead.")] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="Only prefixes of this provider.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """List the ports by which replies reach the gate: each registered prefix with advertisements, replies and the last proof, doubtful ones
     first."""
     if as_csv and json:

@@ -138,16 +138,13 @@ class Suppressions(
         example='gate106 suppress add --to 13800210500 --scope provider --value jia --for 180d --why "case 4711"',
     )  # fmt: skip
     async def add(
-        self,
-        call: Call,
-        to: To,
-        why: Why,
+        self, call: Call, to: To, why: Why,
         scope: Annotated[str, SCOPE] = "all",
         value: Annotated[str, VALUE] = "",
         source: Annotated[str, SOURCE] = "officer",
         for_s: Annotated[float, LASTS] = 0.0,
         until: Annotated[float, UNTIL] = 0.0,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Enter a refusal for a person: in force at once, on disk before it is said to be."""
         refusal = refusal_of(self._gate, RefusalTerms(scope, value, source, for_s, until))
         return await suppress(self._gate, to, refusal, call.who, why)
@@ -158,14 +155,11 @@ class Suppressions(
         example='gate106 suppress remove --to 13800210500 --scope provider --value jia --why "withdrawn"',
     )  # fmt: skip
     async def remove(
-        self,
-        call: Call,
-        to: To,
-        why: Why,
+        self, call: Call, to: To, why: Why,
         scope: Annotated[str, Text("Only refusals of this scope.", 40)] = "",
         value: Annotated[str, Text("Only of this one, as `suppress show` names it.", 200)] = "",
         source: Annotated[str, Text("Only by these: officer, complaint, import; reply and hotline must be named.", 40)] = "",
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Take refusals back, from the person's record and from lists; what a person said by reply only if it is named."""
         scope = "all" if scope == "global" else scope
         own_word = [False]
