@@ -103,17 +103,13 @@ class ComplaintRow(NamedTuple):
 
 
 def _rows(answer: Answer) -> Iterator[str]:
-    yield from table_lines(
-        ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by"),
-        (
-            (
-                one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
-                "done" if one["forwarded"] else last_day(one["forward_by"]), last_day(one["answer_by"]),
-            )
-            for one in answer["cases"]
-        ),
-        "no case fits",
+    rows = (
+        (one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
+         "done" if one["forwarded"] else last_day(one["forward_by"]), last_day(one["answer_by"]))
+        for one in answer["cases"]
     )  # fmt: skip
+    heads = ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by")
+    yield from table_lines(heads, rows, "no case fits")
     if answer["more"]:
         yield f"and {answer['more']} more (--limit)"
     late = answer["overdue"]

@@ -38,17 +38,13 @@ def bind_row(bind: BindLink, suspended: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _rows(answer: Answer) -> Iterator[str]:
-    return table_lines(
-        ("id", "provider", "account", "type", "address", "since", "window", "tps", "unread", "suspended"),
-        (
-            (
-                one["id"], one["provider"], one["account"], one["type"], one["address"], format_time(one["since"]),
-                f"{one['unanswered']}/{one['window']}", f"{one['tps']:g}", one["unread_bytes"], one["suspended"] or "-",
-            )
-            for one in answer["binds"]
-        ),
-        "nobody is bound",
+    heads = ("id", "provider", "account", "type", "address", "since", "window", "tps", "unread", "suspended")
+    rows = (
+        (one["id"], one["provider"], one["account"], one["type"], one["address"], format_time(one["since"]),
+         f"{one['unanswered']}/{one['window']}", f"{one['tps']:g}", one["unread_bytes"], one["suspended"] or "-")
+        for one in answer["binds"]
     )  # fmt: skip
+    return table_lines(heads, rows, "nobody is bound")
 
 
 class Binds(Operations, group="binds"):

@@ -45,14 +45,12 @@ def _link_row(account: CarrierAccountView, slot: int) -> dict[str, Any]:
 
 
 def _rows(answer: Answer) -> Iterator[str]:
-    return table_lines(
-        ("name", "type", "state", "in flight", "window", "since"),
-        (
-            (one["name"], one["type"], one["state"], one["in_flight"], one["window"], format_time(one["since"]))
-            for one in answer["links"]
-        ),
-        "no carrier is configured (settings: carriers)",
+    rows = (
+        (one["name"], one["type"], one["state"], one["in_flight"], one["window"], format_time(one["since"]))
+        for one in answer["links"]
     )
+    heads = ("name", "type", "state", "in flight", "window", "since")
+    return table_lines(heads, rows, "no carrier is configured (settings: carriers)")
 
 
 def _drained(answer: Answer) -> Iterator[str]:

@@ -110,11 +110,8 @@ def lifted(answer: Answer) -> Iterator[str]:
 
 def order_table(orders: Iterable[Mapping[str, Any]], nothing: str) -> Iterator[str]:
     """Orders, one a line."""
-    return table_lines(
-        ("id", "about", "until", "hits", "who", "why"),
-        ((one["name"], about(one), format_time(one["until"]), one.get("hits", 0), one["who"], one["why"]) for one in orders),
-        nothing,
-    )
+    rows = ((one["name"], about(one), format_time(one["until"]), one.get("hits", 0), one["who"], one["why"]) for one in orders)
+    return table_lines(("id", "about", "until", "hits", "who", "why"), rows, nothing)
 
 
 def _stopped(answer: Answer) -> Iterator[str]:

@@ -96,25 +96,20 @@ class WithInbox(Gate, Protocol):
 def _rows(answer: Answer) -> Iterator[str]:
     state = answer["state"]
     if state in (DECIDED, STANDING):
-        yield from table_lines(
-            ("row", "replies", "words", "says", "when", "by", "why"),
-            (
-                (one["row"], one["replies"], one["words"], _says(one), format_time(one["time"]), one["who"], one["why"])
-                for one in answer["decisions"]
-            ),
-            f"no decisions are {state}",
+        decisions = (
+            (one["row"], one["replies"], one["words"], _says(one), format_time(one["time"]), one["who"], one["why"])
+            for one in answer["decisions"]
         )
+        heads = ("row", "replies", "words", "says", "when", "by", "why")
+        yield from table_lines(heads, decisions, f"no decisions are {state}")
     else:
+        rows = (
+            (one["row"], one["replies"], one["words"] or "(unreadable)", format_time(one["oldest"]), _holds(one), _message(one))
+            for one in answer["rows"]
+        )
         yield from table_lines(
-            ("row", "replies", "words", "since", "holds", "answers"),
-            (
-                (
-                    one["row"], one["replies"], one["words"] or "(unreadable)", format_time(one["oldest"]), _holds(one), _message(one),
-                )
-                for one in answer["rows"]
-            ),
-            f"no doubtful replies are {state}",
-        )  # fmt: skip
+            ("row", "replies", "words", "since", "holds", "answers"), rows, f"no doubtful replies are {state}"
+        )
     if answer["more"]:
         note("there are more rows (--limit)")
 

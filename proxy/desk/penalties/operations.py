@@ -42,17 +42,11 @@ def penalty_row(one: Penalty) -> dict[str, Any]:
 
 
 def _rows(answer: Answer) -> Iterable[str]:
-    return table_lines(
-        ("id", "state", "of", "step", "until", "by", "why"),
-        (
-            (
-                one["id"], one["state"], one["of"], _step(one), _until(one), one["author"],
-                one["figure"] or one["events"][0]["why"],
-            )
-            for one in answer["penalties"]
-        ),
-        "there are no penalties",
-    )  # fmt: skip
+    rows = (
+        (one["id"], one["state"], one["of"], _step(one), _until(one), one["author"], one["figure"] or one["events"][0]["why"])
+        for one in answer["penalties"]
+    )
+    return table_lines(("id", "state", "of", "step", "until", "by", "why"), rows, "there are no penalties")
 
 
 def _line(what: str) -> Any:

@@ -117,11 +117,11 @@ def _refusals(answer: Answer) -> Iterator[str]:
 
 
 def _lists(answer: Answer) -> Iterable[str]:
-    return table_lines(
-        ("about", "source", "numbers", "newest", "until"),
-        ((one["about"], one["source"], one["numbers"], format_time(one["newest"]), format_time(one["until"])) for one in answer["lists"]),
-        "there are no lists",
-    )  # fmt: skip
+    rows = (
+        (one["about"], one["source"], one["numbers"], format_time(one["newest"]), format_time(one["until"]))
+        for one in answer["lists"]
+    )
+    return table_lines(("about", "source", "numbers", "newest", "until"), rows, "there are no lists")
 
 
 class Suppressions(
