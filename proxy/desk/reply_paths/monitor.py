@@ -1,6 +1,6 @@
-"""Feeds the book of reply paths, and gives rules the state of each (``reply_path``).
+"""Feeds the book of reply paths; gives rules their states.
 
-The book is relay/effects/reply_paths.py. For rules all paths are checked in slices, once in LOOK_S; a prefix at once when something happens to
+The book is relay/effects/reply_paths.py. For rules (``reply_path``) all paths are checked in slices, once in LOOK_S; a prefix at once when something happens to
 it. Never: the rule by which a path is silent, work for one message.
 """
 
