@@ -1,7 +1,7 @@
 """Feeds the book of reply paths; gives rules their states.
 
-The book is relay/effects/reply_paths.py. For rules (``reply_path``) all paths are checked in slices, once in LOOK_S; a prefix at once when something happens to
-it. Never: the rule by which a path is silent, work for one message.
+The book is relay/effects/reply_paths.py. For rules (``reply_path``) all paths are checked in slices, once in LOOK_S; a prefix at once when
+something happens to it. Never: the rule by which a path is silent, work for one message.
 """
 
 from __future__ import annotations
