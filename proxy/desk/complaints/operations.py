@@ -33,10 +33,8 @@ from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Amount, Choice, Flag, Id, Integer, Reason, Recipient, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, last_day, note, table_lines
-from proxy.policy.operator_orders import words_of
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.relay.effects.suppression import AccompanyingRecord
 from proxy.state.record.packed_facts import SCOPES
 
 LISTED_MAX = 1000
@@ -359,6 +357,8 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         self, who: str, case: Case, refusal: OptOut, state: str, why: str, *, of: int, provider: str
     ) -> Answer:
         """The person's refusal is in the case's commit group of the journal, so that none is without the other."""
+        from proxy.relay.effects.suppression import AccompanyingRecord
+
         gate, book = self._gate, self._book
         if gate.relay.journal_down:
             raise CommandRefused(f"{gate.relay.journal_down}: nothing was done")
@@ -403,6 +403,8 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     ) -> Answer:  # fmt: skip
         """Stops the campaign of a case's message by an order of the message's category only (one-time passwords of a shop go on); the case
         notes it."""
+        from proxy.policy.operator_orders import words_of
+
         gate, case = self._gate, self._book.find(id_)
         if not case.message:
             raise CommandRefused(f"case {id_} is matched to no message yet (gate106 complaint match {id_})")

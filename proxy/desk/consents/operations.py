@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from proxy.config.yaml_file import unknown
 from proxy.desk.consents.consent_text import batch_lines, batch_table, consent_lines, task_table, unenforced, withdrawal_lines
@@ -19,7 +19,7 @@ from proxy.desk.consents.person_view import BATCH, WITHDRAWAL, batch_row, consen
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
-from proxy.model.message import Category
+from proxy.model.message import SUBCATEGORIES, Category
 from proxy.model.number import Number
 from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
@@ -29,15 +29,13 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.operations.parameters import Amount, Choice, Integer, List, Recipient, Rows, Text, To, Why, on_line
-from proxy.policy import NotInScope, asks
-from proxy.policy.operator_orders import DIMENSIONS
-from proxy.policy.text.category import SUBCATEGORIES
-from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.relay.effects.consents import ConsentImport, PersonChange, apply_event
 from proxy.state.lists.consent_lists import STATES, ConsentBatch, TooManyBatches
 from proxy.state.record import record
 from proxy.state.record.consent_facts import WORD_BYTES_MAX
+
+if TYPE_CHECKING:
+    from proxy.relay.effects.consents import ConsentImport, PersonChange
 
 CATEGORIES = (Category.MARKETING.word, *SUBCATEGORIES[1:])
 BATCHES_A_FILE_MAX = 2_000
@@ -166,6 +164,8 @@ class ConsentOperations(Operations, group="consent"):
         file: Annotated[str, Text("The file's name.", 255)] = "-",
     ) -> Answer:
         """Take consents in: all of a file or, with any bad row, nothing. They count when the command ends; their proof waits for a review."""
+        from proxy.relay.effects.consents import ConsentImport
+
         gate = self._gate
         now = gate.now()
         if provider and provider not in gate.relay.directory.providers:
@@ -197,6 +197,9 @@ class ConsentOperations(Operations, group="consent"):
 
     def _advertiser(self, word: str) -> str:
         """The advertiser's name in the registries, or an unregistered signature; empty: any."""
+        from proxy.policy.operator_orders import DIMENSIONS, NotInScope
+        from proxy.policy.text.folding import normal_signature
+
         registry = self._gate.relay.rules.registry
         if not word:
             return ""
@@ -283,6 +286,8 @@ class ConsentOperations(Operations, group="consent"):
         return found
 
     async def _apply(self, event: BatchEvent) -> Answer:
+        from proxy.relay.effects.consents import apply_event
+
         gate = self._gate
         sequence = gate.write(messages.CONSENT_EVENT, pack(event))
         apply_event(gate.store.consented, event)
@@ -335,11 +340,15 @@ class ConsentOperations(Operations, group="consent"):
 
 def enforced(gate: Gate) -> bool:
     """Whether any rule in force uses consents: otherwise they are only remembered."""
+    from proxy.policy import asks
+
     return any(rule.mode == "enforce" and asks(rule, "consent") for rule in gate.relay.rules.rules)
 
 
 async def change_person(gate: Gate, said: ConsentChange) -> PersonChange:
     """Changes one person's record; returns when that is synced."""
+    from proxy.relay.effects.consents import PersonChange
+
     return await change_recipient(gate, lambda then: PersonChange(said, gate.store, then))
 
 

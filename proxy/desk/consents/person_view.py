@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.model.message import Category, Facts, Sender, hash48
 from proxy.model.recipient import OptOut
 from proxy.operations.gate_interface import Gate
 from proxy.operations.schemas import SharedSchema, record_fields
-from proxy.policy.kinds.consent import refusal_since
-from proxy.policy.registries.registry import Registry
-from proxy.policy.text.folding import normal_signature
 from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.record import record
 from proxy.state.record.consent_facts import ConsentGiven, Withdrawal
+
+if TYPE_CHECKING:
+    from proxy.policy.registries.registry import Registry
 
 BATCH = SharedSchema(
     "Batch",
@@ -56,6 +56,9 @@ def _ended(
     batch: ConsentBatch, proof: ConsentGiven | None, refusals: list[OptOut], withdrawals: list[Withdrawal], registry: Registry
 ) -> Mapping[str, Any] | None:
     """The opt-out or withdrawal that ended a consent: the one that came first."""
+    from proxy.policy.kinds.consent import refusal_since
+    from proxy.policy.text.folding import normal_signature
+
     name = normal_signature(batch.advertiser)
     number = next(iter(registry.signatures_by("advertiser", batch.advertiser)), hash48(name)) if batch.advertiser else 0
     sender = Sender.of(batch.provider, "", proof.port if proof is not None else "", "")

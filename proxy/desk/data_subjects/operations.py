@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from proxy.archive.pseudonym_key import PseudonymKey
-from proxy.desk.archiving.retention_task import RetentionTask
 from proxy.desk.complaints.book import KEEP_S
 from proxy.desk.complaints.operations import WithCases, shown_text
 from proxy.desk.consents import person_view
@@ -19,11 +17,10 @@ from proxy.desk.consents.consent_text import consent_lines
 from proxy.desk.consents.operations import change_person
 from proxy.desk.optouts.doubtful_operations import WithInbox
 from proxy.desk.suppression import operations as suppress
-from proxy.desk.suppression.signature_search import with_journal_names
 from proxy.i18n.text import Bilingual
 from proxy.journal.records.complaints import Case
 from proxy.journal.records.consents import ConsentChange
-from proxy.model.message import Category
+from proxy.model.message import SUBCATEGORIES, Category
 from proxy.model.number import FIRST, LAST, Number, mask
 from proxy.model.recipient import Entry
 from proxy.model.redact import mask_numbers
@@ -34,11 +31,14 @@ from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Flag, Text, To, Why, require_why
 from proxy.operations.terminal import format_time
-from proxy.policy.explanation.naming import LookUp, sender_words
-from proxy.policy.text.category import SUBCATEGORIES
-from proxy.relay.effects.consents import PersonChange
 from proxy.state.lists.suppression_lists import ERASED
 from proxy.state.record import record
+
+if TYPE_CHECKING:
+    from proxy.archive.pseudonym_key import PseudonymKey
+    from proxy.desk.archiving.retention_task import RetentionTask
+    from proxy.policy.explanation.naming import LookUp
+    from proxy.relay.effects.consents import PersonChange
 
 DAY_S = 86_400
 RECYCLED_MAX = 5_000_000
@@ -97,7 +97,7 @@ class DataSubjects(
         self._retention, self._pseudonyms = retention, names
 
     @operation(
-        Permission.LOOK, complete=with_journal_names, by_program=True, text=subject_lines,
+        Permission.LOOK, complete=suppress.with_journal_names, by_program=True, text=subject_lines,
         example="gate106 subject show --to 13800210500",
     )  # fmt: skip
     async def show(
@@ -160,6 +160,8 @@ class DataSubjects(
 
     def _sender(self, signature: int, look_up: LookUp) -> dict[str, Any]:
         """``advertiser``: of an unregistered signature the hash; ``about``: its name, for people."""
+        from proxy.policy.explanation.naming import sender_words
+
         said = sender_words(signature, look_up) if signature else Bilingual("", "")
         return {
             "advertiser": self._gate.relay.rules.registry.advertiser_of(signature),

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.desk.optouts.inbox import DoubtfulRow, Inbox, overdue_before
@@ -32,10 +32,11 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient
 from proxy.operations.parameters import Choice, Flag, Integer, Text, Why
 from proxy.operations.terminal import format_time, note, table_lines
-from proxy.policy.explanation.naming import GONE, KnownSignature, by_names, by_registry, fields, knows_none
-from proxy.relay.effects.optouts import ReplyTo, refused_by
-from proxy.relay.effects.suppression import DoubtSettled, Stops
 from proxy.state.record.optout_candidates import Port
+
+if TYPE_CHECKING:
+    from proxy.policy.explanation.naming import KnownSignature
+    from proxy.relay.effects.suppression import DoubtSettled, Stops
 
 STATES = OPEN, LAPSED, DECIDED, STANDING = "open", "lapsed", "decided", "standing"
 SAYS = ("yes", "no")
@@ -176,6 +177,8 @@ class DoubtfulReplies(Operations, group="optout"):
 
     def _row(self, row: DoubtfulRow, late: float) -> dict[str, Any]:
         """``late``: an open one that came before then is older than a working day."""
+        from proxy.policy.explanation.naming import fields
+
         first, held = row.first, row.holder.held
         return {
             "row": f"{row.key:012x}", "state": OPEN if row.open else LAPSED, "words": shown(first.text), "replies": row.replies,
@@ -187,6 +190,8 @@ class DoubtfulReplies(Operations, group="optout"):
 
     def _answered(self, context: ReplyContext, text: str) -> dict[str, Any]:
         """The message that was answered; empty fields if there was none or it is not known any more."""
+        from proxy.policy.explanation.naming import KnownSignature
+
         known = self._known(context.signature) if context.signature else KnownSignature()
         return {
             "category": Category(context.category).word if context != NO_CONTEXT else "",
@@ -197,6 +202,8 @@ class DoubtfulReplies(Operations, group="optout"):
 
     def _known(self, signature: int) -> KnownSignature:
         """By the registry, and by what messages brought."""
+        from proxy.policy.explanation.naming import GONE, by_names, by_registry, knows_none
+
         met = self._gate.store.dictionary.signature(signature)
         registry, names = self._gate.relay.rules.registry, {signature: met} if met else {}
         return by_registry(registry, by_names(names, knows_none(GONE)))(signature)
@@ -251,6 +258,8 @@ class DoubtfulReplies(Operations, group="optout"):
 
     async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[DoubtSettled]:
         """Changes the records of these persons; returns when all of it is synced."""
+        from proxy.relay.effects.suppression import DoubtSettled
+
         gate = self._gate
 
         def settled(reply: Doubtful, then: Callable[[Any, int], None]) -> DoubtSettled:
@@ -264,6 +273,8 @@ class DoubtfulReplies(Operations, group="optout"):
 
     def _refused(self, reply: Doubtful) -> Stops:
         """The opt-outs of a reply that held nothing."""
+        from proxy.relay.effects.optouts import ReplyTo, refused_by
+
         ports, dictionary = self._gate.relay.directory.ports, self._gate.store.dictionary
         prefix, owner = ports.longest(reply.port)
         to = ReplyTo(Port(reply.port, reply.provider, ports.near(reply.port)), prefix if owner == reply.provider else "")

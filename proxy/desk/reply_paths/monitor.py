@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.operations.gate_interface import Gate
-from proxy.policy import RuleSet
 from proxy.policy.reply_paths import UNUSED, Paths, ReplyPath
 from proxy.relay.effects.reply_paths import STATES, ReplyPaths
+
+if TYPE_CHECKING:
+    from proxy.policy import RuleSet
 
 log = structlog.get_logger()
 

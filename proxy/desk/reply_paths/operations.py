@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from proxy.config.yaml_file import unknown
 from proxy.desk.reply_paths.monitor import SLICE, ReplyPathMonitor
-from proxy.desk.reply_paths.probes import KEYWORD, WITHIN_S_MAX, Prober, keyword_of
 from proxy.journal.records.probes import NUMBERS_MAX, WAITING, Probe, ProbeAttempt
 from proxy.model.message import Sender
 from proxy.model.number import NotARecipient, recipient_of
@@ -22,10 +21,10 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Choice, Flag, List, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, table_lines
-from proxy.policy.replies.optout import KEYWORD_MAX
 from proxy.relay.effects.reply_paths import STATES, PathState
 
 if TYPE_CHECKING:
+    from proxy.desk.reply_paths.probes import Prober
     from proxy.policy.registries.registry import TelephoneRow
 
 PATH_COLUMNS = (
@@ -107,6 +106,8 @@ class ReplyPathList(Operations, group="optout", help="People who refused."):
 
 # -- probes
 
+KEYWORD = "TD"
+WITHIN_S_MAX = 3600.0
 
 PROBE_COLUMNS = ("prefix", "provider", "port", "state", "begun", "numbers", "answered", "fastest ms", "by", "why")
 PROBE = SharedSchema(
@@ -173,6 +174,9 @@ class PathProbes(Operations, group="optout"):
         ] = False,
     ) -> Answer:
         """Prove the way back of a port: send a test message to the operator's own numbers, and wait for the reply."""
+        from proxy.desk.reply_paths.probes import keyword_of
+        from proxy.policy.replies.optout import KEYWORD_MAX
+
         gate = self._gate
         prefix, owner = gate.relay.directory.ports.longest(port)
         if not prefix:

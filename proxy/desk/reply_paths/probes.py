@@ -31,8 +31,6 @@ from proxy.wire import Deliver
 
 log = structlog.get_logger()
 
-KEYWORD = "TD"
-WITHIN_S_MAX = 3600.0
 GRACE_S = 1.0
 """Grace for a reply that another gate received in time, until this gate knows."""
 PROPAGATION_S = 0.3

@@ -113,11 +113,6 @@ def with_names(answer: Mapping[str, Any], to: str, config: Path) -> dict[str, An
     return {**answer, **senders, **refusals}
 
 
-def with_journal_names(answer: Mapping[str, Any], given: Mapping[str, Any], config: Path) -> dict[str, Any]:
-    """The same for the command line. ``given``: the command's arguments."""
-    return with_names(answer, given["to"], config)
-
-
 def _refusal(answer: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:
     return (
         {**answer, **naming.fields(OptOut(answer["scope"], answer["value"], 0, "", 0), look_up)} if nameless(answer) else answer
