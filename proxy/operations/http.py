@@ -162,14 +162,10 @@ async def pack_request(request: Request, most: int) -> Mapping[str, Any]:
     body = await body_of(request, most, ValueError(f"the body has more than {most} bytes"))
     asker: Asker = request.scope["asker"]
     return {
-        "method": request.method,
-        "path": request.url.path,
-        "query": request.url.query,
+        "method": request.method, "path": request.url.path, "query": request.url.query,
         "headers": [(name, value) for name, value in request.headers.items() if name in PASSED_ON],
-        "body": base64.b64encode(body).decode(),
-        "asker": asker.name,
-        "roles": [role.value for role in asker.roles],
-    }
+        "body": base64.b64encode(body).decode(), "asker": asker.name, "roles": [role.value for role in asker.roles],
+    }  # fmt: skip
 
 
 def unpack_response(told: Mapping[str, Any]) -> Response:

@@ -10,13 +10,9 @@ from typing import Any
 Schema = dict[str, Any]
 
 _PLAIN: dict[Any, Schema] = {
-    str: {"type": "string"},
-    int: {"type": "integer"},
-    float: {"type": "number"},
-    bool: {"type": "boolean"},
-    object: {"type": "object"},
-    Any: {},
-}
+    str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},
+    object: {"type": "object"}, Any: {},
+}  # fmt: skip
 
 
 def schema_of(of: Any) -> Schema:

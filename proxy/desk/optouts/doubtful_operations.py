@@ -167,13 +167,10 @@ class DoubtfulReplies(Operations, group="optout"):
             decisions = (inbox.decisions() if state == DECIDED else inbox.standing_decisions())[skip : end + 1]
         late = overdue_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
         return {
-            "state": state,
-            "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
-            "decisions": [self._decision(one) for one in decisions[:limit]],
-            "more": len(rows) + len(decisions) > limit,
-            "counts": reply_counts(self._gate),
-            "oldest": inbox.oldest(),
-        }
+            "state": state, "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
+            "decisions": [self._decision(one) for one in decisions[:limit]], "more": len(rows) + len(decisions) > limit,
+            "counts": reply_counts(self._gate), "oldest": inbox.oldest(),
+        }  # fmt: skip
 
     def _row(self, row: DoubtfulRow, late: float) -> dict[str, Any]:
         """``late``: an open one that came before then is older than a working day."""

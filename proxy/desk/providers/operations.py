@@ -141,17 +141,12 @@ class ProviderReports(Operations, group="providers"):
         held, minutes = self._orders().get(name, []), self._minutes.minutes(name, now)
         totals = map(sum, zip(NOTHING, *(counts for _, counts in minutes), strict=True))
         return self._row(found, bound, held) | {
-            "at": now,
-            "since": minutes[0][0] if minutes else now,
-            "hour": dict(zip(VERDICTS, totals, strict=True)),
+            "at": now, "since": minutes[0][0] if minutes else now, "hour": dict(zip(VERDICTS, totals, strict=True)),
             "minutes": [[since, *counts] for since, counts in minutes],
             "accounts": [_account(one) for one in gate.relay.directory.accesses.values() if one.provider.name == name],
-            "binds_now": [binds.bind_row(bind, {}) for bind in bound],
-            "orders": [orders.order_row(order) for order in held],
-            "window": found.window,
-            "addresses": list(map(str, found.allow_ips)),
-            "day": self._day(name, now),
-        }
+            "binds_now": [binds.bind_row(bind, {}) for bind in bound], "orders": [orders.order_row(order) for order in held],
+            "window": found.window, "addresses": list(map(str, found.allow_ips)), "day": self._day(name, now),
+        }  # fmt: skip
 
     def _orders(self) -> Mapping[str, Sequence[Order]]:
         """By provider that they name, those in force."""
