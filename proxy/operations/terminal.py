@@ -63,7 +63,7 @@ def warn(line: object) -> None:
 def choose_language(language: str | None) -> str:
     """The language of answers: the option, else the locale's, else Chinese."""
     from proxy.config.yaml_file import unknown
-    from proxy.policy import LANGUAGES
+    from proxy.i18n.phrases import LANGUAGES
 
     if language is None:
         said = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""

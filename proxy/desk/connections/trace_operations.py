@@ -282,7 +282,7 @@ class _Trace:
 
     def _categories(self, content: Content, port: str) -> tuple[Category, ...]:
         """Categories: the effective one, the declared one, the classified one."""
-        from proxy.policy import facts
+        from proxy.policy.judge import facts
 
         relay = self._gate.relay
         directory = relay.directory

@@ -340,7 +340,7 @@ class ConsentOperations(Operations, group="consent"):
 
 def enforced(gate: Gate) -> bool:
     """Whether any rule in force uses consents: otherwise they are only remembered."""
-    from proxy.policy import asks
+    from proxy.policy.operator_orders import asks
 
     return any(rule.mode == "enforce" and asks(rule, "consent") for rule in gate.relay.rules.rules)
 

@@ -20,9 +20,9 @@ from proxy.journal.write_ahead_log import JournalDamaged, OsDisk
 from proxy.model.message import hash48
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import Entry, OptOut
-from proxy.policy import RulesError
 from proxy.policy.explanation import naming
 from proxy.policy.loading.folder import RulesFolder
+from proxy.policy.loading.problem import RulesError
 from proxy.policy.registries.registry import Registry
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.policy.text.folding import normal_signature

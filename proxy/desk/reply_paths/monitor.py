@@ -18,7 +18,7 @@ from proxy.policy.reply_paths import UNUSED, Paths, ReplyPath
 from proxy.relay.effects.reply_paths import STATES, ReplyPaths
 
 if TYPE_CHECKING:
-    from proxy.policy import RuleSet
+    from proxy.policy.ruleset import RuleSet
 
 log = structlog.get_logger()
 

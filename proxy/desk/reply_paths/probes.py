@@ -23,8 +23,7 @@ from proxy.model.message import Sender
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.gate_interface import Gate
-from proxy.policy import read_reply
-from proxy.policy.replies.optout import REPLY_CHARACTERS_MAX
+from proxy.policy.replies.optout import REPLY_CHARACTERS_MAX, read_reply
 from proxy.policy.text.folding import fold
 from proxy.relay.pending_submit import SubmitLane
 from proxy.wire import Deliver

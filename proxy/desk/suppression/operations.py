@@ -35,8 +35,8 @@ from proxy.state.record import record
 from proxy.state.record.packed_facts import SCOPES, VALUE_BYTES_MAX
 
 if TYPE_CHECKING:
-    from proxy.policy import RuleSet
     from proxy.policy.explanation.naming import LookUp
+    from proxy.policy.ruleset import RuleSet
     from proxy.relay.effects.list_import import ListImport
     from proxy.relay.effects.suppression import AccompanyingRecord, SuppressionChange
 
@@ -76,7 +76,7 @@ class RefusalTerms(NamedTuple):
 
 def enforced(rules: RuleSet) -> bool:
     """Whether any rule in force uses opt-outs: otherwise they are only remembered."""
-    from proxy.policy import asks
+    from proxy.policy.operator_orders import asks
 
     return any(rule.mode == "enforce" and asks(rule, "suppressed") for rule in rules.rules)
 
