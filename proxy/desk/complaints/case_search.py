@@ -111,10 +111,16 @@ def sweep_campaign(
     answer: Mapping[str, Any], around_s: float, out: Path | None, why: str, config: Path, control: Path | None
 ) -> tuple[SweepResult, bool]:
     """Who else received the text; and whether the complainant's wording was searched, because the message itself is gone."""
+    import duckdb
+
     from proxy.archive import similar_texts
+    from proxy.archive.manifest import ManifestError
+    from proxy.archive.query import BadQuery
+    from proxy.archive.unrolled_records import TailError
     from proxy.desk.search import command as find
+    from proxy.journal.write_ahead_log import JournalError
     from proxy.model.redact import csv_cell
-    from proxy.operations.files.journal_access import record_access, unreadable_fails
+    from proxy.operations.files.journal_access import record_access
     from proxy.operations.files.row_files import write_table
 
     places = find.places_of(config)
@@ -125,10 +131,15 @@ def sweep_campaign(
         fail(f"case {answer['id']}: its message has no text to look for")
     if out is not None:
         record_access(
-            control or places.control, places.archive.folder, places.sealing, "complaint sweep", why=why, details=f"case {answer['id']}",
+            control or places.control,
+            places.archive.folder,
+            places.sealing,
+            "complaint sweep",
+            why=why,
+            details=f"case {answer['id']}",
             unmasked=True,
-        )  # fmt: skip
-    with unreadable_fails():
+        )
+    try:
         found = similar_texts.sweep(
             places.archive.folder, find.journals_of(places), keys, text=text,
             signature=answer["signature"], port=answer["port"], since=answer["sent"] - around_s, until=answer["sent"] + around_s,
@@ -140,6 +151,8 @@ def sweep_campaign(
                 for sealed, provider, port, ms in found.sealed
             )
             write_table(out, ("number", "provider", "port", "time"), rows)
+    except (TailError, ManifestError, BadQuery, JournalError, OSError, duckdb.Error) as error:
+        fail(error)
     return found, known is None
 
 

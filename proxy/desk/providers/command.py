@@ -86,16 +86,22 @@ def _span(day: str | None, hour: str | None) -> tuple[float, float]:
 def _page(
     config: Path, name: str, since: float, until: float, skip: int, limit: int, language: str
 ) -> tuple[list[dict[str, Any]], bool]:
+    import duckdb
+
+    from proxy.archive.manifest import ManifestError
     from proxy.archive.provider_refusals import refused_submits
+    from proxy.archive.unrolled_records import TailError
     from proxy.desk.search import command as find
     from proxy.i18n.refusal_hints import hint
-    from proxy.operations.files.journal_access import unreadable_fails
+    from proxy.journal.write_ahead_log import JournalError
 
     hardening.restrict_umask()
     places = find.places_of(config)
     keys = find.keys_of(places)
-    with unreadable_fails():
+    try:
         page = refused_submits(places.archive.folder, find.journals_of(places), keys, name, since, until, skip, limit)
+    except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
+        terminal.fail(error)
     rows = []
     for one in page.refusals:
         row: dict[str, Any] = one._asdict() | {"hint": hint(one.reason, language), "from": one.port}

@@ -11,7 +11,7 @@ import typer
 from proxy.model.redact import mask_numbers
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
-from proxy.operations.files.journal_access import disk_of, record_access, unreadable_fails
+from proxy.operations.files.journal_access import disk_of, record_access
 from proxy.operations.parameters import DURATION, MOMENT, Choice, Flag, Integer, Reason, Recipient, Text
 from proxy.operations.terminal import (
     CONFIG,
@@ -167,11 +167,17 @@ def journals_of(places: ArchiveLocations) -> list[LocalJournal]:
 def run_search(
     places: ArchiveLocations, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool = False
 ) -> SearchResult:
-    from proxy.archive import search
+    import duckdb
 
-    with unreadable_fails():
-        found: SearchResult = search.find(places.archive.folder, journals_of(places), keys, question, now, thorough=thorough)
-    return found
+    from proxy.archive import search
+    from proxy.archive.manifest import ManifestError
+    from proxy.archive.unrolled_records import TailError
+    from proxy.journal.write_ahead_log import JournalError
+
+    try:
+        return search.find(places.archive.folder, journals_of(places), keys, question, now, thorough=thorough)
+    except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
+        fail(error)
 
 
 def _proved(covered: CoverageReport) -> list[str]:

@@ -6,8 +6,6 @@ Never: a byte changed; an unrecorded look at a whole number.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,24 +13,14 @@ from proxy.operations.terminal import fail
 
 if TYPE_CHECKING:
     from proxy.config import Sealing
+
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.config import Sealing
     from proxy.journal.disk import OsDisk
     from proxy.journal.sealing import KeyRing
-
-
-@contextmanager
-def unreadable_fails() -> Iterator[None]:
-    """Exit 2 where the journal at rest, or what is written now, cannot be read."""
-    import duckdb
-
-    from proxy.archive.manifest import ManifestError
-    from proxy.archive.query import BadQuery
-    from proxy.archive.unrolled_records import TailError
-    from proxy.journal.write_ahead_log import JournalError
-
-    try:
-        yield
-    except (TailError, ManifestError, BadQuery, JournalError, OSError, duckdb.Error) as error:
-        fail(error)
 
 
 def ring_of(sealing: Sealing) -> KeyRing:
