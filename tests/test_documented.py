@@ -597,7 +597,7 @@ def test_the_example_for_Prometheus_asks_where_the_gate_listens(tmp_path: Path) 
 def exposed() -> dict[str, set[str]]:
     """Every metric of a gate in which everything has been counted once, with its labels."""
     tally = GateCounters()
-    for attribute, _, labels, _ in COUNTERS:
+    for attribute, labels, _ in COUNTERS:
         getattr(tally, attribute)[labels] += 1
     tally.submit_seconds["carrier"].observe(1.0)
     gauges = Gauges(**{attribute: {labels: 1.0} for attribute, _, labels, _ in GAUGES})  # type: ignore[arg-type]

@@ -68,7 +68,7 @@ class Everything:
     def metrics(self) -> str:
         """More each time it is asked."""
         tally = self._tally
-        for attribute, _, labels, _ in COUNTERS:
+        for attribute, labels, _ in COUNTERS:
             for key in (tuple(labels), *ALSO.get(attribute, ())):
                 getattr(tally, attribute)[key] += 1
         tally.sent_after_optout += 1

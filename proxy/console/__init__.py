@@ -11,7 +11,7 @@ each, and must not block the gate's loop.
     desk/        each feature's pages: ``page.py`` or ``NAME_page.py``, template and words beside it; the file name is the registration
     app.py       all pages as one application                  sessions.py        who is logged in
     login.py     checks a name and token                       login_pages.py     login, logout, language, static files
-    forms.py     durations, uploads, downloads
+    forms.py     durations, uploads, downloads, buttons
     render.py    templates (Jinja2, escaped), times, numbers   translations.py    every text in both languages; a request's language
     gate_client.py  commands, programs, HTTP of the gate       request_guard.py   checks and headers of every request
     fork_server.py  starts programs fast; prefetch.py: what it reads ahead

@@ -1,7 +1,6 @@
 """Combines pages, login and static files into one application.
 
-In: the settings of the console, a client of the gate. Out: an ASGI application. Never: a page without a login; an internal error shown
-outside the log. A page's file name is its registration.
+Never: a page without a login; an internal error shown outside the log. A page's file name is its registration.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from proxy.config import Console
+from proxy.console.forms import problem_text
 from proxy.console.gate_client import CannotAsk, GateClient
 from proxy.console.login import UNKNOWN_TOKEN, Login, gate_token, identify
 from proxy.console.login_pages import LoginPages, is_same
@@ -55,13 +55,9 @@ class App:
     """The application: all pages and what they share."""
 
     def __init__(
-        self,
-        console: Console,
-        asking: GateClient,
-        sampling: Sampling,
-        clock: Callable[[], float] = time.monotonic,
+        self, console: Console, asking: GateClient, sampling: Sampling, clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.asking, self.sampling, self.clock, self.wall = asking, sampling, clock, wall
         self.pages = found_pages()
         self.sessions = Sessions()
@@ -104,7 +100,7 @@ class App:
                     session.csrf, page_request.form("csrf") or request.headers.get("x-csrf-token", "")
                 ):
                     return self._problem(page_request, speech("csrf"), 403)
-                return await way.handler(page_request)
+                return await _answered(way, page_request)
             except CannotAsk as error:
                 return self._refused(page_request, error)
             except HTTPException:
@@ -193,3 +189,13 @@ class App:
     async def _no_such_page(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         return self._plain(request, "no_such_page", "", status)
+
+
+async def _answered(way: PageRoute, request: PageRequest) -> Response:
+    """The page's answer, or the page of the form again with the gate's refusal."""
+    try:
+        return await way.handler(request)
+    except CannotAsk as error:
+        if way.again is None:
+            raise
+        return await way.again(request, problem_text(error))

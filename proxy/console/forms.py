@@ -1,6 +1,7 @@
-"""Helps pages with durations, uploads, downloads and refusals beside forms.
+"""Helps pages with durations, uploads, downloads, refusals and declared buttons.
 
-In: a page request. Out: arguments for the gate, files, words. Never: a file that stays on disk; a file's path on this machine shown.
+In: a page request; operations with a ``Button``. Out: arguments for the gate, files, words; a route for each button. Never: a file that stays
+on disk; a file's path on this machine shown; a button's look (templates/macros.html, ``action``).
 """
 
 from __future__ import annotations
@@ -8,15 +9,18 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from starlette.responses import Response
 
 from proxy.console.gate_client import CannotAsk, Ran
 from proxy.console.login import UNKNOWN_TOKEN
-from proxy.console.page import PageRequest
+from proxy.console.page import Again, Page, PageRequest
 from proxy.operations.client import NobodyAnswers
+from proxy.operations.declaration import Operation, Operations
+from proxy.operations.parameters import List, Parameter, Seconds
 from proxy.policy import time_windows
 
 LASTS = ("1h", "4h", "24h", "3d", "7d", "30d", "90d", "180d", "366d")
@@ -64,16 +68,14 @@ async def run_with_uploads(
                 with came[field].open("xb") as file:
                     while block := await upload.read(COPY_BYTES):
                         file.write(block)
-        return await _run(request, folder, argv(came), (0,))
+        return await _run(request, folder, argv(came))
 
 
-async def download_of(
-    request: PageRequest, name: str, argv: Callable[[Path], Sequence[str]], fine: tuple[int, ...] = (0,)
-) -> Response:
+async def download_of(request: PageRequest, name: str, argv: Callable[[Path], Sequence[str]]) -> Response:
     """Runs a program that writes a file, and sends the file as a download. ``name``: the file name offered."""
     with tempfile.TemporaryDirectory(prefix="gate106-made-") as folder:
         out = Path(folder) / safe_name(name)
-        await _run(request, folder, argv(out), fine)
+        await _run(request, folder, argv(out))
         data = out.read_bytes()
     return Response(
         data,
@@ -87,20 +89,58 @@ async def run_archive_program(request: PageRequest, *argv: str, fine: tuple[int,
     return await request.run(*argv, within_s=PROGRAM_S, fine=fine)
 
 
-async def _run(request: PageRequest, folder: str, argv: Sequence[str], fine: tuple[int, ...]) -> Ran:
+async def _run(request: PageRequest, folder: str, argv: Sequence[str]) -> Ran:
     try:
-        return await run_archive_program(request, *argv, fine=fine)
+        return await run_archive_program(request, *argv, fine=(0,))
     except NobodyAnswers:
         raise
     except CannotAsk as error:
-        raise CannotAsk(_without(folder, str(error))) from None
-
-
-def _without(folder: str, text: str) -> str:
-    """A program's message without the temporary folder's path."""
-    return re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", text).replace("gate106: ", "")
+        without_folder = re.sub(re.escape(folder + os.sep) + r"(?:\w+/)?", "", str(error))
+        raise CannotAsk(without_folder.replace("gate106: ", "")) from None
 
 
 def safe_name(name: str) -> str:
     """A safe file name: one path component, no blank, never empty or hidden."""
     return _UNSAFE.sub("_", name.replace("\\", "/").rpartition("/")[2]).lstrip(".")[-80:] or "file"
+
+
+# -- buttons of declared operations
+
+
+def add_buttons(page: Page, feature: type[Operations], again: Again) -> None:
+    """Registers each operation of the feature that has a button, unless another page has it."""
+    for one in feature.operations:
+        if one.button is not None and one.button.page in ("", page.name):
+            page.actions[one.short] = one
+            page.post(one.button.path, wants=one.permission, again=again)(_pressed(page, one))
+
+
+def _pressed(page: Page, operation: Operation) -> Callable[[PageRequest], Awaitable[Response]]:
+    assert operation.button is not None
+    then = operation.button.then or "/".join([page.path.rstrip("/"), *operation.button.path.split("/")[:-1]])
+
+    async def press(request: PageRequest) -> Response:
+        await request.ask(operation.name, **form_values(request, operation))
+        shown_in = request.request.path_params
+        return request.go(then.format(**shown_in), request.t(f"{operation.short}_done", **shown_in))
+
+    return press
+
+
+def form_values(request: PageRequest, operation: Operation) -> Mapping[str, Any]:
+    """The operation's arguments from the path and the form, without empty fields that need not be filled in."""
+    found = {one.name: _value(request, one) for one in operation.offered}
+    needed = {one.name for one in operation.offered if one.required}
+    return {name: value for name, value in found.items() if value not in (None, "", []) or name in needed}
+
+
+def _value(request: PageRequest, one: Parameter) -> Any:
+    if one.name in request.request.path_params:
+        return request.path(one.name)
+    if isinstance(one.form, List):
+        words = [word.strip() for word in request.form_data.getlist(one.name) if isinstance(word, str)]
+        return [one.form.each.from_word(word) for word in words if word]
+    word = request.form(one.name)
+    if isinstance(one.form, Seconds):
+        return duration_s(word)
+    return one.form.from_word(word)

@@ -20,7 +20,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from proxy.config import ConsoleLocations
@@ -41,11 +41,11 @@ OWN_S = 28.0
 T = TypeVar("T")
 
 
-class Ran:
+class Ran(NamedTuple):
     """Exit code and output of a program."""
 
-    def __init__(self, code: int, out: bytes) -> None:
-        self.code, self.out = code, out
+    code: int
+    out: bytes
 
     @property
     def json(self) -> Any:
@@ -110,7 +110,8 @@ class GateClient:
 
     def _own(self, token: str, path: str, query: dict[str, str], fine: tuple[int, ...] = (200,)) -> bytes:
         host, port = self._places.http
-        connection = http.client.HTTPConnection(_reached(host), port, timeout=OWN_S)
+        reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 # looked up, not listened on
+        connection = http.client.HTTPConnection(reached, port, timeout=OWN_S)
         who = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             connection.request("GET", f"{path}?{urlencode(query)}" if query else path, headers=who)
@@ -134,11 +135,6 @@ class GateClient:
         self.sandbox.close()
         self.jobs.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _reached(host: str) -> str:
-    """Where to connect to what listens there."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 # looked up, not listened on
 
 
 def _wrong(errors: bytes) -> str:

@@ -1,7 +1,6 @@
 """Runs backtests as background processes and keeps their results.
 
-In: which rules, the user. Out: Jobs with progress, result and end. Never: more at a time than the machine bears, a result kept for good,
-the running gate asked.
+Never: more at a time than the machine bears, a result kept for good, the running gate asked.
 """
 
 from __future__ import annotations

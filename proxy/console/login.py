@@ -1,8 +1,7 @@
 """Checks name and token at login; slows down guessing.
 
-In: a form. Out: a session, of a person or of a provider, who sees its own page only. Never: an answer that tells whether the name or the
-token was wrong; free guesses: after five failures for one name from one address that pair waits, and an address that tries many names is
-slowed.
+Never: an answer that tells whether the name or the token was wrong; free guesses: after five failures for one name from one address that pair
+waits, and an address that tries many names is slowed.
 """
 
 from __future__ import annotations

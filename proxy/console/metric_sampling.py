@@ -1,7 +1,6 @@
 """Samples the gate's counters for lines over minutes and hours.
 
-In: answers of the command ``counters``, every 2 s while a page shows them, every 10 s otherwise. Out: the newest counters, and what was
-counted between samples. Never: a restart taken for a fall (a restarted gate counts from 0); a series without end.
+Never: a restart taken for a fall (a restarted gate counts from 0); a series without end.
 """
 
 from __future__ import annotations

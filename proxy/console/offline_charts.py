@@ -1,7 +1,6 @@
 """Draws SVG charts in a document that opens offline.
 
-In: names and numbers; the body of a page, or its template. Out: bars by name and columns by hour, in markup that needs no script, no font and
-no other file. Never: a name that is not escaped.
+The markup needs no script, no font and no other file. Never: a name that is not escaped.
 """
 
 from __future__ import annotations
@@ -22,38 +21,7 @@ NAME_CHARS = 26
 WIDTH, HEIGHT, LEFT, TICKS = 1000, 240, 64, 4
 HOURS_NAMED = 12
 
-STYLE = """
-:root{color-scheme:light dark;--ink:#1c1b1f;--soft:#5f5e66;--line:#d9d8de;--paper:#fff;--card:#f6f5f9;--refused:#b3261e;--allowed:#1b7f4b;
---otherwise:#a06a00;--then:#9a99a3;--now:#3a5fcd}
-@media(prefers-color-scheme:dark){:root{--ink:#e7e5ec;--soft:#a9a7b2;--line:#3a3942;--paper:#17161b;--card:#201f26;--refused:#f2857d;
---allowed:#6fd39f;--otherwise:#e0b04c;--then:#77757f;--now:#8fa8ff}}
-body{margin:0 auto;padding:32px 24px 64px;max-width:1100px;background:var(--paper);color:var(--ink);
-font:15px/1.5 system-ui,"Noto Sans CJK SC","Microsoft YaHei",sans-serif}
-h1{font-size:24px;margin:0 0 4px}h2{font-size:17px;margin:36px 0 10px}h3{font-size:14px;margin:0 0 8px;color:var(--soft);font-weight:600}
-p{margin:2px 0;color:var(--soft)}code{font:13px ui-monospace,monospace;color:var(--ink)}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px;margin:22px 0}
-.tile{background:var(--card);border-radius:10px;padding:14px 16px}.tile b{display:block;font-size:26px;line-height:1.25}
-.tile.refused b{color:var(--refused)}.tile.allowed b{color:var(--allowed)}.tile.otherwise b{color:var(--otherwise)}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(430px,1fr));gap:18px}
-.card{background:var(--card);border-radius:10px;padding:14px 16px}
-svg{width:100%;height:auto;font-size:12.5px;fill:var(--ink)}
-svg text.name{text-anchor:end;fill:var(--soft)}svg text.hour{fill:var(--soft)}
-svg .grid{stroke:var(--line)}
-svg .refused{fill:var(--refused)}svg .allowed{fill:var(--allowed)}svg .otherwise{fill:var(--otherwise)}
-svg .then{fill:var(--then)}svg .now{fill:var(--now)}
-.key span{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 6px 0 16px}
-.key .then{background:var(--then)}.key .now{background:var(--now)}
-.key .otherwise{background:var(--otherwise)}
-.key .refused{background:var(--refused)}.key .allowed{background:var(--allowed)}
-table{border-collapse:collapse;width:100%;font-size:13.5px}th{text-align:left;color:var(--soft);font-weight:600}
-td,th{padding:6px 8px;border-bottom:1px solid var(--line);vertical-align:top}
-td{white-space:nowrap}td.wrap{white-space:normal;min-width:90px}td.text{white-space:normal;min-width:240px;overflow-wrap:anywhere}
-td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
-.mark{display:inline-block;white-space:nowrap;padding:0 8px;border-radius:9px;font-size:12px;color:var(--paper)}
-.mark.refused{background:var(--refused)}
-.mark.allowed{background:var(--allowed)}.mark.otherwise{background:var(--otherwise)}
-@media print{body{max-width:none;padding:0}.card,.tile{break-inside:avoid;border:1px solid var(--line)}}
-"""
+STYLE = (Path(__file__).parent / "templates" / "offline.css").read_text(encoding="utf-8")
 
 
 class Bar(NamedTuple):
@@ -142,7 +110,7 @@ def document(title: str, body: str, language: str) -> str:
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<style>{STYLE}</style></head><body>{body}</body></html>\n"
+        f"<style>\n{STYLE}</style></head><body>{body}</body></html>\n"
     )
 
 

@@ -1,13 +1,12 @@
 """Defines a page of the console and one request to it.
 
-In: a request whose session was found. Out: what a page answers. Never: a page shown without the permission it needs, a change without the
-session's CSRF token; a refusal of the gate hidden. A page needs no other file of this room.
+Never: a page shown without the permission it needs, a change without the session's CSRF token; a refusal of the gate hidden.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
@@ -23,17 +22,25 @@ from proxy.operations.declaration import Operation
 
 FORM_BYTES_MAX = 256 * 1024
 """A form without files; ``Page.post(body_max=…)`` says otherwise."""
+SKIP_DIGITS_MAX = 6
 
 T = TypeVar("T")
 Handler = Callable[["PageRequest"], Awaitable[Response]]
+H = TypeVar("H", bound=Handler)
+Again = Callable[["PageRequest", str], Awaitable[Response]]
+"""The page of the form again, with what is wrong."""
 
 
-class PageRoute:
+class PageRoute(NamedTuple):
     """One method and path of a page."""
 
-    def __init__(self, method: str, path: str, handler: Handler, wants: Permission, body_max: int, renews: bool) -> None:
-        self.method, self.path, self.handler = method, path, handler
-        self.wants, self.body_max, self.renews = wants, body_max, renews
+    method: str
+    path: str
+    handler: Handler
+    wants: Permission
+    body_max: int = 0
+    renews: bool = False
+    again: Again | None = None
 
 
 class Page:
@@ -43,25 +50,24 @@ class Page:
         self.name, self.path, self.wants, self.place, self.under = name, path, wants, place, under or name
         self.ways: list[PageRoute] = []
         self.actions: dict[str, Operation] = {}
-        """Operations with a button here (actions.py)."""
+        """Operations with a button here (forms.py)."""
 
-    def get(self, below: str = "", wants: Permission | None = None, renews: bool = False) -> Callable[[Handler], Handler]:
+    def get(self, below: str = "", wants: Permission | None = None, renews: bool = False) -> Callable[[H], H]:
         """``renews``: the page refreshes itself with it, which is no sign of an active user."""
-        return self._way("GET", below, wants, 0, renews)
+        return self._way("GET", below, wants, renews=renews)
 
     def post(
-        self, below: str = "", wants: Permission | None = None, body_max: int = FORM_BYTES_MAX
-    ) -> Callable[[Handler], Handler]:
-        """Registers a handler of a change. ``wants``: a permission beyond the page's; ``body_max``: bytes of the form, with its files."""
-        return self._way("POST", below, wants, body_max, False)
+        self, below: str = "", wants: Permission | None = None, body_max: int = FORM_BYTES_MAX, again: Again | None = None
+    ) -> Callable[[H], H]:
+        """Registers a handler of a change. ``wants``: a permission beyond the page's; ``body_max``: bytes of the form, with its files.
+        ``again`` answers where the gate refuses what the form says; else the refusal has a page of its own."""
+        return self._way("POST", below, wants, body_max=body_max, again=again)
 
-    def _way(
-        self, method: str, below: str, wants: Permission | None, body_max: int, renews: bool
-    ) -> Callable[[Handler], Handler]:
+    def _way(self, method: str, below: str, wants: Permission | None, **how: Any) -> Callable[[H], H]:
         path = f"{self.path.rstrip('/')}/{below}" if below else self.path
 
-        def keep(handler: Handler) -> Handler:
-            self.ways.append(PageRoute(method, path, handler, wants or self.wants, body_max, renews))
+        def keep(handler: H) -> H:
+            self.ways.append(PageRoute(method, path, handler, wants or self.wants, **how))
             return handler
 
         return keep
@@ -131,6 +137,11 @@ class PageRequest:
         found = self.form_data.get(name)
         return found.strip() if isinstance(found, str) else ""
 
+    @property
+    def skip(self) -> int:
+        """How many rows of a list stand before the part that is shown."""
+        return whole_number(self.query.get("skip", ""), SKIP_DIGITS_MAX)
+
     def upload(self, name: str) -> UploadFile | None:
         found = self.form_data.get(name)
         return found if isinstance(found, UploadFile) and found.filename else None
@@ -154,9 +165,14 @@ class PageRequest:
 
     # -- answers
 
-    def render(self, template: str = "", status: int = 200, **values: Any) -> Response:
-        """The whole page: ``pages/NAME.html``, or another template."""
+    def render(self, template: str = "", status: int = 0, **values: Any) -> Response:
+        """The whole page: ``NAME.html``, or another template. ``problem``, if it is not empty, makes the status 409."""
+        status = status or (409 if values.get("problem") else 200)
         return self.app.render(self, template or f"{self.page.name}.html", status, values)
+
+    def choices(self, kind: str, words: Iterable[str]) -> list[tuple[str, str]]:
+        """The gate's words with those of the user's language, for a list to choose from."""
+        return [(one, self.t.of(kind, one)) for one in words]
 
     def part(self, block: str, template: str = "", status: int = 200, **values: Any) -> Response:
         """One block of the page's template: for htmx."""
@@ -169,3 +185,8 @@ class PageRequest:
         if self.partial:
             return Response(status_code=204, headers={"HX-Redirect": path})
         return RedirectResponse(path, 303)
+
+
+def whole_number(text: str, digits_max: int) -> int:
+    """0 where the text is none, or has more digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits_max else 0

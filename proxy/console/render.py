@@ -1,7 +1,6 @@
 """Renders templates, with escaping, and formats times and numbers.
 
-In: a template's name, values. Out: HTML. Never: a stranger's text used as markup, or with characters that turn its reading direction; a
-template that ignores a missing value.
+Never: a stranger's text used as markup, or with characters that turn its reading direction; a missing value ignored.
 """
 
 from __future__ import annotations
@@ -84,24 +83,14 @@ class PageTemplates:
 
 def _environment(shared: Translator, versions: Mapping[str, str]) -> Environment:
     found = Environment(
-        loader=FileSystemLoader([*sorted(FEATURES.iterdir()), HERE / "templates"]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
+        loader=FileSystemLoader([*sorted(FEATURES.iterdir()), HERE / "templates"]), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, auto_reload=False,
+    )  # fmt: skip
     found.filters.update(count=count, moment=moment, day=day, clean=clean)
     found.globals.update(
-        t=shared,
-        lang=shared.language,
-        share=share,
-        spark=_drawn(inline_charts.spark),
-        columns=_drawn(inline_charts.columns),
-        bar=_drawn(inline_charts.bar),
-        static=lambda name: f"/static/{name}?v={versions[name]}",
-        address=address,
-    )
+        t=shared, lang=shared.language, share=share, spark=_drawn(inline_charts.spark), columns=_drawn(inline_charts.columns),
+        bar=_drawn(inline_charts.bar), static=lambda name: f"/static/{name}?v={versions[name]}", address=address,
+    )  # fmt: skip
     found.globals["m"] = found.get_template("macros.html").module
     return found
 

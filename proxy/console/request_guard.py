@@ -1,13 +1,11 @@
 """Checks every request first, and adds security headers to answers.
 
-In: a request, how many bytes its body may have. Out: the request and its form, or a refusal; the answer with the headers. Never: a body read
-whole before its size is known, a foreign name in ``Host`` (a stranger's name that
-resolves to this machine), a form that another site sent, a forwarded address from an untrusted proxy.
+Never: a body read whole before its size is known, a foreign name in ``Host`` (a stranger's name that resolves to this machine), a form that
+another site sent, a forwarded address from an untrusted proxy.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
@@ -23,6 +21,7 @@ from proxy.config import Console
 from proxy.config.mapping_reader import Network, within
 from proxy.console.translations import language_of
 from proxy.i18n import catalog
+from proxy.operations.http_auth import is_address
 
 SAFE = ("GET", "HEAD")
 POLICY = (
@@ -91,29 +90,15 @@ class RequestGuard:
         if match is None:
             return False
         name = match[1].removeprefix("[").removesuffix("]")
-        if name == "localhost" or (self._origin and name == urlsplit(self._origin).hostname):
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        return name == "localhost" or bool(self._origin and name == urlsplit(self._origin).hostname) or is_address(name)
 
 
 def peer_of(address: str, forwarded: Sequence[str], proxies: Sequence[Network]) -> str:
     """The client's address: the peer's, or the forwarded one behind a trusted proxy."""
     addresses = [one.strip() for line in forwarded for one in line.split(",")]
-    while addresses and within(address, proxies) and _is_address(addresses[-1]):
+    while addresses and within(address, proxies) and is_address(addresses[-1]):
         address = addresses.pop()
     return address
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 FILES_MAX, FIELDS_MAX = 10, 1000

@@ -1,7 +1,6 @@
 """Reads and tries rule sets in a separate process.
 
-In: which rule set, a draft's files. Out: what desk/revisions/sandbox_rules.py says, kept for a while; CannotAsk. Never: the console's loop
-blocked, a draft that delays others for long.
+Never: the console's loop blocked, a draft that delays others for long.
 """
 
 from __future__ import annotations

@@ -37,6 +37,10 @@ class Category(enum.IntEnum):
 
 CATEGORY_WORDS = tuple(category.word for category in Category)
 """``word`` by number: a property of an enum is too slow for every message."""
+SUBCATEGORIES = (
+    "", "loan", "estate", "medical", "gambling", "securities", "recruiting", "debt", "consent-request", "alcohol", "game",
+)  # fmt: skip
+"""Sub-categories by the code a record stores; 0 is none. Only append: records keep the codes, of 6 bits."""
 
 
 class Outcome(enum.IntEnum):

@@ -10,5 +10,5 @@ the hot path.
     worker_channel.py   questions of the supervisor to a worker
     gate_interface.py          what operations read of the running gate (protocols)
     number_chunks.py        numbers in chunks, from client to journal; files/: the files that hold them
-    record_lookup.py, whoami.py   what commands of several features share
+    whoami.py        who a client is
 """

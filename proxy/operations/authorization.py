@@ -12,12 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from hmac import compare_digest
+from typing import TYPE_CHECKING
 
 import structlog
 
-from proxy.config import Person, Token
 from proxy.model.roles import Asker, NotAllowed, Permission, asker_of_account, asker_of_token, require_permission
 from proxy.operations.http_auth import KIND, hash_token
+
+if TYPE_CHECKING:
+    from proxy.config import Person, Token
 
 log = structlog.get_logger()
 

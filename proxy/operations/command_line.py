@@ -14,25 +14,14 @@ from typing import Annotated, Any
 
 import typer
 
+from proxy.operations import terminal
+from proxy.operations.client import CannotAsk
 from proxy.operations.declaration import Operation, Operations, OwnCommand
 from proxy.operations.parameters import Form, List, OptionError, Parameter, parameters_of
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    ask,
-    collect,
-    fail,
-    note_unknown,
-    print_answer,
-    use_token_file,
-    warn,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json
 
 TokenFile = Annotated[
-    Path | None,
-    typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE."),
+    Path | None, typer.Option("--token-file", help="Your token, in a file only you may read; else GATE106_TOKEN_FILE.")
 ]
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
@@ -66,7 +55,16 @@ def _example(one: Operation | OwnCommand) -> str | None:
 
 
 def _function(one: Operation | OwnCommand, *, is_group: bool = False) -> Callable[..., None]:
-    return with_options(one.function) if isinstance(one, OwnCommand) else command_of(one, is_group=is_group)
+    function = with_options(one.function) if isinstance(one, OwnCommand) else command_of(one, is_group=is_group)
+
+    @functools.wraps(function)
+    def run(**values: Any) -> None:
+        try:
+            function(**values)
+        except (OptionError, CannotAsk) as error:
+            terminal.fail(error)
+
+    return run
 
 
 def command_of(operation: Operation, *, is_group: bool = False) -> Callable[..., None]:
@@ -74,36 +72,32 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
     offered = [one for one in operation.parameters if not one.form.internal and one.form.hidden != "command"]
 
     def run(
-        config: Path,
-        control: Path | None,
-        json: bool,
-        token_file: Path | None = None,
-        context: typer.Context | None = None,
-        **values: Any,
-    ) -> None:
+        config: Path, control: Path | None, json: bool, token_file: Path | None = None,
+        context: typer.Context | None = None, **values: Any,
+    ) -> None:  # fmt: skip
         if context is not None and context.invoked_subcommand is not None:
             return
         if token_file is not None:
-            use_token_file(token_file)
+            terminal.use_token_file(token_file)
         if missing := [one.option for one in offered if one.required and values[one.keyword] is None]:
-            fail(f"{operation.words}: say {' and '.join(missing)} (see --help)")  # of a group: below it they are not needed
-        try:
-            given = {one.name: one.form.from_option(values[one.keyword], one.option) for one in offered}
-        except OptionError as error:
-            fail(error)
+            terminal.fail(
+                f"{operation.words}: say {' and '.join(missing)} (see --help)"
+            )  # of a group: below it they are not needed
+        given = {one.name: one.form.from_option(values[one.keyword], one.option) for one in offered}
         if operation.get and "provider" in given:
-            note_unknown(config, given["provider"])
+            terminal.note_unknown(config, given["provider"])
         given = {name: value for name, value in given.items() if value is not None and value is not False and value != []}
-        request = collect if operation.lines else ask
-        answer = request(config, control, operation.name, **given)
+        answer: Mapping[str, Any]
         if operation.lines:
-            answer = {**answer, operation.under or operation.lines: _rows(answer["lines"], operation.lines)}
-            del answer["lines"]
+            ending = terminal.collect(config, control, operation.name, **given)
+            answer = operation.with_rows(ending, ending.pop("lines"))
+        else:
+            answer = terminal.ask(config, control, operation.name, **given)
         if operation.complete is not None:
             answer = operation.complete(answer, given, config)
         for line in operation.notes(answer) if operation.notes is not None else ():
-            warn(line)
-        print_answer(answer, json, (operation.text or _names_and_values)(answer))
+            terminal.warn(line)
+        terminal.print_answer(answer, json, (operation.text or _names_and_values)(answer))
         if operation.fails is not None and operation.fails(answer):
             raise typer.Exit(1)
 
@@ -111,14 +105,6 @@ def command_of(operation: Operation, *, is_group: bool = False) -> Callable[...,
     run.__signature__ = _signature(operation, offered, is_group)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in run.__signature__.parameters.values()}  # type: ignore[attr-defined]
     return run
-
-
-def _rows(lines: Iterable[Mapping[str, Any]], name: str) -> list[Any]:
-    rows: list[Any] = []
-    for line in lines:
-        found = line if name == "*" else line[name]
-        rows += found if isinstance(found, list) else [found]
-    return rows
 
 
 def _signature(operation: Operation, offered: list[Parameter], is_group: bool) -> inspect.Signature:
@@ -157,15 +143,9 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def run(**values: Any) -> None:
-        try:
-            function(
-                **{
-                    key: forms[key].form.from_option(one, forms[key].option) if key in forms else one
-                    for key, one in values.items()
-                }
-            )
-        except OptionError as error:
-            fail(error)
+        for key, one in forms.items():
+            values[key] = one.form.from_option(values[key], one.option)
+        function(**values)
 
     signature = inspect.signature(function, eval_str=True)
     parameters = [

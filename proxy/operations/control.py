@@ -21,21 +21,10 @@ from typing import Any
 
 import structlog
 
-from proxy.config.yaml_file import unknown
 from proxy.model.roles import Asker, Permission
+from proxy.operations import json_lines
 from proxy.operations.authorization import TOKEN_MAX, Authorization, CommandRefused
-from proxy.operations.json_lines import (
-    HEAR_S,
-    REQUEST_S,
-    VERSION,
-    ControlError,
-    ControlSocket,
-    Peer,
-    next_line,
-    peer_of,
-    read_line,
-    write_line,
-)
+from proxy.operations.json_lines import ControlError, ControlSocket, Peer, next_line, read_line
 
 __all__ = ["Call", "ControlError", "ControlServer", "Handler", "CommandRefused"]
 
@@ -76,13 +65,13 @@ class Call:
     async def say(self, said: Mapping[str, Any]) -> None:
         """Sends one more line; CommandRefused where the client does not read it in time."""
         try:
-            await write_line(self._writer, said)
+            await json_lines.write_line(self._writer, said)
         except TimeoutError:
             raise CommandRefused("the client does not read") from None
 
     async def hear(self) -> Mapping[str, Any]:
         """Reads one more line of the client; CommandRefused where none comes in time, or it is malformed."""
-        return read_line(await next_line(self._reader, HEAR_S))
+        return read_line(await next_line(self._reader, json_lines.HEAR_S))
 
     @property
     def gone(self) -> bool:
@@ -93,47 +82,31 @@ class Call:
 Handler = Callable[[Call], Awaitable[Mapping[str, Any]]]
 
 
-class ControlServer:
+class ControlServer(ControlSocket):
     def __init__(
-        self,
-        path: Path,
-        commands: Mapping[str, Handler],
-        authorization: Authorization | None = None,
-        group: str = "",
-        front: int = 0,
-        *,
-        wanted: Mapping[str, Permission],
-    ) -> None:
+        self, path: Path, commands: Mapping[str, Handler], authorization: Authorization | None = None, group: str = "",
+        front: int = 0, *, wanted: Mapping[str, Permission],
+    ) -> None:  # fmt: skip
         """``wanted``: each command's permission; a command without one is not served. ``group``: its accounts may open the socket, too.
         ``front``: process id of the gate's supervisor, which names the client it asks for; 0: there is none."""
-        self.path = path
+        super().__init__(path, group, self._answer)
         self._commands = commands
         self._authorization, self._wanted = authorization or Authorization(), wanted
         self._supervisor_pid = front
-        self._socket = ControlSocket(path, group, self._answer)
-
-    @property
-    def clients(self) -> int:
-        """Commands that are being served now."""
-        return self._socket.clients
-
-    async def start(self) -> None:
-        """Opens the socket. Raises ControlError."""
-        await self._socket.start()
-
-    async def stop(self) -> None:
-        """Hangs up on everybody, and takes the socket away if it is still ours."""
-        await self._socket.stop()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
         """Returns the last line for the client; None where the client sent nothing."""
         name = "?"
         try:
-            asked = read_line(await next_line(reader, REQUEST_S))
-            if asked.get("v") != VERSION:
-                raise CommandRefused(f"this gate speaks version {VERSION} of the control protocol, not {asked.get('v')!r:.20}")
+            asked = read_line(await next_line(reader, json_lines.REQUEST_S))
+            if asked.get("v") != json_lines.VERSION:
+                raise CommandRefused(
+                    f"this gate speaks version {json_lines.VERSION} of the control protocol, not {asked.get('v')!r:.20}"
+                )
             name, args = str(asked.get("command")), asked.get("args", {})
             if name not in self._commands:
+                from proxy.config.yaml_file import unknown
+
                 raise CommandRefused(unknown("command", name, self._commands))
             if not isinstance(args, dict):
                 raise CommandRefused("args: must be a mapping")
@@ -152,7 +125,7 @@ class ControlServer:
 
     def _peer(self, writer: asyncio.StreamWriter, asked: Mapping[str, Any]) -> Peer:
         """The client. CommandRefused where another process than the supervisor names somebody else."""
-        peer = peer_of(writer)
+        peer = json_lines.peer_of(writer)
         if SPEAKS_FOR not in asked:
             return peer
         if not self._supervisor_pid or (peer.uid, peer.pid) != (os.geteuid(), self._supervisor_pid):

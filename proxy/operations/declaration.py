@@ -22,7 +22,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from proxy.model.roles import Permission
+from proxy.model.approvals import Impossible
+from proxy.model.roles import NotAllowed, Permission
+from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call, Handler
 from proxy.operations.parameters import Parameter, parameters_of, read_values
 
@@ -97,6 +99,14 @@ class Operation:
         """Of the command line; empty: a function of its own makes the command."""
         return "" if self.by_hand else self.name.replace(".", " ") if self.command is None else self.command
 
+    def with_rows(self, ending: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """The answer's last line, with the rows of the lines before it."""
+        rows: list[Any] = []
+        for line in lines:
+            found = line if self.lines == "*" else line[self.lines]
+            rows += found if isinstance(found, list) else [found]
+        return {**ending, self.under or self.lines: rows}
+
     @property
     def short(self) -> str:
         """The key of its words on a page: ``end_standing``."""
@@ -150,20 +160,14 @@ class Operations:
         cls.group, cls.help = group, help
         cls.operations = tuple(_named(cls, method) for method in vars(cls).values() if hasattr(method, "declared"))
 
-    def handlers(self) -> dict[str, BoundOperation]:
-        return {one.name: BoundOperation(one, getattr(self, one.function.__name__)) for one in self.operations}
-
 
 def _named(cls: type[Operations], method: Any) -> Operation:
     declared: Operation = method.declared
     word = method.__name__.rstrip("_").replace("_", "-")
     named = replace(
-        declared,
-        name=declared.name or ".".join(filter(None, (cls.group, word))),
-        summary=inspect.getdoc(method) or "",
-        function=method,
-        parameters=parameters_of(method),
-    )
+        declared, name=declared.name or ".".join(filter(None, (cls.group, word))), summary=inspect.getdoc(method) or "",
+        function=method, parameters=parameters_of(method),
+    )  # fmt: skip
     method.declared = named
     return named
 
@@ -175,10 +179,13 @@ class BoundOperation(NamedTuple):
     method: Callable[..., Awaitable[Answer]]
 
     async def serve(self, call: Call) -> Answer:
-        """Checks the arguments and carries the operation out; CommandRefused."""
+        """Checks the arguments and carries the operation out; CommandRefused, also where a book refuses it."""
         given = read_values([one for one in self.operation.parameters if not one.form.behind], call.args)
         lines = {one.keyword: await one.form.hear(call) for one in self.operation.parameters if one.form.behind}
-        return await self.method(call, **given, **lines)
+        try:
+            return await self.method(call, **given, **lines)
+        except (Impossible, NotAllowed) as error:
+            raise CommandRefused(str(error)) from None
 
 
 # -- commands of the command line that are functions of their own
@@ -248,7 +255,11 @@ def command(words: str, *programs: Program, example: str = "") -> Callable[[Comm
 
 
 def handlers_of(*features: Operations) -> dict[str, Handler]:
-    return {name: one.serve for feature in features for name, one in feature.handlers().items()}
+    return {
+        one.name: BoundOperation(one, getattr(feature, one.function.__name__)).serve
+        for feature in features
+        for one in feature.operations
+    }
 
 
 def permissions_of(*features: Operations) -> dict[str, Permission]:

@@ -1,6 +1,6 @@
 """Defines what operations read of the running gate.
 
-In: nothing. Out: protocols; each feature adds what it alone needs. Never: a command.
+Each feature adds what it alone needs.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proxy.relay.account_access import Access
-from proxy.relay.effects.consents import ConsentImport
-from proxy.relay.effects.list_import import ChunkedImports, ListImport
-from proxy.relay.submit import Relay
-
 if TYPE_CHECKING:
+    from proxy.relay.account_access import Access
+    from proxy.relay.effects.consents import ConsentImport
+    from proxy.relay.effects.list_import import ChunkedImports, ListImport
+    from proxy.relay.submit import Relay
     from proxy.state.stores.sqlite import SqliteStore
 
 

@@ -1,7 +1,6 @@
 """Serves /healthz, /readyz, /metrics and features' paths over HTTP.
 
-In: callables for metrics and readiness, who may read more than those two open paths. Out: answers, from the gate's own loop. Never: a
-forwarded address believed, a path without a declared permission.
+Never: a forwarded address believed, a path without a declared permission.
 """
 
 from __future__ import annotations
@@ -49,15 +48,11 @@ class HttpRoute(NamedTuple):
     endpoint: Endpoint
 
 
-class HttpServer:
+class HttpServer(Listener):
     def __init__(
-        self,
-        metrics: Metrics,
-        not_ready: Callable[[], list[str]],
-        guard: HttpAuth,
-        notes: Callable[[], list[str]] = list,
+        self, metrics: Metrics, not_ready: Callable[[], list[str]], guard: HttpAuth, notes: Callable[[], list[str]] = list,
         more: Mapping[str, HttpRoute] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """``not_ready``: why traffic should go elsewhere; an empty list: the gate is ready. ``notes``: what an operator should fix although
         it is ready: a mistake in the rules must not take every node out of service. ``more``: further paths."""
         self._guard = guard
@@ -67,15 +62,7 @@ class HttpServer:
         self._extra_routes = dict(more or {})
         self._refusals = RateLimitedLog(REFUSALS_S, REFUSALS_AT_ONCE)
         self._translations = Rate(TRANSLATIONS_S, TRANSLATIONS_AT_ONCE)
-        self.listener = Listener(self.app(), "http")
-
-    async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port (a free one for 0). OSError says what is in the way."""
-        return await self.listener.start(host, port)
-
-    async def stop(self) -> None:
-        """Close the listener and idle connections; answers under way get a second."""
-        await self.listener.stop()
+        super().__init__(self.app(), "http")
 
     def app(self) -> Starlette:
         found = Starlette(
@@ -160,23 +147,25 @@ def _translated_body(language: str, answer: Response) -> bytes:
     return as_json(told, None).encode()
 
 
-async def pack_request(request: Request, most: int) -> Mapping[str, Any]:
-    """A request as ``HttpServer.answer`` takes it. ValueError where its body has more than ``most`` octets."""
-    body = b""
+async def body_of(request: Request, most: int, too_large: Exception) -> bytes:
+    """The body; raises ``too_large`` where it has more than ``most`` octets."""
+    body = bytearray()
     async for piece in request.stream():
         body += piece
         if len(body) > most:
-            raise ValueError(f"the body has more than {most} bytes")
+            raise too_large
+    return bytes(body)
+
+
+async def pack_request(request: Request, most: int) -> Mapping[str, Any]:
+    """A request as ``HttpServer.answer`` takes it. ValueError where its body has more than ``most`` octets."""
+    body = await body_of(request, most, ValueError(f"the body has more than {most} bytes"))
     asker: Asker = request.scope["asker"]
     return {
-        "method": request.method,
-        "path": request.url.path,
-        "query": request.url.query,
+        "method": request.method, "path": request.url.path, "query": request.url.query,
         "headers": [(name, value) for name, value in request.headers.items() if name in PASSED_ON],
-        "body": base64.b64encode(body).decode(),
-        "asker": asker.name,
-        "roles": [role.value for role in asker.roles],
-    }
+        "body": base64.b64encode(body).decode(), "asker": asker.name, "roles": [role.value for role in asker.roles],
+    }  # fmt: skip
 
 
 def unpack_response(told: Mapping[str, Any]) -> Response:
@@ -204,11 +193,9 @@ class _AuthMiddleware:
     """Checks permission before routing: a stranger does not learn which paths exist."""
 
     def __init__(
-        self,
-        app: ASGIApp,
-        asks: Callable[[Request], Asker | Response],
+        self, app: ASGIApp, asks: Callable[[Request], Asker | Response],
         translated: Callable[[Request, Response], Awaitable[Response]],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._app, self._authorize, self._translations = app, asks, translated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -21,12 +21,14 @@ import secrets
 import socket
 from collections.abc import Mapping, Sequence
 from hmac import compare_digest
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from proxy.config import Person, Provider, Token
-from proxy.config.mapping_reader import Network, within
 from proxy.model.lockout import HELD_OFF_S, Lockout
 from proxy.model.roles import Asker, NotAllowed, Permission, Role, asker_of_token, require_permission
+
+if TYPE_CHECKING:
+    from proxy.config import Person, Provider, Token
+    from proxy.config.mapping_reader import Network
 
 KIND = "sha256$"
 TOKEN_BYTES = 32
@@ -67,24 +69,16 @@ def hash_token(token: str) -> str:
 
 class HttpAuth:
     def __init__(
-        self,
-        addresses: Sequence[Network],
-        tokens: Sequence[Token] = (),
-        people: Sequence[Person] = (),
-        providers: Sequence[Provider] = (),
-        names: Sequence[str] = (),
-    ) -> None:
+        self, addresses: Sequence[Network], tokens: Sequence[Token] = (), people: Sequence[Person] = (),
+        providers: Sequence[Provider] = (), names: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._lockout = Lockout()
         self.use(addresses, tokens, people, providers, names)
 
     def use(
-        self,
-        addresses: Sequence[Network],
-        tokens: Sequence[Token],
-        people: Sequence[Person] = (),
-        providers: Sequence[Provider] = (),
-        names: Sequence[str] = (),
-    ) -> None:
+        self, addresses: Sequence[Network], tokens: Sequence[Token], people: Sequence[Person] = (),
+        providers: Sequence[Provider] = (), names: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         """Replaces everything; locked-out addresses stay locked out. ``names``: host names of this gate, for requests without a token."""
         self._names = frozenset((socket.gethostname().lower(), *(one.lower() for one in names)))
         self._addresses = tuple(addresses)
@@ -98,6 +92,8 @@ class HttpAuth:
         self, host: str, authorization: str | None, wanted: Permission, path: str, now: float, name: str = ""
     ) -> Asker | HttpRefusal:
         """``host``: the peer's address; ``authorization`` and ``name``: the values of ``Authorization`` and ``Host``, empty without one."""
+        from proxy.config.mapping_reader import within
+
         foreign = bool(name) and not self._is_ours(name)
         listed = within(host, self._addresses) and not foreign
         scheme, _, token = (authorization or "").strip().partition(" ")
@@ -145,10 +141,10 @@ class HttpAuth:
         """
         match = _HOST.fullmatch(name.lower())
         said = match[1] if match else None
-        return said is not None and (not _DOT.search(said) or _is_address(said.strip("[]")) or said.rstrip(".") in self._names)
+        return said is not None and (not _DOT.search(said) or is_address(said.strip("[]")) or said.rstrip(".") in self._names)
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:

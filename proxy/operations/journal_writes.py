@@ -1,26 +1,27 @@
 """Journals what commands do, and waits until it is synced.
 
-In: a command and who gives it; a change of a recipient's record. Out: synced records; CommandRefused where the journal is down. Never: an
-answer before its record.
+Never: an answer before its record.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages, operator_actions
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.gate_interface import Gate
-from proxy.relay.effects.record_changes import RecordChange
-from proxy.relay.effects.suppression import AccompanyingRecord
+
+if TYPE_CHECKING:
+    from proxy.relay.effects.record_changes import RecordChange
+    from proxy.relay.effects.suppression import AccompanyingRecord
 
 WRITTEN_S = 30.0
 """A change of a record is written within this time, or the command reports that it is not synced yet."""
-Change = TypeVar("Change", bound=RecordChange)
+Change = TypeVar("Change", bound="RecordChange")
 
 
 async def record_command(gate: Gate, call: Call, command: str, why: str = "", about: str = "") -> int:

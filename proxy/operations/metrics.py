@@ -8,15 +8,16 @@ Names and labels are those of DESIGN §11; the tables below hold all of them tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from types import SimpleNamespace
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from proxy.model.counters import SECONDS_BUCKETS, GateCounters, Histogram
@@ -27,216 +28,126 @@ ROWS_MAX = 200  # about 1 ms of rendering: as long as the loop may be held
 _LES = [*map(floatToGoString, SECONDS_BUCKETS), "+Inf"]
 
 Labelled = Mapping[tuple[str, ...], float]
+Limits = Mapping[tuple[str, ...], float | None]  # None: no limit
+
+
+def _by(text: str, *labels: str, name: str = "") -> Any:
+    """Declares a gauge with labels. ``name``: of the metric, if it is not the field's (with ``seconds`` for ``s``)."""
+    return field(default_factory=dict, metadata={"help": text, "labels": labels, "name": name})
+
+
+def _one(text: str, name: str = "", default: Any = 0.0) -> Any:
+    """Declares a gauge without labels."""
+    return field(default=default, metadata={"help": text, "labels": None, "name": name})
 
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
     """What can be read from where it lives, at one moment. Keys are label values in the order of the metric's labels."""
 
-    binds: Labelled = field(default_factory=dict)  # provider, type
-    carrier_links: Labelled = field(default_factory=dict)  # carrier, state
-    window_in_use: Labelled = field(default_factory=dict)  # carrier
-    window_limit: Labelled = field(default_factory=dict)  # carrier
-    queue_messages: Labelled = field(default_factory=dict)  # carrier, class
-    queue_limit: Labelled = field(default_factory=dict)  # carrier, class
-    carrier_tps_limit: Labelled = field(default_factory=dict)  # carrier
-    mailbox_messages: Labelled = field(default_factory=dict)  # provider
-    mailbox_oldest_s: Labelled = field(default_factory=dict)  # provider
-    long_messages_in_use: Labelled = field(default_factory=dict)  # provider, kind
-    provider_tps_limit: Mapping[tuple[str, ...], float | None] = field(default_factory=dict)  # provider; None = no limit
-    suspended: Labelled = field(default_factory=dict)  # provider
-    complaint_ppm: Labelled = field(default_factory=dict)  # provider
-    penalties: Labelled = field(default_factory=dict)  # provider, step
-    penalties_waiting: float = 0.0
-    doubtful_replies: Labelled = field(default_factory=dict)  # state
-    doubtful_oldest_s: float = 0.0
-    complaints_overdue: Labelled = field(default_factory=dict)  # clock
-    consent_tasks: Labelled = field(default_factory=dict)  # provider, state
-    reply_paths: Labelled = field(default_factory=dict)  # state
-    suppressed_numbers: Labelled = field(default_factory=dict)  # scope, kept
-    rules_waiting: Labelled = field(default_factory=dict)  # why
-    journal_head: Labelled = field(default_factory=dict)  # day, head: one at most
-    stops: float = 0.0
-    shadowed: float = 0.0
-    provider_binds_limit: Labelled = field(default_factory=dict)  # provider
-    certificate_expiry: Labelled = field(default_factory=dict)  # name
+    binds: Labelled = _by("Binds held", "provider", "type")
+    carrier_links: Labelled = _by("Links to the carrier, by state", "carrier", "state")
+    window_in_use: Labelled = _by("Submits the carrier has not answered yet", "carrier")
+    window_limit: Labelled = _by("How many the carrier may leave unanswered", "carrier")
+    queue_messages: Labelled = _by("Messages that wait in the carrier's lane", "carrier", "class")
+    queue_limit: Labelled = _by("From how many waiting messages on, of all classes, this one is refused", "carrier", "class")
+    carrier_tps_limit: Labelled = _by("Messages a second the carrier takes, over all links", "carrier")
+    mailbox_messages: Labelled = _by("Receipts and replies the provider has not acknowledged yet", "provider")
+    mailbox_oldest_s: Labelled = _by("Age of the oldest of them", "provider")
+    long_messages_in_use: Labelled = _by(
+        "Share in use of what a provider's long messages that are not whole may have", "provider", "kind",
+        name="long_messages_in_use_ratio",
+    )  # fmt: skip
+    provider_tps_limit: Limits = _by("Messages a second a provider may send", "provider")
+    suspended: Labelled = _by("Suspensions of a provider in force", "provider")
+    complaint_ppm: Labelled = _by("Valid complaints of this month in a million messages sent", "provider")
+    penalties: Labelled = _by("Penalties in force", "provider", "step")
+    doubtful_replies: Labelled = _by("Replies that may be a refusal, by what became of them", "state")
+    complaints_overdue: Labelled = _by("Open complaints that should have been forwarded, or answered", "clock")
+    consent_tasks: Labelled = _by("Files of consents whose proof is missing: waiting for it, or overdue", "provider", "state")
+    reply_paths: Labelled = _by(
+        "Registered port prefixes by whether replies reach the gate: proven, unproven, silent, dead", "state"
+    )
+    suppressed_numbers: Labelled = _by("Refusals of marketing, on lists and on people's records", "scope", "kept")
+    provider_binds_limit: Labelled = _by("Binds a provider may hold", "provider")
+    certificate_expiry: Labelled = _by(
+        "When a certificate of ours ends, in seconds since 1970: smpp, or the carrier it is shown to", "name",
+        name="certificate_expiry_timestamp_seconds",
+    )  # fmt: skip
+    journal_head: Labelled = _by(
+        "The last signed head of the journal at rest: its day and digest; up to which record", "day", "head",
+        name="journal_head_info",
+    )  # fmt: skip
+    rules_waiting: Labelled = _by("1 while a changed set of rules is not in force: it waits, or is kept out", "why")
+    stops: float = _one("Stops in force")
+    penalties_waiting: float = _one("Penalties that wait for approval")
+    doubtful_oldest_s: float = _one("Age of the oldest doubtful reply that waits for a decision")
+    shadowed: float = _one("1 while the whole set of rules is in shadow")
+    store_up: bool = _one("1 while the store answers", default=True)
+    store_owed: float = _one("Persons, and parts of the store, that may lack something that this gate knows")
+    store_untold: float = _one("Records that other gates on a shared store must hear and have not", name="store_untold_records")
+    store_heard: float = _one("Records of other gates that were put in force since the start", name="store_heard_records")
+    store_silence_s: float = _one("Since when this gate does not know what other gates were told")
+    journal_up: bool = _one("1 while the journal can be written", default=True)
+    journal_lag_s: float = _one("Age of the oldest record that is not on disk yet")
+    optout_audit_lag_s: float = _one("Since when the audit of opt-outs has not read the journal to its end")
+    journal_bytes: float = _one("Bytes of the journal's segments that are kept")
+    journal_free_bytes: float = _one("Room left on the journal's disk")
+    journal_oldest_s: float = _one(
+        "When the oldest of them was begun, in seconds since 1970", name="journal_oldest_timestamp_seconds"
+    )
+    journal_chain_ok: bool = _one("1 unless the journal's chain was found broken", default=True)
+    rules_folder_ok: bool = _one("1 unless the rules in the folder have a mistake and are not in force", default=True)
+    rules_agreed: bool = _one(
+        "1 unless gates on the shared store have agreed on rules that this gate does not judge by", default=True
+    )
+    limit_counts: float = _one("What limits without recipient count by: providers, signatures, texts; so many counts are held")
+    clock_skew_s: float = _one("The last step of the wall clock against the monotonic one")
+    time_s: float = _one("The wall clock, in seconds since 1970: whoever asks can see whether it is right")
     rules_revision: str = ""
-    rules_folder_ok: bool = True
-    rules_agreed: bool = True
-    store_up: bool = True
-    store_owed: float = 0.0
-    store_untold: float = 0.0
-    store_heard: float = 0.0
-    store_silence_s: float = 0.0
-    journal_up: bool = True
-    journal_lag_s: float = 0.0
-    optout_audit_lag_s: float = 0.0
     journal_written_bytes: int = 0
-    limit_counts: float = 0.0
     limit_counts_dropped: int = 0
-    journal_bytes: float = 0.0
-    journal_free_bytes: float = 0.0
-    journal_oldest_s: float = 0.0
-    journal_chain_ok: bool = True
-    clock_skew_s: float = 0.0
-    time_s: float = 0.0
 
 
-COUNTERS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Tally, name, labels, help
-    ("submits", "submits", ("provider", "category", "verdict", "reason"), "Messages judged, by what became of them"),
-    ("shadow", "shadow", ("rule", "verdict"), "What shadow rules would have done"),
-    ("rule_hits", "rule_hits", ("rule", "province"), "Objections of enforced rules"),
-    ("segments", "segments", ("provider",), "Parts taken: what the carrier bills"),
-    ("carrier_responses", "carrier_responses", ("carrier", "status"), "Answers of the carrier to submits"),
-    ("delivers", "delivers", ("provider", "kind"), "Receipts and replies, by the provider that owns the port"),
-    (
-        "delivers_returned",
-        "delivers_returned",
-        ("provider",),
-        "Delivers left with the carrier: they could not be made safe in time",
-    ),
-    ("mailbox_dropped", "mailbox_dropped", ("provider", "reason"), "Delivers that left the mailbox undelivered"),
-    ("optouts", "optouts", ("source", "scope", "provider"), "Opt-outs recorded"),
-    ("restores", "restores", ("provider",), "Replies that took opt-outs back"),
-    (
-        "consent_replies",
-        "consent_replies",
-        ("provider", "state"),
-        "Replies that consent to advertising, by whether they count at once",
-    ),
-    ("confirmations", "confirmations", ("provider", "result"), "Confirmations of opt-outs"),
-    ("unknown_region", "unknown_region", ("provider",), "Messages to numbers whose province is unknown"),
-    ("entries", "entries", ("event",), "Entries of recipients' records that changed after the verdict"),
-    ("long_messages", "long_messages", ("outcome",), "Long messages judged, and parts that came later"),
-    ("rules_reload", "rules_reload", ("result",), "Attempts to load rules"),
-    ("settings_reload", "settings_reload", ("result",), "Attempts to load the settings again"),
-    ("judge_errors", "judge_errors", (), "Verdicts that failed inside the gate (must stay 0)"),
-    ("store_conflicts", "store_conflicts", ("result",), "Refused writes of records"),
-    (
-        "complaints",
-        "complaints",
-        ("provider", "validity"),
-        "Complaints filed (open), and decided, by what they were found to be",
-    ),
-    ("bad_pdus", "bad_pdus", ("side", "kind", "peer"), "PDUs that break SMPP 3.4"),
-    ("bind_failures", "bind_failures", ("cause", "provider"), "Binds refused"),
-    ("disturbances", "disturbances", ("side", "cause", "peer"), "Peers slowed down or cut off for what they did"),
+_DECLARED = [(one, one.metadata["name"] or re.sub("_s$", "_seconds", one.name)) for one in fields(Gauges) if one.metadata]
+GAUGES = [(one.name, name, one.metadata["labels"], one.metadata["help"]) for one, name in _DECLARED if one.metadata["labels"]]
+"""Attribute of Gauges, name, labels, help."""
+SCALARS = [(one.name, name, one.metadata["help"]) for one, name in _DECLARED if not one.metadata["labels"]]
+"""The same of those without labels."""
+
+
+COUNTERS: tuple[tuple[str, tuple[str, ...], str], ...] = (  # attribute of GateCounters and name, labels, help
+    ("submits", ("provider", "category", "verdict", "reason"), "Messages judged, by what became of them"),
+    ("shadow", ("rule", "verdict"), "What shadow rules would have done"),
+    ("rule_hits", ("rule", "province"), "Objections of enforced rules"),
+    ("segments", ("provider",), "Parts taken: what the carrier bills"),
+    ("carrier_responses", ("carrier", "status"), "Answers of the carrier to submits"),
+    ("delivers", ("provider", "kind"), "Receipts and replies, by the provider that owns the port"),
+    ("delivers_returned", ("provider",), "Delivers left with the carrier: they could not be made safe in time"),
+    ("mailbox_dropped", ("provider", "reason"), "Delivers that left the mailbox undelivered"),
+    ("optouts", ("source", "scope", "provider"), "Opt-outs recorded"),
+    ("restores", ("provider",), "Replies that took opt-outs back"),
+    ("consent_replies", ("provider", "state"), "Replies that consent to advertising, by whether they count at once"),
+    ("confirmations", ("provider", "result"), "Confirmations of opt-outs"),
+    ("unknown_region", ("provider",), "Messages to numbers whose province is unknown"),
+    ("entries", ("event",), "Entries of recipients' records that changed after the verdict"),
+    ("long_messages", ("outcome",), "Long messages judged, and parts that came later"),
+    ("rules_reload", ("result",), "Attempts to load rules"),
+    ("settings_reload", ("result",), "Attempts to load the settings again"),
+    ("judge_errors", (), "Verdicts that failed inside the gate (must stay 0)"),
+    ("store_conflicts", ("result",), "Refused writes of records"),
+    ("complaints", ("provider", "validity"), "Complaints filed (open), and decided, by what they were found to be"),
+    ("bad_pdus", ("side", "kind", "peer"), "PDUs that break SMPP 3.4"),
+    ("bind_failures", ("cause", "provider"), "Binds refused"),
+    ("disturbances", ("side", "cause", "peer"), "Peers slowed down or cut off for what they did"),
 )
-FROM_ZERO: Mapping[
-    str, tuple[str, ...]
-] = {  # attribute of Tally with one label, the values that are shown before they are counted
+FROM_ZERO: Mapping[str, tuple[str, ...]] = {  # a counter with one label: values that are shown before they are counted
     "entries": ("settled", "taken_back", "unknown", "adopted"),
     "rules_reload": ("ok", "failed"),
     "settings_reload": ("ok", "failed"),
     "store_conflicts": ("again", "gave-up"),
 }
 """A counter that begins with 1 has not increased in Prometheus' eyes: what alerts ask for must be 0 before it is 1."""
-GAUGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (  # attribute of Gauges, name, labels, help
-    ("binds", "binds", ("provider", "type"), "Binds held"),
-    ("carrier_links", "carrier_links", ("carrier", "state"), "Links to the carrier, by state"),
-    ("window_in_use", "window_in_use", ("carrier",), "Submits the carrier has not answered yet"),
-    ("window_limit", "window_limit", ("carrier",), "How many the carrier may leave unanswered"),
-    ("queue_messages", "queue_messages", ("carrier", "class"), "Messages that wait in the carrier's lane"),
-    (
-        "queue_limit",
-        "queue_limit",
-        ("carrier", "class"),
-        "From how many waiting messages on, of all classes, this one is refused",
-    ),
-    ("carrier_tps_limit", "carrier_tps_limit", ("carrier",), "Messages a second the carrier takes, over all links"),
-    ("mailbox_messages", "mailbox_messages", ("provider",), "Receipts and replies the provider has not acknowledged yet"),
-    ("mailbox_oldest_s", "mailbox_oldest_seconds", ("provider",), "Age of the oldest of them"),
-    (
-        "long_messages_in_use",
-        "long_messages_in_use_ratio",
-        ("provider", "kind"),
-        "Share in use of what a provider's long messages that are not whole may have",
-    ),
-    ("provider_tps_limit", "provider_tps_limit", ("provider",), "Messages a second a provider may send"),
-    ("suspended", "suspended", ("provider",), "Suspensions of a provider in force"),
-    (
-        "complaint_ppm",
-        "complaint_ppm",
-        ("provider",),
-        "Valid complaints of this month in a million messages sent",
-    ),
-    ("penalties", "penalties", ("provider", "step"), "Penalties in force"),
-    ("doubtful_replies", "doubtful_replies", ("state",), "Replies that may be a refusal, by what became of them"),
-    ("complaints_overdue", "complaints_overdue", ("clock",), "Open complaints that should have been forwarded, or answered"),
-    (
-        "consent_tasks",
-        "consent_tasks",
-        ("provider", "state"),
-        "Files of consents whose proof is missing: waiting for it, or overdue",
-    ),
-    (
-        "reply_paths",
-        "reply_paths",
-        ("state",),
-        "Registered port prefixes by whether replies reach the gate: proven, unproven, silent, dead",
-    ),
-    ("suppressed_numbers", "suppressed_numbers", ("scope", "kept"), "Refusals of marketing, on lists and on people's records"),
-    ("provider_binds_limit", "provider_binds_limit", ("provider",), "Binds a provider may hold"),
-    (
-        "certificate_expiry",
-        "certificate_expiry_timestamp_seconds",
-        ("name",),
-        "When a certificate of ours ends, in seconds since 1970: smpp, or the carrier it is shown to",
-    ),
-    (
-        "journal_head",
-        "journal_head_info",
-        ("day", "head"),
-        "The last signed head of the journal at rest: its day and digest; up to which record",
-    ),
-    ("rules_waiting", "rules_waiting", ("why",), "1 while a changed set of rules is not in force: it waits, or is kept out"),
-)
-SCALARS: tuple[tuple[str, str, str], ...] = (  # attribute of Gauges, name, help
-    ("stops", "stops", "Stops in force"),
-    ("penalties_waiting", "penalties_waiting", "Penalties that wait for approval"),
-    ("doubtful_oldest_s", "doubtful_oldest_seconds", "Age of the oldest doubtful reply that waits for a decision"),
-    ("shadowed", "shadowed", "1 while the whole set of rules is in shadow"),
-    ("store_up", "store_up", "1 while the store answers"),
-    ("store_owed", "store_owed", "Persons, and parts of the store, that may lack something that this gate knows"),
-    ("store_untold", "store_untold_records", "Records that other gates on a shared store must hear and have not"),
-    ("store_heard", "store_heard_records", "Records of other gates that were put in force since the start"),
-    ("store_silence_s", "store_silence_seconds", "Since when this gate does not know what other gates were told"),
-    ("journal_up", "journal_up", "1 while the journal can be written"),
-    ("journal_lag_s", "journal_lag_seconds", "Age of the oldest record that is not on disk yet"),
-    (
-        "optout_audit_lag_s",
-        "optout_audit_lag_seconds",
-        "Since when the audit of opt-outs has not read the journal to its end",
-    ),
-    ("journal_bytes", "journal_bytes", "Bytes of the journal's segments that are kept"),
-    ("journal_free_bytes", "journal_free_bytes", "Room left on the journal's disk"),
-    ("journal_oldest_s", "journal_oldest_timestamp_seconds", "When the oldest of them was begun, in seconds since 1970"),
-    ("journal_chain_ok", "journal_chain_ok", "1 unless the journal's chain was found broken"),
-    ("rules_folder_ok", "rules_folder_ok", "1 unless the rules in the folder have a mistake and are not in force"),
-    (
-        "rules_agreed",
-        "rules_agreed",
-        "1 unless gates on the shared store have agreed on rules that this gate does not judge by",
-    ),
-    (
-        "limit_counts",
-        "limit_counts",
-        "What limits without recipient count by: providers, signatures, texts; so many counts are held",
-    ),
-    ("clock_skew_s", "clock_skew_seconds", "The last step of the wall clock against the monotonic one"),
-    ("time_s", "time_seconds", "The wall clock, in seconds since 1970: whoever asks can see whether it is right"),
-)
-
-
-class GateCollector(Collector):
-    """A Collector over one tally, for a registry of prometheus-client."""
-
-    def __init__(self, tally: GateCounters, gauges: Callable[[], Gauges]) -> None:
-        self.tally = tally
-        self.gauges = gauges
-
-    def collect(self) -> Iterable[Metric]:
-        return (family for family, _ in _families(self.tally, self.gauges(), rows_max=1_000_000_000))
 
 
 def pieces(tally: GateCounters, gauges: Gauges) -> Iterator[bytes]:
@@ -258,18 +169,15 @@ def _families(tally: GateCounters, gauges: Gauges, rows_max: int) -> Iterator[tu
 
     The numbers are copied when the first is asked for, so that all of one scrape are of one moment.
     """
-    counts = [_rows(tally, attribute) for attribute, _, _, _ in COUNTERS]
+    counts = [_rows(tally, attribute) for attribute, _, _ in COUNTERS]
     sent_after_optout, sent_against_record = tally.sent_after_optout, tally.sent_against_record
     submit_seconds = [([carrier], _copy(histogram)) for carrier, histogram in tally.submit_seconds.items()]
+    own_part = "Our own part of a message's way, without the wait for parts of a long one"
     single = [
-        (
-            "gate_seconds",
-            "Our own part of a message's way, without the wait for parts of a long one",
-            _copy(tally.gate_seconds),
-        ),
+        ("gate_seconds", own_part, _copy(tally.gate_seconds)),
         ("optout_effect_seconds", "From reading an opt-out to its being in force", _copy(tally.optout_effect_seconds)),
     ]
-    for (_, name, labels, text), rows in zip(COUNTERS, counts, strict=True):
+    for (name, labels, text), rows in zip(COUNTERS, counts, strict=True):
         if not labels:  # a count that is about nothing in particular is 0 before it is 1: alerts need both
             rows = rows or [((), 0)]
         for start in range(0, max(len(rows), 1), rows_max):
@@ -317,20 +225,8 @@ _PROCESS = ProcessCollector(registry=CollectorRegistry(auto_describe=False))
 """CPU seconds, memory and open files of this process."""
 
 
-class _One:
-    """What generate_latest takes for a registry: one family."""
-
-    __slots__ = ("family",)
-
-    def __init__(self, family: Metric) -> None:
-        self.family = family
-
-    def collect(self) -> tuple[Metric]:
-        return (self.family,)
-
-
 def _text(family: Metric) -> bytes:
-    registry: Any = _One(family)  # generate_latest only ever calls collect()
+    registry: Any = SimpleNamespace(collect=lambda: (family,))  # generate_latest only ever calls collect()
     return generate_latest(registry)
 
 

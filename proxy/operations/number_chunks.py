@@ -1,8 +1,5 @@
 """Transfers files of numbers between a command and the gate in chunks.
 
-In: lines of a client, bitmaps. Out: bitmaps, lines, records in the journal; CommandRefused for a malformed line. Never: what the numbers
-mean.
-
 A line has numbers of one key (what they were sent for) and one chunk: ``{"key": 0, "chunk": 12875, "numbers": "…"}``, in base64 the lower
 20 bits of each number, four bytes little-endian.
 """
@@ -62,14 +59,9 @@ class Numbers(Protocol):
 
 
 async def receive_numbers(
-    gate: Gate,
-    call: Call,
-    into: Numbers,
-    keys: int,
-    most: int,
-    kind: int,
+    gate: Gate, call: Call, into: Numbers, keys: int, most: int, kind: int,
     chunk_of: Callable[[int, int, bytes], Chunk | ListChunk],
-) -> None:
+) -> None:  # fmt: skip
     """Journals all of a file as it arrives, in records of ``kind``; ``chunk_of``: (key, chunk, bitmap) → a record. CommandRefused if the
     count at its end is wrong or exceeds ``most``: then nothing of it is in force."""
     unsynced = 0

@@ -18,7 +18,6 @@ from dataclasses import field as _field
 from functools import cache
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_type_hints
 
-from proxy.config.yaml_file import unknown
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.operations.authorization import CommandRefused
 
@@ -131,18 +130,11 @@ class Text(Form):
             raise ValueError(f"must be text of 1 to {self.maximum} characters{f' like {self.pattern}' if self.pattern else ''}")
         if not value.strip() or "\0" in value or (self.pattern and value.endswith("\n")):
             raise ValueError("must be text, and not blank")
-        if not is_encodable(value):
-            raise ValueError("must be characters")
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # JSON may contain half a surrogate pair
+            raise ValueError("must be characters") from None
         return value
-
-
-def is_encodable(text: str) -> bool:
-    """Whether a file can hold the text: JSON may contain half a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @dataclass(frozen=True)
@@ -237,7 +229,7 @@ class Seconds(Amount):
         return self.flag or f"--{name.removesuffix('_s').replace('_', '-')}"
 
     def from_option(self, value: Any, flag: str) -> Any:
-        from proxy.policy import time_windows  # noqa: PLC0415 # as few options take a time
+        from proxy.policy import time_windows
 
         try:
             return None if value is None else float(time_windows.duration(value))
@@ -382,6 +374,8 @@ def _read(
     parameters: Sequence[Parameter], given: Mapping[str, Any], read: Callable[[Form, Any], Any], *, in_words: bool
 ) -> dict[str, Any]:
     """``in_words``: names of durations are those of the command line, ``for`` instead of ``for_s``."""
+    from proxy.config.yaml_file import unknown
+
     known = {one.name for one in parameters}
     for name in given:
         if name not in known:

@@ -1,7 +1,6 @@
 """Counts rules' objections of the last day or minute, by province.
 
-In: the gate's counters, the time. Out: counts by rule; what shadow rules would have said. Never: a record of its own: after a restart the
-counts begin anew, and ``since`` says so.
+After a restart the counts begin anew, and ``since`` says so.
 """
 
 from __future__ import annotations

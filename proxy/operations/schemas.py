@@ -1,7 +1,4 @@
-"""Derives the JSON Schemas of answers from record types and mappings.
-
-In: named tuples, mappings of names to types. Out: schemas. Never: an answer, a feature's own shapes (its operations.py).
-"""
+"""Derives the JSON Schemas of answers from record types and mappings."""
 
 from __future__ import annotations
 
@@ -13,13 +10,9 @@ from typing import Any
 Schema = dict[str, Any]
 
 _PLAIN: dict[Any, Schema] = {
-    str: {"type": "string"},
-    int: {"type": "integer"},
-    float: {"type": "number"},
-    bool: {"type": "boolean"},
-    object: {"type": "object"},
-    Any: {},
-}
+    str: {"type": "string"}, int: {"type": "integer"}, float: {"type": "number"}, bool: {"type": "boolean"},
+    object: {"type": "object"}, Any: {},
+}  # fmt: skip
 
 
 def schema_of(of: Any) -> Schema:

@@ -1,9 +1,6 @@
 """Options, output and errors that the commands share.
 
-In: a command line. Out: one request, its answer as text or JSON; an error as one line on stderr and exit 2. Never: a decision, a number
-unmasked that the gate did not send so.
-
-The commands are in ``desk/*/command.py`` and ``*_command.py``, and in cli/.
+An error is one line on stderr and exit 2. Never: a decision, a number unmasked that the gate did not send so.
 """
 
 from __future__ import annotations
@@ -120,25 +117,19 @@ def socket_of(config: Path, control: Path | None) -> Path:
 
 
 def ask(config: Path, control: Path | None, command: str, **args: Any) -> Mapping[str, Any]:
-    """One command's answer; arguments that are None are left out."""
+    """One command's answer; arguments that are None are left out. CannotAsk, which ends a command (command_line.py)."""
     from proxy.operations import client
 
-    try:
-        return client.ask(socket_of(config, control), command, **args)
-    except client.CannotAsk as error:
-        fail(error)
+    return client.ask(socket_of(config, control), command, **args)
 
 
 def collect(config: Path, control: Path | None, command: str, **args: Any) -> dict[str, Any]:
     """An answer of several lines: the last one, and the others under ``lines``."""
     from proxy.operations import client
 
-    try:
-        with client.Conversation(socket_of(config, control), command, args) as conversation:
-            lines = list(conversation.lines())
-            return {**conversation.ending, "lines": lines}
-    except client.CannotAsk as error:
-        fail(error)
+    with client.Conversation(socket_of(config, control), command, args) as conversation:
+        lines = list(conversation.lines())
+        return {**conversation.ending, "lines": lines}
 
 
 def seconds(text: str | None, flag: str = "--for") -> float | None:

@@ -1,7 +1,4 @@
-"""Answers which name and roles a client has.
-
-In: a command, perhaps with a token. Out: their name and roles. Never: any part of the token.
-"""
+"""Answers which name and roles a client has."""
 
 from __future__ import annotations
 

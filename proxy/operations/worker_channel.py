@@ -17,6 +17,8 @@ from typing import Any
 
 import structlog
 
+from proxy.operations.json_lines import as_line
+
 log = structlog.get_logger()
 
 VARIABLE = "GATE106_LIFELINE"
@@ -77,7 +79,7 @@ class WorkerEnd:
         self._say(asked, told)
 
     def _say(self, asked: Said, told: Said) -> None:
-        _write(self._writer, {"id": asked.get("id"), **told})
+        self._writer.write(as_line({"id": asked.get("id"), **told}))
 
     async def close(self, last_words: Said) -> None:
         """Sends the final state and hangs up; questions still open get no answer."""
@@ -85,7 +87,7 @@ class WorkerEnd:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        _write(self._writer, {"id": 0, "ok": last_words})
+        self._writer.write(as_line({"id": 0, "ok": last_words}))
         self._writer.close()
         try:
             await self._writer.wait_closed()
@@ -117,7 +119,7 @@ class SupervisorEnd:
         number, answered = self._next_id, asyncio.get_running_loop().create_future()
         self._waiting[number] = answered
         try:
-            _write(self._writer, {"id": number, "ask": what, **more})
+            self._writer.write(as_line({"id": number, "ask": what, **more}))
             async with asyncio.timeout(within_s):
                 told: Said = await answered
         finally:
@@ -145,10 +147,6 @@ class SupervisorEnd:
             self._writer.close()
         else:
             self._socket.close()
-
-
-def _write(writer: asyncio.StreamWriter, said: Said) -> None:
-    writer.write(json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace") + b"\n")
 
 
 async def _next(reader: asyncio.StreamReader) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from proxy.config.yaml_file import unknown
 from proxy.i18n.phrases import Bilingual
+from proxy.model.approvals import Impossible
 from proxy.model.message import CATEGORY_WORDS, ORDER_NUMBERS_FROM, Breach, Order, Outcome
 from proxy.model.reasons import RULE_REASONS
 from proxy.policy import time_windows
@@ -42,7 +43,7 @@ TRIAL = "trial"
 """Of an order that refuses: it is only counted, to see what it would do. Likewise."""
 
 
-class NotInScope(ValueError):
+class NotInScope(Impossible):
     """An order names an unknown scope; the text says what was probably meant, and what exists."""
 
 

@@ -31,19 +31,18 @@ from proxy.desk.data_subjects.operations import DataSubjects
 from proxy.desk.explain.operations import Explanations
 from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.operator_orders.operations import Shadow, Stops, Suspensions
-from proxy.desk.optouts import operations as optouts
+from proxy.desk.optouts import intake as optouts
 from proxy.desk.optouts.doubtful_operations import DoubtfulReplies, reply_counts
 from proxy.desk.optouts.inbox import Inbox
 from proxy.desk.penalties.book import PenaltyBook, rate_shares
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.penalties.operations import Penalties
 from proxy.desk.penalties.scheduler import PenaltyScheduler
-from proxy.desk.providers import own_operations as provider
+from proxy.desk.providers import own_endpoints as provider
 from proxy.desk.providers.operations import MinuteCounts, ProviderReports
-from proxy.desk.reply_paths import probes, states
-from proxy.desk.reply_paths.monitor import ReplyPathMonitor
-from proxy.desk.reply_paths.operations import ReplyPathList
-from proxy.desk.reply_paths.probe_operations import PathProbes
+from proxy.desk.reply_paths import probes
+from proxy.desk.reply_paths.monitor import PathStates, ReplyPathMonitor
+from proxy.desk.reply_paths.operations import PathProbes, ReplyPathList
 from proxy.desk.revisions.operations import Rules
 from proxy.desk.revisions.rule_deployment import RuleDeployment
 from proxy.desk.search.operations import AccessLog
@@ -144,7 +143,7 @@ class ControlPlane:
         book = ReplyPaths(store.reply_paths, self.write_unreplicated, self.write_all if store.shared else None, store.node)
         self.reply_paths = ReplyPathMonitor(self, book)
         self.prober = probes.Prober(self, Probes(store.probes, self.write_all), self.proved)
-        self.path_states = states.PathStates(self, book, self._apply_orders)
+        self.path_states = PathStates(self, book, self._apply_orders)
         self._taps = Taps(providers.turns)
         self._recent_rules = of_the_last_minute(relay.tally)
         self._hits = Hits(relay.tally, self._rules_since)

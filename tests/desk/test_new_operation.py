@@ -21,7 +21,7 @@ METHOD = '''
     async def dismiss(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """Dismiss a proposal."""
         gate = self._gate
-        return await self._settled(*or_refused(lambda: gate.penalties.reject(id_, call.asker, gate.now(), call.who, why)))
+        return await self._settled(*gate.penalties.reject(id_, call.asker, gate.now(), call.who, why))
 '''
 WORDS = """\
 dismiss: {zh: 驳回, en: Dismiss}

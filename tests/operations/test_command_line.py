@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from proxy.model.roles import Permission
-from proxy.operations import command_line
+from proxy.operations import command_line, terminal
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
@@ -56,7 +56,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, Sent]]:
             sent.append((command, given))
             return answer
 
-        monkeypatch.setattr(command_line, "ask", ask)
+        monkeypatch.setattr(terminal, "ask", ask)
         command_line.add_commands(app, [Shelf], {})
         return CliRunner().invoke(app, ["shelf", *argv]), sent
 

@@ -21,7 +21,7 @@ import pytest
 from proxy.config import Person
 from proxy.model.roles import Permission, Role
 from proxy.net.authenticator import Authenticator, hash_password
-from proxy.operations import client, control, json_lines
+from proxy.operations import client, json_lines
 from proxy.operations.authorization import Authorization
 from proxy.operations.control import Call, ControlError, ControlServer
 from proxy.operations.declaration import Answer, Operations, handlers_of, operation, permissions_of
@@ -154,7 +154,7 @@ async def test_a_client_that_does_not_read_does_not_hold_the_gate(
 
 
 async def test_a_client_that_says_nothing_is_told_so(server: ControlServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "REQUEST_S", 0.05)
+    monkeypatch.setattr(json_lines, "REQUEST_S", 0.05)
     reader, writer = await asyncio.open_unix_connection(server.path)
     assert json.loads(await reader.readline())["error"] == "nothing was said for 0.05 s"
     assert await reader.read() == b""

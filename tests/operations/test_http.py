@@ -352,10 +352,8 @@ def test_who_does_not_read_the_answer_is_disconnected(monkeypatch: pytest.Monkey
                 deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert await get(port, "/healthz") == (200, b"ok\n")  # others are served meanwhile
                 assert harness.server is not None
-                await asyncio.gather(
-                    *harness.server.listener.state.tasks
-                )  # ends only when the answer is given up; run() bounds it
-                assert not harness.server.listener.state.connections
+                await asyncio.gather(*harness.server.state.tasks)  # ends only when the answer is given up; run() bounds it
+                assert not harness.server.state.connections
 
     run(conversation)
 
@@ -374,7 +372,7 @@ def test_connections_are_bounded_and_who_says_nothing_the_longest_gives_way(monk
             for reader, _ in held:
                 assert await reader.read() == b"", "the first went first"
             assert harness.server is not None
-            assert len(harness.server.listener.state.connections) <= 3
+            assert len(harness.server.state.connections) <= 3
             for _, writer in held + silent:
                 writer.close()
 
@@ -397,7 +395,7 @@ def test_who_is_being_answered_gives_way_to_nobody(monkeypatch: pytest.MonkeyPat
                 assert await reader.readexactly(100)
                 writer.close()
             assert harness.server is not None
-            await asyncio.gather(*harness.server.listener.state.tasks)  # ends only when both are given up; run() bounds it
+            await asyncio.gather(*harness.server.state.tasks)  # ends only when both are given up; run() bounds it
             assert await get(port, "/healthz") == (200, b"ok\n")
 
     run(conversation)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Metric
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.model.counters import SECONDS_BUCKETS, GateCounters, Histogram
 from proxy.operations import metrics
-from proxy.operations.metrics import COUNTERS, GAUGES, ROWS_MAX, SCALARS, GateCollector, Gauges, exposition, pieces
+from proxy.operations.metrics import COUNTERS, GAUGES, ROWS_MAX, SCALARS, Gauges, exposition, pieces
 
 DESIGN = """
 submits_total{provider,category,verdict,reason} shadow_total{rule,verdict} rule_hits_total{rule,province} segments_total{provider}
@@ -44,8 +44,8 @@ sent_against_record_total optout_audit_lag_seconds
 def full() -> tuple[GateCounters, Gauges]:
     """A tally in which everything has been counted once, with distinct labels."""
     tally = GateCounters()
-    for attribute, name, labels, _ in COUNTERS:
-        getattr(tally, attribute)[tuple(f"{name}-{label}" for label in labels)] += 1
+    for name, labels, _ in COUNTERS:
+        getattr(tally, name)[tuple(f"{name}-{label}" for label in labels)] += 1
     tally.submit_seconds["bj"].observe_all(array("d", [0.002] * 3))
     seven: Any = {attribute: {tuple(f"{name}-{label}" for label in labels): 7} for attribute, name, labels, _ in GAUGES}
     gauges = Gauges(
@@ -85,7 +85,7 @@ def test_every_metric_of_the_design_is_there_with_its_labels_and_no_other() -> N
 
 
 def test_no_label_ever_names_a_recipient() -> None:
-    labels = {label for _, _, names, _ in COUNTERS + GAUGES for label in names}
+    labels = {label for *_, names, _ in (*COUNTERS, *GAUGES) for label in names}
     assert labels <= {
         "provider", "category", "verdict", "reason", "rule", "province", "carrier", "status", "kind", "source", "scope", "event",
         "result", "side", "cause", "type", "state", "class", "outcome", "peer", "kept", "name", "why", "day",
@@ -209,15 +209,6 @@ def test_counting_goes_on_while_pieces_are_taken_and_one_scrape_is_of_one_moment
     rest = b"".join(parts)
     assert b"new" not in first + rest
     assert b"gate106_gate_seconds_count 0.0" in rest
-
-
-def test_a_registry_of_prometheus_client_can_hold_the_collector() -> None:
-    tally, gauges = full()
-    registry = CollectorRegistry()
-    registry.register(GateCollector(tally, lambda: gauges))
-    assert registry.get_sample_value("gate106_submit_seconds_count", {"carrier": "bj"}) == 3
-    assert registry.get_sample_value("gate106_clock_skew_seconds") == -1.5
-    assert registry.get_sample_value("gate106_rules_info", {"revision": "0123456789abcdef"}) == 1
 
 
 def test_the_process_says_what_it_costs() -> None:

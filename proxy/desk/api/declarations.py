@@ -1,7 +1,6 @@
 """Finds what the features declare: operations, and commands of the command line.
 
-In: the modules ``operations``, ``command``, ``*_operations`` and ``*_command`` of each feature; all modules of a package. Out: their
-declarations. Never: how an operation is carried out.
+A feature's modules are ``operations``, ``command``, ``*_operations`` and ``*_command``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Carries out one API operation, by control command or by program.
 
-In: an operation, its values, a token, perhaps a file. Out: the gate's answer, or a file's bytes; CannotAsk. Never: a value that the command
-line could take for an option; a temporary file left behind.
+Never: a value that the command line could take for an option; a temporary file left behind.
 """
 
 from __future__ import annotations
@@ -42,11 +41,7 @@ async def _command(client: GateClient, token: str, command: Operation, values: M
     lines, ending = await client.lines(token, command.name, **values)
     if len(lines) > LINES_MAX:
         raise CannotAsk(f"more than {LINES_MAX:,} lines: ask for less, or by the command line")
-    rows: list[Any] = []
-    for line in lines:
-        found = line if command.lines == "*" else line[command.lines]
-        rows += found if isinstance(found, list) else [found]
-    return {**ending, command.under or command.lines: rows}
+    return command.with_rows(ending, lines)
 
 
 def _pushed(said: Conversation, files: dict[str, str]) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""Writes the table of operations as an OpenAPI 3.1 document.
-
-In: the table. Out: the document. Never: anything that the table does not say.
-"""
+"""Writes the table of operations as an OpenAPI 3.1 document."""
 
 from __future__ import annotations
 
@@ -86,12 +83,8 @@ def _answer(one: Operation | Program) -> dict[str, Any]:
 
 def _parameter(arg: Parameter) -> dict[str, Any]:
     return {
-        "name": arg.name,
-        "in": "query",
-        "required": arg.required,
-        "description": arg.form.help,
-        "schema": arg.form.schema(),
-    }
+        "name": arg.name, "in": "query", "required": arg.required, "description": arg.form.help, "schema": arg.form.schema(),
+    }  # fmt: skip
 
 
 def _body(args: tuple[Parameter, ...]) -> dict[str, Any]:

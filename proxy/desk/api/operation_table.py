@@ -1,7 +1,5 @@
 """Lists all declared operations, and the programs that the API runs.
 
-In: what the features declare. Out: OPERATIONS, PROGRAMS. Never: how an operation is carried out.
-
 A path follows the command: ``complaint.decide`` is ``POST /api/complaint/decide``. Operations that only report the gate's state are GET.
 Operations that change something, or name a person (no address may hold a number), are POST.
 """

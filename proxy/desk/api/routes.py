@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -29,6 +29,7 @@ from proxy.model.redact import as_json
 from proxy.model.roles import Asker, NotAllowed, require_permission
 from proxy.operations.client import NobodyAnswers
 from proxy.operations.declaration import Operation, Program
+from proxy.operations.http import body_of
 from proxy.operations.parameters import BadArgument, check_values, from_query, object_of
 
 JSON_BYTES_MAX = 128 * 1024
@@ -44,6 +45,9 @@ UNKNOWN_ASKER = (
 )
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="gate106"'}
 
+Handler = Callable[[Request, str, Asker], Awaitable[Response]]
+"""(request, its token, whose that is)."""
+
 log = structlog.get_logger()
 
 
@@ -55,47 +59,38 @@ class Api:
         self._document = json.dumps(document(), ensure_ascii=False).encode()
 
     def routes(self) -> list[Route]:
-        routes = [Route(DOCUMENT, self._show_document, methods=["GET"])]
+        routes = [Route(DOCUMENT, self._endpoint(self._show_document), methods=["GET"])]
         for path in dict.fromkeys(one.path for one in OFFERED):
             by_method = {one.method: one for one in OFFERED if one.path == path}
-            routes.append(Route(path, self._endpoint(by_method), methods=METHODS))
-        return [*routes, Route("/api/{rest:path}", self._not_found, methods=METHODS)]
+            routes.append(Route(path, self._endpoint(partial(self._carry_out, by_method)), methods=METHODS))
+        return [*routes, Route("/api/{rest:path}", self._endpoint(_not_found), methods=METHODS)]
 
-    async def _show_document(self, request: Request) -> Response:
-        """Shown only with a token: what the API offers is nobody else's business."""
-        try:
-            await self._authenticate(request)
-        except ErrorAnswer as told:
-            return error_response(request, str(told), told.status, told.headers)
+    async def _show_document(self, *_: object) -> Response:
         return Response(self._document, media_type=JSON)
 
-    async def _not_found(self, request: Request) -> Response:
-        try:
-            await self._authenticate(request)
-        except ErrorAnswer as told:
-            return error_response(request, str(told), told.status, told.headers)
-        return error_response(request, f"no such operation ({DOCUMENT} says which there are)", 404)
+    async def _carry_out(
+        self, by_method: Mapping[str, Operation | Program], request: Request, token: str, asker: Asker
+    ) -> Response:
+        if (operation := by_method.get(request.method)) is None:
+            allowed = ", ".join(by_method)
+            raise ErrorAnswer(405, f"not by {request.method:.20}: by {allowed}", {"Allow": allowed})
+        _check_permission(asker, operation)
+        values, file = await _read_request(request, operation)
+        return answer_response(operation, await call(self._client, token, operation, values, file))
 
-    def _endpoint(self, by_method: dict[str, Operation | Program]) -> Callable[[Request], Awaitable[Response]]:
-        allowed = ", ".join(by_method)
+    def _endpoint(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """The handler behind a check of the token: what the API offers, and what not, is nobody else's business."""
 
         async def answer(request: Request) -> Response:
-            operation = by_method.get(request.method)
             try:
-                token, asker = await self._authenticate(request)
-                if operation is None:
-                    raise ErrorAnswer(405, f"not by {request.method:.20}: by {allowed}", {"Allow": allowed})
-                _check_permission(asker, operation)
-                values, file = await _read_request(request, operation)
-                return answer_response(operation, await call(self._client, token, operation, values, file))
+                return await handler(request, *await self._authenticate(request))
             except ErrorAnswer as told:
                 return error_response(request, str(told), told.status, told.headers)
             except BadArgument as fault:
                 return error_response(request, str(fault), 400)
             except CannotAsk as error:
-                return error_response(
-                    request, str(error), 503 if isinstance(error, NobodyAnswers) else STATUS_OF.get(error.cause, 409)
-                )
+                status = 503 if isinstance(error, NobodyAnswers) else STATUS_OF.get(error.cause, 409)
+                return error_response(request, str(error), status)
             except ClientDisconnect:
                 return Response(status_code=400)
             except Exception as error:  # whatever it is, others go on
@@ -144,31 +139,30 @@ async def _read_request(request: Request, operation: Operation | Program) -> tup
         given = from_query(operation.offered, request.query_params.multi_items())
     elif request.query_params:
         raise BadArgument("nothing is said in the address here: what is asked for stands in the body")
-    elif (body := await _body(request, JSON_BYTES_MAX)) and _is_json(request.headers):
+    elif body := await _body(request, JSON_BYTES_MAX):
+        if _media_type(request) != JSON:
+            raise ErrorAnswer(415, f"the body is {JSON}")
         given = object_of(body)
     check_values(operation.offered, given)
     return given, await _file(request) if takes_file else b""
 
 
 async def _file(request: Request) -> bytes:
-    if request.headers.get("content-type", BODY).partition(";")[0].strip().lower() != BODY:
+    if _media_type(request, BODY) != BODY:
         raise ErrorAnswer(415, f"the body is a file: {BODY}")
     return await _body(request, FILE_BYTES_MAX)
 
 
-def _is_json(headers: Headers) -> bool:
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise ErrorAnswer(415, f"the body is {JSON}")
-    return True
+def _media_type(request: Request, default: str = "") -> str:
+    return request.headers.get("content-type", default).partition(";")[0].strip().lower()
 
 
 async def _body(request: Request, maximum: int) -> bytes:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > maximum:
-            raise ErrorAnswer(413, f"the body is larger than {maximum:,} bytes")
-    return bytes(body)
+    return await body_of(request, maximum, ErrorAnswer(413, f"the body is larger than {maximum:,} bytes"))
+
+
+async def _not_found(*_: object) -> Response:
+    raise ErrorAnswer(404, f"no such operation ({DOCUMENT} says which there are)")
 
 
 def routes(client: GateClient, clock: Callable[[], float]) -> list[Route]:

@@ -1,7 +1,6 @@
 """Reads a file of complaints, as 12321 sends it.
 
-In: rows of a table whose first row names the columns, in Chinese or English. Out: mappings of texts and times, or every bad row with its line.
-Never: a socket, half a file, a guess at what a column is.
+Never: half a file, a guess at what a column is.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any
 from proxy.config.mapping_reader import CHINA
 from proxy.desk.complaints.book import HIDDEN_DIGIT
 from proxy.model.number import NotARecipient, recipient_of
+from proxy.operations.files.row_files import FileFaults
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "reference": ("case", "case id", "reference", "complaint id", "编号", "投诉编号", "举报编号", "工单号", "工单编号", "受理编号", "流水号"),
@@ -33,7 +33,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """What a column may be called."""
 NEEDED = ("number",)
-BAD_SHOWN = 20
 AHEAD_S = 86_400.0
 """Clocks differ, and a day may be written without its hour."""
 _TIME = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]+(\d{1,2})[:时点](\d{1,2})(?:[:分](\d{1,2})?秒?)?分?)?")
@@ -43,17 +42,8 @@ _PLACE = {word: name for name, words in COLUMNS.items() for word in words}
 
 
 @dataclass
-class ComplaintBatch:
-    name: str
+class ComplaintBatch(FileFaults):
     rows: list[dict[str, Any]] = field(default_factory=list)
-    bad: int = 0
-    problems: list[str] = field(default_factory=list)
-    """The first bad rows, as ``file:line: fault``."""
-
-    def note(self, line: int, what: str) -> None:
-        self.bad += 1
-        if len(self.problems) < BAD_SHOWN:
-            self.problems.append(f"{self.name}:{line}: {what}")
 
 
 def read_batch(name: str, rows: Iterable[tuple[int, list[str]]], now: float) -> ComplaintBatch:

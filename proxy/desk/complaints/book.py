@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
-from proxy.journal.records.complaints import DUPLICATE, NOT_OURS, OPEN, STATES, VALID, WITHDRAWN, Case, DeskEvent
+from proxy.journal.records.complaints import DUPLICATE, NOT_OURS, OPEN, VALID, WITHDRAWN, Case, DeskEvent
 from proxy.model.approvals import Impossible
 from proxy.model.number import mask, masked_repr
 from proxy.model.redact import mask_numbers
@@ -28,7 +28,6 @@ CASES_MAX = 200_000
 """Some years of a large carrier: each is about a kilobyte in memory."""
 BATCH_MAX = 2_000
 """Cases of one file: they are written as one group, which holds the loop for some 10 ms (3,000 were measured at 17 to 25 on a busy machine)."""
-DECISIONS = tuple(state for state in STATES if state != OPEN)
 KEEP_S = 400 * 86_400.0
 """How long decided cases stay in the book, so that repeats within a year are seen; the journal has its own retention."""
 
@@ -107,7 +106,7 @@ class CaseBook:
         fresh: dict[tuple[object, ...], Complaint] = {}
         known = 0
         for one in complaints:
-            name = _complaint_key(source, one)
+            name = _key(source, one)
             if name in self._by_key or name in fresh:
                 known += 1
             else:
@@ -115,16 +114,9 @@ class CaseBook:
         return list(fresh.values()), known
 
     def drafts(
-        self,
-        source: str,
-        batch: str,
-        complaints: Iterable[Complaint],
-        due: DueDays,
-        holidays: Holidays,
-        now: float,
-        who: str,
+        self, source: str, batch: str, complaints: Iterable[Complaint], due: DueDays, holidays: Holidays, now: float, who: str,
         why: str,
-    ) -> Iterator[tuple[Case, bytes]]:
+    ) -> Iterator[tuple[Case, bytes]]:  # fmt: skip
         """Cases for these complaints, numbered from the next on, each with the body of its record; not filed yet, so this may be done in
         slices."""
         complaints = list(complaints)
@@ -319,7 +311,7 @@ class CaseBook:
 
     def _enter(self, case: Case) -> Case:
         self._cases[case.id] = case
-        self._by_key[_case_key(case)] = case.id
+        self._by_key[_key(case.source, case)] = case.id
         if case.state == VALID:
             self._valid.setdefault(case.provider, {})[case.id] = case
         elif case.state == OPEN:
@@ -327,7 +319,7 @@ class CaseBook:
         return case
 
     def _unindex(self, before: Case) -> None:
-        self._by_key.pop(_case_key(before), None)
+        self._by_key.pop(_key(before.source, before), None)
         self._valid.get(before.provider, {}).pop(before.id, None)
         self._undecided.pop(before.id, None)
 
@@ -349,14 +341,8 @@ def digits_agree(written: str, recipient: int) -> bool:
     return len(written) == len(whole) and all(one in (HIDDEN_DIGIT, other) for one, other in zip(written, whole, strict=True))
 
 
-def _complaint_key(source: str, one: Complaint) -> tuple[object, ...]:
+def _key(source: str, one: Complaint | Case) -> tuple[object, ...]:
     """The key by which two complaints are the same: the sender's reference, or all their fields."""
     if one.reference:
         return source, one.reference
     return source, one.number, int(one.at), one.sender, mask_numbers(one.text)  # as it is once its person is forgotten
-
-
-def _case_key(case: Case) -> tuple[object, ...]:
-    if case.reference:
-        return case.source, case.reference
-    return case.source, case.number, int(case.at), case.sender, mask_numbers(case.text)

@@ -1,9 +1,6 @@
 """Finds a case's message, and who else received its text.
 
-It searches the journal at rest, beside the gate.
-
-In: a case as the gate reports it. Out: candidates and counts, as text and JSON; the match, recorded by the gate. Never: a guess; a whole number
-on the screen.
+It searches the journal at rest, beside the gate. Never: a guess; a whole number on the screen.
 """
 
 from __future__ import annotations

@@ -11,22 +11,10 @@ import typer
 from proxy.desk.complaints.operations import CASE_ID, STOPPED_BY, WORD_MAX
 from proxy.journal.records.complaints import STATES
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.declaration import CSV, Program, command
 from proxy.operations.parameters import DURATION, Choice, Flag, Reason, Text
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    ask,
-    fail,
-    format_time,
-    note_unknown,
-    print_answer,
-    seconds,
-    socket_of,
-    warn,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json
 
 LINE_ROWS = 100
 DAY_S = 86_400.0
@@ -46,10 +34,8 @@ def import_(
     why: Annotated[str, Reason()],
     source: Annotated[str, Text("Who sent it.", WORD_MAX)] = "12321",
     check: Annotated[bool, Flag("Read it and say what would be filed; file nothing.")] = False,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """File a batch of complaints as cases with due dates: all rows or none; a complaint that is a case already is not filed twice."""
     import hashlib
     import time
@@ -62,27 +48,24 @@ def import_(
         batch = read_batch(file.name, rows_of(file), time.time())
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
     except NotATable as error:
-        fail(error)
+        terminal.fail(error)
     except OSError as error:
-        fail(f"{file}: {error.strerror or error}")
+        terminal.fail(f"{file}: {error.strerror or error}")
     if batch.bad:
         for problem in batch.problems:
-            warn(problem)
-        fail(f"{file.name}: {batch.bad} bad rows, nothing was filed")
+            terminal.warn(problem)
+        terminal.fail(f"{file.name}: {batch.bad} bad rows, nothing was filed")
     args = {"source": source, "batch": digest, "why": why, "check": check}
-    try:
-        with client.Conversation(socket_of(config, control), "complaint.import", args) as talk:
-            talk.hear()  # go
-            for start in range(0, len(batch.rows), LINE_ROWS):
-                talk.say({"rows": batch.rows[start : start + LINE_ROWS]})
-            talk.say({"end": True, "rows": len(batch.rows)})
-            answer = talk.answer()
-    except client.CannotAsk as error:
-        fail(error)
+    with client.Conversation(terminal.socket_of(config, control), "complaint.import", args) as talk:
+        talk.hear()  # go
+        for start in range(0, len(batch.rows), LINE_ROWS):
+            talk.say({"rows": batch.rows[start : start + LINE_ROWS]})
+        talk.say({"end": True, "rows": len(batch.rows)})
+        answer = talk.answer()
     cases = answer["cases"]
     span = "" if not cases else f": case {cases[0]}" if len(cases) == 1 else f": cases {cases[0]} to {cases[-1]}"
     would = f"{answer['would_file']} would be filed" if check else f"{answer['filed']} filed{span}"
-    print_answer(answer, json, [f"{file.name}: {len(batch.rows)} rows, {would}, {answer['known']} known already"])
+    terminal.print_answer(answer, json, [f"{file.name}: {len(batch.rows)} rows, {would}, {answer['known']} known already"])
 
 
 @command(
@@ -93,21 +76,19 @@ def match(
     id_: Annotated[str, CASE_ID],
     message: Annotated[str | None, Text("It was this one, of those that are proposed.", 40)] = None,
     why: Annotated[str, Reason()] = "",
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Propose messages that the case may be about, with why; with --message, note which it was. Exit 1 if nothing fits."""
     from proxy.desk.complaints.case_search import find_matches, match_dict, match_lines, note_match
 
-    answer = ask(config, control, "complaint.show", id=id_, to_find=True, why=why or None)
+    answer = terminal.ask(config, control, "complaint.show", id=id_, to_find=True, why=why or None)
     if message is not None:
         if not why.strip():
-            fail("match: --message needs --why (the journal keeps it)")
+            terminal.fail("match: --message needs --why (the journal keeps it)")
         note_match(answer, message.strip(), why, config, control, json)
         return
     found = find_matches(answer, config)
-    print_answer(match_dict(found), json, match_lines(answer, found))
+    terminal.print_answer(match_dict(found), json, match_lines(answer, found))
     raise typer.Exit(0 if found.candidates else 1)
 
 
@@ -122,32 +103,32 @@ def sweep(
     for_: Annotated[str, Text("How long the stop lasts, at most 31d.", 8, DURATION)] = "24h",
     out: Annotated[Path | None, typer.Option("--export", help="Whole numbers of who got it, as CSV. Needs --why.")] = None,
     why: Annotated[str, Reason()] = "",
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Count who else got the text of a case's message, by provider; stop the campaign in the same step."""
     from proxy.desk.complaints.case_search import sweep_campaign, sweep_lines
 
     if (stop is not None or out is not None) and not why.strip():
-        fail("sweep: --stop and --export need --why (the journal keeps it)")
-    answer = ask(config, control, "complaint.show", id=id_)
+        terminal.fail("sweep: --stop and --export need --why (the journal keeps it)")
+    answer = terminal.ask(config, control, "complaint.show", id=id_)
     if not answer["message"]:
-        fail(f"case {answer['id']} is matched to no message yet (gate106 complaint match {answer['id']})")
+        terminal.fail(f"case {answer['id']} is matched to no message yet (gate106 complaint match {answer['id']})")
     if stop is not None and stop not in STOPPED_BY:
-        fail(f"sweep: --stop {stop!r:.40}: say signature, port or provider")
-    found, typed = sweep_campaign(answer, seconds(within, "--within") or DAY_S, out, why, config, control)
+        terminal.fail(f"sweep: --stop {stop!r:.40}: say signature, port or provider")
+    found, typed = sweep_campaign(answer, terminal.seconds(within, "--within") or DAY_S, out, why, config, control)
     order: Mapping[str, Any] | None = None
     if stop is not None:
-        order = ask(config, control, "complaint.stop", id=id_, by=stop, for_s=seconds(for_), why=why)["stopped"]
+        order = terminal.ask(config, control, "complaint.stop", id=id_, by=stop, for_s=terminal.seconds(for_), why=why)[
+            "stopped"
+        ]
     lines = list(sweep_lines(found, out, typed=typed))
     if order is not None:
         lines.append(
-            f"{order['name']}: {order['about']}, until {format_time(order['until'])} (`gate106 stop lift {order['name']}`)"
+            f"{order['name']}: {order['about']}, until {terminal.format_time(order['until'])} (`gate106 stop lift {order['name']}`)"
         )
     covered = {"chain_holds": not (found.covered.faults or found.covered.missing)}
     said = {"campaign": [one._asdict() for one in found.campaign], "texts": found.texts, "truncated": found.truncated}
-    print_answer(said | {"covered": covered, "typed": typed, "stopped": order}, json, lines)
+    terminal.print_answer(said | {"covered": covered, "typed": typed, "stopped": order}, json, lines)
 
 
 @command(
@@ -158,18 +139,16 @@ def export(
     file: Annotated[Path, typer.Argument(help="The CSV or XLSX file to write.")],
     state: Annotated[str | None, Choice("Only these.", tuple(STATES))] = None,
     provider: Annotated[str | None, Text("Only of this provider.")] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Write cases to a file: reference, decision, by whom, why. Numbers are masked."""
     from proxy.operations.files.row_files import write_table
 
-    note_unknown(config, provider)
+    terminal.note_unknown(config, provider)
     cases, skip = dict[int, Mapping[str, Any]](), 0
     while True:
         export = None if skip else "complaint export"  # it is written down once
-        answer = ask(
+        answer = terminal.ask(
             config, control, "complaint.list", export=export, state=state, provider=provider, skip=skip, limit=EXPORT_ROWS
         )
         news = [one for one in answer["cases"] if one["id"] not in cases]
@@ -184,15 +163,14 @@ def export(
     try:
         write_table(file, heads, rows)
     except OSError as error:
-        fail(f"{file}: {error.strerror or error}")
-    print_answer({"file": str(file), "cases": len(rows)}, json, [f"{file}: {len(rows)} cases"])
+        terminal.fail(f"{file}: {error.strerror or error}")
+    terminal.print_answer({"file": str(file), "cases": len(rows)}, json, [f"{file}: {len(rows)} cases"])
 
 
 def _exported(one: Mapping[str, Any]) -> list[object]:
     from proxy.model.redact import csv_cell
 
     last = next((event for event in reversed(one["events"]) if event["what"] == one["state"]), one["events"][-1])
-    words = (
-        one["reference"], one["source"], one["to"], format_time(one["at"]), one["state"], one["provider"], one["port"], one["signature"],
-    )  # fmt: skip
-    return [one["id"], *map(csv_cell, words), one["message"], format_time(one["decided"]), csv_cell(last["why"])]
+    at, decided = terminal.format_time(one["at"]), terminal.format_time(one["decided"])
+    words = (one["reference"], one["source"], one["to"], at, one["state"], one["provider"], one["port"], one["signature"])
+    return [one["id"], *map(csv_cell, words), one["message"], decided, csv_cell(last["why"])]

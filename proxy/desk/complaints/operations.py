@@ -14,52 +14,27 @@ from typing import Annotated, Any, NamedTuple, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.config.yaml_file import unknown
-from proxy.desk.complaints.book import (
-    BATCH_MAX,
-    DECISIONS,
-    HIDDEN_DIGIT,
-    CaseBook,
-    Complaint,
-    DueDays,
-    MatchedMessage,
-    digits_agree,
-)
+from proxy.desk.complaints.book import BATCH_MAX, HIDDEN_DIGIT, CaseBook, Complaint, DueDays, MatchedMessage, digits_agree
 from proxy.desk.operator_orders import operations as orders
 from proxy.desk.operator_orders.operations import WithOrders
 from proxy.desk.suppression import operations as suppression
-from proxy.journal.encoding import pack
-from proxy.journal.records import messages, operator_actions
+from proxy.journal.records import messages
 from proxy.journal.records.complaints import OPEN, STATES, VALID, WITHDRAWN, Case, DeskEvent
 from proxy.model.message import Order, hash48
 from proxy.model.number import NotARecipient, mask, masked_repr, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import mask_digits, mask_numbers
 from proxy.model.roles import Permission
+from proxy.operations import parameters
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Button, Lines, Operations, operation
-from proxy.operations.parameters import (
-    WHY_MAX,
-    Amount,
-    Choice,
-    Flag,
-    Id,
-    Integer,
-    Reason,
-    Recipient,
-    Seconds,
-    Text,
-    Why,
-    read_row,
-    read_rows,
-)
-from proxy.operations.record_lookup import or_refused
+from proxy.operations.journal_writes import record_command
+from proxy.operations.parameters import Amount, Choice, Flag, Id, Integer, Reason, Recipient, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema, record_fields
 from proxy.operations.terminal import format_time, last_day, note, table_lines
-from proxy.policy.operator_orders import words_of
 from proxy.policy.registries.holidays import Holidays
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.relay.effects.suppression import AccompanyingRecord
 from proxy.state.record.packed_facts import SCOPES
 
 LISTED_MAX = 1000
@@ -70,7 +45,7 @@ YEAR_3000_S = 32_503_680_000.0
 NOTES = EVIDENCE, PROPOSED = "evidence", "proposed"
 """Actions because of a case that it notes."""
 STOPPED_BY = ("signature", "port", "provider")
-FINDINGS = tuple(one for one in DECISIONS if one != WITHDRAWN)
+FINDINGS = tuple(one for one in STATES if one not in (OPEN, WITHDRAWN))
 SCOPE_WORDS = ("all", "global", *(one for one in SCOPES if one != "all"))
 SLICE = 50
 """Cases packed before traffic gets its turn: about a millisecond."""
@@ -126,17 +101,13 @@ class ComplaintRow(NamedTuple):
 
 
 def _rows(answer: Answer) -> Iterator[str]:
-    yield from table_lines(
-        ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by"),
-        (
-            (
-                one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
-                "done" if one["forwarded"] else last_day(one["forward_by"]), last_day(one["answer_by"]),
-            )
-            for one in answer["cases"]
-        ),
-        "no case fits",
+    rows = (
+        (one["id"], one["state"], one["reference"] or "-", one["to"], one["provider"] or "-", one["message"] or "-",
+         "done" if one["forwarded"] else last_day(one["forward_by"]), last_day(one["answer_by"]))
+        for one in answer["cases"]
     )  # fmt: skip
+    heads = ("case", "state", "reference", "number", "provider", "message", "forward by", "answer by")
+    yield from table_lines(heads, rows, "no case fits")
     if answer["more"]:
         yield f"and {answer['more']} more (--limit)"
     late = answer["overdue"]
@@ -197,13 +168,11 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
 
     @operation(Permission.ENTER, record="cased", by_hand="reads the file", no_path="complaint import reads the file")
     async def import_(
-        self,
-        call: Call,
-        why: Why,
+        self, call: Call, why: Why,
         source: Annotated[str, Text("Who sent it.", WORD_MAX)] = "12321",
         batch: Annotated[str, Text("The file's digest.", 64)] = "",
         check: Annotated[bool, Flag("Say what would be filed; file nothing.")] = False,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """File a batch of complaints; its rows are the lines behind the command."""
         if self._importing:
             raise CommandRefused("another batch is on its way in: try again when it is done")
@@ -222,7 +191,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
                 if said.get("rows") != len(found):
                     raise CommandRefused(f"{len(found)} rows came, the client says {said.get('rows')!r:.20}: nothing was filed")
                 return found
-            found += map(_complaint, read_rows(ComplaintRow, said, "rows", ROWS_A_LINE_MAX))
+            found += map(_complaint, parameters.read_rows(ComplaintRow, said, "rows", ROWS_A_LINE_MAX))
             if len(found) > BATCH_MAX:
                 raise CommandRefused(f"more than {BATCH_MAX:,} complaints in one batch: nothing was filed (split the file)")
             await asyncio.sleep(0)
@@ -239,7 +208,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
             drafts.append(draft)
             if len(drafts) % SLICE == 0:
                 await asyncio.sleep(0)
-        sequence = or_refused(lambda: book.file(drafts))
+        sequence = book.file(drafts)
         gate.relay.tally.complaints["", OPEN] += len(drafts)
         await gate.safe(sequence)
         return {"filed": len(drafts), "would_file": 0, "known": known, "cases": [case.id for case, _ in drafts]}
@@ -276,9 +245,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         ]  # fmt: skip
         if export:
             about = f"{len(found)} cases {' '.join(filter(None, (state, provider, signature, advertiser)))}".rstrip()
-            await self._gate.safe(
-                self._gate.write(messages.OPERATED, pack(operator_actions.Operated(now, call.who, export, "", about)))
-            )
+            await record_command(self._gate, call, export, "", about)
         found.sort(key=lambda case: (case.state != OPEN, case.answer_by if case.state == OPEN else -case.decided, case.id))
         late, unanswered = self._book.overdue(now)
         return {
@@ -289,26 +256,19 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
 
     @operation(Permission.LOOK, answer=CASE, text=_whole, example="gate106 complaint show 17")
     async def show(
-        self,
-        call: Call,
-        id_: CaseId,
+        self, call: Call, id_: CaseId,
         unmasked: Annotated[bool, Flag("Show the whole number. Needs --why.")] = False,
         why: Annotated[str, Reason()] = "",
         to_find: Annotated[bool, Flag("The whole number, for a search in the journal.", internal=True)] = False,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Show a case and what was done with it."""
-        if unmasked and not why:
-            raise CommandRefused(f"why: must be text of 1 to {WHY_MAX} characters")
-        case = or_refused(lambda: self._book.find(id_))
+        if unmasked:
+            parameters.require_why(why)
+        case = self._book.find(id_)
         if unmasked or to_find:
             call.demand(Permission.WHOLE, " --unmasked" if unmasked else "")
             command = "complaint show --unmasked" if unmasked else "complaint match"
-            said = pack(
-                operator_actions.Operated(
-                    self._gate.now(), call.who, command, why, f"case {id_}: {case.recipient or case.number}"
-                )
-            )
-            await self._gate.safe(self._gate.write(messages.OPERATED, said))
+            await record_command(self._gate, call, command, why, f"case {id_}: {case.recipient or case.number}")
         return self._with_clocks(case, whole=unmasked or to_find)
 
     def _with_clocks(self, case: Case, *, whole: bool = False) -> dict[str, Any]:
@@ -326,9 +286,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         Permission.ENTER, record="cased", by_hand="searches the journal", no_path="complaint match looks in the journal, too"
     )
     async def match(
-        self,
-        call: Call,
-        id_: CaseId,
+        self, call: Call, id_: CaseId,
         message: Annotated[str, Text("It was this one.", 40)],
         provider: Annotated[str, Text("Who sent it.", WORD_MAX)],
         why: Why,
@@ -337,10 +295,10 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         signature: Annotated[str, Text("Under this signature.", WORD_MAX)] = "",
         category: Annotated[str, Text("Of this category.", WORD_MAX)] = "",
         sent: Annotated[float, Amount("When.", 0.0, YEAR_3000_S)] = 0.0,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Note which message a case is about."""
         matched = MatchedMessage(message, to, provider, port, signature, category, sent)
-        return await self._done(lambda: self._book.match(id_, matched, self._gate.now(), call.who, why))
+        return await self._done(*self._book.match(id_, matched, self._gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, answer=CASE, record="cased", text=_line(lambda answer: f"forwarded to {answer['provider']}"),
@@ -349,20 +307,15 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     )  # fmt: skip
     async def forward(self, call: Call, id_: CaseId, why: Why) -> Answer:
         """Note that a case went to its provider: the first clock stops."""
-        return await self._done(lambda: self._book.forward(id_, self._gate.now(), call.who, why))
+        return await self._done(*self._book.forward(id_, self._gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, answer=CASE, record="cased", text=_decided,
         example='gate106 complaint decide 17 valid --suppress provider --for 180d --why "no consent"',
     )  # fmt: skip
     async def decide(
-        self,
-        call: Call,
-        id_: CaseId,
-        state: Annotated[
-            str,
-            Choice("valid, invalid, duplicate or not-ours.", FINDINGS, flag="-", metavar="DECISION"),
-        ],
+        self, call: Call, id_: CaseId,
+        state: Annotated[str, Choice("valid, invalid, duplicate or not-ours.", FINDINGS, flag="-", metavar="DECISION")],
         why: Why,
         of: Annotated[int, Integer("Of a duplicate: the case it repeats.", 0, 10**15)] = 0,
         provider: Annotated[str, Text("Whose it was, where no message was found.")] = "",
@@ -372,20 +325,19 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
         ] = "",
         value: Annotated[str, Text("Of the scope, instead of what the message says.")] = "",
         for_s: Annotated[float, Seconds("How long the suppression lasts; else for good.", 0.0, suppression.FOR_S_MAX)] = 0.0,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Decide a case, and in the same step suppress the person. A valid one counts for the provider's rate in a million."""
         gate = self._gate
         if provider and provider not in gate.relay.directory.providers:
             raise CommandRefused(unknown("provider of the settings", provider, gate.relay.directory.providers))
         if suppress:
-            case = or_refused(lambda: self._book.find(id_))
+            case = self._book.find(id_)
             refusal = self._refusal(case, provider, suppress, value, for_s)
             return await self._decide_and_suppress(call.who, case, refusal, state, why, of=of, provider=provider)
         if value or for_s:
             raise CommandRefused("value and for_s are of what is suppressed: say what (--suppress)")
-        return await self._done(
-            lambda: self._book.decide(id_, state, gate.now(), call.who, why, of=of, provider=provider), counts=True
-        )
+        decided = self._book.decide(id_, state, gate.now(), call.who, why, of=of, provider=provider)
+        return await self._done(*decided, counts=True)
 
     def _refusal(self, case: Case, provider: str, scope: str, value: str, for_s: float) -> OptOut:
         """The opt-out that the decision enters for the person; its value is that of the case's message if none is given."""
@@ -399,18 +351,20 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
             if not value:
                 raise CommandRefused(f"suppress {scope}: say which (--value): the case's message does not tell")
         said = {"scope": scope, "for_s": for_s, "source": "complaint"} | ({"value": value} if value else {})
-        return suppression.refusal_of(self._gate, read_row(suppression.RefusalTerms, said))
+        return suppression.refusal_of(self._gate, parameters.read_row(suppression.RefusalTerms, said))
 
     async def _decide_and_suppress(
         self, who: str, case: Case, refusal: OptOut, state: str, why: str, *, of: int, provider: str
     ) -> Answer:
         """The person's refusal is in the case's commit group of the journal, so that none is without the other."""
+        from proxy.relay.effects.suppression import AccompanyingRecord
+
         gate, book = self._gate, self._book
         if gate.relay.journal_down:
             raise CommandRefused(f"{gate.relay.journal_down}: nothing was done")
         now = gate.now()
         beside = DeskEvent(now, "suppressed", who, f"{refusal.scope} {refusal.value}".rstrip())
-        body = or_refused(lambda: book.begin(case.id, state, now, who, why, beside, of=of, provider=provider))
+        body = book.begin(case.id, state, now, who, why, beside, of=of, provider=provider)
 
         def written() -> None:
             self._counted(book.written(case.id, body))
@@ -426,7 +380,7 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     )  # fmt: skip
     async def withdraw(self, call: Call, id_: CaseId, why: Why) -> Answer:
         """Note that the complainant took it back; also of a case that was decided: it does not count any more."""
-        return await self._done(lambda: self._book.withdraw(id_, self._gate.now(), call.who, why), counts=True)
+        return await self._done(*self._book.withdraw(id_, self._gate.now(), call.who, why), counts=True)
 
     @operation(
         Permission.ENTER, answer=CASE, record="cased", text=_line(lambda answer: f"open, to be answered by {last_day(answer['answer_by'])}"),
@@ -435,23 +389,23 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
     )  # fmt: skip
     async def reopen(self, call: Call, id_: CaseId, why: Why) -> Answer:
         """Decide a case anew: it is open again, its dates stay."""
-        return await self._done(lambda: self._book.reopen(id_, self._gate.now(), call.who, why), counts=True)
+        return await self._done(*self._book.reopen(id_, self._gate.now(), call.who, why), counts=True)
 
     @operation(
         Permission.ENTER, record="ordered", by_hand="a step of complaint sweep",
         no_path="a step of complaint sweep, which knows what the campaign is",
     )  # fmt: skip
     async def stop(
-        self,
-        call: Call,
-        id_: CaseId,
+        self, call: Call, id_: CaseId,
         by: Annotated[str, Choice("By what.", STOPPED_BY)],
         why: Why,
         for_s: Annotated[float, Seconds("How long.", orders.LEAST_S, orders.STOP_S_MAX)] = orders.STOP_S,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Stops the campaign of a case's message by an order of the message's category only (one-time passwords of a shop go on); the case
         notes it."""
-        gate, case = self._gate, or_refused(lambda: self._book.find(id_))
+        from proxy.policy.operator_orders import words_of
+
+        gate, case = self._gate, self._book.find(id_)
         if not case.message:
             raise CommandRefused(f"case {id_} is matched to no message yet (gate106 complaint match {id_})")
         value = {"signature": case.signature, "port": case.port, "provider": case.provider}[by]
@@ -465,25 +419,21 @@ class Complaints(Operations, group="complaint", help="Complaints of people, and 
 
         def noted(order: Order) -> int:
             """Right behind the order, whose own words name the case: killed between the two, only the case would not name it."""
-            return or_refused(lambda: self._book.note(id_, "stopped", now, call.who, f"{order.name}: {words_of(order)}"))[1]
+            return self._book.note(id_, "stopped", now, call.who, f"{order.name}: {words_of(order)}")[1]
 
         return {"stopped": orders.order_row(await orders.give_order(gate, draft, noted))} | case_row(self._book.find(id_))
 
     @operation(Permission.TAKE_OUT, answer=CASE, record="cased", by_hand="a step of evidence pack, and of the page's penalty")
     async def note(
-        self,
-        call: Call,
-        id_: CaseId,
-        why: Why,
+        self, call: Call, id_: CaseId, why: Why,
         what: Annotated[str, Choice("A pack was made of it, or a penalty was proposed because of it.", NOTES)] = EVIDENCE,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Note that an evidence pack was made of a case, or a penalty proposed because of it."""
         if what == PROPOSED:
             call.demand(Permission.ENTER, f" {what}")
-        return await self._done(lambda: self._book.note(id_, what, self._gate.now(), call.who, why))
+        return await self._done(*self._book.note(id_, what, self._gate.now(), call.who, why))
 
-    async def _done(self, change: Callable[[], tuple[Case, int]], *, counts: bool = False) -> Answer:
-        case, sequence = or_refused(change)
+    async def _done(self, case: Case, sequence: int, *, counts: bool = False) -> Answer:
         if counts:
             self._counted(case)
         await self._gate.safe(sequence)

@@ -1,22 +1,17 @@
 """Shows the queue of complaint cases, and each case on one page.
 
-In: batches, officers' decisions. Out: cases filed, matched, decided and suppressed in one step; other recipients of the text; evidence;
-proposals of penalties. Never: a message taken for the one that was meant unless a person says so; a whole number without a reason that the
-journal keeps.
+Never: a message taken for the one that was meant unless a person says so; a whole number without a reason that the journal keeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
 
 from proxy.console import forms
-from proxy.console.actions import add_buttons
-from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Page, PageRequest
-from proxy.desk.complaints.operations import FINDINGS, Complaints
+from proxy.console.page import Page, PageRequest, whole_number
+from proxy.desk.complaints.operations import FINDINGS, STOPPED_BY, Complaints
 from proxy.journal.records.complaints import STATES
 from proxy.journal.records.penalties import LADDER
 from proxy.model.roles import Permission
@@ -34,46 +29,28 @@ LATE, ALL = "overdue", "all"
 
 
 @page.get()
-async def show(request: PageRequest) -> Response:
-    return await _list(request)
-
-
-async def _list(request: PageRequest, problem: str = "") -> Response:
+async def show(request: PageRequest, problem: str = "") -> Response:
     """Lists cases; open ones by default."""
     state = request.query.get("state", "") or "open"
     provider = request.query.get("provider", "").strip()
-    skip = int(number) if (number := request.query.get("skip", "")).isdigit() and len(number) < 7 else 0
     answer = await request.ask(
-        "complaint.list",
-        state=state if state in STATES else None,
-        provider=provider or None,
-        overdue=state == LATE,
-        limit=LIMIT,
-        skip=skip,
-    )
-    states = [(LATE, request.t("overdue")), *((one, request.t.of("case", one)) for one in STATES), (ALL, request.t("all"))]
+        "complaint.list", state=state if state in STATES else None, provider=provider or None, overdue=state == LATE, limit=LIMIT,
+        skip=request.skip,
+    )  # fmt: skip
+    states = [(LATE, request.t("overdue")), *request.choices("case", STATES), (ALL, request.t("all"))]
     return request.render(
-        status=409 if problem else 200, problem=problem, cases=answer["cases"], more=answer["more"], overdue=answer["overdue"], state=state,
-        states=states, provider=provider, skip=skip, limit=LIMIT,
+        problem=problem, state=state, states=states, provider=provider, skip=request.skip, limit=LIMIT, **answer,
     )  # fmt: skip
 
 
-@page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
+@page.post("import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=show)
 async def import_batch(request: PageRequest) -> Response:
     """All rows of a batch or none; ``check``: what would be filed."""
     options = [f"--why={request.form('why')}", f"--source={request.form('source') or '12321'}", "--json"]
-    check = bool(request.form("check"))
-    try:
-        argv = ["--check", *options] if check else options
-        answer = (
-            await forms.run_with_uploads(request, ["file"], lambda came: ["complaint", "import", str(came["file"]), *argv])
-        ).json
-    except CannotAsk as error:
-        return await _list(request, forms.problem_text(error))
-    notice = request.t(
-        "would_file" if check else "filed", count=answer["would_file"] if check else answer["filed"], known=answer["known"]
-    )
-    return request.go("/complaints", notice)
+    words = "would_file" if request.form("check") else "filed"
+    options += ["--check"] if request.form("check") else []
+    ran = await forms.run_with_uploads(request, ["file"], lambda came: ["complaint", "import", str(came["file"]), *options])
+    return request.go("/complaints", request.t(words, count=ran.json[words], known=ran.json["known"]))
 
 
 @page.post("export", wants=Permission.TAKE_OUT)
@@ -91,11 +68,8 @@ async def export_cases(request: PageRequest) -> Response:
 
 
 @page.get("case/{id}")
-async def case(request: PageRequest) -> Response:
-    return await _case(request)
-
-
-async def _case(request: PageRequest, problem: str = "", **more: Any) -> Response:
+async def case(request: PageRequest, problem: str = "", whole: str = "") -> Response:
+    """``whole``: the whole number."""
     answer = await request.ask("complaint.show", id=request.path("id"))
     provider = answer["provider"]
     penalties = (await request.ask("penalty.list", provider=provider))["penalties"][:10] if provider else []
@@ -104,23 +78,18 @@ async def _case(request: PageRequest, problem: str = "", **more: Any) -> Respons
         for one in SUPPRESSED
         if one == "all" or answer.get(one)
     ]
-    campaign = [
-        (one, f"{request.t.of('scope', one)} {answer[one]}") for one in ("signature", "port", "provider") if answer.get(one)
-    ]
+    campaign = [(one, f"{request.t.of('scope', one)} {answer[one]}") for one in STOPPED_BY if answer.get(one)]
     return request.render(
-        "complaints_case.html", 409 if problem else 200, one=answer, problem=problem, penalties=penalties, ladder=LADDER, shares=SHARES,
-        decisions=[(one, request.t.of("case", one)) for one in FINDINGS], scopes=scopes, untils=UNTIL, stops=STOPS, lasts=PENALTIES,
-        campaign=campaign, withins=WITHIN, whole=more.get("whole", ""),
+        "complaints_case.html", one=answer, problem=problem, penalties=penalties, ladder=LADDER, shares=SHARES,
+        decisions=request.choices("case", FINDINGS), scopes=scopes, untils=UNTIL, stops=STOPS, lasts=PENALTIES, campaign=campaign,
+        withins=WITHIN, whole=whole,
     )  # fmt: skip
 
 
-@page.post("case/{id}/whole", wants=Permission.WHOLE)
-async def whole(request: PageRequest) -> Response:
-    try:
-        answer = await request.ask("complaint.show", id=request.path("id"), unmasked=True, why=request.form("why"))
-    except CannotAsk as error:
-        return await _case(request, forms.problem_text(error))
-    return await _case(request, whole=answer["to"])
+@page.post("case/{id}/whole", wants=Permission.WHOLE, again=case)
+async def show_whole(request: PageRequest) -> Response:
+    answer = await request.ask("complaint.show", id=request.path("id"), unmasked=True, why=request.form("why"))
+    return await case(request, whole=answer["to"])
 
 
 @page.get("case/{id}/candidates", wants=Permission.WHOLE)
@@ -138,75 +107,66 @@ async def sweep(request: PageRequest) -> Response:
     return request.part("swept", "complaints_case.html", **ran.json)
 
 
-@page.post("case/{id}/match", wants=Permission.WHOLE)
+@page.post("case/{id}/match", wants=Permission.WHOLE, again=case)
 async def match(request: PageRequest) -> Response:
     return await _program(request, "matched", "match", f"--message={request.form('message')}")
 
 
-@page.post("case/{id}/stop", wants=Permission.ENTER)
+@page.post("case/{id}/stop", wants=Permission.ENTER, again=case)
 async def stop(request: PageRequest) -> Response:
     """Stops the campaign, and notes that with the case."""
-    options = [f"--stop={request.form('stop')}"] + (
-        [f"--for={request.form('lasts')}"] if request.form("lasts") in STOPS else []
-    )
-    return await _program(request, "stopped", "sweep", *options)
+    lasts = [f"--for={request.form('lasts')}"] if request.form("lasts") in STOPS else []
+    return await _program(request, "stopped", "sweep", f"--stop={request.form('stop')}", *lasts)
 
 
 async def _program(request: PageRequest, words: str, command: str, *options: str) -> Response:
-    try:
-        argv: Sequence[str] = ("complaint", command, request.path("id"), *options, f"--why={request.form('why')}", "--json")
-        await forms.run_archive_program(request, *argv, fine=(0,))
-    except CannotAsk as error:
-        return await _case(request, forms.problem_text(error))
+    argv = ("complaint", command, request.path("id"), *options, f"--why={request.form('why')}", "--json")
+    await forms.run_archive_program(request, *argv, fine=(0,))
     return _to(request, words)
 
 
-@page.post("case/{id}/decide", wants=Permission.ENTER)
+@page.post("case/{id}/decide", wants=Permission.ENTER, again=case)
 async def decide(request: PageRequest) -> Response:
     """Decides a case, and suppresses for the person in the same step if a scope is given."""
-    scope, of = request.form("suppress"), request.form("of")
-    arguments: dict[str, Any] = {"state": request.form("state"), "of": int(of) if of.isdigit() and len(of) < 15 else None}
-    arguments |= {"provider": request.form("provider") or None}
-    if scope:
-        arguments |= {"suppress": scope, "for_s": forms.duration_s(request.form("lasts"))}
-    try:
-        await request.ask("complaint.decide", id=request.path("id"), why=request.form("why"), **arguments)
-    except CannotAsk as error:
-        return await _case(request, forms.problem_text(error))
+    scope = request.form("suppress")
+    await request.ask(
+        "complaint.decide", id=request.path("id"), why=request.form("why"), state=request.form("state"),
+        of=whole_number(request.form("of"), 14) or None, provider=request.form("provider") or None, suppress=scope or None,
+        for_s=forms.duration_s(request.form("lasts")) if scope else None,
+    )  # fmt: skip
     return _to(request, "decided")
 
 
-add_buttons(page, Complaints, _case)
+forms.add_buttons(page, Complaints, case)
 
 
-@page.post("penalty/{id}", wants=Permission.ENTER)
+@page.post("penalty/{id}", wants=Permission.ENTER, again=case)
 async def penalty(request: PageRequest) -> Response:
     """Proposes a penalty that names the case, for another officer to approve; the case notes it."""
-    number, step = request.path("id"), request.form("step")
-    share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
-    try:
-        provider = (await request.ask("complaint.show", id=number))["provider"]
-        made = await request.ask(
-            "penalty.propose", provider=provider, step=step, to=share, for_s=forms.duration_s(request.form("lasts"), "30d"),
-            basis=request.form("basis") or None, why=request.t("about_case", number=number, why=request.form("why"))[:500],
-        )  # fmt: skip
-        await request.ask("complaint.note", id=number, what="proposed", why=f"{made['name']}: {request.form('why')}"[:500])
-    except CannotAsk as error:
-        return await _case(request, forms.problem_text(error))
+    number = request.path("id")
+    provider = (await request.ask("complaint.show", id=number))["provider"]
+    made = await request.ask(
+        "penalty.propose", provider=provider, why=request.t("about_case", number=number, why=request.form("why"))[:500],
+        **penalty_terms(request),
+    )  # fmt: skip
+    await request.ask("complaint.note", id=number, what="proposed", why=f"{made['name']}: {request.form('why')}"[:500])
     return _to(request, "proposed")
 
 
-@page.post("evidence/{id}", wants=Permission.TAKE_OUT)
+@page.post("evidence/{id}", wants=Permission.TAKE_OUT, again=case)
 async def evidence(request: PageRequest) -> Response:
     """One ZIP, signed; the journal keeps who made it, and so does the case."""
     number, unmasked = request.path("id"), ["--unmasked"] if request.form("unmasked") else []
     options = [f"--case={number}", f"--why={request.form('why')}", *unmasked, "--json"]
-    try:
-        return await forms.download_of(
-            request, f"case-{number}.zip", lambda out: ["evidence", "pack", f"--out={out}", *options]
-        )
-    except CannotAsk as error:
-        return await _case(request, forms.problem_text(error))
+    return await forms.download_of(request, f"case-{number}.zip", lambda out: ["evidence", "pack", f"--out={out}", *options])
+
+
+def penalty_terms(request: PageRequest) -> dict[str, Any]:
+    """The terms of a penalty that a form proposes."""
+    step = request.form("step")
+    share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
+    for_s = forms.duration_s(request.form("lasts"), "30d")
+    return {"step": step, "to": share, "for_s": for_s, "basis": request.form("basis") or None}
 
 
 def _to(request: PageRequest, words: str) -> Response:

@@ -1,8 +1,6 @@
 """Declares the operations that list and kick provider binds.
 
 A provider is suspended by an order (desk/operator_orders/operations.py).
-
-In: a choice of binds. Out: what is known of them; an unbind for those that are kicked. Never: a message.
 """
 
 from __future__ import annotations
@@ -33,36 +31,20 @@ BIND = SharedSchema(
 def bind_row(bind: BindLink, suspended: Mapping[str, str]) -> dict[str, Any]:
     provider = bind.access.provider.name
     return {
-        "id": bind.number,
-        "provider": provider,
-        "account": bind.access.account.system_id,
-        "type": bind.kind,
-        "address": bind.peer,
-        "since": bind.since,
-        "unanswered": bind.unanswered,
-        "window": bind.window,
-        "tps": round(bind.tps, 1),
-        "unread_bytes": bind.unread_bytes,
-        "suspended": suspended.get(provider, ""),
-    }
+        "id": bind.number, "provider": provider, "account": bind.access.account.system_id, "type": bind.kind, "address": bind.peer,
+        "since": bind.since, "unanswered": bind.unanswered, "window": bind.window, "tps": round(bind.tps, 1),
+        "unread_bytes": bind.unread_bytes, "suspended": suspended.get(provider, ""),
+    }  # fmt: skip
 
 
 def _rows(answer: Answer) -> Iterator[str]:
-    return table_lines(
-        ("id", "provider", "account", "type", "address", "since", "window", "tps", "unread", "suspended"),
-        (
-            (
-                one["id"], one["provider"], one["account"], one["type"], one["address"], format_time(one["since"]),
-                f"{one['unanswered']}/{one['window']}", f"{one['tps']:g}", one["unread_bytes"], one["suspended"] or "-",
-            )
-            for one in answer["binds"]
-        ),
-        "nobody is bound",
+    heads = ("id", "provider", "account", "type", "address", "since", "window", "tps", "unread", "suspended")
+    rows = (
+        (one["id"], one["provider"], one["account"], one["type"], one["address"], format_time(one["since"]),
+         f"{one['unanswered']}/{one['window']}", f"{one['tps']:g}", one["unread_bytes"], one["suspended"] or "-")
+        for one in answer["binds"]
     )  # fmt: skip
-
-
-def _kicked(answer: Answer) -> Iterator[str]:
-    return (f"kicked: {one['id']} {one['account']} ({one['provider']}) from {one['address']}" for one in answer["kicked"])
+    return table_lines(heads, rows, "nobody is bound")
 
 
 class Binds(Operations, group="binds"):
@@ -79,17 +61,16 @@ class Binds(Operations, group="binds"):
         return {"binds": [bind_row(bind, suspended) for bind in self._gate.binds()]}
 
     @operation(
-        Permission.OPERATE, answer={"kicked": [BIND]}, record="operated", text=_kicked,
+        Permission.OPERATE, answer={"kicked": [BIND]}, record="operated",
+        text=lambda answer: (f"kicked: {one['id']} {one['account']} ({one['provider']}) from {one['address']}" for one in answer["kicked"]),
         example='gate106 binds kick --account jia-2 --why "sends nonsense"',
     )  # fmt: skip
     async def kick(
-        self,
-        call: Call,
-        why: Why,
+        self, call: Call, why: Why,
         provider: Annotated[str, Text("All binds of this provider …")] = "",
         account: Annotated[str, Text("… of this account …")] = "",
         id_: Annotated[int, Integer("… or this one (`gate106 binds` has the ids).", 1, 2**53)] = 0,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Ask binds to leave (unbind), and hang up where they do not. They may bind again: see suspend."""
         if not (provider or account or id_):
             raise CommandRefused("say whom to kick (--provider, --account, --id)")

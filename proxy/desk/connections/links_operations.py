@@ -1,7 +1,6 @@
 """Declares the operations that list, drain and enable carrier links.
 
-In: the name of a link (``bj/1``) or of an account (``bj``: all its links). Out: a dated order that keeps it drained over restarts. Never: a
-submit, a socket (proxy/net carries the orders out).
+A drained link stays so over restarts: it is an order, which proxy/net carries out.
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
 
 LINK = SharedSchema(
-    "Link",
-    {"name": str, "carrier": str, "type": str, "state": str, "in_flight": int, "window": int, "since": float},
+    "Link", {"name": str, "carrier": str, "type": str, "state": str, "in_flight": int, "window": int, "since": float}
 )
 Name = Annotated[str, Text("A link (bj/1), or an account with all its links (bj, jia@bj).", flag="-")]
 DRAIN_S, DRAIN_S_MAX = 86_400.0, 7 * 86_400.0
@@ -40,25 +38,19 @@ def _link_row(account: CarrierAccountView, slot: int) -> dict[str, Any]:
     up = link is not None and link.session.bound
     state = ("draining" if up else "drained") if slot in account.drained else "up" if up else "down"
     return {
-        "name": f"{account.name}/{slot}",
-        "carrier": account.name,
-        "type": account.kind_of(slot),
-        "state": state,
-        "in_flight": link.in_flight if link is not None else 0,
-        "window": link.session.window if link is not None else 0,
+        "name": f"{account.name}/{slot}", "carrier": account.name, "type": account.kind_of(slot), "state": state,
+        "in_flight": link.in_flight if link is not None else 0, "window": link.session.window if link is not None else 0,
         "since": link.since if link is not None and up else 0.0,
-    }
+    }  # fmt: skip
 
 
 def _rows(answer: Answer) -> Iterator[str]:
-    return table_lines(
-        ("name", "type", "state", "in flight", "window", "since"),
-        (
-            (one["name"], one["type"], one["state"], one["in_flight"], one["window"], format_time(one["since"]))
-            for one in answer["links"]
-        ),
-        "no carrier is configured (settings: carriers)",
+    rows = (
+        (one["name"], one["type"], one["state"], one["in_flight"], one["window"], format_time(one["since"]))
+        for one in answer["links"]
     )
+    heads = ("name", "type", "state", "in flight", "window", "since")
+    return table_lines(heads, rows, "no carrier is configured (settings: carriers)")
 
 
 def _drained(answer: Answer) -> Iterator[str]:
@@ -77,14 +69,9 @@ class Links(OrderOperations, group="links"):
         example='gate106 links drain bj/1 --for 2h --why "the carrier moves its SMSC"',
     )  # fmt: skip
     async def drain(
-        self,
-        call: Call,
-        name: Name,
-        why: Why,
-        for_s: Annotated[
-            float, Seconds("How long at most (30m, 2h), at most 7d.", LEAST_S, DRAIN_S_MAX, shown="24h")
-        ] = DRAIN_S,
-    ) -> Answer:
+        self, call: Call, name: Name, why: Why,
+        for_s: Annotated[float, Seconds("How long at most (30m, 2h), at most 7d.", LEAST_S, DRAIN_S_MAX, shown="24h")] = DRAIN_S,
+    ) -> Answer:  # fmt: skip
         """Let a link take no new submit, get its answers, and unbind. It stays so, over restarts too, until it is enabled or time is up."""
         self._check(name)
         return await self.give(self.order("drain", (("link", (name,)),), for_s, call, why))

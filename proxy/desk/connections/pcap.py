@@ -1,9 +1,7 @@
 """Writes PDUs into a capture file for Wireshark.
 
-The packets around the PDUs are made up: one TCP stream a connection, over private addresses.
-
-In: PDUs with their time and connection. Out: a file (classic pcap, raw IPv4) whose ports are 2775 at the side that is bound to, as the SMPP
-dissector of Wireshark and tshark expects. Never: an octet of a PDU changed.
+The packets around the PDUs are made up: one TCP stream a connection, over private addresses (classic pcap, raw IPv4). The port is 2775 at the
+side that is bound to, as the SMPP dissector of Wireshark and tshark expects. Never: an octet of a PDU changed.
 """
 
 from __future__ import annotations

@@ -24,12 +24,8 @@ def trace(
     address: Annotated[
         str | None, typer.Option("--address", help="All PDUs of connections from this address or network, bound or not.")
     ] = None,
-    carrier: Annotated[
-        str | None, typer.Option("--carrier", help="All PDUs of this account at a carrier (bj, jia@bj).")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", help="What is sent to this person or comes from them, over both sides.")
-    ] = None,
+    carrier: Annotated[str | None, typer.Option("--carrier", help="All PDUs of this account at a carrier (bj, jia@bj).")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="What is sent to this person or comes from them, over both sides.")] = None,
     lasts: Annotated[str, typer.Option("--for", help="How long (30s, 5m), at most 10m.")] = "60s",
     count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="Stop after so many PDUs.")] = 1000,
     pcap: Annotated[
@@ -37,13 +33,11 @@ def trace(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Whole numbers and texts; needs --why, the journal keeps both.")] = False,
     why: Annotated[str | None, typer.Option("--why", help="Why; required with --full.")] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Show live PDUs: numbers masked, digits of texts masked, one-time passwords never shown. At most 200 a second; Ctrl-C ends it."""
     from proxy.desk.connections.pcap import Pcap
-    from proxy.operations.client import CannotAsk, Conversation
+    from proxy.operations.client import Conversation
 
     if full and why is None:
         fail("trace: --full needs --why")
@@ -67,8 +61,6 @@ def trace(
             ending = conversation.ending
     except OSError as error:
         fail(f"{pcap}: {error.strerror or error}")
-    except CannotAsk as error:
-        fail(error)
     more = f", {ending['not_shown']} more passed and were not" if ending["not_shown"] else ""
     warn(f"{ending['shown']} PDUs shown{more}")
 
@@ -79,10 +71,7 @@ def _line(row: Mapping[str, Any]) -> str:
     words = [at, row["link"], arrow, row["command"], f"#{row['sequence']}", row.get("status", "")]
     if "source_addr" in row:
         words.append(row["source_addr"] + (f" to {row['destination_addr']}" if "destination_addr" in row else ""))
-    words += [
-        f"id {row['message_id']}" if row.get("message_id") else "",
-        f"[{row['category']}]" if "category" in row else "",
-    ]
+    words += [f"id {row['message_id']}" if row.get("message_id") else "", f"[{row['category']}]" if "category" in row else ""]
     words.append(f"as {row['system_id']}" if "system_id" in row else "")
     words.append(f"“{row['text']}”" if row.get("text") else "")
     return " ".join(filter(None, words))

@@ -1,7 +1,6 @@
 """Shows live PDUs, redacted, of a provider, a carrier or a person.
 
-In: whom to watch, for how long. Out: a line for each PDU that fits, within count and rate; how many were not shown. Never: a whole number or
-text unless that was asked for and journalled, a one-time password in any case, traffic delayed.
+Never: a whole number or text unless that was asked for and journalled, a one-time password in any case, traffic delayed.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import base64
 import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -19,16 +18,14 @@ import structlog
 from proxy.config.mapping_reader import Network, network_of, within
 from proxy.config.yaml_file import unknown
 from proxy.desk.operator_orders.operations import WATCH_S_MAX
-from proxy.journal.encoding import pack
-from proxy.journal.records import messages, operator_actions
 from proxy.model.message import CATEGORY_WORDS, Category, Content, Message
-from proxy.model.number import FIRST, NotARecipient, Number, recipient_of
+from proxy.model.number import FIRST, Number
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
-from proxy.operations.parameters import Amount, Flag, Integer, Reason, Seconds, Text
-from proxy.policy.judge import facts
+from proxy.operations.journal_writes import record_command
+from proxy.operations.parameters import Amount, Flag, Integer, Reason, Recipient, Seconds, Text
 from proxy.wire import Frame, Malformed, read_fields
 from proxy.wire.content import content_of
 from proxy.wire.redaction import HIDDEN, MASKED, TEXT, redact_pdu
@@ -87,22 +84,19 @@ class Tracing(Operations):
         by_hand="it prints PDUs as they come, or writes them to a file",
     )  # fmt: skip
     async def trace(
-        self,
-        call: Call,
-        for_s: Annotated[
-            float, Seconds("How long to watch.", 0.1, FOR_S_MAX, api=Amount("How long to watch.", 0.1, WATCH_S_MAX))
-        ],
+        self, call: Call,
+        for_s: Annotated[float, Seconds("How long to watch.", 0.1, FOR_S_MAX, api=Amount("How long to watch.", 0.1, WATCH_S_MAX))],
         provider: Annotated[str, Text("PDUs of this provider's binds.")] = "",
         carrier: Annotated[str, Text("PDUs of this account at a carrier.")] = "",
-        to: Annotated[str, Text("PDUs about this person's number.", 100)] = "",
+        to: Annotated[int, Recipient("PDUs about this person's number.")] = 0,
         address: Annotated[str, Text("PDUs of connections from this address or network.", 100)] = "",
         count: Annotated[int, Integer("The most PDUs to show.", 1, COUNT_MAX)] = COUNT,
         full: Annotated[bool, Flag("Numbers and texts whole; needs `why`.")] = False,
         octets: Annotated[bool, Flag("With the octets of each PDU.", internal=True)] = False,
         why: Annotated[str, Reason("Why somebody looks: the journal keeps it.")] = "",
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Show PDUs as they pass, redacted, for some seconds."""
-        gate, selection = self._gate, _Selection(provider, carrier, _person(to), _network(address))
+        gate, selection = self._gate, _Selection(provider, carrier, to, _network(address))
         if full:
             call.demand(Permission.WHOLE, " --full")
             if not why:
@@ -111,8 +105,7 @@ class Tracing(Operations):
         if self._running >= TRACES_MAX:
             raise CommandRefused(f"{TRACES_MAX} traces are running already")
         command = "trace --full" if full else "trace"
-        body = pack(operator_actions.Operated(gate.now(), call.who, command, why, f"{selection} for {for_s:g} s"))
-        await gate.safe(gate.write(messages.OPERATED, body))
+        await record_command(gate, call, command, why, f"{selection} for {for_s:g} s")
         self._running += 1
         trace = _Trace(gate, selection, count, full, octets)
         try:
@@ -142,12 +135,13 @@ class Tracing(Operations):
                 continue
 
 
-class _Selection:
+class _Selection(NamedTuple):
     """Which PDUs are shown."""
 
-    def __init__(self, provider: str, carrier: str, person: int, network: Network | None) -> None:
-        self.provider, self.carrier, self.person, self.network = provider, carrier, person, network
-        self.digits = str(person).encode() if person else b""
+    provider: str
+    carrier: str
+    person: int
+    network: Network | None
 
     def __str__(self) -> str:
         """The filter in words, with the whole number, for the journal."""
@@ -189,13 +183,12 @@ class _Trace:
         self.waiting: deque[dict[str, Any]] = deque()
         self.came = asyncio.Event()
         self._gate, self._full, self._octets = gate, full, octets
+        self._digits = str(selection.person).encode()
         self._asked: OrderedDict[tuple[int, bool, bytes], None] = OrderedDict()
-        self._claims: WeakKeyDictionary[Watched, str] = (
-            WeakKeyDictionary()
-        )  # whose a connection says to be that is not bound yet
-        self._lines: WeakKeyDictionary[Watched, int] = (
-            WeakKeyDictionary()
-        )  # connections by number, in the order of their first PDU
+        self._claims: WeakKeyDictionary[Watched, str] = WeakKeyDictionary()
+        """Whose a connection says to be that is not bound yet."""
+        self._lines: WeakKeyDictionary[Watched, int] = WeakKeyDictionary()
+        """Connections by number, in the order of their first PDU."""
         self._tokens, self._refilled_s = float(RATE_MAX), 0.0
 
     def refill(self, now_s: float) -> None:
@@ -207,7 +200,7 @@ class _Trace:
         """Takes a PDU. Called on the traffic's own path: cheap if it is not shown, and never raises."""
         if self.selection.provider and link.side == "provider" and self._owner(link, ours, data) != self.selection.provider:
             return
-        if self.selection.digits and not self._about_person(link, ours, data):
+        if self.selection.person and not self._about_person(link, ours, data):
             return
         if self._tokens < 1 or self.left <= 0 or len(self.waiting) >= WAITING_MAX:
             self.not_shown += 1
@@ -243,7 +236,7 @@ class _Trace:
         command, sequence = data[4:8], data[12:16]
         if command[0] & 0x80:
             return self._asked.pop((self._line(link), not ours, sequence), 0) is None
-        if self.selection.digits not in data:
+        if self._digits not in data:
             return False
         self._asked[self._line(link), ours, sequence] = None
         if len(self._asked) > ASKED_MAX:
@@ -252,15 +245,10 @@ class _Trace:
 
     def _described(self, link: Watched, ours: bool, frame: Frame) -> dict[str, Any]:
         row: dict[str, Any] = {
-            "at": self._gate.now(),
-            "side": link.side,
-            "link": link.label,
-            "line": self._line(link),
-            "direction": "out" if ours else "in",
-            "command": frame.name,
-            "sequence": frame.sequence_number,
+            "at": self._gate.now(), "side": link.side, "link": link.label, "line": self._line(link),
+            "direction": "out" if ours else "in", "command": frame.name, "sequence": frame.sequence_number,
             "bytes": len(frame.data),
-        }
+        }  # fmt: skip
         if frame.command_id & RESPONSE:
             row["status"] = status_name(frame.command_status)
         content, fields = _content(frame)
@@ -294,6 +282,8 @@ class _Trace:
 
     def _categories(self, content: Content, port: str) -> tuple[Category, ...]:
         """Categories: the effective one, the declared one, the classified one."""
+        from proxy.policy.judge import facts
+
         relay = self._gate.relay
         directory = relay.directory
         owner = directory.ports.longest(port)[1]
@@ -324,10 +314,3 @@ def _network(spelling: str) -> Network | None:
         return network_of(spelling) if spelling else None
     except ValueError:
         raise CommandRefused(f"address: must be an address or a network (192.0.2.0/24), not {spelling!r}") from None
-
-
-def _person(spelling: str) -> int:
-    try:
-        return recipient_of(spelling) if spelling else 0
-    except NotARecipient as fault:
-        raise CommandRefused(f"to: {fault}") from None

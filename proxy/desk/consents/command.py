@@ -12,21 +12,10 @@ import typer
 from proxy.desk.consents.consent_text import batch_lines, unenforced
 from proxy.desk.consents.operations import CATEGORIES, DUE_DAYS, DUE_DAYS_MAX
 from proxy.model.roles import Permission
+from proxy.operations import terminal
 from proxy.operations.declaration import CSV, Program, command
 from proxy.operations.parameters import DAY, Choice, Integer, Text, Why
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    ask,
-    fail,
-    format_time,
-    last_day,
-    print_answer,
-    socket_of,
-    warn,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json
 
 COLUMNS = ("number", "advertiser", "category", "given", "until", "version")
 
@@ -68,9 +57,7 @@ def import_(
     until: Annotated[str | None, Text("Until when, where no column says so; else until it is taken back.", pattern=DAY)] = None,
     version: Annotated[str, Text("Of the words they agreed to.", 200)] = "",
     due: Annotated[int, Integer("Working days within which a missing proof must come.", 1, DUE_DAYS_MAX)] = DUE_DAYS,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
+    config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Take consents in: all of a file or, with any bad row, nothing. They count when the command ends; their proof waits for a review."""
     from proxy.operations.files.number_list import read_number_file
@@ -85,14 +72,14 @@ def import_(
         return "when they agreed is said neither by a column `given` nor by --given" if dateless else ""
 
     answer = upload_numbers(
-        file, socket_of(config, control), "consent.import", "batches", args,
+        file, terminal.socket_of(config, control), "consent.import", "batches", args,
         lambda heard: read_number_file(file, default, heard, COLUMNS, _terms), unfit,
     )  # fmt: skip
     for line in unenforced(answer):
-        warn(line)
-    missing = f"; its proof is missing, until the end of {last_day(answer['due'])}" if answer["due"] else ""
+        terminal.warn(line)
+    missing = f"; its proof is missing, until the end of {terminal.last_day(answer['due'])}" if answer["due"] else ""
     lines = [f"{file.name}: {answer['rows']} rows, {answer['numbers']} consents in batches {_span(answer['batches'])}{missing}"]
-    print_answer(answer, json, lines)
+    terminal.print_answer(answer, json, lines)
 
 
 def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
@@ -102,12 +89,9 @@ def _terms(said: Mapping[str, str], default: NumberTerms) -> NumberTerms:
     advertiser, category = read_csv_cell(said.get("advertiser", "")), said.get("category", "")
     given, until = said.get("given", ""), said.get("until", "")
     return NumberTerms(
-        advertiser or default.advertiser,
-        category or default.category,
-        _moment(given, "given") if given else default.given,
-        _end(until, "until") if until else default.until,
-        said.get("version", "") or default.version,
-    )
+        advertiser or default.advertiser, category or default.category, _moment(given, "given") if given else default.given,
+        _end(until, "until") if until else default.until, said.get("version", "") or default.version,
+    )  # fmt: skip
 
 
 def _moment(text: str, name: str) -> int:
@@ -134,7 +118,7 @@ def _day(text: str | None, flag: str, read: Callable[[str, str], int] = _moment)
     try:
         return read(text, flag)
     except ValueError as error:
-        fail(error)
+        terminal.fail(error)
 
 
 def _sha256(path: Path) -> str:
@@ -142,7 +126,7 @@ def _sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        fail(f"{path}: {error.strerror or error}")
+        terminal.fail(f"{path}: {error.strerror or error}")
 
 
 def _span(numbers: Sequence[int]) -> str:
@@ -153,14 +137,11 @@ def _span(numbers: Sequence[int]) -> str:
 def add_proof(
     batches: Batches,
     file: Annotated[Path, typer.Option("--file", help="What shows it.")],
-    why: Why,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    why: Why, config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Note the proof of batches that came without: their task is done, a review is due."""
-    answer = ask(config, control, "consent.proof", batches=[str(one) for one in batches], proof=_sha256(file), why=why)
-    print_answer(answer, json, batch_lines(answer))
+    answer = terminal.ask(config, control, "consent.proof", batches=[str(one) for one in batches], proof=_sha256(file), why=why)
+    terminal.print_answer(answer, json, batch_lines(answer))
 
 
 @command(
@@ -172,25 +153,24 @@ def export(
     why: Why,
     out: Annotated[Path, typer.Option("--out", help="The file (only its owner may read it); it must not be there yet.")],
     batches: Annotated[list[int] | None, typer.Argument(metavar="[BATCH…]", help="Only these.")] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Write consents as CSV with whole numbers. The journal keeps that it was done."""
     from proxy.operations.files.csv_export import export_rows
 
     args = {"why": why, "batches": [str(one) for one in batches or ()]}
     heads = (*COLUMNS, "batch", "state", "source", "provider", "proof")
-    rows = export_rows(out, socket_of(config, control), "consent.export", args, heads, _export_rows)
-    print_answer({"rows": rows, "file": str(out)}, json, [f"{out}: {rows} rows"])
+    rows = export_rows(out, terminal.socket_of(config, control), "consent.export", args, heads, _export_rows)
+    terminal.print_answer({"rows": rows, "file": str(out)}, json, [f"{out}: {rows} rows"])
 
 
 def _export_rows(line: Mapping[str, Any]) -> Iterator[Sequence[object]]:
     from proxy.model.redact import csv_cell as cell
 
     one = line["batch"]
+    given, until = terminal.format_time(one["given"])[:10], terminal.last_day(one["until"]) if one["until"] else ""
     after = (
-        cell(one["advertiser"]), one["category"], format_time(one["given"])[:10], last_day(one["until"]) if one["until"] else "",
-        cell(one["version"]), one["number"], one["state"], cell(one["source"]), one["provider"], one["proof"],
+        cell(one["advertiser"]), one["category"], given, until, cell(one["version"]), one["number"], one["state"], cell(one["source"]),
+        one["provider"], one["proof"],
     )  # fmt: skip
     return ((number, *after) for number in line["numbers"])

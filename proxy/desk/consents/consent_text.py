@@ -1,7 +1,4 @@
-"""Writes answers about consents for people.
-
-In: answers of the gate. Out: lines. Never: a whole number that the answer does not have.
-"""
+"""Writes answers about consents for people."""
 
 from __future__ import annotations
 
@@ -21,17 +18,13 @@ def task_table(answer: Answer) -> Iterator[str]:
 
 
 def _table(answer: Answer, nothing: str, day_of: Callable[[Mapping[str, Any]], str]) -> Iterator[str]:
-    return table_lines(
-        ("batch", "state", "advertiser", "category", "given", "version", "from", "numbers", "until the end of"),
-        (
-            (
-                one["number"], one["state"], one["advertiser"] or "any", one["category"] or "any", format_time(one["given"]), one["version"],
-                one["provider"] or one["source"], one["numbers"], day_of(one),
-            )
-            for one in answer["batches"]
-        ),
-        nothing,
+    rows = (
+        (one["number"], one["state"], one["advertiser"] or "any", one["category"] or "any", format_time(one["given"]), one["version"],
+         one["provider"] or one["source"], one["numbers"], day_of(one))
+        for one in answer["batches"]
     )  # fmt: skip
+    heads = ("batch", "state", "advertiser", "category", "given", "version", "from", "numbers", "until the end of")
+    return table_lines(heads, rows, nothing)
 
 
 def batch_lines(answer: Answer) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """Declares the operations on consents: imports, reviews, withdrawals and tasks.
 
-In: numbers in chunks, digests of proofs, decisions and their authors. Out: consents in force, synced before they are acknowledged.
 Never: half a file; a proof itself (its SHA-256 is kept, the file stays with its owner).
 
 A file comes like a list of opt-outs (desk/suppression/operations.py): its batches with the command, then lines of numbers
@@ -12,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from proxy.config.yaml_file import unknown
 from proxy.desk.consents.consent_text import batch_lines, batch_table, consent_lines, task_table, unenforced, withdrawal_lines
@@ -20,7 +19,7 @@ from proxy.desk.consents.person_view import BATCH, WITHDRAWAL, batch_row, consen
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import consents, messages
 from proxy.journal.records.consents import BatchEvent, ConsentChange, ConsentFile, Terms
-from proxy.model.message import Category
+from proxy.model.message import SUBCATEGORIES, Category
 from proxy.model.number import Number
 from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
@@ -30,14 +29,13 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import change_recipient, record_command
 from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.operations.parameters import Amount, Choice, Integer, List, Recipient, Rows, Text, To, Why, on_line
-from proxy.policy.operator_orders import DIMENSIONS, NotInScope, asks
-from proxy.policy.text.category import SUBCATEGORIES
-from proxy.policy.text.folding import normal_signature
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.relay.effects.consents import ConsentImport, PersonChange, apply_event
 from proxy.state.lists.consent_lists import STATES, ConsentBatch, TooManyBatches
 from proxy.state.record import record
 from proxy.state.record.consent_facts import WORD_BYTES_MAX
+
+if TYPE_CHECKING:
+    from proxy.relay.effects.consents import ConsentImport, PersonChange
 
 CATEGORIES = (Category.MARKETING.word, *SUBCATEGORIES[1:])
 BATCHES_A_FILE_MAX = 2_000
@@ -166,6 +164,8 @@ class ConsentOperations(Operations, group="consent"):
         file: Annotated[str, Text("The file's name.", 255)] = "-",
     ) -> Answer:
         """Take consents in: all of a file or, with any bad row, nothing. They count when the command ends; their proof waits for a review."""
+        from proxy.relay.effects.consents import ConsentImport
+
         gate = self._gate
         now = gate.now()
         if provider and provider not in gate.relay.directory.providers:
@@ -197,6 +197,9 @@ class ConsentOperations(Operations, group="consent"):
 
     def _advertiser(self, word: str) -> str:
         """The advertiser's name in the registries, or an unregistered signature; empty: any."""
+        from proxy.policy.operator_orders import DIMENSIONS, NotInScope
+        from proxy.policy.text.folding import normal_signature
+
         registry = self._gate.relay.rules.registry
         if not word:
             return ""
@@ -230,12 +233,9 @@ class ConsentOperations(Operations, group="consent"):
         first = consented.find(event.batches[0])
         missing = first is not None and first.missing_proof
         return {
-            "batches": list(event.batches),
-            "numbers": incoming.numbers,
-            "new": new,
-            "due": incoming.batch.due if missing else 0,
+            "batches": list(event.batches), "numbers": incoming.numbers, "new": new, "due": incoming.batch.due if missing else 0,
             "enforced": enforced(gate),
-        }
+        }  # fmt: skip
 
     # -- what becomes of batches
 
@@ -286,6 +286,8 @@ class ConsentOperations(Operations, group="consent"):
         return found
 
     async def _apply(self, event: BatchEvent) -> Answer:
+        from proxy.relay.effects.consents import apply_event
+
         gate = self._gate
         sequence = gate.write(messages.CONSENT_EVENT, pack(event))
         apply_event(gate.store.consented, event)
@@ -299,14 +301,12 @@ class ConsentOperations(Operations, group="consent"):
         example='gate106 consent withdraw --to 13800210500 --advertiser 京选商城 --why "asked by phone"',
     )  # fmt: skip
     async def withdraw(
-        self,
-        call: Call,
-        why: Why,
+        self, call: Call, why: Why,
         batches: Annotated[Sequence[str], WHOLE_BATCHES] = (),
         to: Annotated[int, Recipient("Whose: the number, in any spelling.")] = 0,
         advertiser: Annotated[str, Text("Only of this advertiser; else of all.", WORD_MAX)] = "",
         category: Annotated[str, CATEGORY] = "",
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Take a person's consent back, or whole batches: at once. What they agree to later counts again."""
         if bool(to) is bool(batches):
             raise CommandRefused("say whose consent (--to), or which batches, by number (gate106 consent lists them)")
@@ -322,12 +322,7 @@ class ConsentOperations(Operations, group="consent"):
     # -- out
 
     @operation(Permission.TAKE_OUT, by_hand="writes a file", no_path="consent export makes it a file")
-    async def export(
-        self,
-        call: Call,
-        why: Why,
-        batches: Annotated[Sequence[str], WHOLE_BATCHES] = (),
-    ) -> Answer:
+    async def export(self, call: Call, why: Why, batches: Annotated[Sequence[str], WHOLE_BATCHES] = ()) -> Answer:
         """Write consents with whole numbers. The journal keeps that it was done."""
         gate, numbers = self._gate, _numbers(batches)
         wanted = [batch for batch, _ in gate.store.consented.batches() if not numbers or batch.number in numbers]
@@ -345,11 +340,15 @@ class ConsentOperations(Operations, group="consent"):
 
 def enforced(gate: Gate) -> bool:
     """Whether any rule in force uses consents: otherwise they are only remembered."""
+    from proxy.policy.operator_orders import asks
+
     return any(rule.mode == "enforce" and asks(rule, "consent") for rule in gate.relay.rules.rules)
 
 
 async def change_person(gate: Gate, said: ConsentChange) -> PersonChange:
     """Changes one person's record; returns when that is synced."""
+    from proxy.relay.effects.consents import PersonChange
+
     return await change_recipient(gate, lambda then: PersonChange(said, gate.store, then))
 
 

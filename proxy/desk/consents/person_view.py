@@ -1,23 +1,20 @@
-"""Lists one person's consents, with their proofs and ends.
-
-In: the gate, a person's record. Out: a row for each consent. Never: a change.
-"""
+"""Lists one person's consents, with their proofs and ends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.model.message import Category, Facts, Sender, hash48
 from proxy.model.recipient import OptOut
 from proxy.operations.gate_interface import Gate
 from proxy.operations.schemas import SharedSchema, record_fields
-from proxy.policy.kinds.consent import refusal_since
-from proxy.policy.registries.registry import Registry
-from proxy.policy.text.folding import normal_signature
 from proxy.state.lists.consent_lists import ConsentBatch
 from proxy.state.record import record
 from proxy.state.record.consent_facts import ConsentGiven, Withdrawal
+
+if TYPE_CHECKING:
+    from proxy.policy.registries.registry import Registry
 
 BATCH = SharedSchema(
     "Batch",
@@ -44,23 +41,24 @@ def consents_of(gate: Gate, person: int, data: bytes) -> list[dict[str, Any]]:
     withdrawals = record.withdrawals(data)
     found = []
     for batch in gate.store.consented.of(person):
-        proof = proofs.get(batch.number)
-        row = batch_row(batch) | ({"reply": _proof(proof)} if proof is not None else {})
+        row = batch_row(batch)
+        if (proof := proofs.get(batch.number)) is not None:  # the carrier's own record of a reply
+            row["reply"] = {name: getattr(proof, name) for name in ("time", "text", "port", "requested")} | {
+                "message": proof.request
+            }
         if (ended := _ended(batch, proof, refusals, withdrawals, registry)) is not None:
             row["ended"] = ended
         found.append(row)
     return found
 
 
-def _proof(one: ConsentGiven) -> dict[str, Any]:
-    """The carrier's own record of a reply."""
-    return {"time": one.time, "text": one.text, "port": one.port, "message": one.request, "requested": one.requested}
-
-
 def _ended(
     batch: ConsentBatch, proof: ConsentGiven | None, refusals: list[OptOut], withdrawals: list[Withdrawal], registry: Registry
 ) -> Mapping[str, Any] | None:
     """The opt-out or withdrawal that ended a consent: the one that came first."""
+    from proxy.policy.kinds.consent import refusal_since
+    from proxy.policy.text.folding import normal_signature
+
     name = normal_signature(batch.advertiser)
     number = next(iter(registry.signatures_by("advertiser", batch.advertiser)), hash48(name)) if batch.advertiser else 0
     sender = Sender.of(batch.provider, "", proof.port if proof is not None else "", "")

@@ -37,10 +37,8 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="A new folder, or a file.zip: person.json, and person.html to be read.")],
     why: Why,
     unmasked: Annotated[bool, Flag("With the whole number.")] = False,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Write all that is known of a person, with their messages of the journal at rest, to be handed to them. The journal keeps that."""
     from proxy.desk.suppression.signature_search import with_names
 
@@ -114,11 +112,8 @@ def _page(answer: Mapping[str, Any]) -> str:
 )
 def recycled(
     file: Annotated[Path, typer.Argument(help="CSV with columns number and date: since when it belongs to another person.")],
-    why: Why,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    why: Why, config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """End history, consents and opt-outs of numbers that belong to another person since a date. All rows are read before anything is done."""
     from proxy.operations.client import Conversation
     from proxy.operations.files.number_list import read_number_file

@@ -1,19 +1,15 @@
 """Declares the operations that show, forget and recycle a person's number.
 
-A number is recycled when the carrier has assigned it to somebody else.
-
-In: a number, who asks and why. Out: what is known of the person, masked unless the role allows more; what was removed, what the law keeps and
-for how long. Never: a look that the journal does not keep; something kept without saying so.
+A number is recycled when the carrier has assigned it to somebody else. Never: a look that the journal does not keep; something kept without
+saying so.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from proxy.archive.pseudonym_key import PseudonymKey
-from proxy.desk.archiving.retention_task import RetentionTask
 from proxy.desk.complaints.book import KEEP_S
 from proxy.desk.complaints.operations import WithCases, shown_text
 from proxy.desk.consents import person_view
@@ -21,12 +17,10 @@ from proxy.desk.consents.consent_text import consent_lines
 from proxy.desk.consents.operations import change_person
 from proxy.desk.optouts.doubtful_operations import WithInbox
 from proxy.desk.suppression import operations as suppress
-from proxy.desk.suppression.signature_search import with_journal_names
 from proxy.i18n.text import Bilingual
 from proxy.journal.records.complaints import Case
 from proxy.journal.records.consents import ConsentChange
-from proxy.journal.records.doubtful_replies import Doubtful
-from proxy.model.message import Category
+from proxy.model.message import SUBCATEGORIES, Category
 from proxy.model.number import FIRST, LAST, Number, mask
 from proxy.model.recipient import Entry
 from proxy.model.redact import mask_numbers
@@ -36,13 +30,15 @@ from proxy.operations.control import Call
 from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Flag, Text, To, Why, require_why
-from proxy.operations.record_lookup import or_refused
 from proxy.operations.terminal import format_time
-from proxy.policy.explanation.naming import LookUp, sender_words
-from proxy.policy.text.category import SUBCATEGORIES
-from proxy.relay.effects.consents import PersonChange
 from proxy.state.lists.suppression_lists import ERASED
 from proxy.state.record import record
+
+if TYPE_CHECKING:
+    from proxy.archive.pseudonym_key import PseudonymKey
+    from proxy.desk.archiving.retention_task import RetentionTask
+    from proxy.policy.explanation.naming import LookUp
+    from proxy.relay.effects.consents import PersonChange
 
 DAY_S = 86_400
 RECYCLED_MAX = 5_000_000
@@ -101,17 +97,15 @@ class DataSubjects(
         self._retention, self._pseudonyms = retention, names
 
     @operation(
-        Permission.LOOK, complete=with_journal_names, by_program=True, text=subject_lines,
+        Permission.LOOK, complete=suppress.with_journal_names, by_program=True, text=subject_lines,
         example="gate106 subject show --to 13800210500",
     )  # fmt: skip
     async def show(
-        self,
-        call: Call,
-        to: To,
+        self, call: Call, to: To,
         unmasked: Annotated[bool, Flag("Show the whole number. Needs --why.")] = False,
         export: Annotated[bool, Flag("The answer leaves the gate.", internal=True)] = False,
         why: Why = "",
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Show all that the gate knows of a person now; `gate106 find` shows the journal. The journal records the look."""
         gate = self._gate
         if unmasked:
@@ -149,7 +143,9 @@ class DataSubjects(
                 self._sender(one.signature, look_up) | {"text": one.text if unmasked else mask_numbers(one.text)}
                 for one in seen.refused_texts()
             ],
-            "doubtful_replies": [_doubtful(one, whole=unmasked) for one in gate.inbox.of(person)],
+            "doubtful_replies": [
+                {"at": one.time, "port": one.port, "text": one.text if unmasked else mask_numbers(one.text)} for one in gate.inbox.of(person)
+            ],
             "complaints": [_complaint(one, whole=unmasked) for one in gate.cases.of(person)],
             "forgotten": gate.store.erased.has(person),
             "journal_days": self._retention.keep.days,
@@ -164,6 +160,8 @@ class DataSubjects(
 
     def _sender(self, signature: int, look_up: LookUp) -> dict[str, Any]:
         """``advertiser``: of an unregistered signature the hash; ``about``: its name, for people."""
+        from proxy.policy.explanation.naming import sender_words
+
         said = sender_words(signature, look_up) if signature else Bilingual("", "")
         return {
             "advertiser": self._gate.relay.rules.registry.advertiser_of(signature),
@@ -187,7 +185,7 @@ class DataSubjects(
         erased = gate.store.erased
         assert erased.named is not None, "the key is there"
         _, before = (await gate.store.load([person]))[person]
-        complaints = or_refused(lambda: gate.cases.forget(person, gate.now(), call.who, why))
+        complaints = gate.cases.forget(person, gate.now(), call.who, why)
         said = ConsentChange(gate.now(), person, "erased", call.who, why, before=erased.key, name=erased.named(person))
         change = await change_person(gate, said)
         gate.inbox.forget()
@@ -269,10 +267,6 @@ class DataSubjects(
 def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:
     said = {name: getattr(case, name) for name in ("id", "source", "reference", "came", "state", "provider", "message")}
     return said | {"text": shown_text(case, whole=whole)}
-
-
-def _doubtful(reply: Doubtful, *, whole: bool) -> dict[str, Any]:
-    return {"at": reply.time, "port": reply.port, "text": reply.text if whole else mask_numbers(reply.text)}
 
 
 def _cases_stay(count: int, now: float) -> dict[str, Any]:

@@ -16,8 +16,6 @@ from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import Gate
 from proxy.operations.journal_writes import record_command
 from proxy.operations.parameters import Amount, Choice, Text, To
-from proxy.policy.explanation.explain import explain
-from proxy.policy.explanation.lines import as_text
 from proxy.state.record.record import Record
 
 TEXT_MAX = 20 * 153
@@ -56,6 +54,9 @@ class Explanations(Operations):
         ] = JSON,
     ) -> Answer:
         """Explain what would be decided now about a message to a person, by what is known of them."""
+        from proxy.policy.explanation.explain import explain
+        from proxy.policy.explanation.lines import as_text
+
         gate = self._gate
         prefix, _ = gate.relay.directory.ports.longest(from_)
         declared = Category.of(category) if category else None

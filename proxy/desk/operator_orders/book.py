@@ -1,7 +1,7 @@
 """Keeps the operators' orders that are in force.
 
-In: orders given and lifted, the time. Out: journal records, written before the order is acknowledged; the orders in force. Never: what an order
-does (policy/operator_orders.py makes rules of those that judge, proxy/net drains links), files, the clock.
+Orders are journalled before they are acknowledged. Never: what an order does (policy/operator_orders.py makes rules of those that judge,
+proxy/net drains links), files, the clock.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages, operator_actions
 from proxy.journal.write_ahead_log import JournalDown
+from proxy.model.approvals import Impossible
 from proxy.model.message import Order
 from proxy.policy.operator_orders import ORDERS_MAX
 from proxy.state.lists.desk_records import Orders
@@ -20,7 +21,7 @@ GATE, OVER = "gate106", "its time is over"
 """Who ended an order whose time was over, and why."""
 
 
-class TooManyOrders(ValueError):
+class TooManyOrders(Impossible):
     """Too many orders are in force for a readable list."""
 
 
@@ -30,7 +31,7 @@ class OrderBook:
         self._orders = orders
         self._write = write
         self._changed = changed
-        self._by_id = {number: unpack(operator_actions.Ordered, body).order for number, body in sorted(orders.held.items())}
+        self._by_id = self._read()
         self._unwritten: list[int] = []
         """Orders that are over and not written yet: until then a restart would find them, and so does the store."""
 
@@ -50,15 +51,17 @@ class OrderBook:
 
     def reread(self) -> None:
         """Another gate gave or lifted orders: takes them from the store."""
-        self._by_id = {
-            number: unpack(operator_actions.Ordered, body).order for number, body in sorted(self._orders.held.items())
-        }
+        self._by_id = self._read()
         self._changed()
+
+    def _read(self) -> dict[int, Order]:
+        return {number: unpack(operator_actions.Ordered, body).order for number, body in sorted(self._orders.held.items())}
 
     def lift(self, order: Order, now: float, who: str, why: str) -> int:
         """Ends an order before its time; where that is recorded. JournalDown: then it stays."""
         sequence = self._write(messages.LIFTED, pack(operator_actions.Lifted(now, order.id, who, why)))
-        self._forget(order.id)
+        self._by_id.pop(order.id, None)
+        self._orders.drop(order.id)
         self._changed()
         return sequence
 
@@ -91,7 +94,3 @@ class OrderBook:
 
     def find(self, number: int) -> Order | None:
         return self._by_id.get(number)
-
-    def _forget(self, number: int) -> None:
-        self._by_id.pop(number, None)
-        self._orders.drop(number)

@@ -1,17 +1,15 @@
 """Declares the operations that give and lift orders: stop, suspend, shadow.
 
-In: an operator's order. Out: the order in the book, in force at once and synced before it is acknowledged. Never: its effect on a message
-(policy/operator_orders.py).
+An order is in force at once, and synced before it is acknowledged. Never: its effect on a message (policy/operator_orders.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.operator_orders.book import OrderBook, TooManyOrders
 from proxy.model.message import CATEGORY_WORDS, Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
@@ -20,7 +18,9 @@ from proxy.operations.gate_interface import Gate
 from proxy.operations.parameters import Amount, Choice, Flag, List, Seconds, Text, Why
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
-from proxy.policy.operator_orders import DIMENSIONS, EVERYTHING, TRIAL, NotInScope, scope_of, words_of
+
+if TYPE_CHECKING:
+    from proxy.desk.operator_orders.book import OrderBook
 
 DAY_S = 86_400.0
 STOP_S, STOP_S_MAX = DAY_S, 31 * DAY_S
@@ -38,11 +38,13 @@ Scope = tuple[tuple[str, tuple[str, ...]], ...]
 Words = Sequence[str]
 _CATEGORIES = List("Only such messages: otp, notice, marketing.", Choice("", tuple(CATEGORY_WORDS)))
 
-ORDER_FIELDS = {
-    "id": int, "name": str, "kind": str, "about": str, "scope": object, "since": float, "until": float, "who": str, "why": str,
-    "everything": bool, "trial": bool,
-}  # fmt: skip
-ORDER = SharedSchema("Order", ORDER_FIELDS | {"hits?": int, "seconds?": float, "would_refuse?": int, "of?": int})
+ORDER = SharedSchema(
+    "Order",
+    {
+        "id": int, "name": str, "kind": str, "about": str, "scope": object, "since": float, "until": float, "who": str, "why": str,
+        "everything": bool, "trial": bool, "hits?": int, "seconds?": float, "would_refuse?": int, "of?": int,
+    },
+)  # fmt: skip
 
 
 class WithOrders(Gate, Protocol):
@@ -54,23 +56,17 @@ class WithOrders(Gate, Protocol):
 
 def order_row(order: Order) -> dict[str, Any]:
     """An order as a mapping for answers."""
-    return {
-        "id": order.id,
-        "name": order.name,
-        "kind": order.kind,
-        "about": words_of(order),
-        "scope": {dimension: list(values) for dimension, values in order.scope if values},
-        "since": order.since,
-        "until": order.until,
-        "who": order.who,
-        "why": order.why,
-        "everything": (EVERYTHING, ()) in order.scope,
-        "trial": (TRIAL, ()) in order.scope,
-    }
+    from proxy.policy.operator_orders import EVERYTHING, TRIAL, words_of
+
+    scope = {dimension: list(values) for dimension, values in order.scope if values}
+    marks = {"everything": (EVERYTHING, ()) in order.scope, "trial": (TRIAL, ()) in order.scope}
+    return order._asdict() | {"name": order.name, "about": words_of(order), "scope": scope} | marks
 
 
 def order_of(said: Mapping[str, Any]) -> Order:
     """The order that ``order_row`` describes."""
+    from proxy.policy.operator_orders import EVERYTHING, TRIAL
+
     marks = [(mark, ()) for mark, held in ((EVERYTHING, said["everything"]), (TRIAL, said["trial"])) if held]
     scope = tuple((dimension, tuple(values)) for dimension, values in said["scope"].items())
     return Order(said["id"], said["kind"], (*scope, *marks), said["since"], said["until"], said["who"], said["why"])
@@ -78,10 +74,7 @@ def order_of(said: Mapping[str, Any]) -> Order:
 
 async def give_order(gate: WithOrders, order: Order, beside: Callable[[Order], int] | None = None) -> Order:
     """Puts an order into force; returns when it is synced. ``beside``: writes a second record about it and returns its sequence."""
-    try:
-        order, sequence = gate.book.give(order, gate.now())
-    except TooManyOrders as fault:
-        raise CommandRefused(str(fault)) from None
+    order, sequence = gate.book.give(order, gate.now())
     await gate.safe(sequence if beside is None else beside(order))
     return order
 
@@ -117,11 +110,8 @@ def lifted(answer: Answer) -> Iterator[str]:
 
 def order_table(orders: Iterable[Mapping[str, Any]], nothing: str) -> Iterator[str]:
     """Orders, one a line."""
-    return table_lines(
-        ("id", "about", "until", "hits", "who", "why"),
-        ((one["name"], about(one), format_time(one["until"]), one.get("hits", 0), one["who"], one["why"]) for one in orders),
-        nothing,
-    )
+    rows = ((one["name"], about(one), format_time(one["until"]), one.get("hits", 0), one["who"], one["why"]) for one in orders)
+    return table_lines(("id", "about", "until", "hits", "who", "why"), rows, nothing)
 
 
 def _stopped(answer: Answer) -> Iterator[str]:
@@ -130,10 +120,6 @@ def _stopped(answer: Answer) -> Iterator[str]:
         yield f"{about(answer)}: would have refused {took}"
     else:
         yield f"{next(given(answer))} (`gate106 stop lift {answer['name']}` ends it)"
-
-
-def _in_shadow(answer: Answer) -> Iterator[str]:
-    yield f"{answer['name']}: {about(answer)} in shadow until {format_time(answer['until'])} (`gate106 shadow off` ends it)"
 
 
 def _words(help_: str, flag: str = "") -> List:
@@ -147,17 +133,15 @@ class OrderOperations(Operations):
         self._gate = gate
 
     def scope(self, wanted: Mapping[str, Sequence[str]]) -> Scope:
-        """``wanted``: words by dimension. CommandRefused for an unknown one."""
-        gate = self._gate
-        directory = gate.relay.directory
+        """``wanted``: words by dimension. CommandRefused or NotInScope for an unknown one."""
+        from proxy.policy.operator_orders import DIMENSIONS, scope_of
+
+        directory, registry = self._gate.relay.directory, self._gate.relay.rules.registry
         for dimension, known in (("provider", directory.providers), ("account", directory.accesses)):
             for word in wanted.get(dimension, ()):
                 if word not in known:
                     raise CommandRefused(unknown(f"{dimension} of the settings", word, known))
-        try:
-            return scope_of({dimension: wanted.get(dimension, ()) for dimension in DIMENSIONS}, gate.relay.rules.registry)
-        except NotInScope as fault:
-            raise CommandRefused(str(fault)) from None
+        return scope_of({dimension: wanted.get(dimension, ()) for dimension in DIMENSIONS}, registry)
 
     def order(self, kind: str, scope: Scope, for_s: float, call: Call, why: str) -> Order:
         now = self._gate.now()
@@ -180,9 +164,7 @@ class Stops(OrderOperations, group="stop"):
         example='gate106 stop --province 北京 --category marketing --for 24h --why "ordered by phone, 17:40"',
     )  # fmt: skip
     async def stop(
-        self,
-        call: Call,
-        why: Why,
+        self, call: Call, why: Why,
         province: Annotated[Words, _words("Of people in this province (unknown is one, too).")] = (),
         provider: Annotated[Words, _words("Of this provider.")] = (),
         account: Annotated[Words, _words("Of this account.")] = (),
@@ -199,7 +181,7 @@ class Stops(OrderOperations, group="stop"):
             Seconds("How long a dry run watches, at most 60s.", 0.0, TRIAL_S_MAX, flag="--watch", shown="10s", hidden="api"),
         ] = DRY_RUN_S,
         watch_s: Annotated[float, Amount("Try it for so long, and stop nothing.", 0.0, WATCH_S_MAX, hidden="command")] = 0.0,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Refuse messages (reason stopped), in force within a second. An option twice: any of them; several options: all must hold."""
         scope = self.scope(
             {
@@ -215,6 +197,8 @@ class Stops(OrderOperations, group="stop"):
 
     async def _watch(self, call: Call, scope: Scope, trial_s: float, why: str) -> Answer:
         """Counts what a stop would refuse: it is judged beside the rules for a few seconds and stops nothing."""
+        from proxy.policy.operator_orders import TRIAL
+
         gate, tally = self._gate, self._gate.relay.tally
         before = sum(tally.submits.values())  # first: messages pass while the order is made safe, and are judged by it
         order = await give_order(gate, self.order("stop", (*scope, (TRIAL, ())), trial_s + 1, call, why))
@@ -265,15 +249,12 @@ class Suspensions(OrderOperations):
         example='gate106 binds suspend --provider jia --category marketing --for 2h --why "complaints"',
     )  # fmt: skip
     async def suspend(
-        self,
-        call: Call,
+        self, call: Call,
         provider: Annotated[str, Text("The provider's name.")],
         why: Why,
         category: Annotated[Words, _CATEGORIES] = (),
-        for_s: Annotated[
-            float, Seconds("How long (30m, 2h, 7d), at most 366d.", LEAST_S, SUSPENSION_S_MAX, shown="24h")
-        ] = STOP_S,
-    ) -> Answer:
+        for_s: Annotated[float, Seconds("How long (30m, 2h, 7d), at most 366d.", LEAST_S, SUSPENSION_S_MAX, shown="24h")] = STOP_S,
+    ) -> Answer:  # fmt: skip
         """Refuse a provider's messages for a while (reason suspended). Its binds stay: receipts and replies go on."""
         scope = self.scope({"provider": [provider], "category": category})
         return await self.give(self.order("suspension", scope, for_s, call, why))
@@ -298,7 +279,8 @@ class Suspensions(OrderOperations):
 
 class Shadow(OrderOperations, group="shadow"):
     @operation(
-        Permission.OPERATE, name="shadow", answer=ORDER, record="ordered", text=_in_shadow,
+        Permission.OPERATE, name="shadow", answer=ORDER, record="ordered",
+        text=lambda one: [f"{one['name']}: {about(one)} in shadow until {format_time(one['until'])} (`gate106 shadow off` ends it)"],
         example='gate106 shadow --for 30m --why "the new caps refuse too much"',
     )  # fmt: skip
     async def shadow(
@@ -309,6 +291,8 @@ class Shadow(OrderOperations, group="shadow"):
         everything: Annotated[bool, Flag("Opt-outs, consent and protected people too: they get what they refused.")] = False,
     ) -> Answer:
         """Enforce no rule for a while: all are judged, counted, journalled. What protects people stays enforced; so do stops."""
+        from proxy.policy.operator_orders import EVERYTHING
+
         scope = ((EVERYTHING, ()),) if everything else ()
         return await self.give(self.order("shadow", scope, for_s, call, why))
 

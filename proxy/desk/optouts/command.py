@@ -16,17 +16,7 @@ from proxy.desk.optouts.doubtful_operations import ROW, decided_lines
 from proxy.model.roles import Permission
 from proxy.operations.declaration import Program, command
 from proxy.operations.parameters import WHY_MAX, Flag, Text
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    Why,
-    ask,
-    fail,
-    note,
-    print_answer,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json, Why, ask, fail, note, print_answer
 
 
 @command(
@@ -130,10 +120,8 @@ def decide(
     yes: Annotated[bool, typer.Option("--yes", help="They asked to stop: held marketing is refused for good.")] = False,
     no: Annotated[bool, typer.Option("--no", help="They did not: held marketing may be sent again.")] = False,
     standing: Annotated[bool, Flag("Decide equal words in an equal context so in future, too.")] = False,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Decide about all replies of a row."""
     if yes == no:
         fail("optout decide: say --yes or --no")

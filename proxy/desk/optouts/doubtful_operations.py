@@ -10,10 +10,11 @@ is killed in between, the batch is still on the list, and deciding it again chan
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from proxy.archive.otp_texts import may_be_code
 from proxy.desk.optouts.inbox import DoubtfulRow, Inbox, overdue_before
@@ -28,13 +29,14 @@ from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
 from proxy.operations.declaration import Answer, Button, Operations, operation
 from proxy.operations.gate_interface import Gate
+from proxy.operations.journal_writes import change_recipient
 from proxy.operations.parameters import Choice, Flag, Integer, Text, Why
-from proxy.operations.record_lookup import or_refused
 from proxy.operations.terminal import format_time, note, table_lines
-from proxy.policy.explanation.naming import GONE, KnownSignature, by_names, by_registry, fields, knows_none
-from proxy.relay.effects.optouts import ReplyTo, refused_by
-from proxy.relay.effects.suppression import DoubtSettled, Stops, SuppressionChange
 from proxy.state.record.optout_candidates import Port
+
+if TYPE_CHECKING:
+    from proxy.policy.explanation.naming import KnownSignature
+    from proxy.relay.effects.suppression import DoubtSettled, Stops
 
 STATES = OPEN, LAPSED, DECIDED, STANDING = "open", "lapsed", "decided", "standing"
 SAYS = ("yes", "no")
@@ -42,7 +44,6 @@ LISTED_ROWS_MAX = 500
 SKIPPED_MAX = 1_000_000
 BATCH = min(200, DECIDED_IDS_MAX)
 """Persons whose records change at a time: some milliseconds, between which messages pass."""
-WRITTEN_S = 30.0
 TEXT_SHOWN_MAX = 120
 
 
@@ -96,25 +97,20 @@ class WithInbox(Gate, Protocol):
 def _rows(answer: Answer) -> Iterator[str]:
     state = answer["state"]
     if state in (DECIDED, STANDING):
-        yield from table_lines(
-            ("row", "replies", "words", "says", "when", "by", "why"),
-            (
-                (one["row"], one["replies"], one["words"], _says(one), format_time(one["time"]), one["who"], one["why"])
-                for one in answer["decisions"]
-            ),
-            f"no decisions are {state}",
+        decisions = (
+            (one["row"], one["replies"], one["words"], _says(one), format_time(one["time"]), one["who"], one["why"])
+            for one in answer["decisions"]
         )
+        heads = ("row", "replies", "words", "says", "when", "by", "why")
+        yield from table_lines(heads, decisions, f"no decisions are {state}")
     else:
+        rows = (
+            (one["row"], one["replies"], one["words"] or "(unreadable)", format_time(one["oldest"]), _holds(one), _message(one))
+            for one in answer["rows"]
+        )
         yield from table_lines(
-            ("row", "replies", "words", "since", "holds", "answers"),
-            (
-                (
-                    one["row"], one["replies"], one["words"] or "(unreadable)", format_time(one["oldest"]), _holds(one), _message(one),
-                )
-                for one in answer["rows"]
-            ),
-            f"no doubtful replies are {state}",
-        )  # fmt: skip
+            ("row", "replies", "words", "since", "holds", "answers"), rows, f"no doubtful replies are {state}"
+        )
     if answer["more"]:
         note("there are more rows (--limit)")
 
@@ -145,10 +141,6 @@ def decided_lines(answer: Answer) -> Iterator[str]:
     yield f"row {answer['row']}: {answer['says']}, {answer['replies']} replies: {done}{future}"
 
 
-def _ended(answer: Answer) -> Iterator[str]:
-    yield f"row {answer['row']}: the decision {answer['says']} stands no more"
-
-
 class DoubtfulReplies(Operations, group="optout"):
     def __init__(self, gate: WithInbox) -> None:
         self._gate = gate
@@ -175,37 +167,28 @@ class DoubtfulReplies(Operations, group="optout"):
             decisions = (inbox.decisions() if state == DECIDED else inbox.standing_decisions())[skip : end + 1]
         late = overdue_before(self._gate.now(), self._gate.relay.rules.registry.holidays)
         return {
-            "state": state,
-            "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
-            "decisions": [self._decision(one) for one in decisions[:limit]],
-            "more": len(rows) + len(decisions) > limit,
-            "counts": reply_counts(self._gate),
-            "oldest": inbox.oldest(),
-        }
+            "state": state, "rows": [self._row(inbox.row(one), late) for one in rows[:limit]],
+            "decisions": [self._decision(one) for one in decisions[:limit]], "more": len(rows) + len(decisions) > limit,
+            "counts": reply_counts(self._gate), "oldest": inbox.oldest(),
+        }  # fmt: skip
 
     def _row(self, row: DoubtfulRow, late: float) -> dict[str, Any]:
         """``late``: an open one that came before then is older than a working day."""
+        from proxy.policy.explanation.naming import fields
+
         first, held = row.first, row.holder.held
         return {
-            "row": f"{row.key:012x}",
-            "state": OPEN if row.open else LAPSED,
-            "words": shown(first.text),
-            "replies": row.replies,
-            "people": row.people,
-            "holding": row.holding,
-            "then": "" if not held else "pass" if held[0].expiry else "refuse",
-            "until": row.holder.time + HOLD_S,
-            "oldest": first.time,
-            "late": first.time < late,
-            "to": mask(first.recipient),
-            "port": first.port,
-            "provider": first.provider,
-            "answered": self._answered(first.context, first.answered),
+            "row": f"{row.key:012x}", "state": OPEN if row.open else LAPSED, "words": shown(first.text), "replies": row.replies,
+            "people": row.people, "holding": row.holding, "then": "" if not held else "pass" if held[0].expiry else "refuse",
+            "until": row.holder.time + HOLD_S, "oldest": first.time, "late": first.time < late, "to": mask(first.recipient),
+            "port": first.port, "provider": first.provider, "answered": self._answered(first.context, first.answered),
             "held": [{"scope": one.scope, "value": one.value} | fields(one, self._known) for one in held],
-        }
+        }  # fmt: skip
 
     def _answered(self, context: ReplyContext, text: str) -> dict[str, Any]:
         """The message that was answered; empty fields if there was none or it is not known any more."""
+        from proxy.policy.explanation.naming import KnownSignature
+
         known = self._known(context.signature) if context.signature else KnownSignature()
         return {
             "category": Category(context.category).word if context != NO_CONTEXT else "",
@@ -216,6 +199,8 @@ class DoubtfulReplies(Operations, group="optout"):
 
     def _known(self, signature: int) -> KnownSignature:
         """By the registry, and by what messages brought."""
+        from proxy.policy.explanation.naming import GONE, by_names, by_registry, knows_none
+
         met = self._gate.store.dictionary.signature(signature)
         registry, names = self._gate.relay.rules.registry, {signature: met} if met else {}
         return by_registry(registry, by_names(names, knows_none(GONE)))(signature)
@@ -232,18 +217,16 @@ class DoubtfulReplies(Operations, group="optout"):
         answer={"row": str, "says": str, "standing": bool, "replies": int, "refused": int, "lifted": int},
     )  # fmt: skip
     async def decide(
-        self,
-        call: Call,
-        row: Row,
+        self, call: Call, row: Row,
         says: Annotated[str, Choice("Whether they asked to stop.", SAYS)],
         why: Why,
         standing: Annotated[bool, Flag("Decide equal words in an equal context so in future, too.")] = False,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Decide about all replies of a row."""
         key = row
         if key in self._under_way:
             raise CommandRefused(f"row {key:012x} is being decided this moment: look at it again")
-        found = or_refused(lambda: self._gate.inbox.row(key))
+        found = self._gate.inbox.row(key)
         self._under_way.add(key)
         try:
             return await self._decide(found, call.who, why, yes=says == "yes", standing=standing)
@@ -270,33 +253,25 @@ class DoubtfulReplies(Operations, group="optout"):
             "lifted": lifted,
         }  # fmt: skip
 
-    async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[SuppressionChange]:
-        """Changes the records of these persons; returns when all of it is written."""
+    async def _settle(self, key: int, replies: Sequence[Doubtful], who: str, why: str, *, yes: bool) -> list[DoubtSettled]:
+        """Changes the records of these persons; returns when all of it is synced."""
+        from proxy.relay.effects.suppression import DoubtSettled
+
         gate = self._gate
-        left, written = len(replies), asyncio.get_running_loop().create_future()
-        changes: list[SuppressionChange] = []
 
-        def then(change: SuppressionChange, recorded: int) -> None:
-            nonlocal left
-            left -= 1
-            if not left and not written.done():
-                written.set_result(None)
-
-        for reply in replies:
+        def settled(reply: Doubtful, then: Callable[[Any, int], None]) -> DoubtSettled:
             kept = gate.inbox.held_by_other_rows(reply.recipient, key)
-            changes.append(DoubtSettled(reply, self._refused(reply) if yes else None, kept, gate.store.listed, who, why, then))
-            gate.relay.change(changes[-1])
-        try:
-            async with asyncio.timeout(WRITTEN_S):
-                await written
-        except TimeoutError:
-            raise CommandRefused("it is in force, but not written: the journal is down (the log has more)") from None
+            return DoubtSettled(reply, self._refused(reply) if yes else None, kept, gate.store.listed, who, why, then)
+
+        changes = await asyncio.gather(*(change_recipient(gate, partial(settled, reply)) for reply in replies))
         for reply, change in zip(replies, changes, strict=True):
             self._count(reply, change.added)
         return changes
 
     def _refused(self, reply: Doubtful) -> Stops:
         """The opt-outs of a reply that held nothing."""
+        from proxy.relay.effects.optouts import ReplyTo, refused_by
+
         ports, dictionary = self._gate.relay.directory.ports, self._gate.store.dictionary
         prefix, owner = ports.longest(reply.port)
         to = ReplyTo(Port(reply.port, reply.provider, ports.near(reply.port)), prefix if owner == reply.provider else "")
@@ -310,7 +285,8 @@ class DoubtfulReplies(Operations, group="optout"):
                 tally.apart.refused(reply.provider, int(one.value, 16))
 
     @operation(
-        Permission.ENTER, answer={"row": str, "says": str}, record="decision", text=_ended,
+        Permission.ENTER, answer={"row": str, "says": str}, record="decision",
+        text=lambda answer: [f"row {answer['row']}: the decision {answer['says']} stands no more"],
         button=Button("{row}/end", then="/doubtful?state=standing"),
         example='gate106 optout end-standing 4f1c09d2a7be --why "the shop asks something else now"',
     )  # fmt: skip

@@ -1,18 +1,15 @@
 """Shows doubtful replies by row, to be decided with one click.
 
-In: rows of the gate's inbox. Out: decisions, with a default reason unless the visitor gives one; standing decisions ended. Never: a whole
-number, digits of a code.
+Never: a whole number, digits of a code.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 from starlette.responses import Response
 
-from proxy.console import forms
-from proxy.console.actions import add_buttons
-from proxy.console.gate_client import CannotAsk
+from proxy.console.forms import add_buttons
 from proxy.console.page import Page, PageRequest
 from proxy.desk.optouts.doubtful_operations import DECIDED, OPEN, SAYS, STANDING, STATES, DoubtfulReplies
 from proxy.model.roles import Permission
@@ -24,34 +21,25 @@ LIMIT = 50
 
 @page.get()
 async def show(request: PageRequest) -> Response:
-    return await _list(request, request.query.get("state", OPEN))
+    return await _list(request, state=request.query.get("state", OPEN))
 
 
-async def _list(request: PageRequest, state: str, problem: str = "") -> Response:
+async def _list(request: PageRequest, problem: str = "", state: str = "") -> Response:
+    """``state``: of the form if it is not given."""
+    state = state or request.form("state")
     state = state if state in STATES else OPEN
-    skip = int(number) if (number := request.query.get("skip", "")).isdigit() and len(number) < 7 else 0
-    answer: dict[str, Any] = await request.ask("optout.doubtful", state=state, limit=LIMIT, skip=skip)
-    return request.render(
-        status=409 if problem else 200, problem=problem, states=[(one, request.t.of("state", one)) for one in STATES],
-        decided=state in (DECIDED, STANDING), skip=skip, limit=LIMIT, **answer,
-    )  # fmt: skip
+    skip, answer = request.skip, await request.ask("optout.doubtful", state=state, limit=LIMIT, skip=request.skip)
+    states, decided = request.choices("state", STATES), state in (DECIDED, STANDING)
+    return request.render(problem=problem, states=states, decided=decided, skip=skip, limit=LIMIT, **answer)
 
 
-@page.post("{row}/decide", wants=Permission.ENTER)
+@page.post("{row}/decide", wants=Permission.ENTER, again=_list)
 async def decide(request: PageRequest) -> Response:
     says = request.form("says") if request.form("says") in SAYS else ""
     why = request.form("why") or (request.t(f"why_{says}") if says else "")
-    try:
-        answer = await request.ask(
-            "optout.decide", row=request.path("row"), says=says, standing=bool(request.form("standing")), why=why
-        )
-    except CannotAsk as error:
-        return await _list(request, request.form("state"), forms.problem_text(error))
+    standing = bool(request.form("standing"))
+    answer = await request.ask("optout.decide", row=request.path("row"), says=says, standing=standing, why=why)
     return request.go("/doubtful", request.t(f"did_{says}", replies=answer["replies"]))
 
 
-async def _standing(request: PageRequest, problem: str) -> Response:
-    return await _list(request, STANDING, problem)
-
-
-add_buttons(page, DoubtfulReplies, _standing)
+add_buttons(page, DoubtfulReplies, partial(_list, state=STANDING))

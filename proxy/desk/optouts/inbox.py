@@ -26,7 +26,6 @@ from proxy.model.approvals import Impossible
 from proxy.model.number import masked_repr
 from proxy.model.recipient import HOLD_S
 from proxy.policy.registries.holidays import Holidays
-from proxy.policy.text.folding import fold
 from proxy.policy.time_windows import DAY_S, OFFSET_S
 from proxy.state.lists.desk_records import DeskRecords
 
@@ -75,6 +74,8 @@ class _Place(NamedTuple):
 
 def folded_words(text: str) -> str:
     """A reply's letters and digits, folded, in capitals; its signs if there are no letters."""
+    from proxy.policy.text.folding import fold
+
     folded = fold(text[:TEXT_CHARACTERS_MAX])  # as its record keeps it
     return _NO_LETTER.sub("", folded).upper() or "".join(folded.split())
 

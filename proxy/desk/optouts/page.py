@@ -1,8 +1,6 @@
 """Shows a person's opt-outs and consents, lists, and reply paths.
 
-In: a number, files. Out: ports by which replies reach the gate; opt-outs with scope, source, time and end; consents with proof and state; "my
-opt-out did not work" answered from the journal; opt-outs entered and lifted; lists imported wholly or not at all. Never: a whole number that
-the visitor has not typed, a look that the journal does not keep.
+Never: a whole number that the visitor has not typed, a look that the journal does not keep.
 """
 
 from __future__ import annotations
@@ -31,12 +29,10 @@ LIMIT = 50
 
 
 @page.get()
-async def show(request: PageRequest) -> Response:
-    return await _person(request, request.query.get("to", "").strip())
-
-
-async def _person(request: PageRequest, to: str, problem: str = "") -> Response:
+async def show(request: PageRequest, problem: str = "") -> Response:
+    """Shows a person: the one of the form, else of the address."""
     answer: dict[str, Any] | None = None
+    to = request.form("to") or request.query.get("to", "").strip()
     if to and not _is_number(to):
         problem = request.t("bad_number")
     elif to:
@@ -44,18 +40,10 @@ async def _person(request: PageRequest, to: str, problem: str = "") -> Response:
             answer = await _with_names(request, to, await request.ask("subject.show", to=to))
         except CannotAsk as error:
             problem = forms.problem_text(error)
-    scopes = [(one, request.t.of("scope", one)) for one in SCOPES]
-    sources = [(one, request.t.of("source", one)) for one in ("officer", "hotline", "complaint")]
+    scopes, sources = request.choices("scope", SCOPES), request.choices("source", ("officer", "hotline", "complaint"))
     return request.render(
-        status=409 if problem else 200,
-        to=to,
-        one=answer,
-        problem=problem,
-        scopes=scopes,
-        sources=sources,
-        untils=UNTIL,
-        now=request.app.wall(),
-    )
+        to=to, one=answer, problem=problem, scopes=scopes, sources=sources, untils=UNTIL, now=request.app.wall(),
+    )  # fmt: skip
 
 
 async def _with_names(request: PageRequest, to: str, answer: dict[str, Any]) -> dict[str, Any]:
@@ -85,23 +73,21 @@ async def trace(request: PageRequest) -> Response:
     return request.part("trace", told=ran.json)
 
 
-@page.post("add", wants=Permission.ENTER)
+@page.post("add", wants=Permission.ENTER, again=show)
 async def add(request: PageRequest) -> Response:
-    arguments = {
-        "scope": request.form("scope") or "all",
-        "value": request.form("value") or None,
-        "source": request.form("source") or None,
-    }
-    return await _changed(request, "suppress.add", "added", for_s=forms.duration_s(request.form("lasts")), **arguments)
+    return await _changed(
+        request, "suppress.add", "added", for_s=forms.duration_s(request.form("lasts")), scope=request.form("scope") or "all",
+        value=request.form("value") or None, source=request.form("source") or None,
+    )  # fmt: skip
 
 
-@page.post("remove", wants=Permission.ENTER)
+@page.post("remove", wants=Permission.ENTER, again=show)
 async def remove(request: PageRequest) -> Response:
     arguments = {name: request.form(name) or None for name in ("scope", "value", "source")}
     return await _changed(request, "suppress.remove", "removed", **arguments)
 
 
-@page.post("withdraw", wants=Permission.ENTER)
+@page.post("withdraw", wants=Permission.ENTER, again=show)
 async def withdraw(request: PageRequest) -> Response:
     arguments = {name: request.form(name) or None for name in ("advertiser", "category")}
     return await _changed(request, "consent.withdraw", "withdrawn", **arguments)
@@ -109,10 +95,7 @@ async def withdraw(request: PageRequest) -> Response:
 
 async def _changed(request: PageRequest, command: str, words: str, **arguments: Any) -> Response:
     to = request.form("to")
-    try:
-        answer = await request.ask(command, to=to, why=request.form("why"), **arguments)
-    except CannotAsk as error:
-        return await _person(request, to, forms.problem_text(error))
+    answer = await request.ask(command, to=to, why=request.form("why"), **arguments)
     if not answer.get("enforced", True):
         request.session.add_notice("warn", request.t("not_enforced"))
     return request.go(f"/optouts?to={quote(to, safe='')}", request.t(words))
@@ -131,11 +114,10 @@ async def paths(request: PageRequest) -> Response:
         one for one in every
         if state in ("", one["state"]) and (wanted in one["prefix"] or wanted.lower() in one["provider"].lower())
     ]  # fmt: skip
-    skip = int(number) if (number := request.query.get("skip", "")).isdigit() and len(number) < 10 else 0
     return request.render(
-        "optouts_paths.html", paths=found[skip : skip + LIMIT], total=len(found), skip=skip, limit=LIMIT, q=wanted, state=state,
-        rate=answer["rate"], counted=[(one, sum(path["state"] == one for path in every)) for one in PATH_STATES[::-1]],
-        states=[(one, request.t.of("path", one)) for one in PATH_STATES],
+        "optouts_paths.html", paths=found[request.skip : request.skip + LIMIT], total=len(found), skip=request.skip, limit=LIMIT, q=wanted,
+        state=state, rate=answer["rate"], counted=[(one, sum(path["state"] == one for path in every)) for one in PATH_STATES[::-1]],
+        states=request.choices("path", PATH_STATES),
     )  # fmt: skip
 
 
@@ -143,44 +125,29 @@ async def paths(request: PageRequest) -> Response:
 
 
 @page.get("lists")
-async def lists(request: PageRequest) -> Response:
-    return await _lists(request)
-
-
-async def _lists(request: PageRequest, problem: str = "") -> Response:
+async def lists(request: PageRequest, problem: str = "") -> Response:
     found = (await request.ask("suppress.lists"))["lists"]
     found.sort(key=lambda one: (-one["newest"], one["scope"], one["value"]))
     return request.render(
-        "optouts_lists.html", 409 if problem else 200, lists=found, problem=problem,
-        scopes=[(one, request.t.of("scope", one)) for one in SCOPES],
-        sources=[(one, request.t.of("source", one)) for one in LISTS], untils=UNTIL,
+        "optouts_lists.html", lists=found, problem=problem, scopes=request.choices("scope", SCOPES),
+        sources=request.choices("source", LISTS), untils=UNTIL,
     )  # fmt: skip
 
 
-@page.post("lists/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
+@page.post("lists/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=lists)
 async def import_list(request: PageRequest) -> Response:
     """All of a file or, with any bad row, nothing."""
-    options = [
-        f"--scope={request.form('scope') or 'all'}",
-        f"--source={request.form('source') or 'import'}",
-        f"--why={request.form('why')}",
-        "--json",
-    ]
+    options = [f"--scope={request.form('scope') or 'all'}", f"--source={request.form('source') or 'import'}"]
+    options += [f"--why={request.form('why')}", "--json"]
     options += [f"--value={request.form('value')}"] if request.form("value") else []
     options += [f"--for={request.form('lasts')}"] if forms.duration_s(request.form("lasts")) else []
     options += ["--remove"] if request.form("off") else []
-    try:
-        ran = await forms.run_with_uploads(request, ["file"], lambda came: ["suppress", "import", str(came["file"]), *options])
-    except CannotAsk as error:
-        return await _lists(request, forms.problem_text(error))
-    answer = ran.json
-    words = "list_off" if request.form("off") else "list_in"
+    ran = await forms.run_with_uploads(request, ["file"], lambda came: ["suppress", "import", str(came["file"]), *options])
+    answer, words = ran.json, "list_off" if request.form("off") else "list_in"
     if not answer["enforced"]:
         request.session.add_notice("warn", request.t("not_enforced"))
-    return request.go(
-        "/optouts/lists",
-        request.t(words, file=answer["file"], numbers=f"{answer['numbers']:,}", changed=f"{answer['changed']:,}"),
-    )
+    numbers, changed = f"{answer['numbers']:,}", f"{answer['changed']:,}"
+    return request.go("/optouts/lists", request.t(words, file=answer["file"], numbers=numbers, changed=changed))
 
 
 @page.post("lists/export", wants=Permission.TAKE_OUT)
@@ -195,11 +162,7 @@ async def export_lists(request: PageRequest) -> Response:
 
 
 @page.get("consents")
-async def consents(request: PageRequest) -> Response:
-    return await _consents(request)
-
-
-async def _consents(request: PageRequest, problem: str = "") -> Response:
+async def consents(request: PageRequest, problem: str = "") -> Response:
     query = {name: request.query.get(name, "").strip() for name in ("provider", "advertiser", "state")}
     filters = {name: value or None for name, value in query.items()}
     filters["state"] = filters["state"] if filters["state"] in STATES else None
@@ -208,15 +171,15 @@ async def _consents(request: PageRequest, problem: str = "") -> Response:
     batches = sorted((one for line in lines for one in line["batches"]), key=lambda one: -one["number"])
     if request.query.get("missing"):
         batches = [one for line in tasks for one in line["batches"]]
-    skip = int(number) if (number := request.query.get("skip", "")).isdigit() and len(number) < 10 else 0
+    skip = request.skip
     return request.render(
-        "optouts_consents.html", 409 if problem else 200, batches=batches[skip : skip + LIMIT], total=len(batches), skip=skip, limit=LIMIT,
-        query=query, missing=bool(request.query.get("missing")), tasks=answer, problem=problem, now=request.app.wall(),
-        states=[(one, request.t.of("consent", one)) for one in STATES],
+        "optouts_consents.html", batches=batches[skip : skip + LIMIT], total=len(batches), skip=skip, limit=LIMIT, query=query,
+        missing=bool(request.query.get("missing")), tasks=answer, problem=problem, now=request.app.wall(),
+        states=request.choices("consent", STATES),
     )  # fmt: skip
 
 
-@page.post("consents/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
+@page.post("consents/import", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=consents)
 async def import_consents(request: PageRequest) -> Response:
     """Imports consents, with their proof or without: its digest is kept, the file stays with its owner."""
     given = [name for name in ("provider", "advertiser", "category", "given", "until", "version") if request.form(name)]
@@ -227,45 +190,34 @@ async def import_consents(request: PageRequest) -> Response:
         proof = [f"--proof={came['proof']}"] if "proof" in came else []
         return ["consent", "import", str(came["file"]), *proof, *options]
 
-    try:
-        answer = (await forms.run_with_uploads(request, ["file", "proof"], argv)).json
-    except CannotAsk as error:
-        return await _consents(request, forms.problem_text(error))
+    answer = (await forms.run_with_uploads(request, ["file", "proof"], argv)).json
     if not answer["enforced"]:
         request.session.add_notice("warn", request.t("not_enforced_consent"))
-    return request.go(
-        "/optouts/consents",
-        request.t("consents_in", file=answer["file"], numbers=f"{answer['numbers']:,}", batches=len(answer["batches"])),
-    )
+    numbers, batches = f"{answer['numbers']:,}", len(answer["batches"])
+    return request.go("/optouts/consents", request.t("consents_in", file=answer["file"], numbers=numbers, batches=batches))
 
 
-@page.post("consents/{number}/review", wants=Permission.ENTER)
+@page.post("consents/{number}/review", wants=Permission.ENTER, again=consents)
 async def review(request: PageRequest) -> Response:
     verdict = "accepted" if request.form("verdict") == "accepted" else "rejected"
     return await _batch(request, "consent.review", "reviewed", verdict=verdict)
 
 
-@page.post("consents/{number}/withdraw", wants=Permission.ENTER)
+@page.post("consents/{number}/withdraw", wants=Permission.ENTER, again=consents)
 async def withdraw_batch(request: PageRequest) -> Response:
     return await _batch(request, "consent.withdraw", "batch_withdrawn")
 
 
-@page.post("consents/{number}/proof", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX)
+@page.post("consents/{number}/proof", wants=Permission.ENTER, body_max=forms.FILE_BYTES_MAX, again=consents)
 async def proof(request: PageRequest) -> Response:
     number, why = request.path("number"), request.form("why")
-    try:
-        await forms.run_with_uploads(
-            request, ["proof"], lambda came: ["consent", "proof", number, f"--file={came['proof']}", f"--why={why}", "--json"]
-        )
-    except CannotAsk as error:
-        return await _consents(request, forms.problem_text(error))
+    await forms.run_with_uploads(
+        request, ["proof"], lambda came: ["consent", "proof", number, f"--file={came['proof']}", f"--why={why}", "--json"]
+    )
     return request.go("/optouts/consents", request.t("proven", number=number))
 
 
 async def _batch(request: PageRequest, command: str, words: str, **arguments: Any) -> Response:
     number = request.path("number")
-    try:
-        await request.ask(command, batches=[number], why=request.form("why"), **arguments)
-    except CannotAsk as error:
-        return await _consents(request, forms.problem_text(error))
+    await request.ask(command, batches=[number], why=request.form("why"), **arguments)
     return request.go("/optouts/consents", request.t(words, number=number))

@@ -2,8 +2,6 @@
 
 It works with or without a running gate. Of a gate with several workers it reads the journals of all: a reply may reach another worker than the
 one that sent the message.
-
-In: a number, the place of the journal. Out: a ``OptOutTrace``, or ``CannotTrace`` with the cause. Never: a byte changed, the store.
 """
 
 from __future__ import annotations
@@ -62,7 +60,7 @@ def trace_optouts(number: str, config: Path, folder: Path | None, now: float) ->
 
 def _trace(folders: Sequence[Path], ring: KeyRing, recipient: int, now: float, registry: Registry) -> OptOutTrace:
     left, nodes = TRIES, [_node_of(folder) for folder in folders]
-    read = PduReaders(_text, _signature, _hash, _subcategory, _about(registry))
+    read = PduReaders(_text, _signature, lambda name: hash48(normal_signature(name)), _subcategory, _about(registry))
     while True:
         left -= 1
         try:
@@ -114,10 +112,6 @@ def _about(registry: Registry) -> About:
         return naming.fields(refusal, naming.by_registry(registry, naming.by_names(signatures, naming.knows_none(naming.GONE))))
 
     return about
-
-
-def _hash(name: str) -> int:
-    return hash48(normal_signature(name))
 
 
 def _subcategory(entry: Entry) -> str:

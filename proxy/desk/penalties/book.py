@@ -18,24 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from proxy.journal.encoding import pack, unpack
-from proxy.journal.records import messages
+from proxy.journal.records import messages, penalties
 from proxy.journal.records.complaints import DeskEvent
-from proxy.journal.records.penalties import (
-    IN_FORCE,
-    LAPSED,
-    LIFTED,
-    OVER,
-    PROPOSED,
-    RAISED,
-    REJECTED,
-    SUSPEND_MARKETING,
-    THROTTLE,
-    UNSETTLED,
-    WARN,
-    WITHDRAWN,
-    Penalty,
-    Subject,
-)
+from proxy.journal.records.penalties import Penalty, Subject
 from proxy.model import approvals
 from proxy.model.approvals import ApprovalResult, Impossible, PendingProposal
 from proxy.model.message import Category, Order
@@ -89,10 +74,10 @@ class PenaltyBook:
         return list(self._of.get((subject, trigger), {}).values())
 
     def in_force(self) -> list[Penalty]:
-        return [one for one in self._live.values() if one.state == IN_FORCE]
+        return [one for one in self._live.values() if one.state == penalties.IN_FORCE]
 
     def waiting(self) -> list[Penalty]:
-        return [one for one in self._live.values() if one.state == PROPOSED]
+        return [one for one in self._live.values() if one.state == penalties.PROPOSED]
 
     # -- what becomes of one
 
@@ -101,20 +86,20 @@ class PenaltyBook:
         for anybody who may."""
         if len(self._held) >= PENALTIES_MAX:
             self._make_room()
-        if penalty.step == THROTTLE and not 0.01 <= penalty.share < 1:
+        if penalty.step == penalties.THROTTLE and not 0.01 <= penalty.share < 1:
             raise Impossible("a throttle leaves a share from 0.01 to 0.99 of the provider's rate: say --to 0.5")
-        if penalty.step == THROTTLE and penalty.by:
+        if penalty.step == penalties.THROTTLE and penalty.by:
             raise Impossible(
                 f"only all of a provider's messages have a rate to throttle: {penalty.by} {penalty.value} can be suspended"
             )
         if penalty.for_s <= 0:
             raise Impossible("say for how long")
-        draft = penalty._replace(id=self._papers.following()[0], state=PROPOSED, events=())
-        return self._put(draft, DeskEvent(now, PROPOSED, who, why))
+        draft = penalty._replace(id=self._papers.following()[0], state=penalties.PROPOSED, events=())
+        return self._put(draft, DeskEvent(now, penalties.PROPOSED, who, why))
 
     def approve(self, number: int, asker: Asker, known: Collection[str], now: float, who: str) -> tuple[Penalty, int]:
         """A person with a token approves (proxy/model/approvals.py). ``known``: all who have one. A trigger's proposal needs one person."""
-        one = self._in(number, PROPOSED)
+        one = self._in(number, penalties.PROPOSED)
         names = {*known, one.author} if one.trigger else known
         if approvals.approve(_waiting(one), asker, names, now) is ApprovalResult.VOUCHED:
             return self._put(one._replace(author=asker.name), DeskEvent(now, "vouched", who, ""))
@@ -122,25 +107,25 @@ class PenaltyBook:
 
     def begin(self, number: int, now: float, who: str) -> tuple[Penalty, int]:
         """Puts a proposal into force that needs no approval by the rules."""
-        return self._begin(self._in(number, PROPOSED), now, who)
+        return self._begin(self._in(number, penalties.PROPOSED), now, who)
 
     def _begin(self, one: Penalty, now: float, who: str) -> tuple[Penalty, int]:
-        begun = one._replace(state=IN_FORCE, since=now, until=now + one.for_s)
+        begun = one._replace(state=penalties.IN_FORCE, since=now, until=now + one.for_s)
         for lesser in self.in_force():
             if lesser.subject == one.subject and lesser.trigger == one.trigger and _supersedes(begun, lesser):
-                self._put(lesser._replace(state=RAISED), DeskEvent(now, RAISED, who, one.name))
+                self._become(lesser, penalties.RAISED, now, who, one.name)
         return self._put(begun, DeskEvent(now, "approved", who, ""))
 
     def reject(self, number: int, asker: Asker, now: float, who: str, why: str) -> tuple[Penalty, int]:
-        one = self._in(number, PROPOSED)
+        one = self._in(number, penalties.PROPOSED)
         approvals.reject(_waiting(one), asker, why, now)
-        return self._put(one._replace(state=REJECTED), DeskEvent(now, REJECTED, who, why))
+        return self._become(one, penalties.REJECTED, now, who, why)
 
     def withdraw(self, number: int, asker: Asker, now: float, who: str, why: str) -> tuple[Penalty, int]:
         """The author takes it back."""
-        one = self._in(number, PROPOSED)
+        one = self._in(number, penalties.PROPOSED)
         approvals.withdraw(_waiting(one), asker, why, now)
-        return self._put(one._replace(state=WITHDRAWN), DeskEvent(now, WITHDRAWN, who, why))
+        return self._become(one, penalties.WITHDRAWN, now, who, why)
 
     def appeal(self, number: int, now: float, who: str, why: str) -> tuple[Penalty, int]:
         one = self.find(number)
@@ -149,7 +134,7 @@ class PenaltyBook:
         return self._put(one._replace(appeal=why), DeskEvent(now, "appealed", who, why))
 
     def lift(self, number: int, now: float, who: str, why: str) -> tuple[Penalty, int]:
-        return self._put(self._in(number, IN_FORCE)._replace(state=LIFTED), DeskEvent(now, LIFTED, who, why))
+        return self._become(self._in(number, penalties.IN_FORCE), penalties.LIFTED, now, who, why)
 
     def acts_by(self, number: int, order: int) -> int:
         """Notes the order that carries the penalty out."""
@@ -158,16 +143,12 @@ class PenaltyBook:
 
     def end(self, now: float) -> list[Penalty]:
         """Ends penalties whose time has passed."""
-        return [
-            self._put(one._replace(state=OVER), DeskEvent(one.until, OVER, "", ""))[0]
-            for one in self.in_force()
-            if one.until <= now
-        ]
+        return [self._become(one, penalties.OVER, one.until, "", "")[0] for one in self.in_force() if one.until <= now]
 
     def lapse(self, now: float) -> list[Penalty]:
         """Lapses proposals that were not decided in time."""
         return [
-            self._put(one._replace(state=LAPSED), DeskEvent(one.until, LAPSED, "", ""))[0]
+            self._become(one, penalties.LAPSED, one.until, "", "")[0]
             for one in self.waiting()
             if approvals.lapsed(_waiting(one), now)
         ]
@@ -180,6 +161,9 @@ class PenaltyBook:
             raise Impossible(f"penalty {number} is {one.state}, not {state} (gate106 penalty show {number})")
         return one
 
+    def _become(self, one: Penalty, state: str, now: float, who: str, why: str) -> tuple[Penalty, int]:
+        return self._put(one._replace(state=state), DeskEvent(now, state, who, why))
+
     def _put(self, penalty: Penalty, event: DeskEvent | None) -> tuple[Penalty, int]:
         events = penalty.events if event is None else (*penalty.events, event)
         body = pack(penalty._replace(events=events))
@@ -189,7 +173,7 @@ class PenaltyBook:
 
     def _enter(self, one: Penalty) -> Penalty:
         self._held[one.id] = self._of.setdefault((one.subject, one.trigger), {})[one.id] = one
-        if one.state in UNSETTLED:
+        if one.state in penalties.UNSETTLED:
             self._live[one.id] = one
         else:
             self._live.pop(one.id, None)
@@ -206,7 +190,7 @@ class PenaltyBook:
 
 def _supersedes(one: Penalty, other: Penalty) -> bool:
     """Whether a penalty keeps from the provider all that the other does, for as long: otherwise both stay in force. A warning keeps nothing."""
-    return other.step == WARN or ((one.rung, -one.share) >= (other.rung, -other.share) and one.until >= other.until)
+    return other.step == penalties.WARN or ((one.rung, -one.share) >= (other.rung, -other.share) and one.until >= other.until)
 
 
 def _waiting(one: Penalty) -> PendingProposal:
@@ -215,14 +199,14 @@ def _waiting(one: Penalty) -> PendingProposal:
 
 def order_of(penalty: Penalty, now: float) -> Order | None:
     """The order that carries a penalty out; None for a warning."""
-    if penalty.step == WARN:
+    if penalty.step == penalties.WARN:
         return None
     named = (("provider", penalty.provider), (penalty.by, penalty.value))
     scope: tuple[tuple[str, tuple[str, ...]], ...] = tuple((word, (value,)) for word, value in named if value)
     kind = "suspension"
-    if penalty.step == THROTTLE:
+    if penalty.step == penalties.THROTTLE:
         kind, scope = "throttle", (*scope, (SHARE, (f"{penalty.share:g}",)))
-    elif penalty.step == SUSPEND_MARKETING:
+    elif penalty.step == penalties.SUSPEND_MARKETING:
         scope = (*scope, ("category", (Category.MARKETING.word,)))
     why = penalty.figure or (penalty.events[0].why if penalty.events else penalty.say)
     return Order(0, kind, scope, now, penalty.until, penalty.name, why)

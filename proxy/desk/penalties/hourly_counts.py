@@ -1,7 +1,6 @@
 """Keeps hourly counts of providers, and of signatures where rules ask.
 
-In: the running counts of GateCounters, the sums of SignatureCounters, the time. Out: journal records, from which a restart reads the counts
-again; counts over a stretch of hours. Never: work for a message, the clock, the meaning of a count (triggers.py).
+A restart reads the counts again from the journal. Never: work for a message, the clock, the meaning of a count (triggers.py).
 """
 
 from __future__ import annotations
@@ -82,6 +81,16 @@ class _SharedHours(Generic[Key]):
             for node in self._others.pop(old):
                 self._papers.drop(hour_of_node(node, old))
 
+    def sum_of(self, keys: Sequence[Key], since: float, until: float) -> HourCounts:
+        """The sum of these keys in the hours that begin from ``since`` on and before ``until``."""
+        total = HourCounts()
+        for start in _starts(since, until):
+            for hour in self._at(start):
+                for key in keys:
+                    if (counts := hour.get(key)) is not None:
+                        total = added(total, counts)
+        return total
+
     def _at(self, start: int) -> Iterator[Mapping[Key, HourCounts]]:
         """What each gate counted in an hour."""
         if (own := self._held.get(start)) is not None:
@@ -130,13 +139,7 @@ class ProviderHours(_SharedHours[str]):
             self._write([(messages.COUNTED, body)])
 
     def of(self, provider: str, since: float, until: float) -> HourCounts:
-        """The counts of a provider in the hours that begin from ``since`` on and before ``until``."""
-        total = HourCounts()
-        for start in _starts(since, until):
-            for hour in self._at(start):
-                if (counts := hour.get(provider)) is not None:
-                    total = added(total, counts)
-        return total
+        return self.sum_of((provider,), since, until)
 
 
 class SignatureHours(_SharedHours[Signed]):
@@ -192,16 +195,6 @@ class SignatureHours(_SharedHours[Signed]):
     def signed(self, since: float, until: float) -> Iterator[Collection[Signed]]:
         """Who sent under which signature then, hour by hour and gate by gate."""
         return (hour.keys() for start in _starts(since, until) for hour in self._at(start))
-
-    def of(self, keys: Sequence[Signed], since: float, until: float) -> HourCounts:
-        """The sum of these keys in the hours that begin from ``since`` on and before ``until``."""
-        total = HourCounts()
-        for start in _starts(since, until):
-            for hour in self._at(start):
-                for key in keys:
-                    if (counts := hour.get(key)) is not None:
-                        total = added(total, counts)
-        return total
 
 
 def _most(hour: Mapping[Signed, HourCounts], count: int) -> dict[Signed, HourCounts]:

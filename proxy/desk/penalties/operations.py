@@ -1,30 +1,31 @@
-"""Declares the operations on penalties.
-
-In: people's decisions. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: what a trigger proposes
-(scheduler.py).
-"""
+"""Declares the operations on penalties."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
 from proxy.journal.records.penalties import IN_FORCE, LADDER, PROPOSED, STATES, THROTTLE, Penalty, Subject
 from proxy.model.roles import Permission
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.control import Call
-from proxy.operations.declaration import Answer, Button, Operations, operation
+from proxy.operations.declaration import PDF, Answer, Button, Operations, Program, command, operation
 from proxy.operations.parameters import Amount, Choice, Id, Seconds, Text, Why
-from proxy.operations.record_lookup import or_refused
 from proxy.operations.schemas import SharedSchema, record_fields
-from proxy.operations.terminal import format_time, table_lines
-from proxy.policy.operator_orders import NotInScope, scope_of
-from proxy.policy.penalty_rules import ADVERTISER, LAPSES_S, SIGNATURE
+from proxy.operations.terminal import CONFIG, Config, Control, Json, ask, fail, format_time, print_answer, table_lines
+
+if TYPE_CHECKING:
+    from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
 
 LEAST_S = 1.0
+ANNEX_S = 92 * 86_400.0
+"""Complaints that came within this time before the proposal are the annex of a penalty's letter."""
 FOR_S, FOR_S_MAX = 30 * 86_400.0, 366 * 86_400.0
+LAPSES_S = 7 * 86_400.0
 LISTED_MAX = 1000
 
 PENALTY = SharedSchema("Penalty", record_fields(Penalty, name=str))
@@ -41,26 +42,16 @@ def penalty_row(one: Penalty) -> dict[str, Any]:
 
 
 def _rows(answer: Answer) -> Iterable[str]:
-    return table_lines(
-        ("id", "state", "of", "step", "until", "by", "why"),
-        (
-            (
-                one["id"], one["state"], one["of"], _step(one), _until(one), one["author"],
-                one["figure"] or one["events"][0]["why"],
-            )
-            for one in answer["penalties"]
-        ),
-        "there are no penalties",
-    )  # fmt: skip
+    rows = (
+        (one["id"], one["state"], one["of"], _step(one), _until(one), one["author"], one["figure"] or one["events"][0]["why"])
+        for one in answer["penalties"]
+    )
+    return table_lines(("id", "state", "of", "step", "until", "by", "why"), rows, "there are no penalties")
 
 
 def _line(what: str) -> Any:
     """``penalty 3: lifted``."""
     return lambda answer: [f"penalty {answer['id']}: {what}"]
-
-
-def _proposed(answer: Answer) -> Iterator[str]:
-    yield f"penalty {answer['id']}: {_step(answer)} of {answer['of']} waits (gate106 penalty approve {answer['id']})"
 
 
 def _approved(answer: Answer) -> Iterator[str]:
@@ -123,10 +114,11 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     @operation(Permission.SEE, answer=PENALTY, text=_whole, example="gate106 penalty show 3")
     async def show(self, call: Call, id_: PenaltyId) -> Answer:
         """Show a penalty, what it rests on, and what was done with it."""
-        return penalty_row(or_refused(lambda: self._gate.penalties.find(id_)))
+        return penalty_row(self._gate.penalties.find(id_))
 
     @operation(
-        Permission.ENTER, answer=PENALTY, record="penalized", text=_proposed,
+        Permission.ENTER, answer=PENALTY, record="penalized",
+        text=lambda one: [f"penalty {one['id']}: {_step(one)} of {one['of']} waits (gate106 penalty approve {one['id']})"],
         example='gate106 penalty propose --provider jia --step throttle --to 0.5 --for 30d --why "12321, October"',
     )  # fmt: skip
     async def propose(
@@ -150,12 +142,15 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
             0, PROPOSED, step, subject.provider, to, int(for_s), 0.0, gate.now() + lapses_s, 0, "", "", basis, "",
             gate.relay.rules.revision, call.asker.name, "", (), "", subject.by, subject.value,
         )  # fmt: skip
-        penalty, sequence = or_refused(lambda: gate.penalties.propose(draft, gate.now(), call.who, why))
+        penalty, sequence = gate.penalties.propose(draft, gate.now(), call.who, why)
         await gate.safe(sequence)
         return penalty_row(penalty)
 
     def _subject(self, provider: str, signature: str, advertiser: str) -> Subject:
         """The subject of a proposal: a provider's messages, those of them under a signature, or an advertiser's through any provider."""
+        from proxy.policy.operator_orders import scope_of
+        from proxy.policy.penalty_rules import ADVERTISER, SIGNATURE
+
         relay = self._gate.relay
         if provider and provider not in relay.directory.providers:
             raise CommandRefused(unknown("provider of the settings", provider, relay.directory.providers))
@@ -163,14 +158,8 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
             raise CommandRefused(
                 "say whose messages: a provider's (--provider), of them those under one --signature, or an --advertiser's"
             )
-        try:
-            scope = scope_of(
-                {SIGNATURE: [signature] if signature else [], ADVERTISER: [advertiser] if advertiser else []},
-                relay.rules.registry,
-            )
-        except NotInScope as fault:
-            raise CommandRefused(str(fault)) from None
-        (by, values), *_ = scope or [("", ("",))]
+        wanted = {SIGNATURE: [signature] if signature else [], ADVERTISER: [advertiser] if advertiser else []}
+        (by, values), *_ = scope_of(wanted, relay.rules.registry) or [("", ("",))]
         return Subject(provider, by, values[0])
 
     @operation(
@@ -182,10 +171,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     )
     async def approve(self, call: Call, id_: PenaltyId) -> Answer:
         """Approve a penalty, as another person than its author."""
-        gate = self._gate
-        return await self._settled(
-            *or_refused(lambda: gate.penalties.approve(id_, call.asker, call.known, gate.now(), call.who))
-        )
+        return await self._settled(*self._gate.penalties.approve(id_, call.asker, call.known, self._gate.now(), call.who))
 
     @operation(
         Permission.APPROVE, answer=PENALTY, record="penalized", text=_line("rejected"), button=Button("one/{id}/reject", (PROPOSED,)),
@@ -193,8 +179,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     )  # fmt: skip
     async def reject(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """Reject a proposal: what it measured does not count against the provider again."""
-        gate = self._gate
-        return await self._settled(*or_refused(lambda: gate.penalties.reject(id_, call.asker, gate.now(), call.who, why)))
+        return await self._settled(*self._gate.penalties.reject(id_, call.asker, self._gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, answer=PENALTY, record="penalized", text=_line("withdrawn"), button=Button("one/{id}/withdraw", (PROPOSED,)),
@@ -202,8 +187,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     )  # fmt: skip
     async def withdraw(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """Take back what you have proposed yourself, before anybody has decided it."""
-        gate = self._gate
-        return await self._settled(*or_refused(lambda: gate.penalties.withdraw(id_, call.asker, gate.now(), call.who, why)))
+        return await self._settled(*self._gate.penalties.withdraw(id_, call.asker, self._gate.now(), call.who, why))
 
     @operation(
         Permission.ENTER, answer=PENALTY, record="penalized", text=_line("appeal noted"), button=Button("one/{id}/appeal", (IN_FORCE,)),
@@ -211,8 +195,7 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     )  # fmt: skip
     async def appeal(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """Note that the provider appeals. It stops nothing: to grant the appeal, lift the penalty."""
-        gate = self._gate
-        return await self._settled(*or_refused(lambda: gate.penalties.appeal(id_, gate.now(), call.who, why)))
+        return await self._settled(*self._gate.penalties.appeal(id_, self._gate.now(), call.who, why))
 
     @operation(
         Permission.APPROVE, answer=PENALTY, record="penalized", text=_line("lifted"), button=Button("one/{id}/lift", (IN_FORCE,)),
@@ -220,11 +203,43 @@ class Penalties(Operations, group="penalty", help="Penalties of providers: propo
     )  # fmt: skip
     async def lift(self, call: Call, id_: PenaltyId, why: Why) -> Answer:
         """End a penalty before its time: what was taken is given back at once."""
-        gate = self._gate
-        return await self._settled(*or_refused(lambda: gate.penalties.lift(id_, gate.now(), call.who, why)))
+        return await self._settled(*self._gate.penalties.lift(id_, self._gate.now(), call.who, why))
 
     async def _settled(self, penalty: Penalty, sequence: int) -> Answer:
         gate = self._gate
         self._scheduler.settle(penalty, gate.now())
         await gate.safe(sequence)
         return penalty_row(gate.penalties.find(penalty.id))
+
+
+@command(
+    "penalty letter",
+    Program(permission=Permission.LOOK, out="--out", media=PDF),
+    example="gate106 penalty letter 3 --out letter-jia.pdf",
+)
+def letter(
+    id_: Annotated[str, PENALTY_ID],
+    out: Annotated[Path, typer.Option("--out", help="The PDF to write.")],
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
+    """Write the letter to the provider: what was measured, what it rests on, what follows; valid complaints as annex, numbers masked."""
+    import time
+
+    from proxy.desk.evidence import evidence_pdf
+    from proxy.runtime import hardening
+
+    answer = ask(config, control, "penalty.show", id=id_)
+    if not answer["since"] and answer["state"] != "proposed":
+        fail(f"penalty {answer['id']} never came into force ({answer['state']}): there is nothing to tell its provider")
+    whose = {"provider": answer["provider"] or None} | ({answer["by"]: answer["value"]} if answer["by"] else {})
+    began = answer["events"][0]["time"]
+    listed = ask(config, control, "complaint.list", export="penalty letter", state="valid", limit=1000, **whose)["cases"]
+    rests_on = [one for one in listed if began - ANNEX_S <= one["came"] <= began]
+    try:
+        with hardening.create_private_file(out) as file:
+            file.write(evidence_pdf.letter(answer, rests_on, time.time()))
+    except OSError as error:
+        fail(f"{out}: {error.strerror or error}")
+    draft = " (a draft: nobody has approved it yet)" if answer["state"] == "proposed" else ""
+    about = f"{out}: penalty {answer['id']} of {answer['of']}, {len(rests_on)} complaints{draft}"
+    print_answer({"file": str(out), "cases": len(rests_on), "draft": bool(draft)}, json, [about])

@@ -1,7 +1,6 @@
 """Shows penalties, and everything that waits for a second person.
 
-In: proposals of others. Out: approvals, rejections, withdrawals; appeals noted, penalties lifted. Never: an approval by the proposal's author:
-the gate refuses it, and no button offers it.
+Never: an approval by the proposal's author: the gate refuses it, and no button offers it.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from typing import Any
 from starlette.responses import Response
 
 from proxy.console import forms
-from proxy.console.actions import add_buttons
-from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
 from proxy.desk.penalties.operations import Penalties
 from proxy.journal.records.penalties import IN_FORCE, PROPOSED, STATES
@@ -25,11 +22,7 @@ APPEALED = "appealed"
 
 
 @page.get()
-async def show(request: PageRequest) -> Response:
-    return await _list(request)
-
-
-async def _list(request: PageRequest, problem: str = "") -> Response:
+async def show(request: PageRequest, problem: str = "") -> Response:
     found = (await request.ask("penalty.list"))["penalties"]
     state, provider = request.query.get("state", ""), request.query.get("provider", "").strip()
     fits = [
@@ -38,11 +31,10 @@ async def _list(request: PageRequest, problem: str = "") -> Response:
         if provider in ("", one["provider"])
         and (state in ("", one["state"]) or (state == APPEALED and one["appeal"] and one["state"] == IN_FORCE))
     ]
-    skip = int(number) if (number := request.query.get("skip", "")).isdigit() and len(number) < 7 else 0
-    states = [*((one, request.t.of("penalty", one)) for one in STATES), (APPEALED, request.t("appealed"))]
+    skip, states = request.skip, [*request.choices("penalty", STATES), (APPEALED, request.t("appealed"))]
     return request.render(
-        status=409 if problem else 200, problem=problem, waiting=await _waiting(request, found), penalties=fits[skip : skip + LIMIT],
-        total=len(fits), skip=skip, limit=LIMIT, state=state, states=states, provider=provider,
+        problem=problem, waiting=await _waiting(request, found), penalties=fits[skip : skip + LIMIT], total=len(fits), skip=skip, limit=LIMIT,
+        state=state, states=states, provider=provider,
     )  # fmt: skip
 
 
@@ -61,48 +53,35 @@ async def _waiting(request: PageRequest, penalties: list[dict[str, Any]]) -> dic
     return waits
 
 
-@page.post("rules/{revision}/approve", wants=Permission.APPROVE)
+@page.post("rules/{revision}/approve", wants=Permission.APPROVE, again=show)
 async def approve_rules(request: PageRequest) -> Response:
-    return await _rules(request, "rules.approve", "rules_approved")
+    await request.ask("rules.approve", revision=request.path("revision"))
+    return request.go("/penalties", request.t("rules_approved"))
 
 
-@page.post("rules/{revision}/reject", wants=Permission.APPROVE)
+@page.post("rules/{revision}/reject", wants=Permission.APPROVE, again=show)
 async def reject_rules(request: PageRequest) -> Response:
-    return await _rules(request, "rules.reject", "rules_rejected", why=request.form("why"))
-
-
-async def _rules(request: PageRequest, command: str, words: str, **arguments: Any) -> Response:
-    try:
-        await request.ask(command, revision=request.path("revision"), **arguments)
-    except CannotAsk as error:
-        return await _list(request, forms.problem_text(error))
-    return request.go("/penalties", request.t(words))
+    await request.ask("rules.reject", revision=request.path("revision"), why=request.form("why"))
+    return request.go("/penalties", request.t("rules_rejected"))
 
 
 # -- one penalty
 
 
 @page.get("one/{id}")
-async def one(request: PageRequest) -> Response:
-    return await _one(request)
-
-
-async def _one(request: PageRequest, problem: str = "") -> Response:
+async def one(request: PageRequest, problem: str = "") -> Response:
     answer = await request.ask("penalty.show", id=request.path("id"))
-    return request.render("penalties_one.html", 409 if problem else 200, one=answer, problem=problem)
+    return request.render("penalties_one.html", one=answer, problem=problem)
 
 
-@page.post("one/{id}/approve", wants=Permission.APPROVE)
+@page.post("one/{id}/approve", wants=Permission.APPROVE, again=one)
 async def approve(request: PageRequest) -> Response:
     number = request.path("id")
-    try:
-        answer = await request.ask("penalty.approve", id=number)
-    except CannotAsk as error:
-        return await _one(request, forms.problem_text(error))
+    answer = await request.ask("penalty.approve", id=number)
     return request.go(f"/penalties/one/{number}", request.t("in_force" if answer["state"] == IN_FORCE else "vouched"))
 
 
-add_buttons(page, Penalties, _one)
+forms.add_buttons(page, Penalties, one)
 
 
 @page.post("one/{id}/letter", wants=Permission.LOOK)

@@ -1,7 +1,6 @@
 """Checks penalty triggers once a minute and keeps the penalties' orders.
 
-In: the gate's counters; time. Out: penalties proposed, in force (an order each), over; all of it journalled. Never: how something is measured
-(triggers.py), work for a message.
+Never: how something is measured (triggers.py), work for a message.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import structlog
 
 from proxy.desk.complaints.operations import WithCases
 from proxy.desk.consents import operations as consent
-from proxy.desk.operator_orders.book import TooManyOrders
 from proxy.desk.penalties.book import PenaltyBook, order_of
 from proxy.desk.penalties.hourly_counts import ProviderHours, SignatureHours
 from proxy.desk.penalties.triggers import MILLION, MeasureSource, ProposedPenalty, due
@@ -48,12 +46,9 @@ class WithPenalties(WithCases, Protocol):
 
 class PenaltyScheduler:
     def __init__(
-        self,
-        gate: WithPenalties,
-        hours: ProviderHours,
-        apart: SignatureHours,
+        self, gate: WithPenalties, hours: ProviderHours, apart: SignatureHours,
         paths: Callable[[str], Mapping[str, str]] = lambda provider: {},
-    ) -> None:
+    ) -> None:  # fmt: skip
         """``paths``: by provider, the state of the reply path of each of its port prefixes."""
         self._gate = gate
         self._hours, self._apart, self._paths = hours, apart, paths
@@ -205,17 +200,10 @@ class PenaltyScheduler:
         elif penalty.order:
             self._gate.penalties.lift(penalty.id, now, "", f"order {penalty.order} was lifted")
         else:
-            self._give_order(penalty, now)
-
-    def _give_order(self, penalty: Penalty, now: float) -> None:
-        order: Order | None = order_of(penalty, now)
-        if order is None:
-            return
-        try:
-            given, _ = self._gate.book.give(order, now)
-        except TooManyOrders as fault:
-            raise CommandRefused(str(fault)) from None
-        self._gate.penalties.acts_by(penalty.id, given.id)
+            to_give = order_of(penalty, now)
+            assert to_give is not None, "a warning misses no order"
+            given, _ = self._gate.book.give(to_give, now)
+            self._gate.penalties.acts_by(penalty.id, given.id)
 
     def settle(self, penalty: Penalty, now: float) -> None:
         """After a decision: its order is in force before the command is answered."""

@@ -54,13 +54,9 @@ def begins(trigger: Trigger, now: float) -> float:
 
 
 def measured(
-    trigger: Trigger,
-    counted: Counted,
-    valid: Callable[[float, float], int],
-    since: float,
-    now: float,
+    trigger: Trigger, counted: Counted, valid: Callable[[float, float], int], since: float, now: float,
     paths: Callable[[], Mapping[str, str]] = dict,
-) -> Measure | None:
+) -> Measure | None:  # fmt: skip
     """``counted``, ``valid``, ``paths``: of one subject. None: too little happened to say anything."""
     counts = counted(since, now + 1)
     within, begun = f"since {time_windows.local(since)}", f"自 {time_windows.local(since)} 起"
@@ -156,7 +152,7 @@ def _subjects(
                 together.setdefault(subject, {})[signed] = None
         yield None
     for subject, keys in together.items():
-        yield subject, partial(counting.by_signature.of, tuple(keys))
+        yield subject, partial(counting.by_signature.sum_of, tuple(keys))
 
 
 def _subject(trigger: Trigger, signed: Signed, covered: Collection[str], advertiser_of: Callable[[int], str]) -> Subject | None:

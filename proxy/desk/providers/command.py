@@ -10,19 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from proxy.operations import terminal
 from proxy.operations.declaration import command
 from proxy.operations.files.journal_access import places_of
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Json,
-    as_json,
-    choose_language,
-    fail,
-    format_time,
-    note_unknown,
-    print_line,
-)
+from proxy.operations.terminal import CONFIG, Config, Json
 from proxy.runtime import hardening
 
 COLUMNS = ("at", "account", "from", "to", "category", "signature", "reason", "hint", "status", "part", "parts")
@@ -44,12 +35,12 @@ def refusals(
     json: Json = False,
 ) -> None:
     """List a provider's refused messages, with the public reason and a hint; numbers masked."""
-    language, (since, until) = choose_language(lang), _span(day, hour)
-    note_unknown(config, name)
+    language, (since, until) = terminal.choose_language(lang), _span(day, hour)
+    terminal.note_unknown(config, name)
     if out is None:
         rows, more = _page(config, name, since, until, skip, limit, language)
         if json:
-            as_json(
+            terminal.as_json(
                 {"provider": name, "since": since, "until": until, "refusals": rows, "next": skip + limit if more else None}
             )
         else:
@@ -66,13 +57,15 @@ def refusals(
                 _write(file, rows, head=not count)
                 count += len(rows)
     except FileExistsError:
-        fail(f"{out}: is there already")
+        terminal.fail(f"{out}: is there already")
     except OSError as error:
-        fail(f"{out}: {error.strerror or error}")
+        terminal.fail(f"{out}: {error.strerror or error}")
     if json:
-        as_json({"provider": name, "since": since, "until": until, "rows": count, "file": str(out)})
+        terminal.as_json({"provider": name, "since": since, "until": until, "rows": count, "file": str(out)})
     else:
-        print_line(f"{out}: {count} refusals of {name}, {format_time(since)} to {format_time(until)}")
+        terminal.print_line(
+            f"{out}: {count} refusals of {name}, {terminal.format_time(since)} to {terminal.format_time(until)}"
+        )
 
 
 def _span(day: str | None, hour: str | None) -> tuple[float, float]:
@@ -81,12 +74,12 @@ def _span(day: str | None, hour: str | None) -> tuple[float, float]:
     from proxy.policy import time_windows
 
     if day is not None and hour is not None:
-        fail("--day or --hour, not both")
+        terminal.fail("--day or --hour, not both")
     said, size = (hour, HOUR_S) if hour is not None else (day, DAY_S)
     try:
         at = time_windows.moment(said)[0] if said is not None else time.time()
     except ValueError as error:
-        fail(f"{'--hour' if hour is not None else '--day'}: {error}")
+        terminal.fail(f"{'--hour' if hour is not None else '--day'}: {error}")
     begin = (int(at) + time_windows.OFFSET_S) // size * size - time_windows.OFFSET_S
     return float(begin), float(begin + size)
 
@@ -109,7 +102,7 @@ def _page(
     try:
         page = refused_submits(places.archive.folder, find.journals_of(places), keys, name, since, until, skip, limit)
     except (TailError, ManifestError, JournalError, OSError, duckdb.Error) as error:
-        fail(error)
+        terminal.fail(error)
     rows = []
     for one in page.refusals:
         row: dict[str, Any] = one._asdict() | {"hint": hint(one.reason, language), "from": one.port}
@@ -124,5 +117,5 @@ def _write(file: Any, rows: list[dict[str, Any]], *, head: bool) -> None:
     if head:
         writer.writerow(COLUMNS)
     for one in rows:
-        told = one | {"at": format_time(one["at"]), "status": f"0x{one['status']:03X}"}
+        told = one | {"at": terminal.format_time(one["at"]), "status": f"0x{one['status']:03X}"}
         writer.writerow([csv_cell(printable(str(told[column]))) for column in COLUMNS])

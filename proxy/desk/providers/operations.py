@@ -1,10 +1,7 @@
 """Declares the operations that report on providers.
 
 A row has connections, limits, the rate now and over the last hour, refusals by reason, orders and penalties. What a provider asks about itself
-over HTTP is in own_operations.py.
-
-In: the gate's counters, binds, the order book, penalties, hourly counts. Out: a row for each provider, all about one; the sum of what several
-workers report. Never: a recipient; the loop blocked: a thousand providers are looked at some at a time.
+over HTTP is in own_endpoints.py. Never: a recipient; the loop blocked: a thousand providers are looked at some at a time.
 """
 
 from __future__ import annotations
@@ -13,14 +10,11 @@ import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from proxy.config import Provider
 from proxy.config.yaml_file import unknown
 from proxy.desk.connections import binds_operations as binds
 from proxy.desk.operator_orders import operations as orders
-from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
-from proxy.model.counters import GateCounters
 from proxy.model.message import Order
 from proxy.model.roles import Permission
 from proxy.operations.control import Call, CommandRefused
@@ -28,7 +22,12 @@ from proxy.operations.declaration import Answer, Operations, operation
 from proxy.operations.gate_interface import BindLink
 from proxy.operations.parameters import Text
 from proxy.policy.time_windows import DAY_S, OFFSET_S
-from proxy.relay.account_access import Access
+
+if TYPE_CHECKING:
+    from proxy.config import Provider
+    from proxy.desk.penalties.scheduler import PenaltyScheduler, WithPenalties
+    from proxy.model.counters import GateCounters
+    from proxy.relay.account_access import Access
 
 MINUTE_S = 60.0
 MINUTES = 60
@@ -124,17 +123,11 @@ class ProviderReports(Operations, group="providers"):
         for bind in gate.binds():
             bound.setdefault(bind.access.provider.name, []).append(bind)
         held = self._orders()
-        found = []
-        for place, provider in enumerate(gate.relay.directory.providers.values(), 1):
-            name = provider.name
+        for place, (name, provider) in enumerate(gate.relay.directory.providers.items(), 1):
             row = self._row(provider, bound.get(name, []), held.get(name, []))
-            found.append(row | {"hour": dict(zip(VERDICTS, hour.get(name, NOTHING), strict=True))})
+            await call.say({"provider": row | {"hour": dict(zip(VERDICTS, hour.get(name, NOTHING), strict=True))}})
             if place % SLICE == 0:
-                for one in found[-SLICE:]:
-                    await call.say({"provider": one})
                 await asyncio.sleep(0)
-        for one in found[len(found) // SLICE * SLICE :]:
-            await call.say({"provider": one})
         return {"at": now, "since": since}
 
     @operation(Permission.SEE, get=True, by_hand="the console and the API ask it")
@@ -148,17 +141,12 @@ class ProviderReports(Operations, group="providers"):
         held, minutes = self._orders().get(name, []), self._minutes.minutes(name, now)
         totals = map(sum, zip(NOTHING, *(counts for _, counts in minutes), strict=True))
         return self._row(found, bound, held) | {
-            "at": now,
-            "since": minutes[0][0] if minutes else now,
-            "hour": dict(zip(VERDICTS, totals, strict=True)),
+            "at": now, "since": minutes[0][0] if minutes else now, "hour": dict(zip(VERDICTS, totals, strict=True)),
             "minutes": [[since, *counts] for since, counts in minutes],
             "accounts": [_account(one) for one in gate.relay.directory.accesses.values() if one.provider.name == name],
-            "binds_now": [binds.bind_row(bind, {}) for bind in bound],
-            "orders": [orders.order_row(order) for order in held],
-            "window": found.window,
-            "addresses": list(map(str, found.allow_ips)),
-            "day": self._day(name, now),
-        }
+            "binds_now": [binds.bind_row(bind, {}) for bind in bound], "orders": [orders.order_row(order) for order in held],
+            "window": found.window, "addresses": list(map(str, found.allow_ips)), "day": self._day(name, now),
+        }  # fmt: skip
 
     def _orders(self) -> Mapping[str, Sequence[Order]]:
         """By provider that they name, those in force."""

@@ -1,7 +1,6 @@
 """Shows all providers and each on its own page, with actions.
 
-In: the gate's reports on providers. Out: a list that renews itself, one provider's page; suspensions, stops, kicks, proposals of penalties.
-Never: a number of a person; a penalty without a second person: a throttle or a long suspension is proposed, and another officer approves.
+Never: a penalty without a second person: a throttle or a long suspension is proposed, and another officer approves.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from proxy.console import forms
-from proxy.console.gate_client import CannotAsk
-from proxy.console.page import Page, PageRequest
+from proxy.console.page import Page, PageRequest, whole_number
+from proxy.desk.complaints.page import PENALTIES, SHARES, penalty_terms
 from proxy.journal.records.penalties import LADDER
 from proxy.model.message import CATEGORY_WORDS
 from proxy.model.roles import Permission
@@ -26,29 +25,22 @@ page = Page("providers", "/providers", wants=Permission.SEE, place=40)
 LIMIT = 50
 STOPS = ("1h", "4h", "24h", "3d", "7d", "30d")
 SUSPENSIONS = ("4h", "24h", "3d", "7d", "30d", "90d")
-PENALTIES = ("7d", "30d", "90d", "180d", "366d")
-SHARES = ("0.75", "0.5", "0.25", "0.1")
 WATCH_S = 10.0
 MINUTES, MINUTE_S = 60, 60.0
 
 
 @page.get()
-async def show(request: PageRequest) -> Response:
-    return await _list(request)
+async def show(request: PageRequest, problem: str = "", tried: dict[str, Any] | None = None) -> Response:
+    orders = (await request.ask("stop.list"))["orders"]
+    return request.render(
+        problem=problem, tried=tried, orders=orders, lasts=STOPS, provinces=[(name, name) for name in PROVINCE_CODES],
+        categories=request.choices("category", CATEGORY_WORDS), **await _rows(request),
+    )  # fmt: skip
 
 
 @page.get("table", renews=True)
 async def table(request: PageRequest) -> Response:
     return request.part("table", **await _rows(request))
-
-
-async def _list(request: PageRequest, problem: str = "", tried: dict[str, Any] | None = None) -> Response:
-    orders = (await request.ask("stop.list"))["orders"]
-    return request.render(
-        status=409 if problem else 200, problem=problem, tried=tried, orders=orders, lasts=STOPS,
-        provinces=[(name, name) for name in PROVINCE_CODES],
-        categories=[(word, request.t.of("category", word)) for word in CATEGORY_WORDS], **await _rows(request),
-    )  # fmt: skip
 
 
 async def _rows(request: PageRequest) -> dict[str, Any]:
@@ -60,25 +52,21 @@ async def _rows(request: PageRequest) -> dict[str, Any]:
         if wanted.lower() in one["name"].lower() and (not held or one["held"] or one["penalties"] or one["proposed"])
     ]
     rows.sort(key=lambda one: (-sum(one["hour"].values()), -one["binds"], one["name"]))
-    skip = _number(request.query.get("skip", ""))
     return {
-        "providers": rows[skip : skip + LIMIT], "total": len(rows), "all": len(lines), "skip": skip, "limit": LIMIT, "at": answer["at"],
-        "since": answer["since"], "q": wanted, "held": held,
+        "providers": rows[request.skip : request.skip + LIMIT], "total": len(rows), "all": len(lines), "skip": request.skip, "limit": LIMIT,
+        "at": answer["at"], "since": answer["since"], "q": wanted, "held": held,
     }  # fmt: skip
 
 
-@page.post("stop", wants=Permission.ENTER)
+@page.post("stop", wants=Permission.ENTER, again=show)
 async def stop(request: PageRequest) -> Response:
     """With ``try``: what it would do, counted for some seconds, and nothing stopped."""
     scope = {name: [word for word in request.form(name).replace("，", ",").split(",") if word.strip()] for name in DIMENSIONS}
     arguments: dict[str, Any] = {name: [word.strip() for word in words] or None for name, words in scope.items()}
     arguments |= {"for_s": forms.duration_s(request.form("lasts"), "24h"), "why": request.form("why")}
-    try:
-        if request.form("try"):
-            return await _list(request, tried=await request.ask("stop", **arguments, watch_s=WATCH_S))
-        done = await request.ask("stop", **arguments)
-    except CannotAsk as error:
-        return await _list(request, forms.problem_text(error))
+    if request.form("try"):
+        return await show(request, tried=await request.ask("stop", **arguments, watch_s=WATCH_S))
+    done = await request.ask("stop", **arguments)
     return request.go("/providers", request.t("stopped", whom=done["name"]))
 
 
@@ -92,19 +80,15 @@ async def lift(request: PageRequest) -> Response:
 # -- one
 
 
-@page.get("one/{name}")
-async def one(request: PageRequest) -> Response:
-    return await _one(request)
-
-
 @page.get("one/{name}/live", renews=True)
 async def live(request: PageRequest) -> Response:
     return request.part("live", "providers_one.html", **await _about(request))
 
 
-async def _one(request: PageRequest, problem: str = "") -> Response:
+@page.get("one/{name}")
+async def one(request: PageRequest, problem: str = "") -> Response:
     return request.render(
-        "providers_one.html", 409 if problem else 200, problem=problem, suspensions=SUSPENSIONS, lasts=PENALTIES, ladder=LADDER, shares=SHARES,
+        "providers_one.html", problem=problem, suspensions=SUSPENSIONS, lasts=PENALTIES, ladder=LADDER, shares=SHARES,
         penalties=(await request.ask("penalty.list", provider=request.path("name")))["penalties"][:20], **await _about(request),
     )  # fmt: skip
 
@@ -120,52 +104,36 @@ async def _about(request: PageRequest) -> dict[str, Any]:
     return {"one": answer, "hour": hour}
 
 
-@page.post("one/{name}/suspend", wants=Permission.ENTER)
+@page.post("one/{name}/suspend", wants=Permission.ENTER, again=one)
 async def suspend(request: PageRequest) -> Response:
     categories = ["marketing"] if request.form("what") == "marketing" else None
     for_s = forms.duration_s(request.form("lasts"), "24h")
     return await _done(request, "suspend", "suspended", category=categories, for_s=for_s)
 
 
-@page.post("one/{name}/resume", wants=Permission.ENTER)
+@page.post("one/{name}/resume", wants=Permission.ENTER, again=one)
 async def resume(request: PageRequest) -> Response:
     return await _done(request, "resume", "resumed")
 
 
-@page.post("one/{name}/kick", wants=Permission.OPERATE)
+@page.post("one/{name}/kick", wants=Permission.OPERATE, again=one)
 async def kick(request: PageRequest) -> Response:
     """Kicks one bind or all of the provider's; with ``lasts`` suspends the provider in the same step, before it can bind again."""
-    number = _number(request.form("id"))
     if for_s := forms.duration_s(request.form("lasts")):
-        try:
-            await request.ask("suspend", provider=request.path("name"), for_s=for_s, why=request.form("why"))
-        except CannotAsk as error:
-            return await _one(request, forms.problem_text(error))
-    return await _done(request, "binds.kick", "kicked", id=number or None)
+        await request.ask("suspend", provider=request.path("name"), for_s=for_s, why=request.form("why"))
+    return await _done(request, "binds.kick", "kicked", id=whole_number(request.form("id"), 9) or None)
 
 
-@page.post("one/{name}/penalty", wants=Permission.ENTER)
+@page.post("one/{name}/penalty", wants=Permission.ENTER, again=one)
 async def penalty(request: PageRequest) -> Response:
-    step = request.form("step")
-    share = float(request.form("share")) if step == "throttle" and request.form("share") in SHARES else None
-    return await _done(
-        request, "penalty.propose", "proposed", step=step, to=share, for_s=forms.duration_s(request.form("lasts"), "30d"),
-        basis=request.form("basis") or None,
-    )  # fmt: skip
+    return await _done(request, "penalty.propose", "proposed", **penalty_terms(request))
 
 
 async def _done(request: PageRequest, command: str, words: str, **arguments: Any) -> Response:
     name = request.path("name")
-    try:
-        await request.ask(command, provider=name, why=request.form("why"), **arguments)
-    except CannotAsk as error:
-        return await _one(request, forms.problem_text(error))
+    await request.ask(command, provider=name, why=request.form("why"), **arguments)
     return request.go(_of(name), request.t(words, whom=name))
 
 
 def _of(name: str) -> str:
     return f"/providers/one/{quote(name, safe='')}"
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

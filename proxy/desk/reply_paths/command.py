@@ -12,23 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.desk.reply_paths.operations import COLUMNS, cells_of, lines_of
+from proxy.desk.reply_paths.operations import PATH_COLUMNS, path_cells, path_lines
+from proxy.operations import terminal
 from proxy.operations.declaration import command
-from proxy.operations.terminal import (
-    CONFIG,
-    Config,
-    Control,
-    Json,
-    Why,
-    as_json,
-    collect,
-    fail,
-    note_unknown,
-    print_answer,
-    print_line,
-    seconds,
-    socket_of,
-)
+from proxy.operations.terminal import CONFIG, Config, Control, Json, Why
 
 PROVEN = "proven"
 
@@ -45,28 +32,23 @@ def probe(
         str | None,
         typer.Option("--wait", help="A reply must come within; optout.probe_s of the settings when nothing is said."),
     ] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Prove the way back of a port: send a test message to the operator's own numbers, and wait for the reply."""
-    from proxy.operations.client import CannotAsk, Conversation
+    from proxy.operations.client import Conversation
 
-    args = {"port": port, "to": to, "keyword": keyword, "wait_s": seconds(wait, "--wait"), "why": why, "follow": True}
+    args = {"port": port, "to": to, "keyword": keyword, "wait_s": terminal.seconds(wait, "--wait"), "why": why, "follow": True}
     printed: set[str] = set()
-    try:
-        with Conversation(socket_of(config, control), "optout.probe", args) as conversation:
-            for line in conversation.lines():
-                if not json:
-                    _print_new(line["probe"], printed)
-            ending = conversation.ending
-    except CannotAsk as error:
-        fail(error)
+    with Conversation(terminal.socket_of(config, control), "optout.probe", args) as conversation:
+        for line in conversation.lines():
+            if not json:
+                _print_new(line["probe"], printed)
+        ending = conversation.ending
     if json:
-        as_json(ending)
+        terminal.as_json(ending)
     else:
         _print_new(ending, printed)
-        print_line(_end(ending))
+        terminal.print_line(_end(ending))
     raise typer.Exit(0 if ending["state"] == PROVEN else 1)
 
 
@@ -75,7 +57,7 @@ def _print_new(one: Mapping[str, Any], printed: set[str]) -> None:
     for line in _lines(one):
         if line not in printed:
             printed.add(line)
-            print_line(line)
+            terminal.print_line(line)
 
 
 def _lines(one: Mapping[str, Any]) -> Iterator[str]:
@@ -105,22 +87,20 @@ def paths(
     state: Annotated[str | None, typer.Option("--state", help="proven, unproven, silent or dead.")] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="Only prefixes of this provider.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """List the ports by which replies reach the gate: each registered prefix with advertisements, replies and the last proof, doubtful ones
     first."""
     if as_csv and json:
-        fail("optout paths: --csv or --json, not both")
-    note_unknown(config, provider)
-    answer = collect(config, control, "optout.paths", state=state, provider=provider)
+        terminal.fail("optout paths: --csv or --json, not both")
+    terminal.note_unknown(config, provider)
+    answer = terminal.collect(config, control, "optout.paths", state=state, provider=provider)
     answer["paths"] = [line["path"] for line in answer.pop("lines")]
     if as_csv:
         from proxy.model.redact import csv_cell
 
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow([one.replace(" ", "_") for one in COLUMNS])
-        writer.writerows([csv_cell(str(one)) for one in cells_of(path, "")] for path in answer["paths"])
+        writer.writerow([one.replace(" ", "_") for one in PATH_COLUMNS])
+        writer.writerows([csv_cell(str(one)) for one in path_cells(path, "")] for path in answer["paths"])
     else:
-        print_answer(answer, json, lines_of(answer))
+        terminal.print_answer(answer, json, path_lines(answer))

@@ -1,7 +1,6 @@
 """Sends a probe's test message, and asks an agent to reply.
 
-In: the recipient, the port, a lane. Out: whether the carrier took it; whether the agent agreed to reply. Never: a rule, a cap, an entry in a
-person's record, the reply (it comes through the carrier, or proves nothing).
+Never: a rule, a cap, an entry in a person's record, the reply (it comes through the carrier, or proves nothing).
 """
 
 from __future__ import annotations

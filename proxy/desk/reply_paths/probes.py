@@ -1,7 +1,6 @@
 """Sends probes and waits for the replies.
 
-In: a port, test numbers of ``registries/test-numbers.csv``; replies from carriers; time. Out: probes in the journal before they are reported;
-the path proven or dead; milliseconds end to end. Never: an opt-out of a test number, a rule asked about the gate's own text.
+Never: an opt-out of a test number, a rule asked about the gate's own text.
 
 A reply may reach another gate than the one that sent: each gate knows all probes, and the one that receives the reply writes it. The sender
 decides that none came. It reports nothing about a path whose carrier link was down meanwhile, or while the sender itself was down.
@@ -18,15 +17,7 @@ import structlog
 
 from proxy.config import PROBE_TEXT
 from proxy.desk.reply_paths.probe_message import ProbeText, ask_agent
-from proxy.journal.records.probes import (
-    ENDED,
-    FAILED,
-    WAITING,
-    Probe,
-    ProbePending,
-    Probes,
-    finished,
-)
+from proxy.journal.records.probes import ENDED, FAILED, WAITING, Probe, ProbePending, Probes, finished
 from proxy.journal.write_ahead_log import JournalDown
 from proxy.model.message import Sender
 from proxy.model.number import NotARecipient, recipient_of
@@ -39,8 +30,6 @@ from proxy.wire import Deliver
 
 log = structlog.get_logger()
 
-KEYWORD = "TD"
-WITHIN_S_MAX = 3600.0
 GRACE_S = 1.0
 """Grace for a reply that another gate received in time, until this gate knows."""
 PROPAGATION_S = 0.3
@@ -92,7 +81,9 @@ class Prober:
             problem = pending.send(lane)
             if not problem and lane is not None:
                 lanes.append(lane)
-            probe = self._current(probe).with_try(place, sent_at=0.0 if problem else gate.now(), problem=problem)
+            probe = (self.probes.find(probe.prefix) or probe).with_try(
+                place, sent_at=0.0 if problem else gate.now(), problem=problem
+            )
             self._put(probe)
         self._live[probe.prefix] = now_s() + probe.within_s, lanes
         return self._settle(probe)
@@ -190,9 +181,6 @@ class Prober:
             self._proved(probe.prefix, probe.ended_at, False)
         self._wake()
         return probe
-
-    def _current(self, probe: Probe) -> Probe:
-        return self.probes.find(probe.prefix) or probe
 
     def _put(self, probe: Probe) -> bool:
         """Whether it is written; a tick tries again what ends."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from proxy.console.actions import add_buttons
+from proxy.console.forms import add_buttons
 from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions.comparison import changed, new_problems
 from proxy.desk.revisions.operations import Rules

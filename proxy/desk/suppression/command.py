@@ -27,10 +27,8 @@ def import_(
     source: Annotated[str, SOURCE] = "import",
     for_: Annotated[str | None, Text("How long (180d); for good if it is not said.", 8, DURATION)] = None,
     remove: Annotated[bool, Flag("Take these numbers off the lists of this scope and value instead.")] = False,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Take a list in, of any size: all of it or, with any bad row, nothing. In force and on disk when the command ends."""
     import time
     from functools import partial
@@ -57,13 +55,9 @@ def import_(
 )
 def export(
     why: Why,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The file (only its owner may read it); else standard output.")
-    ] = None,
-    config: Config = CONFIG,
-    control: Control = None,
-    json: Json = False,
-) -> None:
+    out: Annotated[Path | None, typer.Option("--out", help="The file (only its owner may read it); else standard output.")] = None,
+    config: Config = CONFIG, control: Control = None, json: Json = False,
+) -> None:  # fmt: skip
     """Write everybody who is suppressed, records and lists, as CSV with whole numbers. The journal keeps that it was done."""
     from proxy.operations.files.csv_export import export_rows
     from proxy.operations.files.number_list import COLUMNS, export_row

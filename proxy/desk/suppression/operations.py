@@ -1,7 +1,6 @@
 """Declares the operations on suppressed recipients, singly and by list.
 
-In: numbers, what they refuse, the source. Out: opt-outs in force, synced before they are acknowledged: of one person in the record, of many
-as a list. Never: half a list; the loop blocked for longer than a chunk takes.
+Never: half a list; the loop blocked for longer than a chunk takes.
 
 A list comes in lines of numbers behind the command (operations/number_chunks.py), then ``{"end": true, "numbers": 1000000}``. Each line is
 in the journal before the next is read; the last one puts all of it into force, or nothing.
@@ -12,13 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Annotated, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from proxy.config.yaml_file import unknown
-from proxy.desk.suppression.signature_search import with_journal_names
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages, operator_actions
-from proxy.model.message import Category
+from proxy.model.message import SUBCATEGORIES, Category
 from proxy.model.number import Number
 from proxy.model.recipient import OptOut
 from proxy.model.roles import Permission
@@ -31,15 +30,15 @@ from proxy.operations.number_chunks import put_in_force, receive_numbers
 from proxy.operations.parameters import Amount, Choice, Flag, Rows, Seconds, Text, To, Why, on_line
 from proxy.operations.schemas import SharedSchema
 from proxy.operations.terminal import format_time, table_lines
-from proxy.policy.explanation import naming
-from proxy.policy.operator_orders import DIMENSIONS, NotInScope, asks
-from proxy.policy.ruleset import RuleSet
-from proxy.policy.text.category import SUBCATEGORIES
-from proxy.relay.effects.list_import import ListImport
-from proxy.relay.effects.suppression import AccompanyingRecord, SuppressionChange
 from proxy.state.lists.suppression_lists import LISTS_MAX, TooManyLists
 from proxy.state.record import record
 from proxy.state.record.packed_facts import SCOPES, VALUE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from proxy.policy.explanation.naming import LookUp
+    from proxy.policy.ruleset import RuleSet
+    from proxy.relay.effects.list_import import ListImport
+    from proxy.relay.effects.suppression import AccompanyingRecord, SuppressionChange
 
 SOURCES = ("officer", "complaint", "import", "hotline")
 """Who may have said so here; a person's own word comes by reply, or by a hotline or an app."""
@@ -77,6 +76,8 @@ class RefusalTerms(NamedTuple):
 
 def enforced(rules: RuleSet) -> bool:
     """Whether any rule in force uses opt-outs: otherwise they are only remembered."""
+    from proxy.policy.operator_orders import asks
+
     return any(rule.mode == "enforce" and asks(rule, "suppressed") for rule in rules.rules)
 
 
@@ -84,17 +85,28 @@ def refusal_row(one: OptOut) -> dict[str, Any]:
     return {"scope": one.scope, "value": one.value, "source": one.source, "since": one.time, "until": one.expiry}
 
 
-def look_up(gate: Gate, refusals: Iterable[OptOut]) -> naming.LookUp:
+def look_up(gate: Gate, refusals: Iterable[OptOut]) -> LookUp:
     """What the gate knows of signatures at once: by its registry, and by what refusals name; it does not search the journal."""
+    from proxy.policy.explanation import naming
+
     names = naming.by_names(naming.names_in(refusals), naming.knows_none(naming.NOT_ASKED))
     return naming.by_registry(gate.relay.rules.registry, names)
 
 
 def named_rows(gate: Gate, refusals: Iterable[OptOut]) -> list[dict[str, Any]]:
     """The same with names for people."""
+    from proxy.policy.explanation import naming
+
     found = list(refusals)
     known = look_up(gate, found)
     return [refusal_row(one) | naming.fields(one, known) for one in found]
+
+
+def with_journal_names(answer: Mapping[str, Any], given: Mapping[str, Any], config: Path) -> dict[str, Any]:
+    """The answer with names from the journal where the gate knew only a hash. ``given``: the command's arguments."""
+    from proxy.desk.suppression.signature_search import with_names
+
+    return with_names(answer, given["to"], config)
 
 
 # -- answers as text
@@ -118,11 +130,11 @@ def _refusals(answer: Answer) -> Iterator[str]:
 
 
 def _lists(answer: Answer) -> Iterable[str]:
-    return table_lines(
-        ("about", "source", "numbers", "newest", "until"),
-        ((one["about"], one["source"], one["numbers"], format_time(one["newest"]), format_time(one["until"])) for one in answer["lists"]),
-        "there are no lists",
-    )  # fmt: skip
+    rows = (
+        (one["about"], one["source"], one["numbers"], format_time(one["newest"]), format_time(one["until"]))
+        for one in answer["lists"]
+    )
+    return table_lines(("about", "source", "numbers", "newest", "until"), rows, "there are no lists")
 
 
 class Suppressions(
@@ -139,16 +151,13 @@ class Suppressions(
         example='gate106 suppress add --to 13800210500 --scope provider --value jia --for 180d --why "case 4711"',
     )  # fmt: skip
     async def add(
-        self,
-        call: Call,
-        to: To,
-        why: Why,
+        self, call: Call, to: To, why: Why,
         scope: Annotated[str, SCOPE] = "all",
         value: Annotated[str, VALUE] = "",
         source: Annotated[str, SOURCE] = "officer",
         for_s: Annotated[float, LASTS] = 0.0,
         until: Annotated[float, UNTIL] = 0.0,
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Enter a refusal for a person: in force at once, on disk before it is said to be."""
         refusal = refusal_of(self._gate, RefusalTerms(scope, value, source, for_s, until))
         return await suppress(self._gate, to, refusal, call.who, why)
@@ -159,15 +168,14 @@ class Suppressions(
         example='gate106 suppress remove --to 13800210500 --scope provider --value jia --why "withdrawn"',
     )  # fmt: skip
     async def remove(
-        self,
-        call: Call,
-        to: To,
-        why: Why,
+        self, call: Call, to: To, why: Why,
         scope: Annotated[str, Text("Only refusals of this scope.", 40)] = "",
         value: Annotated[str, Text("Only of this one, as `suppress show` names it.", 200)] = "",
         source: Annotated[str, Text("Only by these: officer, complaint, import; reply and hotline must be named.", 40)] = "",
-    ) -> Answer:
+    ) -> Answer:  # fmt: skip
         """Take refusals back, from the person's record and from lists; what a person said by reply only if it is named."""
+        from proxy.policy.explanation import naming
+
         scope = "all" if scope == "global" else scope
         own_word = [False]
         registry = self._gate.relay.rules.registry
@@ -214,6 +222,8 @@ class Suppressions(
     @operation(Permission.SEE, answer={"lists": [LIST]}, get=True, text=_lists, example="gate106 suppress lists")
     async def lists(self, call: Call) -> Answer:
         """List what was imported: how many numbers of which scope, value, source and expiry."""
+        from proxy.policy.explanation import naming
+
         there = self._gate.store.listed.lists()
         refusals = [OptOut(one.key.scope, one.key.value, 0, "import", 0) for one in there]
         known = look_up(self._gate, refusals)
@@ -238,6 +248,8 @@ class Suppressions(
         file: Annotated[str, Text("The file's name.", 255)] = "-",
     ) -> Answer:
         """Take a list in, of any size: all of it or, with any bad row, nothing. In force and on disk when the command ends."""
+        from proxy.relay.effects.list_import import ListImport
+
         gate = self._gate
         if not keys:
             raise CommandRefused("keys: must be a list of what the numbers refuse")
@@ -303,23 +315,16 @@ async def suppress(
     """Enters one opt-out, and the record ``beside`` it in the same step; returns when both are synced."""
     change = await change_record(gate, recipient, (refusal,), None, who, why, beside)
     gate.relay.tally.optouts[refusal.source, refusal.scope, ""] += 1
-    return {
-        "to": str(Number(recipient)),
-        "added": named_rows(gate, change.added),
-        "enforced": enforced(gate.relay.rules),
-    }
+    return {"to": str(Number(recipient)), "added": named_rows(gate, change.added), "enforced": enforced(gate.relay.rules)}
 
 
 async def change_record(
-    gate: Gate,
-    recipient: int,
-    added: tuple[OptOut, ...],
-    wanted: Any,
-    who: str,
-    why: str,
+    gate: Gate, recipient: int, added: tuple[OptOut, ...], wanted: Any, who: str, why: str,
     beside: AccompanyingRecord | None = None,
-) -> SuppressionChange:
+) -> SuppressionChange:  # fmt: skip
     """Changes one record; returns when that, and the record ``beside`` it, are synced."""
+    from proxy.relay.effects.suppression import SuppressionChange
+
     listed = gate.store.listed
     return await change_recipient(
         gate, lambda then: SuppressionChange(recipient, added, wanted, listed, who, why, then), beside
@@ -342,6 +347,8 @@ def refusal_of(gate: Gate, terms: RefusalTerms) -> OptOut:
 
 
 def _value(gate: Gate, scope: str, value: str) -> str:
+    from proxy.policy.operator_orders import DIMENSIONS, NotInScope
+
     relay = gate.relay
     if scope == "provider" and value not in relay.directory.providers:
         raise CommandRefused(unknown("provider of the settings", value, relay.directory.providers))

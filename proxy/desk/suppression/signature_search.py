@@ -1,7 +1,6 @@
 """Finds signatures in one person's messages of the journal, by hash.
 
-In: a person, the settings that say where the journal is. Out: names for the hashes in the gate's report on the person. Never: a command that
-fails because the journal cannot be read: the hash stays, with the reason.
+Where the journal cannot be read no command fails: the hash stays, with the reason.
 """
 
 from __future__ import annotations
@@ -112,11 +111,6 @@ def with_names(answer: Mapping[str, Any], to: str, config: Path) -> dict[str, An
     senders = {name: [_sender(one, look_up) for one in answer[name]] for name in SENDERS if name in answer}
     refusals = {name: [_refusal(one, look_up) for one in answer[name]] for name in REFUSALS if name in answer}
     return {**answer, **senders, **refusals}
-
-
-def with_journal_names(answer: Mapping[str, Any], given: Mapping[str, Any], config: Path) -> dict[str, Any]:
-    """The same for the command line. ``given``: the command's arguments."""
-    return with_names(answer, given["to"], config)
 
 
 def _refusal(answer: Mapping[str, Any], look_up: LookUp) -> Mapping[str, Any]:

@@ -1,6 +1,5 @@
 """Sums the gate's counters into a few rows for the pages.
 
-In: the gate's counters, binds, carrier accounts. Out: sums, the providers and rules with the most; the sum of several workers' answers.
 Never: all that /metrics has (a thousand providers are ten thousand rows there); a recipient; the loop blocked: a thousand rows at a time are
 summed.
 """
@@ -59,7 +58,7 @@ async def counter_rows(gate: WithOrders, life: str = "") -> dict[str, Any]:
     binds = Counter(link.access.provider.name for link in gate.binds())
     return {
         "at": gate.now(),
-        "lives": [[life, _by_verdict(verdicts)]],
+        "lives": [[life, _sum([[(verdict, number) for (_, verdict), number in verdicts.items()]])]],
         "verdicts": [[category, verdict, number] for (category, verdict), number in sorted(verdicts.items())],
         "reasons": reasons.most_common(ROWS_MAX),
         "providers": _with_most(providers, binds),
@@ -112,10 +111,6 @@ def merged_counters(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _with_most(providers: Mapping[str, Counter[str]], binds: Mapping[str, int]) -> list[list[Any]]:
     names = nlargest(ROWS_MAX, providers, key=lambda name: providers[name].total())
     return [[name, dict(providers[name]), binds[name]] for name in names]
-
-
-def _by_verdict(verdicts: Mapping[tuple[str, str], int]) -> dict[str, int]:
-    return _sum([[(verdict, number) for (_, verdict), number in verdicts.items()]])
 
 
 def _sum(rows: Iterable[Iterable[tuple[str, int]]]) -> Counter[str]:

@@ -1,8 +1,4 @@
-"""Shows how the gate does now: verdicts, providers and rules.
-
-In: the counters of the last minutes, sampled in the console. Out: tiles, small charts, three short tables; renewed every two seconds.
-Never: a number of a person, a text.
-"""
+"""Shows how the gate does now: verdicts, providers and rules."""
 
 from __future__ import annotations
 
@@ -52,16 +48,11 @@ async def waits(request: PageRequest) -> Response:
         doubtful = (await request.ask("optout.doubtful", limit=0))["counts"]
         overdue = sum((await request.ask("complaint.list", overdue=True, limit=1))["overdue"].values())
     return request.part(
-        "waits",
-        why=ready["why"],
+        "waits", why=ready["why"],
         notes=[ACCOUNT.sub("", one) for one in ready["notes"] if not (rules["kept_out"] and one.startswith(KEPT_OUT))],
-        kept_out=rules["kept_out"],
-        in_force=rules["revision"],
-        proposed=rules["proposed"],
-        penalties=len(penalties["penalties"]),
-        overdue=overdue,
-        doubtful=doubtful,
-    )
+        kept_out=rules["kept_out"], in_force=rules["revision"], proposed=rules["proposed"], penalties=len(penalties["penalties"]),
+        overdue=overdue, doubtful=doubtful,
+    )  # fmt: skip
 
 
 async def seen(request: PageRequest) -> dict[str, Any]:
@@ -82,22 +73,14 @@ def figures(sampling: Sampling) -> dict[str, Any]:
     total = sum(by_verdict.values())
     recent = list(sampling.recent)[-SPARK:]
     return {
-        "total": total,
-        "by_verdict": by_verdict,
-        "per_s": sampling.per_s,
-        "rate": [sum(one.per_s.values()) for one in recent],
-        "refused": [one.per_s["reject"] + one.per_s["defer"] for one in recent],
-        "minutes": _minutes(sampling, now["at"]),
+        "total": total, "by_verdict": by_verdict, "per_s": sampling.per_s, "rate": [sum(one.per_s.values()) for one in recent],
+        "refused": [one.per_s["reject"] + one.per_s["defer"] for one in recent], "minutes": _minutes(sampling, now["at"]),
         "first": int(-(now["at"] // MINUTE_S - COLUMNS + 1) % NAMED),
-        "peak": max((sum(one.per_s.values()) for one in recent), default=0.0),
-        "allowed": [one.per_s["allow"] for one in recent],
-        "providers": [_provider(*row) for row in now["providers"][:ROWS]],
-        "rules": now["rules"][:ROWS],
-        "shadow": now["shadow"][:ROWS],
-        "since": sampling.since,
-        "links_up": sum(up for _, up, _, _ in now["links"]),
+        "peak": max((sum(one.per_s.values()) for one in recent), default=0.0), "allowed": [one.per_s["allow"] for one in recent],
+        "providers": [_provider(*row) for row in now["providers"][:ROWS]], "rules": now["rules"][:ROWS],
+        "shadow": now["shadow"][:ROWS], "since": sampling.since, "links_up": sum(up for _, up, _, _ in now["links"]),
         "links_all": sum(slots for _, _, slots, _ in now["links"]),
-    }
+    }  # fmt: skip
 
 
 def _minutes(sampling: Sampling, now: float) -> list[tuple[str, list[tuple[str, float]]]]:

@@ -1,7 +1,6 @@
 """Writes a command's files into a new folder or a ZIP.
 
-In: a path, files by name. Out: the folder, or the ZIP where the path ends in ``.zip``; only their owner may read them. Never: something
-overwritten.
+Only their owner may read them. Never: something overwritten.
 """
 
 from __future__ import annotations

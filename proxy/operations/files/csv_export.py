@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from proxy.operations.client import CannotAsk, Conversation
+from proxy.operations.client import Conversation
 from proxy.operations.terminal import fail
 from proxy.runtime import hardening
 
@@ -40,6 +40,4 @@ def export_rows(
                 count += len(rows)
     except OSError as error:
         fail(f"{out or 'standard output'}: {error.strerror or error}")
-    except CannotAsk as error:
-        fail(error)
     return count

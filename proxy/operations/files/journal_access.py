@@ -1,8 +1,6 @@
 """Opens a journal for a command; records who looks up a person.
 
-In: a folder and the settings' keys; a command, who gives it and why. Out: a disk with its keys, exit 2 where a key file cannot be used; a
-synced record of the look, by the running gate or, where none runs, beside the archive. Never: a byte changed; an unrecorded look at a
-whole number.
+Never: a byte changed; an unrecorded look at a whole number.
 """
 
 from __future__ import annotations
@@ -102,8 +100,6 @@ def record_access(
         return
     except client.NobodyAnswers:
         pass
-    except client.CannotAsk as error:
-        fail(error)
     try:
         who = f"{getpass.getuser()} (uid {os.getuid()}, pid {os.getpid()})"
         whole, ring = command + (UNMASKED if unmasked else ""), ring_of(places.sealing)

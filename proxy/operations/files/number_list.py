@@ -24,13 +24,12 @@ from pyroaring import BitMap
 from proxy.model.number import FIRST, LAST, NotARecipient, recipient_of
 from proxy.model.redact import csv_cell as cell
 from proxy.model.redact import read_csv_cell
-from proxy.operations.files.row_files import encoding_of, is_regular
+from proxy.operations.files.row_files import FileFaults, encoding_of, is_regular
 from proxy.policy import time_windows
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 
 BATCH = 500_000
 """Rows after which numbers go into their bitmaps, and progress is reported."""
-BAD_SHOWN = 20
 COLUMNS = ("number", "scope", "value", "source", "since", "until")
 _HALF = 1 << 32
 K = TypeVar("K", bound=Hashable)
@@ -54,12 +53,8 @@ class ListedRefusal(NamedTuple):
 
 
 @dataclass
-class NumberFile:
-    name: str
+class NumberFile(FileFaults):
     rows: int = 0
-    bad: int = 0
-    problems: list[str] = field(default_factory=list)
-    """The first bad rows, as ``file:line: what is wrong``."""
     by: dict[Any, dict[int, BitMap]] = field(default_factory=dict)
     """Numbers by what they refuse (or agree to: desk/consents/command.py): their lower 32 bits, by the bits above."""
 
@@ -70,11 +65,6 @@ class NumberFile:
     def numbers(self) -> int:
         """Number of different phone numbers."""
         return sum(len(half) for halves in self.by.values() for half in halves.values())
-
-    def note(self, line: int, what: str) -> None:
-        self.bad += 1
-        if len(self.problems) < BAD_SHOWN:
-            self.problems.append(f"{self.name}:{line}: {what}")
 
     def add(self, key: Hashable, numbers: Sequence[int]) -> None:
         halves = self.by.setdefault(key, {})
@@ -96,12 +86,9 @@ class NumberFile:
 
 
 def read_number_file(
-    path: Path,
-    default: K,
-    tell: Callable[[int], None] = lambda _: None,
-    columns: Sequence[str] = COLUMNS,
+    path: Path, default: K, tell: Callable[[int], None] = lambda _: None, columns: Sequence[str] = COLUMNS,
     key_of: Callable[[Mapping[str, str], K], K] | None = None,
-) -> NumberFile:
+) -> NumberFile:  # fmt: skip
     """Reads a whole file. ``tell`` is called with the bytes read so far. ``columns``: columns with a meaning where the first row is a
     header; ``key_of``: reads their cells, or raises ValueError. OSError."""
     is_regular(path)
@@ -192,13 +179,9 @@ def _csv_rows(people: NumberFile, text: Iterator[str]) -> Iterator[tuple[int, li
 
 
 def _read_rows(
-    people: NumberFile,
-    rows: Iterator[tuple[int, list[str]]],
-    default: K,
-    columns: Sequence[str],
-    key_of: Callable[[Mapping[str, str], K], K],
-    tell: Callable[[], None],
-) -> None:
+    people: NumberFile, rows: Iterator[tuple[int, list[str]]], default: K, columns: Sequence[str],
+    key_of: Callable[[Mapping[str, str], K], K], tell: Callable[[], None],
+) -> None:  # fmt: skip
     heads: Mapping[str, int] = {}
     waiting: dict[K, list[int]] = {}
     count = 0

@@ -1,8 +1,6 @@
 """Reads and writes tables as CSV or XLSX, with bounds.
 
-In: a file: CSV in UTF-8, GBK (GB 18030) or UTF-16 with its byte order mark, or XLSX. Out: the name of its encoding; rows of texts with their
-line; NotATable where it is none. Never: a formula's code, a picture, a macro; a device or a pipe read; more than fits into memory,
-however small the file was.
+Never: a formula's code, a picture, a macro; a device or a pipe read; more than fits into memory, however small the file was.
 """
 
 from __future__ import annotations
@@ -14,6 +12,7 @@ import io
 import re
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -62,12 +61,28 @@ def encoding_of(path: Path) -> str:
     return encoding
 
 
+BAD_SHOWN = 20
 FILE_BYTES_MAX = 64 << 20
 CELL_CHARS_MAX = 4_000
 
 
 class NotATable(Exception):
     """The file cannot be read as a table: the text says why."""
+
+
+@dataclass
+class FileFaults:
+    """A file that is read as a whole, or not at all."""
+
+    name: str
+    bad: int = 0
+    problems: list[str] = field(default_factory=list)
+    """The first bad rows, as ``file:line: what is wrong``."""
+
+    def note(self, line: int, what: str) -> None:
+        self.bad += 1
+        if len(self.problems) < BAD_SHOWN:
+            self.problems.append(f"{self.name}:{line}: {what}")
 
 
 Row = tuple[int, list[str]]

@@ -1,8 +1,6 @@
 """Sends a file of numbers to the gate, all or nothing.
 
-In: a reader of the file, a command of the gate that takes numbers by key (operations/number_chunks.py). Out: the gate's answer, or
-the end of the
-command after each bad row is shown. Never: a row's meaning (number_list.py, desk/consents/command.py), half a file.
+Never: a row's meaning (number_list.py, desk/consents/command.py), half a file.
 """
 
 from __future__ import annotations
@@ -54,11 +52,9 @@ def read_all(file: Path, progress: Progress, read: Read, done: str) -> NumberFil
 
 @contextmanager
 def upload_progress(file: Path) -> Iterator[Progress]:
-    """A bar on stderr, where that is a terminal; a file or a gate that is not there ends the command."""
+    """A bar on stderr, where that is a terminal; a file that is not there ends the command."""
     from rich.console import Console
     from rich.progress import Progress
-
-    from proxy.operations.client import CannotAsk
 
     console = Console(stderr=True)
     try:
@@ -66,8 +62,6 @@ def upload_progress(file: Path) -> Iterator[Progress]:
             yield progress
     except OSError as error:
         fail(f"{file}: {error.strerror or error}")
-    except CannotAsk as error:
-        fail(error)
 
 
 def _send(path: Path, command: str, people: NumberFile, args: dict[str, Any], tell: Callable[[int], None]) -> dict[str, Any]:

@@ -19,16 +19,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from proxy.model import message
 from proxy.model.message import Category
 from proxy.policy.text.otp_codes import HIDDEN, MOST, OFFER, OFFERS_FREE
 from proxy.policy.text.otp_codes import OPT_OUT as CODE_OPT_OUT
 
 PURPOSES = ("ad", "price", "call", "topic", "notice", "otp", "warning", "consent", "code", "none")
 """What a word may speak for. ``none``: for nothing; a shorter word inside it does not count there."""
-SUBCATEGORIES = (
-    "", "loan", "estate", "medical", "gambling", "securities", "recruiting", "debt", "consent-request", "alcohol", "game",
-)  # fmt: skip
-"""Sub-categories by the code a record stores; 0 is none. Only append: records keep the codes, of 6 bits."""
+SUBCATEGORIES = message.SUBCATEGORIES
 SUBCATEGORY_CODES = {name: code for code, name in enumerate(SUBCATEGORIES) if name}
 
 WEIGHT_MAX = 100

@@ -456,7 +456,7 @@ class Signing:
             gate.reread()
 
     def counted(self, signature: str, at: float = NOON) -> list[int]:
-        return [gate.of([("jia", signature)], at, at + 1).sent for gate in self.gates]
+        return [gate.sum_of([("jia", signature)], at, at + 1).sent for gate in self.gates]
 
 
 def test_by_signature_others_hear_of_the_most_sent_and_of_ended_hours_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,8 +484,8 @@ def test_by_signature_a_reply_counts_at_whichever_gate_it_comes_in() -> None:
     both.apart.refused("jia", hash48("丙"))
     both.sends(1, NOON + 60)
     both.exchange()
-    assert [gate.of([("jia", "丙")], NOON, NOON + 1).optouts for gate in both.gates] == [1, 1]
-    assert both.gate(1).of([("jia", "丙")], NOON, NOON + 1) == HourCounts(1, 1, 1), "also after a restart"
+    assert [gate.sum_of([("jia", "丙")], NOON, NOON + 1).optouts for gate in both.gates] == [1, 1]
+    assert both.gate(1).sum_of([("jia", "丙")], NOON, NOON + 1) == HourCounts(1, 1, 1), "also after a restart"
 
 
 def test_counts_of_long_ago_are_forgotten(desk: Desk) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.desk.reply_paths.states import LOOK_S, PathStates
+from proxy.desk.reply_paths.monitor import LOOK_S, PathStates
 from proxy.policy.loading.load_rules import load
 from proxy.policy.reply_paths import ReplyPath
 from proxy.policy.ruleset import RuleSet

@@ -9,15 +9,8 @@ from typing import Any
 
 import pytest
 
-from proxy.operations.files.number_list import (
-    BAD_SHOWN,
-    BATCH,
-    COLUMNS,
-    ListedRefusal,
-    NumberFile,
-    export_row,
-    read_number_file,
-)
+from proxy.operations.files.number_list import BATCH, COLUMNS, ListedRefusal, NumberFile, export_row, read_number_file
+from proxy.operations.files.row_files import BAD_SHOWN
 from proxy.policy import time_windows
 from proxy.state.lists.suppression_lists import CHUNK_BITS
 

@@ -1,9 +1,7 @@
 """Answers a provider's HTTP requests about itself.
 
-It may ask for its own refusals, its tasks, penalties and orders against it, and the rules in force.
-
-In: the provider of the token. Out: JSON or CSV of that provider alone. Never: another provider's data; a reason that reveals something about a
-person; the journal read in the gate's own process (a child process of the lowest priority reads it).
+Never: another provider's data; a reason that reveals something about a person; the journal read in the gate's own process (a child process of
+the lowest priority reads it).
 """
 
 from __future__ import annotations
@@ -40,21 +38,7 @@ WAITING_MAX = 16
 EACH_WAITING_MAX = 2
 """Waiting requests of one provider: no provider can fill the queue."""
 NOTICES = 20
-PENALTY_FIELDS = (
-    "name",
-    "by",
-    "value",
-    "step",
-    "state",
-    "share",
-    "since",
-    "until",
-    "say",
-    "basis",
-    "figure",
-    "figure_zh",
-    "appeal",
-)
+PENALTY_FIELDS = "name by value step state share since until say basis figure figure_zh appeal".split()
 ORDER_SHOWN_FIELDS = ("name", "kind", "about", "scope", "since", "until", "why")
 TASK_FIELDS = ("number", "advertiser", "category", "given", "until", "version", "file", "numbers", "due", "overdue")
 _NUMBER = re.compile("[0-9]{1,9}")
@@ -98,43 +82,28 @@ class OwnEndpoints:
         borne = [one for one in self._gate.penalties.all() if one.provider == whose and one.since]
         by_penalty = {one.order for one in borne}
         given = self._gate.book.of_kind("stop", "suspension", "throttle")
-        own = [
-            orders.order_row(one)
-            for one in given
-            if one.until > now and one.id not in by_penalty and dict(one.scope).get("provider") == (whose,)
-        ]
-        return _json(
-            {
-                "penalties": [
-                    {name: getattr(one, name) for name in PENALTY_FIELDS} | {"why": "" if one.trigger else one.events[0].why}
-                    for one in borne
-                ],
-                "orders": [{name: one[name] for name in ORDER_SHOWN_FIELDS} for one in own],
-            }
-        )
+        named = [one for one in given if one.until > now and dict(one.scope).get("provider") == (whose,)]
+        own = [orders.order_row(one) for one in named if one.id not in by_penalty]
+        penalties = [
+            {name: getattr(one, name) for name in PENALTY_FIELDS} | {"why": "" if one.trigger else one.events[0].why} for one in borne
+        ]  # fmt: skip
+        return _json({"penalties": penalties, "orders": [{name: one[name] for name in ORDER_SHOWN_FIELDS} for one in own]})
 
     async def _rules(self, _: Request) -> Response:
         """Which rules hold, in words, and what changed lately: nothing of who changed it, nor of the words they look for."""
         gate = self._gate
-        events = [one for one in gate.rule_deployment.revisions.events if one.event in IN_FORCE]
-        return _json(
+        events = [one for one in gate.rule_deployment.revisions.events if one.event in IN_FORCE][-NOTICES:]
+        changes = [
             {
-                "revision": gate.relay.rules.revision,
-                "rules": [
-                    {"rule": one.id, "say": one.say, "basis": one.basis}
-                    for one in gate.relay.rules.rules
-                    if one.mode == "enforce"
-                ],
-                "changes": [
-                    {
-                        "at": one.time,
-                        "revision": one.revision,
-                        "rules": [change for change in one.changes if change.startswith("rule ")],
-                    }
-                    for one in reversed(events[-NOTICES:])
-                ],
+                "at": one.time,
+                "revision": one.revision,
+                "rules": [change for change in one.changes if change.startswith("rule ")],
             }
-        )
+            for one in reversed(events)
+        ]
+        enforced = [one for one in gate.relay.rules.rules if one.mode == "enforce"]
+        rules = [{"rule": one.id, "say": one.say, "basis": one.basis} for one in enforced]
+        return _json({"revision": gate.relay.rules.revision, "rules": rules, "changes": changes})
 
     async def _refusals(self, request: Request) -> Response:
         """``?day=2026-11-11`` or ``?hour=2026-11-11 10:00``, ``skip``, ``limit``, ``lang``, ``format=csv``."""
@@ -181,9 +150,10 @@ def _not_in_the_calendar(moment: str) -> str:
 def _child(argv: list[str]) -> tuple[int, bytes, str]:
     """(exit code, what it said, what was wrong)."""
     command = [sys.executable, "-m", "proxy", "provider", *argv]
+    without_tokens = {name: value for name, value in os.environ.items() if not name.startswith("GATE106_TOKEN")}
     try:
         child = subprocess.Popen(  # noqa: S603 # our own program, arguments checked above
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_environment()
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=without_tokens
         )
         with child:
             os.setpriority(os.PRIO_PROCESS, child.pid, 19)
@@ -195,11 +165,6 @@ def _child(argv: list[str]) -> tuple[int, bytes, str]:
     except OSError as error:
         return 1, b"", str(error)
     return child.returncode, out, errors.decode("utf-8", "replace").strip().removeprefix("gate106: ")
-
-
-def _environment() -> dict[str, str]:
-    """This process's environment without tokens."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GATE106_TOKEN")}
 
 
 def _provider(request: Request) -> str:

@@ -23,22 +23,13 @@ from proxy.desk.suppression.operations import RefusalTerms, change_record, refus
 from proxy.journal.encoding import pack, unpack
 from proxy.journal.records import messages
 from proxy.journal.records.operator_actions import ExternalOptOut
-from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import OptOut
 from proxy.model.redact import as_json
 from proxy.model.roles import Asker
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.gate_interface import Gate
-from proxy.operations.parameters import (
-    NUMBER_CHARACTERS_MAX,
-    BadArgument,
-    Form,
-    Text,
-    object_of,
-    parameters_of,
-    read_row,
-    read_values,
-)
+from proxy.operations.http import body_of
+from proxy.operations.parameters import BadArgument, Form, Recipient, Text, object_of, parameters_of, read_row, read_values
 
 BODY_BYTES_MAX = 4 << 20
 OPTOUTS_MAX = 20_000
@@ -83,8 +74,7 @@ class OptOutIntake:
     async def take(self, request: Request) -> Response:
         """The endpoint."""
         try:
-            request_record: Mapping[str, Any] = await self._take(request)
-            return _answer(200, request_record)
+            return _answer(200, await self._take(request))
         except _RequestError as wrong:
             return _answer(wrong.status, {"error": str(wrong), "problems": list(wrong.problems)})
         except CommandRefused as refused:  # the journal is down: nothing was acknowledged, the same request may come again
@@ -97,7 +87,8 @@ class OptOutIntake:
             raise _RequestError(
                 400, f"the header Idempotency-Key must have 1 to {KEY_MAX} characters: the same for the same request"
             )
-        body = await _body(request)
+        too_large = f"the body is larger than {BODY_BYTES_MAX} bytes: split it (each with a key of its own)"
+        body = await body_of(request, BODY_BYTES_MAX, _RequestError(413, too_large))
         known, asked = _digest(f"{asker.name}\0{key}".encode()), _digest(body)
         channel, refusals = self._read(body)
         async with self._serial:
@@ -137,11 +128,9 @@ class OptOutIntake:
             try:
                 if "line" in row:  # a field of files alone
                     raise BadArgument(unknown("argument", "line", TERMS))
-                number = recipient_of(Text("", NUMBER_CHARACTERS_MAX).read(row.get("number")))
+                number = Recipient().read(row.get("number"))
                 terms = {name: one for name, one in row.items() if name != "number" and one is not None}
                 found.append((number, refusal_of(self._gate, read_row(RefusalTerms, {"source": SOURCE} | terms))))
-            except NotARecipient as fault:
-                problems.append(f"optouts[{place}]: number: {fault}")
             except ValueError as error:
                 problems.append(f"optouts[{place}]: number: {error}")
             except CommandRefused as refused:
@@ -149,15 +138,6 @@ class OptOutIntake:
         if problems:
             raise _RequestError(400, *problems[:PROBLEMS_MAX])
         return given["channel"], found
-
-
-async def _body(request: Request) -> bytes:
-    found = bytearray()
-    async for piece in request.stream():
-        found += piece
-        if len(found) > BODY_BYTES_MAX:
-            raise _RequestError(413, f"the body is larger than {BODY_BYTES_MAX} bytes: split it (each with a key of its own)")
-    return bytes(found)
 
 
 def _digest(data: bytes) -> bytes:
