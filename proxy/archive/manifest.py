@@ -135,9 +135,6 @@ class Manifest:
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise ManifestError(f"cannot be read ({error!r})") from None
 
-    def note_erased(self, was: str, now: str, signature: str) -> None:
-        self.erased.append((was, now, signature))
-
     def note_rules(self, rules: dict[str, Sequence[str]]) -> None:
         for revision, ids in rules.items():
             self.rules.pop(revision, None)

@@ -1,7 +1,7 @@
 """Writes rows as Parquet files sorted by person; merges files.
 
-In: rows, the keys; files. Out: files, not yet named by a manifest; any engine reads them (Parquet 2, zstd). Never: a number in the clear;
-more memory than the rows of a segment take, or ``MERGE_ROWS``.
+In: rows, the keys; files. Out: files, not yet named by a manifest; any engine reads them (Parquet 2, zstd); DuckDB for questions to them.
+Never: a number in the clear; more memory than the rows of a segment take, or ``MERGE_ROWS``; an extension that is fetched.
 
 A query about one person is cheap in half a year of files. A person's rows lie together, so the statistics of a group of ``GROUP_ROWS`` say
 which persons it spans, and a Bloom filter excludes nearly everybody else in that span.
@@ -9,7 +9,8 @@ which persons it spans, and a Bloom filter excludes nearly everybody else in tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ import duckdb
 import pyarrow as pa
 from pyarrow import parquet
 
-from proxy.archive.duckdb_engine import engine
 from proxy.archive.manifest import TableFile, digest_of
-from proxy.archive.person_rows import HashedPersons, PersonRow
+from proxy.archive.query import PersonRow
 from proxy.archive.secret_keys import SEALED_BYTES, ArchiveKeys
 from proxy.runtime import atomic_files
 
@@ -34,6 +34,10 @@ MERGE_ROWS = 250_000
 MERGE_MEMORY = "512MB"
 SPILL = ".spill"
 """Suffix of the folder for a merge's intermediate results; after a kill the next roll removes it."""
+QUESTION_MEMORY = "1GB"
+"""For a question; it holds some batches of rows and the newest that fit."""
+KNOWN_MAX = 1_000_000
+"""Persons whose hash is remembered for a table."""
 ORDER = ("person", "time_ms", "sequence", "place")
 ZSTD_LEVEL = 3  # its own default
 
@@ -72,22 +76,36 @@ _ROW_COLUMNS = SCHEMA.names[3:]
 assert list(PersonRow._fields[1:]) == _ROW_COLUMNS
 
 
+def engine(memory: str = QUESTION_MEMORY, spill: Path | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Opens an in-memory database. ``spill``: a folder for larger intermediate results, made when needed and removed with the connection;
+    without it they are an error."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "temp_directory": str(spill) if spill is not None else "",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if threads is not None:
+        config["threads"] = threads
+    return duckdb.connect(config=config)
+
+
 def batches(rows: Iterable[PersonRow], node: int, keys: ArchiveKeys) -> Iterator[pa.RecordBatch]:
     """Rows as columns, numbers hashed and sealed."""
-    named = HashedPersons(keys)
+    person = lru_cache(KNOWN_MAX)(keys.person)
     held: list[PersonRow] = []
     for row in rows:
         held.append(row)
         if len(held) >= BATCH_ROWS:
-            yield _batch(held, node, keys, named)
+            yield _batch(held, node, keys, person)
             held = []
     if held:
-        yield _batch(held, node, keys, named)
+        yield _batch(held, node, keys, person)
 
 
-def _batch(rows: Sequence[PersonRow], node: int, keys: ArchiveKeys, named: HashedPersons) -> pa.RecordBatch:
+def _batch(rows: Sequence[PersonRow], node: int, keys: ArchiveKeys, person: Callable[[int], int]) -> pa.RecordBatch:
     numbers, *columns = zip(*rows, strict=True)
-    arrays: list[Any] = [named.persons(numbers), keys.seal(numbers), [node] * len(rows), *columns]
+    arrays: list[Any] = [[*map(person, numbers)], keys.seal(numbers), [node] * len(rows), *columns]
     return pa.record_batch([pa.array(values, field.type) for values, field in zip(arrays, SCHEMA, strict=True)], schema=SCHEMA)
 
 
@@ -98,7 +116,7 @@ def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[T
         return ()
     ordered = table.sort_by([(name, "ascending") for name in ORDER])
     del table
-    return tuple(_files(path, folder, ordered.to_batches(max_chunksize=GROUP_ROWS)))
+    return rewritten(path, folder, ordered.to_batches(max_chunksize=GROUP_ROWS))
 
 
 def rewritten(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[TableFile, ...]:
@@ -128,14 +146,7 @@ def merge(path: Path, folder: Path, files: Sequence[TableFile]) -> tuple[TableFi
                     values = {"files": named, "least": least, "most": most}
                     yield from merging.sql(query, params=values).to_arrow_reader(GROUP_ROWS)
 
-        return tuple(_files(path, folder, pieces()))
-
-
-def ordered(
-    path: Path, folder: Path, database: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]
-) -> tuple[TableFile, ...]:
-    """What a query gives, in the table's columns and order, as files. OSError, duckdb.Error."""
-    return tuple(_files(path, folder, database.sql(query, params=values).to_arrow_reader(GROUP_ROWS)))
+        return rewritten(path, folder, pieces())
 
 
 def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterator[TableFile]:
@@ -144,7 +155,7 @@ def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterat
     place = path
     held: list[pa.RecordBatch] = []
     try:
-        for piece in _cut(pieces):
+        for piece in map(in_schema, filter(pa.RecordBatch.__len__, pieces)):
             first = piece.column(0)[0].as_py()
             if writer is not None and rows >= FILE_ROWS_MAX and first != most:
                 yield _closed(writer, place, folder, held, rows, least, most)
@@ -166,17 +177,10 @@ def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterat
             writer.close()
 
 
-def _cut(pieces: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Batches that are not empty, in the schema of ours (an engine may give other spellings of the same types)."""
-    for piece in pieces:
-        if piece.num_rows:
-            yield (
-                piece
-                if piece.schema.equals(SCHEMA)
-                else pa.RecordBatch.from_arrays(
-                    [column.cast(field.type) for column, field in zip(piece.columns, SCHEMA, strict=True)], schema=SCHEMA
-                )
-            )
+def in_schema(piece: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch in the schema of ours (an engine may give other spellings of the same types)."""
+    columns = [column.cast(field.type) for column, field in zip(piece.columns, SCHEMA, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 
 
 def _written(writer: parquet.ParquetWriter, held: list[pa.RecordBatch], *, everything: bool) -> list[pa.RecordBatch]:

@@ -17,8 +17,7 @@ import pyarrow as pa
 
 from proxy.archive import parquet
 from proxy.archive.manifest import Manifest, journal_folder, load, node_folders
-from proxy.archive.person_rows import PersonRow
-from proxy.archive.query import Query
+from proxy.archive.query import PersonRow, Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.segment_index import SegmentIndex
 from proxy.archive.unrolled_records import UnrolledTail, tail

@@ -23,7 +23,7 @@ from pyarrow import parquet
 
 from proxy.archive import signed_heads, table_filters
 from proxy.archive.manifest import Manifest, TableFile, journal_folder, load
-from proxy.archive.parquet import SCHEMA, rewritten
+from proxy.archive.parquet import SCHEMA, in_schema, rewritten
 from proxy.archive.rolling import exclusive_roller, remove_leftovers
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.config import Hold
@@ -181,8 +181,8 @@ def _table(folder: Path, manifest: Manifest, place: int, keys: ArchiveKeys, whos
     table = manifest.tables[place]
     files, old, changed = list[TableFile](), list[TableFile](), 0
     for file in table.files:
-        count = _concerned(folder / file.name, whose) if whose.may_be_in(file) else 0
-        if count:
+        masks = (_mask(batch, whose) for batch in _batches(folder / file.name)) if whose.may_be_in(file) else ()
+        if count := sum(pc.sum(mask).as_py() or 0 for mask in masks):
             files += rewritten(_beside(folder / file.name), folder, _without(folder / file.name, whose))
             old.append(file)
             changed += count
@@ -193,7 +193,7 @@ def _table(folder: Path, manifest: Manifest, place: int, keys: ArchiveKeys, whos
     manifest.tables[place] = table._replace(files=tuple(files))
     table_filters.make(folder, manifest)
     if table.whole_day:
-        manifest.note_erased(*signed_heads.erasure_entry(keys, table, manifest.tables[place]))
+        manifest.erased.append(signed_heads.erasure_entry(keys, table, manifest.tables[place]))
     manifest.write(folder)
     for file in old:
         atomic_files.remove_file(folder / file.name)
@@ -225,10 +225,6 @@ def _refusal(batch: pa.RecordBatch) -> pa.Array:
     return pc.is_in(batch.column("kind"), value_set=pa.array(REFUSALS))
 
 
-def _concerned(path: Path, whose: _RowFilter) -> int:
-    return sum(pc.sum(_mask(batch, whose)).as_py() or 0 for batch in _batches(path))
-
-
 def _without(path: Path, whose: _RowFilter) -> Iterator[pa.RecordBatch]:
     """All rows but the person's; of those of what they refused the hash stays."""
     for batch in _batches(path):
@@ -246,7 +242,4 @@ def _without(path: Path, whose: _RowFilter) -> Iterator[pa.RecordBatch]:
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=SCHEMA.names):
-            yield pa.RecordBatch.from_arrays(
-                [column.cast(field.type) for column, field in zip(batch.columns, SCHEMA, strict=True)], schema=SCHEMA
-            )
+        yield from map(in_schema, file.iter_batches(columns=SCHEMA.names))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.archive.coverage import determine_coverage
-from proxy.archive.duckdb_engine import engine
+from proxy.archive.parquet import engine
 from proxy.archive.pending_segments import LocalJournal, gather_sources
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys

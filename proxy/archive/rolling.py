@@ -24,7 +24,7 @@ from proxy.archive import continuity, parquet, signed_heads, table_filters
 from proxy.archive.columns import RowReader
 from proxy.archive.manifest import NAME, Manifest, RemovedTables, TableEntry, journal_folder, load
 from proxy.archive.parquet import SPILL
-from proxy.archive.person_rows import PersonRow
+from proxy.archive.query import PersonRow
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.signed_heads import Head
 from proxy.journal import retention

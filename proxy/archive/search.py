@@ -21,7 +21,7 @@ import duckdb
 
 from proxy.archive import otp_texts, parquet, table_filters
 from proxy.archive.coverage import CandidateFile, CoverageReport, determine_coverage, retry_if_changed
-from proxy.archive.duckdb_engine import engine
+from proxy.archive.parquet import engine
 from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import LATER_S, LIMIT_MAX, Query
 from proxy.archive.secret_keys import ArchiveKeys
@@ -113,7 +113,7 @@ def find(
 def _found(sources: ArchiveSources, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool) -> SearchResult:
     coverage = determine_coverage(sources, question)
     with engine() as database:
-        run = _SearchRun(database, coverage.files, question, _UnrolledRows(sources, keys), thorough=thorough)
+        run = _SearchRun(database, coverage.files, question, sources, keys, thorough=thorough)
         fits, others = run.for_person(keys.person(question.to)) if question.to else run.for_anybody()
     if run.cut:
         note = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
@@ -129,25 +129,6 @@ def _found(sources: ArchiveSources, keys: ArchiveKeys, question: Query, now: flo
 Rows = list[dict[str, Any]]
 
 
-class _UnrolledRows:
-    """Records in no table yet, as if they were one."""
-
-    def __init__(self, sources: ArchiveSources, keys: ArchiveKeys) -> None:
-        self.home = sources.home
-        self._stock, self._keys = sources, keys
-
-    def table(self) -> Any:
-        return self._stock.table(self._keys)
-
-    def with_more_about(self, shown: Rows) -> Any:
-        """Adds records after the shown messages, and before them for parts of long ones."""
-        oldest = shown[-1]["time_ms"]
-        since = {row["person"]: oldest for row in shown} | {
-            row["person"]: oldest - PARTS_MS for row in shown if row["parts"] > 1
-        }
-        return self._stock.table(self._keys, lambda tail: tail.rows if tail.about is None else [*tail.rows, *tail.about(since)])
-
-
 class _SearchRun:
     """One question to the engine. Each answer: the submits that fit, the newest first, and all else there is about these persons, in
     the same time and while something can still become of a message."""
@@ -157,12 +138,13 @@ class _SearchRun:
         database: duckdb.DuckDBPyConnection,
         files: Sequence[CandidateFile],
         question: Query,
-        rests: _UnrolledRows,
+        sources: ArchiveSources,
+        keys: ArchiveKeys,
         *,
         thorough: bool,
     ) -> None:
-        self._engine, self._files, self._question, self._rests = database, files, question, rests
-        self._engine.register("tail", rests.table())
+        self._engine, self._files, self._question, self._sources, self._keys = database, files, question, sources, keys
+        self._engine.register("tail", sources.table(keys))
         self._thorough = thorough
         self.passed_over = 0
         self.cut = False
@@ -220,10 +202,19 @@ class _SearchRun:
             return fits, []
         begin, later = shown[-1]["time_ms"] - PARTS_MS, shown[0]["time_ms"] + int(LATER_S * 1000)
         files = [one.path for one in self._files if any(_may_concern(one, row) for row in shown)]
-        self._engine.register("tail", self._rests.with_more_about(shown))
+        self._read_more_about(shown)
         where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
         rows = self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX + 1)
         return fits, rows if len(rows) <= PERSON_ROWS_MAX else self._became(files, shown)
+
+    def _read_more_about(self, shown: Rows) -> None:
+        """Adds records in no table: those after the shown messages, and before them for parts of long ones."""
+        oldest = shown[-1]["time_ms"]
+        since = {row["person"]: oldest for row in shown} | {
+            row["person"]: oldest - PARTS_MS for row in shown if row["parts"] > 1
+        }
+        table = self._sources.table(self._keys, lambda tail: [*tail.rows, *tail.about(since)] if tail.about else tail.rows)
+        self._engine.register("tail", table)
 
     def _candidate_files(self, words: Sequence[bytes]) -> Iterator[CandidateFile]:
         """Files that may hold all these words, the newest first."""
@@ -250,7 +241,7 @@ class _SearchRun:
         names = [column[0] for column in result.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
         for row in rows:
-            row["home"] = Path(row["filename"]).parts[-3] if row["filename"] else self._rests.home(row["node"])
+            row["home"] = Path(row["filename"]).parts[-3] if row["filename"] else self._sources.home(row["node"])
         return rows
 
 

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from proxy.archive.manifest import node_folders
 from proxy.model.pseudonym import Pseudonymizer
+from proxy.runtime.atomic_files import sync_folder
 
 PERSON, NUMBER, HEAD, PUBLIC = "person.key", "number.key", "head.key", "head.pub"
 KEY_BYTES = 32
@@ -138,8 +139,4 @@ def _made(folder: Path) -> None:
         finally:
             os.close(file)
     half.rename(folder)
-    parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    sync_folder(folder.parent)

@@ -24,8 +24,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from proxy.archive.person_rows import PersonRow
-from proxy.archive.query import Query
+from proxy.archive.query import PersonRow, Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.unrolled_records import NO_TAIL, UnrolledTail, relevant_records
 from proxy.journal.disk import OsDisk
@@ -179,14 +178,8 @@ class SegmentIndex:
     def _to_its_end(self, one: IndexedSegment, until: float | None) -> bool:
         size = PIECE_BYTES
         while True:
-            data = self.disk.read(one.name, size, one.end)
-            went = one.end
-            try:
-                for group in groups(one.head + data, _from(one.header, one.last + 1, one.chain), self.disk.ring):
-                    self._keep(one, group, went - HEADER_BYTES)
-            except SegmentFault as fault:
-                if as_journal_error(one.name, fault, self.disk.ring) is not None:
-                    raise
+            data, went = self.disk.read(one.name, size, one.end), one.end
+            self._read_groups(one, data)
             if one.end > went:
                 one.closing = data[one.end - went - GROUP_BYTES : one.end - went]
                 size = PIECE_BYTES
@@ -196,6 +189,16 @@ class SegmentIndex:
                 size *= 2  # a group that is larger
             if until is not None and time.monotonic() >= until:
                 return False
+
+    def _read_groups(self, one: IndexedSegment, data: bytes) -> None:
+        """Keeps the whole groups in ``data``, which stands where reading stopped."""
+        shift = one.end - HEADER_BYTES
+        try:
+            for group in groups(one.head + data, _from(one.header, one.last + 1, one.chain), self.disk.ring):
+                self._keep(one, group, shift)
+        except SegmentFault as fault:
+            if as_journal_error(one.name, fault, self.disk.ring) is not None:
+                raise
 
     def _keep(self, one: IndexedSegment, group: CommitGroup, shift: int) -> None:
         one.safe = max(one.safe, group.synced)

@@ -57,7 +57,8 @@ def sign(
             continue
         head = json.dumps(_said(folder, archive, manifest, table), sort_keys=True, separators=(",", ":"))
         signature = keys.sign(head.encode()).hex()
-        atomic_files.write_file(path, _line(head, signature, keys.public.hex()).encode() + b"\n")
+        line = json.dumps({"said": head, "signature": signature, "public": keys.public.hex()}, separators=(",", ":"))
+        atomic_files.write_file(path, line.encode() + b"\n")
         made.append(_read(path))
         tell(made[-1])
     _newest(folder)  # the next day would have to name it
@@ -145,10 +146,6 @@ def _verified_head(path: Path) -> Head:
             f"{path}: this head is damaged ({error}), and no later day is signed: bring it back from a backup; where there is none, "
             "move it away, and `gate106 journal roll` signs that day anew"
         ) from None
-
-
-def _line(head: str, signature: str, public: str) -> str:
-    return json.dumps({"said": head, "signature": signature, "public": public}, separators=(",", ":"))
 
 
 def _read(path: Path) -> Head:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from proxy.archive.complaint_matching import alike
 from proxy.archive.coverage import CoverageReport, determine_coverage, retry_if_changed
-from proxy.archive.duckdb_engine import engine
+from proxy.archive.parquet import engine
 from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys

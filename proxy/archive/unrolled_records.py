@@ -11,8 +11,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from proxy.archive.person_rows import PersonRow
-from proxy.archive.query import Query
+from proxy.archive.query import PersonRow, Query
 from proxy.journal.disk import Disk
 from proxy.journal.records import messages, unreadable_submits
 from proxy.journal.scan import JournalDamaged, Scan

@@ -21,10 +21,9 @@ from proxy.archive import signed_heads, table_filters
 from proxy.archive.columns import RowReader
 from proxy.archive.continuity import continuity_faults
 from proxy.archive.coverage import fault_of, faults_of
-from proxy.archive.duckdb_engine import engine
 from proxy.archive.manifest import Manifest, ManifestError, TableEntry, TableFile, digest_of, is_unchanged, load, node_folders
-from proxy.archive.parquet import SCHEMA
-from proxy.archive.person_rows import PersonRow
+from proxy.archive.parquet import SCHEMA, engine
+from proxy.archive.query import PersonRow
 from proxy.archive.rolling import waited_for_roller
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.disk import Disk
@@ -63,21 +62,10 @@ def altered(files: Iterable[tuple[Path, TableFile]], seen: Callable[[TableFile],
 
 
 def verify_tables(
-    archive: Path,
-    disk: Disk | None,
-    identity: str,
-    keys: ArchiveKeys | None,
-    seen: Callable[[TableFile], None] = lambda _: None,
-) -> list[VerifiedNode]:
-    """Verifies all nodes' tables. ``disk``, ``identity``: an available journal, compared with its tables. ``keys``: without them a
-    difference in a person's hash alone cannot be located. Raises OSError."""
-    return verify_all_tables(archive, {identity: disk} if disk is not None else {}, keys, seen)
-
-
-def verify_all_tables(
     archive: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None, seen: Callable[[TableFile], None] = lambda _: None
 ) -> list[VerifiedNode]:
-    """Like ``verify_tables`` with several available journals, by identity."""
+    """Verifies all nodes' tables. ``journals``: those available, by identity, compared with their tables. ``keys``: without them a difference
+    in a person's hash alone cannot be located. Raises OSError."""
     return [_settled(folder, journals, keys, seen) for folder in node_folders(archive)]
 
 
@@ -123,7 +111,8 @@ def _node(
     files = list(manifest.files())
     first = manifest.tables[0].first if manifest.tables else 0
     counted = {name for file in files for name in (file.name, str(table_filters.path_of(Path(file.name))))}
-    strangers = _strangers(folder, counted)
+    found = (path for path in folder.rglob("*") if path.name.endswith((".parquet", table_filters.SUFFIX, atomic_files.HALF)))
+    strangers = tuple(sorted(str(path) for path in found if str(path.relative_to(folder)) not in counted))
     return VerifiedNode(
         manifest.node, len(manifest.tables), len(files), sum(file.rows for file in files), first, manifest.last, tuple(faults), strangers
     )  # fmt: skip
@@ -138,11 +127,6 @@ def _wrong(folder: Path, table: TableEntry, seen: Callable[[TableFile], None]) -
         if altered([(path, file)], seen):
             return f"{path} is not as it was written"
     return ""
-
-
-def _strangers(folder: Path, named: set[str]) -> tuple[str, ...]:
-    found = (path for path in folder.rglob("*") if path.name.endswith((".parquet", table_filters.SUFFIX, atomic_files.HALF)))
-    return tuple(sorted(str(path) for path in found if str(path.relative_to(folder)) not in named))
 
 
 # -- against the segments

@@ -15,7 +15,7 @@ import pytest
 from proxy.archive import parquet as tables
 from proxy.archive import rolling
 from proxy.archive.manifest import TableFile, load
-from proxy.archive.person_rows import PersonRow
+from proxy.archive.query import PersonRow
 from proxy.config import Retention
 from proxy.journal import retention
 from proxy.journal.disk import OsDisk

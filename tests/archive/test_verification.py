@@ -22,9 +22,8 @@ from tests.journal.memory_disk import MemoryDisk
 
 
 def faults(harness: Harness, shelf: Shelf, *, keys: bool = True, journal: bool = True) -> list[str]:
-    proved = verification.verify_tables(
-        shelf.folder, harness.disk if journal else None, harness.disk.identity(), shelf.keys if keys else None
-    )
+    journals = {harness.disk.identity(): harness.disk} if journal else {}
+    proved = verification.verify_tables(shelf.folder, journals, shelf.keys if keys else None)
     return [fault for one in proved for fault in one.faults]
 
 
@@ -56,7 +55,7 @@ def with_new_manifest(shelf: Shelf) -> None:
 def test_what_nobody_touched_is_as_it_was_written(harness: Harness, shelf: Shelf) -> None:
     nights(harness)
     done = shelf.roll(harness.disk, harness.now)
-    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys)
+    (proved,) = verification.verify_tables(shelf.folder, {harness.disk.identity(): harness.disk}, shelf.keys)
     assert (proved.first, proved.last, proved.rows, proved.faults, proved.strangers) == (1, done.last, done.rows, (), ())
 
 
@@ -71,7 +70,7 @@ def test_tables_that_the_gate_merges_while_they_are_proved_are_no_fault(harness:
     def merge(_: TableFile) -> None:
         rolled.append(shelf.roll(harness.disk, harness.now).days)
 
-    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys, merge)
+    (proved,) = verification.verify_tables(shelf.folder, {harness.disk.identity(): harness.disk}, shelf.keys, merge)
     assert rolled[0] == 1
     assert (proved.faults, proved.strangers, proved.tables) == ((), (), len(shelf.manifest().tables))
 
@@ -88,7 +87,7 @@ def test_what_is_altered_is_told_however_often_tables_become_others_meanwhile(ha
         looked = kept.removed_to = looked + 1
         kept.write(folder)
 
-    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys, changes)
+    (proved,) = verification.verify_tables(shelf.folder, {harness.disk.identity(): harness.disk}, shelf.keys, changes)
     assert [fault for fault in proved.faults if fault.endswith("record 2 was removed")]
     assert looked <= verification.TRIES * proved.files
 
@@ -298,7 +297,7 @@ def test_a_file_that_no_manifest_names_is_said_to_count_for_nothing(harness: Har
     shelf.roll(harness.disk, harness.now)
     stranger = shelf.folder / "node-0" / "hours" / "x.parquet"
     stranger.write_bytes(b"PAR1")
-    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys)
+    (proved,) = verification.verify_tables(shelf.folder, {harness.disk.identity(): harness.disk}, shelf.keys)
     assert (proved.faults, proved.strangers) == ((), (str(stranger),))
 
 

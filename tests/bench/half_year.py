@@ -215,9 +215,8 @@ def _table(
         },
     )  # fmt: skip
     path = folder / ("days" if whole else "hours") / (f"{day}-{first:020d}.parquet" if whole else f"{first:020d}.parquet")
-    files = parquet.ordered(
-        path, folder, engine, _ROWS, {"node": kept.node, "first": first, "count": count, "providers": PROVIDERS}
-    )
+    values = {"node": kept.node, "first": first, "count": count, "providers": PROVIDERS}
+    files = parquet.rewritten(path, folder, engine.sql(_ROWS, params=values).to_arrow_reader(parquet.GROUP_ROWS))
     chain = blake2b(f"{kept.node} {first}".encode(), digest_size=32).hexdigest()
     kept.tables.append(
         TableEntry(first, first + 3 * count - 1, *span, kept.chain or "00" * 32, chain, 24 if whole else 1, day, whole, files)

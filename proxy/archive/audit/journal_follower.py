@@ -11,7 +11,6 @@ it.
 from __future__ import annotations
 
 import sys
-import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from operator import itemgetter
 from struct import Struct
 from zlib import crc32
 
-from proxy.archive.segment_index import PIECE_BYTES, IndexedSegment, SegmentIndex, Stretch
+from proxy.archive.segment_index import IndexedSegment, SegmentIndex, Stretch
 from proxy.journal.disk import OsDisk
 from proxy.journal.encoding import unpack
 from proxy.journal.records import answers, delivers, messages
@@ -75,22 +74,11 @@ class FollowedJournal(SegmentIndex):
     def _part(self, number: int) -> int:
         return number & _LOW
 
-    def _to_its_end(self, one: IndexedSegment, until: float | None) -> bool:
+    def _read_groups(self, one: IndexedSegment, data: bytes) -> None:
         if one.header.sealed or one.header.redacted:
-            return super()._to_its_end(one, until)
-        size = PIECE_BYTES
-        while True:
-            data, went = self.disk.read(one.name, size, one.end), one.end
-            self._heads(one, data, went)
-            if one.end > went:
-                one.closing = data[one.end - went - GROUP_BYTES : one.end - went]
-                size = PIECE_BYTES
-            elif len(data) < size or not data.strip(b"\0"):
-                return True
-            else:
-                size *= 2
-            if until is not None and time.monotonic() >= until:
-                return False
+            super()._read_groups(one, data)
+        else:
+            self._heads(one, data, one.end)
 
     def _heads(self, one: IndexedSegment, data: bytes, base: int) -> None:
         """The whole groups in ``data``, which stands at ``base`` of the segment."""

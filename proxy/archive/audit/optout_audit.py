@@ -195,12 +195,14 @@ class Audit:
         """Reads what a person claims by now; forgets who claims nothing."""
         history = self._history(person)
         if history is not None:
-            standing = tuple(history.findings().standing)
-            if standing:
-                self._claimants[person] = standing
-            else:
-                self._claimants.pop(person, None)
+            self._remember(person, history.findings().standing)
         return person in self._claimants
+
+    def _remember(self, person: int, standing: Sequence[Claim]) -> None:
+        if standing:
+            self._claimants[person] = tuple(standing)
+        else:
+            self._claimants.pop(person, None)
 
     def _settled(
         self, due: tuple[float, int, tuple[int, int]], waiting_for: Collection[tuple[int, int]], *, at_once: bool
@@ -218,10 +220,7 @@ class Audit:
         ):
             self._due.append(due)
             return []
-        if found.standing:
-            self._claimants[person] = tuple(found.standing)
-        else:
-            self._claimants.pop(person, None)
+        self._remember(person, found.standing)
         return [Finding(person, one) for one in found.against if self._is_new(one)]
 
     def _is_new(self, one: Violation) -> bool:

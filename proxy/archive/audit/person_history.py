@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 
 from proxy.archive.audit import independent_reader
 from proxy.archive.audit.optout_scope import Claim, ClaimsEnded, Findings, Key, Outgoing, SeenReply, digits_of, findings
@@ -45,10 +45,6 @@ class PersonHistory:
         self._doubts: dict[int, tuple[str, float]] = {}  # number of a doubtful reply → its port, its time
         self._standing: dict[int, str] = {}  # row of a standing "no" → its words
         self._sent: OrderedDict[tuple[int, int], Outgoing] = OrderedDict()  # by journal and entry
-
-    def take_all(self, journal: int, records: Iterable[JournalRecord]) -> None:
-        for record in records:
-            self.take(journal, record)
 
     def take(self, journal: int, record: JournalRecord) -> None:
         """A record that is not about this person costs a comparison."""
