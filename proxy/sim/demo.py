@@ -33,8 +33,7 @@ from rich.console import Console
 from smpplib import exceptions
 
 from proxy.sim import demo_summary, measure
-from proxy.sim.console_accounts import DemoAccounts
-from proxy.sim.gate_process import CHINA, KEY, CarrierSide, GateFailed, GateUnderTest, copy_rules, write_settings
+from proxy.sim.gate_process import CHINA, KEY, CarrierSide, DemoAccounts, GateFailed, GateUnderTest, copy_rules, write_settings
 from proxy.sim.journal_summary import read_journal
 from proxy.sim.live_table import Screen
 from proxy.sim.ports import free_port

@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.error
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ from zoneinfo import ZoneInfo
 
 from proxy.journal.sealing import make_key_file
 from proxy.model.message import Category
+from proxy.operations.http_auth import hash_token, new_token
 from proxy.runtime.shipped_files import shipped
 from proxy.sim import measure
-from proxy.sim.console_accounts import DemoAccounts
 from proxy.sim.ports import free_port
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -43,6 +43,44 @@ SIGNATURES = (
 """Registered for the simulated bank alone; and one that is not in force any more. No simulated text carries them by chance."""
 QUIET_AFTER_H, QUIET_H = 3, 11
 """Quiet hours begin this many hours after now and last as long as the shipped 21:00 to 08:00."""
+
+
+ROLES = {"li": ("officer",), "wang": ("approver",), "zhao": ("auditor",), "admin": ("admin",)}
+"""Made-up people: the first enters, the second agrees, the third looks, the fourth may do anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccounts:
+    """The users of the demo's console, with tokens for one run."""
+
+    port: int
+    tokens: dict[str, str]
+    provider: str
+    """The company that may see its own page."""
+
+    @classmethod
+    def opened(cls, port: int, companies: Sequence[str]) -> DemoAccounts:
+        provider = companies[0]
+        return cls(port, {name: new_token() for name in (*ROLES, provider)}, provider)
+
+    def settings(self, providers: list[dict[str, Any]]) -> dict[str, Any]:
+        """Sections beside the others; the token of ``provider`` is put into its own."""
+        for one in providers:
+            if one["name"] == self.provider:
+                one["token"] = hash_token(self.tokens[self.provider])
+        people = [{"name": name, "token": hash_token(self.tokens[name]), "roles": list(roles)} for name, roles in ROLES.items()]
+        return {"console": {"listen": f"127.0.0.1:{self.port}"}, "people": people}
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def lines(self, everybody: bool) -> list[str]:
+        """How to get in: for the one who may do anything, or for all of them."""
+        if not everybody:
+            return [f"console: {self.address} as admin with {self.tokens['admin']}"]
+        known = {**{name: " and ".join(roles) for name, roles in ROLES.items()}, self.provider: "a provider: its own page"}
+        return [f"console: {self.address}", *(f"  {name:8} {self.tokens[name]}  {what}" for name, what in known.items())]
 
 
 class GateFailed(RuntimeError):
@@ -62,14 +100,8 @@ class SimulatedProvider:
     category: str = "marketing"
 
     def as_settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {
-            "name": self.name,
-            "system_id": self.name,
-            "password": self.password,
-            "ports": list(self.ports),
-        }
-        settings |= {"allow_ips": ["127.0.0.0/8"], "binds": self.binds, "window": self.window, "category": self.category}
-        return settings | ({"tps": self.tps} if self.tps else {})
+        settings = asdict(self) | {"system_id": self.name, "ports": list(self.ports), "allow_ips": ["127.0.0.0/8"]}
+        return {key: value for key, value in settings.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +117,19 @@ class CarrierSide:
     more: dict[str, Any] = field(default_factory=dict)
 
     def as_settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {"name": self.name, "code": self.code, "host": "127.0.0.1", "port": self.port}
-        settings |= {"system_id": "gate106", "password": "secret", "bind": "transceiver"}
-        return settings | {"links": self.links, "window": self.window, "tps": self.tps} | self.more
+        settings: dict[str, Any] = {name: value for name, value in asdict(self).items() if name != "more"}
+        settings |= {"host": "127.0.0.1", "system_id": "gate106", "password": "secret", "bind": "transceiver"}
+        return settings | self.more
 
 
 CODE = Path(__file__).parents[2]
 """The tree this is of."""
+
+
+def conditions() -> dict[str, Any]:
+    """What a reader must know of a measurement that begins now: when and where it was made, and of what."""
+    at = datetime.now(CHINA).isoformat(timespec="seconds")
+    return {"at": at, "commit": measure.commit(CODE), "machine": measure.machine(), "versions": measure.versions()}
 
 
 def environment(code: Path = CODE) -> dict[str, str]:

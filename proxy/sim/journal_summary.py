@@ -61,43 +61,26 @@ class JournalledAnswer(NamedTuple):
     at: float = 0.0
 
 
-class JournalledDeliver(NamedTuple):
-    """One deliver of the journal."""
-
-    kind: str
-    provider: str
-    number: int = 0  # the record's own
-
-
 class JournalledOptOut(NamedTuple):
     """One opt-out by reply."""
 
     recipient: int
     port: str
-    keyword: str
     place: int
-
-
-class OptOutConfirmation(NamedTuple):
-    """One confirmation of an opt-out: a message of the gate itself."""
-
-    recipient: int
-    port: str
-    text: str
-    at: float = 0.0
 
 
 @dataclass(slots=True)
 class JournalStory:
     verdicts: list[JournalledVerdict] = field(default_factory=list)
     answers: list[JournalledAnswer] = field(default_factory=list)
-    delivers: list[JournalledDeliver] = field(default_factory=list)
+    delivers: dict[int, str] = field(default_factory=dict)
+    """Number of a deliver's record → its provider."""
     delivered: set[int] = field(default_factory=set)
     """Numbers of delivers that their provider has acknowledged ..."""
     dropped: set[int] = field(default_factory=set)
     """... and of those that left the mailbox in another way."""
     optouts: list[JournalledOptOut] = field(default_factory=list)
-    confirmed: list[OptOutConfirmation] = field(default_factory=list)
+    confirmed: list[returned.ConfirmationSent] = field(default_factory=list)
     against_meant: list[tuple[str, int]] = field(default_factory=list)
     """Provider and person of marketing that went out after a reply had asked to stop it, by the audit of opt-outs."""
     widened: int = 0
@@ -106,7 +89,7 @@ class JournalStory:
 
     def opted_out(self, opt_out: returned.OptedOut, place: int) -> None:
         if self._one_reply.begins(opt_out):
-            self.optouts.append(JournalledOptOut(opt_out.recipient, opt_out.port, opt_out.keyword, place))
+            self.optouts.append(JournalledOptOut(opt_out.recipient, opt_out.port, place))
         else:
             self.widened += opt_out.opt_out.scope == "category"
 
@@ -161,8 +144,7 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
                     JournalledAnswer(answer.verdict_sequence, answer.effect, answer.status, message_id, answer.time)
                 )
         elif record.kind == messages.DELIVER:
-            deliver = unpack(returned.DeliverRecord, record.body)
-            story.delivers.append(JournalledDeliver(deliver.kind, deliver.provider, record.sequence))
+            story.delivers[record.sequence] = unpack(returned.DeliverRecord, record.body).provider
         elif record.kind == messages.DELIVERED:
             story.delivered.update(unpack(mailbox.Delivered, record.body).numbers)
         elif record.kind == messages.DROPPED:
@@ -170,8 +152,7 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
         elif record.kind == messages.OPTOUT:
             story.opted_out(unpack(returned.OptedOut, record.body), place)
         elif record.kind == messages.SAID:
-            own = unpack(returned.ConfirmationSent, record.body)
-            story.confirmed.append(OptOutConfirmation(own.recipient, own.port, own.text, own.time))
+            story.confirmed.append(unpack(returned.ConfirmationSent, record.body))
         elif record.kind == messages.RULES:
             loaded = unpack(gate_events.Rules, record.body)
             rules[loaded.revision[:16].rjust(16, "0")] = loaded.ids

@@ -27,6 +27,7 @@ SEQUENCES = 65_536
 BUCKET_S = 0.000_01
 BUCKETS = 200_000
 """Latencies from 0 to 2 s in steps of 10 µs; slower ones count in the last."""
+BOUND_S = 10.0
 TICK_S = 0.001
 """uvloop's timers have a resolution of 1 ms."""
 BEHIND_MIN, BEHIND_WINDOWS = 1000, 4
@@ -93,16 +94,14 @@ class Load:
         cards: Sequence[Card],
         people: Sequence[bytes],
         first: int = 0,
-        kind: str = "",
-        timeout_s: float = 10.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """One more bind, writing to ``people`` from place ``first`` on; raises ConnectionError when it is refused."""
         loop = asyncio.get_running_loop()
         line = LoadBind(self, cards, people, first)
         await loop.create_connection(lambda: line, host, port, ssl=tls)
-        line.write(pdus.bind(kind or ("transceiver" if self.receipts else "transmitter"), system_id, password))
-        await asyncio.wait_for(line.bound, timeout_s)
+        line.write(pdus.bind("transceiver" if self.receipts else "transmitter", system_id, password))
+        await asyncio.wait_for(line.bound, BOUND_S)
         self.lines.append(line)
 
     def go(self) -> None:

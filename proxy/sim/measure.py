@@ -21,18 +21,9 @@ from pathlib import Path
 from proxy.native import loader
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-_VERSIONS = (
-    "uvloop",
-    "smpplib",
-    "asyncio-throttle",
-    "prometheus-client",
-    "phone",
-    "pyroaring",
-    "ahocorasick_rs",
-    "google-re2",
-    "xxhash",
-)
+_VERSIONS = "uvloop smpplib asyncio-throttle prometheus-client phone pyroaring ahocorasick_rs google-re2 xxhash".split()
 HTTP_TIMEOUT_S = 5.0
+SYNCS = 50
 
 Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 """Values of /metrics by (name, sorted labels)."""
@@ -95,19 +86,19 @@ def memory_bytes(pid: int) -> int:
     return total
 
 
-def sync_s(folder: Path, times: int = 50) -> tuple[float, float]:
-    """(median, worst) seconds of an fdatasync after 4 KiB were written over blocks the file already has."""
+def sync_ms(folder: Path) -> dict[str, float]:
+    """Median and worst of an fdatasync after 4 KiB were written over blocks the file already has."""
     took = []
     with tempfile.TemporaryFile(dir=folder) as file:
         block = os.urandom(4096)
-        os.write(file.fileno(), block * times)
+        os.write(file.fileno(), block * SYNCS)
         os.fsync(file.fileno())
-        for place in range(times):
+        for place in range(SYNCS):
             os.pwrite(file.fileno(), block, place * len(block))
             before = time.perf_counter()
             os.fdatasync(file.fileno())
             took.append(time.perf_counter() - before)
-    return statistics.median(took), max(took)
+    return {"median": round(statistics.median(took) * 1e3, 3), "worst": round(max(took) * 1e3, 3)}
 
 
 def machine() -> dict[str, object]:

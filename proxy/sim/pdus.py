@@ -50,9 +50,9 @@ def pdu(command: int, status: int, sequence: int, body: bytes = b"") -> bytes:
     return HEADER.pack(16 + len(body), command, status, sequence) + body
 
 
-def head(source: str, ton: int = 0, npi: int = 1) -> bytes:
+def head(source: str) -> bytes:
     """service_type, source and the destination's type and plan: what stands before the destination_addr (§4.4.1)."""
-    return b"\0" + bytes((ton, npi)) + source.encode() + b"\0\1\1"
+    return b"\0\0\1" + source.encode() + b"\0\1\1"
 
 
 def tail(body: bytes, data_coding: int = UCS2, esm_class: int = 0, schedule: str = "", registered: int = 0) -> bytes:

@@ -90,9 +90,9 @@ def _confirmations(seen: Witnesses) -> tuple[list[Difference], Witnesses]:
     unsent = _counted(seen.metrics, "gate106_confirmations_total", "result")["unsent",]
     for one in seen.journal.confirmed:
         key = (one.recipient, one.port, one.text)
-        if noted[key] > received[key] and (unsent or _away(seen.carrier, one.at)):
+        if noted[key] > received[key] and (unsent or _away(seen.carrier, one.time)):
             noted[key] -= 1
-            unsent -= not _away(seen.carrier, one.at)
+            unsent -= not _away(seen.carrier, one.time)
     found = _compare("confirmations (person, port, text)", "journal", noted, "carrier", received)
     asking = sum(1 for line in own if line.sms.registered)
     found += _compare("confirmations that ask for a receipt", "carrier", Counter(all=asking), "none", Counter())
@@ -231,16 +231,18 @@ def _delivers(
     )
     found = _compare("delivers (provider, person, text)", "carrier", sent, "providers", got)
     tried = Counter(owner(one.destination, ports) for one in carrier.delivers)
-    found += _compare("delivers by provider", "carrier", tried, "journal", Counter(one.provider for one in journal.delivers))
+    found += _compare("delivers by provider", "carrier", tried, "journal", Counter(journal.delivers.values()))
     counted: Counter[str] = Counter()
     for (provider, _), count in _counted(metrics, "gate106_delivers_total", "provider", "kind").items():
         counted["" if provider == "unowned" else provider] += count
     found += _compare("delivers by provider", "carrier", tried, "/metrics", counted)
     taken = Counter({name: len(log.got) for name, log in providers.items()})
-    noted = Counter(one.provider for one in journal.delivers if one.number in journal.delivered)
+    noted = Counter(provider for number, provider in journal.delivers.items() if number in journal.delivered)
     found += _compare("delivers acknowledged by provider", "providers", taken, "journal", noted)
     waiting = Counter(
-        one.provider or "unowned" for one in journal.delivers if one.number not in journal.delivered | journal.dropped
+        provider or "unowned"
+        for number, provider in journal.delivers.items()
+        if number not in journal.delivered | journal.dropped
     )
     held = Counter(
         {name: count for (name,), count in _counted(metrics, "gate106_mailbox_messages", "provider").items() if count}

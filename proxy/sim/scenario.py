@@ -74,25 +74,8 @@ EXPECTED: dict[str, str] = {
     "no-route": "the carrier's links are cut",
     "draining": "still sending after SIGTERM",
 }
-"""Reasons the demo must show, and how each comes about: all that a shipped rule enforces and all the gate's own, but ..."""
-
-NOT_STAGED: dict[str, str] = {
-    "complaint": "needs somebody at the desk who notes a complaint: rules/suppression.yaml tests it",
-    "journal-down": "needs a disk that is full or read-only: tests/crash fills one",
-    "not-replaceable": "the simulated providers replace nothing: tests/relay/test_commands.py does",
-    "store-down": "the embedded store is memory: it cannot be away, and so it never says so",
-    "store-conflict": "needs a second gate that writes the same person's record: the embedded store has one writer",
-    "outcome-unknown": "needs a carrier that is silent for ten minutes: tests/relay/test_admission.py has one",
-    "too-long": "needs a text of 21 parts: tests/relay/multipart/test_handler.py sends one",
-    "part-early": "the demo's clients send first parts first: tests/relay/multipart/test_torn.py does not, here and below",
-    "first-part-missing": "the same, three times",
-    "part-again": "a client that sends a part twice",
-    "part-differs": "a client that sends another text under the number of a part",
-    "message-torn": "a client that takes the reference of a message that never became whole",
-    "parts-full": "needs thousands of messages in part",
-    "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
-}
-"""... these, which need a fault of the gate itself or another command."""
+"""Reasons the demo must show, and how each comes about: all that a shipped rule enforces and all the gate's own, but those that need a fault of
+the gate itself or another command (tests/sim/test_scenario.py)."""
 
 SHADOWS: dict[str, str] = {
     WATCHED: "advertisements to 广东",

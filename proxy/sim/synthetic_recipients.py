@@ -37,14 +37,6 @@ def segments() -> Mapping[str, Sequence[int]]:
     return found
 
 
-def endless_numbers(rng: random.Random) -> Iterator[int]:
-    """Numbers without end, provinces as often as they have segments. One may come twice, as in any campaign."""
-    known = [segment for province in PROVINCES for segment in segments()[province]]
-    most = len(known) - 1
-    while True:
-        yield known[rng.randint(0, most)] * 10_000 + rng.randint(0, 9_999)
-
-
 def number_in(rng: random.Random, province: str) -> int:
     """One number of a province (or "unknown")."""
     return rng.choice(segments()[province]) * 10_000 + rng.randint(0, 9_999)

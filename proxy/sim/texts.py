@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from proxy.model.message import Category
-from proxy.sim import pdus
 
 HOLE = "{}"
 """Where a template is varied."""
@@ -212,14 +211,3 @@ def parts(text: str, reference: int) -> list[bytes]:
         chunk += octets
     chunks.append(chunk)
     return [bytes((5, 0, 3, reference, len(chunks), place)) + chunk for place, chunk in enumerate(chunks, 1)]
-
-
-def submits(
-    source: str, destination: str, text: str, *, reference: int = 0, schedule: str = "", registered: int = 0
-) -> list[bytes]:
-    """The submit_sm PDUs of one text in UCS-2: one, or one for each part."""
-    make = partial(pdus.submit_sm, source, destination, schedule=schedule, registered=registered)
-    body = text.encode("utf-16-be")
-    if len(body) <= 2 * SINGLE_LETTERS:
-        return [make(body)]
-    return [make(part, esm_class=pdus.UDHI) for part in parts(text, reference)]

@@ -17,8 +17,9 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pyroaring import BitMap
 
@@ -53,16 +54,18 @@ def fill(
     """Writes checkpoint and journal. Raises BenchFailed. ``messages``: every recipient has three. ``lived_in``: with lists, opt-outs and an erased
     person."""
     given = {"state": str(state), "journal": str(journal), "people": count, "refused": refused}
-    given |= {"messages": messages, "lived_in": lived_in}
-    made = subprocess.run(  # our own interpreter and module
-        [sys.executable, "-m", "tests.bench.filled_store", json.dumps(given)],
-        env=gate_process.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
+    run_module(
+        "tests.bench.filled_store", given | {"messages": messages, "lived_in": lived_in}, "the store could not be filled"
     )
+
+
+def run_module(module: str, asked: Mapping[str, Any], failed: str) -> str:
+    """What one of our own modules prints, in a process of its own. Raises BenchFailed with ``failed`` and its last words."""
+    command = [sys.executable, "-m", module, json.dumps(asked)]
+    made = subprocess.run(command, env=gate_process.environment(), capture_output=True, text=True, check=False)
     if made.returncode:
-        raise BenchFailed(f"the store could not be filled: {made.stderr.strip().splitlines()[-1:]}")
+        raise BenchFailed(f"{failed}: {made.stderr.strip().splitlines()[-1:]}")
+    return made.stdout
 
 
 def write(state: Path, journal: Path, numbers: Sequence[int], *, messages: bool = True, lived_in: bool = False) -> None:

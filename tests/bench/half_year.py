@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -31,9 +30,10 @@ from proxy.archive import manifest, parquet, signed_heads, table_filters
 from proxy.archive.manifest import Manifest, TableEntry
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.sim import texts
+from proxy.sim.bench.gate_process import ended_children_cpu_s
+from proxy.sim.gate_process import CHINA
 from proxy.sim.measure import machine
 
-CHINA = timezone(timedelta(hours=8))
 FIRST_NUMBER = 13_800_000_000
 LAST_DAY = datetime(2026, 11, 25, tzinfo=CHINA)
 ROWS_A_MESSAGE = 2.8
@@ -265,21 +265,16 @@ def ask(folder: Path, size: JournalSize, seed: int = 106) -> list[TimedQuestion]
         asked = TimedQuestion(what)
         for _ in range(TRIES):
             forget(folder / "archive")
-            began, before = time.monotonic(), _children_s()
+            began, before = time.monotonic(), ended_children_cpu_s()
             command = [sys.executable, "-m", "proxy", "find", *words(), "--config", str(folder / "gate106.yaml"), "--json"]
             done = subprocess.run(command, capture_output=True, check=False)  # our own program
             asked.seconds.append(time.monotonic() - began)
-            asked.cpu.append(_children_s() - before)
+            asked.cpu.append(ended_children_cpu_s() - before)
             if done.returncode == 2:
                 raise OSError(done.stderr.decode().strip())
             asked.found += done.stdout.count(b'"text": "\xe3\x80\x90')
         found.append(asked)
     return found
-
-
-def _children_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _questions(size: JournalSize, rng: random.Random) -> list[tuple[str, Callable[[], list[str]]]]:

@@ -29,7 +29,7 @@ import uvloop
 
 from proxy.model.message import Category
 from proxy.sim import measure
-from proxy.sim.bench.rules import count_rules, extra_rules
+from proxy.sim.bench.gate_process import count_rules, extra_rules
 from proxy.sim.encoded_submits import DeckPorts, deck, recipients
 from proxy.sim.gate_process import CHINA, CarrierSide, GateUnderTest, SimulatedProvider, copy_rules, write_settings
 from proxy.sim.load import Load

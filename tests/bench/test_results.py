@@ -57,6 +57,8 @@ def result_of(*rounds: dict[str, RunFigures], **said: Any) -> dict[str, Any]:
         sync_ms={"median": 0.1, "worst": 1.0},
         options={name: getattr(options, name) for name in (one.name for one in fields(options)) if name != "keep"},
         rules=47,
+        start_s=0.0,
+        commit="",
         runs={name: result.median([one[name] for one in rounds]) for name in rounds[0]},
         spread=result.spread_of(rounds),
     )
