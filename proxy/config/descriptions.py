@@ -45,12 +45,10 @@ class SettingDescription(NamedTuple):
 
 
 def settings() -> list[SettingDescription]:
-    """All settings, in the order of their declarations."""
     return list(described(Settings))
 
 
 def described(of: type, prefix: str = "") -> Iterator[SettingDescription]:
-    """The settings of a class and of those below it."""
     for one in declarations(of):
         meaning = _meanings(of.__module__).get((of.__name__, one.field))
         if meaning:

@@ -1,9 +1,7 @@
 """Reads paths and names from a settings file, without its passwords.
 
-Commands and other processes use it: they need the control socket, the storage paths, the archive, the files of secrets or the
-providers' names, but no password.
-
-In: the file's path. Out: those values, or a SettingsError. Never: other keys.
+Commands and other processes use it: they need the control socket, the storage paths, the archive, the files of secrets or the providers' names,
+but no password. Other keys are not read.
 """
 
 from __future__ import annotations
@@ -89,8 +87,6 @@ def secret_files(path: Path | str) -> list[Path]:
 
 
 class ConsoleLocations(NamedTuple):
-    """The settings that the console process reads."""
-
     console: Console
     control: Path
     http: Address
@@ -110,8 +106,6 @@ def console_locations(path: Path | str) -> ConsoleLocations:
 
 
 class ArchiveLocations(NamedTuple):
-    """The paths of the journal and of the archive."""
-
     journal: Path
     archive: Archive
     control: Path
@@ -139,20 +133,12 @@ def archive_locations(path: Path | str, *, every: bool = False) -> ArchiveLocati
         read_settings(Sealing, top.below("sealing")),
     )
     file.raise_faults()
-    worker = worker_of(os.environ)
-    if worker is None:
-        return _of_every_worker(found) if every else _of_the_only_one(path, found)
-    own = journal_of(found.journal, found.node, worker)
-    return found._replace(journal=own, control=control_of(found.control, worker), node=found.node + worker.number - 1)
-
-
-def _of_the_only_one(path: Path, places: ArchiveLocations) -> ArchiveLocations:
-    """Raises SettingsError if each worker has its own journal and the environment names no worker."""
-    if fault := several_journals_fault(path, places.journal):
+    if (worker := worker_of(os.environ)) is not None:
+        own = journal_of(found.journal, found.node, worker)
+        return found._replace(journal=own, control=control_of(found.control, worker), node=found.node + worker.number - 1)
+    if every:
+        first, *others = journals_of_workers(found.journal) or [(found.journal, found.node)]
+        return found._replace(journal=first[0], node=first[1], others=tuple(others))
+    if fault := several_journals_fault(path, found.journal):
         raise SettingsError([fault])
-    return places
-
-
-def _of_every_worker(places: ArchiveLocations) -> ArchiveLocations:
-    first, *others = journals_of_workers(places.journal) or [(places.journal, places.node)]
-    return places._replace(journal=first[0], node=first[1], others=tuple(others))
+    return found

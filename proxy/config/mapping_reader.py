@@ -53,14 +53,8 @@ _ALONE = re.compile(r"\$\{[A-Z_][A-Z0-9_]*\}")
 _SETTING = re.compile("[a-z_]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TYPES = {
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    str: "text",
-    list: "a list",
-    dict: "a mapping",
-    type(None): "empty",
-}
+    bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a mapping", type(None): "empty",
+}  # fmt: skip
 
 
 class SettingsError(ValueError):
@@ -72,8 +66,6 @@ class SettingsError(ValueError):
 
 
 class SettingsFault(NamedTuple):
-    """A mistake in the file, at its line."""
-
     line: int
     text: str
 
@@ -97,7 +89,8 @@ class SettingsFile:
             raise SettingsError([f"{path}:{error.line}: {error.text}"]) from None
         self.faults: list[SettingsFault] = []
         self.home = Path()
-        """The folder of the store's file, where other files of the gate lie by default; known once the store is read."""
+        """The folder of the store's file (the journal's, if the store is no file), where other files of the gate lie by default; known once
+        the store is read."""
 
     def top(self) -> Fields:
         return Fields(self, (), self.document.value)

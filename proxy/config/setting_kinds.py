@@ -29,8 +29,6 @@ T = TypeVar("T")
 
 
 class SettingKind:
-    """A kind of values."""
-
     allowed = ""
     """The values, in the words of the guide."""
     parts: tuple[tuple[str, type], ...] = ()
@@ -343,8 +341,6 @@ class Section(SettingKind):
 
 
 class Rows(SettingKind):
-    """A list of mappings with declared settings."""
-
     def __init__(self, of: type, most: int, **more: Any) -> None:
         super().__init__(**more)
         self.of, self.most, self.parts = of, most, (("{}[].", of),)
@@ -366,7 +362,6 @@ class Declaration(NamedTuple):
 
 @cache
 def declarations(of: type) -> tuple[Declaration, ...]:
-    """The declared settings of a class, in its order."""
     return tuple(Declaration(one.name, get_args(one.type)[1]) for one in fields(of))
 
 

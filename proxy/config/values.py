@@ -108,8 +108,6 @@ class Http:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The web console for people of the desk."""
-
     listen: Annotated[Address | None, ListenAddress(in_words="nowhere")]
     """address of [the console](console.md), for people who work in a browser; a process of its own that the gate starts. Needs
     `people`"""
@@ -133,8 +131,6 @@ class SmppTimers:
 
 @dataclass(frozen=True, slots=True)
 class OptOutReplies:
-    """How opt-out replies are handled."""
-
     widen_after: Annotated[int, WholeNumber(3, 0, 64)]
     """opt-outs by reply from this many advertisers within `widen_days` stop all marketing to the person; `0`: never"""
     widen_days: Annotated[int, WholeNumber(30, 1, 366)]
@@ -201,8 +197,6 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long the journal is kept."""
-
     days: Annotated[int, WholeNumber(190, DAYS_LEAST, 36_500)]
     """how long the journal is kept; older segments are removed, and the journal records it. What the rules look back on, and
     what a restart needs, is kept in any case; see [Room on the disk](backup.md#room-on-the-disk)"""

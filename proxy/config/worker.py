@@ -1,12 +1,9 @@
 """Derives the settings of one worker process from the gate's settings.
 
-``gate106 serve --workers N`` runs a gate as N worker processes.
-
-In: settings, the worker's number and the number of workers. Out: that worker's settings. Never: a process, a file.
-
-All workers share the SMPP listeners, the store, the rules and the archive's tables. Each worker is a node of its own: worker 2 of
-a gate with ``node: 8`` is node 9, its journal is the folder ``node-9`` below the configured one, its copy of the store is
-``state-9.db``. Totals (``links``, ``tps``, ``binds``) are not changed here: the code that divides them needs the totals.
+``gate106 serve --workers N`` runs a gate as N worker processes. All workers share the SMPP listeners, the store, the rules and the archive's
+tables. Each worker is a node of its own: worker 2 of a gate with ``node: 8`` is node 9, its journal is the folder ``node-9`` below the
+configured one, its copy of the store is ``state-9.db``. Totals (``links``, ``tps``, ``binds``) are not changed here: the code that divides them
+needs the totals.
 """
 
 from __future__ import annotations

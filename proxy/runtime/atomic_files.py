@@ -30,7 +30,6 @@ def commit_file(path: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Syncs a file to the disk."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)

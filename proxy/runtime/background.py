@@ -36,8 +36,6 @@ class WorkCancelled(BaseException):
 
 
 class Background:
-    """One piece of long work at a time."""
-
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
 
@@ -86,7 +84,6 @@ class _SlicedWork(Generic[Result]):
         return self._back.acquire(timeout=wait_s)
 
     def result(self) -> Result:
-        """Returns the work's result, or raises its exception."""
         if self._error is not None:
             raise self._error
         return self._results[0]

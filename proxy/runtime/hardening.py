@@ -1,9 +1,6 @@
 """Restricts file modes, core dumps and debuggers of the process.
 
-It also finds files of secrets that other users can read.
-
-In: nothing, or paths. Out: limits of this process; those of the paths that others may read. Never: the mode of a file that this
-process did not create.
+It also finds files of secrets that other users can read. Never: a change of the mode of a file that this process did not create.
 """
 
 from __future__ import annotations

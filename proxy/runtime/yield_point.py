@@ -1,7 +1,6 @@
 """Defines the yield points that long work calls every few milliseconds.
 
-In, Out: nothing. Never: a clock. The caller passes the yield function; one that loads rules beside live traffic passes a function
-that sleeps.
+The caller passes the yield function; one that loads rules beside live traffic passes a function that sleeps.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from proxy.journal.retention import Removed
 from proxy.journal.scan import ScanReport, segment_name
 from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
+from proxy.runtime.atomic_files import sync_file
 from proxy.state.revision_store import RevisionStore
 
 MANIFEST, STATE, JOURNAL, REVISIONS, IDENTITY = "manifest.json", "state.db", "journal", "revisions", "identity"
@@ -349,21 +350,12 @@ def _manifest(copy: Path) -> dict[str, Any]:
         raise BackupError(f"{copy}: has no {MANIFEST}: it is no copy, or one that was not finished") from None
     except ValueError as error:
         raise BackupError(f"{copy / MANIFEST}: {error}") from error
-    fields = {"form", "files", *_NEEDED}
-    if (
-        not isinstance(manifest, dict)
-        or manifest.get("form") != FORM
-        or not fields <= manifest.keys()
-        or not isinstance(manifest["files"], dict)
-    ):
+    whole = isinstance(manifest, dict) and manifest.get("form") == FORM and {"files", *_NEEDED} <= manifest.keys()
+    if not whole or not isinstance(manifest["files"], dict):
         raise BackupError(f"{copy / MANIFEST}: is not what a gate of this version wrote")
-    return manifest
+    return dict(manifest)
 
 
 def _sync(path: Path) -> None:
     with suppress(PermissionError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_file(path)

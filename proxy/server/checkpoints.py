@@ -1,7 +1,6 @@
 """Writes changed records to the store, with the restart position.
 
-In: the store, the journal, the relay; which older journal records are still needed. Out: a store for a restart. Never: a record in
-the store that the journal does not hold, a loop that waits for the disk.
+Never: a record in the store that the journal does not hold, a loop that waits for the disk.
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ class Checkpoints:
                 counted=written,
                 open_from=self._in_pieces.outside(min(needed, default=written + 1)),
                 highest_id=self._relay.highest_id,
-                synced=self._all_synced,
+                synced=lambda _: self._synced(self._journal.written),  # all that records hold which were collected meanwhile
                 hurry=hurry,
                 begun=self._relay.resume,
             )
@@ -101,7 +100,3 @@ class Checkpoints:
         while self._relay.has_unwritten_changes and loop.time() < deadline:  # noqa: ASYNC110 # many events may end the wait
             await asyncio.sleep(0.001)
         return not self._relay.has_unwritten_changes
-
-    async def _all_synced(self, _: int) -> None:
-        """Records are collected while messages pass: the journal must be synced up to now before they are in the store."""
-        await self._synced(self._journal.written)

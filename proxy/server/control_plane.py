@@ -72,8 +72,7 @@ from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
-from proxy.server.audit_process import Auditor
-from proxy.server.console_process import ConsoleProcess
+from proxy.server.kept_processes import Auditor, ConsoleProcess
 from proxy.state import EmbeddedStore
 
 log = structlog.get_logger()
@@ -179,12 +178,7 @@ class ControlPlane:
             WhoAmI(),
         )
         self._server = ControlServer(
-            control,
-            handlers_of(*features),
-            self.authorization,
-            group=group,
-            front=front,
-            wanted=permissions_of(*features),
+            control, handlers_of(*features), self.authorization, group=group, front=front, wanted=permissions_of(*features)
         )
         self.book.sweep(self.now())
         self._apply_orders()
@@ -203,16 +197,9 @@ class ControlPlane:
         self._rates.tick(self.now())
         self.retention_task.keep = keep
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self.retention_task.run())]
-        if roller is not None:
-            self._roller = roller
-            self._tasks.append(loop.create_task(roller.run()))
-        if console is not None:
-            self._console = console
-            self._tasks.append(loop.create_task(console.run()))
-        if auditor is not None:
-            self._auditor = auditor
-            self._tasks.append(loop.create_task(auditor.run()))
+        self._roller, self._console, self._auditor = roller, console, auditor
+        running = [self.retention_task, *(one for one in (roller, console, auditor) if one is not None)]
+        self._tasks = [loop.create_task(one.run()) for one in running]
 
     async def stop(self) -> None:
         self.penalty_scheduler.stop()

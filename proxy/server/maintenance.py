@@ -1,7 +1,7 @@
 """Runs the gate's periodic work, with or without traffic.
 
-In: parts of the gate. Out: timers of sessions, orders and lists checked; steps of the wall clock detected; garbage collection; changed rule
-files read. Never: a decision about a message.
+It checks timers of sessions, orders and lists, detects steps of the wall clock, collects garbage, reads changed rule files. Never: a
+decision about a message.
 """
 
 from __future__ import annotations
@@ -140,7 +140,6 @@ class Maintenance:
 
 
 async def watch_rules(folder: Path, rule_deployment: RuleDeployment) -> None:
-    """Reads the folder again whenever its files have changed."""
     watch = watchfiles.awatch(
         folder, debounce=WATCH_MS, step=WATCH_MS, recursive=True, rust_timeout=RETRY_MS, yield_on_timeout=True
     )

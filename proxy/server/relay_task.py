@@ -1,8 +1,6 @@
 """Drives the relay on the event loop: turns, batches, timers.
 
-In: the relay, the deliver relay, the loop. Out: their turns taken, processing times counted. Never: a decision about a message.
-
-Batches wait here for a store; timers end the wait for parts of long messages.
+Batches wait here for a store; timers end the wait for parts of long messages. Never: a decision about a message.
 """
 
 from __future__ import annotations

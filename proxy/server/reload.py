@@ -1,7 +1,6 @@
 """Reloads rules, accounts, people and certificates while messages pass.
 
-In: the settings' file (on SIGHUP or a command); parts of the gate. Out: the parts use the new settings; changes that need a restart are
-named. Never: a file taken over in part: after any mistake all old settings stay in force.
+Never: a file taken over in part: after any mistake all old settings stay in force. Changes that need a restart are named.
 """
 
 from __future__ import annotations
@@ -97,7 +96,6 @@ class Reload:
         return refused + [f"settings: {one}" for one in self.waiting]
 
     def use_contexts(self) -> None:
-        """Uses the TLS contexts for new connections."""
         if self.tls_listener is not None:
             self.tls_listener.context = self.contexts.providers
         for account in self.carrier_accounts:

@@ -1,7 +1,6 @@
 """Serves one control socket in front of all workers.
 
-In: commands of users on this machine. Out: the commands, with the user, to one worker or all; their lines of answer. Never: a permission
-check (each worker checks the user), a command's logic.
+Commands go, with the user, to one worker or to all. Never: a permission check (each worker checks the user), a command's logic.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Serves HTTP in front of all workers: /metrics, /readyz and forwarding.
 
-In: the pool, the workers' last answers. Out: text and JSON. Never: SMPP, a permission that model/roles.py does not give.
-
-/readyz: the gate is ready while one worker is, for the kernel gives connections only to those that listen; faults of the others are among
-its notes. /healthz answers while the supervisor does. Every other path is answered by a worker.
+/readyz: the gate is ready while one worker is, for the kernel gives connections only to those that listen; faults of the others are among its
+notes. /healthz answers while the supervisor does. Every other path is answered by a worker. Never: a permission that model/roles.py does not
+give.
 """
 
 from __future__ import annotations
@@ -78,7 +77,6 @@ class PoolHttpServer:
         return Response(await self.metrics(), media_type=CONTENT_TYPE)
 
     async def metrics(self) -> bytes:
-        """The merged metrics of all workers, as of now."""
         members = self._pool.members
         await asyncio.gather(*(self._refresh(member) for member in members if member.up))
         texts = [str(member.state["metrics"]) for member in members if member.up or member.draining]
@@ -95,7 +93,6 @@ class PoolHttpServer:
         return text_of(merged([own, *(read(text) for text in texts), *gone, read(generate_latest(self._process).decode())]))
 
     def own(self) -> Families:
-        """The supervisor's own metrics."""
         members = self._pool.members
         states = {"up": 0, "draining": 0, "down": 0}
         for member in members:

@@ -23,6 +23,7 @@ import structlog
 from proxy.config import WORKER_VARIABLE, Worker
 from proxy.net.listeners import VARIABLE as LISTENERS
 from proxy.operations.worker_channel import VARIABLE, ChannelClosed, Said, SupervisorEnd
+from proxy.runtime.child_process import Backoff
 from proxy.server.workers.merged_metrics import Families, counted, merged, read
 
 log = structlog.get_logger()
@@ -41,22 +42,6 @@ FIRST_S, MOST_S = 0.5, 30.0
 """The first wait and the longest; each is twice the one before."""
 STEADY_S = 60.0
 """Running time after which a worker's wait is the first one again."""
-
-
-class Backoff:
-    """When to restart a worker that has ended. It never gives up: what ended a worker may be over by the next time."""
-
-    def __init__(self) -> None:
-        self.wait_s = 0.0
-        """The last wait; 0 before the first."""
-
-    def ended(self, ran_s: float) -> float:
-        """A worker ended after ``ran_s``; returns how long to wait before its restart."""
-        if ran_s >= STEADY_S or not self.wait_s:
-            self.wait_s = FIRST_S
-        else:
-            self.wait_s = min(MOST_S, self.wait_s * 2)
-        return self.wait_s
 
 
 class WorkerFailed(Exception):
@@ -244,7 +229,7 @@ class WorkerPool:
 
     async def _supervise(self, member: PoolWorker) -> None:
         """Watches a worker, and restarts it whenever it ends."""
-        backoff = Backoff()
+        backoff = Backoff(FIRST_S, MOST_S, STEADY_S)
         while True:
             ran_s = await member.watch()
             while True:
