@@ -1,8 +1,7 @@
 """Records lookups of persons while no gate runs.
 
-In: who, what, why, the time. Out: a record, synced before ``record_access`` returns. Never: an answer shown without it.
-
-The records form a small chained journal of their own. They say who looked up a person or saw a whole number.
+The records form a small chained journal of their own: who looked up a person or saw a whole number. Never: an answer shown before its record
+is synced.
 """
 
 from __future__ import annotations

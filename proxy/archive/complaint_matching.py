@@ -1,10 +1,8 @@
 """Finds the messages that a complaint may be about.
 
-In: what the complainant said (number, perhaps with digits hidden; time; port; text), a way to query the archive. Out: candidates with a
-score and reasons, the likeliest first. Never: a decision: the person who decides sees why each was proposed, and says which it was.
-
-People err: clocks by minutes, a text typed by hand, a port with digits missing. So the search begins with ±10 minutes and widens where
-nothing fits. A detail that does not fit lowers the score; only another number excludes a message.
+People err: clocks by minutes, a text typed by hand, a port with digits missing. So the search begins with ±10 minutes and widens where nothing
+fits. A detail that does not fit lowers the score; only another number excludes a message. Each candidate says why it was proposed: a person
+decides.
 """
 
 from __future__ import annotations

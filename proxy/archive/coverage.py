@@ -1,10 +1,7 @@
 """Determines how much of the journal an answer covers.
 
-In: manifests of all nodes, what is in no table yet (pending_segments.py), a query. Out: a ``CoverageReport``: from when to when each node's
-records are there, whether they are chained and the journal continues from them, which files can matter. Never: a file's content
-(verification.py reads it).
-
-So "not found" is an answer, too.
+A ``CoverageReport`` says from when to when each node's records are there, whether they are chained and the journal continues from them, and
+which files can matter: so "not found" is an answer, too. Never: a file's content (verification.py reads it).
 """
 
 from __future__ import annotations
@@ -92,7 +89,6 @@ def retry_if_changed(stock: Callable[[], ArchiveSources], answer: Callable[[Arch
 
 
 def _unchanged(sources: ArchiveSources) -> bool:
-    """Whether the tables are still those."""
     return all(is_unchanged(folder, manifest) for folder, manifest in sources.manifests)
 
 

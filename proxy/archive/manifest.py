@@ -29,8 +29,6 @@ class ManifestError(Exception):
 
 
 class TableFile(NamedTuple):
-    """One Parquet file of a table."""
-
     name: str  # below the node's folder
     rows: int
     octets: int
@@ -40,8 +38,6 @@ class TableFile(NamedTuple):
 
 
 class TableEntry(NamedTuple):
-    """Records ``first`` to ``last`` of a node."""
-
     first: int
     last: int
     since_ms: int
@@ -178,7 +174,6 @@ def is_unchanged(folder: Path, manifest: Manifest) -> bool:
 
 
 def node_folders(archive: Path) -> list[Path]:
-    """Folders of all nodes whose journals are here."""
     return sorted(path for path in archive.glob("node-*") if path.is_dir())
 
 

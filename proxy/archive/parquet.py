@@ -44,32 +44,26 @@ ZSTD_LEVEL = 3  # its own default
 _WORDS = (
     "kind", "provider", "account", "port", "outcome", "reason", "category", "signature", "text", "rules", "revision", "state",
 )  # fmt: skip
+
+
+def _columns(of: pa.DataType, names: str) -> list[pa.Field]:
+    return [pa.field(name, of, nullable=False) for name in names.split()]
+
+
 SCHEMA = pa.schema(
     [
-        pa.field("person", pa.uint64(), nullable=False),  # keyed hash of the number, 0 is no person
+        *_columns(pa.uint64(), "person"),  # keyed hash of the number, 0 is no person
         pa.field("sealed", pa.binary(SEALED_BYTES)),  # the number under the other key; null after an erasure
-        pa.field("node", pa.uint16(), nullable=False),
-        pa.field("time_ms", pa.int64(), nullable=False),  # since 1970, UTC
-        pa.field("sequence", pa.uint64(), nullable=False),
-        pa.field("place", pa.uint32(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),
-        pa.field("provider", pa.string(), nullable=False),
-        pa.field("account", pa.string(), nullable=False),
-        pa.field("port", pa.string(), nullable=False),
-        pa.field("outcome", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("status", pa.uint32(), nullable=False),
-        pa.field("category", pa.string(), nullable=False),
-        pa.field("signature", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("rules", pa.string(), nullable=False),
-        pa.field("revision", pa.string(), nullable=False),
-        pa.field("message", pa.uint64(), nullable=False),
-        pa.field("verdict", pa.uint64(), nullable=False),
-        pa.field("part", pa.uint8(), nullable=False),
-        pa.field("parts", pa.uint8(), nullable=False),
-        pa.field("message_id", pa.string(), nullable=False),
-        pa.field("state", pa.string(), nullable=False),
+        *_columns(pa.uint16(), "node"),
+        *_columns(pa.int64(), "time_ms"),  # since 1970, UTC
+        *_columns(pa.uint64(), "sequence"),
+        *_columns(pa.uint32(), "place"),
+        *_columns(pa.string(), "kind provider account port outcome reason"),
+        *_columns(pa.uint32(), "status"),
+        *_columns(pa.string(), "category signature text rules revision"),
+        *_columns(pa.uint64(), "message verdict"),
+        *_columns(pa.uint8(), "part parts"),
+        *_columns(pa.string(), "message_id state"),
     ]
 )
 _ROW_COLUMNS = SCHEMA.names[3:]

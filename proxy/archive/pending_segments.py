@@ -1,8 +1,5 @@
 """Combines all nodes' tables with journal records in no table yet.
 
-In: the archive, journals, a query. Out: a ``ArchiveSources``: manifests, and the unrolled rows as if they were a table. Never: whether
-anything is missing (coverage.py says it).
-
 A gate has one journal, a gate of several workers one for each; of nodes on other machines only the tables are available.
 """
 

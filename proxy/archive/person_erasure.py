@@ -41,8 +41,6 @@ REFUSALS = ("stopped", "restored", "confirmed", "officer", "consented")
 
 
 class JournalWriter(Protocol):
-    """Who writes the journal."""
-
     def note(self, first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:
         """Of the segment that begins with a record: groups that change. Returns once the journal holds it, synced."""
 

@@ -1,7 +1,6 @@
 """Opens the archive's person key so that erased persons are recognised.
 
-In: the folder of the archive's keys, the store's list of erased persons. Out: a list that can hash numbers; or why not, in words. Never: a
-key written anywhere, a start refused: without the key erased persons are not recognised, and the operator sees a warning.
+Never: a key written anywhere, a start refused: without the key erased persons are not recognised, and the operator sees a warning.
 """
 
 from __future__ import annotations

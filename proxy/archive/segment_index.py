@@ -328,8 +328,6 @@ class SegmentIndex:
 
 
 class _TailQuery:
-    """One question."""
-
     def __init__(
         self,
         ahead: SegmentIndex,
@@ -414,5 +412,4 @@ def share_indexes(ones: Iterable[SegmentIndex]) -> None:
 
 
 def shared_index(disk: OsDisk) -> SegmentIndex | None:
-    """The shared index of this journal, if there is one."""
     return next((one for one in _held if (one.disk.path, one.disk.ring.ids) == (disk.path, disk.ring.ids)), None)

@@ -74,7 +74,6 @@ def _codes(text: str) -> Iterator[str]:
 
 
 def person_word(person: int) -> bytes:
-    """The filter's word for a person."""
     return b"w%d" % person
 
 

@@ -1,7 +1,5 @@
 """Reads the journal's records that are in no table yet.
 
-In: a journal's disk, the record to begin after, a query. Out: rows; how far they reach. Never: a byte changed.
-
 These are the segment being written and the segments that were not rolled yet.
 """
 

@@ -37,8 +37,6 @@ TRIES = 3
 
 
 class VerifiedNode(NamedTuple):
-    """Of one node's tables."""
-
     node: int
     tables: int
     files: int

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection
-from typing import Protocol
 
 import structlog
 
@@ -22,7 +20,7 @@ from proxy.journal.encoding import pack, unpack
 from proxy.journal.records.revisions import Revised
 from proxy.state.revision_store import RevisionStore
 from proxy.state.shared.connection import StoreDown, StoreRefused
-from proxy.state.shared.shared_rules import Coming, Held, Swapped
+from proxy.state.shared.shared_rules import SharedRules, Swapped
 
 log = structlog.get_logger()
 
@@ -47,31 +45,8 @@ class Diverged(Exception):
         self.lasting = lasting
 
 
-class AgreementStore(Protocol):
-    """The rules part of a shared store (state/shared/shared_rules.py). Each call may raise StoreDown."""
-
-    node: int
-
-    @property
-    def up(self) -> bool: ...
-    @property
-    def why(self) -> str: ...
-    async def version(self) -> bytes: ...
-    async def load(self) -> Held: ...
-    async def swap(
-        self, version: bytes, body: bytes, *, names: Collection[str], leaves: Collection[str], leave_s: float
-    ) -> Swapped: ...
-    async def confirm(self, version: bytes, revision: str) -> None: ...
-    async def has_set(self, revision: str, seconds: float) -> bool: ...
-    async def put_set(self, revision: str, packed: bytes, seconds: float) -> None: ...
-    async def get_set(self, revision: str) -> bytes | None: ...
-    async def announce(self, revision: str, seconds: float) -> None: ...
-    async def coming(self) -> Coming: ...
-    async def report(self, revision: str, *, has: bool) -> None: ...
-
-
 class AgreementExchange:
-    def __init__(self, shared: AgreementStore, kept: RevisionStore, serial: int) -> None:
+    def __init__(self, shared: SharedRules, kept: RevisionStore, serial: int) -> None:
         """``serial``: that of the last decision known to this gate."""
         self._shared, self._kept = shared, kept
         self.node = shared.node

@@ -144,7 +144,6 @@ class Replication:
         return self._read_s is None or self._monotonic() - self._read_s > self._stale_s
 
     def gauges(self) -> dict[str, Any]:
-        """Gauges for the metrics."""
         silence_s = self._monotonic() - (self._begun_s if self._read_s is None else self._read_s)
         return {
             "store_untold": float(len(self._waiting)),

@@ -1,9 +1,7 @@
 """Runs the opt-out audit over a gate's journals, once or continuously.
 
-In: the settings' path or a journal's folder. Out: findings with masked numbers; the position to resume from, in a small file beside the
-journal. Never: a byte of the journal changed, a whole number.
-
-It serves ``gate106 optout audit``.
+It serves ``gate106 optout audit``. The position to resume from is in a small file beside the journal. Never: a byte of the journal changed, a
+whole number.
 """
 
 from __future__ import annotations

@@ -1,9 +1,7 @@
 """Reads texts in PDUs and wishes in replies, independently of the gate.
 
-In: a PDU as the journal has it, a text. Out: its possible texts, the name in 【】, the words it asks to be answered with, what a reply asks
-for. Never: code of the path that records refusals (wire, policy, replies): a mistake there must not be repeated here.
-
-Only a clear request counts as a wish. A reply that this reading does not understand claims nothing.
+Never: code of the path that records refusals (wire, policy, replies): a mistake there must not be repeated here. Only a clear request counts as
+a wish. A reply that this reading does not understand claims nothing.
 """
 
 from __future__ import annotations

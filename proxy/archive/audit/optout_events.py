@@ -181,8 +181,6 @@ CHUNK_BITS = 20
 
 
 class ListMembership(NamedTuple):
-    """A list that names the person."""
-
     time: float
     takes_off: bool
     refusals: tuple[OptOut, ...]

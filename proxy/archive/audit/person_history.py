@@ -1,8 +1,7 @@
 """Collects what one person was sent and wrote, from journal records.
 
-In: journal records in order. Out: events (optout_scope.py) and the findings in them. Never: code of the path that records refusals,
-or what that
-path recorded: of this gate's replies only the text counts; of replies at other gates, what those gates replicated.
+Of this gate's replies only the text counts; of replies at other gates, what those gates replicated. Never: code of the path that records
+refusals, or what that path recorded.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import structlog
 
-from proxy.cluster.agreement_exchange import AgreementExchange, AgreementStore, Diverged
+from proxy.cluster.agreement_exchange import AgreementExchange, Diverged
 from proxy.cluster.rule_agreement import AgreementStep, as_heard, decision, follows, objection
 from proxy.config import Settings
 from proxy.desk.revisions.rule_deployment import TRIES, ConcurrentDecision, RuleDeployment
@@ -30,6 +30,7 @@ from proxy.policy.loading.digests import changed_files, changes
 from proxy.runtime.background import Background
 from proxy.state.lists.desk_records import RuleHistory
 from proxy.state.shared.connection import StoreDown
+from proxy.state.shared.shared_rules import SharedRules
 
 log = structlog.get_logger()
 
@@ -51,7 +52,7 @@ class ClusterDeployment(RuleDeployment):
     among_others = True
 
     def __init__(
-        self, settings: Settings, history: RuleHistory, background: Background, tally: GateCounters, shared: AgreementStore
+        self, settings: Settings, history: RuleHistory, background: Background, tally: GateCounters, shared: SharedRules
     ) -> None:
         super().__init__(settings, history, background, tally)
         self.agreeing = AgreementExchange(shared, self.kept, self.revisions.now.serial)

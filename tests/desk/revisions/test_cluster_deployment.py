@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -30,7 +30,7 @@ from proxy.policy import Loaded
 from proxy.policy.loading.digests import Contents
 from proxy.state.lists.desk_records import RuleHistory
 from proxy.state.shared.connection import StoreDown
-from proxy.state.shared.shared_rules import ABSENT, Coming, Held, Swapped
+from proxy.state.shared.shared_rules import ABSENT, Coming, Held, SharedRules, Swapped
 
 PEOPLE = ("li", "wang", "zhao")
 
@@ -202,7 +202,7 @@ class Gate:
             if kind == messages.REVISED:
                 history.put(place, body)
         gently: Any = AtOnce()
-        self.rule_deployment = Reading(self.settings, history, gently, GateCounters(), self.line)
+        self.rule_deployment = Reading(self.settings, history, gently, GateCounters(), cast("SharedRules", self.line))
         self.rule_deployment.opened(self)
         self.rule_deployment.note_start()
         await self.rule_deployment.begin()
