@@ -99,8 +99,6 @@ class Slot(NamedTuple):
 
 
 class Phrase:
-    """One sentence in both languages."""
-
     def __init__(self, english: str, chinese: str) -> None:
         self.english, self.chinese = english, chinese
         self.slots = [Slot(name, kind) for name, kind in _SLOT.findall(english)]
@@ -237,7 +235,6 @@ class SentenceReader:
 
 
 def catalog_files() -> Iterator[Path]:
-    """The catalog files."""
     yield from sorted((Path(__file__).parent / "sentences").glob("*.yaml"))
 
 

@@ -1,9 +1,6 @@
 """Maps words of closed lists to their Chinese labels.
 
-Documents, pages and refusals show the Chinese label first and the English word beside it.
-
-In: a word of a closed list. Out: label and word, or the word alone where it is a name. Never: a stranger's text, whatever it
-looks like.
+Documents, pages and refusals show the Chinese label first and the English word beside it. Never: a stranger's text, whatever it looks like.
 """
 
 from __future__ import annotations

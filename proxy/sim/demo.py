@@ -124,7 +124,6 @@ def interruptible() -> Iterator[None]:
 
 
 def demo(seconds: float, keep: bool) -> int:
-    """Runs it; prints as it goes."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # 双11 on a terminal or in a log that knows no Chinese
     console = Console()

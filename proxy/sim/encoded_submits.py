@@ -1,7 +1,5 @@
 """Encodes a mix of texts as pieces that the load generator joins.
 
-In: templates, the ports of one provider, a seed. Out: cards in a shuffled, endless order. Never: sockets, clocks.
-
 A submit is   header · sequence · address · recipient · before · filling · after   where only sequence, recipient and filling change.
 Fillings come from tables of 4,096; the number of cards is odd, so every card meets every filling before a text comes again.
 """
@@ -65,7 +63,8 @@ def deck(
     where each asks for a receipt; ``extensions``: how many ports of each category take turns, where more than one."""
     templates = MIXES[mix](seed, long)
     rng = random.Random(seed * 31 + int(ports.marketing))
-    fillings = _fillings(rng)
+    fillings = {kind: [fill(rng).encode("utf-16-be") for _ in range(FILLINGS)] for kind, fill in FILLERS.items()}
+    fillings[""] = [b""] * FILLINGS
     cards: list[Card] = []
     behind = [f"{one:0{len(str(extensions))}d}" for one in range(extensions)] if extensions > 1 else [""]
     turn = cycle(behind)
@@ -77,12 +76,6 @@ def deck(
     if not cards[-1].fresh or not cards[0].fresh:
         cards[-1] = next(card for card in cards if card.fresh)
     return cards
-
-
-def _fillings(rng: random.Random) -> dict[str, list[bytes]]:
-    tables = {kind: [fill(rng).encode("utf-16-be") for _ in range(FILLINGS)] for kind, fill in FILLERS.items()}
-    tables[""] = [b""] * FILLINGS
-    return tables
 
 
 def _cards(template: Template, port: str, fillings: dict[str, list[bytes]], rng: random.Random, registered: int) -> list[Card]:

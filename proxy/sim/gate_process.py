@@ -1,7 +1,6 @@
 """Starts a real gate process with generated settings and rules.
 
-In: the providers, the carrier's port. Out: a running ``python -m proxy serve``, its ports, its /metrics. Never: the gate's insides; it is known
-only by its settings, its sockets and its journal.
+The gate's insides are not used: it is known by its settings, its sockets and its journal.
 """
 
 from __future__ import annotations
@@ -106,8 +105,6 @@ class SimulatedProvider:
 
 @dataclass(frozen=True, slots=True)
 class CarrierSide:
-    """The carrier, as the settings name it."""
-
     port: int
     name: str = "bj"
     code: str = "B1"
@@ -208,34 +205,19 @@ def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Cate
             ),
             encoding="utf-8",
         )
-    rule = {
-        "id": "sim-quiet-hours",
-        "say": "模拟: 免打扰时段移到当前时间之后",
-        "when": {"category": "marketing", "time": quiet_hours(now)[0]},
-        "then": "reject",
-        "reason": "quiet-hours",
-    }
-    today = f"{now:%Y-%m-%d}"
-    campaign = {
-        "id": "sim-campaign",
-        "say": "模拟: 活动期间房地产类每人每天1条",
-        "when": {"category": "marketing", "subcategory": "estate"},
-        "active": {"from": today, "to": f"{now + timedelta(days=1):%Y-%m-%d}"},
-        "limit": {"count": 1, "per": "24h", "key": ["recipient", "subcategory"]},
-        "then": "reject",
-        "reason": "campaign-cap",
-    }
-    watched = {
-        "id": WATCHED,
-        "say": "模拟: 试运行, 先记录广东的营销短信会被拦多少",
-        "when": {"category": "marketing", "province": "广东"},
-        "then": "reject",
-        "reason": "region-ban",
-        "mode": "shadow",
-    }
-    (target / "sim-quiet.yaml").write_text(
-        json.dumps({"rules": [rule, campaign, *([watched] if shadow else [])]}, ensure_ascii=False, indent=1), encoding="utf-8"
-    )
+    marketing, reject = {"category": "marketing"}, {"then": "reject"}
+    days = {"from": f"{now:%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}"}
+    a_day = {"count": 1, "per": "24h", "key": ["recipient", "subcategory"]}
+    rules = [
+        {"id": "sim-quiet-hours", "say": "模拟: 免打扰时段移到当前时间之后", "when": marketing | {"time": quiet_hours(now)[0]}}
+        | reject | {"reason": "quiet-hours"},
+        {"id": "sim-campaign", "say": "模拟: 活动期间房地产类每人每天1条", "when": marketing | {"subcategory": "estate"}, "active": days}
+        | {"limit": a_day} | reject | {"reason": "campaign-cap"},
+        {"id": WATCHED, "say": "模拟: 试运行, 先记录广东的营销短信会被拦多少", "when": marketing | {"province": "广东"}}
+        | reject | {"reason": "region-ban", "mode": "shadow"},
+    ]  # fmt: skip
+    written = json.dumps({"rules": rules if shadow else rules[:-1]}, ensure_ascii=False, indent=1)
+    (target / "sim-quiet.yaml").write_text(written, encoding="utf-8")
     append_rows(
         target / "registries" / "ports.csv", [(prefix, province, category.word) for prefix, province, category in ports]
     )

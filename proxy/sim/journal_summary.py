@@ -1,7 +1,6 @@
 """Reads a run from its journal, as plain values to compare.
 
-In: the folder of a journal whose gate has stopped. Out: verdicts, answers, delivers, opt-outs, in the order they were written. Never: what the
-gate meant; a record is taken at its word.
+The gate has stopped. A record is taken at its word, not at what the gate meant.
 """
 
 from __future__ import annotations
@@ -52,8 +51,6 @@ class JournalledVerdict(NamedTuple):
 
 
 class JournalledAnswer(NamedTuple):
-    """One answer of the journal."""
-
     sent: int  # the number of the verdict's record
     effect: int
     status: int
@@ -62,8 +59,6 @@ class JournalledAnswer(NamedTuple):
 
 
 class JournalledOptOut(NamedTuple):
-    """One opt-out by reply."""
-
     recipient: int
     port: str
     place: int
@@ -177,19 +172,9 @@ def _verdict_of(submit: messages.VerdictRecord, rules: dict[str, Sequence[str]],
         for number, outcome, shadow in submit.breaches
     )
     return JournalledVerdict(
-        submit.provider,
-        submit.port,
-        submit.recipient,
-        "unread" if unread else submit.category.word,
-        submit.outcome.word,
-        submit.reason,
-        submit.status,
-        number if submit.entry is not None else 0,
-        submit.time,
-        place,
-        objections,
-        None if unread else _part(submit.data),
-    )
+        submit.provider, submit.port, submit.recipient, "unread" if unread else submit.category.word, submit.outcome.word, submit.reason,
+        submit.status, number if submit.entry is not None else 0, submit.time, place, objections, None if unread else _part(submit.data),
+    )  # fmt: skip
 
 
 def _part(data: bytes) -> tuple[int, int] | None:

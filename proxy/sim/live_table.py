@@ -1,6 +1,6 @@
 """Shows the demo's progress: a live table, or lines without a terminal.
 
-In: the providers' logs, the carrier, the time. Out: a table that fits 80×24 and says more at 120 columns; lines. Never: a full number, a text.
+The table fits 80×24 and says more at 120 columns. Never: a full number, a text.
 """
 
 from __future__ import annotations
@@ -96,14 +96,12 @@ class Screen:
         self._phase = phase
 
     def _line(self, phase: str) -> str:
-        """How things stand, in one line."""
         statuses = Counter(one.status for provider in self._running for one in list(provider.log.sent))
         sent, good, waiting = sum(statuses.values()), statuses[0], statuses[None]
         answers = f"{sent} sent, {good} OK, {sent - good - waiting} not, {waiting} open"
         return f"{self.passed_s:5.1f} s  {phase}: {answers}; carrier: {self._carrier.received}"
 
     def table(self, phase: str) -> RenderableType:
-        """The table of the running demo."""
         wide = self._console.width >= WIDE_COLUMNS
         room = self._console.width - FIGURES_COLUMNS - (ROLE_COLUMNS + 2 if wide else 0)
         table = Table(title="双11 through the gate", expand=True, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))

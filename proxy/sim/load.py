@@ -165,8 +165,6 @@ class Load:
 
 
 class LoadBind(asyncio.Protocol):
-    """One bind."""
-
     def __init__(self, load: Load, cards: Sequence[Card], people: Sequence[bytes], first: int) -> None:
         self.load = load
         self.in_flight = 0

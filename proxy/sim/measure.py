@@ -1,7 +1,4 @@
-"""Measures processes, the machine, the disk and /metrics.
-
-In: process ids, folders, text. Out: numbers with units in their names. Never: traffic.
-"""
+"""Measures processes, the machine, the disk and /metrics."""
 
 from __future__ import annotations
 
@@ -75,7 +72,6 @@ def pin_to_cores(pid: int, cores: set[int]) -> None:
 
 
 def memory_bytes(pid: int) -> int:
-    """Resident memory of a process and its children."""
     total = 0
     for each in descendants(pid):
         try:

@@ -1,9 +1,7 @@
 """Builds and reads the simulators' SMPP PDUs.
 
-Written apart from proxy/wire on purpose: an error there is not repeated here and shows in the reconciliation.
-
-In: values. Out: bytes, and back. Never: sessions, sockets, strictness (a simulated carrier takes what it gets and logs it).
-Sections cited are of SMPP 3.4.
+Written apart from proxy/wire on purpose: an error there is not repeated here and shows in the reconciliation. Nothing is strict: a simulated
+carrier takes what it gets and logs it. Sections cited are of SMPP 3.4.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Finds free ports of loopback, never the same for two processes.
 
-In: nothing. Out: numbers of ports for listeners in this process or a child. Never: a port that the kernel lends to outgoing connections.
-
-A process has a block to itself. The first port of it stays bound as long as the process lives. That tells every other process, also a forked
-copy, that the block is taken: a gate that restarts finds its port still free.
+A process has a block of ports of loopback to itself, none of which the kernel lends to outgoing connections. The first port of it stays bound
+as long as the process lives. That tells every other process, also a forked copy, that the block is taken: a gate that restarts finds its port
+still free.
 """
 
 from __future__ import annotations

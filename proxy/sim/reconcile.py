@@ -47,8 +47,6 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(slots=True)
 class Witnesses:
-    """What the four saw."""
-
     providers: Mapping[str, ProviderLog]
     carrier: CarrierLog
     journal: JournalStory
@@ -102,7 +100,6 @@ def _confirmations(seen: Witnesses) -> tuple[list[Difference], Witnesses]:
 
 
 def _submits(seen: Witnesses) -> list[Difference]:
-    """How many submits each provider sent."""
     sent = Counter({name: len(log.sent) for name, log in seen.providers.items()})
     judged = Counter(one.provider for one in seen.journal.verdicts)
     for name in seen.providers:

@@ -1,7 +1,6 @@
 """Scripts the demo so that every reason of the gate occurs.
 
-In: how long, a seed, the wall clock's time. Out: the cast (providers with their steps), replies of people, the carrier's conduct, ports to
-register. Never: sockets. Only schedules (免打扰) depend on the clock; all else only on the seed.
+Only schedules (免打扰) depend on the clock; all else only on the seed.
 """
 
 from __future__ import annotations
@@ -77,9 +76,7 @@ EXPECTED: dict[str, str] = {
 """Reasons the demo must show, and how each comes about: all that a shipped rule enforces and all the gate's own, but those that need a fault of
 the gate itself or another command (tests/sim/test_scenario.py)."""
 
-SHADOWS: dict[str, str] = {
-    WATCHED: "advertisements to 广东",
-}
+SHADOWS: dict[str, str] = {WATCHED: "advertisements to 广东"}
 """Rules that only watch, and what makes each of them object."""
 
 
@@ -101,8 +98,6 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedReply:
-    """A person answers a port."""
-
     at_s: float
     recipient: str
     port: str

@@ -2,8 +2,6 @@
 
 It takes binds, answers submits after a set delay, refuses, throttles or ignores by rule, sends receipts and replies, and logs what it received.
 
-In: connections. Out: answers, deliver_sm, a log. Never: a decision of the gate's; it knows no rules about recipients.
-
 Two paths: without a delay, rules or a log a submit costs a few bytes of concatenation, and its receipt some more (the bench). Otherwise each
 submit is read, judged by ``Conduct.rule`` and logged (the demo, tests).
 """
@@ -242,8 +240,6 @@ class Receipts:
 
 
 class CarrierConnection(asyncio.Protocol):
-    """One connection to the carrier."""
-
     def __init__(self, carrier: SimulatedCarrier) -> None:
         conduct = carrier.conduct
         self.carrier = carrier

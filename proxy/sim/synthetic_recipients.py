@@ -1,8 +1,6 @@
 """Draws synthetic recipients of all 31 provinces.
 
-Segments are real (the table of the package ``phone``), the last four digits are drawn.
-
-In: a seed, a count. Out: numbers as integers (13800138000), also by province. Never: anybody's real list of numbers.
+Segments are real (the table of the package ``phone``), the last four digits are drawn. Nobody's real list of numbers is used.
 """
 
 from __future__ import annotations

@@ -104,8 +104,6 @@ class CarrierLink(BaselineLink):
 
 
 class ProviderLink(BaselineLink):
-    """One provider's connection."""
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.relay.providers.append(self)

@@ -1,7 +1,6 @@
 """Compares two results figure by figure, and lists what else differs.
 
-In: the JSON of two results of one kind (of a run, or of the matrix). Out: a Comparison: ratios with their bounds. Never: "faster" of figures that the
-rounds do not tell apart, or a comparison of two kinds.
+Never: "faster" of figures that the rounds do not tell apart, or a comparison of two kinds.
 """
 
 from __future__ import annotations
@@ -68,7 +67,6 @@ class Comparison:
         }
 
     def as_text(self) -> str:
-        """A table for people."""
         wide = max(len(line.run) for line in self.lines) + 2
         found = [f"{'':{wide}}{'':20}{'A':>12}{'B':>12}{'B / A':>9}  {'between':15}"]
         for line in self.lines:

@@ -114,7 +114,6 @@ def _row(row: GoalRow, rounds: list[Figures]) -> dict[str, Any]:
 
 
 def as_text(told: Mapping[str, Any]) -> list[str]:
-    """A table for people."""
     lines = [describe_machine(told["machine"], told["versions"], told["sync_ms"]), "", f"{'':64}{'measured':>14}{'goal':>14}  "]
     for row in told["rows"]:
         spread = f"  ({row['spread'][0]:g}–{row['spread'][1]:g})" if row["spread"] else ""
@@ -223,8 +222,6 @@ def in_turns(gates: Mapping[str, Part]) -> Part:
 
 
 def _relay(name: str) -> Part:
-    """A relay without rules."""
-
     def part(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:
         load = loads.process(base)
         with baseline_process(name, load.carrier, None) as (port, pid):

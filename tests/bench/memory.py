@@ -1,7 +1,6 @@
 """Measures the memory of one recipient in the embedded store.
 
-In: numbers of recipients and of entries. Out: bytes per recipient, as resident memory of a process that holds nothing else. Never: an estimate from
-``sys.getsizeof``.
+It is the resident memory of a process that holds nothing else, not an estimate from ``sys.getsizeof``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Holds what the measuring tools measure beyond ``gate106 bench``.
-
-In: values. Out: the same values checked, and the command line that measures them again. Never: a process, a file.
-"""
+"""Holds what the measuring tools measure beyond ``gate106 bench``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Draws a result, a matrix or a comparison as one HTML document that opens offline.
 
-In: the JSON of one of them. Out: HTML with SVG, without script, font or other file. Never: a name that is not escaped, a figure that is not in the
-result.
+HTML with SVG, without script, font or other file. Never: a name that is not escaped, a figure that is not in the result.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Starts gates, load generators, relays without rules and other processes.
-
-In: options. Out: a gate that knows recipients, lists and registries already; LoadProcesses; ports of relays. Never: a figure of its own.
-"""
+"""Starts gates, load generators, relays without rules and other processes."""
 
 from __future__ import annotations
 

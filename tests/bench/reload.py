@@ -51,8 +51,6 @@ CHARACTERS = range(0x4E00, 0x7000)
 
 @dataclass(frozen=True, slots=True)
 class LoadWindow:
-    """One stretch of time under load."""
-
     what: str
     lasted_s: float
     answers: int
@@ -87,7 +85,6 @@ def words_of(count: int, seed: int) -> list[str]:
 
 
 def lists(words: int, times: int) -> list[list[str]]:
-    """The words of the list after each change."""
     found = [words_of(words, 1), words_of(words, 2)]
     while len(found) < times:
         fresh = words_of(100, 3 + len(found))

@@ -1,7 +1,6 @@
 """Turns figures of several rounds into one result, as a table and as JSON.
 
-In: RunFigures, round by round, and the machine. Out: a RoundsResult: medians, with the least and the most. Never: a figure without the command,
-the machine and the disk beside it.
+Never: a figure without the command, the machine and the disk beside it.
 """
 
 from __future__ import annotations
@@ -87,7 +86,6 @@ def _between(spread: Spread | None) -> str:
 
 
 def remarks_of(runs: Mapping[str, RunFigures]) -> list[str]:
-    """What a reader must know of single figures."""
     found = remarks(runs)
     lives = [
         f"{run.name}: {run.life_cpu_us:.2f} CPU µs/msg with all checkpoints, the last one included"

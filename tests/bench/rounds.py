@@ -1,9 +1,7 @@
 """Measures the load generator alone, relays without rules, and the gate, in rounds.
 
-In: MeasuringOptions. Out: a RoundsResult. Never: work in this process while it measures.
-
 A round measures one after the other, so that the machine is alike for all of them. Each round starts a new gate: one that has run knows
-recipients, and its checkpoint would go on beside the next measurement.
+recipients, and its checkpoint would go on beside the next measurement. This process does nothing while it measures.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Starts the gate under test with its rules, settings and store.
-
-In: BenchOptions, the carrier's port. Out: a gate that is ready, and figures of its start and its end. Never: traffic.
-"""
+"""Starts the gate under test with its rules, settings and store."""
 
 from __future__ import annotations
 
@@ -44,8 +41,6 @@ VALKEY_PROGRAM = "valkey-server"
 
 @dataclass(slots=True)
 class MeasuredGate:
-    """One gate process, for one round."""
-
     gate: GateUnderTest
     rules: int
     start_s: float
@@ -183,7 +178,6 @@ def _wait_for_answer(server: subprocess.Popen[bytes], port: int) -> None:
 
 
 def count_rules(folder: Path) -> int:
-    """Counts the rules in the files of a folder."""
     files: list[Any] = [load(path).value for path in folder.rglob("*.yaml")]
     return sum(len(one.get("rules") or ()) for one in files)
 

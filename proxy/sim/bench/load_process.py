@@ -1,7 +1,4 @@
-"""Starts the load generator's process and sends it requests.
-
-In: BenchOptions, RunRequests. Out: RunFigures. Never: a figure of its own.
-"""
+"""Starts the load generator's process and sends it requests."""
 
 from __future__ import annotations
 

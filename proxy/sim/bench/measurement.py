@@ -1,7 +1,4 @@
-"""Measures one gate and reports the figures that sizing needs.
-
-In: BenchOptions. Out: a BenchResult. Never: a figure without the machine, the disk and the command beside it.
-"""
+"""Measures one gate and reports the figures that sizing needs."""
 
 from __future__ import annotations
 
@@ -42,7 +39,6 @@ class BenchResult:
         return {"kind": "bench"} | asdict(self)
 
     def as_text(self) -> str:
-        """A table for people."""
         run = self.runs["gate"]
         own = f"{run.own_ms['p50']:.2f} ms, {run.own_ms['p99']:.2f} ms" if run.own_ms else "–"
         rows = (
@@ -114,7 +110,6 @@ def describe_load(options: Mapping[str, Any], rules: int) -> str:
 
 
 def describe_machine(machine: Mapping[str, Any], versions: Mapping[str, str], sync_ms: Mapping[str, float]) -> str:
-    """The machine in one line."""
     clock = f" at {machine['mhz']:,} MHz" if machine.get("mhz") else ""
     virtual = " (a virtual machine)" if machine.get("virtual") else ""
     disk = f"{machine.get('disk') or 'disk'} sync {sync_ms['median']:.3f} ms (worst {sync_ms['worst']:.3f})"
