@@ -72,7 +72,7 @@ from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
-from proxy.server.kept_processes import Auditor, ConsoleProcess
+from proxy.server.restarted_processes import Auditor, ConsoleProcess
 from proxy.state import EmbeddedStore
 
 log = structlog.get_logger()

@@ -49,11 +49,11 @@ from proxy.runtime.background import Background
 from proxy.server.checkpoints import Checkpoints, JournalReader
 from proxy.server.control_plane import ControlPlane
 from proxy.server.health import Health
-from proxy.server.kept_processes import Auditor, ConsoleProcess
 from proxy.server.maintenance import Maintenance, watch_rules
 from proxy.server.recovery import recover
 from proxy.server.relay_task import Batches, RelayTask, run_to_end
 from proxy.server.reload import Reload, optout_settings_of, part_bounds_of
+from proxy.server.restarted_processes import Auditor, ConsoleProcess
 from proxy.state.mailbox.mailbox import Bounds
 
 log = structlog.get_logger()

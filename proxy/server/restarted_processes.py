@@ -38,7 +38,7 @@ LINE_BYTES_MAX = 1 << 24
 """Of one line, the findings of a second: some 80,000 messages."""
 
 
-class KeptProcess:
+class RestartedProcess:
     """A command of the gate in a process of its own, which is restarted when it ends."""
 
     ended_event = ""
@@ -113,7 +113,7 @@ def _wait_for_end(process: subprocess.Popen[bytes]) -> bytes:
     return output
 
 
-class ConsoleProcess(KeptProcess):
+class ConsoleProcess(RestartedProcess):
     """The console of the running gate."""
 
     ended_event = "console ended, and is restarted"
@@ -127,7 +127,7 @@ class ConsoleProcess(KeptProcess):
         return [f"console: it does not stay up: {self.failed}"] if self.down else []
 
 
-class Auditor(KeptProcess):
+class Auditor(RestartedProcess):
     """The opt-out audit of the running gate, which audits the journals of all workers."""
 
     ended_event = "opt-out audit ended, and is restarted"
