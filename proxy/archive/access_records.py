@@ -18,8 +18,7 @@ from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, OsDisk
 
 FOLDER = "looked"
-WAIT_S = 10.0
-"""Another search is writing its record: that takes milliseconds."""
+WAIT_S = 10.0  # another search is writing its record: that takes milliseconds
 
 
 class CannotRecord(Exception):

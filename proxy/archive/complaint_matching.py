@@ -21,20 +21,17 @@ from proxy.policy.text.folding import fold, squeeze
 
 WINDOWS_S = (600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 72 * 3600.0)
 """How far from the time that was said, one after the other, until something fits."""
-ENOUGH = 60
-"""A score from which on it is looked no further away."""
+ENOUGH = 60  # a score from which on it is looked no further away
 SHOWN_MAX = 10
 LEAST = 20
-HALF_LEAST = 4
-"""Characters of a text that are looked for at least."""
+HALF_LEAST = 4  # characters of a text that are looked for at least
 HALF_YEAR_S = 190 * 86_400.0
 _NUMBER, _HIDDEN_NUMBER, _TIME, _SENDER, _TEXT = 40, 20, 20, 20, 20
 """Points for each detail that fits; a missing detail counts neither way."""
 _DIGIT = re.compile(r"\d")
 
 Ask = Callable[[Query], SearchResult]
-NumberOf = Callable[[Hit], int]
-"""The recipient's number, unsealed; 0 if unknown."""
+NumberOf = Callable[[Hit], int]  # the recipient's number, unsealed; 0 if unknown
 
 
 @masked_repr
@@ -59,11 +56,9 @@ class Candidate(NamedTuple):
 
 class MatchResult(NamedTuple):
     candidates: list[Candidate]
-    asked: tuple[SearchResult, ...]
-    """The searches made: the last one covers the widest time."""
+    asked: tuple[SearchResult, ...]  # the searches made: the last one covers the widest time
     within_s: float  # how far from the time that was said it was looked; 0 where none was said
-    cut: bool
-    """More messages fitted a question than are looked at: the right one may be among those that were not."""
+    cut: bool  # more messages fitted a question than are looked at: the right one may be among those that were not
 
 
 def match(wanted: ComplaintQuery, ask: Ask, number_of: NumberOf, agrees: Callable[[str, int], bool]) -> MatchResult:

@@ -20,8 +20,7 @@ from proxy.runtime import atomic_files
 
 NAME = "manifest.json"
 FORMAT = 1
-REVISIONS_MAX = 2000
-"""Sets of rules whose names are remembered; older ones are in their segments."""
+REVISIONS_MAX = 2000  # sets of rules whose names are remembered; older ones are in their segments
 
 
 class ManifestError(Exception):
@@ -69,15 +68,12 @@ class Manifest:
     node: int = 0
     identity: str = ""  # of the journal, 32 hex digits
     tables: list[TableEntry] = field(default_factory=list)
-    gone: RemovedTables | None = None
-    """All that went, as one."""
-    removed_to: int = 0
-    """The last record that a REMOVED record says went: tables of no later one may go."""
+    gone: RemovedTables | None = None  # all that went, as one
+    removed_to: int = 0  # the last record that a REMOVED record says went: tables of no later one may go
     erased: list[tuple[str, str, str]] = field(default_factory=list)
     """Of signed days of which something was erased: the digest of the table that was signed, of the one that is there, and the signature
     (signed_heads.py)."""
-    rules: dict[str, list[str]] = field(default_factory=dict)
-    """Revision → names of its rules, for breaches are numbers."""
+    rules: dict[str, list[str]] = field(default_factory=dict)  # revision → names of its rules, for breaches are numbers
     blooms: dict[str, str] = field(default_factory=dict)
     """Name of a file → digest of the filter beside it (table_filters.py), where it has one."""
 

@@ -18,8 +18,7 @@ import unicodedata
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS
 
-HIDDEN_S = 900.0
-"""For so long the text of a code is hidden from everyone: it may still be valid."""
+HIDDEN_S = 900.0  # for so long the text of a code is hidden from everyone: it may still be valid
 JUDGED_BEFORE = frozenset(("late-breach", "no-route", "queue-full"))
 """Reasons of the gate itself behind the rules' own look: the category is known."""
 _WORD = "码|碼|口令|code|password|otp"

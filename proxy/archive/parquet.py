@@ -29,15 +29,11 @@ FILE_ROWS_MAX = 1_000_000
 """Beyond it another file begins (at another person): the directory of a larger one would take longer to read than the rows."""
 BATCH_ROWS = 20_000
 PERSONS = 1 << 64
-MERGE_ROWS = 250_000
-"""That are sorted at once when a day is made of hours: some 100 MB."""
+MERGE_ROWS = 250_000  # that are sorted at once when a day is made of hours: some 100 MB
 MERGE_MEMORY = "512MB"
-SPILL = ".spill"
-"""Suffix of the folder for a merge's intermediate results; after a kill the next roll removes it."""
-QUESTION_MEMORY = "1GB"
-"""For a question; it holds some batches of rows and the newest that fit."""
-KNOWN_MAX = 1_000_000
-"""Persons whose hash is remembered for a table."""
+SPILL = ".spill"  # suffix of the folder for a merge's intermediate results; after a kill the next roll removes it
+QUESTION_MEMORY = "1GB"  # for a question; it holds some batches of rows and the newest that fit
+KNOWN_MAX = 1_000_000  # persons whose hash is remembered for a table
 ORDER = ("person", "time_ms", "sequence", "place")
 ZSTD_LEVEL = 3  # its own default
 

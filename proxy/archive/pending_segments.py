@@ -26,8 +26,7 @@ class LocalJournal(NamedTuple):
 
     disk: Disk
     node: int
-    ahead: SegmentIndex | None = None
-    """The index of it, if one is kept."""
+    ahead: SegmentIndex | None = None  # the index of it, if one is kept
 
 
 class UnrolledJournal(NamedTuple):

@@ -34,10 +34,8 @@ from proxy.journal.scan import JournalDamaged, Scan, as_journal_error
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.runtime import atomic_files
 
-KEPT_S = 183 * 86_400.0
-"""Messages must be kept for six months (通信短信息服务管理规定); before that they are not erased."""
-REFUSALS = ("stopped", "restored", "confirmed", "officer", "consented")
-"""Kinds of rows that stay, by the hash alone."""
+KEPT_S = 183 * 86_400.0  # messages must be kept for six months (通信短信息服务管理规定); before that they are not erased
+REFUSALS = ("stopped", "restored", "confirmed", "officer", "consented")  # kinds of rows that stay, by the hash alone
 
 
 class JournalWriter(Protocol):
@@ -49,10 +47,8 @@ class JournalWriter(Protocol):
 
 
 class ErasurePlan(NamedTuple):
-    removed: tuple[ClosedSegment, ...]
-    """Segments that may be looked through, the oldest first."""
-    stays: dict[str, int]
-    """Reason → number of segments that stay for it."""
+    removed: tuple[ClosedSegment, ...]  # segments that may be looked through, the oldest first
+    stays: dict[str, int]  # reason → number of segments that stay for it
 
 
 class ErasureResult(NamedTuple):
@@ -168,8 +164,7 @@ class _RowFilter(NamedTuple):
 
     hashed: int
     spans: Sequence[tuple[int, int]]  # of records that were looked through
-    verdicts: set[int]
-    """Erased verdicts: older tables have rows of unread submits that name no person."""
+    verdicts: set[int]  # erased verdicts: older tables have rows of unread submits that name no person
 
     def may_be_in(self, file: TableFile) -> bool:
         return file.least <= self.hashed <= file.most or (bool(self.verdicts) and file.least == 0)

@@ -17,8 +17,7 @@ log = structlog.get_logger()
 
 class PseudonymKey:
     def __init__(self, folder: Path, erased: ErasedRecipients) -> None:
-        self.problem = ""
-        """Why erased persons cannot be recognised; empty if they can, or if there are none."""
+        self.problem = ""  # why erased persons cannot be recognised; empty if they can, or if there are none
         self._folder, self._erased = folder, erased
         if not erased.empty or folder.exists():
             self._open(make=False)

@@ -12,8 +12,7 @@ from proxy.model.message import Outcome
 from proxy.model.number import masked_repr
 from proxy.model.reasons import REASONS
 
-LATER_S = 3 * 86_400.0
-"""Answers and receipts are searched for so long after the message: carriers retry for about two days."""
+LATER_S = 3 * 86_400.0  # answers and receipts are searched for so long after the message: carriers retry for about two days
 LIMIT, LIMIT_MAX = 50, 1000
 OUTCOMES = tuple(one.word for one in Outcome)
 
@@ -54,12 +53,10 @@ class BadQuery(ValueError):
 class Query(NamedTuple):
     """A search query; empty strings and 0 do not restrict it."""
 
-    to: int = 0
-    """A person's number."""
+    to: int = 0  # a person's number
     since: float = 0.0
     until: float = 0.0
-    sender: str = ""
-    """Some digits of the port."""
+    sender: str = ""  # some digits of the port
     signature: str = ""
     text: str = ""
     provider: str = ""

@@ -29,16 +29,14 @@ from proxy.model.number import masked_repr
 from proxy.model.redact import mask_digits
 
 HIDDEN = "(hidden for 15 minutes)"
-FILES_A_STEP = 16
-"""Files per step of a search without a person: after each step it may end with enough results."""
+FILES_A_STEP = 16  # files per step of a search without a person: after each step it may end with enough results
 EVENTS_MAX = 1000
 PERSON_ROWS_MAX = 50_000
 """Rows about the persons of an answer: some years of a person with ten messages a day. For more (a number that monitors a route) the answer
 says that not all was read; matching messages and their fates are complete all the same."""
 BECAME_ROWS_MAX = LIMIT_MAX * 255
 """Of the messages of an answer: as many as are shown at once, of as many parts as one can have."""
-PARTS_MS = 60_000
-"""A part may come so long before or after the matching one: for so long a verdict is inherited."""
+PARTS_MS = 60_000  # a part may come so long before or after the matching one: for so long a verdict is inherited
 
 
 @masked_repr
@@ -94,8 +92,7 @@ class SearchResult:
     events: list[HistoryEvent]  # other events of the person; empty in a search without a person
     covered: CoverageReport
     passed_over: int = 0  # files of ``covered`` of which a filter said that nothing of it is in them
-    reaches_to: float = 0.0
-    """Time of the oldest matching record shown; if there are more, they are not newer."""
+    reaches_to: float = 0.0  # time of the oldest matching record shown; if there are more, they are not newer
 
 
 def find(

@@ -50,8 +50,7 @@ class ArchiveKeys:
         try:
             if make and not folder.exists():
                 _made(folder)
-            self.person = Pseudonymizer(_secret(folder / PERSON))
-            """Number → 64-bit hash of a person in tables; 0 is no person."""
+            self.person = Pseudonymizer(_secret(folder / PERSON))  # number → 64-bit hash of a person in tables; 0 is no person
             number = _secret(folder / NUMBER)
             self._head = Ed25519PrivateKey.from_private_bytes(_secret(folder / HEAD))
         except FileNotFoundError as error:

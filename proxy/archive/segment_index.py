@@ -69,8 +69,7 @@ class Stretch:
     least_ms: int  # when groups were written
     most_ms: int
     newest_ms: int = 0  # of its rows
-    persons: Collection[int] = field(default_factory=set)
-    """Parts of their hashes; sorted once the stretch is full."""
+    persons: Collection[int] = field(default_factory=set)  # parts of their hashes; sorted once the stretch is full
     rules: list[JournalRecord] = field(default_factory=list)
 
     def mentions(self, persons: Collection[int]) -> bool:

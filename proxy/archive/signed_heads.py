@@ -38,11 +38,9 @@ class Head(NamedTuple):
     day: str
     first: int
     last: int
-    digest: str
-    """Digest of the whole line: it is published, and the next head names it."""
+    digest: str  # digest of the whole line: it is published, and the next head names it
     line: str
-    others: tuple[str, ...]
-    """Folders of the other nodes whose heads it names."""
+    others: tuple[str, ...]  # folders of the other nodes whose heads it names
 
 
 def sign(

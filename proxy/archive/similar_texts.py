@@ -24,8 +24,7 @@ from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
 
 ALIKE = 0.85
-BEGINNING_LEAST = 20
-"""Characters: less of a message says nothing of the rest."""
+BEGINNING_LEAST = 20  # characters: less of a message says nothing of the rest
 TEXTS_MAX = 200_000
 """Different texts that are compared; a campaign with more names in it is counted by its signature and port alone."""
 PERSONS_MAX = 2_000_000

@@ -15,8 +15,7 @@ from proxy.journal.records import messages, unreadable_submits
 from proxy.journal.scan import JournalDamaged, Scan
 from proxy.journal.segment import HEADER_BYTES, JournalRecord
 
-SEGMENTS_MAX = 200
-"""Unrolled segments read at once: some 13 GB; more would take minutes, and should be rolled first."""
+SEGMENTS_MAX = 200  # unrolled segments read at once: some 13 GB; more would take minutes, and should be rolled first
 TRIES = 3
 _U64 = struct.Struct(">Q")
 

@@ -32,8 +32,7 @@ from proxy.journal.sealing import SealingError
 from proxy.runtime import atomic_files
 
 PROVING_MEMORY = "512MB"
-TRIES = 3
-"""Attempts: a gate rolls once an hour and merges once a day, so tables hardly change twice meanwhile."""
+TRIES = 3  # attempts: a gate rolls once an hour and merges once a day, so tables hardly change twice meanwhile
 
 
 class VerifiedNode(NamedTuple):
@@ -43,10 +42,8 @@ class VerifiedNode(NamedTuple):
     rows: int
     first: int
     last: int
-    faults: tuple[str, ...]
-    """In the order of the records they begin at; empty when all is as it was written."""
-    strangers: tuple[str, ...]
-    """Files that the manifest does not name: of no account, and gone with the next roll."""
+    faults: tuple[str, ...]  # in the order of the records they begin at; empty when all is as it was written
+    strangers: tuple[str, ...]  # files that the manifest does not name: of no account, and gone with the next roll
 
 
 def altered(files: Iterable[tuple[Path, TableFile]], seen: Callable[[TableFile], None] = lambda _: None) -> list[str]:

@@ -21,16 +21,13 @@ from proxy.journal.records.revisions import Revised
 
 SET_BYTES_MAX = 64 << 20
 """Of all files of one set, and likewise of the set when it is packed: so large a list is imported, not kept among the rules."""
-_ASKS_NOBODY = ("accepted",)
-"""Events that put a set into force with which no second person agreed."""
+_ASKS_NOBODY = ("accepted",)  # events that put a set into force with which no second person agreed
 
 
 class AgreementStep(enum.Enum):
     NOTHING = "nothing"
-    TAKE = "take"
-    """The store's counts here, too."""
-    PUT = "put"
-    """The store must learn this gate's."""
+    TAKE = "take"  # the store's counts here, too
+    PUT = "put"  # the store must learn this gate's
 
 
 class RuleDecision(NamedTuple):

@@ -26,20 +26,17 @@ RELOADED = (
     "people", "revisions.four_eyes",
 )  # fmt: skip
 """Settings that a reload (SIGHUP, ``gate106 rules reload``) takes over, …"""
-NOT_RELOADED = ("providers[].upstream",)
-"""… except these: a file that changes one of them is not taken over."""
+NOT_RELOADED = ("providers[].upstream",)  # … except these: a file that changes one of them is not taken over
 
 _UNITS = {"_s": "s", ".hours": "hours", "_hours": "hours", "days": "days", "egabytes": "MB"}
 
 
 class SettingDescription(NamedTuple):
     name: str
-    default: str
-    """As it is written in the file, or in words where ``worded``; empty: none, or ``required``."""
+    default: str  # as it is written in the file, or in words where ``worded``; empty: none, or ``required``
     required: bool
     worded: bool
-    allowed: str
-    """The allowed values: bounds with their unit, words, or a kind of text."""
+    allowed: str  # the allowed values: bounds with their unit, words, or a kind of text
     reloaded: bool
     meaning: str
 

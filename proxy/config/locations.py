@@ -17,10 +17,8 @@ from proxy.config.values import Archive, Console, Http, RuleRevisions, Sealing, 
 from proxy.config.worker import control_of, journal_of, journals_of_workers, several_journals_fault, worker_of
 from proxy.config.yaml_file import Value
 
-SECRETS = ("password", "token", "secret")
-"""Keys whose value is a secret in clear, …"""
-NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")
-"""… unless the value begins with one of these: a hash, or an environment variable."""
+SECRETS = ("password", "token", "secret")  # keys whose value is a secret in clear, …
+NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")  # … unless the value begins with one of these: a hash, or an environment variable
 
 
 def control_path(path: Path | str) -> Path:
@@ -89,8 +87,7 @@ def secret_files(path: Path | str) -> list[Path]:
 class ConsoleLocations(NamedTuple):
     console: Console
     control: Path
-    http: Address
-    """The gate's HTTP listener: providers request their own data there."""
+    http: Address  # the gate's HTTP listener: providers request their own data there
 
 
 def console_locations(path: Path | str) -> ConsoleLocations:
@@ -111,8 +108,7 @@ class ArchiveLocations(NamedTuple):
     control: Path
     node: int
     sealing: Sealing
-    others: tuple[tuple[Path, int], ...] = ()
-    """Journals of the gate's other workers, with their node numbers."""
+    others: tuple[tuple[Path, int], ...] = ()  # journals of the gate's other workers, with their node numbers
 
     @property
     def journals(self) -> tuple[tuple[Path, int], ...]:

@@ -20,8 +20,7 @@ from proxy.config.yaml_file import Place, Value, YamlError, spell, unknown
 from proxy.config.yaml_file import load as load_yaml
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_MAPPED_BITS = 96
-"""Of an IPv6 address before the IPv4 address in it: ``::ffff:192.0.2.1`` (RFC 4291 §2.5.5.2)."""
+_MAPPED_BITS = 96  # of an IPv6 address before the IPv4 address in it: ``::ffff:192.0.2.1`` (RFC 4291 §2.5.5.2)
 
 
 def network_of(text: str) -> Network:
@@ -108,8 +107,7 @@ class Fields:
         self.place = place
         self.values: Mapping[str, Value] = {}
         self.known: list[str] = []
-        self.secrets: list[str] = []
-        """Keys whose value must not appear in a fault."""
+        self.secrets: list[str] = []  # keys whose value must not appear in a fault
         if isinstance(value, dict):
             self.values = value
         elif value is not None:

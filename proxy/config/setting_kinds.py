@@ -29,8 +29,7 @@ T = TypeVar("T")
 
 
 class SettingKind:
-    allowed = ""
-    """The values, in the words of the guide."""
+    allowed = ""  # the values, in the words of the guide
     parts: tuple[tuple[str, type], ...] = ()
     """The classes whose settings are below this one, each with the prefix of their names; ``{}`` stands for the key."""
 

@@ -18,8 +18,7 @@ from proxy.config.values import RuleRevisions, Settings
 
 VARIABLE = "GATE106_WORKER"
 """Environment variable: ``2/4`` makes a process the second of four workers; ``2`` makes a command use that worker's journal."""
-WORKERS_MAX = 64
-"""More than the cores of usual machines; each worker takes one of the 256 node numbers."""
+WORKERS_MAX = 64  # more than the cores of usual machines; each worker takes one of the 256 node numbers
 NODE_MAX = 255
 
 

@@ -29,8 +29,7 @@ from yaml.resolver import BaseResolver
 from proxy.runtime.yield_point import Rest, no_yield
 
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
-Place = tuple[str | int, ...]
-"""Where a value stands: keys and indexes from the top, ``("carriers", 0, "window")``."""
+Place = tuple[str | int, ...]  # where a value stands: keys and indexes from the top, ``("carriers", 0, "window")``
 
 FILE_BYTES_MAX = 16 * 1024 * 1024  # a 100,000-word list is about 2 MB
 DEPTH_MAX = 64  # rules are about 10 deep; deeper nesting is an attack on recursive readers
@@ -47,8 +46,7 @@ _WORDS: dict[str, bool | None] = {
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBERISH = re.compile(r"[-+.0-9]")
 _INT = re.compile(r"[-+]?[0-9]+")
-_ZEROED = re.compile(r"0[0-9]+")
-"""``0571``: an area code or a month. YAML would read the number 571 and silently lose a digit."""
+_ZEROED = re.compile(r"0[0-9]+")  # ``0571``: an area code or a month. YAML would read the number 571 and silently lose a digit
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")

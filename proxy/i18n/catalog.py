@@ -40,15 +40,11 @@ import yaml
 from proxy.i18n import labels
 from proxy.i18n.phrases import LANGUAGES, WORDS
 
-SENTENCE_CHARACTERS_MAX = 2000
-"""A longer line is not looked up: the gate has no sentence of that length."""
-DEPTH_MAX = 8
-"""Nesting of sentences: a file's line, keys, the fault, the suggestion."""
-COMPARISONS_MAX = 1000
-"""Sentences that one line is compared with at most; a test checks that all sentences need fewer."""
+SENTENCE_CHARACTERS_MAX = 2000  # a longer line is not looked up: the gate has no sentence of that length
+DEPTH_MAX = 8  # nesting of sentences: a file's line, keys, the fault, the suggestion
+COMPARISONS_MAX = 1000  # sentences that one line is compared with at most; a test checks that all sentences need fewer
 
-SENTENCES_KEPT = 500
-"""Translations cached: pages show the same sentences again and again."""
+SENTENCES_KEPT = 500  # translations cached: pages show the same sentences again and again
 
 ROLES: Mapping[str, str] = {
     "viewer": "只读", "officer": "合规专员", "approver": "审批人", "auditor": "审计员", "admin": "管理员", "provider": "通道商",
@@ -76,8 +72,7 @@ SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH = "said", "any", "names", "key",
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half a surrogate pair: no sentence of the gate contains one."""
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a surrogate pair: no sentence of the gate contains one
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
 _BARE = r"[^\s:'\"]+"
 _ONE = f"(?:{'|'.join(DIMENSIONS)}) {_BARE}(?: or {_BARE})*"
@@ -94,8 +89,7 @@ class Slot(NamedTuple):
     """A placeholder of a sentence."""
 
     name: str
-    kind: str
-    """Empty: the value is left as it is."""
+    kind: str  # empty: the value is left as it is
 
 
 class Phrase:
@@ -104,12 +98,10 @@ class Phrase:
         self.slots = [Slot(name, kind) for name, kind in _SLOT.findall(english)]
         literal = _SLOT.sub("\0", english).split("\0")
         self.first, self.last = literal[0].removesuffix("'"), literal[-1].removeprefix("'")
-        self.known = len(_SLOT.sub("", english))
-        """Characters outside the slots: the more there are, the surer a match is."""
+        self.known = len(_SLOT.sub("", english))  # characters outside the slots: the more there are, the surer a match is
         self.starts_with_slot = bool(self.slots) and english.startswith("{") and self.slots[0].kind in ("", ANY)
         """Whether it begins with a slot for any text: then a prefix such as a file name could be taken for a part of it."""
-        self.has_own_text = bool(_CHINESE.search(chinese))
-        """Whether its Chinese has text outside the slots."""
+        self.has_own_text = bool(_CHINESE.search(chinese))  # whether its Chinese has text outside the slots
         self._patterns: list[Any] = []
 
     def may_match(self, text: str) -> bool:
@@ -182,8 +174,7 @@ class SentenceReader:
     def __init__(self, book: Catalog) -> None:
         self._book = book
         self._read: dict[tuple[str, int], tuple[str, bool]] = {}
-        self.comparisons_left = COMPARISONS_MAX
-        """Comparisons that are still allowed for this line."""
+        self.comparisons_left = COMPARISONS_MAX  # comparisons that are still allowed for this line
 
     def line(self, text: str, depth: int = 0) -> tuple[str, bool]:
         """Returns its Chinese, and whether all of it was found."""

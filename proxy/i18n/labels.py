@@ -33,8 +33,7 @@ CONSENTS: Mapping[str, str] = {
     "granted": "已同意", "absent": "没有同意", "expired": "已过期", "revoked": "已撤回", "unreviewed": "证明未审核",
     "accepted": "证明已认可", "rejected": "证明未认可", "withdrawn": "已撤回",
 }  # fmt: skip
-ENDS: Mapping[str, str] = {"opt-out": "退订", "withdrawal": "撤回"}
-"""Causes for the end of a consent."""
+ENDS: Mapping[str, str] = {"opt-out": "退订", "withdrawal": "撤回"}  # causes for the end of a consent
 SCOPES: Mapping[str, str] = {
     "all": "全部营销", "advertiser": "广告主", "signature": "签名", "provider": "通道商", "port": "端口", "category": "类别",
 }  # fmt: skip

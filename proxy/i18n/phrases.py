@@ -79,10 +79,8 @@ def as_written(names: Iterable[str]) -> Bilingual:
 
 # -- the language of an answer
 
-TO_PROGRAMS = "en"
-"""The language if the header names none of LANGUAGES."""
-ASKED_MAX = 20
-"""Languages of one header that are considered."""
+TO_PROGRAMS = "en"  # the language if the header names none of LANGUAGES
+ASKED_MAX = 20  # languages of one header that are considered
 
 
 def preferred(header: str) -> str:

@@ -11,8 +11,7 @@ import contextlib
 import os
 from pathlib import Path
 
-HALF = ".half"
-"""Suffix of a file that is being written, or that a power loss left incomplete."""
+HALF = ".half"  # suffix of a file that is being written, or that a power loss left incomplete
 
 
 def temporary_path(path: Path) -> Path:

@@ -23,12 +23,9 @@ from proxy.runtime.cpu_affinity import unpin_thread
 
 Result = TypeVar("Result")
 
-SLICE_S = 0.001
-"""CPU time of one slice."""
-REST_FACTOR = 2
-"""After a slice the loop runs for this many times the slice's CPU time."""
-SLICE_WAIT_S = 0.010
-"""The loop blocks at most so long for one slice: a longer one waits for a disk."""
+SLICE_S = 0.001  # CPU time of one slice
+REST_FACTOR = 2  # after a slice the loop runs for this many times the slice's CPU time
+SLICE_WAIT_S = 0.010  # the loop blocks at most so long for one slice: a longer one waits for a disk
 
 
 class WorkCancelled(BaseException):
@@ -69,8 +66,7 @@ class _SlicedWork(Generic[Result]):
         self._error: BaseException | None = None
         self._slice_start_s = 0.0
         self._cancelled = False
-        self.worked_s = 0.0
-        """CPU time of the last slice."""
+        self.worked_s = 0.0  # CPU time of the last slice
         self.done = False
         threading.Thread(target=self._run, name="background", daemon=True).start()
 

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-UMASK = 0o077
-"""Only the gate's own user may read what it writes: messages, numbers, the journal. A stricter umask stays."""
+UMASK = 0o077  # only the gate's own user may read what it writes: messages, numbers, the journal. A stricter umask stays
 OTHERS = 0o007
 _PR_SET_DUMPABLE = 4  # prctl(2)
 

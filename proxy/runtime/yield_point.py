@@ -12,8 +12,7 @@ Rest = Callable[[], None]
 Item = TypeVar("Item")
 PIECE = 25
 """Items between two yield points, of up to about 30 µs each (folding a word takes as long). A yield point costs less than 1 µs."""
-PIECE_BYTES = 65_536
-"""Octets between two yield points when a digest is computed."""
+PIECE_BYTES = 65_536  # octets between two yield points when a digest is computed
 
 
 def no_yield() -> None:

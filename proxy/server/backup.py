@@ -40,8 +40,7 @@ from proxy.state.revision_store import RevisionStore
 MANIFEST, STATE, JOURNAL, REVISIONS, IDENTITY = "manifest.json", "state.db", "journal", "revisions", "identity"
 FORM = 1
 PIECE = 4 << 20
-TRIES = 3
-"""The gate removes its oldest segment during a copy hardly twice in a row: retention runs once an hour."""
+TRIES = 3  # the gate removes its oldest segment during a copy hardly twice in a row: retention runs once an hour
 
 
 class BackupError(Exception):
@@ -60,8 +59,7 @@ class Copied(NamedTuple):
     holes: list[dict[str, Any]]  # records that the gate removed before they were copied: first, last, who and why
 
 
-_NEEDED = Copied._fields[:-1]
-"""Fields of every manifest; ``holes`` is optional."""
+_NEEDED = Copied._fields[:-1]  # fields of every manifest; ``holes`` is optional
 
 
 # --- making

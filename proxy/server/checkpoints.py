@@ -20,10 +20,8 @@ from proxy.state import EmbeddedStore, StateError
 
 log = structlog.get_logger()
 
-CHECKPOINT_S = 30.0
-"""Interval of checkpoints: a restart replays about this much of the journal at most."""
-QUIET_S = 1.0
-"""Longest wait of new submits for a checkpoint; then it is skipped until the next one."""
+CHECKPOINT_S = 30.0  # interval of checkpoints: a restart replays about this much of the journal at most
+QUIET_S = 1.0  # longest wait of new submits for a checkpoint; then it is skipped until the next one
 
 
 class JournalReader(Protocol):

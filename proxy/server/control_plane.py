@@ -77,8 +77,7 @@ from proxy.state import EmbeddedStore
 
 log = structlog.get_logger()
 
-SAFE_S = 30.0
-"""Longest time without a sync before a waiting command is refused: the disk does not work."""
+SAFE_S = 30.0  # longest time without a sync before a waiting command is refused: the disk does not work
 LISTED_BY_INBOX = frozenset((messages.DOUBTFUL, messages.DECISION))
 JUDGING = ("stop", "suspension", "shadow")
 
@@ -118,8 +117,7 @@ class ControlPlane:
         self.carrier_accounts = carrier_accounts
         self.listing: ListImport | ConsentImport | None = None
         self.chunked_imports = chunked_imports
-        self.replication: Replication | None = None
-        """Exchange with the other gates on a shared store."""
+        self.replication: Replication | None = None  # exchange with the other gates on a shared store
         self.rule_deployment = rule_deployment
         self._rules = rule_deployment.rules
         self._rules_since = time.time()

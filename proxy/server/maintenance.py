@@ -34,19 +34,15 @@ from proxy.state import EmbeddedStore
 
 log = structlog.get_logger()
 
-TICK_S = 0.1
-"""Interval at which session timers are checked: a tenth of the shortest sensible one (1 s)."""
+TICK_S = 0.1  # interval at which session timers are checked: a tenth of the shortest sensible one (1 s)
 WATCH_MS = 100
 """Delay from the last change of a file to reading its folder; also the poll interval of the watching thread, which needs the interpreter."""
-RETRY_MS = 5000
-"""Interval at which a changed rule set is tried again that could not be kept or journalled because of the disk."""
-SILENT_S = 60.0
-"""Shortest time between two log lines about failing maintenance."""
+RETRY_MS = 5000  # interval at which a changed rule set is tried again that could not be kept or journalled because of the disk
+SILENT_S = 60.0  # shortest time between two log lines about failing maintenance
 JUMP_S, DISTRUSTED_S = 60.0, 3600.0
 """After a forward jump of more than JUMP_S the wall clock is distrusted for DISTRUSTED_S: if it is corrected meanwhile, no refusal and no
 waiting deliver has expired by mistake."""
-CLOCK_STEP_S = 1.0
-"""A wall clock that jumps by more is journalled."""
+CLOCK_STEP_S = 1.0  # a wall clock that jumps by more is journalled
 
 
 @dataclass
@@ -63,13 +59,11 @@ class Maintenance:
     turns: Turns
     tally: GateCounters
     background: Background
-    clock_skew_s: float = 0.0
-    """The last step of the wall clock."""
+    clock_skew_s: float = 0.0  # the last step of the wall clock
     gc_policy: GcPolicy = field(init=False)
     distrusted_until_s: float = 0.0
     """Until then (the loop's clock) nothing that has expired by the wall clock is dropped; rules check expiries themselves."""
-    silent_until_s: float = 0.0
-    """Until then (the loop's clock) failures are not logged."""
+    silent_until_s: float = 0.0  # until then (the loop's clock) failures are not logged
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -24,16 +24,13 @@ from proxy.state.shared.connection import ServerLogin
 
 
 class Recovered(NamedTuple):
-    store: EmbeddedStore
-    """Locked: call ``abandon`` if the start fails later."""
-    disk: OsDisk
-    """The journal's."""
+    store: EmbeddedStore  # locked: call ``abandon`` if the start fails later
+    disk: OsDisk  # the journal's
     found: Replayed
     ids: MessageIds
     sent: SentIndex
     pseudonym_key: PseudonymKey
-    first_id: int
-    """Greater than every id of earlier runs."""
+    first_id: int  # greater than every id of earlier runs
 
 
 def recover(settings: Settings, accept_loss: bool = False) -> Recovered:

@@ -19,8 +19,7 @@ from proxy.relay.submit import Relay
 
 log = structlog.get_logger()
 
-TIMER_S = 0.001
-"""The loop's timers count whole milliseconds: one that is early causes a useless turn."""
+TIMER_S = 0.001  # the loop's timers count whole milliseconds: one that is early causes a useless turn
 
 
 class RelayTask:

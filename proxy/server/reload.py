@@ -36,8 +36,7 @@ log = structlog.get_logger()
 @dataclass
 class Reload:
     path: Path
-    begun_with: Settings
-    """The settings at the start: listeners, carriers and paths stay as they were there."""
+    begun_with: Settings  # the settings at the start: listeners, carriers and paths stay as they were there
     contexts: Contexts
     tls_listener: ProviderListener | None
     carrier_accounts: Sequence[CarrierAccount]
@@ -50,8 +49,7 @@ class Reload:
     http_auth: HttpAuth
     turns: Turns
     tally: GateCounters
-    waiting: list[str] = field(default_factory=list)
-    """Changed settings that need a restart."""
+    waiting: list[str] = field(default_factory=list)  # changed settings that need a restart
     refused: str = ""
     """What the last reload did not take over, as the log has it; without the reason, for ``/readyz`` is open to everyone."""
     _serial: asyncio.Lock = field(default_factory=asyncio.Lock)

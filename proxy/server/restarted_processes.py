@@ -25,17 +25,12 @@ from proxy.runtime.child_process import Backoff, terminate
 
 log = structlog.get_logger()
 
-RESTART_S, RESTART_S_MAX = 2.0, 60.0
-"""Wait before a restart: the first and the longest; each is twice the one before."""
-STEADY_S = 30.0
-"""After running for so long the wait is the first one again."""
+RESTART_S, RESTART_S_MAX = 2.0, 60.0  # wait before a restart: the first and the longest; each is twice the one before
+STEADY_S = 30.0  # after running for so long the wait is the first one again
 STOP_S = 2.0
-OUTPUT_BYTES_MAX = 1000
-"""How much of a process's last error output is kept."""
-AUDIT_DELAY_S = 2.0
-"""Wait after the gate's own start, which has other work to do."""
-LINE_BYTES_MAX = 1 << 24
-"""Of one line, the findings of a second: some 80,000 messages."""
+OUTPUT_BYTES_MAX = 1000  # how much of a process's last error output is kept
+AUDIT_DELAY_S = 2.0  # wait after the gate's own start, which has other work to do
+LINE_BYTES_MAX = 1 << 24  # of one line, the findings of a second: some 80,000 messages
 
 
 class RestartedProcess:
@@ -45,14 +40,11 @@ class RestartedProcess:
     nice = 0
     delay_s = 0.0
     stdout: int | None = None
-    ends_well = False
-    """Whether an end with code 0 is no fault."""
-    hidden: tuple[str, ...] = ("GATE106_TOKEN",)
-    """How the names of environment variables begin that the process must not get."""
+    ends_well = False  # whether an end with code 0 is no fault
+    hidden: tuple[str, ...] = ("GATE106_TOKEN",)  # how the names of environment variables begin that the process must not get
 
     def __init__(self, config: Path, *words: str) -> None:
-        self.failed = ""
-        """The last error line of the process that ended; empty when all is well."""
+        self.failed = ""  # the last error line of the process that ended; empty when all is well
         self._command = [sys.executable, "-m", "proxy", *words, "--config", str(config)]
         self._process: subprocess.Popen[bytes] | None = None
 

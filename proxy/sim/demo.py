@@ -46,10 +46,8 @@ SEED = 1111
 SETTLE_S = 30.0
 """Time after the last submit for the carrier to come back, its queue to empty, receipts to come and unknown outcomes to be answered. It takes
 about two seconds on an idle machine."""
-STEP_S_MAX = 10.0
-"""What takes a moment in the drain is given up after this."""
-LOOK_S = 0.01
-"""How often the drain is looked at: it lasts about a second and a half."""
+STEP_S_MAX = 10.0  # what takes a moment in the drain is given up after this
+LOOK_S = 0.01  # how often the drain is looked at: it lasts about a second and a half
 LATE_FIRST, LATE_EVERY_S, LATE_S = 8, 0.04, 20.0
 """Submits that a provider sends at once when the gate drains, the interval of further ones until the gate unbinds it, and how long at most."""
 

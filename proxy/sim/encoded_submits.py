@@ -15,13 +15,10 @@ from proxy.model.message import Category
 from proxy.sim import pdus
 from proxy.sim.texts import FILLERS, HOLE, MIXES, SINGLE_LETTERS, Template, parts
 
-CARDS = 20_001
-"""About four times the templates of the larger mix."""
+CARDS = 20_001  # about four times the templates of the larger mix
 FILLINGS = 4_096
-RECIPIENT_OCTETS = 14
-"""8613800138000 and its NUL: all recipients are spelt alike, so lengths are known beforehand."""
-_MARK = "\ue000"
-"""Stands for a letter of the filling while a text is cut into parts; private use, so in no text."""
+RECIPIENT_OCTETS = 14  # 8613800138000 and its NUL: all recipients are spelt alike, so lengths are known beforehand
+_MARK = "\ue000"  # stands for a letter of the filling while a text is cut into parts; private use, so in no text
 
 
 class Card(NamedTuple):

@@ -32,16 +32,14 @@ from proxy.sim.ports import free_port
 CHINA = ZoneInfo("Asia/Shanghai")
 KEY = "journal.key"
 READY_S = 30.0
-DRAIN_S = 15.0
-"""The gate promises 8 s; what takes longer is killed and reported."""
+DRAIN_S = 15.0  # the gate promises 8 s; what takes longer is killed and reported
 BANK_ONLY, VOID = "青禾到家", "青禾往年"
 SIGNATURES = (
     (BANK_ONLY, "青禾贸易有限公司", "青禾集团", "qinghe", "", "approved"),
     (VOID, "青禾贸易有限公司", "青禾集团", "", "", "expired"),
 )
 """Registered for the simulated bank alone; and one that is not in force any more. No simulated text carries them by chance."""
-QUIET_AFTER_H, QUIET_H = 3, 11
-"""Quiet hours begin this many hours after now and last as long as the shipped 21:00 to 08:00."""
+QUIET_AFTER_H, QUIET_H = 3, 11  # quiet hours begin this many hours after now and last as long as the shipped 21:00 to 08:00
 
 
 ROLES = {"li": ("officer",), "wang": ("approver",), "zhao": ("auditor",), "admin": ("admin",)}
@@ -54,8 +52,7 @@ class DemoAccounts:
 
     port: int
     tokens: dict[str, str]
-    provider: str
-    """The company that may see its own page."""
+    provider: str  # the company that may see its own page
 
     @classmethod
     def opened(cls, port: int, companies: Sequence[str]) -> DemoAccounts:
@@ -119,8 +116,7 @@ class CarrierSide:
         return settings | self.more
 
 
-CODE = Path(__file__).parents[2]
-"""The tree this is of."""
+CODE = Path(__file__).parents[2]  # the tree this is of
 
 
 def conditions() -> dict[str, Any]:
@@ -188,8 +184,7 @@ def quiet_hours(now: datetime) -> tuple[str, datetime]:
     return f"{start:%H:%M}-{end:%H:%M}", start + timedelta(hours=1)
 
 
-WATCHED = "sim-watched"
-"""A rule in shadow."""
+WATCHED = "sim-watched"  # a rule in shadow
 
 
 def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Category]] = (), *, shadow: bool = False) -> Path:

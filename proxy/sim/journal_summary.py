@@ -44,10 +44,8 @@ class JournalledVerdict(NamedTuple):
     sent: int  # its own record's number, 0 unless allowed: the parts of a long message share an entry
     at: float = 0.0
     place: int = 0  # in the journal
-    objections: tuple[tuple[str, str, bool], ...] = ()
-    """(rule, what it wants, whether it only watches), the strictest first."""
-    part: tuple[int, int] | None = None
-    """Of a long message: (reference, how many there are)."""
+    objections: tuple[tuple[str, str, bool], ...] = ()  # (rule, what it wants, whether it only watches), the strictest first
+    part: tuple[int, int] | None = None  # of a long message: (reference, how many there are)
 
 
 class JournalledAnswer(NamedTuple):
@@ -68,18 +66,14 @@ class JournalledOptOut(NamedTuple):
 class JournalStory:
     verdicts: list[JournalledVerdict] = field(default_factory=list)
     answers: list[JournalledAnswer] = field(default_factory=list)
-    delivers: dict[int, str] = field(default_factory=dict)
-    """Number of a deliver's record → its provider."""
-    delivered: set[int] = field(default_factory=set)
-    """Numbers of delivers that their provider has acknowledged ..."""
-    dropped: set[int] = field(default_factory=set)
-    """... and of those that left the mailbox in another way."""
+    delivers: dict[int, str] = field(default_factory=dict)  # number of a deliver's record → its provider
+    delivered: set[int] = field(default_factory=set)  # numbers of delivers that their provider has acknowledged ...
+    dropped: set[int] = field(default_factory=set)  # ... and of those that left the mailbox in another way
     optouts: list[JournalledOptOut] = field(default_factory=list)
     confirmed: list[returned.ConfirmationSent] = field(default_factory=list)
     against_meant: list[tuple[str, int]] = field(default_factory=list)
     """Provider and person of marketing that went out after a reply had asked to stop it, by the audit of opt-outs."""
-    widened: int = 0
-    """Refusals of all marketing that came of one refusal too many."""
+    widened: int = 0  # refusals of all marketing that came of one refusal too many
     _one_reply: returned.ReplyGrouper = field(default_factory=returned.ReplyGrouper)
 
     def opted_out(self, opt_out: returned.OptedOut, place: int) -> None:

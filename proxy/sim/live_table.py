@@ -23,14 +23,10 @@ from proxy.sim.simulated_carrier import UNANSWERED, SimulatedCarrier
 from proxy.sim.simulated_provider import ProviderThread, SentSubmit
 
 REFRESH_S = 0.2
-LINE_S = 1.0
-"""Where there is no terminal, a line so often at most ..."""
-LINES = 15
-"""Approximate number of rows in all."""
-WIDE_COLUMNS = 110
-"""From this width on there is room for words beside the figures."""
-FIGURES_COLUMNS, ROLE_COLUMNS = 51, 39
-"""What the figures of the live table take, and who each provider is."""
+LINE_S = 1.0  # where there is no terminal, a line so often at most ...
+LINES = 15  # approximate number of rows in all
+WIDE_COLUMNS = 110  # from this width on there is room for words beside the figures
+FIGURES_COLUMNS, ROLE_COLUMNS = 51, 39  # what the figures of the live table take, and who each provider is
 STATUS_NAMES = {
     0x00: "OK",
     0x08: "unknown",

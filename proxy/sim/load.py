@@ -22,14 +22,11 @@ from proxy.sim import pdus
 from proxy.sim.encoded_submits import FILLINGS, Card
 from proxy.sim.pdus import HEADER
 
-SEQUENCES = 65_536
-"""Sequence numbers go round; more than any window, so no two unanswered submits share one."""
+SEQUENCES = 65_536  # sequence numbers go round; more than any window, so no two unanswered submits share one
 BUCKET_S = 0.000_01
-BUCKETS = 200_000
-"""Latencies from 0 to 2 s in steps of 10 µs; slower ones count in the last."""
+BUCKETS = 200_000  # latencies from 0 to 2 s in steps of 10 µs; slower ones count in the last
 BOUND_S = 10.0
-TICK_S = 0.001
-"""uvloop's timers have a resolution of 1 ms."""
+TICK_S = 0.001  # uvloop's timers have a resolution of 1 ms
 BEHIND_MIN, BEHIND_WINDOWS = 1000, 4
 """Receipts that may be missing (or four windows of all binds, if more) before no more submits are sent."""
 _ACK = HEADER.pack(17, pdus.DELIVER_SM_RESP, 0, 0)[:12]
@@ -42,8 +39,7 @@ class LoadCounts:
 
     sent: int = 0
     answered: int = 0
-    refused: Counter[int] = field(default_factory=Counter)
-    """Answers other than ESME_ROK, by status."""
+    refused: Counter[int] = field(default_factory=Counter)  # answers other than ESME_ROK, by status
     histogram: list[int] = field(default_factory=lambda: [0] * (BUCKETS + 1))
     delivers: int = 0
 
@@ -72,13 +68,10 @@ class Load:
         self.window = window
         self.rate = rate
         self.receipts = receipts
-        self.missing = 0
-        """Receipts that have not come yet."""
-        self.stalled = False
-        """Whether some bind waits for receipts."""
+        self.missing = 0  # receipts that have not come yet
+        self.stalled = False  # whether some bind waits for receipts
         self.counts = LoadCounts()
-        self.before = 0
-        """Answers that came before ``fresh_counts``."""
+        self.before = 0  # answers that came before ``fresh_counts``
         self.lines: list[LoadBind] = []
         self.going = False
         self.problem = ""
@@ -175,8 +168,7 @@ class LoadBind(asyncio.Protocol):
         self._person = self._first = first
         self._sequence = 0
         self._sent_at = [0.0] * (SEQUENCES + 1)
-        self._due_queue: deque[list[float]] = deque()
-        """Fixed rate only: [due at, how many], submits that found no window."""
+        self._due_queue: deque[list[float]] = deque()  # fixed rate only: [due at, how many], submits that found no window
         self._rest = b""
         self._transport: asyncio.Transport | None = None
         while not cards[self._card].fresh:

@@ -22,8 +22,7 @@ _VERSIONS = "uvloop smpplib asyncio-throttle prometheus-client phone pyroaring a
 HTTP_TIMEOUT_S = 5.0
 SYNCS = 50
 
-Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
-"""Values of /metrics by (name, sorted labels)."""
+Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]  # values of /metrics by (name, sorted labels)
 
 
 def descendants(pid: int) -> list[int]:

@@ -25,10 +25,8 @@ class _Ports:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._flags: list[socket.socket] = []
-        """Each bound to the first port of a block."""
-        self._turn: Iterator[int] = iter(())
-        """Ports of the last block, one after the other."""
+        self._flags: list[socket.socket] = []  # each bound to the first port of a block
+        self._turn: Iterator[int] = iter(())  # ports of the last block, one after the other
 
     def free(self) -> int:
         with self._lock:

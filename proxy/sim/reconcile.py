@@ -33,15 +33,11 @@ from proxy.sim.scenario import REFUSALS
 from proxy.sim.simulated_carrier import UNANSWERED, CarrierLog
 from proxy.sim.simulated_provider import ProviderLog
 
-YES = (ACCEPTED, LATE_ACCEPTED, LATE_PART)
-"""Effects of an answer whose status may be nought."""
-UNKNOWN_STATUS = 0x08
-"""ESME_RSYSERR: the answer for an unknown outcome (DESIGN §4)."""
-LATER_STATUS = 0x14
-"""ESME_RMSGQFUL: no route, queue full, draining."""
+YES = (ACCEPTED, LATE_ACCEPTED, LATE_PART)  # effects of an answer whose status may be nought
+UNKNOWN_STATUS = 0x08  # ESME_RSYSERR: the answer for an unknown outcome (DESIGN §4)
+LATER_STATUS = 0x14  # ESME_RMSGQFUL: no route, queue full, draining
 NATIONAL_DIGITS = 11
-SHOWN_MAX = 8
-"""Examples per difference; the rest is counted."""
+SHOWN_MAX = 8  # examples per difference; the rest is counted
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -51,8 +47,7 @@ class Witnesses:
     carrier: CarrierLog
     journal: JournalStory
     metrics: Samples
-    scraped_at: float = math.inf
-    """When /metrics was read (wall clock, at a quiet moment): verdicts after it are not in them."""
+    scraped_at: float = math.inf  # when /metrics was read (wall clock, at a quiet moment): verdicts after it are not in them
 
 
 class Difference(NamedTuple):

@@ -27,21 +27,16 @@ REFUSED, IGNORED, FULL, THROTTLED = "9001", "9002", "9003", "9004"
 """Endings of numbers that the simulated carrier treats specially."""
 FATES: dict[str, int | str] = {REFUSED: 0x45, IGNORED: IGNORE, FULL: 0x14, THROTTLED: 0x58}
 PROVINCIAL = "10629901"
-PROTECTED = "8613800250997"
-"""Of the shipped lists/protected.csv."""
+PROTECTED = "8613800250997"  # of the shipped lists/protected.csv
 """A port for 江苏 only."""
 OUTAGE_S = 0.7
 """How long the carrier is away. The gate tries again after 0.25-0.5 s and after 0.75-1.5 s: it is back within about a second."""
-AWAY_FROM_S = 1.0
-"""When one provider leaves. The receipts of what it sent just before are then still to come."""
+AWAY_FROM_S = 1.0  # when one provider leaves. The receipts of what it sent just before are then still to come
 REFUSALS = ("TD", "R", "退订", "TD.")
 """What people answer who want no more; every reply in the demo with one of these words is an opt-out."""
-LATE_S = 1.2
-"""Delay of a late part: the gate judges a long message 0.3 s after the last part that is there."""
-BANNED = "六合彩今晚开奖"
-"""Words of the shipped keyword rule."""
-ALL_PROVINCES_FROM_S = 20.0
-"""From this length on a demo must reach people in every province."""
+LATE_S = 1.2  # delay of a late part: the gate judges a long message 0.3 s after the last part that is there
+BANNED = "六合彩今晚开奖"  # words of the shipped keyword rule
+ALL_PROVINCES_FROM_S = 20.0  # from this length on a demo must reach people in every province
 
 EXPECTED: dict[str, str] = {
     "region-ban": "advertisements to 北京",
@@ -76,8 +71,7 @@ EXPECTED: dict[str, str] = {
 """Reasons the demo must show, and how each comes about: all that a shipped rule enforces and all the gate's own, but those that need a fault of
 the gate itself or another command (tests/sim/test_scenario.py)."""
 
-SHADOWS: dict[str, str] = {WATCHED: "advertisements to 广东"}
-"""Rules that only watch, and what makes each of them object."""
+SHADOWS: dict[str, str] = {WATCHED: "advertisements to 广东"}  # rules that only watch, and what makes each of them object
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +82,7 @@ class Actor:
     steps: tuple[ScriptedSubmit, ...]
     window: int  # 0 = it never waits for answers
     role: str
-    away: tuple[float, float] | None = None
-    """Between these seconds it is not there; its receipts and replies wait for it."""
+    away: tuple[float, float] | None = None  # between these seconds it is not there; its receipts and replies wait for it
 
     @property
     def name(self) -> str:
@@ -111,10 +104,8 @@ class Scenario:
     conduct: Conduct
     ports: tuple[tuple[str, str, Category], ...]
     outage_at_s: float
-    held: ScriptedSubmit
-    """The last submit: the carrier never answers it, so a drain has something to wait for."""
-    late: ScriptedSubmit
-    """What a provider goes on sending while the gate drains."""
+    held: ScriptedSubmit  # the last submit: the carrier never answers it, so a drain has something to wait for
+    late: ScriptedSubmit  # what a provider goes on sending while the gate drains
 
     @property
     def owners(self) -> dict[str, str]:

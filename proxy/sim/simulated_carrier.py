@@ -23,20 +23,15 @@ import uvloop
 from proxy.sim import pdus
 from proxy.sim.pdus import HEADER, Sms
 
-LOG_MAX = 2_000_000
-"""Log lines kept; a demo writes some thousands. Beyond it only counters go on."""
-LINES_WAITING_MAX = 100_000
-"""Delivers waiting for a bind or for window; more are dropped and counted."""
+LOG_MAX = 2_000_000  # log lines kept; a demo writes some thousands. Beyond it only counters go on
+LINES_WAITING_MAX = 100_000  # delivers waiting for a bind or for window; more are dropped and counted
 IGNORE = "ignore"
-UNANSWERED = -1
-"""The status of a submit that got no answer: ignored by rule, or caught by an outage."""
+UNANSWERED = -1  # the status of a submit that got no answer: ignored by rule, or caught by an outage
 IN_FLIGHT_MIN, HUSH_S_MAX = 3, 3.0
 """An outage begins with silence until this many submits are in flight, so that it always costs a provider an answer; at most this long."""
-GOODBYE_S_MAX = 5.0
-"""How long an outage waits for the other side to close, too."""
+GOODBYE_S_MAX = 5.0  # how long an outage waits for the other side to close, too
 
-Rule = Callable[[Sms], int | str]
-"""The answer to one submit: 0 = accept, a status = refuse with it, ``IGNORE`` = never answer."""
+Rule = Callable[[Sms], int | str]  # the answer to one submit: 0 = accept, a status = refuse with it, ``IGNORE`` = never answer
 
 
 def by_ending(endings: dict[str, int | str]) -> Rule:
@@ -62,10 +57,8 @@ class Conduct:
     first_id: int = 1
     hex_answers: bool = False
     """Answers write the id in hexadecimal, receipts in decimal without leading zeros, as many carriers do."""
-    accounts: dict[str, str] | None = None
-    """system_id → password; None lets everybody in."""
-    window: int = 32
-    """Delivers unanswered per connection."""
+    accounts: dict[str, str] | None = None  # system_id → password; None lets everybody in
+    window: int = 32  # delivers unanswered per connection
 
 
 @dataclass(slots=True)
@@ -88,8 +81,7 @@ class SentDeliver:
     text: str
     status: int | None = None
     sent_s: float = 0.0  # monotonic
-    took_s: float = 0.0
-    """From the line to its acknowledgement."""
+    took_s: float = 0.0  # from the line to its acknowledgement
 
 
 @dataclass(slots=True)
@@ -117,13 +109,11 @@ class SimulatedCarrier:
     def __init__(self, conduct: Conduct | None = None) -> None:
         self.conduct = conduct or Conduct()
         self.log = CarrierLog()
-        self.received = 0
-        """Submits received, on every path."""
+        self.received = 0  # submits received, on every path
         self.next_id = self.conduct.first_id
         self.lines: set[CarrierConnection] = set()
         self.port = 0
-        self.away = False
-        """During an outage: no answers, and new connections are closed."""
+        self.away = False  # during an outage: no answers, and new connections are closed
         self._waiting: deque[tuple[SentDeliver, bytes]] = deque()
         self._server: asyncio.Server | None = None
 

@@ -22,12 +22,9 @@ from smpplib import exceptions, smpp
 
 from proxy.sim import pdus
 
-IDLE_S = 0.02
-"""How long a provider looks for answers before it looks at its steps again."""
-ANSWERS_S = 15.0
-"""How long ``send_once`` waits for answers: longer than a gate waits for its carrier."""
-LOG_MAX = 200_000
-"""Submits one provider may log: hours of a demo."""
+IDLE_S = 0.02  # how long a provider looks for answers before it looks at its steps again
+ANSWERS_S = 15.0  # how long ``send_once`` waits for answers: longer than a gate waits for its carrier
+LOG_MAX = 200_000  # submits one provider may log: hours of a demo
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +72,10 @@ class ReceivedDeliver:
 class ProviderLog:
     sent: list[SentSubmit] = field(default_factory=list)
     got: list[ReceivedDeliver] = field(default_factory=list)
-    surprises: list[str] = field(default_factory=list)
-    """What should not happen: a lost connection, an answer to nothing."""
+    surprises: list[str] = field(default_factory=list)  # what should not happen: a lost connection, an answer to nothing
     left_at: float = 0.0
-    back_at: float = 0.0
-    """When it went away, and was bound again (monotonic); 0 if it never did."""
-    unbound: bool = False
-    """Whether the gate said goodbye; then submits that crossed its unbind may stay without an answer."""
+    back_at: float = 0.0  # when it went away, and was bound again (monotonic); 0 if it never did
+    unbound: bool = False  # whether the gate said goodbye; then submits that crossed its unbind may stay without an answer
 
 
 class _Client(smpplib_client.Client):  # type: ignore[misc] # the library has no annotations

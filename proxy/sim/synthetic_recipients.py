@@ -16,8 +16,7 @@ PROVINCES: tuple[str, ...] = tuple(
     "湖北 湖南 广东 广西 海南 重庆 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆".split()
 )
 """The 31 provinces of the mainland, which is what a 106 port reaches."""
-MACHINES = frozenset(range(140, 150))
-"""14x: data cards and machines; 1064 and 14400 are no recipients (DOMAIN §4)."""
+MACHINES = frozenset(range(140, 150))  # 14x: data cards and machines; 1064 and 14400 are no recipients (DOMAIN §4)
 
 
 @lru_cache(maxsize=1)

@@ -20,15 +20,11 @@ from functools import partial
 
 from proxy.model.message import Category
 
-HOLE = "{}"
-"""Where a template is varied."""
+HOLE = "{}"  # where a template is varied
 REPEATED_TEMPLATES, STANDARD_TEMPLATES = 500, 5_000
-TRIES_MAX = 50
-"""Tries per text before the word lists are called too small."""
-SINGLE_LETTERS = 70
-"""A longer text in UCS-2 does not fit one message of 140 octets."""
-PART_OCTETS = 134
-"""UCS-2 octets of one part of a long text: 140 less the header of 6 octets."""
+TRIES_MAX = 50  # tries per text before the word lists are called too small
+SINGLE_LETTERS = 70  # a longer text in UCS-2 does not fit one message of 140 octets
+PART_OCTETS = 134  # UCS-2 octets of one part of a long text: 140 less the header of 6 octets
 
 _WORDS_A = "云杉 蓝鲸 青禾 晨光 白鹭 松果 红枫 银杏 海棠 麦田 星野 北辰 南屏 东篱 西岭 橙子 石榴 竹影 鹿鸣 江屿".split()
 _SHOPS, _OFFICES = (
@@ -87,8 +83,7 @@ class Template:
     subcategory: str
     text: str
     varied: str
-    keyword: str
-    """The opt-out keyword the text declares, empty if none."""
+    keyword: str  # the opt-out keyword the text declares, empty if none
     long: bool = False
 
     def fill(self, rng: random.Random) -> str:

@@ -26,10 +26,8 @@ from smpplib import smpp
 from proxy.sim import pdus
 from proxy.sim.pdus import HEADER
 
-QUEUE_MAX = 100_000
-"""Submits waiting for the carrier's window; providers' own windows keep it far below."""
-LINKS = 2
-"""Connections to the carrier, as the gate's usual settings have."""
+QUEUE_MAX = 100_000  # submits waiting for the carrier's window; providers' own windows keep it far below
+LINKS = 2  # connections to the carrier, as the gate's usual settings have
 
 
 class BaselineLink(asyncio.Protocol):

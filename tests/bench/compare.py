@@ -23,11 +23,9 @@ FIGURES = (
     ("store_cpu_us", "store's CPU µs/msg"),
     ("memory_mib", "memory MiB"),
 )
-NOISE = 0.2
-"""The assumed spread of a single round: a shared machine varied by a fifth from minute to minute."""
+NOISE = 0.2  # the assumed spread of a single round: a shared machine varied by a fifth from minute to minute
 FILE_BYTES_MAX = 64 << 20
-KINDS = ("bench", "matrix", "where", "suppressed")
-"""The kinds of results; the first two can be compared."""
+KINDS = ("bench", "matrix", "where", "suppressed")  # the kinds of results; the first two can be compared
 ALWAYS_DIFFERENT = frozenset(("load_before", "mhz"))
 
 
@@ -52,10 +50,8 @@ class ComparedFigure:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     lines: tuple[ComparedFigure, ...]
-    differs: tuple[tuple[str, str, str], ...]
-    """(what, in the first, in the second): options, machine, versions, commit."""
-    guessed: bool
-    """Whether a spread is assumed, because a result has one round only."""
+    differs: tuple[tuple[str, str, str], ...]  # (what, in the first, in the second): options, machine, versions, commit
+    guessed: bool  # whether a spread is assumed, because a result has one round only
 
     def as_dict(self) -> dict[str, Any]:
         figures = [{name: getattr(line, name) for name in (*ComparedFigure.__slots__, "tells")} for line in self.lines]

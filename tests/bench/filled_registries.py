@@ -13,10 +13,8 @@ from pathlib import Path
 from proxy.sim.gate_process import append_rows
 from proxy.sim.texts import MIXES
 
-OTHERS = 20_000
-"""Signatures, and half as many advertisers, that no text of the bench has."""
-ANYBODYS = "s.example"
-"""The host of all simulated links."""
+OTHERS = 20_000  # signatures, and half as many advertisers, that no text of the bench has
+ANYBODYS = "s.example"  # the host of all simulated links
 _PHONE = re.compile(r"4006[0-9]{6}")
 
 

@@ -34,16 +34,13 @@ from proxy.state.lists.suppression_lists import CHUNK_BITS, ListKey
 from proxy.state.record import consent_requests, record, reply_ports
 from proxy.state.stores.sqlite import SqliteStore
 
-DAYS_AGO = (5, 4, 3)
-"""Longer ago than any cap over days of the shipped rules looks back, and still kept."""
+DAYS_AGO = (5, 4, 3)  # longer ago than any cap over days of the shipped rules looks back, and still kept
 KEEP_S = 7 * 86_400
 BATCH = 10_000
 HIGHEST_ID = 1 << 20
-REFUSING = 10
-"""One recipient in ten has opted out of somebody."""
+REFUSING = 10  # one recipient in ten has opted out of somebody
 LISTED = 1_000_000
-FIRST, LAST = 13_000_000_000, 19_999_999_999
-"""The first and the last mobile number."""
+FIRST, LAST = 13_000_000_000, 19_999_999_999  # the first and the last mobile number
 OTHERS = "别处往年"
 REFUSED_TEXT = "五金工具上新，电钻扳手套装满200减50，到店自提有礼 回T退订"
 

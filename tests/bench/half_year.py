@@ -40,8 +40,7 @@ ROWS_A_MESSAGE = 2.8
 PERSONS_A_BATCH = 500_000
 PROVIDERS = 12
 DAYS, NODES = 190, 2
-TRIES = 5
-"""Questions of each kind, each with other arguments."""
+TRIES = 5  # questions of each kind, each with other arguments
 
 
 @dataclass(frozen=True, slots=True)

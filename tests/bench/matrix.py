@@ -39,8 +39,7 @@ LATENCY_RATE = 5000.0
 RELOAD_RATE, RELOAD_TIMES, RELOAD_RULES, RELOAD_WORDS = 1000.0, 2, 500, 100_000
 RELOAD_RUNS = 3
 """A shared host pauses for 40 to 90 ms now and then, also while nothing changes: the row is the median of each run's longest pause."""
-TURNS = 5
-"""Turns of compared gates. With three on a shared host a row was 0.4 one time and 0.8 the next."""
+TURNS = 5  # turns of compared gates. With three on a shared host a row was 0.4 one time and 0.8 the next
 CONFLICTS = "gate106_store_conflicts_total"
 
 Part = Callable[[MeasuringOptions, LoadProcesses], dict[str, float]]

@@ -19,8 +19,7 @@ from proxy.state.stores.sqlite import SqliteStore
 FIRST = 13_000_000_000
 START_S = 1_762_833_600
 BATCH = 1000
-READY_S = 0.2
-"""The thread of the allocator that prepares pages needs less."""
+READY_S = 0.2  # the thread of the allocator that prepares pages needs less
 
 
 def bytes_a_person(persons: int, entries: int = 3) -> float:

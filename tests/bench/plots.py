@@ -19,8 +19,7 @@ from tests.bench.result import describe_rounds, from_dict, remarks_of
 WIDTH, HEIGHT, LEFT, RIGHT, BELOW = 1000, 300, 70, 40, 40
 CURVES = ("now", "allowed", "otherwise", "refused", "then")
 """Colours of the console's charts, in the order in which curves take them."""
-SCALE = 1000
-"""Bars have whole numbers."""
+SCALE = 1000  # bars have whole numbers
 
 
 def document_of(told: Mapping[str, Any]) -> str:

@@ -17,8 +17,7 @@ from tests.bench import filled_store
 from tests.bench.filled_registries import quotas, register
 from tests.bench.options import MeasuringOptions
 
-UNREACHED_TPS = 1_000_000.0
-"""A rate that is counted and never reached."""
+UNREACHED_TPS = 1_000_000.0  # a rate that is counted and never reached
 
 
 class LoadProcesses:

@@ -37,15 +37,12 @@ from proxy.sim.simulated_carrier import SimulatedCarrier
 
 BINDS, WINDOW = 4, 50
 PREFIX = "1069012"
-LOOK_S = 0.0005
-"""How often the answers are counted."""
+LOOK_S = 0.0005  # how often the answers are counted
 WORTH_A_LOOK_S = 0.005
 """Gaps from this length on are compared with the time that the processes waited for a core; /proc is read at this interval."""
-STILL_S = 3.0
-"""Before the changes and behind them, for comparison."""
+STILL_S = 3.0  # before the changes and behind them, for comparison
 IN_FORCE_S = 60.0
-STRICT_S = 0.02
-"""The bound of a pause during a change (DESIGN)."""
+STRICT_S = 0.02  # the bound of a pause during a change (DESIGN)
 CHARACTERS = range(0x4E00, 0x7000)
 
 

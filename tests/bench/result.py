@@ -13,8 +13,7 @@ from typing import Any
 from proxy.sim.bench.load_generator import RunFigures
 from proxy.sim.bench.measurement import BenchResult, describe_load, describe_machine, remarks
 
-Spread = tuple[float, float]
-"""(least, most) over the rounds."""
+Spread = tuple[float, float]  # (least, most) over the rounds
 FIGURES = ("per_s", "cpu_us", "busy", "driver_cpu_us", "memory_mib", "store_cpu_us", "others_busy", "life_cpu_us")
 QUANTILES = (("whole_ms", "p50"), ("whole_ms", "p99"), ("whole_ms", "p999"), ("own_ms", "p50"), ("own_ms", "p99"))
 

@@ -17,11 +17,9 @@ Figures = Mapping[str, float]
 class GoalRow(NamedTuple):
     name: str
     unit: str
-    of: Callable[[Figures], float]
-    """Raises KeyError if a figure was not measured."""
+    of: Callable[[Figures], float]  # raises KeyError if a figure was not measured
     goal: float | None = None
-    pure: float | None = None
-    """The goal without compiled functions, if it differs."""
+    pure: float | None = None  # the goal without compiled functions, if it differs
     most: bool = True
     note: str = ""
 

@@ -48,13 +48,10 @@ KEYS = (
 )
 LOOKS = 200_000
 RATE = 1000.0
-ADDED = 100_000
-"""Numbers that are imported while the gate runs."""
-WAIT_S, WAIT_EACH_S = 120.0, 5e-6
-"""Bound of the import, and for each number."""
+ADDED = 100_000  # numbers that are imported while the gate runs
+WAIT_S, WAIT_EACH_S = 120.0, 5e-6  # bound of the import, and for each number
 PIECE = 1_000_000
-BEFORE_S = 0.5
-"""From the first submits to the import."""
+BEFORE_S = 0.5  # from the first submits to the import
 
 
 def measured(numbers: int, seconds: float, progress: Progress = lambda text: None, added: int = ADDED) -> dict[str, Any]:

@@ -22,12 +22,10 @@ from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.model.number import Number
 
-EVERY_S = 1.0
-"""Between two readings of a journal that was read to its end."""
+EVERY_S = 1.0  # between two readings of a journal that was read to its end
 PIECE_S = 0.5
 FOLDERS_EVERY_S = 10.0
-SPOILT_S = 60.0
-"""If a journal cannot be read for so long, the process ends, and a new one begins with the present keys."""
+SPOILT_S = 60.0  # if a journal cannot be read for so long, the process ends, and a new one begins with the present keys
 STATE = "optout-audit.json"
 """Beside the segments of the first journal: of each journal, by its identity, up to which record all is settled."""
 

@@ -20,8 +20,7 @@ UDH_INDICATOR = 0x40
 CODINGS = {8: "utf-16-be", 15: "gb18030"}
 """By data_coding (SMPP 3.4 §5.2.19; 15 is GBK in China). For other values each encoding is tried that decodes."""
 GUESSES = ("ascii", "utf-8", "gb18030", "utf-16-be")
-REPLY_CHARACTERS_MAX = 60
-"""A longer reply is a story: a person has to read it."""
+REPLY_CHARACTERS_MAX = 60  # a longer reply is a story: a person has to read it
 
 _SIMPLIFIED = str.maketrans("發別請復覆囘訂廣煩傳電號擾絕", "发别请复复回订广烦传电号扰绝")
 _NAME = re.compile(r"【([^【】]{1,40})】")

@@ -31,15 +31,13 @@ SEGMENTS_MAX = 10_000
 STRETCH_BYTES = 256 * 1024
 COMPARED_EVERY = 60
 """Readings, of which there is one a second: whether segments that were read are as they were (they are removed by age, and erased in)."""
-DECISIONS_MAX = 10_000
-"""Decisions of clerks that are kept, each about up to 2,000 replies: more than people decide in a month."""
+DECISIONS_MAX = 10_000  # decisions of clerks that are kept, each about up to 2,000 replies: more than people decide in a month
 _LOW = 0xFFFF_FFFF
 _HEAD, _CLAIM = Struct(">IIQB"), Struct(">QIQ")  # of a record; synced, count, time in ms of a group
 _RECEIPT = b"\0\7receipt"
 _NAMED = frozenset((messages.RESTORED, messages.UNREPLACED, messages.PERSON, messages.SUPPRESSED, messages.DOUBTFUL))
 _LOOKED_AT = frozenset((messages.DELIVER, messages.HEARD, messages.PERSON, messages.SUPPRESSED))
-_GROUP_OF_NOTHING = 0
-"""A kind that no record has: stands for the verdicts of a group, which are not made records of."""
+_GROUP_OF_NOTHING = 0  # a kind that no record has: stands for the verdicts of a group, which are not made records of
 
 
 class FollowedJournal(SegmentIndex):
@@ -48,14 +46,11 @@ class FollowedJournal(SegmentIndex):
         super().__init__(disk, None, lambda: self.behind)  # type: ignore[arg-type] # it keeps no number beyond this process: no key
         self.behind, self._look = behind, look
         self.seen = behind
-        self.watched: set[int] = set()
-        """The lower 32 bits of persons whose messages matter."""
-        self.answers_matter = False
-        """Whether carriers' answers are awaited: otherwise plain acceptances are skipped."""
+        self.watched: set[int] = set()  # the lower 32 bits of persons whose messages matter
+        self.answers_matter = False  # whether carriers' answers are awaited: otherwise plain acceptances are skipped
         self._readings = -1
         self._verdicts: list[tuple[int, bytes]] = []  # of the group that is read: sequence, body
-        self._decisions: deque[JournalRecord] = deque(maxlen=DECISIONS_MAX)
-        """Which may be about anybody."""
+        self._decisions: deque[JournalRecord] = deque(maxlen=DECISIONS_MAX)  # which may be about anybody
 
     # ------------------------------------------------------------------ reading on
 

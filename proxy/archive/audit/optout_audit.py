@@ -34,12 +34,9 @@ REMEMBERED_BYTES_MAX = 12 << 30
 """How much journal is indexed by person: some 25 million messages, for which 150 MB are kept. A reply to an older message claims nothing
 here; a gate with fewer messages in 30 days indexes all of them."""
 FORGOTTEN_EVERY_S = 3600.0
-CLAIMANTS_MAX = 1_000_000
-"""Persons whose claims are held: at some 300 bytes; of more, those who replied first are forgotten."""
-SETTLE_S = 15.0
-"""After so long without a carrier's answer the outcome is unknown, and the message counts as sent."""
-FOUND_MAX = 10_000
-"""Findings that are remembered so that none counts twice."""
+CLAIMANTS_MAX = 1_000_000  # persons whose claims are held: at some 300 bytes; of more, those who replied first are forgotten
+SETTLE_S = 15.0  # after so long without a carrier's answer the outcome is unknown, and the message counts as sent
+FOUND_MAX = 10_000  # findings that are remembered so that none counts twice
 _LOW = 0xFFFF_FFFF
 _FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16
 """Where a verdict says whether it let the message out, and of which category it is (journal/records/messages.py)."""
@@ -84,8 +81,7 @@ class Audit:
         self._found: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._now_s = 0.0
         self._began, self._began_s, self._forgot_s = now, -1.0, 0.0
-        self.behind = True
-        """Whether there was more to read than was read the last time."""
+        self.behind = True  # whether there was more to read than was read the last time
 
     # ------------------------------------------------------------------ reading
 

@@ -22,12 +22,9 @@ from proxy.model.recipient import OptOut
 from proxy.model.redact import mask_numbers
 
 CHINA = timezone(timedelta(hours=8))
-TEXT_SHOWN_MAX = 200
-"""Characters of a reply that are shown."""
-WRITTEN = ("text", "why", "file")
-"""Details with free text: a number may stand in them."""
-Key = tuple[str, str, str, bool]
-"""Scope, value, source; whether a list says so, and not the person's own record."""
+TEXT_SHOWN_MAX = 200  # characters of a reply that are shown
+WRITTEN = ("text", "why", "file")  # details with free text: a number may stand in them
+Key = tuple[str, str, str, bool]  # scope, value, source; whether a list says so, and not the person's own record
 
 
 Says = Sequence[str | OptOut]
@@ -43,8 +40,7 @@ class OptOutEvent(NamedTuple):
     provider: str
     says: Says
     details: dict[str, Any]
-    masked: Says = ""
-    """``says`` with numbers in free text masked."""
+    masked: Says = ""  # ``says`` with numbers in free text masked
 
 
 def named_by_value(one: OptOut, signatures: Mapping[int, str]) -> Mapping[str, str]:
@@ -57,23 +53,16 @@ def named_by_value(one: OptOut, signatures: Mapping[int, str]) -> Mapping[str, s
 class OptOutTrace:
     recipient: int
     first: float = 0.0
-    last: float = 0.0
-    """The time that the journals cover; 0 when they are empty."""
+    last: float = 0.0  # the time that the journals cover; 0 when they are empty
     events: list[OptOutEvent] = field(default_factory=list)
-    asked: float = 0.0
-    """When: what had ended by then is not in force."""
-    stands: dict[Key, OptOut] = field(default_factory=dict)
-    """Refusals that were not lifted."""
-    doubtful: set[int] = field(default_factory=set)
-    """Undecided doubtful replies, by number."""
-    sent: int = 0
-    """Messages that went out since the first reply or refusal, listed or not."""
-    wrong: int = 0
-    """Marketing that went out against a refusal in force, or against what a reply had meant: must be 0."""
+    asked: float = 0.0  # when: what had ended by then is not in force
+    stands: dict[Key, OptOut] = field(default_factory=dict)  # refusals that were not lifted
+    doubtful: set[int] = field(default_factory=set)  # undecided doubtful replies, by number
+    sent: int = 0  # messages that went out since the first reply or refusal, listed or not
+    wrong: int = 0  # marketing that went out against a refusal in force, or against what a reply had meant: must be 0
     missing: list[tuple[int, int]] = field(default_factory=list)
     """First and last of the records in between that a copy does not have, for the gate had removed them."""
-    signatures: dict[int, str] = field(default_factory=dict)
-    """By hash, as the person's messages had them."""
+    signatures: dict[int, str] = field(default_factory=dict)  # by hash, as the person's messages had them
     about: About = field(default=named_by_value, compare=False)
 
     @property

@@ -46,13 +46,11 @@ from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import Entry, OptOut
 from proxy.model.redact import mask_numbers
 
-SENT_SHOWN_MAX = 1_000
-"""Messages that are listed; more are counted."""
+SENT_SHOWN_MAX = 1_000  # messages that are listed; more are counted
 _REPLIES = {"reply": "", "optout": "stopped", "restore": "restored", "review": "held"}
 """Kind of a reply's DELIVER record → the event that it causes, if any."""
 _U64 = struct.Struct(">Q")
-_RECEIPT = b"\0\7receipt"
-"""How the body of a receipt begins after its time."""
+_RECEIPT = b"\0\7receipt"  # how the body of a receipt begins after its time
 
 
 class PduReaders(NamedTuple):

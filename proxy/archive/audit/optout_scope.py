@@ -23,12 +23,9 @@ from proxy.model.number import masked_repr
 
 CANDIDATES_S = 30 * 86_400
 RELATED_S = 7 * 86_400
-TOGETHER_S = 600
-"""Messages up to so long before the newest may be meant as well."""
-CROSSED_S = 120
-"""So may the message before, if the newest came up to so long before the reply."""
-Key = tuple[int, int]
-"""Where a record stands: in which of the journals, and its sequence there."""
+TOGETHER_S = 600  # messages up to so long before the newest may be meant as well
+CROSSED_S = 120  # so may the message before, if the newest came up to so long before the reply
+Key = tuple[int, int]  # where a record stands: in which of the journals, and its sequence there
 
 
 @dataclass(slots=True, eq=False)
@@ -74,8 +71,7 @@ class SeenReply:
     owner: str  # owner of the port, empty if it has none
     texts: tuple[str, ...]
     claims: Claim | None = None
-    dismissed: bool = False
-    """A standing decision says that such words do not ask to stop."""
+    dismissed: bool = False  # a standing decision says that such words do not ask to stop
     promised: bool = False
     """It is only said here that the person wrote START: its text stands behind what it did, in a later record."""
 
@@ -87,10 +83,8 @@ class ClaimsEnded(NamedTuple):
     before: float
     signatures: frozenset[str] | None = None  # as 12 hexadecimal digits; None: all
     everything: bool = True
-    port: str = ""
-    """Of the reply, …"""
-    since: float = 0.0
-    """… which was read then at the earliest."""
+    port: str = ""  # of the reply, …
+    since: float = 0.0  # … which was read then at the earliest
 
 
 class Claim(NamedTuple):

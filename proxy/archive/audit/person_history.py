@@ -19,15 +19,12 @@ from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient, masked_repr, recipient_of
 
-READ_AGAIN_S = 60
-"""For so long a reply may be processed again, if the gate died between writing its effect and its text."""
-MESSAGES_MAX = 10_000
-"""Of one person: older ones are forgotten. It is 300 a day for a month."""
+READ_AGAIN_S = 60  # for so long a reply may be processed again, if the gate died between writing its effect and its text
+MESSAGES_MAX = 10_000  # of one person: older ones are forgotten. It is 300 a day for a month
 _PERSON = struct.Struct(">Q")
 _LOST = frozenset((1, 4))
 _UNKNOWN = frozenset((2, 5, 6))
-_LATE_ACCEPTED = 3
-"""Effects of an answer (journal/records/answers.py): refused by the carrier, unknown, known late."""
+_LATE_ACCEPTED = 3  # effects of an answer (journal/records/answers.py): refused by the carrier, unknown, known late
 _REPLIES = frozenset(("reply", "optout", "restore", "review"))
 
 

@@ -26,8 +26,7 @@ from proxy.operations.json_lines import (
 from proxy.server.workers.merged_answers import GONE, is_for_all, is_trial, lines_of, one_answer, tried
 
 Said = Mapping[str, Any]
-ANSWER_BYTES_MAX = 16 * LINE_BYTES_MAX
-"""Of a worker's line: it may list 256 orders with a hundred signatures each."""
+ANSWER_BYTES_MAX = 16 * LINE_BYTES_MAX  # of a worker's line: it may list 256 orders with a hundred signatures each
 
 
 class WorkerSocket(NamedTuple):

@@ -24,13 +24,10 @@ from proxy.operations.worker_channel import ChannelClosed
 from proxy.server.workers.merged_metrics import Families, Family, MetricKey, merged, read, text_of
 from proxy.server.workers.pool import PoolWorker, WorkerPool, merge_lines
 
-BODY_BYTES_MAX = 5 << 20
-"""More than any endpoint takes: each has a bound of its own."""
+BODY_BYTES_MAX = 5 << 20  # more than any endpoint takes: each has a bound of its own
 ANSWER_S = 25.0
-FRESH_S = 5.0
-"""How long a scrape waits for a worker's state; then its last known state counts."""
-METHODS: Mapping[str, str] = {"/optouts": "POST"}
-"""Methods of paths that do not take GET."""
+FRESH_S = 5.0  # how long a scrape waits for a worker's state; then its last known state counts
+METHODS: Mapping[str, str] = {"/optouts": "POST"}  # methods of paths that do not take GET
 
 
 class PoolHttpServer:

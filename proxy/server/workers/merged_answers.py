@@ -153,10 +153,8 @@ ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
 """Commands with counts in their answers → how they are added up."""
 LINES: Mapping[str, Callable[[Sequence[Sequence[Said]]], list[Said]]] = {"providers": _providers, "rules.hits": _hits}
 """Commands that send rows before their last line → how several workers' rows are merged."""
-PROPOSED = ("judged", "stricter", "milder", "errors")
-"""Counts of a rule set that waits."""
-EVERYWHERE = frozenset((*LISTS, *ADDED, "trace", "rules.reload"))
-"""Commands for every worker. All others go to one."""
+PROPOSED = ("judged", "stricter", "milder", "errors")  # counts of a rule set that waits
+EVERYWHERE = frozenset((*LISTS, *ADDED, "trace", "rules.reload"))  # commands for every worker. All others go to one
 
 
 def _together(refused: Sequence[tuple[str, str]]) -> str:

@@ -44,14 +44,10 @@ class MeasuredGate:
     gate: GateUnderTest
     rules: int
     start_s: float
-    store_pid: int | None
-    """The server of its shared store, if it was started for the run."""
-    ready_cpu_s: float = 0.0
-    """CPU time until it was ready."""
-    stop_s: float = 0.0
-    """From SIGTERM to its end; known when it has ended."""
-    life_cpu_s: float = 0.0
-    """CPU time between being ready and its end; known when it has ended."""
+    store_pid: int | None  # the server of its shared store, if it was started for the run
+    ready_cpu_s: float = 0.0  # CPU time until it was ready
+    stop_s: float = 0.0  # from SIGTERM to its end; known when it has ended
+    life_cpu_s: float = 0.0  # CPU time between being ready and its end; known when it has ended
 
     @property
     def metrics(self) -> str:

@@ -53,21 +53,18 @@ class LoadPlan:
     long: float | None = None
     receipts: bool = False
     ports: int = 1
-    pem: str = ""
-    """Certificate and key of the TLS listener that is bound to; empty: no TLS."""
+    pem: str = ""  # certificate and key of the TLS listener that is bound to; empty: no TLS
 
 
 class RunRequest(NamedTuple):
     """One run: binds, warm-up, the measured time, and the wait for the last answers."""
 
     name: str
-    port: int | None
-    """Where the process under test listens; None: the carrier of this process."""
+    port: int | None  # where the process under test listens; None: the carrier of this process
     pid: int | None
     metrics: str | None = None
     rate: float | None = None
-    store: int | None = None
-    """Process id of a shared store's server."""
+    store: int | None = None  # process id of a shared store's server
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,38 +75,27 @@ class RunFigures:
     seconds: float
     messages: int
     per_s: float
-    cpu_us: float
-    """CPU µs per message of the process under test, all threads and children."""
-    busy: float
-    """Share of one core it used."""
-    driver_cpu_us: float
-    """CPU µs per message of carrier and load generator together."""
+    cpu_us: float  # CPU µs per message of the process under test, all threads and children
+    busy: float  # share of one core it used
+    driver_cpu_us: float  # CPU µs per message of carrier and load generator together
     driver_busy: float
     whole_ms: dict[str, float]
-    own_ms: dict[str, float]
-    """The time within the gate, by its /metrics; empty for other processes."""
+    own_ms: dict[str, float]  # the time within the gate, by its /metrics; empty for other processes
     refused: dict[str, int]
-    forwarded: int
-    """Submits the carrier received."""
-    lost: int
-    """Submits never answered."""
+    forwarded: int  # submits the carrier received
+    lost: int  # submits never answered
     memory_mib: float
-    receipts: int = 0
-    """Receipts the load generator got."""
+    receipts: int = 0  # receipts the load generator got
     curve_ms: list[tuple[float, float]] = field(default_factory=list)
     """(share of answers, the milliseconds that they did not exceed), submit to answer."""
-    store_cpu_us: float = 0.0
-    """CPU µs per message of a shared store's server; 0 if it was not started for the run."""
+    store_cpu_us: float = 0.0  # CPU µs per message of a shared store's server; 0 if it was not started for the run
     others_busy: float = 0.0
     """Cores that other programs used meanwhile, and those that the host of a virtual machine took away: how wrong a figure may be."""
     limited_by: str = ""
     """``driver``: the load generator was at its limit, not the process under test; ``rate``: the load had a fixed rate."""
-    slowest_ms: float = 0.0
-    """The slowest answer; at a fixed rate no pause can be longer."""
-    all_messages: int = 0
-    """Answers since the binds, the warm-up's included."""
-    life_cpu_us: float = 0.0
-    """CPU µs per message of a gate from ready to its end, the last checkpoint included; 0 if unknown."""
+    slowest_ms: float = 0.0  # the slowest answer; at a fixed rate no pause can be longer
+    all_messages: int = 0  # answers since the binds, the warm-up's included
+    life_cpu_us: float = 0.0  # CPU µs per message of a gate from ready to its end, the last checkpoint included; 0 if unknown
 
 
 class LoadGenerator:
@@ -122,8 +108,7 @@ class LoadGenerator:
         self._tls = ssl.create_default_context(cafile=plan.pem) if plan.pem else None
         self.decks: dict[str, list[Card]] = {}
         self.people: list[bytes] = []
-        self._first = 0
-        """Index of the next run's first recipient: caps of those of the run before are used up."""
+        self._first = 0  # index of the next run's first recipient: caps of those of the run before are used up
 
     async def prepare(self) -> int:
         plan = self.plan

@@ -15,8 +15,7 @@ from proxy.sim.bench.load_generator import RunFigures, RunRequest
 from proxy.sim.bench.load_process import load_process
 from proxy.sim.bench.options import BenchOptions
 
-BUSY_ELSEWHERE = 0.1
-"""Cores that other programs used, from which on a figure is marked."""
+BUSY_ELSEWHERE = 0.1  # cores that other programs used, from which on a figure is marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +27,9 @@ class BenchResult:
     sync_ms: dict[str, float]
     options: dict[str, Any]
     rules: int
-    start_s: float
-    """From the gate's start until it was ready."""
+    start_s: float  # from the gate's start until it was ready
     commit: str
-    runs: dict[str, RunFigures]
-    """By name; of ``gate106 bench`` the gate's alone."""
+    runs: dict[str, RunFigures]  # by name; of ``gate106 bench`` the gate's alone
 
     def as_dict(self) -> dict[str, Any]:
         """As ``python -m tests.bench`` reads it, too."""
