@@ -19,8 +19,8 @@ from tests.bench import backtest, compare, cpu_profile, matrix, plots, result, r
 from tests.bench.options import MeasuringOptions
 from tests.bench.result import RoundsResult
 
-NUMBERS = Path(__file__).parents[1] / "data" / "numbers"
-TOP = Path(__file__).parents[2]
+NUMBERS = Path(__file__).parents[2] / "data" / "numbers"
+TOP = Path(__file__).parents[3]
 
 
 def run_of(name: str = "gate", **said: Any) -> RunFigures:
