@@ -24,7 +24,7 @@ import contextlib
 import os
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pyarrow import parquet
@@ -48,7 +48,6 @@ COLUMNS = ("provider", "port", "outcome", "reason", "signature", "text")
 _CODE = re.compile(r"[0-9A-Za-z]+")
 _LONG = re.compile(r"[0-9A-Za-z]{6,}")
 _ANY_CODE = "0"
-_NO_REST: Callable[[], None] = lambda: None  # noqa: E731
 
 
 def path_of(file: Path) -> Path:
@@ -160,25 +159,23 @@ def _place(word: bytes) -> tuple[int, tuple[int, int, int]]:
 # -- made
 
 
-def make(folder: Path, manifest: Manifest, rest: Callable[[], None] = _NO_REST) -> int:
+def make(folder: Path, manifest: Manifest) -> int:
     """Filters of files that have none yet (an earlier gate made none); how many. The manifest is changed, not written. OSError."""
     made = 0
     for file in manifest.files():
         path = folder / file.name
         if file.name not in manifest.blooms or not path_of(path).is_file():
-            atomic_files.write_file(path_of(path), pack(path, file, rest))
+            atomic_files.write_file(path_of(path), pack(path, file))
             manifest.blooms[file.name] = digest_of(path_of(path))
             made += 1
-            rest()
     return made
 
 
-def pack(path: Path, file: TableFile, rest: Callable[[], None] = _NO_REST) -> bytes:
+def pack(path: Path, file: TableFile) -> bytes:
     """The filter of a file of a table. OSError."""
     words = _WordSet()
     for columns, persons in _batches(path):
         words.add(columns, persons)
-        rest()
     bits = words.folded()
     return _HEAD.pack(_MAGIC, _FORMAT, 0, len(bits) // BLOCK_BYTES, bytes.fromhex(file.digest)[:16]) + bits
 

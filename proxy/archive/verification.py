@@ -10,7 +10,7 @@ with its segments.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,27 +46,22 @@ class VerifiedNode(NamedTuple):
     strangers: tuple[str, ...]  # files that the manifest does not name: of no account, and gone with the next roll
 
 
-def altered(files: Iterable[tuple[Path, TableFile]], seen: Callable[[TableFile], None] = lambda _: None) -> list[str]:
+def altered(files: Iterable[tuple[Path, TableFile]]) -> list[str]:
     """Files that are not as they were written. OSError."""
     found = []
     for path, file in files:
         if digest_of(path) != file.digest:
             found.append(f"{path}: is not as it was written")
-        seen(file)
     return found
 
 
-def verify_tables(
-    archive: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None, seen: Callable[[TableFile], None] = lambda _: None
-) -> list[VerifiedNode]:
+def verify_tables(archive: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None) -> list[VerifiedNode]:
     """Verifies all nodes' tables. ``journals``: those available, by identity, compared with their tables. ``keys``: without them a difference
     in a person's hash alone cannot be located. Raises OSError."""
-    return [_settled(folder, journals, keys, seen) for folder in node_folders(archive)]
+    return [_settled(folder, journals, keys) for folder in node_folders(archive)]
 
 
-def _settled(
-    folder: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None, seen: Callable[[TableFile], None]
-) -> VerifiedNode:
+def _settled(folder: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None) -> VerifiedNode:
     """Verifies a node, again if its tables changed meanwhile: faults of files about to be removed do not count."""
     left = TRIES
     while True:
@@ -76,7 +71,7 @@ def _settled(
         except ManifestError as error:
             return VerifiedNode(-1, 0, 0, 0, 0, 0, (str(error),), ())
         try:
-            found = _node(folder, manifest, journals.get(manifest.identity), keys, seen)
+            found = _node(folder, manifest, journals.get(manifest.identity), keys)
         except OSError:
             if not left or not _tables_changed(folder, manifest):
                 raise
@@ -90,12 +85,10 @@ def _tables_changed(folder: Path, manifest: Manifest) -> bool:
     return waited_for_roller(folder) or not is_unchanged(folder, manifest)
 
 
-def _node(
-    folder: Path, manifest: Manifest, disk: Disk | None, keys: ArchiveKeys | None, seen: Callable[[TableFile], None]
-) -> VerifiedNode:
+def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: ArchiveKeys | None) -> VerifiedNode:
     faults = [*faults_of(manifest), *(continuity_faults(manifest, disk, every=True) if disk is not None else ())]
     for table in manifest.tables:
-        if wrong := _wrong(folder, table, seen):
+        if wrong := _wrong(folder, table):
             named = _first_difference(folder, manifest, table, disk, keys)
             faults.append(f"node {manifest.node}: {wrong}: {named}")
     faults += [
@@ -113,13 +106,13 @@ def _node(
     )  # fmt: skip
 
 
-def _wrong(folder: Path, table: TableEntry, seen: Callable[[TableFile], None]) -> str:
+def _wrong(folder: Path, table: TableEntry) -> str:
     """What is wrong with its first altered file; empty if none is."""
     for file in table.files:
         path = folder / file.name
         if fault := fault_of(path, file.octets):
             return fault
-        if altered([(path, file)], seen):
+        if altered([(path, file)]):
             return f"{path} is not as it was written"
     return ""
 

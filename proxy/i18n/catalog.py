@@ -155,9 +155,8 @@ def _compiled(pattern: str) -> Any:
 
 
 class Catalog:
-    def __init__(self, phrases: Mapping[str, str], closed: Mapping[str, Mapping[str, str]] = CLOSED) -> None:
+    def __init__(self, phrases: Mapping[str, str]) -> None:
         self.phrases = sorted((Phrase(*both) for both in phrases.items()), key=lambda one: (one.starts_with_slot, -one.known))
-        self.closed = closed
 
     def chinese(self, text: str) -> str:
         """Translates line by line; a line that no catalog has stays as it is."""
@@ -218,9 +217,9 @@ class SentenceReader:
             return "；".join(chinese for chinese, _ in found), all(known for _, known in found)
         if kind == ABOUT:
             return "、".join(_about(*one.split(" ", 1)) for one in value.split(" and ")), True
-        if kind == NAMES or kind in self._book.closed:
+        if kind == NAMES or kind in CLOSED:
             words = _BETWEEN.split(value)  # of closed lists, too, there may be several
-            known = {**self._book.closed.get(kind, {}), " or ": "或", " and ": "、"}
+            known = {**CLOSED.get(kind, {}), " or ": "或", " and ": "、"}
             return "".join(known.get(word, word) for word in words), kind == NAMES or all(word in known for word in words)
         return value, True
 
