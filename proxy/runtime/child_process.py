@@ -1,4 +1,4 @@
-"""Ends a child process by force after a timeout; says when to restart one."""
+"""Ends child processes, and says when to restart one."""
 
 from __future__ import annotations
 
