@@ -19,15 +19,13 @@ from proxy.i18n.phrases import Bilingual
 from proxy.model.number import masked_repr
 from proxy.policy.text.folding import fold, squeeze
 
-WINDOWS_S = (600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 72 * 3600.0)
-"""How far from the time that was said, one after the other, until something fits."""
+WINDOWS_S = (600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 72 * 3600.0)  # how far from the time said, in turn, until something fits
 ENOUGH = 60  # a score from which on it is looked no further away
 SHOWN_MAX = 10
 LEAST = 20
 HALF_LEAST = 4  # characters of a text that are looked for at least
 HALF_YEAR_S = 190 * 86_400.0
-_NUMBER, _HIDDEN_NUMBER, _TIME, _SENDER, _TEXT = 40, 20, 20, 20, 20
-"""Points for each detail that fits; a missing detail counts neither way."""
+_NUMBER, _HIDDEN_NUMBER, _TIME, _SENDER, _TEXT = 40, 20, 20, 20, 20  # points for a detail that fits; missing ones count 0
 _DIGIT = re.compile(r"\d")
 
 Ask = Callable[[Query], SearchResult]

@@ -74,8 +74,7 @@ class Manifest:
     """Of signed days of which something was erased: the digest of the table that was signed, of the one that is there, and the signature
     (signed_heads.py)."""
     rules: dict[str, list[str]] = field(default_factory=dict)  # revision → names of its rules, for breaches are numbers
-    blooms: dict[str, str] = field(default_factory=dict)
-    """Name of a file → digest of the filter beside it (table_filters.py), where it has one."""
+    blooms: dict[str, str] = field(default_factory=dict)  # name of a file → digest of its filter (table_filters.py), if any
 
     @property
     def last(self) -> int:

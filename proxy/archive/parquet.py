@@ -23,10 +23,8 @@ from proxy.archive.query import PersonRow
 from proxy.archive.secret_keys import SEALED_BYTES, ArchiveKeys
 from proxy.runtime import atomic_files
 
-GROUP_ROWS = 8192
-"""Rows of a row group, the least that is read for one person; with half of it the file's directory costs more than it saves."""
-FILE_ROWS_MAX = 1_000_000
-"""Beyond it another file begins (at another person): the directory of a larger one would take longer to read than the rows."""
+GROUP_ROWS = 8192  # rows of a row group, the least read for one person; with half, the directory costs more than it saves
+FILE_ROWS_MAX = 1_000_000  # beyond it another file begins (at another person): a larger directory reads longer than rows
 BATCH_ROWS = 20_000
 PERSONS = 1 << 64
 MERGE_ROWS = 250_000  # that are sorted at once when a day is made of hours: some 100 MB

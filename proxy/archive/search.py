@@ -34,8 +34,7 @@ EVENTS_MAX = 1000
 PERSON_ROWS_MAX = 50_000
 """Rows about the persons of an answer: some years of a person with ten messages a day. For more (a number that monitors a route) the answer
 says that not all was read; matching messages and their fates are complete all the same."""
-BECAME_ROWS_MAX = LIMIT_MAX * 255
-"""Of the messages of an answer: as many as are shown at once, of as many parts as one can have."""
+BECAME_ROWS_MAX = LIMIT_MAX * 255  # of the messages of an answer: as many as are shown at once, of as many parts as may be
 PARTS_MS = 60_000  # a part may come so long before or after the matching one: for so long a verdict is inherited
 
 
@@ -77,8 +76,7 @@ class Hit:
     revision: str
     parts: int
     fates: list[HistoryEvent] = field(default_factory=list)
-    first_text: str = ""
-    """Text of the first part, for comparing long messages: without the digits of a code, but not hidden; never shown."""
+    first_text: str = ""  # of the first part, for comparing long messages: without digits of a code, not hidden; never shown
 
     @property
     def name(self) -> str:
@@ -144,8 +142,7 @@ class _SearchRun:
         self._engine.register("tail", sources.table(keys))
         self._thorough = thorough
         self.passed_over = 0
-        self.cut = False
-        """Whether a person has more rows than are read at once: then matching messages are complete, other events are not."""
+        self.cut = False  # whether a person has more rows than are read: matching messages are complete, others not
         self._fits, self._values = question.fits()
         self._enough = question.limit + 1
 

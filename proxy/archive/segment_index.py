@@ -42,11 +42,9 @@ from proxy.journal.segment import (
     unpack_header,
 )
 
-STRETCH_BYTES = 64 * 1024
-"""Size of a stretch, some hundred messages: a query about one person reads a few stretches; the index of one is a fiftieth of it."""
+STRETCH_BYTES = 64 * 1024  # some hundred messages: a query about one person reads a few; the index is a fiftieth of it
 PIECE_BYTES = 1 << 20
-SEGMENTS_MAX = 64
-"""Segments indexed: 4 GB of unrolled hours, for which 80 MB are kept. Beyond it everything is read as without an index."""
+SEGMENTS_MAX = 64  # 4 GB of unrolled hours, for which 80 MB are kept. Beyond it all is read as without an index
 _PART = (1 << 32) - 1
 _TIME = struct.Struct(">Q")
 

@@ -25,8 +25,7 @@ from proxy.runtime import atomic_files
 
 FOLDER = "heads"
 FORMAT = 1
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""Errors in reading a head that is damaged, or not ours."""
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # reading a head that is damaged, or not ours
 
 
 class HeadError(Exception):

@@ -25,8 +25,7 @@ from proxy.archive.secret_keys import ArchiveKeys
 
 ALIKE = 0.85
 BEGINNING_LEAST = 20  # characters: less of a message says nothing of the rest
-TEXTS_MAX = 200_000
-"""Different texts that are compared; a campaign with more names in it is counted by its signature and port alone."""
+TEXTS_MAX = 200_000  # that are compared; a campaign with more names in it is counted by its signature and port alone
 PERSONS_MAX = 2_000_000
 
 
@@ -46,8 +45,7 @@ class SweepResult(NamedTuple):
     texts: int
     truncated: bool
     covered: CoverageReport
-    sealed: list[tuple[bytes, str, str, int]]
-    """(sealed number, provider, port, time in ms) of each that passed, where asked for."""
+    sealed: list[tuple[bytes, str, str, int]]  # (sealed number, provider, port, time in ms) of each passed, where asked for
 
 
 def sweep(

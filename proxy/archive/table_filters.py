@@ -39,8 +39,7 @@ _HEAD = struct.Struct(">8sHHI16s")  # magic, format, nothing, blocks, what the t
 _MAGIC, _FORMAT = b"GATE106B", 1
 BLOCK_BYTES = 64
 BLOCKS_MAX, BLOCKS_LEAST = 1 << 14, 1 << 6
-FILL_MAX = 0.4
-"""Of the bits are set, unless it is as large as may be: a word that is not in there passes one time in fifteen, five words in a row never."""
+FILL_MAX = 0.4  # of the bits are set, if size allows: an absent word passes one time in fifteen, five in a row never
 HELD_MAX = 300_000  # different words that are held before they become bits: some 30 MB
 WORDS_MAX = 12  # of a question are looked for; the first that is missing decides
 BATCH_ROWS = 65_536

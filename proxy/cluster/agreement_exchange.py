@@ -24,10 +24,8 @@ from proxy.state.shared.shared_rules import SharedRules, Swapped
 
 log = structlog.get_logger()
 
-AGAIN_S, AGAIN_SAME_S = 5.0, 60.0
-"""Time between retries of a gate that does not follow the others: if the cause may pass by itself, and if it cannot."""
-BESIDE_S = 120.0
-"""How long a set stays in the store without a decision that names it: it may be decided on soon, or another gate may still fetch it."""
+AGAIN_S, AGAIN_SAME_S = 5.0, 60.0  # between retries of a gate that does not follow: if the cause may pass by itself, and if not
+BESIDE_S = 120.0  # a set without a decision stays in the store: one may come soon, or another gate still fetch it
 GIVES = 2  # attempts to put a set that disappears from the store just before the decision that names it
 
 SEEN_S = 0.5  # a gate that reads an announced set has reported it by then: all gates look ten times a second

@@ -37,11 +37,9 @@ from proxy.state.shared.log import HEAR_MAX, LogEntry, Missed, Place
 
 log = structlog.get_logger()
 
-POLL_S, SOON_S = 0.05, 0.002
-"""Time between two reads of the log; and while records wait to be published. Other gates know of a refusal within 0.1 s."""
+POLL_S, SOON_S = 0.05, 0.002  # between two reads; and while records wait. Other gates know of a refusal within 0.1 s
 PUBLISH_MAX, PUBLISH_BYTES = 200, 1 << 20  # records, and bytes, of one call
-WAITING_MAX = 200_000
-"""Records that wait to be published: some 60 MB, weeks of an office's work. Later ones are published from the journal after a restart."""
+WAITING_MAX = 200_000  # to be published: 60 MB, weeks of an office. Later ones come from the journal after a restart
 RECENT_S, RECENT_MAX = 60.0, 20_000  # published records that are kept, to be published again if the store loses them
 PUBLISHED_WITHIN_S = 2.0  # an operation waits at most this long for the log to have its records
 LISTS_S = 3600.0  # an incomplete import of another gate is forgotten after this time without a record of it
@@ -89,8 +87,7 @@ class Replication:
         """Own records that have not come back from the log yet, with the number of other gates' records applied before they were written."""
         self._others = 0
         self._asked = False  # whether this connection knows which of this gate's records the log has
-        self._first: int | None = journal.written
-        """The last record from before the start, until it is known that the log has no later one of this gate."""
+        self._first: int | None = journal.written  # last record before the start, until the log has no later one for sure
         self._overflown = False
         self._newer: dict[int, int] = {}  # by gate, the number of its records that were not understood
         self._read_s: float | None = None

@@ -19,8 +19,7 @@ from typing import NamedTuple
 
 from proxy.journal.records.revisions import Revised
 
-SET_BYTES_MAX = 64 << 20
-"""Of all files of one set, and likewise of the set when it is packed: so large a list is imported, not kept among the rules."""
+SET_BYTES_MAX = 64 << 20  # all files of a set, and the set packed: so large a list is imported, not kept among the rules
 _ASKS_NOBODY = ("accepted",)  # events that put a set into force with which no second person agreed
 
 

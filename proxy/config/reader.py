@@ -16,8 +16,7 @@ from proxy.config.worker import Worker, of_worker, worker_of
 from proxy.config.yaml_file import unknown
 from proxy.model.message import Category
 
-STORES = ("sqlite", "valkey", "valkeys", "valkey+cluster", "valkeys+cluster")
-"""Schemes of ``store``; each has an engine in proxy/state/stores."""
+STORES = ("sqlite", "valkey", "valkeys", "valkey+cluster", "valkeys+cluster")  # schemes, each with an engine in state/stores
 
 
 def load(path: Path | str, worker: Worker | None = None) -> Settings:

@@ -30,8 +30,7 @@ T = TypeVar("T")
 
 class SettingKind:
     allowed = ""  # the values, in the words of the guide
-    parts: tuple[tuple[str, type], ...] = ()
-    """The classes whose settings are below this one, each with the prefix of their names; ``{}`` stands for the key."""
+    parts: tuple[tuple[str, type], ...] = ()  # classes of settings below, each with its prefix; ``{}`` is the key
 
     def __init__(self, default: Any = None, *, needed: bool = False, key: str = "", in_words: str = "") -> None:
         """``key``: the key in the file, if it is not the field's name. ``in_words``: the default for people, if it is no literal."""

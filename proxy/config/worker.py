@@ -16,8 +16,7 @@ from typing import NamedTuple
 from proxy.config.mapping_reader import SettingsError
 from proxy.config.values import RuleRevisions, Settings
 
-VARIABLE = "GATE106_WORKER"
-"""Environment variable: ``2/4`` makes a process the second of four workers; ``2`` makes a command use that worker's journal."""
+VARIABLE = "GATE106_WORKER"  # ``2/4``: the process is the second of four workers; ``2``: a command uses that worker's journal
 WORKERS_MAX = 64  # more than the cores of usual machines; each worker takes one of the 256 node numbers
 NODE_MAX = 255
 

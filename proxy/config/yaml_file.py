@@ -294,8 +294,7 @@ def _is_gbk(raw: bytes) -> bool:
         return False
 
 
-TAGGED = "tags (!…) are not understood here: a text that begins with ! needs quotes"
-"""The text does not quote the tag: it may be a password without quotes."""
+TAGGED = "tags (!…) are not understood here: a text that begins with ! needs quotes"  # not quoted: it may be a password
 _MEANT = {
     "found a tab character that violates indentation": "indent with spaces, not with tabs",
     "mapping values are not allowed in this context": "a text with a colon needs quotes; or the line stands too deep",

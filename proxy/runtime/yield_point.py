@@ -10,8 +10,7 @@ from typing import TypeVar
 
 Rest = Callable[[], None]
 Item = TypeVar("Item")
-PIECE = 25
-"""Items between two yield points, of up to about 30 µs each (folding a word takes as long). A yield point costs less than 1 µs."""
+PIECE = 25  # items between two yield points, each up to about 30 µs (a folded word). A yield point costs less than 1 µs
 PIECE_BYTES = 65_536  # octets between two yield points when a digest is computed
 
 

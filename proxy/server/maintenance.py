@@ -35,8 +35,7 @@ from proxy.state import EmbeddedStore
 log = structlog.get_logger()
 
 TICK_S = 0.1  # interval at which session timers are checked: a tenth of the shortest sensible one (1 s)
-WATCH_MS = 100
-"""Delay from the last change of a file to reading its folder; also the poll interval of the watching thread, which needs the interpreter."""
+WATCH_MS = 100  # from the last change of a file to reading its folder; also how often the watching thread polls
 RETRY_MS = 5000  # interval at which a changed rule set is tried again that could not be kept or journalled because of the disk
 SILENT_S = 60.0  # shortest time between two log lines about failing maintenance
 JUMP_S, DISTRUSTED_S = 60.0, 3600.0
@@ -61,8 +60,7 @@ class Maintenance:
     background: Background
     clock_skew_s: float = 0.0  # the last step of the wall clock
     gc_policy: GcPolicy = field(init=False)
-    distrusted_until_s: float = 0.0
-    """Until then (the loop's clock) nothing that has expired by the wall clock is dropped; rules check expiries themselves."""
+    distrusted_until_s: float = 0.0  # until then (loop clock) nothing expired is dropped; rules check it themselves
     silent_until_s: float = 0.0  # until then (the loop's clock) failures are not logged
 
     async def run(self) -> None:

@@ -50,10 +50,8 @@ class Reload:
     turns: Turns
     tally: GateCounters
     waiting: list[str] = field(default_factory=list)  # changed settings that need a restart
-    refused: str = ""
-    """What the last reload did not take over, as the log has it; without the reason, for ``/readyz`` is open to everyone."""
-    _serial: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One reload at a time: files read first must not come into force last."""
+    refused: str = ""  # what the last reload did not take over, without the reason: ``/readyz`` is open to everyone
+    _serial: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time: files read first must not come into force last
 
     async def reload(self, how: str, who: str) -> list[str]:
         """``how``: SIGHUP or ``command``, then of ``who``. Returns what is wrong with the files, empty when all is in force."""

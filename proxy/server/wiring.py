@@ -59,8 +59,7 @@ from proxy.state.mailbox.mailbox import Bounds
 log = structlog.get_logger()
 
 DRAIN_S = 8.0  # how long a drain waits for answers: the shortest kill timeouts in use (Kubernetes, systemd) are 10 s
-ANSWERS_S = 1.0
-"""How long it then waits for providers' answers to delivers: an unanswered deliver is sent again after the next start."""
+ANSWERS_S = 1.0  # how long it waits for providers' answers: an unanswered deliver is sent again after the next start
 LINK_S = 3.0  # after so long a worker without a link accepts connections anyway: it refuses them with the reason
 
 

@@ -25,8 +25,7 @@ ACCEPTED, TAKEN_BACK, UNKNOWN, LATE_ACCEPTED, LATE_TAKEN_BACK, STILL_UNKNOWN, LA
     range(9)
 )
 """What an answer did to its entry, as the journal numbers it."""
-LATE = (LATE_ACCEPTED, LATE_TAKEN_BACK, LATE_STILL_UNKNOWN, LATE_PART)
-"""Answers that came after the provider had been told "unknown"."""
+LATE = (LATE_ACCEPTED, LATE_TAKEN_BACK, LATE_STILL_UNKNOWN, LATE_PART)  # after the provider had been told "unknown"
 _JUDGED = ("no-route", "queue-full", "store-conflict", "outcome-unknown", "judge-error", "late-breach")
 """Reasons of the gate itself that come after the rules were asked."""
 

@@ -27,8 +27,7 @@ BUCKET_S = 0.000_01
 BUCKETS = 200_000  # latencies from 0 to 2 s in steps of 10 µs; slower ones count in the last
 BOUND_S = 10.0
 TICK_S = 0.001  # uvloop's timers have a resolution of 1 ms
-BEHIND_MIN, BEHIND_WINDOWS = 1000, 4
-"""Receipts that may be missing (or four windows of all binds, if more) before no more submits are sent."""
+BEHIND_MIN, BEHIND_WINDOWS = 1000, 4  # receipts that may be missing (or four windows of all binds) before submits wait
 _ACK = HEADER.pack(17, pdus.DELIVER_SM_RESP, 0, 0)[:12]
 _NUMBERS = [sequence.to_bytes(4, "big") for sequence in range(SEQUENCES + 1)]
 

@@ -15,8 +15,7 @@ import threading
 from collections.abc import Iterator
 from itertools import cycle, islice
 
-PORTS = range(15_000, 32_000)
-"""Below the kernel's ephemeral ports (from 32768): an outgoing connection might take one before its listener does."""
+PORTS = range(15_000, 32_000)  # below the kernel's ephemeral ports (from 32768), one of which might be taken too early
 BLOCK = 250
 
 

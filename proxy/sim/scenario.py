@@ -23,17 +23,13 @@ RESPONSE_S = 1.5
 for the last answer."""
 CARRIER_TPS = 150.0
 CARRIER_DELAY_S = 0.02
-REFUSED, IGNORED, FULL, THROTTLED = "9001", "9002", "9003", "9004"
-"""Endings of numbers that the simulated carrier treats specially."""
+REFUSED, IGNORED, FULL, THROTTLED = "9001", "9002", "9003", "9004"  # endings of numbers the simulated carrier treats specially
 FATES: dict[str, int | str] = {REFUSED: 0x45, IGNORED: IGNORE, FULL: 0x14, THROTTLED: 0x58}
-PROVINCIAL = "10629901"
+PROVINCIAL = "10629901"  # a port for 江苏 only
 PROTECTED = "8613800250997"  # of the shipped lists/protected.csv
-"""A port for 江苏 only."""
-OUTAGE_S = 0.7
-"""How long the carrier is away. The gate tries again after 0.25-0.5 s and after 0.75-1.5 s: it is back within about a second."""
+OUTAGE_S = 0.7  # of the carrier. The gate tries again after 0.25-0.5 s and 0.75-1.5 s: it is back within about a second
 AWAY_FROM_S = 1.0  # when one provider leaves. The receipts of what it sent just before are then still to come
-REFUSALS = ("TD", "R", "退订", "TD.")
-"""What people answer who want no more; every reply in the demo with one of these words is an opt-out."""
+REFUSALS = ("TD", "R", "退订", "TD.")  # of people who want no more; each reply with one of these words is an opt-out
 LATE_S = 1.2  # delay of a late part: the gate judges a long message 0.3 s after the last part that is there
 BANNED = "六合彩今晚开奖"  # words of the shipped keyword rule
 ALL_PROVINCES_FROM_S = 20.0  # from this length on a demo must reach people in every province

@@ -50,13 +50,10 @@ class Conduct:
     delay_s: float = 0.0
     rule: Rule | None = None
     log: bool = False
-    receipt_after_s: float | None = None
-    """Seconds after a submit that asked for it (registered_delivery) until its receipt is sent; None = never."""
-    receipts_at_once: bool = False
-    """Send the receipt behind the answer, on the same connection, unlogged; what is refused is sent again. For the bench."""
+    receipt_after_s: float | None = None  # from a submit that asked for it (registered_delivery); None = never
+    receipts_at_once: bool = False  # on the connection of the answer, unlogged; refused ones are sent again. For the bench
     first_id: int = 1
-    hex_answers: bool = False
-    """Answers write the id in hexadecimal, receipts in decimal without leading zeros, as many carriers do."""
+    hex_answers: bool = False  # answers write the id in hexadecimal, receipts in decimal without leading zeros, as many do
     accounts: dict[str, str] | None = None  # system_id → password; None lets everybody in
     window: int = 32  # delivers unanswered per connection
 
@@ -96,8 +93,7 @@ class Outage:
 class CarrierLog:
     submits: list[ReceivedSubmit] = field(default_factory=list)
     delivers: list[SentDeliver] = field(default_factory=list)
-    statuses: Counter[int] = field(default_factory=Counter)
-    """Answers given, by status; UNANSWERED counts what will never get one."""
+    statuses: Counter[int] = field(default_factory=Counter)  # answers by status; UNANSWERED counts what will never get one
     bad: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
     outages: list[Outage] = field(default_factory=list)

@@ -44,8 +44,7 @@ def province_of(number: int) -> str:
     return Regions.load(None).of(number)[0]
 
 
-BANNED, SPARED = "西藏", ("北京", "河北", "上海")
-"""The province of numbers to be refused, and provinces that are left out then, for shipped rules refuse there."""
+BANNED, SPARED = "西藏", ("北京", "河北", "上海")  # where numbers are refused; left out then, for shipped rules refuse there
 TAILS = range(10_000)
 
 

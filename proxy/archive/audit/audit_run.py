@@ -26,8 +26,7 @@ EVERY_S = 1.0  # between two readings of a journal that was read to its end
 PIECE_S = 0.5
 FOLDERS_EVERY_S = 10.0
 SPOILT_S = 60.0  # if a journal cannot be read for so long, the process ends, and a new one begins with the present keys
-STATE = "optout-audit.json"
-"""Beside the segments of the first journal: of each journal, by its identity, up to which record all is settled."""
+STATE = "optout-audit.json"  # beside the segments of the first journal: by journal, up to which record all is settled
 
 
 class CannotAudit(Exception):

@@ -29,8 +29,7 @@ from proxy.model.number import NotARecipient, recipient_of
 
 SEGMENTS_MAX = 10_000
 STRETCH_BYTES = 256 * 1024
-COMPARED_EVERY = 60
-"""Readings, of which there is one a second: whether segments that were read are as they were (they are removed by age, and erased in)."""
+COMPARED_EVERY = 60  # readings, one a second: are read segments as they were? (They are removed by age, and erased in.)
 DECISIONS_MAX = 10_000  # decisions of clerks that are kept, each about up to 2,000 replies: more than people decide in a month
 _LOW = 0xFFFF_FFFF
 _HEAD, _CLAIM = Struct(">IIQB"), Struct(">QIQ")  # of a record; synced, count, time in ms of a group

@@ -38,8 +38,7 @@ CLAIMANTS_MAX = 1_000_000  # persons whose claims are held: at some 300 bytes; o
 SETTLE_S = 15.0  # after so long without a carrier's answer the outcome is unknown, and the message counts as sent
 FOUND_MAX = 10_000  # findings that are remembered so that none counts twice
 _LOW = 0xFFFF_FFFF
-_FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16
-"""Where a verdict says whether it let the message out, and of which category it is (journal/records/messages.py)."""
+_FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16  # in a verdict: let out or not, the category (journal/records/messages.py)
 
 
 @masked_repr
@@ -73,8 +72,7 @@ class Audit:
         self._journals = [
             FollowedJournal(disk, first_needed(disk, now - CANDIDATES_S), self._look(place)) for place, disk in enumerate(disks)
         ]
-        self._claimants: OrderedDict[int, tuple[Claim, ...] | None] = OrderedDict()
-        """Persons who replied; what they claim, None where that was not read yet."""
+        self._claimants: OrderedDict[int, tuple[Claim, ...] | None] = OrderedDict()  # who replied; their claims, None: unread
         self._replied: dict[int, None] = {}
         self._due: list[tuple[float, int, tuple[int, int]]] = []
         """Marketing that may be against a claim: when it counts at the latest, to whom it went, where its verdict stands."""

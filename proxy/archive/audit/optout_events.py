@@ -27,8 +27,7 @@ WRITTEN = ("text", "why", "file")  # details with free text: a number may stand 
 Key = tuple[str, str, str, bool]  # scope, value, source; whether a list says so, and not the person's own record
 
 
-Says = Sequence[str | OptOut]
-"""Words in order; a refusal among them is put into words when the names of all signatures are known. A str is one, too."""
+Says = Sequence[str | OptOut]  # words in order; a refusal gets its words when all signatures are known. A str is one, too
 About = Callable[[OptOut, Mapping[int, str]], Mapping[str, str]]
 """A refusal, signatures by their hash as messages had them → names and words: ``about`` in English, ``about_zh`` in Chinese …"""
 
@@ -60,8 +59,7 @@ class OptOutTrace:
     doubtful: set[int] = field(default_factory=set)  # undecided doubtful replies, by number
     sent: int = 0  # messages that went out since the first reply or refusal, listed or not
     wrong: int = 0  # marketing that went out against a refusal in force, or against what a reply had meant: must be 0
-    missing: list[tuple[int, int]] = field(default_factory=list)
-    """First and last of the records in between that a copy does not have, for the gate had removed them."""
+    missing: list[tuple[int, int]] = field(default_factory=list)  # first and last of records the gate had removed
     signatures: dict[int, str] = field(default_factory=dict)  # by hash, as the person's messages had them
     about: About = field(default=named_by_value, compare=False)
 
@@ -165,8 +163,7 @@ def local(at: float) -> str:
     return datetime.fromtimestamp(at, CHINA).strftime("%Y-%m-%d %H:%M:%S") if at else "(nothing)"
 
 
-CHUNK_BITS = 20
-"""A number's lower bits stand in a bitmap of its chunk, which the upper ones name (state/lists/suppression_lists.py)."""
+CHUNK_BITS = 20  # lower bits of a number, in a bitmap that the upper ones name (state/lists/suppression_lists.py)
 
 
 class ListMembership(NamedTuple):

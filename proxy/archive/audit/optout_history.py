@@ -47,8 +47,7 @@ from proxy.model.recipient import Entry, OptOut
 from proxy.model.redact import mask_numbers
 
 SENT_SHOWN_MAX = 1_000  # messages that are listed; more are counted
-_REPLIES = {"reply": "", "optout": "stopped", "restore": "restored", "review": "held"}
-"""Kind of a reply's DELIVER record → the event that it causes, if any."""
+_REPLIES = {"reply": "", "optout": "stopped", "restore": "restored", "review": "held"}  # kind of a reply's record → its event
 _U64 = struct.Struct(">Q")
 _RECEIPT = b"\0\7receipt"  # how the body of a receipt begins after its time
 

@@ -72,8 +72,7 @@ class SeenReply:
     texts: tuple[str, ...]
     claims: Claim | None = None
     dismissed: bool = False  # a standing decision says that such words do not ask to stop
-    promised: bool = False
-    """It is only said here that the person wrote START: its text stands behind what it did, in a later record."""
+    promised: bool = False  # here it is only said that the person wrote START: its text stands in a later record
 
 
 class ClaimsEnded(NamedTuple):
@@ -117,8 +116,7 @@ class Violation(NamedTuple):
 @masked_repr
 @dataclass(slots=True)
 class Findings:
-    claims: list[Claim] = field(default_factory=list)
-    """Of each reply that asked to stop, in their order, those that ended included."""
+    claims: list[Claim] = field(default_factory=list)  # of each reply that asked to stop, in order, also ended ones
     standing: list[Claim] = field(default_factory=list)
     against: list[Violation] = field(default_factory=list)
 

@@ -35,8 +35,7 @@ class PoolHttpServer:
         self._pool = pool
         self._process = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._process)
-        self.why_not = "workers are being started"
-        """Why the gate is not ready, whatever the workers' states; empty if only these count."""
+        self.why_not = "workers are being started"  # why the gate is not ready; empty if only the workers' states count
 
     def paths(self) -> dict[str, HttpRoute]:
         """Paths that replace those of HttpServer, or are added to them."""

@@ -17,10 +17,8 @@ from proxy.desk.today import counters_operations
 
 Said = Mapping[str, Any]
 
-LISTS: Mapping[str, str] = {"binds": "binds", "links": "links", "binds.kick": "kicked"}
-"""Commands whose answers are lists to be joined → the key of the list."""
-GONE = "gone"
-"""Key in the answer noted for a worker that is ending or not there yet. The others' counts are added up without it."""
+LISTS: Mapping[str, str] = {"binds": "binds", "links": "links", "binds.kick": "kicked"}  # commands answered by lists → key
+GONE = "gone"  # key in the answer of a worker that is ending or not there yet: the others' counts are added up
 
 
 def is_for_all(command: str) -> bool:

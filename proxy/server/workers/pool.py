@@ -33,8 +33,7 @@ ANSWER_S = 20.0  # longest time without an answer before a worker is killed and 
 OPEN_S = 600.0  # time limit for a worker's start: it may have hours of journal to replay
 RELOAD_S = 120.0
 DRAIN_S = 15.0  # a worker drains within 8 s and writes a checkpoint; after this time it is killed
-NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-"""Environment variables that workers do not get: the service manager talks to the supervisor."""
+NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # the service manager talks to the supervisor
 FIRST_S, MOST_S = 0.5, 30.0  # the first wait and the longest; each is twice the one before
 STEADY_S = 60.0  # running time after which a worker's wait is the first one again
 

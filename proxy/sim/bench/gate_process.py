@@ -32,8 +32,7 @@ from proxy.sim.gate_process import CHINA, CarrierSide, GateFailed, GateUnderTest
 from proxy.sim.ports import free_port
 from proxy.sim.synthetic_recipients import BANNED
 
-START_S, STOP_S = 300.0, 120.0
-"""A gate that knows tens of millions of recipients reads them at its start, and its last checkpoint may write all of them."""
+START_S, STOP_S = 300.0, 120.0  # a gate with tens of millions of recipients reads them all, and writes them at its end
 WORKERS_UP = ("gate106_workers", (("state", "up"),))
 VALKEY_S = 10.0
 VALKEY_PROGRAM = "valkey-server"

@@ -28,11 +28,9 @@ from proxy.sim.simulated_carrier import Conduct, SimulatedCarrier
 
 GATE_SECONDS = "gate106_gate_seconds"
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
-CURVE = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999)
-"""Quantiles of submit to answer that a plot shows."""
+CURVE = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999)  # quantiles for a plot
 RECEIPTS_WINDOW = 500
-DRIVER_FULL, SUBJECT_FREE = 0.9, 0.95
-"""Shares of a core. A load generator busier than the first, before a gate less busy than the second, was the limit."""
+DRIVER_FULL, SUBJECT_FREE = 0.9, 0.95  # of a core. A busier load generator was the limit, if the gate was less busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +84,10 @@ class RunFigures:
     lost: int  # submits never answered
     memory_mib: float
     receipts: int = 0  # receipts the load generator got
-    curve_ms: list[tuple[float, float]] = field(default_factory=list)
-    """(share of answers, the milliseconds that they did not exceed), submit to answer."""
+    curve_ms: list[tuple[float, float]] = field(default_factory=list)  # (share of answers, ms not exceeded), submit to answer
     store_cpu_us: float = 0.0  # CPU µs per message of a shared store's server; 0 if it was not started for the run
-    others_busy: float = 0.0
-    """Cores that other programs used meanwhile, and those that the host of a virtual machine took away: how wrong a figure may be."""
-    limited_by: str = ""
-    """``driver``: the load generator was at its limit, not the process under test; ``rate``: the load had a fixed rate."""
+    others_busy: float = 0.0  # cores used by other programs and by a virtual machine's host: how wrong a figure may be
+    limited_by: str = ""  # ``driver``: the load generator's limit, not that of the process under test; ``rate``: a fixed rate
     slowest_ms: float = 0.0  # the slowest answer; at a fixed rate no pause can be longer
     all_messages: int = 0  # answers since the binds, the warm-up's included
     life_cpu_us: float = 0.0  # CPU µs per message of a gate from ready to its end, the last checkpoint included; 0 if unknown
@@ -103,8 +98,7 @@ class LoadGenerator:
         self.plan = plan
         conduct = Conduct(receipts_at_once=plan.receipts, window=RECEIPTS_WINDOW)
         self.carrier = SimulatedCarrier(conduct)
-        self.direct = SimulatedCarrier(conduct) if plan.pem else self.carrier
-        """The carrier of runs without a gate; it has TLS where the gate has."""
+        self.direct = SimulatedCarrier(conduct) if plan.pem else self.carrier  # for runs without a gate, with TLS likewise
         self._tls = ssl.create_default_context(cafile=plan.pem) if plan.pem else None
         self.decks: dict[str, list[Card]] = {}
         self.people: list[bytes] = []

@@ -42,8 +42,7 @@ class BenchOptions:
     recipients: int = 1_000_000
     warmup_s: float = 2.0
     sealed: bool = False  # whether the gate's journal is sealed
-    store: str = EMBEDDED
-    """``embedded``, ``valkey`` (a server that is started for the run and removed) or the URL of a server that runs already."""
+    store: str = EMBEDDED  # ``embedded``, ``valkey`` (started for the run and removed) or the URL of a server that runs
     workers: int = 1
     refused: float | None = None
     """Percentage of recipients in a province that a rule bans; no other recipient is in a province that the shipped rules ban. None: as the
@@ -51,8 +50,7 @@ class BenchOptions:
     long: float | None = None  # percentage of texts of two or three parts; None: as the mix has it
     receipts: bool = False  # each submit asks for a receipt, and the carrier sends it with its answer
     tls: bool = False  # providers bind over TLS
-    ports: int = 1
-    """Ports of each provider and category that take turns: each customer, or each text, has an extension of its own."""
+    ports: int = 1  # of each provider and category, in turn: each customer, or each text, has an extension of its own
 
     def __post_init__(self) -> None:
         """Raises Unfit."""
