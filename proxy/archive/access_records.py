@@ -4,8 +4,6 @@ The records form a small chained journal of their own: who looked up a person or
 is synced.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import time

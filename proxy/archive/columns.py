@@ -16,8 +16,6 @@ Rows refer to each other:
     an answer and its receipts   ``message_id``, as the provider saw it, and the person
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial

@@ -5,8 +5,6 @@ fits. A detail that does not fit lowers the score; only another number excludes 
 decides.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -5,8 +5,6 @@ removes the oldest segments, never the newest two. So a journal that ends before
 reported by journal/scan.py.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Mapping
 from pathlib import Path

@@ -4,8 +4,6 @@ A ``CoverageReport`` says from when to when each node's records are there, wheth
 which files can matter: so "not found" is an answer, too. Never: a file's content (verification.py reads it).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise

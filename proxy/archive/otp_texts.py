@@ -10,8 +10,6 @@ A text counts as a one-time password if
 - it was turned away before any rule saw it: its category is unknown, and a port of passwords is throttled like any other.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

@@ -3,8 +3,6 @@
 A gate has one journal, a gate of several workers one for each; of nodes on other machines only the tables are available.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path

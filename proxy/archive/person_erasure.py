@@ -9,8 +9,6 @@ erased, and how an erasure differs from an alteration, see journal/erasure.py. O
 stay, with the keyed hash alone. Where the table's day was already signed, the manifest keeps the old and the new digest, signed, too.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext

@@ -3,8 +3,6 @@
 Never: another provider's message; a reason that says something about a person; a number that is not masked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple

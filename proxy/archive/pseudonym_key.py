@@ -3,8 +3,6 @@
 Never: a key written anywhere, a start refused: without the key erased persons are not recognised, and the operator sees a warning.
 """
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

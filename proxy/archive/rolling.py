@@ -7,8 +7,6 @@ Each segment is verified first: its records' checksums, its groups' digests, and
 fails is not rolled, and the error says why: its table would lend it credibility.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

@@ -13,8 +13,6 @@ Losing the folder loses the numbers in tables (the segments still have them) and
 from the tables.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import struct

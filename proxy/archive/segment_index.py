@@ -14,8 +14,6 @@ time of its newest row, and its RULES records. Reading continues where it stoppe
 A stretch that can matter is read and verified again, by the chain before and after it.
 """
 
-from __future__ import annotations
-
 import struct
 import time
 from array import array

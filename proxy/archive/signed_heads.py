@@ -9,8 +9,6 @@ elsewhere, a report, a letter) can check everything before it: an altered table 
 taken away.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from contextlib import suppress

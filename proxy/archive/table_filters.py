@@ -18,8 +18,6 @@ A filter consists of blocks of 64 bytes; a word has its block, and three bits in
 different words needs, from 4 KiB to 1 MiB: beyond that it only says "perhaps" more often.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -3,8 +3,6 @@
 These are the segment being written and the segments that were not rolled yet.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple

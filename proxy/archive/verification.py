@@ -7,8 +7,6 @@ of all of it) and the chain at its ends; the segments' chain proves each record.
 with its segments.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest

@@ -1,7 +1,5 @@
 """Commands that describe what stands in settings and rules, or make it."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -8,8 +8,6 @@ decision that does not name them removes them. So no undecided files stay, which
 decided on, so that the other gates have read it by then.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 

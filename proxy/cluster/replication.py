@@ -15,8 +15,6 @@ has under them is applied like another gate's. A gate that has read nothing for 
 and reports that (``stale``).
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -9,8 +9,6 @@ different decisions, the higher serial counts; of equal serials the store's coun
 gate that was cut off counts, unless other gates have decided meanwhile.
 """
 
-from __future__ import annotations
-
 import enum
 import zlib
 from collections.abc import Iterator, Mapping

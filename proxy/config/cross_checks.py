@@ -3,8 +3,6 @@
 Examples: names that are taken twice, sender ports with two owners.
 """
 
-from __future__ import annotations
-
 from proxy.config.mapping_reader import Fields
 from proxy.config.values import Settings
 from proxy.config.yaml_file import Place, spell, unknown

@@ -6,8 +6,6 @@ In: nothing. Out: a row for each declared setting (values.py, peers.py), in the 
 in the declaration, but for reload.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import sys

@@ -4,8 +4,6 @@ Commands and other processes use it: they need the control socket, the storage p
 but no password. Other keys are not read.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Reads a settings file."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import replace
 from pathlib import Path

@@ -6,8 +6,6 @@ configured one, its copy of the store is ``state-9.db``. Totals (``links``, ``tp
 needs the totals.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path

@@ -11,8 +11,6 @@ or YAML 1.1's guessing: ``NO``, ``22:00`` and ``2021-11-01`` are text as in the 
 Mapping keys are always text, as written: ``1069012: …`` has the key ``"1069012"``.
 """
 
-from __future__ import annotations
-
 import codecs
 import difflib
 import re

@@ -26,8 +26,6 @@ If you change a sentence in the code, change its line in the catalog; a test rea
 up.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache

@@ -3,8 +3,6 @@
 Documents, pages and refusals show the Chinese label first and the English word beside it. Never: a stranger's text, whatever it looks like.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from proxy.i18n.phrases import WORDS

@@ -4,8 +4,6 @@ In: both wordings. Out: ``Bilingual``: an English str, which the journal and JSO
 prefers. Never: a translation assembled from fragments, a language guessed from more than the Accept-Language header.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from proxy.i18n.text import Bilingual

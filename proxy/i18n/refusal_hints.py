@@ -3,8 +3,6 @@
 Never: which rule, which count, whose wish it was, or anything else about the recipient.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from proxy.i18n.phrases import LANGUAGES

@@ -5,8 +5,6 @@ half-written file under its final name; what the bytes mean. The archive changes
 ``write_file`` and ``remove_file``, so a test that kills the process before each of them covers every point of failure.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from pathlib import Path

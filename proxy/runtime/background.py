@@ -10,8 +10,6 @@ point (building an automaton, sorting) must be short. The loop does not wait for
 slow disk.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import threading

@@ -1,7 +1,5 @@
 """Ends child processes, and says when to restart one."""
 
-from __future__ import annotations
-
 import subprocess
 from typing import Any
 

@@ -9,8 +9,6 @@ walked by every full collection: that stopped the loop for 0.2 to 0.5 s once a m
 (``gc.freeze``) as they accumulate, now and then after a young collection. A full collection runs when the gate is quiet.
 """
 
-from __future__ import annotations
-
 import gc
 
 FREEZE_OBJECTS = 5_000  # live new objects after which all objects are frozen

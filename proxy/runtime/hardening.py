@@ -3,8 +3,6 @@
 It also finds files of secrets that other users can read. Never: a change of the mode of a file that this process did not create.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import resource

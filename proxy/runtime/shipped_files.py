@@ -3,8 +3,6 @@
 They lie beside the package in a checkout, inside it in an installation; never below the working directory.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -5,8 +5,6 @@ the service manager. Never: waiting, or an exception: without a service manager 
 sent is a log line.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import socket

@@ -3,8 +3,6 @@
 The caller passes the yield function; one that loads rules beside live traffic passes a function that sleeps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 

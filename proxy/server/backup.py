@@ -14,8 +14,6 @@ copy continues after the gap with a newer state (cluster/truncated_copy.py). The
 follows it.
 """
 
-from __future__ import annotations
-
 import filecmp
 import hashlib
 import json

@@ -3,8 +3,6 @@
 Never: a record in the store that the journal does not hold, a loop that waits for the disk.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence

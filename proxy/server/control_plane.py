@@ -4,8 +4,6 @@ In: parts of the gate. Out: the open control socket; rules with the orders in fo
 decision about a message, a command's own logic (desk/ has one folder for each feature).
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence

@@ -3,8 +3,6 @@
 Never: a change to any part of the gate, a person's number.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterator, Sequence

@@ -4,8 +4,6 @@ It checks timers of sessions, orders and lists, detects steps of the wall clock,
 decision about a message.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

@@ -4,8 +4,6 @@ Lock the store → load its checkpoint → check that journal and store belong t
 is judged again.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import ssl

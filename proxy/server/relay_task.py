@@ -3,8 +3,6 @@
 Batches wait here for a store; timers end the wait for parts of long messages. Never: a decision about a message.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Coroutine

@@ -3,8 +3,6 @@
 Never: a file taken over in part: after any mistake all old settings stay in force. Changes that need a restart are named.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -7,8 +7,6 @@ Never: a page or the audit itself; a whole number; a pause of the gate: whatever
 A process ends when its standard input, a pipe of the gate, closes: it never outlives the gate.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

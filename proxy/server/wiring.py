@@ -8,8 +8,6 @@ Stop (SIGTERM): stop accepting → close the listeners → wait for answers, at 
 process.py runs it. What the parts do together is in relay_task.py, maintenance.py, checkpoints.py, reload.py, health.py, control_plane.py.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -3,8 +3,6 @@
 The gate has stopped. A record is taken at its word, not at what the gate meant.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

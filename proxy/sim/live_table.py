@@ -3,8 +3,6 @@
 The table fits 80×24 and says more at 120 columns. Never: a full number, a text.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence

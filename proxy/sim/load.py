@@ -8,8 +8,6 @@ receipts keep up. Fixed rate: submits fall due every millisecond; one that finds
 so a stalled gate cannot hide.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections import Counter, deque

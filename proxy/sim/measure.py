@@ -1,7 +1,5 @@
 """Measures processes, the machine, the disk and /metrics."""
 
-from __future__ import annotations
-
 import os
 import platform
 import re

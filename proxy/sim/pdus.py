@@ -4,8 +4,6 @@ Written apart from proxy/wire on purpose: an error there is not repeated here an
 carrier takes what it gets and logs it. Sections cited are of SMPP 3.4.
 """
 
-from __future__ import annotations
-
 import struct
 from typing import NamedTuple
 

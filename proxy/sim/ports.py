@@ -5,8 +5,6 @@ as long as the process lives. That tells every other process, also a forked copy
 still free.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 import random

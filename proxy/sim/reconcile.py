@@ -9,8 +9,6 @@ journal may have allowed what the carrier never saw, and must say itself that th
 unbinds, a submit may cross its unbind: it stays unanswered, and the journal either refused it as ``draining`` or never saw it.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Hashable, Mapping

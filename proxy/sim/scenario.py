@@ -3,8 +3,6 @@
 Only schedules (免打扰) depend on the clock; all else only on the seed.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass

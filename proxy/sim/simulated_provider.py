@@ -4,8 +4,6 @@ smpplib is a real client of another author. The provider logs every submit and a
 read the table. Each provider is a thread, for smpplib blocks. For thousands of messages a second there is load.py.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import select

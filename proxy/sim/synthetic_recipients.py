@@ -3,8 +3,6 @@
 Segments are real (the table of the package ``phone``), the last four digits are drawn. Nobody's real list of numbers is used.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache

@@ -11,8 +11,6 @@ clock; the same seed gives the same texts.
                link is varied; 10 % are long (two or three parts with a user data header)
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -9,8 +9,6 @@ The journal is written by a gate under the bench's load. Each round is a process
 time is the figure to compare.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import signal

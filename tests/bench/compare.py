@@ -3,8 +3,6 @@
 Never: "faster" of figures that the rounds do not tell apart, or a comparison of two kinds.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

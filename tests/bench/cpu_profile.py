@@ -9,8 +9,6 @@ system call at the next Python frame: sockets are read before the next frame of 
 (syncs, checkpoints) is the kernel's own count.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal

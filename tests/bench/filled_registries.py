@@ -4,8 +4,6 @@ In: a rules folder. Out: the folder with filled registries (signatures, links, t
 providers. Never: a rule that refuses the bench's own texts, but for a few codes of six digits that look like a service's number (95, 96 …).
 """
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

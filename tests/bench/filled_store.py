@@ -10,8 +10,6 @@ that sends here.
 It runs as a process of its own, which gives its memory back when it ends.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import subprocess

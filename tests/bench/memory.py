@@ -3,8 +3,6 @@
 It is the resident memory of a process that holds nothing else, not an estimate from ``sys.getsizeof``.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import time

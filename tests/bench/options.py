@@ -1,7 +1,5 @@
 """Holds what the measuring tools measure beyond ``gate106 bench``."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -8,8 +8,6 @@ change. Never: a promise about a machine that does other work, too.
 The first change brings the whole list, the second an entirely different list, the others a hundred words more or fewer.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

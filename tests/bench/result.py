@@ -3,8 +3,6 @@
 Never: a figure without the command, the machine and the disk beside it.
 """
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields

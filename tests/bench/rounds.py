@@ -4,8 +4,6 @@ A round measures one after the other, so that the machine is alike for all of th
 recipients, and its checkpoint would go on beside the next measurement. This process does nothing while it measures.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

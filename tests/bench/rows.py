@@ -6,8 +6,6 @@ Goals hold for a gate whose hot functions are compiled; ``pure`` is the goal wit
 without a goal is for planning.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ It serves ``gate106 optout audit``. The position to resume from is in a small fi
 whole number.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import time

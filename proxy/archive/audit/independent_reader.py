@@ -4,8 +4,6 @@ Never: code of the path that records refusals (wire, policy, replies): a mistake
 a wish. A reply that this reading does not understand claims nothing.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator

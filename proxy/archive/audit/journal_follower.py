@@ -8,8 +8,6 @@ checked. What is read about a person later is then verified by the chain (archiv
 it.
 """
 
-from __future__ import annotations
-
 import sys
 from array import array
 from collections import deque

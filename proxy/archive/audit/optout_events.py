@@ -5,8 +5,6 @@ history as a dict and as text, with numbers masked where needed; an imported lis
 complete. Never: another journal record (optout_history.py reads those); an incomplete list, for it is not in force.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

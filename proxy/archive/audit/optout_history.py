@@ -9,8 +9,6 @@ signature that was answered. The gate itself also stops other signatures that th
 stands what a second reading of the journal (optout_scope.py) says was meant; messages against that count as sent after an opt-out, too.
 """
 
-from __future__ import annotations
-
 import heapq
 import re
 import struct

@@ -4,8 +4,6 @@ Of this gate's replies only the text counts; of replies at other gates, what tho
 refusals, or what that path recorded.
 """
 
-from __future__ import annotations
-
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Collection

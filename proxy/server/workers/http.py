@@ -5,8 +5,6 @@ notes. /healthz answers while the supervisor does. Every other path is answered 
 give.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 

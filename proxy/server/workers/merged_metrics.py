@@ -7,8 +7,6 @@ Counters and histograms are summed, those of ended workers included, so that the
 over several workers: a part of the whole (``sum``), or the same everywhere or the worst somewhere (``max``, ``min``, ``widest``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 

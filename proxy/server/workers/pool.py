@@ -7,8 +7,6 @@ What a worker counted after it was last asked (once a second) is lost when it is
 reads the files when its process begins and may open much later: it gets a reload requested meanwhile before it counts as up.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

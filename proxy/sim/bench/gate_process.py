@@ -1,7 +1,5 @@
 """Starts the gate under test with its rules, settings and store."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource

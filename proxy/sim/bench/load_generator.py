@@ -8,8 +8,6 @@ process under test; of that it knows a port, a process id and the address of /me
     {"name": "gate", "messages": 312455, …}                              its result
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import json

@@ -1,7 +1,5 @@
 """Starts the load generator's process and sends it requests."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """Measures one gate and reports the figures that sizing needs."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace

@@ -4,8 +4,6 @@ In: values. Out: the same values, and the command line that measures them again.
 Never: a process, a file.
 """
 
-from __future__ import annotations
-
 import shlex
 from dataclasses import dataclass
 
