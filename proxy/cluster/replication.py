@@ -85,7 +85,7 @@ class Replication:
         """Own records that have not come back from the log yet, with the number of other gates' records applied before they were written."""
         self._others = 0
         self._asked = False  # whether this connection knows which of this gate's records the log has
-        self._first: int | None = journal.written  # last record before the start, until the log has no later one for sure
+        self._first: int | None = journal.written  # last record before the start, while the log may have a later one
         self._overflown = False
         self._newer: dict[int, int] = {}  # by gate, the number of its records that were not understood
         self._read_s: float | None = None

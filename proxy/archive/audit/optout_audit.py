@@ -38,7 +38,7 @@ CLAIMANTS_MAX = 1_000_000  # persons whose claims are held: at some 300 bytes; o
 SETTLE_S = 15.0  # after so long without a carrier's answer the outcome is unknown, and the message counts as sent
 FOUND_MAX = 10_000  # findings that are remembered so that none counts twice
 _LOW = 0xFFFF_FFFF
-_FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16  # in a verdict: let out or not, the category (journal/records/messages.py)
+_FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16  # where a verdict has them (journal/records/messages.py)
 
 
 @masked_repr
