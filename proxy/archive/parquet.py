@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +82,8 @@ def engine(memory: str = QUESTION_MEMORY, spill: Path | None = None, threads: in
 def batches(rows: Iterable[PersonRow], node: int, keys: ArchiveKeys) -> Iterator[pa.RecordBatch]:
     """Rows as columns, numbers hashed and sealed."""
     person = lru_cache(KNOWN_MAX)(keys.person)
-    held: list[PersonRow] = []
-    for row in rows:
-        held.append(row)
-        if len(held) >= BATCH_ROWS:
-            yield _batch(held, node, keys, person)
-            held = []
-    if held:
+    coming = iter(rows)
+    while held := [*islice(coming, BATCH_ROWS)]:
         yield _batch(held, node, keys, person)
 
 
@@ -105,11 +101,6 @@ def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[T
     ordered = table.sort_by([(name, "ascending") for name in ORDER])
     del table
     return rewritten(path, folder, ordered.to_batches(max_chunksize=GROUP_ROWS))
-
-
-def rewritten(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[TableFile, ...]:
-    """Sorted batches as a file, or several; none where there are no rows. OSError."""
-    return tuple(_files(path, folder, pieces))
 
 
 def merge(path: Path, folder: Path, files: Sequence[TableFile]) -> tuple[TableFile, ...]:
@@ -137,18 +128,18 @@ def merge(path: Path, folder: Path, files: Sequence[TableFile]) -> tuple[TableFi
         return rewritten(path, folder, pieces())
 
 
-def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterator[TableFile]:
-    """Writes batches that come in order; a new file begins where one is full and the person changes."""
-    writer, number, rows, least, most = None, 0, 0, 0, 0
+def rewritten(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[TableFile, ...]:
+    """Sorted batches as a file; another begins where one is full and the person changes; none where there are no rows. OSError."""
+    done: list[TableFile] = []
+    writer, rows, least, most = None, 0, 0, 0
     place = path
     held: list[pa.RecordBatch] = []
     try:
         for piece in map(in_schema, filter(pa.RecordBatch.__len__, pieces)):
             first = piece.column(0)[0].as_py()
             if writer is not None and rows >= FILE_ROWS_MAX and first != most:
-                yield _closed(writer, place, folder, held, rows, least, most)
-                number += 1
-                place = path.with_name(f"{path.stem}-{number}{path.suffix}")
+                done.append(_closed(writer, place, folder, held, rows, least, most))
+                place = path.with_name(f"{path.stem}-{len(done)}{path.suffix}")
                 writer, held, rows = None, [], 0
             if writer is None:
                 writer, least = _writer(atomic_files.temporary_path(place)), first
@@ -158,11 +149,12 @@ def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterat
             if sum(one.num_rows for one in held) >= GROUP_ROWS:
                 held = _written(writer, held, everything=False)
         if writer is not None:
-            yield _closed(writer, place, folder, held, rows, least, most)
+            done.append(_closed(writer, place, folder, held, rows, least, most))
             writer = None
     finally:
         if writer is not None:
             writer.close()
+    return tuple(done)
 
 
 def in_schema(piece: pa.RecordBatch) -> pa.RecordBatch:
