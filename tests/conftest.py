@@ -46,7 +46,7 @@ DEAREST = (
     "browser/test_stories.py", "cost/test_instructions.py", "browser/test_pages.py", "e2e/test_operating.py", "e2e/test_agreed.py",
     "e2e/test_backup.py", "e2e/test_meant.py", "console/test_in_chinese.py", "desk/evidence/test_checking.py", "e2e/test_revisions.py",
     "upgrade/test_upgrade.py", "crash/test_crash.py", "desk/archiving/test_roller.py", "server/workers/test_real.py",
-    "desk/complaints/test_batch_file.py", "bench/test_runs.py", "e2e/test_provider_side.py", "e2e/test_probes.py",
+    "desk/complaints/test_batch_file.py", "sim/bench/test_runs.py", "e2e/test_provider_side.py", "e2e/test_probes.py",
     "desk/optouts/test_page.py", "native/test_compiled.py", "crash/test_store.py", "e2e/test_operation.py",
     "console/test_fork_server.py", "e2e/test_complaints.py", "desk/complaints/test_page.py", "upgrade/test_side_by_side.py",
     "e2e/test_replication.py", "e2e/test_reply_paths.py", "e2e/test_store_lost.py", "journal/test_write_ahead_log.py",

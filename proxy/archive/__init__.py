@@ -11,8 +11,8 @@ changed, a number in the clear, anything a running gate waits for (the archive i
     <folder>/looked/…                        a journal of its own: who looked up whom while no gate ran
 
     secret_keys.py                  the secrets: a number's hash and cipher, the signature; pseudonym_key.py opens the hash key for the store
-    columns.py               journal records → rows (person_rows.py)
-    parquet.py               rows → a sorted Parquet file, and many files → one
+    columns.py               journal records → rows (query.py)
+    parquet.py               rows → a sorted Parquet file, and many files → one; DuckDB with bounded memory
     manifest.py              lists a node's tables; replaced in one step
     rolling.py               segments → hours → days; restarts after a kill
     continuity.py            checks that the journal continues where its tables end
@@ -24,7 +24,6 @@ changed, a number in the clear, anything a running gate waits for (the archive i
     otp_texts.py             which texts may be one-time passwords
     coverage.py              how much of the journal an answer covers; pending_segments.py, unrolled_records.py: what is in no table yet;
                              segment_index.py: where persons occur in it
-    duckdb_engine.py                DuckDB with bounded memory
     access_records.py        records who looked up a person
     audit/                   finds marketing that was sent after an opt-out
 

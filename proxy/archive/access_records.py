@@ -1,11 +1,8 @@
 """Records lookups of persons while no gate runs.
 
-In: who, what, why, the time. Out: a record, synced before ``record_access`` returns. Never: an answer shown without it.
-
-The records form a small chained journal of their own. They say who looked up a person or saw a whole number.
+The records form a small chained journal of their own: who looked up a person or saw a whole number. Never: an answer shown before its record
+is synced.
 """
-
-from __future__ import annotations
 
 import fcntl
 import os
@@ -19,8 +16,7 @@ from proxy.journal.sealing import KeyRing
 from proxy.journal.write_ahead_log import Journal, OsDisk
 
 FOLDER = "looked"
-WAIT_S = 10.0
-"""Another search is writing its record: that takes milliseconds."""
+WAIT_S = 10.0  # another search is writing its record: that takes milliseconds
 
 
 class CannotRecord(Exception):

@@ -1,6 +1,6 @@
 """Converts journal records to rows of a table.
 
-In: records in order. Out: rows (person_rows.py). Never: a number in the clear; digits of a one-time password; a PDU (segments have them).
+In: records in order. Out: rows (query.py). Never: a number in the clear; digits of a one-time password; a PDU (segments have them).
 
 A row is one of
 
@@ -16,15 +16,13 @@ Rows refer to each other:
     an answer and its receipts   ``message_id``, as the provider saw it, and the person
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 from proxy.archive.otp_texts import may_be_code, unjudged
-from proxy.archive.person_rows import PersonRow
+from proxy.archive.query import PersonRow
 from proxy.journal.encoding import unpack
 from proxy.journal.records import (
     answers,
@@ -83,14 +81,8 @@ class RowReader:
             messages.ANSWER: self._answers,
             messages.ACCEPTED: self._answers,
             messages.DELIVER: self._deliver,
-            messages.OPTOUT: self._stopped,
-            messages.RESTORED: self._restored,
-            messages.SAID: self._confirmed,
-            messages.SUPPRESSED: self._officer,
-            messages.PERSON: self._person_changed,
-            messages.CONSENT_REPLY: self._consented,
-            messages.DOUBTFUL: self._held,
             messages.RULES: self._named,
+            **dict.fromkeys(_ABOUT_ONE, self._about_one),
         }
 
     def rows(self, record: JournalRecord) -> Sequence[PersonRow]:
@@ -177,80 +169,55 @@ class RowReader:
             )),
         )  # fmt: skip
 
-    def _stopped(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = unpack(delivers.OptedOut, record.body)
+    def _about_one(self, record: JournalRecord) -> Sequence[PersonRow]:
+        declared, kind, text, state = _ABOUT_ONE[record.kind]
+        event = unpack(declared, record.body)
+        found: dict[str, Any] = {name: getattr(event, name, "") for name in ("provider", "port")}
         return (
             PersonRow(
-                event.recipient, _ms(event.time), record.sequence, 0, "stopped", event.provider, port=event.port, text=event.keyword,
-                state=_scope(event.opt_out),
-            ),
-        )  # fmt: skip
-
-    def _held(self, record: JournalRecord) -> Sequence[PersonRow]:
-        """What a doubtful reply holds; its text stands in the row of its deliver."""
-        event = unpack(doubtful_replies.Doubtful, record.body)
-        state = "; ".join(map(_scope, event.held))
-        return (
-            PersonRow(
-                event.recipient, _ms(event.time), record.sequence, 0, "held", event.provider, port=event.port, state=state
-            ),
-        )
-
-    def _restored(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = unpack(delivers.Restored, record.body)
-        return (
-            PersonRow(
-                event.recipient, _ms(event.time), record.sequence, 0, "restored", event.provider, port=event.port, text=event.keyword,
-                state="; ".join(map(_scope, event.lifted)),
-            ),
-        )  # fmt: skip
-
-    def _confirmed(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = unpack(delivers.ConfirmationSent, record.body)
-        return (
-            PersonRow(
-                event.recipient, _ms(event.time), record.sequence, 0, "confirmed", event.provider, port=event.port, text=event.text,
-                state=_scope(event.refusal),
-            ),
-        )  # fmt: skip
-
-    def _person_changed(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = unpack(consents.ConsentChange, record.body)
-        about = {
-            "withdrawn": f"{event.advertiser or 'all advertisers'}, {event.category or 'all categories'}",
-            "recycled": f"somebody else's since {event.before}",
-        }.get(event.event, "")
-        state = f"{event.event} {about}".strip()
-        return (
-            PersonRow(
-                event.recipient, _ms(event.time), record.sequence, 0, "officer", text=_by(event.who, event.why), state=state
-            ),
-        )
-
-    def _consented(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = unpack(consents.ConsentReply, record.body)
-        text = event.text.encode("utf-8", "replace").decode()
-        state = f"{event.terms.advertiser}, {event.terms.category}"
-        return (
-            PersonRow(
-                event.recipient, _ms(event.time), record.sequence, 0, "consented", event.provider, port=event.port, text=text,
-                message=event.request, state=state,
-            ),
-        )  # fmt: skip
-
-    def _officer(self, record: JournalRecord) -> Sequence[PersonRow]:
-        event = unpack(operator_actions.Suppressed, record.body)
-        changed = [f"+{_scope(one)}" for one in event.added] + [f"-{_scope(one)}" for one in event.lifted]
-        return (
-            PersonRow(
-                event.recipient, _ms(event.time), record.sequence, 0, "officer", text=_by(event.who, event.why), state="; ".join(changed)
+                event.recipient, _ms(event.time), record.sequence, 0, kind, **found, text=_storable(text(event)), state=state(event),
+                message=getattr(event, "request", 0),
             ),
         )  # fmt: skip
 
 
-def _by(who: str, why: str) -> str:
-    """A person's reason as a table can hold it: journals may contain half a surrogate pair."""
-    return f"{who}: {why}".encode("utf-8", "replace").decode()
+def _storable(text: str) -> str:
+    """A person's words as a table can hold them: journals may contain half a surrogate pair."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _by(event: operator_actions.Suppressed | consents.ConsentChange) -> str:
+    return f"{event.who}: {event.why}"
+
+
+def _person_change(event: consents.ConsentChange) -> str:
+    about = {
+        "withdrawn": f"{event.advertiser or 'all advertisers'}, {event.category or 'all categories'}",
+        "recycled": f"somebody else's since {event.before}",
+    }.get(event.event, "")
+    return f"{event.event} {about}".strip()
+
+
+def _scope(one: OptOut) -> str:
+    return f"{one.scope} {one.value}".strip()
+
+
+_ABOUT_ONE: Mapping[int, tuple[type[Any], str, Callable[[Any], str], Callable[[Any], str]]] = {
+    messages.OPTOUT: (delivers.OptedOut, "stopped", lambda event: event.keyword, lambda event: _scope(event.opt_out)),
+    messages.RESTORED: (delivers.Restored, "restored", lambda event: event.keyword, lambda event: "; ".join(map(_scope, event.lifted))),
+    messages.SAID: (delivers.ConfirmationSent, "confirmed", lambda event: event.text, lambda event: _scope(event.refusal)),
+    messages.SUPPRESSED: (
+        operator_actions.Suppressed, "officer", _by,
+        lambda event: "; ".join([f"+{_scope(one)}" for one in event.added] + [f"-{_scope(one)}" for one in event.lifted]),
+    ),
+    messages.PERSON: (consents.ConsentChange, "officer", _by, _person_change),
+    messages.CONSENT_REPLY: (
+        consents.ConsentReply, "consented", lambda event: event.text, lambda event: f"{event.terms.advertiser}, {event.terms.category}",
+    ),
+    messages.DOUBTFUL: (doubtful_replies.Doubtful, "held", lambda event: "", lambda event: "; ".join(map(_scope, event.held))),
+}  # fmt: skip
+"""Records that are one row about one person → how they are declared, the row's kind, text and state. The text of a doubtful reply stands in
+the row of its deliver."""
 
 
 def persons_of(record: JournalRecord) -> Sequence[int]:
@@ -262,20 +229,8 @@ def persons_of(record: JournalRecord) -> Sequence[int]:
         return answers.recipients_of(body)
     if kind == messages.DELIVER:
         return (_number(unpack(delivers.DeliverRecord, body).source),)
-    read = _WHOSE.get(kind)
-    return (read(body),) if read is not None else ()
-
-
-_WHOSE: dict[int, Callable[[bytes], int]] = {
-    messages.ANSWER: lambda body: unpack(answers.CarrierAnswer, body).recipient,
-    messages.OPTOUT: lambda body: unpack(delivers.OptedOut, body).recipient,
-    messages.RESTORED: lambda body: unpack(delivers.Restored, body).recipient,
-    messages.SAID: lambda body: unpack(delivers.ConfirmationSent, body).recipient,
-    messages.SUPPRESSED: lambda body: unpack(operator_actions.Suppressed, body).recipient,
-    messages.PERSON: lambda body: unpack(consents.ConsentChange, body).recipient,
-    messages.CONSENT_REPLY: lambda body: unpack(consents.ConsentReply, body).recipient,
-    messages.DOUBTFUL: lambda body: unpack(doubtful_replies.Doubtful, body).recipient,
-}
+    declared = answers.CarrierAnswer if kind == messages.ANSWER else _ABOUT_ONE[kind][0] if kind in _ABOUT_ONE else None
+    return (unpack(declared, body).recipient,) if declared is not None else ()
 
 
 def _receipt(data: bytes) -> tuple[str, str, str]:
@@ -300,10 +255,6 @@ def _text(data: bytes) -> str:
 
 def _ms(time: float) -> int:
     return int(time * 1000 + 0.5)
-
-
-def _scope(one: OptOut) -> str:
-    return f"{one.scope} {one.value}".strip()
 
 
 @lru_cache(maxsize=4096)

@@ -1,13 +1,9 @@
 """Finds the messages that a complaint may be about.
 
-In: what the complainant said (number, perhaps with digits hidden; time; port; text), a way to query the archive. Out: candidates with a
-score and reasons, the likeliest first. Never: a decision: the person who decides sees why each was proposed, and says which it was.
-
-People err: clocks by minutes, a text typed by hand, a port with digits missing. So the search begins with ±10 minutes and widens where
-nothing fits. A detail that does not fit lowers the score; only another number excludes a message.
+People err: clocks by minutes, a text typed by hand, a port with digits missing. So the search begins with ±10 minutes and widens where nothing
+fits. A detail that does not fit lowers the score; only another number excludes a message. Each candidate says why it was proposed: a person
+decides.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
@@ -21,22 +17,17 @@ from proxy.i18n.phrases import Bilingual
 from proxy.model.number import masked_repr
 from proxy.policy.text.folding import fold, squeeze
 
-WINDOWS_S = (600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 72 * 3600.0)
-"""How far from the time that was said, one after the other, until something fits."""
-ENOUGH = 60
-"""A score from which on it is looked no further away."""
+WINDOWS_S = (600.0, 3600.0, 6 * 3600.0, 24 * 3600.0, 72 * 3600.0)  # how far from the time said, in turn, until something fits
+ENOUGH = 60  # a score from which on it is looked no further away
 SHOWN_MAX = 10
 LEAST = 20
-HALF_LEAST = 4
-"""Characters of a text that are looked for at least."""
+HALF_LEAST = 4  # characters of a text that are looked for at least
 HALF_YEAR_S = 190 * 86_400.0
-_NUMBER, _HIDDEN_NUMBER, _TIME, _SENDER, _TEXT = 40, 20, 20, 20, 20
-"""Points for each detail that fits; a missing detail counts neither way."""
+_NUMBER, _HIDDEN_NUMBER, _TIME, _SENDER, _TEXT = 40, 20, 20, 20, 20  # points for a detail that fits; missing ones count 0
 _DIGIT = re.compile(r"\d")
 
 Ask = Callable[[Query], SearchResult]
-NumberOf = Callable[[Hit], int]
-"""The recipient's number, unsealed; 0 if unknown."""
+NumberOf = Callable[[Hit], int]  # the recipient's number, unsealed; 0 if unknown
 
 
 @masked_repr
@@ -61,11 +52,9 @@ class Candidate(NamedTuple):
 
 class MatchResult(NamedTuple):
     candidates: list[Candidate]
-    asked: tuple[SearchResult, ...]
-    """The searches made: the last one covers the widest time."""
+    asked: tuple[SearchResult, ...]  # the searches made: the last one covers the widest time
     within_s: float  # how far from the time that was said it was looked; 0 where none was said
-    cut: bool
-    """More messages fitted a question than are looked at: the right one may be among those that were not."""
+    cut: bool  # more messages fitted a question than are looked at: the right one may be among those that were not
 
 
 def match(wanted: ComplaintQuery, ask: Ask, number_of: NumberOf, agrees: Callable[[str, int], bool]) -> MatchResult:

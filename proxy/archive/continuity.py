@@ -1,12 +1,9 @@
 """Checks that a journal continues where its tables end.
 
-In: a manifest, the journal's disk. Out: faults, as text. Never: a write; damage inside segments (journal/scan.py reports it).
-
-A table ends at the end of a segment. Its last digest must be the digest of a commit group, if the journal still has that segment.
-Retention removes the oldest segments, never the newest two. So a journal that ends before its tables has lost its end.
+A table ends at the end of a segment. Its last digest must be the digest of a commit group, if the journal still has that segment. Retention
+removes the oldest segments, never the newest two. So a journal that ends before its tables has lost its end. Damage inside segments is
+reported by journal/scan.py.
 """
-
-from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping

@@ -1,13 +1,8 @@
 """Determines how much of the journal an answer covers.
 
-In: manifests of all nodes, what is in no table yet (pending_segments.py), a query. Out: a ``CoverageReport``: from when to when each node's
-records are there, whether they are chained and the journal continues from them, which files can matter. Never: a file's content
-(verification.py reads it).
-
-So "not found" is an answer, too.
+A ``CoverageReport`` says from when to when each node's records are there, whether they are chained and the journal continues from them, and
+which files can matter: so "not found" is an answer, too. Never: a file's content (verification.py reads it).
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
@@ -25,8 +20,7 @@ from proxy.archive.signed_heads import newest
 from proxy.archive.unrolled_records import UnrolledTail
 
 CHINA = timezone(timedelta(hours=8))
-TRIES = 3
-"""Attempts: a gate rolls once an hour, so its tables hardly change twice during a query."""
+TRIES = 3  # attempts: a gate rolls once an hour, so its tables hardly change twice during a query
 
 
 class RecordRange(NamedTuple):
@@ -37,10 +31,8 @@ class RecordRange(NamedTuple):
     last: int
     since: float
     until: float
-    gone_to: float
-    """Records up to then have gone by retention; 0 if none have."""
-    live: bool
-    """Whether the range includes the newest records, not only those in tables."""
+    gone_to: float  # records up to then have gone by retention; 0 if none have
+    live: bool  # whether the range includes the newest records, not only those in tables
 
 
 class CandidateFile(NamedTuple):
@@ -50,21 +42,17 @@ class CandidateFile(NamedTuple):
     file: TableFile
     since_ms: int
     until_ms: int
-    filtered: bool
-    """Whether a Bloom filter lies beside it that the manifest names."""
+    filtered: bool  # whether a Bloom filter lies beside it that the manifest names
 
 
 class CoverageReport(NamedTuple):
     spans: tuple[RecordRange, ...]
-    faults: tuple[str, ...]
-    """Where records are missing or do not hang together; empty when the chain holds."""
-    files: tuple[CandidateFile, ...]
-    """Those that reach to the newest moment first."""
+    faults: tuple[str, ...]  # where records are missing or do not hang together; empty when the chain holds
+    files: tuple[CandidateFile, ...]  # those that reach to the newest moment first
     missing: tuple[str, ...]
     """Files that manifests name and that are missing or have another size; nodes that a signed head names and that are missing; records
     that were too many to read."""
-    unreached: tuple[str, ...]
-    """Where the question reaches further than the records of a node."""
+    unreached: tuple[str, ...]  # where the question reaches further than the records of a node
 
 
 class Coverage(Protocol):
@@ -92,7 +80,6 @@ def retry_if_changed(stock: Callable[[], ArchiveSources], answer: Callable[[Arch
 
 
 def _unchanged(sources: ArchiveSources) -> bool:
-    """Whether the tables are still those."""
     return all(is_unchanged(folder, manifest) for folder, manifest in sources.manifests)
 
 

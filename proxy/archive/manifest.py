@@ -20,8 +20,7 @@ from proxy.runtime import atomic_files
 
 NAME = "manifest.json"
 FORMAT = 1
-REVISIONS_MAX = 2000
-"""Sets of rules whose names are remembered; older ones are in their segments."""
+REVISIONS_MAX = 2000  # sets of rules whose names are remembered; older ones are in their segments
 
 
 class ManifestError(Exception):
@@ -29,8 +28,6 @@ class ManifestError(Exception):
 
 
 class TableFile(NamedTuple):
-    """One Parquet file of a table."""
-
     name: str  # below the node's folder
     rows: int
     octets: int
@@ -40,8 +37,6 @@ class TableFile(NamedTuple):
 
 
 class TableEntry(NamedTuple):
-    """Records ``first`` to ``last`` of a node."""
-
     first: int
     last: int
     since_ms: int
@@ -73,17 +68,13 @@ class Manifest:
     node: int = 0
     identity: str = ""  # of the journal, 32 hex digits
     tables: list[TableEntry] = field(default_factory=list)
-    gone: RemovedTables | None = None
-    """All that went, as one."""
-    removed_to: int = 0
-    """The last record that a REMOVED record says went: tables of no later one may go."""
+    gone: RemovedTables | None = None  # all that went, as one
+    removed_to: int = 0  # the last record that a REMOVED record says went: tables of no later one may go
     erased: list[tuple[str, str, str]] = field(default_factory=list)
     """Of signed days of which something was erased: the digest of the table that was signed, of the one that is there, and the signature
     (signed_heads.py)."""
-    rules: dict[str, list[str]] = field(default_factory=dict)
-    """Revision → names of its rules, for breaches are numbers."""
-    blooms: dict[str, str] = field(default_factory=dict)
-    """Name of a file → digest of the filter beside it (table_filters.py), where it has one."""
+    rules: dict[str, list[str]] = field(default_factory=dict)  # revision → names of its rules, for breaches are numbers
+    blooms: dict[str, str] = field(default_factory=dict)  # name of a file → digest of its filter (table_filters.py), if any
 
     @property
     def last(self) -> int:
@@ -135,9 +126,6 @@ class Manifest:
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise ManifestError(f"cannot be read ({error!r})") from None
 
-    def note_erased(self, was: str, now: str, signature: str) -> None:
-        self.erased.append((was, now, signature))
-
     def note_rules(self, rules: dict[str, Sequence[str]]) -> None:
         for revision, ids in rules.items():
             self.rules.pop(revision, None)
@@ -181,7 +169,6 @@ def is_unchanged(folder: Path, manifest: Manifest) -> bool:
 
 
 def node_folders(archive: Path) -> list[Path]:
-    """Folders of all nodes whose journals are here."""
     return sorted(path for path in archive.glob("node-*") if path.is_dir())
 
 

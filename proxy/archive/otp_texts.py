@@ -10,22 +10,17 @@ A text counts as a one-time password if
 - it was turned away before any rule saw it: its category is unknown, and a port of passwords is throttled like any other.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 
 from proxy.model.message import Category
 from proxy.model.reasons import GATE_REASONS
 
-HIDDEN_S = 900.0
-"""For so long the text of a code is hidden from everyone: it may still be valid."""
-JUDGED_BEFORE = frozenset(("late-breach", "no-route", "queue-full"))
-"""Reasons of the gate itself behind the rules' own look: the category is known."""
+HIDDEN_S = 900.0  # for so long the text of a code is hidden from everyone: it may still be valid
+JUDGED_BEFORE = frozenset(("late-breach", "no-route", "queue-full"))  # reasons after the rules: the category is known
 _WORD = "码|碼|口令|code|password|otp"
 _NUMBER = r"(?<![0-9*])[0-9*]{4,8}(?![0-9*])"
-_NEAR = re.compile(rf"(?:{_WORD})[^0-9*]{{0,20}}{_NUMBER}|{_NUMBER}[^0-9*]{{0,20}}(?:{_WORD})")
-"""Stars: digits that were masked before."""
+_NEAR = re.compile(rf"(?:{_WORD})[^0-9*]{{0,20}}{_NUMBER}|{_NUMBER}[^0-9*]{{0,20}}(?:{_WORD})")  # stars: digits masked before
 _UNSEEN = re.compile("[\u200b-\u200f\u2060\ufeff]")
 
 

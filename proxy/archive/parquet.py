@@ -1,7 +1,7 @@
 """Writes rows as Parquet files sorted by person; merges files.
 
-In: rows, the keys; files. Out: files, not yet named by a manifest; any engine reads them (Parquet 2, zstd). Never: a number in the clear;
-more memory than the rows of a segment take, or ``MERGE_ROWS``.
+In: rows, the keys; files. Out: files, not yet named by a manifest; any engine reads them (Parquet 2, zstd); DuckDB for questions to them.
+Never: a number in the clear; more memory than the rows of a segment take, or ``MERGE_ROWS``; an extension that is fetched.
 
 A query about one person is cheap in half a year of files. A person's rows lie together, so the statistics of a group of ``GROUP_ROWS`` say
 which persons it spans, and a Bloom filter excludes nearly everybody else in that span.
@@ -9,7 +9,9 @@ which persons it spans, and a Bloom filter excludes nearly everybody else in tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,77 +19,77 @@ import duckdb
 import pyarrow as pa
 from pyarrow import parquet
 
-from proxy.archive.duckdb_engine import engine
 from proxy.archive.manifest import TableFile, digest_of
-from proxy.archive.person_rows import HashedPersons, PersonRow
+from proxy.archive.query import PersonRow
 from proxy.archive.secret_keys import SEALED_BYTES, ArchiveKeys
 from proxy.runtime import atomic_files
 
-GROUP_ROWS = 8192
-"""Rows of a row group, the least that is read for one person; with half of it the file's directory costs more than it saves."""
-FILE_ROWS_MAX = 1_000_000
-"""Beyond it another file begins (at another person): the directory of a larger one would take longer to read than the rows."""
+GROUP_ROWS = 8192  # rows of a row group, the least read for one person; with half, the directory costs more than it saves
+FILE_ROWS_MAX = 1_000_000  # beyond it another file begins (at another person): a larger directory reads longer than rows
 BATCH_ROWS = 20_000
 PERSONS = 1 << 64
-MERGE_ROWS = 250_000
-"""That are sorted at once when a day is made of hours: some 100 MB."""
+MERGE_ROWS = 250_000  # that are sorted at once when a day is made of hours: some 100 MB
 MERGE_MEMORY = "512MB"
-SPILL = ".spill"
-"""Suffix of the folder for a merge's intermediate results; after a kill the next roll removes it."""
+SPILL = ".spill"  # suffix of the folder for a merge's intermediate results; after a kill the next roll removes it
+QUESTION_MEMORY = "1GB"  # for a question; it holds some batches of rows and the newest that fit
+KNOWN_MAX = 1_000_000  # persons whose hash is remembered for a table
 ORDER = ("person", "time_ms", "sequence", "place")
 ZSTD_LEVEL = 3  # its own default
 
 _WORDS = (
     "kind", "provider", "account", "port", "outcome", "reason", "category", "signature", "text", "rules", "revision", "state",
 )  # fmt: skip
+
+
+def _columns(of: pa.DataType, names: str) -> list[pa.Field]:
+    return [pa.field(name, of, nullable=False) for name in names.split()]
+
+
 SCHEMA = pa.schema(
     [
-        pa.field("person", pa.uint64(), nullable=False),  # keyed hash of the number, 0 is no person
+        *_columns(pa.uint64(), "person"),  # keyed hash of the number, 0 is no person
         pa.field("sealed", pa.binary(SEALED_BYTES)),  # the number under the other key; null after an erasure
-        pa.field("node", pa.uint16(), nullable=False),
-        pa.field("time_ms", pa.int64(), nullable=False),  # since 1970, UTC
-        pa.field("sequence", pa.uint64(), nullable=False),
-        pa.field("place", pa.uint32(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),
-        pa.field("provider", pa.string(), nullable=False),
-        pa.field("account", pa.string(), nullable=False),
-        pa.field("port", pa.string(), nullable=False),
-        pa.field("outcome", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("status", pa.uint32(), nullable=False),
-        pa.field("category", pa.string(), nullable=False),
-        pa.field("signature", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("rules", pa.string(), nullable=False),
-        pa.field("revision", pa.string(), nullable=False),
-        pa.field("message", pa.uint64(), nullable=False),
-        pa.field("verdict", pa.uint64(), nullable=False),
-        pa.field("part", pa.uint8(), nullable=False),
-        pa.field("parts", pa.uint8(), nullable=False),
-        pa.field("message_id", pa.string(), nullable=False),
-        pa.field("state", pa.string(), nullable=False),
+        *_columns(pa.uint16(), "node"),
+        *_columns(pa.int64(), "time_ms"),  # since 1970, UTC
+        *_columns(pa.uint64(), "sequence"),
+        *_columns(pa.uint32(), "place"),
+        *_columns(pa.string(), "kind provider account port outcome reason"),
+        *_columns(pa.uint32(), "status"),
+        *_columns(pa.string(), "category signature text rules revision"),
+        *_columns(pa.uint64(), "message verdict"),
+        *_columns(pa.uint8(), "part parts"),
+        *_columns(pa.string(), "message_id state"),
     ]
 )
 _ROW_COLUMNS = SCHEMA.names[3:]
 assert list(PersonRow._fields[1:]) == _ROW_COLUMNS
 
 
+def engine(memory: str = QUESTION_MEMORY, spill: Path | None = None, threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """Opens an in-memory database. ``spill``: a folder for larger intermediate results, made when needed and removed with the connection;
+    without it they are an error."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "temp_directory": str(spill) if spill is not None else "",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if threads is not None:
+        config["threads"] = threads
+    return duckdb.connect(config=config)
+
+
 def batches(rows: Iterable[PersonRow], node: int, keys: ArchiveKeys) -> Iterator[pa.RecordBatch]:
     """Rows as columns, numbers hashed and sealed."""
-    named = HashedPersons(keys)
-    held: list[PersonRow] = []
-    for row in rows:
-        held.append(row)
-        if len(held) >= BATCH_ROWS:
-            yield _batch(held, node, keys, named)
-            held = []
-    if held:
-        yield _batch(held, node, keys, named)
+    person = lru_cache(KNOWN_MAX)(keys.person)
+    coming = iter(rows)
+    while held := [*islice(coming, BATCH_ROWS)]:
+        yield _batch(held, node, keys, person)
 
 
-def _batch(rows: Sequence[PersonRow], node: int, keys: ArchiveKeys, named: HashedPersons) -> pa.RecordBatch:
+def _batch(rows: Sequence[PersonRow], node: int, keys: ArchiveKeys, person: Callable[[int], int]) -> pa.RecordBatch:
     numbers, *columns = zip(*rows, strict=True)
-    arrays: list[Any] = [named.persons(numbers), keys.seal(numbers), [node] * len(rows), *columns]
+    arrays: list[Any] = [[*map(person, numbers)], keys.seal(numbers), [node] * len(rows), *columns]
     return pa.record_batch([pa.array(values, field.type) for values, field in zip(arrays, SCHEMA, strict=True)], schema=SCHEMA)
 
 
@@ -98,12 +100,7 @@ def write(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[T
         return ()
     ordered = table.sort_by([(name, "ascending") for name in ORDER])
     del table
-    return tuple(_files(path, folder, ordered.to_batches(max_chunksize=GROUP_ROWS)))
-
-
-def rewritten(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[TableFile, ...]:
-    """Sorted batches as a file, or several; none where there are no rows. OSError."""
-    return tuple(_files(path, folder, pieces))
+    return rewritten(path, folder, ordered.to_batches(max_chunksize=GROUP_ROWS))
 
 
 def merge(path: Path, folder: Path, files: Sequence[TableFile]) -> tuple[TableFile, ...]:
@@ -128,28 +125,21 @@ def merge(path: Path, folder: Path, files: Sequence[TableFile]) -> tuple[TableFi
                     values = {"files": named, "least": least, "most": most}
                     yield from merging.sql(query, params=values).to_arrow_reader(GROUP_ROWS)
 
-        return tuple(_files(path, folder, pieces()))
+        return rewritten(path, folder, pieces())
 
 
-def ordered(
-    path: Path, folder: Path, database: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]
-) -> tuple[TableFile, ...]:
-    """What a query gives, in the table's columns and order, as files. OSError, duckdb.Error."""
-    return tuple(_files(path, folder, database.sql(query, params=values).to_arrow_reader(GROUP_ROWS)))
-
-
-def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterator[TableFile]:
-    """Writes batches that come in order; a new file begins where one is full and the person changes."""
-    writer, number, rows, least, most = None, 0, 0, 0, 0
+def rewritten(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> tuple[TableFile, ...]:
+    """Sorted batches as a file; another begins where one is full and the person changes; none where there are no rows. OSError."""
+    done: list[TableFile] = []
+    writer, rows, least, most = None, 0, 0, 0
     place = path
     held: list[pa.RecordBatch] = []
     try:
-        for piece in _cut(pieces):
+        for piece in map(in_schema, filter(pa.RecordBatch.__len__, pieces)):
             first = piece.column(0)[0].as_py()
             if writer is not None and rows >= FILE_ROWS_MAX and first != most:
-                yield _closed(writer, place, folder, held, rows, least, most)
-                number += 1
-                place = path.with_name(f"{path.stem}-{number}{path.suffix}")
+                done.append(_closed(writer, place, folder, held, rows, least, most))
+                place = path.with_name(f"{path.stem}-{len(done)}{path.suffix}")
                 writer, held, rows = None, [], 0
             if writer is None:
                 writer, least = _writer(atomic_files.temporary_path(place)), first
@@ -159,24 +149,18 @@ def _files(path: Path, folder: Path, pieces: Iterable[pa.RecordBatch]) -> Iterat
             if sum(one.num_rows for one in held) >= GROUP_ROWS:
                 held = _written(writer, held, everything=False)
         if writer is not None:
-            yield _closed(writer, place, folder, held, rows, least, most)
+            done.append(_closed(writer, place, folder, held, rows, least, most))
             writer = None
     finally:
         if writer is not None:
             writer.close()
+    return tuple(done)
 
 
-def _cut(pieces: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Batches that are not empty, in the schema of ours (an engine may give other spellings of the same types)."""
-    for piece in pieces:
-        if piece.num_rows:
-            yield (
-                piece
-                if piece.schema.equals(SCHEMA)
-                else pa.RecordBatch.from_arrays(
-                    [column.cast(field.type) for column, field in zip(piece.columns, SCHEMA, strict=True)], schema=SCHEMA
-                )
-            )
+def in_schema(piece: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch in the schema of ours (an engine may give other spellings of the same types)."""
+    columns = [column.cast(field.type) for column, field in zip(piece.columns, SCHEMA, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 
 
 def _written(writer: parquet.ParquetWriter, held: list[pa.RecordBatch], *, everything: bool) -> list[pa.RecordBatch]:

@@ -1,12 +1,7 @@
 """Combines all nodes' tables with journal records in no table yet.
 
-In: the archive, journals, a query. Out: a ``ArchiveSources``: manifests, and the unrolled rows as if they were a table. Never: whether
-anything is missing (coverage.py says it).
-
 A gate has one journal, a gate of several workers one for each; of nodes on other machines only the tables are available.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -17,8 +12,7 @@ import pyarrow as pa
 
 from proxy.archive import parquet
 from proxy.archive.manifest import Manifest, journal_folder, load, node_folders
-from proxy.archive.person_rows import PersonRow
-from proxy.archive.query import Query
+from proxy.archive.query import PersonRow, Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.segment_index import SegmentIndex
 from proxy.archive.unrolled_records import UnrolledTail, tail
@@ -30,8 +24,7 @@ class LocalJournal(NamedTuple):
 
     disk: Disk
     node: int
-    ahead: SegmentIndex | None = None
-    """The index of it, if one is kept."""
+    ahead: SegmentIndex | None = None  # the index of it, if one is kept
 
 
 class UnrolledJournal(NamedTuple):

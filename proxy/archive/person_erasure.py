@@ -9,8 +9,6 @@ erased, and how an erasure differs from an alteration, see journal/erasure.py. O
 stay, with the keyed hash alone. Where the table's day was already signed, the manifest keeps the old and the new digest, signed, too.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -23,7 +21,7 @@ from pyarrow import parquet
 
 from proxy.archive import signed_heads, table_filters
 from proxy.archive.manifest import Manifest, TableFile, journal_folder, load
-from proxy.archive.parquet import SCHEMA, rewritten
+from proxy.archive.parquet import SCHEMA, in_schema, rewritten
 from proxy.archive.rolling import exclusive_roller, remove_leftovers
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.config import Hold
@@ -34,15 +32,11 @@ from proxy.journal.scan import JournalDamaged, Scan, as_journal_error
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.runtime import atomic_files
 
-KEPT_S = 183 * 86_400.0
-"""Messages must be kept for six months (通信短信息服务管理规定); before that they are not erased."""
-REFUSALS = ("stopped", "restored", "confirmed", "officer", "consented")
-"""Kinds of rows that stay, by the hash alone."""
+KEPT_S = 183 * 86_400.0  # messages must be kept for six months (通信短信息服务管理规定); before that they are not erased
+REFUSALS = ("stopped", "restored", "confirmed", "officer", "consented")  # kinds of rows that stay, by the hash alone
 
 
 class JournalWriter(Protocol):
-    """Who writes the journal."""
-
     def note(self, first: int, changes: Sequence[RedactedGroup], signature: bytes) -> None:
         """Of the segment that begins with a record: groups that change. Returns once the journal holds it, synced."""
 
@@ -51,10 +45,8 @@ class JournalWriter(Protocol):
 
 
 class ErasurePlan(NamedTuple):
-    removed: tuple[ClosedSegment, ...]
-    """Segments that may be looked through, the oldest first."""
-    stays: dict[str, int]
-    """Reason → number of segments that stay for it."""
+    removed: tuple[ClosedSegment, ...]  # segments that may be looked through, the oldest first
+    stays: dict[str, int]  # reason → number of segments that stay for it
 
 
 class ErasureResult(NamedTuple):
@@ -170,8 +162,7 @@ class _RowFilter(NamedTuple):
 
     hashed: int
     spans: Sequence[tuple[int, int]]  # of records that were looked through
-    verdicts: set[int]
-    """Erased verdicts: older tables have rows of unread submits that name no person."""
+    verdicts: set[int]  # erased verdicts: older tables have rows of unread submits that name no person
 
     def may_be_in(self, file: TableFile) -> bool:
         return file.least <= self.hashed <= file.most or (bool(self.verdicts) and file.least == 0)
@@ -181,8 +172,8 @@ def _table(folder: Path, manifest: Manifest, place: int, keys: ArchiveKeys, whos
     table = manifest.tables[place]
     files, old, changed = list[TableFile](), list[TableFile](), 0
     for file in table.files:
-        count = _concerned(folder / file.name, whose) if whose.may_be_in(file) else 0
-        if count:
+        masks = (_mask(batch, whose) for batch in _batches(folder / file.name)) if whose.may_be_in(file) else ()
+        if count := sum(pc.sum(mask).as_py() or 0 for mask in masks):
             files += rewritten(_beside(folder / file.name), folder, _without(folder / file.name, whose))
             old.append(file)
             changed += count
@@ -193,7 +184,7 @@ def _table(folder: Path, manifest: Manifest, place: int, keys: ArchiveKeys, whos
     manifest.tables[place] = table._replace(files=tuple(files))
     table_filters.make(folder, manifest)
     if table.whole_day:
-        manifest.note_erased(*signed_heads.erasure_entry(keys, table, manifest.tables[place]))
+        manifest.erased.append(signed_heads.erasure_entry(keys, table, manifest.tables[place]))
     manifest.write(folder)
     for file in old:
         atomic_files.remove_file(folder / file.name)
@@ -225,10 +216,6 @@ def _refusal(batch: pa.RecordBatch) -> pa.Array:
     return pc.is_in(batch.column("kind"), value_set=pa.array(REFUSALS))
 
 
-def _concerned(path: Path, whose: _RowFilter) -> int:
-    return sum(pc.sum(_mask(batch, whose)).as_py() or 0 for batch in _batches(path))
-
-
 def _without(path: Path, whose: _RowFilter) -> Iterator[pa.RecordBatch]:
     """All rows but the person's; of those of what they refused the hash stays."""
     for batch in _batches(path):
@@ -246,7 +233,4 @@ def _without(path: Path, whose: _RowFilter) -> Iterator[pa.RecordBatch]:
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=SCHEMA.names):
-            yield pa.RecordBatch.from_arrays(
-                [column.cast(field.type) for column, field in zip(batch.columns, SCHEMA, strict=True)], schema=SCHEMA
-            )
+        yield from map(in_schema, file.iter_batches(columns=SCHEMA.names))

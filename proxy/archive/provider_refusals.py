@@ -1,17 +1,14 @@
 """Lists one provider's refused messages, page by page, for that provider.
 
-In: the archive, journals whose newest records are in no table yet, the keys, a provider, a time, an offset. Out: a page. Never: another
-provider's message; a reason that says something about a person; a number that is not masked.
+Never: another provider's message; a reason that says something about a person; a number that is not masked.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.archive.coverage import determine_coverage
-from proxy.archive.duckdb_engine import engine
+from proxy.archive.parquet import engine
 from proxy.archive.pending_segments import LocalJournal, gather_sources
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
@@ -68,17 +65,7 @@ def refused_submits(
 
 
 def _refusal(row: tuple[Any, ...], keys: ArchiveKeys) -> RefusedSubmit:
-    time_ms, account, port, sealed, category, signature, reason, status, part, parts, *_ = row
+    time_ms, account, port, sealed, category, signature, reason, *rest = row
     number = keys.unseal(sealed)
-    return RefusedSubmit(
-        time_ms / 1000,
-        account,
-        port,
-        mask(number) if number else "",
-        category,
-        signature,
-        public_reason(reason),
-        status,
-        part,
-        parts,
-    )
+    to = mask(number) if number else ""
+    return RefusedSubmit(time_ms / 1000, account, port, to, category, signature, public_reason(reason), *rest[:3])

@@ -1,10 +1,7 @@
 """Opens the archive's person key so that erased persons are recognised.
 
-In: the folder of the archive's keys, the store's list of erased persons. Out: a list that can hash numbers; or why not, in words. Never: a
-key written anywhere, a start refused: without the key erased persons are not recognised, and the operator sees a warning.
+Never: a key written anywhere, a start refused: without the key erased persons are not recognised, and the operator sees a warning.
 """
-
-from __future__ import annotations
 
 import asyncio
 from pathlib import Path
@@ -18,8 +15,7 @@ log = structlog.get_logger()
 
 class PseudonymKey:
     def __init__(self, folder: Path, erased: ErasedRecipients) -> None:
-        self.problem = ""
-        """Why erased persons cannot be recognised; empty if they can, or if there are none."""
+        self.problem = ""  # why erased persons cannot be recognised; empty if they can, or if there are none
         self._folder, self._erased = folder, erased
         if not erased.empty or folder.exists():
             self._open(make=False)

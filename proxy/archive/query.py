@@ -1,21 +1,48 @@
-"""Checks a search query and translates it to SQL conditions.
+"""Defines table rows about persons, and the queries for them.
 
-In: words of a person. Out: a ``Query``. Never: a value pasted into SQL; a number where a log could see it.
+In: words of a person. Out: a checked ``Query``, as SQL conditions; ``PersonRow``. Never: a value pasted into SQL; a number where a log could
+see it; how a record is read (columns.py, which knows the protocol and signatures: a query over tables need not load those).
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from proxy.archive.person_rows import PersonRow
 from proxy.model.message import Outcome
 from proxy.model.number import masked_repr
 from proxy.model.reasons import REASONS
 
-LATER_S = 3 * 86_400.0
-"""Answers and receipts are searched for so long after the message: carriers retry for about two days."""
+LATER_S = 3 * 86_400.0  # answers and receipts are searched for so long after the message: carriers retry for about two days
 LIMIT, LIMIT_MAX = 50, 1000
 OUTCOMES = tuple(one.word for one in Outcome)
+
+
+@masked_repr
+class PersonRow(NamedTuple):
+    """One row, in the order of the table's columns. Empty words and 0 mean that there is no such thing."""
+
+    number: int  # becomes ``person`` and ``sealed``: nothing below this file sees it
+    time_ms: int
+    sequence: int
+    place: int  # index in its record, which may be about many persons
+    kind: str
+    provider: str = ""
+    account: str = ""
+    port: str = ""
+    outcome: str = ""
+    reason: str = ""
+    status: int = 0
+    category: str = ""
+    signature: str = ""
+    text: str = ""
+    rules: str = ""  # those that object, with a space between them; ``~`` before one that is tried only
+    revision: str = ""
+    message: int = 0
+    verdict: int = 0
+    part: int = 0
+    parts: int = 0
+    message_id: str = ""
+    state: str = ""  # of an answer its effect, of a receipt what it says (DELIVRD …), of a refusal its scope and value
 
 
 class BadQuery(ValueError):
@@ -26,12 +53,10 @@ class BadQuery(ValueError):
 class Query(NamedTuple):
     """A search query; empty strings and 0 do not restrict it."""
 
-    to: int = 0
-    """A person's number."""
+    to: int = 0  # a person's number
     since: float = 0.0
     until: float = 0.0
-    sender: str = ""
-    """Some digits of the port."""
+    sender: str = ""  # some digits of the port
     signature: str = ""
     text: str = ""
     provider: str = ""

@@ -7,8 +7,6 @@ Each segment is verified first: its records' checksums, its groups' digests, and
 fails is not rolled, and the error says why: its table would lend it credibility.
 """
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil
@@ -24,7 +22,7 @@ from proxy.archive import continuity, parquet, signed_heads, table_filters
 from proxy.archive.columns import RowReader
 from proxy.archive.manifest import NAME, Manifest, RemovedTables, TableEntry, journal_folder, load
 from proxy.archive.parquet import SPILL
-from proxy.archive.person_rows import PersonRow
+from proxy.archive.query import PersonRow
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.signed_heads import Head
 from proxy.journal import retention
@@ -64,14 +62,10 @@ def roll(
     now: float,
     *,
     node: int | None = None,
-    most: int = 10_000,
-    tell: Callable[[TableEntry], None] = lambda _: None,
     publish: Callable[[Head], None] = lambda _: None,
-    rest: Callable[[], None] = lambda: None,
 ) -> RollResult:
-    """Rolls all closed segments, at most ``most``. ``node``: the journal's node, if the journal is empty and cannot say it. ``tell`` is
-    called with each finished table, ``publish`` with each day's head, ``rest`` now and then between. Raises RollError, ManifestError,
-    JournalError, OSError; finished steps stay done."""
+    """Rolls all closed segments. ``node``: the journal's node, if the journal is empty and cannot say it. ``publish`` is called with each
+    day's head. Raises RollError, ManifestError, JournalError, OSError; finished steps stay done."""
     names = disk.list()
     if not names:
         return RollResult(
@@ -90,10 +84,7 @@ def roll(
         for name, after in pairwise(names):
             if not _is_new(disk, name, after, manifest):
                 continue
-            if segments >= most:
-                waits_for = f"{most} are rolled at once"
-                break
-            found = _segment(disk, name, folder, manifest, keys, safe, rest)
+            found = _segment(disk, name, folder, manifest, keys, safe)
             if found is None:
                 waits_for = "nothing yet says that it is safe on the medium"
                 break
@@ -101,10 +92,8 @@ def roll(
             segments, records, rows = segments + 1, records + count, rows + table.rows
             manifest.tables.append(table)
             manifest.write(folder)
-            tell(table)
-            rest()
-        days = _days(folder, manifest, now, tell, rest)
-        if table_filters.make(folder, manifest, rest):
+        days = _days(folder, manifest, now)
+        if table_filters.make(folder, manifest):
             manifest.write(folder)
         faults = continuity.continuity_faults(manifest, disk)
         try:
@@ -166,7 +155,7 @@ def _is_new(disk: Disk, name: str, after: str, manifest: Manifest) -> bool:
 
 
 def _segment(
-    disk: Disk, name: str, folder: Path, manifest: Manifest, keys: ArchiveKeys, safe: int, rest: Callable[[], None]
+    disk: Disk, name: str, folder: Path, manifest: Manifest, keys: ArchiveKeys, safe: int
 ) -> tuple[TableEntry, int] | None:
     """Its table and how many records it had; None where it is not safe yet."""
     data = disk.read(name)
@@ -174,7 +163,7 @@ def _segment(
     _follows(manifest, header, name)
     proof = _Proof(header)
     try:
-        pieces = parquet.batches(proof.rows(groups(data, header, disk.ring), read, rest), header.node, keys)
+        pieces = parquet.batches(proof.rows(groups(data, header, disk.ring), read), header.node, keys)
         path = folder / HOURS / f"{header.first:020d}.parquet"
         files = parquet.write(path, folder, pieces)
     except SegmentFault as fault:
@@ -214,7 +203,7 @@ class _Proof:
         self.since_ms = self.until_ms = header.created_ms
         self.records = self.removed_to = 0
 
-    def rows(self, found: Iterator[CommitGroup], read: RowReader, rest: Callable[[], None]) -> Iterator[PersonRow]:
+    def rows(self, found: Iterator[CommitGroup], read: RowReader) -> Iterator[PersonRow]:
         for group in found:
             for record in group.records:
                 self.last = record.sequence
@@ -224,13 +213,12 @@ class _Proof:
             self.records += len(group.records)
             self.last, self.chain = group.last, group.digest
             self.since_ms, self.until_ms = min(self.since_ms, group.time_ms), max(self.until_ms, group.time_ms)
-            rest()
 
 
 # -- days
 
 
-def _days(folder: Path, manifest: Manifest, now: float, tell: Callable[[TableEntry], None], rest: Callable[[], None]) -> int:
+def _days(folder: Path, manifest: Manifest, now: float) -> int:
     """Days that are over become one table each; how many did."""
     today = datetime.fromtimestamp(now, CHINA).date().isoformat()
     done = 0
@@ -255,8 +243,6 @@ def _days(folder: Path, manifest: Manifest, now: float, tell: Callable[[TableEnt
         manifest.write(folder)
         _drop(folder, parts)
         done += 1
-        tell(table)
-        rest()
 
 
 def _run(found: list[TableEntry], today: str) -> tuple[int, int] | None:

@@ -21,7 +21,7 @@ import duckdb
 
 from proxy.archive import otp_texts, parquet, table_filters
 from proxy.archive.coverage import CandidateFile, CoverageReport, determine_coverage, retry_if_changed
-from proxy.archive.duckdb_engine import engine
+from proxy.archive.parquet import engine
 from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import LATER_S, LIMIT_MAX, Query
 from proxy.archive.secret_keys import ArchiveKeys
@@ -29,16 +29,13 @@ from proxy.model.number import masked_repr
 from proxy.model.redact import mask_digits
 
 HIDDEN = "(hidden for 15 minutes)"
-FILES_A_STEP = 16
-"""Files per step of a search without a person: after each step it may end with enough results."""
+FILES_A_STEP = 16  # files per step of a search without a person: after each step it may end with enough results
 EVENTS_MAX = 1000
 PERSON_ROWS_MAX = 50_000
 """Rows about the persons of an answer: some years of a person with ten messages a day. For more (a number that monitors a route) the answer
 says that not all was read; matching messages and their fates are complete all the same."""
-BECAME_ROWS_MAX = LIMIT_MAX * 255
-"""Of the messages of an answer: as many as are shown at once, of as many parts as one can have."""
-PARTS_MS = 60_000
-"""A part may come so long before or after the matching one: for so long a verdict is inherited."""
+BECAME_ROWS_MAX = LIMIT_MAX * 255  # of the messages of an answer: as many as are shown at once, of as many parts as may be
+PARTS_MS = 60_000  # a part may come so long before or after the matching one: for so long a verdict is inherited
 
 
 @masked_repr
@@ -79,8 +76,7 @@ class Hit:
     revision: str
     parts: int
     fates: list[HistoryEvent] = field(default_factory=list)
-    first_text: str = ""
-    """Text of the first part, for comparing long messages: without the digits of a code, but not hidden; never shown."""
+    first_text: str = ""  # of the first part, for comparing long messages: without digits of a code, not hidden; never shown
 
     @property
     def name(self) -> str:
@@ -94,8 +90,7 @@ class SearchResult:
     events: list[HistoryEvent]  # other events of the person; empty in a search without a person
     covered: CoverageReport
     passed_over: int = 0  # files of ``covered`` of which a filter said that nothing of it is in them
-    reaches_to: float = 0.0
-    """Time of the oldest matching record shown; if there are more, they are not newer."""
+    reaches_to: float = 0.0  # time of the oldest matching record shown; if there are more, they are not newer
 
 
 def find(
@@ -113,7 +108,7 @@ def find(
 def _found(sources: ArchiveSources, keys: ArchiveKeys, question: Query, now: float, *, thorough: bool) -> SearchResult:
     coverage = determine_coverage(sources, question)
     with engine() as database:
-        run = _SearchRun(database, coverage.files, question, _UnrolledRows(sources, keys), thorough=thorough)
+        run = _SearchRun(database, coverage.files, question, sources, keys, thorough=thorough)
         fits, others = run.for_person(keys.person(question.to)) if question.to else run.for_anybody()
     if run.cut:
         note = f"more than {PERSON_ROWS_MAX} records are about this person: of what else there is the newest were read (narrow the time)"
@@ -129,25 +124,6 @@ def _found(sources: ArchiveSources, keys: ArchiveKeys, question: Query, now: flo
 Rows = list[dict[str, Any]]
 
 
-class _UnrolledRows:
-    """Records in no table yet, as if they were one."""
-
-    def __init__(self, sources: ArchiveSources, keys: ArchiveKeys) -> None:
-        self.home = sources.home
-        self._stock, self._keys = sources, keys
-
-    def table(self) -> Any:
-        return self._stock.table(self._keys)
-
-    def with_more_about(self, shown: Rows) -> Any:
-        """Adds records after the shown messages, and before them for parts of long ones."""
-        oldest = shown[-1]["time_ms"]
-        since = {row["person"]: oldest for row in shown} | {
-            row["person"]: oldest - PARTS_MS for row in shown if row["parts"] > 1
-        }
-        return self._stock.table(self._keys, lambda tail: tail.rows if tail.about is None else [*tail.rows, *tail.about(since)])
-
-
 class _SearchRun:
     """One question to the engine. Each answer: the submits that fit, the newest first, and all else there is about these persons, in
     the same time and while something can still become of a message."""
@@ -157,16 +133,16 @@ class _SearchRun:
         database: duckdb.DuckDBPyConnection,
         files: Sequence[CandidateFile],
         question: Query,
-        rests: _UnrolledRows,
+        sources: ArchiveSources,
+        keys: ArchiveKeys,
         *,
         thorough: bool,
     ) -> None:
-        self._engine, self._files, self._question, self._rests = database, files, question, rests
-        self._engine.register("tail", rests.table())
+        self._engine, self._files, self._question, self._sources, self._keys = database, files, question, sources, keys
+        self._engine.register("tail", sources.table(keys))
         self._thorough = thorough
         self.passed_over = 0
-        self.cut = False
-        """Whether a person has more rows than are read at once: then matching messages are complete, other events are not."""
+        self.cut = False  # whether a person has more rows than are read: matching messages are complete, others not
         self._fits, self._values = question.fits()
         self._enough = question.limit + 1
 
@@ -220,10 +196,19 @@ class _SearchRun:
             return fits, []
         begin, later = shown[-1]["time_ms"] - PARTS_MS, shown[0]["time_ms"] + int(LATER_S * 1000)
         files = [one.path for one in self._files if any(_may_concern(one, row) for row in shown)]
-        self._engine.register("tail", self._rests.with_more_about(shown))
+        self._read_more_about(shown)
         where = f"person IN ({', '.join(map(str, persons))}) AND time_ms BETWEEN $begin AND $later"
         rows = self._rows(files, where, {"begin": begin, "later": later}, _COLUMNS, PERSON_ROWS_MAX + 1)
         return fits, rows if len(rows) <= PERSON_ROWS_MAX else self._became(files, shown)
+
+    def _read_more_about(self, shown: Rows) -> None:
+        """Adds records in no table: those after the shown messages, and before them for parts of long ones."""
+        oldest = shown[-1]["time_ms"]
+        since = {row["person"]: oldest for row in shown} | {
+            row["person"]: oldest - PARTS_MS for row in shown if row["parts"] > 1
+        }
+        table = self._sources.table(self._keys, lambda tail: [*tail.rows, *tail.about(since)] if tail.about else tail.rows)
+        self._engine.register("tail", table)
 
     def _candidate_files(self, words: Sequence[bytes]) -> Iterator[CandidateFile]:
         """Files that may hold all these words, the newest first."""
@@ -250,7 +235,7 @@ class _SearchRun:
         names = [column[0] for column in result.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
         for row in rows:
-            row["home"] = Path(row["filename"]).parts[-3] if row["filename"] else self._rests.home(row["node"])
+            row["home"] = Path(row["filename"]).parts[-3] if row["filename"] else self._sources.home(row["node"])
         return rows
 
 

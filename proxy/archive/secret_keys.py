@@ -13,8 +13,6 @@ Losing the folder loses the numbers in tables (the segments still have them) and
 from the tables.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import struct
@@ -29,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from proxy.archive.manifest import node_folders
 from proxy.model.pseudonym import Pseudonymizer
+from proxy.runtime.atomic_files import sync_folder
 
 PERSON, NUMBER, HEAD, PUBLIC = "person.key", "number.key", "head.key", "head.pub"
 KEY_BYTES = 32
@@ -49,8 +48,7 @@ class ArchiveKeys:
         try:
             if make and not folder.exists():
                 _made(folder)
-            self.person = Pseudonymizer(_secret(folder / PERSON))
-            """Number → 64-bit hash of a person in tables; 0 is no person."""
+            self.person = Pseudonymizer(_secret(folder / PERSON))  # number → 64-bit hash of a person in tables; 0 is no person
             number = _secret(folder / NUMBER)
             self._head = Ed25519PrivateKey.from_private_bytes(_secret(folder / HEAD))
         except FileNotFoundError as error:
@@ -138,8 +136,4 @@ def _made(folder: Path) -> None:
         finally:
             os.close(file)
     half.rename(folder)
-    parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
+    sync_folder(folder.parent)

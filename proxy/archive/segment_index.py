@@ -14,8 +14,6 @@ time of its newest row, and its RULES records. Reading continues where it stoppe
 A stretch that can matter is read and verified again, by the chain before and after it.
 """
 
-from __future__ import annotations
-
 import struct
 import time
 from array import array
@@ -24,8 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from proxy.archive.person_rows import PersonRow
-from proxy.archive.query import Query
+from proxy.archive.query import PersonRow, Query
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.archive.unrolled_records import NO_TAIL, UnrolledTail, relevant_records
 from proxy.journal.disk import OsDisk
@@ -43,11 +40,9 @@ from proxy.journal.segment import (
     unpack_header,
 )
 
-STRETCH_BYTES = 64 * 1024
-"""Size of a stretch, some hundred messages: a query about one person reads a few stretches; the index of one is a fiftieth of it."""
+STRETCH_BYTES = 64 * 1024  # some hundred messages: a query about one person reads a few; the index is a fiftieth of it
 PIECE_BYTES = 1 << 20
-SEGMENTS_MAX = 64
-"""Segments indexed: 4 GB of unrolled hours, for which 80 MB are kept. Beyond it everything is read as without an index."""
+SEGMENTS_MAX = 64  # 4 GB of unrolled hours, for which 80 MB are kept. Beyond it all is read as without an index
 _PART = (1 << 32) - 1
 _TIME = struct.Struct(">Q")
 
@@ -70,8 +65,7 @@ class Stretch:
     least_ms: int  # when groups were written
     most_ms: int
     newest_ms: int = 0  # of its rows
-    persons: Collection[int] = field(default_factory=set)
-    """Parts of their hashes; sorted once the stretch is full."""
+    persons: Collection[int] = field(default_factory=set)  # parts of their hashes; sorted once the stretch is full
     rules: list[JournalRecord] = field(default_factory=list)
 
     def mentions(self, persons: Collection[int]) -> bool:
@@ -179,14 +173,8 @@ class SegmentIndex:
     def _to_its_end(self, one: IndexedSegment, until: float | None) -> bool:
         size = PIECE_BYTES
         while True:
-            data = self.disk.read(one.name, size, one.end)
-            went = one.end
-            try:
-                for group in groups(one.head + data, _from(one.header, one.last + 1, one.chain), self.disk.ring):
-                    self._keep(one, group, went - HEADER_BYTES)
-            except SegmentFault as fault:
-                if as_journal_error(one.name, fault, self.disk.ring) is not None:
-                    raise
+            data, went = self.disk.read(one.name, size, one.end), one.end
+            self._read_groups(one, data)
             if one.end > went:
                 one.closing = data[one.end - went - GROUP_BYTES : one.end - went]
                 size = PIECE_BYTES
@@ -196,6 +184,16 @@ class SegmentIndex:
                 size *= 2  # a group that is larger
             if until is not None and time.monotonic() >= until:
                 return False
+
+    def _read_groups(self, one: IndexedSegment, data: bytes) -> None:
+        """Keeps the whole groups in ``data``, which stands where reading stopped."""
+        shift = one.end - HEADER_BYTES
+        try:
+            for group in groups(one.head + data, _from(one.header, one.last + 1, one.chain), self.disk.ring):
+                self._keep(one, group, shift)
+        except SegmentFault as fault:
+            if as_journal_error(one.name, fault, self.disk.ring) is not None:
+                raise
 
     def _keep(self, one: IndexedSegment, group: CommitGroup, shift: int) -> None:
         one.safe = max(one.safe, group.synced)
@@ -325,8 +323,6 @@ class SegmentIndex:
 
 
 class _TailQuery:
-    """One question."""
-
     def __init__(
         self,
         ahead: SegmentIndex,
@@ -411,5 +407,4 @@ def share_indexes(ones: Iterable[SegmentIndex]) -> None:
 
 
 def shared_index(disk: OsDisk) -> SegmentIndex | None:
-    """The shared index of this journal, if there is one."""
     return next((one for one in _held if (one.disk.path, one.disk.ring.ids) == (disk.path, disk.ring.ids)), None)

@@ -9,8 +9,6 @@ elsewhere, a report, a letter) can check everything before it: an altered table 
 taken away.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,8 +23,7 @@ from proxy.runtime import atomic_files
 
 FOLDER = "heads"
 FORMAT = 1
-UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""Errors in reading a head that is damaged, or not ours."""
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)  # reading a head that is damaged, or not ours
 
 
 class HeadError(Exception):
@@ -38,11 +35,9 @@ class Head(NamedTuple):
     day: str
     first: int
     last: int
-    digest: str
-    """Digest of the whole line: it is published, and the next head names it."""
+    digest: str  # digest of the whole line: it is published, and the next head names it
     line: str
-    others: tuple[str, ...]
-    """Folders of the other nodes whose heads it names."""
+    others: tuple[str, ...]  # folders of the other nodes whose heads it names
 
 
 def sign(
@@ -57,7 +52,8 @@ def sign(
             continue
         head = json.dumps(_said(folder, archive, manifest, table), sort_keys=True, separators=(",", ":"))
         signature = keys.sign(head.encode()).hex()
-        atomic_files.write_file(path, _line(head, signature, keys.public.hex()).encode() + b"\n")
+        line = json.dumps({"said": head, "signature": signature, "public": keys.public.hex()}, separators=(",", ":"))
+        atomic_files.write_file(path, line.encode() + b"\n")
         made.append(_read(path))
         tell(made[-1])
     _newest(folder)  # the next day would have to name it
@@ -145,10 +141,6 @@ def _verified_head(path: Path) -> Head:
             f"{path}: this head is damaged ({error}), and no later day is signed: bring it back from a backup; where there is none, "
             "move it away, and `gate106 journal roll` signs that day anew"
         ) from None
-
-
-def _line(head: str, signature: str, public: str) -> str:
-    return json.dumps({"said": head, "signature": signature, "public": public}, separators=(",", ":"))
 
 
 def _read(path: Path) -> Head:

@@ -18,16 +18,14 @@ import pyarrow as pa
 
 from proxy.archive.complaint_matching import alike
 from proxy.archive.coverage import CoverageReport, determine_coverage, retry_if_changed
-from proxy.archive.duckdb_engine import engine
+from proxy.archive.parquet import engine
 from proxy.archive.pending_segments import ArchiveSources, LocalJournal, gather_sources
 from proxy.archive.query import Query
 from proxy.archive.secret_keys import ArchiveKeys
 
 ALIKE = 0.85
-BEGINNING_LEAST = 20
-"""Characters: less of a message says nothing of the rest."""
-TEXTS_MAX = 200_000
-"""Different texts that are compared; a campaign with more names in it is counted by its signature and port alone."""
+BEGINNING_LEAST = 20  # characters: less of a message says nothing of the rest
+TEXTS_MAX = 200_000  # that are compared; a campaign with more names in it is counted by its signature and port alone
 PERSONS_MAX = 2_000_000
 
 
@@ -47,8 +45,7 @@ class SweepResult(NamedTuple):
     texts: int
     truncated: bool
     covered: CoverageReport
-    sealed: list[tuple[bytes, str, str, int]]
-    """(sealed number, provider, port, time in ms) of each that passed, where asked for."""
+    sealed: list[tuple[bytes, str, str, int]]  # (sealed number, provider, port, time in ms) of each passed, where asked for
 
 
 def sweep(

@@ -18,13 +18,11 @@ A filter consists of blocks of 64 bytes; a word has its block, and three bits in
 different words needs, from 4 KiB to 1 MiB: beyond that it only says "perhaps" more often.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pyarrow import parquet
@@ -39,18 +37,14 @@ _HEAD = struct.Struct(">8sHHI16s")  # magic, format, nothing, blocks, what the t
 _MAGIC, _FORMAT = b"GATE106B", 1
 BLOCK_BYTES = 64
 BLOCKS_MAX, BLOCKS_LEAST = 1 << 14, 1 << 6
-FILL_MAX = 0.4
-"""Of the bits are set, unless it is as large as may be: a word that is not in there passes one time in fifteen, five words in a row never."""
-HELD_MAX = 300_000
-"""Different words that are held before they become bits: some 30 MB."""
-WORDS_MAX = 12
-"""Of a question are looked for; the first that is missing decides."""
+FILL_MAX = 0.4  # of the bits are set, if size allows: an absent word passes one time in fifteen, five in a row never
+HELD_MAX = 300_000  # different words that are held before they become bits: some 30 MB
+WORDS_MAX = 12  # of a question are looked for; the first that is missing decides
 BATCH_ROWS = 65_536
 COLUMNS = ("provider", "port", "outcome", "reason", "signature", "text")
 _CODE = re.compile(r"[0-9A-Za-z]+")
 _LONG = re.compile(r"[0-9A-Za-z]{6,}")
 _ANY_CODE = "0"
-_NO_REST: Callable[[], None] = lambda: None  # noqa: E731
 
 
 def path_of(file: Path) -> Path:
@@ -74,7 +68,6 @@ def _codes(text: str) -> Iterator[str]:
 
 
 def person_word(person: int) -> bytes:
-    """The filter's word for a person."""
     return b"w%d" % person
 
 
@@ -163,25 +156,23 @@ def _place(word: bytes) -> tuple[int, tuple[int, int, int]]:
 # -- made
 
 
-def make(folder: Path, manifest: Manifest, rest: Callable[[], None] = _NO_REST) -> int:
+def make(folder: Path, manifest: Manifest) -> int:
     """Filters of files that have none yet (an earlier gate made none); how many. The manifest is changed, not written. OSError."""
     made = 0
     for file in manifest.files():
         path = folder / file.name
         if file.name not in manifest.blooms or not path_of(path).is_file():
-            atomic_files.write_file(path_of(path), pack(path, file, rest))
+            atomic_files.write_file(path_of(path), pack(path, file))
             manifest.blooms[file.name] = digest_of(path_of(path))
             made += 1
-            rest()
     return made
 
 
-def pack(path: Path, file: TableFile, rest: Callable[[], None] = _NO_REST) -> bytes:
+def pack(path: Path, file: TableFile) -> bytes:
     """The filter of a file of a table. OSError."""
     words = _WordSet()
     for columns, persons in _batches(path):
         words.add(columns, persons)
-        rest()
     bits = words.folded()
     return _HEAD.pack(_MAGIC, _FORMAT, 0, len(bits) // BLOCK_BYTES, bytes.fromhex(file.digest)[:16]) + bits
 

@@ -1,25 +1,19 @@
 """Reads the journal's records that are in no table yet.
 
-In: a journal's disk, the record to begin after, a query. Out: rows; how far they reach. Never: a byte changed.
-
 These are the segment being written and the segments that were not rolled yet.
 """
-
-from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from proxy.archive.person_rows import PersonRow
-from proxy.archive.query import Query
+from proxy.archive.query import PersonRow, Query
 from proxy.journal.disk import Disk
 from proxy.journal.records import messages, unreadable_submits
 from proxy.journal.scan import JournalDamaged, Scan
 from proxy.journal.segment import HEADER_BYTES, JournalRecord
 
-SEGMENTS_MAX = 200
-"""Unrolled segments read at once: some 13 GB; more would take minutes, and should be rolled first."""
+SEGMENTS_MAX = 200  # unrolled segments read at once: some 13 GB; more would take minutes, and should be rolled first
 TRIES = 3
 _U64 = struct.Struct(">Q")
 

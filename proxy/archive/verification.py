@@ -7,10 +7,8 @@ of all of it) and the chain at its ends; the segments' chain proves each record.
 with its segments.
 """
 
-from __future__ import annotations
-
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,10 +19,9 @@ from proxy.archive import signed_heads, table_filters
 from proxy.archive.columns import RowReader
 from proxy.archive.continuity import continuity_faults
 from proxy.archive.coverage import fault_of, faults_of
-from proxy.archive.duckdb_engine import engine
 from proxy.archive.manifest import Manifest, ManifestError, TableEntry, TableFile, digest_of, is_unchanged, load, node_folders
-from proxy.archive.parquet import SCHEMA
-from proxy.archive.person_rows import PersonRow
+from proxy.archive.parquet import SCHEMA, engine
+from proxy.archive.query import PersonRow
 from proxy.archive.rolling import waited_for_roller
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.disk import Disk
@@ -33,57 +30,36 @@ from proxy.journal.sealing import SealingError
 from proxy.runtime import atomic_files
 
 PROVING_MEMORY = "512MB"
-TRIES = 3
-"""Attempts: a gate rolls once an hour and merges once a day, so tables hardly change twice meanwhile."""
+TRIES = 3  # attempts: a gate rolls once an hour and merges once a day, so tables hardly change twice meanwhile
 
 
 class VerifiedNode(NamedTuple):
-    """Of one node's tables."""
-
     node: int
     tables: int
     files: int
     rows: int
     first: int
     last: int
-    faults: tuple[str, ...]
-    """In the order of the records they begin at; empty when all is as it was written."""
-    strangers: tuple[str, ...]
-    """Files that the manifest does not name: of no account, and gone with the next roll."""
+    faults: tuple[str, ...]  # in the order of the records they begin at; empty when all is as it was written
+    strangers: tuple[str, ...]  # files that the manifest does not name: of no account, and gone with the next roll
 
 
-def altered(files: Iterable[tuple[Path, TableFile]], seen: Callable[[TableFile], None] = lambda _: None) -> list[str]:
+def altered(files: Iterable[tuple[Path, TableFile]]) -> list[str]:
     """Files that are not as they were written. OSError."""
     found = []
     for path, file in files:
         if digest_of(path) != file.digest:
             found.append(f"{path}: is not as it was written")
-        seen(file)
     return found
 
 
-def verify_tables(
-    archive: Path,
-    disk: Disk | None,
-    identity: str,
-    keys: ArchiveKeys | None,
-    seen: Callable[[TableFile], None] = lambda _: None,
-) -> list[VerifiedNode]:
-    """Verifies all nodes' tables. ``disk``, ``identity``: an available journal, compared with its tables. ``keys``: without them a
-    difference in a person's hash alone cannot be located. Raises OSError."""
-    return verify_all_tables(archive, {identity: disk} if disk is not None else {}, keys, seen)
+def verify_tables(archive: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None) -> list[VerifiedNode]:
+    """Verifies all nodes' tables. ``journals``: those available, by identity, compared with their tables. ``keys``: without them a difference
+    in a person's hash alone cannot be located. Raises OSError."""
+    return [_settled(folder, journals, keys) for folder in node_folders(archive)]
 
 
-def verify_all_tables(
-    archive: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None, seen: Callable[[TableFile], None] = lambda _: None
-) -> list[VerifiedNode]:
-    """Like ``verify_tables`` with several available journals, by identity."""
-    return [_settled(folder, journals, keys, seen) for folder in node_folders(archive)]
-
-
-def _settled(
-    folder: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None, seen: Callable[[TableFile], None]
-) -> VerifiedNode:
+def _settled(folder: Path, journals: Mapping[str, Disk], keys: ArchiveKeys | None) -> VerifiedNode:
     """Verifies a node, again if its tables changed meanwhile: faults of files about to be removed do not count."""
     left = TRIES
     while True:
@@ -93,7 +69,7 @@ def _settled(
         except ManifestError as error:
             return VerifiedNode(-1, 0, 0, 0, 0, 0, (str(error),), ())
         try:
-            found = _node(folder, manifest, journals.get(manifest.identity), keys, seen)
+            found = _node(folder, manifest, journals.get(manifest.identity), keys)
         except OSError:
             if not left or not _tables_changed(folder, manifest):
                 raise
@@ -107,12 +83,10 @@ def _tables_changed(folder: Path, manifest: Manifest) -> bool:
     return waited_for_roller(folder) or not is_unchanged(folder, manifest)
 
 
-def _node(
-    folder: Path, manifest: Manifest, disk: Disk | None, keys: ArchiveKeys | None, seen: Callable[[TableFile], None]
-) -> VerifiedNode:
+def _node(folder: Path, manifest: Manifest, disk: Disk | None, keys: ArchiveKeys | None) -> VerifiedNode:
     faults = [*faults_of(manifest), *(continuity_faults(manifest, disk, every=True) if disk is not None else ())]
     for table in manifest.tables:
-        if wrong := _wrong(folder, table, seen):
+        if wrong := _wrong(folder, table):
             named = _first_difference(folder, manifest, table, disk, keys)
             faults.append(f"node {manifest.node}: {wrong}: {named}")
     faults += [
@@ -123,26 +97,22 @@ def _node(
     files = list(manifest.files())
     first = manifest.tables[0].first if manifest.tables else 0
     counted = {name for file in files for name in (file.name, str(table_filters.path_of(Path(file.name))))}
-    strangers = _strangers(folder, counted)
+    found = (path for path in folder.rglob("*") if path.name.endswith((".parquet", table_filters.SUFFIX, atomic_files.HALF)))
+    strangers = tuple(sorted(str(path) for path in found if str(path.relative_to(folder)) not in counted))
     return VerifiedNode(
         manifest.node, len(manifest.tables), len(files), sum(file.rows for file in files), first, manifest.last, tuple(faults), strangers
     )  # fmt: skip
 
 
-def _wrong(folder: Path, table: TableEntry, seen: Callable[[TableFile], None]) -> str:
+def _wrong(folder: Path, table: TableEntry) -> str:
     """What is wrong with its first altered file; empty if none is."""
     for file in table.files:
         path = folder / file.name
         if fault := fault_of(path, file.octets):
             return fault
-        if altered([(path, file)], seen):
+        if altered([(path, file)]):
             return f"{path} is not as it was written"
     return ""
-
-
-def _strangers(folder: Path, named: set[str]) -> tuple[str, ...]:
-    found = (path for path in folder.rglob("*") if path.name.endswith((".parquet", table_filters.SUFFIX, atomic_files.HALF)))
-    return tuple(sorted(str(path) for path in found if str(path.relative_to(folder)) not in named))
 
 
 # -- against the segments

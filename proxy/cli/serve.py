@@ -1,7 +1,5 @@
 """Commands that run the gate and its console: ``serve``, ``console``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

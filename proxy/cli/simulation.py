@@ -1,7 +1,5 @@
 """Commands that run simulated traffic: ``demo``, ``bench``, ``sim``."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 from typing import Annotated
 

@@ -8,8 +8,6 @@ decision that does not name them removes them. So no undecided files stay, which
 decided on, so that the other gates have read it by then.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 
@@ -24,17 +22,12 @@ from proxy.state.shared.shared_rules import SharedRules, Swapped
 
 log = structlog.get_logger()
 
-AGAIN_S, AGAIN_SAME_S = 5.0, 60.0
-"""Time between retries of a gate that does not follow the others: if the cause may pass by itself, and if it cannot."""
-BESIDE_S = 120.0
-"""How long a set stays in the store without a decision that names it: it may be decided on soon, or another gate may still fetch it."""
-GIVES = 2
-"""Attempts to put a set that disappears from the store just before the decision that names it."""
+AGAIN_S, AGAIN_SAME_S = 5.0, 60.0  # between retries of a gate that does not follow: if the cause may pass by itself, and if not
+BESIDE_S = 120.0  # a set without a decision stays in the store: one may come soon, or another gate still fetch it
+GIVES = 2  # attempts to put a set that disappears from the store just before the decision that names it
 
-SEEN_S = 0.5
-"""A gate that reads an announced set has reported it by then: all gates look ten times a second."""
-READ_S = 20.0
-"""The deciding gate waits at most this long until the others have read the set."""
+SEEN_S = 0.5  # a gate that reads an announced set has reported it by then: all gates look ten times a second
+READ_S = 20.0  # the deciding gate waits at most this long until the others have read the set
 
 
 class Diverged(Exception):
@@ -50,17 +43,12 @@ class AgreementExchange:
         """``serial``: that of the last decision known to this gate."""
         self._shared, self._kept = shared, kept
         self.node = shared.node
-        self.serial = serial
-        """The serial of the last decision seen in the store."""
-        self.apart = ""
-        """Why this gate does not judge by the agreed rules; empty if it does."""
-        self._version: bytes | None = None
-        """The store's version of the decision that was read last."""
-        self._named: set[str] = set()
-        """The sets that it names."""
+        self.serial = serial  # the serial of the last decision seen in the store
+        self.apart = ""  # why this gate does not judge by the agreed rules; empty if it does
+        self._version: bytes | None = None  # the store's version of the decision that was read last
+        self._named: set[str] = set()  # the sets that it names
         self._again_s = 0.0
-        self._announced = ""
-        """The set that this gate is about to put into force."""
+        self._announced = ""  # the set that this gate is about to put into force
 
     @property
     def up(self) -> bool:

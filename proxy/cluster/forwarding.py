@@ -36,17 +36,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 POLL_S = 0.05
-HERE_S = 0.5
-"""Between two looks at who is bound where."""
-ROOM = 500
-"""Unanswered letters to one gate: with 50 ms a round, 10,000 a second."""
-ANSWER_S = 10.0
-"""After this time without an answer of a gate its letters are sent again."""
-KNOWN_MAX = 50_000
-"""Letters that are remembered, so that a repeated letter is taken once."""
+HERE_S = 0.5  # between two looks at who is bound where
+ROOM = 500  # unanswered letters to one gate: with 50 ms a round, 10,000 a second
+ANSWER_S = 10.0  # after this time without an answer of a gate its letters are sent again
+KNOWN_MAX = 50_000  # letters that are remembered, so that a repeated letter is taken once
 ACKS_MAX = 1000
-AFTER_FAULT_S = 1.0
-"""A lasting fault is logged once a second."""
+AFTER_FAULT_S = 1.0  # a lasting fault is logged once a second
 _DELIVER, _ACKS = b"d", b"a"
 
 
@@ -66,8 +61,7 @@ class ForwardingRoute:
 
     def __init__(self, node: int, post: Forwarding) -> None:
         self.node = node
-        self.handed: dict[int, tuple[Item, float]] = {}
-        """Unanswered items, with the time they were handed over."""
+        self.handed: dict[int, tuple[Item, float]] = {}  # unanswered items, with the time they were handed over
         self._forwarding = post
 
     @property
@@ -150,17 +144,13 @@ class Forwarding:
     ) -> None:
         """``bound``: providers with a receiving bind at this gate."""
         self.deliver_relay, self.monotonic = deliver_relay, monotonic
-        self.letters: dict[int, list[bytes]] = {}
-        """To be sent, by gate."""
-        self.open = False
-        """Whether other gates can be reached."""
+        self.letters: dict[int, list[bytes]] = {}  # to be sent, by gate
+        self.open = False  # whether other gates can be reached
         self._store, self._bound, self._wake = store, bound, wake
         self._routes: dict[int, ForwardingRoute] = {}
         self._where: dict[str, list[int]] = {}
-        self._known: OrderedDict[tuple[int, int], bool] = OrderedDict()
-        """Letters that have arrived; whether they are synced."""
-        self._unsynced: dict[tuple[int, int], Place] = {}
-        """Letters that are not synced, with their places, in order."""
+        self._known: OrderedDict[tuple[int, int], bool] = OrderedDict()  # letters that have arrived; whether they are synced
+        self._unsynced: dict[tuple[int, int], Place] = {}  # letters that are not synced, with their places, in order
         self._acks: dict[int, list[int]] = {}
         self._place: Place = (0, 0)
         self._cleared: Place = (0, 0)

@@ -39,24 +39,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-POLL_S, SOON_S = 0.05, 0.002
-"""Time between two reads of the log; and while records wait to be published. Other gates know of a refusal within 0.1 s."""
-PUBLISH_MAX, PUBLISH_BYTES = 200, 1 << 20
-"""Records, and bytes, of one call."""
-WAITING_MAX = 200_000
-"""Records that wait to be published: some 60 MB, weeks of an office's work. Later ones are published from the journal after a restart."""
-RECENT_S, RECENT_MAX = 60.0, 20_000
-"""Published records that are kept, to be published again if the store loses them."""
-PUBLISHED_WITHIN_S = 2.0
-"""An operation waits at most this long for the log to have its records."""
-LISTS_S = 3600.0
-"""An incomplete import of another gate is forgotten after this time without a record of it."""
-SLICE_CHUNKS = 16
-"""Chunks of an import applied in one loop iteration: a millisecond at most."""
+POLL_S, SOON_S = 0.05, 0.002  # between two reads; and while records wait. Other gates know of a refusal within 0.1 s
+PUBLISH_MAX, PUBLISH_BYTES = 200, 1 << 20  # records, and bytes, of one call
+WAITING_MAX = 200_000  # to be published: 60 MB, weeks of an office. Later ones come from the journal after a restart
+RECENT_S, RECENT_MAX = 60.0, 20_000  # published records that are kept, to be published again if the store loses them
+PUBLISHED_WITHIN_S = 2.0  # an operation waits at most this long for the log to have its records
+LISTS_S = 3600.0  # an incomplete import of another gate is forgotten after this time without a record of it
+SLICE_CHUNKS = 16  # chunks of an import applied in one loop iteration: a millisecond at most
 IN_PIECES = frozenset((messages.LISTING, messages.LISTED, messages.LISTING_DONE, messages.CONSENT_FILE, messages.CONSENTS))
 
-Record = tuple[int, int, bytes]
-"""Sequence, kind, body."""
+Record = tuple[int, int, bytes]  # sequence, kind, body
 
 
 class Replication:
@@ -84,19 +76,15 @@ class Replication:
         self._own: dict[int, tuple[int, Record]] = {}
         """Own records that have not come back from the log yet, with the number of other gates' records applied before they were written."""
         self._others = 0
-        self._asked = False
-        """Whether this connection knows which of this gate's records the log has."""
-        self._first: int | None = journal.written
-        """The last record from before the start, until it is known that the log has no later one of this gate."""
+        self._asked = False  # whether this connection knows which of this gate's records the log has
+        self._first: int | None = journal.written  # last record before the start, while the log may have a later one
         self._overflown = False
-        self._newer: dict[int, int] = {}
-        """By gate, the number of its records that were not understood."""
+        self._newer: dict[int, int] = {}  # by gate, the number of its records that were not understood
         self._read_s: float | None = None
         self._import_from = max(1, store.position.open_from) if listings.amid else None
         self._import_seen_s = self._begun_s = monotonic()
         store.caught_up = False
-        self.problem = ""
-        """A fault that an operator must repair; empty if none exists."""
+        self.problem = ""  # a fault that an operator must repair; empty if none exists
 
     # -- this gate's own
 
@@ -134,7 +122,6 @@ class Replication:
         return self._read_s is None or self._monotonic() - self._read_s > self._stale_s
 
     def gauges(self) -> dict[str, Any]:
-        """Gauges for the metrics."""
         silence_s = self._monotonic() - (self._begun_s if self._read_s is None else self._read_s)
         return {
             "store_untold": float(len(self._waiting)),

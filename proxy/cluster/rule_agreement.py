@@ -9,8 +9,6 @@ different decisions, the higher serial counts; of equal serials the store's coun
 gate that was cut off counts, unless other gates have decided meanwhile.
 """
 
-from __future__ import annotations
-
 import enum
 import zlib
 from collections.abc import Iterator, Mapping
@@ -19,18 +17,14 @@ from typing import NamedTuple
 
 from proxy.journal.records.revisions import Revised
 
-SET_BYTES_MAX = 64 << 20
-"""Of all files of one set, and likewise of the set when it is packed: so large a list is imported, not kept among the rules."""
-_ASKS_NOBODY = ("accepted",)
-"""Events that put a set into force with which no second person agreed."""
+SET_BYTES_MAX = 64 << 20  # all files of a set, and the set packed: so large a list is imported, not kept among the rules
+_ASKS_NOBODY = ("accepted",)  # events that put a set into force with which no second person agreed
 
 
 class AgreementStep(enum.Enum):
     NOTHING = "nothing"
-    TAKE = "take"
-    """The store's counts here, too."""
-    PUT = "put"
-    """The store must learn this gate's."""
+    TAKE = "take"  # the store's counts here, too
+    PUT = "put"  # the store must learn this gate's
 
 
 class RuleDecision(NamedTuple):

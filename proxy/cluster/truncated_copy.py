@@ -28,10 +28,8 @@ from proxy.policy import time_windows
 
 class TruncatedCopy(NamedTuple):
     hole: Hole
-    segment: Path
-    """The copy's, which is not whole and never will be."""
-    offset: int
-    """Where its last whole group ends; 0 where it has none."""
+    segment: Path  # the copy's, which is not whole and never will be
+    offset: int  # where its last whole group ends; 0 where it has none
 
     def cut(self) -> None:
         """Takes off what was copied of a group that was being written then."""

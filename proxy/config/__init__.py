@@ -12,7 +12,6 @@ fault. Never: a password in a repr or an error, an unknown key that is ignored, 
     SettingsError    str() = "gate106.yaml:14: carriers[0]: unknown key 'windw' (did you mean 'window'?)"
 """
 
-from proxy.config.cross_checks import UNOWNED, UPSTREAMS_MAX
 from proxy.config.locations import (
     ArchiveLocations,
     ConsoleLocations,
@@ -25,50 +24,26 @@ from proxy.config.locations import (
     storage_paths,
 )
 from proxy.config.mapping_reader import SettingsError
-from proxy.config.peers import (
-    CARRIERS_MAX,
-    PORTS_MAX,
-    PROVIDERS_MAX,
-    PROVINCES,
-    TPS_MAX,
-    WINDOW_MAX,
-    Account,
-    Carrier,
-    Person,
-    Provider,
-    Token,
-    Upstream,
-)
+from proxy.config.peers import Account, Carrier, Person, Provider, Token, Upstream
 from proxy.config.reader import load
 from proxy.config.values import (
-    CONFIRM,
     PROBE_TEXT,
-    Archive,
     Console,
     Hold,
-    Http,
-    LongMessages,
-    MailboxBounds,
-    OptOutReplies,
     Retention,
-    RuleRevisions,
     Sealing,
     Settings,
     SharedStore,
-    Smpp,
     SmppTimers,
     StoragePaths,
     Tls,
 )
 from proxy.config.worker import VARIABLE as WORKER_VARIABLE
-from proxy.config.worker import WORKERS_MAX, Worker, every_worker, of_worker, several_journals_fault, worker_faults, worker_of
+from proxy.config.worker import Worker, every_worker, worker_faults, worker_of
 
 __all__ = [
-    "CARRIERS_MAX", "CONFIRM", "PORTS_MAX", "PROBE_TEXT", "PROVIDERS_MAX", "PROVINCES", "TPS_MAX", "UNOWNED", "UPSTREAMS_MAX",
-    "WINDOW_MAX", "WORKERS_MAX", "WORKER_VARIABLE", "Account", "Archive", "Carrier", "Console", "ConsoleLocations", "Hold",
-    "Http", "LongMessages", "MailboxBounds", "OptOutReplies", "Person", "StoragePaths", "Provider", "ArchiveLocations", "Retention",
-    "RuleRevisions",
-    "Sealing", "Settings", "SettingsError", "SharedStore", "Smpp", "SmppTimers", "Tls", "Token", "Upstream", "Worker",
-    "console_locations", "control_path", "every_worker", "several_journals_fault", "worker_faults", "load", "of_worker", "provider_names",
-    "archive_locations", "rules_folder", "secret_files", "storage_paths", "worker_of",
+    "PROBE_TEXT", "WORKER_VARIABLE", "Account", "ArchiveLocations", "Carrier", "Console", "ConsoleLocations", "Hold",
+    "Person", "Provider", "Retention", "Sealing", "Settings", "SettingsError", "SharedStore", "SmppTimers", "StoragePaths", "Tls", "Token",
+    "Upstream", "Worker", "archive_locations", "console_locations", "control_path", "every_worker", "load", "provider_names",
+    "rules_folder", "secret_files", "storage_paths", "worker_faults", "worker_of",
 ]  # fmt: skip

@@ -1,11 +1,7 @@
 """Checks settings that depend on several fields.
 
 Examples: names that are taken twice, sender ports with two owners.
-
-In: settings that were read. Out: faults, each at its line. Never: a changed value.
 """
-
-from __future__ import annotations
 
 from proxy.config.mapping_reader import Fields
 from proxy.config.values import Settings

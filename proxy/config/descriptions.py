@@ -6,8 +6,6 @@ In: nothing. Out: a row for each declared setting (values.py, peers.py), in the 
 in the declaration, but for reload.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import sys
@@ -26,31 +24,26 @@ RELOADED = (
     "people", "revisions.four_eyes",
 )  # fmt: skip
 """Settings that a reload (SIGHUP, ``gate106 rules reload``) takes over, …"""
-NOT_RELOADED = ("providers[].upstream",)
-"""… except these: a file that changes one of them is not taken over."""
+NOT_RELOADED = ("providers[].upstream",)  # … except these: a file that changes one of them is not taken over
 
 _UNITS = {"_s": "s", ".hours": "hours", "_hours": "hours", "days": "days", "egabytes": "MB"}
 
 
 class SettingDescription(NamedTuple):
     name: str
-    default: str
-    """As it is written in the file, or in words where ``worded``; empty: none, or ``required``."""
+    default: str  # as it is written in the file, or in words where ``worded``; empty: none, or ``required``
     required: bool
     worded: bool
-    allowed: str
-    """The allowed values: bounds with their unit, words, or a kind of text."""
+    allowed: str  # the allowed values: bounds with their unit, words, or a kind of text
     reloaded: bool
     meaning: str
 
 
 def settings() -> list[SettingDescription]:
-    """All settings, in the order of their declarations."""
     return list(described(Settings))
 
 
 def described(of: type, prefix: str = "") -> Iterator[SettingDescription]:
-    """The settings of a class and of those below it."""
     for one in declarations(of):
         meaning = _meanings(of.__module__).get((of.__name__, one.field))
         if meaning:

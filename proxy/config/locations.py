@@ -1,12 +1,8 @@
 """Reads paths and names from a settings file, without its passwords.
 
-Commands and other processes use it: they need the control socket, the storage paths, the archive, the files of secrets or the
-providers' names, but no password.
-
-In: the file's path. Out: those values, or a SettingsError. Never: other keys.
+Commands and other processes use it: they need the control socket, the storage paths, the archive, the files of secrets or the providers' names,
+but no password. Other keys are not read.
 """
-
-from __future__ import annotations
 
 import os
 from pathlib import Path
@@ -19,10 +15,8 @@ from proxy.config.values import Archive, Console, Http, RuleRevisions, Sealing, 
 from proxy.config.worker import control_of, journal_of, journals_of_workers, several_journals_fault, worker_of
 from proxy.config.yaml_file import Value
 
-SECRETS = ("password", "token", "secret")
-"""Keys whose value is a secret in clear, …"""
-NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")
-"""… unless the value begins with one of these: a hash, or an environment variable."""
+SECRETS = ("password", "token", "secret")  # keys whose value is a secret in clear, …
+NOT_IN_CLEAR = ("scrypt$", "sha256$", "${")  # … unless the value begins with one of these: a hash, or an environment variable
 
 
 def control_path(path: Path | str) -> Path:
@@ -89,12 +83,9 @@ def secret_files(path: Path | str) -> list[Path]:
 
 
 class ConsoleLocations(NamedTuple):
-    """The settings that the console process reads."""
-
     console: Console
     control: Path
-    http: Address
-    """The gate's HTTP listener: providers request their own data there."""
+    http: Address  # the gate's HTTP listener: providers request their own data there
 
 
 def console_locations(path: Path | str) -> ConsoleLocations:
@@ -110,15 +101,12 @@ def console_locations(path: Path | str) -> ConsoleLocations:
 
 
 class ArchiveLocations(NamedTuple):
-    """The paths of the journal and of the archive."""
-
     journal: Path
     archive: Archive
     control: Path
     node: int
     sealing: Sealing
-    others: tuple[tuple[Path, int], ...] = ()
-    """Journals of the gate's other workers, with their node numbers."""
+    others: tuple[tuple[Path, int], ...] = ()  # journals of the gate's other workers, with their node numbers
 
     @property
     def journals(self) -> tuple[tuple[Path, int], ...]:
@@ -139,20 +127,12 @@ def archive_locations(path: Path | str, *, every: bool = False) -> ArchiveLocati
         read_settings(Sealing, top.below("sealing")),
     )
     file.raise_faults()
-    worker = worker_of(os.environ)
-    if worker is None:
-        return _of_every_worker(found) if every else _of_the_only_one(path, found)
-    own = journal_of(found.journal, found.node, worker)
-    return found._replace(journal=own, control=control_of(found.control, worker), node=found.node + worker.number - 1)
-
-
-def _of_the_only_one(path: Path, places: ArchiveLocations) -> ArchiveLocations:
-    """Raises SettingsError if each worker has its own journal and the environment names no worker."""
-    if fault := several_journals_fault(path, places.journal):
+    if (worker := worker_of(os.environ)) is not None:
+        own = journal_of(found.journal, found.node, worker)
+        return found._replace(journal=own, control=control_of(found.control, worker), node=found.node + worker.number - 1)
+    if every:
+        first, *others = journals_of_workers(found.journal) or [(found.journal, found.node)]
+        return found._replace(journal=first[0], node=first[1], others=tuple(others))
+    if fault := several_journals_fault(path, found.journal):
         raise SettingsError([fault])
-    return places
-
-
-def _of_every_worker(places: ArchiveLocations) -> ArchiveLocations:
-    first, *others = journals_of_workers(places.journal) or [(places.journal, places.node)]
-    return places._replace(journal=first[0], node=first[1], others=tuple(others))
+    return found

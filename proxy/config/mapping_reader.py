@@ -20,8 +20,7 @@ from proxy.config.yaml_file import Place, Value, YamlError, spell, unknown
 from proxy.config.yaml_file import load as load_yaml
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_MAPPED_BITS = 96
-"""Of an IPv6 address before the IPv4 address in it: ``::ffff:192.0.2.1`` (RFC 4291 §2.5.5.2)."""
+_MAPPED_BITS = 96  # of an IPv6 address before the IPv4 address in it: ``::ffff:192.0.2.1`` (RFC 4291 §2.5.5.2)
 
 
 def network_of(text: str) -> Network:
@@ -53,14 +52,8 @@ _ALONE = re.compile(r"\$\{[A-Z_][A-Z0-9_]*\}")
 _SETTING = re.compile("[a-z_]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TYPES = {
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    str: "text",
-    list: "a list",
-    dict: "a mapping",
-    type(None): "empty",
-}
+    bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "a mapping", type(None): "empty",
+}  # fmt: skip
 
 
 class SettingsError(ValueError):
@@ -72,8 +65,6 @@ class SettingsError(ValueError):
 
 
 class SettingsFault(NamedTuple):
-    """A mistake in the file, at its line."""
-
     line: int
     text: str
 
@@ -97,7 +88,8 @@ class SettingsFile:
             raise SettingsError([f"{path}:{error.line}: {error.text}"]) from None
         self.faults: list[SettingsFault] = []
         self.home = Path()
-        """The folder of the store's file, where other files of the gate lie by default; known once the store is read."""
+        """The folder of the store's file (the journal's, if the store is no file), where other files of the gate lie by default; known once
+        the store is read."""
 
     def top(self) -> Fields:
         return Fields(self, (), self.document.value)
@@ -115,8 +107,7 @@ class Fields:
         self.place = place
         self.values: Mapping[str, Value] = {}
         self.known: list[str] = []
-        self.secrets: list[str] = []
-        """Keys whose value must not appear in a fault."""
+        self.secrets: list[str] = []  # keys whose value must not appear in a fault
         if isinstance(value, dict):
             self.values = value
         elif value is not None:

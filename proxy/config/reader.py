@@ -1,9 +1,4 @@
-"""Reads a settings file.
-
-In: the file's path. Out: ``Settings``, or a SettingsError with every fault. Never: a key under another name than in the file.
-"""
-
-from __future__ import annotations
+"""Reads a settings file."""
 
 import os
 from dataclasses import replace
@@ -19,8 +14,7 @@ from proxy.config.worker import Worker, of_worker, worker_of
 from proxy.config.yaml_file import unknown
 from proxy.model.message import Category
 
-STORES = ("sqlite", "valkey", "valkeys", "valkey+cluster", "valkeys+cluster")
-"""Schemes of ``store``; each has an engine in proxy/state/stores."""
+STORES = ("sqlite", "valkey", "valkeys", "valkey+cluster", "valkeys+cluster")  # schemes, each with an engine in state/stores
 
 
 def load(path: Path | str, worker: Worker | None = None) -> Settings:
@@ -36,17 +30,16 @@ def open_settings(path: Path) -> tuple[SettingsFile, Fields]:
     """The file and its top-level mapping. Raises SettingsError if it is not YAML."""
     file = SettingsFile(path)
     top = file.top()
-    file.home = state_folder(top.text("store", 4096) or "", setting(Settings, "journal", top))
+    scheme, _, rest = (top.text("store", 4096) or "").partition("://")
+    journal: Path = setting(Settings, "journal", top)
+    file.home = (Path(rest) if scheme == "sqlite" and rest else journal).parent
     return file, top
 
 
 def _settings(top: Fields) -> Settings:
     on_judge_error = read_settings(OnJudgeError, top.below("on_judge_error"))
     settings = read_settings(
-        Settings,
-        top,
-        shared=_shared(top),
-        on_judge_error={one: getattr(on_judge_error, one.word) for one in Category},
+        Settings, top, shared=_shared(top), on_judge_error={one: getattr(on_judge_error, one.word) for one in Category}
     )
     carriers = {carrier.name: carrier for carrier in settings.carriers}
     settings = replace(settings, providers=tuple(_with_upstream(one, carriers) for one in settings.providers))
@@ -74,9 +67,3 @@ def _with_upstream(provider: Provider, carriers: dict[str, Carrier]) -> Provider
         return provider
     given: dict[str, Any] = {key: getattr(carrier, key) for key in ("links", "window", "tps") if getattr(upstream, key) is None}
     return replace(provider, upstream=replace(upstream, **given))
-
-
-def state_folder(store: str, journal: Path) -> Path:
-    """The folder of the store's file; the journal's parent folder if the store is no file."""
-    scheme, _, rest = store.partition("://")
-    return (Path(rest) if scheme == "sqlite" and rest else journal).parent

@@ -15,27 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
+import proxy.config.setting_kinds as kinds
 from proxy.config.mapping_reader import Address, Fields, Network
 from proxy.config.peers import CARRIERS_MAX, PEOPLE_MAX, PROVIDERS_MAX, USER, Carrier, Person, Provider, Token
-from proxy.config.setting_kinds import (
-    ConfirmWording,
-    Day,
-    DecimalNumber,
-    FilePath,
-    FilePaths,
-    Flag,
-    ListenAddress,
-    Networks,
-    Origin,
-    ProbeWording,
-    Rows,
-    Secret,
-    Section,
-    Text,
-    Texts,
-    WholeNumber,
-    Word,
-)
 from proxy.model.message import Category, Outcome
 
 CONFIRM = "退订已生效，您将不再收到{who}的营销短信。如需恢复，请回复START。"
@@ -58,28 +40,28 @@ SOCKET_PATH_BYTES_MAX = 107  # unix(7): sun_path
 class Tls:
     """The TLS listener for providers; with ``client_ca`` only clients with a certificate that it signed are accepted."""
 
-    listen: Annotated[Address, ListenAddress(Address("127.0.0.1", 3550), needed=True)]
+    listen: Annotated[Address, kinds.ListenAddress(Address("127.0.0.1", 3550), needed=True)]
     """where providers bind over TLS (1.2 or 1.3), beside `smpp.listen`"""
-    cert: Annotated[Path, FilePath("", needed=True)]
+    cert: Annotated[Path, kinds.FilePath("", needed=True)]
     """file of the gate's certificate, and those up to one that providers know; in PEM"""
-    key: Annotated[Path, FilePath("", needed=True)]
+    key: Annotated[Path, kinds.FilePath("", needed=True)]
     """file of its key, without a password"""
-    client_ca: Annotated[Path | None, FilePath()]
+    client_ca: Annotated[Path | None, kinds.FilePath()]
     """file of certificates: a client needs a certificate that one of these signed"""
 
 
 @dataclass(frozen=True, slots=True)
 class Smpp:
-    listen: Annotated[Address, ListenAddress(Address("127.0.0.1", 2775))]
+    listen: Annotated[Address, kinds.ListenAddress(Address("127.0.0.1", 2775))]
     """where providers bind"""
-    connections: Annotated[int, WholeNumber(10_000, 10, 100_000)]
+    connections: Annotated[int, kinds.WholeNumber(10_000, 10, 100_000)]
     """provider connections at once, bound or not; the gate closes further ones at once. Each takes a file descriptor: with
     fewer of them (`LimitNOFILE`, `ulimit -n`) the number is lower, and the log says so"""
-    tls: Annotated[Tls | None, Section(Tls, optional=True)]
-    proxy_protocol: Annotated[bool, Flag(False)]
+    tls: Annotated[Tls | None, kinds.Section(Tls, optional=True)]
+    proxy_protocol: Annotated[bool, kinds.Flag(False)]
     """`true`: a balancer is before the gate, and each connection (TLS or not) begins with its PROXY header, version 1 or 2;
     `allow_ips` then checks the address in the header"""
-    proxy_from: Annotated[tuple[Network, ...], Networks(1000, in_words="anywhere")]
+    proxy_from: Annotated[tuple[Network, ...], kinds.Networks(1000, in_words="anywhere")]
     """the balancers' addresses; the gate refuses others. Without it any client that reaches the listener may claim any
     address"""
 
@@ -96,61 +78,57 @@ def _host_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    listen: Annotated[Address, ListenAddress(Address("127.0.0.1", 9106))]
+    listen: Annotated[Address, kinds.ListenAddress(Address("127.0.0.1", 9106))]
     """where `/metrics`, `/healthz` and `/readyz` are"""
-    metrics_allow: Annotated[tuple[Network, ...], Networks(1000, (ipaddress.ip_network("127.0.0.0/8"),))]
+    metrics_allow: Annotated[tuple[Network, ...], kinds.Networks(1000, (ipaddress.ip_network("127.0.0.0/8"),))]
     """addresses and networks that may read `/metrics` without a token"""
-    hosts: Annotated[tuple[str, ...], Texts(HOSTS_MAX, _host_name)]
+    hosts: Annotated[tuple[str, ...], kinds.Texts(HOSTS_MAX, _host_name)]
     """names of this gate under which it answers without a token, beside addresses, names without a dot and its machine's own.
     So a page in a browser on a listed machine cannot ask under another name that leads here"""
-    tokens: Annotated[tuple[Token, ...], Rows(Token, TOKENS_MAX)]
+    tokens: Annotated[tuple[Token, ...], kinds.Rows(Token, TOKENS_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The web console for people of the desk."""
-
-    listen: Annotated[Address | None, ListenAddress(in_words="nowhere")]
+    listen: Annotated[Address | None, kinds.ListenAddress(in_words="nowhere")]
     """address of [the console](console.md), for people who work in a browser; a process of its own that the gate starts. Needs
     `people`"""
-    origin: Annotated[str, Origin(in_words="where it listens")]
+    origin: Annotated[str, kinds.Origin(in_words="where it listens")]
     """the URL prefix that browsers see, where a proxy ends TLS before the console: `https://gate.example.cn`"""
-    proxies: Annotated[tuple[Network, ...], Networks(100)]
+    proxies: Annotated[tuple[Network, ...], kinds.Networks(100)]
     """addresses and networks of proxies that end TLS before the console: the gate believes their `X-Forwarded-For`"""
 
 
 @dataclass(frozen=True, slots=True)
 class SmppTimers:
-    bind_s: Annotated[float, DecimalNumber(10, 0.1, 600)]
+    bind_s: Annotated[float, kinds.DecimalNumber(10, 0.1, 600)]
     """time within which a connection must be bound"""
-    enquire_s: Annotated[float, DecimalNumber(30, 0.1, 3600)]
+    enquire_s: Annotated[float, kinds.DecimalNumber(30, 0.1, 3600)]
     """silence after which the gate sends enquire_link"""
-    response_s: Annotated[float, DecimalNumber(10, 0.1, 600)]
+    response_s: Annotated[float, kinds.DecimalNumber(10, 0.1, 600)]
     """time after which an answer is overdue"""
-    unread_s: Annotated[float, DecimalNumber(30, 0.1, 600)]
+    unread_s: Annotated[float, kinds.DecimalNumber(30, 0.1, 600)]
     """time after which a peer that does not read is disconnected, once 256 KiB wait for it"""
 
 
 @dataclass(frozen=True, slots=True)
 class OptOutReplies:
-    """How opt-out replies are handled."""
-
-    widen_after: Annotated[int, WholeNumber(3, 0, 64)]
+    widen_after: Annotated[int, kinds.WholeNumber(3, 0, 64)]
     """opt-outs by reply from this many advertisers within `widen_days` stop all marketing to the person; `0`: never"""
-    widen_days: Annotated[int, WholeNumber(30, 1, 366)]
+    widen_days: Annotated[int, kinds.WholeNumber(30, 1, 366)]
     """see above"""
-    confirm: Annotated[str, ConfirmWording(CONFIRM)]
+    confirm: Annotated[str, kinds.ConfirmWording(CONFIRM)]
     """the text of the confirmation to a person who opts out: once a day for the same opt-out, from the port of the reply, if a
     provider owns it; one short message (70 characters, 160 of ASCII). Begin it with the signature that your carrier requires.
     `{who}` stands for the signatures that were stopped; without `{who}` they follow the sentence, as far as they fit; `""`: no
     confirmation"""
-    answer_hours: Annotated[float, DecimalNumber(3, 0, 72)]
+    answer_hours: Annotated[float, kinds.DecimalNumber(3, 0, 72)]
     """age at which an advertisement counts as unanswered: people take their time. Before it no port is reported as silent, see
     [Reply paths](messages.md#reply-paths)"""
-    probe_text: Annotated[str, ProbeWording(PROBE_TEXT)]
+    probe_text: Annotated[str, kinds.ProbeWording(PROBE_TEXT)]
     """text of a [probe](messages.md#probes) to a test number; `{keyword}` stands for the requested reply; one short message.
     Begin it with the signature that your carrier requires"""
-    probe_s: Annotated[float, DecimalNumber(120, 1, 3600)]
+    probe_s: Annotated[float, kinds.DecimalNumber(120, 1, 3600)]
     """time that a probe waits for the reply; without a reply the path is dead"""
 
 
@@ -158,13 +136,13 @@ class OptOutReplies:
 class MailboxBounds:
     """Bounds of the delivers that wait for absent providers: of each provider's queue, and of all queues."""
 
-    hours: Annotated[float, DecimalNumber(72, 0.01, 24 * 30)]
+    hours: Annotated[float, kinds.DecimalNumber(72, 0.01, 24 * 30)]
     """how long receipts and replies wait for a provider that is away; then they are dropped"""
-    messages: Annotated[int, WholeNumber(100_000, 1, 10_000_000)]
+    messages: Annotated[int, kinds.WholeNumber(100_000, 1, 10_000_000)]
     """receipts and replies that may wait for one provider; then the oldest are dropped"""
-    megabytes: Annotated[int, WholeNumber(64, 1, 65_536)]
+    megabytes: Annotated[int, kinds.WholeNumber(64, 1, 65_536)]
     """memory of those of one provider: 400 bytes each beside their content"""
-    total_megabytes: Annotated[int, WholeNumber(512, 1, 65_536)]
+    total_megabytes: Annotated[int, kinds.WholeNumber(512, 1, 65_536)]
     """the same over all providers; then the fullest mailbox drops its oldest"""
 
 
@@ -172,13 +150,13 @@ class MailboxBounds:
 class LongMessages:
     """Bounds of each provider's incomplete multipart messages, and how long one that never became complete counts."""
 
-    held_megabytes: Annotated[int, WholeNumber(32, 1, 65_536)]
+    held_megabytes: Annotated[int, kinds.WholeNumber(32, 1, 65_536)]
     """memory for incomplete [long messages](../../rules/README.md#long-messages) of one provider; a megabyte holds about 400.
     Above it the provider's new long messages are refused for a while (`parts-full`)"""
-    torn_keys: Annotated[int, WholeNumber(1_000_000, 1, 100_000_000)]
+    torn_keys: Annotated[int, kinds.WholeNumber(1_000_000, 1, 100_000_000)]
     """how many long messages of one provider may have sent only some of their parts within `parts_remembered_hours`, by this
     gate's own count or its records; above it the gate takes only long messages whose parts come together"""
-    parts_remembered_hours: Annotated[float, DecimalNumber(24, 0.1, 24 * 7)]
+    parts_remembered_hours: Annotated[float, kinds.DecimalNumber(24, 0.1, 24 * 7)]
     """how long the gate refuses further parts and messages under the reference of a long message that stayed incomplete: a
     handset would join the two"""
 
@@ -187,11 +165,11 @@ class LongMessages:
 class Hold:
     """A legal hold: a period whose records must not be removed."""
 
-    begin: Annotated[float, Day(0.0, needed=True, key="from")]
+    begin: Annotated[float, kinds.Day(0.0, needed=True, key="from")]
     """a legal hold: nothing is removed that was written on or after this day …"""
-    end: Annotated[float, Day(math.inf, key="to", until_its_end=True, in_words="for good")]
+    end: Annotated[float, kinds.Day(math.inf, key="to", until_its_end=True, in_words="for good")]
     """… until the end of this day; nothing after it is removed either, because a journal has no gaps"""
-    why: Annotated[str, Text(needed=True, most=500)]
+    why: Annotated[str, kinds.Text(needed=True, most=500)]
     """the case, and who ordered the hold"""
 
     def check(self, row: Fields) -> None:
@@ -201,24 +179,22 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long the journal is kept."""
-
-    days: Annotated[int, WholeNumber(190, DAYS_LEAST, 36_500)]
+    days: Annotated[int, kinds.WholeNumber(190, DAYS_LEAST, 36_500)]
     """how long the journal is kept; older segments are removed, and the journal records it. What the rules look back on, and
     what a restart needs, is kept in any case; see [Room on the disk](backup.md#room-on-the-disk)"""
-    holds: Annotated[tuple[Hold, ...], Rows(Hold, HOLDS_MAX, key="hold")]
+    holds: Annotated[tuple[Hold, ...], kinds.Rows(Hold, HOLDS_MAX, key="hold")]
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
     """The archive: the folder of its tables, and of the keys with which numbers in them are hashed."""
 
-    folder: Annotated[Path, FilePath("archive", beside_store=True)]
+    folder: Annotated[Path, kinds.FilePath("archive", beside_store=True)]
     """folder of [the journal at rest](journal.md): tables for searches, beside the segments; nodes may share it"""
-    keys: Annotated[Path, FilePath("keys", beside_store=True)]
+    keys: Annotated[Path, kinds.FilePath("keys", beside_store=True)]
     """folder of the keys that numbers in tables are hashed and sealed with, and that the daily head is signed with; made at the
     first roll; only the gate's own user may read it"""
-    roll: Annotated[bool, Flag(True)]
+    roll: Annotated[bool, kinds.Flag(True)]
     """`true`: the gate has closed segments rolled into tables, in a process of the lowest priority; `false`: somebody has to
     run `gate106 journal roll`"""
 
@@ -227,7 +203,7 @@ class Archive:
 class Sealing:
     """Files of the keys that encrypt the journal."""
 
-    keys: Annotated[tuple[Path, ...], FilePaths(KEYS_MAX, in_words="none")]
+    keys: Annotated[tuple[Path, ...], kinds.FilePaths(KEYS_MAX, in_words="none")]
     """files of the keys that [the journal is sealed with](journal.md#sealed-segments) (`gate106 journal key` makes one): the
     first one seals new segments, all of them open old ones; without keys the journal is not encrypted"""
 
@@ -236,12 +212,12 @@ class Sealing:
 class RuleRevisions:
     """How rule sets take effect, and where earlier sets are kept."""
 
-    folder: Annotated[Path, FilePath("revisions", beside_store=True)]
+    folder: Annotated[Path, kinds.FilePath("revisions", beside_store=True)]
     """folder of the rule sets that were in force, so that [the gate can go back to them](commands.md#rules-that-change)
     (`revisions`); only its own user may read it"""
-    keep: Annotated[int, WholeNumber(20, 1, 1000)]
+    keep: Annotated[int, kinds.WholeNumber(20, 1, 1000)]
     """number of earlier sets that are kept"""
-    four_eyes: Annotated[bool, Flag(False)]
+    four_eyes: Annotated[bool, kinds.Flag(False)]
     """`false`: a changed set is in force at once; `true`: it is tried beside the old one and waits until a second person
     approves it. Needs two in `people`"""
 
@@ -250,31 +226,31 @@ class RuleRevisions:
 class SharedStore:
     """The connection to a shared store, and this node's copy of it."""
 
-    local: Annotated[Path, FilePath("state.db", beside_store=True, in_words="`state.db` beside the journal")]
+    local: Annotated[Path, kinds.FilePath("state.db", beside_store=True, in_words="`state.db` beside the journal")]
     """with a shared store: the file of this node's own copy and of all that is not shared"""
-    secret: Annotated[str, Secret()] = field(repr=False)
+    secret: Annotated[str, kinds.Secret()] = field(repr=False)
     """key of the hash that replaces persons' numbers in the store; the same on all nodes, at least 16 characters. It must never
     change: with another secret no record is found"""
-    user: Annotated[str, Text(in_words="none")]
+    user: Annotated[str, kinds.Text(in_words="none")]
     """the account there (its ACL); without it the default user"""
-    password: Annotated[str, Secret(needed=False)] = field(repr=False)
+    password: Annotated[str, kinds.Secret(needed=False)] = field(repr=False)
     """its password"""
-    tls_ca: Annotated[Path | None, FilePath(in_words="the system's")]
+    tls_ca: Annotated[Path | None, kinds.FilePath(in_words="the system's")]
     """file of the certificates that sign the servers', in PEM"""
-    tls_cert: Annotated[Path | None, FilePath()]
+    tls_cert: Annotated[Path | None, kinds.FilePath()]
     """file of our own certificate, where they ask for one …"""
-    tls_key: Annotated[Path | None, FilePath()]
+    tls_key: Annotated[Path | None, kinds.FilePath()]
     """… and of its key, without a password"""
-    parts: Annotated[int, WholeNumber(16, 1, 256)]
+    parts: Annotated[int, kinds.WholeNumber(16, 1, 256)]
     """number of parts into which records are divided; a cluster's shards share the parts, so it must be at least the largest
     number of shards ever planned. The same on all nodes, fixed when the store is first used"""
-    deadline_s: Annotated[float, DecimalNumber(0.25, 0.01, 10)]
+    deadline_s: Annotated[float, kinds.DecimalNumber(0.25, 0.01, 10)]
     """longest time for a call; after it the store counts as out of reach, and [rules use what this node
     knows](many-gates.md#when-the-store-is-out-of-reach)"""
-    reassert_s: Annotated[float, DecimalNumber(60, 1, 3600)]
+    reassert_s: Annotated[float, kinds.DecimalNumber(60, 1, 3600)]
     """when the store is in reach again, the node writes again what it noted in this time before the failure: more than a
     failover of the store can lose"""
-    stale_s: Annotated[float, DecimalNumber(300, 1, 86_400)]
+    stale_s: Annotated[float, kinds.DecimalNumber(300, 1, 86_400)]
     """a gate that has read nothing from the other gates for this time may lack opt-outs: [it defers
     marketing](many-gates.md#when-the-store-is-out-of-reach)"""
 
@@ -303,58 +279,60 @@ _OUTCOMES = {outcome.word: outcome for outcome in Outcome}
 
 @dataclass(frozen=True, slots=True)
 class OnJudgeError:
-    otp: Annotated[Outcome, Word("allow", _OUTCOMES)]
+    otp: Annotated[Outcome, kinds.Word("allow", _OUTCOMES)]
     """verdict on a message of this category when an error inside the gate prevents a decision"""
-    notice: Annotated[Outcome, Word("defer", _OUTCOMES)]
+    notice: Annotated[Outcome, kinds.Word("defer", _OUTCOMES)]
     """the same for notices"""
-    marketing: Annotated[Outcome, Word("defer", _OUTCOMES)]
+    marketing: Annotated[Outcome, kinds.Word("defer", _OUTCOMES)]
     """the same for advertisements"""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    smpp: Annotated[Smpp, Section(Smpp)]
-    http: Annotated[Http, Section(Http)]
-    console: Annotated[Console, Section(Console)]
-    store: Annotated[str, Text("", r"[a-z][a-z+]*:.+", "scheme://… (sqlite:///var/lib/gate106/state.db)", 4096, needed=True)]
+    smpp: Annotated[Smpp, kinds.Section(Smpp)]
+    http: Annotated[Http, kinds.Section(Http)]
+    console: Annotated[Console, kinds.Section(Console)]
+    store: Annotated[
+        str, kinds.Text("", r"[a-z][a-z+]*:.+", "scheme://… (sqlite:///var/lib/gate106/state.db)", 4096, needed=True)
+    ]
     """`sqlite:///path`: the file of the embedded store; `valkey://host:6379/0`: records of persons [shared by several
     gates](many-gates.md), `valkeys://` over TLS, `valkey+cluster://host:6379,host:6379` (or `valkeys+cluster://`) in a
     cluster"""
-    shared: Annotated[SharedStore | None, Section(SharedStore, optional=True)]
-    journal: Annotated[Path, FilePath("journal", needed=True)]
+    shared: Annotated[SharedStore | None, kinds.Section(SharedStore, optional=True)]
+    journal: Annotated[Path, kinds.FilePath("journal", needed=True)]
     """folder of the journal"""
-    rules: Annotated[Path, FilePath("rules", needed=True)]
+    rules: Annotated[Path, kinds.FilePath("rules", needed=True)]
     """folder of the rules"""
-    control: Annotated[Path, FilePath("control.sock", beside_store=True, bytes_max=SOCKET_PATH_BYTES_MAX)]
+    control: Annotated[Path, kinds.FilePath("control.sock", beside_store=True, bytes_max=SOCKET_PATH_BYTES_MAX)]
     """path of the socket through which [a running gate is operated](commands.md#operating-a-running-gate); only the gate's own
     user (and root) may open it"""
-    control_group: Annotated[str, Text("", USER, "a group of the operating system")]
+    control_group: Annotated[str, kinds.Text("", USER, "a group of the operating system")]
     """a group of the operating system whose accounts may open that socket, too: [each by their
     role](commands.md#who-may-do-what); they must also be able to enter its folder. Needs `people`"""
-    revisions: Annotated[RuleRevisions, Section(RuleRevisions)]
-    people: Annotated[tuple[Person, ...], Rows(Person, PEOPLE_MAX)]
-    message_ids: Annotated[str, Word("carrier", ("carrier", "coded"))]
+    revisions: Annotated[RuleRevisions, kinds.Section(RuleRevisions)]
+    people: Annotated[tuple[Person, ...], kinds.Rows(Person, PEOPLE_MAX)]
+    message_ids: Annotated[str, kinds.Word("carrier", ("carrier", "coded"))]
     """`carrier`: the carrier's own ids; `coded`: with the carrier's code before them, see [Message
     ids](messages.md#message-ids-and-receipts); fixed at the first start"""
-    node: Annotated[int, WholeNumber(0, 0, 255)]
+    node: Annotated[int, kinds.WholeNumber(0, 0, 255)]
     """number of this gate; with `--workers` of the first worker, the others have the following ones"""
-    category_tag: Annotated[int | None, WholeNumber(None, 1, 0xFFFF)]
+    category_tag: Annotated[int | None, kinds.WholeNumber(None, 1, 0xFFFF)]
     """number of the optional parameter in which a client declares `otp`, `notice` or `marketing`"""
-    optout: Annotated[OptOutReplies, Section(OptOutReplies)]
-    doubtful_replies: Annotated[str, Word("hold", ("hold", "pass"))]
+    optout: Annotated[OptOutReplies, kinds.Section(OptOutReplies)]
+    doubtful_replies: Annotated[str, kinds.Word("hold", ("hold", "pass"))]
     """the effect of a reply that may be an opt-out, until a person decides about it ([Doubtful
     replies](messages.md#doubtful-replies)): `hold`: the marketing that it may refuse waits; `pass`: it goes on"""
-    doubtful_then: Annotated[str, Word("refuse", ("refuse", "pass"))]
+    doubtful_then: Annotated[str, kinds.Word("refuse", ("refuse", "pass"))]
     """the end of such a hold if nobody decides within 7 days: `refuse`: an opt-out; `pass`: the hold ends"""
-    consent_by_reply: Annotated[str, Word("review", ("accept", "review"))]
+    consent_by_reply: Annotated[str, kinds.Word("review", ("accept", "review"))]
     """the effect of a person's answer to a registered consent request ([Consent by reply](messages.md#consent-by-reply)):
     `review`: a consent that waits for a review; `accept`: a consent that counts at once"""
-    mailbox: Annotated[MailboxBounds, Section(MailboxBounds)]
-    long_messages: Annotated[LongMessages, Section(LongMessages)]
-    retention: Annotated[Retention, Section(Retention)]
-    archive: Annotated[Archive, Section(Archive)]
-    sealing: Annotated[Sealing, Section(Sealing)]
-    timers: Annotated[SmppTimers, Section(SmppTimers)]
-    on_judge_error: Annotated[Mapping[Category, Outcome], Section(OnJudgeError)]
-    carriers: Annotated[tuple[Carrier, ...], Rows(Carrier, CARRIERS_MAX)]
-    providers: Annotated[tuple[Provider, ...], Rows(Provider, PROVIDERS_MAX)]
+    mailbox: Annotated[MailboxBounds, kinds.Section(MailboxBounds)]
+    long_messages: Annotated[LongMessages, kinds.Section(LongMessages)]
+    retention: Annotated[Retention, kinds.Section(Retention)]
+    archive: Annotated[Archive, kinds.Section(Archive)]
+    sealing: Annotated[Sealing, kinds.Section(Sealing)]
+    timers: Annotated[SmppTimers, kinds.Section(SmppTimers)]
+    on_judge_error: Annotated[Mapping[Category, Outcome], kinds.Section(OnJudgeError)]
+    carriers: Annotated[tuple[Carrier, ...], kinds.Rows(Carrier, CARRIERS_MAX)]
+    providers: Annotated[tuple[Provider, ...], kinds.Rows(Provider, PROVIDERS_MAX)]

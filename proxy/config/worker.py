@@ -1,15 +1,10 @@
 """Derives the settings of one worker process from the gate's settings.
 
-``gate106 serve --workers N`` runs a gate as N worker processes.
-
-In: settings, the worker's number and the number of workers. Out: that worker's settings. Never: a process, a file.
-
-All workers share the SMPP listeners, the store, the rules and the archive's tables. Each worker is a node of its own: worker 2 of
-a gate with ``node: 8`` is node 9, its journal is the folder ``node-9`` below the configured one, its copy of the store is
-``state-9.db``. Totals (``links``, ``tps``, ``binds``) are not changed here: the code that divides them needs the totals.
+``gate106 serve --workers N`` runs a gate as N worker processes. All workers share the SMPP listeners, the store, the rules and the archive's
+tables. Each worker is a node of its own: worker 2 of a gate with ``node: 8`` is node 9, its journal is the folder ``node-9`` below the
+configured one, its copy of the store is ``state-9.db``. Totals (``links``, ``tps``, ``binds``) are not changed here: the code that divides them
+needs the totals.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,10 +14,8 @@ from typing import NamedTuple
 from proxy.config.mapping_reader import SettingsError
 from proxy.config.values import RuleRevisions, Settings
 
-VARIABLE = "GATE106_WORKER"
-"""Environment variable: ``2/4`` makes a process the second of four workers; ``2`` makes a command use that worker's journal."""
-WORKERS_MAX = 64
-"""More than the cores of usual machines; each worker takes one of the 256 node numbers."""
+VARIABLE = "GATE106_WORKER"  # ``2/4``: the process is the second of four workers; ``2``: a command uses that worker's journal
+WORKERS_MAX = 64  # more than the cores of usual machines; each worker takes one of the 256 node numbers
 NODE_MAX = 255
 
 

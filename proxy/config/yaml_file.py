@@ -11,8 +11,6 @@ or YAML 1.1's guessing: ``NO``, ``22:00`` and ``2021-11-01`` are text as in the 
 Mapping keys are always text, as written: ``1069012: …`` has the key ``"1069012"``.
 """
 
-from __future__ import annotations
-
 import codecs
 import difflib
 import re
@@ -29,8 +27,7 @@ from yaml.resolver import BaseResolver
 from proxy.runtime.yield_point import Rest, no_yield
 
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
-Place = tuple[str | int, ...]
-"""Where a value stands: keys and indexes from the top, ``("carriers", 0, "window")``."""
+Place = tuple[str | int, ...]  # where a value stands: keys and indexes from the top, ``("carriers", 0, "window")``
 
 FILE_BYTES_MAX = 16 * 1024 * 1024  # a 100,000-word list is about 2 MB
 DEPTH_MAX = 64  # rules are about 10 deep; deeper nesting is an attack on recursive readers
@@ -47,8 +44,7 @@ _WORDS: dict[str, bool | None] = {
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBERISH = re.compile(r"[-+.0-9]")
 _INT = re.compile(r"[-+]?[0-9]+")
-_ZEROED = re.compile(r"0[0-9]+")
-"""``0571``: an area code or a month. YAML would read the number 571 and silently lose a digit."""
+_ZEROED = re.compile(r"0[0-9]+")  # ``0571``: an area code or a month. YAML would read the number 571 and silently lose a digit
 _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
@@ -296,8 +292,7 @@ def _is_gbk(raw: bytes) -> bool:
         return False
 
 
-TAGGED = "tags (!…) are not understood here: a text that begins with ! needs quotes"
-"""The text does not quote the tag: it may be a password without quotes."""
+TAGGED = "tags (!…) are not understood here: a text that begins with ! needs quotes"  # not quoted: it may be a password
 _MEANT = {
     "found a tab character that violates indentation": "indent with spaces, not with tabs",
     "mapping values are not allowed in this context": "a text with a colon needs quotes; or the line stands too deep",

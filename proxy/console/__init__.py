@@ -4,7 +4,7 @@ In: requests of browsers, a personal token at login. Out: pages. Never: a decisi
 from elsewhere; a script or a style inside a page. Every page asks the running gate through the control socket with the user's token, as the
 command line does, so that roles, approvals and the journal of lookups are in one place.
 
-The console is a process of its own (server/console_process.py starts it): pages, charts and searches cost tens of milliseconds of Python
+The console is a process of its own (server/restarted_processes.py starts it): pages, charts and searches cost tens of milliseconds of Python
 each, and must not block the gate's loop.
 
     page.py      a Page is what stands under one path; a PageRequest is one request to it

@@ -16,8 +16,7 @@ from starlette.requests import Request
 
 from proxy.i18n import catalog
 from proxy.i18n.catalog import CLOSED
-from proxy.i18n.negotiate import preferred
-from proxy.i18n.phrases import LANGUAGES, WORDS
+from proxy.i18n.phrases import LANGUAGES, WORDS, preferred
 
 __all__ = ["LANGUAGE", "LANGUAGES", "SHARED", "Translator", "language_of", "load"]
 

@@ -26,8 +26,6 @@ If you change a sentence in the code, change its line in the catalog; a test rea
 up.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -40,15 +38,11 @@ import yaml
 from proxy.i18n import labels
 from proxy.i18n.phrases import LANGUAGES, WORDS
 
-SENTENCE_CHARACTERS_MAX = 2000
-"""A longer line is not looked up: the gate has no sentence of that length."""
-DEPTH_MAX = 8
-"""Nesting of sentences: a file's line, keys, the fault, the suggestion."""
-COMPARISONS_MAX = 1000
-"""Sentences that one line is compared with at most; a test checks that all sentences need fewer."""
+SENTENCE_CHARACTERS_MAX = 2000  # a longer line is not looked up: the gate has no sentence of that length
+DEPTH_MAX = 8  # nesting of sentences: a file's line, keys, the fault, the suggestion
+COMPARISONS_MAX = 1000  # sentences that one line is compared with at most; a test checks that all sentences need fewer
 
-SENTENCES_KEPT = 500
-"""Translations cached: pages show the same sentences again and again."""
+SENTENCES_KEPT = 500  # translations cached: pages show the same sentences again and again
 
 ROLES: Mapping[str, str] = {
     "viewer": "只读", "officer": "合规专员", "approver": "审批人", "auditor": "审计员", "admin": "管理员", "provider": "通道商",
@@ -76,8 +70,7 @@ SAID, ANY, NAMES, KEY, FIELD, LINE, ABOUT, EACH = "said", "any", "names", "key",
 _SLOT = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _QUOTES = "'\""
 _BETWEEN = re.compile("( or | and )")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half a surrogate pair: no sentence of the gate contains one."""
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a surrogate pair: no sentence of the gate contains one
 _CHINESE = re.compile("[\u4e00-\u9fff“”]")
 _BARE = r"[^\s:'\"]+"
 _ONE = f"(?:{'|'.join(DIMENSIONS)}) {_BARE}(?: or {_BARE})*"
@@ -94,24 +87,19 @@ class Slot(NamedTuple):
     """A placeholder of a sentence."""
 
     name: str
-    kind: str
-    """Empty: the value is left as it is."""
+    kind: str  # empty: the value is left as it is
 
 
 class Phrase:
-    """One sentence in both languages."""
-
     def __init__(self, english: str, chinese: str) -> None:
         self.english, self.chinese = english, chinese
         self.slots = [Slot(name, kind) for name, kind in _SLOT.findall(english)]
         literal = _SLOT.sub("\0", english).split("\0")
         self.first, self.last = literal[0].removesuffix("'"), literal[-1].removeprefix("'")
-        self.known = len(_SLOT.sub("", english))
-        """Characters outside the slots: the more there are, the surer a match is."""
+        self.known = len(_SLOT.sub("", english))  # characters outside the slots: the more there are, the surer a match is
         self.starts_with_slot = bool(self.slots) and english.startswith("{") and self.slots[0].kind in ("", ANY)
         """Whether it begins with a slot for any text: then a prefix such as a file name could be taken for a part of it."""
-        self.has_own_text = bool(_CHINESE.search(chinese))
-        """Whether its Chinese has text outside the slots."""
+        self.has_own_text = bool(_CHINESE.search(chinese))  # whether its Chinese has text outside the slots
         self._patterns: list[Any] = []
 
     def may_match(self, text: str) -> bool:
@@ -165,9 +153,8 @@ def _compiled(pattern: str) -> Any:
 
 
 class Catalog:
-    def __init__(self, phrases: Mapping[str, str], closed: Mapping[str, Mapping[str, str]] = CLOSED) -> None:
+    def __init__(self, phrases: Mapping[str, str]) -> None:
         self.phrases = sorted((Phrase(*both) for both in phrases.items()), key=lambda one: (one.starts_with_slot, -one.known))
-        self.closed = closed
 
     def chinese(self, text: str) -> str:
         """Translates line by line; a line that no catalog has stays as it is."""
@@ -184,8 +171,7 @@ class SentenceReader:
     def __init__(self, book: Catalog) -> None:
         self._book = book
         self._read: dict[tuple[str, int], tuple[str, bool]] = {}
-        self.comparisons_left = COMPARISONS_MAX
-        """Comparisons that are still allowed for this line."""
+        self.comparisons_left = COMPARISONS_MAX  # comparisons that are still allowed for this line
 
     def line(self, text: str, depth: int = 0) -> tuple[str, bool]:
         """Returns its Chinese, and whether all of it was found."""
@@ -229,15 +215,14 @@ class SentenceReader:
             return "；".join(chinese for chinese, _ in found), all(known for _, known in found)
         if kind == ABOUT:
             return "、".join(_about(*one.split(" ", 1)) for one in value.split(" and ")), True
-        if kind == NAMES or kind in self._book.closed:
+        if kind == NAMES or kind in CLOSED:
             words = _BETWEEN.split(value)  # of closed lists, too, there may be several
-            known = {**self._book.closed.get(kind, {}), " or ": "或", " and ": "、"}
+            known = {**CLOSED.get(kind, {}), " or ": "或", " and ": "、"}
             return "".join(known.get(word, word) for word in words), kind == NAMES or all(word in known for word in words)
         return value, True
 
 
 def catalog_files() -> Iterator[Path]:
-    """The catalog files."""
     yield from sorted((Path(__file__).parent / "sentences").glob("*.yaml"))
 
 

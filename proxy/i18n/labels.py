@@ -1,12 +1,7 @@
 """Maps words of closed lists to their Chinese labels.
 
-Documents, pages and refusals show the Chinese label first and the English word beside it.
-
-In: a word of a closed list. Out: label and word, or the word alone where it is a name. Never: a stranger's text, whatever it
-looks like.
+Documents, pages and refusals show the Chinese label first and the English word beside it. Never: a stranger's text, whatever it looks like.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 
@@ -36,8 +31,7 @@ CONSENTS: Mapping[str, str] = {
     "granted": "已同意", "absent": "没有同意", "expired": "已过期", "revoked": "已撤回", "unreviewed": "证明未审核",
     "accepted": "证明已认可", "rejected": "证明未认可", "withdrawn": "已撤回",
 }  # fmt: skip
-ENDS: Mapping[str, str] = {"opt-out": "退订", "withdrawal": "撤回"}
-"""Causes for the end of a consent."""
+ENDS: Mapping[str, str] = {"opt-out": "退订", "withdrawal": "撤回"}  # causes for the end of a consent
 SCOPES: Mapping[str, str] = {
     "all": "全部营销", "advertiser": "广告主", "signature": "签名", "provider": "通道商", "port": "端口", "category": "类别",
 }  # fmt: skip

@@ -1,27 +1,14 @@
 """Builds phrases that carry their English and Chinese wording together.
 
-In: both wordings. Out: ``Bilingual``: an English str, which the journal and JSON keep, with its Chinese as ``zh``. Never: a
-choice of language (the code that prints chooses), a translation assembled from fragments.
+In: both wordings. Out: ``Bilingual``: an English str, which the journal and JSON keep, with its Chinese as ``zh``; which language a request
+prefers. Never: a translation assembled from fragments, a language guessed from more than the Accept-Language header.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterable
 
 from proxy.i18n.text import Bilingual
 
-__all__ = [
-    "AND",
-    "COMMA",
-    "FIELDS",
-    "LANGUAGES",
-    "NOTHING",
-    "OF_LIKELY",
-    "OR",
-    "THEN",
-    "WORDS",
-    "Bilingual",
-]
+__all__ = ["AND", "COMMA", "FIELDS", "LANGUAGES", "NOTHING", "OF_LIKELY", "OR", "THEN", "WORDS", "Bilingual"]
 
 LANGUAGES = ("zh", "en")
 
@@ -86,3 +73,30 @@ def any_of(names: Iterable[str]) -> Bilingual:
 def as_written(names: Iterable[str]) -> Bilingual:
     """Joins names of people and companies or numbers without translating them."""
     return joined(OR, names)
+
+
+# -- the language of an answer
+
+TO_PROGRAMS = "en"  # the language if the header names none of LANGUAGES
+ASKED_MAX = 20  # languages of one header that are considered
+
+
+def preferred(header: str) -> str:
+    """``zh-CN,zh;q=0.9,en;q=0.8`` → ``zh``: the supported language with the highest quality (RFC 9110 §12.5.4), the first among equals."""
+    best, dearest = TO_PROGRAMS, 0.0
+    for one in header.split(",")[:ASKED_MAX]:
+        name, _, quality = one.partition(";")
+        language = name.strip().lower().partition("-")[0]
+        if language in LANGUAGES and (dear := _quality(quality.strip())) > dearest:
+            best, dearest = language, dear
+    return best
+
+
+def _quality(parameter: str) -> float:
+    """The value of ``q=0.8``; 0 if it is 0 or invalid."""
+    name, _, number = parameter.partition("=")
+    try:
+        found = 1.0 if not parameter else float(number) if name.strip().lower() == "q" else 0.0
+    except ValueError:
+        return 0.0
+    return found if 0.0 < found <= 1.0 else 0.0

@@ -1,43 +1,30 @@
 """Tells a provider how to react to a refusal, by public reason.
 
-In: a public reason. Out: a sentence in each language. Never: which rule, which count, whose wish it was, or anything else about
-the recipient.
+Never: which rule, which count, whose wish it was, or anything else about the recipient.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 
+from proxy.i18n.phrases import LANGUAGES
 from proxy.model.reasons import REASONS
-
-LANGUAGES = ("zh", "en")
 
 HINTS: Mapping[str, tuple[str, str]] = {
     "region-ban": ("该类短信不得发往该地区", "such messages may not be sent to this region: remove its numbers"),
     "region-unknown": ("号段归属地未知, 请核对号码", "the region of this number is unknown: check the number"),
     "port-scope": ("该端口不得用于该地区或类别", "this port may not be used for this region or category: use another port"),
-    "recipient-cap": (
-        "已达该号码接收上限, 请次日再发或减少群发",
-        "this number has reached its limit: send fewer messages, or on another day",
-    ),
+    "recipient-cap": ("已达该号码接收上限, 请次日再发或减少群发", "this number has reached its limit: send fewer messages, or on another day"),
     "advertiser-cap": ("已达该广告主对该号码的上限", "this advertiser has reached its limit for this number"),
     "category-cap": ("已达该类短信对该号码的上限", "this number has reached its limit of such messages"),
     "otp-cap": ("验证码过于频繁, 请限制重发", "verification codes are too frequent: limit how often one may be requested"),
     "same-content": ("相同内容重复发送", "the same text was sent before: do not repeat it"),
     "campaign-cap": ("活动配额已用完", "the campaign's quota is used up"),
-    "not-permitted": (
-        "不得发送给该号码, 请从名单中移除",
-        "the message may not be sent to this number: remove it from your list",
-    ),
+    "not-permitted": ("不得发送给该号码, 请从名单中移除", "the message may not be sent to this number: remove it from your list"),
     "notice-missing": ("缺少退订方式, 请加上如「拒收请回复R」", "the text does not say how to opt out: add 拒收请回复R"),
     "signature-missing": ("缺少签名, 请以【签名】开头", "the signature is missing: begin with 【…】"),
     "signature-unregistered": ("签名未报备", "the signature is not registered: register it"),
     "signature-misuse": ("签名不属于该通道或端口", "the signature belongs to another provider or port"),
     "template-mismatch": ("与报备模板不符", "the text does not match its registered template"),
-    "reply-path": (
-        "发往该端口的退订回复收不到, 请先修好端口",
-        "replies to this port do not arrive: repair the port first",
-    ),
+    "reply-path": ("发往该端口的退订回复收不到, 请先修好端口", "replies to this port do not arrive: repair the port first"),
     "keyword": ("内容含不得发送的词句", "the text contains forbidden words"),
     "link-unregistered": ("链接未报备", "the link is not registered: register it"),
     "port-misuse": ("端口用途不符", "the port is not registered for this use"),
@@ -55,8 +42,7 @@ HINTS: Mapping[str, tuple[str, str]] = {
     "too-long": ("长短信分段过多", "a long message has too many parts"),
     "late-breach": ("后到的分段使内容违规", "a late part made the text violate a rule"),
     "first-part-missing": (
-        "长短信须先发第一段, 请从第一段起整条重发",
-        "the first part of a long message must come first: send the whole message again in order",
+        "长短信须先发第一段, 请从第一段起整条重发", "the first part of a long message must come first: send the whole message again in order",
     ),
     "part-differs": (
         "同一参考号下该段内容已不同, 请换参考号整条重发",
@@ -86,11 +72,10 @@ HINTS: Mapping[str, tuple[str, str]] = {
     ),
     "journal-down": ("请稍后重试", "retry later"),
     "judge-error": ("请稍后重试", "retry later"),
-}
+}  # fmt: skip
 
 
 def public_reason(reason: str) -> str:
-    """The public name of a reason."""
     known = REASONS.get(reason)
     return known.public if known is not None else "not-permitted"
 

@@ -136,7 +136,7 @@ class GateCounters:
         self.advertised: defaultdict[tuple[str, str], int] = defaultdict(int)
         """(port prefix, declared keyword) → advertisements that carriers accepted since the last ``advertised_until_now``."""
         self.sent_after_optout = 0
-        """Marketing that was sent after an opt-out reply; the audit of the journal finds it (server/audit_process.py)."""
+        """Marketing that was sent after an opt-out reply; the audit of the journal finds it (server/restarted_processes.py)."""
         self.submit_seconds: defaultdict[str, Histogram] = defaultdict(Histogram)  # carrier
         self.gate_seconds = Histogram()
         self.optout_effect_seconds = Histogram()

@@ -20,8 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.i18n.catalog import in_language
-from proxy.i18n.negotiate import TO_PROGRAMS, preferred
-from proxy.i18n.phrases import LANGUAGES
+from proxy.i18n.phrases import LANGUAGES, TO_PROGRAMS, preferred
 from proxy.model.log_setup import RateLimitedLog
 from proxy.model.rate import Rate
 from proxy.model.redact import as_json

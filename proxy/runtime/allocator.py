@@ -13,8 +13,6 @@ find the memory in pages of 4 KB. The event loop stood still for so long once ev
 priority, which never holds the interpreter lock, clears the next two pages in advance.
 """
 
-from __future__ import annotations
-
 from proxy.native.loader import compiled
 
 

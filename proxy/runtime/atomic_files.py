@@ -5,14 +5,11 @@ half-written file under its final name; what the bytes mean. The archive changes
 ``write_file`` and ``remove_file``, so a test that kills the process before each of them covers every point of failure.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from pathlib import Path
 
-HALF = ".half"
-"""Suffix of a file that is being written, or that a power loss left incomplete."""
+HALF = ".half"  # suffix of a file that is being written, or that a power loss left incomplete
 
 
 def temporary_path(path: Path) -> Path:
@@ -30,7 +27,6 @@ def commit_file(path: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Syncs a file to the disk."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)

@@ -10,8 +10,6 @@ point (building an automaton, sorting) must be short. The loop does not wait for
 slow disk.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import threading
@@ -23,12 +21,9 @@ from proxy.runtime.cpu_affinity import unpin_thread
 
 Result = TypeVar("Result")
 
-SLICE_S = 0.001
-"""CPU time of one slice."""
-REST_FACTOR = 2
-"""After a slice the loop runs for this many times the slice's CPU time."""
-SLICE_WAIT_S = 0.010
-"""The loop blocks at most so long for one slice: a longer one waits for a disk."""
+SLICE_S = 0.001  # CPU time of one slice
+REST_FACTOR = 2  # after a slice the loop runs for this many times the slice's CPU time
+SLICE_WAIT_S = 0.010  # the loop blocks at most so long for one slice: a longer one waits for a disk
 
 
 class WorkCancelled(BaseException):
@@ -36,8 +31,6 @@ class WorkCancelled(BaseException):
 
 
 class Background:
-    """One piece of long work at a time."""
-
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
 
@@ -71,8 +64,7 @@ class _SlicedWork(Generic[Result]):
         self._error: BaseException | None = None
         self._slice_start_s = 0.0
         self._cancelled = False
-        self.worked_s = 0.0
-        """CPU time of the last slice."""
+        self.worked_s = 0.0  # CPU time of the last slice
         self.done = False
         threading.Thread(target=self._run, name="background", daemon=True).start()
 
@@ -86,7 +78,6 @@ class _SlicedWork(Generic[Result]):
         return self._back.acquire(timeout=wait_s)
 
     def result(self) -> Result:
-        """Returns the work's result, or raises its exception."""
         if self._error is not None:
             raise self._error
         return self._results[0]

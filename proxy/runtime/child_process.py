@@ -1,9 +1,22 @@
-"""Ends a child process, by force after a timeout."""
-
-from __future__ import annotations
+"""Ends child processes, and says when to restart one."""
 
 import subprocess
 from typing import Any
+
+
+class Backoff:
+    """When to restart a process that has ended. It never gives up: what ended it may be over by the next time."""
+
+    def __init__(self, first_s: float, most_s: float, steady_s: float) -> None:
+        """The first wait and the longest, each twice the one before; after running for ``steady_s`` the wait is the first one again."""
+        self._first_s, self._most_s, self._steady_s = first_s, most_s, steady_s
+        self._wait_s = 0.0
+
+    def ended(self, ran_s: float) -> float:
+        """A process ended after ``ran_s``; returns how long to wait before its restart."""
+        again = self._wait_s and ran_s < self._steady_s
+        self._wait_s = min(self._most_s, self._wait_s * 2) if again else self._first_s
+        return self._wait_s
 
 
 def terminate(process: subprocess.Popen[Any] | None, within_s: float) -> None:

@@ -9,18 +9,12 @@ walked by every full collection: that stopped the loop for 0.2 to 0.5 s once a m
 (``gc.freeze``) as they accumulate, now and then after a young collection. A full collection runs when the gate is quiet.
 """
 
-from __future__ import annotations
-
 import gc
 
-FREEZE_OBJECTS = 5_000
-"""Live new objects after which all objects are frozen."""
-COLLECT_EVERY = 16
-"""A young collection of 5 to 15 ms precedes one freeze in this many; every freeze, once a collection has found garbage."""
-FULL_COLLECT_S, QUIET_S = 3600.0, 1.0
-"""A full collection runs so often, once nothing has arrived for QUIET_S …"""
-FULL_COLLECT_LATEST_S = 86_400.0
-"""… and at the latest after so long, whatever arrives."""
+FREEZE_OBJECTS = 5_000  # live new objects after which all objects are frozen
+COLLECT_EVERY = 16  # freezes for one young collection (5 to 15 ms); once one has found garbage, it precedes every freeze
+FULL_COLLECT_S, QUIET_S = 3600.0, 1.0  # a full collection runs so often, once nothing has arrived for QUIET_S …
+FULL_COLLECT_LATEST_S = 86_400.0  # … and at the latest after so long, whatever arrives
 
 
 class GcPolicy:

@@ -1,12 +1,7 @@
 """Restricts file modes, core dumps and debuggers of the process.
 
-It also finds files of secrets that other users can read.
-
-In: nothing, or paths. Out: limits of this process; those of the paths that others may read. Never: the mode of a file that this
-process did not create.
+It also finds files of secrets that other users can read. Never: a change of the mode of a file that this process did not create.
 """
-
-from __future__ import annotations
 
 import errno
 import os
@@ -15,8 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-UMASK = 0o077
-"""Only the gate's own user may read what it writes: messages, numbers, the journal. A stricter umask stays."""
+UMASK = 0o077  # only the gate's own user may read what it writes: messages, numbers, the journal. A stricter umask stays
 OTHERS = 0o007
 _PR_SET_DUMPABLE = 4  # prctl(2)
 

@@ -1,9 +1,7 @@
 """Finds data files that are shipped with the package.
 
-In: the name of a top-level folder. Out: its path, in a checkout and in an installation. Never: the working directory.
+They lie beside the package in a checkout, inside it in an installation; never below the working directory.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 

@@ -5,8 +5,6 @@ the service manager. Never: waiting, or an exception: without a service manager 
 sent is a log line.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import socket
@@ -23,8 +21,7 @@ class ServiceManager:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
-        self.watchdog_s = _watchdog_s(environment) if address else 0.0
-        """The watchdog interval of the service manager; 0: no watchdog."""
+        self.watchdog_s = _watchdog_s(environment) if address else 0.0  # the service manager's interval; 0: no watchdog
         self._socket: socket.socket | None = None
         if address[:1] not in ("/", "@"):  # a machine's vsock: is not for a service inside it
             return

@@ -1,20 +1,15 @@
 """Defines the yield points that long work calls every few milliseconds.
 
-In, Out: nothing. Never: a clock. The caller passes the yield function; one that loads rules beside live traffic passes a function
-that sleeps.
+The caller passes the yield function; one that loads rules beside live traffic passes a function that sleeps.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 Rest = Callable[[], None]
 Item = TypeVar("Item")
-PIECE = 25
-"""Items between two yield points, of up to about 30 µs each (folding a word takes as long). A yield point costs less than 1 µs."""
-PIECE_BYTES = 65_536
-"""Octets between two yield points when a digest is computed."""
+PIECE = 25  # items between two yield points, each up to about 30 µs (a folded word). A yield point costs less than 1 µs
+PIECE_BYTES = 65_536  # octets between two yield points when a digest is computed
 
 
 def no_yield() -> None:

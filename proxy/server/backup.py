@@ -14,8 +14,6 @@ copy continues after the gap with a newer state (cluster/truncated_copy.py). The
 follows it.
 """
 
-from __future__ import annotations
-
 import filecmp
 import hashlib
 import json
@@ -34,13 +32,13 @@ from proxy.journal.retention import Removed
 from proxy.journal.scan import ScanReport, segment_name
 from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
+from proxy.runtime.atomic_files import sync_file
 from proxy.state.revision_store import RevisionStore
 
 MANIFEST, STATE, JOURNAL, REVISIONS, IDENTITY = "manifest.json", "state.db", "journal", "revisions", "identity"
 FORM = 1
 PIECE = 4 << 20
-TRIES = 3
-"""The gate removes its oldest segment during a copy hardly twice in a row: retention runs once an hour."""
+TRIES = 3  # the gate removes its oldest segment during a copy hardly twice in a row: retention runs once an hour
 
 
 class BackupError(Exception):
@@ -59,8 +57,7 @@ class Copied(NamedTuple):
     holes: list[dict[str, Any]]  # records that the gate removed before they were copied: first, last, who and why
 
 
-_NEEDED = Copied._fields[:-1]
-"""Fields of every manifest; ``holes`` is optional."""
+_NEEDED = Copied._fields[:-1]  # fields of every manifest; ``holes`` is optional
 
 
 # --- making
@@ -349,21 +346,12 @@ def _manifest(copy: Path) -> dict[str, Any]:
         raise BackupError(f"{copy}: has no {MANIFEST}: it is no copy, or one that was not finished") from None
     except ValueError as error:
         raise BackupError(f"{copy / MANIFEST}: {error}") from error
-    fields = {"form", "files", *_NEEDED}
-    if (
-        not isinstance(manifest, dict)
-        or manifest.get("form") != FORM
-        or not fields <= manifest.keys()
-        or not isinstance(manifest["files"], dict)
-    ):
+    whole = isinstance(manifest, dict) and manifest.get("form") == FORM and {"files", *_NEEDED} <= manifest.keys()
+    if not whole or not isinstance(manifest["files"], dict):
         raise BackupError(f"{copy / MANIFEST}: is not what a gate of this version wrote")
-    return manifest
+    return dict(manifest)
 
 
 def _sync(path: Path) -> None:
     with suppress(PermissionError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_file(path)

@@ -1,10 +1,7 @@
 """Writes changed records to the store, with the restart position.
 
-In: the store, the journal, the relay; which older journal records are still needed. Out: a store for a restart. Never: a record in
-the store that the journal does not hold, a loop that waits for the disk.
+Never: a record in the store that the journal does not hold, a loop that waits for the disk.
 """
-
-from __future__ import annotations
 
 import asyncio
 import time
@@ -22,10 +19,8 @@ from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
 
-CHECKPOINT_S = 30.0
-"""Interval of checkpoints: a restart replays about this much of the journal at most."""
-QUIET_S = 1.0
-"""Longest wait of new submits for a checkpoint; then it is skipped until the next one."""
+CHECKPOINT_S = 30.0  # interval of checkpoints: a restart replays about this much of the journal at most
+QUIET_S = 1.0  # longest wait of new submits for a checkpoint; then it is skipped until the next one
 
 
 class JournalReader(Protocol):
@@ -83,7 +78,7 @@ class Checkpoints:
                 counted=written,
                 open_from=self._in_pieces.outside(min(needed, default=written + 1)),
                 highest_id=self._relay.highest_id,
-                synced=self._all_synced,
+                synced=lambda _: self._synced(self._journal.written),  # all that records hold which were collected meanwhile
                 hurry=hurry,
                 begun=self._relay.resume,
             )
@@ -102,7 +97,3 @@ class Checkpoints:
         while self._relay.has_unwritten_changes and loop.time() < deadline:  # noqa: ASYNC110 # many events may end the wait
             await asyncio.sleep(0.001)
         return not self._relay.has_unwritten_changes
-
-    async def _all_synced(self, _: int) -> None:
-        """Records are collected while messages pass: the journal must be synced up to now before they are in the store."""
-        await self._synced(self._journal.written)

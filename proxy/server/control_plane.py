@@ -4,8 +4,6 @@ In: parts of the gate. Out: the open control socket; rules with the orders in fo
 decision about a message, a command's own logic (desk/ has one folder for each feature).
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -72,14 +70,12 @@ from proxy.relay.effects.list_import import ChunkedImports, ListImport
 from proxy.relay.effects.reply_paths import ReplyPaths
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
-from proxy.server.audit_process import Auditor
-from proxy.server.console_process import ConsoleProcess
+from proxy.server.restarted_processes import Auditor, ConsoleProcess
 from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
 
-SAFE_S = 30.0
-"""Longest time without a sync before a waiting command is refused: the disk does not work."""
+SAFE_S = 30.0  # longest time without a sync before a waiting command is refused: the disk does not work
 LISTED_BY_INBOX = frozenset((messages.DOUBTFUL, messages.DECISION))
 JUDGING = ("stop", "suspension", "shadow")
 
@@ -119,8 +115,7 @@ class ControlPlane:
         self.carrier_accounts = carrier_accounts
         self.listing: ListImport | ConsentImport | None = None
         self.chunked_imports = chunked_imports
-        self.replication: Replication | None = None
-        """Exchange with the other gates on a shared store."""
+        self.replication: Replication | None = None  # exchange with the other gates on a shared store
         self.rule_deployment = rule_deployment
         self._rules = rule_deployment.rules
         self._rules_since = time.time()
@@ -179,12 +174,7 @@ class ControlPlane:
             WhoAmI(),
         )
         self._server = ControlServer(
-            control,
-            handlers_of(*features),
-            self.authorization,
-            group=group,
-            front=front,
-            wanted=permissions_of(*features),
+            control, handlers_of(*features), self.authorization, group=group, front=front, wanted=permissions_of(*features)
         )
         self.book.sweep(self.now())
         self._apply_orders()
@@ -203,16 +193,9 @@ class ControlPlane:
         self._rates.tick(self.now())
         self.retention_task.keep = keep
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self.retention_task.run())]
-        if roller is not None:
-            self._roller = roller
-            self._tasks.append(loop.create_task(roller.run()))
-        if console is not None:
-            self._console = console
-            self._tasks.append(loop.create_task(console.run()))
-        if auditor is not None:
-            self._auditor = auditor
-            self._tasks.append(loop.create_task(auditor.run()))
+        self._roller, self._console, self._auditor = roller, console, auditor
+        running = [self.retention_task, *(one for one in (roller, console, auditor) if one is not None)]
+        self._tasks = [loop.create_task(one.run()) for one in running]
 
     async def stop(self) -> None:
         self.penalty_scheduler.stop()

@@ -1,10 +1,7 @@
 """Reports readiness, notes and gauges for /readyz, /metrics and supervisors.
 
-In: parts of the gate. Out: why traffic should go elsewhere, what an operator should fix, metrics as of one moment. Never: a change to any
-of them, a person's number.
+Never: a change to any part of the gate, a person's number.
 """
-
-from __future__ import annotations
 
 import asyncio
 import time
@@ -126,7 +123,6 @@ class Health:
         return pieces(self.tally, self.gauges())
 
     async def snapshot(self) -> dict[str, Any]:
-        """``why``, ``notes`` and ``metrics`` as of one moment."""
         text = []
         for piece in self.metrics():
             text.append(piece.decode())

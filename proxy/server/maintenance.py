@@ -1,10 +1,8 @@
 """Runs the gate's periodic work, with or without traffic.
 
-In: parts of the gate. Out: timers of sessions, orders and lists checked; steps of the wall clock detected; garbage collection; changed rule
-files read. Never: a decision about a message.
+It checks timers of sessions, orders and lists, detects steps of the wall clock, collects garbage, reads changed rule files. Never: a
+decision about a message.
 """
-
-from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -34,19 +32,14 @@ from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
 
-TICK_S = 0.1
-"""Interval at which session timers are checked: a tenth of the shortest sensible one (1 s)."""
-WATCH_MS = 100
-"""Delay from the last change of a file to reading its folder; also the poll interval of the watching thread, which needs the interpreter."""
-RETRY_MS = 5000
-"""Interval at which a changed rule set is tried again that could not be kept or journalled because of the disk."""
-SILENT_S = 60.0
-"""Shortest time between two log lines about failing maintenance."""
+TICK_S = 0.1  # interval at which session timers are checked: a tenth of the shortest sensible one (1 s)
+WATCH_MS = 100  # from the last change of a file to reading its folder; also how often the watching thread polls
+RETRY_MS = 5000  # interval at which a changed rule set is tried again that could not be kept or journalled because of the disk
+SILENT_S = 60.0  # shortest time between two log lines about failing maintenance
 JUMP_S, DISTRUSTED_S = 60.0, 3600.0
 """After a forward jump of more than JUMP_S the wall clock is distrusted for DISTRUSTED_S: if it is corrected meanwhile, no refusal and no
 waiting deliver has expired by mistake."""
-CLOCK_STEP_S = 1.0
-"""A wall clock that jumps by more is journalled."""
+CLOCK_STEP_S = 1.0  # a wall clock that jumps by more is journalled
 
 
 @dataclass
@@ -63,13 +56,10 @@ class Maintenance:
     turns: Turns
     tally: GateCounters
     background: Background
-    clock_skew_s: float = 0.0
-    """The last step of the wall clock."""
+    clock_skew_s: float = 0.0  # the last step of the wall clock
     gc_policy: GcPolicy = field(init=False)
-    distrusted_until_s: float = 0.0
-    """Until then (the loop's clock) nothing that has expired by the wall clock is dropped; rules check expiries themselves."""
-    silent_until_s: float = 0.0
-    """Until then (the loop's clock) failures are not logged."""
+    distrusted_until_s: float = 0.0  # until then (loop clock) nothing expired is dropped; rules check it themselves
+    silent_until_s: float = 0.0  # until then (the loop's clock) failures are not logged
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -140,7 +130,6 @@ class Maintenance:
 
 
 async def watch_rules(folder: Path, rule_deployment: RuleDeployment) -> None:
-    """Reads the folder again whenever its files have changed."""
     watch = watchfiles.awatch(
         folder, debounce=WATCH_MS, step=WATCH_MS, recursive=True, rust_timeout=RETRY_MS, yield_on_timeout=True
     )

@@ -1,17 +1,13 @@
 """Restores the store from its last checkpoint and the journal.
 
-In: the settings. Out: a store as the gate left it, whatever ended it. Never: a verdict judged again.
-
-Lock the store → load its checkpoint → check that journal and store belong together → replay the journal → settle what was in flight.
+Lock the store → load its checkpoint → check that journal and store belong together → replay the journal → settle what was in flight. No verdict
+is judged again.
 """
-
-from __future__ import annotations
 
 import contextlib
 import gc
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.archive.pseudonym_key import PseudonymKey
@@ -27,16 +23,13 @@ from proxy.state.stores.sqlite import SqliteStore
 
 
 class Recovered(NamedTuple):
-    store: SqliteStore
-    """Locked: call ``abandon`` if the start fails later."""
-    disk: OsDisk
-    """The journal's."""
+    store: SqliteStore  # locked: call ``abandon`` if the start fails later
+    disk: OsDisk  # the journal's
     found: Replayed
     ids: MessageIds
     sent: SentIndex
     pseudonym_key: PseudonymKey
-    first_id: int
-    """Greater than every id of earlier runs."""
+    first_id: int  # greater than every id of earlier runs
 
 
 def recover(settings: Settings, accept_loss: bool = False) -> Recovered:
@@ -103,14 +96,10 @@ def _shared_by(settings: Settings) -> dict[str, Any]:
 def _context(shared: SharedStore) -> ssl.SSLContext:
     """TLS context of connections to the store, whose certificate must match its name."""
     try:
-        context = ssl.create_default_context(cafile=_path(shared.tls_ca))
+        context = ssl.create_default_context(cafile=shared.tls_ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if shared.tls_cert is not None and shared.tls_key is not None:
             context.load_cert_chain(shared.tls_cert, shared.tls_key, password="")
     except (OSError, ssl.SSLError) as error:
         raise StateError(f"store: certificates (shared.tls_…): {error}") from None
     return context
-
-
-def _path(file: Path | None) -> str | None:
-    return str(file) if file else None

@@ -1,11 +1,7 @@
 """Drives the relay on the event loop: turns, batches, timers.
 
-In: the relay, the deliver relay, the loop. Out: their turns taken, processing times counted. Never: a decision about a message.
-
-Batches wait here for a store; timers end the wait for parts of long messages.
+Batches wait here for a store; timers end the wait for parts of long messages. Never: a decision about a message.
 """
-
-from __future__ import annotations
 
 import asyncio
 import time
@@ -21,8 +17,7 @@ from proxy.relay.submit import Relay
 
 log = structlog.get_logger()
 
-TIMER_S = 0.001
-"""The loop's timers count whole milliseconds: one that is early causes a useless turn."""
+TIMER_S = 0.001  # the loop's timers count whole milliseconds: one that is early causes a useless turn
 
 
 class RelayTask:

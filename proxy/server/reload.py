@@ -1,10 +1,7 @@
 """Reloads rules, accounts, people and certificates while messages pass.
 
-In: the settings' file (on SIGHUP or a command); parts of the gate. Out: the parts use the new settings; changes that need a restart are
-named. Never: a file taken over in part: after any mistake all old settings stay in force.
+Never: a file taken over in part: after any mistake all old settings stay in force. Changes that need a restart are named.
 """
-
-from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
@@ -37,8 +34,7 @@ log = structlog.get_logger()
 @dataclass
 class Reload:
     path: Path
-    begun_with: Settings
-    """The settings at the start: listeners, carriers and paths stay as they were there."""
+    begun_with: Settings  # the settings at the start: listeners, carriers and paths stay as they were there
     contexts: Contexts
     tls_listener: ProviderListener | None
     carrier_accounts: Sequence[CarrierAccount]
@@ -51,12 +47,9 @@ class Reload:
     http_auth: HttpAuth
     turns: Turns
     tally: GateCounters
-    waiting: list[str] = field(default_factory=list)
-    """Changed settings that need a restart."""
-    refused: str = ""
-    """What the last reload did not take over, as the log has it; without the reason, for ``/readyz`` is open to everyone."""
-    _serial: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One reload at a time: files read first must not come into force last."""
+    waiting: list[str] = field(default_factory=list)  # changed settings that need a restart
+    refused: str = ""  # what the last reload did not take over, without the reason: ``/readyz`` is open to everyone
+    _serial: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time: files read first must not come into force last
 
     async def reload(self, how: str, who: str) -> list[str]:
         """``how``: SIGHUP or ``command``, then of ``who``. Returns what is wrong with the files, empty when all is in force."""
@@ -97,7 +90,6 @@ class Reload:
         return refused + [f"settings: {one}" for one in self.waiting]
 
     def use_contexts(self) -> None:
-        """Uses the TLS contexts for new connections."""
         if self.tls_listener is not None:
             self.tls_listener.context = self.contexts.providers
         for account in self.carrier_accounts:

@@ -8,8 +8,6 @@ Stop (SIGTERM): stop accepting → close the listeners → wait for answers, at 
 process.py runs it. What the parts do together is in relay_task.py, maintenance.py, checkpoints.py, reload.py, health.py, control_plane.py.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os
@@ -22,7 +20,7 @@ import structlog
 
 from proxy.cluster.forwarding import Forwarding
 from proxy.cluster.replication import Replication
-from proxy.config import WORKER_VARIABLE, MailboxBounds, Settings, Worker
+from proxy.config import Settings, Worker
 from proxy.desk.archiving.roller import Roller
 from proxy.desk.revisions.cluster_deployment import ClusterDeployment
 from proxy.desk.revisions.rule_deployment import RuleDeployment
@@ -46,15 +44,14 @@ from proxy.relay.effects.list_import import ChunkedImports
 from proxy.relay.optout_reply import ReplyHandler
 from proxy.relay.submit import Relay
 from proxy.runtime.background import Background
-from proxy.server.audit_process import Auditor
 from proxy.server.checkpoints import Checkpoints, JournalReader
-from proxy.server.console_process import ConsoleProcess
 from proxy.server.control_plane import ControlPlane
 from proxy.server.health import Health
 from proxy.server.maintenance import Maintenance, watch_rules
 from proxy.server.recovery import recover
 from proxy.server.relay_task import Batches, RelayTask, run_to_end
 from proxy.server.reload import Reload, optout_settings_of, part_bounds_of
+from proxy.server.restarted_processes import Auditor, ConsoleProcess
 from proxy.state.mailbox.mailbox import Bounds
 
 if TYPE_CHECKING:
@@ -62,12 +59,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-DRAIN_S = 8.0
-"""How long a drain waits for answers: the shortest kill timeouts in use (Kubernetes, systemd) are 10 s."""
-ANSWERS_S = 1.0
-"""How long it then waits for providers' answers to delivers: an unanswered deliver is sent again after the next start."""
-LINK_S = 3.0
-"""After so long a worker without a link accepts connections anyway: it refuses them with the reason."""
+DRAIN_S = 8.0  # how long a drain waits for answers: the shortest kill timeouts in use (Kubernetes, systemd) are 10 s
+ANSWERS_S = 1.0  # how long it waits for providers' answers: an unanswered deliver is sent again after the next start
+LINK_S = 3.0  # after so long a worker without a link accepts connections anyway: it refuses them with the reason
 
 
 class GateProcess:
@@ -185,7 +179,9 @@ class GateProcess:
         self.providers.deliver_relay = self.deliver_relay
         self.relay_task = RelayTask(self.loop, relay, self.deliver_relay, tally, self.turns.wake, self._look)
         self.turns.work = self.relay_task.turn
-        self.deliver_relay.open(_bounds(settings.mailbox), directory.providers)
+        box = settings.mailbox
+        bounds = Bounds(box.hours * 3600, box.messages, box.megabytes << 20, box.total_megabytes << 20)
+        self.deliver_relay.open(bounds, directory.providers)
         return journal, relay
 
     def _build_replication(self) -> Replication:
@@ -240,7 +236,7 @@ class GateProcess:
             settings.retention,
             Roller(self.path) if settings.archive.roll else None,
             ConsoleProcess(self.path) if settings.console.listen is not None and self.worker is None else None,
-            Auditor(self.path, self.tally, WORKER_VARIABLE) if self.worker is None or self.worker.number == 1 else None,
+            Auditor(self.path, self.tally) if self.worker is None or self.worker.number == 1 else None,
         )
         self.http = HttpServer(
             self.health.metrics, self.health.not_ready, self.http_auth, self.health.notes, self.control_plane.paths(self.path)
@@ -387,7 +383,3 @@ class GateProcess:
             problems = await self.reload()
             return {"left": [*problems, *self.reloading.waiting]}
         raise ValueError(f"unknown question {what!r}")
-
-
-def _bounds(mailbox: MailboxBounds) -> Bounds:
-    return Bounds(mailbox.hours * 3600, mailbox.messages, mailbox.megabytes << 20, mailbox.total_megabytes << 20)

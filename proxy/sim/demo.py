@@ -34,8 +34,7 @@ from smpplib import exceptions
 
 from proxy.runtime.build_info import build_info
 from proxy.sim import demo_summary, measure
-from proxy.sim.console_accounts import DemoAccounts
-from proxy.sim.gate_process import CHINA, KEY, CarrierSide, GateFailed, GateUnderTest, copy_rules, write_settings
+from proxy.sim.gate_process import CHINA, KEY, CarrierSide, DemoAccounts, GateFailed, GateUnderTest, copy_rules, write_settings
 from proxy.sim.journal_summary import read_journal
 from proxy.sim.live_table import Screen
 from proxy.sim.ports import free_port
@@ -48,10 +47,8 @@ SEED = 1111
 SETTLE_S = 30.0
 """Time after the last submit for the carrier to come back, its queue to empty, receipts to come and unknown outcomes to be answered. It takes
 about two seconds on an idle machine."""
-STEP_S_MAX = 10.0
-"""What takes a moment in the drain is given up after this."""
-LOOK_S = 0.01
-"""How often the drain is looked at: it lasts about a second and a half."""
+STEP_S_MAX = 10.0  # what takes a moment in the drain is given up after this
+LOOK_S = 0.01  # how often the drain is looked at: it lasts about a second and a half
 LATE_FIRST, LATE_EVERY_S, LATE_S = 8, 0.04, 20.0
 """Submits that a provider sends at once when the gate drains, the interval of further ones until the gate unbinds it, and how long at most."""
 
@@ -126,7 +123,6 @@ def interruptible() -> Iterator[None]:
 
 
 def demo(seconds: float, keep: bool) -> int:
-    """Runs it; prints as it goes."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # 双11 on a terminal or in a log that knows no Chinese
     console = Console()

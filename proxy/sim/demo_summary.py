@@ -1,6 +1,6 @@
 """Prints the demo's final tables: verdicts, shadow rules, differences.
 
-In: the four witnesses, their differences. Out: tables for rich, lines, whether all is well. Never: a full number, a text.
+Never: a full number, a text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """Encodes a mix of texts as pieces that the load generator joins.
 
-In: templates, the ports of one provider, a seed. Out: cards in a shuffled, endless order. Never: sockets, clocks.
-
 A submit is   header · sequence · address · recipient · before · filling · after   where only sequence, recipient and filling change.
 Fillings come from tables of 4,096; the number of cards is odd, so every card meets every filling before a text comes again.
 """
@@ -17,13 +15,10 @@ from proxy.model.message import Category
 from proxy.sim import pdus
 from proxy.sim.texts import FILLERS, HOLE, MIXES, SINGLE_LETTERS, Template, parts
 
-CARDS = 20_001
-"""About four times the templates of the larger mix."""
+CARDS = 20_001  # about four times the templates of the larger mix
 FILLINGS = 4_096
-RECIPIENT_OCTETS = 14
-"""8613800138000 and its NUL: all recipients are spelt alike, so lengths are known beforehand."""
-_MARK = "\ue000"
-"""Stands for a letter of the filling while a text is cut into parts; private use, so in no text."""
+RECIPIENT_OCTETS = 14  # 8613800138000 and its NUL: all recipients are spelt alike, so lengths are known beforehand
+_MARK = "\ue000"  # stands for a letter of the filling while a text is cut into parts; private use, so in no text
 
 
 class Card(NamedTuple):
@@ -65,7 +60,8 @@ def deck(
     where each asks for a receipt; ``extensions``: how many ports of each category take turns, where more than one."""
     templates = MIXES[mix](seed, long)
     rng = random.Random(seed * 31 + int(ports.marketing))
-    fillings = _fillings(rng)
+    fillings = {kind: [fill(rng).encode("utf-16-be") for _ in range(FILLINGS)] for kind, fill in FILLERS.items()}
+    fillings[""] = [b""] * FILLINGS
     cards: list[Card] = []
     behind = [f"{one:0{len(str(extensions))}d}" for one in range(extensions)] if extensions > 1 else [""]
     turn = cycle(behind)
@@ -77,12 +73,6 @@ def deck(
     if not cards[-1].fresh or not cards[0].fresh:
         cards[-1] = next(card for card in cards if card.fresh)
     return cards
-
-
-def _fillings(rng: random.Random) -> dict[str, list[bytes]]:
-    tables = {kind: [fill(rng).encode("utf-16-be") for _ in range(FILLINGS)] for kind, fill in FILLERS.items()}
-    tables[""] = [b""] * FILLINGS
-    return tables
 
 
 def _cards(template: Template, port: str, fillings: dict[str, list[bytes]], rng: random.Random, registered: int) -> list[Card]:

@@ -1,7 +1,6 @@
 """Starts a real gate process with generated settings and rules.
 
-In: the providers, the carrier's port. Out: a running ``python -m proxy serve``, its ports, its /metrics. Never: the gate's insides; it is known
-only by its settings, its sockets and its journal.
+The gate's insides are not used: it is known by its settings, its sockets and its journal.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import sys
 import time
 import urllib.error
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,24 +24,59 @@ from zoneinfo import ZoneInfo
 
 from proxy.journal.sealing import make_key_file
 from proxy.model.message import Category
+from proxy.operations.http_auth import hash_token, new_token
 from proxy.runtime.shipped_files import shipped
 from proxy.sim import measure
-from proxy.sim.console_accounts import DemoAccounts
 from proxy.sim.ports import free_port
 
 CHINA = ZoneInfo("Asia/Shanghai")
 KEY = "journal.key"
 READY_S = 30.0
-DRAIN_S = 15.0
-"""The gate promises 8 s; what takes longer is killed and reported."""
+DRAIN_S = 15.0  # the gate promises 8 s; what takes longer is killed and reported
 BANK_ONLY, VOID = "青禾到家", "青禾往年"
 SIGNATURES = (
     (BANK_ONLY, "青禾贸易有限公司", "青禾集团", "qinghe", "", "approved"),
     (VOID, "青禾贸易有限公司", "青禾集团", "", "", "expired"),
 )
 """Registered for the simulated bank alone; and one that is not in force any more. No simulated text carries them by chance."""
-QUIET_AFTER_H, QUIET_H = 3, 11
-"""Quiet hours begin this many hours after now and last as long as the shipped 21:00 to 08:00."""
+QUIET_AFTER_H, QUIET_H = 3, 11  # quiet hours begin this many hours after now and last as long as the shipped 21:00 to 08:00
+
+
+ROLES = {"li": ("officer",), "wang": ("approver",), "zhao": ("auditor",), "admin": ("admin",)}
+"""Made-up people: the first enters, the second agrees, the third looks, the fourth may do anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccounts:
+    """The users of the demo's console, with tokens for one run."""
+
+    port: int
+    tokens: dict[str, str]
+    provider: str  # the company that may see its own page
+
+    @classmethod
+    def opened(cls, port: int, companies: Sequence[str]) -> DemoAccounts:
+        provider = companies[0]
+        return cls(port, {name: new_token() for name in (*ROLES, provider)}, provider)
+
+    def settings(self, providers: list[dict[str, Any]]) -> dict[str, Any]:
+        """Sections beside the others; the token of ``provider`` is put into its own."""
+        for one in providers:
+            if one["name"] == self.provider:
+                one["token"] = hash_token(self.tokens[self.provider])
+        people = [{"name": name, "token": hash_token(self.tokens[name]), "roles": list(roles)} for name, roles in ROLES.items()]
+        return {"console": {"listen": f"127.0.0.1:{self.port}"}, "people": people}
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def lines(self, everybody: bool) -> list[str]:
+        """How to get in: for the one who may do anything, or for all of them."""
+        if not everybody:
+            return [f"console: {self.address} as admin with {self.tokens['admin']}"]
+        known = {**{name: " and ".join(roles) for name, roles in ROLES.items()}, self.provider: "a provider: its own page"}
+        return [f"console: {self.address}", *(f"  {name:8} {self.tokens[name]}  {what}" for name, what in known.items())]
 
 
 class GateFailed(RuntimeError):
@@ -62,20 +96,12 @@ class SimulatedProvider:
     category: str = "marketing"
 
     def as_settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {
-            "name": self.name,
-            "system_id": self.name,
-            "password": self.password,
-            "ports": list(self.ports),
-        }
-        settings |= {"allow_ips": ["127.0.0.0/8"], "binds": self.binds, "window": self.window, "category": self.category}
-        return settings | ({"tps": self.tps} if self.tps else {})
+        settings = asdict(self) | {"system_id": self.name, "ports": list(self.ports), "allow_ips": ["127.0.0.0/8"]}
+        return {key: value for key, value in settings.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class CarrierSide:
-    """The carrier, as the settings name it."""
-
     port: int
     name: str = "bj"
     code: str = "B1"
@@ -85,13 +111,18 @@ class CarrierSide:
     more: dict[str, Any] = field(default_factory=dict)
 
     def as_settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {"name": self.name, "code": self.code, "host": "127.0.0.1", "port": self.port}
-        settings |= {"system_id": "gate106", "password": "secret", "bind": "transceiver"}
-        return settings | {"links": self.links, "window": self.window, "tps": self.tps} | self.more
+        settings: dict[str, Any] = {name: value for name, value in asdict(self).items() if name != "more"}
+        settings |= {"host": "127.0.0.1", "system_id": "gate106", "password": "secret", "bind": "transceiver"}
+        return settings | self.more
 
 
-CODE = Path(__file__).parents[2]
-"""The tree this is of."""
+CODE = Path(__file__).parents[2]  # the tree this is of
+
+
+def conditions() -> dict[str, Any]:
+    """What a reader must know of a measurement that begins now: when and where it was made, and of what."""
+    at = datetime.now(CHINA).isoformat(timespec="seconds")
+    return {"at": at, "commit": measure.commit(CODE), "machine": measure.machine(), "versions": measure.versions()}
 
 
 def environment(code: Path = CODE) -> dict[str, str]:
@@ -153,8 +184,7 @@ def quiet_hours(now: datetime) -> tuple[str, datetime]:
     return f"{start:%H:%M}-{end:%H:%M}", start + timedelta(hours=1)
 
 
-WATCHED = "sim-watched"
-"""A rule in shadow."""
+WATCHED = "sim-watched"  # a rule in shadow
 
 
 def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Category]] = (), *, shadow: bool = False) -> Path:
@@ -170,34 +200,19 @@ def copy_rules(target: Path, now: datetime, ports: Iterable[tuple[str, str, Cate
             ),
             encoding="utf-8",
         )
-    rule = {
-        "id": "sim-quiet-hours",
-        "say": "模拟: 免打扰时段移到当前时间之后",
-        "when": {"category": "marketing", "time": quiet_hours(now)[0]},
-        "then": "reject",
-        "reason": "quiet-hours",
-    }
-    today = f"{now:%Y-%m-%d}"
-    campaign = {
-        "id": "sim-campaign",
-        "say": "模拟: 活动期间房地产类每人每天1条",
-        "when": {"category": "marketing", "subcategory": "estate"},
-        "active": {"from": today, "to": f"{now + timedelta(days=1):%Y-%m-%d}"},
-        "limit": {"count": 1, "per": "24h", "key": ["recipient", "subcategory"]},
-        "then": "reject",
-        "reason": "campaign-cap",
-    }
-    watched = {
-        "id": WATCHED,
-        "say": "模拟: 试运行, 先记录广东的营销短信会被拦多少",
-        "when": {"category": "marketing", "province": "广东"},
-        "then": "reject",
-        "reason": "region-ban",
-        "mode": "shadow",
-    }
-    (target / "sim-quiet.yaml").write_text(
-        json.dumps({"rules": [rule, campaign, *([watched] if shadow else [])]}, ensure_ascii=False, indent=1), encoding="utf-8"
-    )
+    marketing, reject = {"category": "marketing"}, {"then": "reject"}
+    days = {"from": f"{now:%Y-%m-%d}", "to": f"{now + timedelta(days=1):%Y-%m-%d}"}
+    a_day = {"count": 1, "per": "24h", "key": ["recipient", "subcategory"]}
+    rules = [
+        {"id": "sim-quiet-hours", "say": "模拟: 免打扰时段移到当前时间之后", "when": marketing | {"time": quiet_hours(now)[0]}}
+        | reject | {"reason": "quiet-hours"},
+        {"id": "sim-campaign", "say": "模拟: 活动期间房地产类每人每天1条", "when": marketing | {"subcategory": "estate"}, "active": days}
+        | {"limit": a_day} | reject | {"reason": "campaign-cap"},
+        {"id": WATCHED, "say": "模拟: 试运行, 先记录广东的营销短信会被拦多少", "when": marketing | {"province": "广东"}}
+        | reject | {"reason": "region-ban", "mode": "shadow"},
+    ]  # fmt: skip
+    written = json.dumps({"rules": rules if shadow else rules[:-1]}, ensure_ascii=False, indent=1)
+    (target / "sim-quiet.yaml").write_text(written, encoding="utf-8")
     append_rows(
         target / "registries" / "ports.csv", [(prefix, province, category.word) for prefix, province, category in ports]
     )

@@ -1,10 +1,7 @@
 """Reads a run from its journal, as plain values to compare.
 
-In: the folder of a journal whose gate has stopped. Out: verdicts, answers, delivers, opt-outs, in the order they were written. Never: what the
-gate meant; a record is taken at its word.
+The gate has stopped. A record is taken at its word, not at what the gate meant.
 """
-
-from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,8 +23,7 @@ ACCEPTED, TAKEN_BACK, UNKNOWN, LATE_ACCEPTED, LATE_TAKEN_BACK, STILL_UNKNOWN, LA
     range(9)
 )
 """What an answer did to its entry, as the journal numbers it."""
-LATE = (LATE_ACCEPTED, LATE_TAKEN_BACK, LATE_STILL_UNKNOWN, LATE_PART)
-"""Answers that came after the provider had been told "unknown"."""
+LATE = (LATE_ACCEPTED, LATE_TAKEN_BACK, LATE_STILL_UNKNOWN, LATE_PART)  # after the provider had been told "unknown"
 _JUDGED = ("no-route", "queue-full", "store-conflict", "outcome-unknown", "judge-error", "late-breach")
 """Reasons of the gate itself that come after the rules were asked."""
 
@@ -45,15 +41,11 @@ class JournalledVerdict(NamedTuple):
     sent: int  # its own record's number, 0 unless allowed: the parts of a long message share an entry
     at: float = 0.0
     place: int = 0  # in the journal
-    objections: tuple[tuple[str, str, bool], ...] = ()
-    """(rule, what it wants, whether it only watches), the strictest first."""
-    part: tuple[int, int] | None = None
-    """Of a long message: (reference, how many there are)."""
+    objections: tuple[tuple[str, str, bool], ...] = ()  # (rule, what it wants, whether it only watches), the strictest first
+    part: tuple[int, int] | None = None  # of a long message: (reference, how many there are)
 
 
 class JournalledAnswer(NamedTuple):
-    """One answer of the journal."""
-
     sent: int  # the number of the verdict's record
     effect: int
     status: int
@@ -61,52 +53,29 @@ class JournalledAnswer(NamedTuple):
     at: float = 0.0
 
 
-class JournalledDeliver(NamedTuple):
-    """One deliver of the journal."""
-
-    kind: str
-    provider: str
-    number: int = 0  # the record's own
-
-
 class JournalledOptOut(NamedTuple):
-    """One opt-out by reply."""
-
     recipient: int
     port: str
-    keyword: str
     place: int
-
-
-class OptOutConfirmation(NamedTuple):
-    """One confirmation of an opt-out: a message of the gate itself."""
-
-    recipient: int
-    port: str
-    text: str
-    at: float = 0.0
 
 
 @dataclass(slots=True)
 class JournalStory:
     verdicts: list[JournalledVerdict] = field(default_factory=list)
     answers: list[JournalledAnswer] = field(default_factory=list)
-    delivers: list[JournalledDeliver] = field(default_factory=list)
-    delivered: set[int] = field(default_factory=set)
-    """Numbers of delivers that their provider has acknowledged ..."""
-    dropped: set[int] = field(default_factory=set)
-    """... and of those that left the mailbox in another way."""
+    delivers: dict[int, str] = field(default_factory=dict)  # number of a deliver's record → its provider
+    delivered: set[int] = field(default_factory=set)  # numbers of delivers that their provider has acknowledged ...
+    dropped: set[int] = field(default_factory=set)  # ... and of those that left the mailbox in another way
     optouts: list[JournalledOptOut] = field(default_factory=list)
-    confirmed: list[OptOutConfirmation] = field(default_factory=list)
+    confirmed: list[returned.ConfirmationSent] = field(default_factory=list)
     against_meant: list[tuple[str, int]] = field(default_factory=list)
     """Provider and person of marketing that went out after a reply had asked to stop it, by the audit of opt-outs."""
-    widened: int = 0
-    """Refusals of all marketing that came of one refusal too many."""
+    widened: int = 0  # refusals of all marketing that came of one refusal too many
     _one_reply: returned.ReplyGrouper = field(default_factory=returned.ReplyGrouper)
 
     def opted_out(self, opt_out: returned.OptedOut, place: int) -> None:
         if self._one_reply.begins(opt_out):
-            self.optouts.append(JournalledOptOut(opt_out.recipient, opt_out.port, opt_out.keyword, place))
+            self.optouts.append(JournalledOptOut(opt_out.recipient, opt_out.port, place))
         else:
             self.widened += opt_out.opt_out.scope == "category"
 
@@ -161,8 +130,7 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
                     JournalledAnswer(answer.verdict_sequence, answer.effect, answer.status, message_id, answer.time)
                 )
         elif record.kind == messages.DELIVER:
-            deliver = unpack(returned.DeliverRecord, record.body)
-            story.delivers.append(JournalledDeliver(deliver.kind, deliver.provider, record.sequence))
+            story.delivers[record.sequence] = unpack(returned.DeliverRecord, record.body).provider
         elif record.kind == messages.DELIVERED:
             story.delivered.update(unpack(mailbox.Delivered, record.body).numbers)
         elif record.kind == messages.DROPPED:
@@ -170,8 +138,7 @@ def read_journal(folder: Path, keys: Sequence[Path] = ()) -> JournalStory:
         elif record.kind == messages.OPTOUT:
             story.opted_out(unpack(returned.OptedOut, record.body), place)
         elif record.kind == messages.SAID:
-            own = unpack(returned.ConfirmationSent, record.body)
-            story.confirmed.append(OptOutConfirmation(own.recipient, own.port, own.text, own.time))
+            story.confirmed.append(unpack(returned.ConfirmationSent, record.body))
         elif record.kind == messages.RULES:
             loaded = unpack(gate_events.Rules, record.body)
             rules[loaded.revision[:16].rjust(16, "0")] = loaded.ids
@@ -196,19 +163,9 @@ def _verdict_of(submit: messages.VerdictRecord, rules: dict[str, Sequence[str]],
         for number, outcome, shadow in submit.breaches
     )
     return JournalledVerdict(
-        submit.provider,
-        submit.port,
-        submit.recipient,
-        "unread" if unread else submit.category.word,
-        submit.outcome.word,
-        submit.reason,
-        submit.status,
-        number if submit.entry is not None else 0,
-        submit.time,
-        place,
-        objections,
-        None if unread else _part(submit.data),
-    )
+        submit.provider, submit.port, submit.recipient, "unread" if unread else submit.category.word, submit.outcome.word, submit.reason,
+        submit.status, number if submit.entry is not None else 0, submit.time, place, objections, None if unread else _part(submit.data),
+    )  # fmt: skip
 
 
 def _part(data: bytes) -> tuple[int, int] | None:

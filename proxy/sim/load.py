@@ -8,8 +8,6 @@ receipts keep up. Fixed rate: submits fall due every millisecond; one that finds
 so a stalled gate cannot hide.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections import Counter, deque
@@ -22,15 +20,12 @@ from proxy.sim import pdus
 from proxy.sim.encoded_submits import FILLINGS, Card
 from proxy.sim.pdus import HEADER
 
-SEQUENCES = 65_536
-"""Sequence numbers go round; more than any window, so no two unanswered submits share one."""
+SEQUENCES = 65_536  # sequence numbers go round; more than any window, so no two unanswered submits share one
 BUCKET_S = 0.000_01
-BUCKETS = 200_000
-"""Latencies from 0 to 2 s in steps of 10 µs; slower ones count in the last."""
-TICK_S = 0.001
-"""uvloop's timers have a resolution of 1 ms."""
-BEHIND_MIN, BEHIND_WINDOWS = 1000, 4
-"""Receipts that may be missing (or four windows of all binds, if more) before no more submits are sent."""
+BUCKETS = 200_000  # latencies from 0 to 2 s in steps of 10 µs; slower ones count in the last
+BOUND_S = 10.0
+TICK_S = 0.001  # uvloop's timers have a resolution of 1 ms
+BEHIND_MIN, BEHIND_WINDOWS = 1000, 4  # receipts that may be missing (or four windows of all binds) before submits wait
 _ACK = HEADER.pack(17, pdus.DELIVER_SM_RESP, 0, 0)[:12]
 _NUMBERS = [sequence.to_bytes(4, "big") for sequence in range(SEQUENCES + 1)]
 
@@ -41,8 +36,7 @@ class LoadCounts:
 
     sent: int = 0
     answered: int = 0
-    refused: Counter[int] = field(default_factory=Counter)
-    """Answers other than ESME_ROK, by status."""
+    refused: Counter[int] = field(default_factory=Counter)  # answers other than ESME_ROK, by status
     histogram: list[int] = field(default_factory=lambda: [0] * (BUCKETS + 1))
     delivers: int = 0
 
@@ -71,13 +65,10 @@ class Load:
         self.window = window
         self.rate = rate
         self.receipts = receipts
-        self.missing = 0
-        """Receipts that have not come yet."""
-        self.stalled = False
-        """Whether some bind waits for receipts."""
+        self.missing = 0  # receipts that have not come yet
+        self.stalled = False  # whether some bind waits for receipts
         self.counts = LoadCounts()
-        self.before = 0
-        """Answers that came before ``fresh_counts``."""
+        self.before = 0  # answers that came before ``fresh_counts``
         self.lines: list[LoadBind] = []
         self.going = False
         self.problem = ""
@@ -93,16 +84,14 @@ class Load:
         cards: Sequence[Card],
         people: Sequence[bytes],
         first: int = 0,
-        kind: str = "",
-        timeout_s: float = 10.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """One more bind, writing to ``people`` from place ``first`` on; raises ConnectionError when it is refused."""
         loop = asyncio.get_running_loop()
         line = LoadBind(self, cards, people, first)
         await loop.create_connection(lambda: line, host, port, ssl=tls)
-        line.write(pdus.bind(kind or ("transceiver" if self.receipts else "transmitter"), system_id, password))
-        await asyncio.wait_for(line.bound, timeout_s)
+        line.write(pdus.bind("transceiver" if self.receipts else "transmitter", system_id, password))
+        await asyncio.wait_for(line.bound, BOUND_S)
         self.lines.append(line)
 
     def go(self) -> None:
@@ -166,8 +155,6 @@ class Load:
 
 
 class LoadBind(asyncio.Protocol):
-    """One bind."""
-
     def __init__(self, load: Load, cards: Sequence[Card], people: Sequence[bytes], first: int) -> None:
         self.load = load
         self.in_flight = 0
@@ -178,8 +165,7 @@ class LoadBind(asyncio.Protocol):
         self._person = self._first = first
         self._sequence = 0
         self._sent_at = [0.0] * (SEQUENCES + 1)
-        self._due_queue: deque[list[float]] = deque()
-        """Fixed rate only: [due at, how many], submits that found no window."""
+        self._due_queue: deque[list[float]] = deque()  # fixed rate only: [due at, how many], submits that found no window
         self._rest = b""
         self._transport: asyncio.Transport | None = None
         while not cards[self._card].fresh:

@@ -1,9 +1,4 @@
-"""Measures processes, the machine, the disk and /metrics.
-
-In: process ids, folders, text. Out: numbers with units in their names. Never: traffic.
-"""
-
-from __future__ import annotations
+"""Measures processes, the machine, the disk and /metrics."""
 
 import os
 import platform
@@ -21,21 +16,11 @@ from pathlib import Path
 from proxy.native import loader
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-_VERSIONS = (
-    "uvloop",
-    "smpplib",
-    "asyncio-throttle",
-    "prometheus-client",
-    "phone",
-    "pyroaring",
-    "ahocorasick_rs",
-    "google-re2",
-    "xxhash",
-)
+_VERSIONS = "uvloop smpplib asyncio-throttle prometheus-client phone pyroaring ahocorasick_rs google-re2 xxhash".split()
 HTTP_TIMEOUT_S = 5.0
+SYNCS = 50
 
-Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
-"""Values of /metrics by (name, sorted labels)."""
+Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]  # values of /metrics by (name, sorted labels)
 
 
 def descendants(pid: int) -> list[int]:
@@ -84,7 +69,6 @@ def pin_to_cores(pid: int, cores: set[int]) -> None:
 
 
 def memory_bytes(pid: int) -> int:
-    """Resident memory of a process and its children."""
     total = 0
     for each in descendants(pid):
         try:
@@ -95,19 +79,19 @@ def memory_bytes(pid: int) -> int:
     return total
 
 
-def sync_s(folder: Path, times: int = 50) -> tuple[float, float]:
-    """(median, worst) seconds of an fdatasync after 4 KiB were written over blocks the file already has."""
+def sync_ms(folder: Path) -> dict[str, float]:
+    """Median and worst of an fdatasync after 4 KiB were written over blocks the file already has."""
     took = []
     with tempfile.TemporaryFile(dir=folder) as file:
         block = os.urandom(4096)
-        os.write(file.fileno(), block * times)
+        os.write(file.fileno(), block * SYNCS)
         os.fsync(file.fileno())
-        for place in range(times):
+        for place in range(SYNCS):
             os.pwrite(file.fileno(), block, place * len(block))
             before = time.perf_counter()
             os.fdatasync(file.fileno())
             took.append(time.perf_counter() - before)
-    return statistics.median(took), max(took)
+    return {"median": round(statistics.median(took) * 1e3, 3), "worst": round(max(took) * 1e3, 3)}
 
 
 def machine() -> dict[str, object]:

@@ -1,12 +1,8 @@
 """Builds and reads the simulators' SMPP PDUs.
 
-Written apart from proxy/wire on purpose: an error there is not repeated here and shows in the reconciliation.
-
-In: values. Out: bytes, and back. Never: sessions, sockets, strictness (a simulated carrier takes what it gets and logs it).
-Sections cited are of SMPP 3.4.
+Written apart from proxy/wire on purpose: an error there is not repeated here and shows in the reconciliation. Nothing is strict: a simulated
+carrier takes what it gets and logs it. Sections cited are of SMPP 3.4.
 """
-
-from __future__ import annotations
 
 import struct
 from typing import NamedTuple
@@ -50,9 +46,9 @@ def pdu(command: int, status: int, sequence: int, body: bytes = b"") -> bytes:
     return HEADER.pack(16 + len(body), command, status, sequence) + body
 
 
-def head(source: str, ton: int = 0, npi: int = 1) -> bytes:
+def head(source: str) -> bytes:
     """service_type, source and the destination's type and plan: what stands before the destination_addr (§4.4.1)."""
-    return b"\0" + bytes((ton, npi)) + source.encode() + b"\0\1\1"
+    return b"\0\0\1" + source.encode() + b"\0\1\1"
 
 
 def tail(body: bytes, data_coding: int = UCS2, esm_class: int = 0, schedule: str = "", registered: int = 0) -> bytes:

@@ -9,8 +9,6 @@ journal may have allowed what the carrier never saw, and must say itself that th
 unbinds, a submit may cross its unbind: it stays unanswered, and the journal either refused it as ``draining`` or never saw it.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Hashable, Mapping
@@ -33,28 +31,21 @@ from proxy.sim.scenario import REFUSALS
 from proxy.sim.simulated_carrier import UNANSWERED, CarrierLog
 from proxy.sim.simulated_provider import ProviderLog
 
-YES = (ACCEPTED, LATE_ACCEPTED, LATE_PART)
-"""Effects of an answer whose status may be nought."""
-UNKNOWN_STATUS = 0x08
-"""ESME_RSYSERR: the answer for an unknown outcome (DESIGN §4)."""
-LATER_STATUS = 0x14
-"""ESME_RMSGQFUL: no route, queue full, draining."""
+YES = (ACCEPTED, LATE_ACCEPTED, LATE_PART)  # effects of an answer whose status may be nought
+UNKNOWN_STATUS = 0x08  # ESME_RSYSERR: the answer for an unknown outcome (DESIGN §4)
+LATER_STATUS = 0x14  # ESME_RMSGQFUL: no route, queue full, draining
 NATIONAL_DIGITS = 11
-SHOWN_MAX = 8
-"""Examples per difference; the rest is counted."""
+SHOWN_MAX = 8  # examples per difference; the rest is counted
 Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(slots=True)
 class Witnesses:
-    """What the four saw."""
-
     providers: Mapping[str, ProviderLog]
     carrier: CarrierLog
     journal: JournalStory
     metrics: Samples
-    scraped_at: float = math.inf
-    """When /metrics was read (wall clock, at a quiet moment): verdicts after it are not in them."""
+    scraped_at: float = math.inf  # when /metrics was read (wall clock, at a quiet moment): verdicts after it are not in them
 
 
 class Difference(NamedTuple):
@@ -90,9 +81,9 @@ def _confirmations(seen: Witnesses) -> tuple[list[Difference], Witnesses]:
     unsent = _counted(seen.metrics, "gate106_confirmations_total", "result")["unsent",]
     for one in seen.journal.confirmed:
         key = (one.recipient, one.port, one.text)
-        if noted[key] > received[key] and (unsent or _away(seen.carrier, one.at)):
+        if noted[key] > received[key] and (unsent or _away(seen.carrier, one.time)):
             noted[key] -= 1
-            unsent -= not _away(seen.carrier, one.at)
+            unsent -= not _away(seen.carrier, one.time)
     found = _compare("confirmations (person, port, text)", "journal", noted, "carrier", received)
     asking = sum(1 for line in own if line.sms.registered)
     found += _compare("confirmations that ask for a receipt", "carrier", Counter(all=asking), "none", Counter())
@@ -102,7 +93,6 @@ def _confirmations(seen: Witnesses) -> tuple[list[Difference], Witnesses]:
 
 
 def _submits(seen: Witnesses) -> list[Difference]:
-    """How many submits each provider sent."""
     sent = Counter({name: len(log.sent) for name, log in seen.providers.items()})
     judged = Counter(one.provider for one in seen.journal.verdicts)
     for name in seen.providers:
@@ -231,16 +221,18 @@ def _delivers(
     )
     found = _compare("delivers (provider, person, text)", "carrier", sent, "providers", got)
     tried = Counter(owner(one.destination, ports) for one in carrier.delivers)
-    found += _compare("delivers by provider", "carrier", tried, "journal", Counter(one.provider for one in journal.delivers))
+    found += _compare("delivers by provider", "carrier", tried, "journal", Counter(journal.delivers.values()))
     counted: Counter[str] = Counter()
     for (provider, _), count in _counted(metrics, "gate106_delivers_total", "provider", "kind").items():
         counted["" if provider == "unowned" else provider] += count
     found += _compare("delivers by provider", "carrier", tried, "/metrics", counted)
     taken = Counter({name: len(log.got) for name, log in providers.items()})
-    noted = Counter(one.provider for one in journal.delivers if one.number in journal.delivered)
+    noted = Counter(provider for number, provider in journal.delivers.items() if number in journal.delivered)
     found += _compare("delivers acknowledged by provider", "providers", taken, "journal", noted)
     waiting = Counter(
-        one.provider or "unowned" for one in journal.delivers if one.number not in journal.delivered | journal.dropped
+        provider or "unowned"
+        for number, provider in journal.delivers.items()
+        if number not in journal.delivered | journal.dropped
     )
     held = Counter(
         {name: count for (name,), count in _counted(metrics, "gate106_mailbox_messages", "provider").items() if count}

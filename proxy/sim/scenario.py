@@ -1,10 +1,7 @@
 """Scripts the demo so that every reason of the gate occurs.
 
-In: how long, a seed, the wall clock's time. Out: the cast (providers with their steps), replies of people, the carrier's conduct, ports to
-register. Never: sockets. Only schedules (免打扰) depend on the clock; all else only on the seed.
+Only schedules (免打扰) depend on the clock; all else only on the seed.
 """
-
-from __future__ import annotations
 
 import random
 from collections.abc import Iterator
@@ -24,25 +21,16 @@ RESPONSE_S = 1.5
 for the last answer."""
 CARRIER_TPS = 150.0
 CARRIER_DELAY_S = 0.02
-REFUSED, IGNORED, FULL, THROTTLED = "9001", "9002", "9003", "9004"
-"""Endings of numbers that the simulated carrier treats specially."""
+REFUSED, IGNORED, FULL, THROTTLED = "9001", "9002", "9003", "9004"  # endings of numbers the simulated carrier treats specially
 FATES: dict[str, int | str] = {REFUSED: 0x45, IGNORED: IGNORE, FULL: 0x14, THROTTLED: 0x58}
-PROVINCIAL = "10629901"
-PROTECTED = "8613800250997"
-"""Of the shipped lists/protected.csv."""
-"""A port for 江苏 only."""
-OUTAGE_S = 0.7
-"""How long the carrier is away. The gate tries again after 0.25-0.5 s and after 0.75-1.5 s: it is back within about a second."""
-AWAY_FROM_S = 1.0
-"""When one provider leaves. The receipts of what it sent just before are then still to come."""
-REFUSALS = ("TD", "R", "退订", "TD.")
-"""What people answer who want no more; every reply in the demo with one of these words is an opt-out."""
-LATE_S = 1.2
-"""Delay of a late part: the gate judges a long message 0.3 s after the last part that is there."""
-BANNED = "六合彩今晚开奖"
-"""Words of the shipped keyword rule."""
-ALL_PROVINCES_FROM_S = 20.0
-"""From this length on a demo must reach people in every province."""
+PROVINCIAL = "10629901"  # a port for 江苏 only
+PROTECTED = "8613800250997"  # of the shipped lists/protected.csv
+OUTAGE_S = 0.7  # of the carrier. The gate tries again after 0.25-0.5 s and 0.75-1.5 s: it is back within about a second
+AWAY_FROM_S = 1.0  # when one provider leaves. The receipts of what it sent just before are then still to come
+REFUSALS = ("TD", "R", "退订", "TD.")  # of people who want no more; each reply with one of these words is an opt-out
+LATE_S = 1.2  # delay of a late part: the gate judges a long message 0.3 s after the last part that is there
+BANNED = "六合彩今晚开奖"  # words of the shipped keyword rule
+ALL_PROVINCES_FROM_S = 20.0  # from this length on a demo must reach people in every province
 
 EXPECTED: dict[str, str] = {
     "region-ban": "advertisements to 北京",
@@ -74,30 +62,10 @@ EXPECTED: dict[str, str] = {
     "no-route": "the carrier's links are cut",
     "draining": "still sending after SIGTERM",
 }
-"""Reasons the demo must show, and how each comes about: all that a shipped rule enforces and all the gate's own, but ..."""
+"""Reasons the demo must show, and how each comes about: all that a shipped rule enforces and all the gate's own, but those that need a fault of
+the gate itself or another command (tests/sim/test_scenario.py)."""
 
-NOT_STAGED: dict[str, str] = {
-    "complaint": "needs somebody at the desk who notes a complaint: rules/suppression.yaml tests it",
-    "journal-down": "needs a disk that is full or read-only: tests/crash fills one",
-    "not-replaceable": "the simulated providers replace nothing: tests/relay/test_commands.py does",
-    "store-down": "the embedded store is memory: it cannot be away, and so it never says so",
-    "store-conflict": "needs a second gate that writes the same person's record: the embedded store has one writer",
-    "outcome-unknown": "needs a carrier that is silent for ten minutes: tests/relay/test_admission.py has one",
-    "too-long": "needs a text of 21 parts: tests/relay/multipart/test_handler.py sends one",
-    "part-early": "the demo's clients send first parts first: tests/relay/multipart/test_torn.py does not, here and below",
-    "first-part-missing": "the same, three times",
-    "part-again": "a client that sends a part twice",
-    "part-differs": "a client that sends another text under the number of a part",
-    "message-torn": "a client that takes the reference of a message that never became whole",
-    "parts-full": "needs thousands of messages in part",
-    "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
-}
-"""... these, which need a fault of the gate itself or another command."""
-
-SHADOWS: dict[str, str] = {
-    WATCHED: "advertisements to 广东",
-}
-"""Rules that only watch, and what makes each of them object."""
+SHADOWS: dict[str, str] = {WATCHED: "advertisements to 广东"}  # rules that only watch, and what makes each of them object
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +76,7 @@ class Actor:
     steps: tuple[ScriptedSubmit, ...]
     window: int  # 0 = it never waits for answers
     role: str
-    away: tuple[float, float] | None = None
-    """Between these seconds it is not there; its receipts and replies wait for it."""
+    away: tuple[float, float] | None = None  # between these seconds it is not there; its receipts and replies wait for it
 
     @property
     def name(self) -> str:
@@ -118,8 +85,6 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class ScriptedReply:
-    """A person answers a port."""
-
     at_s: float
     recipient: str
     port: str
@@ -133,10 +98,8 @@ class Scenario:
     conduct: Conduct
     ports: tuple[tuple[str, str, Category], ...]
     outage_at_s: float
-    held: ScriptedSubmit
-    """The last submit: the carrier never answers it, so a drain has something to wait for."""
-    late: ScriptedSubmit
-    """What a provider goes on sending while the gate drains."""
+    held: ScriptedSubmit  # the last submit: the carrier never answers it, so a drain has something to wait for
+    late: ScriptedSubmit  # what a provider goes on sending while the gate drains
 
     @property
     def owners(self) -> dict[str, str]:

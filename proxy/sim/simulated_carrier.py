@@ -2,8 +2,6 @@
 
 It takes binds, answers submits after a set delay, refuses, throttles or ignores by rule, sends receipts and replies, and logs what it received.
 
-In: connections. Out: answers, deliver_sm, a log. Never: a decision of the gate's; it knows no rules about recipients.
-
 Two paths: without a delay, rules or a log a submit costs a few bytes of concatenation, and its receipt some more (the bench). Otherwise each
 submit is read, judged by ``Conduct.rule`` and logged (the demo, tests).
 """
@@ -24,22 +22,16 @@ import uvloop
 
 from proxy.sim import pdus
 from proxy.sim.pdus import HEADER, Sms
-from proxy.sim.receipts import Receipts
 
-LOG_MAX = 2_000_000
-"""Log lines kept; a demo writes some thousands. Beyond it only counters go on."""
-LINES_WAITING_MAX = 100_000
-"""Delivers waiting for a bind or for window; more are dropped and counted."""
+LOG_MAX = 2_000_000  # log lines kept; a demo writes some thousands. Beyond it only counters go on
+LINES_WAITING_MAX = 100_000  # delivers waiting for a bind or for window; more are dropped and counted
 IGNORE = "ignore"
-UNANSWERED = -1
-"""The status of a submit that got no answer: ignored by rule, or caught by an outage."""
+UNANSWERED = -1  # the status of a submit that got no answer: ignored by rule, or caught by an outage
 IN_FLIGHT_MIN, HUSH_S_MAX = 3, 3.0
 """An outage begins with silence until this many submits are in flight, so that it always costs a provider an answer; at most this long."""
-GOODBYE_S_MAX = 5.0
-"""How long an outage waits for the other side to close, too."""
+GOODBYE_S_MAX = 5.0  # how long an outage waits for the other side to close, too
 
-Rule = Callable[[Sms], int | str]
-"""The answer to one submit: 0 = accept, a status = refuse with it, ``IGNORE`` = never answer."""
+Rule = Callable[[Sms], int | str]  # the answer to one submit: 0 = accept, a status = refuse with it, ``IGNORE`` = never answer
 
 
 def by_ending(endings: dict[str, int | str]) -> Rule:
@@ -58,17 +50,12 @@ class Conduct:
     delay_s: float = 0.0
     rule: Rule | None = None
     log: bool = False
-    receipt_after_s: float | None = None
-    """Seconds after a submit that asked for it (registered_delivery) until its receipt is sent; None = never."""
-    receipts_at_once: bool = False
-    """Send the receipt behind the answer, on the same connection, unlogged; what is refused is sent again. For the bench."""
+    receipt_after_s: float | None = None  # from a submit that asked for it (registered_delivery); None = never
+    receipts_at_once: bool = False  # on the connection of the answer, unlogged; refused ones are sent again. For the bench
     first_id: int = 1
-    hex_answers: bool = False
-    """Answers write the id in hexadecimal, receipts in decimal without leading zeros, as many carriers do."""
-    accounts: dict[str, str] | None = None
-    """system_id → password; None lets everybody in."""
-    window: int = 32
-    """Delivers unanswered per connection."""
+    hex_answers: bool = False  # answers write the id in hexadecimal, receipts in decimal without leading zeros, as many do
+    accounts: dict[str, str] | None = None  # system_id → password; None lets everybody in
+    window: int = 32  # delivers unanswered per connection
 
 
 @dataclass(slots=True)
@@ -91,8 +78,7 @@ class SentDeliver:
     text: str
     status: int | None = None
     sent_s: float = 0.0  # monotonic
-    took_s: float = 0.0
-    """From the line to its acknowledgement."""
+    took_s: float = 0.0  # from the line to its acknowledgement
 
 
 @dataclass(slots=True)
@@ -107,8 +93,7 @@ class Outage:
 class CarrierLog:
     submits: list[ReceivedSubmit] = field(default_factory=list)
     delivers: list[SentDeliver] = field(default_factory=list)
-    statuses: Counter[int] = field(default_factory=Counter)
-    """Answers given, by status; UNANSWERED counts what will never get one."""
+    statuses: Counter[int] = field(default_factory=Counter)  # answers by status; UNANSWERED counts what will never get one
     bad: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
     outages: list[Outage] = field(default_factory=list)
@@ -120,13 +105,11 @@ class SimulatedCarrier:
     def __init__(self, conduct: Conduct | None = None) -> None:
         self.conduct = conduct or Conduct()
         self.log = CarrierLog()
-        self.received = 0
-        """Submits received, on every path."""
+        self.received = 0  # submits received, on every path
         self.next_id = self.conduct.first_id
         self.lines: set[CarrierConnection] = set()
         self.port = 0
-        self.away = False
-        """During an outage: no answers, and new connections are closed."""
+        self.away = False  # during an outage: no answers, and new connections are closed
         self._waiting: deque[tuple[SentDeliver, bytes]] = deque()
         self._server: asyncio.Server | None = None
 
@@ -205,9 +188,44 @@ class SimulatedCarrier:
         return len(self._waiting) + sum(len(line.unanswered) for line in self.lines)
 
 
-class CarrierConnection(asyncio.Protocol):
-    """One connection to the carrier."""
+class Receipts:
+    """Receipts of one connection, as the bench wants them: many, and none lost. ``window``: unanswered at once."""
 
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._waiting: deque[bytes] = deque()
+        self._unanswered: dict[bytes, bytes] = {}  # by sequence number, as it stands in a header
+        self._sequence = 0
+        self._second, self._when = -1, ""
+
+    def add(self, submit: bytes, number: int) -> None:
+        """A submit was taken under this id."""
+        sms = pdus.read(submit)
+        if not sms.registered & 1:
+            return
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._when = second, time.strftime("%y%m%d%H%M")
+        self._waiting.append(pdus.receipt(sms, f"{number:010d}", "DELIVRD", self._when, 0))
+
+    def answered(self, header: bytes) -> None:
+        """A receipt was taken, or is to come again."""
+        receipt = self._unanswered.pop(header[12:16], b"")
+        if header[8:12] != b"\0\0\0\0" and receipt:
+            self._waiting.append(receipt)
+
+    def next_ones(self) -> list[bytes]:
+        """Those for which there is room."""
+        found = []
+        while self._waiting and len(self._unanswered) < self._window:
+            self._sequence = self._sequence + 1 if self._sequence < 0x7FFFFFFF else 1
+            number, receipt = self._sequence.to_bytes(4, "big"), self._waiting.popleft()
+            self._unanswered[number] = receipt
+            found.append(receipt[:12] + number + receipt[16:])
+        return found
+
+
+class CarrierConnection(asyncio.Protocol):
     def __init__(self, carrier: SimulatedCarrier) -> None:
         conduct = carrier.conduct
         self.carrier = carrier

@@ -1,18 +1,11 @@
 """Simulates a provider that sends through smpplib's client.
 
-smpplib is a real client of another author. The provider logs every submit and answer.
-
-In: steps (what to send, when). Out: a log: what was sent, answered and delivered. Never: a guess at what the gate should answer; ``why`` is
-only the sender's intention, for people who read the table.
-
-Each provider is a thread, for smpplib blocks. For thousands of messages a second there is load.py.
+smpplib is a real client of another author. The provider logs every submit and answer; ``why`` is only the sender's intention, for people who
+read the table. Each provider is a thread, for smpplib blocks. For thousands of messages a second there is load.py.
 """
-
-from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import select
 import struct
 import threading
@@ -27,12 +20,9 @@ from smpplib import exceptions, smpp
 
 from proxy.sim import pdus
 
-IDLE_S = 0.02
-"""How long a provider looks for answers before it looks at its steps again."""
-ANSWERS_S = 15.0
-"""How long ``send_once`` waits for answers: longer than a gate waits for its carrier."""
-LOG_MAX = 200_000
-"""Submits one provider may log: hours of a demo."""
+IDLE_S = 0.02  # how long a provider looks for answers before it looks at its steps again
+ANSWERS_S = 15.0  # how long ``send_once`` waits for answers: longer than a gate waits for its carrier
+LOG_MAX = 200_000  # submits one provider may log: hours of a demo
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +58,6 @@ class SentSubmit:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedDeliver:
-    """One deliver_sm the provider received."""
-
     provider: str
     source: str
     destination: str
@@ -82,13 +70,10 @@ class ReceivedDeliver:
 class ProviderLog:
     sent: list[SentSubmit] = field(default_factory=list)
     got: list[ReceivedDeliver] = field(default_factory=list)
-    surprises: list[str] = field(default_factory=list)
-    """What should not happen: a lost connection, an answer to nothing."""
+    surprises: list[str] = field(default_factory=list)  # what should not happen: a lost connection, an answer to nothing
     left_at: float = 0.0
-    back_at: float = 0.0
-    """When it went away, and was bound again (monotonic); 0 if it never did."""
-    unbound: bool = False
-    """Whether the gate said goodbye; then submits that crossed its unbind may stay without an answer."""
+    back_at: float = 0.0  # when it went away, and was bound again (monotonic); 0 if it never did
+    unbound: bool = False  # whether the gate said goodbye; then submits that crossed its unbind may stay without an answer
 
 
 class _Client(smpplib_client.Client):  # type: ignore[misc] # the library has no annotations
@@ -172,8 +157,11 @@ class ProviderThread(threading.Thread):
                 if self._away is not None and now_s >= self._away[0] and not self._open:
                     self._stay_away(self._away[1])
                     self._away = None
+                due_s = min(now_s, self._away[0]) if self._away is not None else now_s  # later steps wait until it is back
                 while (
-                    self._place < len(steps) and steps[self._place].at_s <= min(now_s, self._away_from_s) and self._has_window()
+                    self._place < len(steps)
+                    and steps[self._place].at_s <= due_s
+                    and (not self._window or len(self._open) < self._window)
                 ):
                     self._send(steps[self._place])
                     self._place += 1
@@ -185,11 +173,6 @@ class ProviderThread(threading.Thread):
         finally:
             self._ended = True
             self._disconnect()
-
-    @property
-    def _away_from_s(self) -> float:
-        """Submits due after this time wait until the provider is back."""
-        return self._away[0] if self._away is not None else math.inf
 
     def _stay_away(self, until_s: float) -> None:
         """Unbinds, closes, and binds again after ``until_s``. Delivers after the unbind stay unread: the gate sends unacknowledged delivers
@@ -205,9 +188,6 @@ class ProviderThread(threading.Thread):
         self._client = self._make_client()
         self.connect()
         self.log.back_at = time.monotonic()
-
-    def _has_window(self) -> bool:
-        return not self._window or len(self._open) < self._window
 
     def _read(self) -> None:
         socket = self._client._socket  # its own poll() never waits, listen() never returns

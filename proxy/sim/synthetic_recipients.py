@@ -1,11 +1,7 @@
 """Draws synthetic recipients of all 31 provinces.
 
-Segments are real (the table of the package ``phone``), the last four digits are drawn.
-
-In: a seed, a count. Out: numbers as integers (13800138000), also by province. Never: anybody's real list of numbers.
+Segments are real (the table of the package ``phone``), the last four digits are drawn. Nobody's real list of numbers is used.
 """
-
-from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +14,7 @@ PROVINCES: tuple[str, ...] = tuple(
     "湖北 湖南 广东 广西 海南 重庆 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆".split()
 )
 """The 31 provinces of the mainland, which is what a 106 port reaches."""
-MACHINES = frozenset(range(140, 150))
-"""14x: data cards and machines; 1064 and 14400 are no recipients (DOMAIN §4)."""
+MACHINES = frozenset(range(140, 150))  # 14x: data cards and machines; 1064 and 14400 are no recipients (DOMAIN §4)
 
 
 @lru_cache(maxsize=1)
@@ -37,14 +32,6 @@ def segments() -> Mapping[str, Sequence[int]]:
     return found
 
 
-def endless_numbers(rng: random.Random) -> Iterator[int]:
-    """Numbers without end, provinces as often as they have segments. One may come twice, as in any campaign."""
-    known = [segment for province in PROVINCES for segment in segments()[province]]
-    most = len(known) - 1
-    while True:
-        yield known[rng.randint(0, most)] * 10_000 + rng.randint(0, 9_999)
-
-
 def number_in(rng: random.Random, province: str) -> int:
     """One number of a province (or "unknown")."""
     return rng.choice(segments()[province]) * 10_000 + rng.randint(0, 9_999)
@@ -55,8 +42,7 @@ def province_of(number: int) -> str:
     return Regions.load(None).of(number)[0]
 
 
-BANNED, SPARED = "西藏", ("北京", "河北", "上海")
-"""The province of numbers to be refused, and provinces that are left out then, for shipped rules refuse there."""
+BANNED, SPARED = "西藏", ("北京", "河北", "上海")  # where numbers are refused; left out then, for shipped rules refuse there
 TAILS = range(10_000)
 
 

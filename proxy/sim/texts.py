@@ -11,25 +11,18 @@ clock; the same seed gives the same texts.
                link is varied; 10 % are long (two or three parts with a user data header)
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from proxy.model.message import Category
-from proxy.sim import pdus
 
-HOLE = "{}"
-"""Where a template is varied."""
+HOLE = "{}"  # where a template is varied
 REPEATED_TEMPLATES, STANDARD_TEMPLATES = 500, 5_000
-TRIES_MAX = 50
-"""Tries per text before the word lists are called too small."""
-SINGLE_LETTERS = 70
-"""A longer text in UCS-2 does not fit one message of 140 octets."""
-PART_OCTETS = 134
-"""UCS-2 octets of one part of a long text: 140 less the header of 6 octets."""
+TRIES_MAX = 50  # tries per text before the word lists are called too small
+SINGLE_LETTERS = 70  # a longer text in UCS-2 does not fit one message of 140 octets
+PART_OCTETS = 134  # UCS-2 octets of one part of a long text: 140 less the header of 6 octets
 
 _WORDS_A = "云杉 蓝鲸 青禾 晨光 白鹭 松果 红枫 银杏 海棠 麦田 星野 北辰 南屏 东篱 西岭 橙子 石榴 竹影 鹿鸣 江屿".split()
 _SHOPS, _OFFICES = (
@@ -88,8 +81,7 @@ class Template:
     subcategory: str
     text: str
     varied: str
-    keyword: str
-    """The opt-out keyword the text declares, empty if none."""
+    keyword: str  # the opt-out keyword the text declares, empty if none
     long: bool = False
 
     def fill(self, rng: random.Random) -> str:
@@ -212,14 +204,3 @@ def parts(text: str, reference: int) -> list[bytes]:
         chunk += octets
     chunks.append(chunk)
     return [bytes((5, 0, 3, reference, len(chunks), place)) + chunk for place, chunk in enumerate(chunks, 1)]
-
-
-def submits(
-    source: str, destination: str, text: str, *, reference: int = 0, schedule: str = "", registered: int = 0
-) -> list[bytes]:
-    """The submit_sm PDUs of one text in UCS-2: one, or one for each part."""
-    make = partial(pdus.submit_sm, source, destination, schedule=schedule, registered=registered)
-    body = text.encode("utf-16-be")
-    if len(body) <= 2 * SINGLE_LETTERS:
-        return [make(body)]
-    return [make(part, esm_class=pdus.UDHI) for part in parts(text, reference)]

@@ -28,7 +28,7 @@ from tests.harness import NOON, SHANGHAI, Harness
 
 def proved(disk: Disk, shelf: Shelf) -> list[str]:
     return [
-        fault for one in verification.verify_tables(shelf.folder, disk, disk.identity(), shelf.keys) for fault in one.faults
+        fault for one in verification.verify_tables(shelf.folder, {disk.identity(): disk}, shelf.keys) for fault in one.faults
     ]
 
 

@@ -95,7 +95,7 @@ class Case:
             erasures,
             lambda one: signed_by(public, one.signature, signed_bytes(identity, one.first, one.changes)),
         )
-        tables = verification.verify_tables(self.shelf.folder, self.disk, self.disk.identity(), self.shelf.keys)
+        tables = verification.verify_tables(self.shelf.folder, {self.disk.identity(): self.disk}, self.shelf.keys)
         return [*filter(None, [str(found.damage or ""), altered]), *(fault for one in tables for fault in one.faults)]
 
     def rows(self, person: int) -> list[tuple[object, ...]]:

@@ -14,8 +14,8 @@ import pytest
 
 from proxy.archive import parquet as tables
 from proxy.archive import rolling
-from proxy.archive.manifest import TableFile, load
-from proxy.archive.person_rows import PersonRow
+from proxy.archive.manifest import TableFile, load, node_folder
+from proxy.archive.query import PersonRow
 from proxy.config import Retention
 from proxy.journal import retention
 from proxy.journal.disk import OsDisk
@@ -220,12 +220,11 @@ def test_another_journal_of_the_same_node_has_a_folder_of_its_own(tmp_path: Path
 
 def test_two_rollers_at_once_are_one(harness: Harness, shelf: Shelf) -> None:
     busy(harness, 3)
-
-    def second(_: object) -> None:
-        with pytest.raises(rolling.RollError, match="another roller"):
-            shelf.roll(harness.disk, harness.now)
-
-    assert shelf.roll(harness.disk, harness.now, tell=second).segments == 2
+    folder = node_folder(shelf.folder, 0)
+    folder.mkdir(parents=True)
+    with rolling.exclusive_roller(folder), pytest.raises(rolling.RollError, match="another roller"):
+        shelf.roll(harness.disk, harness.now)
+    assert shelf.roll(harness.disk, harness.now).segments == 2
 
 
 # -- retention

@@ -11,8 +11,7 @@ from proxy.archive import search, segment_index
 from proxy.archive.columns import RowReader, persons_of
 from proxy.archive.manifest import load, node_folder
 from proxy.archive.pending_segments import LocalJournal
-from proxy.archive.person_rows import PersonRow
-from proxy.archive.query import Query
+from proxy.archive.query import PersonRow, Query
 from proxy.archive.segment_index import SegmentIndex
 from proxy.archive.unrolled_records import tail
 from proxy.journal.disk import OsDisk

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from proxy.archive import manifest, parquet, table_filters, verification
 from proxy.archive.manifest import TableFile
 from proxy.archive.pending_segments import LocalJournal
-from proxy.archive.person_rows import PersonRow
-from proxy.archive.query import Query
+from proxy.archive.query import PersonRow, Query
 from proxy.archive.search import SearchResult, find
 from proxy.archive.secret_keys import ArchiveKeys
 from tests.archive.journals import DAY, Shelf, busy, nights
@@ -172,7 +171,7 @@ def test_a_filter_that_cannot_be_used_hides_nothing_and_verify_names_it(harness:
     damaged(path, how)
     assert ask(harness, shelf, text="第1号").hits
     assert ask(harness, shelf, text="没有人说过").passed_over == len(shelf.manifest().tables) - 1
-    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys)
+    (proved,) = verification.verify_tables(shelf.folder, {harness.disk.identity(): harness.disk}, shelf.keys)
     assert [str(path) in fault for fault in proved.faults] == [True]
 
 
@@ -184,7 +183,7 @@ def test_bits_that_somebody_cleared_are_named_by_verify_and_not_believed_by_prov
         path.write_bytes(path.read_bytes()[:32] + bytes(path.stat().st_size - 32))
     assert ask(harness, shelf, text="第1号").hits == []
     assert ask(harness, shelf, thorough=True, text="第1号").hits
-    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys)
+    (proved,) = verification.verify_tables(shelf.folder, {harness.disk.identity(): harness.disk}, shelf.keys)
     assert len(proved.faults) == len(shelf.manifest().tables)
     for fault in proved.faults:
         assert "`gate106 journal roll` makes it anew" in fault

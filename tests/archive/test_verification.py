@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from proxy.archive import manifest, rolling, signed_heads, verification
-from proxy.archive.manifest import TableFile, digest_of
+from proxy.archive.manifest import digest_of
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.journal.write_ahead_log import Journal
 from tests.archive.journals import DAY, Shelf, busy, nights
@@ -22,9 +22,8 @@ from tests.journal.memory_disk import MemoryDisk
 
 
 def faults(harness: Harness, shelf: Shelf, *, keys: bool = True, journal: bool = True) -> list[str]:
-    proved = verification.verify_tables(
-        shelf.folder, harness.disk if journal else None, harness.disk.identity(), shelf.keys if keys else None
-    )
+    journals = {harness.disk.identity(): harness.disk} if journal else {}
+    proved = verification.verify_tables(shelf.folder, journals, shelf.keys if keys else None)
     return [fault for one in proved for fault in one.faults]
 
 
@@ -56,11 +55,24 @@ def with_new_manifest(shelf: Shelf) -> None:
 def test_what_nobody_touched_is_as_it_was_written(harness: Harness, shelf: Shelf) -> None:
     nights(harness)
     done = shelf.roll(harness.disk, harness.now)
-    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys)
+    (proved,) = verification.verify_tables(shelf.folder, {harness.disk.identity(): harness.disk}, shelf.keys)
     assert (proved.first, proved.last, proved.rows, proved.faults, proved.strangers) == (1, done.last, done.rows, (), ())
 
 
-def test_tables_that_the_gate_merges_while_they_are_proved_are_no_fault(harness: Harness, shelf: Shelf) -> None:
+def digests_after(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """Something happens after the digest of each table was computed."""
+
+    def digest(path: Path) -> str:
+        found = digest_of(path)
+        do()
+        return found
+
+    monkeypatch.setattr(verification, "digest_of", digest)
+
+
+def test_tables_that_the_gate_merges_while_they_are_proved_are_no_fault(
+    harness: Harness, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """``journal verify`` reads for minutes; once an hour the gate rolls, and the files of a day that is over become one."""
     busy(harness, 2, start=9)
     nights(harness)
@@ -68,27 +80,28 @@ def test_tables_that_the_gate_merges_while_they_are_proved_are_no_fault(harness:
     assert len(shelf.manifest().tables) > 2
     rolled = []
 
-    def merge(_: TableFile) -> None:
-        rolled.append(shelf.roll(harness.disk, harness.now).days)
-
-    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys, merge)
+    digests_after(monkeypatch, lambda: rolled.append(shelf.roll(harness.disk, harness.now).days))
+    (proved,) = verification.verify_tables(shelf.folder, {harness.disk.identity(): harness.disk}, shelf.keys)
     assert rolled[0] == 1
     assert (proved.faults, proved.strangers, proved.tables) == ((), (), len(shelf.manifest().tables))
 
 
-def test_what_is_altered_is_told_however_often_tables_become_others_meanwhile(harness: Harness, shelf: Shelf) -> None:
+def test_what_is_altered_is_told_however_often_tables_become_others_meanwhile(
+    harness: Harness, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nights(harness)
     shelf.roll(harness.disk, harness.now)
     rewritten(shelf, 0, "DELETE FROM rows WHERE sequence = 2")
     folder, looked = manifest.node_folder(shelf.folder, 0), 0
 
-    def changes(_: TableFile) -> None:
+    def changes() -> None:
         nonlocal looked
         kept = manifest.load(folder)
         looked = kept.removed_to = looked + 1
         kept.write(folder)
 
-    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys, changes)
+    digests_after(monkeypatch, changes)
+    (proved,) = verification.verify_tables(shelf.folder, {harness.disk.identity(): harness.disk}, shelf.keys)
     assert [fault for fault in proved.faults if fault.endswith("record 2 was removed")]
     assert looked <= verification.TRIES * proved.files
 
@@ -298,7 +311,7 @@ def test_a_file_that_no_manifest_names_is_said_to_count_for_nothing(harness: Har
     shelf.roll(harness.disk, harness.now)
     stranger = shelf.folder / "node-0" / "hours" / "x.parquet"
     stranger.write_bytes(b"PAR1")
-    (proved,) = verification.verify_tables(shelf.folder, harness.disk, harness.disk.identity(), shelf.keys)
+    (proved,) = verification.verify_tables(shelf.folder, {harness.disk.identity(): harness.disk}, shelf.keys)
     assert (proved.faults, proved.strangers) == ((), (str(stranger),))
 
 

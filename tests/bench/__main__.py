@@ -13,8 +13,6 @@ In: a command and its options. Out: a table, JSON, a page of plots. Never: a mea
 ``python -m tests.bench.reload`` and ``python -m tests.bench.backtest`` measure changes of rules under load, and backtests.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path

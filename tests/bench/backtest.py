@@ -9,10 +9,7 @@ The journal is written by a gate under the bench's load. Each round is a process
 time is the figure to compare.
 """
 
-from __future__ import annotations
-
 import argparse
-import collections
 import json
 import signal
 import statistics
@@ -21,7 +18,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from proxy.config import load
@@ -29,9 +25,9 @@ from proxy.desk.backtest import runner
 from proxy.desk.backtest.environment import known_providers
 from proxy.sim.measure import machine
 from tests.bench import rounds as bench_rounds
+from tests.bench.cpu_profile import CpuSampler
 from tests.bench.options import MeasuringOptions
 
-SAMPLE_S = 0.002
 STEPS = (
     ("the segments: checksums, the chain, records", ("journal/scan.py", "journal/segment.py", "journal/disk.py")),
     ("records as values", ("journal/records/", "journal/encoding.py")),
@@ -58,33 +54,23 @@ def request(folder: Path) -> runner.BacktestRequest:
 
 def once(folder: Path, *, sampled: bool) -> dict[str, Any]:
     """One backtest of all of it in this process."""
-    asked, spent = request(folder), collections.Counter[str]()
-
-    def sample(number: int, frame: FrameType | None) -> None:
-        while frame is not None:
-            _, found, place = frame.f_code.co_filename.rpartition("/proxy/")
-            if found:
-                spent[next((step for step, places in STEPS if place.startswith(places)), "the rest")] += 1
-                return
-            frame = frame.f_back
-
+    asked, sampler = request(folder), CpuSampler(STEPS, "the rest")
     runner.backtest(asked)  # rules, tables of the text: loaded once
     if sampled:
-        signal.signal(signal.SIGPROF, sample)
-        signal.setitimer(signal.ITIMER_PROF, SAMPLE_S, SAMPLE_S)
+        sampler.start()
     began, cpu = time.monotonic(), time.process_time()
     answer = runner.backtest(asked)
     took, used = time.monotonic() - began, time.process_time() - cpu
     signal.setitimer(signal.ITIMER_PROF, 0)
     judged = answer.differences.messages + answer.differences.parts
-    every = sum(spent.values()) or 1
+    every = sampler.counted.total() or 1
     return {
         "submits": judged,
         "differences": answer.differences.total,
         "per_s": round(judged / took),
         "cpu_us": round(used / judged * 1e6, 2),
         "per_cpu_s": round(judged / used),
-        "spent_us": {step: round(count / every * used / judged * 1e6, 2) for step, count in spent.most_common()},
+        "spent_us": {step: round(count / every * used / judged * 1e6, 2) for step, count in sampler.counted.most_common()},
     }
 
 

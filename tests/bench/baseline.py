@@ -26,30 +26,44 @@ from smpplib import smpp
 from proxy.sim import pdus
 from proxy.sim.pdus import HEADER
 
-QUEUE_MAX = 100_000
-"""Submits waiting for the carrier's window; providers' own windows keep it far below."""
-LINKS = 2
-"""Connections to the carrier, as the gate's usual settings have."""
+QUEUE_MAX = 100_000  # submits waiting for the carrier's window; providers' own windows keep it far below
+LINKS = 2  # connections to the carrier, as the gate's usual settings have
 
 
-class CarrierLink(asyncio.Protocol):
-    """One connection to the carrier. ``pending`` maps our sequence number to (provider's connection, its number)."""
+class BaselineLink(asyncio.Protocol):
+    """One connection; what is written in a loop turn is joined."""
 
     def __init__(self, relay: BaselineRelay) -> None:
         self.relay = relay
-        self.pending: dict[int, tuple[ProviderLink, bytes]] = {}
-        self.bound: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sequence = 1
         self._rest = b""
         self._out: list[bytes] = []
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.write(pdus.bind("transceiver", "baseline", "secret"))
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
+
+    def flush(self) -> None:
+        if self._out and self._transport is not None:
+            self._transport.write(b"".join(self._out))
+        self._out.clear()
+
+
+class CarrierLink(BaselineLink):
+    """One connection to the carrier. ``pending`` maps our sequence number to (provider's connection, its number)."""
+
+    def __init__(self, relay: BaselineRelay) -> None:
+        super().__init__(relay)
+        self.pending: dict[int, tuple[ProviderLink, bytes]] = {}
+        self.bound: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sequence = 1
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._out.append(pdus.bind("transceiver", "baseline", "secret"))
+        self.flush()
 
     @property
     def free(self) -> int:
@@ -63,11 +77,6 @@ class CarrierLink(asyncio.Protocol):
         else:
             self._out.append(self.relay.rewrite(data, self._sequence))
         self.relay.has_output(self)
-
-    def flush(self) -> None:
-        if self._out and self._transport is not None:
-            self._transport.write(b"".join(self._out))
-        self._out.clear()
 
     def data_received(self, data: bytes) -> None:
         if self._rest:
@@ -92,21 +101,13 @@ class CarrierLink(asyncio.Protocol):
         self.relay.pump()
 
 
-class ProviderLink(asyncio.Protocol):
-    """One provider's connection."""
-
-    def __init__(self, relay: BaselineRelay) -> None:
-        self.relay = relay
-        self._rest = b""
-        self._out: list[bytes] = []
-        self._transport: asyncio.Transport | None = None
-
+class ProviderLink(BaselineLink):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
         self.relay.providers.append(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
+        super().connection_lost(error)
         self.relay.providers.remove(self)
 
     def answer(self, data: bytes, number: bytes) -> None:
@@ -115,11 +116,6 @@ class ProviderLink(asyncio.Protocol):
         else:
             self._out.append(self.relay.rewrite(data, int.from_bytes(number, "big")))
         self.relay.has_output(self)
-
-    def flush(self) -> None:
-        if self._out and self._transport is not None:
-            self._transport.write(b"".join(self._out))
-        self._out.clear()
 
     def data_received(self, data: bytes) -> None:
         if self._rest:
@@ -152,7 +148,7 @@ class BaselineRelay:
         self.providers: list[ProviderLink] = []
         self._delivered = 0
         self._queue: deque[tuple[bytes, ProviderLink, bytes]] = deque()
-        self._dirty: dict[CarrierLink | ProviderLink, None] = {}
+        self._dirty: dict[BaselineLink, None] = {}
 
     def submit(self, data: bytes, owner: ProviderLink, number: bytes) -> None:
         if not self._queue:
@@ -179,7 +175,7 @@ class BaselineRelay:
             while queue and link.free > 0:
                 link.send(*queue.popleft())
 
-    def has_output(self, side: CarrierLink | ProviderLink) -> None:
+    def has_output(self, side: BaselineLink) -> None:
         if not self._dirty:
             asyncio.get_running_loop().call_soon(self._flush)
         self._dirty[side] = None

@@ -1,10 +1,7 @@
 """Compares two results figure by figure, and lists what else differs.
 
-In: the JSON of two results of one kind (of a run, or of the matrix). Out: a Comparison: ratios with their bounds. Never: "faster" of figures that the
-rounds do not tell apart, or a comparison of two kinds.
+Never: "faster" of figures that the rounds do not tell apart, or a comparison of two kinds.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,11 +21,9 @@ FIGURES = (
     ("store_cpu_us", "store's CPU µs/msg"),
     ("memory_mib", "memory MiB"),
 )
-NOISE = 0.2
-"""The assumed spread of a single round: a shared machine varied by a fifth from minute to minute."""
+NOISE = 0.2  # the assumed spread of a single round: a shared machine varied by a fifth from minute to minute
 FILE_BYTES_MAX = 64 << 20
-KINDS = ("bench", "matrix", "where", "suppressed")
-"""The kinds of results; the first two can be compared."""
+KINDS = ("bench", "matrix", "where", "suppressed")  # the kinds of results; the first two can be compared
 ALWAYS_DIFFERENT = frozenset(("load_before", "mhz"))
 
 
@@ -53,10 +48,8 @@ class ComparedFigure:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     lines: tuple[ComparedFigure, ...]
-    differs: tuple[tuple[str, str, str], ...]
-    """(what, in the first, in the second): options, machine, versions, commit."""
-    guessed: bool
-    """Whether a spread is assumed, because a result has one round only."""
+    differs: tuple[tuple[str, str, str], ...]  # (what, in the first, in the second): options, machine, versions, commit
+    guessed: bool  # whether a spread is assumed, because a result has one round only
 
     def as_dict(self) -> dict[str, Any]:
         figures = [{name: getattr(line, name) for name in (*ComparedFigure.__slots__, "tells")} for line in self.lines]
@@ -68,7 +61,6 @@ class Comparison:
         }
 
     def as_text(self) -> str:
-        """A table for people."""
         wide = max(len(line.run) for line in self.lines) + 2
         found = [f"{'':{wide}}{'':20}{'A':>12}{'B':>12}{'B / A':>9}  {'between':15}"]
         for line in self.lines:

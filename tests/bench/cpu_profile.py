@@ -9,8 +9,6 @@ system call at the next Python frame: sockets are read before the next frame of 
 (syncs, checkpoints) is the kernel's own count.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -19,24 +17,24 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
 from proxy.server import process
-from proxy.sim import gate_process, measure
+from proxy.sim import gate_process
 from proxy.sim.bench.gate_process import certificate
 from proxy.sim.bench.load_process import load_process
 from proxy.sim.bench.measurement import run_request
 from proxy.sim.bench.options import BenchFailed
-from tests.bench.gates import prepared_gate
 from tests.bench.options import MeasuringOptions
+from tests.bench.processes import prepared_gate
 from tests.bench.rounds import Progress, folder_of
 
 SAMPLE_S = 0.002
 WRITTEN_S = 10.0
-STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+Steps = tuple[tuple[str, tuple[str, ...]], ...]
+STEPS: Steps = (
     (
         "wire: octets as PDUs, fields, numbers",
         ("wire/", "model/number.py", "relay/submit.py:_read", "relay/submit.py:submit", "relay/account_access.py"),
@@ -80,22 +78,18 @@ fits. Kept results name these steps."""
 REST, THREADS = "the loop, the clock, the rest", "threads: syncs, checkpoints"
 
 
-def step_of(code: CodeType) -> str | None:
+def step_of(code: CodeType, steps: Steps = STEPS, rest: str = REST) -> str | None:
     """The step that a function of the gate belongs to; None of one that is not the gate's."""
     _, ours, place = code.co_filename.rpartition("/proxy/")
     if not ours:
         return None
     named = f"{place}:{code.co_name}"
-    return next((step for step, places in STEPS if any(_fits(one, place, named) for one in places)), REST)
-
-
-def _fits(one: str, place: str, named: str) -> bool:
-    return named == one if ":" in one else place.startswith(one)
+    return next((step for step, places in steps if named in places or place.startswith(places)), rest)
 
 
 def measured_steps(options: MeasuringOptions, progress: Progress = lambda text: None) -> dict[str, Any]:
     """Samples one gate, as fast as answers come. Raises BenchFailed."""
-    facts = measure.machine()
+    facts = gate_process.conditions()
     with folder_of(options) as folder:
         pem, out = certificate(folder) if options.tls else None, folder / "spent.json"
         progress("the gate, sampled")
@@ -110,10 +104,7 @@ def measured_steps(options: MeasuringOptions, progress: Progress = lambda text: 
     return {
         "kind": "where",
         "command": options.command_of("profile"),
-        "at": datetime.now(gate_process.CHINA).isoformat(timespec="seconds"),
-        "commit": measure.commit(gate_process.CODE),
-        "machine": facts,
-        "versions": measure.versions(),
+        **facts,
         "options": {key: value for key, value in asdict(options).items() if key != "keep"},
         "messages": messages,
         "samples": counted["samples"],
@@ -144,46 +135,49 @@ def _counted(out: Path) -> dict[str, Any]:
 class CpuSampler:
     """Counts the step that the main thread is in."""
 
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self._steps: dict[CodeType, str | None] = {}
-        self._counted: Counter[str] = Counter()
+    def __init__(self, steps: Steps = STEPS, rest: str = REST) -> None:
+        self._steps, self._rest = steps, rest
+        self._step_of: dict[CodeType, str | None] = {}
+        self.counted: Counter[str] = Counter()
         self._began = self._loop_began = 0.0
 
-    def begin(self, number: int, frame: FrameType | None) -> None:
-        self._counted.clear()
+    def start(self) -> None:
+        self.counted.clear()
         self._began, self._loop_began = time.process_time(), time.thread_time()
+        signal.signal(signal.SIGPROF, self._sample)
+        signal.siginterrupt(signal.SIGPROF, False)
         signal.setitimer(signal.ITIMER_PROF, SAMPLE_S, SAMPLE_S)
 
-    def sample(self, number: int, frame: FrameType | None) -> None:
-        steps = self._steps
+    def _sample(self, number: int, frame: FrameType | None) -> None:
+        steps = self._step_of
         while frame is not None:
             code = frame.f_code
             step = steps.get(code, "")
             if step == "":
-                step = steps[code] = step_of(code)
+                step = steps[code] = step_of(code, self._steps, self._rest)
             if step is not None:
-                self._counted[step] += 1
+                self.counted[step] += 1
                 return
             frame = frame.f_back
 
-    def end(self, number: int, frame: FrameType | None) -> None:
+    def end(self, out: Path) -> None:
         """Writes seconds by step: the main thread's CPU time, shared out by samples, and the CPU time of other threads."""
         signal.setitimer(signal.ITIMER_PROF, 0)
         loop_s = time.thread_time() - self._loop_began
         others_s = time.process_time() - self._began - loop_s
-        samples = sum(self._counted.values()) or 1
-        shares = {step: count / samples * loop_s for step, count in self._counted.most_common()} | {THREADS: others_s}
+        samples = self.counted.total() or 1
+        shares = {step: count / samples * loop_s for step, count in self.counted.most_common()} | {THREADS: others_s}
         told = {"samples": samples, "spent_s": dict(sorted(shares.items(), key=lambda one: -one[1]))}
-        fresh = self._out.with_suffix(".fresh")
+        fresh = out.with_suffix(".fresh")
         fresh.write_text(json.dumps(told), encoding="utf-8")
-        fresh.rename(self._out)
+        fresh.rename(out)
 
 
 def main() -> int:
-    sampler = CpuSampler(Path(sys.argv[1]))
-    for number, do in ((signal.SIGUSR1, sampler.begin), (signal.SIGPROF, sampler.sample), (signal.SIGUSR2, sampler.end)):
-        signal.signal(number, do)
+    sampler = CpuSampler()
+    signal.signal(signal.SIGUSR1, lambda *_: sampler.start())
+    signal.signal(signal.SIGUSR2, lambda *_: sampler.end(Path(sys.argv[1])))
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
         signal.siginterrupt(number, False)
     return process.serve(Path(sys.argv[2]))
 

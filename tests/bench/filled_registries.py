@@ -4,8 +4,6 @@ In: a rules folder. Out: the folder with filled registries (signatures, links, t
 providers. Never: a rule that refuses the bench's own texts, but for a few codes of six digits that look like a service's number (95, 96 …).
 """
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path
@@ -13,10 +11,8 @@ from pathlib import Path
 from proxy.sim.gate_process import append_rows
 from proxy.sim.texts import MIXES
 
-OTHERS = 20_000
-"""Signatures, and half as many advertisers, that no text of the bench has."""
-ANYBODYS = "s.example"
-"""The host of all simulated links."""
+OTHERS = 20_000  # signatures, and half as many advertisers, that no text of the bench has
+ANYBODYS = "s.example"  # the host of all simulated links
 _PHONE = re.compile(r"4006[0-9]{6}")
 
 

@@ -10,15 +10,14 @@ that sends here.
 It runs as a process of its own, which gives its memory back when it ends.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pyroaring import BitMap
 
@@ -33,16 +32,13 @@ from proxy.state.lists.suppression_lists import CHUNK_BITS, ListKey
 from proxy.state.record import consent_requests, record, reply_ports
 from proxy.state.stores.sqlite import SqliteStore
 
-DAYS_AGO = (5, 4, 3)
-"""Longer ago than any cap over days of the shipped rules looks back, and still kept."""
+DAYS_AGO = (5, 4, 3)  # longer ago than any cap over days of the shipped rules looks back, and still kept
 KEEP_S = 7 * 86_400
 BATCH = 10_000
 HIGHEST_ID = 1 << 20
-REFUSING = 10
-"""One recipient in ten has opted out of somebody."""
+REFUSING = 10  # one recipient in ten has opted out of somebody
 LISTED = 1_000_000
-FIRST, LAST = 13_000_000_000, 19_999_999_999
-"""The first and the last mobile number."""
+FIRST, LAST = 13_000_000_000, 19_999_999_999  # the first and the last mobile number
 OTHERS = "别处往年"
 REFUSED_TEXT = "五金工具上新，电钻扳手套装满200减50，到店自提有礼 回T退订"
 
@@ -53,16 +49,18 @@ def fill(
     """Writes checkpoint and journal. Raises BenchFailed. ``messages``: every recipient has three. ``lived_in``: with lists, opt-outs and an erased
     person."""
     given = {"state": str(state), "journal": str(journal), "people": count, "refused": refused}
-    given |= {"messages": messages, "lived_in": lived_in}
-    made = subprocess.run(  # our own interpreter and module
-        [sys.executable, "-m", "tests.bench.filled_store", json.dumps(given)],
-        env=gate_process.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
+    run_module(
+        "tests.bench.filled_store", given | {"messages": messages, "lived_in": lived_in}, "the store could not be filled"
     )
+
+
+def run_module(module: str, asked: Mapping[str, Any], failed: str) -> str:
+    """What one of our own modules prints, in a process of its own. Raises BenchFailed with ``failed`` and its last words."""
+    command = [sys.executable, "-m", module, json.dumps(asked)]
+    made = subprocess.run(command, env=gate_process.environment(), capture_output=True, text=True, check=False)
     if made.returncode:
-        raise BenchFailed(f"the store could not be filled: {made.stderr.strip().splitlines()[-1:]}")
+        raise BenchFailed(f"{failed}: {made.stderr.strip().splitlines()[-1:]}")
+    return made.stdout
 
 
 def write(state: Path, journal: Path, numbers: Sequence[int], *, messages: bool = True, lived_in: bool = False) -> None:

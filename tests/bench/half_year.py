@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -31,17 +30,17 @@ from proxy.archive import manifest, parquet, signed_heads, table_filters
 from proxy.archive.manifest import Manifest, TableEntry
 from proxy.archive.secret_keys import ArchiveKeys
 from proxy.sim import texts
+from proxy.sim.bench.gate_process import ended_children_cpu_s
+from proxy.sim.gate_process import CHINA
 from proxy.sim.measure import machine
 
-CHINA = timezone(timedelta(hours=8))
 FIRST_NUMBER = 13_800_000_000
 LAST_DAY = datetime(2026, 11, 25, tzinfo=CHINA)
 ROWS_A_MESSAGE = 2.8
 PERSONS_A_BATCH = 500_000
 PROVIDERS = 12
 DAYS, NODES = 190, 2
-TRIES = 5
-"""Questions of each kind, each with other arguments."""
+TRIES = 5  # questions of each kind, each with other arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +214,8 @@ def _table(
         },
     )  # fmt: skip
     path = folder / ("days" if whole else "hours") / (f"{day}-{first:020d}.parquet" if whole else f"{first:020d}.parquet")
-    files = parquet.ordered(
-        path, folder, engine, _ROWS, {"node": kept.node, "first": first, "count": count, "providers": PROVIDERS}
-    )
+    values = {"node": kept.node, "first": first, "count": count, "providers": PROVIDERS}
+    files = parquet.rewritten(path, folder, engine.sql(_ROWS, params=values).to_arrow_reader(parquet.GROUP_ROWS))
     chain = blake2b(f"{kept.node} {first}".encode(), digest_size=32).hexdigest()
     kept.tables.append(
         TableEntry(first, first + 3 * count - 1, *span, kept.chain or "00" * 32, chain, 24 if whole else 1, day, whole, files)
@@ -266,21 +264,16 @@ def ask(folder: Path, size: JournalSize, seed: int = 106) -> list[TimedQuestion]
         asked = TimedQuestion(what)
         for _ in range(TRIES):
             forget(folder / "archive")
-            began, before = time.monotonic(), _children_s()
+            began, before = time.monotonic(), ended_children_cpu_s()
             command = [sys.executable, "-m", "proxy", "find", *words(), "--config", str(folder / "gate106.yaml"), "--json"]
             done = subprocess.run(command, capture_output=True, check=False)  # our own program
             asked.seconds.append(time.monotonic() - began)
-            asked.cpu.append(_children_s() - before)
+            asked.cpu.append(ended_children_cpu_s() - before)
             if done.returncode == 2:
                 raise OSError(done.stderr.decode().strip())
             asked.found += done.stdout.count(b'"text": "\xe3\x80\x90')
         found.append(asked)
     return found
-
-
-def _children_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _questions(size: JournalSize, rng: random.Random) -> list[tuple[str, Callable[[], list[str]]]]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import shlex
 import statistics
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from proxy.native import loader
@@ -23,12 +23,10 @@ from proxy.sim.bench.load_generator import RunFigures, RunRequest
 from proxy.sim.bench.measurement import BUSY_ELSEWHERE, describe_machine, life_cpu_us, run_request
 from proxy.sim.bench.options import OWN_VALKEY, BenchFailed
 from proxy.sim.encoded_submits import CARDS
-from proxy.sim.gate_process import CHINA
 from tests.bench import suppression_lists
-from tests.bench.gates import prepared_gate
-from tests.bench.load_processes import LoadProcesses, baseline_process
 from tests.bench.memory import bytes_a_person
 from tests.bench.options import MeasuringOptions
+from tests.bench.processes import LoadProcesses, baseline_process, prepared_gate
 from tests.bench.reload import reload_under_load
 from tests.bench.rounds import Progress, folder_of
 from tests.bench.rows import ROWS, Figures, GoalRow
@@ -41,8 +39,7 @@ LATENCY_RATE = 5000.0
 RELOAD_RATE, RELOAD_TIMES, RELOAD_RULES, RELOAD_WORDS = 1000.0, 2, 500, 100_000
 RELOAD_RUNS = 3
 """A shared host pauses for 40 to 90 ms now and then, also while nothing changes: the row is the median of each run's longest pause."""
-TURNS = 5
-"""Turns of compared gates. With three on a shared host a row was 0.4 one time and 0.8 the next."""
+TURNS = 5  # turns of compared gates. With three on a shared host a row was 0.4 one time and 0.8 the next
 CONFLICTS = "gate106_store_conflicts_total"
 
 Part = Callable[[MeasuringOptions, LoadProcesses], dict[str, float]]
@@ -56,10 +53,10 @@ def measured(
     wanted = {name: part for name, part in (PARTS if parts is None else parts).items() if only in name}
     if not wanted:
         raise BenchFailed(f"--only: no part has {only!r} in its name; there are: {'; '.join(PARTS)}")
-    facts, began = measure.machine(), datetime.now(CHINA)
+    facts, began = gate_process.conditions(), time.monotonic()
     base = replace(options, baselines=False, warmup_s=min(2.0, options.seconds / 4), rounds=1)
     with folder_of(options) as folder:
-        median_s, worst_s = measure.sync_s(folder)
+        sync_ms = measure.sync_ms(folder)
     rounds: list[Figures] = []
     problems: dict[str, str] = {}
     loads = LoadProcesses()
@@ -81,22 +78,18 @@ def measured(
         "command": f"python -m tests.bench matrix --seconds {options.seconds:g}"
         + (f" --rounds {options.rounds}" if options.rounds > 1 else "")
         + (f" --only {shlex.quote(only)}" if only else ""),
-        "at": began.isoformat(timespec="seconds"),
-        "took_s": round((datetime.now(CHINA) - began).total_seconds()),
-        "commit": measure.commit(gate_process.CODE),
-        "machine": facts,
-        "versions": measure.versions(),
-        "sync_ms": {"median": round(median_s * 1e3, 3), "worst": round(worst_s * 1e3, 3)},
+        **facts,
+        "took_s": round(time.monotonic() - began),
+        "sync_ms": sync_ms,
         "options": {"seconds": options.seconds, "rounds": options.rounds},
         "rows": [_row(row, rounds) for row in ROWS],
-        "figures": {name: round(statistics.median(one[name] for one in rounds if name in one), 3) for name in _names(rounds)},
+        "figures": {
+            name: round(statistics.median(one[name] for one in rounds if name in one), 3)
+            for name in dict.fromkeys(name for one in rounds for name in one)
+        },
         "problems": problems,
         "spread": options.rounds > 1,
     }
-
-
-def _names(rounds: list[Figures]) -> list[str]:
-    return list({name: None for one in rounds for name in one})
 
 
 def _row(row: GoalRow, rounds: list[Figures]) -> dict[str, Any]:
@@ -120,7 +113,6 @@ def _row(row: GoalRow, rounds: list[Figures]) -> dict[str, Any]:
 
 
 def as_text(told: Mapping[str, Any]) -> list[str]:
-    """A table for people."""
     lines = [describe_machine(told["machine"], told["versions"], told["sync_ms"]), "", f"{'':64}{'measured':>14}{'goal':>14}  "]
     for row in told["rows"]:
         spread = f"  ({row['spread'][0]:g}–{row['spread'][1]:g})" if row["spread"] else ""
@@ -229,8 +221,6 @@ def in_turns(gates: Mapping[str, Part]) -> Part:
 
 
 def _relay(name: str) -> Part:
-    """A relay without rules."""
-
     def part(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:
         load = loads.process(base)
         with baseline_process(name, load.carrier, None) as (port, pid):
@@ -254,24 +244,14 @@ def _ceiling_and_latency(base: MeasuringOptions, loads: LoadProcesses) -> dict[s
 
 
 def _memory(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:
-    found = sorted(bytes_a_person(persons) for persons in MEMORY_OF)
-    return {"memory.bytes_a_person": round(found[len(found) // 2]), "memory.most_bytes_a_person": round(found[-1])}
+    found = [round(bytes_a_person(persons)) for persons in MEMORY_OF]
+    return {"memory.bytes_a_person": statistics.median(found), "memory.most_bytes_a_person": max(found)}
 
 
 def _suppressed(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:
     found = suppression_lists.measured(suppression_lists.NUMBERS, base.seconds, lambda text: None)
-    names = (
-        "lookup_us",
-        "lookup_other_us",
-        "load_s",
-        "load_cpu_s",
-        "start_s",
-        "slowest_ms",
-        "import_s",
-        "memory_mib",
-        "state_mb",
-    )
-    return {f"suppressed.{name}": found[name] for name in names}
+    names = "lookup_us lookup_other_us load_s load_cpu_s start_s slowest_ms import_s memory_mib state_mb"
+    return {f"suppressed.{name}": found[name] for name in names.split()}
 
 
 def _reload(base: MeasuringOptions, loads: LoadProcesses) -> dict[str, float]:

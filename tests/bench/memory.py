@@ -1,10 +1,7 @@
 """Measures the memory of one recipient in the embedded store.
 
-In: numbers of recipients and of entries. Out: bytes per recipient, as resident memory of a process that holds nothing else. Never: an estimate from
-``sys.getsizeof``.
+It is the resident memory of a process that holds nothing else, not an estimate from ``sys.getsizeof``.
 """
-
-from __future__ import annotations
 
 import multiprocessing
 import os
@@ -20,8 +17,7 @@ from proxy.state.stores.sqlite import SqliteStore
 FIRST = 13_000_000_000
 START_S = 1_762_833_600
 BATCH = 1000
-READY_S = 0.2
-"""The thread of the allocator that prepares pages needs less."""
+READY_S = 0.2  # the thread of the allocator that prepares pages needs less
 
 
 def bytes_a_person(persons: int, entries: int = 3) -> float:

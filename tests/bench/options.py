@@ -1,28 +1,19 @@
-"""Holds what the measuring tools measure beyond ``gate106 bench``.
-
-In: values. Out: the same values checked, and the command line that measures them again. Never: a process, a file.
-"""
-
-from __future__ import annotations
+"""Holds what the measuring tools measure beyond ``gate106 bench``."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.sim.bench.options import BenchOptions, Unfit
 
-KNOWN_MAX = 50_000_000
-"""Recipients known from the start: their checkpoint has a hundred bytes for each."""
+KNOWN_MAX = 50_000_000  # recipients known from the start: their checkpoint has a hundred bytes for each
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuringOptions(BenchOptions):
-    baselines: bool = True
-    """Whether relays without rules are measured in the same run."""
+    baselines: bool = True  # whether relays without rules are measured in the same run
     gate: bool = True
-    latency_rate: float = 0.0
-    """Measures the gate's own latency at this rate after the other run; 0 = not."""
-    known: bool = False
-    """The gate knows all recipients from the start, with three messages each in the days before."""
+    latency_rate: float = 0.0  # measures the gate's own latency at this rate after the other run; 0 = not
+    known: bool = False  # the gate knows all recipients from the start, with three messages each in the days before
     lived_in: bool = False
     """A gate after years: every provider has a rate and quotas, signatures, links and telephone numbers are registered, a million numbers are on
     a list, one person was erased, and one recipient in ten has opted out of an advertiser that sends nothing here."""

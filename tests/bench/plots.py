@@ -1,7 +1,6 @@
 """Draws a result, a matrix or a comparison as one HTML document that opens offline.
 
-In: the JSON of one of them. Out: HTML with SVG, without script, font or other file. Never: a name that is not escaped, a figure that is not in the
-result.
+HTML with SVG, without script, font or other file. Never: a name that is not escaped, a figure that is not in the result.
 """
 
 from __future__ import annotations
@@ -20,8 +19,7 @@ from tests.bench.result import describe_rounds, from_dict, remarks_of
 WIDTH, HEIGHT, LEFT, RIGHT, BELOW = 1000, 300, 70, 40, 40
 CURVES = ("now", "allowed", "otherwise", "refused", "then")
 """Colours of the console's charts, in the order in which curves take them."""
-SCALE = 1000
-"""Bars have whole numbers."""
+SCALE = 1000  # bars have whole numbers
 
 
 def document_of(told: Mapping[str, Any]) -> str:

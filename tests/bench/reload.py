@@ -8,8 +8,6 @@ change. Never: a promise about a machine that does other work, too.
 The first change brings the whole list, the second an entirely different list, the others a hundred words more or fewer.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib
@@ -29,7 +27,7 @@ import uvloop
 
 from proxy.model.message import Category
 from proxy.sim import measure
-from proxy.sim.bench.rules import count_rules, extra_rules
+from proxy.sim.bench.gate_process import count_rules, extra_rules
 from proxy.sim.encoded_submits import DeckPorts, deck, recipients
 from proxy.sim.gate_process import CHINA, CarrierSide, GateUnderTest, SimulatedProvider, copy_rules, write_settings
 from proxy.sim.load import Load
@@ -37,22 +35,17 @@ from proxy.sim.simulated_carrier import SimulatedCarrier
 
 BINDS, WINDOW = 4, 50
 PREFIX = "1069012"
-LOOK_S = 0.0005
-"""How often the answers are counted."""
+LOOK_S = 0.0005  # how often the answers are counted
 WORTH_A_LOOK_S = 0.005
 """Gaps from this length on are compared with the time that the processes waited for a core; /proc is read at this interval."""
-STILL_S = 3.0
-"""Before the changes and behind them, for comparison."""
+STILL_S = 3.0  # before the changes and behind them, for comparison
 IN_FORCE_S = 60.0
-STRICT_S = 0.02
-"""The bound of a pause during a change (DESIGN)."""
+STRICT_S = 0.02  # the bound of a pause during a change (DESIGN)
 CHARACTERS = range(0x4E00, 0x7000)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadWindow:
-    """One stretch of time under load."""
-
     what: str
     lasted_s: float
     answers: int
@@ -87,7 +80,6 @@ def words_of(count: int, seed: int) -> list[str]:
 
 
 def lists(words: int, times: int) -> list[list[str]]:
-    """The words of the list after each change."""
     found = [words_of(words, 1), words_of(words, 2)]
     while len(found) < times:
         fresh = words_of(100, 3 + len(found))

@@ -1,41 +1,27 @@
 """Turns figures of several rounds into one result, as a table and as JSON.
 
-In: RunFigures, round by round, and the machine. Out: a RoundsResult: medians, with the least and the most. Never: a figure without the command,
-the machine and the disk beside it.
+Never: a figure without the command, the machine and the disk beside it.
 """
-
-from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from proxy.sim.bench.load_generator import RunFigures
-from proxy.sim.bench.measurement import describe_load, describe_machine, remarks
+from proxy.sim.bench.measurement import BenchResult, describe_load, describe_machine, remarks
 
-Spread = tuple[float, float]
-"""(least, most) over the rounds."""
+Spread = tuple[float, float]  # (least, most) over the rounds
 FIGURES = ("per_s", "cpu_us", "busy", "driver_cpu_us", "memory_mib", "store_cpu_us", "others_busy", "life_cpu_us")
 QUANTILES = (("whole_ms", "p50"), ("whole_ms", "p99"), ("whole_ms", "p999"), ("own_ms", "p50"), ("own_ms", "p99"))
 
 
 @dataclass(frozen=True, slots=True)
-class RoundsResult:
-    command: str
-    at: str
-    machine: dict[str, object]
-    versions: dict[str, str]
-    sync_ms: dict[str, float]
-    options: dict[str, Any]
-    rules: int
-    runs: dict[str, RunFigures] = field(default_factory=dict)
-    """By name (ceiling, raw, smpplib, gate, gate at 5000/s): the median of each figure over the rounds."""
+class RoundsResult(BenchResult):
+    """``runs``, by name (ceiling, raw, smpplib, gate, gate at 5000/s): the median of each figure over the rounds."""
+
     spread: dict[str, dict[str, Spread]] = field(default_factory=dict)
     """By name and figure (``cpu_us``, ``own_ms.p99``), and ``ratios``: the range over the rounds; empty for one round."""
-    start_s: float = 0.0
-    """From the gate's start until it was ready."""
-    commit: str = ""
 
     @property
     def ratios(self) -> dict[str, float]:
@@ -43,10 +29,9 @@ class RoundsResult:
         return ratios(self.runs)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"kind": "bench"} | asdict(self) | {"ratios": self.ratios}
+        return BenchResult.as_dict(self) | {"ratios": self.ratios}
 
     def as_text(self) -> str:
-        """A table for people."""
         headings = f"{'':16}{'messages/s':>12}{'CPU µs/msg':>12}{'core busy':>11}{'p50 ms':>9}{'p99 ms':>9}{'p99.9 ms':>10}"
         lines = [
             describe_rounds(self.options, self.rules),
@@ -98,7 +83,6 @@ def _between(spread: Spread | None) -> str:
 
 
 def remarks_of(runs: Mapping[str, RunFigures]) -> list[str]:
-    """What a reader must know of single figures."""
     found = remarks(runs)
     lives = [
         f"{run.name}: {run.life_cpu_us:.2f} CPU µs/msg with all checkpoints, the last one included"
@@ -167,6 +151,7 @@ def from_dict(kept: Mapping[str, Any]) -> RoundsResult:
     runs = {
         name: RunFigures(**{key: value for key, value in run.items() if key in known}) for name, run in kept["runs"].items()
     }
-    parts = ("command", "at", "machine", "versions", "sync_ms", "options", "rules", "spread", "start_s", "commit")
+    parts = ("command", "at", "machine", "versions", "sync_ms", "options", "rules", "start_s", "commit")
+    values: dict[str, Any] = {"start_s": 0.0, "commit": ""} | {key: kept[key] for key in parts if key in kept}
     spread = {name: {key: (low, high) for key, (low, high) in one.items()} for name, one in kept.get("spread", {}).items()}
-    return RoundsResult(**{key: kept[key] for key in parts if key in kept and key != "spread"}, runs=runs, spread=spread)
+    return RoundsResult(**values, runs=runs, spread=spread)

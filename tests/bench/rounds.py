@@ -1,19 +1,13 @@
 """Measures the load generator alone, relays without rules, and the gate, in rounds.
 
-In: MeasuringOptions. Out: a RoundsResult. Never: work in this process while it measures.
-
 A round measures one after the other, so that the machine is alike for all of them. Each round starts a new gate: one that has run knows
-recipients, and its checkpoint would go on beside the next measurement.
+recipients, and its checkpoint would go on beside the next measurement. This process does nothing while it measures.
 """
-
-from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from proxy.sim import gate_process, measure
@@ -21,10 +15,8 @@ from proxy.sim.bench.gate_process import MeasuredGate, certificate
 from proxy.sim.bench.load_generator import RunFigures, RunRequest
 from proxy.sim.bench.load_process import LoadProcess, load_process
 from proxy.sim.bench.measurement import life_cpu_us, run_request
-from proxy.sim.gate_process import CHINA
-from tests.bench.gates import prepared_gate
-from tests.bench.load_processes import baseline_process
 from tests.bench.options import MeasuringOptions
+from tests.bench.processes import baseline_process, prepared_gate
 from tests.bench.result import RoundsResult, median, spread_of
 
 BASELINES = ("raw", "smpplib")
@@ -35,31 +27,29 @@ def run(options: MeasuringOptions, progress: Progress = lambda text: None) -> Ro
     """Measures all rounds. Raises BenchFailed."""
     rounds: list[dict[str, RunFigures]] = []
     gates: list[MeasuredGate] = []
-    facts = measure.machine()
+    facts = gate_process.conditions()
     with folder_of(options) as folder:
-        median_s, worst_s = measure.sync_s(folder)
+        sync_ms = measure.sync_ms(folder)
         pem = certificate(folder) if options.tls else None
         with load_process(options, pem) as load:
             for number in range(1, options.rounds + 1):
                 prefix = f"round {number} of {options.rounds}: " if options.rounds > 1 else ""
-                runs = without_gate(options, load, pem, partial(_prefixed, progress, prefix))
+                runs = without_gate(options, load, pem, progress, prefix)
                 if options.gate:
                     progress(f"{prefix}the gate")
-                    with _folder_of_round(folder, number) as place:
+                    with tempfile.TemporaryDirectory(prefix="round-", dir=folder) as temporary:
+                        place = Path(temporary) if number > 1 else folder
                         gates.append(_measure_gate(options, place, load, runs, pem))
                 rounds.append(runs)
     return RoundsResult(
         command=options.command,
-        at=datetime.now(CHINA).isoformat(timespec="seconds"),
-        machine=facts,
-        versions=measure.versions(),
-        sync_ms={"median": round(median_s * 1e3, 3), "worst": round(worst_s * 1e3, 3)},
+        sync_ms=sync_ms,
         options={key: value for key, value in asdict(options).items() if key != "keep"},
         rules=gates[-1].rules if gates else 0,
         runs={name: median([runs[name] for runs in rounds]) for name in rounds[0]},
         spread=spread_of(rounds),
         start_s=gates[-1].start_s if gates else 0.0,
-        commit=measure.commit(gate_process.CODE),
+        **facts,
     )
 
 
@@ -70,26 +60,14 @@ def folder_of(options: MeasuringOptions) -> Iterator[Path]:
         yield options.keep or Path(temporary)
 
 
-def _prefixed(progress: Progress, prefix: str, text: str) -> None:
-    progress(prefix + text)
-
-
-@contextmanager
-def _folder_of_round(folder: Path, number: int) -> Iterator[Path]:
-    """The folder itself for the first round; a temporary one within it for each later round."""
-    if number == 1:
-        yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix="round-", dir=folder) as temporary:
-        yield Path(temporary)
-
-
-def without_gate(options: MeasuringOptions, load: LoadProcess, pem: Path | None, progress: Progress) -> dict[str, RunFigures]:
+def without_gate(
+    options: MeasuringOptions, load: LoadProcess, pem: Path | None, progress: Progress, prefix: str = ""
+) -> dict[str, RunFigures]:
     """The load generator alone, and relays without rules."""
-    progress("the load generator's own ceiling")
+    progress(f"{prefix}the load generator's own ceiling")
     runs = {"ceiling": load.run(RunRequest("ceiling", None, None))}
     for name in BASELINES if options.baselines else ():
-        progress(f"baseline: {name}")
+        progress(f"{prefix}baseline: {name}")
         with baseline_process(name, load.carrier, pem) as (port, pid):
             runs[name] = load.run(RunRequest(name, port, pid))
     return runs

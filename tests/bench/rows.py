@@ -6,8 +6,6 @@ Goals hold for a gate whose hot functions are compiled; ``pure`` is the goal wit
 without a goal is for planning.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -17,11 +15,9 @@ Figures = Mapping[str, float]
 class GoalRow(NamedTuple):
     name: str
     unit: str
-    of: Callable[[Figures], float]
-    """Raises KeyError if a figure was not measured."""
+    of: Callable[[Figures], float]  # raises KeyError if a figure was not measured
     goal: float | None = None
-    pure: float | None = None
-    """The goal without compiled functions, if it differs."""
+    pure: float | None = None  # the goal without compiled functions, if it differs
     most: bool = True
     note: str = ""
 

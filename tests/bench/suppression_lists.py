@@ -32,12 +32,11 @@ from proxy.sim.bench.gate_process import MeasuredGate
 from proxy.sim.bench.load_process import LoadProcess, load_process
 from proxy.sim.bench.measurement import run_request
 from proxy.sim.bench.options import BenchFailed
-from proxy.sim.gate_process import CODE
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK, ListKey
 from proxy.state.stores.sqlite import SqliteStore
-from tests.bench.filled_store import FIRST, LAST
-from tests.bench.gates import prepared_gate
+from tests.bench.filled_store import FIRST, LAST, run_module
 from tests.bench.options import MeasuringOptions
+from tests.bench.processes import prepared_gate
 from tests.bench.rounds import Progress, folder_of
 
 NUMBERS = 100_000_000
@@ -49,45 +48,29 @@ KEYS = (
 )
 LOOKS = 200_000
 RATE = 1000.0
-ADDED = 100_000
-"""Numbers that are imported while the gate runs."""
-WAIT_S, WAIT_EACH_S = 120.0, 5e-6
-"""Bound of the import, and for each number."""
+ADDED = 100_000  # numbers that are imported while the gate runs
+WAIT_S, WAIT_EACH_S = 120.0, 5e-6  # bound of the import, and for each number
 PIECE = 1_000_000
-BEFORE_S = 0.5
-"""From the first submits to the import."""
+BEFORE_S = 0.5  # from the first submits to the import
 
 
 def measured(numbers: int, seconds: float, progress: Progress = lambda text: None, added: int = ADDED) -> dict[str, Any]:
     """All figures of a gate with such lists. ``added``: numbers that are imported while it runs. Raises BenchFailed."""
     options = MeasuringOptions(mix="standard", seconds=seconds, rate=RATE, recipients=100_000, baselines=False, warmup_s=1.0)
-    facts = measure.machine()
+    facts = gate_process.conditions()
     with folder_of(options) as folder:
         progress(f"{numbers:,} numbers are put on lists")
-        filled = _filled(folder, numbers)
+        asked = {"state": str(folder / "state.db"), "journal": str(folder / "journal"), "numbers": numbers}
+        filled = json.loads(run_module("tests.bench.suppression_lists", asked, "the lists could not be made"))
         progress("a gate starts with them")
         with load_process(options) as load, prepared_gate(options, folder, load.carrier) as measured_gate:
             memory = round(measure.memory_bytes(measured_gate.gate.pid) / 1024**2)
             progress(f"{added:,} more are put on a list while it runs")
             changed = _changed(folder, load, measured_gate, added)
-            found = {
-                **filled,
-                "numbers": numbers,
-                "added": added,
-                "start_s": measured_gate.start_s,
-                "memory_mib": memory,
-                **changed,
-            }
-    command = f"python -m tests.bench suppressed {numbers} --seconds {seconds:g}" + (
-        f" --more {added}" if added != ADDED else ""
-    )
-    return {
-        "kind": "suppressed",
-        "command": command,
-        "machine": facts,
-        "versions": measure.versions(),
-        "commit": measure.commit(CODE),
-    } | found
+    more = f" --more {added}" if added != ADDED else ""
+    command = f"python -m tests.bench suppressed {numbers} --seconds {seconds:g}{more}"
+    found = {"numbers": numbers, "added": added, "start_s": measured_gate.start_s, "memory_mib": memory}
+    return {"kind": "suppressed", "command": command, **facts, **filled, **found, **changed}
 
 
 def as_text(told: Mapping[str, Any]) -> list[str]:
@@ -103,36 +86,12 @@ def as_text(told: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _filled(folder: Path, numbers: int) -> dict[str, Any]:
-    asked = {"state": str(folder / "state.db"), "journal": str(folder / "journal"), "numbers": numbers}
-    made = subprocess.run(  # our own interpreter and module
-        [sys.executable, "-m", "tests.bench.suppression_lists", json.dumps(asked)],
-        env=gate_process.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode:
-        raise BenchFailed(f"the lists could not be made: {made.stderr.strip().splitlines()[-1:]}")
-    return dict(json.loads(made.stdout))
-
-
 def _changed(folder: Path, load: LoadProcess, measured_gate: MeasuredGate, added: int) -> dict[str, Any]:
     """Imports a list beside traffic."""
     rows = folder / "more.csv"
     last = _write_spread(rows, added)
-    command = [
-        sys.executable,
-        "-m",
-        "proxy",
-        "suppress",
-        "import",
-        str(rows),
-        "--config",
-        str(folder / "gate106.yaml"),
-        "--why",
-        "bench",
-    ]
+    settings = str(folder / "gate106.yaml")
+    command = [sys.executable, "-m", "proxy", "suppress", "import", str(rows), "--config", settings, "--why", "bench"]
     done: dict[str, Any] = {}
     wait_s = WAIT_S + added * WAIT_EACH_S
 
@@ -142,9 +101,7 @@ def _changed(folder: Path, load: LoadProcess, measured_gate: MeasuredGate, added
         with subprocess.Popen(  # our own interpreter and module
             command, env=gate_process.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as taking:
-            os.sched_setaffinity(
-                taking.pid, measure.split_cores(os.sched_getaffinity(0))[1]
-            )  # beside the gate's core, as the generator
+            measure.pin_to_cores(taking.pid, measure.split_cores(os.sched_getaffinity(0))[1])  # as the generator
             _, problem = taking.communicate(timeout=wait_s)
         done["import_s"] = round(time.monotonic() - began, 2)
         done["problem"] = problem.strip().splitlines()[-1:] if taking.returncode else []
@@ -156,7 +113,7 @@ def _changed(folder: Path, load: LoadProcess, measured_gate: MeasuredGate, added
     if done.get("problem", ["it did not end"]):
         raise BenchFailed(f"the list was not taken in: {done.get('problem')}")
     shown = subprocess.run(  # likewise
-        [sys.executable, "-m", "proxy", "suppress", "show", "--to", str(last), "--config", str(folder / "gate106.yaml"), "--json"],
+        [sys.executable, "-m", "proxy", "suppress", "show", "--to", str(last), "--config", settings, "--json"],
         env=gate_process.environment(), capture_output=True, text=True, check=False, timeout=WAIT_S,
     )  # fmt: skip
     if "import" not in shown.stdout:

@@ -36,7 +36,7 @@ from proxy.sim import demo, gate_process, measure
 from proxy.sim.bench.load_generator import RunRequest
 from proxy.sim.bench.load_process import load_process
 from proxy.sim.bench.options import PASSWORD, PROVIDERS, BenchOptions
-from proxy.sim.console_accounts import DemoAccounts
+from proxy.sim.gate_process import DemoAccounts
 from proxy.sim.ports import free_port
 from tests.e2e.waiting import until
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import config
-from proxy.config import Settings, SettingsError, descriptions, load
+from proxy.config import Settings, SettingsError, descriptions, load, values
 from proxy.config.mapping_reader import Address
 from proxy.config.reader import STORES
 from proxy.model.message import Category, Outcome
@@ -110,9 +110,9 @@ def test_every_setting_stands_in_the_example() -> None:
     text = EXAMPLE.read_text()
     kinds = (
         config.Settings,
-        config.Smpp,
+        values.Smpp,
         config.Tls,
-        config.Http,
+        values.Http,
         config.Token,
         config.SmppTimers,
         config.Carrier,
@@ -120,7 +120,7 @@ def test_every_setting_stands_in_the_example() -> None:
         config.Account,
         config.SharedStore,
     )
-    for kind in (*kinds, config.Upstream, config.OptOutReplies):
+    for kind in (*kinds, config.Upstream, values.OptOutReplies):
         for setting in dataclasses.fields(kind):
             assert setting.name == "accounts" or f"{setting.name}:" in text, setting.name
 
@@ -136,7 +136,7 @@ def test_what_is_left_out_has_a_default() -> None:
     assert dataclasses.astuple(settings.timers) == (10, 30, 10, 30)
     assert settings.on_judge_error[Category.OTP] is Outcome.ALLOW
     assert (settings.node, settings.category_tag) == (0, None)
-    assert dataclasses.astuple(settings.optout) == (3, 30, config.CONFIRM, 3, config.PROBE_TEXT, 120)
+    assert dataclasses.astuple(settings.optout) == (3, 30, values.CONFIRM, 3, config.PROBE_TEXT, 120)
     provider = settings.providers[0]
     assert provider.confirm is None
     assert (provider.tps, provider.binds, provider.window, provider.category, provider.since) == (None, 8, 64, None, None)
@@ -155,7 +155,7 @@ def test_an_empty_confirmation_is_not_the_same_as_none_said() -> None:
     silent = read(SMALL + "optout: {confirm: ''}\n")
     assert (silent.optout.confirm, silent.providers[0].confirm) == ("", None)
     of_its_own = read(added("confirm: ''", "jia-secret"))
-    assert (of_its_own.optout.confirm, of_its_own.providers[0].confirm) == (config.CONFIRM, "")
+    assert (of_its_own.optout.confirm, of_its_own.providers[0].confirm) == (values.CONFIRM, "")
 
 
 def test_settings_are_frozen() -> None:

@@ -31,7 +31,7 @@ from proxy.relay.deliver import DeliverRelay
 from proxy.relay.optout_reply import OptOutSettings, ReplyHandler
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.sim import pdus
-from proxy.sim.bench.rules import count_rules, extra_rules
+from proxy.sim.bench.gate_process import count_rules, extra_rules
 from proxy.sim.encoded_submits import FILLINGS, DeckPorts, deck, recipients
 from proxy.sim.gate_process import CHINA, copy_rules
 from proxy.sim.synthetic_recipients import distinct_numbers

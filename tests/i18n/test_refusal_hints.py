@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from proxy.i18n.refusal_hints import HINTS, LANGUAGES, hint, public_reason
+from proxy.i18n.phrases import LANGUAGES
+from proxy.i18n.refusal_hints import HINTS, hint, public_reason
 from proxy.model.reasons import REASONS, RULE_REASONS
 
 

@@ -13,7 +13,7 @@ from proxy.model.message import Category, Content, Sender
 from proxy.policy.evaluation_plan import Plan
 from proxy.policy.loading.load_rules import load
 from proxy.policy.registries.regions import SEGMENT_FIRST
-from proxy.sim.bench.rules import count_rules, extra_rules
+from proxy.sim.bench.gate_process import count_rules, extra_rules
 from proxy.sim.encoded_submits import DeckPorts
 from proxy.sim.gate_process import CHINA, copy_rules
 from proxy.sim.texts import MIXES

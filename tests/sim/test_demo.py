@@ -280,7 +280,7 @@ def test_the_live_table_fits_a_small_terminal_and_says_who_is_who_on_a_wide_one(
     for provider in running:
         provider.log = run.witnesses.providers[provider.provider]
     console = Console(width=columns, height=24, file=io.StringIO())
-    shown = console.render_lines(live_table.live(cast.actors, running, carrier, 2.5, SECONDS, "traffic", columns))
+    shown = console.render_lines(live_table.Screen(console, cast.actors, running, carrier, SECONDS).table("traffic"))
     text = ["".join(part.text for part in line) for line in shown]
     assert len(text) <= 24
     assert all(cell_len(line) <= columns for line in text)

@@ -8,7 +8,7 @@ import pytest
 from proxy.journal.disk import OsDisk
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages
-from proxy.journal.records.delivers import OptedOut
+from proxy.journal.records.delivers import ConfirmationSent, OptedOut
 from proxy.journal.write_ahead_log import Journal
 from proxy.model.recipient import OptOut
 from proxy.sim import demo_summary, measure, pdus, scenario
@@ -18,11 +18,9 @@ from proxy.sim.journal_summary import (
     TAKEN_BACK,
     UNKNOWN,
     JournalledAnswer,
-    JournalledDeliver,
     JournalledOptOut,
     JournalledVerdict,
     JournalStory,
-    OptOutConfirmation,
     read_journal,
 )
 from proxy.sim.reconcile import Witnesses, owner, reconcile
@@ -115,11 +113,11 @@ def witnesses():
             JournalledAnswer(2, TAKEN_BACK, 0x45, ""),
             JournalledAnswer(3, UNKNOWN, 0x08, ""),
         ],
-        [JournalledDeliver("receipt", "jia", 11), JournalledDeliver("optout", "jia", 12)],
+        {11: "jia", 12: "jia"},
         {11, 12},
         set(),
-        [JournalledOptOut(first, "10690121", "TD", 9)],
-        [OptOutConfirmation(first, "10690121", "退订已生效", 5.0)],
+        [JournalledOptOut(first, "10690121", 9)],
+        [ConfirmationSent(5.0, first, OptOut("port", "10690121", 5, "reply", 0), "10690121", "jia", "退订已生效")],
     )
     return Witnesses(providers, carrier, journal, measure.samples(METRICS))
 

@@ -12,11 +12,28 @@ from proxy.model.reasons import GATE_REASONS, REASONS
 from proxy.policy.loading.load_rules import load as load_rules
 from proxy.policy.replies.optout import read_reply
 from proxy.sim import gate_process, measure, pdus
-from proxy.sim.bench.rules import count_rules, extra_rules
-from proxy.sim.scenario import EXPECTED, FATES, NOT_STAGED, REFUSALS, SHADOWS, scenario
+from proxy.sim.bench.gate_process import count_rules, extra_rules
+from proxy.sim.scenario import EXPECTED, FATES, REFUSALS, SHADOWS, scenario
 
 NOON = datetime(2026, 11, 11, 12, tzinfo=gate_process.CHINA)
 MIDNIGHT = datetime(2026, 11, 11, 23, 30, tzinfo=gate_process.CHINA)
+NOT_STAGED: dict[str, str] = {
+    "complaint": "needs somebody at the desk who notes a complaint: rules/suppression.yaml tests it",
+    "journal-down": "needs a disk that is full or read-only: tests/crash fills one",
+    "not-replaceable": "the simulated providers replace nothing: tests/relay/test_commands.py does",
+    "store-down": "the embedded store is memory: it cannot be away, and so it never says so",
+    "store-conflict": "needs a second gate that writes the same person's record: the embedded store has one writer",
+    "outcome-unknown": "needs a carrier that is silent for ten minutes: tests/relay/test_admission.py has one",
+    "too-long": "needs a text of 21 parts: tests/relay/multipart/test_handler.py sends one",
+    "part-early": "the demo's clients send first parts first: tests/relay/multipart/test_torn.py does not, here and below",
+    "first-part-missing": "the same, three times",
+    "part-again": "a client that sends a part twice",
+    "part-differs": "a client that sends another text under the number of a part",
+    "message-torn": "a client that takes the reference of a message that never became whole",
+    "parts-full": "needs thousands of messages in part",
+    "judge-error": "needs a fault in the gate itself: none is known, and planting one would be no demo",
+}
+"""Reasons that need a fault of the gate itself or another command, and which tests show them instead."""
 
 
 def test_the_scenario_is_the_same_for_a_seed_and_has_at_least_five_providers():

@@ -146,7 +146,8 @@ class Meaning:
         records = list(read(self.world.disk, 1))
         for person in PEOPLE:
             history = PersonHistory(person)
-            history.take_all(0, records)
+            for record in records:
+                history.take(0, record)
             for sent, claim in history.findings().against:
                 what = "everything" if claim.everything else sorted(claim.names)
                 raise Broken(f"the journal: {sent.name} was sent to {person}, who had refused {what} at {claim.port}")

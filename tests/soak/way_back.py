@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import random
 import sys
 import tempfile
@@ -188,7 +189,10 @@ class Run:
             client.drop()
 
     async def _load(self) -> None:
-        source = synthetic_recipients.endless_numbers(self.rng)
+        known = [
+            segment for province in synthetic_recipients.PROVINCES for segment in synthetic_recipients.segments()[province]
+        ]
+        source = (self.rng.choice(known) * 10_000 + self.rng.randrange(10_000) for _ in itertools.count())
         began, due, said = time.monotonic(), 0.0, 0.0
         while (now := time.monotonic() - began) < self.seconds:
             due = now * self.rate

@@ -1,12 +1,8 @@
 """Runs the opt-out audit over a gate's journals, once or continuously.
 
-In: the settings' path or a journal's folder. Out: findings with masked numbers; the position to resume from, in a small file beside the
-journal. Never: a byte of the journal changed, a whole number.
-
-It serves ``gate106 optout audit``.
+It serves ``gate106 optout audit``. The position to resume from is in a small file beside the journal. Never: a byte of the journal changed, a
+whole number.
 """
-
-from __future__ import annotations
 
 import json
 import os
@@ -24,14 +20,11 @@ from proxy.journal.sealing import KeyRing, SealingError
 from proxy.journal.segment import HEADER_BYTES, SegmentFault, unpack_header
 from proxy.model.number import Number
 
-EVERY_S = 1.0
-"""Between two readings of a journal that was read to its end."""
+EVERY_S = 1.0  # between two readings of a journal that was read to its end
 PIECE_S = 0.5
 FOLDERS_EVERY_S = 10.0
-SPOILT_S = 60.0
-"""If a journal cannot be read for so long, the process ends, and a new one begins with the present keys."""
-STATE = "optout-audit.json"
-"""Beside the segments of the first journal: of each journal, by its identity, up to which record all is settled."""
+SPOILT_S = 60.0  # if a journal cannot be read for so long, the process ends, and a new one begins with the present keys
+STATE = "optout-audit.json"  # beside the segments of the first journal: by journal, up to which record all is settled
 
 
 class CannotAudit(Exception):

@@ -1,12 +1,8 @@
 """Reads texts in PDUs and wishes in replies, independently of the gate.
 
-In: a PDU as the journal has it, a text. Out: its possible texts, the name in 【】, the words it asks to be answered with, what a reply asks
-for. Never: code of the path that records refusals (wire, policy, replies): a mistake there must not be repeated here.
-
-Only a clear request counts as a wish. A reply that this reading does not understand claims nothing.
+Never: code of the path that records refusals (wire, policy, replies): a mistake there must not be repeated here. Only a clear request counts as
+a wish. A reply that this reading does not understand claims nothing.
 """
-
-from __future__ import annotations
 
 import re
 import unicodedata
@@ -19,11 +15,9 @@ SUBMIT_SM, DELIVER_SM, REPLACE_SM, SUBMIT_MULTI, DATA_SM = 0x04, 0x05, 0x07, 0x2
 MESSAGE_PAYLOAD = 0x0424
 SAR_SEGMENT = 0x020F
 UDH_INDICATOR = 0x40
-CODINGS = {8: "utf-16-be", 15: "gb18030"}
-"""By data_coding (SMPP 3.4 §5.2.19; 15 is GBK in China). For other values each encoding is tried that decodes."""
+CODINGS = {8: "utf-16-be", 15: "gb18030"}  # by data_coding (SMPP 3.4 §5.2.19; 15 is GBK in China); else each that decodes
 GUESSES = ("ascii", "utf-8", "gb18030", "utf-16-be")
-REPLY_CHARACTERS_MAX = 60
-"""A longer reply is a story: a person has to read it."""
+REPLY_CHARACTERS_MAX = 60  # a longer reply is a story: a person has to read it
 
 _SIMPLIFIED = str.maketrans("發別請復覆囘訂廣煩傳電號擾絕", "发别请复复回订广烦传电号扰绝")
 _NAME = re.compile(r"【([^【】]{1,40})】")
@@ -51,8 +45,7 @@ COMMON = frozenset(
     ("T", "TD", "TB", "TT", "R", "N", "QX", "0000", "退订", "拒收", "STOP", "UNSUBSCRIBE", "CANCEL", "END", "QUIT")
 )
 """Words that many advertisers ask for: which one of them is meant they do not say."""
-OF_CARRIER_MENUS = frozenset(("N", "R", "QX", "0000", "END", "CANCEL", "QUIT"))
-"""At a port without an owner these are commands of the carrier's own menus."""
+OF_CARRIER_MENUS = frozenset(("N", "R", "QX", "0000", "END", "CANCEL", "QUIT"))  # the carrier's, at a port without an owner
 STOPS = re.compile(
     r"退订|拒收|停止发送|取消订阅|不接受推广|不再接收|别来烦|不要广告|拒绝广告|NOMORE|STOPSENDING"
     r"|(?:(?<![特分个级区性类])别|(?<!要)不要|(?<!用)不用|甭|莫|勿|唔好)(?:再|给我)*发(?![火呆愁疯脾货票快顺件到错红朋烧胖热神])"

@@ -8,10 +8,7 @@ checked. What is read about a person later is then verified by the chain (archiv
 it.
 """
 
-from __future__ import annotations
-
 import sys
-import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +17,7 @@ from operator import itemgetter
 from struct import Struct
 from zlib import crc32
 
-from proxy.archive.segment_index import PIECE_BYTES, IndexedSegment, SegmentIndex, Stretch
+from proxy.archive.segment_index import IndexedSegment, SegmentIndex, Stretch
 from proxy.journal.disk import OsDisk
 from proxy.journal.encoding import unpack
 from proxy.journal.records import answers, delivers, messages
@@ -30,17 +27,14 @@ from proxy.model.number import NotARecipient, recipient_of
 
 SEGMENTS_MAX = 10_000
 STRETCH_BYTES = 256 * 1024
-COMPARED_EVERY = 60
-"""Readings, of which there is one a second: whether segments that were read are as they were (they are removed by age, and erased in)."""
-DECISIONS_MAX = 10_000
-"""Decisions of clerks that are kept, each about up to 2,000 replies: more than people decide in a month."""
+COMPARED_EVERY = 60  # readings, one a second: are read segments as they were? (They are removed by age, and erased in.)
+DECISIONS_MAX = 10_000  # decisions of clerks that are kept, each about up to 2,000 replies: more than people decide in a month
 _LOW = 0xFFFF_FFFF
 _HEAD, _CLAIM = Struct(">IIQB"), Struct(">QIQ")  # of a record; synced, count, time in ms of a group
 _RECEIPT = b"\0\7receipt"
 _NAMED = frozenset((messages.RESTORED, messages.UNREPLACED, messages.PERSON, messages.SUPPRESSED, messages.DOUBTFUL))
 _LOOKED_AT = frozenset((messages.DELIVER, messages.HEARD, messages.PERSON, messages.SUPPRESSED))
-_GROUP_OF_NOTHING = 0
-"""A kind that no record has: stands for the verdicts of a group, which are not made records of."""
+_GROUP_OF_NOTHING = 0  # a kind that no record has: stands for the verdicts of a group, which are not made records of
 
 
 class FollowedJournal(SegmentIndex):
@@ -49,14 +43,11 @@ class FollowedJournal(SegmentIndex):
         super().__init__(disk, None, lambda: self.behind)  # type: ignore[arg-type] # it keeps no number beyond this process: no key
         self.behind, self._look = behind, look
         self.seen = behind
-        self.watched: set[int] = set()
-        """The lower 32 bits of persons whose messages matter."""
-        self.answers_matter = False
-        """Whether carriers' answers are awaited: otherwise plain acceptances are skipped."""
+        self.watched: set[int] = set()  # the lower 32 bits of persons whose messages matter
+        self.answers_matter = False  # whether carriers' answers are awaited: otherwise plain acceptances are skipped
         self._readings = -1
         self._verdicts: list[tuple[int, bytes]] = []  # of the group that is read: sequence, body
-        self._decisions: deque[JournalRecord] = deque(maxlen=DECISIONS_MAX)
-        """Which may be about anybody."""
+        self._decisions: deque[JournalRecord] = deque(maxlen=DECISIONS_MAX)  # which may be about anybody
 
     # ------------------------------------------------------------------ reading on
 
@@ -75,22 +66,11 @@ class FollowedJournal(SegmentIndex):
     def _part(self, number: int) -> int:
         return number & _LOW
 
-    def _to_its_end(self, one: IndexedSegment, until: float | None) -> bool:
+    def _read_groups(self, one: IndexedSegment, data: bytes) -> None:
         if one.header.sealed or one.header.redacted:
-            return super()._to_its_end(one, until)
-        size = PIECE_BYTES
-        while True:
-            data, went = self.disk.read(one.name, size, one.end), one.end
-            self._heads(one, data, went)
-            if one.end > went:
-                one.closing = data[one.end - went - GROUP_BYTES : one.end - went]
-                size = PIECE_BYTES
-            elif len(data) < size or not data.strip(b"\0"):
-                return True
-            else:
-                size *= 2
-            if until is not None and time.monotonic() >= until:
-                return False
+            super()._read_groups(one, data)
+        else:
+            self._heads(one, data, one.end)
 
     def _heads(self, one: IndexedSegment, data: bytes, base: int) -> None:
         """The whole groups in ``data``, which stands at ``base`` of the segment."""

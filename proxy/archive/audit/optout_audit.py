@@ -34,15 +34,11 @@ REMEMBERED_BYTES_MAX = 12 << 30
 """How much journal is indexed by person: some 25 million messages, for which 150 MB are kept. A reply to an older message claims nothing
 here; a gate with fewer messages in 30 days indexes all of them."""
 FORGOTTEN_EVERY_S = 3600.0
-CLAIMANTS_MAX = 1_000_000
-"""Persons whose claims are held: at some 300 bytes; of more, those who replied first are forgotten."""
-SETTLE_S = 15.0
-"""After so long without a carrier's answer the outcome is unknown, and the message counts as sent."""
-FOUND_MAX = 10_000
-"""Findings that are remembered so that none counts twice."""
+CLAIMANTS_MAX = 1_000_000  # persons whose claims are held: at some 300 bytes; of more, those who replied first are forgotten
+SETTLE_S = 15.0  # after so long without a carrier's answer the outcome is unknown, and the message counts as sent
+FOUND_MAX = 10_000  # findings that are remembered so that none counts twice
 _LOW = 0xFFFF_FFFF
-_FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16
-"""Where a verdict says whether it let the message out, and of which category it is (journal/records/messages.py)."""
+_FLAGS, _CATEGORY, _HAS_ENTRY = 40, 41, 16  # where a verdict has them (journal/records/messages.py)
 
 
 @masked_repr
@@ -76,16 +72,14 @@ class Audit:
         self._journals = [
             FollowedJournal(disk, first_needed(disk, now - CANDIDATES_S), self._look(place)) for place, disk in enumerate(disks)
         ]
-        self._claimants: OrderedDict[int, tuple[Claim, ...] | None] = OrderedDict()
-        """Persons who replied; what they claim, None where that was not read yet."""
+        self._claimants: OrderedDict[int, tuple[Claim, ...] | None] = OrderedDict()  # who replied; their claims, None: unread
         self._replied: dict[int, None] = {}
         self._due: list[tuple[float, int, tuple[int, int]]] = []
         """Marketing that may be against a claim: when it counts at the latest, to whom it went, where its verdict stands."""
         self._found: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._now_s = 0.0
         self._began, self._began_s, self._forgot_s = now, -1.0, 0.0
-        self.behind = True
-        """Whether there was more to read than was read the last time."""
+        self.behind = True  # whether there was more to read than was read the last time
 
     # ------------------------------------------------------------------ reading
 
@@ -195,12 +189,14 @@ class Audit:
         """Reads what a person claims by now; forgets who claims nothing."""
         history = self._history(person)
         if history is not None:
-            standing = tuple(history.findings().standing)
-            if standing:
-                self._claimants[person] = standing
-            else:
-                self._claimants.pop(person, None)
+            self._remember(person, history.findings().standing)
         return person in self._claimants
+
+    def _remember(self, person: int, standing: Sequence[Claim]) -> None:
+        if standing:
+            self._claimants[person] = tuple(standing)
+        else:
+            self._claimants.pop(person, None)
 
     def _settled(
         self, due: tuple[float, int, tuple[int, int]], waiting_for: Collection[tuple[int, int]], *, at_once: bool
@@ -218,10 +214,7 @@ class Audit:
         ):
             self._due.append(due)
             return []
-        if found.standing:
-            self._claimants[person] = tuple(found.standing)
-        else:
-            self._claimants.pop(person, None)
+        self._remember(person, found.standing)
         return [Finding(person, one) for one in found.against if self._is_new(one)]
 
     def _is_new(self, one: Violation) -> bool:

@@ -5,8 +5,6 @@ history as a dict and as text, with numbers masked where needed; an imported lis
 complete. Never: another journal record (optout_history.py reads those); an incomplete list, for it is not in force.
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,16 +20,12 @@ from proxy.model.recipient import OptOut
 from proxy.model.redact import mask_numbers
 
 CHINA = timezone(timedelta(hours=8))
-TEXT_SHOWN_MAX = 200
-"""Characters of a reply that are shown."""
-WRITTEN = ("text", "why", "file")
-"""Details with free text: a number may stand in them."""
-Key = tuple[str, str, str, bool]
-"""Scope, value, source; whether a list says so, and not the person's own record."""
+TEXT_SHOWN_MAX = 200  # characters of a reply that are shown
+WRITTEN = ("text", "why", "file")  # details with free text: a number may stand in them
+Key = tuple[str, str, str, bool]  # scope, value, source; whether a list says so, and not the person's own record
 
 
-Says = Sequence[str | OptOut]
-"""Words in order; a refusal among them is put into words when the names of all signatures are known. A str is one, too."""
+Says = Sequence[str | OptOut]  # words in order; a refusal gets its words when all signatures are known. A str is one, too
 About = Callable[[OptOut, Mapping[int, str]], Mapping[str, str]]
 """A refusal, signatures by their hash as messages had them → names and words: ``about`` in English, ``about_zh`` in Chinese …"""
 
@@ -43,8 +37,7 @@ class OptOutEvent(NamedTuple):
     provider: str
     says: Says
     details: dict[str, Any]
-    masked: Says = ""
-    """``says`` with numbers in free text masked."""
+    masked: Says = ""  # ``says`` with numbers in free text masked
 
 
 def named_by_value(one: OptOut, signatures: Mapping[int, str]) -> Mapping[str, str]:
@@ -57,23 +50,15 @@ def named_by_value(one: OptOut, signatures: Mapping[int, str]) -> Mapping[str, s
 class OptOutTrace:
     recipient: int
     first: float = 0.0
-    last: float = 0.0
-    """The time that the journals cover; 0 when they are empty."""
+    last: float = 0.0  # the time that the journals cover; 0 when they are empty
     events: list[OptOutEvent] = field(default_factory=list)
-    asked: float = 0.0
-    """When: what had ended by then is not in force."""
-    stands: dict[Key, OptOut] = field(default_factory=dict)
-    """Refusals that were not lifted."""
-    doubtful: set[int] = field(default_factory=set)
-    """Undecided doubtful replies, by number."""
-    sent: int = 0
-    """Messages that went out since the first reply or refusal, listed or not."""
-    wrong: int = 0
-    """Marketing that went out against a refusal in force, or against what a reply had meant: must be 0."""
-    missing: list[tuple[int, int]] = field(default_factory=list)
-    """First and last of the records in between that a copy does not have, for the gate had removed them."""
-    signatures: dict[int, str] = field(default_factory=dict)
-    """By hash, as the person's messages had them."""
+    asked: float = 0.0  # when: what had ended by then is not in force
+    stands: dict[Key, OptOut] = field(default_factory=dict)  # refusals that were not lifted
+    doubtful: set[int] = field(default_factory=set)  # undecided doubtful replies, by number
+    sent: int = 0  # messages that went out since the first reply or refusal, listed or not
+    wrong: int = 0  # marketing that went out against a refusal in force, or against what a reply had meant: must be 0
+    missing: list[tuple[int, int]] = field(default_factory=list)  # first and last of records the gate had removed
+    signatures: dict[int, str] = field(default_factory=dict)  # by hash, as the person's messages had them
     about: About = field(default=named_by_value, compare=False)
 
     @property
@@ -176,13 +161,10 @@ def local(at: float) -> str:
     return datetime.fromtimestamp(at, CHINA).strftime("%Y-%m-%d %H:%M:%S") if at else "(nothing)"
 
 
-CHUNK_BITS = 20
-"""A number's lower bits stand in a bitmap of its chunk, which the upper ones name (state/lists/suppression_lists.py)."""
+CHUNK_BITS = 20  # lower bits of a number, in a bitmap that the upper ones name (state/lists/suppression_lists.py)
 
 
 class ListMembership(NamedTuple):
-    """A list that names the person."""
-
     time: float
     takes_off: bool
     refusals: tuple[OptOut, ...]

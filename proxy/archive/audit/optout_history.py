@@ -9,9 +9,8 @@ signature that was answered. The gate itself also stops other signatures that th
 stands what a second reading of the journal (optout_scope.py) says was meant; messages against that count as sent after an opt-out, too.
 """
 
-from __future__ import annotations
-
 import heapq
+import re
 import struct
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -45,13 +44,10 @@ from proxy.model.number import NotARecipient, recipient_of
 from proxy.model.recipient import Entry, OptOut
 from proxy.model.redact import mask_numbers
 
-SENT_SHOWN_MAX = 1_000
-"""Messages that are listed; more are counted."""
-_REPLIES = {"reply": "", "optout": "stopped", "restore": "restored", "review": "held"}
-"""Kind of a reply's DELIVER record → the event that it causes, if any."""
+SENT_SHOWN_MAX = 1_000  # messages that are listed; more are counted
+_REPLIES = {"reply": "", "optout": "stopped", "restore": "restored", "review": "held"}  # kind of a reply's record → its event
 _U64 = struct.Struct(">Q")
-_RECEIPT = b"\0\7receipt"
-"""How the body of a receipt begins after its time."""
+_RECEIPT = b"\0\7receipt"  # how the body of a receipt begins after its time
 
 
 class PduReaders(NamedTuple):
@@ -200,10 +196,8 @@ def _decided(found: OptOutTrace, body: bytes) -> None:
     if found.doubtful.isdisjoint(decision.ids):
         return
     found.doubtful.difference_update(decision.ids)
-    by, masked = _by(decision.who, decision.why)
     means = "it asked to stop, " if decision.yes else "it did not ask to stop, "
-    details = {"asked": decision.yes, **_ordered(decision.who, decision.why, "")}
-    found.events.append(OptOutEvent(decision.time, "decided", "", "", means + by, details, means + masked))
+    _add_order(found, decision.time, "decided", (means,), {"asked": decision.yes}, decision.who, decision.why)
 
 
 def _restored(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
@@ -211,16 +205,8 @@ def _restored(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
     for one in restored.lifted:
         found.stands.pop(key(one), None)
     says = _all_of(restored.lifted) or "nothing had been stopped here"
-    found.events.append(
-        OptOutEvent(
-            restored.time,
-            "restored",
-            restored.port,
-            restored.provider,
-            says,
-            {"lifted": [scope(one) for one in restored.lifted]},
-        )
-    )
+    details = {"lifted": [scope(one) for one in restored.lifted]}
+    found.events.append(OptOutEvent(restored.time, "restored", restored.port, restored.provider, says, details))
 
 
 def _by_officer(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
@@ -251,19 +237,15 @@ def _listed(found: OptOutTrace, membership: ListMembership) -> None:
 
 
 def _add_stopped(found: OptOutTrace, at: float, one: OptOut, who: str, why: str, file: str = "") -> None:
-    details = {
-        **scope(one), "source": one.source, "keyword": "", "effective": iso(at), "until": iso(one.expiry), **_ordered(who, why, file),
-    }  # fmt: skip
-    stopped = one, f"{until(one)}, at once, "
-    by, masked = _by(who, why, file)
-    found.events.append(OptOutEvent(at, "stopped", "", "", (*stopped, by), details, (*stopped, masked)))
+    details = {**scope(one), "source": one.source, "keyword": "", "effective": iso(at), "until": iso(one.expiry)}
+    _add_order(found, at, "stopped", (one, f"{until(one)}, at once, "), details, who, why, file)
 
 
-def _add_lifted(found: OptOutTrace, at: float, lifted: Sequence[OptOut], who: str, why: str, file: str = "") -> None:
-    says = (*(_all_of(lifted) or ("nothing",)), ", ")
-    by, masked = _by(who, why, file)
-    details = _ordered(who, why, file) | {"lifted": [scope(one) for one in lifted]}
-    found.events.append(OptOutEvent(at, "restored", "", "", (*says, by), details, (*says, masked)))
+def _add_lifted(
+    found: OptOutTrace, at: float, lifted: Sequence[OptOut], who: str, why: str, file: str = "", since: str = ""
+) -> None:
+    details = {"lifted": [scope(one) for one in lifted]}
+    _add_order(found, at, "restored", (*(_all_of(lifted) or ("nothing",)), since, ", "), details, who, why, file)
 
 
 def _all_of(refusals: Sequence[OptOut]) -> Says:
@@ -271,14 +253,14 @@ def _all_of(refusals: Sequence[OptOut]) -> Says:
     return tuple(piece for one in refusals for piece in ("; ", one))[1:]
 
 
-def _ordered(who: str, why: str, file: str) -> dict[str, Any]:
-    return {"who": who, "why": why} | ({"file": file} if file else {})
-
-
-def _by(who: str, why: str, file: str = "") -> tuple[str, str]:
-    """Who had it done, and why; and the same without whole numbers."""
+def _add_order(
+    found: OptOutTrace, at: float, what: str, begins: Says, details: dict[str, Any], who: str, why: str, file: str = "", ends: str = ""
+) -> None:  # fmt: skip
+    """An event that somebody ordered: who and why is said behind what it ``begins`` with, also without whole numbers."""
+    details |= {"who": who, "why": why} | ({"file": file} if file else {})
     done = (f" with the list {printable(file)}" if file else "") + f": {printable(why)}"
-    return f"by {printable(who)}{done}", f"by {printable(who)}{mask_numbers(done)}"
+    says, masked = ((*begins, f"by {printable(who)}{by}", ends) for by in (done, mask_numbers(done)))
+    found.events.append(OptOutEvent(at, what, "", "", says, details, masked))
 
 
 def _from_gate(replicated: ReplicatedRecord, event: OptOutEvent) -> OptOutEvent:
@@ -300,18 +282,12 @@ def _person_changed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
     if change.event == "erased":
         forgotten = OptOut("all", "", int(change.time), "officer", 0)
         found.stands = {key(forgotten): forgotten}
-        begins = "forgotten, "
-        ends = "; a keyed hash stays, and stops all marketing"
-        details = {"scope": "all", "value": "", "source": "officer", **_ordered(change.who, change.why, "")}
-        by, masked = _by(change.who, change.why)
-        found.events.append(OptOutEvent(change.time, "stopped", "", "", begins + by + ends, details, begins + masked + ends))
+        details, ends = {"scope": "all", "value": "", "source": "officer"}, "; a keyed hash stays, and stops all marketing"
+        _add_order(found, change.time, "stopped", ("forgotten, ",), details, change.who, change.why, ends=ends)
         return
     over = [place for place, one in found.stands.items() if one.time < change.before]
-    lifted = [found.stands.pop(place) for place in over]
-    says = (*(_all_of(lifted) or ("nothing",)), f": the number is somebody else's since {iso(change.before)}, ")
-    by, masked = _by(change.who, change.why)
-    details = _ordered(change.who, change.why, "") | {"lifted": [scope(one) for one in lifted]}
-    found.events.append(OptOutEvent(change.time, "restored", "", "", (*says, by), details, (*says, masked)))
+    since = f": the number is somebody else's since {iso(change.before)}"
+    _add_lifted(found, change.time, [found.stands.pop(place) for place in over], change.who, change.why, since=since)
 
 
 def _confirmed(found: OptOutTrace, body: bytes, read: PduReaders) -> None:
@@ -367,13 +343,9 @@ def _why(found: OptOutTrace, submit: messages.VerdictRecord) -> str:
     if submit.category is not Category.MARKETING:
         return "a refusal covers marketing only"
     standing = [one for one in found.stands.values() if not 0 < one.expiry <= submit.time]
-    if any(one.scope == "advertiser" and not _is_hash(one.value) for one in standing):
+    if any(one.scope == "advertiser" and not re.fullmatch("[0-9a-f]{12}", one.value) for one in standing):
         return "whether it is the refused advertiser's is the registry's to say"
     return "no refusal in force speaks of it" if found.stands else "nothing was refused any more"
-
-
-def _is_hash(value: str) -> bool:
-    return len(value) == 12 and all(digit in "0123456789abcdef" for digit in value)
 
 
 _ABOUT = {

@@ -23,12 +23,9 @@ from proxy.model.number import masked_repr
 
 CANDIDATES_S = 30 * 86_400
 RELATED_S = 7 * 86_400
-TOGETHER_S = 600
-"""Messages up to so long before the newest may be meant as well."""
-CROSSED_S = 120
-"""So may the message before, if the newest came up to so long before the reply."""
-Key = tuple[int, int]
-"""Where a record stands: in which of the journals, and its sequence there."""
+TOGETHER_S = 600  # messages up to so long before the newest may be meant as well
+CROSSED_S = 120  # so may the message before, if the newest came up to so long before the reply
+Key = tuple[int, int]  # where a record stands: in which of the journals, and its sequence there
 
 
 @dataclass(slots=True, eq=False)
@@ -74,10 +71,8 @@ class SeenReply:
     owner: str  # owner of the port, empty if it has none
     texts: tuple[str, ...]
     claims: Claim | None = None
-    dismissed: bool = False
-    """A standing decision says that such words do not ask to stop."""
-    promised: bool = False
-    """It is only said here that the person wrote START: its text stands behind what it did, in a later record."""
+    dismissed: bool = False  # a standing decision says that such words do not ask to stop
+    promised: bool = False  # here it is only said that the person wrote START: its text stands in a later record
 
 
 class ClaimsEnded(NamedTuple):
@@ -87,10 +82,8 @@ class ClaimsEnded(NamedTuple):
     before: float
     signatures: frozenset[str] | None = None  # as 12 hexadecimal digits; None: all
     everything: bool = True
-    port: str = ""
-    """Of the reply, …"""
-    since: float = 0.0
-    """… which was read then at the earliest."""
+    port: str = ""  # of the reply, …
+    since: float = 0.0  # … which was read then at the earliest
 
 
 class Claim(NamedTuple):
@@ -123,8 +116,7 @@ class Violation(NamedTuple):
 @masked_repr
 @dataclass(slots=True)
 class Findings:
-    claims: list[Claim] = field(default_factory=list)
-    """Of each reply that asked to stop, in their order, those that ended included."""
+    claims: list[Claim] = field(default_factory=list)  # of each reply that asked to stop, in order, also ended ones
     standing: list[Claim] = field(default_factory=list)
     against: list[Violation] = field(default_factory=list)
 

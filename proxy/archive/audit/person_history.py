@@ -1,15 +1,12 @@
 """Collects what one person was sent and wrote, from journal records.
 
-In: journal records in order. Out: events (optout_scope.py) and the findings in them. Never: code of the path that records refusals,
-or what that
-path recorded: of this gate's replies only the text counts; of replies at other gates, what those gates replicated.
+Of this gate's replies only the text counts; of replies at other gates, what those gates replicated. Never: code of the path that records
+refusals, or what that path recorded.
 """
-
-from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 
 from proxy.archive.audit import independent_reader
 from proxy.archive.audit.optout_scope import Claim, ClaimsEnded, Findings, Key, Outgoing, SeenReply, digits_of, findings
@@ -20,15 +17,12 @@ from proxy.journal.segment import JournalRecord
 from proxy.model.message import Category
 from proxy.model.number import NotARecipient, masked_repr, recipient_of
 
-READ_AGAIN_S = 60
-"""For so long a reply may be processed again, if the gate died between writing its effect and its text."""
-MESSAGES_MAX = 10_000
-"""Of one person: older ones are forgotten. It is 300 a day for a month."""
+READ_AGAIN_S = 60  # for so long a reply may be processed again, if the gate died between writing its effect and its text
+MESSAGES_MAX = 10_000  # of one person: older ones are forgotten. It is 300 a day for a month
 _PERSON = struct.Struct(">Q")
 _LOST = frozenset((1, 4))
 _UNKNOWN = frozenset((2, 5, 6))
-_LATE_ACCEPTED = 3
-"""Effects of an answer (journal/records/answers.py): refused by the carrier, unknown, known late."""
+_LATE_ACCEPTED = 3  # effects of an answer (journal/records/answers.py): refused by the carrier, unknown, known late
 _REPLIES = frozenset(("reply", "optout", "restore", "review"))
 
 
@@ -45,10 +39,6 @@ class PersonHistory:
         self._doubts: dict[int, tuple[str, float]] = {}  # number of a doubtful reply → its port, its time
         self._standing: dict[int, str] = {}  # row of a standing "no" → its words
         self._sent: OrderedDict[tuple[int, int], Outgoing] = OrderedDict()  # by journal and entry
-
-    def take_all(self, journal: int, records: Iterable[JournalRecord]) -> None:
-        for record in records:
-            self.take(journal, record)
 
     def take(self, journal: int, record: JournalRecord) -> None:
         """A record that is not about this person costs a comparison."""

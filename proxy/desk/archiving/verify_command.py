@@ -194,7 +194,7 @@ def _verify_tables(disks: Sequence[tuple[OsDisk, int | None]], archive: Path, ke
         for disk, node in disks:
             with suppress(ManifestError):  # which is told as what it is
                 journals[identity_of(disk, archive, node)] = disk
-        return verification.verify_all_tables(archive, journals, keys)
+        return verification.verify_tables(archive, journals, keys)
     except OSError as error:
         fail(f"{error.filename or archive}: {error.strerror or error}")
 

@@ -1,7 +1,6 @@
 """Serves one control socket in front of all workers.
 
-In: commands of users on this machine. Out: the commands, with the user, to one worker or all; their lines of answer. Never: a permission
-check (each worker checks the user), a command's logic.
+Commands go, with the user, to one worker or to all. Never: a permission check (each worker checks the user), a command's logic.
 """
 
 from __future__ import annotations
@@ -12,23 +11,12 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from proxy.operations import json_lines
 from proxy.operations.control import SPEAKS_FOR, CommandRefused
-from proxy.operations.json_lines import (
-    LINE_BYTES_MAX,
-    REQUEST_S,
-    ControlSocket,
-    as_line,
-    next_line,
-    peer_of,
-    reachable,
-    read_line,
-    write_line,
-)
 from proxy.server.workers.merged_answers import GONE, is_for_all, is_trial, lines_of, one_answer, tried
 
 Said = Mapping[str, Any]
-ANSWER_BYTES_MAX = 16 * LINE_BYTES_MAX
-"""Of a worker's line: it may list 256 orders with a hundred signatures each."""
+ANSWER_BYTES_MAX = 16 * json_lines.LINE_BYTES_MAX  # of a worker's line: it may list 256 orders with a hundred signatures each
 
 
 class WorkerSocket(NamedTuple):
@@ -48,7 +36,7 @@ class PoolControlServer:
     ) -> None:
         """``workers``: those that take commands now. ``reloaded``: called with the names of the workers that did a reload; has the others
         reload, and returns what is wrong."""
-        self._socket = ControlSocket(path, group, self._serve)
+        self._socket = json_lines.ControlSocket(path, group, self._serve)
         self._workers = workers
         self._reloaded = reloaded
 
@@ -62,7 +50,7 @@ class PoolControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any] | None:
         """Returns the last line, where it has not been passed on."""
         try:
-            request = read_line(await next_line(reader, REQUEST_S))
+            request = json_lines.read_line(await json_lines.next_line(reader, json_lines.REQUEST_S))
         except CommandRefused as refused:
             return {"error": str(refused)}
         if SPEAKS_FOR in request:
@@ -70,8 +58,8 @@ class PoolControlServer:
         workers = self._workers()
         if not workers:
             return {"error": "no worker of this gate can take commands now: try again"}
-        request = {**request, SPEAKS_FOR: list(peer_of(writer))}
-        first, command = as_line(request), str(request.get("command"))
+        request = {**request, SPEAKS_FOR: list(json_lines.peer_of(writer))}
+        first, command = json_lines.as_line(request), str(request.get("command"))
         if is_trial(request):
             return await _run_trial(workers, request, reader)
         if not is_for_all(command):
@@ -83,12 +71,12 @@ class PoolControlServer:
             if late and "ok" in answer:
                 answer = {"ok": {**answer["ok"], "late": late}}
         for line in lines_of(command, lines):
-            await write_line(writer, line)
+            await json_lines.write_line(writer, line)
         return answer
 
 
 async def _connect(worker: WorkerSocket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    with reachable(worker.control) as socket_path:
+    with json_lines.reachable(worker.control) as socket_path:
         return await asyncio.open_unix_connection(socket_path, limit=ANSWER_BYTES_MAX)
 
 
@@ -97,11 +85,11 @@ async def _run_trial(workers: Sequence[WorkerSocket], request: Said, reader: asy
 
     async def ask_all(command: str) -> tuple[Said, list[Said]]:
         nobody = asyncio.StreamReader()
-        answers, lines = await _ask_all(workers, as_line({**request, "command": command, "args": {}}), nobody, None)
+        answers, lines = await _ask_all(workers, json_lines.as_line({**request, "command": command, "args": {}}), nobody, None)
         return one_answer(command, answers), lines_of(command, lines)
 
     before, _ = await ask_all("counters")
-    ((_, answer), *_), _ = await _ask_all(workers[:1], as_line(request), reader, None)
+    ((_, answer), *_), _ = await _ask_all(workers[:1], json_lines.as_line(request), reader, None)
     if "ok" not in answer:
         return answer
     (after, _), (hits, lines) = await ask_all("counters"), await ask_all("rules.hits")
@@ -190,7 +178,7 @@ async def _ask(
             line = await hears.readline()
             if not line.endswith(b"\n"):
                 return {"error": "hung up", GONE: True}
-            answer = read_line(line)
+            answer = json_lines.read_line(line)
             if "ok" in answer or "error" in answer:
                 return answer
             if writer is None:

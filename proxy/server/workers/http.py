@@ -1,12 +1,9 @@
 """Serves HTTP in front of all workers: /metrics, /readyz and forwarding.
 
-In: the pool, the workers' last answers. Out: text and JSON. Never: SMPP, a permission that model/roles.py does not give.
-
-/readyz: the gate is ready while one worker is, for the kernel gives connections only to those that listen; faults of the others are among
-its notes. /healthz answers while the supervisor does. Every other path is answered by a worker.
+/readyz: the gate is ready while one worker is, for the kernel gives connections only to those that listen; faults of the others are among its
+notes. /healthz answers while the supervisor does. Every other path is answered by a worker. Never: a permission that model/roles.py does not
+give.
 """
-
-from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
@@ -25,13 +22,10 @@ from proxy.operations.worker_channel import ChannelClosed
 from proxy.server.workers.merged_metrics import Families, Family, MetricKey, merged, read, text_of
 from proxy.server.workers.pool import PoolWorker, WorkerPool, merge_lines
 
-BODY_BYTES_MAX = 5 << 20
-"""More than any endpoint takes: each has a bound of its own."""
+BODY_BYTES_MAX = 5 << 20  # more than any endpoint takes: each has a bound of its own
 ANSWER_S = 25.0
-FRESH_S = 5.0
-"""How long a scrape waits for a worker's state; then its last known state counts."""
-METHODS: Mapping[str, str] = {"/optouts": "POST"}
-"""Methods of paths that do not take GET."""
+FRESH_S = 5.0  # how long a scrape waits for a worker's state; then its last known state counts
+METHODS: Mapping[str, str] = {"/optouts": "POST"}  # methods of paths that do not take GET
 
 
 class PoolHttpServer:
@@ -39,8 +33,7 @@ class PoolHttpServer:
         self._pool = pool
         self._process = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._process)
-        self.why_not = "workers are being started"
-        """Why the gate is not ready, whatever the workers' states; empty if only these count."""
+        self.why_not = "workers are being started"  # why the gate is not ready; empty if only the workers' states count
 
     def paths(self) -> dict[str, HttpRoute]:
         """Paths that replace those of HttpServer, or are added to them."""
@@ -78,7 +71,6 @@ class PoolHttpServer:
         return Response(await self.metrics(), media_type=CONTENT_TYPE)
 
     async def metrics(self) -> bytes:
-        """The merged metrics of all workers, as of now."""
         members = self._pool.members
         await asyncio.gather(*(self._refresh(member) for member in members if member.up))
         texts = [str(member.state["metrics"]) for member in members if member.up or member.draining]
@@ -95,7 +87,6 @@ class PoolHttpServer:
         return text_of(merged([own, *(read(text) for text in texts), *gone, read(generate_latest(self._process).decode())]))
 
     def own(self) -> Families:
-        """The supervisor's own metrics."""
         members = self._pool.members
         states = {"up": 0, "draining": 0, "down": 0}
         for member in members:

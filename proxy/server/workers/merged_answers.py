@@ -17,10 +17,8 @@ from proxy.desk.today import counters_operations
 
 Said = Mapping[str, Any]
 
-LISTS: Mapping[str, str] = {"binds": "binds", "links": "links", "binds.kick": "kicked"}
-"""Commands whose answers are lists to be joined → the key of the list."""
-GONE = "gone"
-"""Key in the answer noted for a worker that is ending or not there yet. The others' counts are added up without it."""
+LISTS: Mapping[str, str] = {"binds": "binds", "links": "links", "binds.kick": "kicked"}  # commands answered by lists → key
+GONE = "gone"  # key in the answer of a worker that is ending or not there yet: the others' counts are added up
 
 
 def is_for_all(command: str) -> bool:
@@ -153,10 +151,8 @@ ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
 """Commands with counts in their answers → how they are added up."""
 LINES: Mapping[str, Callable[[Sequence[Sequence[Said]]], list[Said]]] = {"providers": _providers, "rules.hits": _hits}
 """Commands that send rows before their last line → how several workers' rows are merged."""
-PROPOSED = ("judged", "stricter", "milder", "errors")
-"""Counts of a rule set that waits."""
-EVERYWHERE = frozenset((*LISTS, *ADDED, "trace", "rules.reload"))
-"""Commands for every worker. All others go to one."""
+PROPOSED = ("judged", "stricter", "milder", "errors")  # counts of a rule set that waits
+EVERYWHERE = frozenset((*LISTS, *ADDED, "trace", "rules.reload"))  # commands for every worker. All others go to one
 
 
 def _together(refused: Sequence[tuple[str, str]]) -> str:

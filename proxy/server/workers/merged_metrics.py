@@ -7,8 +7,6 @@ Counters and histograms are summed, those of ended workers included, so that the
 over several workers: a part of the whole (``sum``), or the same everywhere or the worst somewhere (``max``, ``min``, ``widest``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -21,58 +19,29 @@ from prometheus_client.samples import Sample
 PREFIX = "gate106_"
 
 OVER_WORKERS: Mapping[str, str] = {
-    "binds": "sum",
-    "carrier_links": "sum",
-    "window_in_use": "sum",
-    "window_limit": "sum",
-    "queue_messages": "sum",
-    "queue_limit": "sum",
-    "carrier_tps_limit": "sum",
-    "mailbox_messages": "sum",
-    "mailbox_oldest_seconds": "max",
-    "long_messages_in_use_ratio": "max",  # each worker has bounds of its own
-    "provider_tps_limit": "max",  # a total over all workers, which each knows
-    "suspended": "max",  # orders, cases and lists are the same everywhere
-    "complaint_ppm": "max",
-    "penalties": "max",
-    "doubtful_replies": "max",
-    "doubtful_oldest_seconds": "max",
-    "complaints_overdue": "max",
-    "consent_tasks": "max",
-    "reply_paths": "max",
-    "suppressed_numbers": "max",
-    "provider_binds_limit": "max",
-    "certificate_expiry_timestamp_seconds": "min",
-    "journal_head_info": "max",
-    "rules_waiting": "max",
-    "stops": "max",
-    "penalties_waiting": "max",
-    "shadowed": "max",
-    "store_up": "min",
-    "store_owed": "sum",
-    "store_silence_seconds": "max",
-    "store_heard_records": "sum",
-    "store_untold_records": "sum",
-    "journal_up": "min",
-    "journal_lag_seconds": "max",
-    "optout_audit_lag_seconds": "max",
-    "journal_bytes": "sum",
-    "journal_free_bytes": "min",  # of one disk, as a rule
-    "journal_oldest_timestamp_seconds": "min",
-    "journal_chain_ok": "min",
-    "rules_folder_ok": "min",
-    "rules_agreed": "min",
-    "limit_counts": "sum",
-    "clock_skew_seconds": "widest",
-    "time_seconds": "max",
-    "build_info": "max",
-    "rules_info": "max",
-    "workers": "sum",
-    "process_virtual_memory_bytes": "sum",
-    "process_resident_memory_bytes": "sum",
-    "process_open_fds": "sum",
-    "process_max_fds": "sum",
-    "process_start_time_seconds": "min",
+    name: how
+    for how, names in (
+        (
+            "sum",
+            "binds carrier_links window_in_use window_limit queue_messages queue_limit carrier_tps_limit mailbox_messages limit_counts",
+        ),
+        ("sum", "store_owed store_heard_records store_untold_records journal_bytes workers"),
+        ("sum", "process_virtual_memory_bytes process_resident_memory_bytes process_open_fds process_max_fds"),
+        ("max", "long_messages_in_use_ratio"),  # each worker has bounds of its own
+        ("max", "provider_tps_limit provider_binds_limit"),  # totals over all workers, which each knows
+        # Orders, cases, lists and rules are the same everywhere:
+        (
+            "max",
+            "suspended stops shadowed complaint_ppm complaints_overdue penalties penalties_waiting doubtful_replies consent_tasks",
+        ),
+        ("max", "doubtful_oldest_seconds reply_paths suppressed_numbers build_info rules_info rules_waiting journal_head_info"),
+        ("max", "mailbox_oldest_seconds store_silence_seconds journal_lag_seconds optout_audit_lag_seconds time_seconds"),
+        ("min", "certificate_expiry_timestamp_seconds store_up journal_up journal_chain_ok rules_folder_ok rules_agreed"),
+        ("min", "journal_free_bytes"),  # of one disk, as a rule
+        ("min", "journal_oldest_timestamp_seconds process_start_time_seconds"),
+        ("widest", "clock_skew_seconds"),
+    )
+    for name in names.split()
 }
 """Gauge name without prefix → how it is merged."""
 
@@ -126,7 +95,6 @@ def read(text: str) -> Families:
 
 
 def merged(of_workers: Iterable[Families]) -> Families:
-    """Merges the metrics of all workers."""
     found: Families = {}
     for families in of_workers:
         for name, family in families.items():
@@ -144,7 +112,6 @@ def counted(families: Families) -> Families:
 
 
 def text_of(families: Families) -> bytes:
-    """The metrics in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Merged(families))
     return generate_latest(registry)

@@ -7,8 +7,6 @@ What a worker counted after it was last asked (once a second) is lost when it is
 reads the files when its process begins and may open much later: it gets a reload requested meanwhile before it counts as up.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os
@@ -23,40 +21,19 @@ import structlog
 from proxy.config import WORKER_VARIABLE, Worker
 from proxy.net.listeners import VARIABLE as LISTENERS
 from proxy.operations.worker_channel import VARIABLE, ChannelClosed, Said, SupervisorEnd
+from proxy.runtime.child_process import Backoff
 from proxy.server.workers.merged_metrics import Families, counted, merged, read
 
 log = structlog.get_logger()
 
 ASK_EVERY_S = 1.0
-ANSWER_S = 20.0
-"""Longest time without an answer before a worker is killed and restarted."""
-OPEN_S = 600.0
-"""Time limit for a worker's start: it may have hours of journal to replay."""
+ANSWER_S = 20.0  # longest time without an answer before a worker is killed and restarted
+OPEN_S = 600.0  # time limit for a worker's start: it may have hours of journal to replay
 RELOAD_S = 120.0
-DRAIN_S = 15.0
-"""A worker drains within 8 s and writes a checkpoint; after this time it is killed."""
-NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-"""Environment variables that workers do not get: the service manager talks to the supervisor."""
-FIRST_S, MOST_S = 0.5, 30.0
-"""The first wait and the longest; each is twice the one before."""
-STEADY_S = 60.0
-"""Running time after which a worker's wait is the first one again."""
-
-
-class Backoff:
-    """When to restart a worker that has ended. It never gives up: what ended a worker may be over by the next time."""
-
-    def __init__(self) -> None:
-        self.wait_s = 0.0
-        """The last wait; 0 before the first."""
-
-    def ended(self, ran_s: float) -> float:
-        """A worker ended after ``ran_s``; returns how long to wait before its restart."""
-        if ran_s >= STEADY_S or not self.wait_s:
-            self.wait_s = FIRST_S
-        else:
-            self.wait_s = min(MOST_S, self.wait_s * 2)
-        return self.wait_s
+DRAIN_S = 15.0  # a worker drains within 8 s and writes a checkpoint; after this time it is killed
+NOT_FOR_WORKERS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # the service manager talks to the supervisor
+FIRST_S, MOST_S = 0.5, 30.0  # the first wait and the longest; each is twice the one before
+STEADY_S = 60.0  # running time after which a worker's wait is the first one again
 
 
 class WorkerFailed(Exception):
@@ -81,21 +58,17 @@ class PoolWorker:
         self.worker, self._sockets = worker, sockets
         self._reloads = reloads
         self.pid = 0
-        self.up = False
-        """Whether it is open."""
+        self.up = False  # whether it is open
         self.draining = False
         self.restarts = 0
-        self.code: int | None = None
-        """The exit code of its last process, None while one runs."""
+        self.code: int | None = None  # the exit code of its last process, None while one runs
         self.state: Said = {"why": ["it has not opened yet"], "notes": [], "metrics": ""}
-        self.gone: Families = {}
-        """The counts of its processes that have ended."""
+        self.gone: Families = {}  # the counts of its processes that have ended
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._line: SupervisorEnd | None = None
         self._begun_s = 0.0
-        self._reloads_seen = 0
-        """How many reloads had been requested when it last read the files."""
+        self._reloads_seen = 0  # how many reloads had been requested when it last read the files
 
     def begin(self) -> None:
         """Starts a process. OSError."""
@@ -217,8 +190,7 @@ class WorkerPool:
     ) -> None:
         """``command`` starts a worker; its environment says which one it is. ``changed`` is called when a worker has opened or ended.
         ``sockets``: listeners that all share."""
-        self._reloads = 0
-        """Reloads requested so far."""
+        self._reloads = 0  # reloads requested so far
         self.members = [
             PoolWorker(Worker(number, workers), command, sockets, lambda: self._reloads) for number in range(1, workers + 1)
         ]
@@ -244,7 +216,7 @@ class WorkerPool:
 
     async def _supervise(self, member: PoolWorker) -> None:
         """Watches a worker, and restarts it whenever it ends."""
-        backoff = Backoff()
+        backoff = Backoff(FIRST_S, MOST_S, STEADY_S)
         while True:
             ran_s = await member.watch()
             while True:

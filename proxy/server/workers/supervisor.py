@@ -31,7 +31,7 @@ from proxy.operations.http import HttpServer
 from proxy.operations.http_auth import HttpAuth
 from proxy.runtime import hardening
 from proxy.runtime.systemd import ServiceManager
-from proxy.server.console_process import ConsoleProcess
+from proxy.server.restarted_processes import ConsoleProcess
 from proxy.server.workers.control import PoolControlServer, WorkerSocket
 from proxy.server.workers.http import PoolHttpServer
 from proxy.server.workers.pool import WorkerFailed, WorkerPool
@@ -167,7 +167,6 @@ class Supervisor:
         return ()
 
     def _notify_service_manager(self) -> None:
-        """Reports the status to the service manager."""
         if not self.http_front.why_not:
             self.manager.ready(self._status())
 

@@ -1,10 +1,6 @@
-"""Starts the gate under test with its rules, settings and store.
+"""Starts the gate under test with its rules, settings and store."""
 
-In: BenchOptions, the carrier's port. Out: a gate that is ready, and figures of its start and its end. Never: traffic.
-"""
-
-from __future__ import annotations
-
+import json
 import os
 import resource
 import shutil
@@ -17,23 +13,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from proxy.config.yaml_file import load
 from proxy.model.message import Category
 from proxy.sim import gate_process as gate
 from proxy.sim import measure
 from proxy.sim.bench.options import EMBEDDED, OWN_VALKEY, PASSWORD, PROVIDERS, WINDOW_MAX, BenchFailed, BenchOptions
-from proxy.sim.bench.rules import count_rules, extra_rules, refusing
 from proxy.sim.encoded_submits import DeckPorts
 from proxy.sim.gate_process import CHINA, CarrierSide, GateFailed, GateUnderTest, SimulatedProvider
 from proxy.sim.ports import free_port
+from proxy.sim.synthetic_recipients import BANNED
 
-START_S, STOP_S = 300.0, 120.0
-"""A gate that knows tens of millions of recipients reads them at its start, and its last checkpoint may write all of them."""
+START_S, STOP_S = 300.0, 120.0  # a gate with tens of millions of recipients reads them all, and writes them at its end
 WORKERS_UP = ("gate106_workers", (("state", "up"),))
 VALKEY_S = 10.0
 VALKEY_PROGRAM = "valkey-server"
@@ -41,19 +38,13 @@ VALKEY_PROGRAM = "valkey-server"
 
 @dataclass(slots=True)
 class MeasuredGate:
-    """One gate process, for one round."""
-
     gate: GateUnderTest
     rules: int
     start_s: float
-    store_pid: int | None
-    """The server of its shared store, if it was started for the run."""
-    ready_cpu_s: float = 0.0
-    """CPU time until it was ready."""
-    stop_s: float = 0.0
-    """From SIGTERM to its end; known when it has ended."""
-    life_cpu_s: float = 0.0
-    """CPU time between being ready and its end; known when it has ended."""
+    store_pid: int | None  # the server of its shared store, if it was started for the run
+    ready_cpu_s: float = 0.0  # CPU time until it was ready
+    stop_s: float = 0.0  # from SIGTERM to its end; known when it has ended
+    life_cpu_s: float = 0.0  # CPU time between being ready and its end; known when it has ended
 
     @property
     def metrics(self) -> str:
@@ -91,14 +82,14 @@ def measured_gate(
             _wait_for_workers(process, options.workers)
             start_s = round(time.monotonic() - started, 2)
             measured = MeasuredGate(process, count, start_s, server, measure.cpu_s(process.pid))
-            children_s = _ended_children_cpu_s()
+            children_s = ended_children_cpu_s()
             yield measured
             stopped = time.monotonic()
             code = process.stop(STOP_S)
             measured.stop_s = round(time.monotonic() - stopped, 2)
             if code:
                 raise BenchFailed(f"the gate drained with exit code {code}: {process.last_words()}")
-            measured.life_cpu_s = _ended_children_cpu_s() - children_s - measured.ready_cpu_s
+            measured.life_cpu_s = ended_children_cpu_s() - children_s - measured.ready_cpu_s
         except GateFailed as error:
             raise BenchFailed(str(error)) from error
         finally:
@@ -114,7 +105,7 @@ def _wait_for_workers(process: GateUnderTest, workers: int) -> None:
         time.sleep(0.05)
 
 
-def _ended_children_cpu_s() -> float:
+def ended_children_cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -177,6 +168,47 @@ def _wait_for_answer(server: subprocess.Popen[bytes], port: int) -> None:
             pass
         time.sleep(0.02)
     raise BenchFailed(f"{VALKEY_PROGRAM} did not begin to answer within {VALKEY_S:.0f} s")
+
+
+def count_rules(folder: Path) -> int:
+    files: list[Any] = [load(path).value for path in folder.rglob("*.yaml")]
+    return sum(len(one.get("rules") or ()) for one in files)
+
+
+def extra_rules(count: int) -> str:
+    """A rules file of ``count`` more rules, of the kinds that a carrier gathers over years: stopped signatures, words banned in one province,
+    caps of one advertiser. No rule meets the bench's texts, so only their number costs time."""
+    rules = []
+    for number in range(count):
+        rule: dict[str, Any] = {"id": f"sim-extra-{number:04d}", "say": f"模拟规则 {number}", "then": "reject"}
+        signature, word = f"模拟品牌{number}", f"模拟禁词{number}号"
+        province = ("广东", "山东", "江苏", "河南", "四川")[number % 5]
+        if number % 4 == 0:
+            rule |= {"when": {"category": "marketing", "signature": signature}, "reason": "stopped"}
+        elif number % 4 == 1:
+            rule |= {"when": {"category": "marketing", "province": province, "text": word}, "reason": "keyword"}
+        elif number % 4 == 2:
+            limit = {"count": 2, "per": "7d", "key": ["recipient", "signature"]}
+            rule |= {"when": {"category": "marketing", "signature": signature}, "limit": limit, "reason": "advertiser-cap"}
+        else:
+            rule |= {
+                "when": {"subcategory": "gambling", "province": province, "port": f"10699{number:04d}"},
+                "reason": "port-scope",
+            }
+        rules.append(rule)
+    return json.dumps({"rules": rules}, ensure_ascii=False)
+
+
+def refusing() -> str:
+    """A rules file that bans the province of the refused recipients (proxy/sim/synthetic_recipients.py)."""
+    rule = {
+        "id": "sim-refused",
+        "say": "模拟: 拒绝的部分",
+        "when": {"province": BANNED},
+        "then": "reject",
+        "reason": "region-ban",
+    }
+    return json.dumps({"rules": [rule]}, ensure_ascii=False)
 
 
 def certificate(folder: Path) -> Path:

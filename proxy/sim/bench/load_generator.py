@@ -8,8 +8,6 @@ process under test; of that it knows a port, a process id and the address of /me
     {"name": "gate", "messages": 312455, …}                              its result
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import json
@@ -28,11 +26,9 @@ from proxy.sim.simulated_carrier import Conduct, SimulatedCarrier
 
 GATE_SECONDS = "gate106_gate_seconds"
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
-CURVE = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999)
-"""Quantiles of submit to answer that a plot shows."""
+CURVE = (0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999)  # quantiles for a plot
 RECEIPTS_WINDOW = 500
-DRIVER_FULL, SUBJECT_FREE = 0.9, 0.95
-"""Shares of a core. A load generator busier than the first, before a gate less busy than the second, was the limit."""
+DRIVER_FULL, SUBJECT_FREE = 0.9, 0.95  # of a core. A busier load generator was the limit, if the gate was less busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +49,18 @@ class LoadPlan:
     long: float | None = None
     receipts: bool = False
     ports: int = 1
-    pem: str = ""
-    """Certificate and key of the TLS listener that is bound to; empty: no TLS."""
+    pem: str = ""  # certificate and key of the TLS listener that is bound to; empty: no TLS
 
 
 class RunRequest(NamedTuple):
     """One run: binds, warm-up, the measured time, and the wait for the last answers."""
 
     name: str
-    port: int | None
-    """Where the process under test listens; None: the carrier of this process."""
+    port: int | None  # where the process under test listens; None: the carrier of this process
     pid: int | None
     metrics: str | None = None
     rate: float | None = None
-    store: int | None = None
-    """Process id of a shared store's server."""
+    store: int | None = None  # process id of a shared store's server
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,38 +71,24 @@ class RunFigures:
     seconds: float
     messages: int
     per_s: float
-    cpu_us: float
-    """CPU µs per message of the process under test, all threads and children."""
-    busy: float
-    """Share of one core it used."""
-    driver_cpu_us: float
-    """CPU µs per message of carrier and load generator together."""
+    cpu_us: float  # CPU µs per message of the process under test, all threads and children
+    busy: float  # share of one core it used
+    driver_cpu_us: float  # CPU µs per message of carrier and load generator together
     driver_busy: float
     whole_ms: dict[str, float]
-    own_ms: dict[str, float]
-    """The time within the gate, by its /metrics; empty for other processes."""
+    own_ms: dict[str, float]  # the time within the gate, by its /metrics; empty for other processes
     refused: dict[str, int]
-    forwarded: int
-    """Submits the carrier received."""
-    lost: int
-    """Submits never answered."""
+    forwarded: int  # submits the carrier received
+    lost: int  # submits never answered
     memory_mib: float
-    receipts: int = 0
-    """Receipts the load generator got."""
-    curve_ms: list[tuple[float, float]] = field(default_factory=list)
-    """(share of answers, the milliseconds that they did not exceed), submit to answer."""
-    store_cpu_us: float = 0.0
-    """CPU µs per message of a shared store's server; 0 if it was not started for the run."""
-    others_busy: float = 0.0
-    """Cores that other programs used meanwhile, and those that the host of a virtual machine took away: how wrong a figure may be."""
-    limited_by: str = ""
-    """``driver``: the load generator was at its limit, not the process under test; ``rate``: the load had a fixed rate."""
-    slowest_ms: float = 0.0
-    """The slowest answer; at a fixed rate no pause can be longer."""
-    all_messages: int = 0
-    """Answers since the binds, the warm-up's included."""
-    life_cpu_us: float = 0.0
-    """CPU µs per message of a gate from ready to its end, the last checkpoint included; 0 if unknown."""
+    receipts: int = 0  # receipts the load generator got
+    curve_ms: list[tuple[float, float]] = field(default_factory=list)  # (share of answers, ms not exceeded), submit to answer
+    store_cpu_us: float = 0.0  # CPU µs per message of a shared store's server; 0 if it was not started for the run
+    others_busy: float = 0.0  # cores used by other programs and by a virtual machine's host: how wrong a figure may be
+    limited_by: str = ""  # ``driver``: the load generator's limit, not that of the process under test; ``rate``: a fixed rate
+    slowest_ms: float = 0.0  # the slowest answer; at a fixed rate no pause can be longer
+    all_messages: int = 0  # answers since the binds, the warm-up's included
+    life_cpu_us: float = 0.0  # CPU µs per message of a gate from ready to its end, the last checkpoint included; 0 if unknown
 
 
 class LoadGenerator:
@@ -117,13 +96,11 @@ class LoadGenerator:
         self.plan = plan
         conduct = Conduct(receipts_at_once=plan.receipts, window=RECEIPTS_WINDOW)
         self.carrier = SimulatedCarrier(conduct)
-        self.direct = SimulatedCarrier(conduct) if plan.pem else self.carrier
-        """The carrier of runs without a gate; it has TLS where the gate has."""
+        self.direct = SimulatedCarrier(conduct) if plan.pem else self.carrier  # for runs without a gate, with TLS likewise
         self._tls = ssl.create_default_context(cafile=plan.pem) if plan.pem else None
         self.decks: dict[str, list[Card]] = {}
         self.people: list[bytes] = []
-        self._first = 0
-        """Index of the next run's first recipient: caps of those of the run before are used up."""
+        self._first = 0  # index of the next run's first recipient: caps of those of the run before are used up
 
     async def prepare(self) -> int:
         plan = self.plan

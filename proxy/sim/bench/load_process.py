@@ -1,9 +1,4 @@
-"""Starts the load generator's process and sends it requests.
-
-In: BenchOptions, RunRequests. Out: RunFigures. Never: a figure of its own.
-"""
-
-from __future__ import annotations
+"""Starts the load generator's process and sends it requests."""
 
 import json
 import os
@@ -12,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -53,22 +48,8 @@ def load_process(options: BenchOptions, pem: Path | None = None) -> Iterator[Loa
 
 
 def load_plan(options: BenchOptions, pem: Path | None) -> LoadPlan:
-    return LoadPlan(
-        mix=options.mix,
-        binds=options.binds,
-        window=options.window,
-        seconds=options.seconds,
-        warmup_s=options.warmup_s,
-        rate=options.rate,
-        recipients=options.recipients,
-        providers=PROVIDERS,
-        password=PASSWORD,
-        refused=options.refused,
-        long=options.long,
-        receipts=options.receipts,
-        ports=options.ports,
-        pem=str(pem or ""),
-    )
+    given = {one.name: getattr(options, one.name) for one in fields(LoadPlan) if hasattr(options, one.name)}
+    return LoadPlan(**given, providers=PROVIDERS, password=PASSWORD, pem=str(pem or ""))
 
 
 @contextmanager

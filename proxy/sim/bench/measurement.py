@@ -1,14 +1,8 @@
-"""Measures one gate and reports the figures that sizing needs.
-
-In: BenchOptions. Out: a BenchResult. Never: a figure without the machine, the disk and the command beside it.
-"""
-
-from __future__ import annotations
+"""Measures one gate and reports the figures that sizing needs."""
 
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +12,8 @@ from proxy.sim.bench.gate_process import MeasuredGate, certificate, measured_gat
 from proxy.sim.bench.load_generator import RunFigures, RunRequest
 from proxy.sim.bench.load_process import load_process
 from proxy.sim.bench.options import BenchOptions
-from proxy.sim.gate_process import CHINA
 
-BUSY_ELSEWHERE = 0.1
-"""Cores that other programs used, from which on a figure is marked."""
+BUSY_ELSEWHERE = 0.1  # cores that other programs used, from which on a figure is marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +25,16 @@ class BenchResult:
     sync_ms: dict[str, float]
     options: dict[str, Any]
     rules: int
-    start_s: float
-    """From the gate's start until it was ready."""
+    start_s: float  # from the gate's start until it was ready
     commit: str
-    gate: RunFigures
+    runs: dict[str, RunFigures]  # by name; of ``gate106 bench`` the gate's alone
 
     def as_dict(self) -> dict[str, Any]:
         """As ``python -m tests.bench`` reads it, too."""
-        found = asdict(self)
-        return {"kind": "bench"} | found | {"runs": {"gate": found.pop("gate")}}
+        return {"kind": "bench"} | asdict(self)
 
     def as_text(self) -> str:
-        """A table for people."""
-        run = self.gate
+        run = self.runs["gate"]
         own = f"{run.own_ms['p50']:.2f} ms, {run.own_ms['p99']:.2f} ms" if run.own_ms else "–"
         rows = (
             ("CPU per submit", f"{run.cpu_us:.2f} µs; {run.life_cpu_us:.2f} µs with all checkpoints"),
@@ -63,15 +52,15 @@ class BenchResult:
             "",
             *(f"{name:36}{value}" for name, value in rows),
         ]
-        return "\n".join([*lines, *remarks({"gate": run}), "", self.command])
+        return "\n".join([*lines, *remarks(self.runs), "", self.command])
 
 
 def measure_gate(options: BenchOptions, progress: Callable[[str], None] = lambda text: None) -> BenchResult:
     """Starts the load generator and a gate, measures the gate, ends both. Raises BenchFailed."""
-    facts = measure.machine()
+    facts = gate.conditions()
     with tempfile.TemporaryDirectory(prefix="gate106-bench-") as temporary:
         folder = Path(temporary)
-        median_s, worst_s = measure.sync_s(folder)
+        sync_ms = measure.sync_ms(folder)
         pem = certificate(folder) if options.tls else None
         progress("the load is made")
         with load_process(options, pem) as load:
@@ -80,15 +69,12 @@ def measure_gate(options: BenchOptions, progress: Callable[[str], None] = lambda
                 run = load.run(run_request(measured))
     return BenchResult(
         command=options.command,
-        at=datetime.now(CHINA).isoformat(timespec="seconds"),
-        machine=facts,
-        versions=measure.versions(),
-        sync_ms={"median": round(median_s * 1e3, 3), "worst": round(worst_s * 1e3, 3)},
+        sync_ms=sync_ms,
         options=asdict(options),
         rules=measured.rules,
         start_s=measured.start_s,
-        commit=measure.commit(gate.CODE),
-        gate=replace(run, life_cpu_us=life_cpu_us(measured, run.all_messages)),
+        runs={"gate": replace(run, life_cpu_us=life_cpu_us(measured, run.all_messages))},
+        **facts,
     )
 
 
@@ -119,7 +105,6 @@ def describe_load(options: Mapping[str, Any], rules: int) -> str:
 
 
 def describe_machine(machine: Mapping[str, Any], versions: Mapping[str, str], sync_ms: Mapping[str, float]) -> str:
-    """The machine in one line."""
     clock = f" at {machine['mhz']:,} MHz" if machine.get("mhz") else ""
     virtual = " (a virtual machine)" if machine.get("virtual") else ""
     disk = f"{machine.get('disk') or 'disk'} sync {sync_ms['median']:.3f} ms (worst {sync_ms['worst']:.3f})"

@@ -4,8 +4,6 @@ In: values. Out: the same values, and the command line that measures them again.
 Never: a process, a file.
 """
 
-from __future__ import annotations
-
 import shlex
 from dataclasses import dataclass
 
@@ -15,14 +13,12 @@ from proxy.sim.texts import MIXES
 
 PROVIDERS = {f"p{number}": f"10690{number:03d}" for number in range(1, 5)}
 PASSWORD = "secret"  # noqa: S105  # of simulated providers, on loopback
-BINDS_MAX = 1000
-"""The limit of one provider's binds; the generator and the gate need a descriptor for each."""
+BINDS_MAX = 1000  # the limit of one provider's binds; the generator and the gate need a descriptor for each
 WINDOW_MAX = 10_000
 WORKERS_MAX = 16
 EMBEDDED, OWN_VALKEY = "embedded", "valkey"
 SCHEMES = ("valkey://", "valkeys://", "valkey+cluster://", "valkeys+cluster://")
-REFUSED_MAX = 5_000_000
-"""The numbers that can be drawn of the one province whose recipients are refused."""
+REFUSED_MAX = 5_000_000  # the numbers that can be drawn of the one province whose recipients are refused
 
 
 class BenchFailed(RuntimeError):
@@ -36,32 +32,23 @@ class Unfit(BenchFailed):
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
     mix: str = "standard"
-    seconds: float = 10.0
-    """Measured time, after the warm-up."""
+    seconds: float = 10.0  # measured time, after the warm-up
     binds: int = 8
     window: int = 50
-    rate: float = 0.0
-    """Messages per second; 0 = as fast as answers come."""
-    rules: int = 0
-    """Number of rules, the shipped ones included; 0 = the shipped ones only."""
+    rate: float = 0.0  # messages per second; 0 = as fast as answers come
+    rules: int = 0  # number of rules, the shipped ones included; 0 = the shipped ones only
     recipients: int = 1_000_000
     warmup_s: float = 2.0
-    sealed: bool = False
-    """Whether the gate's journal is sealed."""
-    store: str = EMBEDDED
-    """``embedded``, ``valkey`` (a server that is started for the run and removed) or the URL of a server that runs already."""
+    sealed: bool = False  # whether the gate's journal is sealed
+    store: str = EMBEDDED  # ``embedded``, ``valkey`` (started for the run and removed) or the URL of a server that runs
     workers: int = 1
     refused: float | None = None
     """Percentage of recipients in a province that a rule bans; no other recipient is in a province that the shipped rules ban. None: as the
     mix has it."""
-    long: float | None = None
-    """Percentage of texts of two or three parts; None: as the mix has it."""
-    receipts: bool = False
-    """Each submit asks for a receipt, and the carrier sends it with its answer."""
-    tls: bool = False
-    """Providers bind over TLS."""
-    ports: int = 1
-    """Ports of each provider and category that take turns: each customer, or each text, has an extension of its own."""
+    long: float | None = None  # percentage of texts of two or three parts; None: as the mix has it
+    receipts: bool = False  # each submit asks for a receipt, and the carrier sends it with its answer
+    tls: bool = False  # providers bind over TLS
+    ports: int = 1  # of each provider and category, in turn: each customer, or each text, has an extension of its own
 
     def __post_init__(self) -> None:
         """Raises Unfit."""

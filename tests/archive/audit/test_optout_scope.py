@@ -70,7 +70,8 @@ class Story:
 
     def found(self) -> Findings:
         history = PersonHistory(MING)
-        history.take_all(0, self.records)
+        for record in self.records:
+            history.take(0, record)
         return history.findings()
 
     def meant(self) -> set[str]:

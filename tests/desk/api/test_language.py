@@ -10,7 +10,7 @@ import pytest
 
 from proxy.desk.api.operation_table import OFFERED
 from proxy.i18n.catalog import full_catalog
-from proxy.i18n.negotiate import preferred
+from proxy.i18n.phrases import preferred
 from proxy.operations.declaration import Operation, Program
 from tests.desk.api.conftest import Caller
 

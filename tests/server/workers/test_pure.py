@@ -11,13 +11,14 @@ import pytest
 from proxy import config
 from proxy.config import SettingsError, Worker, worker_of
 from proxy.config.worker import worker_faults
-from proxy.server.workers.pool import FIRST_S, MOST_S, STEADY_S, Backoff
+from proxy.runtime.child_process import Backoff
+from proxy.server.workers.pool import FIRST_S, MOST_S, STEADY_S
 
 EXAMPLE = Path(__file__).parents[2] / "data" / "gate106.example.yaml"
 
 
 def test_waits_double_up_to_a_bound_and_begin_anew_after_a_steady_time():
-    backoff = Backoff()
+    backoff = Backoff(FIRST_S, MOST_S, STEADY_S)
     waits = [backoff.ended(1.0) for _ in range(9)]
     assert waits == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
     assert (waits[0], waits[-1]) == (FIRST_S, MOST_S)

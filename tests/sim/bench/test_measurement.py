@@ -32,7 +32,7 @@ def test_a_measurement_gives_every_figure_and_measuring_tools_can_read_it(tmp_pa
     options = short(tls=True, receipts=True, long=100.0, refused=50.0, sealed=True, rules=100, ports=5)
     found = measure_gate(options, progress.append)
     assert progress == ["the load is made", "the gate"]
-    run = found.gate
+    run = found.runs["gate"]
     assert run.messages > 50
     assert run.lost == 0
     assert run.receipts > 0
@@ -56,8 +56,8 @@ def test_a_measurement_gives_every_figure_and_measuring_tools_can_read_it(tmp_pa
 
 def test_five_hundred_binds_with_one_submit_each_are_measured():
     result = measure_gate(short(binds=500, window=1))
-    assert result.gate.messages > 20
-    assert result.gate.lost == 0
+    assert result.runs["gate"].messages > 20
+    assert result.runs["gate"].lost == 0
 
 
 def test_without_the_server_a_store_of_its_own_cannot_be_had_and_that_is_said(monkeypatch: pytest.MonkeyPatch):

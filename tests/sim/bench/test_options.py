@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from proxy.config.yaml_file import load
 from proxy.sim import synthetic_recipients, texts
+from proxy.sim.bench.gate_process import refusing
 from proxy.sim.bench.options import BenchOptions, Unfit
-from proxy.sim.bench.rules import refusing
 from tests.commands import app
 
 

@@ -1,7 +1,4 @@
-"""Keeps a load generator over several runs, and starts relays without rules.
-
-In: options. Out: LoadProcesses, ports of relays. Never: a figure of its own.
-"""
+"""Starts gates, load generators, relays without rules and other processes."""
 
 from __future__ import annotations
 
@@ -12,9 +9,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from proxy.sim import measure
+from proxy.sim.bench.gate_process import MeasuredGate, measured_gate
 from proxy.sim.bench.load_generator import LoadPlan
 from proxy.sim.bench.load_process import LoadProcess, child_process, load_plan, load_process, read_line
 from proxy.sim.bench.options import BenchOptions
+from tests.bench import filled_store
+from tests.bench.filled_registries import quotas, register
+from tests.bench.options import MeasuringOptions
+
+UNREACHED_TPS = 1_000_000.0  # a rate that is counted and never reached
 
 
 class LoadProcesses:
@@ -45,3 +48,28 @@ def baseline_process(kind: str, carrier: int, pem: Path | None = None) -> Iterat
     command += ["--cert", str(pem)] if pem is not None else []
     with child_process(command, measure.split_cores(os.sched_getaffinity(0))[0]) as process:
         yield int(read_line(process, f"baseline {kind}")["port"]), process.pid
+
+
+@contextmanager
+def prepared_gate(
+    options: MeasuringOptions, folder: Path, carrier: int, pem: Path | None = None, program: tuple[str, ...] | None = None
+) -> Iterator[MeasuredGate]:
+    """As ``measured_gate``, with what ``known`` and ``lived_in`` ask for. Raises BenchFailed."""
+
+    def add_rules(rules: Path) -> None:
+        if options.lived_in:
+            (rules / "sim-quotas.yaml").write_text(quotas(), encoding="utf-8")
+            register(rules)
+
+    def fill_store() -> None:
+        if options.known or options.lived_in:
+            filled_store.fill(
+                folder / "state.db", folder / "journal", options.recipients, options.refused,
+                messages=options.known, lived_in=options.lived_in,
+            )  # fmt: skip
+
+    tps = UNREACHED_TPS if options.lived_in else None
+    with measured_gate(
+        options, folder, carrier, pem, program=program, tps=tps, add_rules=add_rules, fill_store=fill_store
+    ) as measured:
+        yield measured

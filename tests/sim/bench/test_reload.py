@@ -8,8 +8,7 @@ import pytest
 
 from tests.bench.reload import lists, reload_under_load
 
-STALL_MS = 5000.0
-"""test_gently has the narrow bound, in processor time."""
+STALL_MS = 5000.0  # test_gently has the narrow bound, in processor time
 
 
 @pytest.mark.timeout(180)

@@ -36,7 +36,7 @@ def test_it_is_whole_and_can_be_asked_and_goes_on_where_it_was_killed(tmp_path: 
     assert tables[: len(before)] == before
     assert [table.whole_day for table in tables] == [True] * 2 + [False] * 24
     keys = ArchiveKeys(tmp_path / "keys")
-    assert [one.faults for one in verification.verify_tables(tmp_path / "archive", None, "", keys)] == [()]
+    assert [one.faults for one in verification.verify_tables(tmp_path / "archive", {}, keys)] == [()]
     assert sum(file.rows for file in manifest.load(tmp_path / "archive" / "node-0").files()) == pytest.approx(
         SIZE.rows, rel=0.05
     )

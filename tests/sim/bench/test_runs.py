@@ -23,14 +23,12 @@ from tests.bench.options import MeasuringOptions
 from tests.bench.rounds import run
 from tests.needs import needs
 
-pytestmark = pytest.mark.timeout(300)
-"""Where many others are at work, too: each starts several processes."""
+pytestmark = pytest.mark.timeout(300)  # where many others are at work, too: each starts several processes
 SHORT = MeasuringOptions(mix="repeated", seconds=0.5, warmup_s=0.2, binds=4, window=10, recipients=5_000, baselines=False)
 
 
 CAPS = {"0x410", "0x411", "0x412", "0x413", "0x414", "0x415"}
-LOOKED_AT = "0x454"
-"""Of so few recipients each gets much."""
+LOOKED_AT = "0x454"  # of so few recipients each gets much
 
 
 def short(**said: Any) -> MeasuringOptions:

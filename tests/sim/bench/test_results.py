@@ -19,8 +19,8 @@ from tests.bench import backtest, compare, cpu_profile, matrix, plots, result, r
 from tests.bench.options import MeasuringOptions
 from tests.bench.result import RoundsResult
 
-NUMBERS = Path(__file__).parents[1] / "data" / "numbers"
-TOP = Path(__file__).parents[2]
+NUMBERS = Path(__file__).parents[2] / "data" / "numbers"
+TOP = Path(__file__).parents[3]
 
 
 def run_of(name: str = "gate", **said: Any) -> RunFigures:
@@ -57,6 +57,8 @@ def result_of(*rounds: dict[str, RunFigures], **said: Any) -> dict[str, Any]:
         sync_ms={"median": 0.1, "worst": 1.0},
         options={name: getattr(options, name) for name in (one.name for one in fields(options)) if name != "keep"},
         rules=47,
+        start_s=0.0,
+        commit="",
         runs={name: result.median([one[name] for one in rounds]) for name in rounds[0]},
         spread=result.spread_of(rounds),
     )

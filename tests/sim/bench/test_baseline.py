@@ -10,7 +10,10 @@ from tests.bench.options import MeasuringOptions
 @pytest.mark.parametrize(
     "pdu",
     [
-        *texts.submits("10690001", "8613800138000", "【测试】你好" * 20, registered=1),
+        *(
+            pdus.submit_sm("10690001", "8613800138000", part, esm_class=pdus.UDHI, registered=1)
+            for part in texts.parts("【测试】你好" * 20, 0)
+        ),
         pdus.submit_sm("10690001", "8613800138000", b"hello", data_coding=0, schedule="261124120000032+"),
         pdus.pdu(pdus.SUBMIT_SM_RESP, 0, 7, b"0000000012\0"),
     ],

@@ -17,7 +17,7 @@ from tests.bench import rounds
 from tests.bench.__main__ import app
 from tests.bench.options import MeasuringOptions
 
-STANDARD = Path(__file__).parents[1] / "data" / "numbers" / "standard.json"
+STANDARD = Path(__file__).parents[2] / "data" / "numbers" / "standard.json"
 
 
 @pytest.mark.parametrize(
