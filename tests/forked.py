@@ -202,10 +202,12 @@ def _made_beforehand() -> None:
 
     from proxy.policy import Regions
     from proxy.policy.loading.folder import RulesFolder
+    from proxy.policy.text.notices import chinese_patterns
     from tests.commands import app
 
     importlib.import_module("anyio._backends._asyncio")
     Regions.load()
+    chinese_patterns()
     for rules in (
         ROOT / "tests" / "data",
         ROOT / "rules",
