@@ -23,6 +23,7 @@ from tests.examples import examples
 from tests.needs import missing
 
 typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made once
+typer.testing._get_command = typer.main.get_command
 _invoke = typer.testing.CliRunner.invoke
 
 
