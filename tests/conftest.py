@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import re
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.examples import examples
 from tests.needs import missing
 
 typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made once
-typer.testing._get_command = typer.main.get_command
+typer.testing._get_command = typer.main.get_command  # type: ignore[attr-defined] # its own name for the same function
 _invoke = typer.testing.CliRunner.invoke
 
 
@@ -87,6 +88,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _bytecode in config.stash:
         shutil.rmtree(config.stash[_bytecode], ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: the garbage collector does not look through it, neither now nor while tests run."""
+    gc.disable()
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

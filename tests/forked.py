@@ -214,8 +214,9 @@ def _made_beforehand() -> None:
         RulesFolder(rules).lexicon()
     for features in {None, *map(tuple, FEATURES.values())}:
         _read_parameters(whole(features))
+    commands: Any = whole(None)
     with contextlib.suppress(typer.Exit, SystemExit):
-        whole(None).main(["schema"], standalone_mode=False)
+        commands.main(["schema"], standalone_mode=False)
 
 
 def _read_parameters(command: Any) -> None:
