@@ -180,6 +180,13 @@ def run(arguments: list[str], *, cwd: Path, env: Mapping[str, str], timeout: flo
     return subprocess.CompletedProcess(command, code, *said)
 
 
+def shell_command() -> str:
+    """What begins a command of the gate in a shell script."""
+    if not WANTED:
+        return f"{sys.executable} -m proxy"
+    return f"{sys.executable} -I -S {ROOT / 'tests' / 'forked_command.py'} {_requests()}"
+
+
 def begun(
     module: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
