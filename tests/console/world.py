@@ -47,7 +47,7 @@ def token_of(name: str) -> str:
 
 
 _ADDRESSES = itertools.count(1)
-app.PageTemplates = functools.cache(app.PageTemplates)  # type: ignore[attr-defined] # compiled once for all worlds of a process
+app.PageTemplates = functools.cache(app.PageTemplates)  # type: ignore[attr-defined,assignment] # compiled once for all worlds of a process
 app.load = functools.cache(app.load)  # type: ignore[attr-defined]
 
 
