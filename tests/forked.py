@@ -9,7 +9,7 @@ anything but the import done beforehand, and what is made of the code alone: no 
 
 What a copy itself starts of the gate begins as a copy, too: workers, the
 console, queries of its pages. What a process does when it is started by a command line (``python -m proxy``) is seen by all tests that do not
-use this: the demo, the bench, the soak, the upgrade, the composed, the probes of workers.
+use this: the demo, two measurements of the bench, the soak, the upgrade, the composed, the probes of workers.
 """
 
 from __future__ import annotations
@@ -149,8 +149,11 @@ class Forked(subprocess.Popen[bytes]):
 
 _EXECUTE = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
 _POPEN = subprocess.Popen
-COPIED = ("proxy", "proxy.console.fork_server", "proxy.desk.revisions.sandbox_rules")
-"""Programs that the gate itself starts: workers, consoles, queries of pages, hourly tables."""
+COPIED = (
+    "proxy", "proxy.console.fork_server", "proxy.desk.revisions.sandbox_rules",
+    "proxy.sim.bench.load_generator", "tests.bench.baseline", "tests.bench.filled_store", "tests.bench.suppression_lists",
+)  # fmt: skip
+"""Programs that the gate itself starts: workers, consoles, queries of pages, hourly tables; and those of a measurement."""
 
 
 class Popen(Forked):
