@@ -7,9 +7,9 @@ anything but the import done beforehand, and what is made of the code alone: no 
     tests ── command, files ──▶ the one that has imported ── fork ▶ the process
           ◀── its number; how it ended ───────┘
 
-What a copy itself starts of the gate begins as a copy, too: workers, the
-console, queries of its pages. What a process does when it is started by a command line (``python -m proxy``) is seen by all tests that do not
-use this: the demo, two measurements of the bench, the soak, the upgrade, the composed, the probes of workers.
+What a copy itself starts of the gate begins as a copy, too: workers, the console, queries of its pages. What a process does when it is
+started by a command line (``python -m proxy``) is seen by all tests that do not use this: the demo, two measurements of the bench, the soak,
+the upgrade, the composed, the probes of workers.
 """
 
 from __future__ import annotations
