@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,12 @@ import pytest
 import typer.main
 import typer.testing
 
-from tests import json_keys
+from tests import forked, json_keys
 from tests.examples import examples
 from tests.needs import missing
 
 typer.main.get_command = functools.cache(typer.main.get_command)  # the tree of commands, made once
+typer.testing._get_command = typer.main.get_command  # type: ignore[attr-defined] # its own name for the same function
 _invoke = typer.testing.CliRunner.invoke
 
 
@@ -43,20 +46,23 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("gate106")
 
 DEAREST = (
-    "browser/test_stories.py", "cost/test_instructions.py", "browser/test_pages.py", "e2e/test_operating.py", "e2e/test_agreed.py",
-    "e2e/test_backup.py", "e2e/test_meant.py", "console/test_in_chinese.py", "desk/evidence/test_checking.py", "e2e/test_revisions.py",
-    "upgrade/test_upgrade.py", "crash/test_crash.py", "desk/archiving/test_roller.py", "server/workers/test_real.py",
-    "desk/complaints/test_batch_file.py", "sim/bench/test_runs.py", "e2e/test_provider_side.py", "e2e/test_probes.py",
-    "desk/optouts/test_page.py", "native/test_compiled.py", "crash/test_store.py", "e2e/test_operation.py",
+    "browser/test_stories.py", "cost/test_instructions.py", "browser/test_pages.py", "crash/test_crash.py", "e2e/test_meant.py",
+    "e2e/test_agreed.py", "e2e/test_operating.py", "server/workers/test_real.py", "bench/test_runs.py",
+    "native/test_compiled.py", "console/test_in_chinese.py", "e2e/test_revisions.py", "simulation/test_passage.py",
+    "desk/complaints/test_batch_file.py", "upgrade/test_upgrade.py", "sim/bench/test_measurement.py", "e2e/test_backup.py",
+    "desk/evidence/test_checking.py", "desk/archiving/test_roller.py", "e2e/test_provider_side.py",
+    "server/workers/test_probes.py", "state/shared/test_shared_rules.py", "bench/test_reload.py", "soak/test_soak.py",
+    "e2e/test_probes.py", "desk/optouts/test_page.py", "crash/test_store.py", "e2e/test_operation.py",
     "console/test_fork_server.py", "e2e/test_complaints.py", "desk/complaints/test_page.py", "upgrade/test_side_by_side.py",
     "e2e/test_replication.py", "e2e/test_reply_paths.py", "e2e/test_store_lost.py", "journal/test_write_ahead_log.py",
     "crash/test_revising.py", "e2e/test_doubtful.py", "desk/search/test_page.py", "i18n/test_catalog.py",
     "desk/api/test_any_request.py", "crash/test_medium.py", "e2e/test_real_clients.py", "archive/test_segment_index.py",
-    "server/workers/test_shared.py", "crash/test_disk_full.py", "desk/api/test_api.py", "e2e/test_penalties.py", "e2e/test_secrets.py",
-    "crash/test_operating.py", "simulation/test_simulation.py", "archive/test_verification.py", "desk/providers/test_own_page.py",
-    "console/test_sandbox.py", "server/workers/test_totals.py", "server/test_console_process.py", "archive/test_search.py",
-    "e2e/test_bad_providers.py", "sim/test_demo.py", "desk/optouts/test_names_page.py", "desk/backtest/test_command.py",
-    "desk/evidence/test_evidence_pdf.py", "grafana/test_alerts.py", "relay/test_at_once_counted.py", "grafana/test_real_prometheus.py",
+    "server/workers/test_shared.py", "crash/test_disk_full.py", "desk/api/test_api.py", "e2e/test_penalties.py",
+    "e2e/test_secrets.py", "crash/test_operating.py", "simulation/test_simulation.py", "archive/test_verification.py",
+    "desk/providers/test_own_page.py", "console/test_sandbox.py", "server/workers/test_totals.py",
+    "server/test_console_process.py", "archive/test_search.py", "e2e/test_bad_providers.py", "sim/test_demo.py",
+    "desk/optouts/test_names_page.py", "desk/backtest/test_command.py", "desk/evidence/test_evidence_pdf.py",
+    "grafana/test_alerts.py", "relay/test_at_once_counted.py", "grafana/test_real_prometheus.py",
     "desk/optouts/test_doubtful_page.py",
 )  # fmt: skip
 """Files of tests by the time they take, those of more than five seconds: begun first, so that in the end nobody waits for one of them."""
@@ -88,11 +94,28 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(config.stash[_bytecode], ignore_errors=True)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: the garbage collector does not look through it, neither now nor while tests run."""
+    gc.disable()
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that are dear first; else as it was."""
     here = Path(__file__).parent
     places = {here / name: place for place, name in enumerate(DEAREST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+@pytest.fixture
+def copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of the gate and of a measurement begin as copies (forked.py), whoever starts them. What the system counts of children
+    that have ended (all CPU time of a gate's life) is not there then."""
+    monkeypatch.setattr(subprocess, "Popen", forked.Popen)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

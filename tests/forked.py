@@ -4,12 +4,12 @@ the time of a test run.
 In: a command line, a folder, an environment, where it writes. Out: a process of its own, with what of ``subprocess.Popen`` is needed. Never:
 anything but the import done beforehand, and what is made of the code alone: no file of a test read, no thread, no loop. ``GATE106_FORK=0`` starts interpreters after all.
 
-    tests ── command, files ──▶ the one that has imported ── fork ▶ minder ── fork ▶ the process
-          ◀──────────────── its number; how it ended ─────────────┘
+    tests ── command, files ──▶ the one that has imported ── fork ▶ the process
+          ◀── its number; how it ended ───────┘
 
-The minder waits for the process, as whoever starts one must. What a copy itself starts of the gate begins as a copy, too: workers, the
-console, queries of its pages. What a process does when it is started by a command line (``python -m proxy``) is seen by all tests that do not
-use this: the demo, the bench, the soak, the upgrade, the composed, the probes of workers.
+What a copy itself starts of the gate begins as a copy, too: workers, the console, queries of its pages. What a process does when it is
+started by a command line (``python -m proxy``) is seen by all tests that do not use this: the demo, two measurements of the bench, the soak,
+the upgrade, the composed, the probes of workers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
-import functools
 import gc
 import importlib
 import inspect
@@ -38,6 +37,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn
+
+import typer
 
 ROOT = Path(__file__).parents[1]
 REQUEST_BYTES_MAX = 1 << 20
@@ -91,7 +92,7 @@ def _requests() -> str:
 
 class Forked(subprocess.Popen[bytes]):
     """``python -m MODULE …`` as ``subprocess.Popen`` begins it, but for the import; the module has a ``main``, which may change the gate it
-    finds. Its minder's socket tells its number and how it ended, and is readable once it has ended."""
+    finds. Its socket tells its number and how it ended, and is readable once it has ended."""
 
     _told: socket.socket | None = None
 
@@ -148,8 +149,11 @@ class Forked(subprocess.Popen[bytes]):
 
 _EXECUTE = inspect.signature(subprocess.Popen._execute_child)  # type: ignore[attr-defined]
 _POPEN = subprocess.Popen
-COPIED = ("proxy", "proxy.console.fork_server", "proxy.desk.revisions.sandbox_rules")
-"""Programs that the gate itself starts: workers, consoles, queries of pages, hourly tables."""
+COPIED = (
+    "proxy", "proxy.console.fork_server", "proxy.desk.revisions.sandbox_rules",
+    "proxy.sim.bench.load_generator", "tests.bench.baseline", "tests.bench.filled_store", "tests.bench.suppression_lists",
+)  # fmt: skip
+"""Programs that the gate itself starts: workers, consoles, queries of pages, hourly tables; and those of a measurement."""
 
 
 class Popen(Forked):
@@ -179,6 +183,13 @@ def run(arguments: list[str], *, cwd: Path, env: Mapping[str, str], timeout: flo
     return subprocess.CompletedProcess(command, code, *said)
 
 
+def shell_command() -> str:
+    """What begins a command of the gate in a shell script."""
+    if not WANTED:
+        return f"{sys.executable} -m proxy"
+    return f"{sys.executable} -I -S {ROOT / 'tests' / 'forked_command.py'} {_requests()}"
+
+
 def begun(
     module: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
@@ -198,23 +209,32 @@ def _umask() -> int:
 def _made_beforehand() -> None:
     """What each process would make anew from the code alone: the tree of commands, the table of segments, the shipped lexicon (most of the
     CPU time of a start); and what is imported at need."""
-    import typer.main
-
+    from proxy.__main__ import FEATURES, whole
     from proxy.policy.loading.folder import RulesFolder
     from proxy.policy.registries.regions import Regions
-    from tests.commands import app
+    from proxy.policy.text.notices import chinese_patterns
 
     importlib.import_module("anyio._backends._asyncio")
     Regions.load()
+    chinese_patterns()
     for rules in (
         ROOT / "tests" / "data",
         ROOT / "rules",
     ):  # of folders without words of their own, and of copies of the shipped one
         RulesFolder(rules).lexicon()
-    typer.main.get_command = functools.cache(typer.main.get_command)
-    tree = typer.main.get_command(app)
+    for features in {None, *map(tuple, FEATURES.values())}:
+        _read_parameters(whole(features))
+    commands: Any = whole(None)
     with contextlib.suppress(typer.Exit, SystemExit):
-        tree.main(["schema"], standalone_mode=False)
+        commands.main(["schema"], standalone_mode=False)
+
+
+def _read_parameters(command: Any) -> None:
+    """What typer makes of the declaration of each parameter when it is first read."""
+    for parameter in command.params:
+        parameter.get_runtime_param()
+    for below in getattr(command, "commands", {}).values():
+        _read_parameters(below)
 
 
 def _imports() -> None:
@@ -230,49 +250,56 @@ def _imports() -> None:
     assert threading.active_count() == 1, "a copy has but the thread that copies"
 
 
-def _awaited(alive: socket.socket, door: socket.socket) -> tuple[dict[str, Any], list[int], int]:
-    """Returns in a copy only: what it is to be, its files, where to tell of it."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for minders
+def _awaited(alive: socket.socket, door: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Returns in a copy only: what it is to be, and its files. Waits for the copies, as whoever starts a process must."""
+    ends = select.poll()
+    for heard in (alive, door):
+        ends.register(heard, select.POLLIN)
+    copies: dict[int, tuple[int, socket.socket]] = {}  # file of its end → its number, where to tell how it ended
     while True:
-        if alive in select.select([alive, door], [], [])[0]:
-            os._exit(0)
-        told, _ = door.accept()
-        with told:
-            data, files, _, _ = socket.recv_fds(told, REQUEST_BYTES_MAX, FILES_MAX)
-            if data and os.fork() == 0:
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                alive.close()
-                door.close()
-                return json.loads(data), files, told.detach()
-        for file in files:
-            os.close(file)
+        for file, _ in ends.poll():
+            if file == alive.fileno():
+                os._exit(0)
+            if file == door.fileno():
+                told, _ = door.accept()
+                data, files, _, _ = socket.recv_fds(told, REQUEST_BYTES_MAX, FILES_MAX)
+                process = os.fork() if data else -1
+                if not process:
+                    for closed in (told, *(waiting for _, waiting in copies.values())):
+                        closed.close()
+                    for end in copies:
+                        os.close(end)
+                    return json.loads(data), files
+                for passed in files:
+                    os.close(passed)
+                if not data:
+                    told.close()
+                    continue
+                _tell(told, process)
+                end = os.pidfd_open(process)
+                ends.register(end, select.POLLIN)
+                copies[end] = process, told
+            else:
+                process, told = copies.pop(file)
+                ends.unregister(file)
+                os.close(file)
+                _tell(told, os.waitpid(process, 0)[1])
+                told.close()
 
 
-def _minded(told: int, files: Sequence[int]) -> None:
-    """Returns in the process; the minder tells its number, waits, and tells how it ended."""
-    process = os.fork()
-    if not process:
-        os.close(told)
-        return
-    with contextlib.suppress(OSError):
-        os.write(told, _NUMBER.pack(process))
-    for file in files:
-        os.close(file)
-    _, status = os.waitpid(process, 0)
+def _tell(told: socket.socket, number: int) -> None:
     with contextlib.suppress(OSError):  # nobody wants to know any more
-        os.write(told, _NUMBER.pack(status))
-    os._exit(0)
+        told.send(_NUMBER.pack(number))
 
 
-def _placed(files: Sequence[int], told: int, places: Sequence[int]) -> int:
-    """Moves the files to their numbers; returns where ``told`` is now."""
-    high = [fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, FILES_ABOVE) for file in (*files, told)]
-    for file in (*files, told):
+def _placed(files: Sequence[int], places: Sequence[int]) -> None:
+    """Moves the files to their numbers."""
+    high = [fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, FILES_ABOVE) for file in files]
+    for file in files:
         os.close(file)
     for file, place in zip(high, places, strict=False):
         os.dup2(file, place)
         os.close(file)
-    return high[-1]
 
 
 def main() -> None:
@@ -280,9 +307,8 @@ def main() -> None:
     _imports()
     _path = sys.argv[3]
     with socket.socket(fileno=int(sys.argv[1])) as alive, socket.socket(fileno=int(sys.argv[2])) as door:
-        asked, files, told = _awaited(alive, door)
-    places = (0, 1, 2, *asked["passed"])
-    _minded(_placed(files, told, places), places)
+        asked, files = _awaited(alive, door)
+    _placed(files, (0, 1, 2, *asked["passed"]))
     os.chdir(asked["cwd"])
     os.umask(asked["umask"])
     os.environ.clear()
@@ -292,7 +318,7 @@ def main() -> None:
     program = importlib.import_module("proxy.__main__" if name == "proxy" else name)
     sys.modules["__main__"] = program  # which names the program in its usage
     sys.argv = [str(program.__file__), *arguments]
-    os.getppid = lambda: int(asked["parent"])  # not its minder: a worker obeys the supervisor that started it
+    os.getppid = lambda: int(asked["parent"])  # not the one that copies: a worker obeys the supervisor that started it
     subprocess.Popen = Popen  # type: ignore[misc,assignment]
     _end(_lived(program))
 

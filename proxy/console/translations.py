@@ -30,7 +30,7 @@ Words = Mapping[str, Mapping[str, str]]
 
 def load(path: Path) -> Words:
     """{} where a page has no file of its own."""
-    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader) if path.is_file() else {}
     assert isinstance(found, dict), path
     return found
 

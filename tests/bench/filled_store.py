@@ -110,9 +110,13 @@ def _record(now: int) -> bytes:
     return data
 
 
-if __name__ == "__main__":
+def main() -> None:
     given = json.loads(sys.argv[1])
     write(
         Path(given["state"]), Path(given["journal"]), synthetic_recipients.distinct_numbers(given["people"], refused=given["refused"]),
         messages=given["messages"], lived_in=given["lived_in"],
     )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -194,6 +194,10 @@ def _look(store: SqliteStore, numbers: list[int]) -> float:
     return (time.process_time() - began - empty) / len(numbers) * 1e6
 
 
-if __name__ == "__main__":
+def main() -> None:
     asked = json.loads(sys.argv[1])
     print(json.dumps(fill(Path(asked["state"]), Path(asked["journal"]), asked["numbers"])))
+
+
+if __name__ == "__main__":
+    main()

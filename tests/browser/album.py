@@ -1,7 +1,7 @@
 """Album: the pictures that README and guide show of the console, taken by the stories of the desk as they pass by.
 
-In: a visitor before a page. Out: NAME.png, small, in a folder of the test; in .github/guide/pictures where GATE106_PICTURES is set (make
-console-pictures). Never: a page put together for its picture; a name that the tests have not made up.
+In: a visitor before a page. Out: NAME.png, small, in .github/guide/pictures where GATE106_PICTURES is set (make console-pictures), else only
+its size, compared. Never: a page put together for its picture; a name that the tests have not made up.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ def size_of(path: Path) -> tuple[int, int]:
 class Album:
     """Of one story."""
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        self._folder = FOLDER if os.environ.get(WRITES) else folder
+    def __init__(self, names: Sequence[str]) -> None:
         self.left = set(names)
         """Still to be taken."""
 
@@ -49,6 +48,6 @@ class Album:
         self.left.discard(name)
         here.page.evaluate("document.activeElement?.blur(); window.scrollTo(0, 0)")
         picture = Image.open(io.BytesIO(here.page.screenshot(animations="disabled"))).convert("RGB")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(self._folder / f"{name}.png", optimize=True)
+        if os.environ.get(WRITES):
+            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(FOLDER / f"{name}.png", optimize=True)
         assert size_of(FOLDER / f"{name}.png") == picture.size, f"{name}: make console-pictures"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -38,10 +37,10 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def album(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Album]:
+def album(request: pytest.FixtureRequest) -> Iterator[Album]:
     """What a story that is marked ``takes("today-zh", …)`` sees, kept; all of it, or the story fails."""
     mark = request.node.get_closest_marker("takes")
-    found = Album(tmp_path / "pictures", mark.args if mark is not None else ())
+    found = Album(mark.args if mark is not None else ())
     yield found
     assert not found.left, "not taken"
 
@@ -56,7 +55,7 @@ def visit(street: Street, chromium: Browser) -> Iterator[Callable[..., Visitor]]
         contexts.append(context)
         visitor = Visitor(context, street.address).speak(language)
         visitors.append(visitor)
-        return visitor.log_in(name) if name else visitor
+        return visitor.enter(name) if name else visitor
 
     yield come
     faults = [fault for visitor in visitors for fault in visitor.faults]

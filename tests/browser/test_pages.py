@@ -61,8 +61,8 @@ def kind(path: str) -> str:
 
 @pytest.mark.parametrize("name", [*PEOPLE, "jia"])
 def test_a_role_sees_its_own_pages_and_is_told_no_at_others(name: str, visit: Come) -> None:
-    here = visit(name)
-    own = here.settled().menu()
+    here = visit(name).open("/")
+    own = here.menu()
     assert set(own) <= EVERYTHING
     for path in sorted(EVERYTHING - {"/"}):
         if path in own:
@@ -73,7 +73,7 @@ def test_a_role_sees_its_own_pages_and_is_told_no_at_others(name: str, visit: Co
 
 
 def test_the_language_is_chosen_once_and_stays(visit: Come) -> None:
-    here = visit("chen").settled()
+    here = visit("chen").open("/")
     assert CHINESE.search(here.heading())
     here.follow(here.page.get_by_text("English").click)
     assert not CHINESE.search(here.heading())

@@ -5,6 +5,7 @@ In: a folder. Out: browsers that are logged in. Never: a simulated gate.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from proxy.config import console_locations
+from proxy.console import app
 from proxy.console.app import App
 from proxy.console.gate_client import GateClient
 from proxy.console.metric_sampling import Sampling
@@ -45,6 +47,8 @@ def token_of(name: str) -> str:
 
 
 _ADDRESSES = itertools.count(1)
+app.PageTemplates = functools.cache(app.PageTemplates)  # type: ignore[attr-defined,assignment] # compiled once for all worlds of a process
+app.load = functools.cache(app.load)  # type: ignore[attr-defined]
 
 
 class World:

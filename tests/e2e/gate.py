@@ -23,6 +23,7 @@ from tests.e2e.sockets import free_port
 from tests.e2e.waiting import until
 
 ROOT = Path(__file__).parents[2]
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 START_S, STOP_S = 60.0, 30.0
 BEIJING, SHANGHAI = "1380010{:04d}", "1380021{:04d}"
 """Recipients whose number says the province; the test fills in the rest."""
@@ -172,9 +173,8 @@ class Gate:
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of an answer over HTTP."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(f"http://127.0.0.1:{self._http}{path}", timeout=5) as answer:
+            with OPENER.open(f"http://127.0.0.1:{self._http}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.journal.write_ahead_log import Journal, OsDisk
 from proxy.state import open_store
+from tests import forked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import ROOT, Gate, provider, run
 from tests.e2e.raw import Raw
@@ -46,7 +46,7 @@ def shell(text: str, folder: Path, backup: Path) -> str:
     tools = folder / "tools"
     tools.mkdir(exist_ok=True)
     for name, line in (
-        ("gate106", f'exec {sys.executable} -m proxy "$@"'),
+        ("gate106", f'exec {forked.shell_command()} "$@"'),
         ("systemctl", "exit 0"),  # the test stops and starts the gate itself
         ("chown", "exit 0"),
     ):

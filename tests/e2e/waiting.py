@@ -15,18 +15,22 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 WITHIN_S = 30.0
 """Far more than anything here takes, on a machine that is busy with something else."""
+LOOKS_EVERY_S = 0.002, 0.05
+"""Soon at first, then a tenth of the time waited so far: looking takes CPU time from what is awaited."""
 
 
 def until(look: Callable[[], Answer | None], what: object, within_s: float = WITHIN_S) -> Answer:
     """The first true value of ``look``; AssertionError with ``what`` (called, if it can be) when none came in time."""
-    deadline = time.monotonic() + within_s
+    begun = time.monotonic()
+    soonest, latest = LOOKS_EVERY_S
     while True:
         found = look()
         if found:
             return found
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > within_s:
             raise AssertionError(f"not within {within_s} s: {what() if callable(what) else what}")
-        time.sleep(0.005)
+        time.sleep(min(max(waited / 10, soonest), latest))
 
 
 def ended(pid: int, within_s: float = WITHIN_S) -> None:

@@ -201,5 +201,9 @@ async def _serve(plan: LoadPlan) -> None:
             print(json.dumps({"name": request.name, "problem": f"{type(error).__name__}: {error}"}), flush=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
     uvloop.run(_serve(LoadPlan(**json.loads(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

@@ -33,10 +33,11 @@ def statuses(clients: list[Raw]) -> set[int]:
 def test_a_reply_to_any_worker_proves_the_path_and_without_one_all_refuse_the_port(
     pool: Crewed, carrier: Carrier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forked, "WANTED", False)  # all begin by a command line, as they do at an operator's
     pool.write_rules(RULES)
     register(pool)
-    pool.start()
+    with monkeypatch.context() as by_a_command_line:  # the gate and its workers begin as they do at an operator's
+        by_a_command_line.setattr(forked, "WANTED", False)
+        pool.start()
     clients = spread(pool)
     for _ in range(4):  # replies come to the workers' links in turn
         Phone(carrier)

@@ -54,6 +54,7 @@ def test_a_measurement_gives_every_figure_and_measuring_tools_can_read_it(tmp_pa
     assert result.from_dict(compare.read(kept)).runs["gate"].cpu_us == run.cpu_us
 
 
+@pytest.mark.usefixtures("copies")
 def test_five_hundred_binds_with_one_submit_each_are_measured():
     result = measure_gate(short(binds=500, window=1))
     assert result.runs["gate"].messages > 20

@@ -60,6 +60,7 @@ def test_all_options_at_once_are_measured_and_each_does_what_it_says(tmp_path: P
     store.close()
 
 
+@pytest.mark.usefixtures("copies")
 def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(tmp_path: Path) -> None:
     result = run(short(lived_in=True, refused=0.0, keep=tmp_path))
     gate = result.runs["gate"]
@@ -85,6 +86,7 @@ def test_a_gate_after_years_has_lists_rates_and_people_who_refused_others(tmp_pa
 
 
 @needs("valkey")
+@pytest.mark.usefixtures("copies")
 def test_a_store_of_its_own_that_two_workers_share_is_measured_with_its_server_and_gone_afterwards(tmp_path: Path) -> None:
     result = run(short(store="valkey", workers=2, keep=tmp_path))
     gate = result.runs["gate"]
@@ -119,6 +121,7 @@ def test_a_store_that_cannot_be_filled_says_why(tmp_path: Path) -> None:
         filled_store.fill(tmp_path / "state.db", tmp_path / "journal", 10)
 
 
+@pytest.mark.usefixtures("copies")
 def test_numbers_on_lists_are_counted_found_again_and_more_come_in_beside_traffic() -> None:
     told = suppression_lists.measured(2_000, 2.0, added=2_000)
     assert told["numbers"] == 2_000
@@ -144,6 +147,7 @@ def test_as_many_numbers_are_listed_as_were_asked_for_and_those_that_are_looked_
     store.close()
 
 
+@pytest.mark.usefixtures("copies")
 def test_where_the_microseconds_go_adds_up_to_what_the_gate_used() -> None:
     told = cpu_profile.measured_steps(short())
     assert told["messages"] > 50
@@ -153,6 +157,7 @@ def test_where_the_microseconds_go_adds_up_to_what_the_gate_used() -> None:
     assert "samples" in "\n".join(cpu_profile.as_text(told))
 
 
+@pytest.mark.usefixtures("copies")
 def test_a_part_of_the_matrix_gives_the_figures_its_rows_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matrix, "TURNS", 1)
     parts = {name: matrix.PARTS[name] for name in ("nobody refused, everybody, and receipts",)}
