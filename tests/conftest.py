@@ -47,11 +47,11 @@ hypothesis.settings.load_profile("gate106")
 
 DEAREST = (
     "browser/test_stories.py", "cost/test_instructions.py", "browser/test_pages.py", "crash/test_crash.py", "e2e/test_meant.py",
-    "e2e/test_agreed.py", "e2e/test_operating.py", "server/workers/test_real.py", "bench/test_runs.py",
+    "e2e/test_agreed.py", "e2e/test_operating.py", "server/workers/test_real.py", "sim/bench/test_runs.py",
     "native/test_compiled.py", "console/test_in_chinese.py", "e2e/test_revisions.py", "simulation/test_passage.py",
     "desk/complaints/test_batch_file.py", "upgrade/test_upgrade.py", "sim/bench/test_measurement.py", "e2e/test_backup.py",
     "desk/evidence/test_checking.py", "desk/archiving/test_roller.py", "e2e/test_provider_side.py",
-    "server/workers/test_probes.py", "state/shared/test_shared_rules.py", "bench/test_reload.py", "soak/test_soak.py",
+    "server/workers/test_probes.py", "state/shared/test_shared_rules.py", "sim/bench/test_reload.py", "soak/test_soak.py",
     "e2e/test_probes.py", "desk/optouts/test_page.py", "crash/test_store.py", "e2e/test_operation.py",
     "console/test_fork_server.py", "e2e/test_complaints.py", "desk/complaints/test_page.py", "upgrade/test_side_by_side.py",
     "e2e/test_replication.py", "e2e/test_reply_paths.py", "e2e/test_store_lost.py", "journal/test_write_ahead_log.py",

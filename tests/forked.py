@@ -212,11 +212,11 @@ def _made_beforehand() -> None:
     from proxy.__main__ import FEATURES, whole
     from proxy.policy.loading.folder import RulesFolder
     from proxy.policy.registries.regions import Regions
-    from proxy.policy.text.notices import chinese_patterns
+    from proxy.policy.text.lazy_regex import compile_all
 
     importlib.import_module("anyio._backends._asyncio")
     Regions.load()
-    chinese_patterns()
+    compile_all()
     for rules in (
         ROOT / "tests" / "data",
         ROOT / "rules",
