@@ -41,34 +41,25 @@ class ExtensionFinder:
         return spec_from_file_location(name, file, loader=ExtensionFileLoader(name, file))
 
 
-class ExtensionsMissing(Exception):
-    """The Python texts run; the text says why, and how to get compiled modules."""
-
-
-def built_modules() -> frozenset[str]:
-    """The names of the compiled modules. ExtensionsMissing unless all were built from the texts that lie here."""
+def built_modules() -> tuple[frozenset[str], str]:
+    """The names of the compiled modules, if all were built from the texts that lie here; else none, why, and what to do."""
+    nothing = frozenset[str]()
     if os.environ.get("GATE106_PURE"):
-        raise ExtensionsMissing("GATE106_PURE is set: start without it")
+        return nothing, "GATE106_PURE is set: start without it"
     try:
         manifest = json.loads((BUILT_FOLDER / "manifest.json").read_bytes())
         texts = b"".join((ROOT / text).read_bytes() for text in manifest["texts"])
         digest, modules = manifest["digest"], frozenset(manifest["modules"])
     except (OSError, ValueError, KeyError):
-        raise ExtensionsMissing(
-            "nothing was compiled at installation: install a C compiler (gcc, libc6-dev), then gate106 again"
-        ) from None
+        return nothing, "nothing was compiled at installation: install a C compiler (gcc, libc6-dev), then gate106 again"
     if blake2b(texts, digest_size=16).hexdigest() != digest:
-        raise ExtensionsMissing("the source changed after it was compiled: install gate106 again (in a checkout: make install)")
-    return modules
+        return nothing, "the source changed after it was compiled: install gate106 again (in a checkout: make install)"
+    return modules, ""
 
 
 def install() -> str:
     """Takes the compiled modules into use, once, before the first import of one; returns why not, empty if they are in use."""
-    why, modules = "", frozenset[str]()
-    try:
-        modules = built_modules()
-    except ExtensionsMissing as error:
-        why = str(error)
+    modules, why = built_modules()
     if modules:
         sys.meta_path.insert(0, ExtensionFinder(modules))
     elif find_spec("cython") is None:

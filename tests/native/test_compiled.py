@@ -32,7 +32,7 @@ from proxy.model.number import NotARecipient
 from proxy.model.reasons import RULE_REASONS
 from proxy.model.recipient import ENTRY, OptOut
 from proxy.native import loader
-from proxy.native.loader import BUILT_FOLDER, PURE, ExtensionsMissing
+from proxy.native.loader import BUILT_FOLDER, PURE
 from proxy.net import lane as _lane  # noqa: F401 # likewise
 from proxy.policy.text import contacts as _contacts  # noqa: F401 # likewise
 from proxy.policy.text import folding as _text  # noqa: F401 # likewise
@@ -748,6 +748,12 @@ def test_without_compiled_functions_their_tests_pass(files: list[str]) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
 
+def assert_none(why: str) -> None:
+    modules, said = loader.built_modules()
+    assert not modules
+    assert why in said
+
+
 @needs("gcc")
 def test_modules_compiled_from_other_texts_are_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GATE106_PURE", raising=False)
@@ -757,24 +763,20 @@ def test_modules_compiled_from_other_texts_are_not_used(monkeypatch: pytest.Monk
         copied.parent.mkdir(parents=True, exist_ok=True)
         copied.write_bytes((loader.ROOT / text).read_bytes())
     monkeypatch.setattr(loader, "ROOT", tmp_path)
-    assert loader.built_modules()
+    assert loader.built_modules()[0]
     copied.write_bytes(copied.read_bytes() + b"\n")
-    with pytest.raises(ExtensionsMissing, match="the source changed"):
-        loader.built_modules()
+    assert_none("the source changed")
 
 
 @needs("gcc")
 def test_a_build_that_was_broken_off_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GATE106_PURE", raising=False)
     monkeypatch.setattr(loader, "BUILT_FOLDER", tmp_path)
-    with pytest.raises(ExtensionsMissing, match="nothing was compiled"):
-        loader.built_modules()
+    assert_none("nothing was compiled")
     (tmp_path / "manifest.json").write_text('{"texts": []')
-    with pytest.raises(ExtensionsMissing, match="nothing was compiled"):
-        loader.built_modules()
+    assert_none("nothing was compiled")
 
 
 def test_whoever_wants_none_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATE106_PURE", "1")
-    with pytest.raises(ExtensionsMissing, match="GATE106_PURE"):
-        loader.built_modules()
+    assert_none("GATE106_PURE")

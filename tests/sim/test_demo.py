@@ -255,6 +255,7 @@ def test_a_reason_that_did_not_occur_is_a_failure_too(run):
 
 def test_an_interruption_ends_it_with_130_and_leaves_no_process_and_no_folder(another):
     process, folder = another
+    assert b"gate106 " in process.stdout.readline()
     assert b"console: http://127.0.0.1:" in process.stdout.readline()
     assert b"traffic" in process.stdout.readline()
     born = measure.descendants(process.pid)
