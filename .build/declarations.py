@@ -49,6 +49,27 @@ def _exported_natively(path: Path) -> set[str]:
     return {line.split("(")[0].split(":")[0].split()[-1].lstrip("*") for line in lines}
 
 
+def simplified(text: str) -> str:
+    """The text of a module in which functions with C declarations say ``list`` for ``list[int]``: the compiler wants both to match."""
+    functions = [
+        one for one in ast.walk(ast.parse(text)) if isinstance(one, ast.FunctionDef) and _marks(one) & {"cfunc", "ccall"}
+    ]
+    annotations = [one.annotation for function in functions for one in function.args.args] + [one.returns for one in functions]
+    parts = [
+        part
+        for one in annotations
+        if one is not None
+        for part in ((one.left, one.right) if isinstance(one, ast.BinOp) else (one,))
+    ]
+    lines = [line.encode() for line in text.splitlines()]
+    for part in sorted(parts, key=lambda part: (part.lineno, part.col_offset), reverse=True):
+        name = ast.unparse(part.value) if isinstance(part, ast.Subscript) else ast.unparse(part)
+        if isinstance(part, ast.Subscript) or name == "int":
+            line, plain = lines[part.lineno - 1], name if PYTHON_TYPES.get(name) == name else "object"
+            lines[part.lineno - 1] = line[: part.col_offset] + plain.encode() + line[part.end_col_offset :]
+    return b"\n".join(lines).decode() + "\n"
+
+
 class _Module:
     def __init__(self, path: Path) -> None:
         body = ast.parse(path.read_text(encoding="utf-8")).body

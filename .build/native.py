@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,12 +29,15 @@ from typing import Any, NamedTuple
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 sys.path.insert(0, str(Path(__file__).parent))
-from declarations import declarations, is_compiled  # beside this file
+from declarations import declarations, is_compiled, simplified  # beside this file
 
 BUILT = "proxy/native/built"
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 DIRECTIVES = {"language_level": 3, "binding": True, "nonecheck": True, "auto_pickle": False}
 FLAGS = os.environ.get("GATE106_CFLAGS", "-O3 -g0").split()
+
+
+_USES_DECLARATIONS = re.compile(rb"^from proxy\S* cimport", re.MULTILINE).search
 
 
 class CompileHook(BuildHookInterface):  # type: ignore[type-arg,misc] # hatchling has no stubs for it
@@ -124,7 +128,10 @@ def _staged(root: Path, stage: Path) -> list[Unit]:
     for path in (*sources, *natives, *sorted((root / "proxy/native").rglob("*.px[id]"))):
         target = stage / path.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+        if path.suffix == ".py":
+            target.write_text(simplified(path.read_text(encoding="utf-8")), encoding="utf-8")
+        else:
+            shutil.copyfile(path, target)
     for folder in {parent for path in stage.rglob("*") for parent in path.relative_to(stage).parents if str(parent) != "."}:
         (stage / folder / "__init__.py").touch()
     for path, text in declarations(root, sources).items():
@@ -135,7 +142,10 @@ def _staged(root: Path, stage: Path) -> list[Unit]:
     units = []
     for path in (*sources, *natives):
         source = path.relative_to(root)
-        read = path.read_bytes() + shared + (included if path.suffix == ".pyx" else b"")
+        read = path.read_bytes()
+        read += (included if path.suffix == ".pyx" else b"") + (
+            shared if path.suffix == ".py" or _USES_DECLARATIONS(read) else b""
+        )
         name = ".".join(source.with_suffix("").parts)
         units.append(Unit(name, source, blake2b(read, digest_size=16).hexdigest()))
     return units

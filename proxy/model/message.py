@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import InitVar, dataclass, field
 from typing import Any, NamedTuple, Protocol
+
+import cython
 
 from proxy.model.reasons import IN_REVIEW, Reason
 
@@ -125,9 +126,11 @@ class Content:
         self.reading: Any = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@cython.final
+@cython.no_gc
+@cython.cclass
 class Sender:
-    """The provider, account and port that send: made once per (account, source) and reused (compared by identity)."""
+    """The provider, account and port that send: made once per (account, source), reused, never changed (compared by identity)."""
 
     provider: str
     account: str
@@ -135,63 +138,105 @@ class Sender:
     """The source address as the provider spelt it (digits, or letters for an alphanumeric sender)."""
     prefix: str
     """The longest registered prefix of ``port``; empty if no provider owns the port."""
-    category: Category | None = None
+    category: Category | None
     """The provider's default category from the settings, if any."""
-    since: float | None = None
+    since: Any
     """When this provider was taken on (seconds since 1970), if the settings say so."""
-    provider_hash: int = 0
-    port_hash: int = 0
-    written: bytes = field(default=b"", init=False)
+    provider_hash: cython.uint
+    port_hash: cython.uint
+    written: bytes
     """A cache of the journal: provider, account and port as it writes them."""
 
-    @classmethod
+    def __init__(
+        self,
+        provider: str,
+        account: str,
+        port: str,
+        prefix: str,
+        category: Category | None = None,
+        since: float | None = None,
+        provider_hash: int = 0,
+        port_hash: int = 0,
+    ) -> None:
+        self.provider, self.account, self.port, self.prefix = provider, account, port, prefix
+        self.category, self.since = category, since
+        self.provider_hash, self.port_hash = provider_hash, port_hash
+        self.written = b""
+
+    @staticmethod
     def of(
-        cls, provider: str, account: str, port: str, prefix: str, category: Category | None = None, since: float | None = None
+        provider: str, account: str, port: str, prefix: str, category: Category | None = None, since: float | None = None
     ) -> Sender:
-        return cls(provider, account, port, prefix, category, since, hash32(provider), hash32(port))
+        return Sender(provider, account, port, prefix, category, since, hash32(provider), hash32(port))
 
 
+@cython.final
+@cython.no_gc
+@cython.freelist(1024)
+@cython.cclass
 class Message:
     """One submit, independent of the protocol."""
 
-    __slots__ = ("sender", "recipient", "content")
+    sender: Sender
+    recipient: cython.longlong
+    content: Content
 
-    def __init__(self, sender: Sender, recipient: int, content: Content) -> None:
+    def __init__(self, sender: Sender, recipient: cython.longlong, content: Content) -> None:
         self.sender = sender
         self.recipient = recipient  # see number.py: the 11 national digits as an integer
         self.content = content
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@cython.final
+@cython.no_gc
+@cython.cclass
 class Facts:
-    """Everything that rules can read of a message except the recipient, the province and the template."""
+    """Everything that rules can read of a message except the recipient, the province and the template. It never changes."""
 
     sender: Sender
     """The sender, or another sender of the same provider that the rules of this revision cannot distinguish."""
     declared: Category
     classified: Category
     category: Category  # effective: the stricter of the two
-    subcategory: str = ""
-    signature: str = ""
-    signature_hash: int = 0
-    keyword: str = ""
+    subcategory: str
+    signature: str
+    signature_hash: cython.ulonglong
+    keyword: str
     """The opt-out keyword this text declares (拒收请回复R → R); empty if none."""
-    keyword_hash: int = 0
-    subcategory_code: int = 0
+    keyword_hash: cython.uint
+    subcategory_code: cython.uint
     """The sub-category's place in policy's closed list, as the record stores it (0 = none, at most 63)."""
-    owners: frozenset[tuple[str, str]] = frozenset()
+    owners: frozenset[tuple[str, str]]
     """(kind, advertiser) of each ``domain`` or ``phone`` in the text that is registered, where a rule asks."""
-    textless: bool = False
+    textless: bool
     """Whether the message has no readable text."""
-    asking: InitVar[bool] = False
-    """Whether the text asks for an answer other than an opt-out; see ``asks``."""
-    packed: int = field(init=False)
+    packed: cython.ulonglong
     """Signature (``counted_by``), whether it asks, sub-category and category as an open Entry holds them."""
 
-    def __post_init__(self, asking: bool) -> None:
-        counted_by = self.signature_hash or hash_unsigned(self.whose)
-        flags = counted_by << 16 | asking << 10 | self.subcategory_code << 4 | self.category << 2  # an open state is 0
-        object.__setattr__(self, "packed", flags)
+    def __init__(
+        self,
+        sender: Sender,
+        declared: Category,
+        classified: Category,
+        category: Category,
+        subcategory: str = "",
+        signature: str = "",
+        signature_hash: int = 0,
+        keyword: str = "",
+        keyword_hash: int = 0,
+        subcategory_code: int = 0,
+        owners: frozenset[tuple[str, str]] = frozenset(),
+        textless: bool = False,
+        asking: bool = False,
+    ) -> None:
+        """``asking``: whether the text asks for an answer other than an opt-out; see ``asks``."""
+        self.sender, self.declared, self.classified, self.category = sender, declared, classified, category
+        self.subcategory, self.subcategory_code = subcategory, subcategory_code
+        self.signature, self.signature_hash = signature, signature_hash
+        self.keyword, self.keyword_hash = keyword, keyword_hash
+        self.owners, self.textless = owners, textless
+        counted_by = signature_hash or hash_unsigned(self.whose)
+        self.packed = counted_by << 16 | bool(asking) << 10 | subcategory_code << 4 | category << 2  # an open state is 0
 
     @property
     def whose(self) -> str:
@@ -277,10 +322,21 @@ class Breach(NamedTuple):
         return self.not_before + (recipient * 0x9E3779B97F4A7C15 >> 20 & 0xFFFFFFFF) % self.spread_s
 
 
+@cython.final
+@cython.no_gc
+@cython.freelist(1024)
+@cython.cclass
 class Verdict:
     """The decision about a message and its evidence. Messages share verdicts: it holds no data of a single message."""
 
-    __slots__ = ("outcome", "reason", "rule", "breaches", "facts", "province", "template", "takes")
+    outcome: Outcome
+    reason: Reason | None
+    rule: str
+    breaches: tuple[Breach, ...]
+    facts: Facts
+    province: str
+    template: cython.uint
+    takes: tuple[Take, ...]
 
     def __init__(
         self,

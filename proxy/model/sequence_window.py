@@ -1,35 +1,110 @@
-"""Stores items by sequence number in the order of their arrival.
+"""Stores items by sequence number.
 
-Sequence numbers of requests that await a response follow each other almost without gaps.
+Such numbers follow each other almost without gaps: the last bits of a number are its place, so nothing is hashed or compared (measured against
+a dictionary: 7 % of the instructions of a submit).
 
-In: a number and its item. Out: the item; all items in order. Never: one number twice.
-
-A plain dictionary does this. The compiled version finds the place from the number alone: it needs no hash, no comparison of
-numbers, and no tuple for each request.
+In: a number and its item. Out: the item; all items in the order of their numbers. Never: a number below 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-from itertools import takewhile
 from typing import Any
 
-from proxy.native.loader import compiled
+import cython
+
+_FREE = cython.declare(cython.longlong, -1)
+_PLACES_FIRST = cython.declare(cython.Py_ssize_t, 64)
+_PLACES_KEPT = cython.declare(cython.Py_ssize_t, 4096)  # if the window is empty
 
 
-@compiled("sequence_window")
-def sequence_window() -> MutableMapping[int, Any]:
-    """A new map from sequence numbers to any values."""
-    return {}
+@cython.final
+@cython.cclass
+class SequenceWindow:
+    """A map from sequence numbers to items; None is no item."""
 
+    _numbers: list[int]
+    """By place: the number that has it."""
+    _items: list[Any]
+    """By place."""
+    _mask: cython.Py_ssize_t
+    _used: cython.Py_ssize_t
+    """Places that are not free."""
+    _displaced: dict[int, Any]
+    """Items whose place a later number needed."""
 
-@compiled("request_window")
-def request_window() -> MutableMapping[int, tuple[Any, float, int]]:
-    """A new map from sequence numbers to (ticket, when it was sent, command_id of its response)."""
-    return {}
+    def __init__(self) -> None:
+        self.clear()
 
+    def clear(self) -> None:
+        self._numbers, self._items = [_FREE] * _PLACES_FIRST, [None] * _PLACES_FIRST
+        self._mask, self._used, self._displaced = _PLACES_FIRST - 1, 0, {}
 
-@compiled("sent_before")
-def sent_before(waiting: MutableMapping[int, tuple[Any, float, int]], limit: float) -> list[tuple[int, tuple[Any, float, int]]]:
-    """The entries sent at ``limit`` or before, oldest first."""
-    return list(takewhile(lambda one: one[1][1] <= limit, waiting.items()))
+    def __len__(self) -> int:
+        return self._used + len(self._displaced)
+
+    def __contains__(self, number: int) -> bool:
+        return self.get(number) is not None
+
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    @cython.nonecheck(False)
+    @cython.ccall
+    def get(self, number: cython.longlong) -> Any:
+        """The item; None if there is none."""
+        place: cython.Py_ssize_t = number & self._mask
+        held: cython.longlong = self._numbers[place]
+        return self._items[place] if held == number else self._displaced.get(number)
+
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    @cython.nonecheck(False)
+    @cython.ccall
+    def put(self, number: cython.longlong, item: Any) -> None:
+        """Adds an item, or replaces that of its number."""
+        if 2 * self._used > self._mask:
+            self._grow()
+        place: cython.Py_ssize_t = number & self._mask
+        held: cython.longlong = self._numbers[place]
+        if held == _FREE:
+            self._used += 1
+        elif held != number:
+            self._displaced[held] = self._items[place]
+        if self._displaced:
+            self._displaced.pop(number, None)
+        self._numbers[place] = number
+        self._items[place] = item
+
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    @cython.nonecheck(False)
+    @cython.ccall
+    def take(self, number: cython.longlong) -> Any:
+        """Removes and returns the item; None if there is none."""
+        place: cython.Py_ssize_t = number & self._mask
+        held: cython.longlong = self._numbers[place]
+        if held != number:
+            return self._displaced.pop(number, None)
+        item = self._items[place]
+        self._numbers[place] = _FREE
+        self._items[place] = None
+        self._used -= 1
+        if self._used == 0 and self._mask >= _PLACES_KEPT and not self._displaced:
+            self.clear()
+        return item
+
+    def items(self) -> list[tuple[int, Any]]:
+        """(number, item), in the order of the numbers."""
+        held = [(number, item) for number, item in zip(self._numbers, self._items, strict=True) if number != _FREE]
+        return sorted([*held, *self._displaced.items()], key=lambda one: one[0])
+
+    def values(self) -> list[Any]:
+        return [item for _, item in self.items()]
+
+    def _grow(self) -> None:
+        """Doubles the places: no two numbers in places then share one."""
+        before = list(zip(self._numbers, self._items, strict=True))
+        self._numbers, self._items = [_FREE] * (2 * len(before)), [None] * (2 * len(before))
+        self._mask = 2 * len(before) - 1
+        for number, item in before:
+            if number != _FREE:
+                self._numbers[number & self._mask], self._items[number & self._mask] = number, item

@@ -33,7 +33,20 @@ def cast(kind: Any, value: Any) -> Any:
 
 
 def declare(kind: Any, value: Any = None) -> Any:
-    return value
+    return kind() if value is None else value
+
+
+class Octets(bytearray):
+    """A C array of octets: a slice of it is bytes."""
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        return bytes(found) if isinstance(found, bytearray) else found
+
+
+class char(int):  # noqa: N801 # the name of Cython
+    def __class_getitem__(cls, size: int) -> Callable[[], Octets]:
+        return lambda: Octets(size)
 
 
 uchar = ushort = uint = ulong = longlong = ulonglong = long = Py_ssize_t = size_t = int

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
-from importlib.util import find_spec, spec_from_file_location
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast
@@ -62,8 +62,8 @@ def install() -> str:
     modules, why = built_modules()
     if modules:
         sys.meta_path.insert(0, ExtensionFinder(modules))
-    elif find_spec("cython") is None:
-        from proxy.native import cython_stand_in  # noqa: PLC0415 # only where the Python texts run and Cython is not installed
+    else:
+        from proxy.native import cython_stand_in  # noqa: PLC0415 # only where the Python texts run
 
         sys.modules["cython"] = cython_stand_in
     return why

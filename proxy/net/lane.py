@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from operator import attrgetter
+
+import cython
 
 from proxy.model.message import Category
-from proxy.native.loader import compiled
 from proxy.relay.pending_submit import PendingSubmit
 
 WEIGHTS = {Category.OTP: 8, Category.NOTICE: 4, Category.MARKETING: 1}
@@ -40,7 +40,6 @@ def _cycle() -> tuple[Category, ...]:
 
 CYCLE = _cycle()
 _LAST = len(CYCLE) - 1
-_category = attrgetter("category")
 
 
 class FairQueue:
@@ -150,7 +149,7 @@ class Lane:
         else:
             taken = self._take_in_turn(most)
         self._total -= len(taken)
-        return _release_places(taken, self.held, sort=taken is fresh)
+        return release_places(taken, self.held, taken is fresh)
 
     def _take_in_turn(self, most: int) -> list[PendingSubmit]:
         queues = self._queues
@@ -171,11 +170,23 @@ class Lane:
         return category
 
 
-@compiled("lane_release_places")
-def _release_places(taken: list[PendingSubmit], held: list[int], *, sort: bool) -> list[PendingSubmit]:
+@cython.ccall
+def release_places(taken: list[PendingSubmit], held: list[int], sort: cython.bint) -> list[PendingSubmit]:
     """Frees the places of submits that leave; sorts them by urgency where they are unsorted."""
-    if sort:
-        taken.sort(key=_category)
+    pending: PendingSubmit
+    place: cython.Py_ssize_t
+    before: cython.Py_ssize_t = 0
+    sorted_already: cython.bint = True
     for pending in taken:
-        held[pending.category] -= 1
-    return taken
+        place = pending.category
+        held[place] -= 1
+        if place < before:
+            sorted_already = False
+        before = place
+    if not sort or sorted_already:
+        return taken
+    by_urgency: tuple[list[PendingSubmit], list[PendingSubmit], list[PendingSubmit]] = ([], [], [])
+    for pending in taken:
+        place = pending.category
+        by_urgency[place].append(pending)
+    return by_urgency[0] + by_urgency[1] + by_urgency[2]

@@ -9,7 +9,9 @@ What has already happened (an answer of the carrier, an officer's change) waits 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable
+
+import cython
 
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages
@@ -17,14 +19,14 @@ from proxy.journal.records.answers import pack_accepted
 from proxy.journal.records.messages import ACCEPTED, VERDICT, verdict_pieces
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.reasons import GATE_REASONS
-from proxy.model.sequence_window import sequence_window
+from proxy.model.sequence_window import SequenceWindow
 from proxy.native.loader import compiled
 from proxy.relay.admission import Admission
 from proxy.relay.effects.record_changes import RecordChange, Undo
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.pending_submit import Outbox, PendingSubmit, count, count_advertised, count_allowed, put_all, refusal_body_of
 from proxy.relay.refusal_cache import RefusalCache
-from proxy.wire import Frame
+from proxy.wire.frame import Frame
 
 
 class Commit:
@@ -60,7 +62,7 @@ class Commit:
         self.clock_jump_s = 0.0
         """By how much the wall clock was set since the last CLOCK record."""
         self.outbox = Outbox()
-        self.in_flight: MutableMapping[int, PendingSubmit] = sequence_window()
+        self.in_flight = SequenceWindow()
         """Allowed and not yet answered by the carrier, by the sequence of the verdict in the journal."""
         self.handed: list[PendingSubmit] = []
         """Submits handed to their lanes in the last turn."""
@@ -95,7 +97,7 @@ class Commit:
         if self.hold_answers:
             self.hold_answers = False
             outbox.append((journal.written, None, _nothing))  # all later items wait for this sync
-        outbox.extend(_settled(accepted, self.in_flight))
+        outbox.extend(settled(accepted, self.in_flight))
         allowed = self._written(decided, verdict, now)
         count_allowed(tally, allowed)
         put_all(allowed)
@@ -115,21 +117,30 @@ class Commit:
         if allowed or changed:  # refusals and acceptances can wait for the next sync, or a tick's
             self._sync()
 
-    @compiled("commit_written")
-    def _written(self, decided: Iterable[PendingSubmit], verdict: int, now: float) -> list[PendingSubmit]:
+    def _written(self, decided: list[PendingSubmit], verdict: cython.longlong, now: float) -> list[PendingSubmit]:
         """The journal has these verdicts, from sequence ``verdict`` on: answers the refusals, returns the allowed submits."""
-        allowed = []
+        pending: PendingSubmit
+        in_flight: SequenceWindow = self.in_flight
+        allowed: list[PendingSubmit] = []
+        refused: list[PendingSubmit] = []
         for pending in decided:
             pending.recorded = verdict
             if pending.lane is None:
-                count(self.tally, pending)
-                self.outbox.append((0, pending, refusal_body_of(pending)))
-                self.refusals.keep(pending, self.admission.rules, now)
+                refused.append(pending)
             else:
-                self.in_flight[verdict] = pending
+                in_flight.put(verdict, pending)
                 allowed.append(pending)
             verdict += 1
+        if refused:
+            self._refuse(refused, now)
         return allowed
+
+    @compiled("commit_refuse")
+    def _refuse(self, refused: list[PendingSubmit], now: float) -> None:
+        for pending in refused:
+            count(self.tally, pending)
+            self.outbox.append((0, pending, refusal_body_of(pending)))
+            self.refusals.keep(pending, self.admission.rules, now)
 
     def _append(self, changed: list[RecordChange], now: float) -> list[int]:
         """Appends the records of changes, with their evidence (a replace_sm is judged, too). Returns the sequence of each change."""
@@ -201,14 +212,15 @@ class Commit:
         return len(self.decided) + len(self.in_flight) + len(self.outbox)
 
 
-@compiled("settled")
-def _settled(
-    accepted: list[tuple[PendingSubmit, Frame]], in_flight: MutableMapping[int, PendingSubmit]
-) -> list[tuple[int, PendingSubmit, Frame]]:
+@cython.ccall
+def settled(accepted: list[tuple[PendingSubmit, Frame]], in_flight: SequenceWindow) -> list[tuple[int, PendingSubmit, Frame]]:
     """Accepted submits as items of the outbox; they are no longer in flight."""
-    for pending, _ in accepted:
-        in_flight.pop(pending.recorded, None)
-    return [(pending.recorded, pending, frame) for pending, frame in accepted]
+    pending: PendingSubmit
+    items: list[tuple[int, PendingSubmit, Frame]] = []
+    for pending, frame in accepted:
+        in_flight.take(pending.recorded)
+        items.append((pending.recorded, pending, frame))
+    return items
 
 
 def _nothing() -> None:

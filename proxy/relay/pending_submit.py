@@ -11,18 +11,20 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
+
+import cython
 
 from proxy.model.counters import GateCounters
-from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Message, Outcome, Take, Verdict
+from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Facts, Message, Outcome, Sender, Take, Verdict
 from proxy.model.reasons import REASONS
 from proxy.model.recipient import Entry
-from proxy.native.loader import compiled
 from proxy.relay.account_access import Access
-from proxy.relay.multipart.assembler import LongMessage
 from proxy.state.mailbox.deliver_queue import Item
-from proxy.wire import Frame, read_submit, refusal_body, submit_sm_resp
+from proxy.wire import read_submit, refusal_body
+from proxy.wire.builders import submit_sm_resp
 from proxy.wire.carrier_answer import is_valid_submit_resp
+from proxy.wire.frame import Frame, body_of
 from proxy.wire.tables import VERSION_34
 
 
@@ -101,56 +103,66 @@ class LaneRoutes(Protocol):
 _NO_TAKES: tuple[Take, ...] = ()
 
 
+@cython.cclass
 class PendingSubmit:
     """One submit from its arrival at a bind to the answer it gets."""
 
-    __slots__ = (
-        "bind", "sequence", "data", "arrived_s", "answered_s", "message", "verdict", "category", "status", "reason", "lane", "recorded",
-        "packed", "entry_id", "entry_time", "adopted", "takes", "long", "late", "gate_s", "__weakref__",
-    )  # fmt: skip
-
+    bind: Any  # Bind
+    sequence: cython.uint
+    """The provider's own sequence_number."""
+    data: bytes
+    """The PDU as it arrived: the forwarded one differs in four bytes."""
+    arrived_s: float
+    """Monotonic, when its last byte was read."""
+    answered_s: float
+    """Monotonic, when the carrier's answer was."""
     message: Message | None
     """None before it is read, or if it cannot be read."""
     verdict: Verdict | None
     category: Category
     """The effective category; before the verdict the strictest."""
-    status: int
+    status: cython.uint
     """The command_status for the provider, if the gate itself answers."""
     reason: str
     """The name of the reason for the refusal; empty when allowed."""
-    lane: SubmitLane | None
-    recorded: int
+    lane: Any  # SubmitLane | None
+    recorded: cython.longlong
     """The journal sequence of its verdict."""
     packed: bytes
     """Its entry in the recipient's record (recipient.Entry, packed); empty if none."""
-    entry_id: int
-    entry_time: int
+    entry_id: cython.longlong
+    entry_time: cython.longlong
     adopted: Entry | None
     """The entry of an identical submit with unknown outcome that this one replaces."""
     takes: tuple[Take, ...]
     """What it took from aggregate counters."""
-    long: LongMessage[PendingSubmit] | None
+    long: Any  # LongMessage[PendingSubmit] | None
     """The long message it is a part of, until its outcome is known (see ``release_part``)."""
     late: bool
     """Whether it is a part that arrived after its message was judged and before that verdict was written."""
     gate_s: float
     """Seconds spent in the gate on the way to the carrier. Below 0, by its wait for other parts, until the part goes into its lane."""
+    __weakref__: Any
 
     read = staticmethod(read_submit)
     """Reads its frame; a subclass for another command has its own."""
     respond = staticmethod(submit_sm_resp)
     """Makes its response: (sequence, status, body) → bytes."""
 
-    def __init__(self, bind: Bind, sequence: int, data: bytes, arrived_s: float) -> None:
+    def __init__(self, bind: Bind, sequence: cython.uint, data: bytes, arrived_s: float) -> None:
         self.bind = bind
-        self.sequence = sequence  # the provider's own
-        self.data = data  # the PDU as it arrived: the forwarded one differs in four bytes
-        self.arrived_s = self.answered_s = arrived_s  # monotonic: when its last byte was read; when the carrier's answer was
+        self.sequence = sequence
+        self.data = data
+        self.arrived_s = self.answered_s = arrived_s
         self.message = self.verdict = self.lane = self.adopted = self.long = None
         self.category = Category.MARKETING
         self.status = self.recorded = self.entry_id = self.entry_time = 0
         self.reason, self.packed, self.takes = "", b"", _NO_TAKES
         self.late, self.gate_s = False, 0.0
+
+    def enter_lane(self) -> None:
+        """Goes into its lane, in its reserved place."""
+        self.lane.put(self)
 
     @property
     def adopts(self) -> int:
@@ -201,29 +213,51 @@ class Outbox(deque[tuple[int, PendingSubmit | None, bytes | Frame | Callable[[],
     An item: (sequence, submit, body of the gate's answer or the carrier's frame), or (sequence, None, a function to call). There is one
     queue for all, so that a receipt never overtakes the answer to its submit."""
 
-    @compiled("outbox_release")
-    def release(self, synced: int, completed: list[PendingSubmit]) -> None:
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    @cython.nonecheck(False)
+    def release(self, synced: cython.longlong, completed: list[PendingSubmit]) -> None:
         """Sends the answers that the journal has made safe; adds the answered submits to ``completed``."""
         answers: dict[Bind, list[bytes]] = {}
-        while self and self[0][0] <= synced:
-            _, pending, what = self.popleft()
-            if pending is None:
+        of_bind: list[bytes] = []
+        bind: Any = None
+        item: tuple[Any, ...]
+        what: Any
+        safe_from: cython.longlong
+        pending: PendingSubmit
+        body: bytes
+        popleft = self.popleft
+        while self:  # an answer may lead to more
+            item = self[0]
+            safe_from = item[0]
+            if safe_from > synced:
+                break
+            popleft()
+            if item[1] is None:
                 _send_answers(answers)
-                what()  # type: ignore[operator]
+                bind = None
+                what = item[2]
+                what()
                 continue
-            body = what.body if isinstance(what, Frame) else what
-            answer = pending.respond(pending.sequence, pending.status, body)  # type: ignore[arg-type]
-            bind = pending.bind
-            if bind in answers:
-                answers[bind].append(answer)
+            pending = item[1]
+            what = item[2]
+            body = body_of(what) if isinstance(what, Frame) else what
+            if pending.bind is not bind:  # a run of answers mostly has one bind
+                bind = pending.bind
+                if bind not in answers:
+                    answers[bind] = []
+                of_bind = answers[bind]
+            if type(pending) is PendingSubmit:
+                of_bind.append(submit_sm_resp(pending.sequence, pending.status, body))
             else:
-                answers[bind] = [answer]
+                of_bind.append(pending.respond(pending.sequence, pending.status, body))
             completed.append(pending)
             if pending.long is not None:
                 release_part(pending)
         _send_answers(answers)
 
 
+@cython.ccall
 def release_part(pending: PendingSubmit) -> None:
     """A part was answered: unless its outcome is unknown, it drops its message. (The message still refers to its parts; references in both
     directions would be freed by the garbage collector only.)"""
@@ -271,6 +305,12 @@ def count(tally: GateCounters, pending: PendingSubmit) -> None:
         return
     if verdict.province == "unknown":
         tally.unknown_region[access.label] += 1
+    _count_breaches(tally, verdict)
+
+
+@cython.cfunc
+def _count_breaches(tally: GateCounters, verdict: Verdict) -> None:
+    """Counts the rules that object."""
     for breach in verdict.breaches:
         if breach.shadow:
             tally.shadow[breach.rule, OUTCOME_WORDS[breach.outcome]] += 1
@@ -278,31 +318,76 @@ def count(tally: GateCounters, pending: PendingSubmit) -> None:
             tally.rule_hits[breach.rule, verdict.province] += 1
 
 
-@compiled("count_allowed")
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.ccall
 def count_allowed(tally: GateCounters, allowed: list[PendingSubmit]) -> None:
     """``count`` for many that have a lane."""
-    submits, segments, by_signature = tally.submits, tally.segments, tally.apart.wanted
+    by_signature: cython.bint = tally.apart.wanted
+    pending: PendingSubmit
+    verdict: Verdict | None
+    place: cython.Py_ssize_t
+    bind: Any = None
+    counts = [0, 0, 0]  # of this bind, by category
     for pending in allowed:
         verdict = pending.verdict
-        if by_signature or verdict is None or verdict.breaches or verdict.province == "unknown":
+        if by_signature or verdict is None or verdict.province == "unknown":
             count(tally, pending)
-        else:  # nearly always
-            access = pending.bind.access
-            submits[access.allowed[pending.category]] += 1
-            segments[access.label] += 1
+            continue
+        if pending.bind is not bind:  # a run of submits mostly has one bind
+            _count_of_bind(tally, bind, counts)
+            bind, counts = pending.bind, [0, 0, 0]
+        place = pending.category
+        counts[place] += 1
+        if verdict.breaches:
+            _count_breaches(tally, verdict)
+    _count_of_bind(tally, bind, counts)
 
 
-@compiled("count_advertised")
+@cython.cfunc
+def _count_of_bind(tally: GateCounters, bind: Any, counts: list[int]) -> None:
+    """Counts the allowed submits of one bind; None has none."""
+    if bind is not None:
+        access = bind.access
+        tally.segments[access.label] += sum(counts)
+        for labels, many in zip(access.allowed, counts, strict=True):
+            if many:
+                tally.submits[labels] += many
+
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.ccall
 def count_advertised(tally: GateCounters, accepted: list[tuple[PendingSubmit, Frame]]) -> None:
     """Counts the accepted messages that are marketing or contain an opt-out notice; a long message by its first part."""
     advertised = tally.advertised
-    for pending, _ in accepted:
+    pending: PendingSubmit
+    message: Message | None
+    facts: Facts
+    sender: Sender
+    pair: tuple[PendingSubmit, Frame]
+    place: cython.Py_ssize_t
+    prefixes: list[str] = []
+    keywords: list[str] = []
+    counts: list[int] = []
+    for pair in accepted:
+        pending = pair[0]
         message, verdict, long = pending.message, pending.verdict, pending.long
         if message is None or verdict is None or (long is not None and long.last.get(1) is not pending):
             continue
-        facts = verdict.facts
-        if facts.keyword_hash or facts.category is Category.MARKETING:
-            advertised[message.sender.prefix, facts.keyword] += 1
+        facts, sender = verdict.facts, message.sender
+        if not facts.keyword_hash and facts.category is not Category.MARKETING:
+            continue
+        for place in range(len(counts)):  # a batch has few pairs: to find one costs less than to hash it
+            if prefixes[place] is sender.prefix and keywords[place] is facts.keyword:
+                counts[place] += 1
+                break
+        else:
+            prefixes.append(sender.prefix)
+            keywords.append(facts.keyword)
+            counts.append(1)
+    for prefix, keyword, many in zip(prefixes, keywords, counts, strict=True):
+        advertised[prefix, keyword] += many
 
 
 def _count_apart(tally: GateCounters, pending: PendingSubmit, verdict: Verdict) -> None:
@@ -312,53 +397,61 @@ def _count_apart(tally: GateCounters, pending: PendingSubmit, verdict: Verdict) 
         tally.apart.judged(provider, verdict.facts.signature, pending.category, pending.reason)
 
 
-@compiled("gate_seconds")
 def gate_seconds(handed: list[PendingSubmit], completed: list[PendingSubmit], now_s: float) -> array[float]:
     """Seconds that the gate itself spent on each of ``completed``; ``handed``: submits that went into their lanes at ``now_s`` (monotonic),
     whose time so far is noted."""
+    pending: PendingSubmit
     for pending in handed:
         pending.gate_s += now_s - pending.arrived_s
-    return array("d", [pending.gate_s + now_s - pending.answered_s for pending in completed])
+    seconds: list[float] = []
+    for pending in completed:
+        seconds.append(pending.gate_s + now_s - pending.answered_s)  # noqa: PERF401 # a comprehension's variable has no type
+    return array("d", seconds)
 
 
-@compiled("free_answered")
-def free_answered(submits: list[PendingSubmit]) -> None:
-    """Frees answered submits."""
-    submits.clear()
-
-
-@compiled("answer_times")
 def answer_times(answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> tuple[array[float], list[int], list[int]]:
     """(seconds from arrival to answer, statuses of the refused, indexes of answers that must be checked before they are passed on:
     wire/carrier_answer.py)."""
-    took = array("d", [now_s - pending.arrived_s for pending, _ in answers])
-    bad = [frame.command_status for _, frame in answers if frame.command_status]
-    return took, bad, [place for place, (_, frame) in enumerate(answers) if not is_valid_submit_resp(frame)]
+    pending: PendingSubmit
+    frame: Frame
+    place: cython.Py_ssize_t = 0
+    seconds: list[float] = []
+    refused: list[int] = []
+    unusual: list[int] = []
+    for pending, frame in answers:
+        seconds.append(now_s - pending.arrived_s)
+        if frame.command_status:
+            refused.append(frame.command_status)
+        if not is_valid_submit_resp(frame):
+            unusual.append(place)
+        place += 1  # noqa: SIM113 # cheaper than enumerate
+    return array("d", seconds), refused, unusual
 
 
-@compiled("split_by_recipient")
-def split_by_recipient(submits: list[PendingSubmit], shares: int) -> list[list[PendingSubmit]]:
+def split_by_recipient(submits: list[PendingSubmit], shares: cython.longlong) -> list[list[PendingSubmit]]:
     """Splits submits into this many lists: all submits of a recipient are in one list, in order."""
     found: list[list[PendingSubmit]] = [[] for _ in range(shares)]
+    pending: PendingSubmit
+    share: list[PendingSubmit]
     for pending in submits:
-        found[pending.message.recipient % shares].append(pending)  # type: ignore[union-attr] # it was judged
+        share = found[pending.message.recipient % shares]  # type: ignore[union-attr] # it was judged
+        share.append(pending)
     return found
 
 
-@compiled("put_all")
 def put_all(submits: list[PendingSubmit]) -> None:
     """Puts each into its lane, in order."""
+    pending: PendingSubmit
     first = submits[0].lane if submits else None
     for pending in submits:
-        if pending.lane is not first:
+        if pending.lane is not first or type(pending) is not PendingSubmit:
             break
     else:
         if first is not None:
             first.put_all(submits)
         return
     for pending in submits:
-        assert pending.lane is not None
-        pending.lane.put(pending)
+        pending.enter_lane()
 
 
 def _word(pending: PendingSubmit) -> str:

@@ -119,7 +119,7 @@ class ReplaceSm(OtherRequest):
             relay.answer_refused(self)
             return
         count(relay.tally, self)
-        relay.in_flight[recorded] = self
+        relay.in_flight.put(recorded, self)
         assert self.message is not None
         self._index.rename(self._message_id, self.entry_id, self._sent.takes + self.takes, self.message.content.scheduled)
         self.data = self._data
@@ -177,7 +177,7 @@ class ReplaceSm(OtherRequest):
 
     def _answer(self, status: int) -> None:
         self._settled()
-        self._relay.in_flight.pop(self.recorded, None)
+        self._relay.in_flight.take(self.recorded)
         self.status = status
         self._relay.answer(self.recorded, self, b"")
 

@@ -261,7 +261,7 @@ class Relay:
     def _outcome_written(self, answer: EntryFate, recorded: int) -> None:
         """The outcome of a submit that was not accepted in time is in the journal: the provider gets it once the verdict is synced."""
         pending, effect = answer.pending, answer.effect
-        self.in_flight.pop(pending.recorded, None)
+        self.in_flight.take(pending.recorded)
         self._outcome_known(pending)
         if effect in _EVENTS:
             self.tally.entries[_EVENTS[effect],] += 1

@@ -14,7 +14,7 @@ the link of its first recipient, so single messages to the other recipients may 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from proxy.model.number import NotARecipient, recipient_of
 from proxy.relay.account_access import Access
@@ -40,39 +40,11 @@ class RefusedMulti(PendingSubmit):
 
 
 class MultiMember(PendingSubmit):
-    """One address, as the submit_sm to it. Its lane passes it to the group instead of to a link."""
+    """One address, as the submit_sm to it."""
 
-    _lane: Any = None
-
-    @property
-    def lane(self) -> SubmitLane | None:
-        return cast("SubmitLane | None", self._lane)
-
-    @lane.setter
-    def lane(self, lane: SubmitLane | None) -> None:
-        real = lane.real if isinstance(lane, _GatheringLane) else lane
-        self._lane = None if real is None else _GatheringLane(real, self.bind)
-
-
-class _GatheringLane:
-    """A lane whose submits wait for the other members of their group."""
-
-    def __init__(self, lane: SubmitLane, group: Bind) -> None:
-        self.real = lane
-        self._group = group
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
-
-    def put(self, member: PendingSubmit) -> None:
-        if isinstance(self._group, MultiBind) and member.bind is self._group:
-            self._group.may_go(member, self.real)
-        else:  # it keeps to the lane of one of ours, as a part of the same long message
-            self.real.put(member)
-
-    def put_all(self, members: list[PendingSubmit]) -> None:
-        for member in members:
-            self.put(member)
+    def enter_lane(self) -> None:
+        """Waits for the other members of its group instead: they go into the lane together."""
+        self.bind.may_go(self, self.lane)
 
 
 class MemberOutcome(NamedTuple):

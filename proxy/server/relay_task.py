@@ -12,7 +12,7 @@ import structlog
 
 from proxy.model.counters import GateCounters
 from proxy.relay.deliver import DeliverRelay
-from proxy.relay.pending_submit import free_answered, gate_seconds
+from proxy.relay.pending_submit import gate_seconds
 from proxy.relay.submit import Relay
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ class RelayTask:
             now_s = time.monotonic()  # the loop's own clock counts whole milliseconds
             self._tally.gate_seconds.observe_all(gate_seconds(handed, completed, now_s))
             handed.clear()
-            free_answered(completed)
+            completed.clear()
         if relay.batch_wait_until and not self._gathering:
             self._gathering = True
             self._loop.call_later(relay.batch_wait_until - now + TIMER_S, self._gather_ended)

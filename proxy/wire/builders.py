@@ -11,6 +11,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
+import cython
+
 from proxy.wire.tables import (
     ADDITIONAL_STATUS_INFO_TEXT,
     BIND_RECEIVER,
@@ -28,6 +30,7 @@ from proxy.wire.tables import (
 )
 
 _HEADER = struct.Struct(">IIII").pack
+_SUBMIT_SM_RESP = cython.declare(cython.uint, SUBMIT_SM_RESP)
 
 BIND_KINDS = {"receiver": BIND_RECEIVER, "transmitter": BIND_TRANSMITTER, "transceiver": BIND_TRANSCEIVER}
 
@@ -42,14 +45,29 @@ def response(command_id: int, status: int, sequence: int, body: bytes = b"") -> 
     return _HEADER(16 + len(body), command_id | RESPONSE, status, sequence) + body
 
 
-def submit_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> bytes:
+@cython.cfunc
+@cython.exceptval(check=False)
+def _put_number(octets: cython.p_char, place: cython.Py_ssize_t, number: cython.uint) -> cython.void:
+    octets[place] = number >> 24
+    octets[place + 1] = number >> 16 & 0xFF
+    octets[place + 2] = number >> 8 & 0xFF
+    octets[place + 3] = number & 0xFF
+
+
+@cython.ccall
+def submit_sm_resp(sequence: cython.uint, status: cython.uint, message_id: bytes = b"") -> bytes:
     """``message_id`` without its NUL, or a carrier's whole body, which contains its NUL. §4.4.2: a failed response has no body, unless one is
     given."""
-    if not message_id:
-        return _HEADER(16, SUBMIT_SM_RESP, status, sequence) if status else _HEADER(17, SUBMIT_SM_RESP, 0, sequence) + b"\0"
-    if 0 not in message_id:
+    head = cython.declare(cython.char[16])  # packed without a call: every submit has a response
+    packed: bytes
+    if 0 not in message_id and (message_id or not status):
         message_id += b"\0"
-    return _HEADER(16 + len(message_id), SUBMIT_SM_RESP, status, sequence) + message_id
+    _put_number(head, 0, 16 + len(message_id))
+    _put_number(head, 4, _SUBMIT_SM_RESP)
+    _put_number(head, 8, status)
+    _put_number(head, 12, sequence)
+    packed = head[:16]
+    return packed + message_id
 
 
 def refusal_body(text: str) -> bytes:

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cython
+
 from proxy.wire.fields import Body, read_fields, read_unsuccessful
 from proxy.wire.frame import Frame, Malformed, read_tlvs
 from proxy.wire.tables import (
@@ -31,6 +33,8 @@ from proxy.wire.tables import (
     SUBMIT_SM_RESP,
 )
 
+_SUBMIT_SM_RESP = cython.declare(cython.uint, SUBMIT_SM_RESP)
+_MESSAGE_ID_BYTES_MAX = cython.declare(cython.Py_ssize_t, MESSAGE_ID_MAX + 1)  # with its NUL
 TLVS_BYTES_MAX = 1024
 """Octets of optional parameters in a response: those of the specification need about 300."""
 QUERY_SM_RESP, SUBMIT_MULTI_RESP = QUERY_SM | RESPONSE, SUBMIT_MULTI | RESPONSE
@@ -44,15 +48,16 @@ class ValidResponse(NamedTuple):
     what: str
 
 
-def is_valid_submit_resp(frame: Frame) -> bool:
-    """A quick check for valid responses: a submit_sm_resp with an id and nothing else, or a status alone. The compiled ``waited``
-    (relay/pending_submit.py) does the same check."""
-    if frame.command_id != SUBMIT_SM_RESP:
+@cython.ccall
+def is_valid_submit_resp(frame: Frame) -> cython.bint:
+    """A quick check for valid responses: a submit_sm_resp with an id and nothing else, or a status alone."""
+    if frame.command_id != _SUBMIT_SM_RESP:
         return False
-    data = frame.data
+    body: bytes = frame.data[16:]
+    size: cython.Py_ssize_t = len(body)
     if frame.command_status:
-        return len(data) == HEADER_BYTES or data[HEADER_BYTES:] == b"\0"
-    return len(data) > HEADER_BYTES and data.find(0, HEADER_BYTES, HEADER_BYTES + MESSAGE_ID_MAX + 1) == len(data) - 1
+        return size == 0 or body == b"\0"
+    return 0 < size <= _MESSAGE_ID_BYTES_MAX and body.find(0) == size - 1
 
 
 def is_neutral_nack(frame: Frame) -> bool:

@@ -7,11 +7,12 @@ content of a request.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from proxy.model.sequence_window import request_window, sent_before
-from proxy.native.loader import compiled
+import cython
+
+from proxy.model.sequence_window import SequenceWindow
 from proxy.wire.frame import Frame, renumbered
 from proxy.wire.tables import GENERIC_NACK, RESPONSE, SEQUENCE_MAX
 
@@ -32,8 +33,8 @@ class OutstandingRequests:
     __slots__ = ("waiting", "_late", "_own", "_last", "_wrapped")
 
     def __init__(self) -> None:
-        self.waiting = request_window()
-        """Sequence number → (ticket, when it was sent, command_id of its response); oldest first."""
+        self.waiting = SequenceWindow()
+        """Sequence number → (ticket, when it was sent, command_id of its response)."""
         self._late: OrderedDict[int, int] = OrderedDict()  # given up: sequence number → the response's command_id
         self._own: dict[int, int] = {}  # the session's own bind, enquire_link, unbind: sequence number → its command_id
         self._last = 0
@@ -53,16 +54,16 @@ class OutstandingRequests:
     def add(self, data: bytes, ticket: Any, now: float) -> tuple[int, bytes]:
         """Adds a request whose response is returned with ``ticket``. Returns the sequence number, and the request with it."""
         sequence, numbered = self.number(data)
-        self.waiting[sequence] = (ticket, now, int.from_bytes(data[4:8], "big") | RESPONSE)
+        self.waiting.put(sequence, (ticket, now, int.from_bytes(data[4:8], "big") | RESPONSE))
         return sequence, numbered
 
     def add_all(self, requests: Sequence[Request], now: float) -> list[bytes]:
-        """``add`` for many requests, each its own ticket. Returns pieces of their PDUs with consecutive numbers, to be joined."""
+        """``add`` for many requests, each its own ticket. Returns their PDUs with consecutive numbers, to be joined."""
         if self._wrapped or self._last + len(requests) > SEQUENCE_MAX:  # some numbers may still be in use
             return [self.add(request.data, request, now)[1] for request in requests]
-        pieces = _pieces(requests, now, self.waiting, self._last)
+        numbered = number_all(list(requests), now, self.waiting, self._last)
         self._last += len(requests)
-        return pieces
+        return [numbered]
 
     def add_own(self, data: bytes) -> bytes:
         """Adds a request of the session itself. Of several with the same command only the newest is kept."""
@@ -91,30 +92,55 @@ class OutstandingRequests:
     def give_up(self, limit: float) -> list[tuple[int, Any]]:
         """Returns (sequence number, ticket) of the requests sent at ``limit`` or before, and stops waiting for them."""
         overdue: list[tuple[int, Any]] = []
-        for sequence, (ticket, _, response) in sent_before(self.waiting, limit):
+        for sequence, (ticket, sent_s, response) in self._oldest_first():
+            if sent_s > limit:
+                break
             overdue.append((sequence, ticket))
             self._late[sequence] = response
-            del self.waiting[sequence]
+            self.waiting.take(sequence)
         while len(self._late) > LATE_MAX:
             self._late.popitem(last=False)
         return overdue
 
     def abandon(self) -> list[Any]:
         """Returns the tickets of all waiting requests, oldest first, and stops waiting for them."""
-        tickets = [ticket for ticket, _, _ in self.waiting.values()]
+        tickets = [ticket for _, (ticket, _, _) in self._oldest_first()]
         self.waiting.clear()
         return tickets
 
+    def _oldest_first(self) -> list[tuple[int, tuple[Any, float, int]]]:
+        return sorted(self.waiting.items(), key=lambda one: one[1][1])
 
-@compiled("request_pieces")
-def _pieces(
-    requests: Sequence[Request], now: float, waiting: MutableMapping[int, tuple[Any, float, int]], sequence: int
-) -> list[bytes]:
-    """The PDUs with the numbers after ``sequence``, in pieces to be joined; adds the requests to ``waiting``."""
-    pieces: list[bytes] = []
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.ccall
+def number_all(requests: list[Request], now: float, waiting: SequenceWindow, sequence: cython.longlong) -> bytes:
+    """The PDUs with the numbers after ``sequence``; adds the requests to ``waiting``."""
+    datas: list[bytes] = []
+    data: bytes
     for request in requests:
-        sequence += 1
         data = request.data
-        waiting[sequence] = (request, now, RESPONSE | data[6] << 8 | data[7])
-        pieces += (data[:12], sequence.to_bytes(4, "big"), data[16:])
-    return pieces
+        if len(data) < 16:
+            raise ValueError("a request without a whole header")
+        datas.append(data)
+    numbered = bytearray(b"".join(datas))
+    octets: cython.p_char = numbered
+    place: cython.Py_ssize_t = 0
+    sent_s: object = now  # as an object: all requests share it
+    response: object = RESPONSE
+    command: cython.uint
+    command_before: cython.uint = 0
+    for index, request in enumerate(requests):
+        data = datas[index]
+        command = data[6] << 8 | data[7]
+        if command != command_before:  # a run of requests mostly has one command_id
+            command_before, response = command, RESPONSE | command
+        sequence += 1
+        octets[place + 12] = sequence >> 24 & 0xFF
+        octets[place + 13] = sequence >> 16 & 0xFF
+        octets[place + 14] = sequence >> 8 & 0xFF
+        octets[place + 15] = sequence & 0xFF
+        waiting.put(sequence, (request, sent_s, response))
+        place += len(data)
+    return bytes(numbered)

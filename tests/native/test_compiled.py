@@ -31,6 +31,7 @@ from proxy.model.message import Breach, Category, Content, Facts, Message, Outco
 from proxy.model.number import NotARecipient
 from proxy.model.reasons import RULE_REASONS
 from proxy.model.recipient import ENTRY, OptOut
+from proxy.model.sequence_window import SequenceWindow
 from proxy.native import loader
 from proxy.native.loader import BUILT_FOLDER, PURE
 from proxy.net import lane as _lane  # noqa: F401 # likewise
@@ -48,7 +49,7 @@ from proxy.state.shared.records import (
 )
 from proxy.state.stores import sqlite, valkey  # noqa: F401 # likewise
 from proxy.wire import Frame
-from proxy.wire.tables import SEQUENCE_MAX
+from proxy.wire.frame import sort_pdus
 from tests.journal.memory_disk import MemoryDisk
 from tests.needs import needs
 
@@ -408,69 +409,6 @@ def pdu(command_id: int, body: bytes, length: int | None = None) -> bytes:
     return b"".join(one.to_bytes(4, "big") for one in head) + body
 
 
-PDUS = st.builds(
-    pdu, st.integers(0, (1 << 32) - 1), st.binary(max_size=30), st.one_of(st.none(), st.none(), st.integers(0, 60))
-)
-
-
-@needs("gcc")
-@given(
-    st.lists(PDUS, max_size=5).map(b"".join),
-    st.integers(0, 20),
-    st.integers(0, 20),
-    st.integers(16, 50),
-    st.frozensets(st.sampled_from([0, 1, 4, 5])),
-    st.dictionaries(st.just(7), st.tuples(st.just("ticket"), st.just(0.0), st.sampled_from([0x80000004, 0x80000005]))),
-)
-def test_octets_are_sorted_into_the_same_frames(
-    data: bytes, position: int, cut: int, most: int, accept: frozenset[int], waiting: dict[int, tuple[Any, float, int]]
-) -> None:
-    data = data[: max(0, len(data) - cut)]
-
-    def told(sort: Any) -> Any:
-        waits, requests, answers = dict(waiting), [], []  # type: ignore[var-annotated]
-        at, aside = sort(data, position, most, accept, waits, requests, answers)
-        frames = [*requests, *(frame for _, frame in answers), *([aside] if aside else [])]
-        return (
-            at,
-            aside is None,
-            waits,
-            len(requests),
-            [(one.command_id, one.command_status, one.sequence_number, one.data) for one in frames],
-        )
-
-    assert told(compiled_version("sort_pdus")) == told(PURE["sort_pdus"])
-
-
-@needs("gcc")
-@given(st.lists(st.sampled_from([4, 4, 4, 5, 0x80000004]), max_size=4), st.sampled_from([4, 0x80000004]))
-def test_frames_are_alike_or_not(commands: list[int], command_id: int) -> None:
-    frames = [Frame(command, 0, number, b"") for number, command in enumerate(commands)]
-    assert compiled_version("are_all")(frames, command_id) is PURE["are_all"](frames, command_id)
-
-
-@needs("gcc")
-@given(st.lists(PDUS.filter(lambda data: len(data) >= 16), max_size=5), st.integers(0, SEQUENCE_MAX - 10))
-def test_requests_get_the_same_numbers(pdus: list[bytes], last: int) -> None:
-    requests = [SimpleNamespace(data=data) for data in pdus]
-    one: dict[int, Any] = {}
-    other: dict[int, Any] = {}
-    assert b"".join(compiled_version("request_pieces")(requests, 1.5, one, last)) == b"".join(
-        PURE["request_pieces"](requests, 1.5, other, last)
-    )
-    assert one == other
-
-
-@needs("gcc")
-@pytest.mark.parametrize("size", [0, 6, 15])
-def test_a_request_without_a_whole_header_is_not_sent_and_nobody_waits_for_it(size: int) -> None:
-    waiting: dict[int, Any] = {}
-    requests = [SimpleNamespace(data=bytes(16)), SimpleNamespace(data=bytes(size))]
-    with pytest.raises(ValueError, match=f"a request of {size} octets"):
-        compiled_version("request_pieces")(requests, 1.5, waiting, 7)
-    assert waiting == {}
-
-
 @needs("gcc")
 @pytest.mark.parametrize("size", range(7))
 def test_a_record_without_a_head_is_written_nowhere(size: int) -> None:
@@ -479,6 +417,9 @@ def test_a_record_without_a_head_is_written_nowhere(size: int) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------- on their way
+
+
+SENDER = Sender.of("jia", "a", "106900", "106900")
 
 
 class Other(PendingSubmit):
@@ -490,7 +431,7 @@ def on_their_way(made: list[tuple[int, int, bool]]) -> list[PendingSubmit]:
     found: list[PendingSubmit] = []
     for number, (person, category, plain) in enumerate(made, 1):
         one = (PendingSubmit if plain else Other)(cast("Any", None), number, pdu(4, b"%d" % number), 2.0**number)
-        one.message = Message(cast("Any", None), 13_800_210_000 + person, cast("Any", None))
+        one.message = Message(SENDER, 13_800_210_000 + person, cast("Any", None))
         one.category, one.recorded, one.entry_id = Category(category), 100 + number, 7 * number
         found.append(one)
     return found
@@ -502,7 +443,6 @@ def answer_of(body: bytes) -> Any:
 
 
 MADE = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.booleans()), max_size=12)
-PLAIN = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.just(True)), max_size=12)
 
 
 BREACHES = st.lists(
@@ -558,71 +498,6 @@ def test_what_the_carrier_took_is_packed_alike(made: list[tuple[int, int, bool]]
 
 
 @needs("gcc")
-@given(MADE)
-def test_what_is_settled_is_in_flight_no_more(made: list[tuple[int, int, bool]]) -> None:
-    accepted = [(one, answer_of(b"%d" % one.sequence)) for one in on_their_way(made)]
-    one, other = ({transit.recorded: transit for transit, _ in accepted[::2]} | {1: None} for _ in range(2))
-    assert compiled_version("settled")(accepted, one) == PURE["settled"](accepted, other)
-    assert one == other == {1: None}
-
-
-@needs("gcc")
-@given(MADE, st.integers(1, 4))
-def test_what_goes_to_one_person_keeps_to_one_link_alike(made: list[tuple[int, int, bool]], links: int) -> None:
-    transits = on_their_way(made)
-    assert compiled_version("split_by_recipient")(transits, links) == PURE["split_by_recipient"](transits, links)
-
-
-@needs("gcc")
-@given(st.one_of(MADE, PLAIN), st.booleans())
-def test_places_are_given_back_alike_and_the_urgent_leave_first(made: list[tuple[int, int, bool]], sort: bool) -> None:
-    one, other = [20, 20, 20], [20, 20, 20]
-    transits = on_their_way(made)
-    taken = [*transits]
-    assert compiled_version("lane_release_places")(taken, one, sort=sort) is taken
-    assert taken == PURE["lane_release_places"]([*transits], other, sort=sort)
-    assert one == other
-
-
-@needs("gcc")
-@given(st.one_of(MADE, PLAIN), st.lists(st.integers(0, 1), max_size=3))
-def test_each_is_put_into_its_lane_alike(made: list[tuple[int, int, bool]], others: list[int]) -> None:
-    said: list[list[list[int]]] = []
-    for put_all in (compiled_version("put_all"), PURE["put_all"]):
-        lanes = [Kept(), Kept()]
-        transits = on_their_way(made)
-        for place, transit in enumerate(transits):
-            transit.lane = cast("Any", lanes[others[place] if place < len(others) else 0])
-        put_all(transits)
-        said.append([lane.numbers for lane in lanes])
-    assert said[0] == said[1]
-
-
-class Kept:
-    """A lane that says what came into it, and in which order."""
-
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
-
-    def put(self, transit: PendingSubmit) -> None:
-        self.numbers.append(transit.sequence)
-
-    def put_all(self, transits: list[PendingSubmit]) -> None:
-        self.numbers += [transit.sequence for transit in transits]
-
-
-@needs("gcc")
-@given(MADE, MADE, st.lists(st.sampled_from([0, 0, 0x58]), min_size=12, max_size=12))
-def test_time_is_taken_alike(made: list[tuple[int, int, bool]], told: list[tuple[int, int, bool]], statuses: list[int]) -> None:
-    one, other = on_their_way(made), on_their_way(made)
-    answered = on_their_way(told)
-    assert compiled_version("gate_seconds")(one, answered, 9.5) == PURE["gate_seconds"](other, answered, 9.5)
-    assert [transit.gate_s for transit in one] == [transit.gate_s for transit in other]
-    answers = [(transit, Frame(0x80000004, status, 1, b"")) for transit, status in zip(answered, statuses, strict=False)]
-    assert compiled_version("answer_times")(answers, 9.5) == PURE["answer_times"](answers, 9.5)
-
-
-@needs("gcc")
 def test_records_of_every_length_have_the_checksum_that_zlib_gives_them() -> None:
     draw, one, other = random.Random(32), Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
     for sizes in ((*range(520), 70_001), (5 << 20,), (3, 4)):  # for one of them no room is kept
@@ -639,7 +514,7 @@ def frames(count: int) -> list[Frame]:
     """As a read makes them; of such objects the last that were freed are made again."""
     requests: list[Frame] = []
     data = b"".join(pdu(4, b"body %d" % number) for number in range(count))
-    compiled_version("sort_pdus")(data, 0, 100, frozenset([4]), {}, requests, [])
+    sort_pdus(data, 0, 100, frozenset([4]), SequenceWindow(), requests, [])
     return requests
 
 
@@ -687,13 +562,13 @@ def test_heirs_of_what_is_so_made_are_freed_with_what_is_their_own() -> None:
     heirs = [Heir(cast("Any", None), number, data, 0.0) for number in range(9)]
     for heir in heirs:
         heir.more = own
-        heir.message = cast("Any", [heir])  # and a ring, which the collector finds
+        heir.long = [heir]  # and a ring, which the collector finds
     assert sys.getrefcount(own) == before[0] + 9
     del heir, heirs
     gc.collect()
     assert (sys.getrefcount(own), sys.getrefcount(data), sys.getrefcount(Heir)) == before
     one = PendingSubmit(cast("Any", None), 1, data, 0.0)
-    one.message = cast("Any", [one])
+    one.long = [one]
     del one
     assert gc.collect() == 2
 

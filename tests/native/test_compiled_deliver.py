@@ -16,6 +16,7 @@ from proxy.journal.encoding import pack, pack_string, unpack
 from proxy.journal.records import delivers, messages
 from proxy.journal.records import mailbox as mail
 from proxy.journal.write_ahead_log import Journal
+from proxy.model.sequence_window import SequenceWindow
 from proxy.native.loader import PURE
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.deliver_batch import ReceiptBatch, Route
@@ -23,6 +24,8 @@ from proxy.state.mailbox import deliver_queue as boxes
 from proxy.state.mailbox.deliver_queue import DeliverQueue, Item
 from proxy.state.mailbox.mailbox import Bounds, Mailbox
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp
+from proxy.wire.frame import renumbered
+from proxy.wire.outstanding import number_all
 from tests.journal.memory_disk import MemoryDisk
 from tests.native.test_compiled import compiled_version, result_or_error
 from tests.needs import needs
@@ -265,12 +268,10 @@ def test_one_too_few_is_seen_by_both() -> None:
         assert result_or_error(lambda packed=packed: list(packed(NOW, [], [], [SimpleNamespace(data=b"")])))[0] is ValueError
 
 
-@needs("gcc")
 @given(st.lists(DELIVERS, max_size=5))
-def test_items_get_the_same_numbers(pdus: list[bytes]) -> None:
+def test_items_get_the_numbers_that_follow(pdus: list[bytes]) -> None:
     items = [Item(0, NOW, "receipt", data, DeliverQueue("jia")) for data in pdus]
-    one: dict[int, Any] = {}
-    other: dict[int, Any] = {}
-    sent = b"".join(compiled_version("request_pieces")(cast("Any", items), 1.5, one, 7))
-    assert sent == b"".join(PURE["request_pieces"](cast("Any", items), 1.5, other, 7))
-    assert one == other
+    waiting = SequenceWindow()
+    sent = number_all(cast("Any", items), 1.5, waiting, 7)
+    assert sent == b"".join(renumbered(data, number) for number, data in enumerate(pdus, 8))
+    assert waiting.items() == [(number, (item, 1.5, 0x80000005)) for number, item in enumerate(items, 8)]

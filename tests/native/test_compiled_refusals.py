@@ -30,7 +30,7 @@ from proxy.relay.admission import Admission
 from proxy.relay.batching import Batching
 from proxy.relay.commit import Commit
 from proxy.relay.multipart.handler import PartHandler
-from proxy.relay.pending_submit import Outbox, PendingSubmit
+from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
 from proxy.state.record import record
 from proxy.wire import Frame, submit_sm
@@ -89,10 +89,10 @@ def pure() -> pytest.MonkeyPatch:
     """Puts the Python versions in the places of the compiled ones."""
     patch = pytest.MonkeyPatch()
     for owner, name, function in (
-        (Batching, "_judge_loaded", "batching_judge_loaded"), (Batching, "_judge_at_once", "batching_judge_at_once"), (Batching, "_add_to", "batching_add_to"), (Commit, "_written", "commit_written"),
-        (Relay, "submit_all", "relay_submit_all"), (Admission, "judge", "admission_judge"), (Outbox, "release", "outbox_release"),
+        (Batching, "_judge_loaded", "batching_judge_loaded"), (Batching, "_judge_at_once", "batching_judge_at_once"), (Batching, "_add_to", "batching_add_to"), (Commit, "_refuse", "commit_refuse"),
+        (Relay, "submit_all", "relay_submit_all"), (Admission, "judge", "admission_judge"),
         (Journal, "extend", "journal_extend"), (handover_room, "verdict_pieces", "verdict_pieces"),
-        (handover_room, "count_allowed", "count_allowed"), (record, "add_packed", "add_packed"),
+        (record, "add_packed", "add_packed"),
     ):  # fmt: skip
         patch.setattr(owner, name, PURE[function])
     return patch
@@ -282,7 +282,7 @@ def test_no_pure_function_is_asked(tmp_path: Path, kind: str, monkeypatch: pytes
     goes(first)  # what is known of a text, of a plan, of who objects together
     street.harness.relay.refusals.clear()
     for name in (
-        "admission_judge", "batching_judge_loaded", "commit_written", "batching_add_to", "outbox_release", "count_allowed", "part_handler_settle",
+        "admission_judge", "batching_judge_loaded", "commit_refuse", "batching_add_to", "part_handler_settle",
     ):  # fmt: skip
         monkeypatch.setitem(PURE, name, _fails(name))
     for owner, name in (

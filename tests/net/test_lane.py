@@ -17,9 +17,15 @@ def lane(tps: float = 100.0) -> Lane:
     return Lane("bj", "B1", tps, wake=lambda: None)
 
 
-def submit(category: Category, provider: str = "jia", name: object = None) -> PendingSubmit:
+class NamedSubmit(PendingSubmit):
+    name: object = None
+
+
+def submit(category: Category, provider: str = "jia", name: object = None) -> NamedSubmit:
     bind = SimpleNamespace(access=SimpleNamespace(provider=SimpleNamespace(name=provider)))
-    return cast("PendingSubmit", SimpleNamespace(category=category, bind=bind, name=name))
+    made = NamedSubmit(cast("Any", bind), 0, b"", 0.0)
+    made.category, made.name = category, name
+    return made
 
 
 def queue(into: Lane, category: Category, provider: str = "jia", name: object = None) -> bool:

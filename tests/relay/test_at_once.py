@@ -19,7 +19,6 @@ from proxy.relay import commit
 from proxy.relay.admission import Admission
 from proxy.relay.batching import Batching
 from proxy.relay.multipart.handler import PartHandler
-from proxy.relay.pending_submit import Outbox
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
 from proxy.state.counters.rate_shares import LeasedRate
@@ -302,7 +301,6 @@ def without(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
     patch.setattr(Batching, "_judge_loaded", PURE["batching_judge_loaded"])
     patch.setattr(PartHandler, "settle", PURE["part_handler_settle"])
-    patch.setattr(Outbox, "release", PURE["outbox_release"])
     patch.setattr(commit, "verdict_pieces", PURE["verdict_pieces"])
 
 

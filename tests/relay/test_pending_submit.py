@@ -1,16 +1,22 @@
-"""Counts of advertisements by port prefix and keyword. Each test runs with the compiled function and without."""
+"""Steps of many submits at once, and counts of advertisements by port prefix and keyword."""
 
 from __future__ import annotations
 
+import re
+import struct
 from pathlib import Path
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.model.message import Category
-from proxy.native.loader import PURE
-from proxy.relay import commit
+from proxy.model.sequence_window import SequenceWindow
+from proxy.net.lane import release_places
+from proxy.relay.commit import settled
+from proxy.relay.pending_submit import PendingSubmit, answer_times, gate_seconds, put_all, split_by_recipient
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.harness import SHANGHAI, Harness
+from tests.native.test_compiled import on_their_way
 from tests.pdus import multi, multi_resp
 
 AD, PLAIN_AD, CODE, ASKS = (
@@ -19,12 +25,6 @@ AD, PLAIN_AD, CODE, ASKS = (
     "【测试】验证码482913",
     "【测试】您的快件已到驿站 退订回TD",
 )
-
-
-@pytest.fixture(params=["compiled", "pure"], autouse=True)
-def _function(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "pure":
-        monkeypatch.setattr(commit, "count_advertised", PURE["count_advertised"])
 
 
 def taken(harness: Harness, status: int = 0) -> None:
@@ -95,3 +95,92 @@ def test_each_address_of_a_submit_multi_is_one(tmp_path: Path) -> None:
     (group,) = harness.at_carrier()
     harness.carrier_says(group, multi_resp(b"m1", []))
     assert harness.tally.advertised == {("1069001", "R"): 3}
+
+
+# ---------------------------------------------------------------------------------------------------------------- many at once
+
+MADE = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.booleans()), max_size=12)
+
+
+def frame(command_id: int, status: int, body: bytes) -> Frame:
+    return Frame.of(struct.pack(">4I", 16 + len(body), command_id, status, 7) + body)
+
+
+def test_what_is_settled_is_in_flight_no_more() -> None:
+    accepted = [
+        (one, frame(0x80000004, 0, b"id\0")) for one in on_their_way([(place, 0, bool(place % 2)) for place in range(6)])
+    ]
+    in_flight = SequenceWindow()
+    for number, one in [(one.recorded, one) for one, _ in accepted[::2]] + [(1, "another")]:
+        in_flight.put(number, one)
+    assert settled(accepted, in_flight) == [(one.recorded, one, answer) for one, answer in accepted]
+    assert in_flight.items() == [(1, "another")]
+
+
+@given(MADE, st.integers(1, 4))
+def test_what_goes_to_one_person_keeps_to_one_link(made: list[tuple[int, int, bool]], links: int) -> None:
+    submits = on_their_way(made)
+    people = [one.message.recipient for one in submits if one.message is not None]
+    wanted = [[one for one, person in zip(submits, people, strict=True) if person % links == share] for share in range(links)]
+    assert split_by_recipient(submits, links) == wanted
+
+
+@given(MADE, st.booleans())
+def test_places_are_given_back_and_the_urgent_leave_first(made: list[tuple[int, int, bool]], sort: bool) -> None:
+    held, submits = [20, 20, 20], on_their_way(made)
+    taken = release_places([*submits], held, sort)
+    assert taken == (sorted(submits, key=lambda one: one.category) if sort else submits)
+    assert held == [20 - [one.category for one in submits].count(category) for category in Category]
+
+
+class KeptLane:
+    """A lane that says what came into it, and in which order."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+
+    def put(self, submit: PendingSubmit) -> None:
+        self.numbers.append(submit.sequence)
+
+    def put_all(self, submits: list[PendingSubmit]) -> None:
+        self.numbers += [one.sequence for one in submits]
+
+
+@given(MADE, st.lists(st.integers(0, 1), max_size=3))
+def test_each_is_put_into_its_lane(made: list[tuple[int, int, bool]], others: list[int]) -> None:
+    lanes, submits = [KeptLane(), KeptLane()], on_their_way(made)
+    places = (others + [0] * len(submits))[: len(submits)]
+    for place, submit in zip(places, submits, strict=True):
+        submit.lane = lanes[place]
+    put_all(submits)
+    assert [lane.numbers for lane in lanes] == [
+        [one.sequence for one, place in zip(submits, places, strict=True) if place == lane] for lane in (0, 1)
+    ]
+
+
+ANSWERS = st.lists(
+    st.tuples(
+        st.sampled_from([0x80000004, 0x80000004, 0x80000000]), st.sampled_from([0, 0, 0x58]),
+        st.one_of(st.binary(max_size=3), st.sampled_from([b"id\0", b"x" * 64 + b"\0", b"x" * 65 + b"\0"])),
+    ),
+    min_size=12, max_size=12,
+)  # fmt: skip
+
+
+@given(MADE, MADE, ANSWERS)
+def test_times_are_taken_and_unusual_answers_found(
+    made: list[tuple[int, int, bool]], told: list[tuple[int, int, bool]], said: list[tuple[int, int, bytes]]
+) -> None:
+    handed, completed = on_their_way(made), on_their_way(told)
+    assert [*gate_seconds(handed, completed, 9.5)] == [9.5 - one.answered_s for one in completed]
+    assert [one.gate_s for one in handed] == [9.5 - one.arrived_s for one in handed]
+    answers = [(one, frame(*fields)) for one, fields in zip(completed, said, strict=False)]
+    seconds, refused, unusual = answer_times(answers, 9.5)
+    assert [*seconds] == [9.5 - one.arrived_s for one in completed]
+    assert refused == [answer.command_status for _, answer in answers if answer.command_status]
+    status_alone, with_id = re.compile(b"\0?"), re.compile(b"[^\0]{0,64}\0")
+    assert unusual == [
+        place
+        for place, (_, answer) in enumerate(answers)
+        if answer.command_id != 0x80000004 or not (status_alone if answer.command_status else with_id).fullmatch(answer.body)
+    ]

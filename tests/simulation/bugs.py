@@ -178,7 +178,7 @@ def sent_again_after_link_loss(world: World) -> None:
     def again(transit: Any) -> None:
         unanswered(transit)
         if transit.lane.hold(transit.category):
-            transit.lane.put(transit)
+            transit.enter_lane()
 
     cast("Any", relay).unanswered = again
 

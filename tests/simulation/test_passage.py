@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import os
 import re
@@ -193,7 +192,16 @@ def each_number_has_a_cap_of_its_own(patch: Patch) -> None:
 
     def whole(self: Access, *head: Any) -> Sender:
         found = make(self, *head)
-        return dataclasses.replace(found, prefix=found.port)
+        return Sender(
+            found.provider,
+            found.account,
+            found.port,
+            found.port,
+            found.category,
+            found.since,
+            found.provider_hash,
+            found.port_hash,
+        )
 
     patch.setattr(Access, "_make", whole)
 

@@ -125,7 +125,8 @@ class World:
         long = transit.long
         if long is None:
             return submit.sent_at
-        return long.first_s if self.steps else long.judged_at  # its first part may be of another message with its key
+        judged_at: float = long.first_s if self.steps else long.judged_at
+        return judged_at  # its first part may be of another message with its key
 
     def clock_steps(self, seconds: float) -> None:
         """It is set: by hand, or by NTP."""

@@ -2,7 +2,7 @@
 
 import builtins
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 _Marked = TypeVar("_Marked")
 
@@ -22,7 +22,8 @@ bint = builtins.bool
 double = builtins.float
 void: Any
 p_uchar = builtins.bytes
-p_char = builtins.bytes
+p_char: TypeAlias = Any  # noqa: PYI042 # octets to be written
+char: Any
 
 def cclass(kind: _Marked) -> _Marked: ...
 def cfunc(function: _Marked) -> _Marked: ...

@@ -76,7 +76,7 @@ cdef class VerdictRecords:
         message, verdict = <MessageFields *>pending.message, <VerdictFields *>pending.verdict
         content = <ContentFields *>message.content
         if (
-            pending.late is _true
+            pending.late
             or pending.adopted is not <PyObject *>None
             or _type_of(message.content) is not _content_type
             or _type_of(verdict.facts) is not _facts_type
@@ -103,7 +103,7 @@ cdef class VerdictRecords:
         )
         to = _room(size) + HEAD
         _put_u64(to, self.time_ms)
-        _put_u64(to + 8, <u64><object>message.recipient)
+        _put_u64(to + 8, <u64>message.recipient)
         _put(to + 16, fixed)
         to[42], to[43] = <octet>many, <octet>takes
         to = _put(_put(_put(to + 16 + PyBytes_GET_SIZE(fixed), digest), <bytes>pending.packed), sender_octets)
@@ -130,9 +130,9 @@ cdef class VerdictRecords:
         whole = HEAD + size + PyBytes_GET_SIZE(reason_octets) + 16 + PyBytes_GET_SIZE(sender_octets) + 3 * many + PyBytes_GET_SIZE(data)
         to = _room(whole) + HEAD
         _put_u64(to, self.time_ms)
-        _put_u64(to + 8, <u64><object>message.recipient)
+        _put_u64(to + 8, <u64>message.recipient)
         _put(to + 16, fixed)
-        _put_u32(to + 32, <unsigned int><object>pending.status)
+        _put_u32(to + 32, pending.status)
         to[40], to[42], to[45] = <octet><int><object>verdict.outcome, <octet>many, <octet>PyBytes_GET_SIZE(reason_octets)
         to = _put(_put(_put(to + size, reason_octets), digest), sender_octets)
         _put(_put_breaches(to, breaches), data)
@@ -190,9 +190,9 @@ cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize
         pending, answer = one[0], one[1]
         length = _size_of_body(answer)
         if Py_TYPE(pending) is _pending_type and _type_of((<PendingFields *>pending).message) is _message_type:
-            _put_u64(to, <object>(<PendingFields *>pending).entry_id)
-            _put_u64(to + 8, <object>(<MessageFields *>(<PendingFields *>pending).message).recipient)
-            _put_u64(to + 16, <object>(<PendingFields *>pending).recorded)
+            _put_u64(to, <u64>(<PendingFields *>pending).entry_id)
+            _put_u64(to + 8, <u64>(<MessageFields *>(<PendingFields *>pending).message).recipient)
+            _put_u64(to + 16, <u64>(<PendingFields *>pending).recorded)
         else:
             _put_u64(to, pending.entry_id)
             _put_u64(to + 8, pending.message.recipient)

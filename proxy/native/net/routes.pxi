@@ -9,7 +9,7 @@ cdef object _lane_for(object routes, MessageFields *message, object province):
     cdef RoutesFields *fields = <RoutesFields *>routes
     cdef SenderFields *sender = <SenderFields *>message.sender
     cdef PyObject *tiers
-    cdef u64 number = <object>message.recipient, total, place, weight
+    cdef u64 number = message.recipient, total, place, weight
     if fields.only is not <PyObject *>None:
         return <object>fields.only if _is_up(<object>fields.only) else None
     if len(<dict>fields._own):

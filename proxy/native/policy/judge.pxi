@@ -165,7 +165,7 @@ cdef class _Judge:
         if Py_TYPE(tree) is not _recipient_test_type:
             return _ask_person(tree, <object><PyObject *>message, self.person(), facts, when)
         if (<RecipientTestFields *>tree).numbers is not <PyObject *>None:
-            return <object>message.recipient in <object>(<RecipientTestFields *>tree).numbers
+            return message.recipient in <object>(<RecipientTestFields *>tree).numbers
         return (<object>(<RecipientTestFields *>tree).holds)(<object><PyObject *>message, self.person(), facts, when)
 
     cdef bint has_evidence(self, object tree, MessageFields *message, object facts, object when) except -1:
@@ -231,7 +231,7 @@ cdef class _Judge:
             return False
         port = text = None
         if cap[4]:
-            port = <object>(<SenderFields *>message.sender).port_hash if "port" in cap[6].keys else None
+            port = (<SenderFields *>message.sender).port_hash if "port" in cap[6].keys else None
             text = template if cap[8] else None
         if _count(record, held, <unsigned int>(after if after > 0 else 0), cap, port, text, most) < most:
             return False
@@ -291,7 +291,7 @@ cdef class _Judge:
         cdef PlanFields *plan
         cdef VerdictFields *fields
         cdef PyObject *cached
-        cdef u64 number = <object>message.recipient
+        cdef u64 number = message.recipient
         cdef Py_ssize_t place = <Py_ssize_t>(number // 10000) - _segment_first, caps, persons, sparing, before
         cdef const octet *line
         cdef double latest
@@ -344,22 +344,22 @@ cdef class _Judge:
                         cached = NULL
                 if cached is NULL:
                     objected = <tuple>_objected(found, which, when)
-        verdict = gate106_make(VERDICT)
+        verdict = _new(_verdict_type)
         fields = <VerdictFields *>verdict
         if objected is None:
-            _fill(&fields.outcome, <object>plan.outcome)
-            _fill(&fields.reason, <object>plan.reason)
-            _fill(&fields.rule, <object>plan.rule)
-            _fill(&fields.breaches, <object>plan.breaches)
+            _set(&fields.outcome, <object>plan.outcome)
+            _set(&fields.reason, <object>plan.reason)
+            _set(&fields.rule, <object>plan.rule)
+            _set(&fields.breaches, <object>plan.breaches)
             self.needs_evidence = plan.wants_a_word is _true
         else:
-            _fill(&fields.outcome, objected[2])
-            _fill(&fields.reason, objected[3])
-            _fill(&fields.rule, objected[4])
-            _fill(&fields.breaches, objected[5])
+            _set(&fields.outcome, objected[2])
+            _set(&fields.reason, objected[3])
+            _set(&fields.rule, objected[4])
+            _set(&fields.breaches, objected[5])
             self.needs_evidence = objected[6]
-        _fill(&fields.facts, <object>plan.facts)
-        _fill(&fields.province, self.provinces[cell])
-        _fill(&fields.template, <object>reading.template)
-        _fill(&fields.takes, <object>takes if fields.outcome is <PyObject *>_allow else _empty_tuple)
+        _set(&fields.facts, <object>plan.facts)
+        _set(&fields.province, self.provinces[cell])
+        fields.template = <object>reading.template
+        _set(&fields.takes, <object>takes if fields.outcome is <PyObject *>_allow else _empty_tuple)
         return verdict

@@ -63,9 +63,9 @@ cdef bint _is_about(object refusal_match, const octet *area, Py_ssize_t size, Me
     cdef Py_ssize_t value
     cdef int scope
     cdef bytes word, key
-    own = _get(<dict>refusal_match.senders, <object>facts.signature_hash)
+    own = _get(<dict>refusal_match.senders, facts.signature_hash)
     if own is None:
-        own = refusal_match.sent_by(<object>facts.signature_hash)
+        own = refusal_match.sent_by(facts.signature_hash)
     while at < area + size:
         value, scope = at[1] - OPT_OUT_HEAD, at[2]
         if at[0] != OPT_OUT_FACT:

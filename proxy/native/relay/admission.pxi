@@ -124,7 +124,7 @@ cdef class _AdmissionJudge(_Judge):
             if not self.vendor:
                 answered = _submit_failed
         _set(&pending.reason, <object>why.name)
-        _set(&pending.status, answered)
+        pending.status = answered
         return 0
 
     cdef bytes judged(self, object one, bytes data):
@@ -158,10 +158,10 @@ cdef class _AdmissionJudge(_Judge):
                 if self.facts_found & OF_UNKNOWN:
                     return None
             if not self.alone:
-                self.number = <object>message.recipient
+                self.number = <u64>message.recipient
                 if self.is_in_lists():
                     self.in_lists, person = True, self.person()
-                    self.person_record = person if self.agreed else self.listed.beside(person, <object>message.recipient)
+                    self.person_record = person if self.agreed else self.listed.beside(person, message.recipient)
                     bare = False
             verdict = self.verdict(message, at, when, bare)
         except Exception:  # the Python version raises it again and handles it
@@ -211,20 +211,19 @@ cdef class _AdmissionJudge(_Judge):
         packed = PyBytes_FromStringAndSize(NULL, 32)
         to = <octet *>PyBytes_AS_STRING(packed)
         sender = <SenderFields *>message.sender
-        _put_u64(to, entry << 16 | <u64><object>facts.keyword_hash)
-        flags = <object>facts.packed
+        _put_u64(to, entry << 16 | facts.keyword_hash)
+        flags = facts.packed
         if flags >> 4 & 63 == CONSENT_REQUEST:
             flags |= <u64>self.rules.consent_words(<object>pending.message, <object>facts) << 11
         _put_u64(to + 8, flags)
         _put_u32(to + 16, <unsigned int><u64>at)
-        _put_u32(to + 20, <unsigned int><object>sender.provider_hash)
-        _put_u32(to + 24, <unsigned int><object>sender.port_hash)
-        _put_u32(to + 28, <unsigned int><object>(<VerdictFields *>verdict).template)
+        _put_u32(to + 20, sender.provider_hash)
+        _put_u32(to + 24, sender.port_hash)
+        _put_u32(to + 28, (<VerdictFields *>verdict).template)
         _set(&pending.verdict, verdict)
         _set(&pending.category, category)
         _set(&pending.lane, lane)
-        _set(&pending.entry_id, number)
-        _set(&pending.entry_time, time)
+        pending.entry_id, pending.entry_time = <long long>entry, time
         _set(&pending.packed, packed)
         if (<VerdictFields *>verdict).takes is not <PyObject *>_empty_tuple:
             _set(&pending.takes, <object>(<VerdictFields *>verdict).takes)
@@ -241,7 +240,7 @@ cdef Py_ssize_t _numbers_of(list submits, u64 *numbers) except -1:
     for one in submits:
         pending = <PendingFields *>one
         if Py_TYPE(one) is _pending_type and _type_of(pending.message) is _message_type:
-            numbers[many] = <object>(<MessageFields *>pending.message).recipient
+            numbers[many] = <u64>(<MessageFields *>pending.message).recipient
             many += 1
             if many == FETCHED:
                 break

@@ -56,7 +56,7 @@ cdef bint _is_next(list first, object pending) except -1:
     index = another[2]
     return (
         index == len(first) + 1
-        and <u64><object>one.recipient == <u64><object>other.recipient
+        and one.recipient == other.recipient
         and part[0] == another[0]
         and part[1] == another[1]
     )
@@ -94,7 +94,7 @@ cdef bint _take_whole(_WholeMessages messages, list parts_together, object now_s
     cdef set alive = set()
     if not messages.plain or messages.turned_away:
         return False
-    key = (<object>sender.provider, <object>sender.port, <object>own.recipient, part[0], part[1])
+    key = (<object>sender.provider, <object>sender.port, own.recipient, part[0], part[1])
     held = _get(messages.open, <object>sender.provider)
     if held is not None and (
         key[:4] in <dict>held or <Py_ssize_t>messages.held_bytes[<object>sender.provider] >= messages.bytes_max
@@ -105,10 +105,10 @@ cdef bint _take_whole(_WholeMessages messages, list parts_together, object now_s
         contents.append(content)
         by_place[place], last[place] = content, pending
         alive.add(pending)
-    message = gate106_make(MESSAGE)
-    _fill(&(<MessageFields *>message).sender, <object>own.sender)
-    _fill(&(<MessageFields *>message).recipient, <object>own.recipient)
-    _fill(&(<MessageFields *>message).content, joined(contents))
+    message = _new(_message_type)
+    _set(&(<MessageFields *>message).sender, <object>own.sender)
+    (<MessageFields *>message).recipient = own.recipient
+    _set(&(<MessageFields *>message).content, joined(contents))
     long = _long_message_type.tp_alloc(_long_message_type, 0)
     fields = <LongMessageFields *>long
     _fill(&fields.key, key)
@@ -195,13 +195,12 @@ cdef bytes _judge_part(_AdmissionJudge judge, object parts, object one, bytes da
             return None
         _set(&pending.verdict, <object>leader.verdict)
         _set(&pending.category, <object>leader.category)
-        _set(&pending.entry_id, <object>leader.entry_id)
-        _set(&pending.entry_time, <object>leader.entry_time)
+        pending.entry_id, pending.entry_time = leader.entry_id, leader.entry_time
         _set(&pending.lane, <object>leader.lane)
         _set(&pending.packed, <object>leader.packed)
         _set(&pending.adopted, <object>leader.adopted)
         _set(&pending.reason, <object>leader.reason)
-        _set(&pending.status, <object>leader.status)
+        pending.status = leader.status
         return data
     if not _is_undivided(long) or _may_be_torn(<const octet *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
         return None

@@ -100,12 +100,12 @@ def batching_judge_at_once(self, list submits, now):
     recipients.room(len(submits), mix)
     for pending in submits:
         if Py_TYPE(pending) is _pending_type and _type_of((<PendingFields *>pending).message) is _message_type:
-            key = <object>(<MessageFields *>(<PendingFields *>pending).message).recipient
+            key = (<MessageFields *>(<PendingFields *>pending).message).recipient
             _prefetch(&refused_young[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)])
             _prefetch(&refused_old[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)])
     for pending in submits:
         if Py_TYPE(pending) is _pending_type and _type_of((<PendingFields *>pending).message) is _message_type:
-            person = <object>(<MessageFields *>(<PendingFields *>pending).message).recipient
+            person = (<MessageFields *>(<PendingFields *>pending).message).recipient
         else:
             person = pending.message.recipient
         key = person
@@ -213,7 +213,7 @@ def batching_add_to(self, dict batches, list submits, now):
         _learn_fields()
     for pending in submits:
         if Py_TYPE(pending) is _pending_type and _type_of((<PendingFields *>pending).message) is _message_type:
-            person = <object>(<MessageFields *>(<PendingFields *>pending).message).recipient
+            person = (<MessageFields *>(<PendingFields *>pending).message).recipient
         else:
             person = pending.message.recipient
         batch = _get(batches, person)

@@ -84,7 +84,7 @@ cdef Py_ssize_t _read_all(_Judge judge, list submits, Prefetch *some) except -1:
             continue
         one = &some[many]
         one.message = <MessageFields *>pending.message
-        place = <Py_ssize_t>(<u64><object>one.message.recipient // 10000) - _segment_first
+        place = <Py_ssize_t>(<u64>one.message.recipient // 10000) - _segment_first
         if _type_of(one.message.content) is not _content_type or not 0 <= place < len(judge.cells):
             in_order = False
             continue
@@ -148,7 +148,6 @@ cdef Py_ssize_t _fetch_known(Prefetch *some, Py_ssize_t many, const unsigned sho
             _prefetch(some[left].at)
             _prefetch((<ReadingFields *>content.reading).template)
             if _type_of(related_entry.sender) is _sender_type:
-                _prefetch((<SenderFields *>related_entry.sender).port_hash)
                 _prefetch((<SenderFields *>related_entry.sender).written)
             left += 1
     many, left = left, 0
@@ -169,7 +168,6 @@ cdef Py_ssize_t _fetch_known(Prefetch *some, Py_ssize_t many, const unsigned sho
 
 cdef int _fetch_plans(Prefetch *some, Py_ssize_t many) except -1:
     cdef Prefetch *one
-    cdef FactsFields *facts
     cdef Py_ssize_t place, sort
     for place in range(many):  # the region's sort, and the plans by sort
         one = &some[place]
@@ -193,11 +191,6 @@ cdef int _fetch_plans(Prefetch *some, Py_ssize_t many) except -1:
             _prefetch((<PlanFields *>some[place].at[0]).outline)
             _prefetch(<const char *>(<PlanFields *>some[place].at[0]).outline + 64)
             _prefetch(<const char *>(<PlanFields *>some[place].at[0]).outline + 128)
-    for place in range(many):  # facts that an entry holds
-        if _type_of(some[place].at[0]) is _plan_type and _type_of((<PlanFields *>some[place].at[0]).facts) is _facts_type:
-            facts = <FactsFields *>(<PlanFields *>some[place].at[0]).facts
-            _prefetch(facts.packed)
-            _prefetch(facts.keyword_hash)
     return 0
 
 

@@ -174,7 +174,7 @@ def deliver_relay_deliver_all(self, link, frames, now):
         items.append(item)
         item_routes.append(route)
         people.append(_packed_string(at + service + 3, source - service - 3))
-        sequences.append(<object>(<FrameFields *>frame).sequence_number)
+        sequences.append((<FrameFields *>frame).sequence_number)
 
 
 def deliver_relay_answered(self, answers, now):
@@ -190,7 +190,7 @@ def deliver_relay_answered(self, answers, now):
         if (
             Py_TYPE(item) is not _item_type
             or Py_TYPE(frame) is not _frame_type
-            or (<FrameFields *>frame).command_status is not _zero_ptr
+            or (<FrameFields *>frame).command_status
         ):
             PURE["deliver_relay_answered"](self, (pair,), now)
             continue

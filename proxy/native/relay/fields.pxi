@@ -12,9 +12,11 @@ cdef extern from "Python.h":
         PyMemberDef *d_member
 
     ctypedef object (*allocfunc)(PyTypeObject *, Py_ssize_t)
+    ctypedef object (*newfunc)(PyTypeObject *, PyObject *, PyObject *)
 
     ctypedef struct PyTypeObject:
         allocfunc tp_alloc
+        newfunc tp_new
 
     PyTypeObject *Py_TYPE(object)
     PyTypeObject *_type_of "Py_TYPE"(PyObject *)
@@ -24,33 +26,64 @@ cdef extern from "Python.h":
 
 ctypedef PyObject *slot
 
-# Slots lie in alphabetical order.
+# Those of classes in Cython's pure-Python mode lie in the order of their annotations. This module cannot import these classes' declarations:
+# their modules import functions of this one.
 
 cdef struct PendingFields:
     PyObject head
-    slot adopted, answered_s, arrived_s, bind, category, data, entry_id, entry_time, gate_s, lane, late, long, message, packed, reason
-    slot recorded, sequence, status, takes, verdict
+    slot bind
+    unsigned int sequence
+    slot data
+    double arrived_s, answered_s
+    slot message, verdict, category
+    unsigned int status
+    slot reason, lane
+    long long recorded
+    slot packed
+    long long entry_id, entry_time
+    slot adopted, takes, long
+    int late
+    double gate_s
+    slot weak_references
 
 cdef struct MessageFields:
     PyObject head
-    slot content, recipient, sender
+    slot sender
+    long long recipient
+    slot content
+
+cdef struct SenderFields:
+    PyObject head
+    slot provider, account, port, prefix, category, since
+    unsigned int provider_hash, port_hash
+    slot written
+
+cdef struct FactsFields:
+    PyObject head
+    slot sender, declared, classified, category, subcategory, signature
+    u64 signature_hash
+    slot keyword
+    unsigned int keyword_hash, subcategory_code
+    slot owners
+    int textless
+    u64 packed
+
+cdef struct VerdictFields:
+    PyObject head
+    slot outcome, reason, rule, breaches, facts, province
+    unsigned int template
+    slot takes
+
+cdef struct FrameFields:
+    PyObject head
+    unsigned int command_id, command_status, sequence_number
+    slot data
+
+# Slots lie in alphabetical order.
 
 cdef struct ContentFields:
     PyObject head
     slot complete, digest, extra, octets, part, read_by, reading, scheduled, state, text
-
-cdef struct SenderFields:
-    PyObject head
-    slot account, category, port, port_hash, prefix, provider, provider_hash, since, written
-
-cdef struct FactsFields:
-    PyObject head
-    slot category, classified, declared, keyword, keyword_hash, owners, packed, sender, signature, signature_hash, subcategory
-    slot subcategory_code, textless
-
-cdef struct VerdictFields:
-    PyObject head
-    slot breaches, facts, outcome, province, reason, rule, takes, template
 
 cdef struct ReadingFields:
     PyObject head
@@ -81,10 +114,6 @@ cdef struct ReasonFields:
 cdef struct RecordFields:
     PyObject head
     slot _refused, _rows, bare, data, held
-
-cdef struct FrameFields:
-    PyObject head
-    slot command_id, command_status, data, sequence_number
 
 cdef struct ContentCacheFields:
     PyObject head
@@ -154,6 +183,18 @@ cdef PyTypeObject *_checked_layout(kind, str names, size_t size, int made=-1) ex
     return <PyTypeObject *>kind
 
 
+cdef PyTypeObject *_sized_class(kind, size_t size) except NULL:
+    """Checks that objects of a class in Cython's pure-Python mode are as large as a struct; TypeError if not."""
+    if <size_t>kind.__basicsize__ != size:
+        raise TypeError(f"{kind.__name__} has other fields")
+    return <PyTypeObject *>kind
+
+
+cdef inline object _new(PyTypeObject *kind):
+    """A new object of a class in Cython's pure-Python mode: its numbers are 0, its other fields None."""
+    return kind.tp_new(kind, <PyObject *>_empty_tuple, NULL)
+
+
 cdef inline void _set(slot *at, object value) noexcept:
     """Replaces the value of a field."""
     cdef slot before = at[0]
@@ -192,7 +233,7 @@ cdef PyTypeObject *_cached_refusal_type
 cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
 cdef object _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _tuple_of = tuple.__new__
-cdef object _refusal_cache, _read_uncached, _Malformed, _send_answers, _release_part, _commit, _refusal_body_of, _allow, _marketing, _islice
+cdef object _refusal_cache, _read_uncached, _Malformed, _commit, _refusal_body_of, _allow, _marketing
 cdef PyTypeObject *_leased_rate_type
 cdef PyTypeObject *_pseudonymizer_type
 cdef PyTypeObject *_rate_type
@@ -221,13 +262,11 @@ cdef int _learn_fields() except -1:
     global _pending_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _plan_type
     global _record_type, _frame_type, _policy_memo_type, _recipient_test_type, _lane_type, _admission_type, _reason_type, _cached_refusal_type, _any_type
     global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
-    global _refusal_cache, _read_uncached, _Malformed, _send_answers, _release_part, _commit, _refusal_body_of, _allow, _marketing, _islice, _segment_first
+    global _refusal_cache, _read_uncached, _Malformed, _commit, _refusal_body_of, _allow, _marketing, _segment_first
     global _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type
     global _series_type, _counter_state_type, _aggregates_type, _shared_counters_type
     global _leased_rate_type, _pseudonymizer_type, _rate_type, _routes_type, _bloom_type, _item_type, _queue_type, _route_type, _marks_most
     global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
-    from itertools import islice
-
     from proxy.relay.deliver_batch import RECEIPT, Route
     from proxy.journal.records.delivers import receipt_head
     from proxy.relay.admission import ESME_RSUBMITFAIL, Admission
@@ -255,8 +294,7 @@ cdef int _learn_fields() except -1:
     from proxy.state.counters.rate_shares import LeasedRate
     from proxy.state.lists.bloom import BloomFilters
     from proxy.relay import commit, refusal_cache
-    from proxy.relay.pending_submit import PendingSubmit, refusal_body_of, release_part
-    from proxy.relay.pending_submit import _send_answers as send_answers
+    from proxy.relay.pending_submit import PendingSubmit, refusal_body_of
     from proxy.model.recency_filter import MARKS, RecencyFilter
     from proxy.wire.frame import Frame, Malformed
     from proxy.wire.submit import ContentCache
@@ -275,24 +313,19 @@ cdef int _learn_fields() except -1:
     _checked_layout(_Part, "aside dirty frozen leaving series", sizeof(PartFields))
     _series_type = _checked_layout(_Series, "counts keep_s starts sums width_s", sizeof(SeriesFields))
     _ask_person, _evidence_of, _objected, _whole_record = ask_person, evidence_of, objected, Record
-    _read_uncached, _Malformed, _send_answers, _release_part, _refusal_cache, _islice = read_uncached, Malformed, send_answers, release_part, refusal_cache, islice
+    _read_uncached, _Malformed, _refusal_cache = read_uncached, Malformed, refusal_cache
     _submit_failed, _reject, _outcome_words, _category_words = ESME_RSUBMITFAIL, Outcome.REJECT, OUTCOME_WORDS, CATEGORY_WORDS
     _cached_refusal_type, _any_type = <PyTypeObject *>refusal_cache.CachedRefusal, <PyTypeObject *>AnyOf
     _reason_type = _checked_layout(Reason, "name public rank status", sizeof(ReasonFields))
     _commit, _refusal_body_of = commit, refusal_body_of
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
-    _message_type = _checked_layout(Message, "content recipient sender", sizeof(MessageFields), MESSAGE)
+    _message_type = _sized_class(Message, sizeof(MessageFields))
     _content_type = _checked_layout(
         Content, "complete digest extra octets part read_by reading scheduled state text", sizeof(ContentFields), CONTENT
     )
-    _sender_type = _checked_layout(Sender, "account category port port_hash prefix provider provider_hash since written", sizeof(SenderFields))
-    _facts_type = _checked_layout(
-        Facts,
-        "category classified declared keyword keyword_hash owners packed sender signature signature_hash subcategory subcategory_code"
-        " textless",
-        sizeof(FactsFields),
-    )
-    _verdict_type = _checked_layout(Verdict, "breaches facts outcome province reason rule takes template", sizeof(VerdictFields), VERDICT)
+    _sender_type = _sized_class(Sender, sizeof(SenderFields))
+    _facts_type = _sized_class(Facts, sizeof(FactsFields))
+    _verdict_type = _sized_class(Verdict, sizeof(VerdictFields))
     _reading_type = _checked_layout(Reading, "template traits", sizeof(ReadingFields), READING)
     _plan_type = _checked_layout(
         Plan,
@@ -301,7 +334,7 @@ cdef int _learn_fields() except -1:
         sizeof(PlanFields),
     )
     _record_type = _checked_layout(Record, "_refused _rows bare data held", sizeof(RecordFields))
-    _frame_type = _checked_layout(Frame, "command_id command_status data sequence_number", sizeof(FrameFields), FRAME)
+    _frame_type = _sized_class(Frame, sizeof(FrameFields))
     _checked_layout(ContentCache, "old twice young", sizeof(ContentCacheFields))
     _checked_layout(RecencyFilter, "marks", sizeof(RecencyFields))
     _marks_most = MARKS - 1
@@ -328,10 +361,5 @@ cdef int _learn_fields() except -1:
     _handed_state, _gone_state = <PyObject *>states[2], <PyObject *>states[3]
     _item_bytes, _slack = deliver_queue.ITEM_BYTES, deliver_queue.SLACK
     _receipt_kind, _receipt_head = RECEIPT, receipt_head
-    _pending_type = _checked_layout(
-        PendingSubmit,
-        "adopted answered_s arrived_s bind category data entry_id entry_time gate_s lane late long message packed reason recorded"
-        " sequence status takes verdict",
-        sizeof(PendingFields), PENDING,
-    )
+    _pending_type = _sized_class(PendingSubmit, sizeof(PendingFields))
     return 0

@@ -15,19 +15,6 @@ cdef inline double _seconds(object moment) except? -1:
     return <double><long long>moment if type(moment) is int else <double>moment
 
 
-cdef int _count_breaches(object tally, VerdictFields *verdict) except -1:
-    """Counts the rules that objected."""
-    cdef tuple breach
-    cdef dict hits = <dict>tally.rule_hits, shadows = <dict>tally.shadow
-    for one in <tuple>verdict.breaches:
-        breach = <tuple>one  # Breach
-        if breach[4]:
-            _add(shadows, (breach[0], (<tuple>_outcome_words)[<Py_ssize_t>breach[2]]))
-        else:
-            _add(hits, (breach[0], <object>verdict.province))
-    return 0
-
-
 cdef inline bint _is_refused(object one) noexcept:
     """Whether a submit was refused by a verdict."""
     cdef PendingFields *pending = <PendingFields *>one
@@ -218,7 +205,7 @@ cdef class _RefusalBatch:
                     until, until_s = breach[5], end_s
         if until_s <= self.now_s:
             return 0
-        person = <object>message.recipient
+        person = message.recipient
         number = person
         self.marks[number >> 3 & REFUSED_MARKS - 1] |= 1 << (number & 7)
         self.marked += 1
@@ -227,7 +214,7 @@ cdef class _RefusalBatch:
         _fill_item(refusal, REFUSAL_RECIPIENT, person)
         _fill_item(refusal, REFUSAL_SENDER, <object>message.sender)
         _fill_item(refusal, REFUSAL_DIGEST, <object>content.digest)
-        _fill_item(refusal, REFUSAL_SEQUENCE, <object>pending.recorded)
+        _fill_item(refusal, REFUSAL_SEQUENCE, pending.recorded)
         _fill_item(refusal, REFUSAL_VERDICT, <object>pending.verdict)
         known = <object>PyDict_SetDefault(self.people, person, refusal)
         if type(known) is dict:
@@ -286,7 +273,7 @@ cdef bint _may_be_again(object refusals, dict people, object one, object rules) 
     message = <MessageFields *>pending.message
     if refusals._rules is not rules or _type_of(message.content) is not _content_type:
         return True
-    known = people[<object>message.recipient]
+    known = people[message.recipient]
     if type(known) is dict:
         return PyDict_GetItemWithError(<dict>known, _key_of_refusal(message)) is not NULL
     return _is_of(<tuple>known, message)

@@ -69,7 +69,7 @@ cdef object _sender_of(dict senders, const octet *at, Py_ssize_t size):
     return sender
 
 
-cdef object _plain_submit(object bind, object frame, object now, object arrived_s, object memo, dict senders, Source *last, SubmitLayout *fields):
+cdef object _plain_submit(object bind, object frame, object now, double arrived_s, object memo, dict senders, Source *last, SubmitLayout *fields):
     """The PendingSubmit of a frame; None if the sender does not own the port or the frame is malformed. ``last``: the frame's predecessor."""
     cdef bytes data = <bytes><object>(<FrameFields *>frame).data
     cdef const octet *at = <const octet *>PyBytes_AS_STRING(data)
@@ -92,31 +92,20 @@ cdef object _plain_submit(object bind, object frame, object now, object arrived_
         if Py_TYPE(sender) is not _sender_type or not len(<str>(<SenderFields *>sender).prefix):
             return None
         last.at, last.size, last.sender = at + 16, source - 15, <PyObject *>sender
-    message = gate106_make(MESSAGE)
-    _fill(&(<MessageFields *>message).sender, sender)
-    _fill(&(<MessageFields *>message).recipient, number)
-    _fill(&(<MessageFields *>message).content, content)
-    pending = gate106_make(PENDING)
-    _fill(&(<PendingFields *>pending).bind, bind)
-    _fill(&(<PendingFields *>pending).sequence, <object>(<FrameFields *>frame).sequence_number)
-    _fill(&(<PendingFields *>pending).data, data)
-    _fill(&(<PendingFields *>pending).arrived_s, arrived_s)
-    _fill(&(<PendingFields *>pending).answered_s, arrived_s)
-    _fill(&(<PendingFields *>pending).message, message)
-    _fill(&(<PendingFields *>pending).verdict, None)
-    _fill(&(<PendingFields *>pending).category, _marketing)
-    _fill(&(<PendingFields *>pending).status, _zero)
-    _fill(&(<PendingFields *>pending).reason, _no_text)
-    _fill(&(<PendingFields *>pending).lane, None)
-    _fill(&(<PendingFields *>pending).recorded, _zero)
-    _fill(&(<PendingFields *>pending).packed, _no_bytes)
-    _fill(&(<PendingFields *>pending).entry_id, _zero)
-    _fill(&(<PendingFields *>pending).entry_time, _zero)
-    _fill(&(<PendingFields *>pending).adopted, None)
-    _fill(&(<PendingFields *>pending).takes, _empty_tuple)
-    _fill(&(<PendingFields *>pending).long, None)
-    _fill(&(<PendingFields *>pending).late, False)
-    _fill(&(<PendingFields *>pending).gate_s, _zero_s)
+    message = _new(_message_type)
+    _set(&(<MessageFields *>message).sender, sender)
+    (<MessageFields *>message).recipient = <long long>number
+    _set(&(<MessageFields *>message).content, content)
+    pending = _new(_pending_type)
+    _set(&(<PendingFields *>pending).bind, bind)
+    (<PendingFields *>pending).sequence = (<FrameFields *>frame).sequence_number
+    _set(&(<PendingFields *>pending).data, data)
+    (<PendingFields *>pending).arrived_s = (<PendingFields *>pending).answered_s = arrived_s
+    _set(&(<PendingFields *>pending).message, message)
+    _set(&(<PendingFields *>pending).category, _marketing)
+    _set(&(<PendingFields *>pending).reason, _no_text)
+    _set(&(<PendingFields *>pending).packed, _no_bytes)
+    _set(&(<PendingFields *>pending).takes, _empty_tuple)
     return pending
 
 
@@ -200,46 +189,22 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
         _take_each(self, parts, arrived_s)
 
 
-cdef void _fetch_answered(list answers) noexcept:
-    """Prefetches submits that a carrier has answered: they have left the processor's cache by then."""
-    cdef PyObject **pairs = _items_of(answers)
-    cdef Py_ssize_t many = len(answers), place
-    cdef PendingFields *pending
-    for place in range(many):
-        pending = <PendingFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
-        _prefetch(pending)
-        _prefetch(<const char *>pending + 64)
-        _prefetch(<const char *>pending + 128)
-    for place in range(many):
-        pending = <PendingFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
-        if _type_of(<PyObject *>pending) is _pending_type:
-            _prefetch(pending.message)
-            _prefetch(pending.entry_id)
-            _prefetch(pending.recorded)
-    for place in range(many):
-        pending = <PendingFields *>PyTuple_GET_ITEM(<object>pairs[place], 0)
-        if _type_of(<PyObject *>pending) is _pending_type and _type_of(pending.message) is _message_type:
-            _prefetch((<MessageFields *>pending.message).recipient)
-
-
 def relay_answered_all(self, answers, now_s):
     cdef list accepted = self.commit.accepted
     cdef tuple pair
     cdef FrameFields *frame
     if _pending_type is NULL:
         _learn_fields()
-    if type(answers) is list:
-        _fetch_answered(<list>answers)
     for one in answers:
         pair = <tuple>one
         pending, frame = pair[0], <FrameFields *>pair[1]
         if (
             Py_TYPE(pending) is not _pending_type
             or Py_TYPE(pair[1]) is not _frame_type
-            or frame.command_status is not _zero_ptr
-            or (<PendingFields *>pending).entry_id is _zero_ptr
+            or frame.command_status
+            or not (<PendingFields *>pending).entry_id
         ):
             PURE["relay_answered_all"](self, (pair,), now_s)
             continue
-        _set(&(<PendingFields *>pending).answered_s, now_s)
+        (<PendingFields *>pending).answered_s = now_s
         accepted.append(pair)

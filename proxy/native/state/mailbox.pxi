@@ -62,13 +62,13 @@ def deliver_queue_remove_gone(self):
 
 
 def mailbox_add_all(self, long long number, list items):
-    cdef SequenceWindow new = None
+    cdef dict new
     cdef long long size, all_bytes = 0, count = 0, queue_bytes = 0
     cdef slot queue = NULL
     cdef ItemFields *fields
     cdef object append = None
     cdef dict queues = {}
-    if not _are_items(items) or type(self._new) is not SequenceWindow:
+    if not _are_items(items):
         return PURE["mailbox_add_all"](self, number, items)
     new = self._new
     for item in items:
@@ -84,7 +84,7 @@ def mailbox_add_all(self, long long number, list items):
         which = number
         _set(&fields.number, which)
         append(item)
-        new.put(number, item)
+        new[which] = item
         size = PyBytes_GET_SIZE(<bytes>fields.data) + _item_bytes
         count += 1
         queue_bytes += size
@@ -131,13 +131,12 @@ cdef int _count_removed(slot queue, long long count, long long size, long long h
 
 
 def mailbox_delivered_all(self, list items):
-    cdef SequenceWindow new, collecting
-    cdef Place *place
+    cdef dict new, collecting
     cdef list numbers = []
     cdef long long size, all_bytes = 0, count = 0, queue_bytes = 0, handed = 0
     cdef slot queue = NULL
     cdef ItemFields *fields
-    if not _are_items(items) or type(self._new) is not SequenceWindow or type(self._collecting) is not SequenceWindow:
+    if not _are_items(items):
         return PURE["mailbox_delivered_all"](self, items)
     new, collecting = self._new, self._collecting
     for item in items:
@@ -158,13 +157,9 @@ def mailbox_delivered_all(self, list items):
         _set(&fields.state, <object>_gone_state)
         _set(&fields.data, _no_bytes)
         number = <object>fields.number
-        place = new.find(number)
-        if place is not NULL:
-            new.take(place)
-        else:
-            new.overflow.pop(number, None)
-        if collecting.used or collecting.overflow:
-            collecting.pop(number)
+        new.pop(number, None)
+        if collecting:
+            collecting.pop(number, None)
         if fields.stored is _true:
             self._old.append(number)
         numbers.append(number)

@@ -108,8 +108,8 @@ class PartHandler:
         return ""
 
     def _arrives(self, pending: PendingSubmit, now_s: float, *, anew: bool = False) -> LongSubmit:
-        pending.long, ready = self._assembler.arrive(pending, now_s, anew=anew)
-        long, shared_parts = pending.long, self.shared_parts
+        long, ready = self._assembler.arrive(pending, now_s, anew=anew)
+        pending.long, shared_parts = long, self.shared_parts
         if shared_parts is not None and long.waiting and len(long.last) == 1 and not anew:
             shared_parts.linger(long, now_s)
         self._hand_in(ready, now_s)

@@ -13,10 +13,9 @@ the file.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from proxy.model.sequence_window import sequence_window
 from proxy.native.loader import compiled
 from proxy.state.mailbox.deliver_queue import GONE, HANDED, ITEM_BYTES, DeliverQueue, Item
 
@@ -60,9 +59,9 @@ class Mailbox:
         self._restored: dict[int, Item] = {}  # by number, until ``open``
         self._waiting: set[str] = set()  # boxes in which time alone may make something ready
         self._looked = 0.0
-        self._new: MutableMapping[int, Item] = sequence_window()  # not in the checkpoint's file, or not as they are now
+        self._new: dict[int, Item] = {}  # not in the checkpoint's file, or not as they are now
         self._old: list[int] = []  # gone, and still in the file
-        self._collecting: MutableMapping[int, Item] = sequence_window()
+        self._collecting: dict[int, Item] = {}
         self._removing: list[int] = []
         self._collected: list[Item] = []
         self._removed: list[int] = []
@@ -293,14 +292,14 @@ class Mailbox:
         for place, item in enumerate(items):
             item.number, item.stored = RENUMBERED + place, False
         self._restored = {item.number: item for item in items}
-        self._new = sequence_window()
+        self._new = {}
         self._new.update(self._restored)
 
     # -- checkpoints
 
     def freeze(self) -> None:
         """Begins a checkpoint as of now: items that are not in the file will be collected, items that left will be removed from it."""
-        self._collecting, self._new = self._new, sequence_window()
+        self._collecting, self._new = self._new, {}
         self._removing, self._old = self._old, []
 
     def collect(self, most: int) -> list[tuple[int, bytes]]:
@@ -327,7 +326,7 @@ class Mailbox:
             come, self._new = self._new, self._collecting
             self._new.update(come)
             self._old += self._removing + self._removed
-        self._collecting, self._removing, self._collected, self._removed = sequence_window(), [], [], []
+        self._collecting, self._removing, self._collected, self._removed = {}, [], [], []
 
 
 def _packed(item: Item) -> bytes:
