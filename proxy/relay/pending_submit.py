@@ -20,6 +20,7 @@ from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Facts, 
 from proxy.model.reasons import REASONS
 from proxy.model.recipient import Entry
 from proxy.relay.account_access import Access
+from proxy.relay.multipart.assembler import LongMessage
 from proxy.state.mailbox.deliver_queue import Item
 from proxy.wire import read_submit, refusal_body
 from proxy.wire.builders import submit_sm_resp
