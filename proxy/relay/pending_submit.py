@@ -356,8 +356,18 @@ def _count_of_bind(tally: GateCounters, bind: Any, counts: list[int]) -> None:
                 tally.submits[labels] += many
 
 
-@cython.boundscheck(False)
-@cython.wraparound(False)
+@cython.final
+@cython.cclass
+class _Advertised:
+    prefix: str
+    keyword: str
+    many: cython.Py_ssize_t
+
+    def __init__(self, prefix: str, keyword: str) -> None:
+        self.prefix, self.keyword, self.many = prefix, keyword, 1
+
+
+@cython.nonecheck(False)
 @cython.ccall
 def count_advertised(tally: GateCounters, accepted: list[tuple[PendingSubmit, Frame]]) -> None:
     """Counts the accepted messages that are marketing or contain an opt-out notice; a long message by its first part."""
@@ -367,10 +377,8 @@ def count_advertised(tally: GateCounters, accepted: list[tuple[PendingSubmit, Fr
     facts: Facts
     sender: Sender
     pair: tuple[PendingSubmit, Frame]
-    place: cython.Py_ssize_t
-    prefixes: list[str] = []
-    keywords: list[str] = []
-    counts: list[int] = []
+    some: _Advertised
+    found: list[_Advertised] = []
     for pair in accepted:
         pending = pair[0]
         message, verdict, long = pending.message, pending.verdict, pending.long
@@ -379,16 +387,14 @@ def count_advertised(tally: GateCounters, accepted: list[tuple[PendingSubmit, Fr
         facts, sender = verdict.facts, message.sender
         if not facts.keyword_hash and facts.category is not Category.MARKETING:
             continue
-        for place in range(len(counts)):  # a batch has few pairs: to find one costs less than to hash it
-            if prefixes[place] is sender.prefix and keywords[place] is facts.keyword:
-                counts[place] += 1
+        for some in found:  # a batch has few pairs: to find one costs less than to hash it
+            if some.prefix is sender.prefix and some.keyword is facts.keyword:
+                some.many += 1
                 break
         else:
-            prefixes.append(sender.prefix)
-            keywords.append(facts.keyword)
-            counts.append(1)
-    for prefix, keyword, many in zip(prefixes, keywords, counts, strict=True):
-        advertised[prefix, keyword] += many
+            found.append(_Advertised(sender.prefix, facts.keyword))
+    for some in found:
+        advertised[some.prefix, some.keyword] += some.many
 
 
 def _count_apart(tally: GateCounters, pending: PendingSubmit, verdict: Verdict) -> None:

@@ -153,13 +153,13 @@ def sort_pdus(
         if accepted:
             requests.append(frame)
             continue
-        sent = waiting.get(frame.sequence_number) if command_id & _RESPONSE else None
+        sent = waiting.take(frame.sequence_number) if command_id & _RESPONSE else None
         if sent is None:
             return position, frame
         awaited = sent[2]
         if command_id != awaited and command_id != _GENERIC_NACK:
+            waiting.put(frame.sequence_number, sent)
             return position, frame
-        waiting.take(frame.sequence_number)
         answers.append((sent[0], frame))
     return position, None
 

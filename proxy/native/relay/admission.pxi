@@ -257,7 +257,7 @@ cdef int _prefetch_batch(_AdmissionJudge judge, list submits) except -1:
                 _fetch_filters(judge.bloom, judge.ahead, many)
                 if judge.key is not None:
                     judge.pseudonyms = _pseudonyms_of(judge.key, judge.ahead, many, judge.ahead_pseudonyms)
-            _prefetch_records(judge, submits)
+            _read_texts(judge, submits)
         except Exception:  # the verdict raises it again
             pass
     return 0
