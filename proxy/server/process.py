@@ -65,10 +65,6 @@ def serve(path: Path, accept_loss: bool = False) -> int:
         signal.SIGHUP, lambda number, _: early.append(number)
     )  # the default action would end a gate that is still starting
     hardening.restrict_umask()
-    build = build_info()
-    log.info("gate106 starts", version=build.version, commit=build.commit, compiled=not build.slow)
-    if build.slow:
-        log.warning("runs without compiled modules: each message takes about ten times the processor time", why=build.slow)
     if why := hardening.forbid_core_dumps():
         log.warning(
             "a core of this process could be dumped; LimitCORE=0, or no program in kernel.core_pattern, prevents it", why=why
@@ -89,6 +85,10 @@ async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Work
     loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="beside", initializer=cpu_affinity.unpin_thread))
     manager = ServiceManager(os.environ)
     gate = await _open(settings, path, accept_loss, worker)
+    build = build_info()
+    log.info("gate106 runs", version=build.version, commit=build.commit, compiled=not build.slow)
+    if build.slow:
+        log.warning("runs without compiled modules: each message takes about ten times the processor time", why=build.slow)
     _warn_of_open_files(settings, path)
     if worker is not None:
         cpu_affinity.pin_thread(worker.number, worker.of)  # not earlier: threads that have begun by now may use any core

@@ -15,7 +15,7 @@ from tests.e2e.waiting import until
 
 def test_a_compiled_gate_says_what_it_is(carrier: Carrier, make_gate: Callable[..., Gate]) -> None:
     gate = make_gate(carrier.port, [provider("jia", "1069001")]).start()
-    assert "gate106 starts" in gate.log.read_text()
+    assert "gate106 runs" in gate.log.read_text()
     assert gate.metric("gate106_build_info", compiled="yes" if loader.BUILT else "no") == 1
 
 
