@@ -37,7 +37,7 @@ class ExtensionFinder:
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name not in self.modules:
             return None
-        file = str(BUILT_FOLDER / f"{name}{EXTENSION_SUFFIXES[0]}")
+        file = str(_file(name))
         return spec_from_file_location(name, file, loader=ExtensionFileLoader(name, file))
 
 
@@ -54,7 +54,13 @@ def built_modules() -> tuple[frozenset[str], str]:
         return nothing, "nothing was compiled at installation: install a C compiler (gcc, libc6-dev), then gate106 again"
     if blake2b(texts, digest_size=16).hexdigest() != digest:
         return nothing, "the source changed after it was compiled: install gate106 again (in a checkout: make install)"
+    if not all(_file(name).exists() for name in modules):
+        return nothing, "another version of Python compiled it: install gate106 with this one"
     return modules, ""
+
+
+def _file(module: str) -> Path:
+    return BUILT_FOLDER / f"{module}{EXTENSION_SUFFIXES[0]}"
 
 
 def install() -> str:

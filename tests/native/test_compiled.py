@@ -652,6 +652,13 @@ def test_a_build_that_was_broken_off_is_not_used(monkeypatch: pytest.MonkeyPatch
     assert_none("nothing was compiled")
 
 
+@needs("gcc")
+def test_a_build_of_another_python_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GATE106_PURE", raising=False)
+    monkeypatch.setattr(loader, "EXTENSION_SUFFIXES", [".cpython-399-x86_64-linux-gnu.so"])
+    assert_none("another version of Python")
+
+
 def test_whoever_wants_none_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATE106_PURE", "1")
     assert_none("GATE106_PURE")
