@@ -251,7 +251,7 @@ def _imports() -> None:
 
 
 def _awaited(alive: socket.socket, door: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Returns in a copy only: what it is to be, and its files. Waits for the copies, as whoever starts a process must."""
+    """Returns in a copy only: what it is to be, and its files. Waits for the copies, as a parent process must."""
     ends = select.poll()
     for heard in (alive, door):
         ends.register(heard, select.POLLIN)

@@ -131,7 +131,7 @@ class Replaying:
     ) -> None:
         """Takes of aggregates are applied only from records after ``counted_from``. ``ids`` hears of what carriers took and of texts that were
         replaced. ``keep_least_s``: entries are kept at least so long, whatever the rules of then needed. ``by_lives``: what one life of the
-        gate left open is unknown from the next start on, as it was then; else whoever asks settles it at the end. ``tells``: what other
+        gate left open is unknown from the next start on, as it was then; else the caller settles it at the end. ``tells``: what other
         gates must hear is wanted. ``others``: says of what was heard whether it is to be applied, where several are replayed into one
         store."""
         self._store, self._counted_from, self._ids, self._keep_least_s = store, counted_from, ids, keep_least_s

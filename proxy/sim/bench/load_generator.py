@@ -96,7 +96,7 @@ class LoadGenerator:
         self.plan = plan
         conduct = Conduct(receipts_at_once=plan.receipts, window=RECEIPTS_WINDOW)
         self.carrier = SimulatedCarrier(conduct)
-        self.direct = SimulatedCarrier(conduct) if plan.pem else self.carrier  # for runs without a gate, with TLS likewise
+        self.direct = SimulatedCarrier(conduct) if plan.pem else self.carrier  # for runs without a gate, which use TLS too
         self._tls = ssl.create_default_context(cafile=plan.pem) if plan.pem else None
         self.decks: dict[str, list[Card]] = {}
         self.people: list[bytes] = []
