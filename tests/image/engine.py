@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).parents[2]
 STAND_IN = "localhost/gate106-base"
 IMAGE = "localhost/gate106"
-BASE_PACKAGES = ("python3", "python3-venv", "ca-certificates", "netbase", "tzdata")
-"""What the official slim image of Python has beside Debian's smallest system, and ``ensurepip``."""
+BASE_PACKAGES = ("python3", "python3-dev", "python3-venv", "ca-certificates", "netbase", "tzdata")
+"""What the official slim image of Python has beside Debian's smallest system: ``ensurepip``, and the headers that compiling needs."""
 PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSTALL = {
     "buildah": "buildah netavark",
