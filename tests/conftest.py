@@ -75,8 +75,10 @@ _bytecode = pytest.StashKey[str]()
 def pytest_configure(config: pytest.Config) -> None:
     """Some hundred processes are started: the first compiles what they import, for all of them, and nowhere in the tree. Beside the
     environment it stays for the next run; a file that has changed is compiled again, as Python does."""
+    compiled = True
     if "PYTHONPYCACHEPREFIX" not in os.environ:  # else somebody has said where; workers inherit the folder
         kept = Path(sys.prefix) / "bytecode"
+        compiled = kept.exists()
         try:
             kept.mkdir(exist_ok=True)
         except OSError:
@@ -89,6 +91,10 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):  # begun in a script's background: what we start could not be interrupted
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not compiled and config.getoption("numprocesses", None):
+        # else all workers would compile the same files at the same time
+        collect = [sys.executable, "-m", "pytest", "--collect-only", "-qq", str(Path(__file__).parent)]
+        subprocess.run(collect, cwd=config.rootpath, stdout=subprocess.DEVNULL, check=False)
     forked.ask_at(getattr(config, "workerinput", {}).get("requests", ""))
 
 
