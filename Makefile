@@ -56,13 +56,16 @@ install: .venv/.installed
 demo: install
 	.venv/bin/gate106 demo --seconds $(SECONDS)
 
-# pytest runs last: its closing lines list what was skipped and how to get it, and its summary is the last line. AT_ONCE=0 runs the tests
-# one after another; with more, all tests of a file are one worker's, because what they share is made once.
+# pytest ends last: its closing lines list what was skipped and how to get it, and its summary is the last line. mypy runs beside it, on one
+# core, and prints its errors when it finds them. AT_ONCE=0 runs the tests one after another; with more, all tests of a file are one worker's,
+# because what they share is made once.
 test: install
 	.venv/bin/ruff format --check --quiet .
 	.venv/bin/ruff check --quiet .
-	.venv/bin/lint-imports --no-logo & imports=$$!; .venv/bin/mypy --no-error-summary && wait $$imports
-	.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/mypy --no-error-summary & types=$$!; \
+		.venv/bin/python -m pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder; tests=$$?; \
+		wait $$types && exit $$tests; echo "make test: mypy found errors, printed above"; exit 1
 
 bench: install
 	.venv/bin/python -m tests.bench run --mix repeated

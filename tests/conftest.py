@@ -66,6 +66,8 @@ DEAREST = (
     "desk/optouts/test_doubtful_page.py",
 )  # fmt: skip
 """Files of tests by the time they take, those of more than five seconds: begun first, so that in the end nobody waits for one of them."""
+GC_THRESHOLDS = (10_000, 20, 1_000)
+"""A full collection follows each file of tests. Python's own thresholds ran one every 70,000 objects: 5 % of the processor time of all tests."""
 _WANTED = re.compile("Skipped: needs ([a-z0-9-]+): (.+)")
 _bytecode = pytest.StashKey[str]()
 
@@ -73,8 +75,10 @@ _bytecode = pytest.StashKey[str]()
 def pytest_configure(config: pytest.Config) -> None:
     """Some hundred processes are started: the first compiles what they import, for all of them, and nowhere in the tree. Beside the
     environment it stays for the next run; a file that has changed is compiled again, as Python does."""
+    compiled = True
     if "PYTHONPYCACHEPREFIX" not in os.environ:  # else somebody has said where; workers inherit the folder
         kept = Path(sys.prefix) / "bytecode"
+        compiled = kept.exists()
         try:
             kept.mkdir(exist_ok=True)
         except OSError:
@@ -87,6 +91,17 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):  # begun in a script's background: what we start could not be interrupted
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not compiled and config.getoption("numprocesses", None):
+        # else all workers would compile the same files at the same time
+        collect = [sys.executable, "-m", "pytest", "--collect-only", "-qq", str(Path(__file__).parent)]
+        subprocess.run(collect, cwd=config.rootpath, stdout=subprocess.DEVNULL, check=False)
+    forked.ask_at(getattr(config, "workerinput", {}).get("requests", ""))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """All workers ask one process for copies (forked.py)."""
+    node.workerinput["requests"] = forked.requests() if forked.WANTED else ""
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -100,8 +115,19 @@ def pytest_collection() -> Generator[None, object, object]:
     gc.disable()
     collected = yield
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     gc.enable()
     return collected
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """After the last test of a file what is left of it is collected; what stays, as modules and caches do, is not looked through again."""
+    torn_down = yield
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+    return torn_down
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

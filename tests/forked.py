@@ -76,10 +76,16 @@ class _Nursery:
 _nursery: _Nursery | None = None
 _making = threading.Lock()
 _path = ""
-"""Where a copy asks for another."""
+"""Where a copy asks for another, and where the workers of a test run ask."""
 
 
-def _requests() -> str:
+def ask_at(path: str) -> None:
+    """Uses the process that another one of this test run has started: importing the gate takes seconds."""
+    global _path  # noqa: PLW0603
+    _path = path
+
+
+def requests() -> str:
     """Where to ask for a copy."""
     global _nursery  # noqa: PLW0603  # one for all tests, made when it is first needed
     if _path:
@@ -113,7 +119,7 @@ class Forked(subprocess.Popen[bytes]):
         told.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST_BYTES_MAX)
         self._ending = threading.Lock()
         try:
-            told.connect(_requests())
+            told.connect(requests())
             socket.send_fds(told, [json.dumps(request).encode()], [*ends, *passed])
             self.pid = _NUMBER.unpack(told.recv(_NUMBER.size))[0]
         finally:
@@ -187,7 +193,7 @@ def shell_command() -> str:
     """What begins a command of the gate in a shell script."""
     if not WANTED:
         return f"{sys.executable} -m proxy"
-    return f"{sys.executable} -I -S {ROOT / 'tests' / 'forked_command.py'} {_requests()}"
+    return f"{sys.executable} -I -S {ROOT / 'tests' / 'forked_command.py'} {requests()}"
 
 
 def begun(
@@ -303,9 +309,8 @@ def _placed(files: Sequence[int], places: Sequence[int]) -> None:
 
 
 def main() -> None:
-    global _path  # noqa: PLW0603
     _imports()
-    _path = sys.argv[3]
+    ask_at(sys.argv[3])
     with socket.socket(fileno=int(sys.argv[1])) as alive, socket.socket(fileno=int(sys.argv[2])) as door:
         asked, files = _awaited(alive, door)
     _placed(files, (0, 1, 2, *asked["passed"]))

@@ -32,7 +32,7 @@ PROGRAMS: dict[str, Program] = {
     "node-smpp": Program(
         ("node",), NODE_CLIENT / "node_modules" / "smpp", "apt-get install nodejs npm && npm ci --prefix tests/clients/node"
     ),
-    "chromium": Program(("chromium",), None, "apt-get install chromium fonts-noto-cjk"),
+    "chromium": Program(("chromium",), None, "apt-get install chromium-headless-shell fonts-noto-cjk"),
     "axe-core": Program((), AXE / "node_modules" / "axe-core", "apt-get install npm && npm ci --prefix tests/browser/node"),
     "docker-compose": Program(("docker-compose",), None, "apt-get install docker-compose"),
     "sqlite3": Program(("sqlite3",), None, "apt-get install sqlite3"),
@@ -47,6 +47,8 @@ PROGRAMS: dict[str, Program] = {
     "tshark": Program(("tshark",), None, "apt-get install tshark"),
 }
 
+INSTEAD = {"chromium": "chromium-headless-shell"}
+"""Programs that are taken if they are there, because they do the same in half the CPU time."""
 needs = pytest.mark.needs
 
 
@@ -59,4 +61,4 @@ def missing(name: str) -> str:
 
 def path_of(command: str) -> str | None:
     """Where a command is, on the path or where Debian keeps daemons."""
-    return shutil.which(command, path=SEARCH_PATH)
+    return shutil.which(INSTEAD.get(command, command), path=SEARCH_PATH) or shutil.which(command, path=SEARCH_PATH)

@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.cost.workload import RELAYED
+
 HERE = Path(__file__).parent
 MESSAGES = 1280
 _TRIGGER = re.compile(r"^desc: Trigger: Client Request: (\d+) (.*)$", re.MULTILINE)
@@ -44,7 +46,8 @@ def instructions(
             text = file.read_text(encoding="utf-8")
             trigger, total = _TRIGGER.search(text), _TOTAL.search(text)
             if trigger and total:
-                found[int(trigger[1]), trigger[2]] = int(total[1]) / messages
+                counted = messages // RELAYED if mixes[int(trigger[1])] == "relay" else messages
+                found[int(trigger[1]), trigger[2]] = int(total[1]) / counted
     return [{name: found[place, name] for name in ("all", *functions)} for place in range(len(mixes))]
 
 

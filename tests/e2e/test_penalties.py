@@ -220,7 +220,7 @@ penalties:
     watch: optouts
     by: signature
     per: 1h
-    least: {sent: 2}
+    least: {count: 2, sent: 2}
     steps: {above: 0.4, then: suspend-marketing, for: 1d}
     approval: none
 """
