@@ -12,10 +12,12 @@ import asyncio
 import gc
 import json
 import ssl
+import statistics
 import sys
 import time
-from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, NamedTuple
 
 import uvloop
 
@@ -89,6 +91,32 @@ class RunFigures:
     slowest_ms: float = 0.0  # the slowest answer; at a fixed rate no pause can be longer
     all_messages: int = 0  # answers since the binds, the warm-up's included
     life_cpu_us: float = 0.0  # CPU µs per message of a gate from ready to its end, the last checkpoint included; 0 if unknown
+    waits_per_s: float = (
+        0.0  # how often its main thread waited, a second: about its loop's turns; of open_loop.py, as the next two
+    )
+    calls: float = 0.0  # system calls that read or write, a message
+    late_ms: dict[str, float] = field(default_factory=dict)  # how late the load generator sent
+
+
+def median(runs: Sequence[RunFigures]) -> RunFigures:
+    """The median of each figure; the first run's name."""
+    if len(runs) == 1:
+        return runs[0]
+    return RunFigures(**{one.name: _middle([getattr(run, one.name) for run in runs]) for one in fields(RunFigures)})
+
+
+def _middle(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, str):
+        return max(values, key=len)  # a mark of any round
+    if isinstance(first, dict):
+        return {
+            key: _middle([value.get(key, 0) for value in values]) for key in {key: None for value in values for key in value}
+        }
+    if isinstance(first, list | tuple):
+        return type(first)(_middle(together) for together in zip(*values, strict=True))
+    found = statistics.median(values)
+    return round(found) if isinstance(first, int) else round(found, 6)  # shares of 0.9999 among them
 
 
 class LoadGenerator:
