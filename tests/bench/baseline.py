@@ -39,6 +39,10 @@ def rewrite_by_smpplib(data: bytes, sequence: int) -> bytes:
     return generated
 
 
-if __name__ == "__main__":
+def main() -> int:
     logging.disable(logging.WARNING)  # smpplib logs every optional parameter it does not know
-    sys.exit(bare_relay.serve(rewrite_by_smpplib))
+    return bare_relay.main(rewrite_by_smpplib)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

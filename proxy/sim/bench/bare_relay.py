@@ -202,7 +202,7 @@ async def _serve(carrier: int, relay: BareRelay, tls: ssl.SSLContext | None) -> 
     server.close()
 
 
-def serve(rewrite: Callable[[bytes, int], bytes] | None = None) -> int:
+def main(rewrite: Callable[[bytes, int], bytes] | None = None) -> int:
     """Runs the relay that the command line describes."""
     parser = argparse.ArgumentParser(description="A relay without rules, to compare the gate with.")
     parser.add_argument("--carrier", type=int, required=True, help="the carrier's port on loopback")
@@ -218,4 +218,4 @@ def serve(rewrite: Callable[[bytes, int], bytes] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(serve())
+    sys.exit(main())
