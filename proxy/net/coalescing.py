@@ -7,11 +7,12 @@ syncs it. At 5,000 submits a second the loop would run three turns a submit. A s
 the next turn processes it together. It must be the loop that sleeps: libuv's timers count milliseconds, and epoll wakes at the first octet.
 
     phase      the loop sleeps   until                        then
-    ALONE      no                TRIAL_S                      TRIED, if submits arrive at LEAST_PER_S or more; else ALONE again
+    ALONE      no                GLANCE_S                     PROBED, if submits arrive at LEAST_PER_S or more; else ALONE again
+    PROBED     no                TRIAL_S                      after ALONE: TRIED
+                                                              after SLEEPING: SLEEPING; or REFUSED, if submits arrived faster in this phase
     TRIED      yes               TRIAL_S                      SLEEPING; or REFUSED, if submits arrived faster in the phase before: after
                                                               GLANCE_S already, where that is clear by then
     SLEEPING   yes               PROBE_S                      PROBED
-    PROBED     no                TRIAL_S                      SLEEPING; or REFUSED, if submits arrived faster in this one
     REFUSED    no                HOLD_S, doubled each time    TRIED
 
 A provider that sends the next submit when it gets an answer (a closed loop with a small window) is slowed down by each sleep, and then sends
@@ -35,8 +36,8 @@ SMALL_TURN = 48
 """A turn with fewer submits is small: in a larger one enough has gathered."""
 LEAST_PER_S = 400
 """With fewer submits a second a turn rarely has more than one, whatever the loop does."""
-GAP_S = 0.02
-"""So long without a submit ends a phase: at LEAST_PER_S it is eight submits that did not arrive."""
+GAP_S = 0.05
+"""So long without a submit ends a phase: at LEAST_PER_S it is twenty submits that did not arrive."""
 GLANCE_S, TRIAL_S, PROBE_S = 0.02, 0.05, 1.0
 HOLD_S, HOLD_MAX_S = 1.0, 16.0
 FASTER, SIGMAS = 1.15, 4.0
@@ -57,10 +58,10 @@ class Sleeps:
 
     def __init__(self) -> None:
         self.phase = Phase.ALONE
-        self._begun_s, self._until_s = 0.0, 0.0
+        self._begun_s = self._until_s = 0.0
         self._submits = 0  # of this phase
         self._arrived_s = 0.0  # when the last submits arrived
-        self._compared = 0, 1.0  # submits and seconds of the phase to compare with
+        self._compared: tuple[int, float] | None = None  # submits and seconds of the phase to compare with
         self._hold_s = HOLD_S
         self._woke_s = 0.0
 
@@ -72,7 +73,7 @@ class Sleeps:
         """How long the loop sleeps, 0: not at all. Must be called for each turn; if it returns more than 0, then ``woke``."""
         if submits:
             if now_s - self._arrived_s > GAP_S:
-                self._begin(Phase.ALONE, now_s, TRIAL_S)
+                self._begin(Phase.ALONE, now_s, GLANCE_S)
             self._arrived_s = now_s
             self._submits += submits
         if now_s >= self._until_s:
@@ -93,16 +94,16 @@ class Sleeps:
         self.phase, self._begun_s, self._until_s, self._submits = phase, now_s, now_s + lasts_s, 0
 
     def _end_phase(self, now_s: float) -> None:
-        ended, phase = (self._submits, now_s - self._begun_s), self.phase
+        ended, phase, compared = (self._submits, now_s - self._begun_s), self.phase, self._compared
         if ended[0] < LEAST_PER_S * ended[1] and phase is not Phase.TRIED:  # sleeps may be what slows the senders down
-            self._begin(Phase.ALONE, now_s, TRIAL_S)
-        elif phase is Phase.ALONE or phase is Phase.REFUSED:
+            self._begin(Phase.ALONE, now_s, GLANCE_S)
+        elif phase is Phase.ALONE or phase is Phase.SLEEPING:  # what arrived ALONE may have waited for the loop: it has no rate
+            self._compared = ended if phase is Phase.SLEEPING else None
+            self._begin(Phase.PROBED, now_s, TRIAL_S)
+        elif phase is Phase.REFUSED or compared is None:
             self._compared = ended
             self._begin(Phase.TRIED, now_s, GLANCE_S)
-        elif phase is Phase.SLEEPING:
-            self._compared = ended
-            self._begin(Phase.PROBED, now_s, TRIAL_S)
-        elif _is_faster(self._compared, ended) if phase is Phase.TRIED else _is_faster(ended, self._compared):
+        elif _is_faster(compared, ended) if phase is Phase.TRIED else _is_faster(ended, compared):
             self._begin(Phase.REFUSED, now_s, self._hold_s)
             self._hold_s = min(2 * self._hold_s, HOLD_MAX_S)
         elif phase is Phase.TRIED and ended[1] < TRIAL_S:

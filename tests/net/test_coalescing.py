@@ -149,6 +149,16 @@ def test_a_lone_submit_after_a_silence_waits_for_nothing():
         assert loop.waited_s[-1] < 0.001
 
 
+def test_what_gathered_while_something_else_held_the_loop_tells_nothing_of_the_senders():
+    loop = Loop(sleeps := Sleeps())
+    arrivals = every(1 / 5_000)
+    loop.run(0.5, arrivals)
+    for _ in range(10):
+        loop.now_s += 0.06
+        loop.run(0.5, arrivals)
+        assert phase_of(sleeps) is Phase.SLEEPING
+
+
 def test_few_submits_never_wait():
     loop = Loop(sleeps := Sleeps())
     loop.run(5.0, every(1 / 100))

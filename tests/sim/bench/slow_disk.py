@@ -31,7 +31,7 @@ def begin() -> None:
         notes.write(f"{time.monotonic()} {'main' if threading.current_thread() is threading.main_thread() else 'other'}\n")
         time.sleep(SYNC_S)
 
-    os.fdatasync = sync
+    os.fdatasync = sync  # type: ignore[assignment]
     from proxy.__main__ import main
 
     main()
