@@ -24,6 +24,7 @@ RATES = (100, 300, 1_000, 3_000, 5_000, 10_000, 20_000, 40_000)
 LIMIT = 0
 """In place of a rate: as fast as answers come."""
 WARMUP_S = 1.0  # of each turn
+ENOUGH = 0.95  # of a rate: a row with fewer answers is not one of that rate
 LATE_MS = 1.0
 """From this 99th percentile of the load generator's own lateness on a row is marked: its latencies are partly the generator's."""
 HEADINGS = (
@@ -67,11 +68,13 @@ def _row(options: BenchOptions, turns: int) -> dict[str, Any]:
             runs["relay"].append(load.run(RunRequest("relay", port, pid)))
             runs["gate"].append(load.run(run_request(measured_)))
     ratios = [gate.cpu_us / max(relay.cpu_us, 0.01) for relay, gate in zip(runs["relay"], runs["gate"], strict=True)]
+    middle = {name: median(one) for name, one in runs.items()}
+    for name, run in middle.items():
+        if run.per_s < ENOUGH * options.rate:
+            raise BenchFailed(f"the {name} answered {run.per_s:,.0f} a second")
     row = {"rate": round(options.rate), "ratio": round(statistics.median(ratios), 3)}
     return (
-        row
-        | {"between": [round(min(ratios), 3), round(max(ratios), 3)]}
-        | {name: asdict(median(one)) for name, one in runs.items()}
+        row | {"between": [round(min(ratios), 3), round(max(ratios), 3)]} | {name: asdict(run) for name, run in middle.items()}
     )
 
 

@@ -35,6 +35,7 @@ from proxy.sim.pdus import HEADER
 READ_BYTES = 256 * 1024
 IDLE_S = 60.0
 ANSWERS_S = 5.0  # longest wait for the last answers
+BATCH_MAX = 256  # submits sent before answers are read again
 BEHIND_S = 1.0  # a load generator that is so late cannot keep the rate
 _ACCEPTED = HEADER.pack(27, pdus.SUBMIT_SM_RESP, 0, 0)[:12]
 _PR_SET_TIMERSLACK = 29  # prctl(2)
@@ -233,6 +234,7 @@ class OpenLoop:
         due = int((now_s - self._start_s) * self._rate)
         if due - self._sent > BEHIND_S * self._rate:
             raise TooSlow(f"the load generator is {BEHIND_S:.0f} s behind: it cannot send {self._rate:g} a second here")
+        due = min(due, self._sent + BATCH_MAX)
         binds, lateness = self._binds, self.lateness
         for number in range(self._sent + 1, due + 1):
             due_s = self._start_s + number / self._rate

@@ -15,6 +15,7 @@ from proxy.sim.bench.load_generator import RunFigures
 from proxy.sim.bench.load_process import OPEN_LOOP, load_process
 from proxy.sim.bench.measurement import TURNS, measure_gate, run_request
 from proxy.sim.bench.options import BenchFailed, BenchOptions
+from tests.bench import rates
 from tests.needs import needs
 from tests.sim.bench import slow_disk
 
@@ -86,3 +87,19 @@ def test_a_gate_that_shares_turns_stops_as_soon_as_it_is_told_to(tmp_path: Path)
         assert measured.stop_s < STOPS_S
         running.join(60)
     assert isinstance(ends[0], BenchFailed), "its binds were closed"
+
+
+@pytest.mark.usefixtures("copies")
+def test_the_curve_has_a_row_a_rate_and_the_limit_and_names_a_rate_that_failed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rates, "RATES", (500, 3_000_000))
+    found = rates.measured(replace(AT_RATE, seconds=1.0), 1)
+    slow, failed, limit = json.loads(json.dumps(found))["rows"]
+    assert (slow["rate"], limit["rate"]) == (500, 0)
+    assert slow["ratio"] > 0
+    assert slow["gate"]["calls"] > 0
+    assert limit["gate"]["calls"] > 0
+    assert "problem" in failed
+    text = "\n".join(rates.as_text(found))
+    assert "| 500 |" in text
+    assert "| the limit: " in text
+    assert "| 3,000,000 | not measured: " in text
