@@ -1,4 +1,4 @@
-"""Syncs the journal, in a thread or behind a turn of the event loop.
+"""Syncs the journal in a thread or behind an event-loop turn.
 
 In: ``kick`` after each write that an answer waits for. Out: ``done(sequence)`` on the loop. Never: writing.
 

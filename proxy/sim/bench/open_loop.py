@@ -1,4 +1,4 @@
-"""Sends submits at an even rate, whatever the answers do, and stands as the carrier.
+"""Sends submits at an even rate, and answers as the carrier.
 
 In: as load_generator.py: ``python -m proxy.sim.bench.open_loop '{"mix": …}'``, then one request a line on standard input; each has a rate. Out:
 one result a line. Never: TLS, receipts, a closed loop.

@@ -29,7 +29,7 @@ def begin() -> None:
 
     def sync(file: int) -> None:
         notes.write(f"{time.monotonic()} {'main' if threading.current_thread() is threading.main_thread() else 'other'}\n")
-        time.sleep(SYNC_S)
+        threading.Event().wait(SYNC_S)
 
     os.fdatasync = sync  # type: ignore[assignment]
     from proxy.__main__ import main
