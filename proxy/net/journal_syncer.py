@@ -3,7 +3,7 @@
 In: ``kick`` after each write that an answer waits for. Out: ``done(sequence)`` on the loop. Never: writing.
 
 Behind a small turn the loop syncs by itself, while the disk is fast: a sync in the thread costs two thread switches and one more turn, which
-is a quarter of what a message costs at 5,000 a second. One slow sync sends all to the thread, until syncs there are fast again.
+is a quarter of what a message costs at 5,000 a second. One slow sync sends all to the thread for a second or more.
 
 A request during a sync is served by the next one. A sync begins as soon as the loop is idle; while more keeps coming, it begins a few
 milliseconds after the last one began. Under full load one sync then covers more than twice as many messages. Measured in five pairs of runs
@@ -16,7 +16,6 @@ switches a sync under full load. Where the compiled parts are built, a C thread 
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import threading
 import time
@@ -43,25 +42,37 @@ DEFER_S = 0.003
 
 FAST_S = 0.000_5
 """Up to this average the loop syncs by itself: what it cannot do meanwhile waits no longer than for a turn."""
-SLOW_S, DISTRUST_S = 0.002, 1.0
-"""After a sync that took longer than SLOW_S the loop does not sync by itself for DISTRUST_S."""
+SLOW_S = 0.002
+"""One sync by the loop that takes longer ends that at once."""
+DISTRUST_S, DISTRUST_MAX_S, STEADY_S = 1.0, 32.0, 10.0
+"""For so long only the thread syncs then; doubled each time, unless the loop had synced by itself for STEADY_S."""
 
 
 class SyncTimes:
-    """Decides whether the disk is fast enough for the loop to sync by itself. Pure."""
+    """Decides whether the disk is fast enough for the loop to sync by itself. Pure.
+
+    A sync in the thread that took FAST_S or less proves that the disk can be fast. One that took longer proves nothing: the thread may have
+    waited for a core."""
 
     def __init__(self) -> None:
-        self._average_s = SLOW_S  # moving: nothing is known yet
-        self._distrusted_until_s = -math.inf
+        self._trusted = False
+        self._average_s = 0.0  # moving, of syncs by the loop
+        self._since_s = 0.0  # when trust began, or ended
+        self._distrust_s = 0.0
 
-    def note(self, took_s: float, now_s: float) -> None:
-        """A sync has ended."""
+    def fast(self) -> bool:
+        return self._trusted
+
+    def note_in_thread(self, took_s: float, now_s: float) -> None:
+        if not self._trusted and took_s <= FAST_S and now_s >= self._since_s + self._distrust_s:
+            self._trusted, self._average_s, self._since_s = True, took_s, now_s
+
+    def note_in_loop(self, took_s: float, now_s: float) -> None:
         self._average_s += (took_s - self._average_s) / 8
-        if took_s > SLOW_S:
-            self._distrusted_until_s = now_s + DISTRUST_S
-
-    def fast(self, now_s: float) -> bool:
-        return self._average_s <= FAST_S and now_s >= self._distrusted_until_s
+        if took_s > SLOW_S or self._average_s > FAST_S:
+            steady = now_s - self._since_s >= STEADY_S
+            self._distrust_s = DISTRUST_S if steady else min(max(DISTRUST_S, 2 * self._distrust_s), DISTRUST_MAX_S)
+            self._trusted, self._since_s = False, now_s
 
 
 class NativeSyncThread(Protocol):
@@ -132,7 +143,7 @@ class Syncer:
 
     def turn_begins(self, small: bool) -> None:
         """A turn begins; ``small``: the loop may sync behind it."""
-        self._behind_turn = small and not self._running and self.times.fast(self._monotonic())
+        self._behind_turn = small and not self._running and self.times.fast()
 
     def sync_behind_turn(self) -> bool:
         """Syncs what the turn has written, if the loop is to do that; whether it has. ``done`` is not called."""
@@ -154,7 +165,7 @@ class Syncer:
             self._native_sync_fails(str(error))
             return False
         ended_s = self._monotonic()
-        self.times.note(ended_s - self._begun_s, ended_s)
+        self.times.note_in_loop(ended_s - self._begun_s, ended_s)
         self._synced(sequence)
         return True
 
@@ -234,7 +245,7 @@ class Syncer:
 
     def _finished(self, sequence: int, took_s: float) -> None:
         self._running = False
-        self.times.note(took_s, self._monotonic())
+        self.times.note_in_thread(took_s, self._monotonic())
         if sequence == FAILED:
             self._asked = True
         else:
