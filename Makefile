@@ -16,7 +16,7 @@ AT_ONCE ?= 3
 COMPILED = $(wildcard proxy/native/*.p[yx]* proxy/native/*/*.pxi) $(shell grep -rlx "import cython" proxy --include=*.py)
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers numbers-all half-year campaign neighbours way-back reload soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
+.PHONY: help install demo test bench numbers numbers-all half-year campaign rates neighbours way-back reload soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
 .DELETE_ON_ERROR:
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make image-check builds the image and runs it without a container engine (root, Debian's buildah; it says what it needs)"
 	@echo "make numbers  measures all that tests/data/numbers holds"
 	@echo "make numbers-all measures every row that was agreed on, briefly, and where the microseconds go (BRIEFLY_S=4 seconds each, three times)"
+	@echo "make rates    measures the gate beside a bare relay from 100 submits a second to the limit"
 	@echo "make half-year makes a journal at rest of 190 days and two nodes (ROWS=100000000: 3.4 GB, a quarter of an hour) and asks it"
 	@echo "make bench    measures it beside two relays without rules"
 	@echo "make grafana  writes the dashboards anew; make pictures draws them from a recorded run (make recording)"
@@ -91,6 +92,12 @@ numbers-all: install
 	.venv/bin/python -m tests.bench matrix --seconds $(BRIEFLY_S) --rounds 3 --page matrix.html --json > tests/data/numbers/matrix.json
 	.venv/bin/python -m tests.bench profile --mix standard --seconds 20 --json > tests/data/numbers/where-standard.json
 	.venv/bin/python -m tests.bench profile --mix repeated --seconds 20 --json > tests/data/numbers/where-repeated.json
+	.venv/bin/python -m tests.guide
+
+# The guide's curve from 100 submits a second to the limit, on a machine that does nothing else: eight minutes.
+rates: install
+	mkdir -p tests/data/numbers
+	.venv/bin/python -m tests.bench rates --seconds 3 --turns 5 --json > tests/data/numbers/rates.json
 	.venv/bin/python -m tests.guide
 
 # Half a year of two nodes in HALF_YEAR, which stays there: a second run goes on, or only asks.

@@ -18,7 +18,7 @@ from proxy.journal import record_text  # noqa: F401 # it imports all modules tha
 from proxy.journal.encoding import RECORDS, declared_fields
 from proxy.journal.records import messages
 from proxy.sim.bench.measurement import describe_machine
-from tests.bench import matrix
+from tests.bench import matrix, rates
 
 PAGE = Path(__file__).parent.parent / ".github" / "guide" / "settings.md"
 JOURNAL = PAGE.with_name("journal.md")
@@ -66,7 +66,7 @@ def document_page() -> str:
 
 def performance_page(text: str) -> str:
     """The page, with what was measured last."""
-    for made, rows in (("matrix", _matrix()), ("where-*", _where())):
+    for made, rows in (("matrix", _matrix()), ("rates", _rates()), ("where-*", _where())):
         begin = f"<!-- made by `make guide`, from tests/data/numbers/{made}.json -->\n"
         before, behind = text.split(begin)
         text = f"{before}{begin}\n{rows}\n{END}{behind.split(END, 1)[1]}"
@@ -91,6 +91,13 @@ def _matrix() -> str:
     doubts = [f"{one[0].upper()}{one[1:]}." for one in matrix.remarks(told)]
     missing = [f"Not measured: {name} ({why})." for name, why in told["problems"].items()]
     return "\n".join([*rows, "", _measured_on(told), *doubts, *missing])
+
+
+def _rates() -> str:
+    told = _kept("rates")
+    if told is None:
+        return "Not measured yet: `make rates`."
+    return "\n".join([*rates.as_rows(told), "", _measured_on(told)])
 
 
 def _measured_on(told: Mapping[str, Any]) -> str:

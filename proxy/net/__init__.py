@@ -8,10 +8,11 @@ bodies, a decision about a message. One Link is one transport that drives one wi
     provider.py        all connections of providers; provider_link.py: one of them; authenticator.py: their passwords
     carrier_routes.py          which lane a message takes (pure)
     lane.py            the bounded, ordered queue to one carrier (pure)
-    pacing.py          one task per lane that sends at the carrier's rate (asyncio-throttle)
+    pacing.py          sends a lane's submits at the carrier's rate (asyncio-throttle)
     accounts.py        the gate's accounts at carriers; carrier.py: one of them; carrier_link.py: one of its connections
     answer_filter.py   what providers see of a carrier's answers; the log of malformed ones
     account_leases.py          shares of rates, binds and links among several nodes
     scheduler.py       gives busy connections turns; pdu_tap.py: copies a link's PDUs for a trace
-    journal_syncer.py          syncs the journal in a thread
+    journal_syncer.py          syncs the journal, in a thread or behind a turn
+    coalescing.py      lets input gather between turns while many submits arrive (pure), and what runs behind a turn
 """

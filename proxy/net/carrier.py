@@ -60,7 +60,7 @@ class CarrierAccount:
         self.links: list[CarrierLink] = []
         self.up: list[CarrierLink] = []
         """Links that can send now."""
-        self.pacer = Pacer(carrier.tps, self._send_from_lane, turns.flush, self._waiting)
+        self.pacer = Pacer(carrier.tps, self._send_from_lane, turns.flush, self._waiting, turns.before_output)
         self.lane = Lane(carrier.name, carrier.code, carrier.tps, self.pacer.wake)
         self.drained: frozenset[int] = frozenset()
         """Slots that orders keep unbound."""

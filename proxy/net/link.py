@@ -43,10 +43,13 @@ class Turns:
         self.loop = loop
         self.scheduler = LinkScheduler(loop)
         self.work: Callable[[], None] = lambda: None
+        self.ended: Callable[[], None] = lambda: None
+        """Called behind each turn, once its output is written."""
         self.opened: Callable[[Link], None] | None = None
         """Called with each new connection before anything is read or written; None: nobody listens (pdu_tap.py)."""
         self._scheduled = self._running = False
         self._dirty: dict[Link, None] = {}
+        self._before_output: list[Callable[[], None]] = []
 
     @property
     def coming(self) -> bool:
@@ -63,13 +66,22 @@ class Turns:
         if not self._scheduled and not self._running:  # a running turn ends with a flush anyway
             self.wake()
 
+    def before_output(self, call: Callable[[], None]) -> None:
+        """Calls a function at the end of this turn or of the next one, before output is written."""
+        self._before_output.append(call)
+        if not self._running:
+            self.wake()
+
     def _run(self) -> None:
         self._scheduled, self._running = False, True
         try:
             self.work()
+            while self._before_output:
+                self._before_output.pop()()
         finally:
             self._running = False
             self.flush()
+            self.ended()
 
     def flush(self) -> None:
         """One joined write per peer."""

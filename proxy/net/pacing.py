@@ -2,12 +2,14 @@
 
 In: a rate, a ``flow``. Out: permission to hand n submits to links, no more than their windows take. Never: order (the lane's) or verdicts.
 
-One task per lane asks asyncio-throttle once per grain of messages: many waiters on one throttler burn a core and lose order.
+asyncio-throttle counts, once per grain of messages. At the end of a loop turn the pacer sends what the rate allows at once; one task per lane
+waits for the rest. Many waiters on one throttler would burn a core and lose order.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from asyncio_throttle.throttler import Throttler
@@ -27,17 +29,38 @@ FLOOR = 0.05
 """A throttling carrier still gets this part of its agreed rate: otherwise its recovery would go unnoticed."""
 
 
+class _Throttler(Throttler):
+    def takes(self) -> bool:
+        """``acquire`` without waiting: False if it would wait."""
+        self.flush()  # type: ignore[no-untyped-call] # the library has no annotation here
+        if len(self._task_logs) >= self.rate_limit:
+            return False
+        self._task_logs.append(time.monotonic())
+        return True
+
+
 class Pacer:
-    def __init__(self, tps: float, flow: Callable[[int], int], flush: Callable[[], None], waiting: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        tps: float,
+        flow: Callable[[int], int],
+        flush: Callable[[], None],
+        waiting: Callable[[], int],
+        before_output: Callable[[Callable[[], None]], object],
+    ) -> None:
         """``flow`` hands at most n submits to links and returns how many: fewer when the lane is empty or no link has window. ``waiting``: how
-        many submits wait."""
+        many submits wait. ``before_output`` calls a function at the end of a loop turn, before output is written."""
         self.tps = tps
         self.rate = tps
         """Messages per second now: ``tps`` unless the carrier asked to slow down."""
-        self._flow, self._flush, self._waiting = flow, flush, waiting
+        self._flow, self._flush, self._waiting, self._before_output = flow, flush, waiting, before_output
+        self._scheduled = False
+        self._credit = 0
+        """Messages that the throttler has counted, not sent yet."""
         self._grain = max(1, round(tps / GRAINS_PER_S))
-        self._throttler = Throttler(1, period=PERIOD_S, retry_interval=RETRY_S)
-        self._ready = asyncio.Event()
+        self._throttler = _Throttler(1, period=PERIOD_S, retry_interval=RETRY_S)
+        self._throttled = asyncio.Event()
+        """Set while the task waits for the throttler."""
         self._slowed_at = 0.0
         self._apply()
 
@@ -56,8 +79,31 @@ class Pacer:
 
     def wake(self) -> None:
         """The lane has something, or a link has window again."""
-        if self._waiting():
-            self._ready.set()
+        if not self._scheduled and self._waiting() and not self._throttled.is_set():
+            self._scheduled = True
+            self._before_output(self._send_at_once)
+
+    def _send_at_once(self) -> None:
+        """Sends what the rate allows now; leaves the rest to the task."""
+        self._scheduled = False
+        while (waiting := self._waiting()) > 0 and not self._throttled.is_set():
+            if self._needs_credit(waiting):
+                if not self._throttler.takes():
+                    self._throttled.set()
+                    return
+                self._credit += self._grain
+            if not self._send():
+                return
+
+    def _needs_credit(self, waiting: int) -> bool:
+        """A remainder of a grain must not split a batch."""
+        return self._credit < min(waiting, self._grain)
+
+    def _send(self) -> bool:
+        """Sends what is counted; returns whether there may be more: the lane is not empty, and links have window."""
+        sent = self._flow(self._credit)
+        self._credit -= sent
+        return sent > 0 and not self._credit
 
     def throttled(self, now: float) -> None:
         """The carrier answered ESME_RTHROTTLED or ESME_RMSGQFUL (``now``: monotonic): slow down, once per period."""
@@ -74,16 +120,14 @@ class Pacer:
 
     async def run(self) -> None:
         """Until cancelled."""
-        credit = 0
         while True:
-            await self._ready.wait()
-            self._ready.clear()
+            await self._throttled.wait()
             while (waiting := self._waiting()) > 0:
-                if credit < min(waiting, self._grain):  # a remainder of a grain must not split a batch
+                if self._needs_credit(waiting):
                     await self._throttler.acquire()  # type: ignore[no-untyped-call] # the library has no annotation here
-                    credit += self._grain
-                sent = self._flow(credit)
-                credit -= sent
+                    self._credit += self._grain
+                more = self._send()
                 self._flush()  # what has been sent so far need not wait for the throttler
-                if credit or not sent:  # the lane is empty, or no link has window
+                if not more:
                     break
+            self._throttled.clear()

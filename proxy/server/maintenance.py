@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -32,6 +31,7 @@ from proxy.state.stores.sqlite import SqliteStore
 
 log = structlog.get_logger()
 
+Part = Callable[[float, float], object]  # of the time by the wall and by the loop's clock
 TICK_S = 0.1  # interval at which session timers are checked: a tenth of the shortest sensible one (1 s)
 WATCH_MS = 100  # from the last change of a file to reading its folder; also how often the watching thread polls
 RETRY_MS = 5000  # interval at which a changed rule set is tried again that could not be kept or journalled because of the disk
@@ -56,6 +56,7 @@ class Maintenance:
     turns: Turns
     tally: GateCounters
     background: Background
+    loaded: Callable[[], bool]  # whether many submits arrive
     clock_skew_s: float = 0.0  # the last step of the wall clock
     gc_policy: GcPolicy = field(init=False)
     distrusted_until_s: float = 0.0  # until then (loop clock) nothing expired is dropped; rules check it themselves
@@ -65,14 +66,23 @@ class Maintenance:
         loop = asyncio.get_running_loop()
         wall, mono = time.time(), loop.time()
         self.gc_policy = GcPolicy(mono)
+        rest_s = TICK_S
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(rest_s)
             now, now_s = time.time(), loop.time()
-            self.check_clocks(now, now_s, wall, mono)
+            step = self.check_clocks(now, now_s, wall, mono)
             wall, mono = now, now_s
+            parts = self._parts(step)
+            between_s = TICK_S / len(parts)
+            for part in parts:
+                self._run_part(part, time.time(), loop.time())
+                if self.loaded():
+                    await asyncio.sleep(between_s)
+            self.turns.wake()
+            rest_s = max(between_s, TICK_S - (loop.time() - now_s))
 
-    def check_clocks(self, now: float, now_s: float, wall: float, mono: float) -> None:
-        """``wall``, ``mono``: both clocks at the tick before."""
+    def check_clocks(self, now: float, now_s: float, wall: float, mono: float) -> float:
+        """``wall``, ``mono``: both clocks at the tick before. Returns by how much the wall clock was set since."""
         step = (now - wall) - (now_s - mono)
         if step > JUMP_S:
             self.distrusted_until_s = now_s + DISTRUSTED_S
@@ -80,29 +90,32 @@ class Maintenance:
             self.clock_skew_s = step
             self.relay.clock_jumped(step)
             log.warning("the clock jumped", seconds=round(step, 3))
-        self._tick(now, now_s, step)
+        return step
 
-    def _tick(self, now: float, now_s: float, step: float) -> None:
-        trusted = now_s >= self.distrusted_until_s
-        parts: Sequence[Callable[[], object]] = (
-            self.providers.tick,
-            *(account.tick for account in self.carrier_accounts),
-            partial(self.relay.due, now_s),
-            self.deliver_relay.reply_handler.write_names,
-            partial(self.relay.tick, now),
-            partial(self.deliver_relay.tick, now, drops=trusted),
-            partial(self.control_plane.tick, now, now_s, now - step),
-            partial(self._sweep, now, drops=trusted),
-            partial(self._mark, now),
-            self._log_judge_error,
-            partial(self.gc_policy.run, now_s, self.journal.written, loading=self.background.busy),
+    def _parts(self, step: float) -> Sequence[Part]:
+        """What each tick does, in order. Under load the parts are spread over the tick: all of them in a row would delay messages."""
+        return (
+            lambda now, now_s: self.providers.tick(),
+            *(_without_time(account.tick) for account in self.carrier_accounts),
+            lambda now, now_s: self.relay.due(now_s),
+            lambda now, now_s: self.deliver_relay.reply_handler.write_names(),
+            lambda now, now_s: self.relay.tick(now),
+            lambda now, now_s: self.deliver_relay.tick(now, drops=self._clock_trusted(now_s)),
+            lambda now, now_s: self.control_plane.tick(now, now_s, now - step),
+            lambda now, now_s: self._sweep(now, drops=self._clock_trusted(now_s)),
+            lambda now, now_s: self._mark(now),
+            lambda now, now_s: self._log_judge_error(),
+            lambda now, now_s: self.gc_policy.run(now_s, self.journal.written, loading=self.background.busy),
         )
-        for part in parts:
-            try:
-                part()
-            except Exception as error:  # noqa: BLE001 # whatever failed: everything else must go on, and the next tick must come
-                self._log_failure(error, now_s)
-        self.turns.wake()
+
+    def _run_part(self, part: Part, now: float, now_s: float) -> None:
+        try:
+            part(now, now_s)
+        except Exception as error:  # noqa: BLE001 # whatever failed: everything else must go on, and the next tick must come
+            self._log_failure(error, now_s)
+
+    def _clock_trusted(self, now_s: float) -> bool:
+        return now_s >= self.distrusted_until_s
 
     def _sweep(self, now: float, *, drops: bool) -> None:
         if drops:
@@ -127,6 +140,10 @@ class Maintenance:
         error, self.relay.admission.error = self.relay.admission.error, None
         if error is not None:
             log.error("judge failed: a fault of gate106, please report it", exc_info=error, total=self.tally.judge_errors[()])
+
+
+def _without_time(tick: Callable[[], None]) -> Part:
+    return lambda now, now_s: tick()
 
 
 async def watch_rules(folder: Path, rule_deployment: RuleDeployment) -> None:

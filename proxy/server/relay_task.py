@@ -31,10 +31,11 @@ class RelayTask:
         tally: GateCounters,
         wake: Callable[[], None],
         look: Callable[[], None],
+        begins: Callable[[int], None] = lambda submits: None,
     ) -> None:
-        """``wake`` schedules a turn. ``look`` processes the end of a sync."""
+        """``wake`` schedules a turn. ``look`` processes the end of a sync. ``begins`` gets the number of submits of each turn."""
         self._loop, self._relay, self._way_back, self._tally = loop, relay, deliver_relay, tally
-        self._wake, self._look = wake, look
+        self._wake, self._look, self._begins = wake, look, begins
         self._gathering = False  # whether a timer is set for a batch that waits for more messages
         self._parts_due_s = 0.0  # when the timer for parts of long messages fires, 0 if none is set
         self._parts_timer: asyncio.TimerHandle | None = None
@@ -42,6 +43,7 @@ class RelayTask:
     def turn(self) -> None:
         relay, now = self._relay, time.time()
         self._look()
+        self._begins(len(relay.batching.submits))
         relay.turn(now)
         self._way_back.turn(now)
         handed, completed = relay.handed, relay.completed

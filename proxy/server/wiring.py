@@ -30,6 +30,7 @@ from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.counters import GateCounters
 from proxy.net.account_leases import LeaseClient
 from proxy.net.accounts import carrier_accounts, routes_between
+from proxy.net.coalescing import TurnEnd
 from proxy.net.journal_syncer import Syncer
 from proxy.net.link import Turns
 from proxy.net.listeners import allowed_connections, inherited_sockets, make_listeners
@@ -93,6 +94,8 @@ class GateProcess:
             raise
         self.chunked_imports = ChunkedImports(self.store.position.open_from, self.recovered.found.last_sequence)
         self.syncer = Syncer(loop, self.journal, self._synced, busy=lambda: self.turns.coming)
+        self.turn_end = TurnEnd(self.syncer, self._is_work_due, lambda: bool(self.relay.commit.outbox), self.turns.wake)
+        self.turns.ended = self.turn_end.turn_ended
         self.control_plane = ControlPlane(
             settings.control, self.relay, self.store, self.journal, self._sync, self.providers, self.carrier_accounts, self.reload,
             self.rule_deployment, self.pseudonym_key, self.chunked_imports, settings.people, settings.control_group,
@@ -177,7 +180,7 @@ class GateProcess:
             self.ids.of,
         )
         self.providers.deliver_relay = self.deliver_relay
-        self.relay_task = RelayTask(self.loop, relay, self.deliver_relay, tally, self.turns.wake, self._look)
+        self.relay_task = RelayTask(self.loop, relay, self.deliver_relay, tally, self.turns.wake, self._look, self._turn_begins)
         self.turns.work = self.relay_task.turn
         box = settings.mailbox
         bounds = Bounds(box.hours * 3600, box.messages, box.megabytes << 20, box.total_megabytes << 20)
@@ -208,7 +211,7 @@ class GateProcess:
         )
         self.maintenance = Maintenance(
             self.relay, self.store, self.journal, self.syncer, self.providers, self.carrier_accounts, self.deliver_relay, self.control_plane,
-            self.replication, self.turns, self.tally, self.background,
+            self.replication, self.turns, self.tally, self.background, lambda: self.turn_end.loaded,
         )  # fmt: skip
         self.reloading = Reload(
             self.path, self.settings, self.contexts, self.tls_listener, self.carrier_accounts, self.relay, self.providers, self.control_plane,
@@ -318,6 +321,13 @@ class GateProcess:
     def _look(self) -> None:
         self.syncer.look()
 
+    def _turn_begins(self, submits: int) -> None:
+        self.turn_end.turn_begins(submits)
+
+    def _is_work_due(self) -> bool:
+        """Whether the next turn is scheduled, or a store's answer is awaited."""
+        return self.turns.coming or bool(self.relay.batching.window.busy)
+
     def _synced(self, sequence: int) -> None:
         self.turns.wake()
 
@@ -358,6 +368,7 @@ class GateProcess:
             *self._tasks, return_exceptions=True
         )  # a checkpoint's thread ends its step before the file is closed
         self.relay_task.turn()
+        self.turn_end.turn_ended()
         now = time.time()
         self._note(messages.STOP, pack(gate_events.Stop(now, len(relay.in_flight))))
         await self._wait_synced(self.journal.written)

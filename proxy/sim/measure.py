@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -45,6 +46,31 @@ def cpu_s(pid: int) -> float:
             continue
         total += sum(int(ticks) for ticks in fields[11:15]) * _TICK_S  # utime, stime, cutime, cstime: proc(5)
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a process with all its threads and children has done so far."""
+
+    cpu_s: float  # exact, unlike ``cpu_s``, but without threads and children that have ended
+    waits: int  # how often main threads gave up their core to wait
+    calls: int  # system calls that read or write files and sockets (proc(5), io)
+
+    def __sub__(self, before: "Activity") -> "Activity":
+        return Activity(self.cpu_s - before.cpu_s, self.waits - before.waits, self.calls - before.calls)
+
+
+def activity(pid: int) -> Activity:
+    ran_ns, waits, calls = 0, 0, 0
+    for each in descendants(pid):
+        process = Path(f"/proc/{each}")
+        with suppress(OSError):  # it ended meanwhile
+            ran_ns += sum(int((thread / "schedstat").read_text().split()[0]) for thread in (process / "task").iterdir())
+            waits += sum(
+                map(int, re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", (process / "status").read_text(), re.MULTILINE))
+            )
+            calls += sum(map(int, re.findall(r"^sysc[rw]: (\d+)", (process / "io").read_text(), re.MULTILINE)))
+    return Activity(ran_ns / 1e9, waits, calls)
 
 
 def busy_s() -> float:

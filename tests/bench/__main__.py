@@ -5,6 +5,7 @@ In: a command and its options. Out: a table, JSON, a page of plots. Never: a mea
     run              the load generator alone, relays without rules, the gate, in rounds
     matrix           the agreed rows, each with its goal
     profile          the CPU µs of each step of a message
+    rates            the gate beside a bare relay, from few submits a second to the limit
     memory           the memory of a recipient with three entries
     suppressed       look-ups, a start and an import with a hundred million numbers on suppression lists
     half-year        questions to a journal at rest of half a year
@@ -22,9 +23,9 @@ import typer
 from typer.core import TyperGroup
 
 from proxy.operations.terminal import Json, fail, print_answer, warn
-from proxy.sim.bench.options import BenchFailed
+from proxy.sim.bench.options import BenchFailed, BenchOptions
 from tests.bench import compare as comparing
-from tests.bench import cpu_profile, matrix, plots, result, rounds, suppression_lists
+from tests.bench import cpu_profile, matrix, plots, rates, result, rounds, suppression_lists
 from tests.bench import half_year as archive
 from tests.bench.memory import bytes_a_person
 from tests.bench.options import MeasuringOptions
@@ -128,6 +129,17 @@ def profile(
     _check_page(page)
     found = cpu_profile.measured_steps(options, warn)
     _print(found, json, cpu_profile.as_text(found), page)
+
+
+@app.command(name="rates")
+def rates_(
+    seconds: Seconds = 3.0,
+    turns: Annotated[int, typer.Option(min=1, help="Turns of relay and gate at each rate.")] = 5,
+    json: Json = False,
+) -> None:
+    """Measure the gate beside a bare relay, from few submits a second to the limit."""
+    found = rates.measured(BenchOptions(seconds=seconds), turns, warn)
+    _print(found, json, rates.as_text(found))
 
 
 @app.command()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from proxy.sim import measure
 from proxy.sim.bench.gate_process import MeasuredGate, measured_gate
 from proxy.sim.bench.load_generator import LoadPlan
-from proxy.sim.bench.load_process import LoadProcess, child_process, load_plan, load_process, read_line
+from proxy.sim.bench.load_process import BARE_RELAY, LoadProcess, load_plan, load_process, relay_process
 from proxy.sim.bench.options import BenchOptions
 from tests.bench import filled_store
 from tests.bench.filled_registries import quotas, register
@@ -43,11 +40,9 @@ class LoadProcesses:
 
 @contextmanager
 def baseline_process(kind: str, carrier: int, pem: Path | None = None) -> Iterator[tuple[int, int]]:
-    """A relay without rules; its port and its process id."""
-    command = [sys.executable, "-m", "tests.bench.baseline", kind, "--carrier", str(carrier), "--window", "256"]
-    command += ["--cert", str(pem)] if pem is not None else []
-    with child_process(command, measure.split_cores(os.sched_getaffinity(0))[0]) as process:
-        yield int(read_line(process, f"baseline {kind}")["port"]), process.pid
+    """A relay without rules (``raw`` or ``smpplib``); its port and its process id."""
+    with relay_process(carrier, pem, {"raw": BARE_RELAY, "smpplib": "tests.bench.baseline"}[kind]) as found:
+        yield found
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 Never: a figure without the command, the machine and the disk beside it.
 """
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -106,27 +105,6 @@ def ratios(runs: Mapping[str, RunFigures]) -> dict[str, float]:
 
 
 # -- several rounds
-
-
-def median(runs: Sequence[RunFigures]) -> RunFigures:
-    """The median of each figure; the first run's name."""
-    if len(runs) == 1:
-        return runs[0]
-    return RunFigures(**{one.name: _middle([getattr(run, one.name) for run in runs]) for one in fields(RunFigures)})
-
-
-def _middle(values: Sequence[Any]) -> Any:
-    first = values[0]
-    if isinstance(first, str):
-        return max(values, key=len)  # a mark of any round
-    if isinstance(first, dict):
-        return {
-            key: _middle([value.get(key, 0) for value in values]) for key in {key: None for value in values for key in value}
-        }
-    if isinstance(first, list | tuple):
-        return type(first)(_middle(together) for together in zip(*values, strict=True))
-    found = statistics.median(values)
-    return round(found) if isinstance(first, int) else round(found, 6)  # shares of 0.9999 among them
 
 
 def spread_of(rounds: Sequence[Mapping[str, RunFigures]]) -> dict[str, dict[str, Spread]]:

@@ -15,7 +15,7 @@ import pytest
 from proxy.journal.write_ahead_log import Journal, JournalDown, OsDisk
 from proxy.journal.write_ahead_log import read as read_journal
 from proxy.native.loader import BUILT
-from proxy.net.journal_syncer import DEFER_S, FAILED, Syncer
+from proxy.net.journal_syncer import DEFER_S, FAILED, SLOW_S, Syncer, SyncTimes
 
 PATIENCE_S = 30.0
 
@@ -259,3 +259,108 @@ async def test_a_journal_of_several_segments_is_safe_when_the_syncer_says_so(tmp
     said = [record.body for record in read_journal(OsDisk(tmp_path))]
     assert said == [b"%0100d" % number for number in range(100)]
     assert len(OsDisk(tmp_path).list()) > 3
+
+
+class Times:
+    """Syncs that take as long as the test says, by the loop where it is trusted to."""
+
+    def __init__(self) -> None:
+        self.times, self.now_s, self.held = SyncTimes(), 100.0, 0
+
+    def sync(self, took_s: float, count: int = 1) -> bool:
+        """Returns whether the loop does the next one."""
+        for _ in range(count):
+            self.now_s += 0.003
+            if self.times.fast():
+                self.held += took_s > SLOW_S
+                self.times.note_in_loop(took_s, self.now_s)
+            else:
+                self.times.note_in_thread(took_s, self.now_s)
+        return self.times.fast()
+
+
+def test_the_loop_syncs_by_itself_only_while_the_disk_is_known_to_be_fast():
+    disk = Times()
+    assert not disk.times.fast(), "nothing is known yet"
+    assert not disk.sync(0.0006), "perhaps the thread waited for a core"
+    assert disk.sync(0.0002)
+    assert disk.sync(0.0002, 100)
+    assert not disk.sync(0.005), "one slow sync"
+    assert not disk.sync(0.0002, 300)
+    assert disk.sync(0.0002, 100), "more than a second later"
+    assert not disk.sync(0.0007, 20), "a disk that becomes slower"
+
+
+def test_a_slow_disk_never_holds_the_loop():
+    disk = Times()
+    disk.sync(0.005, 10_000)
+    assert disk.held == 0
+
+
+@pytest.mark.parametrize("slow_in", [2, 5, 20, 100, 1000])
+def test_a_disk_that_is_slow_now_and_then_seldom_holds_the_loop(slow_in: int):
+    disk = Times()
+    for number in range(20_000):
+        disk.sync(0.005 if number % slow_in == 0 else 0.0002)
+    assert 0 < disk.held <= 8, "of a minute"
+
+
+@pytest.fixture
+async def quick(desk: Desk, tmp_path: Path) -> AsyncIterator[Desk]:
+    """A desk whose disk is known to be fast."""
+    desk.syncer.times.note_in_thread(0.0001, 0.0)
+    desk.disk.file = os.open(tmp_path / "any", os.O_RDWR | os.O_CREAT)
+    yield desk
+    os.close(desk.disk.file)
+
+
+async def test_behind_a_small_turn_the_loop_syncs_by_itself(quick: Desk):
+    quick.disk.written = 1
+    quick.syncer.turn_begins(small=True)
+    quick.syncer.kick()
+    assert quick.disk.synced == 0
+    assert quick.syncer.sync_behind_turn()
+    assert (quick.disk.synced, quick.disk.begun) == (1, [])
+    await rounds()
+    assert quick.done.empty(), "nobody need hear of it"
+    quick.syncer.turn_begins(small=True)
+    assert not quick.syncer.sync_behind_turn(), "nobody asked"
+    quick.disk.written = 2
+    quick.syncer.kick()  # between two turns
+    quick.now_s += DEFER_S
+    assert await asyncio.wait_for(quick.done.get(), PATIENCE_S) == 2 if BUILT else await quick.ended() == 2
+
+
+async def test_behind_a_large_turn_or_on_a_slow_disk_the_thread_syncs(quick: Desk):
+    quick.disk.suspect = True
+    for number in (1, 2):
+        quick.disk.written = number
+        quick.now_s += DEFER_S
+        quick.syncer.turn_begins(small=number > 1)
+        quick.syncer.kick()
+        assert not quick.syncer.sync_behind_turn()
+        assert await quick.ended() == number
+        quick.syncer.times.note_in_loop(1.0, quick.now_s)
+    assert quick.disk.begun == [1, 2]
+
+
+async def test_a_sync_by_the_loop_that_failed_is_done_again_by_the_thread(quick: Desk):
+    file, quick.disk.file = quick.disk.file, os.pipe()[0]
+    quick.disk.written = 1
+    quick.syncer.turn_begins(small=True)
+    quick.syncer.kick()
+    assert not quick.syncer.sync_behind_turn()
+    assert quick.disk.suspect
+    assert quick.disk.synced == 0, "safe for nobody"
+    assert await asyncio.wait_for(quick.done.get(), PATIENCE_S) == FAILED
+    assert await quick.ended() == 1
+    os.close(quick.disk.file)
+    quick.disk.file = file
+
+
+async def test_what_the_turn_wrote_in_two_segments_is_synced_by_the_thread(quick: Desk):
+    quick.disk.written, quick.disk.suspect = 1, True  # as where there is more to do than to sync one file
+    quick.syncer.turn_begins(small=True)
+    quick.syncer.kick()
+    assert not quick.syncer.sync_behind_turn()
+    assert await quick.ended() == 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,7 +56,7 @@ def full_lane(tps: float) -> tuple[Pacer, list[float]]:
         sent.extend([time.monotonic()] * most)
         return most
 
-    pacer = Pacer(tps, flow, lambda: None, lambda: 1_000_000)
+    pacer = Pacer(tps, flow, lambda: None, lambda: 1_000_000, asyncio.get_running_loop().call_soon)
     pacer.wake()
     return pacer, sent
 
@@ -107,7 +107,7 @@ class Mouth:
         self.waits, self.takes = 0, 10**9
         self.went: list[int] = []
         self.empty = asyncio.Event()
-        self.pacer = Pacer(tps, self.flow, lambda: None, lambda: self.waits)
+        self.pacer = Pacer(tps, self.flow, lambda: None, lambda: self.waits, asyncio.get_running_loop().call_soon)
         self.task = asyncio.create_task(self.pacer.run())
 
     def flow(self, most: int) -> int:
@@ -162,3 +162,34 @@ async def test_what_no_link_takes_waits_for_the_next_word() -> None:
     await mouth.bring(1)
     assert mouth.went == [6]
     mouth.task.cancel()
+
+
+async def test_what_the_rate_allows_goes_at_the_end_of_the_turn_without_the_task() -> None:
+    turn_end: list[Callable[[], None]] = []
+    sent: list[int] = []
+    waits, empty = 5, asyncio.Event()
+
+    def flow(most: int) -> int:
+        nonlocal waits
+        went = min(most, waits)
+        waits -= went
+        sent.append(went)
+        if not waits:
+            empty.set()
+        return went
+
+    pacer = Pacer(40, flow, lambda: None, lambda: waits, turn_end.append)
+    pacer.wake()
+    pacer.wake()
+    assert (len(turn_end), sent) == (1, []), "once a turn"
+    turn_end.pop()()
+    assert sent == [1, 1], "two a twentieth of a second"
+    pacer.wake()
+    assert not turn_end, "the task waits for the throttler, and nobody overtakes it"
+    task = asyncio.create_task(pacer.run())
+    await asyncio.wait_for(empty.wait(), 60)
+    await asyncio.sleep(0)
+    waits += 1
+    pacer.wake()
+    assert len(turn_end) == 1, "the task has nothing to wait for"
+    task.cancel()

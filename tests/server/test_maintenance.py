@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.server.maintenance import SILENT_S, Maintenance
+from proxy.server.maintenance import SILENT_S, TICK_S, Maintenance
 
 
 class Harness:
@@ -46,23 +47,28 @@ def upkeep_of(harness: Harness) -> Maintenance:
         turns=part("turns", "wake"),
         tally=cast("Any", None),
         background=cast("Any", SimpleNamespace(busy=False)),
+        loaded=lambda: False,
     )
     made.gc_policy = part("gc_policy", "run")
     return made
 
 
+def tick(maintenance: Maintenance, now: float, now_s: float, step: float = 0.0) -> None:
+    for part in maintenance._parts(step):
+        maintenance._run_part(part, now, now_s)
+
+
 def test_what_fails_keeps_nothing_else_from_its_beat_and_is_told_once_a_minute() -> None:
     harness = Harness()
     maintenance = upkeep_of(harness)
-    maintenance._tick(1000.0, 0.0, 0.0)
+    tick(maintenance, 1000.0, 0.0)
     every = harness.called
-    assert every[-1] == "turns.wake"
-    for fails in every[:-1]:
+    for fails in every:
         harness.called, harness.fails, maintenance.silent_until_s = [], fails, 0.0
         with capture_logs() as logs:
             for check_clocks in range(3):
-                maintenance._tick(1000.0, 1.0 + check_clocks / 10, 0.0)
-            maintenance._tick(1000.0, 1.0 + SILENT_S, 0.0)
+                tick(maintenance, 1000.0, 1.0 + check_clocks / 10)
+            tick(maintenance, 1000.0, 1.0 + SILENT_S)
         assert set(harness.called) >= set(every) - {"syncer.kick"}
         assert [one["log_level"] for one in logs] == ["error", "error"]
 
@@ -81,8 +87,35 @@ def test_nothing_is_dropped_on_the_word_of_a_clock_that_has_just_jumped_forward(
     before = next(clocks)
     for now, now_s in clocks:
         harness.called.clear()
-        maintenance.check_clocks(now, now_s, *before)
+        tick(maintenance, now, now_s, maintenance.check_clocks(now, now_s, *before))
         before = now, now_s
         assert ("store.sweep" in harness.called) == ticked[-1]
     assert ticked == [True, False, False, False, True]
     assert maintenance.clock_skew_s == pytest.approx(-698_999.8)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+async def test_under_load_the_parts_of_a_tick_run_apart_and_otherwise_together(
+    monkeypatch: pytest.MonkeyPatch, loaded: bool
+) -> None:
+    harness = Harness()
+    maintenance = upkeep_of(harness)
+    maintenance.loaded = lambda: loaded
+    slept: list[tuple[float, int]] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append((seconds, len(harness.called)))
+        if harness.called[-1:] == ["turns.wake"]:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr("proxy.server.maintenance.GcPolicy", lambda now_s: harness.part("gc_policy", "run"))
+    with pytest.raises(asyncio.CancelledError):
+        await maintenance.run()
+    first, *between, _ = slept
+    assert first == (TICK_S, 0)
+    parts = len(maintenance._parts(0.0))
+    assert len(between) == (parts if loaded else 0)
+    assert sum(seconds for seconds, _ in between) <= TICK_S * 1.001
+    done = [count for _, count in between]
+    assert done == sorted(done)

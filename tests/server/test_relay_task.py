@@ -44,6 +44,7 @@ class Relay:
 
     def __init__(self) -> None:
         self.parts = SimpleNamespace(next_s=None)
+        self.batching = SimpleNamespace(submits=[])
         self.handed: list[Any] = []
         self.completed: list[Any] = []
         self.batch_wait_until = 0.0

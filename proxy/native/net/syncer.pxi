@@ -9,6 +9,7 @@ cdef extern from *:
     #include <signal.h>
     #include <stdint.h>
     #include <sys/eventfd.h>
+    #include <time.h>
     #include <unistd.h>
 
     struct gate106_sync_thread {
@@ -18,6 +19,7 @@ cdef extern from *:
         int fault;  /* errno of the last sync, 0: it succeeded */
         int done;   /* whether a sync has ended and ``taken`` was not called since */
         int ended;  /* an eventfd: written after each sync */
+        double took_s;  /* of the last sync */
     };
 
     static void *gate106_sync_loop(void *given)
@@ -31,10 +33,14 @@ cdef extern from *:
             if (file < 0)
                 return NULL;
             int failed;
+            struct timespec begun, now;
+            clock_gettime(CLOCK_MONOTONIC, &begun);
             do
                 failed = fdatasync(file);
             while (failed && errno == EINTR);
             thread->fault = failed ? errno : 0;
+            clock_gettime(CLOCK_MONOTONIC, &now);
+            thread->took_s = (now.tv_sec - begun.tv_sec) + (now.tv_nsec - begun.tv_nsec) / 1e9;
             __atomic_store_n(&thread->done, 1, __ATOMIC_RELEASE);
             while (write(thread->ended, &once, sizeof once) < 0 && errno == EINTR)
                 ;
@@ -92,7 +98,7 @@ cdef extern from *:
         return fault;
     }
     #else
-    struct gate106_sync_thread { int fault, ended; };
+    struct gate106_sync_thread { int fault, ended; double took_s; };
     static struct gate106_sync_thread *gate106_sync_thread_begin(void) { return NULL; }
     static void gate106_sync_thread_sync(struct gate106_sync_thread *thread, int file) {}
     static int gate106_sync_thread_done(struct gate106_sync_thread *thread) { return 0; }
@@ -102,6 +108,7 @@ cdef extern from *:
     """
     struct gate106_sync_thread:
         int fault, ended
+        double took_s
     gate106_sync_thread *gate106_sync_thread_begin() noexcept
     void gate106_sync_thread_sync(gate106_sync_thread *thread, int file) noexcept
     bint gate106_sync_thread_done(gate106_sync_thread *thread) noexcept
@@ -138,6 +145,10 @@ cdef class _SyncThread:
     def taken(self):
         """errno of the sync that has ended, 0 if it succeeded; -1: none has ended."""
         return self.running().fault if gate106_sync_thread_taken(self.running()) else -1
+
+    def took_s(self):
+        """How long the last sync took."""
+        return self.running().took_s
 
     def end(self):
         """Ends the thread after a pending sync; the errno of that sync, or 0."""

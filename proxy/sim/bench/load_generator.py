@@ -12,10 +12,12 @@ import asyncio
 import gc
 import json
 import ssl
+import statistics
 import sys
 import time
-from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, NamedTuple
 
 import uvloop
 
@@ -89,6 +91,30 @@ class RunFigures:
     slowest_ms: float = 0.0  # the slowest answer; at a fixed rate no pause can be longer
     all_messages: int = 0  # answers since the binds, the warm-up's included
     life_cpu_us: float = 0.0  # CPU µs per message of a gate from ready to its end, the last checkpoint included; 0 if unknown
+    waits_per_s: float = 0.0  # how often its main thread waited, a second: about its loop's turns
+    calls: float = 0.0  # system calls that read or write, a message
+    late_ms: dict[str, float] = field(default_factory=dict)  # how late submits were sent; of open_loop.py
+
+
+def median(runs: Sequence[RunFigures]) -> RunFigures:
+    """The median of each figure; the first run's name."""
+    if len(runs) == 1:
+        return runs[0]
+    return RunFigures(**{one.name: _middle([getattr(run, one.name) for run in runs]) for one in fields(RunFigures)})
+
+
+def _middle(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, str):
+        return max(values, key=len)  # a mark of any round
+    if isinstance(first, dict):
+        return {
+            key: _middle([value.get(key, 0) for value in values]) for key in {key: None for value in values for key in value}
+        }
+    if isinstance(first, list | tuple):
+        return type(first)(_middle(together) for together in zip(*values, strict=True))
+    found = statistics.median(values)
+    return round(found) if isinstance(first, int) else round(found, 6)  # shares of 0.9999 among them
 
 
 class LoadGenerator:
@@ -133,6 +159,7 @@ class LoadGenerator:
         await self._sleep(load, plan.warmup_s)
         before = measure.samples(await asyncio.to_thread(measure.fetch, metrics)) if metrics else {}
         load.fresh_counts()
+        activity = measure.activity(pid) if pid else None
         cpu, store_cpu, own_cpu, busy_s, start, forwarded = (
             measure.cpu_s(pid) if pid else 0.0,
             measure.cpu_s(store) if store else 0.0,
@@ -146,6 +173,7 @@ class LoadGenerator:
         load.fresh_counts()
         took = time.perf_counter() - start
         used = measure.cpu_s(pid) - cpu if pid else 0.0
+        did = measure.activity(pid) - activity if pid and activity else measure.Activity(0.0, 0, 0)
         store_used = measure.cpu_s(store) - store_cpu if store else 0.0
         own_used, forwarded = time.process_time() - own_cpu, carrier.received - forwarded
         others = measure.busy_s() - busy_s - used - store_used - own_used
@@ -180,6 +208,8 @@ class LoadGenerator:
             limited_by=limited,
             slowest_ms=round(counts.quantile_s(1.0) * 1e3, 1),
             all_messages=load.before + load.counts.answered,
+            waits_per_s=round(did.waits / took, 1),
+            calls=round(did.calls / messages, 2),
         )
 
     @staticmethod

@@ -15,6 +15,9 @@ from proxy.sim import gate_process, measure
 from proxy.sim.bench.load_generator import LoadPlan, RunFigures, RunRequest
 from proxy.sim.bench.options import PASSWORD, PROVIDERS, BenchFailed, BenchOptions
 
+BARE_RELAY = "proxy.sim.bench.bare_relay"
+CLOSED_LOOP, OPEN_LOOP = "proxy.sim.bench.load_generator", "proxy.sim.bench.open_loop"
+
 
 class LoadProcess:
     """The process that holds the simulated carrier and the load generator. ``carrier``: the port on which the carrier listens."""
@@ -39,10 +42,10 @@ class LoadProcess:
 
 
 @contextmanager
-def load_process(options: BenchOptions, pem: Path | None = None) -> Iterator[LoadProcess]:
+def load_process(options: BenchOptions, pem: Path | None = None, module: str = CLOSED_LOOP) -> Iterator[LoadProcess]:
     """Starts it, with all submits encoded beforehand. ``pem``: the certificate of the gate, and the ceiling's own."""
     cores = measure.split_cores(os.sched_getaffinity(0), options.workers)[1]
-    command = [sys.executable, "-m", "proxy.sim.bench.load_generator", json.dumps(asdict(load_plan(options, pem)))]
+    command = [sys.executable, "-m", module, json.dumps(asdict(load_plan(options, pem)))]
     with child_process(command, cores) as process:
         yield LoadProcess(process, int(read_line(process, "the load generator")["carrier"]))
 
@@ -50,6 +53,15 @@ def load_process(options: BenchOptions, pem: Path | None = None) -> Iterator[Loa
 def load_plan(options: BenchOptions, pem: Path | None) -> LoadPlan:
     given = {one.name: getattr(options, one.name) for one in fields(LoadPlan) if hasattr(options, one.name)}
     return LoadPlan(**given, providers=PROVIDERS, password=PASSWORD, pem=str(pem or ""))
+
+
+@contextmanager
+def relay_process(carrier: int, pem: Path | None = None, module: str = BARE_RELAY) -> Iterator[tuple[int, int]]:
+    """A relay without rules, on the core of the process under test; its port and its process id."""
+    command = [sys.executable, "-m", module, "--carrier", str(carrier), "--window", "256"]
+    command += ["--cert", str(pem)] if pem is not None else []
+    with child_process(command, measure.split_cores(os.sched_getaffinity(0))[0]) as process:
+        yield int(read_line(process, "the relay")["port"]), process.pid
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Measures one gate and reports the figures that sizing needs."""
 
+import statistics
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -9,10 +10,12 @@ from typing import Any
 from proxy.sim import gate_process as gate
 from proxy.sim import measure
 from proxy.sim.bench.gate_process import MeasuredGate, certificate, measured_gate
-from proxy.sim.bench.load_generator import RunFigures, RunRequest
-from proxy.sim.bench.load_process import load_process
+from proxy.sim.bench.load_generator import RunFigures, RunRequest, median
+from proxy.sim.bench.load_process import OPEN_LOOP, load_process, relay_process
 from proxy.sim.bench.options import BenchOptions
 
+TURNS = 5  # of relay and gate, at a rate; ``--seconds`` is the sum of the gate's
+TURN_WARMUP_S = 0.5
 BUSY_ELSEWHERE = 0.1  # cores that other programs used, from which on a figure is marked
 
 
@@ -34,6 +37,12 @@ class BenchResult:
         return {"kind": "bench"} | asdict(self)
 
     def as_text(self) -> str:
+        return "\n".join([*self._conditions(), "", *self._figures(), *remarks(self.runs), "", self.command])
+
+    def _conditions(self) -> list[str]:
+        return [describe_load(self.options, self.rules), describe_machine(self.machine, self.versions, self.sync_ms)]
+
+    def _figures(self) -> list[str]:
         run = self.runs["gate"]
         own = f"{run.own_ms['p50']:.2f} ms, {run.own_ms['p99']:.2f} ms" if run.own_ms else "–"
         rows = (
@@ -46,17 +55,13 @@ class BenchResult:
             ("start until ready", f"{self.start_s:.2f} s"),
             ("a sync of the disk, median, worst", f"{self.sync_ms['median']:.3f} ms, {self.sync_ms['worst']:.3f} ms"),
         )
-        lines = [
-            describe_load(self.options, self.rules),
-            describe_machine(self.machine, self.versions, self.sync_ms),
-            "",
-            *(f"{name:36}{value}" for name, value in rows),
-        ]
-        return "\n".join([*lines, *remarks(self.runs), "", self.command])
+        return [f"{name:36}{value}" for name, value in rows]
 
 
 def measure_gate(options: BenchOptions, progress: Callable[[str], None] = lambda text: None) -> BenchResult:
-    """Starts the load generator and a gate, measures the gate, ends both. Raises BenchFailed."""
+    """Starts the load generator and a gate, measures the gate, ends both; at a rate beside a bare relay. Raises BenchFailed."""
+    if options.open_loop:
+        return measure_at_rate(options, progress)
     facts = gate.conditions()
     with tempfile.TemporaryDirectory(prefix="gate106-bench-") as temporary:
         folder = Path(temporary)
@@ -74,6 +79,56 @@ def measure_gate(options: BenchOptions, progress: Callable[[str], None] = lambda
         rules=measured.rules,
         start_s=measured.start_s,
         runs={"gate": replace(run, life_cpu_us=life_cpu_us(measured, run.all_messages))},
+        **facts,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RateResult(BenchResult):
+    """``runs``: relay and gate at one rate, in turns; the median of each figure."""
+
+    ratios: list[float]  # CPU per submit of the gate against that of the relay, in each turn
+
+    def _figures(self) -> list[str]:
+        both = [self.runs[name] for name in ("relay", "gate")]
+        rows: list[tuple[str, list[str]]] = [
+            ("", [run.name for run in both]),
+            ("CPU per submit", [f"{run.cpu_us:.2f} µs" for run in both]),
+            ("share of a core", [f"{run.busy:.1%}" for run in both]),
+            ("submits per second", [f"{run.per_s:,.0f}" for run in both]),
+            *((f"submit to answer, {name}", [f"{run.whole_ms[name]:.2f} ms" for run in both]) for name in ("p50", "p99")),
+            ("waits of the loop per second", [f"{run.waits_per_s:,.0f}" for run in both]),
+            ("reads and writes per submit", [f"{run.calls:.2f}" for run in both]),
+            ("submits sent late by, p50, p99", [f"{run.late_ms['p50']:.2f}, {run.late_ms['p99']:.2f} ms" for run in both]),
+        ]
+        middle = statistics.median(self.ratios)
+        between = f"{middle:.2f}× the relay's ({min(self.ratios):.2f} to {max(self.ratios):.2f} in {len(self.ratios)} turns)"
+        return [*(f"{name:36}{a:>14}{b:>14}" for name, (a, b) in rows), "", f"{'CPU per submit of the gate':36}{between}"]
+
+
+def measure_at_rate(options: BenchOptions, progress: Callable[[str], None]) -> RateResult:
+    """Measures a bare relay and a gate at one rate: relay, gate, relay, gate …, both alive all the time."""
+    facts = gate.conditions()
+    turn = replace(options, seconds=options.seconds / TURNS, warmup_s=min(options.warmup_s, TURN_WARMUP_S))
+    runs: dict[str, list[RunFigures]] = {"relay": [], "gate": []}
+    with tempfile.TemporaryDirectory(prefix="gate106-bench-") as temporary:
+        folder = Path(temporary)
+        sync_ms = measure.sync_ms(folder)
+        progress("the load is made")
+        with load_process(turn, module=OPEN_LOOP) as load, relay_process(load.carrier) as (port, pid):
+            progress("relay and gate in turns")
+            with measured_gate(turn, folder, load.carrier) as measured:
+                for _ in range(TURNS):
+                    runs["relay"].append(load.run(RunRequest("relay", port, pid)))
+                    runs["gate"].append(load.run(run_request(measured)))
+    return RateResult(
+        command=options.command,
+        sync_ms=sync_ms,
+        options=asdict(options),
+        rules=measured.rules,
+        start_s=measured.start_s,
+        runs={name: median(turns) for name, turns in runs.items()},
+        ratios=[round(b.cpu_us / max(a.cpu_us, 0.01), 3) for a, b in zip(runs["relay"], runs["gate"], strict=True)],
         **facts,
     )
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from proxy.sim import measure
-from proxy.sim.bench.load_generator import RunFigures
+from proxy.sim.bench.load_generator import RunFigures, median
 from proxy.sim.bench.options import BenchFailed
 from tests.bench import backtest, compare, cpu_profile, matrix, plots, result, rows
 from tests.bench.options import MeasuringOptions
@@ -59,7 +59,7 @@ def result_of(*rounds: dict[str, RunFigures], **said: Any) -> dict[str, Any]:
         rules=47,
         start_s=0.0,
         commit="",
-        runs={name: result.median([one[name] for one in rounds]) for name in rounds[0]},
+        runs={name: median([one[name] for one in rounds]) for name in rounds[0]},
         spread=result.spread_of(rounds),
     )
     found: dict[str, Any] = json.loads(json.dumps(told.as_dict() | said))

@@ -1,0 +1,171 @@
+"""Lets input gather between event-loop turns while many submits arrive.
+
+In: how many submits a turn had; the time. Out: how long the loop sleeps behind that turn. Never: an event loop; a clock or a sleep of its own.
+
+A turn costs nearly as much for one submit as for five: each one reads and writes every socket by itself, writes one group to the journal and
+syncs it. At 5,000 submits a second the loop would run three turns a submit. A short sleep lets the kernel gather what arrives meanwhile, and
+the next turn processes it together. It must be the loop that sleeps: libuv's timers count milliseconds, and epoll wakes at the first octet.
+
+    phase      the loop sleeps   until                        then
+    ALONE      no                GLANCE_S                     PROBED, if submits arrive at LEAST_PER_S or more; else ALONE again
+    PROBED     no                TRIAL_S                      after ALONE: TRIED
+                                                              after SLEEPING: SLEEPING; or REFUSED, if submits arrived faster in this phase
+    TRIED      yes               TRIAL_S                      SLEEPING; or REFUSED, if submits arrived faster in the phase before: after
+                                                              GLANCE_S already, where that is clear by then
+    SLEEPING   yes               PROBE_S                      PROBED
+    REFUSED    no                HOLD_S, doubled each time    TRIED
+
+A provider that sends the next submit when it gets an answer (a closed loop with a small window) is slowed down by each sleep, and then sends
+faster in a phase without. One whose submits arrive by themselves sends alike in both. After GAP_S without a submit all begins again with
+ALONE: a lone submit never meets a sleep.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import Enum
+from math import sqrt
+from typing import Protocol
+
+PERIOD_S = 0.000_85
+"""From the end of one sleep to the end of the next, turn and sync included. A submit takes two turns, so it waits for a sleep twice."""
+LEAST_S = 0.000_05
+"""A shorter sleep gathers nothing."""
+SMALL_TURN = 48
+"""A turn with fewer submits is small: in a larger one enough has gathered."""
+LEAST_PER_S = 400
+"""With fewer submits a second a turn rarely has more than one, whatever the loop does."""
+GAP_S = 0.05
+"""So long without a submit ends a phase: at LEAST_PER_S it is twenty submits that did not arrive."""
+GLANCE_S, TRIAL_S, PROBE_S = 0.02, 0.05, 1.0
+HOLD_S, HOLD_MAX_S = 1.0, 16.0
+FASTER, SIGMAS = 1.15, 4.0
+"""Submits arrive faster in one phase than in another if they are more by this factor and by so many standard deviations, as of arrivals that
+do not depend on each other."""
+
+
+class Phase(Enum):
+    ALONE = "few submits"
+    TRIED = "sleeps are tried"
+    SLEEPING = "the loop sleeps"
+    PROBED = "without sleeps for a moment"
+    REFUSED = "sleeps slow the senders down"
+
+
+class Sleeps:
+    """Decides for each turn how long the loop sleeps behind it."""
+
+    def __init__(self) -> None:
+        self.phase = Phase.ALONE
+        self._begun_s = self._until_s = 0.0
+        self._submits = 0  # of this phase
+        self._arrived_s = 0.0  # when the last submits arrived
+        self._compared: tuple[int, float] | None = None  # submits and seconds of the phase to compare with
+        self._hold_s = HOLD_S
+        self._woke_s = 0.0
+
+    def loaded(self, now_s: float) -> bool:
+        """Whether submits arrive at LEAST_PER_S or more."""
+        return self.phase is not Phase.ALONE and now_s - self._arrived_s <= GAP_S
+
+    def after_turn(self, submits: int, now_s: float) -> float:
+        """How long the loop sleeps, 0: not at all. Must be called for each turn; if it returns more than 0, then ``woke``."""
+        if submits:
+            if now_s - self._arrived_s > GAP_S:
+                self._begin(Phase.ALONE, now_s, GLANCE_S)
+            self._arrived_s = now_s
+            self._submits += submits
+        if now_s >= self._until_s:
+            self._end_phase(now_s)
+        if submits >= SMALL_TURN or not (self.phase is Phase.SLEEPING or self.phase is Phase.TRIED):
+            return 0.0
+        sleep_s = self._woke_s + PERIOD_S - now_s
+        if LEAST_S <= sleep_s <= PERIOD_S:
+            return sleep_s
+        self._woke_s = now_s
+        return 0.0
+
+    def woke(self, now_s: float) -> None:
+        """A sleep has ended."""
+        self._woke_s = now_s
+
+    def _begin(self, phase: Phase, now_s: float, lasts_s: float) -> None:
+        self.phase, self._begun_s, self._until_s, self._submits = phase, now_s, now_s + lasts_s, 0
+
+    def _end_phase(self, now_s: float) -> None:
+        ended, phase, compared = (self._submits, now_s - self._begun_s), self.phase, self._compared
+        if ended[0] < LEAST_PER_S * ended[1] and phase is not Phase.TRIED:  # sleeps may be what slows the senders down
+            self._begin(Phase.ALONE, now_s, GLANCE_S)
+        elif phase is Phase.ALONE or phase is Phase.SLEEPING:  # what arrived ALONE may have waited for the loop: it has no rate
+            self._compared = ended if phase is Phase.SLEEPING else None
+            self._begin(Phase.PROBED, now_s, TRIAL_S)
+        elif phase is Phase.REFUSED or compared is None:
+            self._compared = ended
+            self._begin(Phase.TRIED, now_s, GLANCE_S)
+        elif _is_faster(compared, ended) if phase is Phase.TRIED else _is_faster(ended, compared):
+            self._begin(Phase.REFUSED, now_s, self._hold_s)
+            self._hold_s = min(2 * self._hold_s, HOLD_MAX_S)
+        elif phase is Phase.TRIED and ended[1] < TRIAL_S:
+            self._until_s = self._begun_s + TRIAL_S
+        else:
+            self._begin(Phase.SLEEPING, now_s, PROBE_S)
+            self._hold_s = HOLD_S
+
+
+def _is_faster(first: tuple[int, float], second: tuple[int, float]) -> bool:
+    """Whether submits arrived faster in the first of two phases, (submits, seconds) each."""
+    scale = first[1] / second[1]
+    expected = second[0] * scale
+    more = first[0] - expected
+    return more > (FASTER - 1) * expected and more > SIGMAS * sqrt(first[0] + expected * scale)
+
+
+class LoopSyncer(Protocol):
+    """What the end of a turn uses of journal_syncer.Syncer."""
+
+    def turn_begins(self, small: bool) -> None:
+        """A turn begins; ``small``: the loop may sync behind it."""
+
+    def sync_behind_turn(self) -> bool:
+        """Syncs what the turn has written, if the loop is to do that; whether it has."""
+
+
+class TurnEnd:
+    """Syncs and sleeps behind each turn, once its output is written."""
+
+    def __init__(
+        self,
+        syncer: LoopSyncer,
+        is_work_due: Callable[[], bool],
+        answer_waits: Callable[[], bool],
+        wake: Callable[[], None],
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """``is_work_due``: whether there is work that a sleep would delay. ``answer_waits``: whether an answer waits for a sync. ``wake``: asks
+        for a turn."""
+        self._syncer, self._is_work_due, self._answer_waits, self._wake = syncer, is_work_due, answer_waits, wake
+        self._monotonic, self._sleep = monotonic, sleep
+        self._submits = 0
+        self.sleeps = Sleeps()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether many submits arrive."""
+        return self.sleeps.loaded(self._monotonic())
+
+    def turn_begins(self, submits: int) -> None:
+        """A turn begins in which so many submits are judged."""
+        self._submits = submits
+        self._syncer.turn_begins(submits < SMALL_TURN)
+
+    def turn_ended(self) -> None:
+        """The turn's output is written."""
+        if self._syncer.sync_behind_turn() and self._answer_waits():
+            self._wake()
+        sleep_s = self.sleeps.after_turn(self._submits, self._monotonic())
+        self._submits = 0
+        if sleep_s and not self._is_work_due():
+            self._sleep(sleep_s)
+            self.sleeps.woke(self._monotonic())

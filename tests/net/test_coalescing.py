@@ -1,0 +1,225 @@
+"""The loop sleeps behind its turns while that costs nobody anything."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.net.coalescing import PERIOD_S, PROBE_S, SMALL_TURN, TRIAL_S, Phase, Sleeps, TurnEnd
+
+TURN_S, SYNC_S, WIRE_S = 0.000_08, 0.000_15, 0.000_05
+"""What a turn, a sync, and a carrier or a client take in the simulation."""
+
+
+class Loop:
+    """A gate, a carrier that answers at once, and submits: time passes where something takes time."""
+
+    def __init__(self, sleeps: Sleeps | None = None) -> None:
+        self.sleeps = sleeps
+        self.now_s = 100.0
+        self.turns = self.slept = self.answered = 0
+        self.waited_s: list[float] = []
+        self._events: list[
+            tuple[float, bool, float]
+        ] = []  # (when, whether it is an answer of the carrier, when the submit was sent)
+
+    def send(self, at_s: float) -> None:
+        heapq.heappush(self._events, (at_s, False, at_s))
+
+    def run(self, seconds: float, arrivals: Iterator[float] | None = None) -> float:
+        """Runs so long; returns answers a second. ``arrivals``: of an open loop; None: each answer is followed by a submit."""
+        end_s, answered, begun_s = self.now_s + seconds, self.answered, self.now_s
+        following = next(arrivals) if arrivals is not None else float("inf")
+        while self.now_s < end_s:
+            while following <= max(self.now_s, self._events[0][0] if self._events else following):
+                self.send(following)
+                following = next(arrivals) if arrivals is not None else float("inf")
+            self.now_s = max(self.now_s, self._events[0][0])
+            self._turn(closed=arrivals is None)
+        return (self.answered - answered) / (self.now_s - begun_s)
+
+    def send_alone(self) -> None:
+        """One submit, until it is answered."""
+        self._events = [(self.now_s, False, self.now_s)]
+        while self._events:
+            self.now_s = max(self.now_s, self._events[0][0])
+            self._turn(closed=False)
+
+    def _turn(self, *, closed: bool) -> None:
+        submits: list[float] = []
+        answers: list[float] = []
+        while self._events and self._events[0][0] <= self.now_s:
+            _, answer, sent_s = heapq.heappop(self._events)
+            (answers if answer else submits).append(sent_s)
+        self.turns += 1
+        self.now_s += TURN_S + 0.000_01 * len(submits)
+        for sent_s in answers:
+            self.waited_s.append(self.now_s - sent_s)
+            self.answered += 1
+            if closed:
+                self.send(self.now_s + WIRE_S)
+        for sent_s in submits:
+            heapq.heappush(self._events, (self.now_s + WIRE_S, True, sent_s))
+        self.now_s += SYNC_S if submits else 0.0
+        sleep_s = self.sleeps.after_turn(len(submits), self.now_s) if self.sleeps is not None else 0.0
+        assert 0.0 <= sleep_s <= PERIOD_S
+        if sleep_s:
+            assert self.sleeps is not None
+            self.slept += 1
+            self.now_s += sleep_s
+            self.sleeps.woke(self.now_s)
+
+
+def every(interval_s: float, from_s: float = 100.0) -> Iterator[float]:
+    number = 0
+    while True:
+        number += 1
+        yield from_s + number * interval_s
+
+
+def by_chance(rate: float, seed: int, from_s: float = 100.0) -> Iterator[float]:
+    drawn = random.Random(seed)
+    while True:
+        from_s += drawn.expovariate(rate)
+        yield from_s
+
+
+def phase_of(sleeps: Sleeps) -> Phase:
+    return sleeps.phase
+
+
+def closed_loop(window: int, sleeps: Sleeps | None) -> Loop:
+    loop = Loop(sleeps)
+    for _ in range(window):
+        loop.send(loop.now_s)
+    return loop
+
+
+@pytest.mark.parametrize("rate", [1_000, 5_000, 20_000])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_submits_that_arrive_by_themselves_share_turns_and_wait_for_two_sleeps_at_most(rate: int, seed: int):
+    without, loop = Loop(), Loop(Sleeps())
+    without.run(2.0, by_chance(rate, seed) if seed else every(1 / rate))
+    loop.run(2.0, by_chance(rate, seed) if seed else every(1 / rate))
+    assert loop.turns < (0.8 if rate == 1_000 else 0.6) * without.turns
+    assert loop.turns < 1.25 * 2.0 / PERIOD_S
+    assert sorted(loop.waited_s)[int(len(loop.waited_s) * 0.99)] < 3 * PERIOD_S
+    assert loop.sleeps is not None
+    assert loop.sleeps.loaded(loop.now_s)
+
+
+@pytest.mark.parametrize("window", [1, 4, 10, 40])
+def test_a_sender_that_waits_for_answers_is_as_fast_as_without_sleeps(window: int):
+    without, loop = closed_loop(window, None), closed_loop(window, Sleeps())
+    fast, warm = without.run(6.0), loop.run(2.0)
+    assert loop.run(6.0) > 0.98 * fast, "in the long run"
+    assert warm > 0.93 * fast, "and while the loop finds out"
+
+
+def test_a_sender_that_begins_to_wait_for_answers_is_slowed_down_for_a_second_at_most():
+    loop = Loop(sleeps := Sleeps())
+    loop.run(2.0, every(1 / 5_000))
+    assert phase_of(sleeps) in (Phase.SLEEPING, Phase.PROBED)
+    loop.send(loop.now_s)
+    loop.run(PROBE_S + 3 * TRIAL_S)
+    assert phase_of(sleeps) is Phase.REFUSED
+
+
+def test_a_sender_that_no_longer_waits_for_answers_shares_turns_again():
+    loop = closed_loop(10, sleeps := Sleeps())
+    loop.run(1.5)
+    assert phase_of(sleeps) is Phase.REFUSED
+    loop.run(20.0, every(1 / 5_000, loop.now_s))
+    assert phase_of(sleeps) in (Phase.SLEEPING, Phase.PROBED)
+
+
+def test_a_lone_submit_after_a_silence_waits_for_nothing():
+    loop = Loop(sleeps := Sleeps())
+    loop.run(2.0, every(1 / 5_000))
+    assert loop.slept > 1_000
+    slept = loop.slept
+    for _ in range(5):
+        loop.now_s += 1.0
+        assert not sleeps.loaded(loop.now_s)
+        loop.send_alone()
+        assert loop.slept == slept
+        assert loop.waited_s[-1] < 0.001
+
+
+def test_what_gathered_while_something_else_held_the_loop_tells_nothing_of_the_senders():
+    loop = Loop(sleeps := Sleeps())
+    arrivals = every(1 / 5_000)
+    loop.run(0.5, arrivals)
+    for _ in range(10):
+        loop.now_s += 0.06
+        loop.run(0.5, arrivals)
+        assert phase_of(sleeps) is Phase.SLEEPING
+
+
+def test_few_submits_never_wait():
+    loop = Loop(sleeps := Sleeps())
+    loop.run(5.0, every(1 / 100))
+    assert loop.slept == 0
+    assert not sleeps.loaded(loop.now_s)
+
+
+def test_behind_a_large_turn_the_loop_does_not_sleep():
+    loop = Loop(sleeps := Sleeps())
+    loop.run(0.5, every(1 / 5_000))
+    assert phase_of(sleeps) is Phase.SLEEPING
+    sleeps.woke(loop.now_s)
+    assert sleeps.after_turn(SMALL_TURN, loop.now_s) == 0.0
+    assert sleeps.after_turn(SMALL_TURN - 1, loop.now_s + 0.000_1) == pytest.approx(PERIOD_S - 0.000_1)
+
+
+class Turn:
+    """Stands for the syncer and for what has arrived."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.told: list[str] = []
+        self.syncs = self.coming = self.waits = False
+        self.end = TurnEnd(
+            self, lambda: self.coming, lambda: self.waits, lambda: self.told.append("wake"), lambda: self.now_s, self.sleep
+        )
+
+    def turn_begins(self, small: bool) -> None:
+        self.told.append("small" if small else "large")
+
+    def sync_behind_turn(self) -> bool:
+        return self.syncs
+
+    def sleep(self, seconds: float) -> None:
+        self.told.append("sleep")
+        self.now_s += seconds
+
+    def turn(self, submits: int = 1) -> list[str]:
+        self.told = []
+        self.now_s += 0.000_2
+        self.end.turn_begins(submits)
+        self.end.turn_ended()
+        return self.told
+
+
+def test_the_loop_sleeps_behind_turns_but_not_while_one_is_due():
+    turn = Turn()
+    while "sleep" not in turn.turn():
+        assert turn.now_s < 101.0
+    assert turn.end.loaded
+    turn.coming = True
+    for _ in range(20):
+        assert turn.turn() == ["small"]
+    assert turn.turn(SMALL_TURN) == ["large"]
+
+
+def test_an_answer_that_waited_for_the_sync_gets_a_turn_at_once():
+    turn = Turn()
+    turn.syncs = True
+    assert turn.turn() == ["small"]
+    turn.waits = True
+    assert turn.turn() == ["small", "wake"]
+    turn.syncs = False
+    assert turn.turn() == ["small"], "that answer waits for the thread"
