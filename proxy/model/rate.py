@@ -7,17 +7,19 @@ In: the time. Out: yes or no. Never: a clock, a delay.
 
 from __future__ import annotations
 
+import cython
 
+
+@cython.final
+@cython.cclass
 class Rate:
     """Allows ``tps`` messages a second on average and ``burst`` at once. Its state is one number: when the bucket will be full again."""
 
-    __slots__ = (
-        "tps",
-        "burst",
-        "_interval_s",
-        "_slack_s",
-        "_full_at",
-    )  # at fixed places, which compiled code reads (native/accelerated.pyx)
+    tps: float
+    burst: float
+    _interval_s: float
+    _slack_s: float
+    _full_at: float
 
     def __init__(self, tps: float, burst: float) -> None:
         """ValueError when ``tps`` is not positive or ``burst`` is below 1."""

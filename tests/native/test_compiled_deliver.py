@@ -252,10 +252,8 @@ def test_journals_have_the_same_of_receipts(found: list[tuple[str, str, bytes]],
     routes = [Route(port, "jia", DeliverQueue("jia")) for _, port, _ in found]
     items = [Item(0, now, "receipt", data, DeliverQueue("jia")) for _, _, data in found]
     one, other = Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
-    for extend in (compiled_version("journal_extend"), PURE["journal_extend"]):
-        journal = one if extend is compiled_version("journal_extend") else other
-        packed = compiled_version("pack_receipts") if journal is one else PURE["pack_receipts"]
-        assert extend(journal, 5, packed(now, people, routes, items)) == 1
+    for journal, packed in ((one, compiled_version("pack_receipts")), (other, PURE["pack_receipts"])):
+        assert journal.extend(5, packed(now, people, routes, items)) == 1
     assert b"".join(one._buffer) == b"".join(other._buffer)
     assert [list(compiled_version("pack_receipts")(now, people, routes, items))[place][1] for place in range(len(found))] == [
         pack(delivers.DeliverRecord(now, "receipt", person, port, "jia", data)) for person, port, data in found

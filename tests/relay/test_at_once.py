@@ -11,7 +11,6 @@ from typing import Any, cast
 import pytest
 
 from proxy.journal.write_ahead_log import read
-from proxy.model.pseudonym import Pseudonymizer
 from proxy.model.rate import Rate
 from proxy.native.loader import PURE
 from proxy.policy.loading.load_rules import load
@@ -23,7 +22,6 @@ from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
 from proxy.state.counters.rate_shares import LeasedRate
 from proxy.state.counters.shared_counters import SharedCounters
-from proxy.state.lists.bloom import BloomFilters
 from proxy.state.shared.lease_rules import RateGrant
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import ContentCache, Frame, submit_sm, submit_sm_resp
@@ -295,8 +293,6 @@ def lived(
 
 def without(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Admission, "judge", PURE["admission_judge"])
-    patch.setattr(BloomFilters, "may_hold", PURE["bloom_filters_may_hold"])
-    patch.setattr(Pseudonymizer, "__call__", PURE["pseudonymizer_call"])
     patch.setattr(Batching, "_judge_at_once", PURE["batching_judge_at_once"])
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
     patch.setattr(Batching, "_judge_loaded", PURE["batching_judge_loaded"])

@@ -32,8 +32,8 @@ cdef octet *_put_takes(octet *to, tuple takes) except NULL:
     return to
 
 
-cdef class VerdictRecords:
-    """The result of ``verdict_pieces``; ``journal_extend`` writes its records without the pieces."""
+cdef class VerdictRecords(PackedBodies):
+    """The result of ``verdict_pieces``."""
 
     cdef object now, revision, keep_s, submits
     cdef u64 time_ms
@@ -42,11 +42,12 @@ cdef class VerdictRecords:
     cdef PyObject *sender  # of the submit before, …
     cdef bytes sender_octets  # … and its octets in a record
 
-    def __iter__(self):
-        for pending in self.submits:
-            _records.held = 0
-            size = self.put_plain(pending)
-            yield [b"", _records.at[HEAD:size] if size else self.packed(pending)]
+    cdef Py_ssize_t many(self) except -1:
+        return len(self.submits)
+
+    cdef Py_ssize_t put(self, Py_ssize_t place) except -1:
+        pending = self.submits[place]
+        return self.put_plain(pending) or _put_pieces([b"", self.packed(pending)])
 
     cdef bytes written(self, sender):
         from proxy.journal.records import messages as entries
@@ -207,41 +208,3 @@ cdef bytes _accepted_body(u64 time_ms, list accepted, Py_ssize_t first, Py_ssize
         else:
             to = _put(to, answer.body)
     return body
-
-
-# state/record/record.py
-
-
-cdef bytes _with_entry(bytes data, bytes packed, long long now, long long keep_s, int most):
-    """A record with one more entry, if that is the newest; None in any other case."""
-    cdef const octet *old = <const octet *>PyBytes_AS_STRING(data)
-    cdef const octet *new = <const octet *>PyBytes_AS_STRING(packed)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(data), end
-    cdef int count = old[6] if size > 6 else 0
-    cdef bytes whole
-    cdef octet *to
-    end = 7 + count * 32  # end of the entries
-    if (
-        size < end
-        or PyBytes_GET_SIZE(packed) != 32
-        or count >= most
-        or new[15] >= 128
-        or (count and memcmp(new + 16, old + end - 16, 4) < 0)
-    ):
-        return None
-    whole = PyBytes_FromStringAndSize(NULL, size + 32)
-    to = <octet *>PyBytes_AS_STRING(whole)
-    memcpy(to, old, end)
-    to[6] = count + 1
-    memcpy(to + end, new, 32)
-    memcpy(to + end + 32, old + end, size - end)
-    if not count or <long long>_u32_at(to + 23) > now - keep_s:
-        return whole
-    from proxy.state.record.record import prune
-
-    return prune(whole, now, keep_s, most)
-
-
-def add_packed(bytes data, bytes packed, now, keep_s, int most = 64, *, bint fresh = False):
-    cdef bytes whole = _with_entry(data, packed, now, keep_s, most) if fresh else None
-    return PURE["add_packed"](data, packed, now, keep_s, most, fresh=fresh) if whole is None else whole

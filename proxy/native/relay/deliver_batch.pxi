@@ -223,20 +223,16 @@ def acknowledged(list sequences):
 # journal/records/delivers.py
 
 
-cdef class ReceiptRecords:
-    """The result of ``pack_receipts``; ``journal_extend`` writes its records without the pieces."""
+cdef class ReceiptRecords(PackedBodies):
+    """The result of ``pack_receipts``."""
 
     cdef bytes head
     cdef list people, routes, items
 
-    def __iter__(self):
-        for place in range(len(self.items)):
-            _records.held = 0
-            size = self.put(place)
-            yield [b"", _records.at[HEAD:size]]
+    cdef Py_ssize_t many(self) except -1:
+        return len(self.items)
 
     cdef Py_ssize_t put(self, Py_ssize_t place) except -1:
-        """Writes room for a head, and a body; returns the record's size."""
         cdef bytes head = self.head, person = <bytes?>self.people[place], port, data
         cdef octet *to
         cdef Py_ssize_t size

@@ -24,7 +24,7 @@ cdef class _Rates:
 
     cdef bint open(self, object access, object now_s) except -1:
         """False if the rates must be asked for each message."""
-        cdef RateFields *rate
+        cdef Rate rate
         cdef RateState *one
         self.known = False
         self.access, self.now_s, self.now = access, now_s, now_s
@@ -38,9 +38,9 @@ cdef class _Rates:
             one.leased = Py_TYPE(found) is _leased_rate_type
             if one.leased:
                 one.tokens = found.room(now_s)
-            elif Py_TYPE(found) is _rate_type:
-                rate = <RateFields *>found
-                one.interval_s, one.slack_s, one.full_at = <object>rate._interval_s, <object>rate._slack_s, <object>rate._full_at
+            elif type(found) is Rate:
+                rate = found
+                one.interval_s, one.slack_s, one.full_at = rate._interval_s, rate._slack_s, rate._full_at
             else:
                 return False
         self.many, self.known = len(self.rates), True
@@ -82,7 +82,7 @@ cdef class _Rates:
             if one.counted and one.leased:
                 (<object>one.rate).count(one.counted)
             elif one.counted:
-                _set(&(<RateFields *>one.rate)._full_at, one.full_at)
+                (<Rate>one.rate)._full_at = one.full_at
             one.counted = 0
         return 0
 

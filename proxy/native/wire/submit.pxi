@@ -71,7 +71,6 @@ cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes dig
         return None
     if not digest:
         digest = _digest16(at, 10 + length + size) if its is NULL else PyBytes_FromStringAndSize(<const char *>its, 16)
-        _prefetch_recency((<ContentCacheFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(digest)))
     text = _plain_text(header + length, size >> 1)
     if text is None:
         return None
@@ -81,7 +80,7 @@ cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes dig
 
 
 cdef inline bint _is_again(object memo, object content) except -1:
-    return _is_recent((<ContentCacheFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(<bytes>(<ContentFields *>content).digest)))
+    return (<RecencyFilter>(<ContentCacheFields *>memo).twice).comes(_u64_at(<const octet *>PyBytes_AS_STRING(<bytes>(<ContentFields *>content).digest)))
 
 
 cdef int _remember(object memo, bytes tail, object content) except -1:

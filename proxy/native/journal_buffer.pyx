@@ -1,8 +1,19 @@
-# journal/write_ahead_log.py, journal/segment.py
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""Writes journal records one behind the other into a buffer, with their checksums.
 
+It is C because each record is put together in place, once: as joined bytes objects with zlib's checksum a record costs twice as much.
+Where it was not compiled, journal_buffer.py does the same.
+
+In: bodies in pieces, or objects that write their bodies themselves (PackedBodies). Out: the octets of all records.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memset
+
+from proxy.native.octets cimport _put_u32, _put_u64, octet, u64
 
 cdef enum:
-    HEAD = 17  # octets of a record before its body: length, checksum, sequence, kind
     SCRATCH_MOST = 4 << 20  # octets of the buffer that are kept between calls
 
 cdef unsigned int[8][256] _crcs
@@ -125,7 +136,7 @@ cdef void _close(Py_ssize_t size, u64 sequence, int kind) noexcept:
     _put_u32(to + 4, _crc32(to + 8, size - 8))
 
 
-cdef Py_ssize_t _put_record(list pieces) except -1:
+cdef Py_ssize_t _put_pieces(list pieces) except -1:
     """Writes room for a head, and all pieces but the first; returns the record's size."""
     cdef Py_ssize_t total = HEAD, number
     cdef bytes piece
@@ -140,52 +151,40 @@ cdef Py_ssize_t _put_record(list pieces) except -1:
     return total
 
 
-def journal_extend(self, int kind, bodies):
-    cdef u64 first = self._next + 1, sequence = first
-    cdef list buffer = self._buffer
-    cdef VerdictRecords verdict_records
-    cdef ReceiptRecords receipt_records
-    cdef Py_ssize_t place, size
+cdef class PackedBodies:
+    """Bodies that are written straight into the buffer, one for each ``put``."""
+
+    cdef Py_ssize_t many(self) except -1:
+        return 0
+
+    cdef Py_ssize_t put(self, Py_ssize_t place) except -1:
+        """Writes room for a head, and a body; returns the record's size."""
+        return 0
+
+    def __iter__(self):
+        for place in range(self.many()):
+            _records.held = 0
+            size = self.put(place)
+            yield [b"", _records.at[HEAD:size]]
+
+
+def join_records(u64 first, int kind, bodies):
+    cdef u64 sequence = first
+    cdef PackedBodies packed
+    cdef Py_ssize_t place
+    cdef bytes whole
     _records.held = 0
-    if type(bodies) is VerdictRecords:
-        verdict_records = bodies
-        for pending in verdict_records.submits:
-            size = verdict_records.put_plain(pending)
-            if not size:
-                size = _put_record([b"", verdict_records.packed(pending)])
-            _close(size, sequence, kind)
-            sequence += 1
-    elif type(bodies) is ReceiptRecords:
-        receipt_records = bodies
-        for place in range(len(receipt_records.items)):
-            _close(receipt_records.put(place), sequence, kind)
+    if isinstance(bodies, PackedBodies):
+        packed = bodies
+        for place in range(packed.many()):
+            _close(packed.put(place), sequence, kind)
             sequence += 1
     else:
         for one in bodies:
-            _close(_put_record(<list?>one), sequence, kind)
+            _close(_put_pieces(<list?>one), sequence, kind)
             sequence += 1
-    if sequence > first:
-        buffer.append(PyBytes_FromStringAndSize(<const char *>_records.at, _records.held))
+    whole = PyBytes_FromStringAndSize(<const char *>_records.at, _records.held)
     if _records.room > SCRATCH_MOST:
         free(_records.at)
         memset(&_records, 0, sizeof(_records))
-    self._next = sequence - 1
-    return first
-
-
-def segment_digest(bytes previous, const octet[::1] records, bytes claim):
-    cdef bytes output = PyBytes_FromStringAndSize(NULL, 32)
-    cdef Py_ssize_t size = records.shape[0], each = (size + 3) // 4, place, begin
-    cdef Digested[4] quarters
-    cdef octet[4 * 32] digests
-    cdef Blake2 digest
-    for place in range(4):
-        begin = min(place * each, size)
-        quarters[place].at, quarters[place].many = &records[0] + begin, min(each, size - begin)
-    _digest_four(quarters, digests, 32)
-    _begin_digest(&digest, 32)
-    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(previous), PyBytes_GET_SIZE(previous))
-    _add_to_digest(&digest, digests, 4 * 32)
-    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(claim), PyBytes_GET_SIZE(claim))
-    _end_digest(&digest, <octet *>PyBytes_AS_STRING(output), 32)
-    return output
+    return whole, sequence - first
