@@ -26,7 +26,7 @@ from typing import cast
 import cython
 
 from proxy.model.recipient import ENTRY, IN_DOUBT, Consent, Entry, EntryFilter, EntryState, OptOut, RefusedText
-from proxy.native.octets import splice
+from proxy.native.octets import insert
 from proxy.state.record import consent_facts, incomplete_multipart, packed_facts
 from proxy.state.record import consent_requests as asked
 from proxy.state.record.packed_facts import position
@@ -45,7 +45,6 @@ _RARE_SORT = cython.declare(cython.uchar, _RARE)
 """From this value on, the byte with state, category and the low bits of the sub-category may be that of a consent request."""
 _Row = tuple[int, int, int, int, int, int]
 _unpack_row = ENTRY.unpack_from
-_COUNTS = [bytes((count,)) for count in range(256)]
 _TIMES = [struct.Struct(">" + "16xI12x" * count).unpack_from for count in range(256)]
 
 
@@ -220,6 +219,9 @@ def add(data: bytes, entry: Entry, now: int, keep_s: int, most: int = ENTRIES_MA
     return add_packed(data, entry.pack(), now, keep_s, most)
 
 
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.nonecheck(False)
 @cython.ccall
 def add_packed(
     data: bytes,
@@ -241,9 +243,7 @@ def add_packed(
         and new[15] < _RARE_SORT
         and (not count or _time_at(new, 16) >= _time_at(old, end - 16))
     ):
-        whole: bytes = splice(
-            splice(data, end, end, packed, b""), 6, 7, _COUNTS[count + 1], b""
-        )  # what nearly every message needs
+        whole: bytes = insert(data, end, packed, 6, count + 1)  # what nearly every message needs
         return whole if not count or _time_at(whole, 23) > now - keep_s else prune(whole, now, keep_s, most)
     if packed[:6] in data and _entry_at(data, int.from_bytes(packed[:6], "big")) >= 0:
         return data
