@@ -33,6 +33,7 @@ from proxy.native.journal_buffer cimport HEAD, PackedBodies, _put_pieces, _room
 from proxy.native.octets cimport FETCHED, _items_of, _items_within, _prefetch, _put_u32, _put_u48, _put_u64, _u32_at, _u64_at, octet, u64, PY_BIG_ENDIAN
 from proxy.state.embedded.record_table cimport Table
 from proxy.state.lists.bloom cimport BloomFilters
+from proxy.state.mailbox.deliver_queue cimport DeliverQueue, Item
 from proxy.state.record.record cimport add_packed
 
 cdef extern from "Python.h":
@@ -68,6 +69,4 @@ include "policy/candidate.pxi"
 include "relay/admission.pxi"
 include "relay/assembler.pxi"
 include "relay/batching.pxi"
-include "state/mailbox.pxi"
 include "relay/deliver_batch.pxi"
-include "wire/receipt_ids.pxi"

@@ -6,6 +6,7 @@ import struct
 
 _HEADER = struct.Struct(">IIII").pack
 
+
 def pack_u48(number: int) -> bytes:
     return number.to_bytes(6, "big")
 

@@ -139,14 +139,6 @@ cdef struct RoutesFields:
     PyObject head
     slot _longest, _own, _tiers, _ways, only
 
-cdef struct ItemFields:
-    PyObject head
-    slot at, box, data, kind, number, state, stored, tries
-
-cdef struct QueueFields:
-    PyObject head
-    slot _aside, _open_at, _order, _ready, _row, bytes, count, handed, provider
-
 cdef struct RouteFields:
     PyObject head
     slot box, label, said
@@ -224,11 +216,7 @@ cdef PyTypeObject *_series_type
 cdef PyTypeObject *_aggregates_type
 cdef PyTypeObject *_shared_counters_type
 cdef PyTypeObject *_counter_state_type
-cdef PyTypeObject *_item_type
-cdef PyTypeObject *_queue_type
 cdef PyTypeObject *_route_type
-cdef slot _unsafe_state, _ready_state, _handed_state, _gone_state
-cdef Py_ssize_t _item_bytes, _slack
 cdef object _receipt_kind, _receipt_head
 cdef object _empty_tuple = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
 cdef Py_ssize_t _segment_first
@@ -245,8 +233,8 @@ cdef int _learn_fields() except -1:
     global _refusal_cache, _read_uncached, _Malformed, _commit, _refusal_body_of, _allow, _marketing, _segment_first
     global _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type
     global _series_type, _counter_state_type, _aggregates_type, _shared_counters_type
-    global _leased_rate_type, _routes_type, _item_type, _queue_type, _route_type
-    global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
+    global _leased_rate_type, _routes_type, _route_type
+    global _receipt_kind, _receipt_head
     from proxy.relay.deliver_batch import RECEIPT, Route
     from proxy.journal.records.delivers import receipt_head
     from proxy.relay.admission import ESME_RSUBMITFAIL, Admission
@@ -265,7 +253,6 @@ cdef int _learn_fields() except -1:
     from proxy.policy.text_reader import Reading
     from proxy.policy.renamed_senders import kept_of
     from proxy.policy.registries.regions import SEGMENT_FIRST
-    from proxy.state.mailbox import deliver_queue
     from proxy.state.counters.aggregates import Aggregates, _Part, _Series
     from proxy.state.counters.shared_counters import SharedCounters, _CounterState
     from proxy.state.record.record import Record
@@ -324,13 +311,7 @@ cdef int _learn_fields() except -1:
     )
     _leased_rate_type = <PyTypeObject *>LeasedRate
     _routes_type = _checked_layout(Routes, "_longest _own _tiers _ways only", sizeof(RoutesFields))
-    _item_type = _checked_layout(deliver_queue.Item, "at box data kind number state stored tries", sizeof(ItemFields), ITEM)
-    _queue_type = _checked_layout(deliver_queue.DeliverQueue, "_aside _open_at _order _ready _row bytes count handed provider", sizeof(QueueFields))
     _route_type = _checked_layout(Route, "box label said", sizeof(RouteFields))
-    states = deliver_queue.UNSAFE, deliver_queue.READY, deliver_queue.HANDED, deliver_queue.GONE  # small integers exist once
-    _unsafe_state, _ready_state = <PyObject *>states[0], <PyObject *>states[1]
-    _handed_state, _gone_state = <PyObject *>states[2], <PyObject *>states[3]
-    _item_bytes, _slack = deliver_queue.ITEM_BYTES, deliver_queue.SLACK
     _receipt_kind, _receipt_head = RECEIPT, receipt_head
     _pending_type = _sized_class(PendingSubmit, sizeof(PendingFields))
     return 0
