@@ -29,7 +29,7 @@ from proxy.model.pseudonym cimport Pseudonymizer
 from proxy.model.rate cimport Rate
 from proxy.model.recency_filter cimport RecencyFilter
 from proxy.native.blake2 cimport Blake2, Digested, _add_to_digest, _begin_digest, _digest16, _digest_four, _end_digest
-from proxy.native.journal_buffer cimport HEAD, PackedBodies, _put_pieces, _room
+from proxy.native.journal_buffer cimport PackedBodies, RecordBuffer
 from proxy.native.octets cimport FETCHED, _items_of, _items_within, _prefetch, _put_u32, _put_u48, _put_u64, _u32_at, _u64_at, octet, u64, PY_BIG_ENDIAN
 from proxy.state.embedded.record_table cimport Table
 from proxy.state.lists.bloom cimport BloomFilters
@@ -41,7 +41,6 @@ cdef extern from "Python.h":
     object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *)
 
 include "policy/text.pxi"
-include "journal/entries.pxi"
 include "model/object_pool.pxi"
 include "relay/fields.pxi"
 include "model/recent_keys.pxi"

@@ -7,11 +7,11 @@ Where it was not compiled, journal_buffer.py does the same.
 In: bodies in pieces, or objects that write their bodies themselves (PackedBodies). Out: the octets of all records.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memset
 
-from proxy.native.octets cimport _put_u32, _put_u64, octet, u64
+from proxy.native.octets cimport _put_u32, _put_u64, _u32_at, octet, u64
 
 cdef enum:
     SCRATCH_MOST = 4 << 20  # octets of the buffer that are kept between calls
@@ -105,86 +105,65 @@ cdef unsigned int _by_table(unsigned int crc, const octet *at, Py_ssize_t size) 
     return crc
 
 
-cdef struct Scratch:
-    octet *at
-    Py_ssize_t held, room
+@cython.final
+cdef class RecordBuffer:
+    """The records of one call, before they become a bytes object."""
 
-cdef Scratch _records
-"""The records of one call, before they become a bytes object."""
+    def __dealloc__(self):
+        free(self.at)
 
-
-cdef octet *_room(Py_ssize_t size) except NULL:
-    """Room for ``size`` more octets."""
-    cdef Py_ssize_t room = _records.held + size
-    cdef octet *at
-    if room > _records.room:
+    cdef int make_room(self, Py_ssize_t size) except -1:
+        cdef Py_ssize_t room = self.held + size
+        cdef octet *at
         room += room >> 1
-        at = <octet *>realloc(_records.at, room)
+        at = <octet *>realloc(self.at, room)
         if at is NULL:
             raise MemoryError
-        _records.at, _records.room = at, room
-    return _records.at + _records.held
+        self.at, self.room = at, room
+        return 0
 
-
-cdef void _close(Py_ssize_t size, u64 sequence, int kind) noexcept:
-    """Ends the last record: writes its head before its body."""
-    cdef octet *to = _records.at + _records.held
-    _records.held += size
-    _put_u32(to, <unsigned int>(size - HEAD))
-    _put_u64(to + 8, sequence)
-    to[16] = kind
-    _put_u32(to + 4, _crc32(to + 8, size - 8))
-
-
-cdef Py_ssize_t _put_pieces(list pieces) except -1:
-    """Writes room for a head, and all pieces but the first; returns the record's size."""
-    cdef Py_ssize_t total = HEAD, number
-    cdef bytes piece
-    cdef octet *to
-    for number in range(1, len(pieces)):
-        total += PyBytes_GET_SIZE(<bytes?>pieces[number])
-    to = _room(total) + HEAD
-    for number in range(1, len(pieces)):
-        piece = <bytes>pieces[number]
-        memcpy(to, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
-        to += PyBytes_GET_SIZE(piece)
-    return total
+    cdef int end(self) except -1:
+        cdef octet *to = self.at + self.begun
+        cdef Py_ssize_t size = self.held - self.begun
+        _put_u32(to, <unsigned int>(size - HEAD))
+        _put_u64(to + 8, self.sequence)
+        to[16] = self.kind
+        _put_u32(to + 4, _crc32(to + 8, size - 8))
+        self.sequence += 1
+        return 0
 
 
 cdef class PackedBodies:
-    """Bodies that are written straight into the buffer, one for each ``put``."""
-
-    cdef Py_ssize_t many(self) except -1:
-        return 0
-
-    cdef Py_ssize_t put(self, Py_ssize_t place) except -1:
-        """Writes room for a head, and a body; returns the record's size."""
-        return 0
+    cdef write(self, RecordBuffer to):
+        raise NotImplementedError
 
     def __iter__(self):
-        for place in range(self.many()):
-            _records.held = 0
-            size = self.put(place)
-            yield [b"", _records.at[HEAD:size]]
+        cdef RecordBuffer buffer = RecordBuffer()
+        cdef Py_ssize_t at = 0, size
+        self.write(buffer)
+        while at < buffer.held:
+            size = HEAD + <Py_ssize_t>_u32_at(buffer.at + at)
+            yield [b"", buffer.at[at + HEAD : at + size]]
+            at += size
+
+
+cdef RecordBuffer _buffer = RecordBuffer()  # its room is kept between calls
 
 
 def join_records(u64 first, int kind, bodies):
-    cdef u64 sequence = first
-    cdef PackedBodies packed
-    cdef Py_ssize_t place
-    cdef bytes whole
-    _records.held = 0
+    global _buffer
+    cdef RecordBuffer buffer = _buffer
+    cdef bytes whole, piece
+    buffer.held, buffer.sequence, buffer.kind = 0, first, kind
     if isinstance(bodies, PackedBodies):
-        packed = bodies
-        for place in range(packed.many()):
-            _close(packed.put(place), sequence, kind)
-            sequence += 1
+        (<PackedBodies>bodies).write(buffer)
     else:
-        for one in bodies:
-            _close(_put_pieces(<list?>one), sequence, kind)
-            sequence += 1
-    whole = PyBytes_FromStringAndSize(<const char *>_records.at, _records.held)
-    if _records.room > SCRATCH_MOST:
-        free(_records.at)
-        memset(&_records, 0, sizeof(_records))
-    return whole, sequence - first
+        for pieces in bodies:
+            buffer.begin()
+            for piece in <list?>pieces:
+                buffer.put(piece)
+            buffer.end()
+    whole = PyBytes_FromStringAndSize(<const char *>buffer.at, buffer.held)
+    if buffer.room > SCRATCH_MOST:
+        _buffer = RecordBuffer()
+    return whole, buffer.sequence - first

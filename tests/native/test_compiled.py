@@ -20,9 +20,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.journal.records import answers as answered
-from proxy.model.message import Breach, Category, Content, Facts, Message, Outcome, Sender, Verdict
-from proxy.model.reasons import RULE_REASONS
 from proxy.model.sequence_window import SequenceWindow
 from proxy.native import loader
 from proxy.native.loader import BUILT_FOLDER, PURE
@@ -178,87 +175,6 @@ def test_submits_are_put_behind_what_waits_for_their_persons_alike(
 def pdu(command_id: int, body: bytes, length: int | None = None) -> bytes:
     head = (16 + len(body) if length is None else length, command_id, 0, 7)
     return b"".join(one.to_bytes(4, "big") for one in head) + body
-
-
-# ---------------------------------------------------------------------------------------------------------------- on their way
-
-
-SENDER = Sender.of("jia", "a", "106900", "106900")
-
-
-class Other(PendingSubmit):
-    """A submit that is not plain: compiled code uses it through its interface."""
-
-
-def on_their_way(made: list[tuple[int, int, bool]]) -> list[PendingSubmit]:
-    """(person, category, whether it is a plain submit), each twice as old as the one before."""
-    found: list[PendingSubmit] = []
-    for number, (person, category, plain) in enumerate(made, 1):
-        one = (PendingSubmit if plain else Other)(cast("Any", None), number, pdu(4, b"%d" % number), 2.0**number)
-        one.message = Message(SENDER, 13_800_210_000 + person, cast("Any", None))
-        one.category, one.recorded, one.entry_id = Category(category), 100 + number, 7 * number
-        found.append(one)
-    return found
-
-
-def answer_of(body: bytes) -> Any:
-    """A carrier's, of the wire's own kind or of another."""
-    return Frame.of(pdu(0x80000004, body)) if len(body) % 3 else SimpleNamespace(body=body)
-
-
-MADE = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.booleans()), max_size=12)
-
-
-BREACHES = st.lists(
-    st.builds(
-        Breach, st.just("a-rule"), st.integers(0, 0xFFFF), st.sampled_from(list(Outcome)), st.sampled_from(list(RULE_REASONS.values())),
-        st.booleans(),
-    ),
-    max_size=3,
-)  # fmt: skip
-
-
-@needs("gcc")
-@given(MADE, st.lists(BREACHES, min_size=12, max_size=12), st.sampled_from((0, 1)), st.booleans())
-def test_verdicts_are_written_alike(
-    made: list[tuple[int, int, bool]], objections: list[list[Breach]], has_entry: int, late: bool
-) -> None:
-    transits = on_their_way(made)
-    for transit, breaches in zip(transits, objections, strict=False):
-        sender = Sender.of("jia", "a", f"106900{len(breaches)}", "106900")
-        transit.message = Message(sender, 13_800_210_000, Content("", "readable", b"%016d" % transit.sequence))
-        enforced = [one for one in breaches if not one.shadow and one.outcome is not Outcome.ALLOW]
-        reported = enforced[0] if enforced else None
-        facts = Facts(sender, transit.category, transit.category, transit.category)
-        transit.verdict = Verdict(
-            reported.outcome if reported else Outcome.ALLOW,
-            reported.reason if reported else None,
-            "",
-            tuple(breaches),
-            facts,
-            "北京",
-            7,
-            (),
-        )
-        if reported is not None:
-            transit.reason, transit.status = reported.reason.name, reported.reason.status
-        elif has_entry:
-            transit.packed = bytes(range(32))
-        transit.late = late and transit.sequence % 3 == 0
-    wanted = [b"".join(pieces) for pieces in PURE["verdict_pieces"](5.25, transits, "0123456789abcdef", 86_400)]
-    assert [
-        b"".join(pieces) for pieces in compiled_version("verdict_pieces")(5.25, transits, "0123456789abcdef", 86_400)
-    ] == wanted
-
-
-@needs("gcc")
-@given(MADE, st.lists(st.binary(max_size=70), min_size=12, max_size=12), st.integers(1, 400))
-def test_what_the_carrier_took_is_packed_alike(made: list[tuple[int, int, bool]], ids: list[bytes], most: int) -> None:
-    accepted = [(one, answer_of(said)) for one, said in zip(on_their_way(made), ids, strict=False)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answered, "ACCEPTED_BYTES_MAX", most)
-        wanted = [b"".join(pieces) for pieces in PURE["pack_accepted"](5.25, accepted)]
-        assert [b"".join(pieces) for pieces in compiled_version("pack_accepted")(5.25, accepted)] == wanted
 
 
 # ---------------------------------------------------------------------------------------------------------------- objects

@@ -90,7 +90,6 @@ def pure() -> pytest.MonkeyPatch:
     for owner, name, function in (
         (Batching, "_judge_loaded", "batching_judge_loaded"), (Batching, "_judge_at_once", "batching_judge_at_once"), (Batching, "_add_to", "batching_add_to"), (Commit, "_refuse", "commit_refuse"),
         (Relay, "submit_all", "relay_submit_all"), (Admission, "judge", "admission_judge"),
-        (handover_room, "verdict_pieces", "verdict_pieces"),
     ):  # fmt: skip
         patch.setattr(owner, name, PURE[function])
     return patch

@@ -14,7 +14,6 @@ from proxy.journal.write_ahead_log import read
 from proxy.model.rate import Rate
 from proxy.native.loader import PURE
 from proxy.policy.loading.load_rules import load
-from proxy.relay import commit
 from proxy.relay.admission import Admission
 from proxy.relay.batching import Batching
 from proxy.relay.multipart.handler import PartHandler
@@ -297,7 +296,6 @@ def without(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
     patch.setattr(Batching, "_judge_loaded", PURE["batching_judge_loaded"])
     patch.setattr(PartHandler, "settle", PURE["part_handler_settle"])
-    patch.setattr(commit, "verdict_pieces", PURE["verdict_pieces"])
 
 
 @needs("gcc")

@@ -224,27 +224,17 @@ cdef class ReceiptRecords(PackedBodies):
     cdef bytes head
     cdef list people, routes, items
 
-    cdef Py_ssize_t many(self) except -1:
-        return len(self.items)
-
-    cdef Py_ssize_t put(self, Py_ssize_t place) except -1:
-        cdef bytes head = self.head, person = <bytes?>self.people[place], port, data
-        cdef Item item = self.items[place]
-        cdef octet *to
-        cdef Py_ssize_t size
-        route = self.routes[place]
-        port = <bytes?>route.said if Py_TYPE(route) is not _route_type else <bytes>(<RouteFields *>route).said
-        data = item.data
-        size = HEAD + PyBytes_GET_SIZE(head) + PyBytes_GET_SIZE(person) + PyBytes_GET_SIZE(port) + PyBytes_GET_SIZE(data)
-        to = _room(size) + HEAD
-        memcpy(to, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head))
-        to += PyBytes_GET_SIZE(head)
-        memcpy(to, PyBytes_AS_STRING(person), PyBytes_GET_SIZE(person))
-        to += PyBytes_GET_SIZE(person)
-        memcpy(to, PyBytes_AS_STRING(port), PyBytes_GET_SIZE(port))
-        to += PyBytes_GET_SIZE(port)
-        memcpy(to, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        return size
+    cdef write(self, RecordBuffer to):
+        cdef Item item
+        cdef Py_ssize_t place
+        for place in range(len(self.items)):
+            item, route = self.items[place], self.routes[place]
+            to.begin()
+            to.put(self.head)
+            to.put(<bytes?>self.people[place])
+            to.put(<bytes?>route.said if Py_TYPE(route) is not _route_type else <bytes>(<RouteFields *>route).said)
+            to.put(item.data)
+            to.end()
 
 
 def pack_receipts(now, list people, list routes, list items):

@@ -79,11 +79,11 @@ cdef struct FrameFields:
     unsigned int command_id, command_status, sequence_number
     slot data
 
-# Slots lie in alphabetical order.
-
 cdef struct ContentFields:
     PyObject head
     slot complete, digest, extra, octets, part, read_by, reading, scheduled, state, text
+
+# Slots lie in alphabetical order.
 
 cdef struct ReadingFields:
     PyObject head
@@ -283,9 +283,7 @@ cdef int _learn_fields() except -1:
     _commit, _refusal_body_of = commit, refusal_body_of
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
     _message_type = _sized_class(Message, sizeof(MessageFields))
-    _content_type = _checked_layout(
-        Content, "complete digest extra octets part read_by reading scheduled state text", sizeof(ContentFields), CONTENT
-    )
+    _content_type = _sized_class(Content, sizeof(ContentFields))
     _sender_type = _sized_class(Sender, sizeof(SenderFields))
     _facts_type = _sized_class(Facts, sizeof(FactsFields))
     _verdict_type = _sized_class(Verdict, sizeof(VerdictFields))

@@ -35,7 +35,8 @@ _ROW_MAX = cython.declare(cython.uint, ROW_MAX)
 PAUSE_MAX_S = 60.0
 """... that grows up to this, until one is accepted."""
 SLACK = 1024
-"""Removed items (beyond the number of present ones) that may stay in the deque before it is rebuilt."""
+"""Removed items (beyond the number of present ones) that may stay in the list before it is rebuilt."""
+_SLACK = cython.declare(cython.Py_ssize_t, SLACK)
 
 _number = attrgetter("number")
 
@@ -49,8 +50,10 @@ class DeliverQueue:
     count: cython.Py_ssize_t
     bytes: cython.longlong
     handed: cython.Py_ssize_t
-    _order: deque[Item]
-    """A deque of all, oldest first; what is gone is passed over."""
+    _order: list[Item]
+    """All, oldest first, and some that are gone …"""
+    _first: cython.Py_ssize_t
+    """… of which so many lie before the oldest."""
     _ready: deque[Item]
     _aside: list[tuple[float, int, Item]]
     _row: cython.uint
@@ -61,7 +64,8 @@ class DeliverQueue:
         self.provider = provider
         self.count = self.bytes = 0
         self.handed = 0
-        self._order = deque()
+        self._order = []
+        self._first = 0
         self._ready = deque()
         self._aside = []
         self._row = 0
@@ -107,11 +111,10 @@ class DeliverQueue:
             most = min(most, 1)
         taken: list[Item] = []
         ready = self._ready
+        popleft = ready.popleft
         item: Item
-        for _ in range(len(ready)):
-            if len(taken) >= most:
-                break
-            item = ready.popleft()
+        while ready and len(taken) < most:
+            item = popleft()
             if item.state == _READY:
                 item.state = _HANDED
                 taken.append(item)
@@ -184,29 +187,36 @@ class DeliverQueue:
 
     @cython.ccall
     def remove_gone(self) -> None:
-        """Removes gone items from the deques."""
-        order, ready = self._order, self._ready
+        """Removes gone items, at the latest when most items are gone."""
+        order: list[Item] = self._order
+        first: cython.Py_ssize_t = self._first
         item: Item
-        for items in (order, ready):
-            for _ in range(len(items)):
-                item = items[0]
-                if item.state != _GONE:
-                    break
-                items.popleft()
-        if len(order) > 2 * self.count + SLACK:
-            self._order = deque([one for one in order if one.state != _GONE])
-            self._ready = deque([one for one in ready if one.state == _READY])
+        while first < len(order):
+            item = order[first]
+            if item.state != _GONE:
+                break
+            first += 1
+        self._first = first
+        while self._ready:
+            item = self._ready[0]
+            if item.state != _GONE:
+                break
+            self._ready.popleft()
+        if len(order) > 2 * self.count + _SLACK:
+            self._order, self._first = [item for item in order if item.state != _GONE], 0
+            self._ready = deque([item for item in self._ready if item.state == _READY])
 
     def items(self) -> list[Item]:
         """All items, oldest first."""
         return [item for item in self._order if item.state != _GONE]
 
     def oldest(self) -> Item | None:
-        return self._order[0] if self._order else None
+        return self._order[self._first] if self._first < len(self._order) else None
 
     def age_s(self, now: float) -> float:
         """The age of the oldest item; 0 if none exists."""
-        return max(0.0, now - self._order[0].at) if self._order else 0.0
+        oldest = self.oldest()
+        return max(0.0, now - oldest.at) if oldest is not None else 0.0
 
     def oldest_droppable(self) -> Item | None:
         """The item to drop from a full queue: the oldest; one that is handed to the provider only if there is no other."""
@@ -227,7 +237,7 @@ class DeliverQueue:
                 item.state = _READY
                 other._ready.append(item)
         other.handed += self.handed
-        self.count = self.bytes = self.handed = self._row = 0
+        self.count = self.bytes = self.handed = self._row = self._first = 0
         self._order.clear()
         self._ready.clear()
         self._aside.clear()
