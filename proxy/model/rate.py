@@ -10,9 +10,23 @@ from __future__ import annotations
 import cython
 
 
-@cython.final
 @cython.cclass
-class Rate:
+class MessageRate:
+    """A limit of messages per second. ``has_room`` and ``count`` together are ``allow`` for one message."""
+
+    @cython.ccall
+    def has_room(self, now: float) -> bool:
+        """Whether one more may go now. False also where only ``allow`` can decide."""
+        raise NotImplementedError
+
+    @cython.ccall
+    def count(self, now: float) -> None:
+        """Counts one message for which there was room."""
+        raise NotImplementedError
+
+
+@cython.cclass
+class Rate(MessageRate):
     """Allows ``tps`` messages a second on average and ``burst`` at once. Its state is one number: when the bucket will be full again."""
 
     tps: float
@@ -48,6 +62,14 @@ class Rate:
         self._full_at = full_at + n * self._interval_s
         return True
 
+    @cython.ccall
+    def has_room(self, now: float) -> bool:
+        return self._full_at <= now or self._full_at - now <= self._slack_s
+
+    @cython.ccall
+    def count(self, now: float) -> None:
+        self._full_at = max(self._full_at, now) + self._interval_s
+
     def owe(self, now: float) -> None:
         """Counts one message that is sent even above the rate: the next ones wait longer."""
-        self._full_at = max(self._full_at, now) + self._interval_s
+        self.count(now)

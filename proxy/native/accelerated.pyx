@@ -26,7 +26,7 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from proxy.native.loader import PURE
 from proxy.model.pseudonym cimport Pseudonymizer
-from proxy.model.rate cimport Rate
+from proxy.model.rate cimport MessageRate
 from proxy.model.recency_filter cimport RecencyFilter
 from proxy.native.blake2 cimport Blake2, Digested, _add_to_digest, _begin_digest, _digest16, _digest_four, _end_digest
 from proxy.native.journal_buffer cimport PackedBodies, RecordBuffer
@@ -55,11 +55,9 @@ include "policy/reading.pxi"
 include "policy/masked_texts.pxi"
 include "wire/submit.pxi"
 include "relay/refusal_cache.pxi"
-include "state/rate.pxi"
 include "relay/recent_texts.pxi"
 include "relay/submit.pxi"
 include "relay/commit.pxi"
-include "net/routes.pxi"
 include "policy/limit_counts.pxi"
 include "policy/refusal_match.pxi"
 include "relay/cache_prefetch.pxi"

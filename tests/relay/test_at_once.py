@@ -216,7 +216,8 @@ def said_of(held: Any) -> dict[str, Any]:
 def left_of(rate: Rate | LeasedRate, now: float) -> tuple[float, ...]:
     if isinstance(rate, Rate):
         return (rate._full_at,)
-    return round(rate.room(now), 4), rate._asked, rate._refused
+    rate.has_room(now)
+    return round(rate._tokens, 4), rate._asked, rate._refused
 
 
 def lived(

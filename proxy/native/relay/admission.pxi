@@ -12,7 +12,7 @@ cdef class _AdmissionJudge(_Judge):
     cdef object admission, listed, routes, only, now, second
     cdef double at
     cdef long long keep_s
-    cdef bint plain, alone, open, usual, usual_routes
+    cdef bint plain, alone, open, usual
     cdef BloomFilters bloom  # of the lists; agreed, forgotten: whether there are consents, and erased recipients
     cdef bint agreed, forgotten
     cdef Pseudonymizer pseudonymizer  # if erased recipients are known by pseudonym only: then ``names`` holds theirs
@@ -44,7 +44,6 @@ cdef class _AdmissionJudge(_Judge):
         self.routes = <object>admission.routes
         self.only = getattr(self.routes, "only", None)
         self.open = self.only is not None and self.only.up
-        self.usual_routes = Py_TYPE(self.routes) is _routes_type
         self.lane = self.bind = NULL
         self.own = not self.admission.__dict__
         self.parts = -1
@@ -173,11 +172,7 @@ cdef class _AdmissionJudge(_Judge):
         if self.only is not None:
             lane = self.only if self.open else None
         else:
-            lane = NotImplemented
-            if self.usual_routes and _type_of(message.sender) is _sender_type:
-                lane = _lane_for(self.routes, message, <object>(<VerdictFields *>verdict).province)
-            if lane is NotImplemented:
-                lane = self.routes.lane(<object>pending.message, verdict)
+            lane = self.routes.lane(<object>pending.message, verdict)
         if lane is None or not self.hold(lane, category):
             _set(&pending.verdict, verdict)
             _set(&pending.category, category)

@@ -135,10 +135,6 @@ cdef struct AdmissionFields:
     PyObject head
     slot _listed, _on_judge_error, candidate, cut_off, error, evidence, highest_id, routes, rules, sent_twice, stale, store, tally
 
-cdef struct RoutesFields:
-    PyObject head
-    slot _longest, _own, _tiers, _ways, only
-
 cdef struct RouteFields:
     PyObject head
     slot box, label, said
@@ -210,8 +206,6 @@ cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
 cdef object _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _tuple_of = tuple.__new__
 cdef object _refusal_cache, _read_uncached, _Malformed, _commit, _refusal_body_of, _allow, _marketing
-cdef PyTypeObject *_leased_rate_type
-cdef PyTypeObject *_routes_type
 cdef PyTypeObject *_series_type
 cdef PyTypeObject *_aggregates_type
 cdef PyTypeObject *_shared_counters_type
@@ -233,13 +227,12 @@ cdef int _learn_fields() except -1:
     global _refusal_cache, _read_uncached, _Malformed, _commit, _refusal_body_of, _allow, _marketing, _segment_first
     global _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type
     global _series_type, _counter_state_type, _aggregates_type, _shared_counters_type
-    global _leased_rate_type, _routes_type, _route_type
+    global _route_type
     global _receipt_kind, _receipt_head
     from proxy.relay.deliver_batch import RECEIPT, Route
     from proxy.journal.records.delivers import receipt_head
     from proxy.relay.admission import ESME_RSUBMITFAIL, Admission
     from proxy.net.lane import Lane
-    from proxy.net.carrier_routes import Routes
     from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
     from proxy.relay.effects.record_changes import refused_before
     from proxy.model.reasons import GATE_REASONS, Reason
@@ -256,7 +249,6 @@ cdef int _learn_fields() except -1:
     from proxy.state.counters.aggregates import Aggregates, _Part, _Series
     from proxy.state.counters.shared_counters import SharedCounters, _CounterState
     from proxy.state.record.record import Record
-    from proxy.state.counters.rate_shares import LeasedRate
     from proxy.relay import commit, refusal_cache
     from proxy.relay.pending_submit import PendingSubmit, refusal_body_of
     from proxy.wire.frame import Frame, Malformed
@@ -307,8 +299,6 @@ cdef int _learn_fields() except -1:
         "_listed _on_judge_error candidate cut_off error evidence highest_id routes rules sent_twice stale store tally",
         sizeof(AdmissionFields),
     )
-    _leased_rate_type = <PyTypeObject *>LeasedRate
-    _routes_type = _checked_layout(Routes, "_longest _own _tiers _ways only", sizeof(RoutesFields))
     _route_type = _checked_layout(Route, "box label said", sizeof(RouteFields))
     _receipt_kind, _receipt_head = RECEIPT, receipt_head
     _pending_type = _sized_class(PendingSubmit, sizeof(PendingFields))
