@@ -11,7 +11,7 @@ import cython
 from proxy.journal.records import messages
 from proxy.journal.records.answers import ACCEPTED_BYTES_MAX
 from proxy.journal.records.messages import REASON_OCTETS, pack_sender, pack_verdict
-from proxy.model.message import Content, Facts, Message, Sender, Take, Verdict
+from proxy.model.message import Breach, Category, Content, Facts, Message, Sender, Take, Verdict
 from proxy.native.journal_buffer import PackedBodies, RecordBuffer
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.wire.frame import Frame
@@ -19,6 +19,7 @@ from proxy.wire.tables import HEADER_BYTES
 
 _WITH_ENTRY = cython.declare(cython.uchar, messages.WITH_ENTRY)
 _HEADER_BYTES = cython.declare(cython.Py_ssize_t, HEADER_BYTES)
+_DIGEST_BYTES = cython.declare(cython.Py_ssize_t, 16)
 _ACCEPTED_BYTES = cython.declare(cython.Py_ssize_t, 26)  # of an accepted submit, before the carrier's message id
 
 
@@ -32,11 +33,19 @@ class VerdictBodies(PackedBodies):
     _revision: str
     _revision_octets: bytes
     _keep_s: cython.uint
+    _usual: list[bytes]
+    """By category: what follows the recipient of an allowed submit to which no rule objects."""
 
     def __init__(self, now: float, submits: list[PendingSubmit], revision: str, keep_s: int) -> None:
         self._now, self._time_ms = now, int(now * 1000)
         self._submits, self._revision, self._keep_s = submits, revision, keep_s
         self._revision_octets = messages.revision_octets(revision)
+        self._usual = [
+            messages.FIXED.pack(
+                0, 0, 0, self._revision_octets, 0, keep_s, messages.WITH_ENTRY, category, 0, 0, _DIGEST_BYTES, 0
+            )[16:]
+            for category in Category
+        ]
 
     @cython.nonecheck(False)
     @cython.cfunc
@@ -48,41 +57,53 @@ class VerdictBodies(PackedBodies):
                 to.put(pack_verdict(self._now, pending, self._revision, self._keep_s))
             to.end()
 
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
     @cython.nonecheck(False)
     @cython.cfunc
     def _put(self, to: RecordBuffer, pending: PendingSubmit) -> cython.bint:
         """Puts the body; False, with nothing put, if the submit could not be read or the gate itself refused it."""
-        message: Message | None = pending.message
-        verdict: Verdict | None = pending.verdict
-        if message is None or verdict is None or len(verdict.breaches) > 255 or len(pending.takes) > 255:
+        if pending.message is None or pending.verdict is None:
             return False
-        reason = b""
-        takes: tuple[Take, ...] = pending.takes
-        outcome: cython.uchar = _WITH_ENTRY
-        if not pending.packed:
-            if verdict.reason is None or pending.reason not in REASON_OCTETS:
-                return False
-            reason, takes, outcome = REASON_OCTETS[pending.reason], (), verdict.outcome
+        message: Message = pending.message
+        verdict: Verdict = pending.verdict
         content: Content = message.content
         sender: Sender = message.sender
         facts: Facts = verdict.facts
+        breaches: tuple[Breach, ...] = verdict.breaches
+        takes: tuple[Take, ...] = pending.takes
+        reason: bytes = b""
+        outcome: cython.uchar = _WITH_ENTRY
+        category: cython.Py_ssize_t = facts.category
+        written: bytes = sender.written
+        if len(pending.packed) == 0:
+            if verdict.reason is None or pending.reason not in REASON_OCTETS:
+                return False
+            reason, takes, outcome = REASON_OCTETS[pending.reason], (), verdict.outcome
+        if len(breaches) > 255 or len(takes) > 255:
+            return False
+        if len(written) == 0:
+            written = pack_sender(sender)
         to.put_u64(self._time_ms)
         to.put_u64(message.recipient)
-        to.put_u64(0)  # it adopts no entry
-        to.put(self._revision_octets)
-        to.put_u32(pending.status)
-        to.put_u32(self._keep_s)
-        to.put_u8(outcome)
-        to.put_u8(facts.category)
-        to.put_u8(len(verdict.breaches))
-        to.put_u8(len(takes))
-        to.put_u8(len(content.digest))
-        to.put_u8(len(reason))
-        to.put(reason)
+        if outcome == _WITH_ENTRY and len(breaches) == 0 and len(takes) == 0 and len(content.digest) == _DIGEST_BYTES:
+            to.put(self._usual[category])
+        else:
+            to.put_u64(0)  # it adopts no entry
+            to.put(self._revision_octets)
+            to.put_u32(pending.status)
+            to.put_u32(self._keep_s)
+            to.put_u8(outcome)
+            to.put_u8(category)
+            to.put_u8(len(breaches))
+            to.put_u8(len(takes))
+            to.put_u8(len(content.digest))
+            to.put_u8(len(reason))
+            to.put(reason)
         to.put(content.digest)
         to.put(pending.packed)
-        to.put(sender.written or pack_sender(sender))
-        for breach in verdict.breaches:
+        to.put(written)
+        for breach in breaches:
             to.put_u16(breach.number)
             to.put_u8(breach.outcome | (0x80 if breach.shadow else 0))
         for take in takes:

@@ -112,7 +112,7 @@ class VerdictRecord(NamedTuple):
         return fingerprint_of(self.provider, self.port, self.digest)
 
 
-_FIXED = struct.Struct(">QQQ8sIIBBBBBB")
+FIXED = struct.Struct(">QQQ8sIIBBBBBB")
 """The fixed part of a VerdictRecord, which is packed and unpacked by hand: each message has one."""
 _BREACH = struct.Struct(">HB")
 TAKE = struct.Struct(">QII")
@@ -126,7 +126,7 @@ _named: dict[bytes, str] = {}
 _whos: dict[bytes, tuple[str, str, str]] = {}
 REASON_OCTETS: dict[str, bytes] = {}
 _revisions: dict[str, bytes] = {}
-_pack_fixed = _FIXED.pack
+_pack_fixed = FIXED.pack
 _TEMPORARY = frozenset((0x14, 0x58))
 WITH_ENTRY, _LATE = 16, 32
 """Flags of a verdict: the lowest two bits are its outcome."""
@@ -204,9 +204,9 @@ def unpack_verdict(body: bytes) -> VerdictRecord:
         take_count,
         digest_len,
         reason_len,
-    ) = _FIXED.unpack_from(body)
-    at = _FIXED.size + reason_len
-    reason = body[_FIXED.size : at].decode()
+    ) = FIXED.unpack_from(body)
+    at = FIXED.size + reason_len
+    reason = body[FIXED.size : at].decode()
     digest = body[at : at + digest_len]
     at += digest_len
     entry = None
