@@ -35,17 +35,16 @@ def declarations(root: Path, sources: Iterable[Path]) -> dict[Path, str]:
         ".".join(path.relative_to(root).with_suffix("").parts): (path.relative_to(root), _Module(path)) for path in sources
     }
     exported = {name: module.exported() for name, (_, module) in modules.items()}
-    exported |= {
-        ".".join(path.relative_to(root).with_suffix("").parts): _exported_natively(path)
-        for path in (root / "proxy/native").glob("*.pxd")
-    }
     classes = {name: {one.name for one in module.classes} for name, (_, module) in modules.items()}
+    for path in (root / "proxy/native").glob("*.pxd"):
+        name = ".".join(path.relative_to(root).with_suffix("").parts)
+        exported[name], classes[name] = _exported_natively(path), _exported_natively(path, "cdef class ")
     return {path: module.text(exported, classes) for path, module in modules.values()}
 
 
-def _exported_natively(path: Path) -> set[str]:
+def _exported_natively(path: Path, begin: str | tuple[str, ...] = ("cdef ", "cpdef ")) -> set[str]:
     """Names that a hand-written declaration of native/ exports: the last word before a bracket or a colon of a ``cdef`` line."""
-    lines = (line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith(("cdef ", "cpdef ")))
+    lines = (line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith(begin))
     return {line.split("(")[0].split(":")[0].split()[-1].lstrip("*") for line in lines}
 
 
@@ -122,7 +121,7 @@ class _Module:
         ]
         result = self._type(function.returns)
         if result in {*C_TYPES.values(), "double", "bint"}:
-            raises = " noexcept" if "exceptval" in _marks(function) else " except *" if result == "void" else " except? -1"
+            raises = " noexcept" if "exceptval" in _marks(function) else " except *" if result == "void" else ""
         else:
             raises = ""
         return f"{result} {function.name}({', '.join(arguments)}){raises}"

@@ -37,7 +37,7 @@ DIRECTIVES = {"language_level": 3, "binding": True, "nonecheck": True, "auto_pic
 FLAGS = os.environ.get("GATE106_CFLAGS", "-O3 -g0").split()
 
 
-_USES_DECLARATIONS = re.compile(rb"^from proxy\S* cimport", re.MULTILINE).search
+_DECLARING_MODULES = re.compile(rb"^from (proxy\S*) cimport", re.MULTILINE).findall
 
 
 class CompileHook(BuildHookInterface):  # type: ignore[type-arg,misc] # hatchling has no stubs for it
@@ -137,19 +137,32 @@ def _staged(root: Path, stage: Path) -> list[Unit]:
         (stage / folder / "__init__.py").touch()
     for path, text in declarations(root, sources).items():
         (stage / path).with_suffix(".pxd").write_text(text, encoding="utf-8")
-    shared = b"".join(path.read_bytes() for path in sorted(stage.rglob("*.pxd")))
-    shared += b"".join(Path(__file__).with_name(name).read_bytes() for name in ("native.py", "declarations.py"))
+    tools = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("native.py", "declarations.py"))
     included = b"".join(path.read_bytes() for path in sorted(stage.rglob("*.pxi")))
     units = []
     for path in (*sources, *natives):
         source = path.relative_to(root)
-        read = path.read_bytes()
-        read += (included if path.suffix == ".pyx" else b"") + (
-            shared if path.suffix == ".py" or _USES_DECLARATIONS(read) else b""
-        )
+        declared = (stage / source).with_suffix(".pxd")
+        read = path.read_bytes() + (declared.read_bytes() if declared.exists() else b"")
+        if path.suffix == ".pyx" and b"\ninclude " in read:
+            read += included
+        read += _declarations_of(stage, read) + tools
         name = ".".join(source.with_suffix("").parts)
         units.append(Unit(name, source, blake2b(read, digest_size=16).hexdigest()))
     return units
+
+
+def _declarations_of(stage: Path, text: bytes) -> bytes:
+    """The declarations that a text compiles against, and those that they use in turn."""
+    found: dict[str, bytes] = {}
+    wanted = _DECLARING_MODULES(text)
+    while wanted:
+        name = wanted.pop().decode()
+        path = stage / f"{name.replace('.', '/')}.pxd"
+        if name not in found and path.exists():
+            found[name] = path.read_bytes()
+            wanted += _DECLARING_MODULES(found[name])
+    return b"".join(found[name] for name in sorted(found))
 
 
 def _compiled(stage: Path, unit: Unit) -> tuple[str, bytes]:

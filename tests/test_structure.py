@@ -26,7 +26,7 @@ PUBLIC_CLASSES_MAX, CLASSES_MAX, FILE_NAMES_MAX = 20, 40, 25
 PACKAGE_DOCSTRING_LINES_MAX, FIRST_LINE_WORDS_MAX = 25, 12
 
 COMPILED = "proxy.native.accelerated"
-"""One module of all .pyx and .pxi: proxy/native/loader.py loads it by name, and no module imports it."""
+"""The module that includes all .pxi: proxy/native/loader.py loads it by name, and no module imports it."""
 
 IMPORTS_BY_NAME = {
     "proxy/console/app.py": "a file desk/*/page.py or routes.py is a page's registration",
@@ -119,7 +119,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def dotted(path: Path, package: Path) -> str:
-    if path.suffix != ".py":
+    if path.suffix == ".pxi":
         return COMPILED
     return ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
 
@@ -171,7 +171,7 @@ def imported(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield node.module or "", tuple(name.name for name in node.names)
 
 
-FROM = re.compile(r"^[ \t]*(?:from +proxy[\w.]* +import +(?:\([^)]*\)|[^(\n]+)|import +proxy[^\n]*)", re.MULTILINE)
+FROM = re.compile(r"^[ \t]*(?:from +proxy[\w.]* +c?import +(?:\([^)]*\)|[^(\n]+)|import +proxy[^\n]*)", re.MULTILINE)
 """An import of the package in a .pyx or .pxi, which no parser of Python reads."""
 
 
@@ -181,7 +181,7 @@ def import_graph(package: Path) -> dict[str, set[str]]:
     for path in sources(package):
         text = path.read_text(encoding="utf-8")
         if path.suffix != ".py":
-            text = "\n".join(statement.strip() for statement in FROM.findall(text))
+            text = "\n".join(statement.strip().replace(" cimport ", " import ") for statement in FROM.findall(text))
         for base, names in imported(text):
             if base.partition(".")[0] == "proxy":
                 assert base in modules, f"{label(path, package)} imports {base}, which is no module"

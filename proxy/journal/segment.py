@@ -41,7 +41,7 @@ from zlib import crc32
 
 from proxy.journal.sealing import KeyRing, NoKey, NotAsSealed, Sealer
 from proxy.model.number import masked_repr
-from proxy.native.loader import compiled
+from proxy.native.blake2 import quartered_digest
 
 REDACTION, SEALED, GROUP = 253, 254, 255
 """Kinds of the records of a segment itself: a redaction of a group, a sealed group, the end of a group. journal/records/messages.py
@@ -191,7 +191,7 @@ def split_records(records: bytes) -> list[tuple[int, bytes]]:
 def close_group(previous: bytes, records: bytes, last: int, count: int, synced: int, time_ms: int) -> tuple[bytes, bytes]:
     """(the GROUP record, its digest) for the ``count`` packed records that end with sequence ``last``."""
     claim = _CLAIM.pack(synced, count, time_ms)
-    digest = _digest(previous, records, claim)
+    digest = quartered_digest(previous, records, claim)
     return pack_record(last, GROUP, _MARK + digest + claim), digest
 
 
@@ -205,13 +205,6 @@ def seal_group(sealer: Sealer, previous: bytes, records: bytes, last: int, count
 def _authenticated_data(previous: bytes, last: int, claim: bytes) -> bytes:
     """The clear data authenticated with a sealed group, so that nobody without the key can rewrite the chain."""
     return previous + _SEQUENCE.pack(last) + claim
-
-
-@compiled("segment_digest")
-def _digest(previous: bytes, records: bytes | memoryview, claim: bytes) -> bytes:
-    size = (len(records) + 3) // 4
-    quarters = [blake2b(records[at * size : at * size + size], digest_size=DIGEST_BYTES).digest() for at in range(4)]
-    return blake2b(b"".join((previous, *quarters, claim)), digest_size=DIGEST_BYTES).digest()
 
 
 def _digest_before(previous: bytes, records: bytes | memoryview, claim: bytes) -> bytes:
@@ -326,7 +319,7 @@ def _claim(data: bytes, start: int, offset: int, body: bytes, chain: bytes, reda
     if len(body) != _GROUP_BODY_BYTES or not body.startswith(_MARK):
         raise SegmentFault(offset, "a group's end has the wrong form")
     claim = body[-_CLAIM.size :]
-    digested = _digest if quartered else _digest_before
+    digested = quartered_digest if quartered else _digest_before
     digest, records = body[len(_MARK) : len(_MARK) + DIGEST_BYTES], memoryview(data)[start:offset]
     if redaction and redaction != digested(digest, records, claim):
         raise SegmentFault(offset, "a group that was redacted is not what it was then")
@@ -385,7 +378,7 @@ def _unsealed(data: bytes, offset: int, before: int, count: int) -> list[Journal
 def redaction_record(group: CommitGroup, content: bytes, closing: bytes, *, quartered: bool) -> tuple[bytes, bytes]:
     """(the REDACTION record, its digest) for a group whose records are ``content`` now; ``closing``: its GROUP record, which stays.
     ``quartered``: as its segment."""
-    digest = (_digest if quartered else _digest_before)(group.digest, content, closing[-_CLAIM.size :])
+    digest = (quartered_digest if quartered else _digest_before)(group.digest, content, closing[-_CLAIM.size :])
     return pack_record(group.last, REDACTION, digest), digest
 
 

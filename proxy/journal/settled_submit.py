@@ -51,21 +51,3 @@ class SettledSubmit(Protocol):
     def takes(self) -> tuple[Take, ...]: ...
 
     late: bool
-
-
-class AnswerBody(Protocol):
-    """A carrier's answer."""
-
-    @property
-    def body(self) -> bytes: ...
-
-
-class AcceptedSubmit(Protocol):
-    """A submit that the carrier took, as the relay holds it."""
-
-    entry_id: int
-    message: Message | None
-
-    @property
-    def recorded(self) -> int:
-        """The sequence of its verdict."""

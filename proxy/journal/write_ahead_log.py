@@ -26,7 +26,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable
-from zlib import crc32
 
 from proxy.journal.disk import Disk, OsDisk
 from proxy.journal.scan import (
@@ -44,19 +43,16 @@ from proxy.journal.scan import (
 from proxy.journal.segment import (
     HEADER_BYTES,
     PLAIN,
-    SEQUENCE_KIND_BYTES,
     UNDER_SEAL,
     JournalRecord,
     SegmentHeader,
     close_group,
     pack_header,
-    pack_length_crc,
     pack_record,
-    pack_sequence_kind,
     seal_group,
     split_records,
 )
-from proxy.native.loader import compiled
+from proxy.native.journal_buffer import join_records
 
 __all__ = [
     "TornTail", "Disk", "Journal", "JournalDamaged", "JournalDown", "JournalError", "JournalNewer", "JournalSealed", "OsDisk",
@@ -163,17 +159,13 @@ class Journal:
         self._buffer.append(pack_record(sequence, kind, body))
         return sequence
 
-    @compiled("journal_extend")
     def extend(self, kind: int, bodies: Iterable[list[bytes]]) -> int:
         """``append`` for many bodies, each a list of pieces whose first is empty; returns the sequence of the first, the others follow."""
-        first = sequence = self._next + 1
-        buffer = self._buffer
-        for pieces in bodies:
-            pieces[0] = pack_sequence_kind(sequence, kind)
-            record = b"".join(pieces)  # pack_record, spelt out: this runs for each message
-            buffer.append(pack_length_crc(len(record) - SEQUENCE_KIND_BYTES, crc32(record)) + record)
-            sequence += 1
-        self._next = sequence - 1
+        first = self._next + 1
+        records, count = join_records(first, kind, bodies)
+        if count:
+            self._buffer.append(records)
+            self._next += count
         return first
 
     def write(self, now: float) -> None:

@@ -8,50 +8,11 @@ a recipient as a label.
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
 
+from proxy.model.histogram import Histogram
 from proxy.model.message import Category
-from proxy.native.loader import compiled
-
-SECONDS_BUCKETS: tuple[float, ...] = (
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-)  # fmt: skip
-
-
-class Histogram:
-    """Counts per bucket (not cumulative) and the sum; the last place is +Inf."""
-
-    __slots__ = ("buckets", "sum")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * (len(SECONDS_BUCKETS) + 1)
-        self.sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        self.buckets[bisect_left(SECONDS_BUCKETS, seconds)] += 1
-        self.sum += seconds
-
-    def observe_all(self, seconds: array[float]) -> None:
-        """Counts many values; one event-loop iteration brings about a hundred, nearly in order."""
-        self.sum += _add_to_buckets(self.buckets, seconds)
-
-
-@compiled("add_to_buckets")
-def _add_to_buckets(buckets: list[int], seconds: array[float]) -> float:
-    """Counts each value in its bucket and returns the sum of all."""
-    ordered, below = sorted(seconds), 0
-    for place, bound in enumerate(SECONDS_BUCKETS):
-        upto = bisect_right(ordered, bound, below)
-        buckets[place] += upto - below
-        below = upto
-        if below == len(ordered):
-            break
-    buckets[-1] += len(ordered) - below
-    return sum(seconds)
-
 
 STATUSES_MAX = 32
 """Vendor statuses of one carrier that get their own label."""

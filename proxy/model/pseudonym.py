@@ -7,25 +7,30 @@ In: a key of 32 bytes, numbers. Out: pseudonyms. Never: a stored number, the key
 
 from __future__ import annotations
 
-import struct
-from hashlib import blake2b
+import cython
 
-from proxy.native.loader import compiled
-
-_U64 = struct.Struct(">Q")
+from proxy.native.blake2 import KeyedHash
 
 
+@cython.final
+@cython.cclass
 class Pseudonymizer:
-    __slots__ = ("key",)  # at a fixed place, which the compiled code reads (native/accelerated.pyx)
+    key: bytes
+    _hash: KeyedHash
 
     def __init__(self, key: bytes) -> None:
         """``key``: at most 64 bytes (BLAKE2b's, RFC 7693)."""
         self.key = key
+        self._hash = KeyedHash(key, 8)
 
     def __repr__(self) -> str:
         return "Pseudonymizer()"
 
-    @compiled("pseudonymizer_call")
-    def __call__(self, number: int) -> int:
+    def __call__(self, number: cython.ulonglong) -> cython.ulonglong:
         """The pseudonym of a number; 0 for 0 (no recipient)."""
-        return int(_U64.unpack(blake2b(_U64.pack(number), key=self.key, digest_size=8).digest())[0]) if number else 0
+        return self.of(number)
+
+    @cython.ccall
+    @cython.exceptval(check=False)
+    def of(self, number: cython.ulonglong) -> cython.ulonglong:
+        return self._hash.of(number) if number else 0

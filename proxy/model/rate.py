@@ -7,17 +7,33 @@ In: the time. Out: yes or no. Never: a clock, a delay.
 
 from __future__ import annotations
 
+import cython
 
-class Rate:
+
+@cython.cclass
+class MessageRate:
+    """A limit of messages per second. ``has_room`` and ``count`` together are ``allow`` for one message."""
+
+    @cython.ccall
+    def has_room(self, now: float) -> bool:
+        """Whether one more may go now. False also where only ``allow`` can decide."""
+        raise NotImplementedError
+
+    @cython.ccall
+    def count(self, now: float) -> None:
+        """Counts one message for which there was room."""
+        raise NotImplementedError
+
+
+@cython.cclass
+class Rate(MessageRate):
     """Allows ``tps`` messages a second on average and ``burst`` at once. Its state is one number: when the bucket will be full again."""
 
-    __slots__ = (
-        "tps",
-        "burst",
-        "_interval_s",
-        "_slack_s",
-        "_full_at",
-    )  # at fixed places, which compiled code reads (native/accelerated.pyx)
+    tps: float
+    burst: float
+    _interval_s: float
+    _slack_s: float
+    _full_at: float
 
     def __init__(self, tps: float, burst: float) -> None:
         """ValueError when ``tps`` is not positive or ``burst`` is below 1."""
@@ -46,6 +62,14 @@ class Rate:
         self._full_at = full_at + n * self._interval_s
         return True
 
+    @cython.ccall
+    def has_room(self, now: float) -> bool:
+        return self._full_at <= now or self._full_at - now <= self._slack_s
+
+    @cython.ccall
+    def count(self, now: float) -> None:
+        self._full_at = max(self._full_at, now) + self._interval_s
+
     def owe(self, now: float) -> None:
         """Counts one message that is sent even above the rate: the next ones wait longer."""
-        self._full_at = max(self._full_at, now) + self._interval_s
+        self.count(now)

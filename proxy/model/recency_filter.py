@@ -8,30 +8,42 @@ In: hashes. Out: whether a hash came recently. Never: the item itself, or certai
 
 from __future__ import annotations
 
-from array import array
+import cython
 
 MARKS = 32_768
 """128 KiB. After as many other hashes, a third of the repeated ones are still known."""
+MARK_BYTES = 4
+_PLACE = cython.declare(cython.ulonglong, MARKS - 1)
 
 
+@cython.final
+@cython.cclass
 class RecencyFilter:
-    __slots__ = ("marks",)
+    marks: bytearray
+    """Empty until the first hash comes."""
 
     def __init__(self) -> None:
-        self.marks: array[int] | None = None
-        """None until the first hash comes."""
+        self.marks = bytearray()
 
-    def comes(self, hashed: int) -> bool:
+    @cython.ccall
+    def comes(self, hashed: cython.ulonglong) -> cython.bint:
         """Whether this 64-bit hash came recently; remembers it."""
-        if self.marks is None:
-            self.marks = array("I", bytes(4 * MARKS))
-        place, mark = hashed & (MARKS - 1), hashed >> 32 & 0xFFFFFFFF
-        again = self.marks[place] == mark
-        self.marks[place] = mark
+        if not self.marks:
+            self.marks = bytearray(MARK_BYTES * MARKS)
+        marks: bytearray = self.marks
+        again: cython.bint = True
+        place: cython.Py_ssize_t = 4 * (hashed & _PLACE)
+        hashed >>= 32
+        for at in range(place, place + 4):
+            mark: cython.uchar = hashed & 0xFF
+            if marks[at] != mark:
+                marks[at] = mark
+                again = False
+            hashed >>= 8
         return again
 
     def beside(self) -> RecencyFilter:
         """An independent copy."""
         other = RecencyFilter()
-        other.marks = None if self.marks is None else self.marks[:]
+        other.marks = self.marks[:]
         return other

@@ -25,24 +25,24 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from proxy.native.loader import PURE
+from proxy.model.pseudonym cimport Pseudonymizer
+from proxy.model.rate cimport MessageRate
+from proxy.model.recency_filter cimport RecencyFilter
+from proxy.native.blake2 cimport Blake2, Digested, _add_to_digest, _begin_digest, _digest16, _digest_four, _end_digest
+from proxy.native.journal_buffer cimport PackedBodies, RecordBuffer
+from proxy.native.octets cimport FETCHED, _items_of, _items_within, _prefetch, _put_u32, _put_u48, _put_u64, _u32_at, _u64_at, octet, u64, PY_BIG_ENDIAN
+from proxy.state.embedded.record_table cimport Table
+from proxy.state.lists.bloom cimport BloomFilters
+from proxy.state.mailbox.deliver_queue cimport DeliverQueue, Item
+from proxy.state.record.record cimport add_packed
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *) except NULL
     object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *)
 
-include "model/octets.pxi"
-include "runtime/allocator.pxi"
-include "model/blake2.pxi"
-include "model/pseudonym.pxi"
-include "state/table.pxi"
-include "state/bloom.pxi"
-include "journal/journal.pxi"
 include "policy/text.pxi"
-include "wire/wire.pxi"
-include "journal/entries.pxi"
 include "model/object_pool.pxi"
 include "relay/fields.pxi"
-include "model/recency_filter.pxi"
 include "model/recent_keys.pxi"
 include "policy/scanner.pxi"
 include "policy/links.pxi"
@@ -55,11 +55,9 @@ include "policy/reading.pxi"
 include "policy/masked_texts.pxi"
 include "wire/submit.pxi"
 include "relay/refusal_cache.pxi"
-include "state/rate.pxi"
 include "relay/recent_texts.pxi"
 include "relay/submit.pxi"
 include "relay/commit.pxi"
-include "net/routes.pxi"
 include "policy/limit_counts.pxi"
 include "policy/refusal_match.pxi"
 include "relay/cache_prefetch.pxi"
@@ -68,9 +66,4 @@ include "policy/candidate.pxi"
 include "relay/admission.pxi"
 include "relay/assembler.pxi"
 include "relay/batching.pxi"
-include "relay/pending_submit.pxi"
-include "state/mailbox.pxi"
 include "relay/deliver_batch.pxi"
-include "wire/receipt_ids.pxi"
-include "state/shared.pxi"
-include "net/syncer.pxi"

@@ -91,4 +91,20 @@ def compiled(name: str) -> Callable[[Function], Function]:
     return choose
 
 
-_MODULE = import_module("proxy.native.accelerated") if BUILT else None
+def replace_marked() -> None:
+    """Replaces functions that were marked before the compiled module was ready: it imports converted modules, and those import others."""
+    replaced = {id(function): getattr(_MODULE, name) for name, function in PURE.items() if hasattr(_MODULE, name)}
+    for module in [module for name, module in sys.modules.items() if name.startswith("proxy.")]:
+        kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and kind.__module__ == module.__name__]
+        for owner in (module, *kinds):
+            for name, held in list(vars(owner).items()):
+                is_static = isinstance(held, staticmethod)
+                found = replaced.get(id(held.__func__ if is_static else held))
+                if found is not None:
+                    setattr(owner, name, staticmethod(found) if is_static else found)
+
+
+_MODULE: ModuleType | None = None
+if BUILT:
+    _MODULE = import_module("proxy.native.accelerated")
+    replace_marked()

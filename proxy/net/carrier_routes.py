@@ -11,11 +11,16 @@ keep to one lane while it is up.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import cython
 
 from proxy.config import Carrier
-from proxy.model.message import Message, Verdict
-from proxy.native.loader import compiled
+from proxy.model.message import Message, Sender
 from proxy.net.lane import Lane
+
+if TYPE_CHECKING:
+    from proxy.model.message import Verdict
 
 TIERS_MOST = 65_536
 """Cache size of ``_tiers``: provinces, and where carriers take prefixes of numbers, pairs of province and prefix."""
@@ -24,14 +29,15 @@ Tier = tuple[tuple[int, Lane], ...]
 """Equally specific carriers, each with its weight."""
 
 
+@cython.cclass
 class Routes:
-    __slots__ = (
-        "only",
-        "_own",
-        "_ways",
-        "_longest",
-        "_tiers",
-    )  # at fixed offsets, which the compiled function reads (native/accelerated.pyx)
+    only: Any  # Lane | None
+    """The lane of every message, where there is only one."""
+    _own: dict[str, Lane]
+    _ways: list[tuple[Carrier, Lane]]
+    _longest: cython.Py_ssize_t
+    """Digits of the longest prefix that a carrier takes."""
+    _tiers: dict[str, tuple[Tier, ...]]
 
     def __init__(self, carriers: Sequence[Carrier], lanes: Mapping[str, Lane], own: Mapping[str, Lane] | None = None) -> None:
         """``lanes`` by carrier, ``own`` by provider."""
@@ -40,14 +46,14 @@ class Routes:
         self.only = lanes[carriers[0].name] if lone else None
         self._ways = [(carrier, lanes[carrier.name]) for carrier in carriers]
         self._longest = max((len(prefix) for carrier in carriers for prefix in carrier.prefixes), default=0)
-        self._tiers: dict[str, tuple[Tier, ...]] = {}
+        self._tiers = {}
 
-    @compiled("routes_lane")
     def lane(self, message: Message, verdict: Verdict) -> Lane | None:
-        only = self.only
+        only: Lane | None = self.only
         if only is not None:
             return only if only.up else None
-        own = self._own.get(message.sender.provider)
+        sender: Sender = message.sender
+        own = self._own.get(sender.provider)
         if own is not None:
             return own if own.up else None
         place = verdict.province

@@ -21,12 +21,11 @@ import threading
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Protocol
 
 import structlog
 
 from proxy.journal.write_ahead_log import Journal, JournalDown
-from proxy.native.loader import compiled
+from proxy.native.sync_thread import sync_thread
 
 log = structlog.get_logger()
 
@@ -34,8 +33,6 @@ FAILED = -1
 """In place of a sequence."""
 RETRY_S = 0.1
 """Wait before the next sync after one that failed."""
-
-
 DEFER_S = 0.003
 """Shortest time between the beginnings of two syncs while more keeps coming. Not all of 400 submits in flight wait for it."""
 
@@ -75,36 +72,8 @@ class SyncTimes:
             self._trusted, self._since_s = False, now_s
 
 
-class NativeSyncThread(Protocol):
-    """Syncs one file at a time in a thread that needs no interpreter."""
-
-    def fileno(self) -> int:
-        """Readable once a sync has ended."""
-
-    def sync(self, file: int) -> None:
-        """Begins a sync; never while another one runs."""
-
-    def ended(self) -> bool:
-        """Whether a sync has ended that ``taken`` has not returned yet; costs nothing."""
-
-    def taken(self) -> int:
-        """errno of the sync that has ended, 0 for success; -1: none has ended."""
-
-    def took_s(self) -> float:
-        """How long the last sync took."""
-
-    def end(self) -> int:
-        """Waits for a running sync: its errno if ``taken`` has not returned it; otherwise 0."""
-
-
-@compiled("sync_thread")
-def _aside() -> NativeSyncThread | None:
-    """The thread in C, where it is compiled; None: the Python thread does everything."""
-    return None
-
-
 class Syncer:
-    aside = staticmethod(_aside)
+    aside = staticmethod(sync_thread)
 
     def __init__(
         self,

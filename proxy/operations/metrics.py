@@ -20,7 +20,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.utils import floatToGoString
 
-from proxy.model.counters import SECONDS_BUCKETS, GateCounters, Histogram
+from proxy.model.counters import GateCounters
+from proxy.model.histogram import SECONDS_BUCKETS, Histogram
 from proxy.runtime.build_info import build_info
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

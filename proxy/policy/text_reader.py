@@ -234,7 +234,7 @@ class Reader:
             if number % LEARN_PIECE == 0:
                 rest()
             for hashed in {hash(masked(content.text)), _mask_hash(content.text)}:
-                self._twice.comes(hashed)  # it has, whatever has come since
+                self._twice.comes(hashed & 0xFFFF_FFFF_FFFF_FFFF)  # it has, whatever has come since
             self._fresh(content)
         if self.texts is not None and before.texts is not None:
             self.texts = before.texts
@@ -287,7 +287,7 @@ class Reader:
 
     def _has_come(self, content: Content, mask: bytes) -> bool:
         """Whether a text with this mask has come before: then it is among those read lately."""
-        again = self._twice.comes(hash(mask))
+        again = self._twice.comes(hash(mask) & 0xFFFF_FFFF_FFFF_FFFF)
         if again:
             self.lately.append(content)
         return again

@@ -15,8 +15,7 @@ import cython
 
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages
-from proxy.journal.records.answers import pack_accepted
-from proxy.journal.records.messages import ACCEPTED, VERDICT, verdict_pieces
+from proxy.journal.records.messages import ACCEPTED, VERDICT
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.reasons import GATE_REASONS
 from proxy.model.sequence_window import SequenceWindow
@@ -26,6 +25,7 @@ from proxy.relay.effects.record_changes import RecordChange, Undo
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.pending_submit import Outbox, PendingSubmit, count, count_advertised, count_allowed, put_all, refusal_body_of
 from proxy.relay.refusal_cache import RefusalCache
+from proxy.relay.submit_records import AcceptedBodies, VerdictBodies
 from proxy.wire.frame import Frame
 
 
@@ -82,12 +82,12 @@ class Commit:
         try:
             if self.journal_down:  # until a tick finds that it writes again
                 raise JournalDown(self.journal_down)
-            verdict = journal.extend(VERDICT, verdict_pieces(now, decided, rules.revision, rules.window_s))
+            verdict = journal.extend(VERDICT, VerdictBodies(now, decided, rules.revision, rules.window_s))
             self.admission.evidence.write(journal, now, decided, verdict)
             if self.parts.tore:
                 for body in self.parts.torn_by(decided, now):
                     journal.append(messages.TORN, body)
-            journal.extend(ACCEPTED, pack_accepted(now, accepted))
+            journal.extend(ACCEPTED, AcceptedBodies(now, accepted))
             sequences = self._append(changed, now) if changed else []
             journal.write(now)
         except JournalDown as down:

@@ -27,7 +27,7 @@ from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.relay.effects.record_changes import RecordChange
-from proxy.wire.receipt_ids import receipted
+from proxy.wire.receipt_ids import ReceiptIds
 from proxy.wire.tables import MESSAGE_ID_MAX as ID_OCTETS_MAX
 
 CODE_OCTETS = 2
@@ -76,7 +76,7 @@ def allowed(own: bytes) -> bytes:
 def allowed_receipt(data: bytes) -> bytes:
     """A receipt (whole PDU, read before by read_deliver) naming ids as ``allowed`` has them. The compiled ``deliver_relay_deliver_all`` does
     without it where the text begins with an id that is not too long."""
-    receipt = receipted(data)
+    receipt = ReceiptIds(data)
     text_id, tlv_id = receipt.text_id, receipt.tlv_id
     if text_id is not None and len(text_id) <= ID_OCTETS_MAX:
         return data
@@ -181,7 +181,7 @@ class CarrierIds:
 
     def receipt(self, data: bytes) -> bytes:
         """A receipt (whole PDU, read before by read_deliver), naming what the provider saw in the answer."""
-        receipt = receipted(data)
+        receipt = ReceiptIds(data)
         text_id, tlv_id = self._as_answered(receipt.text_id, receipt.tlv_id)
         text_id, tlv_id = (one and (coded(self._code, one) if self._code else allowed(one)) for one in (text_id, tlv_id))
         return receipt.naming(text_id, tlv_id)

@@ -13,10 +13,8 @@ find the memory in pages of 4 KB. The event loop stood still for so long once ev
 priority, which never holds the interpreter lock, clears the next two pages in advance.
 """
 
-from proxy.native.loader import compiled
+from __future__ import annotations
 
+from proxy.native.huge_pages import in_large_pages
 
-@compiled("in_large_pages")
-def in_large_pages() -> bool:
-    """Uses huge pages from now on. False where the compiled version is missing: an allocator needs C."""
-    return False
+__all__ = ["in_large_pages"]

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import cython
 
+from proxy.native.octets import pack_pdu
 from proxy.wire.tables import (
     ADDITIONAL_STATUS_INFO_TEXT,
     BIND_RECEIVER,
@@ -29,7 +30,6 @@ from proxy.wire.tables import (
     VERSION_34,
 )
 
-_HEADER = struct.Struct(">IIII").pack
 _SUBMIT_SM_RESP = cython.declare(cython.uint, SUBMIT_SM_RESP)
 
 BIND_KINDS = {"receiver": BIND_RECEIVER, "transmitter": BIND_TRANSMITTER, "transceiver": BIND_TRANSCEIVER}
@@ -37,37 +37,21 @@ BIND_KINDS = {"receiver": BIND_RECEIVER, "transmitter": BIND_TRANSMITTER, "trans
 
 def pdu(command_id: int, status: int, sequence: int, body: bytes = b"") -> bytes:
     """One PDU: header (§3.2) and body."""
-    return _HEADER(16 + len(body), command_id, status, sequence) + body
+    return pack_pdu(command_id, status, sequence, body)
 
 
 def response(command_id: int, status: int, sequence: int, body: bytes = b"") -> bytes:
     """The response to a command (generic_nack has a response's id already)."""
-    return _HEADER(16 + len(body), command_id | RESPONSE, status, sequence) + body
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _put_number(octets: cython.p_char, place: cython.Py_ssize_t, number: cython.uint) -> cython.void:
-    octets[place] = number >> 24
-    octets[place + 1] = number >> 16 & 0xFF
-    octets[place + 2] = number >> 8 & 0xFF
-    octets[place + 3] = number & 0xFF
+    return pack_pdu(command_id | RESPONSE, status, sequence, body)
 
 
 @cython.ccall
 def submit_sm_resp(sequence: cython.uint, status: cython.uint, message_id: bytes = b"") -> bytes:
     """``message_id`` without its NUL, or a carrier's whole body, which contains its NUL. §4.4.2: a failed response has no body, unless one is
     given."""
-    head = cython.declare(cython.char[16])  # packed without a call: every submit has a response
-    packed: bytes
     if 0 not in message_id and (message_id or not status):
         message_id += b"\0"
-    _put_number(head, 0, 16 + len(message_id))
-    _put_number(head, 4, _SUBMIT_SM_RESP)
-    _put_number(head, 8, status)
-    _put_number(head, 12, sequence)
-    packed = head[:16]
-    return packed + message_id
+    return pack_pdu(_SUBMIT_SM_RESP, status, sequence, message_id)
 
 
 def refusal_body(text: str) -> bytes:
@@ -82,7 +66,7 @@ def data_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> bytes:
 
 def deliver_sm_resp(sequence: int, status: int) -> bytes:
     """§4.6.2: message_id is there and empty."""
-    return _HEADER(17, DELIVER_SM_RESP, status, sequence) + b"\0"
+    return pack_pdu(DELIVER_SM_RESP, status, sequence, b"\0")
 
 
 def tlv(tag: int, value: bytes) -> bytes:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from proxy.native.loader import compiled
 from proxy.wire.builders import tlv
 from proxy.wire.charset import KINDS, UCS_2
 from proxy.wire.content import SHORT_MESSAGE_MAX
@@ -121,12 +120,6 @@ class ReceiptIds:
             (in_text.start, in_text.stop, written),
             (stop - cut, stop, b""),
         ]
-
-
-@compiled("receipted")
-def receipted(data: bytes) -> ReceiptIds:
-    """Reads a receipt with the fastest reader for it."""
-    return ReceiptIds(data)
 
 
 def _before_text(data: bytes) -> tuple[int, int, int]:

@@ -178,3 +178,23 @@ def test_there_are_such_records() -> None:
         "proxy.journal.segment.JournalRecord",
         "proxy.wire.submit.Submit",
     } <= {name for name, _, _ in RECORDS}
+
+
+@given(
+    st.one_of(
+        st.from_regex(r"(\+?86|0086)?1[3-9][0-9]{9}", fullmatch=True),
+        st.text("0123456789 -²", max_size=14),
+        st.from_regex(r"14400[0-9]{6}", fullmatch=True),
+        st.just("8699999999999"),
+    )
+)
+def test_plain_digits_are_read_as_any_spelling_of_them(spelling: str) -> None:
+    """Octets of 11 or 13 digits take a short way."""
+
+    def read(given: str | bytes) -> int | str:
+        try:
+            return recipient_of(given)
+        except NotARecipient as error:
+            return error.why
+
+    assert read(spelling.encode()) == read(spelling)

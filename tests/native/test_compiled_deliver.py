@@ -20,9 +20,8 @@ from proxy.model.sequence_window import SequenceWindow
 from proxy.native.loader import PURE
 from proxy.relay.deliver import DeliverRelay
 from proxy.relay.deliver_batch import ReceiptBatch, Route
-from proxy.state.mailbox import deliver_queue as boxes
 from proxy.state.mailbox.deliver_queue import DeliverQueue, Item
-from proxy.state.mailbox.mailbox import Bounds, Mailbox
+from proxy.state.mailbox.mailbox import Bounds
 from proxy.wire import Frame, deliver_sm, deliver_sm_resp
 from proxy.wire.frame import renumbered
 from proxy.wire.outstanding import number_all
@@ -114,9 +113,6 @@ def test_a_usual_receipt_is_handled_by_compiled_code_alone(data: bytes, monkeypa
     for name in (
         "receipt_addresses",
         "deliver_relay_answered",
-        "mailbox_add_all",
-        "mailbox_ready_all",
-        "mailbox_delivered_all",
     ):
         monkeypatch.setitem(PURE, name, None)
     monkeypatch.setattr(DeliverRelay, "deliver", None)
@@ -126,114 +122,6 @@ def test_a_usual_receipt_is_handled_by_compiled_code_alone(data: bytes, monkeypa
     harness.turn()
     harness.answer(bind, ROK, *bind.handed)
     assert [unpack(mail.Delivered, body).numbers for body in harness.said(messages.DELIVERED)] == [(1, 2)]
-
-
-# ---------------------------------------------------------------------------------------------------------------- ids
-
-IDS = st.one_of(st.none(), st.binary(max_size=70), st.from_regex(rb"[0-9A-Za-z]{1,64}", fullmatch=True))
-TEXTS = st.builds(
-    lambda begins, own, apart, rest: begins + own + apart + rest,
-    st.sampled_from([b"id:", b"ID:", b"id: ", b"id:  ", b"Id:", b"stat:DELIVRD id:", b" id:", b"idx:", b"id", b""]),
-    st.one_of(st.from_regex(rb"[0-9A-Fa-f]{0,20}", fullmatch=True), st.binary(max_size=12), st.just(b"text:7")),
-    st.sampled_from([b" ", b"", b";", b",", b"\xa0", b"\x85", b"\x1c", b"\t", b"\xe9", b"_text:"]),
-    st.sampled_from([b"sub:001 stat:DELIVRD err:000 text:hi", b"stat:DELIVRD", b"id:8", b"text:", b"x" * 200]),
-)
-NAMED = st.builds(
-    lambda text, coding, esm_class, tlvs, wide: deliver_sm(
-        "8613800210001", "10690015", (b"\0".join(b"%c" % one for one in text) if wide else text)[:254], data_coding=coding,
-        esm_class=esm_class, tlvs=tlvs,
-    ),
-    TEXTS,
-    st.sampled_from([0, 0, 3, 8]),
-    st.sampled_from([4, 4, 4, 0x44]),
-    st.lists(st.tuples(TAGS, st.one_of(st.binary(max_size=6), st.just(b"0000000007\0"))), max_size=3),
-    st.booleans(),
-)  # fmt: skip
-
-
-@needs("gcc")
-@given(NAMED, IDS, IDS)
-def test_receipts_name_alike(data: bytes, text_id: bytes | None, tlv_id: bytes | None) -> None:
-    one, other = compiled_version("receipted")(data), PURE["receipted"](data)
-    assert (one.text_id, one.tlv_id) == (other.text_id, other.tlv_id)
-    assert one.naming(text_id, tlv_id) == other.naming(text_id, tlv_id)
-    assert one.naming(other.text_id, other.tlv_id) is data
-
-
-@needs("gcc")
-@pytest.mark.parametrize("data", USUAL[:3], ids=["text", "parameters", "a-carriers-own"])
-def test_a_usual_receipt_is_renamed_by_compiled_code_alone(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PURE, "receipted", None)
-    named = compiled_version("receipted")(data)
-    assert named.text_id == b"0000000007"
-    assert named.naming(b"B10000000007", b"B10000000007").count(b"B10000000007") == data.count(b"0000000007")
-
-
-# ---------------------------------------------------------------------------------------------------------------- mailbox
-
-STEPS = st.lists(
-    st.tuples(
-        st.sampled_from(["add", "ready", "take", "delivered", "refused", "back"]), st.lists(st.integers(0, 30), max_size=6)
-    ),
-    max_size=25,
-)
-
-
-def mailbox(steps: list[tuple[str, list[int]]], how: Any) -> Any:
-    """What it holds and says after these steps, with functions of ``how``."""
-    one, items, said_of = Mailbox(), list[Item](), list[Any]()
-    one.open(Bounds(), ["jia", "yi"])
-    for step, chosen in steps:
-        some = [items[place % len(items)] for place in chosen] if items else []
-        if step == "add":
-            fresh = [Item(0, float(place), "receipt", b"x" * place, one.box(("jia", "yi")[place % 2])) for place in chosen]
-            said_of.append([there.provider for there in how("mailbox_add_all")(one, len(items) + 1, fresh)])
-            items += fresh
-        elif step == "ready":
-            said_of.append([(there.provider, count) for there, count in how("mailbox_ready_all")(some).items()])
-        elif step == "take":
-            for there in one.boxes.values():
-                taken = how("deliver_queue_take_ready")(there._ready, len(chosen))
-                there.handed += len(taken)
-                said_of.append([item.number for item in taken])
-        elif step == "delivered":
-            said_of.append(how("mailbox_delivered_all")(one, some))
-        elif step == "refused":
-            for item in some:
-                one.refused(item, 0.0)
-        else:
-            one.back(some)
-    left = [
-        (
-            there.count,
-            there.bytes,
-            there.handed,
-            there._row,
-            [[item.number for item in line] for line in (there._order, there._ready)],
-        )
-        for there in one.boxes.values()
-    ]
-    return said_of, left, one.bytes, sorted(one._new), one._old, [(item.number, item.state, item.data) for item in items]
-
-
-@needs("gcc")
-@given(STEPS)
-def test_mailboxes_hold_the_same(steps: list[tuple[str, list[int]]]) -> None:
-    assert mailbox(steps, compiled_version) == mailbox(steps, PURE.__getitem__)
-
-
-@needs("gcc")
-def test_a_box_lets_go_of_what_is_gone_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    left = []
-    for tidy in (compiled_version("deliver_queue_remove_gone"), PURE["deliver_queue_remove_gone"]):
-        box = DeliverQueue("jia")
-        for number in range(2 * boxes.SLACK):
-            box.add(item := Item(number, 0.0, "receipt", b"", box))
-            item.state = boxes.READY if number == 5 else boxes.GONE
-        box.count = 1
-        tidy(box)
-        left.append([item.number for item in box._order])
-    assert left == [[5], [5]]
 
 
 # ---------------------------------------------------------------------------------------------------------------- octets
@@ -252,10 +140,8 @@ def test_journals_have_the_same_of_receipts(found: list[tuple[str, str, bytes]],
     routes = [Route(port, "jia", DeliverQueue("jia")) for _, port, _ in found]
     items = [Item(0, now, "receipt", data, DeliverQueue("jia")) for _, _, data in found]
     one, other = Journal(MemoryDisk(), 0), Journal(MemoryDisk(), 0)
-    for extend in (compiled_version("journal_extend"), PURE["journal_extend"]):
-        journal = one if extend is compiled_version("journal_extend") else other
-        packed = compiled_version("pack_receipts") if journal is one else PURE["pack_receipts"]
-        assert extend(journal, 5, packed(now, people, routes, items)) == 1
+    for journal, packed in ((one, compiled_version("pack_receipts")), (other, PURE["pack_receipts"])):
+        assert journal.extend(5, packed(now, people, routes, items)) == 1
     assert b"".join(one._buffer) == b"".join(other._buffer)
     assert [list(compiled_version("pack_receipts")(now, people, routes, items))[place][1] for place in range(len(found))] == [
         pack(delivers.DeliverRecord(now, "receipt", person, port, "jia", data)) for person, port, data in found

@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.journal.records import messages
-from proxy.journal.write_ahead_log import Journal
 from proxy.model.message import Category
 from proxy.model.recipient import OptOut
 from proxy.native.loader import PURE
@@ -91,8 +90,6 @@ def pure() -> pytest.MonkeyPatch:
     for owner, name, function in (
         (Batching, "_judge_loaded", "batching_judge_loaded"), (Batching, "_judge_at_once", "batching_judge_at_once"), (Batching, "_add_to", "batching_add_to"), (Commit, "_refuse", "commit_refuse"),
         (Relay, "submit_all", "relay_submit_all"), (Admission, "judge", "admission_judge"),
-        (Journal, "extend", "journal_extend"), (handover_room, "verdict_pieces", "verdict_pieces"),
-        (record, "add_packed", "add_packed"),
     ):  # fmt: skip
         patch.setattr(owner, name, PURE[function])
     return patch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 import time
 from array import array
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.model.counters import SECONDS_BUCKETS, GateCounters, Histogram
+from proxy.model.counters import GateCounters
+from proxy.model.histogram import SECONDS_BUCKETS, Histogram
 from proxy.operations import metrics
 from proxy.operations.metrics import COUNTERS, GAUGES, ROWS_MAX, SCALARS, Gauges, exposition, pieces
 
@@ -108,13 +111,15 @@ def test_every_counter_of_the_tally_and_every_gauge_is_shown() -> None:
     assert {attribute for attribute, *_ in (*GAUGES, *SCALARS)} | single == set(Gauges.__slots__)
 
 
-@given(st.lists(st.one_of(st.floats(0, 12), st.sampled_from(SECONDS_BUCKETS))))
+@given(st.lists(st.one_of(st.floats(-1, 12), st.sampled_from(SECONDS_BUCKETS), st.just(math.inf))))
 def test_many_observed_at_once_are_each_observed(seconds: list[float]) -> None:
     at_once, each = Histogram(), Histogram()
     at_once.observe_all(array("d", seconds))
     for one in seconds:
         each.observe(one)
-    assert at_once.buckets == each.buckets
+    bounds = [-math.inf, *SECONDS_BUCKETS, math.inf]
+    counts = [sum(low < one <= high for one in seconds) for low, high in itertools.pairwise(bounds)]
+    assert at_once.buckets == each.buckets == counts
     assert at_once.sum == pytest.approx(each.sum)
 
 

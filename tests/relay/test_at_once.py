@@ -11,11 +11,9 @@ from typing import Any, cast
 import pytest
 
 from proxy.journal.write_ahead_log import read
-from proxy.model.pseudonym import Pseudonymizer
 from proxy.model.rate import Rate
 from proxy.native.loader import PURE
 from proxy.policy.loading.load_rules import load
-from proxy.relay import commit
 from proxy.relay.admission import Admission
 from proxy.relay.batching import Batching
 from proxy.relay.multipart.handler import PartHandler
@@ -23,7 +21,6 @@ from proxy.relay.proposed_rules import CandidateRules
 from proxy.relay.submit import Relay
 from proxy.state.counters.rate_shares import LeasedRate
 from proxy.state.counters.shared_counters import SharedCounters
-from proxy.state.lists.bloom import BloomFilters
 from proxy.state.shared.lease_rules import RateGrant
 from proxy.state.shared.multipart_record import Key, StoreGroup
 from proxy.wire import ContentCache, Frame, submit_sm, submit_sm_resp
@@ -219,7 +216,8 @@ def said_of(held: Any) -> dict[str, Any]:
 def left_of(rate: Rate | LeasedRate, now: float) -> tuple[float, ...]:
     if isinstance(rate, Rate):
         return (rate._full_at,)
-    return round(rate.room(now), 4), rate._asked, rate._refused
+    rate.has_room(now)
+    return round(rate._tokens, 4), rate._asked, rate._refused
 
 
 def lived(
@@ -295,13 +293,10 @@ def lived(
 
 def without(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Admission, "judge", PURE["admission_judge"])
-    patch.setattr(BloomFilters, "may_hold", PURE["bloom_filters_may_hold"])
-    patch.setattr(Pseudonymizer, "__call__", PURE["pseudonymizer_call"])
     patch.setattr(Batching, "_judge_at_once", PURE["batching_judge_at_once"])
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
     patch.setattr(Batching, "_judge_loaded", PURE["batching_judge_loaded"])
     patch.setattr(PartHandler, "settle", PURE["part_handler_settle"])
-    patch.setattr(commit, "verdict_pieces", PURE["verdict_pieces"])
 
 
 @needs("gcc")

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 import struct
 from pathlib import Path
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model.message import Category
+from proxy.model.message import Category, Content, Message, Sender
 from proxy.model.sequence_window import SequenceWindow
 from proxy.net.lane import release_places
 from proxy.relay.commit import settled
 from proxy.relay.pending_submit import PendingSubmit, answer_times, gate_seconds, put_all, split_by_recipient
 from proxy.wire import Frame, submit_sm, submit_sm_resp
 from tests.harness import SHANGHAI, Harness
-from tests.native.test_compiled import on_their_way
 from tests.pdus import multi, multi_resp
 
 AD, PLAIN_AD, CODE, ASKS = (
@@ -25,6 +25,25 @@ AD, PLAIN_AD, CODE, ASKS = (
     "【测试】验证码482913",
     "【测试】您的快件已到驿站 退订回TD",
 )
+
+SENDER = Sender.of("jia", "a", "106900", "106900")
+
+
+class Other(PendingSubmit):
+    """A submit that is not plain: compiled code uses it through its interface."""
+
+
+def on_their_way(made: list[tuple[int, int, bool]]) -> list[PendingSubmit]:
+    """(person, category, whether it is a plain submit), each twice as old as the one before."""
+    found: list[PendingSubmit] = []
+    for number, (person, category, plain) in enumerate(made, 1):
+        one = (PendingSubmit if plain else Other)(
+            cast("Any", None), number, submit_sm("106900", "13800210001", b"%d" % number), 2.0**number
+        )
+        one.message = Message(SENDER, 13_800_210_000 + person, Content("", "empty", b""))
+        one.category, one.recorded, one.entry_id = Category(category), 100 + number, 7 * number
+        found.append(one)
+    return found
 
 
 def taken(harness: Harness, status: int = 0) -> None:

@@ -243,3 +243,43 @@ def test_there_are_receipts_among_them():
     receipts = [ReceiptIds(bytes.fromhex(row["hex"])) for row in DELIVERS]
     assert sum(receipt.text_id is not None for receipt in receipts) >= 3
     assert sum(receipt.tlv_id is not None for receipt in receipts) >= 1
+
+
+IDS = st.one_of(st.none(), st.binary(max_size=70), st.from_regex(rb"[0-9A-Za-z]{1,64}", fullmatch=True))
+RECEIPT_TEXTS = st.builds(
+    lambda begins, own, apart, rest: begins + own + apart + rest,
+    st.sampled_from([b"id:", b"ID:", b"id: ", b"id:  ", b"Id:", b"stat:DELIVRD id:", b" id:", b"idx:", b"id", b""]),
+    st.one_of(st.from_regex(rb"[0-9A-Fa-f]{0,20}", fullmatch=True), st.binary(max_size=12), st.just(b"text:7")),
+    st.sampled_from([b" ", b"", b";", b",", b"\xa0", b"\x85", b"\x1c", b"\t", b"\xe9", b"_text:"]),
+    st.sampled_from([b"sub:001 stat:DELIVRD err:000 text:hi", b"stat:DELIVRD", b"id:8", b"text:", b"x" * 200]),
+)
+NAMED = st.builds(
+    lambda text, coding, esm_class, tlvs, wide: deliver_sm(
+        "8613800210001", "10690015", (b"\0".join(b"%c" % one for one in text) if wide else text)[:254], data_coding=coding,
+        esm_class=esm_class, tlvs=tlvs,
+    ),
+    RECEIPT_TEXTS,
+    st.sampled_from([0, 0, 3, 8]),
+    st.sampled_from([4, 4, 4, 0x44]),
+    st.lists(st.tuples(st.sampled_from([0x001E, 0x0424, 0x0427, 0x0423, 0x1400]), st.one_of(st.binary(max_size=6), st.just(b"0000000007\0"))), max_size=3),
+    st.booleans(),
+)  # fmt: skip
+
+
+@given(NAMED, IDS)
+def test_a_receipt_named_as_it_is_stays_whatever_its_text(data: bytes, named: bytes | None) -> None:
+    receipt = ReceiptIds(data)
+    assert receipt.naming(receipt.text_id, receipt.tlv_id) is data
+    assert receipt.naming(None, None) is data
+    if receipt.tlv_id is None and receipt.text_id is None:
+        assert receipt.naming(named, named) is data
+
+
+@pytest.mark.parametrize(
+    "tlvs", [[], [(0x001E, b"0000000007\0"), (0x0427, b"\x02")], [(0x0423, b"\x03\0\0"), (0x1400, b"its own")]]
+)
+def test_a_usual_receipt_has_the_new_id_wherever_it_had_the_old_one(tlvs: list[tuple[int, bytes]]) -> None:
+    data = deliver_sm("8613800210001", "10690015", b"id:0000000007 stat:DELIVRD", esm_class=4, sequence=7, tlvs=tlvs)
+    receipt = ReceiptIds(data)
+    assert receipt.text_id == b"0000000007"
+    assert receipt.naming(b"B10000000007", b"B10000000007").count(b"B10000000007") == data.count(b"0000000007")

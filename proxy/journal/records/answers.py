@@ -7,16 +7,14 @@ clock.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
 from proxy.journal.encoding import COUNT8, COUNT16, TO_END, U8, U32, U64, Ms, Rest, record, unpack
 from proxy.journal.records.messages import ACCEPTED, ANSWER, TIME
 from proxy.journal.segment import JournalRecord
-from proxy.journal.settled_submit import AcceptedSubmit, AnswerBody
 from proxy.model.message import Take
 from proxy.model.number import masked_repr
-from proxy.native.loader import compiled
 
 
 @record(ANSWER)
@@ -57,30 +55,10 @@ class AcceptedMessages(NamedTuple):
 
 
 _TAKEN = struct.Struct(">QQQH")
-_pack_taken, _unpack_taken = _TAKEN.pack, _TAKEN.unpack_from
+_unpack_taken = _TAKEN.unpack_from
 """Entry id, recipient, sequence of the verdict, octets of the carrier's answer."""
 ACCEPTED_BYTES_MAX = 128 * 1024
 """Beyond it another record begins: far below what a record may hold, whatever carriers write into their answers."""
-
-
-@compiled("pack_accepted")
-def pack_accepted(now: float, accepted: Iterable[tuple[AcceptedSubmit, AnswerBody]]) -> Iterator[list[bytes]]:
-    """What most submits end with, for one turn in as few bodies as fit: the carrier took them, and nothing else changes.
-
-    Each with the carrier's answer, whose body is its own id. In pieces behind an empty one (``Journal.extend``).
-    """
-    time = TIME.pack(int(now * 1000))
-    pieces, size = [b"", time], 0
-    for one, answer in accepted:
-        carrier_id = answer.body
-        recipient = one.message.recipient  # type: ignore[union-attr] # it was judged
-        pieces += (_pack_taken(one.entry_id, recipient, one.recorded, len(carrier_id)), carrier_id)
-        size += _TAKEN.size + len(carrier_id)
-        if size > ACCEPTED_BYTES_MAX:
-            yield pieces
-            pieces, size = [b"", time], 0
-    if size:
-        yield pieces
 
 
 def unpack_answers(one: JournalRecord) -> list[CarrierAnswer]:

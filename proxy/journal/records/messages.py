@@ -7,8 +7,8 @@ Numbers are big-endian; strings are UTF-8 after a 16-bit length. A kind's layout
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache, partial
+from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from typing import Annotated, NamedTuple
 
@@ -34,7 +34,6 @@ from proxy.journal.settled_submit import SettledSubmit
 from proxy.model.message import Category, Outcome, Sender, Take
 from proxy.model.number import masked_repr
 from proxy.model.recipient import ENTRY, Entry
-from proxy.native.loader import compiled
 
 VERDICT, ANSWER, CLOCK, ACCEPTED = 1, 2, 8, 24
 DELIVER, OPTOUT, RESTORED, SAID = 3, 4, 15, 16  # delivers.py
@@ -68,7 +67,6 @@ KEEP_S = 30 * 86_400
 """How long a recipient's record keeps entries by default: at least as long as replies may refer to them."""
 
 TIME = struct.Struct(">Q")
-_pack_who = struct.Struct(">QQ").pack  # time in ms, recipient: what _FIXED begins with
 
 
 def fingerprint_of(provider: str, port: str, digest: bytes) -> int:
@@ -114,10 +112,8 @@ class VerdictRecord(NamedTuple):
         return fingerprint_of(self.provider, self.port, self.digest)
 
 
-_FIXED = struct.Struct(">QQQ8sIIBBBBBB")
+FIXED = struct.Struct(">QQQ8sIIBBBBBB")
 """The fixed part of a VerdictRecord, which is packed and unpacked by hand: each message has one."""
-DIGEST_BYTES = 16
-"""Of Content.digest."""
 _BREACH = struct.Struct(">HB")
 TAKE = struct.Struct(">QII")
 _WHOS_MAX = 65_536
@@ -128,15 +124,15 @@ _verdict: Callable[[tuple[object, ...]], VerdictRecord] = partial(tuple.__new__,
 _OUTCOMES, _CATEGORIES = tuple(Outcome), tuple(Category)
 _named: dict[bytes, str] = {}
 _whos: dict[bytes, tuple[str, str, str]] = {}
-_reasons: dict[str, bytes] = {}
+REASON_OCTETS: dict[str, bytes] = {}
 _revisions: dict[str, bytes] = {}
-_pack_fixed = _FIXED.pack
+_pack_fixed = FIXED.pack
 _TEMPORARY = frozenset((0x14, 0x58))
-_LATE = 32
-"""Among the flags of a verdict; 16 says that it has an entry, the lowest two are its outcome."""
+WITH_ENTRY, _LATE = 16, 32
+"""Flags of a verdict: the lowest two bits are its outcome."""
 
 
-def _sender(sender: Sender) -> bytes:
+def pack_sender(sender: Sender) -> bytes:
     """As a verdict names it; remembered with it."""
     data = _word(sender.provider) + _word(sender.account) + _word(sender.port)
     object.__setattr__(sender, "written", data)
@@ -150,8 +146,10 @@ def _memo(table: dict[str, bytes], key: str, value: bytes) -> bytes:
     return value
 
 
-def _revision(revision: str) -> bytes:
-    return _memo(_revisions, revision, bytes.fromhex(revision[:16].rjust(16, "0")) if revision else bytes(8))
+def revision_octets(revision: str) -> bytes:
+    return _revisions.get(revision) or _memo(
+        _revisions, revision, bytes.fromhex(revision[:16].rjust(16, "0")) if revision else bytes(8)
+    )
 
 
 def pack_verdict(now: float, transit: SettledSubmit, revision: str, keep_s: int = KEEP_S) -> bytes:
@@ -163,8 +161,8 @@ def pack_verdict(now: float, transit: SettledSubmit, revision: str, keep_s: int 
         sender = _word(access.provider.name) + _word(access.account.system_id) + b"\0\0"
     else:
         recipient, digest = message.recipient, message.content.digest
-        sender = message.sender.written or _sender(message.sender)
-    said = _reasons.get(reason) or _memo(_reasons, reason, reason.encode())
+        sender = message.sender.written or pack_sender(message.sender)
+    said = REASON_OCTETS.get(reason) or _memo(REASON_OCTETS, reason, reason.encode())
     breaches = takes = b""
     breach_count = take_count = flags = 0
     category = Category.MARKETING
@@ -174,7 +172,7 @@ def pack_verdict(now: float, transit: SettledSubmit, revision: str, keep_s: int 
             breach_count = min(len(verdict.breaches), 255)
             breaches = b"".join([_BREACH.pack(one[1], one[2] | one[4] << 7) for one in verdict.breaches[:255]])
     if packed:
-        flags = 16
+        flags = WITH_ENTRY
         if transit.takes:
             take_count = len(transit.takes)
             takes = b"".join([TAKE.pack(*take) for take in transit.takes])
@@ -185,44 +183,10 @@ def pack_verdict(now: float, transit: SettledSubmit, revision: str, keep_s: int 
     if transit.late:
         flags |= _LATE
     fixed = _pack_fixed(
-        int(now * 1000), recipient, transit.adopts, _revisions.get(revision) or _revision(revision), transit.status, keep_s,
+        int(now * 1000), recipient, transit.adopts, revision_octets(revision), transit.status, keep_s,
         flags, category, breach_count, take_count, len(digest), len(said),
     )  # fmt: skip
     return b"".join((fixed, said, digest, packed, sender, breaches, takes, transit.data))
-
-
-@compiled("verdict_pieces")
-def verdict_pieces(now: float, transits: Iterable[SettledSubmit], revision: str, keep_s: int) -> Iterator[list[bytes]]:
-    """``pack_verdict`` for one turn, each body in pieces behind an empty one (``Journal.extend``): most are allowed and differ in person,
-    entry and text only."""
-    time_ms = int(now * 1000)
-    plain = _plain(revision, keep_s)
-    for transit in transits:
-        message, verdict = transit.message, transit.verdict
-        if (
-            message is None
-            or verdict is None
-            or verdict.breaches
-            or not transit.packed
-            or transit.takes
-            or transit.adopts
-            or transit.late
-        ):
-            yield [b"", pack_verdict(now, transit, revision, keep_s)]
-        else:
-            sender, content = message.sender, message.content
-            yield [
-                b"", _pack_who(time_ms, message.recipient), plain[verdict.facts.category], content.digest, transit.packed,
-                sender.written or _sender(sender), transit.data,
-            ]  # fmt: skip
-
-
-@lru_cache(maxsize=16)
-def _plain(revision: str, keep_s: int) -> tuple[bytes, ...]:
-    """What follows the recipient in the fixed part of an allowed submit, by category."""
-    return tuple(
-        _pack_fixed(0, 0, 0, _revision(revision), 0, keep_s, 16, category, 0, 0, DIGEST_BYTES, 0)[16:] for category in Category
-    )
 
 
 def unpack_verdict(body: bytes) -> VerdictRecord:
@@ -240,13 +204,13 @@ def unpack_verdict(body: bytes) -> VerdictRecord:
         take_count,
         digest_len,
         reason_len,
-    ) = _FIXED.unpack_from(body)
-    at = _FIXED.size + reason_len
-    reason = body[_FIXED.size : at].decode()
+    ) = FIXED.unpack_from(body)
+    at = FIXED.size + reason_len
+    reason = body[FIXED.size : at].decode()
     digest = body[at : at + digest_len]
     at += digest_len
     entry = None
-    if flags & 16:
+    if flags & WITH_ENTRY:
         entry = Entry.unpack(body, at)
         at += ENTRY.size
     try:

@@ -242,7 +242,7 @@ cdef object _read_masked(
     found = _known_mask(reader, text, mask, at, size, mixed)
     if Py_TYPE(found) is not _reading_type:
         found, digits = _analysed(self, content, None, None) if own else self._analyse(content, None, None)
-        if _is_recent(reader._twice, mixed):
+        if (<RecencyFilter>reader._twice).comes(mixed):
             mask = PyBytes_FromStringAndSize(<const char *>at, size) if mask is None else mask
             (<object>reader.lately).append(content)
             if digits is False:
@@ -284,7 +284,6 @@ def reader_fresh(self, content):
         mask = masked(text)
         at, size = <const octet *>PyBytes_AS_STRING(mask), PyBytes_GET_SIZE(mask)
     mixed = _hash_of(at, size)  # as in mask_hash
-    _prefetch_recency((<ReaderFields *>self)._twice, mixed)
     return _read_masked(self, content, text, mask, at, size, mixed, False)
 
 
@@ -340,7 +339,6 @@ cdef Py_ssize_t _read_some(object self, PyObject **contents, Py_ssize_t many) ex
         one = &some[held]
         one.content, one.size = content, _mask(text, one.units)
         one.mixed = _hash_of(<const octet *>one.units, one.size)
-        _prefetch_recency(reader._twice, one.mixed)
         _prefetch(_mask_places(reader_index, one.mixed))
         held += 1
         taken += 1

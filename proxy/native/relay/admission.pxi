@@ -12,14 +12,12 @@ cdef class _AdmissionJudge(_Judge):
     cdef object admission, listed, routes, only, now, second
     cdef double at
     cdef long long keep_s
-    cdef bint plain, alone, open, usual, usual_routes
-    cdef list bloom  # Bloom filters of the lists; agreed, forgotten: whether there are consents, and erased recipients
+    cdef bint plain, alone, open, usual
+    cdef BloomFilters bloom  # of the lists; agreed, forgotten: whether there are consents, and erased recipients
     cdef bint agreed, forgotten
-    cdef bytes key  # of pseudonyms, if erased recipients are known by pseudonym only: then ``names`` holds theirs
+    cdef Pseudonymizer pseudonymizer  # if erased recipients are known by pseudonym only: then ``names`` holds theirs
     cdef set names
     cdef u64 number  # the recipient
-    cdef u64[FETCHED] ahead, ahead_pseudonyms  # recipients of the next submits, and their pseudonyms
-    cdef Py_ssize_t pseudonyms, first_unused
     cdef PyObject *lane  # the lane looked at last; usual: none of its methods is patched
     cdef PyObject *bind  # the bind looked at last; vendor: its provider gets statuses of the vendor's range
     cdef bint vendor, own
@@ -33,14 +31,10 @@ cdef class _AdmissionJudge(_Judge):
         self.listed = listed = <object>admission._listed
         self.agreed, self.forgotten = not listed.consented.empty, not listed.erased.empty
         self.alone = listed.empty and not self.agreed and not self.forgotten
-        self.key, pseudonymizer = None, listed.erased.named
-        self.pseudonyms = self.first_unused = 0
-        if self.forgotten and Py_TYPE(pseudonymizer) is _pseudonymizer_type and not listed.erased._numbers:
-            self.key, self.names = <bytes>(<PseudonymizerFields *>pseudonymizer).key, listed.erased._held
-            if not 0 < len(self.key) <= 64:
-                self.key = None
-        bloom = listed.bloom
-        self.bloom = <list>(<BloomFields *>bloom).by_place if Py_TYPE(bloom) is _bloom_type else None
+        self.pseudonymizer = None
+        if self.forgotten and type(listed.erased.named) is Pseudonymizer and not listed.erased._numbers:
+            self.pseudonymizer, self.names = listed.erased.named, listed.erased._held
+        self.bloom = listed.bloom
         counters = (<object>admission.store).counters
         self.counts.look(counters)
         self.candidate_judge = None
@@ -50,7 +44,6 @@ cdef class _AdmissionJudge(_Judge):
         self.routes = <object>admission.routes
         self.only = getattr(self.routes, "only", None)
         self.open = self.only is not None and self.only.up
-        self.usual_routes = Py_TYPE(self.routes) is _routes_type
         self.lane = self.bind = NULL
         self.own = not self.admission.__dict__
         self.parts = -1
@@ -58,21 +51,12 @@ cdef class _AdmissionJudge(_Judge):
 
     cdef bint is_in_lists(self) except -1:
         """Whether lists hold facts about the recipient, or the recipient was erased (SuppressionLists.tells_of)."""
-        if self.bloom is not None and not _may_be_in_filter(self.bloom, self.number):
+        if not self.bloom.may_hold(self.number):
             if not self.forgotten:
                 return False
-            if self.key is not None:
-                return self.pseudonym() in self.names
+            if self.pseudonymizer is not None:
+                return self.pseudonymizer.of(self.number) in self.names
         return self.listed.tells_of(self.number)
-
-    cdef u64 pseudonym(self) noexcept:
-        """The recipient's pseudonym."""
-        cdef Py_ssize_t place
-        for place in range(self.first_unused, self.pseudonyms):
-            if self.ahead[place] == self.number:
-                self.first_unused = place
-                return self.ahead_pseudonyms[place]
-        return _pseudonym_of(self.key, self.number)
 
     cdef object person(self):
         if self.person_record is None:
@@ -188,11 +172,7 @@ cdef class _AdmissionJudge(_Judge):
         if self.only is not None:
             lane = self.only if self.open else None
         else:
-            lane = NotImplemented
-            if self.usual_routes and _type_of(message.sender) is _sender_type:
-                lane = _lane_for(self.routes, message, <object>(<VerdictFields *>verdict).province)
-            if lane is NotImplemented:
-                lane = self.routes.lane(<object>pending.message, verdict)
+            lane = self.routes.lane(<object>pending.message, verdict)
         if lane is None or not self.hold(lane, category):
             _set(&pending.verdict, verdict)
             _set(&pending.category, category)
@@ -229,34 +209,13 @@ cdef class _AdmissionJudge(_Judge):
             _set(&pending.takes, <object>(<VerdictFields *>verdict).takes)
             for take in <tuple>(<VerdictFields *>verdict).takes:
                 self.counts.take(<tuple>take, at, when)
-        after = _with_entry(data, packed, <u64>at, self.keep_s, 64)
-        return PURE["add_packed"](data, packed, time, self.rules.window_s, fresh=True) if after is None else after
-
-
-cdef Py_ssize_t _numbers_of(list submits, u64 *numbers) except -1:
-    """The recipients of at most FETCHED submits."""
-    cdef PendingFields *pending
-    cdef Py_ssize_t many = 0
-    for one in submits:
-        pending = <PendingFields *>one
-        if Py_TYPE(one) is _pending_type and _type_of(pending.message) is _message_type:
-            numbers[many] = <u64>(<MessageFields *>pending.message).recipient
-            many += 1
-            if many == FETCHED:
-                break
-    return many
+        return add_packed(data, packed, <long long>at, self.keep_s, 64, True)
 
 
 cdef int _prefetch_batch(_AdmissionJudge judge, list submits) except -1:
     """Reads the texts of a batch, and prefetches what verdicts will read."""
-    cdef Py_ssize_t many
     if judge.plain:
         try:
-            if not judge.alone and judge.bloom is not None:
-                many = _numbers_of(submits, judge.ahead)
-                _fetch_filters(judge.bloom, judge.ahead, many)
-                if judge.key is not None:
-                    judge.pseudonyms = _pseudonyms_of(judge.key, judge.ahead, many, judge.ahead_pseudonyms)
             _read_texts(judge, submits)
         except Exception:  # the verdict raises it again
             pass

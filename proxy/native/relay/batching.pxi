@@ -1,5 +1,41 @@
 # relay/batching.py
 
+cdef void _fetch_all(list buckets, const u64 *numbers, Py_ssize_t many, u64 mix, u64 mask, u64 split) noexcept:
+    """Prefetches the buckets of at most FETCHED numbers in parallel."""
+    cdef PyObject **held = _items_of(buckets)
+    cdef const char *bucket
+    cdef u64[FETCHED] indices
+    cdef u64 mixed
+    cdef Py_ssize_t place, at
+    for place in range(many):
+        mixed = (numbers[place] * mix) >> 20
+        indices[place] = mixed & mask
+        if indices[place] < split:
+            indices[place] = mixed & (mask << 1 | 1)
+        _prefetch(held + indices[place])
+    for place in range(many):
+        _prefetch(held[indices[place]])
+    for place in range(many):
+        bucket = <const char *>held[indices[place]]
+        for at in range(64, PyBytes_GET_SIZE(<object>held[indices[place]]), 64):
+            _prefetch(bucket + at)
+
+
+cdef bytes _with(bytes bucket, Py_ssize_t at, Py_ssize_t after, u64 key, bytes record):
+    """The bucket with this record in place of ``at`` to ``after``; an empty record is left out."""
+    cdef Py_ssize_t length = PyBytes_GET_SIZE(record), rest = PyBytes_GET_SIZE(bucket) - after
+    cdef Py_ssize_t place = at
+    cdef bytes whole = PyBytes_FromStringAndSize(NULL, at + (8 + length if length else 0) + rest)
+    cdef octet *to = <octet *>PyBytes_AS_STRING(whole)
+    cdef const char *old = PyBytes_AS_STRING(bucket)
+    memcpy(to, old, at)
+    if length:
+        _put_u64(to + place, key << 24 | <u64>length)
+        memcpy(to + place + 8, PyBytes_AS_STRING(record), length)
+        place += 8 + length
+    memcpy(to + place, old + after, rest)
+    return whole
+
 
 cdef type _SqliteStore = None
 cdef bytes _empty_record = bytes(7)
@@ -71,6 +107,7 @@ cdef class _RecipientBatches:
 def batching_judge_at_once(self, list submits, now):
     cdef dict refused = self._refused
     cdef _RecipientBatches recipients
+    cdef Table table
     cdef unsigned int *slot
     cdef list buckets, decided = [], some
     cdef bytes bucket, before, after, whole
@@ -175,13 +212,14 @@ def batching_judge_at_once(self, list submits, now):
                 _put_u48(<octet *>PyBytes_AS_STRING(whole) + at + 8, version)
                 if not exists:
                     held += 1
-                    if held > len(buckets) * LOAD:
-                        _grow(buckets, mix, &mask, &split)
+                    if held > 2 * len(buckets):  # record_table.LOAD
+                        table.grow()
+                        mask, split = table._mask, table._split
             else:
                 held -= 1
     finally:
         store._version = version
-        table._count, table._mask, table._split = held, mask, split
+        table._count = held
     self.commit.decided += decided
     return True
 

@@ -127,6 +127,7 @@ def deliver_relay_deliver_all(self, link, frames, now):
     cdef dict routes
     cdef CachedRoute[ROUTES_CACHED] cached
     cdef CachedRoute *known
+    cdef Item item
     cdef list items = None, item_routes, people, sequences
     global _allowed_receipt
     if _pending_type is NULL:
@@ -162,15 +163,9 @@ def deliver_relay_deliver_all(self, link, frames, now):
             data = ids.receipt(data)
         elif not _has_plain_id(at + end + 1):
             data = _allowed_receipt(data)
-        item = gate106_make(ITEM)
-        _fill(&(<ItemFields *>item).at, now)
-        _fill(&(<ItemFields *>item).box, <object>(<RouteFields *>route).box)
-        _fill(&(<ItemFields *>item).data, data)
-        _fill(&(<ItemFields *>item).kind, _receipt_kind)
-        _fill(&(<ItemFields *>item).number, _zero)
-        _fill(&(<ItemFields *>item).state, <object>_unsafe_state)
-        _fill(&(<ItemFields *>item).stored, False)
-        _fill(&(<ItemFields *>item).tries, _zero)
+        item = Item.__new__(Item)
+        item.at, item.data, item.kind = now, data, _receipt_kind
+        item.box = <DeliverQueue>(<RouteFields *>route).box
         items.append(item)
         item_routes.append(route)
         people.append(_packed_string(at + service + 3, source - service - 3))
@@ -179,7 +174,7 @@ def deliver_relay_deliver_all(self, link, frames, now):
 
 def deliver_relay_answered(self, answers, now):
     cdef list taken = []
-    cdef slot queue = NULL
+    cdef DeliverQueue queue = None
     cdef tuple pair
     if _pending_type is NULL:
         _learn_fields()
@@ -188,15 +183,15 @@ def deliver_relay_answered(self, answers, now):
         pair = <tuple>one
         item, frame = pair[0], pair[1]
         if (
-            Py_TYPE(item) is not _item_type
+            type(item) is not Item
             or Py_TYPE(frame) is not _frame_type
             or (<FrameFields *>frame).command_status
         ):
             PURE["deliver_relay_answered"](self, (pair,), now)
             continue
-        if (<ItemFields *>item).box is not queue:
-            queue = (<ItemFields *>item).box
-            due.add((<object>queue).provider)
+        if (<Item>item).box is not queue:
+            queue = (<Item>item).box
+            due.add(queue.provider)
         taken.append(item)
     self.delivered_all(taken)
 
@@ -223,36 +218,23 @@ def acknowledged(list sequences):
 # journal/records/delivers.py
 
 
-cdef class ReceiptRecords:
-    """The result of ``pack_receipts``; ``journal_extend`` writes its records without the pieces."""
+cdef class ReceiptRecords(PackedBodies):
+    """The result of ``pack_receipts``."""
 
     cdef bytes head
     cdef list people, routes, items
 
-    def __iter__(self):
+    cdef write(self, RecordBuffer to):
+        cdef Item item
+        cdef Py_ssize_t place
         for place in range(len(self.items)):
-            _records.held = 0
-            size = self.put(place)
-            yield [b"", _records.at[HEAD:size]]
-
-    cdef Py_ssize_t put(self, Py_ssize_t place) except -1:
-        """Writes room for a head, and a body; returns the record's size."""
-        cdef bytes head = self.head, person = <bytes?>self.people[place], port, data
-        cdef octet *to
-        cdef Py_ssize_t size
-        route, item = self.routes[place], self.items[place]
-        port = <bytes?>route.said if Py_TYPE(route) is not _route_type else <bytes>(<RouteFields *>route).said
-        data = <bytes?>item.data if Py_TYPE(item) is not _item_type else <bytes>(<ItemFields *>item).data
-        size = HEAD + PyBytes_GET_SIZE(head) + PyBytes_GET_SIZE(person) + PyBytes_GET_SIZE(port) + PyBytes_GET_SIZE(data)
-        to = _room(size) + HEAD
-        memcpy(to, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head))
-        to += PyBytes_GET_SIZE(head)
-        memcpy(to, PyBytes_AS_STRING(person), PyBytes_GET_SIZE(person))
-        to += PyBytes_GET_SIZE(person)
-        memcpy(to, PyBytes_AS_STRING(port), PyBytes_GET_SIZE(port))
-        to += PyBytes_GET_SIZE(port)
-        memcpy(to, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        return size
+            item, route = self.items[place], self.routes[place]
+            to.begin()
+            to.put(self.head)
+            to.put(<bytes?>self.people[place])
+            to.put(<bytes?>route.said if Py_TYPE(route) is not _route_type else <bytes>(<RouteFields *>route).said)
+            to.put(item.data)
+            to.end()
 
 
 def pack_receipts(now, list people, list routes, list items):

@@ -79,11 +79,11 @@ cdef struct FrameFields:
     unsigned int command_id, command_status, sequence_number
     slot data
 
-# Slots lie in alphabetical order.
-
 cdef struct ContentFields:
     PyObject head
     slot complete, digest, extra, octets, part, read_by, reading, scheduled, state, text
+
+# Slots lie in alphabetical order.
 
 cdef struct ReadingFields:
     PyObject head
@@ -119,10 +119,6 @@ cdef struct ContentCacheFields:
     PyObject head
     slot old, twice, young
 
-cdef struct RecencyFields:
-    PyObject head
-    slot marks
-
 cdef struct MemoFields:
     PyObject head
     slot most, old, young
@@ -138,30 +134,6 @@ cdef struct LaneFields:
 cdef struct AdmissionFields:
     PyObject head
     slot _listed, _on_judge_error, candidate, cut_off, error, evidence, highest_id, routes, rules, sent_twice, stale, store, tally
-
-cdef struct PseudonymizerFields:
-    PyObject head
-    slot key
-
-cdef struct RateFields:
-    PyObject head
-    slot _full_at, _interval_s, _slack_s, burst, tps
-
-cdef struct RoutesFields:
-    PyObject head
-    slot _longest, _own, _tiers, _ways, only
-
-cdef struct BloomFields:
-    PyObject head
-    slot by_place
-
-cdef struct ItemFields:
-    PyObject head
-    slot at, box, data, kind, number, state, stored, tries
-
-cdef struct QueueFields:
-    PyObject head
-    slot _aside, _open_at, _order, _ready, _row, bytes, count, handed, provider
 
 cdef struct RouteFields:
     PyObject head
@@ -234,24 +206,14 @@ cdef PyTypeObject *_any_type
 cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
 cdef object _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _tuple_of = tuple.__new__
 cdef object _refusal_cache, _read_uncached, _Malformed, _commit, _refusal_body_of, _allow, _marketing
-cdef PyTypeObject *_leased_rate_type
-cdef PyTypeObject *_pseudonymizer_type
-cdef PyTypeObject *_rate_type
-cdef PyTypeObject *_routes_type
-cdef PyTypeObject *_bloom_type
 cdef PyTypeObject *_series_type
 cdef PyTypeObject *_aggregates_type
 cdef PyTypeObject *_shared_counters_type
 cdef PyTypeObject *_counter_state_type
-cdef PyTypeObject *_item_type
-cdef PyTypeObject *_queue_type
 cdef PyTypeObject *_route_type
-cdef slot _unsafe_state, _ready_state, _handed_state, _gone_state
-cdef Py_ssize_t _item_bytes, _slack
 cdef object _receipt_kind, _receipt_head
 cdef object _empty_tuple = (), _no_bytes = b"", _no_text = "", _zero = 0, _zero_s = 0.0
 cdef Py_ssize_t _segment_first
-cdef u64 _marks_most
 cdef object _is = True
 cdef PyObject *_true = <PyObject *>_is
 cdef PyObject *_zero_ptr = <PyObject *>_zero
@@ -265,17 +227,15 @@ cdef int _learn_fields() except -1:
     global _refusal_cache, _read_uncached, _Malformed, _commit, _refusal_body_of, _allow, _marketing, _segment_first
     global _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type
     global _series_type, _counter_state_type, _aggregates_type, _shared_counters_type
-    global _leased_rate_type, _pseudonymizer_type, _rate_type, _routes_type, _bloom_type, _item_type, _queue_type, _route_type, _marks_most
-    global _unsafe_state, _ready_state, _handed_state, _gone_state, _item_bytes, _slack, _receipt_kind, _receipt_head
+    global _route_type
+    global _receipt_kind, _receipt_head
     from proxy.relay.deliver_batch import RECEIPT, Route
     from proxy.journal.records.delivers import receipt_head
     from proxy.relay.admission import ESME_RSUBMITFAIL, Admission
     from proxy.net.lane import Lane
-    from proxy.net.carrier_routes import Routes
     from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
     from proxy.relay.effects.record_changes import refused_before
     from proxy.model.reasons import GATE_REASONS, Reason
-    from proxy.model.pseudonym import Pseudonymizer
     from proxy.policy.refusal_match import is_like
     from proxy.policy.condition import AnyOf, RecipientTest, ask_person, evidence_of
     from proxy.policy.limit_counts import part_key
@@ -286,16 +246,11 @@ cdef int _learn_fields() except -1:
     from proxy.policy.text_reader import Reading
     from proxy.policy.renamed_senders import kept_of
     from proxy.policy.registries.regions import SEGMENT_FIRST
-    from proxy.state.mailbox import deliver_queue
     from proxy.state.counters.aggregates import Aggregates, _Part, _Series
     from proxy.state.counters.shared_counters import SharedCounters, _CounterState
-    from proxy.model.rate import Rate
     from proxy.state.record.record import Record
-    from proxy.state.counters.rate_shares import LeasedRate
-    from proxy.state.lists.bloom import BloomFilters
     from proxy.relay import commit, refusal_cache
     from proxy.relay.pending_submit import PendingSubmit, refusal_body_of
-    from proxy.model.recency_filter import MARKS, RecencyFilter
     from proxy.wire.frame import Frame, Malformed
     from proxy.wire.submit import ContentCache
     from proxy.wire.submit import _read_uncached as read_uncached
@@ -320,9 +275,7 @@ cdef int _learn_fields() except -1:
     _commit, _refusal_body_of = commit, refusal_body_of
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
     _message_type = _sized_class(Message, sizeof(MessageFields))
-    _content_type = _checked_layout(
-        Content, "complete digest extra octets part read_by reading scheduled state text", sizeof(ContentFields), CONTENT
-    )
+    _content_type = _sized_class(Content, sizeof(ContentFields))
     _sender_type = _sized_class(Sender, sizeof(SenderFields))
     _facts_type = _sized_class(Facts, sizeof(FactsFields))
     _verdict_type = _sized_class(Verdict, sizeof(VerdictFields))
@@ -336,8 +289,6 @@ cdef int _learn_fields() except -1:
     _record_type = _checked_layout(Record, "_refused _rows bare data held", sizeof(RecordFields))
     _frame_type = _sized_class(Frame, sizeof(FrameFields))
     _checked_layout(ContentCache, "old twice young", sizeof(ContentCacheFields))
-    _checked_layout(RecencyFilter, "marks", sizeof(RecencyFields))
-    _marks_most = MARKS - 1
     _policy_memo_type = _checked_layout(Memo, "most old young", sizeof(MemoFields))
     _recipient_test_type = _checked_layout(RecipientTest, "evidence holds names numbers passing reads similar spares_bare word words", sizeof(RecipientTestFields))
     _lane_type = _checked_layout(
@@ -348,18 +299,7 @@ cdef int _learn_fields() except -1:
         "_listed _on_judge_error candidate cut_off error evidence highest_id routes rules sent_twice stale store tally",
         sizeof(AdmissionFields),
     )
-    _rate_type = _checked_layout(Rate, "_full_at _interval_s _slack_s burst tps", sizeof(RateFields))
-    _leased_rate_type = <PyTypeObject *>LeasedRate
-    _routes_type = _checked_layout(Routes, "_longest _own _tiers _ways only", sizeof(RoutesFields))
-    _pseudonymizer_type = _checked_layout(Pseudonymizer, "key", sizeof(PseudonymizerFields))
-    _bloom_type = _checked_layout(BloomFilters, "by_place", sizeof(BloomFields))
-    _item_type = _checked_layout(deliver_queue.Item, "at box data kind number state stored tries", sizeof(ItemFields), ITEM)
-    _queue_type = _checked_layout(deliver_queue.DeliverQueue, "_aside _open_at _order _ready _row bytes count handed provider", sizeof(QueueFields))
     _route_type = _checked_layout(Route, "box label said", sizeof(RouteFields))
-    states = deliver_queue.UNSAFE, deliver_queue.READY, deliver_queue.HANDED, deliver_queue.GONE  # small integers exist once
-    _unsafe_state, _ready_state = <PyObject *>states[0], <PyObject *>states[1]
-    _handed_state, _gone_state = <PyObject *>states[2], <PyObject *>states[3]
-    _item_bytes, _slack = deliver_queue.ITEM_BYTES, deliver_queue.SLACK
     _receipt_kind, _receipt_head = RECEIPT, receipt_head
     _pending_type = _sized_class(PendingSubmit, sizeof(PendingFields))
     return 0

@@ -112,7 +112,14 @@ cdef object _plain_submit(object bind, object frame, object now, double arrived_
 cdef class _WholeMessages  # assembler.pxi
 
 
-def relay_submit_all(self, bind, frames, now, arrived_s):
+cdef bint _have_room(tuple rates, double now) except -1:
+    for rate in rates:
+        if not (<MessageRate?>rate).has_room(now):
+            return False
+    return True
+
+
+def relay_submit_all(self, bind, frames, now, double arrived_s):
     cdef SubmitLayout[LAYOUTS_MAX] layouts
     cdef Py_ssize_t window, unanswered, place = 0
     cdef list submits, parts = []  # consecutive parts of one message
@@ -120,14 +127,15 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
     cdef tuple part
     cdef Source last
     cdef _WholeMessages whole_messages = None
-    cdef _Rates rates = _Rates.__new__(_Rates)
+    cdef tuple rates
     last.at, last.size, last.sender = NULL, 0, NULL
     if _pending_type is NULL:
         _learn_fields()
     if type(frames) is not list:
         frames = list(frames)
     access = bind.access
-    if self.draining or self.commit.journal_down or not rates.open(access, arrived_s):
+    rates = access.rates
+    if self.draining or self.commit.journal_down:
         for frame in frames:
             self.submit(bind, frame, now, arrived_s)
         return
@@ -138,12 +146,13 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
         pending = None
         if not place % LAYOUTS_MAX:
             _find_fields(<list>frames, place, layouts, memo)
-        if unanswered < window and Py_TYPE(frame) is _frame_type and rates.allow():
+        if unanswered < window and Py_TYPE(frame) is _frame_type and _have_room(rates, arrived_s):
             pending = _plain_submit(bind, frame, now, arrived_s, memo, senders, &last, &layouts[place % LAYOUTS_MAX])
         place += 1
         if pending is not None:
             unanswered += 1
-            rates.count()
+            for rate in rates:
+                (<MessageRate>rate).count(arrived_s)
             part = <tuple>_part(pending)  # Part
             if part is None and not parts:
                 submits.append(pending)
@@ -175,16 +184,14 @@ def relay_submit_all(self, bind, frames, now, arrived_s):
                     _take_each(self, [pending], arrived_s)
         else:
             bind.unanswered = unanswered
-            rates.close()
             if parts:
                 _take_each(self, parts, arrived_s)
                 parts = []
             self.submit(bind, frame, now, arrived_s)
-            rates.again()
+            rates = access.rates
         unanswered = bind.unanswered
         submits, senders, last.sender = batching.submits, access._young, NULL
     bind.unanswered = unanswered
-    rates.close()
     if parts:
         _take_each(self, parts, arrived_s)
 

@@ -31,17 +31,14 @@ cdef object _plain_text(const octet *at, Py_ssize_t units):
 
 cdef object _content(object text, bytes digest, object part, object octets):
     """A complete, readable content."""
-    content = gate106_make(CONTENT)
-    _fill(&(<ContentFields *>content).text, text)
-    _fill(&(<ContentFields *>content).state, _readable)
-    _fill(&(<ContentFields *>content).digest, digest)
-    _fill(&(<ContentFields *>content).part, part)
-    _fill(&(<ContentFields *>content).scheduled, None)
-    _fill(&(<ContentFields *>content).extra, _empty_tuple)
-    _fill(&(<ContentFields *>content).octets, octets)
-    _fill(&(<ContentFields *>content).complete, True)
-    _fill(&(<ContentFields *>content).read_by, None)
-    _fill(&(<ContentFields *>content).reading, None)
+    content = _new(_content_type)
+    _set(&(<ContentFields *>content).text, text)
+    _set(&(<ContentFields *>content).state, _readable)
+    _set(&(<ContentFields *>content).digest, digest)
+    _set(&(<ContentFields *>content).part, part)
+    _set(&(<ContentFields *>content).extra, _empty_tuple)
+    _set(&(<ContentFields *>content).octets, octets)
+    _set(&(<ContentFields *>content).complete, True)
     return content
 
 
@@ -71,7 +68,6 @@ cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes dig
         return None
     if not digest:
         digest = _digest16(at, 10 + length + size) if its is NULL else PyBytes_FromStringAndSize(<const char *>its, 16)
-        _prefetch_recency((<ContentCacheFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(digest)))
     text = _plain_text(header + length, size >> 1)
     if text is None:
         return None
@@ -81,7 +77,7 @@ cdef object _read_plain(object memo, const octet *at, Py_ssize_t size, bytes dig
 
 
 cdef inline bint _is_again(object memo, object content) except -1:
-    return _is_recent((<ContentCacheFields *>memo).twice, _u64_at(<const octet *>PyBytes_AS_STRING(<bytes>(<ContentFields *>content).digest)))
+    return (<RecencyFilter>(<ContentCacheFields *>memo).twice).comes(_u64_at(<const octet *>PyBytes_AS_STRING(<bytes>(<ContentFields *>content).digest)))
 
 
 cdef int _remember(object memo, bytes tail, object content) except -1:

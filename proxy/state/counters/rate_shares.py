@@ -5,6 +5,9 @@ It is pure: it knows no clock, and no request to the store for each message.
 
 from __future__ import annotations
 
+import cython
+
+from proxy.model.rate import MessageRate
 from proxy.state.shared.lease_rules import BEAT_S, LEASE_MS, RateGrant, RateRequest
 
 KEPT_S = 0.025
@@ -29,7 +32,8 @@ class Demand:
         self.most = (came + 2 * came**0.5 + 1) / took_s
 
 
-class LeasedRate:
+@cython.cclass
+class LeasedRate(MessageRate):
     """A node's part of a rate: like ``proxy.model.rate.Rate``, with a share that the store assigns.
 
     Its bucket holds one second of the share, at least one message. A growing share adds no messages, a shrinking one removes those that do not
@@ -37,10 +41,19 @@ class LeasedRate:
     are given to them, except for the next few.
     """
 
-    __slots__ = (
-        "total", "tps", "_asked", "_refused", "_last_request", "_demand", "_until_s", "_local", "_lack", "_tokens", "_over",
-        "_at_s", "_beat_s",
-    )  # fmt: skip
+    total: float
+    tps: float
+    _local: float
+    _lack: float
+    _until_s: float
+    _tokens: float
+    _over: float
+    _at_s: float
+    _beat_s: float
+    _asked: cython.longlong
+    _refused: cython.longlong
+    _last_request: RateRequest
+    _demand: Demand
 
     def __init__(self, total: float, now_s: float = 0.0) -> None:
         """``total``: messages per second over all nodes. Until the first grant one message may go."""
@@ -73,15 +86,15 @@ class LeasedRate:
         self._tokens -= n
         return True
 
-    def room(self, now_s: float) -> float:
-        """How many messages may go now."""
-        self._settle(now_s)
-        return self._tokens
+    @cython.ccall
+    def has_room(self, now: float) -> bool:
+        self._settle(now)
+        return self._tokens >= 1 - 1e-9
 
-    def count(self, n: int) -> None:
-        """Counts ``n`` messages for which there was room."""
-        self._asked += n
-        self._tokens -= n
+    @cython.ccall
+    def count(self, now: float) -> None:
+        self._asked += 1
+        self._tokens -= 1
 
     def owe(self, now_s: float) -> None:
         """Counts one message that is sent even above the rate."""
@@ -127,6 +140,7 @@ class LeasedRate:
         self._set_rate(given.share)
         self._tokens = min(max(1.0, self.tps), self._tokens + given.lent)
 
+    @cython.cfunc
     def _settle(self, now_s: float) -> None:
         if now_s >= self._until_s:  # the lease has expired without an answer: an equal part for each known node
             self._refill(self._until_s)
@@ -134,6 +148,7 @@ class LeasedRate:
             self._set_rate(self._local)
         self._refill(now_s)
 
+    @cython.cfunc
     def _refill(self, now_s: float) -> None:
         if now_s > self._at_s:
             tokens, most = self._tokens + (now_s - self._at_s) * self.tps, max(1.0, self.tps)
@@ -142,6 +157,7 @@ class LeasedRate:
                 tokens = most
             self._tokens, self._at_s = tokens, now_s
 
+    @cython.cfunc
     def _set_rate(self, tps: float) -> None:
         self.tps = tps
         if (over := self._tokens - max(1.0, tps)) > 0:

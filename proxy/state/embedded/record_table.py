@@ -19,162 +19,172 @@ from __future__ import annotations
 
 import itertools
 import os
-import struct
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from proxy.native.loader import compiled
+import cython
 
-_HEAD = struct.Struct(">Q")  # key << 24 | length
-_head = _HEAD.unpack_from
-_pack_head = _HEAD.pack
+from proxy.native.octets import pack_u64, splice
+
 _KEY_BITS = 40
 KEY_MAX = (1 << _KEY_BITS) - 1
 LENGTH_MAX = (1 << 24) - 1
+SHIFT = 20
+_LENGTH = cython.declare(cython.ulonglong, LENGTH_MAX)
+_SHIFT = cython.declare(cython.uint, SHIFT)
+_KEY_MAX = cython.declare(cython.longlong, KEY_MAX)
+_LENGTH_MAX = cython.declare(cython.Py_ssize_t, LENGTH_MAX)
 _FIRST_BUCKETS = 1024
 _GROUP_BUCKETS = 16
 """Buckets of a group, up to twice as many between two doublings of the table: 32 to 64 records, 3 to 6 KB."""
 
 
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _head_at(bucket: cython.p_uchar, at: cython.Py_ssize_t) -> cython.ulonglong:
+    """key << 24 | length"""
+    head: cython.ulonglong = 0
+    for place in range(at, at + 8):
+        head = head << 8 | bucket[place]
+    return head
+
+
+@cython.cfunc
+def _checked(key: Any, record: bytes) -> cython.ulonglong:
+    """The key, or ValueError if a table cannot hold this."""
+    try:
+        number: cython.longlong = key
+    except OverflowError:  # where it is compiled
+        number = -1
+    if not 0 <= number <= _KEY_MAX or len(record) > _LENGTH_MAX:
+        raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
+    return number
+
+
+@cython.cfunc
+@cython.inline
+def _begins(record: bytes, prefix: bytes) -> cython.bint:
+    return prefix != b"" and record[: len(prefix)] == prefix
+
+
+@cython.final
+@cython.cclass
 class Table:
     """A mapping int → bytes (non-empty; storing ``b""`` removes)."""
 
-    __slots__ = ("_buckets", "_mask", "_split", "_mix", "_count", "_groups", "changed")
+    _buckets: list[bytes]
+    _mask: cython.ulonglong
+    _split: cython.ulonglong
+    """Buckets below it have been split in this round."""
+    _mix: cython.ulonglong
+    _count: cython.Py_ssize_t
+    _groups: cython.ulonglong
+    changed: bytearray
+    """One byte per group: 1 if it has changed since ``take_changed``. A set of many thousands is twice as slow to fill."""
 
     def __init__(self, mix: int = 0) -> None:
         """``mix``: the multiplier of the table whose groups were saved; 0 for a new table."""
-        self._buckets: list[bytes] = [b""] * _FIRST_BUCKETS
+        self._buckets = [b""] * _FIRST_BUCKETS
         self._mask = _FIRST_BUCKETS - 1
-        self._split = 0  # buckets below it have been split in this round
+        self._split = 0
         self._mix = mix or draw_multiplier()
         self._count = 0
         self._groups = _FIRST_BUCKETS // _GROUP_BUCKETS
         self.changed = bytearray(self._groups)
-        """One byte per group: 1 if it has changed since ``take_changed``. A set of many thousands is twice as slow to fill."""
 
     def __len__(self) -> int:
         return self._count
 
-    def get(self, key: int) -> bytes:
+    @cython.cfunc
+    @cython.inline
+    @cython.exceptval(check=False)
+    def _index(self, mixed: cython.ulonglong) -> cython.ulonglong:
+        """The bucket of a mixed key."""
+        index: cython.ulonglong = mixed & self._mask
+        return index if index >= self._split else mixed & (self._mask << 1 | 1)
+
+    @cython.ccall
+    def get(self, key: cython.longlong) -> bytes:
         """The record of ``key``; ``b""`` if none exists."""
-        mixed = key * self._mix >> 20
-        index = mixed & self._mask
-        if index < self._split:
-            index = mixed & (self._mask << 1 | 1)
-        bucket = self._buckets[index]
-        at, end = 0, len(bucket)
+        wanted: cython.ulonglong = key  # a product keeps its lower 64 bits: no table has more buckets
+        index: cython.Py_ssize_t = self._index(wanted * self._mix >> _SHIFT)
+        bucket: bytes = self._buckets[index]
+        data: cython.p_uchar = bucket
+        at: cython.Py_ssize_t = 0
+        end: cython.Py_ssize_t = len(bucket)
         while at < end:
-            (head,) = _head(bucket, at)
-            at += 8
-            if head >> 24 == key:
-                return bucket[at : at + (head & 0xFFFFFF)]
-            at += head & 0xFFFFFF
+            head: cython.ulonglong = _head_at(data, at)
+            after: cython.Py_ssize_t = at + 8 + (head & _LENGTH)
+            if head >> 24 == wanted:
+                return data[at + 8 : after]
+            at = after
         return b""
 
-    @compiled("table_get_all")
     def get_all(self, keys: Iterable[int]) -> list[bytes]:
         """``get`` for many keys."""
-        buckets, mask, split, mix = self._buckets, self._mask, self._split, self._mix
-        wide = mask << 1 | 1
-        found = []
-        for key in keys:
-            mixed = key * mix >> 20
-            index = mixed & mask
-            bucket = buckets[index if index >= split else mixed & wide]
-            at, end, record = 0, len(bucket), b""
-            while at < end:
-                (head,) = _head(bucket, at)
-                at += 8
-                if head >> 24 == key:
-                    record = bucket[at : at + (head & 0xFFFFFF)]
-                    break
-                at += head & 0xFFFFFF
-            found.append(record)
-        return found
+        return [self.get(key) for key in keys]
 
     def put(self, key: int, record: bytes) -> None:
         """Stores the record; an empty record removes the key. Raises ValueError if the key or the record is too large."""
-        if not 0 <= key <= KEY_MAX or len(record) > LENGTH_MAX:
-            raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
-        mixed, buckets = key * self._mix >> 20, self._buckets
-        index = mixed & self._mask
-        if index < self._split:
-            index = mixed & (self._mask << 1 | 1)
-        bucket = buckets[index]
-        at, end = 0, len(bucket)
-        while at < end:
-            (head,) = _head(bucket, at)
-            after = at + 8 + (head & 0xFFFFFF)
-            if head >> 24 == key:
-                new = _pack_head(key << 24 | len(record)) + record if record else b""
-                buckets[index] = bucket[:at] + new + bucket[after:] if end > after or at else new
-                self._count -= not record
-                break
-            at = after
-        else:
-            if not record:
-                return
-            buckets[index] = bucket + _pack_head(key << 24 | len(record)) + record
-            self._count += 1
-            if self._count > len(buckets) * LOAD:
-                self._grow()
-        self.changed[mixed & self._groups - 1] = 1
+        self.exchange(key, None, record)
 
     def exchange(self, key: int, prefix: bytes | None, record: bytes) -> bool:
         """``put``, but only over a record that begins with ``prefix`` (``b""``: only if none exists; None: always)."""
-        return self.exchange_all([(key, prefix, record)])[0]
+        return self._exchange(_checked(key, record), prefix, record)
 
-    @compiled("table_exchange_all")
     def exchange_all(self, items: Iterable[tuple[int, bytes | None, bytes]]) -> list[bool]:
         """``exchange`` for many, in order; ValueError at the first that a table cannot hold."""
-        buckets, mix, done = self._buckets, self._mix, []
-        changed, group_mask = self.changed, self._groups - 1
-        for key, prefix, record in items:
-            if not 0 <= key <= KEY_MAX or len(record) > LENGTH_MAX:
-                raise ValueError(f"a table cannot hold {len(record)} bytes under {key}")
-            mixed = key * mix >> 20
-            index = mixed & self._mask
-            if index < self._split:
-                index = mixed & (self._mask << 1 | 1)
-            bucket = buckets[index]
-            at, after, end = 0, 0, len(bucket)
-            while at < end:
-                (head,) = _head(bucket, at)
-                after = at + 8 + (head & 0xFFFFFF)
-                if head >> 24 == key:
-                    break
-                at = after
-            else:
-                done.append(not prefix)
-                if record and not prefix:
-                    changed[mixed & group_mask] = 1
-                    buckets[index] = bucket + _pack_head(key << 24 | len(record)) + record
-                    self._count += 1
-                    if self._count > len(buckets) * LOAD:
-                        self._grow()
-                continue
-            taken = prefix is None or (prefix != b"" and bucket.startswith(prefix, at + 8))
-            done.append(taken)
-            if taken:
-                changed[mixed & group_mask] = 1
-                new = _pack_head(key << 24 | len(record)) + record if record else b""
-                buckets[index] = bucket[:at] + new + bucket[after:] if end > after or at else new
-                self._count -= not record
-        return done
+        return [self._exchange(_checked(key, record), prefix, record) for key, prefix, record in items]
 
-    @compiled("table_grow")
-    def _grow(self) -> None:
+    @cython.cfunc
+    def _exchange(self, key: cython.ulonglong, prefix: bytes | None, record: bytes) -> cython.bint:
+        mixed: cython.ulonglong = key * self._mix >> _SHIFT
+        index: cython.Py_ssize_t = self._index(mixed)
+        bucket: bytes = self._buckets[index]
+        data: cython.p_uchar = bucket
+        at: cython.Py_ssize_t = 0
+        after: cython.Py_ssize_t = 0
+        end: cython.Py_ssize_t = len(bucket)
+        held: cython.bint = False
+        while at < end and not held:
+            head: cython.ulonglong = _head_at(data, at)
+            after = at + 8 + (head & _LENGTH)
+            held = head >> 24 == key
+            if not held:
+                at = after
+        if prefix is not None and not (_begins(data[at + 8 : after], prefix) if held else not prefix):
+            return False
+        if not held and not record:
+            return True
+        self._buckets[index] = splice(bucket, at, after, pack_u64(key << 24 | len(record)) if record else b"", record)
+        group: cython.Py_ssize_t = mixed & self._groups - 1
+        self.changed[group] = 1
+        if not record:
+            self._count -= 1
+        elif not held:
+            self._count += 1
+            if self._count > 2 * len(self._buckets):  # LOAD
+                self.grow()
+        return True
+
+    @cython.ccall
+    def grow(self) -> None:
         """Splits one bucket in two."""
-        wide = self._mask << 1 | 1
+        wide: cython.ulonglong = self._mask << 1 | 1
         stay: list[bytes] = []
         go: list[bytes] = []
-        bucket = self._buckets[self._split]
-        at, end = 0, len(bucket)
+        split: cython.Py_ssize_t = self._split
+        bucket: bytes = self._buckets[split]
+        data: cython.p_uchar = bucket
+        at: cython.Py_ssize_t = 0
+        end: cython.Py_ssize_t = len(bucket)
         while at < end:
-            (head,) = _head(bucket, at)
-            after = at + 8 + (head & 0xFFFFFF)
-            (stay if ((head >> 24) * self._mix >> 20) & wide == self._split else go).append(bucket[at:after])
+            head: cython.ulonglong = _head_at(data, at)
+            after: cython.Py_ssize_t = at + 8 + (head & _LENGTH)
+            (stay if ((head >> 24) * self._mix >> _SHIFT) & wide == self._split else go).append(data[at:after])
             at = after
-        self._buckets[self._split] = b"".join(stay)
+        self._buckets[split] = b"".join(stay)
         self._buckets.append(b"".join(go))
         self._split += 1
         if self._split > self._mask:
@@ -224,40 +234,40 @@ class Table:
         if not self._count and buckets > len(self._buckets) and not buckets & buckets - 1:
             self._buckets, self._mask, self._split = [b""] * buckets, buckets - 1, 0
 
-    @compiled("table_load_group")
     def load_group(self, data: bytes) -> None:
         """Restores the result of ``group``, whatever the present number of groups. Raises ValueError if the data are damaged.
 
         Records of one bucket are adjacent and mostly go into one empty bucket: then they are copied as one piece.
         """
-        mix, mask, split = self._mix, self._mask, self._split
-        wide, at, end, last, begun, count = mask << 1 | 1, 0, len(data), -1, 0, 0
+        octets: cython.p_uchar = data
+        at: cython.Py_ssize_t = 0
+        begun: cython.Py_ssize_t = 0
+        end: cython.Py_ssize_t = len(data)
+        count: cython.Py_ssize_t = 0
+        last: cython.ulonglong = 0
         runs: dict[int, list[bytes]] = {}
         while at < end:
             if end - at < 8:
                 raise ValueError("a group of records ends amid a key")
-            (head,) = _head(data, at)
-            mixed = (head >> 24) * mix >> 20
-            index = mixed & mask
-            if index < split:
-                index = mixed & wide
-            if index != last:
-                if at:
-                    runs.setdefault(last, []).append(data[begun:at])
-                last, begun = index, at
-            after = at + 8 + (head & 0xFFFFFF)
+            head: cython.ulonglong = _head_at(octets, at)
+            index: cython.ulonglong = self._index((head >> 24) * self._mix >> _SHIFT)
+            if index != last and at:
+                runs.setdefault(last, []).append(octets[begun:at])
+                begun = at
+            last = index
+            after: cython.Py_ssize_t = at + 8 + (head & _LENGTH)
             if after > end or after == at + 8:
                 raise ValueError("a group of records ends amid a record")
             count += 1
             at = after
         if data:
-            runs.setdefault(last, []).append(data[begun:])
+            runs.setdefault(last, []).append(octets[begun:end])
         self._take_runs(runs, count)
 
     def _take_runs(self, runs: dict[int, list[bytes]], count: int) -> None:
         """Adds records by bucket, ``count`` in all."""
         buckets = self._buckets
-        if len(buckets) * LOAD * 2 < self._count + count or any(buckets[index] for index in runs):
+        if len(buckets) * LOAD * 2 < self._count + count or any(map(buckets.__getitem__, runs)):
             for data in itertools.chain.from_iterable(runs.values()):
                 for key, record in _records(data):
                     self.put(key, record)
@@ -282,10 +292,11 @@ class Table:
 
 
 def _records(bucket: bytes) -> Iterator[tuple[int, bytes]]:
-    at, end = 0, len(bucket)
+    at: cython.Py_ssize_t = 0
+    end: cython.Py_ssize_t = len(bucket)
     while at < end:
-        (head,) = _head(bucket, at)
-        after = at + 8 + (head & 0xFFFFFF)
+        head: cython.ulonglong = _head_at(bucket, at)
+        after: cython.Py_ssize_t = at + 8 + (head & _LENGTH)
         yield head >> 24, bucket[at + 8 : after]
         at = after
 
@@ -298,7 +309,6 @@ def marked(marks: bytearray) -> Iterator[int]:
         at = marks.find(1, at + 1)
 
 
-SHIFT = 20
 LOAD = 2
 """Average records per bucket at which the table grows: fewer cost memory, more cost time."""
 LOAD_MAX = 12

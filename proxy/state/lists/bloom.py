@@ -12,32 +12,61 @@ A bitmap of 100 million numbers fits into no cache, and one look-up takes half a
 
 from __future__ import annotations
 
+import cython
 from pyroaring import BitMap
-
-from proxy.native.loader import compiled
 
 CHUNK_BITS = 20
 LOW_MASK = (1 << CHUNK_BITS) - 1
 SPREAD = 0x9E377
 """Odd, so that different numbers stay different; sequential numbers, of which a list has many, are spread far apart."""
+BYTES_MIN = 8
+NUMBERS_MAX = 1 << 17
+"""Above this the bitmap, which is dense then, is asked."""
+
+_LOW_MASK = cython.declare(cython.ulonglong, LOW_MASK)
+_SPREAD = cython.declare(cython.ulonglong, SPREAD)
 
 
-@compiled("bloom_filter_of")
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _bit(low: cython.ulonglong, size: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """The index of a number's bit in a filter of ``size`` bytes."""
+    return (low * _SPREAD & _LOW_MASK) * size >> 17
+
+
 def bloom_filter_of(numbers: BitMap) -> bytes:
-    """The filter of one place. Without the compiled version it passes every number: built in Python it would cost more than it saves."""
-    return b"\xff" if numbers else b""
+    """The filter of one place. Where this is not compiled it passes every number: building a filter would cost more than it saves."""
+    count: cython.Py_ssize_t = len(numbers)
+    if not count or count > NUMBERS_MAX or not cython.compiled:
+        return b"\xff" if count else b""
+    size: cython.Py_ssize_t = BYTES_MIN
+    while size * 2 < count:
+        size <<= 1
+    bits: bytearray = bytearray(size)
+    lows: cython.uint[:] = numbers.to_array()  # type: ignore[valid-type, type-arg, assignment] # a memory view
+    for place in range(count):
+        bit: cython.Py_ssize_t = _bit(lows[place], size)  # type: ignore[index] # likewise
+        bits[bit >> 3] |= 1 << (bit & 7)
+    return bytes(bits)
 
 
-def may_hold(sieve: bytes, low: int) -> bool:
-    place = (low * SPREAD & LOW_MASK) * len(sieve) >> CHUNK_BITS - 3
-    return sieve != b"" and bool(sieve[place >> 3] >> (place & 7) & 1)
+@cython.ccall
+def may_hold(sieve: bytes, low: cython.ulonglong) -> bool:
+    if not sieve:
+        return False
+    bits: cython.p_uchar = sieve
+    bit: cython.Py_ssize_t = _bit(low, len(sieve))
+    return bits[bit >> 3] >> (bit & 7) & 1 != 0
 
 
+@cython.final
+@cython.cclass
 class BloomFilters:
-    __slots__ = ("by_place",)  # at a fixed place, which compiled code reads (native/accelerated.pyx)
+    by_place: list[bytes]
 
     def __init__(self) -> None:
-        self.by_place: list[bytes] = []
+        self.by_place = []
 
     def put(self, place: int, numbers: BitMap) -> None:
         """Sets the numbers of a place."""
@@ -45,8 +74,8 @@ class BloomFilters:
             self.by_place += [b""] * (place + 1 - len(self.by_place))
         self.by_place[place] = bloom_filter_of(numbers)
 
-    @compiled("bloom_filters_may_hold")
-    def may_hold(self, number: int) -> bool:
+    @cython.ccall
+    def may_hold(self, number: cython.ulonglong) -> bool:
         """Whether the number may be present; False is certain."""
-        place = number >> CHUNK_BITS
-        return place < len(self.by_place) and may_hold(self.by_place[place], number & LOW_MASK)
+        place: cython.Py_ssize_t = number >> 20
+        return place < len(self.by_place) and may_hold(self.by_place[place], number & _LOW_MASK)

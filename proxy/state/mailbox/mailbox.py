@@ -16,8 +16,12 @@ import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from proxy.native.loader import compiled
+import cython
+
 from proxy.state.mailbox.deliver_queue import GONE, HANDED, ITEM_BYTES, DeliverQueue, Item
+
+_GONE = cython.declare(cython.uint, GONE)
+_ITEM_BYTES = cython.declare(cython.Py_ssize_t, ITEM_BYTES)
 
 UNOWNED = ""
 """The queue of ports without an owner; metrics call it ``unowned``."""
@@ -98,18 +102,26 @@ class Mailbox:
             if box.count > bounds.messages or box.bytes > bounds.bytes or self.bytes > bounds.total_bytes:
                 self._make_room(box, bounds)
 
-    @compiled("mailbox_add_all")
-    def _add_all(self, number: int, items: Sequence[Item]) -> list[DeliverQueue]:
+    def _add_all(self, number: cython.ulonglong, items: Sequence[Item]) -> list[DeliverQueue]:
         """Returns the queues of the items, each once."""
-        new, size = self._new, 0
+        new: dict[int, Item] = self._new
+        boxes: dict[DeliverQueue, int] = {}
+        box: DeliverQueue | None = None
+        run: list[Item] = []
+        item: Item
         for item in items:
+            if item.box is not box:
+                if box is not None:
+                    self.bytes += box.add_all(run)
+                box, run = item.box, []
+                boxes[box] = 0
             item.number = number
-            item.box.add(item)
             new[number] = item
-            size += len(item.data) + ITEM_BYTES
             number += 1
-        self.bytes += size
-        return list(dict.fromkeys([item.box for item in items]))
+            run.append(item)
+        if box is not None:
+            self.bytes += box.add_all(run)
+        return list(boxes)
 
     def _make_room(self, box: DeliverQueue, bounds: Bounds) -> None:
         while box.count > bounds.messages or box.bytes > bounds.bytes:
@@ -132,13 +144,22 @@ class Mailbox:
         item.box.ready(item)
 
     @staticmethod
-    @compiled("mailbox_ready_all")
     def ready_all(items: Iterable[Item]) -> dict[DeliverQueue, int]:
         """``ready`` for many items, in this order; returns their number by queue."""
         boxes: dict[DeliverQueue, int] = {}
+        box: DeliverQueue | None = None
+        run: list[Item] = []
+        item: Item
         for item in items:
-            item.box.ready(item)
-            boxes[item.box] = boxes.get(item.box, 0) + 1
+            if item.box is not box:
+                if box is not None:
+                    boxes[box] = boxes.get(box, 0) + len(run)
+                    box.ready_all(run)
+                box, run = item.box, []
+            run.append(item)
+        if box is not None:
+            boxes[box] = boxes.get(box, 0) + len(run)
+            box.ready_all(run)
         return boxes
 
     # -- handing over
@@ -157,15 +178,34 @@ class Mailbox:
         """Removes an acknowledged item; False if it was removed before (a late answer to one of two hand-overs)."""
         return bool(self.delivered_all([item]))
 
-    @compiled("mailbox_delivered_all")
     def delivered_all(self, items: Sequence[Item]) -> list[int]:
         """``delivered`` for many items; returns the numbers of those that were still here."""
-        numbers = []
+        numbers: list[int] = []
+        size: cython.longlong = 0
+        new: dict[int, Item] = self._new
+        collecting: dict[int, Item] = self._collecting
+        box: DeliverQueue | None = None
+        item: Item
         for item in items:
-            if item.state != GONE:
-                item.box.note_success()
-                self._gone(item)
-                numbers.append(item.number)
+            if item.state == _GONE:
+                continue
+            if item.box is not box:
+                if box is not None:
+                    box.remove_gone()
+                box = item.box
+                box.note_success()
+            size += len(item.data) + _ITEM_BYTES
+            box.gone(item)
+            number: int = item.number
+            new.pop(number, None)
+            if collecting:
+                collecting.pop(number, None)
+            if item.stored:
+                self._old.append(number)
+            numbers.append(number)
+        if box is not None:
+            box.remove_gone()
+        self.bytes -= size
         return numbers
 
     def refused(self, item: Item, now: float) -> None:
@@ -192,6 +232,7 @@ class Mailbox:
         number = item.number
         self.bytes -= len(item.data) + ITEM_BYTES
         item.box.gone(item)
+        item.box.remove_gone()
         self._new.pop(number, None)
         self._collecting.pop(number, None)
         if item.stored:

@@ -23,8 +23,10 @@ import struct
 from collections.abc import Sequence
 from typing import cast
 
+import cython
+
 from proxy.model.recipient import ENTRY, IN_DOUBT, Consent, Entry, EntryFilter, EntryState, OptOut, RefusedText
-from proxy.native.loader import compiled
+from proxy.native.octets import insert
 from proxy.state.record import consent_facts, incomplete_multipart, packed_facts
 from proxy.state.record import consent_requests as asked
 from proxy.state.record.packed_facts import position
@@ -39,10 +41,10 @@ REPLY_S = 30 * 86_400
 VERSION_BYTES = 6
 _HEAD, _ENTRY_BYTES = 7, 32
 _RARE = 8 << 4
+_RARE_SORT = cython.declare(cython.uchar, _RARE)
 """From this value on, the byte with state, category and the low bits of the sub-category may be that of a consent request."""
 _Row = tuple[int, int, int, int, int, int]
 _unpack_row = ENTRY.unpack_from
-_COUNTS = [bytes((count,)) for count in range(256)]
 _TIMES = [struct.Struct(">" + "16xI12x" * count).unpack_from for count in range(256)]
 
 
@@ -217,20 +219,32 @@ def add(data: bytes, entry: Entry, now: int, keep_s: int, most: int = ENTRIES_MA
     return add_packed(data, entry.pack(), now, keep_s, most)
 
 
-@compiled("add_packed")
-def add_packed(data: bytes, packed: bytes, now: int, keep_s: int, most: int = ENTRIES_MAX, *, fresh: bool = False) -> bytes:
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.nonecheck(False)
+@cython.ccall
+def add_packed(
+    data: bytes,
+    packed: bytes,
+    now: cython.longlong,
+    keep_s: cython.longlong,
+    most: cython.Py_ssize_t = ENTRIES_MAX,
+    fresh: cython.bint = False,
+) -> bytes:
     """``add`` for an entry that has been packed already (the journal holds the same 32 bytes). ``fresh``: its id is new."""
-    count = data[6]
-    end = 7 + count * 32
+    old: cython.p_uchar = data
+    new: cython.p_uchar = packed
+    count: cython.Py_ssize_t = data[6]
+    end: cython.Py_ssize_t = 7 + count * 32
     if (
         fresh
-        and len(data) == end
+        and len(data) >= end
         and count < most
-        and packed[15] < _RARE
-        and (not count or packed[16:20] >= data[end - 16 : end - 12])
+        and new[15] < _RARE_SORT
+        and (not count or _time_at(new, 16) >= _time_at(old, end - 16))
     ):
-        whole = data[:6] + _COUNTS[count + 1] + data[7:] + packed  # what nearly every message needs
-        return whole if not count or int.from_bytes(whole[23:27], "big") > now - keep_s else prune(whole, now, keep_s, most)
+        whole: bytes = insert(data, end, packed, 6, count + 1)  # what nearly every message needs
+        return whole if not count or _time_at(whole, 23) > now - keep_s else prune(whole, now, keep_s, most)
     if packed[:6] in data and _entry_at(data, int.from_bytes(packed[:6], "big")) >= 0:
         return data
     if count and packed[16:20] < data[end - 16 : end - 12]:  # older than the newest: an adopted or a replayed one
@@ -238,9 +252,19 @@ def add_packed(data: bytes, packed: bytes, now: int, keep_s: int, most: int = EN
     area = data[7 + count * 32 :]
     behind = asked.with_asked(area, packed) if packed[15] >= _RARE and asked.asks(packed) else area
     whole = b"".join((data[:6], bytes((count + 1,)), data[7:end], packed, data[end : 7 + count * 32], behind))
-    if count < most and (not count or int.from_bytes(whole[23:27], "big") > now - keep_s):
+    if count < most and (not count or _time_at(whole, 23) > now - keep_s):
         return whole
     return prune(whole, now, keep_s, most)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _time_at(data: cython.p_uchar, at: cython.Py_ssize_t) -> cython.longlong:
+    time: cython.longlong = 0
+    for place in range(at, at + 4):
+        time = time << 8 | data[place]
+    return time
 
 
 def _place(data: bytes, time: bytes, end: int) -> int:

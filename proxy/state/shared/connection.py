@@ -21,8 +21,6 @@ from typing import Any, NamedTuple, cast
 
 import hiredis
 
-from proxy.native.loader import compiled
-
 LATE_S = 0.05
 """A timer that fires later than this shows that the process itself was suspended."""
 PENDING_MAX = 10_000
@@ -56,7 +54,6 @@ class ServerAddress(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@compiled("resp_command")
 def command(words: tuple[Word, ...]) -> bytes:
     """The octets of a command (RESP: an array of bulk strings)."""
     packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # a tuple of any length

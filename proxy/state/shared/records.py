@@ -11,13 +11,13 @@ With one server a call may name recipients of all parts; in a cluster a call is 
 
 from __future__ import annotations
 
-import hashlib
 from asyncio import Future
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from proxy.native.loader import compiled
-from proxy.state.record.record import EMPTY, REPLY_S
+from proxy.native.blake2 import KeyedHash
+from proxy.state.record.record import REPLY_S
+from proxy.state.record.versions import Item, by_person, swap_arguments
 from proxy.state.shared.connection import StoreDown, StoreRefused
 from proxy.state.shared.lua_library import SWAP
 from proxy.state.shared.multipart_exchange import Argument
@@ -32,22 +32,17 @@ class RecordKeys:
 
     def __init__(self, key: bytes, heads: Sequence[bytes]) -> None:
         """``key``: of the hash, 32 octets. ``heads``: the prefix of the keys of each part."""
-        self._key, self._heads = key, list(heads)
-        self._hash = hashlib.blake2b(key=key, digest_size=HASH_BYTES)
+        self._heads = list(heads)
+        self._hash = KeyedHash(key, HASH_BYTES)
 
-    @compiled("record_keys_names")
     def names(self, persons: Iterable[int]) -> list[bytes]:
         """The key of each recipient. Raises OverflowError for a number that is none."""
-        heads, parts, found = self._heads, len(self._heads), []
-        for person in persons:
-            hashed = self._hash.copy()
-            try:
-                hashed.update(person.to_bytes(6, "big"))
-            except OverflowError:
-                raise OverflowError(f"{person} is no person") from None
-            digest = hashed.digest()
-            found.append(heads[digest[0] % parts] + digest)
-        return found
+        heads, parts, digest = self._heads, len(self._heads), self._hash.digest
+        try:
+            hashes = [digest(person.to_bytes(6, "big")) for person in persons]
+        except OverflowError:
+            raise OverflowError("a number is no person's") from None
+        return [heads[hashed[0] % parts] + hashed for hashed in hashes]
 
     def name(self, person: int) -> bytes:
         return self.names((person,))[0]
@@ -62,10 +57,6 @@ class RecordKeys:
 KEYS_MAX = 256
 """Keys of one call: more would block the server for 0.5 ms."""
 _TAKEN = ord("1")
-_ABSENT = (0, EMPTY)
-
-Item = tuple[int, int, bytes]
-"""(person, version as loaded, record)"""
 
 
 class Records:
@@ -92,14 +83,14 @@ class Records:
                 servers.doubt(part, str(error))
                 cut_off += some
                 continue
-            found.update(self.read(some, rows))
+            found.update(by_person(some, rows))
         return found, cut_off
 
     async def swap(self, items: Sequence[Item]) -> list[bool]:
         """Stores each record whose version is still current; returns for each whether it was stored."""
         calls: list[tuple[int, Sequence[int], Future[Any]]] = []
-        for part, places, names in self._pieces(_persons_of(items)):
-            flags, records = self.words(items if len(places) == len(items) else [items[place] for place in places])
+        for part, places, names in self._pieces([person for person, _, _ in items]):
+            flags, records = swap_arguments(items if len(places) == len(items) else [items[place] for place in places])
             call = self._servers.call(part, "FCALL", SWAP, len(names), *names, self.keep_s, flags, *records)
             calls.append((part, places, call))
         done = [False] * len(items)
@@ -110,30 +101,14 @@ class Records:
                 self._servers.doubt(part, str(error))
                 self._doubted([items[place][0] for place in places])
                 continue
-            _note_taken(done, places, results)
+            for place, taken in zip(places, results, strict=True):
+                done[place] = taken == _TAKEN
         return done
-
-    @staticmethod
-    @compiled("shared_read")
-    def read(persons: Sequence[int], rows: Sequence[bytes | None]) -> dict[int, tuple[int, bytes]]:
-        """(version, record) of each answer of the store: nothing, a bare version (lua_library.py), or a record with its version in front."""
-        number = int.from_bytes
-        return {
-            person: (number(data[:6], "big"), data) if data is not None and len(data) > 7 else _ABSENT
-            for person, data in zip(persons, rows, strict=True)
-        }
 
     def argument_of(self, item: Item) -> Argument:
         """A record as an argument of a swap together with sheets (multipart_exchange.py)."""
-        flags, (data,) = self.words((item,))
+        flags, (data,) = swap_arguments((item,))
         return Argument(self._keys.name(item[0]), flags.decode(), data)
-
-    @staticmethod
-    @compiled("shared_records")
-    def words(items: Sequence[Item]) -> tuple[bytes, list[bytes]]:
-        """The arguments of a swap: a flag for each record ("1": it has no facts and expires), and the records with their versions in front."""
-        records = [version.to_bytes(6, "big") + data[6:] for _, version, data in items]
-        return b"".join([b"1" if len(data) == 7 + data[6] * 32 else b"0" for data in records]), records
 
     def _pieces(self, persons: Sequence[int]) -> Iterable[tuple[int, Sequence[int], list[bytes]]]:
         """Splits recipients into calls: (part, their places among all, keys)."""
@@ -150,15 +125,3 @@ class Records:
             for at in range(0, len(places), KEYS_MAX):
                 piece = places[at : at + KEYS_MAX]
                 yield part, piece, [names[place] for place in piece]
-
-
-@compiled("shared_persons")
-def _persons_of(items: Sequence[Item]) -> list[int]:
-    return [person for person, _, _ in items]
-
-
-@compiled("shared_note_taken")
-def _note_taken(done: list[bool], places: Sequence[int], results: Sequence[int]) -> None:
-    """Notes the store's answer for the items at these places, one octet each. Raises ValueError if their numbers differ."""
-    for place, taken in zip(places, results, strict=True):
-        done[place] = taken == _TAKEN

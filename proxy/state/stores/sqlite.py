@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxy.native.loader import compiled
 from proxy.runtime import atomic_files
 from proxy.state import JournalPlace, Position, StateError, StateMismatch, StoreLocked, StoreUnreadable
 from proxy.state.counters.aggregates import Aggregates
@@ -35,6 +34,7 @@ from proxy.state.lists.suppression_lists import SuppressionLists
 from proxy.state.mailbox.mailbox import Mailbox
 from proxy.state.record.incomplete_multipart import TornKeys
 from proxy.state.record.record import EMPTY, Record, is_empty, is_stale
+from proxy.state.record.versions import by_person, exchanges
 
 if TYPE_CHECKING:
     from proxy.state.shared.lease_requests import Leases
@@ -47,8 +47,6 @@ VERSION_GAP = 1 << 30
 """Added to the version at a start: more than are given out between two checkpoints (a day at 10,000 a second)."""
 ID_GAP = 1 << 16
 """Added to the highest id after an unclean stop: ids of messages that were only in memory are not given out again."""
-
-_ABSENT = (0, EMPTY)
 
 
 class SqliteStore:
@@ -166,13 +164,13 @@ class SqliteStore:
     def load_now(self, keys: Iterable[int]) -> dict[int, tuple[int, bytes]]:
         """``load`` for callers without a coroutine."""
         keys = tuple(keys)
-        return _with_versions(keys, self._table.get_all(keys))
+        return by_person(keys, self._table.get_all(keys))
 
     def swap_now(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
         """``swap`` for callers without a coroutine."""
         version = self._version
         self._version += len(items)
-        return self._table.exchange_all(_versioned(items, version))
+        return self._table.exchange_all(exchanges(items, version))
 
     def update(self, key: int, change: Callable[[bytes], bytes]) -> None:
         """Applies a change to one record whatever its version, for replay."""
@@ -198,7 +196,7 @@ class SqliteStore:
         """``hold`` for many (key, ignored, record)."""
         version = self._version
         self._version += len(items)
-        self._table.exchange_all(_versioned(items, version, whatever=True))
+        self._table.exchange_all(exchanges(items, version, whatever=True))
 
     def sweep(self, now: float, keep_s: int, buckets: int = 50) -> int:
         """Removes expired records and counts opt-outs and torn messages in the next ``buckets`` buckets; regular calls cover all."""
@@ -339,27 +337,6 @@ class SqliteStore:
 
 def _as_meta(position: Position) -> dict[str, str]:
     return {name: str(value) for name, value in position._asdict().items()}
-
-
-@compiled("with_versions")
-def _with_versions(keys: tuple[int, ...], records: list[bytes]) -> dict[int, tuple[int, bytes]]:
-    """Key → (version, record)."""
-    number = int.from_bytes
-    return {key: (number(data[:6], "big"), data) if data else _ABSENT for key, data in zip(keys, records, strict=True)}
-
-
-@compiled("versioned")
-def _versioned(
-    items: list[tuple[int, int, bytes]], version: int, *, whatever: bool = False
-) -> list[tuple[int, bytes | None, bytes]]:
-    """(key, required prefix, new record): each gets its own version after ``version``, even if it is refused. ``whatever``: without a required
-    prefix."""
-    given: list[tuple[int, bytes | None, bytes]] = []
-    for key, before, data in items:
-        version += 1
-        held = None if whatever else before.to_bytes(6, "big") if before else b""
-        given.append((key, held, version.to_bytes(6, "big") + data[6:] if len(data) > 7 else b""))
-    return given
 
 
 def open_url(url: str, *, accept_loss: bool = False, connection: sqlite3.Connection | None = None) -> SqliteStore:

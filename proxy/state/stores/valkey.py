@@ -43,7 +43,6 @@ from typing import Any
 
 import structlog
 
-from proxy.native.loader import compiled
 from proxy.state import StateError
 from proxy.state.counters.aggregates import Aggregates
 from proxy.state.counters.shared_counters import COUNT_S, SharedCounters
@@ -269,7 +268,7 @@ class ValkeyStore(GateMessages, SqliteStore):
         return found
 
     async def swap(self, items: list[tuple[int, int, bytes]]) -> list[bool]:
-        here = _decided_here(items)
+        here = [place for place, item in enumerate(items) if item[1] < 0]  # with a version of the copy
         done = await (self._swap_split(items, here) if here else self._records.swap(items))
         self._copy_stored(items, done, bool(here))
         return done
@@ -415,9 +414,3 @@ def open_url(url: str, *, local: Path | None = None, secret: bytes = b"", **opti
     return ValkeyStore(
         at.addresses, local, secret=secret, login=login._replace(database=at.database), cluster=at.cluster, **options
     )
-
-
-@compiled("shared_decided_here")
-def _decided_here(items: list[tuple[int, int, bytes]]) -> list[int]:
-    """The places of items with a version of the copy (below 0)."""
-    return [place for place, item in enumerate(items) if item[1] < 0]

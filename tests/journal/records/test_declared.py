@@ -24,9 +24,14 @@ from proxy.journal import erasure
 from proxy.journal.encoding import RECORDS, pack, pack_string, unpack
 from proxy.journal.record_text import DECLARING
 from proxy.journal.records import consents, messages, operator_actions
-from proxy.journal.records.answers import pack_accepted, unpack_answers
+from proxy.journal.records.answers import unpack_answers
 from proxy.journal.segment import JournalRecord
-from proxy.model.message import Order
+from proxy.model.message import Content, Message, Order, Sender
+from proxy.relay.pending_submit import PendingSubmit
+from proxy.relay.submit_records import AcceptedBodies
+from proxy.wire.builders import pdu
+from proxy.wire.frame import Frame
+from proxy.wire.tables import SUBMIT_SM_RESP
 
 BODIES = json.loads(gzip.decompress((Path(__file__).parents[2] / "data/journal_bodies.json.gz").read_bytes()))
 BY_KIND = {kind: list(found) for kind, found in groupby(BODIES, key=lambda one: one["kind"])}
@@ -54,14 +59,15 @@ def written(kind: str, body: bytes) -> bytes:
     """A body that is unpacked and packed again."""
     found: Any = unpack(RECORDS[NUMBERS[kind]], body)
     if kind == "accepted":
-        taken = [
-            (
-                SimpleNamespace(entry_id=one.entry_id, recorded=one.verdict_sequence, message=one),
-                SimpleNamespace(body=one.carrier_id),
-            )
-            for one in found.messages
-        ]
-        assert b"".join(b"".join(pieces) for pieces in pack_accepted(found.time, taken)) == body
+        taken = []
+        for one in found.messages:
+            if max(one.entry_id, one.recipient, one.verdict_sequence) >> 63:  # no submit has such a number
+                return pack(found)
+            submit = PendingSubmit(cast("Any", None), 1, b"", 0.0)
+            submit.entry_id, submit.recorded = one.entry_id, one.verdict_sequence
+            submit.message = Message(Sender.of("", "", "", ""), one.recipient, Content("", "readable", b""))
+            taken.append((submit, Frame.of(pdu(SUBMIT_SM_RESP, 0, 1, one.carrier_id))))
+        assert b"".join(b"".join(pieces) for pieces in AcceptedBodies(found.time, taken)) == body
     return pack_again(found) if kind == "verdict" else pack(found)
 
 

@@ -58,9 +58,7 @@ def test_an_allowed_submit_is_recorded_with_its_entry_and_all_it_took():
 def test_a_part_that_came_late_is_told_from_those_it_was_not_read_with():
     for late in (False, True):
         transit = decided(verdict=verdict(), packed=ENTRY.pack(), late=late)
-        (pieces,) = messages.verdict_pieces(NOW, [transit], REVISION, 86_400)
-        assert b"".join(pieces) == messages.pack_verdict(NOW, transit, REVISION, 86_400)
-        said = messages.unpack_verdict(b"".join(pieces))
+        said = messages.unpack_verdict(messages.pack_verdict(NOW, transit, REVISION, 86_400))
         assert (said.late, said.outcome, said.entry) == (late, Outcome.ALLOW, ENTRY)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.state.embedded.record_table import KEY_MAX, Table, marked
 
 keys = st.integers(0, 40) | st.integers(0, KEY_MAX)
+numbers = keys | st.integers(-3, KEY_MAX + 3) | st.just(1 << 70)
 
 
 @given(
@@ -179,3 +180,87 @@ def test_marks_of_other_groups_than_there_are_now_change_nothing_for_all_are_mar
 def test_bytes_that_are_no_group_are_refused(broken: bytes):
     with pytest.raises(ValueError, match="amid"):
         Table().load_group(broken)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            numbers, st.sampled_from([None, b"", b"a", b"ab", b"b"]), st.binary(max_size=3).map(b"a".__add__) | st.just(b"")
+        )
+    ),
+    st.integers(1, (1 << 29) - 1),
+)
+def test_many_exchanges_do_what_each_does(steps: list[tuple[int, bytes | None, bytes]], mix: int):
+    table = Table(mix)
+    model: dict[int, bytes] = {}
+    for key, prefix, data in steps:
+        if not 0 <= key <= KEY_MAX:
+            with pytest.raises(ValueError, match="cannot hold"):
+                table.exchange_all([(key, prefix, data)])
+            continue
+        held = model.get(key, b"")
+        wanted = prefix is None or (held.startswith(prefix) if held and prefix else not held and not prefix)
+        assert table.exchange_all([(key, prefix, data)]) == [wanted]
+        if wanted:
+            model[key] = data
+    people = [key for key, _, _ in steps if 0 <= key <= KEY_MAX] + [7]
+    assert table.get_all(people) == [model.get(key, b"") for key in people]
+    assert dict(table.items()) == {key: data for key, data in model.items() if data}
+
+
+def test_a_bucket_that_is_split_leaves_each_record_in_the_bucket_of_its_key():
+    table = Table(12_345)
+    people = {13_000_000_000 + 7 * number: b"x" * (1 + number % 5) for number in range(5_000)}
+    for key, data in people.items():
+        table.put(key, data)
+    for _ in range(3_000):
+        table.grow()
+    assert dict(table.items()) == people
+    assert table.get_all(people) == list(people.values())
+
+
+def test_a_table_grows_while_many_are_stored():
+    table = Table(12_345)
+    items = [(13_000_000_000 + 7 * number, b"", b"x" * (1 + number % 5)) for number in range(30_000)]
+    assert table.exchange_all(items) == [True] * 30_000
+    assert table.buckets * 2 >= 30_000
+    assert table.get_all([key for key, _, _ in items]) == [data for _, _, data in items]
+
+
+def data_of(people: int) -> bytes:
+    """A group of so many records."""
+    return b"".join([(key << 24 | 3).to_bytes(8, "big") + b"abc" for key in range(5_000_000, 5_000_000 + people)])
+
+
+@given(
+    st.lists(st.dictionaries(st.integers(0, 60), st.binary(min_size=1, max_size=5), max_size=12), max_size=4),
+    st.sampled_from([0, 5, 300, 4_000]),
+    st.integers(1, (1 << 29) - 1),
+    st.sampled_from([b"", b"\0", b"\0\0\0\0\7\0\0\0", b"\0\0\0\0\7\0\0\2x", b"\0\0\0\0\7\xff\xff\xffx"]),
+)
+def test_groups_come_beside_what_is_there_and_broken_ones_change_nothing(
+    groups: list[dict[int, bytes]], there: int, mix: int, torn: bytes
+):
+    table = Table(mix)
+    table.make_room(records=there)
+    table.exchange_all([(100 + number, None, b"x") for number in range(there)])
+    model = {100 + number: b"x" for number in range(there)}
+    for group in groups:
+        table.load_group(b"".join([(key << 24 | len(data)).to_bytes(8, "big") + data for key, data in group.items()]))
+        model |= group
+    assert dict(table.items()) == model
+    if torn:
+        with pytest.raises(ValueError, match="amid"):
+            table.load_group(data_of(40) + torn)
+    else:
+        table.load_group(data_of(40))
+        model |= {5_000_000 + number: b"abc" for number in range(40)}
+    assert dict(table.items()) == model
+    assert len(table) == len(model)
+
+
+def test_a_group_of_more_runs_than_any_has_is_loaded():
+    table = Table(12_345)
+    table.make_room(records=20_000)
+    table.load_group(data_of(5_000))
+    assert dict(table.items()) == {5_000_000 + number: b"abc" for number in range(5_000)}

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from proxy.state.mailbox.deliver_queue import BACKOFF_MAX_S, GONE, HANDED, ITEM_BYTES, PAUSE_MAX_S, ROW_MAX, SLACK, Item
+from proxy.state.mailbox.deliver_queue import (
+    BACKOFF_MAX_S,
+    GONE,
+    HANDED,
+    ITEM_BYTES,
+    PAUSE_MAX_S,
+    READY,
+    ROW_MAX,
+    SLACK,
+    DeliverQueue,
+    Item,
+)
 from proxy.state.mailbox.mailbox import EXPIRED_MAX, RENUMBERED, UNOWNED, Bounds, Mailbox
 from tests.examples import examples
 
@@ -577,3 +591,66 @@ def test_a_row_of_the_file_holds_all_of_an_item(kind):
     again.restore(number, packed)
     (item,) = again.items()
     assert (item.number, item.at, item.kind, item.data, item.box.provider) == (7, NOW + 0.25, kind, bytes(range(256)), "通道商")
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "ready", "take", "delivered", "refused", "back"]), st.lists(st.integers(0, 30), max_size=6)
+    ),
+    max_size=25,
+)
+
+
+def mailbox(steps: list[tuple[str, list[int]]], *, each: bool) -> Any:
+    """What it holds and says after these steps. ``each``: items come, are ready and are delivered one by one."""
+    one, items, said_of = Mailbox(), list[Item](), list[Any]()
+    one.open(Bounds(), ["jia", "yi"])
+    for step, chosen in steps:
+        some = [items[place % len(items)] for place in chosen] if items else []
+        if step == "add":
+            fresh = [Item(0, float(place), "receipt", b"x" * place, one.box(("jia", "yi")[place % 2])) for place in chosen]
+            for place, item in enumerate(fresh) if each else ():
+                one.put_all(len(items) + 1 + place, [item])
+            if not each:
+                one.put_all(len(items) + 1, fresh)
+            items += fresh
+        elif step == "ready":
+            found = [one.ready_all([item]) for item in some] if each else [one.ready_all(some)]
+            said_of.append(
+                sum([Counter({there.provider: count for there, count in counts.items()}) for counts in found], Counter())
+            )
+        elif step == "take":
+            said_of += [[item.number for item in there.take(len(chosen), 0.0)] for there in one.boxes.values()]
+        elif step == "delivered":
+            said_of.append([item.number for item in some if one.delivered(item)] if each else one.delivered_all(some))
+        elif step == "refused":
+            for item in some:
+                one.refused(item, 0.0)
+        else:
+            one.back(some)
+    left = [
+        (
+            there.count,
+            there.bytes,
+            there.handed,
+            there._row,
+            [[item.number for item in line] for line in (there._order, there._ready)],
+        )
+        for there in one.boxes.values()
+    ]
+    return said_of, left, one.bytes, sorted(one._new), one._old, [(item.number, item.state, item.data) for item in items]
+
+
+@given(STEPS)
+def test_many_items_at_once_are_handled_as_one_after_the_other(steps: list[tuple[str, list[int]]]) -> None:
+    assert mailbox(steps, each=False) == mailbox(steps, each=True)
+
+
+def test_a_queue_removes_what_is_gone_once_most_of_it_is() -> None:
+    box = DeliverQueue("jia")
+    for number in range(2 * SLACK):
+        box.add(item := Item(number, 0.0, "receipt", b"", box))
+        item.state = READY if number == 5 else GONE
+    box.count = 1
+    box.remove_gone()
+    assert [item.number for item in box._order] == [5]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model.message import UNSIGNED, Category
-from proxy.model.recipient import CONSENT_REQUEST, Entry, EntryFilter, EntryState, OptOut
+from proxy.model.recipient import CONSENT_REQUEST, ENTRY, Entry, EntryFilter, EntryState, OptOut
 from proxy.state.record import record
 from proxy.state.record.record import EMPTY, ENTRIES_MAX, REPLAY_MAX, Record
 
@@ -488,3 +488,19 @@ def test_the_record_asks_for_no_event_loop():
 
     code = "import sys, proxy.state.record.record, proxy.model.rate, proxy.journal.records.messages; sys.exit('asyncio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 100), st.integers(0, 255)), max_size=70),
+    st.integers(0, 120),
+    st.booleans(),
+)
+def test_an_entry_that_is_known_to_be_new_is_added_as_any_other(
+    entries: list[tuple[int, int, int]], now: int, refuses: bool
+) -> None:
+    one = other = record.opt_out(EMPTY, OptOut("provider", "jia", 9, "reply", 0)) if refuses else EMPTY
+    for number, (port, time, sort) in enumerate(entries, 1):
+        packed = ENTRY.pack(number << 16, sort, time, 1, port, 9)
+        one = record.add_packed(one, packed, now, 60, fresh=True)
+        other = record.add_packed(other, packed, now, 60)
+        assert one == other

@@ -1,4 +1,12 @@
-# net/journal_syncer.py: fdatasync in a thread that never takes the GIL
+"""Syncs files in a thread that never takes the interpreter lock (net/journal_syncer.py).
+
+It is C because any Python thread needs that lock before and after each sync. Where it was not compiled, sync_thread.py stands for it.
+"""
+
+import os
+from types import BuiltinFunctionType
+
+from libc.stdlib cimport calloc
 
 cdef extern from *:
     """
@@ -116,7 +124,7 @@ cdef extern from *:
     int gate106_sync_thread_end(gate106_sync_thread *thread) noexcept nogil
 
 
-cdef class _SyncThread:
+cdef class SyncThread:
     """A thread in C that syncs one file at a time: between ``sync`` and ``taken`` no other ``sync`` may be called."""
 
     cdef gate106_sync_thread *thread
@@ -165,12 +173,10 @@ cdef class _SyncThread:
 
 
 def sync_thread():
-    import os
-    from types import BuiltinFunctionType
-
-    if type(os.fdatasync) is not BuiltinFunctionType:  # patched, by a test
+    """A new thread; None where there is none, or os.fdatasync is patched."""
+    if type(os.fdatasync) is not BuiltinFunctionType:
         return None
     try:
-        return _SyncThread()
+        return SyncThread()
     except OSError:
         return None

@@ -1,8 +1,19 @@
-# journal/write_ahead_log.py, journal/segment.py
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""Writes journal records one behind the other into a buffer, with their checksums.
 
+It is C because each record is put together in place, once: as joined bytes objects with zlib's checksum a record costs twice as much.
+Where it was not compiled, journal_buffer.py does the same.
+
+In: bodies in pieces, or objects that write their bodies themselves (PackedBodies). Out: the octets of all records.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdlib cimport free, realloc
+
+from proxy.native.octets cimport _put_u32, _put_u64, _u32_at, octet, u64
 
 cdef enum:
-    HEAD = 17  # octets of a record before its body: length, checksum, sequence, kind
     SCRATCH_MOST = 4 << 20  # octets of the buffer that are kept between calls
 
 cdef unsigned int[8][256] _crcs
@@ -94,98 +105,65 @@ cdef unsigned int _by_table(unsigned int crc, const octet *at, Py_ssize_t size) 
     return crc
 
 
-cdef struct Scratch:
-    octet *at
-    Py_ssize_t held, room
+@cython.final
+cdef class RecordBuffer:
+    """The records of one call, before they become a bytes object."""
 
-cdef Scratch _records
-"""The records of one call, before they become a bytes object."""
+    def __dealloc__(self):
+        free(self.at)
 
-
-cdef octet *_room(Py_ssize_t size) except NULL:
-    """Room for ``size`` more octets."""
-    cdef Py_ssize_t room = _records.held + size
-    cdef octet *at
-    if room > _records.room:
+    cdef int make_room(self, Py_ssize_t size) except -1:
+        cdef Py_ssize_t room = self.held + size
+        cdef octet *at
         room += room >> 1
-        at = <octet *>realloc(_records.at, room)
+        at = <octet *>realloc(self.at, room)
         if at is NULL:
             raise MemoryError
-        _records.at, _records.room = at, room
-    return _records.at + _records.held
+        self.at, self.room = at, room
+        return 0
+
+    cdef int end(self) except -1:
+        cdef octet *to = self.at + self.begun
+        cdef Py_ssize_t size = self.held - self.begun
+        _put_u32(to, <unsigned int>(size - HEAD))
+        _put_u64(to + 8, self.sequence)
+        to[16] = self.kind
+        _put_u32(to + 4, _crc32(to + 8, size - 8))
+        self.sequence += 1
+        return 0
 
 
-cdef void _close(Py_ssize_t size, u64 sequence, int kind) noexcept:
-    """Ends the last record: writes its head before its body."""
-    cdef octet *to = _records.at + _records.held
-    _records.held += size
-    _put_u32(to, <unsigned int>(size - HEAD))
-    _put_u64(to + 8, sequence)
-    to[16] = kind
-    _put_u32(to + 4, _crc32(to + 8, size - 8))
+cdef class PackedBodies:
+    cdef write(self, RecordBuffer to):
+        raise NotImplementedError
+
+    def __iter__(self):
+        cdef RecordBuffer buffer = RecordBuffer()
+        cdef Py_ssize_t at = 0, size
+        self.write(buffer)
+        while at < buffer.held:
+            size = HEAD + <Py_ssize_t>_u32_at(buffer.at + at)
+            yield [b"", buffer.at[at + HEAD : at + size]]
+            at += size
 
 
-cdef Py_ssize_t _put_record(list pieces) except -1:
-    """Writes room for a head, and all pieces but the first; returns the record's size."""
-    cdef Py_ssize_t total = HEAD, number
-    cdef bytes piece
-    cdef octet *to
-    for number in range(1, len(pieces)):
-        total += PyBytes_GET_SIZE(<bytes?>pieces[number])
-    to = _room(total) + HEAD
-    for number in range(1, len(pieces)):
-        piece = <bytes>pieces[number]
-        memcpy(to, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
-        to += PyBytes_GET_SIZE(piece)
-    return total
+cdef RecordBuffer _buffer = RecordBuffer()  # its room is kept between calls
 
 
-def journal_extend(self, int kind, bodies):
-    cdef u64 first = self._next + 1, sequence = first
-    cdef list buffer = self._buffer
-    cdef VerdictRecords verdict_records
-    cdef ReceiptRecords receipt_records
-    cdef Py_ssize_t place, size
-    _records.held = 0
-    if type(bodies) is VerdictRecords:
-        verdict_records = bodies
-        for pending in verdict_records.submits:
-            size = verdict_records.put_plain(pending)
-            if not size:
-                size = _put_record([b"", verdict_records.packed(pending)])
-            _close(size, sequence, kind)
-            sequence += 1
-    elif type(bodies) is ReceiptRecords:
-        receipt_records = bodies
-        for place in range(len(receipt_records.items)):
-            _close(receipt_records.put(place), sequence, kind)
-            sequence += 1
+def join_records(u64 first, int kind, bodies):
+    global _buffer
+    cdef RecordBuffer buffer = _buffer
+    cdef bytes whole, piece
+    buffer.held, buffer.sequence, buffer.kind = 0, first, kind
+    if isinstance(bodies, PackedBodies):
+        (<PackedBodies>bodies).write(buffer)
     else:
-        for one in bodies:
-            _close(_put_record(<list?>one), sequence, kind)
-            sequence += 1
-    if sequence > first:
-        buffer.append(PyBytes_FromStringAndSize(<const char *>_records.at, _records.held))
-    if _records.room > SCRATCH_MOST:
-        free(_records.at)
-        memset(&_records, 0, sizeof(_records))
-    self._next = sequence - 1
-    return first
-
-
-def segment_digest(bytes previous, const octet[::1] records, bytes claim):
-    cdef bytes output = PyBytes_FromStringAndSize(NULL, 32)
-    cdef Py_ssize_t size = records.shape[0], each = (size + 3) // 4, place, begin
-    cdef Digested[4] quarters
-    cdef octet[4 * 32] digests
-    cdef Blake2 digest
-    for place in range(4):
-        begin = min(place * each, size)
-        quarters[place].at, quarters[place].many = &records[0] + begin, min(each, size - begin)
-    _digest_four(quarters, digests, 32)
-    _begin_digest(&digest, 32)
-    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(previous), PyBytes_GET_SIZE(previous))
-    _add_to_digest(&digest, digests, 4 * 32)
-    _add_to_digest(&digest, <const octet *>PyBytes_AS_STRING(claim), PyBytes_GET_SIZE(claim))
-    _end_digest(&digest, <octet *>PyBytes_AS_STRING(output), 32)
-    return output
+        for pieces in bodies:
+            buffer.begin()
+            for piece in <list?>pieces:
+                buffer.put(piece)
+            buffer.end()
+    whole = PyBytes_FromStringAndSize(<const char *>buffer.at, buffer.held)
+    if buffer.room > SCRATCH_MOST:
+        _buffer = RecordBuffer()
+    return whole, buffer.sequence - first

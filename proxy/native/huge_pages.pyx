@@ -1,4 +1,7 @@
-# runtime/allocator.py
+"""Gives CPython's arenas memory in huge pages (runtime/allocator.py).
+
+It is C because CPython calls it for memory, with or without objects of its own. Where it was not compiled, huge_pages.py stands for it.
+"""
 
 cdef extern from *:
     """
@@ -141,5 +144,6 @@ cdef extern from *:
 
 
 def in_large_pages():
+    """Uses huge pages from now on."""
     gate106_arenas_begin()
     return True
