@@ -46,8 +46,8 @@ def instructions(
             text = file.read_text(encoding="utf-8")
             trigger, total = _TRIGGER.search(text), _TOTAL.search(text)
             if trigger and total:
-                sent = messages // RELAYED if mixes[int(trigger[1])] == "relay" else messages
-                found[int(trigger[1]), trigger[2]] = int(total[1]) / sent
+                carried = messages // RELAYED if mixes[int(trigger[1])] == "relay" else messages
+                found[int(trigger[1]), trigger[2]] = int(total[1]) / carried
     return [{name: found[place, name] for name in ("all", *functions)} for place in range(len(mixes))]
 
 

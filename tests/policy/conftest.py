@@ -136,6 +136,7 @@ def make(write: Write) -> Make:
         tag: int | None = None,
     ) -> Bench:
         body = "\n".join("  " + line for line in rules.strip("\n").splitlines())
-        return Bench(load(write(f"{head}\nrules:\n{body}\n", files), regions=regions, category_tag=tag))
+        with scanners_kept():
+            return Bench(load(write(f"{head}\nrules:\n{body}\n", files), regions=regions, category_tag=tag))
 
     return make

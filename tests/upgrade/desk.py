@@ -5,11 +5,7 @@ In: the ends of a story. Out: the gate's answers as JSON. Never: the gate's insi
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -103,10 +99,7 @@ async def answers(ends: Ends, at: float) -> list[dict[str, object]]:
     await ends.start(at + 60)
     found = []
     for words in questions(at):
-        command = [sys.executable, "-m", "proxy", *words, "--json", "--config", str(ends.settings)]
-        done = await asyncio.to_thread(
-            subprocess.run, command, cwd=ends.code, env=os.environ | {"PYTHONPATH": str(ends.code)}, capture_output=True, text=True, check=False
-        )  # fmt: skip
+        done = await ends.run(*words, "--json", "--config", str(ends.settings))
         said = json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout + done.stderr
         found.append({"words": words, "code": done.returncode, "said": lasting(said)})
     await ends.stop()
