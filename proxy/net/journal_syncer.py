@@ -44,7 +44,7 @@ FAST_S = 0.000_5
 """Up to this average the loop syncs by itself: what it cannot do meanwhile waits no longer than for a turn."""
 SLOW_S = 0.002
 """One sync by the loop that takes longer ends that at once."""
-DISTRUST_S, DISTRUST_MAX_S, STEADY_S = 1.0, 32.0, 2.0
+DISTRUST_S, DISTRUST_MAX_S, STEADY_S = 1.0, 8.0, 2.0
 """For so long only the thread syncs then; doubled each time, unless the loop had synced by itself for STEADY_S."""
 
 
