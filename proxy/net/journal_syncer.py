@@ -190,7 +190,7 @@ class Syncer:
             self._loop.call_soon(self._retry_deferred)
             return
         self._deferred = False
-        if self._asked:
+        if self._asked and not self._running:
             self._begin_now()
 
     def _begin_now(self) -> None:
@@ -255,8 +255,7 @@ class Syncer:
             self._asked = True
         else:
             self._synced(sequence)
-        if not self._behind_turn:
-            self._begin()
+        self._begin()
         self._done(sequence)
 
     def _synced(self, sequence: int) -> None:

@@ -148,6 +148,19 @@ async def test_a_sync_that_is_put_off_begins_before_the_loop_sleeps(desk: Desk):
     assert len(desk.disk.begun) == 2, "nobody asked for a third"
 
 
+async def test_what_is_asked_for_while_the_loop_slept_waits_for_the_sync_that_runs(desk: Desk):
+    await one_is_put_off(desk)
+    desk.syncer.begin_before_sleep()
+    desk.disk.written = 3
+    desk.syncer.kick()
+    desk.busy = False
+    await rounds()
+    assert len(desk.disk.begun) <= 2, "one at a time, though the second was put off and began before its time"
+    while await desk.ended() != 3:
+        pass
+    assert desk.disk.begun[-1] == 3
+
+
 async def test_as_soon_as_nothing_more_comes_a_sync_begins(desk: Desk):
     await one_is_put_off(desk)
     await rounds()
