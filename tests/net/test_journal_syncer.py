@@ -148,17 +148,55 @@ async def test_a_sync_that_is_put_off_begins_before_the_loop_sleeps(desk: Desk):
     assert len(desk.disk.begun) == 2, "nobody asked for a third"
 
 
-async def test_what_is_asked_for_while_the_loop_slept_waits_for_the_sync_that_runs(desk: Desk):
-    await one_is_put_off(desk)
-    desk.syncer.begin_before_sleep()
-    desk.disk.written = 3
+class OneAtATime:
+    """Stands for the thread in C: its syncs end when the test says so."""
+
+    def __init__(self) -> None:
+        self.file = os.eventfd(0, os.EFD_NONBLOCK)
+        self.running = self.most = 0
+        self.has_ended = False
+
+    def fileno(self) -> int:
+        return self.file
+
+    def sync(self, file: int) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+
+    def ended(self) -> bool:
+        return self.has_ended
+
+    def taken(self) -> int:
+        self.has_ended, self.running = False, self.running - 1
+        return 0
+
+    def took_s(self) -> float:
+        return 1.0
+
+    def end(self) -> int:
+        os.close(self.file)
+        return 0
+
+
+async def test_a_sync_that_was_put_off_does_not_begin_while_another_one_runs(monkeypatch: pytest.MonkeyPatch):
+    aside = OneAtATime()
+    monkeypatch.setattr(Syncer, "aside", staticmethod(lambda: aside))
+    desk = Desk()
+    desk.disk.file, desk.disk.written, desk.busy = 1, 1, True
     desk.syncer.kick()
+    aside.has_ended = True
+    desk.syncer.look()
+    for desk.disk.written in (2, 3):
+        desk.syncer.kick()  # put off
+        desk.syncer.begin_before_sleep()
     desk.busy = False
     await rounds()
-    assert len(desk.disk.begun) <= 2, "one at a time, though the second was put off and began before its time"
-    while await desk.ended() != 3:
-        pass
-    assert desk.disk.begun[-1] == 3
+    assert (aside.running, aside.most) == (1, 1)
+    aside.has_ended = True
+    desk.syncer.look()
+    await rounds()
+    assert (aside.running, aside.most, desk.disk.synced) == (1, 1, 2), "the third is under way"
+    desk.syncer.stop()
 
 
 async def test_as_soon_as_nothing_more_comes_a_sync_begins(desk: Desk):
