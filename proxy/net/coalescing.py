@@ -28,7 +28,7 @@ from enum import Enum
 from math import sqrt
 from typing import Protocol
 
-PERIOD_S = 0.000_85
+PERIOD_S = 0.001
 """From the end of one sleep to the end of the next, turn and sync included. A submit takes two turns, so it waits for a sleep twice."""
 LEAST_S = 0.000_05
 """A shorter sleep gathers nothing."""
