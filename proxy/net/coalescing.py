@@ -28,7 +28,7 @@ from enum import Enum
 from math import sqrt
 from typing import Protocol
 
-PERIOD_S = 0.000_85
+PERIOD_S = 0.001
 """From the end of one sleep to the end of the next, turn and sync included. A submit takes two turns, so it waits for a sleep twice."""
 LEAST_S = 0.000_05
 """A shorter sleep gathers nothing."""
@@ -130,6 +130,9 @@ class LoopSyncer(Protocol):
     def sync_behind_turn(self) -> bool:
         """Syncs what the turn has written, if the loop is to do that; whether it has."""
 
+    def begin_before_sleep(self) -> None:
+        """The loop sleeps now: a sync in the thread begins, if one is wanted."""
+
 
 class TurnEnd:
     """Syncs and sleeps behind each turn, once its output is written."""
@@ -167,5 +170,6 @@ class TurnEnd:
         sleep_s = self.sleeps.after_turn(self._submits, self._monotonic())
         self._submits = 0
         if sleep_s and not self._is_work_due():
+            self._syncer.begin_before_sleep()
             self._sleep(sleep_s)
             self.sleeps.woke(self._monotonic())

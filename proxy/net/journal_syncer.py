@@ -41,7 +41,7 @@ FAST_S = 0.000_5
 """Up to this average the loop syncs by itself: what it cannot do meanwhile waits no longer than for a turn."""
 SLOW_S = 0.002
 """One sync by the loop that takes longer ends that at once."""
-DISTRUST_S, DISTRUST_MAX_S, STEADY_S = 1.0, 32.0, 10.0
+DISTRUST_S, DISTRUST_MAX_S, STEADY_S = 1.0, 8.0, 2.0
 """For so long only the thread syncs then; doubled each time, unless the loop had synced by itself for STEADY_S."""
 
 
@@ -159,7 +159,7 @@ class Syncer:
             self._loop.call_soon(self._retry_deferred)
             return
         self._deferred = False
-        if self._asked:
+        if self._asked and not self._running:
             self._begin_now()
 
     def _begin_now(self) -> None:
@@ -172,6 +172,11 @@ class Syncer:
             else:
                 self._sequence, file = plain
                 self._aside.sync(file)  # type: ignore[union-attr] # it is set: see above
+
+    def begin_before_sleep(self) -> None:
+        """The loop sleeps now: the thread syncs meanwhile, rather than wait for more input."""
+        if self._asked and not self._running:
+            self._begin_now()
 
     def stop(self) -> None:
         """Ends the threads after the sync that runs."""
@@ -219,8 +224,7 @@ class Syncer:
             self._asked = True
         else:
             self._synced(sequence)
-        if not self._behind_turn:
-            self._begin()
+        self._begin()
         self._done(sequence)
 
     def _synced(self, sequence: int) -> None:

@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from proxy.sim import gate_process, measure
-from proxy.sim.bench.gate_process import measured_gate
-from proxy.sim.bench.load_generator import RunFigures, RunRequest, median
-from proxy.sim.bench.load_process import CLOSED_LOOP, OPEN_LOOP, load_process, relay_process
-from proxy.sim.bench.measurement import describe_load, describe_machine, run_request
+from proxy.sim.bench.load_generator import median
+from proxy.sim.bench.measurement import cpu_ratios, describe_load, describe_machine, measure_in_turns
 from proxy.sim.bench.options import BenchFailed, BenchOptions
 
 RATES = (100, 300, 1_000, 3_000, 5_000, 10_000, 20_000, 40_000)
@@ -57,17 +55,9 @@ def measured(options: BenchOptions, turns: int, progress: Callable[[str], None] 
 
 
 def _row(options: BenchOptions, turns: int) -> dict[str, Any]:
-    runs: dict[str, list[RunFigures]] = {"relay": [], "gate": []}
-    with (
-        tempfile.TemporaryDirectory(prefix="gate106-bench-") as folder,
-        load_process(options, module=OPEN_LOOP if options.rate else CLOSED_LOOP) as load,
-        relay_process(load.carrier) as (port, pid),
-        measured_gate(options, Path(folder), load.carrier) as measured_,
-    ):
-        for _ in range(turns):
-            runs["relay"].append(load.run(RunRequest("relay", port, pid)))
-            runs["gate"].append(load.run(run_request(measured_)))
-    ratios = [gate.cpu_us / max(relay.cpu_us, 0.01) for relay, gate in zip(runs["relay"], runs["gate"], strict=True)]
+    with tempfile.TemporaryDirectory(prefix="gate106-bench-") as folder:
+        runs, _ = measure_in_turns(options, Path(folder), turns)
+    ratios = cpu_ratios(runs)
     middle = {name: median(one) for name, one in runs.items()}
     for name, run in middle.items():
         if run.per_s < ENOUGH * options.rate:

@@ -192,7 +192,11 @@ class Turn:
     def sync_behind_turn(self) -> bool:
         return self.syncs
 
+    def begin_before_sleep(self) -> None:
+        self.told.append("begin")
+
     def sleep(self, seconds: float) -> None:
+        assert self.told[-1] == "begin", "the thread syncs while the loop sleeps"
         self.told.append("sleep")
         self.now_s += seconds
 

@@ -59,3 +59,32 @@ async def _connect_and_go() -> list[Any]:
     server.close()
     await server.wait_closed()
     return [link() for link in known]
+
+
+async def test_a_turn_runs_what_comes_before_output_then_writes_then_ends() -> None:
+    turns = Turns(asyncio.get_running_loop())
+    done: list[str] = []
+    ended = asyncio.Event()
+
+    class Written:
+        def flush(self) -> None:
+            done.append("written")
+
+    def again() -> None:
+        done.append("again")
+        turns.has_output(cast("Any", Written()))
+
+    def once() -> None:
+        done.append("before output")
+        turns.before_output(again)
+
+    def end() -> None:
+        done.append("ended")
+        ended.set()
+
+    turns.work, turns.ended = lambda: done.append("work"), end
+    turns.before_output(once)
+    assert turns.coming, "it asks for a turn"
+    await asyncio.wait_for(ended.wait(), 30)
+    assert done == ["work", "before output", "again", "written", "ended"]
+    assert not turns.coming

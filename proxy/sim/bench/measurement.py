@@ -2,7 +2,7 @@
 
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from proxy.sim import gate_process as gate
 from proxy.sim import measure
 from proxy.sim.bench.gate_process import MeasuredGate, certificate, measured_gate
 from proxy.sim.bench.load_generator import RunFigures, RunRequest, median
-from proxy.sim.bench.load_process import OPEN_LOOP, load_process, relay_process
+from proxy.sim.bench.load_process import CLOSED_LOOP, OPEN_LOOP, load_process, relay_process
 from proxy.sim.bench.options import BenchOptions
 
 TURNS = 5  # of relay and gate, at a rate; ``--seconds`` is the sum of the gate's
@@ -97,30 +97,24 @@ class RateResult(BenchResult):
             ("share of a core", [f"{run.busy:.1%}" for run in both]),
             ("submits per second", [f"{run.per_s:,.0f}" for run in both]),
             *((f"submit to answer, {name}", [f"{run.whole_ms[name]:.2f} ms" for run in both]) for name in ("p50", "p99")),
+            ("within the gate, p50, p99", ["–", f"{both[1].own_ms.get('p50', 0):.2f}, {both[1].own_ms.get('p99', 0):.2f} ms"]),
             ("waits of the loop per second", [f"{run.waits_per_s:,.0f}" for run in both]),
             ("reads and writes per submit", [f"{run.calls:.2f}" for run in both]),
             ("submits sent late by, p50, p99", [f"{run.late_ms['p50']:.2f}, {run.late_ms['p99']:.2f} ms" for run in both]),
         ]
         middle = statistics.median(self.ratios)
         between = f"{middle:.2f}× the relay's ({min(self.ratios):.2f} to {max(self.ratios):.2f} in {len(self.ratios)} turns)"
-        return [*(f"{name:36}{a:>14}{b:>14}" for name, (a, b) in rows), "", f"{'CPU per submit of the gate':36}{between}"]
+        return [*(f"{name:36}{a:>16}{b:>16}" for name, (a, b) in rows), "", f"{'CPU per submit of the gate':36}{between}"]
 
 
 def measure_at_rate(options: BenchOptions, progress: Callable[[str], None]) -> RateResult:
-    """Measures a bare relay and a gate at one rate: relay, gate, relay, gate …, both alive all the time."""
+    """Measures a bare relay and a gate at one rate."""
     facts = gate.conditions()
     turn = replace(options, seconds=options.seconds / TURNS, warmup_s=min(options.warmup_s, TURN_WARMUP_S))
-    runs: dict[str, list[RunFigures]] = {"relay": [], "gate": []}
     with tempfile.TemporaryDirectory(prefix="gate106-bench-") as temporary:
-        folder = Path(temporary)
-        sync_ms = measure.sync_ms(folder)
-        progress("the load is made")
-        with load_process(turn, module=OPEN_LOOP) as load, relay_process(load.carrier) as (port, pid):
-            progress("relay and gate in turns")
-            with measured_gate(turn, folder, load.carrier) as measured:
-                for _ in range(TURNS):
-                    runs["relay"].append(load.run(RunRequest("relay", port, pid)))
-                    runs["gate"].append(load.run(run_request(measured)))
+        sync_ms = measure.sync_ms(Path(temporary))
+        progress("relay and gate in turns")
+        runs, measured = measure_in_turns(turn, Path(temporary), TURNS)
     return RateResult(
         command=options.command,
         sync_ms=sync_ms,
@@ -128,9 +122,31 @@ def measure_at_rate(options: BenchOptions, progress: Callable[[str], None]) -> R
         rules=measured.rules,
         start_s=measured.start_s,
         runs={name: median(turns) for name, turns in runs.items()},
-        ratios=[round(b.cpu_us / max(a.cpu_us, 0.01), 3) for a, b in zip(runs["relay"], runs["gate"], strict=True)],
+        ratios=cpu_ratios(runs),
         **facts,
     )
+
+
+def measure_in_turns(options: BenchOptions, folder: Path, turns: int) -> tuple[dict[str, list[RunFigures]], MeasuredGate]:
+    """Relay, gate, relay, gate …, both alive all the time: the figures of each turn, and the gate, which has ended."""
+    runs: dict[str, list[RunFigures]] = {"relay": [], "gate": []}
+    with (
+        load_process(options, module=OPEN_LOOP if options.rate else CLOSED_LOOP) as load,
+        relay_process(load.carrier) as (port, pid),
+        measured_gate(options, folder, load.carrier) as measured,
+    ):
+        for _ in range(turns):
+            runs["relay"].append(load.run(RunRequest("relay", port, pid)))
+            runs["gate"].append(load.run(run_request(measured)))
+    return runs, measured
+
+
+def cpu_ratios(runs: Mapping[str, Sequence[RunFigures]]) -> list[float]:
+    """CPU per submit of the gate against that of the relay, of each turn."""
+    return [
+        round(of_gate.cpu_us / max(of_relay.cpu_us, 0.01), 3)
+        for of_relay, of_gate in zip(runs["relay"], runs["gate"], strict=True)
+    ]
 
 
 def run_request(measured: MeasuredGate, rate: float | None = None, name: str = "gate") -> RunRequest:

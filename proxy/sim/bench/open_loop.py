@@ -3,8 +3,8 @@
 In: as load_generator.py: ``python -m proxy.sim.bench.open_loop '{"mix": …}'``, then one request a line on standard input; each has a rate. Out:
 one result a line. Never: TLS, receipts, a closed loop.
 
-Submit k is due at start + k / rate, on one bind after the other. It counts from then: neither a slow answer nor a late load generator makes a
-figure better. A bind whose window is full sends when an answer comes.
+Submit k is due at start + k / rate, on one bind after the other; the parts of a long text are due together. Latency counts from then: neither
+a slow answer nor a late load generator makes a figure better. A bind whose window is full sends when an answer comes.
 
 One thread waits in ``select``, whose timeout counts microseconds; timers of libuv and of epoll count milliseconds, and would send in bursts.
 How late submits left is part of the result: beside it no latency is more exact.
@@ -124,11 +124,11 @@ class BindConnection(Connection):
         while not cards[self._card].fresh:
             self._card = (self._card + 1) % len(cards)
 
-    def submit(self, due_s: float) -> None:
-        """Sends the next submit, or keeps it for when an answer comes."""
+    def submit(self, due_s: float) -> bool:
+        """Sends the next submit, or keeps it for when an answer comes. Returns whether another part of the same text follows."""
         if self.in_flight >= self.sender.plan.window:
             self._waiting.append(due_s)
-            return
+            return False
         cards, people = self._cards, self.sender.people
         header, address, before, table, after, fresh, _ = cards[self._card]
         self._card = (self._card + 1) % len(cards)
@@ -140,6 +140,7 @@ class BindConnection(Connection):
         filling = table[self._person & (FILLINGS - 1)]
         number = self._sequence.to_bytes(4, "big")
         self.write(b"".join((header, number, address, people[self._person % len(people)], before, filling, after)))
+        return not cards[self._card].fresh
 
     def received(self, data: bytes) -> bytes:
         place, end, now_s, sender = 0, len(data), perf_counter(), self.sender
@@ -181,7 +182,7 @@ class OpenLoop:
         self._first = 0  # index of the next run's first recipient: caps of those of the run before are used up
         self._poll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
-        self._rate, self._start_s, self._sent = 0.0, 0.0, 0
+        self._rate, self._start_s, self._sent, self._place = 0.0, 0.0, 0, 0
 
     def prepare(self) -> int:
         """Encodes all submits and opens the carrier; returns its port."""
@@ -235,12 +236,16 @@ class OpenLoop:
         if due - self._sent > BEHIND_S * self._rate:
             raise TooSlow(f"the load generator is {BEHIND_S:.0f} s behind: it cannot send {self._rate:g} a second here")
         due = min(due, self._sent + BATCH_MAX)
-        binds, lateness = self._binds, self.lateness
-        for number in range(self._sent + 1, due + 1):
-            due_s = self._start_s + number / self._rate
-            lateness[min(int((perf_counter() - due_s) / BUCKET_S), BUCKETS)] += 1
-            binds[number % len(binds)].submit(due_s)
-        self._sent = due
+        bind = self._binds[self._place]
+        while self._sent < due:
+            due_s = self._start_s + (self._sent + 1) / self._rate
+            follows = True
+            while follows:
+                self.lateness[min(int((perf_counter() - due_s) / BUCKET_S), BUCKETS)] += 1
+                follows = bind.submit(due_s)
+                self._sent += 1
+            self._place = (self._place + 1) % len(self._binds)
+            bind = self._binds[self._place]
 
     # -- one run
 
@@ -250,7 +255,7 @@ class OpenLoop:
         self.problem = ""
         try:
             self._bind(request.port)
-            self._rate, self._start_s, self._sent = rate, perf_counter(), 0
+            self._rate, self._start_s, self._sent, self._place = rate, perf_counter(), 0, 0
             self.serve(lambda: False, self._start_s + plan.warmup_s)
             return self._measure(request)
         finally:
