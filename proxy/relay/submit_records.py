@@ -6,12 +6,14 @@ journal itself.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cython
 
 from proxy.journal.records import messages
 from proxy.journal.records.answers import ACCEPTED_BYTES_MAX
-from proxy.journal.records.messages import REASON_OCTETS, pack_sender, pack_verdict
-from proxy.model.message import Breach, Category, Content, Facts, Message, Sender, Take, Verdict
+from proxy.journal.records.messages import REASON_OCTETS, pack_sender, pack_verdict, usual_heads
+from proxy.model.message import Breach, Content, Facts, Message, Sender, Take, Verdict
 from proxy.native.journal_buffer import PackedBodies, RecordBuffer
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.wire.frame import Frame
@@ -19,7 +21,7 @@ from proxy.wire.tables import HEADER_BYTES
 
 _WITH_ENTRY = cython.declare(cython.uchar, messages.WITH_ENTRY)
 _HEADER_BYTES = cython.declare(cython.Py_ssize_t, HEADER_BYTES)
-_DIGEST_BYTES = cython.declare(cython.Py_ssize_t, 16)
+_DIGEST_BYTES = cython.declare(cython.Py_ssize_t, messages.DIGEST_BYTES)
 _ACCEPTED_BYTES = cython.declare(cython.Py_ssize_t, 26)  # of an accepted submit, before the carrier's message id
 
 
@@ -30,22 +32,20 @@ class VerdictBodies(PackedBodies):
     _now: float
     _time_ms: cython.ulonglong
     _submits: list[PendingSubmit]
-    _revision: str
-    _revision_octets: bytes
+    _rules: str
+    """Their revision, …"""
+    _revision: bytes
+    """… and how it stands in a record, after the id of an adopted entry: 0."""
     _keep_s: cython.uint
-    _usual: list[bytes]
+    _usual: tuple[bytes, ...]
     """By category: what follows the recipient of an allowed submit to which no rule objects."""
+    _reasons: dict[str, bytes]
 
     def __init__(self, now: float, submits: list[PendingSubmit], revision: str, keep_s: int) -> None:
         self._now, self._time_ms = now, int(now * 1000)
-        self._submits, self._revision, self._keep_s = submits, revision, keep_s
-        self._revision_octets = messages.revision_octets(revision)
-        self._usual = [
-            messages.FIXED.pack(
-                0, 0, 0, self._revision_octets, 0, keep_s, messages.WITH_ENTRY, category, 0, 0, _DIGEST_BYTES, 0
-            )[16:]
-            for category in Category
-        ]
+        self._submits, self._rules, self._keep_s = submits, revision, keep_s
+        self._usual, self._reasons = usual_heads(revision, keep_s), REASON_OCTETS
+        self._revision = self._usual[0][:16]
 
     @cython.nonecheck(False)
     @cython.cfunc
@@ -54,7 +54,7 @@ class VerdictBodies(PackedBodies):
         for pending in self._submits:
             to.begin()
             if pending.late or pending.adopted is not None or not self._put(to, pending):
-                to.put(pack_verdict(self._now, pending, self._revision, self._keep_s))
+                to.put(pack_verdict(self._now, pending, self._rules, self._keep_s))
             to.end()
 
     @cython.boundscheck(False)
@@ -77,9 +77,11 @@ class VerdictBodies(PackedBodies):
         category: cython.Py_ssize_t = facts.category
         written: bytes = sender.written
         if len(pending.packed) == 0:
-            if verdict.reason is None or pending.reason not in REASON_OCTETS:
+            reason = self._reasons.get(pending.reason, b"")
+            if len(reason) == 0 or verdict.reason is None:
                 return False
-            reason, takes, outcome = REASON_OCTETS[pending.reason], (), verdict.outcome
+            takes = ()
+            outcome = verdict.outcome
         if len(breaches) > 255 or len(takes) > 255:
             return False
         if len(written) == 0:
@@ -89,27 +91,26 @@ class VerdictBodies(PackedBodies):
         if outcome == _WITH_ENTRY and len(breaches) == 0 and len(takes) == 0 and len(content.digest) == _DIGEST_BYTES:
             to.put(self._usual[category])
         else:
-            to.put_u64(0)  # it adopts no entry
-            to.put(self._revision_octets)
+            to.put(self._revision)
             to.put_u32(pending.status)
             to.put_u32(self._keep_s)
-            to.put_u8(outcome)
-            to.put_u8(category)
-            to.put_u8(len(breaches))
-            to.put_u8(len(takes))
-            to.put_u8(len(content.digest))
-            to.put_u8(len(reason))
+            to.put_u32(outcome << 24 | category << 16 | len(breaches) << 8 | len(takes))
+            to.put_u16(len(content.digest) << 8 | len(reason))
             to.put(reason)
         to.put(content.digest)
         to.put(pending.packed)
         to.put(written)
+        fields: tuple[Any, ...]  # by place: to look a name up takes a hundred instructions
         for breach in breaches:
-            to.put_u16(breach.number)
-            to.put_u8(breach.outcome | (0x80 if breach.shadow else 0))
+            fields = cython.cast(tuple, breach)
+            to.put_u16(fields[1])
+            outcome = fields[2]
+            to.put_u8(outcome | 0x80 if fields[4] else outcome)  # 0x80: in shadow
         for take in takes:
-            to.put_u64(take.key)
-            to.put_u32(take.width_s)
-            to.put_u32(take.keep_s)
+            fields = cython.cast(tuple, take)
+            to.put_u64(fields[0])
+            to.put_u32(fields[1])
+            to.put_u32(fields[2])
         to.put(pending.data)
         return True
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Annotated, NamedTuple
 
@@ -114,6 +114,8 @@ class VerdictRecord(NamedTuple):
 
 FIXED = struct.Struct(">QQQ8sIIBBBBBB")
 """The fixed part of a VerdictRecord, which is packed and unpacked by hand: each message has one."""
+DIGEST_BYTES = 16
+"""Of Content.digest."""
 _BREACH = struct.Struct(">HB")
 TAKE = struct.Struct(">QII")
 _WHOS_MAX = 65_536
@@ -187,6 +189,13 @@ def pack_verdict(now: float, transit: SettledSubmit, revision: str, keep_s: int 
         flags, category, breach_count, take_count, len(digest), len(said),
     )  # fmt: skip
     return b"".join((fixed, said, digest, packed, sender, breaches, takes, transit.data))
+
+
+@lru_cache(maxsize=16)
+def usual_heads(revision: str, keep_s: int) -> tuple[bytes, ...]:
+    """By category: what follows the recipient of an allowed submit to which no rule objects, up to its digest."""
+    octets = revision_octets(revision)
+    return tuple(_pack_fixed(0, 0, 0, octets, 0, keep_s, WITH_ENTRY, one, 0, 0, DIGEST_BYTES, 0)[16:] for one in Category)
 
 
 def unpack_verdict(body: bytes) -> VerdictRecord:
