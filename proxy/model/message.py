@@ -94,12 +94,31 @@ class Part(NamedTuple):
     index: int  # type: ignore[assignment] # from 1; the tuple method of this name is never used
 
 
+@cython.no_gc
+@cython.freelist(1024)
+@cython.cclass
 class Content:
     """The text that a recipient reads. All messages with the same bytes share one object; it never changes and is compared by identity."""
 
-    __slots__ = (
-        "text", "state", "digest", "part", "scheduled", "extra", "octets", "complete", "read_by", "reading",
-    )  # fmt: skip
+    complete: Any
+    """False (a bool): parts of the text are missing, and what rules ask of it is undecided."""
+    digest: bytes
+    """16 bytes over everything after the destination: the same again is the same submit again."""
+    extra: tuple[tuple[int, bytes], ...]
+    """Optional parameters as (tag, value): a setting may say that one of them declares the category."""
+    octets: tuple[int, bytes] | None
+    """Of a part whose header hides nothing: its alphabet (a coding of the protocol) and what stands behind the header."""
+    part: Part | None
+    read_by: Any
+    """Policy's own: by which rules' reader it was read …"""
+    reading: Any
+    """… and what was read in it. It is read once however often it comes."""
+    scheduled: Any
+    """When the carrier is asked to deliver (seconds since 1970), None if that is now."""
+    state: str
+    """readable | unreadable | binary | compressed | wap-push | empty"""
+    text: str
+    """Decoded; empty where ``state`` says it cannot be read."""
 
     def __init__(
         self,
@@ -112,18 +131,10 @@ class Content:
         octets: tuple[int, bytes] | None = None,
         complete: bool = True,
     ) -> None:
-        self.text = text  # decoded; empty where ``state`` says it cannot be read
-        self.state = state  # readable | unreadable | binary | compressed | wap-push | empty
-        self.digest = digest  # 16 bytes over everything after the destination: the same again is the same submit again
-        self.part = part
-        self.scheduled = scheduled  # when the carrier is asked to deliver, if that is not now
-        self.extra = extra  # optional parameters as (tag, value): a setting may say that one of them declares the category
-        # of a part whose header hides nothing: its alphabet (a coding of the protocol) and what stands behind the header
-        self.octets = octets
-        self.complete = complete  # False: parts of the text are missing, and what rules ask of it is undecided
-        # policy's own: what was read in it, and by which rules' reader; it is read once however often it comes
-        self.read_by: object = None
-        self.reading: Any = None
+        self.text, self.state, self.digest = text, state, digest
+        self.part, self.scheduled, self.extra, self.octets = part, scheduled, extra, octets
+        self.complete = complete
+        self.read_by = self.reading = None
 
 
 @cython.final

@@ -20,11 +20,20 @@ from proxy.journal.records.messages import ACCEPTED, VERDICT, verdict_pieces
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.reasons import GATE_REASONS
 from proxy.model.sequence_window import SequenceWindow
-from proxy.native.loader import compiled
 from proxy.relay.admission import Admission
 from proxy.relay.effects.record_changes import RecordChange, Undo
 from proxy.relay.multipart.handler import PartHandler
-from proxy.relay.pending_submit import Outbox, PendingSubmit, count, count_advertised, count_allowed, put_all, refusal_body_of
+from proxy.relay.pending_submit import (
+    Outbox,
+    PendingSubmit,
+    answer_refused,
+    count,
+    count_advertised,
+    count_allowed,
+    count_refused,
+    put_all,
+    refusal_body_of,
+)
 from proxy.relay.refusal_cache import RefusalCache
 from proxy.wire.frame import Frame
 
@@ -135,12 +144,10 @@ class Commit:
             self._refuse(refused, now)
         return allowed
 
-    @compiled("commit_refuse")
     def _refuse(self, refused: list[PendingSubmit], now: float) -> None:
-        for pending in refused:
-            count(self.tally, pending)
-            self.outbox.append((0, pending, refusal_body_of(pending)))
-            self.refusals.keep(pending, self.admission.rules, now)
+        count_refused(self.tally, refused)
+        answer_refused(self.outbox, refused)
+        self.refusals.keep(refused, self.admission.rules, now)
 
     def _append(self, changed: list[RecordChange], now: float) -> list[int]:
         """Appends the records of changes, with their evidence (a replace_sm is judged, too). Returns the sequence of each change."""

@@ -431,7 +431,7 @@ def on_their_way(made: list[tuple[int, int, bool]]) -> list[PendingSubmit]:
     found: list[PendingSubmit] = []
     for number, (person, category, plain) in enumerate(made, 1):
         one = (PendingSubmit if plain else Other)(cast("Any", None), number, pdu(4, b"%d" % number), 2.0**number)
-        one.message = Message(SENDER, 13_800_210_000 + person, cast("Any", None))
+        one.message = Message(SENDER, 13_800_210_000 + person, Content("", "empty", b""))
         one.category, one.recorded, one.entry_id = Category(category), 100 + number, 7 * number
         found.append(one)
     return found

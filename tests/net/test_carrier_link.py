@@ -12,7 +12,7 @@ import pytest
 
 from proxy.config import Carrier, SmppTimers
 from proxy.model.counters import GateCounters
-from proxy.model.message import Category, Message, Sender
+from proxy.model.message import Category, Content, Message, Sender
 from proxy.net.carrier import CarrierAccount
 from proxy.net.carrier_link import CarrierLink
 from proxy.net.link import Turns
@@ -81,7 +81,7 @@ class Wire:
 
     def transit(self, person: int) -> PendingSubmit:
         made = PendingSubmit(cast("Any", None), 1, submit_sm("1069001", str(person), b"x"), 0.0)
-        made.message = Message(Sender.of("jia", "a", "1069001", "1069001"), person, cast("Any", None))
+        made.message = Message(Sender.of("jia", "a", "1069001", "1069001"), person, Content("", "empty", b""))
         made.category = Category.MARKETING
         return made
 
