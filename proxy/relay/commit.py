@@ -219,6 +219,22 @@ class Commit:
         return len(self.decided) + len(self.in_flight) + len(self.outbox)
 
 
+@cython.nonecheck(False)
+def add_accepted(
+    answers: list[tuple[PendingSubmit, Frame]], now_s: float, accepted: list[tuple[PendingSubmit, Frame]]
+) -> list[tuple[PendingSubmit, Frame]]:
+    """Notes when these submits were answered. Adds those that the carrier accepted to ``accepted``; returns the others."""
+    pair: tuple[PendingSubmit, Frame]
+    pending: PendingSubmit
+    frame: Frame
+    others: list[tuple[PendingSubmit, Frame]] = []
+    for pair in answers:
+        pending, frame = pair[0], pair[1]
+        pending.answered_s = now_s
+        (others if frame.command_status or not pending.entry_id else accepted).append(pair)
+    return others
+
+
 @cython.ccall
 def settled(accepted: list[tuple[PendingSubmit, Frame]], in_flight: SequenceWindow) -> list[tuple[int, PendingSubmit, Frame]]:
     """Accepted submits as items of the outbox; they are no longer in flight."""

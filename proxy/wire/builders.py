@@ -30,6 +30,7 @@ from proxy.wire.tables import (
 )
 
 _HEADER = struct.Struct(">IIII").pack
+_DELIVER_SM_RESP = cython.declare(cython.uint, DELIVER_SM_RESP)
 _SUBMIT_SM_RESP = cython.declare(cython.uint, SUBMIT_SM_RESP)
 
 BIND_KINDS = {"receiver": BIND_RECEIVER, "transmitter": BIND_TRANSMITTER, "transceiver": BIND_TRANSCEIVER}
@@ -80,9 +81,18 @@ def data_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> bytes:
     return response(DATA_SM, status, sequence, submit_sm_resp(sequence, status, message_id)[16:])
 
 
-def deliver_sm_resp(sequence: int, status: int) -> bytes:
+@cython.ccall
+def deliver_sm_resp(sequence: cython.uint, status: cython.uint) -> bytes:
     """§4.6.2: message_id is there and empty."""
-    return _HEADER(17, DELIVER_SM_RESP, status, sequence) + b"\0"
+    octets = cython.declare(cython.char[17])  # packed without a call: every receipt has a response
+    packed: bytes
+    _put_number(octets, 0, 17)
+    _put_number(octets, 4, _DELIVER_SM_RESP)
+    _put_number(octets, 8, status)
+    _put_number(octets, 12, sequence)
+    octets[16] = 0
+    packed = octets[:17]
+    return packed
 
 
 def tlv(tag: int, value: bytes) -> bytes:

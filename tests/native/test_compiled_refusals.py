@@ -88,7 +88,7 @@ def pure() -> pytest.MonkeyPatch:
     """Puts the Python versions in the places of the compiled ones."""
     patch = pytest.MonkeyPatch()
     for owner, name, function in (
-        (Batching, "_judge_loaded", "batching_judge_loaded"), (Batching, "_judge_at_once", "batching_judge_at_once"), (Batching, "_add_to", "batching_add_to"),
+        (Batching, "_judge_loaded", "batching_judge_loaded"), (Batching, "_judge_at_once", "batching_judge_at_once"),
         (Relay, "submit_all", "relay_submit_all"), (Admission, "judge", "admission_judge"),
         (Journal, "extend", "journal_extend"), (handover_room, "verdict_pieces", "verdict_pieces"),
         (record, "add_packed", "add_packed"),
@@ -289,7 +289,7 @@ def test_no_pure_function_is_asked(tmp_path: Path, kind: str, monkeypatch: pytes
     goes(first)  # what is known of a text, of a plan, of who objects together
     street.harness.relay.refusals.clear()
     for name in (
-        "admission_judge", "batching_judge_loaded", "batching_add_to", "part_handler_settle",
+        "admission_judge", "batching_judge_loaded", "part_handler_settle",
     ):  # fmt: skip
         monkeypatch.setitem(PURE, name, _fails(name))
     for owner, name in (

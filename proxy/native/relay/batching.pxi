@@ -222,46 +222,6 @@ cdef bytes _judge_one(_AdmissionJudge judge, object parts, object pending, bytes
     return after
 
 
-def batching_add_to(self, dict batches, list submits, now):
-    cdef dict refused = self._refused, behind = self.window.waiting
-    cdef set busy = self.window.busy
-    refusals, rules = self.refusals, self.admission.rules
-    if _pending_type is NULL:
-        _learn_fields()
-    for pending in submits:
-        if Py_TYPE(pending) is _pending_type and _type_of((<PendingFields *>pending).message) is _message_type:
-            person = (<MessageFields *>(<PendingFields *>pending).message).recipient
-        else:
-            person = pending.message.recipient
-        batch = _get(batches, person)
-        if batch is not None:
-            (<list>(<tuple>batch)[1]).append(pending)
-        elif busy and person in busy:
-            batch = _get(behind, person)
-            if batch is None:
-                batch = behind[person] = ([], [])
-            (<list>(<tuple>batch)[1]).append(pending)
-        elif refused and person in refused and _may_be_again(refusals, refused, pending, rules):
-            PURE["batching_add_to"](self, batches, [pending], now)
-        else:
-            batches[person] = ([], [pending])
-
-
-def batching_submits_of(dict batches):
-    cdef list found = []
-    for one in batches.values():
-        found += <list>(<tuple>one)[1]
-    return found
-
-
-def batching_changes_of(dict batches, dict refused):
-    cdef list found = []
-    for person, one in batches.items():
-        if len(<list>(<tuple>one)[0]) and person not in refused:
-            found += <list>(<tuple>one)[0]
-    return found
-
-
 cdef list _submits_before_change(list recipients, Py_ssize_t place, dict loaded):
     """The submits from this recipient on to the next one with a change: a change may ask what was read before it."""
     cdef list found = []
