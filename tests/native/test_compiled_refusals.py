@@ -289,11 +289,11 @@ def test_no_pure_function_is_asked(tmp_path: Path, kind: str, monkeypatch: pytes
     goes(first)  # what is known of a text, of a plan, of who objects together
     street.harness.relay.refusals.clear()
     for name in (
-        "admission_judge", "batching_judge_loaded", "part_handler_settle",
+        "admission_judge", "batching_judge_loaded",
     ):  # fmt: skip
         monkeypatch.setitem(PURE, name, _fails(name))
     for owner, name in (
-        (messages, "pack_verdict"), (handover_room, "count"), (Admission, "refuse"), (PartHandler, "_settle"),
+        (messages, "pack_verdict"), (handover_room, "count"), (Admission, "refuse"),
         (PartHandler, "take"), (PartHandler, "judge"),
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, _fails(name))

@@ -44,6 +44,5 @@ def test_submits_wait_behind_changes_and_batches_under_way(
     assert numbers(window.waiting) == [(person, *one) for person, one in waiting.items()]
     assert [one.sequence for one in _submits_of(batches)] == [number for _, numbers in wanted.values() for number in numbers]
     refused = {person: batches[person] for person in again if person in batches}
-    assert _changes_of(batches, refused) == [
-        f"change of {person}" for person in wanted if person in changed and person not in again
-    ]
+    changes: list[Any] = [*_changes_of(batches, refused)]
+    assert changes == [f"change of {person}" for person in wanted if person in changed and person not in again]
