@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
 
+import cython
+
 from proxy.model.reasons import GATE_REASONS
 from proxy.native.loader import compiled
 from proxy.relay.admission import Admission
@@ -97,10 +99,12 @@ class Batching:
         self._add_to(batches, submits, now)
         return batches
 
-    @compiled("batching_add_to")
+    @cython.nonecheck(False)
     def _add_to(self, batches: dict[int, RecipientBatch], submits: list[PendingSubmit], now: float) -> None:
         """Adds submits to batches, behind the changes. Repeats of a cached refusal join no batch."""
         busy, waiting, refused = self.window.busy, self.window.waiting, self._refused
+        pending: PendingSubmit
+        person: Any
         for pending in submits:
             person = pending.message.recipient  # type: ignore[union-attr] # _read made it
             batch = batches.get(person)
@@ -220,12 +224,17 @@ class Batching:
         self.retries.clear()
 
 
-@compiled("batching_submits_of")
-def _submits_of(batches: Mapping[int, RecipientBatch]) -> list[PendingSubmit]:
-    return [pending for _, submits in batches.values() for pending in submits]
+def _submits_of(batches: dict[int, RecipientBatch]) -> list[PendingSubmit]:
+    found: list[PendingSubmit] = []
+    for _, submits in batches.values():
+        found += submits
+    return found
 
 
-@compiled("batching_changes_of")
-def _changes_of(batches: Mapping[int, RecipientBatch], refused: Mapping[int, RecipientBatch]) -> list[RecordChange]:
+def _changes_of(batches: dict[int, RecipientBatch], refused: Mapping[int, RecipientBatch]) -> list[RecordChange]:
     """The changes that were made: not those of batches that must be judged again."""
-    return [change for person, (changes, _) in batches.items() if changes and person not in refused for change in changes]
+    found: list[RecordChange] = []
+    for person, (changes, _) in batches.items():
+        if changes and person not in refused:
+            found += changes
+    return found

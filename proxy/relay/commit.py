@@ -19,11 +19,20 @@ from proxy.journal.records.messages import ACCEPTED, VERDICT
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.model.reasons import GATE_REASONS
 from proxy.model.sequence_window import SequenceWindow
-from proxy.native.loader import compiled
 from proxy.relay.admission import Admission
 from proxy.relay.effects.record_changes import RecordChange, Undo
 from proxy.relay.multipart.handler import PartHandler
-from proxy.relay.pending_submit import Outbox, PendingSubmit, count, count_advertised, count_allowed, put_all, refusal_body_of
+from proxy.relay.pending_submit import (
+    Outbox,
+    PendingSubmit,
+    answer_refused,
+    count,
+    count_advertised,
+    count_allowed,
+    count_refused,
+    put_all,
+    refusal_body_of,
+)
 from proxy.relay.refusal_cache import RefusalCache
 from proxy.relay.submit_records import AcceptedBodies, VerdictBodies
 from proxy.wire.frame import Frame
@@ -135,12 +144,10 @@ class Commit:
             self._refuse(refused, now)
         return allowed
 
-    @compiled("commit_refuse")
     def _refuse(self, refused: list[PendingSubmit], now: float) -> None:
-        for pending in refused:
-            count(self.tally, pending)
-            self.outbox.append((0, pending, refusal_body_of(pending)))
-            self.refusals.keep(pending, self.admission.rules, now)
+        count_refused(self.tally, refused)
+        answer_refused(self.outbox, refused)
+        self.refusals.keep(refused, self.admission.rules, now)
 
     def _append(self, changed: list[RecordChange], now: float) -> list[int]:
         """Appends the records of changes, with their evidence (a replace_sm is judged, too). Returns the sequence of each change."""
@@ -210,6 +217,22 @@ class Commit:
     def unanswered(self) -> int:
         """How many submits are judged and not answered yet."""
         return len(self.decided) + len(self.in_flight) + len(self.outbox)
+
+
+@cython.nonecheck(False)
+def add_accepted(
+    answers: list[tuple[PendingSubmit, Frame]], now_s: float, accepted: list[tuple[PendingSubmit, Frame]]
+) -> list[tuple[PendingSubmit, Frame]]:
+    """Notes when these submits were answered. Adds those that the carrier accepted to ``accepted``; returns the others."""
+    pair: tuple[PendingSubmit, Frame]
+    pending: PendingSubmit
+    frame: Frame
+    others: list[tuple[PendingSubmit, Frame]] = []
+    for pair in answers:
+        pending, frame = pair[0], pair[1]
+        pending.answered_s = now_s
+        (others if frame.command_status or not pending.entry_id else accepted).append(pair)
+    return others
 
 
 @cython.ccall

@@ -10,19 +10,21 @@ because its effect on the record is written right before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Protocol
+
+import cython
 
 from proxy.journal.encoding import pack
 from proxy.journal.records import delivers, messages
 from proxy.model.counters import GateCounters
-from proxy.native.loader import compiled
 from proxy.relay.effects.optouts import ReplyEffect
 from proxy.relay.pending_submit import CarrierConnection
 from proxy.relay.submit import Relay
 from proxy.state.mailbox.deliver_queue import DeliverQueue, Item
 from proxy.state.mailbox.mailbox import Mailbox
-from proxy.wire import Frame, deliver_sm_resp
+from proxy.wire.builders import deliver_sm_resp
+from proxy.wire.frame import Frame
 
 ESME_ROK, ESME_RX_T_APPN = 0x00, 0x64
 RECEIPT = "receipt"
@@ -226,7 +228,7 @@ class ReceiptBatch(_ArrivedDeliver):
             deliver_relay.mailbox.drop(item, "returned")
 
 
-@compiled("acknowledged")
-def acknowledged(sequences: Sequence[int]) -> list[bytes]:
+def acknowledged(sequences: list[int]) -> list[bytes]:
     """The carrier's acknowledgements for safe delivers."""
-    return [deliver_sm_resp(sequence, ESME_ROK) for sequence in sequences]
+    status: cython.uint = ESME_ROK
+    return [deliver_sm_resp(sequence, status) for sequence in sequences]

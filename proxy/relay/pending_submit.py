@@ -278,6 +278,7 @@ def _send_answers(answers: dict[Bind, list[bytes]]) -> None:
     answers.clear()
 
 
+@cython.ccall
 def refusal_body_of(pending: PendingSubmit) -> bytes:
     """The body of a refusal: the public reason, if the provider wants it and its client knows optional parameters; else empty."""
     bind = pending.bind
@@ -354,6 +355,103 @@ def _count_of_bind(tally: GateCounters, bind: Any, counts: list[int]) -> None:
         for labels, many in zip(access.allowed, counts, strict=True):
             if many:
                 tally.submits[labels] += many
+
+
+@cython.final
+@cython.cclass
+class _Count:
+    """How often a batch has these labels of a counter (``third`` and ``fourth``: None if it has two)."""
+
+    counter: Any
+    first: str
+    second: str
+    third: str | None
+    fourth: str | None
+    many: cython.Py_ssize_t
+
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.nonecheck(False)
+@cython.cfunc
+def _count(counts: list[_Count], counter: Any, first: str, second: str, third: str | None, fourth: str | None) -> None:
+    """Counts in the batch. Labels are compared by identity: equal but different ones are only counted separately."""
+    one: _Count
+    for one in counts:  # a batch has few: to find one costs less than to hash it
+        if (
+            one.first is first
+            and one.second is second
+            and one.counter is counter
+            and one.third is third
+            and one.fourth is fourth
+        ):
+            one.many += 1
+            return
+    one = _Count.__new__(_Count)
+    one.counter, one.first, one.second, one.third, one.fourth, one.many = counter, first, second, third, fourth, 1
+    counts.append(one)
+
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.nonecheck(False)
+@cython.ccall
+def count_refused(tally: GateCounters, refused: list[PendingSubmit]) -> None:
+    """``count`` for many without a lane."""
+    by_signature: cython.bint = tally.apart.wanted
+    pending: PendingSubmit
+    verdict: Verdict | None
+    one: _Count
+    category: cython.Py_ssize_t
+    outcome: cython.Py_ssize_t
+    fields: tuple[Any, ...]
+    rule: str
+    categories: tuple[str, ...] = CATEGORY_WORDS
+    outcomes: tuple[str, ...] = OUTCOME_WORDS
+    counts: list[_Count] = []
+    submits, hits, shadows, allow = tally.submits, tally.rule_hits, tally.shadow, Outcome.ALLOW
+    bind: Any = None
+    provider: str = ""
+    label: Any = None
+    for pending in refused:
+        verdict = pending.verdict
+        if by_signature or verdict is None or verdict.outcome is allow:
+            count(tally, pending)
+            continue
+        if pending.bind is not bind:
+            bind = pending.bind
+            provider, label = bind.access.provider.name, bind.access.label
+        category, outcome = pending.category, verdict.outcome
+        _count(counts, submits, provider, categories[category], outcomes[outcome], pending.reason)
+        if verdict.province == "unknown":
+            tally.unknown_region[label] += 1
+        for breach in verdict.breaches:
+            fields = cython.cast(tuple, breach)  # an attribute of a NamedTuple costs more
+            rule, shadow = fields[0], fields[4]
+            if shadow:
+                outcome = fields[2]
+                _count(counts, shadows, rule, outcomes[outcome], None, None)
+            else:
+                _count(counts, hits, rule, verdict.province, None, None)
+    for one in counts:
+        one.counter[(one.first, one.second) if one.third is None else (one.first, one.second, one.third, one.fourth)] += (
+            one.many
+        )
+
+
+@cython.nonecheck(False)
+@cython.ccall
+def answer_refused(outbox: Any, refused: list[PendingSubmit]) -> None:
+    """Puts the answers of refused submits into the outbox: the journal has their verdicts, and need not be synced."""
+    pending: PendingSubmit
+    bind: Any = None
+    wants_body: cython.bint = False
+    append = outbox.append
+    for pending in refused:
+        if pending.bind is not bind:  # a run of submits mostly has one bind
+            bind = pending.bind
+            wants_body = bind.access.detail
+        append((0, pending, refusal_body_of(pending) if wants_body else b""))
 
 
 @cython.final

@@ -12,13 +12,14 @@ reached, with a reload of the rules, when the clock is set back, and with any ch
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
+
+import cython
 
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages, requests
-from proxy.model.message import ORDER_NUMBERS_FROM, Message, Outcome, Sender, Verdict
+from proxy.model.message import ORDER_NUMBERS_FROM, Breach, Content, Message, Outcome, Sender, Verdict
 from proxy.model.reasons import GATE_REASONS, Reason
 from proxy.policy.evaluation_plan import Rule
 from proxy.policy.ruleset import RuleSet
@@ -31,6 +32,9 @@ REFUSALS_MAX = 65_536
 
 MARKS = 1 << 16
 """Octets: of as many as may be kept one bit in eight."""
+_MARKS_MASK = cython.declare(cython.longlong, MARKS - 1)
+DROPPED_MAX = 1024
+"""So many dropped refusals may stand before the others in the list, until all of them leave it together."""
 SWEPT = 2_000
 """Dropped in one go on the loop, of what no longer stands: a millisecond at most. All at once takes 30 ms."""
 
@@ -38,20 +42,20 @@ Key = tuple[Sender, bytes]
 """Account and source, digest of all after the destination: a rule may speak of one account of a provider only."""
 
 
-class CachedRefusal(NamedTuple):
-    """One refusal: all of it in one place, for it is far from all else by the time it ends."""
+@cython.final
+@cython.no_gc
+@cython.freelist(1024)
+@cython.cclass
+class CachedRefusal:
+    """One refusal."""
 
     until: float
-    person: int
+    person: cython.longlong
     sender: Sender
     digest: bytes
-    sequence: int
+    sequence: cython.longlong
     """Of the verdict in the journal."""
     verdict: Verdict
-
-    @property
-    def key(self) -> Key:
-        return self.sender, self.digest
 
 
 Of = CachedRefusal | dict[Key, CachedRefusal]
@@ -75,13 +79,16 @@ class RefusalCache:
         self._rules: RuleSet | None = None
         self._stand: dict[int, bool] = {}
         """By rule number: whether its refusals may be cached."""
-        self._order: deque[CachedRefusal] = deque()
+        self._order: list[CachedRefusal] = []
+        """All refusals, the oldest first …"""
+        self._dropped = 0
+        """… of which so many are dropped."""
         self.marks, self.marks_before = bytearray(MARKS), bytearray(MARKS)
         """A filter over ``people``: each has its bit in one of the two (some bits are left over). Nearly all other recipients are excluded
         without a look into the dictionary."""
         self._marked_s, self.marked = 0.0, 0
         """When ``marks`` began, and how many bits were set in it."""
-        self._gone: list[tuple[dict[int, Of], deque[CachedRefusal]]] = []
+        self._gone: list[tuple[dict[int, Of], list[CachedRefusal]]] = []
         """Refusals of earlier rules, until ``sweep`` frees them."""
 
     def again(self, pending: PendingSubmit, rules: RuleSet, now: float) -> bool:
@@ -114,54 +121,70 @@ class RefusalCache:
         if rules is not self._rules:
             self.clear()
             return None
-        key = _key(message)
-        kept = known.get(key) if isinstance(known, dict) else known if known.key == key else None
-        return kept if kept is not None and now < kept.until else None
+        kept = known.get((message.sender, message.content.digest)) if isinstance(known, dict) else known
+        return kept if kept is not None and _is_of(kept, message) and now < kept.until else None
 
-    def keep(self, pending: PendingSubmit, rules: RuleSet, now: float) -> None:
-        """Caches a refusal that was written, if it will stand."""
-        message, verdict = pending.message, pending.verdict
-        if (
-            not self.alone
-            or message is None
-            or pending.long is not None
-            or verdict is None
-            or verdict.outcome is not Outcome.REJECT
-            or message.content.part is not None
-            or message.content.scheduled is not None
-        ):
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    @cython.nonecheck(False)
+    def keep(self, refused: list[PendingSubmit], rules: RuleSet, now: float) -> None:
+        """Caches refusals that were written, if they will stand."""
+        if not self.alone:
             return
         if rules is not self._rules:
             self.clear()
             self._rules = rules
-        until = now + REPEAT_S if verdict.breaches else now
-        until = min(until, rules.until)
-        stand = self._stand
-        for breach in verdict.breaches:
-            number, end = breach.number, breach.not_before
-            if not (stand[number] if number in stand else self._stands(number)):
-                return
-            if end is not None and end < until:
-                until = end
-        if until <= now:
-            return
-        person = message.recipient
-        self.marks_at(now)[person >> 3 & MARKS - 1] |= 1 << (person & 7)
-        self.marked += 1
-        kept = CachedRefusal(until, person, *_key(message), pending.recorded, verdict)
-        self._put(kept)
-        self._order.append(kept)
-        while self._order and (self._order[0].until <= now or len(self._order) > REFUSALS_MAX):
-            self._drop(self._order.popleft())
+        pending: PendingSubmit
+        content: Content
+        kept: CachedRefusal
+        end_s: cython.double = min(now + REPEAT_S, rules.until)
+        until_s: cython.double
+        person: cython.longlong
+        people: dict[int, Of] = self.people
+        marked: cython.Py_ssize_t = 0
+        steady: dict[int, bool] = self._stand
+        order: list[CachedRefusal] = self._order
+        marks: bytearray = self.marks_at(now)
+        reject = Outcome.REJECT
+        for pending in refused:
+            if pending.long is not None or pending.message is None or pending.verdict is None:
+                continue
+            content = pending.message.content
+            if pending.verdict.outcome is not reject or content.part is not None or content.scheduled is not None:
+                continue
+            until_s = _stands_until(self, steady, pending.verdict.breaches, end_s)
+            if until_s <= now:
+                continue
+            person = pending.message.recipient
+            marks[person >> 3 & _MARKS_MASK] |= 1 << (person & 7)
+            marked += 1
+            kept = CachedRefusal.__new__(CachedRefusal)
+            kept.until, kept.person, kept.sequence = until_s, person, pending.recorded
+            kept.sender, kept.digest, kept.verdict = pending.message.sender, content.digest, pending.verdict
+            _put(people, kept)
+            order.append(kept)
+        self.marked += marked
+        self._drop_ended(now)
 
-    def _put(self, kept: CachedRefusal) -> None:
-        known = self.people.get(kept.person)
-        if isinstance(known, dict):
-            known[kept.key] = kept
-        elif known is None or known.key == kept.key:
-            self.people[kept.person] = kept
-        else:
-            self.people[kept.person] = {known.key: known, kept.key: kept}
+    @cython.boundscheck(False)
+    @cython.wraparound(False)
+    def _drop_ended(self, now: float) -> None:
+        """Drops the oldest refusals: those that have ended, and those above REFUSALS_MAX."""
+        people: dict[int, Of] = self.people
+        order: list[CachedRefusal] = self._order
+        dropped: cython.Py_ssize_t = self._dropped
+        most: cython.Py_ssize_t = REFUSALS_MAX
+        kept: CachedRefusal
+        while dropped < len(order):
+            kept = order[dropped]
+            if kept.until > now and len(order) - dropped <= most:
+                break
+            _drop(people, kept)
+            dropped += 1
+        if dropped > DROPPED_MAX:
+            del order[:dropped]
+            dropped = 0
+        self._dropped = dropped
 
     def marks_at(self, now: float) -> bytearray:
         """The filter for recipients that are cached now. A recipient leaves ``people`` before its filter is dropped: after REPEAT_S, or
@@ -177,16 +200,6 @@ class RefusalCache:
         found = self._stand[number] = number >= ORDER_NUMBERS_FROM or _is_steady(self._rules.rules[number])
         return found
 
-    def _drop(self, kept: CachedRefusal) -> None:
-        """Removes a refusal, unless a newer one has replaced it."""
-        known = self.people.get(kept.person)
-        if known is kept:
-            del self.people[kept.person]
-        elif isinstance(known, dict) and known.get(kept.key) is kept:
-            del known[kept.key]
-            if not known:
-                del self.people[kept.person]
-
     def forget(self, person: int) -> None:
         """The recipient's record has changed: a refused message may be allowed now."""
         self.people.pop(person, None)
@@ -196,7 +209,7 @@ class RefusalCache:
         if self._order:
             self._gone.append((self.people.copy(), self._order))
             self.people.clear()  # frees nothing yet; the relay holds this very dict
-            self._order = deque()
+            self._order, self._dropped = [], 0
         self._rules = None
         self._stand.clear()
 
@@ -215,8 +228,62 @@ class RefusalCache:
                 self._gone.pop()
 
 
-def _key(message: Message) -> Key:
-    return message.sender, message.content.digest
+@cython.cfunc
+def _is_of(kept: CachedRefusal, message: Message) -> cython.bint:
+    """Whether a refusal has the same sender and text."""
+    return kept.sender is message.sender and kept.digest == message.content.digest
+
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+@cython.nonecheck(False)
+@cython.cfunc
+def _stands_until(cache: Any, steady: dict[int, bool], breaches: tuple[Breach, ...], until_s: cython.double) -> cython.double:
+    """When these objections end, ``until_s`` at the latest; 0 if another message may end one before."""
+    end_s: cython.double
+    fields: tuple[Any, ...]
+    if not breaches:
+        return 0
+    for breach in breaches:
+        fields = cython.cast(tuple, breach)  # an attribute of a NamedTuple costs more
+        number, not_before = fields[1], fields[5]
+        stands = steady.get(number)
+        if stands is None:
+            stands = cache._stands(number)
+        if not stands:
+            return 0
+        if not_before is not None:
+            end_s = not_before
+            until_s = min(until_s, end_s)
+    return until_s
+
+
+@cython.cfunc
+@cython.nonecheck(False)
+def _put(people: dict[int, Of], kept: CachedRefusal) -> None:
+    person: Any = kept.person
+    known = people.setdefault(person, kept)
+    if known is kept:
+        return
+    if isinstance(known, dict):
+        known[kept.sender, kept.digest] = kept
+    elif known.sender is kept.sender and known.digest == kept.digest:
+        people[person] = kept
+    else:
+        people[person] = {(known.sender, known.digest): known, (kept.sender, kept.digest): kept}
+
+
+@cython.cfunc
+def _drop(people: dict[int, Of], kept: CachedRefusal) -> None:
+    """Removes a refusal, unless a newer one has replaced it."""
+    person: Any = kept.person
+    known = people.get(person)
+    if known is kept:
+        del people[person]
+    elif isinstance(known, dict) and known.get((kept.sender, kept.digest)) is kept:
+        del known[kept.sender, kept.digest]
+        if not known:
+            del people[person]
 
 
 def _is_steady(rule: Rule) -> bool:

@@ -40,13 +40,14 @@ from proxy.policy.ruleset import RuleSet
 from proxy.relay.account_access import Directory
 from proxy.relay.admission import ON_JUDGE_ERROR, Admission
 from proxy.relay.batching import Batching
-from proxy.relay.commit import Commit
+from proxy.relay.commit import Commit, add_accepted
 from proxy.relay.effects.record_changes import Effect, EntryFate, RecordChange, ResendAccepted, was_sent_twice
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.multipart.shared import SharedParts
 from proxy.relay.pending_submit import Bind, LaneRoutes, OtherRequest, PendingSubmit, count, refusal_body_of
 from proxy.relay.refusal_cache import RefusalCache
-from proxy.wire import ContentCache, Frame, Malformed
+from proxy.wire import ContentCache, Malformed
+from proxy.wire.frame import Frame
 from proxy.wire.reserved_values import ReservedContent
 
 if TYPE_CHECKING:
@@ -200,16 +201,10 @@ class Relay:
 
     # ------------------------------------------------------------------ the carrier's answer
 
-    @compiled("relay_answered_all")
-    def answered_all(self, answers: Iterable[tuple[PendingSubmit, Frame]], now_s: float) -> None:
+    def answered_all(self, answers: list[tuple[PendingSubmit, Frame]], now_s: float) -> None:
         """``answered`` for many (``now_s``: monotonic)."""
-        accepted = self.commit.accepted
-        for pending, frame in answers:
-            pending.answered_s = now_s
-            if frame.command_status or not pending.entry_id:
-                self.answered(pending, frame)
-            else:  # nearly always
-                accepted.append((pending, frame))
+        for pending, frame in add_accepted(answers, now_s, self.commit.accepted):
+            self.answered(pending, frame)
 
     def answered(self, pending: PendingSubmit, frame: Frame) -> None:
         """The carrier has answered a submit in time."""

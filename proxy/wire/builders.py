@@ -30,6 +30,7 @@ from proxy.wire.tables import (
     VERSION_34,
 )
 
+_DELIVER_SM_RESP = cython.declare(cython.uint, DELIVER_SM_RESP)
 _SUBMIT_SM_RESP = cython.declare(cython.uint, SUBMIT_SM_RESP)
 
 BIND_KINDS = {"receiver": BIND_RECEIVER, "transmitter": BIND_TRANSMITTER, "transceiver": BIND_TRANSCEIVER}
@@ -64,9 +65,10 @@ def data_sm_resp(sequence: int, status: int, message_id: bytes = b"") -> bytes:
     return response(DATA_SM, status, sequence, submit_sm_resp(sequence, status, message_id)[16:])
 
 
-def deliver_sm_resp(sequence: int, status: int) -> bytes:
+@cython.ccall
+def deliver_sm_resp(sequence: cython.uint, status: cython.uint) -> bytes:
     """§4.6.2: message_id is there and empty."""
-    return pack_pdu(DELIVER_SM_RESP, status, sequence, b"\0")
+    return pack_pdu(_DELIVER_SM_RESP, status, sequence, b"\0")
 
 
 def tlv(tag: int, value: bytes) -> bytes:

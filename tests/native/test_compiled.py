@@ -13,7 +13,6 @@ import subprocess
 import sys
 import weakref
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -27,7 +26,6 @@ from proxy.net import lane as _lane  # noqa: F401 # likewise
 from proxy.policy.text import contacts as _contacts  # noqa: F401 # likewise
 from proxy.policy.text import folding as _text  # noqa: F401 # likewise
 from proxy.relay import submit as _relay  # noqa: F401 # registers its functions
-from proxy.relay.batch_window import BatchWindow
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.state.shared import connection  # noqa: F401 # likewise
 from proxy.state.shared.records import (
@@ -134,39 +132,6 @@ def test_every_mark_between_two_characters_is_taken_out_alike() -> None:
 @given(DIGITS)
 def test_numbers_are_found_alike(text: str) -> None:
     assert compiled_version("contacts")(text) == PURE["contacts"](text)
-
-
-# ---------------------------------------------------------------------------------------------------------------- records
-
-PERSONS = st.integers(1, 6)
-
-
-def shared_out(how: Any, come: list[int], changed: set[int], busy: set[int], again: set[int]) -> Any:
-    """What becomes of submits to these persons, where others have changes, are under way, or must be judged again."""
-    gate: Any = SimpleNamespace(window=BatchWindow(), _refused={}, refusals=None, admission=SimpleNamespace(rules=None))
-    gate.window.busy = busy
-    submits: list[Any] = [
-        SimpleNamespace(message=SimpleNamespace(recipient=person), place=place) for place, person in enumerate(come)
-    ]
-    half = len(submits) // 2
-    chains: dict[int, Any] = {person: ([f"change of {person}"], []) for person in changed - busy}
-    how("batching_add_to")(gate, chains, submits[:half], 0.0)
-    how("batching_add_to")(gate, chains, submits[half:], 0.0)
-
-    def told(some: dict[int, Any]) -> list[Any]:
-        return [(person, changes, [one.place for one in waiting]) for person, (changes, waiting) in some.items()]
-
-    refused = {person: chains[person] for person in again if person in chains}
-    left = [one.place for one in how("batching_submits_of")(chains)], how("batching_changes_of")(chains, refused)
-    return told(chains), told(gate.window.waiting), left
-
-
-@needs("gcc")
-@given(st.lists(PERSONS, max_size=20), st.sets(PERSONS), st.sets(PERSONS), st.sets(PERSONS))
-def test_submits_are_put_behind_what_waits_for_their_persons_alike(
-    come: list[int], changed: set[int], busy: set[int], again: set[int]
-) -> None:
-    assert shared_out(compiled_version, come, changed, busy, again) == shared_out(PURE.__getitem__, come, changed, busy, again)
 
 
 # ---------------------------------------------------------------------------------------------------------------- journal and wire

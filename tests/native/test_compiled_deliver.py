@@ -128,12 +128,6 @@ def test_a_usual_receipt_is_handled_by_compiled_code_alone(data: bytes, monkeypa
 
 
 @needs("gcc")
-@given(st.lists(st.integers(0, 0xFFFF_FFFF), max_size=5))
-def test_carriers_are_acknowledged_alike(sequences: list[int]) -> None:
-    assert compiled_version("acknowledged")(sequences) == PURE["acknowledged"](sequences)
-
-
-@needs("gcc")
 @given(st.lists(st.tuples(PEOPLE, PORTS, st.binary(max_size=40))), st.floats(0, 4e9))
 def test_journals_have_the_same_of_receipts(found: list[tuple[str, str, bytes]], now: float) -> None:
     people = [pack_string(person) for person, _, _ in found]

@@ -27,7 +27,6 @@ from proxy.relay import commit as handover_room
 from proxy.relay import refusal_cache
 from proxy.relay.admission import Admission
 from proxy.relay.batching import Batching
-from proxy.relay.commit import Commit
 from proxy.relay.multipart.handler import PartHandler
 from proxy.relay.pending_submit import PendingSubmit
 from proxy.relay.submit import Relay
@@ -88,7 +87,7 @@ def pure() -> pytest.MonkeyPatch:
     """Puts the Python versions in the places of the compiled ones."""
     patch = pytest.MonkeyPatch()
     for owner, name, function in (
-        (Batching, "_judge_loaded", "batching_judge_loaded"), (Batching, "_judge_at_once", "batching_judge_at_once"), (Batching, "_add_to", "batching_add_to"), (Commit, "_refuse", "commit_refuse"),
+        (Batching, "_judge_loaded", "batching_judge_loaded"), (Batching, "_judge_at_once", "batching_judge_at_once"),
         (Relay, "submit_all", "relay_submit_all"), (Admission, "judge", "admission_judge"),
     ):  # fmt: skip
         patch.setattr(owner, name, PURE[function])
@@ -156,14 +155,22 @@ class Street:
         records = {person: harness.store.held(person) for person in PEOPLE}
         counts = tally.submits, tally.rule_hits, tally.shadow, tally.unknown_region, tally.segments, tally.entries
         people = {person: _kept(found) for person, found in kept.people.items()}
-        return [_of(one) for one in self.judged], journal, told, records, counts, people, list(map(_kept, kept._order))
+        return (
+            [_of(one) for one in self.judged],
+            journal,
+            told,
+            records,
+            counts,
+            people,
+            list(map(_kept, kept._order[kept._dropped :])),
+        )
 
 
 def _kept(found: Any) -> Any:
     """What is kept of a person without the verdicts and senders, of which each life makes its own: of these what they say."""
     if isinstance(found, dict):
         return [_kept(one) for one in found.values()]
-    return *found[:2], found.sender.account, found.sender.port, *found[3:-1]
+    return found.until, found.person, found.sender.account, found.sender.port, found.digest, found.sequence
 
 
 def _of(transit: PendingSubmit) -> tuple[Any, ...]:
@@ -279,11 +286,11 @@ def test_no_pure_function_is_asked(tmp_path: Path, kind: str, monkeypatch: pytes
     goes(first)  # what is known of a text, of a plan, of who objects together
     street.harness.relay.refusals.clear()
     for name in (
-        "admission_judge", "batching_judge_loaded", "commit_refuse", "batching_add_to", "part_handler_settle",
+        "admission_judge", "batching_judge_loaded",
     ):  # fmt: skip
         monkeypatch.setitem(PURE, name, _fails(name))
     for owner, name in (
-        (messages, "pack_verdict"), (refusal_cache.RefusalCache, "keep"), (handover_room, "count"), (Admission, "refuse"), (PartHandler, "_settle"),
+        (messages, "pack_verdict"), (handover_room, "count"), (Admission, "refuse"),
         (PartHandler, "take"), (PartHandler, "judge"),
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, _fails(name))

@@ -296,7 +296,6 @@ def without(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Batching, "_judge_at_once", PURE["batching_judge_at_once"])
     patch.setattr(Relay, "submit_all", PURE["relay_submit_all"])
     patch.setattr(Batching, "_judge_loaded", PURE["batching_judge_loaded"])
-    patch.setattr(PartHandler, "settle", PURE["part_handler_settle"])
 
 
 @needs("gcc")
@@ -344,7 +343,7 @@ def test_a_message_that_comes_whole_waits_for_nothing(tmp_path: Path, monkeypatc
     harness = Harness(tmp_path)
     sheets = sharing(harness) if shared else None
     harness.submit("jia", SHANGHAI, LONG[:60] + LONG[60:120])  # the plan is made by this
-    for name in ("take", "judge", "_settle", "_count"):
+    for name in ("take", "judge"):
         monkeypatch.setattr(PartHandler, name, asked)
     frames = [submit(1, LI, LONG[:60], (1, 2)), submit(2, LI, LONG[60:120], (2, 2)), submit(3, WANG, TEXT)]
     harness.relay.submit_all(cast("Any", harness.binds["jia"]), frames, harness.now, harness.now)

@@ -9,19 +9,17 @@ cdef struct LongMessageFields:
 cdef PyTypeObject *_long_message_type = NULL
 cdef type _PartHandler, _Assembler, _SharedParts
 cdef object _no_holder, _no_parts, _no_node, _empty_set = frozenset()
-cdef dict _rules_own  # reasons of rules by name
 cdef double _inherit_s
 
 
 cdef int _learn_long_messages() except -1:
-    global _long_message_type, _PartHandler, _Assembler, _SharedParts, _no_holder, _no_parts, _no_node, _inherit_s, _rules_own
+    global _long_message_type, _PartHandler, _Assembler, _SharedParts, _no_holder, _no_parts, _no_node, _inherit_s
     from proxy.relay.multipart import assembler
     from proxy.relay.multipart.shared import SharedParts
     from proxy.relay.multipart.handler import PartHandler
-    from proxy.model.reasons import RULE_REASONS
 
     _PartHandler, _Assembler, _SharedParts = PartHandler, assembler.Assembler, SharedParts
-    _inherit_s, _rules_own = assembler.INHERIT_S, dict(RULE_REASONS)
+    _inherit_s = assembler.INHERIT_S
     _no_holder, _no_parts, _no_node = assembler.NOBODY, assembler._NONE, assembler._NOWHERE
     _long_message_type = _checked_layout(
         assembler.LongMessage,
@@ -222,96 +220,3 @@ cdef bytes _judge_part(_AdmissionJudge judge, object parts, object one, bytes da
     if parts._assembler._early:
         parts._assembler.in_order(<object>pending.long)
     return after
-
-
-def part_handler_settle(self, list decided):
-    cdef PendingFields *pending
-    cdef LongMessageFields *long
-    cdef Py_ssize_t complete = 0, incomplete = 0, settled = 0
-    cdef bint whole, others = False
-    if _long_message_type is NULL:
-        _learn_long_messages()
-    if _pending_type is NULL:
-        _learn_fields()
-    if not _is_plain(self):
-        PURE["part_handler_settle"](self, decided)
-        return
-    for one in decided:
-        pending = <PendingFields *>one
-        if _has_no_long(one):
-            continue
-        if Py_TYPE(one) is not _pending_type or _type_of(pending.long) is not _long_message_type or (
-            pending.lane is <PyObject *>None and not _is_refused_whole(<LongMessageFields *>pending.long)
-        ):
-            self._settle(one)
-            others = True
-            continue
-        settled += 1
-        long = <LongMessageFields *>pending.long
-        if pending.lane is <PyObject *>None:
-            (<set>long.alive).discard(one)
-        if len(<dict>long.before):
-            (<dict>long.before).pop(one, None)
-        if long.leader is <PyObject *>one:
-            _set(&long.settled, True)
-            whole = _is_whole(pending.message)
-            complete += whole
-            incomplete += not whole
-        elif not _is_among(<list>long.batch, one):
-            self._count(<object>pending.long, one)
-        if len(<dict>long.earlier):
-            (<dict>long.earlier).pop(one, None)
-        if pending.lane is <PyObject *>None:
-            continue
-        if len(<dict>long.instead):
-            (<dict>long.instead).pop(one, None)
-        if len(<tuple>pending.takes):
-            _set(&long.takes, <tuple>long.takes + <tuple>pending.takes)
-            _set(&pending.takes, _empty_tuple)
-    if settled:
-        self.undecided -= settled
-    outcomes = self._admission.tally.long_messages
-    if complete:
-        outcomes["complete",] += complete
-    if incomplete:
-        outcomes["incomplete",] += incomplete
-    if settled or others:
-        for one in decided:
-            pending = <PendingFields *>one
-            if Py_TYPE(one) is not _pending_type or _type_of(pending.long) is not _long_message_type:
-                if not _has_no_long(one):
-                    one.long.batch = []
-            elif len(<list>(<LongMessageFields *>pending.long).batch):
-                _set(&(<LongMessageFields *>pending.long).batch, [])
-
-
-cdef inline bint _is_refused_whole(LongMessageFields *long) except -1:
-    """Whether a rule refused a message none of whose parts replaces another."""
-    cdef PendingFields *leader = <PendingFields *>long.leader
-    return (
-        _type_of(long.leader) is _pending_type
-        and not PyBytes_GET_SIZE(<bytes>leader.packed)
-        and <object>leader.reason in _rules_own
-        and not len(<dict>long.instead)
-    )
-
-
-cdef inline bint _is_whole(slot message) except -1:
-    """Whether a message is complete."""
-    cdef slot content
-    if _type_of(message) is not _message_type:
-        return (<object>message).content.complete
-    content = (<MessageFields *>message).content
-    return (<object>content).complete if _type_of(content) is not _content_type else (<ContentFields *>content).complete is _true
-
-
-cdef inline bint _has_no_long(object one) except -1:
-    return (<PendingFields *>one).long is <PyObject *>None if Py_TYPE(one) is _pending_type else one.long is None
-
-
-cdef bint _is_among(list some, object one) noexcept:
-    cdef Py_ssize_t place
-    for place in range(len(some)):
-        if <PyObject *>some[place] is <PyObject *>one:
-            return True
-    return False

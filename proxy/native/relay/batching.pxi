@@ -41,6 +41,28 @@ cdef type _SqliteStore = None
 cdef bytes _empty_record = bytes(7)
 
 
+cdef enum:
+    REFUSED_MARKS = 1 << 16  # octets
+
+
+cdef bint _may_be_again(object refusals, dict people, object one, object rules) except -1:
+    """Whether a submit may repeat a cached refusal."""
+    cdef PendingFields *pending = <PendingFields *>one
+    cdef MessageFields *message
+    cdef CachedRefusalFields *refusal
+    if Py_TYPE(one) is not _pending_type or pending.long is not <PyObject *>None or _type_of(pending.message) is not _message_type:
+        return True
+    message = <MessageFields *>pending.message
+    if refusals._rules is not rules or _type_of(message.content) is not _content_type:
+        return True
+    known = people[message.recipient]
+    digest = <object>(<ContentFields *>message.content).digest
+    if type(known) is dict:
+        return (<object>message.sender, digest) in <dict>known
+    refusal = <CachedRefusalFields *>known
+    return refusal.sender is message.sender and <bytes>refusal.digest == <bytes>digest
+
+
 cdef class _RecipientBatches:
     """The recipients of a batch, each once, in order of arrival: found by number, without a Python object for each."""
 
@@ -135,11 +157,6 @@ def batching_judge_at_once(self, list submits, now):
     table = store._table
     mix = table._mix
     recipients.room(len(submits), mix)
-    for pending in submits:
-        if Py_TYPE(pending) is _pending_type and _type_of((<PendingFields *>pending).message) is _message_type:
-            key = (<MessageFields *>(<PendingFields *>pending).message).recipient
-            _prefetch(&refused_young[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)])
-            _prefetch(&refused_old[<Py_ssize_t>(key >> 3 & REFUSED_MARKS - 1)])
     for pending in submits:
         if Py_TYPE(pending) is _pending_type and _type_of((<PendingFields *>pending).message) is _message_type:
             person = (<MessageFields *>(<PendingFields *>pending).message).recipient
@@ -241,46 +258,6 @@ cdef bytes _judge_one(_AdmissionJudge judge, object parts, object pending, bytes
         after = parts.judge(pending, data, now)
     judge.again()  # rules may have changed
     return after
-
-
-def batching_add_to(self, dict batches, list submits, now):
-    cdef dict refused = self._refused, behind = self.window.waiting
-    cdef set busy = self.window.busy
-    refusals, rules = self.refusals, self.admission.rules
-    if _pending_type is NULL:
-        _learn_fields()
-    for pending in submits:
-        if Py_TYPE(pending) is _pending_type and _type_of((<PendingFields *>pending).message) is _message_type:
-            person = (<MessageFields *>(<PendingFields *>pending).message).recipient
-        else:
-            person = pending.message.recipient
-        batch = _get(batches, person)
-        if batch is not None:
-            (<list>(<tuple>batch)[1]).append(pending)
-        elif busy and person in busy:
-            batch = _get(behind, person)
-            if batch is None:
-                batch = behind[person] = ([], [])
-            (<list>(<tuple>batch)[1]).append(pending)
-        elif refused and person in refused and _may_be_again(refusals, refused, pending, rules):
-            PURE["batching_add_to"](self, batches, [pending], now)
-        else:
-            batches[person] = ([], [pending])
-
-
-def batching_submits_of(dict batches):
-    cdef list found = []
-    for one in batches.values():
-        found += <list>(<tuple>one)[1]
-    return found
-
-
-def batching_changes_of(dict batches, dict refused):
-    cdef list found = []
-    for person, one in batches.items():
-        if len(<list>(<tuple>one)[0]) and person not in refused:
-            found += <list>(<tuple>one)[0]
-    return found
 
 
 cdef list _submits_before_change(list recipients, Py_ssize_t place, dict loaded):

@@ -196,25 +196,6 @@ def deliver_relay_answered(self, answers, now):
     self.delivered_all(taken)
 
 
-# relay/deliver_batch.py
-
-
-def acknowledged(list sequences):
-    cdef list packed = []
-    cdef bytes answer
-    cdef octet *to
-    for sequence in sequences:
-        answer = PyBytes_FromStringAndSize(NULL, 17)
-        to = <octet *>PyBytes_AS_STRING(answer)
-        _put_u32(to, 17)
-        _put_u32(to + 4, 0x80000005)
-        _put_u32(to + 8, 0)
-        _put_u32(to + 12, <unsigned int>sequence)
-        to[16] = 0
-        packed.append(answer)
-    return packed
-
-
 # journal/records/delivers.py
 
 

@@ -83,6 +83,14 @@ cdef struct ContentFields:
     PyObject head
     slot complete, digest, extra, octets, part, read_by, reading, scheduled, state, text
 
+cdef struct CachedRefusalFields:
+    PyObject head
+    double until
+    long long person
+    slot sender, digest
+    long long sequence
+    slot verdict
+
 # Slots lie in alphabetical order.
 
 cdef struct ReadingFields:
@@ -186,6 +194,12 @@ cdef inline object _get(dict held, object key):
     return None if found is NULL else <object>found
 
 
+cdef inline int _add(dict counts, object key, Py_ssize_t more=1) except -1:
+    cdef PyObject *found = PyDict_GetItemWithError(counts, key)
+    counts[key] = more if found is NULL else <object>found + more
+    return 0
+
+
 cdef PyTypeObject *_pending_type = NULL  # until _learn_fields has run
 cdef PyTypeObject *_message_type
 cdef PyTypeObject *_content_type
@@ -201,11 +215,10 @@ cdef PyTypeObject *_recipient_test_type
 cdef PyTypeObject *_lane_type
 cdef PyTypeObject *_admission_type
 cdef PyTypeObject *_reason_type
-cdef PyTypeObject *_cached_refusal_type
 cdef PyTypeObject *_any_type
-cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
+cdef object _ask_person, _evidence_of, _whole_record, _objected, _submit_failed
 cdef object _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type, _tuple_of = tuple.__new__
-cdef object _refusal_cache, _read_uncached, _Malformed, _commit, _refusal_body_of, _allow, _marketing
+cdef object _read_uncached, _Malformed, _allow, _marketing
 cdef PyTypeObject *_series_type
 cdef PyTypeObject *_aggregates_type
 cdef PyTypeObject *_shared_counters_type
@@ -222,9 +235,9 @@ cdef PyObject *_zero_ptr = <PyObject *>_zero
 cdef int _learn_fields() except -1:
     """Imports classes and functions, and checks the classes' layout, once."""
     global _pending_type, _message_type, _content_type, _sender_type, _facts_type, _verdict_type, _reading_type, _plan_type
-    global _record_type, _frame_type, _policy_memo_type, _recipient_test_type, _lane_type, _admission_type, _reason_type, _cached_refusal_type, _any_type
-    global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed, _reject, _outcome_words, _category_words
-    global _refusal_cache, _read_uncached, _Malformed, _commit, _refusal_body_of, _allow, _marketing, _segment_first
+    global _record_type, _frame_type, _policy_memo_type, _recipient_test_type, _lane_type, _admission_type, _reason_type, _any_type
+    global _ask_person, _evidence_of, _whole_record, _objected, _submit_failed
+    global _read_uncached, _Malformed, _allow, _marketing, _segment_first
     global _kept_of, _is_like, _gate_reasons, _refused_before, _part_key, _count_max, _take_type
     global _series_type, _counter_state_type, _aggregates_type, _shared_counters_type
     global _route_type
@@ -233,7 +246,7 @@ cdef int _learn_fields() except -1:
     from proxy.journal.records.delivers import receipt_head
     from proxy.relay.admission import ESME_RSUBMITFAIL, Admission
     from proxy.net.lane import Lane
-    from proxy.model.message import CATEGORY_WORDS, OUTCOME_WORDS, Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
+    from proxy.model.message import Category, Content, Facts, Message, Outcome, Sender, Take, Verdict
     from proxy.relay.effects.record_changes import refused_before
     from proxy.model.reasons import GATE_REASONS, Reason
     from proxy.policy.refusal_match import is_like
@@ -249,8 +262,8 @@ cdef int _learn_fields() except -1:
     from proxy.state.counters.aggregates import Aggregates, _Part, _Series
     from proxy.state.counters.shared_counters import SharedCounters, _CounterState
     from proxy.state.record.record import Record
-    from proxy.relay import commit, refusal_cache
-    from proxy.relay.pending_submit import PendingSubmit, refusal_body_of
+    from proxy.relay.pending_submit import PendingSubmit
+    from proxy.relay.refusal_cache import CachedRefusal
     from proxy.wire.frame import Frame, Malformed
     from proxy.wire.submit import ContentCache
     from proxy.wire.submit import _read_uncached as read_uncached
@@ -268,11 +281,11 @@ cdef int _learn_fields() except -1:
     _checked_layout(_Part, "aside dirty frozen leaving series", sizeof(PartFields))
     _series_type = _checked_layout(_Series, "counts keep_s starts sums width_s", sizeof(SeriesFields))
     _ask_person, _evidence_of, _objected, _whole_record = ask_person, evidence_of, objected, Record
-    _read_uncached, _Malformed, _refusal_cache = read_uncached, Malformed, refusal_cache
-    _submit_failed, _reject, _outcome_words, _category_words = ESME_RSUBMITFAIL, Outcome.REJECT, OUTCOME_WORDS, CATEGORY_WORDS
-    _cached_refusal_type, _any_type = <PyTypeObject *>refusal_cache.CachedRefusal, <PyTypeObject *>AnyOf
+    _read_uncached, _Malformed = read_uncached, Malformed
+    _submit_failed = ESME_RSUBMITFAIL
+    _any_type = <PyTypeObject *>AnyOf
+    _sized_class(CachedRefusal, sizeof(CachedRefusalFields))
     _reason_type = _checked_layout(Reason, "name public rank status", sizeof(ReasonFields))
-    _commit, _refusal_body_of = commit, refusal_body_of
     _allow, _marketing, _segment_first = Outcome.ALLOW, Category.MARKETING, SEGMENT_FIRST
     _message_type = _sized_class(Message, sizeof(MessageFields))
     _content_type = _sized_class(Content, sizeof(ContentFields))

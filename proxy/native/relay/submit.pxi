@@ -194,24 +194,3 @@ def relay_submit_all(self, bind, frames, now, double arrived_s):
     bind.unanswered = unanswered
     if parts:
         _take_each(self, parts, arrived_s)
-
-
-def relay_answered_all(self, answers, now_s):
-    cdef list accepted = self.commit.accepted
-    cdef tuple pair
-    cdef FrameFields *frame
-    if _pending_type is NULL:
-        _learn_fields()
-    for one in answers:
-        pair = <tuple>one
-        pending, frame = pair[0], <FrameFields *>pair[1]
-        if (
-            Py_TYPE(pending) is not _pending_type
-            or Py_TYPE(pair[1]) is not _frame_type
-            or frame.command_status
-            or not (<PendingFields *>pending).entry_id
-        ):
-            PURE["relay_answered_all"](self, (pair,), now_s)
-            continue
-        (<PendingFields *>pending).answered_s = now_s
-        accepted.append(pair)

@@ -20,14 +20,15 @@ at every gate, after a crash, and after the message's minute.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import cython
 
 from proxy.journal.encoding import pack
 from proxy.journal.records import messages
 from proxy.model.message import Category, Message, Take, Verdict
 from proxy.model.reasons import GATE_REASONS, RULE_REASONS, Reason
 from proxy.model.recipient import Entry, EntryState, in_state, pack_entry
-from proxy.native.loader import compiled
 from proxy.policy.judge import facts, judge, judge_text
 from proxy.relay.admission import Admission
 from proxy.relay.effects.record_changes import (
@@ -219,7 +220,8 @@ class PartHandler:
     def _hand_in(self, ready: list[PendingSubmit], now_s: float) -> bool:
         if not ready:
             return False
-        for pending in ready if now_s else ():
+        pending: PendingSubmit
+        for pending in ready if now_s else []:
             pending.gate_s = pending.arrived_s - now_s  # it has waited for other parts, not for the gate
         self.undecided += len(ready)
         if self.shared_parts is not None:
@@ -465,30 +467,19 @@ class PartHandler:
             key, since = _key_of(long), int(long.judged_at)
             self._changes(TornMark(message, key, since, lambda: long.torn, self.torn.add, known=known))
 
-    @compiled("part_handler_settle")
+    @cython.nonecheck(False)
     def settle(self, decided: list[PendingSubmit]) -> None:
-        """The verdicts of these parts are written (or the journal refused them, and they are refused)."""
+        """The verdicts of these submits are written (or the journal refused them, and they are refused): settles the parts among them."""
+        pending: PendingSubmit
+        parts: list[PendingSubmit] = []
         for pending in decided:
             if pending.long is not None:
-                self._settle(pending)
-        for pending in decided:
-            if pending.long is not None:
+                parts.append(pending)
+                _settle(self, pending)
+        self.undecided -= len(parts)
+        for pending in parts:
+            if pending.long is not None and pending.long.batch:
                 pending.long.batch = []
-
-    def _settle(self, pending: PendingSubmit) -> None:
-        long = pending.long
-        assert long is not None
-        self.undecided -= 1
-        long.before.pop(pending, None)
-        self._count(long, pending)
-        if pending.lane is None:
-            self._refused(long, pending)
-        long.earlier.pop(pending, None)
-        if pending.lane is None:
-            return
-        long.instead.pop(pending, None)
-        if pending.takes:
-            long.takes, pending.takes = (*long.takes, *pending.takes), ()
 
     def _count(self, long: LongSubmit, pending: PendingSubmit) -> None:
         outcomes, message = self._admission.tally.long_messages, pending.message
@@ -610,6 +601,25 @@ class PartHandler:
 _EARLY = ("part-early", "first-part-missing")
 _UNJUDGED = (*_EARLY, "part-again", "message-torn", "parts-full")
 """Reasons for which a part is refused before rules are asked."""
+
+
+@cython.cfunc
+def _settle(handler: PartHandler, pending: PendingSubmit) -> None:
+    long: Any = pending.long
+    if long.before:
+        long.before.pop(pending, None)
+    if pending is long.leader or pending.reason or pending not in long.batch:  # a part that follows its leader is not counted
+        handler._count(long, pending)
+    if pending.lane is None:
+        handler._refused(long, pending)
+    if long.earlier:
+        long.earlier.pop(pending, None)
+    if pending.lane is None:
+        return
+    if long.instead:
+        long.instead.pop(pending, None)
+    if pending.takes:
+        long.takes, pending.takes = (*long.takes, *pending.takes), ()
 
 
 def _key_of(long: LongSubmit) -> int:
