@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -56,9 +57,10 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         found.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def desk(two: World) -> Desk:
-    return lambda name, language="zh": Browser(two, name, language)
+    """Who has logged in stays so."""
+    return cache(lambda name, language="zh": Browser(two, name, language))
 
 
 def shown(text: str) -> str:

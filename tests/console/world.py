@@ -104,6 +104,7 @@ class Browser:
         at = address or f"2001:db8::{next(_ADDRESSES):x}"
         self.client = TestClient(world.app, base_url="http://127.0.0.1:9107", follow_redirects=False, client=(at, 50_000))
         self.client.cookies.set("gate106-language", language)
+        self._marks: dict[str, str] = {}
         if name:
             answer = self.log_in(name, token_of(name))
             assert answer.status_code == 303, answer.text
@@ -121,7 +122,11 @@ class Browser:
 
     @property
     def csrf(self) -> str:
-        return hidden(self.client.get("/", follow_redirects=True).text, "csrf")
+        """The session's mark: one from its beginning to its end."""
+        session = str(self.client.cookies.get("gate106"))
+        if session not in self._marks:
+            self._marks[session] = hidden(self.client.get("/", follow_redirects=True).text, "csrf")
+        return self._marks[session]
 
     def post(self, path: str, files: Any = None, **form: str) -> Any:
         """With the session's own mark, as its forms send it."""
