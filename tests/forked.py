@@ -43,6 +43,7 @@ import typer
 ROOT = Path(__file__).parents[1]
 REQUEST_BYTES_MAX = 1 << 20
 FILES_MAX, FILES_ABOVE = 64, 500
+NAME_BYTES_MAX = 200
 _NUMBER = struct.Struct(">i")
 WANTED = os.environ.get("GATE106_FORK", "1") != "0"
 
@@ -196,6 +197,16 @@ def shell_command() -> str:
     return f"{sys.executable} -I -S {ROOT / 'tests' / 'forked_command.py'} {requests()}"
 
 
+def words_of(process: Path) -> str:
+    """Of a folder of /proc: with what words the process was begun, also a copy."""
+    with contextlib.suppress(OSError):
+        for file in (process / "fd").iterdir():
+            if (name := str(file.readlink())).startswith("/memfd:"):
+                return name.removeprefix("/memfd:")
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
 def begun(
     module: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: IO[bytes]
 ) -> subprocess.Popen[bytes]:
@@ -323,6 +334,7 @@ def main() -> None:
     program = importlib.import_module("proxy.__main__" if name == "proxy" else name)
     sys.modules["__main__"] = program  # which names the program in its usage
     sys.argv = [str(program.__file__), *arguments]
+    os.memfd_create(" ".join(arguments)[:NAME_BYTES_MAX])  # which stays open: for words_of
     os.getppid = lambda: int(asked["parent"])  # not the one that copies: a worker obeys the supervisor that started it
     subprocess.Popen = Popen  # type: ignore[misc,assignment]
     _end(_lived(program))

@@ -18,8 +18,7 @@ from tests.e2e.waiting import until
 
 
 @pytest.fixture
-def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    monkeypatch.setattr(forked, "WANTED", False)  # its console is found by its command line
+def gate(tmp_path: Path) -> Iterator[Gate]:
     carrier = Carrier()
     people = [{"name": "li", "token": hash_token("li's token"), "roles": ["viewer"]}]
     found = Gate(tmp_path, carrier.port, [], people=people, console={"listen": f"127.0.0.1:{free_port()}"})
@@ -31,15 +30,8 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
 def consoles(gate: Gate) -> list[int]:
     """Processes of its console, and of its programs."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"console" in words and os.fsencode(gate.config) in words:
-            found.append(int(process.name))
-    return found
+    processes = ((int(process.name), forked.words_of(process)) for process in Path("/proc").glob("[0-9]*"))
+    return [number for number, words in processes if "console" in words.split() and str(gate.config) in words]
 
 
 def one(gate: Gate) -> int:
@@ -51,7 +43,8 @@ def is_open(gate: Gate, times: int = 1) -> Callable[[], bool]:
     return lambda: gate.log.read_text().count("console open") >= times
 
 
-def test_it_is_up_beside_the_gate_with_a_lower_priority_and_goes_with_it(gate: Gate) -> None:
+def test_it_is_up_beside_the_gate_with_a_lower_priority_and_goes_with_it(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forked, "WANTED", False)  # by its command line, as at an operator's
     gate.start()
     until(is_open(gate), gate.said)
     pid = one(gate)

@@ -24,7 +24,6 @@ from proxy.config.mapping_reader import CHINA
 from proxy.operations import client
 from proxy.operations.http_auth import hash_token, new_token
 from proxy.runtime.cpu_affinity import core_of
-from tests import forked
 from tests.e2e.carrier import Carrier
 from tests.e2e.gate import BEIJING, SHANGHAI, provider, run
 from tests.e2e.raw import Raw
@@ -198,8 +197,7 @@ def everywhere_found(gate: Crewed, sent: int) -> None:
     assert only["node"] == 1
 
 
-def test_one_console_stands_before_all_of_them_and_goes_with_the_gate(make: Make, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(forked, "WANTED", False)  # its console is found by its command line
+def test_one_console_stands_before_all_of_them_and_goes_with_the_gate(make: Make):
     port, token = free_port(), new_token()
     people = [{"name": "li", "token": hash_token(token), "roles": ["officer"]}]
     gate = make(2, people=people, console={"listen": f"127.0.0.1:{port}"}).start()
