@@ -46,9 +46,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("gate106")
 
 DEAREST = (
-    "browser/test_stories.py", "cost/test_instructions.py", "browser/test_pages.py", "crash/test_crash.py", "e2e/test_meant.py",
-    "e2e/test_agreed.py", "e2e/test_operating.py", "server/workers/test_real.py", "sim/bench/test_runs.py",
-    "native/test_compiled.py", "console/test_in_chinese.py", "e2e/test_revisions.py", "simulation/test_passage.py",
+    "cost/test_instructions.py", "crash/test_crash.py", "browser/test_pages.py", "browser/test_stories.py", "e2e/test_meant.py",
+    "native/test_compiled.py", "e2e/test_agreed.py", "simulation/test_simulation.py", "sim/test_demo.py", "sim/bench/test_runs.py",
+    "e2e/test_operating.py", "server/workers/test_real.py", "desk/api/test_any_request.py", "console/test_in_chinese.py",
+    "e2e/test_revisions.py", "simulation/test_passage.py",
     "desk/complaints/test_batch_file.py", "upgrade/test_upgrade.py", "sim/bench/test_measurement.py", "e2e/test_backup.py",
     "desk/evidence/test_checking.py", "desk/archiving/test_roller.py", "e2e/test_provider_side.py",
     "server/workers/test_probes.py", "state/shared/test_shared_rules.py", "sim/bench/test_reload.py", "soak/test_soak.py",
@@ -56,11 +57,11 @@ DEAREST = (
     "console/test_fork_server.py", "e2e/test_complaints.py", "desk/complaints/test_page.py", "upgrade/test_side_by_side.py",
     "e2e/test_replication.py", "e2e/test_reply_paths.py", "e2e/test_store_lost.py", "journal/test_write_ahead_log.py",
     "crash/test_revising.py", "e2e/test_doubtful.py", "desk/search/test_page.py", "i18n/test_catalog.py",
-    "desk/api/test_any_request.py", "crash/test_medium.py", "e2e/test_real_clients.py", "archive/test_segment_index.py",
+    "crash/test_medium.py", "e2e/test_real_clients.py", "archive/test_segment_index.py",
     "server/workers/test_shared.py", "crash/test_disk_full.py", "desk/api/test_api.py", "e2e/test_penalties.py",
-    "e2e/test_secrets.py", "crash/test_operating.py", "simulation/test_simulation.py", "archive/test_verification.py",
+    "e2e/test_secrets.py", "crash/test_operating.py", "archive/test_verification.py",
     "desk/providers/test_own_page.py", "console/test_sandbox.py", "server/workers/test_totals.py",
-    "server/test_console_process.py", "archive/test_search.py", "e2e/test_bad_providers.py", "sim/test_demo.py",
+    "server/test_console_process.py", "archive/test_search.py", "e2e/test_bad_providers.py",
     "desk/optouts/test_names_page.py", "desk/backtest/test_command.py", "desk/evidence/test_evidence_pdf.py",
     "grafana/test_alerts.py", "relay/test_at_once_counted.py", "grafana/test_real_prometheus.py",
     "desk/optouts/test_doubtful_page.py",
