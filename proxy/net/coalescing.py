@@ -34,6 +34,8 @@ LEAST_S = 0.000_05
 """A shorter sleep gathers nothing."""
 SMALL_TURN = 48
 """A turn with fewer submits is small: in a larger one enough has gathered."""
+FLOOD_S = 0.005
+"""For so long after a large turn the loop neither sleeps nor syncs by itself: the small turns of a flood lie between large ones."""
 LEAST_PER_S = 400
 """With fewer submits a second a turn rarely has more than one, whatever the loop does."""
 GAP_S = 0.05
@@ -64,6 +66,9 @@ class Sleeps:
         self._compared: tuple[int, float] | None = None  # submits and seconds of the phase to compare with
         self._hold_s = HOLD_S
         self._woke_s = 0.0
+        self._large_s = 0.0  # when the last large turn ended
+        self.flooded = False
+        """Whether a large turn has just ended."""
 
     def loaded(self, now_s: float) -> bool:
         """Whether submits arrive at LEAST_PER_S or more."""
@@ -78,7 +83,10 @@ class Sleeps:
             self._submits += submits
         if now_s >= self._until_s:
             self._end_phase(now_s)
-        if submits >= SMALL_TURN or not (self.phase is Phase.SLEEPING or self.phase is Phase.TRIED):
+        if submits >= SMALL_TURN:
+            self._large_s = now_s
+        self.flooded = now_s < self._large_s + FLOOD_S
+        if self.flooded or not (self.phase is Phase.SLEEPING or self.phase is Phase.TRIED):
             return 0.0
         sleep_s = self._woke_s + PERIOD_S - now_s
         if LEAST_S <= sleep_s <= PERIOD_S:
@@ -161,7 +169,7 @@ class TurnEnd:
     def turn_begins(self, submits: int) -> None:
         """A turn begins in which so many submits are judged."""
         self._submits = submits
-        self._syncer.turn_begins(submits < SMALL_TURN)
+        self._syncer.turn_begins(submits < SMALL_TURN and not self.sleeps.flooded)
 
     def turn_ended(self) -> None:
         """The turn's output is written."""

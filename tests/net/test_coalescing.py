@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.net.coalescing import PERIOD_S, PROBE_S, SMALL_TURN, TRIAL_S, Phase, Sleeps, TurnEnd
+from proxy.net.coalescing import FLOOD_S, PERIOD_S, PROBE_S, SMALL_TURN, TRIAL_S, Phase, Sleeps, TurnEnd
 
 TURN_S, SYNC_S, WIRE_S = 0.000_08, 0.000_15, 0.000_05
 """What a turn, a sync, and a carrier or a client take in the simulation."""
@@ -172,7 +172,10 @@ def test_behind_a_large_turn_the_loop_does_not_sleep():
     assert phase_of(sleeps) is Phase.SLEEPING
     sleeps.woke(loop.now_s)
     assert sleeps.after_turn(SMALL_TURN, loop.now_s) == 0.0
-    assert sleeps.after_turn(SMALL_TURN - 1, loop.now_s + 0.000_1) == pytest.approx(PERIOD_S - 0.000_1)
+    assert sleeps.after_turn(1, loop.now_s + FLOOD_S / 2) == 0.0, "in a flood"
+    later_s = loop.now_s + FLOOD_S + 0.000_1
+    sleeps.woke(later_s - 0.000_1)
+    assert sleeps.after_turn(SMALL_TURN - 1, later_s) == pytest.approx(PERIOD_S - 0.000_1)
 
 
 class Turn:
@@ -217,6 +220,10 @@ def test_the_loop_sleeps_behind_turns_but_not_while_one_is_due():
     for _ in range(20):
         assert turn.turn() == ["small"]
     assert turn.turn(SMALL_TURN) == ["large"]
+    assert turn.turn() == ["large"], "the thread syncs in a flood"
+    turn.now_s += FLOOD_S
+    turn.turn()
+    assert turn.turn() == ["small"]
 
 
 def test_an_answer_that_waited_for_the_sync_gets_a_turn_at_once():
