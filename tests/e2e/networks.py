@@ -40,6 +40,7 @@ def network() -> Iterator[None]:
         ip("link", "set", "lo", "up")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(forked, "_nursery", None)  # processes begin as copies of one that is in this network, too
+            patch.setattr(forked, "_path", "")
             yield
             if forked._nursery is not None:
                 forked._nursery.close()
