@@ -216,7 +216,7 @@ cdef int _prefetch_batch(_AdmissionJudge judge, list submits) except -1:
     """Reads the texts of a batch, and prefetches what verdicts will read."""
     if judge.plain:
         try:
-            _read_texts(judge, submits)
+            _prefetch_records(judge, submits)
         except Exception:  # the verdict raises it again
             pass
     return 0

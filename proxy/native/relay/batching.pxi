@@ -270,7 +270,7 @@ cdef list _submits_before_change(list recipients, Py_ssize_t place, dict loaded)
         if len(<list>batch[0]) or <long long>(<tuple>loaded[person])[0] < 0:
             break
         found += <list>batch[1]
-        if len(found) >= READ_MAX:
+        if len(found) >= PREFETCH_MAX:
             break
     return found
 

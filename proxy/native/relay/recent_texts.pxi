@@ -132,10 +132,11 @@ cdef inline bint _is_kind(const octet *at) noexcept:
 
 
 cdef int _find_fields(list frames, Py_ssize_t first, SubmitLayout *layouts, object memo) except -1:
-    """Finds the fields of the next frames."""
+    """Finds the fields of the next frames, and prefetches the cache entries of their texts."""
     cdef Py_ssize_t many = min(len(frames) - first, LAYOUTS_MAX), place, size, service
     cdef const octet *at
     cdef SubmitLayout *one
+    cdef CachedTail *cached
     for place in range(many):
         frame, one = frames[first + place], &layouts[place]
         one.number = one.quick_hash = 0
@@ -156,6 +157,15 @@ cdef int _find_fields(list frames, Py_ssize_t first, SubmitLayout *layouts, obje
             one.number = _recipient(at + one.source + 3, one.end - one.source - 3)
         one.tail, one.size = at + one.end + 1, size - one.end - 1
         one.quick_hash = _quick_hash(one.tail, one.size)
+        _prefetch(_tail_places(one.quick_hash))
+    for place in range(many):
+        cached = _tail_places(layouts[place].quick_hash)
+        cached = cached if cached.mixed == layouts[place].quick_hash else cached + 1
+        if cached.mixed == layouts[place].quick_hash and cached.tail is not NULL:
+            _prefetch(cached.tail)
+            _prefetch(<const char *>cached.tail + 64)
+            _prefetch(<const char *>cached.tail + 128)
+            _prefetch(cached.content)
     if type(memo) is _WireMemo:
         _find_tails(layouts, many, memo)
     return 0
