@@ -43,8 +43,7 @@ GAP_S = 0.05
 GLANCE_S, TRIAL_S, PROBE_S = 0.02, 0.05, 1.0
 HOLD_S, HOLD_MAX_S = 1.0, 16.0
 FASTER, SIGMAS = 1.15, 4.0
-"""Submits arrive faster in one phase than in another if they are more by this factor and by so many standard deviations, as of arrivals that
-do not depend on each other."""
+"""A phase has the faster rate of submits if its rate is higher by the factor FASTER and by SIGMAS standard deviations of a Poisson process."""
 
 
 class Phase(Enum):
@@ -167,7 +166,7 @@ class TurnEnd:
         return self.sleeps.loaded(self._monotonic())
 
     def turn_begins(self, submits: int) -> None:
-        """A turn begins in which so many submits are judged."""
+        """A turn begins; ``submits``: how many it judges."""
         self._submits = submits
         self._syncer.turn_begins(submits < SMALL_TURN and not self.sleeps.flooded)
 

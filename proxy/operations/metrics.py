@@ -102,9 +102,9 @@ class Gauges:
     rules_agreed: bool = _one(
         "1 unless gates on the shared store have agreed on rules that this gate does not judge by", default=True
     )
-    limit_counts: float = _one("What limits without recipient count by: providers, signatures, texts; so many counts are held")
+    limit_counts: float = _one("Counts held for limits that are not per recipient: by provider, signature or text")
     clock_skew_s: float = _one("The last step of the wall clock against the monotonic one")
-    time_s: float = _one("The wall clock, in seconds since 1970: whoever asks can see whether it is right")
+    time_s: float = _one("The gate's wall clock, in seconds since 1970; another clock shows whether it is right")
     rules_revision: str = ""
     journal_written_bytes: int = 0
     limit_counts_dropped: int = 0

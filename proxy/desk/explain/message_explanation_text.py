@@ -131,7 +131,7 @@ def _beside(found: Inquiry, put: Callable[[str, str], str]) -> Iterator[str]:
     for at, state, error in found.receipts:
         yield f"  {put('receipt', '回执')}   {_exactly(at)} {state}" + (f" ({error})" if error.strip("0") else "")
     if found.repeats:
-        yield put(f"  sent again {found.repeats} times, refused likewise", f"  原样重发 {found.repeats} 次, 同样拒绝")
+        yield put(f"  sent again {found.repeats} times, refused each time", f"  原样重发 {found.repeats} 次, 同样拒绝")
 
 
 def _person(found: Inquiry, put: Callable[[str, str], str], language: str) -> Iterator[str]:

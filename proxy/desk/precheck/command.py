@@ -157,8 +157,8 @@ def _lines(checked: list[TextForecast], refused: int, language: str) -> Iterator
         on = in_language(depends.on, language)
         yield put(f"{depends.rule} ({depends.reason}) looks at: {on}", f"{depends.rule}({depends.reason})要看: {on}")
     yield put(
-        f"{len(checked)} texts, {refused} refused whoever gets them. What people got before, and what they refused by reply, "
-        "is not known here.",
+        f"{len(checked)} texts, {refused} refused for every recipient. Earlier messages to a recipient, and opt-outs by reply, "
+        "are not known here.",
         f"共 {len(checked)} 条文案, {refused} 条无论发给谁都会被拒。号码收过什么、是否回复过退订, 这里不知道。",
     )
 

@@ -358,7 +358,7 @@ cdef Py_ssize_t _read_some(object self, PyObject **contents, Py_ssize_t many) ex
         text = <str><object>content.text
         try:
             found = _read_masked(self, <object><PyObject *>content, text, None, <const octet *>one.units, one.size, one.mixed, True)
-        except Exception:
+        except Exception:  # the verdict reads the text again and raises it
             continue
         _set(&content.reading, found)
         _set(&content.read_by, <object>reader.mark)
