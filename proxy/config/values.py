@@ -303,6 +303,9 @@ class Settings:
     """folder of the journal"""
     rules: Annotated[Path, kinds.FilePath("rules", needed=True)]
     """folder of the rules"""
+    rules_may_be_empty: Annotated[bool, kinds.Flag(False)]
+    """`false`: [a set that enforces much less than before](commands.md#rules-that-are-lost) is kept out until a person takes it,
+    and a first start without rules fails; `true`: every set without a fault is taken"""
     control: Annotated[Path, kinds.FilePath("control.sock", beside_store=True, bytes_max=SOCKET_PATH_BYTES_MAX)]
     """path of the socket through which [a running gate is operated](commands.md#operating-a-running-gate); only the gate's own
     user (and root) may open it"""

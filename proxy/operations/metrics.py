@@ -79,7 +79,10 @@ class Gauges:
         "The last signed head of the journal at rest: its day and digest; up to which record", "day", "head",
         name="journal_head_info",
     )  # fmt: skip
-    rules_waiting: Labelled = _by("1 while a changed set of rules is not in force: it waits, or is kept out", "why")
+    rules: Labelled = _by("Rules of the set in force", "mode")
+    rules_waiting: Labelled = _by(
+        "1 while a changed set of rules is not in force: it waits, is kept out, or is kept out because it enforces less", "why"
+    )
     stops: float = _one("Stops in force")
     penalties_waiting: float = _one("Penalties that wait for approval")
     doubtful_oldest_s: float = _one("Age of the oldest doubtful reply that waits for a decision")

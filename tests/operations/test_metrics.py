@@ -38,7 +38,7 @@ consent_tasks{provider,state} reply_paths{state} store_untold_records store_hear
 stops shadowed suspended{provider} suppressed_numbers{scope,kept} doubtful_replies{state} consent_replies_total{provider,state} doubtful_oldest_seconds
 settings_reload_total{result} queue_limit{carrier,class} carrier_tps_limit{carrier} provider_binds_limit{provider}
 journal_up journal_written_bytes_total journal_bytes journal_free_bytes journal_oldest_timestamp_seconds rules_folder_ok rules_agreed
-rules_waiting{why} journal_head_info{day,head} limit_counts limit_counts_dropped_total time_seconds disturbances_total{side,cause,peer}
+rules{mode} rules_waiting{why} journal_head_info{day,head} limit_counts limit_counts_dropped_total time_seconds disturbances_total{side,cause,peer}
 sent_against_record_total optout_audit_lag_seconds
 """
 """What is counted beside the design's: by the way back, by operators' commands, and for boards and alerts."""
@@ -92,7 +92,7 @@ def test_no_label_ever_names_a_recipient() -> None:
     assert labels <= {
         "provider", "category", "verdict", "reason", "rule", "province", "carrier", "status", "kind", "source", "scope", "event",
         "result", "side", "cause", "type", "state", "class", "outcome", "peer", "kept", "name", "why", "day",
-        "head", "validity", "clock", "step",
+        "head", "validity", "clock", "step", "mode",
     }  # fmt: skip
 
 

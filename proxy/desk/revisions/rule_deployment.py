@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import pwd
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, Protocol
 import structlog
 
 from proxy.config import Settings
+from proxy.desk.revisions.lost_rules import SETTLED_S, lost_rules
 from proxy.desk.revisions.rule_revisions import Impossible, RevisionHistory
 from proxy.journal.encoding import pack
 from proxy.journal.records import gate_events, messages
@@ -31,7 +33,7 @@ from proxy.operations.control import CommandRefused
 from proxy.policy import time_windows
 from proxy.policy.loading.digests import NOTHING, Contents, changed_files, changes
 from proxy.policy.loading.load_rules import Loaded, load_all
-from proxy.policy.loading.problem import RulesError
+from proxy.policy.loading.problem import Problem, RulesError
 from proxy.policy.ruleset import RuleSet
 from proxy.relay.proposed_rules import CandidateRules
 from proxy.runtime.background import Background
@@ -72,6 +74,7 @@ class RuleDeployment:
         """The folder's rules could not be taken though they have no fault: to be tried again."""
         self._folder_path, self._category_tag = settings.rules, settings.category_tag
         self._people, self._four_eyes = settings.people, settings.revisions.four_eyes
+        self._may_be_empty = settings.rules_may_be_empty
         self._background, self._tally = background, tally
         self._lock = asyncio.Lock()
         self._waiting: Loaded | None = None
@@ -89,6 +92,7 @@ class RuleDeployment:
     def use(self, settings: Settings) -> None:
         """Other settings: who has a token, and whether two persons are needed."""
         self._people, self._four_eyes = settings.people, settings.revisions.four_eyes
+        self._may_be_empty = settings.rules_may_be_empty
 
     # -- the start
 
@@ -108,7 +112,14 @@ class RuleDeployment:
                 with contextlib.suppress(StateError):  # then nobody can tell what has changed, which may not matter
                     sets[now.in_force] = self._load_kept(now.in_force)
             before = sets[now.in_force].contents if now.in_force in sets else NOTHING
+            if not (now.in_force in sets or found.rules.rules or self._may_be_empty):
+                why = (
+                    "holds no rule: every message would pass (copy rules into it; a gate without any: rules_may_be_empty: true)"
+                )
+                raise RulesError([Problem(str(self._folder_path), 1, why)])
             self._begun = self._folder_event(found, before, "start" if now.in_force else "first start", "")
+            if self._begun is not None and now.in_force in sets and self._is_guarded(self._begun):
+                self._begun = self._guarded(self._begun, found, self._settled(sets[now.in_force]))
         state = self._begun or now
         for revision in filter(None, (state.in_force, state.proposed)):
             sets[revision] = wanted = sets.get(revision) or self._load_kept(revision)
@@ -209,6 +220,9 @@ class RuleDeployment:
         for _ in range(TRIES):
             await self._follow_others()
             event = self._folder_event(found, self._current.contents, how, who)
+            if event is not None and self._is_guarded(event):
+                reference = await self._background.run(lambda rest: self._settled(self._current, rest))
+                event = self._guarded(event, found, reference)
             try:
                 if event is not None:
                     await self._commit(event, found)
@@ -227,6 +241,28 @@ class RuleDeployment:
             found.rules.revision, author, how, changed, time.time(), four_eyes=self._four_eyes,
             among_others=self.among_others,
         )  # fmt: skip
+
+    def _is_guarded(self, event: Revised) -> bool:
+        """Whether a set comes into force that nobody approved."""
+        return event.event == "accepted" and not self._may_be_empty
+
+    def _settled(self, current: Loaded, rest: Rest = no_yield) -> Loaded:
+        """The set that the folder's is compared with; the one in force where its files are lost."""
+        revision = self.revisions.settled(time.time(), SETTLED_S)
+        if revision != current.rules.revision and self.kept.has(revision):
+            with contextlib.suppress(StateError):
+                return self._load_kept(revision, current.rules, rest)
+        return current
+
+    def _guarded(self, event: Revised, found: Loaded, reference: Loaded) -> Revised:
+        """What becomes of the folder's set: it is kept out if it enforces much less than the last settled one."""
+        lost = lost_rules(reference, found, event.time)
+        if lost.needs_approval:
+            log.error("rules kept out: they enforce less than the set in force", revision=event.revision, lost=str(lost))
+            return self.revisions.held_back(event, str(lost))
+        if str(lost):
+            log.warning("rules no longer enforced", revision=event.revision, lost=str(lost))
+        return event
 
     # -- what people command
 
@@ -420,7 +456,10 @@ class RuleDeployment:
     def gauges(self) -> dict[str, Any]:
         now = self.revisions.now
         waiting = {("approval",): float(bool(now.proposed)), ("kept-out",): float(bool(now.kept_out))}
+        waiting["lost",] = float(self.revisions.held_back_now)
+        modes = Counter(rule.mode for rule in self.rules.rules)
         return {
+            "rules": {(mode,): float(modes[mode]) for mode in ("enforce", "shadow", "off")},
             "rules_revision": self.rules.revision, "rules_folder_ok": not self.problem, "rules_agreed": not self._divergence,
             "rules_waiting": waiting,
         }  # fmt: skip

@@ -6,6 +6,7 @@ In: the revision that the folder holds, people's pushes and decisions, the time.
 then noted here; or Impossible. Never: files, the clock, the rules themselves.
 
     folder changed ─▶ accepted ────────────────────────────────▶ in force          four eyes off
+                  └─▶ kept out, as it enforces much less (lost_rules.py), until the folder changes, or a user takes it
     folder changed ─▶ proposed ─▶ (vouched ─▶) approved ───────▶ in force          four eyes on
                                └▶ rejected ─▶ kept out until the folder changes, or a user takes it
     pushed by command ─▶ as above; the folder's set is kept out from then on, and is not the one that waits before
@@ -79,6 +80,31 @@ class RevisionHistory:
                 beside=now.beside and revision,
             )  # fmt: skip
         return self._taken(revision, who, how, changes, at, four_eyes=four_eyes, why=why)
+
+    def held_back(self, event: Revised, why: str) -> Revised:
+        """In place of ``event``, by which the folder's set would come into force: it is kept out until a person takes it, or it changes."""
+        now, revision = self.now, event.revision
+        return now._replace(
+            time=event.time, event="kept-out", revision=revision, who=event.who, how=event.how, why=why, changes=event.changes,
+            kept_out=revision, beside=now.beside and revision,
+        )  # fmt: skip
+
+    def settled(self, at: float, stood_s: float) -> str:
+        """The last set that a person put into force, or that was in force for ``stood_s``; the first one if there is none."""
+        until, events = at, self.events
+        for event in reversed(events):
+            if event.event in IN_FORCE:
+                by_a_person = event.event != "accepted" or event.how in ("command", "push")
+                if by_a_person or until - event.time >= stood_s:
+                    return event.in_force
+                until = event.time
+        return next((event.in_force for event in events if event.in_force), "")
+
+    @property
+    def held_back_now(self) -> bool:
+        """Whether what is kept out would enforce less."""
+        now = self.now
+        return any(one.event == "kept-out" and one.why and one.revision == now.kept_out for one in reversed(self.events))
 
     def pushed(
         self, revision: str, on: str, who: str, why: str, changes: tuple[str, ...], folder: str, at: float, *, four_eyes: bool

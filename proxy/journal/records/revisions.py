@@ -22,8 +22,8 @@ class Revised(NamedTuple):
     event: str
     """``accepted``: in force. ``proposed``: waits for a second person. ``vouched``: a person has put the name to a proposal whose files
     belong to nobody known. ``approved``: in force, a second person agreed. ``rejected``: a proposal is turned down. ``rolled-back``: an
-    earlier set is in force again. ``withdrawn``: the folder holds what is in force again. ``kept-out``: the folder of a gate that shares a
-    store holds what the gates have not agreed on."""
+    earlier set is in force again. ``withdrawn``: the folder holds what is in force again. ``kept-out``: the folder
+    holds what enforces much less (``why`` names it), or, where gates share a store, what they have not agreed on."""
     revision: str  # which it is about
     who: str
     how: str  # what brought it: first start, start, files, reload, command

@@ -34,7 +34,10 @@ OVER_WORKERS: Mapping[str, str] = {
             "max",
             "suspended stops shadowed complaint_ppm complaints_overdue penalties penalties_waiting doubtful_replies consent_tasks",
         ),
-        ("max", "doubtful_oldest_seconds reply_paths suppressed_numbers build_info rules_info rules_waiting journal_head_info"),
+        (
+            "max",
+            "doubtful_oldest_seconds reply_paths suppressed_numbers build_info rules_info rules rules_waiting journal_head_info",
+        ),
         ("max", "mailbox_oldest_seconds store_silence_seconds journal_lag_seconds optout_audit_lag_seconds time_seconds"),
         ("min", "certificate_expiry_timestamp_seconds store_up journal_up journal_chain_ok rules_folder_ok rules_agreed"),
         ("min", "journal_free_bytes"),  # of one disk, as a rule

@@ -1,0 +1,79 @@
+"""Finds which rules and reasons a new set no longer enforces.
+
+Pure. An empty mount, or a copy that deletes first, must not open the gate.
+
+In: two loaded sets, the time. Out: the rules and reasons that are lost, in words. Never: what follows from it (rule_deployment.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from proxy.policy.condition import All, Test, Tree
+from proxy.policy.loading.load_rules import Loaded
+from proxy.policy.time_windows import NEVER
+
+SETTLED_S = 3600
+"""A set that stood so long may be what later sets are compared with, though no person approved it."""
+SHARE = 10
+"""One of so many rules may be lost without a person's approval."""
+NAMED_MAX = 12
+
+
+class LostRules(NamedTuple):
+    rules: tuple[str, ...]
+    """Ids of rules and penalties that were enforced, and are off, in shadow or gone."""
+    of: int
+    """How many were enforced."""
+    reasons: tuple[str, ...]
+    """Reasons that no enforced rule has any more."""
+    files: tuple[str, ...]
+    """Files of rules that are gone."""
+
+    @property
+    def needs_approval(self) -> bool:
+        return len(self.rules) * SHARE > self.of or bool(self.reasons)
+
+    def __str__(self) -> str:
+        """``7 of 30 enforced rules are lost (banned-words, …); lost reasons: keyword; files gone: content.yaml``"""
+        parts = [f"{len(self.rules)} of {self.of} enforced rules are lost ({_listed(self.rules)})"] if self.rules else []
+        parts += [f"no rule is left for {_listed(self.reasons)}"] if self.reasons else []
+        parts += [f"files gone: {_listed(self.files)}"] if self.files else []
+        return "; ".join(parts)
+
+
+def lost_rules(before: Loaded, after: Loaded, now: float) -> LostRules:
+    """What ``after`` no longer enforces of ``before``. What has expired counts in neither."""
+    was, holds = _enforced(before, now), _enforced(after, now)
+    yaml = (name for name in before.contents.files if name.endswith((".yaml", ".yml")) and "/" not in name)
+    return LostRules(
+        tuple(name for name in was if name not in holds),
+        len(was),
+        tuple(sorted(set(filter(None, was.values())) - set(holds.values()))),
+        tuple(sorted(set(yaml) - after.contents.files.keys())),
+    )
+
+
+def _enforced(loaded: Loaded, now: float) -> dict[str, str]:
+    """The reason of each rule that refuses now or later, by id; of a penalty there is none."""
+    rules = loaded.rules
+    found = {
+        rule.id: rule.reason.name if rule.reason is not None else ""
+        for rule in rules.rules
+        if rule.mode == "enforce" and not rule.exempt and rule.trial_until <= now and not _expired(rule.when, now)
+    }
+    return found | {trigger.id: "" for trigger in rules.desk.triggers}
+
+
+def _expired(when: Tree, now: float) -> bool:
+    """Whether a rule's dates are over."""
+    parts = when.parts if isinstance(when, All) else (when,)
+    times = [one.time for one in parts if isinstance(one, Test) and one.word == "active" and one.time is not None]
+    return any(not time.holds(now) and time.changes(now) >= NEVER for time in times)
+
+
+def _listed(names: Iterable[str]) -> str:
+    known = list(names)
+    more = f" and {len(known) - NAMED_MAX} more" if len(known) > NAMED_MAX else ""
+    return ", ".join(known[:NAMED_MAX]) + more
