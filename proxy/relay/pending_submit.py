@@ -561,8 +561,11 @@ def put_all(submits: list[PendingSubmit]) -> None:
 
 def _word(pending: PendingSubmit) -> str:
     """The outcome as a word: ``defer`` if the provider may try again, else ``reject``."""
-    if pending.verdict is not None and pending.verdict.outcome is not Outcome.ALLOW:
-        return OUTCOME_WORDS[pending.verdict.outcome]
+    verdict = pending.verdict
+    if (
+        verdict is not None and verdict.outcome is not Outcome.ALLOW and pending.reason != "journal-down"
+    ):  # then it was not written
+        return OUTCOME_WORDS[verdict.outcome]
     return "defer" if pending.status in _TEMPORARY else "reject"
 
 

@@ -36,6 +36,7 @@ TICK_S = 0.1  # interval at which session timers are checked: a tenth of the sho
 WATCH_MS = 100  # from the last change of a file to reading its folder; also how often the watching thread polls
 RETRY_MS = 5000  # interval at which a changed rule set is tried again that could not be kept or journalled because of the disk
 SILENT_S = 60.0  # shortest time between two log lines about failing maintenance
+JOURNAL_UP_S = 1.0  # so long without a failure, and the journal counts as written again
 JUMP_S, DISTRUSTED_S = 60.0, 3600.0
 """After a forward jump of more than JUMP_S the wall clock is distrusted for DISTRUSTED_S: if it is corrected meanwhile, no refusal and no
 waiting deliver has expired by mistake."""
@@ -61,6 +62,8 @@ class Maintenance:
     gc_policy: GcPolicy = field(init=False)
     distrusted_until_s: float = 0.0  # until then (loop clock) nothing expired is dropped; rules check it themselves
     silent_until_s: float = 0.0  # until then (the loop's clock) failures are not logged
+    journal_down_at_s: float | None = None  # when the journal could not be written for the first time; None while it can
+    journal_down_last_s: float = 0.0  # … and for the last time
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -104,6 +107,7 @@ class Maintenance:
             lambda now, now_s: self.control_plane.tick(now, now_s, now - step),
             lambda now, now_s: self._sweep(now, drops=self._clock_trusted(now_s)),
             lambda now, now_s: self._mark(now),
+            lambda now, now_s: self._log_journal(now_s),
             lambda now, now_s: self._log_judge_error(),
             lambda now, now_s: self.gc_policy.run(now_s, self.journal.written, loading=self.background.busy),
         )
@@ -134,6 +138,18 @@ class Maintenance:
             return
         self.silent_until_s = now_s + SILENT_S
         log.error("maintenance failed: a fault of gate106, please report it", exc_info=error)
+
+    def _log_journal(self, now_s: float) -> None:
+        """Logs when the journal cannot be written any more, and when it can again. It must be up for a while: a last small record may fit on
+        a full disk."""
+        if down := self.relay.journal_down:
+            if self.journal_down_at_s is None:
+                self.journal_down_at_s = now_s
+                log.error("journal not written, submits are told to come again: look at the disk", why=down)
+            self.journal_down_last_s = now_s
+        elif self.journal_down_at_s is not None and now_s - self.journal_down_last_s >= JOURNAL_UP_S:
+            log.info("journal is written again", after_s=round(self.journal_down_last_s - self.journal_down_at_s, 1))
+            self.journal_down_at_s = None
 
     def _log_judge_error(self) -> None:
         """Logs the last exception of ``judge``, at most once per tick; the counter has the number of them."""

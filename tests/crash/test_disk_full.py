@@ -166,6 +166,8 @@ def _full(folder: Path, disk: Disk, start: Callable[[World], None] = World.start
             await _while_full(world)
             disk.clear(world)
             await _after(world)
+            await until(lambda: "journal is written again" in world.harness.said(), "the end in the log")
+            assert "journal not written" in world.harness.said()
             world.harness.kill()
             await until(lambda: not any(provider.bound for provider in world.providers), "lines cut")
             await world.last_life()

@@ -53,6 +53,13 @@ def test_jumps_that_the_journal_could_not_take_are_told_once_it_writes_again(tmp
     assert not harness.relay.journal_down
 
 
+def test_what_the_journal_could_not_take_counts_as_deferred_whatever_the_verdict_was(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, rules="rules: [{id: ban, when: {province: 上海}, then: reject, reason: region-ban}]")
+    harness.disk.free_bytes = 0
+    harness.submit("jia", SHANGHAI, "【测试】券 拒收请回复R")
+    assert [(key[2:], count) for key, count in harness.relay.tally.submits.items()] == [(("defer", "journal-down"), 1)]
+
+
 @pytest.mark.parametrize(("per", "ahead_s"), [("minute", 600), ("hour", 4 * 3600), ("day", 3 * 86_400)])
 def test_a_limit_of_all_holds_after_a_clock_that_was_ahead_for_a_moment_and_a_restart_finds_the_same(
     tmp_path: Path, per: str, ahead_s: int

@@ -35,7 +35,16 @@ def upkeep_of(harness: Harness) -> Maintenance:
     part = harness.part
     judging = SimpleNamespace(stale=False, error=None)
     made = Maintenance(
-        relay=part("relay", "due", "tick", "clock_jumped", idle=True, judging=judging, rules=SimpleNamespace(window_s=60)),
+        relay=part(
+            "relay",
+            "due",
+            "tick",
+            "clock_jumped",
+            idle=True,
+            journal_down="",
+            judging=judging,
+            rules=SimpleNamespace(window_s=60),
+        ),
         store=part("store", "sweep"),
         journal=part("journal", "mark", written=0),
         syncer=part("syncer", "kick"),
@@ -71,6 +80,19 @@ def test_what_fails_keeps_nothing_else_from_its_beat_and_is_told_once_a_minute()
             tick(maintenance, 1000.0, 1.0 + SILENT_S)
         assert set(harness.called) >= set(every) - {"syncer.kick"}
         assert [one["log_level"] for one in logs] == ["error", "error"]
+
+
+def test_a_full_disk_is_logged_when_it_begins_and_when_it_ends() -> None:
+    maintenance = upkeep_of(Harness())
+    full = "no space left on device"
+    with capture_logs() as logs:
+        for now_s, down in ((1.0, ""), (2.0, full), (2.5, full), (3.0, ""), (3.5, full), (4.0, ""), (4.6, ""), (4.7, "")):
+            maintenance.relay = cast("Any", SimpleNamespace(journal_down=down))
+            maintenance._log_journal(now_s)
+    assert [(one["event"], one.get("why", ""), one.get("after_s")) for one in logs] == [
+        ("journal not written, submits are told to come again: look at the disk", full, None),
+        ("journal is written again", "", 1.5),
+    ]
 
 
 def test_nothing_is_dropped_on_the_word_of_a_clock_that_has_just_jumped_forward() -> None:
