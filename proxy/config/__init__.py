@@ -25,7 +25,7 @@ from proxy.config.locations import (
 )
 from proxy.config.mapping_reader import SettingsError
 from proxy.config.peers import Account, Carrier, Person, Provider, Token, Upstream
-from proxy.config.reader import load
+from proxy.config.reader import embedded_file, load
 from proxy.config.values import (
     PROBE_TEXT,
     Console,
@@ -44,6 +44,6 @@ from proxy.config.worker import Worker, every_worker, worker_faults, worker_of
 __all__ = [
     "PROBE_TEXT", "WORKER_VARIABLE", "Account", "ArchiveLocations", "Carrier", "Console", "ConsoleLocations", "Hold",
     "Person", "Provider", "Retention", "Sealing", "Settings", "SettingsError", "SharedStore", "SmppTimers", "StoragePaths", "Tls", "Token",
-    "Upstream", "Worker", "archive_locations", "console_locations", "control_path", "every_worker", "load", "provider_names",
+    "Upstream", "Worker", "archive_locations", "console_locations", "control_path", "embedded_file", "every_worker", "load", "provider_names",
     "rules_folder", "secret_files", "storage_paths", "worker_faults", "worker_of",
 ]  # fmt: skip

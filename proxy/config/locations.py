@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.config.mapping_reader import Address, Fields, SettingsError
-from proxy.config.reader import open_settings
+from proxy.config.reader import embedded_file, open_settings
 from proxy.config.setting_kinds import read_settings, setting
 from proxy.config.values import Archive, Console, Http, RuleRevisions, Sealing, Settings, StoragePaths
 from proxy.config.worker import control_of, journal_of, journals_of_workers, several_journals_fault, worker_of
@@ -28,17 +28,18 @@ def control_path(path: Path | str) -> Path:
     return control_of(control, worker) if worker is not None else control
 
 
-def storage_paths(path: Path | str) -> StoragePaths:
+def storage_paths(settings: Path | str) -> StoragePaths:
     """The paths of the gate's durable data. Reads no other key. Raises SettingsError."""
-    file, top = open_settings(Path(path))
-    journal, store = _journal(top), top.text("store", 4096) or ""
-    scheme, _, rest = store.partition("://")
-    if store and (scheme != "sqlite" or not rest):
+    file, top = open_settings(Path(settings))
+    journal, store = _journal(top), setting(Settings, "store", top)
+    path = embedded_file(store)
+    if store and path is None:
         top.fault(("store",), "is no file to be copied: only the embedded store (sqlite:///…) is")
     revisions = read_settings(RuleRevisions, top.below("revisions"))
     sealing, archive = read_settings(Sealing, top.below("sealing")), read_settings(Archive, top.below("archive"))
     file.raise_faults()
-    return StoragePaths(Path(rest), journal, revisions.folder, sealing, archive.keys)
+    assert path is not None, "else there was a fault"
+    return StoragePaths(path, journal, revisions.folder, sealing, archive.keys)
 
 
 def _journal(top: Fields) -> Path:

@@ -207,6 +207,8 @@ class Fields:
             return None
         if found is not None and found.startswith("file:"):
             found = self._secret_file(key, self.path(found.removeprefix("file:")))
+        elif found is not None and "/" in found and os.path.isfile(self.path(found)):  # noqa: PTH113 # says no where it may not look
+            self.fault((key,), "is the path of a file: write file: before it, else the path itself is the secret")
         if found is not None and not 1 <= len(found) <= SECRET_CHARACTERS_MAX:
             self.fault((key,), f"must have 1 to {SECRET_CHARACTERS_MAX} characters")
             return None

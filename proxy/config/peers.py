@@ -28,6 +28,7 @@ PROVINCES = frozenset(
     "重庆 四川 贵州 云南 西藏 陕西 甘肃 青海 宁夏 新疆 unknown".split()
 )
 _NAME = kinds.Text("", r"[^\W_][\w.-]{0,63}", "a name (letters, digits, . _ -; at most 64)", needed=True)
+PASSWORD_MAX = 8  # SMPP 3.4 §5.2.2: nine octets with the NUL at the end
 _SYSTEM_ID = kinds.Text("", r"[!-~]{1,15}", "1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1)", needed=True)
 _HOST = (
     r"[0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*\.?|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*",  # RFC 1035 §2.3.4: labels; or IPv6
@@ -110,7 +111,7 @@ class Carrier:
     """and TCP port"""
     system_id: Annotated[str, _SYSTEM_ID]
     """our account there"""
-    password: Annotated[str, kinds.Secret()] = field(repr=False)
+    password: Annotated[str, kinds.Secret(PASSWORD_MAX)] = field(repr=False)
     """its password"""
     bind: Annotated[str, kinds.Word("transceiver", ("transceiver", "transmitter+receiver"))]
     """one bind both ways, or one for each way"""
@@ -163,7 +164,7 @@ class Account:
 
     system_id: Annotated[str, _SYSTEM_ID]
     """one of several accounts, instead of the two above"""
-    password: Annotated[str, kinds.Secret()] = field(repr=False)  # in clear, or scrypt$salt$digest
+    password: Annotated[str, kinds.Secret(PASSWORD_MAX)] = field(repr=False)  # in clear, or scrypt$salt$digest
     """the password of this account"""
     ports: Annotated[tuple[str, ...] | None, _ports(None, in_words="the provider's")]
     """ports of this account, among the provider's"""
@@ -183,7 +184,7 @@ class OnlyAccount:
 
     system_id: Annotated[str, _SYSTEM_ID]
     """its account, where it has only one"""
-    password: Annotated[str, kinds.Secret()] = field(repr=False)
+    password: Annotated[str, kinds.Secret(PASSWORD_MAX)] = field(repr=False)
     """its password, or what `gate106 hash-password` printed"""
 
 
@@ -215,7 +216,7 @@ class Upstream:
     arrives there is its own"""
     system_id: Annotated[str, _SYSTEM_ID]
     """the account"""
-    password: Annotated[str, kinds.Secret()] = field(repr=False)
+    password: Annotated[str, kinds.Secret(PASSWORD_MAX)] = field(repr=False)
     """its password"""
     links: Annotated[int, kinds.WholeNumber(None, 1, 64, in_words="the carrier's")]
     """connections of this account"""

@@ -30,10 +30,14 @@ def open_settings(path: Path) -> tuple[SettingsFile, Fields]:
     """The file and its top-level mapping. Raises SettingsError if it is not YAML."""
     file = SettingsFile(path)
     top = file.top()
-    scheme, _, rest = (top.text("store", 4096) or "").partition("://")
     journal: Path = setting(Settings, "journal", top)
-    file.home = (Path(rest) if scheme == "sqlite" and rest else journal).parent
+    file.home = (embedded_file(setting(Settings, "store", top)) or journal).parent
     return file, top
+
+
+def embedded_file(store: str) -> Path | None:
+    """The file of an embedded store (a ``Settings.store``); None of any other."""
+    return Path(store.removeprefix("sqlite://")) if store.startswith("sqlite:///") else None
 
 
 def _settings(top: Fields) -> Settings:

@@ -109,6 +109,31 @@ class Text(SettingKind):
         return self.default if found is None else found
 
 
+class StoreUrl(Text):
+    """The address of a store. A file of the embedded store is read as an absolute path: ``sqlite:///…``."""
+
+    def read(self, row: Fields, key: str) -> Any:
+        found = super().read(row, key)
+        if not found or not found.startswith("sqlite:") or found == "sqlite::memory:":
+            return found
+        name = found.removeprefix("sqlite:")
+        path = (
+            row.path(name)
+            if not name.startswith("//")
+            else Path("/" + name.lstrip("/") if name.startswith("///") else name[2:])
+        )
+        relative = f"sqlite:{name.lstrip('/') or 'state.db'}"
+        if not path.is_absolute() or found.endswith("/"):
+            example = f"write sqlite:///var/lib/gate106/state.db, or {relative} for a file beside these settings"
+            row.fault((key,), f"names no file: {example}")
+        elif len(path.parts) > 2 and not Path(*path.parts[:2]).exists():
+            where = f"sqlite:///var/lib/gate106/{path.name}"
+            row.fault(
+                (key,), f"{Path(*path.parts[:2])} does not exist: write {relative} for a file beside these settings, or {where}"
+            )
+        return f"sqlite://{path}"
+
+
 class TextLike(Text):
     """A text whose default is another setting of the same mapping."""
 
@@ -192,11 +217,16 @@ class Secret(SettingKind):
 
     allowed = "text or `file:/path`"
 
-    def __init__(self, *, needed: bool = True) -> None:
+    def __init__(self, most: int = 0, *, needed: bool = True) -> None:
+        """``most``: the characters it may have, unless it is the hash of a password."""
         super().__init__(needed=needed)
+        self.most = most
 
     def read(self, row: Fields, key: str) -> str:
-        return row.secret(key) or ""
+        found = row.secret(key) or ""
+        if self.most and len(found) > self.most and not found.startswith("scrypt$"):
+            row.fault((key,), f"has more than {self.most} characters: no SMPP client can send it (SMPP 3.4 §5.2.2)")
+        return found
 
 
 class ListenAddress(SettingKind):

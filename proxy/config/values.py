@@ -293,11 +293,11 @@ class Settings:
     http: Annotated[Http, kinds.Section(Http)]
     console: Annotated[Console, kinds.Section(Console)]
     store: Annotated[
-        str, kinds.Text("", r"[a-z][a-z+]*:.+", "scheme://… (sqlite:///var/lib/gate106/state.db)", 4096, needed=True)
+        str, kinds.StoreUrl("", r"[a-z][a-z+]*:.+", "scheme://… (sqlite:///var/lib/gate106/state.db)", 4096, needed=True)
     ]
-    """`sqlite:///path`: the file of the embedded store; `valkey://host:6379/0`: records of persons [shared by several
-    gates](many-gates.md), `valkeys://` over TLS, `valkey+cluster://host:6379,host:6379` (or `valkeys+cluster://`) in a
-    cluster"""
+    """`sqlite:///path`: the file of the embedded store (`sqlite:path`: a path from this file's folder); `valkey://host:6379/0`:
+    records of persons [shared by several gates](many-gates.md), `valkeys://` over TLS, `valkey+cluster://host:6379,host:6379`
+    (or `valkeys+cluster://`) in a cluster"""
     shared: Annotated[SharedStore | None, kinds.Section(SharedStore, optional=True)]
     journal: Annotated[Path, kinds.FilePath("journal", needed=True)]
     """folder of the journal"""

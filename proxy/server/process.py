@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from proxy.config import Settings, SettingsError, Worker, load, secret_files, worker_of
+from proxy.config import Settings, SettingsError, Worker, embedded_file, load, secret_files, worker_of
 from proxy.journal.sealing import SealingError
 from proxy.journal.write_ahead_log import JournalDamaged, JournalDown
 from proxy.model import log_setup
@@ -152,8 +152,8 @@ def _with_advice(error: Exception) -> str:
 
 def _warn_of_open_files(settings: Settings, path: Path) -> None:
     """Warns of files that others may read, made by people or by an earlier version; their modes may be intended, so the gate keeps them."""
-    store = Path(settings.store.removeprefix("sqlite://")) if settings.shared is None else settings.shared.local
-    files = [*secret_files(path), settings.journal, store]
+    store = embedded_file(settings.store) if settings.shared is None else settings.shared.local
+    files = [*secret_files(path), settings.journal, *([store] if store is not None else [])]
     files += [settings.smpp.tls.key] if settings.smpp.tls is not None else []
     files += [carrier.tls_key for carrier in settings.carriers if carrier.tls_key is not None]
     for one in hardening.readable_by_others(files):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from proxy import config
 from proxy.config import Settings, SettingsError, descriptions, load, values
 from proxy.config.mapping_reader import Address
-from proxy.config.reader import STORES
+from proxy.config.reader import STORES, embedded_file
 from proxy.model.message import Category, Outcome
 from proxy.state import stores
 
@@ -30,22 +30,22 @@ carriers:
     host: 127.0.0.1
     port: 2776
     system_id: gate106
-    password: carrier-secret
+    password: c-secret
 providers:
   - name: jia
     system_id: jia
-    password: jia-secret
+    password: j-secret
     ports: ["1069012"]
   - name: yi
     accounts:
-      - {system_id: yi1, password: yi-secret}
+      - {system_id: yi1, password: y-secret}
     ports: ["1069013"]
 """
 
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("BJ_PASSWORD", "env-secret")
+    monkeypatch.setenv("BJ_PASSWORD", "e-secret")
     monkeypatch.chdir(tmp_path)
 
 
@@ -89,7 +89,7 @@ def test_the_example_says_what_it_means() -> None:
     assert (carrier.name, carrier.code, carrier.password, carrier.links, carrier.window, carrier.tps) == (
         "bj",
         "B1",
-        "env-secret",
+        "e-secret",
         2,
         64,
         2000,
@@ -154,7 +154,7 @@ def test_a_carrier_is_where_a_name_or_an_address_says(host: str) -> None:
 def test_an_empty_confirmation_is_not_the_same_as_none_said() -> None:
     silent = read(SMALL + "optout: {confirm: ''}\n")
     assert (silent.optout.confirm, silent.providers[0].confirm) == ("", None)
-    of_its_own = read(added("confirm: ''", "jia-secret"))
+    of_its_own = read(added("confirm: ''", "j-secret"))
     assert (of_its_own.optout.confirm, of_its_own.providers[0].confirm) == (values.CONFIRM, "")
 
 
@@ -198,24 +198,24 @@ def test_no_password_is_ever_shown() -> None:
         (added("routes: [北京]", "port: 2776"), "gate106.yaml:8: carriers[0].routes: must be a mapping (key: value), not a list"),
         (added("prefixes: ['86139']", "port: 2776"), "gate106.yaml:8: carriers[0].prefixes[0]: must be the first digits of a mobile number (1390), not '86139'"),
         (added("receipts_by_text: yes", "port: 2776"), "gate106.yaml:8: carriers[0].receipts_by_text: must be true or false, not 'yes'"),
-        (changed("password: carrier-secret", "password: 123456"), "gate106.yaml:9: carriers[0].password: must be text, not a number: put it in quotes"),
-        (changed("password: carrier-secret", "password: ''"), "gate106.yaml:9: carriers[0].password: must have 1 to 255 characters"),
-        (changed("password: jia-secret", "password: scrypt$beef$00"), "gate106.yaml:13: providers[0].password: looks like a hash but is none (make one with gate106 hash-password)"),
+        (changed("password: c-secret", "password: 123456"), "gate106.yaml:9: carriers[0].password: must be text, not a number: put it in quotes"),
+        (changed("password: c-secret", "password: ''"), "gate106.yaml:9: carriers[0].password: must have 1 to 255 characters"),
+        (changed("password: j-secret", "password: scrypt$beef$00"), "gate106.yaml:13: providers[0].password: looks like a hash but is none (make one with gate106 hash-password)"),
         (changed("system_id: gate106", "system_id: a-much-too-long-name"), "gate106.yaml:8: carriers[0].system_id: must be 1 to 15 ASCII characters without blanks (SMPP 3.4 §5.2.1), not 'a-much-too-long-name'"),
         (changed('["1069012"]', "[1069012]"), "gate106.yaml:14: providers[0].ports[0]: must be text, not a number: put it in quotes"),
         (changed('["1069012"]', "1069012"), "gate106.yaml:14: providers[0].ports: must be a list, not a number"),
         (changed('["1069012"]', '["1069012", "1069012"]'), "gate106.yaml:14: providers[0].ports[1]: '1069012' is taken by providers[0]: one prefix belongs to one provider"),
         (changed('["1069013"]', '["1069013", "1069012"]'), "gate106.yaml:18: providers[1].ports[1]: '1069012' is taken by providers[0]: one prefix belongs to one provider"),
         (changed('["1069013"]', '["106901300000000000000"]'), "gate106.yaml:18: providers[1].ports[0]: must be digits, or a source of at most 20 characters, not '106901300000000000000'"),
-        (changed("yi-secret}", "yi-secret, ports: ['1069012']}"), "gate106.yaml:17: providers[1].accounts[0].ports[0]: '1069012' is not among the provider's ports"),
+        (changed("y-secret}", "y-secret, ports: ['1069012']}"), "gate106.yaml:17: providers[1].accounts[0].ports[0]: '1069012' is not among the provider's ports"),
         (changed("system_id: yi1", "system_id: jia"), "gate106.yaml:17: providers[1].accounts[0].system_id: 'jia' is an account of providers[0] already"),
         (changed("- name: yi", "- name: jia"), "gate106.yaml:15: providers[1].name: 'jia' is taken by providers[0]"),
         (changed("- name: yi\n", "- name: yi\n    system_id: yi\n"), "gate106.yaml:16: providers[1].system_id: stands beside accounts: say it in one of the two places"),
-        (changed("      - {system_id: yi1, password: yi-secret}", "      []"), "gate106.yaml:16: providers[1].accounts: must list at least one account"),
+        (changed("      - {system_id: yi1, password: y-secret}", "      []"), "gate106.yaml:16: providers[1].accounts: must list at least one account"),
         (changed("    system_id: jia\n", ""), "gate106.yaml:11: providers[0]: 'system_id' is missing"),
-        (added("category: spam", "jia-secret"), "gate106.yaml:14: providers[0]: unknown category 'spam' (one of otp, notice, marketing)"),
-        (added("since: 2026-13-01", "jia-secret"), "gate106.yaml:14: providers[0].since: must be a day (2026-11-11), not '2026-13-01'"),
-        (added("allow_ips: [10.0.0.1/8]", "jia-secret"), "gate106.yaml:14: providers[0].allow_ips[0]: must be an address or a network (192.0.2.0/24), not '10.0.0.1/8'"),
+        (added("category: spam", "j-secret"), "gate106.yaml:14: providers[0]: unknown category 'spam' (one of otp, notice, marketing)"),
+        (added("since: 2026-13-01", "j-secret"), "gate106.yaml:14: providers[0].since: must be a day (2026-11-11), not '2026-13-01'"),
+        (added("allow_ips: [10.0.0.1/8]", "j-secret"), "gate106.yaml:14: providers[0].allow_ips[0]: must be an address or a network (192.0.2.0/24), not '10.0.0.1/8'"),
         (SMALL + "smpp: {listen: '2775'}\n", "gate106.yaml:19: smpp.listen: must be host:port (127.0.0.1:2775, [::1]:2775), not '2775'"),
         (SMALL + "smpp: {listen: '::1:2775'}\n", "gate106.yaml:19: smpp.listen: must be host:port (127.0.0.1:2775, [::1]:2775), not '::1:2775'"),
         (SMALL + "timers: {bind_s: 0}\n", "gate106.yaml:19: timers.bind_s: must be a number from 0.1 to 600, not 0"),
@@ -236,13 +236,13 @@ def test_no_password_is_ever_shown() -> None:
         (added("receipt_id: oct", "port: 2776"), "gate106.yaml:8: carriers[0]: unknown receipt_id 'oct' (one of same, hex, dec)"),
         (added("receipt_id_width: 8", "port: 2776"), "gate106.yaml:8: carriers[0].receipt_id_width: has no meaning with receipt_id: same (choose hex or dec)"),
         (added("receipt_id_width: 65", "port: 2776"), "gate106.yaml:8: carriers[0].receipt_id_width: must be a whole number from 1 to 64, not 65"),
-        (added("upstream: {carrier: bj}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: 'system_id' is missing"),
-        (added("upstream: {carrier: bj, system_id: jia}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: 'password' is missing"),
-        (added("upstream: {system_id: jia, password: x}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: 'carrier' is missing"),
-        (added("upstream: {carrier: jb, system_id: jia, password: x}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: unknown carrier 'jb' (one of bj)"),
-        (added("upstream: {carrier: bj, system_id: jia, password: x, tsp: 1}", "jia-secret"), "gate106.yaml:14: providers[0].upstream: unknown key 'tsp' (did you mean 'tps'?)"),
-        (added("upstream: {carrier: bj, system_id: gate106, password: x}", "jia-secret"), "gate106.yaml:14: providers[0].upstream.system_id: 'gate106' is the account of carriers[0]"),
-        (added("upstream: {carrier: bj, system_id: a, password: x}", "jia-secret").replace("- name: yi\n", "- name: yi\n    upstream: {carrier: bj, system_id: a, password: x}\n"),
+        (added("upstream: {carrier: bj}", "j-secret"), "gate106.yaml:14: providers[0].upstream: 'system_id' is missing"),
+        (added("upstream: {carrier: bj, system_id: jia}", "j-secret"), "gate106.yaml:14: providers[0].upstream: 'password' is missing"),
+        (added("upstream: {system_id: jia, password: x}", "j-secret"), "gate106.yaml:14: providers[0].upstream: 'carrier' is missing"),
+        (added("upstream: {carrier: jb, system_id: jia, password: x}", "j-secret"), "gate106.yaml:14: providers[0].upstream: unknown carrier 'jb' (one of bj)"),
+        (added("upstream: {carrier: bj, system_id: jia, password: x, tsp: 1}", "j-secret"), "gate106.yaml:14: providers[0].upstream: unknown key 'tsp' (did you mean 'tps'?)"),
+        (added("upstream: {carrier: bj, system_id: gate106, password: x}", "j-secret"), "gate106.yaml:14: providers[0].upstream.system_id: 'gate106' is the account of carriers[0]"),
+        (added("upstream: {carrier: bj, system_id: a, password: x}", "j-secret").replace("- name: yi\n", "- name: yi\n    upstream: {carrier: bj, system_id: a, password: x}\n"),
          "gate106.yaml:17: providers[1].upstream.system_id: 'a' is taken by providers[0]"),
         (changed("sqlite:///var/lib/gate106/state.db", "/var/lib/state.db"), "gate106.yaml:1: store: must be scheme://… (sqlite:///var/lib/gate106/state.db), not '/var/lib/state.db'"),
         (SMALL + "optout: {widen_after: -1}\n", "gate106.yaml:19: optout.widen_after: must be a whole number from 0 to 64, not -1"),
@@ -258,8 +258,8 @@ def test_no_password_is_ever_shown() -> None:
         (SMALL + "optout: {probe_text: '" + "长" * 70 + "{keyword}'}\n", "gate106.yaml:19: optout.probe_text: longer than one short message (70 characters)"),
         (SMALL + "optout: {probe_s: 0}\n", "gate106.yaml:19: optout.probe_s: must be a number from 1 to 3600, not 0"),
         (SMALL + "optout: {confirm: '" + "退" * 71 + "'}\n", "gate106.yaml:19: optout.confirm: longer than one short message (70 characters)"),
-        (added("confirm: '" + "x" * 161 + "'", "jia-secret"), "gate106.yaml:14: providers[0].confirm: longer than one short message (160 characters)"),
-        (added("confirm: '" + "[" * 71 + "'", "jia-secret"), "gate106.yaml:14: providers[0].confirm: longer than one short message (70 characters)"),
+        (added("confirm: '" + "x" * 161 + "'", "j-secret"), "gate106.yaml:14: providers[0].confirm: longer than one short message (160 characters)"),
+        (added("confirm: '" + "[" * 71 + "'", "j-secret"), "gate106.yaml:14: providers[0].confirm: longer than one short message (70 characters)"),
         ("- a\n", "gate106.yaml:1: must be a mapping (key: value), not a list"),
         ("carriers: {}\n" + SMALL.split("carriers", 1)[0], "gate106.yaml:1: carriers: must be a list, not a mapping"),
         ("", "gate106.yaml:1: 'store' is missing"),
@@ -270,7 +270,7 @@ def test_a_mistake_is_told_with_its_line(text: str, problem: str) -> None:
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_lines() -> None:
-    found = problems(changed("port: 2776", "prot: 2776").replace("password: jia-secret", "password: 5") + "foo: 1\n")
+    found = problems(changed("port: 2776", "prot: 2776").replace("password: j-secret", "password: 5") + "foo: 1\n")
     assert [problem.split(":")[1] for problem in found] == ["5", "7", "13", "19"]
 
 
@@ -278,6 +278,57 @@ def test_a_file_that_is_missing_or_no_YAML_is_one_line() -> None:
     with pytest.raises(SettingsError, match=r"^nowhere.yaml:1: cannot be read: No such file or directory$"):
         load("nowhere.yaml")
     assert problems("a: [\n") == ["gate106.yaml:2: did not find expected node content"]
+
+
+@pytest.mark.parametrize(
+    ("written", "file"),
+    [
+        ("sqlite:///var/lib/gate106/state.db", "/var/lib/gate106/state.db"),
+        ("sqlite:////var/lib/gate106/state.db", "/var/lib/gate106/state.db"),
+        ("sqlite:/var/lib/gate106/state.db", "/var/lib/gate106/state.db"),
+        ("sqlite:st/state.db", "HERE/st/state.db"),
+        ("sqlite:state.db", "HERE/state.db"),
+        ("sqlite:../state.db", "HERE/../state.db"),
+    ],
+)
+def test_a_store_is_an_absolute_file_or_one_beside_the_settings(tmp_path: Path, written: str, file: str) -> None:
+    path = tmp_path / "gate106.yaml"
+    path.write_text(changed("sqlite:///var/lib/gate106/state.db", written))
+    expected = Path(file.replace("HERE", str(tmp_path)))
+    assert embedded_file(config.load(path).store) == expected
+    assert config.load(path).control == expected.parent / "control.sock"
+    assert config.storage_paths(path).store == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("sqlite:///st/state.db", "/st does not exist: write sqlite:st/state.db for a file beside these settings, or sqlite:///var/lib/gate106/state.db"),
+        ("sqlite://st/state.db", "names no file: write sqlite:///var/lib/gate106/state.db, or sqlite:st/state.db for a file beside these settings"),
+        ("sqlite:///var/lib/gate106/", "names no file: write sqlite:///var/lib/gate106/state.db, or sqlite:var/lib/gate106/ for a file beside these settings"),
+    ],
+)  # fmt: skip
+def test_a_store_that_would_lie_directly_under_the_root_is_refused_with_both_spellings(written: str, said: str) -> None:
+    assert problems(changed("sqlite:///var/lib/gate106/state.db", written)) == [f"gate106.yaml:1: store: {said}"]
+
+
+def test_a_password_longer_than_smpp_has_room_for_is_refused_and_not_shown() -> None:
+    found = problems(changed("password: c-secret", "password: secret789"))
+    assert found
+    assert all("has more than 8 characters: no SMPP client can send it" in one for one in found)
+    assert not any("secret789" in one for one in found)
+
+
+def test_a_path_in_place_of_a_secret_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pw").mkdir()
+    (tmp_path / "pw" / "bj").write_text("secret")
+    path = tmp_path / "gate106.yaml"
+    path.write_text(changed("password: c-secret", "password: pw/bj"))
+    with pytest.raises(config.SettingsError) as caught:
+        config.load(path)
+    assert all("is the path of a file: write file: before it" in one for one in caught.value.problems)
+    path.write_text(changed("password: c-secret", "password: pw/xy"))
+    config.load(path)
 
 
 def test_every_engine_of_a_store_may_be_named_and_no_other() -> None:
@@ -302,23 +353,23 @@ def test_the_environment_fills_in_texts_and_numbers(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PORT", "3000")
     settings = read(changed("host: 127.0.0.1", 'host: "${HOST}"').replace("port: 2776", "port: ${PORT}"))
     assert (settings.carriers[0].host, settings.carriers[0].port) == ("smsc.example", 3000)
-    assert read(changed("jia-secret", "a$${b}$c$")).providers[0].accounts[0].password == "a${b}$c$"
+    assert read(changed("j-secret", "a$${b}$c$")).providers[0].accounts[0].password == "a${b}$c$"
 
 
 def test_what_the_environment_holds_is_not_read_as_YAML(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECRET", 'x"}\n  evil: "${BJ_PASSWORD}')
-    assert read(changed("jia-secret", "${SECRET}")).providers[0].accounts[0].password == 'x"}\n  evil: "${BJ_PASSWORD}'
+    monkeypatch.setenv("SECRET", 'x"}\n${A}')
+    assert read(changed("j-secret", "${SECRET}")).providers[0].accounts[0].password == 'x"}\n${A}'
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (changed("jia-secret", "${NOT_SET_106}"), "gate106.yaml:13: providers[0].password: the environment variable NOT_SET_106 is not set"),
-        (changed("jia-secret", "${a b}"), "gate106.yaml:13: providers[0].password: holds ${…}, and no such environment variable is set ($${ stands for ${)"),
-        (changed("jia-secret", "file:nowhere"), "gate106.yaml:13: providers[0].password: {here}/nowhere: cannot be read: No such file or directory"),
-        (changed("jia-secret", "file:two"), "gate106.yaml:13: providers[0].password: {here}/two: must hold one line"),
-        (changed("jia-secret", "file:/dev/zero"), "gate106.yaml:13: providers[0].password: /dev/zero: larger than 4096 bytes"),
-        (changed("jia-secret", "file:gbk"), "gate106.yaml:13: providers[0].password: {here}/gbk: not UTF-8"),
+        (changed("j-secret", "${NOT_SET_106}"), "gate106.yaml:13: providers[0].password: the environment variable NOT_SET_106 is not set"),
+        (changed("j-secret", "${a b}"), "gate106.yaml:13: providers[0].password: holds ${…}, and no such environment variable is set ($${ stands for ${)"),
+        (changed("j-secret", "file:nowhere"), "gate106.yaml:13: providers[0].password: {here}/nowhere: cannot be read: No such file or directory"),
+        (changed("j-secret", "file:two"), "gate106.yaml:13: providers[0].password: {here}/two: must hold one line"),
+        (changed("j-secret", "file:/dev/zero"), "gate106.yaml:13: providers[0].password: /dev/zero: larger than 4096 bytes"),
+        (changed("j-secret", "file:gbk"), "gate106.yaml:13: providers[0].password: {here}/gbk: not UTF-8"),
         (changed("port: 2776", "port: ${BJ_PASSWORD}"), "gate106.yaml:7: carriers[0].port: must be a number, not text"),
     ],
 )  # fmt: skip
@@ -332,7 +383,7 @@ def test_a_secret_that_cannot_be_had_is_told_without_showing_it(text: str, probl
 
 def test_a_provider_s_own_account_has_the_carrier_s_measures_where_it_says_nothing() -> None:
     upstream = (
-        read(added("upstream: {carrier: bj, system_id: jia-up, password: x, links: 3}", "jia-secret")).providers[0].upstream
+        read(added("upstream: {carrier: bj, system_id: jia-up, password: x, links: 3}", "j-secret")).providers[0].upstream
     )
     assert upstream is not None
     assert (upstream.carrier, upstream.system_id, upstream.links, upstream.window, upstream.tps) == (
@@ -347,13 +398,13 @@ def test_a_provider_s_own_account_has_the_carrier_s_measures_where_it_says_nothi
 
 
 def test_a_secret_may_lie_in_a_file_beside_the_settings() -> None:
-    Path("pw").write_text("from-a-file\n")
-    assert read(changed("jia-secret", "file:pw")).providers[0].accounts[0].password == "from-a-file"
+    Path("pw").write_text("of-file\n")
+    assert read(changed("j-secret", "file:pw")).providers[0].accounts[0].password == "of-file"
 
 
 def test_a_hash_of_a_password_is_taken_as_it_is() -> None:
     hashed = "scrypt$" + "ab" * 16 + "$" + "cd" * 32
-    assert read(changed("jia-secret", hashed)).providers[0].accounts[0].password == hashed
+    assert read(changed("j-secret", hashed)).providers[0].accounts[0].password == hashed
 
 
 def test_TLS_and_balancers_are_read() -> None:
