@@ -190,7 +190,7 @@ def test_prometheus_may_read_the_metrics_and_the_simulated_carrier_has_the_examp
 def test_the_unit_s_folders_and_times_are_those_of_the_example_and_of_a_drain() -> None:
     found = unit()
     assert found["ExecStart"] == [f"/opt/gate106/bin/gate106 serve --config {ETC}/gate106.yaml"]
-    assert found["ExecReload"][0].endswith(f"gate106 check {ETC}/rules")
+    assert found["ExecReload"][0].endswith(f"gate106 check --config {ETC}/gate106.yaml {ETC}/rules")
     for key, folder in (("StateDirectory", STATE), ("RuntimeDirectory", RUN), ("ConfigurationDirectory", ETC)):
         assert found[key] == [Path(folder).name]
     assert found["Type"] == ["notify"]
@@ -220,3 +220,30 @@ def test_systemd_takes_the_unit_and_finds_little_exposed(tmp_path: Path) -> None
     assert scored.returncode == 0, scored.stdout[-300:]
     said = [line for line in UNIT.read_text().splitlines() if line.startswith("PrivateUsers=")]
     assert said == [], "the kernel would call everybody who asks the gate for something nobody"
+
+
+def test_the_unit_s_settings_with_the_shipped_rules_pass_the_check(tmp_path: Path) -> None:
+    """So CI can run it, and a reload is not refused on the first day."""
+    (tmp_path / "gate106.yaml").write_bytes(EXAMPLE.read_bytes())
+    (tmp_path / "secrets").mkdir()
+    for name in PASSWORDS:
+        (tmp_path / "secrets" / name).write_text("secret\n")
+    (tmp_path / "secrets" / "journal").write_text("0123abcd" * 8)
+    done = run("check", "--config", tmp_path / "gate106.yaml", TOP / "rules")
+    assert (done.returncode, "0 problems" in done.stdout) == (0, True), done.stderr
+
+
+def test_all_mistakes_of_settings_are_told_at_once_in_both_languages(tmp_path: Path) -> None:
+    path = tmp_path / "gate106.yaml"
+    path.write_text(
+        EXAMPLE.read_text().replace("file:secrets/", "x").replace("0.0.0.0:2775", "nonsense").replace("links: 2", "links: 0")
+    )
+    english, chinese = (run("check", "--config", path, "--lang", language, TOP / "rules") for language in ("en", "zh"))
+    assert (english.returncode, chinese.returncode) == (2, 2)
+    assert "smpp.listen: must be host:port" in english.stderr
+    assert "carriers[0].links: must be a whole number" in english.stderr
+    assert len(english.stderr.splitlines()) == len(chinese.stderr.splitlines()) >= 2
+    assert "carriers[0].links: 须为" in chinese.stderr
+    started = run("serve", "--config", path)
+    assert started.returncode == 2
+    assert len(started.stderr.splitlines()) == len(english.stderr.splitlines())

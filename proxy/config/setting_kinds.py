@@ -126,11 +126,9 @@ class StoreUrl(Text):
         if not path.is_absolute() or found.endswith("/"):
             example = f"write sqlite:///var/lib/gate106/state.db, or {relative} for a file beside these settings"
             row.fault((key,), f"names no file: {example}")
-        elif len(path.parts) > 2 and not Path(*path.parts[:2]).exists():
-            where = f"sqlite:///var/lib/gate106/{path.name}"
-            row.fault(
-                (key,), f"{Path(*path.parts[:2])} does not exist: write {relative} for a file beside these settings, or {where}"
-            )
+        elif len(path.parts) > 2 and not (top := Path(*path.parts[:2])).exists():
+            why = f"{top} does not exist: write {relative} for a file beside these settings, or sqlite:///var/lib/gate106/{path.name}"
+            row.fault((key,), why)
         return f"sqlite://{path}"
 
 

@@ -25,6 +25,7 @@ from proxy.relay.deliver import DeliverRelay
 from proxy.relay.message_ids import CarrierIds
 from proxy.relay.pending_submit import OtherRequest, PendingSubmit, answer_times, split_by_recipient
 from proxy.relay.submit import Relay
+from proxy.runtime.os_errors import in_words
 from proxy.wire import Frame
 from proxy.wire.tables import ESME_RMSGQFUL, ESME_RTHROTTLED, STATUS_NAMES, status_name
 
@@ -159,7 +160,7 @@ class CarrierAccount:
                 async with asyncio.timeout(self.timers.bind_s):  # asyncio.wait_for may swallow the cancel of a stop
                     await self._connect(link)
             except (OSError, ValueError) as error:  # ValueError: a name that cannot be written as DNS and TLS have it
-                log.warning("carrier unreachable", carrier=self.account, kind=kind, error=str(error))
+                log.warning("carrier unreachable", carrier=self.account, kind=kind, error=in_words(error))
             else:
                 await link.gone
                 if link.session.refused_status:

@@ -26,6 +26,7 @@ import structlog
 
 from proxy.journal.write_ahead_log import Journal, JournalDown
 from proxy.native.sync_thread import sync_thread
+from proxy.runtime.os_errors import in_words
 
 log = structlog.get_logger()
 
@@ -131,7 +132,7 @@ class Syncer:
             os.fdatasync(file)
         except OSError as error:
             self._running = True  # until RETRY_S has passed
-            self._native_sync_fails(str(error))
+            self._native_sync_fails(in_words(error))
             return False
         ended_s = self._monotonic()
         self.times.note_in_loop(ended_s - self._begun_s, ended_s)

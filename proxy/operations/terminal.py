@@ -6,6 +6,7 @@ An error is one line on stderr and exit 2. Never: a decision, a number unmasked 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -14,6 +15,7 @@ import typer
 
 from proxy.model import redact
 from proxy.model.redact import printable
+from proxy.runtime.os_errors import in_words
 
 if TYPE_CHECKING:
     from proxy.config import Settings
@@ -31,7 +33,7 @@ TOKEN_BYTES_MAX = 4096
 
 def fail(text: object) -> NoReturn:
     """One line on stderr, exit 2."""
-    warn(f"gate106: {text}")
+    warn(f"gate106: {in_words(text) if isinstance(text, OSError) else text}")
     raise typer.Exit(2)
 
 
@@ -88,13 +90,18 @@ def use_token_file(token_file: Path) -> None:
         fail(f"{token_file}: {getattr(error, 'strerror', None) or 'is no token'} (--token-file or GATE106_TOKEN_FILE names it)")
 
 
-def settings_of(config: Path | None) -> Settings | None:
+def settings_of(config: Path | None, language: str = "en") -> Settings | None:
+    """The settings; None without a file. Every mistake in them is a line on stderr in this language, and then exit 2."""
     from proxy.config import SettingsError, load
+    from proxy.i18n.catalog import in_language
 
     try:
         return load(config) if config is not None else None
     except SettingsError as error:
-        fail(error)
+        for problem in error.problems:
+            where, key, what = re.fullmatch(r"(.*?:\d+: )([\w.\[\]]+: )?(.*)", problem, re.DOTALL).groups("")
+            warn(f"gate106: {where}{key}{in_language(what, language)}")
+        raise typer.Exit(2) from None
 
 
 def store_of(settings: Settings) -> Path | None:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 import structlog
 
+from proxy.runtime.os_errors import in_words
+
 log = structlog.get_logger()
 
 
@@ -55,7 +57,7 @@ class ServiceManager:
         try:
             self._socket.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
-            log.warning("systemd notification not sent", datagram=lines[0], error=str(error))
+            log.warning("systemd notification not sent", datagram=lines[0], error=in_words(error))
 
 
 def _watchdog_s(environment: Mapping[str, str]) -> float:

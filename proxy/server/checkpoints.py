@@ -14,6 +14,7 @@ from proxy.journal.write_ahead_log import Journal
 from proxy.relay.effects.list_import import ChunkedImports
 from proxy.relay.message_ids import MessageIds
 from proxy.relay.submit import Relay
+from proxy.runtime.os_errors import in_words
 from proxy.state import StateError
 from proxy.state.stores.sqlite import SqliteStore
 
@@ -56,7 +57,7 @@ class Checkpoints:
         try:
             await self.write(hurry=hurry)
         except (OSError, StateError) as error:
-            log.error("checkpoint failed; the journal keeps everything until one succeeds", error=str(error))
+            log.error("checkpoint failed; the journal keeps everything until one succeeds", error=in_words(error))
         except Exception as error:  # whatever failed: the next checkpoint may succeed
             log.error("checkpoint failed: a fault of gate106, please report it", exc_info=error)
 

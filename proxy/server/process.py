@@ -73,7 +73,7 @@ def serve(path: Path, accept_loss: bool = False) -> int:
         worker = worker_of(os.environ)
         settings = load(path)
     except SettingsError as error:
-        raise StartError(error) from error
+        raise StartError("\n".join(error.problems)) from error
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, path, accept_loss, worker, early))
 

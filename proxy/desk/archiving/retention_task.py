@@ -22,6 +22,7 @@ from proxy.journal.write_ahead_log import Journal
 from proxy.operations.authorization import CommandRefused
 from proxy.operations.gate_interface import Gate
 from proxy.runtime import atomic_files
+from proxy.runtime.os_errors import in_words
 
 log = structlog.get_logger()
 
@@ -63,7 +64,7 @@ class RetentionTask:
         try:
             await self.expire(GATE, f"retention: {self.keep.days} days", dry_run)
         except (CommandRefused, OSError) as error:
-            log.error("old segments of the journal could not be removed", error=str(error))
+            log.error("old segments of the journal could not be removed", error=in_words(error))
 
     async def expire(self, who: str, why: str, dry_run: bool = False) -> Mapping[str, Any]:
         """Removes segments that may go now (none if ``dry_run``) and reports them. CommandRefused, OSError."""

@@ -29,11 +29,11 @@ def check(
     from proxy.i18n.catalog import in_language
     from proxy.policy.loading.check import check as check_rules
 
-    found = settings_of(config)
+    language = choose_language(lang)
+    found = settings_of(config, language)
     rules = rules or (found.rules if found else Path("rules"))
     if not rules.is_dir():
         fail(f"{rules}: no such folder (name the folder that holds your rules)")
-    language = choose_language(lang)
     report = check_rules(rules, found.providers if found else None, time.time())
     if json:
         as_json(report.as_dict())

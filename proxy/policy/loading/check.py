@@ -26,7 +26,7 @@ from proxy.policy.explanation.history import Past, PastCounts
 from proxy.policy.judge import judge
 from proxy.policy.kinds import suppressed, text_state
 from proxy.policy.kinds.reply_path import path_in
-from proxy.policy.loading.crosscheck import both_ways, crosscheck
+from proxy.policy.loading.crosscheck import both_ways, crosscheck, unowned_ports
 from proxy.policy.loading.lint import lint
 from proxy.policy.loading.load_rules import Loaded, load_all
 from proxy.policy.loading.problem import Faults, Problem, RuleFault, RulesError, each
@@ -85,6 +85,7 @@ def check_loaded(
     rules, name = loaded.rules, folder.resolve().name
     problems = crosscheck(rules, name, providers) + lint(rules)
     warnings = sorted(find_warnings(rules, loaded.tests, now, loaded.lists, name) + both_ways(rules.registry, name))
+    warnings += unowned_ports(rules.registry, name, providers) if providers is not None else []
     report = CheckReport(problems, rules.regions.unknown_share, len(rules.rules), len(loaded.tests), warnings)
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)

@@ -69,6 +69,17 @@ def both_ways(registry: Registry, folder: str) -> list[Problem]:
     return found.problems
 
 
+def unowned_ports(registry: Registry, folder: str, providers: Iterable[Provider]) -> list[Problem]:
+    """Ports that no provider of the settings has: an example's, a former provider's, or another gate's."""
+    found, known = _RowProblems(folder), list(providers)
+    for port in registry.rows.ports:
+        if not any(_owns(one, port.prefix) or _lies_in(one, port.prefix) for one in known):
+            found.fault(
+                TableLocation("ports", port.line), f"prefix: no provider of the settings owns {port.prefix}, or a port in it"
+            )
+    return found.problems
+
+
 # --- registries with each other
 
 
@@ -184,11 +195,6 @@ def _settings(found: _RowProblems, rules: RuleSet, providers: dict[str, Provider
                 TableLocation("signatures", row.line),
                 f"port: {row.port} is none of the ports of '{row.provider}' in the settings",
             )
-    for port in rows.ports:
-        if not any(_owns(one, port.prefix) or _lies_in(one, port.prefix) for one in providers.values()):
-            found.fault(
-                TableLocation("ports", port.line), f"prefix: no provider of the settings owns {port.prefix}, or a port in it"
-            )
     found.problems += _of_rules(rules, providers)
 
 
@@ -207,7 +213,7 @@ def _of_rules(rules: RuleSet, providers: dict[str, Provider]) -> Iterator[Proble
         "account": {account.system_id for provider in providers.values() for account in provider.accounts},
     }
     for rule in rules.rules:
-        for leaf in leaves(rule.when):
+        for leaf in leaves(rule.when) if rule.mode != "off" else ():
             if isinstance(leaf, OneOf) and leaf.field in known:
                 for name in sorted(leaf.values - known[leaf.field]):
                     problem = unknown(leaf.field, name, known[leaf.field])

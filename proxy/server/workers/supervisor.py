@@ -204,7 +204,7 @@ def serve(path: Path, workers: int, command: Sequence[str] | None = None) -> int
     try:
         settings = load(path)
     except SettingsError as error:
-        raise StartError(error) from error
+        raise StartError("\n".join(error.problems)) from error
     if faults := worker_faults(settings, workers):
         raise StartError(f"{path}: {faults[0]}")
     command = command or (sys.executable, "-m", "proxy", "serve", "--config", str(path))

@@ -56,7 +56,6 @@ WITH_SETTINGS = [
     ({"registries/contacts.csv": "t.cn,,bing\n"}, "registries/contacts.csv:1: provider: unknown provider 'bing' (one of jia, yi); the settings do not name it"),
     ({"registries/reviewed.csv": "上新,bing,released,li\n"}, "registries/reviewed.csv:1: provider: unknown provider 'bing' (one of jia, yi); the settings do not name it"),
     ({"registries/signatures.csv": "甲店,甲公司,,yi,1069001\n"}, "registries/signatures.csv:1: port: 1069001 is none of the ports of 'yi' in the settings"),
-    ({"registries/ports.csv": "1063,江苏\n"}, "registries/ports.csv:1: prefix: no provider of the settings owns 1063, or a port in it"),
     ({"y.yaml": "rules:\n  - {id: b, when: {provider: jai}, then: reject, reason: keyword}"}, "y.yaml:2: provider: unknown provider 'jai' (did you mean 'jia'?); the settings do not name it"),
     ({"y.yaml": "rules:\n  - {id: b, when: {account: jia-2}, then: reject, reason: keyword}"}, "y.yaml:2: account: unknown account 'jia-2' (did you mean 'jia'?); the settings do not name it"),
 ]  # fmt: skip
@@ -67,6 +66,15 @@ def test_and_with_the_settings(write: Write, files: dict[str, str], said: str) -
     folder = write(RULES, files)
     assert check(folder).problems == []
     assert [str(problem) for problem in check(folder, PROVIDERS).problems] == [f"rules/{said}"]
+
+
+def test_a_port_of_nobody_and_a_rule_that_is_off_are_no_problems(write: Write) -> None:
+    off = "rules:\n  - {id: b, when: {account: jia-2}, then: reject, reason: keyword, mode: off}"
+    report = check(write(RULES, {"registries/ports.csv": "1063,江苏\n", "y.yaml": off}), PROVIDERS)
+    assert report.problems == []
+    assert "rules/registries/ports.csv:1: prefix: no provider of the settings owns 1063, or a port in it" in map(
+        str, report.warnings
+    )
 
 
 def test_what_fits_has_no_problems(write: Write) -> None:
