@@ -1,6 +1,6 @@
 # gate106 as an image. Two stages: pip and what building needs stay in the first.
 #   docker build -t gate106 .        behind a package index of your own: --secret id=pip.conf,src=pip.conf
-#   compose.yaml runs it; .github/guide/install.md says how, and what of this was tried.
+#   compose.yaml runs it; docs/install.md says how, and what of this was tried.
 # The base is pinned by version only: no registry could be asked for its digest where this was written. --build-arg BASE=…@sha256:… does.
 ARG BASE=docker.io/library/python:3.13-slim
 

@@ -161,7 +161,7 @@ console-times: install
 	mkdir -p tests/data/numbers
 	.venv/bin/python -m tests.browser.times --seconds $(LOOKS_S) --json tests/data/numbers/console.json
 
-# The stories of the desk, which leave what they see in .github/guide/pictures.
+# The stories of the desk, which leave what they see in docs/pictures.
 console-pictures: install
 	GATE106_PICTURES=1 .venv/bin/python -m pytest tests/browser/test_stories.py
 

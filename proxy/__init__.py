@@ -1,7 +1,7 @@
 """gate106: an SMPP gate that judges bulk SMS for a carrier.
 
 A submit's way: ``net`` reads bytes → ``wire`` frames → ``relay`` batches → ``policy`` judges → ``journal`` writes → ``net`` sends.
-Begin with ``relay/submit.py``. Terms: ``.github/guide/glossary.md``; what is safe before what: ``.github/guide/architecture.md``.
+Begin with ``relay/submit.py``. Terms: ``docs/glossary.md``; what is safe before what: ``docs/architecture.md``.
 
 Imports go down this list only; a line with several rooms has no order among them:
 

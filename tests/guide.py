@@ -1,7 +1,7 @@
 """Writes the generated parts of the guide: ``make guide``.
 
 In: the descriptions of settings, the table of operations, the kinds of records, tests/data/numbers. Out: the tables in
-.github/guide/settings.md, journal.md and performance.md; .github/guide/openapi.json. Tests fail when these differ from the output. Never: a figure that was not measured.
+docs/settings.md, journal.md and performance.md; docs/openapi.json. Tests fail when these differ from the output. Never: a figure that was not measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from proxy.journal.records import messages
 from proxy.sim.bench.measurement import describe_machine
 from tests.bench import matrix, rates
 
-PAGE = Path(__file__).parent.parent / ".github" / "guide" / "settings.md"
+PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 JOURNAL = PAGE.with_name("journal.md")
 DOCUMENT = PAGE.with_name("openapi.json")
 PERFORMANCE = PAGE.with_name("performance.md")

@@ -17,7 +17,7 @@ from tests.e2e.raw import Raw
 from tests.needs import needs
 
 TOP = Path(__file__).parent.parent
-DEPLOY = TOP / ".deploy"
+DEPLOY = TOP / "examples"
 EXAMPLE, UNIT, COMPOSE = DEPLOY / "gate106.yaml", DEPLOY / "gate106.service", TOP / "compose.yaml"
 PASSWORDS = ("bj", "jia", "yi")
 STATE, RUN, ETC = "/var/lib/gate106", "/run/gate106", "/etc/gate106"
@@ -159,7 +159,7 @@ def test_what_compose_mounts_is_there_but_for_the_passwords() -> None:
             if isinstance(volume, str) and volume.startswith("./"):
                 path = volume.split(":")[0]
                 assert volume.endswith(":ro"), f"{name}: {volume}"
-                assert path == "./.deploy/secrets" or (TOP / path).exists(), f"{name}: {path}"
+                assert path == "./examples/secrets" or (TOP / path).exists(), f"{name}: {path}"
 
 
 def test_every_service_is_confined_and_every_image_of_others_has_a_version() -> None:

@@ -58,7 +58,7 @@ from tests.guide import PAGE as PAGE_OF_SETTINGS
 
 TOP = Path(__file__).parent.parent
 README, RULES, METRICS = (TOP / name for name in ("README.md", "rules/README.md", "grafana/README.md"))
-GUIDE = TOP / ".github" / "guide"
+GUIDE = TOP / "docs"
 DOCUMENTS = [README, RULES, METRICS, *sorted(GUIDE.glob("*.md"))]
 EXAMPLE = TOP / "tests" / "data" / "gate106.example.yaml"
 
@@ -152,7 +152,7 @@ def test_nothing_stands_twice_and_no_row_of_a_table_lost_its_beginning(path: Pat
 
 
 def test_every_page_of_the_guide_is_linked_from_the_README() -> None:
-    linked = set(re.findall(r"\]\((.github/guide/[\w.-]+)\)", README.read_text(encoding="utf-8")))
+    linked = set(re.findall(r"\]\((docs/[\w.-]+)\)", README.read_text(encoding="utf-8")))
     assert {TOP / name for name in linked} == set(GUIDE.glob("*.md"))
 
 

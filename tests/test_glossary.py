@@ -24,7 +24,7 @@ def test_the_glossary_has_at_most_sixty_terms_in_alphabetical_order() -> None:
     assert names == sorted(set(names))
 
 
-@pytest.mark.parametrize("page", [*DOCUMENTS, TOP / ".github" / "SECURITY.md"], ids=lambda page: str(page.relative_to(TOP)))
+@pytest.mark.parametrize("page", [*DOCUMENTS, TOP / "docs" / "SECURITY.md"], ids=lambda page: str(page.relative_to(TOP)))
 def test_every_path_of_a_page_exists(page: Path) -> None:
     paths = re.findall(r"`((?:proxy|tests)/[\w/.-]+)(?:::\w+)?`", page.read_text(encoding="utf-8"))
     assert [path for path in paths if not (TOP / path).exists()] == []
@@ -35,7 +35,7 @@ def test_every_term_says_where_it_lives() -> None:
 
 
 def test_the_readme_links_to_the_glossary() -> None:
-    assert "](.github/guide/glossary.md)" in README.read_text(encoding="utf-8")
+    assert "](docs/glossary.md)" in README.read_text(encoding="utf-8")
 
 
 def test_the_map_of_the_packages_is_short_and_names_every_package() -> None:

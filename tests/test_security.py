@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.test_documented import TOP, anchors, table
 
-PAGE = TOP / ".github" / "SECURITY.md"
+PAGE = TOP / "docs" / "SECURITY.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)
 

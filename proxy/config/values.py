@@ -151,7 +151,7 @@ class LongMessages:
     """Bounds of each provider's incomplete multipart messages, and how long one that never became complete counts."""
 
     held_megabytes: Annotated[int, kinds.WholeNumber(32, 1, 65_536)]
-    """memory for incomplete [long messages](../../rules/README.md#long-messages) of one provider; a megabyte holds about 400.
+    """memory for incomplete [long messages](../rules/README.md#long-messages) of one provider; a megabyte holds about 400.
     Above it the provider's new long messages are refused for a while (`parts-full`)"""
     torn_keys: Annotated[int, kinds.WholeNumber(1_000_000, 1, 100_000_000)]
     """how many long messages of one provider may have sent only some of their parts within `parts_remembered_hours`, by this

@@ -1,6 +1,6 @@
 """The guide's statements for tables of several nodes, and two nodes for them.
 
-In: the files of .github/guide/sql, where the tables of a test lie. Out: statements; answers of DuckDB. Never: a statement that the guide
+In: the files of docs/sql, where the tables of a test lie. Out: statements; answers of DuckDB. Never: a statement that the guide
 does not show.
 """
 
@@ -22,7 +22,7 @@ from tests.archive.journals import HOUR, Shelf, busy, nights, synced
 from tests.harness import NOON, SHANGHAI, Harness
 from tests.journal.memory_disk import MemoryDisk
 
-SQL = Path(__file__).parents[2] / ".github" / "guide" / "sql"
+SQL = Path(__file__).parents[2] / "docs" / "sql"
 VIEWS = ("files", "rows", "advertisers")
 DAY = "2025-11-11"
 """That nodes of tests live in."""

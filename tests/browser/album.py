@@ -1,6 +1,6 @@
 """Album: the pictures that README and guide show of the console, taken by the stories of the desk as they pass by.
 
-In: a visitor before a page. Out: NAME.png, small, in .github/guide/pictures where GATE106_PICTURES is set (make console-pictures), else only
+In: a visitor before a page. Out: NAME.png, small, in docs/pictures where GATE106_PICTURES is set (make console-pictures), else only
 its size, compared. Never: a page put together for its picture; a name that the tests have not made up.
 """
 
@@ -17,11 +17,11 @@ from PIL import Image
 from tests.browser.visitor import Visitor
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / ".github" / "guide" / "pictures"
+FOLDER = ROOT / "docs" / "pictures"
 WRITES = "GATE106_PICTURES"
 COLOURS = 96
 """Of a picture: what a page has, and it is a third of the size."""
-_SHOWN = re.compile(r"\((?:\.github/guide/)?pictures/([\w-]+)\.png\)")
+_SHOWN = re.compile(r"\((?:docs/)?pictures/([\w-]+)\.png\)")
 
 
 def shown() -> set[str]:

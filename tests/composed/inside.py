@@ -34,7 +34,7 @@ PLACES = ("/etc", "/run", "/var/lib")
 """Where containers of this file have what they mount: these are a file system of our own, /etc a copy."""
 CARRIER = "::1"
 """The stand-in for the carrier has the gate's SMPP port: in its own container there, at its own address here."""
-SECRETS = "./.deploy/secrets"
+SECRETS = "./examples/secrets"
 """Whoever puts it up writes them; here they are made up."""
 WAIT_S = 60.0
 

@@ -22,7 +22,7 @@ from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 
 MakeGate = Callable[..., Gate]
-GUIDE = ROOT / ".github" / "guide" / "backup.md"
+GUIDE = ROOT / "docs" / "backup.md"
 REFUSER, SOMEBODY, CAPPED = "13800210801", "13800210802", "13800210803"
 NOT_PERMITTED, RECIPIENT_CAP = 0x420, 0x410
 RULES = """\

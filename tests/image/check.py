@@ -99,7 +99,7 @@ class AtWork:
         for path in (*secrets.iterdir(), secrets):
             os.chown(path, USER, USER)
             path.chmod(0o500 if path.is_dir() else 0o400)
-        self.room = Room(image.root, folder, ROOT / ".deploy" / "gate106.yaml", ROOT / "rules", secrets)
+        self.room = Room(image.root, folder, ROOT / "examples" / "gate106.yaml", ROOT / "rules", secrets)
 
     def start(self, *command: str, log: str) -> Process:
         return self.room.start(*command, environment=self.environment, log=self.folder / log)

@@ -17,7 +17,7 @@ from tests.image.engine import BASE_PACKAGES, ROOT, Failed, debian
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "procps", *BASE_PACKAGES)
 BOOTED_S = 180
 UNIT = "etc/systemd/system/gate106.service"
-GUIDE = ROOT / ".github" / "guide"
+GUIDE = ROOT / "docs"
 STEPS = """\
 trap 'systemctl poweroff' EXIT
 step() { printf '\\n== %s\\n' "$*"; }
@@ -77,7 +77,7 @@ def boot(root: Path, must: Callable[[object, str], None]) -> None:
         f"systemd-analyze verify has nothing to say {verified.stderr}".rstrip(),
     )
     scored = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(ROOT / ".deploy" / "gate106.service")],
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(ROOT / "examples" / "gate106.service")],
         capture_output=True, text=True, check=False,
     ).stdout  # fmt: skip
     score = re.search(r"Overall exposure level for \S+ ([\d.]+)", scored)
@@ -121,8 +121,8 @@ def _furnish(root: Path, gate: Path) -> None:
     shutil.copytree(gate, root / "opt" / "gate106-0.1.0", symlinks=True)
     (root / "opt" / "gate106").symlink_to("gate106-0.1.0")
     (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
-    (root / UNIT).write_bytes((ROOT / ".deploy" / "gate106.service").read_bytes())
-    for name in (".deploy", "rules"):
+    (root / UNIT).write_bytes((ROOT / "examples" / "gate106.service").read_bytes())
+    for name in ("examples", "rules"):
         shutil.copytree(ROOT / name, root / "src" / name, ignore=shutil.ignore_patterns("secrets"))
     steps = STEPS.replace("{install}", _lines("install.md", "Under systemd", 0))
     steps = steps.replace("{enable}", _lines("install.md", "Under systemd", 1))

@@ -95,7 +95,7 @@ def test_a_refusal_says_which_role_it_takes_and_who_can_give_it() -> None:
 
 
 def test_the_guide_says_what_each_role_may() -> None:
-    page = (Path(__file__).parents[2] / ".github" / "guide" / "commands.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
     (head,) = [row for row in rows if row[1:] == [role.value for role in PEOPLE]]
     found = {row[0].split(":")[0].split("(")[0].strip(): row[1:] for row in rows if "✓" in row}
