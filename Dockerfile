@@ -16,7 +16,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     python -m venv /opt/build \
     && /opt/build/bin/pip install --require-hashes --no-deps --only-binary :all: -r requirements-build.txt \
     && /opt/build/bin/pip wheel --require-hashes --no-deps --no-build-isolation --wheel-dir /wheels -r requirements.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 # Shown by --version, the log and /metrics: --build-arg COMMIT=$(git rev-parse HEAD)
 ARG COMMIT=
 COPY .build .build
@@ -28,6 +28,12 @@ RUN GATE106_COMMIT=$COMMIT /opt/build/bin/pip wheel --no-index --no-deps --no-bu
     && /opt/gate106/bin/gate106 --version | tee /dev/stderr | grep -q ', compiled$'
 
 FROM ${BASE}
+ARG COMMIT=
+LABEL org.opencontainers.image.title="gate106" \
+    org.opencontainers.image.description="The carrier's gate for 106 bulk SMS: an SMPP proxy that gives every message a verdict from rules kept in files" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.authors="The gate106 authors" \
+    org.opencontainers.image.revision="${COMMIT}"
 RUN useradd --uid 10106 --user-group --home-dir /var/lib/gate106 --no-create-home --shell /usr/sbin/nologin gate106 \
     && install -d -m 0750 -o gate106 -g gate106 /var/lib/gate106 /run/gate106 \
     && install -d /etc/gate106

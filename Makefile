@@ -16,11 +16,12 @@ AT_ONCE ?= 3
 COMPILED = $(wildcard proxy/native/*.p[yx]* proxy/native/*/*.pxi) $(shell grep -rlx "import cython" proxy --include=*.py)
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install demo test bench numbers numbers-all half-year campaign rates neighbours way-back reload soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
+.PHONY: help install up demo test bench numbers numbers-all half-year campaign rates neighbours way-back reload soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo     shows the gate at work for $(SECONDS) seconds (SECONDS=60 for more)"
+	@echo "make up       starts the gate with a simulated carrier, Prometheus, Alertmanager and Grafana (docker compose)"
 	@echo "make test     checks everything: format, lint, types, imports, tests (AT_ONCE=3 of them at a time)"
 	@echo "make campaign runs many more simulated worlds, real crashes and examples of Hypothesis (SEEDS=10000 CRASHES=150)"
 	@echo "make neighbours measures how long others wait while some flood, storm or hold 10,000 connections (ROUNDS=5)"
@@ -53,6 +54,15 @@ install: .venv/.installed
 	@.venv/bin/gate106 --version
 	@.venv/bin/python -m pip check --disable-pip-version-check > .venv/check || { cat .venv/check; exit 1; }
 	@touch $@
+
+# The gate with a simulated carrier, Prometheus, Alertmanager and Grafana, as docs/install.md says. Secrets are made once; they are ignored by git.
+up:
+	mkdir -p examples/secrets
+	for name in bj jia yi; do test -s examples/secrets/$$name || printf 'secret\n' > examples/secrets/$$name; done
+	test -s examples/secrets/journal || (umask 077; openssl rand -hex 32 > examples/secrets/journal)
+	test -s .env || echo "GRAFANA_PASSWORD=$$(head -c 12 /dev/urandom | base64)" > .env
+	chown -R 10106 examples/secrets && chmod -R u=rX,go= examples/secrets
+	docker compose --profile demo up -d
 
 demo: install
 	.venv/bin/gate106 demo --seconds $(SECONDS)

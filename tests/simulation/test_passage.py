@@ -38,7 +38,7 @@ TRIED = (
     "copies",
     "reserved values",
 )
-README = Path(__file__).parents[2] / "README.md"
+PROMISES = Path(__file__).parents[2] / "docs" / "promises.md"
 Patch = pytest.MonkeyPatch
 
 
@@ -275,9 +275,9 @@ def _with_rules(patch: Patch, tmp_path: Path, file: str, old: str, new: str) -> 
     patch.setattr(passage, "the_rules", lambda: rules)
 
 
-def test_every_bug_in_the_file_is_looked_for_and_the_README_counts_them() -> None:
+def test_every_bug_in_the_file_is_looked_for_and_the_guide_counts_them() -> None:
     here = {name for name, one in globals().items() if inspect.isfunction(one) and "patch" in inspect.signature(one).parameters}
     assert {name for name in here if not name.startswith("_")} == {one.__name__ for one in BUGS}
-    said = re.search(r"tests/simulation/passage.py`.+ finds each of (\d+) seeded bugs", README.read_text(encoding="utf-8"))
+    said = re.search(r"tests/simulation/passage.py`.+ finds each of (\d+) seeded bugs", PROMISES.read_text(encoding="utf-8"))
     assert said is not None
     assert int(said[1]) == len(BUGS)

@@ -29,7 +29,7 @@ RUN = dict.fromkeys((*range(FIRST, FIRST + SEEDS), *(() if "GATE106_SEEDS" in os
 """Also the seeds beyond the first that alone find a seeded bug; ``make campaign`` runs thousands."""
 LOOKED_AT = range(1, 120)
 BUG_SEEDS = 300
-README = Path(__file__).parents[2] / "README.md"
+PROMISES = Path(__file__).parents[2] / "docs" / "promises.md"
 
 
 @cache
@@ -84,7 +84,7 @@ def test_a_reader_that_sees_less_than_a_handset_is_found(bug: Callable[[pytest.M
     code = (
         f"import sys; from tests.simulation import test_simulation as here; sys.exit(not here._is_found(here.{bug.__name__}))"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=README.parent, timeout=300, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROMISES.parents[1], timeout=300, check=False).returncode == 0
 
 
 def _is_found(bug: Callable[[pytest.MonkeyPatch], None]) -> bool:
@@ -120,11 +120,11 @@ def test_the_worlds_are_eventful() -> None:
     assert all(total.values()), total
 
 
-def test_every_bug_in_the_file_is_looked_for_and_the_README_counts_them() -> None:
+def test_every_bug_in_the_file_is_looked_for_and_the_guide_counts_them() -> None:
     functions = {name: one for name, one in vars(bugs).items() if inspect.isfunction(one) and not name.startswith("_")}
     assert {name for name, one in functions.items() if "world" in inspect.signature(one).parameters} == {
         one.__name__ for one in BUGS
     }
-    said = re.search(r"finds each of (\d+) seeded\s+bugs", README.read_text(encoding="utf-8"))
+    said = re.search(r"finds each of (\d+) seeded\s+bugs", PROMISES.read_text(encoding="utf-8"))
     assert said is not None
     assert int(said[1]) == len(BUGS)
