@@ -40,6 +40,7 @@ PROGRAMS: dict[str, Program] = {
     "prometheus": Program(("prometheus", "promtool"), None, "apt-get install prometheus"),
     "alertmanager": Program(("prometheus-alertmanager", "amtool"), None, "apt-get install prometheus-alertmanager"),
     "wget": Program(("wget", "ip", "unshare"), None, "apt-get install wget iproute2"),
+    "haproxy": Program(("haproxy",), None, "apt-get install haproxy"),
     "iproute2": Program(("ip", "unshare", "nsenter"), None, "apt-get install iproute2"),
     "gcc": Program(("gcc",), None, "apt-get install gcc libc6-dev && rm .venv/.installed && make install"),
     "valgrind": Program(("valgrind",), None, "apt-get install valgrind"),

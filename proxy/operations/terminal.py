@@ -99,8 +99,9 @@ def settings_of(config: Path | None, language: str = "en") -> Settings | None:
         return load(config) if config is not None else None
     except SettingsError as error:
         for problem in error.problems:
-            where, key, what = re.fullmatch(r"(.*?:\d+: )([\w.\[\]]+: )?(.*)", problem, re.DOTALL).groups("")
-            warn(f"gate106: {where}{key}{in_language(what, language)}")
+            where, _, what = problem.partition(": ")
+            said = re.sub(r"^[\w.\[\]]+: ", "", what)  # the setting's name stays as it is
+            warn(f"gate106: {where}: {what.removesuffix(said)}{in_language(said, language)}")
         raise typer.Exit(2) from None
 
 
