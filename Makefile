@@ -16,11 +16,12 @@ AT_ONCE ?= 3
 COMPILED = $(wildcard proxy/native/*.p[yx]* proxy/native/*/*.pxi) $(shell grep -rlx "import cython" proxy --include=*.py)
 PIN = .venv/bin/uv pip compile --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header --quiet
 
-.PHONY: help install up demo test bench numbers numbers-all half-year campaign rates neighbours way-back reload soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
+.PHONY: help install up demo test bench numbers numbers-all half-year campaign rates neighbours way-back reload release soak fuzz image-check grafana recording pictures console-times console-pictures guide lock clean clickhouse rejudged
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo     shows the gate at work for $(SECONDS) seconds (SECONDS=60 for more)"
+	@echo "make release  makes sdist, wheels, SBOM and checksums in dist/; uploads nothing"
 	@echo "make up       starts the gate with a simulated carrier, Prometheus, Alertmanager and Grafana (docker compose)"
 	@echo "make test     checks everything: format, lint, types, imports, tests (AT_ONCE=3 of them at a time)"
 	@echo "make campaign runs many more simulated worlds, real crashes and examples of Hypothesis (SEEDS=10000 CRASHES=150)"
@@ -192,6 +193,10 @@ lock: install
 	$(PIN) pyproject.toml --group dev --output-file requirements-dev.txt
 	$(PIN) pyproject.toml --group fuzz --output-file requirements-fuzz.txt
 	$(PIN) --group clickhouse --output-file requirements-clickhouse.txt
+
+# sdist, wheels compiled and pure, SBOM in CycloneDX, checksums, in dist/. Uploads nothing.
+release: install
+	.venv/bin/python .build/release.py
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist tests/clients/node/node_modules

@@ -18,6 +18,7 @@ from proxy.console import inline_charts
 from proxy.console.translations import SHARED, Translator, load
 from proxy.model.redact import printable
 from proxy.policy import time_windows
+from proxy.runtime.build_info import build_info
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -90,6 +91,7 @@ def _environment(shared: Translator, versions: Mapping[str, str]) -> Environment
     found.globals.update(
         t=shared, lang=shared.language, share=share, spark=_drawn(inline_charts.spark), columns=_drawn(inline_charts.columns),
         bar=_drawn(inline_charts.bar), static=lambda name: f"/static/{name}?v={versions[name]}", address=address,
+        build=build_info().name,
     )  # fmt: skip
     found.globals["m"] = found.get_template("macros.html").module
     return found

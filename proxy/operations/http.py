@@ -28,6 +28,7 @@ from proxy.model.roles import PATHS, Asker, Permission, Role
 from proxy.operations.http_auth import HttpAuth
 from proxy.operations.http_listener import Listener
 from proxy.operations.metrics import CONTENT_TYPE
+from proxy.runtime.build_info import build_info
 
 REFUSALS_S, REFUSALS_AT_ONCE = 0.1, 10.0
 """Log lines of refusals: a second, and in a burst."""
@@ -178,7 +179,7 @@ def _pack_response(response: Response) -> Mapping[str, Any]:
 
 
 async def _healthz(_: Request) -> Response:
-    return PlainTextResponse("ok\n")
+    return PlainTextResponse(f"ok {build_info().name}\n")
 
 
 async def _with_pauses(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:

@@ -22,9 +22,13 @@ class BuildInfo(NamedTuple):
     slow: str
     """Why the Python texts run instead of compiled modules, and what to do; empty if compiled modules run."""
 
+    @property
+    def name(self) -> str:
+        """``gate106 0.1.0 (0123456789ab)``."""
+        return f"gate106 {self.version}" + (f" ({self.commit})" if self.commit else "")
+
     def __str__(self) -> str:
-        commit = f" ({self.commit})" if self.commit else ""
-        return f"gate106 {self.version}{commit}, {'not compiled: ' + self.slow if self.slow else 'compiled'}"
+        return f"{self.name}, {'not compiled: ' + self.slow if self.slow else 'compiled'}"
 
 
 @cache

@@ -21,6 +21,7 @@ from proxy.model.roles import PATHS, Role
 from proxy.operations import http_listener
 from proxy.operations.http import TRANSLATIONS_AT_ONCE, HttpRoute, HttpServer
 from proxy.operations.http_auth import HttpAuth, hash_token, new_token
+from proxy.runtime.build_info import build_info
 
 HERE: Sequence[Network] = (ip_network("127.0.0.0/8"),)
 WAIT_S = 20.0
@@ -85,7 +86,7 @@ async def get(port: int, path: str, head: str = "", method: str = "GET") -> tupl
 def test_a_living_gate_says_ok() -> None:
     async def conversation() -> None:
         async with serving() as port:
-            assert await get(port, "/healthz") == (200, b"ok\n")
+            assert await get(port, "/healthz") == (200, OK)
             assert await get(port, "/healthz", method="HEAD") == (200, b"")
 
     run(conversation)
@@ -100,7 +101,7 @@ def test_readiness_says_why_not() -> None:
             harness.why = ["carrier bj: no link is up"]
             status, body = await get(port, "/readyz")
             assert (status, json.loads(body)) == (503, {"ready": False, "why": ["carrier bj: no link is up"], "notes": []})
-            assert await get(port, "/healthz") == (200, b"ok\n")  # not ready is not dead
+            assert await get(port, "/healthz") == (200, OK)  # not ready is not dead
 
     run(conversation)
 
@@ -199,11 +200,12 @@ def test_metrics_are_not_for_other_addresses_whatever_they_claim(allow: list[str
                 status, body = await get(port, "/metrics", head)
                 assert status == 403
                 assert b"gate106_" not in body
-            assert await get(port, "/healthz") == (200, b"ok\n")  # probes are open
+            assert await get(port, "/healthz") == (200, OK)  # probes are open
 
     run(conversation)
 
 
+OK = f"ok {build_info().name}\n".encode()
 OPEN = {"/healthz", "/readyz"}
 """All that a stranger may ask for. Whoever adds a path decides about it here, too."""
 
@@ -286,7 +288,7 @@ def test_what_is_no_request_is_refused_and_the_line_closed(request_bytes: bytes)
         async with serving() as port:
             answer = await ask(port, request_bytes)
             assert answer == b"reset" or answer.startswith(b"HTTP/1.1 400 ")
-            assert await get(port, "/healthz") == (200, b"ok\n")
+            assert await get(port, "/healthz") == (200, OK)
 
     run(conversation)
 
@@ -297,7 +299,7 @@ def test_requests_in_one_packet_are_answered_in_order() -> None:
             first = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
             last = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             answer = await ask(port, first * 10 + last)
-            assert answer.count(b"ok\n") == 10
+            assert answer.count(OK) == 10
             assert answer.endswith(b'{"ready":true,"why":[],"notes":[]}')
 
     run(conversation)
@@ -319,7 +321,7 @@ def test_who_does_not_go_on_is_disconnected(start: bytes, monkeypatch: pytest.Mo
     async def conversation() -> None:
         async with serving() as port:
             await ask(port, start)  # ends only when the server closes; run() bounds it
-            assert await get(port, "/healthz") == (200, b"ok\n")
+            assert await get(port, "/healthz") == (200, OK)
 
     run(conversation)
 
@@ -350,7 +352,7 @@ def test_who_does_not_read_the_answer_is_disconnected(monkeypatch: pytest.Monkey
         async with serving(harness) as port:
             with socket.create_connection(("127.0.0.1", port)) as deaf:
                 deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-                assert await get(port, "/healthz") == (200, b"ok\n")  # others are served meanwhile
+                assert await get(port, "/healthz") == (200, OK)  # others are served meanwhile
                 assert harness.server is not None
                 await asyncio.gather(*harness.server.state.tasks)  # ends only when the answer is given up; run() bounds it
                 assert not harness.server.state.connections
@@ -366,9 +368,9 @@ def test_connections_are_bounded_and_who_says_nothing_the_longest_gives_way(monk
             held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
             for reader, writer in held:  # each is in: it is answered
                 writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-                assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
+                assert (await reader.readuntil(OK)).startswith(b"HTTP/1.1 200")
             silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
-            assert await get(port, "/healthz") == (200, b"ok\n"), "however many say nothing"
+            assert await get(port, "/healthz") == (200, OK), "however many say nothing"
             for reader, _ in held:
                 assert await reader.read() == b"", "the first went first"
             assert harness.server is not None
@@ -396,7 +398,7 @@ def test_who_is_being_answered_gives_way_to_nobody(monkeypatch: pytest.MonkeyPat
                 writer.close()
             assert harness.server is not None
             await asyncio.gather(*harness.server.state.tasks)  # ends only when both are given up; run() bounds it
-            assert await get(port, "/healthz") == (200, b"ok\n")
+            assert await get(port, "/healthz") == (200, OK)
 
     run(conversation)
 
@@ -415,7 +417,7 @@ def test_who_has_not_read_for_long_gives_way_to_a_probe(monkeypatch: pytest.Monk
                 await reader.readexactly(1)
             while await ask(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") in (b"", b"reset"):
                 continue  # until what the system keeps for them is full; run() bounds it
-            assert await get(port, "/healthz") == (200, b"ok\n")
+            assert await get(port, "/healthz") == (200, OK)
             for _, writer in deaf:
                 writer.close()
 
@@ -440,7 +442,7 @@ def test_who_hangs_up_amid_a_request_leaves_no_traceback(caplog: pytest.LogCaptu
             await begun.wait()
             writer.close()
             await ended.wait()
-            assert await get(port, "/healthz") == (200, b"ok\n")
+            assert await get(port, "/healthz") == (200, OK)
 
     run(conversation)
     assert not caplog.records
@@ -454,7 +456,7 @@ def test_a_gauge_that_fails_is_a_500_and_nothing_more() -> None:
             status, body = await get(port, "/metrics")
             assert status == 500
             assert b"AttributeError" not in body
-            assert await get(port, "/healthz") == (200, b"ok\n")
+            assert await get(port, "/healthz") == (200, OK)
 
     run(conversation)
 
@@ -473,10 +475,10 @@ def test_the_gate_s_own_signal_handlers_stay_in_place() -> None:
         got = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, got.set)
         async with serving() as port:
-            assert await get(port, "/healthz") == (200, b"ok\n")
+            assert await get(port, "/healthz") == (200, OK)
             signal.raise_signal(signal.SIGTERM)
             await got.wait()
-            assert await get(port, "/healthz") == (200, b"ok\n")
+            assert await get(port, "/healthz") == (200, OK)
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
 
     run(conversation)

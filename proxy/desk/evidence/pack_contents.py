@@ -28,6 +28,7 @@ from proxy.operations.terminal import fail, print_line
 from proxy.policy import time_windows
 from proxy.policy.registries.people import state_of
 from proxy.policy.ruleset import RuleSet
+from proxy.runtime.build_info import build_info
 from proxy.state.revision_store import RevisionStore
 
 RULES_BYTES_MAX = 8 << 20
@@ -59,6 +60,7 @@ def make_pack(
     files = {EVIDENCE: as_bytes(said), "evidence.pdf": evidence_pdf.evidence(said), PROOF: as_bytes(proof.said)}
     files |= _rule_files(settings, found) | ({CHAIN: proof.chain} if proof.chain else {})
     about = {"message": said["message"]["message"], "masked": not whole, "made": time_windows.local(now), "node": settings.node}
+    about["by"] = build_info().name
     return packed(files, about, keys), proof
 
 
