@@ -188,10 +188,10 @@ pictures: grafana
 	.venv/bin/python -m grafana.trial draw
 
 lock: install
-	$(PIN) pyproject.toml --output-file requirements.txt
+	$(PIN) pyproject.toml --all-extras --output-file requirements.txt
 	$(PIN) --group build --output-file requirements-build.txt
-	$(PIN) pyproject.toml --group dev --output-file requirements-dev.txt
-	$(PIN) pyproject.toml --group fuzz --output-file requirements-fuzz.txt
+	$(PIN) pyproject.toml --all-extras --group dev --output-file requirements-dev.txt
+	$(PIN) pyproject.toml --all-extras --group fuzz --output-file requirements-fuzz.txt
 	$(PIN) --group clickhouse --output-file requirements-clickhouse.txt
 
 # sdist, wheels compiled and pure, SBOM in CycloneDX, checksums, in dist/. Uploads nothing.

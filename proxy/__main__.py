@@ -22,6 +22,7 @@ from proxy.operations.command_line import add_commands
 from proxy.operations.terminal import use_token_file
 from proxy.runtime import hardening
 from proxy.runtime.build_info import build_info
+from proxy.runtime.extras import extra_of, lacking
 
 FEATURES: Mapping[str, Sequence[str]] = {
     "backtest": ("backtest",),
@@ -134,6 +135,11 @@ def main() -> None:
         whole(tuple(features) if features is not None else None)()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except ModuleNotFoundError as error:
+        if not (extra := extra_of(error.name or "")):
+            raise
+        typer.echo(f"gate106: this needs what is {lacking(extra)}", err=True)
+        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

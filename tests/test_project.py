@@ -45,7 +45,9 @@ def test_requirements_are_pinned_with_hashes_and_name_no_address(name: str) -> N
 
 def test_every_dependency_is_pinned_and_the_files_agree() -> None:
     installed, everything = pins("requirements.txt"), pins("requirements-dev.txt")
-    named = {canonical(re.split("[<>=~! ]", line)[0]) for line in PROJECT["project"]["dependencies"]}
+    optional = PROJECT["project"]["optional-dependencies"].values()
+    needed = [*PROJECT["project"]["dependencies"], *(line for lines in optional for line in lines)]
+    named = {canonical(re.split("[<>=~! ]", line)[0]) for line in needed}
     assert named <= set(installed)
     development = {
         canonical(re.split("[<>=~! ]", line)[0]) for line in PROJECT["dependency-groups"]["dev"] if isinstance(line, str)

@@ -29,6 +29,7 @@ from proxy.policy.loading.problem import RulesError
 from proxy.runtime import cpu_affinity, hardening
 from proxy.runtime.allocator import in_large_pages
 from proxy.runtime.build_info import build_info
+from proxy.runtime.extras import lacking
 from proxy.runtime.systemd import ServiceManager
 from proxy.server.wiring import GateProcess
 from proxy.state import StateError
@@ -74,8 +75,22 @@ def serve(path: Path, accept_loss: bool = False) -> int:
         settings = load(path)
     except SettingsError as error:
         raise StartError("\n".join(error.problems)) from error
+    refuse_missing_extras(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(settings, path, accept_loss, worker, early))
+
+
+def refuse_missing_extras(settings: Settings) -> None:
+    """StartError where the settings, or what lies on disk, need libraries that are not installed."""
+    if settings.console.listen is not None and (absent := lacking("console")):
+        raise StartError(f"console.listen: the console needs what is {absent}")
+    if absent := lacking("archive"):
+        if any(settings.archive.folder.rglob("*.parquet")):
+            raise StartError(
+                f"{settings.archive.folder} holds tables of the journal, and {absent}: nothing could read or erase them"
+            )
+        if settings.archive.roll:
+            log.warning("closed segments stay as they are: no tables are made of them", why=absent)
 
 
 async def _serve(settings: Settings, path: Path, accept_loss: bool, worker: Worker | None, early: list[int]) -> int:

@@ -45,6 +45,7 @@ from proxy.relay.effects.list_import import ChunkedImports
 from proxy.relay.optout_reply import ReplyHandler
 from proxy.relay.submit import Relay
 from proxy.runtime.background import Background
+from proxy.runtime.extras import lacking
 from proxy.server.checkpoints import Checkpoints, JournalReader
 from proxy.server.control_plane import ControlPlane
 from proxy.server.health import Health
@@ -237,7 +238,7 @@ class GateProcess:
             self.relay.admission.stale = self.replication.stale
         await self.control_plane.start(
             settings.retention,
-            Roller(self.path) if settings.archive.roll else None,
+            Roller(self.path) if settings.archive.roll and not lacking("archive") else None,
             ConsoleProcess(self.path) if settings.console.listen is not None and self.worker is None else None,
             Auditor(self.path, self.tally) if self.worker is None or self.worker.number == 1 else None,
         )
