@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -67,6 +67,27 @@ HELPS = {
 """Of groups that no class of operations describes."""
 
 
+SECTIONS = {
+    "The gate": ("serve", "demo", "bench", "console", "sim", "backup", "restore"),
+    "Settings and rules": ("check", "settings", "schema", "rules", "explain", "precheck", "backtest", "hash-password", "token"),
+    "A running gate": ("binds", "links", "stop", "shadow", "trace"),
+    "People": ("suppress", "optout", "consent", "subject"),
+    "The desk": ("find", "complaint", "penalty", "provider", "evidence", "report"),
+    "The journal": ("journal",),
+}
+"""Commands by what they are about, as ``--help`` lists them."""
+
+
+class Grouped(typer.core.TyperGroup):
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override] # of click's own classes
+        left = {name: command for name in self.list_commands(ctx) if (command := self.get_command(ctx, name)) is not None}
+        for section, names in {**SECTIONS, "Other": tuple(left)}.items():
+            rows = [(name, left.pop(name).get_short_help_str(formatter.width - 20)) for name in names if name in left]
+            if rows:
+                with formatter.section(section):
+                    formatter.write_dl(rows)
+
+
 def _version(asked: bool) -> None:
     if asked:
         typer.echo(str(build_info()))
@@ -103,8 +124,9 @@ def top(
 def application(features: tuple[str, ...] | None = None) -> typer.Typer:
     """All commands, made of their declarations. ``features``: only those of these features and of cli/."""
     app = typer.Typer(
-        name="gate106", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
-    )
+        name="gate106", cls=Grouped, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )  # fmt: skip
     app.callback()(top)
     add_commands(app, [*declared_by(cli), *declared_in(folders() if features is None else features)], HELPS)
     return app

@@ -88,6 +88,7 @@ def provider(
     from smpplib.exceptions import ConnectionError as NotConnected
     from smpplib.exceptions import PDUError
 
+    from proxy.model.reasons import RULE_REASONS
     from proxy.sim import simulated_provider
     from proxy.wire import encode, status_name
 
@@ -101,6 +102,8 @@ def provider(
         fail(f"{host}:{port}: {error}")
     for sent in log.sent:
         status = "no answer" if sent.status is None else status_name(sent.status)
+        reasons = {one.public: None for one in RULE_REASONS.values() if one.status == sent.status}  # in the order of the table
+        status += f" ({' or '.join(reasons)})" if reasons else ""
         print_line(f"{status} {sent.message_id} after {sent.took_s * 1000:.1f} ms")
     for got in log.got:
         print_line(f"delivered to us: {got}")

@@ -17,7 +17,7 @@ import typer
 from proxy.operations import terminal
 from proxy.operations.client import CannotAsk
 from proxy.operations.declaration import Operation, Operations, OwnCommand
-from proxy.operations.parameters import Form, List, OptionError, Parameter, parameters_of
+from proxy.operations.parameters import Choice, Form, List, OptionError, Parameter, parameters_of
 from proxy.operations.terminal import CONFIG, Config, Control, Json
 
 TokenFile = Annotated[
@@ -132,7 +132,8 @@ def option(name: str, form: Form, required: bool) -> Any:
     flag = form.option_name(name)
     if flag == "-":
         return Annotated[of, typer.Argument(metavar=form.metavar or name.upper(), help=form.help)]
-    return Annotated[of, typer.Option(flag, help=form.help, metavar=form.metavar or None, **form.bounds)]
+    metavar = form.metavar or (f"[{'|'.join(form.words)}]" if isinstance(form, Choice) else None)
+    return Annotated[of, typer.Option(flag, help=form.help, metavar=metavar, **form.bounds)]
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:

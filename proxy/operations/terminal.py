@@ -26,7 +26,9 @@ Control = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Why = Annotated[str, typer.Option("--why", help="Why: the journal keeps it.")]
-Language = Annotated[str | None, typer.Option("--lang", help="zh or en; default: of the locale, zh where it is neither.")]
+Language = Annotated[
+    str | None, typer.Option("--lang", metavar="[zh|en]", help="Default: of the locale, zh where it is neither.")
+]
 CONFIG = Path("gate106.yaml")
 TOKEN_BYTES_MAX = 4096
 

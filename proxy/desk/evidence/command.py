@@ -71,7 +71,7 @@ def verify(
     key: Annotated[Path | None, typer.Option("--key", help="The public key that was handed over (head.pub).")] = None,
     head: Annotated[str, typer.Option("--head", help="The digest of the day's head, as it was published.")] = "",
     lang: Annotated[
-        str | None, typer.Option("--lang", help="zh or en; default: of the locale, en where it is neither.")
+        str | None, typer.Option("--lang", metavar="[zh|en]", help="Default: of the locale, en where it is neither.")
     ] = None,
     json: Json = False,
 ) -> None:

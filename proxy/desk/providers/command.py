@@ -30,7 +30,7 @@ def refusals(
     out: Annotated[
         Path | None, typer.Option("--out", help="All of them, as CSV, into this file; it must not be there yet.")
     ] = None,
-    lang: Annotated[str | None, typer.Option("--lang", help="zh or en.")] = None,
+    lang: Annotated[str | None, typer.Option("--lang", metavar="[zh|en]", help="The language.")] = None,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:

@@ -22,7 +22,7 @@ def check(
         Path | None, typer.Argument(help="The folder with rules; default rules/, or what the settings say.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Compare with these settings, too.")] = None,
-    lang: Annotated[str, typer.Option("--lang", help="zh or en: what is wrong, in Chinese or English.")] = "en",
+    lang: Annotated[str, typer.Option("--lang", metavar="[zh|en]", help="The language of what is wrong.")] = "en",
     json: Json = False,
 ) -> None:
     """Lint rules, compare registries and run tests; every problem as file:line. Exit 1 if there is any; warnings do not count."""

@@ -1,0 +1,50 @@
+"""The command line: groups, choices, completion, the reason of a refusal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from proxy.__main__ import SECTIONS, whole
+from tests.e2e.carrier import Carrier
+from tests.e2e.gate import BEIJING, Gate, provider, run
+
+
+def test_every_command_stands_in_one_group_of_the_help() -> None:
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(whole().commands)  # type: ignore[attr-defined] # a group's
+    said = run("-h").stdout
+    assert [f"{section}:" in said for section in SECTIONS] == [True] * len(SECTIONS)
+    assert "Other:" not in said
+
+
+def test_h_is_help_and_choices_are_listed() -> None:
+    said = run("complaint", "list", "-h")
+    assert said.returncode == 0
+    assert "--state [open|valid|invalid|duplicate|withdrawn|not-ours]" in said.stdout
+    assert "[zh|en]" in run("check", "-h").stdout
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    def completed(words: str) -> list[str]:
+        asked = {"_GATE106_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        program = Path(sys.executable).with_name("gate106")
+        return subprocess.run(
+            [program], env=os.environ | asked, capture_output=True, text=True, timeout=60, check=True
+        ).stdout.split()
+
+    assert completed("gate106 compl") == ["complaint"]
+    assert "--state" in completed("gate106 complaint list --st")
+
+
+def test_sim_provider_names_the_reason(tmp_path: Path, carrier: Carrier) -> None:
+    gate = Gate(tmp_path, carrier.port, [provider("jia", "1069001")])
+    gate.write_rules("rules: [{id: ban, when: {province: 北京}, then: reject, reason: region-ban}]")
+    gate.start()
+    asked = ("--from", "1069001", "--to", BEIJING.format(1), "--text", "code 1", "--wait", "0", "--port", str(gate.port))
+    done = run("sim", "provider", *asked)
+    assert done.returncode == 1
+    assert done.stdout.startswith("0x00000400 (region-ban)")
+    gate.stop()
