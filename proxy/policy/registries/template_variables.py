@@ -125,7 +125,8 @@ class Kind(NamedTuple):
 KINDS: Mapping[str, Kind] = {
     "digits": Kind(_matches("[0-9]+"), 1, LETTERS_MAX, Bilingual("digits", "数字"), by_digits=False),
     "code": Kind(
-        _matches("[0-9a-z](?:[0-9a-z-]*[0-9a-z])?"), 1, LETTERS_MAX, Bilingual("letters and digits", "字母和数字"), by_digits=False
+        _matches("[0-9a-z](?:[0-9a-z-]*[0-9a-z])?"), 1, LETTERS_MAX, Bilingual("letters and digits", "字母和数字"),
+        by_digits=False, may_carry=True,
     ),
     "minutes": Kind(
         _matches(f"[0-9]{{1,3}}|{_CHINESE}"), 1, 3, Bilingual("a number of minutes", "分钟数"), by_digits=False
@@ -205,9 +206,7 @@ def variable(match: re.Match[str], allows: frozenset[str]) -> Variable:
     spec = unicodedata.normalize("NFKC", match[2] or "").strip().lower()
     read = _LENGTH.fullmatch(spec)
     if read is None:
-        raise NotAVariable(
-            f"'{match[0]}': '{spec}' says not how long it may be (write {{{name}:≤8}}, {{{name}:4-8}} or {{{name}:4-8 digits}})"
-        )
+        raise NotAVariable(f"'{match[0]}' says not how long it may be (write ≤8, 4-8 or 4-8 digits behind the colon)")
     is_explicit = bool(read["to"] or read["most"] or read["digits"])
     kind = "digits" if read["digits"] else name if name in NAMES else "untyped"
     if kind == "code" and not is_explicit:

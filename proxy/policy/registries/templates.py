@@ -34,6 +34,8 @@ VARIABLES_MAX = 40
 INDEXED_FROM = 8
 """Templates of one signature: as few are tried one by one."""
 VALUE_SHOWN = 40
+JOINTS = frozenset("-()./:@_")
+"""Between two variables they may join their values to one telephone number or link."""
 _HOLE = "□"  # stands for a variable where the filed contacts are read
 
 
@@ -133,7 +135,7 @@ class _Template:
         self.most = held + sum(one.most for one in self.variables)
         self.filed = frozenset(links_and_numbers(_HOLE.join(fixed)))
         joins = any(
-            one.kind in NUMERIC and other.kind in NUMERIC and not any(map(str.isalpha, between))
+            one.kind in NUMERIC and other.kind in NUMERIC and JOINTS.issuperset(between)
             for one, other, between in zip(self.variables, self.variables[1:], fixed[1:], strict=False)
         )
         self.by_digits = (
@@ -181,7 +183,7 @@ class _Template:
             starts = sorted(reached)
             for end in self._ends(text, number, starts[0] + one.least, starts[-1] + one.most):
                 before = bisect_right(starts, end - one.least) - 1
-                if before >= 0 and end - starts[before] <= one.most and one.fits(text[starts[before] : end]):
+                if before >= 0 and end - starts[before] <= one.most and self._may_hold(number, text, starts[before], end):
                     found[end + len(part)] = _Value(starts[before], end)
             return found
         for start in reached:
@@ -189,6 +191,14 @@ class _Template:
                 if end + len(part) not in found and one.fits(text[start:end]):
                     found[end + len(part)] = _Value(start, end)
         return found
+
+    def _may_hold(self, number: int, text: str, start: int, end: int) -> bool:
+        """Whether a value fits; one without a type may not go on with a number of the fixed parts beside it."""
+        one = self.variables[number]
+        if one.kind not in ("untyped", "text"):
+            return one.fits(text[start:end])
+        before, after = self.fixed[number][-1:], self.fixed[number + 1][:1]
+        return not (before.isdigit() and text[start].isdigit()) and not (after.isdigit() and text[end - 1].isdigit())
 
     def _ends(self, text: str, number: int, first: int, last: int) -> Iterator[int]:
         """Places from ``first`` to ``last`` where the fixed part after a variable begins; of the last one only that which ends the text."""

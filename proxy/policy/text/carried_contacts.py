@@ -15,7 +15,7 @@ from proxy.policy.text.lazy_regex import lazy_regex
 LONG_DIGITS = 10
 """Digits of a telephone number that is none by chance; a shorter one may be an amount or a code."""
 _BEFORE = 4  # characters that say whether a short number is a code (验证码956123)
-_UNITS = frozenset("元分积万亿块点%个件次天年月.,-")
+_UNITS = frozenset("元分积万亿块点%个件次天年月")
 """Behind a short number they say that it is an amount."""
 _MAIL = lazy_regex(r"[0-9a-z][0-9a-z._-]*@[0-9a-z]")
 _ID = r"[号:;/为是叫_()加添搜-]{0,3}[0-9a-z][0-9a-z_-]{4,}"
@@ -36,17 +36,17 @@ def links_and_numbers(text: str) -> tuple[str, ...]:
 def carried(text: str, start: int, end: int, *, is_number: bool) -> str:
     """The contact in the value ``text[start:end]``; empty if it has none. ``is_number``: the value is one number, such as an order's."""
     value = text[start:end]
-    if found := links_and_numbers(value):
-        return found[0]
-    if found := _ACCOUNT.search(value) or _MAIL.search(value):
-        return found[0]
+    if named := links_and_numbers(value):
+        return named[0]
+    if (account := _ACCOUNT.search(value) or _MAIL.search(value)) is not None:
+        return account[0]
     if is_number:
         return ""
     for one in disguised.candidates(value):
         if one.is_number and (len(one.digits) >= LONG_DIGITS or value[slice(*one.span)].strip() == value):
             return one.digits
-    if found := disguised.domains(value):
-        return found[0]
+    if domains := disguised.domains(value):
+        return domains[0]
     return _short_number(text, start, end)
 
 
@@ -56,6 +56,7 @@ def _short_number(text: str, start: int, end: int) -> str:
     known = contacts(text[before:start])
     for number in contacts(text[before:end]):
         at = text.find(number, start, end)
-        if number not in known and at >= 0 and text[at + len(number) : at + len(number) + 1] not in _UNITS:
+        behind = text[at + len(number) : at + len(number) + 2]
+        if number not in known and at >= 0 and behind[:1] not in _UNITS and not (behind[:1] == "." and behind[1:].isdigit()):
             return number
     return ""
