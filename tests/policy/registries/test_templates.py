@@ -54,9 +54,9 @@ VALUES = {
     "{name:≤8}": ("张三 张*三 欧阳先生 Tom 古力娜扎·巴 北京(朝阳)店", "张3 一二三四五六七八九 加微信abcd1 张三，请加 一三八零零一三八零 ①号 t.cn 13800138000"),
     "{x}": (
         "张三 482913 DD20261111 余额95588元 微信支付 2026-11-11 8折 今天18:00送达",
-        "13800138000 138-0013-8000 138.0013.8000 1380013八〇〇〇 一三八零零一三八零零零 加我13800138000 t.cn/abc abc.com abc。com abc点com"
-        " 致电95588 400-811-7788 微信abc123 加v:abc123 vx:abc123 QQ：1234567 a@b.com 关注公众号省钱君 0571-88888888 ¥aBcDeFgH1¥"
-        " 这里是超过二十个字的一段内容因此放不下了啊",
+        ("13800138000 138-0013-8000 138.0013.8000 1380013八〇〇〇 一三八零零一三八零零零 加我13800138000 t.cn/abc abc.com abc。com abc点com "
+        "致电95588 400-811-7788 微信abc123 加v:abc123 vx:abc123 QQ：1234567 a@b.com 关注公众号省钱君 0571-88888888 ¥aBcDeFgH1¥"
+        " 这里是超过二十个字的一段内容因此放不下了啊"),
     ),
 }  # fmt: skip
 
@@ -272,7 +272,7 @@ def test_no_text_takes_long(unit: str) -> None:
 
 @given(some.lists(some.sampled_from(["{x}", "{name:≤8}", "{code:4-8 digits}", "，", "好", "1"]), max_size=8), some.data())
 def test_a_text_made_from_a_template_fits(parts: list[str], data: some.DataObject) -> None:
-    values = {"{x}": "abc啊", "{name:≤8}": "张三", "{code:4-8 digits}": "48291"}
+    values = {"{x}": "abc啊", "{name:≤8}": "张三", "{code:4-8 digits}": "22222"}  # never a telephone number beside another
     text = "".join(values.get(part, part) for part in parts)
     found = templates("".join(parts))
     assert found.fitting(SHOP, f"【{SHOP}】{text}") == (Fit(0),)
