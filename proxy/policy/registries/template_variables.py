@@ -1,4 +1,4 @@
-"""The types of a template's variables: how each is written, and which values fit.
+"""Reads the variables of templates, and checks values against their types.
 
 In: a variable as the filing writes it (``{code:4-8 digits}``); a value, folded and without spaces. Out: a Variable; whether
 the value fits; what a fitting value is, in words. Never: whose a telephone number is, or a contact in a value (templates.py).
