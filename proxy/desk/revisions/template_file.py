@@ -3,9 +3,9 @@
 In: rows of a CSV or XLSX; what is registered. Out: a TemplateList: rows of registries/templates.csv, each with its line; the
 bad rows. Never: half a file; a guess: a variable has a type where its name or its attribute says so surely, else none.
 
-The first row names the columns (COLUMNS). Variables are ``${code}``, ``#code#``, ``{{code}}``, ``{1}`` or ``{}``. Attributes of
-variables may stand in a column of their own, as ``{"code": "numberCaptcha"}`` or ``code:仅数字``. Templates that are under review
-or were refused are left out.
+A row near the top names the columns (COLUMNS); titles may stand above it. Variables are ``${code}``, ``#code#``, ``{{code}}`` or
+``{1}``. Attributes of variables may stand in a column of their own, as ``{"code": "numberCaptcha"}``, ``code:仅数字``, or one after
+the other. Templates that are under review or were refused are left out. A template without a code gets one made of its text.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from proxy.model.message import CATEGORY_WORDS
+from proxy.model.message import hash48
 from proxy.operations.files.row_files import FileFaults
 from proxy.policy.registries import templates
-from proxy.policy.registries.template_variables import NAMES
+from proxy.policy.registries.template_variables import NAMES, VARIABLE
 from proxy.policy.registries.typed_rows import COLUMNS as REGISTRY
 from proxy.policy.text.category import SUBCATEGORIES
 from proxy.policy.text.folding import normal_signature
@@ -46,22 +46,32 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """What a column may be called."""
 _PLACE = {word.replace(" ", ""): name for name, words in COLUMNS.items() for word in words}
+_LIKE = {
+    "text": re.compile("模板.*(?:内容|正文)|短信.*(?:内容|正文)|内容模板"),
+    "signature": re.compile("签名(?!.*(?:id|编号|来源|类型|用途|状态|备注))"),
+    "state": re.compile("审核.*(?:状态|结果)|(?:模板|报备).*状态"),
+    "template": re.compile("模板.*(?:id|编[码号]|代码|code)"),
+    "category": re.compile("(?:模板|短信|业务).*(?:类型|类别|分类)"),
+    "types": re.compile("变量"),
+}
+"""Of columns by another name: what their name is like."""
 _CATEGORY = {
-    "otp": ("otp", "验证码", "验证码短信", "验证码类", "verification", "authentication", "captcha"),
-    "notice": ("notice", "通知", "短信通知", "通知短信", "通知类", "行业通知", "行业", "notification", "utility", "触发"),
-    "marketing": ("marketing", "promotion", "营销", "推广", "推广短信", "营销短信", "营销类", "推广类", "会员营销", "会员服务", "群发"),
-}  # fmt: skip
-_APPROVED = frozenset((
-    "approved", "pass", "passed", "audit_state_pass", "success", "审核通过", "通过", "已通过", "审核成功", "已审核", "报备成功", "报备通过",
-    "已报备", "成功", "正常", "启用", "已启用",
-))  # fmt: skip
-_LEFT_OUT = frozenset((
-    "pending", "reviewing", "init", "audit_state_init", "rejected", "failed", "not pass", "audit_state_not_pass", "cancel",
-    "audit_state_cancel", "审核中", "待审核", "未审核", "等待审核", "待提交", "审核失败", "审核不通过", "审核未通过", "不通过",
-    "未通过", "驳回", "已驳回", "审核驳回", "拒绝", "已拒绝", "取消审核", "报备中", "待报备", "未报备", "报备失败", "失败",
-    "停用", "已停用", "禁用", "已删除", "撤回", "已撤回", "过期", "已过期",
-))  # fmt: skip
+    "otp": re.compile("验证|校验码|otp|verif|authent|captcha"),
+    "marketing": re.compile("营销|推广|促销|广告|群发|会员|marketing|promot"),
+    "notice": re.compile("通知|提醒|行业|服务|事务|触发|notice|notif|utility|transaction"),
+    "": re.compile("普通|文本|国内|短信|[0-9]+"),  # a cloud's sort that says nothing; clouds do not agree on numbers
+}
+"""What a type is like; the first one counts."""
+_LEFT_OUT = re.compile(
+    "不|未|失败|驳回|拒|待|停|禁|撤|删|过期|取消|中$|pending|review(?:ing|$)|init|reject|fail|not|cancel|disabl|delet|expir"
+)
+_APPROVED = re.compile("通过|成功|已审|已报备|生效|正常|启用|可用|完成|approved|pass|success|active|enabled|valid")
+_NARROW = str.maketrans("｛｝＃＄", "{}#$")
 NAME_MAX = 80
+HEADING_WITHIN = 10  # lines, titles above it included
+COLUMNS_LEAST = 2
+_NOTE = re.compile("(?:注|说明|备注|填写说明|合计|总计)")
+NO_HEADING = "no row at the top names the columns, the template's text among them (template, text, signature)"
 _VARIABLE = re.compile(
     r"[$#]\{(?P<marked>[^{}]{0,40})\}|\{\{(?P<double>[^{}]{0,40})\}\}|\{(?P<single>[^{}]{0,60})\}"
     r"|#(?P<between>[A-Za-z_\u4e00-\u9fff][\w]{0,39})#"
@@ -96,6 +106,10 @@ _TYPES_BY_ATTRIBUTES = {
 }
 _BY_ATTRIBUTE = {name: kind for kind, names in _TYPES_BY_ATTRIBUTES.items() for name in names.split()}
 """Attributes of variables, as clouds have them."""
+_NO_TYPE = frozenset(
+    "others other 其他 text usernick unitname companyname address licenseplatenumber linkparam 文本 地址 企业名称 用户昵称".split()
+)
+"""Attributes that say of a variable that it may be anything."""
 
 
 class ListedTemplate(NamedTuple):
@@ -114,52 +128,72 @@ class TemplateList(FileFaults):
 def read_template_list(
     name: str, rows: Iterable[tuple[int, list[str]]], signatures: Collection[str] = (), signature: str = "", provider: str = ""
 ) -> TemplateList:
-    """``signatures``: the registered ones, normalised; none: they are not compared. ``signature``, ``provider``: of rows that name none."""
+    """``signatures``: the registered ones, normalised; none: they are not compared. ``signature``: of a list without such a column;
+    ``provider``: of rows that name none."""
     found = TemplateList(name)
     heads: dict[str, int] = {}
     lines: dict[str, int] = {}
+    begin = 0
     for line, cells in rows:
         if cells[0].startswith("#"):
             continue
         if not heads:
+            begin = begin or line
+            if line > HEADING_WITHIN:
+                break
             heads = _heads(cells)
-            if "text" not in heads or not heads.keys() & {"template", "name"}:
-                found.note(
-                    line,
-                    "the first row names the columns, and a template's code or its text is not among them (template, text)",
-                )
-                return found
+            continue
+        written = [cell for cell in cells if cell]
+        if len(written) == 1 and _NOTE.match(written[0]):
             continue
         given = {one: cells[place].strip() for one, place in heads.items() if place < len(cells)}
-        template = (given.get("template") or given.get("name") or "")[:NAME_MAX]
+        template = _name(given, signature, lines)
         try:
-            if (state := _state(given)) and template:
+            if template in lines:
+                raise ValueError(f"template '{template}' stands in line {lines[template]} already")
+            if state := _state(given):
                 found.left_out.append((line, template, state))
+                lines[template] = line
                 continue
             row = _row(template, given, signature, provider)
             if signatures and (signed := normal_signature(row[1])) not in signatures:
                 raise ValueError(f"signature: '{signed}' is not registered (registries/signatures.csv)")
-            if (first := lines.setdefault(template, line)) != line:
-                raise ValueError(f"template '{template}' stands in line {first} already")
         except ValueError as fault:
             found.note(line, str(fault))
             continue
+        lines[template] = line
         allows = frozenset(row[CELLS.index("allows")].split())
         text = row[CELLS.index("text")]
         found.rows.append(ListedTemplate(line, row, tuple(templates.untyped_variables(text, allows))))
     if not heads:
-        found.note(1, "holds no rows")
+        found.note(begin or 1, NO_HEADING if begin else "holds no rows")
     return found
+
+
+def _name(given: Mapping[str, str], signature: str, lines: Mapping[str, int]) -> str:
+    """The code of a template, or its name. Where another one has that name, or it has neither, a code is made of signature and text, so that
+    it is the same in the next list. ``lines``: of the names so far."""
+    name = given.get("template") or given.get("name") or ""
+    if given.get("template") or not given.get("text") or (name and name[:NAME_MAX] not in lines):
+        return name[:NAME_MAX]
+    signed = normal_signature(given.get("signature", "").strip("【】[] ")) or templates.signature_in(given["text"]) or signature
+    return f"{signed}-{hash48(templates.plain(given['text'])):012x}"
 
 
 def _heads(cells: list[str]) -> dict[str, int]:
+    """Columns by name; none where the row is no heading: it names too few."""
     found: dict[str, int] = {}
-    for place, cell in enumerate(cells):
-        word = unicodedata.normalize("NFKC", cell).strip(" *:").lower().replace("模版", "模板")
-        word = re.sub(r"[\s_]+|\(.*\)$", "", word)
+    words = [unicodedata.normalize("NFKC", cell).strip(" *:").lower().replace("模版", "模板") for cell in cells]
+    words = [re.sub(r"[\s_]+|\(.*\)$", "", word) for word in words]
+    for place, word in enumerate(words):
         if (name := _PLACE.get(word)) is not None:
             found.setdefault(name, place)
-    return found
+    for name, like in _LIKE.items():
+        if name not in found:
+            places = (place for place, word in enumerate(words) if place not in found.values() and like.search(word))
+            if (place := next(places, None)) is not None:
+                found[name] = place
+    return found if "text" in found and len(found) >= COLUMNS_LEAST else {}
 
 
 def _state(given: Mapping[str, str]) -> str:
@@ -167,22 +201,20 @@ def _state(given: Mapping[str, str]) -> str:
     if "state" not in given:
         return ""
     word = unicodedata.normalize("NFKC", given["state"]).strip().lower()
-    if word in _APPROVED:
-        return ""
-    if word in _LEFT_OUT:
+    if _LEFT_OUT.search(word):
         return given["state"]
+    if _APPROVED.search(word):
+        return ""
     raise ValueError(f"state: '{given['state'][:40]}' says not whether it was approved (approved, pending, rejected)")
 
 
 def _row(template: str, given: Mapping[str, str], signature: str, provider: str) -> tuple[str, ...]:
     """The cells of the registry; ValueError says what is wrong."""
-    if not template:
-        raise ValueError("template: is missing: neither a code nor a name")
-    written = given.get("text", "")
+    written = given.get("text", "").translate(_NARROW)
     if not written:
         raise ValueError("text: is missing")
     carried = templates.signature_in(written)
-    named = given.get("signature", "").strip("【】[] ") or ("" if carried else signature)
+    named = given.get("signature", "").strip("【】[] ") or ("" if carried or "signature" in given else signature)
     if not (named or carried):
         raise ValueError("signature: is missing: neither a column nor the text has it")
     if carried and named and normal_signature(named) != carried:
@@ -191,6 +223,8 @@ def _row(template: str, given: Mapping[str, str], signature: str, provider: str)
     if wrong := sorted(set(allows.split()).difference(templates.ALLOWS)):
         raise ValueError(f"allows: unknown word '{wrong[0]}' (one of {', '.join(templates.ALLOWS)})")
     text = translated(written, _attributes(given.get("types", "")))
+    if re.search("[{}]", VARIABLE.sub("", text)):
+        raise ValueError("text: a variable is not closed: a { or } stands alone")
     templates.check_text(text, frozenset(allows.split()))
     subcategory = given.get("subcategory", "")
     if subcategory and subcategory not in SUBCATEGORIES:
@@ -204,23 +238,25 @@ def _row(template: str, given: Mapping[str, str], signature: str, provider: str)
 
 def _category(written: str) -> str:
     word = unicodedata.normalize("NFKC", written).strip().lower()
-    if word and word not in CATEGORY_WORDS:
-        for category, words in _CATEGORY.items():
-            if word in words:
-                return category
-        raise ValueError(
-            f"category: '{written[:40]}' is none (otp, notice, marketing; numbers differ between clouds: write the word)"
-        )
-    return word
+    if not word:
+        return ""
+    for category, like in _CATEGORY.items():
+        if like.search(word):
+            return category
+    raise ValueError(f"category: '{written[:40]}' is none (otp, notice, marketing)")
 
 
 # --- variables
 
 
 def translated(text: str, attributes: Mapping[str, str]) -> str:
-    """A text of a cloud with the variables of the registry. ``attributes``: by a variable's name; under ``""`` that of every one."""
+    """A text of a cloud with the variables of the registry. ``attributes``: by a variable's name, or by its number where there are as many."""
     pieces, at = list[str](), 0
-    for number, match in enumerate(_VARIABLE.finditer(text), 1):
+    matches = list(_VARIABLE.finditer(text))
+    numbered = [name for name in attributes if name.isdecimal()]
+    if numbered and len(numbered) != len(matches):
+        attributes = {name: one for name, one in attributes.items() if not name.isdecimal()}
+    for number, match in enumerate(matches, 1):
         pieces += [text[at : match.start()], _variable(match, text, attributes, number)]
         at = match.end()
     return "".join([*pieces, text[at:]])
@@ -231,11 +267,14 @@ def _variable(match: re.Match[str], text: str, attributes: Mapping[str, str], nu
     if match["single"] is not None and (":" in written or "：" in written):
         return match[0]  # it is the registry's own
     key = _key(written)
-    attribute = attributes.get(key) or attributes.get(str(number)) or attributes.get("") or ""
+    attribute = attributes.get(key) or attributes.get(str(number)) or ""
     if attribute in _BY_ATTRIBUTE:
         return _BY_ATTRIBUTE[attribute]
-    if attribute:
+    if attribute in _NO_TYPE:
         return f"{{{_untyped(written, number)}:35}}"
+    if not key:
+        raise ValueError(f"text: '{match[0]}' is a variable without a name")
+    key = attribute if attribute in _BY_NAME else key
     if key in ("time", "expire", "timeout", "expiretime", "minute", "t") and _MINUTES.match(text, match.end()):
         return "{minutes}"
     if sized := _HUAWEI.fullmatch(written.lower()):
@@ -258,7 +297,7 @@ def _key(written: str) -> str:
 
 
 def _attributes(written: str) -> dict[str, str]:
-    """``{"code": "numberCaptcha"}`` or ``code:仅数字;name:姓名`` → by name; one word alone is that of every variable."""
+    """``{"code": "numberCaptcha"}`` or ``code:仅数字;name:姓名`` → by name; ``验证码、分钟`` → by number."""
     written = written.strip()
     if not written:
         return {}
@@ -271,6 +310,5 @@ def _attributes(written: str) -> dict[str, str]:
         pairs = ((str(name), str(value)) for name, value in read.items())
     else:
         parts = (re.split(r"[:：=]", one, maxsplit=1) for one in re.split(r"[;；,，、|\n]", written) if one.strip())
-        pairs = ((part[0], part[1]) if len(part) == 2 else ("", part[0]) for part in parts)
-    found = {_key(name.strip().strip("${}# ")): _key(value) for name, value in pairs}
-    return found if "" not in found or (len(found) == 1 and found[""] in _BY_ATTRIBUTE) else {}
+        pairs = ((part[0], part[1]) if len(part) == 2 else (str(number), part[0]) for number, part in enumerate(parts, 1))
+    return {_key(name.strip().strip("${}# ")): _key(value) for name, value in pairs}

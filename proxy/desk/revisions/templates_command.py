@@ -36,7 +36,7 @@ def import_templates(
     file: Annotated[Path, typer.Argument(help="CSV (UTF-8, GB18030) or XLSX; its first row names the columns.")],
     why: Annotated[str, Reason()],
     provider: Annotated[str, Text("The provider of rows that name none; empty: any.")] = "",
-    signature: Annotated[str, Text("The signature of rows that have none.", 20)] = "",
+    signature: Annotated[str, Text("The signature of a list that has no such column.", 20)] = "",
     check: Annotated[bool, Flag("Read it and show what would change; change nothing.")] = False,
     token_file: TokenFile = None,
     config: Config = CONFIG, control: Control = None, json: Json = False,

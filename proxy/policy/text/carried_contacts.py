@@ -22,10 +22,17 @@ _ID = r"[号:;/为是叫_()加添搜-]{0,3}[0-9a-z][0-9a-z_-]{4,}"
 _ACCOUNT = lazy_regex(
     rf"(?:[微威薇徽][信x]|wei?xin|wechat|(?<![0-9a-z])(?:vx|wx(?=[:号])|v信|qq|q群)|扣扣|企鹅|抖音|快手|小红书|微博|[加➕+][微v企q薇]){_ID}"
     rf"|(?<![0-9a-z])[vq][:号]{_ID}"
+    r"|wxid_?[0-9a-z]|(?<![0-9a-z])v信|[加+➕](?:v(?![0-9a-z]?\d*(?:[^0-9a-z]|\Z))|v信|[微薇威]信)"
     r"|[加进入]\w{0,3}群|(?:关注|搜索?|添加|扫码?|长按|联系|咨询|打开)\w{0,6}(?:公众号|小程序|服务号|微信|抖音|淘宝|客服号|二维码)"
     r"|(?:公众号|小程序|服务号)[:搜“「\"'《]"
     r"|[¥€$£₤₴₳(/][0-9a-z]{8,14}[¥€$£₤₴₳)/]"
 )
+
+_TOPS = frozenset(
+    "com cn net org top xyz vip cc club shop store online site info me io app co tv pro wang ltd link work live fun ink tech biz mobi asia"
+    " hk tw us in gg im la ly pw ws win bid icu cloud website fit wiki red kim group".split()
+)
+"""Ends of the domains that are read in a disguise: in a plate number (B·F1288) others would be found."""
 
 
 def links_and_numbers(text: str) -> tuple[str, ...]:
@@ -45,9 +52,8 @@ def carried(text: str, start: int, end: int, *, is_number: bool) -> str:
     for one in disguised.candidates(value):
         if one.is_number and (len(one.digits) >= LONG_DIGITS or value[slice(*one.span)].strip() == value):
             return one.digits
-    if domains := disguised.domains(value):
-        return domains[0]
-    return _short_number(text, start, end)
+    domains = (one for one in disguised.domains(value) if one.rpartition(".")[2] in _TOPS)
+    return next(domains, "") or _short_number(text, start, end)
 
 
 def _short_number(text: str, start: int, end: int) -> str:

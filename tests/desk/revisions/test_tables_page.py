@@ -246,9 +246,9 @@ def test_a_template_list_of_a_cloud_is_read_into_the_draft(desk: Open, coding: s
 def test_of_a_template_list_with_a_bad_row_nothing_is_read(desk: Open) -> None:
     here = desk("chen", "en")
     draft = opened(here, TEMPLATES)
-    answer = given(here, draft, (LIST + "SMS_3,0,您好,青禾,审核通过\n").encode())
+    answer = given(here, draft, (LIST + "SMS_3,彩信,您好,青禾,审核通过\n").encode())
     assert (answer.status_code, held(answer.text)["text"]) == (422, draft["text"])
-    assert "list.csv:4: category: &#39;0&#39; is none" in answer.text
+    assert "list.csv:4: category: &#39;彩信&#39; is none" in answer.text
     assert given(here, draft, b"", "empty.csv").status_code == 422
 
 

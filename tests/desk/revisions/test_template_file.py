@@ -66,7 +66,7 @@ def test_the_own_columns_are_read_as_they_are() -> None:
     [
         ("验证码${code}", "验证码{code:4-8}"), ("取件码${code}", "取件码{code:≤20}"), ("#code#，验证码", "{code:4-8}，验证码"), ("{{order_no}}", "{order}"),
         ("${orderNo}${Mobile}${amount}元", "{order}{phone}{money}元"), ("${time}到", "{datetime}到"), ("${time}分钟", "{minutes}分钟"),
-        ("{}和{}", "{x1}和{x2}"), ("${text}", "{x1}"), ("${NUM_6}${TXT_20}${DATE}${TIME}", "{num:1-6 digits}{txt:20}{date}{datetime}"),
+        ("${text}", "{x1}"), ("${NUM_6}${TXT_20}${DATE}${TIME}", "{num:1-6 digits}{txt:20}{date}{datetime}"),
         ("${CHARDIGIT}${MONEY}", "{order:≤35}{money}"), ("#1号楼#", "#1号楼#"), ("${nick:name}", "{nickname}"), ("无变量", "无变量"),
         ("${姓名}的${订单号}", "{name}的{order}"), ("{date}{name:≤8}", "{date}{name:≤8}"),
     ],
@@ -78,9 +78,10 @@ def test_a_variable_has_a_type_where_its_name_says_so(text: str, registered: str
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        (("", "", "验证码", "您好", "青禾商城", "审核通过"), "template: is missing: neither a code nor a name"),
         (("a", "", "验证码", "", "青禾商城", "审核通过"), "text: is missing"),
-        (("a", "", "0", "您好", "青禾商城", "审核通过"), "category: '0' is none (otp, notice, marketing; numbers differ between clouds: write the word)"),
+        (("a", "", "彩信", "您好", "青禾商城", "审核通过"), "category: '彩信' is none (otp, notice, marketing)"),
+        (("a", "", "通知", "您的{order已签收", "青禾商城", "审核通过"), "text: a variable is not closed: a { or } stands alone"),
+        (("a", "", "通知", "您的{}已签收", "青禾商城", "审核通过"), "text: '{}' is a variable without a name"),
         (("a", "", "验证码", "您好", "", "审核通过"), "signature: is missing: neither a column nor the text has it"),
         (("a", "", "验证码", "【乙店】您好", "青禾商城", "审核通过"), "signature: the column says '青禾商城', the text is signed '乙店'"),
         (("a", "", "验证码", "您好", "青禾商城", "1"), "state: '1' says not whether it was approved (approved, pending, rejected)"),
@@ -105,9 +106,47 @@ def test_a_code_stands_once_and_its_signature_is_registered() -> None:
 
 def test_a_file_without_these_columns_is_refused() -> None:
     assert read(("手机号", "内容"), ("13800138000", "您好")).problems == [
-        "list.csv:1: the first row names the columns, and a template's code or its text is not among them (template, text)"
+        "list.csv:1: no row at the top names the columns, the template's text among them (template, text, signature)"
     ]
     assert read_template_list("x", []).problems == ["x:1: holds no rows"]
+
+
+def test_titles_stand_above_the_columns_and_notes_below() -> None:
+    heads = ("序号", "短信签名*", "短信模板内容(含变量)", "变量说明")
+    rows = (("短信模板报备表", "", "", ""), ("导出时间：2026-11-30", "", "", ""), heads)
+    found = read(*rows, ("1", "青禾商城", "${a}请于${b}到店", "姓名、日期"), ("注：以上为通知类", "", "", ""))
+    assert (found.bad, [one.cells[5] for one in found.rows]) == (0, ["{name}请于{date}到店"])
+
+
+def test_a_template_without_a_code_gets_one_that_stays() -> None:
+    rows = (("模板名称", "模板内容"), ("通知", "您好"), ("通知", "再见"), ("", "再见了"), ("通知", "再见"))
+    first, second = (read(*rows, signature="青禾商城") for _ in range(2))
+    assert first.problems[0].startswith("list.csv:5: template '青禾商城-")
+    assert [one.cells[0] for one in first.rows] == [one.cells[0] for one in second.rows]
+    assert len({one.cells[0] for one in first.rows}) == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "taken"),
+    [
+        ("审核通过", True),
+        ("已生效", True),
+        ("AUDIT_STATE_PASS", True),
+        ("未通过", False),
+        ("审核中", False),
+        ("已驳回", False),
+        ("已停用", False),
+    ],
+)
+def test_only_approved_templates_are_read(state: str, taken: bool) -> None:
+    found = read(TENCENT, ("1", "x", "普通短信", "您好", state), signature="青禾商城")
+    assert (len(found.rows), len(found.left_out)) == (int(taken), int(not taken))
+
+
+def test_attributes_that_are_not_as_many_as_variables_say_nothing() -> None:
+    heads = ("模板ID", "模板内容", "变量属性")
+    found = read(heads, ("1", "{1}的{2}", "金额"), ("2", "{1}元", "金额"), signature="青禾商城")
+    assert [one.cells[5] for one in found.rows] == ["{1}的{2}", "{money}元"]
 
 
 @pytest.mark.parametrize("kind", ["utf-8-sig", "gb18030", "xlsx"])
