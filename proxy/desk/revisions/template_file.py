@@ -15,7 +15,6 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import NamedTuple
 
 from proxy.model.message import hash48
@@ -191,8 +190,9 @@ def _heads(cells: list[str]) -> dict[str, int]:
             found.setdefault(name, place)
     for name, like in _LIKE.items():
         if name not in found:
-            likely = (place for place, word in enumerate(words) if place not in found.values() and like.search(word))
-            found |= {name: place for place in islice(likely, 1)}
+            likely = [place for place, word in enumerate(words) if place not in found.values() and like.search(word)]
+            if likely:
+                found[name] = likely[0]
     return found if "text" in found and len(found) >= COLUMNS_LEAST else {}
 
 

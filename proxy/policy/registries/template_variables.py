@@ -54,15 +54,30 @@ _ONE_TIME = (
     f"|{_CHINESE}[时点](?:整|半|{_CHINESE}分?)?)|{_PART_OF_DAY})"
 )
 _BOTH = f"(?:(?:{_ONE_DAY})(?:,?t?{_ONE_TIME})?|{_ONE_TIME})"
+_DAY_SIGNS = "年月日号份今明后昨天本上下这周星期礼拜末()至到~—–-"
+_TIME_SIGNS = "时点分秒整半刻今明早晚上下中傍凌晨午全天apm至到~—–-"
 _TO = "(?:至|到|-|~|—|–)"
 _COUNT = "(?:[0-9]{1,3}(?:,[0-9]{3}){1,3}|[0-9]{1,9})"
 _CAPITALS = "[零〇一二三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟两]{1,16}"
 _MASK = "*x×•●○·#"
 
 
-def _matches(pattern: str) -> Callable[[str], bool]:
+def _matches(pattern: str) -> Callable[[str], object]:
     compiled = lazy_regex(pattern)
-    return lambda value: compiled.fullmatch(value) is not None
+
+    def fits(value: str) -> object:
+        return compiled.fullmatch(value)
+
+    return fits
+
+
+def _run(characters: str) -> Callable[..., re.Match[str] | None]:
+    compiled = lazy_regex(f"[{characters}]*")
+
+    def run(text: str, start: int, end: int) -> re.Match[str] | None:
+        return compiled.match(text, start, end)
+
+    return run
 
 
 _NUMBER = lazy_regex(
@@ -99,7 +114,7 @@ def _is_name(value: str) -> bool:
 
 
 def _is_order(value: str) -> bool:
-    return _ORDER(value) and any("0" <= one <= "9" for one in value)
+    return _ORDER(value) is not None and any("0" <= one <= "9" for one in value)
 
 
 def _is_anything(_: str) -> bool:
@@ -112,7 +127,10 @@ _ORDER = _matches("[0-9a-z](?:[0-9a-z_#-]*[0-9a-z])?")
 class Kind(NamedTuple):
     """A type of variable."""
 
-    fits: Callable[[str], bool]
+    fits: Callable[[str], object]
+    """Truth: whether a value fits."""
+    run: Callable[..., re.Match[str] | None] | None
+    """Matches the characters that a value may have, at a place of a text; None: any."""
     least: int
     most: int
     words: Bilingual
@@ -122,33 +140,42 @@ class Kind(NamedTuple):
     """Whether a value may hold a contact."""
 
 
+_HAN = "一二三四五六七八九十廿两"
 KINDS: Mapping[str, Kind] = {
-    "digits": Kind(_matches("[0-9]+"), 1, LETTERS_MAX, Bilingual("digits", "数字"), by_digits=False),
+    "digits": Kind(_matches("[0-9]+"), None, 1, LETTERS_MAX, Bilingual("digits", "数字"), by_digits=False),
     "code": Kind(
-        _matches("[0-9a-z](?:[0-9a-z-]*[0-9a-z])?"), 1, LETTERS_MAX, Bilingual("letters and digits", "字母和数字"),
+        _matches("[0-9a-z](?:[0-9a-z-]*[0-9a-z])?"), _run("0-9a-z-"), 1, LETTERS_MAX, Bilingual("letters and digits", "字母和数字"),
         by_digits=False, may_carry=True,
     ),
     "minutes": Kind(
-        _matches(f"[0-9]{{1,3}}|{_CHINESE}"), 1, 3, Bilingual("a number of minutes", "分钟数"), by_digits=False
+        _matches(f"[0-9]{{1,3}}|{_CHINESE}"), _run(f"0-9{_HAN}"), 1, 3, Bilingual("a number of minutes", "分钟数"), by_digits=False
     ),
     "date": Kind(
-        _matches(f"(?:{_ONE_DAY})(?:{_TO}(?:{_ONE_DAY}))?"), 2, 32, Bilingual("a date", "日期"),
+        _matches(f"(?:{_ONE_DAY})(?:{_TO}(?:{_ONE_DAY}))?"), _run(f"0-9./{_HAN}{_DAY_SIGNS}"), 2, 32, Bilingual("a date", "日期")
     ),
-    "time": Kind(_matches(f"{_ONE_TIME}(?:{_TO}{_ONE_TIME})?"), 2, 32, Bilingual("a time of day", "时间")),
-    "datetime": Kind(_matches(f"{_BOTH}(?:{_TO}{_BOTH})?"), 2, 48, Bilingual("a date, a time or both", "日期或时间")),
+    "time": Kind(_matches(f"{_ONE_TIME}(?:{_TO}{_ONE_TIME})?"), _run(f"0-9:{_HAN}{_TIME_SIGNS}"), 2, 32, Bilingual("a time of day", "时间")),
+    "datetime": Kind(
+        _matches(f"{_BOTH}(?:{_TO}{_BOTH})?"), _run(f"0-9:./,t{_HAN}{_DAY_SIGNS}{_TIME_SIGNS}"), 2, 48,
+        Bilingual("a date, a time or both", "日期或时间"),
+    ),
     "money": Kind(
         _matches(
-            rf"-?(?:[¥$]|人民币|rmb)?(?:{_COUNT}(?:\.[0-9]{{1,4}})?(?:元整?|万元?|亿元?|块)?|{_CAPITALS}(?:[元圆]整?|点[零一二三四五六七八九]{{1,4}}|[元圆].?角(?:.分)?)?)"
+            rf"-?(?:[¥$]|人民币|rmb)?(?:{_COUNT}(?:\.[0-9]{{1,4}})?(?:元整?|万元?|亿元?|块)?"
+            rf"|{_CAPITALS}(?:[元圆]整?|点[零一二三四五六七八九]{{1,4}}|[元圆].?角(?:.分)?)?)"
         ),
-        1, 24, Bilingual("an amount", "金额"), by_digits=False, may_carry=True,
+        None, 1, 24, Bilingual("an amount", "金额"), by_digits=False, may_carry=True,
     ),
-    "phone": Kind(_is_phone, 3, 24, Bilingual("a telephone number", "电话号码")),
-    "order": Kind(_is_order, 1, 40, Bilingual("an order number: letters and digits", "单号(字母和数字)"), may_carry=True),
+    "phone": Kind(
+        _is_phone, _run(f"0-9+()转尾号末四位{re.escape(_MASK)}-"), 3, 24, Bilingual("a telephone number", "电话号码")
+    ),
+    "order": Kind(
+        _is_order, _run("0-9a-z_#-"), 1, 40, Bilingual("an order number: letters and digits", "单号(字母和数字)"), may_carry=True
+    ),
     "name": Kind(
-        _is_name, 1, LETTERS_MAX, Bilingual("a name, without digits", "名称(不含数字)"), by_digits=False, may_carry=True
+        _is_name, None, 1, LETTERS_MAX, Bilingual("a name, without digits", "名称(不含数字)"), by_digits=False, may_carry=True
     ),
-    "text": Kind(_is_anything, 1, LETTERS_LONGEST, Bilingual("text", "文字"), may_carry=True),
-    "untyped": Kind(_is_anything, 1, LETTERS_MAX, Bilingual("characters", "字符"), may_carry=True),
+    "text": Kind(_is_anything, None, 1, LETTERS_LONGEST, Bilingual("text", "文字"), may_carry=True),
+    "untyped": Kind(_is_anything, None, 1, LETTERS_MAX, Bilingual("characters", "字符"), may_carry=True),
 }  # fmt: skip
 NUMERIC = frozenset(("digits", "code", "minutes", "money"))
 """Kinds whose values may join with their neighbours' to a longer number."""
@@ -181,7 +208,7 @@ class Variable(NamedTuple):
         return KINDS[self.kind].may_carry or (self.most > NUMBER_DIGITS_MAX and self.kind in ("digits", "code"))
 
     def fits(self, value: str) -> bool:
-        return KINDS[self.kind].fits(value)
+        return bool(KINDS[self.kind].fits(value))
 
     @property
     def words(self) -> Bilingual:

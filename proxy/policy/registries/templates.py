@@ -13,9 +13,9 @@ are tried part by part, in time linear in the text (see ``_Template.values``).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple, Protocol
 
 from ahocorasick_rs import AhoCorasick, MatchKind
@@ -23,7 +23,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 from proxy.i18n.phrases import NOTHING, Bilingual
 from proxy.model.message import Category, hash48
 from proxy.model.recipient import CONSENT_REQUEST
-from proxy.policy.registries.template_variables import NUMERIC, VARIABLE, Variable, is_masked, number_of, variable
+from proxy.policy.registries.template_variables import KINDS, NUMERIC, VARIABLE, Variable, is_masked, number_of, variable
 from proxy.policy.text.carried_contacts import carried, links_and_numbers
 from proxy.policy.text.category import SUBCATEGORY_CODES
 from proxy.policy.text.folding import fold, normal_signature, signature
@@ -186,9 +186,13 @@ class _Template:
                 if before >= 0 and end - starts[before] <= one.most and self._may_hold(number, text, starts[before], end):
                     found[end + len(part)] = _Value(starts[before], end)
             return found
+        kind = KINDS[one.kind]
         for start in reached:
-            for end in self._ends(text, number, start + one.least, start + one.most):
-                if end + len(part) not in found and one.fits(text[start:end]):
+            last = start + one.most
+            if kind.run is not None and (run := kind.run(text, start, last)) is not None:
+                last = run.end()
+            for end in self._ends(text, number, start + one.least, last):
+                if end + len(part) not in found and kind.fits(text[start:end]):
                     found[end + len(part)] = _Value(start, end)
         return found
 
@@ -200,19 +204,20 @@ class _Template:
         before, after = self.fixed[number][-1:], self.fixed[number + 1][:1]
         return not (before.isdigit() and text[start].isdigit()) and not (after.isdigit() and text[end - 1].isdigit())
 
-    def _ends(self, text: str, number: int, first: int, last: int) -> Iterator[int]:
+    def _ends(self, text: str, number: int, first: int, last: int) -> Sequence[int]:
         """Places from ``first`` to ``last`` where the fixed part after a variable begins; of the last one only that which ends the text."""
         part = self.fixed[number + 1]
-        last = min(last, len(text) - len(part))
+        final = len(text) - len(part)
         if number == len(self.variables) - 1:
-            if first <= len(text) - len(part) <= last and text.endswith(part):
-                yield len(text) - len(part)
-        elif not part:
-            yield from range(first, last + 1)
-        else:
-            while first <= last and (first := text.find(part, first, last + len(part))) >= 0:
-                yield first
-                first += 1
+            return (final,) if first <= final <= last and text.endswith(part) else ()
+        if not part:
+            return range(first, min(last, final) + 1)
+        found: list[int] = []
+        first = text.find(part, first, last + len(part))
+        while first >= 0:
+            found.append(first)
+            first = text.find(part, first + 1, last + len(part))
+        return found
 
     def _stuck(self, text: str, number: int, start: int) -> _Obstacle:
         """Why no value of a variable fits."""
@@ -283,11 +288,17 @@ def _without_signature(fixed: list[str]) -> tuple[str, str]:
     return first, last
 
 
+@lru_cache(maxsize=65_536)
+def _read_template(text: str, allows: frozenset[str]) -> _Template:
+    """A template is read once, however often rules are loaded. ValueError where it cannot be used."""
+    return _Template(text, allows)
+
+
 class _OfSignature:
     """The templates of one signature."""
 
     def __init__(self, rows: list[tuple[int, TemplateRow]]) -> None:
-        self.templates = [(number, _Template(row.text, row.allows)) for number, row in rows]
+        self.templates = [(number, _read_template(row.text, row.allows)) for number, row in rows]
         self.by_digits = any(template.by_digits for _, template in self.templates)
         keys = [template.key for _, template in self.templates]
         self._parts = sorted({key for key in keys if key})
@@ -297,14 +308,12 @@ class _OfSignature:
         for place, key in enumerate(keys):
             if key:
                 self._by_part[places[key]].append(place)
-
-    @cached_property
-    def _index(self) -> AhoCorasick:
-        return AhoCorasick(self._parts, matchkind=MatchKind.Standard)
+        is_indexed = len(self.templates) >= INDEXED_FROM and self._parts
+        self._index = AhoCorasick(self._parts, matchkind=MatchKind.Standard) if is_indexed else None
 
     def candidates(self, text: str) -> Iterator[tuple[int, _Template]]:
         """Templates that may fit, in the order of their rows."""
-        if len(self.templates) < INDEXED_FROM or not self._parts:
+        if self._index is None:
             chosen: Iterable[int] = range(len(self.templates))
         else:
             matches = self._index.find_matches_as_indexes(text, overlapping=True)
@@ -323,7 +332,10 @@ class Templates:
         self._of_signature: dict[str, list[int]] = {}
         for index, row in enumerate(self.rows):
             self._of_signature.setdefault(normal_signature(row.signature), []).append(index)
-        self._read: dict[str, _OfSignature] = {}
+        self._read = {
+            name: _OfSignature([(number, self.rows[number]) for number in numbers])
+            for name, numbers in self._of_signature.items()
+        }
         self._registry: ContactOwners | None = None
 
     def __bool__(self) -> bool:
@@ -337,13 +349,13 @@ class Templates:
 
     def fitting(self, signature: str, text: str) -> tuple[Fit, ...] | None:
         """The rows that a text matches, for any provider; None if none is registered for its signature."""
-        if signature not in self._of_signature:
+        if signature not in self._read:
             return None
         written = body(plain(text))
         if written is None:
             return ()
         found: list[Fit] = []
-        for number, template in self._templates_of(signature).candidates(written):
+        for number, template in self._read[signature].candidates(written):
             values = template.values(written)
             if isinstance(values, _Obstacle) or template.contact_in(written, values) is not None:
                 continue
@@ -354,17 +366,17 @@ class Templates:
 
     def reads_digits(self, signature: str) -> bool:
         """Whether texts of a signature that differ in digits only may match different templates."""
-        return signature in self._of_signature and self._templates_of(signature).by_digits
+        return signature in self._read and self._read[signature].by_digits
 
     def misfit(self, signature: str, text: str, provider: str) -> Misfit | None:
         """The template that a text comes nearest to and does not match; None if it matches one, or its signature has none."""
         written = body(plain(text))
-        if written is None or signature not in self._of_signature:
+        if written is None or signature not in self._read:
             return None
         if self.form(self.fitting(signature, text), provider) is not None:
             return None
         nearest: tuple[int, int, _Obstacle] | None = None
-        for number, template in self._templates_of(signature).templates:
+        for number, template in self._read[signature].templates:
             obstacle = self._obstacle(template, signature, written, self.rows[number].provider, provider)
             if nearest is None or obstacle.at > nearest[0]:
                 nearest = (obstacle.at, number, obstacle)
@@ -440,13 +452,6 @@ class Templates:
         """Whether some templates declare a category or sub-category: then every text is looked up, whatever rules ask."""
         return any(row.category is not None or row.subcategory for row in self.rows)
 
-    def _templates_of(self, signature: str) -> _OfSignature:
-        found = self._read.get(signature)
-        if found is None:
-            rows = [(number, self.rows[number]) for number in self._of_signature[signature]]
-            found = self._read[signature] = _OfSignature(rows)
-        return found
-
 
 GOES_ON = Bilingual("the text goes on behind the end of the template", "模板已结束, 后面还有内容")
 NOT_REGISTERED = Bilingual(
@@ -457,12 +462,12 @@ NOT_REGISTERED = Bilingual(
 
 def untyped_variables(text: str, allows: frozenset[str]) -> list[str]:
     """Variables of a template that have no type."""
-    return [one.written for one in _Template(text, allows).variables if one.kind == "untyped"]
+    return [one.written for one in _read_template(text, allows).variables if one.kind == "untyped"]
 
 
 def check_text(text: str, allows: frozenset[str]) -> None:
     """ValueError where a template cannot be used; the text says why."""
-    _Template(text, allows)
+    _read_template(text, allows)
 
 
 def signature_in(text: str) -> str:

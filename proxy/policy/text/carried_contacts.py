@@ -12,6 +12,7 @@ from proxy.policy.text import disguised
 from proxy.policy.text.contacts import contacts, links
 from proxy.policy.text.lazy_regex import lazy_regex
 
+DIGITS_LEAST = disguised.DIGITS_LEAST
 LONG_DIGITS = 10
 """Digits of a telephone number that is none by chance; a shorter one may be an amount or a code."""
 _BEFORE = 4  # characters that say whether a short number is a code (验证码956123)
@@ -28,6 +29,9 @@ _ACCOUNT = lazy_regex(
     r"|[¥€$£₤₴₳(/][0-9a-z]{8,14}[¥€$£₤₴₳)/]"
 )
 
+_SIGN = lazy_regex("[a-z@群公小服微抖¥€$£₤₴₳/(]")  # gate: no account without it
+_DIGIT, _LETTER = lazy_regex("[0-9]"), lazy_regex("[a-z]")
+_NUMERAL = lazy_regex(lambda: f"[{''.join(sorted(disguised.NUMERALS))}oilzsbg]")
 _TOPS = frozenset(
     "com cn net org top xyz vip cc club shop store online site info me io app co tv pro wang ltd link work live fun ink tech biz mobi asia"
     " hk tw us in gg im la ly pw ws win bid icu cloud website fit wiki red kim group".split()
@@ -43,17 +47,23 @@ def links_and_numbers(text: str) -> tuple[str, ...]:
 def carried(text: str, start: int, end: int, *, is_number: bool) -> str:
     """The contact in the value ``text[start:end]``; empty if it has none. ``is_number``: the value is one number, such as an order's."""
     value = text[start:end]
-    if named := links_and_numbers(value):
+    digits = len(_DIGIT.findall(value))
+    has_letters = _LETTER.search(value) is not None
+    if (has_letters or digits >= LONG_DIGITS) and (named := links_and_numbers(value)):
         return named[0]
-    if (account := _ACCOUNT.search(value) or _MAIL.search(value)) is not None:
+    if _SIGN.search(value) and (account := _ACCOUNT.search(value) or _MAIL.search(value)) is not None:
         return account[0]
     if is_number:
         return ""
-    for one in disguised.candidates(value):
-        if one.is_number and (len(one.digits) >= LONG_DIGITS or value[slice(*one.span)].strip() == value):
-            return one.digits
-    domains = (one for one in disguised.domains(value) if one.rpartition(".")[2] in _TOPS)
-    return next(domains, "") or _short_number(text, start, end)
+    if digits + len(_NUMERAL.findall(value)) >= DIGITS_LEAST:
+        for one in disguised.candidates(value):
+            if one.is_number and (len(one.digits) >= LONG_DIGITS or value[slice(*one.span)].strip() == value):
+                return one.digits
+    if has_letters:
+        for domain in disguised.domains(value):
+            if domain.rpartition(".")[2] in _TOPS:
+                return domain
+    return _short_number(text, start, end) if digits >= DIGITS_LEAST else ""
 
 
 def _short_number(text: str, start: int, end: int) -> str:
