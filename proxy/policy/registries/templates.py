@@ -106,7 +106,7 @@ class _Value(NamedTuple):
 class _Obstacle(NamedTuple):
     """Where a text stops being like a template."""
 
-    at: int  # so much of the text is like it
+    at: int  # so much of the text is like it; one more: all of it, and something else is wrong
     variable: Variable | None
     value: str
     why: Bilingual
@@ -273,7 +273,7 @@ class _Template:
 
 def _holding(one: Variable, text: str, contact: str) -> _Obstacle:
     why = Bilingual("is a contact that was not filed", "是未报备的联系方式")
-    return _Obstacle(len(text), one, contact, why)
+    return _Obstacle(len(text) + 1, one, contact, why)
 
 
 def _without_signature(fixed: list[str]) -> tuple[str, str]:
@@ -396,9 +396,9 @@ class Templates:
             return providers
         if registered not in ("", provider):
             why = Bilingual(f"the template is registered for provider {registered}", f"该模板报备给通道商 {registered}")
-            return _Obstacle(len(text), None, "", why)
+            return _Obstacle(len(text) + 1, None, "", why)
         one, value = next(template.phones(text, values))
-        return _Obstacle(len(text), one, text[slice(*value)], NOT_REGISTERED)
+        return _Obstacle(len(text) + 1, one, text[slice(*value)], NOT_REGISTERED)
 
     def _providers(
         self, template: _Template, signature: str, text: str, values: list[_Value]
@@ -413,7 +413,7 @@ class Templates:
                     continue
                 found = owners.providers if found is None else found & owners.providers
             if owners is None or not found:
-                return _Obstacle(len(text), one, text[slice(*value)], NOT_REGISTERED)
+                return _Obstacle(len(text) + 1, one, text[slice(*value)], NOT_REGISTERED)
         return found
 
     def form(self, forms: tuple[Fit, ...] | None, provider: str) -> TemplateRow | None:
