@@ -124,7 +124,7 @@ def _is_anything(_: str) -> bool:
 _ORDER = _matches("[0-9a-z](?:[0-9a-z_#-]*[0-9a-z])?")
 
 
-class Kind(NamedTuple):
+class VariableType(NamedTuple):
     """A type of variable."""
 
     fits: Callable[[str], object]
@@ -141,45 +141,47 @@ class Kind(NamedTuple):
 
 
 _HAN = "一二三四五六七八九十廿两"
-KINDS: Mapping[str, Kind] = {
-    "digits": Kind(_matches("[0-9]+"), None, 1, LETTERS_MAX, Bilingual("digits", "数字"), by_digits=False),
-    "code": Kind(
+TYPES: Mapping[str, VariableType] = {
+    "digits": VariableType(_matches("[0-9]+"), None, 1, LETTERS_MAX, Bilingual("digits", "数字"), by_digits=False),
+    "code": VariableType(
         _matches("[0-9a-z](?:[0-9a-z-]*[0-9a-z])?"), _run("0-9a-z-"), 1, LETTERS_MAX, Bilingual("letters and digits", "字母和数字"),
         by_digits=False, may_carry=True,
     ),
-    "minutes": Kind(
+    "minutes": VariableType(
         _matches(f"[0-9]{{1,3}}|{_CHINESE}"), _run(f"0-9{_HAN}"), 1, 3, Bilingual("a number of minutes", "分钟数"), by_digits=False
     ),
-    "date": Kind(
+    "date": VariableType(
         _matches(f"(?:{_ONE_DAY})(?:{_TO}(?:{_ONE_DAY}))?"), _run(f"0-9./{_HAN}{_DAY_SIGNS}"), 2, 32, Bilingual("a date", "日期")
     ),
-    "time": Kind(_matches(f"{_ONE_TIME}(?:{_TO}{_ONE_TIME})?"), _run(f"0-9:{_HAN}{_TIME_SIGNS}"), 2, 32, Bilingual("a time of day", "时间")),
-    "datetime": Kind(
+    "time": VariableType(
+        _matches(f"{_ONE_TIME}(?:{_TO}{_ONE_TIME})?"), _run(f"0-9:{_HAN}{_TIME_SIGNS}"), 2, 32, Bilingual("a time of day", "时间")
+    ),
+    "datetime": VariableType(
         _matches(f"{_BOTH}(?:{_TO}{_BOTH})?"), _run(f"0-9:./,t{_HAN}{_DAY_SIGNS}{_TIME_SIGNS}"), 2, 48,
         Bilingual("a date, a time or both", "日期或时间"),
     ),
-    "money": Kind(
+    "money": VariableType(
         _matches(
             rf"-?(?:[¥$]|人民币|rmb)?(?:{_COUNT}(?:\.[0-9]{{1,4}})?(?:元整?|万元?|亿元?|块)?"
             rf"|{_CAPITALS}(?:[元圆]整?|点[零一二三四五六七八九]{{1,4}}|[元圆].?角(?:.分)?)?)"
         ),
         None, 1, 24, Bilingual("an amount", "金额"), by_digits=False, may_carry=True,
     ),
-    "phone": Kind(
+    "phone": VariableType(
         _is_phone, _run(f"0-9+()转尾号末四位{re.escape(_MASK)}-"), 3, 24, Bilingual("a telephone number", "电话号码")
     ),
-    "order": Kind(
+    "order": VariableType(
         _is_order, _run("0-9a-z_#-"), 1, 40, Bilingual("an order number: letters and digits", "单号(字母和数字)"), may_carry=True
     ),
-    "name": Kind(
+    "name": VariableType(
         _is_name, None, 1, LETTERS_MAX, Bilingual("a name, without digits", "名称(不含数字)"), by_digits=False, may_carry=True
     ),
-    "text": Kind(_is_anything, None, 1, LETTERS_LONGEST, Bilingual("text", "文字"), may_carry=True),
-    "untyped": Kind(_is_anything, None, 1, LETTERS_MAX, Bilingual("characters", "字符"), may_carry=True),
+    "text": VariableType(_is_anything, None, 1, LETTERS_LONGEST, Bilingual("text", "文字"), may_carry=True),
+    "untyped": VariableType(_is_anything, None, 1, LETTERS_MAX, Bilingual("characters", "字符"), may_carry=True),
 }  # fmt: skip
 NUMERIC = frozenset(("digits", "code", "minutes", "money"))
 """Kinds whose values may join with their neighbours' to a longer number."""
-NAMES = tuple(name for name in KINDS if name not in ("digits", "untyped"))
+NAMES = tuple(name for name in TYPES if name not in ("digits", "untyped"))
 """Names of variables that are types."""
 
 TYPES_SHOWN = "{code:4-8 digits} {minutes} {date} {time} {money} {phone} {name:≤8} {order}"
@@ -194,7 +196,7 @@ class Variable(NamedTuple):
 
     @property
     def by_digits(self) -> bool:
-        kind = KINDS[self.kind]
+        kind = TYPES[self.kind]
         return kind.by_digits or (self.most > NUMBER_DIGITS_MAX and self.kind in ("digits", "code"))
 
     @property
@@ -205,15 +207,15 @@ class Variable(NamedTuple):
     @property
     def may_carry(self) -> bool:
         """Whether a value is searched for contacts."""
-        return KINDS[self.kind].may_carry or (self.most > NUMBER_DIGITS_MAX and self.kind in ("digits", "code"))
+        return TYPES[self.kind].may_carry or (self.most > NUMBER_DIGITS_MAX and self.kind in ("digits", "code"))
 
     def fits(self, value: str) -> bool:
-        return bool(KINDS[self.kind].fits(value))
+        return bool(TYPES[self.kind].fits(value))
 
     @property
     def words(self) -> Bilingual:
         """What fits it."""
-        words = KINDS[self.kind].words
+        words = TYPES[self.kind].words
         if self.kind in ("date", "time", "datetime", "money", "phone", "minutes"):
             return words
         if self.kind in ("order", "name"):
@@ -242,7 +244,7 @@ def variable(match: re.Match[str], allows: frozenset[str]) -> Variable:
         if is_explicit:
             raise NotAVariable(f"'{match[0]}' holds anything: write a type, or have the filing allow it (column allows: text)")
         kind = "untyped"  # as files of before have it: a variable by this name
-    default = KINDS[kind]
+    default = TYPES[kind]
     least, most = default.least, default.most
     if read["most"]:
         least, most = int(read["least"]), int(read["most"])

@@ -23,7 +23,7 @@ from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 from proxy.i18n.phrases import NOTHING, Bilingual
 from proxy.model.message import Category, hash48
 from proxy.model.recipient import CONSENT_REQUEST
-from proxy.policy.registries.template_variables import KINDS, NUMERIC, VARIABLE, Variable, is_masked, number_of, variable
+from proxy.policy.registries.template_variables import NUMERIC, TYPES, VARIABLE, Variable, is_masked, number_of, variable
 from proxy.policy.text.carried_contacts import carried, links_and_numbers
 from proxy.policy.text.category import SUBCATEGORY_CODES
 from proxy.policy.text.folding import fold, normal_signature, signature
@@ -187,7 +187,7 @@ class _Template:
                 if before >= 0 and end - starts[before] <= one.most and self._may_hold(number, text, starts[before], end):
                     found[end + len(part)] = _Value(starts[before], end)
             return found
-        kind = KINDS[one.kind]
+        kind = TYPES[one.kind]
         for start in reached:
             last = start + one.most
             if kind.run is not None and (run := kind.run(text, start, last)) is not None:
