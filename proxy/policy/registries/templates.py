@@ -252,7 +252,10 @@ class _Template:
         own = {number_of(text[slice(*value)]) for one, value in self._with(values) if one.kind == "phone"}
         for one, value in self._with(values):
             if one.may_carry:
-                is_number = one.kind in ("order", "digits", "code")
+                written = text[slice(*value)]
+                is_number = one.kind in ("order", "digits", "code") or (
+                    one.kind == "money" and any("0" <= figure <= "9" for figure in written)
+                )
                 if (found := carried(text, *value, is_number=is_number)) and found not in self.filed:
                     return _holding(one, text, found)
         for found in links_and_numbers(text):
