@@ -21,6 +21,7 @@ from proxy.policy.generational_cache import Memo, drop_items, dropped
 from proxy.policy.registries.registered_contacts import Outside
 from proxy.policy.registries.registry import Registry
 from proxy.policy.registries.reviewed_texts import key_of
+from proxy.policy.registries.templates import Fit
 from proxy.policy.text.bidi import DisplayOrders, display_orders
 from proxy.policy.text.category import Classified, Weighed, weigh
 from proxy.policy.text.contacts import calls
@@ -82,7 +83,7 @@ class Traits:
         bits: int,
         tagged: Category | None,
         complete: bool = True,
-        forms: tuple[int, ...] | None = None,
+        forms: tuple[Fit, ...] | None = None,
         owners: frozenset[tuple[str, str]] = _NOBODY,
     ) -> None:  # in the order of the key under which traits are kept
         self.state = state
@@ -108,7 +109,7 @@ class Traits:
 
 
 TraitsKey = tuple[
-    str, str, str, Category, str, str, int, Category | None, bool, tuple[int, ...] | None, frozenset[tuple[str, str]]
+    str, str, str, Category, str, str, int, Category | None, bool, tuple[Fit, ...] | None, frozenset[tuple[str, str]]
 ]  # fmt: skip
 
 
@@ -337,6 +338,8 @@ class Reader:
         category, band, subcategory, _ = weighed.classified if weighed.beside is None else self._beside_code(weighed, page)
         name = page.signature.name
         forms = self._templates.fitting(name, page.text) if self._templates is not None else None
+        if forms is not None and b"0" in mask and self._templates is not None and self._templates.reads_digits(name):
+            digits = True
         owners = self._owners_of(page) if self._owners is not None else _NOBODY
         return TextFindings(
             page.text, data, name, page.notice.keyword, category, band, subcategory, bits, forms, owners

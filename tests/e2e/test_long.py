@@ -16,12 +16,14 @@ from tests.e2e.pdus import ESME_RMSGQFUL, SUBMIT_SM, message, pdu
 from tests.e2e.raw import Raw
 from tests.e2e.waiting import until
 
-KEYWORD, RECIPIENT_CAP = 0x450, 0x410
+KEYWORD, RECIPIENT_CAP, TEMPLATE = 0x450, 0x410, 0x444
 FIRST_MISSING, DIFFERS, TORN = 0x455, 0x456, 0x457
 MORE = """\
   - {id: words, say: 不得代开发票, when: {text: 代开发票}, then: reject, reason: keyword}
   - {id: cap, say: 每天一条, limit: {count: 1, per: day, key: [recipient]}, then: reject, reason: recipient-cap}
+  - {id: filed, say: 报备的模板, when: {template: mismatched}, then: reject, reason: template-mismatch}
 """
+TEMPLATES = "due,丰年,,,,尊敬的{name:≤8}，您的订单{order}将于{date}送达，请保持电话畅通，客服400-811-7788\n"
 TEXT = "【青禾】双11优惠券满300减40, 点击领取, 拒收请回复R"
 
 
@@ -36,6 +38,8 @@ def harness(tmp_path_factory) -> Iterator[Harness]:
     providers = [provider("jia", "1069001"), provider("one", "1069002", window=1, binds=1)]
     gate = Gate(tmp_path_factory.mktemp("gate"), carrier.port, providers, carrier={"links": 3})
     gate.write_rules(RULES + MORE)
+    (gate.rules / "registries").mkdir()
+    (gate.rules / "registries" / "templates.csv").write_text(TEMPLATES, encoding="utf-8")
     try:
         yield Harness(carrier, gate.start())
     finally:
@@ -78,6 +82,19 @@ def test_a_client_whose_window_is_one_part_gets_its_message_through_and_it_count
         assert [one.status for one in harness.carrier.to(recipient)] == [0, 0, 0]
         assert client.ask(parts("1069002", recipient, TEXT, 3, reference=8)[0]).status == RECIPIENT_CAP
         client.unbind()
+
+
+@pytest.mark.parametrize(
+    ("order", "number", "status"),
+    [("DD20261111", "400-811-7788", 0), ("加13800138000", "400-811-7788", TEMPLATE), ("DD20261111", "138-000-1234", TEMPLATE)],
+)
+def test_a_long_text_is_compared_with_its_template_as_a_whole(harness, recipient, order: str, number: str, status: int):
+    """The signature stands at the end, in another part than the beginning; the values lie across parts."""
+    text = f"尊敬的张三，您的订单{order}将于11月11日送达，请保持电话畅通，客服{number}【丰年】"
+    with Raw(harness.gate.port) as client:
+        client.bind("jia")
+        client.send(b"".join(parts("1069001", recipient, text, 5)))
+        assert {found.status for _ in range(5) if (found := client.next())} == {status}
 
 
 def test_parts_over_two_binds_in_any_order_are_one_message_on_one_link(harness, recipient):

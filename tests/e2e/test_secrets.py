@@ -286,6 +286,7 @@ INVOCATIONS: dict[str, list[str]] = {
     "gate106 rules reject": ["0123456789abcdef", "--why", "x"],
     "gate106 rules push": ["rules/rules.yaml", "--why", "x", "--token-file", "secrets/li.token"],
     "gate106 rules export": ["exported"],
+    "gate106 rules import-templates": ["templates.csv", "--why", "x", "--token-file", "secrets/li.token"],
     "gate106 rules withdraw": ["0123456789abcdef", "--why", "x", "--token-file", "secrets/li.token"],
     "gate106 rules rollback": ["--why", "x"],
     "gate106 rules take": ["--why", "x"],
@@ -312,6 +313,7 @@ def test_no_secret_is_in_anything_that_the_gate_and_its_commands_say_or_write(ha
     (harness.folder / "people.csv").write_text("13800210777\n")
     (harness.folder / "recycled.csv").write_text("number,date\n13800210777,2026-01-01\n")
     (harness.folder / "complaints.csv").write_text("number,sender\n13800210500,1069001\n")
+    (harness.folder / "templates.csv").write_text("template,signature,text\nx,甲店,您好\n")
     (harness.folder / "campaign.txt").write_text("【测试】你好\n")
     gate.start(ready=False)
     until(lambda: harness.read("/readyz") == 200, gate.said)

@@ -15,7 +15,7 @@ from proxy.policy.limit import Limit
 from proxy.policy.loading.load_rules import load
 from proxy.policy.loading.problem import RulesError
 from proxy.policy.registries.reviewed_texts import review_key
-from proxy.policy.registries.templates import TemplateRow, Templates
+from proxy.policy.registries.templates import Fit, TemplateRow, Templates
 from proxy.policy.time_windows import Window
 from tests.examples import examples
 from tests.policy.catalogue import AD, BEIJING, CODE, NANJING
@@ -174,7 +174,7 @@ def test_a_clock_may_be_another_zones(make: Make, zone: str, at: str, said: str)
 )  # fmt: skip
 def test_a_template_is_tolerant_of_looks_and_of_nothing_else(text: str, fits: bool) -> None:
     templates = Templates([TemplateRow("otp", "甲店", "", Category.OTP, "", "【甲店】您的验证码是{code:8}，{m}分钟内有效")])
-    assert templates.fitting("甲店", text) == ((0,) if fits else ())
+    assert templates.fitting("甲店", text) == ((Fit(0),) if fits else ())
     assert templates.fitting("乙店", text) is None
 
 

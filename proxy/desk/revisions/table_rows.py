@@ -92,6 +92,33 @@ def added(file: str, text: str, cells: Sequence[str]) -> str:
     return _placed(lines, len(lines), 0, [line_of(file, cells)])
 
 
+def merged(file: str, text: str, rows: Sequence[Sequence[str]]) -> tuple[str, list[str]]:
+    """A table with these rows in place of those with the same first cell, and the others at its end; of each row whether it is
+    ``added``, ``changed`` or the ``same``. A row's empty cells leave the table's as they are."""
+    columns, lines = columns_of(file), _lines(file, text)
+    known = {one.cells[0]: one for one in reversed(read(file, text).rows)}
+    changes, instead, behind = list[str](), dict[int, tuple[int, str]](), list[str]()
+    for row in rows:
+        plain = [" ".join(cell.split()) for cell in row]
+        before = known.get(plain[0])
+        if before is None:
+            changes.append("added")
+            behind.append(line_of(file, plain))
+            continue
+        cells = [new or old for new, old in zip(plain, before.cells, strict=True)]
+        changes.append("same" if tuple(cells) == before.cells else "changed")
+        if changes[-1] == "changed":
+            instead[before.at] = (before.lines, line_of(file, cells))
+    if not lines and behind:
+        behind.insert(0, ",".join(columns))
+    found, at = list[str](), 0
+    while at < len(lines):
+        count, line = instead.get(at, (1, lines[at]))
+        found.append(line)
+        at += count
+    return "".join(f"{line}\n" for line in [*found, *behind]), changes
+
+
 def _lines(file: str, text: str) -> list[str]:
     """As ``policy`` counts them: in a table other characters than line feeds end no line (a pasted cell may hold one)."""
     if columns_of(file) is WORDS:

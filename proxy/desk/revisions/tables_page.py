@@ -12,6 +12,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from proxy.console import forms
 from proxy.console.gate_client import CannotAsk
 from proxy.console.page import Page, PageRequest
 from proxy.desk.revisions import table_rows
@@ -28,11 +29,12 @@ page = Page("tables", "/tables", wants=Permission.SEE, place=35)
 
 ROWS_SHOWN = 100
 DIFFERENCE_SHOWN = 400
-HINTED = frozenset(("from", "to", "provider", "port", "province", "domains", "phones", "platform", "shops", "text"))
+HINTED = frozenset(("from", "to", "provider", "port", "province", "domains", "phones", "platform", "shops", "text", "allows"))
 """Columns of which a form says more than their name."""
 CHOSEN = {"state": STATES, "kind": ("holiday", "workday"), "category": tuple(CATEGORY_WORDS), "shops": SHOPS}
 """Columns that hold one of a few words."""
-FORM: dict[str, Any] = {"ends": table_rows.ENDS, "hinted": HINTED, "chosen": CHOSEN}
+TEMPLATES = "registries/templates.csv"
+FORM: dict[str, Any] = {"templates": TEMPLATES, "ends": table_rows.ENDS, "hinted": HINTED, "chosen": CHOSEN}
 CODINGS = ("utf-8-sig", "gb18030")
 """Of files that people bring: as spreadsheets in China save them, too."""
 
@@ -89,6 +91,10 @@ async def change(request: PageRequest) -> Response:
     base, file, text = request.form("base"), request.form("file"), draft_text(request)
     before = await _before(request, base, file)
     try:
+        if request.form("do") == "import" and file == TEMPLATES:
+            listed, columns = await _listed(request), table_rows.columns_of(file)
+            draft, _ = table_rows.merged(file, text, [[one[name] for name in columns] for one in listed["rows"]])
+            return await _table(request, base, file, before, draft, listed=listed)
         return await _table(request, base, file, before, await _made(request, file, text, before), search=request.form("q"))
     except _CannotMake as error:
         return await _table(request, base, file, before, text, problem=str(error), status=422)
@@ -170,6 +176,22 @@ async def _made(request: PageRequest, file: str, text: str, before: str) -> str:
     return table_rows.changed(file, text, meant, cells)
 
 
+async def _listed(request: PageRequest) -> dict[str, Any]:
+    """What ``gate106 rules import-templates --check`` says of an uploaded template list."""
+    options = [f"--provider={request.form('list_provider')}", f"--signature={request.form('list_signature')}"]
+    why = request.form("why") or request.t("import")
+    try:
+        ran = await forms.run_with_uploads(
+            request,
+            ["list"],
+            lambda came: ["rules", "import-templates", str(came["list"]), *options, f"--why={why}", "--check", "--json"],
+        )
+    except CannotAsk as error:
+        raise _CannotMake(forms.problem_text(error)) from None
+    found: dict[str, Any] = ran.json
+    return found
+
+
 async def _brought(request: PageRequest) -> str:
     upload = request.upload("csv")
     data = await upload.read() if upload is not None else b""
@@ -192,14 +214,14 @@ def _seen(file: str, text: str, search: str) -> dict[str, Any]:
 
 async def _table(
     request: PageRequest, base: str, file: str, before: str, text: str | None = None, problem: str = "", search: str = "",
-    status: int = 200,
+    status: int = 200, listed: dict[str, Any] | None = None,
 ) -> Response:  # fmt: skip
-    """``text``: the draft, where there is one."""
+    """``text``: the draft, where there is one. ``listed``: what a template list has brought into it."""
     text = before if text is None else text
     lines = list(difference(before.encode(), text.encode())) if text != before else []
     now = await request.ask("rules")
     return request.render(
-        "tables_one.html", status, now=now, base=base, file=file, text=text, problem=problem, why=request.form("why"), row=None,
+        "tables_one.html", status, now=now, base=base, file=file, text=text, problem=problem, why=request.form("why"), row=None, listed=listed,
         opened=False, wrong="",
         **FORM, **_seen(file, text, search),
         files=[{"file": file, "rows": lines[:DIFFERENCE_SHOWN], "more": len(lines) > DIFFERENCE_SHOWN}] if lines else [],

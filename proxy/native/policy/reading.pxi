@@ -223,6 +223,8 @@ cdef object _analysed(object self, object content, object mask, object tagged):
     templates, texts = <object>(<ReaderFields *>self)._templates, <object>(<ReaderFields *>self).texts
     complete = <object>(<ContentFields *>content).complete
     forms = _forms(templates, name, text)
+    if forms is not None and scan.sorts & DIGIT and templates.reads_digits(name):
+        digits = True
     owners = _owners_in(<object>(<ReaderFields *>self)._owners, <tuple>links, <tuple>contacts) if links or contacts else _no_owners
     traits = _traits_of(self, content, name, keyword, classified, bits, tagged, forms, owners)
     template = _xxh(data) & 0xFFFFFFFF

@@ -8,9 +8,10 @@ declare a message as what it is not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from proxy.i18n.phrases import Bilingual, joined
-from proxy.model.message import Breach, Counters, Facts, Message, Verdict
+from proxy.model.message import Breach, Category, Counters, Facts, Message, Verdict
 from proxy.model.recipient import Recipient
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, RecipientTest, Test, Tree, ask_person
@@ -19,6 +20,7 @@ from proxy.policy.judge import cap_used
 from proxy.policy.kinds import when_kinds
 from proxy.policy.limit import BURST_WINDOWS, Limit
 from proxy.policy.limit_counts import counter_key, counter_of
+from proxy.policy.registries.template_variables import digits_masked
 from proxy.policy.ruleset import RuleSet
 
 
@@ -42,6 +44,24 @@ class ConditionResults:
         self.held = rules.held(message.sender, message.recipient, traits, at) | rules.orders_at(now)
         self.template = verdict.template
         self.province = verdict.province
+
+    @cached_property
+    def misfit(self) -> Bilingual | None:
+        """How the text differs from the nearest template of its signature; None where it matches one, or there is none."""
+        text, sender = self.message.content.text, self.message.sender
+        found = self.rules.registry.templates.misfit(self.facts.signature, text, sender.provider)
+        if found is None:
+            return None
+        is_code = Category.OTP in (self.facts.category, self.facts.declared)
+        value = digits_masked(found.value) if is_code else found.value
+        what, what_zh = (
+            (f"{found.variable} '{value}' ", f"{found.variable} “{value}” ")
+            if found.variable
+            else (f"at '{value}' ", f"“{value}”处")
+            if value
+            else ("", "")
+        )
+        return Bilingual(f"template '{found.template}': {what}{found.why}", f"模板“{found.template}”: {what_zh}{found.why.zh}")
 
     # --- conditions
 
@@ -121,6 +141,7 @@ class ConditionResults:
 
 
 EITHER = Bilingual("; or ", "; 或 ")
+COLON = Bilingual(": ", ": ")
 NO_WAY = Bilingual("nothing that a sender could change", "发送方没有可改之处")
 _KINDS = {"marketing": "classified", "signature_count": "signature"}
 """Words of leaves that are not their key in ``when``."""
@@ -155,5 +176,7 @@ def _of_conditions(standing: ConditionResults, rule: Rule) -> Iterator[Bilingual
         word = leaf.field if isinstance(leaf, OneOf) else leaf.word
         if word == "text_state" and standing.state == "readable":
             continue  # it can be read, and there are other reasons
-        if kind := kinds.get(_KINDS.get(word, word)):
+        if word == "template" and standing.misfit is not None:
+            yield joined(COLON, (kinds[word].mend, standing.misfit))
+        elif kind := kinds.get(_KINDS.get(word, word)):
             yield kind.mend

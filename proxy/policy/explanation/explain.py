@@ -193,6 +193,11 @@ class _Explainer:
             names = tree.field in ("provider", "account")
             values = as_written(sorted(tree.values)) if names else any_of(sorted(tree.values))
             found = field if names else term(field).zh
+            if tree.field == "template" and judged.misfit is not None:
+                misfit = judged.misfit
+                return Bilingual(
+                    f"template is {field}, not {values} ({misfit})", f"模板是{found}, 不是{values.zh}({misfit.zh})"
+                )
             return Bilingual(f"{tree.field} is {field}, not {values}", f"{FIELDS[tree.field]}是{found}, 不是{values.zh}")
         plain = plainly(tree)
         return Bilingual(f"not true: {plain}", f"不成立: {plain.zh}")
@@ -220,6 +225,8 @@ class _Explainer:
                 rules = self._standing.rules
                 as_then = isinstance(rules.paths, AssumedPath)
                 yield leaf.words if as_then else path_of(self._standing.message.sender, rules.paths).words
+            elif isinstance(leaf, OneOf) and leaf.field == "template" and self._standing.misfit is not None:
+                yield self._standing.misfit
             elif isinstance(leaf, RecipientTest):
                 yield from self._refusals() if leaf.word == "suppressed" else (leaf.words,)
 

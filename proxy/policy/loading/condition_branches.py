@@ -119,6 +119,11 @@ def all_imply(these: list[Branch], those: list[Branch]) -> bool:
     return all(any(implies(one, other) for other in those) for one in these)
 
 
+def may_meet(these: list[Branch] | None, those: list[Branch] | None, regions: Regions) -> bool:
+    """Whether two conditions may hold for one message; None: too many alternatives to say."""
+    return these is None or those is None or any(not never(_both(one, other), regions) for one in these for other in those)
+
+
 # --- what can never hold
 
 

@@ -11,16 +11,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from proxy.policy import time_windows
 from proxy.policy.condition import All, AnyOf, Leaf, Not, OneOf, RecipientTest, Test, Tree, leaves
 from proxy.policy.evaluation_plan import Rule
+from proxy.policy.loading.condition_branches import branches, may_meet
 from proxy.policy.loading.lint import RULES_MAX, of_rule
 from proxy.policy.loading.problem import Problem, RuleFault
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.regions import UNKNOWN
+from proxy.policy.registries.template_variables import TYPES_SHOWN
+from proxy.policy.registries.templates import untyped_variables
 from proxy.policy.replies.consent import declared_words
 from proxy.policy.ruleset import RuleSet
 
 AHEAD_S = 400 * time_windows.DAY_S
 """So far ahead it is asked whether a rule's days and hours ever come: more than a year, so that every feast comes once."""
 STEPS_MAX = 5_000
+UNTYPED_SHOWN = 20
 
 
 def find_warnings(
@@ -30,6 +34,7 @@ def find_warnings(
     the rules' folder."""
     tested = set(_wanted(test for _, test in tests))
     found = [*_idle_lists(rules, lists), *_requests_without_a_word(rules, folder), *_bans_without_unknown(rules, now)]
+    found += [*_untyped_templates(rules, folder), *_templates_not_checked(rules)]
     if len(rules.rules) > RULES_MAX:
         last = rules.rules[-1]
         found.append(
@@ -96,6 +101,43 @@ def _requests_without_a_word(rules: RuleSet, folder: str) -> Iterator[Problem]:
                 f"{folder}/registries/templates.csv", row.line,
                 f"template '{row.name}' asks for consent, but for no word to reply: no reply becomes a consent (name one, such as Y or 1)",
             )  # fmt: skip
+
+
+def _untyped_templates(rules: RuleSet, folder: str) -> Iterator[Problem]:
+    """Templates with variables that have no type."""
+    file = f"{folder}/registries/templates.csv"
+    untyped = [(row, words) for row in rules.registry.templates.rows if (words := untyped_variables(row.text, row.allows))]
+    for row, words in untyped[:UNTYPED_SHOWN]:
+        what = " and ".join(words)
+        yield Problem(
+            file, row.line, f"template '{row.name}': {what} may hold any text without a contact (write a type: {TYPES_SHOWN})"
+        )
+    if len(untyped) > UNTYPED_SHOWN:
+        row = untyped[UNTYPED_SHOWN][0]
+        yield Problem(file, row.line, f"{len(untyped) - UNTYPED_SHOWN} more templates have variables without a type")
+
+
+def _templates_not_checked(rules: RuleSet) -> Iterator[Problem]:
+    """Exemptions that switch a rule about templates off for messages that it would refuse."""
+    asking = [
+        (rule, branches(rule.when))
+        for rule in rules.rules
+        if rule.mode != "off" and any(isinstance(leaf, OneOf) and leaf.field == "template" for leaf in leaves(rule.when))
+    ]
+    for exemption in rules.rules:
+        if not exemption.exempt or exemption.mode == "off":
+            continue
+        its = branches(exemption.when)
+        names = [
+            f"'{rule.id}'"
+            for rule, those in asking
+            if exemption.spares >> rule.number & 1 and not rule.exempt and may_meet(its, those, rules.regions)
+        ]
+        if names:
+            yield of_rule(
+                exemption,
+                f"switches {' and '.join(names)} off: what it exempts is sent without a look at its template (name it in keep)",
+            )
 
 
 def _wanted(tests: Iterable[Node]) -> Iterator[str]:

@@ -104,7 +104,7 @@ class Registry:
 
     def __init__(self, rows: Registries | None = None) -> None:
         self.rows = rows = rows or Registries()
-        self.templates, self.holidays, self.campaigns = rows.templates, rows.holidays, rows.campaigns
+        self.templates, self.holidays, self.campaigns = rows.templates.of(self), rows.holidays, rows.campaigns
         self.reviewed, self.preferences = rows.reviewed, rows.preferences
         self._advertisers = {row.advertiser: row for row in rows.advertisers}
         self._by_own_name = {hash48(normal_signature(name)): name for name in self._advertisers}

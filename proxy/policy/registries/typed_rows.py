@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Protocol, TypeVar
 
-import re2
-
 from proxy.config.yaml_file import unknown
 from proxy.model.message import Category, Content
 from proxy.model.number import NotARecipient, recipient_of
@@ -34,7 +32,7 @@ COLUMNS = {
     "ports": ("prefix", "province", "categories"),
     "advertisers": ("advertiser", "licence", "group", "domains", "phones", "platform", "shops"),
     "contacts": ("contact", "advertiser", "provider"),
-    "templates": ("template", "signature", "provider", "category", "subcategory", "text"),
+    "templates": ("template", "signature", "provider", "category", "subcategory", "text", "allows"),
     "holidays": ("from", "to", "name", "kind"),
     "campaigns": ("campaign", "from", "to"),
     "reviewed": ("text", "provider", "verdict", "by", "until"),
@@ -181,13 +179,16 @@ def _template(cells: Cells, line: int) -> templates.TemplateRow:
         raise RowFault("signature: is missing, and the text has no 【signature】 at an edge")
     text = cells["text"] if carried else f"【{cells['signature']}】{cells['text']}"
     category = _word(cells, "category", [one.word for one in Category], "")
+    allows = frozenset(_several(cells["allows"]))
+    for word in sorted(allows.difference(templates.ALLOWS)):
+        raise RowFault(f"allows: {unknown('word', word, templates.ALLOWS)}")
     try:
-        re2.compile(templates.pattern_of(text))
-    except (ValueError, re2.error) as fault:
+        templates.check_text(text, allows)
+    except ValueError as fault:
         raise RowFault(f"text: {fault}") from None
     return templates.TemplateRow(
         cells["template"], cells["signature"] or carried, cells["provider"], Category.of(category) if category else None,
-        _word(cells, "subcategory", SUBCATEGORIES[1:], ""), text, line,
+        _word(cells, "subcategory", SUBCATEGORIES[1:], ""), text, line, allows,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from operator import and_, or_
 from typing import NamedTuple
 
 from proxy.model.message import Category
+from proxy.policy.registries.templates import Fit
 from proxy.policy.text.category import BANDS, CODE, PADDED
 
 
@@ -21,7 +22,7 @@ class TextFindings(NamedTuple):
     band: str
     subcategory: str
     bits: int
-    forms: tuple[int, ...] | None
+    forms: tuple[Fit, ...] | None
     owners: frozenset[tuple[str, str]]
     resolved: bool = True
 

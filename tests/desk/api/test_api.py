@@ -209,3 +209,15 @@ def test_nobody_s_way_is_the_command_line_s_options(rolled: None, program: Open)
 def test_every_permission_that_people_have_has_an_operation() -> None:
     assert {one.permission for one in OFFERED} >= set(Permission) - {Permission.OWN, Permission.WHOLE}
     assert token_of("chen")
+
+
+def test_a_template_list_is_imported_over_http(program: Open) -> None:
+    here = program("chen")
+    rows = "模板CODE,模板类型,模板内容,签名,审核状态\nSMS_1,验证码,您的验证码是${code},青禾,审核通过\n"
+    shown = here.send("rules/import-templates", rows.encode("gb18030"), why="a list", provider="jia", check="true")
+    assert shown.status_code == 200, shown.text
+    answer = shown.json()
+    assert (answer["added"], answer["changed"], answer["rows"][0]["text"]) == (1, 0, "您的验证码是{code:4-8}")
+    refused = here.send("rules/import-templates", rows.replace("青禾", "").encode(), why="a list")
+    assert refused.status_code in (400, 409, 422)
+    assert "signature: is missing" in refused.json()["error"]

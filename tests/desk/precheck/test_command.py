@@ -171,3 +171,16 @@ def test_a_file_that_is_not_there_and_ports_of_others_are_told(rules: Path, tmp_
     done = ask(rules, f"text\n{FINE}\n", "--config", str(settings), "--provider", "jia", "--from", "10690011")
     assert done.exit_code == 0
     assert "no gate answers at" in done.stderr, "nobody could be asked for orders"
+
+
+def test_a_text_that_is_no_template_is_told_which_variable_did_not_fit(rules: Path) -> None:
+    (rules / "x.yaml").write_text(
+        "rules:\n  - {id: filed, when: {template: mismatched}, then: reject, reason: template-mismatch}\n"
+    )
+    (rules / "registries").mkdir()
+    (rules / "registries" / "templates.csv").write_text("due,甲店,,notice,,请于{date}前还款{money}元\n")
+    (one,) = told(rules, "【甲店】请于11月41日前还款100元\n", name="campaign.txt")
+    (objection,) = one["objections"]
+    assert "template 'due': {date} '11月41日' is not what was filed: a date" in objection["change"]
+    done = ask(rules, "【甲店】请于11月41日前还款100元\n", "--from", "10690001", "--lang", "zh", name="campaign.txt")
+    assert "模板“due”: {date} “11月41日” 与报备的不符: 应为日期" in done.stdout

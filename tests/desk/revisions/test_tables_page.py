@@ -6,15 +6,17 @@ The tests run against a real gate with four eyes on.
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy.operations import client
 from tests.console.world import AD, Browser, World, hidden, token_of
-from tests.e2e.gate import SHANGHAI
+from tests.e2e.gate import SHANGHAI, run
 
 Open = Callable[..., Browser]
 SIGNATURES, WORDS = "registries/signatures.csv", "lists/banned.txt"
@@ -216,3 +218,63 @@ def written(page: str) -> dict[str, str]:
     found = re.search(r'<textarea name="text"[^>]*>\n?(.*?)</textarea>', page, re.DOTALL)
     assert found is not None, page
     return {"base": hidden(page, "base"), "file": hidden(page, "file"), "text": html.unescape(found[1])}
+
+
+TEMPLATES = "registries/templates.csv"
+LIST = "模板CODE,模板类型,模板内容,签名,审核状态\nSMS_1,验证码,您的验证码是${code}，${minutes}分钟内有效,青禾,审核通过\nSMS_2,通知,${who}您好,青禾,审核中\n"
+
+
+def given(here: Browser, draft: dict[str, str], data: bytes, name: str = "list.csv", **said: str) -> Any:
+    form = {"csrf": here.csrf, **draft, "do": "import", **said}
+    return here.client.post("/tables/change", data=form, files={"list": (name, data)})
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "gb18030"])
+def test_a_template_list_of_a_cloud_is_read_into_the_draft(desk: Open, coding: str) -> None:
+    here = desk("chen", "en")
+    draft = changed(here, opened(here, TEMPLATES), do="add", cell_0="SMS_1", cell_1="青禾", cell_5="您好", cell_2="yi")
+    answer = given(here, draft, LIST.encode(coding), list_provider="jia")
+    text = held(answer.text)["text"]
+    assert "SMS_1,青禾,jia,otp,,您的验证码是{code:4-8}，{minutes}分钟内有效,\n" in text
+    assert "您好" not in text, "it takes the place of the row with its code"
+    said = in_words(answer.text)
+    assert "0 added, 1 changed" in said or "1 added" in said
+    assert "line 3: SMS_2, 审核中" in said
+    assert "Nothing wrong" in here.post("/tables/check", **held(answer.text)).text
+
+
+def test_of_a_template_list_with_a_bad_row_nothing_is_read(desk: Open) -> None:
+    here = desk("chen", "en")
+    draft = opened(here, TEMPLATES)
+    answer = given(here, draft, (LIST + "SMS_3,彩信,您好,青禾,审核通过\n").encode())
+    assert (answer.status_code, held(answer.text)["text"]) == (422, draft["text"])
+    assert "list.csv:4: category: &#39;彩信&#39; is none" in answer.text
+    assert given(here, draft, b"", "empty.csv").status_code == 422
+
+
+def test_a_template_list_is_imported_by_command_and_waits_for_a_second_person(desk: Open, two: World, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(LIST, encoding="gb18030")
+    secret = tmp_path / "token"
+    secret.write_text(token_of("chen"))
+    secret.chmod(0o600)
+    here = ("rules", "import-templates", file, "--why", "a list", "--config", two.gate.config, "--token-file", secret)
+    shown = run(*here, "--check")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "  added SMS_1: 【青禾】 您的验证码是{code:4-8}，{minutes}分钟内有效" in shown.stdout.splitlines()
+    assert two.ask("chen", "rules")["proposed"] is None, "nothing has changed"
+    done = run(*here, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["added"], answer["changed"], answer["same"]) == (1, 0, 0)
+    assert answer["left_out"] == [{"line": 3, "template": "SMS_2", "state": "审核中"}]
+    assert answer["proposed"] == answer["revision"] != answer["in_force"]
+    assert "您的验证码是{code:4-8}" in in_words(desk("lin").get("/proposal").text)
+    again = json.loads(run(*here, "--json").stdout)
+    assert (again["same"], again["proposed"]) == (1, ""), "the list is in what waits"
+    file.write_text(LIST.replace("审核中", "9"))
+    refused = run(*here)
+    assert refused.returncode == 2
+    assert "list.csv:3: state: '9' says not whether it was approved" in refused.stderr
+    assert "1 bad rows of 2: nothing was imported" in refused.stderr
+    two.ask("chen", "rules.withdraw", revision=answer["revision"], why="a test")

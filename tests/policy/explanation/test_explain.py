@@ -269,3 +269,39 @@ def test_a_message_is_judged_without_an_event_loop() -> None:
 def test_nobody_known_has_no_past() -> None:
     past = Past()
     assert (past.newest(), list(past.opt_outs())) == (0, [])
+
+
+TEMPLATES = "otp,甲店,,otp,,您的验证码是{code:4-8 digits}，{minutes}分钟内有效\nparcel,甲店,,notice,,{name:≤4}您好，快件{order}已到\njia-only,甲店,jia,notice,,您好\n"
+FILED = "- {id: filed, when: {template: mismatched}, then: reject, reason: template-mismatch}"
+
+
+@pytest.mark.parametrize(
+    ("text", "english", "chinese"),
+    [
+        ("您的验证码是48，5分钟内有效", "template 'otp': {code:4-8 digits} '**' is not what was filed: 4 to 8 digits", "模板“otp”: {code:4-8 digits} “**” 与报备的不符: 应为4 至 8 位数字"),
+        ("张三您好，快件加微信abc123已到", "template 'parcel': {order} '加微信abc***' is not what was filed", "模板“parcel”: {order}"),
+        ("李四您好，快件13800138000已到", "template 'parcel': {order} '***********' is a contact that was not filed", "是未报备的联系方式"),
+        ("您好", "template 'jia-only': the template is registered for provider jia", "该模板报备给通道商 jia"),
+        ("您的验证码是4829，5分钟内有效！领券", "template 'otp': at '!领券' the text goes on behind the end of the template", "模板已结束, 后面还有内容"),
+    ],
+)  # fmt: skip
+def test_a_text_that_is_no_template_says_which_variable_did_not_fit(
+    make: Callable[..., Any], text: str, english: str, chinese: str
+) -> None:
+    """Digits of a code are masked."""
+    rules = make(FILED, {"registries/templates.csv": TEMPLATES}).rules
+    (part,) = explain_text(rules, "13800210500", "10690001", f"【甲店】{text}", "yi", Category.OTP, AT).parts
+    assert english in part.why
+    assert chinese in part.why.zh
+    assert part.change.startswith("send the text as it is registered")
+    assert english in part.change
+
+
+def test_a_rule_about_one_template_says_how_the_text_differs(make: Callable[..., Any]) -> None:
+    rules = make(
+        "- {id: it, when: {template: otp}, then: reject, reason: keyword}", {"registries/templates.csv": TEMPLATES}
+    ).rules
+    (part,) = explain_text(rules, "13800210500", "10690001", "【甲店】您的验证码是48，5分钟内有效", "yi", None, AT).parts
+    assert part.why.startswith("template is mismatched, not otp (template 'otp': {code:4-8 digits} '48' is not what was filed")
+    (part,) = explain_text(rules, "13800210500", "10690001", "【乙店】您的验证码是48", "yi", None, AT).parts
+    assert part.why == "template is unregistered, not otp"

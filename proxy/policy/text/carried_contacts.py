@@ -1,0 +1,78 @@
+"""Finds a contact in the value of a template's variable.
+
+In: a text, folded and without spaces, and where the value stands. Out: the first contact of the value; a text's links and
+long numbers. Never: a contact that the filing itself has (registries/templates.py compares).
+
+Stricter than contacts.py: in a value a disguised number or domain is taken for one, for nobody filed it.
+"""
+
+from __future__ import annotations
+
+from proxy.policy.text import disguised
+from proxy.policy.text.contacts import contacts, links
+from proxy.policy.text.lazy_regex import lazy_regex
+
+DIGITS_LEAST = disguised.DIGITS_LEAST
+LONG_DIGITS = 10
+"""Digits of a telephone number that is none by chance; a shorter one may be an amount or a code."""
+_BEFORE = 4  # characters that say whether a short number is a code (验证码956123)
+_UNITS = frozenset("元分积万亿块点%个件次天年月")
+"""Behind a short number they say that it is an amount."""
+_MAIL = lazy_regex(r"[0-9a-z][0-9a-z._-]*@[0-9a-z]")
+_ID = r"[号:;/为是叫_()加添搜-]{0,3}[0-9a-z][0-9a-z_-]{4,}"
+_ACCOUNT = lazy_regex(
+    rf"(?:[微威薇徽][信x]|wei?xin|wechat|(?<![0-9a-z])(?:vx|wx(?=[:号])|v信|qq|q群)|扣扣|企鹅|抖音|快手|小红书|微博|[加➕+][微v企q薇]){_ID}"
+    rf"|(?<![0-9a-z])[vq][:号]{_ID}"
+    r"|wxid_?[0-9a-z]|(?<![0-9a-z])v信|[加+➕](?:v(?![0-9a-z]?\d*(?:[^0-9a-z]|\Z))|v信|[微薇威]信)"
+    r"|[加进入]\w{0,3}群|(?:关注|搜索?|添加|扫码?|长按|联系|咨询|打开)\w{0,6}(?:公众号|小程序|服务号|微信|抖音|淘宝|客服号|二维码)"
+    r"|(?:公众号|小程序|服务号)[:搜“「\"'《]"
+    r"|[¥€$£₤₴₳(/][0-9a-z]{8,14}[¥€$£₤₴₳)/]"
+)
+
+_SIGN = lazy_regex("[a-z@群公小服微抖¥€$£₤₴₳/(]")  # gate: no account without it
+_DIGIT, _LETTER = lazy_regex("[0-9]"), lazy_regex("[a-z]")
+_NUMERAL = lazy_regex(lambda: f"[{''.join(sorted(disguised.NUMERALS))}oilzsbg]")
+_TOPS = frozenset(
+    "com cn net org top xyz vip cc club shop store online site info me io app co tv pro wang ltd link work live fun ink tech biz mobi asia"
+    " hk tw us in gg im la ly pw ws win bid icu cloud website fit wiki red kim group".split()
+)
+"""Ends of the domains that are read in a disguise: in a plate number (B·F1288) others would be found."""
+
+
+def links_and_numbers(text: str) -> tuple[str, ...]:
+    """Links, and telephone numbers of at least LONG_DIGITS digits, as in contacts.py."""
+    return links(text) + tuple(one for one in contacts(text) if len(one) >= LONG_DIGITS)
+
+
+def carried(text: str, start: int, end: int, *, is_number: bool) -> str:
+    """The contact in the value ``text[start:end]``; empty if it has none. ``is_number``: the value is one number, such as an order's."""
+    value = text[start:end]
+    digits = len(_DIGIT.findall(value))
+    has_letters = _LETTER.search(value) is not None
+    if (has_letters or digits >= LONG_DIGITS) and (named := links_and_numbers(value)):
+        return named[0]
+    if _SIGN.search(value) and (account := _ACCOUNT.search(value) or _MAIL.search(value)) is not None:
+        return account[0]
+    if is_number:
+        return ""
+    if digits + len(_NUMERAL.findall(value)) >= DIGITS_LEAST:
+        for one in disguised.candidates(value):
+            if one.is_number and (len(one.digits) >= LONG_DIGITS or value[slice(*one.span)].strip() == value):
+                return one.digits
+    if has_letters:
+        for domain in disguised.domains(value):
+            if domain.rpartition(".")[2] in _TOPS:
+                return domain
+    return _short_number(text, start, end) if digits >= DIGITS_LEAST else ""
+
+
+def _short_number(text: str, start: int, end: int) -> str:
+    """A number such as 95588, unless it is an amount or a code."""
+    before = max(0, start - _BEFORE)
+    known = contacts(text[before:start])
+    for number in contacts(text[before:end]):
+        at = text.find(number, start, end)
+        behind = text[at + len(number) : at + len(number) + 2]
+        if number not in known and at >= 0 and behind[:1] not in _UNITS and not (behind[:1] == "." and behind[1:].isdigit()):
+            return number
+    return ""
