@@ -38,6 +38,8 @@ from proxy.desk.penalties.operations import Penalties
 from proxy.desk.penalties.scheduler import PenaltyScheduler
 from proxy.desk.providers import own_endpoints as provider
 from proxy.desk.providers.operations import MinuteCounts, ProviderReports
+from proxy.desk.regions import operations as regions
+from proxy.desk.regions.operations import RegionMap
 from proxy.desk.reply_paths import probes
 from proxy.desk.reply_paths.monitor import PathStates, ReplyPathMonitor
 from proxy.desk.reply_paths.operations import PathProbes, ReplyPathList
@@ -164,6 +166,7 @@ class ControlPlane:
             PathProbes(self, self.prober),
             Penalties(self, self.penalty_scheduler),
             ProviderReports(self, self.penalty_scheduler, self._rates),
+            RegionMap(self),
             ReplyPathList(self, self.reply_paths),
             Rules(self, self._recent_rules, self._hits),
             Shadow(self),
@@ -373,6 +376,7 @@ class ControlPlane:
                 for order in self.book.of_kind(*JUDGING, "drain", "throttle")
             ]
             + (self.replication.notes() if self.replication is not None else [])
+            + regions.notes(self._rules, self.now())
             + [note for one in (self._roller, self._console, self._auditor) if one is not None for note in one.notes()]
         )
 
@@ -395,6 +399,7 @@ class ControlPlane:
             "doubtful_replies": {(state,): float(count) for state, count in reply_counts(self).items()},
             "doubtful_oldest_s": max(0.0, self.now() - self.inbox.oldest()) if self.inbox.oldest() else 0.0,
             **self.reply_paths.gauges(),
+            **regions.gauges(self._rules.regions),
         }
 
     def _suppressed(self) -> dict[tuple[str, ...], float]:

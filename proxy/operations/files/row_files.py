@@ -89,8 +89,8 @@ Row = tuple[int, list[str]]
 _OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
-def rows_of(path: Path) -> Iterator[Row]:
-    """(line, cells) of each row that is not empty. NotATable, OSError."""
+def rows_of(path: Path, rows_max: int = ROWS_MAX) -> Iterator[Row]:
+    """(line, cells) of each row that is not empty; a sheet has at most ROWS_MAX. NotATable, OSError."""
     is_regular(path)
     if path.stat().st_size > FILE_BYTES_MAX:
         raise NotATable(f"{path.name}: larger than {FILE_BYTES_MAX >> 20} MB: split it")
@@ -105,8 +105,8 @@ def rows_of(path: Path) -> Iterator[Row]:
             raise NotATable(f"{path.name}:{line}: more than {COLUMNS_MAX} columns, or {CELL_CHARS_MAX} characters in one cell")
         if any(cells):
             count += 1
-            if count > ROWS_MAX:
-                raise NotATable(f"{path.name}: more than {ROWS_MAX:,} rows: split it")
+            if count > rows_max:
+                raise NotATable(f"{path.name}: more than {rows_max:,} rows: split it")
             yield line, cells
 
 

@@ -1,0 +1,1 @@
+"""How old the map of number segments is, what it says, and newer tables for it."""
