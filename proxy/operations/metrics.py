@@ -104,9 +104,8 @@ class Gauges:
     )
     limit_counts: float = _one("Counts held for limits that are not per recipient: by provider, signature or text")
     regions_date_s: float = _one(
-        "Date of the newest table of number segments, in seconds since 1970", name="regions_date_timestamp_seconds"
+        "Date of the latest table of number segments, in seconds since 1970", name="regions_date_timestamp_seconds"
     )
-    regions_segments: float = _one("Number segments whose province is known")
     clock_skew_s: float = _one("The last step of the wall clock against the monotonic one")
     time_s: float = _one("The gate's wall clock, in seconds since 1970; another clock shows whether it is right")
     rules_revision: str = ""

@@ -178,4 +178,4 @@ def _asked(rules: RuleSet) -> bool:
 
 def gauges(regions: Regions) -> dict[str, Any]:
     """For ``operations.metrics.Gauges``."""
-    return {"regions_date_s": dated_s(regions.date) if regions.date else 0.0, "regions_segments": float(regions.known)}
+    return {"regions_date_s": dated_s(regions.date) if regions.date else 0.0}
