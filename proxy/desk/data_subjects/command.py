@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,12 @@ MESSAGES_A_LOOK = 1_000
 HALF_A_MS = 0.0005
 """A moment in milliseconds may be a little less as a fraction of seconds."""
 NUMBERS_A_LINE = 5_000
-HEADS = ("number", "date")
+DATES = ("date", "日期", "放号日期", "二次放号日期", "启用日期", "recycled_at")
+EVENTS = ("event", "类型", "事件")
+PORTED = -1
+"""The key of rows about numbers that went to another carrier: nothing of theirs ends."""
+_PORTED = ("ported", "携号转网", "携转")
+_RECYCLED = ("", "recycled", "二次放号", "重新放号")
 
 
 @command(
@@ -107,23 +112,27 @@ def _page(answer: Mapping[str, Any]) -> str:
 
 @command(
     "subject recycled",
-    Program(permission=Permission.ENTER, answer={"numbers": int, "gone": int}, takes_file=True),
+    Program(permission=Permission.ENTER, answer={"numbers": int, "gone": int, "proposal": int, "ported": int}, takes_file=True),
     example='gate106 subject recycled recycled.csv --why "list of November"',
 )
 def recycled(
-    file: Annotated[Path, typer.Argument(help="CSV with columns number and date: since when it belongs to another person.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV or XLSX with columns number and date: since when it belongs to another person.")
+    ],
     why: Why, config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
-    """End history, consents and opt-outs of numbers that belong to another person since a date. All rows are read before anything is done."""
+    """End history, consents and opt-outs of numbers that belong to another person since a date. All rows are read before anything is done.
+    Where the settings list people, a second one must approve it (gate106 recycled approve)."""
     from proxy.operations.client import Conversation
     from proxy.operations.files.number_list import read_number_file
     from proxy.operations.files.upload import read_all, upload_progress
     from proxy.state.lists.suppression_lists import CHUNK_BITS
 
     with upload_progress(file) as progress:
-        people = read_all(file, progress, lambda heard: read_number_file(file, 0, heard, HEADS, _date), "done")
+        people = read_all(file, progress, lambda heard: read_number_file(file, 0, heard, (*DATES, *EVENTS), _date), "done")
         if 0 in people.by:
             fail(f"{file}: columns number and date are needed: nothing was done")
+        ported = sum(len(numbers) for numbers in people.by.pop(PORTED, {}).values())
         sending = progress.add_task("sending", total=people.numbers)
         args = {"file": file.name[:255], "why": why}
         with Conversation(socket_of(config, control), "subject.recycled", args) as conversation:
@@ -135,16 +144,31 @@ def recycled(
                         conversation.say({"numbers": numbers[start : start + NUMBERS_A_LINE]})
                     progress.advance(sending, len(numbers))
             conversation.say({"end": True, "numbers": people.numbers})
-            answer = dict(conversation.answer())
-    print_answer(
-        answer, json, [f"{file.name}: {answer['numbers']} numbers; {answer['gone']} consents and listings of before ended"]
-    )
+            answer = dict(conversation.answer()) | {"ported": ported}
+    print_answer(answer, json, _recycled_lines(file.name, answer))
+
+
+def _recycled_lines(name: str, answer: Mapping[str, Any]) -> Iterator[str]:
+    if answer["proposal"]:
+        number = answer["proposal"]
+        yield f"{name}: {answer['numbers']} numbers wait for a second person (gate106 recycled approve {number})"
+    else:
+        yield f"{name}: {answer['numbers']} numbers; {answer['gone']} consents and listings of before ended"
+    if answer["ported"]:
+        yield f"{answer['ported']} numbers went to another carrier: their owner is the same, and nothing of theirs ends"
 
 
 def _date(said: Mapping[str, str], default: int) -> int:
+    """Since when a row's number belongs to another person, or PORTED."""
+    from proxy.config.yaml_file import unknown
     from proxy.policy import time_windows
 
-    date = said.get("date", "")
+    event = next((said[name].lower() for name in EVENTS if name in said), "")
+    if event in _PORTED:
+        return PORTED
+    if event not in _RECYCLED:
+        raise ValueError(f"event: {unknown('event', event, ('recycled', 'ported'))}")
+    date = time_windows.iso_date(next((said[name] for name in DATES if name in said), ""))
     if not date:
         raise ValueError("date: is empty")
     try:

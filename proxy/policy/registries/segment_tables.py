@@ -33,6 +33,7 @@ from proxy.policy.registries.regions import (
     segments_of,
 )
 from proxy.policy.registries.rows import rows
+from proxy.policy.time_windows import iso_date
 
 Place = tuple[str, str]
 Row = tuple[int, Sequence[str]]
@@ -105,7 +106,7 @@ def _add(
         province, city = _split_place(said.get(PLACE, ""))
     if not province:
         raise ValueError("province: is empty")
-    date = _iso(said.get("date", "")) or source.date
+    date = iso_date(said.get("date", "")) or source.date
     place = (province_of(province) or province, city)
     for run in segments_of(segments):
         for segment in run:
@@ -148,15 +149,6 @@ def _split_place(said: str) -> Place:
         if (province := province_of(word[:end])) and province != UNKNOWN:
             return word[:end], word[end:] or (province if province in ("北京", "上海", "天津", "重庆") else "")
     return word, ""
-
-
-def _iso(date: str) -> str:
-    """``2026/5``, ``202605``, ``2026年5月3日`` → 2026-05, 2026-05-03; others stay."""
-    found = re.fullmatch(r"(\d{4})\s*[-/.年]?\s*(\d{1,2})\s*(?:月|[-/.月]\s*(\d{1,2})日?|(\d{2}))?", date)
-    if not found:
-        return date
-    day = found[3] or found[4]
-    return f"{found[1]}-{int(found[2]):02}" + (f"-{int(day):02}" if day else "")
 
 
 # -- two maps
