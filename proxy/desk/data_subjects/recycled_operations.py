@@ -104,7 +104,7 @@ class RecycledNumbers(
         return {"feeds": [feed_row(one) for one in self._gate.recycled.all() if state in ("", one.state)]}
 
     @operation(
-        Permission.APPROVE, answer=FEED, record="recycling", text=_decided, button=Button("{id}/approve", (PROPOSED,)),
+        Permission.APPROVE, answer=FEED, record="recycling", text=_decided, button=Button("{id}/approve", (PROPOSED,), then="/recycled"),
         example="gate106 recycled approve 3 --token-file li.token",
     )  # fmt: skip
     async def approve(self, call: Call, id_: FeedId) -> Answer:
@@ -124,7 +124,7 @@ class RecycledNumbers(
         return feed_row(gate.recycled.find(id_))
 
     @operation(
-        Permission.APPROVE, answer=FEED, record="recycling", text=_decided, button=Button("{id}/reject", (PROPOSED,)),
+        Permission.APPROVE, answer=FEED, record="recycling", text=_decided, button=Button("{id}/reject", (PROPOSED,), then="/recycled"),
         example='gate106 recycled reject 3 --why "the list of another month"',
     )  # fmt: skip
     async def reject(self, call: Call, id_: FeedId, why: Why) -> Answer:
@@ -132,7 +132,7 @@ class RecycledNumbers(
         return await self._settled(*self._gate.recycled.reject(id_, call.asker, self._gate.now(), call.who, why))
 
     @operation(
-        Permission.ENTER, answer=FEED, record="recycling", text=_decided, button=Button("{id}/withdraw", (PROPOSED,)),
+        Permission.ENTER, answer=FEED, record="recycling", text=_decided, button=Button("{id}/withdraw", (PROPOSED,), then="/recycled"),
         example='gate106 recycled withdraw 3 --why "the wrong file"',
     )  # fmt: skip
     async def withdraw(self, call: Call, id_: FeedId, why: Why) -> Answer:
