@@ -1,6 +1,8 @@
-"""Declares the operations on feeds of recycled numbers: what waits, and a second person's decision.
+"""Declares the operations on feeds of recycled numbers.
 
-`subject recycled` brings a feed (operations.py). Never: a number ended before the decision, where the settings list people.
+They list what waits, and take a second person's decision. `subject recycled` brings a feed (operations.py).
+
+Never: a number ended before the decision, where the settings list people.
 """
 
 from __future__ import annotations

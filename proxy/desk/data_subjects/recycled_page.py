@@ -1,4 +1,4 @@
-"""Shows feeds of recycled numbers, takes new ones, and lets a second person decide.
+"""Shows feeds of recycled numbers, and what is decided about them.
 
 Never: a number of a feed.
 """

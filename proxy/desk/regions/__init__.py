@@ -1,1 +1,1 @@
-"""How old the map of number segments is, what it says, and newer tables for it."""
+"""The map of number segments: its age, its answers, newer tables."""

@@ -1,4 +1,4 @@
-"""Declares the operations on the map of number segments: its age, its coverage, one number's answer.
+"""Declares the operations on the map of number segments.
 
 In: the map of the rules in force, a number. Out: dates, counts, a province and the table that it comes from; the note for /readyz, and gauges.
 Never: a whole number in an answer (its segment decides); a change of the map (command.py proposes one).

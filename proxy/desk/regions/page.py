@@ -1,4 +1,4 @@
-"""Shows how old the map of number segments is, looks a number up in it, and takes newer tables.
+"""Shows the map of number segments, and takes newer tables.
 
 Never: a number in an address; a table in force without the second person, where the settings ask for one.
 """

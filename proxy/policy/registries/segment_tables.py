@@ -1,4 +1,4 @@
-"""Reads other people's tables of number segments, compares two maps, and merges one into another.
+"""Reads tables of number segments; compares and merges maps.
 
 In: rows of a CSV or a sheet with their lines; maps (regions.py). Out: a map; its differences from another; the text of
 ``registries/segments.csv`` that puts them into force. Never: a file, a clock, a province that the table does not name.
