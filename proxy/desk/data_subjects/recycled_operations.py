@@ -115,9 +115,9 @@ class RecycledNumbers(
         feed, sequence = gate.recycled.begin(id_, call.asker, call.known, gate.now(), call.who)
         if feed.state != PROPOSED:
             try:
-                ended = 0
+                why, ended = f"{feed.name} ({feed.file}) by {feed.author}: {feed.why}", 0
                 for rows in gate.recycled.pages(feed):
-                    ended += await end_numbers(gate, rows, call.who, feed.why)
+                    ended += await end_numbers(gate, rows, call.who, why)
             except BaseException:
                 gate.recycled.interrupted(id_)
                 raise

@@ -39,7 +39,7 @@ async def import_feed(request: PageRequest) -> Response:
     )
     answer = ran.json
     words = "proposed_now" if answer["proposal"] else "done_now"
-    counts = {name: f"{answer[name]:,}" for name in ("numbers", "gone", "ported")}
+    counts = {name: f"{answer[name]:,}" for name in ("numbers", "gone", "unchanged")}
     return request.go("/recycled", request.t(words, **counts))
 
 

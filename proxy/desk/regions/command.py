@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -20,9 +20,6 @@ from proxy.operations.declaration import Program, command
 from proxy.operations.parameters import Flag, Reason, Text
 from proxy.operations.terminal import CONFIG, Config, Control, Json
 from proxy.policy.registries.regions import Regions, Source, dated_s, read_phone_dat
-
-if TYPE_CHECKING:
-    from proxy.policy.loading.problem import Problem
 
 SEGMENTS_FILE = "registries/segments.csv"
 DATE = r"\d{4}-\d{2}(-\d{2})?"
@@ -61,12 +58,13 @@ def diff(
     changes = [*found.added, *found.moved]
     answer = {
         "before": _described(before), "after": _described(after), "added": len(found.added), "moved": len(found.moved),
-        "cities": found.cities, "gone": found.gone, "added_by_province": by_province(one.after[0] for one in found.added),
+        "cities": found.cities, "gone": len(found.gone), "added_by_province": by_province(one.after[0] for one in found.added),
         "added_by_prefix": by_prefix(one.segment for one in found.added),
         "segments": [
-            {"segment": one.segment, "before": " ".join(one.before), "after": " ".join(one.after)} for one in changes[:SHOWN_MAX]
+            {"segment": one.segment, "before": " ".join(one.before), "after": " ".join(one.after)}
+            for one in [*changes, *found.gone][:SHOWN_MAX]
         ],
-        "more": max(0, len(changes) - SHOWN_MAX),
+        "more": max(0, len(changes) + len(found.gone) - SHOWN_MAX),
     }  # fmt: skip
     terminal.print_answer(answer, json, _difference_lines(answer))
     raise typer.Exit(1 if changes else 0)
@@ -87,11 +85,12 @@ def import_(
     date: Annotated[str, Text("Up to which month the table is complete, if it does not say so: 2026-11.", 10, DATE)] = "",
     source: Annotated[str, Text("What the table is called in answers; default: the file's name.", 60)] = "",
     check: Annotated[bool, Flag("Read it and say what would change; propose nothing.")] = False,
+    skip_bad: Annotated[bool, Flag("Leave bad rows out, instead of taking nothing; each is named.")] = False,
     token_file: TokenFile = None,
     config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
     """Propose a newer table of number segments: what it knows better is put into registries/segments.csv. With two persons it waits for the
-    second (gate106 rules approve), else it is in force when the command ends. All rows or none."""
+    second (gate106 rules approve), else it is in force when the command ends. All rows or, with any bad one, none."""
     from proxy.desk.backtest.command import kept_revision
     from proxy.operations.client import Conversation, push_files
     from proxy.policy.loading.problem import RulesError
@@ -101,7 +100,7 @@ def import_(
         terminal.use_token_file(token_file)
     settings = terminal.settings_of(config)
     assert settings is not None
-    found = read_table(table, date, source)
+    found = read_table(table, date, source, skip_bad=skip_bad)
     now = terminal.ask(config, control, "rules")
     on = str(now["proposed"]["revision"] if now["proposed"] else now["revision"])
     kept, name = kept_revision(on, settings)
@@ -128,11 +127,11 @@ def import_(
     terminal.print_answer(answer, json, _import_lines(table.name, answer, check=check))
 
 
-def read_table(path: Path, date: str, source: str) -> Regions:
-    """The map of a file; a file that cannot be read, or has bad rows, ends the command."""
-    from proxy.operations.files.row_files import NotATable, rows_of
+def read_table(path: Path, date: str, source: str, *, skip_bad: bool = False) -> Regions:
+    """The map of a file. A file that cannot be read ends the command; so do bad rows, unless they are left out."""
+    from proxy.operations.files.row_files import NotATable
     from proxy.policy.loading.problem import RulesError
-    from proxy.policy.registries import segment_tables
+    from proxy.policy.registries.segment_tables import NotASegmentTable
 
     name = source or path.name
     try:
@@ -141,21 +140,50 @@ def read_table(path: Path, date: str, source: str) -> Regions:
         if _is_phone_dat(path):
             found = read_phone_dat(path.read_bytes(), name)
             return _renamed(found, Source(name, date)) if date else found
-        return segment_tables.read_table(rows_of(path, segment_tables.ROWS_MAX), path.name, Source(name, date))
+        return _read_rows(path, Source(name, date), skip_bad=skip_bad)
     except OSError as error:
         terminal.fail(f"{path}: {error.strerror or error}")
     except RulesError as error:
-        _fail(path, error.problems, len(error.problems))
-    except segment_tables.BadRows as error:
-        _fail(path, error.problems, error.count)
-    except (NotATable, segment_tables.NotASegmentTable, ValueError) as error:
+        _name(error.problems)
+        terminal.fail(f"{path.name}: {len(error.problems):,} bad rows: nothing was done")
+    except (NotATable, NotASegmentTable, ValueError) as error:
         terminal.fail(error)
 
 
-def _fail(path: Path, problems: Sequence[Problem], count: int) -> NoReturn:
+def _read_rows(path: Path, source: Source, *, skip_bad: bool) -> Regions:
+    from proxy.operations.files.row_files import NotATable, rows_of
+    from proxy.policy.registries import segment_tables
+
+    damage = list[str]()
+
+    def rows() -> Iterator[segment_tables.Row]:
+        """The rows up to where the file is damaged."""
+        row = None
+        try:
+            for row in rows_of(path, segment_tables.ROWS_MAX, strict=True):
+                yield row
+        except NotATable as fault:
+            if row is None:
+                raise
+            damage.append(str(fault))
+
+    with path.open("rb") as file:
+        is_sheet = file.read(2) == b"PK"
+    table = segment_tables.read_table(rows(), path.name, source, ragged=is_sheet)
+    _name([*table.bad, *damage])
+    for doubt in table.doubts:
+        terminal.warn(f"{doubt.file}:{doubt.line}: warning: {doubt.text}")
+    bad = table.bad_count + len(damage)
+    if bad and not (skip_bad and table.regions.known):
+        terminal.fail(f"{path.name}: {bad:,} bad rows: nothing was done")
+    if bad:
+        terminal.note(f"{path.name}: {bad:,} bad rows were left out")
+    return table.regions
+
+
+def _name(problems: Sequence[object]) -> None:
     for problem in problems[:SHOWN_BAD_MAX]:
         terminal.warn(problem)
-    terminal.fail(f"{path.name}: {count:,} bad rows: nothing was done")
 
 
 def _is_phone_dat(path: Path) -> bool:
@@ -185,7 +213,10 @@ def _map_of(rules: Path | None, config: Path) -> Regions:
 
 
 def _described(regions: Regions) -> dict[str, Any]:
-    return {"date": regions.date, "segments": regions.known, "sources": counted_rows(regions.count_by_source())}
+    prefixes = {prefix: sum(counts.values()) for prefix, counts in regions.count_by_prefix().items()}
+    return {
+        "date": regions.date, "segments": regions.known, "sources": counted_rows(regions.count_by_source()), "prefixes": prefixes,
+    }  # fmt: skip
 
 
 def _difference_lines(answer: Mapping[str, Any]) -> Iterator[str]:

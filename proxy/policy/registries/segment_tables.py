@@ -28,6 +28,7 @@ from proxy.policy.registries.regions import (
     Regions,
     RegionsBuilder,
     Source,
+    city_name,
     dated_s,
     province_of,
     segments_of,
@@ -37,7 +38,7 @@ from proxy.policy.time_windows import iso_date
 
 Place = tuple[str, str]
 Row = tuple[int, Sequence[str]]
-PLACE = "place"
+PLACE, FIRST, LAST = "place", "first", "last"
 HEADS: Mapping[str, tuple[str, ...]] = {
     "segment": (
         "segment", "号段", "号码段", "手机号段", "万号段", "h码", "手机号码前七位", "手机号前七位", "号码前七位", "前七位", "前7位",
@@ -46,12 +47,17 @@ HEADS: Mapping[str, tuple[str, ...]] = {
     "province": ("province", "省", "省份", "归属省", "归属省份", "省名", "prov", "province_name"),
     "city": ("city", "市", "城市", "地市", "归属市", "归属城市", "归属地市", "city_name"),
     PLACE: ("归属地", "area", "location", "region"),
+    FIRST: ("first", "from", "start", "begin", "起始号段", "开始号段", "首号段", "号段起", "起始", "起"),
+    LAST: ("last", "to", "end", "结束号段", "终止号段", "末号段", "号段止", "结束", "止"),
     "source": ("source", "来源"),
     "date": ("date", "日期", "月份", "数据日期"),
 }  # fmt: skip
-"""Columns by what tables call them; of several names of one column the first counts. ``place``: province and city in one cell."""
+"""Columns by what tables call them; of several names of one column the first counts. ``place``: province and city in one cell; ``first`` and
+``last``: a run of segments in two."""
 ROWS_MAX = 1_000_000
 PROBLEMS_MAX = 20
+_WILD = re.compile(r"(?<=\d{7})(?:[xX*]{4}|0{4}(?=-)|9{4}(?=$))")
+"""What stands for the last four digits: 1920100****, 19201000000-19201099999."""
 _DASHES = re.compile(r"\s*(?:[-~～–—]|至|到)\s*")
 
 
@@ -59,61 +65,94 @@ class NotASegmentTable(ValueError):
     """The table has no column of segments or of provinces."""
 
 
-class BadRows(Exception):
-    """Rows of a table cannot be used."""
+class Table(NamedTuple):
+    """What was read of a table."""
 
-    def __init__(self, problems: Sequence[Problem], count: int) -> None:
-        """``problems``: the first of them."""
-        super().__init__(f"{count:,} bad rows")
-        self.problems, self.count = problems, count
+    regions: Regions
+    bad: list[Problem]
+    """The first rows that cannot be used."""
+    bad_count: int
+    doubts: list[Problem]
+    """The first rows that were taken and may be mistakes."""
 
 
-def read_table(found: Iterable[Row], name: str, source: Source) -> Regions:
-    """The map of a table's rows. ``source``: of rows that name none. Raises BadRows and NotASegmentTable."""
-    problems, bad = list[Problem](), 0
-    builder, seen = RegionsBuilder(Regions.empty()), dict[int, tuple[Place, int]]()
+def read_table(found: Iterable[Row], name: str, source: Source, *, ragged: bool = True) -> Table:
+    """The map of a table's rows. ``source``: of rows that name none. ``ragged``: a row may end before its city. Raises NotASegmentTable."""
+    bad, bad_count, doubts = list[Problem](), 0, list[Problem]()
+    reading = _Reading(source)
     columns: Mapping[str, int] = {}
+    named = False
     for line, cells in found:
         if not any(cells) or cells[0].startswith("#"):
             continue
         if not columns:
             columns = _heading(cells)
-            if columns:
+            named = bool(columns)
+            if named:
                 continue
             columns = _by_content(cells)
         try:
-            _add(builder, seen, columns, line, cells, source)
+            if named and not ragged and len(cells) <= max(columns.get(one, 0) for one in ("province", "city", PLACE)):
+                raise ValueError(f"{len(cells)} columns, fewer than the heading")  # as other faults of a row
+            doubt = reading.add({column: cells[place].strip() for column, place in columns.items() if place < len(cells)}, line)
         except ValueError as fault:
-            bad += 1
-            if bad <= PROBLEMS_MAX:
-                problems.append(Problem(name, line, str(fault)))
-    if bad:
-        raise BadRows(problems, bad)
-    if not seen:
+            bad_count += 1
+            if bad_count <= PROBLEMS_MAX:
+                bad.append(Problem(name, line, str(fault)))
+        else:
+            if doubt and len(doubts) < PROBLEMS_MAX:
+                doubts.append(Problem(name, line, doubt))
+    if not reading.lines and not bad:
         raise NotASegmentTable(f"{name}: holds no segments")
-    return builder.regions()
+    return Table(reading.builder.regions(), bad, bad_count, doubts)
 
 
-def _add(
-    builder: RegionsBuilder, seen: dict[int, tuple[Place, int]], columns: Mapping[str, int], line: int, cells: Sequence[str],
-    source: Source,
-) -> None:  # fmt: skip
-    """One row. ValueError: it cannot be used, or contradicts an earlier one."""
-    said = {column: cells[place].strip() for column, place in columns.items() if place < len(cells)}
-    segments = _DASHES.sub("-", said.get("segment", "")).replace(",", " ").replace("、", " ").replace("|", " ")
-    province, city = said.get("province", ""), said.get("city", "")
-    if PLACE in columns and not province:
-        province, city = _split_place(said.get(PLACE, ""))
-    if not province:
-        raise ValueError("province: is empty")
-    date = iso_date(said.get("date", "")) or source.date
-    place = (province_of(province) or province, city)
-    for run in segments_of(segments):
-        for segment in run:
-            before, of_line = seen.setdefault(segment, (place, line))
-            if before[0] != place[0]:
-                raise ValueError(f"segment: {segment} is in {before[0]} by line {of_line}")
-    builder.add(segments, province, city, Source(said.get("source") or source.name, date))
+class _Reading:
+    """The rows of one table so far."""
+
+    def __init__(self, source: Source) -> None:
+        self.builder = RegionsBuilder(Regions.empty())
+        self.lines: dict[int, int] = {}
+        """Segment → the line that named it."""
+        self._source = source
+        self._provinces: dict[int, str] = {}
+        self._of_city = defaultdict[str, set[str]](set)
+        for province, city in Regions.load().places:
+            self._of_city[city].add(province)
+
+    def add(self, said: Mapping[str, str], line: int) -> str:
+        """One row; what may be wrong with it, empty if nothing is. ValueError: it cannot be used, or contradicts an earlier one."""
+        segments = _segments(said)
+        province, city = said.get("province", ""), said.get("city", "")
+        if not province and said.get(PLACE):
+            province, city = _split_place(said[PLACE])
+        if not province:
+            raise ValueError("province: is empty")
+        name, doubt = province_of(province) or "", ""
+        for run in segments_of(segments):
+            for segment in run:
+                before = self.lines.get(segment, 0)
+                if before and name and self._provinces[segment] != name:
+                    raise ValueError(f"segment: {segment} is in {self._provinces[segment]} by line {before}")
+                doubt = f"segment: {segment} stands in line {before}, too" if before else doubt
+        source = Source(said.get("source") or self._source.name, iso_date(said.get("date", "")) or self._source.date)
+        self.builder.add(segments, province, city, source)
+        for run in segments_of(segments):
+            for segment in run:
+                self.lines.setdefault(segment, line)
+                self._provinces.setdefault(segment, name)
+        known = self._of_city.get(city_name(city), ()) if city else ()
+        return doubt or (f"city: {city} is not in {name}" if known and name not in known else "")
+
+
+def _segments(said: Mapping[str, str]) -> str:
+    """The segments of a row, in the form of registries/segments.csv."""
+    text = (
+        f"{said[FIRST]}-{said.get(LAST) or said[FIRST]}"
+        if said.get(FIRST) and not said.get("segment")
+        else said.get("segment", "")
+    )
+    return re.sub("[,，、|]", " ", _WILD.sub("", _DASHES.sub("-", text)))
 
 
 def _heading(cells: Sequence[str]) -> dict[str, int]:
@@ -126,10 +165,10 @@ def _heading(cells: Sequence[str]) -> dict[str, int]:
             found[column] = place
     if not found or any(re.fullmatch(r"1\d{6}", cell.strip()) for cell in cells):
         return {}
-    if "segment" not in found or not ({"province", PLACE} & found.keys()):
-        raise NotASegmentTable(
-            f"the heading names no column of {'segments' if 'segment' not in found else 'provinces'}: segment,province,city"
-        )
+    has_segments = "segment" in found or {FIRST, LAST} <= found.keys()
+    if not has_segments or not ({"province", PLACE} & found.keys()):
+        what = "provinces" if has_segments else "segments"
+        raise NotASegmentTable(f"the heading names no column of {what}: segment,province,city")
     return found
 
 
@@ -171,12 +210,12 @@ class Difference(NamedTuple):
     """Segments of another province before."""
     cities: int
     """Segments of the same province and another city."""
-    gone: int
+    gone: list[Change]
     """Segments that the second map does not know."""
 
 
 def difference(before: Regions, after: Regions) -> Difference:
-    added, moved, cities, gone = list[Change](), list[Change](), 0, 0
+    added, moved, gone, cities = list[Change](), list[Change](), list[Change](), 0
     for place, (one, other) in enumerate(zip(before.cells, after.cells, strict=True)):
         if not one and not other:
             continue
@@ -184,7 +223,7 @@ def difference(before: Regions, after: Regions) -> Difference:
         if old == new:
             continue
         if new[0] == UNKNOWN:
-            gone += 1
+            gone.append(Change(SEGMENT_FIRST + place, old, new))
         elif old[0] == UNKNOWN:
             added.append(Change(SEGMENT_FIRST + place, old, new))
         elif old[0] != new[0]:

@@ -71,7 +71,7 @@ def test_it_waits_for_a_second_person_and_is_journalled(world: World, chen: None
     answer = bring(
         world, tmp_path / "list.csv", f"号码,放号日期\n{number},{tomorrow}\n{other},{day(time.time() - 30 * DAY_S)}\n"
     )
-    assert (answer["numbers"], answer["gone"], answer["ported"]) == (2, 0, 0)
+    assert (answer["numbers"], answer["gone"], answer["unchanged"]) == (2, 0, 0)
     assert (refusals(world, number), refusals(world, other)) == (1, 1), "not yet"
     (feed,) = [one for one in world.ask("wu", "recycled.list")["feeds"] if one["id"] == answer["proposal"]]
     assert (feed["state"], feed["author"], feed["numbers"], feed["file"]) == ("proposed", "chen", 2, "list.csv")
@@ -84,7 +84,8 @@ def test_it_waits_for_a_second_person_and_is_journalled(world: World, chen: None
     assert (proposed.state, proposed.why, proposed.who.split(" ")[0]) == ("proposed", "list of November", "chen")
     assert (approved.state, approved.who.split(" ")[0], approved.numbers) == ("approved", "lin", b"")
     changes = [one for one in records(world, messages.PERSON) if one.recipient in (int(number), int(other))]
-    assert {(one.event, one.who.split(" ")[0], one.why) for one in changes} == {("recycled", "lin", "list of November")}
+    why = f"recycled-{answer['proposal']} (list.csv) by chen: list of November"
+    assert {(one.event, one.who.split(" ")[0], one.why) for one in changes} == {("recycled", "lin", why)}
 
 
 def test_consents_of_the_owner_before_do_not_hold_for_the_new_one(world: World, chen: None, tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_a_number_that_was_ported_keeps_everything(world: World, chen: None, tmp
     time.sleep(1.1)
     text = f"number,date,event\n{number},{time_windows.local(time.time())},ported\n"
     answer = bring(world, tmp_path / "list.csv", text)
-    assert answer == {"numbers": 0, "gone": 0, "proposal": 0, "ported": 1}
+    assert answer == {"numbers": 0, "gone": 0, "proposal": 0, "unchanged": 1}
     assert refusals(world, number) == 1
     assert world.ask("wu", "regions.number", number=number)["province"] == "上海"
 
@@ -131,7 +132,9 @@ def test_a_doubtful_reply_of_the_owner_before_leaves_the_inbox(world: World, che
     [
         ("number,date\n13800210777,\n", "list.csv:2: date: is empty"), ("number,date\n13800210777,soon\n", "list.csv:2: date: 'soon' is no date"),
         ("number,date\n12,2026-01-01\n", "list.csv:2: no recipient"), ("number,date,event\n13800210777,2026-01-01,sold\n", "list.csv:2: event: "),
-        ("13800210777\n", "columns number and date are needed"), ("number,date\n13800210777,2030-01-01\n", "from the future on"),
+        ("13800210777\n", "columns number and date are needed"), ("number,date\n13800210777,2030-01-01\n", "list.csv:2: date: 2030-01-01 lies in the future"),
+        ("number,cancelled_on,recycled_on\n13800210777,2026-03-01,2026-02-01\n", "list.csv:2: date: 2026-02-01 is before the former owner gave"),
+        ("number,date\n13800210777,1970-01-01\n", "list.csv:2: date: 1970-01-01 is too long ago"),
     ],
 )  # fmt: skip
 def test_bad_rows_are_named_by_their_lines_and_nothing_waits(
@@ -140,6 +143,26 @@ def test_bad_rows_are_named_by_their_lines_and_nothing_waits(
     before = world.ask("wu", "recycled.list")["feeds"]
     assert why in bring(world, tmp_path / "list.csv", text, code=2)
     assert world.ask("wu", "recycled.list")["feeds"] == before
+
+
+def test_bad_rows_are_left_out_where_that_is_asked_for(world: World, chen: None, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(
+        "msisdn,recycled_at,batch\n13800210779,2026-08-01T00:00:00+08:00,b1\n13800210780,soon,b1\n"
+    )
+    done = run("subject", "recycled", tmp_path / "list.csv", "--why", "x", "--skip-bad", "--config", world.gate.config)
+    assert (done.returncode, "1 numbers wait" in done.stdout) == (0, True)
+    assert "list.csv:3: date: " in done.stderr
+    assert "1 bad rows were left out" in done.stderr
+
+
+def test_only_a_feed_of_ours_is_carried_out_once(world: World, chen: None, tmp_path: Path) -> None:
+    number = SHANGHAI.format(708)
+    answer = bring(world, tmp_path / "list.csv", f"number,date\n{number},2020-01-01\n")
+    world.ask("lin", "recycled.approve", id=str(answer["proposal"]))
+    world.ask("chen", "suppress.add", to=number, why="the new owner")
+    again = bring(world, tmp_path / "list.csv", f"number,date\n{number},2020-01-01\n")
+    world.ask("lin", "recycled.approve", id=str(again["proposal"]))
+    assert refusals(world, number) == 1, "the same feed again changes nothing"
 
 
 @pytest.mark.parametrize("date", ["2020/1/5", "20200105", "2020年1月5日", "2020-01-05"])

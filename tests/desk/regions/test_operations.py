@@ -132,6 +132,24 @@ def test_with_any_bad_row_nothing_is_proposed(world: World, chen: None, tmp_path
     assert not world.ask("wu", "rules")["proposed"]
 
 
+def test_bad_rows_are_left_out_where_that_is_asked_for(world: World, chen: None, tmp_path: Path) -> None:
+    table = tmp_path / "bad.csv"
+    table.write_text(
+        "segment,province,city\n1540200,北京,北京\n1540200,北京,北京\n1540201,火星,\n1540202,北京\n" + '1540203,"北京,北京\n'
+    )
+    assert "3 bad rows: nothing was done" in command(world, "regions", "import", table, "--why", "x", "--check", code=2)
+    said = command(world, "regions", "import", table, "--why", "x", "--check", "--skip-bad")
+    assert "bad.csv: 1 segments would be new" in said
+    for line in (
+        "bad.csv:3: warning: segment: 1540200 stands in line 2, too",
+        "bad.csv:4: province",
+        "bad.csv:5: 2 columns",
+        "bad.csv:6: no CSV",
+    ):
+        assert line in said
+    assert "3 bad rows were left out" in said
+
+
 def test_two_tables_are_compared_without_a_gate(world: World, tmp_path: Path) -> None:
     old, new = tmp_path / "old.csv", tmp_path / "new.csv"
     old.write_text("1540000,河北,雄安\n1540001,河北,雄安\n")
@@ -145,6 +163,8 @@ def test_two_tables_are_compared_without_a_gate(world: World, tmp_path: Path) ->
     }
     assert (answer["added_by_province"], answer["added_by_prefix"]) == ({"北京": 1}, {"154": 1})
     assert {"segment": 1540000, "before": "河北 雄安", "after": "北京 北京"} in answer["segments"]
+    assert {"segment": 1540001, "before": "河北 雄安", "after": "unknown unknown"} in answer["segments"]
+    assert (answer["before"]["prefixes"], answer["after"]["segments"]) == ({"154": 2}, 2)
     assert "0 new, 0 in another province" in command(world, "regions", "diff", old, old)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.policy.registries.regions import SEGMENT_FIRST, UNKNOWN, Regions, Source
-from proxy.policy.registries.segment_tables import BadRows, NotASegmentTable, by_prefix, difference, merge, read_table
+from proxy.policy.registries.segment_tables import NotASegmentTable, Table, by_prefix, difference, merge, read_table
 
 OURS = Source("ours", "2026-05")
 BASE = Regions.load()
@@ -13,8 +13,14 @@ FREE = 1_540_000
 """The first of ten thousand segments that no table has."""
 
 
+def read(*rows: str, source: Source = OURS, ragged: bool = True) -> Table:
+    return read_table(((line, row.split(";")) for line, row in enumerate(rows, 1)), "t.csv", source, ragged=ragged)
+
+
 def table(*rows: str, source: Source = OURS) -> Regions:
-    return read_table(((line, row.split(";")) for line, row in enumerate(rows, 1)), "t.csv", source)
+    found = read(*rows, source=source)
+    assert not found.bad
+    return found.regions
 
 
 def place(found: Regions, segment: int) -> tuple[str, str]:
@@ -55,23 +61,55 @@ def test_a_row_may_have_a_date_and_a_source_of_its_own(written: str, date: str) 
     assert found.source_of(15400000000) == ("theirs", date)
 
 
-def test_bad_rows_are_named_by_their_lines() -> None:
-    with pytest.raises(BadRows) as error:
-        table(
-            "号段;省份;城市", "154000;河北;", "1540001;火星;", "1540002;;", "15400030000;河北;", "1540004;河北;", "1540004;北京;", "1540004;河北省;",
-            "2540000;河北;",
-        )  # fmt: skip
-    assert [(one.line, one.text.partition(",")[0]) for one in error.value.problems] == [
+def test_bad_rows_are_named_by_their_lines_and_the_others_are_read() -> None:
+    found = read(
+        "号段;省份;城市", "154000;河北;", "1540001;火星;", "1540002;;", "15400030000;河北;", "1540004;河北;", "1540004;北京;", "1540005;河北省;",
+        "2540000;河北;",
+    )  # fmt: skip
+    assert [(one.line, one.text.partition(",")[0]) for one in found.bad] == [
         (2, "segment: '154000' is not the first 7 digits of a mobile number"), (3, "province: unknown province '火星'"),
         (4, "province: is empty"), (5, "segment: '15400030000' is not the first 7 digits of a mobile number"),
         (7, "segment: 1540004 is in 河北 by line 6"), (9, "segment: '2540000' is not the first 7 digits of a mobile number"),
     ]  # fmt: skip
+    assert (found.bad_count, found.regions.known, place(found.regions, 1540004)) == (6, 2, ("河北", UNKNOWN))
 
 
 def test_of_many_bad_rows_the_first_are_named_and_all_are_counted() -> None:
-    with pytest.raises(BadRows, match="500 bad rows") as error:
-        table("segment;province", *(f"{n};河北" for n in range(500)))
-    assert len(error.value.problems) == 20
+    found = read("segment;province", *(f"{n};河北" for n in range(500)))
+    assert (len(found.bad), found.bad_count) == (20, 500)
+
+
+def test_what_may_be_a_mistake_is_taken_and_said() -> None:
+    found = read(
+        "segment;province;city",
+        "1540000;北京;北京",
+        "1540000;北京市;北京",
+        "1540001;浙江;深圳",
+        "1540002;河北;雄安",
+        "1540003;河北;",
+    )
+    assert [(one.line, one.text) for one in found.doubts] == [
+        (3, "segment: 1540000 stands in line 2, too"), (4, "city: 深圳 is not in 浙江"),
+    ]  # fmt: skip
+    assert (found.bad, found.regions.known) == ([], 4)
+
+
+def test_a_row_that_ends_before_its_city_is_bad_where_rows_are_whole() -> None:
+    rows = ("segment;province;city;carrier", "1540000;河北", "1540001;河北;", "1540002;河北;雄安")
+    assert [one.line for one in read(*rows, ragged=False).bad] == [2]
+    assert read(*rows).bad == []
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ("起始号段;结束号段;省;市", "1540000;1540009;河北;雄安"), ("first;last;province", "1540000;1540009;河北"),
+        ("segment;province", "15400000000-15400099999;河北"), ("segment;province", *(f"154000{n}****;河北" for n in range(10))),
+        ("segment;province", "1540000-1540008,1540009;河北"),
+    ],
+)  # fmt: skip
+def test_segments_are_written_as_runs_of_numbers_too(rows: tuple[str, ...]) -> None:
+    assert (table(*rows).known, place(table(*rows), 1540009)[0]) == (10, "河北")
 
 
 @pytest.mark.parametrize(
@@ -88,9 +126,9 @@ def test_two_maps_differ_in_what_is_new_moved_renamed_and_gone() -> None:
     found = difference(before, after)
     assert [one.segment for one in found.added] == [1540010, 1540011, 1540012]
     assert [(one.segment, one.before, one.after) for one in found.moved] == [(1540004, ("河北", "雄安"), ("北京", UNKNOWN))]
-    assert (found.cities, found.gone) == (5, 3)
+    assert (found.cities, [one.segment for one in found.gone]) == (5, [1540000, 1540001, 1540002])
     assert by_prefix([1540010, 1920000, 1540011]) == {"154": 2, "192": 1}
-    assert difference(before, before) == ([], [], 0, 0)
+    assert difference(before, before) == ([], [], 0, [])
 
 
 # --- merged
@@ -145,7 +183,7 @@ def test_rows_without_a_date_are_the_carriers_own_and_take_the_place_of_any() ->
 def test_a_map_that_is_merged_says_what_the_table_says() -> None:
     rows = [f"{segment};{'北京' if segment % 3 else '上海'};" for segment in range(FREE, FREE + 3_000, 2)]
     found = merge(BASE, b"", "segments.csv", table(*rows))
-    assert found.added == 1_500
+    assert found.added + found.moved == 1_500
     after = merged_map(found.text)
     assert all(place(after, one)[0] == ("北京" if one % 3 else "上海") for one in range(FREE, FREE + 3_000, 2))
     assert len(found.text.splitlines()) == 3
