@@ -20,6 +20,7 @@ from proxy.policy import time_windows
 from tests.console.world import AD, PORTS, Browser, World, token_of
 from tests.e2e.gate import SHANGHAI, run
 from tests.e2e.pdus import message
+from tests.e2e.waiting import until
 
 DAY_S = 86_400
 
@@ -49,6 +50,13 @@ def bring(world: World, file: Path, text: str, code: int = 0) -> Any:
     return json.loads(done.stdout) if not code else done.stderr
 
 
+def moment_later() -> str:
+    """A moment that all that was said before is older than."""
+    said = int(time.time())
+    until(lambda: time.time() > said + 1, "the next second")
+    return time_windows.local(said + 1)
+
+
 def day(at: float) -> str:
     return time_windows.local(at)[:10]
 
@@ -66,11 +74,8 @@ def test_it_waits_for_a_second_person_and_is_journalled(world: World, chen: None
     number, other = SHANGHAI.format(701), SHANGHAI.format(702)
     for one in (number, other):
         world.ask("chen", "suppress.add", to=one, why="the owner before")
-    time.sleep(1.1)
-    tomorrow = time_windows.local(time.time())
-    answer = bring(
-        world, tmp_path / "list.csv", f"号码,放号日期\n{number},{tomorrow}\n{other},{day(time.time() - 30 * DAY_S)}\n"
-    )
+    since = moment_later()
+    answer = bring(world, tmp_path / "list.csv", f"号码,放号日期\n{number},{since}\n{other},{day(time.time() - 30 * DAY_S)}\n")
     assert (answer["numbers"], answer["gone"], answer["unchanged"]) == (2, 0, 0)
     assert (refusals(world, number), refusals(world, other)) == (1, 1), "not yet"
     (feed,) = [one for one in world.ask("wu", "recycled.list")["feeds"] if one["id"] == answer["proposal"]]
@@ -104,8 +109,8 @@ def test_consents_of_the_owner_before_do_not_hold_for_the_new_one(world: World, 
 def test_a_number_that_was_ported_keeps_everything(world: World, chen: None, tmp_path: Path) -> None:
     number = SHANGHAI.format(704)
     world.ask("chen", "suppress.add", to=number, why="theirs")
-    time.sleep(1.1)
-    text = f"number,date,event\n{number},{time_windows.local(time.time())},ported\n"
+    now = moment_later()
+    text = f"number,date,event\n{number},{now},ported\n"
     answer = bring(world, tmp_path / "list.csv", text)
     assert answer == {"numbers": 0, "gone": 0, "proposal": 0, "unchanged": 1}
     assert refusals(world, number) == 1
@@ -121,8 +126,8 @@ def test_a_doubtful_reply_of_the_owner_before_leaves_the_inbox(world: World, che
     )
     assert world.carrier.acknowledged(deliver).status == 0
     assert text in json.dumps(world.ask("chen", "optout.doubtful"), ensure_ascii=False)
-    time.sleep(1.1)
-    answer = bring(world, tmp_path / "list.csv", f"number,date\n{number},{time_windows.local(time.time())}\n")
+    now = moment_later()
+    answer = bring(world, tmp_path / "list.csv", f"number,date\n{number},{now}\n")
     world.ask("lin", "recycled.approve", id=str(answer["proposal"]))
     assert text not in json.dumps(world.ask("chen", "optout.doubtful"), ensure_ascii=False)
 
@@ -173,8 +178,8 @@ def test_a_day_is_written_in_many_ways(world: World, chen: None, tmp_path: Path,
 def test_what_waits_is_known_after_the_gate_was_killed(world: World, chen: None, tmp_path: Path) -> None:
     number = SHANGHAI.format(706)
     world.ask("chen", "suppress.add", to=number, why="before")
-    time.sleep(1.1)
-    answer = bring(world, tmp_path / "list.csv", f"number,date\n{number},{time_windows.local(time.time())}\n")
+    now = moment_later()
+    answer = bring(world, tmp_path / "list.csv", f"number,date\n{number},{now}\n")
     import signal
 
     world.gate.signal(signal.SIGKILL)
