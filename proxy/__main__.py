@@ -44,6 +44,8 @@ FEATURES: Mapping[str, Sequence[str]] = {
     "penalty": ("penalties",),
     "precheck": ("precheck",),
     "provider": ("providers",),
+    "recycled": ("data_subjects",),
+    "regions": ("regions",),
     "report": ("reports",),
     "restore": (),
     "rules": ("revisions",),

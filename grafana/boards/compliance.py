@@ -111,9 +111,9 @@ def _short(say: Tongue) -> Iterator[Panel]:
     )  # fmt: skip
     yield figure(
         say("未知归属地", "Unknown region"),
-        say("号段表中查不到省份的号码占比（近 1 小时）；超过 5% 即告警。", "The share of messages to numbers of no known province (last hour); above 5 % an alert fires."),
+        say("号段表中查不到省份的号码占比（近 1 小时）；超过 1% 即告警。", "The share of messages to numbers of no known province (last hour); above 1 % an alert fires."),
         f"max(instance:gate106_unknown_region:ratio_rate1h{{{GATE}}})",
-        unit="percentunit", span=3, decimals=1, steps=((None, GREEN), (0.03, YELLOW), (0.05, RED)),
+        unit="percentunit", span=3, decimals=1, steps=((None, GREEN), (0.005, YELLOW), (0.01, RED)),
     )  # fmt: skip
     yield figure(
         say("规则文件", "The rules' folder"),
@@ -267,7 +267,7 @@ def _region(say: Tongue) -> Iterator[Panel]:
                 say("营销被拒", "marketing refused"),
             ),
         ],
-        unit="percentunit", span=12, height=7, steps=((None, GREEN), (0.05, RED)),
+        unit="percentunit", span=12, height=7, steps=((None, GREEN), (0.01, RED)),
     )  # fmt: skip
     yield bars(
         say("未知归属地短信", "Messages of unknown region"),

@@ -224,7 +224,7 @@ def _people(say: Tongue) -> Iterator[Panel]:
         say("未知归属地占比", "Share of unknown region"),
         say("它的收件人中查不到省份的比例（近 1 小时）。", "The share of its messages to numbers of no known province (last hour)."),
         [query(f"max(provider:gate106_unknown_region:ratio_rate1h{{{ITS}}})", "$provider")],
-        unit="percentunit", span=8, height=7, steps=((None, GREEN), (0.05, RED)),
+        unit="percentunit", span=8, height=7, steps=((None, GREEN), (0.01, RED)),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from proxy.journal.records import (
     operator_actions,
     penalties,
     probes,
+    recycled_numbers,
     reply_paths,
     requests,
     revisions,
@@ -32,7 +33,7 @@ from proxy.model.redact import mask_numbers, printable
 
 DECLARING = (
     answers, complaints, consents, delivers, doubtful_replies, erasure, evidence, gate_events, mailbox, messages, operator_actions, penalties,
-    probes, reply_paths, requests, retention, revisions,
+    probes, recycled_numbers, reply_paths, requests, retention, revisions,
 )  # fmt: skip
 """All modules that declare a kind."""
 TEXTS = ("text", "words", "answered")

@@ -106,6 +106,9 @@ class Gauges:
         "1 unless gates on the shared store have agreed on rules that this gate does not judge by", default=True
     )
     limit_counts: float = _one("Counts held for limits that are not per recipient: by provider, signature or text")
+    regions_date_s: float = _one(
+        "Date of the latest table of number segments, in seconds since 1970", name="regions_date_timestamp_seconds"
+    )
     clock_skew_s: float = _one("The last step of the wall clock against the monotonic one")
     time_s: float = _one("The gate's wall clock, in seconds since 1970; another clock shows whether it is right")
     rules_revision: str = ""

@@ -102,6 +102,18 @@ def moment(text: str) -> tuple[float, bool]:
     return (day if day.tzinfo else day.replace(tzinfo=ZONE)).timestamp(), match[2] is not None
 
 
+_WRITTEN = re.compile(r"(\d{4})\s*[-/.年]?\s*(\d{1,2})\s*(?:月|[-/.月]\s*(\d{1,2})日?|(\d{2}))?", re.ASCII)
+
+
+def iso_date(written: str) -> str:
+    """A month or a day as tables write it (``2026/5``, ``20260503``, ``2026年5月3日``) as 2026-05 or 2026-05-03; other texts as they are."""
+    found = _WRITTEN.fullmatch(written.strip())
+    if found is None:
+        return written
+    day = found[3] or found[4]
+    return f"{found[1]}-{int(found[2]):02}" + (f"-{int(day):02}" if day else "")
+
+
 def local(at: float) -> str:
     """A moment as local time text."""
     return datetime.fromtimestamp(at, UTC).astimezone(ZONE).strftime("%Y-%m-%d %H:%M:%S")

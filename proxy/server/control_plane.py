@@ -25,7 +25,9 @@ from proxy.desk.connections.binds_operations import Binds
 from proxy.desk.connections.links_operations import Links
 from proxy.desk.connections.trace_operations import Tracing
 from proxy.desk.consents.operations import ConsentOperations
+from proxy.desk.data_subjects.book import RecycledFeeds
 from proxy.desk.data_subjects.operations import DataSubjects
+from proxy.desk.data_subjects.recycled_operations import RecycledNumbers
 from proxy.desk.explain.operations import Explanations
 from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.operator_orders.operations import Shadow, Stops, Suspensions
@@ -38,6 +40,8 @@ from proxy.desk.penalties.operations import Penalties
 from proxy.desk.penalties.scheduler import PenaltyScheduler
 from proxy.desk.providers import own_endpoints as provider
 from proxy.desk.providers.operations import MinuteCounts, ProviderReports
+from proxy.desk.regions import operations as regions
+from proxy.desk.regions.operations import RegionMap
 from proxy.desk.reply_paths import probes
 from proxy.desk.reply_paths.monitor import PathStates, ReplyPathMonitor
 from proxy.desk.reply_paths.operations import PathProbes, ReplyPathList
@@ -125,6 +129,7 @@ class ControlPlane:
         self.book = OrderBook(store.orders, self.write, self._apply_orders)
         self.cases = CaseBook(store.cases, self.write_all)
         self.penalties = PenaltyBook(store.penalties, self.write_all)
+        self.recycled = RecycledFeeds(store.recycled, self.write_all)
         self.inbox = Inbox(store.doubtful, store.decisions)
         hours = ProviderHours(store.hours, self.write_unreplicated, self.write_all if store.shared else None, store.node)
         self.penalty_scheduler = PenaltyScheduler(
@@ -164,6 +169,8 @@ class ControlPlane:
             PathProbes(self, self.prober),
             Penalties(self, self.penalty_scheduler),
             ProviderReports(self, self.penalty_scheduler, self._rates),
+            RecycledNumbers(self),
+            RegionMap(self),
             ReplyPathList(self, self.reply_paths),
             Rules(self, self._recent_rules, self._hits),
             Shadow(self),
@@ -243,6 +250,8 @@ class ControlPlane:
         self._rates.tick(now)
         self.penalty_scheduler.tick(now, now_s)
         self.inbox.sweep(now)
+        for feed in self.recycled.lapse(now):
+            log.warning("feed of recycled numbers lapsed", feed=feed.name, numbers=feed.total, file=feed.file)
         self.reply_paths.tick(now, now_s)
         self.path_states.tick(now, now_s)
         self.prober.tick(now, now_s)
@@ -338,6 +347,8 @@ class ControlPlane:
             self.book.reread()
         if messages.PENALIZED in kinds:
             self.penalties.reread()
+        if messages.RECYCLING in kinds:
+            self.recycled.reread()
         if messages.CASED in kinds:
             self.cases.reread()
             self.penalty_scheduler.soon()
@@ -373,6 +384,7 @@ class ControlPlane:
                 for order in self.book.of_kind(*JUDGING, "drain", "throttle")
             ]
             + (self.replication.notes() if self.replication is not None else [])
+            + regions.notes(self._rules, self.now())
             + [note for one in (self._roller, self._console, self._auditor) if one is not None for note in one.notes()]
         )
 
@@ -395,6 +407,7 @@ class ControlPlane:
             "doubtful_replies": {(state,): float(count) for state, count in reply_counts(self).items()},
             "doubtful_oldest_s": max(0.0, self.now() - self.inbox.oldest()) if self.inbox.oldest() else 0.0,
             **self.reply_paths.gauges(),
+            **regions.gauges(self._rules.regions),
         }
 
     def _suppressed(self) -> dict[tuple[str, ...], float]:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import rmtree
@@ -15,6 +16,7 @@ import pytest
 from proxy.console.fork_server import CannotStart, ForkServer, TookTooLong
 from proxy.journal.disk import OsDisk
 from proxy.journal.write_ahead_log import Journal
+from proxy.policy.registries.regions import Regions
 from tests.harness import SHANGHAI, Harness
 
 FOR_EVER = ["sim", "carrier", "--port", "0"]
@@ -31,7 +33,7 @@ def nursery() -> Iterator[ForkServer]:
     found.close()
 
 
-REGIONS = "the region of 3.4 % of numbers in use is unknown\n"
+REGIONS = f"the region of {100 * Regions.load().unknown_share(time.time()):.1f} % of numbers in use is unknown\n"
 
 
 def test_a_program_says_what_it_would_say_in_a_terminal_and_how_it_ended(nursery: ForkServer, tmp_path: Path) -> None:

@@ -257,6 +257,12 @@ def recycled(world: World) -> Example:
     return Example(lines=({"numbers": [[int(suppressed(world)), int(time.time()) - 60]]}, {"end": True, "numbers": 1}))
 
 
+def feed(world: World) -> str:
+    """A feed of one number, by chen."""
+    example = recycled(world)
+    return str(chen(world, "subject.recycled", example.lines)["proposal"])
+
+
 def erased(world: World) -> Example:
     octets = base64.b64encode(bytes(32)).decode()
     change = {"last": 1, "before": octets, "now": octets}
@@ -325,6 +331,12 @@ EXAMPLES: Mapping[str, tuple[Callable[[World], Example], ...]] = {
     "penalty.withdraw": (lambda world: Example({"id": penalty(world)}, who="chen"),),
     "providers": (plain,),
     "providers.show": (lambda world: Example({"provider": "jia"}),),
+    "recycled.approve": (lambda world: Example({"id": feed(world)}),),
+    "recycled.list": (plain,),
+    "recycled.reject": (lambda world: Example({"id": feed(world)}),),
+    "recycled.withdraw": (lambda world: Example({"id": feed(world)}, who="chen"),),
+    "regions": (plain,),
+    "regions.number": (lambda world: Example({"number": "1380010"}),),
     "resume": (resumed,),
     "rules": (plain,),
     "rules.approve": (lambda world: Example({"revision": proposal(world)}),),

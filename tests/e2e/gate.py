@@ -190,8 +190,8 @@ class Gate:
         return list(said["why"])
 
     def notes(self) -> list[str]:
-        """What somebody should mend, though it is ready."""
-        return list(json.loads(self.get("/readyz")[1])["notes"])
+        """What somebody should mend, though it is ready; without the age of the shipped map of number segments, which depends on the day."""
+        return [one for one in json.loads(self.get("/readyz")[1])["notes"] if "the map of number segments is of" not in one]
 
     def metric(self, name: str, /, **labels: str) -> float:
         """The sum of all samples of this name that have these labels."""

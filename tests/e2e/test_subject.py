@@ -105,9 +105,9 @@ def test_a_number_that_is_somebody_elses_since_loses_what_was_the_others(harness
     harness.said("suppress", "add", "--to", LI, "--why", "the one before")
     harness.said("suppress", "add", "--to", WANG, "--why", "still the same")
     (tmp_path / "list.csv").write_text(f"number,date\n{LI},2030-01-01\n")
-    assert "from the future on: nothing was done" in harness.said(
-        "subject", "recycled", tmp_path / "list.csv", "--why", "x", code=2
-    )
+    said = harness.said("subject", "recycled", tmp_path / "list.csv", "--why", "x", code=2)
+    assert "list.csv:2: date: 2030-01-01 lies in the future" in said
+    assert "nothing was done" in said
     (tmp_path / "list.csv").write_text(f"number,date\n{WANG},2020-01-01\n{LI},soon\n")
     assert "list.csv:3: date: " in harness.said("subject", "recycled", tmp_path / "list.csv", "--why", "x", code=2)
     assert harness.statuses(LI, WANG) == [SUPPRESSED, SUPPRESSED]

@@ -23,7 +23,7 @@ ALERTS: dict[str, dict[str, Any]] = {
     for rule in group["rules"]
 }
 ASKED_FOR = """
-CarrierLinkDown WindowSaturated QueueFull Slow StoreDown JournalLag ChainBroken RulesNotLoaded RulesApart UnknownRegion SentAfterOptout MailboxOld
+CarrierLinkDown WindowSaturated QueueFull Slow StoreDown JournalLag ChainBroken RulesNotLoaded RulesApart UnknownRegion RegionsOld SentAfterOptout MailboxOld
 OptoutSpike RefusalSpike BindFailures ClockJumped CertificateExpires JudgeErrors Down
 """
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +25,22 @@ MESSAGES_A_LOOK = 1_000
 HALF_A_MS = 0.0005
 """A moment in milliseconds may be a little less as a fraction of seconds."""
 NUMBERS_A_LINE = 5_000
-HEADS = ("number", "date")
+DATES = (
+    "date", "recycled_on", "recycled_at", "recycle_date", "reassigned_on", "reassigned_at", "since", "日期", "放号日期", "二次放号日期",
+    "重新放号日期", "放号时间", "二次放号时间", "重新放号时间", "入网日期", "入网时间", "启用日期", "开户日期",
+)  # fmt: skip
+CANCELS = ("cancelled_on", "cancelled_at", "canceled_on", "deactivated_on", "销号日期", "注销日期", "销户日期", "拆机日期")
+EVENTS = ("event", "type", "kind", "类型", "事件", "业务类型", "变更类型")
+"""Columns by what feeds call them; of several names of one column the first counts."""
+UNCHANGED = -1
+"""The key of rows that end nothing: the number went to another carrier, or has no owner yet."""
+RECYCLED_WORDS = ("", "recycled", "recycle", "reassigned", "reissued", "二次放号", "重新放号", "放号")
+UNCHANGED_WORDS = (
+    "ported", "port", "port-in", "port-out", "ported-in", "ported-out", "mnp", "携号转网", "携转", "携入", "携出", "转网", "cancelled",
+    "canceled", "deactivated", "销号", "拆机",
+)  # fmt: skip
+EARLIEST_S = 946_656_000
+"""2000-01-01 in China: an earlier date is a mistake of the feed."""
 
 
 @command(
@@ -63,8 +79,6 @@ def export(
 def _messages(to: str, shown: str, config: Path, *, whole: bool) -> tuple[list[dict[str, Any]] | None, list[str]]:
     """(messages of the journal at rest and of what is written now, the newest first; what is missing). None if there are no tables yet. Digits
     of codes are masked as always."""
-    import time
-
     from proxy.archive.query import Query
     from proxy.desk.search import command as find
     from proxy.model.number import recipient_of
@@ -107,23 +121,37 @@ def _page(answer: Mapping[str, Any]) -> str:
 
 @command(
     "subject recycled",
-    Program(permission=Permission.ENTER, answer={"numbers": int, "gone": int}, takes_file=True),
+    Program(
+        permission=Permission.ENTER, answer={"numbers": int, "gone": int, "proposal": int, "unchanged": int}, takes_file=True
+    ),
     example='gate106 subject recycled recycled.csv --why "list of November"',
 )
 def recycled(
-    file: Annotated[Path, typer.Argument(help="CSV with columns number and date: since when it belongs to another person.")],
-    why: Why, config: Config = CONFIG, control: Control = None, json: Json = False,
+    file: Annotated[
+        Path, typer.Argument(help="CSV or XLSX with columns number and date: since when it belongs to another person.")
+    ],
+    why: Why,
+    skip_bad: Annotated[bool, Flag("Leave bad rows out, instead of taking nothing; each is named.")] = False,
+    config: Config = CONFIG, control: Control = None, json: Json = False,
 ) -> None:  # fmt: skip
-    """End history, consents and opt-outs of numbers that belong to another person since a date. All rows are read before anything is done."""
+    """End history, consents and opt-outs of numbers that belong to another person since a date. All rows are read before anything is done.
+    Where the settings list people, a second one must approve it (gate106 recycled approve)."""
     from proxy.operations.client import Conversation
     from proxy.operations.files.number_list import read_number_file
     from proxy.operations.files.upload import read_all, upload_progress
     from proxy.state.lists.suppression_lists import CHUNK_BITS
 
     with upload_progress(file) as progress:
-        people = read_all(file, progress, lambda heard: read_number_file(file, 0, heard, HEADS, _date), "done")
+        people = read_all(
+            file,
+            progress,
+            lambda heard: read_number_file(file, 0, heard, (*DATES, *CANCELS, *EVENTS), _date),
+            "done",
+            skip_bad=skip_bad,
+        )
         if 0 in people.by:
             fail(f"{file}: columns number and date are needed: nothing was done")
+        unchanged = sum(len(numbers) for numbers in people.by.pop(UNCHANGED, {}).values())
         sending = progress.add_task("sending", total=people.numbers)
         args = {"file": file.name[:255], "why": why}
         with Conversation(socket_of(config, control), "subject.recycled", args) as conversation:
@@ -135,19 +163,44 @@ def recycled(
                         conversation.say({"numbers": numbers[start : start + NUMBERS_A_LINE]})
                     progress.advance(sending, len(numbers))
             conversation.say({"end": True, "numbers": people.numbers})
-            answer = dict(conversation.answer())
-    print_answer(
-        answer, json, [f"{file.name}: {answer['numbers']} numbers; {answer['gone']} consents and listings of before ended"]
-    )
+            answer = dict(conversation.answer()) | {"unchanged": unchanged}
+    print_answer(answer, json, _recycled_lines(file.name, answer))
+
+
+def _recycled_lines(name: str, answer: Mapping[str, Any]) -> Iterator[str]:
+    if answer["proposal"]:
+        number = answer["proposal"]
+        yield f"{name}: {answer['numbers']} numbers wait for a second person (gate106 recycled approve {number})"
+    else:
+        yield f"{name}: {answer['numbers']} numbers; {answer['gone']} consents and listings of before ended"
+    if answer["unchanged"]:
+        yield f"{answer['unchanged']} numbers were ported or cancelled: nothing of theirs ends"
 
 
 def _date(said: Mapping[str, str], default: int) -> int:
+    """Since when a row's number belongs to another person, or UNCHANGED."""
+    from proxy.config.yaml_file import unknown
     from proxy.policy import time_windows
 
-    date = said.get("date", "")
+    event = next((said[name].lower() for name in EVENTS if name in said), "")
+    if event in UNCHANGED_WORDS:
+        return UNCHANGED
+    if event not in RECYCLED_WORDS:
+        raise ValueError(f"event: {unknown('event', event, ('recycled', 'ported'))}")
+    date, cancelled = (
+        time_windows.iso_date(next((said[name] for name in names if said.get(name)), "")) for names in (DATES, CANCELS)
+    )
     if not date:
         raise ValueError("date: is empty")
     try:
-        return int(time_windows.moment(date)[0])
+        at = int(time_windows.moment(date)[0])
+        before = time_windows.moment(cancelled)[0] if cancelled else 0.0
     except ValueError as error:
         raise ValueError(f"date: {error}") from None
+    if cancelled and at < before:
+        raise ValueError(f"date: {date} is before the former owner gave the number up, {cancelled}")
+    if at < EARLIEST_S:
+        raise ValueError(f"date: {date} is too long ago")
+    if at > time.time():
+        raise ValueError(f"date: {date} lies in the future")
+    return at

@@ -6,7 +6,6 @@ saying so.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -15,7 +14,7 @@ from proxy.desk.complaints.operations import WithCases, shown_text
 from proxy.desk.consents import person_view
 from proxy.desk.consents.consent_text import consent_lines
 from proxy.desk.consents.operations import change_person
-from proxy.desk.optouts.doubtful_operations import WithInbox
+from proxy.desk.data_subjects.recycled_operations import WithRecycled, end_numbers
 from proxy.desk.suppression import operations as suppress
 from proxy.i18n.text import Bilingual
 from proxy.journal.records.complaints import Case
@@ -38,17 +37,14 @@ if TYPE_CHECKING:
     from proxy.archive.pseudonym_key import PseudonymKey
     from proxy.desk.archiving.retention_task import RetentionTask
     from proxy.policy.explanation.naming import LookUp
-    from proxy.relay.effects.consents import PersonChange
 
 DAY_S = 86_400
 RECYCLED_MAX = 5_000_000
 """Of one file: its rows wait in memory, some 100 bytes each, until all of them are there."""
 LINE_NUMBERS_MAX = 5_000
-BATCH = 200
-"""Changes of records handed to the relay in one go: a turn of the loop deals with them in some milliseconds."""
 
 
-class WithSubjects(WithCases, WithInbox, Protocol):
+class WithSubjects(WithCases, WithRecycled, Protocol):
     """A gate with all that a data subject's rights concern."""
 
 
@@ -226,9 +222,12 @@ class DataSubjects(
 
     # -- somebody else's
 
-    @operation(Permission.ENTER, record="operated", by_hand="reads the file", no_path="subject recycled reads the file")
+    @operation(
+        Permission.ENTER, record=("operated", "recycling"), by_hand="reads the file", no_path="subject recycled reads the file"
+    )
     async def recycled(self, call: Call, why: Why, file: Annotated[str, Text("The file's name.", 255)] = "-") -> Answer:
-        """End history, consents and opt-outs of numbers that belong to another person since a date.
+        """End history, consents and opt-outs of numbers that belong to another person since a date. Where the settings list people, a second
+        one must approve it (`recycled approve`); else it is done at once.
 
         Lines ``{"numbers": [[13800210500, 1700000000], …]}`` follow: numbers, and since when they belong to another person."""
         gate = self._gate
@@ -246,22 +245,14 @@ class DataSubjects(
         now = gate.now()
         if any(before > now for _, before in rows):
             raise CommandRefused("a number is somebody else's from the future on: nothing was done")
+        if not rows:
+            return {"numbers": 0, "gone": 0, "proposal": 0}
+        if call.strict:
+            feed, sequence = gate.recycled.propose(rows, file, call.asker.name, call.who, why, now)
+            await gate.safe(sequence)
+            return {"numbers": len(rows), "gone": 0, "proposal": feed.id}
         await record_command(gate, call, "subject recycled", why, f"{file}: {len(rows)} numbers")
-        return {"numbers": len(rows), "gone": await self._end(rows, call.who, why)}
-
-    async def _end(self, rows: list[tuple[int, int]], who: str, why: str) -> int:
-        gone, now = 0, self._gate.now()
-        for start in range(0, len(rows), BATCH):
-            changes: list[PersonChange] = await asyncio.gather(
-                *(
-                    change_person(self._gate, ConsentChange(now, number, "recycled", who, why, before=before))
-                    for number, before in rows[start : start + BATCH]
-                )
-            )
-            for change in changes:
-                gone += change.removed
-                self._gate.relay.refusals.forget(change.recipient)
-        return gone
+        return {"numbers": len(rows), "gone": await end_numbers(gate, rows, call.who, why), "proposal": 0}
 
 
 def _complaint(case: Case, *, whole: bool) -> dict[str, Any]:

@@ -57,6 +57,7 @@ REPLY_PATH = 54  # reply_paths.py
 PROBE = 55  # probes.py
 CONSENT_REPLY = 56  # consents.py
 TORN = 57
+RECYCLING = 60  # recycled_numbers.py
 KINDS = {
     number: name.lower().replace("_", "-")
     for name, number in dict(globals()).items()

@@ -28,6 +28,8 @@ from proxy.operations.files.row_files import FileFaults, encoding_of, is_regular
 from proxy.policy import time_windows
 from proxy.state.lists.suppression_lists import CHUNK_BITS, LOW_MASK
 
+NUMBER_HEADS = ("number", "phone", "mobile", "msisdn", "号码", "手机号", "手机号码", "电话号码")
+"""What the column of numbers is called; of several the first."""
 BATCH = 500_000
 """Rows after which numbers go into their bitmaps, and progress is reported."""
 COLUMNS = ("number", "scope", "value", "source", "since", "until")
@@ -225,7 +227,8 @@ def _without_nul(text: Iterator[str]) -> Iterator[str]:
 def _heads(row: Sequence[str], columns: Sequence[str]) -> Mapping[str, int]:
     """Column → place; the number is in the first column where none is called so."""
     heads = {name.strip().lower(): place for place, name in reversed(list(enumerate(row)))}
-    return {"number": 0} | {name: heads[name] for name in columns if name in heads}
+    number = next((heads[name] for name in NUMBER_HEADS if name in heads), 0)
+    return {"number": number} | {name: heads[name] for name in columns if name in heads}
 
 
 def _refusal(said: Mapping[str, str], default: ListedRefusal) -> ListedRefusal:

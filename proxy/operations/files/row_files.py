@@ -89,8 +89,9 @@ Row = tuple[int, list[str]]
 _OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
-def rows_of(path: Path) -> Iterator[Row]:
-    """(line, cells) of each row that is not empty. NotATable, OSError."""
+def rows_of(path: Path, rows_max: int = ROWS_MAX, *, strict: bool = False) -> Iterator[Row]:
+    """(line, cells) of each row that is not empty; a sheet has at most ROWS_MAX. ``strict``: a quote that is not closed ends the table.
+    NotATable, OSError."""
     is_regular(path)
     if path.stat().st_size > FILE_BYTES_MAX:
         raise NotATable(f"{path.name}: larger than {FILE_BYTES_MAX >> 20} MB: split it")
@@ -100,27 +101,27 @@ def rows_of(path: Path) -> Iterator[Row]:
         raise NotATable(f"{path.name}: an .xls as spreadsheets wrote it before 2007: save it as .xlsx or CSV")
     packed = begins.startswith(b"PK\x03\x04")
     count = 0
-    for line, cells in _sheet(path) if packed else _csv(path):
+    for line, cells in _sheet(path) if packed else _csv(path, strict):
         if len(cells) > COLUMNS_MAX or any(len(cell) > CELL_CHARS_MAX for cell in cells):
             raise NotATable(f"{path.name}:{line}: more than {COLUMNS_MAX} columns, or {CELL_CHARS_MAX} characters in one cell")
         if any(cells):
             count += 1
-            if count > ROWS_MAX:
-                raise NotATable(f"{path.name}: more than {ROWS_MAX:,} rows: split it")
+            if count > rows_max:
+                raise NotATable(f"{path.name}: more than {rows_max:,} rows: split it")
             yield line, cells
 
 
-def _csv(path: Path) -> Iterator[Row]:
+def _csv(path: Path, strict: bool) -> Iterator[Row]:
     with path.open("rb") as raw, io.TextIOWrapper(raw, encoding_of(path), "replace", newline="") as text:
         first = text.readline()
         text.seek(0)
         separator = max(",;\t", key=first.count)
-        reader = csv.reader((line.replace("\0", "?") for line in text), delimiter=separator)
+        reader = csv.reader((line.replace("\0", "?") for line in text), delimiter=separator, strict=strict)
         try:
             for cells in reader:
                 yield reader.line_num, [read_csv_cell(cell.strip()) for cell in cells]
         except csv.Error as error:
-            raise NotATable(f"{path.name}:{reader.line_num + 1}: no CSV: {error}") from None
+            raise NotATable(f"{path.name}:{reader.line_num + (not strict)}: no CSV: {error}") from None
 
 
 def _sheet(path: Path) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proxy.operations.terminal import fail, warn
+from proxy.operations.terminal import fail, note, warn
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -36,8 +36,9 @@ def upload_numbers(
     return {"file": file.name, "rows": people.rows, **told}
 
 
-def read_all(file: Path, progress: Progress, read: Read, done: str) -> NumberFile:
-    """Reads all rows, or ends the command with each bad one; ``done``: the verb for what was not done."""
+def read_all(file: Path, progress: Progress, read: Read, done: str, *, skip_bad: bool = False) -> NumberFile:
+    """Reads all rows, or ends the command with each bad one; ``done``: the verb for what was not done. ``skip_bad``: the bad ones are named
+    and left out."""
     reading = progress.add_task(f"reading {file.name}", total=max(1, file.stat().st_size))
     people = read(lambda octets: progress.update(reading, completed=octets))
     if not people.bad and not people.rows:
@@ -46,6 +47,9 @@ def read_all(file: Path, progress: Progress, read: Read, done: str) -> NumberFil
         progress.stop()
         for problem in people.problems:
             warn(problem)
+        if skip_bad and people.rows:
+            note(f"{file.name}: {people.bad:,} bad rows were left out")
+            return people
         fail(f"{file}: {people.bad} bad rows of {people.bad + people.rows}: nothing was {done}")
     return people
 

@@ -86,7 +86,7 @@ def check_loaded(
     problems = crosscheck(rules, name, providers) + lint(rules)
     warnings = sorted(find_warnings(rules, loaded.tests, now, loaded.lists, name) + both_ways(rules.registry, name))
     warnings += unowned_ports(rules.registry, name, providers) if providers is not None else []
-    report = CheckReport(problems, rules.regions.unknown_share, len(rules.rules), len(loaded.tests), warnings)
+    report = CheckReport(problems, rules.regions.unknown_share(now), len(rules.rules), len(loaded.tests), warnings)
     for file, test in loaded.tests:
         report.problems += run_test(loaded.rules, file, test)
     report.problems.sort()

@@ -78,7 +78,7 @@ def _bans_without_unknown(rules: RuleSet, now: float | None) -> Iterator[Problem
     if any(UNKNOWN in provinces for _, provinces in named):
         return
     for rule, _ in named:
-        share = f"{100 * rules.regions.unknown_share:.1f} %"
+        share = f"{100 * rules.regions.unknown_share(now):.1f} %"
         yield of_rule(
             rule, f"lets {share} of numbers pass, for their region is unknown (enforce a rule with province: unknown beside it)"
         )

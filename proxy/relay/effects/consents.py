@@ -25,7 +25,7 @@ from proxy.model.recipient import Entry
 from proxy.policy.replies.consent import consent_answer, declared_words
 from proxy.policy.ruleset import RuleSet
 from proxy.policy.text.folding import normal_signature
-from proxy.policy.time_windows import DAY_S, OFFSET_S
+from proxy.policy.time_windows import DAY_S, NEVER, OFFSET_S
 from proxy.relay.effects.optouts import ReplyEffect, from_port
 from proxy.relay.effects.record_changes import RecordChange
 from proxy.state.lists.consent_lists import BY_REPLY, ConsentBatch, ConsentIndex, TooManyBatches
@@ -153,6 +153,7 @@ def person_changed(data: bytes, change: ConsentChange) -> bytes:
 def change_beside(store: SqliteStore, change: ConsentChange) -> int:
     """Applies a change to what is known of the recipient outside the record; how many items were removed."""
     if change.event == "recycled":
+        _forget_replies(store, change.recipient, change.before)
         return store.consented.end_before(change.recipient, change.before) + store.listed.end_before(
             change.recipient, change.before
         )
@@ -163,10 +164,14 @@ def change_beside(store: SqliteStore, change: ConsentChange) -> int:
     return 0
 
 
-def _forget_replies(store: SqliteStore, recipient: int) -> None:
-    """Removes a recipient's doubtful replies from the inbox, and their text from decisions about them."""
+def _forget_replies(store: SqliteStore, recipient: int, before: float = NEVER) -> None:
+    """Removes a recipient's doubtful replies from the inbox, and their text from decisions about them; those older than ``before``."""
     replies = store.doubtful.held
-    gone = doubtful_replies.replies_of(replies, recipient)
+    gone = {
+        one
+        for one in doubtful_replies.replies_of(replies, recipient)
+        if unpack(doubtful_replies.Doubtful, replies[one]).time < before
+    }
     for number, body in doubtful_replies.without_words(store.decisions.held, replies, gone).items() if gone else ():
         store.decisions.hear(number, body)
     for number in gone:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from proxy.desk.providers import operations as providers
+from proxy.desk.regions import operations as regions
 from proxy.desk.revisions.operations import RULES_A_LINE
 from proxy.desk.today import counters_operations
 
@@ -144,6 +145,7 @@ ADDED: Mapping[str, Callable[[Sequence[Said]], Said]] = {
     "counters": counters_operations.merged_counters,
     "providers": _earliest("at"),
     "providers.show": providers.merged_report,
+    "regions": regions.merged_map,
     "rules": _rules,
     "rules.hits": _earliest("until"),
     "stop.list": _added_by("orders", "id", "hits"),

@@ -39,7 +39,7 @@ _DISK_FAULTS = {
 """SQLite errors caused by the disk, not by the file: the file is unchanged, and waiting or making room helps."""
 _TABLES = (
     "records", "aggregates", "mailbox", "orders", "listed", "history", "consented", "erased", "told", "cases", "penalties",
-    "hours", "hours_apart", "dictionary", "doubtful", "decisions", "reply_paths", "probes",
+    "hours", "hours_apart", "dictionary", "doubtful", "decisions", "reply_paths", "probes", "recycled",
 )  # fmt: skip
 _INDEX_ROW = b"%20d%9d%9d"  # key, offset from 1, length
 _CUT = """WITH RECURSIVE cut(at) AS (VALUES(1) UNION ALL SELECT at + 38 FROM cut WHERE at + 38 < :end)

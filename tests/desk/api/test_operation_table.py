@@ -39,6 +39,7 @@ PUBLISHED = {
     "Order": "about everything hits id kind name of scope seconds since trial until who why would_refuse",
     "Penalty": "appeal author basis by events figure figure_zh for_s id name order provider revision say share since state step trigger until value",
     "Probe": "begun_at ended_at keyword node port prefix provider state tries who why within_s",
+    "RecycledFeed": "author decided decision ended file id numbers state time until who why",
     "Refusal": "about about_zh advertiser in_force kept port scope signature since source until value",
     "ReplyPath": "advertisements advertisements_since_proof chance expected keywords prefix probed_at proven_at provider replies state",
     "Revised": "author beside changes event how in_force kept_out node proposed revision serial time who why",

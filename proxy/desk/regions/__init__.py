@@ -1,0 +1,1 @@
+"""The map of number segments: its age, its answers, newer tables."""
