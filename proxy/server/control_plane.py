@@ -27,6 +27,7 @@ from proxy.desk.connections.trace_operations import Tracing
 from proxy.desk.consents.operations import ConsentOperations
 from proxy.desk.data_subjects.operations import DataSubjects
 from proxy.desk.explain.operations import Explanations
+from proxy.desk.filings.operations import FilingTasks
 from proxy.desk.operator_orders.book import OrderBook
 from proxy.desk.operator_orders.operations import Shadow, Stops, Suspensions
 from proxy.desk.optouts import intake as optouts
@@ -159,6 +160,7 @@ class ControlPlane:
             DataSubjects(self, self.retention_task, names),
             DoubtfulReplies(self),
             Explanations(self),
+            FilingTasks(self),
             JournalOperations(self, self.retention_task),
             Links(self),
             PathProbes(self, self.prober),

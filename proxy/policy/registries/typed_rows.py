@@ -37,7 +37,7 @@ COLUMNS = {
     "filings": ("signature", "carrier", "province", "state", "from", "to", "review", "why"),
     "ports": ("prefix", "province", "categories", "advertiser", "carrier"),
     "advertisers": ("advertiser", "licence", "group", "domains", "phones", "platform", "shops", "industry"),
-    "licences": ("advertiser", "licence", "number", "from", "to", "file"),
+    "licences": ("advertiser", "kind", "number", "from", "to", "file"),
     "contacts": ("contact", "advertiser", "provider"),
     "templates": ("template", "signature", "provider", "category", "subcategory", "text"),
     "holidays": ("from", "to", "name", "kind"),
@@ -163,10 +163,8 @@ def _filing(cells: Cells, line: int) -> filings.FilingRow:
 
 
 def _licence(cells: Cells, line: int) -> filings.LicenceRow:
-    _needed(cells, "advertiser", "licence")
-    return filings.LicenceRow(
-        cells["advertiser"], cells["licence"], cells["number"], *_span(cells), _digest(cells, "file"), line
-    )
+    _needed(cells, "advertiser", "kind")
+    return filings.LicenceRow(cells["advertiser"], cells["kind"], cells["number"], *_span(cells), _digest(cells, "file"), line)
 
 
 def _port(cells: Cells, line: int) -> PortRow:
@@ -286,6 +284,16 @@ def _test_number(cells: Cells, line: int) -> TelephoneRow:
     if cells["agent"] and not _URL.fullmatch(cells["agent"]):
         raise RowFault(f"agent: '{cells['agent']}' is no URL (like http://192.0.2.7:8080/reply)")
     return TelephoneRow(number, cells["carrier"], cells["note"], cells["agent"], line)
+
+
+_FILING_ROWS: dict[str, Callable[[Cells, int], object]] = {
+    "signatures": _signature, "filings": _filing, "advertisers": _advertiser, "licences": _licence, "ports": _port,
+}  # fmt: skip
+
+
+def read_filing_row(name: str, cells: Cells, line: int) -> object:
+    """A row of a registry of filings; RowFault."""
+    return _FILING_ROWS[name](cells, line)
 
 
 # --- cells
