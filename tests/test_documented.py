@@ -308,9 +308,7 @@ CLOSED = {
     "subcategory": {*SUBCATEGORIES[1:], "none"},
     "text_state": {*text_state.STATES},
     "signature_state": {*registry.STATE_WORDS},
-    "filing_state": {*filings.FILING_WORDS},
-    "licence_state": {*filings.LICENCE_WORDS},
-    "port_user": {*registry.PORT_USERS},
+    "filing": {*filings.FILING_WORDS, *filings.LICENCE_WORDS, *registry.PORT_USERS, "licence", "port"},
     "suppressed": {
         *suppressed.SCOPES,
         *suppressed.SOURCES,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.desk.filings.sheet import TABLES, attached, export_rows, file_of, headings, read_sheet
+from proxy.desk.filings.filing_file import TABLES, attached, export_rows, file_of, headings, read_sheet
 from proxy.desk.revisions.operations import event_lines
 from proxy.i18n.phrases import LANGUAGES
 from proxy.model.roles import Permission
@@ -19,7 +19,7 @@ from proxy.operations.parameters import Choice, Flag, Reason, Text
 from proxy.operations.terminal import CONFIG, Config, Control, Json
 
 if TYPE_CHECKING:
-    from proxy.desk.filings.sheet import FilingSheet
+    from proxy.desk.filings.filing_file import FilingFile
 
 REGISTERED = {"rows": int, "sha256": str, "registered": bool, "revision": str, "proposed": bool}
 CHANGED = {"rows": int, "own": str, "added": object, "changed": object, "ignored": [str], "revision": str, "proposed": bool}
@@ -62,7 +62,7 @@ def import_(
     terminal.print_answer(answer, json, lines)
 
 
-def _counted(sheet: FilingSheet, *, would: bool) -> list[str]:
+def _counted(sheet: FilingFile, *, would: bool) -> list[str]:
     said = ", ".join(f"{table}: {sheet.added[table]} new, {sheet.changed[table]} changed" for table in sheet.added)
     return [f"{sheet.name}: {sheet.rows} rows; {'would be ' if would and said else ''}{said or 'nothing changes'}"]
 
@@ -118,7 +118,7 @@ def letter(
     before = texts.get(file_of(table), "")
     text, count = attached(table, before, name, digest, licence)
     if not count:
-        what = f"licence {licence} of {name}" if licence else f"signature 【{name}】"
+        what = f"licence '{licence}' of '{name}'" if licence else f"signature '{name}'"
         terminal.fail(f"no {what} is registered ({file_of(table)})")
     registered = text == before
     answer: dict[str, Any] = {"rows": count, "sha256": digest, "registered": registered, "revision": "", "proposed": False}

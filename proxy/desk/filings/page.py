@@ -1,4 +1,4 @@
-"""Shows tasks of filings; takes sheets in and gives them out; registers letters.
+"""Shows tasks of filings; imports and exports sheets; registers letters.
 
 Never: a registry changed without a proposal (the programs push one); a file kept.
 """
@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from proxy.console import forms
 from proxy.console.page import Page, PageRequest, whole_number
-from proxy.desk.filings.sheet import TABLES
+from proxy.desk.filings.filing_file import TABLES
 from proxy.desk.filings.tasks import DAYS, DAYS_MAX, KINDS
 from proxy.model.roles import Permission
 

@@ -1,4 +1,4 @@
-"""Lists what is to be done about filings: renewals, re-reviews, refusals, missing letters.
+"""Lists tasks of filings: renewals, re-reviews, refusals, missing letters.
 
 In: the registries in force; the time; how far ahead. Out: tasks, sorted by due date. Never: files, the clock.
 

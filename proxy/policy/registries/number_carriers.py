@@ -6,10 +6,11 @@ another carrier (携号转网): the table does not know it.
 
 from __future__ import annotations
 
-import importlib.util
 import struct
 from functools import lru_cache
 from pathlib import Path
+
+import phone
 
 from proxy.policy.registries.regions import SEGMENT_FIRST, SEGMENTS
 
@@ -25,10 +26,7 @@ def carrier_of(recipient: int) -> str:
 @lru_cache(maxsize=1)
 def segment_types() -> bytes:
     """One octet a segment, read once (0.1 s), only where a registry names carriers: see Registry."""
-    spec = importlib.util.find_spec("phone")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    data = (Path(spec.submodule_search_locations[0]) / "phone.dat").read_bytes()
+    data = Path(phone.__file__).with_name("phone.dat").read_bytes()
     (start,) = struct.unpack_from("<i", data, 4)
     types = bytearray(SEGMENTS)
     end = start + (len(data) - start) // 9 * 9

@@ -251,7 +251,7 @@ def test_every_word_of_when_is_a_file_of_the_room() -> None:
     words = set(
         "category declared classified subcategory province city provider account port signature signature_state advertiser group text "
         "notice text_state url contact time day calendar suppressed consent preferences recipient_in provider_age reply_path template scheduled "
-        "filing_state licence_state port_user".split()
+        "filing".split()
     )
     assert set(when_kinds()) == words
 

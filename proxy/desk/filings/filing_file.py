@@ -199,7 +199,7 @@ class Upsert(NamedTuple):
 
 
 @dataclass
-class FilingSheet(FileFaults):
+class FilingFile(FileFaults):
     own: str = ""
     """The registry that the sheet's shared headings belong to."""
     rows: int = 0
@@ -215,9 +215,9 @@ def file_of(table: str) -> str:
     return f"registries/{table}.csv"
 
 
-def read_sheet(name: str, rows: Iterable[tuple[int, Sequence[str]]], texts: Mapping[str, str], table: str = "") -> FilingSheet:
+def read_sheet(name: str, rows: Iterable[tuple[int, Sequence[str]]], texts: Mapping[str, str], table: str = "") -> FilingFile:
     """Reads a whole sheet against the registries' texts, by file name. ``table``: the sheet's own registry, where its headings do not say."""
-    sheet, faults = FilingSheet(name), dict[int, str]()
+    sheet, faults = FilingFile(name), dict[int, str]()
     targets: list[list[tuple[str, str]]] | None = None
     found: dict[str, dict[Key, Upsert]] = {one: {} for one in TABLES}
     for line, cells in _below_title(rows):
@@ -268,7 +268,7 @@ def _plain(heading: str) -> str:
     return " ".join(word.split())
 
 
-def _targets(sheet: FilingSheet, line: int, cells: Sequence[str], table: str) -> list[list[tuple[str, str]]]:
+def _targets(sheet: FilingFile, line: int, cells: Sequence[str], table: str) -> list[list[tuple[str, str]]]:
     """(registry, column) of each place: a heading may name a column of several."""
     words = [_plain(cell) for cell in cells]
     sheet.own = table or _own_table(words)
@@ -382,7 +382,7 @@ def _known_word(column: str, written: str, known: Mapping[str, tuple[str, ...]])
             return name
     if column == "industry":
         raise ValueError(
-            f"industry: {written[:40]!r} is no sub-category of gate106 (房地产, 贷款, 医美 …; write 其他 for any other)"
+            f"industry: {written[:40]!r} is no sub-category (like estate, loan, medical; write other for any other)"
         )
     raise ValueError(f"{column}: {unknown(column, written, [*known, *(one[0] for one in known.values())])}")
 
@@ -454,9 +454,7 @@ def _put(found: dict[Key, Upsert], table: str, line: int, cells: Cells) -> int:
     return 0 if new else before.line
 
 
-def _merge(
-    sheet: FilingSheet, found: Mapping[str, dict[Key, Upsert]], texts: Mapping[str, str], faults: dict[int, str]
-) -> None:
+def _merge(sheet: FilingFile, found: Mapping[str, dict[Key, Upsert]], texts: Mapping[str, str], faults: dict[int, str]) -> None:
     registries = {table: _Rows(table, texts.get(file_of(table), "")) for table in TABLES}
     _complete_signatures(sheet, found, registries, faults)
     for table in TABLES:
@@ -479,7 +477,7 @@ def _merge(
 
 
 def _complete_signatures(
-    sheet: FilingSheet, found: Mapping[str, dict[Key, Upsert]], registries: Mapping[str, _Rows], faults: dict[int, str]
+    sheet: FilingFile, found: Mapping[str, dict[Key, Upsert]], registries: Mapping[str, _Rows], faults: dict[int, str]
 ) -> None:
     """Finds signatures without an owner, or of another one. A new signature of a sheet of filings is approved only if a carrier has accepted
     it."""
@@ -490,10 +488,10 @@ def _complete_signatures(
         owner = owners.setdefault(name, written)
         signature = upsert.cells["signature"]
         if not owner:
-            faults.setdefault(upsert.line, f"signature: 【{signature}】 is not registered, and the row names no company")
+            faults.setdefault(upsert.line, f"signature: '{signature}' is not registered, and the row names no company")
             del found["signatures"][key]
         elif written not in ("", owner):
-            faults.setdefault(upsert.line, f"advertiser: 【{signature}】 belongs to {owner}")
+            faults.setdefault(upsert.line, f"advertiser: '{signature}' belongs to {owner}")
         elif sheet.own == "filings" and name not in registries["signatures"].names and name not in accepted:
             upsert.cells.setdefault("state", "filed")
 
