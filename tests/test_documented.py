@@ -308,7 +308,15 @@ CLOSED = {
     "subcategory": {*SUBCATEGORIES[1:], "none"},
     "text_state": {*text_state.STATES},
     "signature_state": {*registry.STATE_WORDS},
-    "filing": {*filings.FILING_WORDS, *filings.LICENCE_WORDS, *registry.PORT_USERS, "licence", "port"},
+    "filing": {
+        *filings.FILING_WORDS,
+        *filings.LICENCE_WORDS,
+        *registry.PORT_USERS,
+        *registry.LETTERS,
+        "licence",
+        "letter",
+        "port",
+    },
     "suppressed": {
         *suppressed.SCOPES,
         *suppressed.SOURCES,

@@ -35,6 +35,7 @@ _TEXT = frozenset(
         "filing_state",
         "licence_state",
         "port_user",
+        "letter_state",
         "signature_count",
         "template",
         "reviewed",

@@ -72,12 +72,13 @@ _FIELDS: dict[str, Callable[[Facts, Traits, Registry, float], str]] = {
     "signature_state": lambda facts, traits, registry, at: registry.state_of(facts.signature, facts.sender, at),
     "filing_state": lambda facts, traits, registry, at: registry.filings.state(facts.signature, at),
     "licence_state": lambda facts, traits, registry, at: registry.licences_of(facts.signature_hash, at),
-    "port_user": lambda facts, traits, registry, at: registry.port_user(facts.sender, facts.signature_hash),
+    "port_user": lambda facts, traits, registry, at: registry.port_user(facts.sender, facts.signature_hash, at),
+    "letter_state": lambda facts, traits, registry, at: registry.letter_of(facts.signature_hash),
     "template": lambda facts, traits, registry, at: registry.templates.value_of(traits.forms, facts.sender.provider),
     "text_state": lambda facts, traits, registry, at: traits.state,
 }
 """Fields of a text from a sender; those of the sender alone and of the place are related_senders.py's."""
-_DATED = frozenset(("signature_state", "filing_state", "licence_state"))
+_DATED = frozenset(("signature_state", "filing_state", "licence_state", "port_user"))
 """Those that change with time."""
 
 

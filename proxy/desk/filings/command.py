@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.desk.filings.filing_file import TABLES, attached, export_rows, file_of, headings, read_sheet
+from proxy.desk.filings.filing_columns import TABLES, headings
+from proxy.desk.filings.filing_file import attached, export_rows, file_of, read_sheet
 from proxy.desk.revisions.operations import event_lines
 from proxy.i18n.phrases import LANGUAGES
 from proxy.model.roles import Permission
@@ -53,6 +54,8 @@ def import_(
         terminal.fail(f"{file.name}: {sheet.bad} bad rows, nothing was changed")
     for heading in sheet.ignored:
         terminal.warn(f"{file.name}: the column {heading!r:.60} is not read")
+    for warning in sheet.warnings:
+        terminal.warn(warning)
     event = {} if check or not sheet.files else _push(sheet.files, revision, why, config, control)
     lines = [*_counted(sheet, would=check), *(event_lines(event) if event else ())]
     answer = {

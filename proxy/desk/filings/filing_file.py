@@ -27,109 +27,30 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from proxy.config.yaml_file import unknown
+from proxy.desk.filings.filing_columns import (
+    BASE,
+    CREDIT_CODE,
+    KEYS,
+    NEEDED,
+    SHARED,
+    SUB_INDUSTRY,
+    TABLES,
+    below_title,
+    chinese,
+    own_table,
+    plain,
+    targets_of,
+)
 from proxy.desk.revisions import table_rows
-from proxy.operations.files.row_files import FileFaults
+from proxy.operations.files.row_files import BAD_SHOWN, FileFaults
 from proxy.policy.registries.filings import CARRIERS
 from proxy.policy.registries.regions import province_of
 from proxy.policy.registries.typed_rows import COLUMNS, RowFault, read_filing_row
 from proxy.policy.text.folding import normal_signature
 
-KEYS: Mapping[str, tuple[str, ...]] = {
-    "signatures": ("signature", "provider", "port"),
-    "filings": ("signature", "carrier", "province"),
-    "advertisers": ("advertiser",),
-    "licences": ("advertiser", "kind", "number"),
-    "ports": ("prefix",),
-}
-TABLES = tuple(KEYS)
-_NEEDED: Mapping[str, tuple[str, ...]] = {
-    "signatures": ("signature",), "filings": ("signature",), "advertisers": ("advertiser",), "licences": ("advertiser", "kind"),
-    "ports": ("prefix",),
-}  # fmt: skip
-_SHARED: Mapping[str, tuple[str, ...]] = {
-    "signature": ("签名", "短信签名", "签名内容", "签名名称", "sms signature"),
-    "advertiser": (
-        "企业名称", "广告主", "公司名称", "单位名称", "主体名称", "客户名称", "企业全称", "公司", "使用企业", "实名企业", "company",
-        "company name", "enterprise",
-    ),
-}  # fmt: skip
-"""Columns that name the same thing in every registry that has them."""
-_OWN: Mapping[str, tuple[str, ...]] = {
-    "state": ("状态", "审核状态", "审核结果", "status"),
-    "from": ("生效日期", "生效时间", "开始日期", "起始日期", "起始时间", "valid from", "start", "effective from"),
-    "to": (
-        "到期日期", "到期时间", "到期日", "有效期", "有效期至", "有效期截止",
-        "截止日期", "失效日期", "结束日期", "valid until", "valid to", "expiry",
-        "expiry date", "expires", "end",
-    ),
-    "province": ("省份", "省", "省市", "归属省"),
-    "carrier": ("运营商", "operator"),
-    "why": ("原因", "备注", "审核意见", "remark", "remarks", "reason"),
-    "port": ("端口", "端口号", "接入号", "码号", "主叫号码"),
-    "prefix": ("端口", "端口号", "接入号", "码号", "主叫号码", "port", "sub-port"),
-    "group": ("集团", "所属集团"),
-    "number": ("编号", "证号"),
-    "link": ("链接", "网址"),
-    "file": ("文件", "文件哈希"),
-    "categories": ("类别",),
-    "kind": ("资质", "证件"),
-}  # fmt: skip
-"""Headings with a meaning only in the sheet's own registry."""
-_HEADS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "signatures": {
-        "provider": ("通道商", "代理商", "服务商", "渠道商", "provider"),
-        "port": ("签名端口",),
-        "state": ("签名状态", "signature state"),
-        "from": ("签名生效日期", "signature from"),
-        "to": ("签名到期日期", "签名有效期", "签名有效期至", "signature expiry"),
-        "source": ("签名来源", "来源", "签名类型", "signature source"),
-        "link": ("店铺链接", "来源链接", "应用链接", "app链接", "shop link"),
-        "responsible": ("责任人", "责任人姓名", "负责人", "负责人姓名", "企业责任人", "responsible person"),
-        "handler": ("经办人", "经办人姓名", "联系人", "联系人姓名", "handled by", "agent name"),
-        "letter": ("授权书", "授权书哈希", "授权书sha256", "授权书摘要", "授权书文件哈希", "letter sha256", "authorisation letter"),
-        "use": ("用途", "自用他用", "自用/他用", "使用方式", "签名用途"),
-    },
-    "filings": {
-        "carrier": ("报备运营商",),
-        "province": ("报备省份", "备案省份"),
-        "state": ("报备状态", "报备结果", "备案状态", "实名状态", "filing state", "filing status"),
-        "from": ("报备日期", "报备时间", "报备生效日期", "filed on", "filing date"),
-        "to": ("报备到期日期", "报备到期", "报备有效期", "报备有效期至", "filing expiry"),
-        "review": ("复审日期", "复审截止日期", "复审期限", "复审到期", "复审时间", "re-review", "re-review due", "review due"),
-        "why": ("驳回原因", "拒绝原因", "报备意见", "失败原因"),
-    },
-    "advertisers": {
-        "licence": ("营业执照号", "营业执照", "执照号", "统一社会信用代码", "信用代码", "社会信用代码", "business licence", "uscc"),
-        "domains": ("域名", "链接域名"),
-        "phones": ("电话", "客服电话", "联系电话", "telephone"),
-        "platform": ("平台", "所属平台"),
-        "shops": ("退订平台时店铺",),
-        "industry": ("行业", "所属行业", "行业类别", "行业分类", "行业类型"),
-    },
-    "licences": {
-        "kind": ("许可证", "许可证名称", "资质名称", "资质类型", "证件名称", "licence kind", "licence name", "license"),
-        "number": ("许可证号", "许可证编号", "资质编号", "证件编号", "文号", "licence number", "license number"),
-        "from": ("许可证生效日期", "资质生效日期", "licence from"),
-        "to": ("许可证到期日期", "许可证到期", "许可证有效期", "许可证有效期至", "资质有效期", "资质到期日期", "licence expiry"),
-        "file": ("许可证文件", "许可证哈希", "资质文件哈希"),
-    },
-    "ports": {
-        "prefix": ("子端口", "子端口号", "子码号", "号码开头", "sub-port"),
-        "province": ("端口省份",),
-        "categories": ("可发类别", "业务类型", "端口类别"),
-        "advertiser": ("端口实名", "子端口实名"),
-        "carrier": ("端口运营商",),
-    },
-}  # fmt: skip
-"""Other headings of each column; the column's own name is one, too. The first is that of an export in Chinese."""
-_EXPORTED = {
-    "signature": "签名", "advertiser": "企业名称", "group": "集团", "carrier": "运营商", "province": "省份", "state": "状态",
-    "from": "生效日期",
-    "to": "到期日期", "port": "端口", "why": "原因", "prefix": "端口", "categories": "可发类别",
-}  # fmt: skip
 _VALUES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "filings.state": {
-        "pending": ("报备中", "审核中", "待审核", "待报备", "已提交", "未报备", "处理中", "submitted"),
+        "pending": ("报备中", "审核中", "待审核", "待报备", "已提交", "处理中", "submitted"),
         "filed": (
             "已报备", "报备成功", "已备案", "成功", "通过", "已通过", "审核通过", "生效", "有效", "正常", "approved", "passed",
             "ok", "success",
@@ -185,8 +106,19 @@ _SERIAL = re.compile(r"[34567]\d{4}(?:\.0+)?")
 _SPAN = re.compile(r"\s*(?:至|到|~|～|—+|–|\bto\b)\s*")
 _SEPARATORS = re.compile(r"[、,，;；|/\s]+")
 _EXCEL_BEGINS = date(1899, 12, 30)
-TITLES_MAX = 10
-"""Rows above the headings."""
+_NOT_FILED = frozenset(("未报备", "未提交", "无需报备", "未备案", "none", "not filed"))
+_SOURCE_PARTS = (
+    ("trademark", "商标"), ("shop", "店铺"), ("app", "app"), ("company", "企"), ("company", "单位"), ("company", "公司"),
+)  # fmt: skip
+"""What clouds write of a source, by a part of it: 商标名的全称或简称."""
+_REQUIRED = (("signatures", "responsible"), ("ports", "responsible"), ("licences", "number"), ("signatures", "letter"))
+"""What a new row needs, where the sheet has the column: persons who answer, of the sheet's own registry; the letter, where another company uses
+the signature."""
+_CODE_LETTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_WEIGHTS = [3**place % 31 for place in range(17)]
+PORT_DIGITS_MAX = 20  # SMPP 3.4 §5.2.9: a source_addr holds so many
+UNASSIGNED = ("1060", "1061", "1067", "1068")
+SIGNATURE_MAX = 16
 Cells = dict[str, str]
 Key = tuple[str, ...]
 
@@ -198,6 +130,9 @@ class Upsert(NamedTuple):
     cells: Cells
 
 
+_NOTHING_SAID = Upsert(0, {})
+
+
 @dataclass
 class FilingFile(FileFaults):
     own: str = ""
@@ -205,10 +140,15 @@ class FilingFile(FileFaults):
     rows: int = 0
     ignored: list[str] = field(default_factory=list)
     """Headings that are no column of a registry."""
+    warnings: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """The new texts of the registries that change, by file name."""
     added: dict[str, int] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
+
+    def warn(self, line: int, what: str) -> None:
+        if len(self.warnings) < BAD_SHOWN:
+            self.warnings.append(f"{self.name}:{line}: {what}")
 
 
 def file_of(table: str) -> str:
@@ -218,24 +158,30 @@ def file_of(table: str) -> str:
 def read_sheet(name: str, rows: Iterable[tuple[int, Sequence[str]]], texts: Mapping[str, str], table: str = "") -> FilingFile:
     """Reads a whole sheet against the registries' texts, by file name. ``table``: the sheet's own registry, where its headings do not say."""
     sheet, faults = FilingFile(name), dict[int, str]()
-    targets: list[list[tuple[str, str]]] | None = None
+    registries = {one: _Rows(one, texts.get(file_of(one), "")) for one in TABLES}
     found: dict[str, dict[Key, Upsert]] = {one: {} for one in TABLES}
-    for line, cells in _below_title(rows):
-        if targets is None:
-            targets = _targets(sheet, line, cells, table)
-            if sheet.bad:
+    reader: _RowReader | None = None
+    for line, cells in below_title(rows):
+        if reader is None:
+            reader = _RowReader(sheet, cells, table, registries)
+            if fault := reader.missing():
+                sheet.note(line, fault)
                 return sheet
             continue
         sheet.rows += 1
         try:
-            repeated = [_put(found[one], one, line, said) for one, said in _row(sheet.own, targets, cells)]
+            parts = reader.read(line, cells)
+            for one, said in parts:
+                read_filing_row(one, dict.fromkeys(COLUMNS[one], "") | {"advertiser": "-"} | said, line)
+                _compare(found[one], one, said)
+            repeated = [_put(found[one], one, line, said) for one, said in parts]
             if all(repeated):
                 raise ValueError(f"line {max(repeated)} says the same")
-        except ValueError as fault:
+        except (ValueError, RowFault) as fault:
             faults[line] = str(fault)
-    if targets is None:
+    if reader is None:
         sheet.note(1, "holds no rows")
-    _merge(sheet, found, texts, faults)
+    _merge(sheet, found, registries, faults)
     for line in sorted(faults):
         sheet.note(line, faults[line])
     if sheet.bad:
@@ -243,116 +189,156 @@ def read_sheet(name: str, rows: Iterable[tuple[int, Sequence[str]]], texts: Mapp
     return sheet
 
 
-# --- headings
+# --- one row
 
 
-def _below_title(rows: Iterable[tuple[int, Sequence[str]]]) -> Iterator[tuple[int, Sequence[str]]]:
-    """The rows from the headings on: without titles above them, and without remarks."""
-    first: list[tuple[int, Sequence[str]]] = []
-    rest = ((line, cells) for line, cells in rows if not cells[0].startswith("#"))
-    for row in rest:
-        first.append(row)
-        known = [cell for cell in row[1] if any(_columns(table, _plain(cell)) for table in TABLES)]
-        if len(known) > 1:
-            first = [row]
-            break
-        if len(first) == TITLES_MAX:
-            break
-    yield from first
-    yield from rest
+class _RowReader:
+    """Reads the rows below one line of headings."""
+
+    def __init__(self, sheet: FilingFile, heads: Sequence[str], table: str, registries: Mapping[str, _Rows]) -> None:
+        self._sheet, self.own = sheet, table or own_table(heads)
+        self._targets = targets_of(heads, self.own)
+        self._flat = [one for found in self._targets for one in found]
+        sheet.own = self.own
+        sheet.ignored = [cell for cell, found in zip(heads, self._targets, strict=True) if cell and not found]
+        self._is_credit_code = any(plain(cell) in CREDIT_CODE for cell in heads)
+        advertisers = [rows[0] for rows in registries["advertisers"].by_key.values()]
+        self._registries = registries
+        self._names = {row["licence"]: row["advertiser"] for row in advertisers if row["licence"]}
+        self._codes = {row["advertiser"]: row["licence"] for row in advertisers}
+        self._owners = {key[0]: rows[0]["advertiser"] for key, rows in registries["signatures"].by_key.items()}
+
+    def missing(self) -> str:
+        """What is wrong with the headings; empty if nothing is."""
+        for one in NEEDED[self.own]:
+            if (self.own, one) not in self._flat and not (one == "advertiser" and ("advertisers", "licence") in self._flat):
+                return f"the first row names the columns, and none of them is the {one} ({chinese(self.own, one)})"
+        twice = next((one for one in self._flat if self._flat.count(one) > 1), None)
+        return "" if twice is None else f"two columns are the {twice[1]} of {twice[0]}"
+
+    def read(self, line: int, cells: Sequence[str]) -> list[tuple[str, Cells]]:
+        """What a row says of each registry; ValueError."""
+        said: dict[str, Cells] = {}
+        for place, found in enumerate(self._targets):
+            written = " ".join(cells[place].split()) if place < len(cells) else ""
+            if written and unicodedata.normalize("NFKC", written).lower() not in _NOTHING:
+                for table, column in found:
+                    said.setdefault(table, {}).update(_value(table, column, written))
+        self._industry(line, said)
+        self._company(said)
+        self._port(said)
+        self._required(said)
+        parts: list[tuple[str, Cells]] = []
+        for table, row in said.items():
+            missing = next((name for name in NEEDED[table] if not row.get(name)), "")
+            own = row.keys() - SHARED.keys()
+            if missing and own and table != "filings":
+                raise ValueError(f"{missing}: is missing")
+            if table == "filings":
+                parts += (("filings", one) for one in _each_place(row, said.get("signatures", {})))
+            elif (
+                not missing
+                and (own or table not in ("ports", "licences"))
+                and not (table == "signatures" and self.own == "ports")
+            ):
+                parts.append((table, row))
+        if not parts or (self.own == "filings" and not said.get("filings", {}).get("signature")):
+            raise ValueError(f"{NEEDED[self.own][0]}: is missing")
+        return parts
+
+    def _industry(self, line: int, said: dict[str, Cells]) -> None:
+        """The more exact of industry and sub-industry; one that is no sub-category counts as other, with a warning."""
+        row = said.get("advertisers", {})
+        written = [row.pop(name, "") for name in (SUB_INDUSTRY, "industry")]
+        known = [_industry_of(one) for one in written if one]
+        if known:
+            row["industry"] = next((one for one in known if one not in ("", "other")), "other")
+            if not any(known):
+                self._sheet.warn(line, f"industry {written[0] or written[1]!r:.40} is no sub-category: it counts as other")
+
+    def _company(self, said: dict[str, Cells]) -> None:
+        """Companies are named, or meant by the number of their licence."""
+        row = said.get("advertisers", {})
+        code, name = row.get("licence", ""), row.get("advertiser", "")
+        if code and self._is_credit_code and not _is_credit_code(code):
+            raise ValueError(f"licence: '{code[:40]}' is no credit code (18 characters, of which the last is a check)")
+        if code and not name:
+            name = self._names.get(code, "")
+            if not name:
+                raise ValueError(f"licence: no registered company has {code}, and the row names none")
+            for table in {table for table, _ in self._flat} & {"advertisers", "signatures", "licences", "ports"}:
+                said.setdefault(table, {})["advertiser"] = name
+        elif code:
+            if self._names.setdefault(code, name) != name:
+                raise ValueError(f"advertiser: {code} is the licence of {self._names[code]}")
+            if (self._codes.get(name) or code) != code:
+                raise ValueError(f"licence: {name} is registered with {self._codes[name]}")
+            self._codes[name] = code
+
+    def _port(self, said: dict[str, Cells]) -> None:
+        """A sub-port may be written as the port and its extension."""
+        row = said.get("ports", {})
+        if self.own == "ports" and (signature := said.get("signatures", {}).get("signature", "")):
+            owner = self._owners.get(normal_signature(signature), "")
+            if not owner:
+                raise ValueError(f"signature: '{signature[:40]}' is not registered")
+            if owner != row.get("advertiser", owner):
+                raise ValueError(f"advertiser: '{signature[:40]}' belongs to {owner}")
+        base, prefix = row.pop(BASE, ""), row.get("prefix", "")
+        if base and prefix:
+            row["prefix"] = prefix if prefix.startswith(base) and len(prefix) > len(base) else base + prefix
+        for name, port in (("prefix", row.get("prefix", "")), ("port", said.get("signatures", {}).get("port", ""))):
+            if port and (len(port) > PORT_DIGITS_MAX or not (port.isascii() and port.isdigit())):
+                raise ValueError(f"{name}: '{port[:40]}' is no sender number (up to {PORT_DIGITS_MAX} digits)")
+            if port.startswith(UNASSIGNED):
+                raise ValueError(f"{name}: '{port[:40]}' begins with a prefix that is not assigned")
+
+    def _required(self, said: dict[str, Cells]) -> None:
+        """What a new row needs where the sheet has a column for it."""
+        for table, column in _REQUIRED:
+            row, rows = said.get(table, {}), self._registries[table]
+            if (table, column) not in self._flat or column in row or not row.keys() - SHARED.keys():
+                continue
+            asked = row.get("use") == "other" if column == "letter" else table == self.own or column == "number"
+            if asked and not (_key(table, row) in rows.by_key if column == "number" else rows.meant(_key(table, row))):
+                raise ValueError(f"{column}: is missing")
+        name = said.get("signatures", {}).get("signature")
+        if name is not None and not 2 <= len(normal_signature(name)) <= SIGNATURE_MAX:
+            raise ValueError(f"signature: '{name[:40]}' has not 2 to {SIGNATURE_MAX} characters")
 
 
-def _plain(heading: str) -> str:
-    word = unicodedata.normalize("NFKC", heading).lower().replace("_", " ")
-    word = re.sub(r"\(.*?\)|【.*?】", " ", word).strip(" *:.")
-    return " ".join(word.split())
+def _industry_of(written: str) -> str:
+    """The sub-category; empty if the word is not known."""
+    try:
+        return _known_word("industry", written, _VALUES["advertisers.industry"])
+    except ValueError:
+        return ""
 
 
-def _targets(sheet: FilingFile, line: int, cells: Sequence[str], table: str) -> list[list[tuple[str, str]]]:
-    """(registry, column) of each place: a heading may name a column of several."""
-    words = [_plain(cell) for cell in cells]
-    sheet.own = table or _own_table(words)
-    targets = [_columns(sheet.own, word) or _columns(sheet.own, word.replace(" ", "")) for word in words]
-    sheet.ignored = [cell for cell, found in zip(cells, targets, strict=True) if cell and not found]
-    flat = [one for found in targets for one in found]
-    twice = next((one for one in flat if flat.count(one) > 1), None)
-    if missing := [one for one in _NEEDED[sheet.own] if (sheet.own, one) not in flat]:
-        sheet.note(
-            line, f"the first row names the columns, and none of them is the {missing[0]} ({_exported(sheet.own, missing[0])})"
-        )
-    elif twice is not None:
-        sheet.note(line, f"two columns are the {twice[1]} of {twice[0]}")
-    return targets
+def _is_credit_code(code: str) -> bool:
+    """GB 32100-2015: the 18th character is a check of the others."""
+    if len(code) != len(_WEIGHTS) + 1 or any(one not in _CODE_LETTERS for one in code):
+        return False
+    total = sum(_CODE_LETTERS.index(one) * weight for one, weight in zip(code, _WEIGHTS, strict=False))
+    return _CODE_LETTERS[-total % 31] == code[-1]
 
 
-def _own_table(words: Sequence[str]) -> str:
-    def has(table: str, *columns: str) -> bool:
-        return any(column in (one for t, one in _columns(table, word) if t == table) for word in words for column in columns)
-
-    if has("filings", "signature"):
-        return "filings" if has("filings", "carrier", "province", "review") else "signatures"
-    if any(word in _HEADS["licences"][column] for word in words for column in ("kind", "number")) or "number" in words:
-        return "licences"
-    return "ports" if has("ports", "prefix") else "advertisers"
-
-
-def _columns(own: str, word: str) -> list[tuple[str, str]]:
-    """The columns that a heading names, in a sheet of this registry."""
-    for column, words in _SHARED.items():
-        if word == column or word in words:
-            return [
-                (table, column) for table in TABLES if column in COLUMNS[table] and (table != "filings" or own == "filings")
-            ]
-    if word in COLUMNS[own]:
-        return [(own, word)]
-    for table in (own, *TABLES):
-        for column, words in _HEADS[table].items():
-            if word in words:
-                return [(table, column)]
-    for column, words in _OWN.items():
-        if word in words and column in COLUMNS[own]:
-            return [(own, column)]
-    return [(table, word) for table in TABLES if word in COLUMNS[table]][:1]
-
-
-def headings(table: str, language: str) -> tuple[str, ...]:
-    """The headings of an export."""
-    return tuple(_exported(table, column) if language == "zh" else column for column in COLUMNS[table])
-
-
-def _exported(table: str, column: str) -> str:
-    return _EXPORTED.get(column) or (*_HEADS[table].get(column, ()), *_OWN.get(column, ()), column)[0]
-
-
-# --- cells
-
-
-def _row(own_table: str, targets: Sequence[Sequence[tuple[str, str]]], cells: Sequence[str]) -> Iterator[tuple[str, Cells]]:
-    """What a row says of each registry; ValueError."""
-    said: dict[str, Cells] = {}
-    for place, found in enumerate(targets):
-        written = " ".join(cells[place].split()) if place < len(cells) else ""
-        if written and unicodedata.normalize("NFKC", written).lower() not in _NOTHING:
-            for table, column in found:
-                said.setdefault(table, {}).update(_value(table, column, written))
-    empty = True
-    for table, row in said.items():
-        missing = next((name for name in _NEEDED[table] if not row.get(name)), "")
-        own = row.keys() - _SHARED.keys()
-        if missing and own:
-            raise ValueError(f"{missing}: is missing")
-        if not missing and (own or table != "ports"):
-            empty = False
-            yield from ((table, one) for one in (_each_place(row) if table == "filings" else (row,)))
-    if empty:
-        raise ValueError(f"{_NEEDED[own_table][0]}: is missing")
-
-
-def _each_place(row: Cells) -> Iterator[Cells]:
-    """A filing for each carrier and province that the cells name."""
+def _each_place(row: Cells, signed: Cells) -> Iterator[Cells]:
+    """A filing for each carrier and province that the cells name, or for each column of a carrier."""
+    signature = row.get("signature") or signed.get("signature", "")
+    if not signature:
+        raise ValueError("signature: is missing")
+    pivot = [column.partition("@")[2] for column in row if column.startswith("state@")]
+    for one in pivot:
+        if row[f"state@{one}"]:
+            why = {"why": row[f"why@{one}"]} if f"why@{one}" in row else {}
+            yield {"signature": signature, "carrier": one, "province": "", "state": row[f"state@{one}"]} | why
+    if pivot:
+        return
     for carrier in row.get("carrier", "").split(" "):
         for province in row.get("province", "").split(" "):
-            yield row | {"carrier": carrier, "province": province}
+            if row.get("state") != "":
+                yield row | {"carrier": carrier, "province": province}
 
 
 def _value(table: str, column: str, written: str) -> Cells:
@@ -362,17 +348,32 @@ def _value(table: str, column: str, written: str) -> Cells:
     if column in ("carrier", "province"):
         return {column: _places(table, column, written)}
     if column == "signature":
-        return {column: written.strip("【】[]〖〗 ")}
+        return {column: "".join(unicodedata.normalize("NFKC", written).strip("【】[]〖〗 ").split())}
     if column in ("domains", "phones"):
         return {column: " ".join(_SEPARATORS.split(written))}
-    if column in ("port", "prefix"):
+    if table == "advertisers" and column == "licence":
+        return {column: unicodedata.normalize("NFKC", written).replace(" ", "").upper()}
+    if column in ("industry", SUB_INDUSTRY):
+        return {column: written}
+    if column in ("port", "prefix", BASE):
         return {column: unicodedata.normalize("NFKC", written).replace(" ", "").rstrip("*xX")}
     if column in ("letter", "file"):
         return {column: unicodedata.normalize("NFKC", written).lower().removeprefix("sha256:").strip()}
+    if table == "filings" and column.partition("@")[0] == "state":
+        return _filing_state(column, written)
     if known := _VALUES.get(f"{table}.{column}"):
         parts = _SEPARATORS.split(written) if column == "categories" else [written]
         return {column: " ".join(_known_word(column, part, known) for part in parts)}
     return {column: written}
+
+
+def _filing_state(column: str, written: str) -> Cells:
+    """A state, and the carrier's words behind it (报备失败：缺授权书); empty where the signature is not filed."""
+    state, *why = re.split("[:：（(]", written, maxsplit=1)
+    if unicodedata.normalize("NFKC", state).lower().strip() in _NOT_FILED:
+        return {column: ""}
+    said = {column: _known_word("state", state.strip(), _VALUES["filings.state"])}
+    return said | ({column.replace("state", "why"): why[0].strip("）) ")} if why else {})
 
 
 def _known_word(column: str, written: str, known: Mapping[str, tuple[str, ...]]) -> str:
@@ -380,11 +381,10 @@ def _known_word(column: str, written: str, known: Mapping[str, tuple[str, ...]])
     for name, spellings in known.items():
         if word == name or word in spellings:
             return name
-    if column == "industry":
-        raise ValueError(
-            f"industry: {written[:40]!r} is no sub-category (like estate, loan, medical; write other for any other)"
-        )
-    raise ValueError(f"{column}: {unknown(column, written, [*known, *(one[0] for one in known.values())])}")
+    if column == "source":
+        return next((name for name, part in _SOURCE_PARTS if part in word), "other")
+    words = ", ".join(f"{name} {spellings[0]}" for name, spellings in known.items())
+    raise ValueError(f"{column}: '{written[:40]}' is none of {words}")
 
 
 def _dates(column: str, written: str) -> Cells:
@@ -441,30 +441,39 @@ def _key_part(column: str, cell: str) -> str:
     return ("" if cell == "national" else province_of(cell) or cell) if column == "province" and cell else cell
 
 
-def _put(found: dict[Key, Upsert], table: str, line: int, cells: Cells) -> int:
-    """Adds what a row says to what earlier rows of the sheet said of the same; the line of that row if nothing is new, else 0. ValueError where
-    they differ."""
-    key = _key(table, cells)
-    before = found.setdefault(key, Upsert(line, {}))
+def _compare(found: Mapping[Key, Upsert], table: str, cells: Cells) -> None:
+    """ValueError where an earlier row of the sheet says something else of the same."""
+    before = found.get(_key(table, cells), _NOTHING_SAID)
     for column, cell in cells.items():
-        if before.cells.get(column, cell) != cell:
+        if column not in KEYS[table] and before.cells.get(column, cell) != cell:
             raise ValueError(f"{column}: line {before.line} says {before.cells[column]!r:.60} of the same {KEYS[table][0]}")
+
+
+def _put(found: dict[Key, Upsert], table: str, line: int, cells: Cells) -> int:
+    """Adds what a row says to what earlier rows of the sheet said of the same; the line of that row if nothing is new, else 0."""
+    before = found.setdefault(_key(table, cells), Upsert(line, {}))
     new = cells.keys() - before.cells.keys()
-    before.cells.update(cells)
+    before.cells.update({name: cell for name, cell in cells.items() if name in new})
     return 0 if new else before.line
 
 
-def _merge(sheet: FilingFile, found: Mapping[str, dict[Key, Upsert]], texts: Mapping[str, str], faults: dict[int, str]) -> None:
-    registries = {table: _Rows(table, texts.get(file_of(table), "")) for table in TABLES}
+def _merge(
+    sheet: FilingFile, found: Mapping[str, dict[Key, Upsert]], registries: Mapping[str, _Rows], faults: dict[int, str]
+) -> None:
     _complete_signatures(sheet, found, registries, faults)
     for table in TABLES:
         for key, upsert in found[table].items():
             try:
                 registries[table].put(key, upsert)
-            except (ValueError, RowFault) as fault:
+            except RowFault as fault:
                 faults.setdefault(upsert.line, str(fault))
+    signatures = registries["signatures"].names | {key[0] for key in found["signatures"]}
+    for key, upsert in found["filings"].items():
+        if key[0] not in signatures:
+            problem = f"signature: '{upsert.cells['signature']}' is not registered, and the row names no company"
+            faults.setdefault(upsert.line, problem)
     advertisers = {key[0] for key in registries["advertisers"].by_key}
-    for upsert in found["ports"].values():
+    for upsert in (*found["ports"].values(), *found["licences"].values()):
         if (name := upsert.cells.get("advertiser", "")) and advertisers and name not in advertisers:
             problem = (
                 f"advertiser: {unknown('advertiser', name, sorted(advertisers))}; registries/advertisers.csv does not name it"
@@ -518,7 +527,7 @@ class _Rows:
 
     def put(self, key: Key, upsert: Upsert) -> None:
         """RowFault if the row would be wrong."""
-        rows = self._meant(key)
+        rows = self.meant(key)
         if not rows:
             cells = dict.fromkeys(COLUMNS[self.table], "") | upsert.cells
             read_filing_row(self.table, cells, upsert.line)
@@ -531,7 +540,7 @@ class _Rows:
                 cells.update(new)
                 self.changed.add(id(cells))
 
-    def _meant(self, key: Key) -> list[Cells]:
+    def meant(self, key: Key) -> list[Cells]:
         if rows := self.by_key.get(key):
             return rows[-1:] if self.table == "filings" else rows
         if self.table == "signatures" and not any(key[1:]):

@@ -123,7 +123,8 @@ class ConditionResults:
 EITHER = Bilingual("; or ", "; 或 ")
 NO_WAY = Bilingual("nothing that a sender could change", "发送方没有可改之处")
 _KINDS = {
-    "marketing": "classified", "signature_count": "signature", "filing_state": "filing", "licence_state": "filing", "port_user": "filing",
+    "marketing": "classified", "signature_count": "signature",
+    "filing_state": "filing", "licence_state": "filing", "port_user": "filing", "letter_state": "filing",
 }  # fmt: skip
 """Words of leaves that are not their key in ``when``."""
 

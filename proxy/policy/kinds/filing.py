@@ -2,6 +2,7 @@
 ``filing: [expired, refused]``, by ``registries/filings.csv``, for the carrier and the recipient's province.
 
 ``filing: {licence: [expired, pending]}`` asks for the licences of the signature's advertiser (``registries/licences.csv``),
+``filing: {letter: missing}`` for the authorisation letter of a signature that another company uses (``registries/signatures.csv``),
 ``filing: {port: other}`` in whose name the port is registered (``registries/ports.csv``).
 """
 
@@ -15,21 +16,23 @@ from proxy.policy.kinds import KindContext
 from proxy.policy.loading.schema_parts import among, either, mapping, some
 from proxy.policy.loading.source import Node
 from proxy.policy.registries.filings import BY_PLACE, FILING_WORDS, LICENCE_WORDS
-from proxy.policy.registries.registry import PORT_USERS
+from proxy.policy.registries.registry import LETTERS, PORT_USERS
 
 IN_RECORD = ""
-KEYS = ("licence", "port")
+KEYS = ("licence", "letter", "port")
 CHINESE = (
     "签名在该运营商、省份的报备状态: 报备中 `pending`、已报备 `filed`、被驳回 `refused`、待复审 `review-due`、已到期 `expired`、"
     "该处没有报备 `missing`、没有登记 `none`。`{licence: …}` 广告主的许可证: 有效 `valid`、到期 `expired`、未生效 `pending`、没有登记 `none`。"
-    "`{port: …}` 端口实名: 自己 `own`、别家 `other`、没有登记 `none`"
+    "`{letter: …}` 他用签名的授权书: 已登记 `registered`、缺 `missing`、不需要 `none`。"
+    "`{port: …}` 端口实名: 自己 `own`、别家 `other`、过期 `expired`、只登记了同端口的其他子端口 `missing`、没有登记 `none`"
 )
 MEND = Bilingual(
     "have the signature filed, the licence renewed or the port registered, and enter it (filings.csv, licences.csv, ports.csv)",
     "办理签名报备、换证或端口实名, 并登记(filings.csv、licences.csv、ports.csv)",
 )
 SHAPE = either(
-    some(among(FILING_WORDS)), mapping(KEYS, {"licence": some(among(LICENCE_WORDS)), "port": some(among(PORT_USERS))})
+    some(among(FILING_WORDS)),
+    mapping(KEYS, {"licence": some(among(LICENCE_WORDS)), "letter": some(among(LETTERS)), "port": some(among(PORT_USERS))}),
 )
 
 
@@ -42,6 +45,8 @@ def condition(node: Node, context: KindContext) -> Tree:
     parts: list[Tree] = []
     if "licence" in keys:
         parts.append(OneOf("licence_state", frozenset(keys["licence"].words("filing: licence", LICENCE_WORDS))))
+    if "letter" in keys:
+        parts.append(OneOf("letter_state", frozenset(keys["letter"].words("filing: letter", LETTERS))))
     if "port" in keys:
         parts.append(OneOf("port_user", frozenset(keys["port"].words("filing: port", PORT_USERS))))
     return parts[0] if len(parts) == 1 else All(tuple(parts))

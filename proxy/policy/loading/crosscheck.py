@@ -142,7 +142,10 @@ def _templates(found: _RowProblems, registry: Registry) -> None:
 
 
 def _filings(found: _RowProblems, registry: Registry) -> None:
-    """A filing is of a registered signature."""
+    """A filing is of a registered signature; a signature of a shop has the shop's link."""
+    for one in registry.rows.signatures:
+        if one.source == "shop" and not one.link:
+            found.fault(TableLocation("signatures", one.line), "link: is missing (the source of the signature is a shop)")
     known = {normal_signature(row.signature): row.signature for row in registry.rows.signatures}
     for row in registry.rows.filings:
         if normal_signature(row.signature) not in known:

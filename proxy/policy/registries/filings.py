@@ -61,7 +61,9 @@ class FilingRow(NamedTuple):
             return "expired"
         if self.state == "pending" or at < self.since:
             return "pending"
-        return "review-due" if self.review <= at else self.state
+        if self.state == "review-due" and self.review == NEVER:
+            return self.state
+        return "review-due" if self.review <= at else "filed"
 
 
 class LicenceRow(NamedTuple):
@@ -112,7 +114,7 @@ class Filings:
         for licence in licences:
             self._of_advertiser.setdefault(licence.advertiser, []).append(licence)
             edges |= {licence.since, licence.until}
-        self.edges = frozenset(edges - {NEVER, -NEVER})
+        self.edges = frozenset(edges)
         self._by_place = frozenset(name for name, places in self._of_signature.items() if places.keys() - {("", "")})
         self.names_carriers = any(carrier for places in self._of_signature.values() for carrier, _ in places)
         """Whether some row is for one carrier only."""

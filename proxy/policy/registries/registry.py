@@ -26,8 +26,11 @@ from proxy.policy.time_windows import NEVER
 HASH = re.compile(r"[0-9a-f]{12}")
 STATES = ("filed", "approved", "expired", "revoked")
 """The life of a signature in the registry."""
-PORT_USERS = ("own", "other", "none")
-"""Whether a port is registered in the name of the signature's advertiser, of another one, or of none."""
+PORT_USERS = ("own", "other", "expired", "missing", "none")
+"""Whether a port is registered in the name of the signature's advertiser, or of another; the registration is over, or has not begun; only other
+sub-ports of the provider's port are registered; no user is."""
+LETTERS = ("registered", "missing", "none")
+"""Of a signature that another company uses: whether its authorisation letter is registered; ``none``: it needs none."""
 STATE_WORDS = (*STATES, "unregistered", "misused", "none")
 """What ``signature_state`` may say: beside the four, not in the registry, sent by another provider or port, no signature at all."""
 
@@ -67,6 +70,9 @@ class PortRow(NamedTuple):
     binary: bool = False
     advertiser: str = ""  # its registered user, empty = not said
     carrier: str = ""  # whose it is, empty = by the numbering plan
+    since: float = -NEVER  # the user's registration
+    until: float = NEVER
+    responsible: str = ""  # person who answers for the sub-port
 
 
 class ContactRow(NamedTuple):
@@ -143,8 +149,12 @@ class Registry:
         self.filings = Filings(rows.filings, rows.licences)
         if self.filings.names_carriers:
             number_carriers.segment_types()
-        edges = {edge for row in rows.signatures for edge in (row.since, row.until)} - {NEVER, -NEVER}
-        self._edges = sorted(edges | self.filings.edges)
+        edges = {edge for row in rows.signatures for edge in (row.since, row.until)}
+        edges |= {edge for port in rows.ports for edge in (port.since, port.until)}
+        self._named_above = frozenset(
+            row.prefix[:length] for row in rows.ports if row.advertiser for length in range(1, len(row.prefix))
+        )
+        self._edges = sorted((edges | self.filings.edges) - {NEVER, -NEVER})
         industries = {row.advertiser: row.industry for row in rows.advertisers if row.industry not in ("", "other")}
         owners = ((number, row.advertiser) for number, row in self._by_hash.items())
         self._industries = {number: industries[owner] for number, owner in owners if owner in industries}
@@ -263,11 +273,20 @@ class Registry:
         row = self.port(port)
         return (row.carrier if row else "") or PORT_CARRIERS.get(port[:5]) or number_carriers.carrier_of(recipient)
 
-    def port_user(self, sender: Sender, signature_hash: int) -> str:
+    def letter_of(self, signature_hash: int) -> str:
+        """Whether the signature's authorisation letter is registered: one of LETTERS."""
+        row = self._by_hash.get(signature_hash)
+        return "none" if row is None or row.use != "other" else "registered" if row.letter else "missing"
+
+    def port_user(self, sender: Sender, signature_hash: int, at: float) -> str:
         """Whether the signature's advertiser, or the platform whose shop it is, is the registered user of the port: one of PORT_USERS."""
         row = self.port(sender.port)
-        if row is None or not row.advertiser or not signature_hash:
+        if not signature_hash:
             return "none"
+        if row is None or not row.advertiser:
+            return "missing" if sender.prefix in self._named_above and len(sender.port) > len(sender.prefix) else "none"
+        if not row.since <= at < row.until:
+            return "expired"
         owner = self.advertiser_of(signature_hash)
         return "own" if row.advertiser in (owner, self.platforms.of(owner)) else "other"
 

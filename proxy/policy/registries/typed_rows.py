@@ -35,7 +35,7 @@ COLUMNS = {
         "source", "link", "responsible", "handler", "letter", "use",
     ),
     "filings": ("signature", "carrier", "province", "state", "from", "to", "review", "why"),
-    "ports": ("prefix", "province", "categories", "advertiser", "carrier"),
+    "ports": ("prefix", "province", "categories", "advertiser", "carrier", "from", "to", "responsible"),
     "advertisers": ("advertiser", "licence", "group", "domains", "phones", "platform", "shops", "industry"),
     "licences": ("advertiser", "kind", "number", "from", "to", "file"),
     "contacts": ("contact", "advertiser", "provider"),
@@ -142,14 +142,9 @@ def _signature(cells: Cells, line: int) -> SignatureRow:
     state = _word(cells, "state", STATES, "approved")
     since, until = _span(cells)
     source, use = _word(cells, "source", filings.SOURCES, ""), _word(cells, "use", filings.USES, "")
-    if source == "shop" and not cells["link"]:
-        raise RowFault("link: is missing (a signature whose source is a shop needs the shop's link)")
-    for name in ("responsible", "handler"):
-        if _IDENTITY.search(cells[name]):
-            raise RowFault(f"{name}: holds an identity number (write the person's name only)")
     return SignatureRow(
         cells["signature"], cells["advertiser"], cells["group"], cells["provider"], cells["port"], state, since, until, line,
-        source, cells["link"], cells["responsible"], cells["handler"], _digest(cells, "letter"), use,
+        source, cells["link"], _person(cells, "responsible"), _person(cells, "handler"), _digest(cells, "letter"), use,
     )  # fmt: skip
 
 
@@ -176,7 +171,10 @@ def _port(cells: Cells, line: int) -> PortRow:
         categories = frozenset(Category.of(word) for word in words if word != BINARY)
     except ValueError as fault:
         raise RowFault(f"categories: {fault}") from None
-    return PortRow(cells["prefix"], province, categories, line, BINARY in words, cells["advertiser"], _carrier(cells))
+    return PortRow(
+        cells["prefix"], province, categories, line, BINARY in words, cells["advertiser"], _carrier(cells), *_span(cells),
+        _person(cells, "responsible"),
+    )  # fmt: skip
 
 
 def _advertiser(cells: Cells, line: int) -> AdvertiserRow:
@@ -331,6 +329,12 @@ def _carrier(cells: Cells) -> str:
     if written and written not in filings.CARRIERS:
         raise RowFault(f"carrier: {unknown('carrier', written, filings.CARRIERS)}")
     return filings.CARRIERS.get(written, "")
+
+
+def _person(cells: Cells, name: str) -> str:
+    if _IDENTITY.search(cells[name]):
+        raise RowFault(f"{name}: holds an identity number (write the person's name only)")
+    return cells[name]
 
 
 def _digest(cells: Cells, name: str) -> str:

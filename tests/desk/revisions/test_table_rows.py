@@ -21,11 +21,11 @@ prefix,province,categories
 
 def test_rows_are_found_with_their_lines_and_their_columns() -> None:
     sheet = table_rows.read(PORTS, TEXT)
-    assert sheet.columns == ("prefix", "province", "categories", "advertiser", "carrier")
+    assert sheet.columns == ("prefix", "province", "categories", "advertiser", "carrier", "from", "to", "responsible")
     assert [(one.at, one.cells) for one in sheet.rows] == [
-        (2, ("10620025", "江苏", "", "", "")),
-        (4, ("10620021", "上海", "otp,notice", "", "")),
-        (6, ("1069", "", "", "", "")),
+        (2, ("10620025", "江苏", *[""] * 6)),
+        (4, ("10620021", "上海", "otp,notice", *[""] * 5)),
+        (6, ("1069", *[""] * 7)),
     ]
 
 
@@ -73,7 +73,7 @@ def test_whatever_stands_there_is_read(text: str) -> None:
 CELLS = some.text(some.characters(blacklist_categories=("Cs", "Cc")), max_size=12).map(lambda one: " ".join(one.split()))
 
 
-ROW = some.tuples(*[CELLS] * 5)
+ROW = some.tuples(*[CELLS] * 8)
 
 
 @given(some.lists(ROW, max_size=6), ROW, some.integers(0, 5))

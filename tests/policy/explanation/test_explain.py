@@ -28,7 +28,7 @@ from proxy.policy.loading.load_rules import load
 from proxy.policy.registries.filings import FILING_WORDS, LICENCE_WORDS
 from proxy.policy.registries.holidays import WORDS as CALENDAR_WORDS
 from proxy.policy.registries.people import CONSENT_STATES
-from proxy.policy.registries.registry import PORT_USERS, STATE_WORDS
+from proxy.policy.registries.registry import LETTERS, PORT_USERS, STATE_WORDS
 from proxy.policy.renamed_senders import WAYS
 from proxy.policy.text.category import BANDS, PURPOSES, SUBCATEGORIES
 from tests.policy.conftest import AD
@@ -213,7 +213,7 @@ def test_every_word_of_when_and_every_closed_word_is_known_in_chinese(make: Call
     for word, kind in when_kinds().items():
         assert word == "category" or re.search("[一-鿿]", kind.mend.zh), word
     closed = [
-        *CATEGORY_WORDS, *SUBCATEGORIES[1:], *BANDS, *STATE_WORDS, *FILING_WORDS, *LICENCE_WORDS, *PORT_USERS, *text_state.STATES, *suppressed.SCOPES, *suppressed.SOURCES, *WAYS,
+        *CATEGORY_WORDS, *SUBCATEGORIES[1:], *BANDS, *STATE_WORDS, *FILING_WORDS, *LICENCE_WORDS, *PORT_USERS, *LETTERS, *text_state.STATES, *suppressed.SCOPES, *suppressed.SOURCES, *WAYS,
         *CONSENT_STATES, *template.WORDS, *limit.KEYS, *CALENDAR_WORDS, *day._WEEKDAYS, *day._GROUPS, *time_windows.CALENDAR_S, *MODES,
         *(outcome.word for outcome in Outcome), "none", "unknown",
     ]  # fmt: skip
