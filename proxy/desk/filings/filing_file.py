@@ -231,20 +231,20 @@ class _RowReader:
         parts: list[tuple[str, Cells]] = []
         for table, row in said.items():
             missing = next((name for name in NEEDED[table] if not row.get(name)), "")
-            own = row.keys() - SHARED.keys()
-            if missing and own and table != "filings":
-                raise ValueError(f"{missing}: is missing")
+            own = bool(row.keys() - SHARED.keys())
             if table == "filings":
                 parts += (("filings", one) for one in _each_place(row, said.get("signatures", {})))
-            elif (
-                not missing
-                and (own or table not in ("ports", "licences"))
-                and not (table == "signatures" and self.own == "ports")
-            ):
+            elif missing and own:
+                raise ValueError(f"{missing}: is missing")
+            elif not missing and (own or self._names_a_row(table)) and not (table == "signatures" and self.own == "ports"):
                 parts.append((table, row))
         if not parts or (self.own == "filings" and not said.get("filings", {}).get("signature")):
             raise ValueError(f"{NEEDED[self.own][0]}: is missing")
         return parts
+
+    def _names_a_row(self, table: str) -> bool:
+        """Whether the shared columns alone make a row: a company goes into a register that is kept, not into one of its own."""
+        return table in (self.own, "signatures") or (table == "advertisers" and bool(self._registries[table].by_key))
 
     def _industry(self, line: int, said: dict[str, Cells]) -> None:
         """The more exact of industry and sub-industry; one that is no sub-category counts as other, with a warning."""
